@@ -1,0 +1,1 @@
+"""mlr: the laboratory for output heads and losses."""

@@ -1,0 +1,80 @@
+"""Checks of plain values, and the one kind of error that a person's input can cause.
+
+Every message is one sentence or two: what is wrong with the value found, what is
+allowed, which override mends it. `InputError` is a ValueError, so that callers of
+the library need to know nothing of mlr to catch it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from math import isfinite
+
+
+class InputError(ValueError):
+    """A value that a person gave is refused; the text is meant to be read by that person."""
+
+
+def known(name: str, value: str, allowed: Iterable[str]) -> str:
+    """Return `value` if it is one of `allowed`.
+
+    Raises:
+        InputError: names the nearest known value and lists them all.
+    """
+    choices = sorted(allowed)
+    if value in choices:
+        return value
+    near = get_close_matches(str(value), choices, n=1)
+    hint = f"did you mean {name}={near[0]}? " if near else ""
+    raise InputError(f"{name}={value} is not known; {hint}Known: {', '.join(choices)}.")
+
+
+def positive(name: str, value: float) -> float:
+    """Return `value` if it is finite and above 0.
+
+    Raises:
+        InputError: otherwise.
+    """
+    if not _is_number(value) or not isfinite(value) or value <= 0:
+        raise InputError(f"{name}={value} must be a finite number above 0.")
+    return value
+
+
+def non_negative(name: str, value: float) -> float:
+    """Return `value` if it is finite and at least 0.
+
+    Raises:
+        InputError: otherwise.
+    """
+    if not _is_number(value) or not isfinite(value) or value < 0:
+        raise InputError(f"{name}={value} must be a finite number, 0 or above.")
+    return value
+
+
+def fraction(name: str, value: float) -> float:
+    """Return `value` if it lies in [0, 1).
+
+    Raises:
+        InputError: otherwise.
+    """
+    if not _is_number(value) or not 0 <= value < 1:
+        raise InputError(f"{name}={value} must lie in [0, 1).")
+    return value
+
+
+def whole(name: str, value: int, at_least: int = 1, at_most: int | None = None) -> int:
+    """Return `value` if it is a whole number within the bounds given.
+
+    Raises:
+        InputError: otherwise.
+    """
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or value < at_least or (at_most is not None and value > at_most):
+        upper = "" if at_most is None else f" and at most {at_most}"
+        raise InputError(f"{name}={value} must be a whole number of at least {at_least}{upper}.")
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

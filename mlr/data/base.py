@@ -1,0 +1,61 @@
+"""What every dataset is: three splits of tensors, validated once, and the source that loads them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples of one split.
+
+    features: (N, *feature_shape) floating point.
+    targets: class indices (N,) int64 for classification; values (N, K) floating for regression.
+    """
+
+    features: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training, validation and test examples; `classes` is None for regression."""
+
+    name: str
+    train: Split
+    val: Split
+    test: Split
+    classes: int | None
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of one example, without the leading N."""
+        return tuple(self.train.features.shape[1:])
+
+
+class Source(ABC):
+    """Where a dataset comes from: checks its own options at construction, loads on `load()`.
+
+    Importing and constructing a source costs no torch import.
+    """
+
+    name: ClassVar[str]
+    classes: int | None
+    """Class count, None for regression or (until loaded) for files of a user's own."""
+    regression: ClassVar[bool] = False
+
+    @abstractmethod
+    def load(self, seed: int) -> Dataset:
+        """Generate or read the data; `seed` decides noise and split, nothing else does.
+
+        Raises:
+            InputError: the data are missing, damaged or out of range.
+        """

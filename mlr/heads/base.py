@@ -1,0 +1,47 @@
+"""What every head is: a map from logits to predictions, and its convex potential."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from mlr.interval import Region
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Head(ABC):
+    """An output unit: logits z (…, K) → predictions y (…, K). Pure and without state.
+
+    Written with tensor methods only, so that importing a head costs no torch import.
+    """
+
+    name: ClassVar[str]
+    range: ClassVar[Region]
+
+    @abstractmethod
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Predictions y (…, K) of logits z (…, K)."""
+
+    @abstractmethod
+    def potential(self, logits: Tensor) -> Tensor:
+        """A(z) (…), summed over the K outputs, convex, with ∇A(z) = y: the matching loss."""
+
+    @abstractmethod
+    def slope(self, logits: Tensor) -> Tensor:
+        """∂y_k/∂z_k (…, K): how much each output still answers to its own logit."""
+
+    def outputs(self, classes: int) -> int:
+        """How many logits this head needs for `classes` classes: one for two, else one each."""
+        return 1 if classes == 2 else classes
+
+    def classify(self, logits: Tensor) -> Tensor:
+        """Class indices (…): y ≥ ½ for one output, else the largest logit.
+
+        Every head of mlr grows with its own logit, so the largest logit is the largest
+        prediction, and a tie made only by clipping or rounding is still broken rightly.
+        """
+        if logits.shape[-1] == 1:
+            return (self(logits)[..., 0] >= 0.5).long()
+        return logits.argmax(-1)
