@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,22 @@ class Interval:
     includes_low: bool = True
     includes_high: bool = True
 
+    least_outputs: ClassVar[int] = 1
+    """One number alone can lie in an interval."""
+
+    @property
+    def entries(self) -> Interval:
+        """Where each single number lies: the interval itself."""
+        return self
+
     def contains(self, other: Region) -> bool:
         """Whether every value of `other` (or every entry of its vectors) lies in here."""
-        if isinstance(other, Simplex):
-            other = UNIT
-        above = self.low < other.low or (
-            self.low == other.low and (self.includes_low or not other.includes_low)
+        inner = other.entries
+        above = self.low < inner.low or (
+            self.low == inner.low and (self.includes_low or not inner.includes_low)
         )
-        below = self.high > other.high or (
-            self.high == other.high and (self.includes_high or not other.includes_high)
+        below = self.high > inner.high or (
+            self.high == inner.high and (self.includes_high or not inner.includes_high)
         )
         return above and below
 
@@ -36,16 +44,28 @@ class Interval:
         """The interval with its finite ends added: where soft targets may lie."""
         return Interval(self.low, self.high, self.low > -inf, self.high < inf)
 
-    def __str__(self) -> str:
+    def describe(self, noun: str) -> str:
+        """Words for a sentence: `predictions in [0, 1]`, or `any real number`."""
         if self.low == -inf and self.high == inf:
             return "any real number"
         left, right = "[" if self.includes_low else "(", "]" if self.includes_high else ")"
-        return f"values in {left}{self.low:g}, {self.high:g}{right}"
+        return f"{noun} in {left}{self.low:g}, {self.high:g}{right}"
+
+    def __str__(self) -> str:
+        return self.describe("values")
 
 
 @dataclass(frozen=True)
 class Simplex:
     """Vectors of K ≥ 2 probabilities that sum to one."""
+
+    least_outputs: ClassVar[int] = 2
+    """A single number that sums to one is the constant 1."""
+
+    @property
+    def entries(self) -> Interval:
+        """Where each single probability lies."""
+        return UNIT
 
     def contains(self, other: Region) -> bool:
         """Whether `other` gives probability vectors too."""
@@ -54,6 +74,10 @@ class Simplex:
     def closure(self) -> Simplex:
         """The simplex is closed already."""
         return self
+
+    def describe(self, noun: str) -> str:
+        """Words for a sentence: `predictions that are probabilities and sum to 1`."""
+        return f"{noun} that are probabilities and sum to 1"
 
     def __str__(self) -> str:
         return "probabilities that sum to 1"

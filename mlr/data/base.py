@@ -1,4 +1,4 @@
-"""What every dataset is: three splits of tensors, validated once, and the source that loads them."""
+"""What every dataset is: three splits of tensors, and the source that loads and checks them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """Examples of one split.
 
@@ -25,7 +25,7 @@ class Split:
         return len(self.features)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Training, validation and test examples; `classes` is None for regression."""
 
@@ -50,7 +50,8 @@ class Source(ABC):
     name: ClassVar[str]
     classes: int | None
     """Class count, None for regression or (until loaded) for files of a user's own."""
-    regression: ClassVar[bool] = False
+    regression: bool = False
+    """Whether targets are real numbers; files of a user's own decide it by their `task`."""
 
     @abstractmethod
     def load(self, seed: int) -> Dataset:

@@ -33,3 +33,23 @@ class Loss(ABC):
     @abstractmethod
     def likelihood(self, predictions: Tensor) -> Distribution:
         """The torch distribution whose −log-likelihood is this loss, up to a constant."""
+
+
+LOG_FLOOR = -100.0
+"""Where logarithms of probabilities end, as in torch.nn.BCELoss."""
+LEAST_PROBABILITY = 3.720075976020836e-44
+"""e⁻¹⁰⁰: at and below it the floor holds."""
+
+
+def floored_log(values: Tensor) -> Tensor:
+    """max(log v, −100) of probabilities v (…), with gradient 0 where the floor holds."""
+    floored = values <= LEAST_PROBABILITY
+    # the inner fill keeps the branch not taken finite, or its gradient would be 0·inf
+    return values.masked_fill(floored, 1.0).log().masked_fill(floored, LOG_FLOOR)
+
+
+def floored_log_of_complement(values: Tensor) -> Tensor:
+    """max(log(1 − v), −100) of probabilities v (…), with gradient 0 where the floor holds."""
+    floored = values >= 1
+    # log(1 − v) = log1p(−v): small v are not lost in 1 − v
+    return (-values.masked_fill(floored, 0.0)).log1p().masked_fill(floored, LOG_FLOOR)

@@ -1,0 +1,42 @@
+# Two commands do everything: `make train` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install train board test test-slow check figures benchmark clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# written last, so that an interrupted installation is taken up again
+.venv/installed: pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[dev]'
+	@touch $@
+
+install: .venv/installed  ## create .venv with the pinned versions
+
+train: install  ## train the default experiment, or ARGS="head=sigmoid loss=se"
+	@$(BIN)/python scripts/train.py $(ARGS)
+
+board: install  ## open TensorBoard on all runs
+	$(BIN)/tensorboard --logdir runs
+
+test: install  ## run the checks and the fast tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2
+
+test-slow: install  ## run the slow tests: MNIST bars, dashboards in a browser
+	$(BIN)/python -m pytest -m slow
+
+figures: install  ## draw the README's picture anew
+	$(BIN)/python scripts/figures.py
+
+benchmark: install  ## time mlr beside hand-written loops
+	$(BIN)/python scripts/benchmark.py
+
+clean:  ## remove .venv and caches, but no runs
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -1,0 +1,138 @@
+"""What a person sees in the terminal: progress, the summary of a run, the table of a sweep."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from mlr.app.job import Outcome
+    from mlr.training.loop import Progress
+
+SPLITS = ("train", "val", "test")
+
+
+def console() -> Console:
+    """Standard output, without rich's guesses about what is a number or a path."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def refuse(message: str) -> None:
+    """One sentence on standard error."""
+    print(f"mlr: {message}", file=sys.stderr)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Progress]:
+    """A bar over updates that vanishes when the run ends; silent when no one watches."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("updates"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def tensorboard_command(folder: Path) -> str:
+    """The command that shows `folder`, runnable as printed in this shell."""
+    program = shutil.which("tensorboard")
+    start = "tensorboard" if program else f"{quote(sys.executable)} -m tensorboard.main"
+    return f"{start} --logdir {quote(shown(folder))}"
+
+
+def shown(path: Path) -> str:
+    """`path` relative to where the person stands, if it lies below."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def print_run(outcome: Outcome) -> None:
+    """The summary of one finished run."""
+    assert outcome.folder is not None
+    out, settings, metrics = console(), outcome.settings, outcome.metrics
+    title = " ".join(f"{key}={settings[key]}" for key in ("head", "loss", "model", "data"))
+    out.print()
+    out.print(Text(title, style="bold"), Text(f"({outcome.seconds:.1f} s)", style="dim"))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for split in SPLITS:
+        table.add_column(split, justify="right")
+    table.add_row("loss", *(f"{metrics[f'loss/{split}']:.4g}" for split in SPLITS))
+    if "accuracy/test" in metrics:
+        table.add_row("accuracy", *(f"{metrics[f'accuracy/{split}']:.2%}" for split in SPLITS))
+    out.print(table)
+    if "logit_grad/wrong" in metrics:
+        wrong, right = (_size(metrics, side) for side in ("wrong", "right"))
+        out.print(f"mean |dL/dz| in training data: {wrong} where wrong, {right} where right")
+    if outcome.reason:
+        out.print(Text(f"{outcome.status}: {outcome.reason}", style="yellow"))
+    out.print(Text(f"run folder   {shown(outcome.folder)}"), soft_wrap=True)
+    out.print(Text(f"look at it   {tensorboard_command(outcome.folder)}"), soft_wrap=True)
+
+
+def _size(metrics: Mapping[str, float], side: str) -> str:
+    value = metrics[f"logit_grad/{side}"]
+    return "none" if value != value else f"{value:.3g}"
+
+
+def print_job(number: int, outcome: Outcome) -> None:
+    """One line for a job of a sweep as it ends."""
+    line = Text(f"#{number} {' '.join(outcome.overrides) or 'default'}: ")
+    if outcome.status == "done":
+        line.append(_headline(outcome.metrics))
+    else:
+        style = "yellow" if outcome.status == "refused" else "red"
+        line.append(f"{outcome.status}: {outcome.reason}", style=style)
+    console().print(line, soft_wrap=True)
+
+
+def _headline(metrics: Mapping[str, float]) -> str:
+    if "accuracy/test" in metrics:
+        return f"test accuracy {metrics['accuracy/test']:.2%}, loss {metrics['loss/test']:.4g}"
+    return f"test loss {metrics['loss/test']:.4g}"
+
+
+def print_sweep(outcomes: Sequence[Outcome], folder: Path) -> None:
+    """The sweep's jobs, best first; refused ones last."""
+    out = console()
+    table = Table(box=None, pad_edge=False, title_justify="left")
+    table.add_column("run", overflow="fold")
+    table.add_column("status")
+    for column in ("test accuracy", "test loss", "|dL/dz| wrong", "right"):
+        table.add_column(column, justify="right")
+    for outcome in sorted(outcomes, key=_rank):
+        metrics = outcome.metrics
+        accuracy = f"{metrics['accuracy/test']:.2%}" if "accuracy/test" in metrics else ""
+        loss = f"{metrics['loss/test']:.4g}" if metrics else ""
+        sizes = ["", ""]
+        if "logit_grad/wrong" in metrics:
+            sizes = [_size(metrics, side) for side in ("wrong", "right")]
+        table.add_row(Text(outcome.name), outcome.status, accuracy, loss, *sizes)
+    out.print()
+    out.print(table)
+    refused = sum(outcome.status == "refused" for outcome in outcomes)
+    if refused:
+        out.print(f"{refused} of {len(outcomes)} refused, the reasons above and in runs.csv")
+    out.print(Text(f"sweep folder {shown(folder)}"), soft_wrap=True)
+    out.print(Text(f"look at it   {tensorboard_command(folder)}"), soft_wrap=True)
+
+
+def _rank(outcome: Outcome) -> tuple[bool, float, float]:
+    metrics = outcome.metrics
+    accuracy, loss = metrics.get("accuracy/test", 0.0), metrics.get("loss/test", float("inf"))
+    return (outcome.status != "done", -accuracy, loss)

@@ -1,0 +1,119 @@
+"""One job: a configuration, judged, trained, recorded in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from mlr.app.names import hyperparameters
+from mlr.app.plan import Plan, make_plan
+from mlr.checks import InputError
+
+if TYPE_CHECKING:
+    from mlr.training.loop import Progress
+
+PARTS = ("head", "loss", "model", "data", "optimizer", "schedule")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: done, diverged or refused.
+
+    metrics: final numbers by tag; empty if refused.
+    settings: the configuration as flat scalars; empty if refused.
+    """
+
+    name: str
+    overrides: list[str]
+    status: str
+    reason: str | None = None
+    folder: Path | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def run_job(
+    config: DictConfig, hydra: DictConfig, bar: AbstractContextManager[Progress]
+) -> Outcome:
+    """Train one configuration into the folder that Hydra made for it.
+
+    A refused job leaves no folder behind.
+
+    Args:
+        config: the job's configuration.
+        hydra: Hydra's own, of this job.
+        bar: gives what is told of the progress, while it is entered.
+    """
+    folder = Path(hydra.runtime.output_dir)
+    overrides = list(hydra.overrides.task)
+    try:
+        plan = make_plan(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+        experiment = plan.build()
+    except InputError as error:
+        remove_empty(folder)
+        return Outcome(folder.name, overrides, "refused", str(error))
+
+    from mlr.records import Recorder, RunFolder
+    from mlr.training import train
+    from mlr.training.checkpoint import save_checkpoint
+    from mlr.training.log import run_tags
+
+    settings = hyperparameters(plan.config, part_names(plan, hydra))
+    claimed = RunFolder.claim(folder)
+    write_hydra_files(folder, config, hydra)
+    with Recorder(claimed, run_tags(experiment), settings) as recorder, bar as progress:
+        (result,) = train([experiment], [recorder], progress)
+        save_checkpoint(folder / "checkpoint.pt", result, plan.config)
+        recorder.finish(result.status, result.metrics, result.reason, steps=result.steps)
+    return Outcome(
+        folder.name,
+        overrides,
+        result.status,
+        result.reason,
+        folder,
+        result.metrics,
+        settings,
+        result.seconds,
+    )
+
+
+def part_names(plan: Plan, hydra: DictConfig) -> dict[str, str]:
+    """The chosen part of each group: its own name, or that of the user's class."""
+    names = {}
+    for group in PARTS:
+        part = plan.source if group == "data" else getattr(plan, group)
+        target = plan.config[group]["_target_"]
+        own = target.startswith("mlr.")
+        names[group] = part.name if own else target.rpartition(".")[2]
+    return names
+
+
+def write_hydra_files(folder: Path, config: DictConfig, hydra: DictConfig) -> None:
+    """`.hydra/{config,overrides,hydra}.yaml`, as Hydra itself would write them."""
+    hydra = hydra.copy()
+    with read_write(hydra), open_dict(hydra):
+        hydra.output_subdir = ".hydra"
+    target = folder / ".hydra"
+    target.mkdir(exist_ok=True)
+    files = {
+        "config.yaml": OmegaConf.to_yaml(config),
+        "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": hydra})),
+        "overrides.yaml": OmegaConf.to_yaml(hydra.overrides.task),
+    }
+    for name, text in files.items():
+        (target / name).write_text(text, encoding="utf-8")
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove the folder that Hydra made, and the empty ones above it, but nothing else."""
+    for candidate in (folder, *folder.parents[:2]):
+        try:
+            candidate.rmdir()
+        except OSError:  # not empty, or not ours
+            return

@@ -1,0 +1,62 @@
+"""Names of folders and columns, and the resolvers by which the configuration asks for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from secrets import token_hex
+from typing import Any
+
+from omegaconf import OmegaConf
+
+LONGEST_NAME = 120
+"""Characters of a folder's name: file systems take 255 bytes, people and TensorBoard fewer."""
+
+
+def register_resolvers() -> None:
+    """`${short_id:}`: one random name a process; `${run_name:…}`: a job's folder."""
+    OmegaConf.register_new_resolver("short_id", lambda: token_hex(3), use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+
+
+def run_name(overrides: Sequence[str]) -> str:
+    """A folder name from a job's overrides, as in `head=sigmoid,loss=se,seed=0`.
+
+    Head and loss come first, so that names sort by them; what a file system or a shell
+    would stumble over becomes `_`; a long name ends in a hash of the whole.
+    """
+    order = {"head": 0, "loss": 1}
+    parts = sorted(overrides, key=lambda part: order.get(part.partition("=")[0], 2))
+    whole = ",".join(parts) or "default"
+    name = re.sub(r"[^\w.=,+\-\[\]]", "_", whole)
+    if len(name) > LONGEST_NAME or name != whole:
+        digest = blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=3).hexdigest()
+        name = f"{name[: LONGEST_NAME - 7]}-{digest}"
+    return name
+
+
+def hyperparameters(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The whole configuration as flat scalars, the parts by name and the rate as `lr` first.
+
+    Args:
+        config: plain, resolved configuration.
+        names: group → name of the part chosen.
+    """
+    flat: dict[str, Any] = dict(names)
+    flat["lr"] = config["optimizer"].get("lr")
+    flat["seed"] = config["seed"]
+    for key, value in _leaves(config, ""):
+        if key not in ("seed", "optimizer.lr") and not key.endswith("_target_"):
+            flat[key] = value if isinstance(value, (bool, int, float, str)) else str(value)
+    return flat
+
+
+def _leaves(node: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    leaves: list[tuple[str, Any]] = []
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            leaves += _leaves(value, f"{prefix}{key}.")
+        else:
+            leaves.append((f"{prefix}{key}", value))
+    return leaves

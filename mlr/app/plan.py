@@ -1,0 +1,121 @@
+"""A configuration judged: plain objects, all checked, and torch not yet imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mlr.app.parts import make_part
+from mlr.checks import InputError, known, positive, whole
+from mlr.data.base import Source
+from mlr.heads.base import Head
+from mlr.losses.base import Loss
+from mlr.models import Model
+from mlr.objectives.pairs import check_pair
+from mlr.probes import ProbeSettings
+from mlr.training import LearningRate, Optimizer
+
+if TYPE_CHECKING:
+    from mlr.training import Experiment
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+LARGEST_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will be made of, and the plain configuration that says so."""
+
+    config: dict[str, Any]
+    head: Head
+    loss: Loss
+    model: Model
+    source: Source
+    optimizer: Optimizer
+    schedule: LearningRate
+    probes: ProbeSettings
+
+    def build(self) -> Experiment:
+        """Import torch, load the data, and initialise the model.
+
+        Raises:
+            InputError: the data are missing or damaged, or the parts do not fit them.
+        """
+        from mlr.app.device import choose_device
+        from mlr.objectives import Objective
+        from mlr.training import Experiment
+
+        config = self.config
+        device = choose_device(config["device"], config["dtype"])
+        data = self.source.load(config["seed"])
+        outputs = _outputs(self.head, self.source, data.classes, data.train.targets.shape[1:])
+        strict = config["objective"]["strict"]
+        check_pair(self.head, self.loss, outputs, strict, regression=data.classes is None)
+        return Experiment(
+            objective=Objective(self.head, self.loss, outputs=outputs, strict=strict),
+            module=self.model.build(data.feature_shape, outputs, config["seed"]),
+            data=data,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+            probes=self.probes,
+            epochs=config["epochs"],
+            steps=config["steps"],
+            batch_size=config["batch_size"],
+            seed=config["seed"],
+            dtype=config["dtype"],
+            device=device,
+            max_grad_norm=config["max_grad_norm"],
+            patience=config["patience"],
+        )
+
+
+def make_plan(config: Mapping[str, Any]) -> Plan:
+    """The plan of a plain, resolved configuration.
+
+    Raises:
+        InputError: a value out of range, an unknown option, or a pair of head and loss
+            that means nothing.
+    """
+    allowed = config["allow_targets"]
+    _check_root(config)
+    plan = Plan(
+        config=dict(config),
+        head=make_part("head", config["head"], Head, allowed),  # type: ignore[type-abstract]
+        loss=make_part("loss", config["loss"], Loss, allowed),  # type: ignore[type-abstract]
+        model=make_part("model", config["model"], Model, allowed),  # type: ignore[type-abstract]
+        source=make_part("data", config["data"], Source, allowed),  # type: ignore[type-abstract]
+        optimizer=make_part("optimizer", config["optimizer"], Optimizer, allowed),  # type: ignore[type-abstract]
+        schedule=make_part("schedule", config["schedule"], LearningRate, allowed),  # type: ignore[type-abstract]
+        probes=make_part("probes", config["probes"], ProbeSettings, allowed),
+    )
+    classes = plan.source.classes
+    check_pair(
+        plan.head,
+        plan.loss,
+        plan.head.outputs(classes) if classes is not None else None,
+        config["objective"]["strict"],
+        regression=plan.source.regression,
+    )
+    return plan
+
+
+def _check_root(config: Mapping[str, Any]) -> None:
+    whole("seed", config["seed"], at_least=0, at_most=LARGEST_SEED)
+    whole("epochs", config["epochs"])
+    whole("batch_size", config["batch_size"])
+    for name in ("steps", "patience"):
+        if config[name] is not None:
+            whole(name, config[name])
+    if config["max_grad_norm"] is not None:
+        positive("max_grad_norm", config["max_grad_norm"])
+    known("dtype", config["dtype"], ("float32", "float64"))
+    known("device", config["device"], DEVICES)
+
+
+def _outputs(head: Head, source: Source, classes: int | None, target_shape: tuple[int, ...]) -> int:
+    if classes is None:
+        return target_shape[0]
+    if classes < 2:
+        raise InputError(f"data={source.name} has {classes} class; a classifier needs two.")
+    return head.outputs(classes)

@@ -1,0 +1,46 @@
+"""The types of the root configuration; its values stand in configs/train.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+GROUPS = ("head", "loss", "model", "data", "optimizer", "schedule", "probes")
+
+
+@dataclass
+class ObjectiveConfig:
+    """strict=false lets a defined but senseless pair run."""
+
+    strict: bool = MISSING
+
+
+@dataclass
+class Config:
+    """One run, as the command line and YAML give it."""
+
+    head: dict[str, Any] = field(default_factory=dict)
+    loss: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    schedule: dict[str, Any] = field(default_factory=dict)
+    probes: dict[str, Any] = field(default_factory=dict)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    seed: int = MISSING
+    epochs: int = MISSING
+    steps: int | None = MISSING
+    batch_size: int = MISSING
+    max_grad_norm: float | None = MISSING
+    patience: int | None = MISSING
+    dtype: str = MISSING
+    device: str = MISSING
+    allow_targets: list[str] = MISSING
+
+
+def register_schema() -> None:
+    """Make the types known to Hydra, as the first entry of the defaults list."""
+    ConfigStore.instance().store(name="schema", node=Config)

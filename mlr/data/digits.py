@@ -1,0 +1,61 @@
+"""Digits: 1,797 real handwritten digits of 8×8 pixels that come with scikit-learn."""
+
+from __future__ import annotations
+
+from mlr.checks import fraction, whole
+from mlr.data import options, prepare
+from mlr.data.base import Dataset, Source
+
+_LARGEST_PIXEL = 16.0
+
+
+class Digits(Source):
+    """Handwritten digits, ten classes, as images (1, 8, 8); no download.
+
+    The data are real, so the split is no part of a run's randomness: it follows `split_seed`,
+    and runs of different seeds are tested on the same digits.
+
+    Args:
+        label_noise: share of training labels replaced by another class, drawn by the run's seed.
+        val_fraction: share of examples for validation.
+        test_fraction: share of examples for the test.
+        split_seed: decides which example is in which split.
+        scale: none (0..16), unit (divided by 16) or standardize (one mean and deviation for all
+            pixels, of the training split).
+
+    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998
+    (its test part), as scikit-learn's load_digits gives it.
+    """
+
+    name = "digits"
+    classes: int = 10
+
+    def __init__(
+        self,
+        label_noise: float = 0.0,
+        val_fraction: float = 0.2,
+        test_fraction: float = 0.2,
+        split_seed: int = 0,
+        scale: str = "unit",
+    ) -> None:
+        self.label_noise = fraction("data.label_noise", label_noise)
+        self.shares = options.split_shares(val_fraction, test_fraction)
+        self.split_seed = whole("data.split_seed", split_seed, at_least=0)
+        self.scale = options.scale(scale, options.IMAGE_SCALES)
+
+    def load(self, seed: int) -> Dataset:
+        """Features (N, 1, 8, 8) and labels (N,).
+
+        Raises:
+            InputError: the shares are too small for ten classes in each split.
+        """
+        from sklearn.datasets import load_digits
+
+        bundle = load_digits()
+        data = prepare.Arrays(bundle.images[:, None], bundle.target)
+        where = f"data={self.name}"
+        splits = prepare.split(where, data, self.shares, self.split_seed, stratify=True)
+        plan = prepare.Plan(
+            self.name, self.classes, self.scale, _LARGEST_PIXEL, self.label_noise, seed
+        )
+        return prepare.to_dataset(plan, *splits)

@@ -1,0 +1,93 @@
+"""The files of an MNIST-like folder: images and labels for training, and perhaps for the test."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlr.checks import InputError
+from mlr.data import idx, validate
+from mlr.data.prepare import Arrays
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# both spellings are in use: train-images-idx3-ubyte and train-images.idx3-ubyte
+_NAME = r"{part}-{content}[-.]idx\d-\w+(\.gz)?"
+_USUAL = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a folder holds: examples to train on, examples for the test if there are any, K."""
+
+    train: Arrays
+    test: Arrays | None
+    classes: int
+
+
+def load(where: str, folder: Path, classes: int | None, test_needed: bool) -> Files:
+    """Read `train-images…`, `train-labels…` and, if there, `t10k-images…`, `t10k-labels…`.
+
+    Args:
+        where: which data are meant, for messages.
+        folder: holds the files, raw or .gz; where both are, the raw one is read.
+        classes: K, or None to read it off the training labels.
+        test_needed: whether the t10k pair must be there.
+
+    Raises:
+        InputError: a file is missing or damaged, counts differ, a label is out of range.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"{where} looks for its files in data.root={folder}, which is "
+            f"{'no folder' if folder.exists() else 'not there'}."
+        )
+    train, classes = _pair(folder, "train", classes)
+    names = [entry.name for entry in folder.iterdir()]
+    has_test = any(name.startswith(("t10k-images", "t10k-labels")) for name in names)
+    if not (has_test or test_needed):
+        return Files(train, None, classes)
+    test, _ = _pair(folder, "t10k", classes)
+    return Files(train, test, classes)
+
+
+def _pair(folder: Path, part: str, classes: int | None) -> tuple[Arrays, int]:
+    """Images and labels of one part, their counts compared and their labels checked."""
+    image_file, label_file = _find(folder, part, "images"), _find(folder, part, "labels")
+    images, labels = idx.read(image_file), idx.read(label_file)
+    if images.ndim < 2:
+        raise InputError(
+            f"{image_file} holds {images.size} single numbers; images have two dimensions or more."
+        )
+    if len(images) != len(labels):
+        raise InputError(
+            f"{image_file} holds {len(images)} images but {label_file} {len(labels)} labels; "
+            "every image needs one label."
+        )
+    labels, classes = validate.class_labels(str(label_file), labels, classes)
+    return Arrays(_with_channel(images), labels), classes
+
+
+def _find(folder: Path, part: str, content: str) -> Path:
+    """The one file of this part and content; raw before packed, as unpacking leaves both."""
+    pattern = re.compile(_NAME.format(part=part, content=content))
+    found = sorted(entry for entry in folder.iterdir() if pattern.fullmatch(entry.name))
+    raw = [entry for entry in found if entry.suffix != ".gz"] or found
+    if not raw:
+        usual = f"{part}-{content}-{_USUAL[content]}"
+        raise InputError(
+            f"{folder} holds no {usual} or {usual}.gz; put it there, or name another folder with "
+            "data.root=FOLDER."
+        )
+    if len(raw) > 1:
+        names = ", ".join(entry.name for entry in raw)
+        raise InputError(f"{folder} holds several files of {part} {content}: {names}; leave one.")
+    return raw[0]
+
+
+def _with_channel(images: NDArray) -> NDArray:
+    """Grey images (N, height, width) get the channel that convolutions expect."""
+    return images[:, None] if images.ndim == 3 else images

@@ -1,0 +1,199 @@
+"""MNIST and Fashion-MNIST: 70,000 grey images of 28×28 pixels in ten classes, by download."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import ClassVar
+
+from mlr.checks import InputError, fraction, whole
+from mlr.data import download as web
+from mlr.data import idx_files, options, prepare
+from mlr.data.base import Dataset, Source
+
+_LARGEST_PIXEL = 255.0
+
+
+class _FourFiles(Source):
+    """Four IDX files with a published hash each.
+
+    The official split is kept: the last `val_size` training images are for validation, the first
+    ones are trained on, and the 10,000 test images are the test. No seed changes it.
+    """
+
+    classes: int = 10
+    mirrors: ClassVar[tuple[str, ...]]
+    hashes: ClassVar[Mapping[str, str]]
+
+    @abstractmethod
+    def __init__(
+        self,
+        root: str | PathLike[str] | None,
+        download: bool,
+        val_size: int,
+        train_size: int | None,
+        label_noise: float,
+        scale: str,
+    ) -> None:
+        self.root = None if root is None else options.path("data.root", root, "a folder")
+        self.download = options.flag("data.download", download)
+        self.val_size = whole("data.val_size", val_size)
+        self.train_size = options.optional_whole("data.train_size", train_size, at_least=1)
+        self.label_noise = fraction("data.label_noise", label_noise)
+        self.scale = options.scale(scale, options.IMAGE_SCALES)
+
+    def load(self, seed: int) -> Dataset:
+        """Features (N, 1, 28, 28) and labels (N,).
+
+        Raises:
+            InputError: the files are missing and cannot be downloaded, or they are damaged.
+        """
+        folder = self._cached() if self.root is None else self.root
+        where = f"data={self.name}"
+        files = idx_files.load(where, folder, self.classes, test_needed=True)
+        assert files.test is not None
+        train, val = self._divided(files.train)
+        plan = prepare.Plan(
+            self.name, self.classes, self.scale, _LARGEST_PIXEL, self.label_noise, seed
+        )
+        return prepare.to_dataset(plan, train, val, files.test)
+
+    def _divided(self, data: prepare.Arrays) -> tuple[prepare.Arrays, prepare.Arrays]:
+        available = len(data) - self.val_size
+        size = available if self.train_size is None else self.train_size
+        if not 1 <= size <= available:
+            raise InputError(
+                f"data.val_size={self.val_size} and data.train_size={self.train_size} do not fit "
+                f"into the {len(data)} training images of data={self.name}: at least one must be "
+                "left to train on."
+            )
+        return data.take(slice(size)), data.take(slice(available, None))
+
+    def _cached(self) -> Path:
+        """The folder of this user's cache, the four files in it complete."""
+        import pooch
+
+        folder = Path(pooch.os_cache("mlr")) / self.name
+        for file, sha256 in self.hashes.items():
+            if self.download:
+                self._fetch(folder / file, sha256)
+            elif not web.is_intact(folder / file, sha256):
+                raise InputError(
+                    f"data={self.name} has no intact {folder / file}, and data.download=false "
+                    f"forbids to get it. {self._by_hand(folder)}"
+                )
+        return folder
+
+    def _fetch(self, target: Path, sha256: str) -> None:
+        try:
+            web.fetch([mirror + target.name for mirror in self.mirrors], sha256, target)
+        except InputError as error:
+            raise InputError(
+                f"data={self.name} could not be downloaded ({error}). "
+                f"{self._by_hand(target.parent)}"
+            ) from None
+
+    def _by_hand(self, folder: Path) -> str:
+        return (
+            f"Put {', '.join(self.hashes)} into {folder}, or name a folder that holds them with "
+            "data.root=FOLDER."
+        )
+
+
+class Mnist(_FourFiles):
+    """Handwritten digits, images (1, 28, 28).
+
+    Args:
+        root: folder with the four files, raw or .gz; None means this user's cache, filled by
+            download.
+        download: whether files missing from the cache are downloaded.
+        val_size: how many of the last training images are for validation.
+        train_size: how many of the first ones to train on; None takes all that are left.
+        label_noise: share of training labels replaced by another class, drawn by the run's seed.
+        scale: none (0..255), unit (divided by 255) or standardize (one mean and deviation for
+            all pixels, of the training split).
+
+    Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-based learning applied to
+    document recognition, 1998. The data are CC BY-SA 3.0.
+    """
+
+    name = "mnist"
+    mirrors = (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    )
+    hashes: ClassVar[Mapping[str, str]] = {
+        "train-images-idx3-ubyte.gz": (
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"
+        ),
+        "train-labels-idx1-ubyte.gz": (
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"
+        ),
+        "t10k-images-idx3-ubyte.gz": (
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"
+        ),
+        "t10k-labels-idx1-ubyte.gz": (
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
+        ),
+    }
+
+    def __init__(
+        self,
+        root: str | PathLike[str] | None = None,
+        download: bool = True,
+        val_size: int = 5000,
+        train_size: int | None = None,
+        label_noise: float = 0.0,
+        scale: str = "unit",
+    ) -> None:
+        super().__init__(root, download, val_size, train_size, label_noise, scale)
+
+
+class FashionMnist(_FourFiles):
+    """Clothes in ten classes, images (1, 28, 28): as MNIST in form, harder in content.
+
+    Args:
+        root: folder with the four files, raw or .gz; None means this user's cache, filled by
+            download.
+        download: whether files missing from the cache are downloaded.
+        val_size: how many of the last training images are for validation.
+        train_size: how many of the first ones to train on; None takes all that are left.
+        label_noise: share of training labels replaced by another class, drawn by the run's seed.
+        scale: none (0..255), unit (divided by 255) or standardize (one mean and deviation for
+            all pixels, of the training split).
+
+    Source: H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017; MIT licence.
+    """
+
+    name = "fashion_mnist"
+    mirrors = (
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    )
+    hashes: ClassVar[Mapping[str, str]] = {
+        "train-images-idx3-ubyte.gz": (
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"
+        ),
+        "train-labels-idx1-ubyte.gz": (
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"
+        ),
+        "t10k-images-idx3-ubyte.gz": (
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"
+        ),
+        "t10k-labels-idx1-ubyte.gz": (
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
+        ),
+    }
+
+    def __init__(
+        self,
+        root: str | PathLike[str] | None = None,
+        download: bool = True,
+        val_size: int = 5000,
+        train_size: int | None = None,
+        label_noise: float = 0.0,
+        scale: str = "unit",
+    ) -> None:
+        super().__init__(root, download, val_size, train_size, label_noise, scale)

@@ -1,0 +1,141 @@
+"""Npz: arrays of a user's own, as numpy.savez writes them."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlr.checks import InputError, known, whole
+from mlr.data import options, prepare, validate
+from mlr.data.base import Dataset, Source
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Npz(Source):
+    """Features (N, ...) and labels (N,), or targets (N,) or (N, K), under two keys.
+
+    Arrays `<features>_val` and `<labels>_val`, `<features>_test` and `<labels>_test` are taken as
+    those splits where the file has them (`x_val`, `y_val`, …); what it has not is split off the
+    training examples by `split_seed`, not by the run's seed: the data are real.
+
+    Args:
+        path: the file.
+        features: key of the features.
+        labels: key of the labels or targets.
+        task: classification or regression.
+        classes: K; None reads it off the labels, which then must include every class.
+        val_fraction: share of examples for validation, where the file has none for it.
+        test_fraction: share of examples for the test, where the file has none for it.
+        split_seed: decides which example is in which split.
+        scale: none, standardize or minmax, fitted on the training split; vectors by column,
+            arrays of more dimensions as a whole.
+    """
+
+    name = "npz"
+
+    def __init__(
+        self,
+        path: str | PathLike[str] | None = None,
+        features: str = "x",
+        labels: str = "y",
+        task: str = "classification",
+        classes: int | None = None,
+        val_fraction: float = 0.2,
+        test_fraction: float = 0.2,
+        split_seed: int = 0,
+        scale: str = "standardize",
+    ) -> None:
+        self.path = options.path("data.path", path, "the .npz file")
+        self.features = options.text("data.features", features)
+        self.labels = options.text("data.labels", labels)
+        self.regression = known("data.task", task, options.TASKS) == "regression"
+        self.classes = options.optional_whole("data.classes", classes, at_least=2)
+        if self.regression and classes is not None:
+            raise InputError(f"data.classes={classes} makes no sense with data.task=regression.")
+        self.val_fraction, self.test_fraction = options.split_shares(val_fraction, test_fraction)
+        self.split_seed = whole("data.split_seed", split_seed, at_least=0)
+        self.scale = options.scale(scale, options.COLUMN_SCALES)
+
+    def load(self, seed: int) -> Dataset:
+        """Features (N, ...), and labels (N,) or targets (N, K).
+
+        Raises:
+            InputError: the file is missing or damaged, a key is missing, shapes or values are
+                wrong.
+        """
+        arrays = _arrays(self.path)
+        train, classes = self._pair(arrays, "", self.classes)
+        given = {
+            part: self._pair(arrays, f"_{part}", classes)[0]
+            for part in ("val", "test")
+            if f"{self.features}_{part}" in arrays or f"{self.labels}_{part}" in arrays
+        }
+        shares = {"val": self.val_fraction, "test": self.test_fraction}
+        wanted = [part for part in shares if part not in given]
+        train, *parts = prepare.split(
+            f"data={self.name}",
+            train,
+            tuple(shares[part] for part in wanted),
+            self.split_seed,
+            stratify=not self.regression,
+        )
+        given |= dict(zip(wanted, parts, strict=True))
+        plan = prepare.Plan(self.name, classes, self.scale, seed=seed)
+        return prepare.to_dataset(plan, train, given["val"], given["test"])
+
+    def _pair(
+        self, arrays: dict[str, NDArray], suffix: str, classes: int | None
+    ) -> tuple[prepare.Arrays, int | None]:
+        """Features and targets of one split, and K."""
+        x_key, y_key = self.features + suffix, self.labels + suffix
+        x = arrays[known("data.features", x_key, arrays)]
+        y = arrays[known("data.labels", y_key, arrays)]
+        if x.ndim < 2:
+            raise InputError(
+                f"{self.path}: array {x_key} has shape {x.shape}; features need one row an "
+                "example, (N, D): a single feature is (N, 1)."
+            )
+        if self.regression and y.ndim not in (1, 2):
+            raise InputError(
+                f"{self.path}: array {y_key} of shape {y.shape} must be (N,) or (N, K)."
+            )
+        validate.equal_counts(f"{self.path} ({x_key}, {y_key})", x, y)
+        validate.not_empty(str(self.path), "", len(x))
+        if not self.regression:
+            y, classes = validate.class_labels(f"{self.path}, array {y_key},", y, classes)
+        return prepare.Arrays(x, y), classes
+
+
+def _arrays(path: Path) -> dict[str, NDArray]:
+    """All arrays of a file; pickled objects are never loaded."""
+    import numpy as np
+
+    try:
+        if not zipfile.is_zipfile(path):
+            # np.load would go on to guess at a pickle
+            path.open("rb").close()
+            raise InputError(f"{path} is no .npz file: write one with numpy.savez.")
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except FileNotFoundError:
+        raise InputError(
+            f"{path} does not exist; name the .npz file with data.path=FILE."
+        ) from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path} holds an array that cannot be read safely ({error}): arrays of objects are "
+            "refused, numbers only."
+        ) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise InputError(f"{path} is damaged: {error}.") from None
+    except MemoryError:
+        raise InputError(f"{path} does not fit into memory.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None

@@ -1,0 +1,98 @@
+"""Checks of the options that several sources share; costs no numpy, so that errors come at once.
+
+Every name in a message is the override that a person would type, `data.<option>`.
+"""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+from pathlib import Path
+
+from mlr.checks import InputError, fraction, known, whole
+
+COLUMN_SCALES = ("none", "standardize", "minmax")
+IMAGE_SCALES = ("none", "unit", "standardize")
+TASKS = ("classification", "regression")
+
+
+def split_share(name: str, value: float) -> float:
+    """Return the share of examples that a split takes, which is never empty.
+
+    Raises:
+        InputError: `value` is not in (0, 1).
+    """
+    if fraction(name, value) == 0:
+        raise InputError(f"{name}={value} would leave that split empty: give a share in (0, 1).")
+    return value
+
+
+def split_shares(val_fraction: float, test_fraction: float) -> tuple[float, float]:
+    """Return both shares if something is left to train on.
+
+    Raises:
+        InputError: a share is not in (0, 1), or together they take everything.
+    """
+    val = split_share("data.val_fraction", val_fraction)
+    test = split_share("data.test_fraction", test_fraction)
+    if val + test >= 1:
+        raise InputError(
+            f"data.val_fraction={val} and data.test_fraction={test} leave nothing to train on: "
+            "their sum must stay below 1."
+        )
+    return val, test
+
+
+def optional_whole(name: str, value: int | None, at_least: int = 0) -> int | None:
+    """Return a whole number of at least `at_least`, or None as it is.
+
+    Raises:
+        InputError: `value` is anything else.
+    """
+    return None if value is None else whole(name, value, at_least)
+
+
+def flag(name: str, value: bool) -> bool:
+    """Return `value` if it is true or false.
+
+    Raises:
+        InputError: otherwise.
+    """
+    if not isinstance(value, bool):
+        raise InputError(f"{name}={value} must be true or false.")
+    return value
+
+
+def text(name: str, value: str) -> str:
+    """Return `value` if it is a text that is not empty.
+
+    Raises:
+        InputError: otherwise.
+    """
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{name}={value} must be a text that is not empty.")
+    return value
+
+
+def path(name: str, value: str | PathLike[str] | None, what: str) -> Path:
+    """Return `value` as a path with `~` expanded; whether it exists is a question for load().
+
+    Raises:
+        InputError: nothing was given, or no text; `what` says what is wanted.
+    """
+    if value is None:
+        raise InputError(f"{name} is not set: name {what} with {name}=PATH.")
+    if not isinstance(value, (str, PathLike)) or not fspath(value):
+        raise InputError(f"{name}={value} must be the path of {what}.")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise InputError(f"{name}={value} names a home folder that does not exist.") from None
+
+
+def scale(value: str, allowed: tuple[str, ...]) -> str:
+    """Return the name of a scaling if it is one of `allowed`.
+
+    Raises:
+        InputError: lists the allowed ones.
+    """
+    return known("data.scale", value, allowed)

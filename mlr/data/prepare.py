@@ -1,0 +1,185 @@
+"""From arrays to a Dataset: seeds, stratified splits, label noise, validation, scaling, tensors.
+
+All randomness is a pure function of a seed and the dataset's name; no global generator is read
+or moved. Sources gather arrays and hand them to `to_dataset`, where values are validated once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlr.checks import InputError
+from mlr.data import scaling, validate
+from mlr.data.base import Dataset, Split
+from mlr.seeds import derive_seed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Examples before they are tensors: features (N, ...), targets (N,) or (N, K)."""
+
+    features: NDArray
+    targets: NDArray
+
+    def take(self, rows: NDArray[np.int64] | slice) -> Arrays:
+        """The examples of these rows, in this order."""
+        return Arrays(self.features[rows], self.targets[rows])
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How arrays become a dataset.
+
+    classes: K, or None when the targets are real numbers.
+    scale: a kind of `scaling.fit`; full_scale is its `unit`.
+    label_noise: share of the training labels to replace; seed decides which.
+    """
+
+    name: str
+    classes: int | None
+    scale: str = "none"
+    full_scale: float | None = None
+    label_noise: float = 0.0
+    seed: int = 0
+
+
+def generator(seed: int, *purpose: str) -> np.random.Generator:
+    """A random generator for one purpose, unrelated to that of any other purpose or seed."""
+    import numpy as np
+
+    return np.random.default_rng(derive_seed(seed, *purpose))
+
+
+def sklearn_seed(seed: int, *purpose: str) -> int:
+    """A seed for one purpose in the 32 bits that scikit-learn takes."""
+    return derive_seed(seed, *purpose) % 2**32
+
+
+def split(
+    where: str, data: Arrays, shares: tuple[float, ...], seed: int, stratify: bool
+) -> list[Arrays]:
+    """Split examples at random into a rest and one part a share, each class alike in all.
+
+    Args:
+        where: which data are meant, for messages.
+        data: N examples.
+        shares: the part of all N that each further split takes.
+        seed: decides who goes where.
+        stratify: targets are labels (N,) whose shares all splits keep.
+
+    Returns:
+        The rest, then the parts in the order of `shares`; rows keep their original order.
+
+    Raises:
+        InputError: a split would be empty or could not hold every class.
+
+    Source: scikit-learn, train_test_split with stratify.
+    """
+    import numpy as np
+    from sklearn.model_selection import train_test_split
+
+    counts = [round(share * len(data)) for share in shares]
+    _check_counts(where, data, [len(data) - sum(counts), *counts], stratify)
+    rest = np.arange(len(data))
+    parts = []
+    for number, count in enumerate(counts):
+        labels = data.targets[rest] if stratify else None
+        rest, part = train_test_split(
+            rest,
+            test_size=count,
+            stratify=labels,
+            random_state=sklearn_seed(seed, where, "split", str(number)),
+        )
+        parts.append(np.sort(part))
+    return [data.take(rows) for rows in (np.sort(rest), *parts)]
+
+
+def flip_labels(
+    labels: NDArray[np.int64], share: float, classes: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Replace a share of the labels (N,), each by one of the K − 1 other classes at random."""
+    chosen = rng.permutation(len(labels))[: round(share * len(labels))]
+    flipped = labels.copy()
+    flipped[chosen] = (labels[chosen] + rng.integers(1, classes, len(chosen))) % classes
+    return flipped
+
+
+def to_dataset(plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
+    """Validate three splits, add label noise to the training labels, scale, make tensors.
+
+    Raises:
+        InputError: an empty split, unequal counts, values that are not finite, labels out of
+            range, splits of different shapes.
+    """
+    where = f"data={plan.name}"
+    splits = {"training": train, "validation": val, "test": test}
+    for split_name, data in splits.items():
+        _check_split(where, split_name, data, plan.classes, train.features.shape[1:])
+    targets = [data.targets for data in splits.values()]
+    if plan.classes is not None:
+        targets = [validate.class_labels(where, t, plan.classes)[0] for t in targets]
+        validate.warn_absent(where, targets[0], plan.classes)
+        if plan.label_noise:
+            rng = generator(plan.seed, plan.name, "label noise")
+            targets[0] = flip_labels(targets[0], plan.label_noise, plan.classes, rng)
+    scale = scaling.fit(plan.scale, train.features, plan.full_scale)
+    parts = zip(splits.values(), targets, strict=True)
+    tensors = [_tensors(scale(data.features), target, plan.classes) for data, target in parts]
+    return Dataset(plan.name, tensors[0], tensors[1], tensors[2], plan.classes)
+
+
+def _check_split(
+    where: str, split_name: str, data: Arrays, classes: int | None, shape: tuple[int, ...]
+) -> None:
+    validate.not_empty(where, split_name, len(data))
+    validate.equal_counts(f"{where} ({split_name} split)", data.features, data.targets)
+    validate.finite(f"{where} ({split_name} split)", data.features)
+    if classes is None:
+        validate.finite(f"{where} ({split_name} split)", data.targets, "targets")
+    if data.features.shape[1:] != shape:
+        raise InputError(
+            f"{where} has training examples of shape {shape} but {split_name} examples of shape "
+            f"{data.features.shape[1:]}; all must be alike."
+        )
+
+
+def _check_counts(where: str, data: Arrays, counts: list[int], stratify: bool) -> None:
+    """Refuse a split that comes out empty or, stratified, smaller than the number of classes."""
+    import numpy as np
+
+    least = 1
+    if stratify:
+        labels, sizes = np.unique(data.targets, return_counts=True)
+        least = len(labels)
+        if sizes.min() < len(counts):
+            raise InputError(
+                f"{where} has only {sizes.min()} of class {labels[sizes.argmin()]}: every class "
+                f"needs {len(counts)} examples, one for each split. If the labels are "
+                "measurements and not classes, this is regression."
+            )
+    if min(counts) < least:
+        raise InputError(
+            f"{where} with {len(data)} examples gives splits of {', '.join(map(str, counts))} "
+            f"(training first), and each needs at least {least}, one for each class; give more "
+            "data or other shares by data.val_fraction and data.test_fraction."
+        )
+
+
+def _tensors(features: NDArray[np.float32], targets: NDArray, classes: int | None) -> Split:
+    import numpy as np
+    import torch
+
+    if classes is None:
+        targets = targets.reshape(len(targets), -1).astype(np.float32)
+    return Split(
+        torch.from_numpy(np.ascontiguousarray(features)),
+        torch.from_numpy(np.ascontiguousarray(targets)),
+    )

@@ -1,0 +1,70 @@
+"""Scaling of features: an offset and a divisor, fitted on the training examples only.
+
+Table columns are scaled each by itself. Images are scaled as a whole: a pixel at the rim that
+lights up once in 10,000 images would otherwise become the largest number of the dataset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """x ↦ (x − offset) / divisor, for numbers or one number a column."""
+
+    offset: NDArray[np.float64]
+    divisor: NDArray[np.float64]
+
+    def __call__(self, features: NDArray) -> NDArray[np.float32]:
+        """Return the features (N, ...) scaled, as float32."""
+        import numpy as np
+
+        # 60,000 images in float64 would cost 400 MB for nothing: bytes are exact in float32
+        precision = np.dtype(np.float32 if features.dtype == np.uint8 else np.float64)
+        scaled = features.astype(precision)
+        np.subtract(scaled, self.offset.astype(precision), out=scaled)
+        np.divide(scaled, self.divisor.astype(precision), out=scaled)
+        return scaled.astype(np.float32, copy=False)
+
+
+def fit(kind: str, features: NDArray, full_scale: float | None = None) -> Scaling:
+    """Fit a scaling on training features.
+
+    Args:
+        kind: `none`; `standardize`: mean 0 and standard deviation 1; `minmax`: into [0, 1];
+            `unit`: divided by `full_scale`.
+        features: (N, D), scaled by column, or (N, ...) images, scaled as a whole.
+        full_scale: the largest value possible (255 for bytes); None takes the largest found.
+
+    Returns:
+        The scaling; what is constant in training is shifted but never divided by zero.
+    """
+    import numpy as np
+
+    axis = 0 if features.ndim == 2 else None
+    zero, one = np.zeros(()), np.ones(())
+    if kind == "none":
+        return Scaling(zero, one)
+    if kind == "unit":
+        largest = np.abs(features, dtype=np.float64).max() if full_scale is None else full_scale
+        return Scaling(zero, _never_zero(np.asarray(largest, np.float64)))
+    low = features.min(axis=axis).astype(np.float64)
+    spread = features.max(axis=axis).astype(np.float64) - low
+    if kind == "minmax":
+        return Scaling(low, _never_zero(spread))
+    mean = features.mean(axis=axis, dtype=np.float64)
+    deviation = features.std(axis=axis, dtype=np.float64)
+    # of a constant column the deviation is a rounding error, not zero: judge by the spread
+    return Scaling(np.asarray(mean), np.where(spread > 0, _never_zero(deviation), 1.0))
+
+
+def _never_zero(divisor: NDArray[np.float64]) -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.where(divisor > 0, divisor, 1.0)

@@ -1,0 +1,19 @@
+"""Heads: the output units, each a pure map from logits z (…, K) to predictions y (…, K).
+
+A head knows its range, its slope ∂y/∂z and its convex potential A with ∇A = y, and
+nothing of losses. `mlr.objectives` joins a head and a loss. Adding one: a file here,
+its class in `HEADS`, a YAML of the same name in `configs/head/`.
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from mlr.heads.base import Head
+from mlr.heads.clipped_linear import ClippedLinear
+from mlr.heads.linear import Linear
+from mlr.heads.sigmoid import Sigmoid
+from mlr.heads.softmax import Softmax
+
+HEADS: tuple[type[Head], ...] = (Linear, ClippedLinear, Sigmoid, Softmax)
+
+__all__ = ["HEADS", "ClippedLinear", "Head", "Linear", "Sigmoid", "Softmax"]

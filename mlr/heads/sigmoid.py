@@ -1,0 +1,45 @@
+"""The sigmoid unit: the Bernoulli probability whose log-odds is the logit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from mlr.heads.base import Head
+from mlr.interval import OPEN_UNIT, Region
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Sigmoid(Head):
+    """y = σ(z) = 1/(1 + e⁻ᶻ), elementwise: K outputs are K separate yes/no questions.
+
+    Source: Goodfellow et al., Deep Learning, 6.2.2.2.
+    """
+
+    name: ClassVar[str] = "sigmoid"
+    range: ClassVar[Region] = OPEN_UNIT
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Y = σ(z) (…, K)."""
+        e = _exp_of_minus_size(logits)
+        # σ(z) = 1/(1 + e^−|z|) above 0 and e^−|z|/(1 + e^−|z|) below: small σ stay exact
+        return e.masked_fill(logits > 0, 1.0) / (1 + e)
+
+    def potential(self, logits: Tensor) -> Tensor:
+        """A(z) = Σ_k softplus(z_k) = Σ_k log(1 + e^z_k) (…)."""
+        from torch.nn.functional import logsigmoid
+
+        # softplus(z) = −log σ(−z) = max(z, 0) + log1p(e^−|z|): nothing cancels
+        return -logsigmoid(-logits).sum(-1)
+
+    def slope(self, logits: Tensor) -> Tensor:
+        """∂y/∂z = σ(z)σ(−z) (…, K), at most ¼, → e^−|z| in both tails."""
+        # σ(z)σ(−z) = e^−|z| / (1 + e^−|z|)²: even in z, no 1 − σ(z)
+        e = _exp_of_minus_size(logits)
+        return e / (1 + e) ** 2
+
+
+def _exp_of_minus_size(z: Tensor) -> Tensor:
+    # e^−|z|, spelled so that the derivative at 0 is one-sided and not |z|'s 0
+    return (-z).where(z > 0, z).exp()

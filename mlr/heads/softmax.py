@@ -1,0 +1,41 @@
+"""The softmax unit: a distribution over K classes, the sigmoid's generalisation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from mlr.heads.base import Head
+from mlr.interval import SIMPLEX, Region
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Softmax(Head):
+    """y_k = e^z_k / Σ_j e^z_j: positive, sums to one, unchanged by a common shift of z.
+
+    Source: Goodfellow et al., Deep Learning, 6.2.2.3.
+    """
+
+    name: ClassVar[str] = "softmax"
+    range: ClassVar[Region] = SIMPLEX
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Y = softmax(z) (…, K)."""
+        return logits.softmax(-1)
+
+    def potential(self, logits: Tensor) -> Tensor:
+        """A(z) = log Σ_k e^z_k (…)."""
+        return logits.logsumexp(-1)
+
+    def slope(self, logits: Tensor) -> Tensor:
+        """∂y_k/∂z_k = y_k(1 − y_k) (…, K)."""
+        y = logits.softmax(-1)
+        top = y.argmax(-1, keepdim=True)
+        # 1 − y_k = Σ_{j≠k} y_j, summed where y_k may be near 1: at the largest
+        rest = y.scatter(-1, top, 0.0).sum(-1, keepdim=True)
+        return y * (1 - y).scatter(-1, top, rest)
+
+    def outputs(self, classes: int) -> int:
+        """One logit for each class, two classes included: one output would be the constant 1."""
+        return classes

@@ -1,0 +1,16 @@
+"""Models: each checks its options when made, and builds a plain nn.Module on `build()`.
+
+A model maps features (B, *feature_shape) to logits (B, K). It knows nothing of heads
+and losses: its last layer is always linear. Any nn.Module of a user's own serves as
+well (`model._target_=my_package.MyNet`).
+"""
+
+from mlr.models.base import Model
+from mlr.models.cnn import Cnn
+from mlr.models.linear import Linear
+from mlr.models.mlp import Mlp
+from mlr.models.module import UserModule
+
+MODELS = (Linear, Mlp, Cnn)
+
+__all__ = ["MODELS", "Cnn", "Linear", "Mlp", "Model", "UserModule"]

@@ -1,0 +1,23 @@
+"""What every model is: options checked at once, a module built when torch is there."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Model(ABC):
+    """A recipe for an nn.Module; importing and making one costs no torch import."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def build(self, feature_shape: tuple[int, ...], outputs: int, seed: int) -> nn.Module:
+        """A module (B, *feature_shape) → logits (B, outputs), initialised from `seed` alone.
+
+        Raises:
+            InputError: the model does not fit features of this shape.
+        """

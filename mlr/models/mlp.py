@@ -1,0 +1,62 @@
+"""Dense layers with one activation between them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+from mlr.checks import InputError, known, non_negative, whole
+from mlr.models.base import Model
+from mlr.models.initialise import SCHEMES, initialise
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid")
+
+
+class Mlp(Model):
+    """Multilayer perceptron.
+
+    Args:
+        widths: units of each hidden layer, input side first.
+        activation: relu, tanh or sigmoid.
+        init: scheme of `mlr.models.initialise`.
+        init_scale: factor on the initial weights.
+    """
+
+    name = "mlp"
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (128,),
+        activation: str = "relu",
+        init: str = "he",
+        init_scale: float = 1.0,
+    ) -> None:
+        if isinstance(widths, (int, str)) or not widths:
+            raise InputError(
+                f"model.widths={widths} must list the hidden layers, as in model.widths=[128,64]."
+            )
+        self.widths = tuple(whole("model.widths", width) for width in widths)
+        self.activation = known("model.activation", activation, ACTIVATIONS)
+        self.init = known("model.init", init, SCHEMES)
+        self.init_scale = non_negative("model.init_scale", init_scale)
+
+    def build(self, feature_shape: tuple[int, ...], outputs: int, seed: int) -> nn.Module:
+        """nn.Sequential(flatten, hidden1, activation1, …, output) with logits (B, outputs)."""
+        from torch import nn
+
+        activations = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+        layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
+        width_before = prod(feature_shape)
+        for number, width in enumerate(self.widths, start=1):
+            layers[f"hidden{number}"] = nn.Linear(width_before, width)
+            layers[f"{self.activation}{number}"] = activations[self.activation]()
+            width_before = width
+        layers["output"] = nn.Linear(width_before, outputs)
+        module = nn.Sequential(layers)
+        initialise(module, self.init, self.init_scale, seed)
+        return module

@@ -1,0 +1,73 @@
+"""A user's own nn.Module class, given by name in the configuration."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlr.checks import InputError
+from mlr.models.base import Model
+from mlr.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class UserModule(Model):
+    """Builds `kind(**options)`; `feature_shape` and `outputs` are passed if it asks for them.
+
+    Args:
+        kind: an nn.Module class whose forward maps (B, *feature_shape) to logits (B, K).
+        options: its keyword arguments.
+    """
+
+    name = "user"
+
+    def __init__(self, kind: type[nn.Module], options: Mapping[str, Any]) -> None:
+        self.kind = kind
+        self.options = dict(options)
+
+    def build(self, feature_shape: tuple[int, ...], outputs: int, seed: int) -> nn.Module:
+        """The module, initialised under a seed of its own and shown to give (B, outputs)."""
+        import torch
+
+        asked = inspect.signature(self.kind).parameters
+        offered = {"feature_shape": feature_shape, "outputs": outputs}
+        shapes = {name: value for name, value in offered.items() if name in asked}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "init"))
+            try:
+                module = self.kind(**{**shapes, **self.options})
+            except TypeError as error:
+                raise InputError(
+                    f"model._target_={self.kind.__name__} cannot be made of {self.options}: "
+                    f"{error}. Set its arguments as +model.<argument>=…"
+                ) from error
+        _check_output(module, feature_shape, outputs)
+        return module
+
+
+def _check_output(module: nn.Module, feature_shape: tuple[int, ...], outputs: int) -> None:
+    import torch
+
+    name = type(module).__name__
+    if any(getattr(part, "track_running_stats", False) for part in module.modules()):
+        raise InputError(
+            f"model {name} keeps running statistics, which a pure training step cannot update. "
+            "Use GroupNorm or LayerNorm, or track_running_stats=False."
+        )
+    module.eval()
+    with torch.no_grad():
+        try:
+            found = tuple(module(torch.zeros(2, *feature_shape)).shape)
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise InputError(
+                f"model {name} does not accept features of shape {feature_shape}: {error}"
+            ) from error
+    module.train()
+    if found != (2, outputs):
+        raise InputError(
+            f"model {name} gives logits of shape {found} for 2 examples, "
+            f"but this head and dataset need (2, {outputs})."
+        )

@@ -1,0 +1,159 @@
+"""Exact formulas of the heads that treat each output alone: linear, clipped, sigmoid.
+
+Shapes throughout: logits z (…, K), targets t (…, K) → losses (…), gradients (…, K).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from mlr.losses.base import LEAST_PROBABILITY, floored_log, floored_log_of_complement
+from mlr.objectives.twofold import Pair, choose, exp_and_expm1, value
+
+
+def linear_se_losses(z: Tensor, t: Tensor) -> Tensor:
+    """½ Σ (z − t)²."""
+    return _half_square(z - t).sum(-1)
+
+
+def linear_se_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """Z − t."""
+    return z - t
+
+
+def clipped_se_losses(z: Tensor, t: Tensor) -> Tensor:
+    """½ Σ (y − t)², y = max(0, min(1, z))."""
+    return _half_square(z.clamp(0, 1) - t).sum(-1)
+
+
+def clipped_se_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """Y − t on [0, 1], exactly 0 outside."""
+    y = z.clamp(0, 1)
+    return (y - t).masked_fill(y != z, 0.0)
+
+
+def clipped_bce_losses(z: Tensor, t: Tensor) -> Tensor:
+    """Σ −t log y − (1 − t) log(1 − y), each logarithm floored at −100."""
+    y = z.clamp(0, 1)
+    return -(t * floored_log(y) + (1 - t) * floored_log_of_complement(y)).sum(-1)
+
+
+def clipped_bce_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """(y − t)/(y(1 − y)) inside, exactly 0 outside [0, 1].
+
+    At y = 0 and y = 1 one logarithm is floored and gives no gradient, the other gives
+    1 − t or −t: 0 for the wrong target, as for every point beyond.
+    """
+    y = z.clamp(0, 1)
+    floored = (y <= LEAST_PROBABILITY) | (y == 1)
+    inside = (y - t) / (y * (1 - y)).masked_fill(floored, 1.0)
+    return torch.where(floored, 1 - y - t, inside).masked_fill(y != z, 0.0)
+
+
+def clipped_ce_losses(z: Tensor, t: Tensor) -> Tensor:
+    """K = 1: as BCE; else the literal −Σ t log y, floored at −100, that `strict` refuses."""
+    if z.shape[-1] == 1:
+        return clipped_bce_losses(z, t)
+    return -(t * floored_log(z.clamp(0, 1))).sum(-1)
+
+
+def clipped_ce_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """K = 1: as BCE; else −t/y inside, 0 outside and where the floor holds."""
+    if z.shape[-1] == 1:
+        return clipped_bce_gradient(z, t)
+    y = z.clamp(0, 1)
+    flat = (y <= LEAST_PROBABILITY) | (y != z)
+    return (-t / y.masked_fill(flat, 1.0)).masked_fill(flat, 0.0)
+
+
+def clipped_matching_losses(z: Tensor, t: Tensor) -> Tensor:
+    """A(z) − tz + ½t², A the integral of the clip: ½(y − t)² + (z − y)(y − t), both ≥ 0."""
+    y = z.clamp(0, 1)
+    d = y - t
+    # A(z) = ½y² + (z − y)y, so the squares complete and no large terms cancel
+    return (_half_square(d) + (z - y) * d).sum(-1)
+
+
+def clipped_matching_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """Y − t everywhere: the loss that brings a strayed clipped unit back."""
+    return z.clamp(0, 1) - t
+
+
+def sigmoid_bce_losses(z: Tensor, t: Tensor) -> Tensor:
+    """Σ t softplus(−z) + (1 − t) softplus(z)."""
+    # softplus(z) = −log σ(−z) = max(z, 0) + log1p(e^−|z|): no term is negative
+    return -(t * logsigmoid(z) + (1 - t) * logsigmoid(-z)).sum(-1)
+
+
+def sigmoid_bce_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """Y − t = (1 − t)σ(z) − tσ(−z): the five-call form for a training step."""
+    # interpolating σ(z) … −σ(−z) by t: exact at both ends, no 1 − σ(z)
+    return torch.lerp(z.sigmoid(), -(-z).sigmoid(), t)
+
+
+def sigmoid_bce_gradient_precise(z: Tensor, t: Tensor) -> Tensor:
+    """Y − t."""
+    return value(_sigmoid_error(z, t)[0])
+
+
+def sigmoid_se_losses(z: Tensor, t: Tensor) -> Tensor:
+    """½ Σ (y − t)²."""
+    return _half_square(sigmoid_bce_gradient(z, t)).sum(-1)
+
+
+def sigmoid_se_losses_precise(z: Tensor, t: Tensor) -> Tensor:
+    """½ Σ (y − t)²."""
+    return _half_square(sigmoid_bce_gradient_precise(z, t)).sum(-1)
+
+
+def sigmoid_se_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """(y − t) σ(z)σ(−z)."""
+    y, rest = z.sigmoid(), (-z).sigmoid()
+    return torch.lerp(y, -rest, t) * y * rest
+
+
+def sigmoid_se_gradient_precise(z: Tensor, t: Tensor) -> Tensor:
+    """(y − t) σ(z)σ(−z)."""
+    error, e = _sigmoid_error(z, t)
+    # σ(z)σ(−z) = e/(1 + e)², e = e^−|z|
+    return value(error / (1 + e) * e / (1 + e))
+
+
+def sigmoid_ce_losses(z: Tensor, t: Tensor) -> Tensor:
+    """K = 1: as BCE; else the literal Σ t softplus(−z) that `strict` refuses."""
+    if z.shape[-1] == 1:
+        return sigmoid_bce_losses(z, t)
+    return -(t * logsigmoid(z)).sum(-1)
+
+
+def sigmoid_ce_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """K = 1: as BCE; else −t σ(−z)."""
+    if z.shape[-1] == 1:
+        return sigmoid_bce_gradient(z, t)
+    return -t * (-z).sigmoid()
+
+
+def sigmoid_ce_gradient_precise(z: Tensor, t: Tensor) -> Tensor:
+    """K = 1: as BCE; else −t σ(−z)."""
+    if z.shape[-1] == 1:
+        return sigmoid_bce_gradient_precise(z, t)
+    return value(_sigmoid_error(z, torch.ones_like(z))[0] * t)
+
+
+def _sigmoid_error(z: Tensor, t: Tensor) -> tuple[Pair, Pair]:
+    """Y − t and e^−|z|, as pairs."""
+    positive = z > 0
+    e, e_less_1 = exp_and_expm1(Pair.of(torch.where(positive, -z, z)))
+    target = Pair.of(t)
+    other = 1 - target
+    # (y − t)(1 + e) = ±(a − be), a the weight of the nearer end; near 0, e − 1 keeps the digits
+    a, b = choose(positive, other, target), choose(positive, target, other)
+    difference = choose(value(e) > 0.5, (a - b) - b * e_less_1, a - b * e)
+    return choose(positive, difference, -difference) / (1 + e), e
+
+
+def _half_square(d: Tensor) -> Tensor:
+    # (½d)·d: halving first is exact and keeps the largest and smallest squares representable
+    return 0.5 * d * d

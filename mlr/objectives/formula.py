@@ -1,0 +1,30 @@
+"""What an objective computes: losses and their gradient as two pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+TensorFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A pair of pure functions of logits z (…, K) and targets t (…, K).
+
+    Attributes:
+        losses: (z, t) → L (…), per example.
+        gradient: (z, t) → dL/dz (…, K), built of torch operations, so that it can be
+            differentiated again.
+        wide: whether float32 gains from being computed in float64 and rounded once;
+            False where each step is exact or correctly rounded anyway.
+        precise: the same functions for float64 itself, where terms cancel that float64
+            does not hold well enough; None where it does.
+    """
+
+    losses: TensorFunction
+    gradient: TensorFunction
+    wide: bool = True
+    precise: Formula | None = None

@@ -1,0 +1,151 @@
+"""Which head goes with which loss, judged before torch is imported.
+
+A pair is undefined where predictions can leave the loss's domain: it never runs. It is
+senseless where each prediction is fine but together they are no distribution (K sigmoid
+outputs with cross-entropy): it runs with `strict=False`, to be watched failing.
+"""
+
+from __future__ import annotations
+
+from mlr.checks import InputError, known
+from mlr.heads import HEADS, Head
+from mlr.interval import REALS, UNIT, Interval
+from mlr.losses import LOSSES, Loss
+
+
+def find_head(head: Head | str) -> Head:
+    """The head of that name, or the head itself.
+
+    Raises:
+        InputError: no head has that name; the known ones are listed.
+    """
+    heads = {one.name: one for one in HEADS}
+    return heads[known("head", head, heads)]() if isinstance(head, str) else head
+
+
+def find_loss(loss: Loss | str) -> Loss:
+    """The loss of that name, or the loss itself.
+
+    Raises:
+        InputError: no loss has that name; the known ones are listed.
+    """
+    losses = {one.name: one for one in LOSSES}
+    return losses[known("loss", loss, losses)]() if isinstance(loss, str) else loss
+
+
+def check_pair(
+    head: Head | str,
+    loss: Loss | str,
+    outputs: int | None,
+    strict: bool = True,
+    regression: bool = False,
+) -> None:
+    """Refuse a head and a loss that cannot be trained together.
+
+    Args:
+        head: a head or its name.
+        loss: a loss or its name.
+        outputs: K, how many logits there are; None where that is not known yet, and only
+            what is wrong for every K is refused.
+        strict: False lets pairs run that are defined but senseless.
+        regression: whether targets are real numbers rather than classes.
+
+    Raises:
+        InputError: the pair is undefined, or senseless and `strict`; the sentence names
+            heads and losses that would do.
+    """
+    head, loss = find_head(head), find_loss(loss)
+    if outputs is not None and outputs < head.range.least_outputs:
+        raise InputError(
+            f"head={head.name} with one output is the constant 1. "
+            f"Use {_either(_elementwise_heads(loss))}, or one output for each class."
+        )
+    if not _defined(head, loss):
+        raise InputError(
+            f"loss={loss.name} needs {loss.domain.describe('predictions')}, "
+            f"but head={head.name} gives {head.range}.{_advice(head, loss, outputs)}"
+        )
+    if strict and not _sensible(head, loss, outputs):
+        raise InputError(
+            f"loss={loss.name} needs {loss.domain.describe('predictions')}, "
+            f"but head={head.name} gives {_count(outputs)} {head.range}."
+            f"{_advice(head, loss, outputs)} objective.strict=false lets you watch it fail."
+        )
+    if regression:
+        _check_regression(head, loss)
+    elif not _targets_allowed(head, loss, UNIT):
+        raise InputError(
+            f"loss={loss.name} with head={head.name} needs targets in the closure of the head's "
+            f"range, {head.range.closure()}, but class targets are {UNIT}. Use loss=se."
+        )
+
+
+def _check_regression(head: Head, loss: Loss) -> None:
+    if head.range.least_outputs > 1:
+        raise InputError(
+            f"head={head.name} gives {head.range}, but this data's targets are any real number. "
+            "Use head=linear."
+        )
+    if loss.matches_head and not _targets_allowed(head, loss, REALS):
+        raise InputError(
+            f"loss={loss.name} with head={head.name} needs "
+            f"{head.range.closure().describe('targets')}, "
+            "but this data's targets are any real number. Use head=linear or loss=se."
+        )
+    if not _targets_allowed(head, loss, REALS):
+        raise InputError(
+            f"loss={loss.name} needs {loss.target_domain.describe('targets')}, "
+            "but this data's targets are any real number. Use loss=se."
+        )
+
+
+def _targets_allowed(head: Head, loss: Loss, targets: Interval) -> bool:
+    """Whether each number of the targets may be anything in `targets`."""
+    home = head.range.closure() if loss.matches_head else loss.target_domain
+    return home.entries.contains(targets)
+
+
+def _defined(head: Head, loss: Loss) -> bool:
+    """Whether the loss of every prediction exists, one number at a time."""
+    return loss.matches_head or loss.domain.entries.contains(head.range.entries)
+
+
+def _sensible(head: Head, loss: Loss, outputs: int | None) -> bool:
+    """Whether predictions are what the loss means by them; one output stands for (1 − y, y)."""
+    return (
+        loss.matches_head
+        or loss.domain.contains(head.range)
+        or outputs is None
+        or outputs < loss.domain.least_outputs
+    )
+
+
+def _elementwise_heads(loss: Loss) -> list[str]:
+    heads = [head() for head in reversed(HEADS) if head.range.least_outputs == 1]
+    return [f"head={head.name}" for head in heads if _defined(head, loss)]
+
+
+def _advice(head: Head, loss: Loss, outputs: int | None) -> str:
+    """A sentence naming heads that suit this loss and losses that suit this head."""
+    kind = loss.domain.least_outputs if outputs is None else min(outputs, loss.domain.least_outputs)
+    heads = [
+        f"head={other.name}"
+        for other in (one() for one in reversed(HEADS))
+        if other.range.least_outputs == kind
+        and _defined(other, loss)
+        and _sensible(other, loss, outputs)
+    ]
+    losses = [
+        f"loss={other.name}"
+        for other in (one() for one in reversed(LOSSES))
+        if not other.matches_head and _defined(head, other) and _sensible(head, other, outputs)
+    ]
+    return f" Use {_either(heads + losses)}." if heads or losses else ""
+
+
+def _either(choices: list[str]) -> str:
+    return " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))
+
+
+def _count(outputs: int | None) -> str:
+    return "separate" if outputs is None else f"{outputs} separate"

@@ -1,0 +1,53 @@
+"""What a probe reads, and on which steps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class StepValues:
+    """One batch of each run at each of P logged steps, before the update of that step.
+
+    Shapes: P points, R runs, B batch, K outputs, L layers.
+    """
+
+    logits: Tensor
+    """z (P, R, B, K)"""
+    logit_grads: Tensor
+    """dL/dz (P, R, B, K) of each example's own loss, not divided by the batch size"""
+    losses: Tensor
+    """L (P, R, B)"""
+    slopes: Tensor
+    """dy_k/dz_k (P, R, B, K)"""
+    right: Tensor | None
+    """predicted rightly (P, R, B), None for regression"""
+    layer_grad_norms: Tensor
+    """‖∂ mean L/∂ layer‖ (P, R, L)"""
+
+    @cached_property
+    def gradient_sizes(self) -> Tensor:
+        """‖dL/dz‖₂ (P, R, B): how hard each example pulls on its own logits."""
+        if self.logit_grads.shape[-1] == 1:
+            return self.logit_grads[..., 0].abs()
+        return torch.linalg.vector_norm(self.logit_grads, dim=-1)
+
+
+class Probe(ABC):
+    """A family of numbers: `tags` names them, `measure` computes them (P, R, tags)."""
+
+    tags: tuple[str, ...]
+
+    @abstractmethod
+    def measure(self, values: StepValues) -> Tensor:
+        """One number (P, R, tags) a point, run and tag; NaN where there is nothing to measure."""
+
+
+def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
+    """Mean over the last axis of the entries `chosen`; NaN where none is."""
+    return (values * chosen).sum(-1) / chosen.sum(-1)

@@ -1,0 +1,158 @@
+"""Writing that survives: whole files by rename, appended files that end at a boundary.
+
+The only place of `mlr.records` that opens a file for writing. Every failure becomes
+one `WriteError` that names the path and the cause, whatever system call it came from.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+_NUMBER = count()
+# a folder that cannot be opened or synced (network file systems, Windows) is no failure
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.EACCES, errno.EPERM, errno.EBADF, errno.ENOTSUP}
+
+
+class WriteError(OSError):
+    """A file could not be written; `errno`, `strerror` and `filename` are set as in OSError."""
+
+    def __init__(self, path: Path, cause: OSError, needed: int = 0):
+        super().__init__(cause.errno, cause.strerror or str(cause), str(path))
+        self.needed = needed
+
+    def __str__(self) -> str:
+        """One sentence: path, cause, and for a full disk what is needed and free."""
+        text = f"cannot write {self.filename}: {self.strerror}"
+        if self.errno in (errno.ENOSPC, errno.EDQUOT):
+            text += f" ({self.needed:,} bytes needed, {_free(Path(self.filename)):,} free)"
+        return text
+
+
+def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
+    """Replace the file at `path` by `content`, so that readers see the old or the new one, whole.
+
+    Args:
+        path: the file; its folder must exist.
+        content: all of the file.
+        sync: wait until file and name are on the disk (fsync), so that a power loss
+            leaves the old or the new file too. False leaves only the promise about readers.
+
+    Raises:
+        WriteError: the old file is then untouched and nothing is left beside it.
+    """
+    # beside the target: a rename across file systems is no rename
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{next(_NUMBER)}.tmp")
+    try:
+        _create(beside, content, sync)
+        try:
+            beside.replace(path)
+        except OSError:
+            with suppress(OSError):
+                beside.unlink()
+            raise
+        if sync:
+            sync_folder(path.parent)
+    except OSError as cause:
+        raise WriteError(path, cause, len(content)) from cause
+
+
+def create_exclusive(path: Path, content: bytes) -> None:
+    """Create the file at `path` holding `content`; of many callers exactly one succeeds.
+
+    Raises:
+        WriteError: with errno EEXIST where the file was there before, else with the cause.
+    """
+    try:
+        _create(path, content, sync=False)
+    except OSError as cause:
+        raise WriteError(path, cause, len(content)) from cause
+
+
+def append(path: Path, content: bytes, new: bool = False, sync: bool = False) -> None:
+    """Append `content` to the file at `path`, or leave the file as it was.
+
+    One write call: a process killed in the middle leaves all or nothing, as far as the
+    system writes it in one go. A write that fails half way is cut off again, so that the
+    file ends at the same boundary as before and the call can be repeated. The file is
+    open only during the call, so a thousand runs hold no thousand descriptors.
+
+    Args:
+        path: the file.
+        content: bytes to add.
+        new: the file must not exist yet.
+        sync: wait until the bytes are on the disk.
+
+    Raises:
+        WriteError: naming path and cause.
+    """
+    try:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (os.O_EXCL if new else 0)
+        descriptor = os.open(path, flags, 0o666)
+        try:
+            size = os.fstat(descriptor).st_size
+            _write_all(descriptor, content)
+            if sync:
+                os.fsync(descriptor)
+        except BaseException:  # an interruption too: whoever catches it flushes again
+            with suppress(OSError):
+                os.ftruncate(descriptor, size)
+                if new:
+                    path.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+    except OSError as cause:
+        raise WriteError(path, cause, len(content)) from cause
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in `folder` are on the disk, where the file system can do that."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as cause:
+        if cause.errno in _NO_FOLDER_SYNC:
+            return
+        raise
+    try:
+        os.fsync(descriptor)
+    except OSError as cause:
+        if cause.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _create(path: Path, content: bytes, sync: bool) -> None:
+    """Create `path`, which must not exist, with `content`; a failed write removes it again."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        try:
+            _write_all(descriptor, content)
+            if sync:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    """Write all of `content`; the system may take less than it was given."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _free(path: Path) -> int:
+    """Bytes free at the nearest existing folder above `path`; 0 where nobody can tell."""
+    for folder in path.parents:
+        with suppress(OSError):
+            return shutil.disk_usage(folder).free
+    return 0

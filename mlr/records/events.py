@@ -1,0 +1,215 @@
+"""A run's TensorBoard event file, written in bulk."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from mlr.records import durable
+from mlr.records.encoding import (
+    check_steps,
+    event,
+    histogram_records,
+    record,
+    scalar_records,
+)
+
+_NUMBER = count()
+_NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.")
+
+
+class Serialisable(Protocol):
+    """Any protocol-buffer message."""
+
+    def SerializeToString(self) -> bytes:  # noqa: N802  protobuf's name
+        """The message as bytes."""
+        ...
+
+
+class EventWriter:
+    """Appends scalars, histograms and other summaries to one new event file of a folder.
+
+    Everything is kept in memory until `flush`, which appends it by one write and closes
+    the file again; the file appears at the first flush. TensorBoard keeps scalars as
+    float32. Not for use by several threads at once.
+    """
+
+    def __init__(self, folder: Path):
+        self.path = folder / _file_name(folder)
+        version = event(time.time(), 0, 3, b"brain.Event:2")
+        self._buffer = [record(version)]
+        self._begun = False
+
+    def scalars(
+        self,
+        steps: np.ndarray,
+        tags: Sequence[str],
+        values: np.ndarray,
+        wall_times: np.ndarray,
+        present: np.ndarray | None = None,
+    ) -> None:
+        """Add the values of many steps; all tags of a step share one event.
+
+        Args:
+            steps: int (P,), 0 or above.
+            tags: T different names.
+            values: (P, T), any finite or non-finite number; NaN is written as NaN.
+            wall_times: (P,) seconds since 1970, UTC.
+            present: bool (P, T); False leaves a value out, None means all are there.
+
+        Raises:
+            ValueError: shapes disagree, a tag occurs twice, or a step is negative.
+        """
+        steps, names = check_steps(steps), tuple(tags)
+        values, wall_times = np.asarray(values), np.asarray(wall_times, dtype=np.float64)
+        _check_shape("values", values, (len(steps), len(names)))
+        _check_shape("wall_times", wall_times, (len(steps),))
+        if len(set(names)) < len(names):
+            raise ValueError(f"tags must differ, but one occurs twice: {', '.join(names)}.")
+        if not values.size:
+            return
+        if present is not None:
+            present = np.asarray(present, dtype=bool)
+            _check_shape("present", present, values.shape)
+        if present is None or present.all():
+            self._buffer += scalar_records(steps, names, values, wall_times)
+        else:
+            self._buffer += _sparse_records(steps, names, values, wall_times, present)
+
+    def histograms(
+        self,
+        steps: np.ndarray,
+        tag: str,
+        limits: np.ndarray,
+        counts: np.ndarray,
+        minimum: np.ndarray,
+        maximum: np.ndarray,
+        total: np.ndarray,
+        total_squares: np.ndarray,
+        wall_times: np.ndarray,
+    ) -> None:
+        """Add one histogram a step.
+
+        Args:
+            steps: int (P,), 0 or above.
+            tag: name of the histogram.
+            limits: (P, bins) or (bins,) right edges of the buckets, increasing; bucket 0
+                begins at `minimum`.
+            counts: (P, bins) how many values fell into each bucket.
+            minimum: (P,) smallest value.
+            maximum: (P,) largest value.
+            total: (P,) sum of the values.
+            total_squares: (P,) sum of their squares.
+            wall_times: (P,) seconds since 1970, UTC.
+
+        Raises:
+            ValueError: shapes disagree, there is no bucket, or a step is negative.
+        """
+        steps, counts = check_steps(steps), np.asarray(counts, dtype=np.float64)
+        if counts.ndim != 2 or counts.shape[0] != len(steps) or not counts.shape[1]:
+            raise ValueError(f"counts must have shape ({len(steps)}, bins), not {counts.shape}.")
+        limits = np.asarray(limits, dtype=np.float64)
+        if limits.ndim == 1:
+            limits = np.broadcast_to(limits, (len(steps), len(limits)))
+        _check_shape("limits", limits, counts.shape)
+        wall_times = np.asarray(wall_times, dtype=np.float64)
+        columns = {
+            "minimum": minimum,
+            "maximum": maximum,
+            "number": counts.sum(axis=1),
+            "total": total,
+            "total_squares": total_squares,
+            "wall_times": wall_times,
+        }
+        for name, column in columns.items():
+            _check_shape(name, np.asarray(column), (len(steps),))
+        if len(steps):
+            moments = np.stack(
+                [np.asarray(column, np.float64) for column in list(columns.values())[:5]], axis=1
+            )
+            self._buffer += histogram_records(steps, tag, limits, counts, moments, wall_times)
+
+    def summary(self, proto: Serialisable, step: int, wall_time: float | None = None) -> None:
+        """Add any `Summary` message: hparams, a layout, a figure.
+
+        Args:
+            proto: a tensorboard.compat.proto.summary_pb2.Summary.
+            step: 0 or above.
+            wall_time: seconds since 1970, UTC; None is now.
+
+        Raises:
+            ValueError: the step is negative.
+        """
+        check_steps([step])
+        when = time.time() if wall_time is None else wall_time
+        self._buffer.append(record(event(when, step, 5, proto.SerializeToString())))
+
+    def flush(self, sync: bool = False) -> None:
+        """Append all that was added to the file; after an error it is still there to try again.
+
+        Args:
+            sync: wait until it is on the disk.
+
+        Raises:
+            WriteError: naming the path and the cause; the file ends where it ended before.
+        """
+        if self._buffer:
+            content = b"".join(self._buffer)
+            durable.append(self.path, content, new=not self._begun, sync=sync)
+            self._begun = True
+            self._buffer = []
+
+    def close(self) -> None:
+        """Flush, and wait until the file is on the disk."""
+        self.flush(sync=True)
+
+
+def _sparse_records(
+    steps: np.ndarray,
+    tags: tuple[str, ...],
+    values: np.ndarray,
+    wall_times: np.ndarray,
+    present: np.ndarray,
+) -> list[bytes]:
+    """The records of rows that do not all hold the same tags, in the order of the rows."""
+    records = [b""] * len(steps)
+    patterns = np.packbits(present, axis=1)
+    for pattern in np.unique(patterns, axis=0):
+        rows = np.flatnonzero((patterns == pattern).all(axis=1))
+        columns = np.flatnonzero(present[rows[0]])
+        if not len(columns):
+            continue  # an event without a value says nothing
+        names = tuple(tags[column] for column in columns)
+        group = scalar_records(steps[rows], names, values[np.ix_(rows, columns)], wall_times[rows])
+        for row, one in zip(rows.tolist(), group, strict=True):
+            records[row] = one
+    return records
+
+
+def _file_name(folder: Path) -> str:
+    """A new name that sorts after the event files already in the folder.
+
+    TensorBoard reads a run's files by name; the time in it is pushed on where the clock
+    went back or stood still.
+    """
+    newest = -1
+    if folder.is_dir():
+        found = (_NAME.match(entry.name) for entry in folder.iterdir())
+        newest = max((int(match[1]) for match in found if match), default=-1)
+    when = max(int(time.time()), newest + 1)
+    host = re.sub(r"[^\w.-]", "-", socket.gethostname()) or "localhost"
+    return f"events.out.tfevents.{when:010d}.{host}.{os.getpid()}.{next(_NUMBER)}"
+
+
+def _check_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless `array` has `shape`."""
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, not {array.shape}.")

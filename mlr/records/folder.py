@@ -1,0 +1,200 @@
+"""A run's folder: claimed by exactly one run, described by status.json."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import platform
+import shlex
+import socket
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mlr.checks import InputError, known
+from mlr.records.durable import WriteError, atomic_write, create_exclusive
+
+STATUSES = ("running", "done", "failed", "diverged", "interrupted")
+_TRACES = ("status.json", "metrics.csv", "checkpoint.pt")
+_PACKAGES = {"mlr": "mlr", "torch": "torch", "numpy": "numpy", "hydra": "hydra-core"}
+_CAUSES = {
+    errno.EACCES: "permission is denied",
+    errno.EPERM: "permission is denied",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.ENOTDIR: "a file is in the way",
+    errno.EEXIST: "a file is in the way",
+    errno.ENAMETOOLONG: "the name is too long",
+}
+
+
+class RunFolder:
+    """A folder that belongs to one run; `claim` is the only way to get one.
+
+    path: the folder.
+    status: what status.json says.
+    """
+
+    def __init__(self, path: Path, status: dict[str, Any]):
+        self.path = path
+        self.status = status
+
+    @classmethod
+    def claim(
+        cls, path: Path | str, seed: int | None = None, command: str | None = None
+    ) -> RunFolder:
+        """Make the folder and its parents, and claim it by creating status.json in it.
+
+        Of many claims at the same time, by threads, processes or machines, exactly one
+        succeeds. Files of others (Hydra's) may be there already, a run may not.
+
+        Args:
+            path: the folder, new or without a run.
+            seed: the run's seed, for status.json.
+            command: the command line, for status.json; None takes this process's own.
+
+        Raises:
+            InputError: the folder holds a run, or cannot be made or written; says why.
+        """
+        folder = Path(path)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if _holds_run(folder):
+                raise _taken(folder)
+            status = _first_status(seed, command)
+            create_exclusive(folder / "status.json", _json(status))
+        except OSError as cause:
+            claimed = isinstance(cause, WriteError) and cause.errno == errno.EEXIST
+            raise _taken(folder) if claimed else _refused(folder, cause) from cause
+        return cls(folder, status)
+
+    @property
+    def metrics(self) -> Path:
+        """The table of logged steps."""
+        return self.path / "metrics.csv"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The final parameters."""
+        return self.path / "checkpoint.pt"
+
+    def write_status(self, status: str | None = None, sync: bool = True, **fields: Any) -> None:
+        """Replace status.json, as one atomic step.
+
+        Args:
+            status: running, done, failed, diverged or interrupted; None keeps it. Anything
+                but running sets `finished` to now.
+            sync: wait until it is on the disk.
+            **fields: more entries, merged over those there; values that JSON can hold.
+                A number that is not finite is written as "nan", "inf" or "-inf", which
+                `float` reads, because JSON has none.
+
+        Raises:
+            InputError: an unknown status.
+            WriteError: the file could not be written; the old one is still there.
+        """
+        changed = {**self.status, **fields}
+        if status is not None:
+            changed["status"] = known("status", status, STATUSES)
+            changed["finished"] = None if status == "running" else _now()
+        atomic_write(self.path / "status.json", _json(changed), sync)
+        self.status = changed
+
+
+def read_status(folder: Path | str) -> dict[str, Any]:
+    """What status.json in `folder` says.
+
+    Raises:
+        InputError: there is none, or it is not a JSON object.
+    """
+    path = Path(folder) / "status.json"
+    try:
+        status = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as cause:
+        raise InputError(f"{folder} holds no run: status.json is missing.") from cause
+    except (OSError, ValueError) as cause:
+        raise InputError(f"{path} cannot be read: {cause}.") from cause
+    if not isinstance(status, dict):
+        raise InputError(f"{path} cannot be read: it holds no JSON object.")
+    return status
+
+
+def _holds_run(folder: Path) -> bool:
+    """Whether a run, finished or not, has written into the folder."""
+    names = [entry.name for entry in folder.iterdir()]
+    return any(name in _TRACES or name.startswith("events.out.tfevents.") for name in names)
+
+
+def _taken(folder: Path) -> InputError:
+    """The refusal of a folder that holds a run."""
+    return InputError(
+        f"{folder} already holds a run, and a run is never overwritten. "
+        "Choose another hydra.run.dir, or move or delete that folder."
+    )
+
+
+def _refused(folder: Path, cause: OSError) -> InputError:
+    """The refusal of a folder that cannot be made or written: what, why, what to do."""
+    why = _CAUSES.get(cause.errno or 0, cause.strerror or str(cause))
+    where = cause.filename or folder
+    at = "" if Path(where) in (folder, folder / "status.json") else f" at {where}"
+    return InputError(
+        f"The run folder {folder} cannot be written: {why}{at}. Choose another hydra.run.dir."
+    )
+
+
+def _first_status(seed: int | None, command: str | None) -> dict[str, Any]:
+    """status.json of a run that begins now."""
+    return {
+        "status": "running",
+        "reason": None,
+        "started": _now(),
+        "finished": None,
+        "seed": seed,
+        "command": shlex.join(sys.orig_argv) if command is None else command,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "versions": dict(_versions()),
+    }
+
+
+@lru_cache(maxsize=1)
+def _versions() -> Mapping[str, str | None]:
+    """Versions of what decides a run's numbers; None for what is not installed."""
+    versions: dict[str, str | None] = {"python": platform.python_version()}
+    for name, package in _PACKAGES.items():
+        try:
+            versions[name] = version(package)
+        except PackageNotFoundError:
+            versions[name] = None
+    return versions
+
+
+def _now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _json(status: Mapping[str, Any]) -> bytes:
+    """JSON that any language reads: UTF-8, indented, without NaN."""
+    text = json.dumps(_finite(status), indent=2, ensure_ascii=False, allow_nan=False)
+    # a path from the system may hold bytes that are no UTF-8
+    return (text + "\n").encode("utf-8", errors="backslashreplace")
+
+
+def _finite(value: Any) -> Any:
+    """`value` with non-finite numbers as text, all the way down."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,84 @@
+"""The CUSTOM SCALARS page: charts over all runs, sorted by the question they answer."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.compat.proto.types_pb2 import DT_STRING
+from tensorboard.plugins.custom_scalar import layout_pb2, metadata
+
+# question → charts; chart → regular expressions of its tags, each matched to the end
+PAGES: dict[str, dict[str, str]] = {
+    "Who gets gradient?": {
+        "wrong samples: mean |dL/dz|": "logit_grad/wrong$",
+        "right samples: mean |dL/dz|": "logit_grad/right$",
+        "wrong and right together": "logit_grad/(wrong|right)$",
+    },
+    "Is the output saturated?": {
+        "saturated outputs (fraction)": "saturation/fraction$",
+        "wrong and without gradient (fraction)": "stuck/fraction$",
+    },
+    "Does it learn?": {
+        "loss: train": "loss/train$",
+        "loss: val": "loss/val$",
+        "accuracy: train": "accuracy/train$",
+        "accuracy: val": "accuracy/val$",
+    },
+    "Which layer starves?": {"all layers: gradient norm": "grad_norm/(?!total$)"},
+}
+_LAYER = "grad_norm/"
+_LAYERS = 12  # charts of single layers; a deeper network has the chart of all
+
+
+@lru_cache(maxsize=64)
+def layout_summary(tags: tuple[str, ...]) -> Summary:
+    """The layout as a Summary for any step: the charts that a run with these tags can fill.
+
+    TensorBoard joins the layouts of all runs; equal charts become one. Built without
+    TensorFlow, which tensorboard.plugins.custom_scalar.summary would need.
+
+    Args:
+        tags: every scalar that the run may record.
+    """
+    layout = layout_pb2.Layout()
+    for question, charts in pages(tags).items():
+        category = layout.category.add(title=question)
+        for title, pattern in charts.items():
+            content = layout_pb2.MultilineChartContent(tag=[pattern])
+            category.chart.add(title=title, multiline=content)
+    tensor = TensorProto(
+        dtype=DT_STRING,
+        tensor_shape=TensorShapeProto(),
+        string_val=[layout.SerializeToString()],
+    )
+    value = Summary.Value(
+        tag=metadata.CONFIG_SUMMARY_TAG,
+        metadata=metadata.create_summary_metadata(),
+        tensor=tensor,
+    )
+    return Summary(value=[value])
+
+
+def pages(tags: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """The pages and charts, of `PAGES` and one a layer, that at least one of `tags` fills."""
+    layers = [tag for tag in tags if tag.startswith(_LAYER) and tag != f"{_LAYER}total"]
+    each = {f"{tag.removeprefix(_LAYER)}: gradient norm": f"{re.escape(tag)}$" for tag in layers}
+    found = {}
+    for question, charts in PAGES.items():
+        if (
+            any(pattern.startswith(_LAYER) for pattern in charts.values())
+            and len(layers) <= _LAYERS
+        ):
+            charts = {**charts, **each} if len(layers) > 1 else each
+        filled = {
+            title: pattern
+            for title, pattern in charts.items()
+            if any(re.match(pattern, tag) for tag in tags)
+        }
+        if filled:
+            found[question] = filled
+    return found

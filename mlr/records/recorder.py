@@ -1,0 +1,205 @@
+"""Everything that one run records, into its folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from mlr.records.events import EventWriter, Serialisable
+from mlr.records.folder import RunFolder
+from mlr.records.hparams import PROMINENT, hparams_summaries, session_end
+from mlr.records.layout import layout_summary
+from mlr.records.table import MetricsTable
+
+HEADLINES = ("accuracy/test", "loss/test", "logit_grad/wrong", "stuck/fraction")
+
+
+class Recorder:
+    """Writes a run's scalars to TensorBoard and metrics.csv, and how it ended.
+
+    Arrays come in blocks of P logged steps and stay in memory until `flush`. Used as a
+    context manager it ends the run in any case: an exception makes it failed, an
+    interruption interrupted, and what was recorded before is on the disk either way.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        tags: Sequence[str],
+        hparams: Mapping[str, Any],
+        metrics: Sequence[str] | None = None,
+        trial: str | None = None,
+        prominent: Sequence[str] = PROMINENT,
+    ):
+        """Begin to record a run.
+
+        Args:
+            folder: the claimed folder.
+            tags: every scalar that may come, in the order of the table's columns.
+            hparams: what the run is, for the HPARAMS page; bool, number, text or None.
+            metrics: tags shown on that page; None takes the usual ones among `tags`.
+            trial: the run's name on that page; None takes the end of the folder's path.
+            prominent: names of hparams whose columns come first; in a sweep, what it varies.
+        """
+        self.folder, self.tags = folder, tuple(tags)
+        self.finished = False
+        self._events = EventWriter(folder.path)
+        self._table = MetricsTable(folder.metrics, self.tags)
+        self._step, self._epoch = 0, 0.0
+        self._last = np.full(len(self.tags), -1)  # step at which each tag was last written
+        self._flushed_at = time.time()
+        if metrics is None:
+            metrics = [tag for tag in HEADLINES if tag in self.tags]
+        if trial is None:
+            # its column is narrow: first what tells it from its siblings
+            place = folder.path.absolute()
+            trial = f"{place.name} ({place.parent.name})"
+        for summary in (
+            *hparams_summaries(hparams, metrics, trial, None, prominent),
+            layout_summary(self.tags),
+        ):
+            self._events.summary(summary, 0)
+
+    def scalars(
+        self,
+        steps: np.ndarray,
+        epochs: np.ndarray,
+        values: np.ndarray,
+        present: np.ndarray | None = None,
+        wall_times: np.ndarray | None = None,
+    ) -> None:
+        """Record a block of logged steps.
+
+        Args:
+            steps: int (P,), increasing.
+            epochs: (P,) passes over the training data so far.
+            values: (P, T) in the order of the tags. float32 stands in metrics.csv with
+                float32's digits, float64 with float64's.
+            present: bool (P, T); False leaves a value out, None means all are there.
+            wall_times: (P,) seconds since 1970, UTC; None spreads the steps evenly over
+                the time since the last flush.
+
+        Raises:
+            ValueError: shapes disagree or a step is negative.
+        """
+        if not len(steps):
+            return
+        if wall_times is None:
+            now = time.time()
+            wall_times = np.linspace(self._flushed_at, now, len(steps) + 1)[1:]
+        self._table.append(steps, epochs, values, present)
+        self._events.scalars(steps, self.tags, values, wall_times, present)
+        self._step, self._epoch = int(steps[-1]), float(epochs[-1])
+        there = np.ones(values.shape, dtype=bool) if present is None else np.asarray(present)
+        written = np.where(there, np.asarray(steps)[:, None], -1).max(axis=0)
+        self._last = np.maximum(self._last, written)
+
+    def histograms(
+        self,
+        steps: np.ndarray,
+        tag: str,
+        limits: np.ndarray,
+        counts: np.ndarray,
+        minimum: np.ndarray,
+        maximum: np.ndarray,
+        total: np.ndarray,
+        total_squares: np.ndarray,
+        wall_times: np.ndarray | None = None,
+    ) -> None:
+        """Record one histogram a step; the arguments are those of `EventWriter.histograms`."""
+        if wall_times is None:
+            wall_times = np.full(len(steps), time.time())
+        self._events.histograms(
+            steps, tag, limits, counts, minimum, maximum, total, total_squares, wall_times
+        )
+
+    def summary(self, proto: Serialisable, step: int) -> None:
+        """Record any other Summary message, a figure for example."""
+        self._events.summary(proto, step)
+
+    def flush(self) -> None:
+        """Append all of it to the files.
+
+        Raises:
+            WriteError: naming the file; what it could not write is kept for the next try.
+        """
+        self._events.flush()
+        self._table.flush()
+        self._flushed_at = time.time()
+
+    def finish(
+        self,
+        status: str,
+        final_metrics: Mapping[str, float] | None = None,
+        reason: str | None = None,
+        sync: bool = True,
+        **fields: Any,
+    ) -> None:
+        """End the run: the final numbers at its last step, then how it ended.
+
+        Files first, status.json last: a run that says done has all its files.
+
+        Args:
+            status: done, failed, diverged or interrupted.
+            final_metrics: tag → number, for all of status.json, TensorBoard and, where the
+                tag is a column, metrics.csv. A tag already recorded at the last step
+                keeps the number it has there, so that no step holds two.
+            reason: why it ended so.
+            sync: wait until all of it is on the disk; a sweep of many runs may leave that to
+                one `os.sync` at its end.
+            **fields: more entries for status.json.
+
+        Raises:
+            InputError: an unknown status.
+            WriteError: naming the file.
+        """
+        metrics = {tag: float(value) for tag, value in (final_metrics or {}).items()}
+        self._final_scalars(metrics)
+        self._events.summary(session_end(status), self._step)
+        self._events.flush(sync)
+        self._table.flush(sync)
+        self.folder.write_status(status, sync, reason=reason, metrics=metrics, **fields)
+        self.finished = True
+
+    def _final_scalars(self, metrics: Mapping[str, float]) -> None:
+        """Record the final numbers that the last step does not hold yet."""
+        known = np.array([tag in metrics for tag in self.tags], dtype=bool)
+        present = known & (self._last < self._step)
+        if present.any():
+            values = np.array([[metrics.get(tag, np.nan) for tag in self.tags]])
+            epochs = np.array([self._epoch])
+            self.scalars(np.array([self._step]), epochs, values, present[None])
+        others = [tag for tag in metrics if tag not in self.tags]
+        if others:
+            values = np.array([[metrics[tag] for tag in others]])
+            now = np.array([time.time()])
+            self._events.scalars(np.array([self._step]), others, values, now)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.finished:
+            return
+        if error is None:
+            self.finish("done")
+            return
+        status = "failed" if isinstance(error, Exception) else "interrupted"
+        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+        try:
+            self.finish(status, reason=reason)
+        except OSError as second:
+            # the first error is the one to tell; the full disk often is that one
+            error.add_note(f"The run's status could not be recorded: {second}")
+            with suppress(OSError):
+                self.folder.write_status(status, reason=reason)

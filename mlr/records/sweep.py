@@ -1,0 +1,55 @@
+"""runs.csv of a sweep: one row a run, whatever became of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlr.records.durable import atomic_write
+
+_FIRST, _LAST = ("run", "status"), ("reason",)
+
+
+def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write all rows, replacing the file at once.
+
+    The columns are the union over the rows: run, status, then overrides and metrics in the
+    order of their first appearance, those with a `/` (TensorBoard's tags) behind the
+    others, then reason. A value that is missing or None leaves its cell empty; True and
+    False stand as in YAML.
+
+    Args:
+        path: the file; its folder must exist.
+        rows: one mapping a run, from column to text, number, bool or None.
+
+    Raises:
+        WriteError: naming the path and the cause; the old file is then untouched.
+    """
+    columns = _columns(rows)
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(columns)
+    table.writerows([[_cell(row.get(column)) for column in columns] for row in rows])
+    atomic_write(Path(path), text.getvalue().encode("utf-8", errors="backslashreplace"))
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The union of the rows' columns in their stable order."""
+    seen = dict.fromkeys(column for row in rows for column in row)
+    first = [column for column in _FIRST if column in seen or column in ("run", "status")]
+    last = [column for column in _LAST if column in seen]
+    between = [column for column in seen if column not in first + last]
+    overrides = [column for column in between if "/" not in column]
+    return [*first, *overrides, *(column for column in between if "/" in column), *last]
+
+
+def _cell(value: Any) -> str:
+    """A value as text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,53 @@
+"""Any nn.Module over the run axis: torch.func carries dL/dz back through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vjp, vmap
+
+from mlr.training.parameters import Layout
+
+
+class FunctionalNetwork:
+    """R copies of one module as one; inputs (R, B, *feature_shape)."""
+
+    flat_inputs = False
+
+    def __init__(self, module: nn.Module, layout: Layout, flat: Tensor, grads: Tensor) -> None:
+        self.module = module
+        self.parameters = layout.views(flat)
+        self.gradients = layout.views(grads)
+        self.runs = len(flat)
+
+    def _apply(self, parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        if self.runs == 1:  # vmap turns a convolution into a slower grouped one
+            first = {name: value[0] for name, value in parameters.items()}
+            return functional_call(self.module, first, (inputs[0],)).unsqueeze(0)
+        batched = vmap(
+            lambda own, x: functional_call(self.module, own, (x,)), randomness="different"
+        )
+        return batched(parameters, inputs)
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Inputs → logits (R, B, K), in evaluation mode."""
+        self.module.eval()
+        try:
+            return self._apply(self.parameters, inputs)
+        finally:
+            self.module.train()
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Callable[[Tensor], Any]]:
+        """Logits (R, B, K) in training mode, and the pullback that `backward` needs."""
+        with torch.enable_grad():
+            logits, pullback = vjp(lambda own: self._apply(own, inputs), self.parameters)
+        return logits.detach(), pullback
+
+    def backward(self, pullback: Callable[[Tensor], Any], delta: Tensor) -> None:
+        """Write the gradients of all parameters, given δ (R, B, K) at the logits."""
+        (gradients,) = pullback(delta)
+        for name, gradient in gradients.items():
+            self.gradients[name].copy_(gradient)

@@ -1,0 +1,96 @@
+"""Optimizers: the settings of one run, with torch.optim's names and meanings.
+
+Checked before torch is imported; `mlr.training.steppers` holds the updates themselves.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from mlr.checks import InputError, fraction, non_negative, positive
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mlr.training.steppers import Stepper
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer(ABC):
+    """Settings of one run; `stepper` joins those of R runs of one kind into one update."""
+
+    name: ClassVar[str]
+    lr: float
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        positive("optimizer.lr", self.lr)
+        non_negative("optimizer.weight_decay", self.weight_decay)
+
+    @classmethod
+    @abstractmethod
+    def stepper(cls, runs: Sequence[Optimizer], parameters: Tensor) -> Stepper:
+        """The update of all `runs` (R of this kind) on `parameters` (R, P)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGD(Optimizer):
+    """v ← μ v + g + λθ;  θ ← θ − η v,  or with Nesterov θ ← θ − η (g + λθ + μ v)."""
+
+    name = "sgd"
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fraction("optimizer.momentum", self.momentum)
+        if self.nesterov and self.momentum == 0:
+            raise InputError("optimizer.nesterov=true needs momentum; set optimizer.momentum=0.9.")
+
+    @classmethod
+    def stepper(cls, runs: Sequence[SGD], parameters: Tensor) -> Stepper:  # type: ignore[override]
+        """One update for all runs; without momentum and decay it is a single operation."""
+        from mlr.training.steppers import SGDStepper
+
+        return SGDStepper(runs, parameters)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam(Optimizer):
+    """m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  θ ← θ − η m̂/(√v̂ + ε); decay adds λθ to g.
+
+    Source: Kingma & Ba 2015, algorithm 1.
+    """
+
+    name = "adam"
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    decoupled: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fraction("optimizer.beta1", self.beta1)
+        fraction("optimizer.beta2", self.beta2)
+        positive("optimizer.eps", self.eps)
+
+    @classmethod
+    def stepper(cls, runs: Sequence[Adam], parameters: Tensor) -> Stepper:  # type: ignore[override]
+        """One update for all runs."""
+        from mlr.training.steppers import AdamStepper
+
+        return AdamStepper(runs, parameters, cls.decoupled)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW(Adam):
+    """Adam with decoupled decay: θ ← (1 − ηλ)θ before the step (Loshchilov & Hutter 2019)."""
+
+    name = "adamw"
+    decoupled = True
+
+
+OPTIMIZERS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW)

@@ -1,0 +1,80 @@
+"""Learning-rate schedules: a factor on each run's rate, known for every step in advance."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import cos, pi
+from typing import ClassVar
+
+from mlr.checks import fraction, positive, whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningRate(ABC):
+    """A factor in step number; warm-up grows it linearly from 1/warmup_steps to full."""
+
+    name: ClassVar[str]
+    warmup_steps: int = 0
+
+    def __post_init__(self) -> None:
+        whole("schedule.warmup_steps", self.warmup_steps, at_least=0)
+
+    @abstractmethod
+    def after_warmup(self, step: int, total: int) -> float:
+        """The factor at `step` of `total` steps, both counted from the end of the warm-up."""
+
+    def factors(self, total_steps: int) -> list[float]:
+        """The factor of each of `total_steps` steps."""
+        warm = min(self.warmup_steps, total_steps)
+        rising = [(step + 1) / self.warmup_steps for step in range(warm)]
+        rest = total_steps - warm
+        return rising + [self.after_warmup(step, rest) for step in range(rest)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant(LearningRate):
+    """Factor 1."""
+
+    name = "constant"
+
+    def after_warmup(self, step: int, total: int) -> float:
+        """1 at every step."""
+        return 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cosine(LearningRate):
+    """f + (1 − f)·½(1 + cos(π·step/total)), f the final factor (Loshchilov & Hutter 2017)."""
+
+    name = "cosine"
+    final_factor: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fraction("schedule.final_factor", self.final_factor)
+
+    def after_warmup(self, step: int, total: int) -> float:
+        """From 1 at step 0 down towards `final_factor` at step `total`."""
+        return self.final_factor + (1 - self.final_factor) * 0.5 * (1 + cos(pi * step / total))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(LearningRate):
+    """factor^⌊(drops+1)·step/total⌋: equally long plateaus, each `factor` times the one before."""
+
+    name = "step"
+    drops: int = 3
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole("schedule.drops", self.drops)
+        positive("schedule.factor", self.factor)
+
+    def after_warmup(self, step: int, total: int) -> float:
+        """One plateau more than there are drops."""
+        return self.factor ** ((self.drops + 1) * step // total)
+
+
+SCHEDULES: tuple[type[LearningRate], ...] = (Constant, Cosine, Step)

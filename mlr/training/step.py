@@ -1,0 +1,122 @@
+"""One update of R runs: logits → dL/dz → gradients → parameters."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mlr.objectives import Objective
+from mlr.training.backprop import DenseNetwork, dense_structure
+from mlr.training.experiment import Experiment
+from mlr.training.functional import FunctionalNetwork
+from mlr.training.parameters import Layout, layer_norms, stack_parameters
+from mlr.training.steppers import limit_norm
+
+
+class LoggedStep(NamedTuple):
+    """What a logged step leaves behind: tensors of the step itself, nothing computed yet."""
+
+    step: int
+    logits: Tensor
+    targets: Tensor
+    logit_grads: Tensor
+    layer_grad_norms: Tensor
+
+
+class RunObjectives:
+    """The objectives along the run axis: neighbours with the same one are computed together.
+
+    Calls the formulas themselves: the program's own tensors need no check at every step.
+    """
+
+    def __init__(self, objectives: Sequence[Objective]) -> None:
+        self.groups: list[tuple[slice, Objective]] = []
+        start = 0
+        for index in range(1, len(objectives) + 1):
+            if index == len(objectives) or not _same(objectives[index], objectives[start]):
+                self.groups.append((slice(start, index), objectives[start]))
+                start = index
+
+    def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """dL/dz (R, B, K)."""
+        if len(self.groups) == 1:
+            return self.groups[0][1].formula.gradient(logits, targets)
+        return torch.cat(
+            [own.formula.gradient(logits[rows], targets[rows]) for rows, own in self.groups]
+        )
+
+    def losses(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
+        """Losses (…, R, B); `axis` is that of R."""
+        return self._joined(lambda own: own.formula.losses, axis, logits, targets)
+
+    def slopes(self, logits: Tensor, axis: int = 0) -> Tensor:
+        """dy_k/dz_k (…, R, B, K)."""
+        return self._joined(lambda own: own.head.slope, axis, logits)
+
+    def classes(self, logits: Tensor, axis: int = 0) -> Tensor:
+        """Predicted classes (…, R, B)."""
+        return self._joined(lambda own: own.head.classify, axis, logits)
+
+    def _joined(
+        self, function: Callable[[Objective], Callable], axis: int, *tensors: Tensor
+    ) -> Tensor:
+        if len(self.groups) == 1:
+            return function(self.groups[0][1])(*tensors)
+        parts = [
+            function(own)(
+                *(tensor.narrow(axis, rows.start, rows.stop - rows.start) for tensor in tensors)
+            )
+            for rows, own in self.groups
+        ]
+        return torch.cat(parts, dim=axis)
+
+
+def _same(one: Objective, other: Objective) -> bool:
+    pairs = ((one.head, other.head), (one.loss, other.loss))
+    return all(type(a) is type(b) and vars(a) == vars(b) for a, b in pairs)
+
+
+class Program:
+    """R runs that can share one tensor program: parameters (R, P), and the update of all."""
+
+    def __init__(self, experiments: Sequence[Experiment]) -> None:
+        first = experiments[0]
+        self.dtype = getattr(torch, first.dtype)
+        self.device = torch.device(first.device)
+        modules = [experiment.module for experiment in experiments]
+        # a copy: the caller's module keeps its dtype, device, mode and parameters
+        self.module = copy.deepcopy(modules[0]).to(self.device, self.dtype)
+        self.layout = Layout.of(self.module)
+        self.parameters = stack_parameters(modules).to(self.device, self.dtype)
+        self.gradients = torch.zeros_like(self.parameters)
+        self.layers = self.layout.layers()
+        kind = DenseNetwork if dense_structure(modules[0]) else FunctionalNetwork
+        self.network: DenseNetwork | FunctionalNetwork = kind(
+            self.module, self.layout, self.parameters, self.gradients
+        )
+        self.objectives = RunObjectives([experiment.objective for experiment in experiments])
+        optimizers = [experiment.optimizer for experiment in experiments]
+        self.stepper = type(optimizers[0]).stepper(optimizers, self.parameters)
+        self.limits = [experiment.max_grad_norm for experiment in experiments]
+        self.limited = any(limit is not None for limit in self.limits)
+        self.factors = first.schedule.factors(first.total_steps)
+
+    def update(
+        self, inputs: Tensor, targets: Tensor, step: int, *, logged: bool
+    ) -> LoggedStep | None:
+        """One step on inputs (R, B, …) and targets (R, B, K); its values if it is logged."""
+        logits, tape = self.network.forward(inputs)
+        logit_grads = self.objectives.gradient(logits, targets)
+        self.network.backward(tape, logit_grads / targets.shape[1])  # type: ignore[arg-type]
+        kept = None
+        if logged:
+            norms = layer_norms(self.gradients, self.layers)
+            kept = LoggedStep(step, logits, targets, logit_grads, norms)
+        if self.limited:
+            limit_norm(self.gradients, self.limits)
+        self.stepper.step(self.parameters, self.gradients, self.factors[step], step + 1)
+        return kept

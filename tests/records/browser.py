@@ -1,0 +1,149 @@
+"""TensorBoard as a subprocess, and a headless Chromium that looks at it."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-device-scale-factor=1",
+    "--window-size=1600,1000",
+)
+# the page is a tree of shadow roots: text and elements are gathered through all of them
+_EVERYTHING = """
+const found = [];
+(function walk(node) {
+  for (const child of node.children || []) {
+    found.push(child);
+    if (child.shadowRoot) walk(child.shadowRoot);
+    walk(child);
+  }
+})(document);
+"""
+
+
+@contextmanager
+def tensorboard(logdir: Path) -> Iterator[str]:
+    """The address of a TensorBoard over `logdir`, as a user starts it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
+    server = subprocess.Popen(
+        [*command, "--host", "127.0.0.1", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait(lambda: _answers(address, server), "TensorBoard answers")
+        yield address
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _answers(address: str, server: subprocess.Popen) -> bool:
+    assert server.poll() is None, "tensorboard ended"
+    try:
+        with urlopen(f"{address}/data/runs", timeout=5) as answer:
+            return answer.read().strip() not in (b"", b"[]")
+    except OSError:
+        return False
+
+
+def wait(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain: {what}"
+        time.sleep(0.2)
+
+
+@contextmanager
+def chromium(profile: Path) -> Iterator["Page"]:
+    """The system's Chromium with a fresh profile; skips where it is missing."""
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("chromium or chromedriver is not installed")
+    options = ChromeOptions()
+    options.binary_location = browser
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    chrome = Chrome(options=options, service=Service(driver))
+    try:
+        yield Page(chrome)
+    finally:
+        chrome.quit()
+
+
+class Page:
+    """What a person sees in the window."""
+
+    def __init__(self, chrome: Chrome):
+        self.chrome = chrome
+
+    def open(self, address: str) -> None:
+        self.chrome.get("about:blank")  # a change of the part behind # loads nothing
+        self.chrome.get(address)
+
+    def run(self, script: str, *arguments: object) -> object:
+        return self.chrome.execute_script(_EVERYTHING + script, *arguments)
+
+    def text(self) -> str:
+        """All text that is shown, shadow roots included."""
+        return str(
+            self.run(
+                """return found.filter(e => e.getClientRects().length)
+                  .map(e => [...e.childNodes].filter(n => n.nodeType === 3)
+                    .map(n => n.data).join('')).join('\\n')"""
+            )
+        )
+
+    def count(self, selector: str, inside: str = "*") -> int:
+        """Elements that match and are shown, below an element that matches `inside`."""
+        script = """
+          const within = e => { for (; e; e = e.parentNode || e.host)
+            if (e.matches && e.matches(arguments[1])) return true; return false };
+          return found.filter(e => e.matches(arguments[0]) && e.getClientRects().length
+            && within(e)).length"""
+        return int(self.run(script, selector, inside))
+
+    def shows(self, *texts: str) -> bool:
+        seen = _squeezed(self.text())  # a name may be spread over several elements
+        return all(_squeezed(text) in seen for text in texts)
+
+    def show_element(self, text: str) -> None:
+        """Scroll to the innermost element that holds this text."""
+        script = """
+          const one = found.filter(e => e.textContent.trim() === arguments[0]).at(-1);
+          if (one) one.scrollIntoView()"""
+        self.run(script, text)
+
+    def picture(self, name: str) -> None:
+        """Save what is seen, where MLR_SCREENSHOTS says."""
+        if folder := os.environ.get("MLR_SCREENSHOTS"):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.chrome.save_screenshot(str(Path(folder) / f"{name}.png"))
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"\s+", "", text)

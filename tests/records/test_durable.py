@@ -1,0 +1,148 @@
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from mlr.records import durable
+from mlr.records.durable import WriteError, append, atomic_write, create_exclusive
+
+from .reading import names
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Every write takes a third of what it is given; the third one finds the disk full."""
+    calls, real = [0], os.write
+
+    def write(descriptor, content):
+        calls[0] += 1
+        if calls[0] == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, bytes(content)[: max(1, len(content) // 3)])
+
+    monkeypatch.setattr(durable.os, "write", write)
+
+
+def test_atomic_write_replaces_all(tmp_path):
+    path = tmp_path / "größe mit Leerzeichen.json"
+    atomic_write(path, b"a much longer first content")
+    atomic_write(path, b"second")
+    assert path.read_bytes() == b"second"
+    assert names(tmp_path) == [path.name]
+
+
+def test_permissions_are_those_of_the_umask(tmp_path):
+    previous = os.umask(0o027)
+    try:
+        atomic_write(tmp_path / "a", b"")
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+def test_short_writes_are_carried_on(tmp_path, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(durable.os, "write", lambda to, part: real(to, bytes(part)[:1]))
+    atomic_write(tmp_path / "a", b"content")
+    append(tmp_path / "b", b"content")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == b"content"
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_leaves_the_old_file_alone(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(WriteError, match=r"cannot write .*a: No space left.*100 bytes needed"):
+        atomic_write(tmp_path / "a", b"x" * 100)
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_an_append_that_fails_half_way_is_cut_off_and_can_be_repeated(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(WriteError) as caught:
+        append(tmp_path / "a", b"x" * 100)
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename == str(tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"old"
+    append(tmp_path / "a", b"x" * 100)
+    assert (tmp_path / "a").read_bytes() == b"old" + b"x" * 100
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EDQUOT, errno.ENOSPC])
+def test_a_failing_sync_is_reported(tmp_path, monkeypatch, code):
+    def fail(descriptor):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(durable.os, "fsync", fail)
+    with pytest.raises(WriteError) as caught:
+        atomic_write(tmp_path / "a", b"new")
+    assert caught.value.errno == code
+    assert not (tmp_path / "a").exists()
+    with pytest.raises(WriteError):
+        append(tmp_path / "b", b"new", sync=True)
+    assert (tmp_path / "b").read_bytes() == b""
+
+
+def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
+    """Some network file systems answer EINVAL (F26)."""
+    real = os.fsync
+
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(descriptor)
+
+    monkeypatch.setattr(durable.os, "fsync", fsync)
+    atomic_write(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_create_exclusive_never_replaces(tmp_path):
+    create_exclusive(tmp_path / "a", b"first")
+    with pytest.raises(WriteError) as caught:
+        create_exclusive(tmp_path / "a", b"second")
+    assert caught.value.errno == errno.EEXIST
+    assert (tmp_path / "a").read_bytes() == b"first"
+
+
+def test_an_interruption_takes_back_what_was_written(tmp_path, monkeypatch):
+    """Who catches it flushes the same bytes again, and no record may stand there twice."""
+    real = os.write
+
+    def write(descriptor, content):
+        real(descriptor, content)
+        raise KeyboardInterrupt
+
+    (tmp_path / "a").write_bytes(b"old")
+    monkeypatch.setattr(durable.os, "write", write)
+    for call in (append, atomic_write):
+        with pytest.raises(KeyboardInterrupt):
+            call(tmp_path / "a", b"new")
+    with pytest.raises(KeyboardInterrupt):
+        append(tmp_path / "b", b"new", new=True)
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_new_file_is_not_appended_to_an_old_one(tmp_path):
+    append(tmp_path / "a", b"first", new=True)
+    with pytest.raises(WriteError, match="exists"):
+        append(tmp_path / "a", b"second", new=True)
+
+
+def test_write_errors_name_the_missing_folder(tmp_path):
+    for write in (atomic_write, create_exclusive, append):
+        with pytest.raises(WriteError, match=r"nowhere.*a: No such file"):
+            write(tmp_path / "nowhere" / "a", b"")
+
+
+def test_a_really_full_device_is_named():
+    """/dev/full is the kernel's own disk without space."""
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    with pytest.raises(WriteError, match="/dev/full: No space left"):
+        append(full, b"x")

@@ -1,0 +1,183 @@
+import errno
+import json
+import multiprocessing
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from mlr.checks import InputError
+from mlr.records import RunFolder
+from mlr.records import durable as durable_module
+from mlr.records.durable import WriteError
+from mlr.records.folder import read_status
+
+from .reading import names
+
+
+def _claim(path: Path, together) -> bool:
+    together.wait()
+    try:
+        RunFolder.claim(path)
+    except InputError as error:
+        if "already holds a run" not in str(error):
+            raise
+        return False
+    return True
+
+
+def _claim_in_process(path, together, won):
+    if _claim(path, together):
+        with won.get_lock():
+            won.value += 1
+
+
+def test_claim_says_what_the_run_is(tmp_path):
+    folder = RunFolder.claim(tmp_path / "a b" / "größe=ü", seed=7, command="train.py head=sigmoid")
+    status = json.loads((folder.path / "status.json").read_bytes())
+    assert status == folder.status == read_status(folder.path)
+    assert status["status"] == "running"
+    assert (status["seed"], status["command"]) == (7, "train.py head=sigmoid")
+    assert (status["host"], status["pid"]) == (socket.gethostname(), os.getpid())
+    assert datetime.fromisoformat(status["started"]).utcoffset().total_seconds() == 0
+    assert status["finished"] is None
+    assert {"mlr", "torch", "python", "hydra", "numpy"} == set(status["versions"])
+
+
+def test_a_folder_prepared_by_hydra_can_be_claimed(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    assert RunFolder.claim(tmp_path).path == tmp_path
+
+
+@pytest.mark.parametrize(
+    "trace", ["status.json", "metrics.csv", "checkpoint.pt", "events.out.tfevents.1.host.2.3"]
+)
+def test_a_folder_that_holds_a_run_is_refused(tmp_path, trace):
+    (tmp_path / trace).write_text("x")
+    with pytest.raises(InputError, match=r"already holds a run.*never overwritten.*run\.dir"):
+        RunFolder.claim(tmp_path)
+    assert names(tmp_path) == [trace]
+    assert (tmp_path / trace).read_text() == "x"
+
+
+def test_of_many_threads_exactly_one_wins(tmp_path):
+    for attempt in range(20):
+        together = Barrier(16)
+        with ThreadPoolExecutor(16) as pool:
+            tries = [pool.submit(_claim, tmp_path / str(attempt), together) for _ in range(16)]
+            assert sum(one.result() for one in tries) == 1
+
+
+def test_of_many_processes_exactly_one_wins(tmp_path):
+    context = multiprocessing.get_context("fork" if os.name == "posix" else "spawn")
+    for attempt in range(3):
+        together, won = context.Barrier(16), context.Value("i", 0)
+        children = [
+            context.Process(target=_claim_in_process, args=(tmp_path / str(attempt), together, won))
+            for _ in range(16)
+        ]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+        assert [child.exitcode for child in children] == [0] * 16
+        assert won.value == 1
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    (tmp_path / "runs").write_text("")
+    for path in (tmp_path / "runs", tmp_path / "runs" / "a", tmp_path / "runs" / "a" / "b"):
+        with pytest.raises(InputError, match=r"cannot be written: a file is in the way") as caught:
+            RunFolder.claim(path)
+        assert str(tmp_path / "runs") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (errno.EACCES, "permission is denied"),
+        (errno.EROFS, "the file system is read-only"),
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+@pytest.mark.parametrize("call", ["mkdir", "open", "write"])
+def test_an_unwritable_place_is_named_with_its_cause(tmp_path, monkeypatch, code, text, call):
+    def fail(*args, **kwargs):
+        raise OSError(code, os.strerror(code), str(tmp_path / "runs"))
+
+    if call == "mkdir":
+        monkeypatch.setattr(Path, "mkdir", fail)
+    else:
+        monkeypatch.setattr(durable_module.os, call, fail)
+    with pytest.raises(InputError, match=text) as caught:
+        RunFolder.claim(tmp_path / "runs" / "a")
+    assert str(tmp_path / "runs" / "a") in str(caught.value)
+    monkeypatch.undo()
+    assert RunFolder.claim(tmp_path / "runs" / "a")  # the refused claim left no claim behind
+
+
+def test_a_name_that_is_too_long_is_said(tmp_path):
+    with pytest.raises(InputError, match="the name is too long"):
+        RunFolder.claim(tmp_path / ("x" * 300))
+
+
+def test_write_status_merges_and_ends_the_run(tmp_path):
+    folder = RunFolder.claim(tmp_path, seed=3)
+    folder.write_status("diverged", reason="loss is nan at step 5", metrics={"a": float("nan")})
+    status = read_status(tmp_path)
+    assert (status["status"], status["reason"], status["seed"]) == (
+        "diverged",
+        "loss is nan at step 5",
+        3,
+    )
+    assert datetime.fromisoformat(status["finished"]) >= datetime.fromisoformat(status["started"])
+    assert names(tmp_path) == ["status.json"]
+
+
+def test_status_is_strict_json_with_numbers_that_float_reads(tmp_path):
+    folder = RunFolder.claim(tmp_path)
+    folder.write_status("done", metrics={"a": float("nan"), "b": [float("-inf"), 0.1]})
+
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    text = (tmp_path / "status.json").read_text(encoding="utf-8")
+    metrics = json.loads(text, parse_constant=refuse)["metrics"]
+    assert metrics == {"a": "nan", "b": ["-inf", 0.1]}
+    assert float(metrics["b"][0]) == float("-inf")
+
+
+def test_an_unknown_status_is_refused(tmp_path):
+    folder = RunFolder.claim(tmp_path)
+    with pytest.raises(InputError, match="status=finished is not known"):
+        folder.write_status("finished")
+
+
+def test_a_full_disk_keeps_the_old_status(tmp_path, monkeypatch):
+    folder = RunFolder.claim(tmp_path)
+
+    def fail(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(durable_module.os, "write", fail)
+    with pytest.raises(WriteError, match=r"status\.json: No space left"):
+        folder.write_status("done")
+    assert read_status(tmp_path)["status"] == folder.status["status"] == "running"
+    assert names(tmp_path) == ["status.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+def test_a_damaged_status_is_refused(tmp_path, content):
+    (tmp_path / "status.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"status\.json cannot be read"):
+        read_status(tmp_path)
+
+
+def test_a_missing_status_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no run"):
+        read_status(tmp_path)

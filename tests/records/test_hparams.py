@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from tensorboard.plugins.hparams import api_pb2, metadata
+
+from mlr.records.events import EventWriter
+from mlr.records.folder import STATUSES
+from mlr.records.hparams import hparams_summaries, session_end
+
+from .reading import accumulate
+
+HPARAMS = {"head": "sigmoid", "lr": 0.1, "seed": 3, "nesterov": True, "clip": None}
+
+
+def plugin_data(folder):
+    content = accumulate(folder).PluginTagToContent("hparams")
+    return (
+        metadata.parse_experiment_plugin_data(content[metadata.EXPERIMENT_TAG]),
+        metadata.parse_session_start_info_plugin_data(content[metadata.SESSION_START_INFO_TAG]),
+        metadata.parse_session_end_info_plugin_data(content[metadata.SESSION_END_INFO_TAG]),
+    )
+
+
+def test_tensorboard_reads_columns_values_and_the_end(tmp_path):
+    writer = EventWriter(tmp_path)
+    for summary in hparams_summaries(HPARAMS, ["loss/test", "plain"], "run 7", started=5.0):
+        writer.summary(summary, 0)
+    writer.summary(session_end("done"), 0)
+    writer.close()
+    experiment, start, end = plugin_data(tmp_path)
+    assert {info.name: info.type for info in experiment.hparam_infos} == {
+        "head": api_pb2.DATA_TYPE_STRING,
+        "lr": api_pb2.DATA_TYPE_FLOAT64,
+        "seed": api_pb2.DATA_TYPE_FLOAT64,
+        "nesterov": api_pb2.DATA_TYPE_BOOL,
+        "clip": api_pb2.DATA_TYPE_STRING,
+    }
+    assert {info.name for info in experiment.hparam_infos if info.differs} == {"head", "seed"}
+    assert [(info.name.tag, info.display_name) for info in experiment.metric_infos] == [
+        ("loss/test", "loss (test)"),
+        ("plain", "plain"),
+    ]
+    values = {
+        name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()
+    }
+    assert values == {**HPARAMS, "clip": "none"}
+    assert (start.group_name, start.start_time_secs) == ("run 7", 5.0)
+    assert end.status == api_pb2.STATUS_SUCCESS
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_has_its_end(status):
+    assert session_end(status).value[0].tag == metadata.SESSION_END_INFO_TAG
+
+
+def test_numpy_numbers_are_taken_and_other_things_refused():
+    hparams_summaries({"lr": np.float32(0.1), "n": np.int64(3), "b": np.bool_(True)}, [])
+    with pytest.raises(TypeError, match=r"hparams\['a'\]=\[1\] must be"):
+        hparams_summaries({"a": [1]}, [])

@@ -1,0 +1,62 @@
+import re
+
+import pytest
+from tensorboard.plugins.custom_scalar import layout_pb2, metadata
+
+from mlr.records.events import EventWriter
+from mlr.records.layout import PAGES, layout_summary, pages
+
+from .reading import accumulate
+
+LAYERS = tuple(f"grad_norm/layer{number}" for number in range(3))
+TAGS = (
+    *("loss/train", "loss/val", "accuracy/train", "accuracy/val", "grad_norm/total", *LAYERS),
+    *("logit_grad/wrong", "logit_grad/right", "saturation/fraction", "stuck/fraction"),
+)
+
+
+def test_tensorboard_reads_the_questions(tmp_path):
+    writer = EventWriter(tmp_path)
+    writer.summary(layout_summary(TAGS), 0)
+    writer.close()
+    found = accumulate(tmp_path)
+    assert list(found.PluginTagToContent("custom_scalars")) == [metadata.CONFIG_SUMMARY_TAG]
+    (event,) = found.Tensors(metadata.CONFIG_SUMMARY_TAG)
+    layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
+    read = {
+        page.title: {chart.title: chart.multiline.tag[0] for chart in page.chart}
+        for page in layout.category
+    }
+    assert read == pages(TAGS)
+    assert list(read) == list(PAGES)
+
+
+def taken(tags):
+    """chart → tags that TensorBoard will draw in it."""
+    charts = [chart for page in pages(tags).values() for chart in page.items()]
+    return {title: [tag for tag in tags if re.match(pattern, tag)] for title, pattern in charts}
+
+
+def test_charts_take_the_tags_they_name_and_no_others():
+    drawn = taken((*TAGS, "logit_grad/wrongly", "grad_norm/layer10"))
+    assert drawn["wrong and right together"] == ["logit_grad/wrong", "logit_grad/right"]
+    assert drawn["all layers: gradient norm"] == [*LAYERS, "grad_norm/layer10"]
+    assert drawn["layer1: gradient norm"] == ["grad_norm/layer1"]
+    assert not any("logit_grad/wrongly" in tags for tags in drawn.values())
+
+
+def test_charts_that_a_run_cannot_fill_are_left_out():
+    """A regression has no wrong samples; one layer needs no chart of all layers."""
+    drawn = taken(("loss/train", "saturation/fraction", "grad_norm/total", "grad_norm/layer0"))
+    assert list(drawn) == [
+        "saturated outputs (fraction)",
+        "loss: train",
+        "layer0: gradient norm",
+    ]
+    assert pages(()) == {}
+
+
+@pytest.mark.parametrize(("layers", "charts"), [(12, 13), (13, 1)])
+def test_a_deep_network_has_one_chart_of_all_layers(layers, charts):
+    tags = tuple(f"grad_norm/layer{number}" for number in range(layers))
+    assert len(taken(tags)) == charts

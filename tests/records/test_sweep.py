@@ -1,0 +1,47 @@
+import csv
+
+import pytest
+
+from mlr.records import write_runs_table
+from mlr.records.durable import WriteError
+
+from .reading import names
+
+
+def read(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_columns_are_the_union_in_a_stable_order(tmp_path):
+    write_runs_table(
+        tmp_path / "runs.csv",
+        [
+            {"loss/val": 0.5, "run": "0", "reason": None, "head": "größe, ü", "status": "done"},
+            {"run": "1", "status": "refused", "reason": 'loss=bce needs\n"[0, 1]"', "lr": 0.1},
+            {"run": "2", "status": "done", "loss/val": float("nan"), "nesterov": True},
+        ],
+    )
+    assert read(tmp_path / "runs.csv") == [
+        ["run", "status", "head", "lr", "nesterov", "loss/val", "reason"],
+        ["0", "done", "größe, ü", "", "", "0.5", ""],
+        ["1", "refused", "", "0.1", "", "", 'loss=bce needs\n"[0, 1]"'],
+        ["2", "done", "", "", "true", "nan", ""],
+    ]
+
+
+def test_a_sweep_without_runs_has_a_header(tmp_path):
+    write_runs_table(tmp_path / "runs.csv", [])
+    assert read(tmp_path / "runs.csv") == [["run", "status"]]
+
+
+def test_the_table_is_replaced_at_once(tmp_path):
+    write_runs_table(tmp_path / "runs.csv", [{"run": str(number)} for number in range(100)])
+    write_runs_table(tmp_path / "runs.csv", [{"run": "a"}])
+    assert read(tmp_path / "runs.csv") == [["run", "status"], ["a", ""]]
+    assert names(tmp_path) == ["runs.csv"]
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(WriteError, match=r"nowhere.runs\.csv"):
+        write_runs_table(tmp_path / "nowhere" / "runs.csv", [])

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mlr.checks import InputError
+from mlr.data.base import Dataset
+from mlr.models import Linear, Mlp
+from mlr.training import SGD, Adam, AdamW, Cosine, Step, train
+from tests.training.conftest import dataset, experiment
+from tests.training.twin import train_plainly
+
+PAIRS = [
+    ("linear", "se", 2),
+    ("clipped_linear", "se", 2),
+    ("clipped_linear", "bce", 2),
+    ("sigmoid", "se", 2),
+    ("sigmoid", "bce", 2),
+    ("softmax", "se", 3),
+    ("softmax", "bce", 3),
+    ("softmax", "ce", 3),
+    ("softmax", "ce", 2),
+    ("linear", "se", 3),
+    ("sigmoid", "bce", 3),
+]
+
+OPTIMIZERS = [
+    SGD(lr=0.3),
+    SGD(lr=0.1, weight_decay=0.1),
+    SGD(lr=0.1, momentum=0.9),
+    SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+    Adam(lr=0.05),
+    Adam(lr=0.05, weight_decay=0.1, beta1=0.5),
+    AdamW(lr=0.05, weight_decay=0.1),
+]
+
+
+def assert_same(found, expected, tolerance=1e-10):
+    assert found.keys() == expected.keys()
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], rtol=tolerance, atol=tolerance)
+
+
+class Custom(nn.Module):
+    """No nn.Sequential, so it goes through torch.func."""
+
+    def __init__(self, features: int, outputs: int):
+        super().__init__()
+        self.first = nn.Linear(features, 4)
+        self.second = nn.Linear(4, outputs)
+
+    def forward(self, x):
+        return self.second(torch.sin(self.first(x))) + x.sum(-1, keepdim=True)
+
+
+@pytest.mark.parametrize(("head", "loss", "classes"), PAIRS)
+def test_every_pair_equals_a_plain_loop(head, loss, classes, mlp):
+    run = experiment(head=head, loss=loss, data=dataset(classes), model=mlp)
+    (result,) = train([run])
+    assert_same(result.parameters, train_plainly(run))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_every_optimizer_equals_torch_optim(optimizer, mlp):
+    run = experiment(optimizer=optimizer, model=mlp, epochs=5)
+    (result,) = train([run])
+    assert_same(result.parameters, train_plainly(run))
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+def test_closed_form_equals_autograd_for_every_activation(activation):
+    run = experiment(model=Mlp([6, 5], activation), data=dataset(3), head="softmax", loss="ce")
+    (result,) = train([run])
+    assert_same(result.parameters, train_plainly(run))
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_closed_form_equals_torch_func(runs):
+    class Wrapped(nn.Module):
+        """The same dense network, hidden from the closed form."""
+
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            return self.inner(x)
+
+    dense = [experiment(model=Mlp([4], "relu"), seed=seed) for seed in range(runs)]
+    wrapped = [experiment(seed=seed, module=Wrapped(run.module)) for seed, run in enumerate(dense)]
+    for closed, functional in zip(train(dense), train(wrapped), strict=True):
+        inner = {name.removeprefix("inner."): v for name, v in functional.parameters.items()}
+        assert_same(inner, closed.parameters)
+
+
+def test_any_module_goes_through_torch_func():
+    torch.manual_seed(0)
+    run = experiment(module=Custom(3, 1).double())
+    (result,) = train([run])
+    assert_same(result.parameters, train_plainly(run))
+
+
+def test_runs_of_many_kinds_in_one_program_equal_their_plain_loops(mlp):
+    pairs = [("sigmoid", "bce"), ("sigmoid", "bce"), ("sigmoid", "se"), ("linear", "se")]
+    runs = [
+        experiment(
+            head=head,
+            loss=loss,
+            model=mlp,
+            seed=seed,
+            optimizer=SGD(lr=0.1 * (seed + 1), momentum=0.2 * seed, weight_decay=0.01 * seed),
+            max_grad_norm=0.5 if seed == 1 else None,
+        )
+        for seed, (head, loss) in enumerate(pairs)
+    ]
+    for run, result in zip(runs, train(runs), strict=True):
+        assert_same(result.parameters, train_plainly(run))
+
+
+def test_runs_with_one_seed_share_their_batches_and_still_differ():
+    runs = [experiment(optimizer=SGD(lr=lr)) for lr in (0.1, 0.4)]
+    first, second = train(runs)
+    assert_same(first.parameters, train_plainly(runs[0]))
+    assert_same(second.parameters, train_plainly(runs[1]))
+
+
+@pytest.mark.parametrize("schedule", [Cosine(), Step(drops=2), Cosine(warmup_steps=4)], ids=repr)
+def test_schedules_scale_the_rate(schedule):
+    run = experiment(schedule=schedule)
+    (result,) = train([run])
+    assert_same(result.parameters, train_plainly(run))
+
+
+def test_steps_end_within_an_epoch():
+    run = experiment(steps=6)
+    (result,) = train([run])
+    assert result.steps == 6
+    assert_same(result.parameters, train_plainly(run))
+
+
+def test_a_run_repeats_to_the_bit():
+    (one,), (two,) = (train([experiment(dtype="float32")]) for _ in range(2))
+    assert all(torch.equal(one.parameters[name], two.parameters[name]) for name in one.parameters)
+    assert one.metrics == two.metrics
+
+
+def test_another_seed_is_another_run():
+    (one,), (two,) = train([experiment(seed=0)]), train([experiment(seed=1)])
+    assert not torch.equal(one.parameters["output.weight"], two.parameters["output.weight"])
+
+
+def test_the_callers_module_and_generator_are_left_alone():
+    run = experiment(module=nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 1)))
+    before = {name: value.clone() for name, value in run.module.state_dict().items()}
+    state = torch.get_rng_state()
+    (one,), (two,) = train([run]), train([run])
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(before[name], v) for name, v in run.module.state_dict().items())
+    assert_same(one.parameters, two.parameters, 0)
+
+
+def test_regression_has_losses_and_no_accuracy():
+    (result,) = train([experiment(head="linear", loss="se", data=dataset(None))])
+    assert set(result.metrics) == {"loss/train", "loss/val", "loss/test"}
+    assert result.metrics["loss/test"] < 0.3
+
+
+def test_divergence_is_a_result_and_siblings_go_on():
+    runs = [
+        experiment(head="linear", loss="se", optimizer=SGD(lr=lr), epochs=200)
+        for lr in (0.1, 1e6, 0.2)
+    ]
+    alone = train(runs[:1])[0]
+    good, bad, other = train(runs)
+    assert [good.status, bad.status, other.status] == ["done", "diverged", "done"]
+    assert "optimizer.lr" in bad.reason
+    assert_same(good.parameters, alone.parameters)
+
+
+def test_early_stopping_keeps_the_best_parameters():
+    run = experiment(patience=2, epochs=500, optimizer=SGD(lr=3.0), data=dataset(2, 20))
+    (result,) = train([run])
+    assert result.steps < run.total_steps
+    assert "kept the parameters of step" in result.reason
+    (again,) = train([experiment(steps=result.steps, optimizer=SGD(lr=3.0), data=dataset(2, 20))])
+    assert_same(result.parameters, again.parameters)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 0}, "batch_size=0 must be a whole number of at least 1"),
+        ({"batch_size": 51}, "batch_size=51 is more than the 50 training examples of data=made"),
+        ({"epochs": 0}, "epochs=0 must be a whole number"),
+        ({"steps": 0}, "steps=0 must be a whole number"),
+        ({"dtype": "float31"}, "dtype=float31 is not known; did you mean dtype=float32"),
+        ({"max_grad_norm": 0.0}, "max_grad_norm=0.0 must be a finite number above 0"),
+        ({"patience": 0}, "patience=0 must be a whole number"),
+    ],
+)
+def test_values_out_of_range_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        experiment(**change)
+
+
+def test_runs_that_cannot_share_a_program_are_refused():
+    data = dataset()
+    one = experiment(data=data)
+    with pytest.raises(InputError, match="must share batch_size"):
+        train([one, experiment(data=data, batch_size=8)])
+    with pytest.raises(InputError, match="must share optimizer"):
+        train([one, experiment(data=data, optimizer=Adam(lr=0.1))])
+    with pytest.raises(InputError, match="must share model"):
+        train([one, experiment(data=data, model=Mlp([4]))])
+    with pytest.raises(InputError, match="no run"):
+        train([])
+
+
+def test_progress_ends_at_the_total():
+    told = []
+    train([experiment(model=Linear())], progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (12, 12)
+
+
+def test_dataset_type_is_what_the_loop_reads():
+    assert dataset().feature_shape == (3,)
+    assert isinstance(dataset(), Dataset)
