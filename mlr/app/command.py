@@ -7,13 +7,11 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from mlr.app import console
-from mlr.app.errors import one_sentence
+from mlr.app.errors import one_sentence, raised_by_hydra
 from mlr.app.job import Outcome, run_job
 from mlr.app.names import register_resolvers
 from mlr.app.schema import register_schema
@@ -50,9 +48,9 @@ class Session:
 
             write_runs_table(self.sweep / "runs.csv", [_row(outcome) for outcome in self.outcomes])
             console.print_sweep(self.outcomes, self.sweep)
-            return 0
+            return int(any(outcome.status == "failed" for outcome in self.outcomes))
         for outcome in self.outcomes:
-            if outcome.status == "refused":
+            if outcome.status in ("refused", "failed"):
                 console.refuse(str(outcome.reason))
                 return 1
             console.print_run(outcome)
@@ -84,10 +82,15 @@ def main() -> int:
         console.refuse("interrupted; what was recorded until then is kept.")
         session.report()
         return INTERRUPTED
-    except (HydraException, OmegaConfBaseException, InputError) as error:
-        console.refuse(one_sentence(error))
+    except InputError as error:
+        console.refuse(str(error))
         return 1
     except OSError as error:
         console.refuse(f"cannot write {error.filename}: {error.strerror}; set hydra.run.dir=…")
+        return 1
+    except Exception as error:
+        if not raised_by_hydra(error):
+            raise  # a mistake of ours, or of a user's own code: they need the traceback
+        console.refuse(one_sentence(error))
         return 1
     return session.report()

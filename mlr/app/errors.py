@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from difflib import get_close_matches
+from typing import Any
 
-from mlr.app.schema import Config
+KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
 
 def one_sentence(error: BaseException) -> str:
     """A message for the person at the terminal, from an error of the configuration."""
-    text = str(error).strip()
-    for cause in _causes(error):
-        if message := _unknown_choice(str(cause)) or _unknown_key(str(cause)):
-            return message
-    key = re.search(r"full_key: (\S+)", text)
-    value = re.search(r"Value '(.*?)'.* could not be converted to (\w+)", text, re.DOTALL)
-    if key and value:
-        kind = {"Integer": "a whole number", "Float": "a number"}.get(value[2], value[2])
-        return f"{key[1]}={value[1]} must be {kind}."
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    causes = _causes(error)
+    for explain in (_unknown_choice, _unknown_key, _wrong_type):
+        for cause in causes:
+            if message := explain(cause):
+                return message
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def raised_by_hydra(error: BaseException) -> bool:
+    """Whether Hydra or OmegaConf itself raised `error`: then the command line is at fault."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    module = frame.tb_frame.f_globals.get("__name__", "") if frame is not None else ""
+    return module.partition(".")[0] in ("hydra", "omegaconf", "antlr4")
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:
@@ -32,26 +37,44 @@ def _causes(error: BaseException | None) -> list[BaseException]:
     return found
 
 
-def _unknown_choice(text: str) -> str | None:
-    found = re.search(r"Could not find '([^']+?)/([^'/]*)'", text)
+def _unknown_choice(error: BaseException) -> str | None:
+    found = re.search(r"Could not find '([^']+?)/([^'/]*)'(.*)", str(error), re.DOTALL)
     if not found:
         return None
-    group, name = found.groups()
-    choices = [line.strip() for line in text.split("Available options in")[-1].splitlines()[1:]]
-    choices = [choice for choice in choices if choice and not choice.startswith("Config search")]
+    group, name, rest = found.groups()
+    choices = re.findall(r"^\t(\S+)$", rest.partition("Config search path")[0], re.MULTILINE)
     near = get_close_matches(name, choices, n=1)
     hint = f"did you mean {group}={near[0]}? " if near else ""
-    return f"{group}={name} is not known; {hint}Known: {', '.join(choices)}."
+    return f"{group}={name} is not known; {hint}Known: {', '.join(choices) or 'none'}."
 
 
-def _unknown_key(text: str) -> str | None:
-    found = re.search(r"Could not override '([^']+)'", text) or re.search(
-        r"Key '([^']+)' is not in struct", text
-    )
-    if not found:
+def _unknown_key(error: BaseException) -> str | None:
+    text = str(error)
+    group = re.search(r"Could not override '([^']+)'.*?No match in the defaults list", text, re.S)
+    if group:
+        return f"{group[1]} is not a group of the configuration; see --help for those there are."
+    if not re.search(r"Key '[^']+' is not in struct|Key '[^']+' not in ", text):
         return None
-    key = found[1]
-    names = [field.name for field in fields(Config)]
-    near = get_close_matches(key, [*names, "optimizer.lr"], n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return f"{key} is not an option.{hint} The options are: {', '.join(names)}."
+    key = str(getattr(error, "full_key", None) or getattr(error, "key", ""))
+    names = _siblings(error)
+    prefix, _, last = key.rpartition(".")
+    near = get_close_matches(last, names, n=1)
+    hint = f" Did you mean {prefix + '.' if prefix else ''}{near[0]}?" if near else ""
+    owner = f"an option of {prefix}" if prefix else "an option"
+    more = "" if prefix else "; those of a group are written as in optimizer.lr=0.1"
+    return f"{key} is not {owner}.{hint} The options are: {', '.join(names)}{more}."
+
+
+def _siblings(error: Any) -> list[str]:
+    parent = getattr(error, "parent_node", None)
+    keys = list(parent.keys()) if parent is not None else []
+    return sorted(str(key) for key in keys if key not in ("_target_", "hydra"))
+
+
+def _wrong_type(error: BaseException) -> str | None:
+    text = str(error)
+    value = re.search(r"Value '(.*?)'.*? could not be converted to (\w+)", text, re.DOTALL)
+    key = getattr(error, "full_key", None)
+    if not (value and key):
+        return None
+    return f"{key}={value[1]} must be {KINDS.get(value[2], value[2])}."

@@ -15,6 +15,8 @@ from mlr.app.plan import Plan, make_plan
 from mlr.checks import InputError
 
 if TYPE_CHECKING:
+    from mlr.records import RunFolder
+    from mlr.training import Experiment, Result
     from mlr.training.loop import Progress
 
 PARTS = ("head", "loss", "model", "data", "optimizer", "schedule")
@@ -22,10 +24,10 @@ PARTS = ("head", "loss", "model", "data", "optimizer", "schedule")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: done, diverged or refused.
+    """How a job ended: done, diverged, failed or refused.
 
-    metrics: final numbers by tag; empty if refused.
-    settings: the configuration as flat scalars; empty if refused.
+    metrics: final numbers by tag; empty unless it was trained to an end.
+    settings: the configuration as flat scalars, likewise.
     """
 
     name: str
@@ -43,7 +45,7 @@ def run_job(
 ) -> Outcome:
     """Train one configuration into the folder that Hydra made for it.
 
-    A refused job leaves no folder behind.
+    A refused job leaves no folder behind; a job that cannot write is reported as failed.
 
     Args:
         config: the job's configuration.
@@ -55,22 +57,19 @@ def run_job(
     try:
         plan = make_plan(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
         experiment = plan.build()
+
+        from mlr.records import RunFolder  # light, but only of use to a valid configuration
+
+        claimed = RunFolder.claim(folder, seed=plan.config["seed"])
     except InputError as error:
         remove_empty(folder)
         return Outcome(folder.name, overrides, "refused", str(error))
-
-    from mlr.records import Recorder, RunFolder
-    from mlr.training import train
-    from mlr.training.checkpoint import save_checkpoint
-    from mlr.training.log import run_tags
-
     settings = hyperparameters(plan.config, part_names(plan, hydra))
-    claimed = RunFolder.claim(folder)
-    write_hydra_files(folder, config, hydra)
-    with Recorder(claimed, run_tags(experiment), settings) as recorder, bar as progress:
-        (result,) = train([experiment], [recorder], progress)
-        save_checkpoint(folder / "checkpoint.pt", result, plan.config)
-        recorder.finish(result.status, result.metrics, result.reason, steps=result.steps)
+    try:
+        write_hydra_files(folder, config, hydra)
+        result = record(plan, experiment, claimed, settings, bar)
+    except OSError as error:  # a full disk, most often; what was recorded before is kept
+        return Outcome(folder.name, overrides, "failed", str(error), folder)
     return Outcome(
         folder.name,
         overrides,
@@ -81,6 +80,26 @@ def run_job(
         settings,
         result.seconds,
     )
+
+
+def record(
+    plan: Plan,
+    experiment: Experiment,
+    folder: RunFolder,
+    settings: Mapping[str, Any],
+    bar: AbstractContextManager[Progress],
+) -> Result:
+    """Train one experiment and write all that its folder holds."""
+    from mlr.records import Recorder
+    from mlr.training import train
+    from mlr.training.checkpoint import save_checkpoint
+    from mlr.training.log import run_tags
+
+    with Recorder(folder, run_tags(experiment), settings) as recorder, bar as progress:
+        (result,) = train([experiment], [recorder], progress)
+        save_checkpoint(folder.checkpoint, result, plan.config)
+        recorder.finish(result.status, result.metrics, result.reason, steps=result.steps)
+    return result
 
 
 def part_names(plan: Plan, hydra: DictConfig) -> dict[str, str]:

@@ -20,15 +20,15 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 
 
-def run_name(overrides: Sequence[str]) -> str:
-    """A folder name from a job's overrides, as in `head=sigmoid,loss=se,seed=0`.
+def run_name(head: str, loss: str, overrides: Sequence[str]) -> str:
+    """A folder name from a job's pair and its other overrides, as in `sigmoid+se,seed=0`.
 
-    Head and loss come first, so that names sort by them; what a file system or a shell
-    would stumble over becomes `_`; a long name ends in a hash of the whole.
+    The pair comes first, so that names sort and TensorBoard can colour by it; what a file
+    system or a shell would stumble over becomes `_`; a name so changed, or cut for its
+    length, ends in a hash of the whole.
     """
-    order = {"head": 0, "loss": 1}
-    parts = sorted(overrides, key=lambda part: order.get(part.partition("=")[0], 2))
-    whole = ",".join(parts) or "default"
+    others = [part for part in overrides if part.partition("=")[0] not in ("head", "loss")]
+    whole = ",".join([f"{head}+{loss}", *others])
     name = re.sub(r"[^\w.=,+\-\[\]]", "_", whole)
     if len(name) > LONGEST_NAME or name != whole:
         digest = blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=3).hexdigest()

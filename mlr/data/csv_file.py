@@ -63,7 +63,7 @@ class Csv(Source):
             InputError: names the column, the line and the value that is wrong.
         """
         content = table.read(self.path, self.delimiter)
-        content.column(self.label, "data.label")
+        content.index(self.label, "data.label")
         names = self.features
         if names is None:
             names = [name for name in content.numeric() if name != self.label]
@@ -93,7 +93,11 @@ class Csv(Source):
 def _names(features: Sequence[str] | None, label: str) -> list[str] | None:
     if features is None:
         return None
-    if isinstance(features, str) or not all(isinstance(name, str) for name in features):
+    if (
+        isinstance(features, str)
+        or not isinstance(features, Sequence)
+        or not all(isinstance(name, str) for name in features)
+    ):
         raise InputError(
             f"data.features={features} must be a list of column names: [first,second]."
         )

@@ -26,7 +26,8 @@ ROUNDS = 2
 """How often the list of mirrors is gone through; the second goes on where the first broke off."""
 MOST_BYTES = 256 * 2**20
 """No file of ours is near this size: an endless answer stops here."""
-_CHUNK = 2**16
+# what of a chunk has come when a mirror stalls is lost
+_CHUNK = 2**12
 
 
 class _MirrorError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from mlr.checks import fraction, whole
+from mlr.checks import InputError, fraction, whole
 from mlr.data import options, prepare
 from mlr.data.base import Dataset, Source
 
@@ -57,10 +57,13 @@ class Generated(Source):
         """Draw, split with the classes alike in all splits, flip training labels, scale.
 
         Raises:
-            InputError: too few examples for the splits.
+            InputError: too few examples for the splits, or more than memory holds.
         """
         seed = seed if self.seed is None else self.seed
-        data = prepare.Arrays(*self.draw(seed))
+        try:
+            data = prepare.Arrays(*self.draw(seed))
+        except MemoryError:
+            raise InputError(f"data.n={self.n} examples do not fit into memory.") from None
         train, val, test = prepare.split(
             f"data={self.name}", data, self.shares, seed, stratify=True
         )

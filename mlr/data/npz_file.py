@@ -105,7 +105,7 @@ class Npz(Source):
                 f"{self.path}: array {y_key} of shape {y.shape} must be (N,) or (N, K)."
             )
         validate.equal_counts(f"{self.path} ({x_key}, {y_key})", x, y)
-        validate.not_empty(str(self.path), "", len(x))
+        validate.not_empty(str(self.path), suffix.strip("_") or "training", len(x))
         if not self.regression:
             y, classes = validate.class_labels(f"{self.path}, array {y_key},", y, classes)
         return prepare.Arrays(x, y), classes

@@ -92,12 +92,14 @@ def split(
     parts = []
     for number, count in enumerate(counts):
         labels = data.targets[rest] if stratify else None
-        rest, part = train_test_split(
-            rest,
-            test_size=count,
-            stratify=labels,
-            random_state=sklearn_seed(seed, where, "split", str(number)),
-        )
+        random_state = sklearn_seed(seed, where, "split", str(number))
+        try:
+            rest, part = train_test_split(
+                rest, test_size=count, stratify=labels, random_state=random_state
+            )
+        except ValueError as error:
+            # what is left of a rare class after the first split can be too little for the second
+            raise InputError(f"{where} cannot be split with all classes alike: {error}") from None
         parts.append(np.sort(part))
     return [data.take(rows) for rows in (np.sort(rest), *parts)]
 

@@ -17,8 +17,8 @@ _LARGEST_PIXEL = 255.0
 # images drawn at once: bounds the memory, at 8 · 64 · 28 · 2 bytes each
 _CHUNK = 1000
 # the ranges of the variations at deformation 1
-_ROTATION, _SHEAR, _SHIFT = 0.2, 0.25, 1.6
-_HEIGHT, _WIDTH = (16.5, 21.5), (13.0, 19.0)
+_ROTATION, _SHEAR, _SHIFT = 0.22, 0.28, 1.8
+_HEIGHT, _WIDTH = (15.5, 20.5), (12.0, 18.0)
 _WAVES, _WAVE_SIZE = 3, 1.0
 _PEN = (0.75, 1.2)
 

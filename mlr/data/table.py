@@ -35,15 +35,15 @@ class Table:
     rows: list[list[str]]
     lines: list[int]
 
-    def column(self, name: str, option: str) -> list[str]:
+    def column(self, name: str, option: str, missing_texts: frozenset[str] = MISSING) -> list[str]:
         """The texts of a column, none of them missing.
 
         Raises:
             InputError: there is no such column, or values are missing: how many, and the first.
         """
-        index = self._index(name, option)
+        index = self.index(name, option)
         texts = [row[index] for row in self.rows]
-        missing = [i for i, text in enumerate(texts) if _is_missing(text)]
+        missing = [i for i, text in enumerate(texts) if text.lower() in missing_texts]
         if missing:
             raise InputError(
                 f"{self.path} misses {len(missing)} of {len(texts)} values in column {name}, the "
@@ -60,7 +60,7 @@ class Table:
         return [
             name
             for index, name in enumerate(self.header)
-            if any(_number(row[index]) is not None for row in self.rows)
+            if any(_is_number(row[index]) for row in self.rows)
         ]
 
     def numbers(self, names: Sequence[str], option: str) -> NDArray[np.float64]:
@@ -71,12 +71,13 @@ class Table:
         """
         import numpy as np
 
+        limit = float(np.finfo(np.float32).max)
         columns = []
         for name in names:
             texts = self.column(name, option)
             values = [_number(text) for text in texts]
             for line, text, value in zip(self.lines, texts, values, strict=True):
-                if value is None or not abs(value) <= np.finfo(np.float32).max:
+                if value is None or not abs(value) <= limit:
                     self._refuse_number(name, line, text, option)
             columns.append(np.array(values, np.float64))
         return np.stack(columns, axis=1)
@@ -85,17 +86,23 @@ class Table:
         """Indices (N,) of a column's texts among its distinct ones, and these in sorted order.
 
         Numbers are sorted by value, so that 10 follows 9; `1` and `1.0` stay two texts.
+        Only an empty text is missing here: a class may well be called `none`.
         """
         import numpy as np
 
-        texts = self.column(name, "data.label")
+        texts = self.column(name, "data.label", frozenset({""}))
         distinct = sorted(set(texts))
         if all(_number(text) is not None for text in distinct):
             distinct.sort(key=float)
         place = {text: index for index, text in enumerate(distinct)}
         return np.array([place[text] for text in texts], np.int64), distinct
 
-    def _index(self, name: str, option: str) -> int:
+    def index(self, name: str, option: str) -> int:
+        """Which column has this name.
+
+        Raises:
+            InputError: none; names the nearest and lists all.
+        """
         return self.header.index(known(option, name, self.header))
 
     def _refuse_number(self, name: str, line: int, text: str, option: str) -> NoReturn:
@@ -162,8 +169,9 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _is_missing(text: str) -> bool:
-    return text.lower() in MISSING
+def _is_number(text: str) -> bool:
+    # `nan` alone says nothing of its column
+    return text.lower() not in MISSING and _number(text) is not None
 
 
 def _shown(text: str) -> str:

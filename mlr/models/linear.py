@@ -40,8 +40,9 @@ class Linear(Model):
     def build(self, feature_shape: tuple[int, ...], outputs: int, seed: int) -> nn.Module:
         """nn.Sequential(flatten, output) with logits (B, outputs)."""
         from torch import nn
+        from torch.nn.utils import skip_init
 
-        output = nn.Linear(prod(feature_shape), outputs)
+        output = skip_init(nn.Linear, prod(feature_shape), outputs)
         module = nn.Sequential(OrderedDict(flatten=nn.Flatten(), output=output))
         initialise(module, self.init, self.init_scale, seed)
         if self.weight is not None:

@@ -48,15 +48,16 @@ class Mlp(Model):
     def build(self, feature_shape: tuple[int, ...], outputs: int, seed: int) -> nn.Module:
         """nn.Sequential(flatten, hidden1, activation1, …, output) with logits (B, outputs)."""
         from torch import nn
+        from torch.nn.utils import skip_init
 
         activations = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
         layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
         width_before = prod(feature_shape)
         for number, width in enumerate(self.widths, start=1):
-            layers[f"hidden{number}"] = nn.Linear(width_before, width)
+            layers[f"hidden{number}"] = skip_init(nn.Linear, width_before, width)
             layers[f"{self.activation}{number}"] = activations[self.activation]()
             width_before = width
-        layers["output"] = nn.Linear(width_before, outputs)
+        layers["output"] = skip_init(nn.Linear, width_before, outputs)
         module = nn.Sequential(layers)
         initialise(module, self.init, self.init_scale, seed)
         return module

@@ -84,7 +84,7 @@ def clipped_matching_gradient(z: Tensor, t: Tensor) -> Tensor:
 def sigmoid_bce_losses(z: Tensor, t: Tensor) -> Tensor:
     """Σ t softplus(−z) + (1 − t) softplus(z)."""
     # softplus(z) = −log σ(−z) = max(z, 0) + log1p(e^−|z|): no term is negative
-    return -(t * logsigmoid(z) + (1 - t) * logsigmoid(-z)).sum(-1)
+    return -(_weighed(t, logsigmoid(z)) + _weighed(1 - t, logsigmoid(-z))).sum(-1)
 
 
 def sigmoid_bce_gradient(z: Tensor, t: Tensor) -> Tensor:
@@ -95,7 +95,8 @@ def sigmoid_bce_gradient(z: Tensor, t: Tensor) -> Tensor:
 
 def sigmoid_bce_gradient_precise(z: Tensor, t: Tensor) -> Tensor:
     """Y − t."""
-    return value(_sigmoid_error(z, t)[0])
+    error, e = _sigmoid_error(z, t)
+    return value(error) / (1 + value(e))
 
 
 def sigmoid_se_losses(z: Tensor, t: Tensor) -> Tensor:
@@ -105,7 +106,8 @@ def sigmoid_se_losses(z: Tensor, t: Tensor) -> Tensor:
 
 def sigmoid_se_losses_precise(z: Tensor, t: Tensor) -> Tensor:
     """½ Σ (y − t)²."""
-    return _half_square(sigmoid_bce_gradient_precise(z, t)).sum(-1)
+    error, e = _sigmoid_error(z, t)
+    return _half_square(value(error / (1 + e))).sum(-1)
 
 
 def sigmoid_se_gradient(z: Tensor, t: Tensor) -> Tensor:
@@ -118,14 +120,15 @@ def sigmoid_se_gradient_precise(z: Tensor, t: Tensor) -> Tensor:
     """(y − t) σ(z)σ(−z)."""
     error, e = _sigmoid_error(z, t)
     # σ(z)σ(−z) = e/(1 + e)², e = e^−|z|
-    return value(error / (1 + e) * e / (1 + e))
+    whole = 1 + e
+    return value(error * e / (whole * whole * whole))
 
 
 def sigmoid_ce_losses(z: Tensor, t: Tensor) -> Tensor:
     """K = 1: as BCE; else the literal Σ t softplus(−z) that `strict` refuses."""
     if z.shape[-1] == 1:
         return sigmoid_bce_losses(z, t)
-    return -(t * logsigmoid(z)).sum(-1)
+    return -_weighed(t, logsigmoid(z)).sum(-1)
 
 
 def sigmoid_ce_gradient(z: Tensor, t: Tensor) -> Tensor:
@@ -139,19 +142,24 @@ def sigmoid_ce_gradient_precise(z: Tensor, t: Tensor) -> Tensor:
     """K = 1: as BCE; else −t σ(−z)."""
     if z.shape[-1] == 1:
         return sigmoid_bce_gradient_precise(z, t)
-    return value(_sigmoid_error(z, torch.ones_like(z))[0] * t)
+    return sigmoid_bce_gradient_precise(z, torch.ones_like(z)) * t
 
 
 def _sigmoid_error(z: Tensor, t: Tensor) -> tuple[Pair, Pair]:
-    """Y − t and e^−|z|, as pairs."""
+    """(y − t)(1 + e) and e = e^−|z|, as pairs."""
     positive = z > 0
     e, e_less_1 = exp_and_expm1(Pair.of(torch.where(positive, -z, z)))
     target = Pair.of(t)
     other = 1 - target
-    # (y − t)(1 + e) = ±(a − be), a the weight of the nearer end; near 0, e − 1 keeps the digits
+    # ±(a − be), a the weight of the nearer end; near 0, e − 1 keeps the digits
     a, b = choose(positive, other, target), choose(positive, target, other)
     difference = choose(value(e) > 0.5, (a - b) - b * e_less_1, a - b * e)
-    return choose(positive, difference, -difference) / (1 + e), e
+    return choose(positive, difference, -difference), e
+
+
+def _weighed(weight: Tensor, log: Tensor) -> Tensor:
+    # 0·log 0 = 0
+    return weight * log.masked_fill((weight == 0) & log.isinf(), 0.0)
 
 
 def _half_square(d: Tensor) -> Tensor:

@@ -42,12 +42,14 @@ SOFTMAX_SE = Formula(
 SOFTMAX_BCE = Formula(
     s.softmax_bce_losses,
     s.softmax_bce_gradient,
-    precise=Formula(s.softmax_bce_losses, partial(s.softmax_bce_gradient, precise=True)),
+    precise=Formula(
+        partial(s.softmax_bce_losses, precise=True), partial(s.softmax_bce_gradient, precise=True)
+    ),
 )
 SOFTMAX_CE = Formula(
     s.softmax_ce_losses,
     s.softmax_ce_gradient,
-    precise=Formula(s.softmax_ce_losses, s.softmax_ce_gradient_precise),
+    precise=Formula(partial(s.softmax_ce_losses, precise=True), s.softmax_ce_gradient_precise),
 )
 
 EXACT: dict[tuple[type[Head], type[Loss]], Formula] = {

@@ -21,8 +21,9 @@ class Objective(torch.nn.Module):
 
     Any leading axes: (B, K), or (R, B, K) for R runs. Targets are one-hot or soft
     probabilities (real numbers for squared error). float32 and half precision are computed
-    in float64 and rounded once, where that gains anything. No state and no branch on values: works under torch.func
-    and torch.compile.
+    in float64 and rounded once, where that gains anything; float64 in pairs of float64,
+    unless `precise=False`. No state and no branch on values: works under torch.func and
+    torch.compile.
 
     Attributes:
         head: the head, logits → predictions.
@@ -39,6 +40,7 @@ class Objective(torch.nn.Module):
         *,
         outputs: int | None = None,
         strict: bool = True,
+        precise: bool = True,
     ) -> None:
         """Join `head` and `loss`, instances or names.
 
@@ -47,13 +49,15 @@ class Objective(torch.nn.Module):
             loss: a loss or the name of one.
             outputs: K, if it is known; logits of another width are then refused.
             strict: False lets pairs run that are defined but senseless.
+            precise: False computes float64 as fast as float32, with errors of a few ulp of
+                the largest term instead of the result.
 
         Raises:
             InputError: the pair is not legal, see `pairs.check_pair`.
         """
         super().__init__()
         self.head, self.loss = find_head(head), find_loss(loss)
-        self.outputs, self.strict = outputs, strict
+        self.outputs, self.strict, self.precise = outputs, strict, precise
         check_pair(self.head, self.loss, outputs, strict)
         self._refused = [self._refuses(width) for width in (1, 2)]
         self.formula, self.exact = _formula(self.head, self.loss)
@@ -83,7 +87,9 @@ class Objective(torch.nn.Module):
             InputError: shapes differ, targets are not floating, or K does not suit the pair.
         """
         formula, z, t = self._inside(logits, targets)
-        fused: Tensor = _Fused.apply(formula, z, t)
+        # torch.compile traces no Function that defines forward mode
+        function = _Fused if torch.compiler.is_compiling() else _FusedBothModes
+        fused: Tensor = function.apply(formula, z, t)
         return fused.to(logits.dtype)
 
     def extra_repr(self) -> str:
@@ -103,7 +109,8 @@ class Objective(torch.nn.Module):
         self._check(logits, targets)
         formula = self.formula
         if logits.dtype == torch.float64:
-            return formula.precise or formula, logits, targets.double()
+            best = formula.precise if self.precise else None
+            return best or formula, logits, targets.double()
         wide = formula.wide and logits.device.type != "mps"  # which has no float64
         dtype = torch.float64 if wide else torch.float32
         return formula, logits.to(dtype), targets.to(dtype)
@@ -158,6 +165,10 @@ class _Fused(torch.autograd.Function):
         if ctx.needs_input_grad[2]:
             to_targets = weight * _gradient_of_targets(ctx.formula, logits, targets)
         return None, to_logits, to_targets
+
+
+class _FusedBothModes(_Fused):
+    """The same with forward-mode derivatives."""
 
     @staticmethod
     def jvp(ctx: Any, _: None, d_logits: Tensor | None, d_targets: Tensor | None) -> Tensor:

@@ -7,10 +7,11 @@ largest output is summed. A formula that takes `precise` computes in pairs of fl
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from mlr.objectives.twofold import (
     Number,
@@ -25,9 +26,13 @@ from mlr.objectives.twofold import (
 )
 
 
-def softmax_ce_losses(z: Tensor, t: Tensor) -> Tensor:
+def softmax_ce_losses(z: Tensor, t: Tensor, precise: bool = False) -> Tensor:
     """−Σ t_k log y_k."""
-    return (t * _costs(z)).sum(-1)
+    top, index = z.max(-1, keepdim=True)
+    rest = value(total(put(_exp_of_difference(z, top, precise), index, 0.0)))
+    # −log y_k = (z_max − z_k) + log1p(Σ of the other e^(z_j − z_max)), two terms ≥ 0
+    costs = (top - z) + rest.log1p()
+    return (t * _where_due(costs, t)).sum(-1)
 
 
 def softmax_ce_gradient(z: Tensor, t: Tensor) -> Tensor:
@@ -41,7 +46,13 @@ def softmax_ce_gradient(z: Tensor, t: Tensor) -> Tensor:
 
 def softmax_ce_gradient_precise(z: Tensor, t: Tensor) -> Tensor:
     """Y − t."""
-    return value(_Parts.of(z, precise=True).error(t))
+    top, index = z.max(-1, keepdim=True)
+    e = _exp_of_difference(z, top, precise=True)
+    rest = total(put(e, index, 0.0))
+    whole = 1 + rest
+    # the error times Σe: −Σ_{j≠k} e_j where t_k = 1, where e_k − tΣe would lose it
+    others = put(whole - e, index, rest)
+    return value(choose(t == 1, -others, e - whole * t)) / value(whole)
 
 
 def softmax_se_losses(z: Tensor, t: Tensor) -> Tensor:
@@ -51,7 +62,7 @@ def softmax_se_losses(z: Tensor, t: Tensor) -> Tensor:
 
 def softmax_se_losses_precise(z: Tensor, t: Tensor) -> Tensor:
     """½ Σ (y_k − t_k)²."""
-    return _half_squares(softmax_ce_gradient_precise(z, t))
+    return _half_squares(value(_Parts.of(z, precise=True).error(t)))
 
 
 def softmax_se_gradient(z: Tensor, t: Tensor, precise: bool = False) -> Tensor:
@@ -73,15 +84,25 @@ def softmax_se_gradient(z: Tensor, t: Tensor, precise: bool = False) -> Tensor:
     return value(y * choose(t == 1, at, choose(t == 0, off, soft)))
 
 
-def softmax_bce_losses(z: Tensor, t: Tensor) -> Tensor:
+def softmax_bce_losses(z: Tensor, t: Tensor, precise: bool = False) -> Tensor:
     """Σ −t_k log y_k − (1 − t_k) log(1 − y_k)."""
-    parts = _Parts.of(z)
-    index = parts.index
-    others = (z - z.gather(-1, index)).scatter(-1, index, -torch.inf).logsumexp(-1, keepdim=True)
-    # 1 − y_max = σ(log of what the others have), so −log of it is a softplus; else y_k ≤ ½
-    at_top = -torch.nn.functional.logsigmoid(others)
-    against = -(-value(put(parts.y, index, 0.0))).log1p()
-    return (t * _costs(z) + (1 - t) * against.scatter(-1, index, at_top)).sum(-1)
+    top, index = z.max(-1, keepdim=True)
+    second = z.scatter(-1, index, -torch.inf).amax(-1, keepdim=True).detach()
+    e = value(put(_exp_of_difference(z, top, precise), index, 0.0))
+    rest = e.sum(-1, keepdim=True)
+    # −log y_k = (z_max − z_k) + log1p(rest), and −log(1 − y_k) = −log1p(−y_k) as y_k ≤ ½
+    against = -(-e / (1 + rest)).log1p()
+    near = (t * rest.log1p() + (1 - t) * against).sum(-1, keepdim=True)
+    # far apart both are e^−margin itself, multiplied in two halves so that it underflows last
+    among = z.scatter(-1, index, second)
+    others = value(put(_exp_of_difference(among, second, precise), index, 0.0))
+    summed = others.sum(-1, keepdim=True)
+    half = value(_exp_of_difference(second, top, precise, scale=0.5))
+    far = half * (half * (t * summed + (1 - t) * others).sum(-1, keepdim=True))
+    # 1 − y_max = σ(log Σ of the others − z_max), so −log of it is a softplus
+    at_top = (1 - t).gather(-1, index) * -logsigmoid(summed.log() - (top - second))
+    below = (t * _where_due(top - z, t)).sum(-1, keepdim=True)
+    return (below + at_top + torch.where(top - second > 600, far, near)).squeeze(-1)
 
 
 def softmax_bce_gradient(z: Tensor, t: Tensor, precise: bool = False) -> Tensor:
@@ -101,7 +122,8 @@ def softmax_bce_gradient(z: Tensor, t: Tensor, precise: bool = False) -> Tensor:
     return value(towards - target * parts.complement - from_top - from_below)
 
 
-class _Parts(NamedTuple):
+@dataclass(frozen=True)
+class _Parts:
     """What softmax formulas share; the largest logit (the first of equals) has its own part.
 
     Attributes:
@@ -128,19 +150,18 @@ class _Parts(NamedTuple):
         return choose(t == 1, -self.complement, self.y - t)
 
 
-def _exp_of_difference(z: Tensor, top: Tensor, precise: bool) -> Number:
+def _exp_of_difference(z: Tensor, top: Tensor, precise: bool, scale: float = 1.0) -> Number:
+    """exp(scale · (z − top)), of the exact difference if `precise`; `scale` is a power of 2."""
     if precise:
-        return exp_and_expm1(Pair(*two_sum(z, -top)))[0]
-    return (z - top).exp()
+        difference, error = two_sum(z, -top)
+        error = error.masked_fill(z == -torch.inf, 0.0)
+        return exp_and_expm1(Pair(scale * difference, scale * error))[0]
+    return (z - top if scale == 1 else scale * (z - top)).exp()
 
 
-def _costs(z: Tensor) -> Tensor:
-    """−log y_k (…, K)."""
-    top, index = z.max(-1, keepdim=True)
-    below = top - z
-    rest = (-below).exp().scatter(-1, index, 0.0).sum(-1, keepdim=True)
-    # −log y_k = (z_max − z_k) + log1p(Σ of the other e^(z_j − z_max)), two terms ≥ 0
-    return below + rest.log1p()
+def _where_due(costs: Tensor, t: Tensor) -> Tensor:
+    # 0·log 0 = 0: what no target asks for costs nothing, even where it is infinite
+    return costs.masked_fill((t == 0) & costs.isinf(), 0.0)
 
 
 def _half_squares(d: Tensor) -> Tensor:

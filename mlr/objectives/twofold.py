@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -58,8 +59,8 @@ class Pair:
         return cls(values, torch.zeros_like(values))
 
 
-Number = Tensor | Pair
-"""What a formula is written in, whatever the precision it is computed in."""
+Number: TypeAlias = Any
+"""A Tensor or a Pair: what a formula is written in, whatever precision it is computed in."""
 
 
 def value(x: Number) -> Tensor:
@@ -107,20 +108,20 @@ def choose(condition: Tensor, yes: Number, no: Number) -> Number:
 
 
 def two_sum(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """a + b rounded, and the error, exactly."""
+    """The sum rounded, and the error, exactly."""
     total = a + b
     seen = total - a
     return total, (a - (total - seen)) + (b - seen)
 
 
 def quick_sum(a: Tensor, b: Tensor) -> Pair:
-    """a + b as a pair, for |a| ≥ |b|."""
+    """The sum as a pair, for |a| ≥ |b|."""
     total = a + b
     return Pair(total, b - (total - a))
 
 
 def two_product(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """a·b rounded, and the error, to 2⁻¹⁰⁰ of the product."""
+    """The product rounded, and the error, to 2⁻¹⁰⁰ of the product."""
     product = a * b
     (a1, a0), (b1, b0) = _split(a), _split(b)
     return product, ((a1 * b1 - product) + a1 * b0 + a0 * b1) + a0 * b0
@@ -133,12 +134,13 @@ def exp_and_expm1(x: Pair) -> tuple[Pair, Pair]:
     # x = n·(log 2)/64 + r, |r| < 0.0055: the first two products are exact
     r, lost = two_sum(hi - n * _STEP[0], -n * _STEP[1])
     lost = lost - n * _STEP[2] + x.lo
-    # eʳ − 1 = r + q
-    q = lost + r * r * (0.5 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120 + r * (1 / 720 + r / 5040)))))
+    # eʳ − 1 = r + q, by its series
+    series = 0.5 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120 + r * (1 / 720 + r / 5040))))
+    q = lost + r * (lost + r * series)
     k = torch.floor(n / 64)
     table = torch.tensor(_TABLE, dtype=torch.float64, device=hi.device)
-    coarse, fine = table[:, (n - 64 * k).long()]
-    # 2^(j/64)·eʳ = c + c·r₁ + …, with c and r₁ of 24 bits, so that their product is exact
+    coarse, fine = table[:, (n - 64 * k).long().clamp(0, 63)]  # NaN too
+    # 2^(j/64)·eʳ = c + c·r₁ + …, with c and r₁ of 26 bits, so that their product is exact
     r1, r0 = _split(r)
     main = quick_sum(coarse, coarse * r1)
     e = quick_sum(main.hi, main.lo + (coarse * (r0 + q) + fine * (1 + (r + q))))
@@ -163,25 +165,25 @@ def _parts(value: Pair | Tensor | float) -> tuple[Tensor, Tensor]:
 def _scattered(x: Tensor, index: Tensor, new: Number | float) -> Tensor:
     if isinstance(new, Tensor) and new.dim() == 0:
         new = new.expand(index.shape)
-    return x.scatter(-1, index, new)  # type: ignore[arg-type]
+    return x.scatter(-1, index, new)
 
 
 def _split(a: Tensor) -> tuple[Tensor, Tensor]:
-    """a as 24 leading bits and what is left; outside float32's range, where no one adds, as is."""
-    head = a.detach().float().double()
-    head = head.where(head.isfinite(), 0.0)
+    """26 leading bits of each number, and the rest."""
+    shifted = a.detach() * 134217729.0  # 2²⁷ + 1
+    head = shifted - (shifted - a.detach())
     return head, a - head
 
 
 def _constants() -> tuple[tuple[float, float, float], tuple[tuple[float, ...], ...]]:
-    """(log 2)/64 in three parts of ≤ 32 bits first, and 2^(j/64) as 24 bits plus the rest."""
+    """(log 2)/64 in three parts of ≤ 32 bits first, and 2^(j/64) as 26 bits plus the rest."""
     with localcontext(prec=60):
         step, parts = Decimal(2).ln() / 64, []
         for bits in (38, 70):
             parts.append(float(round(step * 2**bits)) / 2**bits)
             step -= Decimal(parts[-1])
         powers = [Decimal(2) ** (Decimal(j) / 64) for j in range(64)]
-        coarse = [float(round(power * 2**23)) / 2**23 for power in powers]
+        coarse = [float(round(power * 2**25)) / 2**25 for power in powers]
         fine = [float(power - Decimal(c)) for power, c in zip(powers, coarse, strict=True)]
     return (parts[0], parts[1], float(step)), (tuple(coarse), tuple(fine))
 

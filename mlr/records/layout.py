@@ -30,7 +30,7 @@ PAGES: dict[str, dict[str, str]] = {
     },
     "Which layer starves?": {"all layers: gradient norm": "grad_norm/(?!total$)"},
 }
-_LAYER = "grad_norm/"
+_LAYER, _BY_LAYER = "grad_norm/", "Which layer starves?"
 _LAYERS = 12  # charts of single layers; a deeper network has the chart of all
 
 
@@ -66,14 +66,11 @@ def layout_summary(tags: tuple[str, ...]) -> Summary:
 def pages(tags: tuple[str, ...]) -> dict[str, dict[str, str]]:
     """The pages and charts, of `PAGES` and one a layer, that at least one of `tags` fills."""
     layers = [tag for tag in tags if tag.startswith(_LAYER) and tag != f"{_LAYER}total"]
-    each = {f"{tag.removeprefix(_LAYER)}: gradient norm": f"{re.escape(tag)}$" for tag in layers}
+    single = {f"{tag.removeprefix(_LAYER)}: gradient norm": f"{re.escape(tag)}$" for tag in layers}
     found = {}
     for question, charts in PAGES.items():
-        if (
-            any(pattern.startswith(_LAYER) for pattern in charts.values())
-            and len(layers) <= _LAYERS
-        ):
-            charts = {**charts, **each} if len(layers) > 1 else each
+        if question == _BY_LAYER and len(layers) <= _LAYERS:
+            charts = {**charts, **single} if len(layers) > 1 else single
         filled = {
             title: pattern
             for title, pattern in charts.items()

@@ -53,6 +53,7 @@ class Recorder:
         self._step, self._epoch = 0, 0.0
         self._last = np.full(len(self.tags), -1)  # step at which each tag was last written
         self._flushed_at = time.time()
+        self._dtype = np.dtype(np.float64)  # of the last block, so that final numbers match it
         if metrics is None:
             metrics = [tag for tag in HEADLINES if tag in self.tags]
         if trial is None:
@@ -95,6 +96,7 @@ class Recorder:
         self._table.append(steps, epochs, values, present)
         self._events.scalars(steps, self.tags, values, wall_times, present)
         self._step, self._epoch = int(steps[-1]), float(epochs[-1])
+        self._dtype = values.dtype
         there = np.ones(values.shape, dtype=bool) if present is None else np.asarray(present)
         written = np.where(there, np.asarray(steps)[:, None], -1).max(axis=0)
         self._last = np.maximum(self._last, written)
@@ -171,7 +173,7 @@ class Recorder:
         known = np.array([tag in metrics for tag in self.tags], dtype=bool)
         present = known & (self._last < self._step)
         if present.any():
-            values = np.array([[metrics.get(tag, np.nan) for tag in self.tags]])
+            values = np.array([[metrics.get(tag, np.nan) for tag in self.tags]], dtype=self._dtype)
             epochs = np.array([self._epoch])
             self.scalars(np.array([self._step]), epochs, values, present[None])
         others = [tag for tag in metrics if tag not in self.tags]

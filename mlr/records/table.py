@@ -88,7 +88,7 @@ class MetricsTable:
             self._buffer[-1] = line
         else:
             content = self.path.read_bytes().removesuffix(old.encode("utf-8"))
-            durable.atomic_write(self.path, content + line.encode("utf-8"))
+            durable.atomic_write(self.path, content + line.encode("utf-8"), sync=False)
         self._last = merged
 
     def flush(self, sync: bool = False) -> None:
@@ -100,7 +100,7 @@ class MetricsTable:
         Raises:
             WriteError: naming the path and the cause; the file ends where it ended before.
         """
-        if self._buffer:
+        if self._buffer or sync:
             content = "".join(self._buffer).encode("utf-8")
             durable.append(self.path, content, new=not self._begun, sync=sync)
             self._begun = True

@@ -72,7 +72,7 @@ class Experiment:
             raise InputError(
                 f"batch_size={self.batch_size} is more than the {examples} training "
                 f"example{'s' * (examples != 1)} of data={self.data.name}; "
-                f"use batch_size={examples} or less."
+                f"use batch_size={examples}{' or less' * (examples > 1)}."
             )
 
     @property

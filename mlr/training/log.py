@@ -48,6 +48,8 @@ class StepLog:
         self.tags = run_tags(first)
         self.column = {tag: index for index, tag in enumerate(self.tags)}
         self.steps_per_epoch = first.steps_per_epoch
+        # the table prints the digits that the numbers have
+        self.number_type = np.float64 if first.dtype == "float64" else np.float32
         self.rates = np.array([experiment.optimizer.lr for experiment in experiments])
         self.histogram_every = first.probes.histogram_every
         self.flushed_steps = 0
@@ -106,7 +108,7 @@ class StepLog:
             recorder.scalars(
                 steps[:rows],
                 steps[:rows] / self.steps_per_epoch,
-                values[:rows, run],
+                values[:rows, run].astype(self.number_type),
                 present[:rows, run],
                 times[:rows],
             )

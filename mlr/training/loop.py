@@ -150,8 +150,8 @@ def _result(
     if run in stopping.best:
         steps = stopping.best_step[run]
     if run in log.diverged:
-        status = "diverged"
-        reason = f"the loss is not finite at step {log.diverged[run]}; try a smaller optimizer.lr"
+        status, steps = "diverged", log.diverged[run]
+        reason = f"the loss is not finite at step {steps}; try a smaller optimizer.lr"
     elif not isfinite(metrics[run]["loss/train"]):
         status, reason = "diverged", "the final loss is not finite; try a smaller optimizer.lr"
     parameters = program.layout.views(program.parameters[run : run + 1])

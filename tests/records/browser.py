@@ -9,10 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
+from PIL import Image
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
@@ -130,6 +133,23 @@ class Page:
     def shows(self, *texts: str) -> bool:
         seen = _squeezed(self.text())  # a name may be spread over several elements
         return all(_squeezed(text) in seen for text in texts)
+
+    def colours(self, selector: str) -> int:
+        """How many colours, other than greys, fill 40 pixels and more of the first match.
+
+        Charts on a canvas have no elements to count; what is drawn there can only be seen.
+        """
+        script = """
+          const one = found.find(e => e.matches(arguments[0]) && e.getClientRects().length);
+          if (!one) return [0, 0, 1, 1];
+          const box = one.getBoundingClientRect();
+          return [box.left, box.top, box.right, box.bottom]"""
+        box = [int(edge) for edge in self.run(script, selector)]
+        window = Image.open(BytesIO(self.chrome.get_screenshot_as_png())).convert("RGB")
+        pixels = np.asarray(window.crop(box)).reshape(-1, 3)
+        vivid = pixels[np.ptp(pixels, axis=1) > 60] // 32
+        _, counts = np.unique(vivid, axis=0, return_counts=True)
+        return int((counts >= 40).sum())
 
     def show_element(self, text: str) -> None:
         """Scroll to the innermost element that holds this text."""

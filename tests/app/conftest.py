@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+
+class Finished(NamedTuple):
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def runs(self) -> list[Path]:
+        """Folders that hold a run, oldest first."""
+        return sorted(path.parent for path in self.folder.rglob("status.json"))
+
+    def status(self) -> dict:
+        (run,) = self.runs
+        return json.loads((run / "status.json").read_text())
+
+    def table(self) -> list[dict[str, str]]:
+        (run,) = self.runs
+        with (run / "metrics.csv").open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def series(self, tag: str) -> dict[int, float]:
+        return {int(row["step"]): float(row[tag]) for row in self.table() if row[tag]}
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch, capfd):
+    """Runs scripts/train.py's main in this process, in an empty folder."""
+
+    def run(*overrides: str) -> Finished:
+        from mlr.app.command import main
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["train.py", *overrides])
+        capfd.readouterr()
+        try:
+            code = main()
+        except SystemExit as exit:  # Hydra's own --help
+            code = exit.code or 0
+        printed = capfd.readouterr()
+        return Finished(code, printed.out, printed.err, tmp_path)
+
+    return run

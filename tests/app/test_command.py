@@ -1,0 +1,223 @@
+"""The command line as a user has it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "train.py"), *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_default_run_learns_the_digits(train):
+    finished = train()
+    assert finished.code == 0
+    assert finished.series("accuracy/test").popitem()[1] >= 0.95
+    for word in ("accuracy", "train", "val", "test", "where wrong", "where right", "--logdir"):
+        assert word in finished.out
+    assert finished.status()["status"] == "done"
+    assert finished.status()["seed"] == 0
+
+
+def test_a_run_leaves_what_the_design_says(train):
+    finished = train("epochs=2", "head=sigmoid", "loss=se", "seed=3")
+    (run,) = finished.runs
+    names = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    events = {name for name in names if name.startswith("events.out.tfevents.")}
+    assert len(events) == 1
+    assert names - events == {
+        ".hydra/config.yaml",
+        ".hydra/overrides.yaml",
+        ".hydra/hydra.yaml",
+        "metrics.csv",
+        "status.json",
+        "checkpoint.pt",
+    }
+    overrides = OmegaConf.load(run / ".hydra" / "overrides.yaml")
+    assert list(overrides) == ["epochs=2", "head=sigmoid", "loss=se", "seed=3"]
+    assert OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra.runtime.output_dir == str(run)
+    checkpoint = torch.load(run / "checkpoint.pt", weights_only=True)
+    assert checkpoint["parameters"]["output.weight"].shape == (10, 64)
+    assert checkpoint["config"]["seed"] == 3
+
+
+def test_events_and_table_hold_the_same_numbers(train):
+    finished = train("epochs=3")
+    (run,) = finished.runs
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0, "histograms": 0}).Reload()
+    table = finished.table()
+    assert set(events.Tags()["scalars"]) == set(table[0]) - {"step", "epoch"}
+    for tag in events.Tags()["scalars"]:
+        shown = {event.step: event.value for event in events.Scalars(tag)}
+        assert shown == pytest.approx(finished.series(tag), rel=1e-6)
+    assert set(events.Tags()["histograms"]) == {"histogram/logits", "histogram/logit_grad"}
+    assert len(finished.series("loss/train")) == 3 * 34 + 1
+    assert len(finished.series("loss/val")) == 3
+
+
+def test_the_same_seed_gives_the_same_table(train, tmp_path):
+    train("epochs=2", f"hydra.run.dir={tmp_path}/a")
+    train("epochs=2", f"hydra.run.dir={tmp_path}/b")
+    one, two = ((tmp_path / name / "metrics.csv").read_bytes() for name in "ab")
+    assert one == two
+
+
+def test_a_sweep_reports_refused_pairs_and_finishes_the_others(train):
+    finished = train("-m", "head=sigmoid,softmax", "loss=se,bce,ce", "epochs=1")
+    assert finished.code == 0
+    assert len(finished.runs) == 5
+    assert "1 of 6 refused" in finished.out
+    (table,) = finished.folder.rglob("runs.csv")
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = {row["run"]: row for row in csv.DictReader(file)}
+    assert rows["sigmoid+ce,epochs=1"]["status"] == "refused"
+    assert "loss=ce needs" in rows["sigmoid+ce,epochs=1"]["reason"]
+    assert float(rows["softmax+ce,epochs=1"]["accuracy/test"]) > 0.7
+    assert {run.name for run in finished.runs} == set(rows) - {"sigmoid+ce,epochs=1"}
+
+
+def test_strict_false_lets_a_senseless_pair_be_watched(train):
+    finished = train("head=sigmoid", "loss=ce", "objective.strict=false", "epochs=2")
+    assert finished.code == 0
+    assert finished.status()["metrics"]["accuracy/test"] < 0.9
+
+
+def test_divergence_is_reported_as_a_result(train):
+    finished = train("head=linear", "loss=se", "optimizer.lr=1e10", "epochs=5")
+    assert finished.code == 0
+    assert "diverged: the loss is not finite at step" in finished.out
+    assert finished.status()["status"] == "diverged"
+
+
+def test_help_is_quick_and_readable(tmp_path):
+    started = time.perf_counter()
+    shown = command("--help", cwd=tmp_path)
+    assert time.perf_counter() - started < 10  # the bar of 1.5 s is for a quiet machine
+    assert shown.returncode == 0
+    for text in ("head=sigmoid loss=se", "head: clipped_linear", "batch_size: 32", "--cfg job"):
+        assert text in shown.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("line", ["--help", "head=linear loss=bce", "optimizer.lr=0", "head=x"])
+def test_torch_is_not_imported_before_the_configuration_is_valid(tmp_path, line):
+    code = (
+        "import sys; from mlr.app.command import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'sklearn', 'tensorboard'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code, *line.split()], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert shown.returncode == 0, shown.stderr
+
+
+def test_cfg_shows_the_configuration(tmp_path):
+    shown = command("head=sigmoid", "--cfg", "job", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert OmegaConf.create(shown.stdout).head._target_ == "mlr.heads.Sigmoid"
+
+
+def test_interrupting_keeps_what_was_recorded(tmp_path):
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            str(ROOT / "scripts" / "train.py"),
+            "epochs=100000",
+            f"hydra.run.dir={run}",
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not ((run / "metrics.csv").exists() and (run / "metrics.csv").stat().st_size > 2000):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(2)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert '"interrupted"' in (run / "status.json").read_text()
+
+
+def test_a_users_own_module_is_trained(train, tmp_path):
+    package = tmp_path / "my_package"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, feature_shape, outputs, width=8):\n"
+        "        super().__init__()\n"
+        "        self.a, self.b = nn.Linear(feature_shape[0], width), nn.Linear(width, outputs)\n"
+        "    def forward(self, x):\n"
+        "        return self.b(self.a(x).tanh()) \n"
+    )
+    line = ("model=custom", "model._target_=my_package.Net", "data=xor", "epochs=40")
+    refused = train(*line)
+    assert refused.code == 1
+    assert "allow_targets=[my_package]" in refused.err
+    trained = train(*line, "+model.width=16", "allow_targets=[my_package]")
+    assert trained.code == 0, trained.err
+    assert trained.status()["metrics"]["accuracy/test"] > 0.95
+
+
+def test_every_experiment_composes():
+    from hydra import compose, initialize_config_dir
+
+    from mlr.app.names import register_resolvers
+    from mlr.app.plan import make_plan
+    from mlr.app.schema import register_schema
+
+    register_schema()
+    register_resolvers()
+    paths = sorted((ROOT / "configs" / "experiment").glob("*.yaml"))
+    assert paths
+    for path in paths:
+        with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+            config = compose("train", [f"experiment={path.stem}"])
+        make_plan(OmegaConf.to_container(config, resolve=True))
+        header = path.read_text()
+        for word in ("python scripts/train.py", "Source:", "Outcome"):
+            assert word in header, f"{path.name} does not say its {word}"
+
+
+def test_no_environment_is_needed(tmp_path):
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+    shown = subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "scripts" / "train.py"),
+            "epochs=1",
+            "data=neuron",
+            "batch_size=1",
+        ],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert shown.returncode == 0, shown.stderr

@@ -1,0 +1,143 @@
+"""Every bad input: one sentence on standard error, exit code 1, nothing written."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import struct
+
+import pytest
+
+REFUSED = {
+    "head=sigmod": "head=sigmod is not known; did you mean head=sigmoid",
+    "loss=mse": "loss=mse is not known; .*Known: bce, ce, matching, se",
+    "data=mnits": "did you mean data=mnist",
+    "model=mpl": "did you mean model=mlp",
+    "optimizer=sdg": "did you mean optimizer=sgd",
+    "schedule=exp": "schedule=exp is not known",
+    "experiment=nope": "experiment=nope is not known; .*mnist_mlp",
+    "head=linear loss=bce": r"loss=bce needs predictions in \[0, 1\], but head=linear gives any",
+    "head=linear loss=ce": "loss=ce needs",
+    "head=sigmoid loss=ce": "loss=ce needs .*objective.strict=false",
+    "head=clipped_linear loss=ce": "loss=ce needs",
+    "data=line": "Use head=linear",
+    "optimizer.lr=0": "optimizer.lr=0 must be a finite number above 0",
+    "optimizer.lr=-0.1": "optimizer.lr=-0.1 must be a finite number above 0",
+    "optimizer.lr=nan": "optimizer.lr=nan must be a finite number above 0",
+    "optimizer.lr=inf": "optimizer.lr=inf must be a finite number above 0",
+    "optimizer.lr=abc": "optimizer.lr=abc must be a finite number above 0",
+    "optimizer.momentum=1": r"optimizer.momentum=1 must lie in \[0, 1\)",
+    "optimizer.nesterov=true": "needs momentum",
+    "batch_size=0": "batch_size=0 must be a whole number of at least 1",
+    "batch_size=2.5": "batch_size=2.5 must be a whole number",
+    "batch_size=100000": "batch_size=100000 is more than the .* training examples of data=digits",
+    "epochs=0": "epochs=0 must be a whole number of at least 1",
+    "steps=0": "steps=0 must be a whole number of at least 1",
+    "seed=-1": "seed=-1 must be a whole number of at least 0",
+    "seed=1.5": "seed=1.5 must be a whole number",
+    "patience=0": "patience=0 must be",
+    "max_grad_norm=-1": "max_grad_norm=-1.0 must be a finite number above 0",
+    "dtype=float16": "dtype=float16 is not known.*Known: float32, float64",
+    "device=gpu": "device=gpu is not known",
+    "probes.points=-1": "probes.points=-1 must be",
+    "schedule.warmup_steps=-1": "schedule.warmup_steps=-1 must be",
+    "model=mlp model.widths=[]": r"model.widths=\[\] must list",
+    "model=mlp model.activation=gelu": "model.activation=gelu is not known",
+    "model=cnn data=blobs": "model=cnn needs images",
+    "model=custom": r"model._target_=\?\?\? must name a class",
+    "model._target_=os.system": "lies outside mlr, torch.nn",
+    "model._target_=mlr.models.Nope": "cannot be imported",
+    "head._target_=mlr.losses.CrossEntropy": "is not a",
+    "learning_rate=1": "learning_rate is not an option. The options are: .*optimizer",
+    "batchsize=8": "Did you mean batch_size",
+    "optimizer.rl=1": "optimizer.rl is not an option of optimizer. Did you mean optimizer.lr",
+    "data=idx": "data.root",
+    "data=idx data.root=nowhere": "nowhere",
+    "data=csv data.path=nowhere.csv": "nowhere.csv",
+    "data=npz data.path=nowhere.npz": "nowhere.npz",
+    "data=mnist data.root=nowhere": "nowhere",
+    "hydra.run.dir=/dev/null/run": "cannot write /dev/null/run",
+    "=1": "override",
+    "head=[": "input",
+}
+
+
+def assert_refused(finished, message):
+    assert finished.code == 1
+    assert finished.out == ""
+    lines = finished.err.strip().splitlines()
+    assert len(lines) == 1, finished.err
+    assert re.search(message, lines[0]), lines[0]
+    assert "Traceback" not in finished.err
+
+
+@pytest.mark.parametrize(("line", "message"), REFUSED.items(), ids=REFUSED)
+def test_bad_values_are_refused_and_nothing_is_written(train, line, message):
+    finished = train(*line.split())
+    assert_refused(finished, message)
+    assert list(finished.folder.iterdir()) == []
+
+
+def idx(magic: int, shape: tuple[int, ...], content: bytes) -> bytes:
+    return struct.pack(">I", magic) + struct.pack(f">{len(shape)}I", *shape) + content
+
+
+GOOD = {
+    "train-images-idx3-ubyte": idx(0x803, (20, 2, 2), bytes(80)),
+    "train-labels-idx1-ubyte": idx(0x801, (20,), bytes([0, 1] * 10)),
+    "t10k-images-idx3-ubyte": idx(0x803, (4, 2, 2), bytes(16)),
+    "t10k-labels-idx1-ubyte": idx(0x801, (4,), bytes([0, 1] * 2)),
+}
+DAMAGED = {
+    "missing": ("train-labels-idx1-ubyte", None),
+    "truncated": ("train-images-idx3-ubyte", GOOD["train-images-idx3-ubyte"][:-7]),
+    "wrong magic": ("train-images-idx3-ubyte", idx(0x1234, (20, 2, 2), bytes(80))),
+    "other count": ("train-labels-idx1-ubyte", idx(0x801, (19,), bytes([0, 1] * 9 + [0]))),
+    "label gap": ("train-labels-idx1-ubyte", idx(0x801, (20,), bytes([0, 5] * 10))),
+    "not an idx file": ("train-images-idx3-ubyte", b"<html>404</html>"),
+    "damaged gzip": ("train-images-idx3-ubyte.gz", gzip.compress(bytes(100))[:-9]),
+}
+
+
+@pytest.mark.parametrize(("name", "content"), DAMAGED.values(), ids=DAMAGED)
+def test_damaged_idx_files_are_refused_by_name(train, tmp_path, name, content):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for good, data in GOOD.items():
+        if good != name.removesuffix(".gz"):
+            (folder / good).write_bytes(data)
+    if content is not None:
+        (folder / name).write_bytes(content)
+    finished = train("data=idx", f"data.root={folder}", "batch_size=4")
+    assert_refused(finished, name.removesuffix(".gz"))
+    assert list(finished.folder.iterdir()) == [folder]
+
+
+def test_good_idx_files_are_trained_on(train, tmp_path):
+    for name, data in GOOD.items():
+        (tmp_path / name).write_bytes(data)
+    finished = train("data=idx", f"data.root={tmp_path}", "batch_size=4", "epochs=1")
+    assert finished.code == 0, finished.err
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("x,label\n1,0\nnan,1\n2,0\n", "x"),
+        ("x,label\n1,0\n2\n", "line 3"),
+        ("x,y\n1,0\n", "label"),
+    ],
+)
+def test_damaged_csv_files_are_refused(train, tmp_path, rows, message):
+    path = tmp_path / "table.csv"
+    path.write_text(rows)
+    finished = train("data=csv", f"data.path={path}", "data.label=label", "batch_size=1")
+    assert_refused(finished, message)
+
+
+def test_an_existing_run_is_never_overwritten(train, tmp_path):
+    line = ("epochs=1", f"hydra.run.dir={tmp_path}/mine")
+    assert train(*line).code == 0
+    before = (tmp_path / "mine" / "status.json").read_bytes()
+    assert_refused(train(*line), "mine")
+    assert (tmp_path / "mine" / "status.json").read_bytes() == before

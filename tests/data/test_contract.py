@@ -1,0 +1,183 @@
+"""What every source must do; a new one is tested here before its author writes a test."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from mlr.checks import InputError
+from mlr.data import SOURCES, Blobs, Digits, SyntheticMnist
+
+from .support import CONFIGS, OFFLINE, OWN_FILES
+
+OVERRIDES = {"csv": {"path": "x.csv"}, "npz": {"path": "x.npz"}, "idx": {"root": "x"}}
+
+
+def parameters(source):
+    given = inspect.signature(source).parameters
+    return {name: parameter.default for name, parameter in given.items()}
+
+
+def test_config_folder_and_tuple_agree():
+    assert {path.stem for path in CONFIGS.glob("*.yaml")} == {source.name for source in SOURCES}
+    assert len({source.name for source in SOURCES}) == len(SOURCES)
+
+
+def test_config_gives_the_constructors_defaults(source):
+    path = CONFIGS / f"{source.name}.yaml"
+    config = OmegaConf.to_container(OmegaConf.load(path))
+    assert config.pop("_target_") == f"mlr.data.{source.__name__}"
+    assert config == parameters(source)
+
+
+def test_config_has_a_sentence_and_a_comment_for_each_option(source):
+    first, _, *rest = (CONFIGS / f"{source.name}.yaml").read_text().splitlines()
+    assert first.startswith("# ")
+    assert all("  # " in line for line in rest)
+
+
+def test_docstring_describes_each_option(source):
+    missing = [name for name in parameters(source) if f"{name}: " not in source.__doc__]
+    assert not missing
+
+
+def test_importing_and_constructing_imports_nothing_heavy():
+    lines = ["import sys", "import mlr.data as d"]
+    lines += [f"d.{source.__name__}(**{OVERRIDES.get(source.name, {})})" for source in SOURCES]
+    lines += [
+        "heavy = {'torch', 'numpy', 'sklearn', 'pooch', 'requests', 'tqdm', 'scipy'}",
+        "print(sorted(heavy & set(sys.modules)))",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_dataset_keeps_the_contract(source, small):
+    made = small(source)
+    data = made.load(0)
+    assert data.name == source.name
+    assert data.train.features.dtype == torch.float32
+    for split in (data.train, data.val, data.test):
+        assert len(split) == len(split.targets) > 0
+        assert split.features.ndim >= 2
+        assert tuple(split.features.shape[1:]) == data.feature_shape
+        assert split.features.is_contiguous()
+        assert split.features.isfinite().all()
+        if made.regression:
+            assert split.targets.dtype == torch.float32
+            assert split.targets.ndim == 2
+        else:
+            assert split.targets.dtype == torch.int64
+            assert split.targets.ndim == 1
+            assert split.targets.min() >= 0
+            assert split.targets.max() < data.classes
+    assert (data.classes is None) == made.regression
+    assert made.classes in (None, data.classes)
+
+
+def same(one, other):
+    return all(
+        torch.equal(getattr(getattr(one, split), field), getattr(getattr(other, split), field))
+        for split in ("train", "val", "test")
+        for field in ("features", "targets")
+    )
+
+
+def test_seed_repeats_to_the_bit_and_moves_no_global_generator(source, small):
+    import numpy as np
+
+    torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    assert same(small(source).load(3), small(source).load(3))
+    assert torch.equal(torch.get_rng_state(), torch_before)
+    assert (np.random.get_state()[1] == numpy_before).all()
+
+
+@pytest.mark.parametrize("source", OFFLINE, ids=lambda source: source.name)
+def test_seed_changes_generated_data_and_no_other(source, small):
+    generated = "seed" in parameters(source)
+    assert same(small(source).load(0), small(source).load(1)) is not generated
+    if generated:
+        assert same(small(source, seed=7).load(0), small(source, seed=7).load(1))
+        assert same(small(source, seed=7).load(0), small(source).load(7))
+
+
+@pytest.mark.parametrize("source", OWN_FILES, ids=lambda source: source.name)
+def test_runs_seed_does_not_split_real_data(source, small):
+    assert same(small(source).load(0), small(source).load(1))
+
+
+@pytest.mark.parametrize("name", ["digits", "idx", "csv", "npz"])
+def test_split_seed_splits_real_data(name, small):
+    source = next(source for source in SOURCES if source.name == name)
+    assert not same(small(source).load(0), small(source, split_seed=1).load(0))
+
+
+def test_splits_are_disjoint(source, small):
+    if source.name == "neuron":
+        pytest.skip("one example is all three splits, by design")
+    data = small(source, scale="none").load(0) if "scale" in parameters(source) else None
+    data = data or small(source).load(0)
+    rows = torch.cat([s.features.flatten(1) for s in (data.train, data.val, data.test)])
+    assert len(rows.unique(dim=0)) == len(rows)
+
+
+@pytest.mark.parametrize("source", [Blobs, Digits, SyntheticMnist], ids=lambda s: s.name)
+def test_splits_are_stratified(source, small):
+    data = small(source).load(0)
+    whole = torch.cat([data.train.targets, data.val.targets, data.test.targets]).bincount()
+    for split in (data.train, data.val, data.test):
+        expected = whole * len(split) / whole.sum()
+        assert (split.targets.bincount(minlength=data.classes) - expected).abs().max() <= 1.5
+
+
+def noisy_sources():
+    return [source for source in SOURCES if "label_noise" in parameters(source)]
+
+
+@pytest.mark.parametrize("source", noisy_sources(), ids=lambda source: source.name)
+def test_label_noise_changes_its_share_of_training_labels_only(source, small):
+    clean, noisy = small(source).load(0), small(source, label_noise=0.3).load(0)
+    changed = (clean.train.targets != noisy.train.targets).sum()
+    assert changed == round(0.3 * len(clean.train))
+    assert torch.equal(clean.train.features, noisy.train.features)
+    assert torch.equal(clean.val.targets, noisy.val.targets)
+    assert torch.equal(clean.test.targets, noisy.test.targets)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("n", 0, r"data\.n=0 must be a whole number"),
+        ("n", 10.5, r"data\.n=10\.5 must be a whole number"),
+        ("classes", 1, r"data\.classes=1 must be a whole number of at least 2"),
+        ("noise", -1, r"data\.noise=-1 must be a finite number, 0 or above"),
+        ("noise", "much", r"data\.noise=much"),
+        ("label_noise", 1.0, r"data\.label_noise=1\.0 must lie in \[0, 1\)"),
+        ("val_fraction", 0, r"data\.val_fraction=0 would leave that split empty"),
+        ("test_fraction", 1.5, r"data\.test_fraction=1\.5 must lie in"),
+        ("val_fraction", 0.8, r"leave nothing to train on: their sum must stay below 1"),
+        ("split_seed", -1, r"data\.split_seed=-1 must be a whole number of at least 0"),
+        ("seed", "x", r"data\.seed=x must be a whole number of at least 0"),
+        ("scale", "log", r"data\.scale=log is not known; Known: .*none.*standardize"),
+        ("scale", "standardise", r"did you mean data\.scale=standardize\?"),
+    ],
+)
+def test_every_source_refuses_a_bad_option_at_construction(option, value, message):
+    takers = [source for source in SOURCES if option in parameters(source)]
+    assert takers
+    for source in takers:
+        options = OVERRIDES.get(source.name, {}) | {option: value}
+        if "val_fraction" in options and options["val_fraction"] == 0.8:
+            options["test_fraction"] = 0.2
+        with pytest.raises(InputError, match=message):
+            source(**options)
+
+
+def test_unknown_option_is_refused(source):
+    with pytest.raises(TypeError):
+        source(**OVERRIDES.get(source.name, {}), colour="red")

@@ -1,0 +1,137 @@
+import pytest
+import torch
+
+from mlr.checks import InputError
+from mlr.data import Csv
+
+ROWS = [f"{i},{i / 10},{'red' if i % 3 else 'blue'},note {i}" for i in range(30)]
+HEADER = "length,width,label,remark"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def to_file(*lines, encoding="utf-8"):
+        path = tmp_path / "own.csv"
+        path.write_bytes(("\n".join(lines) + "\n").encode(encoding))
+        return path
+
+    return to_file
+
+
+def test_numeric_columns_are_features_and_texts_become_classes(write):
+    data = Csv(path=write(HEADER, *ROWS), scale="none").load(0)
+    assert data.feature_shape == (2,)
+    assert data.classes == 2
+    # blue sorts before red, and every third row is blue
+    blue = data.train.targets == 0
+    assert (data.train.features[blue][:, 0] % 3 == 0).all()
+    torch.testing.assert_close(data.train.features[:, 1], data.train.features[:, 0] / 10)
+
+
+def test_columns_are_chosen_by_name_in_the_order_given(write):
+    path = write(HEADER, *ROWS)
+    data = Csv(path=path, features=["width", "length"], scale="none").load(0)
+    torch.testing.assert_close(data.test.features[:, 0], data.test.features[:, 1] / 10)
+    assert Csv(path=path, features=["width"]).load(0).feature_shape == (1,)
+
+
+def test_number_labels_are_sorted_by_value(write):
+    data = Csv(path=write("x,label", *[f"{k},{k}" for k in (9, 10, 100) * 10]), scale="none").load(
+        0
+    )
+    for value, index in ((9, 0), (10, 1), (100, 2)):
+        assert (data.train.targets[data.train.features[:, 0] == value] == index).all()
+
+
+def test_regression(write):
+    data = Csv(path=write(HEADER, *ROWS), label="width", task="regression", scale="none").load(0)
+    assert data.classes is None
+    torch.testing.assert_close(data.train.targets, data.train.features / 10)
+
+
+def test_semicolons_quotes_blank_lines_byte_order_mark_and_crlf(write):
+    rows = [f'"{i}"; {"yes" if i % 2 else "no"}\r' for i in range(20)]
+    path = write('x;"is; it"\r', "\r", *rows, encoding="utf-8-sig")
+    data = Csv(path=path, label="is; it", delimiter=";").load(0)
+    assert data.classes == 2
+
+
+def test_a_class_may_be_called_none(write):
+    rows = [f"{i},{'none' if i % 2 else 'NA'},{'nan' if i else 'text'}" for i in range(20)]
+    data = Csv(path=write("x,label,remark", *rows)).load(0)
+    assert (data.classes, data.feature_shape) == (2, (1,))
+
+
+def changed(line, row):
+    lines = [HEADER, *ROWS]
+    lines[line - 1] = row
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "message"),
+    [
+        (changed(5, "3,0.3x,red,n"), {}, r"own\.csv, line 5, column width: '0\.3x' is no number"),
+        (changed(5, "1e39,1,red,n"), {}, "line 5, column length: '1e39' is no number that float32"),
+        (changed(5, "inf,1,red,n"), {}, "line 5, column length: 'inf' is no number"),
+        (changed(5, "1_0,1,red,n"), {}, "line 5, column length: '1_0'"),
+        (changed(5, "=A1*2,1,red,n"), {}, r"line 5, column length: '=A1\*2'"),
+        (changed(5, "x" * 999 + ",1,red,n"), {}, "'x{40}…' is no number"),
+        (changed(5, ",1,red,n"), {}, "misses 1 of 30 values in column length, the first in line 5"),
+        (changed(5, "1,NaN,red,n"), {}, "misses 1 of 30 values in column width"),
+        (changed(9, "1,1,,n"), {}, "misses 1 of 30 values in column label, the first in line 9"),
+        (changed(5, "3,0.3,red"), {}, "line 5 has 3 values and the header 4 names"),
+        (changed(5, '3,"0.3,red,n'), {}, r"own\.csv, line \d+: unexpected end of data"),
+        (changed(5, "9" * 200_000 + ",1,red,n"), {}, "line 5: field larger than field limit"),
+        (changed(1, "a,a,label,b"), {}, "names several columns 'a'"),
+        (["", "1,2"], {}, "has no header"),
+        ([HEADER], {}, "has a header but no lines of data"),
+        ([HEADER, *ROWS], {"delimiter": ";"}, r"data\.label=label is not known.*Known: length,wid"),
+        (
+            [HEADER, *ROWS],
+            {"label": "lable"},
+            r"data\.label=lable is not known; did you mean .*label",
+        ),
+        ([HEADER, *ROWS], {"features": ["widht"]}, r"did you mean data\.features=width\?"),
+        (
+            [HEADER, *ROWS],
+            {"features": ["remark"]},
+            r"'note 0' is no number .*leave the column out",
+        ),
+        ([HEADER, *ROWS], {"label": "remark"}, "only 1 of class 0: .* this is regression"),
+        ([HEADER, *ROWS], {"task": "regression"}, "line 2, column label: 'blue' is no number"),
+        (["x,label", "1,a", "2,a"], {}, "has the single label 'a' in column label"),
+        (["x,label", "u,a", "v,b"], {}, "has no numeric column besides label"),
+    ],
+)
+def test_bad_files_are_refused(lines, options, message, write):
+    with pytest.raises(InputError, match=message):
+        Csv(path=write(*lines), **options).load(0)
+
+
+def test_files_that_are_no_text(write, tmp_path):
+    with pytest.raises(InputError, match=r"own\.csv is no UTF-8 text: byte 6 cannot be read"):
+        Csv(path=write("laenge\xe9,label", encoding="latin-1")).load(0)
+    with pytest.raises(InputError, match=r"nowhere\.csv does not exist; .*data\.path=FILE"):
+        Csv(path=tmp_path / "nowhere.csv").load(0)
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        Csv(path=tmp_path).load(0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"path": None}, r"data\.path is not set: name the CSV file with data\.path=PATH"),
+        ({"task": "clustering"}, r"data\.task=clustering is not known; Known: classification, reg"),
+        ({"delimiter": ", "}, r"data\.delimiter=', ' must be one character"),
+        ({"features": "width"}, r"data\.features=width must be a list of column names"),
+        ({"features": 5}, r"data\.features=5 must be a list of column names"),
+        ({"features": []}, "names no column"),
+        ({"features": ["a", "a"]}, "names a twice"),
+        ({"features": ["a", "label"]}, "includes the label label"),
+        ({"label": ""}, r"data\.label= must be a text"),
+    ],
+)
+def test_bad_options_are_refused_at_construction(options, message):
+    with pytest.raises(InputError, match=message):
+        Csv(**{"path": "own.csv"} | options)

@@ -1,0 +1,247 @@
+"""Downloads from a server on this machine that behaves as badly as servers do."""
+
+import hashlib
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from mlr.checks import InputError
+from mlr.data import download
+
+CONTENT = bytes(range(256)) * 1000
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """`/<behaviour>/file`; the server counts requests and what was asked of it."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        behaviour = self.path.split("/")[1]
+        self.server.asked.append((behaviour, self.headers.get("Range")))
+        getattr(self, f"answer_{behaviour}")()
+
+    def send(self, body, status=200, length=None, **headers):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def answer_good(self):
+        asked = self.headers.get("Range")
+        if asked is None:
+            return self.send(CONTENT)
+        start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        if start >= len(CONTENT):
+            return self.send(b"", 416)
+        found = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
+        return self.send(CONTENT[start:], 206, Content_Range=found)
+
+    def answer_norange(self):
+        self.send(CONTENT)
+
+    def answer_cut(self):
+        self.send(CONTENT[:100_000], length=len(CONTENT))
+        self.close_connection = True
+
+    def answer_missing(self):
+        self.send(b"not here", 404)
+
+    def answer_busy(self):
+        self.send(b"later", 503)
+
+    def answer_html(self):
+        self.send(b"<html>please log in</html>")
+
+    def answer_stall(self):
+        self.send(CONTENT[:50_000], length=len(CONTENT))
+        self.wfile.flush()
+        self.server.released.wait(10)
+
+    def answer_loop(self):
+        self.send(b"", 302, Location=self.path)
+
+    def answer_file(self):
+        self.send(b"", 302, Location="file:///etc/passwd")
+
+    def answer_endless(self):
+        self.send_response(200)
+        self.end_headers()
+        try:
+            while True:
+                self.wfile.write(bytes(2**16))
+        except OSError:
+            self.close_connection = True
+
+    def answer_slow(self):
+        time.sleep(0.2)
+        self.send(CONTENT)
+
+
+@pytest.fixture(scope="module")
+def web():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.released = threading.Event()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.released.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def fetch(web, tmp_path):
+    """Fetches from these behaviours as mirrors; leaves what was asked in `fetch.asked`."""
+    web.asked = []
+    target = tmp_path / "new" / "file.gz"
+
+    def run(*behaviours, timeout=5.0, sha256=DIGEST):
+        urls = [f"http://127.0.0.1:{web.server_port}/{name}/file.gz" for name in behaviours]
+        return download.fetch(urls, sha256, target, timeout=timeout, progress=False)
+
+    run.web, run.target = web, target
+    return run
+
+
+def leftovers(fetch):
+    return sorted(path.name for path in fetch.target.parent.iterdir() if path.name != ".lock")
+
+
+def test_good(fetch):
+    assert fetch("good").read_bytes() == CONTENT
+    assert leftovers(fetch) == ["file.gz"]
+    fetch("good")
+    assert len(fetch.web.asked) == 1, "an intact file is not asked for again"
+
+
+def test_a_damaged_cache_is_mended(fetch):
+    fetch("good").write_bytes(b"")
+    assert fetch("good").read_bytes() == CONTENT
+
+
+def test_broken_off_is_resumed_from_the_next_mirror(fetch):
+    assert fetch("cut", "good").read_bytes() == CONTENT
+    assert fetch.web.asked == [("cut", None), ("good", "bytes=100000-")]
+    assert leftovers(fetch) == ["file.gz"]
+
+
+def test_broken_off_is_resumed_in_another_session(fetch):
+    with pytest.raises(InputError, match=r"/cut/file\.gz: broke off"):
+        fetch("cut")
+    assert leftovers(fetch) == [f"{DIGEST[:16]}.part"]
+    fetch.web.asked.clear()
+    assert fetch("good").read_bytes() == CONTENT
+    assert fetch.web.asked == [("good", "bytes=100000-")]
+
+
+def test_a_server_without_ranges_starts_over(fetch):
+    assert fetch("cut", "norange").read_bytes() == CONTENT
+
+
+def test_a_part_that_is_complete_already(fetch):
+    fetch.target.parent.mkdir()
+    (fetch.target.parent / f"{DIGEST[:16]}.part").write_bytes(CONTENT)
+    assert fetch("good").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("garbage", [b"x" * 1000, b"x" * 2 * len(CONTENT)])
+def test_a_garbage_part_is_dropped_and_loaded_anew(fetch, garbage):
+    fetch.target.parent.mkdir()
+    (fetch.target.parent / f"{DIGEST[:16]}.part").write_bytes(garbage)
+    assert fetch("good").read_bytes() == CONTENT
+    assert [asked for _, asked in fetch.web.asked] == [f"bytes={len(garbage)}-", None]
+
+
+def test_wrong_content_names_url_expected_and_got(fetch):
+    got = hashlib.sha256(CONTENT).hexdigest()
+    wanted = "0" * 64
+    with pytest.raises(InputError) as caught:
+        fetch("good", sha256=wanted)
+    text = str(caught.value)
+    assert f"/good/file.gz: wrong content, expected SHA-256 {wanted}, got {got}" in text
+    assert leftovers(fetch) == []
+    assert len(fetch.web.asked) == 1
+
+
+@pytest.mark.parametrize("bad", ["missing", "html", "busy", "loop", "file", "cut"])
+def test_the_next_mirror_is_tried(fetch, bad):
+    assert fetch(bad, "good").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("bad", "times", "message"),
+    [
+        ("missing", 1, "answers 404 Not Found"),
+        ("busy", 2, "answers 503 Service Unavailable"),
+        ("html", 1, "wrong content, expected SHA-256"),
+        ("file", 2, r"no connection \(InvalidSchema\)"),
+    ],
+)
+def test_what_cannot_get_better_is_not_tried_again(fetch, bad, times, message):
+    with pytest.raises(InputError, match=message):
+        fetch(bad)
+    assert len(fetch.web.asked) == times
+    assert leftovers(fetch) == []
+
+
+def test_a_stalled_mirror_is_left_after_the_time_out(fetch):
+    began = time.monotonic()
+    assert fetch("stall", "good", timeout=0.3).read_bytes() == CONTENT
+    assert time.monotonic() - began < 3
+    assert fetch.web.asked[1] == ("good", "bytes=49152-")
+
+
+def test_all_stalled(fetch):
+    with pytest.raises(InputError, match=r"/stall/file\.gz: stalled for 0\.2 s"):
+        fetch("stall", timeout=0.2)
+
+
+def test_no_answer_at_all(fetch):
+    with pytest.raises(InputError, match=r"no answer within 0\.05 s"):
+        fetch("slow", timeout=0.05)
+
+
+def test_an_endless_answer_is_cut(fetch, monkeypatch):
+    monkeypatch.setattr(download, "MOST_BYTES", 500_000)
+    with pytest.raises(InputError, match="answers with more than 500000 bytes"):
+        fetch("endless")
+
+
+def test_no_connection(tmp_path):
+    target = tmp_path / "file"
+    with pytest.raises(InputError, match=r"http://127\.0\.0\.1:1/file: no connection"):
+        download.fetch(["http://127.0.0.1:1/file"], DIGEST, target, 1.0, progress=False)
+    with pytest.raises(InputError, match="its address is unknown; is this machine offline"):
+        download.fetch(["https://mlr.invalid/file"], DIGEST, target, 1.0, progress=False)
+    assert not target.exists()
+
+
+def test_leaving_https_is_refused():
+    class Answer:
+        url, history, status_code = "http://elsewhere/file", [], 200
+
+    with pytest.raises(Exception, match="redirects away from https to http://elsewhere"):
+        download._refuse_answer("https://here/file", Answer())
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"file/target cannot be written: "):
+        download.fetch(["http://127.0.0.1:1/"], DIGEST, tmp_path / "file" / "target")
+
+
+def test_jobs_that_start_together_download_once(fetch):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: fetch("slow"), range(4)))
+    assert all(path.read_bytes() == CONTENT for path in found)
+    assert len(fetch.web.asked) == 1

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from mlr.checks import InputError
+from mlr.data import Idx, Mnist
+
+from .support import idx_bytes, write_idx_folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_idx_folder(tmp_path / "own")
+
+
+def put(folder, name, values):
+    (folder / name).write_bytes(idx_bytes(np.asarray(values)))
+
+
+def test_reads_raw_and_packed_alike(tmp_path, folder):
+    packed = write_idx_folder(tmp_path / "packed", packed=True)
+    one, other = (Idx(root=root, val_fraction=0.2).load(0) for root in (folder, packed))
+    assert one.train.features.equal(other.train.features)
+    assert one.feature_shape == (1, 4, 5)
+    assert one.classes == 10
+    assert [len(s) for s in (one.train, one.val, one.test)] == [48, 12, 20]
+
+
+def test_without_t10k_the_test_is_split_off(tmp_path):
+    data = Idx(root=write_idx_folder(tmp_path / "own", n_train=100, n_test=0)).load(0)
+    assert [len(s) for s in (data.train, data.val, data.test)] == [70, 10, 20]
+
+
+def test_raw_is_taken_where_both_are(folder):
+    (folder / "train-labels-idx1-ubyte.gz").write_bytes(b"no matter")
+    Idx(root=folder, val_fraction=0.2).load(0)
+
+
+def test_a_dot_in_the_name_is_as_good(folder):
+    for path in list(folder.iterdir()):
+        path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+    Idx(root=folder, val_fraction=0.2).load(0)
+
+
+def test_colour_images_and_vectors_and_floats(folder):
+    put(folder, "train-images-idx3-ubyte", np.ones((60, 3, 4, 5), np.uint8))
+    put(folder, "t10k-images-idx3-ubyte", np.ones((20, 3, 4, 5), np.uint8))
+    assert Idx(root=folder, val_fraction=0.2).load(0).feature_shape == (3, 4, 5)
+    put(folder, "train-images-idx3-ubyte", np.full((60, 6), -4, np.float32))
+    put(folder, "t10k-images-idx3-ubyte", np.full((20, 6), 2, np.float32))
+    data = Idx(root=folder, val_fraction=0.2).load(0)
+    assert data.train.features.unique().tolist() == [-1.0]
+    assert data.test.features.unique().tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("train-labels-idx1-ubyte", np.zeros(59, np.uint8), r"60 images but .*labels.* 59 labels"),
+        ("train-labels-idx1-ubyte", np.arange(60, dtype=np.uint8) % 10 + 1, "taken off"),
+        ("t10k-labels-idx1-ubyte", np.full(20, 10, np.uint8), r"t10k-labels.*label 10 .*0\.\.9"),
+        ("train-labels-idx1-ubyte", np.zeros((60, 1), np.uint8), r"labels of shape \(60, 1\)"),
+        ("train-images-idx3-ubyte", np.zeros(60, np.uint8), "images have two dimensions or more"),
+        ("t10k-images-idx3-ubyte", np.zeros((20, 2, 2), np.uint8), r"\(1, 4, 5\) but test"),
+        ("train-labels-idx1-short", np.zeros(60, np.int16), "several files of train labels"),
+        ("train-images-idx3-ubyte", np.full((60, 2, 2), np.nan, np.float32), "not finite"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(name, values, message, folder):
+    put(folder, name, values)
+    with pytest.raises(InputError, match=message):
+        Idx(root=folder, val_fraction=0.2).load(0)
+
+
+def test_missing_files_and_folders_are_named(folder, tmp_path):
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(InputError, match=r"own holds no t10k-labels-idx1-ubyte or .*\.gz; put it"):
+        Idx(root=folder).load(0)
+    with pytest.raises(InputError, match=r"data\.root=.*nowhere, which is not there"):
+        Idx(root=tmp_path / "nowhere").load(0)
+    with pytest.raises(InputError, match="which is no folder"):
+        Idx(root=folder / "t10k-images-idx3-ubyte").load(0)
+    with pytest.raises(InputError, match=r"data\.root is not set: .*data\.root=PATH"):
+        Idx()
+
+
+def test_more_classes_than_occur_can_be_stated(folder):
+    with pytest.warns(UserWarning, match="2 of 12 classes have no training example: 10, 11"):
+        assert Idx(root=folder, classes=12, val_fraction=0.2).load(0).classes == 12
+
+
+def test_mnist_needs_all_four_files(tmp_path):
+    folder = write_idx_folder(tmp_path / "own", n_test=0)
+    with pytest.raises(InputError, match="holds no t10k-images-idx3-ubyte or"):
+        Mnist(root=folder, val_size=10).load(0)

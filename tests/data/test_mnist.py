@@ -1,0 +1,96 @@
+import shutil
+
+import pytest
+import torch
+
+from mlr.checks import InputError
+from mlr.data import FashionMnist, Mnist, download
+
+from .support import mnist_folder, write_idx_folder
+
+needs_mnist = pytest.mark.skipif(
+    not mnist_folder().is_dir(),
+    reason=f"the real MNIST files are not in {mnist_folder()}; name their folder in MLR_MNIST",
+)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    import pooch
+
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    return tmp_path / "cache" / "mlr" / "mnist"
+
+
+@needs_mnist
+def test_real_mnist():
+    data = Mnist(root=mnist_folder()).load(0)
+    assert [len(s) for s in (data.train, data.val, data.test)] == [55_000, 5_000, 10_000]
+    assert data.feature_shape == (1, 28, 28)
+    # the first labels, known to whoever has ever opened the file
+    assert data.train.targets[:8].tolist() == [5, 0, 4, 1, 9, 2, 1, 3]
+    assert data.test.targets[:4].tolist() == [7, 2, 1, 0]
+    # the published mean and deviation of the 60,000 training images
+    pixels = torch.cat([data.train.features, data.val.features])
+    assert pixels.mean().item() == pytest.approx(0.1307, abs=1e-4)
+    assert pixels.std().item() == pytest.approx(0.3081, abs=1e-4)
+    assert (pixels.min(), pixels.max()) == (0, 1)
+
+
+@needs_mnist
+def test_cached_files_are_read_without_download(cache, monkeypatch):
+    monkeypatch.setattr(Mnist, "mirrors", ())
+    shutil.copytree(mnist_folder(), cache)
+    data = Mnist(train_size=100, val_size=10_000).load(0)
+    assert (len(data.train), len(data.val)) == (100, 10_000)
+    (cache / "t10k-labels-idx1-ubyte.gz").chmod(0o644)
+    (cache / "t10k-labels-idx1-ubyte.gz").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"no intact .*t10k-labels.*data\.download=false"):
+        Mnist(download=False).load(0)
+
+
+def test_all_hashes_are_pinned_and_all_mirrors_https():
+    for source in (Mnist, FashionMnist):
+        assert len(source.hashes) == 4
+        assert all(len(digest) == 64 for digest in source.hashes.values())
+        assert all(url.startswith("https://") and url.endswith("/") for url in source.mirrors)
+    assert not set(Mnist.hashes.values()) & set(FashionMnist.hashes.values())
+
+
+def test_without_a_network_the_message_says_what_to_do(cache, monkeypatch):
+    # nothing listens on port 1
+    monkeypatch.setattr(Mnist, "mirrors", ("http://127.0.0.1:1/",))
+    with pytest.raises(InputError) as caught:
+        Mnist().load(0)
+    text = str(caught.value)
+    assert text.startswith("data=mnist could not be downloaded (http://127.0.0.1:1/train-images")
+    assert text.endswith(
+        "Put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, "
+        f"t10k-labels-idx1-ubyte.gz into {cache}, or name a folder that holds them with "
+        "data.root=FOLDER."
+    )
+    assert "\n" not in text
+
+
+def test_download_false_asks_no_network(cache, monkeypatch):
+    monkeypatch.setattr(download, "fetch", None)
+    with pytest.raises(InputError, match=r"data\.download=false forbids to get it\. Put train-ima"):
+        Mnist(download=False).load(0)
+
+
+@pytest.mark.parametrize(("val_size", "train_size"), [(60, None), (10, 51), (100, 1)])
+def test_sizes_must_fit(val_size, train_size, tmp_path):
+    source = Mnist(
+        root=write_idx_folder(tmp_path / "own"), val_size=val_size, train_size=train_size
+    )
+    with pytest.raises(InputError, match=r"do not fit into the 60 training images of data=mnist"):
+        source.load(0)
+
+
+def test_options_are_checked_at_once():
+    with pytest.raises(InputError, match=r"data\.val_size=0 must be a whole number of at least 1"):
+        Mnist(val_size=0)
+    with pytest.raises(InputError, match=r"data\.download=maybe must be true or false"):
+        Mnist(download="maybe")
+    with pytest.raises(InputError, match=r"data\.root=5 must be the path of a folder"):
+        Mnist(root=5)

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+
+from mlr.checks import InputError
+from mlr.data import Npz
+
+X, Y = np.arange(80.0).reshape(40, 2), np.arange(40) % 4
+
+
+@pytest.fixture
+def write(tmp_path):
+    def to_file(**arrays):
+        path = tmp_path / "own.npz"
+        np.savez_compressed(path, **arrays)
+        return path
+
+    return to_file
+
+
+def test_splits_what_the_file_does_not(write):
+    data = Npz(path=write(x=X, y=Y), scale="none").load(0)
+    assert [len(s) for s in (data.train, data.val, data.test)] == [24, 8, 8]
+    assert data.classes == 4
+    rows = (data.train.features[:, 0] / 2).long()
+    assert torch.equal(data.train.targets, rows % 4)
+
+
+def test_takes_the_splits_that_the_file_has(write):
+    path = write(x=X, y=Y, x_test=X[:4], y_test=Y[:4])
+    data = Npz(path=path, scale="none").load(0)
+    assert [len(s) for s in (data.train, data.val, data.test)] == [32, 8, 4]
+    path = write(a=X, b=Y, a_test=X[:4], b_test=Y[:4], a_val=X[:8], b_val=Y[:8])
+    data = Npz(path=path, features="a", labels="b", scale="none").load(0)
+    assert [len(s) for s in (data.train, data.val, data.test)] == [40, 8, 4]
+    assert data.train.features.numpy().tolist() == X.tolist()
+
+
+@pytest.mark.parametrize("shape", [(40,), (40, 3)])
+def test_regression(shape, write):
+    data = Npz(path=write(x=X, y=np.ones(shape)), task="regression").load(0)
+    assert data.classes is None
+    assert data.train.targets.shape == (24, shape[-1] if len(shape) > 1 else 1)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "message"),
+    [
+        ({"x": X}, {}, r"data\.labels=y is not known; Known: x"),
+        ({"X": X, "y": Y}, {}, r"data\.features=x is not known; .*Known: X, y"),
+        ({"x": X, "y": Y[:-1]}, {}, r"\(x, y\) has 40 examples but 39 labels"),
+        ({"x": X[:, 0], "y": Y}, {}, r"x has shape \(40,\); .*a single feature is \(N, 1\)"),
+        ({"x": X, "y": Y + 1}, {}, "none of class 0.*taken off"),
+        ({"x": X, "y": Y * 2 - 3}, {}, "label -3 at index 0"),
+        ({"x": X, "y": Y}, {"classes": 3}, r"label 3 at index 3 .*0\.\.2"),
+        ({"x": X, "y": Y[:, None]}, {}, r"labels of shape \(40, 1\)"),
+        ({"x": X * np.nan, "y": Y}, {}, "not finite in float32 in 24 of 24 rows"),
+        ({"x": X + 0j, "y": Y}, {}, "features of type complex128"),
+        ({"x": X[:0], "y": Y[:0]}, {}, "has no training examples"),
+        ({"x": X, "y": Y, "x_val": X}, {}, r"data\.labels=y_val is not known; did you mean"),
+        (
+            {"x": X, "y": Y, "x_val": X[:, :1], "y_val": Y},
+            {},
+            r"validation examples of shape \(1,\)",
+        ),
+        ({"x": X, "y": np.array(["a", "b"] * 20)}, {}, "labels of type <U1"),
+        ({"x": np.array([{}] * 40), "y": Y}, {}, "cannot be read safely .*objects are refused"),
+        ({"x": X, "y": np.ones((40, 1, 1))}, {"task": "regression"}, r"must be \(N,\) or \(N, K\)"),
+        ({"x": X, "y": Y + np.inf}, {"task": "regression"}, "targets that are not finite"),
+    ],
+)
+def test_bad_arrays_are_refused(arrays, options, message, write):
+    with pytest.raises(InputError, match=message):
+        Npz(path=write(**arrays), **options).load(0)
+
+
+def test_bad_files_are_refused(write, tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.npz does not exist; .*data\.path=FILE"):
+        Npz(path=tmp_path / "nowhere.npz").load(0)
+    path = tmp_path / "own.npy"
+    np.save(path, X)
+    with pytest.raises(InputError, match=r"own\.npy is no \.npz file: write one with numpy\.savez"):
+        Npz(path=path).load(0)
+    path = write(x=X, y=Y)
+    content = bytearray(path.read_bytes())
+    content[60:90] = bytes(30)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"own\.npz"):
+        Npz(path=path).load(0)
+
+
+def test_every_cut_is_an_input_error(write):
+    path = write(x=X, y=Y)
+    content = path.read_bytes()
+    for length in range(0, len(content), 7):
+        path.write_bytes(content[:length])
+        with pytest.raises(InputError, match=r"own\.npz"):
+            Npz(path=path).load(0)
+
+
+def test_options(tmp_path):
+    with pytest.raises(InputError, match=r"data\.path is not set: name the \.npz file"):
+        Npz()
+    with pytest.raises(InputError, match=r"data\.classes=3 makes no sense with data\.task=regr"):
+        Npz(path="x.npz", task="regression", classes=3)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from mlr.checks import InputError
+from mlr.data import prepare
+from mlr.data.prepare import Arrays, Plan
+
+
+def labelled(n, classes=2):
+    return Arrays(np.arange(2.0 * n).reshape(n, 2), np.arange(n) % classes)
+
+
+def test_split_keeps_every_example_once_and_in_order():
+    parts = prepare.split("x", labelled(50), (0.2, 0.3), 0, stratify=True)
+    assert [len(part) for part in parts] == [25, 10, 15]
+    rows = np.concatenate([part.features[:, 0] for part in parts])
+    assert sorted(rows) == list(np.arange(0.0, 100, 2))
+    assert all((np.diff(part.features[:, 0]) > 0).all() for part in parts)
+
+
+def test_no_share_gives_the_rest_alone():
+    (rest,) = prepare.split("x", labelled(7), (), 0, stratify=True)
+    assert len(rest) == 7
+
+
+def test_a_class_too_small_for_the_splits_is_refused():
+    data = Arrays(np.ones((20, 1)), np.array([0] * 18 + [1] * 2))
+    with pytest.raises(InputError, match="data=x has only 2 of class 1: every class needs 3"):
+        prepare.split("data=x", data, (0.2, 0.2), 0, stratify=True)
+
+
+def test_a_class_used_up_by_the_first_split_is_refused():
+    data = Arrays(np.ones((43, 1)), np.array([0] * 40 + [1] * 3))
+    with pytest.raises(InputError, match="data=x cannot be split with all classes alike: "):
+        prepare.split("data=x", data, (0.7, 0.2), 0, stratify=True)
+
+
+def test_a_split_that_comes_out_empty_is_refused():
+    data = Arrays(np.ones((4, 1)), np.ones((4, 1)))
+    with pytest.raises(InputError, match="gives splits of 4, 0, 0"):
+        prepare.split("data=x", data, (0.1, 0.1), 0, stratify=False)
+
+
+def test_flipped_labels_are_other_classes_all_alike():
+    labels = np.zeros(9000, np.int64)
+    flipped = prepare.flip_labels(labels, 0.5, 4, np.random.default_rng(0))
+    counts = np.bincount(flipped)
+    assert counts[0] == 4500
+    assert abs(counts[1:] - 1500).max() < 120
+
+
+def test_purposes_have_unrelated_generators():
+    draws = {
+        prepare.generator(seed, *names).integers(2**62)
+        for seed, names in [(0, ("a", "b")), (0, ("a", "c")), (1, ("a", "b")), (0, ("b", "a"))]
+    }
+    assert len(draws) == 4
+
+
+def test_to_dataset_refuses_splits_of_different_shapes():
+    wide = Arrays(np.ones((4, 3)), np.array([0, 1, 0, 1]))
+    with pytest.raises(InputError, match=r"training examples of shape \(2,\) but test .*\(3,\)"):
+        prepare.to_dataset(Plan("x", 2), labelled(4), labelled(4), wide)
+
+
+def test_to_dataset_refuses_an_empty_split():
+    with pytest.raises(InputError, match="data=x has no validation examples"):
+        prepare.to_dataset(Plan("x", 2), labelled(4), labelled(0), labelled(4))
+
+
+def test_to_dataset_warns_of_one_class_only():
+    one = Arrays(np.ones((4, 2)), np.zeros(4, np.int64))
+    with pytest.warns(UserWarning, match="1 of 2 classes have no training example: 1"):
+        prepare.to_dataset(Plan("x", 2), one, labelled(4), labelled(4))

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from mlr.checks import InputError
+from mlr.models import MODELS, Cnn, Linear, Mlp, UserModule
+from mlr.models.initialise import SCHEMES
+from mlr.training.backprop import dense_structure
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "model"
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_maps_features_to_logits_and_repeats_to_the_bit(kind):
+    one, two = (kind().build((1, 8, 8), 10, seed=3) for _ in range(2))
+    assert one(torch.zeros(5, 1, 8, 8)).shape == (5, 10)
+    assert all(map(torch.equal, one.parameters(), two.parameters()))
+    other = kind().build((1, 8, 8), 10, seed=4)
+    assert not torch.equal(one.output.weight, other.output.weight)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_callers_generator_is_left_alone(kind):
+    state = torch.get_rng_state()
+    kind().build((1, 8, 8), 10, seed=3)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_config_folder_and_tuple_agree():
+    assert {path.stem for path in CONFIGS.glob("*.yaml")} == {kind.name for kind in MODELS}
+    for kind in MODELS:
+        config = OmegaConf.to_container(OmegaConf.load(CONFIGS / f"{kind.name}.yaml"))
+        assert config.pop("_target_") == f"mlr.models.{kind.__name__}"
+        assert vars(kind(**config)) == vars(kind())
+
+
+def test_dense_models_have_a_closed_form_and_others_not():
+    assert dense_structure(Linear().build((3,), 1, 0))
+    assert dense_structure(Mlp([4, 4]).build((3,), 1, 0))
+    assert dense_structure(Cnn().build((1, 8, 8), 2, 0)) is None
+    assert dense_structure(nn.Sequential(nn.Linear(2, 2), nn.ReLU())) is None
+    assert dense_structure(nn.Sequential(nn.Linear(2, 2), nn.Dropout(), nn.Linear(2, 1))) is None
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_schemes_have_the_spread_they_state(scheme):
+    weight = Linear(init=scheme).build((400,), 300, 0).output.weight
+    deviation = {
+        "torch": 1 / math.sqrt(3 * 400),
+        "glorot": math.sqrt(2 / 700),
+        "he": math.sqrt(2 / 400),
+        "lecun": math.sqrt(1 / 400),
+        "normal": 1.0,
+        "zeros": 0.0,
+    }[scheme]
+    assert weight.std().item() == pytest.approx(deviation, rel=0.02)
+    scaled = Linear(init=scheme, init_scale=3.0).build((400,), 300, 0).output.weight
+    torch.testing.assert_close(scaled, 3 * weight)
+
+
+def test_given_weight_and_bias_fill_the_layer():
+    output = Linear(weight=2.0, bias=-1.0).build((3,), 2, 0).output
+    assert output.weight.unique().tolist() == [2.0]
+    assert output.bias.unique().tolist() == [-1.0]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Mlp(widths=[]), r"model.widths=\[\] must list"),
+        (lambda: Mlp(widths=128), "model.widths=128 must list"),
+        (lambda: Mlp(widths=[0]), "model.widths=0 must be a whole number"),
+        (lambda: Mlp(activation="relo"), "did you mean model.activation=relu"),
+        (lambda: Linear(init="xavier"), "model.init=xavier is not known"),
+        (lambda: Linear(init_scale=-1), "model.init_scale=-1 must be a finite number, 0 or above"),
+        (lambda: Cnn(kernel=4), "model.kernel=4 must be odd"),
+        (lambda: Cnn(channels=8), "model.channels=8 must list"),
+        (lambda: Cnn().build((2,), 2, 0), "model=cnn needs images"),
+        (lambda: Cnn().build((1, 2, 2), 2, 0), "at least 4×4 pixels"),
+    ],
+)
+def test_options_out_of_range_are_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+class Shaped(nn.Module):
+    def __init__(self, feature_shape, outputs, width=3):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Flatten(), nn.Linear(math.prod(feature_shape), width), nn.Linear(width, outputs)
+        )
+
+    def forward(self, x):
+        return self.net(x)
+
+
+def test_a_users_module_is_given_the_shapes_it_asks_for():
+    module = UserModule(Shaped, {"width": 7}).build((2, 2), 3, seed=0)
+    assert module(torch.zeros(4, 2, 2)).shape == (4, 3)
+    again = UserModule(Shaped, {"width": 7}).build((2, 2), 3, seed=0)
+    assert all(map(torch.equal, module.parameters(), again.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (nn.Linear, {}, "cannot be made of"),
+        (nn.Linear, {"in_features": 5, "out_features": 1}, "does not accept features of shape"),
+        (nn.Linear, {"in_features": 4, "out_features": 2}, r"logits of shape \(2, 2\)"),
+        (nn.BatchNorm1d, {"num_features": 4}, "keeps running statistics"),
+    ],
+)
+def test_a_module_that_does_not_fit_is_refused(kind, options, message):
+    with pytest.raises(InputError, match=message):
+        UserModule(kind, options).build((4,), 1, seed=0)

@@ -1,0 +1,243 @@
+"""The objective's contract, over every pair: closed form, autograd, vmap, run axis, refusals."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+
+from mlr.checks import InputError
+from mlr.heads import ClippedLinear, Head, Sigmoid
+from mlr.interval import UNIT
+from mlr.losses import Loss, Matching, SquaredError
+from mlr.objectives import EXACT, Objective
+
+LEGAL = [(head, loss, k) for head, loss in EXACT for k in (1, 2, 3)
+         if k >= head.range.least_outputs]  # fmt: skip
+
+
+# torch 2.13's own forward mode loads its decompositions by torch.jit.script
+forward_mode = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+
+
+def made(head, loss, dtype=torch.float64, precise=True) -> Objective:
+    return Objective(head(), loss(), strict=False, precise=precise)
+
+
+def drawn(outputs: int, *shape: int, dtype=torch.float64, soft=False):
+    """Logits inside (0, 1), where every head is smooth, and targets on the simplex or in [0, 1]."""
+    generator = torch.Generator().manual_seed(outputs)
+    z = torch.rand(*shape, outputs, generator=generator, dtype=torch.float64) * 0.9 + 0.05
+    if soft:
+        t = torch.rand(*shape, outputs, generator=generator, dtype=torch.float64) * 0.8 + 0.1
+        t = t / t.sum(-1, keepdim=True) if outputs > 1 else t
+    elif outputs > 1:
+        t = torch.eye(outputs)[torch.randint(outputs, shape, generator=generator)]
+    else:
+        t = torch.randint(2, (*shape, 1), generator=generator)
+    return z.to(dtype), t.to(dtype)
+
+
+@pytest.mark.parametrize("precise", [True, False])
+@pytest.mark.parametrize("soft", [True, False])
+@pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
+def test_closed_form_is_autograd_of_the_composed_form(head, loss, outputs, soft, precise):
+    z, t = drawn(outputs, 2, 5, soft=soft)
+    objective = made(head, loss, precise=precise)
+    if loss is Matching:
+        composed = lambda x: head().potential(x) - (t * x).sum(-1)  # noqa: E731
+    else:
+        composed = lambda x: loss()(head()(x), t)  # noqa: E731
+    leaf = z.clone().requires_grad_()
+    expected = torch.autograd.grad(composed(leaf).sum(), leaf)[0]
+    attached = torch.autograd.grad(objective(leaf, t).sum(), leaf)[0]
+    torch.testing.assert_close(objective.gradient(z, t), expected, rtol=1e-12, atol=1e-14)
+    assert torch.equal(attached, objective.gradient(z, t))
+    torch.testing.assert_close(objective(z, t), objective.losses(z, t), rtol=0, atol=0)
+    if loss is not Matching:
+        torch.testing.assert_close(objective.losses(z, t), composed(z), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
+def test_shapes_and_types_with_a_run_axis(head, loss, outputs, dtype):
+    z, t = drawn(outputs, 2, 4, dtype=dtype)
+    objective = made(head, loss)
+    losses, gradient = objective.losses(z, t), objective.gradient(z, t)
+    assert losses.shape == (2, 4)
+    assert gradient.shape == z.shape
+    assert losses.dtype == gradient.dtype == dtype
+    for run in range(2):
+        assert torch.equal(losses[run], objective.losses(z[run], t[run]))
+        assert torch.equal(gradient[run], objective.gradient(z[run], t[run]))
+
+
+@pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
+def test_gradcheck_and_gradgradcheck(head, loss, outputs):
+    z, t = drawn(outputs, 2, soft=True)
+    z.requires_grad_()
+    objective = made(head, loss)
+    assert gradcheck(lambda x: objective(x, t), (z,))
+    assert gradgradcheck(lambda x: objective(x, t), (z,))
+
+
+@pytest.mark.parametrize(("head", "loss"), [pair for pair in EXACT if pair[1] is not Matching])
+def test_targets_have_a_gradient_too(head, loss):
+    z, t = drawn(1 if head.range.least_outputs == 1 else 2, 3, soft=True)
+    leaf = t.requires_grad_()
+    expected = torch.autograd.grad(loss()(head()(z), leaf).sum(), leaf)[0]
+    got = torch.autograd.grad(made(head, loss)(z, leaf).sum(), leaf)[0]
+    torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("precise", [True, False])
+@pytest.mark.parametrize(
+    ("head", "loss", "outputs"), [part for part in LEGAL if part[0] is not ClippedLinear]
+)
+def test_second_derivatives_at_logit_zero(head, loss, outputs, precise):
+    """Fresh output layers have logits of exactly 0, where |z| has no derivative."""
+    z, t = torch.zeros(outputs, dtype=torch.float64), torch.eye(outputs).double()[0]
+    objective = made(head, loss, precise=precise)
+    nearby = z + torch.linspace(1e-7, 2e-7, outputs, dtype=torch.float64)
+    at, beside = (torch.autograd.functional.hessian(lambda x: objective(x, t), one)
+                  for one in (z, nearby))  # fmt: skip
+    torch.testing.assert_close(at, beside, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
+def test_vmap_is_the_loop(head, loss, outputs, dtype):
+    z, t = drawn(outputs, 6, dtype=dtype)
+    objective = made(head, loss)
+    for function in (objective.losses, objective.gradient, objective):
+        looped = torch.stack([function(a, b) for a, b in zip(z, t, strict=True)])
+        torch.testing.assert_close(torch.func.vmap(function)(z, t), looped, rtol=0, atol=0)
+    per_example = torch.func.vmap(torch.func.grad(objective))(z, t)
+    assert torch.equal(per_example, objective.gradient(z, t))
+
+
+@forward_mode
+@pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
+def test_forward_mode(head, loss, outputs):
+    z, t = drawn(outputs, 4, soft=True)
+    objective = made(head, loss)
+    direction = torch.linspace(-1, 1, z.numel(), dtype=z.dtype).reshape(z.shape)
+    _, tangent = torch.func.jvp(lambda x: objective(x, t), (z,), (direction,))
+    expected = (objective.gradient(z, t) * direction).sum(-1)
+    torch.testing.assert_close(tangent, expected, rtol=1e-12, atol=1e-14)
+    _, tangent = torch.func.jvp(lambda x: objective.losses(x, t), (z,), (direction,))
+    torch.testing.assert_close(tangent, expected, rtol=1e-12, atol=1e-14)
+
+
+@forward_mode
+def test_forward_mode_in_targets():
+    z, t = drawn(1, 4, soft=True)
+    objective = Objective("sigmoid", "bce")
+    _, tangent = torch.func.jvp(lambda x: objective(z, x), (t,), (torch.ones_like(t),))
+    torch.testing.assert_close(tangent, -z[..., 0], rtol=1e-12, atol=1e-14)
+
+
+# torch 2.13's own compiler makes an instance of the Function it traces
+@pytest.mark.filterwarnings("ignore:.*autograd.function.Function.*should not be instantiated")
+def test_compiles_without_a_break():
+    objective = Objective("softmax", "ce")
+    z, t = drawn(3, 4, dtype=torch.float32)
+    compiled = torch.compile(objective.gradient, backend="eager", fullgraph=True)
+    assert torch.equal(compiled(z, t), objective.gradient(z, t))
+    attached = torch.compile(objective, backend="aot_eager", fullgraph=True)
+    leaf = z.requires_grad_()
+    slope = torch.autograd.grad(attached(leaf, t).sum(), leaf)[0]
+    assert torch.equal(slope, objective.gradient(z, t))
+
+
+class Tanh(Head):
+    """A user's head: y = ½ + ½ tanh z, the sigmoid of 2z."""
+
+    name = "tanh"
+    range = UNIT
+
+    def __call__(self, logits):
+        return logits.tanh() * 0.5 + 0.5
+
+    def potential(self, logits):
+        return ((logits.cosh().log() + logits) * 0.5).sum(-1)
+
+    def slope(self, logits):
+        return 0.5 / logits.cosh() ** 2
+
+
+class Quartic(Loss):
+    """A user's loss."""
+
+    name = "quartic"
+    domain = SquaredError.domain
+    target_domain = SquaredError.target_domain
+
+    def __call__(self, predictions, targets):
+        return ((predictions - targets) ** 4).sum(-1)
+
+    def likelihood(self, predictions):
+        raise TypeError
+
+
+@pytest.mark.parametrize(
+    ("head", "loss"),
+    [(Tanh(), "se"), (Tanh(), "bce"), (Tanh(), "matching"), ("sigmoid", Quartic())],
+)
+def test_users_parts_are_composed(head, loss):
+    objective = Objective(head, loss)
+    assert not objective.exact
+    z, t = drawn(2, 3, soft=True)
+    assert gradcheck(lambda x: objective(x, t), (z.requires_grad_(),))
+    assert gradgradcheck(lambda x: objective(x, t), (z,))
+    z = z.detach()
+    looped = torch.stack([objective.gradient(a, b) for a, b in zip(z, t, strict=True)])
+    assert torch.equal(torch.func.vmap(objective.gradient)(z, t), looped)
+
+
+def test_a_users_matching_loss_has_the_error_for_gradient():
+    z, t = drawn(2, 3, soft=True)
+    assert torch.equal(Objective(Tanh(), "matching").gradient(z, t), Tanh()(z) - t)
+
+
+def test_names_and_instances_are_the_same_objective():
+    named, given = Objective("sigmoid", "bce"), Objective(Sigmoid(), "bce")
+    assert named.formula is given.formula
+    assert named.exact
+    assert repr(named) == "Objective(head=sigmoid, loss=bce, exact=True)"
+
+
+@pytest.mark.parametrize("method", ["losses", "gradient", "forward"])
+@pytest.mark.parametrize(
+    ("logits", "targets", "sentence"),
+    [
+        (torch.zeros(4, 1), torch.zeros(4), "targets of shape (4,) do not fit logits of shape "
+         "(4, 1): the shapes must be equal, nothing is broadcast."),
+        (torch.zeros(4, 3), torch.zeros(4, 1), "targets of shape (4, 1) do not fit logits of"),
+        (torch.zeros(4, 1), torch.zeros(4, 1).long(), "targets of type torch.int64"),
+        (torch.zeros(()), torch.zeros(()), "logits of shape () have no output axis"),
+        (torch.zeros(4, 2), torch.zeros(4, 2), "logits of shape (4, 2) have 2 outputs, but this "
+         "objective was made for outputs=1."),
+    ],
+)  # fmt: skip
+def test_bad_shapes_and_types_are_refused(method, logits, targets, sentence):
+    objective = Objective("sigmoid", "bce", outputs=1)
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        getattr(objective, method)(logits, targets)
+
+
+def test_widths_are_judged_when_they_come():
+    pair = torch.zeros(4, 3), torch.zeros(4, 3)
+    with pytest.raises(InputError, match="gives 3 separate values"):
+        Objective("sigmoid", "ce").losses(*pair)
+    Objective("sigmoid", "ce", strict=False).losses(*pair)
+    with pytest.raises(InputError, match="one output is the constant 1"):
+        Objective("softmax", "ce").losses(torch.zeros(4, 1), torch.zeros(4, 1))
+
+
+@pytest.mark.parametrize("pair", [("linear", "bce"), ("linear", "ce")])
+def test_undefined_pairs_are_refused_at_construction(pair):
+    with pytest.raises(InputError, match="but head=linear gives any real number"):
+        Objective(*pair, strict=False)

@@ -1,0 +1,160 @@
+"""Which pairs are refused, in which words, and that judging them loads no torch."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from mlr.checks import InputError
+from mlr.heads import HEADS, Head
+from mlr.interval import Interval
+from mlr.losses import LOSSES
+from mlr.objectives import check_pair
+
+NEEDS_SUM = "loss=ce needs predictions that are probabilities and sum to 1, but "
+REFUSED = [
+    (
+        ("linear", "bce", None),
+        "loss=bce needs predictions in [0, 1], but head=linear gives any real number. "
+        "Use head=sigmoid, head=clipped_linear or loss=se.",
+    ),
+    (
+        ("linear", "ce", None),
+        NEEDS_SUM + "head=linear gives any real number. Use head=softmax or loss=se.",
+    ),
+    (
+        ("linear", "ce", 1),
+        NEEDS_SUM + "head=linear gives any real number. "
+        "Use head=sigmoid, head=clipped_linear or loss=se.",
+    ),
+    (
+        ("sigmoid", "ce", 10),
+        NEEDS_SUM + "head=sigmoid gives 10 separate values in (0, 1). "
+        "Use head=softmax, loss=bce or loss=se. objective.strict=false lets you watch it fail.",
+    ),
+    (
+        ("clipped_linear", "ce", 3),
+        NEEDS_SUM + "head=clipped_linear gives 3 separate values in [0, 1]. "
+        "Use head=softmax, loss=bce or loss=se. objective.strict=false lets you watch it fail.",
+    ),
+    *[
+        (("softmax", loss, 1), "head=softmax with one output is the constant 1.")
+        for loss in ("se", "bce", "ce", "matching")
+    ],
+]
+
+
+@pytest.mark.parametrize(("pair", "sentence"), REFUSED)
+def test_refusals(pair, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        check_pair(*pair)
+
+
+@pytest.mark.parametrize("outputs", [None, 1, 2, 10])
+def test_all_other_pairs_are_legal(outputs):
+    refused = {
+        ("linear", "bce"),
+        ("linear", "ce"),
+        *([("sigmoid", "ce"), ("clipped_linear", "ce")] if (outputs or 0) > 1 else []),
+        *([("softmax", loss.name) for loss in LOSSES] if outputs == 1 else []),
+    }
+    for head in HEADS:
+        for loss in LOSSES:
+            if (head.name, loss.name) in refused:
+                with pytest.raises(InputError):
+                    check_pair(head(), loss(), outputs)
+            else:
+                check_pair(head(), loss(), outputs)
+
+
+def test_not_strict_lets_the_senseless_run_and_the_undefined_not():
+    check_pair("sigmoid", "ce", 3, strict=False)
+    check_pair("clipped_linear", "ce", 3, strict=False)
+    for pair in (("linear", "ce", 3), ("linear", "bce", 3), ("softmax", "ce", 1)):
+        with pytest.raises(InputError):
+            check_pair(*pair, strict=False)
+
+
+@pytest.mark.parametrize(
+    ("head", "loss", "sentence"),
+    [
+        ("softmax", "se", "head=softmax gives probabilities that sum to 1, but this data's "
+         "targets are any real number. Use head=linear."),
+        ("sigmoid", "bce", "loss=bce needs targets in [0, 1], but this data's targets are any "
+         "real number. Use loss=se."),
+        ("sigmoid", "ce", "loss=ce needs targets that are probabilities"),
+        ("sigmoid", "matching", "loss=matching with head=sigmoid needs targets in [0, 1], but "
+         "this data's targets are any real number. Use head=linear or loss=se."),
+    ],
+)  # fmt: skip
+def test_regression_refusals(head, loss, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        check_pair(head, loss, None, regression=True)
+
+
+@pytest.mark.parametrize(
+    ("head", "loss"), [("linear", "se"), ("linear", "matching"), ("sigmoid", "se")]
+)
+def test_regression_allows_what_takes_any_target(head, loss):
+    check_pair(head, loss, 1, regression=True)
+
+
+@pytest.mark.parametrize(
+    ("head", "loss", "sentence"),
+    [
+        ("sigmod", "bce", "head=sigmod is not known; did you mean head=sigmoid?"),
+        ("sigmoid", "bc", "loss=bc is not known; did you mean loss=bce?"),
+    ],
+)
+def test_unknown_names(head, loss, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        check_pair(head, loss, 1)
+
+
+class Scaled(Head):
+    """A user's head, with values no loss but se and its own takes."""
+
+    name = "scaled"
+    range = Interval(0.5, 2.0)
+
+    def __call__(self, logits):
+        return logits.sigmoid() * 1.5 + 0.5
+
+    def potential(self, logits):
+        raise NotImplementedError
+
+    def slope(self, logits):
+        raise NotImplementedError
+
+
+def test_a_users_head_gets_advice_too():
+    sentence = (
+        "loss=bce needs predictions in [0, 1], but head=scaled gives values in [0.5, 2]. "
+        "Use head=sigmoid, head=clipped_linear or loss=se."
+    )
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        check_pair(Scaled(), "bce", 1)
+    with pytest.raises(InputError, match=re.escape("in the closure of the head's range")):
+        check_pair(Scaled(), "matching", 1)
+
+
+def test_judging_a_pair_imports_no_torch():
+    code = (
+        "import sys\n"
+        "from mlr.objectives.pairs import check_pair\n"
+        "import mlr.heads, mlr.losses, mlr.objectives\n"
+        "check_pair('sigmoid', 'bce', 1)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_package_names_what_it_has():
+    import mlr.objectives
+
+    assert mlr.objectives.Objective.__name__ == "Objective"
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = mlr.objectives.Nothing
