@@ -41,7 +41,9 @@ class Work:
 
 
 WORKS = (
-    Work("logistic regression, n=1000, d=2, batch 32, 20 epochs", 1000, 2, 2, 32, 20, Linear(), 0.4),
+    Work(
+        "logistic regression, n=1000, d=2, batch 32, 20 epochs", 1000, 2, 2, 32, 20, Linear(), 0.4
+    ),
     Work("MLP 784-128-10, 60,000 images, batch 128, 1 epoch", 60_000, 784, 10, 128, 1, Mlp(), 0.95),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -30,7 +31,7 @@ class Session:
 
     def job(self, config: DictConfig) -> None:
         """Run one job; Hydra calls it once, or once for each combination of a sweep."""
-        hydra_config = HydraConfig.get()
+        hydra_config = cast(DictConfig, HydraConfig.get())
         is_sweep = hydra_config.mode == RunMode.MULTIRUN
         number = len(self.outcomes)
         if is_sweep:
@@ -82,15 +83,14 @@ def main() -> int:
         console.refuse("interrupted; what was recorded until then is kept.")
         session.report()
         return INTERRUPTED
-    except InputError as error:
-        console.refuse(str(error))
-        return 1
-    except OSError as error:
-        console.refuse(f"cannot write {error.filename}: {error.strerror}; set hydra.run.dir=…")
-        return 1
     except Exception as error:
-        if not raised_by_hydra(error):
+        if isinstance(error, InputError):
+            console.refuse(str(error))
+        elif raised_by_hydra(error):
+            console.refuse(one_sentence(error))
+        elif isinstance(error, OSError):  # Hydra makes the run's folder before the job starts
+            console.refuse(f"cannot write {error.filename}: {error.strerror}; set hydra.run.dir.")
+        else:
             raise  # a mistake of ours, or of a user's own code: they need the traceback
-        console.refuse(one_sentence(error))
         return 1
     return session.report()

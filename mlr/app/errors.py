@@ -58,7 +58,7 @@ def _unknown_key(error: BaseException) -> str | None:
     key = str(getattr(error, "full_key", None) or getattr(error, "key", ""))
     names = _siblings(error)
     prefix, _, last = key.rpartition(".")
-    near = get_close_matches(last, names, n=1)
+    near = get_close_matches(last, names, n=1, cutoff=0.4)
     hint = f" Did you mean {prefix + '.' if prefix else ''}{near[0]}?" if near else ""
     owner = f"an option of {prefix}" if prefix else "an option"
     more = "" if prefix else "; those of a group are written as in optimizer.lr=0.1"

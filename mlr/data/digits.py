@@ -33,7 +33,7 @@ class Digits(Source):
     def __init__(
         self,
         label_noise: float = 0.0,
-        val_fraction: float = 0.2,
+        val_fraction: float = 0.1,
         test_fraction: float = 0.2,
         split_seed: int = 0,
         scale: str = "unit",

@@ -104,7 +104,7 @@ def evaluate(
         _sums(program, chunk, classification, classification and gradients)
         for chunk in split.chunks
     ]
-    sums = {name: sum(part[name] for part in parts) for name in parts[0]}
+    sums = {name: torch.stack([part[name] for part in parts]).sum(0) for name in parts[0]}
     count = len(split.features)
     means = {"loss": sums["loss"] / count}
     if classification:

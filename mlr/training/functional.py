@@ -43,7 +43,7 @@ class FunctionalNetwork:
     def forward(self, inputs: Tensor) -> tuple[Tensor, Callable[[Tensor], Any]]:
         """Logits (R, B, K) in training mode, and the pullback that `backward` needs."""
         with torch.enable_grad():
-            logits, pullback = vjp(lambda own: self._apply(own, inputs), self.parameters)
+            logits, pullback = vjp(lambda own: self._apply(own, inputs), self.parameters)[:2]
         return logits.detach(), pullback
 
     def backward(self, pullback: Callable[[Tensor], Any], delta: Tensor) -> None:

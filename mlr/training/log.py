@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import perf_counter, time
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlr.probes import make_probes
+from mlr.probes import Histogram, make_probes
 from mlr.records import Recorder
 from mlr.training.experiment import Experiment
 from mlr.training.measure import measure_histograms, measure_steps
@@ -19,6 +20,27 @@ from mlr.training.step import LoggedStep, Program
 
 FLUSH_SECONDS = 2.0
 FLUSH_BYTES = 64 << 20
+
+
+class Block(NamedTuple):
+    """Rows of numbers: M steps, R runs."""
+
+    steps: NDArray[np.int64]
+    """(M,)"""
+    times: NDArray[np.float64]
+    """seconds since 1970 (M,)"""
+    values: NDArray[np.float64]
+    """(M, R, tags)"""
+    present: NDArray[np.bool_]
+    """which of the values are there (M, R, tags)"""
+
+
+class Bars(NamedTuple):
+    """Histograms: P steps, and by tag one `Histogram` (P, …) a run."""
+
+    steps: NDArray[np.int64]
+    times: NDArray[np.float64]
+    histograms: dict[str, list[Histogram]]
 
 
 def run_tags(experiment: Experiment) -> tuple[str, ...]:
@@ -84,51 +106,64 @@ class StepLog:
         self.flushed_at = perf_counter()
         if not self.steps and not self.validations:
             return
-        steps, times, values, present = self._block()
-        every = self.histogram_every
-        drawn = [
-            kept
-            for number, kept in enumerate(self.steps, start=self.flushed_steps)
-            if every and number % every == 0
-        ]
+        block, bars = self._block(), self._bars()
         self.flushed_steps += len(self.steps)
         self._forget()
-        counted = sum(recorder is not None for recorder in self.recorders)
-        histograms = measure_histograms([kept for _, kept in drawn]) if drawn and counted else {}
-        drawn_at = np.array([kept.step for _, kept in drawn], dtype=np.int64)
-        drawn_times = np.array([stamp for stamp, _ in drawn])
         for run, recorder in enumerate(self.recorders):
-            self._watch(run, steps, values[:, run], present[:, run])
-            if recorder is None or run in self.closed:
-                continue
-            end = self.ends.get(run, np.inf)
+            self._watch(run, block)
+            if recorder is not None and run not in self.closed:
+                self._record(recorder, run, block, bars)
             if run in self.ends:
                 self.closed.add(run)
-            rows = int(np.searchsorted(steps, end, side="right"))
-            recorder.scalars(
-                steps[:rows],
-                steps[:rows] / self.steps_per_epoch,
-                values[:rows, run].astype(self.number_type),
-                present[:rows, run],
-                times[:rows],
-            )
-            for tag in histograms:
-                bars = int(np.searchsorted(drawn_at, end, side="right"))
-                columns = [column[:bars].numpy() for column in histograms[tag][run]]
-                recorder.histograms(drawn_at[:bars], tag, *columns, drawn_times[:bars])
-            recorder.flush()
 
-    def _watch(self, run: int, steps: NDArray, values: NDArray, present: NDArray) -> None:
+    def _bars(self) -> Bars | None:
+        """Histograms of every n-th logged step, if anyone records them."""
+        every = self.histogram_every
+        drawn = [
+            (stamp, kept)
+            for number, (stamp, kept) in enumerate(self.steps, start=self.flushed_steps)
+            if every and number % every == 0
+        ]
+        if not drawn or not any(self.recorders):
+            return None
+        steps = np.array([kept.step for _, kept in drawn], dtype=np.int64)
+        times = np.array([stamp for stamp, _ in drawn])
+        return Bars(steps, times, measure_histograms([kept for _, kept in drawn]))
+
+    def _record(self, recorder: Recorder, run: int, block: Block, bars: Bars | None) -> None:
+        """Hand `run` its part of a block, up to the step at which it ended."""
+        end = self.ends.get(run, np.inf)
+        rows = int(np.searchsorted(block.steps, end, side="right"))
+        recorder.scalars(
+            block.steps[:rows],
+            block.steps[:rows] / self.steps_per_epoch,
+            block.values[:rows, run].astype(self.number_type),
+            block.present[:rows, run],
+            block.times[:rows],
+        )
+        if bars is not None:
+            rows = int(np.searchsorted(bars.steps, end, side="right"))
+            for tag, histograms in bars.histograms.items():
+                columns = histograms[run]._asdict()
+                recorder.histograms(
+                    bars.steps[:rows],
+                    tag,
+                    **{name: column[:rows].numpy() for name, column in columns.items()},
+                    wall_times=bars.times[:rows],
+                )
+        recorder.flush()
+
+    def _watch(self, run: int, block: Block) -> None:
         """Note the first step at which a loss of `run` is not finite: there the run is over."""
         if run in self.ends:
             return
         losses = [self.column["loss/train"], self.column["loss/val"]]
-        bad = present[:, losses] & ~np.isfinite(values[:, losses])
+        bad = block.present[:, run, losses] & ~np.isfinite(block.values[:, run, losses])
         if bad.any():
-            self.diverged[run] = self.ends[run] = int(steps[bad.any(1)][0])
+            self.diverged[run] = self.ends[run] = int(block.steps[bad.any(1)][0])
 
-    def _block(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-        """Steps (M,), wall times (M,), values (M, R, tags) and which of them are there."""
+    def _block(self) -> Block:
+        """What is kept as rows of numbers, a row a step."""
         stamps = {kept.step: stamp for stamp, kept in self.steps}
         stamps |= {step: stamp for stamp, step, _ in self.validations}
         order = sorted(stamps)
@@ -152,4 +187,5 @@ class StepLog:
                 means = torch.stack([means[name] for _, _, means in self.validations])
                 values[rows, :, self.column[f"{name}/val"]] = means.cpu().double().numpy()
                 present[rows, :, self.column[f"{name}/val"]] = True
-        return np.array(order), np.array([stamps[step] for step in order]), values, present
+        times = np.array([stamps[step] for step in order])
+        return Block(np.array(order), times, values, present)

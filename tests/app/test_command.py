@@ -69,7 +69,7 @@ def test_events_and_table_hold_the_same_numbers(train):
         shown = {event.step: event.value for event in events.Scalars(tag)}
         assert shown == pytest.approx(finished.series(tag), rel=1e-6)
     assert set(events.Tags()["histograms"]) == {"histogram/logits", "histogram/logit_grad"}
-    assert len(finished.series("loss/train")) == 3 * 34 + 1
+    assert len(finished.series("loss/train")) == 3 * 40 + 1
     assert len(finished.series("loss/val")) == 3
 
 
