@@ -54,7 +54,7 @@ class Plan:
         check_pair(self.head, self.loss, outputs, strict, regression=data.classes is None)
         return Experiment(
             objective=Objective(self.head, self.loss, outputs=outputs, strict=strict),
-            module=self.model.build(data.feature_shape, outputs, config["seed"]),
+            module=self.model.build(data.feature_shape, outputs, config["seed"], config["dtype"]),
             data=data,
             optimizer=self.optimizer,
             schedule=self.schedule,

@@ -15,8 +15,16 @@ class Model(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def build(self, feature_shape: tuple[int, ...], outputs: int, seed: int) -> nn.Module:
+    def build(
+        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str = "float32"
+    ) -> nn.Module:
         """A module (B, *feature_shape) → logits (B, outputs), initialised from `seed` alone.
+
+        Args:
+            feature_shape: of one example.
+            outputs: K.
+            seed: decides every initial value.
+            dtype: of the parameters; a seed's values in float32 are those in float64, rounded.
 
         Raises:
             InputError: the model does not fit features of this shape.

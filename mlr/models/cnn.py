@@ -45,7 +45,9 @@ class Cnn(Model):
         self.init = known("model.init", init, SCHEMES)
         self.init_scale = non_negative("model.init_scale", init_scale)
 
-    def build(self, feature_shape: tuple[int, ...], outputs: int, seed: int) -> nn.Module:
+    def build(
+        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str = "float32"
+    ) -> nn.Module:
         """Images (B, C, H, W) → logits (B, outputs)."""
         from torch import nn
         from torch.nn.utils import skip_init
@@ -69,5 +71,4 @@ class Cnn(Model):
         layers["flatten"] = nn.Flatten()
         layers["output"] = skip_init(nn.Linear, depth * height * width, outputs)
         module = nn.Sequential(layers)
-        initialise(module, self.init, self.init_scale, seed)
-        return module
+        return initialise(module, self.init, self.init_scale, seed, dtype)

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 SCHEMES = ("torch", "glorot", "he", "lecun", "normal", "zeros")
 
 
-def initialise(module: nn.Module, scheme: str, scale: float, seed: int) -> None:
+def initialise(
+    module: nn.Sequential, scheme: str, scale: float, seed: int, dtype: str
+) -> nn.Sequential:
     """Draw every weight and bias of `module` in place, from `seed` and the parameter's name.
+
+    Drawn in float64 and then rounded to `dtype`.
 
     Weights W (out, fan_in…) by `scheme`, times `scale`:
         torch   U(−1/√fan_in, 1/√fan_in), biases alike (the default of nn.Linear)
@@ -26,6 +30,7 @@ def initialise(module: nn.Module, scheme: str, scale: float, seed: int) -> None:
     """
     import torch
 
+    module.double()
     fans: dict[str, tuple[int, int]] = {}
     for name, parameter in module.named_parameters():
         layer = name.rpartition(".")[0]
@@ -38,6 +43,7 @@ def initialise(module: nn.Module, scheme: str, scale: float, seed: int) -> None:
             _draw(parameter, scheme, fan_in, fan_out, generator)
             if parameter.dim() > 1:
                 parameter.mul_(scale)
+    return module.to(getattr(torch, dtype))
 
 
 def _draw(parameter, scheme: str, fan_in: int, fan_out: int, generator) -> None:  # type: ignore[no-untyped-def]

@@ -37,14 +37,16 @@ class Linear(Model):
         self.init_scale = non_negative("model.init_scale", init_scale)
         self.weight, self.bias = weight, bias
 
-    def build(self, feature_shape: tuple[int, ...], outputs: int, seed: int) -> nn.Module:
+    def build(
+        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str = "float32"
+    ) -> nn.Module:
         """nn.Sequential(flatten, output) with logits (B, outputs)."""
         from torch import nn
         from torch.nn.utils import skip_init
 
         output = skip_init(nn.Linear, prod(feature_shape), outputs)
         module = nn.Sequential(OrderedDict(flatten=nn.Flatten(), output=output))
-        initialise(module, self.init, self.init_scale, seed)
+        initialise(module, self.init, self.init_scale, seed, dtype)
         if self.weight is not None:
             nn.init.constant_(output.weight, self.weight)
         if self.bias is not None:

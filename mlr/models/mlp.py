@@ -45,7 +45,9 @@ class Mlp(Model):
         self.init = known("model.init", init, SCHEMES)
         self.init_scale = non_negative("model.init_scale", init_scale)
 
-    def build(self, feature_shape: tuple[int, ...], outputs: int, seed: int) -> nn.Module:
+    def build(
+        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str = "float32"
+    ) -> nn.Module:
         """nn.Sequential(flatten, hidden1, activation1, …, output) with logits (B, outputs)."""
         from torch import nn
         from torch.nn.utils import skip_init
@@ -59,5 +61,4 @@ class Mlp(Model):
             width_before = width
         layers["output"] = skip_init(nn.Linear, width_before, outputs)
         module = nn.Sequential(layers)
-        initialise(module, self.init, self.init_scale, seed)
-        return module
+        return initialise(module, self.init, self.init_scale, seed, dtype)

@@ -28,7 +28,9 @@ class UserModule(Model):
         self.kind = kind
         self.options = dict(options)
 
-    def build(self, feature_shape: tuple[int, ...], outputs: int, seed: int) -> nn.Module:
+    def build(
+        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str = "float32"
+    ) -> nn.Module:
         """The module, initialised under a seed of its own and shown to give (B, outputs)."""
         import torch
 
@@ -45,7 +47,7 @@ class UserModule(Model):
                     f"{error}. Set its arguments as +model.<argument>=…"
                 ) from error
         _check_output(module, feature_shape, outputs)
-        return module
+        return module.to(getattr(torch, dtype))
 
 
 def _check_output(module: nn.Module, feature_shape: tuple[int, ...], outputs: int) -> None:

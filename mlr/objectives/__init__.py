@@ -9,8 +9,9 @@ judged before torch is.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mlr.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mlr.objectives.exact import EXACT
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
     from mlr.objectives.objective import Objective
     from mlr.objectives.pairs import check_pair
 
-_HOMES = {"EXACT": "exact", "Formula": "formula", "Objective": "objective", "check_pair": "pairs"}
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "EXACT": "mlr.objectives.exact",
+        "Formula": "mlr.objectives.formula",
+        "Objective": "mlr.objectives.objective",
+        "check_pair": "mlr.objectives.pairs",
+    },
+)
 
 __all__ = ["EXACT", "Formula", "Objective", "check_pair"]
-
-
-def __getattr__(name: str) -> Any:
-    """Load `name` from its module on first use (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -8,8 +8,9 @@ many runs side by side in runs.csv. All of them write through `durable`, and onl
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mlr.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mlr.records.durable import WriteError, atomic_write
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
     from mlr.records.recorder import Recorder
     from mlr.records.sweep import write_runs_table
     from mlr.records.table import MetricsTable
+
+# claiming a folder must not wait for numpy
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "EventWriter": "mlr.records.events",
+        "MetricsTable": "mlr.records.table",
+        "Recorder": "mlr.records.recorder",
+        "RunFolder": "mlr.records.folder",
+        "WriteError": "mlr.records.durable",
+        "atomic_write": "mlr.records.durable",
+        "write_runs_table": "mlr.records.sweep",
+    },
+)
 
 __all__ = [
     "EventWriter",
@@ -28,19 +43,3 @@ __all__ = [
     "atomic_write",
     "write_runs_table",
 ]
-# a name is imported when it is asked for: claiming a folder must not wait for numpy
-_HOME = {
-    "EventWriter": "events",
-    "MetricsTable": "table",
-    "Recorder": "recorder",
-    "RunFolder": "folder",
-    "WriteError": "durable",
-    "atomic_write": "durable",
-    "write_runs_table": "sweep",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

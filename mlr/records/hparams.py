@@ -16,8 +16,10 @@ from tensorboard.plugins.hparams import api_pb2, metadata, summary_v2
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
 
 Value = bool | int | float | str
-# TensorBoard shows five columns before a person ticks any, and sorts these to the front
-PROMINENT = ("head", "loss", "model", "optimizer.lr", "seed")
+# TensorBoard ticks five columns by itself: these, in the order of the alphabet
+PROMINENT = ("head", "loss", "lr", "model", "seed")
+# whole numbers that are names: TensorBoard would print 3 as 3.0000
+_NAMES, _WIDTH = ("seed",), 20
 _ENDS = {
     "done": api_pb2.STATUS_SUCCESS,
     "failed": api_pb2.STATUS_FAILURE,
@@ -43,7 +45,7 @@ def hparams_summaries(
         trial: name of the run, its row's first column; must differ from run to run, else
             TensorBoard averages them. None takes a hash of the values.
         started: seconds since 1970, UTC; None is now.
-        prominent: names whose columns come first; in a sweep, what it varies.
+        prominent: names of the columns to show first, five at most.
 
     Returns:
         Two summaries, for step 0.
@@ -73,8 +75,9 @@ def session_end(status: str) -> Summary:
 def _experiment(columns: tuple[tuple[str, type, bool], ...], metrics: tuple[str, ...]) -> Summary:
     """The columns of the page; equal for all runs of a sweep, so built once.
 
-    A column states its type and no domain: a list of the values seen so far would be a
-    filter that hides the runs with others.
+    TensorBoard takes the statement of the oldest run for all runs of a logdir. So a column
+    states its type and no domain: a list of the values seen so far would be a filter that
+    hides the runs with others.
     """
     types = {bool: api_pb2.DATA_TYPE_BOOL, str: api_pb2.DATA_TYPE_STRING}
     experiment = api_pb2.Experiment(
@@ -105,6 +108,9 @@ def _plain(name: str, value: object) -> Value:
     if value is None:
         return "none"
     item = value.item() if hasattr(value, "item") else value
+    if name in _NAMES and isinstance(item, int):
+        # as text, which is sorted by its characters: a browser does not show the blanks
+        return f"{item:>{_WIDTH}}"
     if not isinstance(item, (bool, int, float, str)):
         raise TypeError(f"hparams[{name!r}]={value!r} must be a bool, a number or text.")
     return item

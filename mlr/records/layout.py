@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from urllib.parse import urlencode
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -14,24 +17,29 @@ from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 # question → charts; chart → regular expressions of its tags, each matched to the end
 PAGES: dict[str, dict[str, str]] = {
     "Who gets gradient?": {
-        "wrong samples: mean |dL/dz|": "logit_grad/wrong$",
-        "right samples: mean |dL/dz|": "logit_grad/right$",
+        # TensorBoard draws the final NaN of a run that has no such samples as a triangle
+        "wrong samples: mean |dL/dz| (▲ none)": "logit_grad/wrong$",
+        "right samples: mean |dL/dz| (▲ none)": "logit_grad/right$",
         "wrong and right together": "logit_grad/(wrong|right)$",
     },
     "Is the output saturated?": {
         "saturated outputs (fraction)": "saturation/fraction$",
         "wrong and without gradient (fraction)": "stuck/fraction$",
     },
+    "Which layer starves?": {"all layers: gradient norm": "grad_norm/(?!total$)"},
     "Does it learn?": {
         "loss: train": "loss/train$",
         "loss: val": "loss/val$",
         "accuracy: train": "accuracy/train$",
         "accuracy: val": "accuracy/val$",
     },
-    "Which layer starves?": {"all layers: gradient norm": "grad_norm/(?!total$)"},
 }
+# what stands on a page whose charts a run cannot fill, a regression for example: each run
+# names every page, because TensorBoard joins their layouts in the order of the runs
+_INSTEAD = {"Who gets gradient?": {"all samples: mean |dL/dz|": "logit_grad/mean$"}}
 _LAYER, _BY_LAYER = "grad_norm/", "Which layer starves?"
 _LAYERS = 12  # charts of single layers; a deeper network has the chart of all
+_PINNED = ("logit_grad/wrong", "logit_grad/right", "stuck/fraction", "accuracy/val", "loss/val")
 
 
 @lru_cache(maxsize=64)
@@ -63,6 +71,26 @@ def layout_summary(tags: tuple[str, ...]) -> Summary:
     return Summary(value=[value])
 
 
+def link(tags: Iterable[str]) -> str:
+    """The end of TensorBoard's address that opens TIME SERIES ready to compare runs.
+
+    One colour for each head and loss, whatever the seed (runs are named `sigmoid+se,…`);
+    nothing smoothed, because the first steps tell most; the charts of the questions on
+    top, where the alphabet would put the single point of `accuracy/test`.
+
+    Args:
+        tags: every scalar that the runs may have recorded.
+    """
+    tags = set(tags)
+    pinned = [{"plugin": "scalars", "tag": tag} for tag in _PINNED if tag in tags]
+    query = {
+        "smoothing": "0",
+        "runColorGroup": r"regex:(\w+\+\w+)",
+        "pinnedCards": json.dumps(pinned, separators=(",", ":")),
+    }
+    return f"?{urlencode(query)}#timeseries"
+
+
 def pages(tags: tuple[str, ...]) -> dict[str, dict[str, str]]:
     """The pages and charts, of `PAGES` and one a layer, that at least one of `tags` fills."""
     layers = [tag for tag in tags if tag.startswith(_LAYER) and tag != f"{_LAYER}total"]
@@ -71,11 +99,16 @@ def pages(tags: tuple[str, ...]) -> dict[str, dict[str, str]]:
     for question, charts in PAGES.items():
         if question == _BY_LAYER and len(layers) <= _LAYERS:
             charts = {**charts, **single} if len(layers) > 1 else single
-        filled = {
-            title: pattern
-            for title, pattern in charts.items()
-            if any(re.match(pattern, tag) for tag in tags)
-        }
+        filled = _filled(charts, tags) or _filled(_INSTEAD.get(question, {}), tags)
         if filled:
             found[question] = filled
     return found
+
+
+def _filled(charts: Mapping[str, str], tags: Iterable[str]) -> dict[str, str]:
+    """The charts that at least one of `tags` fills."""
+    return {
+        title: pattern
+        for title, pattern in charts.items()
+        if any(re.match(pattern, tag) for tag in tags)
+    }

@@ -16,7 +16,11 @@ from mlr.records.hparams import PROMINENT, hparams_summaries, session_end
 from mlr.records.layout import layout_summary
 from mlr.records.table import MetricsTable
 
-HEADLINES = ("accuracy/test", "loss/test", "logit_grad/wrong", "stuck/fraction")
+# columns of the HPARAMS page, of which TensorBoard ticks the first five by itself
+HEADLINES = (
+    *("accuracy/test", "loss/test", "accuracy/val", "logit_grad/wrong", "logit_grad/right"),
+    *("loss/val", "loss/train", "accuracy/train", "stuck/fraction"),
+)
 
 
 class Recorder:
@@ -42,9 +46,10 @@ class Recorder:
             folder: the claimed folder.
             tags: every scalar that may come, in the order of the table's columns.
             hparams: what the run is, for the HPARAMS page; bool, number, text or None.
-            metrics: tags shown on that page; None takes the usual ones among `tags`.
+            metrics: tags shown on that page; None takes the usual ones, whether or not they
+                are among `tags`: the oldest run of a logdir decides for all.
             trial: the run's name on that page; None takes the end of the folder's path.
-            prominent: names of hparams whose columns come first; in a sweep, what it varies.
+            prominent: names of hparams to show first on that page, five at most.
         """
         self.folder, self.tags = folder, tuple(tags)
         self.finished = False
@@ -55,7 +60,7 @@ class Recorder:
         self._flushed_at = time.time()
         self._dtype = np.dtype(np.float64)  # of the last block, so that final numbers match it
         if metrics is None:
-            metrics = [tag for tag in HEADLINES if tag in self.tags]
+            metrics = HEADLINES
         if trial is None:
             # its column is narrow: first what tells it from its siblings
             place = folder.path.absolute()

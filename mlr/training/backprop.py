@@ -1,8 +1,10 @@
 """Closed-form backward of dense networks over the run axis: no autograd, every δ for free.
 
     forward   a₀ = x,  z_l = a_{l−1} W_lᵀ + b_l,  a_l = φ(z_l)
-    backward  δ_L = dL/dz,  ∂L/∂W_l = δ_lᵀ a_{l−1},  ∂L/∂b_l = Σ_B δ_l,
+    backward  δ_L = dL/dz,  ∂L̄/∂W_l = δ_lᵀ a_{l−1}/B,  ∂L̄/∂b_l = Σ_B δ_l/B,
               δ_{l−1} = (δ_l W_l) ⊙ φ'(z_{l−1}),  φ' written in a = φ(z)
+
+L̄ is the mean of the B losses; its 1/B rides along in the two products.
 
 Source: Rumelhart, Hinton & Williams 1986; Nielsen ch. 2, BP1–BP4.
 """
@@ -51,7 +53,7 @@ class DenseLayer:
     bias: Tensor | None
     """b (R, 1, out)"""
     bias_grad: Tensor | None
-    """(R, out)"""
+    """(R, 1, out)"""
     activation: Activation | None
 
     def __call__(self, inputs: Tensor) -> Tensor:
@@ -71,6 +73,8 @@ class DenseNetwork:
     def __init__(self, module: nn.Module, layout: Layout, flat: Tensor, grads: Tensor) -> None:
         views, grad_views = layout.views(flat), layout.views(grads)
         self.layers: list[DenseLayer] = []
+        self.mean_rows: dict[int, Tensor] = {}
+        """B → (R, 1, B) filled with 1/B: multiplied by δ it gives the mean over the batch"""
         for name, activation in dense_structure(module) or ():
             weight, bias = views[f"{name}.weight"], views.get(f"{name}.bias")
             self.layers.append(
@@ -79,7 +83,7 @@ class DenseNetwork:
                     weight_t=weight.mT,
                     weight_grad=grad_views[f"{name}.weight"],
                     bias=None if bias is None else bias.unsqueeze(1),
-                    bias_grad=grad_views.get(f"{name}.bias"),
+                    bias_grad=None if bias is None else grad_views[f"{name}.bias"].unsqueeze(1),
                     activation=activation,
                 )
             )
@@ -98,17 +102,26 @@ class DenseNetwork:
         return activations[-1], activations
 
     def backward(self, activations: list[Tensor], delta: Tensor) -> None:
-        """Write the gradients of all parameters, given δ (R, B, K) at the logits."""
+        """Write the gradients of the mean loss, given each example's δ (R, B, K) at the logits."""
+        mean_row = self._mean_row(delta)
+        share = 1 / delta.shape[1]
         for index in range(len(self.layers) - 1, -1, -1):
             layer, inputs = self.layers[index], activations[index]
-            torch.bmm(delta.mT, inputs, out=layer.weight_grad)
+            grad = layer.weight_grad
+            torch.baddbmm(grad, delta.mT, inputs, beta=0, alpha=share, out=grad)
             if layer.bias_grad is not None:
-                torch.sum(delta, 1, out=layer.bias_grad)
+                torch.bmm(mean_row, delta, out=layer.bias_grad)
             if index > 0:
                 delta = torch.bmm(delta, layer.weight)
                 activation = self.layers[index - 1].activation
                 if activation is not None:
                     delta = activation.backward(delta, inputs)
+
+    def _mean_row(self, delta: Tensor) -> Tensor:
+        runs, batch, _ = delta.shape
+        if batch not in self.mean_rows:
+            self.mean_rows[batch] = delta.new_full((runs, 1, batch), 1 / batch)
+        return self.mean_rows[batch]
 
 
 def dense_structure(module: nn.Module) -> list[tuple[str, Activation | None]] | None:

@@ -47,7 +47,7 @@ class FunctionalNetwork:
         return logits.detach(), pullback
 
     def backward(self, pullback: Callable[[Tensor], Any], delta: Tensor) -> None:
-        """Write the gradients of all parameters, given δ (R, B, K) at the logits."""
-        (gradients,) = pullback(delta)
+        """Write the gradients of the mean loss, given each example's δ (R, B, K) at the logits."""
+        (gradients,) = pullback(delta / delta.shape[1])
         for name, gradient in gradients.items():
             self.gradients[name].copy_(gradient)

@@ -111,7 +111,7 @@ class Program:
         """One step on inputs (R, B, …) and targets (R, B, K); its values if it is logged."""
         logits, tape = self.network.forward(inputs)
         logit_grads = self.objectives.gradient(logits, targets)
-        self.network.backward(tape, logit_grads / targets.shape[1])  # type: ignore[arg-type]
+        self.network.backward(tape, logit_grads)  # type: ignore[arg-type]
         kept = None
         if logged:
             norms = layer_norms(self.gradients, self.layers)

@@ -38,7 +38,7 @@ def experiment(**changes) -> Experiment:
     seed = changes.get("seed", 0)
     defaults = {
         "objective": Objective(head, loss, outputs=outputs),
-        "module": model.build(data.feature_shape, outputs, seed).double(),
+        "module": model.build(data.feature_shape, outputs, seed, "float64"),
         "data": data,
         "optimizer": SGD(lr=0.2),
         "epochs": 3,

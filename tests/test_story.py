@@ -1,0 +1,132 @@
+"""What mlr is for, in numbers: each claim of the lecture that the main job must show."""
+
+from __future__ import annotations
+
+import json
+import os
+from math import log
+from pathlib import Path
+
+import mpmath
+import pytest
+import torch
+
+from mlr.data import Neuron, Outliers, Xor
+from mlr.models import Linear, Mlp
+from mlr.objectives import Objective
+from mlr.training import SGD, Experiment, train
+
+REFERENCE = Path(os.environ.get("MLR_ORACLE", Path(__file__).parents[2] / "shared" / "reference"))
+NEURON = Neuron().load(0)
+
+
+def neuron(head: str, loss: str, start: tuple[float, float], lr: float, steps: int):
+    """Weight and bias of the single neuron after `steps` updates, as one float64 run."""
+    weight, bias = start
+    experiment = Experiment(
+        objective=Objective(head, loss, outputs=1),
+        module=Linear(weight=weight, bias=bias).build((1,), 1, 0, "float64"),
+        data=NEURON,
+        optimizer=SGD(lr=lr),
+        batch_size=1,
+        steps=steps,
+        dtype="float64",
+    )
+    (result,) = train([experiment])
+    return [result.parameters[f"output.{name}"].item() for name in ("weight", "bias")]
+
+
+def exact(loss: str, start: tuple[float, float], lr: float, steps: int) -> list[float]:
+    """The same in 40 digits: x = 1, t = 0, so w and b move by −lr·dL/dz alike."""
+    with mpmath.workdps(40):
+        w, b, rate = mpmath.mpf(start[0]), mpmath.mpf(start[1]), mpmath.mpf(lr)
+        for _ in range(steps):
+            a = 1 / (1 + mpmath.exp(-(w + b)))
+            slope = a * a * (1 - a) if loss == "se" else a
+            w, b = w - rate * slope, b - rate * slope
+        return [float(w), float(b)]
+
+
+STARTS = [("se", (0.6, 0.9), 0.15), ("se", (2.0, 2.0), 0.15), ("bce", (0.6, 0.9), 0.005)]
+STARTS += [("bce", (2.0, 2.0), 0.005), ("bce", (0.6, 0.9), 0.15), ("bce", (2.0, 2.0), 0.15)]
+
+
+@pytest.mark.parametrize(("loss", "start", "lr"), STARTS)
+@pytest.mark.parametrize("steps", [1, 50, 300])
+def test_the_saturated_neuron_follows_its_exact_trajectory(loss, start, lr, steps):
+    found = neuron("sigmoid", loss, start, lr, steps)
+    assert found == pytest.approx(exact(loss, start, lr, steps), rel=0, abs=1e-12)
+
+
+ORACLE_RUNS = {
+    "quad_w0.6_b0.9_eta0.15__widget1": STARTS[0],
+    "quad_w2_b2_eta0.15__widget2": STARTS[1],
+    "ce_w0.6_b0.9_eta0.005__text_formula": STARTS[2],
+    "ce_w2_b2_eta0.005__text_formula": STARTS[3],
+    "ce_w0.6_b0.9_eta0.15__same_eta_as_quad": STARTS[4],
+    "ce_w2_b2_eta0.15__same_eta_as_quad": STARTS[5],
+}
+
+
+@pytest.mark.parametrize("name", ORACLE_RUNS)
+def test_the_saturated_neuron_equals_nielsens(name):
+    path = REFERENCE / "nielsen_toy_oracle.json"
+    if not path.exists():
+        pytest.skip(f"{path} is not here; set MLR_ORACLE to its folder")
+    loss, start, lr = ORACLE_RUNS[name]
+    for steps, values in json.loads(path.read_text())[name].items():
+        if int(steps) > 0:
+            expected = [float(values["w"]), float(values["b"])]
+            found = neuron("sigmoid", loss, start, lr, int(steps))
+            assert found == pytest.approx(expected, rel=0, abs=1e-12), steps
+
+
+def test_squared_error_barely_moves_where_cross_entropy_moves_at_once():
+    def output(loss):
+        return torch.sigmoid(torch.tensor(sum(neuron("sigmoid", loss, (2.0, 2.0), 0.15, 50))))
+
+    assert output("se") > 0.975  # from 0.982
+    assert output("bce") < 0.1
+
+
+@pytest.mark.parametrize("loss", ["se", "bce"])
+@pytest.mark.parametrize("start", [(2.0, 2.0), (1.0, 0.5)])
+def test_a_clipped_unit_outside_never_moves(loss, start):
+    assert neuron("clipped_linear", loss, start, 0.5, 100) == list(start)
+
+
+def test_the_matching_loss_frees_the_clipped_unit():
+    assert sum(neuron("clipped_linear", "matching", (2.0, 2.0), 0.15, 100)) == pytest.approx(0)
+
+
+def accuracy(data, head, loss, model, lr=0.1, epochs=100, **changes):
+    experiment = Experiment(
+        objective=Objective(head, loss, outputs=1),
+        module=model.build(data.feature_shape, 1, 0),
+        data=data,
+        optimizer=SGD(lr=lr),
+        epochs=epochs,
+        batch_size=32,
+        **changes,
+    )
+    (result,) = train([experiment])
+    return result.metrics
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_outliers_cost_squared_error_accuracy_that_cross_entropy_keeps(seed):
+    data = Outliers().load(seed)
+    squared = accuracy(data, "linear", "se", Linear())
+    logistic = accuracy(data, "sigmoid", "bce", Linear())
+    assert logistic["accuracy/test"] > 0.99
+    assert squared["accuracy/test"] < logistic["accuracy/test"] - 0.1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_xor_fails_with_a_line_and_is_solved_by_a_hidden_layer(seed):
+    data = Xor().load(seed)
+    line = accuracy(data, "sigmoid", "bce", Linear())
+    hidden = accuracy(data, "sigmoid", "bce", Mlp([8]), lr=0.5)
+    assert line["accuracy/test"] < 0.8
+    assert line["loss/train"] == pytest.approx(log(2), abs=0.02)
+    assert hidden["accuracy/test"] > 0.99
