@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -21,21 +20,30 @@ class _FourFiles(Source):
 
     The official split is kept: the last `val_size` training images are for validation, the first
     ones are trained on, and the 10,000 test images are the test. No seed changes it.
+
+    Args:
+        root: folder with the four files, raw or .gz; None means this user's cache, filled by
+            download.
+        download: whether files missing from the cache are downloaded.
+        val_size: how many of the last training images are for validation.
+        train_size: how many of the first ones to train on; None takes all that are left.
+        label_noise: share of training labels replaced by another class, drawn by the run's seed.
+        scale: none (0..255), unit (divided by 255) or standardize (one mean and deviation for
+            all pixels, of the training split).
     """
 
     classes: int = 10
     mirrors: ClassVar[tuple[str, ...]]
     hashes: ClassVar[Mapping[str, str]]
 
-    @abstractmethod
     def __init__(
         self,
-        root: str | PathLike[str] | None,
-        download: bool,
-        val_size: int,
-        train_size: int | None,
-        label_noise: float,
-        scale: str,
+        root: str | PathLike[str] | None = None,
+        download: bool = True,
+        val_size: int = 5000,
+        train_size: int | None = None,
+        label_noise: float = 0.0,
+        scale: str = "unit",
     ) -> None:
         self.root = None if root is None else options.path("data.root", root, "a folder")
         self.download = options.flag("data.download", download)
@@ -105,16 +113,6 @@ class _FourFiles(Source):
 class Mnist(_FourFiles):
     """Handwritten digits, images (1, 28, 28).
 
-    Args:
-        root: folder with the four files, raw or .gz; None means this user's cache, filled by
-            download.
-        download: whether files missing from the cache are downloaded.
-        val_size: how many of the last training images are for validation.
-        train_size: how many of the first ones to train on; None takes all that are left.
-        label_noise: share of training labels replaced by another class, drawn by the run's seed.
-        scale: none (0..255), unit (divided by 255) or standardize (one mean and deviation for
-            all pixels, of the training split).
-
     Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-based learning applied to
     document recognition, 1998. The data are CC BY-SA 3.0.
     """
@@ -139,30 +137,9 @@ class Mnist(_FourFiles):
         ),
     }
 
-    def __init__(
-        self,
-        root: str | PathLike[str] | None = None,
-        download: bool = True,
-        val_size: int = 5000,
-        train_size: int | None = None,
-        label_noise: float = 0.0,
-        scale: str = "unit",
-    ) -> None:
-        super().__init__(root, download, val_size, train_size, label_noise, scale)
-
 
 class FashionMnist(_FourFiles):
     """Clothes in ten classes, images (1, 28, 28): as MNIST in form, harder in content.
-
-    Args:
-        root: folder with the four files, raw or .gz; None means this user's cache, filled by
-            download.
-        download: whether files missing from the cache are downloaded.
-        val_size: how many of the last training images are for validation.
-        train_size: how many of the first ones to train on; None takes all that are left.
-        label_noise: share of training labels replaced by another class, drawn by the run's seed.
-        scale: none (0..255), unit (divided by 255) or standardize (one mean and deviation for
-            all pixels, of the training split).
 
     Source: H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017; MIT licence.
     """
@@ -186,14 +163,3 @@ class FashionMnist(_FourFiles):
             "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
         ),
     }
-
-    def __init__(
-        self,
-        root: str | PathLike[str] | None = None,
-        download: bool = True,
-        val_size: int = 5000,
-        train_size: int | None = None,
-        label_noise: float = 0.0,
-        scale: str = "unit",
-    ) -> None:
-        super().__init__(root, download, val_size, train_size, label_noise, scale)

@@ -45,14 +45,14 @@ const found = [];
 
 
 @contextmanager
-def tensorboard(logdir: Path) -> Iterator[str]:
+def tensorboard(logdir: Path, *flags: str) -> Iterator[str]:
     """The address of a TensorBoard over `logdir`, as a user starts it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
     server = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port)],
+        [*command, "--host", "127.0.0.1", "--port", str(port), *flags],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -133,6 +133,19 @@ class Page:
     def shows(self, *texts: str) -> bool:
         seen = _squeezed(self.text())  # a name may be spread over several elements
         return all(_squeezed(text) in seen for text in texts)
+
+    def table(self) -> list[dict[str, str]]:
+        """The rows of the HPARAMS page: column head → text."""
+        script = """
+          const grid = found.find(e => e.localName === 'vaadin-grid');
+          if (!grid) return [];
+          const cells = (part, row) => [...grid.shadowRoot.querySelectorAll(part)].map(tr =>
+            [...tr.children].filter(td => !td.hidden).map(td => td.querySelector('slot')
+              .assignedNodes().map(n => n.innerText).join('').replace(/\\s+/g, ' ').trim()));
+          const heads = cells('#header tr').find(row => row.includes('Trial ID'));
+          return cells('#items tr:not([hidden])').map(row => [heads, row])"""
+        rows = self.run(script)
+        return [dict(zip(heads, cells, strict=True)) for heads, cells in rows or []]
 
     def colours(self, selector: str) -> int:
         """How many colours, other than greys, fill 40 pixels and more of the first match.
