@@ -75,7 +75,7 @@ def session_end(status: str) -> Summary:
 def _experiment(columns: tuple[tuple[str, type, bool], ...], metrics: tuple[str, ...]) -> Summary:
     """The columns of the page; equal for all runs of a sweep, so built once.
 
-    TensorBoard takes the statement of the oldest run for all runs of a logdir. So a column
+    TensorBoard takes one run's statement for all runs of a logdir. So a column
     states its type and no domain: a list of the values seen so far would be a filter that
     hides the runs with others.
     """

@@ -47,7 +47,7 @@ class Recorder:
             tags: every scalar that may come, in the order of the table's columns.
             hparams: what the run is, for the HPARAMS page; bool, number, text or None.
             metrics: tags shown on that page; None takes the usual ones, whether or not they
-                are among `tags`: the oldest run of a logdir decides for all.
+                are among `tags`: TensorBoard takes one run's list for all runs of a logdir.
             trial: the run's name on that page; None takes the end of the folder's path.
             prominent: names of hparams to show first on that page, five at most.
         """

@@ -24,7 +24,7 @@ HEADS, LOSSES, SEEDS = ("clipped_linear", "sigmoid", "softmax"), ("se", "bce", "
 REFUSED = {("clipped_linear", "ce"), ("sigmoid", "ce")}  # ten classes
 PAIRS = [(head, loss) for head in HEADS for loss in LOSSES if (head, loss) not in REFUSED]
 JOBS = {
-    # the oldest run, whose columns and pages TensorBoard takes: one that has the fewest
+    # first by name: TensorBoard takes its columns and pages for all, and it has the fewest
     "a line": ["hydra.run.dir=runs/a line", "experiment=line", "epochs=10"],
     "sweep": [
         *("-m", "hydra.sweep.dir=runs/sweep", "epochs=10", "seed=0,1"),

@@ -30,11 +30,11 @@ def test_tensorboard_reads_columns_values_and_the_end(tmp_path):
     assert {info.name: info.type for info in experiment.hparam_infos} == {
         "head": api_pb2.DATA_TYPE_STRING,
         "lr": api_pb2.DATA_TYPE_FLOAT64,
-        "seed": api_pb2.DATA_TYPE_FLOAT64,
+        "seed": api_pb2.DATA_TYPE_STRING,
         "nesterov": api_pb2.DATA_TYPE_BOOL,
         "clip": api_pb2.DATA_TYPE_STRING,
     }
-    assert {info.name for info in experiment.hparam_infos if info.differs} == {"head", "seed"}
+    assert {info.name for info in experiment.hparam_infos if info.differs} == {"head", "lr", "seed"}
     assert [(info.name.tag, info.display_name) for info in experiment.metric_infos] == [
         ("loss/test", "loss (test)"),
         ("plain", "plain"),
@@ -42,7 +42,7 @@ def test_tensorboard_reads_columns_values_and_the_end(tmp_path):
     values = {
         name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()
     }
-    assert values == {**HPARAMS, "clip": "none"}
+    assert values == {**HPARAMS, "clip": "none", "seed": f"{3:>20}"}
     assert (start.group_name, start.start_time_secs) == ("run 7", 5.0)
     assert end.status == api_pb2.STATUS_SUCCESS
 
@@ -56,3 +56,17 @@ def test_numpy_numbers_are_taken_and_other_things_refused():
     hparams_summaries({"lr": np.float32(0.1), "n": np.int64(3), "b": np.bool_(True)}, [])
     with pytest.raises(TypeError, match=r"hparams\['a'\]=\[1\] must be"):
         hparams_summaries({"a": [1]}, [])
+
+
+def test_seeds_read_as_whole_numbers_and_sort_as_such():
+    """TensorBoard prints the number 3 as 3.0000, and sorts texts by their characters."""
+    seeds = [0, 2, 10, 9_999, 10_000, np.int64(2**62)]
+    shown = []
+    for seed in seeds:
+        _, start = hparams_summaries({"seed": seed}, [])
+        data = metadata.parse_session_start_info_plugin_data(
+            start.value[0].metadata.plugin_data.content
+        )
+        shown.append(data.hparams["seed"].string_value)
+    assert shown == sorted(shown)
+    assert [text.strip() for text in shown] == [str(seed) for seed in seeds]

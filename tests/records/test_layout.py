@@ -1,10 +1,12 @@
+import json
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
 from mlr.records.events import EventWriter
-from mlr.records.layout import PAGES, layout_summary, pages
+from mlr.records.layout import PAGES, layout_summary, link, pages
 
 from .reading import accumulate
 
@@ -50,10 +52,29 @@ def test_charts_that_a_run_cannot_fill_are_left_out():
     drawn = taken(("loss/train", "saturation/fraction", "grad_norm/total", "grad_norm/layer0"))
     assert list(drawn) == [
         "saturated outputs (fraction)",
-        "loss: train",
         "layer0: gradient norm",
+        "loss: train",
     ]
     assert pages(()) == {}
+
+
+def test_every_run_names_all_pages_in_their_order():
+    """Else the pages would stand in another order where TensorBoard found a regression first."""
+    regression = ("loss/train", "logit_grad/mean", "saturation/fraction", "grad_norm/layer0")
+    assert list(pages(regression)) == list(pages(TAGS)) == list(PAGES)
+    assert list(pages(regression)["Who gets gradient?"]) == ["all samples: mean |dL/dz|"]
+    assert "all samples: mean |dL/dz|" not in taken((*TAGS, "logit_grad/mean"))
+
+
+def test_the_link_pins_what_the_runs_have_and_colours_by_head_and_loss():
+    address = urlsplit("http://localhost:6006/" + link(["loss/val", "logit_grad/wrong", "x"]))
+    query = {name: value for name, (value,) in parse_qs(address.query).items()}
+    assert (address.fragment, query["smoothing"]) == ("timeseries", "0")
+    pinned = json.loads(query["pinnedCards"])
+    assert [card["tag"] for card in pinned] == ["logit_grad/wrong", "loss/val"]
+    pattern = query["runColorGroup"].removeprefix("regex:")
+    names = ("a/clipped_linear+se,seed=0", "clipped_linear+se,seed=1")
+    assert {re.search(pattern, name)[1] for name in names} == {"clipped_linear+se"}
 
 
 @pytest.mark.parametrize(("layers", "charts"), [(12, 13), (13, 1)])
