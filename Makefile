@@ -11,8 +11,9 @@ help:  ## list the commands
 
 # written last, so that an interrupted installation is taken up again
 .venv/installed: pyproject.toml .ci/constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[dev]'
+	@echo "making .venv with the pinned versions; this takes a minute or two"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[dev]'
 	@touch $@
 
 install: .venv/installed  ## create .venv with the pinned versions

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlr.training.loop import Progress
 
 SPLITS = ("train", "val", "test")
+TENSORBOARD = "http://localhost:6006"
 
 
 def console() -> Console:
@@ -51,8 +52,13 @@ def progress_bar(label: str) -> Iterator[Progress]:
 
 def tensorboard_command(folder: Path) -> str:
     """The command that shows `folder`, runnable as printed in this shell."""
-    program = shutil.which("tensorboard")
-    start = "tensorboard" if program else f"{quote(sys.executable)} -m tensorboard.main"
+    beside = Path(sys.executable).with_name("tensorboard")
+    if shutil.which("tensorboard"):
+        start = "tensorboard"
+    elif beside.exists():  # the environment is not activated
+        start = quote(shown(beside))
+    else:
+        start = f"{quote(sys.executable)} -m tensorboard.main"
     return f"{start} --logdir {quote(shown(folder))}"
 
 
@@ -130,6 +136,11 @@ def print_sweep(outcomes: Sequence[Outcome], folder: Path) -> None:
         out.print(f"{refused} of {len(outcomes)} refused, the reasons above and in runs.csv")
     out.print(Text(f"sweep folder {shown(folder)}"), soft_wrap=True)
     out.print(Text(f"look at it   {tensorboard_command(folder)}"), soft_wrap=True)
+    tags = {tag for outcome in outcomes for tag in outcome.metrics}
+    if tags:
+        from mlr.records.layout import link
+
+        out.print(Text(f"one colour a pair: {TENSORBOARD}{link(tags)}"), soft_wrap=True)
 
 
 def _rank(outcome: Outcome) -> tuple[bool, float, float]:

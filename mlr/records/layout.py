@@ -74,9 +74,10 @@ def layout_summary(tags: tuple[str, ...]) -> Summary:
 def link(tags: Iterable[str]) -> str:
     """The end of TensorBoard's address that opens TIME SERIES ready to compare runs.
 
-    One colour for each head and loss, whatever the seed (runs are named `sigmoid+se,…`);
-    nothing smoothed, because the first steps tell most; the charts of the questions on
-    top, where the alphabet would put the single point of `accuracy/test`.
+    One colour for each head and loss, whatever the seed (runs of a sweep are named
+    `sigmoid+se,…`), and one for each run of another name; nothing smoothed, because the
+    first steps tell most; the charts of the questions on top, where the alphabet would put
+    the single point of `accuracy/test`.
 
     Args:
         tags: every scalar that the runs may have recorded.
@@ -85,7 +86,7 @@ def link(tags: Iterable[str]) -> str:
     pinned = [{"plugin": "scalars", "tag": tag} for tag in _PINNED if tag in tags]
     query = {
         "smoothing": "0",
-        "runColorGroup": r"regex:(\w+\+\w+)",
+        "runColorGroup": r"regex:(\w+\+\w+|^[^+]+$)",
         "pinnedCards": json.dumps(pinned, separators=(",", ":")),
     }
     return f"?{urlencode(query)}#timeseries"

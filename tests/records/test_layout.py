@@ -75,6 +75,7 @@ def test_the_link_pins_what_the_runs_have_and_colours_by_head_and_loss():
     pattern = query["runColorGroup"].removeprefix("regex:")
     names = ("a/clipped_linear+se,seed=0", "clipped_linear+se,seed=1")
     assert {re.search(pattern, name)[1] for name in names} == {"clipped_linear+se"}
+    assert re.search(pattern, "2026-11-23/14-46-45-6cea59")[1] == "2026-11-23/14-46-45-6cea59"
 
 
 @pytest.mark.parametrize(("layers", "charts"), [(12, 13), (13, 1)])

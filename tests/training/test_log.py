@@ -1,0 +1,141 @@
+"""What is recorded of a run equals what a plain loop with autograd sees at the same steps."""
+
+from __future__ import annotations
+
+import copy
+import csv
+from math import isfinite
+
+import pytest
+import torch
+
+from mlr.probes import ProbeSettings
+from mlr.records import Recorder, RunFolder
+from mlr.seeds import derive_seed
+from mlr.training import SGD, train
+from mlr.training.log import run_tags
+from tests.training.conftest import dataset, experiment
+from tests.training.twin import optimizer
+
+
+def recorded(folder, runs):
+    """Train, and read each run's metrics.csv back: step → tag → number."""
+    recorders = [
+        Recorder(RunFolder.claim(folder / str(index)), run_tags(run), {})
+        for index, run in enumerate(runs)
+    ]
+    for recorder, result in zip(recorders, train(runs, recorders), strict=True):
+        recorder.finish(result.status, result.metrics, result.reason)
+    tables = []
+    for recorder in recorders:
+        with recorder.folder.metrics.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        tables.append(
+            {
+                int(row["step"]): {tag: float(v) for tag, v in row.items() if v and tag != "step"}
+                for row in rows
+            }
+        )
+    return tables
+
+
+def watched(run):
+    """The same numbers from autograd, one batch at a time."""
+    module = copy.deepcopy(run.module).double()
+    optim = optimizer(run.optimizer, module.parameters())
+    features, labels = run.data.train.features, run.data.train.targets
+    step, table = 0, {}
+    for epoch in range(run.epochs):
+        generator = torch.Generator().manual_seed(derive_seed(run.seed, "order", epoch))
+        order = torch.randperm(len(features), generator=generator)
+        for chosen in order.split(run.batch_size):
+            logits = module(features[chosen])
+            logits.retain_grad()
+            targets = labels[chosen].double().unsqueeze(1)
+            predictions = run.objective.head(logits)
+            losses = run.objective.loss(predictions, targets)
+            optim.zero_grad()
+            losses.mean().backward()
+            sizes = (logits.grad * len(chosen)).norm(dim=1)
+            right = (predictions[:, 0] >= 0.5) == (targets[:, 0] == 1)
+            norms = {
+                f"grad_norm/{layer}": torch.cat(
+                    [p.grad.flatten() for p in getattr(module, layer).parameters()]
+                ).norm()
+                for layer in ("hidden1", "hidden2", "output")
+            }
+            row = {
+                "loss/train": losses.mean(),
+                "accuracy/train": right.double().mean(),
+                "logit_grad/mean": sizes.mean(),
+                "logit_grad/max": sizes.max(),
+                "stuck/fraction": (~right & (sizes < 0.01)).double().mean(),
+                "grad_norm/total": torch.stack(list(norms.values())).norm(),
+                **norms,
+            }
+            if not right.all():
+                row["logit_grad/wrong"] = sizes[~right].mean()
+            if right.any():
+                row["logit_grad/right"] = sizes[right].mean()
+            table[step] = {tag: value.item() for tag, value in row.items()}
+            optim.step()
+            step += 1
+    return table
+
+
+@pytest.mark.parametrize(("head", "loss"), [("sigmoid", "se"), ("sigmoid", "bce")])
+def test_every_logged_number_is_that_of_a_plain_loop(tmp_path, mlp, head, loss):
+    run = experiment(head=head, loss=loss, model=mlp, optimizer=SGD(lr=2.0), epochs=30)
+    (table,) = recorded(tmp_path, [run])
+    expected = watched(run)
+    assert len([step for step in table if "grad_norm/total" in table[step]]) >= 100
+    for step, row in table.items():
+        if step not in expected or "grad_norm/total" not in row:
+            continue
+        for tag, value in expected[step].items():
+            assert row[tag] == pytest.approx(value, rel=1e-9, abs=1e-15), (step, tag)
+        assert ("logit_grad/wrong" in row) == ("logit_grad/wrong" in expected[step])
+
+
+def test_the_last_point_is_over_whole_splits(tmp_path):
+    run = experiment()
+    (table,) = recorded(tmp_path, [run])
+    (result,) = train([run])
+    last = table[max(table)]
+    assert max(table) == run.total_steps
+    assert {tag: last[tag] for tag in result.metrics} == pytest.approx(result.metrics)
+
+
+def test_validation_is_recorded_at_the_end_of_each_epoch(tmp_path):
+    run = experiment(epochs=5)
+    (table,) = recorded(tmp_path, [run])
+    steps = [step for step, row in table.items() if "loss/val" in row]
+    assert steps == [run.steps_per_epoch * epoch for epoch in range(1, 6)]
+
+
+def test_a_diverging_run_ends_where_it_diverges_and_its_sibling_is_as_alone(tmp_path):
+    runs = [
+        experiment(head="linear", loss="se", optimizer=SGD(lr=lr), epochs=40) for lr in (0.1, 1e9)
+    ]
+    good, bad = recorded(tmp_path / "both", runs)
+    (alone,) = recorded(tmp_path / "alone", runs[:1])
+    assert good == alone
+    finite = [step for step, row in bad.items() if isfinite(row["loss/train"])]
+    assert len(bad) == len(finite) + 1
+    assert max(bad) < runs[1].total_steps
+
+
+def test_an_early_stopped_run_records_nothing_after_its_end(tmp_path):
+    data = dataset(2, 20)
+    changes = {"epochs": 60, "optimizer": SGD(lr=3.0), "data": data}
+    stopped, full = recorded(
+        tmp_path, [experiment(patience=2, **changes), experiment(seed=1, **changes)]
+    )
+    assert max(stopped) < max(full) == 120
+
+
+def test_probes_off_records_validation_only(tmp_path):
+    run = experiment(probes=ProbeSettings(points=0, histogram_points=0))
+    (table,) = recorded(tmp_path, [run])
+    assert sorted(table) == [4, 8, 12]
+    assert all("grad_norm/total" not in row for row in table.values())
