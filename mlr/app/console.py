@@ -137,6 +137,8 @@ def print_sweep(outcomes: Sequence[Outcome], folder: Path) -> None:
     out.print(Text(f"sweep folder {shown(folder)}"), soft_wrap=True)
     out.print(Text(f"look at it   {tensorboard_command(folder)}"), soft_wrap=True)
     tags = {tag for outcome in outcomes for tag in outcome.metrics}
+    if "logit_grad/wrong" in tags:
+        tags.add("stuck/fraction")  # recorded with it, but no number of a whole run
     if tags:
         from mlr.records.layout import link
 
