@@ -52,6 +52,17 @@ def non_negative(name: str, value: float) -> float:
     return value
 
 
+def finite(name: str, value: float) -> float:
+    """Return `value` if it is a finite number.
+
+    Raises:
+        InputError: otherwise.
+    """
+    if not _is_number(value) or not isfinite(value):
+        raise InputError(f"{name}={value} must be a finite number.")
+    return value
+
+
 def fraction(name: str, value: float) -> float:
     """Return `value` if it lies in [0, 1).
 

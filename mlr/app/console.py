@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -22,9 +23,27 @@ SPLITS = ("train", "val", "test")
 TENSORBOARD = "http://localhost:6006"
 
 
+WIDE = 200
+"""Columns of a table that goes into a file: nothing needs to be cut there."""
+
+
+class Output(Console):
+    """Standard output; a reader who leaves, as `head` does, ends the printing, not the jobs."""
+
+    def on_broken_pipe(self) -> None:
+        """Print into the void from now on."""
+        close_output()
+
+
 def console() -> Console:
     """Standard output, without rich's guesses about what is a number or a path."""
-    return Console(highlight=False, soft_wrap=False)
+    return Output(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+
+
+def close_output() -> None:
+    """Let what is still printed go nowhere, the flush at exit included."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def refuse(message: str) -> None:
@@ -96,9 +115,9 @@ def _size(metrics: Mapping[str, float], side: str) -> str:
     return "none" if value != value else f"{value:.3g}"
 
 
-def print_job(number: int, outcome: Outcome) -> None:
+def print_job(label: str, outcome: Outcome) -> None:
     """One line for a job of a sweep as it ends."""
-    line = Text(f"#{number} {' '.join(outcome.overrides) or 'default'}: ")
+    line = Text(f"{label} {' '.join(outcome.overrides) or 'default'}: ")
     if outcome.status == "done":
         line.append(_headline(outcome.metrics))
     else:
@@ -120,7 +139,7 @@ def print_sweep(outcomes: Sequence[Outcome], folder: Path) -> None:
     table.add_column("run", overflow="fold")
     table.add_column("status")
     for column in ("test accuracy", "test loss", "|dL/dz| wrong", "right"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for outcome in sorted(outcomes, key=_rank):
         metrics = outcome.metrics
         accuracy = f"{metrics['accuracy/test']:.2%}" if "accuracy/test" in metrics else ""

@@ -16,8 +16,20 @@ def one_sentence(error: BaseException) -> str:
         for cause in causes:
             if message := explain(cause):
                 return message
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return _first_line(causes)
+
+
+def _first_line(causes: list[BaseException]) -> str:
+    """The most telling line: the cause's, where Hydra only says which override failed."""
+    lines = [str(cause).strip().partition("\n")[0] for cause in causes]
+    line = next((line for line in lines if line), type(causes[0]).__name__)
+    if line.startswith("Error merging override") and len(lines) > 1:
+        line = f"{line}: {lines[1]}"
+    if "Ambiguous value" in line:
+        line += "; a list of values to try needs -m"
+    if type(causes[0]).__name__ == "OverrideParseException" or "Lexer" in line:
+        line += "; quote special characters, as in 'data.path=\"my file.csv\"'"
+    return line
 
 
 def raised_by_hydra(error: BaseException) -> bool:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
+from mlr.app.errors import one_sentence
 from mlr.app.names import hyperparameters
 from mlr.app.plan import Plan, make_plan
 from mlr.checks import InputError
+from mlr.records.durable import WriteError, atomic_write
 
 if TYPE_CHECKING:
     from mlr.records import RunFolder
@@ -24,7 +28,7 @@ PARTS = ("head", "loss", "model", "data", "optimizer", "schedule")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: done, diverged, failed or refused.
+    """How a job ended: done, diverged, failed, interrupted or refused.
 
     metrics: final numbers by tag; empty unless it was trained to an end.
     settings: the configuration as flat scalars, likewise.
@@ -53,22 +57,30 @@ def run_job(
         bar: gives what is told of the progress, while it is entered.
     """
     folder = Path(hydra.runtime.output_dir)
-    overrides = list(hydra.overrides.task)
+    overrides = task_overrides(hydra)
     try:
-        plan = make_plan(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+        if hydra.job.chdir:
+            raise InputError(
+                "hydra.job.chdir=true is not supported: runs of one program share one folder to "
+                "stand in. Leave it out; results go to the run's folder anyway."
+            )
+        plan = make_plan(resolved(config))
         experiment = plan.build()
 
         from mlr.records import RunFolder  # light, but only of use to a valid configuration
 
         claimed = RunFolder.claim(folder, seed=plan.config["seed"])
-    except InputError as error:
+    except BaseException as error:
         remove_empty(folder)
-        return Outcome(folder.name, overrides, "refused", str(error))
+        if isinstance(error, InputError):
+            return Outcome(folder.name, overrides, "refused", str(error))
+        raise
     settings = hyperparameters(plan.config, part_names(plan, hydra))
     try:
-        write_hydra_files(folder, config, hydra)
-        result = record(plan, experiment, claimed, settings, bar)
-    except OSError as error:  # a full disk, most often; what was recorded before is kept
+        with closed_whatever_happens(claimed):
+            write_hydra_files(folder, config, hydra)
+            result = record(plan, experiment, claimed, settings, bar)
+    except WriteError as error:  # a full disk, most often; what was recorded before is kept
         return Outcome(folder.name, overrides, "failed", str(error), folder)
     return Outcome(
         folder.name,
@@ -82,6 +94,36 @@ def run_job(
     )
 
 
+def task_overrides(hydra: DictConfig) -> list[str]:
+    """The job's overrides as they were typed."""
+    return OmegaConf.to_container(hydra.overrides.task, resolve=False)  # type: ignore[return-value]
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """Plain values, interpolations filled in.
+
+    Raises:
+        InputError: an interpolation leads nowhere.
+    """
+    try:
+        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise InputError(f"{one_sentence(error)}.") from error
+
+
+@contextmanager
+def closed_whatever_happens(folder: RunFolder) -> Iterator[None]:
+    """No claimed folder says "running" after its job: not after an error, not after Ctrl-C."""
+    try:
+        yield
+    except BaseException as error:
+        if folder.status["status"] == "running":
+            status = "failed" if isinstance(error, Exception) else "interrupted"
+            with suppress(OSError):  # the first error is the one to tell
+                folder.write_status(status, reason=f"{type(error).__name__}: {error}")
+        raise
+
+
 def record(
     plan: Plan,
     experiment: Experiment,
@@ -90,6 +132,8 @@ def record(
     bar: AbstractContextManager[Progress],
 ) -> Result:
     """Train one experiment and write all that its folder holds."""
+    import torch
+
     from mlr.records import Recorder
     from mlr.training import train
     from mlr.training.checkpoint import save_checkpoint
@@ -98,7 +142,15 @@ def record(
     with Recorder(folder, run_tags(experiment), settings) as recorder, bar as progress:
         (result,) = train([experiment], [recorder], progress)
         save_checkpoint(folder.checkpoint, result, plan.config)
-        recorder.finish(result.status, result.metrics, result.reason, steps=result.steps)
+        recorder.finish(
+            result.status,
+            result.metrics,
+            result.reason,
+            steps=result.steps,
+            # sums over a batch are split by threads: another count rounds otherwise
+            threads=torch.get_num_threads(),
+            device=experiment.device,
+        )
     return result
 
 
@@ -119,20 +171,27 @@ def write_hydra_files(folder: Path, config: DictConfig, hydra: DictConfig) -> No
     with read_write(hydra), open_dict(hydra):
         hydra.output_subdir = ".hydra"
     target = folder / ".hydra"
-    target.mkdir(exist_ok=True)
+    try:
+        target.mkdir(exist_ok=True)
+    except OSError as error:
+        raise WriteError(target, error) from error
     files = {
         "config.yaml": OmegaConf.to_yaml(config),
         "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": hydra})),
         "overrides.yaml": OmegaConf.to_yaml(hydra.overrides.task),
     }
     for name, text in files.items():
-        (target / name).write_text(text, encoding="utf-8")
+        atomic_write(target / name, text.encode(), sync=False)
 
 
 def remove_empty(folder: Path) -> None:
-    """Remove the folder that Hydra made, and the empty ones above it, but nothing else."""
-    for candidate in (folder, *folder.parents[:2]):
-        try:
-            candidate.rmdir()
-        except OSError:  # not empty, or not ours
-            return
+    """Remove the folder that Hydra made and nothing filled, and `runs/<date>/` above it.
+
+    Other folders above were made by a person, for all we know.
+    """
+    with suppress(OSError):
+        folder.rmdir()
+        date, runs = folder.parent, folder.parent.parent
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", date.name) and runs.name == "runs":
+            date.rmdir()
+            runs.rmdir()

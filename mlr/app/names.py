@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 LONGEST_NAME = 120
-"""Characters of a folder's name: file systems take 255 bytes, people and TensorBoard fewer."""
+"""Bytes of a folder's name: file systems take 255, people and TensorBoard fewer."""
 
 
 def register_resolvers() -> None:
@@ -30,9 +30,10 @@ def run_name(head: str, loss: str, overrides: Sequence[str]) -> str:
     others = [part for part in overrides if part.partition("=")[0] not in ("head", "loss")]
     whole = ",".join([f"{head}+{loss}", *others])
     name = re.sub(r"[^\w.=,+\-\[\]]", "_", whole)
-    if len(name) > LONGEST_NAME or name != whole:
+    encoded = name.encode("utf-8", "replace")
+    if len(encoded) > LONGEST_NAME or name != whole:
         digest = blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=3).hexdigest()
-        name = f"{name[: LONGEST_NAME - 7]}-{digest}"
+        name = f"{encoded[: LONGEST_NAME - 7].decode('utf-8', 'ignore')}-{digest}"
     return name
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from mlr.app.parts import make_part
+from mlr.app.schema import Config
 from mlr.checks import InputError, known, positive, whole
 from mlr.data.base import Source
 from mlr.heads.base import Head
@@ -17,10 +18,13 @@ from mlr.probes import ProbeSettings
 from mlr.training import LearningRate, Optimizer
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from mlr.training import Experiment
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 LARGEST_SEED = 2**63 - 1
+ROOT = tuple(field.name for field in fields(Config))
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,18 @@ class Plan:
             InputError: the data are missing or damaged, or the parts do not fit them.
         """
         from mlr.app.device import choose_device
+        from mlr.data.dataset import check_dataset
         from mlr.objectives import Objective
         from mlr.training import Experiment
 
         config = self.config
         device = choose_device(config["device"], config["dtype"])
         data = self.source.load(config["seed"])
-        outputs = _outputs(self.head, self.source, data.classes, data.train.targets.shape[1:])
+        if not type(self.source).__module__.startswith("mlr."):
+            check_dataset(data)  # mlr's own sources have checked theirs
+        outputs = (
+            data.train.targets.shape[1] if data.classes is None else self.head.outputs(data.classes)
+        )
         strict = config["objective"]["strict"]
         check_pair(self.head, self.loss, outputs, strict, regression=data.classes is None)
         return Experiment(
@@ -68,6 +77,17 @@ class Plan:
             max_grad_norm=config["max_grad_norm"],
             patience=config["patience"],
         )
+
+    def _module(self, feature_shape: tuple[int, ...], outputs: int) -> nn.Module:
+        seed, dtype = self.config["seed"], self.config["dtype"]
+        try:
+            return self.model.build(feature_shape, outputs, seed, dtype)
+        except (MemoryError, RuntimeError) as error:
+            if "alloc" not in str(error) and not isinstance(error, MemoryError):
+                raise
+            raise InputError(
+                f"model={self.model.name} does not fit into memory; make it smaller."
+            ) from error
 
 
 def make_plan(config: Mapping[str, Any]) -> Plan:
@@ -101,6 +121,8 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
 
 
 def _check_root(config: Mapping[str, Any]) -> None:
+    for key in config:  # only +key=… can bring in another one, and nothing would read it
+        known("option", key, ROOT)
     whole("seed", config["seed"], at_least=0, at_most=LARGEST_SEED)
     whole("epochs", config["epochs"])
     whole("batch_size", config["batch_size"])
@@ -111,11 +133,3 @@ def _check_root(config: Mapping[str, Any]) -> None:
         positive("max_grad_norm", config["max_grad_norm"])
     known("dtype", config["dtype"], ("float32", "float64"))
     known("device", config["device"], DEVICES)
-
-
-def _outputs(head: Head, source: Source, classes: int | None, target_shape: tuple[int, ...]) -> int:
-    if classes is None:
-        return target_shape[0]
-    if classes < 2:
-        raise InputError(f"data={source.name} has {classes} class; a classifier needs two.")
-    return head.outputs(classes)

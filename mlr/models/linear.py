@@ -6,7 +6,7 @@ from collections import OrderedDict
 from math import prod
 from typing import TYPE_CHECKING
 
-from mlr.checks import known, non_negative
+from mlr.checks import finite, known, non_negative
 from mlr.models.base import Model
 from mlr.models.initialise import SCHEMES, initialise
 
@@ -35,7 +35,8 @@ class Linear(Model):
     ) -> None:
         self.init = known("model.init", init, SCHEMES)
         self.init_scale = non_negative("model.init_scale", init_scale)
-        self.weight, self.bias = weight, bias
+        self.weight = None if weight is None else finite("model.weight", weight)
+        self.bias = None if bias is None else finite("model.bias", bias)
 
     def build(
         self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str = "float32"

@@ -37,11 +37,13 @@ SIGMOID_CE = Formula(
 SOFTMAX_SE = Formula(
     s.softmax_se_losses,
     s.softmax_se_gradient,
+    steady=False,
     precise=Formula(s.softmax_se_losses_precise, partial(s.softmax_se_gradient, precise=True)),
 )
 SOFTMAX_BCE = Formula(
     s.softmax_bce_losses,
     s.softmax_bce_gradient,
+    steady=False,
     precise=Formula(
         partial(s.softmax_bce_losses, precise=True), partial(s.softmax_bce_gradient, precise=True)
     ),

@@ -20,6 +20,8 @@ class Formula:
             differentiated again.
         wide: whether float32 gains from being computed in float64 and rounded once;
             False where each step is exact or correctly rounded anyway.
+        steady: whether float32 and float64 keep every entry to a few ulp without help, so
+            that a training step may call the functions themselves.
         precise: the same functions for float64 itself, where terms cancel that float64
             does not hold well enough; None where it does.
     """
@@ -27,4 +29,5 @@ class Formula:
     losses: TensorFunction
     gradient: TensorFunction
     wide: bool = True
+    steady: bool = True
     precise: Formula | None = None

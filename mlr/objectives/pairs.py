@@ -55,6 +55,8 @@ def check_pair(
             heads and losses that would do.
     """
     head, loss = find_head(head), find_loss(loss)
+    if regression:
+        _check_regression(head, loss)
     if outputs is not None and outputs < head.range.least_outputs:
         raise InputError(
             f"head={head.name} with one output is the constant 1. "
@@ -71,8 +73,7 @@ def check_pair(
             f"but head={head.name} gives {_count(outputs)} {head.range}."
             f"{_advice(head, loss, outputs)} objective.strict=false lets you watch it fail."
         )
-    if regression:
-        _check_regression(head, loss)
+
     elif not _targets_allowed(head, loss, UNIT):
         raise InputError(
             f"loss={loss.name} with head={head.name} needs targets in the closure of the head's "

@@ -70,12 +70,18 @@ class DenseNetwork:
 
     flat_inputs = True
 
-    def __init__(self, module: nn.Module, layout: Layout, flat: Tensor, grads: Tensor) -> None:
+    def __init__(
+        self,
+        structure: list[tuple[str, Activation | None]],
+        layout: Layout,
+        flat: Tensor,
+        grads: Tensor,
+    ) -> None:
         views, grad_views = layout.views(flat), layout.views(grads)
         self.layers: list[DenseLayer] = []
         self.mean_rows: dict[int, Tensor] = {}
         """B → (R, 1, B) filled with 1/B: multiplied by δ it gives the mean over the batch"""
-        for name, activation in dense_structure(module) or ():
+        for name, activation in structure:
             weight, bias = views[f"{name}.weight"], views.get(f"{name}.bias")
             self.layers.append(
                 DenseLayer(
@@ -124,17 +130,34 @@ class DenseNetwork:
         return self.mean_rows[batch]
 
 
-def dense_structure(module: nn.Module) -> list[tuple[str, Activation | None]] | None:
-    """Layer names and activations of an nn.Sequential of dense layers; None for anything else."""
-    if type(module) is not nn.Sequential:
+def dense_structure(
+    module: nn.Module, feature_shape: tuple[int, ...]
+) -> list[tuple[str, Activation | None]] | None:
+    """Layer names and activations of an nn.Sequential of dense layers; None for anything else.
+
+    Anything that the closed form would compute otherwise than the module itself counts as
+    something else: a part used twice, a hook, images that are not flattened first.
+    """
+    # named_children() would leave out repeated parts
+    parts = [(name, part) for name, part in module._modules.items() if part is not None]
+    flattened = len(feature_shape) == 1
+    repeated = len({id(part) for _, part in parts}) < len(parts)
+    if type(module) is not nn.Sequential or repeated or _has_hooks(module):
         return None
     structure: list[tuple[str, Activation | None]] = []
-    for name, part in module.named_children():
-        if type(part) is nn.Linear:
+    for name, part in parts:
+        if type(part) is nn.Linear and flattened:
             structure.append((name, None))
         elif type(part) in ACTIVATIONS and structure and structure[-1][1] is None:
             structure[-1] = (structure[-1][0], ACTIVATIONS[type(part)])
-        elif not (type(part) is nn.Flatten and part.start_dim == 1 and not structure):
+        elif type(part) is nn.Flatten and (part.start_dim, part.end_dim) == (1, -1):
+            flattened = True
+        else:
             return None
     # logits must come from a linear layer for δ_L = dL/dz to hold
     return structure if structure and structure[-1][1] is None else None
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(part, kind) for part in module.modules() for kind in kinds)

@@ -49,14 +49,10 @@ class SplitTensors:
     @classmethod
     def of(cls, split: Split, classes: int | None, program: Program) -> SplitTensors:
         """Convert once what every evaluation needs."""
-        runs = len(program.parameters)
         features = split.features.to(program.device, program.dtype)
         if program.network.flat_inputs:
             features = features.flatten(1).contiguous()
-        outputs = program.network.logits(features[:1].expand(runs, 1, *features.shape[1:])).shape[
-            -1
-        ]
-        targets = one_hot_targets(split.targets, classes, outputs, program.dtype)
+        targets = one_hot_targets(split.targets, classes, program.outputs, program.dtype)
         labels = split.targets.to(program.device)
         return cls.made(features, targets.to(program.device), labels, program)
 

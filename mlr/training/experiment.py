@@ -103,13 +103,42 @@ def check_one_program(experiments: Sequence[Experiment]) -> None:
         differing = [name for name in SHARED if getattr(other, name) != getattr(first, name)]
         if type(other.optimizer) is not type(first.optimizer):
             differing.append("optimizer")
-        if _shapes(other.module) != _shapes(first.module):
+        if _architecture(other.module) != _architecture(first.module):
             differing.append("model")
         if differing:
             raise InputError(
                 f"Runs of one program must share {', '.join(differing)}; train them one by one."
             )
+    for experiment in experiments:
+        _check_module(experiment, alone=len(experiments) == 1)
 
 
-def _shapes(module: nn.Module) -> list[tuple[str, tuple[int, ...]]]:
-    return [(name, tuple(value.shape)) for name, value in module.named_parameters()]
+def _architecture(module: nn.Module) -> tuple[str, list[tuple[str, tuple[int, ...]]]]:
+    return repr(module), [(name, tuple(value.shape)) for name, value in module.named_parameters()]
+
+
+def _check_module(experiment: Experiment, alone: bool) -> None:
+    module, data = experiment.module, experiment.data
+    parameters = list(module.parameters())
+    if not parameters or not all(parameter.requires_grad for parameter in parameters):
+        raise InputError(
+            "The model must have parameters, and all of them are trained; one that is to stay "
+            "fixed is a buffer (register_buffer)."
+        )
+    if not alone and (list(module.buffers()) or _draws(module)):
+        raise InputError(
+            "A model with buffers or dropout cannot share a program with other runs; train them "
+            "one by one."
+        )
+    outputs = experiment.objective.outputs
+    if data.classes is not None:
+        needed = experiment.objective.head.outputs(data.classes)
+        if outputs not in (None, needed):
+            raise InputError(
+                f"head={experiment.objective.head.name} needs {needed} outputs for "
+                f"{data.classes} classes, but the objective was made for {outputs}."
+            )
+
+
+def _draws(module: nn.Module) -> bool:
+    return any("Dropout" in type(part).__name__ for part in module.modules())

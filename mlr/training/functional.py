@@ -27,10 +27,7 @@ class FunctionalNetwork:
         if self.runs == 1:  # vmap turns a convolution into a slower grouped one
             first = {name: value[0] for name, value in parameters.items()}
             return functional_call(self.module, first, (inputs[0],)).unsqueeze(0)
-        batched = vmap(
-            lambda own, x: functional_call(self.module, own, (x,)), randomness="different"
-        )
-        return batched(parameters, inputs)
+        return vmap(lambda own, x: functional_call(self.module, own, (x,)))(parameters, inputs)
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Inputs → logits (R, B, K), in evaluation mode."""

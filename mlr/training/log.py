@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mlr.probes import Histogram, make_probes
 from mlr.records import Recorder
+from mlr.training.endings import Endings
 from mlr.training.experiment import Experiment
 from mlr.training.measure import measure_histograms, measure_steps
 from mlr.training.parameters import Layout
@@ -55,13 +56,14 @@ def run_tags(experiment: Experiment) -> tuple[str, ...]:
 
 
 class StepLog:
-    """Keeps logged steps and validations until they are due, and watches for divergence."""
+    """Keeps logged steps and validations until they are due."""
 
     def __init__(
         self,
         program: Program,
         experiments: Sequence[Experiment],
         recorders: Sequence[Recorder | None],
+        endings: Endings,
     ) -> None:
         first = experiments[0]
         self.program, self.recorders = program, recorders
@@ -76,11 +78,7 @@ class StepLog:
         self.histogram_every = first.probes.histogram_every
         self.flushed_steps = 0
         self.flushed_at = perf_counter()
-        self.diverged: dict[int, int] = {}
-        """run → first logged step at which its loss is not finite"""
-        self.ends: dict[int, int] = {}
-        """run → last step to record, of runs that are over while their siblings go on"""
-        self.closed: set[int] = set()
+        self.endings = endings
         self._forget()
 
     def _forget(self) -> None:
@@ -102,7 +100,7 @@ class StepLog:
         return self.bytes > FLUSH_BYTES or perf_counter() - self.flushed_at > FLUSH_SECONDS
 
     def flush(self) -> None:
-        """Compute what is kept, look for divergence, and record it."""
+        """Compute what is kept, and record it."""
         self.flushed_at = perf_counter()
         if not self.steps and not self.validations:
             return
@@ -110,11 +108,8 @@ class StepLog:
         self.flushed_steps += len(self.steps)
         self._forget()
         for run, recorder in enumerate(self.recorders):
-            self._watch(run, block)
-            if recorder is not None and run not in self.closed:
+            if recorder is not None:
                 self._record(recorder, run, block, bars)
-            if run in self.ends:
-                self.closed.add(run)
 
     def _bars(self) -> Bars | None:
         """Histograms of every n-th logged step, if anyone records them."""
@@ -132,12 +127,15 @@ class StepLog:
 
     def _record(self, recorder: Recorder, run: int, block: Block, bars: Bars | None) -> None:
         """Hand `run` its part of a block, up to the step at which it ended."""
-        end = self.ends.get(run, np.inf)
+        ending = self.endings.ended.get(run)
+        end = np.inf if ending is None else ending.step
         rows = int(np.searchsorted(block.steps, end, side="right"))
+        with np.errstate(over="ignore"):  # a rate of 1e300 is infinite in float32
+            numbers = block.values[:rows, run].astype(self.number_type)
         recorder.scalars(
             block.steps[:rows],
             block.steps[:rows] / self.steps_per_epoch,
-            block.values[:rows, run].astype(self.number_type),
+            numbers,
             block.present[:rows, run],
             block.times[:rows],
         )
@@ -152,15 +150,6 @@ class StepLog:
                     wall_times=bars.times[:rows],
                 )
         recorder.flush()
-
-    def _watch(self, run: int, block: Block) -> None:
-        """Note the first step at which a loss of `run` is not finite: there the run is over."""
-        if run in self.ends:
-            return
-        losses = [self.column["loss/train"], self.column["loss/val"]]
-        bad = block.present[:, run, losses] & ~np.isfinite(block.values[:, run, losses])
-        if bad.any():
-            self.diverged[run] = self.ends[run] = int(block.steps[bad.any(1)][0])
 
     def _block(self) -> Block:
         """What is kept as rows of numbers, a row a step."""

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from math import isfinite
 from time import perf_counter
 
 import torch
 from torch import Tensor
 
+from mlr.checks import InputError
 from mlr.records import Recorder
 from mlr.seeds import derive_seed
 from mlr.training.backprop import dense_structure
 from mlr.training.batches import Batches
+from mlr.training.endings import Ending, Endings
 from mlr.training.evaluate import SplitTensors, evaluate
 from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.log import StepLog
 from mlr.training.result import Result
 from mlr.training.step import Program
-from mlr.training.stopping import EarlyStopping
 
 Progress = Callable[[int, int], None]
 """Called with updates done and updates in all, a few times a second."""
@@ -50,23 +50,25 @@ def train(
     check_one_program(experiments)
     first = experiments[0]
     recorders = recorders or [None] * len(experiments)
+    if len(recorders) != len(experiments):
+        raise InputError(f"{len(experiments)} runs need as many recorders, not {len(recorders)}.")
     with _modes(first):
         program = Program(experiments)
         splits = {
             name: SplitTensors.of(getattr(first.data, name), first.data.classes, program)
             for name in ("train", "val", "test")
         }
-        log = StepLog(program, experiments, recorders)
-        stopping = EarlyStopping([experiment.patience for experiment in experiments])
+        endings = Endings([experiment.patience for experiment in experiments])
+        log = StepLog(program, experiments, recorders, endings)
         try:
-            steps = _run(program, experiments, splits, log, stopping, progress)
+            steps = _run(program, experiments, splits, log, endings, progress)
         finally:
             log.flush()
-        stopping.restore(program.parameters, program.stepper.state)
+        endings.restore(program.parameters, program.stepper.state)
         metrics = _final_metrics(program, splits, first.data.classes is not None)
     seconds = perf_counter() - started
     return [
-        _result(run, program, steps, log, stopping, metrics, seconds)
+        _result(run, program, endings.ended.get(run), steps, metrics[run], seconds)
         for run in range(len(experiments))
     ]
 
@@ -76,7 +78,7 @@ def _run(
     experiments: Sequence[Experiment],
     splits: dict[str, SplitTensors],
     log: StepLog,
-    stopping: EarlyStopping,
+    endings: Endings,
     progress: Progress | None,
 ) -> int:
     """Every update of the program; returns how many were done."""
@@ -86,7 +88,7 @@ def _run(
     seeds = [experiment.seed for experiment in experiments]
     batches = Batches(splits["train"].features, splits["train"].targets, first.batch_size, seeds)
     step, epoch, told_at = 0, 0, perf_counter()
-    while step < total and len(log.ends) < len(experiments):
+    while step < total and not endings.all_over:
         for inputs, targets in batches.epoch(epoch):
             if step == total:
                 break
@@ -100,24 +102,13 @@ def _run(
                     progress(step, total)
                 if log.due():
                     log.flush()
-                    if len(log.ends) == len(experiments):
-                        break
         epoch += 1
-        _validate(program, splits["val"], step, log, stopping)
+        means = evaluate(program, splits["val"], log.classification)
+        log.keep_validation(step, means)
+        endings.watch(step, means["loss"], program.parameters, program.stepper.state)
     if progress is not None:
         progress(step, total)
     return step
-
-
-def _validate(
-    program: Program, split: SplitTensors, step: int, log: StepLog, stopping: EarlyStopping
-) -> None:
-    means = evaluate(program, split, log.classification)
-    log.keep_validation(step, means)
-    if stopping.active:
-        stopping.update(step, means["loss"], program.parameters, program.stepper.state)
-        for run in stopping.stopped:
-            log.ends.setdefault(run, step)
 
 
 def _final_metrics(
@@ -140,30 +131,22 @@ def _final_metrics(
 def _result(
     run: int,
     program: Program,
+    ending: Ending | None,
     steps: int,
-    log: StepLog,
-    stopping: EarlyStopping,
-    metrics: list[dict[str, float]],
+    metrics: dict[str, float],
     seconds: float,
 ) -> Result:
-    status, reason = "done", stopping.stopped.get(run)
-    if run in stopping.best:
-        steps = stopping.best_step[run]
-    if run in log.diverged:
-        status, steps = "diverged", log.diverged[run]
-        reason = f"the loss is not finite at step {steps}; try a smaller optimizer.lr"
-    elif not isfinite(metrics[run]["loss/train"]):
-        status, reason = "diverged", "the final loss is not finite; try a smaller optimizer.lr"
+    ending = ending or Ending(steps, "done", "")
     parameters = program.layout.views(program.parameters[run : run + 1])
+    state = program.stepper.state
     return Result(
-        status=status,
-        reason=reason,
-        steps=steps,
-        metrics=metrics[run],
+        status=ending.status,
+        reason=ending.reason or None,
+        steps=ending.step,
+        metrics=metrics,
         parameters={name: value[0].detach().cpu().clone() for name, value in parameters.items()},
-        optimizer_state={
-            name: moment[run].cpu().clone() for name, moment in program.stepper.state.items()
-        },
+        buffers={name: value.cpu().clone() for name, value in program.module.named_buffers()},
+        optimizer_state={name: moment[run].cpu().clone() for name, moment in state.items()},
         seconds=seconds,
     )
 
@@ -176,7 +159,7 @@ def _modes(experiment: Experiment) -> Iterator[None]:
     of a small step. Other modules may draw random numbers, as dropout does: those come
     from the run's seed, and the caller's generator is left untouched.
     """
-    if dense_structure(experiment.module) is not None:
+    if dense_structure(experiment.module, experiment.data.feature_shape) is not None:
         with torch.inference_mode():
             yield
         return

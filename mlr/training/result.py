@@ -16,6 +16,7 @@ class Result:
     steps: updates that the returned parameters have seen.
     metrics: final numbers over whole splits, by tag (`loss/test`, `logit_grad/wrong`, …).
     parameters: θ by name, as the module's state_dict, on the CPU.
+    buffers: the module's buffers by name, on the CPU.
     optimizer_state: the optimizer's moments as flat (P,) tensors.
     seconds: wall time of the program that the run was part of.
     """
@@ -25,5 +26,6 @@ class Result:
     steps: int
     metrics: dict[str, float]
     parameters: dict[str, Tensor]
+    buffers: dict[str, Tensor]
     optimizer_state: dict[str, Tensor]
     seconds: float

@@ -71,6 +71,7 @@ class Step(LearningRate):
         super().__post_init__()
         whole("schedule.drops", self.drops)
         positive("schedule.factor", self.factor)
+        fraction("schedule.factor", self.factor)
 
     def after_warmup(self, step: int, total: int) -> float:
         """One plateau more than there are drops."""

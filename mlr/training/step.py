@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from mlr.checks import InputError
 from mlr.objectives import Objective
 from mlr.training.backprop import DenseNetwork, dense_structure
 from mlr.training.experiment import Experiment
@@ -30,7 +32,9 @@ class LoggedStep(NamedTuple):
 class RunObjectives:
     """The objectives along the run axis: neighbours with the same one are computed together.
 
-    Calls the formulas themselves: the program's own tensors need no check at every step.
+    Where a formula is steady, it is called itself, in the program's own dtype: these tensors
+    need no check at every step, and its errors stay at a few ulp. Others go through the
+    objective, which computes them in a wider type.
     """
 
     def __init__(self, objectives: Sequence[Objective]) -> None:
@@ -44,14 +48,14 @@ class RunObjectives:
     def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
         """dL/dz (R, B, K)."""
         if len(self.groups) == 1:
-            return self.groups[0][1].formula.gradient(logits, targets)
+            return _function(self.groups[0][1], "gradient")(logits, targets)
         return torch.cat(
-            [own.formula.gradient(logits[rows], targets[rows]) for rows, own in self.groups]
+            [_function(own, "gradient")(logits[rows], targets[rows]) for rows, own in self.groups]
         )
 
     def losses(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
         """Losses (…, R, B); `axis` is that of R."""
-        return self._joined(lambda own: own.formula.losses, axis, logits, targets)
+        return self._joined(lambda own: _function(own, "losses"), axis, logits, targets)
 
     def slopes(self, logits: Tensor, axis: int = 0) -> Tensor:
         """dy_k/dz_k (…, R, B, K)."""
@@ -75,13 +79,21 @@ class RunObjectives:
         return torch.cat(parts, dim=axis)
 
 
+def _function(objective: Objective, name: str) -> Callable:
+    return getattr(objective.formula if objective.formula.steady else objective, name)
+
+
 def _same(one: Objective, other: Objective) -> bool:
     pairs = ((one.head, other.head), (one.loss, other.loss))
     return all(type(a) is type(b) and vars(a) == vars(b) for a, b in pairs)
 
 
 class Program:
-    """R runs that can share one tensor program: parameters (R, P), and the update of all."""
+    """R runs that can share one tensor program: parameters (R, P), and the update of all.
+
+    Raises:
+        InputError: the model gives another number of logits than the heads need.
+    """
 
     def __init__(self, experiments: Sequence[Experiment]) -> None:
         first = experiments[0]
@@ -94,16 +106,41 @@ class Program:
         self.parameters = stack_parameters(modules).to(self.device, self.dtype)
         self.gradients = torch.zeros_like(self.parameters)
         self.layers = self.layout.layers()
-        kind = DenseNetwork if dense_structure(modules[0]) else FunctionalNetwork
-        self.network: DenseNetwork | FunctionalNetwork = kind(
-            self.module, self.layout, self.parameters, self.gradients
+        structure = dense_structure(self.module, first.data.feature_shape)
+        buffers = (self.layout, self.parameters, self.gradients)
+        self.network: DenseNetwork | FunctionalNetwork = (
+            FunctionalNetwork(self.module, *buffers)
+            if structure is None
+            else DenseNetwork(structure, *buffers)
         )
+        self.outputs = self._outputs(experiments)
         self.objectives = RunObjectives([experiment.objective for experiment in experiments])
         optimizers = [experiment.optimizer for experiment in experiments]
         self.stepper = type(optimizers[0]).stepper(optimizers, self.parameters)
         self.limits = [experiment.max_grad_norm for experiment in experiments]
         self.limited = any(limit is not None for limit in self.limits)
         self.factors = first.schedule.factors(first.total_steps)
+
+    def _outputs(self, experiments: Sequence[Experiment]) -> int:
+        """K of the model's logits, the same that every head needs."""
+        data = experiments[0].data
+        shape = data.feature_shape
+        if self.network.flat_inputs:
+            shape = (prod(shape),)
+        example = torch.zeros(len(experiments), 1, *shape, dtype=self.dtype, device=self.device)
+        found = self.network.logits(example).shape[-1]
+        for experiment in experiments:
+            head = experiment.objective.head
+            if data.classes is None:
+                needed = data.train.targets.shape[1]
+            else:
+                needed = head.outputs(data.classes)
+            if found != needed:
+                raise InputError(
+                    f"the model gives {found} logits, but head={head.name} needs {needed} "
+                    f"outputs for data={data.name}."
+                )
+        return found
 
     def update(
         self, inputs: Tensor, targets: Tensor, step: int, *, logged: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -94,6 +95,86 @@ def test_a_sweep_reports_refused_pairs_and_finishes_the_others(train):
     assert {run.name for run in finished.runs} == set(rows) - {"sigmoid+ce,epochs=1"}
 
 
+def test_a_crashing_job_is_reported_and_the_others_finish(train, tmp_path):
+    (tmp_path / "breaking.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Linear):\n"
+        "    def __init__(self): super().__init__(1, 1)\n"
+        "class Boom(Net):\n"
+        "    def forward(self, x):\n"
+        "        if self.training and x.shape[0] == 1: raise RuntimeError('boom')\n"
+        "        return super().forward(x)\n"
+    )
+    line = ("-m", "model=custom", "model._target_=breaking.Boom,breaking.Net", "data=neuron")
+    finished = train(*line, "batch_size=1", "head=sigmoid", "loss=bce", "allow_targets=[breaking]")
+    assert finished.code == 1
+    (table,) = finished.folder.rglob("runs.csv")
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["failed", "done"]
+    assert rows[0]["reason"] == "RuntimeError: boom"
+    statuses = [json.loads((run / "status.json").read_text())["status"] for run in finished.runs]
+    assert sorted(statuses) == ["done", "failed"]
+
+
+def test_a_sweep_never_overwrites_another(train, tmp_path):
+    line = ("-m", "seed=0,1", "epochs=1", f"hydra.sweep.dir={tmp_path}/mine")
+    assert train(*line).code == 0
+    before = (tmp_path / "mine" / "runs.csv").read_bytes()
+    again = train(*line)
+    assert again.code == 1
+    assert "already holds a sweep" in again.err
+    assert (tmp_path / "mine" / "runs.csv").read_bytes() == before
+
+
+def test_a_sweep_of_refused_jobs_only_fails(train):
+    assert train("-m", "head=linear", "loss=bce,ce").code == 1
+
+
+def test_a_reader_who_leaves_does_not_end_the_sweep(tmp_path):
+    script = ROOT / "scripts" / "train.py"
+    line = f"{sys.executable} {script} -m seed=0,1,2 epochs=1 data=blobs | head -1"
+    shown = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert shown.stderr.strip() == ""
+    (table,) = tmp_path.rglob("runs.csv")
+    assert table.read_text().count("done") == 3
+
+
+def test_folders_that_a_person_made_stay(train, tmp_path):
+    (tmp_path / "own" / "a").mkdir(parents=True)
+    assert train("head=linear", "loss=bce", f"hydra.run.dir={tmp_path}/own/a/x").code == 1
+    assert [path.name for path in (tmp_path / "own").rglob("*")] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("y = y * 2 - 1", "label -1 in row"),
+        ("x[3] = float('nan')", "not finite in 1 examples, first in row 3"),
+        ("y = y.int()", "type torch.int32"),
+        ("x, y = x[:0], y[:0]", "at least one example"),
+        ("y = y[:-1]", "20 examples but 19 targets"),
+    ],
+)
+def test_a_users_own_data_are_checked(train, tmp_path, change, message):
+    (tmp_path / "my_data.py").write_text(
+        "import torch\n"
+        "from mlr.data import Dataset, Source, Split\n"
+        "class Mine(Source):\n"
+        "    name, classes = 'mine', 2\n"
+        "    def load(self, seed):\n"
+        "        x = torch.randn(20, 2)\n"
+        "        y = (x[:, 0] > 0).long()\n"
+        f"        {change}\n"
+        "        return Dataset('mine', Split(x, y), Split(x, y), Split(x, y), 2)\n"
+    )
+    line = ("data=custom", "data._target_=my_data.Mine", "allow_targets=[my_data]", "batch_size=5")
+    finished = train(*line)
+    sys.modules.pop("my_data")
+    assert finished.code == 1
+    assert message in finished.err
+
+
 def test_strict_false_lets_a_senseless_pair_be_watched(train):
     finished = train("head=sigmoid", "loss=ce", "objective.strict=false", "epochs=2")
     assert finished.code == 0
@@ -103,7 +184,7 @@ def test_strict_false_lets_a_senseless_pair_be_watched(train):
 def test_divergence_is_reported_as_a_result(train):
     finished = train("head=linear", "loss=se", "optimizer.lr=1e10", "epochs=5")
     assert finished.code == 0
-    assert "diverged: the loss is not finite at step" in finished.out
+    assert "not finite after" in finished.out
     assert finished.status()["status"] == "diverged"
 
 

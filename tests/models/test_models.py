@@ -41,12 +41,36 @@ def test_config_folder_and_tuple_agree():
         assert vars(kind(**config)) == vars(kind())
 
 
-def test_dense_models_have_a_closed_form_and_others_not():
-    assert dense_structure(Linear().build((3,), 1, 0))
-    assert dense_structure(Mlp([4, 4]).build((3,), 1, 0))
-    assert dense_structure(Cnn().build((1, 8, 8), 2, 0)) is None
-    assert dense_structure(nn.Sequential(nn.Linear(2, 2), nn.ReLU())) is None
-    assert dense_structure(nn.Sequential(nn.Linear(2, 2), nn.Dropout(), nn.Linear(2, 1))) is None
+def test_dense_models_have_a_closed_form():
+    assert dense_structure(Linear().build((3,), 1, 0), (3,))
+    assert dense_structure(Mlp([4, 4]).build((1, 2, 2), 1, 0), (1, 2, 2))
+
+
+RELU, LINEAR = nn.ReLU(), nn.Linear(2, 2)
+HOOKED = nn.Sequential(nn.Linear(2, 2))
+HOOKED.register_forward_hook(lambda module, inputs, output: 2 * output)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.Sequential(nn.Linear(2, 2), nn.ReLU()),
+        nn.Sequential(nn.Linear(2, 2), nn.Dropout(), nn.Linear(2, 1)),
+        nn.Sequential(nn.Linear(2, 2), RELU, nn.Linear(2, 2), RELU, nn.Linear(2, 1)),
+        nn.Sequential(LINEAR, LINEAR, nn.Linear(2, 1)),
+        nn.Sequential(nn.Flatten(2), nn.Linear(2, 2)),
+        HOOKED,
+        nn.Linear(2, 2),
+    ],
+    ids=str,
+)
+def test_what_the_closed_form_would_compute_otherwise_has_none(module):
+    assert dense_structure(module, (2,)) is None
+
+
+def test_images_that_are_not_flattened_have_no_closed_form():
+    assert dense_structure(nn.Sequential(nn.Linear(8, 3)), (1, 8, 8)) is None
+    assert dense_structure(Cnn().build((1, 8, 8), 2, 0), (1, 8, 8)) is None
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -78,6 +102,7 @@ def test_given_weight_and_bias_fill_the_layer():
         (lambda: Mlp(widths=128), "model.widths=128 must list"),
         (lambda: Mlp(widths=[0]), "model.widths=0 must be a whole number"),
         (lambda: Mlp(activation="relo"), "did you mean model.activation=relu"),
+        (lambda: Linear(weight="abc"), "model.weight=abc must be a finite number"),
         (lambda: Linear(init="xavier"), "model.init=xavier is not known"),
         (lambda: Linear(init_scale=-1), "model.init_scale=-1 must be a finite number, 0 or above"),
         (lambda: Cnn(kernel=4), "model.kernel=4 must be odd"),

@@ -178,13 +178,25 @@ def test_divergence_is_a_result_and_siblings_go_on():
     assert_same(good.parameters, alone.parameters)
 
 
-def test_early_stopping_keeps_the_best_parameters():
-    run = experiment(patience=2, epochs=500, optimizer=SGD(lr=3.0), data=dataset(2, 20))
+def test_early_stopping_keeps_the_parameters_it_stopped_at():
+    changes = {"optimizer": SGD(lr=3.0), "data": dataset(2, 20)}
+    run = experiment(patience=2, epochs=500, **changes)
     (result,) = train([run])
     assert result.steps < run.total_steps
-    assert "kept the parameters of step" in result.reason
-    (again,) = train([experiment(steps=result.steps, optimizer=SGD(lr=3.0), data=dataset(2, 20))])
+    assert "patience=2" in result.reason
+    (again,) = train([experiment(steps=result.steps, **changes)])
     assert_same(result.parameters, again.parameters)
+    beside, _ = train([run, experiment(seed=1, epochs=500, **changes)])
+    assert (beside.status, beside.steps, beside.reason) == ("done", result.steps, result.reason)
+    assert_same(beside.parameters, result.parameters)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e9])
+def test_no_end_depends_on_the_clock(monkeypatch, seconds):
+    monkeypatch.setattr("mlr.training.loop.PROGRESS_SECONDS", seconds)
+    monkeypatch.setattr("mlr.training.log.FLUSH_SECONDS", seconds)
+    (result,) = train([experiment(head="linear", loss="se", optimizer=SGD(lr=50.0), epochs=200)])
+    assert (result.status, result.steps) == ("diverged", 84)
 
 
 @pytest.mark.parametrize(
@@ -213,8 +225,51 @@ def test_runs_that_cannot_share_a_program_are_refused():
         train([one, experiment(data=data, optimizer=Adam(lr=0.1))])
     with pytest.raises(InputError, match="must share model"):
         train([one, experiment(data=data, model=Mlp([4]))])
+    relu, tanh = (experiment(data=data, model=Mlp([4], kind)) for kind in ("relu", "tanh"))
+    with pytest.raises(InputError, match="must share model"):
+        train([relu, tanh])
     with pytest.raises(InputError, match="no run"):
         train([])
+    with pytest.raises(InputError, match="2 runs need as many recorders, not 1"):
+        train([one, one], [None])
+
+
+def test_modules_that_would_not_be_trained_as_they_are_get_refused():
+    frozen = nn.Sequential(nn.Linear(3, 1))
+    frozen[0].bias.requires_grad_(False)
+    with pytest.raises(InputError, match="all of them are trained"):
+        train([experiment(module=frozen)])
+    with pytest.raises(InputError, match="must have parameters"):
+        train([experiment(module=nn.Flatten())])
+    dropout = nn.Sequential(nn.Linear(3, 4), nn.Dropout(), nn.Linear(4, 1))
+    with pytest.raises(InputError, match="buffers or dropout cannot share"):
+        train([experiment(module=dropout), experiment(module=dropout)])
+    with pytest.raises(InputError, match="outputs"):
+        train([experiment(module=nn.Linear(3, 2))])
+
+
+def test_a_module_used_twice_is_computed_as_it_is():
+    relu = nn.ReLU()
+    layers = [nn.Linear(3, 4), relu, nn.Linear(4, 4), relu, nn.Linear(4, 1)]
+    run = experiment(module=nn.Sequential(*layers).double())
+    (result,) = train([run])
+    assert_same(result.parameters, train_plainly(run))
+
+
+def test_buffers_stay_with_the_result():
+    class Projected(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("projection", torch.randn(3, 5))
+            self.output = nn.Linear(5, 1)
+
+        def forward(self, x):
+            return self.output(torch.tanh(x @ self.projection))
+
+    run = experiment(module=Projected().double())
+    (result,) = train([run])
+    assert torch.equal(result.buffers["projection"], run.module.projection)
+    assert_same(result.parameters, train_plainly(run))
 
 
 def test_progress_ends_at_the_total():
