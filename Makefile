@@ -28,7 +28,8 @@ test: install  ## run the checks and the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+	# two workers on two cores: threads of their own would fight over them
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-slow: install  ## run the slow tests: MNIST bars, dashboards in a browser
 	$(BIN)/python -m pytest -m slow

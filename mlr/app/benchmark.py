@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -78,8 +79,8 @@ def by_hand(work: Work, data: Dataset) -> None:
             optimizer.step()
 
 
-def by_mlr(work: Work, data: Dataset) -> None:
-    """One run with default logging: events, histograms, metrics.csv, status."""
+def by_mlr(work: Work, data: Dataset, folder: Path) -> None:
+    """One run with default logging: events, histograms, metrics.csv, status, in a new folder."""
     outputs = 1 if work.classes == 2 else work.classes
     head, loss = ("sigmoid", "bce") if outputs == 1 else ("softmax", "ce")
     experiment = Experiment(
@@ -90,22 +91,22 @@ def by_mlr(work: Work, data: Dataset) -> None:
         epochs=work.epochs,
         batch_size=work.batch_size,
     )
-    with TemporaryDirectory() as folder:
-        claimed = RunFolder.claim(Path(folder) / "run")
-        with Recorder(claimed, run_tags(experiment), {"lr": 0.1}) as recorder:
-            (result,) = train([experiment], [recorder])
-            recorder.finish(result.status, result.metrics)
+    claimed = RunFolder.claim(folder / token_hex(8))
+    with Recorder(claimed, run_tags(experiment), {"lr": 0.1}) as recorder:
+        (result,) = train([experiment], [recorder])
+        recorder.finish(result.status, result.metrics)
 
 
 def compare(work: Work, repeats: int) -> tuple[float, float]:
     """Median seconds by hand and by mlr, measured in turn within this process."""
     data = make_data(work)
-    seconds: dict[Callable[[Work, Dataset], None], list[float]] = {by_hand: [], by_mlr: []}
-    for run in seconds:  # the first call of each warms up
-        run(work, data)
-    for _ in range(repeats):
-        for run, times in seconds.items():
-            started = perf_counter()
-            run(work, data)
-            times.append(perf_counter() - started)
-    return median(seconds[by_hand]), median(seconds[by_mlr])
+    with TemporaryDirectory() as folder:
+        jobs = (lambda: by_hand(work, data), lambda: by_mlr(work, data, Path(folder)))
+        seconds: tuple[list[float], list[float]] = ([], [])
+        for repeat in range(repeats + 1):
+            for job, times in zip(jobs, seconds, strict=True):
+                started = perf_counter()
+                job()
+                if repeat > 0:  # the first call of each warms up
+                    times.append(perf_counter() - started)
+    return median(seconds[0]), median(seconds[1])

@@ -50,6 +50,7 @@ class Plan:
         from mlr.data.dataset import check_dataset
         from mlr.objectives import Objective
         from mlr.training import Experiment
+        from mlr.training.experiment import check_one_program
 
         config = self.config
         device = choose_device(config["device"], config["dtype"])
@@ -61,7 +62,7 @@ class Plan:
         )
         strict = config["objective"]["strict"]
         check_pair(self.head, self.loss, outputs, strict, regression=data.classes is None)
-        return Experiment(
+        experiment = Experiment(
             objective=Objective(self.head, self.loss, outputs=outputs, strict=strict),
             module=self.model.build(data.feature_shape, outputs, config["seed"], config["dtype"]),
             data=data,
@@ -77,6 +78,8 @@ class Plan:
             max_grad_norm=config["max_grad_norm"],
             patience=config["patience"],
         )
+        check_one_program([experiment])
+        return experiment
 
     def _module(self, feature_shape: tuple[int, ...], outputs: int) -> nn.Module:
         seed, dtype = self.config["seed"], self.config["dtype"]

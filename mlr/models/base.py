@@ -14,11 +14,12 @@ class Model(ABC):
 
     name: ClassVar[str]
 
-    @abstractmethod
     def build(
         self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str = "float32"
     ) -> nn.Module:
         """A module (B, *feature_shape) → logits (B, outputs), initialised from `seed` alone.
+
+        The caller's random generator is left as it is.
 
         Args:
             feature_shape: of one example.
@@ -29,3 +30,13 @@ class Model(ABC):
         Raises:
             InputError: the model does not fit features of this shape.
         """
+        import torch
+
+        with torch.random.fork_rng(devices=[]):  # modules draw when they are made
+            return self.construct(feature_shape, outputs, seed, dtype)
+
+    @abstractmethod
+    def construct(
+        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str
+    ) -> nn.Module:
+        """What `build` returns; free to draw from torch's global generator."""

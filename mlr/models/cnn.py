@@ -45,12 +45,11 @@ class Cnn(Model):
         self.init = known("model.init", init, SCHEMES)
         self.init_scale = non_negative("model.init_scale", init_scale)
 
-    def build(
-        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str = "float32"
+    def construct(
+        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str
     ) -> nn.Module:
         """Images (B, C, H, W) → logits (B, outputs)."""
         from torch import nn
-        from torch.nn.utils import skip_init
 
         smallest = 2 ** len(self.channels)
         if len(feature_shape) != 3 or min(feature_shape[1:]) < smallest:
@@ -62,13 +61,11 @@ class Cnn(Model):
         depth, height, width = feature_shape
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for number, count in enumerate(self.channels, start=1):
-            layers[f"conv{number}"] = skip_init(
-                nn.Conv2d, depth, count, self.kernel, padding=self.kernel // 2
-            )
+            layers[f"conv{number}"] = nn.Conv2d(depth, count, self.kernel, padding=self.kernel // 2)
             layers[f"relu{number}"] = nn.ReLU()
             layers[f"pool{number}"] = nn.MaxPool2d(2)
             depth, height, width = count, height // 2, width // 2
         layers["flatten"] = nn.Flatten()
-        layers["output"] = skip_init(nn.Linear, depth * height * width, outputs)
+        layers["output"] = nn.Linear(depth * height * width, outputs)
         module = nn.Sequential(layers)
         return initialise(module, self.init, self.init_scale, seed, dtype)

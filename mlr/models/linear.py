@@ -38,14 +38,13 @@ class Linear(Model):
         self.weight = None if weight is None else finite("model.weight", weight)
         self.bias = None if bias is None else finite("model.bias", bias)
 
-    def build(
-        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str = "float32"
+    def construct(
+        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str
     ) -> nn.Module:
         """nn.Sequential(flatten, output) with logits (B, outputs)."""
         from torch import nn
-        from torch.nn.utils import skip_init
 
-        output = skip_init(nn.Linear, prod(feature_shape), outputs)
+        output = nn.Linear(prod(feature_shape), outputs)
         module = nn.Sequential(OrderedDict(flatten=nn.Flatten(), output=output))
         initialise(module, self.init, self.init_scale, seed, dtype)
         if self.weight is not None:

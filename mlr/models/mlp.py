@@ -45,20 +45,19 @@ class Mlp(Model):
         self.init = known("model.init", init, SCHEMES)
         self.init_scale = non_negative("model.init_scale", init_scale)
 
-    def build(
-        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str = "float32"
+    def construct(
+        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str
     ) -> nn.Module:
         """nn.Sequential(flatten, hidden1, activation1, …, output) with logits (B, outputs)."""
         from torch import nn
-        from torch.nn.utils import skip_init
 
         activations = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
         layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
         width_before = prod(feature_shape)
         for number, width in enumerate(self.widths, start=1):
-            layers[f"hidden{number}"] = skip_init(nn.Linear, width_before, width)
+            layers[f"hidden{number}"] = nn.Linear(width_before, width)
             layers[f"{self.activation}{number}"] = activations[self.activation]()
             width_before = width
-        layers["output"] = skip_init(nn.Linear, width_before, outputs)
+        layers["output"] = nn.Linear(width_before, outputs)
         module = nn.Sequential(layers)
         return initialise(module, self.init, self.init_scale, seed, dtype)

@@ -28,8 +28,8 @@ class UserModule(Model):
         self.kind = kind
         self.options = dict(options)
 
-    def build(
-        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str = "float32"
+    def construct(
+        self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str
     ) -> nn.Module:
         """The module, initialised under a seed of its own and shown to give (B, outputs)."""
         import torch
@@ -37,15 +37,14 @@ class UserModule(Model):
         asked = inspect.signature(self.kind).parameters
         offered = {"feature_shape": feature_shape, "outputs": outputs}
         shapes = {name: value for name, value in offered.items() if name in asked}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(seed, "init"))
-            try:
-                module = self.kind(**{**shapes, **self.options})
-            except TypeError as error:
-                raise InputError(
-                    f"model._target_={self.kind.__name__} cannot be made of {self.options}: "
-                    f"{error}. Set its arguments as +model.<argument>=…"
-                ) from error
+        torch.manual_seed(derive_seed(seed, "init"))
+        try:
+            module = self.kind(**{**shapes, **self.options})
+        except TypeError as error:
+            raise InputError(
+                f"model._target_={self.kind.__name__} cannot be made of {self.options}: "
+                f"{error}. Set its arguments as +model.<argument>=…"
+            ) from error
         _check_output(module, feature_shape, outputs)
         return module.to(getattr(torch, dtype))
 

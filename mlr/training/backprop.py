@@ -94,6 +94,10 @@ class DenseNetwork:
                 )
             )
 
+    def buffers(self) -> dict[str, Tensor]:
+        """None: dense layers are parameters only."""
+        return {}
+
     def logits(self, inputs: Tensor) -> Tensor:
         """Inputs (R, B, D) → logits (R, B, K)."""
         for layer in self.layers:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mlr.seeds import derive_seed
 
-GATHER_BYTES = 4 << 20
+GATHER_BYTES = 2 << 20
 """Batches gathered in one operation: enough to make its overhead vanish, few enough for cache."""
 
 

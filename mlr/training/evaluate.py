@@ -77,9 +77,9 @@ class SplitTensors:
         generator = torch.Generator().manual_seed(derive_seed(0, "thinned", count))
         chosen = torch.randperm(count, generator=generator)[:MOST_TRAINING_EXAMPLES]
         chosen = chosen.to(self.features.device)
-        return SplitTensors.made(
-            self.features[chosen], self.targets[chosen], self.labels[chosen], program
-        )
+        parts = (self.features, self.targets, self.labels)
+        features, targets, labels = (part.index_select(0, chosen) for part in parts)
+        return SplitTensors.made(features, targets, labels, program)
 
 
 def correct(objectives: RunObjectives, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:

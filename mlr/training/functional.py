@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,8 @@ class FunctionalNetwork:
     flat_inputs = False
 
     def __init__(self, module: nn.Module, layout: Layout, flat: Tensor, grads: Tensor) -> None:
-        self.module = module
+        # a copy: the caller's module keeps its dtype, device, mode and parameters
+        self.module = copy.deepcopy(module).to(flat.device, flat.dtype)
         self.parameters = layout.views(flat)
         self.gradients = layout.views(grads)
         self.runs = len(flat)
@@ -28,6 +30,10 @@ class FunctionalNetwork:
             first = {name: value[0] for name, value in parameters.items()}
             return functional_call(self.module, first, (inputs[0],)).unsqueeze(0)
         return vmap(lambda own, x: functional_call(self.module, own, (x,)))(parameters, inputs)
+
+    def buffers(self) -> dict[str, Tensor]:
+        """What the module holds beside its parameters, by name, on the CPU."""
+        return {name: value.cpu().clone() for name, value in self.module.named_buffers()}
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Inputs → logits (R, B, K), in evaluation mode."""

@@ -145,7 +145,7 @@ def _result(
         steps=ending.step,
         metrics=metrics,
         parameters={name: value[0].detach().cpu().clone() for name, value in parameters.items()},
-        buffers={name: value.cpu().clone() for name, value in program.module.named_buffers()},
+        buffers=program.network.buffers(),
         optimizer_state={name: moment[run].cpu().clone() for name, moment in state.items()},
         seconds=seconds,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import NamedTuple
@@ -100,18 +99,16 @@ class Program:
         self.dtype = getattr(torch, first.dtype)
         self.device = torch.device(first.device)
         modules = [experiment.module for experiment in experiments]
-        # a copy: the caller's module keeps its dtype, device, mode and parameters
-        self.module = copy.deepcopy(modules[0]).to(self.device, self.dtype)
-        self.layout = Layout.of(self.module)
+        self.layout = Layout.of(modules[0])
         self.parameters = stack_parameters(modules).to(self.device, self.dtype)
         self.gradients = torch.zeros_like(self.parameters)
         self.layers = self.layout.layers()
-        structure = dense_structure(self.module, first.data.feature_shape)
-        buffers = (self.layout, self.parameters, self.gradients)
+        structure = dense_structure(modules[0], first.data.feature_shape)
+        tensors = (self.layout, self.parameters, self.gradients)
         self.network: DenseNetwork | FunctionalNetwork = (
-            FunctionalNetwork(self.module, *buffers)
+            FunctionalNetwork(modules[0], *tensors)
             if structure is None
-            else DenseNetwork(structure, *buffers)
+            else DenseNetwork(structure, *tensors)
         )
         self.outputs = self._outputs(experiments)
         self.objectives = RunObjectives([experiment.objective for experiment in experiments])
