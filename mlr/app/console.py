@@ -134,12 +134,15 @@ def _headline(metrics: Mapping[str, float]) -> str:
 
 def print_sweep(outcomes: Sequence[Outcome], folder: Path) -> None:
     """The sweep's jobs, best first; refused ones last."""
+    if not outcomes:
+        return
     out = console()
     table = Table(box=None, pad_edge=False, title_justify="left")
     table.add_column("run", overflow="fold")
     table.add_column("status")
     for column in ("test accuracy", "test loss", "|dL/dz| wrong", "right"):
         table.add_column(column, justify="right", no_wrap=True)
+    shared = set(outcomes[0].overrides).intersection(*(one.overrides for one in outcomes))
     for outcome in sorted(outcomes, key=_rank):
         metrics = outcome.metrics
         accuracy = f"{metrics['accuracy/test']:.2%}" if "accuracy/test" in metrics else ""
@@ -147,7 +150,7 @@ def print_sweep(outcomes: Sequence[Outcome], folder: Path) -> None:
         sizes = ["", ""]
         if "logit_grad/wrong" in metrics:
             sizes = [_size(metrics, side) for side in ("wrong", "right")]
-        table.add_row(Text(outcome.name), outcome.status, accuracy, loss, *sizes)
+        table.add_row(Text(_short(outcome, shared)), outcome.status, accuracy, loss, *sizes)
     out.print()
     out.print(table)
     refused = sum(outcome.status == "refused" for outcome in outcomes)
@@ -162,6 +165,14 @@ def print_sweep(outcomes: Sequence[Outcome], folder: Path) -> None:
         from mlr.records.layout import link
 
         out.print(Text(f"one colour a pair: {TENSORBOARD}{link(tags)}"), soft_wrap=True)
+
+
+def _short(outcome: Outcome, shared: set[str]) -> str:
+    """The run's name without the overrides that all runs share."""
+    name = outcome.name
+    for override in shared:
+        name = name.replace(f",{override}", "")
+    return name
 
 
 def _rank(outcome: Outcome) -> tuple[bool, float, float]:

@@ -1,6 +1,8 @@
-"""The presets on the real MNIST files, by their own command."""
+"""The presets on the real MNIST files, and the synthetic ones, by their own command."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
@@ -18,3 +20,16 @@ def test_the_preset_reaches_its_accuracy(train, name):
     finished = train(f"experiment={name}", f"data.root={folder}")
     assert finished.code == 0, finished.err
     assert finished.status()["metrics"]["accuracy/test"] >= BARS[name]
+
+
+@pytest.mark.slow
+def test_synthetic_images_tell_a_cnn_from_a_line(train, tmp_path):
+    accuracy = {}
+    for model in ("linear", "cnn"):
+        run = tmp_path / model
+        line = ("data=synthetic_mnist", "epochs=5", "optimizer.lr=0.1", f"model={model}")
+        assert train(*line, f"hydra.run.dir={run}").code == 0
+        status = json.loads((run / "status.json").read_text(encoding="utf-8"))
+        accuracy[model] = status["metrics"]["accuracy/test"]
+    assert accuracy["linear"] < 0.92
+    assert accuracy["cnn"] > 0.96
