@@ -11,7 +11,7 @@ from mlr.app import console
 from mlr.app.errors import one_sentence, raised_by_hydra
 from mlr.app.names import register_resolvers
 from mlr.app.schema import register_schema
-from mlr.app.session import Session
+from mlr.app.session import Session, SweepRefused
 from mlr.checks import InputError
 from mlr.records.durable import WriteError
 
@@ -33,6 +33,9 @@ def main() -> int:
             return session.report()
         except KeyboardInterrupt:
             return _interrupted(session)
+    except SweepRefused as refusal:
+        console.refuse(str(refusal))
+        return 1
     except BrokenPipeError:  # the reader, as `head`, has seen enough
         console.close_output()
         return 1
@@ -45,9 +48,11 @@ def main() -> int:
 
 
 def _interrupted(session: Session) -> int:
-    folders = [str(one.folder) for one in session.outcomes if one.status == "interrupted"]
-    where = f" in {folders[0]}" if folders and session.outcomes[-1].folder else ""
-    console.refuse(f"interrupted; what was recorded until then is kept{where}.")
+    folders = [
+        str(one.folder) for one in session.outcomes if one.folder and one.status == "interrupted"
+    ]
+    kept = f"; what was recorded until then is kept in {folders[0]}" if folders else ""
+    console.refuse(f"interrupted{kept}.")
     if session.sweep is not None:
         session.report()
     return INTERRUPTED
@@ -62,7 +67,8 @@ def _sentence(error: Exception, crashed: bool) -> str | None:
     if raised_by_hydra(error):
         return one_sentence(error)
     if isinstance(error, OSError) and error.filename:  # Hydra makes the folders of runs
-        return f"cannot write {error.filename}: {error.strerror}; set hydra.run.dir."
+        other = "choose another hydra.run.dir or hydra.sweep.dir"
+        return f"cannot write {error.filename}: {error.strerror}; {other}."
     if isinstance(error, OSError):
         return f"cannot write the output: {error.strerror}."
     return None

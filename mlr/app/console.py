@@ -37,7 +37,7 @@ class Output(Console):
 
 def console() -> Console:
     """Standard output, without rich's guesses about what is a number or a path."""
-    return Output(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    return Output(highlight=False, width=None if sys.stdout and sys.stdout.isatty() else WIDE)
 
 
 def close_output() -> None:

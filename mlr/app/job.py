@@ -75,7 +75,7 @@ def run_job(
         if isinstance(error, InputError):
             return Outcome(folder.name, overrides, "refused", str(error))
         raise
-    settings = hyperparameters(plan.config, part_names(plan, hydra))
+    settings = hyperparameters(plan.config, part_names(plan))
     try:
         with closed_whatever_happens(claimed):
             write_hydra_files(folder, config, hydra)
@@ -111,6 +111,11 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         raise InputError(f"{one_sentence(error)}.") from error
 
 
+def cause(error: BaseException) -> str:
+    """An error as the reason of an ending."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
 @contextmanager
 def closed_whatever_happens(folder: RunFolder) -> Iterator[None]:
     """No claimed folder says "running" after its job: not after an error, not after Ctrl-C."""
@@ -120,7 +125,7 @@ def closed_whatever_happens(folder: RunFolder) -> Iterator[None]:
         if folder.status["status"] == "running":
             status = "failed" if isinstance(error, Exception) else "interrupted"
             with suppress(OSError):  # the first error is the one to tell
-                folder.write_status(status, reason=f"{type(error).__name__}: {error}")
+                folder.write_status(status, reason=cause(error))
         raise
 
 
@@ -154,7 +159,7 @@ def record(
     return result
 
 
-def part_names(plan: Plan, hydra: DictConfig) -> dict[str, str]:
+def part_names(plan: Plan) -> dict[str, str]:
     """The chosen part of each group: its own name, or that of the user's class."""
     names = {}
     for group in PARTS:

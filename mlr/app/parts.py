@@ -49,6 +49,9 @@ def make_part(
         return UserModule(kind, options)  # type: ignore[return-value]
     if not (isinstance(kind, type) and issubclass(kind, base)):
         raise InputError(f"{group}._target_={target} is not a {base.__module__}.{base.__name__}.")
+    if inspect.isabstract(kind):
+        missing = ", ".join(sorted(getattr(kind, "__abstractmethods__", ())))
+        raise InputError(f"{group}._target_={target} is not finished: it lacks {missing}.")
     _check_options(group, kind, options)
     return kind(**options)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlr.app.parts import make_part
 from mlr.app.schema import Config
 from mlr.checks import InputError, known, positive, whole
-from mlr.data.base import Source
+from mlr.data.base import Dataset, Source
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
 from mlr.models import Model
@@ -55,6 +55,8 @@ class Plan:
         config = self.config
         device = choose_device(config["device"], config["dtype"])
         data = self.source.load(config["seed"])
+        if not isinstance(data, Dataset):
+            raise InputError(f"data={self.source.name} loads a {type(data).__name__}, no Dataset.")
         if not type(self.source).__module__.startswith("mlr."):
             check_dataset(data)  # mlr's own sources have checked theirs
         outputs = (
@@ -63,8 +65,11 @@ class Plan:
         strict = config["objective"]["strict"]
         check_pair(self.head, self.loss, outputs, strict, regression=data.classes is None)
         experiment = Experiment(
-            objective=Objective(self.head, self.loss, outputs=outputs, strict=strict),
-            module=self.model.build(data.feature_shape, outputs, config["seed"], config["dtype"]),
+            # training wants its gradients fast, not to the last place of float64
+            objective=Objective(
+                self.head, self.loss, outputs=outputs, strict=strict, precise=False
+            ),
+            module=self._module(data.feature_shape, outputs),
             data=data,
             optimizer=self.optimizer,
             schedule=self.schedule,
@@ -125,7 +130,8 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
 
 def _check_root(config: Mapping[str, Any]) -> None:
     for key in config:  # only +key=… can bring in another one, and nothing would read it
-        known("option", key, ROOT)
+        if key not in ROOT:
+            raise InputError(f"{key} is not an option; the options are: {', '.join(ROOT)}.")
     whole("seed", config["seed"], at_least=0, at_most=LARGEST_SEED)
     whole("epochs", config["epochs"])
     whole("batch_size", config["batch_size"])

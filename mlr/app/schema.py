@@ -8,8 +8,6 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-GROUPS = ("head", "loss", "model", "data", "optimizer", "schedule", "probes")
-
 
 @dataclass
 class ObjectiveConfig:

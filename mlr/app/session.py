@@ -12,12 +12,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mlr.app import console
-from mlr.app.job import Outcome, run_job, task_overrides
-from mlr.checks import InputError
+from mlr.app.job import Outcome, cause, remove_empty, run_job, task_overrides
 from mlr.records.durable import WriteError, create_exclusive
 from mlr.records.sweep import write_runs_table
 
 TABLE = "runs.csv"
+
+
+class SweepRefused(BaseException):
+    """Ends a sweep at its first job; no Exception, so that Hydra does not go on to the next."""
 
 
 class Session:
@@ -31,14 +34,13 @@ class Session:
         self.outcomes: list[Outcome] = []
         self.sweep: Path | None = None
         self.crash: BaseException | None = None
-        self.refusal = ""
 
     def job(self, config: DictConfig) -> None:
         """Run one job; Hydra calls it once, or once for each combination of a sweep."""
         hydra = cast(DictConfig, HydraConfig.get())
         is_sweep = hydra.mode == RunMode.MULTIRUN
-        if is_sweep and not self._claimed(Path(hydra.sweep.dir).absolute()):
-            return
+        if is_sweep and self.sweep is None:
+            self._claim(Path(hydra.sweep.dir).absolute(), Path(hydra.runtime.output_dir))
         label = f"#{hydra.job.num}" if is_sweep else "training"
         try:
             outcome = run_job(config, hydra, console.progress_bar(label))
@@ -53,35 +55,29 @@ class Session:
         if is_sweep:
             console.print_job(label, outcome)
 
-    def _claimed(self, folder: Path) -> bool:
-        """Whether the sweep's folder is ours; claimed by its table at the first job."""
-        if self.sweep is None and not self.refusal:
-            try:
-                create_exclusive(folder / TABLE, b"")
-                self.sweep = folder
-            except WriteError as error:
-                self.refusal = (
-                    f"{folder} already holds a sweep; choose another hydra.sweep.dir."
-                    if error.errno == errno.EEXIST
-                    else str(error)
-                )
-        return self.sweep is not None
+    def _claim(self, folder: Path, first_job: Path) -> None:
+        """Make the sweep's folder ours, by its table.
+
+        Raises:
+            SweepRefused: another sweep has it, or it cannot be written.
+        """
+        try:
+            create_exclusive(folder / TABLE, b"")
+        except WriteError as error:
+            remove_empty(first_job)
+            taken = f"{folder} already holds a sweep; choose another hydra.sweep.dir."
+            message = taken if error.errno == errno.EEXIST else str(error)
+            raise SweepRefused(message) from error
+        self.sweep = folder
 
     def _broken(self, hydra: DictConfig, error: BaseException) -> Outcome:
         folder = Path(hydra.runtime.output_dir)
         status = "failed" if isinstance(error, Exception) else "interrupted"
-        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
         there = folder if folder.exists() else None
-        return Outcome(folder.name, task_overrides(hydra), status, reason, there)
+        return Outcome(folder.name, task_overrides(hydra), status, cause(error), there)
 
     def report(self) -> int:
-        """Print the summary; returns the exit code.
-
-        Raises:
-            InputError: the sweep was refused as a whole.
-        """
-        if self.refusal:
-            raise InputError(self.refusal)
+        """Print the summary; returns the exit code."""
         if self.sweep is not None:
             write_runs_table(self.sweep / TABLE, [_row(outcome) for outcome in self.outcomes])
             console.print_sweep(self.outcomes, self.sweep)

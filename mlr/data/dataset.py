@@ -17,6 +17,8 @@ def check_dataset(data: Dataset) -> None:
     for name in ("train", "val", "test"):
         split: Split = getattr(data, name)
         where = f"the {name} split of data={data.name}"
+        if not all(isinstance(part, torch.Tensor) for part in (split.features, split.targets)):
+            raise InputError(f"{where} must hold torch tensors.")
         _check_features(where, split, data.feature_shape)
         if data.classes is None:
             _check_values(where, split)

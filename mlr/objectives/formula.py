@@ -20,7 +20,7 @@ class Formula:
             differentiated again.
         wide: whether float32 gains from being computed in float64 and rounded once;
             False where each step is exact or correctly rounded anyway.
-        steady: whether float32 and float64 keep every entry to a few ulp without help, so
+        steady: whether errors stay at a few ulp of an entry's largest term without help, so
             that a training step may call the functions themselves.
         precise: the same functions for float64 itself, where terms cancel that float64
             does not hold well enough; None where it does.

@@ -74,7 +74,7 @@ def check_pair(
             f"{_advice(head, loss, outputs)} objective.strict=false lets you watch it fail."
         )
 
-    elif not _targets_allowed(head, loss, UNIT):
+    if not regression and not _targets_allowed(head, loss, UNIT):
         raise InputError(
             f"loss={loss.name} with head={head.name} needs targets in the closure of the head's "
             f"range, {head.range.closure()}, but class targets are {UNIT}. Use loss=se."

@@ -94,9 +94,9 @@ class DenseNetwork:
                 )
             )
 
-    def buffers(self) -> dict[str, Tensor]:
-        """None: dense layers are parameters only."""
-        return {}
+    def state_dict(self, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The module's state_dict with these parameters: dense layers hold nothing else."""
+        return parameters
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Inputs (R, B, D) → logits (R, B, K)."""
@@ -140,13 +140,13 @@ def dense_structure(
     """Layer names and activations of an nn.Sequential of dense layers; None for anything else.
 
     Anything that the closed form would compute otherwise than the module itself counts as
-    something else: a part used twice, a hook, images that are not flattened first.
+    something else: a part or parameter used twice, a hook, images that are not flattened first.
     """
     # named_children() would leave out repeated parts
     parts = [(name, part) for name, part in module._modules.items() if part is not None]
     flattened = len(feature_shape) == 1
     repeated = len({id(part) for _, part in parts}) < len(parts)
-    if type(module) is not nn.Sequential or repeated or _has_hooks(module):
+    if type(module) is not nn.Sequential or repeated or _shares(module) or _has_hooks(module):
         return None
     structure: list[tuple[str, Activation | None]] = []
     for name, part in parts:
@@ -160,6 +160,11 @@ def dense_structure(
             return None
     # logits must come from a linear layer for δ_L = dL/dz to hold
     return structure if structure and structure[-1][1] is None else None
+
+
+def _shares(module: nn.Module) -> bool:
+    names = list(module.named_parameters(remove_duplicate=False))
+    return len(names) > len(list(module.parameters()))
 
 
 def _has_hooks(module: nn.Module) -> bool:

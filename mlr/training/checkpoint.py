@@ -24,7 +24,7 @@ def save_checkpoint(path: Path, result: Result, config: Mapping[str, Any]) -> No
     buffer = BytesIO()
     torch.save(
         {
-            "parameters": {**result.parameters, **result.buffers},
+            "parameters": result.state_dict,
             "optimizer_state": result.optimizer_state,
             "step": result.steps,
             "metrics": result.metrics,

@@ -35,8 +35,7 @@ class Experiment:
         dtype: of parameters and features.
         device: a torch device.
         max_grad_norm: the mean gradient is scaled down to this norm, None: never.
-        patience: stop after so many epochs without a lower validation loss and keep the
-            best parameters, None: never.
+        patience: stop after so many epochs without a lower validation loss, None: never.
 
     Raises:
         InputError: a value out of range, or a batch larger than the training split.

@@ -31,9 +31,13 @@ class FunctionalNetwork:
             return functional_call(self.module, first, (inputs[0],)).unsqueeze(0)
         return vmap(lambda own, x: functional_call(self.module, own, (x,)))(parameters, inputs)
 
-    def buffers(self) -> dict[str, Tensor]:
-        """What the module holds beside its parameters, by name, on the CPU."""
-        return {name: value.cpu().clone() for name, value in self.module.named_buffers()}
+    def state_dict(self, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The module's state_dict with these parameters, tied names and buffers included."""
+        names = {id(value): name for name, value in self.module.named_parameters()}
+        return {
+            key: parameters[names[id(value)]] if id(value) in names else value.cpu().clone()
+            for key, value in self.module.state_dict(keep_vars=True).items()
+        }
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Inputs → logits (R, B, K), in evaluation mode."""

@@ -71,6 +71,7 @@ class StepLog:
         self.probes = make_probes(first.probes, self.classification, tuple(program.layers))
         self.tags = run_tags(first)
         self.column = {tag: index for index, tag in enumerate(self.tags)}
+        self.of_validation = np.array([tag.endswith("/val") for tag in self.tags])
         self.steps_per_epoch = first.steps_per_epoch
         # the table prints the digits that the numbers have
         self.number_type = np.float64 if first.dtype == "float64" else np.float32
@@ -126,21 +127,27 @@ class StepLog:
         return Bars(steps, times, measure_histograms([kept for _, kept in drawn]))
 
     def _record(self, recorder: Recorder, run: int, block: Block, bars: Bars | None) -> None:
-        """Hand `run` its part of a block, up to the step at which it ended."""
+        """Hand `run` its part of a block, up to the step at which it ended.
+
+        Of that step it has its validation, but no batch: what its siblings trained on then,
+        it did not see.
+        """
         ending = self.endings.ended.get(run)
         end = np.inf if ending is None else ending.step
         rows = int(np.searchsorted(block.steps, end, side="right"))
+        present = block.present[:rows, run].copy()
+        present[np.ix_(block.steps[:rows] == end, ~self.of_validation)] = False
         with np.errstate(over="ignore"):  # a rate of 1e300 is infinite in float32
             numbers = block.values[:rows, run].astype(self.number_type)
         recorder.scalars(
             block.steps[:rows],
             block.steps[:rows] / self.steps_per_epoch,
             numbers,
-            block.present[:rows, run],
+            present,
             block.times[:rows],
         )
         if bars is not None:
-            rows = int(np.searchsorted(bars.steps, end, side="right"))
+            rows = int(np.searchsorted(bars.steps, end, side="left"))
             for tag, histograms in bars.histograms.items():
                 columns = histograms[run]._asdict()
                 recorder.histograms(

@@ -137,15 +137,16 @@ def _result(
     seconds: float,
 ) -> Result:
     ending = ending or Ending(steps, "done", "")
-    parameters = program.layout.views(program.parameters[run : run + 1])
+    views = program.layout.views(program.parameters[run : run + 1])
+    parameters = {name: value[0].detach().cpu().clone() for name, value in views.items()}
     state = program.stepper.state
     return Result(
         status=ending.status,
         reason=ending.reason or None,
         steps=ending.step,
         metrics=metrics,
-        parameters={name: value[0].detach().cpu().clone() for name, value in parameters.items()},
-        buffers=program.network.buffers(),
+        parameters=parameters,
+        state_dict=program.network.state_dict(parameters),
         optimizer_state={name: moment[run].cpu().clone() for name, moment in state.items()},
         seconds=seconds,
     )

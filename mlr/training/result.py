@@ -14,9 +14,10 @@ class Result:
     status: done or diverged.
     reason: why it ended before its last step, or None.
     steps: updates that the returned parameters have seen.
-    metrics: final numbers over whole splits, by tag (`loss/test`, `logit_grad/wrong`, …).
-    parameters: θ by name, as the module's state_dict, on the CPU.
-    buffers: the module's buffers by name, on the CPU.
+    metrics: final numbers by tag (`loss/test`, `logit_grad/wrong`, …), over whole splits; of
+        training data over at most 10,000 examples.
+    parameters: θ by name, on the CPU.
+    state_dict: the module's state_dict with these parameters, on the CPU.
     optimizer_state: the optimizer's moments as flat (P,) tensors.
     seconds: wall time of the program that the run was part of.
     """
@@ -26,6 +27,6 @@ class Result:
     steps: int
     metrics: dict[str, float]
     parameters: dict[str, Tensor]
-    buffers: dict[str, Tensor]
+    state_dict: dict[str, Tensor]
     optimizer_state: dict[str, Tensor]
     seconds: float

@@ -32,8 +32,8 @@ class RunObjectives:
     """The objectives along the run axis: neighbours with the same one are computed together.
 
     Where a formula is steady, it is called itself, in the program's own dtype: these tensors
-    need no check at every step, and its errors stay at a few ulp. Others go through the
-    objective, which computes them in a wider type.
+    need no check at every step, and its errors stay at a few ulp of the largest term. Others
+    go through the objective, which computes them in a wider type.
     """
 
     def __init__(self, objectives: Sequence[Objective]) -> None:

@@ -120,10 +120,12 @@ def test_a_crashing_job_is_reported_and_the_others_finish(train, tmp_path):
 def test_a_sweep_never_overwrites_another(train, tmp_path):
     line = ("-m", "seed=0,1", "epochs=1", f"hydra.sweep.dir={tmp_path}/mine")
     assert train(*line).code == 0
+    files = set((tmp_path / "mine").rglob("*"))
     before = (tmp_path / "mine" / "runs.csv").read_bytes()
-    again = train(*line)
+    again = train("-m", "seed=2,3", *line[2:])
     assert again.code == 1
     assert "already holds a sweep" in again.err
+    assert set((tmp_path / "mine").rglob("*")) == files
     assert (tmp_path / "mine" / "runs.csv").read_bytes() == before
 
 
@@ -282,7 +284,7 @@ def test_every_experiment_composes():
             config = compose("train", [f"experiment={path.stem}"])
         make_plan(OmegaConf.to_container(config, resolve=True))
         header = path.read_text()
-        for word in ("python scripts/train.py", "Source:", "Outcome"):
+        for word in ("python scripts/train.py", "Source:", "Claim:", "Outcome"):
             assert word in header, f"{path.name} does not say its {word}"
 
 

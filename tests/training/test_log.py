@@ -125,12 +125,12 @@ def test_a_diverging_run_ends_where_it_diverges_and_its_sibling_is_as_alone(tmp_
     assert max(bad) < runs[1].total_steps
 
 
-def test_an_early_stopped_run_records_nothing_after_its_end(tmp_path):
-    data = dataset(2, 20)
-    changes = {"epochs": 60, "optimizer": SGD(lr=3.0), "data": data}
-    stopped, full = recorded(
-        tmp_path, [experiment(patience=2, **changes), experiment(seed=1, **changes)]
-    )
+def test_an_early_stopped_run_is_recorded_as_if_alone(tmp_path):
+    changes = {"epochs": 60, "optimizer": SGD(lr=3.0), "data": dataset(2, 20)}
+    runs = [experiment(patience=2, **changes), experiment(seed=1, **changes)]
+    stopped, full = recorded(tmp_path / "both", runs)
+    (alone,) = recorded(tmp_path / "alone", runs[:1])
+    assert stopped == alone
     assert max(stopped) < max(full) == 120
 
 

@@ -256,6 +256,28 @@ def test_a_module_used_twice_is_computed_as_it_is():
     assert_same(result.parameters, train_plainly(run))
 
 
+def test_the_state_dict_loads_into_a_module_with_tied_weights():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3)
+            self.second.weight = self.first.weight
+            self.output = nn.Linear(3, 1)
+            self.register_buffer("scratch", torch.zeros(2), persistent=False)
+
+        def forward(self, x):
+            return self.output(torch.tanh(self.second(torch.tanh(self.first(x)))))
+
+    run = experiment(module=Tied().double())
+    (result,) = train([run])
+    assert_same(result.parameters, train_plainly(run))
+    run.module.load_state_dict(result.state_dict, strict=True)
+    dense = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3), nn.Linear(3, 1))
+    dense[2].weight = dense[0].weight
+    tied = experiment(module=dense.double())
+    assert_same(train([tied])[0].parameters, train_plainly(tied))
+
+
 def test_buffers_stay_with_the_result():
     class Projected(nn.Module):
         def __init__(self):
@@ -268,7 +290,7 @@ def test_buffers_stay_with_the_result():
 
     run = experiment(module=Projected().double())
     (result,) = train([run])
-    assert torch.equal(result.buffers["projection"], run.module.projection)
+    assert torch.equal(result.state_dict["projection"], run.module.projection)
     assert_same(result.parameters, train_plainly(run))
 
 
