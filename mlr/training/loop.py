@@ -36,7 +36,7 @@ def train(
 
     Point s of a series is measured after s updates: training numbers on the batch of the
     next update, validation numbers at the end of each epoch, and the last point of each
-    series on whole splits.
+    series on whole splits, of training data on at most 10,000 examples.
 
     Args:
         experiments: runs that share data, model shape, optimizer kind and length.

@@ -124,8 +124,7 @@ def test_digits_suit_a_linear_model():
     data = Digits().load(0)
     assert data.feature_shape == (1, 8, 8)
     assert [len(s) for s in (data.train, data.val, data.test)] == [1258, 180, 359]
-    # split seeds 0 to 9 give 0.950 to 0.981; 0 is the hardest of them
-    assert logistic(data) > 0.94
+    assert logistic(data) > 0.95
 
 
 def test_synthetic_mnist_looks_like_mnist():
