@@ -1,0 +1,27 @@
+"""One job of a sweep, composed but not yet judged: what the launcher hands to the session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """Plain and picklable, so that it can be trained by another process or machine.
+
+    number: of the job in the sweep, from 0.
+    overrides: of the task, as typed.
+    config: of the task, plain, interpolations resolved.
+    folder: absolute; the run's, not made yet.
+    files: text of `config.yaml`, `hydra.yaml` and `overrides.yaml`, as Hydra would write
+        them into the run's `.hydra`.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    config: dict[str, Any]
+    folder: Path
+    files: Mapping[str, str]
