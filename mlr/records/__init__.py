@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mlr.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from mlr.records.bulk import flush_all, record_histograms, record_scalars
     from mlr.records.durable import WriteError, atomic_write
     from mlr.records.events import EventWriter
     from mlr.records.folder import RunFolder
@@ -30,6 +31,9 @@ __getattr__ = lazy_exports(
         "RunFolder": "mlr.records.folder",
         "WriteError": "mlr.records.durable",
         "atomic_write": "mlr.records.durable",
+        "flush_all": "mlr.records.bulk",
+        "record_histograms": "mlr.records.bulk",
+        "record_scalars": "mlr.records.bulk",
         "write_runs_table": "mlr.records.sweep",
     },
 )
@@ -41,5 +45,8 @@ __all__ = [
     "RunFolder",
     "WriteError",
     "atomic_write",
+    "flush_all",
+    "record_histograms",
+    "record_scalars",
     "write_runs_table",
 ]

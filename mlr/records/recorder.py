@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mlr.records.durable import WriteError
 from mlr.records.events import EventWriter, Serialisable
 from mlr.records.folder import RunFolder
 from mlr.records.hparams import PROMINENT, hparams_summaries, session_end
@@ -53,6 +54,7 @@ class Recorder:
         """
         self.folder, self.tags = folder, tuple(tags)
         self.finished = False
+        self.error: WriteError | None = None  # set by a sweep that goes on without this run
         self._events = EventWriter(folder.path)
         self._table = MetricsTable(folder.metrics, self.tags)
         self._step, self._epoch = 0, 0.0
@@ -86,7 +88,8 @@ class Recorder:
             epochs: (P,) passes over the training data so far.
             values: (P, T) in the order of the tags. float32 stands in metrics.csv with
                 float32's digits, float64 with float64's.
-            present: bool (P, T); False leaves a value out, None means all are there.
+            present: bool (P, T); False leaves a value out, and a row without any value is
+                no row; None means all are there.
             wall_times: (P,) seconds since 1970, UTC; None spreads the steps evenly over
                 the time since the last flush.
 
@@ -98,6 +101,15 @@ class Recorder:
         if wall_times is None:
             now = time.time()
             wall_times = np.linspace(self._flushed_at, now, len(steps) + 1)[1:]
+        if present is not None:
+            rows = np.asarray(present).any(axis=1)
+            if not rows.all():
+                columns = (steps, epochs, values, present, wall_times)
+                steps, epochs, values, present, wall_times = (
+                    np.asarray(column)[rows] for column in columns
+                )
+                if not rows.any():
+                    return
         self._table.append(steps, epochs, values, present)
         self._events.scalars(steps, self.tags, values, wall_times, present)
         self._step, self._epoch = int(steps[-1]), float(epochs[-1])
@@ -163,8 +175,13 @@ class Recorder:
 
         Raises:
             InputError: an unknown status.
-            WriteError: naming the file.
+            WriteError: naming the file; also the error that this recorder holds, after
+                which status.json says failed if it can be written.
         """
+        if self.error is not None:
+            with suppress(OSError):
+                self.folder.write_status("failed", sync, reason=str(self.error))
+            raise self.error
         metrics = {tag: float(value) for tag, value in (final_metrics or {}).items()}
         self._final_scalars(metrics)
         self._events.summary(session_end(status), self._step)
