@@ -76,12 +76,20 @@ def record_histograms(
     Raises:
         ValueError: shapes disagree, there is no bucket, or a step is negative.
     """
-    columns = (limits, counts, minimum, maximum, total, total_squares)
     for run, recorder in _able(recorders):
         rows = np.asarray(present)[:, run]
         if rows.any():
-            mine = (column[rows, run] for column in columns)
-            recorder.histograms(steps[rows], tag, *mine, wall_times[rows])
+            recorder.histograms(
+                steps[rows],
+                tag,
+                limits[rows, run],
+                counts[rows, run],
+                minimum[rows, run],
+                maximum[rows, run],
+                total[rows, run],
+                total_squares[rows, run],
+                wall_times[rows],
+            )
 
 
 def flush_all(recorders: Sequence[Recorder | None]) -> None:
