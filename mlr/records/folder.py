@@ -48,7 +48,7 @@ class RunFolder:
 
     @classmethod
     def claim(
-        cls, path: Path | str, seed: int | None = None, command: str | None = None
+        cls, path: Path | str, seed: int | None = None, command: str | None = None, **fields: Any
     ) -> RunFolder:
         """Make the folder and its parents, and claim it by creating status.json in it.
 
@@ -59,6 +59,7 @@ class RunFolder:
             path: the folder, new or without a run.
             seed: the run's seed, for status.json.
             command: the command line, for status.json; None takes this process's own.
+            **fields: more entries for status.json, there from the start.
 
         Raises:
             InputError: the folder holds a run, or cannot be made or written; says why.
@@ -68,7 +69,7 @@ class RunFolder:
             folder.mkdir(parents=True, exist_ok=True)
             if _holds_run(folder):
                 raise _taken(folder)
-            status = _first_status(seed, command)
+            status = _first_status(seed, command) | fields
             create_exclusive(folder / "status.json", _json(status))
         except OSError as cause:
             claimed = isinstance(cause, WriteError) and cause.errno == errno.EEXIST

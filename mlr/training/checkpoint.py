@@ -13,10 +13,13 @@ from mlr.records.durable import atomic_write
 from mlr.training.result import Result
 
 
-def save_checkpoint(path: Path, result: Result, config: Mapping[str, Any]) -> None:
+def save_checkpoint(
+    path: Path, result: Result, config: Mapping[str, Any], sync: bool = True
+) -> None:
     """Write parameters, moments, step and config in one atomic replacement.
 
-    `checkpoint["parameters"]` is a state_dict of the run's module.
+    `checkpoint["parameters"]` is a state_dict of the run's module. `sync` waits until it is
+    on the disk.
 
     Raises:
         OSError: the folder cannot be written.
@@ -32,4 +35,4 @@ def save_checkpoint(path: Path, result: Result, config: Mapping[str, Any]) -> No
         },
         buffer,
     )
-    atomic_write(path, buffer.getvalue())
+    atomic_write(path, buffer.getvalue(), sync)
