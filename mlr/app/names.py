@@ -10,14 +10,23 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from mlr.app.identity import NOT_THE_RUN, identity
+
 LONGEST_NAME = 120
 """Bytes of a folder's name: file systems take 255, people and TensorBoard fewer."""
+_DIGEST = 6  # bytes: 10,000 jobs with names cut alike must not meet by chance
 
 
 def register_resolvers() -> None:
-    """`${short_id:}`: one random name a process; `${run_name:…}`: a job's folder."""
+    """`${short_id:}`: a process's random name; `${run_name:…}`: a job's folder; `${either:…}`."""
     OmegaConf.register_new_resolver("short_id", lambda: token_hex(3), use_cache=True, replace=True)
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+    OmegaConf.register_new_resolver("either", either, replace=True)
+
+
+def either(value: Any, otherwise: Any) -> Any:
+    """`value`, or what stands in for null."""
+    return otherwise if value is None else value
 
 
 def run_name(head: str, loss: str, overrides: Sequence[str]) -> str:
@@ -25,16 +34,23 @@ def run_name(head: str, loss: str, overrides: Sequence[str]) -> str:
 
     The pair comes first, so that names sort and TensorBoard can colour by it; what a file
     system or a shell would stumble over becomes `_`; a name so changed, or cut for its
-    length, ends in a hash of the whole.
+    length, ends in a hash of the whole, so that other jobs have other names. What is no
+    part of a run, as where its sweep is resumed, is none of its name.
     """
-    others = [part for part in overrides if part.partition("=")[0] not in ("head", "loss")]
+    others = [part for part in overrides if _names_run(part)]
     whole = ",".join([f"{head}+{loss}", *others])
     name = re.sub(r"[^\w.=,+\-\[\]]", "_", whole)
     encoded = name.encode("utf-8", "replace")
     if len(encoded) > LONGEST_NAME or name != whole:
-        digest = blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=3).hexdigest()
-        name = f"{encoded[: LONGEST_NAME - 7].decode('utf-8', 'ignore')}-{digest}"
+        digest = blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=_DIGEST).hexdigest()
+        kept = LONGEST_NAME - len(digest) - 1
+        name = f"{encoded[:kept].decode('utf-8', 'ignore')}-{digest}"
     return name
+
+
+def _names_run(override: str) -> bool:
+    key = override.partition("=")[0].lstrip("+")
+    return key not in ("head", "loss") and key.partition(".")[0] not in NOT_THE_RUN
 
 
 def hyperparameters(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -47,7 +63,7 @@ def hyperparameters(config: Mapping[str, Any], names: Mapping[str, str]) -> dict
     flat: dict[str, Any] = dict(names)
     flat["lr"] = config["optimizer"].get("lr")
     flat["seed"] = config["seed"]
-    for key, value in _leaves(config, ""):
+    for key, value in _leaves(identity(config), ""):
         if key not in ("seed", "optimizer.lr") and not key.endswith("_target_"):
             flat[key] = value if isinstance(value, (bool, int, float, str)) else str(value)
     return flat

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 LARGEST_SEED = 2**63 - 1
+SPLITS = ("train", "val", "test")
+LOSSES = tuple(f"loss/{split}" for split in SPLITS)
+OF_CLASSES = (
+    *(f"accuracy/{split}" for split in SPLITS),
+    *("logit_grad/wrong", "logit_grad/right"),
+)
+"""Final numbers that only a classification has."""
 ROOT = tuple(field.name for field in fields(Config))
 
 
@@ -40,25 +47,39 @@ class Plan:
     schedule: LearningRate
     probes: ProbeSettings
 
-    def build(self) -> Experiment:
+    def load(self) -> Dataset:
+        """The data, with a user's own checked.
+
+        Raises:
+            InputError: they are missing or damaged.
+        """
+        from mlr.data.dataset import check_dataset
+
+        data = self.source.load(self.config["seed"])
+        if not isinstance(data, Dataset):
+            raise InputError(f"data={self.source.name} loads a {type(data).__name__}, no Dataset.")
+        if not type(self.source).__module__.startswith("mlr."):
+            check_dataset(data)  # mlr's own sources have checked theirs
+        return data
+
+    def build(self, data: Dataset | None = None) -> Experiment:
         """Import torch, load the data, and initialise the model.
+
+        Args:
+            data: what `load` would return, where a sibling has loaded it already.
 
         Raises:
             InputError: the data are missing or damaged, or the parts do not fit them.
         """
         from mlr.app.device import choose_device
-        from mlr.data.dataset import check_dataset
         from mlr.objectives import Objective
         from mlr.training import Experiment
         from mlr.training.experiment import check_one_program
 
         config = self.config
         device = choose_device(config["device"], config["dtype"])
-        data = self.source.load(config["seed"])
-        if not isinstance(data, Dataset):
-            raise InputError(f"data={self.source.name} loads a {type(data).__name__}, no Dataset.")
-        if not type(self.source).__module__.startswith("mlr."):
-            check_dataset(data)  # mlr's own sources have checked theirs
+        data = self.load() if data is None else data
+        _check_metric(config["objective_metric"], data.classes is None)
         outputs = (
             data.train.targets.shape[1] if data.classes is None else self.head.outputs(data.classes)
         )
@@ -118,6 +139,7 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
         probes=make_part("probes", config["probes"], ProbeSettings, allowed),
     )
     classes = plan.source.classes
+    _check_metric(config["objective_metric"], plan.source.regression)
     check_pair(
         plan.head,
         plan.loss,
@@ -142,3 +164,15 @@ def _check_root(config: Mapping[str, Any]) -> None:
         positive("max_grad_norm", config["max_grad_norm"])
     known("dtype", config["dtype"], ("float32", "float64"))
     known("device", config["device"], DEVICES)
+    most = config["sweep"]["max_runs_per_batch"]
+    if most is not None:
+        whole("sweep.max_runs_per_batch", most)
+
+
+def _check_metric(name: str, regression: bool) -> None:
+    if regression and name in OF_CLASSES:
+        raise InputError(
+            f"objective_metric={name} needs classes, but the data are a regression; "
+            f"use one of {', '.join(LOSSES)}."
+        )
+    known("objective_metric", name, (*LOSSES, *OF_CLASSES))

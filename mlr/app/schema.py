@@ -17,6 +17,14 @@ class ObjectiveConfig:
 
 
 @dataclass
+class SweepConfig:
+    """How a sweep is made; what a run is does not depend on it."""
+
+    max_runs_per_batch: int | None = MISSING
+    resume: str | None = MISSING
+
+
+@dataclass
 class Config:
     """One run, as the command line and YAML give it."""
 
@@ -37,6 +45,8 @@ class Config:
     dtype: str = MISSING
     device: str = MISSING
     allow_targets: list[str] = MISSING
+    objective_metric: str = MISSING
+    sweep: SweepConfig = field(default_factory=SweepConfig)
 
 
 def register_schema() -> None:
