@@ -110,6 +110,39 @@ def append(path: Path, content: bytes, new: bool = False, sync: bool = False) ->
         raise WriteError(path, cause, len(content)) from cause
 
 
+def replace_end(path: Path, old: bytes, new: bytes) -> None:
+    """Write `new` over the last bytes of the file at `path`, which are `old` and no longer.
+
+    One write call, as in `append`. Where the file ends otherwise, somebody else changed
+    it, and `new` is appended.
+
+    Raises:
+        WriteError: naming path and cause; the file then ends as it did.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            size = os.fstat(descriptor).st_size
+            start = max(0, size - len(old))
+            os.lseek(descriptor, start, os.SEEK_SET)
+            found = os.read(descriptor, len(old))
+            if found != old:
+                start, found = size, b""
+            os.lseek(descriptor, start, os.SEEK_SET)
+            try:
+                _write_all(descriptor, new)
+            except BaseException:
+                with suppress(OSError):
+                    os.lseek(descriptor, start, os.SEEK_SET)
+                    _write_all(descriptor, found)
+                    os.ftruncate(descriptor, size)
+                raise
+        finally:
+            os.close(descriptor)
+    except OSError as cause:
+        raise WriteError(path, cause, len(new)) from cause
+
+
 def sync_folder(folder: Path) -> None:
     """Wait until the names in `folder` are on the disk, where the file system can do that."""
     try:

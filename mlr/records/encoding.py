@@ -1,23 +1,26 @@
 """TensorBoard's records as bytes, whole columns at a time.
 
 A file is a chain of records: length (8 bytes), its checksum, payload, its checksum; a
-payload is one `Event` of protocol buffers. Every record of one call differs from the next
-in numbers only, so it is laid out once, as a template of fixed width (the step is a varint
-padded to the width of the largest), and numpy fills the columns of all records at once.
+payload is one `Event` of protocol buffers. Records with the same tags, and steps of the same
+number of bytes, differ in numbers only: they are laid out once, as a template, and numpy
+fills the columns of all of them at once. What else is in a call does not change a record.
 
 Source: tensorboard/compat/proto/{event,summary}.proto; TFRecord format of TensorFlow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import chain
+from struct import iter_unpack
 
 import google_crc32c
 import numpy as np
 
 Bytes = np.ndarray  # of uint8
 _HEADER = 12  # length and its checksum
+_SEVENS = 2 ** (7 * np.arange(1, 9))  # the first numbers that need one more byte as varint
 _STEP_LIMIT = 2**63 - 1
 
 
@@ -40,7 +43,11 @@ def event(wall_time: float, step: int, field: int, content: bytes) -> bytes:
 
 
 def scalar_records(
-    steps: np.ndarray, tags: tuple[str, ...], values: np.ndarray, wall_times: np.ndarray
+    steps: np.ndarray,
+    tags: tuple[str, ...],
+    values: np.ndarray,
+    wall_times: np.ndarray,
+    present: np.ndarray | None = None,
 ) -> list[bytes]:
     """One record a row, holding every tag's value of that step.
 
@@ -49,17 +56,28 @@ def scalar_records(
         tags: T names.
         values: (P, T); kept as float32, the only number TensorBoard's scalars have.
         wall_times: (P,) seconds since 1970, UTC.
+        present: bool (P, T); False leaves a value out, None means all are there.
 
     Returns:
-        P records, in the order of the rows.
+        P records, in the order of the rows; empty for a row without any value.
     """
-    width = _step_width(steps)
-    template, columns = _scalar_template(tags, width)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, and shown as such
         numbers = np.ascontiguousarray(values, dtype="<f4")
-    rows = _rows(template, steps, wall_times, width)
-    rows[:, columns] = numbers.view(np.uint8)
-    return _seal(rows)
+    if present is None:
+        present = np.ones(numbers.shape, dtype=bool)
+
+    def encode(rows: np.ndarray, width: int) -> list[bytes]:
+        columns = np.flatnonzero(present[rows[0]])
+        if not len(columns):
+            return [b""] * len(rows)
+        names = tuple(tags[column] for column in columns)
+        template, places = _scalar_template(names, width)
+        records = _rows(template, steps[rows], wall_times[rows], width)
+        for place, column in zip(places, columns.tolist(), strict=True):
+            _column(records, place, "<f4")[:] = numbers[rows, column]
+        return _seal(records)
+
+    return _in_groups(np.packbits(present, axis=1), steps, encode)
 
 
 def histogram_records(
@@ -83,13 +101,18 @@ def histogram_records(
     Returns:
         P records, in the order of the rows.
     """
-    width, bins = _step_width(steps), counts.shape[1]
-    template, moment_columns, limits_at, counts_at = _histogram_template(tag, bins, width)
-    rows = _rows(template, steps, wall_times, width)
-    rows[:, moment_columns] = np.ascontiguousarray(moments, "<f8").view(np.uint8)
-    rows[:, limits_at : limits_at + 8 * bins] = np.ascontiguousarray(limits, "<f8").view(np.uint8)
-    rows[:, counts_at : counts_at + 8 * bins] = np.ascontiguousarray(counts, "<f8").view(np.uint8)
-    return _seal(rows)
+    bins = counts.shape[1]
+
+    def encode(rows: np.ndarray, width: int) -> list[bytes]:
+        template, places, limits_at, counts_at = _histogram_template(tag, bins, width)
+        records = _rows(template, steps[rows], wall_times[rows], width)
+        for place, moment in zip(places, moments[rows].T, strict=True):
+            _column(records, place, "<f8")[:] = moment
+        for at, block in ((limits_at, limits), (counts_at, counts)):
+            records[:, at : at + 8 * bins] = block[rows].astype("<f8").view(np.uint8)
+        return _seal(records)
+
+    return _in_groups(np.zeros((len(steps), 1), np.uint8), steps, encode)
 
 
 def varint(number: int) -> bytes:
@@ -102,31 +125,57 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
+def _in_groups(
+    keys: Bytes, steps: np.ndarray, encode: Callable[[np.ndarray, int], list[bytes]]
+) -> list[bytes]:
+    """The records of rows that differ in more than numbers, in the order of the rows.
+
+    Args:
+        keys: (N, K) what rows must share to be laid out alike, besides the bytes of the step.
+        steps: int (N,).
+        encode: (rows, bytes of the step) → their records; rows is an index (n,).
+    """
+    size = keys.shape[1] + 1  # and one byte for the step's width
+    padded = np.zeros((len(keys), -(-size // 8) * 8), np.uint8)
+    padded[:, 1:size] = keys
+    padded[:, 0] = widths = np.searchsorted(_SEVENS, steps, "right") + 1
+    words = padded.view(np.uint64)
+    order = np.argsort(words[:, 0], kind="stable") if size <= 8 else np.lexsort(words.T)
+    ordered = words[order]
+    ends = np.flatnonzero((ordered[1:] != ordered[:-1]).any(axis=1)) + 1
+    records: list[bytes] = []
+    for rows in np.split(order, ends):
+        records += encode(rows, int(widths[rows[0]]))
+    if not len(ends):
+        return records
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return [records[row] for row in place.tolist()]
+
+
 @lru_cache(maxsize=512)
-def _scalar_template(tags: tuple[str, ...], step_width: int) -> tuple[Bytes, np.ndarray]:
-    """A record with zeros for the numbers, and where the bytes of the values go."""
+def _scalar_template(tags: tuple[str, ...], step_width: int) -> tuple[Bytes, list[int]]:
+    """A record with zeros for the numbers, and where each value begins."""
     summary, ends = b"", []
     for tag in tags:
         value = _chunk(1, tag.encode("utf-8")) + b"\x15" + bytes(4)
         summary += _chunk(1, value)
         ends.append(len(summary))
     template, start = _template(summary, step_width)
-    columns = (start + np.array(ends, dtype=np.int64)[:, None] + np.arange(-4, 0)).reshape(-1)
-    return template, columns
+    return template, [start + end - 4 for end in ends]
 
 
 @lru_cache(maxsize=512)
-def _histogram_template(tag: str, bins: int, step_width: int) -> tuple[Bytes, np.ndarray, int, int]:
-    """A record with zeros, and the places of the moments' bytes, the limits and the counts."""
+def _histogram_template(tag: str, bins: int, step_width: int) -> tuple[Bytes, list[int], int, int]:
+    """A record with zeros, and where the moments, the limits and the counts begin."""
     packed = varint(8 * bins) + bytes(8 * bins)
     # min, max, num, sum, sum_squares are fields 1 to 5, doubles: one byte of key, 8 of number
     moments = b"".join(bytes([number << 3 | 1]) + bytes(8) for number in range(1, 6))
     histogram = moments + b"\x32" + packed + b"\x3a" + packed
     summary = _chunk(1, _chunk(1, tag.encode("utf-8")) + _chunk(5, histogram))
     template, start = _template(summary, step_width)
-    start += len(summary) - len(histogram)
-    columns = (start + 9 * np.arange(5)[:, None] + np.arange(1, 9)).reshape(-1)
-    end = start + len(histogram)
+    end = start + len(summary)
+    columns = [end - len(histogram) + 9 * number + 1 for number in range(5)]
     return template, columns, end - 2 * 8 * bins - 1 - len(varint(8 * bins)), end - 8 * bins
 
 
@@ -141,33 +190,26 @@ def _rows(template: Bytes, steps: np.ndarray, wall_times: np.ndarray, width: int
     """P copies of the template, (P, length), with wall times and steps filled in."""
     rows = np.tile(template, (len(steps), 1))
     at = _HEADER + 1
-    rows[:, at : at + 8] = np.ascontiguousarray(wall_times, "<f8").view(np.uint8).reshape(-1, 8)
+    _column(rows, at, "<f8")[:] = wall_times
     sevens = steps.astype(np.uint64)[:, None] >> (np.uint64(7) * np.arange(width, dtype=np.uint64))
     digits = (sevens & np.uint64(0x7F)).astype(np.uint8)
-    digits[:, :-1] |= 0x80  # "more follows", on leading zeros too: the width stays fixed
+    digits[:, :-1] |= 0x80  # more follows
     rows[:, at + 9 : at + 9 + width] = digits
     return rows
 
 
+def _column(rows: Bytes, start: int, dtype: str) -> np.ndarray:
+    """The numbers that begin at byte `start` of each row, to be filled in."""
+    return np.ndarray(len(rows), dtype, rows.data, start, rows.strides[:1])
+
+
 def _seal(rows: Bytes) -> list[bytes]:
     """The rows as bytes, each ended by the checksum of its payload."""
-    size = rows.shape[1]
-    body = rows.tobytes()
-    sums = np.array(
-        [
-            google_crc32c.value(body[start + _HEADER : start + size - 4])
-            for start in range(0, len(body), size)
-        ],
-        dtype="<u4",
-    )
-    rows[:, -4:] = _mask(sums).view(np.uint8).reshape(-1, 4)
-    body = rows.tobytes()
-    return [body[start : start + size] for start in range(0, len(body), size)]
-
-
-def _step_width(steps: np.ndarray) -> int:
-    """Bytes that the largest step needs as a varint; at least 1."""
-    return max(1, -(-int(steps.max()).bit_length() // 7))
+    size, body = rows.shape[1], rows.reshape(-1).data
+    payloads = chain.from_iterable(iter_unpack(f"{_HEADER}x{size - _HEADER - 4}s4x", body))
+    sums = np.array(list(map(google_crc32c.value, payloads)), dtype="<u4")
+    _column(rows, size - 4, "<u4")[:] = _mask(sums)
+    return list(chain.from_iterable(iter_unpack(f"{size}s", body)))
 
 
 def _chunk(field: int, content: bytes) -> bytes:

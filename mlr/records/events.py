@@ -79,10 +79,7 @@ class EventWriter:
         if present is not None:
             present = np.asarray(present, dtype=bool)
             _check_shape("present", present, values.shape)
-        if present is None or present.all():
-            self._buffer += scalar_records(steps, names, values, wall_times)
-        else:
-            self._buffer += _sparse_records(steps, names, values, wall_times, present)
+        self.add(b"".join(scalar_records(steps, names, values, wall_times, present)))
 
     def histograms(
         self,
@@ -135,7 +132,12 @@ class EventWriter:
             moments = np.stack(
                 [np.asarray(column, np.float64) for column in list(columns.values())[:5]], axis=1
             )
-            self._buffer += histogram_records(steps, tag, limits, counts, moments, wall_times)
+            records = histogram_records(steps, tag, limits, counts, moments, wall_times)
+            self.add(b"".join(records))
+
+    def add(self, records: bytes) -> None:
+        """Add whole records, as `encoding` makes them."""
+        self._buffer.append(records)
 
     def summary(self, proto: Serialisable, step: int, wall_time: float | None = None) -> None:
         """Add any `Summary` message: hparams, a layout, a figure.
@@ -170,28 +172,6 @@ class EventWriter:
     def close(self) -> None:
         """Flush, and wait until the file is on the disk."""
         self.flush(sync=True)
-
-
-def _sparse_records(
-    steps: np.ndarray,
-    tags: tuple[str, ...],
-    values: np.ndarray,
-    wall_times: np.ndarray,
-    present: np.ndarray,
-) -> list[bytes]:
-    """The records of rows that do not all hold the same tags, in the order of the rows."""
-    records = [b""] * len(steps)
-    patterns = np.packbits(present, axis=1)
-    for pattern in np.unique(patterns, axis=0):
-        rows = np.flatnonzero((patterns == pattern).all(axis=1))
-        columns = np.flatnonzero(present[rows[0]])
-        if not len(columns):
-            continue  # an event without a value says nothing
-        names = tuple(tags[column] for column in columns)
-        group = scalar_records(steps[rows], names, values[np.ix_(rows, columns)], wall_times[rows])
-        for row, one in zip(rows.tolist(), group, strict=True):
-            records[row] = one
-    return records
 
 
 def _file_name(folder: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mlr.records import durable
+from mlr.records.decimals import cells, texts
 from mlr.records.encoding import check_steps
 
 
@@ -26,9 +27,9 @@ class MetricsTable:
         self.tags = tuple(tags)
         if len({"step", "epoch", *self.tags}) < len(self.tags) + 2:
             raise ValueError(f"columns must differ, but one occurs twice: {', '.join(tags)}.")
-        self._buffer = [_line(["step", "epoch", *self.tags])]
+        self._buffer = [_line(["step", "epoch", *self.tags]).encode("utf-8")]
         self._begun = False
-        self._last: list[str] = []  # cells of the last row: step, epoch, values
+        self._step, self._last = -1, b""  # the last row, and its step
 
     def append(
         self,
@@ -56,39 +57,33 @@ class MetricsTable:
                 f"epochs and values must have shapes {shape[:1]} and {shape}, "
                 f"not {epochs.shape} and {values.shape}."
             )
-        before = int(self._last[0]) if self._last else -1
-        if len(steps) and (steps[0] < before or (np.diff(steps) <= 0).any()):
-            raise ValueError(f"steps must increase, from {before} on.")
-        rows = self._rows(steps, epochs, values, present)
-        if rows and steps[0] == before:
-            self._fill_last(rows.pop(0))
-        self._buffer += [",".join(row) + "\n" for row in rows]
-        self._last = rows[-1] if rows else self._last
+        if len(steps):
+            check_increase(steps)
+            there = None if present is None else np.broadcast_to(present, shape)
+            lines = text(row_starts(steps, epochs), values, there)
+            self.add(lines.tobytes(), int(steps[0]), int(steps[-1]))
 
-    def _rows(
-        self, steps: np.ndarray, epochs: np.ndarray, values: np.ndarray, present: np.ndarray | None
-    ) -> list[list[str]]:
-        """The cells of each row."""
-        cells, width = _texts(values), len(self.tags)
-        if present is not None:
-            for absent in np.flatnonzero(~np.broadcast_to(present, values.shape)).tolist():
-                cells[absent] = ""
-        heads = zip(map(str, steps.tolist()), _texts(epochs), strict=True)
-        return [
-            [step, epoch, *cells[at * width : (at + 1) * width]]
-            for at, (step, epoch) in enumerate(heads)
-        ]
+    def add(self, rows: bytes, first: int, last: int) -> None:
+        """Add rows as `text` makes them, from step `first` to step `last`."""
+        if first < self._step:
+            raise ValueError(f"steps must increase, from {self._step} on.")
+        lines = rows.translate(None, b"\0")
+        if first == self._step:
+            line, end, lines = lines.partition(b"\n")
+            self._fill_last(line + end)
+        if lines:
+            self._buffer.append(lines)
+            self._last = lines[lines.rfind(b"\n", 0, -1) + 1 :]
+            self._step = last
 
-    def _fill_last(self, row: list[str]) -> None:
-        """Replace the cells of the last row where `row` has any, so that a step has one row."""
-        old = ",".join(self._last) + "\n"
-        merged = [new or former for new, former in zip(row, self._last, strict=True)]
-        line = ",".join(merged) + "\n"
+    def _fill_last(self, line: bytes) -> None:
+        """Replace the cells of the last row where `line` has any, so that a step has one row."""
+        pairs = zip(line[:-1].split(b","), self._last[:-1].split(b","), strict=True)
+        merged = b",".join([new or former for new, former in pairs]) + b"\n"
         if self._buffer:
-            self._buffer[-1] = line
+            self._buffer[-1] = self._buffer[-1].removesuffix(self._last) + merged
         else:
-            content = self.path.read_bytes().removesuffix(old.encode("utf-8"))
-            durable.atomic_write(self.path, content + line.encode("utf-8"), sync=False)
+            durable.replace_end(self.path, self._last, merged)
         self._last = merged
 
     def flush(self, sync: bool = False) -> None:
@@ -101,8 +96,7 @@ class MetricsTable:
             WriteError: naming the path and the cause; the file ends where it ended before.
         """
         if self._buffer or sync:
-            content = "".join(self._buffer).encode("utf-8")
-            durable.append(self.path, content, new=not self._begun, sync=sync)
+            durable.append(self.path, b"".join(self._buffer), new=not self._begun, sync=sync)
             self._begun = True
             self._buffer = []
 
@@ -111,39 +105,46 @@ class MetricsTable:
         self.flush(sync=True)
 
 
-def _texts(numbers: np.ndarray) -> list[str]:
-    """Each number as the shortest text that reads back as the same number of its dtype."""
-    if numbers.dtype.kind == "f" and numbers.dtype.itemsize < 8:
-        numbers = _shortest(numbers)
-    return list(map(repr, numbers.ravel().tolist()))
+def check_increase(steps: np.ndarray) -> None:
+    """Raise ValueError unless each step is above the one before."""
+    if (np.diff(steps) <= 0).any():
+        raise ValueError("steps must increase.")
 
 
-def _shortest(numbers: np.ndarray) -> np.ndarray:
-    """float64 numbers with few digits that round to the same float32 (or float16) numbers.
+def row_starts(steps: np.ndarray, epochs: np.ndarray) -> np.ndarray:
+    """The first two cells of rows, uint8 (P, width), with zero bytes behind."""
+    pairs = zip(steps.tolist(), texts(epochs), strict=True)
+    starts = np.array([f"{step},{epoch}" for step, epoch in pairs], dtype="S")
+    return starts.view(np.uint8).reshape(len(starts), -1)
 
-    A whole number of d digits divided by an exact power of ten is the double nearest to
-    that decimal, and `repr` prints it with those digits; nine tell all float32 apart.
-    Beyond 10^±13 the powers are not exact, and numpy prints one number at a time.
+
+def text(starts: np.ndarray, values: np.ndarray, present: np.ndarray | None) -> np.ndarray:
+    """Rows of the table as characters, with zero bytes between, which are to be deleted.
+
+    Args:
+        starts: uint8 (N, width) from `row_starts`.
+        values: (N, T).
+        present: bool (N, T); False leaves the cell empty, None means all are there.
+
+    Returns:
+        uint8 (N, length).
     """
-    with np.errstate(all="ignore"):
-        result = numbers.astype(np.float64)
-        left = np.isfinite(result) & (result != 0)
-        exponent = np.floor(np.log10(np.abs(result), where=left, out=np.zeros_like(result)))
-        far = left & (np.abs(exponent) > 13)
-        result[far] = [float(str(number)) for number in numbers[far]]
-        left &= ~far
-        exact = result.copy()
-        for digits in range(1, 10):
-            if not left.any():
-                break
-            shift = digits - 1 - exponent
-            scale, up = 10.0 ** np.abs(shift), shift >= 0
-            whole = np.rint(np.where(up, exact * scale, exact / scale))
-            short = np.where(up, whole / scale, whole * scale)
-            done = left & (short.astype(numbers.dtype) == numbers)
-            result[done] = short[done]
-            left &= ~done
-    return result
+    shape = values.shape
+    if present is None or present.all():
+        filled = cells(values.ravel())
+    else:
+        there = np.flatnonzero(present)
+        some = cells(values.ravel()[there]).view(np.uint64)
+        words = np.zeros((values.size, some.shape[1]), np.uint64)
+        words[:, 0] = ord(",")
+        words[there] = some
+        filled = words.view(np.uint8)
+    width = starts.shape[1]
+    rows = np.zeros((shape[0], width + shape[1] * filled.shape[1] + 1), np.uint8)
+    rows[:, :width] = starts
+    rows[:, width:-1] = filled.reshape(shape[0], -1)
+    rows[:, -1] = ord("\n")
+    return rows
 
 
 def _line(cells: Sequence[str]) -> str:
