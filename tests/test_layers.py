@@ -16,6 +16,7 @@ LAYERS = [
     {"probes", "records"},
     {"training"},
     {"app"},
+    {"plugins"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 TOP_ONLY = {"hydra", "omegaconf"}
@@ -42,7 +43,7 @@ def violations(package: str, source: str) -> list[str]:
             sibling = LEVEL[part] == LEVEL[package] and LEVEL[package] > 0
             if LEVEL[part] > LEVEL[package] or (sibling and not same):
                 found.append(name)
-        if root in TOP_ONLY and package != "app":
+        if root in TOP_ONLY and package not in ("app", "plugins"):
             found.append(name)
     return found
 

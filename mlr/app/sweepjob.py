@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +25,15 @@ class SweepJob:
     config: dict[str, Any]
     folder: Path
     files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where a sweep's chunks are trained, as the launcher's configuration says.
+
+    name: `ray`, `slurm`; without an engine it is this process.
+    options: the other fields of `hydra/launcher=batched_<name>`, plain.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)

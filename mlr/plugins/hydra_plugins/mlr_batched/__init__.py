@@ -1,0 +1,1 @@
+"""`hydra/launcher=batched`: the jobs of a sweep as one program."""
