@@ -7,12 +7,17 @@ nothing more; its siblings go on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlr.records.blocks import encode_histograms, encode_scalars, final_rows
 from mlr.records.durable import WriteError
-from mlr.records.recorder import Recorder
+from mlr.records.recorder import Recorder, plain_numbers
 
 
 def record_scalars(
@@ -23,7 +28,7 @@ def record_scalars(
     present: np.ndarray,
     wall_times: np.ndarray,
 ) -> None:
-    """Record a block of logged steps of R runs with the same tags.
+    """Record a block of logged steps of R runs.
 
     Args:
         recorders: one a run; None records nothing.
@@ -39,9 +44,11 @@ def record_scalars(
         ValueError: shapes disagree or a step is negative.
         WriteError: no recorder is left that can write.
     """
-    for run, recorder in _able(recorders):
-        with _Kept(recorder):
-            recorder.scalars(steps, epochs, values[:, run], present[:, run], wall_times)
+    for (tags, _), runs in _grouped(recorders).items():
+        rows = encode_scalars(tags, steps, epochs, values, present, wall_times, list(runs))
+        for recorder, own in zip(runs.values(), rows, strict=True):
+            with _Kept(recorder):
+                recorder.take(own, values.dtype)
     _raise_if_none_left(recorders)
 
 
@@ -76,20 +83,13 @@ def record_histograms(
     Raises:
         ValueError: shapes disagree, there is no bucket, or a step is negative.
     """
-    for run, recorder in _able(recorders):
-        rows = np.asarray(present)[:, run]
-        if rows.any():
-            recorder.histograms(
-                steps[rows],
-                tag,
-                limits[rows, run],
-                counts[rows, run],
-                minimum[rows, run],
-                maximum[rows, run],
-                total[rows, run],
-                total_squares[rows, run],
-                wall_times[rows],
-            )
+    runs = dict(_able(recorders))
+    moments = (minimum, maximum, total, total_squares)
+    records = encode_histograms(
+        steps, tag, limits, counts, moments, present, wall_times, list(runs)
+    )
+    for recorder, own in zip(runs.values(), records, strict=True):
+        recorder.take_events(own)
 
 
 def flush_all(recorders: Sequence[Recorder | None]) -> None:
@@ -101,6 +101,55 @@ def flush_all(recorders: Sequence[Recorder | None]) -> None:
     for _, recorder in _able(recorders):
         with _Kept(recorder):
             recorder.flush()
+    _raise_if_none_left(recorders)
+
+
+class Ending(NamedTuple):
+    """How a run ended; the arguments of `Recorder.finish`."""
+
+    status: str
+    metrics: Mapping[str, float] = MappingProxyType({})
+    reason: str | None = None
+    fields: Mapping[str, Any] = MappingProxyType({})
+
+
+def finish_all(
+    recorders: Sequence[Recorder | None], endings: Sequence[Ending], sync: bool = False
+) -> None:
+    """End the runs; a run whose files cannot be written keeps its error in `error`.
+
+    Args:
+        recorders: one a run; None records nothing, and one that holds an error has failed.
+        endings: one a run.
+        sync: wait for each run until all of it is on the disk. A sweep leaves that to one
+            `os.sync` at its end.
+
+    Raises:
+        InputError: an unknown status.
+        WriteError: no recorder is left that can write.
+    """
+    for recorder in recorders:
+        if recorder is not None and recorder.error is not None:
+            with suppress(WriteError):
+                recorder.raise_error(sync)
+    now = time.time()
+    numbers = [plain_numbers(ending.metrics) for ending in endings]
+    for (tags, dtype), runs in _grouped(recorders).items():
+        own = list(runs.values())
+        rows = final_rows(
+            tags,
+            [recorder.step for recorder in own],
+            [recorder.epoch for recorder in own],
+            np.stack([recorder.seen for recorder in own]),
+            [numbers[run] for run in runs],
+            dtype,
+            now,
+        )
+        for (run, recorder), row in zip(runs.items(), rows, strict=True):
+            ending = endings[run]
+            with _Kept(recorder):
+                recorder.take(row)
+                recorder.close(ending.status, numbers[run], ending.reason, sync, now, ending.fields)
     _raise_if_none_left(recorders)
 
 
@@ -125,6 +174,16 @@ def _able(recorders: Sequence[Recorder | None]) -> Iterable[tuple[int, Recorder]
     for run, recorder in enumerate(recorders):
         if recorder is not None and recorder.error is None:
             yield run, recorder
+
+
+def _grouped(
+    recorders: Sequence[Recorder | None],
+) -> dict[tuple[tuple[str, ...], np.dtype], dict[int, Recorder]]:
+    """The recorders that can write, by tags and kind of numbers, and then by position."""
+    groups: dict[tuple[tuple[str, ...], np.dtype], dict[int, Recorder]] = {}
+    for run, recorder in _able(recorders):
+        groups.setdefault((recorder.tags, recorder.dtype), {})[run] = recorder
+    return groups
 
 
 def _raise_if_none_left(recorders: Sequence[Recorder | None]) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 Bytes = np.ndarray  # of uint8
 _HEADER = 12  # length and its checksum
 _SEVENS = 2 ** (7 * np.arange(1, 9))  # the first numbers that need one more byte as varint
+_DELTA = 0xA282EAD8  # of masked checksums
 _STEP_LIMIT = 2**63 - 1
 
 
@@ -40,6 +41,11 @@ def event(wall_time: float, step: int, field: int, content: bytes) -> bytes:
     """
     start = b"\x09" + np.float64(wall_time).tobytes() + b"\x10" + varint(step)
     return start + _chunk(field, content)
+
+
+def summary_record(summary: bytes, step: int, wall_time: float) -> bytes:
+    """The record of a serialised Summary."""
+    return record(event(wall_time, step, 5, summary))
 
 
 def scalar_records(
@@ -225,13 +231,15 @@ def _header(length: int) -> bytes:
 
 def _checksum(content: bytes) -> bytes:
     """The masked CRC-32C of `content`, 4 bytes."""
-    return _mask(np.array([google_crc32c.value(content)], dtype="<u4")).tobytes()
+    checksum = google_crc32c.value(content)
+    rotated = (checksum >> 15 | checksum << 17) & 0xFFFFFFFF
+    return (rotated + _DELTA & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def _mask(sums: np.ndarray) -> np.ndarray:
     """TFRecord's masking, so that a checksum of data that holds checksums stays a good one."""
     rotated = (sums >> np.uint32(15)) | (sums << np.uint32(17))
-    return rotated + np.uint32(0xA282EAD8)
+    return rotated + np.uint32(_DELTA)
 
 
 def check_steps(steps: Sequence[int] | np.ndarray) -> np.ndarray:

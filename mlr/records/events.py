@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,7 @@ from mlr.records.encoding import (
     histogram_records,
     record,
     scalar_records,
+    summary_record,
 )
 
 _NUMBER = count()
@@ -42,8 +44,14 @@ class EventWriter:
     float32. Not for use by several threads at once.
     """
 
-    def __init__(self, folder: Path):
-        self.path = folder / _file_name(folder)
+    def __init__(self, folder: Path, first: bool = False):
+        """A writer whose file sorts behind those in `folder`.
+
+        Args:
+            folder: where the file will be.
+            first: nobody wrote an event file there, so there is nothing to look for.
+        """
+        self.path = folder / _file_name(folder, first)
         version = event(time.time(), 0, 3, b"brain.Event:2")
         self._buffer = [record(version)]
         self._begun = False
@@ -152,7 +160,7 @@ class EventWriter:
         """
         check_steps([step])
         when = time.time() if wall_time is None else wall_time
-        self._buffer.append(record(event(when, step, 5, proto.SerializeToString())))
+        self.add(summary_record(proto.SerializeToString(), step, when))
 
     def flush(self, sync: bool = False) -> None:
         """Append all that was added to the file; after an error it is still there to try again.
@@ -174,19 +182,24 @@ class EventWriter:
         self.flush(sync=True)
 
 
-def _file_name(folder: Path) -> str:
+def _file_name(folder: Path, first: bool) -> str:
     """A new name that sorts after the event files already in the folder.
 
     TensorBoard reads a run's files by name; the time in it is pushed on where the clock
     went back or stood still.
     """
     newest = -1
-    if folder.is_dir():
+    if not first and folder.is_dir():
         found = (_NAME.match(entry.name) for entry in folder.iterdir())
         newest = max((int(match[1]) for match in found if match), default=-1)
     when = max(int(time.time()), newest + 1)
-    host = re.sub(r"[^\w.-]", "-", socket.gethostname()) or "localhost"
-    return f"events.out.tfevents.{when:010d}.{host}.{os.getpid()}.{next(_NUMBER)}"
+    return f"events.out.tfevents.{when:010d}.{_host()}.{os.getpid()}.{next(_NUMBER)}"
+
+
+@lru_cache(maxsize=1)
+def _host() -> str:
+    """This machine's name, as a part of a file name."""
+    return re.sub(r"[^\w.-]", "-", socket.gethostname()) or "localhost"
 
 
 def _check_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:

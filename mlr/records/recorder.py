@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mlr.records.blocks import Rows, encode_scalars, final_rows
 from mlr.records.durable import WriteError
 from mlr.records.events import EventWriter, Serialisable
 from mlr.records.folder import RunFolder
@@ -55,12 +56,12 @@ class Recorder:
         self.folder, self.tags = folder, tuple(tags)
         self.finished = False
         self.error: WriteError | None = None  # set by a sweep that goes on without this run
-        self._events = EventWriter(folder.path)
+        self._events = EventWriter(folder.path, first=True)  # a claimed folder holds none
         self._table = MetricsTable(folder.metrics, self.tags)
-        self._step, self._epoch = 0, 0.0
-        self._last = np.full(len(self.tags), -1)  # step at which each tag was last written
+        self.step, self.epoch = 0, 0.0
+        self.seen = np.full(len(self.tags), -1)  # step at which each tag was last written
         self._flushed_at = time.time()
-        self._dtype = np.dtype(np.float64)  # of the last block, so that final numbers match it
+        self.dtype = np.dtype(np.float64)  # of the last block, so that final numbers match it
         if metrics is None:
             metrics = HEADLINES
         if trial is None:
@@ -101,22 +102,25 @@ class Recorder:
         if wall_times is None:
             now = time.time()
             wall_times = np.linspace(self._flushed_at, now, len(steps) + 1)[1:]
-        if present is not None:
-            rows = np.asarray(present).any(axis=1)
-            if not rows.all():
-                columns = (steps, epochs, values, present, wall_times)
-                steps, epochs, values, present, wall_times = (
-                    np.asarray(column)[rows] for column in columns
-                )
-                if not rows.any():
-                    return
-        self._table.append(steps, epochs, values, present)
-        self._events.scalars(steps, self.tags, values, wall_times, present)
-        self._step, self._epoch = int(steps[-1]), float(epochs[-1])
-        self._dtype = values.dtype
         there = np.ones(values.shape, dtype=bool) if present is None else np.asarray(present)
-        written = np.where(there, np.asarray(steps)[:, None], -1).max(axis=0)
-        self._last = np.maximum(self._last, written)
+        columns = (np.asarray(steps), np.asarray(epochs), values[:, None], there[:, None])
+        (rows,) = encode_scalars(self.tags, *columns, np.asarray(wall_times), runs=(0,))
+        self.take(rows, values.dtype)
+
+    def take(self, rows: Rows | None, dtype: np.dtype | None = None) -> None:
+        """Record rows that are encoded already.
+
+        Args:
+            rows: of a block with this recorder's tags; None is nothing.
+            dtype: of their numbers; None is that of the block before.
+        """
+        if rows is None:
+            return
+        self._table.add(rows.lines, rows.first, rows.last)
+        self._events.add(rows.events)
+        self.step, self.epoch = rows.last, rows.epoch
+        self.dtype = self.dtype if dtype is None else dtype
+        self.seen = np.maximum(self.seen, rows.seen)
 
     def histograms(
         self,
@@ -136,6 +140,10 @@ class Recorder:
         self._events.histograms(
             steps, tag, limits, counts, minimum, maximum, total, total_squares, wall_times
         )
+
+    def take_events(self, records: bytes) -> None:
+        """Record what is encoded already, for TensorBoard only."""
+        self._events.add(records)
 
     def summary(self, proto: Serialisable, step: int) -> None:
         """Record any other Summary message, a figure for example."""
@@ -178,31 +186,42 @@ class Recorder:
             WriteError: naming the file; also the error that this recorder holds, after
                 which status.json says failed if it can be written.
         """
-        if self.error is not None:
-            with suppress(OSError):
-                self.folder.write_status("failed", sync, reason=str(self.error))
-            raise self.error
-        metrics = {tag: float(value) for tag, value in (final_metrics or {}).items()}
-        self._final_scalars(metrics)
-        self._events.summary(session_end(status), self._step)
+        self.raise_error(sync)
+        numbers = plain_numbers(final_metrics)
+        now = time.time()
+        state = ((self.step,), (self.epoch,), self.seen[None], (numbers,), self.dtype)
+        (rows,) = final_rows(self.tags, *state, now)
+        self.take(rows)
+        self.close(status, numbers, reason, sync, now, fields)
+
+    def raise_error(self, sync: bool = False) -> None:
+        """Raise the error that this recorder holds, if any; status.json then says failed."""
+        if self.error is None:
+            return
+        self.finished = True
+        with suppress(OSError):
+            self.folder.write_status("failed", sync, reason=str(self.error))
+        raise self.error
+
+    def close(
+        self,
+        status: str,
+        metrics: Mapping[str, float],
+        reason: str | None,
+        sync: bool,
+        now: float,
+        fields: Mapping[str, Any],
+    ) -> None:
+        """The last part of `finish`, when the last step's row is complete."""
+        others = [tag for tag in metrics if tag not in self.tags]
+        if others:
+            values = np.array([[metrics[tag] for tag in others]])
+            self._events.scalars(np.array([self.step]), others, values, np.array([now]))
+        self._events.summary(session_end(status, now), self.step, now)
         self._events.flush(sync)
         self._table.flush(sync)
         self.folder.write_status(status, sync, reason=reason, metrics=metrics, **fields)
         self.finished = True
-
-    def _final_scalars(self, metrics: Mapping[str, float]) -> None:
-        """Record the final numbers that the last step does not hold yet."""
-        known = np.array([tag in metrics for tag in self.tags], dtype=bool)
-        present = known & (self._last < self._step)
-        if present.any():
-            values = np.array([[metrics.get(tag, np.nan) for tag in self.tags]], dtype=self._dtype)
-            epochs = np.array([self._epoch])
-            self.scalars(np.array([self._step]), epochs, values, present[None])
-        others = [tag for tag in metrics if tag not in self.tags]
-        if others:
-            values = np.array([[metrics[tag] for tag in others]])
-            now = np.array([time.time()])
-            self._events.scalars(np.array([self._step]), others, values, now)
 
     def __enter__(self) -> Recorder:
         return self
@@ -227,3 +246,8 @@ class Recorder:
             error.add_note(f"The run's status could not be recorded: {second}")
             with suppress(OSError):
                 self.folder.write_status(status, reason=reason)
+
+
+def plain_numbers(metrics: Mapping[str, float] | None) -> dict[str, float]:
+    """Final numbers as Python's own."""
+    return {tag: float(value) for tag, value in (metrics or {}).items()}
