@@ -2,8 +2,8 @@
 
 A `RunFolder` is claimed once and carries status.json. A `Recorder` fills it: each block of
 logged steps goes to an `EventWriter` (TensorBoard) and a `MetricsTable` (metrics.csv), and
-`finish` adds the final numbers and the end of the HParams session. `write_runs_table` lays
-many runs side by side in runs.csv. All of them write through `durable`, and only there.
+`finish` adds the final numbers and the end of the HParams session. `bulk` does the same to
+all recorders of a sweep at once. `write_runs_table` lays many runs side by side in runs.csv. All of them write through `durable`, and only there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mlr.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from mlr.records.bulk import flush_all, record_histograms, record_scalars
+    from mlr.records.bulk import Ending, finish_all, flush_all, record_histograms, record_scalars
     from mlr.records.durable import WriteError, atomic_write
     from mlr.records.events import EventWriter
     from mlr.records.folder import RunFolder
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 __getattr__ = lazy_exports(
     __name__,
     {
+        "Ending": "mlr.records.bulk",
         "EventWriter": "mlr.records.events",
         "MetricsTable": "mlr.records.table",
         "Recorder": "mlr.records.recorder",
         "RunFolder": "mlr.records.folder",
         "WriteError": "mlr.records.durable",
         "atomic_write": "mlr.records.durable",
+        "finish_all": "mlr.records.bulk",
         "flush_all": "mlr.records.bulk",
         "record_histograms": "mlr.records.bulk",
         "record_scalars": "mlr.records.bulk",
@@ -39,12 +41,14 @@ __getattr__ = lazy_exports(
 )
 
 __all__ = [
+    "Ending",
     "EventWriter",
     "MetricsTable",
     "Recorder",
     "RunFolder",
     "WriteError",
     "atomic_write",
+    "finish_all",
     "flush_all",
     "record_histograms",
     "record_scalars",

@@ -162,6 +162,10 @@ class EventWriter:
         when = time.time() if wall_time is None else wall_time
         self.add(summary_record(proto.SerializeToString(), step, when))
 
+    def pending_bytes(self) -> int:
+        """What is in memory until the next flush."""
+        return sum(map(len, self._buffer))
+
     def flush(self, sync: bool = False) -> None:
         """Append all that was added to the file; after an error it is still there to try again.
 

@@ -159,6 +159,10 @@ class Recorder:
         self._table.flush()
         self._flushed_at = time.time()
 
+    def pending_bytes(self) -> int:
+        """What is in memory until the next flush."""
+        return self._events.pending_bytes() + self._table.pending_bytes()
+
     def finish(
         self,
         status: str,

@@ -86,6 +86,10 @@ class MetricsTable:
             durable.replace_end(self.path, self._last, merged)
         self._last = merged
 
+    def pending_bytes(self) -> int:
+        """What is in memory until the next flush."""
+        return sum(map(len, self._buffer))
+
     def flush(self, sync: bool = False) -> None:
         """Append what was added to the file; after an error it is still there to try again.
 
