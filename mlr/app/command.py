@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import hydra
+from omegaconf import DictConfig
 
 from mlr.app import console
 from mlr.app.errors import one_sentence, raised_by_hydra
 from mlr.app.names import register_resolvers
 from mlr.app.schema import register_schema
 from mlr.app.session import Session, SweepRefused
+from mlr.app.sweep import JobError
 from mlr.checks import InputError
 from mlr.records.durable import WriteError
 
@@ -26,10 +29,17 @@ def main() -> int:
     register_schema()
     register_resolvers()
     session = Session()
+
+    def task(config: DictConfig) -> float | None:
+        return session.job(config)
+
+    task.batch = session.batch  # type: ignore[attr-defined]
+    task.prepare = session.prepare  # type: ignore[attr-defined]
     entry = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
     try:
         try:
-            entry(session.job)()
+            with suppress(JobError):  # told of in the report, with the others
+                entry(task)()
             return session.report()
         except KeyboardInterrupt:
             return _interrupted(session)
@@ -44,17 +54,19 @@ def main() -> int:
         if message is None:
             raise  # a mistake of ours, or of a user's own code: they need the traceback
         console.refuse(message)
+        if session.sweep is not None:
+            session.report()
         return 1
 
 
 def _interrupted(session: Session) -> int:
-    folders = [
-        str(one.folder) for one in session.outcomes if one.folder and one.status == "interrupted"
-    ]
-    kept = f"; what was recorded until then is kept in {folders[0]}" if folders else ""
+    run = session.run
+    kept = f"; what was recorded until then is kept in {run.folder}" if run and run.folder else ""
+    if session.sweep is not None:
+        kept = "; what was finished is kept"
     console.refuse(f"interrupted{kept}.")
     if session.sweep is not None:
-        session.report()
+        session.report(interrupted=True)
     return INTERRUPTED
 
 

@@ -1,11 +1,11 @@
-"""What a person sees in the terminal: progress, the summary of a run, the table of a sweep."""
+"""What a person sees in the terminal: progress, the summary of a run."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from mlr.app.job import Outcome
+    from mlr.app.outcome import Outcome
     from mlr.training.loop import Progress
 
 SPLITS = ("train", "val", "test")
@@ -130,52 +130,3 @@ def _headline(metrics: Mapping[str, float]) -> str:
     if "accuracy/test" in metrics:
         return f"test accuracy {metrics['accuracy/test']:.2%}, loss {metrics['loss/test']:.4g}"
     return f"test loss {metrics['loss/test']:.4g}"
-
-
-def print_sweep(outcomes: Sequence[Outcome], folder: Path) -> None:
-    """The sweep's jobs, best first; refused ones last."""
-    if not outcomes:
-        return
-    out = console()
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    table.add_column("run", overflow="fold")
-    table.add_column("status")
-    for column in ("test accuracy", "test loss", "|dL/dz| wrong", "right"):
-        table.add_column(column, justify="right", no_wrap=True)
-    shared = set(outcomes[0].overrides).intersection(*(one.overrides for one in outcomes))
-    for outcome in sorted(outcomes, key=_rank):
-        metrics = outcome.metrics
-        accuracy = f"{metrics['accuracy/test']:.2%}" if "accuracy/test" in metrics else ""
-        loss = f"{metrics['loss/test']:.4g}" if metrics else ""
-        sizes = ["", ""]
-        if "logit_grad/wrong" in metrics:
-            sizes = [_size(metrics, side) for side in ("wrong", "right")]
-        table.add_row(Text(_short(outcome, shared)), outcome.status, accuracy, loss, *sizes)
-    out.print()
-    out.print(table)
-    refused = sum(outcome.status == "refused" for outcome in outcomes)
-    if refused:
-        out.print(f"{refused} of {len(outcomes)} refused, the reasons above and in runs.csv")
-    out.print(Text(f"sweep folder {shown(folder)}"), soft_wrap=True)
-    out.print(Text(f"look at it   {tensorboard_command(folder)}"), soft_wrap=True)
-    tags = {tag for outcome in outcomes for tag in outcome.metrics}
-    if "logit_grad/wrong" in tags:
-        tags.add("stuck/fraction")  # recorded with it, but no number of a whole run
-    if tags:
-        from mlr.records.layout import link
-
-        out.print(Text(f"one colour a pair: {TENSORBOARD}{link(tags)}"), soft_wrap=True)
-
-
-def _short(outcome: Outcome, shared: set[str]) -> str:
-    """The run's name without the overrides that all runs share."""
-    name = outcome.name
-    for override in shared:
-        name = name.replace(f",{override}", "")
-    return name
-
-
-def _rank(outcome: Outcome) -> tuple[bool, float, float]:
-    metrics = outcome.metrics
-    accuracy, loss = metrics.get("accuracy/test", 0.0), metrics.get("loss/test", float("inf"))
-    return (outcome.status != "done", -accuracy, loss)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from mlr.app.errors import one_sentence
+from mlr.app.identity import config_hash, identity
 from mlr.app.names import hyperparameters
+from mlr.app.outcome import Outcome, cause
 from mlr.app.plan import Plan, make_plan
 from mlr.checks import InputError
 from mlr.records.durable import WriteError, atomic_write
@@ -23,25 +24,11 @@ if TYPE_CHECKING:
     from mlr.training import Experiment, Result
     from mlr.training.loop import Progress
 
+CHDIR = (
+    "hydra.job.chdir=true is not supported: runs of one program share one folder to "
+    "stand in. Leave it out; results go to the run's folder anyway."
+)
 PARTS = ("head", "loss", "model", "data", "optimizer", "schedule")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended: done, diverged, failed, interrupted or refused.
-
-    metrics: final numbers by tag; empty unless it was trained to an end.
-    settings: the configuration as flat scalars, likewise.
-    """
-
-    name: str
-    overrides: list[str]
-    status: str
-    reason: str | None = None
-    folder: Path | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
 
 
 def run_job(
@@ -60,16 +47,15 @@ def run_job(
     overrides = task_overrides(hydra)
     try:
         if hydra.job.chdir:
-            raise InputError(
-                "hydra.job.chdir=true is not supported: runs of one program share one folder to "
-                "stand in. Leave it out; results go to the run's folder anyway."
-            )
+            raise InputError(CHDIR)
+        if config.sweep.resume is not None:
+            raise InputError(f"sweep.resume={config.sweep.resume} needs -m: it resumes a sweep.")
         plan = make_plan(resolved(config))
         experiment = plan.build()
 
         from mlr.records import RunFolder  # light, but only of use to a valid configuration
 
-        claimed = RunFolder.claim(folder, seed=plan.config["seed"])
+        claimed = RunFolder.claim(folder, **first_entries(plan, overrides))
     except BaseException as error:
         remove_empty(folder)
         if isinstance(error, InputError):
@@ -91,7 +77,23 @@ def run_job(
         result.metrics,
         settings,
         result.seconds,
+        pair_name(settings),
     )
+
+
+def first_entries(plan: Plan, overrides: Sequence[str]) -> dict[str, Any]:
+    """What status.json says of a run from its start on, enough to find it again."""
+    return {
+        "seed": plan.config["seed"],
+        "pair": pair_name(part_names(plan)),
+        "overrides": list(overrides),
+        "config_hash": config_hash(plan.config),
+    }
+
+
+def pair_name(names: Mapping[str, Any]) -> str:
+    """Head and loss as run folders and tables name them."""
+    return f"{names['head']}+{names['loss']}"
 
 
 def task_overrides(hydra: DictConfig) -> list[str]:
@@ -109,11 +111,6 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         raise InputError(f"{one_sentence(error)}.") from error
-
-
-def cause(error: BaseException) -> str:
-    """An error as the reason of an ending."""
-    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 @contextmanager
@@ -137,8 +134,6 @@ def record(
     bar: AbstractContextManager[Progress],
 ) -> Result:
     """Train one experiment and write all that its folder holds."""
-    import torch
-
     from mlr.records import Recorder
     from mlr.training import train
     from mlr.training.checkpoint import save_checkpoint
@@ -146,17 +141,23 @@ def record(
 
     with Recorder(folder, run_tags(experiment), settings) as recorder, bar as progress:
         (result,) = train([experiment], [recorder], progress)
-        save_checkpoint(folder.checkpoint, result, plan.config)
+        save_checkpoint(folder.checkpoint, result, identity(plan.config))
         recorder.finish(
-            result.status,
-            result.metrics,
-            result.reason,
-            steps=result.steps,
-            # sums over a batch are split by threads: another count rounds otherwise
-            threads=torch.get_num_threads(),
-            device=experiment.device,
+            result.status, result.metrics, result.reason, **last_entries(experiment, result)
         )
     return result
+
+
+def last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:
+    """What status.json says of how a run was trained."""
+    import torch
+
+    return {
+        "steps": result.steps,
+        # sums over a batch are split by threads: another count rounds otherwise
+        "threads": torch.get_num_threads(),
+        "device": experiment.device,
+    }
 
 
 def part_names(plan: Plan) -> dict[str, str]:
@@ -172,19 +173,32 @@ def part_names(plan: Plan) -> dict[str, str]:
 
 def write_hydra_files(folder: Path, config: DictConfig, hydra: DictConfig) -> None:
     """`.hydra/{config,overrides,hydra}.yaml`, as Hydra itself would write them."""
+    write_files(folder, hydra_files(config, hydra))
+
+
+def hydra_files(config: DictConfig, hydra: DictConfig) -> dict[str, str]:
+    """Texts of the files in a run's `.hydra`."""
     hydra = hydra.copy()
     with read_write(hydra), open_dict(hydra):
         hydra.output_subdir = ".hydra"
+    return {
+        "config.yaml": OmegaConf.to_yaml(config),
+        "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": hydra})),
+        "overrides.yaml": OmegaConf.to_yaml(hydra.overrides.task),
+    }
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Write the files of a run's `.hydra`.
+
+    Raises:
+        WriteError: naming what could not be written.
+    """
     target = folder / ".hydra"
     try:
         target.mkdir(exist_ok=True)
     except OSError as error:
         raise WriteError(target, error) from error
-    files = {
-        "config.yaml": OmegaConf.to_yaml(config),
-        "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": hydra})),
-        "overrides.yaml": OmegaConf.to_yaml(hydra.overrides.task),
-    }
     for name, text in files.items():
         atomic_write(target / name, text.encode(), sync=False)
 

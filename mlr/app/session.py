@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -12,91 +11,119 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mlr.app import console
-from mlr.app.job import Outcome, cause, remove_empty, run_job, task_overrides
-from mlr.records.durable import WriteError, create_exclusive
-from mlr.records.sweep import write_runs_table
-
-TABLE = "runs.csv"
+from mlr.app.job import CHDIR, hydra_files, remove_empty, resolved, run_job, task_overrides
+from mlr.app.outcome import Outcome, cause
+from mlr.app.sweep import Sweep, check_resume
+from mlr.app.sweep_folder import check_free, check_sweep
+from mlr.app.sweepjob import Engine, SweepJob
+from mlr.checks import InputError
 
 
 class SweepRefused(BaseException):
-    """Ends a sweep at its first job; no Exception, so that Hydra does not go on to the next."""
+    """Ends a sweep before its first job; no Exception, so that Hydra does not go on to the next."""
 
 
 class Session:
     """What the jobs came to.
 
-    outcomes: of the jobs so far, in order.
-    sweep: the sweep's folder; None for a single run.
+    run: how a single run ended.
+    sweep: the sweep, if it is one.
+    crash: an error of a single run that is no one's input.
     """
 
     def __init__(self) -> None:
-        self.outcomes: list[Outcome] = []
-        self.sweep: Path | None = None
+        self.run: Outcome | None = None
+        self.sweep: Sweep | None = None
         self.crash: BaseException | None = None
 
-    def job(self, config: DictConfig) -> None:
-        """Run one job; Hydra calls it once, or once for each combination of a sweep."""
-        hydra = cast(DictConfig, HydraConfig.get())
-        is_sweep = hydra.mode == RunMode.MULTIRUN
-        if is_sweep and self.sweep is None:
-            self._claim(Path(hydra.sweep.dir).absolute(), Path(hydra.runtime.output_dir))
-        label = f"#{hydra.job.num}" if is_sweep else "training"
-        try:
-            outcome = run_job(config, hydra, console.progress_bar(label))
-        except BaseException as error:
-            outcome = self._broken(hydra, error)
-            if not is_sweep or not isinstance(error, Exception):
-                self.crash = error
-                self.outcomes.append(outcome)
-                raise
-            traceback.print_exc()  # the other jobs go on
-        self.outcomes.append(outcome)
-        if is_sweep:
-            console.print_job(label, outcome)
-
-    def _claim(self, folder: Path, first_job: Path) -> None:
-        """Make the sweep's folder ours, by its table.
+    def prepare(self, config: DictConfig) -> None:
+        """Refuse a sweep before anything is written; called by the launcher.
 
         Raises:
-            SweepRefused: another sweep has it, or it cannot be written.
+            SweepRefused: its folder holds another one, or nothing to resume.
         """
+        folder, resume = Path(config.hydra.sweep.dir).absolute(), config.sweep.resume
         try:
-            create_exclusive(folder / TABLE, b"")
-        except WriteError as error:
-            remove_empty(first_job)
-            taken = f"{folder} already holds a sweep; choose another hydra.sweep.dir."
-            message = taken if error.errno == errno.EEXIST else str(error)
-            raise SweepRefused(message) from error
-        self.sweep = folder
+            check_resume(folder, resume)
+            if resume is None:
+                check_free(folder)
+            else:
+                check_sweep(folder)
+        except InputError as error:
+            raise SweepRefused(str(error)) from error
 
-    def _broken(self, hydra: DictConfig, error: BaseException) -> Outcome:
-        folder = Path(hydra.runtime.output_dir)
-        status = "failed" if isinstance(error, Exception) else "interrupted"
-        there = folder if folder.exists() else None
-        return Outcome(folder.name, task_overrides(hydra), status, cause(error), there)
+    def batch(
+        self, jobs: Sequence[SweepJob], sweep_folder: Path, engine: Engine | None = None
+    ) -> list[float | Exception]:
+        """Run jobs of a sweep; the sweeper may come back with more.
 
-    def report(self) -> int:
+        Raises:
+            SweepRefused: the folder is taken, or holds nothing to resume.
+        """
+        if not jobs:
+            return []
+        if self.sweep is None:
+            try:
+                self.sweep = Sweep.open(sweep_folder, jobs[0].config["sweep"]["resume"])
+            except InputError as error:
+                remove_empty(jobs[0].folder)  # Hydra's basic launcher has made it
+                raise SweepRefused(str(error)) from error
+        return self.sweep.batch(jobs, engine)
+
+    def job(self, config: DictConfig) -> float | None:
+        """Run one job; Hydra calls it once, its basic launcher once for each job of a sweep."""
+        hydra = cast(DictConfig, HydraConfig.get())
+        if hydra.mode == RunMode.MULTIRUN:
+            return self._job_of_sweep(config, hydra)
+        try:
+            self.run = run_job(config, hydra, console.progress_bar("training"))
+        except BaseException as error:
+            self.crash = error
+            folder = Path(hydra.runtime.output_dir)
+            status = "failed" if isinstance(error, Exception) else "interrupted"
+            there = folder if folder.exists() else None
+            self.run = Outcome(folder.name, task_overrides(hydra), status, cause(error), there)
+            raise
+        return self.run.objective(config.objective_metric)
+
+    def _job_of_sweep(self, config: DictConfig, hydra: DictConfig) -> float:
+        if hydra.job.chdir:
+            raise InputError(CHDIR)
+        folder, sweep = Path(hydra.runtime.output_dir), Path(hydra.runtime.cwd, hydra.sweep.dir)
+        job = SweepJob(
+            number=hydra.job.num,
+            overrides=tuple(task_overrides(hydra)),
+            config=resolved(config),
+            folder=folder,
+            files=hydra_files(config, hydra),
+        )
+        (value,) = self.batch([job], sweep)
+        remove_empty(folder)  # a refused job leaves nothing behind
+        outcome = self.sweep.runs.get(job.number) if self.sweep else None
+        if outcome is not None:
+            console.print_job(f"#{job.number}", outcome)
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    def report(self, interrupted: bool = False) -> int:
         """Print the summary; returns the exit code."""
         if self.sweep is not None:
-            write_runs_table(self.sweep / TABLE, [_row(outcome) for outcome in self.outcomes])
-            console.print_sweep(self.outcomes, self.sweep)
-            statuses = {outcome.status for outcome in self.outcomes}
-            return int("failed" in statuses or statuses <= {"refused"})
-        for outcome in self.outcomes:
-            if outcome.status in ("refused", "failed"):
-                console.refuse(str(outcome.reason))
-                return 1
-            console.print_run(outcome)
+            return self._report_sweep(self.sweep, interrupted)
+        if self.run is None:
+            return 0
+        if self.run.status in ("refused", "failed"):
+            console.refuse(str(self.run.reason))
+            return 1
+        console.print_run(self.run)
         return 0
 
+    def _report_sweep(self, sweep: Sweep, interrupted: bool) -> int:
+        from mlr.app.report import print_sweep
 
-def _row(outcome: Outcome) -> dict[str, object]:
-    overrides = dict(part.split("=", 1) for part in outcome.overrides if "=" in part)
-    return {
-        "run": outcome.name,
-        "status": outcome.status,
-        **overrides,
-        **outcome.metrics,
-        "reason": outcome.reason or "",
-    }
+        statuses = {outcome.status for outcome in sweep.runs.values()}
+        failed = "failed" in statuses or (statuses == {"refused"} and not sweep.reused)
+        status = "interrupted" if interrupted else "failed" if "failed" in statuses else "done"
+        rows = sweep.folder.write(list(sweep.runs.values()), status, len(sweep.equal))
+        print_sweep(sweep, rows)
+        return int(failed)

@@ -1,0 +1,176 @@
+"""Runs trained as one tensor program, each recorded in its own folder as if it were alone.
+
+What fails is halved and tried again until only the runs at fault are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from mlr.app.identity import identity
+from mlr.app.job import first_entries, last_entries, pair_name, part_names, write_files
+from mlr.app.names import hyperparameters
+from mlr.app.outcome import Outcome, cause, trace_of
+from mlr.app.plan import Plan
+from mlr.app.runs_begun import clear
+from mlr.app.sweepjob import SweepJob
+from mlr.checks import InputError
+from mlr.records import Recorder, RunFolder
+from mlr.records.durable import WriteError
+from mlr.training import Experiment, Result, train
+from mlr.training.checkpoint import save_checkpoint
+from mlr.training.log import run_tags
+
+Tell = Callable[[Outcome], None]
+Progress = Callable[[float], None]
+
+
+class Ready(NamedTuple):
+    """A job that was judged and built."""
+
+    job: SweepJob
+    plan: Plan
+    experiment: Experiment
+
+    def outcome(self, status: str, reason: str | None = None, trace: str = "") -> Outcome:
+        """How the job ended, without numbers."""
+        job = self.job
+        return Outcome(
+            job.folder.name,
+            job.overrides,
+            status,
+            reason,
+            job.folder,
+            pair=pair_name(part_names(self.plan)),
+            number=job.number,
+            trace=trace,
+        )
+
+
+class Begun(NamedTuple):
+    """A run whose folder is claimed."""
+
+    ready: Ready
+    recorder: Recorder
+
+
+class Problem(NamedTuple):
+    """An error without its traceback, whose frames would keep every tensor alive."""
+
+    reason: str
+    trace: str
+
+
+def train_batch(runs: Sequence[Ready], tell: Tell, progress: Progress) -> None:
+    """Train all runs, whatever becomes of some of them.
+
+    Args:
+        runs: that can share a program (`program_key`) and fit into memory.
+        tell: called with the outcome of each, exactly once.
+        progress: called with how many runs' worth of the batch is done.
+    """
+    left = [list(runs)]
+    while left:
+        batch = left.pop()
+        begun: list[Begun] = []
+        problem = _attempt(batch, begun, tell, progress)
+        if problem is None:
+            continue
+        if len(begun) == 1:
+            _close(begun[0], "failed", problem.reason, tell, problem.trace)
+            continue
+        again = [run.ready for run in begun]
+        for run in begun:
+            clear(run.recorder.folder.path)
+        half = (len(again) + 1) // 2
+        left += [again[half:], again[:half]]
+
+
+def _attempt(
+    batch: Sequence[Ready], begun: list[Begun], tell: Tell, progress: Progress
+) -> Problem | None:
+    """Begin, train and finish the runs; `begun` then holds those not told of yet."""
+    try:
+        for ready in batch:
+            _begin(ready, begun, tell)
+        if not begun:
+            return None
+        results = train(
+            [run.ready.experiment for run in begun],
+            [run.recorder for run in begun],
+            lambda done, total: progress(len(begun) * done / total),
+        )
+        for result in results:
+            _finish(begun[0], result, tell)
+            del begun[0]
+    except WriteError:  # no recorder is left that can write: halves would fare no better
+        for run in begun:
+            reason = getattr(run.recorder, "error", None) or "its files could not be written"
+            _close(run, "failed", str(reason), tell)
+    except Exception as error:
+        return Problem(cause(error), trace_of(error))
+    except BaseException as error:
+        for run in begun:
+            _close(run, "interrupted", cause(error), tell)
+        raise
+    return None
+
+
+def _begin(ready: Ready, begun: list[Begun], tell: Tell) -> None:
+    job, plan = ready.job, ready.plan
+    try:
+        folder = RunFolder.claim(job.folder, **first_entries(plan, job.overrides))
+        settings = hyperparameters(plan.config, part_names(plan))
+        begun.append(Begun(ready, Recorder(folder, run_tags(ready.experiment), settings)))
+    except InputError as error:  # the folder holds another run, or cannot be made
+        tell(ready.outcome("failed", str(error)))
+        return
+    try:
+        write_files(job.folder, job.files)
+    except WriteError as error:
+        _close(begun.pop(), "failed", str(error), tell)
+
+
+def _finish(run: Begun, result: Result, tell: Tell) -> None:
+    """Checkpoint and last numbers; a run that cannot write them fails alone."""
+    ready, recorder = run.ready, run.recorder
+    try:
+        save_checkpoint(recorder.folder.checkpoint, result, identity(ready.plan.config), sync=False)
+        recorder.finish(
+            result.status,
+            result.metrics,
+            result.reason,
+            sync=False,
+            **last_entries(ready.experiment, result),
+        )
+    except WriteError as error:
+        _close(run, "failed", str(error), tell)
+        return
+    job = ready.job
+    settings = hyperparameters(ready.plan.config, part_names(ready.plan))
+    tell(
+        Outcome(
+            job.folder.name,
+            job.overrides,
+            result.status,
+            result.reason,
+            job.folder,
+            result.metrics,
+            settings,
+            result.seconds,
+            pair_name(settings),
+            job.number,
+        )
+    )
+
+
+def _close(run: Begun, status: str, reason: str, tell: Tell, trace: str = "") -> None:
+    """End a run that has no result; what was recorded until then is kept."""
+    try:
+        run.recorder.finish(status, reason=reason, sync=False)
+    except OSError:  # the reason to tell is the first one
+        with suppress(OSError):
+            run.recorder.folder.write_status(status, sync=False, reason=reason)
+    tell(run.ready.outcome(status, reason, trace))

@@ -1,0 +1,67 @@
+"""Data that many runs of a sweep share: loaded once, one object wherever they are equal."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+
+from mlr.app.identity import data_key
+from mlr.app.plan import Plan
+from mlr.data import Dataset
+
+MOST_BYTES = 1 << 30
+"""Kept for runs to come; what waiting runs hold is theirs."""
+
+
+class DataCache:
+    """Datasets by what decides them: source, options, and the seed."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Dataset] = OrderedDict()
+        self._bytes = 0
+        self._first: dict[str, Dataset] = {}  # by options alone
+
+    def of(self, plan: Plan) -> Dataset:
+        """The data of a run.
+
+        Raises:
+            InputError: they are missing or damaged.
+        """
+        key = data_key(plan.config)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        data = self._same(plan, plan.load())
+        self._kept[key] = data
+        self._bytes += _size(data)
+        while self._bytes > MOST_BYTES and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= _size(oldest)
+        return data
+
+    def forget(self) -> None:
+        """Keep nothing."""
+        self._kept.clear()
+        self._first.clear()
+        self._bytes = 0
+
+    def _same(self, plan: Plan, data: Dataset) -> Dataset:
+        """The object loaded for another seed, where this source does not depend on it."""
+        options = str(sorted(plan.config["data"].items(), key=str))
+        first = self._first.setdefault(options, data)
+        return first if _equal(first, data) else data
+
+
+def _tensors(data: Dataset) -> list[torch.Tensor]:
+    splits = (data.train, data.val, data.test)
+    return [tensor for split in splits for tensor in (split.features, split.targets)]
+
+
+def _size(data: Dataset) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in _tensors(data))
+
+
+def _equal(one: Dataset, two: Dataset) -> bool:
+    pairs = zip(_tensors(one), _tensors(two), strict=True)
+    return one is two or (one.classes == two.classes and all(torch.equal(*pair) for pair in pairs))

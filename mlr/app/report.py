@@ -1,0 +1,146 @@
+"""What a person sees at the end of a sweep: the ranking, and all that did not go well."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mlr.app.cells import Cell, cells
+from mlr.app.console import TENSORBOARD, console, shown, tensorboard_command
+from mlr.app.outcome import Outcome
+from mlr.app.sweep import Sweep
+
+MOST_CELLS = 30
+MOST_LINES = 100
+MOST_TRACES = 3
+
+
+def print_sweep(sweep: Sweep, rows: Sequence[Outcome]) -> None:
+    """The whole report.
+
+    Args:
+        sweep: what this process did.
+        rows: every run of the folder, those of before included.
+    """
+    if not rows:
+        return
+    out = console()
+    out.print()
+    _print_ranking(out, cells(rows))
+    _print_refused(out, rows)
+    _print_left_out(out, sweep)
+    unfinished = [row for row in rows if row.status in ("failed", "interrupted")]
+    _print_failures(out, [row for row in unfinished if row.status == "failed"], len(rows))
+    _print_places(out, sweep.folder.path, rows)
+    if unfinished:
+        out.print(Text(f"try again    {resume_command(sweep.folder.path)}"), soft_wrap=True)
+
+
+def resume_command(folder: Path) -> str:
+    """The command line of this process, with the folder to go on in."""
+    own = ("sweep.resume=", "hydra.sweep.dir=")
+    line = [word for word in sys.orig_argv if not word.startswith(own)]
+    return shlex.join([*line, f"sweep.resume={shown(folder)}"])
+
+
+def _print_ranking(out: Console, ranked: Sequence[Cell]) -> None:
+    if not ranked:
+        return
+    tags = {tag for cell in ranked for tag in cell.spread}
+    table = Table(box=None, pad_edge=False)
+    table.add_column("mean ± std over seeds", overflow="fold")
+    for column in ("runs", "diverged"):
+        table.add_column(column, justify="right")
+    if "accuracy/test" in tags:
+        table.add_column("test accuracy", justify="right", no_wrap=True)
+    table.add_column("test loss", justify="right", no_wrap=True)
+    gradients = "logit_grad/wrong" in tags or "logit_grad/right" in tags
+    if gradients:
+        table.add_column("|dL/dz| wrong", justify="right", no_wrap=True)
+        table.add_column("right", justify="right", no_wrap=True)
+    for cell in ranked[:MOST_CELLS]:
+        row = [_number(cell, "loss/test")]
+        if "accuracy/test" in tags:
+            row.insert(0, _percent(cell))
+        if gradients:
+            row += [_number(cell, f"logit_grad/{side}") for side in ("wrong", "right")]
+        table.add_row(Text(cell.name), str(cell.runs), str(cell.diverged or ""), *row)
+    out.print(table)
+    if len(ranked) > MOST_CELLS:
+        out.print(f"… and {len(ranked) - MOST_CELLS} more in runs.csv")
+
+
+def _percent(cell: Cell) -> str:
+    if "accuracy/test" not in cell.spread:
+        return ""
+    mean, std = cell.spread["accuracy/test"]
+    return f"{mean:.2%}" if std != std else f"{mean:.2%} ± {100 * std:.2f}"
+
+
+def _number(cell: Cell, tag: str) -> str:
+    if tag not in cell.spread:
+        return "none" if cell.spread else ""
+    mean, std = cell.spread[tag]
+    return f"{mean:.4g}" if std != std else f"{mean:.4g} ± {std:.2g}"
+
+
+def _print_refused(out: Console, rows: Sequence[Outcome]) -> None:
+    refused = Counter((row.pair, row.reason) for row in rows if row.status == "refused")
+    if not refused:
+        return
+    out.print(f"\n{refused.total()} of {len(rows)} refused", style="yellow")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("pair")
+    table.add_column("jobs", justify="right")
+    table.add_column("reason", overflow="fold")
+    for (pair, reason), count in list(refused.items())[:MOST_CELLS]:
+        table.add_row(Text(pair), str(count), Text(str(reason)))
+    out.print(table)
+    if len(refused) > MOST_CELLS:
+        out.print(f"… and {len(refused) - MOST_CELLS} more in runs.csv")
+
+
+def _print_left_out(out: Console, sweep: Sweep) -> None:
+    if sweep.reused:
+        out.print(f"\n{sweep.reused} finished before, not trained again")
+    if sweep.equal:
+        job, name = sweep.equal[0]
+        count = len(sweep.equal)
+        first = f"#{job.number} ({' '.join(job.overrides)}) is {name}"
+        words = "job equals another one and was" if count == 1 else "jobs equal others and were"
+        out.print(Text(f"\n{count} {words} not trained again: {first}{', …' * (count > 1)}"))
+
+
+def _print_failures(out: Console, failed: Sequence[Outcome], total: int) -> None:
+    if not failed:
+        return
+    out.print(f"\n{len(failed)} of {total} failed", style="red")
+    for row in failed[:MOST_LINES]:
+        line = f"  {' '.join(row.overrides) or 'default'}: {row.reason}"
+        out.print(Text(line), soft_wrap=True)
+    if len(failed) > MOST_LINES:
+        out.print(f"… and {len(failed) - MOST_LINES} more in runs.csv")
+    traces = {row.reason: row.trace for row in reversed(failed) if row.trace}
+    for trace in list(reversed(traces.values()))[:MOST_TRACES]:
+        print(trace, file=sys.stderr, end="")
+
+
+def _print_places(out: Console, folder: Path, rows: Sequence[Outcome]) -> None:
+    out.print()
+    out.print(Text(f"sweep folder {shown(folder)}"), soft_wrap=True)
+    tags = {tag for row in rows for tag in row.metrics}
+    if not tags:
+        return
+    from mlr.records.layout import link
+
+    if "logit_grad/wrong" in tags:
+        tags.add("stuck/fraction")  # recorded with it, but no number of a whole run
+    out.print(Text(f"look at it   {tensorboard_command(folder)}"), soft_wrap=True)
+    out.print(Text(f"one colour a pair: {TENSORBOARD}{link(tags)}"), soft_wrap=True)

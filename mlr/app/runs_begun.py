@@ -1,0 +1,85 @@
+"""Run folders of a sweep that was ended before: finished ones are kept, others begun anew."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlr.app.outcome import FINISHED, Outcome
+from mlr.checks import InputError
+from mlr.records.folder import read_status
+
+STATUS = "status.json"
+
+
+def outcome_of(folder: Path, status: Mapping[str, Any], number: int = 0) -> Outcome:
+    """What became of the run in `folder`, by its status.json."""
+    metrics = {tag: float(value) for tag, value in (status.get("metrics") or {}).items()}
+    ended = status.get("status")
+    return Outcome(
+        folder.name,
+        status.get("overrides") or [],
+        # nothing runs there any more, or nobody would ask
+        "interrupted" if ended == "running" else str(ended),
+        status.get("reason"),
+        folder,
+        metrics if ended in FINISHED else {},
+        pair=status.get("pair") or "",
+        number=number,
+    )
+
+
+def finished_before(folder: Path, expected: str, number: int) -> Outcome | None:
+    """The run that `folder` holds, where it is finished and of the expected hash."""
+    status = _status(folder)
+    if status.get("config_hash") == expected and status.get("status") in FINISHED:
+        return outcome_of(folder, status, number)
+    return None
+
+
+def make_way(folder: Path, expected: str) -> None:
+    """Clear `folder` of an unfinished run of the expected hash; others are left to be refused."""
+    status = _status(folder)
+    same = status.get("config_hash") == expected and status.get("status") not in FINISHED
+    if same or _claimed_in_vain(folder):
+        clear(folder)
+
+
+def clear(folder: Path) -> None:
+    """Remove what a run wrote into its folder, and the folder if nothing else is in it.
+
+    status.json last: until then a killed clearing is still seen as an unfinished run.
+    """
+    if not folder.is_dir():
+        return
+    shutil.rmtree(folder / ".hydra", ignore_errors=True)
+    for path in folder.iterdir():
+        name = path.name
+        ours = name in ("metrics.csv", "checkpoint.pt") or name.startswith("events.out.tfevents.")
+        if ours or (name.startswith(".") and name.endswith(".tmp")):
+            path.unlink()
+    (folder / STATUS).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def runs_in(sweep: Path) -> dict[Path, dict[str, Any]]:
+    """status.json of every run below `sweep`, by folder; empty where it cannot be read."""
+    return {path.parent: _status(path.parent) for path in sorted(sweep.rglob(STATUS))}
+
+
+def _status(folder: Path) -> dict[str, Any]:
+    try:
+        return read_status(folder)
+    except InputError:
+        return {}
+
+
+def _claimed_in_vain(folder: Path) -> bool:
+    """Whether a process was killed between making status.json and filling it."""
+    try:
+        return (folder / STATUS).stat().st_size == 0
+    except OSError:
+        return False

@@ -1,0 +1,139 @@
+"""A sweep: jobs judged, equal and finished ones left out, the others trained in chunks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mlr.app.engines import run_chunks
+from mlr.app.identity import config_hash, group_key
+from mlr.app.live import Watch, live_line
+from mlr.app.outcome import FINISHED, Outcome, unmade
+from mlr.app.plan import make_plan
+from mlr.app.sweep_folder import SweepFolder
+from mlr.app.sweepjob import Engine, SweepJob
+from mlr.checks import InputError
+
+
+class JobError(Exception):
+    """A job of a sweep failed; what a sweeper gets in place of its metric."""
+
+
+class Sweep:
+    """All jobs of one sweep, in as many batches as its sweeper asks for.
+
+    folder: the sweep's.
+    runs: what became of jobs, by number; those that equal another one are not among them.
+    equal: jobs left out because they equal another one, with that one's name.
+    reused: jobs that were finished before.
+    """
+
+    def __init__(self, folder: SweepFolder) -> None:
+        self.folder = folder
+        self.runs: dict[int, Outcome] = {}
+        self.equal: list[tuple[SweepJob, str]] = []
+        self.reused = 0
+        self._finished = folder.finished()
+        self._before = set(self._finished)
+
+    @classmethod
+    def open(cls, path: Path, resume: str | None) -> Sweep:
+        """The sweep of a folder: a new one, or the one to resume.
+
+        Raises:
+            InputError: the folder is taken, or holds nothing to resume.
+        """
+        check_resume(path, resume)
+        return cls(SweepFolder.claim(path) if resume is None else SweepFolder.resume(path))
+
+    def batch(self, jobs: Sequence[SweepJob], engine: Engine | None) -> list[float | Exception]:
+        """Run jobs; what fails takes nothing else down.
+
+        Returns:
+            By job, what `objective_metric` names (see `Outcome.objective`), or `JobError`.
+        """
+        hashes = self._judged(jobs)
+        fresh = self._fresh(jobs, hashes)
+        self.folder.drop_unfinished(set(fresh))
+        self.folder.write(list(self.runs.values()), "running", len(self.equal))
+        counts = Counter(outcome.status for outcome in self.runs.values())
+        with live_line(len(self.runs) + len(fresh), counts) as line:
+            run_chunks(_grouped(fresh.values()), engine, _Collecting(line, self.runs))
+        ended = {key: self.runs[job.number] for key, job in fresh.items()}
+        self._finished |= {key: one for key, one in ended.items() if one.status in FINISHED}
+        known = self._finished | ended
+        ends = {job.number: known[hashes[job.number]] for job in jobs if job.number in hashes}
+        return [_value(ends.get(job.number) or self.runs[job.number], job) for job in jobs]
+
+    def _judged(self, jobs: Sequence[SweepJob]) -> dict[int, str]:
+        """Hashes of the jobs that can run, by number."""
+        hashes = {}
+        for job in jobs:
+            try:
+                make_plan(job.config)
+                hashes[job.number] = config_hash(job.config)
+            except InputError as error:
+                self.runs[job.number] = unmade(job, "refused", error)
+            except Exception as error:  # of a user's own part, most often
+                self.runs[job.number] = unmade(job, "failed", error)
+        return hashes
+
+    def _fresh(self, jobs: Sequence[SweepJob], hashes: dict[int, str]) -> dict[str, SweepJob]:
+        """The jobs to train, each of another hash."""
+        fresh: dict[str, SweepJob] = {}
+        for job in jobs:
+            key = hashes.get(job.number)
+            if key is None:
+                continue
+            if key in self._before:
+                self.reused += 1
+                self._before.discard(key)  # a second such job is one that equals it
+            elif key in self._finished:
+                self.equal.append((job, self._finished[key].name))
+            elif key in fresh:
+                self.equal.append((job, fresh[key].folder.name))
+            else:
+                fresh[key] = job
+        return fresh
+
+
+class _Collecting(Watch):
+    """Keeps every outcome at once, so that an interruption loses none."""
+
+    def __init__(self, line: Watch, runs: dict[int, Outcome]) -> None:
+        self.line, self.runs = line, runs
+
+    def ended(self, outcome: Outcome) -> None:
+        self.runs[outcome.number] = outcome
+        self.line.ended(outcome)
+
+    def progress(self, runs: float) -> None:
+        self.line.progress(runs)
+
+
+def check_resume(path: Path, resume: str | None) -> None:
+    """Refuse two folders for one sweep.
+
+    Raises:
+        InputError: hydra.sweep.dir is another one than the sweep to resume.
+    """
+    if resume is not None and Path(resume).resolve() != path.resolve():
+        raise InputError(
+            f"sweep.resume={resume} and hydra.sweep.dir={path} are different folders; "
+            "leave hydra.sweep.dir out to resume."
+        )
+
+
+def _grouped(jobs: Iterable[SweepJob]) -> list[list[SweepJob]]:
+    """Jobs that are likely to share a program, each group in the order of its jobs."""
+    groups: dict[str, list[SweepJob]] = {}
+    for job in jobs:
+        groups.setdefault(group_key(job.config), []).append(job)
+    return list(groups.values())
+
+
+def _value(outcome: Outcome, job: SweepJob) -> float | Exception:
+    if outcome.status == "failed":
+        return JobError(f"job #{job.number} failed: {outcome.reason}")
+    return outcome.objective(str(job.config["objective_metric"]))

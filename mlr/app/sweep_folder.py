@@ -1,0 +1,207 @@
+"""A sweep's folder: one process at a time works on it; it says what was asked and what came."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import socket
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from mlr.app.outcome import FINISHED, Outcome
+from mlr.app.runs_begun import clear, outcome_of, runs_in
+from mlr.checks import InputError
+from mlr.records.durable import WriteError, atomic_write, create_exclusive
+from mlr.records.sweep import write_runs_table
+
+TABLE, STORY, LOCK = "runs.csv", "sweep.yaml", ".lock"
+
+
+class SweepFolder:
+    """A folder that this process has claimed, or taken up again.
+
+    before: runs that were there already, by folder.
+    """
+
+    def __init__(self, path: Path, lock: IO[str]) -> None:
+        self.path = path
+        self.started = _now()
+        self.before: dict[Path, Outcome] = {}
+        self._hashes: dict[Path, str] = {}
+        self._commands: list[dict[str, Any]] = []
+        self._lock = lock  # held as long as it is open
+
+    @classmethod
+    def claim(cls, path: Path) -> SweepFolder:
+        """Make the folder a new sweep's.
+
+        Raises:
+            InputError: it holds one already, or cannot be written.
+        """
+        check_free(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            create_exclusive(path / TABLE, b"")
+        except WriteError as error:
+            raise _taken(path) if error.errno == errno.EEXIST else InputError(str(error)) from error
+        except OSError as error:
+            raise InputError(str(WriteError(path, error))) from error
+        return cls(path, _locked(path))
+
+    @classmethod
+    def resume(cls, path: Path) -> SweepFolder:
+        """Take up the sweep that the folder holds.
+
+        Raises:
+            InputError: there is none, or another process works on it.
+        """
+        check_sweep(path)
+        folder = cls(path, _locked(path))
+        for run, status in runs_in(path).items():
+            folder.before[run] = outcome_of(run, status)
+            folder._hashes[run] = str(status.get("config_hash"))
+        with suppress(OSError, yaml.YAMLError):
+            told = yaml.safe_load((path / STORY).read_text(encoding="utf-8"))
+            folder._commands = list((told or {}).get("commands", []))
+        return folder
+
+    def finished(self) -> dict[str, Outcome]:
+        """Runs that need not be trained again, by the hash of their configuration."""
+        ended = {run: one for run, one in self.before.items() if one.status in FINISHED}
+        return {self._hashes[run]: one for run, one in ended.items()}
+
+    def drop_unfinished(self, hashes: set[str]) -> None:
+        """Remove the runs without an end whose configurations are trained anew now."""
+        for run, outcome in list(self.before.items()):
+            if outcome.status not in FINISHED and self._hashes[run] in hashes:
+                clear(run)
+                del self.before[run]
+
+    def write(self, outcomes: Sequence[Outcome], status: str, equal: int = 0) -> list[Outcome]:
+        """Replace runs.csv and sweep.yaml, every run of the folder once.
+
+        Args:
+            outcomes: of the jobs of this process, each run once.
+            status: running, done, failed or interrupted.
+            equal: jobs that were equal to others.
+
+        Returns:
+            What the table holds: the runs of before that are no job now, then the outcomes.
+
+        Raises:
+            WriteError: a file could not be written.
+        """
+        now = {outcome.folder for outcome in outcomes}
+        rows = [*(one for run, one in self.before.items() if run not in now), *outcomes]
+        write_runs_table(self.path / TABLE, [_row(outcome) for outcome in rows])
+        command = {
+            "command": shlex.join(sys.orig_argv),
+            "started": self.started,
+            "ended": None if status == "running" else _now(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+        story = {
+            "status": status,
+            "commands": [*self._commands, command],
+            "runs": dict(Counter(outcome.status for outcome in rows)),
+            "equal_jobs": equal,
+            "overrides": _varied(rows),
+        }
+        text = yaml.safe_dump(story, sort_keys=False, allow_unicode=True, width=1000)
+        atomic_write(self.path / STORY, text.encode("utf-8", "backslashreplace"), sync=False)
+        return rows
+
+
+def check_free(path: Path) -> None:
+    """Refuse a folder that holds a sweep.
+
+    Raises:
+        InputError: it does.
+    """
+    if (path / TABLE).exists():
+        raise _taken(path)
+
+
+def check_sweep(path: Path) -> None:
+    """Refuse to resume what is no sweep.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not (path / TABLE).exists():
+        raise InputError(
+            f"sweep.resume={path} is no folder of a sweep: it holds no {TABLE}; "
+            "give the folder that the sweep printed."
+        )
+
+
+def _taken(path: Path) -> InputError:
+    return InputError(
+        f"{path} already holds a sweep; choose another hydra.sweep.dir, "
+        f"or go on with that one by sweep.resume={path}."
+    )
+
+
+def _locked(path: Path) -> IO[str]:
+    """The open lock file of a folder; the system lets it go when the process ends, however.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    try:
+        file = (path / LOCK).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise InputError(str(WriteError(path / LOCK, error))) from error
+    with suppress(ImportError):  # Windows has none; there, two processes are not told apart
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            owner = file.read().strip() or "another process"
+            file.close()
+            raise InputError(
+                f"{path} is worked on by {owner}; wait for its end, or end it, to resume the sweep."
+            ) from error
+        except OSError:  # a file system without locks
+            return file
+    file.seek(0)
+    file.truncate()
+    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    file.flush()
+    return file
+
+
+def _row(outcome: Outcome) -> dict[str, object]:
+    overrides = dict(part.split("=", 1) for part in outcome.overrides if "=" in part)
+    return {
+        "run": outcome.name,
+        "status": outcome.status,
+        **overrides,
+        **outcome.metrics,
+        "reason": outcome.reason or "",
+    }
+
+
+def _varied(rows: Sequence[Outcome]) -> Mapping[str, list[str]]:
+    """Every override with the values it took, in the order of their first appearance."""
+    values: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for override in row.overrides:
+            key, _, value = override.partition("=")
+            values.setdefault(key, {})[value] = None
+    return {key: list(found) for key, found in values.items()}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
