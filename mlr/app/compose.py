@@ -37,7 +37,7 @@ class Composer:
         """Compose by `loader`, for the sweep of `master`."""
         self.loader = loader
         self.master = master
-        self._bases: dict[tuple[str, ...], Base | None] = {}
+        self._bases: dict[tuple[str, ...], Base] = {}
         own: Any = OmegaConf.to_container(master.hydra.overrides.hydra)
         self._groups = set(
             loader.get_group_options("", ObjectType.GROUP, master.hydra.job.config_name, own)
@@ -76,20 +76,18 @@ class Composer:
             composed = None
         if composed is not None:
             return composed
-        base = self._base(lines) or self._stock(lines)
+        base = self._base(lines)
         return Composed(base, tuple(base.overrides), (), base.hydra["job"]["override_dirname"])
 
     def _patched(self, lines: tuple[str, ...]) -> Composed | None:
         parsed = [_parse(line) for line in lines]
         scalars = [one for one in parsed if self._sets_a_scalar(one)]
         base = self._base(_lines(one for one in parsed if one not in scalars))
-        if base is None:
-            return None
         on_top = [one for one in scalars if base.is_scalar(_keys(one))]
         below = [one for one in parsed if one not in on_top]
         if len(on_top) < len(scalars):  # the others name no scalar of this composition
             base = self._base(_lines(below))
-        if base is None or not self._independent(base, on_top, below):
+        if not self._independent(base, on_top, below):
             return None
         patches = tuple(
             (_keys(one), base.converted(str(one.input_line), _keys(one), one.value()))
@@ -121,6 +119,8 @@ class Composer:
         places = [_keys(one) for one in on_top]
         if len(set(places)) < len(places) or not all(map(base.is_scalar, places)):
             return False
+        if list(base.overrides) != [str(x.input_line) for x in below if not x.is_hydra_override()]:
+            return False  # they set the list itself
         for one in below:
             if one.key_or_group in self._groups and not isinstance(one.value(), dict):
                 continue  # Hydra chooses groups before it sets anything
@@ -131,22 +131,13 @@ class Composer:
                 return False
         return True
 
-    def _base(self, lines: tuple[str, ...]) -> Base | None:
-        """The composition of overrides on which scalars can be set; None if there is none."""
+    def _base(self, lines: tuple[str, ...]) -> Base:
+        """Hydra's composition of these overrides."""
         if lines not in self._bases:
             if len(self._bases) >= MOST_BASES:
                 del self._bases[next(iter(self._bases))]
-            try:
-                base = self._stock(lines)
-            except Exception:
-                self._bases[lines] = None
-            else:
-                usual = [line for line in lines if not _parse(line).is_hydra_override()]
-                self._bases[lines] = base if base.overrides == usual else None
+            self._bases[lines] = Base(self.loader.load_sweep_config(self.master, list(lines)))
         return self._bases[lines]
-
-    def _stock(self, lines: tuple[str, ...]) -> Base:
-        return Base(self.loader.load_sweep_config(self.master, list(lines)))
 
 
 @lru_cache(maxsize=1 << 16)

@@ -19,6 +19,9 @@ from omegaconf import OmegaConf
 Keys = tuple[str, ...]
 
 MARK = "mlr7hole{}7mlr"
+UNQUOTED = re.compile(r"(?=.*[=/])[a-zA-Z/+][\w./,+=-]*", re.ASCII)
+"""Overrides and paths that YAML can mistake for nothing else; most strings here are that."""
+NUMBER = re.compile("0|[1-9][0-9]*", re.ASCII)
 LINE = 80
 """Columns after which YAML's emitter folds, at the next space."""
 
@@ -101,6 +104,12 @@ def scalar_text(value: Any, column: int) -> str | None:
 @lru_cache(maxsize=1 << 16)
 def _scalar_text(_spelling: str, value: Any) -> str:
     # the spelling tells 0.0 from -0.0 and 1 from True, which are equal as keys
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, str) and UNQUOTED.fullmatch(value):
+        return value
+    if isinstance(value, str) and NUMBER.fullmatch(value):
+        return f"'{value}'"
     return OmegaConf.to_yaml({"k": value}).removeprefix("k: ").removesuffix("\n")
 
 

@@ -3,7 +3,8 @@
 A task function takes a whole batch if it has an attribute `batch`, called with the jobs
 and the sweep's folder, and with an engine if the launcher names one. It answers with a
 number or an exception for each. Any other task is run by Hydra's basic launcher, one job
-after the other.
+after the other. An attribute `prepare`, if there is one, is called with the sweep's
+configuration before anything is written.
 """
 
 from __future__ import annotations

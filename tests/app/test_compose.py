@@ -1,0 +1,282 @@
+"""What is composed cheaply equals what Hydra composes: values, types, folders, texts, errors."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import string
+from pathlib import Path
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+from mlr.app.command import CONFIGS
+from mlr.app.compose import Composer
+from mlr.app.documents import scalar_text
+from mlr.app.errors import one_sentence
+from mlr.app.launch import RUN_NAME
+from tests.app.composing import same_nodes, sweep_of
+
+GROUPS = {
+    folder.name: sorted(path.stem for path in folder.glob("*.yaml"))
+    for folder in sorted(CONFIGS.iterdir())
+    if folder.is_dir()
+}
+ROOT = OmegaConf.to_container(OmegaConf.load(CONFIGS / "train.yaml"))
+ROOT_SCALARS = [
+    key for key, value in ROOT.items() if key != "defaults" and not isinstance(value, (dict, list))
+]
+
+ADVERSARIAL = [
+    ["optimizer.lr=1e-3", "optimizer.momentum=.5"],
+    ["optimizer.lr=1E3", "optimizer.weight_decay=-0.0"],
+    ["optimizer.lr=nan", "optimizer.momentum=-inf"],
+    ["optimizer.lr=0x10", "seed=1_000"],
+    ["optimizer.lr=true"],
+    ["optimizer.lr=null", "patience=null"],
+    ["optimizer.lr='0.1'"],
+    ["optimizer.lr=yes"],
+    ["seed='3'"],
+    ["optimizer.lr=''"],
+    ["optimizer.lr=' spaced '"],
+    ["optimizer.lr='a=b,c'"],
+    ["optimizer.lr='# no comment: but'"],
+    ['optimizer.lr="it\'s \\"quoted\\""'],
+    ["optimizer.lr='- dash'"],
+    ["optimizer.lr='2024-01-01'"],
+    ["optimizer.lr='~'"],
+    ["optimizer.lr='é🙂\u2028'"],
+    ["optimizer.lr='two\nlines'"],
+    ["optimizer.lr='" + "long words " * 12 + "'"],
+    ["optimizer.lr=" + "x" * 200],
+    ["optimizer.lr='\\${seed}'"],
+    ["data=blobs", "data.seed=null"],
+    ["data=blobs", "data.seed=${seed}", "seed=4"],
+    ["data=blobs", "seed=4", "data.seed=${seed}"],
+    ["data=blobs", "data={n: 50, seed: '${seed}'}", "seed=4"],
+    ["model=mlp", "model.widths=[64,32]", "seed=1"],
+    ["model=mlp", "model.widths=[]"],
+    ["model={init: he}", "model.init=torch"],
+    ["model.init=torch", "model={init: he}"],
+    ["optimizer={lr: 3, momentum: 0.9}"],
+    ["+model.width=64", "model.init=he"],
+    ["+extra=3", "seed=1"],
+    ["+extra={a: {b: 1}}", "seed=1"],
+    ["++seed=3", "epochs=2"],
+    ["experiment=neuron", "experiment=xor"],
+    ["~data.label_noise", "seed=2"],
+    ["~schedule", "seed=2"],
+    ["seed=1", "seed=2"],
+    ["seed=2", "~seed"],
+    ["allow_targets=[mine]", "seed=2"],
+    ["steps=7", "max_grad_norm=1", "objective.strict=false"],
+    ["objective.strict=1"],
+    ["epochs=???"],
+    ["+probes@model.second=off", "seed=3", "probes.points=2"],
+    ["experiment=neuron", "loss=bce", "optimizer.lr=0.3", "probes.points=3"],
+    ["optimizer.lr=${optimizer.momentum}", "optimizer.momentum=0.25"],
+    ["hydra.job.name=other", "seed=3"],
+    ["hydra.sweep.subdir=${seed}_${hydra.job.num}", "seed=3"],
+    ["hydra.job.config.override_dirname.exclude_keys=[seed]", "seed=3", "epochs=2"],
+    [],
+]
+
+WRONG = [
+    ["seed=many"],
+    ["seed=1.5"],
+    ["seed=null"],
+    ["seed=[1]"],
+    ["sed=1"],
+    ["optimizer.rate=0.1"],
+    ["optimizer.lr.deeper=1"],
+    ["head=sigmiod"],
+    ["heads=sigmoid"],
+    ["head=null", "head.x=3"],
+    ["seed=1", "epochs=x", "head=sigmiod"],
+    ["+seed=3"],
+    ["~nothing"],
+    ["seed=1,2"],
+    ["optimizer.lr=a b: {"],
+    ["objective=3"],
+    ["model.widths=[1]", "seed=2"],
+    ["objective.strict=perhaps"],
+    ["hydra.nothing=3"],
+    ["head@loss=sigmoid", "seed=2"],
+    ["+probes@second=off", "seed=3"],
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def elsewhere(tmp_path_factory):
+    """A folder to stand in, as the sweep's is made."""
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("sweep"))
+    yield
+    os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def sweep(elsewhere):
+    return sweep_of()
+
+
+def check(sweep, overrides, number):
+    try:
+        stock = sweep.stock(overrides, number)
+    except Exception as error:
+        same_error(sweep, overrides, error)
+        return
+    (job,) = sweep.cheap(overrides, first=number)
+    assert repr(job.config) == repr(stock.config)  # tells 1 from 1.0, and the order of keys
+    assert job.folder == stock.folder
+    assert job.number == number
+    assert dict(job.files) == stock.files
+    assert dict(pickle.loads(pickle.dumps(job)).files) == stock.files
+    assert same_nodes(sweep.composer.load_sweep_config(sweep.master, overrides), stock.tree)
+
+
+def same_error(sweep, overrides, error):
+    with pytest.raises(type(error)) as cheap:
+        sweep.cheap(overrides)
+    assert str(cheap.value) == str(error)
+    assert one_sentence(cheap.value) == one_sentence(error)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_choice_of_every_group(sweep, group):
+    for choice in GROUPS[group]:
+        check(sweep, [f"{group}={choice}", "seed=3", "batch_size=7"], 5)
+
+
+@pytest.mark.parametrize("key", ROOT_SCALARS)
+def test_every_root_scalar(sweep, key):
+    for value in ("2", "x"):
+        check(sweep, ["loss=se", f"{key}={value}"], 0)
+
+
+@pytest.mark.parametrize("overrides", ADVERSARIAL, ids=" ".join)
+def test_unusual_overrides(sweep, overrides):
+    check(sweep, overrides, 11)
+
+
+@pytest.mark.parametrize("overrides", WRONG, ids=" ".join)
+def test_errors_are_hydras(sweep, overrides):
+    with pytest.raises(Exception) as stock:  # noqa: PT011
+        sweep.stock(overrides)
+    same_error(sweep, overrides, stock.value)
+
+
+def test_a_typical_sweep(sweep):
+    lists = [
+        [f"head={head}", f"loss={loss}", f"optimizer.lr={lr}", f"seed={seed}"]
+        for head in ("sigmoid", "linear")
+        for loss in ("se",)
+        for lr in ("0.01", "1e-05", "1")
+        for seed in range(2)
+    ]
+    jobs = sweep.cheap(*lists)
+    for job, overrides in zip(jobs, lists, strict=True):
+        stock = sweep.stock(overrides, job.number)
+        assert repr(job.config) == repr(stock.config)
+        assert job.folder == stock.folder
+        assert dict(job.files) == stock.files
+
+
+@pytest.mark.parametrize(
+    "hydra_overrides",
+    [
+        ["hydra.sweep.subdir=${hydra.job.num}"],
+        ["hydra.sweep.subdir=${hydra.job.override_dirname}"],
+        ["hydra.sweep.subdir=${hydra:job.num}-${optimizer.lr}-${run_name:a,b,[c]}"],
+        ["hydra.sweep.dir='my runs/of é'", "hydra.sweep.subdir=deep/../${hydra.job.num}"],
+        ["hydra.job.config.override_dirname.kv_sep=-", "hydra.output_subdir=.conf"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.filterwarnings("ignore:hydra.job.override_dirname is deprecated")
+def test_other_folders(hydra_overrides):
+    sweep = sweep_of(*hydra_overrides)
+    for number in (0, 12):
+        check(sweep, ["loss=se", "optimizer.lr=0.3", f"seed={number}"], number)
+
+
+def test_jobs_share_no_containers(sweep):
+    one, other = sweep.cheap(["seed=1"], ["seed=2"])
+    one.config["optimizer"]["lr"] = "changed"
+    one.config["allow_targets"].append("changed")
+    assert other.config["optimizer"]["lr"] == 0.5
+    assert other.config["allow_targets"] == []
+    again = sweep.cheap(["seed=1"])
+    assert again[0].config["allow_targets"] == []
+
+
+def test_few_compositions(sweep, monkeypatch):
+    composed = []
+    stock = sweep.loader.load_sweep_config
+
+    def counted(master, overrides):
+        composed.append(overrides)
+        return stock(master, overrides)
+
+    monkeypatch.setattr(sweep.loader, "load_sweep_config", counted)
+    sweep.launch.composer = Composer(sweep.loader, sweep.master)
+    jobs = [[f"head={head}", f"seed={seed}"] for head in ("sigmoid", "linear") for seed in range(9)]
+    sweep.cheap(*jobs)
+    assert composed == [["head=sigmoid"], ["head=linear"]]
+
+
+def test_the_name_of_runs_is_known_without_parsing(sweep):
+    raw = OmegaConf.to_container(sweep.master.hydra.sweep, resolve=False)
+    assert raw["subdir"] == RUN_NAME
+
+
+def test_hydras_configuration_is_left_as_it_was(sweep):
+    before = HydraConfig.instance().cfg
+    sweep.cheap(["data=blobs", "data.seed=${seed}"])
+    assert HydraConfig.instance().cfg is before
+
+
+def test_scalars_are_written_as_in_place():
+    """Whatever text is used apart from its document is the one it has within it."""
+    rng = random.Random(0)
+    alphabet = string.printable + "éß\u2028\ufeff🙂"
+    words = [
+        "null",
+        "true",
+        "~",
+        "1",
+        "1.",
+        ".5",
+        "1e5",
+        "0x1f",
+        "0o7",
+        "012",
+        "+1",
+        "=",
+        "<<",
+        "y",
+    ]
+    values: list = [0, -1, 10**30, 0.0, -0.0, 1e300, 1e-5, 0.1, float("nan"), True, None, *words]
+    for length in range(1, 100):
+        for _ in range(4):
+            values.append("".join(rng.choices(alphabet, k=length)))
+            values.append("".join(rng.choices("abc =/,.+-019'\"", k=length)))
+            values.append("".join(rng.choices("abc=/,.+-019", k=length)))
+    used = 0
+    for value in values:
+        if isinstance(value, str) and "${" in value:
+            continue
+        for place in ({"a": value}, {"a": {"b": {"some_long_key": value}}}, {"a": {"b": [value]}}):
+            whole = OmegaConf.to_yaml(OmegaConf.create(place))
+            head = "    - " if isinstance(place["a"], dict) and "b" in place["a"] else "a: "
+            if "some_long_key" in whole:
+                head = "    some_long_key: "
+            elif head == "    - ":
+                head = whole.partition("- ")[0].rpartition("\n")[2] + "- "
+            text = scalar_text(value, len(head))
+            if text is not None:
+                used += 1
+                assert whole.endswith(f"{head}{text}\n")
+    assert used > len(values)
