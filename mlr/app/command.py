@@ -57,6 +57,8 @@ def main() -> int:
         if session.sweep is not None:
             session.report()
         return 1
+    finally:
+        session.close()
 
 
 def _interrupted(session: Session) -> int:

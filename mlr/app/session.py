@@ -118,6 +118,11 @@ class Session:
         console.print_run(self.run)
         return 0
 
+    def close(self) -> None:
+        """Let others work on the sweep's folder."""
+        if self.sweep is not None:
+            self.sweep.folder.close()
+
     def _report_sweep(self, sweep: Sweep, interrupted: bool) -> int:
         from mlr.app.report import print_sweep
 

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
+from mlr.app.identity import NOT_THE_RUN
 from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.runs_begun import clear, outcome_of, runs_in
 from mlr.checks import InputError
@@ -31,13 +32,13 @@ class SweepFolder:
     before: runs that were there already, by folder.
     """
 
-    def __init__(self, path: Path, lock: IO[str]) -> None:
+    def __init__(self, path: Path, lock: int) -> None:
         self.path = path
         self.started = _now()
         self.before: dict[Path, Outcome] = {}
         self._hashes: dict[Path, str] = {}
         self._commands: list[dict[str, Any]] = []
-        self._lock = lock  # held as long as it is open
+        self._lock = lock
 
     @classmethod
     def claim(cls, path: Path) -> SweepFolder:
@@ -72,6 +73,11 @@ class SweepFolder:
             told = yaml.safe_load((path / STORY).read_text(encoding="utf-8"))
             folder._commands = list((told or {}).get("commands", []))
         return folder
+
+    def close(self) -> None:
+        """Let others work on the folder."""
+        with suppress(OSError):  # closed already
+            os.close(self._lock)
 
     def finished(self) -> dict[str, Outcome]:
         """Runs that need not be trained again, by the hash of their configuration."""
@@ -151,43 +157,40 @@ def _taken(path: Path) -> InputError:
     )
 
 
-def _locked(path: Path) -> IO[str]:
+def _locked(path: Path) -> int:
     """The open lock file of a folder; the system lets it go when the process ends, however.
 
     Raises:
         InputError: another process holds it.
     """
     try:
-        file = (path / LOCK).open("a+", encoding="utf-8")
+        descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise InputError(str(WriteError(path / LOCK, error))) from error
     with suppress(ImportError):  # Windows has none; there, two processes are not told apart
         import fcntl
 
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            file.seek(0)
-            owner = file.read().strip() or "another process"
-            file.close()
+            owner = os.read(descriptor, 200).decode(errors="replace").strip()
+            os.close(descriptor)
             raise InputError(
-                f"{path} is worked on by {owner}; wait for its end, or end it, to resume the sweep."
+                f"{path} is worked on by {owner or 'another process'}; "
+                "wait for its end, or end it, to resume the sweep."
             ) from error
         except OSError:  # a file system without locks
-            return file
-    file.seek(0)
-    file.truncate()
-    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-    file.flush()
-    return file
+            return descriptor
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+    return descriptor
 
 
 def _row(outcome: Outcome) -> dict[str, object]:
-    overrides = dict(part.split("=", 1) for part in outcome.overrides if "=" in part)
     return {
         "run": outcome.name,
         "status": outcome.status,
-        **overrides,
+        **_overrides(outcome),
         **outcome.metrics,
         "reason": outcome.reason or "",
     }
@@ -197,10 +200,15 @@ def _varied(rows: Sequence[Outcome]) -> Mapping[str, list[str]]:
     """Every override with the values it took, in the order of their first appearance."""
     values: dict[str, dict[str, None]] = {}
     for row in rows:
-        for override in row.overrides:
-            key, _, value = override.partition("=")
+        for key, value in _overrides(row).items():
             values.setdefault(key, {})[value] = None
     return {key: list(found) for key, found in values.items()}
+
+
+def _overrides(outcome: Outcome) -> dict[str, str]:
+    """What was typed of the run itself, by key."""
+    found = dict(part.split("=", 1) for part in outcome.overrides if "=" in part)
+    return {key: found[key] for key in found if key.partition(".")[0] not in NOT_THE_RUN}
 
 
 def _now() -> str:
