@@ -72,7 +72,8 @@ class Launch:
         returns = [self._unfinished(lines, job) for lines, job in zip(overrides, jobs, strict=True)]
         self._call_back("on_job_start", overrides, jobs, [{"task_function": self.task}] * len(jobs))
         options = {} if engine is None else {"engine": engine}
-        results = batch(jobs, folder, **options)
+        with _current(self.config.copy()):  # the sweep's: of no job, so it has no job.num
+            results = batch(jobs, folder, **options)
         for one, result in zip(returns, results, strict=True):
             failed = isinstance(result, Exception)
             one.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
