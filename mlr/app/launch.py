@@ -104,7 +104,7 @@ class Launch:
 
     def _select(self, composed: Composed, number: int, key: str) -> Any:
         tree = identified(self.composer.tree(composed), number)
-        with _current(tree):
+        with _current(tree), _in_one_sentence():
             return OmegaConf.select(tree, key)
 
     def _check_sweep_folder(self, lines: Sequence[str], number: int, folder: Path) -> None:
@@ -117,12 +117,8 @@ class Launch:
 
     def _resolved(self, composed: Composed, number: int, folder: Path) -> dict[str, Any]:
         tree = identified(self.composer.tree(composed), number, folder)
-        with _current(tree):
-            try:
-                config = OmegaConf.to_container(without_hydra(tree), resolve=True)
-            except OmegaConfBaseException as error:
-                raise InputError(f"{one_sentence(error)}.") from error
-        return config  # type: ignore[return-value]
+        with _current(tree), _in_one_sentence():
+            return OmegaConf.to_container(without_hydra(tree), resolve=True)  # type: ignore[return-value]
 
     def _tree(self, lines: Sequence[str], job: SweepJob) -> DictConfig:
         """The job's whole configuration, as Hydra gives it to callbacks."""
@@ -231,3 +227,12 @@ def _current(tree: DictConfig) -> Iterator[None]:
         yield
     finally:
         instance.cfg = before
+
+
+@contextmanager
+def _in_one_sentence() -> Iterator[None]:
+    """Errors of interpolations, as ours."""
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        raise InputError(f"{one_sentence(error)}.") from error
