@@ -2,8 +2,9 @@
 
 A `RunFolder` is claimed once and carries status.json. A `Recorder` fills it: each block of
 logged steps goes to an `EventWriter` (TensorBoard) and a `MetricsTable` (metrics.csv), and
-`finish` adds the final numbers and the end of the HParams session. `bulk` does the same to
-all recorders of a sweep at once. `write_runs_table` lays many runs side by side in runs.csv. All of them write through `durable`, and only there.
+`finish` adds the final numbers and the end of the HParams session; `bulk` does the same to
+all recorders of a sweep at once. Of many runs, `write_runs_table` makes a table, runs.csv,
+and `write_summary` a logdir with the mean over seeds. All write through `durable` only.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mlr.records.events import EventWriter
     from mlr.records.folder import RunFolder
     from mlr.records.recorder import Recorder
+    from mlr.records.summary import SummaryRun, write_summary
     from mlr.records.sweep import write_runs_table
     from mlr.records.table import MetricsTable
 
@@ -30,6 +32,7 @@ __getattr__ = lazy_exports(
         "MetricsTable": "mlr.records.table",
         "Recorder": "mlr.records.recorder",
         "RunFolder": "mlr.records.folder",
+        "SummaryRun": "mlr.records.summary",
         "WriteError": "mlr.records.durable",
         "atomic_write": "mlr.records.durable",
         "finish_all": "mlr.records.bulk",
@@ -37,6 +40,7 @@ __getattr__ = lazy_exports(
         "record_histograms": "mlr.records.bulk",
         "record_scalars": "mlr.records.bulk",
         "write_runs_table": "mlr.records.sweep",
+        "write_summary": "mlr.records.summary",
     },
 )
 
@@ -46,6 +50,7 @@ __all__ = [
     "MetricsTable",
     "Recorder",
     "RunFolder",
+    "SummaryRun",
     "WriteError",
     "atomic_write",
     "finish_all",
@@ -53,4 +58,5 @@ __all__ = [
     "record_histograms",
     "record_scalars",
     "write_runs_table",
+    "write_summary",
 ]

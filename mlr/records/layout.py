@@ -58,6 +58,34 @@ def layout_summary(tags: tuple[str, ...]) -> Summary:
         for title, pattern in charts.items():
             content = layout_pb2.MultilineChartContent(tag=[pattern])
             category.chart.add(title=title, multiline=content)
+    return _summary(layout)
+
+
+def bands_summary(tags: tuple[str, ...], bands: tuple[str, str]) -> Summary:
+    """The layout of aggregates: the same charts, where they show one tag as mean and band.
+
+    Args:
+        tags: every scalar that the aggregate has.
+        bands: what stands before a tag, and a `/`, in the names of the band's edges.
+    """
+    layout = layout_pb2.Layout()
+    for question, charts in pages(tags).items():
+        category = layout.category.add(title=question)
+        for title, pattern in charts.items():
+            shown = [tag for tag in tags if re.match(pattern, tag)]
+            if len(shown) > 1:
+                content = layout_pb2.MultilineChartContent(tag=[pattern])
+                category.chart.add(title=title, multiline=content)
+                continue
+            low, high = (f"{band}/{shown[0]}" for band in bands)
+            series = layout_pb2.MarginChartContent.Series(value=shown[0], lower=low, upper=high)
+            margin = layout_pb2.MarginChartContent(series=[series])
+            category.chart.add(title=title, margin=margin)
+    return _summary(layout)
+
+
+def _summary(layout: layout_pb2.Layout) -> Summary:
+    """A layout as the summary that carries it."""
     tensor = TensorProto(
         dtype=DT_STRING,
         tensor_shape=TensorShapeProto(),
@@ -71,7 +99,7 @@ def layout_summary(tags: tuple[str, ...]) -> Summary:
     return Summary(value=[value])
 
 
-def link(tags: Iterable[str]) -> str:
+def link(tags: Iterable[str], runs: str | None = None) -> str:
     """The end of TensorBoard's address that opens TIME SERIES ready to compare runs.
 
     One colour for each head and loss, whatever the seed (runs of a sweep are named
@@ -81,6 +109,7 @@ def link(tags: Iterable[str]) -> str:
 
     Args:
         tags: every scalar that the runs may have recorded.
+        runs: regular expression of the runs to show; a person can change it on the page.
     """
     tags = set(tags)
     pinned = [{"plugin": "scalars", "tag": tag} for tag in _PINNED if tag in tags]
@@ -89,6 +118,8 @@ def link(tags: Iterable[str]) -> str:
         "runColorGroup": r"regex:(\w+\+\w+|^[^+]+$)",
         "pinnedCards": json.dumps(pinned, separators=(",", ":")),
     }
+    if runs is not None:
+        query["runFilter"] = runs
     return f"?{urlencode(query)}#timeseries"
 
 

@@ -1,0 +1,161 @@
+"""Mean and quantiles over runs that differ by their seed only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+QUANTILES = (0.1, 0.9)
+# a row stands in the aggregate if at least this part of the runs that got so far has it:
+# a run that stops early records its last step, where no other does
+_SHARE = 0.5
+
+
+class Series(NamedTuple):
+    """What one run recorded."""
+
+    tags: tuple[str, ...]
+    """T names"""
+    steps: np.ndarray
+    """int (P,)"""
+    values: np.ndarray
+    """float32 (P, T); NaN where there is none"""
+
+
+class Aggregate(NamedTuple):
+    """What runs recorded on average."""
+
+    tags: tuple[str, ...]
+    """T names"""
+    steps: np.ndarray
+    """int (P,)"""
+    mean: np.ndarray
+    """(P, T), over the runs with a finite number there; NaN where none has"""
+    low: np.ndarray
+    """(P, T), the 10 % quantile of the same numbers"""
+    high: np.ndarray
+    """(P, T), the 90 % quantile"""
+    counts: np.ndarray
+    """int (P, T), how many they are"""
+    runs: int
+    """how many runs there are, those without any number included"""
+
+    def final(self, tag: str) -> tuple[float, int]:
+        """The last mean of a tag and its count; NaN and 0 where there is none."""
+        if tag not in self.tags:
+            return float("nan"), 0
+        column = self.tags.index(tag)
+        rows = np.flatnonzero(self.counts[:, column])
+        if not len(rows):
+            return float("nan"), 0
+        return float(self.mean[rows[-1], column]), int(self.counts[rows[-1], column])
+
+
+def read_series(metrics: Path) -> Series | None:
+    """A run's metrics.csv; None where there is none, or no whole row in it."""
+    try:
+        head, _, body = metrics.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    tags = tuple(head.decode("utf-8").split(",")[2:])
+    body = body[: body.rfind(b"\n") + 1]  # a run that was killed may end in half a row
+    if not body or not tags or b'"' in head:
+        return None
+    # twice, because neighbours overlap; then every cell holds a number
+    body = body.replace(b",\n", b",nan\n").replace(b",,", b",nan,").replace(b",,", b",nan,")
+    numbers = np.fromstring(body.replace(b"\n", b",")[:-1].decode("ascii"), sep=",")
+    table = numbers.reshape(-1, len(tags) + 2)
+    with np.errstate(over="ignore"):
+        return Series(tags, table[:, 0].astype(np.int64), table[:, 2:].astype(np.float32))
+
+
+def aggregate(series: Sequence[Series], runs: int) -> Aggregate | None:
+    """Mean and quantiles, step by step, over what is finite.
+
+    A run that ended counts no more after its end: the mean there is over those that went
+    on, and the count falls. A tag with one number a run, a test at the end, stands at the
+    last step.
+
+    Args:
+        series: of the runs that recorded anything.
+        runs: how many there are with the others.
+
+    Returns:
+        The aggregate; None where nothing was recorded.
+    """
+    if not series:
+        return None
+    tags = tuple(dict.fromkeys(tag for one in series for tag in one.tags))
+    steps = _common_steps([one.steps for one in series])
+    shape = (len(steps), len(tags))
+    mean, low, high = (np.full(shape, np.nan) for _ in range(3))
+    count = np.zeros(shape, dtype=np.int64)
+    places = [_places(one.steps, steps) for one in series]
+    for column, tag in enumerate(tags):
+        numbers = np.full((len(steps), len(series)), np.nan, dtype=np.float32)
+        for run, (one, (rows, at)) in enumerate(zip(series, places, strict=True)):
+            if tag in one.tags:
+                own = one.values[:, one.tags.index(tag)]
+                if np.isfinite(own).sum() == 1:
+                    numbers[-1, run] = own[np.isfinite(own)][0]
+                else:
+                    numbers[at, run] = own[rows]
+        mean[:, column], (low[:, column], high[:, column]), count[:, column] = _statistics(numbers)
+    return Aggregate(tags, steps, mean, low, high, count, runs)
+
+
+def _common_steps(logged: Sequence[np.ndarray]) -> np.ndarray:
+    """The steps that enough of the runs that got so far have logged, and the last one."""
+    steps, counts = np.unique(np.concatenate(logged), return_counts=True)
+    ends = np.sort([one[-1] for one in logged])
+    going = len(logged) - np.searchsorted(ends, steps, "left")
+    kept = counts >= _SHARE * going
+    kept[-1] = True
+    return np.asarray(steps[kept])
+
+
+def _places(own: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of a run's rows stand in the aggregate, and where there."""
+    at = np.minimum(np.searchsorted(steps, own), len(steps) - 1)
+    rows = np.flatnonzero(steps[at] == own)
+    return rows, at[rows]
+
+
+def _statistics(numbers: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+    """Mean, quantiles and number of the finite ones of each row (P, N)."""
+    finite = np.isfinite(numbers)
+    count = finite.sum(axis=1)
+    some = np.maximum(count, 1)
+    total = np.where(finite, numbers, 0).sum(axis=1, dtype=np.float64)
+    ordered = np.sort(np.where(finite, numbers, np.inf), axis=1)
+    rows, quantiles = np.arange(len(numbers)), []
+    for quantile in QUANTILES:
+        place = quantile * (some - 1)
+        below = np.floor(place).astype(np.int64)
+        first, second = ordered[rows, below], ordered[rows, np.minimum(below + 1, some - 1)]
+        with np.errstate(invalid="ignore"):  # rows without any number
+            between = first + (place - below) * (second - first)
+        quantiles.append(np.where(count > 0, between, np.nan))
+    return np.where(count > 0, total / some, np.nan), quantiles, count
+
+
+def best_of(aggregates: Mapping[str, Aggregate], objective: str) -> list[str]:
+    """Names of aggregates, the best first.
+
+    Args:
+        aggregates: by name.
+        objective: the tag that decides; less is better, but of an accuracy more. Where
+            fewer than nine of ten runs have it in the end, the others diverged, and such
+            an aggregate stands behind.
+    """
+
+    def rank(name: str) -> tuple[bool, float]:
+        value, count = aggregates[name].final(objective)
+        lost = count < 0.9 * aggregates[name].runs or not np.isfinite(value)
+        sign = -1 if objective.startswith("accuracy/") else 1
+        return lost, sign * value if np.isfinite(value) else 0.0
+
+    return sorted(aggregates, key=rank)

@@ -1,0 +1,152 @@
+"""The small logdir of a big sweep: one line a cell, the mean over its seeds.
+
+TensorBoard ticks nothing above 500 runs and draws every chart blank; below that, hundreds of
+lines in seven colours say nothing either. A cell is everything that was swept but the seed.
+`summary/best` holds the best cell of each head and loss, with the band that 80 % of its runs
+are in; `summary/all` holds every cell, for the HPARAMS page and for those who look for more.
+Where each head and loss has one cell only, the cells stand in `summary` itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mlr.records.aggregate import Aggregate, aggregate, best_of, read_series
+from mlr.records.durable import WriteError
+from mlr.records.events import EventWriter
+from mlr.records.hparams import hparams_summaries, session_end
+from mlr.records.layout import bands_summary, link
+from mlr.records.recorder import HEADLINES
+
+LIMIT = 400  # cells: with those in `best` there are fewer than the 500 that TensorBoard draws
+BANDS = ("q10", "q90")
+COUNT = "runs/counted"
+_PAIR = re.compile(r"\w+\+\w+")
+
+
+class SummaryRun(NamedTuple):
+    """A run, and the cell it belongs to."""
+
+    folder: Path
+    cell: str
+    """as its folder is named, but without the seed: sigmoid+se,lr=0.1"""
+    hparams: Mapping[str, Any]
+    """what the cell is, without the seed"""
+
+
+class Summary(NamedTuple):
+    """What was written."""
+
+    folder: Path
+    """the logdir"""
+    link: str
+    """the end of TensorBoard's address that opens it"""
+    cells: int
+    """how many cells there are"""
+    left_out: int
+    """how many of them have no line: the worst of each head and loss, or without numbers"""
+
+
+def write_summary(
+    sweep: Path, runs: Sequence[SummaryRun], objective: str = "loss/val"
+) -> Summary | None:
+    """Write `<sweep>/summary` from the metrics.csv of the runs, in place of an older one.
+
+    Of more than 400 cells each head and loss keeps its best, as many as any other.
+
+    Args:
+        sweep: the sweep's folder.
+        runs: all runs; those that recorded nothing count as runs without numbers.
+        objective: the tag by which cells of one head and loss are ranked, at its end;
+            losses are compared with themselves only. Where no run has it, loss/train.
+
+    Returns:
+        What was written; None if there is nothing to show.
+
+    Raises:
+        WriteError: naming the path and the cause; the older summary is then untouched.
+    """
+    members: dict[str, list[SummaryRun]] = {}
+    for run in runs:
+        members.setdefault(run.cell, []).append(run)
+    cells: dict[str, Aggregate] = {}
+    for name, own in members.items():
+        series = (read_series(run.folder / "metrics.csv") for run in own)
+        found = aggregate([one for one in series if one is not None], len(own))
+        if found is not None:
+            cells[name] = found
+    if not cells:
+        return None
+    known = any(objective in cell.tags for cell in cells.values())
+    pairs = _pairs(cells, objective if known else "loss/train")
+    share = max(1, LIMIT // len(pairs))
+    kept = [name for names in pairs.values() for name in names[:share]]
+    nested = any(len(names) > 1 for names in pairs.values())
+    with _replaced(sweep / "summary") as new:
+        for name in kept:
+            place = new / "all" / name if nested else new / name
+            _write_cell(place, cells[name], members[name][0].hparams, bands=not nested)
+        for names in pairs.values() if nested else ():
+            _write_cell(new / "best" / names[0], cells[names[0]], None, bands=True)
+    tags = {tag for cell in cells.values() for tag in cell.tags}
+    address = link(tags, "^best/" if nested else None)
+    return Summary(sweep / "summary", address, len(members), len(members) - len(kept))
+
+
+def _pairs(cells: Mapping[str, Aggregate], objective: str) -> dict[str, list[str]]:
+    """The cells of each head and loss, the best first; names without a pair stand together."""
+    pairs: dict[str, list[str]] = {}
+    for name in best_of(cells, objective):
+        pair = _PAIR.match(name)
+        pairs.setdefault(pair[0] if pair else "", []).append(name)
+    return pairs
+
+
+def _write_cell(
+    folder: Path, cell: Aggregate, hparams: Mapping[str, Any] | None, bands: bool
+) -> None:
+    """One run of the logdir: the mean under the usual tags, and what stands beside it."""
+    folder.mkdir(parents=True)
+    writer = EventWriter(folder, first=True)
+    tags, blocks = [*cell.tags], [cell.mean]
+    if bands:
+        tags += [f"{band}/{tag}" for band in BANDS for tag in cell.tags]
+        blocks += [cell.low, cell.high]
+        writer.summary(bands_summary(cell.tags, BANDS), 0)
+    tags.append(COUNT)
+    blocks.append(cell.counts.max(axis=1, keepdims=True))
+    values = np.concatenate(blocks, axis=1)
+    if hparams is not None:
+        for proto in hparams_summaries(hparams, HEADLINES, folder.name):
+            writer.summary(proto, 0)
+        writer.summary(session_end("done"), int(cell.steps[-1]))
+    now = np.full(len(cell.steps), time.time())
+    writer.scalars(cell.steps, tags, values, now, ~np.isnan(values))
+    writer.flush()
+
+
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """A new folder to fill, which takes the place of `folder` when the block ends well."""
+    new, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
+    try:
+        shutil.rmtree(new, ignore_errors=True)  # of a process with this number, long ago
+        new.mkdir()
+        yield new
+        if folder.exists():
+            folder.replace(old)
+        new.replace(folder)
+    except OSError as cause:
+        raise cause if isinstance(cause, WriteError) else WriteError(folder, cause) from cause
+    finally:
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
