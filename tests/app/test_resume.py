@@ -1,0 +1,146 @@
+"""Sweeps taken up again: nothing finished is lost, and nothing is trained twice."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from .sweeping import FAST, on_disk, rows, statuses, trained  # noqa: F401
+
+TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"
+
+
+def seeds(trained) -> list[int]:  # noqa: F811
+    return sorted(seed for batch in trained.batches for seed in batch)
+
+
+def test_a_larger_sweep_trains_only_what_is_new(train, trained, tmp_path):  # noqa: F811
+    assert train("-m", *FAST, "seed=0,1", f"hydra.sweep.dir={tmp_path}/mine").code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*/status.json")}
+    trained.batches.clear()
+    again = train("-m", "sweep.resume=mine", "seed=2,1,0", *reversed(FAST))
+    assert again.code == 0, again.err
+    assert seeds(trained) == [2]
+    assert "2 finished before" in again.out
+    assert {path: path.read_bytes() for path in before} == before
+    assert statuses(again) == dict.fromkeys("012", "done")
+    assert len(rows(again)) == 3
+    assert re.search(r"sigmoid\+bce +3 ", again.out)
+
+
+def test_nothing_is_left_to_do(train, trained):  # noqa: F811
+    first = train("-m", *FAST, "seed=0,1")
+    (folder,) = {run.parent for run in first.runs}
+    trained.batches.clear()
+    again = train("-m", *FAST, "seed=0,1", f"sweep.resume={folder}")
+    assert again.code == 0
+    assert trained.batches == []
+    assert statuses(again) == {"0": "done", "1": "done"}
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
+def test_what_has_no_end_is_begun_anew(train, trained, tmp_path, status):  # noqa: F811
+    assert train("-m", *FAST, "seed=0,1", f"hydra.sweep.dir={tmp_path}/mine").code == 0
+    (run,) = (tmp_path / "mine").glob("*seed=1*")
+    found = json.loads((run / "status.json").read_text())
+    (run / "status.json").write_text(json.dumps({**found, "status": status}))
+    (run / "metrics.csv").write_text("half a line")
+    trained.batches.clear()
+    again = train("-m", *reversed(FAST), "seed=0,1", "sweep.resume=mine")
+    assert again.code == 0
+    assert seeds(trained) == [1]
+    assert not run.exists()  # its name followed another order
+    assert on_disk(tmp_path / "mine") == {"0": "done", "1": "done"}
+    assert len(rows(again)) == 2
+
+
+def test_a_claim_that_was_cut_short_does_not_block(train, tmp_path):
+    assert train("-m", *FAST, "seed=0,1", f"hydra.sweep.dir={tmp_path}/mine").code == 0
+    (run,) = (tmp_path / "mine").glob("*seed=1*")
+    for path in [path for path in run.rglob("*") if path.is_file()]:
+        path.unlink()
+    (run / "status.json").touch()
+    assert train("-m", *FAST, "seed=0,1", "sweep.resume=mine").code == 0
+    assert on_disk(tmp_path / "mine") == {"0": "done", "1": "done"}
+
+
+def test_runs_outside_the_new_command_stay_in_the_table(train, trained):  # noqa: F811
+    trained.wrong = lambda batch: KeyboardInterrupt() if 2 in batch else None
+    first = train("-m", *FAST, "seed=range(0,3)", "sweep.max_runs_per_batch=1")
+    (folder,) = {run.parent for run in first.runs}
+    trained.wrong = lambda batch: None
+    again = train("-m", *FAST, "seed=5", f"sweep.resume={folder}")
+    assert again.code == 0
+    expected = {"0": "done", "1": "done", "2": "interrupted", "5": "done"}
+    assert statuses(again) == expected
+
+
+REFUSED = {
+    ("-m", "seed=0,1", "sweep.resume=nowhere"): "is no folder of a sweep",
+    ("-m", "seed=0,1", "sweep.resume=own", "hydra.sweep.dir=other"): "are different folders",
+    ("sweep.resume=own",): "needs -m",
+}
+
+
+@pytest.mark.parametrize(("line", "message"), REFUSED.items())
+def test_what_cannot_be_resumed_is_refused(train, tmp_path, line, message):
+    (tmp_path / "own").mkdir()
+    refused = train(*line)
+    assert refused.code == 1
+    assert message in refused.err
+    assert len(refused.err.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.rglob("*")] == ["own"]
+
+
+def test_a_sweep_at_work_is_not_resumed(train, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    assert train("-m", *FAST, "seed=0", f"hydra.sweep.dir={tmp_path}/mine").code == 0
+    with (tmp_path / "mine" / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = train("-m", *FAST, "seed=0,1", "sweep.resume=mine")
+    assert refused.code == 1
+    assert "is worked on by process" in refused.err
+    assert train("-m", *FAST, "seed=0,1", "sweep.resume=mine").code == 0
+
+
+def finished_in(folder: Path) -> dict[str, bytes]:
+    """status.json of runs at their end, by run."""
+    found = {path.parent.name: path.read_bytes() for path in folder.rglob("status.json")}
+    return {name: text for name, text in found.items() if b'"status": "done"' in text}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0, 1, 7, 20, 39])
+def test_killed_at_any_moment_nothing_is_lost_or_done_twice(train, trained, tmp_path, after):  # noqa: F811
+    line = ("-m", *FAST, "seed=range(0,40)", "sweep.max_runs_per_batch=5")
+    folder = tmp_path / "mine"
+    process = subprocess.Popen(
+        [sys.executable, TRAIN, *line, f"hydra.sweep.dir={folder}"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while process.poll() is None and len(list(folder.glob("*/status.json"))) <= after:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    before = finished_in(folder)
+    again = train(*line, f"sweep.resume={folder}")
+    assert again.code == 0, again.err
+    after_all = finished_in(folder)
+    assert {name: after_all[name] for name in before} == before
+    assert len(after_all) == 40
+    assert len(seeds(trained)) == 40 - len(before)
+    assert len(rows(again)) == 40
+    assert set(statuses(again).values()) == {"done"}
+    for run in again.runs:
+        assert len((run / "metrics.csv").read_text().splitlines()) == 21
+        assert len(list(run.glob("events.*"))) == 1

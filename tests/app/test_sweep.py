@@ -1,0 +1,207 @@
+"""Sweeps trained in batches: what each run is, and what becomes of those that go wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlr.records.durable import WriteError
+
+from .sweeping import FAST, on_disk, rows, statuses, sweep_folder, trained  # noqa: F401
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_run_of_a_sweep_leaves_what_a_single_run_leaves(train, tmp_path):
+    line = (*FAST, "optimizer.lr=0.1")
+    alone = train(*line, "seed=1", f"hydra.run.dir={tmp_path}/alone")
+    assert train("-m", *line, "seed=0,1,2", f"hydra.sweep.dir={tmp_path}/sweep").code == 0
+    assert alone.code == 0
+    one, other = tmp_path / "alone", next((tmp_path / "sweep").glob("*seed=1"))
+
+    def names(run: Path) -> set[str]:
+        files = (path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file())
+        return {name.partition(".out.")[0] for name in files}
+
+    assert names(one) == names(other)
+    for name in (".hydra/config.yaml", "metrics.csv"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    first, second = (json.loads((run / "status.json").read_text()) for run in (one, other))
+    same = ("status", "reason", "seed", "pair", "config_hash", "metrics", "steps", "versions")
+    assert {key: first[key] for key in same} == {key: second[key] for key in same}
+    assert set(first) == set(second)
+
+
+def test_only_the_runs_at_fault_fail(train, trained):  # noqa: F811
+    trained.wrong = lambda seeds: RuntimeError("boom") if {2, 5} & set(seeds) else None
+    finished = train("-m", *FAST, "seed=range(0,7)")
+    assert finished.code == 1
+    expected = {str(seed): "failed" if seed in (2, 5) else "done" for seed in range(7)}
+    assert statuses(finished) == on_disk(finished.folder) == expected
+    assert "2 of 7 failed" in finished.out
+    for seed in (2, 5):
+        assert f"seed={seed}: RuntimeError: boom" in finished.out
+    assert finished.err.count("Traceback") == 1
+    assert len(finished.runs) == 7
+    assert "sweep.resume=" in finished.out
+
+
+def test_a_batch_too_large_for_memory_is_halved(train, trained):  # noqa: F811
+    trained.wrong = lambda seeds: MemoryError() if len(seeds) > 2 else None
+    finished = train("-m", *FAST, "seed=range(0,7)")
+    assert finished.code == 0
+    assert set(statuses(finished).values()) == {"done"}
+    assert [len(seeds) for seeds in trained.batches] == [7, 4, 2, 2, 3, 2, 1]
+    tables = [(run / "metrics.csv").read_text().splitlines() for run in finished.runs]
+    assert {len(table) for table in tables} == {21}  # begun anew, not written twice
+
+
+def test_a_run_that_cannot_be_written_fails_alone(train, monkeypatch):
+    from mlr.app import batch
+
+    real = batch.save_checkpoint
+
+    def save(path, *others, **more):
+        if "seed=1" in str(path):
+            raise WriteError(path, OSError(28, "No space left on device"))
+        return real(path, *others, **more)
+
+    monkeypatch.setattr(batch, "save_checkpoint", save)
+    finished = train("-m", *FAST, "seed=0,1,2")
+    assert finished.code == 1
+    assert statuses(finished) == on_disk(finished.folder)
+    assert statuses(finished) == {"0": "done", "1": "failed", "2": "done"}
+    assert "No space left" in finished.out
+
+
+def test_batches_are_no_larger_than_asked(train, trained):  # noqa: F811
+    line = ("seed=range(0,5)", "loss=bce,se", "sweep.max_runs_per_batch=4")
+    finished = train("-m", *FAST[:4], *line)
+    assert finished.code == 0
+    assert [len(seeds) for seeds in trained.batches] == [4, 4, 2]
+
+
+def test_what_changes_the_program_is_trained_apart(train, trained):  # noqa: F811
+    finished = train("-m", *FAST[:4], "loss=bce,se", "batch_size=16,32", "optimizer=sgd,adam")
+    assert finished.code == 0
+    assert [len(seeds) for seeds in trained.batches] == [2, 2, 2, 2]
+
+
+def test_equal_jobs_are_trained_once(train, trained):  # noqa: F811
+    finished = train("-m", *FAST, "optimizer.lr=1,1.0,0.5", "seed=0")
+    assert finished.code == 0
+    assert [len(seeds) for seeds in trained.batches] == [2]
+    assert "1 job equals another one" in finished.out
+    assert len(rows(finished)) == 2
+    story = yaml.safe_load((sweep_folder(finished) / "sweep.yaml").read_text())
+    assert story["status"] == "done"
+    assert story["runs"] == {"done": 2}
+    assert story["equal_jobs"] == 1
+
+
+def test_interrupting_keeps_what_is_finished(train, trained):  # noqa: F811
+    trained.wrong = lambda seeds: KeyboardInterrupt() if 2 in seeds else None
+    finished = train("-m", *FAST, "seed=range(0,6)", "sweep.max_runs_per_batch=2")
+    assert finished.code == 130
+    expected = {"0": "done", "1": "done", "2": "interrupted", "3": "interrupted"}
+    assert statuses(finished) == on_disk(finished.folder) == expected
+    assert "interrupted; what was finished is kept" in finished.err
+    assert f"sweep.resume={sweep_folder(finished).relative_to(finished.folder)}" in finished.out
+
+
+def test_refused_jobs_stand_in_one_table(train):
+    finished = train("-m", *FAST[:3], "head=linear,sigmoid", "loss=bce,se", "seed=0,1")
+    assert finished.code == 0
+    assert finished.out.count("loss=bce needs") == 1
+    assert "2 of 8 refused" in finished.out
+    found = [row for row in rows(finished) if row["status"] == "refused"]
+    assert len(found) == 2
+    assert len(finished.runs) == 6
+
+
+def test_jobs_without_data_are_refused_and_leave_nothing(train):
+    finished = train("-m", "data=npz", "data.path=nowhere.npz", "seed=0,1")
+    assert finished.code == 1
+    assert "nowhere.npz" in finished.out
+    assert finished.runs == []
+
+
+@pytest.mark.parametrize("line", ["head=linear loss=bce,ce", "objective_metric=f1 seed=0,1"])
+def test_a_sweep_of_refused_jobs_never_imports_torch(tmp_path, line):
+    code = (
+        "import sys; from mlr.app.command import main\n"
+        "assert main() == 1\n"
+        "heavy = {'torch', 'numpy', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    arguments = [sys.executable, "-c", code, "-m", *line.split()]
+    shown = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    if "metric" in line:
+        assert "Known: accuracy/test, accuracy/train" in shown.stdout
+
+
+@pytest.fixture
+def values(monkeypatch) -> list:
+    """What sweepers are given."""
+    from mlr.app.sweep import Sweep
+
+    given: list = []
+    real = Sweep.batch
+
+    def batch(self, jobs, engine):
+        given.extend(real(self, jobs, engine))
+        return given
+
+    monkeypatch.setattr(Sweep, "batch", batch)
+    return given
+
+
+def test_sweepers_get_the_metric_they_asked_for(train, values, trained):  # noqa: F811
+    trained.wrong = lambda seeds: RuntimeError("boom") if 1 in seeds else None
+    line = ("head=linear", "loss=se,bce", "seed=0,1,2", "optimizer.lr=0.1", "epochs=3")
+    finished = train("-m", *FAST[:2], *line, "objective_metric=loss/test")
+    assert finished.code == 1
+    by_seed = {row["seed"]: row for row in rows(finished) if row["loss"] == "se"}
+    assert values[0] == float(by_seed["0"]["loss/test"])
+    assert str(values[1]) == "job #1 failed: RuntimeError: boom"
+    assert values[2] == float(by_seed["2"]["loss/test"])
+    assert values[3:] == [float("inf")] * 3
+
+
+def test_divergence_is_infinitely_bad(train, values):
+    line = ("head=linear", "loss=se", "optimizer.lr=1e10", "epochs=5", "seed=0,1")
+    assert train("-m", "data=blobs", *line).code == 0
+    assert values == [float("inf")] * 2
+
+
+def test_a_regression_has_no_accuracy(train):
+    finished = train("experiment=line", "objective_metric=accuracy/val")
+    assert finished.code == 1
+    assert "needs classes" in finished.err
+
+
+def test_the_basic_launcher_trains_one_after_the_other(train, trained):  # noqa: F811
+    trained.wrong = lambda seeds: RuntimeError("boom") if seeds == [1] else None
+    line = ("head=linear,sigmoid", "loss=bce", "seed=0,1")
+    finished = train("-m", "hydra/launcher=basic", *FAST[:3], *line)
+    assert finished.code == 1
+    assert trained.batches == [[0], [1]]
+    assert [row["status"] for row in rows(finished)] == ["refused", "refused", "done", "failed"]
+    assert "#2 head=sigmoid" in finished.out or "#2 data=blobs" in finished.out
+    assert len(finished.runs) == 2
+
+
+def test_a_second_sweep_is_refused_before_it_writes(train, tmp_path):
+    line = ("-m", *FAST, f"hydra.sweep.dir={tmp_path}/mine")
+    assert train(*line, "seed=0").code == 0
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    again = train(*line, "seed=1")
+    assert again.code == 1
+    assert "already holds a sweep" in again.err
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
