@@ -4,10 +4,10 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train board test test-slow check figures benchmark clean
+.PHONY: help install train board test test-slow test-hydra-next check figures benchmark clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 # written last, so that an interrupted installation is taken up again
 .venv/installed: pyproject.toml .ci/constraints.txt
@@ -34,6 +34,20 @@ test: install  ## run the checks and the fast tests
 test-slow: install  ## run the slow tests: MNIST bars, dashboards in a browser
 	$(BIN)/python -m pytest -m slow
 
+# a Hydra and an OmegaConf of its own, before all that .venv has
+NEXT := .venv-hydra-next
+$(NEXT)/installed: .venv/installed
+	@$(BIN)/python -m venv $(NEXT)
+	@$(NEXT)/bin/python -m pip install --quiet --disable-pip-version-check --pre 'hydra-core>=1.4.0rc0,<1.5'
+	@echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+		> $$($(NEXT)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv_below.pth
+	@touch $@
+
+test-hydra-next: $(NEXT)/installed  ## run the tests of the application on the newest pre-release of Hydra
+	@$(NEXT)/bin/python -c 'import hydra, omegaconf; print("Hydra", hydra.__version__, "OmegaConf", omegaconf.__version__)'
+	OMP_NUM_THREADS=1 $(NEXT)/bin/python -m pytest -n 2 tests/app
+	OMP_NUM_THREADS=1 $(NEXT)/bin/python -m pytest -n 2 -m slow tests/app/test_conformance.py
+
 figures: install  ## draw the README's picture anew
 	$(BIN)/python scripts/figures.py
 
@@ -41,4 +55,4 @@ benchmark: install  ## time mlr beside hand-written loops
 	$(BIN)/python scripts/benchmark.py
 
 clean:  ## remove .venv and caches, but no runs
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	rm -rf .venv $(NEXT) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -20,6 +20,8 @@ from mlr.records.durable import WriteError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 INTERRUPTED = 130
+# Hydra 1.4 knows no other behaviour, and warns when it is asked for
+VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
 
 def main() -> int:
@@ -35,7 +37,7 @@ def main() -> int:
 
     task.batch = session.batch  # type: ignore[attr-defined]
     task.prepare = session.prepare  # type: ignore[attr-defined]
-    entry = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
+    entry = hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")
     try:
         try:
             with suppress(JobError):  # told of in the report, with the others

@@ -17,7 +17,6 @@ from typing import Any
 
 from hydra._internal import config_loader_impl
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.plugins.sweeper import Sweeper
@@ -38,10 +37,8 @@ class Composer:
         self.loader = loader
         self.master = master
         self._bases: dict[tuple[str, ...], Base] = {}
-        own: Any = OmegaConf.to_container(master.hydra.overrides.hydra)
-        self._groups = set(
-            loader.get_group_options("", ObjectType.GROUP, master.hydra.job.config_name, own)
-        )
+        self._own: Any = OmegaConf.to_container(master.hydra.overrides.hydra)
+        self._groups: dict[str, bool] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loader, name)
@@ -108,10 +105,10 @@ class Composer:
             and override.package is None
             and not getattr(override, "is_value_path", False)  # 1.4's other spelling of a key
             and re.fullmatch(r"\w+(\.\w+)*", key) is not None
-            and key not in self._groups
             and key.partition(".")[0] != "hydra"
             and isinstance(value, SCALARS)
             and not (isinstance(value, str) and ("${" in value or value == "???"))
+            and not self._is_group(key)
         )
 
     def _independent(self, base: Base, on_top: list[Override], below: list[Override]) -> bool:
@@ -122,7 +119,7 @@ class Composer:
         if list(base.overrides) != [str(x.input_line) for x in below if not x.is_hydra_override()]:
             return False  # they set the list itself
         for one in below:
-            if one.key_or_group in self._groups and not isinstance(one.value(), dict):
+            if self._is_group(one.key_or_group) and not isinstance(one.value(), dict):
                 continue  # Hydra chooses groups before it sets anything
             keys = _keys(one)
             if any(keys[: len(place)] == place[: len(keys)] for place in places):
@@ -130,6 +127,14 @@ class Composer:
             if base.interpolated and not _stays(base, one, keys):
                 return False
         return True
+
+    def _is_group(self, key: str) -> bool:
+        if key not in self._groups:
+            name = self.master.hydra.job.config_name
+            # with what may add to the search path; None: groups within it, too
+            found = self.loader.get_group_options(key, None, name, self._own)
+            self._groups[key] = bool(found)
+        return self._groups[key]
 
     def _base(self, lines: tuple[str, ...]) -> Base:
         """Hydra's composition of these overrides."""

@@ -19,9 +19,11 @@ _DIGEST = 6  # bytes: 10,000 jobs with names cut alike must not meet by chance
 
 def register_resolvers() -> None:
     """`${short_id:}`: a process's random name; `${run_name:…}`: a job's folder; `${either:…}`."""
-    OmegaConf.register_new_resolver("short_id", lambda: token_hex(3), use_cache=True, replace=True)
-    OmegaConf.register_new_resolver("run_name", run_name, replace=True)
-    OmegaConf.register_new_resolver("either", either, replace=True)
+    # OmegaConf 2.4 has it by another name, and warns of this one
+    register: Any = getattr(OmegaConf, "register_resolver", OmegaConf.register_new_resolver)
+    register("short_id", lambda: token_hex(3), use_cache=True, replace=True)
+    register("run_name", run_name, replace=True)
+    register("either", either, replace=True)
 
 
 def either(value: Any, otherwise: Any) -> Any:

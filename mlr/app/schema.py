@@ -51,4 +51,6 @@ class Config:
 
 def register_schema() -> None:
     """Make the types known to Hydra, as the first entry of the defaults list."""
-    ConfigStore.instance().store(name="schema", node=Config)
+    store = ConfigStore.instance()
+    if "schema.yaml" not in store.repo:  # 1.4 warns of a second time
+        store.store(name="schema", node=Config)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import hydra
 from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
@@ -15,13 +14,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from mlr.app.command import CONFIGS
+from mlr.app.command import CONFIGS, VERSION_BASE
 from mlr.app.launch import Launch
 from mlr.app.names import register_resolvers
 from mlr.app.schema import register_schema
-
-# deprecated in 1.4, which has one behaviour only
-VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
 
 
 class Stock(NamedTuple):

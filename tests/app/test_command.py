@@ -269,6 +269,7 @@ def test_a_users_own_module_is_trained(train, tmp_path):
 def test_every_experiment_composes():
     from hydra import compose, initialize_config_dir
 
+    from mlr.app.command import VERSION_BASE
     from mlr.app.names import register_resolvers
     from mlr.app.plan import make_plan
     from mlr.app.schema import register_schema
@@ -278,7 +279,7 @@ def test_every_experiment_composes():
     paths = sorted((ROOT / "configs" / "experiment").glob("*.yaml"))
     assert paths
     for path in paths:
-        with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        with initialize_config_dir(str(ROOT / "configs"), **VERSION_BASE):
             config = compose("train", [f"experiment={path.stem}"])
         make_plan(OmegaConf.to_container(config, resolve=True))
         header = path.read_text()

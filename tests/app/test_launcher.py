@@ -115,6 +115,8 @@ class Witness(Callback):
         self.seen.append(("end", config.seed, config.hydra.job.num, job_return.return_value))
 
 
+# 1.4 wants to be told which callbacks are trusted
+@pytest.mark.filterwarnings("ignore:hydra.utils.instantiate")
 def test_callbacks_are_told_of_every_job():
     Witness.seen.clear()
     sweep = sweep_of(f"+hydra.callbacks.witness._target_={__name__}.Witness")
