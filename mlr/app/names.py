@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from inspect import signature
 from secrets import token_hex
 from typing import Any
 
@@ -19,8 +20,10 @@ _DIGEST = 6  # bytes: 10,000 jobs with names cut alike must not meet by chance
 
 def register_resolvers() -> None:
     """`${short_id:}`: a process's random name; `${run_name:…}`: a job's folder; `${either:…}`."""
-    # OmegaConf 2.4 has it by another name, and warns of this one
-    register: Any = getattr(OmegaConf, "register_resolver", OmegaConf.register_new_resolver)
+    # OmegaConf 2.4 gives the name of a legacy function to this one, and warns of the old name
+    register: Any = OmegaConf.register_new_resolver
+    if "use_cache" in signature(OmegaConf.register_resolver).parameters:
+        register = OmegaConf.register_resolver
     register("short_id", lambda: token_hex(3), use_cache=True, replace=True)
     register("run_name", run_name, replace=True)
     register("either", either, replace=True)
