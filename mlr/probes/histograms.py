@@ -11,24 +11,24 @@ BINS = 30
 
 
 class Histogram(NamedTuple):
-    """Counts of one tensor at P points: what an event file's histogram holds."""
+    """Counts of tensors: what an event file's histogram holds."""
 
     limits: Tensor
-    """right edges (P, BINS)"""
+    """right edges (…, BINS)"""
     counts: Tensor
-    """(P, BINS)"""
+    """(…, BINS)"""
     minimum: Tensor
-    """(P,)"""
+    """(…)"""
     maximum: Tensor
-    """(P,)"""
+    """(…)"""
     total: Tensor
-    """Σ v (P,)"""
+    """Σ v (…)"""
     total_squares: Tensor
-    """Σ v² (P,)"""
+    """Σ v² (…)"""
 
 
 def histogram(values: Tensor) -> Histogram:
-    """Histogram over the last axis of `values` (P, N), in float64.
+    """Histogram over the last axis of `values` (…, N), in float64.
 
     Non-finite entries are left out here; the run's loss tells of them.
     """
@@ -39,8 +39,8 @@ def histogram(values: Tensor) -> Histogram:
     low, high = low.where(low.isfinite(), 0.0), high.where(high.isfinite(), 0.0)
     # a constant tensor still needs a bin of some width
     width = (high - low).clamp(min=1e-12) / BINS
-    edges = low[:, None] + width[:, None] * torch.arange(1, BINS + 1, device=values.device)
+    edges = low[..., None] + width[..., None] * torch.arange(1, BINS + 1, device=values.device)
     known = values.where(finite, 0.0)
-    bins = ((known - low[:, None]) / width[:, None]).long().clamp(0, BINS - 1)
+    bins = ((known - low[..., None]) / width[..., None]).long().clamp(0, BINS - 1)
     counts = torch.zeros_like(edges).scatter_add_(-1, bins, finite.double())
     return Histogram(edges, counts, low, high, known.sum(-1), known.square().sum(-1))

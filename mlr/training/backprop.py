@@ -4,7 +4,10 @@
     backward  δ_L = dL/dz,  ∂L̄/∂W_l = δ_lᵀ a_{l−1}/B,  ∂L̄/∂b_l = Σ_B δ_l/B,
               δ_{l−1} = (δ_l W_l) ⊙ φ'(z_{l−1}),  φ' written in a = φ(z)
 
-L̄ is the mean of the B losses; its 1/B rides along in the two products.
+L̄ is the mean of the B losses. A product is computed so that its rounding does not hang on
+how many lanes there are or where they lie in memory: rows by columns, so that Wᵀ is what is
+stored (rows by rows, a·bᵀ, round by the addresses of both), and into results that begin at
+equal addresses modulo 64 bytes, by which MKL chooses its kernels.
 
 Source: Rumelhart, Hinton & Williams 1986; Nielsen ch. 2, BP1–BP4.
 """
@@ -13,28 +16,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from mlr.training.arrange import classes_first
 from mlr.training.parameters import Layout
-
-_aten = torch.ops.aten
-
-
-@dataclass(frozen=True)
-class Activation:
-    """An elementwise function φ and its backward (δ, a) → δ ⊙ φ'(z), with a = φ(z)."""
-
-    forward: Callable[[Tensor], Tensor]
-    backward: Callable[[Tensor, Tensor], Tensor]
+from mlr.training.structure import Activation, Dense
+from mlr.training.threads import threads
 
 
-ACTIVATIONS: dict[type[nn.Module], Activation] = {
-    nn.ReLU: Activation(torch.relu, lambda delta, a: _aten.threshold_backward(delta, a, 0)),
-    nn.Tanh: Activation(torch.tanh, _aten.tanh_backward.default),
-    nn.Sigmoid: Activation(torch.sigmoid, _aten.sigmoid_backward.default),
-}
+ALIGN = 16
+"""Numbers by whose multiple results begin: 64 bytes of float32."""
 
 
 @dataclass(frozen=True)
@@ -44,129 +38,135 @@ class DenseLayer:
     Made once a program: making a view takes as long as multiplying a small matrix.
     """
 
-    weight: Tensor
-    """W (R, out, in)"""
     weight_t: Tensor
-    """Wᵀ (R, in, out)"""
-    weight_grad: Tensor
-    """(R, out, in)"""
+    """Wᵀ (L, in, out), as stored"""
+    weight_t_grad: Tensor
     bias: Tensor | None
-    """b (R, 1, out)"""
+    """b (L, 1, out)"""
     bias_grad: Tensor | None
-    """(R, 1, out)"""
+    """(L, out)"""
     activation: Activation | None
-
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Inputs (R, B, in) → activations (R, B, out)."""
-        if self.bias is None:
-            outputs = torch.bmm(inputs, self.weight_t)
-        else:
-            outputs = torch.baddbmm(self.bias, inputs, self.weight_t)
-        return outputs if self.activation is None else self.activation.forward(outputs)
 
 
 class DenseNetwork:
-    """R dense networks as one; inputs are flat (R, B, D)."""
+    """L dense networks as one; inputs are flat (L, B, D).
+
+    Args:
+        structure: the layers.
+        layout: with every weight turned.
+        flat: parameters (L, P).
+        grads: their gradients, written by `backward`.
+        busy: how many threads a product of one lane keeps busy; None multiplies all lanes in
+            one call, on one thread.
+    """
 
     flat_inputs = True
+    lanes_last = False
 
     def __init__(
-        self,
-        structure: list[tuple[str, Activation | None]],
-        layout: Layout,
-        flat: Tensor,
-        grads: Tensor,
+        self, structure: list[Dense], layout: Layout, flat: Tensor, grads: Tensor, busy: int | None
     ) -> None:
+        self.product: Callable[..., Tensor] = (
+            product_together if busy is None else partial(product_alone, busy=busy)
+        )
         views, grad_views = layout.views(flat), layout.views(grads)
         self.layers: list[DenseLayer] = []
-        self.mean_rows: dict[int, Tensor] = {}
-        """B → (R, 1, B) filled with 1/B: multiplied by δ it gives the mean over the batch"""
-        for name, activation in structure:
-            weight, bias = views[f"{name}.weight"], views.get(f"{name}.bias")
+        for layer in structure:
+            weight, bias = f"{layer.name}.weight", f"{layer.name}.bias"
+            has_bias = bias in views
             self.layers.append(
                 DenseLayer(
-                    weight=weight,
-                    weight_t=weight.mT,
-                    weight_grad=grad_views[f"{name}.weight"],
-                    bias=None if bias is None else bias.unsqueeze(1),
-                    bias_grad=None if bias is None else grad_views[f"{name}.bias"].unsqueeze(1),
-                    activation=activation,
+                    weight_t=views[weight].mT,
+                    weight_t_grad=grad_views[weight].mT,
+                    bias=views[bias].unsqueeze(1) if has_bias else None,
+                    bias_grad=grad_views[bias] if has_bias else None,
+                    activation=layer.activation,
                 )
             )
 
-    def state_dict(self, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    def state_dict(self, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
         """The module's state_dict with these parameters: dense layers hold nothing else."""
         return parameters
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Inputs (R, B, D) → logits (R, B, K)."""
+        """Inputs (L, B, D) → logits (L, B, K)."""
         for layer in self.layers:
-            inputs = layer(inputs)
-        return inputs
+            inputs = self._apply(layer, inputs)
+        return classes_first(inputs)
 
-    def forward(self, inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Logits (R, B, K), and the activations that `backward` needs."""
+    def forward(self, inputs: Tensor, step: int) -> tuple[Tensor, list[Tensor]]:
+        """Logits (L, B, K), and the activations that `backward` needs."""
         activations = [inputs]
         for layer in self.layers:
-            activations.append(layer(activations[-1]))
-        return activations[-1], activations
+            activations.append(self._apply(layer, activations[-1]))
+        return classes_first(activations[-1]), activations
+
+    def _apply(self, layer: DenseLayer, inputs: Tensor) -> Tensor:
+        outputs = self.product(inputs, layer.weight_t, add=layer.bias)
+        return outputs if layer.activation is None else layer.activation.forward(outputs)
 
     def backward(self, activations: list[Tensor], delta: Tensor) -> None:
-        """Write the gradients of the mean loss, given each example's δ (R, B, K) at the logits."""
-        mean_row = self._mean_row(delta)
+        """Write the gradients of the mean loss, given each example's δ (L, B, K) at the logits."""
         share = 1 / delta.shape[1]
+        delta = delta.contiguous()
         for index in range(len(self.layers) - 1, -1, -1):
             layer, inputs = self.layers[index], activations[index]
-            grad = layer.weight_grad
-            torch.baddbmm(grad, delta.mT, inputs, beta=0, alpha=share, out=grad)
+            self.product(inputs.mT, delta, scale=share, out=layer.weight_t_grad)
             if layer.bias_grad is not None:
-                torch.bmm(mean_row, delta, out=layer.bias_grad)
+                torch.sum(delta, 1, out=layer.bias_grad).mul_(share)
             if index > 0:
-                delta = torch.bmm(delta, layer.weight)
+                delta = self.product(delta, layer.weight_t.mT.contiguous())
                 activation = self.layers[index - 1].activation
                 if activation is not None:
                     delta = activation.backward(delta, inputs)
 
-    def _mean_row(self, delta: Tensor) -> Tensor:
-        runs, batch, _ = delta.shape
-        if batch not in self.mean_rows:
-            self.mean_rows[batch] = delta.new_full((runs, 1, batch), 1 / batch)
-        return self.mean_rows[batch]
+
+def results(lanes: int, rows: int, columns: int, like: Tensor) -> Tensor:
+    """An empty (L, rows, columns) whose lanes all begin at multiples of `ALIGN`."""
+    size = rows * columns
+    flat = like.new_empty(lanes, size + -size % ALIGN)
+    return flat[:, :size].view(lanes, rows, columns)
 
 
-def dense_structure(
-    module: nn.Module, feature_shape: tuple[int, ...]
-) -> list[tuple[str, Activation | None]] | None:
-    """Layer names and activations of an nn.Sequential of dense layers; None for anything else.
-
-    Anything that the closed form would compute otherwise than the module itself counts as
-    something else: a part or parameter used twice, a hook, images that are not flattened first.
-    """
-    # named_children() would leave out repeated parts
-    parts = [(name, part) for name, part in module._modules.items() if part is not None]
-    flattened = len(feature_shape) == 1
-    repeated = len({id(part) for _, part in parts}) < len(parts)
-    if type(module) is not nn.Sequential or repeated or _shares(module) or _has_hooks(module):
-        return None
-    structure: list[tuple[str, Activation | None]] = []
-    for name, part in parts:
-        if type(part) is nn.Linear and flattened:
-            structure.append((name, None))
-        elif type(part) in ACTIVATIONS and structure and structure[-1][1] is None:
-            structure[-1] = (structure[-1][0], ACTIVATIONS[type(part)])
-        elif type(part) is nn.Flatten and (part.start_dim, part.end_dim) == (1, -1):
-            flattened = True
-        else:
-            return None
-    # logits must come from a linear layer for δ_L = dL/dz to hold
-    return structure if structure and structure[-1][1] is None else None
+def product_together(
+    a: Tensor, b: Tensor, add: Tensor | None = None, scale: float = 1.0, out: Tensor | None = None
+) -> Tensor:
+    """scale · a b + add, of matrices a (L, n, k), b (L, k, m), add (L, 1, m), in one call."""
+    if len(a) == 1 and b.shape[2] == 1:
+        # one matrix by one column is another routine, which rounds otherwise: make it two
+        twice = (2, -1, -1)
+        both = product_together(
+            a.expand(twice), b.expand(twice), None if add is None else add.expand(twice), scale
+        )
+        return both[:1] if out is None else out.copy_(both[:1])
+    if out is None:
+        out = results(len(a), a.shape[1], b.shape[2], a)
+    if add is None:
+        return torch.baddbmm(out, a, b, beta=0, alpha=scale, out=out)
+    return torch.baddbmm(add, a, b, out=out)
 
 
-def _shares(module: nn.Module) -> bool:
-    names = list(module.named_parameters(remove_duplicate=False))
-    return len(names) > len(list(module.parameters()))
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return any(getattr(part, kind) for part in module.modules() for kind in kinds)
+def product_alone(
+    a: Tensor,
+    b: Tensor,
+    add: Tensor | None = None,
+    scale: float = 1.0,
+    out: Tensor | None = None,
+    *,
+    busy: int,
+) -> Tensor:
+    """The same, one lane after the other, each on `busy` threads."""
+    if out is None:
+        out = results(len(a), a.shape[1], b.shape[2], a)
+    if b.shape[2] == 1:  # the product with a single column rounds by its address
+        for lane in range(len(a)):
+            torch.sum(a[lane] * b[lane].mT, 1, keepdim=True, out=out[lane])
+        out.mul_(scale)
+        return out if add is None else out.add_(add)
+    with threads(busy):
+        for lane in range(len(a)):
+            if add is None:
+                torch.addmm(out[lane], a[lane], b[lane], beta=0, alpha=scale, out=out[lane])
+            else:
+                torch.addmm(add[lane], a[lane], b[lane], out=out[lane])
+    return out

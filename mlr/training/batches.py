@@ -1,75 +1,80 @@
-"""Batches of every run: order drawn from (seed, epoch), gathered many batches at a time."""
+"""Batches of every lane: gathered many at a time, once for runs that see the same."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mlr.seeds import derive_seed
+from mlr.training.arrange import Spread, classes_first, distinct
+from mlr.training.examples import Examples
+from mlr.training.orders import epoch_orders, order_keys
 
 GATHER_BYTES = 2 << 20
 """Batches gathered in one operation: enough to make its overhead vanish, few enough for cache."""
 
 
-def one_hot_targets(
-    targets: Tensor, classes: int | None, outputs: int, dtype: torch.dtype
-) -> Tensor:
-    """Targets t (N, K) for an objective: one-hot, one column for two classes, or as they are.
+class Batches:
+    """The training split of each lane, in the order of its seed.
+
+    Lanes with one seed and one dataset are a group: they share one gather.
 
     Args:
-        targets: class indices (N,), or values (N, K) when `classes` is None.
-        classes: class count.
-        outputs: logits of the model, K.
-        dtype: of the result.
-    """
-    if classes is None:
-        return targets.to(dtype)
-    if outputs == 1:
-        return targets.to(dtype).unsqueeze(1)
-    return torch.nn.functional.one_hot(targets, outputs).to(dtype)
-
-
-class Batches:
-    """The training split in the order of each run's seed.
-
-    Runs with one seed share one gather; their batches are expanded views.
+        examples: the training split.
+        batch_size: examples a batch; the last of an epoch may be smaller.
+        seeds: of each lane (L,).
+        lanes_last: how the network wants its inputs to lie.
     """
 
     def __init__(
-        self, features: Tensor, targets: Tensor, batch_size: int, seeds: Sequence[int]
+        self, examples: Examples, batch_size: int, seeds: Sequence[int], lanes_last: bool
     ) -> None:
-        self.features, self.targets = features, targets
-        self.batch_size = batch_size
-        self.runs = len(seeds)
-        self.seeds = seeds[:1] if len(set(seeds)) == 1 else seeds
-        row_bytes = features[0].numel() * features.element_size() * len(self.seeds)
+        self.examples, self.batch_size, self.lanes_last = examples, batch_size, lanes_last
+        pairs = list(zip(examples.data_of, seeds, strict=True))
+        firsts, group_of = distinct(pairs)
+        self.spread = Spread(group_of, examples.features.device)
+        seed_firsts, self.seed_of = distinct([seeds[lane] for lane in firsts])
+        self.keys = order_keys([seeds[firsts[group]] for group in seed_firsts])
+        count = examples.count
+        # each dataset's examples lie in one table of rows, one dataset after the other
+        self.offsets = np.array([examples.data_of[lane] * count for lane in firsts])[:, None]
+        self.features = examples.features.flatten(0, 1)
+        self.targets = examples.targets.flatten(0, 1)
+        row_bytes = self.features[0].numel() * self.features.element_size() * len(firsts)
         self.chunk = batch_size * max(1, GATHER_BYTES // (row_bytes * batch_size))
+        if lanes_last:
+            self.columns = [
+                [column.contiguous() for column in table.unbind(1)]
+                for table in (self.features, self.targets)
+            ]
 
-    def order(self, epoch: int) -> Tensor:
-        """Example indices (runs or 1, N) of one epoch."""
-        count = len(self.features)
-        orders = [
-            torch.randperm(
-                count,
-                generator=torch.Generator().manual_seed(derive_seed(seed, "order", epoch)),
-            )
-            for seed in self.seeds
-        ]
-        return torch.stack(orders).to(self.features.device)
+    @property
+    def drawn(self) -> int:
+        """Examples that an epoch gathers, all groups together."""
+        return len(self.offsets) * self.examples.count
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs (R, B, *feature_shape) and targets (R, B, K), batch after batch."""
-        order = self.order(epoch)
-        for start in range(0, order.shape[1], self.chunk):
-            rows = order[:, start : start + self.chunk]
-            yield from zip(
-                self._gather(self.features, rows).split(self.batch_size, dim=1),
-                self._gather(self.targets, rows).split(self.batch_size, dim=1),
-                strict=True,
-            )
+        """Inputs (L, B, *feature_shape) and targets (L, B, K), batch after batch."""
+        orders = epoch_orders(self.keys, epoch, self.examples.count)
+        device = self.features.device
+        for start in range(0, self.examples.count, self.chunk):
+            part = orders[:, start : start + self.chunk]
+            rows = torch.from_numpy(part[self.seed_of] + self.offsets).to(device)
+            yield from zip(*(self._gather(rows, which) for which in (0, 1)), strict=True)
 
-    def _gather(self, values: Tensor, rows: Tensor) -> Tensor:
-        chosen = values.index_select(0, rows.reshape(-1)).view(*rows.shape, *values.shape[1:])
-        return chosen if len(chosen) == self.runs else chosen.expand(self.runs, *chosen.shape[1:])
+    def _gather(self, rows: Tensor, which: int) -> list[Tensor]:
+        """The features (0) or targets (1) of rows (G, C), in batches of all lanes."""
+        flat = rows.reshape(-1)
+        if self.lanes_last:
+            columns = [column.index_select(0, flat) for column in self.columns[which]]
+            stacked = torch.stack(columns).view(len(columns), *rows.shape)
+            parts = stacked.permute(2, 0, 1).contiguous().split(self.batch_size)
+            return [self.spread.lanes_last(part) for part in parts]
+        table = self.targets if which else self.features
+        chosen = table.index_select(0, flat).view(*rows.shape, *table.shape[1:])
+        parts = chosen.split(self.batch_size, dim=1)
+        if which:
+            parts = [classes_first(part) for part in parts]
+        return [self.spread.lanes_first(part) for part in parts]

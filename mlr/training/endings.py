@@ -24,10 +24,10 @@ class Ending:
 
 
 class Endings:
-    """Watches R runs.
+    """Watches the runs of L lanes.
 
     Args:
-        patience: of each run, epochs without a lower validation loss; None never stops it.
+        patience: of each lane, epochs without a lower validation loss; None never stops it.
     """
 
     def __init__(self, patience: Sequence[int | None]) -> None:
@@ -49,9 +49,9 @@ class Endings:
 
         Args:
             step: updates done.
-            losses: over the validation split (R,).
-            parameters: (R, P).
-            state: the optimizer's moments, each (R, P).
+            losses: over the validation split (L,).
+            parameters: (L, P).
+            state: the optimizer's moments, each (L, P).
         """
         finite = (losses.isfinite() & parameters.isfinite().all(1)).tolist()
         for run, loss in enumerate(losses.tolist()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -13,6 +13,7 @@ from mlr.objectives import Objective
 from mlr.probes import ProbeSettings
 from mlr.training.optimizers import Optimizer
 from mlr.training.schedules import Constant, LearningRate
+from mlr.training.structure import dense_structure
 
 DTYPES = ("float32", "float64")
 
@@ -85,49 +86,66 @@ class Experiment:
         return self.steps if self.steps is not None else self.epochs * self.steps_per_epoch
 
 
-SHARED = ("data", "schedule", "probes", "epochs", "steps", "batch_size", "dtype", "device")
+def program_key(experiment: Experiment) -> Hashable:
+    """What runs must share to be trained as one program; equal keys can.
+
+    Objective, rates, seed, initial parameters, limits and the values of the data may differ.
+    A rate of exactly 0 leaves out an operation, and so belongs to the key.
+    """
+    return tuple(_program_parts(experiment).values())
+
+
+def _program_parts(experiment: Experiment) -> dict[str, Hashable]:
+    data, optimizer = experiment.data, experiment.optimizer
+    module = experiment.module
+    return {
+        "data": (
+            data.classes,
+            data.feature_shape,
+            *(len(split) for split in (data.train, data.val, data.test)),
+            None if data.classes is not None else tuple(data.train.targets.shape[1:]),
+        ),
+        "model": (
+            repr(module),
+            tuple((name, value.shape) for name, value in module.named_parameters()),
+            dense_structure(module, data.feature_shape) is None,
+        ),
+        "optimizer": (type(optimizer), optimizer.operations),
+        "max_grad_norm": experiment.max_grad_norm is None,
+        **{name: getattr(experiment, name) for name in SHARED},
+    }
+
+
+SHARED = ("schedule", "probes", "epochs", "steps", "batch_size", "dtype", "device")
 
 
 def check_one_program(experiments: Sequence[Experiment]) -> None:
     """Refuse runs that cannot be one tensor program.
 
     Raises:
-        InputError: no runs, or runs that differ in more than objective, rates, seed,
-            initial parameters and limits.
+        InputError: no runs, or runs of different `program_key`.
     """
     if not experiments:
         raise InputError("There is no run to train.")
-    first = experiments[0]
+    first = _program_parts(experiments[0])
     for other in experiments[1:]:
-        differing = [name for name in SHARED if getattr(other, name) != getattr(first, name)]
-        if type(other.optimizer) is not type(first.optimizer):
-            differing.append("optimizer")
-        if _architecture(other.module) != _architecture(first.module):
-            differing.append("model")
+        parts = _program_parts(other)
+        differing = [name for name, value in parts.items() if value != first[name]]
         if differing:
             raise InputError(
                 f"Runs of one program must share {', '.join(differing)}; train them one by one."
             )
     for experiment in experiments:
-        _check_module(experiment, alone=len(experiments) == 1)
+        _check_module(experiment)
 
 
-def _architecture(module: nn.Module) -> tuple[str, list[tuple[str, tuple[int, ...]]]]:
-    return repr(module), [(name, tuple(value.shape)) for name, value in module.named_parameters()]
-
-
-def _check_module(experiment: Experiment, alone: bool) -> None:
+def _check_module(experiment: Experiment) -> None:
     module, data = experiment.module, experiment.data
     parameters = list(module.parameters())
     if not parameters or not all(parameter.requires_grad for parameter in parameters):
         raise InputError(
             "The model must have parameters, and all of them are trained; one that is to stay "
             "fixed is a buffer (register_buffer)."
-        )
-    if not alone and (list(module.buffers()) or _draws(module)):
-        raise InputError(
-            "A model with buffers or dropout cannot share a program with other runs; train them "
-            "one by one."
         )
     outputs = experiment.objective.outputs
     if data.classes is not None:
@@ -138,6 +156,3 @@ def _check_module(experiment: Experiment, alone: bool) -> None:
                 f"{data.classes} classes, but the objective was made for {outputs}."
             )
 
-
-def _draws(module: nn.Module) -> bool:
-    return any("Dropout" in type(part).__name__ for part in module.modules())

@@ -1,60 +1,95 @@
-"""Any nn.Module over the run axis: torch.func carries dL/dz back through it."""
+"""Any nn.Module over the run axis, lane by lane: torch.func carries dL/dz back through it.
+
+Not vmapped: a vmapped convolution is a grouped one, slower than one after the other and
+rounded otherwise than a run alone.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vjp, vmap
+from torch.func import functional_call, vjp
 
+from mlr.seeds import derive_seed
 from mlr.training.parameters import Layout
+from mlr.training.threads import threads
+
+Pullback = Callable[[Tensor], Any]
 
 
 class FunctionalNetwork:
-    """R copies of one module as one; inputs (R, B, *feature_shape)."""
+    """L modules of one kind; inputs (L, B, *feature_shape).
+
+    What a module draws in training, as dropout does, is a function of its run's seed and of
+    the step.
+    """
 
     flat_inputs = False
+    lanes_last = False
 
-    def __init__(self, module: nn.Module, layout: Layout, flat: Tensor, grads: Tensor) -> None:
-        # a copy: the caller's module keeps its dtype, device, mode and parameters
-        self.module = copy.deepcopy(module).to(flat.device, flat.dtype)
-        self.parameters = layout.views(flat)
+    def __init__(
+        self,
+        modules: Sequence[nn.Module],
+        seeds: Sequence[int],
+        layout: Layout,
+        flat: Tensor,
+        grads: Tensor,
+        busy: int,
+    ) -> None:
+        self.busy = busy
+        # copies: the callers' modules keep their dtype, device, mode and parameters
+        self.modules = [copy.deepcopy(one).to(flat.device, flat.dtype) for one in modules]
+        self.seeds = seeds
+        self.parameters = [layout.views(row[None]) for row in flat]
         self.gradients = layout.views(grads)
-        self.runs = len(flat)
 
-    def _apply(self, parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
-        if self.runs == 1:  # vmap turns a convolution into a slower grouped one
-            first = {name: value[0] for name, value in parameters.items()}
-            return functional_call(self.module, first, (inputs[0],)).unsqueeze(0)
-        return vmap(lambda own, x: functional_call(self.module, own, (x,)))(parameters, inputs)
+    def _apply(self, lane: int, parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        own = {name: value[0] for name, value in parameters.items()}
+        return functional_call(self.modules[lane], own, (inputs[lane],))
 
-    def state_dict(self, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    def state_dict(self, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
         """The module's state_dict with these parameters, tied names and buffers included."""
-        names = {id(value): name for name, value in self.module.named_parameters()}
+        module = self.modules[lane]
+        names = {id(value): name for name, value in module.named_parameters()}
         return {
             key: parameters[names[id(value)]] if id(value) in names else value.cpu().clone()
-            for key, value in self.module.state_dict(keep_vars=True).items()
+            for key, value in module.state_dict(keep_vars=True).items()
         }
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Inputs → logits (R, B, K), in evaluation mode."""
-        self.module.eval()
-        try:
-            return self._apply(self.parameters, inputs)
-        finally:
-            self.module.train()
+        """Inputs → logits (L, B, K), in evaluation mode."""
+        rows = []
+        with threads(self.busy):
+            for lane, module in enumerate(self.modules):
+                module.eval()
+                try:
+                    rows.append(self._apply(lane, self.parameters[lane], inputs))
+                finally:
+                    module.train()
+        return torch.stack(rows)
 
-    def forward(self, inputs: Tensor) -> tuple[Tensor, Callable[[Tensor], Any]]:
-        """Logits (R, B, K) in training mode, and the pullback that `backward` needs."""
-        with torch.enable_grad():
-            logits, pullback = vjp(lambda own: self._apply(own, inputs), self.parameters)[:2]
-        return logits.detach(), pullback
+    def forward(self, inputs: Tensor, step: int) -> tuple[Tensor, list[Pullback]]:
+        """Logits (L, B, K) in training mode, and the pullbacks that `backward` needs."""
+        rows, pullbacks = [], []
+        for lane, parameters in enumerate(self.parameters):
+            torch.manual_seed(derive_seed(self.seeds[lane], "dropout", step))
+            with threads(self.busy), torch.enable_grad():
+                logits, pullback = vjp(
+                    lambda own, lane=lane: self._apply(lane, own, inputs), parameters
+                )[:2]
+            rows.append(logits.detach())
+            pullbacks.append(pullback)
+        return torch.stack(rows), pullbacks
 
-    def backward(self, pullback: Callable[[Tensor], Any], delta: Tensor) -> None:
-        """Write the gradients of the mean loss, given each example's δ (R, B, K) at the logits."""
-        (gradients,) = pullback(delta / delta.shape[1])
-        for name, gradient in gradients.items():
-            self.gradients[name].copy_(gradient)
+    def backward(self, pullbacks: list[Pullback], delta: Tensor) -> None:
+        """Write the gradients of the mean loss, given each example's δ (L, B, K) at the logits."""
+        delta = delta / delta.shape[1]
+        for lane, pullback in enumerate(pullbacks):
+            with threads(self.busy):
+                (gradients,) = pullback(delta[lane])
+            for name, gradient in gradients.items():
+                self.gradients[name][lane].copy_(gradient[0])

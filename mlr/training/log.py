@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlr.probes import Histogram, make_probes
+from mlr.probes import make_probes
 from mlr.records import Recorder
+from mlr.records.bulk import flush_all, record_histograms, record_scalars
 from mlr.training.endings import Endings
 from mlr.training.experiment import Experiment
 from mlr.training.measure import measure_histograms, measure_steps
@@ -30,18 +31,10 @@ class Block(NamedTuple):
     """(M,)"""
     times: NDArray[np.float64]
     """seconds since 1970 (M,)"""
-    values: NDArray[np.float64]
+    values: NDArray[np.floating]
     """(M, R, tags)"""
     present: NDArray[np.bool_]
     """which of the values are there (M, R, tags)"""
-
-
-class Bars(NamedTuple):
-    """Histograms: P steps, and by tag one `Histogram` (P, …) a run."""
-
-    steps: NDArray[np.int64]
-    times: NDArray[np.float64]
-    histograms: dict[str, list[Histogram]]
 
 
 def run_tags(experiment: Experiment) -> tuple[str, ...]:
@@ -59,14 +52,11 @@ class StepLog:
     """Keeps logged steps and validations until they are due."""
 
     def __init__(
-        self,
-        program: Program,
-        experiments: Sequence[Experiment],
-        recorders: Sequence[Recorder | None],
-        endings: Endings,
+        self, program: Program, recorders: Sequence[Recorder | None], endings: Endings
     ) -> None:
-        first = experiments[0]
-        self.program, self.recorders = program, recorders
+        first = program.lanes[0]
+        self.program, self.recorders, self.endings = program, recorders, endings
+        self.wanted = any(recorders)
         self.classification = first.data.classes is not None
         self.probes = make_probes(first.probes, self.classification, tuple(program.layers))
         self.tags = run_tags(first)
@@ -75,11 +65,10 @@ class StepLog:
         self.steps_per_epoch = first.steps_per_epoch
         # the table prints the digits that the numbers have
         self.number_type = np.float64 if first.dtype == "float64" else np.float32
-        self.rates = np.array([experiment.optimizer.lr for experiment in experiments])
+        self.rates = np.array([lane.optimizer.lr for lane in program.lanes])[program.lane_of]
         self.histogram_every = first.probes.histogram_every
         self.flushed_steps = 0
         self.flushed_at = perf_counter()
-        self.endings = endings
         self._forget()
 
     def _forget(self) -> None:
@@ -90,10 +79,10 @@ class StepLog:
     def keep(self, step: LoggedStep) -> None:
         """Remember a logged step; its numbers are computed at the next flush."""
         self.steps.append((time(), step))
-        self.bytes += 2 * step.logits.numel() * step.logits.element_size()
+        self.bytes += 3 * step.logits.numel() * step.logits.element_size()
 
     def keep_validation(self, step: int, means: dict[str, Tensor]) -> None:
-        """Remember the means (R,) over the validation split after `step` updates."""
+        """Remember the means (L,) over the validation split after `step` updates."""
         self.validations.append((time(), step, means))
 
     def due(self) -> bool:
@@ -105,58 +94,58 @@ class StepLog:
         self.flushed_at = perf_counter()
         if not self.steps and not self.validations:
             return
-        block, bars = self._block(), self._bars()
+        if self.wanted:
+            self._record_block()
+            self._record_histograms()
+            flush_all(self.recorders)
         self.flushed_steps += len(self.steps)
         self._forget()
-        for run, recorder in enumerate(self.recorders):
-            if recorder is not None:
-                self._record(recorder, run, block, bars)
 
-    def _bars(self) -> Bars | None:
-        """Histograms of every n-th logged step, if anyone records them."""
+    def _ends(self) -> NDArray[np.float64]:
+        """The step at which each run ended, infinite where it goes on (R,)."""
+        ended = self.endings.ended
+        return np.array(
+            [ended[lane].step if lane in ended else np.inf for lane in self.program.lane_of]
+        )
+
+    def _record_block(self) -> None:
+        """Hand each run its part of a block, up to the step at which it ended.
+
+        Of that step it has its validation, but no batch: what its siblings trained on then,
+        it did not see.
+        """
+        block = self._block()
+        steps, ends = block.steps[:, None], self._ends()
+        block.present[steps > ends] = False
+        block.present[(steps == ends)[..., None] & ~self.of_validation] = False
+        epochs = block.steps / self.steps_per_epoch
+        record_scalars(
+            self.recorders, block.steps, epochs, block.values, block.present, block.times
+        )
+
+    def _record_histograms(self) -> None:
+        """Hand each run the histograms of every n-th logged step before it ended."""
         every = self.histogram_every
         drawn = [
             (stamp, kept)
             for number, (stamp, kept) in enumerate(self.steps, start=self.flushed_steps)
             if every and number % every == 0
         ]
-        if not drawn or not any(self.recorders):
-            return None
+        if not drawn:
+            return
         steps = np.array([kept.step for _, kept in drawn], dtype=np.int64)
         times = np.array([stamp for stamp, _ in drawn])
-        return Bars(steps, times, measure_histograms([kept for _, kept in drawn]))
-
-    def _record(self, recorder: Recorder, run: int, block: Block, bars: Bars | None) -> None:
-        """Hand `run` its part of a block, up to the step at which it ended.
-
-        Of that step it has its validation, but no batch: what its siblings trained on then,
-        it did not see.
-        """
-        ending = self.endings.ended.get(run)
-        end = np.inf if ending is None else ending.step
-        rows = int(np.searchsorted(block.steps, end, side="right"))
-        present = block.present[:rows, run].copy()
-        present[np.ix_(block.steps[:rows] == end, ~self.of_validation)] = False
-        with np.errstate(over="ignore"):  # a rate of 1e300 is infinite in float32
-            numbers = block.values[:rows, run].astype(self.number_type)
-        recorder.scalars(
-            block.steps[:rows],
-            block.steps[:rows] / self.steps_per_epoch,
-            numbers,
-            present,
-            block.times[:rows],
-        )
-        if bars is not None:
-            rows = int(np.searchsorted(bars.steps, end, side="left"))
-            for tag, histograms in bars.histograms.items():
-                columns = histograms[run]._asdict()
-                recorder.histograms(
-                    bars.steps[:rows],
-                    tag,
-                    **{name: column[:rows].numpy() for name, column in columns.items()},
-                    wall_times=bars.times[:rows],
-                )
-        recorder.flush()
+        present = steps[:, None] < self._ends()
+        measured = measure_histograms([kept for _, kept in drawn], self.program.lane_of)
+        for tag, columns in measured.items():
+            record_histograms(
+                self.recorders,
+                steps,
+                tag,
+                **{name: column.numpy() for name, column in columns._asdict().items()},
+                present=present,
+                wall_times=times,
+            )
 
     def _block(self) -> Block:
         """What is kept as rows of numbers, a row a step."""
@@ -164,7 +153,8 @@ class StepLog:
         stamps |= {step: stamp for stamp, step, _ in self.validations}
         order = sorted(stamps)
         row = {step: index for index, step in enumerate(order)}
-        values = np.full((len(order), len(self.recorders), len(self.tags)), np.nan)
+        shape = (len(order), len(self.recorders), len(self.tags))
+        values = np.full(shape, np.nan, dtype=self.number_type)
         present = np.zeros(values.shape, dtype=bool)
         if self.steps:
             kept = [step for _, step in self.steps]
@@ -175,13 +165,15 @@ class StepLog:
             # NaN beside a finite loss: no such example in the batch, so nothing to record
             present[rows, :, :width] = ~np.isnan(probed) | ~np.isfinite(probed[..., :1])
             factors = np.array([self.program.factors[step.step] for step in kept])
-            values[rows, :, self.column["learning_rate"]] = factors[:, None] * self.rates
+            with np.errstate(over="ignore"):  # a rate of 1e300 is infinite in float32
+                values[rows, :, self.column["learning_rate"]] = factors[:, None] * self.rates
             present[rows, :, self.column["learning_rate"]] = True
         if self.validations:
             rows = np.array([row[step] for _, step, _ in self.validations])
             for name in self.validations[0][2]:
                 means = torch.stack([means[name] for _, _, means in self.validations])
-                values[rows, :, self.column[f"{name}/val"]] = means.cpu().double().numpy()
+                of_runs = means.cpu().numpy()[:, self.program.lane_of]
+                values[rows, :, self.column[f"{name}/val"]] = of_runs
                 present[rows, :, self.column[f"{name}/val"]] = True
         times = np.array([stamps[step] for step in order])
         return Block(np.array(order), times, values, present)

@@ -11,15 +11,17 @@ from torch import Tensor
 
 from mlr.checks import InputError
 from mlr.records import Recorder
-from mlr.seeds import derive_seed
-from mlr.training.backprop import dense_structure
 from mlr.training.batches import Batches
 from mlr.training.endings import Ending, Endings
-from mlr.training.evaluate import SplitTensors, evaluate
+from mlr.training.evaluate import Evaluation
+from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.log import StepLog
+from mlr.training.network import Kind, kind_of
+from mlr.training.prefetch import prefetched
 from mlr.training.result import Result
 from mlr.training.step import Program
+from mlr.training.threads import threads
 
 Progress = Callable[[int, int], None]
 """Called with updates done and updates in all, a few times a second."""
@@ -33,6 +35,9 @@ def train(
     progress: Progress | None = None,
 ) -> list[Result]:
     """Train all runs as one tensor program, R = len(experiments).
+
+    On the CPU a run's numbers are those of the run alone, to the bit, whatever runs it is
+    trained with and in whatever order.
 
     Point s of a series is measured after s updates: training numbers on the batch of the
     next update, validation numbers at the end of each epoch, and the last point of each
@@ -48,48 +53,41 @@ def train(
     """
     started = perf_counter()
     check_one_program(experiments)
-    first = experiments[0]
     recorders = recorders or [None] * len(experiments)
     if len(recorders) != len(experiments):
         raise InputError(f"{len(experiments)} runs need as many recorders, not {len(recorders)}.")
-    with _modes(first):
-        program = Program(experiments)
-        splits = {
-            name: SplitTensors.of(getattr(first.data, name), first.data.classes, program)
-            for name in ("train", "val", "test")
-        }
-        endings = Endings([experiment.patience for experiment in experiments])
-        log = StepLog(program, experiments, recorders, endings)
+    with threads(1) as busy, _modes(kind_of(experiments[0])):
+        program = Program(experiments, busy)
+        splits = {name: Examples(program, name) for name in ("train", "val", "test")}
+        endings = Endings([lane.patience for lane in program.lanes])
+        log = StepLog(program, recorders, endings)
         try:
-            steps = _run(program, experiments, splits, log, endings, progress)
+            steps = _run(program, splits, log, endings, progress)
         finally:
             log.flush()
         endings.restore(program.parameters, program.stepper.state)
-        metrics = _final_metrics(program, splits, first.data.classes is not None)
-    seconds = perf_counter() - started
-    return [
-        _result(run, program, endings.ended.get(run), steps, metrics[run], seconds)
-        for run in range(len(experiments))
-    ]
+        metrics = _final_metrics(program, splits)
+        return _results(program, endings, steps, metrics, started)
 
 
 def _run(
     program: Program,
-    experiments: Sequence[Experiment],
-    splits: dict[str, SplitTensors],
+    splits: dict[str, Examples],
     log: StepLog,
     endings: Endings,
     progress: Progress | None,
 ) -> int:
     """Every update of the program; returns how many were done."""
-    first = experiments[0]
+    first = program.lanes[0]
     total = first.total_steps
     logged = set(first.probes.steps(total))
-    seeds = [experiment.seed for experiment in experiments]
-    batches = Batches(splits["train"].features, splits["train"].targets, first.batch_size, seeds)
+    seeds = [lane.seed for lane in program.lanes]
+    lanes_last = program.network.lanes_last
+    batches = Batches(splits["train"], first.batch_size, seeds, lanes_last)
+    validation = Evaluation(splits["val"], program)
     step, epoch, told_at = 0, 0, perf_counter()
     while step < total and not endings.all_over:
-        for inputs, targets in batches.epoch(epoch):
+        for inputs, targets in prefetched(batches.epoch(epoch), batches.drawn):
             if step == total:
                 break
             kept = program.update(inputs, targets, step, logged=step in logged)
@@ -103,7 +101,7 @@ def _run(
                 if log.due():
                     log.flush()
         epoch += 1
-        means = evaluate(program, splits["val"], log.classification)
+        means = validation.means()
         log.keep_validation(step, means)
         endings.watch(step, means["loss"], program.parameters, program.stepper.state)
     if progress is not None:
@@ -111,59 +109,58 @@ def _run(
     return step
 
 
-def _final_metrics(
-    program: Program, splits: dict[str, SplitTensors], classification: bool
-) -> list[dict[str, float]]:
-    """By run, the tags of the last point of each series."""
+def _final_metrics(program: Program, splits: dict[str, Examples]) -> dict[str, list[float]]:
+    """By tag, the last point of each series, of every lane."""
     found: dict[str, Tensor] = {}
-    for split, tensors in splits.items():
-        if split == "train":
-            tensors = tensors.thinned(program)
-        means = evaluate(program, tensors, classification, gradients=split == "train")
+    for split, examples in splits.items():
+        training = split == "train"
+        means = Evaluation(examples, program, thinned=training).means(gradients=training)
         for name, values in means.items():
             tag = f"logit_grad/{name}" if name in ("wrong", "right") else f"{name}/{split}"
             found[tag] = values
-    columns = {tag: values.tolist() for tag, values in found.items()}
-    runs = range(len(program.parameters))
-    return [{tag: values[run] for tag, values in columns.items()} for run in runs]
+    return {tag: values.tolist() for tag, values in found.items()}
 
 
-def _result(
-    run: int,
+def _results(
     program: Program,
-    ending: Ending | None,
+    endings: Endings,
     steps: int,
-    metrics: dict[str, float],
-    seconds: float,
-) -> Result:
-    ending = ending or Ending(steps, "done", "")
-    views = program.layout.views(program.parameters[run : run + 1])
-    parameters = {name: value[0].detach().cpu().clone() for name, value in views.items()}
-    state = program.stepper.state
-    return Result(
-        status=ending.status,
-        reason=ending.reason or None,
-        steps=ending.step,
-        metrics=metrics,
-        parameters=parameters,
-        state_dict=program.network.state_dict(parameters),
-        optimizer_state={name: moment[run].cpu().clone() for name, moment in state.items()},
-        seconds=seconds,
-    )
+    metrics: dict[str, list[float]],
+    started: float,
+) -> list[Result]:
+    views = program.layout.views(program.parameters.cpu().contiguous())
+    state = {name: value.cpu().contiguous() for name, value in program.stepper.state.items()}
+    results = []
+    for lane in program.lane_of:
+        ending = endings.ended.get(lane) or Ending(steps, "done", "")
+        # copies: a result must not keep those of all its siblings alive
+        parameters = {name: value[lane].contiguous().clone() for name, value in views.items()}
+        results.append(
+            Result(
+                status=ending.status,
+                reason=ending.reason or None,
+                steps=ending.step,
+                metrics={tag: values[lane] for tag, values in metrics.items()},
+                parameters=parameters,
+                state_dict=program.network.state_dict(lane, parameters),
+                optimizer_state={name: moment[lane].clone() for name, moment in state.items()},
+                seconds=perf_counter() - started,
+            )
+        )
+    return results
 
 
 @contextmanager
-def _modes(experiment: Experiment) -> Iterator[None]:
+def _modes(kind: Kind) -> Iterator[None]:
     """Which of torch's modes a program runs in.
 
     Dense networks need no autograd at all; leaving even its bookkeeping out saves a fifth
-    of a small step. Other modules may draw random numbers, as dropout does: those come
-    from the run's seed, and the caller's generator is left untouched.
+    of a small step. Other modules may draw random numbers, as dropout does; the caller's
+    generator is left untouched.
     """
-    if dense_structure(experiment.module, experiment.data.feature_shape) is not None:
+    if kind is Kind.MODULE:
+        with torch.no_grad(), torch.random.fork_rng():
+            yield
+    else:
         with torch.inference_mode():
             yield
-        return
-    with torch.no_grad(), torch.random.fork_rng():
-        torch.manual_seed(derive_seed(experiment.seed, "dropout"))
-        yield

@@ -17,37 +17,53 @@ from mlr.training.step import LoggedStep, Program
 HISTOGRAMS = {"histogram/logits": "logits", "histogram/logit_grad": "logit_grads"}
 """Tag of each histogram → the field of `LoggedStep` that it shows."""
 
-Numbers = NDArray[np.float64]
+STACK_VALUES = 1 << 18
+"""Logits measured at a time: a probe's intermediate values then stay in cache."""
+
+Numbers = NDArray[np.floating]
 
 
-def by_batch_size(steps: Sequence[LoggedStep]) -> dict[int, list[int]]:
-    """Positions of the steps of each batch size: only equal ones can be stacked."""
+def by_batch_size(steps: Sequence[LoggedStep]) -> list[list[int]]:
+    """Positions of steps to stack: of one batch size, and few enough to stay in cache."""
     positions: dict[int, list[int]] = defaultdict(list)
     for position, step in enumerate(steps):
         positions[step.logits.shape[1]].append(position)
-    return positions
+    stacks = []
+    for chosen in positions.values():
+        size = max(1, STACK_VALUES // steps[chosen[0]].logits.numel())
+        stacks += [chosen[start : start + size] for start in range(0, len(chosen), size)]
+    return stacks
+
+
+def stack(tensors: Sequence[Tensor], like: Tensor) -> Tensor:
+    """(P, L, B, K) of P tensors (L, B, K), lying in memory as `like` does."""
+    axes = sorted(range(3), key=like.stride, reverse=True)
+    stacked = torch.stack([tensor.permute(axes) for tensor in tensors])
+    return stacked.permute(0, *(1 + axes.index(axis) for axis in range(3)))
 
 
 def measure_steps(
     program: Program, probes: Sequence[Probe], steps: Sequence[LoggedStep], classification: bool
 ) -> Numbers:
-    """Every number of every probe (P, R, tags), in one transfer."""
+    """Every number of every probe (P, R, tags)."""
     positions, blocks = [], []
-    for chosen in by_batch_size(steps).values():
+    for chosen in by_batch_size(steps):
         values = stack_values(program, [steps[position] for position in chosen], classification)
         blocks.append(torch.cat([probe.measure(values) for probe in probes], dim=-1))
         positions += chosen
-    return torch.cat(blocks).cpu().double().numpy()[np.argsort(positions)]
+    joined = torch.cat(blocks).cpu().numpy()
+    return joined[np.argsort(positions)[:, None], program.lane_of]
 
 
 def stack_values(program: Program, steps: Sequence[LoggedStep], classification: bool) -> StepValues:
     """What probes read, of steps of one batch size."""
     objectives = program.objectives
-    logits = torch.stack([kept.logits for kept in steps])
-    targets = torch.stack([kept.targets for kept in steps])
+    like = steps[0].logits
+    logits = stack([kept.logits for kept in steps], like)
+    targets = stack([kept.targets for kept in steps], like)
     return StepValues(
         logits=logits,
-        logit_grads=torch.stack([kept.logit_grads for kept in steps]),
+        logit_grads=stack([kept.logit_grads for kept in steps], like),
         losses=objectives.losses(logits, targets, axis=1),
         slopes=objectives.slopes(logits, axis=1),
         right=correct(objectives, logits, targets, axis=1) if classification else None,
@@ -55,20 +71,20 @@ def stack_values(program: Program, steps: Sequence[LoggedStep], classification: 
     )
 
 
-def measure_histograms(steps: Sequence[LoggedStep]) -> dict[str, list[Histogram]]:
-    """By tag, the histograms over batch and outputs of each run at every step (R × (P, bins))."""
+def measure_histograms(
+    steps: Sequence[LoggedStep], lane_of: Sequence[int]
+) -> dict[str, Histogram]:
+    """By tag, the histograms over batch and outputs of each run at every step (P, R, …)."""
     measured = {}
     for tag, field in HISTOGRAMS.items():
-        parts: list[list[Tensor]] = []
-        positions = []
-        for chosen in by_batch_size(steps).values():
-            stacked = torch.stack([getattr(steps[position], field) for position in chosen])
-            shape = stacked.shape[:2]
-            flat = histogram(stacked.reshape(shape.numel(), -1))
-            parts.append([values.unflatten(0, shape) for values in flat])
+        parts: list[Histogram] = []
+        positions: list[int] = []
+        for chosen in by_batch_size(steps):
+            stacked = torch.stack([getattr(steps[position], field)[lane_of] for position in chosen])
+            parts.append(histogram(stacked.flatten(2)))
             positions += chosen
         order = torch.tensor(np.argsort(positions))
-        joined = [torch.cat(columns).cpu()[order] for columns in zip(*parts, strict=True)]
-        runs = joined[0].shape[1]
-        measured[tag] = [Histogram(*(values[:, run] for values in joined)) for run in range(runs)]
+        measured[tag] = Histogram(
+            *(torch.cat(columns).cpu()[order] for columns in zip(*parts, strict=True))
+        )
     return measured

@@ -30,6 +30,11 @@ class Optimizer(ABC):
         positive("optimizer.lr", self.lr)
         non_negative("optimizer.weight_decay", self.weight_decay)
 
+    @property
+    def operations(self) -> tuple[bool, ...]:
+        """Which of its operations this run needs; runs of one update need the same."""
+        return (self.weight_decay > 0,)
+
     @classmethod
     @abstractmethod
     def stepper(cls, runs: Sequence[Optimizer], parameters: Tensor) -> Stepper:
@@ -49,6 +54,11 @@ class SGD(Optimizer):
         fraction("optimizer.momentum", self.momentum)
         if self.nesterov and self.momentum == 0:
             raise InputError("optimizer.nesterov=true needs momentum; set optimizer.momentum=0.9.")
+
+    @property
+    def operations(self) -> tuple[bool, ...]:
+        """Decay, momentum, looking ahead."""
+        return (*super().operations, self.momentum > 0, self.nesterov)
 
     @classmethod
     def stepper(cls, runs: Sequence[SGD], parameters: Tensor) -> Stepper:  # type: ignore[override]

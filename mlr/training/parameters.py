@@ -1,8 +1,8 @@
-"""All parameters of all runs in one flat buffer, and the views that networks compute with."""
+"""All parameters of all lanes in one flat buffer, and the views that networks compute with."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -22,24 +22,36 @@ class Layout:
     shapes: tuple[torch.Size, ...]
     starts: tuple[int, ...]
     size: int
+    turned: frozenset[str] = frozenset()
+    """names of matrices that are stored transposed"""
 
     @classmethod
-    def of(cls, module: nn.Module) -> Layout:
-        """The layout of `module.named_parameters()`, in their order."""
+    def of(cls, module: nn.Module, turned: Collection[str] = (), align: int = 1) -> Layout:
+        """The layout of `module.named_parameters()`, in their order.
+
+        Args:
+            module: any of the program's modules.
+            turned: names of matrices to store transposed.
+            align: starts and size are multiples of this; what lies between stays 0.
+        """
         names, shapes, starts, size = [], [], [], 0
         for name, parameter in module.named_parameters():
             names.append(name)
             shapes.append(parameter.shape)
             starts.append(size)
-            size += parameter.numel()
-        return cls(tuple(names), tuple(shapes), tuple(starts), size)
+            size += parameter.numel() + -parameter.numel() % align
+        return cls(tuple(names), tuple(shapes), tuple(starts), size, frozenset(turned))
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
-        """Views (R, *shape) into `flat` (R, P), by name."""
-        return {
-            name: flat[:, start : start + shape.numel()].view(len(flat), *shape)
-            for name, shape, start in zip(self.names, self.shapes, self.starts, strict=True)
-        }
+        """Views (L, *shape) into `flat` (L, P), by name."""
+        views = {}
+        for name, shape, start in zip(self.names, self.shapes, self.starts, strict=True):
+            columns = flat[:, start : start + shape.numel()]
+            if name in self.turned:
+                views[name] = columns.view(len(flat), *reversed(shape)).mT
+            else:
+                views[name] = columns.view(len(flat), *shape)
+        return views
 
     def layers(self) -> dict[str, slice]:
         """Columns of each layer: a module's own weight and bias together, in order."""
@@ -51,18 +63,24 @@ class Layout:
             slices[layer.replace(".", "/") or "parameters"] = slice(columns[0][1], columns[-1][2])
         return slices
 
+    def stack(self, modules: Sequence[nn.Module]) -> Tensor:
+        """The parameters of L modules of this layout as a new flat (L, P) tensor."""
+        return torch.stack([self._row(module) for module in modules])
 
-def stack_parameters(modules: Sequence[nn.Module]) -> Tensor:
-    """The parameters of R modules of one kind as a new flat (R, P) tensor."""
-    rows = [
-        torch.cat([parameter.detach().reshape(-1) for parameter in module.parameters()])
-        for module in modules
-    ]
-    return torch.stack(rows)
+    def _row(self, module: nn.Module) -> Tensor:
+        ends = (*self.starts[1:], self.size)
+        parts = []
+        for (name, value), start, end in zip(
+            module.named_parameters(), self.starts, ends, strict=True
+        ):
+            stored = value.detach().t() if name in self.turned else value.detach()
+            parts.append(stored.reshape(-1))
+            parts.append(stored.new_zeros(end - start - stored.numel()))
+        return torch.cat(parts)
 
 
 def layer_norms(gradients: Tensor, layers: dict[str, slice]) -> Tensor:
-    """‖g‖₂ of every layer (R, L) of flat gradients (R, P)."""
+    """‖g‖₂ of every layer (L, layers) of flat gradients (L, P)."""
     return torch.stack(
         [torch.linalg.vector_norm(gradients[:, span], dim=1) for span in layers.values()], dim=1
     )

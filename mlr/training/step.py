@@ -1,8 +1,8 @@
-"""One update of R runs: logits → dL/dz → gradients → parameters."""
+"""One update of L lanes: logits → dL/dz → gradients → parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from mlr.checks import InputError
-from mlr.objectives import Objective
-from mlr.training.backprop import DenseNetwork, dense_structure
+from mlr.training.arrange import distinct
 from mlr.training.experiment import Experiment
-from mlr.training.functional import FunctionalNetwork
-from mlr.training.parameters import Layout, layer_norms, stack_parameters
+from mlr.training.network import Memory, kind_of
+from mlr.training.parameters import layer_norms
+from mlr.training.run_objectives import RunObjectives, identity
 from mlr.training.steppers import limit_norm
 
 
@@ -28,93 +28,54 @@ class LoggedStep(NamedTuple):
     layer_grad_norms: Tensor
 
 
-class RunObjectives:
-    """The objectives along the run axis: neighbours with the same one are computed together.
+def place(experiments: Sequence[Experiment], block: int) -> tuple[list[int], list[int]]:
+    """Which run each lane computes, and the lane of each run.
 
-    Where a formula is steady, it is called itself, in the program's own dtype: these tensors
-    need no check at every step, and its errors stay at a few ulp of the largest term. Others
-    go through the objective, which computes them in a wider type.
+    Runs with one objective lie side by side and fill whole blocks; spare lanes repeat one.
     """
-
-    def __init__(self, objectives: Sequence[Objective]) -> None:
-        self.groups: list[tuple[slice, Objective]] = []
-        start = 0
-        for index in range(1, len(objectives) + 1):
-            if index == len(objectives) or not _same(objectives[index], objectives[start]):
-                self.groups.append((slice(start, index), objectives[start]))
-                start = index
-
-    def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """dL/dz (R, B, K)."""
-        if len(self.groups) == 1:
-            return _function(self.groups[0][1], "gradient")(logits, targets)
-        return torch.cat(
-            [_function(own, "gradient")(logits[rows], targets[rows]) for rows, own in self.groups]
-        )
-
-    def losses(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
-        """Losses (…, R, B); `axis` is that of R."""
-        return self._joined(lambda own: _function(own, "losses"), axis, logits, targets)
-
-    def slopes(self, logits: Tensor, axis: int = 0) -> Tensor:
-        """dy_k/dz_k (…, R, B, K)."""
-        return self._joined(lambda own: own.head.slope, axis, logits)
-
-    def classes(self, logits: Tensor, axis: int = 0) -> Tensor:
-        """Predicted classes (…, R, B)."""
-        return self._joined(lambda own: own.head.classify, axis, logits)
-
-    def _joined(
-        self, function: Callable[[Objective], Callable], axis: int, *tensors: Tensor
-    ) -> Tensor:
-        if len(self.groups) == 1:
-            return function(self.groups[0][1])(*tensors)
-        parts = [
-            function(own)(
-                *(tensor.narrow(axis, rows.start, rows.stop - rows.start) for tensor in tensors)
-            )
-            for rows, own in self.groups
-        ]
-        return torch.cat(parts, dim=axis)
-
-
-def _function(objective: Objective, name: str) -> Callable:
-    return getattr(objective.formula if objective.formula.steady else objective, name)
-
-
-def _same(one: Objective, other: Objective) -> bool:
-    pairs = ((one.head, other.head), (one.loss, other.loss))
-    return all(type(a) is type(b) and vars(a) == vars(b) for a, b in pairs)
+    _, group_of = distinct([identity(one.objective) for one in experiments])
+    lanes: list[int] = []
+    lane_of = [0] * len(experiments)
+    for group in range(max(group_of) + 1):
+        members = [run for run, own in enumerate(group_of) if own == group]
+        for run in members:
+            lane_of[run] = len(lanes)
+            lanes.append(run)
+        lanes += [members[0]] * (-len(members) % block)
+    return lanes, lane_of
 
 
 class Program:
-    """R runs that can share one tensor program: parameters (R, P), and the update of all.
+    """R runs that can share one tensor program: parameters (L, P), and the update of all.
+
+    Args:
+        experiments: of equal `program_key`.
+        busy: threads for what a single run keeps busy.
+
+    Attributes:
+        lanes: the experiment of each lane, L ≥ R of them.
+        lane_of: the lane of each run.
 
     Raises:
         InputError: the model gives another number of logits than the heads need.
     """
 
-    def __init__(self, experiments: Sequence[Experiment]) -> None:
+    def __init__(self, experiments: Sequence[Experiment], busy: int) -> None:
         first = experiments[0]
+        self.kind = kind_of(first)
+        runs, self.lane_of = place(experiments, self.kind.block)
+        self.lanes = [experiments[run] for run in runs]
         self.dtype = getattr(torch, first.dtype)
         self.device = torch.device(first.device)
-        modules = [experiment.module for experiment in experiments]
-        self.layout = Layout.of(modules[0])
-        self.parameters = stack_parameters(modules).to(self.device, self.dtype)
-        self.gradients = torch.zeros_like(self.parameters)
+        memory = Memory(self.kind, self.lanes, busy)
+        self.layout, self.network = memory.layout, memory.network
+        self.parameters, self.gradients = memory.parameters, memory.gradients
         self.layers = self.layout.layers()
-        structure = dense_structure(modules[0], first.data.feature_shape)
-        tensors = (self.layout, self.parameters, self.gradients)
-        self.network: DenseNetwork | FunctionalNetwork = (
-            FunctionalNetwork(modules[0], *tensors)
-            if structure is None
-            else DenseNetwork(structure, *tensors)
-        )
         self.outputs = self._outputs(experiments)
-        self.objectives = RunObjectives([experiment.objective for experiment in experiments])
-        optimizers = [experiment.optimizer for experiment in experiments]
+        self.objectives = RunObjectives([one.objective for one in self.lanes])
+        optimizers = [one.optimizer for one in self.lanes]
         self.stepper = type(optimizers[0]).stepper(optimizers, self.parameters)
-        self.limits = [experiment.max_grad_norm for experiment in experiments]
+        self.limits = [one.max_grad_norm for one in self.lanes]
         self.limited = any(limit is not None for limit in self.limits)
         self.factors = first.schedule.factors(first.total_steps)
 
@@ -124,7 +85,7 @@ class Program:
         shape = data.feature_shape
         if self.network.flat_inputs:
             shape = (prod(shape),)
-        example = torch.zeros(len(experiments), 1, *shape, dtype=self.dtype, device=self.device)
+        example = torch.zeros(len(self.lanes), 1, *shape, dtype=self.dtype, device=self.device)
         found = self.network.logits(example).shape[-1]
         for experiment in experiments:
             head = experiment.objective.head
@@ -142,8 +103,8 @@ class Program:
     def update(
         self, inputs: Tensor, targets: Tensor, step: int, *, logged: bool
     ) -> LoggedStep | None:
-        """One step on inputs (R, B, …) and targets (R, B, K); its values if it is logged."""
-        logits, tape = self.network.forward(inputs)
+        """One step on inputs (L, B, …) and targets (L, B, K); its values if it is logged."""
+        logits, tape = self.network.forward(inputs, step)
         logit_grads = self.objectives.gradient(logits, targets)
         self.network.backward(tape, logit_grads)  # type: ignore[arg-type]
         kept = None
@@ -154,3 +115,4 @@ class Program:
             limit_norm(self.gradients, self.limits)
         self.stepper.step(self.parameters, self.gradients, self.factors[step], step + 1)
         return kept
+

@@ -1,4 +1,4 @@
-"""The updates of R runs as one: moments are flat (R, P) tensors, rates are (R, 1).
+"""The updates of L lanes as one: moments are flat (L, P) tensors, rates are (L, 1).
 
 So a step is a handful of operations for any network and any number of runs. Tested
 equal to torch.optim.
@@ -13,28 +13,29 @@ from math import inf
 import torch
 from torch import Tensor
 
+from mlr.training.arrange import distinct
 from mlr.training.optimizers import SGD, Adam
 
 State = dict[str, Tensor]
 
 
 def column(values: Sequence[float], like: Tensor) -> Tensor:
-    """Per-run numbers as (R, 1) in the dtype and on the device of `like`."""
+    """Per-run numbers as (L, 1) in the dtype and on the device of `like`."""
     return torch.tensor(values, dtype=like.dtype, device=like.device).unsqueeze(1)
 
 
 class Stepper(ABC):
-    """The update of R runs: holds their rates as (R, 1) tensors and their moments in `state`."""
+    """The update of L lanes: holds their rates as (L, 1) tensors and their moments in `state`."""
 
     state: State
 
     @abstractmethod
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
-        """Update `parameters` (R, P) in place.
+        """Update `parameters` (L, P) in place.
 
         Args:
-            parameters: θ (R, P).
-            gradients: g (R, P); may be overwritten.
+            parameters: θ (L, P).
+            gradients: g (L, P); may be overwritten.
             factor: the schedule's factor on every run's learning rate at this step.
             number: 1 for the first step.
         """
@@ -45,25 +46,20 @@ class SGDStepper(Stepper):
 
     def __init__(self, runs: Sequence[SGD], parameters: Tensor) -> None:
         self.negative_lr = column([-run.lr for run in runs], parameters)
-        self.decays = any(run.weight_decay for run in runs)
+        self.decays, self.moves, self.looks_ahead = runs[0].operations
         self.decay = column([run.weight_decay for run in runs], parameters)
         self.momentum = column([run.momentum for run in runs], parameters)
-        self.nesterov = column([float(run.nesterov) for run in runs], parameters)
-        self.looks_ahead = any(run.nesterov for run in runs)
-        self.state: State = {}
-        if any(run.momentum for run in runs):
-            self.state["velocity"] = torch.zeros_like(parameters)
+        self.state: State = {"velocity": torch.zeros_like(parameters)} if self.moves else {}
 
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
         """Torch's SGD with dampening 0."""
         if self.decays:
             gradients.addcmul_(parameters, self.decay)
         direction = gradients
-        if "velocity" in self.state:
+        if self.moves:
             direction = self.state["velocity"].mul_(self.momentum).add_(gradients)
             if self.looks_ahead:
-                ahead = torch.addcmul(gradients, direction, self.momentum)
-                direction = torch.lerp(direction, ahead, self.nesterov)
+                direction = torch.addcmul(gradients, direction, self.momentum)
         parameters.addcmul_(direction, self.negative_lr, value=factor)
 
 
@@ -72,9 +68,11 @@ class AdamStepper(Stepper):
 
     def __init__(self, runs: Sequence[Adam], parameters: Tensor, decoupled: bool) -> None:
         self.lr = column([run.lr for run in runs], parameters)
-        self.decays = any(run.weight_decay for run in runs)
+        (self.decays,) = runs[0].operations
         self.decay = column([run.weight_decay for run in runs], parameters)
-        self.betas = [(run.beta1, run.beta2) for run in runs]
+        firsts, which = distinct([(run.beta1, run.beta2) for run in runs])
+        self.betas = [(runs[first].beta1, runs[first].beta2) for first in firsts]
+        self.beta_of = torch.tensor(which, device=parameters.device)
         self.one_minus_beta1 = column([1 - run.beta1 for run in runs], parameters)
         self.beta2 = column([run.beta2 for run in runs], parameters)
         self.one_minus_beta2 = column([1 - run.beta2 for run in runs], parameters)
@@ -94,14 +92,15 @@ class AdamStepper(Stepper):
         mean, square = self.state["mean"], self.state["square"]
         mean.lerp_(gradients, self.one_minus_beta1)
         square.mul_(self.beta2).add_(gradients.square_().mul_(self.one_minus_beta2))
-        rate = column([factor / (1 - beta1**number) for beta1, _ in self.betas], mean)
-        root = column([(1 - beta2**number) ** 0.5 for _, beta2 in self.betas], mean)
+        rates = column([factor / (1 - beta1**number) for beta1, _ in self.betas], mean)
+        roots = column([(1 - beta2**number) ** 0.5 for _, beta2 in self.betas], mean)
+        rate, root = rates[self.beta_of], roots[self.beta_of]
         denominator = square.sqrt().div_(root).add_(self.eps)
         parameters.sub_(mean.mul(rate * self.lr).div_(denominator))
 
 
 def limit_norm(gradients: Tensor, max_norms: Sequence[float | None]) -> None:
-    """Scale each run's gradient (R, P) in place to norm at most its `max_norm` (None: no limit).
+    """Scale each run's gradient (L, P) in place to norm at most its `max_norm` (None: no limit).
 
     As torch.nn.utils.clip_grad_norm_, which adds 1e-6 to the norm.
     """

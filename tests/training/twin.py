@@ -6,8 +6,8 @@ import copy
 
 import torch
 
-from mlr.seeds import derive_seed
 from mlr.training import Experiment
+from mlr.training.orders import epoch_orders, order_keys
 
 
 def optimizer(settings, parameters):
@@ -29,8 +29,7 @@ def train_plainly(experiment: Experiment, losses=None) -> dict[str, torch.Tensor
     factors = experiment.schedule.factors(experiment.total_steps)
     count, step, epoch = len(features), 0, 0
     while step < experiment.total_steps:
-        generator = torch.Generator().manual_seed(derive_seed(experiment.seed, "order", epoch))
-        order = torch.randperm(count, generator=generator)
+        order = torch.from_numpy(epoch_orders(order_keys([experiment.seed]), epoch, count)[0])
         for chosen in order.split(experiment.batch_size):
             if step == experiment.total_steps:
                 break

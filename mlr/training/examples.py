@@ -1,0 +1,122 @@
+"""One split of every lane's data, as the program reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mlr.data.base import Dataset, Split
+from mlr.seeds import derive_seed
+from mlr.training.arrange import Spread, classes_first, distinct
+from mlr.training.step import Program
+
+MOST_TRAINING_EXAMPLES = 10_000
+"""A larger training split is judged by so many, drawn once: all of MNIST's would cost a
+third of an epoch and move its accuracy by a tenth of a percent. Drawn, not evenly spaced:
+MNIST's writers alternate, and every sixth of its images is harder than the rest."""
+
+
+def one_hot_targets(
+    targets: Tensor, classes: int | None, outputs: int, dtype: torch.dtype
+) -> Tensor:
+    """Targets t (N, K) for an objective: one-hot, one column for two classes, or as they are.
+
+    Args:
+        targets: class indices (N,), or values (N, K) when `classes` is None.
+        classes: class count.
+        outputs: logits of the model, K.
+        dtype: of the result.
+    """
+    if classes is None:
+        return targets.to(dtype)
+    if outputs == 1:
+        return targets.to(dtype).unsqueeze(1)
+    return torch.nn.functional.one_hot(targets, outputs).to(dtype)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some examples of a split as every lane sees them."""
+
+    inputs: Tensor
+    """(L, N, …)"""
+    targets: Tensor
+    """(L, N, K)"""
+    labels: Tensor | None
+    """class indices (L, N); None for regression"""
+
+
+class Examples:
+    """One split: U datasets of equal shape, and which of them each lane has.
+
+    Attributes:
+        features: (U, N, …) in the program's dtype, on its device, flat for dense networks.
+        targets: t (U, N, K): one-hot, one column, or values.
+        labels: class indices (U, N), or None for regression.
+        data_of: dataset of each lane.
+    """
+
+    def __init__(self, program: Program, split: str) -> None:
+        self.program = program
+        firsts, self.data_of = distinct([id(lane.data) for lane in program.lanes])
+        datasets = [program.lanes[lane].data for lane in firsts]
+        splits = [getattr(data, split) for data in datasets]
+        self.features = self._stack([self._features(one) for one in splits])
+        self.targets = self._stack([self._targets(datasets[0], one) for one in splits])
+        self.labels: Tensor | None = None
+        if datasets[0].classes is not None:
+            self.labels = self._stack([one.targets.to(program.device) for one in splits])
+        self.spread = Spread(self.data_of, program.device)
+
+    @staticmethod
+    def _stack(parts: Sequence[Tensor]) -> Tensor:
+        return parts[0].unsqueeze(0) if len(parts) == 1 else torch.stack(list(parts))
+
+    def _features(self, split: Split) -> Tensor:
+        features = split.features.to(self.program.device, self.program.dtype)
+        return features.flatten(1).contiguous() if self.program.network.flat_inputs else features
+
+    def _targets(self, data: Dataset, split: Split) -> Tensor:
+        program = self.program
+        targets = one_hot_targets(split.targets, data.classes, program.outputs, program.dtype)
+        return targets.to(program.device)
+
+    @property
+    def count(self) -> int:
+        """Examples of the split, N."""
+        return self.features.shape[1]
+
+    def chunks(self, size: int, chosen: Tensor | None = None) -> list[Chunk]:
+        """The split, or the `chosen` examples of it, as every lane sees them, `size` at a time."""
+        parts = [self.features, self.targets, self.labels]
+        if chosen is not None:
+            parts = [part if part is None else part.index_select(1, chosen) for part in parts]
+        pieces = [part.split(size, dim=1) if part is not None else None for part in parts]
+        features, targets, labels = pieces
+        assert features is not None
+        assert targets is not None
+        return [
+            Chunk(
+                self._arranged(x),
+                self._arranged(t if self.program.network.lanes_last else classes_first(t)),
+                None if labels is None else self._arranged(labels[number].unsqueeze(-1))[..., 0],
+            )
+            for number, (x, t) in enumerate(zip(features, targets, strict=True))
+        ]
+
+    def _arranged(self, values: Tensor) -> Tensor:
+        """Values (U, N, …) of the datasets as (L, N, …) of the lanes."""
+        if self.program.network.lanes_last:
+            return self.spread.lanes_last(values.permute(1, 2, 0).contiguous())
+        return self.spread.lanes_first(values)
+
+    def thinned(self) -> Tensor | None:
+        """Numbers of at most `MOST_TRAINING_EXAMPLES`, the same in every run; None for all."""
+        if self.count <= MOST_TRAINING_EXAMPLES:
+            return None
+        generator = torch.Generator().manual_seed(derive_seed(0, "thinned", self.count))
+        chosen = torch.randperm(self.count, generator=generator)[:MOST_TRAINING_EXAMPLES]
+        return chosen.to(self.features.device)

@@ -1,0 +1,76 @@
+"""Which network computes a program: decided by the shape of one run, never by how many there are.
+
+So a run is computed alone as it is in a sweep, to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from mlr.training.backprop import ALIGN, DenseNetwork
+from mlr.training.experiment import Experiment
+from mlr.training.functional import FunctionalNetwork
+from mlr.training.lanes import BLOCK, MOST_WEIGHTS, LaneNetwork
+from mlr.training.parameters import Layout
+from mlr.training.structure import dense_structure
+
+Network = LaneNetwork | DenseNetwork | FunctionalNetwork
+
+WIDE = 1 << 21
+"""Multiplications of a product from which two threads are worth their synchronisation."""
+
+
+class Kind(Enum):
+    """How the lanes of a program are computed."""
+
+    LANES = "lanes last, elementwise"
+    NARROW = "all lanes in one product, on one thread"
+    WIDE = "lane by lane, on all threads"
+    MODULE = "lane by lane, by torch.func"
+
+    @property
+    def block(self) -> int:
+        """Lanes of runs with one objective are a multiple of this."""
+        return BLOCK if self is Kind.LANES else 1
+
+
+def kind_of(experiment: Experiment) -> Kind:
+    """How a program of such runs is computed."""
+    structure = dense_structure(experiment.module, experiment.data.feature_shape)
+    if structure is None:
+        return Kind.MODULE
+    weights = [layer.inputs * layer.outputs for layer in structure]
+    if max(weights) <= MOST_WEIGHTS:
+        return Kind.LANES
+    return Kind.WIDE if experiment.batch_size * max(weights) >= WIDE else Kind.NARROW
+
+
+class Memory:
+    """Parameters and gradients of L lanes, and the network that computes with them."""
+
+    def __init__(self, kind: Kind, lanes: Sequence[Experiment], busy: int) -> None:
+        first = lanes[0]
+        device, dtype = torch.device(first.device), getattr(torch, first.dtype)
+        structure = dense_structure(first.module, first.data.feature_shape)
+        turned, align = [], 1
+        if structure is not None and kind is not Kind.LANES:
+            turned, align = [f"{layer.name}.weight" for layer in structure], ALIGN
+        modules = [experiment.module for experiment in lanes]
+        self.layout = Layout.of(first.module, turned, align)
+        parameters = self.layout.stack(modules).to(device, dtype)
+        if kind is Kind.LANES:
+            parameters = parameters.t().contiguous().t()
+        self.parameters = parameters
+        self.gradients: Tensor = torch.zeros_like(parameters)
+        flat = (self.layout, self.parameters, self.gradients)
+        self.network: Network
+        if structure is None:
+            self.network = FunctionalNetwork(modules, [one.seed for one in lanes], *flat, busy)
+        elif kind is Kind.LANES:
+            self.network = LaneNetwork(structure, *flat)
+        else:
+            self.network = DenseNetwork(structure, *flat, busy if kind is Kind.WIDE else None)

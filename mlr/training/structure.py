@@ -1,0 +1,80 @@
+"""Which modules are dense networks, and of what shape: these have a closed-form backward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+_aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise function φ, in place, and its backward (δ, a) → δ ⊙ φ'(z), with a = φ(z)."""
+
+    forward: Callable[[Tensor], Tensor]
+    backward: Callable[[Tensor, Tensor], Tensor]
+
+
+def _sigmoid(z: Tensor) -> Tensor:
+    # torch.sigmoid rounds otherwise at the end of an array than within: a run's numbers would
+    # hang on its neighbours
+    return z.neg_().exp_().add_(1).reciprocal_()
+
+
+ACTIVATIONS: dict[type[nn.Module], Activation] = {
+    nn.ReLU: Activation(torch.relu_, lambda delta, a: _aten.threshold_backward(delta, a, 0)),
+    nn.Tanh: Activation(torch.tanh_, _aten.tanh_backward.default),
+    nn.Sigmoid: Activation(_sigmoid, _aten.sigmoid_backward.default),
+}
+
+
+@dataclass(frozen=True)
+class Dense:
+    """One dense layer of a module: its name there, its width, and what follows it."""
+
+    name: str
+    inputs: int
+    outputs: int
+    activation: Activation | None
+
+
+def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[Dense] | None:
+    """The layers of an nn.Sequential of dense layers; None for anything else.
+
+    Anything that the closed form would compute otherwise than the module itself counts as
+    something else: a part or parameter used twice, a hook, images that are not flattened first.
+    """
+    # named_children() would leave out repeated parts
+    parts = [(name, part) for name, part in module._modules.items() if part is not None]
+    flattened = len(feature_shape) == 1
+    repeated = len({id(part) for _, part in parts}) < len(parts)
+    if type(module) is not nn.Sequential or repeated or _shares(module) or _has_hooks(module):
+        return None
+    layers: list[Dense] = []
+    for name, part in parts:
+        if type(part) is nn.Linear and flattened:
+            layers.append(Dense(name, part.in_features, part.out_features, None))
+        elif type(part) in ACTIVATIONS and layers and layers[-1].activation is None:
+            last = layers[-1]
+            activation = ACTIVATIONS[type(part)]
+            layers[-1] = Dense(last.name, last.inputs, last.outputs, activation)
+        elif type(part) is nn.Flatten and (part.start_dim, part.end_dim) == (1, -1):
+            flattened = True
+        else:
+            return None
+    # logits must come from a linear layer for δ_L = dL/dz to hold
+    return layers if layers and layers[-1].activation is None else None
+
+
+def _shares(module: nn.Module) -> bool:
+    names = list(module.named_parameters(remove_duplicate=False))
+    return len(names) > len(list(module.parameters()))
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(part, kind) for part in module.modules() for kind in kinds)

@@ -1,0 +1,197 @@
+"""A run in a sweep is the run alone, to the bit: whatever runs beside it, and where it lies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mlr.checks import InputError
+from mlr.data.base import Dataset
+from mlr.heads import HEADS
+from mlr.losses import LOSSES
+from mlr.models import Linear, Mlp
+from mlr.objectives import Objective, check_pair
+from mlr.records import Recorder, RunFolder
+from mlr.training import SGD, Adam, AdamW, Experiment, train
+from mlr.training.log import run_tags
+from mlr.training.network import Kind, kind_of
+from tests.training.conftest import split
+
+OPTIMIZERS = {
+    "sgd": lambda lr: SGD(lr=lr),
+    "momentum": lambda lr: SGD(lr=lr, momentum=0.9, weight_decay=0.01),
+    "nesterov": lambda lr: SGD(lr=lr, momentum=0.8, nesterov=True),
+    "adam": lambda lr: Adam(lr=lr / 10, weight_decay=0.1, beta1=min(0.99, 0.5 + lr / 2)),
+    "adamw": lambda lr: AdamW(lr=lr / 10, weight_decay=0.1),
+}
+
+
+def legal(head, loss, classes: int) -> bool:
+    try:
+        check_pair(head.name, loss.name, head().outputs(classes))
+    except InputError:
+        return False
+    return True
+
+
+PAIRS = [
+    (head.name, loss.name, classes)
+    for head in HEADS
+    for loss in LOSSES
+    for classes in (2, 4)
+    if legal(head, loss, classes)
+]
+
+
+class Cnn(nn.Module):
+    """Neither dense nor without chance."""
+
+    def __init__(self, outputs: int):
+        super().__init__()
+        self.convolution = nn.Conv1d(1, 3, 3, padding=1)
+        self.dropout = nn.Dropout(0.2)
+        self.output = nn.LazyLinear(outputs)
+
+    def forward(self, x):
+        hidden = torch.relu(self.convolution(x.unsqueeze(1)))
+        return self.output(self.dropout(hidden.flatten(1)))
+
+
+def module_of(kind: str, features: int, outputs: int, seed: int, dtype: str) -> nn.Module:
+    if kind == "module":
+        torch.manual_seed(seed)
+        module = Cnn(outputs)
+        module(torch.zeros(1, features))
+        return module.to(getattr(torch, dtype))
+    model = {"lanes": Linear(), "tiny mlp": Mlp([5], "sigmoid"), "narrow": Mlp([12, 7], "tanh")}
+    return model.get(kind, Mlp([260, 130])).build((features,), outputs, seed, dtype)
+
+
+FEATURES = {"lanes": 3, "tiny mlp": 4, "narrow": 17, "wide": 70, "module": 9}
+EXPECTED = {"lanes": Kind.LANES, "tiny mlp": Kind.LANES, "narrow": Kind.NARROW}
+EXPECTED |= {"wide": Kind.WIDE, "module": Kind.MODULE}
+
+
+def data_of(kind: str, classes: int, seed: int) -> Dataset:
+    count = 300 if kind == "wide" else 53
+    parts = [split(count, classes, 10 * seed + part, FEATURES[kind]) for part in range(3)]
+    return Dataset("made", *parts, classes)
+
+
+DATA = {}
+
+
+def run_of(kind, head, loss, classes, seed, optimizer="sgd", dtype="float32", lr=0.3, own_data=True):
+    key = (kind, classes, seed if own_data else 0)
+    data = DATA.setdefault(key, data_of(*key))
+    objective = Objective(head, loss, precise=False)
+    outputs = objective.head.outputs(classes)
+    run = Experiment(
+        objective=Objective(head, loss, outputs=outputs, precise=False),
+        module=module_of(kind, FEATURES[kind], outputs, seed, dtype),
+        data=data,
+        optimizer=OPTIMIZERS[optimizer](lr),
+        epochs=2,
+        batch_size=128 if kind == "wide" else 16,
+        seed=seed,
+        dtype=dtype,
+    )
+    assert kind_of(run) is EXPECTED[kind]
+    return run
+
+
+def assert_identical(found, alone):
+    assert (found.status, found.steps) == (alone.status, alone.steps)
+    np.testing.assert_equal(found.metrics, alone.metrics)
+    for part in ("parameters", "optimizer_state"):
+        mine, theirs = getattr(found, part), getattr(alone, part)
+        assert mine.keys() == theirs.keys()
+        for name in mine:
+            assert torch.equal(mine[name].nan_to_num(7.5), theirs[name].nan_to_num(7.5)), name
+
+
+def neighbours(kind, head, loss, classes, optimizer, dtype, count):
+    """Other seeds, rates and data; one explodes."""
+    rates = [1e30 if number == 1 else 0.05 * (1 + number % 7) for number in range(count)]
+    return [
+        run_of(kind, head, loss, classes, 100 + number, optimizer, dtype, lr, number % 3 > 0)
+        for number, lr in enumerate(rates)
+    ]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("head", "loss", "classes"), PAIRS)
+def test_every_pair_and_optimizer(head, loss, classes, optimizer):
+    for kind in ("lanes", "narrow"):
+        run = run_of(kind, head, loss, classes, 5, optimizer)
+        (alone,) = train([run])
+        beside = neighbours(kind, head, loss, classes, optimizer, "float32", 4)
+        assert_identical(train([*beside[:3], run, beside[3]])[3], alone)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", FEATURES)
+@pytest.mark.parametrize(("head", "loss", "classes"), [("sigmoid", "bce", 2), ("softmax", "ce", 5)])
+def test_every_position_among_any_number(kind, head, loss, classes, dtype):
+    run = run_of(kind, head, loss, classes, 5, "momentum", dtype)
+    (alone,) = train([run])
+    many = neighbours(kind, head, loss, classes, "momentum", dtype, 8 if kind == "wide" else 70)
+    for count, position in [(1, 0), (1, 1), (2, 1), (6, 0), (6, 6), (64, 63), (70, 70)]:
+        if count <= len(many) and (count < 9 or kind != "module"):
+            beside = many[:count]
+            results = train([*beside[:position], run, *beside[position:]])
+            assert_identical(results[position], alone)
+
+
+@pytest.mark.parametrize("kind", ["lanes", "narrow", "wide"])
+def test_other_pairs_beside_it(kind):
+    pairs = [(head, loss) for head, loss, classes in PAIRS if classes == 4]
+    assert len(pairs) > 6
+    runs = [run_of(kind, head, loss, 4, seed) for seed in (1, 2) for head, loss in pairs]
+    for run, together in zip(runs, train(runs), strict=True):
+        assert_identical(together, train([run])[0])
+
+
+def test_what_is_recorded(tmp_path):
+    """metrics.csv, character for character, histograms and all."""
+
+    def recorded(runs, name):
+        folders = [RunFolder.claim(tmp_path / f"{name}{number}") for number in range(len(runs))]
+        recorders = [Recorder(folder, run_tags(runs[0]), {}) for folder in folders]
+        for recorder, result in zip(recorders, train(runs, recorders), strict=True):
+            recorder.finish(result.status, result.metrics, sync=False)
+        return [folder.metrics.read_text() for folder in folders]
+
+    for kind in ("lanes", "narrow"):
+        runs = [run_of(kind, "sigmoid", "bce", 2, seed) for seed in range(5)]
+        together = recorded(runs, f"{kind}-together")
+        assert together == [recorded([run], f"{kind}-{run.seed}")[0] for run in runs]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_on_more_threads(count):
+    """A product may take all threads, but then as many for a run alone."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        for kind in FEATURES:
+            runs = [run_of(kind, "softmax", "ce", 10, seed) for seed in range(3)]
+            assert_identical(train(runs)[1], train([runs[1]])[0])
+        assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_equal_seeds_share_their_order_and_others_do_not():
+    runs = [run_of("lanes", "sigmoid", "bce", 2, 1, lr=lr, own_data=False) for lr in (0.1, 0.3)]
+    runs.append(replace(runs[0], seed=2))
+    results = train(runs)
+    for run, result in zip(runs, results, strict=True):
+        assert_identical(result, train([run])[0])
+    assert not torch.equal(
+        results[0].parameters["output.weight"], results[2].parameters["output.weight"]
+    )
