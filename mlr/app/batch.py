@@ -5,19 +5,20 @@ What fails is halved and tried again until only the runs at fault are left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mlr.app.identity import identity
 from mlr.app.job import first_entries, last_entries, pair_name, part_names, write_files
 from mlr.app.names import hyperparameters
-from mlr.app.outcome import Outcome, cause, trace_of
+from mlr.app.outcome import FINISHED, Outcome, cause, trace_of
 from mlr.app.plan import Plan
-from mlr.app.runs_begun import clear
+from mlr.app.runs_begun import clear, outcome_of
 from mlr.app.sweepjob import SweepJob
 from mlr.checks import InputError
 from mlr.records import Recorder, RunFolder
+from mlr.records.bulk import Ending, finish_all
 from mlr.records.durable import WriteError
 from mlr.training import Experiment, Result, train
 from mlr.training.checkpoint import save_checkpoint
@@ -54,6 +55,7 @@ class Begun(NamedTuple):
 
     ready: Ready
     recorder: Recorder
+    settings: Mapping[str, Any]
 
 
 class Problem(NamedTuple):
@@ -102,18 +104,19 @@ def _attempt(
             [run.recorder for run in begun],
             lambda done, total: progress(len(begun) * done / total),
         )
-        for result in results:
-            _finish(begun[0], result, tell)
-            del begun[0]
-    except WriteError:  # no recorder is left that can write: halves would fare no better
+        _finish(begun, results, tell)
+    except WriteError as error:  # no recorder is left that can write: halves would fare no better
         for run in begun:
-            reason = getattr(run.recorder, "error", None) or "its files could not be written"
-            _close(run, "failed", str(reason), tell)
+            _close(run, "failed", str(run.recorder.error or error), tell)
     except Exception as error:
         return Problem(cause(error), trace_of(error))
     except BaseException as error:
         for run in begun:
-            _close(run, "interrupted", cause(error), tell)
+            folder = run.recorder.folder
+            if folder.status["status"] in FINISHED:  # a moment before
+                tell(outcome_of(folder.path, folder.status, run.ready.job.number))
+            else:
+                _close(run, "interrupted", cause(error), tell)
         raise
     return None
 
@@ -123,7 +126,8 @@ def _begin(ready: Ready, begun: list[Begun], tell: Tell) -> None:
     try:
         folder = RunFolder.claim(job.folder, **first_entries(plan, job.overrides))
         settings = hyperparameters(plan.config, part_names(plan))
-        begun.append(Begun(ready, Recorder(folder, run_tags(ready.experiment), settings)))
+        recorder = Recorder(folder, run_tags(ready.experiment), settings)
+        begun.append(Begun(ready, recorder, settings))
     except InputError as error:  # the folder holds another run, or cannot be made
         tell(ready.outcome("failed", str(error)))
         return
@@ -133,36 +137,42 @@ def _begin(ready: Ready, begun: list[Begun], tell: Tell) -> None:
         _close(begun.pop(), "failed", str(error), tell)
 
 
-def _finish(run: Begun, result: Result, tell: Tell) -> None:
-    """Checkpoint and last numbers; a run that cannot write them fails alone."""
-    ready, recorder = run.ready, run.recorder
-    try:
-        save_checkpoint(recorder.folder.checkpoint, result, identity(ready.plan.config), sync=False)
-        recorder.finish(
-            result.status,
-            result.metrics,
-            result.reason,
-            sync=False,
-            **last_entries(ready.experiment, result),
-        )
-    except WriteError as error:
-        _close(run, "failed", str(error), tell)
-        return
-    job = ready.job
-    settings = hyperparameters(ready.plan.config, part_names(ready.plan))
-    tell(
-        Outcome(
-            job.folder.name,
-            job.overrides,
-            result.status,
-            result.reason,
-            job.folder,
-            result.metrics,
-            settings,
-            result.seconds,
-            pair_name(settings),
-            job.number,
-        )
+def _finish(begun: list[Begun], results: Sequence[Result], tell: Tell) -> None:
+    """Checkpoints, last numbers and outcomes; runs that cannot write them fail alone."""
+    for run, result in zip(begun, results, strict=True):
+        config, recorder = identity(run.ready.plan.config), run.recorder
+        try:
+            save_checkpoint(recorder.folder.checkpoint, result, config, sync=False)
+        except WriteError as error:
+            recorder.error = recorder.error or error
+    endings = [
+        Ending(one.status, one.metrics, one.reason, last_entries(run.ready.experiment, one))
+        for run, one in zip(begun, results, strict=True)
+    ]
+    with suppress(WriteError):  # of all of them; each holds its own
+        finish_all([run.recorder for run in begun], endings)
+    for result in results:
+        run = begun[0]
+        if run.recorder.error is not None:
+            _close(run, "failed", str(run.recorder.error), tell)
+        else:
+            tell(_outcome(run, result))
+        del begun[0]
+
+
+def _outcome(run: Begun, result: Result) -> Outcome:
+    job = run.ready.job
+    return Outcome(
+        job.folder.name,
+        job.overrides,
+        result.status,
+        result.reason,
+        job.folder,
+        result.metrics,
+        run.settings,
+        result.seconds,
+        pair_name(run.settings),
+        job.number,
     )
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, inf, isfinite, nan, sqrt
+from typing import Any
+
+import yaml
 
 from mlr.app.identity import NOT_THE_RUN
+from mlr.app.names import run_name
 from mlr.app.outcome import FINISHED, Outcome
 
 METRICS = ("accuracy/test", "loss/test", "logit_grad/wrong", "logit_grad/right")
@@ -17,14 +21,43 @@ _IN_PAIR = ("head", "loss")
 class Cell:
     """Runs that differ in their seed.
 
-    name: head, loss, and the overrides that tell the cell from others.
+    pair: head and loss.
+    chosen: the overrides that tell the cell from others, by key.
     spread: by tag, mean and standard deviation (NaN for one run) over the runs that have it.
     """
 
-    name: str
-    runs: int
+    pair: str
+    chosen: Mapping[str, str]
+    runs: Sequence[Outcome]
     diverged: int
     spread: Mapping[str, tuple[float, float]]
+
+    @property
+    def name(self) -> str:
+        """As a row of a table is named."""
+        return " ".join([self.pair, *self._texts]).strip()
+
+    @property
+    def folder(self) -> str:
+        """As a run's folder is named, without the seed."""
+        head, _, loss = self.pair.partition("+")
+        return run_name(head, loss, self._texts)
+
+    @property
+    def hparams(self) -> dict[str, Any]:
+        """Head, loss and the overrides as typed values."""
+        head, _, loss = self.pair.partition("+")
+        values = {key: yaml.safe_load(value) for key, value in self.chosen.items()}
+        plain = {
+            key: value if isinstance(value, (bool, int, float)) else str(value)
+            for key, value in values.items()
+        }
+        rate = {"lr": plain.pop("optimizer.lr")} if "optimizer.lr" in plain else {}
+        return {"head": head, "loss": loss, **rate, **plain}
+
+    @property
+    def _texts(self) -> list[str]:
+        return [f"{key}={value}" for key, value in self.chosen.items()]
 
     @property
     def rank(self) -> tuple[float, float]:
@@ -39,11 +72,15 @@ def cells(outcomes: Sequence[Outcome]) -> list[Cell]:
     parts = [_overrides(outcome) for outcome in ended]
     keys = dict.fromkeys(key for part in parts for key in part)
     varied = [key for key in keys if len({part.get(key) for part in parts}) > 1]
-    grouped: dict[str, list[Outcome]] = {}
+    grouped: dict[tuple[str, ...], list[Outcome]] = {}
+    chosen = {}
     for outcome, part in zip(ended, parts, strict=True):
-        chosen = [f"{key}={part[key]}" for key in varied if key in part]
-        grouped.setdefault(" ".join([outcome.pair, *chosen]).strip(), []).append(outcome)
-    return sorted((_cell(name, runs) for name, runs in grouped.items()), key=lambda one: one.rank)
+        own = {key: part[key] for key in varied if key in part}
+        place = (outcome.pair, *own, *own.values())
+        chosen[place] = own
+        grouped.setdefault(place, []).append(outcome)
+    found = [_cell(place[0], chosen[place], runs) for place, runs in grouped.items()]
+    return sorted(found, key=lambda one: one.rank)
 
 
 def _overrides(outcome: Outcome) -> dict[str, str]:
@@ -57,14 +94,14 @@ def _overrides(outcome: Outcome) -> dict[str, str]:
     return found
 
 
-def _cell(name: str, runs: Sequence[Outcome]) -> Cell:
+def _cell(pair: str, chosen: Mapping[str, str], runs: Sequence[Outcome]) -> Cell:
     done = [run.metrics for run in runs if run.status == "done"]
     spread = {}
     for tag in METRICS:
         values = [metrics[tag] for metrics in done if isfinite(metrics.get(tag, nan))]
         if values:
             spread[tag] = _spread(values)
-    return Cell(name, len(runs), len(runs) - len(done), spread)
+    return Cell(pair, chosen, runs, len(runs) - len(done), spread)
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float]:

@@ -7,19 +7,26 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from mlr.app.cells import Cell, cells
-from mlr.app.console import TENSORBOARD, console, shown, tensorboard_command
+from mlr.app.console import TENSORBOARD, console, refuse, shown, tensorboard_command
 from mlr.app.outcome import Outcome
 from mlr.app.sweep import Sweep
+from mlr.records.durable import WriteError
+
+if TYPE_CHECKING:
+    from mlr.records.summary import Summary
 
 MOST_CELLS = 30
 MOST_LINES = 100
 MOST_TRACES = 3
+MOST_SHOWN = 500
+"""Runs that TensorBoard shows; of more it draws blank charts."""
 
 
 def print_sweep(sweep: Sweep, rows: Sequence[Outcome]) -> None:
@@ -33,12 +40,13 @@ def print_sweep(sweep: Sweep, rows: Sequence[Outcome]) -> None:
         return
     out = console()
     out.print()
-    _print_ranking(out, cells(rows))
+    ranked = cells(rows)
+    _print_ranking(out, ranked)
     _print_refused(out, rows)
     _print_left_out(out, sweep)
     unfinished = [row for row in rows if row.status in ("failed", "interrupted")]
     _print_failures(out, [row for row in unfinished if row.status == "failed"], len(rows))
-    _print_places(out, sweep.folder.path, rows)
+    _print_places(out, sweep.folder.path, rows, _summary(sweep, ranked))
     if unfinished:
         out.print(Text(f"try again    {resume_command(sweep.folder.path)}"), soft_wrap=True)
 
@@ -71,7 +79,7 @@ def _print_ranking(out: Console, ranked: Sequence[Cell]) -> None:
             row.insert(0, _percent(cell))
         if gradients:
             row += [_number(cell, f"logit_grad/{side}") for side in ("wrong", "right")]
-        table.add_row(Text(cell.name), str(cell.runs), str(cell.diverged or ""), *row)
+        table.add_row(Text(cell.name), str(len(cell.runs)), str(cell.diverged or ""), *row)
     out.print(table)
     if len(ranked) > MOST_CELLS:
         out.print(f"… and {len(ranked) - MOST_CELLS} more in runs.csv")
@@ -132,9 +140,36 @@ def _print_failures(out: Console, failed: Sequence[Outcome], total: int) -> None
         print(trace, file=sys.stderr, end="")
 
 
-def _print_places(out: Console, folder: Path, rows: Sequence[Outcome]) -> None:
+def _summary(sweep: Sweep, ranked: Sequence[Cell]) -> Summary | None:
+    """The small logdir, where TensorBoard would draw nothing of the whole."""
+    if sum(len(cell.runs) for cell in ranked) <= MOST_SHOWN:
+        return None
+    from mlr.records.summary import SummaryRun, write_summary
+
+    runs = [
+        SummaryRun(run.folder, cell.folder, cell.hparams)
+        for cell in ranked
+        for run in cell.runs
+        if run.folder is not None
+    ]
+    try:
+        return write_summary(sweep.folder.path, runs, sweep.metric)
+    except WriteError as error:  # the runs are there; their summary can be had again
+        refuse(str(error))
+        return None
+
+
+def _print_places(
+    out: Console, folder: Path, rows: Sequence[Outcome], summary: Summary | None
+) -> None:
     out.print()
     out.print(Text(f"sweep folder {shown(folder)}"), soft_wrap=True)
+    if summary is not None:
+        command = tensorboard_command(summary.folder)
+        out.print(Text(f"look at it   {command}  (means over seeds)"), soft_wrap=True)
+        out.print(Text(f"one colour a pair: {TENSORBOARD}{summary.link}"), soft_wrap=True)
+        out.print(Text(f"every run    {tensorboard_command(folder)}"), soft_wrap=True)
+        return
     tags = {tag for row in rows for tag in row.metrics}
     if not tags:
         return

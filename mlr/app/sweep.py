@@ -27,6 +27,7 @@ class Sweep:
     runs: what became of jobs, by number; those that equal another one are not among them.
     equal: jobs left out because they equal another one, with that one's name.
     reused: jobs that were finished before.
+    metric: what sweepers get, and cells of one pair are compared by.
     """
 
     def __init__(self, folder: SweepFolder) -> None:
@@ -34,6 +35,7 @@ class Sweep:
         self.runs: dict[int, Outcome] = {}
         self.equal: list[tuple[SweepJob, str]] = []
         self.reused = 0
+        self.metric = "loss/val"
         self._finished = folder.finished()
         self._before = set(self._finished)
 
@@ -53,6 +55,7 @@ class Sweep:
         Returns:
             By job, what `objective_metric` names (see `Outcome.objective`), or `JobError`.
         """
+        self.metric = str(jobs[0].config["objective_metric"])
         hashes = self._judged(jobs)
         fresh = self._fresh(jobs, hashes)
         self.folder.drop_unfinished(set(fresh))
