@@ -76,8 +76,8 @@ def aggregate(series: Sequence[Series], runs: int) -> Aggregate | None:
     """Mean and quantiles, step by step, over what is finite.
 
     A run that ended counts no more after its end: the mean there is over those that went
-    on, and the count falls. A tag with one number a run, a test at the end, stands at the
-    last step.
+    on, and the count falls. A tag that a run has at its end only, a test, stands at the last
+    step of all.
 
     Args:
         series: of the runs that recorded anything.
@@ -99,8 +99,8 @@ def aggregate(series: Sequence[Series], runs: int) -> Aggregate | None:
         for run, (one, (rows, at)) in enumerate(zip(series, places, strict=True)):
             if tag in one.tags:
                 own = one.values[:, one.tags.index(tag)]
-                if np.isfinite(own).sum() == 1:
-                    numbers[-1, run] = own[np.isfinite(own)][0]
+                if np.isfinite(own[-1]) and not np.isfinite(own[:-1]).any():
+                    numbers[-1, run] = own[-1]
                 else:
                     numbers[at, run] = own[rows]
         mean[:, column], (low[:, column], high[:, column]), count[:, column] = _statistics(numbers)

@@ -14,12 +14,13 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
+_NONE = " (▲ none)"
 # question → charts; chart → regular expressions of its tags, each matched to the end
 PAGES: dict[str, dict[str, str]] = {
     "Who gets gradient?": {
         # TensorBoard draws the final NaN of a run that has no such samples as a triangle
-        "wrong samples: mean |dL/dz| (▲ none)": "logit_grad/wrong$",
-        "right samples: mean |dL/dz| (▲ none)": "logit_grad/right$",
+        f"wrong samples: mean |dL/dz|{_NONE}": "logit_grad/wrong$",
+        f"right samples: mean |dL/dz|{_NONE}": "logit_grad/right$",
         "wrong and right together": "logit_grad/(wrong|right)$",
     },
     "Is the output saturated?": {
@@ -62,7 +63,7 @@ def layout_summary(tags: tuple[str, ...]) -> Summary:
 
 
 def bands_summary(tags: tuple[str, ...], bands: tuple[str, str]) -> Summary:
-    """The layout of aggregates: the same charts, where they show one tag as mean and band.
+    """The layout of aggregates: the same charts of one tag each, as mean and band.
 
     Args:
         tags: every scalar that the aggregate has.
@@ -74,9 +75,8 @@ def bands_summary(tags: tuple[str, ...], bands: tuple[str, str]) -> Summary:
         for title, pattern in charts.items():
             shown = [tag for tag in tags if re.match(pattern, tag)]
             if len(shown) > 1:
-                content = layout_pb2.MultilineChartContent(tag=[pattern])
-                category.chart.add(title=title, multiline=content)
-                continue
+                continue  # bands of several tags in one chart hide each other
+            title = title.removesuffix(_NONE)
             low, high = (f"{band}/{shown[0]}" for band in bands)
             series = layout_pb2.MarginChartContent.Series(value=shown[0], lower=low, upper=high)
             margin = layout_pb2.MarginChartContent(series=[series])
@@ -118,9 +118,12 @@ def link(tags: Iterable[str], runs: str | None = None) -> str:
         "runColorGroup": r"regex:(\w+\+\w+|^[^+]+$)",
         "pinnedCards": json.dumps(pinned, separators=(",", ":")),
     }
+    fragment = "timeseries"
     if runs is not None:
         query["runFilter"] = runs
-    return f"?{urlencode(query)}#timeseries"
+        # what SCALARS and CUSTOM SCALARS take, and keep when a person goes there
+        fragment += "&" + urlencode({"regexInput": runs, "_smoothingWeight": 0})
+    return f"?{urlencode(query)}#{fragment}"
 
 
 def pages(tags: tuple[str, ...]) -> dict[str, dict[str, str]]:

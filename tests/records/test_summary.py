@@ -1,0 +1,153 @@
+"""The small logdir beside a big sweep: one line a cell, and never a blank chart."""
+
+import re
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+
+from mlr.records import WriteError
+from mlr.records import durable as durable_module
+from mlr.records.summary import COUNT, LIMIT, SummaryRun, write_summary
+from mlr.records.table import MetricsTable
+
+from .reading import accumulate, names
+from .sweeps import PAIRS, RATES, TAGS, write_sweep
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    runs = write_sweep(folder, seeds=6)
+    return folder, runs, write_summary(folder, runs)
+
+
+def table(folder, **columns):
+    """A run's folder with a table of these columns."""
+    folder.mkdir(parents=True)
+    metrics = MetricsTable(folder / "metrics.csv", list(columns))
+    values = np.array(list(columns.values()), dtype=np.float32).T
+    metrics.append(np.arange(len(values)), np.arange(len(values)) / 2, values, ~np.isnan(values))
+    metrics.close()
+
+
+def test_every_cell_and_the_best_of_each_pair(sweep):
+    folder, runs, summary = sweep
+    assert summary.folder == folder / "summary"
+    assert (summary.cells, summary.left_out) == (len(PAIRS) * len(RATES), 0)
+    assert names(summary.folder / "all") == sorted({run.cell for run in runs})
+    # at a rate of 1 half of the runs diverge, which is not the best, however low the others get
+    assert names(summary.folder / "best") == sorted(f"{pair},lr=0.3" for pair in PAIRS)
+    assert [name for name in names(folder) if name.startswith(".")] == []
+
+
+def test_a_cell_holds_the_mean_the_band_and_how_many_they_are(sweep):
+    _, runs, summary = sweep
+    cell = f"{PAIRS[0]},lr=0.3"
+    own = [run.folder for run in runs if run.cell == cell]
+    alone = np.array([[p.value for p in accumulate(run).Scalars("loss/val")] for run in own])
+    found = accumulate(summary.folder / "best" / cell)
+    for tag, expected in (
+        ("loss/val", alone.mean(axis=0)),
+        ("q10/loss/val", np.quantile(alone, 0.1, axis=0)),
+        ("q90/loss/val", np.quantile(alone, 0.9, axis=0)),
+        (COUNT, np.full(40, 6)),
+    ):
+        read = [point.value for point in found.Scalars(tag)]
+        np.testing.assert_allclose(read, expected, rtol=1e-5)
+    mean = accumulate(summary.folder / "all" / cell)
+    assert set(mean.Tags()["scalars"]) == {*TAGS, COUNT}
+    assert "custom_scalars__config__" in found.PluginTagToContent("custom_scalars")
+    assert sorted(mean.PluginTagToContent("hparams"))[0].startswith("_hparams_")
+
+
+def test_diverged_runs_are_counted_out(sweep):
+    counted = accumulate(sweep[2].folder / "all" / f"{PAIRS[0]},lr=1").Scalars(COUNT)
+    assert [point.value for point in counted] == [6] * 20 + [3] * 20
+
+
+def test_the_link_shows_the_best_and_colours_by_pair(sweep):
+    address = urlsplit("http://localhost:6006/" + sweep[2].link)
+    query = {name: value for name, (value,) in parse_qs(address.query).items()}
+    shown = [f"{kind}/{pair},lr=0.3" for kind in ("best", "all") for pair in PAIRS]
+    assert len([name for name in shown if re.search(query["runFilter"], name)]) == len(PAIRS)
+    colours = {re.search(query["runColorGroup"].removeprefix("regex:"), name)[1] for name in shown}
+    assert colours == set(PAIRS)
+    assert address.fragment.startswith("timeseries&regexInput=%5Ebest")
+
+
+def test_one_cell_a_pair_needs_no_folders_for_best_and_all(tmp_path):
+    runs = [run for run in write_sweep(tmp_path, seeds=3, rates=(0.1,)) if "bce" in run.cell]
+    summary = write_summary(tmp_path, runs)
+    assert names(summary.folder) == sorted({run.cell for run in runs})
+    assert "runFilter" not in summary.link
+    found = accumulate(summary.folder / runs[0].cell)
+    assert {"q10/loss/val", "loss/val"} <= set(found.Tags()["scalars"])
+    assert found.PluginTagToContent("hparams")
+
+
+def test_a_second_summary_takes_the_place_of_the_first(tmp_path):
+    runs = write_sweep(tmp_path, seeds=1)
+    write_summary(tmp_path, runs)
+    summary = write_summary(tmp_path, runs[:4])
+    assert summary.cells == 4
+    assert names(summary.folder / "all") == sorted(run.cell for run in runs[:4])
+
+
+def test_a_full_disk_leaves_the_old_summary(tmp_path, monkeypatch):
+    runs = write_sweep(tmp_path, seeds=1, rates=(0.1, 1.0))
+    summary = write_summary(tmp_path, runs)
+    before = names(summary.folder / "all")
+
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(durable_module.os, "write", fail)
+    with pytest.raises(WriteError, match="No space left"):
+        write_summary(tmp_path, runs[:1])
+    assert names(summary.folder / "all") == before
+    assert [name for name in names(tmp_path) if name.startswith(".")] == []
+
+
+def test_more_cells_than_tensorboard_draws_leave_the_worst_out(tmp_path):
+    runs = []
+    for number in range(520):
+        pair = f"sigmoid+{'bce' if number % 4 else 'se'}"
+        cell = f"{pair},lr={number}"
+        table(tmp_path / cell, **{"loss/val": [1.0, number], "accuracy/val": [0.5, 0.5]})
+        runs.append(SummaryRun(tmp_path / cell, cell, {"lr": number}))
+    summary = write_summary(tmp_path, runs)
+    kept = names(summary.folder / "all")
+    assert (summary.cells, summary.left_out) == (520, 520 - len(kept))
+    assert len(kept) + 2 < LIMIT + 3 <= 500
+    assert names(summary.folder / "best") == ["sigmoid+bce,lr=1", "sigmoid+se,lr=0"]
+    # se has 130, fewer than its share
+    assert sum("+se" in name for name in kept) == 130
+    assert max(int(name.split("=")[1]) for name in kept if "bce" in name) < 400
+
+
+def test_runs_that_left_nothing_are_no_obstacle(tmp_path):
+    table(tmp_path / "a", **{"loss/train": [1.0, 0.5]})
+    runs = [SummaryRun(tmp_path / name, "sigmoid+se", {}) for name in ("a", "b")]
+    summary = write_summary(tmp_path, runs)
+    counted = accumulate(summary.folder / "sigmoid+se").Scalars(COUNT)
+    assert [point.value for point in counted] == [1, 1]
+    assert write_summary(tmp_path / "none", runs[1:]) is None
+
+
+def test_names_without_a_pair_have_one_best(tmp_path):
+    for rate in (1, 2):
+        table(tmp_path / f"lr={rate}", **{"loss/train": [1.0, rate]})
+    runs = [SummaryRun(tmp_path / f"lr={rate}", f"lr={rate}", {"lr": rate}) for rate in (1, 2)]
+    summary = write_summary(tmp_path, runs)
+    assert names(summary.folder / "best") == ["lr=1"]
+
+
+@pytest.mark.slow
+def test_two_thousand_runs_are_read_in_seconds(tmp_path):
+    """Measured 1.2 s for 2,048 runs of 213 steps and 12 tags."""
+    runs = write_sweep(tmp_path, seeds=64, points=213)
+    start = time.perf_counter()
+    write_summary(tmp_path, runs)
+    assert time.perf_counter() - start < 6
