@@ -10,6 +10,7 @@ import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,7 +80,7 @@ def _is_module(kind: Any) -> bool:
 
 
 def _check_options(group: str, kind: type, options: Mapping[str, Any]) -> None:
-    parameters = inspect.signature(kind).parameters.values()
+    parameters = _parameters(kind)
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return
     names = [parameter.name for parameter in parameters]
@@ -96,3 +97,9 @@ def _check_options(group: str, kind: type, options: Mapping[str, Any]) -> None:
             raise InputError(
                 f"{group}.{parameter.name} has no value yet; set {group}.{parameter.name}=…"
             )
+
+
+@lru_cache(maxsize=256)
+def _parameters(kind: type) -> tuple[inspect.Parameter, ...]:
+    """What a class takes; asked for each of a thousand jobs."""
+    return tuple(inspect.signature(kind).parameters.values())
