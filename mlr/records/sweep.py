@@ -32,7 +32,7 @@ def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> Non
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)
-    table.writerows([[_cell(row.get(column)) for column in columns] for row in rows])
+    table.writerows([[_cell(value) for value in map(row.get, columns)] for row in rows])
     atomic_write(Path(path), text.getvalue().encode("utf-8", errors="backslashreplace"))
 
 
@@ -46,10 +46,8 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [*first, *overrides, *(column for column in between if "/" in column), *last]
 
 
-def _cell(value: Any) -> str:
-    """A value as text."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
+def _cell(value: Any) -> Any:
+    """A value as the csv module writes it: None as nothing, a number as its shortest text."""
+    if value is True or value is False:
         return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)
+    return value
