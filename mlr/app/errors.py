@@ -21,7 +21,7 @@ def one_sentence(error: BaseException) -> str:
 
 def _first_line(causes: list[BaseException]) -> str:
     """The most telling line: the cause's, where Hydra only says which override failed."""
-    lines = [str(cause).strip().partition("\n")[0] for cause in causes]
+    lines = [_opening(str(cause)) for cause in causes]
     line = next((line for line in lines if line), type(causes[0]).__name__)
     if line.startswith("Error merging override") and len(lines) > 1:
         line = f"{line}: {lines[1]}"
@@ -30,6 +30,13 @@ def _first_line(causes: list[BaseException]) -> str:
     if type(causes[0]).__name__ == "OverrideParseException" or "Lexer" in line:
         line += "; quote special characters, as in 'data.path=\"my file.csv\"'"
     return line
+
+
+def _opening(text: str) -> str:
+    first, _, rest = text.strip().partition("\n")
+    if first.startswith("Error when parsing index"):  # 1.4 says where before it says what
+        return rest.partition("\n")[0]
+    return first
 
 
 def raised_by_hydra(error: BaseException) -> bool:
