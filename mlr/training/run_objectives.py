@@ -30,17 +30,23 @@ class RunObjectives:
         self.gradients = [_function(own, "gradient") for _, own in self.groups]
 
     def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """dL/dz (L, B, K)."""
+        """dL/dz (L, B, K), lying in memory as the logits do: sums over it round by that."""
         if len(self.groups) == 1:
-            return self.gradients[0](logits, targets)
-        joined = torch.empty_like(logits)  # lies in memory as the logits do
+            whole = self.gradients[0](logits, targets)
+            if whole.stride() == logits.stride():
+                return whole
+            return torch.empty_like(logits).copy_(whole)
+        joined = torch.empty_like(logits)
         for (rows, _), gradient in zip(self.groups, self.gradients, strict=True):
             joined[rows] = gradient(logits[rows], targets[rows])
         return joined
 
     def losses(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
         """Losses (…, L, B); `axis` is that of L."""
-        return self._joined(lambda own: _function(own, "losses"), axis, logits, targets)
+        # contiguous: one group and several would else lie otherwise, and be summed otherwise
+        return self._joined(
+            lambda own: _function(own, "losses"), axis, logits, targets
+        ).contiguous()
 
     def slopes(self, logits: Tensor, axis: int = 0) -> Tensor:
         """dy_k/dz_k (…, L, B, K)."""

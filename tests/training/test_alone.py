@@ -179,7 +179,7 @@ def test_on_more_threads(count):
     torch.set_num_threads(count)
     try:
         for kind in FEATURES:
-            runs = [run_of(kind, "softmax", "ce", 10, seed) for seed in range(3)]
+            runs = [run_of(kind, "softmax", "ce", 5, seed) for seed in range(3)]
             assert_identical(train(runs)[1], train([runs[1]])[0])
         assert torch.get_num_threads() == count
     finally:
