@@ -38,7 +38,7 @@ test-slow: install  ## run the slow tests: MNIST bars, dashboards in a browser
 NEXT := .venv-hydra-next
 $(NEXT)/installed: .venv/installed
 	@$(BIN)/python -m venv $(NEXT)
-	@$(NEXT)/bin/python -m pip install --quiet --disable-pip-version-check --pre 'hydra-core>=1.4.0rc0,<1.5'
+	@$(NEXT)/bin/python -m pip install --quiet --disable-pip-version-check --pre 'hydra-core>=1.4.0rc0,<1.5' 'setuptools>=77'
 	@echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
 		> $$($(NEXT)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv_below.pth
 	@touch $@
@@ -46,7 +46,7 @@ $(NEXT)/installed: .venv/installed
 test-hydra-next: $(NEXT)/installed  ## run the tests of the application on the newest pre-release of Hydra
 	@$(NEXT)/bin/python -c 'import hydra, omegaconf; print("Hydra", hydra.__version__, "OmegaConf", omegaconf.__version__)'
 	OMP_NUM_THREADS=1 $(NEXT)/bin/python -m pytest -n 2 tests/app
-	OMP_NUM_THREADS=1 $(NEXT)/bin/python -m pytest -n 2 -m slow tests/app/test_conformance.py
+	OMP_NUM_THREADS=1 $(NEXT)/bin/python -m pytest -n 2 -m slow tests/app/test_conformance.py tests/app/test_packaging.py
 
 figures: install  ## draw the README's picture anew
 	$(BIN)/python scripts/figures.py
