@@ -12,6 +12,7 @@ QUANTILES = (0.1, 0.9)
 # a row stands in the aggregate if at least this part of the runs that got so far has it:
 # a run that stops early records its last step, where no other does
 _SHARE = 0.5
+_BLANKS = bytes.maketrans(b",\n", b"  ")
 
 
 class Series(NamedTuple):
@@ -64,9 +65,12 @@ def read_series(metrics: Path) -> Series | None:
     body = body[: body.rfind(b"\n") + 1]  # a run that was killed may end in half a row
     if not body or not tags or b'"' in head:
         return None
-    # twice, because neighbours overlap; then every cell holds a number
-    body = body.replace(b",\n", b",nan\n").replace(b",,", b",nan,").replace(b",,", b",nan,")
-    numbers = np.fromstring(body.replace(b"\n", b",")[:-1].decode("ascii"), sep=",")
+    marks = np.frombuffer(body, np.uint8)
+    ends = np.flatnonzero((marks == ord(",")) | (marks == ord("\n")))
+    numbers = np.full(len(ends), np.nan)
+    filled = np.diff(ends, prepend=-1) > 1
+    # between blanks, an empty cell is none: it takes no text, and no time
+    numbers[filled] = np.fromstring(body.translate(_BLANKS).decode("ascii"), sep=" ")
     table = numbers.reshape(-1, len(tags) + 2)
     with np.errstate(over="ignore"):
         return Series(tags, table[:, 0].astype(np.int64), table[:, 2:].astype(np.float32))

@@ -33,6 +33,8 @@ _CAUSES = {
     errno.EEXIST: "a file is in the way",
     errno.ENAMETOOLONG: "the name is too long",
 }
+# json's own indentation costs ten times as much, and a sweep ends hundreds of runs
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class RunFolder:
@@ -184,10 +186,13 @@ def _now() -> str:
 
 
 def _json(status: Mapping[str, Any]) -> bytes:
-    """JSON that any language reads: UTF-8, indented, without NaN."""
-    text = json.dumps(_finite(status), indent=2, ensure_ascii=False, allow_nan=False)
+    """JSON that any language reads: UTF-8, an entry a line, without NaN."""
+    try:
+        lines = [f"  {_encode(key)}: {_encode(value)}" for key, value in status.items()]
+    except ValueError:  # a number that is not finite, which is rare
+        return _json(_finite(status))
     # a path from the system may hold bytes that are no UTF-8
-    return (text + "\n").encode("utf-8", errors="backslashreplace")
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode("utf-8", errors="backslashreplace")
 
 
 def _finite(value: Any) -> Any:

@@ -61,15 +61,15 @@ def hparams_summaries(
     ]
 
 
-def session_end(status: str, when: float | None = None) -> Summary:
+@lru_cache(maxsize=16)  # runs of a sweep that end together
+def session_end(status: str, when: float) -> Summary:
     """How the run ended: done is a success, any other end a failure.
 
     Args:
         status: one of `mlr.records.folder.STATUSES`.
-        when: seconds since 1970, UTC; None is now.
+        when: seconds since 1970, UTC.
     """
-    seconds = time.time() if when is None else when
-    end = SessionEndInfo(status=_ENDS[status], end_time_secs=seconds)
+    end = SessionEndInfo(status=_ENDS[status], end_time_secs=when)
     return _summary(metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=end))
 
 

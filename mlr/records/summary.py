@@ -128,7 +128,7 @@ def _write_cell(
     if hparams is not None:
         for proto in hparams_summaries(hparams, HEADLINES, folder.name):
             writer.summary(proto, 0)
-        writer.summary(session_end("done"), int(cell.steps[-1]))
+        writer.summary(session_end("done", time.time()), int(cell.steps[-1]))
     now = np.full(len(cell.steps), time.time())
     writer.scalars(cell.steps, tags, values, now, ~np.isnan(values))
     writer.flush()

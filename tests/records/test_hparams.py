@@ -24,7 +24,7 @@ def test_tensorboard_reads_columns_values_and_the_end(tmp_path):
     writer = EventWriter(tmp_path)
     for summary in hparams_summaries(HPARAMS, ["loss/test", "plain"], "run 7", started=5.0):
         writer.summary(summary, 0)
-    writer.summary(session_end("done"), 0)
+    writer.summary(session_end("done", 1.0), 0)
     writer.close()
     experiment, start, end = plugin_data(tmp_path)
     assert {info.name: info.type for info in experiment.hparam_infos} == {
@@ -49,7 +49,7 @@ def test_tensorboard_reads_columns_values_and_the_end(tmp_path):
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_has_its_end(status):
-    assert session_end(status).value[0].tag == metadata.SESSION_END_INFO_TAG
+    assert session_end(status, 1.0).value[0].tag == metadata.SESSION_END_INFO_TAG
 
 
 def test_numpy_numbers_are_taken_and_other_things_refused():
