@@ -14,10 +14,10 @@ from mlr.app.batch import Ready, train_batch
 from mlr.app.datacache import DataCache
 from mlr.app.identity import config_hash
 from mlr.app.live import Watch
-from mlr.app.outcome import Outcome, unmade
+from mlr.app.outcome import FINISHED, Outcome, unmade
 from mlr.app.plan import make_plan
 from mlr.app.programs import bytes_per_run, free_bytes, program_key
-from mlr.app.runs_begun import finished_before, make_way
+from mlr.app.runs_begun import make_way, outcome_at
 from mlr.app.sweepjob import SweepJob
 from mlr.checks import InputError
 from mlr.training import Experiment
@@ -95,8 +95,8 @@ class _Chunk:
     def _built(self, job: SweepJob) -> Ready | None:
         """The job as objects; None where it is at its end already."""
         expected = config_hash(job.config)
-        before = finished_before(job.folder, expected, job.number)
-        if before is not None:
+        before = outcome_at(job.folder, expected, job.number)
+        if before is not None and before.status in FINISHED:
             self._tell(before)
             return None
         make_way(job.folder, expected)

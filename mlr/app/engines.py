@@ -1,48 +1,121 @@
-"""Where chunks of a sweep are trained: here, or by the machines of a cluster."""
+"""Where chunks of a sweep are trained: in this process, or by the machines of a cluster."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
+from mlr.app.identity import config_hash
 from mlr.app.live import Watch
-from mlr.app.outcome import Outcome, unmade
+from mlr.app.outcome import FINISHED, Outcome, unmade
+from mlr.app.runs_begun import outcome_at
 from mlr.app.sweepjob import Engine, SweepJob
-from mlr.checks import InputError
+from mlr.checks import InputError, known
+
+Chunk = Sequence[SweepJob]
+Run = Callable[[Sequence[Chunk], Mapping[str, Any], Path, "Told"], None]
+"""Trains chunks as options say; logs of its own go below the sweep's folder."""
+
+# engine → its module, and the package that has to be installed
+ENGINES = {"ray": ("mlr.app.engine_ray", "ray"), "slurm": ("mlr.app.engine_slurm", "submitit")}
 
 
-def run_chunks(chunks: Sequence[Sequence[SweepJob]], engine: Engine | None, watch: Watch) -> None:
-    """Train all chunks; every job's outcome is told to `watch`, once.
-
-    Raises:
-        InputError: an engine that is not known.
-    """
-    if engine is not None:
-        raise InputError(f"engine={engine.name} is not known.")
-    if chunks:
-        from mlr.app.chunk import run_chunk  # torch: not before there is something to train
-
-        for chunk in chunks:
-            told = _Told(watch)
-            try:
-                run_chunk(chunk, told)
-            except Exception as error:  # a mistake of ours: the other chunks go on
-                told.rest(chunk, error)
-
-
-class _Told(Watch):
-    """Knows which jobs of a chunk are still to be told of."""
+class Told(Watch):
+    """Tells of each job once, though a worker may be lost after it finished some."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self.numbers: set[int] = set()
-        self.progress = watch.progress  # type: ignore[method-assign]
 
     def ended(self, outcome: Outcome) -> None:
-        self.numbers.add(outcome.number)
-        self.watch.ended(outcome)
+        """Pass it on, unless it was told before."""
+        if outcome.number not in self.numbers:
+            self.numbers.add(outcome.number)
+            self.watch.ended(outcome)
 
-    def rest(self, jobs: Sequence[SweepJob], error: Exception) -> None:
-        """Tell that the jobs not told of failed by `error`."""
-        for job in jobs:
-            if job.number not in self.numbers:
-                self.watch.ended(unmade(job, "failed", error))
+    def progress(self, runs: float) -> None:
+        """Pass it on."""
+        self.watch.progress(runs)
+
+    def lost(self, chunk: Chunk, error: Exception) -> None:
+        """A chunk came to no end: what its runs' folders say holds, the rest failed."""
+        for job in chunk:
+            there = outcome_at(job.folder, config_hash(job.config), job.number)
+            ended = there is not None and there.status in (*FINISHED, "failed")
+            self.ended(there if there and ended else unmade(job, "failed", error))
+
+    def stopped(self, chunk: Chunk) -> None:
+        """A chunk was given up: what was begun is told of, the rest was never tried."""
+        for job in chunk:
+            there = outcome_at(job.folder, config_hash(job.config), job.number)
+            if there is not None:
+                self.ended(there)
+
+
+def run_chunks(groups: Sequence[Chunk], engine: Engine | None, folder: Path, watch: Watch) -> None:
+    """Train all jobs; every outcome is told to `watch`, once.
+
+    Args:
+        groups: jobs that are likely to share a program.
+        engine: of a cluster; None trains here.
+        folder: the sweep's.
+        watch: is told of every job's end.
+
+    Raises:
+        InputError: an engine that is not known or not installed.
+    """
+    if not groups:
+        return
+    if engine is None:
+        _here(groups, {}, folder, Told(watch))
+        return
+    module, package = ENGINES[known("hydra.launcher.engine", engine.name, ENGINES)]
+    try:
+        run: Run = import_module(module).run
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise InputError(
+            f"hydra/launcher=batched_{engine.name} needs {package}, which is not installed; "
+            f"install mlr[{engine.name}]."
+        ) from error
+    run(groups, engine.options, folder, Told(watch))
+
+
+def split(groups: Sequence[Chunk], workers: int, most: int | None = None) -> list[Chunk]:
+    """Groups as the chunks of `workers`, of `most` jobs at most."""
+    chunks = []
+    for group in groups:
+        size = most or -(-len(group) // max(1, workers))
+        chunks += [group[start : start + size] for start in range(0, len(group), size)]
+    return chunks
+
+
+def run_task(chunk: Chunk, threads: int, place: str) -> list[Outcome]:
+    """What a cluster's worker does; called again after it was lost, it goes on.
+
+    Args:
+        chunk: jobs.
+        threads: its share of the machine's cores.
+        place: where the person stands; relative paths of data start there.
+    """
+    os.chdir(place)
+    import torch
+
+    from mlr.app.chunk import run_chunk
+
+    torch.set_num_threads(threads)
+    return run_chunk(chunk)
+
+
+def _here(groups: Sequence[Chunk], _: Mapping[str, Any], __: Path, told: Told) -> None:
+    from mlr.app.chunk import run_chunk  # torch: not before there is something to train
+
+    for chunk in groups:
+        try:
+            run_chunk(chunk, told)
+        except Exception as error:  # a mistake of ours: the other chunks go on
+            told.lost(chunk, error)

@@ -31,12 +31,10 @@ def outcome_of(folder: Path, status: Mapping[str, Any], number: int = 0) -> Outc
     )
 
 
-def finished_before(folder: Path, expected: str, number: int) -> Outcome | None:
-    """The run that `folder` holds, where it is finished and of the expected hash."""
+def outcome_at(folder: Path, expected: str, number: int) -> Outcome | None:
+    """What became of the run that `folder` holds, where it is of the expected hash."""
     status = _status(folder)
-    if status.get("config_hash") == expected and status.get("status") in FINISHED:
-        return outcome_of(folder, status, number)
-    return None
+    return outcome_of(folder, status, number) if status.get("config_hash") == expected else None
 
 
 def make_way(folder: Path, expected: str) -> None:

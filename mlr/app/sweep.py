@@ -62,7 +62,8 @@ class Sweep:
         self.folder.write(list(self.runs.values()), "running", len(self.equal))
         counts = Counter(outcome.status for outcome in self.runs.values())
         with live_line(len(self.runs) + len(fresh), counts) as line:
-            run_chunks(_grouped(fresh.values()), engine, _Collecting(line, self.runs))
+            watch = _Collecting(line, self.runs)
+            run_chunks(_grouped(fresh.values()), engine, self.folder.path, watch)
         ended = {key: self.runs[job.number] for key, job in fresh.items()}
         self._finished |= {key: one for key, one in ended.items() if one.status in FINISHED}
         known = self._finished | ended

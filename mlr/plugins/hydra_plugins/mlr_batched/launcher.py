@@ -7,7 +7,7 @@ Hydra imports this module at every start, single runs included, so it imports li
 # annotations that are strings: no `from __future__ import annotations`
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
@@ -58,6 +58,54 @@ class BatchedConf:
     _target_: str = "hydra_plugins.mlr_batched.launcher.BatchedLauncher"
 
 
-ConfigStore.instance().store(
-    group="hydra/launcher", name="batched", node=BatchedConf, provider="mlr"
-)
+@dataclass
+class ClusterConf(BatchedConf):
+    """What every engine is told.
+
+    workers: tasks that a group of runs is split into; null takes as many as can run at once.
+    runs_per_task: a smaller size of task.
+    retries: how often a lost task is begun again.
+    """
+
+    workers: int | None = None
+    runs_per_task: int | None = None
+    cpus_per_task: int = 1
+    gpus_per_task: int = 0
+    retries: int = 3
+
+
+@dataclass
+class RayConf(ClusterConf):
+    """`hydra/launcher=batched_ray`.
+
+    address: of a cluster; null starts one on this machine, with `num_cpus` (null: all).
+    """
+
+    engine: str = "ray"
+    address: str | None = None
+    num_cpus: int | None = None
+
+
+@dataclass
+class SlurmConf(ClusterConf):
+    """`hydra/launcher=batched_slurm`.
+
+    cluster: slurm; local trains in processes of this machine, to try it.
+    additional: more of sbatch's options, by name.
+    """
+
+    engine: str = "slurm"
+    workers: int | None = 4
+    cluster: str = "slurm"
+    partition: str | None = None
+    timeout_min: int = 240
+    mem_gb: float | None = None
+    additional: dict[str, Any] = field(default_factory=dict)
+
+
+for name, node in {
+    "batched": BatchedConf,
+    "batched_ray": RayConf,
+    "batched_slurm": SlurmConf,
+}.items():
+    ConfigStore.instance().store(group="hydra/launcher", name=name, node=node, provider="mlr")
