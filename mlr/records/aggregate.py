@@ -56,14 +56,23 @@ class Aggregate(NamedTuple):
 
 
 def read_series(metrics: Path) -> Series | None:
-    """A run's metrics.csv; None where there is none, or no whole row in it."""
+    """A run's metrics.csv; None where there is none, or none that mlr wrote."""
     try:
-        head, _, body = metrics.read_bytes().partition(b"\n")
-    except OSError:
+        return _parsed(metrics.read_bytes())
+    except (OSError, ValueError):
         return None
+
+
+def _parsed(content: bytes) -> Series | None:
+    """The table's text as numbers; None where it has no whole row.
+
+    Raises:
+        ValueError: it is not as `MetricsTable` writes it.
+    """
+    head, _, body = content.partition(b"\n")
     tags = tuple(head.decode("utf-8").split(",")[2:])
     body = body[: body.rfind(b"\n") + 1]  # a run that was killed may end in half a row
-    if not body or not tags or b'"' in head:
+    if not body or not tags:
         return None
     marks = np.frombuffer(body, np.uint8)
     ends = np.flatnonzero((marks == ord(",")) | (marks == ord("\n")))

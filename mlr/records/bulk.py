@@ -19,6 +19,8 @@ from mlr.records.blocks import encode_histograms, encode_scalars, final_rows
 from mlr.records.durable import WriteError
 from mlr.records.recorder import Recorder, plain_numbers
 
+SPILL_BYTES = 64 << 20  # of one block: of more, the first runs are flushed before the last
+
 
 def record_scalars(
     recorders: Sequence[Recorder | None],
@@ -44,11 +46,13 @@ def record_scalars(
         ValueError: shapes disagree or a step is negative.
         WriteError: no recorder is left that can write.
     """
+    spill = _Spill()
     for (tags, _), runs in _grouped(recorders).items():
         rows = encode_scalars(tags, steps, epochs, values, present, wall_times, list(runs))
         for recorder, own in zip(runs.values(), rows, strict=True):
             with _Kept(recorder):
                 recorder.take(own, values.dtype)
+                spill.add(recorder, 0 if own is None else len(own.events) + len(own.lines))
     _raise_if_none_left(recorders)
 
 
@@ -82,14 +86,18 @@ def record_histograms(
 
     Raises:
         ValueError: shapes disagree, there is no bucket, or a step is negative.
+        WriteError: no recorder is left that can write.
     """
     runs = dict(_able(recorders))
     moments = (minimum, maximum, total, total_squares)
     records = encode_histograms(
         steps, tag, limits, counts, moments, present, wall_times, list(runs)
     )
+    spill = _Spill()
     for recorder, own in zip(runs.values(), records, strict=True):
         recorder.take_events(own)
+        spill.add(recorder, len(own))
+    _raise_if_none_left(recorders)
 
 
 def flush_all(recorders: Sequence[Recorder | None]) -> None:
@@ -151,6 +159,24 @@ def finish_all(
                 recorder.take(row)
                 recorder.close(ending.status, numbers[run], ending.reason, sync, now, ending.fields)
     _raise_if_none_left(recorders)
+
+
+class _Spill:
+    """Flushes runs while others are encoded, so that the bytes of a block do not pile up."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Recorder] = []
+        self.bytes = 0
+
+    def add(self, recorder: Recorder, size: int) -> None:
+        """Count what `recorder` was just given."""
+        self.waiting.append(recorder)
+        self.bytes += size
+        if self.bytes > SPILL_BYTES:
+            for one in self.waiting:
+                with _Kept(one):
+                    one.flush()
+            self.waiting, self.bytes = [], 0
 
 
 class _Kept:

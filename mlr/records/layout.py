@@ -99,7 +99,7 @@ def _summary(layout: layout_pb2.Layout) -> Summary:
     return Summary(value=[value])
 
 
-def link(tags: Iterable[str], runs: str | None = None) -> str:
+def link(tags: Iterable[str], runs: str | None = None, by_pair: bool = True) -> str:
     """The end of TensorBoard's address that opens TIME SERIES ready to compare runs.
 
     One colour for each head and loss, whatever the seed (runs of a sweep are named
@@ -110,12 +110,13 @@ def link(tags: Iterable[str], runs: str | None = None) -> str:
     Args:
         tags: every scalar that the runs may have recorded.
         runs: regular expression of the runs to show; a person can change it on the page.
+        by_pair: one colour for each head and loss; False gives each run its own.
     """
     tags = set(tags)
     pinned = [{"plugin": "scalars", "tag": tag} for tag in _PINNED if tag in tags]
     query = {
         "smoothing": "0",
-        "runColorGroup": r"regex:(\w+\+\w+|^[^+]+$)",
+        "runColorGroup": r"regex:(\w+\+\w+|^[^+]+$)" if by_pair else "run",
         "pinnedCards": json.dumps(pinned, separators=(",", ":")),
     }
     fragment = "timeseries"

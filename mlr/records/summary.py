@@ -3,8 +3,9 @@
 TensorBoard ticks nothing above 500 runs and draws every chart blank; below that, hundreds of
 lines in seven colours say nothing either. A cell is everything that was swept but the seed.
 `summary/best` holds the best cell of each head and loss, with the band that 80 % of its runs
-are in; `summary/all` holds every cell, for the HPARAMS page and for those who look for more.
-Where each head and loss has one cell only, the cells stand in `summary` itself.
+are in, and is what the link opens; `summary/all` holds every cell, for the HPARAMS page and
+for those who look for more. Where the best are all, the cells stand in `summary` itself: one
+cell a head and loss, or one head and loss with a few cells.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from mlr.records.layout import bands_summary, link
 from mlr.records.recorder import HEADLINES
 
 LIMIT = 400  # cells: with those in `best` there are fewer than the 500 that TensorBoard draws
+READABLE = 20  # lines of one chart
+COLOURS = 7  # that TensorBoard has
 BANDS = ("q10", "q90")
 COUNT = "runs/counted"
 _PAIR = re.compile(r"\w+\+\w+")
@@ -90,16 +93,29 @@ def write_summary(
     pairs = _pairs(cells, objective if known else "loss/train")
     share = max(1, LIMIT // len(pairs))
     kept = [name for names in pairs.values() for name in names[:share]]
-    nested = any(len(names) > 1 for names in pairs.values())
+    first = _first(pairs)
+    nested = len(first) < len(cells)
     with _replaced(sweep / "summary") as new:
         for name in kept:
             place = new / "all" / name if nested else new / name
             _write_cell(place, cells[name], members[name][0].hparams, bands=not nested)
-        for names in pairs.values() if nested else ():
-            _write_cell(new / "best" / names[0], cells[names[0]], None, bands=True)
+        for name in first if nested else ():
+            _write_cell(new / "best" / name, cells[name], None, bands=True)
     tags = {tag for cell in cells.values() for tag in cell.tags}
-    address = link(tags, "^best/" if nested else None)
+    address = link(tags, "^best/" if nested else None, by_pair=len(pairs) > 1)
     return Summary(sweep / "summary", address, len(members), len(members) - len(kept))
+
+
+def _first(pairs: Mapping[str, Sequence[str]]) -> list[str]:
+    """The cells to show at first: the best of each pair.
+
+    Cells of one pair are compared with each other, so all of them are shown, or the best
+    if they are too many to tell apart.
+    """
+    if len(pairs) > 1:
+        return [names[0] for names in pairs.values()]
+    (names,) = pairs.values()
+    return list(names if len(names) <= READABLE else names[:COLOURS])
 
 
 def _pairs(cells: Mapping[str, Aggregate], objective: str) -> dict[str, list[str]]:

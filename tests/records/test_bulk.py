@@ -110,6 +110,25 @@ def test_what_stands_beside_a_run_does_not_matter(tmp_path, monkeypatch):
             assert files(few[run]) == files(all_at_once[run])
 
 
+@pytest.mark.usefixtures("clock")
+def test_big_blocks_are_written_before_they_are_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlr.records.bulk.SPILL_BYTES", 20_000)
+    spilled = recorders(tmp_path / "a")
+    steps, epochs, values, present, times = block(0)
+    record_scalars(spilled, steps, epochs, values, present, times)
+    columns, there = bars(1, steps)
+    record_histograms(spilled, steps, "h", *columns, there, times)
+    assert sum(one.pending_bytes() for one in spilled) < 60_000
+    flush_all(spilled)
+    monkeypatch.undo()
+    monkeypatch.setattr(time, "time", lambda: 1.7e9)
+    whole = recorders(tmp_path / "b")
+    record_together(whole, [block(0)])
+    finish_all(spilled, [Ending("done", FINAL, "why", {"steps": 3})] * RUNS)
+    for one, other in zip(spilled, whole, strict=True):
+        assert files(one) == files(other)
+
+
 def test_rows_without_a_value_are_in_neither_file(tmp_path):
     (one,) = recorders(tmp_path, 1)
     steps, there = np.arange(4), np.ones((4, 1, 5), dtype=bool)

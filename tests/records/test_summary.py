@@ -92,7 +92,7 @@ def test_a_second_summary_takes_the_place_of_the_first(tmp_path):
     write_summary(tmp_path, runs)
     summary = write_summary(tmp_path, runs[:4])
     assert summary.cells == 4
-    assert names(summary.folder / "all") == sorted(run.cell for run in runs[:4])
+    assert names(summary.folder) == sorted(run.cell for run in runs[:4])
 
 
 def test_a_full_disk_leaves_the_old_summary(tmp_path, monkeypatch):
@@ -136,12 +136,25 @@ def test_runs_that_left_nothing_are_no_obstacle(tmp_path):
     assert write_summary(tmp_path / "none", runs[1:]) is None
 
 
-def test_names_without_a_pair_have_one_best(tmp_path):
-    for rate in (1, 2):
-        table(tmp_path / f"lr={rate}", **{"loss/train": [1.0, rate]})
-    runs = [SummaryRun(tmp_path / f"lr={rate}", f"lr={rate}", {"lr": rate}) for rate in (1, 2)]
-    summary = write_summary(tmp_path, runs)
-    assert names(summary.folder / "best") == ["lr=1"]
+@pytest.mark.parametrize("pair", ["", "sigmoid+se,"])
+@pytest.mark.parametrize(("cells", "best"), [(3, 0), (20, 0), (21, 7)])
+def test_cells_of_one_pair_are_shown_in_colours_of_their_own(tmp_path, pair, cells, best):
+    found = [f"{pair}lr={rate}" for rate in range(cells)]
+    for rate, cell in enumerate(found):
+        table(tmp_path / cell, **{"loss/train": [1.0, rate]})
+    summary = write_summary(tmp_path, [SummaryRun(tmp_path / cell, cell, {}) for cell in found])
+    assert "runColorGroup=run&" in summary.link
+    if best:
+        assert names(summary.folder / "best") == found[:best]
+    assert names(summary.folder / "all" if best else summary.folder) == sorted(found)
+
+
+def test_a_table_of_somebody_else_is_no_obstacle(tmp_path):
+    table(tmp_path / "a", **{"loss/train": [1.0, 0.5]})
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "metrics.csv").write_bytes(b"step,epoch,\xff\n1,2\n")
+    runs = [SummaryRun(tmp_path / name, "sigmoid+se", {}) for name in ("a", "b")]
+    assert write_summary(tmp_path, runs).cells == 1
 
 
 @pytest.mark.slow
