@@ -1,8 +1,8 @@
 """How the values of all lanes lie in memory.
 
-A lane is a run's place on the run axis of a program. Tensors have the logical shape
-(L, B, …) everywhere; networks of a few weights want the lanes last in memory, so that
-their operations are long, all others want them first.
+A lane is a run's place on the run axis of a program. Inputs, logits and targets have the
+shape (L, B, …) wherever they are read; networks of a few weights want them to lie in
+memory as (…, B, L), so that their operations are long, all others with the lanes first.
 """
 
 from __future__ import annotations
@@ -43,12 +43,10 @@ class Spread:
         return values if self.identity else values.index_select(0, self.index)
 
     def lanes_last(self, values: Tensor) -> Tensor:
-        """Values (B, D, G) in memory → (L, B, D), with the lanes last in memory."""
+        """Values (D, B, G) → (D, B, L), the lanes last in memory."""
         if self.groups == 1:
-            values = values.expand(*values.shape[:2], self.lanes)
-        elif not self.identity:
-            values = values.index_select(2, self.index)
-        return values.permute(2, 0, 1)
+            return values.expand(*values.shape[:2], self.lanes)
+        return values if self.identity else values.index_select(2, self.index)
 
 
 def classes_first(values: Tensor) -> Tensor:

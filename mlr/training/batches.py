@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mlr.training.arrange import Spread, classes_first, distinct
 from mlr.training.examples import Examples
-from mlr.training.orders import epoch_orders, order_keys
+from mlr.training.orders import Orders
 
-GATHER_BYTES = 2 << 20
-"""Batches gathered in one operation: enough to make its overhead vanish, few enough for cache."""
+GATHER_BYTES = 4 << 20
+"""Features gathered in one operation: enough to make its overhead vanish, few enough for cache."""
 
 
 class Batches:
@@ -31,50 +30,52 @@ class Batches:
     def __init__(
         self, examples: Examples, batch_size: int, seeds: Sequence[int], lanes_last: bool
     ) -> None:
-        self.examples, self.batch_size, self.lanes_last = examples, batch_size, lanes_last
-        pairs = list(zip(examples.data_of, seeds, strict=True))
-        firsts, group_of = distinct(pairs)
+        self.count, self.batch_size, self.lanes_last = examples.count, batch_size, lanes_last
+        firsts, group_of = distinct(list(zip(examples.data_of, seeds, strict=True)))
         self.spread = Spread(group_of, examples.features.device)
-        seed_firsts, self.seed_of = distinct([seeds[lane] for lane in firsts])
-        self.keys = order_keys([seeds[firsts[group]] for group in seed_firsts])
-        count = examples.count
+        seed_firsts, seed_of = distinct([seeds[lane] for lane in firsts])
+        self.orders = Orders([seeds[firsts[group]] for group in seed_firsts], self.count)
+        self.seed_of = None if seed_of == list(range(len(seed_of))) else torch.tensor(seed_of)
         # each dataset's examples lie in one table of rows, one dataset after the other
-        self.offsets = np.array([examples.data_of[lane] * count for lane in firsts])[:, None]
-        self.features = examples.features.flatten(0, 1)
-        self.targets = examples.targets.flatten(0, 1)
-        row_bytes = self.features[0].numel() * self.features.element_size() * len(firsts)
-        self.chunk = batch_size * max(1, GATHER_BYTES // (row_bytes * batch_size))
+        offsets = [examples.data_of[lane] * self.count for lane in firsts]
+        self.offsets = torch.tensor(offsets).unsqueeze(1) if any(offsets) else None
+        self.tables = [part.flatten(0, 1) for part in (examples.features, examples.targets)]
         if lanes_last:
-            self.columns = [
-                [column.contiguous() for column in table.unbind(1)]
-                for table in (self.features, self.targets)
-            ]
-
-    @property
-    def drawn(self) -> int:
+            self.tables = [table.t().contiguous() for table in self.tables]
+        row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
+        batch_bytes = row_bytes * batch_size * len(firsts)
+        self.chunk = batch_size * max(1, GATHER_BYTES // batch_bytes)
+        self.drawn = len(firsts) * self.count
         """Examples that an epoch gathers, all groups together."""
-        return len(self.offsets) * self.examples.count
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs (L, B, *feature_shape) and targets (L, B, K), batch after batch."""
-        orders = epoch_orders(self.keys, epoch, self.examples.count)
-        device = self.features.device
-        for start in range(0, self.examples.count, self.chunk):
-            part = orders[:, start : start + self.chunk]
-            rows = torch.from_numpy(part[self.seed_of] + self.offsets).to(device)
-            yield from zip(*(self._gather(rows, which) for which in (0, 1)), strict=True)
+        orders = torch.from_numpy(self.orders.epoch(epoch))
+        gather = self._lanes_last if self.lanes_last else self._lanes_first
+        for start in range(0, self.count, self.chunk):
+            rows = orders[:, start : start + self.chunk]
+            if self.seed_of is not None:
+                rows = rows.index_select(0, self.seed_of)
+            if self.offsets is not None:
+                rows = rows + self.offsets
+            rows = rows.to(self.tables[0].device)
+            yield from zip(*(gather(table, rows) for table in self.tables), strict=True)
 
-    def _gather(self, rows: Tensor, which: int) -> list[Tensor]:
-        """The features (0) or targets (1) of rows (G, C), in batches of all lanes."""
+    def _lanes_last(self, table: Tensor, rows: Tensor) -> list[Tensor]:
+        """Batches of all lanes, of rows (G, C) of a table whose columns lie together."""
         flat = rows.reshape(-1)
-        if self.lanes_last:
-            columns = [column.index_select(0, flat) for column in self.columns[which]]
-            stacked = torch.stack(columns).view(len(columns), *rows.shape)
-            parts = stacked.permute(2, 0, 1).contiguous().split(self.batch_size)
-            return [self.spread.lanes_last(part) for part in parts]
-        table = self.targets if which else self.features
-        chosen = table.index_select(0, flat).view(*rows.shape, *table.shape[1:])
+        chosen = torch.empty(
+            len(table), *reversed(rows.shape), dtype=table.dtype, device=table.device
+        )
+        for column, target in zip(table, chosen, strict=True):
+            target.copy_(column.index_select(0, flat).view(rows.shape).t())
+        parts = self.spread.lanes_last(chosen).permute(2, 1, 0)
+        return list(parts.split(self.batch_size, dim=1))
+
+    def _lanes_first(self, table: Tensor, rows: Tensor) -> list[Tensor]:
+        """Batches of all lanes, of rows (G, C) of a table."""
+        chosen = table.index_select(0, rows.reshape(-1)).view(*rows.shape, *table.shape[1:])
         parts = chosen.split(self.batch_size, dim=1)
-        if which:
-            parts = [classes_first(part) for part in parts]
+        if table is self.tables[1]:
+            parts = tuple(classes_first(part) for part in parts)
         return [self.spread.lanes_first(part) for part in parts]

@@ -110,7 +110,7 @@ class Examples:
     def _arranged(self, values: Tensor) -> Tensor:
         """Values (U, N, …) of the datasets as (L, N, …) of the lanes."""
         if self.program.network.lanes_last:
-            return self.spread.lanes_last(values.permute(1, 2, 0).contiguous())
+            return self.spread.lanes_last(values.permute(2, 1, 0).contiguous()).permute(2, 1, 0)
         return self.spread.lanes_first(values)
 
     def thinned(self) -> Tensor | None:

@@ -30,29 +30,36 @@ class LaneLayer:
     """Views of one layer's parameters and gradients, lanes last."""
 
     weight: Tensor
-    """W (out, in, L)"""
+    """Wᵀ (in, out, 1, L)"""
+    columns: tuple[Tensor, ...]
+    """its `in` parts (out, 1, L)"""
     weight_grad: Tensor
+    """(in, out, L)"""
     bias: Tensor | None
-    """b (out, L)"""
+    """b (out, 1, L)"""
     bias_grad: Tensor | None
+    """(out, L)"""
     activation: Activation | None
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Inputs (B, in, L) → activations (B, out, L)."""
-        count = self.weight.shape[1]
-        if count <= _FEW_INPUTS:
-            outputs = inputs[:, 0:1] * self.weight[:, 0]
-            for column in range(1, count):
-                outputs = outputs.addcmul_(inputs[:, column : column + 1], self.weight[:, column])
+        """Inputs (in, B, L) → activations (out, B, L)."""
+        if len(self.columns) <= _FEW_INPUTS:
+            parts = inputs.unbind()
+            if self.bias is None:
+                outputs = parts[0] * self.columns[0]
+            else:
+                outputs = torch.addcmul(self.bias, parts[0], self.columns[0])
+            for part, column in zip(parts[1:], self.columns[1:], strict=True):
+                outputs.addcmul_(part, column)
         else:
-            outputs = (inputs.unsqueeze(1) * self.weight).sum(2)
-        if self.bias is not None:
-            outputs.add_(self.bias)
+            outputs = (inputs.unsqueeze(1) * self.weight).sum(0)
+            if self.bias is not None:
+                outputs.add_(self.bias)
         return outputs if self.activation is None else self.activation.forward(outputs)
 
 
 class LaneNetwork:
-    """L tiny dense networks as one; logical inputs (L, B, D), lanes last in memory."""
+    """L tiny dense networks as one; inputs (L, B, D) that lie in memory as (D, B, L)."""
 
     flat_inputs = True
     lanes_last = True
@@ -66,11 +73,13 @@ class LaneNetwork:
         for layer in structure:
             weight, bias = f"{layer.name}.weight", f"{layer.name}.bias"
             has_bias = bias in views
+            turned = views[weight].permute(2, 1, 0).unsqueeze(2)
             self.layers.append(
                 LaneLayer(
-                    weight=views[weight].permute(1, 2, 0),
-                    weight_grad=grad_views[weight].permute(1, 2, 0),
-                    bias=views[bias].permute(1, 0) if has_bias else None,
+                    weight=turned,
+                    columns=turned.unbind(),
+                    weight_grad=grad_views[weight].permute(2, 1, 0),
+                    bias=views[bias].permute(1, 0).unsqueeze(1) if has_bias else None,
                     bias_grad=grad_views[bias].permute(1, 0) if has_bias else None,
                     activation=layer.activation,
                 )
@@ -86,22 +95,22 @@ class LaneNetwork:
 
     def forward(self, inputs: Tensor, step: int) -> tuple[Tensor, list[Tensor]]:
         """Logits (L, B, K), and the activations that `backward` needs."""
-        activations = [inputs.permute(1, 2, 0)]
+        activations = [inputs.permute(2, 1, 0)]
         for layer in self.layers:
             activations.append(layer(activations[-1]))
-        return activations[-1].permute(2, 0, 1), activations
+        return activations[-1].permute(2, 1, 0), activations
 
     def backward(self, activations: list[Tensor], delta: Tensor) -> None:
         """Write the gradients of the mean loss, given each example's δ (L, B, K) at the logits."""
-        delta = delta.permute(1, 2, 0)
+        delta = delta.permute(2, 1, 0)
         for index in range(len(self.layers) - 1, -1, -1):
             layer, inputs = self.layers[index], activations[index]
-            torch.sum(delta.unsqueeze(2) * inputs.unsqueeze(1), 0, out=layer.weight_grad)
+            torch.sum(delta * inputs.unsqueeze(1), 2, out=layer.weight_grad)
             if layer.bias_grad is not None:
-                torch.sum(delta, 0, out=layer.bias_grad)
+                torch.sum(delta, 1, out=layer.bias_grad)
             if index > 0:
-                delta = (delta.unsqueeze(2) * layer.weight).sum(1)
+                delta = (delta * layer.weight).sum(1)
                 activation = self.layers[index - 1].activation
                 if activation is not None:
                     delta = activation.backward(delta, inputs)
-        self.gradients.mul_(1 / len(delta))
+        self.gradients.mul_(1 / delta.shape[1])

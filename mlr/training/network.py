@@ -56,9 +56,8 @@ class Memory:
         first = lanes[0]
         device, dtype = torch.device(first.device), getattr(torch, first.dtype)
         structure = dense_structure(first.module, first.data.feature_shape)
-        turned, align = [], 1
-        if structure is not None and kind is not Kind.LANES:
-            turned, align = [f"{layer.name}.weight" for layer in structure], ALIGN
+        turned = [f"{layer.name}.weight" for layer in structure or ()]
+        align = ALIGN if kind in (Kind.NARROW, Kind.WIDE) else 1
         modules = [experiment.module for experiment in lanes]
         self.layout = Layout.of(first.module, turned, align)
         parameters = self.layout.stack(modules).to(device, dtype)

@@ -16,37 +16,48 @@ from mlr.seeds import derive_seed
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _LOW = np.uint64(0xFFFFFFFF)
+_BLOCK = 1 << 15
 
 
-def order_keys(seeds: Sequence[int]) -> NDArray[np.uint64]:
-    """The part of a seed's orders that does not change with the epoch (S,)."""
-    return np.array([derive_seed(seed, "order") for seed in seeds], dtype=np.uint64)
-
-
-def epoch_orders(keys: NDArray[np.uint64], epoch: int, count: int) -> NDArray[np.int64]:
-    """Example numbers (S, count) in the order of one epoch, a permutation for each of S keys.
+class Orders:
+    """The orders of S seeds.
 
     Args:
-        keys: from `order_keys` (S,).
-        epoch: 0 or above.
+        seeds: any numbers.
         count: examples, fewer than 2³².
 
-    Source: splitmix64 (Steele, Lea & Flood 2014) for the state of an epoch; the 32-bit
-        finaliser of C. Wellons' hash prospector, applied twice, for the examples.
+    Source: splitmix64 (Steele, Lea & Flood 2014) for seeds and epochs; the 32-bit finaliser
+        of C. Wellons' hash prospector, twice, for the examples.
     """
-    state = _mix64(keys + np.uint64(_GOLDEN * (epoch + 1) % 2**64))[:, None]
-    first, second = (state >> np.uint64(32)).astype(np.uint32), (state & _LOW).astype(np.uint32)
-    number = np.arange(count, dtype=np.uint32)
-    hashed = _mix32(number * np.uint32(0x9E3779B9) ^ first)
-    hashed += second
-    hashed = _mix32(hashed)
-    # the number rides in the low half: sorting takes a quarter of the time of an argsort
-    paired = hashed.astype(np.uint64)
-    paired <<= np.uint64(32)
-    paired |= number
-    paired.sort(axis=1)
-    paired &= _LOW
-    return paired.view(np.int64)
+
+    def __init__(self, seeds: Sequence[int], count: int) -> None:
+        self.count = count
+        self.keys = np.array([derive_seed(seed, "order") for seed in seeds], dtype=np.uint64)
+        numbers = np.arange(count, dtype=np.uint32)
+        spread = numbers * np.uint32(0x9E3779B9)
+        self.numbers = numbers.astype(np.uint64)
+        self.hashed = np.stack([_mix32(spread ^ low) for low in _halves(_mix64(self.keys))[0]])
+
+    def epoch(self, epoch: int) -> NDArray[np.int64]:
+        """Example numbers (S, count), a permutation for each seed; `epoch` from 0."""
+        state = _mix64(self.keys + np.uint64(_GOLDEN * (epoch + 1) % 2**64))
+        shifts = _halves(state)[1][:, None]
+        order = np.empty(self.hashed.shape, dtype=np.uint64)
+        rows = max(1, _BLOCK // self.count)
+        for start in range(0, len(order), rows):  # a block stays in cache
+            block = slice(start, start + rows)
+            keys = order[block]
+            np.copyto(keys, _mix32(self.hashed[block] + shifts[block]))
+            # the number rides in the low half: sorting takes a quarter of the time of an argsort
+            keys <<= np.uint64(32)
+            keys |= self.numbers
+            keys.sort(axis=1)
+            keys &= _LOW
+        return order.view(np.int64)
+
+
+def _halves(states: NDArray[np.uint64]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    return (states & _LOW).astype(np.uint32), (states >> np.uint64(32)).astype(np.uint32)
 
 
 def _mix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -11,7 +11,7 @@ import torch
 
 from mlr.probes import ProbeSettings
 from mlr.records import Recorder, RunFolder
-from mlr.training.orders import epoch_orders, order_keys
+from mlr.training.orders import Orders
 from mlr.training import SGD, train
 from mlr.training.log import run_tags
 from tests.training.conftest import dataset, experiment
@@ -46,7 +46,7 @@ def watched(run):
     features, labels = run.data.train.features, run.data.train.targets
     step, table = 0, {}
     for epoch in range(run.epochs):
-        numbers = epoch_orders(order_keys([run.seed]), epoch, len(features))[0]
+        numbers = Orders([run.seed], len(features)).epoch(epoch)[0]
         order = torch.from_numpy(numbers)
         for chosen in order.split(run.batch_size):
             logits = module(features[chosen])
