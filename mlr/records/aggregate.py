@@ -23,7 +23,13 @@ class Series(NamedTuple):
     steps: np.ndarray
     """int (P,)"""
     values: np.ndarray
-    """float32 (P, T); NaN where there is none"""
+    """float32 (P, T); NaN where there is none, infinite where it is not finite"""
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a loss was not finite in the end."""
+        losses = [column for column, tag in enumerate(self.tags) if tag.startswith("loss/")]
+        return bool(np.isinf(self.values[-1, losses]).any())
 
 
 class Aggregate(NamedTuple):
@@ -40,16 +46,16 @@ class Aggregate(NamedTuple):
     high: np.ndarray
     """(P, T), the 90 % quantile"""
     counts: np.ndarray
-    """int (P, T), how many they are"""
+    """int (P, T), how many they are; -1 where no run has anything, finite or not"""
     runs: int
     """how many runs there are, those without any number included"""
 
     def final(self, tag: str) -> tuple[float, int]:
-        """The last mean of a tag and its count; NaN and 0 where there is none."""
+        """Mean and count where a tag was last there; NaN and 0 where it never was."""
         if tag not in self.tags:
             return float("nan"), 0
         column = self.tags.index(tag)
-        rows = np.flatnonzero(self.counts[:, column])
+        rows = np.flatnonzero(self.counts[:, column] >= 0)
         if not len(rows):
             return float("nan"), 0
         return float(self.mean[rows[-1], column]), int(self.counts[rows[-1], column])
@@ -79,7 +85,8 @@ def _parsed(content: bytes) -> Series | None:
     numbers = np.full(len(ends), np.nan)
     filled = np.diff(ends, prepend=-1) > 1
     # between blanks, an empty cell is none: it takes no text, and no time
-    numbers[filled] = np.fromstring(body.translate(_BLANKS).decode("ascii"), sep=" ")
+    written = np.fromstring(body.translate(_BLANKS).decode("ascii"), sep=" ")
+    numbers[filled] = np.where(np.isnan(written), np.inf, written)
     table = numbers.reshape(-1, len(tags) + 2)
     with np.errstate(over="ignore"):
         return Series(tags, table[:, 0].astype(np.int64), table[:, 2:].astype(np.float32))
@@ -90,7 +97,7 @@ def aggregate(series: Sequence[Series], runs: int) -> Aggregate | None:
 
     A run that ended counts no more after its end: the mean there is over those that went
     on, and the count falls. A tag that a run has at its end only, a test, stands at the last
-    step of all.
+    step of all, but for diverged runs: those ended before it.
 
     Args:
         series: of the runs that recorded anything.
@@ -113,7 +120,7 @@ def aggregate(series: Sequence[Series], runs: int) -> Aggregate | None:
             if tag in one.tags:
                 own = one.values[:, one.tags.index(tag)]
                 if np.isfinite(own[-1]) and not np.isfinite(own[:-1]).any():
-                    numbers[-1, run] = own[-1]
+                    numbers[-1, run] = np.inf if one.diverged else own[-1]
                 else:
                     numbers[at, run] = own[rows]
         mean[:, column], (low[:, column], high[:, column]), count[:, column] = _statistics(numbers)
@@ -152,7 +159,8 @@ def _statistics(numbers: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.n
         with np.errstate(invalid="ignore"):  # rows without any number
             between = first + (place - below) * (second - first)
         quantiles.append(np.where(count > 0, between, np.nan))
-    return np.where(count > 0, total / some, np.nan), quantiles, count
+    mean = np.where(count > 0, total / some, np.nan)
+    return mean, quantiles, np.where(np.isnan(numbers).all(axis=1), -1, count)
 
 
 def best_of(aggregates: Mapping[str, Aggregate], objective: str) -> list[str]:

@@ -139,12 +139,14 @@ def _write_cell(
         blocks += [cell.low, cell.high]
         writer.summary(bands_summary(cell.tags, BANDS), 0)
     tags.append(COUNT)
-    blocks.append(cell.counts.max(axis=1, keepdims=True))
+    blocks.append(np.maximum(cell.counts.max(axis=1, keepdims=True), 0))
     values = np.concatenate(blocks, axis=1)
     if hparams is not None:
         for proto in hparams_summaries(hparams, HEADLINES, folder.name):
             writer.summary(proto, 0)
-        writer.summary(session_end("done", time.time()), int(cell.steps[-1]))
+        # the page filters by it; a diverged run has no finite loss in the end
+        status = "done" if 2 * cell.final("loss/train")[1] >= cell.runs else "diverged"
+        writer.summary(session_end(status, time.time()), int(cell.steps[-1]))
     now = np.full(len(cell.steps), time.time())
     writer.scalars(cell.steps, tags, values, now, ~np.isnan(values))
     writer.flush()

@@ -26,7 +26,9 @@ def test_mean_quantiles_and_counts_are_those_of_the_finite_numbers():
     values = np.stack([one.values for one in series]).astype(np.float64)
     values[~np.isfinite(values)] = np.nan
     some = ~np.isnan(values).all(axis=0)
-    np.testing.assert_array_equal(found.counts, (~np.isnan(values)).sum(axis=0))
+    there = (~np.isnan([one.values for one in series])).any(axis=0)
+    counts = np.where(there, (~np.isnan(values)).sum(axis=0), -1)
+    np.testing.assert_array_equal(found.counts, counts)
     for got, expected in (
         (found.mean, np.nanmean(values[:, some], axis=0)),
         (found.low, np.nanquantile(values[:, some], 0.1, axis=0)),
@@ -57,9 +59,22 @@ def test_one_number_a_run_stands_at_the_last_step():
         values[-1, 1] = end
         series.append(Series(("loss/train", "loss/test"), np.arange(0, end + 1, 4), values))
     found = aggregate(series, runs=3)
-    assert found.counts[:, 1].tolist() == [0] * 5 + [3]
+    assert found.counts[:, 1].tolist() == [-1] * 5 + [3]
     assert found.final("loss/test") == (pytest.approx(np.mean(ends)), 3)
     assert np.isnan(found.final("no/such")[0])
+
+
+def test_a_test_after_divergence_is_no_result():
+    """And cells whose runs all diverged at one step stand behind, whatever they had before."""
+    inf, nan = np.inf, np.nan
+    good = np.array([[1.0, 0.3, nan], [0.5, nan, 0.9]], dtype=np.float32)
+    bad = np.array([[1.0, 0.1, nan], [inf, inf, 0.1]], dtype=np.float32)
+    tags, steps = ("loss/train", "loss/val", "accuracy/test"), np.arange(2)
+    series = [Series(tags, steps, good), Series(tags, steps, bad)]
+    assert aggregate(series, runs=2).final("accuracy/test") == (pytest.approx(0.9), 1)
+    lost, kept = (aggregate([one] * 3, runs=3) for one in reversed(series))
+    assert lost.final("accuracy/test")[1] == lost.final("loss/val")[1] == 0
+    assert best_of({"lost": lost, "kept": kept}, "loss/val") == ["kept", "lost"]
 
 
 def test_runs_need_not_have_the_same_tags():
@@ -95,7 +110,8 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
     found = read_series(tmp_path / "metrics.csv")
     assert found.tags == ("a", "b", "c", "größe")
     np.testing.assert_array_equal(found.steps, np.arange(50) * 3)
-    np.testing.assert_array_equal(found.values, np.where(present, values, np.nan))
+    shown = np.where(np.isnan(values), np.inf, values)  # absent is one thing, nan another
+    np.testing.assert_array_equal(found.values, np.where(present, shown, np.nan))
 
 
 @pytest.mark.parametrize("text", ["", "step,epoch,a\n", "step,epoch,a\n1,0.5", "step,epoch\n1,2\n"])
