@@ -37,7 +37,10 @@ class Composer:
         self.loader = loader
         self.master = master
         self._bases: dict[tuple[str, ...], Base] = {}
-        self._own: Any = OmegaConf.to_container(master.hydra.overrides.hydra)
+        self._search: tuple[Any, ...] = ()
+        if master.hydra.searchpath:  # groups may lie there, too
+            own = OmegaConf.to_container(master.hydra.overrides.hydra)
+            self._search = (master.hydra.job.config_name, own)
         self._groups: dict[str, bool] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -130,10 +133,8 @@ class Composer:
 
     def _is_group(self, key: str) -> bool:
         if key not in self._groups:
-            name = self.master.hydra.job.config_name
-            # with what may add to the search path; None: groups within it, too
-            found = self.loader.get_group_options(key, None, name, self._own)
-            self._groups[key] = bool(found)
+            # None: be it choices or groups that it holds
+            self._groups[key] = bool(self.loader.get_group_options(key, None, *self._search))
         return self._groups[key]
 
     def _base(self, lines: tuple[str, ...]) -> Base:
