@@ -52,6 +52,25 @@ def test_every_record_holds_its_row(tmp_path, seed):
         np.testing.assert_array_equal(read, expected[row, present[row]])
 
 
+@pytest.mark.parametrize("tags", [56, 57, 200])
+def test_rows_of_many_tags_are_told_apart(tmp_path, tags):
+    """Presence of more tags than a word of 8 bytes has bits, beside the width of the step."""
+    rng = np.random.default_rng(tags)
+    names = tuple(f"grad_norm/layer{number}" for number in range(tags))
+    steps, values = np.arange(120, 136), rng.normal(size=(16, tags)).astype(np.float32)
+    present = np.ones(values.shape, dtype=bool)
+    present[::2, -1], present[1::3, 0] = False, False
+    writer = EventWriter(tmp_path)
+    writer.scalars(steps, names, values, np.arange(16.0), present)
+    writer.flush()
+    _, *rest = events(writer.path)
+    assert [event.step for event in rest] == steps.tolist()
+    for event, row, there in zip(rest, values, present, strict=True):
+        read = {value.tag: value.simple_value for value in event.summary.value}
+        kept = np.flatnonzero(there)
+        assert read == {names[column]: row[column] for column in kept}
+
+
 @pytest.mark.parametrize("present", [None, "all", "some"])
 def test_scalars_read_back_equal_by_tensorboard(tmp_path, present):
     rng = np.random.default_rng(1)
