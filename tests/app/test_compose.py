@@ -120,7 +120,7 @@ allow_targets=[a,b] allow_targets=[] dtype='float64' device=cpu ~schedule schedu
 schedule.final_factor=.5 probes=off probes.points=9 +probes@model.p=off model.p.points=3
 batch_size=${epochs} hydra.job.name=z head=sigmoid loss=se loss={a:1} +loss.a=3
 model.bias='a:b' model.bias=null patience=null objective_metric=accuracy/val
-""".split()
+""".split()  # noqa: SIM905
 
 
 @pytest.fixture(scope="module", autouse=True)
