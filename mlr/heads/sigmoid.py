@@ -39,6 +39,12 @@ class Sigmoid(Head):
         e = _exp_of_minus_size(logits)
         return e / (1 + e) ** 2
 
+    def classify(self, logits: Tensor) -> Tensor:
+        """Class indices (…): σ(z) ≥ ½ where z ≥ 0, without the rounding of σ."""
+        if logits.shape[-1] == 1:
+            return (logits[..., 0] >= 0).long()
+        return super().classify(logits)
+
 
 def _exp_of_minus_size(z: Tensor) -> Tensor:
     # e^−|z|, spelled so that the derivative at 0 is one-sided and not |z|'s 0

@@ -99,6 +99,17 @@ def sigmoid_bce_gradient_precise(z: Tensor, t: Tensor) -> Tensor:
     return value(error) / (1 + value(e))
 
 
+def sigmoid_bce_losses_hard(z: Tensor, s: Tensor) -> Tensor:
+    """Σ softplus(sz), s = 1 − 2t: 1 for t = 0, −1 for t = 1."""
+    return -logsigmoid(-(s * z)).sum(-1)
+
+
+def sigmoid_bce_gradient_hard(z: Tensor, s: Tensor) -> Tensor:
+    """Y − t = s σ(sz), s = 1 − 2t; four calls, and exact in both tails."""
+    # s/(1 + e^−sz), see _sigmoid
+    return s / ((s * z).neg().exp() + 1)
+
+
 def sigmoid_se_losses(z: Tensor, t: Tensor) -> Tensor:
     """½ Σ (y − t)²."""
     return _half_square(sigmoid_bce_gradient(z, t)).sum(-1)

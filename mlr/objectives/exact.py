@@ -27,6 +27,7 @@ SIGMOID_SE = Formula(
 SIGMOID_BCE = Formula(
     e.sigmoid_bce_losses,
     e.sigmoid_bce_gradient,
+    hard=Formula(e.sigmoid_bce_losses_hard, e.sigmoid_bce_gradient_hard),
     precise=Formula(e.sigmoid_bce_losses, e.sigmoid_bce_gradient_precise),
 )
 SIGMOID_CE = Formula(

@@ -51,4 +51,4 @@ class Spread:
 
 def classes_first(values: Tensor) -> Tensor:
     """The same (L, B, K), with the batch last in memory: a sum over few classes is then fast."""
-    return values.mT.contiguous().mT if values.shape[-1] > 1 else values
+    return values.mT.contiguous().mT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -10,6 +10,8 @@ from torch import Tensor
 from mlr.training.arrange import Spread, classes_first, distinct
 from mlr.training.examples import Examples
 from mlr.training.orders import Orders
+from mlr.training.run_objectives import Targets
+from mlr.training.step import Program
 
 GATHER_BYTES = 4 << 20
 """Features gathered in one operation: enough to make its overhead vanish, few enough for cache."""
@@ -22,33 +24,33 @@ class Batches:
 
     Args:
         examples: the training split.
-        batch_size: examples a batch; the last of an epoch may be smaller.
-        seeds: of each lane (L,).
-        lanes_last: how the network wants its inputs to lie.
+        program: whose lanes see it.
     """
 
-    def __init__(
-        self, examples: Examples, batch_size: int, seeds: Sequence[int], lanes_last: bool
-    ) -> None:
-        self.count, self.batch_size, self.lanes_last = examples.count, batch_size, lanes_last
-        firsts, group_of = distinct(list(zip(examples.data_of, seeds, strict=True)))
+    def __init__(self, examples: Examples, program: Program) -> None:
+        self.program, self.count = program, examples.count
+        self.batch_size, self.lanes_last = program.runs[0].batch_size, program.network.lanes_last
+        seeds = [lane.seed for lane in program.lanes]
+        numbers = {id(run.data): own for run, own in zip(program.runs, examples.data_of)}
+        data_of = [numbers[id(lane.data)] for lane in program.lanes]
+        firsts, group_of = distinct(list(zip(data_of, seeds, strict=True)))
         self.spread = Spread(group_of, examples.features.device)
         seed_firsts, seed_of = distinct([seeds[lane] for lane in firsts])
         self.orders = Orders([seeds[firsts[group]] for group in seed_firsts], self.count)
         self.seed_of = None if seed_of == list(range(len(seed_of))) else torch.tensor(seed_of)
         # each dataset's examples lie in one table of rows, one dataset after the other
-        offsets = [examples.data_of[lane] * self.count for lane in firsts]
+        offsets = [data_of[lane] * self.count for lane in firsts]
         self.offsets = torch.tensor(offsets).unsqueeze(1) if any(offsets) else None
         self.tables = [part.flatten(0, 1) for part in (examples.features, examples.targets)]
-        if lanes_last:
+        if self.lanes_last:
             self.tables = [table.t().contiguous() for table in self.tables]
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
-        batch_bytes = row_bytes * batch_size * len(firsts)
-        self.chunk = batch_size * max(1, GATHER_BYTES // batch_bytes)
+        batch_bytes = row_bytes * self.batch_size * len(firsts)
+        self.chunk = self.batch_size * max(1, GATHER_BYTES // batch_bytes)
         self.drawn = len(firsts) * self.count
         """Examples that an epoch gathers, all groups together."""
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Targets]]:
         """Inputs (L, B, *feature_shape) and targets (L, B, K), batch after batch."""
         orders = torch.from_numpy(self.orders.epoch(epoch))
         gather = self._lanes_last if self.lanes_last else self._lanes_first
@@ -59,23 +61,32 @@ class Batches:
             if self.offsets is not None:
                 rows = rows + self.offsets
             rows = rows.to(self.tables[0].device)
-            yield from zip(*(gather(table, rows) for table in self.tables), strict=True)
+            inputs, targets = (gather(table, rows) for table in self.tables)
+            yield from zip(self._batches(inputs), self._targets(targets), strict=True)
 
-    def _lanes_last(self, table: Tensor, rows: Tensor) -> list[Tensor]:
-        """Batches of all lanes, of rows (G, C) of a table whose columns lie together."""
+    def _batches(self, values: Tensor) -> tuple[Tensor, ...]:
+        return values.split(self.batch_size, dim=1)
+
+    def _targets(self, values: Tensor) -> Iterator[Targets]:
+        whole = self.program.targets(values)
+        parts = self._batches(values)
+        if whole.signs is not None:
+            return map(Targets, parts, self._batches(whole.signs))
+        if not self.lanes_last:
+            parts = tuple(classes_first(part) for part in parts)
+        return (Targets(part, None) for part in parts)
+
+    def _lanes_last(self, table: Tensor, rows: Tensor) -> Tensor:
+        """Values (L, C, D), lanes last in memory, of rows (G, C); the table's columns lie together."""
         flat = rows.reshape(-1)
         chosen = torch.empty(
             len(table), *reversed(rows.shape), dtype=table.dtype, device=table.device
         )
         for column, target in zip(table, chosen, strict=True):
             target.copy_(column.index_select(0, flat).view(rows.shape).t())
-        parts = self.spread.lanes_last(chosen).permute(2, 1, 0)
-        return list(parts.split(self.batch_size, dim=1))
+        return self.spread.lanes_last(chosen).permute(2, 1, 0)
 
-    def _lanes_first(self, table: Tensor, rows: Tensor) -> list[Tensor]:
-        """Batches of all lanes, of rows (G, C) of a table."""
+    def _lanes_first(self, table: Tensor, rows: Tensor) -> Tensor:
+        """Values (L, C, …) of rows (G, C) of a table."""
         chosen = table.index_select(0, rows.reshape(-1)).view(*rows.shape, *table.shape[1:])
-        parts = chosen.split(self.batch_size, dim=1)
-        if table is self.tables[1]:
-            parts = tuple(classes_first(part) for part in parts)
-        return [self.spread.lanes_first(part) for part in parts]
+        return self.spread.lanes_first(chosen)

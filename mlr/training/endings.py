@@ -24,10 +24,10 @@ class Ending:
 
 
 class Endings:
-    """Watches the runs of L lanes.
+    """Watches R runs.
 
     Args:
-        patience: of each lane, epochs without a lower validation loss; None never stops it.
+        patience: of each run, epochs without a lower validation loss; None never stops it.
     """
 
     def __init__(self, patience: Sequence[int | None]) -> None:
@@ -49,9 +49,9 @@ class Endings:
 
         Args:
             step: updates done.
-            losses: over the validation split (L,).
-            parameters: (L, P).
-            state: the optimizer's moments, each (L, P).
+            losses: over the validation split (R,).
+            parameters: (R, P).
+            state: the optimizer's moments, each (R, P).
         """
         finite = (losses.isfinite() & parameters.isfinite().all(1)).tolist()
         for run, loss in enumerate(losses.tolist()):
@@ -81,9 +81,17 @@ class Endings:
             return None
         return f"stopped early: no lower validation loss for patience={patience} epochs"
 
-    def restore(self, parameters: Tensor, state: dict[str, Tensor]) -> None:
-        """Put back, in place, what the ended runs had when they ended."""
+    def restore(
+        self, parameters: Tensor, state: dict[str, Tensor], lane_of: Sequence[int]
+    ) -> None:
+        """Put back, in place, what the ended runs had when they ended.
+
+        Args:
+            parameters: (L, P).
+            state: the optimizer's moments, each (L, P).
+            lane_of: the row of each run.
+        """
         for run, (row, moments) in self.kept.items():
-            parameters[run] = row
+            parameters[lane_of[run]] = row
             for name, moment in moments.items():
-                state[name][run] = moment
+                state[name][lane_of[run]] = moment

@@ -1,4 +1,4 @@
-"""Means over a whole split, for all lanes at once."""
+"""Means over a whole split, for all runs at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Evaluation:
 
     Args:
         examples: the split.
-        program: whose lanes are judged.
+        program: whose runs are judged.
         thinned: whether a large split is judged by a part of it.
     """
 
@@ -35,7 +35,7 @@ class Evaluation:
         self.chunks: Sequence[Chunk] = examples.chunks(size, chosen)
 
     def means(self, gradients: bool = False) -> dict[str, Tensor]:
-        """Means (L,) over the split: `loss`, and for classification `accuracy`.
+        """Means (R,) over the split: `loss`, and for classification `accuracy`.
 
         With `gradients` also mean ‖dL/dz‖₂ of the `wrong` and the `right` examples, NaN where
         there is none.
@@ -53,18 +53,23 @@ class Evaluation:
     def _sums(self, chunk: Chunk, gradients: bool) -> dict[str, Tensor]:
         objectives = self.program.objectives
         logits = self.program.network.logits(chunk.inputs)
-        sums = {"loss": objectives.losses(logits, chunk.targets).sum(1)}
+        sums = {"loss": _sum(objectives.losses(logits, chunk.targets))}
         if self.classification:
             right = objectives.classes(logits) == chunk.labels
-            sums["right"] = right.sum(1)
+            sums["right"] = _sum(right)
             if gradients:
                 sizes = torch.linalg.vector_norm(objectives.gradient(logits, chunk.targets), dim=-1)
-                sums["right_size"] = (sizes * right).sum(1)
-                sums["wrong_size"] = (sizes * ~right).sum(1)
+                sums["right_size"] = _sum(sizes * right)
+                sums["wrong_size"] = _sum(sizes * ~right)
         return sums
 
 
+def _sum(values: Tensor) -> Tensor:
+    """Σ (R,) of values (R, N), each row by itself, as it lies in memory or not."""
+    return values.contiguous().sum(1)
+
+
 def correct(objectives: RunObjectives, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
-    """Whether each example (…, L, B) is predicted rightly; targets one-hot or one column."""
+    """Whether each example (…, R, B) is predicted rightly; targets one-hot or one column."""
     labels = targets[..., 0] >= 0.5 if targets.shape[-1] == 1 else targets.argmax(-1)
     return objectives.classes(logits, axis) == labels

@@ -1,4 +1,4 @@
-"""One split of every lane's data, as the program reads it."""
+"""One split of every run's data, as the program reads it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from mlr.data.base import Dataset, Split
 from mlr.seeds import derive_seed
 from mlr.training.arrange import Spread, classes_first, distinct
+from mlr.training.run_objectives import Targets
 from mlr.training.step import Program
 
 MOST_TRAINING_EXAMPLES = 10_000
@@ -39,30 +40,30 @@ def one_hot_targets(
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some examples of a split as every lane sees them."""
+    """Some examples of a split as every run sees them."""
 
     inputs: Tensor
-    """(L, N, …)"""
-    targets: Tensor
-    """(L, N, K)"""
+    """(R, N, …)"""
+    targets: Targets
+    """(R, N, K)"""
     labels: Tensor | None
-    """class indices (L, N); None for regression"""
+    """class indices (R, N); None for regression"""
 
 
 class Examples:
-    """One split: U datasets of equal shape, and which of them each lane has.
+    """One split: U datasets of equal shape, and which of them each run has.
 
     Attributes:
         features: (U, N, …) in the program's dtype, on its device, flat for dense networks.
         targets: t (U, N, K): one-hot, one column, or values.
         labels: class indices (U, N), or None for regression.
-        data_of: dataset of each lane.
+        data_of: dataset of each run.
     """
 
     def __init__(self, program: Program, split: str) -> None:
         self.program = program
-        firsts, self.data_of = distinct([id(lane.data) for lane in program.lanes])
-        datasets = [program.lanes[lane].data for lane in firsts]
+        firsts, self.data_of = distinct([id(run.data) for run in program.runs])
+        datasets = [program.runs[run].data for run in firsts]
         splits = [getattr(data, split) for data in datasets]
         self.features = self._stack([self._features(one) for one in splits])
         self.targets = self._stack([self._targets(datasets[0], one) for one in splits])
@@ -90,7 +91,7 @@ class Examples:
         return self.features.shape[1]
 
     def chunks(self, size: int, chosen: Tensor | None = None) -> list[Chunk]:
-        """The split, or the `chosen` examples of it, as every lane sees them, `size` at a time."""
+        """The split, or the `chosen` examples of it, as every run sees them, `size` at a time."""
         parts = [self.features, self.targets, self.labels]
         if chosen is not None:
             parts = [part if part is None else part.index_select(1, chosen) for part in parts]
@@ -101,14 +102,16 @@ class Examples:
         return [
             Chunk(
                 self._arranged(x),
-                self._arranged(t if self.program.network.lanes_last else classes_first(t)),
+                self.program.targets(
+                    self._arranged(t if self.program.network.lanes_last else classes_first(t))
+                ),
                 None if labels is None else self._arranged(labels[number].unsqueeze(-1))[..., 0],
             )
             for number, (x, t) in enumerate(zip(features, targets, strict=True))
         ]
 
     def _arranged(self, values: Tensor) -> Tensor:
-        """Values (U, N, …) of the datasets as (L, N, …) of the lanes."""
+        """Values (U, N, …) of the datasets as (R, N, …) of the runs."""
         if self.program.network.lanes_last:
             return self.spread.lanes_last(values.permute(2, 1, 0).contiguous()).permute(2, 1, 0)
         return self.spread.lanes_first(values)

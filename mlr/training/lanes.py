@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mlr.training.arrange import classes_first
 from mlr.training.parameters import Layout
 from mlr.training.structure import Activation, Dense
 
@@ -58,16 +59,40 @@ class LaneLayer:
         return outputs if self.activation is None else self.activation.forward(outputs)
 
 
+    def of_lanes(self, inputs: Tensor, lanes: Tensor) -> Tensor:
+        """The same of some lanes, inputs (in, B, R); sums one input after the other."""
+        columns = self.weight.index_select(-1, lanes)
+        outputs = inputs[0] * columns[0]
+        for part, column in zip(inputs[1:], columns[1:], strict=True):
+            outputs.addcmul_(part, column)
+        if self.bias is not None:
+            outputs.add_(self.bias.index_select(-1, lanes))
+        return outputs if self.activation is None else self.activation.forward(outputs)
+
+
 class LaneNetwork:
-    """L tiny dense networks as one; inputs (L, B, D) that lie in memory as (D, B, L)."""
+    """L tiny dense networks as one; inputs (L, B, D) that lie in memory as (D, B, L).
+
+    Args:
+        structure: the layers.
+        layout: with every weight turned.
+        flat: parameters (L, P), lanes last in memory.
+        grads: their gradients, written by `backward`.
+        lanes: those of the runs (R,); the others are spare.
+    """
 
     flat_inputs = True
     lanes_last = True
 
     def __init__(
-        self, structure: list[Dense], layout: Layout, flat: Tensor, grads: Tensor
+        self,
+        structure: list[Dense],
+        layout: Layout,
+        flat: Tensor,
+        grads: Tensor,
+        lanes: Tensor,
     ) -> None:
-        self.gradients = grads
+        self.gradients, self.lanes = grads, lanes
         views, grad_views = layout.views(flat), layout.views(grads)
         self.layers: list[LaneLayer] = []
         for layer in structure:
@@ -90,8 +115,12 @@ class LaneNetwork:
         return parameters
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Inputs (L, B, D) → logits (L, B, K)."""
-        return self.forward(inputs, 0)[0]
+        """Inputs (R, B, D) → logits (R, B, K), of the runs alone."""
+        values = inputs.permute(2, 1, 0)
+        for layer in self.layers:
+            values = layer.of_lanes(values, self.lanes)
+        # run by run in memory: a sum over classes rounds by how they lie
+        return classes_first(values.permute(2, 1, 0))
 
     def forward(self, inputs: Tensor, step: int) -> tuple[Tensor, list[Tensor]]:
         """Logits (L, B, K), and the activations that `backward` needs."""

@@ -54,7 +54,7 @@ class StepLog:
     def __init__(
         self, program: Program, recorders: Sequence[Recorder | None], endings: Endings
     ) -> None:
-        first = program.lanes[0]
+        first = program.runs[0]
         self.program, self.recorders, self.endings = program, recorders, endings
         self.wanted = any(recorders)
         self.classification = first.data.classes is not None
@@ -65,7 +65,7 @@ class StepLog:
         self.steps_per_epoch = first.steps_per_epoch
         # the table prints the digits that the numbers have
         self.number_type = np.float64 if first.dtype == "float64" else np.float32
-        self.rates = np.array([lane.optimizer.lr for lane in program.lanes])[program.lane_of]
+        self.rates = np.array([run.optimizer.lr for run in program.runs])
         self.histogram_every = first.probes.histogram_every
         self.flushed_steps = 0
         self.flushed_at = perf_counter()
@@ -82,7 +82,7 @@ class StepLog:
         self.bytes += 3 * step.logits.numel() * step.logits.element_size()
 
     def keep_validation(self, step: int, means: dict[str, Tensor]) -> None:
-        """Remember the means (L,) over the validation split after `step` updates."""
+        """Remember the means (R,) over the validation split after `step` updates."""
         self.validations.append((time(), step, means))
 
     def due(self) -> bool:
@@ -105,7 +105,7 @@ class StepLog:
         """The step at which each run ended, infinite where it goes on (R,)."""
         ended = self.endings.ended
         return np.array(
-            [ended[lane].step if lane in ended else np.inf for lane in self.program.lane_of]
+            [ended[run].step if run in ended else np.inf for run in range(len(self.recorders))]
         )
 
     def _record_block(self) -> None:
@@ -136,7 +136,7 @@ class StepLog:
         steps = np.array([kept.step for _, kept in drawn], dtype=np.int64)
         times = np.array([stamp for stamp, _ in drawn])
         present = steps[:, None] < self._ends()
-        measured = measure_histograms([kept for _, kept in drawn], self.program.lane_of)
+        measured = measure_histograms([kept for _, kept in drawn])
         for tag, columns in measured.items():
             record_histograms(
                 self.recorders,
@@ -172,8 +172,7 @@ class StepLog:
             rows = np.array([row[step] for _, step, _ in self.validations])
             for name in self.validations[0][2]:
                 means = torch.stack([means[name] for _, _, means in self.validations])
-                of_runs = means.cpu().numpy()[:, self.program.lane_of]
-                values[rows, :, self.column[f"{name}/val"]] = of_runs
+                values[rows, :, self.column[f"{name}/val"]] = means.cpu().numpy()
                 present[rows, :, self.column[f"{name}/val"]] = True
         times = np.array([stamps[step] for step in order])
         return Block(np.array(order), times, values, present)

@@ -20,7 +20,7 @@ from mlr.training.log import StepLog
 from mlr.training.network import Kind, kind_of
 from mlr.training.prefetch import prefetched
 from mlr.training.result import Result
-from mlr.training.step import Program
+from mlr.training.step import Program, by_objective
 from mlr.training.threads import threads
 
 Progress = Callable[[int, int], None]
@@ -57,17 +57,19 @@ def train(
     if len(recorders) != len(experiments):
         raise InputError(f"{len(experiments)} runs need as many recorders, not {len(recorders)}.")
     with threads(1) as busy, _modes(kind_of(experiments[0])):
-        program = Program(experiments, busy)
+        order = by_objective(experiments)
+        program = Program([experiments[run] for run in order], busy)
         splits = {name: Examples(program, name) for name in ("train", "val", "test")}
-        endings = Endings([lane.patience for lane in program.lanes])
-        log = StepLog(program, recorders, endings)
+        endings = Endings([run.patience for run in program.runs])
+        log = StepLog(program, [recorders[run] for run in order], endings)
         try:
             steps = _run(program, splits, log, endings, progress)
         finally:
             log.flush()
-        endings.restore(program.parameters, program.stepper.state)
+        endings.restore(program.parameters, program.stepper.state, program.lane_of)
         metrics = _final_metrics(program, splits)
-        return _results(program, endings, steps, metrics, started)
+        results = _results(program, endings, steps, metrics, started)
+    return [results[order.index(run)] for run in range(len(order))]
 
 
 def _run(
@@ -78,12 +80,10 @@ def _run(
     progress: Progress | None,
 ) -> int:
     """Every update of the program; returns how many were done."""
-    first = program.lanes[0]
+    first = program.runs[0]
     total = first.total_steps
     logged = set(first.probes.steps(total))
-    seeds = [lane.seed for lane in program.lanes]
-    lanes_last = program.network.lanes_last
-    batches = Batches(splits["train"], first.batch_size, seeds, lanes_last)
+    batches = Batches(splits["train"], program)
     validation = Evaluation(splits["val"], program)
     step, epoch, told_at = 0, 0, perf_counter()
     while step < total and not endings.all_over:
@@ -103,14 +103,15 @@ def _run(
         epoch += 1
         means = validation.means()
         log.keep_validation(step, means)
-        endings.watch(step, means["loss"], program.parameters, program.stepper.state)
+        state = {name: program.of_runs(own) for name, own in program.stepper.state.items()}
+        endings.watch(step, means["loss"], program.of_runs(program.parameters), state)
     if progress is not None:
         progress(step, total)
     return step
 
 
 def _final_metrics(program: Program, splits: dict[str, Examples]) -> dict[str, list[float]]:
-    """By tag, the last point of each series, of every lane."""
+    """By tag, the last point of each series, of every run."""
     found: dict[str, Tensor] = {}
     for split, examples in splits.items():
         training = split == "train"
@@ -128,22 +129,25 @@ def _results(
     metrics: dict[str, list[float]],
     started: float,
 ) -> list[Result]:
-    views = program.layout.views(program.parameters.cpu().contiguous())
-    state = {name: value.cpu().contiguous() for name, value in program.stepper.state.items()}
+    views = program.layout.views(program.of_runs(program.parameters).cpu().contiguous())
+    state = {
+        name: program.of_runs(value).cpu().contiguous()
+        for name, value in program.stepper.state.items()
+    }
     results = []
-    for lane in program.lane_of:
-        ending = endings.ended.get(lane) or Ending(steps, "done", "")
+    for run in range(len(program.runs)):
+        ending = endings.ended.get(run) or Ending(steps, "done", "")
         # copies: a result must not keep those of all its siblings alive
-        parameters = {name: value[lane].contiguous().clone() for name, value in views.items()}
+        parameters = {name: value[run].contiguous().clone() for name, value in views.items()}
         results.append(
             Result(
                 status=ending.status,
                 reason=ending.reason or None,
                 steps=ending.step,
-                metrics={tag: values[lane] for tag, values in metrics.items()},
+                metrics={tag: values[run] for tag, values in metrics.items()},
                 parameters=parameters,
-                state_dict=program.network.state_dict(lane, parameters),
-                optimizer_state={name: moment[lane].clone() for name, moment in state.items()},
+                state_dict=program.network.state_dict(program.lane_of[run], parameters),
+                optimizer_state={name: moment[run].clone() for name, moment in state.items()},
                 seconds=perf_counter() - started,
             )
         )

@@ -35,13 +35,6 @@ def by_batch_size(steps: Sequence[LoggedStep]) -> list[list[int]]:
     return stacks
 
 
-def stack(tensors: Sequence[Tensor], like: Tensor) -> Tensor:
-    """(P, L, B, K) of P tensors (L, B, K), lying in memory as `like` does."""
-    axes = sorted(range(3), key=like.stride, reverse=True)
-    stacked = torch.stack([tensor.permute(axes) for tensor in tensors])
-    return stacked.permute(0, *(1 + axes.index(axis) for axis in range(3)))
-
-
 def measure_steps(
     program: Program, probes: Sequence[Probe], steps: Sequence[LoggedStep], classification: bool
 ) -> Numbers:
@@ -52,35 +45,33 @@ def measure_steps(
         blocks.append(torch.cat([probe.measure(values) for probe in probes], dim=-1))
         positions += chosen
     joined = torch.cat(blocks).cpu().numpy()
-    return joined[np.argsort(positions)[:, None], program.lane_of]
+    return joined[np.argsort(positions)]
 
 
 def stack_values(program: Program, steps: Sequence[LoggedStep], classification: bool) -> StepValues:
     """What probes read, of steps of one batch size."""
     objectives = program.objectives
-    like = steps[0].logits
-    logits = stack([kept.logits for kept in steps], like)
-    targets = stack([kept.targets for kept in steps], like)
+    # contiguous, whatever lay where: each run's numbers are sums over its own examples
+    logits = torch.stack([kept.logits for kept in steps])
+    targets = program.targets(torch.stack([kept.targets for kept in steps]))
     return StepValues(
         logits=logits,
-        logit_grads=stack([kept.logit_grads for kept in steps], like),
+        logit_grads=torch.stack([kept.logit_grads for kept in steps]),
         losses=objectives.losses(logits, targets, axis=1),
         slopes=objectives.slopes(logits, axis=1),
-        right=correct(objectives, logits, targets, axis=1) if classification else None,
+        right=correct(objectives, logits, targets.values, axis=1) if classification else None,
         layer_grad_norms=torch.stack([kept.layer_grad_norms for kept in steps]),
     )
 
 
-def measure_histograms(
-    steps: Sequence[LoggedStep], lane_of: Sequence[int]
-) -> dict[str, Histogram]:
+def measure_histograms(steps: Sequence[LoggedStep]) -> dict[str, Histogram]:
     """By tag, the histograms over batch and outputs of each run at every step (P, R, …)."""
     measured = {}
     for tag, field in HISTOGRAMS.items():
         parts: list[Histogram] = []
         positions: list[int] = []
         for chosen in by_batch_size(steps):
-            stacked = torch.stack([getattr(steps[position], field)[lane_of] for position in chosen])
+            stacked = torch.stack([getattr(steps[position], field) for position in chosen])
             parts.append(histogram(stacked.flatten(2)))
             positions += chosen
         order = torch.tensor(np.argsort(positions))

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mlr.objectives import Objective
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the logits are to be: t (…, B, K), and for one output of two classes its signs."""
+
+    values: Tensor
+    """t: one-hot, one column, or real numbers"""
+    signs: Tensor | None
+    """s = 1 − 2t (…, B, 1), where all t are 0 or 1"""
+
+    def slice(self, axis: int, rows: slice) -> Targets:
+        """Those of some runs."""
+        parts = (self.values, self.signs)
+        cut = [
+            None if part is None else part.narrow(axis, rows.start, rows.stop - rows.start)
+            for part in parts
+        ]
+        return Targets(cut[0], cut[1])  # type: ignore[arg-type]
 
 
 class RunObjectives:
@@ -27,47 +47,55 @@ class RunObjectives:
             ):
                 self.groups.append((slice(start, index), objectives[start]))
                 start = index
-        self.gradients = [_function(own, "gradient") for _, own in self.groups]
 
-    def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def gradient(self, logits: Tensor, targets: Targets) -> Tensor:
         """dL/dz (L, B, K), lying in memory as the logits do: sums over it round by that."""
         if len(self.groups) == 1:
-            whole = self.gradients[0](logits, targets)
+            whole = _call(self.groups[0][1], "gradient", logits, targets)
             if whole.stride() == logits.stride():
                 return whole
             return torch.empty_like(logits).copy_(whole)
         joined = torch.empty_like(logits)
-        for (rows, _), gradient in zip(self.groups, self.gradients, strict=True):
-            joined[rows] = gradient(logits[rows], targets[rows])
+        for rows, own in self.groups:
+            joined[rows] = _call(own, "gradient", logits[rows], targets.slice(0, rows))
         return joined
 
-    def losses(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
+    def losses(self, logits: Tensor, targets: Targets, axis: int = 0) -> Tensor:
         """Losses (…, L, B); `axis` is that of L."""
-        # contiguous: one group and several would else lie otherwise, and be summed otherwise
-        return self._joined(
-            lambda own: _function(own, "losses"), axis, logits, targets
-        ).contiguous()
-
-    def slopes(self, logits: Tensor, axis: int = 0) -> Tensor:
-        """dy_k/dz_k (…, L, B, K)."""
-        return self._joined(lambda own: own.head.slope, axis, logits)
-
-    def classes(self, logits: Tensor, axis: int = 0) -> Tensor:
-        """Predicted classes (…, L, B)."""
-        return self._joined(lambda own: own.head.classify, axis, logits)
-
-    def _joined(
-        self, function: Callable[[Objective], Callable], axis: int, *tensors: Tensor
-    ) -> Tensor:
         if len(self.groups) == 1:
-            return function(self.groups[0][1])(*tensors)
+            return _call(self.groups[0][1], "losses", logits, targets)
         parts = [
-            function(own)(
-                *(tensor.narrow(axis, rows.start, rows.stop - rows.start) for tensor in tensors)
-            )
+            _call(own, "losses", _narrow(logits, axis, rows), targets.slice(axis, rows))
             for rows, own in self.groups
         ]
         return torch.cat(parts, dim=axis)
+
+    def slopes(self, logits: Tensor, axis: int = 0) -> Tensor:
+        """dy_k/dz_k (…, L, B, K)."""
+        return self._of_heads("slope", logits, axis)
+
+    def classes(self, logits: Tensor, axis: int = 0) -> Tensor:
+        """Predicted classes (…, L, B)."""
+        return self._of_heads("classify", logits, axis)
+
+    def _of_heads(self, name: str, logits: Tensor, axis: int) -> Tensor:
+        if len(self.groups) == 1:
+            return getattr(self.groups[0][1].head, name)(logits)
+        parts = [
+            getattr(own.head, name)(_narrow(logits, axis, rows)) for rows, own in self.groups
+        ]
+        return torch.cat(parts, dim=axis)
+
+
+def _narrow(values: Tensor, axis: int, rows: slice) -> Tensor:
+    return values.narrow(axis, rows.start, rows.stop - rows.start)
+
+
+def _call(objective: Objective, name: str, logits: Tensor, targets: Targets) -> Tensor:
+    formula = objective.formula
+    if targets.signs is not None and formula.hard is not None:
+        return getattr(formula.hard, name)(logits, targets.signs)
+    return getattr(formula if formula.steady else objective, name)(logits, targets.values)
 
 
 def identity(objective: Objective) -> tuple[object, ...]:
@@ -75,6 +103,3 @@ def identity(objective: Objective) -> tuple[object, ...]:
     parts = (objective.head, objective.loss)
     return tuple((type(part), tuple(sorted(vars(part).items()))) for part in parts)
 
-
-def _function(objective: Objective, name: str) -> Callable:
-    return getattr(objective.formula if objective.formula.steady else objective, name)

@@ -14,12 +14,12 @@ from mlr.training.arrange import distinct
 from mlr.training.experiment import Experiment
 from mlr.training.network import Memory, kind_of
 from mlr.training.parameters import layer_norms
-from mlr.training.run_objectives import RunObjectives, identity
+from mlr.training.run_objectives import RunObjectives, Targets, identity
 from mlr.training.steppers import limit_norm
 
 
 class LoggedStep(NamedTuple):
-    """What a logged step leaves behind: tensors of the step itself, nothing computed yet."""
+    """What a logged step leaves behind: the step's tensors, of R runs, nothing computed yet."""
 
     step: int
     logits: Tensor
@@ -28,33 +28,35 @@ class LoggedStep(NamedTuple):
     layer_grad_norms: Tensor
 
 
-def place(experiments: Sequence[Experiment], block: int) -> tuple[list[int], list[int]]:
-    """Which run each lane computes, and the lane of each run.
+def by_objective(experiments: Sequence[Experiment]) -> list[int]:
+    """Numbers of the runs, those with one objective side by side, in the order of the first."""
+    _, group_of = distinct([identity(one.objective) for one in experiments])
+    return sorted(range(len(experiments)), key=group_of.__getitem__)
 
-    Runs with one objective lie side by side and fill whole blocks; spare lanes repeat one.
+
+def place(experiments: Sequence[Experiment], block: int) -> tuple[list[int], list[int]]:
+    """Which run each lane computes, and the lane of each run, runs being sorted by objective.
+
+    Runs with one objective fill whole blocks; spare lanes repeat one of them.
     """
     _, group_of = distinct([identity(one.objective) for one in experiments])
     lanes: list[int] = []
-    lane_of = [0] * len(experiments)
+    lane_of: list[int] = []
     for group in range(max(group_of) + 1):
         members = [run for run, own in enumerate(group_of) if own == group]
-        for run in members:
-            lane_of[run] = len(lanes)
-            lanes.append(run)
-        lanes += [members[0]] * (-len(members) % block)
+        lane_of += range(len(lanes), len(lanes) + len(members))
+        lanes += members + [members[0]] * (-len(members) % block)
     return lanes, lane_of
 
 
 class Program:
     """R runs that can share one tensor program: parameters (L, P), and the update of all.
 
-    Args:
-        experiments: of equal `program_key`.
-        busy: threads for what a single run keeps busy.
+    Updates compute L ≥ R lanes, some of which are spare; all else looks at the runs.
 
-    Attributes:
-        lanes: the experiment of each lane, L ≥ R of them.
-        lane_of: the lane of each run.
+    Args:
+        experiments: of equal `program_key`, sorted by objective.
+        busy: threads for what a single run keeps busy.
 
     Raises:
         InputError: the model gives another number of logits than the heads need.
@@ -63,21 +65,34 @@ class Program:
     def __init__(self, experiments: Sequence[Experiment], busy: int) -> None:
         first = experiments[0]
         self.kind = kind_of(first)
-        runs, self.lane_of = place(experiments, self.kind.block)
-        self.lanes = [experiments[run] for run in runs]
+        self.runs = experiments
+        of_lane, self.lane_of = place(experiments, self.kind.block)
+        self.lanes = [experiments[run] for run in of_lane]
         self.dtype = getattr(torch, first.dtype)
         self.device = torch.device(first.device)
-        memory = Memory(self.kind, self.lanes, busy)
+        self.spare = len(self.lanes) > len(experiments)
+        self.lane_index = torch.tensor(self.lane_of, device=self.device)
+        memory = Memory(self.kind, self.lanes, self.lane_index, busy)
         self.layout, self.network = memory.layout, memory.network
         self.parameters, self.gradients = memory.parameters, memory.gradients
         self.layers = self.layout.layers()
         self.outputs = self._outputs(experiments)
-        self.objectives = RunObjectives([one.objective for one in self.lanes])
+        self.signed = self.outputs == 1 and first.data.classes is not None
+        self.lane_objectives = RunObjectives([one.objective for one in self.lanes])
+        self.objectives = RunObjectives([one.objective for one in experiments])
         optimizers = [one.optimizer for one in self.lanes]
         self.stepper = type(optimizers[0]).stepper(optimizers, self.parameters)
         self.limits = [one.max_grad_norm for one in self.lanes]
         self.limited = any(limit is not None for limit in self.limits)
         self.factors = first.schedule.factors(first.total_steps)
+
+    def of_runs(self, values: Tensor) -> Tensor:
+        """Values (L, …) of the lanes as (R, …) of the runs."""
+        return values.index_select(0, self.lane_index) if self.spare else values
+
+    def targets(self, values: Tensor) -> Targets:
+        """Targets t with what the objectives want to know of them."""
+        return Targets(values, 1 - 2 * values if self.signed else None)
 
     def _outputs(self, experiments: Sequence[Experiment]) -> int:
         """K of the model's logits, the same that every head needs."""
@@ -85,7 +100,7 @@ class Program:
         shape = data.feature_shape
         if self.network.flat_inputs:
             shape = (prod(shape),)
-        example = torch.zeros(len(self.lanes), 1, *shape, dtype=self.dtype, device=self.device)
+        example = torch.zeros(len(experiments), 1, *shape, dtype=self.dtype, device=self.device)
         found = self.network.logits(example).shape[-1]
         for experiment in experiments:
             head = experiment.objective.head
@@ -101,18 +116,18 @@ class Program:
         return found
 
     def update(
-        self, inputs: Tensor, targets: Tensor, step: int, *, logged: bool
+        self, inputs: Tensor, targets: Targets, step: int, *, logged: bool
     ) -> LoggedStep | None:
-        """One step on inputs (L, B, …) and targets (L, B, K); its values if it is logged."""
+        """One step on inputs (L, B, …) and targets (L, B, K); the runs' values if it is logged."""
         logits, tape = self.network.forward(inputs, step)
-        logit_grads = self.objectives.gradient(logits, targets)
+        logit_grads = self.lane_objectives.gradient(logits, targets)
         self.network.backward(tape, logit_grads)  # type: ignore[arg-type]
         kept = None
         if logged:
             norms = layer_norms(self.gradients, self.layers)
-            kept = LoggedStep(step, logits, targets, logit_grads, norms)
+            parts = (logits, targets.values, logit_grads, norms)
+            kept = LoggedStep(step, *(self.of_runs(part) for part in parts))
         if self.limited:
             limit_norm(self.gradients, self.limits)
         self.stepper.step(self.parameters, self.gradients, self.factors[step], step + 1)
         return kept
-
