@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from mlr.app.batch import Ready, train_batch
 from mlr.app.datacache import DataCache
@@ -16,22 +16,41 @@ from mlr.app.identity import config_hash
 from mlr.app.live import Watch
 from mlr.app.outcome import FINISHED, Outcome, unmade
 from mlr.app.plan import make_plan
-from mlr.app.programs import bytes_per_run, free_bytes, program_key
 from mlr.app.runs_begun import make_way, outcome_at
 from mlr.app.sweepjob import SweepJob
 from mlr.checks import InputError
 from mlr.training import Experiment
+from mlr.training.experiment import program_key
+from mlr.training.memory import bytes_of_data, bytes_per_run, free_bytes
 
 SHARE_OF_FREE_MEMORY = 0.5
 """What a batch may take; the rest is for what it is built from, and for others."""
 
 
-class Program(NamedTuple):
-    """Runs that wait to be trained together."""
+@dataclass
+class Program:
+    """Runs that wait to be trained together.
 
-    runs: list[Ready]
-    room: int
-    """How many fit."""
+    each: bytes that a run adds, its data not included.
+    data: of the runs, each dataset once.
+    taken: bytes of all.
+    """
+
+    each: int
+    runs: list[Ready] = field(default_factory=list)
+    data: set[int] = field(default_factory=set)
+    taken: int = 0
+
+    def needs(self, experiment: Experiment) -> int:
+        """Bytes that one more run adds."""
+        new = id(experiment.data) not in self.data
+        return self.each + (bytes_of_data(experiment.data) if new else 0)
+
+    def add(self, run: Ready) -> None:
+        """Let a run wait with the others."""
+        self.taken += self.needs(run.experiment)
+        self.data.add(id(run.experiment.data))
+        self.runs.append(run)
 
 
 def run_chunk(jobs: Sequence[SweepJob], watch: Watch | None = None) -> list[Outcome]:
@@ -66,18 +85,25 @@ class _Chunk:
         self.outcomes: dict[int, Outcome] = {}
         self.data = DataCache()
         self.waiting: dict[Hashable, Program] = {}
+        self.budget: float | None = None
 
     def take(self, job: SweepJob) -> None:
-        """Build a job, and train those waiting with it once there is no room for more."""
-        ready = self._built(job)
-        if ready is None:
+        """Build a job and let it wait, once those that leave no room for it are trained."""
+        built = self._built(job)
+        if built is None:
             return
-        key = program_key(ready.experiment)
+        run, key = built
         if key not in self.waiting:
-            self.waiting[key] = Program([], self._room(job, ready.experiment))
-        program = self.waiting[key]
-        program.runs.append(ready)
-        if len(program.runs) >= program.room:
+            self.waiting[key] = Program(bytes_per_run(run.experiment))
+        if self.budget is None:
+            self.budget = SHARE_OF_FREE_MEMORY * free_bytes(run.experiment.device)
+        while self._taken() + self.waiting[key].needs(run.experiment) > self.budget:
+            largest = max(self.waiting, key=lambda one: self.waiting[one].taken)
+            if not self.waiting[largest].runs:
+                break  # nothing waits: it is tried alone
+            self._train(largest)
+        self.waiting[key].add(run)
+        if len(self.waiting[key].runs) == job.config["sweep"]["max_runs_per_batch"]:
             self._train(key)
 
     def train_all(self) -> None:
@@ -86,14 +112,20 @@ class _Chunk:
             self._train(key)
 
     def _train(self, key: Hashable) -> None:
-        train_batch(self.waiting.pop(key).runs, self._tell, self.watch.progress)
+        program = self.waiting[key]
+        self.waiting[key] = Program(program.each)
+        if program.runs:
+            train_batch(program.runs, self._tell, self.watch.progress)
+
+    def _taken(self) -> int:
+        return sum(program.taken for program in self.waiting.values())
 
     def _tell(self, outcome: Outcome) -> None:
         self.outcomes[outcome.number] = outcome
         self.watch.ended(outcome)
 
-    def _built(self, job: SweepJob) -> Ready | None:
-        """The job as objects; None where it is at its end already."""
+    def _built(self, job: SweepJob) -> tuple[Ready, Hashable] | None:
+        """The job as objects, and its program; None where it is at its end already."""
         expected = config_hash(job.config)
         before = outcome_at(job.folder, expected, job.number)
         if before is not None and before.status in FINISHED:
@@ -117,14 +149,7 @@ class _Chunk:
         self._tell(unmade(job, "failed", error))
         return None
 
-    def _build(self, job: SweepJob) -> Ready:
+    def _build(self, job: SweepJob) -> tuple[Ready, Hashable]:
         plan = make_plan(job.config)
-        return Ready(job, plan, plan.build(self.data.of(plan)))
-
-    def _room(self, job: SweepJob, experiment: Experiment) -> int:
-        """How many runs like this one a batch may hold; always one."""
-        budget = SHARE_OF_FREE_MEMORY * free_bytes(experiment.device)
-        budget /= 1 + len(self.waiting)  # others wait beside it
-        fits = int(budget // bytes_per_run(experiment))
-        most = job.config["sweep"]["max_runs_per_batch"]
-        return max(1, fits if most is None else min(fits, most))
+        experiment = plan.build(self.data.of(plan))
+        return Ready(job, plan, experiment), program_key(experiment)

@@ -18,7 +18,7 @@ class DataCache:
     """Datasets by what decides them: source, options, and the seed."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Dataset] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[Dataset, int]] = OrderedDict()
         self._bytes = 0
         self._first: dict[str, Dataset] = {}  # by options alone
 
@@ -31,13 +31,14 @@ class DataCache:
         key = data_key(plan.config)
         if key in self._kept:
             self._kept.move_to_end(key)
-            return self._kept[key]
-        data = self._same(plan, plan.load())
-        self._kept[key] = data
-        self._bytes += _size(data)
+            return self._kept[key][0]
+        loaded = plan.load()
+        data = self._same(plan, loaded)
+        size = _size(data) if data is loaded else 0
+        self._kept[key] = (data, size)
+        self._bytes += size
         while self._bytes > MOST_BYTES and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            self._bytes -= _size(oldest)
+            self._bytes -= self._kept.popitem(last=False)[1][1]
         return data
 
     def forget(self) -> None:

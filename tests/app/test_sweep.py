@@ -86,6 +86,21 @@ def test_batches_are_no_larger_than_asked(train, trained):  # noqa: F811
     assert [len(seeds) for seeds in trained.batches] == [4, 4, 2]
 
 
+def test_batches_are_no_larger_than_memory(train, trained, monkeypatch):  # noqa: F811
+    from mlr.app import chunk
+
+    monkeypatch.setattr(chunk, "bytes_per_run", lambda experiment: 10)
+    monkeypatch.setattr(chunk, "bytes_of_data", lambda data: 5)
+    monkeypatch.setattr(chunk, "SHARE_OF_FREE_MEMORY", 1.0)
+    sizes = {}
+    for free in (0, 34, 35, 1000):
+        trained.batches.clear()
+        monkeypatch.setattr(chunk, "free_bytes", lambda device, free=free: free)
+        assert train("-m", *FAST, "seed=range(0,5)").code == 0
+        sizes[free] = [len(seeds) for seeds in trained.batches]
+    assert sizes == {0: [1] * 5, 34: [2, 2, 1], 35: [3, 2], 1000: [5]}
+
+
 def test_what_changes_the_program_is_trained_apart(train, trained):  # noqa: F811
     finished = train("-m", *FAST[:4], "loss=bce,se", "batch_size=16,32", "optimizer=sgd,adam")
     assert finished.code == 0
