@@ -100,14 +100,13 @@ def sigmoid_bce_gradient_precise(z: Tensor, t: Tensor) -> Tensor:
 
 
 def sigmoid_bce_losses_hard(z: Tensor, s: Tensor) -> Tensor:
-    """Σ softplus(sz), s = 1 − 2t: 1 for t = 0, −1 for t = 1."""
-    return -logsigmoid(-(s * z)).sum(-1)
+    """Σ softplus(−sz), s = 2t − 1: 1 for t = 1, −1 for t = 0."""
+    return -logsigmoid(s * z).sum(-1)
 
 
 def sigmoid_bce_gradient_hard(z: Tensor, s: Tensor) -> Tensor:
-    """Y − t = s σ(sz), s = 1 − 2t; four calls, and exact in both tails."""
-    # s/(1 + e^−sz), see _sigmoid
-    return s / ((s * z).neg().exp() + 1)
+    """Y − t = −s σ(−sz) = −s/(1 + e^sz), s = 2t − 1: four calls, and exact in both tails."""
+    return s / (-1 - (s * z).exp_())
 
 
 def sigmoid_se_losses(z: Tensor, t: Tensor) -> Tensor:

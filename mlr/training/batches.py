@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ class Batches:
         self.program, self.count = program, examples.count
         self.batch_size, self.lanes_last = program.runs[0].batch_size, program.network.lanes_last
         seeds = [lane.seed for lane in program.lanes]
-        numbers = {id(run.data): own for run, own in zip(program.runs, examples.data_of)}
+        numbers = {id(run.data): own for run, own in zip(program.runs, examples.data_of, strict=True)}
         data_of = [numbers[id(lane.data)] for lane in program.lanes]
         firsts, group_of = distinct(list(zip(data_of, seeds, strict=True)))
         self.spread = Spread(group_of, examples.features.device)
@@ -50,19 +51,27 @@ class Batches:
         self.drawn = len(firsts) * self.count
         """Examples that an epoch gathers, all groups together."""
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Targets]]:
-        """Inputs (L, B, *feature_shape) and targets (L, B, K), batch after batch."""
-        orders = torch.from_numpy(self.orders.epoch(epoch))
-        gather = self._lanes_last if self.lanes_last else self._lanes_first
-        for start in range(0, self.count, self.chunk):
-            rows = orders[:, start : start + self.chunk]
-            if self.seed_of is not None:
-                rows = rows.index_select(0, self.seed_of)
-            if self.offsets is not None:
-                rows = rows + self.offsets
-            rows = rows.to(self.tables[0].device)
-            inputs, targets = (gather(table, rows) for table in self.tables)
-            yield from zip(self._batches(inputs), self._targets(targets), strict=True)
+    def chunks(self) -> Iterator[tuple[list[tuple[Tensor, Targets]], bool]]:
+        """Batches without end, many at a time, and whether an epoch ends with them.
+
+        A batch is inputs (L, B, *feature_shape) and targets (L, B, K).
+        """
+        for epoch in count():
+            orders = torch.from_numpy(self.orders.epoch(epoch))
+            for start in range(0, self.count, self.chunk):
+                rows = self._rows(orders[:, start : start + self.chunk])
+                gather = self._lanes_last if self.lanes_last else self._lanes_first
+                inputs, targets = (gather(table, rows) for table in self.tables)
+                batches = zip(self._batches(inputs), self._targets(targets), strict=True)
+                yield list(batches), start + self.chunk >= self.count
+
+    def _rows(self, orders: Tensor) -> Tensor:
+        """Rows (G, C) of the tables, of orders (S, C) of the seeds."""
+        if self.seed_of is not None:
+            orders = orders.index_select(0, self.seed_of)
+        if self.offsets is not None:
+            orders = orders + self.offsets
+        return orders.to(self.tables[0].device)
 
     def _batches(self, values: Tensor) -> tuple[Tensor, ...]:
         return values.split(self.batch_size, dim=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from torch import nn
 
@@ -85,6 +86,27 @@ class Experiment:
         """Updates of the whole run."""
         return self.steps if self.steps is not None else self.epochs * self.steps_per_epoch
 
+    @cached_property
+    def program_parts(self) -> dict[str, Hashable]:
+        """What decides how the run is computed; see `program_key`."""
+        data, optimizer, module = self.data, self.optimizer, self.module
+        return {
+            "data": (
+                data.classes,
+                data.feature_shape,
+                *(len(split) for split in (data.train, data.val, data.test)),
+                None if data.classes is not None else tuple(data.train.targets.shape[1:]),
+            ),
+            "model": (
+                repr(module),
+                tuple((name, value.shape) for name, value in module.named_parameters()),
+                dense_structure(module, data.feature_shape) is None,
+            ),
+            "optimizer": (type(optimizer), optimizer.operations),
+            "max_grad_norm": self.max_grad_norm is None,
+            **{name: getattr(self, name) for name in SHARED},
+        }
+
 
 def program_key(experiment: Experiment) -> Hashable:
     """What runs must share to be trained as one program; equal keys can.
@@ -92,28 +114,7 @@ def program_key(experiment: Experiment) -> Hashable:
     Objective, rates, seed, initial parameters, limits and the values of the data may differ.
     A rate of exactly 0 leaves out an operation, and so belongs to the key.
     """
-    return tuple(_program_parts(experiment).values())
-
-
-def _program_parts(experiment: Experiment) -> dict[str, Hashable]:
-    data, optimizer = experiment.data, experiment.optimizer
-    module = experiment.module
-    return {
-        "data": (
-            data.classes,
-            data.feature_shape,
-            *(len(split) for split in (data.train, data.val, data.test)),
-            None if data.classes is not None else tuple(data.train.targets.shape[1:]),
-        ),
-        "model": (
-            repr(module),
-            tuple((name, value.shape) for name, value in module.named_parameters()),
-            dense_structure(module, data.feature_shape) is None,
-        ),
-        "optimizer": (type(optimizer), optimizer.operations),
-        "max_grad_norm": experiment.max_grad_norm is None,
-        **{name: getattr(experiment, name) for name in SHARED},
-    }
+    return tuple(experiment.program_parts.values())
 
 
 SHARED = ("schedule", "probes", "epochs", "steps", "batch_size", "dtype", "device")
@@ -127,9 +128,9 @@ def check_one_program(experiments: Sequence[Experiment]) -> None:
     """
     if not experiments:
         raise InputError("There is no run to train.")
-    first = _program_parts(experiments[0])
+    first = experiments[0].program_parts
     for other in experiments[1:]:
-        parts = _program_parts(other)
+        parts = other.program_parts
         differing = [name for name, value in parts.items() if value != first[name]]
         if differing:
             raise InputError(

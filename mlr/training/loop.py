@@ -85,29 +85,37 @@ def _run(
     logged = set(first.probes.steps(total))
     batches = Batches(splits["train"], program)
     validation = Evaluation(splits["val"], program)
-    step, epoch, told_at = 0, 0, perf_counter()
-    while step < total and not endings.all_over:
-        for inputs, targets in prefetched(batches.epoch(epoch), batches.drawn):
-            if step == total:
-                break
-            kept = program.update(inputs, targets, step, logged=step in logged)
-            if kept is not None:
-                log.keep(kept)
-            step += 1
-            if perf_counter() - told_at > PROGRESS_SECONDS:
-                told_at = perf_counter()
-                if progress is not None:
-                    progress(step, total)
-                if log.due():
-                    log.flush()
-        epoch += 1
-        means = validation.means()
-        log.keep_validation(step, means)
-        state = {name: program.of_runs(own) for name, own in program.stepper.state.items()}
-        endings.watch(step, means["loss"], program.of_runs(program.parameters), state)
+    step, told_at = 0, perf_counter()
+    with prefetched(batches.chunks(), batches.drawn) as chunks:
+        for chunk, ends_epoch in chunks:
+            for inputs, targets in chunk[: total - step]:
+                kept = program.update(inputs, targets, step, logged=step in logged)
+                if kept is not None:
+                    log.keep(kept)
+                step += 1
+                if perf_counter() - told_at > PROGRESS_SECONDS:
+                    told_at = perf_counter()
+                    if progress is not None:
+                        progress(step, total)
+                    if log.due():
+                        log.flush()
+            if ends_epoch or step == total:
+                _validate(program, validation, log, endings, step)
+                if step == total or endings.all_over:
+                    break
     if progress is not None:
         progress(step, total)
     return step
+
+
+def _validate(
+    program: Program, validation: Evaluation, log: StepLog, endings: Endings, step: int
+) -> None:
+    """The end of an epoch, or of the run."""
+    means = validation.means()
+    log.keep_validation(step, means)
+    state = {name: program.of_runs(own) for name, own in program.stepper.state.items()}
+    endings.watch(step, means["loss"], program.of_runs(program.parameters), state)
 
 
 def _final_metrics(program: Program, splits: dict[str, Examples]) -> dict[str, list[float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -14,25 +15,29 @@ WORTH_A_THREAD = 100_000
 """Gathered examples an epoch from which a second thread pays for its switches."""
 
 
-def prefetched(items: Iterator[Item], gathered: int) -> Iterator[Item]:
+@contextmanager
+def prefetched(items: Iterator[Item], gathered: int) -> Iterator[Iterator[Item]]:
     """`items`, each computed while the one before is used, where that pays.
 
     Args:
-        items: computed by torch and numpy, which leave Python to others meanwhile.
+        items: without end; computed by torch and numpy, which leave Python to others meanwhile.
         gathered: how much work they are, in examples.
     """
     if gathered < WORTH_A_THREAD:
-        yield from items
+        yield items
         return
-    # a mode of torch belongs to a thread
-    inference = torch.is_inference_mode_enabled()
-
-    def following() -> Item | None:
-        with torch.inference_mode(inference), torch.no_grad():
-            return next(items, None)
-
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+        # a mode of torch belongs to a thread
+        yield _ahead(items, thread, torch.is_inference_mode_enabled())
+
+
+def _ahead(items: Iterator[Item], thread: ThreadPoolExecutor, inference: bool) -> Iterator[Item]:
+    def following() -> Item:
+        with torch.inference_mode(inference), torch.no_grad():
+            return next(items)
+
+    coming = thread.submit(following)
+    while True:
+        item = coming.result()
         coming = thread.submit(following)
-        while (item := coming.result()) is not None:
-            coming = thread.submit(following)
-            yield item
+        yield item

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mlr.heads import Head
 from mlr.objectives import Objective
+from mlr.objectives.formula import TensorFunction
 
 
 @dataclass(frozen=True)
@@ -18,16 +20,7 @@ class Targets:
     values: Tensor
     """t: one-hot, one column, or real numbers"""
     signs: Tensor | None
-    """s = 1 − 2t (…, B, 1), where all t are 0 or 1"""
-
-    def slice(self, axis: int, rows: slice) -> Targets:
-        """Those of some runs."""
-        parts = (self.values, self.signs)
-        cut = [
-            None if part is None else part.narrow(axis, rows.start, rows.stop - rows.start)
-            for part in parts
-        ]
-        return Targets(cut[0], cut[1])  # type: ignore[arg-type]
+    """2t − 1 (…, B, 1), where all t are 0 or 1"""
 
 
 class RunObjectives:
@@ -36,66 +29,88 @@ class RunObjectives:
     Where a formula is steady, it is called itself, in the program's own dtype: these tensors
     need no check at every step, and its errors stay at a few ulp of the largest term. Others
     go through the objective, which computes them in a wider type.
+
+    Args:
+        objectives: of each run; equal neighbours are computed together.
+        signed: whether targets come with signs.
     """
 
-    def __init__(self, objectives: Sequence[Objective]) -> None:
-        self.groups: list[tuple[slice, Objective]] = []
+    def __init__(self, objectives: Sequence[Objective], signed: bool) -> None:
+        self.groups: list[Group] = []
         start = 0
         for index in range(1, len(objectives) + 1):
             if index == len(objectives) or identity(objectives[index]) != identity(
                 objectives[start]
             ):
-                self.groups.append((slice(start, index), objectives[start]))
+                self.groups.append(Group.of(slice(start, index), objectives[start], signed))
                 start = index
 
     def gradient(self, logits: Tensor, targets: Targets) -> Tensor:
         """dL/dz (L, B, K), lying in memory as the logits do: sums over it round by that."""
         if len(self.groups) == 1:
-            whole = _call(self.groups[0][1], "gradient", logits, targets)
-            if whole.stride() == logits.stride():
+            group = self.groups[0]
+            whole = group.gradient(logits, targets.signs if group.signed else targets.values)
+            # the stride of a single output means nothing
+            axes = 3 if logits.shape[-1] > 1 else 2
+            if whole.stride()[:axes] == logits.stride()[:axes]:
                 return whole
             return torch.empty_like(logits).copy_(whole)
         joined = torch.empty_like(logits)
-        for rows, own in self.groups:
-            joined[rows] = _call(own, "gradient", logits[rows], targets.slice(0, rows))
+        for group in self.groups:
+            joined[group.rows] = group.gradient(logits[group.rows], group.targets(targets, 0))
         return joined
 
     def losses(self, logits: Tensor, targets: Targets, axis: int = 0) -> Tensor:
         """Losses (…, L, B); `axis` is that of L."""
-        if len(self.groups) == 1:
-            return _call(self.groups[0][1], "losses", logits, targets)
         parts = [
-            _call(own, "losses", _narrow(logits, axis, rows), targets.slice(axis, rows))
-            for rows, own in self.groups
+            group.losses(group.cut(logits, axis), group.targets(targets, axis))
+            for group in self.groups
         ]
-        return torch.cat(parts, dim=axis)
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
 
     def slopes(self, logits: Tensor, axis: int = 0) -> Tensor:
         """dy_k/dz_k (…, L, B, K)."""
-        return self._of_heads("slope", logits, axis)
+        parts = [group.head.slope(group.cut(logits, axis)) for group in self.groups]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
 
     def classes(self, logits: Tensor, axis: int = 0) -> Tensor:
         """Predicted classes (…, L, B)."""
-        return self._of_heads("classify", logits, axis)
-
-    def _of_heads(self, name: str, logits: Tensor, axis: int) -> Tensor:
-        if len(self.groups) == 1:
-            return getattr(self.groups[0][1].head, name)(logits)
-        parts = [
-            getattr(own.head, name)(_narrow(logits, axis, rows)) for rows, own in self.groups
-        ]
-        return torch.cat(parts, dim=axis)
+        parts = [group.head.classify(group.cut(logits, axis)) for group in self.groups]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
 
 
-def _narrow(values: Tensor, axis: int, rows: slice) -> Tensor:
-    return values.narrow(axis, rows.start, rows.stop - rows.start)
+@dataclass(frozen=True)
+class Group:
+    """Neighbours with one objective, and what computes it."""
 
+    rows: slice
+    head: Head
+    losses: TensorFunction
+    gradient: TensorFunction
+    signed: bool
+    """whether the functions take signs for targets"""
 
-def _call(objective: Objective, name: str, logits: Tensor, targets: Targets) -> Tensor:
-    formula = objective.formula
-    if targets.signs is not None and formula.hard is not None:
-        return getattr(formula.hard, name)(logits, targets.signs)
-    return getattr(formula if formula.steady else objective, name)(logits, targets.values)
+    @classmethod
+    def of(cls, rows: slice, objective: Objective, signed: bool) -> Group:
+        """The formula that suits the targets."""
+        formula, hard = objective.formula, objective.formula.hard
+        if signed and hard is not None:
+            return cls(rows, objective.head, hard.losses, hard.gradient, True)
+        own = formula if formula.steady else objective
+        return cls(rows, objective.head, own.losses, own.gradient, False)
+
+    def cut(self, values: Tensor, axis: int) -> Tensor:
+        """The group's part along the run axis."""
+        count = self.rows.stop - self.rows.start
+        if count == values.shape[axis]:
+            return values
+        return values.narrow(axis, self.rows.start, count)
+
+    def targets(self, targets: Targets, axis: int) -> Tensor:
+        """Its targets, or their signs."""
+        chosen = targets.signs if self.signed else targets.values
+        assert chosen is not None
+        return self.cut(chosen, axis)
 
 
 def identity(objective: Objective) -> tuple[object, ...]:

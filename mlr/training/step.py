@@ -70,7 +70,7 @@ class Program:
         self.lanes = [experiments[run] for run in of_lane]
         self.dtype = getattr(torch, first.dtype)
         self.device = torch.device(first.device)
-        self.spare = len(self.lanes) > len(experiments)
+        self.together = self.lane_of[-1] == len(experiments) - 1
         self.lane_index = torch.tensor(self.lane_of, device=self.device)
         memory = Memory(self.kind, self.lanes, self.lane_index, busy)
         self.layout, self.network = memory.layout, memory.network
@@ -78,8 +78,8 @@ class Program:
         self.layers = self.layout.layers()
         self.outputs = self._outputs(experiments)
         self.signed = self.outputs == 1 and first.data.classes is not None
-        self.lane_objectives = RunObjectives([one.objective for one in self.lanes])
-        self.objectives = RunObjectives([one.objective for one in experiments])
+        self.lane_objectives = RunObjectives([one.objective for one in self.lanes], self.signed)
+        self.objectives = RunObjectives([one.objective for one in experiments], self.signed)
         optimizers = [one.optimizer for one in self.lanes]
         self.stepper = type(optimizers[0]).stepper(optimizers, self.parameters)
         self.limits = [one.max_grad_norm for one in self.lanes]
@@ -88,11 +88,13 @@ class Program:
 
     def of_runs(self, values: Tensor) -> Tensor:
         """Values (L, …) of the lanes as (R, …) of the runs."""
-        return values.index_select(0, self.lane_index) if self.spare else values
+        if self.together:
+            return values[: len(self.runs)]
+        return values.index_select(0, self.lane_index)
 
     def targets(self, values: Tensor) -> Targets:
         """Targets t with what the objectives want to know of them."""
-        return Targets(values, 1 - 2 * values if self.signed else None)
+        return Targets(values, 2 * values - 1 if self.signed else None)
 
     def _outputs(self, experiments: Sequence[Experiment]) -> int:
         """K of the model's logits, the same that every head needs."""
