@@ -61,8 +61,7 @@ class Batches:
             for start in range(0, self.count, self.chunk):
                 rows = self._rows(orders[:, start : start + self.chunk])
                 gather = self._lanes_last if self.lanes_last else self._lanes_first
-                inputs, targets = (gather(table, rows) for table in self.tables)
-                batches = zip(self._batches(inputs), self._targets(targets), strict=True)
+                batches = gather(*self.tables, rows)
                 yield list(batches), start + self.chunk >= self.count
 
     def _rows(self, orders: Tensor) -> Tensor:
@@ -73,29 +72,38 @@ class Batches:
             orders = orders + self.offsets
         return orders.to(self.tables[0].device)
 
-    def _batches(self, values: Tensor) -> tuple[Tensor, ...]:
-        return values.split(self.batch_size, dim=1)
-
-    def _targets(self, values: Tensor) -> Iterator[Targets]:
-        whole = self.program.targets(values)
-        parts = self._batches(values)
-        if whole.signs is not None:
-            return map(Targets, parts, self._batches(whole.signs))
-        if not self.lanes_last:
-            parts = tuple(classes_first(part) for part in parts)
-        return (Targets(part, None) for part in parts)
-
-    def _lanes_last(self, table: Tensor, rows: Tensor) -> Tensor:
-        """Values (L, C, D), lanes last in memory, of rows (G, C); the table's columns lie together."""
+    def _lanes_last(
+        self, features: Tensor, targets: Tensor, rows: Tensor
+    ) -> Iterator[tuple[Tensor, Targets]]:
+        """The batches of rows (G, C) of tables whose columns lie together, lanes last."""
         flat = rows.reshape(-1)
-        chosen = torch.empty(
-            len(table), *reversed(rows.shape), dtype=table.dtype, device=table.device
-        )
-        for column, target in zip(table, chosen, strict=True):
-            target.copy_(column.index_select(0, flat).view(rows.shape).t())
-        return self.spread.lanes_last(chosen).permute(2, 1, 0)
 
-    def _lanes_first(self, table: Tensor, rows: Tensor) -> Tensor:
-        """Values (L, C, …) of rows (G, C) of a table."""
-        chosen = table.index_select(0, rows.reshape(-1)).view(*rows.shape, *table.shape[1:])
-        return self.spread.lanes_first(chosen)
+        def gathered(table: Tensor) -> Tensor:
+            chosen = table.new_empty(len(table), *reversed(rows.shape))
+            for column, target in zip(table, chosen, strict=True):
+                target.copy_(column.index_select(0, flat).view(rows.shape).t())
+            return chosen
+
+        def spread(values: Tensor) -> tuple[Tensor, ...]:
+            """Batches (L, B, D) of the groups' values (D, C, G)."""
+            return self.spread.lanes_last(values).permute(2, 1, 0).split(self.batch_size, 1)
+
+        inputs, values = gathered(features), gathered(targets)
+        if self.program.signed:  # before they are spread: what is expanded loses its order
+            return zip(
+                spread(inputs), map(Targets, spread(values), spread(2 * values - 1)), strict=True
+            )
+        return zip(spread(inputs), (Targets(part, None) for part in spread(values)), strict=True)
+
+    def _lanes_first(
+        self, features: Tensor, targets: Tensor, rows: Tensor
+    ) -> Iterator[tuple[Tensor, Targets]]:
+        """The batches of rows (G, C) of tables."""
+        inputs, values = (
+            self.spread.lanes_first(
+                table.index_select(0, rows.reshape(-1)).view(*rows.shape, *table.shape[1:])
+            ).split(self.batch_size, dim=1)
+            for table in (features, targets)
+        )
+        aims = (self.program.targets(classes_first(part)) for part in values)
+        return zip(inputs, aims, strict=True)

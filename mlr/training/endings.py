@@ -32,6 +32,7 @@ class Endings:
 
     def __init__(self, patience: Sequence[int | None]) -> None:
         self.patience = patience
+        self.patient = any(epochs is not None for epochs in patience)
         self.lowest = [inf] * len(patience)
         self.waited = [0] * len(patience)
         self.ended: dict[int, Ending] = {}
@@ -53,7 +54,10 @@ class Endings:
             parameters: (R, P).
             state: the optimizer's moments, each (R, P).
         """
-        finite = (losses.isfinite() & parameters.isfinite().all(1)).tolist()
+        fine = losses.isfinite() & parameters.isfinite().all(1)
+        if not self.patient and bool(fine.all()):
+            return
+        finite = fine.tolist()
         for run, loss in enumerate(losses.tolist()):
             if run in self.ended:
                 continue
