@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import cast
 
@@ -35,6 +36,7 @@ class Session:
         self.run: Outcome | None = None
         self.sweep: Sweep | None = None
         self.crash: BaseException | None = None
+        self._goes_on = False  # whether more batches come, that a failure must not prevent
 
     def prepare(self, config: DictConfig) -> None:
         """Refuse a sweep before anything is written; called by the launcher.
@@ -43,6 +45,7 @@ class Session:
             SweepRefused: its folder holds another one, or nothing to resume.
         """
         folder, resume = Path(config.hydra.sweep.dir).absolute(), config.sweep.resume
+        self._goes_on = config.hydra.sweeper.get("max_batch_size") is not None
         try:
             check_resume(folder, resume)
             if resume is None:
@@ -68,7 +71,10 @@ class Session:
             except InputError as error:
                 remove_empty(jobs[0].folder)  # Hydra's basic launcher has made it
                 raise SweepRefused(str(error)) from error
-        return self.sweep.batch(jobs, engine)
+        values = self.sweep.batch(jobs, engine)
+        if self._goes_on:  # the basic sweeper would end at a failure, and reads no values
+            return [inf if isinstance(value, Exception) else value for value in values]
+        return values
 
     def job(self, config: DictConfig) -> float | None:
         """Run one job; Hydra calls it once, its basic launcher once for each job of a sweep."""

@@ -51,6 +51,13 @@ def test_only_the_runs_at_fault_fail(train, trained):  # noqa: F811
     assert "sweep.resume=" in finished.out
 
 
+def test_a_failure_does_not_end_a_sweep_of_many_batches(train, trained):  # noqa: F811
+    trained.wrong = lambda seeds: RuntimeError("boom") if 0 in seeds else None
+    finished = train("-m", *FAST, "seed=range(0,6)", "hydra.sweeper.max_batch_size=2")
+    assert finished.code == 1
+    assert statuses(finished) == {str(seed): "done" if seed else "failed" for seed in range(6)}
+
+
 def test_a_batch_too_large_for_memory_is_halved(train, trained):  # noqa: F811
     trained.wrong = lambda seeds: MemoryError() if len(seeds) > 2 else None
     finished = train("-m", *FAST, "seed=range(0,7)")
