@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from mlr.app.identity import identity
+from mlr.app.identity import config_hash, identity
 from mlr.app.job import first_entries, last_entries, pair_name, part_names, write_files
 from mlr.app.names import hyperparameters
 from mlr.app.outcome import FINISHED, Outcome, cause, trace_of
 from mlr.app.plan import Plan
-from mlr.app.runs_begun import clear, outcome_of
+from mlr.app.runs_begun import clear, make_way, outcome_of
 from mlr.app.sweepjob import SweepJob
 from mlr.checks import InputError
 from mlr.records import Recorder, RunFolder
@@ -94,9 +94,12 @@ def _attempt(
     batch: Sequence[Ready], begun: list[Begun], tell: Tell, progress: Progress
 ) -> Problem | None:
     """Begin, train and finish the runs; `begun` then holds those not told of yet."""
+    beginning: Ready | None = None
     try:
         for ready in batch:
+            beginning = ready
             _begin(ready, begun, tell)
+        beginning = None
         if not begun:
             return None
         results = train(
@@ -117,6 +120,9 @@ def _attempt(
                 tell(outcome_of(folder.path, folder.status, run.ready.job.number))
             else:
                 _close(run, "interrupted", cause(error), tell)
+        if beginning is not None and all(run.ready is not beginning for run in begun):
+            # interrupted in the midst of its claim
+            make_way(beginning.job.folder, config_hash(beginning.job.config))
         raise
     return None
 

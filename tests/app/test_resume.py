@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -144,3 +145,35 @@ def test_killed_at_any_moment_nothing_is_lost_or_done_twice(train, trained, tmp_
     for run in again.runs:
         assert len((run / "metrics.csv").read_text().splitlines()) == 21
         assert len(list(run.glob("events.*"))) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("after", [1, 12])
+def test_told_to_end_no_run_says_running(train, tmp_path, number, after):
+    line = ("-m", *FAST[:2], "head=sigmoid", "loss=bce", "epochs=300", "seed=range(0,40)")
+    most = "sweep.max_runs_per_batch=10"
+    process = subprocess.Popen(
+        [sys.executable, TRAIN, *line, most, f"hydra.sweep.dir={tmp_path}/mine"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "mine").glob("*/status.json"))) <= after:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    found = on_disk(tmp_path)
+    assert set(found.values()) <= {"done", "interrupted"}
+    assert "interrupted" in found.values()
+    assert "Traceback" not in err
+    (again,) = [line for line in out.splitlines() if line.startswith("try again")]
+    finished = subprocess.run(
+        again.removeprefix("try again").strip(), shell=True, cwd=tmp_path, capture_output=True
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert on_disk(tmp_path) == {str(seed): "done" for seed in range(40)}
