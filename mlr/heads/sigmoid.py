@@ -36,8 +36,8 @@ class Sigmoid(Head):
     def slope(self, logits: Tensor) -> Tensor:
         """∂y/∂z = σ(z)σ(−z) (…, K), at most ¼, → e^−|z| in both tails."""
         # σ(z)σ(−z) = e^−|z| / (1 + e^−|z|)²: even in z, no 1 − σ(z)
-        e = _exp_of_minus_size(logits)
-        return e / (1 + e) ** 2
+        e = (-logits.abs()).exp()
+        return e / (1 + e).square()
 
     def classify(self, logits: Tensor) -> Tensor:
         """Class indices (…): σ(z) ≥ ½ where z ≥ 0, without the rounding of σ."""

@@ -37,6 +37,12 @@ class StepValues:
             return self.logit_grads[..., 0].abs()
         return torch.linalg.vector_norm(self.logit_grads, dim=-1)
 
+    @cached_property
+    def of_right(self) -> Tensor:
+        """1.0 where predicted rightly, else 0.0 (P, R, B): numbers add up faster than truths."""
+        assert self.right is not None
+        return self.right.to(self.losses.dtype)
+
 
 class Probe(ABC):
     """A family of numbers: `tags` names them, `measure` computes them (P, R, tags)."""
@@ -48,6 +54,7 @@ class Probe(ABC):
         """One number (P, R, tags) a point, run and tag; NaN where there is nothing to measure."""
 
 
+
 def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
-    """Mean over the last axis of the entries `chosen`; NaN where none is."""
+    """Mean over the last axis of the entries whose weight `chosen` is 1, not 0; NaN for none."""
     return (values * chosen).sum(-1) / chosen.sum(-1)

@@ -22,7 +22,7 @@ class LogitGradient(Probe):
         sizes = values.gradient_sizes
         columns = [sizes.mean(-1), _median(sizes), sizes.amax(-1)]
         if values.right is not None:
-            columns += [mean_over(sizes, ~values.right), mean_over(sizes, values.right)]
+            columns += [mean_over(sizes, 1 - values.of_right), mean_over(sizes, values.of_right)]
         return torch.stack(columns, dim=-1)
 
 

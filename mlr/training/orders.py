@@ -7,7 +7,7 @@ whatever runs are drawn beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from mlr.seeds import derive_seed
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _LOW = np.uint64(0xFFFFFFFF)
-_BLOCK = 1 << 15
+_BLOCK = 1 << 19
+_FEW = 1 << 12
 
 
 class Orders:
@@ -33,27 +34,53 @@ class Orders:
     def __init__(self, seeds: Sequence[int], count: int) -> None:
         self.count = count
         self.keys = np.array([derive_seed(seed, "order") for seed in seeds], dtype=np.uint64)
-        numbers = np.arange(count, dtype=np.uint32)
-        spread = numbers * np.uint32(0x9E3779B9)
-        self.numbers = numbers.astype(np.uint64)
-        self.hashed = np.stack([_mix32(spread ^ low) for low in _halves(_mix64(self.keys))[0]])
+        spread = np.arange(count, dtype=np.uint32) * np.uint32(0x9E3779B9)
+        low = _halves(_mix64(self.keys))[0][:, None]
+        rows = min(len(seeds), max(1, _BLOCK // count))
+        self.spare = np.empty((rows, count), dtype=np.uint32)
+        self.hashed = np.empty((len(seeds), count), dtype=np.uint32)
+        for block in self._blocks():
+            np.bitwise_xor(spread, low[block], out=self.hashed[block])
+            self._mix32(self.hashed[block])
+        # few examples: hash and number share 32 bits; then 20 of them decide, and ties go by number
+        self.kind = np.uint32 if count <= _FEW else np.uint64
+        self.shift = (count - 1).bit_length() if self.kind is np.uint32 else 32
+        self.numbers = np.arange(count, dtype=self.kind)
 
     def epoch(self, epoch: int) -> NDArray[np.int64]:
         """Example numbers (S, count), a permutation for each seed; `epoch` from 0."""
         state = _mix64(self.keys + np.uint64(_GOLDEN * (epoch + 1) % 2**64))
         shifts = _halves(state)[1][:, None]
-        order = np.empty(self.hashed.shape, dtype=np.uint64)
-        rows = max(1, _BLOCK // self.count)
-        for start in range(0, len(order), rows):  # a block stays in cache
-            block = slice(start, start + rows)
-            keys = order[block]
-            np.copyto(keys, _mix32(self.hashed[block] + shifts[block]))
-            # the number rides in the low half: sorting takes a quarter of the time of an argsort
-            keys <<= np.uint64(32)
+        order = np.empty(self.hashed.shape, dtype=np.int64)
+        mask = self.kind((1 << self.shift) - 1)
+        for block in self._blocks():
+            hashed = self.hashed[block] + shifts[block]
+            self._mix32(hashed)
+            # the number rides in the low bits: sorting takes a quarter of the time of an argsort
+            keys = hashed.astype(self.kind, copy=False)
+            if self.kind is np.uint64:
+                keys <<= np.uint64(32)
+            else:
+                keys &= ~mask
             keys |= self.numbers
             keys.sort(axis=1)
-            keys &= _LOW
-        return order.view(np.int64)
+            np.bitwise_and(keys, mask, out=order[block], casting="unsafe")
+        return order
+
+    def _blocks(self) -> Iterator[slice]:
+        """A few seeds at a time: enough for long operations, few enough for cache."""
+        rows = len(self.spare)
+        return (slice(start, start + rows) for start in range(0, len(self.keys), rows))
+
+    def _mix32(self, x: NDArray[np.uint32]) -> None:
+        """A bijection of 32 bits, in place."""
+        y = self.spare[: len(x)]
+        for bits, factor in ((16, 0x21F0AAAD), (15, 0x735A2D97)):
+            np.right_shift(x, np.uint32(bits), out=y)
+            x ^= y
+            x *= np.uint32(factor)
+        np.right_shift(x, np.uint32(15), out=y)
+        x ^= y
 
 
 def _halves(states: NDArray[np.uint64]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
@@ -65,12 +92,3 @@ def _mix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
-
-def _mix32(x: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """In place; a bijection of 32 bits."""
-    x ^= x >> np.uint32(16)
-    x *= np.uint32(0x21F0AAAD)
-    x ^= x >> np.uint32(15)
-    x *= np.uint32(0x735A2D97)
-    x ^= x >> np.uint32(15)
-    return x
