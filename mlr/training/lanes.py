@@ -16,7 +16,7 @@ from mlr.training.arrange import classes_first
 from mlr.training.parameters import Layout
 from mlr.training.structure import Activation, Dense
 
-BLOCK = 64
+BLOCK = 32
 """Lanes come in blocks of this size, spare ones repeating a run. torch sums the last columns
 of a matrix in another order than those that fill its registers, so none may be a last one."""
 

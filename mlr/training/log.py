@@ -19,12 +19,9 @@ from mlr.training.experiment import Experiment
 from mlr.training.measure import measure_histograms, measure_steps
 from mlr.training.parameters import Layout
 from mlr.training.step import LoggedStep, Program
-from mlr.training.threads import threads
 
 FLUSH_SECONDS = 2.0
 FLUSH_BYTES = 64 << 20
-SPLIT_BY_TORCH = 1 << 15
-"""Values from which torch divides even one sum among threads."""
 
 
 class Block(NamedTuple):
@@ -59,7 +56,6 @@ class StepLog:
         program: Program,
         recorders: Sequence[Recorder | None],
         endings: Endings,
-        busy: int,
     ) -> None:
         first = program.runs[0]
         self.program, self.recorders, self.endings = program, recorders, endings
@@ -73,8 +69,6 @@ class StepLog:
         # the table prints the digits that the numbers have
         self.number_type = np.float64 if first.dtype == "float64" else np.float32
         self.rates = np.array([run.optimizer.lr for run in program.runs])
-        # every number is a sum over one batch of one run: only a huge one would be split itself
-        self.busy = busy if first.batch_size * program.outputs < SPLIT_BY_TORCH else 1
         self.histogram_every = first.probes.histogram_every
         self.flushed_steps = 0
         self.flushed_at = perf_counter()
@@ -104,9 +98,8 @@ class StepLog:
         if not self.steps and not self.validations:
             return
         if self.wanted:
-            with threads(self.busy):
-                self._record_block()
-                self._record_histograms()
+            self._record_block()
+            self._record_histograms()
             flush_all(self.recorders)
         self.flushed_steps += len(self.steps)
         self._forget()

@@ -61,7 +61,7 @@ def train(
         program = Program([experiments[run] for run in order], busy)
         splits = {name: Examples(program, name) for name in ("train", "val", "test")}
         endings = Endings([run.patience for run in program.runs])
-        log = StepLog(program, [recorders[run] for run in order], endings, busy)
+        log = StepLog(program, [recorders[run] for run in order], endings)
         try:
             steps = _run(program, splits, log, endings, progress)
         finally:
