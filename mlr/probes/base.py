@@ -54,7 +54,6 @@ class Probe(ABC):
         """One number (P, R, tags) a point, run and tag; NaN where there is nothing to measure."""
 
 
-
 def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
     """Mean over the last axis of the entries whose weight `chosen` is 1, not 0; NaN for none."""
     return (values * chosen).sum(-1) / chosen.sum(-1)

@@ -32,7 +32,9 @@ class Batches:
         self.program, self.count = program, examples.count
         self.batch_size, self.lanes_last = program.runs[0].batch_size, program.network.lanes_last
         seeds = [lane.seed for lane in program.lanes]
-        numbers = {id(run.data): own for run, own in zip(program.runs, examples.data_of, strict=True)}
+        numbers = {
+            id(run.data): own for run, own in zip(program.runs, examples.data_of, strict=True)
+        }
         data_of = [numbers[id(lane.data)] for lane in program.lanes]
         firsts, group_of = distinct(list(zip(data_of, seeds, strict=True)))
         self.spread = Spread(group_of, examples.features.device)
@@ -54,7 +56,8 @@ class Batches:
     def chunks(self) -> Iterator[tuple[list[tuple[Tensor, Targets]], bool]]:
         """Batches without end, many at a time, and whether an epoch ends with them.
 
-        A batch is inputs (L, B, *feature_shape) and targets (L, B, K).
+        A batch is inputs (L, B, *feature_shape), or lanes last (D + 1, B, L) with a constant 1
+        behind the features, and targets (L, B, K).
         """
         for epoch in count():
             orders = torch.from_numpy(self.orders.epoch(epoch))
@@ -78,22 +81,24 @@ class Batches:
         """The batches of rows (G, C) of tables whose columns lie together, lanes last."""
         flat = rows.reshape(-1)
 
-        def gathered(table: Tensor) -> Tensor:
-            chosen = table.new_empty(len(table), *reversed(rows.shape))
-            for column, target in zip(table, chosen, strict=True):
+        def gathered(table: Tensor, constant: int) -> Tensor:
+            """Values (D + constant, C, G)."""
+            chosen = table.new_empty(len(table) + constant, *reversed(rows.shape))
+            for column, target in zip(table, chosen, strict=False):
                 target.copy_(column.index_select(0, flat).view(rows.shape).t())
+            chosen[len(table) :] = 1
             return chosen
 
-        def spread(values: Tensor) -> tuple[Tensor, ...]:
-            """Batches (L, B, D) of the groups' values (D, C, G)."""
-            return self.spread.lanes_last(values).permute(2, 1, 0).split(self.batch_size, 1)
+        def split(values: Tensor) -> tuple[Tensor, ...]:
+            return self.spread.lanes_last(values).split(self.batch_size, dim=1)
 
-        inputs, values = gathered(features), gathered(targets)
-        if self.program.signed:  # before they are spread: what is expanded loses its order
-            return zip(
-                spread(inputs), map(Targets, spread(values), spread(2 * values - 1)), strict=True
-            )
-        return zip(spread(inputs), (Targets(part, None) for part in spread(values)), strict=True)
+        inputs, values = split(gathered(features, 1)), gathered(targets, 0)
+        aims = [part.permute(2, 1, 0) for part in split(values)]
+        if not self.program.signed:
+            return ((x, Targets(t, None)) for x, t in zip(inputs, aims, strict=True))
+        # before they are spread: what is expanded loses its order
+        signs = [part.permute(2, 1, 0) for part in split(2 * values - 1)]
+        return zip(inputs, map(Targets, aims, signs), strict=True)
 
     def _lanes_first(
         self, features: Tensor, targets: Tensor, rows: Tensor

@@ -85,9 +85,7 @@ class Endings:
             return None
         return f"stopped early: no lower validation loss for patience={patience} epochs"
 
-    def restore(
-        self, parameters: Tensor, state: dict[str, Tensor], lane_of: Sequence[int]
-    ) -> None:
+    def restore(self, parameters: Tensor, state: dict[str, Tensor], lane_of: Sequence[int]) -> None:
         """Put back, in place, what the ended runs had when they ended.
 
         Args:

@@ -156,4 +156,3 @@ def _check_module(experiment: Experiment) -> None:
                 f"head={experiment.objective.head.name} needs {needed} outputs for "
                 f"{data.classes} classes, but the objective was made for {outputs}."
             )
-

@@ -40,24 +40,37 @@ class LaneLayer:
     """b (out, 1, L)"""
     bias_grad: Tensor | None
     """(out, L)"""
+    both_grads: Tensor | None
+    """(in + 1, out, L): the bias is the weight of an input that is always 1"""
     activation: Activation | None
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Inputs (in, B, L) → activations (out, B, L)."""
+        """Inputs (in, B, L), or with a constant 1 behind them → activations (out, B, L)."""
         if len(self.columns) <= _FEW_INPUTS:
-            parts = inputs.unbind()
+            first, *others = inputs.unbind()
             if self.bias is None:
-                outputs = parts[0] * self.columns[0]
+                outputs = first * self.columns[0]
             else:
-                outputs = torch.addcmul(self.bias, parts[0], self.columns[0])
-            for part, column in zip(parts[1:], self.columns[1:], strict=True):
+                outputs = torch.addcmul(self.bias, first, self.columns[0])
+            for part, column in zip(others, self.columns[1:], strict=False):
                 outputs.addcmul_(part, column)
         else:
+            inputs = inputs[: len(self.columns)]
             outputs = (inputs.unsqueeze(1) * self.weight).sum(0)
             if self.bias is not None:
                 outputs.add_(self.bias)
         return outputs if self.activation is None else self.activation.forward(outputs)
 
+    def gradients(self, inputs: Tensor, delta: Tensor) -> None:
+        """Write Σ_B δ x and Σ_B δ, of inputs as they came and δ (out, B, L)."""
+        products = delta * inputs.unsqueeze(1)
+        if len(inputs) > len(self.columns):
+            grads = self.weight_grad if self.both_grads is None else self.both_grads
+            torch.sum(products[: len(grads)], 2, out=grads)
+            return
+        torch.sum(products, 2, out=self.weight_grad)
+        if self.bias_grad is not None:
+            torch.sum(delta, 1, out=self.bias_grad)
 
     def of_lanes(self, inputs: Tensor, lanes: Tensor) -> Tensor:
         """The same of some lanes, inputs (in, B, R); sums one input after the other."""
@@ -71,7 +84,7 @@ class LaneLayer:
 
 
 class LaneNetwork:
-    """L tiny dense networks as one; inputs (L, B, D) that lie in memory as (D, B, L).
+    """L tiny dense networks as one; training inputs are (D + 1, B, L), the last of them 1.
 
     Args:
         structure: the layers.
@@ -98,6 +111,8 @@ class LaneNetwork:
         for layer in structure:
             weight, bias = f"{layer.name}.weight", f"{layer.name}.bias"
             has_bias = bias in views
+            start = layout.starts[layout.names.index(weight)]
+            both = grads[:, start : start + (layer.inputs + 1) * layer.outputs]
             turned = views[weight].permute(2, 1, 0).unsqueeze(2)
             self.layers.append(
                 LaneLayer(
@@ -106,6 +121,8 @@ class LaneNetwork:
                     weight_grad=grad_views[weight].permute(2, 1, 0),
                     bias=views[bias].permute(1, 0).unsqueeze(1) if has_bias else None,
                     bias_grad=grad_views[bias].permute(1, 0) if has_bias else None,
+                    # the bias lies behind the weight, as in nn.Linear
+                    both_grads=both.t().view(-1, layer.outputs, len(flat)) if has_bias else None,
                     activation=layer.activation,
                 )
             )
@@ -123,8 +140,8 @@ class LaneNetwork:
         return classes_first(values.permute(2, 1, 0))
 
     def forward(self, inputs: Tensor, step: int) -> tuple[Tensor, list[Tensor]]:
-        """Logits (L, B, K), and the activations that `backward` needs."""
-        activations = [inputs.permute(2, 1, 0)]
+        """Logits (L, B, K) of inputs (D + 1, B, L), and the activations that `backward` needs."""
+        activations = [inputs]
         for layer in self.layers:
             activations.append(layer(activations[-1]))
         return activations[-1].permute(2, 1, 0), activations
@@ -134,9 +151,7 @@ class LaneNetwork:
         delta = delta.permute(2, 1, 0)
         for index in range(len(self.layers) - 1, -1, -1):
             layer, inputs = self.layers[index], activations[index]
-            torch.sum(delta * inputs.unsqueeze(1), 2, out=layer.weight_grad)
-            if layer.bias_grad is not None:
-                torch.sum(delta, 1, out=layer.bias_grad)
+            layer.gradients(inputs, delta)
             if index > 0:
                 delta = (delta * layer.weight).sum(1)
                 activation = self.layers[index - 1].activation

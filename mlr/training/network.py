@@ -52,9 +52,7 @@ def kind_of(experiment: Experiment) -> Kind:
 class Memory:
     """Parameters and gradients of L lanes, `of_runs` some of them, and the network over them."""
 
-    def __init__(
-        self, kind: Kind, lanes: Sequence[Experiment], of_runs: Tensor, busy: int
-    ) -> None:
+    def __init__(self, kind: Kind, lanes: Sequence[Experiment], of_runs: Tensor, busy: int) -> None:
         first = lanes[0]
         device, dtype = torch.device(first.device), getattr(torch, first.dtype)
         structure = dense_structure(first.module, first.data.feature_shape)

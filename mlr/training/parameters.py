@@ -81,6 +81,8 @@ class Layout:
 
 def layer_norms(gradients: Tensor, layers: dict[str, slice]) -> Tensor:
     """‖g‖₂ of every layer (L, layers) of flat gradients (L, P)."""
-    return torch.stack(
-        [torch.linalg.vector_norm(gradients[:, span], dim=1) for span in layers.values()], dim=1
-    )
+    norms = [
+        torch.linalg.vector_norm(gradients[:, span], dim=1, keepdim=True)
+        for span in layers.values()
+    ]
+    return norms[0] if len(norms) == 1 else torch.cat(norms, dim=1)

@@ -49,7 +49,9 @@ class RunObjectives:
         """dL/dz (L, B, K), lying in memory as the logits do: sums over it round by that."""
         if len(self.groups) == 1:
             group = self.groups[0]
-            whole = group.gradient(logits, targets.signs if group.signed else targets.values)
+            if group.signed:  # elementwise in tensors that lie alike
+                return group.gradient(logits, targets.signs)  # type: ignore[arg-type]
+            whole = group.gradient(logits, targets.values)
             # the stride of a single output means nothing
             axes = 3 if logits.shape[-1] > 1 else 2
             if whole.stride()[:axes] == logits.stride()[:axes]:
@@ -117,4 +119,3 @@ def identity(objective: Objective) -> tuple[object, ...]:
     """What makes two objectives the same function."""
     parts = (objective.head, objective.loss)
     return tuple((type(part), tuple(sorted(vars(part).items()))) for part in parts)
-

@@ -85,7 +85,9 @@ def data_of(kind: str, classes: int, seed: int) -> Dataset:
 DATA = {}
 
 
-def run_of(kind, head, loss, classes, seed, optimizer="sgd", dtype="float32", lr=0.3, own_data=True):
+def run_of(
+    kind, head, loss, classes, seed, optimizer="sgd", dtype="float32", lr=0.3, own_data=True
+):
     key = (kind, classes, seed if own_data else 0)
     data = DATA.setdefault(key, data_of(*key))
     objective = Objective(head, loss, precise=False)
