@@ -16,7 +16,7 @@ from torch import Tensor
 def distinct(items: Sequence[Hashable]) -> tuple[list[int], list[int]]:
     """Positions of the first of each distinct item, and for each item which of these it is."""
     number: dict[Hashable, int] = {}
-    first = []
+    first: list[int] = []
     for position, item in enumerate(items):
         if item not in number:
             number[item] = len(first)

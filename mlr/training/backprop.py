@@ -26,7 +26,6 @@ from mlr.training.parameters import Layout
 from mlr.training.structure import Activation, Dense
 from mlr.training.threads import threads
 
-
 ALIGN = 16
 """Numbers by whose multiple results begin: 64 bytes of float32."""
 
@@ -131,7 +130,7 @@ def results(lanes: int, rows: int, columns: int, like: Tensor) -> Tensor:
 def product_together(
     a: Tensor, b: Tensor, add: Tensor | None = None, scale: float = 1.0, out: Tensor | None = None
 ) -> Tensor:
-    """scale · a b + add, of matrices a (L, n, k), b (L, k, m), add (L, 1, m), in one call."""
+    """Scale · a b + add, of matrices a (L, n, k), b (L, k, m), add (L, 1, m), in one call."""
     if len(a) == 1 and b.shape[2] == 1:
         # one matrix by one column is another routine, which rounds otherwise: make it two
         twice = (2, -1, -1)

@@ -44,9 +44,13 @@ class Batches:
         # each dataset's examples lie in one table of rows, one dataset after the other
         offsets = [data_of[lane] * self.count for lane in firsts]
         self.offsets = torch.tensor(offsets).unsqueeze(1) if any(offsets) else None
-        self.tables = [part.flatten(0, 1) for part in (examples.features, examples.targets)]
+        self.features, self.targets = (
+            examples.features.flatten(0, 1),
+            examples.targets.flatten(0, 1),
+        )
         if self.lanes_last:
-            self.tables = [table.t().contiguous() for table in self.tables]
+            self.features = self.features.t().contiguous()
+            self.targets = self.targets.t().contiguous()
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
         batch_bytes = row_bytes * self.batch_size * len(firsts)
         self.chunk = self.batch_size * max(1, GATHER_BYTES // batch_bytes)
@@ -64,7 +68,7 @@ class Batches:
             for start in range(0, self.count, self.chunk):
                 rows = self._rows(orders[:, start : start + self.chunk])
                 gather = self._lanes_last if self.lanes_last else self._lanes_first
-                batches = gather(*self.tables, rows)
+                batches = gather(rows)
                 yield list(batches), start + self.chunk >= self.count
 
     def _rows(self, orders: Tensor) -> Tensor:
@@ -73,12 +77,10 @@ class Batches:
             orders = orders.index_select(0, self.seed_of)
         if self.offsets is not None:
             orders = orders + self.offsets
-        return orders.to(self.tables[0].device)
+        return orders.to(self.features.device)
 
-    def _lanes_last(
-        self, features: Tensor, targets: Tensor, rows: Tensor
-    ) -> Iterator[tuple[Tensor, Targets]]:
-        """The batches of rows (G, C) of tables whose columns lie together, lanes last."""
+    def _lanes_last(self, rows: Tensor) -> Iterator[tuple[Tensor, Targets]]:
+        """The batches of rows (G, C), lanes last; the columns of the tables lie together."""
         flat = rows.reshape(-1)
 
         def gathered(table: Tensor, constant: int) -> Tensor:
@@ -92,7 +94,7 @@ class Batches:
         def split(values: Tensor) -> tuple[Tensor, ...]:
             return self.spread.lanes_last(values).split(self.batch_size, dim=1)
 
-        inputs, values = split(gathered(features, 1)), gathered(targets, 0)
+        inputs, values = split(gathered(self.features, 1)), gathered(self.targets, 0)
         aims = [part.permute(2, 1, 0) for part in split(values)]
         if not self.program.signed:
             return ((x, Targets(t, None)) for x, t in zip(inputs, aims, strict=True))
@@ -100,15 +102,13 @@ class Batches:
         signs = [part.permute(2, 1, 0) for part in split(2 * values - 1)]
         return zip(inputs, map(Targets, aims, signs), strict=True)
 
-    def _lanes_first(
-        self, features: Tensor, targets: Tensor, rows: Tensor
-    ) -> Iterator[tuple[Tensor, Targets]]:
-        """The batches of rows (G, C) of tables."""
+    def _lanes_first(self, rows: Tensor) -> Iterator[tuple[Tensor, Targets]]:
+        """The batches of rows (G, C)."""
         inputs, values = (
             self.spread.lanes_first(
                 table.index_select(0, rows.reshape(-1)).view(*rows.shape, *table.shape[1:])
             ).split(self.batch_size, dim=1)
-            for table in (features, targets)
+            for table in (self.features, self.targets)
         )
         aims = (self.program.targets(classes_first(part)) for part in values)
         return zip(inputs, aims, strict=True)

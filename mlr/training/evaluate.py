@@ -54,7 +54,7 @@ class Evaluation:
         objectives = self.program.objectives
         logits = self.program.network.logits(chunk.inputs)
         sums = {"loss": _sum(objectives.losses(logits, chunk.targets))}
-        if self.classification:
+        if chunk.labels is not None:
             right = objectives.classes(logits) == chunk.labels
             sums["right"] = _sum(right)
             if gradients:

@@ -43,28 +43,26 @@ class Orders:
             np.bitwise_xor(spread, low[block], out=self.hashed[block])
             self._mix32(self.hashed[block])
         # few examples: hash and number share 32 bits; then 20 of them decide, and ties go by number
-        self.kind = np.uint32 if count <= _FEW else np.uint64
+        self.kind: type[np.uint32] | type[np.uint64] = np.uint32 if count <= _FEW else np.uint64
         self.shift = (count - 1).bit_length() if self.kind is np.uint32 else 32
-        self.numbers = np.arange(count, dtype=self.kind)
+        self.numbers: NDArray[np.unsignedinteger] = np.arange(count).astype(self.kind)
 
     def epoch(self, epoch: int) -> NDArray[np.int64]:
         """Example numbers (S, count), a permutation for each seed; `epoch` from 0."""
         state = _mix64(self.keys + np.uint64(_GOLDEN * (epoch + 1) % 2**64))
         shifts = _halves(state)[1][:, None]
         order = np.empty(self.hashed.shape, dtype=np.int64)
-        mask = self.kind((1 << self.shift) - 1)
+        mask = (1 << self.shift) - 1
         for block in self._blocks():
             hashed = self.hashed[block] + shifts[block]
             self._mix32(hashed)
             # the number rides in the low bits: sorting takes a quarter of the time of an argsort
-            keys = hashed.astype(self.kind, copy=False)
             if self.kind is np.uint64:
-                keys <<= np.uint64(32)
+                keys = (hashed.astype(np.uint64) << np.uint64(32)) | self.numbers
             else:
-                keys &= ~mask
-            keys |= self.numbers
+                keys = (hashed & np.uint32(~mask & 0xFFFFFFFF)) | self.numbers
             keys.sort(axis=1)
-            np.bitwise_and(keys, mask, out=order[block], casting="unsafe")
+            np.bitwise_and(keys, self.kind(mask), out=order[block], casting="unsafe")
         return order
 
     def _blocks(self) -> Iterator[slice]:

@@ -11,9 +11,9 @@ import torch
 
 from mlr.probes import ProbeSettings
 from mlr.records import Recorder, RunFolder
-from mlr.training.orders import Orders
 from mlr.training import SGD, train
 from mlr.training.log import run_tags
+from mlr.training.orders import Orders
 from tests.training.conftest import dataset, experiment
 from tests.training.twin import optimizer
 
