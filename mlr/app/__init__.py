@@ -3,5 +3,10 @@
 `schema` types and checks the root; `parts` makes the object that a group names; `plan`
 joins them and refuses what cannot run, all before torch is imported; `job` trains one
 run into its folder; `console` is what a person sees; `errors` turns Hydra's messages
-into one sentence; `command` is the entry point.
+into one sentence; `session` and `command` are the entry.
+
+A sweep: `launch` and `compose` make the jobs, `sweep` judges them and leaves out what is
+equal or finished (`identity`, `sweep_folder`, `runs_begun`), `engines` hands chunks to
+`chunk.run_chunk`, here or on a cluster, which trains them by `batch`; `report` shows the
+`cells`.
 """

@@ -29,15 +29,14 @@ MOST_SHOWN = 500
 """Runs that TensorBoard shows; of more it draws blank charts."""
 
 
-def print_sweep(sweep: Sweep, rows: Sequence[Outcome]) -> None:
+def print_sweep(sweep: Sweep, rows: Sequence[Outcome], interrupted: bool = False) -> None:
     """The whole report.
 
     Args:
         sweep: what this process did.
         rows: every run of the folder, those of before included.
+        interrupted: whether jobs are left that were never begun.
     """
-    if not rows:
-        return
     out = console()
     out.print()
     ranked = cells(rows)
@@ -47,7 +46,7 @@ def print_sweep(sweep: Sweep, rows: Sequence[Outcome]) -> None:
     unfinished = [row for row in rows if row.status in ("failed", "interrupted")]
     _print_failures(out, [row for row in unfinished if row.status == "failed"], len(rows))
     _print_places(out, sweep.folder.path, rows, _summary(sweep, ranked))
-    if unfinished:
+    if unfinished or interrupted:
         out.print(Text(f"try again    {resume_command(sweep.folder.path)}"), soft_wrap=True)
 
 

@@ -136,5 +136,5 @@ class Session:
         failed = "failed" in statuses or (statuses == {"refused"} and not sweep.reused)
         status = "interrupted" if interrupted else "failed" if "failed" in statuses else "done"
         rows = sweep.folder.write(list(sweep.runs.values()), status, len(sweep.equal))
-        print_sweep(sweep, rows)
+        print_sweep(sweep, rows, interrupted)
         return int(failed)

@@ -49,3 +49,13 @@ def test_hyperparameters_are_flat_scalars_with_the_parts_by_name():
         "optimizer.nesterov": False,
         "steps": "None",
     }
+
+
+def test_many_names_cut_alike_stay_apart():
+    long = [f"data.path={'x' * 150}{number}" for number in range(20_000)]
+    assert len({run_name("sigmoid", "se", [path]) for path in long}) == len(long)
+
+
+@pytest.mark.parametrize("override", ["sweep.resume=a/b", "+sweep.resume=a", "objective_metric=x"])
+def test_what_is_no_part_of_a_run_is_none_of_its_name(override):
+    assert run_name("sigmoid", "se", ["seed=0", override]) == "sigmoid+se,seed=0"
