@@ -30,11 +30,14 @@ class Softmax(Head):
 
     def slope(self, logits: Tensor) -> Tensor:
         """∂y_k/∂z_k = y_k(1 − y_k) (…, K)."""
-        y = logits.softmax(-1)
-        top = y.argmax(-1, keepdim=True)
+        top = logits.amax(-1, keepdim=True)
+        e, is_top = (logits - top).exp(), logits == top
+        others = e.masked_fill(is_top, 0.0).sum(-1, keepdim=True)
+        tops = is_top.to(e.dtype).sum(-1, keepdim=True)
+        whole = tops + others
         # 1 − y_k = Σ_{j≠k} y_j, summed where y_k may be near 1: at the largest
-        rest = y.scatter(-1, top, 0.0).sum(-1, keepdim=True)
-        return y * (1 - y).scatter(-1, top, rest)
+        complement = (whole - e).where(~is_top, tops - 1 + others)
+        return e * complement / whole.square()
 
     def outputs(self, classes: int) -> int:
         """One logit for each class, two classes included: one output would be the constant 1."""

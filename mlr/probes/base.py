@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 
@@ -33,9 +32,7 @@ class StepValues:
     @cached_property
     def gradient_sizes(self) -> Tensor:
         """‖dL/dz‖₂ (P, R, B): how hard each example pulls on its own logits."""
-        if self.logit_grads.shape[-1] == 1:
-            return self.logit_grads[..., 0].abs()
-        return torch.linalg.vector_norm(self.logit_grads, dim=-1)
+        return lengths(self.logit_grads)
 
     @cached_property
     def of_right(self) -> Tensor:
@@ -57,3 +54,10 @@ class Probe(ABC):
 def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
     """Mean over the last axis of the entries whose weight `chosen` is 1, not 0; NaN for none."""
     return (values * chosen).sum(-1) / chosen.sum(-1)
+
+
+def lengths(vectors: Tensor) -> Tensor:
+    """‖v‖₂ (…) of vectors (…, K); a sum of squares over few K is faster than torch's norm."""
+    if vectors.shape[-1] == 1:
+        return vectors[..., 0].abs()
+    return vectors.square().sum(-1).sqrt()

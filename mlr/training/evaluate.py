@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mlr.probes.base import lengths
 from mlr.training.examples import Chunk, Examples
 from mlr.training.run_objectives import RunObjectives
 from mlr.training.step import Program
@@ -58,7 +59,7 @@ class Evaluation:
             right = objectives.classes(logits) == chunk.labels
             sums["right"] = _sum(right)
             if gradients:
-                sizes = torch.linalg.vector_norm(objectives.gradient(logits, chunk.targets), dim=-1)
+                sizes = lengths(objectives.gradient(logits, chunk.targets))
                 sums["right_size"] = _sum(sizes * right)
                 sums["wrong_size"] = _sum(sizes * ~right)
         return sums
@@ -71,5 +72,9 @@ def _sum(values: Tensor) -> Tensor:
 
 def correct(objectives: RunObjectives, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
     """Whether each example (…, R, B) is predicted rightly; targets one-hot or one column."""
-    labels = targets[..., 0] >= 0.5 if targets.shape[-1] == 1 else targets.argmax(-1)
+    if targets.shape[-1] == 1:
+        labels = targets[..., 0] >= 0.5
+    else:  # Σ k t_k, several times as fast as the place of the 1
+        numbers = torch.arange(targets.shape[-1], dtype=targets.dtype, device=targets.device)
+        labels = (targets * numbers).sum(-1)
     return objectives.classes(logits, axis) == labels

@@ -50,17 +50,21 @@ def measure_steps(
 def stack_values(program: Program, steps: Sequence[LoggedStep], classification: bool) -> StepValues:
     """What probes read, of steps of one batch size."""
     objectives = program.objectives
-    # contiguous, whatever lay where: each run's numbers are sums over its own examples
-    logits = torch.stack([kept.logits for kept in steps])
-    targets = program.targets(torch.stack([kept.targets for kept in steps]))
+    logits = _stack([kept.logits for kept in steps])
+    targets = program.targets(_stack([kept.targets for kept in steps]))
     return StepValues(
         logits=logits,
-        logit_grads=torch.stack([kept.logit_grads for kept in steps]),
+        logit_grads=_stack([kept.logit_grads for kept in steps]),
         losses=objectives.losses(logits, targets, axis=1),
         slopes=objectives.slopes(logits, axis=1),
         right=correct(objectives, logits, targets.values, axis=1) if classification else None,
         layer_grad_norms=torch.stack([kept.layer_grad_norms for kept in steps]),
     )
+
+
+def _stack(tensors: Sequence[Tensor]) -> Tensor:
+    """(P, R, B, K) of P tensors (R, B, K), whatever lay where: run by run, the batch last."""
+    return torch.stack([tensor.mT for tensor in tensors]).mT
 
 
 def measure_histograms(steps: Sequence[LoggedStep]) -> dict[str, Histogram]:
