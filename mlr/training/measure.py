@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mlr.probes import Histogram, Probe, StepValues, histogram
 from mlr.training.evaluate import correct
