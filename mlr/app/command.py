@@ -57,7 +57,7 @@ def main() -> int:
             raise  # a mistake of ours, or of a user's own code: they need the traceback
         console.refuse(message)
         if session.sweep is not None:
-            session.report()
+            session.report(interrupted=True)
         return 1
     finally:
         session.close()

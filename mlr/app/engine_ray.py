@@ -14,6 +14,7 @@ from typing import Any
 import ray
 
 from mlr.app.engines import Chunk, Told, run_task, split
+from mlr.checks import InputError
 
 PATIENCE = 30.0
 """Seconds that interrupted tasks have to say so in their folders."""
@@ -24,18 +25,23 @@ def run(groups: Sequence[Chunk], options: Mapping[str, Any], folder: Path, told:
     del folder  # Ray keeps its logs in its own
     here = not ray.is_initialized()
     if here:
-        ray.init(
-            address=options["address"],
-            num_cpus=options["num_cpus"] if options["address"] is None else None,
-            include_dashboard=False if options["address"] is None else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        _connect(options["address"], options["num_cpus"])
     try:
         _run(groups, options, told)
     finally:
         if here:
             ray.shutdown()
+
+
+def _connect(address: str | None, cpus: int | None) -> None:
+    own = {"num_cpus": cpus, "include_dashboard": False} if address is None else {}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+    except (ConnectionError, ValueError) as error:
+        raise InputError(
+            f"hydra.launcher.address={address} cannot be reached: {str(error).partition('. ')[0]}; "
+            "leave it out to use this machine alone."
+        ) from error
 
 
 def _run(groups: Sequence[Chunk], options: Mapping[str, Any], told: Told) -> None:

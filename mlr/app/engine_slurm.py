@@ -16,6 +16,7 @@ import submitit
 
 from mlr.app.engines import Chunk, Told, run_task, split
 from mlr.app.outcome import Outcome
+from mlr.checks import InputError
 
 LOGS = ".submitit"
 SECONDS = 0.5
@@ -67,7 +68,14 @@ def run(groups: Sequence[Chunk], options: Mapping[str, Any], folder: Path, told:
 
 
 def _executor(options: Mapping[str, Any], logs: Path) -> submitit.AutoExecutor:
-    executor = submitit.AutoExecutor(folder=logs, cluster=options["cluster"])
+    cluster = options["cluster"]
+    try:
+        executor = submitit.AutoExecutor(folder=logs, cluster=cluster)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"hydra.launcher.cluster={cluster} cannot be used: {error}; "
+            "use hydra.launcher.cluster=local to try it on this machine."
+        ) from error
     settings = {
         "name": "mlr",
         "timeout_min": options["timeout_min"],

@@ -52,6 +52,15 @@ def test_an_engine_that_is_not_installed_says_so(train, monkeypatch):
     assert "needs ray, which is not installed; install mlr[ray]" in finished.err
 
 
+def test_a_cluster_that_is_not_there_says_so(train):
+    pytest.importorskip("submitit")
+    finished = train("-m", "hydra/launcher=batched_slurm", *FAST, "seed=0,1")
+    assert finished.code == 1
+    assert "hydra.launcher.cluster=slurm cannot be used" in finished.err
+    assert "Traceback" not in finished.err
+    assert "sweep.resume=" in finished.out
+
+
 def sweep(where: Path, *line: str) -> subprocess.Popen:
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
     return subprocess.Popen(

@@ -227,3 +227,18 @@ def test_a_second_sweep_is_refused_before_it_writes(train, tmp_path):
     assert again.code == 1
     assert "already holds a sweep" in again.err
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_of_too_many_runs_the_means_come_first(train, monkeypatch):
+    from mlr.app import report
+
+    monkeypatch.setattr(report, "MOST_SHOWN", 5)
+    few = train("-m", *FAST, "seed=range(0,5)")
+    assert "means over seeds" not in few.out
+    many = train("-m", *FAST, "seed=range(0,3)", "optimizer.lr=0.1,1", "hydra.sweep.dir=mine")
+    lines = [line.split(None, 3)[-1] for line in many.out.splitlines() if "--logdir" in line]
+    assert [line.rpartition("--logdir ")[2] for line in lines] == [
+        "mine/summary  (means over seeds)",
+        "mine",
+    ]
+    assert list((many.folder / "mine" / "summary").rglob("events.out.tfevents.*"))
