@@ -1,28 +1,43 @@
-"""Time mlr beside a hand-written loop, in turn, in one process.
-
-python scripts/benchmark.py
-python scripts/benchmark.py --repeats 21
-"""
+"""Time mlr beside other ways to do the same, and print each promise with what was measured."""
 
 import argparse
+import sys
 
-from mlr.app.benchmark import WORKS, compare
+from mlr.app.benchmark import SECTIONS, chosen, measure
+from mlr.checks import InputError
 
 
 def main() -> None:
-    """Print one line for each work: medians, their ratio, and the ratio promised."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=11, help="runs of each, medians of these")
+    """Measure the sections named on the command line."""
+    width = max(map(len, SECTIONS))
+    lines = [
+        f"  {section.name:{width}}  {section.title}{'' if section.by_default else ' (minutes)'}"
+        for section in SECTIONS.values()
+    ]
+    parser = argparse.ArgumentParser(
+        description=f"{__doc__}\n\nsections:\n" + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    named = "those to measure, as above; without any: all but memory"
+    parser.add_argument("section", nargs="*", help=named)
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=11,
+        help="times that each is measured, medians of these (default: 11); commands 3 at most",
+    )
     arguments = parser.parse_args()
     if arguments.repeats < 1:
         parser.error(f"--repeats {arguments.repeats} must be at least 1")
-    for work in WORKS:
-        hand, own = compare(work, arguments.repeats)
-        print(work.title)
-        print(f"  by hand, no logging {hand * 1000:8.1f} ms")
-        print(f"  mlr, default logging{own * 1000:8.1f} ms")
-        print(f"  ratio {own / hand:.2f} (promised: at most {work.bar})")
+    try:
+        sections = chosen(arguments.section)
+    except InputError as error:
+        parser.error(str(error))
+    measure(sections, arguments.repeats)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
