@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mlr.training.arrange import Spread, classes_first, distinct
+from mlr.training.buffers import Buffers
 from mlr.training.examples import Examples
 from mlr.training.orders import Orders
 from mlr.training.run_objectives import Targets
@@ -51,6 +52,7 @@ class Batches:
         if self.lanes_last:
             self.features = self.features.t().contiguous()
             self.targets = self.targets.t().contiguous()
+        self.buffers = Buffers(self.features)
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
         batch_bytes = row_bytes * self.batch_size * len(firsts)
         self.chunk = self.batch_size * max(1, GATHER_BYTES // batch_bytes)
@@ -62,14 +64,16 @@ class Batches:
 
         A batch is inputs (L, B, *feature_shape), or lanes last (D + 1, B, L) with a constant 1
         behind the features, and targets (L, B, K).
+
+        What a batch holds is valid until the next but one of the chunks is asked for.
         """
+        gather = self._lanes_last if self.lanes_last else self._lanes_first
         for epoch in count():
             orders = torch.from_numpy(self.orders.epoch(epoch))
             for start in range(0, self.count, self.chunk):
+                self.buffers.turn()
                 rows = self._rows(orders[:, start : start + self.chunk])
-                gather = self._lanes_last if self.lanes_last else self._lanes_first
-                batches = gather(rows)
-                yield list(batches), start + self.chunk >= self.count
+                yield list(gather(rows)), start + self.chunk >= self.count
 
     def _rows(self, orders: Tensor) -> Tensor:
         """Rows (G, C) of the tables, of orders (S, C) of the seeds."""
@@ -81,34 +85,41 @@ class Batches:
 
     def _lanes_last(self, rows: Tensor) -> Iterator[tuple[Tensor, Targets]]:
         """The batches of rows (G, C), lanes last; the columns of the tables lie together."""
-        flat = rows.reshape(-1)
-
-        def gathered(table: Tensor, constant: int) -> Tensor:
-            """Values (D + constant, C, G)."""
-            chosen = table.new_empty(len(table) + constant, *reversed(rows.shape))
-            for column, target in zip(table, chosen, strict=False):
-                target.copy_(column.index_select(0, flat).view(rows.shape).t())
-            chosen[len(table) :] = 1
-            return chosen
-
-        def split(values: Tensor) -> tuple[Tensor, ...]:
-            return self.spread.lanes_last(values).split(self.batch_size, dim=1)
-
-        inputs, values = split(gathered(self.features, 1)), gathered(self.targets, 0)
-        aims = [part.permute(2, 1, 0) for part in split(values)]
+        inputs = self._split(self._columns("inputs", self.features, rows, constant=1))
+        values = self._columns("targets", self.targets, rows)
+        aims = [part.permute(2, 1, 0) for part in self._split(values)]
         if not self.program.signed:
             return ((x, Targets(t, None)) for x, t in zip(inputs, aims, strict=True))
         # before they are spread: what is expanded loses its order
-        signs = [part.permute(2, 1, 0) for part in split(2 * values - 1)]
-        return zip(inputs, map(Targets, aims, signs), strict=True)
+        signs = torch.mul(values, 2, out=self.buffers.take("signs", *values.shape)).sub_(1)
+        signed = [part.permute(2, 1, 0) for part in self._split(signs)]
+        return zip(inputs, map(Targets, aims, signed), strict=True)
+
+    def _columns(self, name: str, table: Tensor, rows: Tensor, constant: int = 0) -> Tensor:
+        """Values (D + constant, C, G) of rows (G, C), with ones behind the D columns."""
+        flat = rows.reshape(-1)
+        column_of_rows = self.buffers.take("column", len(flat))
+        chosen = self.buffers.take(name, len(table) + constant, *reversed(rows.shape))
+        for column, target in zip(table, chosen, strict=False):
+            torch.index_select(column, 0, flat, out=column_of_rows)
+            target.copy_(column_of_rows.view(rows.shape).t())
+        chosen[len(table) :] = 1
+        return chosen
+
+    def _split(self, values: Tensor) -> tuple[Tensor, ...]:
+        """Batches (D, B, L) of the groups' values (D, C, G)."""
+        return self.spread.lanes_last(values).split(self.batch_size, dim=1)
 
     def _lanes_first(self, rows: Tensor) -> Iterator[tuple[Tensor, Targets]]:
         """The batches of rows (G, C)."""
-        inputs, values = (
-            self.spread.lanes_first(
-                table.index_select(0, rows.reshape(-1)).view(*rows.shape, *table.shape[1:])
-            ).split(self.batch_size, dim=1)
-            for table in (self.features, self.targets)
-        )
+        inputs = self._gathered("inputs", self.features, rows)
+        values = self._gathered("targets", self.targets, rows)
         aims = (self.program.targets(classes_first(part)) for part in values)
         return zip(inputs, aims, strict=True)
+
+    def _gathered(self, name: str, table: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
+        """Batches (L, B, …) of rows (G, C) of a table."""
+        chosen = self.buffers.take(name, rows.numel(), *table.shape[1:])
+        torch.index_select(table, 0, rows.reshape(-1), out=chosen)
+        whole = chosen.view(*rows.shape, *table.shape[1:])
+        return self.spread.lanes_first(whole).split(self.batch_size, dim=1)

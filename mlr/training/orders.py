@@ -43,27 +43,31 @@ class Orders:
             np.bitwise_xor(spread, low[block], out=self.hashed[block])
             self._mix32(self.hashed[block])
         # few examples: hash and number share 32 bits; then 20 of them decide, and ties go by number
-        self.kind: type[np.uint32] | type[np.uint64] = np.uint32 if count <= _FEW else np.uint64
-        self.shift = (count - 1).bit_length() if self.kind is np.uint32 else 32
-        self.numbers: NDArray[np.unsignedinteger] = np.arange(count).astype(self.kind)
+        kind = np.uint32 if count <= _FEW else np.uint64
+        self.shift = (count - 1).bit_length() if kind is np.uint32 else 32
+        self.numbers: NDArray[np.unsignedinteger] = np.arange(count).astype(kind)
+        self.order = np.empty((len(seeds), count), dtype=np.int64)
+        self.mixed = np.empty((rows, count), dtype=np.uint32)
 
     def epoch(self, epoch: int) -> NDArray[np.int64]:
-        """Example numbers (S, count), a permutation for each seed; `epoch` from 0."""
+        """Example numbers (S, count), a permutation for each seed, valid until the next call."""
         state = _mix64(self.keys + np.uint64(_GOLDEN * (epoch + 1) % 2**64))
         shifts = _halves(state)[1][:, None]
-        order = np.empty(self.hashed.shape, dtype=np.int64)
         mask = (1 << self.shift) - 1
         for block in self._blocks():
-            hashed = self.hashed[block] + shifts[block]
+            hashed = self.mixed[: len(shifts[block])]
+            np.add(self.hashed[block], shifts[block], out=hashed)
             self._mix32(hashed)
             # the number rides in the low bits: sorting takes a quarter of the time of an argsort
-            if self.kind is np.uint64:
-                keys = (hashed.astype(np.uint64) << np.uint64(32)) | self.numbers
+            keys: NDArray[np.unsignedinteger] = hashed
+            if self.shift == 32:
+                keys = hashed.astype(np.uint64) << np.uint64(32)
             else:
-                keys = (hashed & np.uint32(~mask & 0xFFFFFFFF)) | self.numbers
+                np.bitwise_and(hashed, np.uint32(~mask & 0xFFFFFFFF), out=hashed)
+            np.bitwise_or(keys, self.numbers, out=keys)
             keys.sort(axis=1)
-            np.bitwise_and(keys, self.kind(mask), out=order[block], casting="unsafe")
-        return order
+            np.bitwise_and(keys, keys.dtype.type(mask), out=self.order[block], casting="unsafe")
+        return self.order
 
     def _blocks(self) -> Iterator[slice]:
         """A few seeds at a time: enough for long operations, few enough for cache."""

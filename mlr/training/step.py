@@ -127,7 +127,8 @@ class Program:
         kept = None
         if logged:
             norms = layer_norms(self.gradients, self.layers)
-            parts = (logits, targets.values, logit_grads, norms)
+            # a copy of the targets: their memory is used again
+            parts = (logits, targets.values.clone(), logit_grads, norms)
             kept = LoggedStep(step, *(self.of_runs(part) for part in parts))
         if self.limited:
             limit_norm(self.gradients, self.limits)
