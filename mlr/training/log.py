@@ -56,7 +56,9 @@ class StepLog:
         program: Program,
         recorders: Sequence[Recorder | None],
         endings: Endings,
+        workers: int,
     ) -> None:
+        self.workers = workers
         first = program.runs[0]
         self.program, self.recorders, self.endings = program, recorders, endings
         self.wanted = any(recorders)
@@ -139,7 +141,7 @@ class StepLog:
         steps = np.array([kept.step for _, kept in drawn], dtype=np.int64)
         times = np.array([stamp for stamp, _ in drawn])
         present = steps[:, None] < self._ends()
-        measured = measure_histograms([kept for _, kept in drawn])
+        measured = measure_histograms([kept for _, kept in drawn], self.workers)
         for tag, columns in measured.items():
             record_histograms(
                 self.recorders,
@@ -162,7 +164,9 @@ class StepLog:
         if self.steps:
             kept = [step for _, step in self.steps]
             rows = np.array([row[step.step] for step in kept])
-            probed = measure_steps(self.program, self.probes, kept, self.classification)
+            probed = measure_steps(
+                self.program, self.probes, kept, self.classification, self.workers
+            )
             width = probed.shape[-1]
             values[rows, :, :width] = probed
             # NaN beside a finite loss: no such example in the batch, so nothing to record

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mlr.checks import InputError
 from mlr.records import Recorder
+from mlr.training.background import prefetched
 from mlr.training.batches import Batches
 from mlr.training.endings import Ending, Endings
 from mlr.training.evaluate import Evaluation
@@ -18,7 +19,6 @@ from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.log import StepLog
 from mlr.training.network import Kind, kind_of
-from mlr.training.prefetch import prefetched
 from mlr.training.result import Result
 from mlr.training.step import Program, by_objective
 from mlr.training.threads import threads
@@ -61,7 +61,7 @@ def train(
         program = Program([experiments[run] for run in order], busy)
         splits = {name: Examples(program, name) for name in ("train", "val", "test")}
         endings = Endings([run.patience for run in program.runs])
-        log = StepLog(program, [recorders[run] for run in order], endings)
+        log = StepLog(program, [recorders[run] for run in order], endings, busy)
         try:
             steps = _run(program, splits, log, endings, progress)
         finally:

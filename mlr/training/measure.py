@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mlr.probes import Histogram, Probe, StepValues, histogram
+from mlr.training.background import side_by_side
 from mlr.training.evaluate import correct
 from mlr.training.step import LoggedStep, Program
 
@@ -36,16 +37,22 @@ def by_batch_size(steps: Sequence[LoggedStep]) -> list[list[int]]:
 
 
 def measure_steps(
-    program: Program, probes: Sequence[Probe], steps: Sequence[LoggedStep], classification: bool
+    program: Program,
+    probes: Sequence[Probe],
+    steps: Sequence[LoggedStep],
+    classification: bool,
+    workers: int,
 ) -> Numbers:
     """Every number of every probe (P, R, tags)."""
-    positions, blocks = [], []
-    for chosen in by_batch_size(steps):
+
+    def measured(chosen: Sequence[int]) -> Tensor:
         values = stack_values(program, [steps[position] for position in chosen], classification)
-        blocks.append(torch.cat([probe.measure(values) for probe in probes], dim=-1))
-        positions += chosen
+        return torch.cat([probe.measure(values) for probe in probes], dim=-1)
+
+    stacks = by_batch_size(steps)
+    blocks = side_by_side(measured, stacks, workers)
     joined = torch.cat(blocks).cpu().numpy()
-    return joined[np.argsort(positions)]
+    return joined[np.argsort([position for chosen in stacks for position in chosen])]
 
 
 def stack_values(program: Program, steps: Sequence[LoggedStep], classification: bool) -> StepValues:
@@ -68,17 +75,18 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
     return torch.stack([tensor.mT for tensor in tensors]).mT
 
 
-def measure_histograms(steps: Sequence[LoggedStep]) -> dict[str, Histogram]:
+def measure_histograms(steps: Sequence[LoggedStep], workers: int) -> dict[str, Histogram]:
     """By tag, the histograms over batch and outputs of each run at every step (P, R, …)."""
+    stacks = by_batch_size(steps)
+    order = torch.tensor(np.argsort([position for chosen in stacks for position in chosen]))
     measured = {}
     for tag, field in HISTOGRAMS.items():
-        parts: list[Histogram] = []
-        positions: list[int] = []
-        for chosen in by_batch_size(steps):
+
+        def drawn(chosen: Sequence[int], field: str = field) -> Histogram:
             stacked = torch.stack([getattr(steps[position], field) for position in chosen])
-            parts.append(histogram(stacked.flatten(2)))
-            positions += chosen
-        order = torch.tensor(np.argsort(positions))
+            return histogram(stacked.flatten(2))
+
+        parts = side_by_side(drawn, stacks, workers)
         measured[tag] = Histogram(
             *(torch.cat(columns).cpu()[order] for columns in zip(*parts, strict=True))
         )

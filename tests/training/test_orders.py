@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from mlr.training.background import WORTH_A_THREAD, prefetched
 from mlr.training.orders import Orders
-from mlr.training.prefetch import WORTH_A_THREAD, prefetched
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 1000, 4096, 4097])
