@@ -10,15 +10,12 @@ from mlr.checks import InputError
 def main() -> None:
     """Measure the sections named on the command line."""
     width = max(map(len, SECTIONS))
-    lines = [
-        f"  {section.name:{width}}  {section.title}{'' if section.by_default else ' (minutes)'}"
-        for section in SECTIONS.values()
-    ]
+    lines = [f"  {section.name:{width}}  {section.title}" for section in SECTIONS.values()]
     parser = argparse.ArgumentParser(
         description=f"{__doc__}\n\nsections:\n" + "\n".join(lines),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    named = "those to measure, as above; without any: all but memory"
+    named = "which to measure; without any: all but memory, which takes minutes"
     parser.add_argument("section", nargs="*", help=named)
     parser.add_argument(
         "--repeats",

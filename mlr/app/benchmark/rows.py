@@ -53,9 +53,9 @@ class Row:
         return not (too_much or too_little)
 
 
-def table(title: str, rows: Iterable[Row]) -> Table:
+def table(rows: Iterable[Row]) -> Table:
     """Rows as a person reads them."""
-    made = Table(title=escape(title), box=box.SIMPLE_HEAD, title_justify="left")
+    made = Table(box=box.SIMPLE_HEAD)
     for name in ("", "mlr", "beside", "result", "promised", ""):
         made.add_column(name, justify="right" if name in ("mlr", "result", "promised") else "left")
     verdicts = {True: "[green]kept[/]", False: "[bold red]missed[/]", None: ""}

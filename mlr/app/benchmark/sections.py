@@ -70,18 +70,15 @@ def chosen(names: Sequence[str]) -> list[Section]:
 
 
 def measure(sections: Iterable[Section], repeats: int) -> None:
-    """Measure section after section, and print each as a table once it is complete."""
+    """Measure section after section, and print the table of each once it is complete."""
     console = Console()
     if not console.is_terminal:  # 80 columns would break most lines
         console = Console(width=WIDTH_OF_FILES)
     console.print(f"{os.cpu_count()} cores, {_load()}; medians; every other thing in turn with mlr")
     for section in sections:
-        rows: list[Row] = []
-        with console.status(escape(section.title)) as status:
-            for row in section.rows(repeats):
-                rows.append(row)
-                status.update(escape(f"{section.title}: {row.what} done"))
-        console.print(table(f"{section.name}: {section.title}", rows))
+        console.print(f"\n[bold]{section.name}[/]: {escape(section.title)}")
+        # without a spinner: it would take part of a core from what is measured
+        console.print(table(section.rows(repeats)))
     console.print(f"at the end: {_load()}")
 
 

@@ -36,10 +36,10 @@ def rows(repeats: int, scalars: int = SCALARS, runs: int = RUNS) -> Iterator[Row
         other = f"{duration(each)} each by SummaryWriter"
         for what, seconds in (
             ("events of one run", events),
-            (f"events and metrics.csv of {runs} runs", both),
+            (f"events, metrics.csv of {runs} runs", both),
         ):
             took = f"{duration(seconds)} for {values.size:,}"
-            yield Row(what, took, other, seconds / values.size * 1e6, " µs each", most=1)
+            yield Row(what, took, other, seconds / values.size * 1e6, " µs", most=1)
         target = here / "read"
         write_events(target, values)
         started = perf_counter()
