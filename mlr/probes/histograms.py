@@ -32,15 +32,22 @@ def histogram(values: Tensor) -> Histogram:
 
     Non-finite entries are left out here; the run's loss tells of them.
     """
-    values = values.double()
     finite = values.isfinite()
-    low = values.where(finite, torch.inf).amin(-1)
-    high = values.where(finite, -torch.inf).amax(-1)
-    low, high = low.where(low.isfinite(), 0.0), high.where(high.isfinite(), 0.0)
+    if bool(finite.all()):
+        low, high = (edge.double() for edge in values.aminmax(dim=-1))
+        known, weights = (
+            values.to(torch.float64, copy=True),
+            values.new_ones(1, dtype=torch.float64),
+        )
+    else:
+        low = values.where(finite, torch.inf).amin(-1).double()
+        high = values.where(finite, -torch.inf).amax(-1).double()
+        low, high = low.where(low.isfinite(), 0.0), high.where(high.isfinite(), 0.0)
+        known, weights = values.where(finite, 0.0).double(), finite.double()
     # a constant tensor still needs a bin of some width
     width = (high - low).clamp(min=1e-12) / BINS
     edges = low[..., None] + width[..., None] * torch.arange(1, BINS + 1, device=values.device)
-    known = values.where(finite, 0.0)
-    bins = ((known - low[..., None]) / width[..., None]).long().clamp(0, BINS - 1)
-    counts = torch.zeros_like(edges).scatter_add_(-1, bins, finite.double())
-    return Histogram(edges, counts, low, high, known.sum(-1), known.square().sum(-1))
+    total, total_squares = known.sum(-1), known.square().sum(-1)
+    bins = known.sub_(low[..., None]).div_(width[..., None]).long().clamp_(0, BINS - 1)
+    counts = torch.zeros_like(edges).scatter_add_(-1, bins, weights.expand(bins.shape))
+    return Histogram(edges, counts, low, high, total, total_squares)

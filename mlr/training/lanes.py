@@ -62,15 +62,14 @@ class LaneLayer:
         return outputs if self.activation is None else self.activation.forward(outputs)
 
     def gradients(self, inputs: Tensor, delta: Tensor) -> None:
-        """Write Σ_B δ x and Σ_B δ, of inputs as they came and δ (out, B, L)."""
-        products = delta * inputs.unsqueeze(1)
-        if len(inputs) > len(self.columns):
-            grads = self.weight_grad if self.both_grads is None else self.both_grads
-            torch.sum(products[: len(grads)], 2, out=grads)
+        """Write the means over B of δ x and of δ, of inputs as they came and δ (out, B, L)."""
+        if len(inputs) > len(self.columns) and self.both_grads is not None:
+            torch.mean(delta * inputs.unsqueeze(1), 2, out=self.both_grads)
             return
-        torch.sum(products, 2, out=self.weight_grad)
+        inputs = inputs[: len(self.columns)]
+        torch.mean(delta * inputs.unsqueeze(1), 2, out=self.weight_grad)
         if self.bias_grad is not None:
-            torch.sum(delta, 1, out=self.bias_grad)
+            torch.mean(delta, 1, out=self.bias_grad)
 
     def of_lanes(self, inputs: Tensor, lanes: Tensor) -> Tensor:
         """The same of some lanes, inputs (in, B, R); sums one input after the other."""
@@ -105,7 +104,7 @@ class LaneNetwork:
         grads: Tensor,
         lanes: Tensor,
     ) -> None:
-        self.gradients, self.lanes = grads, lanes
+        self.lanes = lanes
         views, grad_views = layout.views(flat), layout.views(grads)
         self.layers: list[LaneLayer] = []
         for layer in structure:
@@ -157,4 +156,3 @@ class LaneNetwork:
                 activation = self.layers[index - 1].activation
                 if activation is not None:
                     delta = activation.backward(delta, inputs)
-        self.gradients.mul_(1 / delta.shape[1])

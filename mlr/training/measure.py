@@ -50,7 +50,7 @@ def measure_steps(
         return torch.cat([probe.measure(values) for probe in probes], dim=-1)
 
     stacks = by_batch_size(steps)
-    blocks = side_by_side(measured, stacks, workers)
+    blocks = side_by_side(measured, stacks, _worth(steps, workers))
     joined = torch.cat(blocks).cpu().numpy()
     return joined[np.argsort([position for chosen in stacks for position in chosen])]
 
@@ -75,6 +75,11 @@ def _stack(tensors: Sequence[Tensor]) -> Tensor:
     return torch.stack([tensor.mT for tensor in tensors]).mT
 
 
+def _worth(steps: Sequence[LoggedStep], workers: int) -> int:
+    """How many workers pay for their threads."""
+    return workers if len(steps) * steps[0].logits.numel() > 2 * STACK_VALUES else 1
+
+
 def measure_histograms(steps: Sequence[LoggedStep], workers: int) -> dict[str, Histogram]:
     """By tag, the histograms over batch and outputs of each run at every step (P, R, …)."""
     stacks = by_batch_size(steps)
@@ -86,7 +91,7 @@ def measure_histograms(steps: Sequence[LoggedStep], workers: int) -> dict[str, H
             stacked = torch.stack([getattr(steps[position], field) for position in chosen])
             return histogram(stacked.flatten(2))
 
-        parts = side_by_side(drawn, stacks, workers)
+        parts = side_by_side(drawn, stacks, _worth(steps, workers))
         measured[tag] = Histogram(
             *(torch.cat(columns).cpu()[order] for columns in zip(*parts, strict=True))
         )

@@ -81,8 +81,12 @@ class Layout:
 
 def layer_norms(gradients: Tensor, layers: dict[str, slice]) -> Tensor:
     """‖g‖₂ of every layer (L, layers) of flat gradients (L, P)."""
-    norms = [
-        torch.linalg.vector_norm(gradients[:, span], dim=1, keepdim=True)
-        for span in layers.values()
-    ]
+    norms = [_lengths(gradients[:, span]) for span in layers.values()]
     return norms[0] if len(norms) == 1 else torch.cat(norms, dim=1)
+
+
+def _lengths(rows: Tensor) -> Tensor:
+    if rows.stride(1) == 1:
+        return torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    # lanes last: torch's norm goes through memory by rows all the same
+    return rows.square().sum(1, keepdim=True).sqrt_()
