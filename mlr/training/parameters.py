@@ -24,6 +24,8 @@ class Layout:
     size: int
     turned: frozenset[str] = frozenset()
     """names of matrices that are stored transposed"""
+    align: int = 1
+    """what begins or ends a row of a turned matrix, or any parameter, is a multiple of this"""
 
     @classmethod
     def of(cls, module: nn.Module, turned: Collection[str] = (), align: int = 1) -> Layout:
@@ -32,25 +34,37 @@ class Layout:
         Args:
             module: any of the program's modules.
             turned: names of matrices to store transposed.
-            align: starts and size are multiples of this; what lies between stays 0.
+            align: parameters, and rows of turned ones, are filled up with zeros to multiples of
+                this many numbers.
         """
         names, shapes, starts, size = [], [], [], 0
         for name, parameter in module.named_parameters():
             names.append(name)
             shapes.append(parameter.shape)
             starts.append(size)
-            size += parameter.numel() + -parameter.numel() % align
-        return cls(tuple(names), tuple(shapes), tuple(starts), size, frozenset(turned))
+            row = parameter.shape[0] if name in turned else parameter.numel()
+            size += parameter.numel() // max(1, row) * (row + -row % align)
+        return cls(tuple(names), tuple(shapes), tuple(starts), size, frozenset(turned), align)
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """Views (L, *shape) into `flat` (L, P), by name."""
         views = {}
-        for name, shape, start in zip(self.names, self.shapes, self.starts, strict=True):
-            columns = flat[:, start : start + shape.numel()]
+        for name, stored in self.stored(flat).items():
+            shape = self.shapes[self.names.index(name)]
             if name in self.turned:
-                views[name] = columns.view(len(flat), *reversed(shape)).mT
+                views[name] = stored[..., : shape[0]].mT
             else:
-                views[name] = columns.view(len(flat), *shape)
+                views[name] = stored[:, : shape.numel()].view(len(flat), *shape)
+        return views
+
+    def stored(self, flat: Tensor) -> dict[str, Tensor]:
+        """As they lie in `flat`, filled up: turned ones (L, in, out), others (L, numel)."""
+        views = {}
+        ends = (*self.starts[1:], self.size)
+        for name, shape, start, end in zip(self.names, self.shapes, self.starts, ends, strict=True):
+            columns = flat[:, start:end]
+            rows = shape[1] if name in self.turned else 0
+            views[name] = columns.view(len(flat), rows, -1) if rows else columns
         return views
 
     def layers(self) -> dict[str, slice]:
@@ -68,15 +82,10 @@ class Layout:
         return torch.stack([self._row(module) for module in modules])
 
     def _row(self, module: nn.Module) -> Tensor:
-        ends = (*self.starts[1:], self.size)
-        parts = []
-        for (name, value), start, end in zip(
-            module.named_parameters(), self.starts, ends, strict=True
-        ):
-            stored = value.detach().t() if name in self.turned else value.detach()
-            parts.append(stored.reshape(-1))
-            parts.append(stored.new_zeros(end - start - stored.numel()))
-        return torch.cat(parts)
+        row = next(module.parameters()).new_zeros(1, self.size)
+        for name, view in self.views(row).items():
+            view[0].copy_(module.get_parameter(name).detach())
+        return row[0]
 
 
 def layer_norms(gradients: Tensor, layers: dict[str, slice]) -> Tensor:
