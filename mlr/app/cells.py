@@ -39,9 +39,15 @@ class Cell:
 
     @property
     def folder(self) -> str:
-        """As a run's folder is named, without the seed."""
+        """As a run's folder is named, without the seed; TensorBoard has little room for names."""
         head, _, loss = self.pair.partition("+")
-        return run_name(head, loss, self._texts)
+        last = [key.rpartition(".")[2] for key in self.chosen]
+        short = [
+            name if last.count(name) == 1 else key
+            for key, name in zip(self.chosen, last, strict=True)
+        ]
+        values = self.chosen.values()
+        return run_name(head, loss, [f"{key}={v}" for key, v in zip(short, values, strict=True)])
 
     @property
     def hparams(self) -> dict[str, Any]:

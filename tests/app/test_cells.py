@@ -4,7 +4,7 @@ from math import inf, isnan, nan, sqrt
 
 import pytest
 
-from mlr.app.cells import cells
+from mlr.app.cells import Cell, cells
 from mlr.app.outcome import Outcome
 
 
@@ -21,7 +21,7 @@ def test_a_cell_is_everything_but_the_seed_and_the_best_comes_first():
     ]
     best, other = cells(runs)
     assert (best.name, other.name) == ("sigmoid+se optimizer.lr=1", "sigmoid+se optimizer.lr=0.1")
-    assert best.folder == "sigmoid+se,optimizer.lr=1"
+    assert best.folder == "sigmoid+se,lr=1"
     assert best.hparams == {"head": "sigmoid", "loss": "se", "lr": 1}
     mean, std = other.spread["accuracy/test"]
     assert mean == pytest.approx(0.6)
@@ -51,3 +51,8 @@ def test_a_sweeper_gets_infinity_for_what_is_no_number():
     assert outcome(nan).objective("loss/test") == inf
     assert outcome(0.5, status="diverged").objective("loss/test") == inf
     assert outcome(0.5).objective("logit_grad/wrong") == inf
+
+
+def test_folders_of_cells_name_keys_by_their_last_part_where_that_tells_them_apart():
+    both = Cell("a+b", {"data.seed": "1", "model.seed": "2", "optimizer.lr": "3"}, [], 0, {})
+    assert both.folder == "a+b,data.seed=1,model.seed=2,lr=3"
