@@ -5,8 +5,9 @@ joins them and refuses what cannot run, all before torch is imported; `job` trai
 run into its folder; `console` is what a person sees; `errors` turns Hydra's messages
 into one sentence; `session` and `command` are the entry.
 
-A sweep: `launch` and `compose` make the jobs, `sweep` judges them and leaves out what is
-equal or finished (`identity`, `sweep_folder`, `runs_begun`), `engines` hands chunks to
-`chunk.run_chunk`, here or on a cluster, which trains them by `batch`; `report` shows the
-`cells`.
+A sweep: `launch` and `compose` make the jobs (`sweepjob`; `bases` are compositions by Hydra,
+`documents` the texts of `.hydra`), `sweep` judges them and leaves out what is equal or
+finished (`identity`, `sweep_folder`, `runs_begun`), `engines` hands chunks to
+`chunk.run_chunk`, here or on a cluster, which trains them by `batch`; each ends as an
+`outcome`, which `live` counts; `report` shows the `cells`.
 """

@@ -134,13 +134,15 @@ def _begin(ready: Ready, begun: list[Begun], tell: Tell) -> None:
         settings = hyperparameters(plan.config, part_names(plan))
         recorder = Recorder(folder, run_tags(ready.experiment), settings)
         begun.append(Begun(ready, recorder, settings))
+        write_files(job.folder, job.files)
     except InputError as error:  # the folder holds another run, or cannot be made
         tell(ready.outcome("failed", str(error)))
-        return
-    try:
-        write_files(job.folder, job.files)
-    except WriteError as error:
-        _close(begun.pop(), "failed", str(error), tell)
+    except Exception as error:  # the others can still begin
+        if begun and begun[-1].ready is ready:
+            _close(begun.pop(), "failed", cause(error), tell, trace_of(error))
+            return
+        make_way(job.folder, config_hash(job.config))
+        tell(ready.outcome("failed", cause(error), trace_of(error)))
 
 
 def _finish(begun: list[Begun], results: Sequence[Result], tell: Tell) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from mlr.app.identity import NOT_THE_RUN
+from mlr.app.identity import is_of_run
 from mlr.app.names import run_name
 from mlr.app.outcome import FINISHED, Outcome
 
@@ -95,7 +95,7 @@ def _overrides(outcome: Outcome) -> dict[str, str]:
     for override in outcome.overrides:
         key, _, value = override.partition("=")
         known = bool(outcome.pair) and key in _IN_PAIR
-        if not known and key != "seed" and key.partition(".")[0] not in NOT_THE_RUN:
+        if not known and key != "seed" and is_of_run(override):
             found[key] = value
     return found
 

@@ -28,7 +28,7 @@ SHARE_OF_FREE_MEMORY = 0.5
 
 
 @dataclass
-class Program:
+class Waiting:
     """Runs that wait to be trained together.
 
     each: bytes that a run adds, its data not included.
@@ -73,7 +73,8 @@ def run_chunk(jobs: Sequence[SweepJob], watch: Watch | None = None) -> list[Outc
             chunk.take(job)
         chunk.train_all()
     finally:
-        os.sync()  # one wait for all files, where each run alone waits for its own
+        if hasattr(os, "sync"):  # Windows has none
+            os.sync()  # one wait for all files, where each run alone waits for its own
     return [chunk.outcomes[job.number] for job in jobs]
 
 
@@ -84,7 +85,7 @@ class _Chunk:
         self.watch = watch
         self.outcomes: dict[int, Outcome] = {}
         self.data = DataCache()
-        self.waiting: dict[Hashable, Program] = {}
+        self.waiting: dict[Hashable, Waiting] = {}
         self.budget: float | None = None
 
     def take(self, job: SweepJob) -> None:
@@ -94,7 +95,7 @@ class _Chunk:
             return
         run, key = built
         if key not in self.waiting:
-            self.waiting[key] = Program(bytes_per_run(run.experiment))
+            self.waiting[key] = Waiting(bytes_per_run(run.experiment))
         if self.budget is None:
             self.budget = SHARE_OF_FREE_MEMORY * free_bytes(run.experiment.device)
         while self._taken() + self.waiting[key].needs(run.experiment) > self.budget:
@@ -113,7 +114,7 @@ class _Chunk:
 
     def _train(self, key: Hashable) -> None:
         program = self.waiting[key]
-        self.waiting[key] = Program(program.each)
+        self.waiting[key] = Waiting(program.each)
         if program.runs:
             train_batch(program.runs, self._tell, self.watch.progress)
 

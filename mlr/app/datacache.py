@@ -38,7 +38,9 @@ class DataCache:
         self._kept[key] = (data, size)
         self._bytes += size
         while self._bytes > MOST_BYTES and len(self._kept) > 1:
-            self._bytes -= self._kept.popitem(last=False)[1][1]
+            dropped, size = self._kept.popitem(last=False)[1]
+            self._bytes -= size
+            self._first = {key: one for key, one in self._first.items() if one is not dropped}
         return data
 
     def forget(self) -> None:

@@ -26,6 +26,12 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in NOT_THE_RUN}
 
 
+def is_of_run(override: str) -> bool:
+    """Whether `override`, as typed, says what a run is, and not how its sweep is made."""
+    root = override.lstrip("+").partition("=")[0].partition(".")[0]
+    return root not in NOT_THE_RUN
+
+
 def config_hash(config: Mapping[str, Any]) -> str:
     """Equal for configurations that make the same run, whatever was typed to get them.
 

@@ -154,7 +154,7 @@ def last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:
 
     return {
         "steps": result.steps,
-        # sums over a batch are split by threads: another count rounds otherwise
+        # products of wide networks are split by threads: another count rounds otherwise
         "threads": torch.get_num_threads(),
         "device": experiment.device,
     }

@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mlr.app.bases import Composed, identified, without_hydra
 from mlr.app.compose import Composer
 from mlr.app.errors import one_sentence
+from mlr.app.job import CHDIR
 from mlr.app.names import run_name
 from mlr.app.sweepjob import Engine, SweepJob
 from mlr.checks import InputError
@@ -192,10 +193,7 @@ def _one_by_one(
 def _check_settings(hydra: dict[str, Any]) -> None:
     """Refuse what all jobs of one process have in common."""
     if hydra["job"]["chdir"]:
-        raise InputError(
-            "hydra.job.chdir=true is not supported: runs of one program share one folder to "
-            "stand in. Leave it out; results go to the run's folder anyway."
-        )
+        raise InputError(CHDIR)
     if hydra["job"]["env_set"]:
         names = ", ".join(hydra["job"]["env_set"])
         raise InputError(

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from mlr.app.identity import NOT_THE_RUN, identity
+from mlr.app.identity import identity, is_of_run
 
 LONGEST_NAME = 120
 """Bytes of a folder's name: file systems take 255, people and TensorBoard fewer."""
@@ -55,7 +55,7 @@ def run_name(head: str, loss: str, overrides: Sequence[str]) -> str:
 
 def _names_run(override: str) -> bool:
     key = override.partition("=")[0].lstrip("+")
-    return key not in ("head", "loss") and key.partition(".")[0] not in NOT_THE_RUN
+    return key not in ("head", "loss") and is_of_run(override)
 
 
 def hyperparameters(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from mlr.app.identity import NOT_THE_RUN
+from mlr.app.identity import is_of_run
 from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.runs_begun import clear, outcome_of, runs_in
 from mlr.checks import InputError
@@ -207,8 +207,8 @@ def _varied(rows: Sequence[Outcome]) -> Mapping[str, list[str]]:
 
 def _overrides(outcome: Outcome) -> dict[str, str]:
     """What was typed of the run itself, by key."""
-    found = dict(part.split("=", 1) for part in outcome.overrides if "=" in part)
-    return {key: found[key] for key in found if key.partition(".")[0] not in NOT_THE_RUN}
+    own = [part for part in outcome.overrides if "=" in part and is_of_run(part)]
+    return dict(part.split("=", 1) for part in own)
 
 
 def _now() -> str:

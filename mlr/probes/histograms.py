@@ -32,6 +32,8 @@ def histogram(values: Tensor) -> Histogram:
 
     Non-finite entries are left out here; the run's loss tells of them.
     """
+    if values.device.type == "mps":  # which has no float64
+        values = values.cpu()
     finite = values.isfinite()
     if bool(finite.all()):
         low, high = (edge.double() for edge in values.aminmax(dim=-1))

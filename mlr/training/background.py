@@ -26,7 +26,7 @@ def prefetched(items: Iterator[Item], gathered: int) -> Iterator[Iterator[Item]]
 
     Args:
         items: without end; computed by torch and numpy, which leave Python to others meanwhile.
-        gathered: how much work they are, in examples.
+        gathered: examples an epoch, all groups of runs together.
     """
     if gathered < WORTH_A_THREAD:
         yield items

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from math import prod
 
-import torch
 from torch import Tensor
 
 
 class Buffers:
-    """Named tensors in two sets by turns: one is filled while the other is still read."""
+    """Named tensors in two sets by turns: one is filled while the other is still read.
+
+    Args:
+        like: of the type and on the device that all of them have.
+    """
 
     def __init__(self, like: Tensor) -> None:
         self.like = like
@@ -19,9 +22,9 @@ class Buffers:
         """Change to the other set; what was in it is over."""
         self.sets = self.sets[::-1]
 
-    def take(self, name: str, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
-        """An uninitialised tensor, of the type and on the device of `like`."""
+    def take(self, name: str, *shape: int) -> Tensor:
+        """An uninitialised tensor; it shares its memory with the last but one of this name."""
         size, memory = prod(shape), self.sets[0].get(name)
         if memory is None or len(memory) < size:
-            memory = self.sets[0][name] = self.like.new_empty(size, dtype=dtype or self.like.dtype)
+            memory = self.sets[0][name] = self.like.new_empty(size)
         return memory[:size].view(shape)

@@ -57,7 +57,7 @@ class Evaluation:
         sums = {"loss": _sum(objectives.losses(logits, chunk.targets))}
         if chunk.labels is not None:
             right = objectives.classes(logits) == chunk.labels
-            sums["right"] = _sum(right)
+            sums["right"] = _sum(right).to(logits.dtype)  # a count by itself becomes float32
             if gradients:
                 sizes = lengths(objectives.gradient(logits, chunk.targets))
                 sums["right_size"] = _sum(sizes * right)

@@ -44,7 +44,7 @@ def train(
     series on whole splits, of training data on at most 10,000 examples.
 
     Args:
-        experiments: runs that share data, model shape, optimizer kind and length.
+        experiments: runs of one `program_key`: shapes of data and model, optimizer, length.
         recorders: one a run, or None to record nothing.
         progress: told how far the program is.
 
@@ -171,7 +171,9 @@ def _modes(kind: Kind) -> Iterator[None]:
     generator is left untouched.
     """
     if kind is Kind.MODULE:
-        with torch.no_grad(), torch.random.fork_rng():
+        # by itself fork_rng warns of every second GPU
+        used = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+        with torch.no_grad(), torch.random.fork_rng(used):
             yield
     else:
         with torch.inference_mode():

@@ -22,6 +22,8 @@ BYTES_OF_A_POINT = 2_000
 """A logged step: its numbers as such, as text, and as an event."""
 BYTES_AROUND = 200_000
 """Configuration, files of the folder before they are written, objects of Python."""
+LEAST_OF_MACHINE = 4 << 30
+"""Taken to be free where the system does not say."""
 
 _LIMITS = {
     # cgroup v2, then v1: limit, what is used of it, and what of that can be dropped
@@ -89,6 +91,8 @@ def _of_machine() -> int:
         fields = dict(line.split(":", 1) for line in lines)
         return int(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):  # not Linux: half of what is built in
+        if not hasattr(os, "sysconf"):  # Windows does not even tell that
+            return LEAST_OF_MACHINE
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 

@@ -15,17 +15,22 @@ from mlr.training.experiment import Experiment
 from mlr.training.network import Memory, kind_of
 from mlr.training.parameters import layer_norms
 from mlr.training.run_objectives import RunObjectives, Targets, identity
-from mlr.training.steppers import limit_norm
+from mlr.training.steppers import column, limit_norm
 
 
 class LoggedStep(NamedTuple):
     """What a logged step leaves behind: the step's tensors, of R runs, nothing computed yet."""
 
     step: int
+    """updates done before it"""
     logits: Tensor
+    """z (R, B, K)"""
     targets: Tensor
+    """t (R, B, K)"""
     logit_grads: Tensor
+    """dL/dz (R, B, K) of each example's own loss"""
     layer_grad_norms: Tensor
+    """‖∂ mean L/∂ layer‖ (R, layers), before they are limited"""
 
 
 def by_objective(experiments: Sequence[Experiment]) -> list[int]:
@@ -82,8 +87,8 @@ class Program:
         self.objectives = RunObjectives([one.objective for one in experiments], self.signed)
         optimizers = [one.optimizer for one in self.lanes]
         self.stepper = type(optimizers[0]).stepper(optimizers, self.parameters)
-        self.limits = [one.max_grad_norm for one in self.lanes]
-        self.limited = any(limit is not None for limit in self.limits)
+        limits = [one.max_grad_norm for one in self.lanes if one.max_grad_norm is not None]
+        self.limits = column(limits, self.parameters) if limits else None  # of all or of none
         self.factors = first.schedule.factors(first.total_steps)
 
     def of_runs(self, values: Tensor) -> Tensor:
@@ -130,7 +135,7 @@ class Program:
             # a copy of the targets: their memory is used again
             parts = (logits, targets.values.clone(), logit_grads, norms)
             kept = LoggedStep(step, *(self.of_runs(part) for part in parts))
-        if self.limited:
+        if self.limits is not None:
             limit_norm(self.gradients, self.limits)
         self.stepper.step(self.parameters, self.gradients, self.factors[step], step + 1)
         return kept

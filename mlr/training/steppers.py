@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from math import inf
 
 import torch
 from torch import Tensor
@@ -99,11 +98,10 @@ class AdamStepper(Stepper):
         parameters.sub_(mean.mul(rate * self.lr).div_(denominator))
 
 
-def limit_norm(gradients: Tensor, max_norms: Sequence[float | None]) -> None:
-    """Scale each run's gradient (L, P) in place to norm at most its `max_norm` (None: no limit).
+def limit_norm(gradients: Tensor, limits: Tensor) -> None:
+    """Scale each lane's gradient (L, P) in place to a norm of at most its limit (L, 1).
 
     As torch.nn.utils.clip_grad_norm_, which adds 1e-6 to the norm.
     """
     norms = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
-    limits = column([inf if limit is None else limit for limit in max_norms], gradients)
     gradients.mul_((limits / (norms + 1e-6)).clamp(max=1.0))

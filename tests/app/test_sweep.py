@@ -86,6 +86,24 @@ def test_a_run_that_cannot_be_written_fails_alone(train, monkeypatch):
     assert "No space left" in finished.out
 
 
+def test_a_run_that_cannot_be_begun_fails_alone(train, monkeypatch):
+    from mlr.app import batch
+
+    real = batch.Recorder
+
+    def recorder(folder, *others):
+        if "seed=1" in folder.path.name:
+            raise TypeError("no such number")
+        return real(folder, *others)
+
+    monkeypatch.setattr(batch, "Recorder", recorder)
+    finished = train("-m", *FAST, "seed=0,1,2")
+    assert finished.code == 1
+    assert statuses(finished) == {"0": "done", "1": "failed", "2": "done"}
+    assert "TypeError: no such number" in finished.out
+    assert "running" not in on_disk(finished.folder).values()
+
+
 def test_batches_are_no_larger_than_asked(train, trained):  # noqa: F811
     line = ("seed=range(0,5)", "loss=bce,se", "sweep.max_runs_per_batch=4")
     finished = train("-m", *FAST[:4], *line)

@@ -175,6 +175,13 @@ def test_regression_has_losses_and_no_accuracy():
     assert result.metrics["loss/test"] < 0.3
 
 
+def test_an_accuracy_in_float64_has_its_digits():
+    (result,) = train([experiment(dtype="float64", epochs=1)])
+    count = len(experiment().data.test)
+    right = round(result.metrics["accuracy/test"] * count)
+    assert result.metrics["accuracy/test"] == right / count
+
+
 def test_divergence_is_a_result_and_siblings_go_on():
     runs = [
         experiment(head="linear", loss="se", optimizer=SGD(lr=lr), epochs=200)
