@@ -1,10 +1,9 @@
 """Training: one engine for one run or a thousand, with a leading run axis R everywhere.
 
 An `Experiment` says what one run is; `train([experiment, …])` carries all of them as one
-tensor program. Parameters live in one flat (L, P) buffer, a lane a run and
-spare lanes where they make it faster; dense networks are
-differentiated in closed form, any other module by torch.func; a step computes nothing
-that only a logged step needs.
+tensor program. Parameters live in one flat (L, P) buffer, a lane a run, with spare lanes
+where that is faster; dense networks are differentiated in closed form, any other module by
+torch.func; a step computes nothing that only a logged step needs.
 """
 
 from typing import TYPE_CHECKING
