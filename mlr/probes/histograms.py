@@ -34,8 +34,6 @@ def histogram(values: Tensor) -> Histogram:
     """
     if values.device.type == "mps":  # which has no float64
         values = values.cpu()
-    if values.device.type == "mps":  # which has no float64
-        values = values.cpu()
     finite = values.isfinite()
     if bool(finite.all()):
         low, high = (edge.double() for edge in values.aminmax(dim=-1))
