@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MOST_CELLS = 30
 MOST_LINES = 100
 MOST_TRACES = 3
+NAME = 20
+"""Columns that a cell's name gets in any case, where it is so long."""
+WIDEST = 1000
 MOST_SHOWN = 500
 """Runs that TensorBoard shows; of more it draws blank charts."""
 
@@ -60,15 +63,26 @@ def resume_command(folder: Path) -> str:
 def _print_ranking(out: Console, ranked: Sequence[Cell]) -> None:
     if not ranked:
         return
+    table = _ranking(ranked)
+    if out.measure(table, options=out.options.update(max_width=WIDEST)).maximum > out.width:
+        table = _ranking(ranked, narrow=True)
+    out.print(table)
+    if len(ranked) > MOST_CELLS:
+        out.print(f"… and {len(ranked) - MOST_CELLS} more in runs.csv")
+
+
+def _ranking(ranked: Sequence[Cell], narrow: bool = False) -> Table:
+    """The table; a narrow one leaves out what stands in runs.csv too, but never the names."""
     tags = {tag for cell in ranked for tag in cell.spread}
     table = Table(box=None, pad_edge=False)
-    table.add_column("mean ± std over seeds", overflow="fold")
+    longest = max(len(cell.name) for cell in ranked[:MOST_CELLS])
+    table.add_column("mean ± std over seeds", overflow="fold", min_width=min(longest, NAME))
     for column in ("runs", "diverged"):
         table.add_column(column, justify="right")
     if "accuracy/test" in tags:
         table.add_column("test accuracy", justify="right", no_wrap=True)
     table.add_column("test loss", justify="right", no_wrap=True)
-    gradients = "logit_grad/wrong" in tags or "logit_grad/right" in tags
+    gradients = not narrow and bool({"logit_grad/wrong", "logit_grad/right"} & tags)
     if gradients:
         table.add_column("|dL/dz| wrong", justify="right", no_wrap=True)
         table.add_column("right", justify="right", no_wrap=True)
@@ -79,9 +93,7 @@ def _print_ranking(out: Console, ranked: Sequence[Cell]) -> None:
         if gradients:
             row += [_number(cell, f"logit_grad/{side}") for side in ("wrong", "right")]
         table.add_row(Text(cell.name), str(len(cell.runs)), str(cell.diverged or ""), *row)
-    out.print(table)
-    if len(ranked) > MOST_CELLS:
-        out.print(f"… and {len(ranked) - MOST_CELLS} more in runs.csv")
+    return table
 
 
 def _percent(cell: Cell) -> str:

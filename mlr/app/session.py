@@ -18,6 +18,7 @@ from mlr.app.sweep import Sweep, check_resume
 from mlr.app.sweep_folder import check_free, check_sweep
 from mlr.app.sweepjob import Engine, SweepJob
 from mlr.checks import InputError
+from mlr.records.durable import WriteError
 
 
 class SweepRefused(BaseException):
@@ -135,6 +136,11 @@ class Session:
         statuses = {outcome.status for outcome in sweep.runs.values()}
         failed = "failed" in statuses or (statuses == {"refused"} and not sweep.reused)
         status = "interrupted" if interrupted else "failed" if "failed" in statuses else "done"
-        rows = sweep.folder.write(list(sweep.runs.values()), status, len(sweep.equal))
-        print_sweep(sweep, rows, interrupted)
+        outcomes = list(sweep.runs.values())
+        try:
+            sweep.folder.write(outcomes, status, len(sweep.equal))
+        except WriteError as error:  # a full disk; what became of the runs is told all the same
+            console.refuse(str(error))
+            failed = True
+        print_sweep(sweep, sweep.folder.rows(outcomes), interrupted)
         return int(failed)

@@ -91,7 +91,12 @@ class SweepFolder:
                 clear(run)
                 del self.before[run]
 
-    def write(self, outcomes: Sequence[Outcome], status: str, equal: int = 0) -> list[Outcome]:
+    def rows(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """What the table holds: the runs of before that are no job now, then the outcomes."""
+        now = {outcome.folder for outcome in outcomes}
+        return [*(one for run, one in self.before.items() if run not in now), *outcomes]
+
+    def write(self, outcomes: Sequence[Outcome], status: str, equal: int = 0) -> None:
         """Replace runs.csv and sweep.yaml, every run of the folder once.
 
         Args:
@@ -99,14 +104,10 @@ class SweepFolder:
             status: running, done, failed or interrupted.
             equal: jobs that were equal to others.
 
-        Returns:
-            What the table holds: the runs of before that are no job now, then the outcomes.
-
         Raises:
             WriteError: a file could not be written.
         """
-        now = {outcome.folder for outcome in outcomes}
-        rows = [*(one for run, one in self.before.items() if run not in now), *outcomes]
+        rows = self.rows(outcomes)
         write_runs_table(self.path / TABLE, [_row(outcome) for outcome in rows])
         command = {
             "command": shlex.join(sys.orig_argv),
@@ -124,7 +125,6 @@ class SweepFolder:
         }
         text = yaml.safe_dump(story, sort_keys=False, allow_unicode=True, width=1000)
         atomic_write(self.path / STORY, text.encode("utf-8", "backslashreplace"), sync=False)
-        return rows
 
 
 def check_free(path: Path) -> None:

@@ -25,7 +25,7 @@ class FunctionalNetwork:
     """L modules of one kind; inputs (L, B, *feature_shape).
 
     What a module draws in training, as dropout does, is a function of its run's seed and of
-    the step.
+    the step; what it draws in evaluation, of the seed.
     """
 
     flat_inputs = False
@@ -66,6 +66,7 @@ class FunctionalNetwork:
         with threads(self.busy):
             for lane, module in enumerate(self.modules):
                 module.eval()
+                torch.manual_seed(derive_seed(self.seeds[lane], "evaluation"))
                 try:
                     rows.append(self._apply(lane, self.parameters[lane], inputs))
                 finally:

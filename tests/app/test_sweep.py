@@ -260,3 +260,36 @@ def test_of_too_many_runs_the_means_come_first(train, monkeypatch):
         "mine",
     ]
     assert list((many.folder / "mine" / "summary").rglob("events.out.tfevents.*"))
+
+
+def test_a_full_disk_hides_nothing_of_the_report(train, monkeypatch):
+    from mlr.app import sweep_folder as module
+
+    real = module.write_runs_table
+
+    def write(path, table):
+        if table:  # the last one
+            raise WriteError(path, OSError(28, "No space left on device"))
+        real(path, table)
+
+    monkeypatch.setattr(module, "write_runs_table", write)
+    finished = train("-m", *FAST, "seed=0,1")
+    assert finished.code == 1
+    assert "runs.csv: No space left on device" in finished.err
+    assert "Traceback" not in finished.err
+    assert "sweep folder" in finished.out
+
+
+def test_jobs_that_differ_in_nothing_of_the_run_are_equal(train):
+    finished = train("-m", *FAST, "seed=0,1", "sweep.max_runs_per_batch=1,3")
+    assert finished.code == 0
+    assert len(rows(finished)) == 2
+    assert "2 jobs equal others" in finished.out
+
+
+@pytest.mark.parametrize("width", [60, 80, 300])
+def test_a_narrow_terminal_shows_the_names(train, monkeypatch, width):
+    monkeypatch.setattr("mlr.app.console.WIDE", width)
+    finished = train("-m", *FAST, "optimizer.lr=0.1,1", "seed=0,1")
+    assert "optimizer.lr=0.1" in finished.out.replace("\n", " ")
+    assert ("dL/dz" in finished.out) == (width == 300)
