@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train board test test-slow test-hydra-next check figures benchmark clean
+.PHONY: help install train board test test-slow test-hydra-next test-extras check figures benchmark clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -48,6 +48,18 @@ test-hydra-next: $(NEXT)/installed  ## run the tests of the application on the n
 	OMP_NUM_THREADS=1 $(NEXT)/bin/python -m pytest -n 2 tests/app
 	OMP_NUM_THREADS=1 $(NEXT)/bin/python -m pytest -n 2 -m slow tests/app/test_conformance.py tests/app/test_packaging.py
 
+# Ray, submitit and Optuna above all that .venv has
+EXTRAS := .venv-extras
+$(EXTRAS)/installed: .venv/installed
+	@$(BIN)/python -m venv $(EXTRAS)
+	@echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+		> $$($(EXTRAS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/venv_below.pth
+	@$(EXTRAS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt 'ray>=2.40' 'submitit>=1.5.2' 'hydra-optuna-sweeper>=1.3.0'
+	@touch $@
+
+test-extras: $(EXTRAS)/installed  ## run real sweeps on Ray, submitit and Optuna
+	$(EXTRAS)/bin/python -m pytest -m slow tests/app/test_engines.py tests/app/test_optuna.py
+
 figures: install  ## draw the README's picture anew
 	$(BIN)/python scripts/figures.py
 
@@ -55,4 +67,4 @@ benchmark: install  ## time mlr beside hand-written loops
 	$(BIN)/python scripts/benchmark.py
 
 clean:  ## remove .venv and caches, but no runs
-	rm -rf .venv $(NEXT) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	rm -rf .venv $(NEXT) $(EXTRAS) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -24,7 +24,6 @@ from torch import Tensor
 from mlr.training.arrange import classes_first
 from mlr.training.parameters import Layout
 from mlr.training.structure import Activation, Dense
-from mlr.training.threads import threads
 
 ALIGN = 16
 """Numbers by whose multiple results begin: 64 bytes of float32. Products by that many columns
@@ -175,10 +174,14 @@ def product_alone(
             torch.sum(a[lane] * b[lane].mT, 1, keepdim=True, out=out[lane])
         out.mul_(scale)
         return out if add is None else out.add_(add)
-    with threads(busy):
-        for lane in range(len(a)):
+    one = torch.get_num_threads()
+    torch.set_num_threads(busy)  # a context manager would take longer than a small product
+    try:
+        for own, left, right, lane in zip(out, a, b, range(len(a)), strict=True):
             if add is None:
-                torch.addmm(out[lane], a[lane], b[lane], beta=0, alpha=scale, out=out[lane])
+                torch.addmm(own, left, right, beta=0, alpha=scale, out=own)
             else:
-                torch.addmm(add[lane], a[lane], b[lane], out=out[lane])
+                torch.addmm(add[lane], left, right, out=own)
+    finally:
+        torch.set_num_threads(one)
     return out

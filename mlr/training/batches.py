@@ -14,6 +14,7 @@ from mlr.training.examples import Examples
 from mlr.training.orders import Orders
 from mlr.training.run_objectives import Targets
 from mlr.training.step import Program
+from mlr.training.threads import threads
 
 GATHER_BYTES = 4 << 20
 """Features gathered in one operation: enough to make its overhead vanish, few enough for cache."""
@@ -62,8 +63,8 @@ class Batches:
     def chunks(self) -> Iterator[tuple[list[tuple[Tensor, Targets]], bool]]:
         """Batches without end, many at a time, and whether an epoch ends with them.
 
-        A batch is inputs (L, B, *feature_shape), or lanes last (D + 1, B, L) with a constant 1
-        behind the features, and targets (L, B, K).
+        A batch is inputs (L, B, *feature_shape), or lanes last (D + 1, 1, B, L) with a
+        constant 1 behind the features, and targets (L, B, K).
 
         What a batch holds is valid until the next but one of the chunks is asked for.
         """
@@ -85,15 +86,15 @@ class Batches:
 
     def _lanes_last(self, rows: Tensor) -> Iterator[tuple[Tensor, Targets]]:
         """The batches of rows (G, C), lanes last; the columns of the tables lie together."""
-        inputs = self._split(self._columns("inputs", self.features, rows, constant=1))
+        inputs = self._columns("inputs", self.features, rows, constant=1)
         values = self._columns("targets", self.targets, rows)
-        aims = [part.permute(2, 1, 0) for part in self._split(values)]
+        batches = self.spread.lanes_last(inputs).unsqueeze(1).split(self.batch_size, dim=2)
+        aims = self._split(values)
         if not self.program.signed:
-            return ((x, Targets(t, None)) for x, t in zip(inputs, aims, strict=True))
+            return ((x, Targets(t, None)) for x, t in zip(batches, aims, strict=True))
         # before they are spread: what is expanded loses its order
         signs = torch.mul(values, 2, out=self.buffers.take("signs", *values.shape)).sub_(1)
-        signed = [part.permute(2, 1, 0) for part in self._split(signs)]
-        return zip(inputs, map(Targets, aims, signed), strict=True)
+        return zip(batches, map(Targets, aims, self._split(signs)), strict=True)
 
     def _columns(self, name: str, table: Tensor, rows: Tensor, constant: int = 0) -> Tensor:
         """Values (D + constant, C, G) of rows (G, C), with ones behind the D columns."""
@@ -107,8 +108,9 @@ class Batches:
         return chosen
 
     def _split(self, values: Tensor) -> tuple[Tensor, ...]:
-        """Batches (D, B, L) of the groups' values (D, C, G)."""
-        return self.spread.lanes_last(values).split(self.batch_size, dim=1)
+        """Batches (L, B, D) of the groups' values (D, C, G), lanes last in memory."""
+        whole = self.spread.lanes_last(values).permute(2, 1, 0)
+        return whole.split(self.batch_size, dim=1)
 
     def _lanes_first(self, rows: Tensor) -> Iterator[tuple[Tensor, Targets]]:
         """The batches of rows (G, C)."""
@@ -120,6 +122,7 @@ class Batches:
     def _gathered(self, name: str, table: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
         """Batches (L, B, …) of rows (G, C) of a table."""
         chosen = self.buffers.take(name, rows.numel(), *table.shape[1:])
-        torch.index_select(table, 0, rows.reshape(-1), out=chosen)
+        with threads(self.program.busy):  # copies: nothing rounds
+            torch.index_select(table, 0, rows.reshape(-1), out=chosen)
         whole = chosen.view(*rows.shape, *table.shape[1:])
         return self.spread.lanes_first(whole).split(self.batch_size, dim=1)

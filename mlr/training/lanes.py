@@ -45,7 +45,7 @@ class LaneLayer:
     activation: Activation | None
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Inputs (in, B, L), or with a constant 1 behind them → activations (out, B, L)."""
+        """Inputs (in, 1, B, L), or with a constant 1 behind them → activations (out, B, L)."""
         if len(self.columns) <= _FEW_INPUTS:
             first, *others = inputs.unbind()
             if self.bias is None:
@@ -56,7 +56,7 @@ class LaneLayer:
                 outputs.addcmul_(part, column)
         else:
             inputs = inputs[: len(self.columns)]
-            outputs = (inputs.unsqueeze(1) * self.weight).sum(0)
+            outputs = (inputs * self.weight).sum(0)
             if self.bias is not None:
                 outputs.add_(self.bias)
         return outputs if self.activation is None else self.activation.forward(outputs)
@@ -64,10 +64,10 @@ class LaneLayer:
     def gradients(self, inputs: Tensor, delta: Tensor) -> None:
         """Write the means over B of δ x and of δ, of inputs as they came and δ (out, B, L)."""
         if len(inputs) > len(self.columns) and self.both_grads is not None:
-            torch.mean(delta * inputs.unsqueeze(1), 2, out=self.both_grads)
+            torch.mean(delta * inputs, 2, out=self.both_grads)
             return
         inputs = inputs[: len(self.columns)]
-        torch.mean(delta * inputs.unsqueeze(1), 2, out=self.weight_grad)
+        torch.mean(delta * inputs, 2, out=self.weight_grad)
         if self.bias_grad is not None:
             torch.mean(delta, 1, out=self.bias_grad)
 
@@ -83,7 +83,7 @@ class LaneLayer:
 
 
 class LaneNetwork:
-    """L tiny dense networks as one; training inputs are (D + 1, B, L), the last of them 1.
+    """L tiny dense networks as one; training inputs are (D + 1, 1, B, L), the last of them 1.
 
     Args:
         structure: the layers.
@@ -139,11 +139,11 @@ class LaneNetwork:
         return classes_first(values.permute(2, 1, 0))
 
     def forward(self, inputs: Tensor, step: int) -> tuple[Tensor, list[Tensor]]:
-        """Logits (L, B, K) of inputs (D + 1, B, L), and the activations that `backward` needs."""
-        activations = [inputs]
-        for layer in self.layers:
-            activations.append(layer(activations[-1]))
-        return activations[-1].permute(2, 1, 0), activations
+        """Logits (L, B, K) of inputs (D + 1, 1, B, L), and what `backward` needs of them."""
+        tape = [inputs]
+        for layer in self.layers[:-1]:
+            tape.append(layer(tape[-1]).unsqueeze(1))
+        return self.layers[-1](tape[-1]).permute(2, 1, 0), tape
 
     def backward(self, activations: list[Tensor], delta: Tensor) -> None:
         """Write the gradients of the mean loss, given each example's δ (L, B, K) at the logits."""
@@ -155,4 +155,4 @@ class LaneNetwork:
                 delta = (delta * layer.weight).sum(1)
                 activation = self.layers[index - 1].activation
                 if activation is not None:
-                    delta = activation.backward(delta, inputs)
+                    delta = activation.backward(delta, inputs.squeeze(1))

@@ -79,13 +79,11 @@ class Layout:
 
     def stack(self, modules: Sequence[nn.Module]) -> Tensor:
         """The parameters of L modules of this layout as a new flat (L, P) tensor."""
-        return torch.stack([self._row(module) for module in modules])
-
-    def _row(self, module: nn.Module) -> Tensor:
-        row = next(module.parameters()).new_zeros(1, self.size)
-        for name, view in self.views(row).items():
-            view[0].copy_(module.get_parameter(name).detach())
-        return row[0]
+        columns = list(zip(*(module.parameters() for module in modules), strict=True))
+        flat = columns[0][0].new_zeros(len(modules), self.size)
+        for view, values in zip(self.views(flat).values(), columns, strict=True):
+            view.copy_(torch.stack([value.detach() for value in values]))
+        return flat
 
 
 def layer_norms(gradients: Tensor, layers: dict[str, slice]) -> Tensor:

@@ -70,7 +70,7 @@ class Program:
     def __init__(self, experiments: Sequence[Experiment], busy: int) -> None:
         first = experiments[0]
         self.kind = kind_of(first)
-        self.runs = experiments
+        self.runs, self.busy = experiments, busy
         of_lane, self.lane_of = place(experiments, self.kind.block)
         self.lanes = [experiments[run] for run in of_lane]
         self.dtype = getattr(torch, first.dtype)
