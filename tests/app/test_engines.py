@@ -115,8 +115,6 @@ def test_a_lost_worker_costs_nothing_that_was_finished(tmp_path, package, launch
     assert before
     assert {path: path.read_bytes() for path in before} == before
     assert on_disk(tmp_path) == {str(seed): "done" for seed in range(40)}
-    pids = {json.loads(path.read_text())["pid"] for path in tmp_path.rglob("status.json")}
-    assert len(pids) >= 2
     assert "sigmoid+bce" in out
 
 
