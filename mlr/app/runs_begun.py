@@ -11,18 +11,21 @@ from mlr.app.outcome import FINISHED, Outcome
 from mlr.checks import InputError
 from mlr.records.folder import read_status
 
-STATUS = "status.json"
+STATUS, CHECKPOINT = "status.json", "checkpoint.pt"
 
 
 def outcome_of(folder: Path, status: Mapping[str, Any], number: int = 0) -> Outcome:
     """What became of the run in `folder`, by its status.json."""
     metrics = {tag: float(value) for tag, value in (status.get("metrics") or {}).items()}
-    ended = status.get("status")
+    ended = str(status.get("status"))
+    # nothing runs there any more, or nobody would ask; and a power failure can leave less
+    # than status.json tells of
+    if ended in ("running", "None") or (ended in FINISHED and not _has_parameters(folder)):
+        ended = "interrupted"
     return Outcome(
         folder.name,
         status.get("overrides") or [],
-        # nothing runs there any more, or nobody would ask
-        "interrupted" if ended == "running" else str(ended),
+        ended,
         status.get("reason"),
         folder,
         metrics if ended in FINISHED else {},
@@ -40,8 +43,8 @@ def outcome_at(folder: Path, expected: str, number: int) -> Outcome | None:
 def make_way(folder: Path, expected: str) -> None:
     """Clear `folder` of an unfinished run of the expected hash; others are left to be refused."""
     status = _status(folder)
-    same = status.get("config_hash") == expected and status.get("status") not in FINISHED
-    if same or _claimed_in_vain(folder):
+    same = status.get("config_hash") == expected
+    if (same and outcome_of(folder, status).status not in FINISHED) or _is_damaged(folder):
         clear(folder)
 
 
@@ -55,7 +58,7 @@ def clear(folder: Path) -> None:
     shutil.rmtree(folder / ".hydra", ignore_errors=True)
     for path in folder.iterdir():
         name = path.name
-        ours = name in ("metrics.csv", "checkpoint.pt") or name.startswith("events.out.tfevents.")
+        ours = name in ("metrics.csv", CHECKPOINT) or name.startswith("events.out.tfevents.")
         if ours or (name.startswith(".") and name.endswith(".tmp")):
             path.unlink()
     (folder / STATUS).unlink(missing_ok=True)
@@ -75,9 +78,13 @@ def _status(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _claimed_in_vain(folder: Path) -> bool:
-    """Whether a process was killed between making status.json and filling it."""
+def _has_parameters(folder: Path) -> bool:
     try:
-        return (folder / STATUS).stat().st_size == 0
+        return (folder / CHECKPOINT).stat().st_size > 0
     except OSError:
         return False
+
+
+def _is_damaged(folder: Path) -> bool:
+    """Whether status.json is there but tells nothing: a process was killed while it made it."""
+    return (folder / STATUS).exists() and not _status(folder)

@@ -96,6 +96,12 @@ class Session:
     def _job_of_sweep(self, config: DictConfig, hydra: DictConfig) -> float:
         if hydra.job.chdir:
             raise InputError(CHDIR)
+        launcher = hydra.runtime.choices["hydra/launcher"]
+        if launcher != "basic" and not launcher.startswith("batched"):
+            raise InputError(
+                f"hydra/launcher={launcher} gives each job a process of its own, and these cannot "
+                "share a sweep's folder; use hydra/launcher=batched, batched_ray or batched_slurm."
+            )
         folder, sweep = Path(hydra.runtime.output_dir), Path(hydra.runtime.cwd, hydra.sweep.dir)
         job = SweepJob(
             number=hydra.job.num,

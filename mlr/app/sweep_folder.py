@@ -24,6 +24,8 @@ from mlr.records.durable import WriteError, atomic_write, create_exclusive
 from mlr.records.sweep import write_runs_table
 
 TABLE, STORY, LOCK = "runs.csv", "sweep.yaml", ".lock"
+DAMAGED = ""
+"""In place of the hash of a run whose status.json cannot be read: it is begun anew."""
 
 
 class SweepFolder:
@@ -68,7 +70,7 @@ class SweepFolder:
         folder = cls(path, _locked(path))
         for run, status in runs_in(path).items():
             folder.before[run] = outcome_of(run, status)
-            folder._hashes[run] = str(status.get("config_hash"))
+            folder._hashes[run] = str(status.get("config_hash")) if status else DAMAGED
         with suppress(OSError, yaml.YAMLError):
             told = yaml.safe_load((path / STORY).read_text(encoding="utf-8"))
             folder._commands = list((told or {}).get("commands", []))
@@ -87,7 +89,7 @@ class SweepFolder:
     def drop_unfinished(self, hashes: set[str]) -> None:
         """Remove the runs without an end whose configurations are trained anew now."""
         for run, outcome in list(self.before.items()):
-            if outcome.status not in FINISHED and self._hashes[run] in hashes:
+            if outcome.status not in FINISHED and self._hashes[run] in {*hashes, DAMAGED}:
                 clear(run)
                 del self.before[run]
 

@@ -71,6 +71,21 @@ def test_a_claim_that_was_cut_short_does_not_block(train, tmp_path):
     assert on_disk(tmp_path / "mine") == {"0": "done", "1": "done"}
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("status.json", ""), ("status.json", '{"status": "do'), ("checkpoint.pt", "")],
+)
+def test_a_damaged_run_is_trained_again(train, trained, tmp_path, name, content):  # noqa: F811
+    assert train("-m", *FAST, "seed=0,1", f"hydra.sweep.dir={tmp_path}/mine").code == 0
+    (run,) = (tmp_path / "mine").glob("*seed=1*")
+    (run / name).write_text(content)
+    trained.batches.clear()
+    again = train("-m", *FAST, "seed=0,1", "sweep.resume=mine")
+    assert again.code == 0, again.err
+    assert seeds(trained) == [1]
+    assert on_disk(tmp_path / "mine") == {"0": "done", "1": "done"}
+
+
 def test_runs_outside_the_new_command_stay_in_the_table(train, trained):  # noqa: F811
     trained.wrong = lambda batch: KeyboardInterrupt() if 2 in batch else None
     first = train("-m", *FAST, "seed=range(0,3)", "sweep.max_runs_per_batch=1")
