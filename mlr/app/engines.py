@@ -80,7 +80,7 @@ def run_chunks(groups: Sequence[Chunk], engine: Engine | None, folder: Path, wat
             raise
         raise InputError(
             f"hydra/launcher=batched_{engine.name} needs {package}, which is not installed; "
-            f"install mlr[{engine.name}]."
+            f"run pip install '.[{engine.name}]' in mlr's folder."
         ) from error
     run(groups, engine.options, folder, Told(watch))
 

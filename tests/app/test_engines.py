@@ -49,7 +49,10 @@ def test_an_engine_that_is_not_installed_says_so(train, monkeypatch):
     monkeypatch.delitem(sys.modules, "mlr.app.engine_ray", raising=False)
     finished = train("-m", "hydra/launcher=batched_ray", *FAST, "seed=0,1")
     assert finished.code == 1
-    assert "needs ray, which is not installed; install mlr[ray]" in finished.err
+    assert (
+        "needs ray, which is not installed; run pip install '.[ray]' in mlr's folder"
+        in finished.err
+    )
 
 
 def test_a_cluster_that_is_not_there_says_so(train):

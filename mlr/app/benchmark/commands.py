@@ -64,7 +64,7 @@ def rows(
         other = f"{duration(both)} by {name}, of {few} jobs in {duration(others[3])}"
         yield Row("beside several processes", duration(whole), other, both / whole, least=5)
     else:
-        yield Row(name, other="not installed: pip install 'mlr[benchmark]'")
+        yield Row(name, other="not installed: pip install '.[benchmark]'")
     parts = (
         f"{duration(whole)} − one job {duration(start)} − data and computing {duration(computed)}"
     )

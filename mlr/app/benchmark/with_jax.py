@@ -29,7 +29,7 @@ COUNTS = (1, 8, 64, 512)
 def rows(repeats: int, work: Work = LOGISTIC, counts: Sequence[int] = COUNTS) -> Iterator[Row]:
     """Each N with JAX's compilation counted and left out."""
     if find_spec("jax") is None:
-        yield Row("JAX", other="not installed: pip install 'mlr[benchmark]'")
+        yield Row("JAX", other="not installed: pip install '.[benchmark]'")
         return
     import jax
 
