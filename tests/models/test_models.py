@@ -11,7 +11,7 @@ from torch import nn
 from mlr.checks import InputError
 from mlr.models import MODELS, Cnn, Linear, Mlp, UserModule
 from mlr.models.initialise import SCHEMES
-from mlr.training.backprop import dense_structure
+from mlr.training.structure import dense_structure
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "model"
 
