@@ -13,6 +13,7 @@ from mlr.seeds import derive_seed
 from mlr.training.arrange import Spread, classes_first, distinct
 from mlr.training.run_objectives import Targets
 from mlr.training.step import Program
+from mlr.training.threads import threads
 
 MOST_TRAINING_EXAMPLES = 10_000
 """A larger training split is judged by so many, drawn once: all of MNIST's would cost a
@@ -94,7 +95,8 @@ class Examples:
         """The split, or the `chosen` examples of it, as every run sees them, `size` at a time."""
         parts = [self.features, self.targets, self.labels]
         if chosen is not None:
-            parts = [part if part is None else part.index_select(1, chosen) for part in parts]
+            with threads(self.program.busy):  # copies: nothing rounds
+                parts = [part if part is None else part.index_select(1, chosen) for part in parts]
         pieces = [part.split(size, dim=1) if part is not None else None for part in parts]
         features, targets, labels = pieces
         assert features is not None

@@ -12,10 +12,11 @@ from torch import Tensor
 from mlr.checks import InputError
 from mlr.training.arrange import distinct
 from mlr.training.experiment import Experiment
-from mlr.training.network import Memory, kind_of
+from mlr.training.network import Kind, Memory, kind_of
 from mlr.training.parameters import layer_norms
 from mlr.training.run_objectives import RunObjectives, Targets, identity
 from mlr.training.steppers import column, limit_norm
+from mlr.training.threads import threads
 
 
 class LoggedStep(NamedTuple):
@@ -137,5 +138,13 @@ class Program:
             kept = LoggedStep(step, *(self.of_runs(part) for part in parts))
         if self.limits is not None:
             limit_norm(self.gradients, self.limits)
-        self.stepper.step(self.parameters, self.gradients, self.factors[step], step + 1)
+        self._step(step)
         return kept
+
+    def _step(self, step: int) -> None:
+        arguments = (self.parameters, self.gradients, self.factors[step], step + 1)
+        if self.kind is Kind.WIDE:  # elementwise: threads round nothing
+            with threads(self.busy):
+                self.stepper.step(*arguments)
+        else:
+            self.stepper.step(*arguments)
