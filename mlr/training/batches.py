@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mlr.training.arrange import Spread, classes_first, distinct
+from mlr.training.background import WORTH_A_THREAD
 from mlr.training.buffers import Buffers
 from mlr.training.examples import Examples
 from mlr.training.orders import Orders
@@ -46,10 +47,8 @@ class Batches:
         # each dataset's examples lie in one table of rows, one dataset after the other
         offsets = [data_of[lane] * self.count for lane in firsts]
         self.offsets = torch.tensor(offsets).unsqueeze(1) if any(offsets) else None
-        self.features, self.targets = (
-            examples.features.flatten(0, 1),
-            examples.targets.flatten(0, 1),
-        )
+        self.features = examples.features.flatten(0, 1)
+        self.targets = examples.targets.flatten(0, 1)
         if self.lanes_last:
             self.features = self.features.t().contiguous()
             self.targets = self.targets.t().contiguous()
@@ -59,6 +58,8 @@ class Batches:
         self.chunk = self.batch_size * max(1, GATHER_BYTES // batch_bytes)
         self.drawn = len(firsts) * self.count
         """Examples that an epoch gathers, all groups together."""
+        # gathered ahead, the other cores are at work already
+        self.busy = program.busy if self.drawn < WORTH_A_THREAD else 1
 
     def chunks(self) -> Iterator[tuple[list[tuple[Tensor, Targets]], bool]]:
         """Batches without end, many at a time, and whether an epoch ends with them.
@@ -122,7 +123,7 @@ class Batches:
     def _gathered(self, name: str, table: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
         """Batches (L, B, …) of rows (G, C) of a table."""
         chosen = self.buffers.take(name, rows.numel(), *table.shape[1:])
-        with threads(self.program.busy):  # copies: nothing rounds
+        with threads(self.busy):  # copies: nothing rounds
             torch.index_select(table, 0, rows.reshape(-1), out=chosen)
         whole = chosen.view(*rows.shape, *table.shape[1:])
         return self.spread.lanes_first(whole).split(self.batch_size, dim=1)

@@ -101,6 +101,21 @@ def test_any_module_goes_through_torch_func():
     assert_same(result.parameters, train_plainly(run))
 
 
+@pytest.mark.parametrize("hidden", [None, 4, 40])
+@pytest.mark.parametrize("runs", [1, 3])
+def test_layers_without_a_bias_equal_their_plain_loops(hidden, runs):
+    def module(seed):
+        torch.manual_seed(seed)
+        if hidden is None:
+            return nn.Sequential(nn.Linear(3, 1, bias=False)).double()
+        layers = nn.Linear(3, hidden, bias=False), nn.Tanh(), nn.Linear(hidden, 1, bias=False)
+        return nn.Sequential(*layers).double()
+
+    made = [experiment(module=module(seed), seed=seed) for seed in range(runs)]
+    for run, result in zip(made, train(made), strict=True):
+        assert_same(result.parameters, train_plainly(run))
+
+
 def other_data(seed):
     """Data of its own for every run, but for the first two."""
     parts = [split(50, 2, 10 * max(1, seed) + part) for part in range(3)]
