@@ -52,6 +52,8 @@ class Batches:
         if self.lanes_last:
             self.features = self.features.t().contiguous()
             self.targets = self.targets.t().contiguous()
+        # made here and not batch by batch: of what is spread the order in memory is lost
+        self.signs = self.targets * 2 - 1 if program.signed else None
         self.buffers = Buffers(self.features)
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
         batch_bytes = row_bytes * self.batch_size * len(firsts)
@@ -88,14 +90,15 @@ class Batches:
     def _lanes_last(self, rows: Tensor) -> Iterator[tuple[Tensor, Targets]]:
         """The batches of rows (G, C), lanes last; the columns of the tables lie together."""
         inputs = self._columns("inputs", self.features, rows, constant=1)
-        values = self._columns("targets", self.targets, rows)
         batches = self.spread.lanes_last(inputs).unsqueeze(1).split(self.batch_size, dim=2)
-        aims = self._split(values)
-        if not self.program.signed:
-            return ((x, Targets(t, None)) for x, t in zip(batches, aims, strict=True))
-        # before they are spread: what is expanded loses its order
-        signs = torch.mul(values, 2, out=self.buffers.take("signs", *values.shape)).sub_(1)
-        return zip(batches, map(Targets, aims, self._split(signs)), strict=True)
+        signs = targets = None
+        if self.signs is not None:
+            signs = self._split(self._columns("signs", self.signs, rows))
+        if signs is None or not self.program.lane_objectives.reads_signs_only:
+            targets = self._split(self._columns("targets", self.targets, rows))
+        nothing = (None,) * len(batches)
+        aims = map(Targets, targets or nothing, signs or nothing)
+        return zip(batches, aims, strict=True)
 
     def _columns(self, name: str, table: Tensor, rows: Tensor, constant: int = 0) -> Tensor:
         """Values (D + constant, C, G) of rows (G, C), with ones behind the D columns."""

@@ -13,14 +13,24 @@ from mlr.objectives import Objective
 from mlr.objectives.formula import TensorFunction
 
 
-@dataclass(frozen=True)
 class Targets:
-    """What the logits are to be: t (…, B, K), and for one output of two classes its signs."""
+    """What the logits are to be: t (…, B, K), and for one output of two classes its signs.
 
-    values: Tensor
-    """t: one-hot, one column, or real numbers"""
-    signs: Tensor | None
-    """2t − 1 (…, B, 1), where all t are 0 or 1"""
+    Args:
+        values: t: one-hot, one column, or real numbers; None to have it from the signs.
+        signs: 2t − 1 (…, B, 1), where all t are 0 or 1.
+    """
+
+    def __init__(self, values: Tensor | None, signs: Tensor | None = None) -> None:
+        self._values, self.signs = values, signs
+
+    @property
+    def values(self) -> Tensor:
+        """T (…, B, K)."""
+        if self._values is None:
+            assert self.signs is not None
+            self._values = (self.signs + 1).mul_(0.5)
+        return self._values
 
 
 class RunObjectives:
@@ -44,6 +54,11 @@ class RunObjectives:
             ):
                 self.groups.append(Group.of(slice(start, index), objectives[start], signed))
                 start = index
+
+    @property
+    def reads_signs_only(self) -> bool:
+        """Whether no objective reads the targets themselves."""
+        return all(group.signed for group in self.groups)
 
     def gradient(self, logits: Tensor, targets: Targets) -> Tensor:
         """dL/dz (L, B, K), lying in memory as the logits do: sums over it round by that."""
