@@ -17,8 +17,11 @@ from mlr.training.run_objectives import Targets
 from mlr.training.step import Program
 from mlr.training.threads import threads
 
-GATHER_BYTES = 4 << 20
+GATHER_BYTES = 2 << 20
 """Features gathered in one operation: enough to make its overhead vanish, few enough for cache."""
+
+GATHER_BYTES_LANES_LAST = 32 << 20
+"""The same where each column is turned over: that costs more than a cache that is too small."""
 
 
 class Batches:
@@ -57,7 +60,8 @@ class Batches:
         self.buffers = Buffers(self.features)
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
         batch_bytes = row_bytes * self.batch_size * len(firsts)
-        self.chunk = self.batch_size * max(1, GATHER_BYTES // batch_bytes)
+        most = GATHER_BYTES_LANES_LAST if self.lanes_last else GATHER_BYTES
+        self.chunk = self.batch_size * max(1, most // batch_bytes)
         self.drawn = len(firsts) * self.count
         """Examples that an epoch gathers, all groups together."""
         # gathered ahead, the other cores are at work already
