@@ -69,7 +69,8 @@ def train(
         endings.restore(program.parameters, program.stepper.state, program.lane_of)
         metrics = _final_metrics(program, splits)
         results = _results(program, endings, steps, metrics, started)
-    return [results[order.index(run)] for run in range(len(order))]
+    place = {run: number for number, run in enumerate(order)}
+    return [results[place[run]] for run in range(len(order))]
 
 
 def _run(

@@ -49,7 +49,7 @@ def kind_of(experiment: Experiment) -> Kind:
     return Kind.WIDE if experiment.batch_size * max(weights) >= WIDE else Kind.NARROW
 
 
-class Memory:
+class Weights:
     """Parameters and gradients of L lanes, `of_runs` some of them, and the network over them."""
 
     def __init__(self, kind: Kind, lanes: Sequence[Experiment], of_runs: Tensor, busy: int) -> None:

@@ -1,8 +1,8 @@
 """The order of the examples in each epoch: a pure function of (seed, epoch), many at once.
 
-Each example gets a key that hashes (seed, epoch, its number); the order is that of the keys.
-The hash is a bijection, so no two keys are equal and every run has an order of its own,
-whatever runs are drawn beside it.
+Each example gets a key that hashes (seed, epoch, its number); the order is that of the keys,
+whatever seeds are drawn beside it. The hash is a bijection of 32 bits, so no two keys are equal;
+of few examples it is cut to 20 bits and more, and the number behind it parts equal ones.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Orders:
         for block in self._blocks():
             np.bitwise_xor(spread, low[block], out=self.hashed[block])
             self._mix32(self.hashed[block])
-        # few examples: hash and number share 32 bits; then 20 of them decide, and ties go by number
+        # few examples: hash and number share 32 bits, which are sorted twice as fast as 64
         kind = np.uint32 if count <= _FEW else np.uint64
         self.shift = (count - 1).bit_length() if kind is np.uint32 else 32
         self.numbers: NDArray[np.unsignedinteger] = np.arange(count).astype(kind)

@@ -12,7 +12,7 @@ from torch import Tensor
 from mlr.checks import InputError
 from mlr.training.arrange import distinct
 from mlr.training.experiment import Experiment
-from mlr.training.network import Kind, Memory, kind_of
+from mlr.training.network import Kind, Weights, kind_of
 from mlr.training.parameters import layer_norms
 from mlr.training.run_objectives import RunObjectives, Targets, identity
 from mlr.training.steppers import column, limit_norm
@@ -78,9 +78,9 @@ class Program:
         self.device = torch.device(first.device)
         self.together = self.lane_of[-1] == len(experiments) - 1
         self.lane_index = torch.tensor(self.lane_of, device=self.device)
-        memory = Memory(self.kind, self.lanes, self.lane_index, busy)
-        self.layout, self.network = memory.layout, memory.network
-        self.parameters, self.gradients = memory.parameters, memory.gradients
+        weights = Weights(self.kind, self.lanes, self.lane_index, busy)
+        self.layout, self.network = weights.layout, weights.network
+        self.parameters, self.gradients = weights.parameters, weights.gradients
         self.layers = self.layout.layers()
         self.outputs = self._outputs(experiments)
         self.signed = self.outputs == 1 and first.data.classes is not None
@@ -126,7 +126,7 @@ class Program:
     def update(
         self, inputs: Tensor, targets: Targets, step: int, *, logged: bool
     ) -> LoggedStep | None:
-        """One step on inputs (L, B, …) and targets (L, B, K); the runs' values if it is logged."""
+        """One step on a batch of `Batches`; the runs' values if it is logged."""
         logits, tape = self.network.forward(inputs, step)
         logit_grads = self.lane_objectives.gradient(logits, targets)
         self.network.backward(tape, logit_grads)  # type: ignore[arg-type]

@@ -81,8 +81,11 @@ def ended(folder: Path) -> dict[Path, bytes]:
     return {path: text for path, text in found.items() if b'"status": "done"' in text}
 
 
-def kill_a_worker(folder: Path, process: subprocess.Popen) -> dict[Path, bytes]:
-    """Wait until some runs are done and others are not, and kill who trains the latter."""
+def kill_a_worker(folder: Path, process: subprocess.Popen) -> tuple[dict[Path, bytes], Path, int]:
+    """Wait until some runs are done and others are not, and kill who trains the latter.
+
+    Returns the runs that were done then, one that was not, and who was killed.
+    """
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         for path in folder.glob("mine/*/status.json"):
@@ -91,7 +94,7 @@ def kill_a_worker(folder: Path, process: subprocess.Popen) -> dict[Path, bytes]:
                 assert status["host"] == socket.gethostname()
                 assert status["pid"] != process.pid
                 os.kill(status["pid"], signal.SIGKILL)
-                return ended(folder)
+                return ended(folder), path, status["pid"]
         time.sleep(0.005)
     raise AssertionError(f"nobody to kill: {process.communicate(timeout=60)}")
 
@@ -110,7 +113,7 @@ def test_a_lost_worker_costs_nothing_that_was_finished(tmp_path, package, launch
     pytest.importorskip(package)
     process = sweep(tmp_path, *launcher, *LINE, "seed=range(0,40)")
     try:
-        before = kill_a_worker(tmp_path, process)
+        before, cut, killed = kill_a_worker(tmp_path, process)
         out, err = process.communicate(timeout=240)
     finally:
         process.kill()
@@ -118,6 +121,8 @@ def test_a_lost_worker_costs_nothing_that_was_finished(tmp_path, package, launch
     assert before
     assert {path: path.read_bytes() for path in before} == before
     assert on_disk(tmp_path) == {str(seed): "done" for seed in range(40)}
+    # what the lost worker had begun, another one trained, if it was not done that very moment
+    assert cut in before or json.loads(cut.read_text())["pid"] != killed
     assert "sigmoid+bce" in out
 
 

@@ -159,6 +159,17 @@ def test_other_pairs_beside_it(kind):
         assert_identical(together, train([run])[0])
 
 
+@pytest.mark.parametrize("kind", FEATURES)
+def test_limited_norms_and_early_ends(kind):
+    changes = {"max_grad_norm": 0.3, "patience": 1, "epochs": 4}
+    runs = [
+        replace(run_of(kind, "softmax", "ce", 5, seed, lr=0.5 + seed), **changes)
+        for seed in range(5)
+    ]
+    for run, together in zip(runs, train(runs), strict=True):
+        assert_identical(together, train([run])[0])
+
+
 def test_what_is_recorded(tmp_path):
     """metrics.csv, character for character, histograms and all."""
 
