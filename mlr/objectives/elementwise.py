@@ -12,6 +12,9 @@ from torch.nn.functional import logsigmoid
 from mlr.losses.base import LEAST_PROBABILITY, floored_log, floored_log_of_complement
 from mlr.objectives.twofold import Pair, choose, exp_and_expm1, value
 
+REGISTERS = 32
+"""torch's vectorised loops take this many numbers at a time, or a part of as many."""
+
 
 def linear_se_losses(z: Tensor, t: Tensor) -> Tensor:
     """½ Σ (z − t)²."""
@@ -100,19 +103,30 @@ def sigmoid_bce_gradient_precise(z: Tensor, t: Tensor) -> Tensor:
 
 
 def sigmoid_bce_losses_hard(z: Tensor, s: Tensor) -> Tensor:
-    """Σ softplus(−sz), s = 2t − 1: 1 for t = 1, −1 for t = 0."""
-    return -logsigmoid(s * z).sum(-1)
+    """Σ softplus(sz), s = 1 − 2t: 1 for t = 0, −1 for t = 1."""
+    return -_total(logsigmoid((s * z).neg_()))
 
 
 def sigmoid_bce_gradient_hard(z: Tensor, s: Tensor) -> Tensor:
-    """Y − t = −s σ(−sz) = −s/(1 + e^sz), s = 2t − 1: few calls, and exact in both tails."""
-    e = (s * z).exp_()
-    return s / e.neg_().sub_(1)
+    """Y − t = s σ(sz), s = 1 − 2t: few calls, and exact in both tails."""
+    return sigmoid_(s * z).mul_(s)
 
 
 def sigmoid_se_losses(z: Tensor, t: Tensor) -> Tensor:
     """½ Σ (y − t)²."""
     return _half_square(sigmoid_bce_gradient(z, t)).sum(-1)
+
+
+def sigmoid_se_losses_hard(z: Tensor, s: Tensor) -> Tensor:
+    """½ Σ σ(sz)², s = 1 − 2t."""
+    return _total(_half_square(sigmoid_(s * z)))
+
+
+def sigmoid_se_gradient_hard(z: Tensor, s: Tensor) -> Tensor:
+    """(y − t) σ(z)σ(−z) = s σ(sz)² σ(−sz), s = 1 − 2t."""
+    away = s * z
+    error = sigmoid_(away.clone())
+    return sigmoid_(away.neg_()).mul_(error).mul_(error).mul_(s)
 
 
 def sigmoid_se_losses_precise(z: Tensor, t: Tensor) -> Tensor:
@@ -156,10 +170,26 @@ def sigmoid_ce_gradient_precise(z: Tensor, t: Tensor) -> Tensor:
     return sigmoid_bce_gradient_precise(z, torch.ones_like(z)) * t
 
 
+def sigmoid_(z: Tensor) -> Tensor:
+    """σ(z) in the memory of a z without gaps that nobody else reads.
+
+    torch.sigmoid rounds otherwise at the end of an array, where it fills no registers, than
+    within, and what a run computes must not hang on the runs beside it: ends are filled up.
+    """
+    missing = -z.numel() % REGISTERS
+    if not missing or not z.is_cpu:
+        return z.sigmoid_()
+    return torch.cat((z.reshape(-1), z.new_zeros(missing))).sigmoid_()[:-missing].view(z.shape)
+
+
 def _sigmoid(z: Tensor) -> Tensor:
-    # torch.sigmoid rounds otherwise at the end of an array than within, exp does not: what a
-    # run computes must not hang on the runs beside it
+    # exp rounds alike everywhere, and all of this can be differentiated again
     return ((-z).exp() + 1).reciprocal()
+
+
+def _total(values: Tensor) -> Tensor:
+    # the sum of a single one is a copy
+    return values.squeeze(-1) if values.shape[-1] == 1 else values.sum(-1)
 
 
 def _sigmoid_error(z: Tensor, t: Tensor) -> tuple[Pair, Pair]:

@@ -22,6 +22,7 @@ CLIPPED_MATCHING = Formula(e.clipped_matching_losses, e.clipped_matching_gradien
 SIGMOID_SE = Formula(
     e.sigmoid_se_losses,
     e.sigmoid_se_gradient,
+    hard=Formula(e.sigmoid_se_losses_hard, e.sigmoid_se_gradient_hard),
     precise=Formula(e.sigmoid_se_losses_precise, e.sigmoid_se_gradient_precise),
 )
 SIGMOID_BCE = Formula(
@@ -33,6 +34,7 @@ SIGMOID_BCE = Formula(
 SIGMOID_CE = Formula(
     e.sigmoid_ce_losses,
     e.sigmoid_ce_gradient,
+    hard=SIGMOID_BCE.hard,
     precise=Formula(e.sigmoid_ce_losses, e.sigmoid_ce_gradient_precise),
 )
 SOFTMAX_SE = Formula(

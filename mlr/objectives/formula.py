@@ -22,8 +22,8 @@ class Formula:
             False where each step is exact or correctly rounded anyway.
         steady: whether errors stay at a few ulp of an entry's largest term without help, so
             that a training step may call the functions themselves.
-        hard: the same of targets that are all 0 or 1, given as signs s = 2t − 1, and not to be
-            differentiated again; None where that gains nothing.
+        hard: the same of one output and targets that are 0 or 1, given as signs s = 1 − 2t of
+            dL/dz, and not to be differentiated again; None where that gains nothing.
         precise: the same functions for float64 itself, where terms cancel that float64
             does not hold well enough; None where it does.
     """

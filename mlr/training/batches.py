@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mlr.training.arrange import Spread, classes_first, distinct
@@ -46,17 +48,19 @@ class Batches:
         self.spread = Spread(group_of, examples.features.device)
         seed_firsts, seed_of = distinct([seeds[lane] for lane in firsts])
         self.orders = Orders([seeds[firsts[group]] for group in seed_firsts], self.count)
-        self.seed_of = None if seed_of == list(range(len(seed_of))) else torch.tensor(seed_of)
+        self.seed_of = None if seed_of == list(range(len(seed_of))) else np.array(seed_of)
         # each dataset's examples lie in one table of rows, one dataset after the other
-        offsets = [data_of[lane] * self.count for lane in firsts]
-        self.offsets = torch.tensor(offsets).unsqueeze(1) if any(offsets) else None
+        offsets = np.array([data_of[lane] * self.count for lane in firsts])
+        self.offsets: NDArray[np.int64] | None = None
+        if offsets.any():
+            self.offsets = offsets if self.lanes_last else offsets[:, None]
         self.features = examples.features.flatten(0, 1)
         self.targets = examples.targets.flatten(0, 1)
         if self.lanes_last:
             self.features = self.features.t().contiguous()
             self.targets = self.targets.t().contiguous()
         # made here and not batch by batch: of what is spread the order in memory is lost
-        self.signs = self.targets * 2 - 1 if program.signed else None
+        self.signs = 1 - self.targets * 2 if program.signed else None
         self.buffers = Buffers(self.features)
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
         batch_bytes = row_bytes * self.batch_size * len(firsts)
@@ -77,22 +81,23 @@ class Batches:
         """
         gather = self._lanes_last if self.lanes_last else self._lanes_first
         for epoch in count():
-            orders = torch.from_numpy(self.orders.epoch(epoch))
+            orders = self.orders.epoch(epoch)
             for start in range(0, self.count, self.chunk):
                 self.buffers.turn()
                 rows = self._rows(orders[:, start : start + self.chunk])
                 yield list(gather(rows)), start + self.chunk >= self.count
 
-    def _rows(self, orders: Tensor) -> Tensor:
-        """Rows (G, C) of the tables, of orders (S, C) of the seeds."""
+    def _rows(self, orders: NDArray[np.unsignedinteger]) -> Tensor:
+        """Rows (G, C) of the tables, or lanes last (C, G), of orders (S, C) of the seeds."""
         if self.seed_of is not None:
-            orders = orders.index_select(0, self.seed_of)
+            orders = orders[self.seed_of]
+        rows = np.array(orders.T if self.lanes_last else orders, dtype=np.int64, order="C")
         if self.offsets is not None:
-            orders = orders + self.offsets
-        return orders.to(self.features.device)
+            rows += self.offsets
+        return torch.from_numpy(rows).to(self.features.device)
 
     def _lanes_last(self, rows: Tensor) -> Iterator[tuple[Tensor, Targets]]:
-        """The batches of rows (G, C), lanes last; the columns of the tables lie together."""
+        """The batches of rows (C, G), lanes last; the columns of the tables lie together."""
         inputs = self._columns("inputs", self.features, rows, constant=1)
         batches = self.spread.lanes_last(inputs).unsqueeze(1).split(self.batch_size, dim=2)
         signs = targets = None
@@ -105,13 +110,9 @@ class Batches:
         return zip(batches, aims, strict=True)
 
     def _columns(self, name: str, table: Tensor, rows: Tensor, constant: int = 0) -> Tensor:
-        """Values (D + constant, C, G) of rows (G, C), with ones behind the D columns."""
-        flat = rows.reshape(-1)
-        column_of_rows = self.buffers.take("column", len(flat))
-        chosen = self.buffers.take(name, len(table) + constant, *reversed(rows.shape))
-        for column, target in zip(table, chosen, strict=False):
-            torch.index_select(column, 0, flat, out=column_of_rows)
-            target.copy_(column_of_rows.view(rows.shape).t())
+        """Values (D + constant, C, G) of rows (C, G), with ones behind the D columns."""
+        chosen = self.buffers.take(name, len(table) + constant, *rows.shape)
+        torch.index_select(table, 1, rows.view(-1), out=chosen[: len(table)].flatten(1))
         chosen[len(table) :] = 1
         return chosen
 

@@ -18,7 +18,7 @@ class Targets:
 
     Args:
         values: t: one-hot, one column, or real numbers; None to have it from the signs.
-        signs: 2t − 1 (…, B, 1), where all t are 0 or 1.
+        signs: 1 − 2t (…, B, 1), where all t are 0 or 1: those of dL/dz.
     """
 
     def __init__(self, values: Tensor | None, signs: Tensor | None = None) -> None:
@@ -29,7 +29,7 @@ class Targets:
         """T (…, B, K)."""
         if self._values is None:
             assert self.signs is not None
-            self._values = (self.signs + 1).mul_(0.5)
+            self._values = (1 - self.signs).mul_(0.5)
         return self._values
 
 

@@ -100,7 +100,7 @@ class Program:
 
     def targets(self, values: Tensor) -> Targets:
         """Targets t with what the objectives want to know of them."""
-        return Targets(values, 2 * values - 1 if self.signed else None)
+        return Targets(values, 1 - 2 * values if self.signed else None)
 
     def _outputs(self, experiments: Sequence[Experiment]) -> int:
         """K of the model's logits, the same that every head needs."""

@@ -46,7 +46,7 @@ def watched(run):
     features, labels = run.data.train.features, run.data.train.targets
     step, table = 0, {}
     for epoch in range(run.epochs):
-        numbers = Orders([run.seed], len(features)).epoch(epoch)[0]
+        numbers = Orders([run.seed], len(features)).epoch(epoch)[0].astype(int)
         order = torch.from_numpy(numbers)
         for chosen in order.split(run.batch_size):
             logits = module(features[chosen])

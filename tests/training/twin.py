@@ -29,7 +29,7 @@ def train_plainly(experiment: Experiment, losses=None) -> dict[str, torch.Tensor
     factors = experiment.schedule.factors(experiment.total_steps)
     count, step, epoch = len(features), 0, 0
     while step < experiment.total_steps:
-        order = torch.from_numpy(Orders([experiment.seed], count).epoch(epoch)[0])
+        order = torch.from_numpy(Orders([experiment.seed], count).epoch(epoch)[0].astype(int))
         for chosen in order.split(experiment.batch_size):
             if step == experiment.total_steps:
                 break
