@@ -42,10 +42,14 @@ class Head(ABC):
         Every head of mlr grows with its own logit, so the largest logit is the largest
         prediction, and a tie made only by clipping or rounding is still broken rightly.
         """
-        if logits.shape[-1] == 1:
-            return (self(logits)[..., 0] >= 0.5).long()
+        return self.decide(logits).long()
+
+    def decide(self, logits: Tensor) -> Tensor:
+        """The same in the type of the logits: floats compare several times as fast as truths."""
         outputs = logits.shape[-1]
-        numbers = logits.new_ones(outputs).cumsum(0) - 1
-        largest = logits == logits.amax(-1, keepdim=True)
+        if outputs == 1:
+            return self(logits)[..., 0].clone().ge_(0.5)
         # the first of equals, as argmax, at a tenth of its time for few classes; NaN: the last
-        return numbers.where(largest, outputs - 1).amin(-1).long()
+        from_behind = outputs - logits.new_ones(outputs).cumsum(0)
+        largest = logits.clone().eq_(logits.amax(-1, keepdim=True))
+        return outputs - 1 - largest.mul_(from_behind).amax(-1)

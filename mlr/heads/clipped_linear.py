@@ -35,4 +35,4 @@ class ClippedLinear(Head):
 
     def slope(self, logits: Tensor) -> Tensor:
         """∂y/∂z (…, K): 1 on the closed interval [0, 1], exactly 0 outside."""
-        return (logits == logits.clamp(0, 1)).to(logits.dtype)
+        return logits.clamp(0, 1).eq_(logits)

@@ -37,13 +37,14 @@ class Sigmoid(Head):
         """∂y/∂z = σ(z)σ(−z) (…, K), at most ¼, → e^−|z| in both tails."""
         # σ(z)σ(−z) = e^−|z| / (1 + e^−|z|)²: even in z, no 1 − σ(z)
         e = (-logits.abs()).exp()
-        return e / (1 + e).square()
+        whole = 1 + e
+        return e / whole / whole
 
-    def classify(self, logits: Tensor) -> Tensor:
-        """Class indices (…): σ(z) ≥ ½ where z ≥ 0, without the rounding of σ."""
+    def decide(self, logits: Tensor) -> Tensor:
+        """Class numbers (…): σ(z) ≥ ½ where z ≥ 0, without the rounding of σ."""
         if logits.shape[-1] == 1:
-            return (logits[..., 0] >= 0).long()
-        return super().classify(logits)
+            return logits[..., 0].clone().ge_(0)
+        return super().decide(logits)
 
 
 def _exp_of_minus_size(z: Tensor) -> Tensor:

@@ -31,12 +31,15 @@ class Softmax(Head):
     def slope(self, logits: Tensor) -> Tensor:
         """∂y_k/∂z_k = y_k(1 − y_k) (…, K)."""
         top = logits.amax(-1, keepdim=True)
-        e, is_top = (logits - top).exp(), logits == top
-        others = e.masked_fill(is_top, 0.0).sum(-1, keepdim=True)
-        tops = is_top.to(e.dtype).sum(-1, keepdim=True)
+        e = (logits - top).exp()
+        # 1.0 and 0.0: a factor takes a tenth of the time of a choice
+        is_top = logits.clone().eq_(top)
+        below = 1 - is_top
+        others = (e * below).sum(-1, keepdim=True)
+        tops = is_top.sum(-1, keepdim=True)
         whole = tops + others
         # 1 − y_k = Σ_{j≠k} y_j, summed where y_k may be near 1: at the largest
-        complement = (whole - e).where(~is_top, tops - 1 + others)
+        complement = (whole - e) * below + is_top * (tops - 1 + others)
         return e * complement / whole.square()
 
     def outputs(self, classes: int) -> int:

@@ -5,9 +5,11 @@ Shapes throughout: logits z (…, K), targets t (…, K) → losses (…), gradi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, softplus
 
 from mlr.losses.base import LEAST_PROBABILITY, floored_log, floored_log_of_complement
 from mlr.objectives.twofold import Pair, choose, exp_and_expm1, value
@@ -104,7 +106,9 @@ def sigmoid_bce_gradient_precise(z: Tensor, t: Tensor) -> Tensor:
 
 def sigmoid_bce_losses_hard(z: Tensor, s: Tensor) -> Tensor:
     """Σ softplus(sz), s = 1 − 2t: 1 for t = 0, −1 for t = 1."""
-    return -_total(logsigmoid((s * z).neg_()))
+    # where e⁻ᶻ is less than half an ulp of z, softplus is z
+    beyond = 20 if z.dtype == torch.float32 else 40
+    return _total(filled_up(lambda u: softplus(u, threshold=beyond), s * z))
 
 
 def sigmoid_bce_gradient_hard(z: Tensor, s: Tensor) -> Tensor:
@@ -171,15 +175,20 @@ def sigmoid_ce_gradient_precise(z: Tensor, t: Tensor) -> Tensor:
 
 
 def sigmoid_(z: Tensor) -> Tensor:
-    """σ(z) in the memory of a z without gaps that nobody else reads.
+    """σ(z) in the memory of a z without gaps that nobody else reads."""
+    return filled_up(torch.sigmoid_, z)
 
-    torch.sigmoid rounds otherwise at the end of an array, where it fills no registers, than
-    within, and what a run computes must not hang on the runs beside it: ends are filled up.
+
+def filled_up(function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+    """An elementwise function of a z without gaps, at whose end no register is half full.
+
+    Most of torch's functions round otherwise there than within, and what a run computes must
+    not hang on the runs beside it.
     """
     missing = -z.numel() % REGISTERS
     if not missing or not z.is_cpu:
-        return z.sigmoid_()
-    return torch.cat((z.reshape(-1), z.new_zeros(missing))).sigmoid_()[:-missing].view(z.shape)
+        return function(z)
+    return function(torch.cat((z.reshape(-1), z.new_zeros(missing))))[:-missing].view(z.shape)
 
 
 def _sigmoid(z: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 
@@ -25,7 +26,8 @@ class StepValues:
     slopes: Tensor
     """dy_k/dz_k (P, R, B, K)"""
     right: Tensor | None
-    """predicted rightly (P, R, B), None for regression"""
+    """1.0 where predicted rightly, else 0.0 (P, R, B), for numbers add up faster than truths;
+    None for regression"""
     layer_grad_norms: Tensor
     """‖∂ mean L/∂ layer‖ (P, R, L)"""
 
@@ -35,10 +37,10 @@ class StepValues:
         return lengths(self.logit_grads)
 
     @cached_property
-    def of_right(self) -> Tensor:
-        """1.0 where predicted rightly, else 0.0 (P, R, B): numbers add up faster than truths."""
+    def wrong(self) -> Tensor:
+        """1.0 where predicted wrongly, else 0.0 (P, R, B)."""
         assert self.right is not None
-        return self.right.to(self.losses.dtype)
+        return 1 - self.right
 
 
 class Probe(ABC):
@@ -54,6 +56,11 @@ class Probe(ABC):
 def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
     """Mean over the last axis of the entries whose weight `chosen` is 1, not 0; NaN for none."""
     return (values * chosen).sum(-1) / chosen.sum(-1)
+
+
+def below(values: Tensor, threshold: float) -> Tensor:
+    """1.0 where v < threshold, else 0.0, NaN included: a tenth of the time of truths."""
+    return torch.lt(values, threshold, out=torch.empty_like(values))
 
 
 def lengths(vectors: Tensor) -> Tensor:

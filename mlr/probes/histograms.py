@@ -34,22 +34,30 @@ def histogram(values: Tensor) -> Histogram:
     """
     if values.device.type == "mps":  # which has no float64
         values = values.cpu()
-    finite = values.isfinite()
-    if bool(finite.all()):
-        low, high = (edge.double() for edge in values.aminmax(dim=-1))
-        known, weights = (
-            values.to(torch.float64, copy=True),
-            values.new_ones(1, dtype=torch.float64),
-        )
-    else:
+    low, high = values.amin(-1).double(), values.amax(-1).double()
+    finite, known = None, values.to(torch.float64, copy=True)
+    if not bool((low.isfinite() & high.isfinite()).all()):
+        finite = values.isfinite()
         low = values.where(finite, torch.inf).amin(-1).double()
         high = values.where(finite, -torch.inf).amax(-1).double()
         low, high = low.where(low.isfinite(), 0.0), high.where(high.isfinite(), 0.0)
-        known, weights = values.where(finite, 0.0).double(), finite.double()
+        known = values.where(finite, 0.0).double()
     # a constant tensor still needs a bin of some width
     width = (high - low).clamp(min=1e-12) / BINS
     edges = low[..., None] + width[..., None] * torch.arange(1, BINS + 1, device=values.device)
     total, total_squares = known.sum(-1), known.square().sum(-1)
-    bins = known.sub_(low[..., None]).div_(width[..., None]).long().clamp_(0, BINS - 1)
-    counts = torch.zeros_like(edges).scatter_add_(-1, bins, weights.expand(bins.shape))
-    return Histogram(edges, counts, low, high, total, total_squares)
+    bins = known.sub_(low[..., None]).div_(width[..., None]).clamp_(0, BINS - 1).long()
+    return Histogram(edges, _counts(bins, finite), low, high, total, total_squares)
+
+
+def _counts(bins: Tensor, counted: Tensor | None) -> Tensor:
+    """How often each bin occurs (…, BINS) in bins (…, N), of those counted."""
+    rows = bins.shape[:-1].numel()
+    starts = torch.arange(0, rows * BINS, BINS, device=bins.device).view(*bins.shape[:-1], 1)
+    bins += starts
+    if counted is not None:
+        bins = bins.where(counted, rows * BINS)
+    # in the order of memory: another one would take a copy
+    axes = sorted(range(bins.dim()), key=bins.stride, reverse=True)
+    found = torch.bincount(bins.permute(axes).reshape(-1), minlength=rows * BINS)
+    return found[: rows * BINS].view(*bins.shape[:-1], BINS).double()

@@ -20,18 +20,22 @@ class LogitGradient(Probe):
     def measure(self, values: StepValues) -> Tensor:
         """Statistics over B (P, R, tags); `wrong` is NaN in a batch without wrong examples."""
         sizes = values.gradient_sizes
-        columns = [sizes.mean(-1), _median(sizes), sizes.amax(-1)]
+        mean = sizes.mean(-1)
+        # one NaN makes both NaN
+        columns = [mean, _median(sizes).where(~mean.isnan(), torch.nan), sizes.amax(-1)]
         if values.right is not None:
-            columns += [mean_over(sizes, 1 - values.of_right), mean_over(sizes, values.of_right)]
+            columns += [mean_over(sizes, values.wrong), mean_over(sizes, values.right)]
         return torch.stack(columns, dim=-1)
 
 
 def _median(sizes: Tensor) -> Tensor:
-    """Over the last axis; NaN if one is."""
+    """Over the last axis, of numbers ≥ 0."""
     count = sizes.shape[-1]
-    if sizes.device.type == "cpu":  # numpy sorts short rows ten times as fast
-        ordered = torch.from_numpy(np.sort(sizes.numpy(), axis=-1))
+    if sizes.is_cpu:  # numpy sorts short rows ten times as fast
+        # the bits of numbers ≥ 0 are in the order of the numbers, and whole ones sort faster
+        bits = torch.int32 if sizes.dtype == torch.float32 else torch.int64
+        rows = sizes.contiguous().view(bits).numpy()
+        ordered = torch.from_numpy(np.sort(rows, axis=-1)).view(sizes.dtype)
     else:
         ordered = sizes.sort(-1).values
-    middle = (ordered[..., (count - 1) // 2] + ordered[..., count // 2]) / 2
-    return middle.where(~ordered[..., -1].isnan(), torch.nan)
+    return (ordered[..., (count - 1) // 2] + ordered[..., count // 2]) / 2

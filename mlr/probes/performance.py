@@ -19,4 +19,4 @@ class Performance(Probe):
         loss = values.losses.mean(-1)
         if values.right is None:
             return loss.unsqueeze(-1)
-        return torch.stack((loss, values.of_right.mean(-1)), dim=-1)
+        return torch.stack((loss, values.right.mean(-1)), dim=-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mlr.probes.base import Probe, StepValues
+from mlr.probes.base import Probe, StepValues, below
 
 
 class Saturation(Probe):
@@ -21,9 +21,8 @@ class Saturation(Probe):
 
     def measure(self, values: StepValues) -> Tensor:
         """Shares in [0, 1] (P, R, tags)."""
-        dtype = values.losses.dtype
-        saturated = (values.slopes.abs() < self.threshold).to(dtype).mean((-2, -1))
+        saturated = below(values.slopes.abs(), self.threshold).mean((-2, -1))
         if values.right is None:
             return saturated.unsqueeze(-1)
-        stuck = ~values.right & (values.gradient_sizes < self.threshold)
-        return torch.stack((saturated, stuck.to(dtype).mean(-1)), dim=-1)
+        stuck = below(values.gradient_sizes, self.threshold).mul_(values.wrong)
+        return torch.stack((saturated, stuck.mean(-1)), dim=-1)

@@ -49,6 +49,12 @@ class Spread:
         return values if self.identity else values.index_select(2, self.index)
 
 
+def stacked(tensors: Sequence[Tensor], axes: Sequence[int]) -> Tensor:
+    """P tensors (L, B, K) as (P, L, B, K), each of them with its axes in this order in memory."""
+    back = [1 + axes.index(axis) for axis in range(3)]
+    return torch.stack([tensor.permute(*axes) for tensor in tensors]).permute(0, *back)
+
+
 def classes_first(values: Tensor) -> Tensor:
     """The same (L, B, K), with the batch last in memory: a sum over few classes is then fast."""
     return values.mT.contiguous().mT

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mlr.training.arrange import Spread, classes_first, distinct
-from mlr.training.background import WORTH_A_THREAD
+from mlr.training.background import AHEAD, WORTH_A_THREAD
 from mlr.training.buffers import Buffers
 from mlr.training.examples import Examples
 from mlr.training.orders import Orders
@@ -40,10 +40,7 @@ class Batches:
         self.program, self.count = program, examples.count
         self.batch_size, self.lanes_last = program.runs[0].batch_size, program.network.lanes_last
         seeds = [lane.seed for lane in program.lanes]
-        numbers = {
-            id(run.data): own for run, own in zip(program.runs, examples.data_of, strict=True)
-        }
-        data_of = [numbers[id(lane.data)] for lane in program.lanes]
+        data_of = examples.data_of
         firsts, group_of = distinct(list(zip(data_of, seeds, strict=True)))
         self.spread = Spread(group_of, examples.features.device)
         seed_firsts, seed_of = distinct([seeds[lane] for lane in firsts])
@@ -58,10 +55,10 @@ class Batches:
         self.targets = examples.targets.flatten(0, 1)
         if self.lanes_last:
             self.features = self.features.t().contiguous()
-            self.targets = self.targets.t().contiguous()
-        # made here and not batch by batch: of what is spread the order in memory is lost
-        self.signs = 1 - self.targets * 2 if program.signed else None
-        self.buffers = Buffers(self.features)
+            # signs made here and not batch by batch: of what is spread the order is lost
+            self.targets = program.targets(self.targets.t().contiguous()).given
+        # one in use, some ready, one in the making
+        self.buffers = Buffers(self.features, AHEAD + 2)
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
         batch_bytes = row_bytes * self.batch_size * len(firsts)
         most = GATHER_BYTES_LANES_LAST if self.lanes_last else GATHER_BYTES
@@ -77,7 +74,7 @@ class Batches:
         A batch is inputs (L, B, *feature_shape), or lanes last (D + 1, 1, B, L) with a
         constant 1 behind the features, and targets (L, B, K).
 
-        What a batch holds is valid until the next but one of the chunks is asked for.
+        What a batch holds is valid until so many more chunks are asked for as there are buffers.
         """
         gather = self._lanes_last if self.lanes_last else self._lanes_first
         for epoch in count():
@@ -100,14 +97,9 @@ class Batches:
         """The batches of rows (C, G), lanes last; the columns of the tables lie together."""
         inputs = self._columns("inputs", self.features, rows, constant=1)
         batches = self.spread.lanes_last(inputs).unsqueeze(1).split(self.batch_size, dim=2)
-        signs = targets = None
-        if self.signs is not None:
-            signs = self._split(self._columns("signs", self.signs, rows))
-        if signs is None or not self.program.lane_objectives.reads_signs_only:
-            targets = self._split(self._columns("targets", self.targets, rows))
-        nothing = (None,) * len(batches)
-        aims = map(Targets, targets or nothing, signs or nothing)
-        return zip(batches, aims, strict=True)
+        aims = self._split(self._columns("targets", self.targets, rows))
+        signed = self.program.signed
+        return zip(batches, (Targets(own, signed) for own in aims), strict=True)
 
     def _columns(self, name: str, table: Tensor, rows: Tensor, constant: int = 0) -> Tensor:
         """Values (D + constant, C, G) of rows (C, G), with ones behind the D columns."""
@@ -118,7 +110,8 @@ class Batches:
 
     def _split(self, values: Tensor) -> tuple[Tensor, ...]:
         """Batches (L, B, D) of the groups' values (D, C, G), lanes last in memory."""
-        whole = self.spread.lanes_last(values).permute(2, 1, 0)
+        # spread over lanes, targets have no order in memory, and operations with them crawl
+        whole = self.spread.lanes_last(values).contiguous().permute(2, 1, 0)
         return whole.split(self.batch_size, dim=1)
 
     def _lanes_first(self, rows: Tensor) -> Iterator[tuple[Tensor, Targets]]:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections import deque
 from math import prod
 
 from torch import Tensor
 
 
 class Buffers:
-    """Named tensors in two sets by turns: one is filled while the other is still read.
+    """Named tensors in several sets by turns: one is filled while others are still read.
 
     Args:
         like: of the type and on the device that all of them have.
+        sets: how many.
     """
 
-    def __init__(self, like: Tensor) -> None:
+    def __init__(self, like: Tensor, sets: int) -> None:
         self.like = like
-        self.sets: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
+        self.sets: deque[dict[str, Tensor]] = deque({} for _ in range(sets))
 
     def turn(self) -> None:
-        """Change to the other set; what was in it is over."""
-        self.sets = self.sets[::-1]
+        """Change to the next set; what was in it is over."""
+        self.sets.rotate()
 
     def take(self, name: str, *shape: int) -> Tensor:
-        """An uninitialised tensor; it shares its memory with the last but one of this name."""
+        """An uninitialised tensor; one of this name had its memory as many turns ago."""
         size, memory = prod(shape), self.sets[0].get(name)
         if memory is None or len(memory) < size:
             memory = self.sets[0][name] = self.like.new_empty(size)

@@ -41,36 +41,30 @@ def one_hot_targets(
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some examples of a split as every run sees them."""
+    """Some examples of a split as every lane sees them."""
 
     inputs: Tensor
-    """(R, N, …)"""
+    """(L, N, …)"""
     targets: Targets
-    """(R, N, K)"""
-    labels: Tensor | None
-    """class indices (R, N); None for regression"""
+    """(L, N, K)"""
 
 
 class Examples:
-    """One split: U datasets of equal shape, and which of them each run has.
+    """One split: U datasets of equal shape, and which of them each lane has.
 
     Attributes:
         features: (U, N, …) in the program's dtype, on its device, flat for dense networks.
         targets: t (U, N, K): one-hot, one column, or values.
-        labels: class indices (U, N), or None for regression.
-        data_of: dataset of each run.
+        data_of: dataset of each lane.
     """
 
     def __init__(self, program: Program, split: str) -> None:
         self.program = program
-        firsts, self.data_of = distinct([id(run.data) for run in program.runs])
-        datasets = [program.runs[run].data for run in firsts]
+        firsts, self.data_of = distinct([id(lane.data) for lane in program.lanes])
+        datasets = [program.lanes[lane].data for lane in firsts]
         splits = [getattr(data, split) for data in datasets]
         self.features = self._stack([self._features(one) for one in splits])
         self.targets = self._stack([self._targets(datasets[0], one) for one in splits])
-        self.labels: Tensor | None = None
-        if datasets[0].classes is not None:
-            self.labels = self._stack([one.targets.to(program.device) for one in splits])
         self.spread = Spread(self.data_of, program.device)
 
     @staticmethod
@@ -92,28 +86,24 @@ class Examples:
         return self.features.shape[1]
 
     def chunks(self, size: int, chosen: Tensor | None = None) -> list[Chunk]:
-        """The split, or the `chosen` examples of it, as every run sees them, `size` at a time."""
-        parts = [self.features, self.targets, self.labels]
+        """The split, or the `chosen` examples of it, as every lane sees them, `size` at a time."""
+        parts = [self.features, self.targets]
         if chosen is not None:
             with threads(self.program.busy):  # copies: nothing rounds
-                parts = [part if part is None else part.index_select(1, chosen) for part in parts]
-        pieces = [part.split(size, dim=1) if part is not None else None for part in parts]
-        features, targets, labels = pieces
-        assert features is not None
-        assert targets is not None
+                parts = [part.index_select(1, chosen) for part in parts]
+        features, targets = (part.split(size, dim=1) for part in parts)
         return [
-            Chunk(
-                self._arranged(x),
-                self.program.targets(
-                    self._arranged(t if self.program.network.lanes_last else classes_first(t))
-                ),
-                None if labels is None else self._arranged(labels[number].unsqueeze(-1))[..., 0],
-            )
-            for number, (x, t) in enumerate(zip(features, targets, strict=True))
+            Chunk(self._arranged(x), self._aims(t)) for x, t in zip(features, targets, strict=True)
         ]
 
+    def _aims(self, values: Tensor) -> Targets:
+        """Targets of values (U, N, K); of what is spread no more is computed."""
+        aims = self.program.targets(values)
+        given = aims.given if self.program.network.lanes_last else classes_first(aims.given)
+        return Targets(self._arranged(given), aims.signed)
+
     def _arranged(self, values: Tensor) -> Tensor:
-        """Values (U, N, …) of the datasets as (R, N, …) of the runs."""
+        """Values (U, N, …) of the datasets as (L, N, …) of the lanes."""
         if self.program.network.lanes_last:
             return self.spread.lanes_last(values.permute(2, 1, 0).contiguous()).permute(2, 1, 0)
         return self.spread.lanes_first(values)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mlr.training.arrange import classes_first
 from mlr.training.parameters import Layout
 from mlr.training.structure import Activation, Dense
 
@@ -71,16 +70,6 @@ class LaneLayer:
         if self.bias_grad is not None:
             torch.sum(delta, 1, out=self.bias_grad).mul_(share)
 
-    def of_lanes(self, inputs: Tensor, lanes: Tensor) -> Tensor:
-        """The same of some lanes, inputs (in, B, R); sums one input after the other."""
-        columns = self.weight.index_select(-1, lanes)
-        outputs = inputs[0] * columns[0]
-        for part, column in zip(inputs[1:], columns[1:], strict=True):
-            outputs.addcmul_(part, column)
-        if self.bias is not None:
-            outputs.add_(self.bias.index_select(-1, lanes))
-        return outputs if self.activation is None else self.activation.forward(outputs)
-
 
 class LaneNetwork:
     """L tiny dense networks as one; training inputs are (D + 1, 1, B, L), the last of them 1.
@@ -90,7 +79,6 @@ class LaneNetwork:
         layout: with every weight turned.
         flat: parameters (L, P), lanes last in memory.
         grads: their gradients, written by `backward`.
-        lanes: those of the runs (R,); the others are spare.
     """
 
     flat_inputs = True
@@ -102,9 +90,7 @@ class LaneNetwork:
         layout: Layout,
         flat: Tensor,
         grads: Tensor,
-        lanes: Tensor,
     ) -> None:
-        self.lanes = lanes
         self.shares: dict[int, Tensor] = {}
         """B → 1/B, for a tensor is multiplied by another one faster than by a number"""
         views, grad_views = layout.views(flat), layout.views(grads)
@@ -133,12 +119,8 @@ class LaneNetwork:
         return parameters
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Inputs (R, B, D) → logits (R, B, K), of the runs alone."""
-        values = inputs.permute(2, 1, 0)
-        for layer in self.layers:
-            values = layer.of_lanes(values, self.lanes)
-        # run by run in memory: a sum over classes rounds by how they lie
-        return classes_first(values.permute(2, 1, 0))
+        """Inputs (L, B, D) → logits (L, B, K), both lanes last in memory."""
+        return self.forward(inputs.permute(2, 1, 0).unsqueeze(1), 0)[0]
 
     def forward(self, inputs: Tensor, step: int) -> tuple[Tensor, list[Tensor]]:
         """Logits (L, B, K) of inputs (D + 1, 1, B, L), and what `backward` needs of them."""

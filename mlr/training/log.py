@@ -14,14 +14,17 @@ from torch import Tensor
 from mlr.probes import make_probes
 from mlr.records import Recorder
 from mlr.records.bulk import flush_all, record_histograms, record_scalars
+from mlr.training.background import Background
 from mlr.training.endings import Endings
 from mlr.training.experiment import Experiment
-from mlr.training.measure import measure_histograms, measure_steps
+from mlr.training.measure import Measured, Measurements
 from mlr.training.parameters import Layout
 from mlr.training.step import LoggedStep, Program
 
 FLUSH_SECONDS = 2.0
 FLUSH_BYTES = 64 << 20
+BYTES_OF_A_STEP = 500
+"""What a logged step leaves of each run until the flush: numbers, and sometimes histograms."""
 
 
 class Block(NamedTuple):
@@ -56,14 +59,15 @@ class StepLog:
         program: Program,
         recorders: Sequence[Recorder | None],
         endings: Endings,
-        workers: int,
+        background: Background,
     ) -> None:
-        self.workers = workers
         first = program.runs[0]
         self.program, self.recorders, self.endings = program, recorders, endings
         self.wanted = any(recorders)
-        self.classification = first.data.classes is not None
-        self.probes = make_probes(first.probes, self.classification, tuple(program.layers))
+        probes = make_probes(first.probes, program.classification, tuple(program.layers))
+        self.measurements = Measurements(
+            program, probes, first.probes.histogram_every, background
+        )
         self.tags = run_tags(first)
         self.column = {tag: index for index, tag in enumerate(self.tags)}
         self.of_validation = np.array([tag.endswith("/val") for tag in self.tags])
@@ -71,20 +75,20 @@ class StepLog:
         # the table prints the digits that the numbers have
         self.number_type = np.float64 if first.dtype == "float64" else np.float32
         self.rates = np.array([run.optimizer.lr for run in program.runs])
-        self.histogram_every = first.probes.histogram_every
-        self.flushed_steps = 0
         self.flushed_at = perf_counter()
         self._forget()
 
     def _forget(self) -> None:
-        self.steps: list[tuple[float, LoggedStep]] = []
+        self.steps: list[tuple[float, int]] = []
         self.validations: list[tuple[float, int, dict[str, Tensor]]] = []
         self.bytes = 0
 
     def keep(self, step: LoggedStep) -> None:
-        """Remember a logged step; its numbers are computed at the next flush."""
-        self.steps.append((time(), step))
-        self.bytes += 3 * step.logits.numel() * step.logits.element_size()
+        """Remember a logged step; its numbers are there at the next flush."""
+        if self.wanted:
+            self.steps.append((time(), step.step))
+            self.measurements.keep(step)
+            self.bytes += len(self.recorders) * BYTES_OF_A_STEP
 
     def keep_validation(self, step: int, means: dict[str, Tensor]) -> None:
         """Remember the means (R,) over the validation split after `step` updates."""
@@ -97,13 +101,12 @@ class StepLog:
     def flush(self) -> None:
         """Compute what is kept, and record it."""
         self.flushed_at = perf_counter()
-        if not self.steps and not self.validations:
-            return
-        if self.wanted:
-            self._record_block()
-            self._record_histograms()
+        if self.wanted and (self.steps or self.validations):
+            measured = self.measurements.take() if self.steps else None
+            self._record_block(measured)
+            if measured is not None:
+                self._record_histograms(measured)
             flush_all(self.recorders)
-        self.flushed_steps += len(self.steps)
         self._forget()
 
     def _ends(self) -> NDArray[np.float64]:
@@ -113,13 +116,13 @@ class StepLog:
             [ended[run].step if run in ended else np.inf for run in range(len(self.recorders))]
         )
 
-    def _record_block(self) -> None:
+    def _record_block(self, measured: Measured | None) -> None:
         """Hand each run its part of a block, up to the step at which it ended.
 
         Of that step it has its validation, but no batch: what its siblings trained on then,
         it did not see.
         """
-        block = self._block()
+        block = self._block(measured)
         steps, ends = block.steps[:, None], self._ends()
         block.present[steps > ends] = False
         block.present[(steps == ends)[..., None] & ~self.of_validation] = False
@@ -128,50 +131,39 @@ class StepLog:
             self.recorders, block.steps, epochs, block.values, block.present, block.times
         )
 
-    def _record_histograms(self) -> None:
-        """Hand each run the histograms of every n-th logged step before it ended."""
-        every = self.histogram_every
-        drawn = [
-            (stamp, kept)
-            for number, (stamp, kept) in enumerate(self.steps, start=self.flushed_steps)
-            if every and number % every == 0
-        ]
-        if not drawn:
-            return
-        steps = np.array([kept.step for _, kept in drawn], dtype=np.int64)
+    def _record_histograms(self, measured: Measured) -> None:
+        """Hand each run the histograms of the steps that have them, before it ended."""
+        drawn = [self.steps[place - measured.places[0]] for place in measured.drawn]
+        steps = np.array([step for _, step in drawn], dtype=np.int64)
         times = np.array([stamp for stamp, _ in drawn])
         present = steps[:, None] < self._ends()
-        measured = measure_histograms([kept for _, kept in drawn], self.workers)
-        for tag, columns in measured.items():
+        for tag, columns in measured.histograms.items():
             record_histograms(
                 self.recorders,
                 steps,
                 tag,
-                **{name: column.numpy() for name, column in columns._asdict().items()},
+                **columns._asdict(),
                 present=present,
                 wall_times=times,
             )
 
-    def _block(self) -> Block:
+    def _block(self, measured: Measured | None) -> Block:
         """What is kept as rows of numbers, a row a step."""
-        stamps = {kept.step: stamp for stamp, kept in self.steps}
+        stamps = {step: stamp for stamp, step in self.steps}
         stamps |= {step: stamp for stamp, step, _ in self.validations}
         order = sorted(stamps)
         row = {step: index for index, step in enumerate(order)}
         shape = (len(order), len(self.recorders), len(self.tags))
         values = np.full(shape, np.nan, dtype=self.number_type)
         present = np.zeros(values.shape, dtype=bool)
-        if self.steps:
-            kept = [step for _, step in self.steps]
-            rows = np.array([row[step.step] for step in kept])
-            probed = measure_steps(
-                self.program, self.probes, kept, self.classification, self.workers
-            )
+        if measured is not None:
+            rows = np.array([row[step] for _, step in self.steps])
+            probed = measured.numbers
             width = probed.shape[-1]
             values[rows, :, :width] = probed
             # NaN beside a finite loss: no such example in the batch, so nothing to record
             present[rows, :, :width] = ~np.isnan(probed) | ~np.isfinite(probed[..., :1])
-            factors = np.array([self.program.factors[step.step] for step in kept])
+            factors = np.array([self.program.factors[step] for _, step in self.steps])
             with np.errstate(over="ignore"):  # a rate of 1e300 is infinite in float32
                 values[rows, :, self.column["learning_rate"]] = factors[:, None] * self.rates
             present[rows, :, self.column["learning_rate"]] = True

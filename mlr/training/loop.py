@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mlr.checks import InputError
 from mlr.records import Recorder
-from mlr.training.background import prefetched
+from mlr.training.background import Background
 from mlr.training.batches import Batches
 from mlr.training.endings import Ending, Endings
 from mlr.training.evaluate import Evaluation
@@ -56,14 +56,14 @@ def train(
     recorders = recorders or [None] * len(experiments)
     if len(recorders) != len(experiments):
         raise InputError(f"{len(experiments)} runs need as many recorders, not {len(recorders)}.")
-    with threads(1) as busy, _modes(kind_of(experiments[0])):
+    with threads(1) as busy, _modes(kind_of(experiments[0])), Background(busy - 1) as background:
         order = by_objective(experiments)
         program = Program([experiments[run] for run in order], busy)
         splits = {name: Examples(program, name) for name in ("train", "val", "test")}
         endings = Endings([run.patience for run in program.runs])
-        log = StepLog(program, [recorders[run] for run in order], endings, busy)
+        log = StepLog(program, [recorders[run] for run in order], endings, background)
         try:
-            steps = _run(program, splits, log, endings, progress)
+            steps = _run(program, splits, log, endings, background, progress)
         finally:
             log.flush()
         endings.restore(program.parameters, program.stepper.state, program.lane_of)
@@ -78,6 +78,7 @@ def _run(
     splits: dict[str, Examples],
     log: StepLog,
     endings: Endings,
+    background: Background,
     progress: Progress | None,
 ) -> int:
     """Every update of the program; returns how many were done."""
@@ -87,23 +88,22 @@ def _run(
     batches = Batches(splits["train"], program)
     validation = Evaluation(splits["val"], program)
     step, told_at = 0, perf_counter()
-    with prefetched(batches.chunks(), batches.drawn) as chunks:
-        for chunk, ends_epoch in chunks:
-            for inputs, targets in chunk[: total - step]:
-                kept = program.update(inputs, targets, step, logged=step in logged)
-                if kept is not None:
-                    log.keep(kept)
-                step += 1
-                if perf_counter() - told_at > PROGRESS_SECONDS:
-                    told_at = perf_counter()
-                    if progress is not None:
-                        progress(step, total)
-                    if log.due():
-                        log.flush()
-            if ends_epoch or step == total:
-                _validate(program, validation, log, endings, step)
-                if step == total or endings.all_over:
-                    break
+    for chunk, ends_epoch in background.ahead(batches.chunks(), batches.drawn):
+        for inputs, targets in chunk[: total - step]:
+            kept = program.update(inputs, targets, step, logged=step in logged)
+            if kept is not None:
+                log.keep(kept)
+            step += 1
+            if perf_counter() - told_at > PROGRESS_SECONDS:
+                told_at = perf_counter()
+                if progress is not None:
+                    progress(step, total)
+                if log.due():
+                    log.flush()
+        if ends_epoch or step == total:
+            _validate(program, validation, log, endings, step)
+            if step == total or endings.all_over:
+                break
     if progress is not None:
         progress(step, total)
     return step

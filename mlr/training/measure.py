@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mlr.probes import Histogram, Probe, StepValues, histogram
-from mlr.training.background import side_by_side
-from mlr.training.evaluate import correct
+from mlr.training.arrange import stacked
+from mlr.training.background import Background
+from mlr.training.run_objectives import Targets
 from mlr.training.step import LoggedStep, Program
 
 HISTOGRAMS = {"histogram/logits": "logits", "histogram/logit_grad": "logit_grads"}
@@ -21,78 +24,126 @@ HISTOGRAMS = {"histogram/logits": "logits", "histogram/logit_grad": "logit_grads
 STACK_VALUES = 1 << 18
 """Logits measured at a time: a probe's intermediate values then stay in cache."""
 
-Numbers = NDArray[np.floating]
+Stack = list[tuple[int, LoggedStep]]
+"""Steps of one batch size, each with its number among all that were kept."""
 
 
-def by_batch_size(steps: Sequence[LoggedStep]) -> list[list[int]]:
-    """Positions of steps to stack: of one batch size, and few enough to stay in cache."""
-    positions: dict[int, list[int]] = defaultdict(list)
-    for position, step in enumerate(steps):
-        positions[step.logits.shape[1]].append(position)
-    stacks = []
-    for chosen in positions.values():
-        size = max(1, STACK_VALUES // steps[chosen[0]].logits.numel())
-        stacks += [chosen[start : start + size] for start in range(0, len(chosen), size)]
-    return stacks
+class Measured(NamedTuple):
+    """What was measured of P steps, H of them with histograms."""
+
+    places: list[int]
+    """the number of each step among those kept (P,)"""
+    numbers: NDArray[np.floating]
+    """every number of every probe (P, R, tags)"""
+    drawn: list[int]
+    """the number of each step that has histograms (H,)"""
+    histograms: dict[str, Histogram]
+    """by tag, over batch and outputs, in numpy (H, R, …); none where H is 0"""
 
 
-def measure_steps(
-    program: Program,
-    probes: Sequence[Probe],
-    steps: Sequence[LoggedStep],
-    classification: bool,
-    workers: int,
-) -> Numbers:
-    """Every number of every probe (P, R, tags)."""
+class Measurements:
+    """Logged steps on their way to numbers: a stack is measured as soon as it is full.
 
-    def measured(chosen: Sequence[int]) -> Tensor:
-        values = stack_values(program, [steps[position] for position in chosen], classification)
-        return torch.cat([probe.measure(values) for probe in probes], dim=-1)
+    So few of a program's tensors are kept, and their memory is used again.
 
-    stacks = by_batch_size(steps)
-    blocks = side_by_side(measured, stacks, _worth(steps, workers))
-    joined = torch.cat(blocks).cpu().numpy()
-    return joined[np.argsort([position for chosen in stacks for position in chosen])]
+    Args:
+        program: whose steps are kept.
+        probes: what is measured of each.
+        histogram_every: every how many steps have histograms; 0 for none.
+        background: who measures.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        probes: Sequence[Probe],
+        histogram_every: int,
+        background: Background,
+    ) -> None:
+        self.program, self.probes, self.background = program, probes, background
+        self.histogram_every = histogram_every
+        self.taken = self.kept = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self.stacks: dict[int, Stack] = defaultdict(list)
+        self.started: list[Future[Measured]] = []
+
+    def keep(self, step: LoggedStep) -> None:
+        """One more step."""
+        batch_size = step.logits.shape[1]
+        stack = self.stacks[batch_size]
+        stack.append((self.kept, step))
+        self.kept += 1
+        if len(stack) * step.logits.numel() >= STACK_VALUES:
+            del self.stacks[batch_size]
+            self.started.append(self.background.start(self._measured, stack))
+
+    def take(self) -> Measured:
+        """Everything kept since the last time, in the order in which it was kept."""
+        # what is left is too little for a thread of its own
+        parts = [self._measured(stack) for stack in self.stacks.values()]
+        parts += [self.background.finish(work) for work in self.started]
+        places = list(range(self.taken, self.kept))
+        drawn = [place for place in places if self._is_drawn(place)]
+        numbers = _joined([(part.places, part.numbers) for part in parts], places)
+        histograms = {}
+        for tag in HISTOGRAMS if drawn else ():
+            having = [(part.drawn, part.histograms[tag]) for part in parts if part.drawn]
+            columns = zip(*(histogram for _, histogram in having), strict=True)
+            rows = [places for places, _ in having]
+            histograms[tag] = Histogram(
+                *(_joined(list(zip(rows, own, strict=True)), drawn) for own in columns)
+            )
+        self.taken = self.kept
+        self._forget()
+        return Measured(places, numbers, drawn, histograms)
+
+    def _is_drawn(self, place: int) -> bool:
+        """Whether a step has histograms too."""
+        return self.histogram_every > 0 and place % self.histogram_every == 0
+
+    def _measured(self, stack: Stack) -> Measured:
+        values = stack_values(self.program, [step for _, step in stack])
+        numbers = torch.cat([probe.measure(values) for probe in self.probes], dim=-1)
+        drawn = [(place, step) for place, step in stack if self._is_drawn(place)]
+        histograms = {}
+        for tag, field in HISTOGRAMS.items() if drawn else ():
+            chosen = stacked([getattr(step, field) for _, step in drawn], self.program.memory_axes)
+            columns = histogram(chosen.mT.flatten(-2))
+            histograms[tag] = Histogram(*(self._of_runs(column) for column in columns))
+        return Measured(
+            [place for place, _ in stack],
+            self._of_runs(numbers),
+            [place for place, _ in drawn],
+            histograms,
+        )
+
+    def _of_runs(self, values: Tensor) -> NDArray:
+        """Values (P, L, …) of the lanes as (P, R, …) of the runs, in numpy."""
+        return self.program.of_runs(values, axis=1).cpu().numpy()
 
 
-def stack_values(program: Program, steps: Sequence[LoggedStep], classification: bool) -> StepValues:
+def _joined(parts: Sequence[tuple[list[int], NDArray]], places: list[int]) -> NDArray:
+    """Rows of all parts in the order of their places, which are `places`, ascending."""
+    row = {place: number for number, place in enumerate(places)}
+    first = parts[0][1]
+    joined = np.empty((len(places), *first.shape[1:]), dtype=first.dtype)
+    for own, rows in parts:
+        joined[[row[place] for place in own]] = rows
+    return joined
+
+
+def stack_values(program: Program, steps: Sequence[LoggedStep]) -> StepValues:
     """What probes read, of steps of one batch size."""
-    objectives = program.objectives
-    logits = _stack([kept.logits for kept in steps])
-    targets = program.targets(_stack([kept.targets for kept in steps]))
+    objectives, axes = program.objectives, program.memory_axes
+    logits = stacked([kept.logits for kept in steps], axes)
+    targets = Targets(stacked([kept.targets.given for kept in steps], axes), program.signed)
     return StepValues(
         logits=logits,
-        logit_grads=_stack([kept.logit_grads for kept in steps]),
+        logit_grads=stacked([kept.logit_grads for kept in steps], axes),
         losses=objectives.losses(logits, targets, axis=1),
         slopes=objectives.slopes(logits, axis=1),
-        right=correct(objectives, logits, targets.values, axis=1) if classification else None,
+        right=objectives.right(logits, targets, axis=1) if program.classification else None,
         layer_grad_norms=torch.stack([kept.layer_grad_norms for kept in steps]),
     )
-
-
-def _stack(tensors: Sequence[Tensor]) -> Tensor:
-    """(P, R, B, K) of P tensors (R, B, K), whatever lay where: run by run, the batch last."""
-    return torch.stack([tensor.mT for tensor in tensors]).mT
-
-
-def _worth(steps: Sequence[LoggedStep], workers: int) -> int:
-    """How many workers pay for their threads."""
-    return workers if len(steps) * steps[0].logits.numel() > 2 * STACK_VALUES else 1
-
-
-def measure_histograms(steps: Sequence[LoggedStep], workers: int) -> dict[str, Histogram]:
-    """By tag, the histograms over batch and outputs of each run at every step (P, R, …)."""
-    stacks = by_batch_size(steps)
-    order = torch.tensor(np.argsort([position for chosen in stacks for position in chosen]))
-    measured = {}
-    for tag, field in HISTOGRAMS.items():
-
-        def drawn(chosen: Sequence[int], field: str = field) -> Histogram:
-            stacked = torch.stack([getattr(steps[position], field) for position in chosen])
-            return histogram(stacked.flatten(2))
-
-        parts = side_by_side(drawn, stacks, _worth(steps, workers))
-        measured[tag] = Histogram(
-            *(torch.cat(columns).cpu()[order] for columns in zip(*parts, strict=True))
-        )
-    return measured

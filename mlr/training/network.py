@@ -50,9 +50,9 @@ def kind_of(experiment: Experiment) -> Kind:
 
 
 class Weights:
-    """Parameters and gradients of L lanes, `of_runs` some of them, and the network over them."""
+    """Parameters and gradients of L lanes, and the network over them."""
 
-    def __init__(self, kind: Kind, lanes: Sequence[Experiment], of_runs: Tensor, busy: int) -> None:
+    def __init__(self, kind: Kind, lanes: Sequence[Experiment], busy: int) -> None:
         first = lanes[0]
         device, dtype = torch.device(first.device), getattr(torch, first.dtype)
         structure = dense_structure(first.module, first.data.feature_shape)
@@ -70,6 +70,6 @@ class Weights:
         if structure is None:
             self.network = FunctionalNetwork(modules, [one.seed for one in lanes], *flat, busy)
         elif kind is Kind.LANES:
-            self.network = LaneNetwork(structure, *flat, of_runs)
+            self.network = LaneNetwork(structure, *flat)
         else:
             self.network = DenseNetwork(structure, *flat, busy if kind is Kind.WIDE else None)

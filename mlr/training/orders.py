@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlr.seeds import derive_seed
 
 _GOLDEN = 0x9E3779B97F4A7C15
-_BLOCK = 1 << 17
+_BLOCK = 1 << 19
 """Numbers that are mixed at a time: few enough for cache."""
 _ROUNDS = 6
 """With 4, neighbours in order are a little alike; with 6 no test tells them from shuffling."""

@@ -20,18 +20,18 @@ from mlr.training.threads import threads
 
 
 class LoggedStep(NamedTuple):
-    """What a logged step leaves behind: the step's tensors, of R runs, nothing computed yet."""
+    """What a logged step leaves behind: the step's tensors, of L lanes, nothing computed yet."""
 
     step: int
     """updates done before it"""
     logits: Tensor
-    """z (R, B, K)"""
-    targets: Tensor
-    """t (R, B, K)"""
+    """z (L, B, K)"""
+    targets: Targets
+    """t (L, B, K)"""
     logit_grads: Tensor
-    """dL/dz (R, B, K) of each example's own loss"""
+    """dL/dz (L, B, K) of each example's own loss"""
     layer_grad_norms: Tensor
-    """‖∂ mean L/∂ layer‖ (R, layers), before they are limited"""
+    """‖∂ mean L/∂ layer‖ (L, layers), before they are limited"""
 
 
 def by_objective(experiments: Sequence[Experiment]) -> list[int]:
@@ -78,29 +78,34 @@ class Program:
         self.device = torch.device(first.device)
         self.together = self.lane_of[-1] == len(experiments) - 1
         self.lane_index = torch.tensor(self.lane_of, device=self.device)
-        weights = Weights(self.kind, self.lanes, self.lane_index, busy)
+        weights = Weights(self.kind, self.lanes, busy)
         self.layout, self.network = weights.layout, weights.network
         self.parameters, self.gradients = weights.parameters, weights.gradients
         self.layers = self.layout.layers()
         self.outputs = self._outputs(experiments)
-        self.signed = self.outputs == 1 and first.data.classes is not None
-        self.lane_objectives = RunObjectives([one.objective for one in self.lanes], self.signed)
-        self.objectives = RunObjectives([one.objective for one in experiments], self.signed)
+        self.classification = first.data.classes is not None
+        self.signed = self.outputs == 1 and self.classification
+        self.objectives = RunObjectives([one.objective for one in self.lanes], self.signed)
         optimizers = [one.optimizer for one in self.lanes]
         self.stepper = type(optimizers[0]).stepper(optimizers, self.parameters)
         limits = [one.max_grad_norm for one in self.lanes if one.max_grad_norm is not None]
         self.limits = column(limits, self.parameters) if limits else None  # of all or of none
         self.factors = first.schedule.factors(first.total_steps)
 
-    def of_runs(self, values: Tensor) -> Tensor:
-        """Values (L, …) of the lanes as (R, …) of the runs."""
+    @property
+    def memory_axes(self) -> tuple[int, int, int]:
+        """The axes of logits (L, B, K) in the order in which they lie in memory."""
+        return (2, 1, 0) if self.network.lanes_last else (0, 2, 1)
+
+    def of_runs(self, values: Tensor, axis: int = 0) -> Tensor:
+        """Values (…, L, …) of the lanes as (…, R, …) of the runs."""
         if self.together:
-            return values[: len(self.runs)]
-        return values.index_select(0, self.lane_index)
+            return values.narrow(axis, 0, len(self.runs))
+        return values.index_select(axis, self.lane_index)
 
     def targets(self, values: Tensor) -> Targets:
-        """Targets t with what the objectives want to know of them."""
-        return Targets(values, 1 - 2 * values if self.signed else None)
+        """Targets t as the objectives want them."""
+        return Targets(1 - 2 * values if self.signed else values, self.signed)
 
     def _outputs(self, experiments: Sequence[Experiment]) -> int:
         """K of the model's logits, the same that every head needs."""
@@ -108,7 +113,7 @@ class Program:
         shape = data.feature_shape
         if self.network.flat_inputs:
             shape = (prod(shape),)
-        example = torch.zeros(len(experiments), 1, *shape, dtype=self.dtype, device=self.device)
+        example = torch.zeros(len(self.lanes), 1, *shape, dtype=self.dtype, device=self.device)
         found = self.network.logits(example).shape[-1]
         for experiment in experiments:
             head = experiment.objective.head
@@ -126,16 +131,16 @@ class Program:
     def update(
         self, inputs: Tensor, targets: Targets, step: int, *, logged: bool
     ) -> LoggedStep | None:
-        """One step on a batch of `Batches`; the runs' values if it is logged."""
+        """One step on a batch of `Batches`; what it leaves behind if it is logged."""
         logits, tape = self.network.forward(inputs, step)
-        logit_grads = self.lane_objectives.gradient(logits, targets)
+        logit_grads = self.objectives.gradient(logits, targets)
         self.network.backward(tape, logit_grads)  # type: ignore[arg-type]
         kept = None
         if logged:
             norms = layer_norms(self.gradients, self.layers)
             # a copy of the targets: their memory is used again
-            parts = (logits, targets.values.clone(), logit_grads, norms)
-            kept = LoggedStep(step, *(self.of_runs(part) for part in parts))
+            copied = Targets(targets.given.clone(), targets.signed)
+            kept = LoggedStep(step, logits, copied, logit_grads, norms)
         if self.limits is not None:
             limit_norm(self.gradients, self.limits)
         self._step(step)

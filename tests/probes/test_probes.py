@@ -26,7 +26,7 @@ def values(outputs: int, classification: bool = True) -> StepValues:
         logit_grads=draw(*shape) * 0.01,
         losses=draw(*shape[:-1]).abs(),
         slopes=draw(*shape) * 0.02,
-        right=draw(*shape[:-1]) > 0 if classification else None,
+        right=(draw(*shape[:-1]) > 0).double() if classification else None,
         layer_grad_norms=draw(POINTS, RUNS, len(LAYERS)).abs(),
     )
 

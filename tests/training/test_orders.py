@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from mlr.training.background import WORTH_A_THREAD, prefetched
+from mlr.training.background import WORTH_A_THREAD, Background
 from mlr.training.orders import Orders
+
+BUSY = [(threads, WORTH_A_THREAD) for threads in (1, 4)]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 1000, 4096, 4097])
@@ -45,8 +47,8 @@ def test_orders_of_epochs_and_of_neighbouring_seeds_are_unrelated():
         assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.01
 
 
-@pytest.mark.parametrize("gathered", [0, WORTH_A_THREAD])
-def test_prefetching_changes_nothing(gathered):
+@pytest.mark.parametrize(("threads", "gathered"), [(1, 0), (0, WORTH_A_THREAD), *BUSY])
+def test_prefetching_changes_nothing(threads, gathered):
     def numbers():
         number = 0
         while True:
@@ -54,17 +56,19 @@ def test_prefetching_changes_nothing(gathered):
             yield number
             number += 1
 
-    with torch.inference_mode(), prefetched(numbers(), gathered) as items:
+    with torch.inference_mode(), Background(threads) as background:
+        items = background.ahead(numbers(), gathered)
         assert list(islice(items, 5)) == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("gathered", [0, WORTH_A_THREAD])
-def test_an_error_in_the_producer_reaches_the_consumer(gathered):
+@pytest.mark.parametrize(("threads", "gathered"), [(1, 0), *BUSY])
+def test_an_error_in_the_producer_reaches_the_consumer(threads, gathered):
     def broken():
         yield 1
         raise RuntimeError("no more")
 
-    with prefetched(broken(), gathered) as items:
+    with Background(threads) as background:
+        items = background.ahead(broken(), gathered)
         assert next(items) == 1
         with pytest.raises(RuntimeError, match="no more"):
             next(items)
