@@ -13,7 +13,7 @@ from mlr.probes.settings import ProbeSettings
 if TYPE_CHECKING:
     from mlr.probes.base import Probe, StepValues
     from mlr.probes.family import PROBES, make_probes
-    from mlr.probes.histograms import Histogram, histogram
+    from mlr.probes.histograms import Histogram, edges, histogram
 
 __getattr__ = lazy_exports(
     __name__,
@@ -22,6 +22,7 @@ __getattr__ = lazy_exports(
         "Histogram": "mlr.probes.histograms",
         "Probe": "mlr.probes.base",
         "StepValues": "mlr.probes.base",
+        "edges": "mlr.probes.histograms",
         "histogram": "mlr.probes.histograms",
         "make_probes": "mlr.probes.family",
     },
@@ -33,6 +34,7 @@ __all__ = [
     "Probe",
     "ProbeSettings",
     "StepValues",
+    "edges",
     "histogram",
     "make_probes",
 ]

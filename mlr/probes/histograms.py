@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 BINS = 30
+LEAST_WIDTH = 1e-12
+"""Of all bins together: a constant tensor still needs some width."""
 
 
 class Histogram(NamedTuple):
-    """Counts of tensors: what an event file's histogram holds."""
+    """Counts of tensors: what an event file's histogram holds, but for `edges`."""
 
-    limits: Tensor
-    """right edges (…, BINS)"""
     counts: Tensor
     """(…, BINS)"""
     minimum: Tensor
@@ -42,12 +44,10 @@ def histogram(values: Tensor) -> Histogram:
         high = values.where(finite, -torch.inf).amax(-1).double()
         low, high = low.where(low.isfinite(), 0.0), high.where(high.isfinite(), 0.0)
         known = values.where(finite, 0.0).double()
-    # a constant tensor still needs a bin of some width
-    width = (high - low).clamp(min=1e-12) / BINS
-    edges = low[..., None] + width[..., None] * torch.arange(1, BINS + 1, device=values.device)
+    width = (high - low).clamp(min=LEAST_WIDTH) / BINS
     total, total_squares = known.sum(-1), known.square().sum(-1)
     bins = known.sub_(low[..., None]).div_(width[..., None]).clamp_(0, BINS - 1).long()
-    return Histogram(edges, _counts(bins, finite), low, high, total, total_squares)
+    return Histogram(_counts(bins, finite), low, high, total, total_squares)
 
 
 def _counts(bins: Tensor, counted: Tensor | None) -> Tensor:
@@ -60,4 +60,10 @@ def _counts(bins: Tensor, counted: Tensor | None) -> Tensor:
     # in the order of memory: another one would take a copy
     axes = sorted(range(bins.dim()), key=bins.stride, reverse=True)
     found = torch.bincount(bins.permute(axes).reshape(-1), minlength=rows * BINS)
-    return found[: rows * BINS].view(*bins.shape[:-1], BINS).double()
+    return found[: rows * BINS].view(*bins.shape[:-1], BINS).int()
+
+
+def edges(minimum: NDArray[np.float64], maximum: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Right edges (…, BINS) of the bins between these (…)."""
+    width = np.maximum(maximum - minimum, LEAST_WIDTH) / BINS
+    return minimum[..., None] + width[..., None] * np.arange(1, BINS + 1)

@@ -23,7 +23,7 @@ WORTH_A_THREAD = 100_000
 AHEAD = 2
 """Items made before they are needed: one is ready while the next is still in the making."""
 
-MOST_WAITING = 4
+MOST_WAITING = 2
 """Pieces of work that may wait; one more, and the main thread does one itself."""
 
 

@@ -22,9 +22,6 @@ from mlr.training.threads import threads
 GATHER_BYTES = 2 << 20
 """Features gathered in one operation: enough to make its overhead vanish, few enough for cache."""
 
-GATHER_BYTES_LANES_LAST = 32 << 20
-"""The same where each column is turned over: that costs more than a cache that is too small."""
-
 
 class Batches:
     """The training split of each lane, in the order of its seed.
@@ -61,8 +58,9 @@ class Batches:
         self.buffers = Buffers(self.features, AHEAD + 2)
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
         batch_bytes = row_bytes * self.batch_size * len(firsts)
-        most = GATHER_BYTES_LANES_LAST if self.lanes_last else GATHER_BYTES
-        self.chunk = self.batch_size * max(1, most // batch_bytes)
+        self.chunk = self.batch_size * max(1, GATHER_BYTES // batch_bytes)
+        # memory that is used again
+        self.rows = np.empty(len(firsts) * self.chunk, dtype=np.int64)
         self.drawn = len(firsts) * self.count
         """Examples that an epoch gathers, all groups together."""
         # gathered ahead, the other cores are at work already
@@ -88,7 +86,10 @@ class Batches:
         """Rows (G, C) of the tables, or lanes last (C, G), of orders (S, C) of the seeds."""
         if self.seed_of is not None:
             orders = orders[self.seed_of]
-        rows = np.array(orders.T if self.lanes_last else orders, dtype=np.int64, order="C")
+        if self.lanes_last:
+            orders = orders.T
+        rows = self.rows[: orders.size].reshape(orders.shape)
+        np.copyto(rows, orders)
         if self.offsets is not None:
             rows += self.offsets
         return torch.from_numpy(rows).to(self.features.device)

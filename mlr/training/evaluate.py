@@ -43,7 +43,9 @@ class Evaluation:
         With `gradients` also mean ‖dL/dz‖₂ of the `wrong` and the `right` examples, NaN where
         there is none.
         """
-        parts = [self._sums(chunk, gradients and self.program.classification) for chunk in self.chunks]
+        parts = [
+            self._sums(chunk, gradients and self.program.classification) for chunk in self.chunks
+        ]
         sums = {name: sum((part[name] for part in parts[1:]), parts[0][name]) for name in parts[0]}
         means = {"loss": sums["loss"] / self.count}
         if self.program.classification:

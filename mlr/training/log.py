@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlr.probes import make_probes
+from mlr.probes import edges, make_probes
 from mlr.records import Recorder
 from mlr.records.bulk import flush_all, record_histograms, record_scalars
 from mlr.training.background import Background
@@ -65,9 +65,7 @@ class StepLog:
         self.program, self.recorders, self.endings = program, recorders, endings
         self.wanted = any(recorders)
         probes = make_probes(first.probes, program.classification, tuple(program.layers))
-        self.measurements = Measurements(
-            program, probes, first.probes.histogram_every, background
-        )
+        self.measurements = Measurements(program, probes, first.probes.histogram_every, background)
         self.tags = run_tags(first)
         self.column = {tag: index for index, tag in enumerate(self.tags)}
         self.of_validation = np.array([tag.endswith("/val") for tag in self.tags])
@@ -142,6 +140,7 @@ class StepLog:
                 self.recorders,
                 steps,
                 tag,
+                limits=edges(columns.minimum, columns.maximum),
                 **columns._asdict(),
                 present=present,
                 wall_times=times,

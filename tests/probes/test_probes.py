@@ -11,7 +11,7 @@ import torch
 
 from mlr.checks import InputError
 from mlr.probes import ProbeSettings, StepValues, make_probes
-from mlr.probes.histograms import BINS, histogram
+from mlr.probes.histograms import BINS, edges, histogram
 
 POINTS, RUNS, BATCH = 3, 2, 7
 LAYERS = ("hidden1", "output")
@@ -107,9 +107,10 @@ def test_histograms_count_every_value_once():
     assert bars.counts.shape == (4, BINS)
     assert bars.counts.sum(-1).tolist() == [1000.0] * 4
     for row in range(4):
-        counts, edges = np.histogram(drawn[row].double().numpy(), bins=BINS)
+        counts, expected = np.histogram(drawn[row].double().numpy(), bins=BINS)
         np.testing.assert_array_equal(bars.counts[row].numpy(), counts)
-        np.testing.assert_allclose(bars.limits[row].numpy(), edges[1:], rtol=1e-12)
+        limits = edges(bars.minimum[row].numpy(), bars.maximum[row].numpy())
+        np.testing.assert_allclose(limits, expected[1:], rtol=1e-12)
     torch.testing.assert_close(bars.total, drawn.double().sum(-1))
     torch.testing.assert_close(bars.total_squares, drawn.double().square().sum(-1))
 

@@ -34,7 +34,6 @@ def test_numbers_do_not_hang_on_how_batches_are_gathered(monkeypatch, kind):
     def numbers(threads_from: int, gathered: int, stacked: int) -> list[np.ndarray]:
         monkeypatch.setattr(background, "WORTH_A_THREAD", threads_from)
         monkeypatch.setattr(batches, "GATHER_BYTES", gathered)
-        monkeypatch.setattr(batches, "GATHER_BYTES_LANES_LAST", gathered)
         monkeypatch.setattr(measure, "STACK_VALUES", stacked)
         found.clear()
         runs = [experiment(seed=seed, batch_size=7, **KINDS[kind]()) for seed in range(3)]
