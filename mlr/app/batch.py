@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from mlr.app.identity import config_hash, identity
+from mlr.app.identity import identity
 from mlr.app.job import first_entries, last_entries, pair_name, part_names, write_files
 from mlr.app.names import hyperparameters
 from mlr.app.outcome import FINISHED, Outcome, cause, trace_of
@@ -122,7 +122,7 @@ def _attempt(
                 _close(run, "interrupted", cause(error), tell)
         if beginning is not None and all(run.ready is not beginning for run in begun):
             # interrupted in the midst of its claim
-            make_way(beginning.job.folder, config_hash(beginning.job.config))
+            make_way(beginning.job.folder, beginning.job.hash)
         raise
     return None
 
@@ -130,7 +130,7 @@ def _attempt(
 def _begin(ready: Ready, begun: list[Begun], tell: Tell) -> None:
     job, plan = ready.job, ready.plan
     try:
-        folder = RunFolder.claim(job.folder, **first_entries(plan, job.overrides))
+        folder = RunFolder.claim(job.folder, **first_entries(plan, job.overrides, job.hash))
         settings = hyperparameters(plan.config, part_names(plan))
         recorder = Recorder(folder, run_tags(ready.experiment), settings)
         begun.append(Begun(ready, recorder, settings))
@@ -141,7 +141,7 @@ def _begin(ready: Ready, begun: list[Begun], tell: Tell) -> None:
         if begun and begun[-1].ready is ready:
             _close(begun.pop(), "failed", cause(error), tell, trace_of(error))
             return
-        make_way(job.folder, config_hash(job.config))
+        make_way(job.folder, job.hash)
         tell(ready.outcome("failed", cause(error), trace_of(error)))
 
 

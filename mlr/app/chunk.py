@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from mlr.app.batch import Ready, train_batch
 from mlr.app.datacache import DataCache
-from mlr.app.identity import config_hash
 from mlr.app.live import Watch
 from mlr.app.outcome import FINISHED, Outcome, unmade
 from mlr.app.plan import make_plan
@@ -127,7 +126,7 @@ class _Chunk:
 
     def _built(self, job: SweepJob) -> tuple[Ready, Hashable] | None:
         """The job as objects, and its program; None where it is at its end already."""
-        expected = config_hash(job.config)
+        expected = job.hash
         before = outcome_at(job.folder, expected, job.number)
         if before is not None and before.status in FINISHED:
             self._tell(before)

@@ -25,6 +25,8 @@ from omegaconf import DictConfig, OmegaConf
 from mlr.app.bases import SCALARS, Base, Composed
 from mlr.app.documents import Keys
 
+MOST_COMPOSED = 1 << 14
+"""Jobs kept: the sweeper asks for each before the launcher does."""
 MOST_BASES = 1024
 """Compositions kept at a time; they take about 70 kB each."""
 
@@ -37,6 +39,7 @@ class Composer:
         self.loader = loader
         self.master = master
         self._bases: dict[tuple[str, ...], Base] = {}
+        self._composed: dict[tuple[str, ...], Composed] = {}
         self._search: tuple[Any, ...] = ()
         if master.hydra.searchpath:  # groups may lie there, too
             own = OmegaConf.to_container(master.hydra.overrides.hydra)
@@ -70,6 +73,14 @@ class Composer:
             HydraException: Hydra's own, if the overrides make no configuration.
         """
         lines = tuple(overrides)
+        composed = self._composed.get(lines)
+        if composed is None:
+            if len(self._composed) >= MOST_COMPOSED:
+                self._composed.clear()
+            composed = self._composed[lines] = self._anew(lines)
+        return composed
+
+    def _anew(self, lines: tuple[str, ...]) -> Composed:
         try:
             composed = self._patched(lines)
         except Exception:  # Hydra tells of it in its own words, or knows better

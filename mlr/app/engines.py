@@ -8,7 +8,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mlr.app.identity import config_hash
 from mlr.app.live import Watch
 from mlr.app.outcome import FINISHED, Outcome, unmade
 from mlr.app.runs_begun import outcome_at
@@ -43,14 +42,14 @@ class Told(Watch):
     def lost(self, chunk: Chunk, error: Exception) -> None:
         """A chunk came to no end: what its runs' folders say holds, the rest failed."""
         for job in chunk:
-            there = outcome_at(job.folder, config_hash(job.config), job.number)
+            there = outcome_at(job.folder, job.hash, job.number)
             ended = there is not None and there.status in (*FINISHED, "failed")
             self.ended(there if there and ended else unmade(job, "failed", error))
 
     def stopped(self, chunk: Chunk) -> None:
         """A chunk was given up: what was begun is told of, the rest was never tried."""
         for job in chunk:
-            there = outcome_at(job.folder, config_hash(job.config), job.number)
+            there = outcome_at(job.folder, job.hash, job.number)
             if there is not None:
                 self.ended(there)
 

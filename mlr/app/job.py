@@ -55,7 +55,7 @@ def run_job(
 
         from mlr.records import RunFolder  # light, but only of use to a valid configuration
 
-        claimed = RunFolder.claim(folder, **first_entries(plan, overrides))
+        claimed = RunFolder.claim(folder, **first_entries(plan, overrides, config_hash(plan.config)))
     except BaseException as error:
         remove_empty(folder)
         if isinstance(error, InputError):
@@ -81,13 +81,13 @@ def run_job(
     )
 
 
-def first_entries(plan: Plan, overrides: Sequence[str]) -> dict[str, Any]:
+def first_entries(plan: Plan, overrides: Sequence[str], hash_of_config: str) -> dict[str, Any]:
     """What status.json says of a run from its start on, enough to find it again."""
     return {
         "seed": plan.config["seed"],
         "pair": pair_name(part_names(plan)),
         "overrides": list(overrides),
-        "config_hash": config_hash(plan.config),
+        "config_hash": hash_of_config,
     }
 
 

@@ -25,7 +25,6 @@ from omegaconf.errors import OmegaConfBaseException
 from mlr.app.bases import Composed, identified, without_hydra
 from mlr.app.compose import Composer
 from mlr.app.errors import one_sentence
-from mlr.app.identity import config_hash
 from mlr.app.job import CHDIR
 from mlr.app.names import run_name
 from mlr.app.sweepjob import Engine, SweepJob
@@ -208,7 +207,7 @@ def _check_folders(jobs: Sequence[SweepJob]) -> None:
     seen: dict[Path, SweepJob] = {}
     for job in jobs:
         other = seen.setdefault(job.folder, job)
-        if other is not job and config_hash(other.config) != config_hash(job.config):
+        if other is not job and other.hash != job.hash:
             raise InputError(
                 f"jobs #{other.number} ({' '.join(other.overrides)}) and #{job.number} "
                 f"({' '.join(job.overrides)}) would share the folder {job.folder}; "

@@ -64,9 +64,8 @@ def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
             f"{group}._target_={target} lies outside {', '.join(packages)}, so it is not "
             f"imported. If you trust it, add allow_targets=[{target.split('.')[0]}]."
         )
-    here = str(Path.cwd())
-    if allowed and here not in sys.path:  # a user's package commonly lies where they stand
-        sys.path.insert(0, here)
+    if allowed and (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # a user's package commonly lies where they stand
     module, _, name = target.rpartition(".")
     try:
         return getattr(import_module(module), name)

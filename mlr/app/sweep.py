@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mlr.app.engines import run_chunks
-from mlr.app.identity import config_hash, group_key
+from mlr.app.identity import group_key
 from mlr.app.live import Watch, live_line
 from mlr.app.outcome import FINISHED, Outcome, unmade
 from mlr.app.plan import make_plan
@@ -76,7 +76,7 @@ class Sweep:
         for job in jobs:
             try:
                 make_plan(job.config)
-                hashes[job.number] = config_hash(job.config)
+                hashes[job.number] = job.hash
             except InputError as error:
                 self.runs[job.number] = unmade(job, "refused", error)
             except Exception as error:  # of a user's own part, most often

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from mlr.app.identity import config_hash
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class SweepJob:
     config: dict[str, Any]
     folder: Path
     files: Mapping[str, str]
+
+    @cached_property
+    def hash(self) -> str:
+        """Of the configuration, as in `config_hash`."""
+        return config_hash(self.config)
 
 
 @dataclass(frozen=True)
