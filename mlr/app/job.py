@@ -55,7 +55,9 @@ def run_job(
 
         from mlr.records import RunFolder  # light, but only of use to a valid configuration
 
-        claimed = RunFolder.claim(folder, **first_entries(plan, overrides, config_hash(plan.config)))
+        claimed = RunFolder.claim(
+            folder, **first_entries(plan, overrides, config_hash(plan.config))
+        )
     except BaseException as error:
         remove_empty(folder)
         if isinstance(error, InputError):

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+Array = TypeVar("Array")
+
 BINS = 30
 LEAST_WIDTH = 1e-12
 """Of all bins together: a constant tensor still needs some width."""
 
 
-class Histogram(NamedTuple):
-    """Counts of tensors: what an event file's histogram holds, but for `edges`."""
+class Histogram(NamedTuple, Generic[Array]):
+    """Counts of tensors or arrays: what an event file's histogram holds, but for `edges`."""
 
-    counts: Tensor
+    counts: Array
     """(…, BINS)"""
-    minimum: Tensor
+    minimum: Array
     """(…)"""
-    maximum: Tensor
+    maximum: Array
     """(…)"""
-    total: Tensor
+    total: Array
     """Σ v (…)"""
-    total_squares: Tensor
+    total_squares: Array
     """Σ v² (…)"""
 
 
-def histogram(values: Tensor) -> Histogram:
+def histogram(values: Tensor) -> Histogram[Tensor]:
     """Histogram over the last axis of `values` (…, N), in float64.
 
     Non-finite entries are left out here; the run's loss tells of them.

@@ -37,7 +37,7 @@ class Measured(NamedTuple):
     """every number of every probe (P, R, tags)"""
     drawn: list[int]
     """the number of each step that has histograms (H,)"""
-    histograms: dict[str, Histogram]
+    histograms: dict[str, Histogram[NDArray]]
     """by tag, over batch and outputs, in numpy (H, R, …); none where H is 0"""
 
 

@@ -15,12 +15,23 @@ import pytest
 import torch
 from rich.console import Console
 
-from mlr.app.benchmark import SECTIONS, chosen, commands, measure, memory, sweep, with_jax, writer
+from mlr.app.benchmark import (
+    SECTIONS,
+    chosen,
+    commands,
+    jax_program,
+    measure,
+    memory,
+    sweep,
+    with_jax,
+    writer,
+)
 from mlr.app.benchmark import works as one
 from mlr.app.benchmark.rows import Row, duration, in_turn, table
 from mlr.checks import InputError
 from mlr.models import Mlp
 from mlr.training import log, train
+from mlr.training.measure import Measurements
 
 ROOT = Path(__file__).parents[2]
 TINY = replace(one.LOGISTIC, examples=200, epochs=1)
@@ -111,8 +122,8 @@ def test_digits_are_all_trained_on():
 
 def test_without_records_every_number_is_computed(monkeypatch):
     measured = []
-    real = log.measure_steps
-    monkeypatch.setattr(log, "measure_steps", lambda *rest: measured.append(1) or real(*rest))
+    real = Measurements.take
+    monkeypatch.setattr(Measurements, "take", lambda self: measured.append(1) or real(self))
     functions = (log.record_scalars, log.record_histograms, log.flush_all)
     data = one.make_data(TINY)
     run = one.experiment(TINY, data, seed=3)
@@ -142,26 +153,68 @@ def test_jax_that_is_not_installed_is_named(monkeypatch):
     assert ".[benchmark]" in row.other
 
 
-def test_jax_trains_the_same_runs():
+@pytest.fixture
+def of_jax():
+    """Three runs, and what programs of JAX make of them."""
     jax = pytest.importorskip("jax")
     work = replace(TINY, epochs=3)
     data = one.make_data(work)
     runs = [one.experiment(work, data, seed) for seed in range(3)]
-    arguments = with_jax.start_and_batches(work, runs)
-    (weights, bias), (losses, norms) = jax.device_get(
-        with_jax.compiled(data, arguments)(*arguments)
-    )
-    assert losses.shape == norms.shape == (21, 3)
+    arguments = with_jax.arguments_of(work, runs)
+
+    def results(**options):
+        program = jax_program.compiled(data, arguments, **options)
+        return jax.device_get(program(*arguments))
+
+    return runs, results
+
+
+def test_jax_trains_the_same_runs(of_jax):
+    runs, results = of_jax
+    (weights, bias), numbers, _, _ = results(drawn=False, measured=False)
+    assert numbers.shape == (3, 3, 7, 2)
     for run, result in enumerate(train(runs)):
         weight, offset = result.parameters.values()
         torch.testing.assert_close(torch.tensor(weights[run]), weight[0], rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(torch.tensor(bias[run]), offset[0], rtol=1e-4, atol=1e-6)
 
 
+def test_jax_measures_the_same_numbers(of_jax, monkeypatch):
+    runs, results = of_jax
+    _, numbers, validation, ends = results(drawn=False, measured=True)
+    found: list[np.ndarray] = []
+    monkeypatch.setattr(log, "record_scalars", lambda *block: found.append(block[3]))
+    own = sweep.train_unrecorded(runs)
+    assert not found  # nothing is recorded there
+    monkeypatch.setattr(log, "record_histograms", lambda *_, **__: None)
+    monkeypatch.setattr(log, "flush_all", lambda recorders: None)
+    train(runs, [object()] * 3)
+    tags = log.run_tags(runs[0])
+    (block,) = found
+    columns = [tags.index(tag) for tag in jax_program.TAGS]
+    steps = numbers.reshape(3, 21, -1).swapaxes(0, 1)
+    np.testing.assert_allclose(steps, block[:21][..., columns], rtol=1e-3, atol=1e-5)
+    at_ends = block[7::7][..., [tags.index("loss/val"), tags.index("accuracy/val")]]
+    np.testing.assert_allclose(validation.swapaxes(0, 1), at_ends, rtol=1e-3, atol=1e-5)
+    for split, judged in zip(("train", "val", "test"), ends, strict=True):
+        expected = [[r.metrics[f"{name}/{split}"] for name in ("loss", "accuracy")] for r in own]
+        np.testing.assert_allclose(judged, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_jax_draws_orders_of_its_own(of_jax):
+    _, results = of_jax
+    (handed, _), _, _, _ = results(drawn=False, measured=True)
+    (drawn, _), numbers, validation, _ = results(drawn=True, measured=True)
+    assert not np.allclose(handed, drawn, rtol=1e-4)
+    np.testing.assert_allclose(handed, drawn, atol=0.1)  # after 21 updates by 0.1
+    assert np.isfinite(numbers[..., 0]).all()
+    assert validation.shape == (3, 3, 2)
+
+
 def test_jax_beside_mlr():
     pytest.importorskip("jax")
     rows = list(with_jax.rows(1, TINY, (1, 2)))
-    assert [row.most for row in rows] == [1, None, 1, None]
+    assert [row.most for row in rows] == [1, None, None] * 2
 
 
 def fake_command(here, program, work, jobs):

@@ -1,9 +1,10 @@
 """The same sweep by JAX: vmap over runs, lax.scan over updates, all of it one jit, on the CPU.
 
-Every run starts where mlr's starts and sees the batches that mlr's sees, so that both come to
-the same parameters. JAX gets the orders of the data beforehand, mlr draws its own while it is
-timed. JAX returns loss and norm of the gradient of every update; mlr computes its probes,
-validates after each epoch, and evaluates three splits at the end. Both may use all cores.
+Every run starts where mlr's starts, and both may use all cores. One program of JAX only trains:
+in orders that it is handed, to loss and norm of the gradient at each update. Another does the
+same work as mlr: it draws an order for every run and epoch, computes the numbers of mlr's
+default probes at the same steps (but no histograms), validates after each epoch, and judges
+three splits at the end.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from mlr.app.benchmark.jax_program import Arguments, compiled
 from mlr.app.benchmark.rows import Row, duration, in_turn, timed
 from mlr.app.benchmark.sweep import train_unrecorded
-from mlr.app.benchmark.works import LOGISTIC, LR, Work, experiment, make_data
-from mlr.data.base import Dataset
+from mlr.app.benchmark.works import LOGISTIC, Work, experiment, make_data
 from mlr.training import Experiment
 from mlr.training.orders import Orders
 
@@ -27,7 +28,7 @@ COUNTS = (1, 8, 64, 512)
 
 
 def rows(repeats: int, work: Work = LOGISTIC, counts: Sequence[int] = COUNTS) -> Iterator[Row]:
-    """Each N with JAX's compilation counted and left out."""
+    """Each N beside JAX that only trains, and beside JAX that does the same work."""
     if find_spec("jax") is None:
         yield Row("JAX", other="not installed: pip install '.[benchmark]'")
         return
@@ -37,56 +38,34 @@ def rows(repeats: int, work: Work = LOGISTIC, counts: Sequence[int] = COUNTS) ->
     data = make_data(work)
     for count in counts:
         experiments = [experiment(work, data, seed) for seed in range(count)]
-        arguments = jax.block_until_ready(jax.device_put(start_and_batches(work, experiments)))
-        program = compiled(data, arguments)
-        own, ready, compiling = in_turn(
+        arguments = jax.block_until_ready(jax.device_put(arguments_of(work, experiments)))
+        only = partial(compiled, data, arguments, drawn=False, measured=False)
+        programs = [only(), compiled(data, arguments, drawn=True, measured=True)]
+        own, compiling, bare, same = in_turn(
             [
                 timed(partial(train_unrecorded, experiments)),
-                timed(lambda: jax.block_until_ready(program(*arguments))),  # noqa: B023
-                timed(partial(compiled, data, arguments)),
+                timed(only),
+                *(timed(partial(_finished, program, arguments)) for program in programs),
             ],
             repeats,
         )
-        both = f"{duration(compiling + ready)} of JAX, compiling included"
-        yield Row(f"N = {count}", duration(own), both, own / (compiling + ready), most=1)
         promised = 1 if count == COUNTS[-1] else None
-        yield Row("", duration(own), f"{duration(ready)} without", own / ready, most=promised)
+        for what, seconds, most in (
+            ("only trains, compiling included", compiling + bare, 1),
+            ("only trains, compiled before", bare, None),
+            ("does the same, compiled before", same, promised),
+        ):
+            other = f"{duration(seconds)}: JAX {what}"
+            yield Row(f"N = {count}", duration(own), other, own / seconds, most=most)
 
 
-def compiled(data: Dataset, arguments: tuple[Any, ...]) -> Any:
-    """The sweep as a program of JAX, traced and compiled anew at each call.
-
-    It takes initial weights (N, d) and biases (N,), rows (S, N, B) and the weight of each
-    example in its batch (S, B); it returns the final ones, and losses and norms (S, N).
-    """
+def _finished(program: Any, arguments: Arguments) -> None:
     import jax
-    from jax import numpy as jnp
 
-    features = jnp.asarray(data.train.features.numpy())
-    targets = jnp.asarray(data.train.targets.numpy(), dtype=jnp.float32)
-
-    def loss_of(parameters: Any, x: Any, y: Any, shares: Any) -> Any:
-        weights, bias = parameters
-        z = x @ weights + bias
-        return (shares * (jax.nn.softplus(z) - y * z)).sum()
-
-    def run(weights: Any, bias: Any, rows: Any, shares: Any) -> Any:
-        def update(parameters: Any, batch: Any) -> Any:
-            chosen, own = batch
-            loss, gradient = jax.value_and_grad(loss_of)(
-                parameters, features[chosen], targets[chosen], own
-            )
-            norm = jnp.sqrt(sum((part**2).sum() for part in gradient))
-            moved = tuple(p - LR * g for p, g in zip(parameters, gradient, strict=True))
-            return moved, (loss, norm)
-
-        return jax.lax.scan(update, (weights, bias), (rows, shares))
-
-    sweep = jax.vmap(run, in_axes=(0, 0, 1, None), out_axes=(0, 1))
-    return jax.jit(sweep).lower(*arguments).compile()
+    jax.block_until_ready(program(*arguments))
 
 
-def start_and_batches(work: Work, experiments: Sequence[Experiment]) -> tuple[np.ndarray, ...]:
+def arguments_of(work: Work, experiments: Sequence[Experiment]) -> Arguments:
     """What `compiled` takes. An epoch's last batch is filled up with examples of weight 0."""
     size, count = work.batch_size, work.examples
     batches = -(-count // size)
@@ -97,15 +76,17 @@ def start_and_batches(work: Work, experiments: Sequence[Experiment]) -> tuple[np
     rows = np.zeros((work.epochs, len(experiments), batches * size), dtype=np.int32)
     for epoch in range(work.epochs):
         rows[epoch, :, :count] = orders.epoch(epoch)
-    # (epochs, N, batches, B) → (updates, N, B)
-    chosen = rows.reshape(work.epochs, -1, batches, size).swapaxes(1, 2)
     start = [list(run.module.parameters()) for run in experiments]
     with torch.no_grad():
         weights = torch.stack([weight[0] for weight, _ in start]).numpy()
         biases = torch.cat([bias for _, bias in start]).numpy()
-    return (
+    seeds = np.array([run.seed for run in experiments], dtype=np.uint32)
+    steps = experiments[0].probes.steps(work.epochs * batches)
+    return Arguments(
         weights,
         biases,
-        np.ascontiguousarray(chosen.reshape(-1, len(experiments), size)),
-        np.tile(shares, (work.epochs, 1)),
+        np.stack((seeds, seeds), axis=1),
+        rows.reshape(work.epochs, -1, batches, size),
+        shares,
+        np.isin(np.arange(work.epochs * batches), steps).reshape(work.epochs, batches),
     )
