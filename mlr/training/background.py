@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -24,14 +24,44 @@ AHEAD = 2
 """Items made before they are needed: one is ready while the next is still in the making."""
 
 MOST_WAITING = 2
-"""Pieces of work that may wait; one more, and the main thread does one itself."""
+"""Pieces of work for each thread that may wait; one more, and the main thread does one itself."""
+
+
+class Work(Generic[Item]):
+    """Something to be done once, by whatever thread gets to it first."""
+
+    def __init__(self, function: Callable[[], Item]) -> None:
+        self.function: Callable[[], Item] | None = function
+        self.lock = Lock()
+        self.outcome: Item | Exception
+
+    def do(self) -> None:
+        """Have it done: now and here, unless another thread did it, or is doing it.
+
+        Interrupted by Ctrl-C, it is still to be done.
+        """
+        with self.lock:
+            if self.function is not None:
+                try:
+                    self.outcome = self.function()
+                except Exception as error:
+                    self.outcome = error
+                self.function = None  # and what it holds
+
+    @property
+    def result(self) -> Item:
+        """What came of it, or the error that it ended with."""
+        self.do()
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
 
 
 class Background:
     """Threads, and the work that waits for them or for the main thread to be idle.
 
     Args:
-        threads: how many there are; without any, all work is done where it is handed in.
+        threads: how many there are; without any, all work is done where its result is asked for.
     """
 
     def __init__(self, threads: int) -> None:
@@ -39,8 +69,8 @@ class Background:
         self.pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="mlr")
         # a mode of torch belongs to a thread
         self.inference = torch.is_inference_mode_enabled()
-        self.urgent: deque[Callable[[], None]] = deque()
-        self.waiting: deque[Callable[[], None]] = deque()
+        self.urgent: deque[Work[Any]] = deque()
+        self.waiting: deque[Work[Any]] = deque()
 
     def __enter__(self) -> Background:
         return self
@@ -51,20 +81,25 @@ class Background:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.urgent.clear()
         self.pool.shutdown()
 
-    def start(self, function: Callable[..., Item], *arguments: Any) -> Future[Item]:
+    def start(self, function: Callable[[], Item]) -> Work[Item]:
         """Have something done, as soon as the main thread or another finds the time."""
-        done = self._hand_in(self.waiting, function, *arguments)
+        work = Work(function)
+        if not self.threads:
+            work.do()
+            return work
+        self._hand_in(work, self.waiting)
         if len(self.waiting) > MOST_WAITING * self.threads:
-            self._one(self.waiting)
-        return done
+            _first(self.waiting)
+        return work
 
-    def finish(self, work: Future[Item]) -> Item:
-        """The result of what was started; meanwhile the main thread does what else waits."""
-        while not work.done() and self._one(self.waiting):
+    def finish(self, work: Work[Item]) -> Item:
+        """The result of what was started; while another thread is at it, do what else waits."""
+        while work.lock.locked() and _first(self.waiting):
             pass
-        return work.result()
+        return work.result
 
     def ahead(self, items: Iterator[Item], gathered: int) -> Iterator[Item]:
         """`items`, each computed while the one before is used, where that pays.
@@ -75,53 +110,38 @@ class Background:
         """
         if not self.threads or gathered < WORTH_A_THREAD:
             yield from items
-        made: deque[Future[Item]] = deque()
-        turns = Lock()
+        coming: deque[Work[Item]] = deque()
+        while True:
+            while len(coming) <= AHEAD:
+                coming.append(self._following(items, coming[-1] if coming else None))
+            yield self.finish(coming.popleft())
 
-        def make() -> None:
-            with turns:  # a generator has one user at a time, and its items are in order
-                made.append(Future())
-                _settle(made[-1], next, (items,))
+    def _following(self, items: Iterator[Item], before: Work[Item] | None) -> Work[Item]:
+        def make() -> Item:
+            if before is not None:
+                before.do()  # a generator has one user at a time, and its items an order
+            return next(items)
 
-        coming = deque(self._hand_in(self.urgent, make) for _ in range(AHEAD))
-        try:
-            while True:
-                self.finish(coming.popleft())
-                coming.append(self._hand_in(self.urgent, make))
-                yield made.popleft().result()
-        finally:
-            self.urgent.clear()
+        work = Work(make)
+        self._hand_in(work, self.urgent)
+        return work
 
-    def _hand_in(
-        self, queue: deque[Callable[[], None]], function: Callable[..., Any], *arguments: Any
-    ) -> Future[Any]:
-        done: Future[Any] = Future()
+    def _hand_in(self, work: Work[Any], queue: deque[Work[Any]]) -> None:
+        queue.append(work)
+        self.pool.submit(self._work)
 
-        def work() -> None:
-            with torch.inference_mode(self.inference), torch.no_grad():
-                _settle(done, function, arguments)
-
-        if not self.threads:
-            work()
-        else:
-            queue.append(work)
-            self.pool.submit(lambda: self._one(self.urgent) or self._one(self.waiting))
-        return done
-
-    @staticmethod
-    def _one(queue: deque[Callable[[], None]]) -> bool:
-        """Do the first piece of work of a queue; whether there was one."""
-        try:
-            work = queue.popleft()
-        except IndexError:
-            return False
-        work()
-        return True
+    def _work(self) -> None:
+        """What a thread does for each piece that was handed in."""
+        with torch.inference_mode(self.inference), torch.no_grad():
+            if not _first(self.urgent):
+                _first(self.waiting)
 
 
-def _settle(future: Future[Any], function: Callable[..., Any], arguments: tuple) -> None:
-    """Give a future the result of a function, or the error that whoever asks is to get."""
+def _first(queue: deque[Work[Any]]) -> bool:
+    """Have the first piece of work of a queue done; whether there was one."""
     try:
-        future.set_result(function(*arguments))
-    except BaseException as error:
-        future.set_exception(error)
+        work = queue.popleft()
+    except IndexError:
+        return False
+    work.do()
+    return True

@@ -55,7 +55,7 @@ class Batches:
             # signs made here and not batch by batch: of what is spread the order is lost
             self.targets = program.targets(self.targets.t().contiguous()).given
         # one in use, some ready, one in the making
-        self.buffers = Buffers(self.features, AHEAD + 2)
+        self.buffers = Buffers(self.features, AHEAD + 1)
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
         batch_bytes = row_bytes * self.batch_size * len(firsts)
         self.chunk = self.batch_size * max(1, GATHER_BYTES // batch_bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import Future
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mlr.probes import Histogram, Probe, StepValues, histogram
 from mlr.training.arrange import stacked
-from mlr.training.background import Background
+from mlr.training.background import Background, Work
 from mlr.training.run_objectives import Targets
 from mlr.training.step import LoggedStep, Program
 
@@ -67,7 +67,7 @@ class Measurements:
 
     def _forget(self) -> None:
         self.stacks: dict[int, Stack] = defaultdict(list)
-        self.started: list[Future[Measured]] = []
+        self.started: list[Work[Measured]] = []
 
     def keep(self, step: LoggedStep) -> None:
         """One more step."""
@@ -77,7 +77,7 @@ class Measurements:
         self.kept += 1
         if len(stack) * step.logits.numel() >= STACK_VALUES:
             del self.stacks[batch_size]
-            self.started.append(self.background.start(self._measured, stack))
+            self.started.append(self.background.start(partial(self._measured, stack)))
 
     def take(self) -> Measured:
         """Everything kept since the last time, in the order in which it was kept."""
