@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from math import factorial
 
 import numpy as np
 import pytest
-import torch
 
-from mlr.training.background import WORTH_A_THREAD, Background
+from mlr.training import orders as orders_module
 from mlr.training.orders import Orders
 
-BUSY = [(threads, WORTH_A_THREAD) for threads in (1, 4)]
 
-
-@pytest.mark.parametrize("count", [1, 2, 3, 1000, 4096, 4097])
+@pytest.mark.parametrize("count", [1, 2, 3, 255, 256, 257, 1000, 65536, 65537])
 def test_every_order_is_a_permutation(count):
     for epoch in (0, 7):
         orders = Orders(range(5), count).epoch(epoch)
+        assert orders.shape == (5, count)
         assert (np.sort(orders, axis=1) == np.arange(count)).all()
 
 
@@ -47,28 +45,46 @@ def test_orders_of_epochs_and_of_neighbouring_seeds_are_unrelated():
         assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.01
 
 
-@pytest.mark.parametrize(("threads", "gathered"), [(1, 0), (0, WORTH_A_THREAD), *BUSY])
-def test_prefetching_changes_nothing(threads, gathered):
-    def numbers():
-        number = 0
-        while True:
-            assert torch.is_inference_mode_enabled()
-            yield number
-            number += 1
-
-    with torch.inference_mode(), Background(threads) as background:
-        items = background.ahead(numbers(), gathered)
-        assert list(islice(items, 5)) == [0, 1, 2, 3, 4]
+def chi_squared(counts, expected) -> float:
+    """Standard deviations by which χ² lies above its mean, for many degrees of freedom."""
+    degrees = np.size(counts) - 1
+    return float((((counts - expected) ** 2 / expected).sum() - degrees) / np.sqrt(2 * degrees))
 
 
-@pytest.mark.parametrize(("threads", "gathered"), [(1, 0), *BUSY])
-def test_an_error_in_the_producer_reaches_the_consumer(threads, gathered):
-    def broken():
-        yield 1
-        raise RuntimeError("no more")
+@pytest.mark.parametrize("count", [3, 4, 5])
+def test_every_order_of_a_few_examples_is_equally_likely(count):
+    orders = Orders(range(500), count)
+    codes = [orders.epoch(epoch) @ count ** np.arange(count) for epoch in range(1000)]
+    _, counts = np.unique(np.concatenate(codes), return_counts=True)
+    assert len(counts) == factorial(count)
+    assert chi_squared(counts, 500_000 / len(counts)) < 4
 
-    with Background(threads) as background:
-        items = background.ahead(broken(), gathered)
-        assert next(items) == 1
-        with pytest.raises(RuntimeError, match="no more"):
-            next(items)
+
+@pytest.mark.parametrize("apart", [1, 2, 16, 128, 512])
+def test_places_are_unrelated_even_where_the_rounds_mix_least(apart):
+    """Places a power of 2 apart, in a domain that is full: of 4 rounds this shows at once."""
+    orders = Orders(range(500), 1024)
+    differences = [
+        orders.epoch(epoch)[:, 7].astype(int) ^ orders.epoch(epoch)[:, 7 + apart]
+        for epoch in range(40)
+    ]
+    counts = np.bincount(np.concatenate(differences), minlength=1024)
+    assert counts[0] == 0
+    assert chi_squared(counts[1:], 20_000 / 1023) < 4
+
+
+@pytest.mark.parametrize("count", [130, 1000])
+def test_neighbours_rise_and_fall_as_in_any_order(count):
+    """The number of descents has mean (n − 1)/2 and variance (n + 1)/12 (Eulerian numbers)."""
+    orders = Orders(range(500), count)
+    drawn = np.concatenate([orders.epoch(epoch).astype(int) for epoch in range(20)])
+    descents = (np.diff(drawn, axis=1) < 0).sum(axis=1)
+    error = descents.mean() - (count - 1) / 2
+    assert abs(error) < 4 * np.sqrt((count + 1) / 12 / len(drawn))
+    assert descents.var() / ((count + 1) / 12) == pytest.approx(1, abs=4 * np.sqrt(2 / len(drawn)))
+
+
+def test_many_seeds_are_computed_in_parts(monkeypatch):
+    whole = Orders(range(20), 300).epoch(2).copy()
+    monkeypatch.setattr(orders_module, "_BLOCK", 512 * 3)
+    assert (Orders(range(20), 300).epoch(2) == whole).all()
