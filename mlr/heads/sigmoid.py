@@ -36,9 +36,9 @@ class Sigmoid(Head):
     def slope(self, logits: Tensor) -> Tensor:
         """∂y/∂z = σ(z)σ(−z) (…, K), at most ¼, → e^−|z| in both tails."""
         # σ(z)σ(−z) = e^−|z| / (1 + e^−|z|)²: even in z, no 1 − σ(z)
-        e = (-logits.abs()).exp()
+        e = logits.abs().neg_().exp_()
         whole = 1 + e
-        return e / whole / whole
+        return (e / whole).div_(whole)
 
     def decide(self, logits: Tensor) -> Tensor:
         """Class numbers (…): σ(z) ≥ ½ where z ≥ 0, without the rounding of σ."""

@@ -96,9 +96,8 @@ class Background:
         return work
 
     def finish(self, work: Work[Item]) -> Item:
-        """The result of what was started; while another thread is at it, do what else waits."""
-        while work.lock.locked() and _first(self.waiting):
-            pass
+        """The result of what was started."""
+        self._see_to(work)
         return work.result
 
     def ahead(self, items: Iterator[Item], gathered: int) -> Iterator[Item]:
@@ -119,12 +118,18 @@ class Background:
     def _following(self, items: Iterator[Item], before: Work[Item] | None) -> Work[Item]:
         def make() -> Item:
             if before is not None:
-                before.do()  # a generator has one user at a time, and its items an order
+                self._see_to(before)  # a generator has one user at a time, its items an order
             return next(items)
 
         work = Work(make)
         self._hand_in(work, self.urgent)
         return work
+
+    def _see_to(self, work: Work[Any]) -> None:
+        """Have it done; while another thread is at it, do what else waits."""
+        while work.lock.locked() and _first(self.waiting):
+            pass
+        work.do()
 
     def _hand_in(self, work: Work[Any], queue: deque[Work[Any]]) -> None:
         queue.append(work)
