@@ -80,6 +80,7 @@ class StepLog:
         self.steps: list[tuple[float, int]] = []
         self.validations: list[tuple[float, int, dict[str, Tensor]]] = []
         self.bytes = 0
+        self.measurements.forget()
 
     def keep(self, step: LoggedStep) -> None:
         """Remember a logged step; its numbers are there at the next flush."""
@@ -99,13 +100,17 @@ class StepLog:
     def flush(self) -> None:
         """Compute what is kept, and record it."""
         self.flushed_at = perf_counter()
-        if self.wanted and (self.steps or self.validations):
-            measured = self.measurements.take() if self.steps else None
-            self._record_block(measured)
-            if measured is not None:
-                self._record_histograms(measured)
-            flush_all(self.recorders)
-        self._forget()
+        if not self.wanted or not (self.steps or self.validations):
+            self._forget()
+            return
+        measured = self.measurements.measured() if self.steps else None
+        block = self._block(measured)
+        drawn = [] if measured is None else self._drawn(measured)
+        self._forget()  # interrupted from here on, the next flush records no step twice
+        self._record_block(block)
+        if measured is not None:
+            self._record_histograms(drawn, measured)
+        flush_all(self.recorders)
 
     def _ends(self) -> NDArray[np.float64]:
         """The step at which each run ended, infinite where it goes on (R,)."""
@@ -114,13 +119,12 @@ class StepLog:
             [ended[run].step if run in ended else np.inf for run in range(len(self.recorders))]
         )
 
-    def _record_block(self, measured: Measured | None) -> None:
+    def _record_block(self, block: Block) -> None:
         """Hand each run its part of a block, up to the step at which it ended.
 
         Of that step it has its validation, but no batch: what its siblings trained on then,
         it did not see.
         """
-        block = self._block(measured)
         steps, ends = block.steps[:, None], self._ends()
         block.present[steps > ends] = False
         block.present[(steps == ends)[..., None] & ~self.of_validation] = False
@@ -129,9 +133,12 @@ class StepLog:
             self.recorders, block.steps, epochs, block.values, block.present, block.times
         )
 
-    def _record_histograms(self, measured: Measured) -> None:
+    def _drawn(self, measured: Measured) -> list[tuple[float, int]]:
+        """Time and step of each that has histograms."""
+        return [self.steps[place - measured.places[0]] for place in measured.drawn]
+
+    def _record_histograms(self, drawn: list[tuple[float, int]], measured: Measured) -> None:
         """Hand each run the histograms of the steps that have them, before it ended."""
-        drawn = [self.steps[place - measured.places[0]] for place in measured.drawn]
         steps = np.array([step for _, step in drawn], dtype=np.int64)
         times = np.array([stamp for stamp, _ in drawn])
         present = steps[:, None] < self._ends()

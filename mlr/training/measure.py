@@ -62,10 +62,12 @@ class Measurements:
     ) -> None:
         self.program, self.probes, self.background = program, probes, background
         self.histogram_every = histogram_every
-        self.taken = self.kept = 0
-        self._forget()
+        self.kept = 0
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """What was kept is recorded, and over."""
+        self.first = self.kept
         self.stacks: dict[int, Stack] = defaultdict(list)
         self.started: list[Work[Measured]] = []
 
@@ -79,12 +81,12 @@ class Measurements:
             del self.stacks[batch_size]
             self.started.append(self.background.start(partial(self._measured, stack)))
 
-    def take(self) -> Measured:
-        """Everything kept since the last time, in the order in which it was kept."""
+    def measured(self) -> Measured:
+        """All of at least one step, in the order in which they were kept."""
         # what is left is too little for a thread of its own
         parts = [self._measured(stack) for stack in self.stacks.values()]
         parts += [self.background.finish(work) for work in self.started]
-        places = list(range(self.taken, self.kept))
+        places = list(range(self.first, self.kept))
         drawn = [place for place in places if self._is_drawn(place)]
         numbers = _joined([(part.places, part.numbers) for part in parts], places)
         histograms = {}
@@ -95,8 +97,6 @@ class Measurements:
             histograms[tag] = Histogram(
                 *(_joined(list(zip(rows, own, strict=True)), drawn) for own in columns)
             )
-        self.taken = self.kept
-        self._forget()
         return Measured(places, numbers, drawn, histograms)
 
     def _is_drawn(self, place: int) -> bool:

@@ -11,7 +11,7 @@ import torch
 
 from mlr.probes import ProbeSettings
 from mlr.records import Recorder, RunFolder
-from mlr.training import SGD, train
+from mlr.training import SGD, log, loop, train
 from mlr.training.log import run_tags
 from mlr.training.orders import Orders
 from tests.training.conftest import dataset, experiment
@@ -139,3 +139,28 @@ def test_probes_off_records_validation_only(tmp_path):
     (table,) = recorded(tmp_path, [run])
     assert sorted(table) == [4, 8, 12]
     assert all("grad_norm/total" not in row for row in table.values())
+
+
+@pytest.mark.parametrize("at", ["record_scalars", "record_histograms", "flush_all"])
+def test_interrupted_while_it_records_no_step_is_recorded_twice(tmp_path, monkeypatch, at):
+    run = experiment()
+    (whole,) = recorded(tmp_path / "whole", [run])
+    real, calls = getattr(log, at), []
+
+    def interrupted_once(*rest, **more):
+        real(*rest, **more)
+        calls.append(at)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(log, at, interrupted_once)
+    monkeypatch.setattr(log, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "PROGRESS_SECONDS", 0.0)
+    recorder = Recorder(RunFolder.claim(tmp_path / "cut"), run_tags(run), {})
+    with pytest.raises(KeyboardInterrupt):
+        train([run], [recorder])
+    recorder.finish("interrupted")
+    rows = recorder.folder.metrics.read_text().splitlines()[1:]
+    steps = [int(row.partition(",")[0]) for row in rows]
+    assert steps == sorted(set(steps))
+    assert set(steps) <= set(whole)
