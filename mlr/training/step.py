@@ -58,7 +58,7 @@ def place(experiments: Sequence[Experiment], block: int) -> tuple[list[int], lis
 class Program:
     """R runs that can share one tensor program: parameters (L, P), and the update of all.
 
-    Updates compute L ≥ R lanes, some of which are spare; all else looks at the runs.
+    All that is computed is of L ≥ R lanes, some of which are spare; what is told, of the runs.
 
     Args:
         experiments: of equal `program_key`, sorted by objective.
