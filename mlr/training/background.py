@@ -17,9 +17,6 @@ import torch
 
 Item = TypeVar("Item")
 
-WORTH_A_THREAD = 100_000
-"""Gathered examples an epoch from which a second thread pays for its switches."""
-
 AHEAD = 2
 """Items made before they are needed: one is ready while the next is still in the making."""
 
@@ -100,14 +97,14 @@ class Background:
         self._see_to(work)
         return work.result
 
-    def ahead(self, items: Iterator[Item], gathered: int) -> Iterator[Item]:
-        """`items`, each computed while the one before is used, where that pays.
+    def ahead(self, items: Iterator[Item], worth: bool) -> Iterator[Item]:
+        """`items`, each computed while the one before is used.
 
         Args:
             items: without end; computed by torch and numpy, which leave Python to others.
-            gathered: examples an epoch, all groups of runs together.
+            worth: whether that pays for the switches of threads.
         """
-        if not self.threads or gathered < WORTH_A_THREAD:
+        if not self.threads or not worth:
             yield from items
         coming: deque[Work[Item]] = deque()
         while True:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mlr.training.arrange import Spread, classes_first, distinct
-from mlr.training.background import AHEAD, WORTH_A_THREAD
+from mlr.training.background import AHEAD
 from mlr.training.buffers import Buffers
 from mlr.training.examples import Examples
+from mlr.training.network import Kind
 from mlr.training.orders import Orders
 from mlr.training.run_objectives import Targets
 from mlr.training.step import Program
@@ -21,6 +22,9 @@ from mlr.training.threads import threads
 
 GATHER_BYTES = 2 << 20
 """Features gathered in one operation: enough to make its overhead vanish, few enough for cache."""
+
+WORTH_A_THREAD = 3 << 20
+"""Bytes of features an epoch, from which another thread gathers them: measured on two cores."""
 
 
 class Batches:
@@ -61,10 +65,11 @@ class Batches:
         self.chunk = self.batch_size * max(1, GATHER_BYTES // batch_bytes)
         # memory that is used again
         self.rows = np.empty(len(firsts) * self.chunk, dtype=np.int64)
-        self.drawn = len(firsts) * self.count
-        """Examples that an epoch gathers, all groups together."""
-        # gathered ahead, the other cores are at work already
-        self.busy = program.busy if self.drawn < WORTH_A_THREAD else 1
+        gathered = len(firsts) * self.count * row_bytes
+        # the products of a single wide run keep all cores busy themselves
+        alone = program.kind is Kind.WIDE and len(program.lanes) == 1
+        self.worth_a_thread = gathered >= WORTH_A_THREAD and not alone
+        self.busy = 1 if self.worth_a_thread else program.busy
 
     def chunks(self) -> Iterator[tuple[list[tuple[Tensor, Targets]], bool]]:
         """Batches without end, many at a time, and whether an epoch ends with them.

@@ -89,7 +89,7 @@ def _run(
     batches = Batches(splits["train"], program)
     validation = Evaluation(splits["val"], program)
     step, told_at = 0, perf_counter()
-    for chunk, ends_epoch in background.ahead(batches.chunks(), batches.drawn):
+    for chunk, ends_epoch in background.ahead(batches.chunks(), batches.worth_a_thread):
         for inputs, targets in chunk[: total - step]:
             kept = program.update(inputs, targets, step, logged=step in logged)
             if kept is not None:

@@ -9,31 +9,31 @@ from threading import Event, current_thread, main_thread
 import pytest
 import torch
 
-from mlr.training.background import MOST_WAITING, WORTH_A_THREAD, Background, Work
+from mlr.training.background import MOST_WAITING, Background, Work
 
-BUSY = [(threads, WORTH_A_THREAD) for threads in (1, 4)]
+BUSY = [(1, True), (4, True)]
 
 
-@pytest.mark.parametrize(("threads", "gathered"), [(1, 0), (0, WORTH_A_THREAD), *BUSY])
-def test_items_made_ahead_are_the_items_in_their_order(threads, gathered):
+@pytest.mark.parametrize(("threads", "worth"), [(1, False), (0, True), *BUSY])
+def test_items_made_ahead_are_the_items_in_their_order(threads, worth):
     def numbers():
         for number in count():
             assert torch.is_inference_mode_enabled()
             yield number
 
     with torch.inference_mode(), Background(threads) as background:
-        items = background.ahead(numbers(), gathered)
+        items = background.ahead(numbers(), worth)
         assert list(islice(items, 50)) == list(range(50))
 
 
-@pytest.mark.parametrize(("threads", "gathered"), [(1, 0), *BUSY])
-def test_an_error_in_the_producer_reaches_the_consumer(threads, gathered):
+@pytest.mark.parametrize(("threads", "worth"), [(1, False), *BUSY])
+def test_an_error_in_the_producer_reaches_the_consumer(threads, worth):
     def broken():
         yield 1
         raise RuntimeError("no more")
 
     with Background(threads) as background:
-        items = background.ahead(broken(), gathered)
+        items = background.ahead(broken(), worth)
         assert next(items) == 1
         with pytest.raises(RuntimeError, match="no more"):
             next(items)

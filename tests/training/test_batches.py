@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlr.training import background, batches, log, measure, train
+from mlr.training import batches, log, measure, train
 from tests.training.conftest import dataset, experiment
 
 KINDS = {
@@ -32,7 +32,6 @@ def test_numbers_do_not_hang_on_how_batches_are_gathered(monkeypatch, kind):
     monkeypatch.setattr(log, "flush_all", lambda recorders: None)
 
     def numbers(threads_from: int, gathered: int, stacked: int) -> list[np.ndarray]:
-        monkeypatch.setattr(background, "WORTH_A_THREAD", threads_from)
         monkeypatch.setattr(batches, "GATHER_BYTES", gathered)
         monkeypatch.setattr(measure, "STACK_VALUES", stacked)
         found.clear()
