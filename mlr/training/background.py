@@ -1,4 +1,4 @@
-"""Work beside the main thread: batches gathered ahead, and numbers of steps that are over.
+"""Work beside the main thread: lanes of a step, batches to come, numbers of steps that are over.
 
 Threads of Python, each with one of torch: torch's own wait for each other at every operation,
 which costs more than these small ones take, and much more beside other processes.
@@ -7,7 +7,7 @@ which costs more than these small ones take, and much more beside other processe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from types import TracebackType
@@ -96,6 +96,14 @@ class Background:
         """The result of what was started."""
         self._see_to(work)
         return work.result
+
+    def side_by_side(self, functions: Sequence[Callable[[], Item]]) -> list[Item]:
+        """The results of several functions at once, the first of them here."""
+        works = [Work(function) for function in functions]
+        for work in works[1:]:
+            self.urgent.appendleft(work)
+            self.pool.submit(self._work)
+        return [work.result for work in works]
 
     def ahead(self, items: Iterator[Item], worth: bool) -> Iterator[Item]:
         """`items`, each computed while the one before is used.

@@ -63,7 +63,12 @@ class DenseNetwork:
     lanes_last = False
 
     def __init__(
-        self, structure: list[Dense], layout: Layout, flat: Tensor, grads: Tensor, busy: int | None
+        self,
+        structure: list[Dense],
+        layout: Layout,
+        flat: Tensor,
+        grads: Tensor,
+        busy: int | None = None,
     ) -> None:
         self.product: Callable[..., Tensor] = (
             product_together if busy is None else partial(product_alone, busy=busy)

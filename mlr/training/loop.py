@@ -59,7 +59,7 @@ def train(
         raise InputError(f"{len(experiments)} runs need as many recorders, not {len(recorders)}.")
     with threads(1) as busy, _modes(kind_of(experiments[0])), Background(busy - 1) as background:
         order = by_objective(experiments)
-        program = Program([experiments[run] for run in order], busy)
+        program = Program([experiments[run] for run in order], background)
         splits = {name: Examples(program, name) for name in ("train", "val", "test")}
         endings = Endings([run.patience for run in program.runs])
         log = StepLog(program, [recorders[run] for run in order], endings, background)

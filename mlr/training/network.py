@@ -49,8 +49,18 @@ def kind_of(experiment: Experiment) -> Kind:
     return Kind.WIDE if experiment.batch_size * max(weights) >= WIDE else Kind.NARROW
 
 
+SHARE = 1 << 24
+"""Multiplications of a step that are worth a thread: with fewer, operations are so short that
+threads wait for Python more than they compute."""
+
+
 class Weights:
-    """Parameters and gradients of L lanes, and the network over them."""
+    """Parameters and gradients of L lanes, the network over them, and over parts of them.
+
+    Attributes:
+        network: of all lanes.
+        parts: lanes and the network over them, as many parts as are worth a thread.
+    """
 
     def __init__(self, kind: Kind, lanes: Sequence[Experiment], busy: int) -> None:
         first = lanes[0]
@@ -73,3 +83,13 @@ class Weights:
             self.network = LaneNetwork(structure, *flat)
         else:
             self.network = DenseNetwork(structure, *flat, busy if kind is Kind.WIDE else None)
+        self.parts: list[tuple[slice, Network]] = [(slice(None), self.network)]
+        if structure is not None and kind is Kind.NARROW and device.type == "cpu":
+            weights = sum(layer.inputs * layer.outputs for layer in structure)
+            worth = len(lanes) * first.batch_size * weights // SHARE
+            count = max(1, min(busy, len(lanes), worth))
+            # every so many lanes, so that each part has its share of every objective
+            self.parts = [
+                (rows, DenseNetwork(structure, self.layout, parameters[rows], self.gradients[rows]))
+                for rows in (slice(part, None, count) for part in range(count))
+            ]

@@ -25,6 +25,10 @@ class Targets:
     def __init__(self, given: Tensor, signed: bool) -> None:
         self.given, self.signed = given, signed
 
+    def of_lanes(self, rows: slice) -> Targets:
+        """Those of some lanes."""
+        return Targets(self.given[rows], self.signed)
+
     @cached_property
     def values(self) -> Tensor:
         """T (…, B, K)."""

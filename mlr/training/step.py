@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from math import prod
 from typing import NamedTuple
 
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from mlr.checks import InputError
 from mlr.training.arrange import distinct
+from mlr.training.background import Background
 from mlr.training.experiment import Experiment
-from mlr.training.network import Kind, Weights, kind_of
+from mlr.training.network import Kind, Network, Weights, kind_of
 from mlr.training.parameters import layer_norms
 from mlr.training.run_objectives import RunObjectives, Targets, identity
 from mlr.training.steppers import column, limit_norm
@@ -55,6 +57,21 @@ def place(experiments: Sequence[Experiment], block: int) -> tuple[list[int], lis
     return lanes, lane_of
 
 
+class Part(NamedTuple):
+    """Some lanes of a program, and what differentiates them."""
+
+    rows: slice
+    network: Network
+    objectives: RunObjectives
+
+    def differentiate(self, inputs: Tensor, targets: Targets, step: int) -> tuple[Tensor, Tensor]:
+        """Write the lanes' gradients; their logits and dL/dz (L, B, K)."""
+        logits, tape = self.network.forward(inputs, step)
+        logit_grads = self.objectives.gradient(logits, targets)
+        self.network.backward(tape, logit_grads)  # type: ignore[arg-type]
+        return logits, logit_grads
+
+
 class Program:
     """R runs that can share one tensor program: parameters (L, P), and the update of all.
 
@@ -62,30 +79,37 @@ class Program:
 
     Args:
         experiments: of equal `program_key`, sorted by objective.
-        busy: threads for what a single run keeps busy.
+        background: threads beside this one.
 
     Raises:
         InputError: the model gives another number of logits than the heads need.
     """
 
-    def __init__(self, experiments: Sequence[Experiment], busy: int) -> None:
+    def __init__(self, experiments: Sequence[Experiment], background: Background) -> None:
         first = experiments[0]
         self.kind = kind_of(first)
-        self.runs, self.busy = experiments, busy
+        self.runs, self.background = experiments, background
+        self.busy = 1 + background.threads
+        """Threads for what a single run keeps busy."""
         of_lane, self.lane_of = place(experiments, self.kind.block)
         self.lanes = [experiments[run] for run in of_lane]
         self.dtype = getattr(torch, first.dtype)
         self.device = torch.device(first.device)
         self.together = self.lane_of[-1] == len(experiments) - 1
         self.lane_index = torch.tensor(self.lane_of, device=self.device)
-        weights = Weights(self.kind, self.lanes, busy)
+        weights = Weights(self.kind, self.lanes, self.busy)
         self.layout, self.network = weights.layout, weights.network
         self.parameters, self.gradients = weights.parameters, weights.gradients
         self.layers = self.layout.layers()
         self.outputs = self._outputs(experiments)
         self.classification = first.data.classes is not None
         self.signed = self.outputs == 1 and self.classification
-        self.objectives = RunObjectives([one.objective for one in self.lanes], self.signed)
+        objectives = [one.objective for one in self.lanes]
+        self.objectives = RunObjectives(objectives, self.signed)
+        self.parts = [
+            Part(rows, network, RunObjectives(objectives[rows], self.signed))
+            for rows, network in weights.parts
+        ]
         optimizers = [one.optimizer for one in self.lanes]
         self.stepper = type(optimizers[0]).stepper(optimizers, self.parameters)
         limits = [one.max_grad_norm for one in self.lanes if one.max_grad_norm is not None]
@@ -132,19 +156,41 @@ class Program:
         self, inputs: Tensor, targets: Targets, step: int, *, logged: bool
     ) -> LoggedStep | None:
         """One step on a batch of `Batches`; what it leaves behind if it is logged."""
-        logits, tape = self.network.forward(inputs, step)
-        logit_grads = self.objectives.gradient(logits, targets)
-        self.network.backward(tape, logit_grads)  # type: ignore[arg-type]
+        done = self._differentiate(inputs, targets, step)
         kept = None
         if logged:
             norms = layer_norms(self.gradients, self.layers)
             # a copy of the targets: their memory is used again
             copied = Targets(targets.given.clone(), targets.signed)
+            logits, logit_grads = (self._joined(parts) for parts in zip(*done, strict=True))
             kept = LoggedStep(step, logits, copied, logit_grads, norms)
         if self.limits is not None:
             limit_norm(self.gradients, self.limits)
         self._step(step)
         return kept
+
+    def _differentiate(
+        self, inputs: Tensor, targets: Targets, step: int
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Logits and dL/dz of each part."""
+        if len(self.parts) == 1:
+            return [self.parts[0].differentiate(inputs, targets, step)]
+        return self.background.side_by_side(
+            [
+                partial(part.differentiate, inputs[part.rows], targets.of_lanes(part.rows), step)
+                for part in self.parts
+            ]
+        )
+
+    def _joined(self, values: Sequence[Tensor]) -> Tensor:
+        """Values of the parts as those of all lanes (L, B, K), which lie in memory as they did."""
+        if len(values) == 1:
+            return values[0]
+        _, batch, outputs = values[0].shape
+        joined = values[0].new_empty(len(self.lanes), outputs, batch).mT
+        for part, own in zip(self.parts, values, strict=True):
+            joined[part.rows] = own
+        return joined
 
     def _step(self, step: int) -> None:
         arguments = (self.parameters, self.gradients, self.factors[step], step + 1)

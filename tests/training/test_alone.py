@@ -16,7 +16,8 @@ from mlr.losses import LOSSES
 from mlr.models import Linear, Mlp
 from mlr.objectives import Objective, check_pair
 from mlr.records import Recorder, RunFolder
-from mlr.training import SGD, Adam, AdamW, Experiment, train
+from mlr.training import SGD, Adam, AdamW, Experiment, network, train
+from mlr.training.background import Background
 from mlr.training.log import run_tags
 from mlr.training.network import Kind, kind_of
 from tests.training.conftest import split
@@ -198,6 +199,31 @@ def test_on_more_threads(count):
         assert torch.get_num_threads() == count
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("share", [1, 1 << 13])
+def test_lanes_differentiated_by_several_threads(monkeypatch, share):
+    """In parts of different size, of one objective and of two."""
+    runs = [
+        run_of("narrow", head, loss, 4, seed)
+        for seed in range(3)
+        for head, loss in (("softmax", "ce"), ("softmax", "se"))
+    ]
+    before = torch.get_num_threads()
+    alone = [train([run])[0] for run in runs]
+    monkeypatch.setattr(network, "SHARE", share)
+    parts = []
+    real = Background.side_by_side
+    monkeypatch.setattr(
+        Background, "side_by_side", lambda self, each: parts.append(len(each)) or real(self, each)
+    )
+    torch.set_num_threads(4)
+    try:
+        for found, expected in zip(train(runs), alone, strict=True):
+            assert_identical(found, expected)
+    finally:
+        torch.set_num_threads(before)
+    assert set(parts) == ({4} if share == 1 else {3})
 
 
 def test_equal_seeds_share_their_order_and_others_do_not():

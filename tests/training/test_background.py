@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from itertools import count, islice
-from threading import Event, current_thread, main_thread
+from threading import Barrier, Event, current_thread, main_thread
 
 import pytest
 import torch
@@ -63,6 +64,21 @@ def test_the_main_thread_helps_before_too_much_waits():
             background.start(lambda: helped.append(current_thread()))
         assert helped == [main_thread()]
         held.set()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_side_by_side_means_at_the_same_time(threads):
+    """Each function waits for all others: one after the other they would never end."""
+    together = Barrier(threads + 1, timeout=60)
+
+    def meet(number):
+        together.wait()
+        return number
+
+    with Background(threads) as background:
+        functions = [partial(meet, number) for number in range(threads + 1)]
+        for _ in range(20):
+            assert background.side_by_side(functions) == list(range(threads + 1))
 
 
 def test_interrupted_work_is_still_to_be_done():
