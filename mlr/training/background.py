@@ -58,7 +58,7 @@ class Background:
     """Threads, and the work that waits for them or for the main thread to be idle.
 
     Args:
-        threads: how many there are; without any, all work is done where its result is asked for.
+        threads: how many there are; without any, work is done as soon as it is handed in.
     """
 
     def __init__(self, threads: int) -> None:

@@ -28,6 +28,8 @@ Progress = Callable[[int, int], None]
 """Called with updates done and updates in all, a few times a second."""
 
 PROGRESS_SECONDS = 0.1
+USUAL = (700, 10, 10)
+"""How often Python looks for cycles if nobody says otherwise; scripts/train.py does."""
 
 
 def train(
@@ -57,7 +59,7 @@ def train(
     recorders = recorders or [None] * len(experiments)
     if len(recorders) != len(experiments):
         raise InputError(f"{len(experiments)} runs need as many recorders, not {len(recorders)}.")
-    with threads(1) as busy, _modes(kind_of(experiments[0])), Background(busy - 1) as background:
+    with threads(1) as busy, _modes(experiments), Background(busy - 1) as background:
         order = by_objective(experiments)
         program = Program([experiments[run] for run in order], background)
         splits = {name: Examples(program, name) for name in ("train", "val", "test")}
@@ -165,33 +167,40 @@ def _results(
 
 
 @contextmanager
-def _modes(kind: Kind) -> Iterator[None]:
-    """Which of torch's modes a program runs in.
+def _modes(experiments: Sequence[Experiment]) -> Iterator[None]:
+    """Which of torch's modes a program runs in, and how often Python looks for cycles.
 
     Dense networks need no autograd at all; leaving even its bookkeeping out saves a fifth
     of a small step. Other modules may draw random numbers, as dropout does; the caller's
     generator is left untouched.
     """
-    if kind is Kind.MODULE:
+    if kind_of(experiments[0]) is Kind.MODULE:
         # by itself fork_rng warns of every second GPU
         used = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-        with torch.no_grad(), torch.random.fork_rng(used):
+        with torch.no_grad(), torch.random.fork_rng(used), _search_for_cycles(True):
             yield
     else:
-        with torch.inference_mode(), _collecting_nothing():
+        # torch.func, which differentiates composed objectives, leaves some at every update
+        composed = not all(one.objective.exact for one in experiments)
+        with torch.inference_mode(), _search_for_cycles(composed):
             yield
 
 
 @contextmanager
-def _collecting_nothing() -> Iterator[None]:
-    """Without Python's search for cycles: there are none, and a tenth of a small sweep is saved.
+def _search_for_cycles(made: bool) -> Iterator[None]:
+    """Python's search, at least as often as usual where cycles are made: they hold tensors.
 
-    In a process with much else in memory it can be half of it.
+    Elsewhere not at all: that saves a tenth of a small sweep, and in a process with much else
+    in memory half of it.
     """
-    enabled = gc.isenabled()
-    gc.disable()
+    enabled, thresholds = gc.isenabled(), gc.get_threshold()
+    if not made:
+        gc.disable()
+    elif thresholds[0] > USUAL[0]:
+        gc.set_threshold(*USUAL)
     try:
         yield
     finally:
+        gc.set_threshold(*thresholds)
         if enabled:
             gc.enable()

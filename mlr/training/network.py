@@ -16,12 +16,16 @@ from mlr.training.experiment import Experiment
 from mlr.training.functional import FunctionalNetwork
 from mlr.training.lanes import BLOCK, MOST_WEIGHTS, LaneNetwork
 from mlr.training.parameters import Layout
-from mlr.training.structure import dense_structure
+from mlr.training.structure import Dense, dense_structure
 
 Network = LaneNetwork | DenseNetwork | FunctionalNetwork
 
 WIDE = 1 << 21
 """Multiplications of a product from which two threads are worth their synchronisation."""
+
+SHARE = 1 << 24
+"""Multiplications of a step that are worth a thread: with fewer, operations are so short that
+threads wait for Python more than they compute."""
 
 
 class Kind(Enum):
@@ -49,17 +53,12 @@ def kind_of(experiment: Experiment) -> Kind:
     return Kind.WIDE if experiment.batch_size * max(weights) >= WIDE else Kind.NARROW
 
 
-SHARE = 1 << 24
-"""Multiplications of a step that are worth a thread: with fewer, operations are so short that
-threads wait for Python more than they compute."""
-
-
 class Weights:
     """Parameters and gradients of L lanes, the network over them, and over parts of them.
 
     Attributes:
         network: of all lanes.
-        parts: lanes and the network over them, as many parts as are worth a thread.
+        parts: lanes and the network over them, of each thread; none where one is enough.
     """
 
     def __init__(self, kind: Kind, lanes: Sequence[Experiment], busy: int) -> None:
@@ -83,13 +82,22 @@ class Weights:
             self.network = LaneNetwork(structure, *flat)
         else:
             self.network = DenseNetwork(structure, *flat, busy if kind is Kind.WIDE else None)
-        self.parts: list[tuple[slice, Network]] = [(slice(None), self.network)]
-        if structure is not None and kind is Kind.NARROW and device.type == "cpu":
-            weights = sum(layer.inputs * layer.outputs for layer in structure)
-            worth = len(lanes) * first.batch_size * weights // SHARE
-            count = max(1, min(busy, len(lanes), worth))
+        self.parts: list[tuple[slice, Network]] = []
+        count = self._worth(kind, structure, lanes, busy)
+        if structure is not None and count > 1:
             # every so many lanes, so that each part has its share of every objective
             self.parts = [
                 (rows, DenseNetwork(structure, self.layout, parameters[rows], self.gradients[rows]))
                 for rows in (slice(part, None, count) for part in range(count))
             ]
+
+    @staticmethod
+    def _worth(
+        kind: Kind, structure: list[Dense] | None, lanes: Sequence[Experiment], busy: int
+    ) -> int:
+        """How many threads the lanes are worth."""
+        first = lanes[0]
+        if structure is None or kind is not Kind.NARROW or torch.device(first.device).type != "cpu":
+            return 1
+        weights = sum(layer.inputs * layer.outputs for layer in structure)
+        return min(busy, len(lanes), len(lanes) * first.batch_size * weights // SHARE)

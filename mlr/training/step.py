@@ -106,10 +106,12 @@ class Program:
         self.signed = self.outputs == 1 and self.classification
         objectives = [one.objective for one in self.lanes]
         self.objectives = RunObjectives(objectives, self.signed)
-        self.parts = [
-            Part(rows, network, RunObjectives(objectives[rows], self.signed))
-            for rows, network in weights.parts
-        ]
+        self.parts = [Part(slice(None), self.network, self.objectives)]
+        if weights.parts:
+            self.parts = [
+                Part(rows, network, RunObjectives(objectives[rows], self.signed))
+                for rows, network in weights.parts
+            ]
         optimizers = [one.optimizer for one in self.lanes]
         self.stepper = type(optimizers[0]).stepper(optimizers, self.parameters)
         limits = [one.max_grad_norm for one in self.lanes if one.max_grad_norm is not None]

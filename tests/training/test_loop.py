@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import gc
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from mlr.checks import InputError
 from mlr.data.base import Dataset
+from mlr.heads import Sigmoid
 from mlr.models import Linear, Mlp
+from mlr.objectives import Objective
 from mlr.training import SGD, Adam, AdamW, Cosine, Step, train
 from tests.training.conftest import dataset, experiment, split
 from tests.training.twin import train_plainly
@@ -336,3 +341,46 @@ def test_progress_ends_at_the_total():
 def test_dataset_type_is_what_the_loop_reads():
     assert dataset().feature_shape == (3,)
     assert isinstance(dataset(), Dataset)
+
+
+@pytest.mark.parametrize(("head", "loss", "classes"), PAIRS)
+def test_updates_leave_no_cycles_where_none_are_looked_for(head, loss, classes):
+    """Or a long training would fill the memory."""
+
+    def left_by(epochs: int) -> int:
+        gc.collect()
+        run = experiment(head=head, loss=loss, data=dataset(classes), epochs=epochs)
+        train([run], progress=lambda *_: looked_for.append(gc.isenabled()))
+        return gc.collect()
+
+    looked_for: list[bool] = []
+    few, many = left_by(2), left_by(60)
+    assert not any(looked_for)
+    assert many < few + 50
+    assert gc.isenabled()
+
+
+class Own(Sigmoid):
+    """Composed with a loss: differentiated by torch.func."""
+
+
+def plain_module():
+    return nn.Sequential(nn.Linear(3, 4), nn.ELU(), nn.Linear(4, 1)).double()
+
+
+@pytest.mark.parametrize("changed", ["objective", "module"])
+def test_cycles_are_looked_for_where_torch_leaves_some(changed):
+    """They hold tensors; scripts/train.py has Python look for others seldom."""
+    new = {"objective": Objective(Own(), "bce", precise=False), "module": plain_module()}
+    seen: list[tuple[bool, int]] = []
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 50)
+    try:
+        train(
+            [replace(experiment(), **{changed: new[changed]})],
+            progress=lambda *_: seen.append((gc.isenabled(), gc.get_threshold()[0])),
+        )
+        assert gc.get_threshold() == (200_000, 20, 50)
+    finally:
+        gc.set_threshold(*before)
+    assert set(seen) == {(True, 700)}

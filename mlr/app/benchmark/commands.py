@@ -79,7 +79,7 @@ def scaled(start: float, measured: float, least: int, few: int, jobs: int) -> fl
 def command(here: Path, program: Sequence[str], work: Sequence[str], jobs: int) -> Measure:
     """The measure of a sweep of `jobs`, in a folder below `here`.
 
-    The folder stays: ext4 makes files several times as slowly for seconds after others were
+    The folder stays: ext4 makes files several times as slowly for minutes after others were
     removed.
     """
     losses = "se,bce" if jobs > 1 else "bce"

@@ -52,7 +52,7 @@ def rows(repeats: int, work: Work = LOGISTIC, counts: Sequence[int] = COUNTS) ->
         promised = 1 if count == COUNTS[-1] else None
         for what, seconds, most in (
             ("only trains, compiling included", compiling + bare, 1),
-            ("only trains, compiled before", bare, None),
+            ("only trains, compiled before", bare, promised),
             ("does the same, compiled before", same, promised),
         ):
             other = f"{duration(seconds)}: JAX {what}"
