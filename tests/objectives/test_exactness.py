@@ -1,0 +1,115 @@
+"""Every legal pair within 2 ulp of 50 digits, in float64 and float32, wherever that exists."""
+
+from __future__ import annotations
+
+import math
+
+import gmpy2
+import numpy as np
+import pytest
+import torch
+
+from tests.objectives.drawing import draw, widths
+from tests.objectives.exactness import PAIRS, PARTS, measured
+from tests.objectives.mp_reference import reference, ulps
+from tests.objectives.oracle import truth
+from tests.objectives.rounding import FORMATS, Rounded
+
+DTYPES = (torch.float64, torch.float32)
+LIMIT = 2.0
+"""ulp of the true number."""
+EXCEPTIONS: dict[tuple[str, str, torch.dtype, str], float] = {}
+"""(head, loss, type, value or gradient) → ulp that are allowed instead, each with its reason."""
+
+
+def check(head: str, loss: str, dtype: torch.dtype, points: int, processes: int = 0) -> None:
+    for outputs, part_of_all in widths(head, loss).items():
+        count = round(points * part_of_all)
+        found = measured(head, loss, outputs, dtype, count, processes)
+        for part in PARTS:
+            limit = EXCEPTIONS.get((head, loss, dtype, part), LIMIT)
+            ((worst, where),) = found.worst(part)
+            assert worst <= limit, f"{worst:.3g} ulp, K={outputs}, {part}: {where}"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("head", "loss"), PAIRS)
+def test_a_sample_of_every_pair(head, loss, dtype):
+    check(head, loss, dtype, 300)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("head", "loss"), PAIRS)
+def test_a_hundred_thousand_points_of_every_pair(head, loss, dtype):
+    check(head, loss, dtype, 100_000, processes=2)
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("head", "loss"), [pair for pair in PAIRS if pair[0] in ("sigmoid", "softmax")]
+)
+def test_the_oracle_is_the_literal_chain_rule_in_mpmath(head, loss, outputs):
+    """Where 500 digits hold 1 − y beside y: margins below 1000."""
+    if outputs not in widths(head, loss):
+        pytest.skip("the pair is not legal for this K")
+    z, t = draw(head, loss, outputs, torch.float64, 40, seed=1)
+    literal = {"matching": "bce" if head == "sigmoid" else "ce"}.get(loss, loss)
+    literal = "bce" if literal == "ce" and outputs == 1 else literal
+    for logits, targets in zip(z.clamp(-450, 450).tolist(), t.tolist(), strict=True):
+        value, slopes = reference(head, literal, logits, targets)
+        for ours, theirs in zip(truth(head, loss, logits, targets), [value, *slopes], strict=True):
+            # what mpmath's 500 digits cannot tell from 0 is below 10⁻²⁵⁰
+            assert abs(ours - gmpy2.mpfr(str(theirs))) <= abs(ours) * 1e-50 + gmpy2.mpfr("1e-290")
+
+
+@pytest.mark.parametrize(("loss", "head"), [("se", "clipped_linear"), ("bce", "clipped_linear")])
+def test_the_oracle_inside_the_clip_is_the_literal_chain_rule(loss, head):
+    for z, t in ((0.25, 1.0), (1e-30, 0.3), (1 - 2**-53, 0.0), (0.5, 0.5)):
+        value, slopes = reference("linear", loss, [z], [t])
+        for ours, theirs in zip(truth(head, loss, [z], [t]), [value, *slopes], strict=True):
+            assert abs(ours - gmpy2.mpfr(str(theirs))) <= abs(ours) * 1e-50
+
+
+@pytest.mark.parametrize(
+    ("z", "t", "expected"),
+    [
+        (-3.0, 1.0, [3.5, -1.0]), (4.0, 0.5, [3.5 - 2 + 0.125, 0.5]), (0.5, 0.25, [0.03125, 0.25]),
+    ],
+)  # fmt: skip
+def test_the_oracle_of_the_clips_own_loss(z, t, expected):
+    assert [float(x) for x in truth("clipped_linear", "matching", [z], [t])] == expected
+
+
+@pytest.mark.parametrize(("z", "expected"), [(-1.0, [100, 0]), (0.0, [100, 0]), (1.0, [0, -1])])
+def test_the_oracle_ends_logarithms_of_the_clip_at_minus_100(z, expected):
+    assert [float(x) for x in truth("clipped_linear", "bce", [z], [1.0])] == expected
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_rounding_and_distances_are_those_of_the_type(dtype):
+    bits, smallest, past = FORMATS[dtype]
+    info = torch.finfo(dtype)
+    largest, tiny = gmpy2.mpfr(info.max), gmpy2.mpfr(2) ** smallest
+    third, far = gmpy2.mpfr(1) / 3, gmpy2.mpfr(2) ** (past + 1)
+    exact = Rounded.of([third, largest, tiny, tiny / 4, far, -far, gmpy2.mpfr(0)], dtype)
+    assert exact.nearest().tolist() == [
+        float(torch.tensor(1 / 3, dtype=torch.float64).to(dtype)),
+        info.max, math.ldexp(1, smallest), 0, math.inf, -math.inf, 0,
+    ]  # fmt: skip
+    assert (exact.distances(exact.nearest())[:5] <= 0.5).all()
+    ulp = math.ldexp(1, -2 - bits + 1)
+    got = np.array([exact.nearest()[0] + ulp, math.inf, 0, math.nan, info.max, math.inf, 2**-1000])
+    distances = exact.distances(got)
+    assert 0.5 <= distances[0] <= 1.5
+    assert distances[1:3].tolist() == [1, 1]
+    assert distances[3] == math.inf
+    assert (distances[4:6] > 2).all()
+
+
+def test_distances_agree_with_mpmaths():
+    for x in (1.0, 0.1, 3e-320, 1e300, -7.25):
+        true = gmpy2.mpfr(x) * (1 + gmpy2.mpfr(2) ** -60)
+        got = np.array([np.nextafter(x, 2e300)])
+        ours = Rounded.of([true], torch.float64).distances(got)[0]
+        assert ours == pytest.approx(ulps(got[0], str(true), torch.float64), rel=1e-9)
