@@ -44,7 +44,7 @@ def draw(
         free, summed = _mixed(FREE, rng, y), on_the_simplex(_mixed(DISTRIBUTIONS, rng, y), dtype)
         t = rounded(np.where(rng.random((count, 1)) < 0.3, free, summed), dtype)
     else:
-        real = loss in ("se", "matching") and head == "linear" or (head, loss) == ("sigmoid", "se")
+        real = head == "linear" or (head, loss) == ("sigmoid", "se")
         t = rounded(_mixed([*FREE, *([any_real] * 2 if real else [])], rng, y), dtype)
     return torch.from_numpy(z).to(dtype), torch.from_numpy(t).to(dtype)
 

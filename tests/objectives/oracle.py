@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import gmpy2
 from gmpy2 import mpfr
@@ -84,7 +85,7 @@ def softmax(z: Numbers) -> Outputs:
     order = sorted(range(len(z)), key=z.__getitem__, reverse=True)
     first, second = order[0], order[1]
     e, away = [mpfr(1)] * len(z), mpfr(0)
-    for nearer, farther in zip(order, order[1:], strict=False):
+    for nearer, farther in pairwise(order):
         away += min(z[nearer] - z[farther], FARTHEST)
         e[farther] = gmpy2.exp(-away)
     others = [sum(a for j, a in enumerate(e) if j != k) for k in range(len(z))]
