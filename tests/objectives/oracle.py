@@ -7,7 +7,7 @@ runs agree. `mp_reference` is the slow and simple witness that this one is right
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -27,6 +27,8 @@ bits, as fewer make a 0 of what only the smallest numbers keep from it."""
 FARTHEST = 10**6
 """Gaps between neighbouring logits are cut to it where only eᶻ is asked for: e⁻ᵍᵃᵖ is as good
 as 0 beside anything, and remains a number. Logarithms see the whole gap."""
+TINY = 2.0**-60
+"""Logits below it start with 1536 bits: in few, 1 + z is 1 however often that is repeated."""
 LOG_FLOOR = -100
 """Where the clipped head's logarithms end."""
 
@@ -56,8 +58,8 @@ def clipped_linear(z: Numbers) -> Outputs:
     return Outputs(
         y,
         rest,
-        lambda k: _floored_log(y[k]),
-        lambda k: _floored_log(rest[k]),
+        lambda k: max(gmpy2.log(y[k]), mpfr(LOG_FLOOR)),
+        lambda k: max(gmpy2.log1p(-y[k]), mpfr(LOG_FLOOR)),
         lambda g: [d if a == b else mpfr(0) for d, a, b in zip(g, y, z, strict=True)],
         floored=True,
     )
@@ -161,18 +163,22 @@ MATCHING = {
 }
 
 
-def truth(head: str, loss: str, z: Iterable[float], t: Iterable[float]) -> Numbers:
+def truth(head: str, loss: str, z: list[float], t: list[float]) -> Numbers:
     """L and the K numbers of dL/dz of one example, to 50 digits."""
-    formula = MATCHING[head] if loss == "matching" else partial(chained, HEADS[head], LOSSES[loss])
-    z, t = list(z), list(t)
     before: Numbers = []
-    for bits in BITS:
-        gmpy2.get_context().precision = bits
-        now = formula([mpfr(x) for x in z], [mpfr(x) for x in t])
+    for bits in BITS[2:] if any(0 < abs(x) < TINY for x in z) else BITS:
+        now = computed_in(bits, head, loss, z, t)
         if before and all(_settled(a, b, bits) for a, b in zip(before, now, strict=True)):
             return now
         before = now
     raise AssertionError(f"{head} {loss} at z={z}, t={t} needs more than {BITS[-1]} bits")
+
+
+def computed_in(bits: int, head: str, loss: str, z: list[float], t: list[float]) -> Numbers:
+    """L and dL/dz in numbers of so many bits."""
+    formula = MATCHING[head] if loss == "matching" else partial(chained, HEADS[head], LOSSES[loss])
+    gmpy2.get_context().precision = bits
+    return formula([mpfr(x) for x in z], [mpfr(x) for x in t])
 
 
 def truths(head: str, loss: str, rows: list[tuple[list[float], list[float]]]) -> list[Numbers]:
@@ -188,10 +194,6 @@ def _settled(a: mpfr, b: mpfr, bits: int) -> bool:
 
 def _none(k: int) -> mpfr:
     raise AssertionError("no loss takes the logarithm of any real number")
-
-
-def _floored_log(x: mpfr) -> mpfr:
-    return max(gmpy2.log(x), mpfr(LOG_FLOOR)) if x else mpfr(LOG_FLOOR)
 
 
 def _slope_of_log(x: mpfr) -> mpfr:

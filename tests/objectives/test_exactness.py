@@ -12,7 +12,7 @@ import torch
 from tests.objectives.drawing import draw, widths
 from tests.objectives.exactness import PAIRS, PARTS, measured
 from tests.objectives.mp_reference import reference, ulps
-from tests.objectives.oracle import truth
+from tests.objectives.oracle import NOTHING, computed_in, truth
 from tests.objectives.rounding import FORMATS, Rounded
 
 DTYPES = (torch.float64, torch.float32)
@@ -64,6 +64,16 @@ def test_the_oracle_is_the_literal_chain_rule_in_mpmath(head, loss, outputs):
         for ours, theirs in zip(truth(head, loss, logits, targets), [value, *slopes], strict=True):
             # what mpmath's 500 digits cannot tell from 0 is below 10⁻²⁵⁰
             assert abs(ours - gmpy2.mpfr(str(theirs))) <= abs(ours) * 1e-50 + gmpy2.mpfr("1e-290")
+
+
+@pytest.mark.parametrize(("head", "loss"), PAIRS)
+def test_more_bits_change_nothing_of_the_oracle(head, loss):
+    for outputs in widths(head, loss):
+        z, t = draw(head, loss, outputs, torch.float64, 50, seed=2)
+        for logits, targets in zip(z.tolist(), t.tolist(), strict=True):
+            more = computed_in(5000, head, loss, logits, targets)
+            for a, b in zip(truth(head, loss, logits, targets), more, strict=True):
+                assert abs(a - b) <= abs(b) * 1e-50 + NOTHING
 
 
 @pytest.mark.parametrize(("loss", "head"), [("se", "clipped_linear"), ("bce", "clipped_linear")])
