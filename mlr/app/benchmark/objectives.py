@@ -29,17 +29,11 @@ def rows(
 ) -> Iterator[Row]:
     """Each pair at each batch size: forward and backward, per-example losses, their mean."""
     for size, most in promised.items():
-        generator = torch.Generator().manual_seed(0)
-        z = torch.randn(size, CLASSES, generator=generator).requires_grad_()
-        classes = torch.randint(CLASSES, (size,), generator=generator)
-        hot = functional.one_hot(classes, CLASSES).float()
-        yes, real = (z.detach() > 0).float(), torch.randn(size, CLASSES, generator=generator)
-        for pair, own_targets, others in (
-            ("softmax+ce", hot, {"of one-hot targets": hot, "of class numbers": classes}),
-            ("sigmoid+bce", yes, {"": yes}),
-            ("linear+se", real, {"": real}),
-        ):
-            own, (name, function) = partial(_own, Objective(*pair.split("+"))), BESIDE[pair]
+        z = torch.randn(size, CLASSES, generator=torch.Generator().manual_seed(0))
+        z.requires_grad_()
+        for pair, own_targets, others in _targets(size):
+            own: OfLogits = partial(_own, Objective(*pair.split("+")))
+            name, function = BESIDE[pair]
             steps = [(own, own_targets), *((function, targets) for targets in others.values())]
             took, *them = in_turn(
                 [timed(partial(_step, calls, of_logits, z, t)) for of_logits, t in steps],
@@ -49,6 +43,18 @@ def rows(
                 other = f"{duration(seconds / calls)}: {name} {words}".rstrip()
                 what = f"{pair}, ({size}, {CLASSES})"
                 yield Row(what, duration(took / calls), other, took / seconds, most=most)
+
+
+def _targets(size: int) -> Iterator[tuple[str, Tensor, dict[str, Tensor]]]:
+    """Each pair, its targets for mlr, and those for torch by what they are."""
+    generator = torch.Generator().manual_seed(1)
+    classes = torch.randint(CLASSES, (size,), generator=generator)
+    hot = functional.one_hot(classes, CLASSES).float()
+    yield "softmax+ce", hot, {"of one-hot targets": hot, "of class numbers": classes}
+    yes = torch.randint(2, (size, CLASSES), generator=generator).float()
+    yield "sigmoid+bce", yes, {"": yes}
+    real = torch.randn(size, CLASSES, generator=generator)
+    yield "linear+se", real, {"": real}
 
 
 def _step(calls: int, function: OfLogits, z: Tensor, t: Tensor) -> None:
