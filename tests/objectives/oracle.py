@@ -111,7 +111,7 @@ def softmax(z: Numbers) -> Outputs:
     return Outputs(y, rest, log_y, log_rest, back)
 
 
-def se(z: Numbers, out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+def se(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """½ Σ (y_k − t_k)²."""
     # above ½ the difference of the complements, where nothing was rounded to 1
     numbers = zip(out.y, out.rest, t, strict=True)
@@ -119,7 +119,7 @@ def se(z: Numbers, out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     return sum(x * x for x in d) / 2, d
 
 
-def bce(z: Numbers, out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+def bce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """Σ −t_k log y_k − (1 − t_k) log(1 − y_k)."""
     slope = _slope_of_floored_log if out.floored else _slope_of_log
     value, g = mpfr(0), []
@@ -129,10 +129,10 @@ def bce(z: Numbers, out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     return value, g
 
 
-def ce(z: Numbers, out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+def ce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """−Σ t_k log y_k; one output stands for (1 − y, y)."""
     if len(t) == 1:
-        return bce(z, out, t)
+        return bce(out, t)
     slope = _slope_of_floored_log if out.floored else _slope_of_log
     value = -sum(c * out.log_y(k) for k, c in enumerate(t) if c)
     return value, [-c * slope(a) for a, c in zip(out.y, t, strict=True)]
@@ -149,7 +149,7 @@ def clipped_matching(z: Numbers, t: Numbers) -> Numbers:
 def chained(head: Callable, loss: Callable, z: Numbers, t: Numbers) -> Numbers:
     """L and dL/dz."""
     out = head(z)
-    value, g = loss(z, out, t)
+    value, g = loss(out, t)
     return [value, *out.back(g)]
 
 

@@ -11,7 +11,7 @@ import torch
 
 from tests.objectives.drawing import draw, widths
 from tests.objectives.exactness import PAIRS, PARTS, measured
-from tests.objectives.mp_reference import reference, ulps
+from tests.objectives.mp_reference import mpf, reference, ulps
 from tests.objectives.oracle import NOTHING, computed_in, truth
 from tests.objectives.rounding import FORMATS, Rounded
 
@@ -133,7 +133,18 @@ def test_rounding_and_distances_are_those_of_the_type(dtype):
 
 def test_distances_agree_with_mpmaths():
     for x in (1.0, 0.1, 3e-320, 1e300, -7.25):
-        true = gmpy2.mpfr(x) * (1 + gmpy2.mpfr(2) ** -60)
+        with gmpy2.context(precision=100):
+            true = gmpy2.mpfr(x) * (1 + gmpy2.mpfr(2) ** -56)
+        with gmpy2.context(precision=53):
+            exact = Rounded.of([true], torch.float64)
         got = np.array([np.nextafter(x, 2e300)])
-        ours = Rounded.of([true], torch.float64).distances(got)[0]
-        assert ours == pytest.approx(ulps(got[0], str(true), torch.float64), rel=1e-9)
+        theirs = ulps(got[0], mpf(x) * (1 + mpf(2) ** -56), torch.float64)
+        assert exact.distances(got)[0] == pytest.approx(theirs, rel=1e-12)
+        assert theirs != round(theirs)
+
+
+def test_processes_find_the_same():
+    alone, both = (
+        measured("sigmoid", "bce", 2, torch.float64, 300, processes).ulps for processes in (0, 2)
+    )
+    assert np.array_equal(alone, both)
