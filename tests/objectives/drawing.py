@@ -12,22 +12,28 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
+from mlr.interval import Region
+from mlr.objectives.pairs import find_head, find_loss
 from tests.objectives.rounding import FORMATS
 
-WIDTHS = {
-    "elementwise": {1: 0.4, 2: 0.25, 3: 0.25, 10: 0.1},
-    "softmax": {2: 0.4, 3: 0.45, 10: 0.15},
-    "ce": {1: 1.0},
-}
+ANY = {1: 0.4, 2: 0.25, 3: 0.25, 10: 0.1}
+SEVERAL = {2: 0.4, 3: 0.45, 10: 0.15}
 """How large a part of the points has K outputs."""
 SWITCHES = (0.35, 0.69, 15.9, 17.0, 20, 36.7, 37.4, 40, 87.3, 88.7, 100, 103.97, 300, 600, 708, 745)
 """Where formulas may change over, or eᶻ and its like leave a type."""
 LARGEST = 1e20
+CLIPPED = ("clipped_linear", "hard_sigmoid", "sparsemax")
 
 
 def widths(head: str, loss: str) -> dict[int, float]:
     """The numbers of outputs that the pair is legal for, and their parts of the points."""
-    return WIDTHS["softmax" if head == "softmax" else "ce" if loss == "ce" else "elementwise"]
+    if _of_several(find_head(head).range):
+        return SEVERAL
+    return {1: 1.0} if _of_several(find_loss(loss).domain) else ANY
+
+
+def _of_several(region: Region) -> bool:
+    return region.least_outputs > 1
 
 
 def draw(
@@ -35,16 +41,17 @@ def draw(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """`count` logits and targets (count, outputs) of the type; the same for the same seed."""
     rng = np.random.default_rng([seed, outputs, FORMATS[dtype][0], *map(ord, head + loss)])
-    kinds = [*LOGITS, *([near_the_clip] * 4 if head == "clipped_linear" else [])]
+    clip = {"hard_sigmoid": near_the_hard_clip}.get(head, near_the_clip)
+    kinds = [*LOGITS, *([clip] * 4 if head in CLIPPED else [])]
     z = rounded(_mixed(kinds, rng, (count, outputs)), dtype)
     y = predicted(head, z)
-    if head == "softmax" and loss in ("ce", "matching"):
+    summed = _of_several(find_loss(loss).target_domain) or loss == "matching"
+    if _of_several(find_head(head).range):
         t = on_the_simplex(_mixed(DISTRIBUTIONS, rng, y), dtype)
-    elif head == "softmax":
-        free, summed = _mixed(FREE, rng, y), on_the_simplex(_mixed(DISTRIBUTIONS, rng, y), dtype)
-        t = rounded(np.where(rng.random((count, 1)) < 0.3, free, summed), dtype)
+        if not summed:
+            t = np.where(rng.random((count, 1)) < 0.3, rounded(_mixed(FREE, rng, y), dtype), t)
     else:
-        real = head == "linear" or (head, loss) == ("sigmoid", "se")
+        real = (head, loss) in (("linear", "se"), ("linear", "matching"), ("sigmoid", "se"))
         t = rounded(_mixed([*FREE, *([any_real] * 2 if real else [])], rng, y), dtype)
     return torch.from_numpy(z).to(dtype), torch.from_numpy(t).to(dtype)
 
@@ -67,11 +74,7 @@ def on_the_simplex(t: np.ndarray, dtype: torch.dtype) -> np.ndarray:
 
 def predicted(head: str, z: np.ndarray) -> np.ndarray:
     """Y in float64, to aim targets at."""
-    if head == "softmax":
-        return torch.from_numpy(z).softmax(-1).numpy()
-    if head == "sigmoid":
-        return torch.from_numpy(z).sigmoid().numpy()
-    return z if head == "linear" else z.clip(0, 1)
+    return find_head(head)(torch.from_numpy(z)).numpy()
 
 
 def _mixed(kinds: list[Callable], rng: Generator, like: tuple | np.ndarray) -> np.ndarray:
@@ -155,6 +158,11 @@ def near_the_clip(rng: Generator, shape: tuple) -> np.ndarray:
     off = np.where(rng.random(shape) < 0.3, _signs(rng, shape) * _sizes(rng, -46, -40, shape), off)
     near = rng.choice([0.0, 1.0], size=shape) + np.where(rng.random(shape) < 0.1, 0.0, off)
     return np.where(rng.random(shape) < 0.4, rng.random(shape), near)
+
+
+def near_the_hard_clip(rng: Generator, shape: tuple) -> np.ndarray:
+    """The same about −3 and 3."""
+    return 6 * near_the_clip(rng, shape) - 3
 
 
 LOGITS = [

@@ -8,14 +8,14 @@ runs agree. `mp_reference` is the slow and simple witness that this one is right
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
 import gmpy2
 from gmpy2 import mpfr
 
-Numbers = list[mpfr]
+from tests.objectives import oracle_parts as parts
+from tests.objectives.oracle_base import FARTHEST, LOG_FLOOR, Numbers, Outputs
 
 AGREEMENT = 170
 """Bits to which two runs must agree: 51 digits."""
@@ -24,26 +24,8 @@ BITS = (256, 320, 1536, 3072, 6144)
 NOTHING = mpfr(2) ** -1300
 """Below it a number is 0 in every type: differences that vanish end here, and not before 1536
 bits, as fewer make a 0 of what only the smallest numbers keep from it."""
-FARTHEST = 10**6
-"""Gaps between neighbouring logits are cut to it where only eᶻ is asked for: e⁻ᵍᵃᵖ is as good
-as 0 beside anything, and remains a number. Logarithms see the whole gap."""
 TINY = 2.0**-60
 """Logits below it start with 1536 bits: in few, 1 + z is 1 however often that is repeated."""
-LOG_FLOOR = -100
-"""Where the clipped head's logarithms end."""
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What a loss sees of a head: y, 1 − y and their logarithms, and dL/dy → dL/dz."""
-
-    y: Numbers
-    rest: Numbers
-    log_y: Callable[[int], mpfr]
-    log_rest: Callable[[int], mpfr]
-    back: Callable[[Numbers], Numbers]
-    floored: bool = False
-    """Whether logarithms end at −100 and give no gradient there."""
 
 
 def linear(z: Numbers) -> Outputs:
@@ -111,31 +93,27 @@ def softmax(z: Numbers) -> Outputs:
     return Outputs(y, rest, log_y, log_rest, back)
 
 
-def se(z: Numbers, out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+def se(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """½ Σ (y_k − t_k)²."""
-    # above ½ the difference of the complements, where nothing was rounded to 1
-    numbers = zip(out.y, out.rest, t, strict=True)
-    d = [(1 - c) - b if a > 0.5 else a - c for a, b, c in numbers]
+    d = out.errors(t)
     return sum(x * x for x in d) / 2, d
 
 
-def bce(z: Numbers, out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+def bce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """Σ −t_k log y_k − (1 − t_k) log(1 − y_k)."""
-    slope = _slope_of_floored_log if out.floored else _slope_of_log
     value, g = mpfr(0), []
     for k, (a, b, c) in enumerate(zip(out.y, out.rest, t, strict=True)):
         value -= (c * out.log_y(k) if c else 0) + ((1 - c) * out.log_rest(k) if c != 1 else 0)
-        g.append((1 - c) * slope(b) - c * slope(a))
+        g.append((1 - c) * out.slope_of_log(b) - c * out.slope_of_log(a))
     return value, g
 
 
-def ce(z: Numbers, out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+def ce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """−Σ t_k log y_k; one output stands for (1 − y, y)."""
     if len(t) == 1:
-        return bce(z, out, t)
-    slope = _slope_of_floored_log if out.floored else _slope_of_log
+        return bce(out, t)
     value = -sum(c * out.log_y(k) for k, c in enumerate(t) if c)
-    return value, [-c * slope(a) for a, c in zip(out.y, t, strict=True)]
+    return value, [-c * out.slope_of_log(a) for a, c in zip(out.y, t, strict=True)]
 
 
 def clipped_matching(z: Numbers, t: Numbers) -> Numbers:
@@ -149,17 +127,18 @@ def clipped_matching(z: Numbers, t: Numbers) -> Numbers:
 def chained(head: Callable, loss: Callable, z: Numbers, t: Numbers) -> Numbers:
     """L and dL/dz."""
     out = head(z)
-    value, g = loss(z, out, t)
+    value, g = loss(out, t)
     return [value, *out.back(g)]
 
 
-HEADS = {f.__name__: f for f in (linear, clipped_linear, sigmoid, softmax)}
-LOSSES = {f.__name__: f for f in (se, bce, ce)}
+HEADS = {f.__name__: f for f in (linear, clipped_linear, sigmoid, softmax)} | parts.HEADS
+LOSSES = {f.__name__: f for f in (se, bce, ce)} | parts.LOSSES
 MATCHING = {
     "linear": partial(chained, linear, se),
     "sigmoid": partial(chained, sigmoid, bce),
     "softmax": partial(chained, softmax, ce),
     "clipped_linear": clipped_matching,
+    **parts.MATCHING,
 }
 
 
@@ -194,11 +173,3 @@ def _settled(a: mpfr, b: mpfr, bits: int) -> bool:
 
 def _none(k: int) -> mpfr:
     raise AssertionError("no loss takes the logarithm of any real number")
-
-
-def _slope_of_log(x: mpfr) -> mpfr:
-    return 1 / x
-
-
-def _slope_of_floored_log(x: mpfr) -> mpfr:
-    return 1 / x if x and gmpy2.log(x) > LOG_FLOOR else mpfr(0)

@@ -40,11 +40,12 @@ class Rounded:
         """The numbers as this type sees them."""
         bits, smallest, past = FORMATS[dtype]
         rows = []
-        for x in numbers:
-            unit = max(gmpy2.get_exp(x) - bits, smallest) if x else smallest
-            scaled = gmpy2.div_2exp(x, unit) if unit > 0 else gmpy2.mul_2exp(x, -unit)
-            whole = gmpy2.rint(scaled)
-            rows.append((float(whole), float(scaled - whole), unit))
+        with gmpy2.context(gmpy2.get_context(), precision=200):  # or 53, where none was set
+            for x in numbers:
+                unit = max(gmpy2.get_exp(x) - bits, smallest) if x else smallest
+                scaled = gmpy2.div_2exp(x, unit) if unit > 0 else gmpy2.mul_2exp(x, -unit)
+                whole = gmpy2.rint(scaled)
+                rows.append((float(whole), float(scaled - whole), unit))
         whole, rest, unit = np.array(rows).T
         return cls(whole, rest, unit.astype(np.int64), past)
 
