@@ -47,15 +47,14 @@ def exactly(formula: Formula, part: Part, z: Tensor, t: Tensor, precise: bool) -
     inside, best = _inside(formula, z), formula.accurate or formula
     wide, targets = z.to(inside), t.to(inside)
     found = part(best)(wide, targets)
-    hard = _hard_rows(t)
     if formula.doubtful is not None and formula.precise is not None:
         slopes = found if part is gradient_of else best.gradient(wide, targets)
         doubtful = formula.doubtful(wide, targets, slopes).any(-1)
-        found = _again(formula, part, wide, targets, doubtful & ~hard, found)
+        found = _again(formula, part, wide, targets, doubtful, found)
     found = found.to(z.dtype)
     if formula.quick is not None and z.dtype == torch.float32:
         losses, slopes = formula.quick(z, t)
-        rows = hard & (z.abs() < QUICK_LOGITS).all(-1)
+        rows = ((t * t == t) & (z.abs() < QUICK_LOGITS)).all(-1)
         if part is gradient_of:
             return torch.where(rows.unsqueeze(-1), slopes, found)
         return torch.where(rows, losses.to(z.dtype), found)
@@ -91,11 +90,6 @@ def _inside(formula: Formula, z: Tensor) -> torch.dtype:
         return torch.float64
     wide = formula.wide and z.device.type != "mps"  # which has no float64
     return torch.float64 if wide else torch.float32
-
-
-def _hard_rows(t: Tensor) -> Tensor:
-    """Which examples have no target but 0 and 1 (…)."""
-    return (t * t == t).all(-1)
 
 
 def _in_pairs(formula: Formula, part: Part, z: Tensor, t: Tensor) -> Tensor:

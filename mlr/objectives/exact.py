@@ -84,10 +84,10 @@ SIGMOID_CE = _formula(
     doubtful=e.sigmoid_ce_doubtful,
 )
 SOFTMAX_SE = _formula(
-    s.softmax_se_losses, s.softmax_se_gradient, steady=False, doubtful=s.softmax_se_doubtful
+    s.softmax_se_losses, s.softmax_se_gradient, steady=False, doubtful=s.softmax_doubtful
 )
 SOFTMAX_BCE = _formula(
-    s.softmax_bce_losses, s.softmax_bce_gradient, steady=False, doubtful=s.softmax_bce_doubtful
+    s.softmax_bce_losses, s.softmax_bce_gradient, steady=False, doubtful=s.softmax_doubtful
 )
 SOFTMAX_CE = _formula(
     s.softmax_ce_losses,

@@ -61,7 +61,7 @@ def softmax_ce_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
 
 def softmax_ce_doubtful(z: Tensor, t: Tensor, gradient: Tensor) -> Tensor:
     """Where y is so near to a soft target that y − t is little of either."""
-    return gradient.abs() < DOUBT * t
+    return (gradient.abs() < DOUBT * t) & (t != 1)
 
 
 def softmax_se_losses(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
@@ -72,9 +72,9 @@ def softmax_se_losses(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
 def softmax_se_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
     """y_k (d_k − Σ_j y_j d_j), d = y − t, in the form that suits the targets."""
     parts, target = _Parts.of(z, pairs), lift(t, pairs)
-    off, at, soft = _hard_se(parts, target), _true_class_se(parts, target), _soft_se(parts, t)
-    one_hot = ((t == 0) | (t == 1)).all(-1, keepdim=True) & (t.sum(-1, keepdim=True) == 1)
-    return value(parts.y * choose(one_hot & (t == 1), at, choose(one_hot, off, soft)))
+    off, at, soft = _hard_se(parts, t), _true_class_se(parts, target), _soft_se(parts, t)
+    hard = one_hot(t)
+    return value(parts.y * choose(hard & (t == 1), at, choose(hard, off, soft)))
 
 
 def _true_class_se(parts: _Parts, target: Number) -> Number:
@@ -83,33 +83,35 @@ def _true_class_se(parts: _Parts, target: Number) -> Number:
     return -(total(others) * parts.complement + total(others * parts.y))
 
 
-def _hard_se(parts: _Parts, target: Number) -> Number:
-    """Where t_k = 0, of one-hot targets: y_k + p − Σ_j y_j², p = ⟨t, y⟩."""
-    # less y_max on both sides, so that what ties vanishes exactly
-    y = parts.y
-    p, top = total(y * target), pick(y, parts.index)
-    is_above = value(y) > value(p)
-    above, below = choose(is_above, y, p), choose(is_above, p, y)
-    return (above - top) + below + total(y * (top - y))
+def _hard_se(parts: _Parts, t: Tensor) -> Number:
+    """Where t_k = 0, of one-hot targets: y_k + p − Σ_j y_j², p the true class's y."""
+    # less y_max on both sides, so that what ties vanishes exactly: e − 1 for the larger of y_k
+    # and p, and −Σ y_j(e_j − 1), all over Σe
+    true_class = t.argmax(-1, keepdim=True)
+    e, e_less_1 = parts.e, parts.e_less_1
+    e_true, less_1_true = pick(e, true_class), pick(e_less_1, true_class)
+    is_above = value(parts.below) > value(pick(parts.below, true_class))
+    above, below = choose(is_above, e_less_1, less_1_true), choose(is_above, e_true, e)
+    return ((above + below) - total(e * e_less_1) / parts.whole) / parts.whole
 
 
 def _soft_se(parts: _Parts, t: Tensor) -> Number:
     """D_k − Σ_j y_j D_j, D_j = d_j − d_m, m the largest: Σ y = 1 lets d_m leave both terms."""
-    target = lift(t, isinstance(parts.e, Pair))
+    target = lift(t, parts.pairs)
     towards = target - pick(target, parts.index)
     # D·Σe = e − 1 − (t_j − t_m)Σe, by whichever of e and e − 1 is the smaller
     near, far = parts.e_less_1 - towards, parts.e - (1.0 + towards)
-    beside = (choose(value(parts.e) > 0.5, near, far) - towards * parts.rest) / parts.whole
-    return beside - total(parts.y * beside)
+    beside = choose(value(parts.e) > 0.5, near, far) - towards * parts.rest
+    # divided at the end: whole numbers that cancel leave nothing
+    return (beside * parts.whole - total(parts.e * beside)) / (parts.whole * parts.whole)
 
 
-def softmax_se_doubtful(z: Tensor, t: Tensor, gradient: Tensor) -> Tensor:
-    """Where y − t is little of either, or the gradient of the differences of y − t."""
+def softmax_doubtful(z: Tensor, t: Tensor, gradient: Tensor) -> Tensor:
+    """All soft targets: too much may cancel among three or more; little of y_k elsewhere."""
     parts = _Parts.of(z, pairs=False)
-    d = parts.error(t, 1.0 - t)
-    beside = (d - pick(d, parts.index)).abs()
-    size = parts.y * (beside + total(parts.y * beside))
-    return (d.abs() < DOUBT * t.abs()) | (gradient.abs() < DOUBT * size)
+    # the smaller of y_k and 1 − y_k is what a one-hot target leaves at least, but for a chance
+    size = parts.y * torch.minimum(parts.y + pick(parts.complement, parts.index), parts.complement)
+    return ~one_hot(t) | (gradient.abs() < DOUBT * size)
 
 
 def softmax_bce_losses(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
@@ -127,39 +129,42 @@ def softmax_bce_losses(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
 
 def softmax_bce_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
     """y_k [(q_k − q_m) − Σ_j y_j (q_j − q_m)], q = (y − t)/(y(1 − y)), m the largest."""
-    parts = _Parts.of(z, pairs)
-    beside = total_of(_bce_beside(parts, lift(t, pairs)))
-    # y_m(q_m − q_m) = 0, and y_m itself multiplies the sum alone
+    parts, target = _Parts.of(z, pairs), lift(t, pairs)
+    of_e, of_among, towards, at_top = _bce_far(parts, target)
+    far = (of_e + of_among) + (towards + at_top)
+    beside = choose(value(parts.e) > 0.5, _bce_near(parts, target), far)
+    beside = put(beside, parts.index, 0.0)
     return value(beside - parts.y * total(beside))
 
 
-def softmax_bce_doubtful(z: Tensor, t: Tensor, gradient: Tensor) -> Tensor:
-    """Where the gradient is little of what it is the sum of."""
-    parts = _Parts.of(z, pairs=False)
-    size = sum(term.abs() for term in _bce_beside(parts, t))
-    return gradient.abs() < DOUBT * (size + parts.y * total(size))
+def _bce_far(parts: _Parts, target: Number) -> tuple[Number, Number, Number, Number]:
+    """The terms of y_k(q_k − q_m): y_k q_k = (1 − t_k)y_k/(1 − y_k) − t_k, and so at y_m.
 
-
-def _bce_beside(parts: _Parts, target: Number) -> list[Number]:
-    """The terms of y_k(q_k − q_m), each 0 at m; those of equal logits and targets vanish in pairs.
-
-    y_k q_k = (1 − t_k)y_k/(1 − y_k) − t_k and y_k q_m = (1 − t_m)y_k/(1 − y_m) − e_k t_m, where
-    y_k/(1 − y_m) is the softmax of all but the largest.
+    y_k/(1 − y_m) is the softmax of all but the largest, where 1 − y_m vanishes.
     """
     at_top = pick(target, parts.index)
-    terms = [
+    return (
         (1.0 - target) * (parts.e / (parts.rest - parts.e_less_1)),
-        -target,
         -((1.0 - at_top) * parts.among_the_rest()),
+        -target,
         parts.e * at_top,
-    ]
-    return [put(term, parts.index, 0.0) for term in terms]
+    )
 
 
-def total_of(terms: list[Number]) -> Number:
-    """(first + third) + (second + fourth): what may vanish is added first."""
-    first, second, third, fourth = terms
-    return (first + third) + (second + fourth)
+def _bce_near(parts: _Parts, target: Number) -> Number:
+    """The same where y_k is near y_m, by their difference δ and that of the targets, τ.
+
+    y_k/(1 − y_m)·[(1 − t_k)δ/(1 − y_k) − τ] + t_k δ/y_m − τ e_k: all of one sign for τ = 0.
+    """
+    towards = target - pick(target, parts.index)
+    apart = parts.e_less_1
+    against = (1.0 - target) * apart / (parts.rest - parts.e_less_1) - towards
+    return parts.e / parts.rest * against + (target * apart - towards * parts.e)
+
+
+def one_hot(t: Tensor) -> Tensor:
+    """Which targets are 1 for one class and 0 for the others (…, 1)."""
+    return ((t == 0) | (t == 1)).all(-1, keepdim=True) & (t.sum(-1, keepdim=True) == 1)
 
 
 def others_of(t: Tensor) -> Pair:
@@ -183,13 +188,14 @@ class _Parts:
     e_less_1: Number
     rest: Number
     """Σ e but for the largest (…, 1)"""
+    pairs: bool
 
     @classmethod
     def of(cls, z: Tensor, pairs: bool) -> _Parts:
         top, index = z.max(-1, keepdim=True)
         below = lift(z, pairs) - lift(top, pairs)
         e, e_less_1 = exp_and_expm1(below) if pairs else (below.exp(), below.expm1())
-        return cls(z, index, below, e, e_less_1, total(put(e, index, 0.0)))
+        return cls(z, index, below, e, e_less_1, total(put(e, index, 0.0)), pairs)
 
     @cached_property
     def whole(self) -> Number:
@@ -208,7 +214,7 @@ class _Parts:
 
     def error(self, t: Tensor, other: Number) -> Number:
         """(t + other)·y − t (…, K), `other` the sum of the targets beside t_k, or 1 − t_k."""
-        target = lift(t, isinstance(self.e, Pair))
+        target = lift(t, self.pairs)
         # over Σe: e(t + o) − tΣe, less e·t on both sides
         others = self.rest - self.e_less_1
         far = self.e * other - target * others
@@ -228,7 +234,7 @@ class _Parts:
     @cached_property
     def beside_second(self) -> Number:
         """e^(z_k − second) of all but the largest (…, K), 0 there."""
-        pairs = isinstance(self.e, Pair)
+        pairs = self.pairs
         among = self.z.scatter(-1, self.index, self.second)
         below = lift(among, pairs) - lift(self.second, pairs)
         return put(exp_and_expm1(below)[0] if pairs else below.exp(), self.index, 0.0)
@@ -241,6 +247,6 @@ class _Parts:
 
     def log_rest(self) -> Number:
         """Log of `rest` (…, 1): the second largest below the largest, and what stands beside it."""
-        pairs = isinstance(self.e, Pair)
+        pairs = self.pairs
         below = lift(self.second, pairs) - lift(pick(self.z, self.index), pairs)
         return below + log(total(self.beside_second))

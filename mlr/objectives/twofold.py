@@ -86,7 +86,9 @@ class Pair:
 
     def parts_at(self, exponent: Tensor) -> tuple[Tensor, Tensor]:
         """Hi and lo in units of 2^exponent, which is not below the size."""
-        scale = power_of_two((self.exponent - exponent).clamp(-500.0, 1000.0))
+        below = self.exponent - exponent
+        scale = power_of_two(below.clamp(-1000.0, 1000.0))
+        scale = torch.where(below < -1000, 0.0, scale)
         return self.hi * scale, self.lo * scale
 
 
