@@ -44,15 +44,16 @@ def clipped_se_losses(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
 def clipped_se_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
     """Y − t on [0, 1], exactly 0 outside: one rounding, whatever the type."""
     y = z.clamp(0, 1)
-    return (y - t).masked_fill(y != z, 0.0)
+    return (y - t).masked_fill(_outside(z), 0.0)
 
 
 def clipped_matching_losses(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
     """A(z) − tz + ½t², A the integral of the clip: ½(y − t)² + (z − y)(y − t), both ≥ 0."""
     y = lift(z.clamp(0, 1), pairs)
     d = y - lift(t, pairs)
-    # A(z) = ½y² + (z − y)y, so the squares complete and no large terms cancel
-    return summed(d * (d * 0.5 + (lift(z, pairs) - y)))
+    # A(z) = ½y² + (z − y)y, so the squares complete and no large terms cancel; 0·∞ = 0
+    away = z.masked_fill(z.isinf() & (z.clamp(0, 1) == t), 0.0)
+    return summed(d * (d * 0.5 + (lift(away, pairs) - y)))
 
 
 def clipped_matching_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
@@ -77,7 +78,7 @@ def clipped_bce_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
     floored = (y <= LEAST_PROBABILITY) | (y == 1)
     inside = lift(y.masked_fill(floored, 0.5), pairs)
     slope = value((inside - lift(t, pairs)) / (inside * (1.0 - inside)))
-    return torch.where(floored, 1 - y - t, slope).masked_fill(y != z, 0.0)
+    return torch.where(floored, 1 - y - t, slope).masked_fill(_outside(z), 0.0)
 
 
 def clipped_ce_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
@@ -85,7 +86,7 @@ def clipped_ce_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
     if z.shape[-1] == 1:
         return clipped_bce_gradient(z, t, pairs)
     y = z.clamp(0, 1)
-    flat = (y <= LEAST_PROBABILITY) | (y != z)
+    flat = (y <= LEAST_PROBABILITY) | _outside(z)
     return (-t / y.masked_fill(flat, 1.0)).masked_fill(flat, 0.0)
 
 
@@ -165,6 +166,11 @@ def half_squares(d: Number) -> Tensor:
 def summed(terms: Number) -> Tensor:
     """Σ over the outputs (…), rounded once."""
     return value(total(terms)).squeeze(-1)
+
+
+def _outside(z: Tensor) -> Tensor:
+    """Where the clip has no slope; not where z is NaN."""
+    return (z < 0) | (z > 1)
 
 
 def _exp_of_minus_size(z: Tensor, pairs: bool) -> tuple[Number, Number]:

@@ -16,6 +16,9 @@ from mlr.objectives.formula import QUICK_LOGITS, Formula
 
 Part = Callable[[Formula], Callable[[Tensor, Tensor], Tensor]]
 
+BEYOND = 1e250
+"""Larger is what an infinite logit costs."""
+
 
 def losses_of(formula: Formula) -> Callable[[Tensor, Tensor], Tensor]:
     """(z, t) → L."""
@@ -99,6 +102,8 @@ def _in_pairs(formula: Formula, part: Part, z: Tensor, t: Tensor) -> Tensor:
     if finite.all():
         return part(formula.precise)(z, t)
     rough = part(formula.accurate or formula)(z, t)
+    # a masked class that is asked for
+    rough = rough.masked_fill(rough > BEYOND, torch.inf)
     return _again(formula, part, z, t, finite, rough)
 
 

@@ -45,14 +45,14 @@ def check_shapes(logits: Tensor, targets: Tensor) -> None:
 
 
 def check_targets(head: Head, loss: Loss, targets: Tensor) -> None:
-    """Refuse targets (…, K) outside the loss's domain, and NaN.
+    """Refuse targets (…, K) outside the loss's domain; NaN is none, and gives NaN.
 
     Raises:
         InputError: names the first value found outside, or the first sum that is not 1.
     """
     region, t = target_region(head, loss), targets.detach()
     home = region.entries
-    outside = ~((t >= home.low) & (t <= home.high))
+    outside = (t < home.low) | (t > home.high)
     if outside.any():
         value = t[outside][0].item()
         raise InputError(

@@ -28,18 +28,19 @@ from mlr.objectives.twofold import (
     value,
 )
 
+MASKED = -1e300
+"""Stands for −∞, the logit of a masked class: 0 times what it costs is 0."""
+
 
 def softmax_ce_both(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """−Σ t_k log y_k and its gradient yΣt − t, in float64: the fewest calls that are exact."""
     top, index = z.max(-1, keepdim=True)
-    below = z - top
-    e = below.exp().scatter(-1, index, 0.0)
-    rest = e.sum(-1, keepdim=True)
+    below = z.clamp(min=MASKED) - top
+    e = below.exp()
+    rest = e.scatter(-1, index, 0.0).sum(-1, keepdim=True)
     targets = t.sum(-1, keepdim=True)
-    # 0·∞ = 0: what no target asks for costs nothing, even where it is infinite
-    away = (t * below.clamp(min=-torch.finfo(z.dtype).max)).sum(-1, keepdim=True)
-    losses = (rest.log1p() * targets - away).squeeze(-1)
-    d = e.scatter(-1, index, 1.0) * (targets / (1 + rest)) - t
+    losses = (rest.log1p() * targets).squeeze(-1) - (t * below).sum(-1)
+    d = e * (targets / (1 + rest)) - t
     # what rounding took from y − 1 at the true class is what the entries miss to sum to 0
     return losses, d.addcmul(t, d.sum(-1, keepdim=True), value=-1)
 
@@ -120,11 +121,7 @@ def softmax_bce_losses(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
     # −log(1 − y_k) = −log1p(−y_k) as y_k ≤ ½; at the largest, 1 − y = rest/(1 + rest)
     whole = log1p(parts.rest)
     against = put(-log1p(-put(parts.y, parts.index, 0.0)), parts.index, whole - parts.log_rest())
-    costs = whole - parts.below
-    if not pairs:  # 0·∞ = 0
-        costs = costs.masked_fill((t == 0) & costs.isinf(), 0.0)
-        against = against.masked_fill((t == 1) & against.isinf(), 0.0)
-    return summed(target * costs + (1.0 - target) * against)
+    return summed(target * (whole - parts.below) + (1.0 - target) * against)
 
 
 def softmax_bce_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
@@ -133,7 +130,8 @@ def softmax_bce_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
     of_e, of_among, towards, at_top = _bce_far(parts, target)
     far = (of_e + of_among) + (towards + at_top)
     beside = choose(value(parts.e) > 0.5, _bce_near(parts, target), far)
-    beside = put(beside, parts.index, 0.0)
+    # 0 at m, but NaN if z_m is infinite
+    beside = put(beside, parts.index, pick(parts.below, parts.index))
     return value(beside - parts.y * total(beside))
 
 
@@ -193,6 +191,7 @@ class _Parts:
     @classmethod
     def of(cls, z: Tensor, pairs: bool) -> _Parts:
         top, index = z.max(-1, keepdim=True)
+        z = z.clamp(min=MASKED)
         below = lift(z, pairs) - lift(top, pairs)
         e, e_less_1 = exp_and_expm1(below) if pairs else (below.exp(), below.expm1())
         return cls(z, index, below, e, e_less_1, total(put(e, index, 0.0)), pairs)
