@@ -129,4 +129,7 @@ def print_job(label: str, outcome: Outcome) -> None:
 def _headline(metrics: Mapping[str, float]) -> str:
     if "accuracy/test" in metrics:
         return f"test accuracy {metrics['accuracy/test']:.2%}, loss {metrics['loss/test']:.4g}"
-    return f"test loss {metrics['loss/test']:.4g}"
+    loss = f"test loss {metrics['loss/test']:.4g}"
+    if "predicted_std/test" in metrics:
+        loss += f", predicted standard deviation {metrics['predicted_std/test']:.4g}"
+    return loss

@@ -19,7 +19,7 @@ from mlr.objectives.pairs import check_pair, find_head, find_loss
 class Objective(torch.nn.Module):
     """Losses and closed-form dL/dz of logits (…, K) against targets (…, K) of equal shape.
 
-    Any leading axes: (B, K), or (R, B, K) for R runs. Targets are one-hot or soft
+    Logits are (…, 2K) for a head that predicts two numbers for each target. Any leading axes: (B, K), or (R, B, K) for R runs. Targets are one-hot or soft
     probabilities (real numbers for squared error). float32 and half precision are computed
     in float64 and rounded once, where that gains anything; float64 in pairs of float64,
     unless `precise=False`. No state and no branch on values: works under torch.func and
@@ -59,7 +59,8 @@ class Objective(torch.nn.Module):
         self.head, self.loss = find_head(head), find_loss(loss)
         self.outputs, self.strict, self.precise = outputs, strict, precise
         check_pair(self.head, self.loss, outputs, strict)
-        self._refused = [self._refuses(width) for width in (1, 2)]
+        count = self.head.range.per_target
+        self._refused = [self._refuses(width) for width in (count, 2 * count)]
         self.formula, self.exact = _formula(self.head, self.loss)
 
     def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -117,10 +118,14 @@ class Objective(torch.nn.Module):
 
     def _check(self, logits: Tensor, targets: Tensor) -> None:
         """Static shapes and types only: nothing here reads a value."""
-        if logits.shape != targets.shape:
+        shape, count = targets.shape, self.head.range.per_target
+        if count > 1 and len(shape) > 0:
+            shape = torch.Size((*shape[:-1], count * shape[-1]))
+        if logits.shape != shape:
+            equal = "equal" if count == 1 else f"(…, K) and (…, {count}K)"
             raise InputError(
                 f"targets of shape {tuple(targets.shape)} do not fit logits of shape "
-                f"{tuple(logits.shape)}: the shapes must be equal, nothing is broadcast. "
+                f"{tuple(logits.shape)}: the shapes must be {equal}, nothing is broadcast. "
                 "Use one-hot targets (…, K), or (…, 1) for one output."
             )
         if not (targets.is_floating_point() and logits.is_floating_point()):
@@ -136,7 +141,7 @@ class Objective(torch.nn.Module):
                 f"logits of shape {tuple(logits.shape)} have {width} outputs, but this objective "
                 f"was made for outputs={self.outputs}."
             )
-        if self._refused[width > 1]:
+        if self._refused[width > count]:
             check_pair(self.head, self.loss, width, self.strict)
 
 
