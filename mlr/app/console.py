@@ -97,7 +97,9 @@ def print_run(outcome: Outcome) -> None:
     table.add_column("")
     for split in SPLITS:
         table.add_column(split, justify="right")
-    table.add_row("loss", *(f"{metrics[f'loss/{split}']:.4g}" for split in SPLITS))
+    for name, label in (("loss", "loss"), ("predicted_std", "predicted std")):
+        if f"{name}/test" in metrics:
+            table.add_row(label, *(f"{metrics[f'{name}/{split}']:.4g}" for split in SPLITS))
     if "accuracy/test" in metrics:
         table.add_row("accuracy", *(f"{metrics[f'accuracy/{split}']:.2%}" for split in SPLITS))
     out.print(table)
@@ -129,7 +131,4 @@ def print_job(label: str, outcome: Outcome) -> None:
 def _headline(metrics: Mapping[str, float]) -> str:
     if "accuracy/test" in metrics:
         return f"test accuracy {metrics['accuracy/test']:.2%}, loss {metrics['loss/test']:.4g}"
-    loss = f"test loss {metrics['loss/test']:.4g}"
-    if "predicted_std/test" in metrics:
-        loss += f", predicted standard deviation {metrics['predicted_std/test']:.4g}"
-    return loss
+    return f"test loss {metrics['loss/test']:.4g}"

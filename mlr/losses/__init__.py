@@ -23,4 +23,12 @@ LOSSES: tuple[type[Loss], ...] = (
     Matching,
 )
 
-__all__ = ["LOSSES", "BinaryCrossEntropy", "CrossEntropy", "GaussianNll", "Loss", "Matching", "SquaredError"]
+__all__ = [
+    "LOSSES",
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "GaussianNll",
+    "Loss",
+    "Matching",
+    "SquaredError",
+]

@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.distributions import Distribution
 
-HALF_LOG_TAU = 0.91893853320467274178
-"""½ log 2π"""
-
 
 class GaussianNll(Loss):
     """L = Σ_k [½((t_k − μ_k)/σ_k)² + log σ_k + ½ log 2π] of predictions (μ, σ) (…, 2K).
@@ -30,6 +27,8 @@ class GaussianNll(Loss):
 
     def __call__(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """L = −Σ_k log N(t_k; μ_k, σ_k²) (…) of predictions (…, 2K), or of means (…, K)."""
+        from mlr.information import HALF_LOG_TAU
+
         outputs = targets.shape[-1]
         means, deviations = predictions[..., :outputs], predictions[..., outputs:]
         constant = HALF_LOG_TAU * outputs

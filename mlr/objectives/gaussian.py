@@ -6,7 +6,8 @@ Shapes: logits z = (m, s) (…, 2K), means and log standard deviations; targets 
     L = Σ_k [½r_k² + s_k + ½ log 2π],  dL/dm = −r e⁻ˢ,  dL/ds = 1 − r².
 
 Terms cancel where r is near 1, and where the loss changes its sign. float32 has float64 for
-that; in float64 the `precise` functions compute in pairs.
+that; in float64 the `precise` functions compute in pairs: to 2 ulp, of 1 − r² where it is
+not below 2⁻⁹⁶.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from math import factorial, log
 import torch
 from torch import Tensor
 
-from mlr.losses.nll import HALF_LOG_TAU
+from mlr.information import HALF_LOG_TAU
 from mlr.objectives.formula import Formula, TensorFunction
 from mlr.objectives.twofold import Pair, choose, total, two_sum, value
 
@@ -56,7 +57,7 @@ def gaussian_gradient(z: Tensor, t: Tensor) -> Tensor:
 def gaussian_losses_precise(z: Tensor, t: Tensor) -> Tensor:
     """Σ ½r² + s + ½ log 2π."""
     parts, s = _Parts.of(z, t), z.chunk(2, -1)[1]
-    rest = Pair.of(s) + Pair(torch.full_like(s, HALF_LOG_TAU), torch.full_like(s, BEYOND_HALF_LOG_TAU))
+    rest = Pair.of(s) + _constant(s, HALF_LOG_TAU, BEYOND_HALF_LOG_TAU)
     near = value(total(rest + parts.square_near * 0.5)).squeeze(-1)
     exact = near + 0.5 * parts.square_far.sum(-1)
     return torch.where(parts.finite.all(-1), exact, gaussian_losses(z, t))
@@ -153,14 +154,18 @@ def _exp(x: Pair) -> Pair:
     x = Pair(x.hi / 2**HALVINGS, x.lo / 2**HALVINGS)
     power = Pair.of(torch.zeros_like(x.hi))
     for hi, lo in COEFFICIENTS:
-        power = x * power + Pair(torch.full_like(x.hi, hi), torch.full_like(x.hi, lo))
+        power = x * power + _constant(x.hi, hi, lo)
     for _ in range(HALVINGS):
         power = power * power
     return power
 
 
+def _constant(like: Tensor, hi: float, lo: float) -> Pair:
+    return Pair(torch.full_like(like, hi), torch.full_like(like, lo))
+
+
 def _scaled(x: Tensor, exponent: Tensor) -> Tensor:
-    """x · 2^exponent, rounded once; 0 stays 0."""
+    """2^exponent · x, rounded once; 0 stays 0."""
     half = (0.5 * exponent.clamp(-MOST, MOST)).floor()
     return torch.ldexp(torch.ldexp(x, half), exponent.clamp(-MOST, MOST) - half)
 

@@ -19,11 +19,11 @@ from mlr.objectives.pairs import check_pair, find_head, find_loss
 class Objective(torch.nn.Module):
     """Losses and closed-form dL/dz of logits (…, K) against targets (…, K) of equal shape.
 
-    Logits are (…, 2K) for a head that predicts two numbers for each target. Any leading axes: (B, K), or (R, B, K) for R runs. Targets are one-hot or soft
-    probabilities (real numbers for squared error). float32 and half precision are computed
-    in float64 and rounded once, where that gains anything; float64 in pairs of float64,
-    unless `precise=False`. No state and no branch on values: works under torch.func and
-    torch.compile.
+    Logits are (…, 2K) for a head that predicts two numbers for each target. Any leading axes:
+    (B, K), or (R, B, K) for R runs. Targets are one-hot or soft probabilities (real numbers for
+    squared error). float32 and half precision are computed in float64 and rounded once, where
+    that gains anything; float64 in pairs of float64, unless `precise=False`. No state and no
+    branch on values: works under torch.func and torch.compile.
 
     Attributes:
         head: the head, logits → predictions.

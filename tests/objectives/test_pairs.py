@@ -48,9 +48,13 @@ REFUSED = [
         (
             ("gaussian", loss, outputs),
             f"loss={loss} needs one prediction for each target, but head=gaussian gives a mean and "
-            f"a standard deviation. Use loss=nll{' or head=linear' * (loss in ('se', 'matching'))}.",
+            f"a standard deviation. Use {advice}.",
         )
-        for loss in ("se", "bce", "ce", "matching")
+        for advice, losses in [
+            ("loss=nll or head=linear", ("se", "matching")),
+            ("loss=nll", ("bce", "ce")),
+        ]
+        for loss in losses
         for outputs in (None, 2)
     ],
     (
