@@ -211,6 +211,7 @@ def test_a_gaussian_tells_the_deviation_it_predicts(model):
         objective=Objective("gaussian", "nll", outputs=4),
         module=model.build((3,), 4, 0, "float64"),
         data=data,
+        optimizer=SGD(lr=0.02),
     )
     (result,) = train([run])
     assert_same(result.parameters, train_plainly(run))
