@@ -23,6 +23,8 @@ class Interval:
 
     least_outputs: ClassVar[int] = 1
     """One number alone can lie in an interval."""
+    per_target: ClassVar[int] = 1
+    """One number is predicted for each target."""
 
     @property
     def entries(self) -> Interval:
@@ -32,6 +34,8 @@ class Interval:
     def contains(self, other: Region) -> bool:
         """Whether every value of `other` (or every entry of its vectors) lies in here."""
         inner = other.entries
+        if isinstance(inner, Gaussians):
+            return False
         above = self.low < inner.low or (
             self.low == inner.low and (self.includes_low or not inner.includes_low)
         )
@@ -61,6 +65,8 @@ class Simplex:
 
     least_outputs: ClassVar[int] = 2
     """A single number that sums to one is the constant 1."""
+    per_target: ClassVar[int] = 1
+    """Each target has its own probability."""
 
     @property
     def entries(self) -> Interval:
@@ -83,9 +89,40 @@ class Simplex:
         return "probabilities that sum to 1"
 
 
-Region = Interval | Simplex
+@dataclass(frozen=True)
+class Gaussians:
+    """Vectors of K means and, behind them, K standard deviations above 0."""
+
+    least_outputs: ClassVar[int] = 1
+    """One target alone can be Gaussian."""
+    per_target: ClassVar[int] = 2
+    """Each target has a mean and a standard deviation."""
+
+    @property
+    def entries(self) -> Gaussians:
+        """The region itself: its numbers belong together."""
+        return self
+
+    def contains(self, other: Region) -> bool:
+        """Whether `other` gives Gaussians: a number without a deviation is a mean, with σ = 1."""
+        return True
+
+    def closure(self) -> Gaussians:
+        """The region itself: no target is a Gaussian."""
+        return self
+
+    def describe(self, noun: str) -> str:
+        """Words for a sentence: `predictions that are means and standard deviations`."""
+        return f"{noun} that are means and standard deviations"
+
+    def __str__(self) -> str:
+        return "a mean and a standard deviation"
+
+
+Region = Interval | Simplex | Gaussians
 
 REALS = Interval(-inf, inf, False, False)
 UNIT = Interval(0.0, 1.0)
 OPEN_UNIT = Interval(0.0, 1.0, False, False)
 SIMPLEX = Simplex()
+GAUSSIANS = Gaussians()

@@ -7,16 +7,17 @@ from math import inf
 
 import pytest
 
-from mlr.interval import OPEN_UNIT, REALS, SIMPLEX, UNIT, Interval
+from mlr.interval import GAUSSIANS, OPEN_UNIT, REALS, SIMPLEX, UNIT, Interval
 
 CONTAINED = {
     (REALS, REALS), (REALS, UNIT), (REALS, OPEN_UNIT), (REALS, SIMPLEX),
     (UNIT, UNIT), (UNIT, OPEN_UNIT), (UNIT, SIMPLEX), (OPEN_UNIT, OPEN_UNIT), (SIMPLEX, SIMPLEX),
+    *((GAUSSIANS, inner) for inner in (REALS, UNIT, OPEN_UNIT, SIMPLEX, GAUSSIANS)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("outer", "inner"), list(product([REALS, UNIT, OPEN_UNIT, SIMPLEX], repeat=2))
+    ("outer", "inner"), list(product([REALS, UNIT, OPEN_UNIT, SIMPLEX, GAUSSIANS], repeat=2))
 )
 def test_contains(outer, inner):
     assert outer.contains(inner) == ((outer, inner) in CONTAINED)
@@ -31,7 +32,8 @@ def test_half_open_intervals():
 
 
 @pytest.mark.parametrize(
-    ("region", "closed"), [(OPEN_UNIT, UNIT), (REALS, REALS), (SIMPLEX, SIMPLEX), (UNIT, UNIT)]
+    ("region", "closed"),
+    [*((one, one) for one in (REALS, UNIT, SIMPLEX, GAUSSIANS)), (OPEN_UNIT, UNIT)],
 )
 def test_closure(region, closed):
     assert region.closure() == closed
@@ -45,6 +47,8 @@ def test_closure(region, closed):
         (OPEN_UNIT, "values in (0, 1)", "predictions in (0, 1)"),
         (SIMPLEX, "probabilities that sum to 1",
          "predictions that are probabilities and sum to 1"),
+        (GAUSSIANS, "a mean and a standard deviation",
+         "predictions that are means and standard deviations"),
     ],
 )  # fmt: skip
 def test_words(region, words, predictions):
@@ -55,4 +59,7 @@ def test_words(region, words, predictions):
 def test_entries_and_least_outputs():
     assert SIMPLEX.entries == UNIT
     assert UNIT.entries == UNIT
-    assert (SIMPLEX.least_outputs, UNIT.least_outputs) == (2, 1)
+    assert GAUSSIANS.entries == GAUSSIANS
+    regions = (UNIT, SIMPLEX, GAUSSIANS)
+    assert [one.least_outputs for one in regions] == [1, 2, 1]
+    assert [one.per_target for one in regions] == [1, 1, 2]

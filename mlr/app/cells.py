@@ -13,7 +13,10 @@ from mlr.app.identity import is_of_run
 from mlr.app.names import run_name
 from mlr.app.outcome import FINISHED, Outcome
 
-METRICS = ("accuracy/test", "loss/test", "logit_grad/wrong", "logit_grad/right")
+METRICS = (
+    *("accuracy/test", "loss/test", "predicted_std/test"),
+    *("logit_grad/wrong", "logit_grad/right"),
+)
 _IN_PAIR = ("head", "loss")
 
 

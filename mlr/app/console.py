@@ -97,7 +97,9 @@ def print_run(outcome: Outcome) -> None:
     table.add_column("")
     for split in SPLITS:
         table.add_column(split, justify="right")
-    table.add_row("loss", *(f"{metrics[f'loss/{split}']:.4g}" for split in SPLITS))
+    for name, label in (("loss", "loss"), ("predicted_std", "predicted std")):
+        if f"{name}/test" in metrics:
+            table.add_row(label, *(f"{metrics[f'{name}/{split}']:.4g}" for split in SPLITS))
     if "accuracy/test" in metrics:
         table.add_row("accuracy", *(f"{metrics[f'accuracy/{split}']:.2%}" for split in SPLITS))
     out.print(table)

@@ -80,9 +80,10 @@ class Plan:
         device = choose_device(config["device"], config["dtype"])
         data = self.load() if data is None else data
         _check_metric(config["objective_metric"], data.classes is None)
-        outputs = (
-            data.train.targets.shape[1] if data.classes is None else self.head.outputs(data.classes)
-        )
+        if data.classes is None:
+            outputs = self.head.range.per_target * data.train.targets.shape[1]
+        else:
+            outputs = self.head.outputs(data.classes)
         strict = config["objective"]["strict"]
         check_pair(self.head, self.loss, outputs, strict, regression=data.classes is None)
         experiment = Experiment(

@@ -82,6 +82,8 @@ def _ranking(ranked: Sequence[Cell], narrow: bool = False) -> Table:
     if "accuracy/test" in tags:
         table.add_column("test accuracy", justify="right", no_wrap=True)
     table.add_column("test loss", justify="right", no_wrap=True)
+    if "predicted_std/test" in tags:
+        table.add_column("predicted std", justify="right", no_wrap=True)
     gradients = not narrow and bool({"logit_grad/wrong", "logit_grad/right"} & tags)
     if gradients:
         table.add_column("|dL/dz| wrong", justify="right", no_wrap=True)
@@ -90,6 +92,8 @@ def _ranking(ranked: Sequence[Cell], narrow: bool = False) -> Table:
         row = [_number(cell, "loss/test")]
         if "accuracy/test" in tags:
             row.insert(0, _percent(cell))
+        if "predicted_std/test" in tags:
+            row.append(_number(cell, "predicted_std/test"))
         if gradients:
             row += [_number(cell, f"logit_grad/{side}") for side in ("wrong", "right")]
         table.add_row(Text(cell.name), str(len(cell.runs)), str(cell.diverged or ""), *row)

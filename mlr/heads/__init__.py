@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from mlr.heads.base import Head
 from mlr.heads.clipped_linear import ClippedLinear
+from mlr.heads.gaussian import Gaussian
 from mlr.heads.linear import Linear
 from mlr.heads.sigmoid import Sigmoid
 from mlr.heads.softmax import Softmax
 
-HEADS: tuple[type[Head], ...] = (Linear, ClippedLinear, Sigmoid, Softmax)
+HEADS: tuple[type[Head], ...] = (Linear, Gaussian, ClippedLinear, Sigmoid, Softmax)
 
-__all__ = ["HEADS", "ClippedLinear", "Head", "Linear", "Sigmoid", "Softmax"]
+__all__ = ["HEADS", "ClippedLinear", "Gaussian", "Head", "Linear", "Sigmoid", "Softmax"]

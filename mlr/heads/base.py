@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class Head(ABC):
     """An output unit: logits z (…, K) → predictions y (…, K). Pure and without state.
 
+    Where the range has two numbers for each target, there are two logits for each as well.
+
     Written with tensor methods only, so that importing a head costs no torch import.
     """
 

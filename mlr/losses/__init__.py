@@ -12,8 +12,23 @@ from mlr.losses.base import Loss
 from mlr.losses.bce import BinaryCrossEntropy
 from mlr.losses.ce import CrossEntropy
 from mlr.losses.matching import Matching
+from mlr.losses.nll import GaussianNll
 from mlr.losses.se import SquaredError
 
-LOSSES: tuple[type[Loss], ...] = (SquaredError, BinaryCrossEntropy, CrossEntropy, Matching)
+LOSSES: tuple[type[Loss], ...] = (
+    SquaredError,
+    GaussianNll,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Matching,
+)
 
-__all__ = ["LOSSES", "BinaryCrossEntropy", "CrossEntropy", "Loss", "Matching", "SquaredError"]
+__all__ = [
+    "LOSSES",
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "GaussianNll",
+    "Loss",
+    "Matching",
+    "SquaredError",
+]

@@ -10,9 +10,17 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from mlr.heads import ClippedLinear, Head, Linear, Sigmoid, Softmax
-from mlr.losses import BinaryCrossEntropy, CrossEntropy, Loss, Matching, SquaredError
+from mlr.heads import ClippedLinear, Gaussian, Head, Linear, Sigmoid, Softmax
+from mlr.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    GaussianNll,
+    Loss,
+    Matching,
+    SquaredError,
+)
 from mlr.objectives import elementwise as e
+from mlr.objectives import gaussian as g
 from mlr.objectives import simplex as s
 from mlr.objectives import steps
 from mlr.objectives.formula import Formula
@@ -113,4 +121,11 @@ EXACT: dict[tuple[type[Head], type[Loss]], Formula] = {
     (ClippedLinear, Matching): CLIPPED_MATCHING,
     (Sigmoid, Matching): SIGMOID_BCE,
     (Softmax, Matching): SOFTMAX_CE,
+}
+EXACT[Gaussian, GaussianNll] = g.GAUSSIAN_NLL
+# a head that gives no standard deviation has σ = 1: the squared error, and a constant
+EXACT |= {
+    (head, GaussianNll): g.of_deviation_one(formula)
+    for (head, loss), formula in EXACT.items()
+    if loss is SquaredError
 }

@@ -21,21 +21,26 @@ def target_region(head: Head, loss: Loss) -> Region:
     return head.range.closure() if loss.matches_head else loss.target_domain
 
 
-def check_shapes(logits: Tensor, targets: Tensor) -> None:
+def check_shapes(logits: Tensor, targets: Tensor, per_target: int = 1) -> None:
     """Refuse shapes and types that do not fit; reads values only to name a class index.
+
+    Args:
+        logits: z (…, per_target · K).
+        targets: t (…, K).
+        per_target: how many logits there are for each target.
 
     Raises:
         InputError: see the sentences.
     """
-    if not targets.is_floating_point() and targets.shape == logits.shape[:-1]:
-        raise InputError(_indices(logits, targets))
     if logits.dim() == 0:
         raise InputError("logits of shape () have no output axis; use shape (…, K).")
-    if logits.shape != targets.shape:
+    if not targets.is_floating_point() and targets.shape == logits.shape[:-1]:
+        raise InputError(_indices(logits, targets))
+    last = targets.shape[-1] * per_target if targets.dim() else 0
+    if (*targets.shape[:-1], last) != tuple(logits.shape):
         raise InputError(
             f"targets of shape {tuple(targets.shape)} do not fit logits of shape "
-            f"{tuple(logits.shape)}: {_what_differs(logits, targets)} "
-            "Use one-hot targets (…, K), or (…, 1) for one output."
+            f"{tuple(logits.shape)}: {_what_differs(logits, targets, per_target)}"
         )
     if not (targets.is_floating_point() and logits.is_floating_point()):
         raise InputError(
@@ -92,13 +97,21 @@ def warn_of_probabilities(head: Head, logits: Tensor) -> bool:
     return True
 
 
-def _what_differs(logits: Tensor, targets: Tensor) -> str:
-    if targets.dim() == logits.dim() - 1 and targets.shape == logits.shape[:-1]:
+def _what_differs(logits: Tensor, targets: Tensor, per_target: int) -> str:
+    one_hot = "Use one-hot targets (…, K), or (…, 1) for one output."
+    if per_target > 1:
+        return (
+            f"the shapes must be (…, {per_target}K) and (…, K), {per_target} logits for each "
+            "target; nothing is broadcast."
+        )
+    if targets.shape == logits.shape[:-1]:
         last = "1" if logits.shape[-1] == 1 else "K"
-        return f"the output axis is missing, (…) against (…, {last}); nothing is broadcast."
+        return (
+            f"the output axis is missing, (…) against (…, {last}); nothing is broadcast. {one_hot}"
+        )
     if targets.dim() == logits.dim() and targets.shape[:-1] == logits.shape[:-1]:
-        return f"K = {targets.shape[-1]} against K = {logits.shape[-1]} outputs."
-    return "the shapes must be equal, nothing is broadcast."
+        return f"K = {targets.shape[-1]} against K = {logits.shape[-1]} outputs. {one_hot}"
+    return f"the shapes must be equal, nothing is broadcast. {one_hot}"
 
 
 def _indices(logits: Tensor, targets: Tensor) -> str:

@@ -19,9 +19,9 @@ from mlr.objectives.pairs import check_pair, find_head, find_loss
 
 
 class Objective(torch.nn.Module):
-    """Losses and closed-form dL/dz of logits (…, K) against targets (…, K) of equal shape.
+    """Losses and closed-form dL/dz of logits (…, K) against targets (…, K).
 
-    Any leading axes: (B, K), or (R, B, K) for R runs. Targets are one-hot or soft
+    Logits are (…, 2K) for a head that predicts two numbers for each target. Any leading axes: (B, K), or (R, B, K) for R runs. Targets are one-hot or soft
     probabilities (real numbers for squared error). Exact pairs give value and dL/dz within 2 ulp
     of the truth wherever it is representable; the exception is y − t in float64 where a soft
     target is y to 16 bits or more: it is held to 2⁻⁶⁶ of t. Works under torch.func,
@@ -69,7 +69,8 @@ class Objective(torch.nn.Module):
         self.head, self.loss = find_head(head), find_loss(loss)
         self.outputs, self.strict, self.precise = outputs, strict, precise
         check_pair(self.head, self.loss, outputs, strict)
-        self._refused = [self._refuses(width) for width in (1, 2)]
+        self._per_target = self.head.range.per_target
+        self._refused = [self._refuses(n * self._per_target) for n in (1, 2)]
         self.formula, self.exact = _formula(self.head, self.loss)
         region = misuse.target_region(self.head, self.loss)
         self._any_target = region == REALS
@@ -131,19 +132,22 @@ class Objective(torch.nn.Module):
 
     def _checked(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The logits, in float32 under autocast; static shapes and types are judged here."""
-        if logits.shape != targets.shape or logits.dtype not in FLOATS or targets.dtype not in FLOATS:
-            misuse.check_shapes(logits, targets)
+        count, types = self._per_target, (logits.dtype, targets.dtype)
+        same = logits.shape == targets.shape if count == 1 else False
+        if not same or not FLOATS.issuperset(types):
+            misuse.check_shapes(logits, targets, count)
         width = logits.shape[-1] if logits.dim() else 0
         if width == 0 or (self.outputs is not None and width != self.outputs):
             self._refuse_width(logits)
-        if self._refused[width > 1]:
+        if self._refused[width > count]:
             check_pair(self.head, self.loss, width, self.strict)
         if logits.dtype in HALVES and torch.is_autocast_enabled(logits.device.type):
             return logits.float()
         return logits
 
     def _refuse_width(self, logits: Tensor) -> None:
-        misuse.check_shapes(logits, logits)
+        if logits.dim() == 0:
+            raise InputError("logits of shape () have no output axis; use shape (…, K).")
         raise InputError(
             f"logits of shape {tuple(logits.shape)} have {logits.shape[-1]} outputs, but this "
             f"objective was made for outputs={self.outputs or 'at least 1'}."

@@ -8,7 +8,7 @@ outputs with cross-entropy): it runs with `strict=False`, to be watched failing.
 from __future__ import annotations
 
 from mlr.checks import InputError, known
-from mlr.heads import HEADS, Head
+from mlr.heads import HEADS, Head, Linear
 from mlr.interval import REALS, UNIT, Interval
 from mlr.losses import LOSSES, Loss
 
@@ -55,6 +55,7 @@ def check_pair(
             heads and losses that would do.
     """
     head, loss = find_head(head), find_loss(loss)
+    _check_numbers(head, loss, outputs)
     if regression:
         _check_regression(head, loss)
     if outputs is not None and outputs < head.range.least_outputs:
@@ -78,6 +79,22 @@ def check_pair(
         raise InputError(
             f"loss={loss.name} with head={head.name} needs targets in the closure of the head's "
             f"range, {head.range.closure()}, but class targets are {UNIT}. Use loss=se."
+        )
+
+
+def _check_numbers(head: Head, loss: Loss, outputs: int | None) -> None:
+    """Refuse a head of two numbers for each target with a loss that knows one, or half a pair."""
+    count = head.range.per_target
+    if count > loss.domain.per_target:
+        means = ["head=linear"] if _targets_allowed(Linear(), loss, REALS) else []
+        losses = [f"loss={one.name}" for one in LOSSES if one.domain.per_target == count]
+        raise InputError(
+            f"loss={loss.name} needs one prediction for each target, but head={head.name} gives "
+            f"{head.range}. Use {_either(losses + means)}."
+        )
+    if outputs is not None and outputs % count:
+        raise InputError(
+            f"head={head.name} needs {count} outputs for each target, but there are {outputs}."
         )
 
 
@@ -122,7 +139,9 @@ def _sensible(head: Head, loss: Loss, outputs: int | None) -> bool:
 
 
 def _elementwise_heads(loss: Loss) -> list[str]:
-    heads = [head() for head in reversed(HEADS) if head.range.least_outputs == 1]
+    heads = [
+        head() for head in reversed(HEADS) if head.range.least_outputs == head.range.per_target == 1
+    ]
     return [f"head={head.name}" for head in heads if _defined(head, loss)]
 
 
@@ -139,7 +158,10 @@ def _advice(head: Head, loss: Loss, outputs: int | None) -> str:
     losses = [
         f"loss={other.name}"
         for other in (one() for one in reversed(LOSSES))
-        if not other.matches_head and _defined(head, other) and _sensible(head, other, outputs)
+        if other.domain.per_target == head.range.per_target
+        and not other.matches_head
+        and _defined(head, other)
+        and _sensible(head, other, outputs)
     ]
     return f" Use {_either(heads + losses)}." if heads or losses else ""
 

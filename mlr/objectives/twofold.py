@@ -56,7 +56,11 @@ class Pair:
         exponent = torch.where(exponent == LEAST_EXPONENT, neither, exponent)
         (a, a_lo), (b, b_lo) = (x.parts_at(exponent) for x in (self, other))
         total, error = two_sum(a, b)
-        return Pair(*quick_sum(total, error + (a_lo + b_lo)), exponent)
+        hi, lo = quick_sum(total, error + (a_lo + b_lo))
+        # near 1 again, or what cancelled would be smaller with every product
+        size = torch.frexp(hi.detach())[1].to(hi)
+        scale = power_of_two(-size)
+        return Pair(hi * scale, lo * scale, exponent + size)
 
     def __sub__(self, other: Pair | Tensor | float) -> Pair:
         return self + (-other)

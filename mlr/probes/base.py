@@ -30,6 +30,8 @@ class StepValues:
     None for regression"""
     layer_grad_norms: Tensor
     """‖∂ mean L/∂ layer‖ (P, R, L)"""
+    spreads: Tensor | None = None
+    """predicted standard deviations (P, R, B, targets); None for heads that predict none"""
 
     @cached_property
     def gradient_sizes(self) -> Tensor:

@@ -13,11 +13,11 @@ PROBES: tuple[type[Probe], ...] = (Performance, LogitGradient, Saturation, Gradi
 
 
 def make_probes(
-    settings: ProbeSettings, classification: bool, layers: tuple[str, ...]
+    settings: ProbeSettings, classification: bool, layers: tuple[str, ...], spread: bool = False
 ) -> tuple[Probe, ...]:
     """One probe of each family, in the order of `PROBES` and of the columns they fill."""
     return (
-        Performance(classification),
+        Performance(classification, spread),
         LogitGradient(classification),
         Saturation(classification, settings.threshold),
         GradientNorm(layers),

@@ -9,14 +9,21 @@ from mlr.probes.base import Probe, StepValues
 
 
 class Performance(Probe):
-    """`loss/train`, and `accuracy/train` for classification: means over the batch."""
+    """`loss/train`, and what else tells how good predictions are: means over the batch.
 
-    def __init__(self, classification: bool) -> None:
-        self.tags = ("loss/train", "accuracy/train") if classification else ("loss/train",)
+    `accuracy/train` for classification; `predicted_std/train`, the mean σ, of a head that
+    predicts standard deviations.
+    """
+
+    def __init__(self, classification: bool, spread: bool = False) -> None:
+        self.tags = ("loss/train",)
+        self.tags += ("accuracy/train",) * classification + ("predicted_std/train",) * spread
 
     def measure(self, values: StepValues) -> Tensor:
         """Means over B (P, R, tags)."""
-        loss = values.losses.mean(-1)
-        if values.right is None:
-            return loss.unsqueeze(-1)
-        return torch.stack((loss, values.right.mean(-1)), dim=-1)
+        columns = [values.losses.mean(-1)]
+        if values.right is not None:
+            columns.append(values.right.mean(-1))
+        if values.spreads is not None:
+            columns.append(values.spreads.mean((-2, -1)))
+        return torch.stack(columns, dim=-1)

@@ -33,6 +33,8 @@ PAGES: dict[str, dict[str, str]] = {
         "loss: val": "loss/val$",
         "accuracy: train": "accuracy/train$",
         "accuracy: val": "accuracy/val$",
+        "predicted standard deviation: train": "predicted_std/train$",
+        "predicted standard deviation: val": "predicted_std/val$",
     },
 }
 # what stands on a page whose charts a run cannot fill, a regression for example: each run

@@ -38,8 +38,9 @@ class Evaluation:
         self.chunks: Sequence[Chunk] = examples.chunks(size, chosen)
 
     def means(self, gradients: bool = False) -> dict[str, Tensor]:
-        """Means (R,) over the split: `loss`, and for classification `accuracy`.
+        """Means (R,) over the split: `loss`, for classification `accuracy`.
 
+        Of heads that predict a standard deviation also `predicted_std`, over all targets.
         With `gradients` also mean ‖dL/dz‖₂ of the `wrong` and the `right` examples, NaN where
         there is none.
         """
@@ -48,6 +49,8 @@ class Evaluation:
         ]
         sums = {name: sum((part[name] for part in parts[1:]), parts[0][name]) for name in parts[0]}
         means = {"loss": sums["loss"] / self.count}
+        if self.program.spread:
+            means["predicted_std"] = sums["predicted_std"] / self.count
         if self.program.classification:
             means["accuracy"] = sums["right"] / self.count
             if gradients:
@@ -59,8 +62,12 @@ class Evaluation:
         objectives = self.program.objectives
         logits = self.program.network.logits(chunk.inputs)
         # spread over lanes, targets have no order in memory, and operations with them crawl
-        targets = Targets(torch.empty_like(logits).copy_(chunk.targets.given), self.program.signed)
+        given = chunk.targets.given
+        like = logits[..., : given.shape[-1]]
+        targets = Targets(torch.empty_like(like).copy_(given), self.program.signed)
         sums = {"loss": objectives.losses(logits, targets).sum(1)}
+        if self.program.spread:
+            sums["predicted_std"] = objectives.spreads(logits).mean(-1).sum(1)
         if self.program.classification:
             right = objectives.right(logits, targets)
             sums["right"] = right.sum(1)

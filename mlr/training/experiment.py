@@ -86,6 +86,11 @@ class Experiment:
         """Updates of the whole run."""
         return self.steps if self.steps is not None else self.epochs * self.steps_per_epoch
 
+    @property
+    def spread(self) -> bool:
+        """Whether a standard deviation is predicted for each target."""
+        return self.objective.head.range.per_target > 1
+
     @cached_property
     def program_parts(self) -> dict[str, Hashable]:
         """What decides how the run is computed; see `program_key`."""

@@ -44,10 +44,9 @@ def run_tags(experiment: Experiment) -> tuple[str, ...]:
     """Every tag a run of this kind can record, in the order of its table's columns."""
     classification = experiment.data.classes is not None
     layers = tuple(Layout.of(experiment.module).layers())
-    probes = make_probes(experiment.probes, classification, layers)
-    splits = [f"loss/{split}" for split in ("val", "test")]
-    if classification:
-        splits += [f"accuracy/{split}" for split in ("val", "test")]
+    probes = make_probes(experiment.probes, classification, layers, experiment.spread)
+    names = ["loss"] + ["accuracy"] * classification + ["predicted_std"] * experiment.spread
+    splits = [f"{name}/{split}" for name in names for split in ("val", "test")]
     return (*(tag for probe in probes for tag in probe.tags), *splits, "learning_rate")
 
 
@@ -64,7 +63,8 @@ class StepLog:
         first = program.runs[0]
         self.program, self.recorders, self.endings = program, recorders, endings
         self.wanted = any(recorders)
-        probes = make_probes(first.probes, program.classification, tuple(program.layers))
+        layers = tuple(program.layers)
+        probes = make_probes(first.probes, program.classification, layers, program.spread)
         self.measurements = Measurements(program, probes, first.probes.histogram_every, background)
         self.tags = run_tags(first)
         self.column = {tag: index for index, tag in enumerate(self.tags)}

@@ -145,5 +145,6 @@ def stack_values(program: Program, steps: Sequence[LoggedStep]) -> StepValues:
         losses=objectives.losses(logits, targets, axis=1),
         slopes=objectives.slopes(logits, axis=1),
         right=objectives.right(logits, targets, axis=1) if program.classification else None,
+        spreads=objectives.spreads(logits, axis=1) if program.spread else None,
         layer_grad_norms=torch.stack([kept.layer_grad_norms for kept in steps]),
     )

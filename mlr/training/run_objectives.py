@@ -98,6 +98,11 @@ class RunObjectives:
         parts = [group.head.slope(group.cut(logits, axis)) for group in self.groups]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
 
+    def spreads(self, logits: Tensor, axis: int = 0) -> Tensor:
+        """σ (…, L, B, K) of logits (…, L, B, 2K), of heads that predict it."""
+        parts = [group.head(group.cut(logits, axis)).chunk(2, -1)[1] for group in self.groups]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
+
     def right(self, logits: Tensor, targets: Targets, axis: int = 0) -> Tensor:
         """1.0 where an example is predicted rightly, else 0.0 (…, L, B)."""
         parts = [group.head.decide(group.cut(logits, axis)) for group in self.groups]

@@ -104,6 +104,7 @@ class Program:
         self.outputs = self._outputs(experiments)
         self.classification = first.data.classes is not None
         self.signed = self.outputs == 1 and self.classification
+        self.spread = first.spread
         objectives = [one.objective for one in self.lanes]
         self.objectives = RunObjectives(objectives, self.signed)
         self.parts = [Part(slice(None), self.network, self.objectives)]
@@ -144,7 +145,7 @@ class Program:
         for experiment in experiments:
             head = experiment.objective.head
             if data.classes is None:
-                needed = data.train.targets.shape[1]
+                needed = head.range.per_target * data.train.targets.shape[1]
             else:
                 needed = head.outputs(data.classes)
             if found != needed:

@@ -10,7 +10,7 @@ import pytest
 
 REFUSED = {
     "head=sigmod": "head=sigmod is not known; did you mean head=sigmoid",
-    "loss=mse": "loss=mse is not known; .*Known: bce, ce, matching, se",
+    "loss=mse": "loss=mse is not known; .*Known: bce, ce, matching, nll, se",
     "data=mnits": "did you mean data=mnist",
     "model=mpl": "did you mean model=mlp",
     "optimizer=sdg": "did you mean optimizer=sgd",
@@ -21,6 +21,10 @@ REFUSED = {
     "head=sigmoid loss=ce": "loss=ce needs .*objective.strict=false",
     "head=clipped_linear loss=ce": "loss=ce needs",
     "data=line": "Use head=linear",
+    "head=gaussian": "head=gaussian predicts numbers, but the data have 10 classes. Use head=softm",
+    "head=gaussian loss=se data=line": "loss=se needs one prediction for each target, but head=ga",
+    "head=gaussian loss=bce data=line": "a mean and a standard deviation. Use loss=nll",
+    "head=gaussian loss=matching data=line": "Use loss=nll or head=linear",
     "optimizer.lr=0": "optimizer.lr=0 must be a finite number above 0",
     "optimizer.lr=-0.1": "optimizer.lr=-0.1 must be a finite number above 0",
     "optimizer.lr=nan": "optimizer.lr=nan must be a finite number above 0",

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlr.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Matching, SquaredError
+from mlr.information import HALF_LOG_TAU
+from mlr.losses import (
+    LOSSES,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    GaussianNll,
+    Matching,
+    SquaredError,
+)
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "loss"
 ON_PREDICTIONS = [loss() for loss in LOSSES if not loss.matches_head]
@@ -22,32 +30,58 @@ def drawn(*shape: int, dtype=torch.float64) -> torch.Tensor:
     return torch.randn(*shape, generator=generator, dtype=torch.float64).softmax(-1).to(dtype)
 
 
+def predicted(loss, *shape: int, dtype=torch.float64) -> torch.Tensor:
+    """Predictions of the loss's domain, of as many numbers a target as it takes."""
+    return torch.cat([drawn(*shape, dtype=dtype)] * loss.domain.per_target, -1)
+
+
 @every_loss
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_shapes_types_and_no_reduction(loss, dtype):
-    y, t = drawn(2, 4, 3, dtype=dtype), torch.eye(3, dtype=dtype)[:2].expand(4, 2, 3)
+    y, t = predicted(loss, 2, 4, 3, dtype=dtype), torch.eye(3, dtype=dtype)[:2].expand(4, 2, 3)
     costs = loss(y, t.transpose(0, 1))
     assert costs.shape == (2, 4)
     assert costs.dtype == dtype
-    assert (costs >= 0).all()
+    if loss.domain.per_target == 1:  # a density may exceed 1
+        assert (costs >= 0).all()
 
 
 @every_loss
 def test_gradcheck_and_vmap(loss):
-    y, t = drawn(3, 4), drawn(3, 4).flip(0)
+    y, t = predicted(loss, 3, 4), drawn(3, 4).flip(0)
     assert torch.autograd.gradcheck(lambda x: loss(x, t), (y.clone().requires_grad_(),))
     looped = torch.stack([loss(a, b) for a, b in zip(y, t, strict=True)])
     assert torch.equal(torch.func.vmap(loss)(y, t), looped)
 
 
-@pytest.mark.parametrize(
-    ("loss", "constant"), [(SquaredError(), 1.5 * math.log(2 * math.pi)),
-                           (BinaryCrossEntropy(), 0.0)]
-)  # fmt: skip
-def test_loss_is_minus_log_likelihood_plus_a_constant(loss, constant):
-    y, t = drawn(5, 3), torch.eye(3, dtype=torch.float64)[torch.tensor([0, 1, 2, 0, 1])]
-    expected = -loss.likelihood(y).log_prob(t) - constant
+CONSTANTS = {"se": 1.5 * math.log(2 * math.pi)}
+"""of three outputs, where it is not 0"""
+
+
+@pytest.mark.parametrize("loss", [loss() for loss in LOSSES], ids=lambda loss: loss.name)
+def test_every_loss_is_minus_log_likelihood_plus_a_constant_or_says_why_not(loss):
+    """For targets that are themselves drawn from the distribution."""
+    y = predicted(loss, 50, 3)
+    try:
+        distribution = loss.likelihood(y)
+    except TypeError as error:
+        assert "likelihood" in str(error)  # noqa: PT017
+        return
+    torch.manual_seed(0)
+    samples = distribution.sample()
+    classes = distribution.event_shape == ()
+    t = torch.eye(3, dtype=torch.float64)[samples] if classes else samples
+    assert t.shape == (50, 3)
+    expected = -distribution.log_prob(samples) - CONSTANTS.get(loss.name, 0.0)
     torch.testing.assert_close(loss(y, t), expected, rtol=1e-13, atol=1e-14)
+
+
+def test_a_gaussian_of_deviation_one_is_squared_error_and_a_constant():
+    y, t = drawn(20, 3), drawn(20, 3).flip(0)
+    wanted = SquaredError()(y, t) + 3 * HALF_LOG_TAU
+    torch.testing.assert_close(GaussianNll()(y, t), wanted, rtol=1e-15, atol=0)
+    alike = GaussianNll()(torch.cat([y, torch.ones_like(y)], -1), t)
+    torch.testing.assert_close(alike, wanted, rtol=1e-14, atol=0)
 
 
 @pytest.mark.parametrize("outputs", [1, 3])

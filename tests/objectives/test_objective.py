@@ -26,10 +26,11 @@ def made(head, loss, dtype=torch.float64, precise=True) -> Objective:
     return Objective(head(), loss(), strict=False, precise=precise)
 
 
-def drawn(outputs: int, *shape: int, dtype=torch.float64, soft=False):
+def drawn(outputs: int, *shape: int, dtype=torch.float64, soft=False, head: type[Head] = Sigmoid):
     """Logits inside (0, 1), where every head is smooth, and targets on the simplex or in [0, 1]."""
     generator = torch.Generator().manual_seed(outputs)
-    z = torch.rand(*shape, outputs, generator=generator, dtype=torch.float64) * 0.9 + 0.05
+    width = outputs * head.range.per_target
+    z = torch.rand(*shape, width, generator=generator, dtype=torch.float64) * 0.9 + 0.05
     if soft:
         t = torch.rand(*shape, outputs, generator=generator, dtype=torch.float64) * 0.8 + 0.1
         t = t / t.sum(-1, keepdim=True) if outputs > 1 else t
@@ -44,7 +45,7 @@ def drawn(outputs: int, *shape: int, dtype=torch.float64, soft=False):
 @pytest.mark.parametrize("soft", [True, False])
 @pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
 def test_closed_form_is_autograd_of_the_composed_form(head, loss, outputs, soft, precise):
-    z, t = drawn(outputs, 2, 5, soft=soft)
+    z, t = drawn(outputs, 2, 5, soft=soft, head=head)
     objective = made(head, loss, precise=precise)
     if loss is Matching:
         composed = lambda x: head().potential(x) - (t * x).sum(-1)  # noqa: E731
@@ -63,7 +64,7 @@ def test_closed_form_is_autograd_of_the_composed_form(head, loss, outputs, soft,
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
 def test_shapes_and_types_with_a_run_axis(head, loss, outputs, dtype):
-    z, t = drawn(outputs, 2, 4, dtype=dtype)
+    z, t = drawn(outputs, 2, 4, dtype=dtype, head=head)
     objective = made(head, loss)
     losses, gradient = objective.losses(z, t), objective.gradient(z, t)
     assert losses.shape == (2, 4)
@@ -76,7 +77,7 @@ def test_shapes_and_types_with_a_run_axis(head, loss, outputs, dtype):
 
 @pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
 def test_gradcheck_and_gradgradcheck(head, loss, outputs):
-    z, t = drawn(outputs, 2, soft=True)
+    z, t = drawn(outputs, 2, soft=True, head=head)
     z.requires_grad_()
     objective = made(head, loss)
     assert gradcheck(lambda x: objective(x, t), (z,))
@@ -85,7 +86,7 @@ def test_gradcheck_and_gradgradcheck(head, loss, outputs):
 
 @pytest.mark.parametrize(("head", "loss"), [pair for pair in EXACT if pair[1] is not Matching])
 def test_targets_have_a_gradient_too(head, loss):
-    z, t = drawn(1 if head.range.least_outputs == 1 else 2, 3, soft=True)
+    z, t = drawn(1 if head.range.least_outputs == 1 else 2, 3, soft=True, head=head)
     leaf = t.requires_grad_()
     expected = torch.autograd.grad(loss()(head()(z), leaf).sum(), leaf)[0]
     got = torch.autograd.grad(made(head, loss)(z, leaf).sum(), leaf)[0]
@@ -98,9 +99,10 @@ def test_targets_have_a_gradient_too(head, loss):
 )
 def test_second_derivatives_at_logit_zero(head, loss, outputs, precise):
     """Fresh output layers have logits of exactly 0, where |z| has no derivative."""
-    z, t = torch.zeros(outputs, dtype=torch.float64), torch.eye(outputs).double()[0]
+    width = outputs * head.range.per_target
+    z, t = torch.zeros(width, dtype=torch.float64), torch.eye(outputs).double()[0]
     objective = made(head, loss, precise=precise)
-    nearby = z + torch.linspace(1e-7, 2e-7, outputs, dtype=torch.float64)
+    nearby = z + torch.linspace(1e-7, 2e-7, width, dtype=torch.float64)
     at, beside = (torch.autograd.functional.hessian(lambda x: objective(x, t), one)
                   for one in (z, nearby))  # fmt: skip
     torch.testing.assert_close(at, beside, rtol=0, atol=1e-5)
@@ -109,7 +111,7 @@ def test_second_derivatives_at_logit_zero(head, loss, outputs, precise):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
 def test_vmap_is_the_loop(head, loss, outputs, dtype):
-    z, t = drawn(outputs, 6, dtype=dtype)
+    z, t = drawn(outputs, 6, dtype=dtype, head=head)
     objective = made(head, loss)
     for function in (objective.losses, objective.gradient, objective):
         looped = torch.stack([function(a, b) for a, b in zip(z, t, strict=True)])
@@ -121,7 +123,7 @@ def test_vmap_is_the_loop(head, loss, outputs, dtype):
 @forward_mode
 @pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
 def test_forward_mode(head, loss, outputs):
-    z, t = drawn(outputs, 4, soft=True)
+    z, t = drawn(outputs, 4, soft=True, head=head)
     objective = made(head, loss)
     direction = torch.linspace(-1, 1, z.numel(), dtype=z.dtype).reshape(z.shape)
     _, tangent = torch.func.jvp(lambda x: objective(x, t), (z,), (direction,))

@@ -42,8 +42,25 @@ REFUSED = [
     ),
     *[
         (("softmax", loss, 1), "head=softmax with one output is the constant 1.")
-        for loss in ("se", "bce", "ce", "matching")
+        for loss in ("se", "nll", "bce", "ce", "matching")
     ],
+    *[
+        (
+            ("gaussian", loss, outputs),
+            f"loss={loss} needs one prediction for each target, but head=gaussian gives a mean and "
+            f"a standard deviation. Use {advice}.",
+        )
+        for advice, losses in [
+            ("loss=nll or head=linear", ("se", "matching")),
+            ("loss=nll", ("bce", "ce")),
+        ]
+        for loss in losses
+        for outputs in (None, 2)
+    ],
+    (
+        ("gaussian", "nll", 3),
+        "head=gaussian needs 2 outputs for each target, but there are 3.",
+    ),
 ]
 
 
@@ -60,6 +77,7 @@ def test_all_other_pairs_are_legal(outputs):
         ("linear", "ce"),
         *([("sigmoid", "ce"), ("clipped_linear", "ce")] if (outputs or 0) > 1 else []),
         *([("softmax", loss.name) for loss in LOSSES] if outputs == 1 else []),
+        *(("gaussian", loss.name) for loss in LOSSES if loss.name != "nll" or outputs == 1),
     }
     for head in HEADS:
         for loss in LOSSES:
@@ -86,6 +104,9 @@ def test_not_strict_lets_the_senseless_run_and_the_undefined_not():
         ("sigmoid", "bce", "loss=bce needs targets in [0, 1], but this data's targets are any "
          "real number. Use loss=se."),
         ("sigmoid", "ce", "loss=ce needs targets that are probabilities"),
+        ("gaussian", "se", "loss=se needs one prediction for each target, but head=gaussian gives "
+         "a mean and a standard deviation. Use loss=nll or head=linear."),
+        ("softmax", "nll", "head=softmax gives probabilities that sum to 1, but this data's"),
         ("sigmoid", "matching", "loss=matching with head=sigmoid needs targets in [0, 1], but "
          "this data's targets are any real number. Use head=linear or loss=se."),
     ],
@@ -96,10 +117,14 @@ def test_regression_refusals(head, loss, sentence):
 
 
 @pytest.mark.parametrize(
-    ("head", "loss"), [("linear", "se"), ("linear", "matching"), ("sigmoid", "se")]
+    ("head", "loss"),
+    [
+        *[("linear", "se"), ("linear", "matching"), ("sigmoid", "se")],
+        *[("linear", "nll"), ("sigmoid", "nll"), ("gaussian", "nll")],
+    ],
 )
 def test_regression_allows_what_takes_any_target(head, loss):
-    check_pair(head, loss, 1, regression=True)
+    check_pair(head, loss, 2, regression=True)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ POINTS, RUNS, BATCH = 3, 2, 7
 LAYERS = ("hidden1", "output")
 
 
-def values(outputs: int, classification: bool = True) -> StepValues:
+def values(outputs: int, classification: bool = True, spread: bool = False) -> StepValues:
     generator = torch.Generator().manual_seed(outputs)
     shape = (POINTS, RUNS, BATCH, outputs)
     draw = lambda *size: torch.randn(*size, generator=generator, dtype=torch.float64)  # noqa: E731
@@ -28,6 +28,7 @@ def values(outputs: int, classification: bool = True) -> StepValues:
         slopes=draw(*shape) * 0.02,
         right=(draw(*shape[:-1]) > 0).double() if classification else None,
         layer_grad_norms=draw(POINTS, RUNS, len(LAYERS)).abs(),
+        spreads=draw(*shape).exp() if spread else None,
     )
 
 
@@ -46,6 +47,9 @@ def plain(step: StepValues, point: int, run: int, threshold: float) -> dict[str,
         "grad_norm/total": math.sqrt(sum(n * n for n in norms)),
         **{f"grad_norm/{name}": norm for name, norm in zip(LAYERS, norms, strict=True)},
     }
+    if step.spreads is not None:
+        spreads = [s for row in step.spreads[point, run].tolist() for s in row]
+        numbers["predicted_std/train"] = sum(spreads) / len(spreads)
     if step.right is not None:
         right = step.right[point, run].tolist()
         wrong_sizes = [size for size, good in zip(sizes, right, strict=True) if not good]
@@ -60,10 +64,12 @@ def plain(step: StepValues, point: int, run: int, threshold: float) -> dict[str,
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-@pytest.mark.parametrize("classification", [True, False])
-def test_every_number_equals_its_plain_twin(outputs, classification):
-    step = values(outputs, classification)
-    probes = make_probes(ProbeSettings(threshold=0.01), classification, LAYERS)
+@pytest.mark.parametrize(
+    ("classification", "spread"), [(True, False), (False, False), (False, True)]
+)
+def test_every_number_equals_its_plain_twin(outputs, classification, spread):
+    step = values(outputs, classification, spread)
+    probes = make_probes(ProbeSettings(threshold=0.01), classification, LAYERS, spread)
     for probe in probes:
         measured = probe.measure(step)
         assert measured.shape == (POINTS, RUNS, len(probe.tags))

@@ -15,6 +15,7 @@ TAGS = (
     *("loss/train", "loss/val", "accuracy/train", "accuracy/val", "grad_norm/total", *LAYERS),
     *("logit_grad/wrong", "logit_grad/right", "saturation/fraction", "stuck/fraction"),
 )
+GAUSSIAN = ("loss/train", "predicted_std/train", "predicted_std/val", "predicted_std/test")
 
 
 def test_tensorboard_reads_the_questions(tmp_path):
@@ -56,6 +57,13 @@ def test_charts_that_a_run_cannot_fill_are_left_out():
         "loss: train",
     ]
     assert pages(()) == {}
+
+
+def test_a_predicted_deviation_has_charts_of_its_own():
+    drawn = taken(GAUSSIAN)
+    assert drawn["predicted standard deviation: train"] == ["predicted_std/train"]
+    assert drawn["predicted standard deviation: val"] == ["predicted_std/val"]
+    assert not any("predicted" in title for title in taken(TAGS))
 
 
 def test_every_run_names_all_pages_in_their_order():

@@ -34,7 +34,8 @@ def experiment(**changes) -> Experiment:
     head, loss = changes.pop("head", "sigmoid"), changes.pop("loss", "bce")
     model = changes.pop("model", Linear())
     objective = Objective(head, loss)
-    outputs = 1 if data.classes is None else objective.head.outputs(data.classes)
+    head_of = objective.head
+    outputs = head_of.outputs(data.classes) if data.classes else head_of.range.per_target
     seed = changes.get("seed", 0)
     defaults = {
         "objective": Objective(head, loss, outputs=outputs),

@@ -46,6 +46,7 @@ PAIRS = [
     for classes in (2, 4)
     if legal(head, loss, classes)
 ]
+PAIRS += [("linear", "nll", None), ("gaussian", "nll", None)]
 
 
 class Cnn(nn.Module):
@@ -78,7 +79,7 @@ EXPECTED = {"lanes": Kind.LANES, "tiny mlp": Kind.LANES, "narrow": Kind.NARROW}
 EXPECTED |= {"wide": Kind.WIDE, "module": Kind.MODULE}
 
 
-def data_of(kind: str, classes: int, seed: int) -> Dataset:
+def data_of(kind: str, classes: int | None, seed: int) -> Dataset:
     count = 300 if kind == "wide" else 53
     parts = [split(count, classes, 10 * seed + part, FEATURES[kind]) for part in range(3)]
     return Dataset("made", *parts, classes)
@@ -93,7 +94,8 @@ def run_of(
     key = (kind, classes, seed if own_data else 0)
     data = DATA.setdefault(key, data_of(*key))
     objective = Objective(head, loss, precise=False)
-    outputs = objective.head.outputs(classes)
+    head_of = objective.head
+    outputs = head_of.outputs(classes) if classes else head_of.range.per_target
     run = Experiment(
         objective=Objective(head, loss, outputs=outputs, precise=False),
         module=module_of(kind, FEATURES[kind], outputs, seed, dtype),
@@ -139,7 +141,10 @@ def test_every_pair_and_optimizer(head, loss, classes, optimizer):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", FEATURES)
-@pytest.mark.parametrize(("head", "loss", "classes"), [("sigmoid", "bce", 2), ("softmax", "ce", 5)])
+@pytest.mark.parametrize(
+    ("head", "loss", "classes"),
+    [("sigmoid", "bce", 2), ("softmax", "ce", 5), ("gaussian", "nll", None)],
+)
 def test_every_position_among_any_number(kind, head, loss, classes, dtype):
     run = run_of(kind, head, loss, classes, 5, "momentum", dtype)
     (alone,) = train([run])

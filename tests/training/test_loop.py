@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from mlr.checks import InputError
-from mlr.data.base import Dataset
+from mlr.data.base import Dataset, Split
 from mlr.heads import Sigmoid
+from mlr.information import HALF_LOG_TAU
 from mlr.models import Linear, Mlp
 from mlr.objectives import Objective
 from mlr.training import SGD, Adam, AdamW, Cosine, Step, train
@@ -28,6 +29,8 @@ PAIRS = [
     ("softmax", "ce", 2),
     ("linear", "se", 3),
     ("sigmoid", "bce", 3),
+    ("linear", "nll", None),
+    ("gaussian", "nll", None),
 ]
 
 OPTIMIZERS = [
@@ -195,6 +198,54 @@ def test_regression_has_losses_and_no_accuracy():
     assert result.metrics["loss/test"] < 0.3
 
 
+def two_targets(seed: int) -> Split:
+    one = split(40, None, seed)
+    return Split(one.features, torch.cat([one.targets, one.targets.flip(0)], 1))
+
+
+@pytest.mark.parametrize("model", [Linear(), Mlp([9])])
+def test_a_gaussian_tells_the_deviation_it_predicts(model):
+    """The mean over examples and targets, of two targets here."""
+    data = Dataset("two targets", *(two_targets(seed) for seed in (1, 2, 3)), None)
+    run = experiment(
+        objective=Objective("gaussian", "nll", outputs=4),
+        module=model.build((3,), 4, 0, "float64"),
+        data=data,
+        optimizer=SGD(lr=0.02),
+    )
+    (result,) = train([run])
+    assert_same(result.parameters, train_plainly(run))
+    run.module.load_state_dict(result.state_dict)
+    logits = run.module(data.test.features)
+    deviation = logits[:, 2:].exp().mean().item()
+    assert result.metrics["predicted_std/test"] == pytest.approx(deviation)
+    loss = Objective("gaussian", "nll")(logits, data.test.targets).mean().item()
+    assert result.metrics["loss/test"] == pytest.approx(loss)
+    kinds = ("loss", "predicted_std")
+    assert set(result.metrics) == {
+        f"{kind}/{part}" for kind in kinds for part in ("train", "val", "test")
+    }
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_squared_error_and_a_gaussian_of_deviation_one_learn_the_same(dtype):
+    """Bit for bit; the losses are ½ log 2π apart."""
+    se, nll = (
+        experiment(
+            head="linear",
+            loss=loss,
+            data=dataset(None),
+            dtype=dtype,
+            module=Linear().build((3,), 1, 0, dtype),
+        )
+        for loss in ("se", "nll")
+    )
+    first, second = train([se, nll])
+    assert_same(first.parameters, second.parameters, 0)
+    for tag, value in first.metrics.items():
+        assert second.metrics[tag] == pytest.approx(value + HALF_LOG_TAU, rel=1e-6)
+
+
 def test_an_accuracy_in_float64_has_its_digits():
     (result,) = train([experiment(dtype="float64", epochs=1)])
     count = len(experiment().data.test)
@@ -266,6 +317,10 @@ def test_runs_that_cannot_share_a_program_are_refused():
         train([relu, tanh])
     with pytest.raises(InputError, match="must share data"):
         train([one, experiment(data=dataset(2, 40))])
+    numbers = dataset(None)
+    line = experiment(data=numbers, head="linear", loss="nll")
+    with pytest.raises(InputError, match="must share model"):
+        train([line, experiment(data=numbers, head="gaussian", loss="nll")])
     # a rate of 0 leaves an operation out, which moves no bit but where numbers are infinite
     with pytest.raises(InputError, match="must share optimizer"):
         train([one, experiment(data=data, optimizer=SGD(lr=0.1, momentum=0.9))])

@@ -1,0 +1,66 @@
+"""The Gaussian unit: a mean and a standard deviation for each target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from mlr.checks import InputError
+from mlr.heads.base import Head
+from mlr.interval import GAUSSIANS, Region
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Gaussian(Head):
+    """y = (μ, σ) = (m, eˢ) of z = (m, s): K means first, then K logarithms of σ.
+
+    The network tells its own uncertainty. In log σ every σ > 0 is a real number, with as many
+    digits whatever its size, and the loss needs no logarithm; at the maximum of likelihood the
+    curvature is 2, whatever the unit of the targets. The logarithm of the variance is 2s, and
+    softplus would tie the curvature to the unit. In natural parameters (μ/σ², −1/(2σ²)) the
+    loss would be the matching one, but the second must stay negative, which no step respects.
+
+    Source: Goodfellow et al., Deep Learning, 6.2.2.4; Nix and Weigend, ICNN (1994).
+    """
+
+    name: ClassVar[str] = "gaussian"
+    range: ClassVar[Region] = GAUSSIANS
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Y = (m, eˢ) (…, 2K) of z = (m, s) (…, 2K)."""
+        from torch import cat
+
+        means, logs = logits.chunk(2, -1)
+        return cat([means, logs.exp()], -1)
+
+    def potential(self, logits: Tensor) -> Tensor:
+        """A(z) = Σ_k ½m_k² + e^s_k (…), of no use as a loss: data have no targets for σ."""
+        means, logs = logits.chunk(2, -1)
+        return (means * 0.5 * means + logs.exp()).sum(-1)
+
+    def slope(self, logits: Tensor) -> Tensor:
+        """∂y/∂z = (1, σ) (…, 2K)."""
+        from torch import cat
+
+        means, logs = logits.chunk(2, -1)
+        return cat([means**0, logs.exp()], -1)
+
+    def outputs(self, classes: int) -> int:
+        """None: a Gaussian predicts numbers.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"head=gaussian predicts numbers, but the data have {classes} classes. "
+            "Use head=softmax or head=sigmoid, or data of a regression."
+        )
+
+    def decide(self, logits: Tensor) -> Tensor:
+        """Not defined: a Gaussian predicts numbers.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("head=gaussian predicts numbers and no classes.")
