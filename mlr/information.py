@@ -202,7 +202,8 @@ def fit_by_descent(
         family: unconstrained parameters → distribution: `bernoulli`, `categorical`, `gaussian`.
         start: θ at first, in the precision to compute in.
         samples: x (m, …).
-        rate, steps: how far a step goes along the gradient, and how many there are.
+        rate: length of a step by gradient.
+        steps: how many.
 
     Raises:
         InputError: no samples, or a path that leaves the finite numbers.
@@ -256,10 +257,8 @@ def _divergence(p: Tensor, q: Tensor) -> Tensor:
     return divergence
 
 
-NEAR = 0.5
-"""|q − p|/(p + q) below which a series is better than logarithms: q between p/3 and 3p."""
-TERMS = 26
-"""of the series: what is left out is less than 4⁻²⁶."""
+NEAR, TERMS = 0.5, 26
+"""|q − p|/(p + q) below which a series is better than logarithms, and its length."""
 
 
 def _artanh_beyond_first(s: Tensor) -> Tensor:
