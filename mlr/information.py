@@ -108,8 +108,7 @@ def log_likelihood(distribution: Distribution, samples: Tensor) -> Tensor:
 def likelihood(distribution: Distribution, samples: Tensor) -> Tensor:
     """L = p(X) = Π_i p(x_i) (…) of independent samples x (m, …).
 
-    It has the same maximum as its logarithm, but is soon smaller than any number: 324 factors
-    of 0.1 are 0 in float64, and 46 in float32.
+    Its maximum is that of its logarithm, but 324 factors of 0.1 are 0 in float64, 46 in float32.
 
     Source: lecture slides 3–5.
     """
@@ -118,8 +117,6 @@ def likelihood(distribution: Distribution, samples: Tensor) -> Tensor:
 
 def fit_bernoulli(samples: Tensor) -> Bernoulli:
     """The Bernoulli distribution of maximum likelihood: p = the share of ones of x (m, …).
-
-    Fits are in float64, as counts and sums of squares deserve.
 
     Raises:
         InputError: no samples, or others than 0 and 1.
@@ -156,8 +153,8 @@ def fit_gaussian(samples: Tensor) -> Normal:
     std = values.std(0, correction=0)
     if not (std > 0).all():
         raise InputError(
-            f"the {len(samples)} samples of a Gaussian are all equal, or not finite: their "
-            "likelihood grows without end as σ → 0; give at least two different ones."
+            f"the {len(samples)} samples of a Gaussian are all equal, or not finite: as σ → 0 "
+            "their likelihood has no end; give at least two different ones."
         )
     return Normal(values.mean(0), std)
 
@@ -260,10 +257,8 @@ def _divergence(p: Tensor, q: Tensor) -> Tensor:
     return divergence
 
 
-NEAR = 0.5
-"""|q − p|/(p + q) below which a series is better than logarithms: q between p/3 and 3p."""
-TERMS = 26
-"""of the series: what is left out is less than 4⁻²⁶."""
+NEAR, TERMS = 0.5, 26
+"""|q − p|/(p + q) below which a series is better than logarithms, and its length."""
 
 
 def _artanh_beyond_first(s: Tensor) -> Tensor:
@@ -300,6 +295,6 @@ def _check_probabilities(**given: Tensor) -> None:
 
 
 def _check_samples(samples: Tensor) -> None:
-    if samples.dim() == 0 or len(samples) == 0:
-        shape = tuple(samples.shape)
+    shape = tuple(samples.shape)
+    if samples.numel() == 0 or shape == ():
         raise InputError(f"samples of shape {shape} hold none; they must be (m, …), m at least 1.")
