@@ -17,6 +17,8 @@ from mlr.objectives.evaluate import both, exactly, gradient_of, losses_of, plain
 from mlr.objectives.formula import Formula
 
 Gradients = tuple[None, None, Tensor | None, Tensor | None]
+# what the methods of a Function are is torch's to say
+# ruff: noqa: D102
 
 
 class Eager(Function):
@@ -29,11 +31,7 @@ class Eager(Function):
     def forward(
         ctx: Any, formula: Formula, precise: bool, logits: Tensor, targets: Tensor, hard: bool
     ) -> Tensor:
-        if not (ctx.needs_input_grad[2] or ctx.needs_input_grad[3]):
-            ctx.slopes = None
-            losses = exactly(formula, losses_of, logits, targets, precise)
-        else:
-            losses, ctx.slopes = both(formula, logits, targets, precise, hard)
+        losses, ctx.slopes = both(formula, logits, targets, precise, hard)
         ctx.formula, ctx.precise = formula, precise
         ctx.save_for_backward(logits, targets)
         ctx.save_for_forward(logits, targets)
@@ -112,7 +110,7 @@ class Gradient(Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Gradients:
-        _, pull = torch.func.vjp(_slopes(ctx), *ctx.saved_tensors)
+        pull = torch.func.vjp(_slopes(ctx), *ctx.saved_tensors)[1]
         return None, None, *pull(grad)
 
     @staticmethod

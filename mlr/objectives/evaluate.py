@@ -84,7 +84,7 @@ def both(
 def _within(z: Tensor) -> bool:
     """Whether all logits are such as `quick` takes."""
     low, high = torch.aminmax(z)
-    return -QUICK_LOGITS < low.item() and high.item() < QUICK_LOGITS
+    return low.item() > -QUICK_LOGITS and high.item() < QUICK_LOGITS
 
 
 def _inside(formula: Formula, z: Tensor) -> torch.dtype:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-
 REGISTERS = 32
 """torch's vectorised loops take this many numbers at a time, or a part of as many."""
 
