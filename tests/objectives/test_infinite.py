@@ -7,7 +7,8 @@
 | all −inf | as each | as each | as each | NaN: no class is left |
 | one NaN | the loss NaN, dL/dz NaN there, the other numbers as ever | likewise | likewise | the whole example NaN |
 
-No example sees another one's infinities or NaN, and a NaN target is a NaN loss.
+No example sees another one's infinities or NaN, and a NaN target is a NaN loss. Every further
+head and loss has the limit likewise, which the oracle says at logits of ±10¹⁸.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 
 from tests.objectives.drawing import widths
 from tests.objectives.exactness import PAIRS, computed
+from tests.objectives.oracle import truth
 
 INF, NAN = math.inf, math.nan
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -97,8 +99,38 @@ POLICY = {
 CASES = [(*pair, *case) for pair, cases in POLICY.items() for case in cases]
 
 
-def test_every_pair_has_a_policy():
-    assert set(POLICY) == set(PAIRS)
+def limit(head, loss, z, t):
+    """The oracle's numbers far out, large ones as ±inf, small ones as 0."""
+    far = [math.copysign(1e18, x) if math.isinf(x) else x for x in z]
+    numbers = [float(x) for x in truth(head, loss, far, t)]
+    sizes = [abs(x) for x in numbers]
+    return [
+        math.copysign(INF, x) if size > 1e15 else 0.0 if size < 1e-15 else x
+        for x, size in zip(numbers, sizes, strict=True)
+    ]
+
+
+def test_the_limit_is_what_is_written_here():
+    for head, loss, z, t, cost, slope in CASES:
+        if not math.isnan(cost):
+            assert limit(head, loss, z, t) == pytest.approx([cost, *slope])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("head", "loss"), [pair for pair in PAIRS if pair not in POLICY])
+def test_infinite_logits_of_further_pairs(head, loss, dtype):
+    if 1 in widths(head, loss):
+        cases = [([z], [t]) for z in (INF, -INF) for t in (0.0, 0.25, 1.0)]
+    else:
+        cases = [(z, t) for z, t, cost, _ in MASKED if not math.isnan(cost)]
+    for z, t in cases:
+        logits, targets = torch.tensor([z], dtype=dtype), torch.tensor([t], dtype=dtype)
+        expected = torch.tensor(limit(head, loss, z, t), dtype=dtype)
+        for way in computed(head, loss, logits, targets):
+            found = torch.from_numpy(way[0]).to(dtype)
+            torch.testing.assert_close(
+                found, expected, equal_nan=True, msg=lambda text, z=z, t=t: f"{z} {t}: {text}"
+            )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -125,7 +157,7 @@ def test_nan_stays_in_its_own_example(head, loss, dtype):
         logit, target = whole[1].isnan().tolist(), whole[2].isnan().tolist()
         assert logit[:2] == [True, True]
         assert target[0]
-        if head == "softmax":
+        if 1 not in widths(head, loss):
             assert all(logit)
         else:
             assert torch.equal(whole[1, 2:], whole[0, 2:])

@@ -77,7 +77,10 @@ def rows(_: int) -> Iterator[Row]:
                 what = f"{pair}, {name}: {part}"
                 yield Row(what, str(own), "the truth", ulps, " ε", most=2)
             for library in list(LIBRARIES)[1:]:
-                for part, other in zip(PARTS, found.get(library, (MISSING,)), strict=False):
+                if library not in found:
+                    yield Row(library, other=MISSING)
+                    continue
+                for part, other in zip(PARTS, found[library], strict=True):
                     yield Row("", "", f"{part} {other}: {library}")
 
 
