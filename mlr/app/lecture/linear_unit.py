@@ -45,7 +45,7 @@ def threshold(lab: Lab) -> Answer:
             close("its boundary, wx + b = ½, is 3/2", found.boundary, 3 / 2, ROUNDING),
             close("all four points are right", found.accuracy, 1, 0),
         ),
-        (sketch(23, "the least-squares line, and its threshold at ½", draw),),
+        (sketch("the least-squares line, and its threshold at ½", draw),),
     )
 
 
@@ -66,7 +66,7 @@ def wants_to_be_exact(lab: Lab) -> Answer:
         axes.axvspan(0.5, 12, color=drawing.GREEN, alpha=0.15, linewidth=0)
         axes.text(11.7, 58, "predicted rightly", ha="right", color=drawing.INK)
         axes.plot(z[:, 0], costs("linear", "se", z), **drawing.of_pair("linear", "se"))
-        mark(axes, 0, wrong, f"y = 0, wrong: {wrong:g}", (10, 26))
+        mark(axes, 0, wrong, f"y = 0, wrong: {wrong:g}", (-14, 84))
         mark(axes, 10, sure, f"y = 10, right: {sure:g}", (-16, 4))
         axes.set(xlabel="prediction y, target 1", ylabel="loss ½(y − t)²", xlim=(-3, 12))
 
@@ -82,7 +82,7 @@ def wants_to_be_exact(lab: Lab) -> Answer:
             close("y = 2 already costs as much as y = 0", double, wrong, 0),
             Claim("of 0 and 10 only 10 is class 1", f"{predicted[:2]}", predicted[:2] == [0, 1]),
         ),
-        (sketch(24, "squared error of a positive example against its prediction", draw),),
+        (sketch("squared error of a positive example against its prediction", draw),),
     )
 
 
@@ -149,7 +149,7 @@ def _dragged(squared: Fit, logistic: Fit) -> Picture:
         axes.set(xlabel="input x", ylabel="prediction y", yticks=(0, 0.5, 1), xlim=(-1, 21))
         axes.legend(loc="center right", bbox_to_anchor=(1, 0.3))
 
-    return sketch(25, "one right answer at 20, and who minds it", draw)
+    return sketch("one right answer at 20, and who minds it", draw)
 
 
 def _clouds(runs: list[Trained]) -> Picture:

@@ -12,16 +12,15 @@ from mlr.app.lecture.lab import Trained
 Draw = Callable[[Any], object]
 
 
-def sketch(slide: int, title: str, draw: Draw, **size: float) -> Picture:
+def sketch(title: str, draw: Draw, **size: float) -> Picture:
     """What `draw` puts on empty axes, computed without training.
 
     Args:
-        slide: whose command makes it again.
         title: what it shows.
         draw: called with the axes.
         **size: of `drawing.canvas`.
     """
-    return Picture(title, _drawn(draw, size), f"python scripts/lecture.py {slide}")
+    return Picture(title, _drawn(draw, size))
 
 
 def sketch_of_run(run: Trained, title: str, draw: Draw, **size: float) -> Picture:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from mlr.app.lecture import units
+from mlr.app.lecture import cross_entropy, linear_unit, softmax, squared_error, units, whole
 from mlr.app.lecture.answer import Part, Slide
 
-PARTS: tuple[Part, ...] = (Part("Output units", units.SLIDES),)
+PARTS: tuple[Part, ...] = (
+    Part("Output units", units.SLIDES),
+    Part("A linear unit as a classifier", linear_unit.SLIDES),
+    Part("The sigmoid, and squared error on it", squared_error.SLIDES),
+    Part("Cross-entropy", cross_entropy.SLIDES),
+    Part("Softmax", softmax.SLIDES),
+    Part("The whole", whole.SLIDES),
+)
 SLIDES: tuple[Slide, ...] = tuple(
     sorted((slide for part in PARTS for slide in part.slides), key=lambda slide: slide.number)
 )

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from mlr.app.lecture import drawing
-from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number
+from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close
 from mlr.app.lecture.curves import bends, costs, line, logit, lowest, slopes
 from mlr.app.lecture.descent import descend, flow_time, updates_until_right
 from mlr.app.lecture.lab import Lab, Trained
 from mlr.app.lecture.sketch import mark, rule, sketch, sketch_of_run
+from mlr.app.lecture.statements import at_most, near, told
 from mlr.heads import Sigmoid
 
 STARTS = (-5, -10, -12)
@@ -25,7 +26,7 @@ def squash(lab: Lab) -> Answer:
     """
     head, z = Sigmoid(), line(-30, 30, 6001)
     y, slope = head(z), head.slope(z)
-    steepest, lowest_slope = lowest(lambda z: -head.slope(z)[:, 0], -3, 3)
+    steepest, flattest = lowest(lambda z: -head.slope(z)[:, 0], -3, 3)
     mirrored = float((head(-z) - (1 - y)).abs().max())
     product = float((slope - y * head(-z)).abs().max())
 
@@ -38,21 +39,21 @@ def squash(lab: Lab) -> Answer:
         axes.legend(loc="upper left")
 
     return Answer(
-        f"The logistic sigmoid σ(z) = 1/(1 + e⁻ᶻ): its slope is never 0, and {-lowest_slope:g} at "
+        f"The logistic sigmoid σ(z) = 1/(1 + e⁻ᶻ): its slope is never 0, and {-flattest:g} at "
         "most.",
         (
-            close("the largest slope is 1/4", -lowest_slope, 1 / 4, 0),
+            close("the largest slope is 1/4", -flattest, 1 / 4, 1e-16),
             close("it is at z = 0", steepest, 0, 1e-6),
-            close("σ(−z) = 1 − σ(z): the largest difference is 0", mirrored, 0, 2e-16),
-            close("σ′ = σ(1 − σ): the largest difference is 0", product, 0, 1e-16),
+            at_most("σ(−z) = 1 − σ(z), but for 2e−16", mirrored, 2e-16),
+            at_most("σ′ = σ(1 − σ), but for 1e−16", product, 1e-16),
             _inside("0 < y < 1 for |z| ≤ 30", float(y.min()), float(y.max())),
             Claim(
                 "the slope is above 0 for |z| ≤ 700",
-                f"{number(float(head.slope(logit(700.0))))}",
+                told(float(head.slope(logit(700.0))), ".1e") + " at ±700",
                 bool((head.slope(logit(-700.0, 700.0)) > 0).all()),
             ),
         ),
-        (sketch(26, "the logistic sigmoid and its slope", draw),),
+        (sketch("the logistic sigmoid and its slope", draw),),
     )
 
 
@@ -78,10 +79,10 @@ def log_linear(lab: Lab) -> Answer:
         f"The logarithm of its odds is the linear part, log(y/(1 − y)) = wᵀx + b: over |z| ≤ 30 "
         f"they differ by {off:.1e} at most.",
         (
-            close("log(y/(1 − y)) = z: the largest difference is 0", off, 0, 1e-14),
+            at_most("log(y/(1 − y)) = z over |z| ≤ 30, but for 4e−15", off, 4e-15),
             close("ln 2 more doubles the odds: from 1 to 2", doubled, 2, 1e-15),
         ),
-        (sketch(27, "odds against the logit: a straight line in the logarithm", draw),),
+        (sketch("odds against the logit: a straight line in the logarithm", draw),),
     )
 
 
@@ -102,11 +103,11 @@ def flat_loss(lab: Lab) -> Answer:
     return Answer(
         f"Hardly anything more: at z = −10 it is {at_10:.7f}, and ½ is all it ever gets to.",
         (
-            close("at z = −10 the loss is 0.4999546", at_10, 0.499954603161780806967, 1e-15),
-            close("it tends to 1/2 for z → −∞", far, 1 / 2, 1e-15),
-            close("and to 0 for z → ∞", right, 0, 1e-30),
+            near("at z = −10 the loss is 0.4999546", at_10, 0.499954603161780806967, 1e-15),
+            close("it tends to 1/2: at z = −40 it is there", far, 1 / 2, 1e-15),
+            at_most("and to 0: at z = 40 it is below 1e−30", right, 1e-30),
         ),
-        (sketch(28, "squared error of a sigmoid against its logit", draw),),
+        (sketch("squared error of a sigmoid against its logit", draw),),
     )
 
 
@@ -123,19 +124,20 @@ def vanishing_gradient(lab: Lab) -> Answer:
     off = float((slopes("sigmoid", "se", line(-20, 20, 4001)) - formula).abs().max())
     left, right = (bends("sigmoid", "se", line(*ends)) for ends in ((-12, -0.7), (-0.69, 12)))
     return Answer(
-        f"It is {least:.6f} at most, at z = {place:.4f} (y = 1/3), and vanishes where the "
-        f"prediction is really wrong: {at_5:.5f} at z = −5, {at_10:.3e} at z = −10.",
+        f"It gets to {told(least, '.6f')} at z = {told(place, '.4f')} (y = 1/3), no further, and "
+        f"vanishes where the prediction is really wrong: {told(at_5, '.5f')} at z = −5, "
+        f"{told(at_10, '.2e')} at z = −10.",
         (
             close("the minimum is −4/27 = −0.148148", least, -4 / 27, 1e-16),
             close("it lies at z = −ln 2 = −0.693147", place, -log(2), 1e-6),
             close("there y = 1/3", float(Sigmoid()(logit(place))), 1 / 3, 1e-6),
-            close("z = −5: −0.0066036", at_5, -0.00660356221855635892597, 1e-17),
-            close("z = −10: −4.5394e−5", at_10, -0.0000453937468630324333429, 1e-19),
+            near("z = −5: −0.0066036", at_5, -0.00660356221855635892597, 1e-15, ".5g"),
+            near("z = −10: −4.5394e−5", at_10, -0.0000453937468630324333429, 1e-15, ".5g"),
             close("z = 0: −1/8", at_0, -1 / 8, 0),
-            close("it is −y(1 − y)²: the largest difference is 0", off, 0, 1e-16),
+            at_most("it is −y(1 − y)², but for 1e−16", off, 1e-16),
             Claim(
                 "concave left of −ln 2, convex right of it",
-                f"d²L/dz² from {float(left.max()):.1e} to {float(right.min()):.1e}",
+                f"d²L/dz² ≤ {told(float(left.max()), '.1e')}, ≥ {told(float(right.min()), '.1e')}",
                 bool((left < 0).all() and (right > 0).all()),
             ),
         ),
@@ -163,8 +165,8 @@ def small_steps(lab: Lab) -> Answer:
         for start, found, expected in zip(STARTS, own, published, strict=True)
     ]
     claims += [
-        close("gradient flow from −10, SE: 22058.97", flow, 22058.9656586058966526921, 1e-8),
-        close("gradient flow from −10, BCE: 10.99995", fast, 10.9999546000702375151, 1e-13),
+        near("gradient flow from −10, SE: 22058.97", flow, 22058.9656586058966526921, 1e-12),
+        near("gradient flow from −10, BCE: 10.99995", fast, 10.9999546000702375151, 1e-12),
     ]
     runs = [
         *lab.sweep("experiment=neuron", "loss=se,bce"),
@@ -187,7 +189,7 @@ def small_steps(lab: Lab) -> Answer:
 
 
 def _inside(text: str, low: float, high: float) -> Claim:
-    return Claim(text, f"from {low:.3g} to 1 − {1 - high:.3g}", 0 < low and high < 1)
+    return Claim(text, f"from {low:.3g} to 1 − {1 - high:.3g}", low > 0 and high < 1)
 
 
 def _derivatives(place: float, least: float) -> Picture:
@@ -195,11 +197,11 @@ def _derivatives(place: float, least: float) -> Picture:
         z = line(-8, 8)
         for pair in (("sigmoid", "se"), ("sigmoid", "bce"), ("clipped_linear", "se")):
             axes.plot(z[:, 0], slopes(*pair, z), **drawing.of_pair(*pair))
-        mark(axes, place, least, f"−4/27 at z = −ln 2 = {place:.3f}", (-8, 26))
+        mark(axes, place, least, "−4/27 at z = −ln 2", (-16, -26))
         axes.set(xlabel="logit z, target 1", ylabel="derivative dL/dz")
         axes.legend(loc="lower right")
 
-    return sketch(29, "the derivative of each loss against the logit", draw, height=5.2)
+    return sketch("the derivative of each loss against the logit", draw, height=5.2)
 
 
 def _escapes(paths: dict[str, torch.Tensor]) -> Picture:
@@ -214,13 +216,13 @@ def _escapes(paths: dict[str, torch.Tensor]) -> Picture:
                 style = drawing.of_pair("sigmoid", loss)
                 axes.plot(kept, path[kept, start], **style | ({"label": None} if start else {}))
                 if loss == "se":
-                    mark(axes, place, float(path[place, start]), f"{place:,}", (-4, 18))
+                    mark(axes, place, float(path[place, start]), f"{place:,}", (8, 20 + 24 * start))
         rule(axes, y=0)
         axes.set(xlabel="updates (logarithmic)", ylabel="logit z, target 1", xscale="log")
         axes.set_ylim(-13, 3)
         axes.legend(loc="lower right")
 
-    return sketch(30, "one bias from z = −5, −10 and −12, learning rate 1", draw, height=5.2)
+    return sketch("one bias from z = −5, −10 and −12, learning rate 1", draw, height=5.2)
 
 
 def _neurons(runs: list[Trained]) -> Picture:
