@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from mlr.app.lecture import units
+from mlr.app.lecture import divergence, likelihood, units
 from mlr.app.lecture.answer import Part, Slide
 
-PARTS: tuple[Part, ...] = (Part("Output units", units.SLIDES),)
+PARTS: tuple[Part, ...] = (
+    Part("Maximum likelihood", likelihood.SLIDES),
+    Part("Divergence and cross-entropy", divergence.SLIDES),
+    Part("Output units", units.SLIDES),
+)
 SLIDES: tuple[Slide, ...] = tuple(
     sorted((slide for part in PARTS for slide in part.slides), key=lambda slide: slide.number)
 )
