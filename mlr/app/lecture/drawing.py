@@ -7,13 +7,14 @@ colour, so that one drawing suits light and dark. Text stays text, in the page's
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from mlr.app.figures import label
+from mlr.app.lecture.answer import Picture
+from mlr.app.lecture.lab import Trained
 from mlr.checks import InputError
 
 if TYPE_CHECKING:
@@ -138,19 +139,71 @@ def svg(figure: Figure) -> str:
     return drawing
 
 
+def picture(title: str, figure: Figure, of: Trained | None = None) -> Picture:
+    """The figure as the page shows it.
+
+    Args:
+        title: what it shows.
+        figure: of an open `canvas`.
+        of: the run that is drawn, or one of the sweep; None if nothing was trained for it.
+    """
+    if of is None:
+        return Picture(title, svg(figure))
+    return Picture(title, svg(figure), of.command, of.whole)
+
+
+def curves(
+    title: str,
+    lines: Sequence[tuple[Any, Any, dict[str, Any]]],
+    of: Trained | None = None,
+    points: Sequence[tuple[float, float, str]] = (),
+    **settings: Any,
+) -> Picture:
+    """A picture of curves.
+
+    Args:
+        title: what it shows.
+        lines: x, y and style of each, as of `line`, `of_pair`, `of_head` or `of_loss`.
+        of: the run that is drawn, or one of the sweep.
+        points: x, y and text of what is to be seen on them.
+        **settings: of the axes: xlabel, ylabel, xscale, yscale, xlim, ylim, ….
+    """
+    with canvas() as (figure, axes):
+        for x, y, style in lines:
+            axes.plot(x, y, **style)
+        axes.set(**settings)
+        for x, y, text in points:
+            axes.plot(x, y, "o", color=INK)
+            axes.annotate(text, (x, y), xytext=(12, 10), textcoords="offset points")
+        if any("label" in style for _, _, style in lines):
+            axes.legend()
+        return picture(title, figure, of)
+
+
+def line(colour: str, label: str | None = None, style: str = "-", **more: Any) -> dict[str, Any]:
+    """The style of one curve; without a label it is left out of the legend."""
+    named = {} if label is None else {"label": label}
+    return {"color": colour, "linestyle": style, **named, **more}
+
+
 def of_pair(head: str, loss: str) -> dict[str, Any]:
     """Colour, line style and label of a pair, for `axes.plot(…, **of_pair("sigmoid", "se"))`."""
-    colour, line = PAIRS[head, loss]
-    return {"color": colour, "linestyle": line, "label": label((head, loss))}
+    colour, style = PAIRS[head, loss]
+    return line(colour, f"{_written(head)} + {_written(loss)}", style)
 
 
 def of_head(head: str) -> dict[str, Any]:
     """Colour, line style and label of a head."""
-    colour, line = HEADS[head]
-    return {"color": colour, "linestyle": line, "label": head.replace("_", "-")}
+    colour, style = HEADS[head]
+    return line(colour, _written(head), style)
 
 
 def of_loss(loss: str) -> dict[str, Any]:
     """Colour, line style and label of a loss."""
-    colour, line = LOSSES[loss]
-    return {"color": colour, "linestyle": line, "label": loss.upper()}
+    colour, style = LOSSES[loss]
+    return line(colour, _written(loss), style)
+
+
+def _written(name: str) -> str:
+    """A part's name as a person writes it."""
+    return name.upper() if name in ("se", "bce", "ce") else name.replace("_", "-")

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from mlr.app.lecture import cross_entropy, linear_unit, softmax, squared_error, units, whole
+from mlr.app.lecture import (
+    cross_entropy,
+    divergence,
+    likelihood,
+    linear_unit,
+    softmax,
+    squared_error,
+    units,
+    whole,
+)
 from mlr.app.lecture.answer import Part, Slide
 
 PARTS: tuple[Part, ...] = (
+    Part("Maximum likelihood", likelihood.SLIDES),
+    Part("Divergence and cross-entropy", divergence.SLIDES),
     Part("Output units", units.SLIDES),
     Part("A linear unit as a classifier", linear_unit.SLIDES),
     Part("The sigmoid, and squared error on it", squared_error.SLIDES),
-    Part("Cross-entropy", cross_entropy.SLIDES),
+    Part("Cross-entropy of a sigmoid", cross_entropy.SLIDES),
     Part("Softmax", softmax.SLIDES),
     Part("The whole", whole.SLIDES),
 )

@@ -75,7 +75,7 @@ td:last-child, th:last-child { padding-right: 0; white-space: nowrap; font-weigh
   tr { border-bottom: 1px solid var(--rule); padding: .6em 0; }
   td, td:nth-child(1) { border: 0; padding: .08em 0; width: auto; }
   td:nth-child(2)::before { content: "measured: "; color: var(--soft); }
-  .drawing svg { min-width: 34rem; }
+  .wide svg { min-width: 50rem; }
   .above .steps { margin-left: 0; width: 100%; }
 }
 @media print {
