@@ -7,11 +7,10 @@ from typing import Any
 import torch
 
 from mlr.app.lecture import drawing
-from mlr.app.lecture.answer import Answer, Claim, Slide, close
-from mlr.app.lecture.curves import bends, costs, expected_size, line, logit, slopes
+from mlr.app.lecture.answer import Answer, Claim, Slide, close, number
 from mlr.app.lecture.lab import Lab
+from mlr.app.lecture.one_logit import bends, costs, expected_size, logit, logits, slopes
 from mlr.app.lecture.sketch import mark, rule, sketch
-from mlr.app.lecture.statements import at_most, near, told
 from mlr.heads import Sigmoid
 from mlr.losses import BinaryCrossEntropy, SquaredError
 from mlr.objectives import Objective
@@ -24,7 +23,7 @@ def piecewise(lab: Lab) -> Answer:
 
     Source: lecture slide 31.
     """
-    y = line(1e-3, 1 - 1e-3, 999)
+    y = logits(1e-3, 1 - 1e-3, 999)
     loss = BinaryCrossEntropy()
     positive, negative = loss(y, torch.ones_like(y)), loss(y, torch.zeros_like(y))
     # −log y and −log(1 − y) of the bits that are given
@@ -45,8 +44,8 @@ def piecewise(lab: Lab) -> Answer:
         f"−log y of a positive example and −log(1 − y) of a negative one; a prediction of ½ costs "
         f"ln 2 = {half:.6f} either way.",
         (
-            at_most("−log y if t = 1, −log(1 − y) if t = 0, but for 1e−15", off, 1e-15),
-            near("y = 1/2 costs ln 2 = 0.693147", half, 0.693147180559945309417, 1e-15, ".6f"),
+            close("−log y if t = 1, −log(1 − y) if t = 0, but for 1e−15", off, 0, 1e-15),
+            close("y = 1/2 costs ln 2 = 0.693147", half, 0.693147180559945309417, 1e-15),
             close("a certain right answer costs 0", float(loss(logit(1.0), logit(1.0))), 0, 0),
         ),
         (sketch("cross-entropy against the prediction", draw),),
@@ -72,7 +71,7 @@ def one_formula(lab: Lab) -> Answer:
     pulled = float((objective.gradient(z, t) - (Sigmoid()(z) - t)).abs().max())
 
     def draw(axes: Any) -> None:
-        z = line(-8, 8)
+        z = logits(-8, 8)
         for target, style in ((1.0, "-"), (0.75, "--"), (0.5, "-."), (0.25, ":"), (0.0, "-")):
             colour = drawing.VERMILLION if target == 0 else drawing.BLUE
             cost = costs("sigmoid", "bce", z, target)
@@ -84,10 +83,10 @@ def one_formula(lab: Lab) -> Answer:
         "Yes, −t log y − (1 − t) log(1 − y): for t = 0 and t = 1 it is the one case or the other "
         f"to the last bit, and for targets between it mixes them (to {soft:.0e}).",
         (
-            at_most("10,000 random logits, t ∈ {0, 1}: equal to the chosen case", off, 0),
-            at_most("and the formula is the chosen case", float((whole - chosen).abs().max()), 0),
-            at_most("soft targets: the mixture, but for 1e−14", soft, 1e-14),
-            at_most("its gradient is y − t, but for 3e−16", pulled, 3e-16),
+            close("10,000 random logits, t ∈ {0, 1}: equal to the chosen case", off, 0, 0),
+            close("and the formula is the chosen case", float((whole - chosen).abs().max()), 0, 0),
+            close("soft targets: the mixture, but for 1e−14", soft, 0, 1e-14),
+            close("its gradient is y − t, but for 3e−16", pulled, 0, 3e-16),
         ),
         (sketch("cross-entropy of hard and soft targets against the logit", draw),),
     )
@@ -98,13 +97,13 @@ def mirror_images(lab: Lab) -> Answer:
 
     Source: lecture slide 33.
     """
-    z = line(-200, 200, 8001)
+    z = logits(-200, 200, 8001)
     pairs = (("sigmoid", "bce"), ("sigmoid", "se"))
     off = [float((costs(*pair, z, 1.0) - costs(*pair, -z, 0.0)).abs().max()) for pair in pairs]
     turned = [float((slopes(*pair, z, 1.0) + slopes(*pair, -z, 0.0)).abs().max()) for pair in pairs]
 
     def draw(axes: Any) -> None:
-        z = line(-6, 6)
+        z = logits(-6, 6)
         for target, style in ((1.0, "-"), (0.0, "--")):
             for pair in pairs:
                 colour = drawing.of_pair(*pair)["color"]
@@ -117,9 +116,9 @@ def mirror_images(lab: Lab) -> Answer:
     return Answer(
         "They are mirror images, L(z, 1) = L(−z, 0), to the last bit.",
         (
-            at_most("BCE: L(z, 1) = L(−z, 0) at 8,001 logits in ±200", off[0], 0),
-            at_most("SE: likewise", off[1], 0),
-            at_most("the gradients are each other's opposite", max(turned), 0),
+            close("BCE: L(z, 1) = L(−z, 0) at 8,001 logits in ±200", off[0], 0, 0),
+            close("SE: likewise", off[1], 0, 0),
+            close("the gradients are each other's opposite", max(turned), 0, 0),
         ),
         (sketch("losses of a positive and of a negative example", draw),),
     )
@@ -138,7 +137,7 @@ def small_differences(lab: Lab) -> Answer:
         ("0.405", "0.49005", "0.4990005", "0.49999000005"),
     )
     claims = [
-        near(f"y = {value:g}: {name} {float(exact):{form}}", got, float(exact), 1e-15, form)
+        close(f"y = {value:g}: {name} {float(exact):{form}}", got, float(exact), 1e-14)
         for name, form, own, texts in (
             ("BCE", ".4f", cross, published[0]),
             ("SE", ".7g", squared, published[1]),
@@ -173,7 +172,7 @@ def linear_in_the_logit(lab: Lab) -> Answer:
     far_slope, slope = slopes("sigmoid", "bce", z).tolist()
 
     def draw(axes: Any) -> None:
-        z = line(-10, 10)
+        z = logits(-10, 10)
         for pair in (("sigmoid", "bce"), ("sigmoid", "se")):
             axes.plot(z[:, 0], costs(*pair, z), **drawing.of_pair(*pair))
         rule(axes, y=0.5)
@@ -183,12 +182,12 @@ def linear_in_the_logit(lab: Lab) -> Answer:
 
     return Answer(
         f"It is a line where the prediction is wrong: {at_10:.7f} at z = −10 with slope "
-        f"{told(slope, '.7f')}. A wrong unit is pulled back with full force.",
+        f"{number(slope, 7)}. A wrong unit is pulled back with full force.",
         (
-            near("z = −50: 50.0000", far, 50.000000000000000000000192875, 1e-15, ".4f"),
+            close("z = −50: 50.0000", far, 50.000000000000000000000192875, 1e-14),
             close("there the slope is −1", far_slope, -1, 0),
-            near("z = −10: 10.0000454", at_10, 10.0000453988992168646467694878, 1e-15, ".7f"),
-            near("there the slope is −0.9999546", slope, -0.999954602131297565605, 1e-15, ".7f"),
+            close("z = −10: 10.0000454", at_10, 10.0000453988992168646467694878, 1e-14),
+            close("there the slope is −0.9999546", slope, -0.999954602131297565605, 1e-15),
         ),
         (sketch("loss of a positive example against its logit", draw),),
     )
@@ -219,11 +218,11 @@ def at_random(lab: Lab) -> Answer:
         for s, size in zip(DEVIATIONS, own, strict=True)
     )
     claims = [
-        near(f"s = {s:g}, {_name(pair)}: {exact:.4f}", size, exact, 1e-12, ".4f")
+        close(f"s = {s:g}, {_name(pair)}: {exact:.4f}", size, exact, 1e-12)
         for pair, own in sizes.items()
         for s, size, exact in zip(DEVIATIONS, own, published[pair], strict=True)
     ]
-    claims.append(at_most("with 12 nodes for 20 all is the same, but for 1e−12", rule_off, 1e-12))
+    claims.append(close("with 12 nodes for 20 all is the same, but for 1e−12", rule_off, 0, 1e-12))
 
     def draw(axes: Any) -> None:
         spread = torch.logspace(-1, 1.5, 41).tolist()
@@ -246,7 +245,7 @@ def convexity(lab: Lab) -> Answer:
 
     Source: consequence of lecture slides 29 and 35.
     """
-    z = line(-20, 20, 8001)
+    z = logits(-20, 20, 8001)
     y, other = Sigmoid()(z)[:, 0], Sigmoid()(-z)[:, 0]
     cross, squared = bends("sigmoid", "bce", z), bends("sigmoid", "se", z)
     off = float((cross - y * other).abs().max())
@@ -254,7 +253,7 @@ def convexity(lab: Lab) -> Answer:
     negative = z[squared < 0]
 
     def draw(axes: Any) -> None:
-        z = line(-8, 8)
+        z = logits(-8, 8)
         for pair in (("sigmoid", "bce"), ("sigmoid", "se")):
             axes.plot(z[:, 0], bends(*pair, z), **drawing.of_pair(*pair))
         rule(axes, y=0)
@@ -263,18 +262,18 @@ def convexity(lab: Lab) -> Answer:
 
     return Answer(
         f"Cross-entropy: d²L/dz² = y(1 − y) > 0 everywhere. Squared error bends the wrong way for "
-        f"every z up to {told(float(negative.max()), '.3f')}.",
+        f"every z up to {number(float(negative.max()), 3)}.",
         (
-            at_most("BCE: d²L/dz² = y(1 − y), but for 2e−16", off, 2e-16),
+            close("BCE: d²L/dz² = y(1 − y), but for 2e−16", off, 0, 2e-16),
             Claim(
                 "it is above 0 for |z| ≤ 20",
-                f"least {told(float(cross.min()), '.1e')}",
+                f"least {number(float(cross.min()), 2)}",
                 bool((cross > 0).all()),
             ),
-            at_most("SE: d²L/dz² = y(1 − y)²(3y − 1), but for 2e−16", off_squared, 2e-16),
+            close("SE: d²L/dz² = y(1 − y)²(3y − 1), but for 2e−16", off_squared, 0, 2e-16),
             Claim(
                 "below 0 exactly where y < 1/3",
-                f"below 0 up to z = {told(float(negative.max()), '.4f')}",
+                f"below 0 up to z = {number(float(negative.max()), 4)}",
                 bool(((squared < 0) == (y < 1 / 3)).all()),
             ),
         ),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mlr.app.lecture.curves import integral, slopes
+from mlr.app.lecture.one_logit import integral, slopes
 from mlr.objectives import Objective
 
 CHUNK = 1 << 12

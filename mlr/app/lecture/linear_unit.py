@@ -9,9 +9,9 @@ import numpy as np
 from mlr.app.lecture import drawing
 from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close
 from mlr.app.lecture.boundary import CLASSES, POINTS, Fit, fit
-from mlr.app.lecture.curves import costs, line, logit, slopes
 from mlr.app.lecture.lab import Lab, Trained
-from mlr.app.lecture.sketch import mark, rule, sketch, sketch_of_run
+from mlr.app.lecture.one_logit import costs, logit, logits, slopes
+from mlr.app.lecture.sketch import mark, rule, sketch
 from mlr.data import Outliers
 from mlr.heads import Linear
 
@@ -62,7 +62,7 @@ def wants_to_be_exact(lab: Lab) -> Answer:
     predicted = Linear().classify(y).tolist()
 
     def draw(axes: Any) -> None:
-        z = line(-3, 12)
+        z = logits(-3, 12)
         axes.axvspan(0.5, 12, color=drawing.GREEN, alpha=0.15, linewidth=0)
         axes.text(11.7, 58, "predicted rightly", ha="right", color=drawing.INK)
         axes.plot(z[:, 0], costs("linear", "se", z), **drawing.of_pair("linear", "se"))
@@ -134,7 +134,7 @@ def _unit(axes: Any, found: Fit, head: str, loss: str, limits: tuple[float, floa
     """The unit's prediction against its input."""
     from mlr.objectives import Objective
 
-    x = line(*limits)
+    x = logits(*limits)
     y = Objective(head, loss, outputs=1).head(found.weight * x + found.bias)
     axes.plot(x[:, 0], y[:, 0], **drawing.of_pair(head, loss))
 
@@ -170,7 +170,7 @@ def _clouds(runs: list[Trained]) -> Picture:
         axes.set(xlabel="feature 1", ylabel="feature 2", ylim=(low, high))
         axes.legend(loc="upper center")
 
-    return sketch_of_run(runs[0], "boundaries trained on two clouds with far points", draw)
+    return sketch("boundaries trained on two clouds with far points", draw, runs[0])
 
 
 SLIDES = (

@@ -1,59 +1,46 @@
-"""A picture in one call, for slides that draw one thing."""
+"""A picture of one axes, drawn by a function, and what is written into it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from mlr.app.lecture import drawing
 from mlr.app.lecture.answer import Picture
+from mlr.app.lecture.drawing import INK, canvas, picture
 from mlr.app.lecture.lab import Trained
 
-Draw = Callable[[Any], object]
 
-
-def sketch(title: str, draw: Draw, **size: float) -> Picture:
-    """What `draw` puts on empty axes, computed without training.
+def sketch(
+    title: str, draw: Callable[[Any], None], of: Trained | None = None, height: float = 4.8
+) -> Picture:
+    """What `draw` puts on empty axes.
 
     Args:
         title: what it shows.
         draw: called with the axes.
-        **size: of `drawing.canvas`.
+        of: the run that is drawn, or one of the sweep.
+        height: of the picture, in inches.
     """
-    return Picture(title, _drawn(draw, size))
-
-
-def sketch_of_run(run: Trained, title: str, draw: Draw, **size: float) -> Picture:
-    """The same of a run just made; of a sweep, any of its runs: its folder is linked."""
-    swept = " -m " in run.command
-    folder = run.folder.parent if swept else run.folder
-    return Picture(title, _drawn(draw, size), run.command, folder)
-
-
-def _drawn(draw: Draw, size: dict[str, float]) -> str:
-    with drawing.canvas(**size) as (figure, axes):  # type: ignore[arg-type]
+    with canvas(height=height) as (figure, axes):
         draw(axes)
-        return drawing.svg(figure)
+        return picture(title, figure, of)
 
 
-def mark(axes: Any, x: float, y: float, text: str, at: tuple[float, float]) -> None:
-    """A point, and what is to be said of it, written at an offset in points."""
-    axes.plot([x], [y], "o", color=drawing.INK, zorder=5)
+def mark(axes: Any, x: float, y: float, text: str, offset: tuple[float, float]) -> None:
+    """A point, and what is to be said of it, written so many points (1/72 inch) from it."""
+    axes.plot([x], [y], "o", color=INK, zorder=5)
     axes.annotate(
         text,
         (x, y),
-        xytext=at,
+        xytext=offset,
         textcoords="offset points",
-        ha="left" if at[0] >= 0 else "right",
+        ha="left" if offset[0] > 0 else "right" if offset[0] < 0 else "center",
         va="center",
         zorder=6,
     )
 
 
 def rule(axes: Any, *, x: float | None = None, y: float | None = None) -> None:
-    """A thin line across the axes at x or y."""
-    style = {"color": drawing.INK, "linewidth": 1.4, "linestyle": (0, (4, 4)), "zorder": 1}
-    if x is not None:
-        axes.axvline(x, **style)
-    if y is not None:
-        axes.axhline(y, **style)
+    """A thin dashed line across the axes, at x or at y."""
+    draw, at = (axes.axvline, x) if x is not None else (axes.axhline, y)
+    draw(at, color=INK, linewidth=1.4, linestyle=(0, (4, 4)), zorder=1)

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from mlr.app.lecture import drawing
-from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close
-from mlr.app.lecture.curves import line
+from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number
 from mlr.app.lecture.lab import Lab, Trained
-from mlr.app.lecture.sketch import rule, sketch, sketch_of_run
-from mlr.app.lecture.statements import at_most, near, told
+from mlr.app.lecture.one_logit import logits
+from mlr.app.lecture.sketch import rule, sketch
 from mlr.heads import Sigmoid, Softmax
 from mlr.losses import CrossEntropy
 from mlr.objectives import Objective
@@ -81,10 +80,10 @@ def generalises(lab: Lab) -> Answer:
     losses_off = float(((both - one) / one).abs().max())
 
     def draw(axes: Any) -> None:
-        z = line(-8, 8)
+        z = logits(-8, 8)
         y = Softmax()(torch.cat((z, torch.zeros_like(z)), -1))
         axes.plot(z[:, 0], y[:, 0], **drawing.of_head("softmax") | {"label": "softmax([z, 0])₁"})
-        dots = line(-8, 8, 33)
+        dots = logits(-8, 8, 33)
         axes.plot(dots[:, 0], Sigmoid()(dots)[:, 0], "o", color=drawing.BLUE, label="σ(z)")
         axes.set(xlabel="difference of the logits z", ylabel="prediction y")
         axes.legend(loc="upper left")
@@ -93,8 +92,8 @@ def generalises(lab: Lab) -> Answer:
         f"The logistic sigmoid of their difference: over 100,000 random pairs they differ by "
         f"{off:.1e} at most.",
         (
-            at_most("softmax(z)₁ = σ(z₁ − z₂), but for 1e−15", off, 1e-15),
-            at_most("softmax + CE = sigmoid + BCE, but for 1e−14 of it", losses_off, 1e-14),
+            close("softmax(z)₁ = σ(z₁ − z₂), but for 1e−15", off, 0, 1e-15),
+            close("softmax + CE = sigmoid + BCE, but for 1e−14 of it", losses_off, 0, 1e-14),
         ),
         (sketch("softmax of two logits is a sigmoid", draw),),
     )
@@ -118,9 +117,9 @@ def error_as_gradient(lab: Lab) -> Answer:
         off = float((gradient - (y - t)).abs().max())
         torch_off = float((by_torch - gradient).abs().max())
         claims += [
-            at_most(f"K = {outputs}: L = −tᵀ log y, but for 1e−13 of it", losses_off, 1e-13),
-            at_most(f"K = {outputs}: dL/dz = y − t, but for 1e−15", off, 1e-15),
-            at_most(f"K = {outputs}: torch's derivative, but for 1e−14", torch_off, 1e-14),
+            close(f"K = {outputs}: L = −tᵀ log y, but for 1e−13 of it", losses_off, 0, 1e-13),
+            close(f"K = {outputs}: dL/dz = y − t, but for 1e−15", off, 0, 1e-15),
+            close(f"K = {outputs}: torch's derivative, but for 1e−14", torch_off, 0, 1e-14),
         ]
     z, t = torch.tensor([2.0, 1.0, -1.0]).double(), torch.tensor([0.0, 1.0, 0.0]).double()
     y, gradient = Softmax()(z), Objective("softmax", "ce").gradient(z, t)
@@ -138,7 +137,7 @@ def error_as_gradient(lab: Lab) -> Answer:
 
     return Answer(
         "Prediction less target, y − t, for hard and soft targets alike; at z = (2, 1, −1), "
-        f"t = (0, 1, 0) it is ({', '.join(told(g, '.3f') for g in gradient.tolist())}).",
+        f"t = (0, 1, 0) it is ({', '.join(number(g, 3) for g in gradient.tolist())}).",
         tuple(claims),
         (sketch("prediction, target and gradient of three outputs", draw),),
     )
@@ -157,16 +156,16 @@ def a_distribution(lab: Lab) -> Answer:
         sums.append(float((y.sum(-1) - 1).abs().max()))
         least.append(float(y.min()))
     claims = [
-        at_most(f"logits in ±{scale:g}: the sum is 1, but for 1e−15", off, 1e-15)
+        close(f"logits in ±{scale:g}: the sum is 1, but for 1e−15", off, 0, 1e-15)
         for scale, off in zip(SCALES, sums, strict=True)
     ]
     claims += [
-        Claim("logits in ±100: every entry is above 0", told(least[1], ".1e"), least[1] > 0),
-        Claim("logits in ±10,000: no entry is below 0", told(least[2], ".1e"), least[2] >= 0),
+        Claim("logits in ±100: every entry is above 0", number(least[1], 2), least[1] > 0),
+        Claim("logits in ±10,000: no entry is below 0", number(least[2], 2), least[2] >= 0),
     ]
 
     def draw(axes: Any) -> None:
-        z, bottom = line(-8, 8), torch.zeros(801, dtype=torch.float64)
+        z, bottom = logits(-8, 8), torch.zeros(801, dtype=torch.float64)
         y = Softmax()(torch.cat((z, torch.zeros_like(z), torch.ones_like(z)), -1))
         for k, colour in enumerate(COLOURS):
             top = bottom + y[:, k]
@@ -203,15 +202,15 @@ def towards_arg_max(lab: Lab) -> Answer:
         axes.set(xlabel="temperature T (logarithmic)", ylabel="softmax(z/T)", xscale="log")
         axes.legend()
 
-    near_one = [
-        near(f"gap {gap}, K = 3: 1 − y is {exact:.3g}", rest[gap], exact, 1e-14, ".3g")
+    close_one = [
+        close(f"gap {gap}, K = 3: 1 − y is {exact:.3g}", rest[gap], exact, 1e-14 * exact)
         for gap, exact in published.items()
     ]
     return Answer(
         f"It becomes arg max: with a gap of 5 all but {rest[5]:.4f}, of 20 all but {rest[20]:.1e} "
         f"go to the largest; from {one_hot[torch.float64]} on float64 cannot tell it from 1.",
         (
-            *near_one,
+            *close_one,
             close("float64: y is exactly 1 from gap 37 on", one_hot[torch.float64], 37, 0),
             close("float32: from gap 17 on", one_hot[torch.float32], 17, 0),
         ),
@@ -237,7 +236,7 @@ def shift_invariant(lab: Lab) -> Answer:
 
     def draw(axes: Any) -> None:
         values = torch.tensor([2.0, 1.0, 0.0], dtype=torch.float64)
-        shifts = line(-1000, 1000, 9)
+        shifts = logits(-1000, 1000, 9)
         y = Softmax()(values + shifts)
         for k, colour in enumerate(COLOURS):
             axes.plot(shifts[:, 0], y[:, k], "o-", color=colour, label=f"z = {values[k]:g} + shift")
@@ -248,10 +247,10 @@ def shift_invariant(lab: Lab) -> Answer:
         "Nothing, to the last bit: predictions, losses and gradients of z + 1000 are those of z.",
         (
             *(
-                at_most(f"{name} of z + 1000 equal those of z", float(one.abs().max()), 0)
+                close(f"{name} of z + 1000 equal those of z", float(one.abs().max()), 0, 0)
                 for name, one in off.items()
             ),
-            at_most("so the gradient sums to 0, but for 1e−15", total, 1e-15),
+            close("so the gradient sums to 0, but for 1e−15", total, 0, 1e-15),
         ),
         (sketch("softmax of shifted logits", draw),),
     )
@@ -275,16 +274,16 @@ def at_the_start(lab: Lab) -> Answer:
         f"ln K: all logits 0 give ln 10 = {found[10]:.6f} for ten classes, and that is where a run "
         f"on digits starts, {first:.6f}; from random weights {other:.2f}.",
         (
-            near("K = 2: ln 2 = 0.693147", found[2], log(2), 1e-15, ".6f"),
-            near("K = 3: ln 3 = 1.098612", found[3], log(3), 1e-15, ".7g"),
-            near("K = 10: ln 10 = 2.302585", found[10], log(10), 1e-15, ".7g"),
+            close("K = 2: ln 2 = 0.693147", found[2], log(2), 1e-15),
+            close("K = 3: ln 3 = 1.098612", found[3], log(3), 1e-15),
+            close("K = 10: ln 10 = 2.302585", found[10], log(10), 1e-15),
             *(
                 close(f"K = 3, t = (1, 0, 0): gradient {k} is {name}", got, exact, 1e-16)
                 for k, name, got, exact in zip(
                     (1, 2, 3), ("−2/3", "1/3", "1/3"), gradient, (-2 / 3, 1 / 3, 1 / 3), strict=True
                 )
             ),
-            near("a run from zero weights starts at ln 10", first, log(10), 1e-6, ".7g"),
+            close("a run from zero weights starts at ln 10", first, log(10), 1e-6),
             Claim("one from large random weights above it", f"{other:.4f}", other > log(10)),
         ),
         (_starts(runs),),
@@ -303,7 +302,7 @@ def _starts(runs: list[Trained]) -> Picture:
         axes.set(xlabel="updates", ylabel="cross-entropy of a batch of digits", ylim=(0, None))
         axes.legend()
 
-    return sketch_of_run(runs[0], "where learning starts", draw)
+    return sketch("where learning starts", draw, runs[0])
 
 
 def _random(count: int, outputs: int, scale: float, seed: int = 0) -> Tensor:

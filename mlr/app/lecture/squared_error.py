@@ -8,12 +8,11 @@ from typing import Any
 import torch
 
 from mlr.app.lecture import drawing
-from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close
-from mlr.app.lecture.curves import bends, costs, line, logit, lowest, slopes
+from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number
 from mlr.app.lecture.descent import descend, flow_time, updates_until_right
 from mlr.app.lecture.lab import Lab, Trained
-from mlr.app.lecture.sketch import mark, rule, sketch, sketch_of_run
-from mlr.app.lecture.statements import at_most, near, told
+from mlr.app.lecture.one_logit import bends, costs, logit, logits, lowest, slopes
+from mlr.app.lecture.sketch import mark, rule, sketch
 from mlr.heads import Sigmoid
 
 STARTS = (-5, -10, -12)
@@ -24,14 +23,14 @@ def squash(lab: Lab) -> Answer:
 
     Source: lecture slide 26; Goodfellow et al., Deep Learning, 3.10.
     """
-    head, z = Sigmoid(), line(-30, 30, 6001)
+    head, z = Sigmoid(), logits(-30, 30, 6001)
     y, slope = head(z), head.slope(z)
     steepest, flattest = lowest(lambda z: -head.slope(z)[:, 0], -3, 3)
     mirrored = float((head(-z) - (1 - y)).abs().max())
     product = float((slope - y * head(-z)).abs().max())
 
     def draw(axes: Any) -> None:
-        z = line(-8, 8)
+        z = logits(-8, 8)
         axes.plot(z[:, 0], head(z)[:, 0], **drawing.of_head("sigmoid") | {"label": "y = σ(z)"})
         axes.plot(z[:, 0], head.slope(z)[:, 0], "--", color=drawing.ORANGE, label="slope dy/dz")
         mark(axes, 0, 0.25, "slope ¼", (14, 12))
@@ -44,12 +43,12 @@ def squash(lab: Lab) -> Answer:
         (
             close("the largest slope is 1/4", -flattest, 1 / 4, 1e-16),
             close("it is at z = 0", steepest, 0, 1e-6),
-            at_most("σ(−z) = 1 − σ(z), but for 2e−16", mirrored, 2e-16),
-            at_most("σ′ = σ(1 − σ), but for 1e−16", product, 1e-16),
+            close("σ(−z) = 1 − σ(z), but for 2e−16", mirrored, 0, 2e-16),
+            close("σ′ = σ(1 − σ), but for 1e−16", product, 0, 1e-16),
             _inside("0 < y < 1 for |z| ≤ 30", float(y.min()), float(y.max())),
             Claim(
                 "the slope is above 0 for |z| ≤ 700",
-                told(float(head.slope(logit(700.0))), ".1e") + " at ±700",
+                number(float(head.slope(logit(700.0))), 2) + " at 700",
                 bool((head.slope(logit(-700.0, 700.0)) > 0).all()),
             ),
         ),
@@ -62,14 +61,14 @@ def log_linear(lab: Lab) -> Answer:
 
     Source: lecture slide 27; Goodfellow et al., Deep Learning, 6.2.2.2.
     """
-    head, z = Sigmoid(), line(-30, 30, 6001)
+    head, z = Sigmoid(), logits(-30, 30, 6001)
     # 1 − y = σ(−z), without the digits that 1 − y loses
     log_odds = (head(z) / head(-z)).log()
     off = float((log_odds - z).abs().max())
     doubled = float(head(logit(log(2))) / head(-logit(log(2))))
 
     def draw(axes: Any) -> None:
-        z = line(-8, 8)
+        z = logits(-8, 8)
         axes.plot(z[:, 0], (head(z) / head(-z))[:, 0], color=drawing.BLUE, label="y/(1 − y)")
         axes.plot(z[:, 0], head(z)[:, 0], "--", color=drawing.ORANGE, label="y")
         axes.set(xlabel="logit z = wᵀx + b", ylabel="odds (logarithmic)", yscale="log")
@@ -79,7 +78,7 @@ def log_linear(lab: Lab) -> Answer:
         f"The logarithm of its odds is the linear part, log(y/(1 − y)) = wᵀx + b: over |z| ≤ 30 "
         f"they differ by {off:.1e} at most.",
         (
-            at_most("log(y/(1 − y)) = z over |z| ≤ 30, but for 4e−15", off, 4e-15),
+            close("log(y/(1 − y)) = z over |z| ≤ 30, but for 4e−15", off, 0, 4e-15),
             close("ln 2 more doubles the odds: from 1 to 2", doubled, 2, 1e-15),
         ),
         (sketch("odds against the logit: a straight line in the logarithm", draw),),
@@ -94,7 +93,7 @@ def flat_loss(lab: Lab) -> Answer:
     at_10, far, right = costs("sigmoid", "se", logit(-10.0, -40.0, 40.0)).tolist()
 
     def draw(axes: Any) -> None:
-        z = line(-10, 10)
+        z = logits(-10, 10)
         axes.plot(z[:, 0], costs("sigmoid", "se", z), **drawing.of_pair("sigmoid", "se"))
         mark(axes, -10, at_10, f"{at_10:.7f}", (10, -24))
         axes.set(xlabel="logit z, target 1", ylabel="loss", ylim=(0, 0.56))
@@ -103,9 +102,9 @@ def flat_loss(lab: Lab) -> Answer:
     return Answer(
         f"Hardly anything more: at z = −10 it is {at_10:.7f}, and ½ is all it ever gets to.",
         (
-            near("at z = −10 the loss is 0.4999546", at_10, 0.499954603161780806967, 1e-15),
+            close("at z = −10 the loss is 0.4999546", at_10, 0.499954603161780806967, 1e-15),
             close("it tends to 1/2: at z = −40 it is there", far, 1 / 2, 1e-15),
-            at_most("and to 0: at z = 40 it is below 1e−30", right, 1e-30),
+            close("and to 0: at z = 40 it is below 1e−30", right, 0, 1e-30),
         ),
         (sketch("squared error of a sigmoid against its logit", draw),),
     )
@@ -119,25 +118,25 @@ def vanishing_gradient(lab: Lab) -> Answer:
     place, least = lowest(lambda z: slopes("sigmoid", "se", z), -8, 8)
     z = logit(-10.0, -5.0, 0.0)
     at_10, at_5, at_0 = slopes("sigmoid", "se", z).tolist()
-    y = Sigmoid()(line(-20, 20, 4001))
-    formula = -y[:, 0] * Sigmoid()(-line(-20, 20, 4001))[:, 0] ** 2
-    off = float((slopes("sigmoid", "se", line(-20, 20, 4001)) - formula).abs().max())
-    left, right = (bends("sigmoid", "se", line(*ends)) for ends in ((-12, -0.7), (-0.69, 12)))
+    y = Sigmoid()(logits(-20, 20, 4001))
+    formula = -y[:, 0] * Sigmoid()(-logits(-20, 20, 4001))[:, 0] ** 2
+    off = float((slopes("sigmoid", "se", logits(-20, 20, 4001)) - formula).abs().max())
+    left, right = (bends("sigmoid", "se", logits(*ends)) for ends in ((-12, -0.7), (-0.69, 12)))
     return Answer(
-        f"It gets to {told(least, '.6f')} at z = {told(place, '.4f')} (y = 1/3), no further, and "
-        f"vanishes where the prediction is really wrong: {told(at_5, '.5f')} at z = −5, "
-        f"{told(at_10, '.2e')} at z = −10.",
+        f"It gets to {number(least, 6)} at z = {number(place, 4)} (y = 1/3), no further, and "
+        f"vanishes where the prediction is really wrong: {number(at_5, 4)} at z = −5, "
+        f"{number(at_10, 4)} at z = −10.",
         (
             close("the minimum is −4/27 = −0.148148", least, -4 / 27, 1e-16),
             close("it lies at z = −ln 2 = −0.693147", place, -log(2), 1e-6),
             close("there y = 1/3", float(Sigmoid()(logit(place))), 1 / 3, 1e-6),
-            near("z = −5: −0.0066036", at_5, -0.00660356221855635892597, 1e-15, ".5g"),
-            near("z = −10: −4.5394e−5", at_10, -0.0000453937468630324333429, 1e-15, ".5g"),
+            close("z = −5: −0.0066036", at_5, -0.00660356221855635892597, 1e-17),
+            close("z = −10: −4.5394e−5", at_10, -0.0000453937468630324333429, 1e-19),
             close("z = 0: −1/8", at_0, -1 / 8, 0),
-            at_most("it is −y(1 − y)², but for 1e−16", off, 1e-16),
+            close("it is −y(1 − y)², but for 1e−16", off, 0, 1e-16),
             Claim(
                 "concave left of −ln 2, convex right of it",
-                f"d²L/dz² ≤ {told(float(left.max()), '.1e')}, ≥ {told(float(right.min()), '.1e')}",
+                f"d²L/dz² ≤ {number(float(left.max()), 2)}, ≥ {number(float(right.min()), 2)}",
                 bool((left < 0).all() and (right > 0).all()),
             ),
         ),
@@ -165,8 +164,8 @@ def small_steps(lab: Lab) -> Answer:
         for start, found, expected in zip(STARTS, own, published, strict=True)
     ]
     claims += [
-        near("gradient flow from −10, SE: 22058.97", flow, 22058.9656586058966526921, 1e-12),
-        near("gradient flow from −10, BCE: 10.99995", fast, 10.9999546000702375151, 1e-12),
+        close("gradient flow from −10, SE: 22058.97", flow, 22058.9656586058966526921, 1e-8),
+        close("gradient flow from −10, BCE: 10.99995", fast, 10.9999546000702375151, 1e-12),
     ]
     runs = [
         *lab.sweep("experiment=neuron", "loss=se,bce"),
@@ -194,7 +193,7 @@ def _inside(text: str, low: float, high: float) -> Claim:
 
 def _derivatives(place: float, least: float) -> Picture:
     def draw(axes: Any) -> None:
-        z = line(-8, 8)
+        z = logits(-8, 8)
         for pair in (("sigmoid", "se"), ("sigmoid", "bce"), ("clipped_linear", "se")):
             axes.plot(z[:, 0], slopes(*pair, z), **drawing.of_pair(*pair))
         mark(axes, place, least, "−4/27 at z = −ln 2", (-16, -26))
@@ -234,7 +233,7 @@ def _neurons(runs: list[Trained]) -> Picture:
         axes.set(xlabel="updates", ylabel="loss (logarithmic)", yscale="log")
         axes.legend(loc="lower left")
 
-    return sketch_of_run(runs[0], "a neuron started at z = 4 with target 0", draw, height=5.2)
+    return sketch("a neuron started at z = 4 with target 0", draw, runs[0], height=5.2)
 
 
 SLIDES = (

@@ -13,7 +13,7 @@ import numpy as np
 from mlr.app.lecture import drawing
 from mlr.app.lecture.answer import Answer, Claim, Picture, Slide
 from mlr.app.lecture.lab import Lab, Trained
-from mlr.app.lecture.sketch import sketch_of_run
+from mlr.app.lecture.sketch import sketch
 
 HEADS, LOSSES = ("clipped_linear", "sigmoid", "softmax"), ("se", "bce", "ce")
 RATES, SEEDS = ("0.1", "0.5", "2"), 4
@@ -103,7 +103,11 @@ def _claims(nine: dict[tuple[str, str], Nine]) -> list[Claim]:
     cross = [nine["sigmoid", "bce"].updates[0], nine["softmax", "ce"].updates[0]]
     senseless = [nine[head, "ce"].accuracy for head in ("clipped_linear", "sigmoid")]
     return [
-        Claim("sigmoid: BCE gives wrong digits ≥ 5 times SE's gradient", f"{sigmoid:.1f}", sigmoid >= 5),
+        Claim(
+            "sigmoid: BCE gives wrong digits ≥ 5 times SE's gradient",
+            f"{sigmoid:.1f}",
+            sigmoid >= 5,
+        ),
         Claim("softmax: CE ≥ 3 times SE's", f"{softmax:.1f}", softmax >= 3),
         Claim(
             "clipped: ≥ 5 % of the wrong digits have gradient exactly 0, with each loss",
@@ -158,7 +162,7 @@ def _gradients(nine: dict[tuple[str, str], Nine], run: Trained) -> Picture:
     def draw(axes: Any) -> None:
         _grid(axes, {pair: cell(one) for pair, one in nine.items()}, drawing.BLUE)
 
-    return sketch_of_run(run, "mean ‖dL/dz‖ of wrong digits before the first update", draw)
+    return sketch("mean ‖dL/dz‖ of wrong digits before the first update", draw, run)
 
 
 def _speeds(nine: dict[tuple[str, str], Nine], run: Trained) -> Picture:
@@ -169,7 +173,7 @@ def _speeds(nine: dict[tuple[str, str], Nine], run: Trained) -> Picture:
     def draw(axes: Any) -> None:
         _grid(axes, {pair: cell(one) for pair, one in nine.items()}, drawing.GREEN)
 
-    return sketch_of_run(run, "updates until 90 % of the training digits are right", draw)
+    return sketch("updates until 90 % of the training digits are right", draw, run)
 
 
 def _grid(axes: Any, cells: dict[tuple[str, str], tuple[float, str, str]], colour: str) -> None:

@@ -14,7 +14,7 @@ from mlr.objectives import Objective
 ZOOMS, POINTS = 12, 101
 
 
-def line(low: float, high: float, count: int = 801) -> Tensor:
+def logits(low: float, high: float, count: int = 801) -> Tensor:
     """Equally spaced logits (count, 1) in float64, as an objective of one output takes them."""
     return torch.linspace(low, high, count, dtype=torch.float64).unsqueeze(1)
 
@@ -48,7 +48,7 @@ def lowest(function: Callable[[Tensor], Tensor], low: float, high: float) -> tup
     """
     place = value = 0.0
     for _ in range(ZOOMS):
-        z = line(low, high, POINTS)
+        z = logits(low, high, POINTS)
         values = function(z)
         best = int(values.argmin())
         place, value = float(z[best]), float(values[best])
