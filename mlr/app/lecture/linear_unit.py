@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def wants_to_be_exact(lab: Lab) -> Answer:
         axes.axvspan(0.5, 12, color=drawing.GREEN, alpha=0.15, linewidth=0)
         axes.text(11.7, 58, "predicted rightly", ha="right", color=drawing.INK)
         axes.plot(z[:, 0], costs("linear", "se", z), **drawing.of_pair("linear", "se"))
-        mark(axes, 0, wrong, f"y = 0, wrong: {wrong:g}", (-14, 84))
+        mark(axes, 0, wrong, f"y = 0, wrong: {wrong:g}", (0, 46))
         mark(axes, 10, sure, f"y = 10, right: {sure:g}", (-16, 4))
         axes.set(xlabel="prediction y, target 1", ylabel="loss ½(y − t)²", xlim=(-3, 12))
 
@@ -149,7 +150,7 @@ def _dragged(squared: Fit, logistic: Fit) -> Picture:
         axes.set(xlabel="input x", ylabel="prediction y", yticks=(0, 0.5, 1), xlim=(-1, 21))
         axes.legend(loc="center right", bbox_to_anchor=(1, 0.3))
 
-    return sketch("one right answer at 20, and who minds it", draw)
+    return sketch("one right answer at 20, and who minds it", draw, beside=True)
 
 
 def _clouds(runs: list[Trained]) -> Picture:
@@ -170,7 +171,9 @@ def _clouds(runs: list[Trained]) -> Picture:
         axes.set(xlabel="feature 1", ylabel="feature 2", ylim=(low, high))
         axes.legend(loc="upper center")
 
-    return sketch("boundaries trained on two clouds with far points", draw, runs[0])
+    drawn = sketch("boundaries trained on two clouds with far points", draw, runs[0], beside=True)
+    both = " && ".join(run.command for run in runs)
+    return replace(drawn, command=both, run=runs[0].folder.parent)
 
 
 SLIDES = (

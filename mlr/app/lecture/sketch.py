@@ -9,9 +9,12 @@ from mlr.app.lecture.answer import Picture
 from mlr.app.lecture.drawing import INK, canvas, picture
 from mlr.app.lecture.lab import Trained
 
+ALONE, BESIDE = (1, 8.0, 4.8), (1, 5.4, 4.6)
+"""Columns, width and height in inches."""
+
 
 def sketch(
-    title: str, draw: Callable[[Any], None], of: Trained | None = None, height: float = 4.8
+    title: str, draw: Callable[[Any], None], of: Trained | None = None, beside: bool = False
 ) -> Picture:
     """What `draw` puts on empty axes.
 
@@ -19,9 +22,9 @@ def sketch(
         title: what it shows.
         draw: called with the axes.
         of: the run that is drawn, or one of the sweep.
-        height: of the picture, in inches.
+        beside: whether another picture stands beside it: its type is then as large.
     """
-    with canvas(height=height) as (figure, axes):
+    with canvas(*(BESIDE if beside else ALONE)) as (figure, axes):
         draw(axes)
         return picture(title, figure, of)
 

@@ -8,6 +8,7 @@ from mlr.app.lecture import (
     likelihood,
     linear_unit,
     softmax,
+    softmax_limits,
     squared_error,
     units,
     whole,
@@ -21,7 +22,7 @@ PARTS: tuple[Part, ...] = (
     Part("A linear unit as a classifier", linear_unit.SLIDES),
     Part("The sigmoid, and squared error on it", squared_error.SLIDES),
     Part("Cross-entropy of a sigmoid", cross_entropy.SLIDES),
-    Part("Softmax", softmax.SLIDES),
+    Part("Softmax", (*softmax.SLIDES, *softmax_limits.SLIDES)),
     Part("The whole", whole.SLIDES),
 )
 SLIDES: tuple[Slide, ...] = tuple(

@@ -1,16 +1,15 @@
-"""Slides 38–44: one of K classes, and the softmax that makes probabilities of K logits."""
+"""Slides 38–41: one of K classes, and the softmax that makes probabilities of K logits."""
 
 from __future__ import annotations
 
-from math import log
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mlr.app.lecture import drawing
-from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number
-from mlr.app.lecture.lab import Lab, Trained
+from mlr.app.lecture.answer import Answer, Claim, Slide, close, number
+from mlr.app.lecture.lab import Lab
 from mlr.app.lecture.one_logit import logits
 from mlr.app.lecture.sketch import rule, sketch
 from mlr.heads import Sigmoid, Softmax
@@ -60,7 +59,7 @@ def one_of_k(lab: Lab) -> Answer:
                 set(targets.flatten().tolist()) == {0.0, 1.0},
             ),
         ),
-        (sketch("the targets of ten classes", draw, height=5.6),),
+        (sketch("the targets of ten classes", draw),),
     )
 
 
@@ -71,7 +70,7 @@ def generalises(lab: Lab) -> Answer:
 
     Source: lecture slide 39.
     """
-    z = _random(100_000, 2, 20.0)
+    z = random_logits(100_000, 2, 20.0)
     difference = z[:, :1] - z[:, 1:]
     off = float((Softmax()(z)[:, :1] - Sigmoid()(difference)).abs().max())
     t = torch.rand(100_000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -90,7 +89,7 @@ def generalises(lab: Lab) -> Answer:
 
     return Answer(
         f"The logistic sigmoid of their difference: over 100,000 random pairs they differ by "
-        f"{off:.1e} at most.",
+        f"{number(off, 2)} at most.",
         (
             close("softmax(z)₁ = σ(z₁ − z₂), but for 1e−15", off, 0, 1e-15),
             close("softmax + CE = sigmoid + BCE, but for 1e−14 of it", losses_off, 0, 1e-14),
@@ -106,7 +105,10 @@ def error_as_gradient(lab: Lab) -> Answer:
     """
     claims = []
     for outputs in WIDTHS:
-        z, t = _random(10_000, outputs, 5.0), torch.softmax(_random(10_000, outputs, 2.0, 1), -1)
+        z, t = (
+            random_logits(10_000, outputs, 5.0),
+            torch.softmax(random_logits(10_000, outputs, 2.0, 1), -1),
+        )
         objective = Objective("softmax", "ce", outputs=outputs)
         y = Softmax()(z)
         whole = -(t * y.log()).sum(-1)
@@ -152,7 +154,7 @@ def a_distribution(lab: Lab) -> Answer:
     """
     sums, least = [], []
     for scale in SCALES:
-        y = Softmax()(_random(100_000, 10, scale))
+        y = Softmax()(random_logits(100_000, 10, scale))
         sums.append(float((y.sum(-1) - 1).abs().max()))
         least.append(float(y.min()))
     claims = [
@@ -169,156 +171,25 @@ def a_distribution(lab: Lab) -> Answer:
         y = Softmax()(torch.cat((z, torch.zeros_like(z), torch.ones_like(z)), -1))
         for k, colour in enumerate(COLOURS):
             top = bottom + y[:, k]
-            axes.fill_between(z[:, 0], bottom, top, color=colour, alpha=0.75, label=f"y{'₁₂₃'[k]}")
+            axes.fill_between(z[:, 0], bottom, top, color=colour, alpha=0.45, linewidth=0)
             bottom = top
+        for text, x, at in (("y₁", 5, 0.4), ("y₂", -5, 0.13), ("y₃", -5, 0.65)):
+            axes.text(x, at, text, ha="center", va="center", fontsize=24)
         axes.set(xlabel="logit z₁ beside z₂ = 0, z₃ = 1", ylabel="predictions, stacked")
         axes.set(xlim=(-8, 8), ylim=(0, 1))
-        axes.legend(loc="upper left", labelcolor=drawing.INK)
 
     return Answer(
         f"Yes: of 300,000 random logit vectors up to ±10,000 no sum is off 1 by more than "
-        f"{max(sums):.1e}, and no entry is negative.",
+        f"{number(max(sums), 2)}, and no entry is negative.",
         tuple(claims),
         (sketch("three predictions always fill the whole", draw),),
     )
 
 
-def towards_arg_max(lab: Lab) -> Answer:
-    """What becomes of softmax when one logit is much larger than the others?
-
-    Source: lecture slide 42.
-    """
-    published = {5: 0.0132967089577320, 10: 9.07916156590218e-5, 20: 4.12230722788370e-9}
-    rest = {gap: float(Softmax()(_gap(gap))[1:].sum()) for gap in published}
-    one_hot = {dtype: _first_one_hot(dtype) for dtype in (torch.float64, torch.float32)}
-
-    def draw(axes: Any) -> None:
-        z = torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64)
-        temperature = torch.logspace(-1.2, 1.5, 301, dtype=torch.float64).unsqueeze(1)
-        y = Softmax()(z / temperature)
-        for k, (colour, style) in enumerate(zip(COLOURS, ("-", "--", "-."), strict=True)):
-            axes.plot(temperature, y[:, k], style, color=colour, label=f"z = {z[k]:g}")
-        rule(axes, y=1 / 3)
-        axes.set(xlabel="temperature T (logarithmic)", ylabel="softmax(z/T)", xscale="log")
-        axes.legend()
-
-    close_one = [
-        close(f"gap {gap}, K = 3: 1 − y is {exact:.3g}", rest[gap], exact, 1e-14 * exact)
-        for gap, exact in published.items()
-    ]
-    return Answer(
-        f"It becomes arg max: with a gap of 5 all but {rest[5]:.4f}, of 20 all but {rest[20]:.1e} "
-        f"go to the largest; from {one_hot[torch.float64]} on float64 cannot tell it from 1.",
-        (
-            *close_one,
-            close("float64: y is exactly 1 from gap 37 on", one_hot[torch.float64], 37, 0),
-            close("float32: from gap 17 on", one_hot[torch.float32], 17, 0),
-        ),
-        (sketch("softmax from uniform to arg max by temperature", draw),),
-    )
-
-
-def shift_invariant(lab: Lab) -> Answer:
-    """What changes if the same number is added to every logit?
-
-    Source: implied by lecture slide 39; Goodfellow et al., Deep Learning, 6.2.2.3, eq. 6.32.
-    """
-    # of 2⁻²⁰ parts, so that adding 1000 rounds nothing away
-    z = (_random(10_000, 10, 20.0) * 2**20).round() / 2**20
-    t = one_hot_targets(torch.arange(10_000) % 10, 10, 10, torch.float64)
-    objective = Objective("softmax", "ce", outputs=10)
-    off = {
-        "predictions": Softmax()(z + 1000) - Softmax()(z),
-        "losses": objective.losses(z + 1000, t) - objective.losses(z, t),
-        "gradients": objective.gradient(z + 1000, t) - objective.gradient(z, t),
-    }
-    total = float(objective.gradient(z, t).sum(-1).abs().max())
-
-    def draw(axes: Any) -> None:
-        values = torch.tensor([2.0, 1.0, 0.0], dtype=torch.float64)
-        shifts = logits(-1000, 1000, 9)
-        y = Softmax()(values + shifts)
-        for k, colour in enumerate(COLOURS):
-            axes.plot(shifts[:, 0], y[:, k], "o-", color=colour, label=f"z = {values[k]:g} + shift")
-        axes.set(xlabel="shift of all logits", ylabel="predictions", ylim=(0, 1))
-        axes.legend(loc="upper right")
-
-    return Answer(
-        "Nothing, to the last bit: predictions, losses and gradients of z + 1000 are those of z.",
-        (
-            *(
-                close(f"{name} of z + 1000 equal those of z", float(one.abs().max()), 0, 0)
-                for name, one in off.items()
-            ),
-            close("so the gradient sums to 0, but for 1e−15", total, 0, 1e-15),
-        ),
-        (sketch("softmax of shifted logits", draw),),
-    )
-
-
-def at_the_start(lab: Lab) -> Answer:
-    """What should the loss be before anything is learnt?
-
-    Source: lecture slide 44.
-    """
-    start = torch.zeros(3, dtype=torch.float64)
-    target = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
-    gradient = Objective("softmax", "ce").gradient(start, target).tolist()
-    found = {}
-    for outputs in WIDTHS:
-        z, t = torch.zeros(outputs).double(), torch.eye(outputs).double()[0]
-        found[outputs] = float(Objective("softmax", "ce").losses(z, t))
-    runs = lab.sweep("model.init=zeros,normal", "epochs=4", "probes.histogram_points=0")
-    first, other = (float(run.series["loss/train"][1][0]) for run in runs)
-    return Answer(
-        f"ln K: all logits 0 give ln 10 = {found[10]:.6f} for ten classes, and that is where a run "
-        f"on digits starts, {first:.6f}; from random weights {other:.2f}.",
-        (
-            close("K = 2: ln 2 = 0.693147", found[2], log(2), 1e-15),
-            close("K = 3: ln 3 = 1.098612", found[3], log(3), 1e-15),
-            close("K = 10: ln 10 = 2.302585", found[10], log(10), 1e-15),
-            *(
-                close(f"K = 3, t = (1, 0, 0): gradient {k} is {name}", got, exact, 1e-16)
-                for k, name, got, exact in zip(
-                    (1, 2, 3), ("−2/3", "1/3", "1/3"), gradient, (-2 / 3, 1 / 3, 1 / 3), strict=True
-                )
-            ),
-            close("a run from zero weights starts at ln 10", first, log(10), 1e-6),
-            Claim("one from large random weights above it", f"{other:.4f}", other > log(10)),
-        ),
-        (_starts(runs),),
-    )
-
-
-def _starts(runs: list[Trained]) -> Picture:
-    def draw(axes: Any) -> None:
-        for run, name, colour, style in zip(
-            runs, ("zeros", "N(0, 1)"), (drawing.BLUE, drawing.VERMILLION), "-:", strict=True
-        ):
-            steps, losses = run.series["loss/train"]
-            axes.plot(steps, losses, style, color=colour, label=f"initial weights {name}")
-        rule(axes, y=log(10))
-        axes.text(steps[-1], log(10) + 0.1, "ln 10", ha="right", color=drawing.INK)
-        axes.set(xlabel="updates", ylabel="cross-entropy of a batch of digits", ylim=(0, None))
-        axes.legend()
-
-    return sketch("where learning starts", draw, runs[0])
-
-
-def _random(count: int, outputs: int, scale: float, seed: int = 0) -> Tensor:
+def random_logits(count: int, outputs: int, scale: float, seed: int = 0) -> Tensor:
     """Logits (count, outputs) in float64, uniform in ±scale."""
     generator = torch.Generator().manual_seed(seed)
     return scale * (2 * torch.rand(count, outputs, dtype=torch.float64, generator=generator) - 1)
-
-
-def _gap(gap: float, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Three logits (3,), the first so much larger than the others."""
-    return torch.tensor([gap, 0.0, 0.0], dtype=dtype)
-
-
-def _first_one_hot(dtype: torch.dtype) -> int:
-    """The smallest whole gap whose largest prediction of three is exactly 1."""
-    return next(gap for gap in range(100) if float(Softmax()(_gap(gap, dtype))[0]) == 1)
 
 
 SLIDES = (
@@ -326,7 +197,4 @@ SLIDES = (
     Slide(39, "Softmax generalises the sigmoid", generalises),
     Slide(40, "The gradient is the error", error_as_gradient),
     Slide(41, "Softmax is a distribution", a_distribution),
-    Slide(42, "Softmax tends to arg max", towards_arg_max),
-    Slide(43, "Shifts change nothing", shift_invariant),
-    Slide(44, "The loss at the start", at_the_start),
 )

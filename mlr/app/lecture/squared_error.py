@@ -76,7 +76,7 @@ def log_linear(lab: Lab) -> Answer:
 
     return Answer(
         f"The logarithm of its odds is the linear part, log(y/(1 − y)) = wᵀx + b: over |z| ≤ 30 "
-        f"they differ by {off:.1e} at most.",
+        f"they differ by {number(off, 2)} at most.",
         (
             close("log(y/(1 − y)) = z over |z| ≤ 30, but for 4e−15", off, 0, 4e-15),
             close("ln 2 more doubles the odds: from 1 to 2", doubled, 2, 1e-15),
@@ -167,10 +167,7 @@ def small_steps(lab: Lab) -> Answer:
         close("gradient flow from −10, SE: 22058.97", flow, 22058.9656586058966526921, 1e-8),
         close("gradient flow from −10, BCE: 10.99995", fast, 10.9999546000702375151, 1e-12),
     ]
-    runs = [
-        *lab.sweep("experiment=neuron", "loss=se,bce"),
-        lab.run("experiment=clipped", "epochs=300", "probes.points=300"),
-    ]
+    runs = lab.sweep("experiment=neuron", "head=sigmoid,clipped_linear", "loss=se,bce")[:3]
     left = [float(run.series["loss/train"][1][50]) for run in runs]
     claims.append(
         Claim(
@@ -188,7 +185,7 @@ def small_steps(lab: Lab) -> Answer:
 
 
 def _inside(text: str, low: float, high: float) -> Claim:
-    return Claim(text, f"from {low:.3g} to 1 − {1 - high:.3g}", low > 0 and high < 1)
+    return Claim(text, f"from {number(low, 3)} to 1 − {number(1 - high, 3)}", low > 0 and high < 1)
 
 
 def _derivatives(place: float, least: float) -> Picture:
@@ -200,7 +197,7 @@ def _derivatives(place: float, least: float) -> Picture:
         axes.set(xlabel="logit z, target 1", ylabel="derivative dL/dz")
         axes.legend(loc="lower right")
 
-    return sketch("the derivative of each loss against the logit", draw, height=5.2)
+    return sketch("the derivative of each loss against the logit", draw)
 
 
 def _escapes(paths: dict[str, torch.Tensor]) -> Picture:
@@ -215,13 +212,15 @@ def _escapes(paths: dict[str, torch.Tensor]) -> Picture:
                 style = drawing.of_pair("sigmoid", loss)
                 axes.plot(kept, path[kept, start], **style | ({"label": None} if start else {}))
                 if loss == "se":
-                    mark(axes, place, float(path[place, start]), f"{place:,}", (8, 20 + 24 * start))
+                    mark(
+                        axes, place, float(path[place, start]), f"{place:,}", (-4, 18 + 22 * start)
+                    )
         rule(axes, y=0)
         axes.set(xlabel="updates (logarithmic)", ylabel="logit z, target 1", xscale="log")
-        axes.set_ylim(-13, 3)
-        axes.legend(loc="lower right")
+        axes.set_ylim(-13, 6)
+        axes.legend(loc="upper left")
 
-    return sketch("one bias from z = −5, −10 and −12, learning rate 1", draw, height=5.2)
+    return sketch("one bias from z = −5, −10 and −12, learning rate 1", draw, beside=True)
 
 
 def _neurons(runs: list[Trained]) -> Picture:
@@ -233,7 +232,7 @@ def _neurons(runs: list[Trained]) -> Picture:
         axes.set(xlabel="updates", ylabel="loss (logarithmic)", yscale="log")
         axes.legend(loc="lower left")
 
-    return sketch("a neuron started at z = 4 with target 0", draw, runs[0], height=5.2)
+    return sketch("a neuron started at z = 4 with target 0", draw, runs[0], beside=True)
 
 
 SLIDES = (
