@@ -148,7 +148,7 @@ def _dragged(squared: Fit, logistic: Fit) -> Picture:
         rule(axes, y=0.5)
         mark(axes, squared.boundary, 0.5, f"boundary {squared.boundary:.2f}", (12, -20))
         axes.set(xlabel="input x", ylabel="prediction y", yticks=(0, 0.5, 1), xlim=(-1, 21))
-        axes.legend(loc="center right", bbox_to_anchor=(1, 0.3))
+        axes.legend(loc="lower right")
 
     return sketch("one right answer at 20, and who minds it", draw, beside=True)
 
@@ -169,7 +169,7 @@ def _clouds(runs: list[Trained]) -> Picture:
             (w1, w2), b = run.parameters["output.weight"][0], run.parameters["output.bias"][0]
             axes.plot((level - float(b) - float(w2) * x2) / float(w1), x2, **drawing.of_pair(*pair))
         axes.set(xlabel="feature 1", ylabel="feature 2", ylim=(low, high))
-        axes.legend(loc="upper center")
+        axes.legend(loc="center", bbox_to_anchor=(0.6, 0.5), handlelength=1.4)
 
     drawn = sketch("boundaries trained on two clouds with far points", draw, runs[0], beside=True)
     both = " && ".join(run.command for run in runs)

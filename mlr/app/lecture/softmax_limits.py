@@ -43,8 +43,9 @@ def towards_arg_max(lab: Lab) -> Answer:
         for gap, exact in published.items()
     ]
     return Answer(
-        f"It becomes arg max: with a gap of 5 all but {rest[5]:.4f}, of 20 all but {number(rest[20], 2)} "
-        f"go to the largest; from {one_hot[torch.float64]} on float64 cannot tell it from 1.",
+        f"It becomes arg max: with a gap of 5 all but {rest[5]:.4f}, of 20 all but "
+        f"{number(rest[20], 2)} go to the largest; from {one_hot[torch.float64]} on float64 cannot "
+        "tell it from 1.",
         (
             *close_one,
             close("float64: y is exactly 1 from gap 37 on", one_hot[torch.float64], 37, 0),

@@ -209,18 +209,19 @@ def _escapes(paths: dict[str, torch.Tensor]) -> Picture:
             chosen = torch.logspace(0, torch.tensor(float(whole)).log10(), 400).long().unique()
             for start, place in enumerate(updates_until_right(path)):
                 kept = torch.cat((chosen[chosen < place], torch.tensor([place])))
-                style = drawing.of_pair("sigmoid", loss)
-                axes.plot(kept, path[kept, start], **style | ({"label": None} if start else {}))
+                label = None if start else loss.upper()
+                style = drawing.of_pair("sigmoid", loss) | {"label": label}
+                axes.plot(kept, path[kept, start], **style)
                 if loss == "se":
                     mark(
                         axes, place, float(path[place, start]), f"{place:,}", (-4, 18 + 22 * start)
                     )
         rule(axes, y=0)
         axes.set(xlabel="updates (logarithmic)", ylabel="logit z, target 1", xscale="log")
-        axes.set_ylim(-13, 6)
-        axes.legend(loc="upper left")
+        axes.set(ylim=(-13, 9), yticks=(-12, -10, -5, 0))
+        axes.legend(loc="upper left", ncols=2, handlelength=1.4, columnspacing=1)
 
-    return sketch("one bias from z = −5, −10 and −12, learning rate 1", draw, beside=True)
+    return sketch("a sigmoid's bias from z = −5, −10 and −12, learning rate 1", draw, beside=True)
 
 
 def _neurons(runs: list[Trained]) -> Picture:
@@ -230,7 +231,7 @@ def _neurons(runs: list[Trained]) -> Picture:
         for run, pair in zip(runs, pairs, strict=True):
             axes.plot(*run.series["loss/train"], **drawing.of_pair(*pair))
         axes.set(xlabel="updates", ylabel="loss (logarithmic)", yscale="log")
-        axes.legend(loc="lower left")
+        axes.legend(loc="upper right")
 
     return sketch("a neuron started at z = 4 with target 0", draw, runs[0], beside=True)
 

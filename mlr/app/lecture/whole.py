@@ -173,7 +173,7 @@ def _count(updates: float) -> str:
 
 def _gradients(nine: dict[tuple[str, str], Nine], run: Trained) -> Picture:
     def cell(one: Nine) -> tuple[float, str, str]:
-        zero = f"{one.without:.0%} exactly 0" if one.without else "none is 0"
+        zero = f"{one.without:.0%} are 0" if one.without else "none is 0"
         return np.log10(10 * one.gradient) / 1.5, f"{one.gradient:.2f}", zero
 
     def draw(axes: Any) -> None:
