@@ -87,7 +87,7 @@ class Slide:
 
 @dataclass(frozen=True)
 class Part:
-    """Slides of one topic, in order."""
+    """Slides of one topic."""
 
     title: str
     slides: tuple[Slide, ...]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from mlr.app.lecture.answer import Picture
 from mlr.app.lecture.lab import Trained
@@ -55,13 +55,26 @@ HEADS = {
 }
 LOSSES = {"se": (VERMILLION, "--"), "bce": (BLUE, "-"), "ce": (BLUE, "-")}
 
+
+class Size(TypedDict):
+    """Inches of a picture; the page scales it to its place, type included."""
+
+    width: float
+    height: float
+
+
+WHOLE: Size = {"width": 8.0, "height": 4.8}
+HALF: Size = {"width": 5.8, "height": 4.4}
+"""Of a picture that fills the page, and of one of two: their type is as large."""
 _SETTINGS: Any = {
     "svg.fonttype": "none",
     "font.size": 17,
     "axes.titlesize": 18,
     "axes.labelsize": 18,
     "legend.fontsize": 16,
-    "legend.frameon": False,
+    "legend.facecolor": PAPER,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.85,
     "lines.linewidth": 3.5,
     "lines.markersize": 10,
     "axes.linewidth": 1.4,
@@ -100,17 +113,17 @@ def check_matplotlib() -> None:
 
 @contextmanager
 def canvas(
-    columns: int = 1, width: float = 8.0, height: float = 4.8
+    width: float = WHOLE["width"], height: float = WHOLE["height"], columns: int = 1
 ) -> Iterator[tuple[Figure, Any]]:
     """An empty figure and its axes, in the lecture's style; draw and call `svg` while it is open.
 
-    One picture a question is best, and two pictures are better than two columns: a page for
-    phones shows them below each other.
+    One picture a question is best. The page shows two side by side (`HALF`), and below each
+    other on a phone, where more columns have to be scrolled.
 
     Args:
-        columns: axes side by side; for more than one, an array of them is given.
-        width: of one column, in inches; 8 fills the page, with type of 27 pixels.
+        width: of one column, in inches.
         height: in inches.
+        columns: axes side by side; for more than one, an array of them is given.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -157,6 +170,8 @@ def curves(
     lines: Sequence[tuple[Any, Any, dict[str, Any]]],
     of: Trained | None = None,
     points: Sequence[tuple[float, float, str]] = (),
+    size: Size = WHOLE,
+    legend: str = "best",
     **settings: Any,
 ) -> Picture:
     """A picture of curves.
@@ -166,9 +181,11 @@ def curves(
         lines: x, y and style of each, as of `line`, `of_pair`, `of_head` or `of_loss`.
         of: the run that is drawn, or one of the sweep.
         points: x, y and text of what is to be seen on them.
+        size: WHOLE, or HALF where the slide has two pictures, which stand side by side.
+        legend: where it stands, as matplotlib names places.
         **settings: of the axes: xlabel, ylabel, xscale, yscale, xlim, ylim, ….
     """
-    with canvas() as (figure, axes):
+    with canvas(**size) as (figure, axes):
         for x, y, style in lines:
             axes.plot(x, y, **style)
         axes.set(**settings)
@@ -176,7 +193,7 @@ def curves(
             axes.plot(x, y, "o", color=INK)
             axes.annotate(text, (x, y), xytext=(12, 10), textcoords="offset points")
         if any("label" in style for _, _, style in lines):
-            axes.legend()
+            axes.legend(loc=legend)
         return picture(title, figure, of)
 
 

@@ -1,8 +1,7 @@
-"""Slides 2–6: maximum likelihood, and why its logarithm is taken."""
+"""Slides 2, 3, 5 and 6: maximum likelihood, and why its logarithm is taken."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from math import log
 
 import torch
@@ -14,6 +13,7 @@ from mlr.app.lecture.drawing import (
     BLUE,
     GREEN,
     GREY,
+    HALF,
     INK,
     VERMILLION,
     canvas,
@@ -34,7 +34,6 @@ from mlr.information import (
 
 HEADS_OF_TEN = torch.tensor([1, 1, 0, 1, 0, 1, 1, 1, 0, 1], dtype=torch.float64)
 """Ten throws of a coin, seven heads."""
-PRECISION = {"float32": torch.float32, "float64": torch.float64}
 
 
 def maximum_likelihood(lab: Lab) -> Answer:
@@ -52,7 +51,9 @@ def maximum_likelihood(lab: Lab) -> Answer:
     claims = (
         *(close(f"the {name} is largest at θ = 7/10", at, 0.7, 0) for name, at in best.items()),
         close("its closed form is the share of heads, 7/10", fitted, 0.7, 1e-15),
-        close("gradient descent finds it", float(found.distribution.probs), 0.7, 1e-12),
+        close(
+            "gradient descent finds it", float(bernoulli(found.parameters[-1]).probs), 0.7, 1e-12
+        ),
         close("1/m log L there is −0.610864", float(mean.max()), -0.61086430205489346, 1e-14),
     )
     top = (best["likelihood"], float(product.max()), "θ = 0.7")
@@ -61,6 +62,7 @@ def maximum_likelihood(lab: Lab) -> Answer:
             "the likelihood of seven heads in ten",
             [(theta, product, line(BLUE))],
             points=[top],
+            size=HALF,
             xlabel="θ",
             ylabel="L(θ) = p(X; θ)",
         ),
@@ -68,6 +70,7 @@ def maximum_likelihood(lab: Lab) -> Answer:
             "its logarithm, divided by m",
             [(theta, mean, line(GREEN))],
             points=[(0.7, float(mean.max()), "θ = 0.7")],
+            size=HALF,
             xlabel="θ",
             ylabel="1/m log L(θ)",
             ylim=(-3, 0),
@@ -141,95 +144,13 @@ def independence(lab: Lab) -> Answer:
 def _table(title: str, joint: Tensor, product: Tensor) -> Picture:
     """Bars of a joint table beside the product of its margins."""
     places = torch.arange(4)
-    with canvas() as (figure, axes):
+    with canvas(**HALF) as (figure, axes):
         axes.bar(places - 0.2, joint, 0.4, color=BLUE, label="joint p(a, b)")
         axes.bar(places + 0.2, product, 0.4, color=GREY, label="product p(a) p(b)")
         axes.set_xticks(places, ["0, 0", "0, 1", "1, 0", "1, 1"])
         axes.set(xlabel="coins a, b", ylim=(0, 0.6))
         axes.legend(loc="upper center", ncols=2)
         return picture(title, figure)
-
-
-def underflow(lab: Lab) -> Answer:
-    """What happens when many small probabilities are multiplied?
-
-    Source: lecture slide 4. Note: 1,000 factors of ½ do not underflow float64, and would
-    prove nothing; so the factors are 0.1.
-    """
-    vanished = {
-        (0.1, "float64"): 324,
-        (0.1, "float32"): 46,
-        (0.5, "float64"): 1075,
-        (0.5, "float32"): 150,
-        (0.01, "float64"): 162,
-        (0.01, "float32"): 23,
-    }
-    first = {key: _first_zero(*key) for key in vanished}
-    thousand = torch.ones(1000, dtype=torch.float64)
-    total = float(log_likelihood(_coin(0.1, "float64"), thousand))
-    claims = (
-        *(
-            close(
-                f"factors of {p:g} in {name}: the product is 0 from {many} on",
-                first[p, name],
-                many,
-                0,
-            )
-            for (p, name), many in vanished.items()
-        ),
-        close("the sum of 1,000 log 0.1 is −2302.585", total, 1000 * log(0.1), 1e-9),
-        close(
-            "1,000 factors of ½ are still 9.33e−302 in float64",
-            float(likelihood(_coin(0.5, "float64"), thousand)),
-            2.0**-1000,
-            1e-314,
-        ),
-    )
-    return Answer(
-        f"It goes to 0: {first[0.1, 'float64']} factors of 0.1 are exactly 0 in float64, "
-        f"{first[0.1, 'float32']} in float32; the sum of 1,000 logarithms is just {total:.3f}.",
-        claims,
-        _underflow_pictures(),
-    )
-
-
-def _coin(p: float, name: str) -> Bernoulli:
-    return Bernoulli(torch.tensor(p, dtype=PRECISION[name]))
-
-
-def _first_zero(p: float, name: str) -> int:
-    """The least n for which the product of n factors p is 0."""
-    coin = _coin(p, name)
-
-    def vanished(n: int) -> bool:
-        return float(likelihood(coin, torch.ones(n, dtype=PRECISION[name]))) == 0
-
-    return 1 + bisect_left(range(1, 2000), True, key=vanished)
-
-
-def _underflow_pictures() -> tuple[Picture, Picture]:
-    counts = torch.arange(1, 401)
-    products, sums = [], []
-    for name, colour, style in (("float64", BLUE, "-"), ("float32", VERMILLION, "--")):
-        coin, ones = _coin(0.1, name), torch.ones(400, dtype=PRECISION[name])
-        running = torch.stack([likelihood(coin, ones[:n]) for n in counts.tolist()]).double()
-        shown = running.where(running > 0, torch.nan)
-        products.append(
-            (counts, shown, line(colour, f"{name}: 0 from {_first_zero(0.1, name)} on", style))
-        )
-        logs = torch.stack([log_likelihood(coin, ones[:n]) for n in counts.tolist()])
-        sums.append((counts, logs, line(colour, name, style)))
-    return (
-        curves(
-            "the product of n factors of 0.1",
-            products,
-            xlabel="n",
-            ylabel="∏ p",
-            yscale="log",
-            xlim=(0, 400),
-        ),
-        curves("the sum of their logarithms", sums, xlabel="n", ylabel="∑ log p", xlim=(0, 400)),
-    )
 
 
 def logarithm(lab: Lab) -> Answer:
@@ -263,6 +184,7 @@ def logarithm(lab: Lab) -> Answer:
                 "the likelihood of 20 samples",
                 [(grid, scaled, line(BLUE))],
                 points=[(best, 1.0, f"μ = {best:.4g}")],
+                size=HALF,
                 xlabel="mean μ of the Gaussian",
                 ylabel="L(μ) / largest L",
             ),
@@ -270,6 +192,7 @@ def logarithm(lab: Lab) -> Answer:
                 "its logarithm",
                 [(grid, total, line(GREEN))],
                 points=[(best, float(total.max()), f"μ = {best:.4g}")],
+                size=HALF,
                 xlabel="mean μ of the Gaussian",
                 ylabel="log L(μ)",
             ),
@@ -324,6 +247,8 @@ def divided_by_m(lab: Lab) -> Answer:
                 ],
                 xlabel="steps",
                 ylabel="logit",
+                ylim=(-5, 36),
+                legend="upper left",
             ),
         ),
     )
@@ -343,7 +268,6 @@ def _climb(samples: Tensor, rate: float, steps: int, divisor: int) -> Tensor:
 SLIDES = (
     Slide(2, "Maximum likelihood", maximum_likelihood),
     Slide(3, "Independent samples", independence),
-    Slide(4, "Multiplying small values", underflow),
     Slide(5, "The logarithm", logarithm),
     Slide(6, "Dividing by m", divided_by_m),
 )

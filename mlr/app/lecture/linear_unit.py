@@ -150,7 +150,7 @@ def _dragged(squared: Fit, logistic: Fit) -> Picture:
         axes.set(xlabel="input x", ylabel="prediction y", yticks=(0, 0.5, 1), xlim=(-1, 21))
         axes.legend(loc="lower right")
 
-    return sketch("one right answer at 20, and who minds it", draw, beside=True)
+    return sketch("one right answer at 20, and who minds it", draw, size=drawing.HALF)
 
 
 def _clouds(runs: list[Trained]) -> Picture:
@@ -171,7 +171,9 @@ def _clouds(runs: list[Trained]) -> Picture:
         axes.set(xlabel="feature 1", ylabel="feature 2", ylim=(low, high))
         axes.legend(loc="center", bbox_to_anchor=(0.6, 0.5), handlelength=1.4)
 
-    drawn = sketch("boundaries trained on two clouds with far points", draw, runs[0], beside=True)
+    drawn = sketch(
+        "boundaries trained on two clouds with far points", draw, runs[0], size=drawing.HALF
+    )
     both = " && ".join(run.command for run in runs)
     return replace(drawn, command=both, run=runs[0].folder.parent)
 

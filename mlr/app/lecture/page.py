@@ -104,10 +104,9 @@ def _time(text: str) -> str:
 
 
 def _index(parts: Sequence[Part], kept: Sequence[Kept]) -> str:
-    there = {one.slide: one for one in kept}
     blocks = []
     for part in parts:
-        rows = [_row(there[slide]) for slide in part.slides if slide in there]
+        rows = [_row(one) for one in kept if one.slide in part.slides]
         if rows:
             blocks.append(f"<h3>{escape(part.title)}</h3>\n<ol>\n{''.join(rows)}</ol>\n")
     return f'<nav aria-label="Slides">\n{"".join(blocks)}</nav>'

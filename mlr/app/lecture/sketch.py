@@ -6,15 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from mlr.app.lecture.answer import Picture
-from mlr.app.lecture.drawing import INK, canvas, picture
+from mlr.app.lecture.drawing import INK, WHOLE, Size, canvas, picture
 from mlr.app.lecture.lab import Trained
-
-ALONE, BESIDE = (1, 8.0, 4.8), (1, 5.4, 4.6)
-"""Columns, width and height in inches."""
 
 
 def sketch(
-    title: str, draw: Callable[[Any], None], of: Trained | None = None, beside: bool = False
+    title: str, draw: Callable[[Any], None], of: Trained | None = None, size: Size = WHOLE
 ) -> Picture:
     """What `draw` puts on empty axes.
 
@@ -22,9 +19,9 @@ def sketch(
         title: what it shows.
         draw: called with the axes.
         of: the run that is drawn, or one of the sweep.
-        beside: whether another picture stands beside it: its type is then as large.
+        size: WHOLE, or HALF where the slide has two pictures.
     """
-    with canvas(*(BESIDE if beside else ALONE)) as (figure, axes):
+    with canvas(**size) as (figure, axes):
         draw(axes)
         return picture(title, figure, of)
 

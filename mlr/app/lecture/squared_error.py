@@ -221,7 +221,9 @@ def _escapes(paths: dict[str, torch.Tensor]) -> Picture:
         axes.set(ylim=(-13, 9), yticks=(-12, -10, -5, 0))
         axes.legend(loc="upper left", ncols=2, handlelength=1.4, columnspacing=1)
 
-    return sketch("a sigmoid's bias from z = −5, −10 and −12, learning rate 1", draw, beside=True)
+    return sketch(
+        "a sigmoid's bias from z = −5, −10 and −12, learning rate 1", draw, size=drawing.HALF
+    )
 
 
 def _neurons(runs: list[Trained]) -> Picture:
@@ -233,7 +235,7 @@ def _neurons(runs: list[Trained]) -> Picture:
         axes.set(xlabel="updates", ylabel="loss (logarithmic)", yscale="log")
         axes.legend(loc="upper right")
 
-    return sketch("a neuron started at z = 4 with target 0", draw, runs[0], beside=True)
+    return sketch("a neuron started at z = 4 with target 0", draw, runs[0], size=drawing.HALF)
 
 
 SLIDES = (

@@ -67,7 +67,8 @@ th, td { padding: .5em 1.2em .5em 0; vertical-align: baseline;
 td:nth-child(1) { width: 58%; }
 td:last-child, th:last-child { padding-right: 0; white-space: nowrap; font-weight: 600; }
 @media (min-width: 60rem) {
-  .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 2.4rem; }
+  .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 2rem;
+    margin-inline: calc(-.5 * max(0rem, min(100vw, 88rem) - 68rem)); }
 }
 @media (max-width: 40rem) {
   table, tbody, tr, td { display: block; }

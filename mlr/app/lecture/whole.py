@@ -179,7 +179,9 @@ def _gradients(nine: dict[tuple[str, str], Nine], run: Trained) -> Picture:
     def draw(axes: Any) -> None:
         _grid(axes, {pair: cell(one) for pair, one in nine.items()}, drawing.BLUE)
 
-    return sketch("mean ‖dL/dz‖ of wrong digits before the first update", draw, run, beside=True)
+    return sketch(
+        "mean ‖dL/dz‖ of wrong digits before the first update", draw, run, size=drawing.HALF
+    )
 
 
 def _speeds(nine: dict[tuple[str, str], Nine], run: Trained) -> Picture:
@@ -190,7 +192,9 @@ def _speeds(nine: dict[tuple[str, str], Nine], run: Trained) -> Picture:
     def draw(axes: Any) -> None:
         _grid(axes, {pair: cell(one) for pair, one in nine.items()}, drawing.GREEN)
 
-    return sketch("updates until 90 % of the training digits are right", draw, run, beside=True)
+    return sketch(
+        "updates until 90 % of the training digits are right", draw, run, size=drawing.HALF
+    )
 
 
 def _grid(axes: Any, cells: dict[tuple[str, str], tuple[float, str, str]], colour: str) -> None:
