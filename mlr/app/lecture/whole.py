@@ -16,7 +16,7 @@ from mlr.app.lecture.lab import Lab, Trained
 from mlr.app.lecture.sketch import sketch
 
 HEADS, LOSSES = ("clipped_linear", "sigmoid", "softmax"), ("se", "bce", "ce")
-RATES, SEEDS = ("0.1", "0.5", "2"), 4
+RATES, SEEDS = ("0.5", "2"), 4
 WINDOW = 10
 """Logged batches of 32 whose mean accuracy counts, about an epoch."""
 
@@ -45,7 +45,7 @@ class Nine:
         starts = [run for own in runs for run in own]
         best = min(runs, key=lambda own: [*_updates(own), -_worst(own)])
         return cls(
-            gradient=_mean(starts, "logit_grad/wrong", 0),
+            gradient=float(np.mean([run.series["logit_grad/wrong"][1][0] for run in starts])),
             without=_without(starts, 0),
             left=_without(best, -1),
             updates=_updates(best),
@@ -63,21 +63,16 @@ def every_pair(lab: Lab) -> Answer:
     Source: lecture slide 45.
     """
     runs = lab.sweep(
+        "experiment=nine_cells",
         f"head={','.join(HEADS)}",
         f"loss={','.join(LOSSES)}",
         f"optimizer.lr={','.join(RATES)}",
         f"seed=range(0,{SEEDS})",
-        "objective.strict=false",
-        "model.init=normal",
-        "probes.points=400",
-        "probes.histogram_points=0",
-        "probes.threshold=1e-30",
     )
     by_rate = [runs[start : start + SEEDS] for start in range(0, len(runs), SEEDS)]
-    rates = len(RATES)
     pairs = [(head, loss) for head in HEADS for loss in LOSSES]
     nine = {
-        pair: Nine.of(by_rate[rates * index : rates * (index + 1)])
+        pair: Nine.of(by_rate[len(RATES) * index : len(RATES) * (index + 1)])
         for index, pair in enumerate(pairs)
     }
     good, slow = nine["softmax", "ce"], nine["softmax", "se"]
@@ -154,13 +149,15 @@ def _reached(run: Trained, share: float) -> float:
 
 
 def _without(runs: Sequence[Trained], point: int) -> float:
-    """Share of the wrong digits of a logged batch whose gradient is exactly 0."""
-    wrong = 1 - _mean(runs, "accuracy/train", point)
-    return _mean(runs, "stuck/fraction", point) / wrong if wrong else 0.0
-
-
-def _mean(runs: Sequence[Trained], tag: str, point: int) -> float:
-    return float(np.mean([run.series[tag][1][point] for run in runs]))
+    """Share of the wrong digits in the batches of one logged step whose gradient is exactly 0."""
+    stuck = wrong = 0.0
+    for run in runs:
+        steps, shares = run.series["stuck/fraction"]
+        # the accuracy goes on to a last point, of the whole split
+        at, right = run.series["accuracy/train"]
+        stuck += float(shares[point])
+        wrong += 1 - float(right[np.searchsorted(at, steps[point])])
+    return stuck / wrong if wrong else 0.0
 
 
 def _worst(runs: Sequence[Trained]) -> float:
