@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf, log, sqrt
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Categorical
@@ -64,14 +65,14 @@ def divergence(lab: Lab) -> Answer:
         ),
     )
     parts = p * (p.log() - q.log())
-    places = torch.arange(3)
+    places = np.arange(3)
     with canvas() as (figure, axes):
         for shift, bars, colour, label in (
             (-0.27, p, BLUE, "p, the data"),
             (0.0, q, VERMILLION, "q, the model"),
             (0.27, parts, GREY, "p log(p/q)"),
         ):
-            axes.bar(places + shift, bars, 0.25, color=colour, label=label)
+            axes.bar(places + shift, bars.numpy(), 0.25, color=colour, label=label)
         axes.axhline(0, color=INK, linewidth=1)
         axes.set_xticks(places, ["a", "b", "c"])
         axes.set(xlabel="outcome", ylim=(-0.25, 0.75))

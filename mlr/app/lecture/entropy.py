@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import log
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -114,12 +115,17 @@ def decomposition(lab: Lab) -> Answer:
         "q far": distribution(0.2, 0.3, 0.5),
     }
     models = torch.stack(list(cases.values()))
-    places = torch.arange(len(cases))
+    places = np.arange(len(cases))
     with canvas() as (figure, axes):
-        floor = entropy(p).expand(len(cases))
+        floor = entropy(p).expand(len(cases)).numpy()
         axes.bar(places, floor, 0.6, color=GREY, label="H(p)")
         axes.bar(
-            places, kl_divergence(p, models), 0.6, bottom=floor, color=VERMILLION, label="KL(p‖q)"
+            places,
+            kl_divergence(p, models).numpy(),
+            0.6,
+            bottom=floor,
+            color=VERMILLION,
+            label="KL(p‖q)",
         )
         for place, whole in zip(places.tolist(), cross_entropy(p, models).tolist(), strict=True):
             axes.annotate(f"H(p, q) = {whole:.2f}", (place, whole + 0.04), ha="center")

@@ -153,7 +153,7 @@ def _hydra(
     register_schema()
     register_resolvers()
     kind = "sweep" if multirun else "run"
-    where = str(folder.absolute()).replace("\\", "\\\\").replace("'", "\\'")
+    where = str(folder.absolute()).replace("'", "\\'")
     with initialize_config_dir(str(CONFIGS), job_name="train", **VERSION_BASE):
         hydra: Any = GlobalHydra.instance().hydra
         call = hydra.multirun if multirun else hydra.run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import log
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal
@@ -47,7 +48,8 @@ def maximum_likelihood(lab: Lab) -> Answer:
     mean = total / len(samples)
     best = {name: float(theta[it.argmax()]) for name, it in _named(product, total, mean)}
     fitted = float(fit_bernoulli(HEADS_OF_TEN).probs)
-    found = fit_by_descent(bernoulli, torch.zeros((), dtype=torch.float64), HEADS_OF_TEN)
+    start = torch.zeros((), dtype=torch.float64)
+    found = fit_by_descent(bernoulli, start, HEADS_OF_TEN, rate=4, steps=40)
     claims = (
         *(close(f"the {name} is largest at θ = 7/10", at, 0.7, 0) for name, at in best.items()),
         close("its closed form is the share of heads, 7/10", fitted, 0.7, 1e-15),
@@ -143,10 +145,10 @@ def independence(lab: Lab) -> Answer:
 
 def _table(title: str, joint: Tensor, product: Tensor) -> Picture:
     """Bars of a joint table beside the product of its margins."""
-    places = torch.arange(4)
+    places = np.arange(4)
     with canvas(**HALF) as (figure, axes):
-        axes.bar(places - 0.2, joint, 0.4, color=BLUE, label="joint p(a, b)")
-        axes.bar(places + 0.2, product, 0.4, color=GREY, label="product p(a) p(b)")
+        axes.bar(places - 0.2, joint.numpy(), 0.4, color=BLUE, label="joint p(a, b)")
+        axes.bar(places + 0.2, product.numpy(), 0.4, color=GREY, label="product p(a) p(b)")
         axes.set_xticks(places, ["0, 0", "0, 1", "1, 0", "1, 1"])
         axes.set(xlabel="coins a, b", ylim=(0, 0.6))
         axes.legend(loc="upper center", ncols=2)

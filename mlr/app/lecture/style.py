@@ -43,8 +43,9 @@ nav ol { list-style: none; margin: 0; padding: 0; columns: 2 19rem; column-gap: 
 nav li { break-inside: avoid; display: flex; gap: .7em; padding: .16em 0; }
 nav li a { text-decoration: none; color: inherit; flex: 1; }
 nav li a:hover { text-decoration: underline; }
-nav .mark, nav .which { font-variant-numeric: tabular-nums; color: var(--soft); }
-nav .which { min-width: 1.6em; text-align: right; }
+nav .mark { font-weight: 700; }
+nav .which { min-width: 1.6em; text-align: right; color: var(--soft);
+  font-variant-numeric: tabular-nums; }
 section { border-top: 1px solid var(--rule); margin-top: 3.5rem; padding-top: 2.2rem; }
 .above { display: flex; flex-wrap: wrap; gap: 0 1.2em; align-items: baseline; margin: 0 0 .8em;
   color: var(--soft); font-size: .85em; }

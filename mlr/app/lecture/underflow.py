@@ -36,7 +36,7 @@ def underflow(lab: Lab) -> Answer:
     claims = (
         *(
             close(
-                f"factors of {p:g} in {name}: the product is 0 from {many} on",
+                f"the product is 0 from {many:,} factors of {p:g} on in {name}",
                 first[p, name],
                 many,
                 0,
@@ -80,21 +80,20 @@ def _underflow_pictures() -> tuple[Picture, Picture]:
         coin, ones = _coin(0.1, name), torch.ones(400, dtype=PRECISION[name])
         running = torch.stack([likelihood(coin, ones[:n]) for n in counts.tolist()]).double()
         shown = running.where(running > 0, torch.nan)
-        products.append(
-            (counts, shown, line(colour, f"{name}: 0 from {_first_zero(0.1, name)} on", style))
-        )
+        products.append((counts, shown, line(colour, f"{name}", style)))
         logs = torch.stack([log_likelihood(coin, ones[:n]) for n in counts.tolist()])
         sums.append((counts, logs, line(colour, name, style)))
     return (
         curves(
             "the product of n factors of 0.1",
             products,
+            points=[(45, 1e-45, "float32 ends"), (323, 1e-323, "float64 ends")],
             xlabel="n",
             ylabel="∏ p",
             size=HALF,
             yscale="log",
             yticks=[1, 1e-100, 1e-200, 1e-300],
-            ylim=(1e-330, 1e40),
+            ylim=(1e-323, 1e40),
             xlim=(0, 400),
         ),
         curves(

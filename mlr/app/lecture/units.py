@@ -77,7 +77,7 @@ def _logits(run: Trained, x: Tensor) -> Tensor:
 
 def _chances(run: Trained, data: Split) -> Picture:
     """P(Y = 1|x) over the plane, and the data."""
-    axis = torch.linspace(-2.6, 2.6, 131, dtype=torch.float64)
+    axis = torch.linspace(-3.2, 3.2, 131, dtype=torch.float64)
     plane = torch.cartesian_prod(axis, axis)
     chance = Sigmoid()(_logits(run, plane)).reshape(131, 131).T
     with canvas(**HALF) as (figure, axes):
@@ -87,7 +87,7 @@ def _chances(run: Trained, data: Split) -> Picture:
             axes.plot(x[:, 0], x[:, 1], marker, markersize=7, **style)
         levels = [0.1, 0.5, 0.9]
         axes.contour(axis, axis, chance, levels, colors=INK, linestyles=[":", "-", ":"])
-        axes.set(xlabel="x₁", ylabel="x₂", ylim=(-2.6, 4.2))
+        axes.set(xlabel="x₁", ylabel="x₂", ylim=(-3.2, 4.4))
         axes.legend(loc="upper center", ncols=2)
         return picture("training data, and where P(Y = 1|x) is 0.1, ½ and 0.9", figure, run)
 

@@ -94,7 +94,7 @@ def best_line() -> int:
 def _regions(mlp: Trained) -> Picture:
     """P(Y = 1|x) over the plane, and the test data."""
     data = Xor(noise=0.15, seed=0).load(0).test
-    axis = torch.linspace(-1.8, 1.8, 121)
+    axis = torch.linspace(-1.8, 2.5, 121)
     plane = torch.cartesian_prod(axis, axis)
     chance = Sigmoid()(_logits(mlp, plane)).reshape(121, 121).T
     with canvas(**HALF) as (figure, axes):
@@ -104,7 +104,7 @@ def _regions(mlp: Trained) -> Picture:
             x = data.features[data.targets == label]
             style = {"color": colour, "markeredgecolor": PAPER, "label": f"class {label}"}
             axes.plot(x[:, 0], x[:, 1], marker, markersize=8, **style)
-        axes.set(xlabel="x₁", ylabel="x₂", ylim=(-1.8, 2.5))
+        axes.set(xlabel="x₁", ylabel="x₂", xlim=(-1.8, 1.8))
         axes.legend(loc="upper center", ncols=2)
         return picture("where the hidden layer says 1, and test data", figure, mlp)
 
