@@ -114,7 +114,8 @@ def mirror_images(lab: Lab) -> Answer:
         axes.legend(loc="upper center", ncols=2)
 
     return Answer(
-        "They are mirror images, L(z, 1) = L(−z, 0), to the last bit.",
+        f"They are mirror images, L(z, 1) = L(−z, 0): at {len(z):,} logits the largest difference "
+        f"is {max(off):g}.",
         (
             close("BCE: L(z, 1) = L(−z, 0) at 8,001 logits in ±200", off[0], 0, 0),
             close("SE: likewise", off[1], 0, 0),

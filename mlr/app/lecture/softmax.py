@@ -132,7 +132,8 @@ def error_as_gradient(lab: Lab) -> Answer:
             (0.0, t, "target t", drawing.GREY),
             (0.27, gradient, "gradient dL/dz", drawing.VERMILLION),
         ):
-            axes.bar(torch.arange(1, 4) + shift, values, 0.25, color=colour, label=name)
+            places = [k + shift for k in (1, 2, 3)]
+            axes.bar(places, values.tolist(), 0.25, color=colour, label=name)
         rule(axes, y=0)
         axes.set(xlabel="output k", xticks=(1, 2, 3))
         axes.legend()
