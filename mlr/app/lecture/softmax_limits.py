@@ -81,7 +81,7 @@ def shift_invariant(lab: Lab) -> Answer:
         axes.legend(loc="upper right")
 
     return Answer(
-        "Nothing: predictions, losses and gradients of z + 1000 and of z, 10,000 vectors, differ by "
+        "Nothing: predictions, losses and gradients of 10,000 vectors z and z + 1000 differ by "
         f"{max(float(one.abs().max()) for one in off.values()):g}.",
         (
             *(
@@ -137,7 +137,7 @@ def _starts(runs: list[Trained]) -> Picture:
             axes.plot(steps, losses, style, color=colour, label=f"initial weights {name}")
         rule(axes, y=log(10))
         axes.text(steps[-1], log(10) + 0.1, "ln 10", ha="right", color=drawing.INK)
-        axes.set(xlabel="updates", ylabel="cross-entropy of a batch of digits", ylim=(0, None))
+        axes.set(xlabel="updates", ylabel="loss of a batch of digits", ylim=(0, None))
         axes.legend()
 
     return sketch("where learning starts", draw, runs[0])
