@@ -15,6 +15,7 @@ from mlr.app.lecture.one_logit import costs, logit, logits, slopes
 from mlr.app.lecture.sketch import mark, rule, sketch
 from mlr.data import Outliers
 from mlr.heads import Linear
+from mlr.objectives.pairs import find_head
 
 ROUNDING = 1e-12
 
@@ -133,10 +134,8 @@ def _points(axes: Any, *more: float) -> None:
 
 def _unit(axes: Any, found: Fit, head: str, loss: str, limits: tuple[float, float]) -> None:
     """The unit's prediction against its input."""
-    from mlr.objectives import Objective
-
     x = logits(*limits)
-    y = Objective(head, loss, outputs=1).head(found.weight * x + found.bias)
+    y = find_head(head)(found.weight * x + found.bias)
     axes.plot(x[:, 0], y[:, 0], **drawing.of_pair(head, loss))
 
 

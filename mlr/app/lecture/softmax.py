@@ -105,10 +105,8 @@ def error_as_gradient(lab: Lab) -> Answer:
     """
     claims = []
     for outputs in WIDTHS:
-        z, t = (
-            random_logits(10_000, outputs, 5.0),
-            torch.softmax(random_logits(10_000, outputs, 2.0, 1), -1),
-        )
+        z = random_logits(10_000, outputs, 5.0)
+        t = Softmax()(random_logits(10_000, outputs, 2.0, seed=1))
         objective = Objective("softmax", "ce", outputs=outputs)
         y = Softmax()(z)
         whole = -(t * y.log()).sum(-1)
