@@ -16,10 +16,10 @@ CHUNK = 1 << 12
 def descend(head: str, loss: str, starts: Sequence[float], lr: float = 1.0) -> Tensor:
     """Logits (updates + 1, starts) of z ← z − lr · dL/dz, target 1, until all are above 0.
 
-    All starts move in one tensor. The engine would do, but it validates after each update of
-    one example, and this unit needs 162,799 of them: 20 µs each instead of 300.
+    All starts move in one tensor, by the formula itself, as in the engine's own step: the checks
+    around it, or an epoch's validation, would take longer than the 162,799 updates of one start.
     """
-    gradient = Objective(head, loss, outputs=1, precise=False).gradient
+    gradient = Objective(head, loss, outputs=1).formula.gradient
     with torch.inference_mode():
         z = torch.tensor(starts, dtype=torch.float64).unsqueeze(1)
         target = torch.ones_like(z)
