@@ -1,0 +1,184 @@
+"""Slides 23–25: a linear unit as a classifier, and what squared error does to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mlr.app.lecture import drawing
+from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close
+from mlr.app.lecture.boundary import CLASSES, POINTS, Fit, fit
+from mlr.app.lecture.lab import Lab, Trained
+from mlr.app.lecture.one_logit import costs, logit, logits, slopes
+from mlr.app.lecture.sketch import mark, rule, sketch
+from mlr.data import Outliers
+from mlr.heads import Linear
+from mlr.objectives.pairs import find_head
+
+ROUNDING = 1e-12
+
+
+def threshold(lab: Lab) -> Answer:
+    """How does a linear unit that may predict any number choose between two classes?
+
+    Source: lecture slide 23.
+    """
+    found = fit("linear", "se")
+    z = logit(0.5 - 1e-9, 0.5)
+    classes = Linear().classify(z).tolist()
+
+    def draw(axes: Any) -> None:
+        _points(axes)
+        _unit(axes, found, "linear", "se", (-0.5, 3.5))
+        rule(axes, y=0.5)
+        mark(axes, found.boundary, 0.5, f"boundary x = {found.boundary:g}", (14, -22))
+        axes.set(xlabel="input x", ylabel="prediction y", yticks=(0, 0.5, 1))
+        axes.legend(loc="upper left")
+
+    return Answer(
+        f"It predicts class 1 where y ≥ ½: on the points 0, 1 | 2, 3 the boundary of the "
+        f"least-squares line is x = {found.boundary:.4g}, and {found.accuracy:.0%} are right.",
+        (
+            Claim("below y = ½ class 0, from y = ½ on class 1", f"{classes}", classes == [0, 1]),
+            close("the slope of the line is w = 2/5", found.weight, 2 / 5, ROUNDING),
+            close("its intercept is b = −1/10", found.bias, -1 / 10, ROUNDING),
+            close("its boundary, wx + b = ½, is 3/2", found.boundary, 3 / 2, ROUNDING),
+            close("all four points are right", found.accuracy, 1, 0),
+        ),
+        (sketch("the least-squares line, and its threshold at ½", draw),),
+    )
+
+
+def wants_to_be_exact(lab: Lab) -> Answer:
+    """What does squared error say of a positive example that is predicted 10, and what of 0?
+
+    Slip: the slide writes P(Y = 1 | X) = ½(…)², which is a loss, not a probability.
+
+    Source: lecture slide 24.
+    """
+    y = logit(0.0, 10.0, 2.0)
+    wrong, sure, double = costs("linear", "se", y).tolist()
+    up, down, _ = slopes("linear", "se", y).tolist()
+    predicted = Linear().classify(y).tolist()
+
+    def draw(axes: Any) -> None:
+        z = logits(-3, 12)
+        axes.axvspan(0.5, 12, color=drawing.GREEN, alpha=0.15, linewidth=0)
+        axes.text(11.7, 58, "predicted rightly", ha="right", color=drawing.INK)
+        axes.plot(z[:, 0], costs("linear", "se", z), **drawing.of_pair("linear", "se"))
+        mark(axes, 0, wrong, f"y = 0, wrong: {wrong:g}", (0, 46))
+        mark(axes, 10, sure, f"y = 10, right: {sure:g}", (-16, 4))
+        axes.set(xlabel="prediction y, target 1", ylabel="loss ½(y − t)²", xlim=(-3, 12))
+
+    return Answer(
+        f"It wants to be exact: the confident right answer 10 costs {sure:g}, the wrong answer 0 "
+        f"only {wrong:g}; a factor of {sure / wrong:g}.",
+        (
+            close("y = 10 costs 40.5", sure, 40.5, 0),
+            close("y = 0 costs 0.5", wrong, 0.5, 0),
+            close("the right answer costs 81 times as much", sure / wrong, 81, 0),
+            close("the gradient at y = 10 is 9, back towards the boundary", down, 9, 0),
+            close("the gradient at y = 0 is only −1", up, -1, 0),
+            close("y = 2 already costs as much as y = 0", double, wrong, 0),
+            Claim("of 0 and 10 only 10 is class 1", f"{predicted[:2]}", predicted[:2] == [0, 1]),
+        ),
+        (sketch("squared error of a positive example against its prediction", draw),),
+    )
+
+
+def outlier_drags(lab: Lab) -> Answer:
+    """What does one more point of class 1, far out on its right side, do to the boundary?
+
+    Source: consequence of lecture slide 24; Bishop, PRML, 4.1.3, figure 4.4.
+    """
+    near, far = fit("linear", "se", (20.0,)), fit("linear", "se", (100.0,))
+    logistic = [fit("sigmoid", "bce", more) for more in ((), (20.0,), (100.0,))]
+    runs = [
+        lab.run("experiment=outliers", "head=linear", "loss=se"),
+        lab.run("experiment=outliers", "head=sigmoid", "loss=bce"),
+    ]
+    squared, log = (run.metrics["accuracy/test"] for run in runs)
+    kept = min(one.accuracy for one in logistic)
+    only_2 = (True, True, False, True, True)
+    return Answer(
+        f"Least squares moves it from 3/2 to {near.boundary:.4f}, past the point 2, which is now "
+        f"wrong; with logistic regression {kept:.0%} stay right. Of two clouds with far points "
+        f"the trained linear unit gets {squared:.1%} of the test right, logistic regression "
+        f"{log:.1%}.",
+        (
+            close("a point at 20 drags it to 105/47 = 2.2340", near.boundary, 105 / 47, ROUNDING),
+            close("a point at 100 drags it to 505/207 = 2.4396", far.boundary, 505 / 207, 1e-11),
+            Claim("the point 2 is then wrong, and only it", _told(near), near.right == only_2),
+            Claim("likewise with the point at 100", _told(far), far.right == only_2),
+            close("logistic regression has all right in all three", kept, 1, 0),
+            Claim("trained on clouds, linear + SE loses ≥ 5 %", f"{squared:.1%}", squared <= 0.95),
+            Claim("sigmoid + BCE keeps ≥ 99 %", f"{log:.1%}", log >= 0.99),
+        ),
+        (_dragged(near, logistic[1]), _clouds(runs)),
+    )
+
+
+def _told(found: Fit) -> str:
+    points = ", ".join(f"{x:g}" for x, right in zip(POINTS, found.right, strict=False) if not right)
+    return f"wrong: x = {points}"
+
+
+def _points(axes: Any, *more: float) -> None:
+    """The four points at the height of their classes, and more of class 1."""
+    x, t = np.array([*POINTS, *more]), np.array([*CLASSES, *(1.0 for _ in more)])
+    for c, colour, marker in ((0.0, drawing.VERMILLION, "s"), (1.0, drawing.BLUE, "o")):
+        axes.plot(x[t == c], t[t == c], marker, color=colour, markersize=13, zorder=4)
+
+
+def _unit(axes: Any, found: Fit, head: str, loss: str, limits: tuple[float, float]) -> None:
+    """The unit's prediction against its input."""
+    x = logits(*limits)
+    y = find_head(head)(found.weight * x + found.bias)
+    axes.plot(x[:, 0], y[:, 0], **drawing.of_pair(head, loss))
+
+
+def _dragged(squared: Fit, logistic: Fit) -> Picture:
+    def draw(axes: Any) -> None:
+        _points(axes, 20.0)
+        _unit(axes, squared, "linear", "se", (-1, 21))
+        _unit(axes, logistic, "sigmoid", "bce", (-1, 21))
+        rule(axes, y=0.5)
+        mark(axes, squared.boundary, 0.5, f"boundary {squared.boundary:.2f}", (12, -20))
+        axes.set(xlabel="input x", ylabel="prediction y", yticks=(0, 0.5, 1), xlim=(-1, 21))
+        axes.legend(loc="lower right")
+
+    return sketch("one right answer at 20, and who minds it", draw, size=drawing.HALF)
+
+
+def _clouds(runs: list[Trained]) -> Picture:
+    """Test points of the outliers, and where each trained unit predicts ½."""
+    test = Outliers().load(0).test
+    x, t = test.features.numpy(), test.targets.numpy()
+
+    def draw(axes: Any) -> None:
+        for c, colour, marker in ((0, drawing.VERMILLION, "s"), (1, drawing.BLUE, "o")):
+            axes.plot(*x[t == c].T, marker, color=colour, markersize=6, alpha=0.6)
+        low, high = x[:, 1].min(), x[:, 1].max()
+        x2 = np.array([low, high])
+        for run, pair, level in zip(
+            runs, (("linear", "se"), ("sigmoid", "bce")), (0.5, 0.0), strict=True
+        ):
+            (w1, w2), b = run.parameters["output.weight"][0], run.parameters["output.bias"][0]
+            axes.plot((level - float(b) - float(w2) * x2) / float(w1), x2, **drawing.of_pair(*pair))
+        axes.set(xlabel="feature 1", ylabel="feature 2", ylim=(low, high))
+        axes.legend(loc="center", bbox_to_anchor=(0.6, 0.5), handlelength=1.4)
+
+    drawn = sketch(
+        "boundaries trained on two clouds with far points", draw, runs[0], size=drawing.HALF
+    )
+    both = " && ".join(run.command for run in runs)
+    return replace(drawn, command=both, run=runs[0].folder.parent)
+
+
+SLIDES = (
+    Slide(23, "A threshold at one half", threshold),
+    Slide(24, "Squared error wants to be exact", wants_to_be_exact),
+    Slide(25, "One outlier drags the boundary", outlier_drags),
+)

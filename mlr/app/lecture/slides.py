@@ -1,0 +1,36 @@
+"""All slides, by topic; their numbers are those of the lecture."""
+
+from __future__ import annotations
+
+from mlr.app.lecture import (
+    clipped,
+    costs,
+    cross_entropy,
+    divergence,
+    entropy,
+    likelihood,
+    linear_unit,
+    softmax,
+    softmax_limits,
+    squared_error,
+    underflow,
+    units,
+    whole,
+    xor,
+)
+from mlr.app.lecture.answer import Part, Slide
+
+PARTS: tuple[Part, ...] = (
+    Part("Last time", xor.SLIDES),
+    Part("Maximum likelihood", (*likelihood.SLIDES, *underflow.SLIDES)),
+    Part("Divergence and cross-entropy", (*divergence.SLIDES, *entropy.SLIDES, *costs.SLIDES)),
+    Part("Output units", (*units.SLIDES, *clipped.SLIDES)),
+    Part("A linear unit as a classifier", linear_unit.SLIDES),
+    Part("The sigmoid, and squared error on it", squared_error.SLIDES),
+    Part("Cross-entropy of a sigmoid", cross_entropy.SLIDES),
+    Part("Softmax", (*softmax.SLIDES, *softmax_limits.SLIDES)),
+    Part("The whole", whole.SLIDES),
+)
+SLIDES: tuple[Slide, ...] = tuple(
+    sorted((slide for part in PARTS for slide in part.slides), key=lambda slide: slide.number)
+)

@@ -1,0 +1,160 @@
+"""Slides 42–44: softmax towards arg max, under shifts, and before anything is learnt."""
+
+from __future__ import annotations
+
+from math import log
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mlr.app.lecture import drawing
+from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number
+from mlr.app.lecture.lab import Lab, Trained
+from mlr.app.lecture.one_logit import logits
+from mlr.app.lecture.sketch import rule, sketch
+from mlr.app.lecture.softmax import COLOURS, WIDTHS, random_logits
+from mlr.heads import Softmax
+from mlr.objectives import Objective
+from mlr.training.examples import one_hot_targets
+
+
+def towards_arg_max(lab: Lab) -> Answer:
+    """What becomes of softmax when one logit is much larger than the others?
+
+    Source: lecture slide 42.
+    """
+    published = {5: 0.0132967089577320, 10: 9.07916156590218e-5, 20: 4.12230722788370e-9}
+    rest = {gap: float(Softmax()(_gap(gap))[1:].sum()) for gap in published}
+    one_hot = {dtype: _first_one_hot(dtype) for dtype in (torch.float64, torch.float32)}
+
+    def draw(axes: Any) -> None:
+        z = torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64)
+        temperature = torch.logspace(-1.2, 1.5, 301, dtype=torch.float64).unsqueeze(1)
+        y = Softmax()(z / temperature)
+        for k, (colour, style) in enumerate(zip(COLOURS, ("-", "--", "-."), strict=True)):
+            axes.plot(temperature, y[:, k], style, color=colour, label=f"z = {z[k]:g}")
+        rule(axes, y=1 / 3)
+        axes.set(xlabel="temperature T (logarithmic)", ylabel="softmax(z/T)", xscale="log")
+        axes.legend()
+
+    close_one = [
+        close(f"gap {gap}, K = 3: 1 − y is {number(exact, 3)}", rest[gap], exact, 1e-14 * exact)
+        for gap, exact in published.items()
+    ]
+    return Answer(
+        f"It becomes arg max: with a gap of 5 all but {rest[5]:.4f}, of 20 all but "
+        f"{number(rest[20], 2)} go to the largest; from {one_hot[torch.float64]} on float64 cannot "
+        "tell it from 1.",
+        (
+            *close_one,
+            close("float64: y is exactly 1 from gap 37 on", one_hot[torch.float64], 37, 0),
+            close("float32: from gap 17 on", one_hot[torch.float32], 17, 0),
+        ),
+        (sketch("softmax from uniform to arg max by temperature", draw),),
+    )
+
+
+def shift_invariant(lab: Lab) -> Answer:
+    """What changes if the same number is added to every logit?
+
+    Source: implied by lecture slide 39; Goodfellow et al., Deep Learning, 6.2.2.3, eq. 6.32.
+    """
+    # of 2⁻²⁰ parts, so that adding 1000 rounds nothing away
+    z = (random_logits(10_000, 10, 20.0) * 2**20).round() / 2**20
+    t = one_hot_targets(torch.arange(10_000) % 10, 10, 10, torch.float64)
+    objective = Objective("softmax", "ce", outputs=10)
+    off = {
+        "predictions": Softmax()(z + 1000) - Softmax()(z),
+        "losses": objective.losses(z + 1000, t) - objective.losses(z, t),
+        "gradients": objective.gradient(z + 1000, t) - objective.gradient(z, t),
+    }
+    total = float(objective.gradient(z, t).sum(-1).abs().max())
+
+    def draw(axes: Any) -> None:
+        values = torch.tensor([2.0, 1.0, 0.0], dtype=torch.float64)
+        shifts = logits(-1000, 1000, 9)
+        y = Softmax()(values + shifts)
+        for k, colour in enumerate(COLOURS):
+            axes.plot(shifts[:, 0], y[:, k], "o-", color=colour, label=f"z = {values[k]:g} + shift")
+        axes.set(xlabel="shift of all logits", ylabel="predictions", ylim=(0, 1))
+        axes.legend(loc="upper right")
+
+    return Answer(
+        "Nothing: predictions, losses and gradients of 10,000 vectors z and z + 1000 differ by "
+        f"{max(float(one.abs().max()) for one in off.values()):g}.",
+        (
+            *(
+                close(f"{name} of z + 1000 equal those of z", float(one.abs().max()), 0, 0)
+                for name, one in off.items()
+            ),
+            close("so the gradient sums to 0, but for 1e−15", total, 0, 1e-15),
+        ),
+        (sketch("softmax of shifted logits", draw),),
+    )
+
+
+def at_the_start(lab: Lab) -> Answer:
+    """What should the loss be before anything is learnt?
+
+    Source: lecture slide 44.
+    """
+    start = torch.zeros(3, dtype=torch.float64)
+    target = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
+    gradient = Objective("softmax", "ce").gradient(start, target).tolist()
+    found = {}
+    for outputs in WIDTHS:
+        z, t = torch.zeros(outputs).double(), torch.eye(outputs).double()[0]
+        found[outputs] = float(Objective("softmax", "ce").losses(z, t))
+    runs = lab.sweep("model.init=zeros,normal", "epochs=4", "probes.histogram_points=0")
+    first, other = (float(run.series["loss/train"][1][0]) for run in runs)
+    return Answer(
+        f"ln K: all logits 0 give ln 10 = {found[10]:.6f} for ten classes, and that is where a run "
+        f"on digits starts, {first:.6f}; from random weights {other:.2f}.",
+        (
+            close("K = 2: ln 2 = 0.693147", found[2], log(2), 1e-15),
+            close("K = 3: ln 3 = 1.098612", found[3], log(3), 1e-15),
+            close("K = 10: ln 10 = 2.302585", found[10], log(10), 1e-15),
+            *(
+                close(f"K = 3, t = (1, 0, 0): gradient {k} is {name}", got, exact, 1e-16)
+                for k, name, got, exact in zip(
+                    (1, 2, 3), ("−2/3", "1/3", "1/3"), gradient, (-2 / 3, 1 / 3, 1 / 3), strict=True
+                )
+            ),
+            close("a run from zero weights starts at ln 10", first, log(10), 1e-6),
+            Claim("one from large random weights above it", f"{other:.4f}", other > log(10)),
+        ),
+        (_starts(runs),),
+    )
+
+
+def _starts(runs: list[Trained]) -> Picture:
+    def draw(axes: Any) -> None:
+        for run, name, colour, style in zip(
+            runs, ("zeros", "N(0, 1)"), (drawing.BLUE, drawing.VERMILLION), "-:", strict=True
+        ):
+            steps, losses = run.series["loss/train"]
+            axes.plot(steps, losses, style, color=colour, label=f"initial weights {name}")
+        rule(axes, y=log(10))
+        axes.text(steps[-1], log(10) + 0.1, "ln 10", ha="right", color=drawing.INK)
+        axes.set(xlabel="updates", ylabel="loss of a batch of digits", ylim=(0, None))
+        axes.legend()
+
+    return sketch("where learning starts", draw, runs[0])
+
+
+def _gap(gap: float, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Three logits (3,), the first so much larger than the others."""
+    return torch.tensor([gap, 0.0, 0.0], dtype=dtype)
+
+
+def _first_one_hot(dtype: torch.dtype) -> int:
+    """The smallest whole gap whose largest prediction of three is exactly 1."""
+    return next(gap for gap in range(100) if float(Softmax()(_gap(gap, dtype))[0]) == 1)
+
+
+SLIDES = (
+    Slide(42, "Softmax tends to arg max", towards_arg_max),
+    Slide(43, "Shifts change nothing", shift_invariant),
+    Slide(44, "The loss at the start", at_the_start),
+)
