@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train board test test-slow test-hydra-next test-extras check figures benchmark clean
+.PHONY: help install train board test test-slow test-hydra-next test-extras check figures lecture benchmark clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ test-extras: $(EXTRAS)/installed  ## run real sweeps on Ray, submitit and Optuna
 
 figures: install  ## draw the README's picture anew
 	$(BIN)/python scripts/figures.py
+
+lecture: install  ## run the lecture and write its page
+	$(BIN)/python scripts/lecture.py
 
 benchmark: install  ## time mlr beside hand-written loops
 	$(BIN)/python scripts/benchmark.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from math import inf
 from pathlib import Path
 from typing import cast
@@ -33,7 +34,9 @@ class Session:
     crash: an error of a single run that is no one's input.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, watched: bool = True) -> None:
+        """`watched`: whether progress is shown; another program may have a bar of its own."""
+        self.watched = watched
         self.run: Outcome | None = None
         self.sweep: Sweep | None = None
         self.crash: BaseException | None = None
@@ -72,7 +75,7 @@ class Session:
             except InputError as error:
                 remove_empty(jobs[0].folder)  # Hydra's basic launcher has made it
                 raise SweepRefused(str(error)) from error
-        values = self.sweep.batch(jobs, engine)
+        values = self.sweep.batch(jobs, engine, self.watched)
         if self._goes_on:  # the basic sweeper would end at a failure, and reads no values
             return [inf if isinstance(value, Exception) else value for value in values]
         return values
@@ -82,8 +85,9 @@ class Session:
         hydra = cast(DictConfig, HydraConfig.get())
         if hydra.mode == RunMode.MULTIRUN:
             return self._job_of_sweep(config, hydra)
+        bar = console.progress_bar("training") if self.watched else nullcontext(_unseen)
         try:
-            self.run = run_job(config, hydra, console.progress_bar("training"))
+            self.run = run_job(config, hydra, bar)
         except BaseException as error:
             self.crash = error
             folder = Path(hydra.runtime.output_dir)
@@ -150,3 +154,7 @@ class Session:
             failed = True
         print_sweep(sweep, sweep.folder.rows(outcomes), interrupted)
         return int(failed)
+
+
+def _unseen(done: int, total: int) -> None:
+    """Progress that nobody watches."""

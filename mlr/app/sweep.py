@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from mlr.app.engines import run_chunks
@@ -49,7 +50,9 @@ class Sweep:
         check_resume(path, resume)
         return cls(SweepFolder.claim(path) if resume is None else SweepFolder.resume(path))
 
-    def batch(self, jobs: Sequence[SweepJob], engine: Engine | None) -> list[float | Exception]:
+    def batch(
+        self, jobs: Sequence[SweepJob], engine: Engine | None, watched: bool = True
+    ) -> list[float | Exception]:
         """Run jobs; what fails takes nothing else down.
 
         Returns:
@@ -61,7 +64,8 @@ class Sweep:
         self.folder.drop_unfinished(set(fresh))
         self.folder.write(list(self.runs.values()), "running", len(self.equal))
         counts = Counter(outcome.status for outcome in self.runs.values())
-        with live_line(len(self.runs) + len(fresh), counts) as line:
+        total = len(self.runs) + len(fresh)
+        with live_line(total, counts) if watched else nullcontext(Watch()) as line:
             watch = _Collecting(line, self.runs)
             run_chunks(_grouped(fresh.values()), engine, self.folder.path, watch)
         ended = {key: self.runs[job.number] for key, job in fresh.items()}

@@ -164,12 +164,12 @@ def _first_status(seed: int | None, command: str | None) -> dict[str, Any]:
         "command": shlex.join(sys.orig_argv) if command is None else command,
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "versions": dict(_versions()),
+        "versions": dict(versions()),
     }
 
 
 @lru_cache(maxsize=1)
-def _versions() -> Mapping[str, str | None]:
+def versions() -> Mapping[str, str | None]:
     """Versions of what decides a run's numbers; None for what is not installed."""
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for name, package in _PACKAGES.items():

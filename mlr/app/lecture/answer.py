@@ -1,0 +1,116 @@
+"""What a slide answers: a sentence, the claims behind it, and pictures of the runs just made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import getdoc
+from math import isfinite
+from pathlib import Path
+
+from mlr.app.lecture.lab import Lab
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One checked statement.
+
+    text: what is claimed, with its number.
+    measured: what was measured just now.
+    holds: whether the claim is true of it.
+    """
+
+    text: str
+    measured: str
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure.
+
+    title: what it shows; read out where it cannot be seen.
+    svg: the drawing, from `drawing.svg`.
+    command: in the shell, makes again what is drawn; empty: the slide's own.
+    run: folder of the run or sweep that is drawn; None for what is computed without training.
+    """
+
+    title: str
+    svg: str
+    command: str = ""
+    run: Path | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a slide comes to.
+
+    sentence: the answer, with the measured number in it.
+    """
+
+    sentence: str
+    claims: tuple[Claim, ...]
+    pictures: tuple[Picture, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim does."""
+        return all(claim.holds for claim in self.claims)
+
+
+@dataclass(frozen=True)
+class Slide:
+    """One slide of the lecture.
+
+    number: as in the lecture; by it the slide is asked for.
+    title: a few words.
+    ask: measures and answers; its docstring is the question.
+    """
+
+    number: int
+    title: str
+    ask: Callable[[Lab], Answer]
+
+    @property
+    def question(self) -> str:
+        """The first paragraph of the docstring, as one line."""
+        return self._paragraphs()[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The other paragraphs: sources, and slips of the slide."""
+        return tuple(self._paragraphs()[1:])
+
+    def _paragraphs(self) -> list[str]:
+        return [" ".join(part.split()) for part in (getdoc(self.ask) or "").split("\n\n")]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Slides of one topic, in order."""
+
+    title: str
+    slides: tuple[Slide, ...]
+
+
+def close(text: str, measured: float, expected: float, within: float) -> Claim:
+    """The claim that `measured` is `expected`, but for `within` at most (absolute).
+
+    Args:
+        text: the claim, its number written out.
+        measured: through mlr, just now.
+        expected: the number of the claim.
+        within: what rounding, or chance, may add or take; 0 for equality.
+    """
+    off = abs(measured - expected)
+    equal = measured == expected  # infinities too
+    holds = equal or (isfinite(off) and off <= within)
+    told = "" if equal else f" (off by {off:.1e})"
+    return Claim(text, f"{number(measured)}{told}", holds)
+
+
+def number(value: float) -> str:
+    """Six digits, as a person writes them: 0.148148, −4.5394e−05, 22,063."""
+    if value == int(value) if isfinite(value) else False:
+        return f"{int(value):,}".replace("-", "−") if abs(value) < 1e9 else f"{value:.6g}"
+    return f"{value:.6g}".replace("-", "−")

@@ -1,0 +1,145 @@
+"""What scripts/lecture.py does: ask slides, print their claims, write the page.
+
+Asking some slides replaces their sections only: every answer is kept beside its runs, in
+runs/lecture/<number>/answer.json, and the page is made of all that are there. Runs of an earlier
+call are removed when their slide is asked again; nothing else in these folders is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from time import perf_counter
+
+from rich.console import Console
+from rich.text import Text
+
+from mlr.app import console
+from mlr.app.lecture import kept, page
+from mlr.app.lecture.answer import Answer, Slide
+from mlr.app.lecture.drawing import check_matplotlib
+from mlr.app.lecture.lab import Lab
+from mlr.app.lecture.slides import PARTS, SLIDES
+from mlr.checks import InputError
+from mlr.records.durable import WriteError
+
+FOLDER = Path("runs", "lecture")
+INTERRUPTED = 130
+
+
+def main(names: Sequence[str]) -> int:
+    """Ask the slides of these numbers, all of them for none; returns the exit code."""
+    try:
+        check_matplotlib()
+        slides = chosen(names)
+    except InputError as error:
+        console.refuse(str(error))
+        return 1
+    out = console.console()
+    try:
+        answers = _ask(slides, out)
+    except KeyboardInterrupt:
+        return _interrupted()
+    except (InputError, WriteError) as error:
+        console.refuse(str(error))
+        return 1
+    claims = [claim for answer in answers for claim in answer.claims]
+    held = sum(claim.holds for claim in claims)
+    out.print(Text(f"\n{held} of {len(claims)} claims hold", style=_colour(held == len(claims))))
+    try:
+        out.print(Text(f"page         {write_page(FOLDER)}"), soft_wrap=True)
+    except WriteError as error:
+        console.refuse(str(error))
+        return 1
+    return int(held < len(claims))
+
+
+def chosen(names: Sequence[str]) -> list[Slide]:
+    """The slides of these numbers, in the order of the lecture; all of them for none.
+
+    Raises:
+        InputError: there is no such slide.
+    """
+    by_name = {str(slide.number): slide for slide in SLIDES}
+    for name in names:
+        if name not in by_name:
+            near = get_close_matches(name, by_name, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise InputError(f"slide {name} is not known.{hint} Known: {', '.join(by_name)}.")
+    return [slide for name, slide in by_name.items() if not names or name in names]
+
+
+def ask(slide: Slide, root: Path) -> Answer:
+    """Ask one slide, with its runs in a folder of its own, and keep the answer there.
+
+    Raises:
+        InputError: one of its runs is refused.
+        WriteError: its folder cannot be written.
+    """
+    folder, start = root / str(slide.number), perf_counter()
+    lab = Lab(folder)
+    kept.forget(folder)
+    answer = slide.ask(lab)
+    kept.keep(folder, slide, answer, perf_counter() - start)
+    return answer
+
+
+def write_page(root: Path) -> Path:
+    """The page of every answer kept below `root`.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    there = [kept.read(root / str(slide.number), slide) for slide in SLIDES]
+    return page.write(root, PARTS, [one for one in there if one is not None])
+
+
+def _ask(slides: Sequence[Slide], out: Console) -> list[Answer]:
+    answers = []
+    with _progress(out, len(slides)) as progress:
+        for slide in slides:
+            progress(slide)
+            answer = ask(slide, FOLDER)
+            _print(slide, answer, out)
+            answers.append(answer)
+    return answers
+
+
+def _print(slide: Slide, answer: Answer, out: Console) -> None:
+    out.print()
+    out.print(Text(f"{slide.number:>3}  {slide.title}", style="bold"), soft_wrap=True)
+    for claim in answer.claims:
+        verdict = "holds" if claim.holds else "does not hold"
+        line = Text(f"     {claim.text} → {claim.measured} → ")
+        out.print(line.append(verdict, style=_colour(claim.holds)), soft_wrap=True)
+
+
+def _colour(good: bool) -> str:
+    return "green" if good else "bold red"
+
+
+def _interrupted() -> int:
+    """What was answered until then is on the page."""
+    try:
+        told = f"the slides answered so far are in {write_page(FOLDER)}"
+    except WriteError as error:
+        told = str(error).removesuffix(".")
+    console.refuse(f"interrupted; {told}.")
+    return INTERRUPTED
+
+
+@contextmanager
+def _progress(out: Console, total: int) -> Iterator[Callable[[Slide], None]]:
+    """A bar below what is printed, which vanishes; nothing where no one watches."""
+    if not out.is_terminal:
+        yield lambda slide: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=out, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        begun = iter(range(total))
+        yield lambda slide: bar.update(task, completed=next(begun), description=slide.title)

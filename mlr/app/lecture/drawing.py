@@ -1,0 +1,156 @@
+"""The lecture's pictures: the only place of it that knows matplotlib.
+
+Colours go into the SVG as variables of the page (`var(--blue)`), text and axes as its text's
+colour, so that one drawing suits light and dark. Text stays text, in the page's own font.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from mlr.app.figures import label
+from mlr.checks import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, told apart by colour-blind people too
+BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+ORANGE, SKY, GREY = "#e69f00", "#56b4e9", "#999999"
+INK, RULE, PAPER = "#010203", "#040506", "#070809"
+"""What is written and drawn in the page's own colours: text and axes, grid, background."""
+VARIABLES = {
+    BLUE: "var(--blue)",
+    VERMILLION: "var(--vermillion)",
+    GREEN: "var(--green)",
+    PURPLE: "var(--purple)",
+    ORANGE: "var(--orange)",
+    SKY: "var(--sky)",
+    GREY: "var(--grey)",
+    INK: "currentColor",
+    RULE: "var(--rule)",
+    PAPER: "var(--paper)",
+}
+PAIRS = {
+    ("linear", "se"): (GREEN, "-."),
+    ("clipped_linear", "se"): (GREY, ":"),
+    ("clipped_linear", "bce"): (ORANGE, ":"),
+    ("sigmoid", "se"): (VERMILLION, "--"),
+    ("sigmoid", "bce"): (BLUE, "-"),
+    ("softmax", "ce"): (PURPLE, "-"),
+    ("clipped_linear", "matching"): (SKY, "-"),
+}
+"""One colour and one line style a pair, in every picture; told apart in grey print too."""
+HEADS = {
+    "linear": (GREEN, "-."),
+    "clipped_linear": (GREY, ":"),
+    "sigmoid": (BLUE, "-"),
+    "softmax": (PURPLE, "-"),
+}
+LOSSES = {"se": (VERMILLION, "--"), "bce": (BLUE, "-"), "ce": (BLUE, "-")}
+
+_SETTINGS: Any = {
+    "svg.fonttype": "none",
+    "font.size": 17,
+    "axes.titlesize": 18,
+    "axes.labelsize": 18,
+    "legend.fontsize": 16,
+    "legend.frameon": False,
+    "lines.linewidth": 3.5,
+    "lines.markersize": 10,
+    "axes.linewidth": 1.4,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.linewidth": 1.0,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": RULE,
+    "legend.labelcolor": INK,
+}
+
+
+def check_matplotlib() -> None:
+    """Refuse to begin where nothing could be drawn.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise InputError(
+            "the lecture's pictures need matplotlib, which is not installed; "
+            "run pip install '.[figures]' in mlr's folder."
+        )
+
+
+@contextmanager
+def canvas(
+    columns: int = 1, width: float = 8.0, height: float = 4.8
+) -> Iterator[tuple[Figure, Any]]:
+    """An empty figure and its axes, in the lecture's style; draw and call `svg` while it is open.
+
+    One picture a question is best, and two pictures are better than two columns: a page for
+    phones shows them below each other.
+
+    Args:
+        columns: axes side by side; for more than one, an array of them is given.
+        width: of one column, in inches; 8 fills the page, with type of 27 pixels.
+        height: in inches.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_SETTINGS):
+        figure = Figure(figsize=(width * columns, height), layout="constrained")
+        yield figure, figure.subplots(1, columns)
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an <svg> element for the page: as wide as its place, in the page's colours."""
+    import matplotlib as mpl
+
+    text = StringIO()
+    # names of clip paths and markers are hashes of what they draw and this salt: equal names
+    # are then equal shapes, wherever on the page they are
+    with mpl.rc_context({**_SETTINGS, "svg.hashsalt": "mlr"}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    whole = text.getvalue()
+    drawing = whole[whole.index("<svg") :]
+    drawing = re.sub(r"<metadata>.*?</metadata>\s*", "", drawing, count=1, flags=re.DOTALL)
+    drawing = re.sub(r'(<svg [^>]*?)\bwidth="[^"]*" height="[^"]*"', r"\1", drawing, count=1)
+    drawing = re.sub(r'<g id="[^"]*"', "<g", drawing)  # numbered alike in every figure
+    for colour, variable in VARIABLES.items():
+        drawing = drawing.replace(colour, variable)
+    return drawing
+
+
+def of_pair(head: str, loss: str) -> dict[str, Any]:
+    """Colour, line style and label of a pair, for `axes.plot(…, **of_pair("sigmoid", "se"))`."""
+    colour, line = PAIRS[head, loss]
+    return {"color": colour, "linestyle": line, "label": label((head, loss))}
+
+
+def of_head(head: str) -> dict[str, Any]:
+    """Colour, line style and label of a head."""
+    colour, line = HEADS[head]
+    return {"color": colour, "linestyle": line, "label": head.replace("_", "-")}
+
+
+def of_loss(loss: str) -> dict[str, Any]:
+    """Colour, line style and label of a loss."""
+    colour, line = LOSSES[loss]
+    return {"color": colour, "linestyle": line, "label": loss.upper()}

@@ -1,0 +1,178 @@
+"""The laboratory of a slide: trains by the same code as scripts/train.py, and reads what came."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from numpy.typing import NDArray
+
+from mlr.app.command import CONFIGS, VERSION_BASE
+from mlr.app.names import register_resolvers
+from mlr.app.outcome import FINISHED, Outcome
+from mlr.app.runs_begun import clear, runs_in
+from mlr.app.schema import register_schema
+from mlr.app.session import Session, SweepRefused
+from mlr.checks import InputError
+from mlr.records.durable import WriteError, append
+
+MADE = ".made"
+"""Names of the folders that the lab made in a slide's folder, a line each."""
+OF_A_SWEEP = ("runs.csv", "sweep.yaml", "multirun.yaml", ".lock")
+Series = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that the lab made.
+
+    command: makes it again, in the shell.
+    folder: the run's.
+    metrics: final numbers by tag.
+    """
+
+    command: str
+    folder: Path
+    metrics: Mapping[str, float]
+
+    @cached_property
+    def series(self) -> dict[str, Series]:
+        """Steps and values of every tag, from metrics.csv; where a tag has none, both empty."""
+        with (self.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return {
+            tag: (
+                np.array([float(row["step"]) for row in rows if row[tag]]),
+                np.array([float(row[tag]) for row in rows if row[tag]]),
+            )
+            for tag in (rows[0] if rows else ())
+        }
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The trained parameters by name, as in `output.weight`: torch tensors."""
+        import torch
+
+        state = torch.load(self.folder / "checkpoint.pt", weights_only=True)
+        return dict(state["parameters"])
+
+
+class Lab:
+    """Where one slide's runs are made.
+
+    folder: of the slide; each run or sweep gets a numbered folder in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder and take away what an earlier lab made there, and nothing else.
+
+        Raises:
+            WriteError: the folder cannot be made or written.
+        """
+        self.folder = folder
+        self._count = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _clear_made(folder)
+        except OSError as error:
+            raise WriteError(Path(error.filename or folder), error) from error
+
+    def run(self, *overrides: str) -> Trained:
+        """Train one configuration.
+
+        Args:
+            *overrides: as behind `python scripts/train.py`.
+
+        Raises:
+            InputError: it is refused, or does not train to its end.
+            WriteError: its folder cannot be written.
+        """
+        folder = self._next()
+        session = Session(watched=False)
+        _hydra(False, session.job, folder, overrides)
+        assert session.run is not None
+        return _trained(session.run, f"python scripts/train.py {shlex.join(overrides)}")
+
+    def sweep(self, *overrides: str) -> list[Trained]:
+        """Train every combination of several values, as `-m` does, in its order.
+
+        Args:
+            *overrides: as behind `python scripts/train.py -m`.
+
+        Raises:
+            InputError: a job is refused, or does not train to its end.
+            WriteError: their folder cannot be written.
+        """
+        folder = self._next()
+        session = Session(watched=False)
+
+        def task(config: Any) -> float | None:
+            return session.job(config)
+
+        task.batch = session.batch  # type: ignore[attr-defined]
+        task.prepare = session.prepare  # type: ignore[attr-defined]
+        try:
+            _hydra(True, task, folder, overrides)
+        except SweepRefused as refusal:
+            raise InputError(str(refusal)) from refusal
+        finally:
+            session.close()
+        assert session.sweep is not None
+        command = f"python scripts/train.py -m {shlex.join(overrides)}"
+        return [_trained(outcome, command) for _, outcome in sorted(session.sweep.runs.items())]
+
+    def _next(self) -> Path:
+        """A folder of its own for a run or a sweep, told of before it is there."""
+        self._count += 1
+        name = f"{self._count:02d}"
+        append(self.folder / MADE, f"{name}\n".encode())
+        return self.folder / name
+
+
+def _hydra(
+    multirun: bool,
+    task: Callable[[Any], float | None],
+    folder: Path,
+    overrides: tuple[str, ...],
+) -> None:
+    """Let Hydra compose and run into `folder`, as its own main does."""
+    register_schema()
+    register_resolvers()
+    kind = "sweep" if multirun else "run"
+    where = str(folder.absolute()).replace("\\", "\\\\").replace("'", "\\'")
+    with initialize_config_dir(str(CONFIGS), job_name="train", **VERSION_BASE):
+        hydra: Any = GlobalHydra.instance().hydra
+        call = hydra.multirun if multirun else hydra.run
+        call("train", task, [*overrides, f"hydra.{kind}.dir='{where}'"])
+
+
+def _trained(outcome: Outcome, command: str) -> Trained:
+    if outcome.status not in FINISHED or outcome.folder is None:
+        raise InputError(f"{command} did not train to its end: {outcome.reason}")
+    return Trained(command, outcome.folder, outcome.metrics)
+
+
+def _clear_made(folder: Path) -> None:
+    """Remove the runs that a lab made in `folder`; files of others in them stay."""
+    try:
+        names = (folder / MADE).read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        return
+    for name in names:
+        made = folder / name
+        for run in runs_in(made):
+            clear(run)
+        for own in OF_A_SWEEP:
+            (made / own).unlink(missing_ok=True)
+        with suppress(OSError):  # somebody keeps something there, or it is gone
+            made.rmdir()
+    (folder / MADE).unlink()

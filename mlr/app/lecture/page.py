@@ -1,0 +1,175 @@
+"""The page: one section a slide, from the question to the claims; HTML that needs nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from mlr.app.lecture.answer import Claim, Part, Picture
+from mlr.app.lecture.kept import Kept
+from mlr.app.lecture.style import CSS
+from mlr.records.durable import atomic_write
+
+FILE = "index.html"
+SEED = 0
+"""Of every run and every draw, where a slide does not name its seeds."""
+# nothing is ever loaded from anywhere, not even by mistake
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def write(folder: Path, parts: Sequence[Part], kept: Sequence[Kept]) -> Path:
+    """Write index.html into `folder`, whole or not at all.
+
+    Args:
+        folder: of the lecture.
+        parts: the topics, for the index.
+        kept: the answers there are, in the order of the page.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    path = folder / FILE
+    atomic_write(path, html(folder, parts, kept).encode(), sync=False)
+    return path
+
+
+def html(folder: Path, parts: Sequence[Part], kept: Sequence[Kept]) -> str:
+    """The whole page."""
+    numbers = [one.slide.number for one in kept]
+    sections = [_section(folder, one, numbers) for one in kept]
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<link rel="icon" href="data:,">
+<title>The lecture, executed: {_verdict(kept)}</title>
+<style>{CSS}</style>
+</head>
+<body id="top">
+{_header(kept)}
+{_index(parts, kept)}
+<main>
+{"".join(sections)}</main>
+<footer class="small">Made by <code>python scripts/lecture.py</code>; each figure has the command
+beside it that makes it again.</footer>
+</body>
+</html>
+"""
+
+
+def _verdict(kept: Sequence[Kept]) -> str:
+    claims = [claim for one in kept for claim in one.answer.claims]
+    return f"{sum(claim.holds for claim in claims)} of {len(claims)} claims hold"
+
+
+def _header(kept: Sequence[Kept]) -> str:
+    good = all(one.answer.holds for one in kept)
+    return f"""<header>
+<h1>Output units and losses: the lecture, executed</h1>
+<p class="verdict {"good" if good else "bad"}">{_verdict(kept)}</p>
+<p class="small">{_made(kept)}</p>
+</header>"""
+
+
+def _made(kept: Sequence[Kept]) -> str:
+    """When, by what, how long, and with which seed."""
+    times = sorted(one.made for one in kept)
+    when = f"Measured {_time(times[0])}" if times else "Nothing was measured yet"
+    if times and times[0] != times[-1]:
+        when = f"Measured from {_time(times[0])} to {_time(times[-1])}"
+    kinds = {_versions(one) for one in kept}
+    versions = "; ".join(sorted(kinds))
+    mixed = " (slides were measured with different versions)" if len(kinds) > 1 else ""
+    seconds = sum(one.seconds for one in kept)
+    count = f"{len(kept)} slide{'s' * (len(kept) != 1)} in {seconds:.0f} s"
+    return escape(f"{when}, {count}, with {versions}{mixed}, seed {SEED}.")
+
+
+def _versions(one: Kept) -> str:
+    return ", ".join(f"{name} {version}" for name, version in one.versions.items() if version)
+
+
+def _time(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%d %B %Y, %H:%M} UTC".removeprefix("0")
+
+
+def _index(parts: Sequence[Part], kept: Sequence[Kept]) -> str:
+    there = {one.slide: one for one in kept}
+    blocks = []
+    for part in parts:
+        rows = [_row(there[slide]) for slide in part.slides if slide in there]
+        if rows:
+            blocks.append(f"<h3>{escape(part.title)}</h3>\n<ol>\n{''.join(rows)}</ol>\n")
+    return f'<nav aria-label="Slides">\n{"".join(blocks)}</nav>'
+
+
+def _row(one: Kept) -> str:
+    slide = one.slide
+    mark, name = ("✓", "holds") if one.answer.holds else ("✗", "does not hold")
+    kind = "good" if one.answer.holds else "bad"
+    return (
+        f'<li><span class="which">{slide.number}</span><a href="#{slide.number}">'
+        f'{escape(slide.title)}</a><span class="mark {kind}" title="{name}">{mark}</span></li>\n'
+    )
+
+
+def _section(folder: Path, one: Kept, numbers: Sequence[int]) -> str:
+    slide, answer = one.slide, one.answer
+    figures = "".join(_figure(folder, picture, slide.number) for picture in answer.pictures)
+    kind = "pair" if len(answer.pictures) == 2 else "figures"
+    notes = "".join(f'<p class="small">{escape(note)}</p>\n' for note in slide.notes)
+    rows = "".join(map(_claim, answer.claims))
+    return f"""<section id="{slide.number}" aria-labelledby="q{slide.number}">
+<p class="above"><span>Slide {slide.number} · {escape(slide.title)}</span>
+{_steps(slide.number, numbers)}</p>
+<h2 id="q{slide.number}">{escape(slide.question)}</h2>
+<div class="{kind}">
+{figures}</div>
+<p class="answer">{escape(answer.sentence)}</p>
+<table>
+<thead><tr><th>Claim</th><th>Measured</th><th></th></tr></thead>
+<tbody>
+{rows}</tbody>
+</table>
+{notes}</section>
+"""
+
+
+def _steps(number: int, numbers: Sequence[int]) -> str:
+    """Links to the neighbours and to the index."""
+    at = numbers.index(number)
+    before, after = numbers[:at][-1:], numbers[at + 1 :][:1]
+    links = [f'<a href="#{other}" rel="prev">← {other}</a>' for other in before]
+    links.append('<a href="#top">index</a>')
+    links += [f'<a href="#{other}" rel="next">{other} →</a>' for other in after]
+    return f'<span class="steps">{"".join(links)}</span>'
+
+
+def _figure(folder: Path, picture: Picture, number: int) -> str:
+    command = picture.command or f"python scripts/lecture.py {number}"
+    title = escape(picture.title, quote=True)
+    drawing = picture.svg.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
+    run = ""
+    if picture.run is not None:
+        where = Path(os.path.relpath(picture.run, folder)).as_posix()
+        run = f'<a href="{quote(where)}/">its run: {escape(where)}</a>'
+    return f"""<figure>
+<div class="drawing">{drawing}</div>
+<figcaption><span>{escape(picture.title)}</span><code>{escape(command)}</code>{run}</figcaption>
+</figure>
+"""
+
+
+def _claim(claim: Claim) -> str:
+    kind, word = ("good", "holds") if claim.holds else ("bad", "does not hold")
+    return (
+        f"<tr><td>{escape(claim.text)}</td><td>{escape(claim.measured)}</td>"
+        f'<td class="{kind}">{word}</td></tr>\n'
+    )
