@@ -59,6 +59,10 @@ class Curve:
     evaluation: str = "val"
     stored: tuple[str, ...] = SERIES
 
+    def passes(self, at_most: int | None) -> int:
+        """How many epochs are replayed; None: all."""
+        return self.epochs if at_most is None else min(self.epochs, at_most)
+
     def published(self, folder: Path) -> dict[str, list[float]]:
         """The series that he stored, by name; one number an epoch."""
         found = json.loads((folder / f"{self.file}.json").read_text(encoding="utf-8"))
@@ -112,11 +116,11 @@ class Initial(NamedTuple):
 def initial(curve: Curve) -> Initial:
     """What his script drew: all from N(0, 1); "default" weights then divided by √fan_in."""
     generator = np.random.RandomState(SEED)
-    for kind in curve.draws:
+    for _ in curve.draws:
         biases = [generator.randn(width) for width in (curve.hidden, OUTPUTS)]
         shapes = ((curve.hidden, INPUTS), (OUTPUTS, curve.hidden))
         weights = [generator.randn(*shape) for shape in shapes]
-    if kind == "default":
+    if curve.draws[-1] == "default":
         weights = [weight / sqrt(weight.shape[1]) for weight in weights]
     return Initial(*biases, *weights)
 

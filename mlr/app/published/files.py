@@ -14,11 +14,14 @@ from mlr.data import Mnist
 
 BESIDE = Path(__file__).parents[4] / "shared" / "data"
 """Beside the checkout, where nothing else was said."""
+CLASSES = 10
+WHITE = 255
+"""The largest pixel."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """Part of MNIST: pixels (N, 784) of 0..255, labels (N,) of 0..9."""
+    """Part of MNIST: pixels (N, 784) of 0 to 255, labels (N,)."""
 
     pixels: Tensor
     labels: Tensor
@@ -30,7 +33,7 @@ class Images:
     @property
     def one_hot(self) -> Tensor:
         """Targets (N, 10), float64."""
-        return torch.eye(10, dtype=torch.float64)[self.labels]
+        return torch.eye(CLASSES, dtype=torch.float64)[self.labels]
 
 
 def mnist_root() -> Path | None:
@@ -39,6 +42,12 @@ def mnist_root() -> Path | None:
         return Path(os.environ["MLR_MNIST"])
     beside = BESIDE / "mnist"
     return beside if beside.is_dir() else None
+
+
+def mnist_overrides() -> tuple[str, ...]:
+    """The same images for scripts/train.py."""
+    root = mnist_root()
+    return ("data=mnist",) if root is None else ("data=mnist", f"data.root={root}")
 
 
 def mnist(validation: int = 0) -> dict[str, Images]:

@@ -7,7 +7,7 @@ by a factor that is kept apart from them, so that a step touches each weight onc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
@@ -82,7 +82,7 @@ def _train(
     first = curves[0]
     network, seen = Wide(curves), data["train"].first(first.images)
     series: dict[Curve, Series] = {curve: {name: [] for name in curve.stored} for curve in curves}
-    for order in orders(first.images, first.earlier, min(first.epochs, epochs or first.epochs)):
+    for order in orders(first.images, first.earlier, first.passes(epochs)):
         for batch in torch.tensor(order).split(BATCH):
             network.update(seen.pixels[batch], seen.targets[batch])
         tell(len(order) // BATCH)
