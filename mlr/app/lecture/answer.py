@@ -133,7 +133,7 @@ class Slide:
 
 @dataclass(frozen=True)
 class Part:
-    """Slides of one topic, in order."""
+    """Slides of one topic."""
 
     title: str
     slides: tuple[Slide, ...]
@@ -151,12 +151,12 @@ def close(text: str, measured: float, expected: float, within: float) -> Claim:
     off = abs(measured - expected)
     equal = measured == expected  # infinities too
     holds = equal or (isfinite(off) and off <= within)
-    told = "" if equal else f" (off by {off:.1e})"
-    return Claim(text, f"{number(measured)}{told}", holds)
+    told = f"{number(measured)} (off by {number(off, 2)})" if expected else number(measured, 2)
+    return Claim(text, number(measured) if equal else told, holds)
 
 
-def number(value: float) -> str:
-    """Six digits, as a person writes them: 0.148148, −4.5394e−05, 22,063."""
-    if value == int(value) if isfinite(value) else False:
-        return f"{int(value):,}".replace("-", "−") if abs(value) < 1e9 else f"{value:.6g}"
-    return f"{value:.6g}".replace("-", "−")
+def number(value: float, digits: int = 7) -> str:
+    """`value` as a person writes it: 0.1481481, −4.53937e−05, 22,063."""
+    whole = isfinite(value) and value == int(value) and abs(value) < 1e15
+    text = f"{int(value):,}" if whole else f"{value:.{digits}g}"
+    return text.replace("-", "−").replace("inf", "∞")

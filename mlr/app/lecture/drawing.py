@@ -7,13 +7,14 @@ colour, so that one drawing suits light and dark. Text stays text, in the page's
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from mlr.app.figures import label
+from mlr.app.lecture.answer import Picture
+from mlr.app.lecture.lab import Trained
 from mlr.checks import InputError
 
 if TYPE_CHECKING:
@@ -54,13 +55,26 @@ HEADS = {
 }
 LOSSES = {"se": (VERMILLION, "--"), "bce": (BLUE, "-"), "ce": (BLUE, "-")}
 
+
+class Size(TypedDict):
+    """Inches of a picture; the page scales it to its place, type included."""
+
+    width: float
+    height: float
+
+
+WHOLE: Size = {"width": 8.0, "height": 4.8}
+HALF: Size = {"width": 5.8, "height": 4.4}
+"""Of a picture that fills the page, and of one of two: their type is as large."""
 _SETTINGS: Any = {
     "svg.fonttype": "none",
     "font.size": 17,
     "axes.titlesize": 18,
     "axes.labelsize": 18,
     "legend.fontsize": 16,
-    "legend.frameon": False,
+    "legend.facecolor": PAPER,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.85,
     "lines.linewidth": 3.5,
     "lines.markersize": 10,
     "axes.linewidth": 1.4,
@@ -99,17 +113,17 @@ def check_matplotlib() -> None:
 
 @contextmanager
 def canvas(
-    columns: int = 1, width: float = 8.0, height: float = 4.8
+    width: float = WHOLE["width"], height: float = WHOLE["height"], columns: int = 1
 ) -> Iterator[tuple[Figure, Any]]:
     """An empty figure and its axes, in the lecture's style; draw and call `svg` while it is open.
 
-    One picture a question is best, and two pictures are better than two columns: a page for
-    phones shows them below each other.
+    One picture a question is best. The page shows two side by side (`HALF`), and below each
+    other on a phone, where more columns have to be scrolled.
 
     Args:
-        columns: axes side by side; for more than one, an array of them is given.
-        width: of one column, in inches; 8 fills the page, with type of 27 pixels.
+        width: of one column, in inches.
         height: in inches.
+        columns: axes side by side; for more than one, an array of them is given.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -138,19 +152,75 @@ def svg(figure: Figure) -> str:
     return drawing
 
 
+def picture(title: str, figure: Figure, of: Trained | None = None) -> Picture:
+    """The figure as the page shows it.
+
+    Args:
+        title: what it shows.
+        figure: of an open `canvas`.
+        of: the run that is drawn, or one of the sweep; None if nothing was trained for it.
+    """
+    if of is None:
+        return Picture(title, svg(figure))
+    return Picture(title, svg(figure), of.command, of.whole)
+
+
+def curves(
+    title: str,
+    lines: Sequence[tuple[Any, Any, dict[str, Any]]],
+    of: Trained | None = None,
+    points: Sequence[tuple[float, float, str]] = (),
+    size: Size = WHOLE,
+    legend: str = "best",
+    **settings: Any,
+) -> Picture:
+    """A picture of curves.
+
+    Args:
+        title: what it shows.
+        lines: x, y and style of each, as of `line`, `of_pair`, `of_head` or `of_loss`.
+        of: the run that is drawn, or one of the sweep.
+        points: x, y and text of what is to be seen on them.
+        size: WHOLE, or HALF where the slide has two pictures, which stand side by side.
+        legend: where it stands, as matplotlib names places.
+        **settings: of the axes: xlabel, ylabel, xscale, yscale, xlim, ylim, ….
+    """
+    with canvas(**size) as (figure, axes):
+        for x, y, style in lines:
+            axes.plot(x, y, **style)
+        axes.set(**settings)
+        for x, y, text in points:
+            axes.plot(x, y, "o", color=INK)
+            axes.annotate(text, (x, y), xytext=(12, 10), textcoords="offset points")
+        if any("label" in style for _, _, style in lines):
+            axes.legend(loc=legend)
+        return picture(title, figure, of)
+
+
+def line(colour: str, label: str | None = None, style: str = "-", **more: Any) -> dict[str, Any]:
+    """The style of one curve; without a label it is left out of the legend."""
+    named = {} if label is None else {"label": label}
+    return {"color": colour, "linestyle": style, **named, **more}
+
+
 def of_pair(head: str, loss: str) -> dict[str, Any]:
     """Colour, line style and label of a pair, for `axes.plot(…, **of_pair("sigmoid", "se"))`."""
-    colour, line = PAIRS[head, loss]
-    return {"color": colour, "linestyle": line, "label": label((head, loss))}
+    colour, style = PAIRS[head, loss]
+    return line(colour, f"{_written(head)} + {_written(loss)}", style)
 
 
 def of_head(head: str) -> dict[str, Any]:
     """Colour, line style and label of a head."""
-    colour, line = HEADS[head]
-    return {"color": colour, "linestyle": line, "label": head.replace("_", "-")}
+    colour, style = HEADS[head]
+    return line(colour, _written(head), style)
 
 
 def of_loss(loss: str) -> dict[str, Any]:
     """Colour, line style and label of a loss."""
-    colour, line = LOSSES[loss]
-    return {"color": colour, "linestyle": line, "label": loss.upper()}
+    colour, style = LOSSES[loss]
+    return line(colour, _written(loss), style)
+
+
+def _written(name: str) -> str:
+    """A part's name as a person writes it."""
+    return name.upper() if name in ("se", "bce", "ce") else name.replace("_", "-")

@@ -55,7 +55,8 @@ def keep(folder: Path, slide: Slide, answer: Answer, seconds: float) -> Kept:
         "seconds": round(seconds, 3),
         "versions": kept.versions,
         "sentence": answer.sentence,
-        "claims": [asdict(claim) for claim in answer.claims],
+        # comparisons of numpy are no bool that JSON knows
+        "claims": [asdict(claim) | {"holds": bool(claim.holds)} for claim in answer.claims],
         "pictures": [_plain(picture, folder) for picture in answer.pictures],
     }
     text = json.dumps(story, ensure_ascii=False, indent=1)

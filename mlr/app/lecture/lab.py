@@ -37,11 +37,13 @@ class Trained:
 
     command: makes it again, in the shell.
     folder: the run's.
+    whole: all that the command makes: the run's folder, or that of its sweep.
     metrics: final numbers by tag.
     """
 
     command: str
     folder: Path
+    whole: Path
     metrics: Mapping[str, float]
 
     @cached_property
@@ -100,7 +102,8 @@ class Lab:
         session = Session(watched=False)
         _hydra(False, session.job, folder, overrides)
         assert session.run is not None
-        return _trained(session.run, f"python scripts/train.py {shlex.join(overrides)}")
+        command = f"python scripts/train.py {shlex.join(overrides)}"
+        return _trained(session.run, command, folder)
 
     def sweep(self, *overrides: str) -> list[Trained]:
         """Train every combination of several values, as `-m` does, in its order.
@@ -128,7 +131,9 @@ class Lab:
             session.close()
         assert session.sweep is not None
         command = f"python scripts/train.py -m {shlex.join(overrides)}"
-        return [_trained(outcome, command) for _, outcome in sorted(session.sweep.runs.items())]
+        return [
+            _trained(outcome, command, folder) for _, outcome in sorted(session.sweep.runs.items())
+        ]
 
     def _next(self) -> Path:
         """A folder of its own for a run or a sweep, told of before it is there."""
@@ -148,17 +153,17 @@ def _hydra(
     register_schema()
     register_resolvers()
     kind = "sweep" if multirun else "run"
-    where = str(folder.absolute()).replace("\\", "\\\\").replace("'", "\\'")
+    where = str(folder.absolute()).replace("'", "\\'")
     with initialize_config_dir(str(CONFIGS), job_name="train", **VERSION_BASE):
         hydra: Any = GlobalHydra.instance().hydra
         call = hydra.multirun if multirun else hydra.run
         call("train", task, [*overrides, f"hydra.{kind}.dir='{where}'"])
 
 
-def _trained(outcome: Outcome, command: str) -> Trained:
+def _trained(outcome: Outcome, command: str, whole: Path) -> Trained:
     if outcome.status not in FINISHED or outcome.folder is None:
         raise InputError(f"{command} did not train to its end: {outcome.reason}")
-    return Trained(command, outcome.folder, outcome.metrics)
+    return Trained(command, outcome.folder, whole, outcome.metrics)
 
 
 def _clear_made(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from html import escape
@@ -17,6 +18,8 @@ from mlr.records.durable import atomic_write
 FILE = "index.html"
 SEED = 0
 """Of every run and every draw, where a slide does not name its seeds."""
+WIDE = 700
+"""Points of a drawing, of which one column has 576."""
 # nothing is ever loaded from anywhere, not even by mistake
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -101,10 +104,9 @@ def _time(text: str) -> str:
 
 
 def _index(parts: Sequence[Part], kept: Sequence[Kept]) -> str:
-    there = {one.slide: one for one in kept}
     blocks = []
     for part in parts:
-        rows = [_row(there[slide]) for slide in part.slides if slide in there]
+        rows = [_row(one) for one in kept if one.slide in part.slides]
         if rows:
             blocks.append(f"<h3>{escape(part.title)}</h3>\n<ol>\n{''.join(rows)}</ol>\n")
     return f'<nav aria-label="Slides">\n{"".join(blocks)}</nav>'
@@ -161,10 +163,16 @@ def _figure(folder: Path, picture: Picture, number: int) -> str:
         where = Path(os.path.relpath(picture.run, folder)).as_posix()
         run = f'<a href="{quote(where)}/">its run: {escape(where)}</a>'
     return f"""<figure>
-<div class="drawing">{drawing}</div>
+<div class="drawing{_wide(drawing)}">{drawing}</div>
 <figcaption><span>{escape(picture.title)}</span><code>{escape(command)}</code>{run}</figcaption>
 </figure>
 """
+
+
+def _wide(drawing: str) -> str:
+    """A second class for drawings that a phone cannot show whole: these are scrolled there."""
+    box = re.search(r'viewBox="0 0 ([\d.]+)', drawing)
+    return " wide" if box and float(box[1]) > WIDE else ""
 
 
 def _claim(claim: Claim) -> str:

@@ -43,8 +43,9 @@ nav ol { list-style: none; margin: 0; padding: 0; columns: 2 19rem; column-gap: 
 nav li { break-inside: avoid; display: flex; gap: .7em; padding: .16em 0; }
 nav li a { text-decoration: none; color: inherit; flex: 1; }
 nav li a:hover { text-decoration: underline; }
-nav .mark, nav .which { font-variant-numeric: tabular-nums; color: var(--soft); }
-nav .which { min-width: 1.6em; text-align: right; }
+nav .mark { font-weight: 700; }
+nav .which { min-width: 1.6em; text-align: right; color: var(--soft);
+  font-variant-numeric: tabular-nums; }
 section { border-top: 1px solid var(--rule); margin-top: 3.5rem; padding-top: 2.2rem; }
 .above { display: flex; flex-wrap: wrap; gap: 0 1.2em; align-items: baseline; margin: 0 0 .8em;
   color: var(--soft); font-size: .85em; }
@@ -67,7 +68,8 @@ th, td { padding: .5em 1.2em .5em 0; vertical-align: baseline;
 td:nth-child(1) { width: 58%; }
 td:last-child, th:last-child { padding-right: 0; white-space: nowrap; font-weight: 600; }
 @media (min-width: 60rem) {
-  .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 2.4rem; }
+  .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 2rem;
+    margin-inline: calc(-.5 * max(0rem, min(100vw, 88rem) - 68rem)); }
 }
 @media (max-width: 40rem) {
   table, tbody, tr, td { display: block; }
@@ -75,7 +77,7 @@ td:last-child, th:last-child { padding-right: 0; white-space: nowrap; font-weigh
   tr { border-bottom: 1px solid var(--rule); padding: .6em 0; }
   td, td:nth-child(1) { border: 0; padding: .08em 0; width: auto; }
   td:nth-child(2)::before { content: "measured: "; color: var(--soft); }
-  .drawing svg { min-width: 34rem; }
+  .wide svg { min-width: 50rem; }
   .above .steps { margin-left: 0; width: 100%; }
 }
 @media print {

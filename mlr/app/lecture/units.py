@@ -1,16 +1,196 @@
-"""Slides 1 and 16–23: output units, and the one that gradient descent cannot train."""
+"""Slides 16–19: output units, and the cost that belongs to each."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+from torch.distributions import Bernoulli
+from torch.nn.functional import one_hot
 
-from mlr.app.lecture import drawing
-from mlr.app.lecture.answer import Answer, Picture, Slide, close
-from mlr.app.lecture.lab import Lab
-from mlr.heads import ClippedLinear
+from mlr.app.lecture.answer import Answer, Picture, Slide, close, number
+from mlr.app.lecture.drawing import (
+    BLUE,
+    HALF,
+    INK,
+    PAPER,
+    PURPLE,
+    VERMILLION,
+    canvas,
+    curves,
+    line,
+    of_head,
+    of_pair,
+    picture,
+)
+from mlr.app.lecture.lab import Lab, Trained
+from mlr.data import Blobs
+from mlr.data.base import Split
+from mlr.heads import ClippedLinear, Sigmoid, Softmax
+from mlr.information import log_likelihood
+from mlr.objectives import Objective
 
 
-def clipped_unit(lab: Lab) -> Answer:
+def conditional(lab: Lab) -> Answer:
+    """How does maximum likelihood train a model that predicts Y from X?
+
+    Source: lecture slide 16, P(Y|X; θ); Goodfellow et al., Deep Learning, 5.5.1 and 6.2.1.1.
+    """
+    own = ("data=blobs", "data.seed=0", "data.noise=0.6", "head=sigmoid", "loss=bce")
+    run = lab.run(*own, "dtype=float64", "epochs=20", "optimizer.lr=0.5")
+    data = Blobs(noise=0.6, seed=0).load(0)
+    z = _logits(run, data.train.features)
+    model = Bernoulli(logits=z[:, 0])
+    mean = float(log_likelihood(model, data.train.targets.double())) / len(data.train)
+    start = float(run.series["loss/train"][1][0])
+    claims = (
+        close("the loss of the run is −1/m ∑ log P(y|x)", run.metrics["loss/train"], -mean, 1e-12),
+        close("of the test data too", run.metrics["loss/test"], _cost(run, data.test), 1e-12),
+    )
+    return Answer(
+        f"It makes the labels seen most probable given their inputs: the loss {number(-mean, 4)} "
+        f"that training left (from {start:.2f}) is −1/m of the log-likelihood.",
+        claims,
+        (
+            _chances(run, data.train),
+            curves(
+                "−1/m log-likelihood of the batches",
+                [(*run.series["loss/train"], of_pair("sigmoid", "bce"))],
+                run,
+                size=HALF,
+                xlabel="updates",
+                ylabel="loss",
+                ylim=(0, None),
+            ),
+        ),
+    )
+
+
+def _cost(run: Trained, data: Split) -> float:
+    model = Bernoulli(logits=_logits(run, data.features)[:, 0])
+    return -float(log_likelihood(model, data.targets.double())) / len(data)
+
+
+def _logits(run: Trained, x: Tensor) -> Tensor:
+    weight, bias = (run.parameters[f"output.{name}"] for name in ("weight", "bias"))
+    return x.double() @ weight.double().T + bias.double()
+
+
+def _chances(run: Trained, data: Split) -> Picture:
+    """P(Y = 1|x) over the plane, and the data."""
+    axis = torch.linspace(-3.2, 3.2, 131, dtype=torch.float64)
+    plane = torch.cartesian_prod(axis, axis)
+    chance = Sigmoid()(_logits(run, plane)).reshape(131, 131).T
+    with canvas(**HALF) as (figure, axes):
+        for label, (colour, marker) in enumerate(((VERMILLION, "s"), (BLUE, "o"))):
+            x = data.features[data.targets == label]
+            style = {"color": colour, "markeredgecolor": PAPER, "label": f"Y = {label}"}
+            axes.plot(x[:, 0], x[:, 1], marker, markersize=7, **style)
+        levels = [0.1, 0.5, 0.9]
+        axes.contour(axis, axis, chance, levels, colors=INK, linestyles=[":", "-", ":"])
+        axes.set(xlabel="x₁", ylabel="x₂", ylim=(-3.2, 4.4))
+        axes.legend(loc="upper center", ncols=2)
+        return picture("training data, and where P(Y = 1|x) is 0.1, ½ and 0.9", figure, run)
+
+
+NATURAL = (("linear", "se", 1), ("sigmoid", "bce", 1), ("softmax", "ce", 3))
+"""Head and loss of one distribution, and outputs."""
+
+
+def units_and_costs(lab: Lab) -> Answer:
+    """What decides the form of the cross-entropy?
+
+    Source: lecture slide 17; Goodfellow et al., Deep Learning, 6.2.2.
+    """
+    generator = torch.Generator().manual_seed(0)
+    claims, drawn = [], []
+    told = {"se": "Gaussian", "bce": "Bernoulli", "ce": "categorical"}
+    x = torch.linspace(-5, 5, 501, dtype=torch.float64)
+    for head, loss, outputs in NATURAL:
+        objective = Objective(head, loss, outputs=outputs)
+        z = 5 * torch.randn(10_000, outputs, generator=generator, dtype=torch.float64)
+        t = torch.rand(10_000, outputs, generator=generator, dtype=torch.float64)
+        t = t / t.sum(-1, keepdim=True) if outputs > 1 else t
+        off = float((objective.gradient(z, t) - (objective.head(z) - t)).abs().max())
+        text = f"{head} unit, {told[loss]}, {loss.upper()}: dL/dz = y − t at 10,000 points"
+        claims.append(close(text, off, 0, 5e-15))
+        logits = torch.nn.functional.pad(x[:, None], (0, outputs - 1))
+        first = one_hot(torch.zeros(501, dtype=torch.int64), outputs).double()
+        first = first if outputs > 1 else torch.ones(501, 1, dtype=torch.float64)
+        slope = objective.gradient(logits, first)[:, 0]
+        drawn.append((head, loss, objective.head(logits)[:, 0], slope))
+    against_logit = curves(
+        "gradient against logit, target 1 (softmax: the others 0)",
+        [(x, slope, of_pair(head, loss)) for head, loss, _, slope in drawn],
+        size=HALF,
+        xlabel="logit z",
+        ylabel="dL/dz",
+        ylim=(-2, 1),
+    )
+    against_output = curves(
+        "the same against the prediction: all are y − t",
+        [(y, slope, of_pair(head, loss)) for head, loss, y, slope in drawn],
+        size=HALF,
+        xlabel="prediction y",
+        ylabel="dL/dz",
+        xlim=(-1, 2),
+        ylim=(-2, 1),
+    )
+    return Answer(
+        "The output unit: its distribution gives the cost, and then each of the three has the "
+        f"gradient y − t ({number(float(drawn[1][3][250]))} at z = 0, t = 1 of the sigmoid).",
+        tuple(claims),
+        (against_logit, against_output),
+    )
+
+
+def one_number(lab: Lab) -> Answer:
+    """How many outputs do two classes need?
+
+    Source: lecture slide 18; Goodfellow et al., Deep Learning, 6.2.2.2.
+    """
+    z = torch.linspace(-40, 40, 8001, dtype=torch.float64)
+    two = torch.stack([z, torch.zeros_like(z)], -1)
+    one, pair = Sigmoid()(z), Softmax()(two)
+    generator = torch.Generator().manual_seed(0)
+    t = torch.rand(8001, generator=generator, dtype=torch.float64)
+    both = torch.stack([t, 1 - t], -1)
+    binary = Objective("sigmoid", "bce").losses(z[:, None], t[:, None])
+    several = Objective("softmax", "ce").losses(two, both)
+    claims = (
+        close(
+            "softmax([z, 0]) = σ(z), relative", float((pair[:, 0] / one - 1).abs().max()), 0, 1e-15
+        ),
+        close("P(0) = 1 − P(1)", float((pair[:, 1] - (1 - pair[:, 0])).abs().max()), 0, 1e-15),
+        close(
+            "the losses are equal, soft targets too",
+            float((binary - several).abs().max()),
+            0,
+            1e-14,
+        ),
+    )
+    near = z.abs() <= 6
+    x = z[near]
+    return Answer(
+        "One: P(0) = 1 − P(1), and a softmax of z and 0 is the sigmoid of z, to "
+        f"{number(float((pair[:, 0] / one - 1).abs().max()), 1)}.",
+        claims,
+        (
+            curves(
+                "two outputs and one",
+                [
+                    (x, pair[near, 0], line(PURPLE, "softmax([z, 0]), P(1)", linewidth=9)),
+                    (x, one[near], line(BLUE, "σ(z)", "--")),
+                    (x, pair[near, 1], line(VERMILLION, "softmax([z, 0]), P(0)", ":")),
+                ],
+                xlabel="logit z",
+                ylabel="probability",
+                legend="center right",
+            ),
+        ),
+    )
+
+
+def clipped(lab: Lab) -> Answer:
     """How can a linear unit be made to give a probability?
 
     Source: lecture slide 19; Goodfellow et al., Deep Learning, 6.2.2.2, eq. 6.18.
@@ -19,47 +199,38 @@ def clipped_unit(lab: Lab) -> Answer:
     z = torch.linspace(-2, 3, 1001, dtype=torch.float64)
     y, slope = head(z), head.slope(z)
     inside = (z >= 0) & (z <= 1)
-    with drawing.canvas() as (figure, axes):
-        axes.plot(z, y, **drawing.of_head("clipped_linear") | {"label": "y = max(0, min(1, z))"})
-        axes.plot(z, slope, color=drawing.VERMILLION, label="slope dy/dz")
-        axes.set(xlabel="logit z", ylabel="prediction y")
-        axes.legend()
-        picture = Picture("the clipped linear unit and its slope", drawing.svg(figure))
     claims = (
-        close("every prediction lies in [0, 1]: the smallest is 0", float(y.min()), 0, 0),
-        close("the largest prediction is 1", float(y.max()), 1, 0),
-        close("the slope inside [0, 1] is 1", float(slope[inside].min()), 1, 0),
-        close("the slope outside [0, 1] is 0", float(slope[~inside].abs().max()), 0, 0),
+        close(
+            "inside [0, 1] the prediction is the logit", float((y - z)[inside].abs().max()), 0, 0
+        ),
+        close("below it is 0", float(y[z < 0].max()), 0, 0),
+        close("above it is 1", float(y[z > 1].min()), 1, 0),
+        close("the slope inside is 1", float(slope[inside].min()), 1, 0),
+        close("the slope outside is 0", float(slope[~inside].abs().max()), 0, 0),
     )
     return Answer(
-        f"Cut it off: y = max(0, min(1, z)), with slope {slope[inside].min():g} inside [0, 1] and "
-        f"{slope[~inside].max():g} everywhere outside.",
+        f"By cutting it off, y = max(0, min(1, z)): its slope is {float(slope[inside].min()):g} "
+        f"inside [0, 1], and {float(slope[~inside].max()):g} everywhere outside.",
         claims,
-        (picture,),
-    )
-
-
-def dead_unit(lab: Lab) -> Answer:
-    """What does gradient descent do with a clipped linear unit whose logit lies outside [0, 1]?
-
-    Source: lecture slides 20 and 21; Goodfellow et al., Deep Learning, 6.2.2.2.
-    """
-    runs = lab.sweep("experiment=clipped", "loss=se,matching", "epochs=50")
-    with drawing.canvas() as (figure, axes):
-        for run, loss in zip(runs, ("se", "matching"), strict=True):
-            axes.plot(*run.series["loss/train"], **drawing.of_pair("clipped_linear", loss))
-        axes.set(xlabel="updates", ylabel="loss")
-        axes.legend()
-        svg = drawing.svg(figure)
-    weight = float(runs[0].parameters["output.weight"])
-    return Answer(
-        f"Nothing: after 50 updates the weight is still {weight:g}.",
-        (close("the weight stays 2", weight, 2, 0),),
-        (Picture("the unit that never moves", svg, runs[0].command, runs[0].folder.parent),),
+        (
+            curves(
+                "the clipped linear unit and its slope",
+                [
+                    (z, y, of_head("clipped_linear") | {"label": "y = max(0, min(1, z))"}),
+                    (z, slope, line(VERMILLION, "slope dy/dz", linewidth=2.5)),
+                ],
+                xlabel="logit z",
+                ylabel="y, dy/dz",
+                ylim=(-0.05, 1.4),
+                legend="upper left",
+            ),
+        ),
     )
 
 
 SLIDES = (
-    Slide(19, "The clipped linear unit", clipped_unit),
-    Slide(20, "No gradient outside [0, 1]", dead_unit),
+    Slide(16, "Maximum likelihood of Y given X", conditional),
+    Slide(17, "The output unit decides", units_and_costs),
+    Slide(18, "One number for two classes", one_number),
+    Slide(19, "The clipped linear unit", clipped),
 )

@@ -1,0 +1,214 @@
+"""Slides 13–15: cross-entropy is one cost for every distribution; squared error is its Gaussian."""
+
+from __future__ import annotations
+
+from math import log
+
+import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Categorical, Distribution, Laplace, Normal
+
+from mlr.app.lecture.answer import Answer, Claim, Slide, close, number
+from mlr.app.lecture.divergence import DATA
+from mlr.app.lecture.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    HALF,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    canvas,
+    curves,
+    line,
+    picture,
+)
+from mlr.app.lecture.entropy import Cost, descend
+from mlr.app.lecture.lab import Lab
+from mlr.data import Line
+from mlr.heads import Softmax
+from mlr.information import (
+    HALF_LOG_TAU,
+    categorical,
+    cross_entropy,
+    gaussian_cross_entropy,
+    kl_divergence,
+    likelihood,
+    log_likelihood,
+)
+from mlr.objectives import Objective
+
+
+def generic(lab: Lab) -> Answer:
+    """Which models is the cross-entropy −E[log p_model] a cost for?
+
+    Source: lecture slide 13; Goodfellow et al., Deep Learning, 6.2.1.1.
+    """
+    generator = torch.Generator().manual_seed(0)
+    z = 3 * torch.randn(1000, 3, generator=generator, dtype=torch.float64)
+    t = torch.randn(1000, 1, generator=generator, dtype=torch.float64)
+    yes = (t > 0).double()
+    classes = torch.randint(3, (1000,), generator=generator)
+    one_hot = torch.nn.functional.one_hot(classes, 3).double()
+    one = z[:, :1]
+    binary = Objective("sigmoid", "bce").losses(one, yes)
+    several = Objective("softmax", "ce").losses(z, one_hot)
+    squared = Objective("linear", "se").losses(one, t)
+    absolute = (one - t).abs()[:, 0]
+    claims = (
+        _equal("Bernoulli: sigmoid + BCE", Bernoulli(logits=one[:, 0]), yes[:, 0], binary),
+        _equal("categorical: softmax + CE", Categorical(logits=z), classes, several),
+        _equal("Gaussian: SE + ½ log 2π", Normal(one[:, 0], 1.0), t[:, 0], squared + HALF_LOG_TAU),
+        _equal("Laplace: |y − t| + log 2", Laplace(one[:, 0], 1.0), t[:, 0], absolute + log(2)),
+    )
+    x = torch.linspace(-4, 4, 401, dtype=torch.float64)
+    zero, two = torch.zeros((), dtype=torch.float64), torch.stack([x, torch.zeros_like(x)], -1)
+    costs: list[tuple[str, Distribution, Tensor, str, str]] = [
+        ("Gaussian, mean z, at 0", Normal(x, 1.0), zero, GREEN, "-."),
+        ("Laplace, mean z, at 0", Laplace(x, 1.0), zero, ORANGE, ":"),
+        ("Bernoulli, logit z, at 1", Bernoulli(logits=x), zero + 1, BLUE, "-"),
+        ("categorical, logits z, 0, 0, at 1st", _three(two), torch.tensor(0), PURPLE, "--"),
+    ]
+    shown = curves(
+        "−log p of one example under four distributions",
+        [(x, -it.log_prob(at), line(colour, name, style)) for name, it, at, colour, style in costs],
+        xlabel="what the model gives, z",
+        ylabel="−log p",
+        ylim=(0, 6),
+        legend="upper center",
+    )
+    return Answer(
+        "For every one that has a likelihood: one function of a distribution and its samples is "
+        f"{len(claims)} known losses, each to rounding.",
+        claims,
+        (shown,),
+    )
+
+
+def _three(two: Tensor) -> Categorical:
+    return Categorical(logits=torch.cat([two, torch.zeros_like(two[:, :1])], -1))
+
+
+def _equal(name: str, model: Distribution, samples: Tensor, losses: Tensor) -> Claim:
+    """That −log p of each of the samples is its loss."""
+    # one sample along the first axis, of a model for each: so nothing is summed
+    costs = -log_likelihood(model, samples.unsqueeze(0))
+    off = float(((costs - losses).abs() / (1 + losses)).max())
+    return close(f"−log p is the loss of 1,000 examples, {name}", off, 0, 1e-14)
+
+
+def gaussian(lab: Lab) -> Answer:
+    """Why is the squared error a cross-entropy, too?
+
+    Source: lecture slide 14; Goodfellow et al., Deep Learning, 5.5.1 and 6.2.2.1.
+    """
+    objective = Objective("linear", "se")
+    y = torch.linspace(-2, 4, 601, dtype=torch.float64, requires_grad=True)
+    t, one, point = torch.ones(601).double(), torch.tensor(1.0).double(), torch.tensor(0.0).double()
+    se = objective(y[:, None], t[:, None])
+    ce = gaussian_cross_entropy(t, point, y, one)
+    slopes = [torch.autograd.grad(it.sum(), y)[0] for it in (se, ce)]
+    se, ce, grid = se.detach(), ce.detach(), y.detach()
+    gap = ce - se
+    far = float(gaussian_cross_entropy(one, point, 10 * one, one))
+    run = lab.run("experiment=line", "data.seed=0", "epochs=30")
+    floor = run.metrics["loss/test"]
+    claims = (
+        close("H(p̂, N(y, 1)) − SE = ½ log 2π = 0.918939", float(gap.mean()), HALF_LOG_TAU, 1e-14),
+        close("the same for every y", float(gap.max() - gap.min()), 0, 1e-14),
+        close("with equal gradients, y − t", float((slopes[0] - slopes[1]).abs().max()), 0, 0),
+        close("y = 10, t = 1: 41.418939", far, 40.5 + HALF_LOG_TAU, 1e-14),
+        close("a line fitted by SE is left with ½ noise² = 0.005", floor, 0.005, 0.0015),
+    )
+    costs = curves(
+        "one example with target 1",
+        [
+            (grid, ce, line(BLUE, "H(p̂, N(y, 1))")),
+            (grid, se, line(VERMILLION, "½(y − t)²", "--")),
+            (grid, gap, line(GREY, "difference", ":")),
+        ],
+        size=HALF,
+        xlabel="prediction y",
+        ylabel="nats",
+        legend="upper center",
+    )
+    data = Line(seed=0).load(0).test
+    with canvas(**HALF) as (figure, axes):
+        weight, bias = (float(run.parameters[f"output.{name}"]) for name in ("weight", "bias"))
+        ends = torch.tensor([-1.0, 1.0])
+        axes.plot(data.features[:, 0], data.targets[:, 0], ".", color=GREY, label="test data")
+        axes.plot(ends, weight * ends + bias, color=VERMILLION, label="mean of the model")
+        axes.set(xlabel="x", ylabel="t")
+        axes.legend()
+        fit = picture("the Gaussian whose mean was fitted to a line", figure, run)
+    return Answer(
+        f"It is that of a Gaussian with mean y and variance 1, less {number(float(gap[0]), 6)} = "
+        "½ log 2π: a constant that no gradient sees.",
+        claims,
+        (costs, fit),
+    )
+
+
+def four_names(lab: Lab) -> Answer:
+    """Are divergence, cross-entropy, log-likelihood and likelihood one objective?
+
+    Source: lecture slide 15, KL ⇔ NLL ⇔ CE ⇔ ML.
+    """
+    p, head = torch.tensor(DATA, dtype=torch.float64), Softmax()
+    samples = torch.tensor([0] * 7 + [1] * 2 + [2])
+    m = len(samples)
+    costs: dict[str, Cost] = {
+        "KL": lambda theta: kl_divergence(p, head(theta)),
+        "NLL": lambda theta: -log_likelihood(categorical(theta), samples) / m,
+        "CE": lambda theta: cross_entropy(p, head(theta)),
+        "ML": lambda theta: -likelihood(categorical(theta), samples).log() / m,
+    }
+    start = torch.tensor([0.0, 1.0, -1.0], dtype=torch.float64)
+    ways = {name: descend(cost, start, 1.0, 40) for name, cost in costs.items()}
+    fall = {name: torch.stack([costs[name](theta) for theta in ways[name]]) for name in costs}
+    above = {name: values - fall["KL"] for name, values in fall.items()}
+    constant = float(above["CE"].mean())
+    claims = (
+        *(
+            close(
+                f"the curve of {name} is that of KL plus a constant",
+                float(above[name].max() - above[name].min()),
+                0,
+                1e-13,
+            )
+            for name in ("NLL", "CE", "ML")
+        ),
+        close("the constant is H(p̂) = 0.801819", constant, 0.801818552543337309, 1e-14),
+    )
+    steps = torch.arange(41)
+    drawn = (
+        ("CE", BLUE, "-", 9),
+        ("NLL", SKY, "--", 5),
+        ("ML", INK, ":", 3),
+        ("KL", VERMILLION, "-", 3.5),
+    )
+    names = {"ML": "−1/m log of the product"}
+    return Answer(
+        f"Yes: one curve four times; CE, NLL and ML lie {constant:.4f} = H(p̂) above KL.",
+        claims,
+        (
+            curves(
+                "four objectives, each on its own descent from one start",
+                [
+                    (steps, fall[name], line(colour, names.get(name, name), style, linewidth=width))
+                    for name, colour, style, width in drawn
+                ],
+                xlabel="steps",
+                ylabel="nats",
+            ),
+        ),
+    )
+
+
+SLIDES = (
+    Slide(13, "One cost for every distribution", generic),
+    Slide(14, "Squared error is Gaussian", gaussian),
+    Slide(15, "Four names of one objective", four_names),
+)

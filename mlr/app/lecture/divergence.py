@@ -1,0 +1,190 @@
+"""Slides 7–9: the Kullback–Leibler divergence, and what of it a model can change."""
+
+from __future__ import annotations
+
+from math import inf, log, sqrt
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.distributions import Categorical
+
+from mlr.app.lecture.answer import Answer, Claim, Slide, close, number
+from mlr.app.lecture.drawing import (
+    BLUE,
+    GREY,
+    INK,
+    VERMILLION,
+    canvas,
+    curves,
+    line,
+    picture,
+)
+from mlr.app.lecture.lab import Lab
+from mlr.heads import Softmax
+from mlr.information import cross_entropy, entropy, kl_divergence
+
+
+def distribution(*probabilities: float) -> Tensor:
+    """Probabilities (K,) in float64."""
+    return torch.tensor(probabilities, dtype=torch.float64)
+
+
+def divergence(lab: Lab) -> Answer:
+    """How far is a model's distribution q from the distribution p of the data?
+
+    Source: lecture slide 7; Goodfellow et al., Deep Learning, eq. 3.50.
+
+    Slip: the slide mixes p̂_data, of the samples, and p_data, that they come from, inside one
+    sum; here p is one and the same. And 0·log 0 is silently taken as 0, its limit.
+    """
+    p, q = distribution(0.5, 0.25, 0.25), distribution(0.25, 0.25, 0.5)
+    far, flat = distribution(0.8, 0.2), distribution(0.5, 0.5)
+    kl = float(kl_divergence(p, q))
+    claims = (
+        close("KL([½, ¼, ¼] ‖ [¼, ¼, ½]) = ¼ ln 2 = 0.173287", kl, log(2) / 4, 1e-16),
+        close("KL(p‖p) is 0", float(kl_divergence(p, p)), 0, 0),
+        close(
+            "not symmetric: KL([.8, .2] ‖ [.5, .5]) = 0.192745",
+            float(kl_divergence(far, flat)),
+            0.192744757021757,
+            1e-12,
+        ),
+        close(
+            "and KL([.5, .5] ‖ [.8, .2]) = 0.223144",
+            float(kl_divergence(flat, far)),
+            0.223143551314210,
+            1e-12,
+        ),
+        close("+∞ where q = 0 < p", float(kl_divergence(flat, distribution(1.0, 0.0))), inf, 0),
+        close(
+            "0·log 0 = 0 where p = 0",
+            float(kl_divergence(distribution(0.0, 1.0), flat)),
+            log(2),
+            1e-16,
+        ),
+    )
+    parts = p * (p.log() - q.log())
+    places = np.arange(3)
+    with canvas() as (figure, axes):
+        for shift, bars, colour, label in (
+            (-0.27, p, BLUE, "p, the data"),
+            (0.0, q, VERMILLION, "q, the model"),
+            (0.27, parts, GREY, "p log(p/q)"),
+        ):
+            axes.bar(places + shift, bars.numpy(), 0.25, color=colour, label=label)
+        axes.axhline(0, color=INK, linewidth=1)
+        axes.set_xticks(places, ["a", "b", "c"])
+        axes.set(xlabel="outcome", ylim=(-0.25, 0.75))
+        axes.legend(loc="upper center", ncols=3)
+        shown = picture("p, q, and what each outcome adds to KL(p‖q)", figure)
+    return Answer(
+        f"By KL(p‖q) = ∑ p log(p/q): here {kl:.4f} nats; never below 0, and 0 only for q = p.",
+        claims,
+        (shown,),
+    )
+
+
+def expectation(lab: Lab) -> Answer:
+    """Can the divergence be had from samples alone?
+
+    Source: lecture slide 8, KL = E_p[log p_data(x) − log p_model(x)].
+    """
+    p, q, many = distribution(0.5, 0.25, 0.25), distribution(0.25, 0.25, 0.5), 100_000
+    exact = float(kl_divergence(p, q))
+    generator = torch.Generator().manual_seed(0)
+    samples = torch.multinomial(p, many, replacement=True, generator=generator)
+    terms = Categorical(p).log_prob(samples) - Categorical(q).log_prob(samples)
+    counts = torch.arange(1, many + 1)
+    running = terms.cumsum(0) / counts
+    sigma = float(terms.std()) / sqrt(many)
+    estimate = float(running[-1])
+    band = 3 * float(terms.std()) / counts.sqrt()
+    every = torch.logspace(1, 5, 400).long().unique() - 1
+    claims = (
+        Claim(
+            "the mean of log p − log q over 100,000 samples is KL = 0.173287 within 3σ",
+            f"{number(estimate)}, σ = {number(sigma, 2)}",
+            abs(estimate - exact) < 3 * sigma,
+        ),
+    )
+    return Answer(
+        f"Yes, as the mean of log p − log q over samples of p: {estimate:.4f} from 100,000 of "
+        f"them, where the sum gives {exact:.4f}.",
+        claims,
+        (
+            curves(
+                "the mean over the first n samples",
+                [
+                    (counts[every], running[every], line(BLUE, "mean of n samples")),
+                    (counts[every], exact + band[every], line(GREY, "KL ± 3σ/√n", ":")),
+                    (counts[every], exact - band[every], line(GREY, style=":")),
+                    (
+                        counts[every],
+                        torch.full_like(band[every], exact),
+                        line(INK, "KL", "--", linewidth=2),
+                    ),
+                ],
+                xlabel="samples n",
+                ylabel="mean of log p − log q",
+                xscale="log",
+                ylim=(-0.3, 0.7),
+            ),
+        ),
+    )
+
+
+DATA = (0.7, 0.2, 0.1)
+"""p̂ of ten samples: seven of the first class, two of the second, one of the third."""
+
+
+def data_term(lab: Lab) -> Answer:
+    """Which part of the divergence can the model change?
+
+    Source: lecture slide 9; Goodfellow et al., Deep Learning, eq. 5.60.
+    """
+    p, head = distribution(*DATA), Softmax()
+    generator = torch.Generator().manual_seed(0)
+    theta = torch.randn(1000, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    model = head(theta)
+    kl, ce = kl_divergence(p, model), cross_entropy(p, model)
+    slopes = [torch.autograd.grad(it.sum(), theta, retain_graph=True)[0] for it in (kl, ce)]
+    away = float((slopes[0] - slopes[1]).abs().max())
+    gap = ce - kl
+    claims = (
+        close("∂KL/∂θ = ∂CE/∂θ at 1,000 models", away, 0, 1e-15),
+        close(
+            "CE − KL is H(p̂) = 0.801819 for the first of them",
+            float(gap[0].detach()),
+            0.801818552543337309,
+            1e-15,
+        ),
+        close("and the same for all of them", float((gap.max() - gap.min()).detach()), 0, 2e-15),
+    )
+    share = torch.linspace(0.01, 0.99, 399, dtype=torch.float64)
+    two, q = distribution(0.7, 0.3), torch.stack([share, 1 - share], -1)
+    return Answer(
+        f"Only the cross-entropy −E[log q]: the term of the data is the constant "
+        f"H(p̂) = {float(gap[0].detach()):.4f}; the gradients of both differ by {number(away, 1)}.",
+        claims,
+        (
+            curves(
+                "two classes, p̂ = 0.7: the curves differ by a constant",
+                [
+                    (share, cross_entropy(two, q), line(BLUE, "cross-entropy H(p̂, q)")),
+                    (share, kl_divergence(two, q), line(VERMILLION, "KL(p̂‖q)", "--")),
+                    (share, entropy(two).expand(399), line(GREY, "their difference, H(p̂)", ":")),
+                ],
+                xlabel="q of the first class",
+                ylabel="nats",
+                ylim=(0, 2.5),
+            ),
+        ),
+    )
+
+
+SLIDES = (
+    Slide(7, "The divergence", divergence),
+    Slide(8, "As an expectation", expectation),
+    Slide(9, "What the model can change", data_term),
+)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlr.app.lecture import command, drawing
+from mlr.app.lecture.answer import Answer, Claim, Part, Slide, close
+from mlr.checks import InputError
+
+SCRIPT = Path(__file__).parents[3] / "scripts" / "lecture.py"
+
+
+def good(lab):
+    """Does it hold?"""
+    return Answer("Yes.", (close("one is one", 1, 1, 0),))
+
+
+def bad(lab):
+    """Does it fail?"""
+    return Answer("No.", (Claim("two is one", "2", False),))
+
+
+def interrupted(lab):
+    """Does it end?"""
+    raise KeyboardInterrupt
+
+
+def refused(lab):
+    """Is it allowed?"""
+    return lab.run("head=linear", "loss=bce")
+
+
+@pytest.fixture
+def lecture(monkeypatch, tmp_path, capsys):
+    """Runs the command over slides of these functions, in an empty folder."""
+
+    def run(*asks, names=()):
+        slides = tuple(Slide(number, ask.__name__, ask) for number, ask in enumerate(asks, start=1))
+        monkeypatch.setattr(command, "SLIDES", slides)
+        monkeypatch.setattr(command, "PARTS", (Part("all", slides),))
+        monkeypatch.chdir(tmp_path)
+        code = command.main(names)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def page(folder) -> str:
+    return (folder / "runs" / "lecture" / "index.html").read_text(encoding="utf-8")
+
+
+def test_every_claim_is_printed_and_counted(lecture, tmp_path):
+    code, out, err = lecture(good, good)
+    assert (code, err) == (0, "")
+    assert "one is one → 1 → holds" in out
+    assert "2 of 2 claims hold" in out
+    assert "runs/lecture/index.html" in out
+    assert "2 of 2 claims hold" in page(tmp_path)
+
+
+def test_a_claim_that_fails_is_the_exit_code(lecture):
+    code, out, _ = lecture(good, bad)
+    assert code == 1
+    assert "two is one → 2 → does not hold" in out
+    assert "1 of 2 claims hold" in out
+
+
+def test_one_slide_leaves_the_sections_of_others(lecture, tmp_path):
+    lecture(good, bad)
+    code, out, _ = lecture(good, good, names=["2"])
+    assert code == 0
+    assert "1 of 1 claims hold" in out
+    assert "2 of 2 claims hold" in page(tmp_path)
+
+
+def test_an_unknown_slide_is_one_sentence(lecture):
+    code, out, err = lecture(good, good, names=["3"])
+    assert (code, out) == (1, "")
+    assert err == "mlr: slide 3 is not known. Known: 1, 2.\n"
+
+
+def test_slides_come_in_the_order_of_the_lecture():
+    assert [slide.number for slide in command.chosen(["20", "4"])] == [4, 20]
+    with pytest.raises(InputError, match=r"Did you mean 20\?"):
+        command.chosen(["200"])
+
+
+def test_an_interruption_keeps_what_was_answered(lecture, tmp_path):
+    code, _, err = lecture(good, interrupted, good)
+    assert code == 130
+    told = "interrupted; the slides answered so far are in runs/lecture/index.html."
+    assert err == f"mlr: {told}\n"
+    assert "1 of 1 claims hold" in page(tmp_path)
+
+
+def test_a_slide_begun_anew_and_interrupted_keeps_no_old_answer(lecture, tmp_path):
+    lecture(good, good)
+    lecture(good, interrupted, names=["2"])
+    assert "1 of 1 claims hold" in page(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(lecture, tmp_path):
+    (tmp_path / "runs").write_text("in the way")
+    code, _, err = lecture(good)
+    assert code == 1
+    assert err.startswith("mlr: cannot write ")
+    assert err.count("\n") == 1
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(lecture, tmp_path):
+    (tmp_path / "runs" / "lecture" / "index.html").mkdir(parents=True)
+    code, _, err = lecture(good)
+    assert code == 1
+    assert err.startswith("mlr: cannot write runs/lecture/index.html: ")
+
+
+def test_a_refused_run_is_one_sentence(lecture):
+    code, _, err = lecture(refused)
+    assert code == 1
+    assert "loss=bce needs predictions in [0, 1]" in err
+    assert err.count("\n") == 1
+
+
+def test_without_matplotlib_nothing_begins(lecture, monkeypatch, tmp_path):
+    monkeypatch.setattr(drawing, "find_spec", lambda name: None)
+    code, _, err = lecture(good)
+    assert code == 1
+    assert "pip install '.[figures]'" in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_script_passes_on_what_it_is_given(tmp_path):
+    asked = [sys.executable, str(SCRIPT), "no-slide"]
+    done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("mlr: slide no-slide is not known. Known: 1, 2, ")
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,44 @@
+"""Every claim of the lecture, measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlr.app.lecture.command import ask
+from mlr.app.lecture.slides import PARTS, SLIDES
+
+FAST = {2, 7, 18, 19}
+
+
+def _names(slide) -> str:
+    return f"{slide.number}-{slide.title}"
+
+
+@pytest.mark.parametrize(
+    "slide",
+    [
+        pytest.param(
+            slide, marks=() if slide.number in FAST else pytest.mark.slow, id=_names(slide)
+        )
+        for slide in SLIDES
+    ],
+)
+def test_every_claim_holds(slide, tmp_path):
+    answer = ask(slide, tmp_path)
+    assert answer.claims
+    assert answer.pictures
+    assert [claim for claim in answer.claims if not claim.holds] == []
+    assert any(character.isdigit() for character in answer.sentence), "the measured number"
+
+
+def test_slides_are_numbered_once_and_grouped():
+    numbers = [slide.number for slide in SLIDES]
+    assert len(set(numbers)) == len(numbers)
+    assert numbers == sorted(numbers)
+    assert sum(len(part.slides) for part in PARTS) == len(SLIDES)
+
+
+@pytest.mark.parametrize("slide", SLIDES, ids=_names)
+def test_every_slide_asks_and_names_its_source(slide):
+    assert slide.question.endswith("?")
+    assert any(note.startswith("Source: ") for note in slide.notes)
