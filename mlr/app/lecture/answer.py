@@ -76,8 +76,8 @@ class Comparison:
         if isinstance(self.published, str) or isinstance(self.ours, str):
             return ""
         off = self.ours - self.published
-        small = f"{off:.1e}" if 0 < abs(off) < 0.5 * 10.0**-self.digits else ""
-        return (small or f"{off:+.{self.digits}f}").replace("-", "−")
+        small = abs(off) < 0.5 * 10.0**-self.digits
+        return (f"{off:.1g}" if small else f"{off:+.{self.digits}f}").replace("-", "−")
 
     def _text(self, value: float | str) -> str:
         if isinstance(value, str):
@@ -106,16 +106,21 @@ class Answer:
 
 @dataclass(frozen=True)
 class Slide:
-    """One slide of the lecture.
+    """One slide of the lecture, or a published result beside it.
 
-    number: as in the lecture; by it the slide is asked for.
+    number: as in the lecture; by it the slide is asked for. A published result has a name.
     title: a few words.
     ask: measures and answers; its docstring is the question.
     """
 
-    number: int
+    number: int | str
     title: str
     ask: Callable[[Lab], Answer]
+
+    @property
+    def published(self) -> bool:
+        """Whether it is a published result: it may take minutes, and need files that lack."""
+        return isinstance(self.number, str)
 
     @property
     def question(self) -> str:

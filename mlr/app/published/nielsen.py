@@ -58,7 +58,7 @@ def compare(curves: Sequence[Curve], epochs: int | None = None) -> Answer:
     stored = {curve: curve.published(folder) for curve in curves}
     updates = [curve.images // BATCH * curve.passes(epochs) for curve in curves]
     started = perf_counter()
-    with progress_bar("Nielsen's curves") as show:
+    with progress_bar("training") as show:
         found = replay(curves, splits, epochs, _told(show, sum(updates)))
     seconds = perf_counter() - started
     pairs = [
@@ -153,5 +153,5 @@ def _picture(pairs: Sequence[Pair]) -> Picture:
         axes.set(xlabel="epochs", ylabel="cost on the test images")
         axes.legend()
         svg = drawing.svg(figure)
-    command = "python scripts/lecture.py nielsen_curves"
+    command = "python scripts/lecture.py published nielsen_curves"
     return Picture("overfitting, and weight decay against it", svg, command)
