@@ -116,7 +116,7 @@ SPREADS = (0.5, 2, 5, 10)
 SEEDS = 40
 START = (
     *("data=blobs", "data.seed=0", "data.n=200", "data.noise=0.3", "model.init=he"),
-    *("optimizer.lr=0.5", "epochs=100", "probes.points=50", "probes.histogram_points=0"),
+    *("optimizer.lr=0.5", "epochs=200", "probes.points=50", "probes.histogram_points=0"),
     f"seed=range({SEEDS})",
 )
 Table = Mapping[float, Sequence[Trained]]
@@ -140,20 +140,20 @@ def not_trainable(lab: Lab) -> Answer:
     }
     claims = (
         close(
-            f"sigmoid + BCE gets all right from all {SEEDS} starts, at every spread s",
+            f"sigmoid + BCE gets all right from {SEEDS} of {SEEDS} starts at every spread s",
             always,
             100,
             0,
         ),
         Claim(
-            "clipped-linear + SE from fewer and fewer, the larger s",
+            "clipped-linear + SE from fewer and fewer, the larger s is",
             ", ".join(f"{share:g} % (s = {s:g})" for s, share in reached.items()),
             all(after < before for before, after in pairwise(reached.values())),
         ),
         Claim(
-            f"from s = {wide}, nearly every example is without gradient at the start",
+            f"from s = {wide}, more than 90 % of the examples have no gradient at the start",
             f"{dead:.1%}",
-            dead > 0.95,
+            dead > 0.9,
         ),
         Claim(
             "and who is wrong then stays wrong: without gradient at the end",

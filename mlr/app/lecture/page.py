@@ -83,16 +83,16 @@ def _header(kept: Sequence[Kept]) -> str:
 
 def _made(kept: Sequence[Kept]) -> str:
     """When, by what, how long, and with which seed."""
-    times = sorted(one.made for one in kept)
-    when = f"Measured {_time(times[0])}" if times else "Nothing was measured yet"
-    if times and times[0] != times[-1]:
-        when = f"Measured from {_time(times[0])} to {_time(times[-1])}"
+    if not kept:
+        return "Nothing was measured yet."
+    first, last = min(one.made for one in kept), max(one.made for one in kept)
+    when = _time(first) if first == last else f"from {_time(first)} to {_time(last)}"
     kinds = {_versions(one) for one in kept}
     versions = "; ".join(sorted(kinds))
     mixed = " (slides were measured with different versions)" if len(kinds) > 1 else ""
     seconds = sum(one.seconds for one in kept)
     count = f"{len(kept)} slide{'s' * (len(kept) != 1)} in {seconds:.0f} s"
-    return escape(f"{when}, {count}, with {versions}{mixed}, seed {SEED}.")
+    return escape(f"Measured {when}, {count}, with {versions}{mixed}, seed {SEED}.")
 
 
 def _versions(one: Kept) -> str:

@@ -94,7 +94,7 @@ def _underflow_pictures() -> tuple[Picture, Picture]:
             yscale="log",
             yticks=[1, 1e-100, 1e-200, 1e-300],
             ylim=(1e-323, 1e40),
-            xlim=(0, 400),
+            xlim=(0, 500),
         ),
         curves(
             "the sum of their logarithms",
@@ -102,7 +102,7 @@ def _underflow_pictures() -> tuple[Picture, Picture]:
             xlabel="n",
             ylabel="∑ log p",
             size=HALF,
-            xlim=(0, 400),
+            xlim=(0, 500),
         ),
     )
 
