@@ -67,6 +67,7 @@ th, td { padding: .5em 1.2em .5em 0; vertical-align: baseline;
   border-bottom: 1px solid var(--rule); }
 td:nth-child(1) { width: 58%; }
 td:last-child, th:last-child { padding-right: 0; white-space: nowrap; font-weight: 600; }
+table + table { margin-top: 2.2rem; }
 .published td:nth-child(1) { width: 48%; }
 @media (min-width: 60rem) {
   .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 2rem;

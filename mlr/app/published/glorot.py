@@ -93,8 +93,8 @@ def _picture(loss: str, reach: float) -> Picture:
     colour, _ = drawing.LOSSES[loss]
     with drawing.canvas(width=6.4, height=5.6) as (figure, axes):
         grid = (drawn.weights, drawn.weights)
-        flat = drawn.plateau(FLAT[0]).T
-        axes.contourf(*grid, flat, levels=[0.5, 1.5], colors=[drawing.GREY], alpha=0.45)
+        share = (drawn.slopes / drawn.slopes.max()).T
+        axes.contourf(*grid, share, levels=[0, FLAT[0]], colors=[drawing.GREY], alpha=0.45)
         axes.contour(*grid, drawn.losses.T, levels=14, colors=colour, linewidths=1.8)
         axes.set(xlabel="w₁, first layer", ylabel="w₂, second layer", aspect="equal")
         svg = drawing.svg(figure)

@@ -175,4 +175,4 @@ def _picture(hidden: int, judged: dict[str, list[Judged]]) -> Picture:
         svg = drawing.svg(figure)
     run = judged["se"][0].run
     title = f"the output units of all runs with {hidden} hidden units"
-    return Picture(title, svg, run.command, run.folder.parent)
+    return Picture(title, svg, run.command, run.whole)

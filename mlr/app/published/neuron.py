@@ -111,4 +111,4 @@ def _picture(outputs: Outputs, run: Trained) -> Picture:
         axes.legend()
         svg = drawing.svg(figure)
     title = "the neuron's output from w = b = 2"
-    return Picture(title, svg, run.command, run.folder.parent)
+    return Picture(title, svg, run.command, run.whole)
