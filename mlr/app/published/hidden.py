@@ -69,6 +69,11 @@ class Judged:
         """Percent of all test images."""
         return 100 * self.run.metrics["accuracy/test"]
 
+    @property
+    def stuck(self) -> bool:
+        """Whether it ends too low."""
+        return self.accuracy < STUCK
+
     @cached_property
     def dead(self) -> list[int]:
         """Digits that are as good as never found."""
@@ -110,7 +115,7 @@ def told(hidden: int, runs: dict[str, list[Trained]]) -> Answer:
     """What the runs of both losses, by seed, come to."""
     test = mnist()["test"]
     judged = {loss: [judge(run, loss, test) for run in own] for loss, own in runs.items()}
-    stuck = {loss: sum(one.accuracy < STUCK for one in judged[loss]) for loss in LOSSES}
+    stuck = {loss: sum(one.stuck for one in judged[loss]) for loss in LOSSES}
     dead = {loss: sum(len(one.dead) for one in judged[loss]) for loss in LOSSES}
     rows = [row for loss in LOSSES for row in _rows(hidden, loss, judged[loss])]
     seeds = len(runs["se"])
@@ -136,26 +141,31 @@ def _rows(hidden: int, loss: str, judged: Sequence[Judged]) -> list[Comparison]:
         )
     ]
     words = "some runs quite a bit worse" if (hidden, loss) == (100, "se") else "not told"
-    below = f"{sum(value < STUCK for value in accuracies)} of {count}"
+    below = f"{sum(one.stuck for one in judged)} of {count}"
     rows.append(Comparison(f"{name}: seeds below {STUCK:g} %", words, below, 0, source))
-    dead = f"{sum(len(one.dead) for one in judged)} of {count * CLASSES}"
-    rows.append(Comparison(f"{name}: dead output units", "not told", dead, 0, source))
-    for kind, digits in _units(judged).items():
-        if digits:
-            size = f"{mean(digits):.1e}"
-            rows.append(
-                Comparison(f"{name}: mean |dL/dz| of {kind} units", "not told", size, 0, source)
-            )
-    return rows
+    return rows + [
+        Comparison(f"{name}: {what}", "not told", measured, 0, source)
+        for what, measured in _units(judged).items()
+    ]
 
 
-def _units(judged: Sequence[Judged]) -> dict[str, list[float]]:
-    """The gradients of all output units, those that are dead and those that live."""
-    units: dict[str, list[float]] = {"dead": [], "living": []}
-    for one in judged:
-        for digit, size in enumerate(one.gradients.tolist()):
-            units["dead" if digit in one.dead else "living"].append(size)
-    return units
+def _units(judged: Sequence[Judged]) -> dict[str, str]:
+    """What the output units of all runs come to, and those of the run with the most dead ones."""
+    living = [
+        size
+        for one in judged
+        for digit, size in enumerate(one.gradients.tolist())
+        if digit not in one.dead
+    ]
+    told = {
+        "dead output units": f"{sum(len(one.dead) for one in judged)} of {len(judged) * CLASSES}",
+        "mean |dL/dz| of living units": f"{mean(living):.1e}",
+    }
+    seed, worst = max(enumerate(judged), key=lambda pair: len(pair[1].dead))
+    if worst.dead:
+        sizes = (f"{digit}: {worst.gradients[digit]:.0e}" for digit in worst.dead)
+        told[f"mean |dL/dz| of seed {seed}'s dead digits"] = ", ".join(sizes)
+    return told
 
 
 def _picture(hidden: int, judged: dict[str, list[Judged]]) -> Picture:
