@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
+from threading import Event
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ OBJECTIVE = Objective("sigmoid", "bce", outputs=OUTPUTS, precise=False)
 GREYS = 256
 Series = dict[str, list[float]]
 Tell = Callable[[int], None]
-"""Called with the updates just done, from several threads."""
+"""Called with the updates of single runs just done, from several threads."""
 
 
 def replay(
@@ -49,8 +50,13 @@ def replay(
     groups = [list(group) for _, group in groupby(sorted(curves, key=alike, reverse=True), alike)]
     data = {name: Scaled.of(split) for name, split in splits.items()}
     with threads(1) as cores, ThreadPoolExecutor(cores) as pool:
-        jobs = [pool.submit(_train, group, data, epochs, tell) for group in groups]
-        return {curve: series for job in jobs for curve, series in job.result().items()}
+        given_up = Event()
+        jobs = [pool.submit(_train, group, data, epochs, tell, given_up) for group in groups]
+        try:
+            return {curve: series for job in jobs for curve, series in job.result().items()}
+        finally:  # interrupted, or one has failed: the others are not waited for
+            given_up.set()
+            pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)
@@ -76,16 +82,22 @@ class Scaled:
 
 @torch.inference_mode()
 def _train(
-    curves: Sequence[Curve], data: Mapping[str, Scaled], epochs: int | None, tell: Tell
+    curves: Sequence[Curve],
+    data: Mapping[str, Scaled],
+    epochs: int | None,
+    tell: Tell,
+    given_up: Event,
 ) -> dict[Curve, Series]:
     """Runs of equal images and order, from their first to their last epoch."""
     first = curves[0]
     network, seen = Wide(curves), data["train"].first(first.images)
     series: dict[Curve, Series] = {curve: {name: [] for name in curve.stored} for curve in curves}
     for order in orders(first.images, first.earlier, first.passes(epochs)):
+        if given_up.is_set():
+            break
         for batch in torch.tensor(order).split(BATCH):
             network.update(seen.pixels[batch], seen.targets[batch])
-        tell(len(order) // BATCH)
+        tell(len(curves) * len(order) // BATCH)
         for run, curve in enumerate(curves):
             for part, images in (("evaluation", data[curve.evaluation]), ("training", seen)):
                 names = (f"{part} cost", f"{part} count")

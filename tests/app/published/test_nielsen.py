@@ -81,12 +81,25 @@ def test_runs_side_by_side_are_each_as_if_alone():
     splits = {"train": images(40), "val": images(30, seed=1)}
     told = []
     found = replay(TINY, splits, None, told.append)
-    assert sum(told) == 2 * 2 * 4  # two programs, of runs that see the same batches
+    assert sorted(told) == [4, 4, 8, 8]  # an epoch of one run, and of two that see the same
     data = {name: Scaled.of(split) for name, split in splits.items()}
     for curve in TINY:
         alone = plain(curve, data)
         for name in SERIES:
             assert found[curve][name] == pytest.approx(alone[name], rel=1e-12), (curve, name)
+
+
+def test_whoever_is_interrupted_does_not_wait_for_the_others():
+    """Two programs: the first is of two runs and is interrupted, the other would never end."""
+    first = [replace(curve, earlier=2) for curve in TINY[:2]]
+    endless = replace(TINY[0], epochs=10**9)
+
+    def interrupt(updates):
+        if updates == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replay([*first, endless], {"train": images(40), "val": images(30)}, None, interrupt)
 
 
 def test_outputs_listen_to_their_own_run_only():
