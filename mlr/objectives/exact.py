@@ -6,55 +6,95 @@ cancels where the result is small. `elementwise` and `simplex` hold the arithmet
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from mlr.heads import ClippedLinear, Head, Linear, Sigmoid, Softmax
 from mlr.losses import BinaryCrossEntropy, CrossEntropy, Loss, Matching, SquaredError
 from mlr.objectives import elementwise as e
 from mlr.objectives import simplex as s
+from mlr.objectives import steps
 from mlr.objectives.formula import Formula
 
-LINEAR_SE = Formula(e.linear_se_losses, e.linear_se_gradient, wide=False)
-CLIPPED_SE = Formula(e.clipped_se_losses, e.clipped_se_gradient, wide=False)
-CLIPPED_BCE = Formula(e.clipped_bce_losses, e.clipped_bce_gradient)
-CLIPPED_CE = Formula(e.clipped_ce_losses, e.clipped_ce_gradient)
-CLIPPED_MATCHING = Formula(e.clipped_matching_losses, e.clipped_matching_gradient, wide=False)
-SIGMOID_SE = Formula(
+
+def _formula(losses: Any, gradient: Any, step: Formula | None = None, **further: Any) -> Formula:
+    """A formula of functions that take `pairs`: in float64 for float32, in pairs for float64.
+
+    Args:
+        losses: (z, t, pairs) → (…).
+        gradient: (z, t, pairs) → (…, K).
+        step: what a training step calls instead.
+        **further: of `Formula`.
+    """
+    accurate, precise = (
+        Formula(partial(losses, pairs=pairs), partial(gradient, pairs=pairs))
+        for pairs in (False, True)
+    )
+    of_step = step or accurate
+    return Formula(
+        of_step.losses, of_step.gradient, accurate=accurate, precise=precise, **further
+    )
+
+
+LINEAR_SE = replace(
+    _formula(e.linear_se_losses, e.linear_se_gradient),
+    wide=False,
+    accurate=Formula(
+        lambda z, t: steps.linear_se_both(z, t)[0], lambda z, t: steps.linear_se_both(z, t)[1]
+    ),
+    both=steps.linear_se_both,
+)
+CLIPPED_SE = _formula(
+    e.clipped_se_losses,
+    e.clipped_se_gradient,
+)
+CLIPPED_BCE = _formula(
+    e.clipped_bce_losses,
+    e.clipped_bce_gradient,
+)
+CLIPPED_CE = _formula(
+    e.clipped_ce_losses,
+    e.clipped_ce_gradient,
+)
+CLIPPED_MATCHING = _formula(
+    e.clipped_matching_losses,
+    e.clipped_matching_gradient,
+)
+SIGMOID_SE = _formula(
     e.sigmoid_se_losses,
     e.sigmoid_se_gradient,
-    hard=Formula(e.sigmoid_se_losses_hard, e.sigmoid_se_gradient_hard),
-    precise=Formula(e.sigmoid_se_losses_precise, e.sigmoid_se_gradient_precise),
+    Formula(steps.sigmoid_se_losses, steps.sigmoid_se_gradient),
+    hard=Formula(steps.sigmoid_se_losses_hard, steps.sigmoid_se_gradient_hard),
+    doubtful=e.sigmoid_doubtful,
 )
-SIGMOID_BCE = Formula(
+SIGMOID_BCE = _formula(
     e.sigmoid_bce_losses,
     e.sigmoid_bce_gradient,
-    hard=Formula(e.sigmoid_bce_losses_hard, e.sigmoid_bce_gradient_hard),
-    precise=Formula(e.sigmoid_bce_losses, e.sigmoid_bce_gradient_precise),
+    Formula(steps.sigmoid_bce_losses, steps.sigmoid_bce_gradient),
+    hard=Formula(steps.sigmoid_bce_losses_hard, steps.sigmoid_bce_gradient_hard),
+    doubtful=e.sigmoid_doubtful,
+    quick=steps.sigmoid_bce_quick,
 )
-SIGMOID_CE = Formula(
+SIGMOID_CE = _formula(
     e.sigmoid_ce_losses,
     e.sigmoid_ce_gradient,
+    Formula(steps.sigmoid_ce_losses, steps.sigmoid_ce_gradient),
     hard=SIGMOID_BCE.hard,
-    precise=Formula(e.sigmoid_ce_losses, e.sigmoid_ce_gradient_precise),
+    doubtful=e.sigmoid_ce_doubtful,
 )
-SOFTMAX_SE = Formula(
-    s.softmax_se_losses,
-    s.softmax_se_gradient,
-    steady=False,
-    precise=Formula(s.softmax_se_losses_precise, partial(s.softmax_se_gradient, precise=True)),
+SOFTMAX_SE = _formula(
+    s.softmax_se_losses, s.softmax_se_gradient, steady=False, doubtful=s.softmax_se_doubtful
 )
-SOFTMAX_BCE = Formula(
-    s.softmax_bce_losses,
-    s.softmax_bce_gradient,
-    steady=False,
-    precise=Formula(
-        partial(s.softmax_bce_losses, precise=True), partial(s.softmax_bce_gradient, precise=True)
-    ),
+SOFTMAX_BCE = _formula(
+    s.softmax_bce_losses, s.softmax_bce_gradient, steady=False, doubtful=s.softmax_bce_doubtful
 )
-SOFTMAX_CE = Formula(
+SOFTMAX_CE = _formula(
     s.softmax_ce_losses,
     s.softmax_ce_gradient,
-    precise=Formula(partial(s.softmax_ce_losses, precise=True), s.softmax_ce_gradient_precise),
+    Formula(steps.softmax_ce_losses, steps.softmax_ce_gradient),
+    doubtful=s.softmax_ce_doubtful,
+    both=s.softmax_ce_both,
 )
 
 EXACT: dict[tuple[type[Head], type[Loss]], Formula] = {

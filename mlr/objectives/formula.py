@@ -1,4 +1,4 @@
-"""What an objective computes: losses and their gradient as two pure functions."""
+"""What an objective computes: losses and their gradient as pure functions of logits."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from torch import Tensor
 
 TensorFunction = Callable[[Tensor, Tensor], Tensor]
+BothFunction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+QUICK_LOGITS = 87.0
+"""Where e^−|z| is a normal number of float32, and torch's functions of it are exact."""
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A pair of pure functions of logits z (…, K) and targets t (…, K).
+    """Pure functions of logits z (…, K) and targets t (…, K), built of torch operations.
 
     Attributes:
         losses: (z, t) → L (…), per example.
-        gradient: (z, t) → dL/dz (…, K), built of torch operations, so that it can be
+        gradient: (z, t) → dL/dz (…, K). These two are what a training step calls, and what is
             differentiated again.
         wide: whether float32 gains from being computed in float64 and rounded once;
             False where each step is exact or correctly rounded anyway.
@@ -24,8 +28,15 @@ class Formula:
             that a training step may call the functions themselves.
         hard: the same of one output and targets that are 0 or 1, given as signs s = 1 − 2t of
             dL/dz, and not to be differentiated again; None where that gains nothing.
-        precise: the same functions for float64 itself, where terms cancel that float64
-            does not hold well enough; None where it does.
+        accurate: the same functions for float32 in float64 where `losses` and `gradient`
+            themselves are not within 2 ulp of float32; None where they are.
+        precise: the same functions for float64 itself, in pairs of float64; for finite numbers.
+            None where float64 does.
+        doubtful: (z, t, dL/dz) → (…, K), true where so much cancelled that `accurate` may be
+            off by more than an ulp of float32, and `precise` is asked; None: nothing cancels.
+        both: (z, t) → losses and gradient of `accurate` in one pass, to the same bits.
+        quick: the same for float32 itself and examples whose targets are all 0 or 1 and whose
+            logits are within ±QUICK_LOGITS.
     """
 
     losses: TensorFunction
@@ -33,4 +44,8 @@ class Formula:
     wide: bool = True
     steady: bool = True
     hard: Formula | None = None
+    accurate: Formula | None = None
     precise: Formula | None = None
+    doubtful: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+    both: BothFunction | None = None
+    quick: BothFunction | None = None

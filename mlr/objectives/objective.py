@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from mlr.checks import InputError
 from mlr.heads.base import Head
+from mlr.interval import REALS
 from mlr.losses.base import Loss
+from mlr.objectives import misuse
+from mlr.objectives.attached import Compiled, Eager, Gradient, Transformed
+from mlr.objectives.evaluate import gradient_of, plain
 from mlr.objectives.exact import EXACT
 from mlr.objectives.formula import Formula
 from mlr.objectives.matching import matching
@@ -20,15 +22,23 @@ class Objective(torch.nn.Module):
     """Losses and closed-form dL/dz of logits (…, K) against targets (…, K) of equal shape.
 
     Any leading axes: (B, K), or (R, B, K) for R runs. Targets are one-hot or soft
-    probabilities (real numbers for squared error). float32 and half precision are computed
-    in float64 and rounded once, where that gains anything; float64 in pairs of float64,
-    unless `precise=False`. No state and no branch on values: works under torch.func and
-    torch.compile.
+    probabilities (real numbers for squared error). Exact pairs give value and dL/dz within 2 ulp
+    of the truth wherever it is representable; the exception is y − t in float64 where a soft
+    target is y to 16 bits or more: it is held to 2⁻⁶⁶ of t. Works under torch.func,
+    torch.compile and autocast, whose half-precision logits give float32 losses.
+
+    ∞ and NaN: a logit of −∞ is a masked class of a softmax or a sure output of a sigmoid: it
+    costs nothing unless it is asked for, and ∞ then, with the finite gradient of the limit.
+    +∞ is that for a sigmoid and NaN for a softmax. NaN stays NaN, in its own example.
+
+    Misuse is refused where values can be seen (eager, on the CPU): targets outside the loss's
+    domain, class indices, shapes that do not fit; logits that look like probabilities are
+    warned of once.
 
     Attributes:
         head: the head, logits → predictions.
         loss: the loss, predictions and targets → cost.
-        formula: the two functions that are computed.
+        formula: the functions that are computed.
         exact: whether the formula is a fused one that cancels nothing; otherwise it is
             composed of head and loss by automatic differentiation.
     """
@@ -61,36 +71,51 @@ class Objective(torch.nn.Module):
         check_pair(self.head, self.loss, outputs, strict)
         self._refused = [self._refuses(width) for width in (1, 2)]
         self.formula, self.exact = _formula(self.head, self.loss)
+        region = misuse.target_region(self.head, self.loss)
+        self._any_target = region == REALS
+        self._sum_to_1 = region.least_outputs > 1
+        # a list: nn.Module looks closely at every attribute that is set
+        self._calls = [0]
 
     def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """L (…), one number an example, no reduction.
+        """L (…), one number an example, no reduction; the same as calling the objective.
 
         Raises:
-            InputError: shapes differ, targets are not floating, or K does not suit the pair.
+            InputError: shapes differ, K does not suit the pair, or targets are none of the loss.
         """
-        formula, z, t = self._inside(logits, targets)
-        return formula.losses(z, t).to(logits.dtype)
+        return self.forward(logits, targets)
 
     def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
         """dL/dz (…, K), the gradient of each example's own loss.
 
         Raises:
-            InputError: shapes differ, targets are not floating, or K does not suit the pair.
+            InputError: shapes differ, K does not suit the pair, or targets are none of the loss.
         """
-        formula, z, t = self._inside(logits, targets)
-        return formula.gradient(z, t).to(logits.dtype)
+        logits = self._checked(logits, targets)
+        if torch.compiler.is_compiling():
+            return plain(self.formula, gradient_of, logits, targets, self.precise)
+        if not torch._C._are_functorch_transforms_active():
+            self._seen(logits, targets)
+        slopes: Tensor = Gradient.apply(self.formula, self.precise, logits, targets)
+        return slopes
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """L (…) with autograd attached: its backward is `gradient`.
 
         Raises:
-            InputError: shapes differ, targets are not floating, or K does not suit the pair.
+            InputError: shapes differ, K does not suit the pair, or targets are none of the loss.
         """
-        formula, z, t = self._inside(logits, targets)
-        # torch.compile traces no Function that defines forward mode
-        function = _Fused if torch.compiler.is_compiling() else _FusedBothModes
-        fused: Tensor = function.apply(formula, z, t)
-        return fused.to(logits.dtype)
+        logits = self._checked(logits, targets)
+        formula, precise = self.formula, self.precise
+        fused: Tensor
+        if torch.compiler.is_compiling():
+            fused = Compiled.apply(formula, precise, logits, targets)
+        elif torch._C._are_functorch_transforms_active():
+            fused = Transformed.apply(formula, precise, logits, targets)
+        else:
+            hard = self._seen(logits, targets)
+            fused = Eager.apply(formula, precise, logits, targets, hard)
+        return fused
 
     def extra_repr(self) -> str:
         """What torch prints between the brackets."""
@@ -104,87 +129,53 @@ class Objective(torch.nn.Module):
             return True
         return False
 
-    def _inside(self, logits: Tensor, targets: Tensor) -> tuple[Formula, Tensor, Tensor]:
-        """The formula, and logits and targets, checked, in the type that it computes in."""
-        self._check(logits, targets)
-        formula = self.formula
-        if logits.dtype == torch.float64:
-            best = formula.precise if self.precise else None
-            return best or formula, logits, targets.double()
-        wide = formula.wide and logits.device.type != "mps"  # which has no float64
-        dtype = torch.float64 if wide else torch.float32
-        return formula, logits.to(dtype), targets.to(dtype)
-
-    def _check(self, logits: Tensor, targets: Tensor) -> None:
-        """Static shapes and types only: nothing here reads a value."""
-        if logits.shape != targets.shape:
-            raise InputError(
-                f"targets of shape {tuple(targets.shape)} do not fit logits of shape "
-                f"{tuple(logits.shape)}: the shapes must be equal, nothing is broadcast. "
-                "Use one-hot targets (…, K), or (…, 1) for one output."
-            )
-        if not (targets.is_floating_point() and logits.is_floating_point()):
-            raise InputError(
-                f"targets of type {targets.dtype} and logits of type {logits.dtype} must be "
-                "floating point: one-hot or soft probabilities, not class indices."
-            )
-        if logits.dim() == 0:
-            raise InputError("logits of shape () have no output axis; use shape (…, K).")
-        width = logits.shape[-1]
-        if self.outputs is not None and width != self.outputs:
-            raise InputError(
-                f"logits of shape {tuple(logits.shape)} have {width} outputs, but this objective "
-                f"was made for outputs={self.outputs}."
-            )
+    def _checked(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The logits, in float32 under autocast; static shapes and types are judged here."""
+        if logits.shape != targets.shape or logits.dtype not in FLOATS or targets.dtype not in FLOATS:
+            misuse.check_shapes(logits, targets)
+        width = logits.shape[-1] if logits.dim() else 0
+        if width == 0 or (self.outputs is not None and width != self.outputs):
+            self._refuse_width(logits)
         if self._refused[width > 1]:
             check_pair(self.head, self.loss, width, self.strict)
+        if logits.dtype in HALVES and torch.is_autocast_enabled(logits.device.type):
+            return logits.float()
+        return logits
+
+    def _refuse_width(self, logits: Tensor) -> None:
+        misuse.check_shapes(logits, logits)
+        raise InputError(
+            f"logits of shape {tuple(logits.shape)} have {logits.shape[-1]} outputs, but this "
+            f"objective was made for outputs={self.outputs or 'at least 1'}."
+        )
+
+    def _seen(self, logits: Tensor, targets: Tensor) -> bool:
+        """Judge values; whether all targets are 0 or 1 (False where that is of no use)."""
+        if not logits.is_cpu or logits.numel() == 0:
+            return False
+        calls = self._calls[0] = self._calls[0] + 1
+        # at calls 1, 2, 4, 8 …: who passes probabilities does so from the first
+        if calls & (calls - 1) == 0 and calls > 0 and self.head.name in ("sigmoid", "softmax"):
+            if misuse.warn_of_probabilities(self.head, logits):
+                self._calls[0] = -(2**60)
+        if self._any_target:
+            return False
+        hard = torch.equal(targets * targets, targets)
+        if not hard or (self._sum_to_1 and not _sum_to_one(targets)):
+            misuse.check_targets(self.head, self.loss, targets)
+        return hard
 
 
-class _Fused(torch.autograd.Function):
-    """Losses whose backward is the closed form: one node in the graph, nothing recorded."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(formula: Formula, logits: Tensor, targets: Tensor) -> Tensor:
-        return formula.losses(logits, targets)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Formula, Tensor, Tensor], output: Tensor) -> None:
-        ctx.formula, logits, targets = inputs
-        ctx.save_for_backward(logits, targets)
-        ctx.save_for_forward(logits, targets)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
-        logits, targets = ctx.saved_tensors
-        weight = grad.unsqueeze(-1)
-        to_logits = to_targets = None
-        if ctx.needs_input_grad[1]:
-            to_logits = weight * ctx.formula.gradient(logits, targets)
-        if ctx.needs_input_grad[2]:
-            to_targets = weight * _gradient_of_targets(ctx.formula, logits, targets)
-        return None, to_logits, to_targets
+FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+HALVES = {torch.float16, torch.bfloat16}
 
 
-class _FusedBothModes(_Fused):
-    """The same with forward-mode derivatives."""
-
-    @staticmethod
-    def jvp(ctx: Any, _: None, d_logits: Tensor | None, d_targets: Tensor | None) -> Tensor:
-        logits, targets = ctx.saved_tensors
-        parts = []
-        if d_logits is not None:
-            parts.append((ctx.formula.gradient(logits, targets) * d_logits).sum(-1))
-        if d_targets is not None:
-            towards = _gradient_of_targets(ctx.formula, logits, targets)
-            parts.append((towards * d_targets).sum(-1))
-        return torch.stack(parts).sum(0)
-
-
-def _gradient_of_targets(formula: Formula, logits: Tensor, targets: Tensor) -> Tensor:
-    """dL/dt (…, K); the losses are smooth in t, so their own graph is as good as a formula."""
-    return torch.func.grad(lambda t: formula.losses(logits, t).sum())(targets)
+def _sum_to_one(targets: Tensor) -> bool:
+    """Whether targets (…, K) of 0 and 1 are one-hot; a single one stands for the pair."""
+    if targets.shape[-1] == 1:
+        return True
+    sums = targets.sum(-1)
+    return torch.equal(sums, torch.ones_like(sums))
 
 
 def _formula(head: Head, loss: Loss) -> tuple[Formula, bool]:

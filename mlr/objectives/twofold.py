@@ -1,9 +1,10 @@
-"""Numbers of twice the precision, for float64: an unevaluated sum of a rounded value and its rest.
+"""Numbers of twice the precision and any size: (hi + lo)·2^exponent, of float64.
 
-Where a gradient is a small difference of large terms, float64 terms do not hold it to a
-few ulp: the terms are then computed here, to about 2⁻⁷⁰, and rounded once. (float32 has
-float64 for that.) Every operation is an ordinary one of torch, free of branches; the
-split parts are detached, so that derivatives pass through the rest and stay exact.
+Where a gradient is a small difference of large terms, float64 terms do not hold it to an
+ulp, and e⁻ᶻ of a sure output is too small for it: the terms are then computed here, to about
+2⁻⁷⁰, and rounded once. Every operation is an ordinary one of torch, free of branches; split
+parts and exponents are detached, so that derivatives pass through the rest and stay exact.
+All numbers must be finite.
 
 Source: Dekker, Numerische Mathematik 18 (1971); Shewchuk, Discrete & Computational
     Geometry 18 (1997); exp by table as Tang, ACM TOMS 15 (1989).
@@ -18,21 +19,44 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+LEAST_EXPONENT = -(2.0**30)
+"""Below that of every number."""
+
 
 @dataclass(frozen=True)
 class Pair:
-    """hi + lo, with hi the sum rounded: arithmetic as of tensors, to about twice the digits."""
+    """(hi + lo)·2^exponent, hi near 1 or 0: arithmetic as of tensors, to about twice the digits."""
 
     hi: Tensor
     lo: Tensor
+    exponent: Tensor
+    """whole numbers"""
+
+    @classmethod
+    def of(cls, values: Tensor) -> Pair:
+        """Finite numbers, exactly."""
+        with torch.no_grad():
+            # subnormal numbers are made normal first
+            raised = torch.where(values.abs() < 2.0**-1000, 100.0, 0.0).to(values)
+            size = torch.frexp(values * power_of_two(raised))[1].to(values)
+        hi = times_power(values * power_of_two(raised), -size)
+        return cls(hi, torch.zeros_like(hi), size - raised)
 
     def __neg__(self) -> Pair:
-        return Pair(-self.hi, -self.lo)
+        return Pair(-self.hi, -self.lo, self.exponent)
+
+    def __abs__(self) -> Pair:
+        return choose(self.hi < 0, -self, self)
 
     def __add__(self, other: Pair | Tensor | float) -> Pair:
-        hi, lo = _parts(other)
-        total, error = two_sum(self.hi, hi)
-        return quick_sum(total, error + (self.lo + lo))
+        other = lifted(other, self.hi)
+        # 0 has no size of its own: beside the smallest number it must not set the unit
+        exponent = torch.maximum(self.size(), other.size())
+        neither = torch.maximum(self.exponent, other.exponent)
+        exponent = torch.where(exponent == LEAST_EXPONENT, neither, exponent)
+        (a, a_lo), (b, b_lo) = (x.parts_at(exponent) for x in (self, other))
+        total, error = two_sum(a, b)
+        return Pair(*quick_sum(total, error + (a_lo + b_lo)), exponent)
 
     def __sub__(self, other: Pair | Tensor | float) -> Pair:
         return self + (-other)
@@ -41,69 +65,114 @@ class Pair:
         return -self + other
 
     def __mul__(self, other: Pair | Tensor | float) -> Pair:
-        hi, lo = _parts(other)
-        product, error = two_product(self.hi, hi)
-        return quick_sum(product, error + (self.hi * lo + self.lo * hi))
+        other = lifted(other, self.hi)
+        product, error = two_product(self.hi, other.hi)
+        parts = quick_sum(product, error + (self.hi * other.lo + self.lo * other.hi))
+        return Pair(*parts, self.exponent + other.exponent)
 
     def __truediv__(self, other: Pair) -> Pair:
         ratio = self.hi / other.hi
-        rest = self - other * ratio
-        return quick_sum(ratio, (rest.hi + rest.lo) / other.hi)
+        zero = torch.zeros_like(ratio)
+        product = Pair(other.hi, other.lo, zero) * Pair(ratio, zero, zero)
+        rest = ((self.hi - product.hi) + (self.lo - product.lo)) / other.hi
+        return Pair(*quick_sum(ratio, rest), self.exponent - other.exponent)
 
     __radd__ = __add__
     __rmul__ = __mul__
 
-    @classmethod
-    def of(cls, values: Tensor) -> Pair:
-        """The numbers themselves, with nothing left over."""
-        return cls(values, torch.zeros_like(values))
+    def size(self) -> Tensor:
+        """The exponent, or less than any if the number is 0."""
+        return torch.where(self.hi.detach() == 0, LEAST_EXPONENT, self.exponent)
+
+    def parts_at(self, exponent: Tensor) -> tuple[Tensor, Tensor]:
+        """Hi and lo in units of 2^exponent, which is not below the size."""
+        scale = power_of_two((self.exponent - exponent).clamp(-500.0, 1000.0))
+        return self.hi * scale, self.lo * scale
 
 
 Number: TypeAlias = Any
 """A Tensor or a Pair: what a formula is written in, whatever precision it is computed in."""
 
 
+def lifted(x: Pair | Tensor | float, like: Tensor) -> Pair:
+    """The number as a Pair; a plain one that is no tensor is near 1 or 0."""
+    if isinstance(x, Pair):
+        return x
+    if isinstance(x, Tensor):
+        return Pair.of(x)
+    whole = torch.full((), x, dtype=torch.float64, device=like.device)
+    zero = torch.zeros_like(whole)
+    return Pair(whole, zero, zero)
+
+
+def lift(values: Tensor, pairs: bool) -> Number:
+    """The tensor itself, or as pairs."""
+    return Pair.of(values) if pairs else values
+
+
 def value(x: Number) -> Tensor:
     """The number, rounded to one."""
-    return x.hi + x.lo if isinstance(x, Pair) else x
+    return times_power(x.hi + x.lo, x.exponent) if isinstance(x, Pair) else x
+
+
+def times_power(values: Tensor, exponent: Tensor) -> Tensor:
+    """Values·2^exponent, rounded once: in two steps, of which the first is exact."""
+    exponent = exponent.clamp(-1200.0, 1200.0)
+    half = torch.floor(exponent * 0.5)
+    return values * power_of_two(half) * power_of_two(exponent - half)
+
+
+def power_of_two(exponent: Tensor) -> Tensor:
+    """2^exponent of whole numbers between −1022 and 1023, exactly, written as its bits."""
+    return (exponent.detach().long() + 1023).bitwise_left_shift(52).view(torch.float64)
 
 
 def total(x: Number) -> Number:
     """Σ over the last axis, kept; pairs by halves, so that no error grows with K."""
     if not isinstance(x, Pair):
         return x.sum(-1, keepdim=True)
-    hi, lo = x.hi, x.lo
-    while hi.shape[-1] > 1:
-        half = hi.shape[-1] // 2
-        pair = Pair(hi[..., :half], lo[..., :half]) + Pair(
-            hi[..., half:][..., :half], lo[..., half:][..., :half]
-        )
+    while x.hi.shape[-1] > 1:
+        half = x.hi.shape[-1] // 2
+        summed = _cut(x, slice(0, half)) + _cut(x, slice(half, 2 * half))
         # an odd one waits for the next round
-        hi = torch.cat([pair.hi, hi[..., 2 * half :]], -1)
-        lo = torch.cat([pair.lo, lo[..., 2 * half :]], -1)
-    return Pair(hi, lo)
+        x = _joined(summed, _cut(x, slice(2 * half, None)))
+    return x
 
 
 def pick(x: Number, index: Tensor) -> Number:
     """The entries at `index` (…, 1) of the last axis."""
     if isinstance(x, Pair):
-        return Pair(x.hi.gather(-1, index), x.lo.gather(-1, index))
+        return Pair(*(part.gather(-1, index) for part in (x.hi, x.lo, x.exponent)))
     return x.gather(-1, index)
 
 
 def put(x: Number, index: Tensor, new: Number | float) -> Number:
     """The same numbers with `new` (…, 1) at `index` (…, 1) of the last axis."""
     if isinstance(x, Pair):
-        hi, lo = _parts(new)
-        return Pair(_scattered(x.hi, index, hi), _scattered(x.lo, index, lo))
+        new = lifted(new, x.hi)
+        return Pair(
+            *(
+                _scattered(old, index, part)
+                for old, part in (
+                    (x.hi, new.hi),
+                    (x.lo, new.lo),
+                    (x.exponent, new.exponent),
+                )
+            )
+        )
     return _scattered(x, index, new)
 
 
 def choose(condition: Tensor, yes: Number, no: Number) -> Number:
     """torch.where of numbers or pairs."""
     if isinstance(yes, Pair) or isinstance(no, Pair):
-        (yes_hi, yes_lo), (no_hi, no_lo) = _parts(yes), _parts(no)
-        return Pair(torch.where(condition, yes_hi, no_hi), torch.where(condition, yes_lo, no_lo))
+        like = yes.hi if isinstance(yes, Pair) else no.hi
+        yes, no = lifted(yes, like), lifted(no, like)
+        return Pair(
+            torch.where(condition, yes.hi, no.hi),
+            torch.where(condition, yes.lo, no.lo),
+            torch.where(condition, yes.exponent, no.exponent),
+        )
     return torch.where(condition, yes, no)
 
 
@@ -114,10 +183,10 @@ def two_sum(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return total, (a - (total - seen)) + (b - seen)
 
 
-def quick_sum(a: Tensor, b: Tensor) -> Pair:
-    """The sum as a pair, for |a| ≥ |b|."""
+def quick_sum(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum rounded, and the rest, for |a| ≥ |b|."""
     total = a + b
-    return Pair(total, b - (total - a))
+    return total, b - (total - a)
 
 
 def two_product(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,38 +197,65 @@ def two_product(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def exp_and_expm1(x: Pair) -> tuple[Pair, Pair]:
-    """eˣ and eˣ − 1 for x ≤ 0, each to about 2⁻⁶⁹ (the second relative to itself near 0)."""
-    hi = x.hi.clamp(min=-800)  # below, eˣ is 0 in float64
+    """eˣ and eˣ − 1, each to about 2⁻⁶⁹ (the second relative to itself near 0).
+
+    |x| ends at 2000: e⁻²⁰⁰⁰ is 0 beside anything that float64 holds, even squared.
+    """
+    hi = times_power(x.hi, x.exponent)
+    lo = times_power(x.lo, x.exponent)
+    lo = torch.where(hi.abs() < 2000, lo, 0.0)
+    hi = hi.clamp(-2000.0, 2000.0)
     n = (hi.detach() * _PER_STEP).round()
     # x = n·(log 2)/64 + r, |r| < 0.0055: the first two products are exact
     r, lost = two_sum(hi - n * _STEP[0], -n * _STEP[1])
-    lost = lost - n * _STEP[2] + x.lo
-    # eʳ − 1 = r + q, by its series
+    lost = lost - n * _STEP[2] + lo
+    # e^(r + lost) − 1 = r + q, by its series
     series = 0.5 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120 + r * (1 / 720 + r / 5040))))
-    q = lost + r * (lost + r * series)
+    q = lost + r * (lost + r * (series + 0.5 * lost))
     k = torch.floor(n / 64)
     table = torch.tensor(_TABLE, dtype=torch.float64, device=hi.device)
-    coarse, fine = table[:, (n - 64 * k).long().clamp(0, 63)]  # NaN too
+    coarse, fine = table[:, (n - 64 * k).long()]
     # 2^(j/64)·eʳ = c + c·r₁ + …, with c and r₁ of 26 bits, so that their product is exact
     r1, r0 = _split(r)
     main = quick_sum(coarse, coarse * r1)
-    e = quick_sum(main.hi, main.lo + (coarse * (r0 + q) + fine * (1 + (r + q))))
-    scale = torch.ldexp(torch.ones_like(hi), k)
-    e = Pair(e.hi * scale, e.lo * scale)
-    near_zero = quick_sum(r, q)
-    further = e - 1.0
-    is_near = n == 0
-    return e, Pair(
-        torch.where(is_near, near_zero.hi, further.hi),
-        torch.where(is_near, near_zero.lo, further.lo),
+    e = Pair(*quick_sum(main[0], main[1] + (coarse * (r0 + q) + fine * (1 + (r + q)))), k)
+    # near 0, eˣ − 1 = r + q is as small as x, which may be smaller than float64 holds
+    tiny = x.hi.detach().abs() * power_of_two(x.exponent.clamp(-600.0, 600.0)) < 2.0**-500
+    zero = torch.zeros_like(k)
+    return e, choose(tiny, x, choose(n == 0, Pair(*quick_sum(r, q), zero), e - 1.0))
+
+
+def log(x: Number) -> Number:
+    """Log x of 2⁻¹⁰⁰⁰ ≤ x, pairs to about 2⁻⁶⁸, relative to itself near 1 too."""
+    if not isinstance(x, Pair):
+        return x.log()
+    first = value(x).log()
+    e, e_less_1 = exp_and_expm1(Pair.of(-first))
+    # one step of Newton's method: log x = first + (x·e^−first − 1)
+    step = choose(first.abs() < 0.5, x * e_less_1 + (x - 1.0), x * e - 1.0)
+    return step + Pair.of(first)
+
+
+def log1p(x: Number) -> Number:
+    """log(1 + x) of −1 < x, pairs to about 2⁻⁶⁸, relative to itself near 0 too."""
+    if not isinstance(x, Pair):
+        return x.log1p()
+    tiny = x.hi.detach().abs() * power_of_two(x.exponent.clamp(-1000.0, 1000.0)) < 2.0**-200
+    first = torch.where(tiny, 0.0, value(x)).log1p()
+    e, e_less_1 = exp_and_expm1(Pair.of(-first))
+    return choose(tiny, x, (e_less_1 + x * e) + Pair.of(first))
+
+
+def _cut(x: Pair, part: slice) -> Pair:
+    return Pair(x.hi[..., part], x.lo[..., part], x.exponent[..., part])
+
+
+def _joined(x: Pair, y: Pair) -> Pair:
+    return Pair(
+        torch.cat([x.hi, y.hi], -1),
+        torch.cat([x.lo, y.lo], -1),
+        torch.cat([x.exponent, y.exponent], -1),
     )
-
-
-def _parts(value: Pair | Tensor | float) -> tuple[Tensor, Tensor]:
-    if isinstance(value, Pair):
-        return value.hi, value.lo
-    whole = torch.as_tensor(value, dtype=torch.float64)
-    return whole, torch.zeros_like(whole)
 
 
 def _scattered(x: Tensor, index: Tensor, new: Number | float) -> Tensor:

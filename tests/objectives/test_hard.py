@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mlr.objectives import EXACT
-from mlr.objectives.elementwise import REGISTERS, filled_up, sigmoid_
+from mlr.objectives.steps import REGISTERS, filled_up, sigmoid_
 from tests.objectives.mp_reference import mpf, reference, ulps
 
 HARD = {

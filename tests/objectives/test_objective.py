@@ -214,7 +214,7 @@ def test_names_and_instances_are_the_same_objective():
     ("logits", "targets", "sentence"),
     [
         (torch.zeros(4, 1), torch.zeros(4), "targets of shape (4,) do not fit logits of shape "
-         "(4, 1): the shapes must be equal, nothing is broadcast."),
+         "(4, 1): the output axis is missing, (…) against (…, 1); nothing is broadcast."),
         (torch.zeros(4, 3), torch.zeros(4, 1), "targets of shape (4, 1) do not fit logits of"),
         (torch.zeros(4, 1), torch.zeros(4, 1).long(), "targets of type torch.int64"),
         (torch.zeros(()), torch.zeros(()), "logits of shape () have no output axis"),
@@ -229,7 +229,7 @@ def test_bad_shapes_and_types_are_refused(method, logits, targets, sentence):
 
 
 def test_widths_are_judged_when_they_come():
-    pair = torch.zeros(4, 3), torch.zeros(4, 3)
+    pair = torch.zeros(4, 3), torch.eye(3)[[0, 1, 2, 0]]
     with pytest.raises(InputError, match="gives 3 separate values"):
         Objective("sigmoid", "ce").losses(*pair)
     Objective("sigmoid", "ce", strict=False).losses(*pair)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number
 from mlr.app.lecture.drawing import BLUE, GREY, HALF, ORANGE, VERMILLION, curves, line, of_pair
@@ -61,38 +62,43 @@ def no_gradient(lab: Lab) -> Answer:
             for s, share in DEAD.items()
         ),
     )
-    spread = torch.logspace(-1, 1.3, 60, dtype=torch.float64)
     return Answer(
         f"None: dL/dz is {largest:g} at every z outside, so it never comes back; and of logits "
         f"z ~ N(0, 1), {_dead(1):.1%} lie there.",
         claims,
-        (
-            curves(
-                "gradient against logit",
-                [
-                    (z, pulls[1], line(BLUE, "target 1")),
-                    (z, pulls[0], line(VERMILLION, "target 0", "--")),
-                ],
-                size=HALF,
-                xlabel="logit z",
-                ylabel="dL/dz of clipped-linear + SE",
-            ),
-            curves(
-                "how many logits are dead at the start",
-                [
-                    (
-                        spread,
-                        [100 * _dead(float(s)) for s in spread],
-                        of_pair("clipped_linear", "se"),
-                    )
-                ],
-                size=HALF,
-                xlabel="spread s of z ~ N(0, s²)",
-                ylabel="% without gradient",
-                xscale="log",
-                ylim=(0, 100),
-            ),
-        ),
+        (_gradients(z, pulls), _dead_at_the_start()),
+    )
+
+
+def _gradients(z: Tensor, pulls: Mapping[int, Tensor]) -> Picture:
+    return curves(
+        "gradient against logit",
+        [
+            (z, pulls[1], line(BLUE, "target 1")),
+            (z, pulls[0], line(VERMILLION, "target 0", "--")),
+        ],
+        size=HALF,
+        xlabel="logit z",
+        ylabel="dL/dz of clipped-linear + SE",
+    )
+
+
+def _dead_at_the_start() -> Picture:
+    spread = torch.logspace(-1, 1.3, 60, dtype=torch.float64)
+    return curves(
+        "how many logits are dead at the start",
+        [
+            (
+                spread,
+                [100 * _dead(float(s)) for s in spread],
+                of_pair("clipped_linear", "se"),
+            )
+        ],
+        size=HALF,
+        xlabel="spread s of z ~ N(0, s²)",
+        ylabel="% without gradient",
+        xscale="log",
+        ylim=(0, 100),
     )
 
 

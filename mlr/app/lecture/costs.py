@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import log
 
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Laplace, Normal
 
-from mlr.app.lecture.answer import Answer, Claim, Slide, close, number
+from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number
 from mlr.app.lecture.divergence import DATA
 from mlr.app.lecture.drawing import (
     BLUE,
@@ -26,7 +27,7 @@ from mlr.app.lecture.drawing import (
     picture,
 )
 from mlr.app.lecture.entropy import Cost, descend
-from mlr.app.lecture.lab import Lab
+from mlr.app.lecture.lab import Lab, Trained
 from mlr.data import Line
 from mlr.heads import Softmax
 from mlr.information import (
@@ -122,18 +123,31 @@ def gaussian(lab: Lab) -> Answer:
         close("y = 10, t = 1: 41.418939", far, 40.5 + HALF_LOG_TAU, 1e-14),
         close("a line fitted by SE is left with ½ noise² = 0.005", floor, 0.005, 0.0015),
     )
-    costs = curves(
+    return Answer(
+        f"It is that of a Gaussian with mean y and variance 1, less {number(float(gap[0]), 6)} = "
+        "½ log 2π: a constant that no gradient sees.",
+        claims,
+        (_two_costs(grid, se, ce), _fit(run)),
+    )
+
+
+def _two_costs(y: Tensor, se: Tensor, ce: Tensor) -> Picture:
+    return curves(
         "one example with target 1",
         [
-            (grid, ce, line(BLUE, "H(p̂, N(y, 1))")),
-            (grid, se, line(VERMILLION, "½(y − t)²", "--")),
-            (grid, gap, line(GREY, "difference", ":")),
+            (y, ce, line(BLUE, "H(p̂, N(y, 1))")),
+            (y, se, line(VERMILLION, "½(y − t)²", "--")),
+            (y, ce - se, line(GREY, "difference", ":")),
         ],
         size=HALF,
         xlabel="prediction y",
         ylabel="nats",
         legend="upper center",
     )
+
+
+def _fit(run: Trained) -> Picture:
+    """The line that was trained, and data that it has not seen."""
     data = Line(seed=0).load(0).test
     with canvas(**HALF) as (figure, axes):
         weight, bias = (float(run.parameters[f"output.{name}"]) for name in ("weight", "bias"))
@@ -142,13 +156,7 @@ def gaussian(lab: Lab) -> Answer:
         axes.plot(ends, weight * ends + bias, color=VERMILLION, label="mean of the model")
         axes.set(xlabel="x", ylabel="t")
         axes.legend()
-        fit = picture("the Gaussian whose mean was fitted to a line", figure, run)
-    return Answer(
-        f"It is that of a Gaussian with mean y and variance 1, less {number(float(gap[0]), 6)} = "
-        "½ log 2π: a constant that no gradient sees.",
-        claims,
-        (costs, fit),
-    )
+        return picture("the Gaussian whose mean was fitted to a line", figure, run)
 
 
 def four_names(lab: Lab) -> Answer:
@@ -182,6 +190,14 @@ def four_names(lab: Lab) -> Answer:
         ),
         close("the constant is H(p̂) = 0.801819", constant, 0.801818552543337309, 1e-14),
     )
+    return Answer(
+        f"Yes: one curve four times; CE, NLL and ML lie {constant:.4f} = H(p̂) above KL.",
+        claims,
+        (_four_curves(fall),),
+    )
+
+
+def _four_curves(fall: Mapping[str, Tensor]) -> Picture:
     steps = torch.arange(41)
     drawn = (
         ("CE", BLUE, "-", 9),
@@ -190,20 +206,14 @@ def four_names(lab: Lab) -> Answer:
         ("KL", VERMILLION, "-", 3.5),
     )
     names = {"ML": "−1/m log of the product"}
-    return Answer(
-        f"Yes: one curve four times; CE, NLL and ML lie {constant:.4f} = H(p̂) above KL.",
-        claims,
-        (
-            curves(
-                "four objectives, each on its own descent from one start",
-                [
-                    (steps, fall[name], line(colour, names.get(name, name), style, linewidth=width))
-                    for name, colour, style, width in drawn
-                ],
-                xlabel="steps",
-                ylabel="nats",
-            ),
-        ),
+    return curves(
+        "four objectives, each on its own descent from one start",
+        [
+            (steps, fall[name], line(colour, names.get(name, name), style, linewidth=width))
+            for name, colour, style, width in drawn
+        ],
+        xlabel="steps",
+        ylabel="nats",
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical
 
-from mlr.app.lecture.answer import Answer, Claim, Slide, close, number
+from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number
 from mlr.app.lecture.drawing import (
     BLUE,
     GREY,
@@ -64,6 +64,15 @@ def divergence(lab: Lab) -> Answer:
             1e-16,
         ),
     )
+    return Answer(
+        f"By KL(p‖q) = ∑ p log(p/q): here {kl:.4f} nats; never below 0, and 0 only for q = p.",
+        claims,
+        (_parts(p, q),),
+    )
+
+
+def _parts(p: Tensor, q: Tensor) -> Picture:
+    """Bars of p, q and each outcome's part of KL(p‖q)."""
     parts = p * (p.log() - q.log())
     places = np.arange(3)
     with canvas() as (figure, axes):
@@ -77,12 +86,7 @@ def divergence(lab: Lab) -> Answer:
         axes.set_xticks(places, ["a", "b", "c"])
         axes.set(xlabel="outcome", ylim=(-0.25, 0.75))
         axes.legend(loc="upper center", ncols=3)
-        shown = picture("p, q, and what each outcome adds to KL(p‖q)", figure)
-    return Answer(
-        f"By KL(p‖q) = ∑ p log(p/q): here {kl:.4f} nats; never below 0, and 0 only for q = p.",
-        claims,
-        (shown,),
-    )
+        return picture("p, q, and what each outcome adds to KL(p‖q)", figure)
 
 
 def expectation(lab: Lab) -> Answer:

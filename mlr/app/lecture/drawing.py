@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from mlr.app import figures
 from mlr.app.lecture.answer import Picture
 from mlr.app.lecture.lab import Trained
 from mlr.checks import InputError
@@ -37,14 +38,11 @@ VARIABLES = {
     RULE: "var(--rule)",
     PAPER: "var(--paper)",
 }
-PAIRS = {
+PAIRS = figures.PAIRS | {
     ("linear", "se"): (GREEN, "-."),
-    ("clipped_linear", "se"): (GREY, ":"),
     ("clipped_linear", "bce"): (ORANGE, ":"),
-    ("sigmoid", "se"): (VERMILLION, "--"),
-    ("sigmoid", "bce"): (BLUE, "-"),
-    ("softmax", "ce"): (PURPLE, "-"),
     ("clipped_linear", "matching"): (SKY, "-"),
+    ("softmax", "ce"): (PURPLE, "-"),
 }
 """One colour and one line style a pair, in every picture; told apart in grey print too."""
 HEADS = {

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlr.app.lecture.answer import Answer, Slide, close, number
+from mlr.app.lecture.answer import Answer, Picture, Slide, close, number
 from mlr.app.lecture.divergence import DATA, distribution
 from mlr.app.lecture.drawing import (
     BLUE,
@@ -108,10 +108,20 @@ def decomposition(lab: Lab) -> Answer:
         close("H(p) = 0.325083", case[1], 0.325082973391448240, 1e-15),
         close("KL(p‖q) = 0.437379", case[2], 0.437378925224491601, 1e-15),
     )
+    return Answer(
+        f"H(p, q) = H(p) + KL(p‖q), for {count:,} random pairs to {number(worst, 1)} nats: "
+        "what the data need, and what a wrong model adds.",
+        claims,
+        (_four_models(p, q),),
+    )
+
+
+def _four_models(p: Tensor, flat: Tensor) -> Picture:
+    """H(p, q) of four models q, as what it is made of."""
     cases = {
         "q = p": p,
         "q near p": distribution(0.8, 0.15, 0.05),
-        "q flat": q,
+        "q flat": flat,
         "q far": distribution(0.2, 0.3, 0.5),
     }
     models = torch.stack(list(cases.values()))
@@ -132,13 +142,7 @@ def decomposition(lab: Lab) -> Answer:
         axes.set_xticks(places, list(cases))
         axes.set(ylabel="nats", ylim=(0, 2.1))
         axes.legend(loc="upper left")
-        shown = picture("p = [.9, .1, 0] under four models", figure)
-    return Answer(
-        f"H(p, q) = H(p) + KL(p‖q), for {count:,} random pairs to {number(worst, 1)} nats: "
-        "what the data need, and what a wrong model adds.",
-        claims,
-        (shown,),
-    )
+        return picture("p = [.9, .1, 0] under four models", figure)
 
 
 def entropy_of_data(lab: Lab) -> Answer:

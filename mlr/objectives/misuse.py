@@ -1,0 +1,124 @@
+"""What goes wrong where an objective is called: found values named, and what is needed."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor
+
+from mlr.checks import InputError
+from mlr.heads.base import Head
+from mlr.interval import Region
+from mlr.losses.base import Loss
+
+FEWEST = 32
+"""Fewer numbers in [0, 1] may well be logits."""
+
+
+def target_region(head: Head, loss: Loss) -> Region:
+    """Where targets must lie."""
+    return head.range.closure() if loss.matches_head else loss.target_domain
+
+
+def check_shapes(logits: Tensor, targets: Tensor) -> None:
+    """Refuse shapes and types that do not fit; reads values only to name a class index.
+
+    Raises:
+        InputError: see the sentences.
+    """
+    if not targets.is_floating_point() and targets.shape == logits.shape[:-1]:
+        raise InputError(_indices(logits, targets))
+    if logits.dim() == 0:
+        raise InputError("logits of shape () have no output axis; use shape (…, K).")
+    if logits.shape != targets.shape:
+        raise InputError(
+            f"targets of shape {tuple(targets.shape)} do not fit logits of shape "
+            f"{tuple(logits.shape)}: {_what_differs(logits, targets)} "
+            "Use one-hot targets (…, K), or (…, 1) for one output."
+        )
+    if not (targets.is_floating_point() and logits.is_floating_point()):
+        raise InputError(
+            f"targets of type {targets.dtype} and logits of type {logits.dtype} must be "
+            "floating point: one-hot or soft probabilities, as in targets.to(logits.dtype)."
+        )
+
+
+def check_targets(head: Head, loss: Loss, targets: Tensor) -> None:
+    """Refuse targets (…, K) outside the loss's domain, and NaN.
+
+    Raises:
+        InputError: names the first value found outside, or the first sum that is not 1.
+    """
+    region, t = target_region(head, loss), targets.detach()
+    home = region.entries
+    outside = ~((t >= home.low) & (t <= home.high))
+    if outside.any():
+        value = t[outside][0].item()
+        raise InputError(
+            f"targets hold {value:g}, but loss={loss.name} needs {region.describe('targets')}."
+            f"{_kind_of_label(value)}"
+        )
+    if region.least_outputs > 1 and t.shape[-1] > 1:
+        sums = t.sum(-1)
+        wrong = (sums - 1).abs() > max(1e-3, 16 * torch.finfo(t.dtype).eps)
+        if wrong.any():
+            raise InputError(
+                f"targets sum to {sums[wrong][0].item():g} over the {t.shape[-1]} outputs, but "
+                f"loss={loss.name} needs {region.describe('targets')}. For several classes at "
+                "once use head=sigmoid loss=bce."
+            )
+
+
+def warn_of_probabilities(head: Head, logits: Tensor) -> bool:
+    """Warn if all of a batch are probabilities already: the head would be applied twice."""
+    z = logits.detach()
+    if z.numel() < FEWEST or not ((z >= 0) & (z <= 1)).all():
+        return False
+    if head.range.least_outputs > 1:
+        off = (z.sum(-1) - 1).abs().max() > max(1e-4, 16 * torch.finfo(z.dtype).eps)
+        kind = "are probabilities that sum to 1"
+    else:  # small logits of one sign are usual at the start; probabilities lie on both sides of ½
+        off = (z < 0.5).all() | (z > 0.5).all()
+        kind = "lie in [0, 1]"
+    if off:
+        return False
+    warnings.warn(
+        f"all {z[..., 0].numel()} logits of this batch {kind}: are they predictions of "
+        f"head={head.name} already? The objective applies the head itself; pass what goes into "
+        "it. (Said once.)",
+        stacklevel=5,
+    )
+    return True
+
+
+def _what_differs(logits: Tensor, targets: Tensor) -> str:
+    if targets.dim() == logits.dim() - 1 and targets.shape == logits.shape[:-1]:
+        last = "1" if logits.shape[-1] == 1 else "K"
+        return f"the output axis is missing, (…) against (…, {last}); nothing is broadcast."
+    if targets.dim() == logits.dim() and targets.shape[:-1] == logits.shape[:-1]:
+        return f"K = {targets.shape[-1]} against K = {logits.shape[-1]} outputs."
+    return "the shapes must be equal, nothing is broadcast."
+
+
+def _indices(logits: Tensor, targets: Tensor) -> str:
+    """What to do with class indices (…)."""
+    outputs = logits.shape[-1]
+    found = f"targets of type {targets.dtype} and shape {tuple(targets.shape)} are class indices"
+    if outputs == 1:
+        return f"{found}, but one output needs shape (…, 1): targets[..., None].to(logits.dtype)."
+    lost = targets[(targets < 0) | (targets >= outputs)] if targets.is_cpu else targets[:0]
+    value = f", among them {lost[0].item()} beside {outputs} outputs" if len(lost) else ""
+    label = _kind_of_label(float(lost[0])) if len(lost) else ""
+    return (
+        f"{found}{value}, but one-hot targets (…, {outputs}) are needed: "
+        f"torch.nn.functional.one_hot(targets, {outputs}).to(logits.dtype).{label}"
+    )
+
+
+def _kind_of_label(value: float) -> str:
+    if value in (-100, 255, -1):
+        return f" {value:g} marks examples without a label: leave them out."
+    if value > 1 and value == int(value):
+        return " For class indices use torch.nn.functional.one_hot(labels, K).to(logits.dtype)."
+    return ""

@@ -1,0 +1,226 @@
+"""The oracle's further heads and losses, each by its definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gmpy2
+from gmpy2 import mpfr
+
+from tests.objectives.oracle_base import (
+    FARTHEST,
+    LOG_FLOOR,
+    Numbers,
+    Outputs,
+)
+
+FAR = 300
+"""|z| from which the probit's tail is its asymptotic series."""
+SCALARS = {"gamma": 2.0, "q": 0.7, "epsilon": 0.1}
+"""What the losses are made with when nothing is said."""
+
+
+def hard_sigmoid(z: Numbers) -> Outputs:
+    """y = (z + 3)/6 on [−3, 3], where the derivative is 1/6, ends included; 0 outside."""
+    inside = [min(max(x, mpfr(-3)), mpfr(3)) for x in z]
+    y, rest = [(x + 3) / 6 for x in inside], [(3 - x) / 6 for x in inside]
+    slopes = [mpfr(a == b) / 6 for a, b in zip(z, inside, strict=True)]
+    return _piecewise(y, rest, lambda g: [a * b for a, b in zip(g, slopes, strict=True)])
+
+
+def sparsemax(z: Numbers) -> Outputs:
+    """y_k = max(0, z_k − τ), Σ y = 1: (1 + Σ_S (z_k − z_j))/|S| in the support S."""
+    ordered = sorted(z, reverse=True)
+    sums = [(n, sum(ordered[n - 1] - x for x in ordered[:n])) for n in range(1, len(z) + 1)]
+    size = max(n for n, gap in sums if 1 + gap > 0)
+    support = ordered[:size]
+    y = [max(1 + sum(x - b for b in support), mpfr(0)) / size for x in z]
+    rest = [sum(a for j, a in enumerate(y) if j != k) for k in range(len(z))]
+
+    def back(g: Numbers) -> Numbers:
+        mean = sum(b for a, b in zip(y, g, strict=True) if a > 0) / size
+        return [b - mean if a > 0 else mpfr(0) for a, b in zip(y, g, strict=True)]
+
+    return _piecewise(y, rest, back)
+
+
+def probit(z: Numbers) -> Outputs:
+    """y = Φ(z)."""
+    tails, hazards = zip(*(_tail(abs(x)) for x in z), strict=True)
+    y = [1 - p if x > 0 else p for p, x in zip(tails, z, strict=True)]
+    rest = [p if x > 0 else 1 - p for p, x in zip(tails, z, strict=True)]
+    half = gmpy2.log(2 * gmpy2.const_pi()) / 2
+
+    def log_below(k: int, x: mpfr) -> mpfr:
+        # log Φ(x): of the tail φ/h for x < 0, of what the tail leaves for x > 0
+        if x > 0:
+            return gmpy2.log1p(-tails[k])
+        return -x * x / 2 - half - gmpy2.log(hazards[k])
+
+    return Outputs(
+        y,
+        rest,
+        lambda k: log_below(k, z[k]),
+        lambda k: log_below(k, -z[k]),
+        lambda g: [d * p * h for d, p, h in zip(g, tails, hazards, strict=True)],
+    )
+
+
+def cloglog(z: Numbers) -> Outputs:
+    """y = 1 − exp(−e^z)."""
+    rates = [gmpy2.exp(min(max(x, mpfr(-FARTHEST)), mpfr(10**4))) for x in z]
+    held = [min(rate, mpfr(FARTHEST)) for rate in rates]
+    y, rest = [-gmpy2.expm1(-a) for a in held], [gmpy2.exp(-a) for a in held]
+    return Outputs(
+        y,
+        rest,
+        lambda k: gmpy2.log1p(-rest[k]) if held[k] > 1 else z[k] + gmpy2.log(y[k] / held[k]),
+        lambda k: -rates[k],
+        lambda g: [d * a * b for d, a, b in zip(g, rates, rest, strict=True)],
+    )
+
+
+def mae(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ |y_k − t_k|."""
+    d = out.errors(t)
+    return sum(abs(x) for x in d), [mpfr(gmpy2.sign(x)) for x in d]
+
+
+def hinge(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """2 Σ t_k max(0, 1 − y_k) + (1 − t_k) max(0, y_k)."""
+    value, g = mpfr(0), []
+    for y, rest, c in zip(out.y, out.rest, t, strict=True):
+        value += 2 * (c * max(rest, mpfr(0)) + (1 - c) * max(y, mpfr(0)))
+        g.append(2 * ((1 - c) * (y > 0) - c * (rest > 0)))
+    return value, g
+
+
+def focal(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """−Σ t_k (1 − y_k)^γ log y_k."""
+    gamma = mpfr(SCALARS["gamma"])
+
+    def cost(p: mpfr, rest: mpfr, log: mpfr, slope: mpfr) -> tuple[mpfr, mpfr]:
+        if not slope or not rest:
+            return -(rest**gamma) * log, mpfr(0)
+        return -(rest**gamma) * log, rest ** (gamma - 1) * (gamma * log - rest * slope)
+
+    return _of_classes(cost, out, t)
+
+
+def gce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """Σ t_k (1 − y_k^q)/q."""
+    q = mpfr(SCALARS["q"])
+
+    def cost(p: mpfr, rest: mpfr, log: mpfr, slope: mpfr) -> tuple[mpfr, mpfr]:
+        return -gmpy2.expm1(q * log) / q, -gmpy2.exp(q * log) * slope
+
+    return _of_classes(cost, out, t)
+
+
+def smoothed_ce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+    """−Σ t'_k log y_k, t' = (1 − ε)t + ε/K."""
+    share = mpfr(SCALARS["epsilon"])
+    smoothed = [(1 - share) * c + share / max(len(t), 2) for c in t]
+    return _of_classes(lambda p, rest, log, slope: (-log, -slope), out, smoothed)
+
+
+def probit_matching(z: Numbers, t: Numbers) -> Numbers:
+    """Σ zΦ(z) + φ(z) − tz, and y − t."""
+    value = mpfr(0)
+    for x, c in zip(z, t, strict=True):
+        tail, hazard = _tail(abs(x))
+        # φ − |z| Φ(−|z|) ≥ 0, and what is asked for but not given
+        value += tail * (hazard - abs(x)) + ((1 - c) * x if x > 0 else -c * x)
+    return [value, *probit(z).errors(t)]
+
+
+def cloglog_matching(z: Numbers, t: Numbers) -> Numbers:
+    """Σ Ein(e^z) − tz − γt, Ein(x) = γ + log x + E₁(x), and y − t."""
+    value, euler = mpfr(0), gmpy2.const_euler()
+    for x, c in zip(z, t, strict=True):
+        if x <= 0:
+            value += _ein(gmpy2.exp(max(x, mpfr(-FARTHEST)))) - c * (x + euler)
+        else:
+            rate = gmpy2.exp(min(x, mpfr(13)))
+            value += (1 - c) * (x + euler) - gmpy2.eint(-rate)
+    return [value, *cloglog(z).errors(t)]
+
+
+def hard_sigmoid_matching(z: Numbers, t: Numbers) -> Numbers:
+    """Σ A(z) − tz + 3t² − 3t, A = 0, (z + 3)²/12, z on the three pieces, and y − t."""
+    potential = [mpfr(0) if x < -3 else x if x > 3 else (x + 3) ** 2 / 12 for x in z]
+    value = sum(a - c * x + 3 * c * c - 3 * c for a, x, c in zip(potential, z, t, strict=True))
+    return [value, *hard_sigmoid(z).errors(t)]
+
+
+def sparsemax_matching(z: Numbers, t: Numbers) -> Numbers:
+    """⟨y − t, z⟩ − ½‖y‖² + ½‖t‖² for Σ t = 1, and y − t."""
+    out, top = sparsemax(z), max(z)
+    d = out.errors(t)
+    value = sum(
+        e * (x - top) - (a * a - c * c) / 2 for e, x, a, c in zip(d, z, out.y, t, strict=True)
+    )
+    return [value, *d]
+
+
+HEADS = {f.__name__: f for f in (hard_sigmoid, sparsemax, probit, cloglog)}
+LOSSES = {f.__name__: f for f in (mae, hinge, focal, gce, smoothed_ce)}
+MATCHING = {
+    "probit": probit_matching,
+    "cloglog": cloglog_matching,
+    "hard_sigmoid": hard_sigmoid_matching,
+    "sparsemax": sparsemax_matching,
+}
+
+
+def _tail(x: mpfr) -> tuple[mpfr, mpfr]:
+    """Φ(−x) and φ(x)/Φ(−x) for x ≥ 0; far out a number in place of the tail, as good as 0."""
+    if x <= FAR:
+        tail = gmpy2.erfc(x / gmpy2.sqrt(mpfr(2))) / 2
+        return tail, gmpy2.exp(-x * x / 2) / gmpy2.sqrt(2 * gmpy2.const_pi()) / tail
+    # x Φ(−x)/φ(x) = 1 − 1/x² + 3/x⁴ − 15/x⁶ …
+    term = total = mpfr(1)
+    n = 1
+    while abs(term) > gmpy2.div_2exp(mpfr(1), gmpy2.get_context().precision):
+        term *= -(2 * n - 1) / (x * x)
+        total += term
+        n += 1
+    return gmpy2.exp(mpfr(-FARTHEST)), x / total
+
+
+def _ein(x: mpfr) -> mpfr:
+    """Σ (−1)ⁿ⁺¹ xⁿ/(n n!) for 0 < x ≤ 1."""
+    power, total, n = x, x, 1
+    while abs(power) > gmpy2.div_2exp(x, gmpy2.get_context().precision):
+        n += 1
+        power *= -x / n
+        total += power / n
+    return total
+
+
+def _piecewise(y: Numbers, rest: Numbers, back: Callable[[Numbers], Numbers]) -> Outputs:
+    """Outputs that reach 0 and 1, where logarithms are floored."""
+
+    def log(p: mpfr, other: mpfr) -> mpfr:
+        return max(gmpy2.log1p(-other) if other < 0.5 else gmpy2.log(p), mpfr(LOG_FLOOR))
+
+    return Outputs(
+        y, rest, lambda k: log(y[k], rest[k]), lambda k: log(rest[k], y[k]), back, floored=True
+    )
+
+
+def _of_classes(
+    cost: Callable[[mpfr, mpfr, mpfr, mpfr], tuple[mpfr, mpfr]], out: Outputs, t: Numbers
+) -> tuple[mpfr, Numbers]:
+    """Σ t f(y), and Σ (1 − t) f(1 − y) of one output; `cost`: p, 1 − p, log p, (log p)' → f, f'."""
+    value, g = mpfr(0), []
+    for k, (y, rest, c) in enumerate(zip(out.y, out.rest, t, strict=True)):
+        slope = mpfr(0)
+        if c:
+            found, slope = cost(y, rest, out.log_y(k), out.slope_of_log(y))
+            value, slope = value + c * found, c * slope
+        if len(t) == 1 and c != 1:
+            found, rise = cost(rest, y, out.log_rest(k), out.slope_of_log(rest))
+            value, slope = value + (1 - c) * found, slope - (1 - c) * rise
+        g.append(slope)
+    return value, g
