@@ -26,10 +26,6 @@ class Images:
     pixels: Tensor
     labels: Tensor
 
-    def first(self, count: int) -> Images:
-        """The first `count` of them."""
-        return Images(self.pixels[:count], self.labels[:count])
-
     @property
     def one_hot(self) -> Tensor:
         """Targets (N, 10), float64."""
