@@ -95,7 +95,7 @@ def _initial_weights() -> Iterator[Curve]:
 def _overfitting() -> Iterator[Curve]:
     for file, decay in (("overfitting", 0.0), ("regularized", 0.1)):
         draws = ("default", "large")
-        name = f"1000 images, λ = {decay}"
+        name = f"1000 images, λ = {decay:g}"
         yield Curve(name, file, (), 30, 0.5, decay, draws, 0, 1000, 400, "test")
 
 

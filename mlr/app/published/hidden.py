@@ -177,7 +177,7 @@ def _picture(hidden: int, judged: dict[str, list[Judged]]) -> Picture:
             for number, one in enumerate(runs):
                 axes.plot(
                     *(one.found, one.gradients, marks[loss]),
-                    **{"color": colour, "alpha": 0.6},
+                    **{"color": colour, "alpha": 0.6, "markeredgewidth": 2},
                     label=loss.upper() if number == 0 else None,
                 )
         axes.set(yscale="log", xlabel="images of its digit found, %", ylabel="mean |dL/dz| on them")

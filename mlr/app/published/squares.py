@@ -105,6 +105,8 @@ def many_classes(lab: Lab) -> Answer:
             values = [found[k, pair] for k in CLASSES]
             axes.plot(CLASSES, values, marker="o", **drawing.of_pair(*pair))
         axes.set(xscale="log", xlabel="classes K", ylabel="test accuracy, %")
+        axes.set_xticks(CLASSES, CLASSES)
+        axes.minorticks_off()
         axes.legend()
         svg = drawing.svg(figure)
     command = "python scripts/lecture.py published many_classes"
