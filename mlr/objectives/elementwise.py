@@ -193,18 +193,10 @@ def _error(z: Tensor, t: Tensor, pairs: bool) -> tuple[Number, Number]:
 def _floored_log(y: Tensor, pairs: bool) -> Number:
     """max(log y, −100), with gradient 0 where the floor holds."""
     floored = y <= LEAST_PROBABILITY
-    return choose(
-        floored,
-        lift(torch.full_like(y, LOG_FLOOR), pairs),
-        log(lift(y.masked_fill(floored, 1.0), pairs)),
-    )
+    return choose(floored, lift(torch.full_like(y, LOG_FLOOR), pairs), log(lift(y.masked_fill(floored, 1.0), pairs)))
 
 
 def _floored_log1p(x: Tensor, pairs: bool) -> Number:
     """max(log(1 + x), −100) of x ≤ 0, with gradient 0 where the floor holds."""
     floored = x <= -1
-    return choose(
-        floored,
-        lift(torch.full_like(x, LOG_FLOOR), pairs),
-        log1p(lift(x.masked_fill(floored, 0.0), pairs)),
-    )
+    return choose(floored, lift(torch.full_like(x, LOG_FLOOR), pairs), log1p(lift(x.masked_fill(floored, 0.0), pairs)))

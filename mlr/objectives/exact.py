@@ -32,7 +32,9 @@ def _formula(losses: Any, gradient: Any, step: Formula | None = None, **further:
         for pairs in (False, True)
     )
     of_step = step or accurate
-    return Formula(of_step.losses, of_step.gradient, accurate=accurate, precise=precise, **further)
+    return Formula(
+        of_step.losses, of_step.gradient, accurate=accurate, precise=precise, **further
+    )
 
 
 LINEAR_SE = replace(

@@ -131,11 +131,7 @@ class Objective(torch.nn.Module):
 
     def _checked(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The logits, in float32 under autocast; static shapes and types are judged here."""
-        if (
-            logits.shape != targets.shape
-            or logits.dtype not in FLOATS
-            or targets.dtype not in FLOATS
-        ):
+        if logits.shape != targets.shape or logits.dtype not in FLOATS or targets.dtype not in FLOATS:
             misuse.check_shapes(logits, targets)
         width = logits.shape[-1] if logits.dim() else 0
         if width == 0 or (self.outputs is not None and width != self.outputs):

@@ -79,9 +79,7 @@ def test_exp_ends_far_below_what_float64_holds():
 
 def test_logarithms_to_their_bits():
     # 60 bits: the digits beyond come from expm1
-    above = torch.cat(
-        [drawn(sign=1), drawn(low=-300, high=308, sign=1), 1 + drawn(low=-16, high=0)]
-    )
+    above = torch.cat([drawn(sign=1), drawn(low=-300, high=308, sign=1), 1 + drawn(low=-16, high=0)])
     above = above[above > 0]
     held_to(58, log(Pair.of(above)), mp.log, above)
     near = torch.cat([drawn(low=-320, high=100, sign=1), drawn(low=-320, high=-0.01)])
