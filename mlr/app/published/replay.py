@@ -21,7 +21,8 @@ from mlr.app.published.files import Images
 from mlr.objectives import Objective
 from mlr.training.threads import threads
 
-OBJECTIVE = Objective("sigmoid", "bce", outputs=OUTPUTS, precise=False)
+FORMULA = Objective("sigmoid", "bce", outputs=OUTPUTS).formula
+"""Called itself, as in a training step: no batch is checked, errors are of a few ulp."""
 GREYS = 256
 Series = dict[str, list[float]]
 Tell = Callable[[int], None]
@@ -132,7 +133,7 @@ class Wide:
         hidden = torch.addcmul(self.hidden_bias, pixels @ self.stored.T, self.shrink).sigmoid_()
         logits = torch.addmm(self.output_bias, hidden, self.output_weight)
         logits = logits.unflatten(1, (-1, OUTPUTS))
-        errors = OBJECTIVE.gradient(logits, targets.unsqueeze(1).expand_as(logits))
+        errors = FORMULA.gradient(logits, targets.unsqueeze(1).expand_as(logits))
         errors = errors.flatten(1).mul_(self.rate)
         back = (errors @ self.output_weight.T).mul_(hidden).mul_(1 - hidden)
         self.output_weight.mul_(self.keep.unsqueeze(1))
@@ -151,7 +152,7 @@ class Wide:
         hidden = torch.addmm(self.hidden_bias[units], images.pixels, weight.T).sigmoid_()
         logits = torch.addmm(self.output_bias[outputs], hidden, out)
         squares = weight.square().sum() + out.square().sum()
-        cost = OBJECTIVE.losses(logits, images.targets).mean()
+        cost = FORMULA.losses(logits, images.targets).mean()
         cost += curve.decay / (2 * len(images)) * squares
         return float(cost), int((logits.argmax(1) == images.labels).sum())
 
