@@ -24,8 +24,8 @@ PUBLISHED = {(30, "se"): 95.42, (30, "bce"): 95.49, (100, "se"): 96.59, (100, "b
 SOURCE = {"se": "Nielsen, chapter 1", "bce": "Nielsen, chapter 3"}
 STUCK = 90.0
 """Percent right; a run that ends below is stuck."""
-DEAD = 1.0
-"""Percent; an output unit that finds fewer of its digit's images is dead."""
+DEAD = 10.0
+"""Percent, what guessing finds; an output unit that finds fewer of its digit's images is dead."""
 
 
 def nielsen_30(lab: Lab) -> Answer:
@@ -76,7 +76,7 @@ class Judged:
 
     @cached_property
     def dead(self) -> list[int]:
-        """Digits that are as good as never found."""
+        """Digits that are found less often than by guessing."""
         return (self.found < DEAD).nonzero().flatten().tolist()
 
 
