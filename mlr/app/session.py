@@ -75,7 +75,8 @@ class Session:
             except InputError as error:
                 remove_empty(jobs[0].folder)  # Hydra's basic launcher has made it
                 raise SweepRefused(str(error)) from error
-        values = self.sweep.batch(jobs, engine, self.watched)
+            self.sweep.watched = self.watched
+        values = self.sweep.batch(jobs, engine)
         if self._goes_on:  # the basic sweeper would end at a failure, and reads no values
             return [inf if isinstance(value, Exception) else value for value in values]
         return values

@@ -29,6 +29,7 @@ class Sweep:
     equal: jobs left out because they equal another one, with that one's name.
     reused: jobs that were finished before.
     metric: what sweepers get, and cells of one pair are compared by.
+    watched: whether a line shows its progress.
     """
 
     def __init__(self, folder: SweepFolder) -> None:
@@ -37,6 +38,7 @@ class Sweep:
         self.equal: list[tuple[SweepJob, str]] = []
         self.reused = 0
         self.metric = "loss/val"
+        self.watched = True
         self._finished = folder.finished()
         self._before = set(self._finished)
 
@@ -50,9 +52,7 @@ class Sweep:
         check_resume(path, resume)
         return cls(SweepFolder.claim(path) if resume is None else SweepFolder.resume(path))
 
-    def batch(
-        self, jobs: Sequence[SweepJob], engine: Engine | None, watched: bool = True
-    ) -> list[float | Exception]:
+    def batch(self, jobs: Sequence[SweepJob], engine: Engine | None) -> list[float | Exception]:
         """Run jobs; what fails takes nothing else down.
 
         Returns:
@@ -65,7 +65,7 @@ class Sweep:
         self.folder.write(list(self.runs.values()), "running", len(self.equal))
         counts = Counter(outcome.status for outcome in self.runs.values())
         total = len(self.runs) + len(fresh)
-        with live_line(total, counts) if watched else nullcontext(Watch()) as line:
+        with live_line(total, counts) if self.watched else nullcontext(Watch()) as line:
             watch = _Collecting(line, self.runs)
             run_chunks(_grouped(fresh.values()), engine, self.folder.path, watch)
         ended = {key: self.runs[job.number] for key, job in fresh.items()}

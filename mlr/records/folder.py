@@ -171,13 +171,13 @@ def _first_status(seed: int | None, command: str | None) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def versions() -> Mapping[str, str | None]:
     """Versions of what decides a run's numbers; None for what is not installed."""
-    versions: dict[str, str | None] = {"python": platform.python_version()}
+    found: dict[str, str | None] = {"python": platform.python_version()}
     for name, package in _PACKAGES.items():
         try:
-            versions[name] = version(package)
+            found[name] = version(package)
         except PackageNotFoundError:
-            versions[name] = None
-    return versions
+            found[name] = None
+    return found
 
 
 def _now() -> str:

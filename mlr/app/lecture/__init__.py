@@ -7,7 +7,8 @@ slide asks, and its `Answer` holds what was measured just now: a sentence, claim
 Adding a slide: write `def ask(lab: Lab) -> Answer` in the module of its topic, with the question
 as the first paragraph of the docstring (further paragraphs, as `Source:` and `Slip:`, are shown
 in small type), put `Slide(number, "title", ask)` into that module's `SLIDES`, and a new module
-into `slides.PARTS`. `python scripts/lecture.py <number>` then runs it and tests hold its claims.
+into `slides.PARTS`. Most pictures are one call of `drawing.curves`, of `HALF` size where there
+are two. `python scripts/lecture.py <number>` then runs it and tests hold its claims.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlr.app.lecture.answer import Answer, Claim, Comparison, Picture, Slide
-from mlr.records.durable import atomic_write
+from mlr.records.durable import WriteError, atomic_write
 from mlr.records.folder import versions
 
 FILE = "answer.json"
@@ -36,9 +36,12 @@ def forget(folder: Path) -> None:
     """Remove the answer of a slide's folder, before its runs go.
 
     Raises:
-        OSError: it cannot be removed.
+        WriteError: it cannot be removed.
     """
-    (folder / FILE).unlink(missing_ok=True)
+    try:
+        (folder / FILE).unlink(missing_ok=True)
+    except OSError as error:
+        raise WriteError(folder / FILE, error) from error
 
 
 def keep(folder: Path, slide: Slide, answer: Answer, seconds: float) -> Kept:

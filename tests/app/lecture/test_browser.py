@@ -1,4 +1,4 @@
-"""The page of a few slides as a lecturer and a student see it, in a real browser."""
+"""The page of all slides as a lecturer and a student see it, in a real browser."""
 
 from __future__ import annotations
 

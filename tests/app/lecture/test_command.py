@@ -110,6 +110,13 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(lecture, tmp_path):
     assert err.count("\n") == 1
 
 
+def test_an_answer_that_cannot_be_replaced_is_one_sentence(lecture, tmp_path):
+    (tmp_path / "runs" / "lecture" / "1" / "answer.json").mkdir(parents=True)
+    code, _, err = lecture(good)
+    assert code == 1
+    assert err.startswith("mlr: cannot write runs/lecture/1/answer.json: ")
+
+
 def test_a_page_that_cannot_be_written_is_one_sentence(lecture, tmp_path):
     (tmp_path / "runs" / "lecture" / "index.html").mkdir(parents=True)
     code, _, err = lecture(good)
