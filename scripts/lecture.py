@@ -2,6 +2,7 @@
 
 python scripts/lecture.py
 python scripts/lecture.py 29
+python scripts/lecture.py published nielsen_curves
 """
 
 import argparse
@@ -19,7 +20,8 @@ def main() -> int:
     parser.add_argument(
         "slide",
         nargs="*",
-        help="numbers of slides, whose sections of the page are replaced; without any: all",
+        help="numbers of slides, whose sections of the page are replaced; without any: all; "
+        "published: results of papers and books beside ours, all of minutes or those named",
     )
     arguments = parser.parse_args()
     # torch takes seconds, and --help needs none of it

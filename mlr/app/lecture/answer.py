@@ -42,15 +42,61 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """A published number, and the same measured here. It is told, never judged.
+
+    what: what was measured.
+    published: the number, or the words where the source gives none.
+    ours: measured just now.
+    digits: decimals that are shown; the source's, or more.
+    source: who published it, and where.
+    unit: of both numbers.
+    """
+
+    what: str
+    published: float | str
+    ours: float | str
+    digits: int
+    source: str
+    unit: str = ""
+
+    @property
+    def theirs(self) -> str:
+        """The published number as text."""
+        return self._text(self.published)
+
+    @property
+    def measured(self) -> str:
+        """Ours as text."""
+        return self._text(self.ours)
+
+    @property
+    def difference(self) -> str:
+        """Ours − theirs; empty where one of them is words."""
+        if isinstance(self.published, str) or isinstance(self.ours, str):
+            return ""
+        off = self.ours - self.published
+        small = abs(off) < 0.5 * 10.0**-self.digits
+        return (f"{off:.1g}" if small else f"{off:+.{self.digits}f}").replace("-", "−")
+
+    def _text(self, value: float | str) -> str:
+        if isinstance(value, str):
+            return value
+        return f"{value:.{self.digits}f}{self.unit}".replace("-", "−")
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a slide comes to.
 
     sentence: the answer, with the measured number in it.
+    rows: published numbers beside ours.
     """
 
     sentence: str
     claims: tuple[Claim, ...]
     pictures: tuple[Picture, ...] = ()
+    rows: tuple[Comparison, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -60,16 +106,21 @@ class Answer:
 
 @dataclass(frozen=True)
 class Slide:
-    """One slide of the lecture.
+    """One slide of the lecture, or a published result beside it.
 
-    number: as in the lecture; by it the slide is asked for.
+    number: as in the lecture; by it the slide is asked for. A published result has a name.
     title: a few words.
     ask: measures and answers; its docstring is the question.
     """
 
-    number: int
+    number: int | str
     title: str
     ask: Callable[[Lab], Answer]
+
+    @property
+    def published(self) -> bool:
+        """Whether it is a published result: it may take minutes, and need files that lack."""
+        return isinstance(self.number, str)
 
     @property
     def question(self) -> str:

@@ -16,7 +16,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.text import Text
 
-from mlr.app import console
+from mlr.app import console, published
 from mlr.app.lecture import kept, page
 from mlr.app.lecture.answer import Answer, Slide
 from mlr.app.lecture.drawing import check_matplotlib
@@ -30,7 +30,10 @@ INTERRUPTED = 130
 
 
 def main(names: Sequence[str]) -> int:
-    """Ask the slides of these numbers, all of them for none; returns the exit code."""
+    """Ask the slides of these numbers, all of them for none; returns the exit code.
+
+    Behind `published` come names of published results; none: all that take no ten minutes.
+    """
     try:
         check_matplotlib()
         slides = chosen(names)
@@ -62,6 +65,8 @@ def chosen(names: Sequence[str]) -> list[Slide]:
     Raises:
         InputError: there is no such slide.
     """
+    if names[:1] == [published.NAME]:
+        return published.chosen(names[1:])
     by_name = {str(slide.number): slide for slide in SLIDES}
     for name in names:
         if name not in by_name:
@@ -79,7 +84,7 @@ def ask(slide: Slide, root: Path) -> Answer:
         WriteError: its folder cannot be written.
     """
     folder, start = root / str(slide.number), perf_counter()
-    lab = Lab(folder)
+    lab = Lab(folder, watched=slide.published)
     kept.forget(folder)
     answer = slide.ask(lab)
     kept.keep(folder, slide, answer, perf_counter() - start)
@@ -92,16 +97,24 @@ def write_page(root: Path) -> Path:
     Raises:
         WriteError: it cannot be written.
     """
-    there = [kept.read(root / str(slide.number), slide) for slide in SLIDES]
-    return page.write(root, PARTS, [one for one in there if one is not None])
+    results = published.PART
+    there = [kept.read(root / str(slide.number), slide) for slide in (*SLIDES, *results.slides)]
+    return page.write(root, (*PARTS, results), [one for one in there if one is not None])
 
 
 def _ask(slides: Sequence[Slide], out: Console) -> list[Answer]:
     answers = []
-    with _progress(out, len(slides)) as progress:
+    alone = any(slide.published for slide in slides)  # these show a progress of their own
+    with _progress(out, 0 if alone else len(slides)) as progress:
         for slide in slides:
             progress(slide)
-            answer = ask(slide, FOLDER)
+            try:
+                answer = ask(slide, FOLDER)
+            except InputError as error:
+                if not slide.published:
+                    raise
+                out.print(Text(f"\n     {slide.title}: left out, {error}"), soft_wrap=True)
+                continue
             _print(slide, answer, out)
             answers.append(answer)
     return answers
@@ -109,7 +122,10 @@ def _ask(slides: Sequence[Slide], out: Console) -> list[Answer]:
 
 def _print(slide: Slide, answer: Answer, out: Console) -> None:
     out.print()
-    out.print(Text(f"{slide.number:>3}  {slide.title}", style="bold"), soft_wrap=True)
+    which = "" if slide.published else slide.number
+    out.print(Text(f"{which:>3}  {slide.title}", style="bold"), soft_wrap=True)
+    if answer.rows:
+        out.print(published.table(answer.rows))
     for claim in answer.claims:
         verdict = "holds" if claim.holds else "does not hold"
         line = Text(f"     {claim.text} → {claim.measured} → ")
@@ -132,8 +148,8 @@ def _interrupted() -> int:
 
 @contextmanager
 def _progress(out: Console, total: int) -> Iterator[Callable[[Slide], None]]:
-    """A bar below what is printed, which vanishes; nothing where no one watches."""
-    if not out.is_terminal:
+    """A bar below what is printed, which vanishes; nothing where no one watches, or for none."""
+    if not (total and out.is_terminal):
         yield lambda slide: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn

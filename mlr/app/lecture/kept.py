@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlr.app.lecture.answer import Answer, Claim, Picture, Slide
+from mlr.app.lecture.answer import Answer, Claim, Comparison, Picture, Slide
 from mlr.records.durable import WriteError, atomic_write
 from mlr.records.folder import versions
 
@@ -60,6 +60,7 @@ def keep(folder: Path, slide: Slide, answer: Answer, seconds: float) -> Kept:
         "sentence": answer.sentence,
         # comparisons of numpy are no bool that JSON knows
         "claims": [asdict(claim) | {"holds": bool(claim.holds)} for claim in answer.claims],
+        "rows": [asdict(row) for row in answer.rows],
         "pictures": [_plain(picture, folder) for picture in answer.pictures],
     }
     text = json.dumps(story, ensure_ascii=False, indent=1)
@@ -75,6 +76,7 @@ def read(folder: Path, slide: Slide) -> Kept | None:
             story["sentence"],
             tuple(Claim(**claim) for claim in story["claims"]),
             tuple(_picture(picture, folder) for picture in story["pictures"]),
+            tuple(Comparison(**row) for row in story["rows"]),
         )
         return Kept(slide, answer, story["made"], story["seconds"], story["versions"])
     except (OSError, ValueError, KeyError, TypeError):  # of another version, or damaged

@@ -72,15 +72,17 @@ class Lab:
     """Where one slide's runs are made.
 
     folder: of the slide; each run or sweep gets a numbered folder in it.
+    watched: whether progress is shown, for what takes minutes.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, watched: bool = False) -> None:
         """Make the folder and take away what an earlier lab made there, and nothing else.
 
         Raises:
             WriteError: the folder cannot be made or written.
         """
         self.folder = folder
+        self.watched = watched
         self._count = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +101,7 @@ class Lab:
             WriteError: its folder cannot be written.
         """
         folder = self._next()
-        session = Session(watched=False)
+        session = Session(watched=self.watched)
         _hydra(False, session.job, folder, overrides)
         assert session.run is not None
         command = f"python scripts/train.py {shlex.join(overrides)}"
@@ -116,7 +118,7 @@ class Lab:
             WriteError: their folder cannot be written.
         """
         folder = self._next()
-        session = Session(watched=False)
+        session = Session(watched=self.watched)
 
         def task(config: Any) -> float | None:
             return session.job(config)

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from mlr.app.lecture.answer import Claim, Part, Picture
+from mlr.app.lecture.answer import Claim, Comparison, Part, Picture
 from mlr.app.lecture.kept import Kept
 from mlr.app.lecture.style import CSS
 from mlr.records.durable import atomic_write
@@ -116,35 +116,33 @@ def _row(one: Kept) -> str:
     slide = one.slide
     mark, name = ("✓", "holds") if one.answer.holds else ("✗", "does not hold")
     kind = "good" if one.answer.holds else "bad"
+    if not one.answer.claims:
+        mark, name = "", "nothing is claimed"
+    which = "" if slide.published else slide.number
     return (
-        f'<li><span class="which">{slide.number}</span><a href="#{slide.number}">'
+        f'<li><span class="which">{which}</span><a href="#{slide.number}">'
         f'{escape(slide.title)}</a><span class="mark {kind}" title="{name}">{mark}</span></li>\n'
     )
 
 
-def _section(folder: Path, one: Kept, numbers: Sequence[int]) -> str:
+def _section(folder: Path, one: Kept, numbers: Sequence[int | str]) -> str:
     slide, answer = one.slide, one.answer
     figures = "".join(_figure(folder, picture, slide.number) for picture in answer.pictures)
     kind = "pair" if len(answer.pictures) == 2 else "figures"
     notes = "".join(f'<p class="small">{escape(note)}</p>\n' for note in slide.notes)
-    rows = "".join(map(_claim, answer.claims))
+    which = "Published" if slide.published else f"Slide {slide.number}"
     return f"""<section id="{slide.number}" aria-labelledby="q{slide.number}">
-<p class="above"><span>Slide {slide.number} · {escape(slide.title)}</span>
+<p class="above"><span>{which} · {escape(slide.title)}</span>
 {_steps(slide.number, numbers)}</p>
 <h2 id="q{slide.number}">{escape(slide.question)}</h2>
 <div class="{kind}">
 {figures}</div>
 <p class="answer">{escape(answer.sentence)}</p>
-<table>
-<thead><tr><th>Claim</th><th>Measured</th><th></th></tr></thead>
-<tbody>
-{rows}</tbody>
-</table>
-{notes}</section>
+{_claims(answer.claims)}{_comparisons(answer.rows)}{notes}</section>
 """
 
 
-def _steps(number: int, numbers: Sequence[int]) -> str:
+def _steps(number: int | str, numbers: Sequence[int | str]) -> str:
     """Links to the neighbours and to the index."""
     at = numbers.index(number)
     before, after = numbers[:at][-1:], numbers[at + 1 :][:1]
@@ -154,7 +152,7 @@ def _steps(number: int, numbers: Sequence[int]) -> str:
     return f'<span class="steps">{"".join(links)}</span>'
 
 
-def _figure(folder: Path, picture: Picture, number: int) -> str:
+def _figure(folder: Path, picture: Picture, number: int | str) -> str:
     command = picture.command or f"python scripts/lecture.py {number}"
     title = escape(picture.title, quote=True)
     drawing = picture.svg.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
@@ -173,6 +171,38 @@ def _wide(drawing: str) -> str:
     """A second class for drawings that a phone cannot show whole: these are scrolled there."""
     box = re.search(r'viewBox="0 0 ([\d.]+)', drawing)
     return " wide" if box and float(box[1]) > WIDE else ""
+
+
+def _claims(claims: Sequence[Claim]) -> str:
+    if not claims:
+        return ""
+    return f"""<table>
+<thead><tr><th>Claim</th><th>Measured</th><th></th></tr></thead>
+<tbody>
+{"".join(map(_claim, claims))}</tbody>
+</table>
+"""
+
+
+def _comparisons(rows: Sequence[Comparison]) -> str:
+    """Published numbers beside ours."""
+    if not rows:
+        return ""
+    return f"""<table class="published">
+<thead><tr><th>Measured</th><th>Published</th><th>Here</th><th>Difference</th></tr></thead>
+<tbody>
+{"".join(map(_comparison, rows))}</tbody>
+</table>
+"""
+
+
+def _comparison(row: Comparison) -> str:
+    return (
+        f'<tr><td>{escape(row.what)} <span class="small">{escape(row.source)}</span></td>'
+        f"<td>{escape(row.theirs)}</td>"
+        f"<td>{escape(row.measured)}</td>"
+        f"<td>{escape(row.difference)}</td></tr>\n"
+    )
 
 
 def _claim(claim: Claim) -> str:

@@ -67,6 +67,8 @@ th, td { padding: .5em 1.2em .5em 0; vertical-align: baseline;
   border-bottom: 1px solid var(--rule); }
 td:nth-child(1) { width: 58%; }
 td:last-child, th:last-child { padding-right: 0; white-space: nowrap; font-weight: 600; }
+table + table { margin-top: 2.2rem; }
+.published td:nth-child(1) { width: 48%; }
 @media (min-width: 60rem) {
   .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 2rem;
     margin-inline: calc(-.5 * max(0rem, min(100vw, 88rem) - 68rem)); }
@@ -77,6 +79,10 @@ td:last-child, th:last-child { padding-right: 0; white-space: nowrap; font-weigh
   tr { border-bottom: 1px solid var(--rule); padding: .6em 0; }
   td, td:nth-child(1) { border: 0; padding: .08em 0; width: auto; }
   td:nth-child(2)::before { content: "measured: "; color: var(--soft); }
+  .published td:nth-child(1) { width: auto; }
+  .published td:nth-child(2)::before { content: "published: "; }
+  .published td:nth-child(3)::before { content: "here: "; color: var(--soft); }
+  .published td:nth-child(4):not(:empty)::before { content: "difference: "; color: var(--soft); }
   .wide svg { min-width: 50rem; }
   .above .steps { margin-left: 0; width: 100%; }
 }
