@@ -29,9 +29,15 @@ class Eager(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, formula: Formula, precise: bool, logits: Tensor, targets: Tensor, hard: bool
+        ctx: Any,
+        formula: Formula,
+        precise: bool,
+        logits: Tensor,
+        targets: Tensor,
+        hard: bool,
+        classes: Tensor | None,
     ) -> Tensor:
-        losses, ctx.slopes = both(formula, logits, targets, precise, hard)
+        losses, ctx.slopes = both(formula, logits, targets, precise, hard, classes)
         ctx.formula, ctx.precise = formula, precise
         ctx.save_for_backward(logits, targets)
         ctx.save_for_forward(logits, targets)
@@ -40,8 +46,8 @@ class Eager(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         if ctx.needs_input_grad[3] or torch.is_grad_enabled():
-            return (*_backward(ctx, grad), None)
-        return None, None, ctx.slopes * grad.unsqueeze(-1), None, None
+            return (*_backward(ctx, grad), None, None)
+        return None, None, ctx.slopes * grad.unsqueeze(-1), None, None, None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:

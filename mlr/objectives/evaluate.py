@@ -47,38 +47,71 @@ def exactly(formula: Formula, part: Part, z: Tensor, t: Tensor, precise: bool) -
         if formula.precise is None or not precise:
             return plain(formula, part, z, t, precise=False)
         return _in_pairs(formula, part, z, t)
+    quick = _quick_rows(formula, z, t)
+    if quick is None:
+        return _accurately(formula, part, z, t)
+    if quick.all():
+        return _quickly(formula, z, t, None)[part is gradient_of]
+    # each example as if it came alone
+    found = _accurately(formula, part, z, t)
+    rows = _quickly(formula, z[quick], t[quick], None)[part is gradient_of]
+    return found.index_put((quick,), rows)
+
+
+def both(
+    formula: Formula, z: Tensor, t: Tensor, precise: bool, hard: bool, classes: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Losses and dL/dz, in one pass where the formula has a quick one.
+
+    Args:
+        formula: what is computed.
+        z: logits (…, K).
+        t: targets (…, K).
+        precise: whether float64 is computed in pairs.
+        hard: whether all targets are known to be 0 or 1, and one-hot where they must be.
+        classes: where the 1 of one-hot targets is, if known.
+    """
+    can = formula.quick is not None and z.dtype == torch.float32 and z.is_cpu
+    if can and (formula.always_quick or (hard and _within(z))):
+        return _quickly(formula, z, t, classes)
+    return (
+        exactly(formula, losses_of, z, t, precise),
+        exactly(formula, gradient_of, z, t, precise),
+    )
+
+
+def _quick_rows(formula: Formula, z: Tensor, t: Tensor) -> Tensor | None:
+    """Which examples the quick form is for (…); None: for none."""
+    if formula.quick is None or z.dtype != torch.float32:
+        return None
+    if formula.always_quick:
+        return torch.ones(z.shape[:-1], dtype=torch.bool)
+    rows = ((t * t == t) & (z.abs() < QUICK_LOGITS)).all(-1)
+    if formula.one_hot:
+        rows &= t.sum(-1) == 1
+    return rows if rows.any() else None
+
+
+def _quickly(
+    formula: Formula, z: Tensor, t: Tensor, classes: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    assert formula.quick is not None
+    if formula.one_hot and classes is None:
+        classes = t.argmax(-1, keepdim=True)
+    losses, gradient = formula.quick(z, t, classes)
+    return losses.to(z.dtype), gradient.to(z.dtype)
+
+
+def _accurately(formula: Formula, part: Part, z: Tensor, t: Tensor) -> Tensor:
+    """In float64, and what is doubtful in pairs; rounded once."""
     inside, best = _inside(formula, z), formula.accurate or formula
     wide, targets = z.to(inside), t.to(inside)
     found = part(best)(wide, targets)
     if formula.doubtful is not None and formula.precise is not None:
         slopes = found if part is gradient_of else best.gradient(wide, targets)
-        doubtful = formula.doubtful(wide, targets, slopes).any(-1)
-        found = _again(formula, part, wide, targets, doubtful, found)
-    found = found.to(z.dtype)
-    if formula.quick is not None and z.dtype == torch.float32:
-        losses, slopes = formula.quick(z, t)
-        rows = ((t * t == t) & (z.abs() < QUICK_LOGITS)).all(-1)
-        if part is gradient_of:
-            return torch.where(rows.unsqueeze(-1), slopes, found)
-        return torch.where(rows, losses.to(z.dtype), found)
-    return found
-
-
-def both(
-    formula: Formula, z: Tensor, t: Tensor, precise: bool, hard: bool
-) -> tuple[Tensor, Tensor]:
-    """Losses and dL/dz in one pass where the formula has one; `hard`: all targets are 0 or 1."""
-    if hard and formula.quick is not None and z.dtype == torch.float32 and _within(z):
-        losses, gradient = formula.quick(z, t)
-    elif formula.both is not None and z.dtype != torch.float64 and (hard or not formula.doubtful):
-        inside = _inside(formula, z)
-        losses, gradient = formula.both(z.to(inside), t.to(inside))
-    else:
-        return (
-            exactly(formula, losses_of, z, t, precise),
-            exactly(formula, gradient_of, z, t, precise),
-        )
-    return losses.to(z.dtype), gradient.to(z.dtype)
+        rows = formula.doubtful(wide, targets, slopes).any(-1)
+        found = _again(formula, part, wide, targets, rows, found)
+    return found.to(z.dtype)
 
 
 def _within(z: Tensor) -> bool:

@@ -6,7 +6,6 @@ cancels where the result is small. `elementwise` and `simplex` hold the arithmet
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -43,13 +42,8 @@ def _formula(losses: Any, gradient: Any, step: Formula | None = None, **further:
     return Formula(of_step.losses, of_step.gradient, accurate=accurate, precise=precise, **further)
 
 
-LINEAR_SE = replace(
-    _formula(e.linear_se_losses, e.linear_se_gradient),
-    wide=False,
-    accurate=Formula(
-        lambda z, t: steps.linear_se_both(z, t)[0], lambda z, t: steps.linear_se_both(z, t)[1]
-    ),
-    both=steps.linear_se_both,
+LINEAR_SE = _formula(
+    e.linear_se_losses, e.linear_se_gradient, quick=steps.linear_se_quick, always_quick=True
 )
 CLIPPED_SE = _formula(
     e.clipped_se_losses,
@@ -100,7 +94,8 @@ SOFTMAX_CE = _formula(
     s.softmax_ce_gradient,
     Formula(steps.softmax_ce_losses, steps.softmax_ce_gradient),
     doubtful=s.softmax_ce_doubtful,
-    both=s.softmax_ce_both,
+    quick=steps.softmax_ce_quick,
+    one_hot=True,
 )
 
 EXACT: dict[tuple[type[Head], type[Loss]], Formula] = {

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 TensorFunction = Callable[[Tensor, Tensor], Tensor]
-BothFunction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+QuickFunction = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 QUICK_LOGITS = 87.0
-"""Where e^−|z| is a normal number of float32, and torch's functions of it are exact."""
+"""Where e^z is a normal number of float32, and the quick forms are exact."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,11 @@ class Formula:
             None where float64 does.
         doubtful: (z, t, dL/dz) → (…, K), true where so much cancelled that `accurate` may be
             off by more than an ulp of float32, and `precise` is asked; None: nothing cancels.
-        both: (z, t) → losses and gradient of `accurate` in one pass, to the same bits.
-        quick: the same for float32 itself and examples whose targets are all 0 or 1 and whose
-            logits are within ±QUICK_LOGITS.
+        quick: (z, t, classes) → losses and gradient in one pass, for float32 and examples whose
+            targets are all 0 or 1 and whose logits are within ±QUICK_LOGITS; `classes` (…, 1) is
+            where the 1 of a one-hot target is, None where targets need not be one-hot.
+        one_hot: whether it needs them one-hot.
+        always_quick: whether `quick` suits all examples of float32.
     """
 
     losses: TensorFunction
@@ -47,5 +49,6 @@ class Formula:
     accurate: Formula | None = None
     precise: Formula | None = None
     doubtful: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
-    both: BothFunction | None = None
-    quick: BothFunction | None = None
+    quick: QuickFunction | None = None
+    one_hot: bool = False
+    always_quick: bool = False

@@ -85,7 +85,7 @@ def of_deviation_one(se: Formula) -> Formula:
     def shifted(given: Formula | None) -> Formula | None:
         return given and replace(given, losses=_and_constant(given.losses))
 
-    own = replace(se, losses=_and_constant(se.losses), wide=True, both=None)
+    own = replace(se, losses=_and_constant(se.losses), wide=True, quick=None)
     return replace(
         own, hard=shifted(se.hard), accurate=shifted(se.accurate), precise=shifted(se.precise)
     )

@@ -124,10 +124,10 @@ class Objective(torch.nn.Module):
         elif torch._C._are_functorch_transforms_active():
             fused = Transformed.apply(formula, precise, logits, targets)
         else:
-            hard = self._seen(logits, targets)
+            hard, classes = self._seen(logits, targets)
             if not _needs_graph(logits, targets):
                 return exactly(formula, losses_of, logits, targets, precise)
-            fused = Eager.apply(formula, precise, logits, targets, hard)
+            fused = Eager.apply(formula, precise, logits, targets, hard, classes)
         return fused
 
     def extra_repr(self) -> str:
@@ -165,21 +165,25 @@ class Objective(torch.nn.Module):
             f"objective was made for outputs={self.outputs or 'at least 1'}."
         )
 
-    def _seen(self, logits: Tensor, targets: Tensor) -> bool:
-        """Judge values; whether all targets are 0 or 1 (False where that is of no use)."""
+    def _seen(self, logits: Tensor, targets: Tensor) -> tuple[bool, Tensor | None]:
+        """Judge values; whether all targets are 0 or 1, and the classes if they are one-hot."""
         if not logits.is_cpu or logits.numel() == 0:
-            return False
+            return False, None
         self._calls[0] += 1
         # at calls 1, 2, 4, 8 …: who passes probabilities does so from the first
         due = self._squashes and self._calls[0].bit_count() == 1
         if due and misuse.warn_of_probabilities(self.head, logits):
             self._squashes = False
         if self._any_target:
-            return False
-        hard = torch.equal(targets * targets, targets)
-        if not hard or (self._sum_to_1 and not _sum_to_one(targets)):
-            misuse.check_targets(self.head, self.loss, targets)
-        return hard
+            return False, None
+        if self._sum_to_1 and targets.shape[-1] > 1:
+            classes = _classes(targets)
+            if classes is not None:
+                return True, classes
+        elif _all_hard(targets):
+            return True, None
+        misuse.check_targets(self.head, self.loss, targets)
+        return False, None
 
 
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
@@ -190,12 +194,19 @@ def _needs_graph(logits: Tensor, targets: Tensor) -> bool:
     return torch.is_grad_enabled() and (logits.requires_grad or targets.requires_grad)
 
 
-def _sum_to_one(targets: Tensor) -> bool:
-    """Whether targets (…, K) of 0 and 1 are one-hot; a single one stands for the pair."""
-    if targets.shape[-1] == 1:
-        return True
-    sums = targets.sum(-1)
-    return torch.equal(sums, torch.ones_like(sums))
+def _all_hard(targets: Tensor) -> bool:
+    """Whether all are 0 or 1."""
+    low, high = torch.aminmax(torch.addcmul(targets, targets, targets, value=-1))
+    return low.item() == 0.0 and high.item() == 0.0
+
+
+def _classes(targets: Tensor) -> Tensor | None:
+    """Where the 1 is (…, 1), of targets that are all one-hot; None for others."""
+    top, classes = targets.max(-1, keepdim=True)
+    low, high = torch.aminmax(top)
+    if low.item() == 1.0 and high.item() == 1.0 and targets.count_nonzero().item() == top.numel():
+        return classes
+    return None
 
 
 def _formula(head: Head, loss: Loss) -> tuple[Formula, bool]:

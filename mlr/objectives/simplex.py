@@ -16,7 +16,6 @@ from torch import Tensor
 from mlr.objectives.elementwise import DOUBT, half_squares, summed
 from mlr.objectives.twofold import (
     Number,
-    Pair,
     choose,
     exp_and_expm1,
     lift,
@@ -32,32 +31,16 @@ MASKED = -1e300
 """Stands for −∞, the logit of a masked class: 0 times what it costs is 0."""
 
 
-def softmax_ce_both(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    """−Σ t_k log y_k and its gradient yΣt − t, in float64: the fewest calls that are exact."""
-    top, index = z.max(-1, keepdim=True)
-    below = z.clamp(min=MASKED) - top
-    e = below.exp()
-    rest = e.scatter(-1, index, 0.0).sum(-1, keepdim=True)
-    targets = t.sum(-1, keepdim=True)
-    losses = (rest.log1p() * targets).squeeze(-1) - (t * below).sum(-1)
-    d = e * (targets / (1 + rest)) - t
-    # what rounding took from y − 1 at the true class is what the entries miss to sum to 0
-    return losses, d.addcmul(t, d.sum(-1, keepdim=True), value=-1)
-
-
 def softmax_ce_losses(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
     """−Σ t_k log y_k, −log y_k = (z_max − z_k) + log(1 + Σ of the other e^(z_j − z_max))."""
-    if not pairs:
-        return softmax_ce_both(z, t)[0]
     parts = _Parts.of(z, pairs)
-    return summed(Pair.of(t) * (log1p(parts.rest) - parts.below))
+    return summed(lift(t, pairs) * (log1p(parts.rest) - parts.below))
 
 
 def softmax_ce_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
     """YΣt − t: the error, for targets that sum to 1."""
-    if not pairs:
-        return softmax_ce_both(z, t)[1]
-    return value(_Parts.of(z, pairs).error(t, others_of(t)))
+    parts = _Parts.of(z, pairs)
+    return value(parts.error(t, others_of(t, pairs)))
 
 
 def softmax_ce_doubtful(z: Tensor, t: Tensor, gradient: Tensor) -> Tensor:
@@ -165,11 +148,12 @@ def one_hot(t: Tensor) -> Tensor:
     return ((t == 0) | (t == 1)).all(-1, keepdim=True) & (t.sum(-1, keepdim=True) == 1)
 
 
-def others_of(t: Tensor) -> Pair:
+def others_of(t: Tensor, pairs: bool) -> Number:
     """Σ_{j≠k} t_j (…, K), not as a difference where t_k is the largest."""
     top, index = t.max(-1, keepdim=True)
-    rest = total(put(Pair.of(t), index, 0.0))
-    return put(rest + (Pair.of(top) - Pair.of(t)), index, rest)
+    target = lift(t, pairs)
+    rest = total(put(target, index, 0.0))
+    return put(rest + (lift(top, pairs) - target), index, rest)
 
 
 @dataclass(frozen=True)
