@@ -10,10 +10,35 @@ from __future__ import annotations
 
 from mlr.heads.base import Head
 from mlr.heads.clipped_linear import ClippedLinear
+from mlr.heads.cloglog import ComplementaryLogLog
+from mlr.heads.hard_sigmoid import HardSigmoid
 from mlr.heads.linear import Linear
+from mlr.heads.probit import Probit
 from mlr.heads.sigmoid import Sigmoid
 from mlr.heads.softmax import Softmax
+from mlr.heads.sparsemax import Sparsemax
 
-HEADS: tuple[type[Head], ...] = (Linear, ClippedLinear, Sigmoid, Softmax)
+HEADS: tuple[type[Head], ...] = (
+    Linear,
+    ClippedLinear,
+    Sigmoid,
+    Softmax,
+    HardSigmoid,
+    Probit,
+    ComplementaryLogLog,
+    Sparsemax,
+)
+"""The classic four first."""
 
-__all__ = ["HEADS", "ClippedLinear", "Head", "Linear", "Sigmoid", "Softmax"]
+__all__ = [
+    "HEADS",
+    "ClippedLinear",
+    "ComplementaryLogLog",
+    "HardSigmoid",
+    "Head",
+    "Linear",
+    "Probit",
+    "Sigmoid",
+    "Softmax",
+    "Sparsemax",
+]
