@@ -48,7 +48,7 @@ class SmoothedCrossEntropy(Loss):
         return CrossEntropy()(predictions, self.smoothed(targets))
 
     def smoothed(self, targets: Tensor) -> Tensor:
-        """t' = (1 − ε)t + ε/K (…, K); for one output K is 2."""
+        """Targets t' = (1 − ε)t + ε/K (…, K); for one output K is 2."""
         return (1 - self.epsilon) * targets + self.epsilon / max(targets.shape[-1], 2)
 
     def likelihood(self, predictions: Tensor) -> Distribution:

@@ -13,6 +13,7 @@ from mlr.losses import BinaryCrossEntropy, CrossEntropy, Loss, Matching, Squared
 from mlr.objectives import elementwise as e
 from mlr.objectives import simplex as s
 from mlr.objectives.formula import Formula
+from mlr.objectives.further import FURTHER, Entry
 
 LINEAR_SE = Formula(e.linear_se_losses, e.linear_se_gradient, wide=False)
 CLIPPED_SE = Formula(e.clipped_se_losses, e.clipped_se_gradient, wide=False)
@@ -57,7 +58,7 @@ SOFTMAX_CE = Formula(
     precise=Formula(partial(s.softmax_ce_losses, precise=True), s.softmax_ce_gradient_precise),
 )
 
-EXACT: dict[tuple[type[Head], type[Loss]], Formula] = {
+EXACT: dict[tuple[type[Head], type[Loss]], Entry] = {
     (Linear, SquaredError): LINEAR_SE,
     (ClippedLinear, SquaredError): CLIPPED_SE,
     (ClippedLinear, BinaryCrossEntropy): CLIPPED_BCE,
@@ -73,4 +74,6 @@ EXACT: dict[tuple[type[Head], type[Loss]], Formula] = {
     (ClippedLinear, Matching): CLIPPED_MATCHING,
     (Sigmoid, Matching): SIGMOID_BCE,
     (Softmax, Matching): SOFTMAX_CE,
+    # every other pair, and all pairs of the other heads
+    **FURTHER,
 }

@@ -10,7 +10,8 @@ import pytest
 
 REFUSED = {
     "head=sigmod": "head=sigmod is not known; did you mean head=sigmoid",
-    "loss=mse": "loss=mse is not known; .*Known: bce, ce, matching, se",
+    "loss=mse": "loss=mse is not known; did you mean loss=se.*Known: bce, ce, focal, gce, "
+    "hinge, mae, matching, se, smoothed_ce",
     "data=mnits": "did you mean data=mnist",
     "model=mpl": "did you mean model=mlp",
     "optimizer=sdg": "did you mean optimizer=sgd",
@@ -20,7 +21,15 @@ REFUSED = {
     "head=linear loss=ce": "loss=ce needs",
     "head=sigmoid loss=ce": "loss=ce needs .*objective.strict=false",
     "head=clipped_linear loss=ce": "loss=ce needs",
+    "head=probit loss=focal": "loss=focal needs .*objective.strict=false",
+    "head=linear loss=mae": r"loss=mae needs predictions in \[0, 1\]",
     "data=line": "Use head=linear",
+    "data=line head=linear loss=hinge": "loss=hinge needs targets",
+    "loss=focal loss.gamma=-1": "loss.gamma=-1.* must be a finite number, 0 or above",
+    "loss=gce loss.q=1.5": r"loss.q=1.5 must lie in \(0, 1\]",
+    "loss=gce loss.q=0": "loss.q=0 must be a finite number above 0",
+    "loss=smoothed_ce loss.epsilon=1": r"loss.epsilon=1 must lie in \[0, 1\)",
+    "loss=ce loss.gamma=1": "loss.gamma is not an option",
     "optimizer.lr=0": "optimizer.lr=0 must be a finite number above 0",
     "optimizer.lr=-0.1": "optimizer.lr=-0.1 must be a finite number above 0",
     "optimizer.lr=nan": "optimizer.lr=nan must be a finite number above 0",
