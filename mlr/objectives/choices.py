@@ -5,6 +5,7 @@ Shapes throughout: logits z (…, K), targets t (…, K) → losses (…), gradi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from mlr.heads.sparsemax import threshold
 from mlr.objectives.costs import Cost, times
 from mlr.objectives.formula import Formula, TensorFunction
+from mlr.objectives.outputs import unchanged
 from mlr.objectives.sides import Side, sparsemax_sides
 
 
@@ -27,18 +29,24 @@ def softmax_side(z: Tensor) -> Side:
     return Side(y, rest, (top - z) + others.log1p(), -rest.log(), rest)
 
 
-def of_classes(cost: Cost) -> Formula:
-    """Σ t_k f(y_k), y = softmax(z)."""
-    return Formula(partial(_classes_losses, cost), partial(_classes_gradient, cost), steady=False)
+def of_classes(cost: Cost, weigh: Callable[[Tensor], Tensor] = unchanged) -> Formula:
+    """Σ w(t_k) f(y_k), y = softmax(z); w is `weigh`."""
+    return Formula(
+        partial(_classes_losses, cost, weigh),
+        partial(_classes_gradient, cost, weigh),
+        steady=False,
+    )
 
 
-def _classes_losses(cost: Cost, z: Tensor, t: Tensor) -> Tensor:
-    return times(t, cost.value(softmax_side(z))).sum(-1)
+def _classes_losses(cost: Cost, weigh: Callable[[Tensor], Tensor], z: Tensor, t: Tensor) -> Tensor:
+    return times(weigh(t), cost.value(softmax_side(z))).sum(-1)
 
 
-def _classes_gradient(cost: Cost, z: Tensor, t: Tensor) -> Tensor:
+def _classes_gradient(
+    cost: Cost, weigh: Callable[[Tensor], Tensor], z: Tensor, t: Tensor
+) -> Tensor:
     side = softmax_side(z)
-    return _pulled(side, times(t, cost.fall(side)))
+    return _pulled(side, times(weigh(t), cost.fall(side)))
 
 
 def absolute_losses(z: Tensor, t: Tensor) -> Tensor:

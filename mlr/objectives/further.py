@@ -59,13 +59,14 @@ def _classic(
 def _further(
     sides: s.SidesOf, wrap: Callable[[Formula], Formula] = _unchanged
 ) -> dict[type[Loss], Entry]:
-    cross_entropy = wrap(o.of_classes(sides, LOGARITHM))
     return {
         AbsoluteError: wrap(o.absolute(sides)),
         Hinge: wrap(o.hinge(sides)),
         Focal: lambda _, loss: wrap(o.of_classes(sides, focal(loss.gamma))),
         GeneralisedCrossEntropy: lambda _, loss: wrap(o.of_classes(sides, generalised(loss.q))),
-        SmoothedCrossEntropy: lambda _, loss: o.smoothed(cross_entropy, loss),
+        SmoothedCrossEntropy: lambda _, loss: wrap(
+            o.of_classes(sides, LOGARITHM, weigh=loss.smoothed)
+        ),
     }
 
 
@@ -82,7 +83,7 @@ ROWS: dict[type[Head], dict[type[Loss], Entry]] = {
         Hinge: Formula(c.hinge_losses, c.hinge_gradient, steady=False),
         Focal: lambda _, loss: c.of_classes(focal(loss.gamma)),
         GeneralisedCrossEntropy: lambda _, loss: c.of_classes(generalised(loss.q)),
-        SmoothedCrossEntropy: lambda _, loss: o.smoothed(c.of_classes(LOGARITHM), loss),
+        SmoothedCrossEntropy: lambda _, loss: c.of_classes(LOGARITHM, loss.smoothed),
     },
     HardSigmoid: {
         **_classic(s.hard_sigmoid_sides),

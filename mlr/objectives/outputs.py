@@ -5,24 +5,36 @@ Shapes throughout: logits z (…, K), targets t (…, K) → losses (…), gradi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from mlr.heads.cloglog import integrals
-from mlr.losses import SmoothedCrossEntropy
 from mlr.objectives.costs import Cost, times
-from mlr.objectives.formula import Formula, TensorFunction
+from mlr.objectives.formula import Formula
 from mlr.objectives.sides import SidesOf, gauss, hard_sigmoid_sides
 
+TURN, DEPTH = 2.5, 59
+"""Where Laplace's continued fraction takes over, and its steps: 3e-17 of the value is left."""
 
-def of_classes(sides: SidesOf, cost: Cost, both: bool = False) -> Formula:
-    """Σ t_k f(y_k), and Σ (1 − t_k) f(1 − y_k) for one output or if `both`."""
+
+def unchanged(t: Tensor) -> Tensor:
+    """Targets as they are."""
+    return t
+
+
+def of_classes(
+    sides: SidesOf,
+    cost: Cost,
+    both: bool = False,
+    weigh: Callable[[Tensor], Tensor] = unchanged,
+) -> Formula:
+    """Σ w(t_k) f(y_k), and Σ w(1 − t_k) f(1 − y_k) for one output or if `both`; w is `weigh`."""
+    parts = sides, cost, both, weigh
     return Formula(
-        partial(_classes_losses, sides, cost, both),
-        partial(_classes_gradient, sides, cost, both),
-        steady=False,
+        partial(_classes_losses, *parts), partial(_classes_gradient, *parts), steady=False
     )
 
 
@@ -43,29 +55,34 @@ def hinge(sides: SidesOf) -> Formula:
     return Formula(partial(_hinge_losses, sides), partial(_hinge_gradient, sides), steady=False)
 
 
-def smoothed(formula: Formula, loss: SmoothedCrossEntropy) -> Formula:
-    """A formula of cross-entropy against the targets that `loss` makes of those given."""
-    return Formula(
-        partial(_with_smoothed, formula.losses, loss),
-        partial(_with_smoothed, formula.gradient, loss),
-        steady=False,
-    )
-
-
-def _classes_losses(sides: SidesOf, cost: Cost, both: bool, z: Tensor, t: Tensor) -> Tensor:
+def _classes_losses(
+    sides: SidesOf,
+    cost: Cost,
+    both: bool,
+    weigh: Callable[[Tensor], Tensor],
+    z: Tensor,
+    t: Tensor,
+) -> Tensor:
     found = sides(z)
-    costs = times(t, cost.value(found.one))
+    costs = times(weigh(t), cost.value(found.one))
     if both or z.shape[-1] == 1:
-        costs = costs + times(1 - t, cost.value(found.zero))
+        costs = costs + times(weigh(1 - t), cost.value(found.zero))
     return costs.sum(-1)
 
 
-def _classes_gradient(sides: SidesOf, cost: Cost, both: bool, z: Tensor, t: Tensor) -> Tensor:
-    """(1 − t) u(1 − y) |d(1 − y)|/(1 − y) − t u(y) |dy|/y, u(p) = −p f'(p)."""
+def _classes_gradient(
+    sides: SidesOf,
+    cost: Cost,
+    both: bool,
+    weigh: Callable[[Tensor], Tensor],
+    z: Tensor,
+    t: Tensor,
+) -> Tensor:
+    """w(1 − t) u(1 − y) |d(1 − y)|/(1 − y) − w(t) u(y) |dy|/y, u(p) = −p f'(p)."""
     found = sides(z)
-    gradient = -times(t * cost.fall(found.one), found.one.rate)
+    gradient = -times(weigh(t) * cost.fall(found.one), found.one.rate)
     if both or z.shape[-1] == 1:
-        gradient = gradient + times((1 - t) * cost.fall(found.zero), found.zero.rate)
+        gradient = gradient + times(weigh(1 - t) * cost.fall(found.zero), found.zero.rate)
     return gradient
 
 
@@ -98,12 +115,6 @@ def _hinge_gradient(sides: SidesOf, z: Tensor, t: Tensor) -> Tensor:
     return 2 * ((1 - t) * found.one.p.sign() - t * found.one.rest.sign()) * found.slope
 
 
-def _with_smoothed(
-    function: TensorFunction, loss: SmoothedCrossEntropy, z: Tensor, t: Tensor
-) -> Tensor:
-    return function(z, loss.smoothed(t))
-
-
 def probit_matching_losses(z: Tensor, t: Tensor) -> Tensor:
     """(1 − t) A(z) + t A(−z) with A(z) = zΦ(z) + φ(z): A(z) − tz, as A(z) − z = A(−z)."""
     is_down, x, density, mills = gauss(z)
@@ -116,13 +127,14 @@ def probit_matching_losses(z: Tensor, t: Tensor) -> Tensor:
 
 
 def _one_less_mills(x: Tensor, mills: Tensor) -> Tensor:
-    """1 − x m(x), by Laplace's continued fraction where it is small."""
-    high = x.clamp(min=2.5)
-    fraction = high
-    for n in range(46, 1, -1):
+    """1 − x m(x), by Laplace's continued fraction where that is small."""
+    # m(x) = 1/(x + 1/(x + 2/(x + …))), so that 1 − x m(x) = m(x)/(x + 2/(x + …))
+    high = x.clamp(min=TURN)
+    # the fraction goes on as its last step repeated
+    fraction = 0.5 * (high + (high * high + 4 * DEPTH).sqrt())
+    for n in range(DEPTH - 1, 1, -1):
         fraction = high + n / fraction
-    # m(x) = 1/(x + 1/(x + 2/(x + …))): 1 − x m(x) = m(x)/(x + 2/(x + …))
-    return torch.where(x > 2.5, mills / fraction, 1 - x * mills)
+    return torch.where(x > TURN, mills / fraction, 1 - x * mills)
 
 
 def cloglog_matching_losses(z: Tensor, t: Tensor) -> Tensor:

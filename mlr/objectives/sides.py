@@ -89,7 +89,13 @@ def gauss(z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     near = x.clamp(max=40)
     h = near.detach().float().to(z.dtype)
     density = (-0.5 * h * h).exp() * (-0.5 * (near - h) * (near + h)).exp() / sqrt(2 * pi)
-    return is_down, x, density, torch.special.erfcx(x * sqrt(0.5)) * sqrt(pi / 2)
+    # erfcx of small numbers misses by some ulp
+    mills = torch.where(
+        x < 1,
+        0.5 * (x * sqrt(0.5)).erfc() / density,
+        torch.special.erfcx(x * sqrt(0.5)) * sqrt(pi / 2),
+    )
+    return is_down, x, density, mills
 
 
 def cloglog_sides(z: Tensor) -> Sides:
