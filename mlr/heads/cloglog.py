@@ -51,7 +51,9 @@ class ComplementaryLogLog(Head):
     def decide(self, logits: Tensor) -> Tensor:
         """Class numbers (…): y ≥ ½ where z > log log 2, without the rounding of y."""
         if logits.shape[-1] == 1:
-            return logits[..., 0].sub(MIDDLE).gt_(0)
+            z = logits[..., 0]
+            # float16 would round the bound up
+            return (z.float() if z.dtype.itemsize == 2 else z).gt(MIDDLE).to(z.dtype)
         return super().decide(logits)
 
 

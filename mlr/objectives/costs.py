@@ -60,10 +60,13 @@ def _focal_fall(gamma: float, side: Side) -> Tensor:
 
 def _attention(gamma: float, side: Side) -> Tensor:
     """(1 − p)^γ."""
-    # torch rounds other powers otherwise at the end of an array than within
-    if gamma in (0, 1, 2, 3):
-        return side.rest**gamma
-    return (-gamma * side.cost_of_rest).exp()
+    # torch's own power rounds otherwise at the end of an array than within
+    if gamma not in range(9):
+        return (-gamma * side.cost_of_rest).exp()
+    power = torch.ones_like(side.rest)
+    for _ in range(int(gamma)):
+        power = power * side.rest
+    return power
 
 
 def _generalised_value(q: float, side: Side) -> Tensor:
