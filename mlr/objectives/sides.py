@@ -158,15 +158,23 @@ def _sides(
 
 def _floored_sides(y: Tensor, rest: Tensor, slope: Tensor) -> Sides:
     """Of a y that may be 0 or 1: the floored logarithm has no gradient."""
-    cost, rate = _floored(y, rest, slope)
-    cost_of_rest, rate_of_rest = _floored(rest, y, slope)
-    return _sides(y, rest, (cost, cost_of_rest), (rate, rate_of_rest), slope)
+    log_y, log_rest = _log(y, rest), _log(rest, y)
+    return Sides(
+        _floored_side(y, rest, log_y, log_rest, slope),
+        _floored_side(rest, y, log_rest, log_y, slope),
+        slope,
+    )
 
 
-def _floored(p: Tensor, rest: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
-    """min(−log p, 100), and slope/p or 0."""
-    is_floored, is_large = p <= LEAST_PROBABILITY, p > 0.5
-    safe = p.masked_fill(is_floored, 1.0)
+def _floored_side(p: Tensor, rest: Tensor, log_p: Tensor, log_rest: Tensor, slope: Tensor) -> Side:
+    is_floored = p <= LEAST_PROBABILITY
+    rate = (slope / p.masked_fill(is_floored, 1.0)).masked_fill(is_floored, 0.0)
+    return Side(p, rest, -log_p.masked_fill(is_floored, LOG_FLOOR), -log_rest, rate)
+
+
+def _log(p: Tensor, rest: Tensor) -> Tensor:
+    """Logarithms of p; what no branch takes is kept finite, or its gradient would be 0·∞."""
+    is_large, is_none = p > 0.5, p == 0
+    small = p.masked_fill(is_large | is_none, 1.0).log().masked_fill(is_none, -torch.inf)
     # log p = log1p(−rest): near 1, rest has the digits that p has not
-    log_p = torch.where(is_large, (-rest * is_large).log1p(), safe.log())
-    return -log_p.masked_fill(is_floored, LOG_FLOOR), (slope / safe).masked_fill(is_floored, 0.0)
+    return torch.where(is_large, (-rest * is_large).log1p(), small)
