@@ -28,7 +28,7 @@ class ComplementaryLogLog(Head):
     """y = 1 − exp(−e^z), elementwise: slow to 0 as e^z, fast to 1 as exp(−e^z).
 
     Source: Fisher, On the mathematical foundations of theoretical statistics, Phil. Trans.
-        A 222 (1922), 12.3; McCullagh and Nelder, Generalized Linear Models, 4.3.1.
+        A 222 (1922), 12; McCullagh and Nelder, Generalized Linear Models, 4.3.1.
     """
 
     name: ClassVar[str] = "cloglog"

@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from mlr.heads.sparsemax import threshold
+from mlr.heads.sparsemax import Sparsemax, threshold
 from mlr.objectives.costs import Cost, times
 from mlr.objectives.formula import Formula, TensorFunction
 from mlr.objectives.outputs import unchanged
@@ -82,7 +82,7 @@ def projected(formula: Formula) -> Formula:
 
 
 def _projected_gradient(gradient: TensorFunction, z: Tensor, t: Tensor) -> Tensor:
-    supported = sparsemax_sides(z).slope
+    supported = Sparsemax()(z).sign()
     size = supported.sum(-1, keepdim=True)
     of_y = gradient(z, t)
     return supported * ((size - 1) * of_y - _others(of_y)) / size

@@ -55,7 +55,7 @@ SidesOf = Callable[[Tensor], Sides]
 
 
 def sigmoid_sides(z: Tensor) -> Sides:
-    """The two: σ(z) and σ(−z)."""
+    """Both σ(z) and σ(−z), of e^−|z|."""
     is_up = z > 0
     e = torch.where(is_up, -z, z).exp()
     near, far, log = 1 / (1 + e), e / (1 + e), e.log1p()
