@@ -107,7 +107,7 @@ def _absolute_gradient(sides: SidesOf, z: Tensor, t: Tensor) -> Tensor:
 
 def _hinge_losses(sides: SidesOf, z: Tensor, t: Tensor) -> Tensor:
     found = sides(z)
-    return 2 * (t * found.one.rest + (1 - t) * found.one.p).sum(-1)
+    return 2 * (times(t, found.one.rest) + times(1 - t, found.one.p)).sum(-1)
 
 
 def _hinge_gradient(sides: SidesOf, z: Tensor, t: Tensor) -> Tensor:
