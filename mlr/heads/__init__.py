@@ -10,11 +10,38 @@ from __future__ import annotations
 
 from mlr.heads.base import Head
 from mlr.heads.clipped_linear import ClippedLinear
+from mlr.heads.cloglog import ComplementaryLogLog
 from mlr.heads.gaussian import Gaussian
+from mlr.heads.hard_sigmoid import HardSigmoid
 from mlr.heads.linear import Linear
+from mlr.heads.probit import Probit
 from mlr.heads.sigmoid import Sigmoid
 from mlr.heads.softmax import Softmax
+from mlr.heads.sparsemax import Sparsemax
 
-HEADS: tuple[type[Head], ...] = (Linear, Gaussian, ClippedLinear, Sigmoid, Softmax)
+HEADS: tuple[type[Head], ...] = (
+    Linear,
+    ClippedLinear,
+    Sigmoid,
+    Softmax,
+    Gaussian,
+    HardSigmoid,
+    Probit,
+    ComplementaryLogLog,
+    Sparsemax,
+)
+"""The classic four first."""
 
-__all__ = ["HEADS", "ClippedLinear", "Gaussian", "Head", "Linear", "Sigmoid", "Softmax"]
+__all__ = [
+    "HEADS",
+    "ClippedLinear",
+    "ComplementaryLogLog",
+    "Gaussian",
+    "HardSigmoid",
+    "Head",
+    "Linear",
+    "Probit",
+    "Sigmoid",
+    "Softmax",
+    "Sparsemax",
+]

@@ -21,6 +21,8 @@ class Head(ABC):
 
     name: ClassVar[str]
     range: ClassVar[Region]
+    middle: ClassVar[float | None] = None
+    """The logit of y = ½, where that is a number; it then decides, and no rounding of y."""
 
     @abstractmethod
     def __call__(self, logits: Tensor) -> Tensor:
@@ -35,8 +37,11 @@ class Head(ABC):
         """∂y_k/∂z_k (…, K): how much each output still answers to its own logit."""
 
     def outputs(self, classes: int) -> int:
-        """How many logits this head needs for `classes` classes: one for two, else one each."""
-        return 1 if classes == 2 else classes
+        """How many logits this head needs for `classes` classes.
+
+        One for each class; one for two classes, where a single output is not the constant 1.
+        """
+        return max(1 if classes == 2 else classes, self.range.least_outputs)
 
     def classify(self, logits: Tensor) -> Tensor:
         """Class indices (…): y ≥ ½ for one output, else the largest logit.
@@ -49,6 +54,8 @@ class Head(ABC):
     def decide(self, logits: Tensor) -> Tensor:
         """The same in the type of the logits: floats compare several times as fast as truths."""
         outputs = logits.shape[-1]
+        if outputs == 1 and self.middle is not None:
+            return logits[..., 0].clone().ge_(self.middle)
         if outputs == 1:
             return self(logits)[..., 0].clone().ge_(0.5)
         # the first of equals, as argmax, at a tenth of its time for few classes; NaN: the last

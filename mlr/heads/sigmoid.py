@@ -19,6 +19,7 @@ class Sigmoid(Head):
 
     name: ClassVar[str] = "sigmoid"
     range: ClassVar[Region] = OPEN_UNIT
+    middle: ClassVar[float | None] = 0.0
 
     def __call__(self, logits: Tensor) -> Tensor:
         """Y = σ(z) (…, K)."""
@@ -39,12 +40,6 @@ class Sigmoid(Head):
         e = logits.abs().neg_().exp_()
         whole = 1 + e
         return (e / whole).div_(whole)
-
-    def decide(self, logits: Tensor) -> Tensor:
-        """Class numbers (…): σ(z) ≥ ½ where z ≥ 0, without the rounding of σ."""
-        if logits.shape[-1] == 1:
-            return logits[..., 0].clone().ge_(0)
-        return super().decide(logits)
 
 
 def _exp_of_minus_size(z: Tensor) -> Tensor:

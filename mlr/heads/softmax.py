@@ -41,7 +41,3 @@ class Softmax(Head):
         # 1 − y_k = Σ_{j≠k} y_j, summed where y_k may be near 1: at the largest
         complement = (whole - e) * below + is_top * (tops - 1 + others)
         return e * complement / whole.square()
-
-    def outputs(self, classes: int) -> int:
-        """One logit for each class, two classes included: one output would be the constant 1."""
-        return classes

@@ -1,7 +1,7 @@
 """Losses: the cost of predictions y (…, K) against targets t (…, K), per example, (…).
 
 A loss knows where predictions and targets must lie and which distribution it is the
-−log-likelihood of, and nothing of heads. `mlr.objectives` joins a head and a loss.
+−log-likelihood of, if of any, and nothing of heads. `mlr.objectives` joins a head and a loss.
 Adding one: a file here, its class in `LOSSES`, a YAML of the same name in `configs/loss/`.
 Nothing here imports torch before a loss is called.
 """
@@ -11,24 +11,40 @@ from __future__ import annotations
 from mlr.losses.base import Loss
 from mlr.losses.bce import BinaryCrossEntropy
 from mlr.losses.ce import CrossEntropy
+from mlr.losses.focal import Focal
+from mlr.losses.gce import GeneralisedCrossEntropy
+from mlr.losses.hinge import Hinge
+from mlr.losses.mae import AbsoluteError
 from mlr.losses.matching import Matching
 from mlr.losses.nll import GaussianNll
 from mlr.losses.se import SquaredError
+from mlr.losses.smoothed_ce import SmoothedCrossEntropy
 
 LOSSES: tuple[type[Loss], ...] = (
     SquaredError,
-    GaussianNll,
     BinaryCrossEntropy,
     CrossEntropy,
     Matching,
+    GaussianNll,
+    AbsoluteError,
+    Hinge,
+    Focal,
+    GeneralisedCrossEntropy,
+    SmoothedCrossEntropy,
 )
+"""The classic ones first."""
 
 __all__ = [
     "LOSSES",
+    "AbsoluteError",
     "BinaryCrossEntropy",
     "CrossEntropy",
+    "Focal",
     "GaussianNll",
+    "GeneralisedCrossEntropy",
+    "Hinge",
     "Loss",
     "Matching",
+    "SmoothedCrossEntropy",
     "SquaredError",
 ]

@@ -32,7 +32,19 @@ class Loss(ABC):
 
     @abstractmethod
     def likelihood(self, predictions: Tensor) -> Distribution:
-        """The torch distribution whose −log-likelihood is this loss, up to a constant."""
+        """The torch distribution whose −log-likelihood is this loss, up to a constant.
+
+        Raises:
+            TypeError: there is none; the sentence says why.
+        """
+
+
+def no_likelihood(name: str, instead: str) -> TypeError:
+    """The error of a loss that is no −log-likelihood, and which one to take instead."""
+    return TypeError(
+        f"loss={name} is no −log-likelihood: e^−L of all classes do not add up to a constant. "
+        f"Take {instead} for a likelihood."
+    )
 
 
 LOG_FLOOR = -100.0

@@ -23,6 +23,7 @@ from mlr.objectives import gaussian as g
 from mlr.objectives import simplex as s
 from mlr.objectives import steps
 from mlr.objectives.formula import Formula
+from mlr.objectives.further import FURTHER, Entry
 
 
 def _formula(losses: Any, gradient: Any, step: Formula | None = None, **further: Any) -> Formula:
@@ -98,7 +99,7 @@ SOFTMAX_CE = _formula(
     one_hot=True,
 )
 
-EXACT: dict[tuple[type[Head], type[Loss]], Formula] = {
+EXACT: dict[tuple[type[Head], type[Loss]], Entry] = {
     (Linear, SquaredError): LINEAR_SE,
     (ClippedLinear, SquaredError): CLIPPED_SE,
     (ClippedLinear, BinaryCrossEntropy): CLIPPED_BCE,
@@ -114,6 +115,8 @@ EXACT: dict[tuple[type[Head], type[Loss]], Formula] = {
     (ClippedLinear, Matching): CLIPPED_MATCHING,
     (Sigmoid, Matching): SIGMOID_BCE,
     (Softmax, Matching): SOFTMAX_CE,
+    # every other pair, and all pairs of the other heads
+    **FURTHER,
 }
 EXACT[Gaussian, GaussianNll] = g.GAUSSIAN_NLL
 # a head that gives no standard deviation has σ = 1: the squared error, and a constant

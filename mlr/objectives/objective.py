@@ -213,7 +213,7 @@ def _formula(head: Head, loss: Loss) -> tuple[Formula, bool]:
     """The exact formula if there is one, else the matching or the composed one."""
     pair = EXACT.get((type(head), type(loss)))
     if pair is not None:
-        return pair, True
+        return (pair if isinstance(pair, Formula) else pair(head, loss)), True
     return (matching(head) if loss.matches_head else _composed(head, loss)), False
 
 

@@ -8,9 +8,13 @@ outputs with cross-entropy): it runs with `strict=False`, to be watched failing.
 from __future__ import annotations
 
 from mlr.checks import InputError, known
-from mlr.heads import HEADS, Head, Linear
+from mlr.heads import HEADS, ClippedLinear, Head, Linear, Sigmoid, Softmax
 from mlr.interval import REALS, UNIT, Interval
-from mlr.losses import LOSSES, Loss
+from mlr.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+
+ADVISED_HEADS: tuple[Head, ...] = (Softmax(), Sigmoid(), ClippedLinear(), Linear())
+ADVISED_LOSSES: tuple[Loss, ...] = (CrossEntropy(), BinaryCrossEntropy(), SquaredError())
+"""What an error names, the best first; all that would do are more than a sentence holds."""
 
 
 def find_head(head: Head | str) -> Head:
@@ -139,9 +143,7 @@ def _sensible(head: Head, loss: Loss, outputs: int | None) -> bool:
 
 
 def _elementwise_heads(loss: Loss) -> list[str]:
-    heads = [
-        head() for head in reversed(HEADS) if head.range.least_outputs == head.range.per_target == 1
-    ]
+    heads = [head for head in ADVISED_HEADS if head.range.least_outputs == 1]
     return [f"head={head.name}" for head in heads if _defined(head, loss)]
 
 
@@ -150,16 +152,15 @@ def _advice(head: Head, loss: Loss, outputs: int | None) -> str:
     kind = loss.domain.least_outputs if outputs is None else min(outputs, loss.domain.least_outputs)
     heads = [
         f"head={other.name}"
-        for other in (one() for one in reversed(HEADS))
+        for other in ADVISED_HEADS
         if other.range.least_outputs == kind
         and _defined(other, loss)
         and _sensible(other, loss, outputs)
     ]
     losses = [
         f"loss={other.name}"
-        for other in (one() for one in reversed(LOSSES))
+        for other in ADVISED_LOSSES
         if other.domain.per_target == head.range.per_target
-        and not other.matches_head
         and _defined(head, other)
         and _sensible(head, other, outputs)
     ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
 from mlr.heads import Head
 from mlr.objectives import Objective
+from mlr.objectives.evaluate import gradient_of, losses_of, plain
 from mlr.objectives.formula import TensorFunction
 
 
@@ -49,9 +50,9 @@ class Targets:
 class RunObjectives:
     """The objectives along the run axis.
 
-    Where a formula is steady, it is called itself, in the program's own dtype: these tensors
-    need no check at every step, and its errors stay at a few ulp of the largest term. Others
-    go through the objective, which computes them in a wider type.
+    Where a formula is steady, it is called itself, in the program's own dtype: its errors stay
+    at a few ulp of the largest term. Others are computed in a wider type. None of these tensors
+    needs a check at every step.
 
     Args:
         objectives: of each run; equal neighbours are computed together.
@@ -127,8 +128,13 @@ class Group:
         formula, hard = objective.formula, objective.formula.hard
         if signed and hard is not None:
             return cls(rows, objective.head, hard.losses, hard.gradient, True)
-        own = formula if formula.steady else objective
-        return cls(rows, objective.head, own.losses, own.gradient, False)
+        if formula.steady:
+            return cls(rows, objective.head, formula.losses, formula.gradient, False)
+        losses, gradient = (
+            partial(plain, formula, part, precise=objective.precise)
+            for part in (losses_of, gradient_of)
+        )
+        return cls(rows, objective.head, losses, gradient, False)
 
     def cut(self, values: Tensor, axis: int) -> Tensor:
         """The group's part along the run axis."""

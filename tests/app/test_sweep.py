@@ -154,6 +154,24 @@ def test_interrupting_keeps_what_is_finished(train, trained):  # noqa: F811
     assert f"sweep.resume={sweep_folder(finished).relative_to(finished.folder)}" in finished.out
 
 
+def test_a_scalar_of_the_loss_is_swept_in_one_program(train, trained):  # noqa: F811
+    line = ("head=sigmoid", "loss=focal", "loss.gamma=0,0.5,2", "data=blobs", "data.seed=0")
+    finished = train("-m", *line, "epochs=1", "seed=0")
+    assert finished.code == 0
+    assert [len(seeds) for seeds in trained.batches] == [3]
+    found = {row["loss.gamma"]: float(row["loss/test"]) for row in rows(finished)}
+    assert found["0"] > found["0.5"] > found["2"]
+    named = {run.name.split(",")[1] for run in finished.runs}
+    assert named == {"loss.gamma=0", "loss.gamma=0.5", "loss.gamma=2"}
+    # γ = 0 is cross-entropy
+    plain = train("-m", *FAST, "seed=0", "hydra.sweep.dir=plain")
+    (table,) = (plain.folder / "plain").glob("*/metrics.csv")
+    alone = table.read_text().splitlines()[-1].split(",")
+    swept = next(run for run in finished.runs if "gamma=0," in run.name)
+    last = (swept / "metrics.csv").read_text().splitlines()[-1].split(",")
+    assert [float(x or 0) for x in last] == pytest.approx([float(x or 0) for x in alone], rel=1e-4)
+
+
 def test_refused_jobs_stand_in_one_table(train):
     finished = train("-m", *FAST[:3], "head=linear,sigmoid", "loss=bce,se", "seed=0,1")
     assert finished.code == 0

@@ -8,9 +8,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from mpmath import mp, mpf
 
 from mlr.checks import InputError
-from mlr.heads import HEADS, ClippedLinear, Gaussian, Linear, Sigmoid, Softmax
+from mlr.heads import (
+    HEADS,
+    ClippedLinear,
+    ComplementaryLogLog,
+    Gaussian,
+    HardSigmoid,
+    Linear,
+    Probit,
+    Sigmoid,
+    Softmax,
+    Sparsemax,
+)
+from mlr.heads.cloglog import MIDDLE
 from mlr.interval import REALS, Interval
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "head"
@@ -81,7 +94,8 @@ def test_classes(head):
     assert head.outputs(10) == 10
     if head.range.least_outputs == 1:
         assert head.outputs(2) == 1
-        threshold = 0.0 if head.name == "sigmoid" else 0.5
+        at_half = {"linear": 0.5, "clipped_linear": 0.5, "cloglog": -0.36651}
+        threshold = at_half.get(head.name, 0.0)
         one = torch.tensor([[-1.0], [threshold], [2.0]])
         assert head.classify(one).tolist() == [0, 1, 1]
     else:
@@ -102,12 +116,145 @@ def test_a_gaussian_is_means_and_then_deviations():
     torch.testing.assert_close(Gaussian().slope(z), torch.tensor([[1.0, 1.0, 1.0, math.e]]))
 
 
+WRITTEN = {
+    "linear": lambda z: z,
+    "clipped_linear": lambda z: max(mpf(0), min(mpf(1), z)),
+    "sigmoid": lambda z: 1 / (1 + mp.exp(-z)),
+    "hard_sigmoid": lambda z: max(mpf(0), min(mpf(1), z / 6 + mpf(0.5))),
+    "probit": lambda z: mp.ncdf(z),
+    "cloglog": lambda z: 1 - mp.exp(-mp.exp(z)),
+}
+"""The formulas of the docstrings; those of softmax and sparsemax have tests of their own."""
+POTENTIALS = {
+    "linear": lambda z: z * z / 2,
+    "clipped_linear": lambda z: mpf(0) if z < 0 else (z - mpf(0.5) if z > 1 else z * z / 2),
+    "sigmoid": lambda z: mp.log(1 + mp.exp(z)),
+    "hard_sigmoid": lambda z: mpf(0) if z < -3 else (z if z > 3 else (z + 3) ** 2 / 12),
+    "probit": lambda z: z * mp.ncdf(z) + mp.npdf(z),
+    "cloglog": lambda z: mp.quad(lambda u: (1 - mp.exp(-u)) / u, [0, mp.exp(z)]),
+}
+
+
+@pytest.mark.parametrize(
+    "head", [one() for one in HEADS if one.name in WRITTEN], ids=lambda h: h.name
+)
+def test_the_formulas_of_the_docstrings(head):
+    logits = [-5.0, -3.0, -1.2, -1e-3, 0.0, 0.4, 0.5, 1.0, 1.7, 3.0, 4.0]
+    z = torch.tensor(logits, dtype=torch.float64).unsqueeze(-1)
+    with mp.workdps(30):
+        expected = [[float(WRITTEN[head.name](mpf(x)))] for x in logits]
+        potentials = [float(POTENTIALS[head.name](mpf(x))) for x in logits]
+    for found, wanted in ((head(z), expected), (head.potential(z), potentials)):
+        wanted = torch.tensor(wanted, dtype=torch.float64)
+        torch.testing.assert_close(found, wanted, rtol=1e-13, atol=1e-17)
+
+
+def test_every_head_is_written_down():
+    assert {head.name for head in HEADS} == {*WRITTEN, "softmax", "sparsemax"}
+
+
+@every_head
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [90.0, 800.0, 1e4, 1e20])
+def test_far_tails_are_no_nan(head, dtype, size):
+    z = torch.tensor([[-size, size, 0.0]], dtype=dtype, requires_grad=True)
+    y = head(z)
+    slope = torch.autograd.grad(y.sum(), z)[0]
+    for found in (y, slope, head.slope(z), head.decide(z)):
+        assert found.isfinite().all()
+    if head.range.least_outputs == 1:
+        torch.testing.assert_close(slope, head.slope(z), rtol=1e-5, atol=0)
+
+
+@every_head
+def test_nan_stays_nan(head):
+    z = torch.full((2, 3), torch.nan)
+    assert head(z).isnan().all()
+    assert head.potential(z).isnan().all()
+
+
 def test_sigmoid_tails_keep_their_digits():
     z = torch.tensor([-100.0, -20.0, 20.0, 1e4, -1e4])
     expected = torch.tensor([3.783506e-44, 2.0611537e-09, 1.0, 1.0, 0.0])
     torch.testing.assert_close(Sigmoid()(z), expected, rtol=1e-6, atol=2e-45)
     tails = torch.tensor([20.0, -20.0])
     torch.testing.assert_close(Sigmoid().slope(tails), torch.full((2,), 2.0611536e-09))
+
+
+@pytest.mark.parametrize(
+    ("head", "z"),
+    [
+        ("probit", -10),
+        ("probit", -37),
+        ("probit", 8),
+        ("cloglog", -30),
+        ("cloglog", -700),
+        ("cloglog", 3),
+    ],
+)
+def test_tails_keep_their_digits(head, z):
+    (unit,) = [one() for one in HEADS if one.name == head]
+    with mp.workdps(400):
+        expected = float(WRITTEN[head](mpf(z)))
+    assert unit(torch.tensor([[z]]).double()).item() == pytest.approx(expected, 1e-12)
+
+
+def test_slopes_keep_their_digits_in_the_tails():
+    z = torch.tensor([[-37.0], [37.0]], dtype=torch.float64)
+    assert Probit().slope(z)[:, 0].tolist() == pytest.approx([2.1200060e-298] * 2, rel=1e-7)
+    z = torch.tensor([[-700.0], [6.0]], dtype=torch.float64)
+    expected = [9.85967654e-305, 2.2838e-173]
+    assert ComplementaryLogLog().slope(z)[:, 0].tolist() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_cloglog_decides_by_the_real_number(dtype):
+    """log log 2 = −0.36651292058166432701…, between two neighbouring floats of every type."""
+    with mp.workdps(30):
+        assert mpf(MIDDLE) < mp.log(mp.log(2)) < mpf(math.nextafter(MIDDLE, 0))
+    near = torch.tensor(MIDDLE, dtype=torch.float64).to(dtype)
+    around = torch.stack([torch.nextafter(near, near + step) for step in (-1, 0, 1)])
+    classes = ComplementaryLogLog().classify(around.unsqueeze(-1))
+    assert classes.tolist() == [int(z > MIDDLE) for z in around.tolist()]
+
+
+@pytest.mark.parametrize("head", [Sigmoid(), Probit(), HardSigmoid()], ids=lambda h: h.name)
+def test_the_smallest_logits_decide(head):
+    z = torch.tensor([[-1e-40], [-1e-30], [0.0], [1e-30]])
+    assert head.classify(z).tolist() == [0, 0, 1, 1]
+
+
+def test_hard_sigmoid_is_torchs_and_its_slope_at_the_ends_is_clamps():
+    z = torch.linspace(-5, 5, 1001, dtype=torch.float64)
+    torch.testing.assert_close(HardSigmoid()(z), torch.nn.functional.hardsigmoid(z))
+    ends = torch.tensor([-3.0000002, -3.0, 0.0, 3.0, 3.0000002])
+    assert HardSigmoid().slope(ends).tolist() == pytest.approx([0, 1 / 6, 1 / 6, 1 / 6, 0])
+
+
+def test_sparsemax_is_the_nearest_distribution():
+    z = drawn(30, 5, scale=1.0)
+    y = Sparsemax()(z)
+    others = drawn(500, 5).softmax(-1)
+    corners = torch.eye(5, dtype=torch.float64)
+    for one, found in zip(z, y, strict=True):
+        distances = (torch.cat([others, corners, found.expand(1, 5)]) - one).norm(dim=-1)
+        assert distances[-1] <= distances.min() + 1e-15
+    assert (y == 0).any()
+    assert (y.sum(-1) - 1).abs().max() < 1e-15
+
+
+def test_sparsemax_ignores_a_shift_and_is_the_clip_for_two():
+    z = (drawn(30, 4) * 8).round() / 8
+    assert torch.equal(Sparsemax()(z + 1024), Sparsemax()(z))
+    two = drawn(50, 2, scale=1.0)
+    expected = ((two[:, :1] - two[:, 1:] + 1) / 2).clamp(0, 1)
+    torch.testing.assert_close(Sparsemax()(two)[:, :1], expected, rtol=1e-14, atol=1e-16)
+
+
+def test_sparsemax_slope_counts_its_support():
+    z = torch.tensor([[0.0, 0.0, -2.0], [3.0, 0.0, 0.0], [0.3, 0.2, 0.1]], dtype=torch.float64)
+    expected = [[0.5, 0.5, 0], [0, 0, 0], [2 / 3, 2 / 3, 2 / 3]]
+    torch.testing.assert_close(Sparsemax().slope(z), torch.tensor(expected).double())
 
 
 def test_softmax_slope_of_the_sure_class():

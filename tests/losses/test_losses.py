@@ -8,14 +8,21 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
+from mlr.checks import InputError
 from mlr.information import HALF_LOG_TAU
 from mlr.losses import (
     LOSSES,
+    AbsoluteError,
     BinaryCrossEntropy,
     CrossEntropy,
+    Focal,
     GaussianNll,
+    GeneralisedCrossEntropy,
+    Hinge,
     Matching,
+    SmoothedCrossEntropy,
     SquaredError,
 )
 
@@ -54,7 +61,7 @@ def test_gradcheck_and_vmap(loss):
     assert torch.equal(torch.func.vmap(loss)(y, t), looped)
 
 
-CONSTANTS = {"se": 1.5 * math.log(2 * math.pi)}
+CONSTANTS = {"se": 1.5 * math.log(2 * math.pi), "mae": 3 * math.log(2)}
 """of three outputs, where it is not 0"""
 
 
@@ -103,12 +110,138 @@ def test_one_output_as_torch_bce(loss, dtype):
     assert loss(y, t)[4:6].tolist() == [100.0, 100.0]
 
 
-@pytest.mark.parametrize("loss", [BinaryCrossEntropy(), CrossEntropy()])
+@pytest.mark.parametrize(
+    "loss",
+    [BinaryCrossEntropy(), CrossEntropy(), SmoothedCrossEntropy(0.0)]
+    + [Focal(gamma) for gamma in (0.0, 0.5, 2.0)]
+    + [GeneralisedCrossEntropy(q) for q in (0.1, 0.7, 1.0)],
+    ids=lambda loss: f"{loss.name} {vars(loss)}",
+)
 def test_the_floor_has_no_gradient_and_no_nan(loss):
+    """At 0 and 1 the floored logarithm gives none; the other has the derivative of log there."""
     y = torch.tensor([[0.0], [1.0], [0.0], [1.0]], requires_grad=True)
     t = torch.tensor([[1.0], [0.0], [0.0], [1.0]])
     gradient = torch.autograd.grad(loss(y, t).sum(), y)[0]
-    assert gradient[..., 0].tolist() == [0.0, 0.0, 1.0, -1.0]
+    # of focal, (1 − y)^γ takes the place of 1 at y = 1
+    at_right = 0.0 if getattr(loss, "gamma", 0) else 1.0
+    assert gradient[..., 0].tolist() == [0.0, 0.0, at_right, -at_right]
+
+
+WRITTEN = {
+    "se": lambda y, t: 0.5 * (y - t) ** 2,
+    "bce": lambda y, t: -t * math.log(y) - (1 - t) * math.log(1 - y),
+    "ce": lambda y, t: -t * math.log(y),
+    "mae": lambda y, t: abs(y - t),
+    "hinge": lambda y, t: t * max(0, 1 - (2 * y - 1)) + (1 - t) * max(0, 1 + (2 * y - 1)),
+    "focal": lambda y, t: -t * (1 - y) ** 2 * math.log(y),
+    "gce": lambda y, t: t * (1 - y**0.7) / 0.7,
+    "smoothed_ce": lambda y, t: -(0.9 * t + 0.1 / 3) * math.log(y),
+}
+"""The formulas of the docstrings, one of three outputs."""
+
+
+@every_loss
+@pytest.mark.parametrize("soft", [True, False])
+def test_the_formula_of_the_docstring(loss, soft):
+    y = drawn(6, 3)
+    t = drawn(6, 3).flip(0) if soft else torch.eye(3).double()[torch.arange(6) % 3]
+    rows = zip(y.tolist(), t.tolist(), strict=True)
+    expected = [sum(WRITTEN[loss.name](*pair) for pair in zip(*row, strict=True)) for row in rows]
+    torch.testing.assert_close(loss(y, t), torch.tensor(expected, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", ["ce", "focal", "gce", "smoothed_ce"])
+@pytest.mark.parametrize("soft", [True, False])
+def test_one_output_stands_for_the_pair(name, soft):
+    (loss,) = [one for one in ON_PREDICTIONS if one.name == name]
+    y = drawn(8, 2)
+    t = drawn(8, 2).flip(0) if soft else torch.eye(2).double()[torch.arange(8) % 2]
+    torch.testing.assert_close(loss(y[:, 1:], t[:, 1:]), loss(y, t), rtol=1e-13, atol=1e-15)
+
+
+def test_linear_scores_pass_the_margin_and_pay_nothing():
+    y = torch.tensor([[-1.0], [0.0], [0.5], [1.0], [4.0]])
+    assert Hinge()(y, torch.ones(5, 1)).tolist() == [4.0, 2.0, 1.0, 0.0, 0.0]
+    assert Hinge()(y, torch.zeros(5, 1)).tolist() == [0.0, 0.0, 1.0, 2.0, 8.0]
+
+
+def test_hinge_is_that_of_the_support_vector_machine():
+    from sklearn.metrics import hinge_loss
+
+    y = torch.linspace(-2, 3, 21, dtype=torch.float64)
+    t = (torch.arange(21) % 3 == 0).double()
+    mine = Hinge()(y.unsqueeze(1), t.unsqueeze(1)).mean().item()
+    assert mine == pytest.approx(hinge_loss(t.numpy(), (2 * y - 1).numpy()))
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_the_ends_of_focal_smoothed_and_generalised(outputs):
+    y = drawn(9, 3)[:, -outputs:]
+    t = torch.eye(3).double()[torch.arange(9) % 3][:, -outputs:]
+    ce, close = CrossEntropy()(y, t), {"rtol": 1e-13, "atol": 1e-15}
+    torch.testing.assert_close(Focal(0)(y, t), ce, **close)
+    torch.testing.assert_close(SmoothedCrossEntropy(0)(y, t), ce, **close)
+    torch.testing.assert_close(GeneralisedCrossEntropy(1e-9)(y, t), ce, rtol=1e-7, atol=0)
+    half = 1 if outputs == 1 else 0.5
+    absolute = half * AbsoluteError()(y, t)
+    torch.testing.assert_close(GeneralisedCrossEntropy(1)(y, t), absolute, **close)
+
+
+def test_mae_of_all_classes_adds_up_to_a_constant():
+    y, classes = drawn(7, 4), torch.eye(4).double().unsqueeze(1).expand(4, 7, 4)
+    total = AbsoluteError()(y.expand(4, 7, 4), classes).sum(0)
+    torch.testing.assert_close(total, torch.full((7,), 6.0).double())
+
+
+def test_smoothed_is_torchs():
+    logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    classes = torch.arange(6) % 4
+    expected = torch.nn.functional.cross_entropy(
+        logits, classes, reduction="none", label_smoothing=0.1
+    )
+    mine = SmoothedCrossEntropy()(logits.softmax(-1), torch.eye(4)[classes])
+    torch.testing.assert_close(mine, expected)
+
+
+@pytest.mark.parametrize("loss", [Hinge(), Focal(), GeneralisedCrossEntropy(),
+                                  SmoothedCrossEntropy()], ids=lambda one: one.name)  # fmt: skip
+def test_what_is_no_likelihood_says_so(loss):
+    """e^−L over all classes is a constant for every likelihood, whatever is predicted."""
+
+    def mass(of):
+        classes = torch.eye(3).double().unsqueeze(1).expand(3, 50, 3)
+        return (-of(drawn(50, 3).expand(3, 50, 3), classes)).exp().sum(0)
+
+    torch.testing.assert_close(mass(CrossEntropy()), torch.ones(50).double())
+    assert mass(loss).std() > 0.01
+    with pytest.raises(TypeError, match=f"loss={loss.name} is no −log-likelihood: e"):
+        loss.likelihood(drawn(2, 3))
+
+
+def test_the_best_prediction_of_focal_is_not_the_frequency():
+    """Of smoothed ce it is t', of ce the frequency itself."""
+    y = torch.linspace(0.001, 0.999, 999, dtype=torch.float64).unsqueeze(1)
+    t = torch.full_like(y, 0.8)
+    best = {loss.name: y[loss(y, t).argmin()].item() for loss in ON_PREDICTIONS}
+    assert best["ce"] == best["bce"] == pytest.approx(0.8)
+    assert best["smoothed_ce"] == pytest.approx(0.77)
+    assert best["focal"] < 0.75
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        (lambda: Focal(-0.5), "loss.gamma=-0.5 must be a finite number, 0 or above"),
+        (lambda: Focal(math.inf), "loss.gamma=inf must be"),
+        (lambda: GeneralisedCrossEntropy(0), "loss.q=0 must be a finite number above 0"),
+        (lambda: GeneralisedCrossEntropy(1.5), r"loss.q=1.5 must lie in \(0, 1\]"),
+        (lambda: SmoothedCrossEntropy(1), r"loss.epsilon=1 must lie in \[0, 1\)"),
+        (lambda: SmoothedCrossEntropy("x"), "loss.epsilon=x must lie in"),
+    ],
+)
+def test_scalars_are_checked(made, sentence):
+    with pytest.raises(InputError, match=sentence):
+        made()
 
 
 @every_loss
@@ -136,10 +269,11 @@ def test_matching_says_where_it_lives():
 
 
 def test_the_config_folder_is_the_tuple():
-    files = {path.stem: path.read_text().splitlines() for path in CONFIGS.glob("*.yaml")}
+    files = {path.stem: path.read_text() for path in CONFIGS.glob("*.yaml")}
     assert set(files) == {loss.name for loss in LOSSES}
     for loss in LOSSES:
-        comment, target = files[loss.name]
-        assert comment.startswith("# ")
-        module, _, name = target.removeprefix("_target_: ").rpartition(".")
+        assert files[loss.name].startswith("# ")
+        settings = yaml.safe_load(files[loss.name])
+        module, _, name = settings.pop("_target_").rpartition(".")
         assert getattr(importlib.import_module(module), name) is loss
+        assert vars(loss()) == settings  # the YAML says what is used when nothing is said

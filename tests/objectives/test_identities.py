@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mlr.heads import HEADS
+from mlr.losses import LOSSES, Focal, GeneralisedCrossEntropy, SmoothedCrossEntropy
 from mlr.objectives import Objective
 
 
@@ -44,10 +46,12 @@ def test_positive_and_negative_samples_are_mirror_images(loss):
     assert torch.equal(objective.gradient(z, t), -objective.gradient(-z, 1 - t))
 
 
-@pytest.mark.parametrize(("head", "outputs"), [("linear", 3), ("clipped_linear", 3),
-                                               ("sigmoid", 3), ("softmax", 3)])  # fmt: skip
-def test_the_matching_gradient_is_the_error(head, outputs):
-    z, t = drawn(20, outputs), torch.eye(3, dtype=torch.float64)[torch.arange(20) % 3]
+@pytest.mark.parametrize("head", [head.name for head in HEADS])
+@pytest.mark.parametrize("soft", [True, False])
+def test_the_matching_gradient_is_the_error(head, soft):
+    z, t = drawn(20, 3), torch.eye(3, dtype=torch.float64)[torch.arange(20) % 3]
+    if soft:
+        t = torch.tensor([0.25, 0.625, 0.125], dtype=torch.float64).expand(20, 3)
     objective = Objective(head, "matching")
     torch.testing.assert_close(
         objective.gradient(z, t), objective.head(z) - t, rtol=1e-12, atol=1e-15
@@ -56,6 +60,75 @@ def test_the_matching_gradient_is_the_error(head, outputs):
     generic = objective.head.potential(z) - (t * z).sum(-1)
     constant = objective.losses(z, t) - generic
     torch.testing.assert_close(constant, constant[:1].expand(20), rtol=0, atol=1e-12)
+    assert (objective.losses(z, t) >= 0).all()
+
+
+@pytest.mark.parametrize("head", ["softmax", "sparsemax"])
+@pytest.mark.parametrize("loss", [loss.name for loss in LOSSES])
+def test_gradients_of_distributions_sum_to_zero(head, loss):
+    z, t = drawn(30, 6), torch.eye(6, dtype=torch.float64)[torch.arange(30) % 6]
+    gradient = Objective(head, loss).gradient(z, t)
+    assert gradient.sum(-1).abs().max() <= 1e-14 * (1 + gradient.abs().max())
+
+
+@pytest.mark.parametrize("loss", ["ce", "mae", "focal", "gce", "smoothed_ce", "hinge"])
+def test_sigmoid_and_two_softmax_outputs_are_one_family(loss):
+    z, t = drawn(50, 1), torch.rand(50, 1, dtype=torch.float64)
+    pair = torch.cat([z, torch.zeros_like(z)], -1), torch.cat([t, 1 - t], -1)
+    # what is asked of each output counts twice for two
+    factor = 2 if loss in ("mae", "hinge") else 1
+    softmax, sigmoid = Objective("softmax", loss), Objective("sigmoid", loss)
+    close = {"rtol": 1e-12, "atol": 1e-15}
+    torch.testing.assert_close(softmax.losses(*pair), factor * sigmoid.losses(z, t), **close)
+    slope = softmax.gradient(*pair)[..., :1]
+    torch.testing.assert_close(slope, factor * sigmoid.gradient(z, t), **close)
+
+
+@pytest.mark.parametrize("loss", ["se", "bce", "ce", "mae", "hinge", "focal", "gce"])
+def test_hard_sigmoid_is_the_clip_of_a_sixth(loss):
+    z, t = drawn(50, 1), torch.rand(50, 1, dtype=torch.float64)
+    clipped, hard = Objective("clipped_linear", loss), Objective("hard_sigmoid", loss)
+    within = z / 6 + 0.5
+    torch.testing.assert_close(hard.losses(z, t), clipped.losses(within, t))
+    torch.testing.assert_close(hard.gradient(z, t), clipped.gradient(within, t) / 6)
+
+
+def test_sparsemax_of_two_is_the_clip_and_its_loss_the_clips():
+    z, t = drawn(50, 1), torch.rand(50, 1, dtype=torch.float64)
+    pair = torch.cat([z, torch.zeros_like(z)], -1), torch.cat([t, 1 - t], -1)
+    clipped, sparsemax = Objective("clipped_linear", "matching"), Objective("sparsemax", "matching")
+    within = (z + 1) / 2
+    torch.testing.assert_close(sparsemax.losses(*pair), 2 * clipped.losses(within, t))
+    torch.testing.assert_close(sparsemax.gradient(*pair)[:, :1], clipped.gradient(within, t))
+
+
+@pytest.mark.parametrize("head", ["clipped_linear", "hard_sigmoid", "sigmoid", "probit",
+                                  "cloglog", "softmax", "sparsemax"])  # fmt: skip
+def test_hinge_of_probabilities_is_twice_the_absolute_error_of_hard_targets(head):
+    z, t = drawn(40, 3), torch.eye(3, dtype=torch.float64)[torch.arange(40) % 3]
+    hinge, absolute = Objective(head, "hinge"), Objective(head, "mae")
+    close = {"rtol": 1e-13, "atol": 1e-15}
+    torch.testing.assert_close(hinge.losses(z, t), 2 * absolute.losses(z, t), **close)
+    torch.testing.assert_close(hinge.gradient(z, t), 2 * absolute.gradient(z, t), **close)
+
+
+@pytest.mark.parametrize("head", ["hard_sigmoid", "sigmoid", "probit", "cloglog", "softmax",
+                                  "sparsemax"])  # fmt: skip
+def test_the_scalars_lead_from_cross_entropy_to_the_absolute_error(head):
+    outputs = 1 if Objective(head, "se").head.range.least_outputs == 1 else 3
+    z = drawn(40, 3)[:, :outputs] / 4
+    t = torch.eye(3, dtype=torch.float64)[torch.arange(40) % 3][:, :outputs]
+    for loss, other, factor in [
+        (Focal(0), "ce", 1),
+        (SmoothedCrossEntropy(0), "ce", 1),
+        (GeneralisedCrossEntropy(1e-12), "ce", 1),
+        (GeneralisedCrossEntropy(1), "mae", 1 if outputs == 1 else 0.5),
+    ]:
+        one, two = Objective(head, loss), Objective(head, other)
+        torch.testing.assert_close(one.losses(z, t), factor * two.losses(z, t), rtol=1e-9, atol=0)
+        torch.testing.assert_close(
+            one.gradient(z, t), factor * two.gradient(z, t), rtol=1e-9, atol=1e-15
+        )
 
 
 def test_ln_k_at_the_start():

@@ -40,6 +40,26 @@ REFUSED = [
         NEEDS_SUM + "head=clipped_linear gives 3 separate values in [0, 1]. "
         "Use head=softmax, loss=bce or loss=se. objective.strict=false lets you watch it fail.",
     ),
+    (
+        ("linear", "mae", None),
+        "loss=mae needs predictions in [0, 1], but head=linear gives any real number. "
+        "Use head=sigmoid, head=clipped_linear or loss=se.",
+    ),
+    (
+        ("linear", "focal", 3),
+        "loss=focal needs predictions that are probabilities and sum to 1, but "
+        "head=linear gives any real number. Use head=softmax or loss=se.",
+    ),
+    (
+        ("probit", "gce", 3),
+        "head=probit gives 3 separate values in (0, 1). Use head=softmax, loss=bce or loss=se. "
+        "objective.strict=false lets you watch it fail.",
+    ),
+    (
+        ("sparsemax", "smoothed_ce", 1),
+        "head=sparsemax with one output is the constant 1. "
+        "Use head=sigmoid or head=clipped_linear, or one output for each class.",
+    ),
     *[
         (("softmax", loss, 1), "head=softmax with one output is the constant 1.")
         for loss in ("se", "nll", "bce", "ce", "matching")
@@ -72,11 +92,12 @@ def test_refusals(pair, sentence):
 
 @pytest.mark.parametrize("outputs", [None, 1, 2, 10])
 def test_all_other_pairs_are_legal(outputs):
+    of_choices = ("ce", "focal", "gce", "smoothed_ce")
+    of_outputs = ("sigmoid", "clipped_linear", "hard_sigmoid", "probit", "cloglog")
     refused = {
-        ("linear", "bce"),
-        ("linear", "ce"),
-        *([("sigmoid", "ce"), ("clipped_linear", "ce")] if (outputs or 0) > 1 else []),
-        *([("softmax", loss.name) for loss in LOSSES] if outputs == 1 else []),
+        *(("linear", loss) for loss in ("bce", "mae", *of_choices)),
+        *((head, loss) for head in of_outputs for loss in of_choices if (outputs or 0) > 1),
+        *((h, loss.name) for h in ("softmax", "sparsemax") for loss in LOSSES if outputs == 1),
         *(("gaussian", loss.name) for loss in LOSSES if loss.name != "nll" or outputs == 1),
     }
     for head in HEADS:
@@ -107,6 +128,9 @@ def test_not_strict_lets_the_senseless_run_and_the_undefined_not():
         ("gaussian", "se", "loss=se needs one prediction for each target, but head=gaussian gives "
          "a mean and a standard deviation. Use loss=nll or head=linear."),
         ("softmax", "nll", "head=softmax gives probabilities that sum to 1, but this data's"),
+        ("linear", "hinge", "loss=hinge needs targets in [0, 1], but this data's targets are any "
+         "real number. Use loss=se."),
+        ("sparsemax", "mae", "head=sparsemax gives probabilities that sum to 1"),
         ("sigmoid", "matching", "loss=matching with head=sigmoid needs targets in [0, 1], but "
          "this data's targets are any real number. Use head=linear or loss=se."),
     ],

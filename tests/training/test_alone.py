@@ -12,7 +12,7 @@ from torch import nn
 from mlr.checks import InputError
 from mlr.data.base import Dataset
 from mlr.heads import HEADS
-from mlr.losses import LOSSES
+from mlr.losses import LOSSES, Focal, GeneralisedCrossEntropy, SmoothedCrossEntropy
 from mlr.models import Linear, Mlp
 from mlr.objectives import Objective, check_pair
 from mlr.records import Recorder, RunFolder
@@ -129,8 +129,19 @@ def neighbours(kind, head, loss, classes, optimizer, dtype, count):
     ]
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize(("head", "loss", "classes"), PAIRS)
+CLASSIC = {"linear", "clipped_linear", "sigmoid", "softmax", "se", "bce", "ce", "matching"}
+
+
+def combined():
+    """Every pair with every optimizer; of the further pairs one each by default, in turn."""
+    for number, (head, loss, classes) in enumerate(PAIRS):
+        for place, optimizer in enumerate(OPTIMIZERS):
+            first = {head, loss} <= CLASSIC or (number + place) % len(OPTIMIZERS) == 0
+            marks = () if first else pytest.mark.slow
+            yield pytest.param(head, loss, classes, optimizer, marks=marks)
+
+
+@pytest.mark.parametrize(("head", "loss", "classes", "optimizer"), [*combined()])
 def test_every_pair_and_optimizer(head, loss, classes, optimizer):
     for kind in ("lanes", "narrow"):
         run = run_of(kind, head, loss, classes, 5, optimizer)
@@ -163,6 +174,27 @@ def test_other_pairs_beside_it(kind):
     runs = [run_of(kind, head, loss, 4, seed) for seed in (1, 2) for head, loss in pairs]
     for run, together in zip(runs, train(runs), strict=True):
         assert_identical(together, train([run])[0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_other_scalars_of_its_loss_beside_it(dtype):
+    """One program of several formulas, each with its own γ, q or ε."""
+    made = [
+        *(Focal(gamma) for gamma in (0, 0.5, 2)),
+        *(GeneralisedCrossEntropy(q) for q in (0.3, 1)),
+        *(SmoothedCrossEntropy(epsilon) for epsilon in (0, 0.2)),
+    ]
+    runs = [
+        run_of("lanes", head, loss, 4, seed, dtype=dtype)
+        for seed in (1, 2)
+        for head in ("softmax", "sparsemax")
+        for loss in made
+    ]
+    results = train(runs)
+    for run, together in zip(runs, results, strict=True):
+        assert_identical(together, train([run])[0])
+    weights = [result.parameters["output.weight"] for result in results[: len(made)]]
+    assert not any(torch.equal(one, weights[0]) for one in weights[1:] if one is not weights[5])
 
 
 @pytest.mark.parametrize("kind", FEATURES)

@@ -1,0 +1,195 @@
+"""The further heads and losses in many digits, each by its definition and the chain rule.
+
+Predictions come as pairs (y, 1 − y), both computed as such, so that tails need no digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mpmath import mp, mpf
+
+from tests.objectives.mp_reference import predictions
+
+LOG_FLOOR = mpf(-100)
+PIECEWISE = ("clipped_linear", "hard_sigmoid", "sparsemax")
+"""Heads that reach 0 and 1, where logarithms are floored and have no gradient."""
+SCALARS = {"gamma": 2.0, "q": 0.7, "epsilon": 0.1}
+"""What the losses are made with when nothing is said."""
+
+Vector = list[mpf]
+Chance = tuple[mpf, mpf]
+Cost = Callable[[mpf, mpf], tuple[mpf, mpf]]
+"""(p, 1 − p) → f(p), f'(p)."""
+
+
+def reference(
+    head: str, loss: str, z: list[float], t: list[float], **scalars: float
+) -> tuple[mpf, Vector]:
+    """The loss and its gradient dL/dz."""
+    z, t = [mpf(x) for x in z], [mpf(x) for x in t]
+    chances, jacobian = predicted(head, z)
+    if loss == "matching":
+        value = potential(head, z) - sum(a * b for a, b in zip(t, z, strict=True))
+        return value + constant(head, t), _errors(chances, t)
+    if loss in ("se", "mae", "hinge"):
+        value, dy = {"se": _se, "mae": _mae, "hinge": _hinge}[loss](chances, t)
+    else:
+        floor = LOG_FLOOR if head in PIECEWISE else -mp.inf
+        exact = {name: mpf(x) for name, x in {**SCALARS, **scalars}.items()}
+        value, dy = _of_classes(loss, chances, t, floor, exact)
+    return value, jacobian(dy)
+
+
+def predicted(head: str, z: Vector) -> tuple[list[Chance], Callable[[Vector], Vector]]:
+    """(y, 1 − y) of each output, and the product of the Jacobian dy/dz with a vector."""
+    if head == "softmax":
+        y = predictions(head, z)
+        rest = [sum(y[:k]) + sum(y[k + 1 :]) for k in range(len(y))]
+        return list(zip(y, rest, strict=True)), lambda dy: [
+            a * sum(b * (own - other) for b, other in zip(y, dy, strict=True) if b is not a)
+            for a, own in zip(y, dy, strict=True)
+        ]
+    if head == "sparsemax":
+        y = [max(mpf(0), a - threshold(z)) for a in z]
+
+        def jacobian(dy: Vector) -> Vector:
+            mean = sum(b for a, b in zip(y, dy, strict=True) if a > 0) / sum(a > 0 for a in y)
+            return [b - mean if a > 0 else mpf(0) for a, b in zip(y, dy, strict=True)]
+
+        return [(a, 1 - a) for a in y], jacobian
+    found = [ELEMENTWISE[head](a) for a in z]
+    slopes = [slope for _, slope in found]
+    return [chance for chance, _ in found], lambda dy: [
+        a * b for a, b in zip(slopes, dy, strict=True)
+    ]
+
+
+def threshold(z: Vector) -> mpf:
+    """τ of sparsemax: the largest over all sizes of the support."""
+    ordered = sorted(z, reverse=True)
+    return max((sum(ordered[:n]) - 1) / n for n in range(1, len(z) + 1))
+
+
+def potential(head: str, z: Vector) -> mpf:
+    """A(z), by its own formula."""
+    if head == "sparsemax":
+        y = [a for a, _ in predicted(head, z)[0]]
+        return sum(a * b - a * a / 2 for a, b in zip(y, z, strict=True))
+    return sum(POTENTIALS[head](a) for a in z)
+
+
+def constant(head: str, t: Vector) -> mpf:
+    """c(t), which each matching loss adds so that it is nowhere negative for hard targets."""
+    by_head = {
+        "probit": lambda a: mpf(0),
+        "cloglog": lambda a: -mp.euler * a,
+        "hard_sigmoid": lambda a: 3 * a * a - 3 * a,
+        "sparsemax": lambda a: a * a / 2,
+    }
+    return sum(by_head[head](a) for a in t)
+
+
+def _probit(z: mpf) -> tuple[Chance, mpf]:
+    return (mp.erfc(-z / mp.sqrt(2)) / 2, mp.erfc(z / mp.sqrt(2)) / 2), mp.npdf(z)
+
+
+def _cloglog(z: mpf) -> tuple[Chance, mpf]:
+    rate = mp.exp(z)
+    return (-mp.expm1(-rate), mp.exp(-rate)), mp.exp(z - rate)
+
+
+def _sigmoid(z: mpf) -> tuple[Chance, mpf]:
+    y, rest = 1 / (1 + mp.exp(-z)), 1 / (1 + mp.exp(z))
+    return (y, rest), y * rest
+
+
+def _line(low: int, high: int) -> Callable[[mpf], tuple[Chance, mpf]]:
+    def line(z: mpf) -> tuple[Chance, mpf]:
+        inside = min(mpf(high), max(mpf(low), z))
+        chance = (inside - low) / (high - low), (high - inside) / (high - low)
+        return chance, mpf(inside == z) / (high - low)
+
+    return line
+
+
+ELEMENTWISE = {
+    "linear": lambda z: ((z, 1 - z), mpf(1)),
+    "sigmoid": _sigmoid,
+    "probit": _probit,
+    "cloglog": _cloglog,
+    "clipped_linear": _line(0, 1),
+    "hard_sigmoid": _line(-3, 3),
+}
+POTENTIALS = {
+    "probit": lambda z: z * mp.erfc(-z / mp.sqrt(2)) / 2 + mp.npdf(z),
+    "cloglog": lambda z: z + mp.euler + mp.e1(mp.exp(z)),
+    "hard_sigmoid": lambda z: mpf(0) if z < -3 else (z if z > 3 else (z + 3) ** 2 / 12),
+}
+
+
+def _of_classes(
+    loss: str, chances: list[Chance], t: Vector, floor: mpf, scalars: dict[str, mpf]
+) -> tuple[mpf, Vector]:
+    """Σ t f(y), and Σ (1 − t) f(1 − y) where an output stands for two classes."""
+    if loss == "smoothed_ce":
+        share = scalars["epsilon"]
+        t = [(1 - share) * a + share / max(len(t), 2) for a in t]
+    cost = _cost(loss, floor, scalars)
+    both = loss == "bce" or len(t) == 1
+    value, gradient = mpf(0), []
+    for (y, rest), weight in zip(chances, t, strict=True):
+        slope = mpf(0)
+        if weight:
+            found, slope = cost(y, rest)
+            value, slope = value + weight * found, weight * slope
+        if both and weight != 1:
+            found, rise = cost(rest, y)
+            value, slope = value + (1 - weight) * found, slope - (1 - weight) * rise
+        gradient.append(slope)
+    return value, gradient
+
+
+def _cost(loss: str, floor: mpf, scalars: dict[str, mpf]) -> Cost:
+    gamma, q = scalars["gamma"], scalars["q"]
+
+    def cost(p: mpf, rest: mpf) -> tuple[mpf, mpf]:
+        # log p by its complement where p is so near 1 that its own digits do not say
+        log = mp.log1p(-rest) if rest < 0.5 else (mp.log(p) if p else floor)
+        if log <= floor:
+            log, slope = floor, mpf(0)
+        else:
+            slope = 1 / p
+        if loss == "gce":
+            return -mp.expm1(q * log) / q, -mp.exp(q * log) * slope
+        if loss == "focal":
+            weight = rest**gamma
+            rise = gamma * weight / rest * log if slope and rest else mpf(0)
+            return -weight * log, rise - weight * slope
+        return -log, -slope
+
+    return cost
+
+
+def _se(chances: list[Chance], t: Vector) -> tuple[mpf, Vector]:
+    d = _errors(chances, t)
+    return sum(a * a for a in d) / 2, d
+
+
+def _mae(chances: list[Chance], t: Vector) -> tuple[mpf, Vector]:
+    d = _errors(chances, t)
+    return sum(abs(a) for a in d), [mp.sign(a) for a in d]
+
+
+def _hinge(chances: list[Chance], t: Vector) -> tuple[mpf, Vector]:
+    value, slope = mpf(0), []
+    for (y, rest), b in zip(chances, t, strict=True):
+        # 1 + f = 2y and 1 − f = 2(1 − y), f = 2y − 1
+        value += b * max(mpf(0), 2 * rest) + (1 - b) * max(mpf(0), 2 * y)
+        slope.append(2 * ((1 - b) * (y > 0) - b * (rest > 0)))
+    return value, slope
+
+
+def _errors(chances: list[Chance], t: Vector) -> Vector:
+    """y − t."""
+    return [(1 - b) * y - b * rest for (y, rest), b in zip(chances, t, strict=True)]

@@ -1,0 +1,240 @@
+"""The further pairs against many digits: how far each is from the truth, and what must be equal.
+
+float32 is computed in float64 and rounded once: every pair lies within 1 ulp. float64 itself is
+computed in float64: within `bound` ulp, of the result for hard targets, and for soft ones of
+the largest of the terms that they mix, since these may cancel.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+import pytest
+import torch
+from mpmath import mp, mpf
+
+from mlr.losses import LOSSES, Focal, GeneralisedCrossEntropy, SmoothedCrossEntropy
+from mlr.objectives import Objective
+from mlr.objectives.further import FURTHER
+from tests.objectives.mp_parts import reference
+from tests.objectives.mp_reference import BITS, ulps
+
+FLOAT32 = 1.0
+"""ulp; measured worst 0.50 in 1,300 points of each pair."""
+PAIRS = [
+    (head, loss, outputs)
+    for head, loss in FURTHER
+    for outputs in ((1,) if head.range.least_outputs == 1 else (2, 5))
+]
+EDGES = (0.0, 1.0, 3.0, -3.0, 0.5)
+"""Logits where pieces of some head meet, or that its docstring names."""
+SCALARS = {
+    "focal": [{"gamma": 0.0}, {"gamma": 0.5}, {"gamma": 1.0}, {"gamma": 5.0}],
+    "gce": [{"q": 1.0}, {"q": 0.5}, {"q": 0.01}],
+    "smoothed_ce": [{"epsilon": 0.0}, {"epsilon": 0.5}],
+}
+
+
+def bound(head: str, loss: str) -> float:
+    """ulp in float64; measured worst of 1,300 points in brackets."""
+    if loss == "gce":
+        return 1000  # y^q is exp of a rounded q log y, off by its size in ulp (712)
+    if head == "cloglog":
+        return 500  # 1 − y is exp of a rounded e^z, off by its size in ulp (351)
+    if head == "sparsemax":
+        return 120  # z_k − τ cancels at the rim of the support (85)
+    # 1 − x m(x) cancels below the continued fraction; focal multiplies three such (18)
+    return 24 if head == "probit" else 10  # (6.4)
+
+
+def drawn(head: str, outputs: int, count: int, least: float, most: float) -> tuple[list, list]:
+    """Logits of 10^least to 10^most, with ties, hard and soft targets, all exact in float32."""
+    rng = random.Random(f"{head} {outputs}")
+    z = [[edge] * outputs for edge in EDGES for _ in range(2)]
+    t = [[float(k == one) for k in range(outputs)] for _ in EDGES for one in (0, 1)]
+    for _ in range(count):
+        scale = 10 ** rng.uniform(least, most)
+        row = [rng.gauss(0, scale) for _ in range(outputs)]
+        if outputs > 1 and rng.random() < 0.2:
+            row[-1] = row[0]
+        soft = [rng.randint(0, 2**18 // outputs) / 2**18 for _ in range(outputs)]
+        soft[0] = 1 - sum(soft[1:]) if outputs > 1 else soft[0]
+        hard = [0.0] * outputs
+        hard[rng.randrange(outputs)] = float(outputs > 1 or rng.random() < 0.5)
+        # the rate e^z of cloglog and its square are to be numbers of float64
+        z.append([min(x, 300.0) if head == "cloglog" else x for x in row])
+        t.append(soft if rng.random() < 0.4 else hard)
+    return torch.tensor(z).tolist(), t
+
+
+@dataclass(frozen=True)
+class Row:
+    """One example: its true loss and gradient, and how large the terms are that they mix."""
+
+    value: mpf
+    gradient: list[mpf]
+    value_scale: mpf
+    gradient_scale: list[mpf]
+
+
+def row(head: str, loss: str, z: list[float], t: list[float], scalars: dict) -> Row:
+    value, gradient = reference(head, loss, z, t, **scalars)
+    outputs = len(t)
+    epsilon = scalars.get("epsilon", 0.1) if loss == "smoothed_ce" else 0
+    weights = [(1 - epsilon) * x + epsilon / max(outputs, 2) for x in t]
+    hard = [[float(i == k) for i in range(outputs)] for k in range(outputs)]
+    if outputs == 1:
+        weights, hard = [*weights, 1 - weights[0]], [[1.0], [0.0]]
+    if max(weights) == 1:
+        return Row(value, gradient, abs(value), [abs(x) for x in gradient])
+    of_hard = [reference(head, "ce" if epsilon else loss, z, one, **scalars) for one in hard]
+    value_scale = sum(w * abs(part) for w, (part, _) in zip(weights, of_hard, strict=True))
+    gradient_scale = [
+        max(w * abs(part[k]) for w, (_, part) in zip(weights, of_hard, strict=True))
+        for k in range(outputs)
+    ]
+    return Row(value, gradient, value_scale, gradient_scale)
+
+
+def distance(got: float, true: mpf, scale: mpf, dtype: torch.dtype) -> float:
+    """In ulp of the truth, or of the scale if that is larger."""
+    largest = torch.finfo(dtype).max
+    if abs(true) > largest:
+        return 0.0 if got == math.copysign(math.inf, true) else math.inf
+    of_result = ulps(got, true, dtype)
+    if scale <= abs(true):
+        return of_result
+    precision, smallest = BITS[dtype]
+    place = [max(int(mp.floor(mp.log(x, 2))) - precision + 1, smallest) if x else smallest
+             for x in (abs(true), scale)]  # fmt: skip
+    return of_result * 2.0 ** (place[0] - place[1])
+
+
+def measured(
+    head: str, loss: str, outputs: int, count: int, least: float, most: float, **scalars: float
+) -> dict[str, float]:
+    """The worst distances: of value and gradient, in float32 and float64."""
+    z, t = drawn(head, outputs, count, least, most)
+    rows = [row(head, loss, a, b, scalars) for a, b in zip(z, t, strict=True)]
+    objective = made(head, loss, **scalars)
+    worst = {}
+    for dtype in BITS:
+        logits, targets = torch.tensor(z).to(dtype), torch.tensor(t).to(dtype)
+        found = objective.losses(logits, targets).tolist()
+        slopes = objective.gradient(logits, targets).tolist()
+        name = str(dtype).removeprefix("torch.")
+        scaled = dtype == torch.float64
+        worst[f"{name} value"] = max(
+            distance(got, one.value, one.value_scale if scaled else mpf(0), dtype)
+            for got, one in zip(found, rows, strict=True)
+        )
+        worst[f"{name} gradient"] = max(
+            distance(got, true, scale if scaled else mpf(0), dtype)
+            for slope, one in zip(slopes, rows, strict=True)
+            for got, true, scale in zip(slope, one.gradient, one.gradient_scale, strict=True)
+        )
+    return worst
+
+
+def made(head: str, loss: str, **scalars: float) -> Objective:
+    kinds = {one.name: one for one in (Focal, GeneralisedCrossEntropy, SmoothedCrossEntropy)}
+    return Objective(head, kinds[loss](**scalars) if scalars else loss)
+
+
+@pytest.mark.parametrize(("head", "loss", "outputs"), PAIRS)
+def test_every_pair(head, loss, outputs):
+    for range_of_sizes in ((-8, 2), (1, 4)):
+        assert_bounds(head.name, loss.name, measured(head.name, loss.name, outputs, 8,
+                                                     *range_of_sizes))  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("head", "loss", "outputs"), PAIRS)
+def test_every_pair_at_many_points(head, loss, outputs):
+    for count, least, most in ((1000, -8, 2), (300, 1, 4)):
+        worst = measured(head.name, loss.name, outputs, count, least, most)
+        assert_bounds(head.name, loss.name, worst)
+
+
+@pytest.mark.parametrize(
+    ("head", "loss", "outputs", "scalars"),
+    [(*pair, given) for pair in PAIRS for given in SCALARS.get(pair[1].name, [])],
+)
+def test_every_scalar_in_float32(head, loss, outputs, scalars):
+    worst = measured(head.name, loss.name, outputs, 6, -4, 1.5, **scalars)
+    assert worst["float32 value"] <= FLOAT32
+    assert worst["float32 gradient"] <= FLOAT32
+
+
+def assert_bounds(head: str, loss: str, worst: dict[str, float]) -> None:
+    for name, found in worst.items():
+        allowed = FLOAT32 if name.startswith("float32") else bound(head, loss)
+        assert found <= allowed, (name, found)
+
+
+def test_the_distance_sees_what_is_wrong():
+    """A formula that is composed instead loses its tail, and is found out."""
+    z, t = torch.tensor([[40.0]], dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
+    true, (slope,) = reference("sigmoid", "focal", [40.0], [1.0])
+    composed = Focal()(z.sigmoid(), t).item()
+    assert distance(composed, true, mpf(0), torch.float64) > 1e6
+    exact = Objective("sigmoid", "focal")
+    assert distance(exact.losses(z, t).item(), true, mpf(0), torch.float64) < 10
+    assert distance(exact.gradient(z, t).item(), slope, mpf(0), torch.float64) < 10
+
+
+@pytest.mark.parametrize("dtype", BITS)
+@pytest.mark.parametrize(
+    ("head", "loss", "outputs", "size"),
+    # of several logits that share one probability ∞ − ∞ is no number
+    [(*pair, 1e4) for pair in PAIRS] + [(*pair, 1e20) for pair in PAIRS]
+    + [(*pair, math.inf) for pair in PAIRS if pair[2] == 1],
+)  # fmt: skip
+def test_far_tails_are_no_nan(head, loss, outputs, size, dtype):
+    """Where the truth is no float, as e^z of cloglog, it is ∞."""
+    first = torch.tensor([size, -size] * 2, dtype=dtype)
+    z = torch.zeros(4, outputs, dtype=dtype)
+    z[:, 0] = first
+    t = torch.zeros(4, outputs, dtype=dtype)
+    t[:2, 0] = 1
+    if outputs > 1:
+        t[2:, 1] = 1
+    objective = Objective(head(), loss())
+    losses, gradient = objective.losses(z, t), objective.gradient(z, t)
+    assert not losses.isnan().any()
+    assert not gradient.isnan().any()
+    assert (losses >= 0).all()
+
+
+def test_a_class_outside_the_support_is_freed_by_the_matching_loss_alone():
+    z, t = torch.tensor([[0.0, 3.0, -1.0]]), torch.tensor([[1.0, 0.0, 0.0]])
+    for loss in LOSSES:
+        gradient = Objective("sparsemax", loss.name).gradient(z, t)
+        expected = [[-1.0, 1.0, 0.0]] if loss.matches_head else [[0.0, 0.0, 0.0]]
+        assert gradient.tolist() == expected, loss.name
+
+
+@pytest.mark.parametrize("loss", ["focal", "gce", "smoothed_ce"])
+@pytest.mark.parametrize(("z", "t", "slope"), [(0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, -1)])
+def test_clipped_units_at_the_kinks(loss, z, t, slope):
+    """The clip's derivative is 1 there, the floored logarithm's 0: 0 for the wrong target."""
+    kinds = {"focal": Focal(0.0), "smoothed_ce": SmoothedCrossEntropy(0.0),
+             "gce": GeneralisedCrossEntropy(0.7)}  # fmt: skip
+    logits, targets = torch.tensor([[float(z)]]), torch.tensor([[float(t)]])
+    assert Objective("clipped_linear", kinds[loss]).gradient(logits, targets).item() == slope
+
+
+@pytest.mark.parametrize(("z", "t", "slope"), [(0, 0, 0), (0, 1, -2), (1, 0, 2), (1, 1, 0)])
+@pytest.mark.parametrize("head", ["linear", "clipped_linear"])
+def test_hinge_at_its_margins(head, z, t, slope):
+    logits, targets = torch.tensor([[float(z)]]), torch.tensor([[float(t)]])
+    assert Objective(head, "hinge").gradient(logits, targets).item() == slope
+
+
+def test_formulas_follow_the_scalar():
+    z, t = torch.tensor([[0.3]]), torch.tensor([[1.0]])
+    costs = [Objective("sigmoid", Focal(gamma)).losses(z, t).item() for gamma in (0, 1, 2)]
+    assert costs[0] > costs[1] > costs[2]
+    assert Objective("sigmoid", "focal").losses(z, t).item() == costs[2]
