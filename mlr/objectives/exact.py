@@ -123,5 +123,5 @@ EXACT[Gaussian, GaussianNll] = g.GAUSSIAN_NLL
 EXACT |= {
     (head, GaussianNll): g.of_deviation_one(formula)
     for (head, loss), formula in EXACT.items()
-    if loss is SquaredError
+    if loss is SquaredError and isinstance(formula, Formula)
 }

@@ -119,13 +119,13 @@ def cloglog_sides(z: Tensor) -> Sides:
 def clipped_sides(z: Tensor) -> Sides:
     """The clip y = max(0, min(1, z)) and 1 − y, their logarithms floored at −100."""
     y = z.clamp(0, 1)
-    return _floored_sides(y, 1 - y, (y == z).to(z.dtype))
+    return _floored_sides(y, 1 - y, _inside(z, y))
 
 
 def hard_sigmoid_sides(z: Tensor) -> Sides:
     """The line y = max(0, min(1, z/6 + ½)) and 1 − y, their logarithms floored at −100."""
     w = z.clamp(-3, 3)
-    return _floored_sides((w + 3) / 6, (3 - w) / 6, (w == z).to(z.dtype) / 6)
+    return _floored_sides((w + 3) / 6, (3 - w) / 6, _inside(z, w) / 6)
 
 
 def sparsemax_sides(z: Tensor) -> Sides:
@@ -139,7 +139,12 @@ def sparsemax_sides(z: Tensor) -> Sides:
 def linear_sides(z: Tensor) -> Sides:
     """How far y = z is beyond each margin of the hinge; not probabilities."""
     above, below = z.relu(), (1 - z).relu()
-    return _sides(above, below, (above, below), (above, below), torch.ones_like(z))
+    return _sides(above, below, (above, below), (above, below), _inside(z, z))
+
+
+def _inside(z: Tensor, clipped: Tensor) -> Tensor:
+    """1 where nothing was clipped, else 0; NaN stays NaN."""
+    return (clipped == z).to(z.dtype).masked_fill(z.isnan(), torch.nan)
 
 
 def _sides(

@@ -8,7 +8,6 @@ relies on 1 − y_k where y_k may be near 1: what the others leave to the larges
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -180,17 +179,18 @@ class _Parts:
         e, e_less_1 = exp_and_expm1(below) if pairs else (below.exp(), below.expm1())
         return cls(z, index, below, e, e_less_1, total(put(e, index, 0.0)), pairs)
 
-    @cached_property
+    @property
     def whole(self) -> Number:
         """Σ e (…, 1)."""
-        return 1.0 + self.rest
+        # e at the largest is 1, or NaN
+        return pick(self.e, self.index) + self.rest
 
-    @cached_property
+    @property
     def y(self) -> Number:
         """Softmax(z) (…, K)."""
         return self.e / self.whole
 
-    @cached_property
+    @property
     def complement(self) -> Number:
         """1 − y_k = Σ_{j≠k} y_j (…, K)."""
         return (self.rest - self.e_less_1) / self.whole
@@ -209,12 +209,12 @@ class _Parts:
         is_near = value(self.below).amin(-1, keepdim=True) > -0.5
         return choose(is_near, near, far) / self.whole
 
-    @cached_property
+    @property
     def second(self) -> Tensor:
         """The largest of the other logits (…, 1)."""
         return self.z.scatter(-1, self.index, -torch.inf).amax(-1, keepdim=True)
 
-    @cached_property
+    @property
     def beside_second(self) -> Number:
         """e^(z_k − second) of all but the largest (…, K), 0 there."""
         pairs = self.pairs

@@ -28,6 +28,9 @@ from mlr.interval import REALS, Interval
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "head"
 every_head = pytest.mark.parametrize("head", [head() for head in HEADS], ids=lambda h: h.name)
+every_head_of_classes = pytest.mark.parametrize(
+    "head", [head() for head in HEADS if head.range.per_target == 1], ids=lambda h: h.name
+)
 
 
 def drawn(*shape: int, scale: float = 3.0, dtype=torch.float64) -> torch.Tensor:
@@ -87,7 +90,7 @@ def test_potential_is_convex(head):
     assert (middle <= (head.potential(a) + head.potential(b)) / 2 + 1e-12).all()
 
 
-@pytest.mark.parametrize("head", [head() for head in HEADS if head.range.per_target == 1])
+@every_head_of_classes
 def test_classes(head):
     z = drawn(20, 3)
     assert torch.equal(head.classify(z), z.argmax(-1))
@@ -124,7 +127,7 @@ WRITTEN = {
     "probit": lambda z: mp.ncdf(z),
     "cloglog": lambda z: 1 - mp.exp(-mp.exp(z)),
 }
-"""The formulas of the docstrings; those of softmax and sparsemax have tests of their own."""
+"""The formulas of the docstrings; those of softmax, sparsemax and gaussian have tests of their own."""
 POTENTIALS = {
     "linear": lambda z: z * z / 2,
     "clipped_linear": lambda z: mpf(0) if z < 0 else (z - mpf(0.5) if z > 1 else z * z / 2),
@@ -150,10 +153,10 @@ def test_the_formulas_of_the_docstrings(head):
 
 
 def test_every_head_is_written_down():
-    assert {head.name for head in HEADS} == {*WRITTEN, "softmax", "sparsemax"}
+    assert {head.name for head in HEADS} == {*WRITTEN, "softmax", "sparsemax", "gaussian"}
 
 
-@every_head
+@every_head_of_classes
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("size", [90.0, 800.0, 1e4, 1e20])
 def test_far_tails_are_no_nan(head, dtype, size):

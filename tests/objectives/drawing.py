@@ -22,6 +22,10 @@ SEVERAL = {2: 0.4, 3: 0.45, 10: 0.15}
 SWITCHES = (0.35, 0.69, 15.9, 17.0, 20, 36.7, 37.4, 40, 87.3, 88.7, 100, 103.97, 300, 600, 708, 745)
 """Where formulas may change over, or eᶻ and its like leave a type."""
 LARGEST = 1e20
+REAL_TARGETS = [
+    *(("linear", loss) for loss in ("se", "matching", "nll")),
+    *(("sigmoid", loss) for loss in ("se", "nll")),
+]
 CLIPPED = ("clipped_linear", "hard_sigmoid", "sparsemax")
 
 
@@ -51,7 +55,7 @@ def draw(
         if not summed:
             t = np.where(rng.random((count, 1)) < 0.3, rounded(_mixed(FREE, rng, y), dtype), t)
     else:
-        real = (head, loss) in (("linear", "se"), ("linear", "matching"), ("sigmoid", "se"))
+        real = (head, loss) in REAL_TARGETS
         t = rounded(_mixed([*FREE, *([any_real] * 2 if real else [])], rng, y), dtype)
     return torch.from_numpy(z).to(dtype), torch.from_numpy(t).to(dtype)
 
