@@ -127,7 +127,7 @@ WRITTEN = {
     "probit": lambda z: mp.ncdf(z),
     "cloglog": lambda z: 1 - mp.exp(-mp.exp(z)),
 }
-"""The formulas of the docstrings; those of softmax, sparsemax and gaussian have tests of their own."""
+"""The formulas of the docstrings; softmax, sparsemax and gaussian have tests of their own."""
 POTENTIALS = {
     "linear": lambda z: z * z / 2,
     "clipped_linear": lambda z: mpf(0) if z < 0 else (z - mpf(0.5) if z > 1 else z * z / 2),

@@ -54,16 +54,17 @@ class Distances:
     def excused(self, head: str, loss: str) -> Distances:
         """The same, without what lies within KEPT of the targets where nearly all cancels.
 
-        That is, in float64, where a soft target is the prediction to 10 bits or more, and where
-        the two largest logits of softmax+bce are equal.
+        That is, where a soft target is the prediction to 10 bits or more, in float64 or of
+        softmax+bce, and where the two largest logits of that are equal.
         """
         z, t = self.z.double(), self.t.double()
         cancels = torch.zeros(len(z), dtype=torch.bool)
-        if head in ("sigmoid", "softmax") and self.z.dtype == torch.float64:
+        in_float64, is_bce = self.z.dtype == torch.float64, (head, loss) == ("softmax", "bce")
+        if head in ("sigmoid", "softmax") and (in_float64 or is_bce):
             soft = (t != 0) & (t != 1)
             near = (find_head(head)(z) - t).abs() < 2.0**-10 * t.abs()
             cancels |= (near & soft).any(-1)
-        if (head, loss) == ("softmax", "bce"):
+        if is_bce:
             top = z.topk(2).values
             cancels |= top[:, 0] == top[:, 1]
         kept = KEPT * t.abs().amax(-1, keepdim=True)
