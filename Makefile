@@ -31,8 +31,11 @@ test: install  ## run the checks and the fast tests
 	# two workers on two cores: threads of their own would fight over them
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-test-slow: install  ## run the slow tests: MNIST bars, dashboards in a browser
-	$(BIN)/python -m pytest -m slow
+test-slow: install  ## run the slow tests: MNIST bars, the lecture's claims, pages in a browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not oracle"
+
+test-oracle: install  ## hold 100,000 points of each classic pair to 50 digits; takes minutes
+	$(BIN)/python -m pytest -m oracle
 
 # a Hydra and an OmegaConf of its own, before all that .venv has
 NEXT := .venv-hydra-next

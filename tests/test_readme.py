@@ -24,6 +24,7 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 TRAINING = [line for line in COMMANDS if line.startswith("python scripts/train.py")]
+LECTURE = [line for line in COMMANDS if line.startswith("python scripts/lecture.py")]
 MAKE = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
 
 
@@ -46,12 +47,17 @@ def example(name: str) -> str:
 
 
 def test_every_command_is_of_a_kind_that_is_tested_here():
-    known = {*TRAINING, *(f"make {target}" for target in MAKE), "tensorboard --logdir runs"}
+    known = {
+        *TRAINING,
+        *LECTURE,
+        *(f"make {target}" for target in MAKE),
+        "tensorboard --logdir runs",
+    }
     assert set(COMMANDS) == known
     assert len(TRAINING) > 10
 
 
-@pytest.mark.parametrize("line", TRAINING)
+@pytest.mark.parametrize("line", [*TRAINING, *LECTURE])
 def test_the_command_works(line, tmp_path):
     if "mnist_mlp" in line:
         source, cache = mnist_folder(), tmp_path / "cache" / "mlr" / "mnist"
@@ -80,6 +86,7 @@ def test_the_example_of_your_own_head_learns_and_is_consistent(tmp_path, monkeyp
 
 def test_the_library_example_prints_a_gradient(tmp_path):
     (program,) = [block for name, kind, block in BLOCKS if kind == "python" and not name]
+    assert "from mlr import Objective" in program
     shown = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
     )
@@ -101,14 +108,16 @@ def test_pictures_and_files_named_exist():
 
 def test_the_table_of_pairs_is_the_programs_own():
     from mlr.checks import InputError
-    from mlr.objectives.pairs import check_pair
+    from mlr.heads import HEADS
+    from mlr.objectives.pairs import check_pair, find_head
 
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", README, re.M)
-    assert [row[0] for row in rows] == ["linear", "clipped_linear", "sigmoid", "softmax"]
+    assert {row[0] for row in rows} == {head.name for head in HEADS}
     for head, *cells in rows:
+        least = find_head(head).range.least_outputs
         for loss, cell in zip(("se", "bce", "ce"), cells, strict=True):
             for outputs in (1, 3):
-                if head == "softmax" and outputs == 1:
+                if outputs < least:
                     continue
                 several_refused = "more: refused" in cell and outputs > 1
                 refused = cell.startswith("refused") or several_refused

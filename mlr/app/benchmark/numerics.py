@@ -55,7 +55,8 @@ class Found:
     wrong: tuple[float, str] | None
 
     def __str__(self) -> str:
-        size = f"{self.largest:.1g}" if 0.1 < self.largest < 10 else f"{self.largest:.0e}"
+        plain = self.largest == 0 or 0.1 < self.largest < 10
+        size = f"{self.largest:.1g}" if plain else f"{self.largest:.0e}"
         size = size.replace("e-0", "e-").replace("e+", "e")
         if self.wrong is not None:
             z, words = self.wrong

@@ -1,0 +1,129 @@
+"""What objectives say to targets and logits that are none, and what they pass in silence."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import pytest
+import torch
+
+from mlr.checks import InputError
+from mlr.objectives import Objective
+
+Z = torch.randn(64, 10, generator=torch.Generator().manual_seed(0))
+CLASSES = torch.arange(64) % 10
+ONE_HOT = torch.eye(10)[CLASSES]
+
+
+def with_label(label: int) -> torch.Tensor:
+    return torch.where(torch.arange(64) == 3, label, CLASSES)
+
+
+MISUSED = [
+    ("softmax", "ce", Z, CLASSES, "of type torch.int64 and shape (64,) are class indices, but "
+     "one-hot targets (…, 10) are needed: torch.nn.functional.one_hot(targets, 10)"),
+    ("softmax", "ce", Z, with_label(-100), "among them -100 beside 10 outputs, but one-hot targets"),
+    ("softmax", "ce", Z, with_label(-100), "-100 marks examples without a label: leave them out."),
+    ("softmax", "ce", Z, with_label(255), "255 marks examples without a label: leave them out."),
+    ("softmax", "ce", Z, with_label(10), "among them 10 beside 10 outputs"),
+    ("softmax", "ce", Z, torch.eye(11)[CLASSES], "K = 11 against K = 10 outputs."),
+    ("softmax", "ce", Z, CLASSES.float(), "the output axis is missing, (…) against (…, K)"),
+    ("softmax", "ce", Z, torch.full_like(Z, 255), "targets hold 255, but loss=ce needs targets "
+     "that are probabilities and sum to 1."),
+    ("softmax", "ce", Z, -100 * ONE_HOT, "-100 marks examples without a label: leave them out."),
+    ("softmax", "ce", Z, ONE_HOT * 2, "targets hold 2, but loss=ce needs targets that are "
+     "probabilities and sum to 1. For class indices use torch.nn.functional.one_hot"),
+    ("softmax", "ce", Z, torch.ones_like(Z), "targets sum to 10 over the 10 outputs, but loss=ce "
+     "needs targets that are probabilities and sum to 1. For several classes at once use "
+     "head=sigmoid loss=bce."),
+    ("softmax", "ce", Z, ONE_HOT * 0.5, "targets sum to 0.5 over the 10 outputs"),
+    ("softmax", "matching", Z, ONE_HOT * 0.5, "targets sum to 0.5 over the 10 outputs"),
+    ("softmax", "ce", Z, ONE_HOT.long(), "of type torch.int64 and logits of type torch.float32"),
+    ("softmax", "ce", Z.long(), ONE_HOT, "logits of type torch.int64 must be floating point"),
+    ("sigmoid", "bce", Z[:, :1], torch.ones(64), "(…) against (…, 1); nothing is broadcast."),
+    ("sigmoid", "bce", Z[:, :1], CLASSES, "one output needs shape (…, 1): targets[..., None]"),
+    ("sigmoid", "bce", Z[:, :1], -torch.ones(64, 1), "targets hold -1, but loss=bce needs targets "
+     "in [0, 1]. -1 marks"),
+    ("sigmoid", "matching", Z, 1.5 * ONE_HOT, "targets hold 1.5, but loss=matching needs targets"),
+    ("sigmoid", "ce", Z[:, :1], torch.full((64, 1), 2.0), "targets hold 2"),
+    ("gaussian", "nll", Z, Z, "the shapes must be (…, 2K) and (…, K), 2 logits for each target"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["forward", "losses", "gradient", "with_graph"])
+@pytest.mark.parametrize(("head", "loss", "z", "t", "sentence"), MISUSED)
+def test_the_sentence_says_what_was_found_and_what_is_needed(head, loss, z, t, sentence, way):
+    objective = Objective(head, loss)
+    if way == "with_graph" and z.is_floating_point():
+        z = z.clone().requires_grad_()
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        (objective if way == "with_graph" else getattr(objective, way))(z, t)
+
+
+@pytest.mark.parametrize(
+    ("head", "loss", "z", "t"),
+    [
+        ("softmax", "ce", Z.softmax(-1), ONE_HOT), ("softmax", "se", Z.softmax(-1), ONE_HOT),
+        ("sigmoid", "bce", Z.sigmoid(), ONE_HOT), ("sigmoid", "bce", Z[:, :1].sigmoid(), ONE_HOT[:, :1]),
+        ("softmax", "ce", Z.softmax(-1).bfloat16(), ONE_HOT.bfloat16()),
+    ],
+)  # fmt: skip
+def test_probabilities_for_logits_are_warned_of_once(head, loss, z, t):
+    objective = Objective(head, loss)
+    with pytest.warns(UserWarning, match=f"are they predictions of head={head} already"):
+        objective(z, t)
+    for _ in range(20):
+        objective(z, t)  # a second warning would be an error here
+
+
+def test_they_are_seen_at_later_calls_too():
+    objective = Objective("softmax", "ce")
+    objective(Z, ONE_HOT)
+    with pytest.warns(UserWarning, match="already"):
+        for _ in range(4):
+            objective(Z.softmax(-1), ONE_HOT)
+
+
+@pytest.mark.parametrize(
+    "z",
+    [
+        torch.zeros(64, 10), Z, Z * 0.01, torch.full((64, 10), 0.1),
+        torch.rand(64, 10, generator=torch.Generator().manual_seed(0)) * 0.4,
+    ],
+)  # fmt: skip
+def test_logits_of_a_fresh_network_are_not(z):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Objective("sigmoid", "bce")(z, ONE_HOT)
+        if z[0, 0] != 0.1:  # which do sum to 1
+            Objective("softmax", "ce")(z, ONE_HOT)
+
+
+@pytest.mark.parametrize(
+    ("head", "loss", "t"),
+    [
+        ("softmax", "ce", torch.softmax(Z, -1)), ("softmax", "ce", ONE_HOT * 0.9 + 0.01),
+        ("softmax", "se", Z), ("softmax", "bce", (Z > 0).float()), ("linear", "se", 100 * Z),
+        ("sigmoid", "bce", Z.sigmoid()), ("sigmoid", "se", Z),
+    ],
+)  # fmt: skip
+def test_soft_and_real_targets_are_right_where_the_loss_takes_them(head, loss, t):
+    assert Objective(head, loss)(Z, t).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_soft_targets_sum_to_one_as_well_as_they_can(dtype):
+    Objective("softmax", "ce")(Z.to(dtype), torch.softmax(Z, -1).to(dtype))
+
+
+def test_autocast_gives_float32_losses_of_half_logits():
+    linear, objective = torch.nn.Linear(4, 10), Objective("softmax", "ce")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = linear(torch.randn(64, 4))
+        losses = objective(logits, ONE_HOT)
+    assert logits.dtype == torch.bfloat16
+    assert losses.dtype == torch.float32
+    losses.mean().backward()
+    assert linear.weight.grad.isfinite().all()
+    assert objective(logits, ONE_HOT.bfloat16()).dtype == torch.bfloat16  # outside of it
