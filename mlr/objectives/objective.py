@@ -26,9 +26,11 @@ class Objective(torch.nn.Module):
     squared error).
 
     The classic pairs give value and dL/dz within 2 ulp of the truth wherever it is
-    representable. The exception is float64 where a soft target is the prediction to 10 bits or
-    more: there y − t is held to 2⁻⁶² of t. Half precision is the truth rounded once. The
-    bounds of the further pairs are in tests/objectives.
+    representable, in half precision the nearest number. Where nearly all cancels the bound is
+    2⁻⁶² of y_k + t_k instead: in float64 where a soft target is the prediction to 10 bits or
+    more; of softmax with se, nll or bce also with three or more soft targets, and of
+    softmax+bce where the two largest logits are equal. The bounds of the further heads and
+    losses are those of tests/objectives/test_further.py.
 
     Works under torch.func, torch.compile and autocast, whose half-precision logits give float32
     losses. On an accelerator, and in what is compiled, nothing looks at a value.

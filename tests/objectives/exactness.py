@@ -52,26 +52,28 @@ class Distances:
     ulps: np.ndarray
 
     def excused(self, head: str, loss: str) -> Distances:
-        """The same, without what lies within KEPT of the targets where nearly all cancels.
+        """The same, without entries within KEPT of y_k + t_k of examples whose terms cancel.
 
-        That is, where a soft target is the prediction to 10 bits or more, in float64 or of
-        softmax+bce, and where the two largest logits of that are equal.
+        In float64, where a soft target is the prediction to 10 bits or more. Of softmax with se,
+        nll or bce also where three or more targets are soft, and of softmax+bce where the two
+        largest logits are nearly equal.
         """
+        if head not in ("sigmoid", "softmax"):
+            return self
         z, t = self.z.double(), self.t.double()
-        cancels = torch.zeros(len(z), dtype=torch.bool)
-        in_float64, is_bce = self.z.dtype == torch.float64, (head, loss) == ("softmax", "bce")
-        if head in ("sigmoid", "softmax") and (in_float64 or is_bce):
-            soft = (t != 0) & (t != 1)
-            near = (find_head(head)(z) - t).abs() < 2.0**-10 * t.abs()
-            cancels |= (near & soft).any(-1)
-        if is_bce:
-            top = z.topk(2).values
-            cancels |= top[:, 0] == top[:, 1]
-        kept = KEPT * t.abs().amax(-1, keepdim=True)
+        y = find_head(head)(z)
+        soft = (t != 0) & (t != 1)
+        near = ((y - t).abs() < 2.0**-10 * t.abs()) & soft
+        cancels = near.any(-1) & (self.z.dtype == torch.float64)
+        if head == "softmax" and loss in ("se", "nll", "bce"):
+            cancels |= soft.any(-1) & (z.shape[-1] > 2)
+        if (head, loss) == ("softmax", "bce"):
+            top, second = z.topk(2).values.unbind(-1)
+            cancels |= top - second <= 1e-9 * top.abs().clamp(min=1)
+        sizes = torch.cat([t.abs().amax(-1, keepdim=True), y + t.abs()], -1)
         with np.errstate(invalid="ignore"):  # inf − inf
-            small = np.abs(self.got - self.true) <= kept.numpy()
-        ulps = np.where(cancels.numpy()[:, None] & small, 0.0, self.ulps)
-        return replace(self, ulps=ulps)
+            small = np.abs(self.got - self.true) <= KEPT * sizes.numpy()
+        return replace(self, ulps=np.where(cancels.numpy()[:, None] & small, 0.0, self.ulps))
 
     def worst(self, part: str, count: int = 1) -> list[tuple[float, str]]:
         """The largest distances of value or gradient and their points, in words."""
