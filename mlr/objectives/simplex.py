@@ -26,7 +26,7 @@ from mlr.objectives.twofold import (
     value,
 )
 
-MASKED = -1e300
+MASKED = {torch.float64: -1e300, torch.float32: -1e30}
 """Stands for −∞, the logit of a masked class: 0 times what it costs is 0."""
 
 
@@ -174,7 +174,7 @@ class _Parts:
     @classmethod
     def of(cls, z: Tensor, pairs: bool) -> _Parts:
         top, index = z.max(-1, keepdim=True)
-        z = z.clamp(min=MASKED)
+        z = z.clamp(min=MASKED[z.dtype])
         below = lift(z, pairs) - lift(top, pairs)
         e, e_less_1 = exp_and_expm1(below) if pairs else (below.exp(), below.expm1())
         return cls(z, index, below, e, e_less_1, total(put(e, index, 0.0)), pairs)

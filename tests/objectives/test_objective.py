@@ -120,6 +120,17 @@ def test_vmap_is_the_loop(head, loss, outputs, dtype):
     assert torch.equal(per_example, objective.gradient(z, t))
 
 
+@pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
+def test_formulas_run_in_float32_as_where_there_is_no_float64(head, loss, outputs):
+    z, t = drawn(outputs, 4, dtype=torch.float32, head=head)
+    formula = made(head, loss).formula
+    best = formula.accurate or formula
+    wide = best.losses(z.double(), t.double()), best.gradient(z.double(), t.double())
+    for found, expected in zip((best.losses(z, t), best.gradient(z, t)), wide, strict=True):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-6)
+
+
 @forward_mode
 @pytest.mark.parametrize(("head", "loss", "outputs"), LEGAL)
 def test_forward_mode(head, loss, outputs):
