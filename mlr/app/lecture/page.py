@@ -91,8 +91,17 @@ def _made(kept: Sequence[Kept]) -> str:
     versions = "; ".join(sorted(kinds))
     mixed = " (slides were measured with different versions)" if len(kinds) > 1 else ""
     seconds = sum(one.seconds for one in kept)
-    count = f"{len(kept)} slide{'s' * (len(kept) != 1)} in {seconds:.0f} s"
-    return escape(f"Measured {when}, {count}, with {versions}{mixed}, seed {SEED}.")
+    counts = _counts(kept)
+    return escape(
+        f"Measured {when}, {counts} in {seconds:.0f} s, with {versions}{mixed}, seed {SEED}."
+    )
+
+
+def _counts(kept: Sequence[Kept]) -> str:
+    """How many slides and how many published results, as in “45 slides and 1 published result”."""
+    results = sum(one.slide.published for one in kept)
+    counts = ((len(kept) - results, "slide"), (results, "published result"))
+    return " and ".join(f"{count} {name}{'s' * (count != 1)}" for count, name in counts if count)
 
 
 def _versions(one: Kept) -> str:
