@@ -67,15 +67,15 @@ def generic(lab: Lab) -> Answer:
     x = torch.linspace(-4, 4, 401, dtype=torch.float64)
     zero, two = torch.zeros((), dtype=torch.float64), torch.stack([x, torch.zeros_like(x)], -1)
     costs: list[tuple[str, Distribution, Tensor, str, str]] = [
-        ("Gaussian, mean z, at 0", Normal(x, 1.0), zero, GREEN, "-."),
-        ("Laplace, mean z, at 0", Laplace(x, 1.0), zero, ORANGE, ":"),
-        ("Bernoulli, logit z, at 1", Bernoulli(logits=x), zero + 1, BLUE, "-"),
-        ("categorical, logits z, 0, 0, at 1st", _three(two), torch.tensor(0), PURPLE, "--"),
+        ("Gaussian, target 0", Normal(x, 1.0), zero, GREEN, "-."),
+        ("Laplace, target 0", Laplace(x, 1.0), zero, ORANGE, ":"),
+        ("Bernoulli, target 1", Bernoulli(logits=x), zero + 1, BLUE, "-"),
+        ("categorical, 1 of 3", _three(two), torch.tensor(0), PURPLE, "--"),
     ]
     shown = curves(
         "−log p of one example under four distributions",
         [(x, -it.log_prob(at), line(colour, name, style)) for name, it, at, colour, style in costs],
-        xlabel="what the model gives, z",
+        xlabel="mean or logit z",
         ylabel="−log p",
         ylim=(0, 6),
         legend="above",

@@ -80,8 +80,8 @@ def one_formula(lab: Lab) -> Answer:
         axes.legend(title="target t", loc="upper center")
 
     return Answer(
-        "Yes, −t log y − (1 − t) log(1 − y): for t = 0 and t = 1 it is the one case or "
-        "the other, to the last bit; soft targets mix the two.",
+        "Yes, −t log y − (1 − t) log(1 − y): for t = 0 and t = 1 it differs from the one case or "
+        f"the other by {number(off, 1)} at 10,000 random logits; soft targets mix the two.",
         (
             close("10,000 random logits, t ∈ {0, 1}: equal to the chosen case", off, 0, 0),
             close("and the formula is the chosen case", float((whole - chosen).abs().max()), 0, 0),
@@ -182,8 +182,8 @@ def linear_in_the_logit(lab: Lab) -> Answer:
         axes.legend()
 
     return Answer(
-        f"It is a line where the prediction is wrong: {at_10:.7f} at z = −10 with slope "
-        f"{number(slope, 7)}. A wrong unit is pulled back with full force.",
+        f"It is a line where the prediction is wrong, {at_10:.7f} at z = −10 with slope "
+        f"{number(slope, 7)}: a wrong unit is pulled back with full force.",
         (
             close("z = −50: 50.0000", far, 50.000000000000000000000192875, 1e-14),
             close("there the slope is −1", far_slope, -1, 0),
@@ -262,7 +262,7 @@ def convexity(lab: Lab) -> Answer:
         axes.legend(loc="upper left")
 
     return Answer(
-        f"Cross-entropy: d²L/dz² = y(1 − y) > 0 everywhere. Squared error bends the wrong way for "
+        f"Cross-entropy: d²L/dz² = y(1 − y) > 0 everywhere; squared error bends the wrong way for "
         f"every z up to {number(float(negative.max()), 3)}.",
         (
             close("BCE: d²L/dz² = y(1 − y), but for 2×10⁻¹⁶", off, 0, 2e-16),

@@ -106,10 +106,9 @@ def outlier_drags(lab: Lab) -> Answer:
     kept = min(one.accuracy for one in logistic)
     only_2 = (True, True, False, True, True)
     return Answer(
-        f"Least squares moves it from 3/2 to {near.boundary:.4f}, past the point 2, which is now "
-        f"wrong; with logistic regression {percent(kept)} stay right. Trained on two clouds, one with "
-        f"far points, a linear unit gets {percent(squared)} of the test data right, logistic "
-        f"regression {percent(log)}.",
+        f"Least squares moves it from 3/2 to {near.boundary:.4f}, past the point 2, where logistic "
+        f"regression keeps {percent(kept)} right; trained on two clouds with far points, they get "
+        f"{percent(squared)} and {percent(log)} of the test data right.",
         (
             close("a point at 20 drags it to 105/47 = 2.2340", near.boundary, 105 / 47, ROUNDING),
             close("a point at 100 drags it to 505/207 = 2.4396", far.boundary, 505 / 207, 1e-11),

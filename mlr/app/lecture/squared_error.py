@@ -180,7 +180,7 @@ def small_steps(lab: Lab) -> Answer:
     )
     return Answer(
         f"From z = −10 squared error needs {squared[1]:,} updates, cross-entropy {cross[1]}; from "
-        f"−12 it is {squared[2]:,} against {cross[2]}. The wronger it is, the smaller its steps.",
+        f"−12, {squared[2]:,} against {cross[2]}: the wronger it is, the smaller are its steps.",
         tuple(claims),
         (_escapes(paths), _neurons(runs)),
     )

@@ -60,8 +60,9 @@ def glorot_plateaus(lab: Lab) -> Answer:
     )
     sentence = (
         "Yes, where the weights are large: with |w| ≤ 10 the gradient is under "
-        f"{percent(FLAT[0])} of its longest on {se:.0f} % of the surface of squared error and on {bce:.1f} % of that of "
-        f"cross-entropy. With |w| ≤ 4 it is {near_se:.1f} % and {near_bce:.1f} %."
+        f"{percent(FLAT[0])} of its longest on {se:.0f} % of the surface of squared error and on "
+        f"{bce:.1f} % of that of cross-entropy; with |w| ≤ 4 it is {near_se:.1f} % and "
+        f"{near_bce:.1f} %."
     )
     claim = Claim(
         "squared error has the larger plateaus, |w| ≤ 10", f"{se:.1f} % and {bce:.1f} %", se > bce
