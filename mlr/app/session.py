@@ -136,6 +136,21 @@ class Session:
         console.print_run(self.run)
         return 0
 
+    def end_sweep(self, interrupted: bool = False) -> bool:
+        """Write into the sweep's folder what became of it; returns whether it failed.
+
+        Raises:
+            WriteError: a full disk, most often.
+        """
+        sweep = self.sweep
+        if sweep is None:
+            return False
+        statuses = {outcome.status for outcome in sweep.runs.values()}
+        failed = "failed" in statuses or (statuses == {"refused"} and not sweep.reused)
+        status = "interrupted" if interrupted else "failed" if "failed" in statuses else "done"
+        sweep.folder.write(list(sweep.runs.values()), status, len(sweep.equal))
+        return failed
+
     def close(self) -> None:
         """Let others work on the sweep's folder."""
         if self.sweep is not None:
@@ -144,16 +159,12 @@ class Session:
     def _report_sweep(self, sweep: Sweep, interrupted: bool) -> int:
         from mlr.app.report import print_sweep
 
-        statuses = {outcome.status for outcome in sweep.runs.values()}
-        failed = "failed" in statuses or (statuses == {"refused"} and not sweep.reused)
-        status = "interrupted" if interrupted else "failed" if "failed" in statuses else "done"
-        outcomes = list(sweep.runs.values())
         try:
-            sweep.folder.write(outcomes, status, len(sweep.equal))
-        except WriteError as error:  # a full disk; what became of the runs is told all the same
+            failed = self.end_sweep(interrupted)
+        except WriteError as error:  # what became of the runs is told all the same
             console.refuse(str(error))
             failed = True
-        print_sweep(sweep, sweep.folder.rows(outcomes), interrupted)
+        print_sweep(sweep, sweep.folder.rows(list(sweep.runs.values())), interrupted)
         return int(failed)
 
 

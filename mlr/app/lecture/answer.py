@@ -10,6 +10,8 @@ from pathlib import Path
 
 from mlr.app.lecture.lab import Lab
 
+RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -76,8 +78,9 @@ class Comparison:
         if isinstance(self.published, str) or isinstance(self.ours, str):
             return ""
         off = self.ours - self.published
-        small = abs(off) < 0.5 * 10.0**-self.digits
-        return (f"{off:.1g}" if small else f"{off:+.{self.digits}f}").replace("-", "−")
+        if abs(off) < 0.5 * 10.0**-self.digits:
+            return number(off, 1)
+        return f"{off:+.{self.digits}f}".replace("-", "−")
 
     def _text(self, value: float | str) -> str:
         if isinstance(value, str):
@@ -161,7 +164,16 @@ def close(text: str, measured: float, expected: float, within: float) -> Claim:
 
 
 def number(value: float, digits: int = 7) -> str:
-    """`value` as a person writes it: 0.1481481, −4.53937e−05, 22,063."""
+    """`value` as a person writes it: 0.1481481, −4.539375×10⁻⁵, 22,063."""
     whole = isfinite(value) and value == int(value) and abs(value) < 1e15
     text = f"{int(value):,}" if whole else f"{value:.{digits}g}"
-    return text.replace("-", "−").replace("inf", "∞")
+    text, _, exponent = text.replace("-", "−").replace("inf", "∞").partition("e")
+    if not exponent:
+        return text
+    power = "10" + str(int(exponent.replace("−", "-"))).translate(RAISED)
+    return {"1": power, "−1": f"−{power}"}.get(text, f"{text}×{power}")
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """`share` as a person writes it: 0.695 as 69.5 %, 1.0 as 100 %."""
+    return f"{round(100 * share, decimals):g} %"

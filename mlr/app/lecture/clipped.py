@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number
+from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number, percent
 from mlr.app.lecture.drawing import BLUE, GREY, HALF, ORANGE, VERMILLION, curves, line, of_pair
 from mlr.app.lecture.lab import Lab, Series, Trained
 from mlr.heads import ClippedLinear
@@ -64,7 +64,7 @@ def no_gradient(lab: Lab) -> Answer:
     )
     return Answer(
         f"None: dL/dz is {largest:g} at every z outside, so it never comes back; and of logits "
-        f"z ~ N(0, 1), {_dead(1):.1%} lie there.",
+        f"z ~ N(0, 1), {percent(_dead(1))} lie there.",
         claims,
         (_gradients(z, pulls), _dead_at_the_start()),
     )
@@ -158,24 +158,26 @@ def not_trainable(lab: Lab) -> Answer:
         ),
         Claim(
             f"from s = {wide}, more than 90 % of the examples have no gradient at the start",
-            f"{dead:.1%}",
+            percent(dead),
             dead > 0.9,
         ),
         Claim(
-            "and who is wrong then stays wrong: without gradient at the end",
-            f"{stuck['clipped']:.1%} of the examples, {stuck['sigmoid']:.1%} with sigmoid + BCE",
+            "and what is wrong then stays wrong: without gradient at the end",
+            f"{percent(stuck['clipped'])} of the examples, "
+            f"{percent(stuck['sigmoid'])} with sigmoid + BCE",
             stuck["clipped"] > 0.2 and stuck["sigmoid"] == 0,
         ),
     )
     return Answer(
-        f"Only from lucky starts: with spread {wide}, {reached[wide]:g} % of them get all right, "
-        f"with {near} {reached[near]:g} %; a sigmoid with BCE gets there from every one.",
+        f"Only from lucky starts: {reached[near]:g} % of them get all examples right with spread "
+        f"{near}, {reached[wide]:g} % with spread {wide}; a sigmoid with BCE gets there from every "
+        "one.",
         claims,
-        (_reached(reached, sigmoid, clipped[wide][0]), _stuck(clipped, sigmoid)),
+        (_reached(reached, clipped, sigmoid), _stuck(clipped, sigmoid)),
     )
 
 
-def _reached(reached: Mapping[float, float], sigmoid: Table, one: Trained) -> Picture:
+def _reached(reached: Mapping[float, float], clipped: Table, sigmoid: Table) -> Picture:
     solved = list(map(_solved, sigmoid.values()))
     return curves(
         f"starts of {SEEDS} that get every example right",
@@ -183,7 +185,7 @@ def _reached(reached: Mapping[float, float], sigmoid: Table, one: Trained) -> Pi
             (SPREADS, solved, of_pair("sigmoid", "bce") | {"marker": "o"}),
             (SPREADS, list(reached.values()), of_pair("clipped_linear", "se") | {"marker": "s"}),
         ],
-        one,
+        *_one_each(clipped, sigmoid),
         size=HALF,
         xlabel="spread s of the initial weights",
         ylabel="% of the starts",
@@ -211,13 +213,18 @@ def _stuck(clipped: Table, sigmoid: Table) -> Picture:
     return curves(
         "wrong and without gradient (stuck/fraction in TensorBoard), mean of the starts",
         lines,
-        clipped[wide][0],
+        *_one_each(clipped, sigmoid),
         size=HALF,
         xlabel="updates",
         ylabel="% of the examples",
         ylim=(-2, 90),
         legend="upper right",
     )
+
+
+def _one_each(*sweeps: Table) -> list[Trained]:
+    """A run of each sweep."""
+    return [runs[0] for sweep in sweeps for runs in list(sweep.values())[:1]]
 
 
 def _by_spread(runs: Sequence[Trained]) -> Table:
@@ -285,6 +292,6 @@ def without_clip(lab: Lab) -> Answer:
 
 SLIDES = (
     Slide(20, "No gradient outside [0, 1]", no_gradient),
-    Slide(21, "Not to be optimised", not_trainable),
+    Slide(21, "It cannot be optimised", not_trainable),
     Slide(22, "Without min and max", without_clip),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import log
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,10 +22,9 @@ from mlr.app.lecture.drawing import (
     PURPLE,
     SKY,
     VERMILLION,
-    canvas,
     curves,
     line,
-    picture,
+    sketch,
 )
 from mlr.app.lecture.entropy import Cost, descend
 from mlr.app.lecture.lab import Lab, Trained
@@ -43,7 +43,7 @@ from mlr.objectives import Objective
 
 
 def generic(lab: Lab) -> Answer:
-    """Which models is the cross-entropy −E[log p_model] a cost for?
+    """For which models is the cross-entropy −E[log p_model] a cost?
 
     Source: lecture slide 13; Goodfellow et al., Deep Learning, 6.2.1.1.
     """
@@ -67,21 +67,21 @@ def generic(lab: Lab) -> Answer:
     x = torch.linspace(-4, 4, 401, dtype=torch.float64)
     zero, two = torch.zeros((), dtype=torch.float64), torch.stack([x, torch.zeros_like(x)], -1)
     costs: list[tuple[str, Distribution, Tensor, str, str]] = [
-        ("Gaussian, mean z, at 0", Normal(x, 1.0), zero, GREEN, "-."),
-        ("Laplace, mean z, at 0", Laplace(x, 1.0), zero, ORANGE, ":"),
-        ("Bernoulli, logit z, at 1", Bernoulli(logits=x), zero + 1, BLUE, "-"),
-        ("categorical, logits z, 0, 0, at 1st", _three(two), torch.tensor(0), PURPLE, "--"),
+        ("Gaussian, target 0", Normal(x, 1.0), zero, GREEN, "-."),
+        ("Laplace, target 0", Laplace(x, 1.0), zero, ORANGE, ":"),
+        ("Bernoulli, target 1", Bernoulli(logits=x), zero + 1, BLUE, "-"),
+        ("categorical, 1 of 3", _three(two), torch.tensor(0), PURPLE, "--"),
     ]
     shown = curves(
         "−log p of one example under four distributions",
         [(x, -it.log_prob(at), line(colour, name, style)) for name, it, at, colour, style in costs],
-        xlabel="what the model gives, z",
+        xlabel="mean or logit z",
         ylabel="−log p",
         ylim=(0, 6),
-        legend="upper center",
+        legend="above",
     )
     return Answer(
-        "For every one that has a likelihood: one function of a distribution and its samples is "
+        "For every model that has a likelihood: one function of a distribution and its samples is "
         f"{len(claims)} known losses, each to rounding.",
         claims,
         (shown,),
@@ -100,34 +100,67 @@ def _equal(name: str, model: Distribution, samples: Tensor, losses: Tensor) -> C
     return close(f"−log p is the loss of 1,000 examples, {name}", off, 0, 1e-14)
 
 
+NOISE = 0.5
+"""Of the line's targets: their standard deviation."""
+
+
 def gaussian(lab: Lab) -> Answer:
     """Why is the squared error a cross-entropy, too?
 
-    Source: lecture slide 14; Goodfellow et al., Deep Learning, 5.5.1 and 6.2.2.1.
+    Source: lecture slide 14; Goodfellow et al., Deep Learning, 5.5.1, 6.2.2.1 and 6.2.2.4.
     """
-    objective = Objective("linear", "se")
     y = torch.linspace(-2, 4, 601, dtype=torch.float64, requires_grad=True)
     t, one, point = torch.ones(601).double(), torch.tensor(1.0).double(), torch.tensor(0.0).double()
-    se = objective(y[:, None], t[:, None])
+    se = Objective("linear", "se")(y[:, None], t[:, None])
     ce = gaussian_cross_entropy(t, point, y, one)
     slopes = [torch.autograd.grad(it.sum(), y)[0] for it in (se, ce)]
     se, ce, grid = se.detach(), ce.detach(), y.detach()
     gap = ce - se
     far = float(gaussian_cross_entropy(one, point, 10 * one, one))
-    run = lab.run("experiment=line", "data.seed=0", "epochs=30")
-    floor = run.metrics["loss/test"]
     claims = (
         close("H(p̂, N(y, 1)) − SE = ½ log 2π = 0.918939", float(gap.mean()), HALF_LOG_TAU, 1e-14),
         close("the same for every y", float(gap.max() - gap.min()), 0, 1e-14),
         close("with equal gradients, y − t", float((slopes[0] - slopes[1]).abs().max()), 0, 0),
         close("y = 10, t = 1: 41.418939", far, 40.5 + HALF_LOG_TAU, 1e-14),
-        close("a line fitted by SE is left with ½ noise² = 0.005", floor, 0.005, 0.0015),
     )
+    runs = _fits(lab)
     return Answer(
-        f"It is that of a Gaussian with mean y and variance 1, less {number(float(gap[0]), 6)} = "
-        "½ log 2π: a constant that no gradient sees.",
-        claims,
-        (_two_costs(grid, se, ce), _fit(run)),
+        f"It is that of a Gaussian with mean y and variance 1, minus {number(float(gap[0]), 6)} = "
+        "½ log 2π, a constant that no gradient sees; a Gaussian head learns the deviation too, "
+        f"{_deviation(runs[-1]):.3f} where the noise is {NOISE:g}.",
+        (*claims, *_of_fits(*runs)),
+        (_two_costs(grid, se, ce), _band(*runs)),
+    )
+
+
+def _fits(lab: Lab) -> tuple[Trained, Trained, Trained]:
+    """A line fitted by squared error, by a Gaussian's −log-likelihood, and its deviation too."""
+    own = ("experiment=line", "data.seed=0", f"data.noise={NOISE:g}")
+    squared, fixed = lab.sweep(*own, "loss=se,nll")
+    return squared, fixed, lab.run(*own, "head=gaussian", "loss=nll")
+
+
+def _deviation(learnt: Trained) -> float:
+    """σ that a Gaussian head predicts, mean over the inputs −1 and 1."""
+    weight, bias = learnt.parameters["output.weight"][1], learnt.parameters["output.bias"][1]
+    return float((bias + weight * torch.tensor([-1.0, 1.0])).exp().mean())
+
+
+def _of_fits(squared: Trained, fixed: Trained, learnt: Trained) -> tuple[Claim, ...]:
+    pairs = zip(squared.parameters.values(), fixed.parameters.values(), strict=True)
+    apart = max(float((one - other).abs().max()) for one, other in pairs)
+    left, more = squared.metrics["loss/test"], fixed.metrics["loss/test"]
+    return (
+        close("a line fitted by SE is left with ½ noise² = 0.125", left, NOISE**2 / 2, 0.025),
+        close("−log-likelihood with σ = 1 fits the same line", apart, 0, 1e-6),
+        close("and is left with ½ log 2π more", more - left, HALF_LOG_TAU, 1e-6),
+        close("a Gaussian head finds σ = 0.5", _deviation(learnt), NOISE, 0.03),
+        close(
+            "and is left with the entropy of the noise, 0.7258",
+            learnt.metrics["loss/test"],
+            log(NOISE) + HALF_LOG_TAU + 0.5,
+            0.1,
+        ),
     )
 
 
@@ -146,17 +179,28 @@ def _two_costs(y: Tensor, se: Tensor, ce: Tensor) -> Picture:
     )
 
 
-def _fit(run: Trained) -> Picture:
-    """The line that was trained, and data that it has not seen."""
-    data = Line(seed=0).load(0).test
-    with canvas(**HALF) as (figure, axes):
-        weight, bias = (float(run.parameters[f"output.{name}"]) for name in ("weight", "bias"))
-        ends = torch.tensor([-1.0, 1.0])
+def _band(squared: Trained, fixed: Trained, learnt: Trained) -> Picture:
+    """Unseen data, the line of squared error, and the Gaussian head's mean and deviation."""
+    data = Line(seed=0, noise=NOISE).load(0).test
+    x = torch.linspace(-1, 1, 101)
+    mean, log_deviation = (
+        x[:, None] * learnt.parameters["output.weight"][:, 0] + learnt.parameters["output.bias"]
+    ).unbind(1)
+    least = x * squared.parameters["output.weight"][0] + squared.parameters["output.bias"]
+
+    def draw(axes: Any) -> None:
         axes.plot(data.features[:, 0], data.targets[:, 0], ".", color=GREY, label="test data")
-        axes.plot(ends, weight * ends + bias, color=VERMILLION, label="mean of the model")
-        axes.set(xlabel="x", ylabel="t")
-        axes.legend()
-        return picture("the Gaussian whose mean was fitted to a line", figure, run)
+        reach = 2 * log_deviation.exp()
+        band = {"color": BLUE, "alpha": 0.25, "linewidth": 0, "label": "Gaussian head, ±2σ"}
+        axes.fill_between(x, mean - reach, mean + reach, **band)
+        axes.plot(x, mean, **line(BLUE, "its mean"))
+        axes.plot(x, least, **line(VERMILLION, "linear + SE", "--"))
+        axes.set(xlabel="x", ylabel="t", ylim=(-3.2, 6.8))
+        axes.legend(loc="upper left")
+
+    return sketch(
+        "a line fitted by squared error, and a Gaussian", draw, squared, learnt, size=HALF
+    )
 
 
 def four_names(lab: Lab) -> Answer:

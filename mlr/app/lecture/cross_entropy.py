@@ -8,9 +8,9 @@ import torch
 
 from mlr.app.lecture import drawing
 from mlr.app.lecture.answer import Answer, Claim, Slide, close, number
+from mlr.app.lecture.drawing import mark, rule, sketch
 from mlr.app.lecture.lab import Lab
 from mlr.app.lecture.one_logit import bends, costs, expected_size, logit, logits, slopes
-from mlr.app.lecture.sketch import mark, rule, sketch
 from mlr.heads import Sigmoid
 from mlr.losses import BinaryCrossEntropy, SquaredError
 from mlr.objectives import Objective
@@ -44,7 +44,7 @@ def piecewise(lab: Lab) -> Answer:
         f"−log y of a positive example and −log(1 − y) of a negative one; a prediction of ½ costs "
         f"ln 2 = {half:.6f} either way.",
         (
-            close("−log y if t = 1, −log(1 − y) if t = 0, but for 1e−15", off, 0, 1e-15),
+            close("−log y if t = 1, −log(1 − y) if t = 0, but for 10⁻¹⁵", off, 0, 1e-15),
             close("y = 1/2 costs ln 2 = 0.693147", half, 0.693147180559945309417, 1e-15),
             close("a certain right answer costs 0", float(loss(logit(1.0), logit(1.0))), 0, 0),
         ),
@@ -80,13 +80,13 @@ def one_formula(lab: Lab) -> Answer:
         axes.legend(title="target t", loc="upper center")
 
     return Answer(
-        "Yes, −t log y − (1 − t) log(1 − y): for t = 0 and t = 1 it is the one case or "
-        "the other, to the last bit; soft targets mix the two.",
+        "Yes, −t log y − (1 − t) log(1 − y): for t = 0 and t = 1 it differs from the one case or "
+        f"the other by {number(off, 1)} at 10,000 random logits; soft targets mix the two.",
         (
             close("10,000 random logits, t ∈ {0, 1}: equal to the chosen case", off, 0, 0),
             close("and the formula is the chosen case", float((whole - chosen).abs().max()), 0, 0),
-            close("soft targets: the mixture, but for 1e−14", soft, 0, 1e-14),
-            close("its gradient is y − t, but for 3e−16", pulled, 0, 3e-16),
+            close("soft targets: the mixture, but for 10⁻¹⁴", soft, 0, 1e-14),
+            close("its gradient is y − t, but for 3×10⁻¹⁶", pulled, 0, 3e-16),
         ),
         (sketch("cross-entropy of hard and soft targets against the logit", draw),),
     )
@@ -138,7 +138,7 @@ def small_differences(lab: Lab) -> Answer:
         ("0.405", "0.49005", "0.4990005", "0.49999000005"),
     )
     claims = [
-        close(f"y = {value:g}: {name} {float(exact):{form}}", got, float(exact), 1e-14)
+        close(f"y = {number(value)}: {name} {float(exact):{form}}", got, float(exact), 1e-14)
         for name, form, own, texts in (
             ("BCE", ".4f", cross, published[0]),
             ("SE", ".7g", squared, published[1]),
@@ -182,8 +182,8 @@ def linear_in_the_logit(lab: Lab) -> Answer:
         axes.legend()
 
     return Answer(
-        f"It is a line where the prediction is wrong: {at_10:.7f} at z = −10 with slope "
-        f"{number(slope, 7)}. A wrong unit is pulled back with full force.",
+        f"It is a line where the prediction is wrong, {at_10:.7f} at z = −10 with slope "
+        f"{number(slope, 7)}: a wrong unit is pulled back with full force.",
         (
             close("z = −50: 50.0000", far, 50.000000000000000000000192875, 1e-14),
             close("there the slope is −1", far_slope, -1, 0),
@@ -223,7 +223,7 @@ def at_random(lab: Lab) -> Answer:
         for pair, own in sizes.items()
         for s, size, exact in zip(DEVIATIONS, own, published[pair], strict=True)
     ]
-    claims.append(close("with 12 nodes for 20 all is the same, but for 1e−12", rule_off, 0, 1e-12))
+    claims.append(close("with 12 nodes for 20 all is the same, but for 10⁻¹²", rule_off, 0, 1e-12))
 
     def draw(axes: Any) -> None:
         spread = torch.logspace(-1, 1.5, 41).tolist()
@@ -262,16 +262,16 @@ def convexity(lab: Lab) -> Answer:
         axes.legend(loc="upper left")
 
     return Answer(
-        f"Cross-entropy: d²L/dz² = y(1 − y) > 0 everywhere. Squared error bends the wrong way for "
+        f"Cross-entropy: d²L/dz² = y(1 − y) > 0 everywhere; squared error bends the wrong way for "
         f"every z up to {number(float(negative.max()), 3)}.",
         (
-            close("BCE: d²L/dz² = y(1 − y), but for 2e−16", off, 0, 2e-16),
+            close("BCE: d²L/dz² = y(1 − y), but for 2×10⁻¹⁶", off, 0, 2e-16),
             Claim(
                 "it is above 0 for |z| ≤ 20",
                 f"least {number(float(cross.min()), 2)}",
                 bool((cross > 0).all()),
             ),
-            close("SE: d²L/dz² = y(1 − y)²(3y − 1), but for 2e−16", off_squared, 0, 2e-16),
+            close("SE: d²L/dz² = y(1 − y)²(3y − 1), but for 2×10⁻¹⁶", off_squared, 0, 2e-16),
             Claim(
                 "below 0 exactly where y < 1/3",
                 f"below 0 up to z = {number(float(negative.max()), 4)}",

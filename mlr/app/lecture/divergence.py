@@ -65,7 +65,7 @@ def divergence(lab: Lab) -> Answer:
         ),
     )
     return Answer(
-        f"By KL(p‖q) = ∑ p log(p/q): here {kl:.4f} nats; never below 0, and 0 only for q = p.",
+        f"KL(p‖q) = ∑ p log(p/q) far, here {kl:.4f} nats: never below 0, and 0 only for q = p.",
         claims,
         (_parts(p, q),),
     )

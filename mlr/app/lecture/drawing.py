@@ -7,10 +7,12 @@ colour, so that one drawing suits light and dark. Text stays text, in the page's
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from io import StringIO
+from os.path import commonpath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from mlr.app import figures
@@ -61,7 +63,7 @@ class Size(TypedDict):
     height: float
 
 
-WHOLE: Size = {"width": 8.0, "height": 4.8}
+WHOLE: Size = {"width": 7.4, "height": 4.6}
 HALF: Size = {"width": 5.8, "height": 4.4}
 """Of a picture that fills the page, and of one of two: their type is as large."""
 _SETTINGS: Any = {
@@ -150,49 +152,89 @@ def svg(figure: Figure) -> str:
     return drawing
 
 
-def picture(title: str, figure: Figure, of: Trained | None = None) -> Picture:
+def picture(title: str, figure: Figure, *of: Trained) -> Picture:
     """The figure as the page shows it.
 
     Args:
         title: what it shows.
         figure: of an open `canvas`.
-        of: the run that is drawn, or one of the sweep; None if nothing was trained for it.
+        *of: the runs that are drawn, of a sweep one is enough; none if nothing was trained for it.
     """
-    if of is None:
+    if not of:
         return Picture(title, svg(figure))
-    return Picture(title, svg(figure), of.command, of.whole)
+    commands = dict.fromkeys(run.command for run in of)
+    return Picture(
+        title, svg(figure), " && ".join(commands), Path(commonpath([run.whole for run in of]))
+    )
+
+
+def sketch(title: str, draw: Callable[[Any], None], *of: Trained, size: Size = WHOLE) -> Picture:
+    """A picture of one axes, drawn by a function.
+
+    Args:
+        title: what it shows.
+        draw: called with the empty axes.
+        *of: the runs that are drawn, as of `picture`.
+        size: WHOLE, or HALF where the slide has two pictures, which stand side by side.
+    """
+    with canvas(**size) as (figure, axes):
+        draw(axes)
+        return picture(title, figure, *of)
 
 
 def curves(
     title: str,
     lines: Sequence[tuple[Any, Any, dict[str, Any]]],
-    of: Trained | None = None,
+    *of: Trained,
     points: Sequence[tuple[float, float, str]] = (),
     size: Size = WHOLE,
     legend: str = "best",
     **settings: Any,
 ) -> Picture:
-    """A picture of curves.
+    """A sketch of nothing but curves.
 
     Args:
         title: what it shows.
         lines: x, y and style of each, as of `line`, `of_pair`, `of_head` or `of_loss`.
-        of: the run that is drawn, or one of the sweep.
+        *of: the runs that are drawn, as of `picture`.
         points: x, y and text of what is to be seen on them.
-        size: WHOLE, or HALF where the slide has two pictures, which stand side by side.
-        legend: where it stands, as matplotlib names places.
+        size: WHOLE, or HALF.
+        legend: where it stands, as matplotlib names places; `above` the axes, in two columns.
         **settings: of the axes: xlabel, ylabel, xscale, yscale, xlim, ylim, ….
     """
-    with canvas(**size) as (figure, axes):
+
+    def draw(axes: Any) -> None:
         for x, y, style in lines:
             axes.plot(x, y, **style)
         axes.set(**settings)
         for x, y, text in points:
-            axes.plot(x, y, "o", color=INK)
-            axes.annotate(text, (x, y), xytext=(12, 10), textcoords="offset points")
-        if any("label" in style for _, _, style in lines):
+            mark(axes, x, y, text, (12, 14))
+        if legend == "above":
+            axes.figure.legend(loc="outside upper center", ncols=2)
+        elif any("label" in style for _, _, style in lines):
             axes.legend(loc=legend)
-        return picture(title, figure, of)
+
+    return sketch(title, draw, *of, size=size)
+
+
+def mark(axes: Any, x: float, y: float, text: str, offset: tuple[float, float]) -> None:
+    """A point, and what is to be said of it, written so many points (1/72 inch) from it."""
+    axes.plot([x], [y], "o", color=INK, zorder=5)
+    axes.annotate(
+        text,
+        (x, y),
+        xytext=offset,
+        textcoords="offset points",
+        ha="left" if offset[0] > 0 else "right" if offset[0] < 0 else "center",
+        va="center",
+        zorder=6,
+    )
+
+
+def rule(axes: Any, *, x: float | None = None, y: float | None = None) -> None:
+    """A thin dashed line across the axes, at x or at y."""
+    draw, at = (axes.axvline, x) if x is not None else (axes.axhline, y)
+    draw(at, color=INK, linewidth=1.4, linestyle=(0, (4, 4)), zorder=1)
 
 
 def line(colour: str, label: str | None = None, style: str = "-", **more: Any) -> dict[str, Any]:

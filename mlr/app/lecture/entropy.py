@@ -33,7 +33,7 @@ def three_descents(lab: Lab) -> Answer:
 
     Source: lecture slide 10, argmin −E[log p_model]; Goodfellow et al., Deep Learning, 5.5.
 
-    Slip: “maximize maximum likelihood” is to say: maximise the likelihood.
+    Slip: “maximize maximum likelihood” should be: maximise the likelihood.
     """
     p, head = distribution(*DATA), Softmax()
     samples = torch.tensor([0] * 7 + [1] * 2 + [2])
@@ -48,7 +48,7 @@ def three_descents(lab: Lab) -> Answer:
     apart = {name: float((ways[name] - ways["KL"]).abs().max()) for name in ("CE", "NLL")}
     end = head(ways["NLL"][-1])
     claims = (
-        close("gradient descent on CE goes the way of KL, step by step", apart["CE"], 0, 1e-13),
+        close("gradient descent on CE takes the steps of KL", apart["CE"], 0, 1e-13),
         close("and so does −1/m log-likelihood", apart["NLL"], 0, 1e-13),
         close("all end at the shares of the samples", float((end - p).abs().max()), 0, 1e-12),
     )
@@ -83,7 +83,7 @@ def descend(cost: Cost, start: Tensor, rate: float, steps: int) -> Tensor:
 
 
 def decomposition(lab: Lab) -> Answer:
-    """How do cross-entropy, entropy and divergence hang together?
+    """How are cross-entropy, entropy and divergence related?
 
     Source: lecture slide 11, H(p, q) = H(p) + D(p‖q); Goodfellow et al., Deep Learning, 3.13.
     """
@@ -110,7 +110,7 @@ def decomposition(lab: Lab) -> Answer:
     )
     return Answer(
         f"H(p, q) = H(p) + KL(p‖q), for {count:,} random pairs to {number(worst, 1)} nats: "
-        "what the data need, and what a wrong model adds.",
+        "what the data need, plus what a wrong model adds.",
         claims,
         (_four_models(p, q),),
     )
@@ -138,9 +138,9 @@ def _four_models(p: Tensor, flat: Tensor) -> Picture:
             label="KL(p‖q)",
         )
         for place, whole in zip(places.tolist(), cross_entropy(p, models).tolist(), strict=True):
-            axes.annotate(f"H(p, q) = {whole:.2f}", (place, whole + 0.04), ha="center")
+            axes.annotate(f"{whole:.2f}", (place, whole + 0.04), ha="center")
         axes.set_xticks(places, list(cases))
-        axes.set(ylabel="nats", ylim=(0, 2.1))
+        axes.set(ylabel="H(p, q), nats", ylim=(0, 2.1))
         axes.legend(loc="upper left")
         return picture("p = [.9, .1, 0] under four models", figure)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import shlex
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.runs_begun import clear, runs_in
 from mlr.app.schema import register_schema
 from mlr.app.session import Session, SweepRefused
+from mlr.app.sweep import JobError
 from mlr.checks import InputError
 from mlr.records.durable import WriteError, append
 
@@ -102,9 +104,10 @@ class Lab:
         """
         folder = self._next()
         session = Session(watched=self.watched)
-        _hydra(False, session.job, folder, overrides)
-        assert session.run is not None
         command = f"python scripts/train.py {shlex.join(overrides)}"
+        with _typed(command):
+            _hydra(False, session.job, folder, overrides)
+        assert session.run is not None
         return _trained(session.run, command, folder)
 
     def sweep(self, *overrides: str) -> list[Trained]:
@@ -125,14 +128,10 @@ class Lab:
 
         task.batch = session.batch  # type: ignore[attr-defined]
         task.prepare = session.prepare  # type: ignore[attr-defined]
-        try:
-            _hydra(True, task, folder, overrides)
-        except SweepRefused as refusal:
-            raise InputError(str(refusal)) from refusal
-        finally:
-            session.close()
-        assert session.sweep is not None
         command = f"python scripts/train.py -m {shlex.join(overrides)}"
+        with _typed(command):
+            _sweep(session, task, folder, overrides)
+        assert session.sweep is not None
         return [
             _trained(outcome, command, folder) for _, outcome in sorted(session.sweep.runs.items())
         ]
@@ -143,6 +142,36 @@ class Lab:
         name = f"{self._count:02d}"
         append(self.folder / MADE, f"{name}\n".encode())
         return self.folder / name
+
+
+@contextmanager
+def _typed(command: str) -> Iterator[None]:
+    """Runs made meanwhile say that this command made them: it makes them again."""
+    own, sys.orig_argv = sys.orig_argv, shlex.split(command)
+    try:
+        yield
+    finally:
+        sys.orig_argv = own
+
+
+def _sweep(
+    session: Session,
+    task: Callable[[Any], float | None],
+    folder: Path,
+    overrides: tuple[str, ...],
+) -> None:
+    """Run all jobs, and tell in the sweep's folder how it ended, as scripts/train.py does."""
+    try:
+        with suppress(JobError):  # told of by the outcome of its job
+            _hydra(True, task, folder, overrides)
+        session.end_sweep()
+    except SweepRefused as refusal:
+        raise InputError(str(refusal)) from refusal
+    except KeyboardInterrupt:
+        session.end_sweep(interrupted=True)
+        raise
+    finally:
+        session.close()
 
 
 def _hydra(

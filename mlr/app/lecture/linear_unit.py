@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mlr.app.lecture import drawing
-from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close
+from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, percent
 from mlr.app.lecture.boundary import CLASSES, POINTS, Fit, fit
+from mlr.app.lecture.drawing import mark, rule, sketch
 from mlr.app.lecture.lab import Lab, Trained
 from mlr.app.lecture.one_logit import costs, logit, logits, slopes
-from mlr.app.lecture.sketch import mark, rule, sketch
 from mlr.data import Outliers
 from mlr.heads import Linear
 from mlr.objectives.pairs import find_head
@@ -38,10 +37,12 @@ def threshold(lab: Lab) -> Answer:
         axes.legend(loc="upper left")
 
     return Answer(
-        f"It predicts class 1 where y ≥ ½: on the points 0, 1 | 2, 3 the boundary of the "
-        f"least-squares line is x = {found.boundary:.4g}, and {found.accuracy:.0%} are right.",
+        "It predicts class 1 where y ≥ ½: on the points 0, 1 | 2, 3 the boundary of the "
+        f"least-squares line is x = {found.boundary:.4g}, and {percent(found.accuracy)} are right.",
         (
-            Claim("below y = ½ class 0, from y = ½ on class 1", f"{classes}", classes == [0, 1]),
+            Claim(
+                "below y = ½ class 0, from y = ½ on class 1", _listed(classes), classes == [0, 1]
+            ),
             close("the slope of the line is w = 2/5", found.weight, 2 / 5, ROUNDING),
             close("its intercept is b = −1/10", found.bias, -1 / 10, ROUNDING),
             close("its boundary, wx + b = ½, is 3/2", found.boundary, 3 / 2, ROUNDING),
@@ -82,7 +83,9 @@ def wants_to_be_exact(lab: Lab) -> Answer:
             close("the gradient at y = 10 is 9, back towards the boundary", down, 9, 0),
             close("the gradient at y = 0 is only −1", up, -1, 0),
             close("y = 2 already costs as much as y = 0", double, wrong, 0),
-            Claim("of 0 and 10 only 10 is class 1", f"{predicted[:2]}", predicted[:2] == [0, 1]),
+            Claim(
+                "of 0 and 10 only 10 is class 1", _listed(predicted[:2]), predicted[:2] == [0, 1]
+            ),
         ),
         (sketch("squared error of a positive example against its prediction", draw),),
     )
@@ -103,21 +106,24 @@ def outlier_drags(lab: Lab) -> Answer:
     kept = min(one.accuracy for one in logistic)
     only_2 = (True, True, False, True, True)
     return Answer(
-        f"Least squares moves it from 3/2 to {near.boundary:.4f}, past the point 2, which is now "
-        f"wrong; with logistic regression {kept:.0%} stay right. Of two clouds with far points "
-        f"the trained linear unit gets {squared:.1%} of the test right, logistic regression "
-        f"{log:.1%}.",
+        f"Least squares moves it from 3/2 to {near.boundary:.4f}, past the point 2, where logistic "
+        f"regression keeps {percent(kept)} right; trained on two clouds with far points, they get "
+        f"{percent(squared)} and {percent(log)} of the test data right.",
         (
             close("a point at 20 drags it to 105/47 = 2.2340", near.boundary, 105 / 47, ROUNDING),
             close("a point at 100 drags it to 505/207 = 2.4396", far.boundary, 505 / 207, 1e-11),
             Claim("the point 2 is then wrong, and only it", _told(near), near.right == only_2),
             Claim("likewise with the point at 100", _told(far), far.right == only_2),
             close("logistic regression has all right in all three", kept, 1, 0),
-            Claim("trained on clouds, linear + SE loses ≥ 5 %", f"{squared:.1%}", squared <= 0.95),
-            Claim("sigmoid + BCE keeps ≥ 99 %", f"{log:.1%}", log >= 0.99),
+            Claim("trained on clouds, linear + SE loses ≥ 5 %", percent(squared), squared <= 0.95),
+            Claim("sigmoid + BCE keeps ≥ 99 %", percent(log), log >= 0.99),
         ),
         (_dragged(near, logistic[1]), _clouds(runs)),
     )
+
+
+def _listed(classes: list[int]) -> str:
+    return ", ".join(map(str, classes))
 
 
 def _told(found: Fit) -> str:
@@ -149,7 +155,7 @@ def _dragged(squared: Fit, logistic: Fit) -> Picture:
         axes.set(xlabel="input x", ylabel="prediction y", yticks=(0, 0.5, 1), xlim=(-1, 21))
         axes.legend(loc="lower right")
 
-    return sketch("one right answer at 20, and who minds it", draw, size=drawing.HALF)
+    return sketch("one more point of class 1 at x = 20", draw, size=drawing.HALF)
 
 
 def _clouds(runs: list[Trained]) -> Picture:
@@ -170,11 +176,8 @@ def _clouds(runs: list[Trained]) -> Picture:
         axes.set(xlabel="feature 1", ylabel="feature 2", ylim=(low, high))
         axes.legend(loc="center", bbox_to_anchor=(0.6, 0.5), handlelength=1.4)
 
-    drawn = sketch(
-        "boundaries trained on two clouds with far points", draw, runs[0], size=drawing.HALF
-    )
-    both = " && ".join(run.command for run in runs)
-    return replace(drawn, command=both, run=runs[0].folder.parent)
+    title = "boundaries trained on two clouds with far points"
+    return sketch(title, draw, *runs, size=drawing.HALF)
 
 
 SLIDES = (

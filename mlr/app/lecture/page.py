@@ -91,8 +91,17 @@ def _made(kept: Sequence[Kept]) -> str:
     versions = "; ".join(sorted(kinds))
     mixed = " (slides were measured with different versions)" if len(kinds) > 1 else ""
     seconds = sum(one.seconds for one in kept)
-    count = f"{len(kept)} slide{'s' * (len(kept) != 1)} in {seconds:.0f} s"
-    return escape(f"Measured {when}, {count}, with {versions}{mixed}, seed {SEED}.")
+    counts = _counts(kept)
+    return escape(
+        f"Measured {when}, {counts} in {seconds:.0f} s, with {versions}{mixed}, seed {SEED}."
+    )
+
+
+def _counts(kept: Sequence[Kept]) -> str:
+    """How many slides and how many published results, as in “45 slides and 1 published result”."""
+    results = sum(one.slide.published for one in kept)
+    counts = ((len(kept) - results, "slide"), (results, "published result"))
+    return " and ".join(f"{count} {name}{'s' * (count != 1)}" for count, name in counts if count)
 
 
 def _versions(one: Kept) -> str:
@@ -137,7 +146,7 @@ def _section(folder: Path, one: Kept, numbers: Sequence[int | str]) -> str:
 <h2 id="q{slide.number}">{escape(slide.question)}</h2>
 <div class="{kind}">
 {figures}</div>
-<p class="answer">{escape(answer.sentence)}</p>
+<p class="answer">{_told(answer.sentence)}</p>
 {_claims(answer.claims)}{_comparisons(answer.rows)}{notes}</section>
 """
 
@@ -159,7 +168,8 @@ def _figure(folder: Path, picture: Picture, number: int | str) -> str:
     run = ""
     if picture.run is not None:
         where = Path(os.path.relpath(picture.run, folder)).as_posix()
-        run = f'<a href="{quote(where)}/">its run: {escape(where)}</a>'
+        which = "its runs" if " -m " in command or " && " in command else "its run"
+        run = f'<a href="{quote(where)}/">{which}: {escape(where)}</a>'
     return f"""<figure>
 <div class="drawing{_wide(drawing)}">{drawing}</div>
 <figcaption><span>{escape(picture.title)}</span><code>{escape(command)}</code>{run}</figcaption>
@@ -205,9 +215,14 @@ def _comparison(row: Comparison) -> str:
     )
 
 
+def _told(text: str) -> str:
+    """`text` as HTML; a number keeps its % on its line."""
+    return escape(text).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def _claim(claim: Claim) -> str:
     kind, word = ("good", "holds") if claim.holds else ("bad", "does not hold")
     return (
-        f"<tr><td>{escape(claim.text)}</td><td>{escape(claim.measured)}</td>"
+        f"<tr><td>{_told(claim.text)}</td><td>{_told(claim.measured)}</td>"
         f'<td class="{kind}">{word}</td></tr>\n'
     )

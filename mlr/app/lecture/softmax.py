@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mlr.app.lecture import drawing
 from mlr.app.lecture.answer import Answer, Claim, Slide, close, number
+from mlr.app.lecture.drawing import rule, sketch
 from mlr.app.lecture.lab import Lab
 from mlr.app.lecture.one_logit import logits
-from mlr.app.lecture.sketch import rule, sketch
 from mlr.heads import Sigmoid, Softmax
 from mlr.losses import CrossEntropy
 from mlr.objectives import Objective
@@ -49,13 +49,13 @@ def one_of_k(lab: Lab) -> Answer:
         (
             Claim(
                 "encoded and decoded, all ten classes are themselves",
-                f"{back.tolist()}",
+                ", ".join(map(str, back.tolist())),
                 bool((back == labels).all()),
             ),
             close("each target sums to 1", float((targets.sum(-1) - 1).abs().max()), 0, 0),
             Claim(
                 "its entries are 0 or 1",
-                f"{sorted(set(targets.flatten().tolist()))}",
+                " and ".join(f"{value:g}" for value in targets.unique().tolist()),
                 set(targets.flatten().tolist()) == {0.0, 1.0},
             ),
         ),
@@ -91,8 +91,8 @@ def generalises(lab: Lab) -> Answer:
         f"The logistic sigmoid of their difference: over 100,000 random pairs they differ by "
         f"{number(off, 2)} at most.",
         (
-            close("softmax(z)₁ = σ(z₁ − z₂), but for 1e−15", off, 0, 1e-15),
-            close("softmax + CE = sigmoid + BCE, but for 1e−14 of it", losses_off, 0, 1e-14),
+            close("softmax(z)₁ = σ(z₁ − z₂), but for 10⁻¹⁵", off, 0, 1e-15),
+            close("softmax + CE = sigmoid + BCE, but for 10⁻¹⁴ of it", losses_off, 0, 1e-14),
         ),
         (sketch("softmax of two logits is a sigmoid", draw),),
     )
@@ -117,9 +117,9 @@ def error_as_gradient(lab: Lab) -> Answer:
         off = float((gradient - (y - t)).abs().max())
         torch_off = float((by_torch - gradient).abs().max())
         claims += [
-            close(f"K = {outputs}: L = −tᵀ log y, but for 1e−13 of it", losses_off, 0, 1e-13),
-            close(f"K = {outputs}: dL/dz = y − t, but for 1e−15", off, 0, 1e-15),
-            close(f"K = {outputs}: torch's derivative, but for 1e−14", torch_off, 0, 1e-14),
+            close(f"K = {outputs}: L = −tᵀ log y, but for 10⁻¹³ of it", losses_off, 0, 1e-13),
+            close(f"K = {outputs}: dL/dz = y − t, but for 10⁻¹⁵", off, 0, 1e-15),
+            close(f"K = {outputs}: torch's derivative, but for 10⁻¹⁴", torch_off, 0, 1e-14),
         ]
     z, t = torch.tensor([2.0, 1.0, -1.0]).double(), torch.tensor([0.0, 1.0, 0.0]).double()
     y, gradient = Softmax()(z), Objective("softmax", "ce").gradient(z, t)
@@ -137,7 +137,7 @@ def error_as_gradient(lab: Lab) -> Answer:
         axes.legend()
 
     return Answer(
-        "Prediction less target, y − t, for hard and soft targets alike; at z = (2, 1, −1), "
+        "Prediction minus target, y − t, for hard and soft targets alike; at z = (2, 1, −1), "
         f"t = (0, 1, 0) it is ({', '.join(number(g, 3) for g in gradient.tolist())}).",
         tuple(claims),
         (sketch("prediction, target and gradient of three outputs", draw),),
@@ -147,7 +147,7 @@ def error_as_gradient(lab: Lab) -> Answer:
 def a_distribution(lab: Lab) -> Answer:
     """Are softmax outputs probabilities, whatever the logits?
 
-    The true value of each is above 0; floating point rounds what is below 1e−323 to 0.
+    The true value of each is above 0; floating point rounds what is below 10⁻³²³ to 0.
 
     Source: lecture slide 41.
     """
@@ -157,7 +157,7 @@ def a_distribution(lab: Lab) -> Answer:
         sums.append(float((y.sum(-1) - 1).abs().max()))
         least.append(float(y.min()))
     claims = [
-        close(f"logits in ±{scale:g}: the sum is 1, but for 1e−15", off, 0, 1e-15)
+        close(f"logits in ±{scale:,.0f}: the sum is 1, but for 10⁻¹⁵", off, 0, 1e-15)
         for scale, off in zip(SCALES, sums, strict=True)
     ]
     claims += [
@@ -178,7 +178,7 @@ def a_distribution(lab: Lab) -> Answer:
         axes.set(xlim=(-8, 8), ylim=(0, 1))
 
     return Answer(
-        f"Yes: of 300,000 random logit vectors up to ±10,000 no sum is off 1 by more than "
+        f"Yes: of 300,000 random logit vectors up to ±10,000 no sum differs from 1 by more than "
         f"{number(max(sums), 2)}, and no entry is negative.",
         tuple(claims),
         (sketch("three predictions always fill the whole", draw),),

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from mlr.app.lecture import drawing
 from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number
+from mlr.app.lecture.drawing import rule, sketch
 from mlr.app.lecture.lab import Lab, Trained
 from mlr.app.lecture.one_logit import logits
-from mlr.app.lecture.sketch import rule, sketch
 from mlr.app.lecture.softmax import COLOURS, WIDTHS, random_logits
 from mlr.heads import Softmax
 from mlr.objectives import Objective
@@ -43,9 +43,9 @@ def towards_arg_max(lab: Lab) -> Answer:
         for gap, exact in published.items()
     ]
     return Answer(
-        f"It becomes arg max: with a gap of 5 all but {rest[5]:.4f}, of 20 all but "
-        f"{number(rest[20], 2)} go to the largest; from {one_hot[torch.float64]} on float64 cannot "
-        "tell it from 1.",
+        f"It becomes arg max: a gap of 5 leaves {rest[5]:.4f} to the others, one of 20 "
+        f"{number(rest[20], 2)}; from {one_hot[torch.float64]} on the largest is exactly 1 in "
+        "float64.",
         (
             *close_one,
             close("float64: y is exactly 1 from gap 37 on", one_hot[torch.float64], 37, 0),
@@ -88,7 +88,7 @@ def shift_invariant(lab: Lab) -> Answer:
                 close(f"{name} of z + 1000 equal those of z", float(one.abs().max()), 0, 0)
                 for name, one in off.items()
             ),
-            close("so the gradient sums to 0, but for 1e−15", total, 0, 1e-15),
+            close("so the gradient sums to 0, but for 10⁻¹⁵", total, 0, 1e-15),
         ),
         (sketch("softmax of shifted logits", draw),),
     )

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from mlr.app.lecture import drawing
-from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number
+from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number, percent
 from mlr.app.lecture.descent import descend, flow_time, updates_until_right
+from mlr.app.lecture.drawing import mark, rule, sketch
 from mlr.app.lecture.lab import Lab, Trained
 from mlr.app.lecture.one_logit import bends, costs, logit, logits, lowest, slopes
-from mlr.app.lecture.sketch import mark, rule, sketch
 from mlr.heads import Sigmoid
 
 STARTS = (-5, -10, -12)
@@ -43,8 +43,8 @@ def squash(lab: Lab) -> Answer:
         (
             close("the largest slope is 1/4", -flattest, 1 / 4, 1e-16),
             close("it is at z = 0", steepest, 0, 1e-6),
-            close("σ(−z) = 1 − σ(z), but for 2e−16", mirrored, 0, 2e-16),
-            close("σ′ = σ(1 − σ), but for 1e−16", product, 0, 1e-16),
+            close("σ(−z) = 1 − σ(z), but for 2×10⁻¹⁶", mirrored, 0, 2e-16),
+            close("σ′ = σ(1 − σ), but for 10⁻¹⁶", product, 0, 1e-16),
             _inside("0 < y < 1 for |z| ≤ 30", float(y.min()), float(y.max())),
             Claim(
                 "the slope is above 0 for |z| ≤ 700",
@@ -78,7 +78,7 @@ def log_linear(lab: Lab) -> Answer:
         f"The logarithm of its odds is the linear part, log(y/(1 − y)) = wᵀx + b: over |z| ≤ 30 "
         f"they differ by {number(off, 2)} at most.",
         (
-            close("log(y/(1 − y)) = z over |z| ≤ 30, but for 4e−15", off, 0, 4e-15),
+            close("log(y/(1 − y)) = z over |z| ≤ 30, but for 4×10⁻¹⁵", off, 0, 4e-15),
             close("each ln 2 more doubles the odds: 2 at z = ln 2", doubled, 2, 1e-15),
         ),
         (sketch("odds against the logit: a straight line in the logarithm", draw),),
@@ -104,7 +104,7 @@ def flat_loss(lab: Lab) -> Answer:
         (
             close("at z = −10 the loss is 0.4999546", at_10, 0.499954603161780806967, 1e-15),
             close("it tends to 1/2: at z = −40 it is there", far, 1 / 2, 1e-15),
-            close("and to 0: at z = 40 it is below 1e−30", right, 0, 1e-30),
+            close("and to 0: at z = 40 it is below 10⁻³⁰", right, 0, 1e-30),
         ),
         (sketch("squared error of a sigmoid against its logit", draw),),
     )
@@ -131,9 +131,9 @@ def vanishing_gradient(lab: Lab) -> Answer:
             close("it lies at z = −ln 2 = −0.693147", place, -log(2), 1e-6),
             close("there y = 1/3", float(Sigmoid()(logit(place))), 1 / 3, 1e-6),
             close("z = −5: −0.0066036", at_5, -0.00660356221855635892597, 1e-17),
-            close("z = −10: −4.5394e−5", at_10, -0.0000453937468630324333429, 1e-19),
+            close("z = −10: −4.5394×10⁻⁵", at_10, -0.0000453937468630324333429, 1e-19),
             close("z = 0: −1/8", at_0, -1 / 8, 0),
-            close("it is −y(1 − y)², but for 1e−16", off, 0, 1e-16),
+            close("it is −y(1 − y)², but for 10⁻¹⁶", off, 0, 1e-16),
             Claim(
                 "concave left of −ln 2, convex right of it",
                 f"d²L/dz² ≤ {number(float(left.max()), 2)}, ≥ {number(float(right.min()), 2)}",
@@ -174,13 +174,13 @@ def small_steps(lab: Lab) -> Answer:
     claims.append(
         Claim(
             "50 updates take < 5 % of a wrong neuron's loss with SE, > 95 % with BCE, 0 clipped",
-            ", ".join(f"{share:.1%}" for share in lost),
+            ", ".join(percent(share) for share in lost),
             bool(lost[0] < 0.05 and lost[1] > 0.95 and lost[2] == 0),
         )
     )
     return Answer(
         f"From z = −10 squared error needs {squared[1]:,} updates, cross-entropy {cross[1]}; from "
-        f"−12 it is {squared[2]:,} against {cross[2]}. The wronger it is, the smaller its steps.",
+        f"−12, {squared[2]:,} against {cross[2]}: the wronger it is, the smaller are its steps.",
         tuple(claims),
         (_escapes(paths), _neurons(runs)),
     )

@@ -45,7 +45,7 @@ def underflow(lab: Lab) -> Answer:
         ),
         close("the sum of 1,000 log 0.1 is −2302.585", total, 1000 * log(0.1), 1e-9),
         close(
-            "1,000 factors of ½ are still 9.33e−302 in float64",
+            "1,000 factors of ½ are still 9.33×10⁻³⁰² in float64",
             float(likelihood(_coin(0.5, "float64"), thousand)),
             2.0**-1000,
             1e-314,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli
+from torch.distributions import Bernoulli, Categorical, Normal
 from torch.nn.functional import one_hot
 
-from mlr.app.lecture.answer import Answer, Picture, Slide, close, number
+from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number
 from mlr.app.lecture.drawing import (
     BLUE,
     HALF,
@@ -26,7 +26,7 @@ from mlr.app.lecture.lab import Lab, Trained
 from mlr.data import Blobs
 from mlr.data.base import Split
 from mlr.heads import ClippedLinear, Sigmoid, Softmax
-from mlr.information import log_likelihood
+from mlr.information import HALF_LOG_TAU, log_likelihood
 from mlr.objectives import Objective
 
 
@@ -94,6 +94,12 @@ def _chances(run: Trained, data: Split) -> Picture:
 
 NATURAL = (("linear", "se", 1), ("sigmoid", "bce", 1), ("softmax", "ce", 3))
 """Head and loss of one distribution, and outputs."""
+BELOW = {
+    Normal: ("Gaussian", HALF_LOG_TAU),
+    Bernoulli: ("Bernoulli", 0),
+    Categorical: ("categorical", 0),
+}
+"""By distribution: its name, and how much its loss is below −log p."""
 
 
 def units_and_costs(lab: Lab) -> Answer:
@@ -101,21 +107,14 @@ def units_and_costs(lab: Lab) -> Answer:
 
     Source: lecture slide 17; Goodfellow et al., Deep Learning, 6.2.2.
     """
-    generator = torch.Generator().manual_seed(0)
-    claims, drawn = [], []
-    told = {"se": "Gaussian", "bce": "Bernoulli", "ce": "categorical"}
+    claims: list[Claim] = []
+    drawn = []
     x = torch.linspace(-5, 5, 501, dtype=torch.float64)
     for head, loss, outputs in NATURAL:
         objective = Objective(head, loss, outputs=outputs)
-        z = 5 * torch.randn(10_000, outputs, generator=generator, dtype=torch.float64)
-        t = torch.rand(10_000, outputs, generator=generator, dtype=torch.float64)
-        t = t / t.sum(-1, keepdim=True) if outputs > 1 else t
-        off = float((objective.gradient(z, t) - (objective.head(z) - t)).abs().max())
-        text = f"{head} unit, {told[loss]}, {loss.upper()}: dL/dz = y − t at 10,000 points"
-        claims.append(close(text, off, 0, 5e-15))
+        claims += _of_its_distribution(objective, outputs)
         logits = torch.nn.functional.pad(x[:, None], (0, outputs - 1))
         first = one_hot(torch.zeros(501, dtype=torch.int64), outputs).double()
-        first = first if outputs > 1 else torch.ones(501, 1, dtype=torch.float64)
         slope = objective.gradient(logits, first)[:, 0]
         drawn.append((head, loss, objective.head(logits)[:, 0], slope))
     against_logit = curves(
@@ -136,11 +135,35 @@ def units_and_costs(lab: Lab) -> Answer:
         ylim=(-2, 1),
     )
     return Answer(
-        "The output unit: its distribution gives the cost, and then each of the three has the "
-        f"gradient y − t ({number(float(drawn[1][3][250]))} at z = 0, t = 1 of the sigmoid).",
+        "The output unit: its distribution gives the loss, −log p, and each of the three then has "
+        f"the gradient y − t: {number(float(drawn[1][3][250]))} of a sigmoid at z = 0, t = 1.",
         tuple(claims),
         (against_logit, against_output),
     )
+
+
+def _of_its_distribution(objective: Objective, outputs: int) -> list[Claim]:
+    """What ties a head, a distribution and a loss together, at 10,000 random logits."""
+    generator = torch.Generator().manual_seed(0)
+    z = 5 * torch.randn(10_000, outputs, generator=generator, dtype=torch.float64)
+    z.requires_grad_()
+    classes = torch.randint(max(outputs, 2), (10_000,), generator=generator)
+    t = one_hot(classes).double() if outputs > 1 else classes.double()[:, None]
+    model = objective.loss.likelihood(objective.head(z))
+    costs = -model.log_prob(classes if outputs > 1 else t)
+    (slopes,) = torch.autograd.grad(costs.sum(), z)
+    name, constant = BELOW[type(getattr(model, "base_dist", model))]
+    above = float((costs - objective.losses(z, t) - constant).detach().abs().max())
+    pulled = float((objective.gradient(z, t) - (objective.head(z) - t)).detach().abs().max())
+    of_torch = float((slopes - objective.gradient(z, t)).detach().abs().max())
+    less = " − ½ log 2π" if constant else ""
+    way = f"{objective.head.name} → {name} → {objective.loss.name.upper()}"
+    # torch's Bernoulli takes log(1 − y), which loses digits where y is near 1
+    return [
+        close(f"{way}: L = −log p{less}", above, 0, 1e-8),
+        close("its dL/dz = y − t", pulled, 0, 5e-15),
+        close("and so is torch's derivative of −log p", of_torch, 0, 1e-8),
+    ]
 
 
 def one_number(lab: Lab) -> Answer:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from mlr.app.lecture import drawing
-from mlr.app.lecture.answer import Answer, Claim, Picture, Slide
+from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, percent
+from mlr.app.lecture.drawing import sketch
 from mlr.app.lecture.lab import Lab, Trained
-from mlr.app.lecture.sketch import sketch
 
 HEADS, LOSSES = ("clipped_linear", "sigmoid", "softmax"), ("se", "bce", "ce")
 RATES, SEEDS = ("0.5", "2"), 4
@@ -80,7 +80,7 @@ def every_pair(lab: Lab) -> Answer:
         f"By the gradient that it gives the wrong digits: with softmax + CE {good.gradient:.2f} at "
         f"the start and 90 % right after {good.updates[0]:.0f} updates, with softmax + SE "
         f"{slow.gradient:.2f} and {_count(slow.updates[0])}; clipped outputs leave "
-        f"{nine['clipped_linear', 'se'].without:.0%} of them none at all.",
+        f"{percent(nine['clipped_linear', 'se'].without, 0)} of them none at all.",
         tuple(_claims(nine)),
         (_gradients(nine, runs[0]), _speeds(nine, runs[0])),
     )
@@ -108,15 +108,15 @@ def _claims(nine: dict[tuple[str, str], Nine]) -> list[Claim]:
         Claim("softmax: CE ≥ 3 times SE's", f"{softmax:.1f}", softmax >= 3),
         Claim(
             "clipped: ≥ 5 % of the wrong digits have gradient exactly 0, with each loss",
-            ", ".join(f"{share:.0%}" for share in clipped),
+            ", ".join(percent(share, 0) for share in clipped),
             min(clipped) >= 0.05,
         ),
         Claim(
             "and in the end ≥ 50 % of those still wrong",
-            ", ".join(f"{share:.0%}" for share in left),
+            ", ".join(percent(share, 0) for share in left),
             min(left) >= 0.5,
         ),
-        Claim("with sigmoid and softmax none, ever", f"{max(others):.0%}", max(others) == 0),
+        Claim("with sigmoid and softmax none, ever", percent(max(others), 0), max(others) == 0),
         Claim(
             "99 % of training digits: only by the sensible logarithmic losses",
             ", ".join("+".join(pair) for pair in sorted(fast)),
@@ -129,7 +129,7 @@ def _claims(nine: dict[tuple[str, str], Nine]) -> list[Claim]:
         ),
         Claim(
             "K outputs that are no distribution learn nothing from CE: ≤ 30 %",
-            ", ".join(f"{share:.0%}" for share in senseless),
+            ", ".join(percent(share, 0) for share in senseless),
             max(senseless) <= 0.3,
         ),
     ]
@@ -170,7 +170,7 @@ def _count(updates: float) -> str:
 
 def _gradients(nine: dict[tuple[str, str], Nine], run: Trained) -> Picture:
     def cell(one: Nine) -> tuple[float, str, str]:
-        zero = f"{one.without:.0%} are 0" if one.without else "none is 0"
+        zero = f"{percent(one.without, 0)} are 0" if one.without else "none is 0"
         return np.log10(10 * one.gradient) / 1.5, f"{one.gradient:.2f}", zero
 
     def draw(axes: Any) -> None:

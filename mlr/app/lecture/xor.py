@@ -7,7 +7,7 @@ from math import log
 import torch
 from torch import Tensor
 
-from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number
+from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number, percent
 from mlr.app.lecture.drawing import (
     BLUE,
     HALF,
@@ -48,7 +48,7 @@ def xor(lab: Lab) -> Answer:
         ),
         close("its loss there is ln 2 = 0.693147", logistic[0], log(2), 1e-16),
         close("linear + SE: y = ½ is the best, nothing is pulled", least_squares[1], 0, 0),
-        close("at ⅛ a sample", least_squares[0], 0.125, 0),
+        close("at a loss of ⅛ a sample", least_squares[0], 0.125, 0),
         close("no line of 100,000 gets more than 3 corners of 4 right", best_line(), 3, 0),
         close(
             "trained, logistic regression stays at ln 2", linear.metrics["loss/test"], log(2), 0.01
@@ -66,8 +66,8 @@ def xor(lab: Lab) -> Answer:
     ]
     stays = linear.metrics["loss/test"]
     return Answer(
-        f"A linear model can but say ½, at a loss of {stays:.4f} ≈ ln 2; with a hidden layer "
-        f"{mlp.metrics['accuracy/test']:.0%} are right.",
+        f"A linear model can only say ½, at a loss of {stays:.4f} ≈ ln 2; with a hidden layer "
+        f"{percent(mlp.metrics['accuracy/test'], 0)} are right.",
         claims,
         (
             curves("loss of the batches", falling, mlp, size=HALF, xlabel="updates", ylabel="loss"),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mlr.app.lecture import drawing
-from mlr.app.lecture.answer import Answer, Claim, Comparison, Picture
+from mlr.app.lecture.answer import Answer, Claim, Comparison, Picture, percent
 from mlr.app.lecture.lab import Lab
 from mlr.objectives import Objective
 
@@ -53,15 +53,16 @@ def glorot_plateaus(lab: Lab) -> Answer:
                 shares[reach, flat, loss] = 100 * float(torch.stack(found).mean())
         for flat in FLAT:
             told = ", ".join(f"{loss.upper()} {shares[reach, flat, loss]:.1f} %" for loss in LOSSES)
-            what = f"surface with gradient under {flat:.0%} of its longest, |w| ≤ {reach}"
+            what = f"surface with gradient under {percent(flat, 0)} of its longest, |w| ≤ {reach}"
             rows.append(Comparison(what, WORDS, told, 1, SOURCE))
     (se, bce), (near_se, near_bce) = (
         [shares[reach, FLAT[0], loss] for loss in LOSSES] for reach in (10, 4)
     )
     sentence = (
-        f"Yes, where the weights are large: with |w| ≤ 10 the gradient is under {FLAT[0]:.0%} of "
-        f"its longest on {se:.0f} % of the surface of squared error and on {bce:.1f} % of that of "
-        f"cross-entropy. With |w| ≤ 4 it is {near_se:.1f} % and {near_bce:.1f} %."
+        "Yes, where the weights are large: with |w| ≤ 10 the gradient is under "
+        f"{percent(FLAT[0])} of its longest on {se:.0f} % of the surface of squared error and on "
+        f"{bce:.1f} % of that of cross-entropy; with |w| ≤ 4 it is {near_se:.1f} % and "
+        f"{near_bce:.1f} %."
     )
     claim = Claim(
         "squared error has the larger plateaus, |w| ≤ 10", f"{se:.1f} % and {bce:.1f} %", se > bce

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mlr.app.lecture import drawing
-from mlr.app.lecture.answer import Answer, Comparison, Picture
+from mlr.app.lecture.answer import Answer, Comparison, Picture, number
 from mlr.app.lecture.lab import Lab, Trained
 from mlr.app.published.files import CLASSES, WHITE, Images, mnist, mnist_overrides
 from mlr.objectives import Objective
@@ -159,11 +159,11 @@ def _units(judged: Sequence[Judged]) -> dict[str, str]:
     ]
     told = {
         "dead output units": f"{sum(len(one.dead) for one in judged)} of {len(judged) * CLASSES}",
-        "mean |dL/dz| of living units": f"{mean(living):.1e}",
+        "mean |dL/dz| of living units": f"{number(mean(living), 2)}",
     }
     seed, worst = max(enumerate(judged), key=lambda pair: len(pair[1].dead))
     if worst.dead:
-        sizes = (f"{digit}: {worst.gradients[digit]:.0e}" for digit in worst.dead)
+        sizes = (f"{digit}: {number(float(worst.gradients[digit]), 1)}" for digit in worst.dead)
         told[f"mean |dL/dz| of seed {seed}'s dead digits"] = ", ".join(sizes)
     return told
 

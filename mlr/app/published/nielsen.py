@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlr.app.console import progress_bar
 from mlr.app.lecture import drawing
-from mlr.app.lecture.answer import Answer, Claim, Comparison, Picture
+from mlr.app.lecture.answer import Answer, Claim, Comparison, Picture, number
 from mlr.app.lecture.lab import Lab
 from mlr.app.published.curves import BATCH, CURVES, Curve, initial
 from mlr.app.published.files import Images, curves_folder, mnist
@@ -110,7 +110,7 @@ def _costs(pairs: Sequence[Pair]) -> Claim:
         if pair.name.endswith("cost")
         for ours, theirs in zip(pair.ours, pair.theirs, strict=True)
     ]
-    measured = f"{len(off)} costs the furthest is off by {max(off, default=0):.1e}"
+    measured = f"{len(off)} costs the furthest is off by {number(max(off, default=0), 2)}"
     return Claim(f"every cost is his within {CLOSE:g}", measured, max(off, default=0) <= CLOSE)
 
 

@@ -4,16 +4,16 @@ import math
 
 import pytest
 
-from mlr.app.lecture.answer import Answer, Claim, Slide, close, number
+from mlr.app.lecture.answer import Answer, Claim, Slide, close, number, percent
 
 
 @pytest.mark.parametrize(
     ("measured", "expected", "within", "holds", "told"),
     [
         (0.25, 0.25, 0, True, "0.25"),
-        (0.25 + 1e-9, 0.25, 1e-8, True, "0.25 (off by 1e−09)"),
-        (0.25 + 1e-7, 0.25, 1e-8, False, "0.2500001 (off by 1e−07)"),
-        (2e-16, 0, 1e-15, True, "2e−16"),
+        (0.25 + 1e-9, 0.25, 1e-8, True, "0.25 (off by 10⁻⁹)"),
+        (0.25 + 1e-7, 0.25, 1e-8, False, "0.2500001 (off by 10⁻⁷)"),
+        (2e-16, 0, 1e-15, True, "2×10⁻¹⁶"),
         (1e-3, 0, 0, False, "0.001"),
         (math.inf, math.inf, 0, True, "∞"),
         (math.inf, 1.0, 1e300, False, "∞ (off by ∞)"),
@@ -30,15 +30,25 @@ def test_a_number_close_to_the_claimed_one(measured, expected, within, holds, to
     [
         (22063.0, "22,063"),
         (-1.0, "−1"),
-        (-4.53937468e-05, "−4.539375e−05"),
+        (-4.53937468e-05, "−4.539375×10⁻⁵"),
         (4 / 27, "0.1481481"),
-        (2.0**-1000, "9.332636e−302"),
+        (2.0**-1000, "9.332636×10⁻³⁰²"),
         (-math.inf, "−∞"),
-        (1e300, "1e+300"),
+        (1e300, "10³⁰⁰"),
+        (-1e-9, "−10⁻⁹"),
+        (math.nan, "nan"),
     ],
 )
 def test_numbers_are_written_for_people(value, text):
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "decimals", "text"),
+    [(0.695, 1, "69.5 %"), (1.0, 1, "100 %"), (0.0, 0, "0 %"), (0.237, 0, "24 %")],
+)
+def test_shares_are_written_for_people(share, decimals, text):
+    assert percent(share, decimals) == text
 
 
 def test_an_answer_holds_if_every_claim_does():

@@ -18,13 +18,10 @@ MOST_BYTES = 8 << 20
 SCREENS = {"hall": (1600, 1000), "laptop": (1200, 800), "phone": (360, 780)}
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory) -> Path:
+@pytest.fixture
+def written(whole_lecture) -> Path:
     """The page of all slides."""
-    root = tmp_path_factory.mktemp("lecture")
-    for slide in command.SLIDES:
-        command.ask(slide, root)
-    return command.write_page(root)
+    return whole_lecture.page
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
+import yaml
 
 from mlr.app.lecture.lab import Lab
+from mlr.app.session import Session
+from mlr.app.sweep import Sweep
 from mlr.checks import InputError
 from mlr.records.durable import WriteError
 
@@ -36,6 +40,41 @@ def test_a_sweep_keeps_its_order_and_the_trained_parameters(tmp_path, capfd):
     # started at w = 2, squared error hardly moves it
     assert 1.9 < float(se.parameters["output.weight"]) < 2
     assert float(bce.parameters["output.weight"]) < 1
+
+
+def test_a_sweep_ends_as_that_of_the_command(tmp_path, train):
+    Lab(tmp_path).sweep(*NEURON, "loss=se,bce")
+    train("-m", *NEURON, "loss=se,bce", "hydra.sweep.dir=by_hand")
+    ours, typed = (tmp_path / folder for folder in ("01", "by_hand"))
+    assert (ours / "runs.csv").read_text() == (typed / "runs.csv").read_text()
+    stories = [yaml.safe_load((folder / "sweep.yaml").read_text()) for folder in (ours, typed)]
+    commands = [story.pop("commands")[0] for story in stories]
+    assert stories[0] == stories[1]
+    assert stories[0]["status"] == "done"
+    assert commands[0]["ended"] is not None
+
+
+@pytest.mark.parametrize("kind", ["run", "sweep"])
+def test_a_run_names_the_command_that_makes_it_again(tmp_path, kind):
+    own = sys.orig_argv
+    made = getattr(Lab(tmp_path), kind)(*NEURON)
+    run = made[0] if kind == "sweep" else made
+    assert json.loads((run.folder / "status.json").read_text())["command"] == run.command
+    if kind == "sweep":
+        story = yaml.safe_load((run.whole / "sweep.yaml").read_text())
+        assert [one["command"] for one in story["commands"]] == [run.command]
+    assert sys.orig_argv is own
+
+
+def test_an_interrupted_sweep_says_so(tmp_path, monkeypatch):
+    def interrupt(self, jobs, folder, engine=None):
+        self.sweep = Sweep.open(folder, None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Session, "batch", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        Lab(tmp_path).sweep(*NEURON)
+    assert yaml.safe_load((tmp_path / "01" / "sweep.yaml").read_text())["status"] == "interrupted"
 
 
 def test_a_series_has_the_steps_of_its_tag_only(tmp_path):

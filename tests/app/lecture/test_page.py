@@ -7,6 +7,7 @@ import pytest
 from mlr.app.lecture import kept, page
 from mlr.app.lecture.answer import Answer, Claim, Part, Picture, Slide
 from mlr.app.lecture.drawing import BLUE, INK, canvas, curves, line, of_pair, svg
+from mlr.app.lecture.lab import Trained
 
 
 def ask(lab):
@@ -95,6 +96,22 @@ def test_times_and_versions_are_told(written):
     assert "torch 2." in html
 
 
+def test_slides_and_published_results_are_counted_apart(tmp_path):
+    def made(*numbers):
+        slides = [Slide(number, "one", ask) for number in numbers]
+        return [kept.Kept(slide, answer(), "2026-01-01T00:00:00+00:00", 1, {}) for slide in slides]
+
+    assert "2 slides and 1 published result in 3 s" in page.html(tmp_path, (), made(1, 2, "a"))
+    assert ", 2 published results in 2 s" in page.html(tmp_path, (), made("a", "b"))
+
+
+def test_a_number_keeps_its_unit_on_its_line(written):
+    story = Answer("It is 5 %.", (Claim("above 4 %", "5 %", True),))
+    html = written((ONE, story))
+    assert html.count("5\N{NO-BREAK SPACE}%") == 2
+    assert "4\N{NO-BREAK SPACE}%" in html
+
+
 def drawn() -> str:
     with canvas() as (figure, axes):
         axes.plot([0, 1], [0, 1], **of_pair("sigmoid", "bce"))
@@ -124,3 +141,9 @@ def test_curves_are_labelled_and_marked():
     assert "rising</text>" in picture.svg
     assert "start</text>" in picture.svg
     assert (picture.title, picture.command, picture.run) == ("two", "", None)
+
+
+def test_a_picture_of_several_runs_has_all_their_commands(tmp_path):
+    runs = [Trained(f"make {at}", tmp_path / at / "run", tmp_path / at, {}) for at in "aab"]
+    picture = curves("two", [], *runs)
+    assert (picture.command, picture.run) == ("make a && make b", tmp_path)

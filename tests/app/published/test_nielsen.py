@@ -114,7 +114,7 @@ def test_a_difference_is_told():
     off = equal._replace(ours=[1.0, 0.5 + 1e-8])
     assert _costs([equal]).holds
     assert not _costs([equal, off]).holds
-    assert "1.0e-08" in _costs([equal, off]).measured
+    assert "off by 10⁻⁸" in _costs([equal, off]).measured
     counts = Pair(CURVES[2], "evaluation count", [9270, 9300], [9270, 9301])
     assert not _counts([counts]).holds
     assert _counts([counts]).measured == "1 of 2 counts of right images are equal"

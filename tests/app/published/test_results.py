@@ -17,7 +17,7 @@ from tests.app.published.support import images, need_mnist
     ("published", "ours", "digits", "difference"),
     [
         (12.0, 13.9712, 2, "+1.97"),
-        (0.2013, 0.20126, 4, "−4e−05"),
+        (0.2013, 0.20126, 4, "−4×10⁻⁵"),
         (9650, 9650, 0, "0"),
         (95.42, 94.9, 2, "−0.52"),
         ("worse", 1.0, 2, ""),
