@@ -20,8 +20,8 @@ def main() -> int:
     parser.add_argument(
         "slide",
         nargs="*",
-        help="numbers of slides, whose sections of the page are replaced; without any: all; "
-        "published: results of papers and books beside ours, all of minutes or those named",
+        help="numbers of slides, whose sections of the page are replaced; without any: all. "
+        "Or published, and behind it names of published results; without any: all but the slowest",
     )
     arguments = parser.parse_args()
     # torch takes seconds, and --help needs none of it

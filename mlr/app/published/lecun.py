@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from mlr.app.lecture.answer import Answer, Comparison
-from mlr.app.lecture.lab import Lab
+from mlr.app.lecture import drawing
+from mlr.app.lecture.answer import Answer, Comparison, Picture
+from mlr.app.lecture.lab import Lab, Trained
 from mlr.app.published.files import CLASSES, WHITE, Images, mnist, mnist_overrides
 
 TABLE = "LeCun, Cortes and Burges, The MNIST database, table of results"
@@ -39,24 +43,41 @@ def lecun_linear(lab: Lab) -> Answer:
     closed = percent_wrong(scores(splits["test"], weight), splits["test"].labels)
     training = percent_wrong(scores(splits["train"], weight), splits["train"].labels)
     rows = [Comparison("test error, linear + SE, closed form", 12.0, closed, 2, TABLE, " %")]
-    trained = {}
+    trained: dict[str, float] = {}
+    runs = []
     for pair, published, overrides in BY_SGD:
         run = lab.run(*SGD, *overrides, *mnist_overrides())
+        runs.append(run)
         trained[pair] = wrong = 100 - 100 * run.metrics["accuracy/test"]
         what = f"test error, {pair}, 10 epochs of SGD"
         rows.append(Comparison(what, published, wrong, 2, TABLE, " %"))
     what = "images guessed right by their mean darkness"
     rows.append(Comparison(what, 2225, right_by_darkness(), 0, DARKNESS))
     return Answer(
-        f"No: the least squared error makes {closed:.2f} % errors on the test images and "
-        f"{training:.2f} % on its own training images, {closed - 12:.1f} more than the table. "
-        f"Linear units get below it where the loss does not punish a digit for being too right: "
+        f"No: the least squared error makes {closed:.2f} % errors on the test images, "
+        f"{closed - 12:.1f} more than the table, and {training:.2f} % on its own training images; "
+        "linear units get below it where the loss punishes no digit for being too right: "
         f"{trained['sigmoid + SE']:.1f} % as sigmoid + SE, {trained['softmax + CE']:.1f} % as "
         "softmax + CE.",
         (),
-        (),
+        (_bars({"least squares": closed} | trained, runs),),
         tuple(rows),
     )
+
+
+def _bars(wrong: Mapping[str, float], runs: Sequence[Trained]) -> Picture:
+    """Test errors in percent, by name, beside the table's 12 %."""
+    colours = (drawing.GREY, drawing.GREEN, drawing.VERMILLION, drawing.PURPLE)
+
+    def draw(axes: Any) -> None:
+        bars = axes.bar(list(wrong), list(wrong.values()), 0.6, color=colours)
+        axes.bar_label(bars, fmt="%.1f %%", padding=3)
+        drawing.rule(axes, y=12)
+        axes.text(3.35, 12.2, "table: 12 %", ha="right", color=drawing.INK)
+        axes.set(ylabel="test images wrong, %", ylim=(0, 16))
+        axes.tick_params("x", labelsize=14)
+
+    return drawing.sketch("ten linear units on MNIST, by what they are trained with", draw, *runs)
 
 
 def least_squares(images: Images) -> Tensor:

@@ -51,9 +51,9 @@ def nielsen_neuron(lab: Lab) -> Answer:
     )
     sentence = (
         f"Yes, at equal rates: from w = b = 2 the output is {entropy:.4f} after {MIDDLE} updates "
-        f"with cross-entropy and {squared:.4f} with squared error. But at the rate of his "
-        f"animation it is still {worse['bce', SLOW][UPDATES]:.4f} after {UPDATES}, where that "
-        f"shows {SHOWN[WORSE][1]}."
+        f"with cross-entropy and {squared:.4f} with squared error; at the rate of his animation, "
+        f"though, it is still {worse['bce', SLOW][UPDATES]:.4f} after {UPDATES}, where that shows "
+        f"{SHOWN[WORSE][1]}."
     )
     return Answer(sentence, claims, (_picture(worse, runs[WORSE][0]),), tuple(rows))
 
