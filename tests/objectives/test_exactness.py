@@ -75,7 +75,11 @@ def test_the_oracle_is_the_literal_chain_rule_in_mpmath(head, loss, outputs):
             assert abs(ours - gmpy2.mpfr(str(theirs))) <= abs(ours) * 1e-50 + gmpy2.mpfr("1e-290")
 
 
-@pytest.mark.parametrize(("head", "loss"), PAIRS)
+@pytest.mark.parametrize(
+    ("head", "loss"),
+    # Φ of thousands of bits takes seconds
+    [pytest.param(*p, marks=[pytest.mark.slow] if p[0] == "probit" else []) for p in PAIRS],
+)
 def test_more_bits_change_nothing_of_the_oracle(head, loss):
     for outputs in widths(head, loss):
         z, t = draw(head, loss, outputs, torch.float64, 20, seed=2)
