@@ -78,7 +78,10 @@ def test_the_oracle_is_the_literal_chain_rule_in_mpmath(head, loss, outputs):
 @pytest.mark.parametrize(
     ("head", "loss"),
     # Φ of thousands of bits takes seconds
-    [pytest.param(*p, marks=[pytest.mark.slow] if p[0] == "probit" else []) for p in PAIRS],
+    [
+        pytest.param(*p, marks=[pytest.mark.oracle, pytest.mark.slow] if p[0] == "probit" else [])
+        for p in PAIRS
+    ],
 )
 def test_more_bits_change_nothing_of_the_oracle(head, loss):
     for outputs in widths(head, loss):
