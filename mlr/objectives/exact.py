@@ -1,7 +1,8 @@
-"""The exact formulas, one for each legal pair: the heart of mlr, and its only table of types.
+"""The exact formulas, one for each legal pair: the heart of mlr, and its table of types.
 
 Each formula computes losses and dL/dz of logits directly, arranged so that nothing
-cancels where the result is small. `elementwise` and `simplex` hold the arithmetic.
+cancels where the result is small. `elementwise`, `simplex` and `gaussian` hold the arithmetic,
+`steps` the forms for speed; the further heads and losses have a table of their own, `further`.
 """
 
 from __future__ import annotations
@@ -46,22 +47,10 @@ def _formula(losses: Any, gradient: Any, step: Formula | None = None, **further:
 LINEAR_SE = _formula(
     e.linear_se_losses, e.linear_se_gradient, quick=steps.linear_se_quick, always_quick=True
 )
-CLIPPED_SE = _formula(
-    e.clipped_se_losses,
-    e.clipped_se_gradient,
-)
-CLIPPED_BCE = _formula(
-    e.clipped_bce_losses,
-    e.clipped_bce_gradient,
-)
-CLIPPED_CE = _formula(
-    e.clipped_ce_losses,
-    e.clipped_ce_gradient,
-)
-CLIPPED_MATCHING = _formula(
-    e.clipped_matching_losses,
-    e.clipped_matching_gradient,
-)
+CLIPPED_SE = _formula(e.clipped_se_losses, e.clipped_se_gradient)
+CLIPPED_BCE = _formula(e.clipped_bce_losses, e.clipped_bce_gradient)
+CLIPPED_CE = _formula(e.clipped_ce_losses, e.clipped_ce_gradient)
+CLIPPED_MATCHING = _formula(e.clipped_matching_losses, e.clipped_matching_gradient)
 SIGMOID_SE = _formula(
     e.sigmoid_se_losses,
     e.sigmoid_se_gradient,
