@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from math import factorial, log
 
 import torch
@@ -83,16 +84,16 @@ def of_deviation_one(se: Formula) -> Formula:
     """
 
     def shifted(given: Formula | None) -> Formula | None:
-        return given and replace(given, losses=_and_constant(given.losses))
+        return given and replace(given, losses=partial(_and_constant, given.losses))
 
-    own = replace(se, losses=_and_constant(se.losses), wide=True, quick=None)
+    own = replace(se, losses=partial(_and_constant, se.losses), wide=True, quick=None)
     return replace(
         own, hard=shifted(se.hard), accurate=shifted(se.accurate), precise=shifted(se.precise)
     )
 
 
-def _and_constant(function: TensorFunction) -> TensorFunction:
-    return lambda z, t: function(z, t) + HALF_LOG_TAU * z.shape[-1]
+def _and_constant(function: TensorFunction, z: Tensor, t: Tensor) -> Tensor:
+    return function(z, t) + HALF_LOG_TAU * z.shape[-1]
 
 
 def _residuals(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 
 import pytest
@@ -259,3 +260,12 @@ def test_widths_are_judged_when_they_come():
 def test_undefined_pairs_are_refused_at_construction(pair):
     with pytest.raises(InputError, match="but head=linear gives any real number"):
         Objective(*pair, strict=False)
+
+
+@pytest.mark.parametrize(("head", "loss"), EXACT)
+def test_objectives_are_pickled(head, loss):
+    """As a part of a module that is saved whole, or sent to another process."""
+    z, t = drawn(2, 3, head=head)
+    objective = made(head, loss)
+    again = pickle.loads(pickle.dumps(objective))
+    assert torch.equal(again(z, t), objective(z, t))
