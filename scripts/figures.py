@@ -5,7 +5,7 @@ python scripts/figures.py
 
 from pathlib import Path
 
-from mlr.app.figures import draw_readme_picture
+from mlr.app.readme_picture import draw_readme_picture
 
 TARGET = Path(__file__).parents[1] / ".assets" / "gradient.png"
 

@@ -157,7 +157,7 @@ class Session:
             self.sweep.folder.close()
 
     def _report_sweep(self, sweep: Sweep, interrupted: bool) -> int:
-        from mlr.app.report import print_sweep
+        from mlr.app.ranking import print_sweep
 
         try:
             failed = self.end_sweep(interrupted)
