@@ -21,7 +21,7 @@ from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.log import StepLog
 from mlr.training.network import Kind, kind_of
 from mlr.training.result import Result
-from mlr.training.step import Program, by_objective
+from mlr.training.step import NOTHING, Program, by_objective
 from mlr.training.threads import threads
 
 Progress = Callable[[int, int], None]
@@ -87,13 +87,15 @@ def _run(
     """Every update of the program; returns how many were done."""
     first = program.runs[0]
     total = first.total_steps
-    logged = set(first.probes.steps(total))
+    due = first.probes.due(total)
     batches = Batches(splits["train"], program)
     validation = Evaluation(splits["val"], program)
     step, told_at = 0, perf_counter()
     for chunk, ends_epoch in background.ahead(batches.chunks(), batches.worth_a_thread):
         for inputs, targets in chunk[: total - step]:
-            kept = program.update(inputs, targets, step, logged=step in logged)
+            kept = program.update(
+                inputs, targets, step, due.get(step, NOTHING), due.get(step + 1, NOTHING)
+            )
             if kept is not None:
                 log.keep(kept)
             step += 1
