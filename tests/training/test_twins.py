@@ -147,7 +147,8 @@ class Twin:
         }
         for layer, names in self.layers.items():
             numbers[f"grad_norm/{layer}"] = self.norm(whole, names)
-        for label, names in [*dense.items(), ("total", sum(dense.values(), []))]:
+        everywhere = [name for names in dense.values() for name in names]
+        for label, names in [*dense.items(), ("total", everywhere)]:
             squares = [self.norm(single, names) ** 2 for single in singles]
             signal, count = self.norm(whole, names) ** 2, len(singles)
             variance = (sum(squares) - count * signal) / (count - 1)
@@ -223,9 +224,9 @@ class Twin:
         for name, part in self.module.named_children():
             if isinstance(part, (nn.ReLU, nn.Tanh)):
 
-                def look(_, inputs, a, layer=maker, kind=type(part)):
-                    # in place, the input is the output; the slope is had from that
-                    slope = (a > 0).double() if kind is nn.ReLU else 1 - a.square()
+                def look(one, _, a, layer=maker):
+                    # written in a, for a ReLU in place has lost its z
+                    slope = (a > 0).double() if isinstance(one, nn.ReLU) else 1 - a.square()
                     seen[f"dead_units/{layer}"] = (a == 0).all(0).double().mean()
                     seen[f"flat_units/{layer}"] = (slope < THRESHOLD).double().mean()
 
@@ -275,7 +276,7 @@ def run_of(head, loss, classes, dtype, **changes):
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(("head", "loss", "classes"), PAIRS)
 def test_float64_numbers_are_those_of_autograd_to_1e_12(tmp_path, head, loss, classes, model):
-    run = run_of(head, loss, classes, "float64", model=MODELS[model], optimizer=SGD(lr=0.1))
+    run = run_of(head, loss, classes, "float64", model=MODELS[model], optimizer=SGD(lr=0.001))
     compared = assert_twins(tmp_path / "run", run, rel=1e-12, absolute=1e-15)
     assert {"grad_snr/total", "grad_cosine/total", "update_to_weight/output"} <= compared
 
