@@ -238,6 +238,8 @@ def write_tables(folder: Path) -> Mapping[str, Path]:
 
 
 def _table(path: Path, features: NDArray[np.float64], labels: NDArray[np.int64]) -> Path:
-    rows = [f"{one:.6g},{two:.6g},{label}" for (one, two), label in zip(features, labels)]
+    rows = [
+        f"{one:.6g},{two:.6g},{label}" for (one, two), label in zip(features, labels, strict=True)
+    ]
     path.write_text("\n".join(["first,second,label", *rows]) + "\n")
     return path

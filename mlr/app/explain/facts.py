@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 from mlr.app.explain import references
 from mlr.records.reading import Recorded
 
+TRAILS = 0.06
+"""Training accuracy below that of what was not trained on: sound runs reach 0.03, by chance."""
+HARDLY_BETTER = 0.9
+"""Of the loss or error of a constant prediction: above that a model has learned next to nothing."""
+
 Points = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Steps and values, only where there is a value."""
 
@@ -103,10 +108,6 @@ class Facts:
         found = [self.metric(f"accuracy/{split}") for split in ("val", "test")]
         there = [value for value in found if value == value]
         return sum(there) / len(there) if there else nan
-
-
-HARDLY_BETTER = 0.9
-"""Of the loss or error of a constant prediction: above that a model has learned next to nothing."""
 
 
 def percent(share: float) -> str:

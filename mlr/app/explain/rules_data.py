@@ -9,15 +9,14 @@ import numpy as np
 
 from mlr.app.explain import course
 from mlr.app.explain.diagnosis import Finding
-from mlr.app.explain.facts import Facts, percent, short
+from mlr.app.explain.facts import TRAILS, Facts, percent, short
 
 LARGE, SMALL = 4.0, 0.02
 """Root mean square of the features: standardised ones have 1, images in 0..1 have 0.1 to 0.5."""
 FEW_WRONG = 0.02
 """Wrong samples below which it does not matter who is stuck."""
-LEAD, TRAILS = 0.1, 0.06
-"""Held-out accuracy above that of training: sound runs reach 0.03 of the second, which is at the
-end, and 0.09 of the first, the most during training."""
+LEAD = 0.1
+"""Held-out accuracy above that of training at some time: sound runs reach 0.09."""
 ENOUGH = 200
 """Training samples below which such a lead can be chance."""
 ALIKE = 0.12
@@ -29,10 +28,11 @@ WRONG = 0.05
 """Wrong training samples below which labels are as clean as most."""
 GAP = 0.15
 """Training accuracy above that of the rest: sound runs on 1,000 images reach 0.13."""
-HALF_GAP = GAP / 2
-"""Enough where the validation loss has risen again, too."""
 RISE = 2.0
 """Loss on the rest beside that of training, and at the end beside its lowest."""
+SMALLER_GAP, BY_HEART = 0.08, 10.0
+"""A gap that is enough where the validation loss has risen by `RISE`, or is so many times that of
+training."""
 
 Rule = Callable[[Facts], Finding | None]
 
@@ -96,7 +96,8 @@ def overfitting(facts: Facts) -> Finding | None:
     loss, rest = facts.metric("loss/train"), facts.metric("loss/val")
     validated = facts.values("loss/val")
     lowest = float(validated.min()) if len(validated) else rest
-    needed = HALF_GAP if rest >= RISE * lowest else GAP
+    clear = rest >= RISE * lowest or rest >= BY_HEART * loss
+    needed = SMALLER_GAP if clear else GAP
     if not (trained - found >= needed and rest >= RISE * loss):
         return None
     return Finding(

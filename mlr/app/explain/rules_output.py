@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlr.app.explain.diagnosis import Finding
-from mlr.app.explain.facts import Facts, percent, short
+from mlr.app.explain.facts import TRAILS, Facts, percent, short
 
 CLIPPING = {"clipped_linear": "clipped-linear unit", "hard_sigmoid": "hard sigmoid"}
 """Heads of exactly no slope outside an interval, and what people call them."""
@@ -15,6 +15,8 @@ STUCK = 0.05
 """Of all training samples: fewer can be mislabelled ones that no gradient should move."""
 STUCK_OF_WRONG = 0.2
 """Of the wrong samples: where fewer are stuck, it is not that which keeps the others wrong."""
+FLAT = 0.5
+"""Saturated outputs: 0.85 and more in runs that have stopped learning."""
 FOUND = 0.5
 """Recall from which a class counts as learned."""
 LOST = 0.1
@@ -52,7 +54,9 @@ def clipped_dead(facts: Facts) -> Finding | None:
 def saturated(facts: Facts) -> Finding | None:
     """Wrong samples whose gradient a saturated head has all but put out."""
     stuck, wrong = facts.anatomy("stuck"), facts.anatomy("wrong")
-    if not _holds_back(stuck, wrong):
+    if facts.anatomy("saturated") < FLAT or not _holds_back(stuck, wrong):
+        return None
+    if facts.held_out - (1 - wrong) >= TRAILS:  # wrong labels had better be left alone
         return None
     return Finding(
         f"{percent(stuck)} of the training samples are predicted wrongly and receive next to no "
@@ -87,7 +91,7 @@ def dead_class(facts: Facts) -> Finding | None:
 
 def confident_right(facts: Facts) -> Finding | None:
     """Squared error on a linear unit: who is too right draws the boundary into the others."""
-    if facts.head != "linear" or facts.loss != "se":
+    if facts.head != "linear" or facts.loss not in ("se", "matching"):
         return None
     wrong, best = facts.anatomy("wrong"), facts.anatomy("boundary", "wrong")
     past = past_target(facts)

@@ -17,6 +17,8 @@ UNSETTLED = 0.2
 ALIVE, KILLED = 0.01, 1e-3
 """First layer's gradient beside the output layer's: what it has at least in sound networks, and
 what is left, as a share of that at the start, where its units have died."""
+SOFT, HARD = 0.1, 0.9
+"""Saturated outputs at the start and at the end: weights that begin too large have 0.3 and more."""
 LATE = 0.25
 """Of the first half's progress made in the second: runs that are nearly done made less than 0.2."""
 STEADY = 0.9
@@ -32,14 +34,16 @@ def lr_too_high(facts: Facts) -> Finding | None:
     """The loss grew without bound, leaps about, or the first updates have killed the model."""
     rate = rate_of(facts)
     if facts.diverged:
-        why = "the loss grew until it was no number any more"
+        why = "the loss grew without bound"
         return _too_high(rate, why, f"status {facts.run.status}; loss/train {_course(facts)}")
     peak, leaps = course.peak(facts), course.leaps(facts)
     sane = facts.constant if facts.constant == facts.constant else facts.anatomy("start", "loss")
     ends = max(facts.metric("loss/train"), facts.metric("loss/val"), key=_or_nothing)
     if peak >= PEAK and not ends < UNSETTLED * sane:
         why = f"the loss rose to {short(peak)} times its size at the start and did not settle"
-        return _too_high(rate, why, f"loss/train {_course(facts)}; loss/val at the end {short(ends)}")
+        return _too_high(
+            rate, why, f"loss/train {_course(facts)}; loss/val at the end {short(ends)}"
+        )
     late = facts.values("loss/val")
     if leaps >= LEAPS and np.median(late[len(late) // 2 :]) >= UNSETTLED * sane:
         factor = float(np.exp(leaps))
@@ -47,13 +51,27 @@ def lr_too_high(facts: Facts) -> Finding | None:
         low, high = late[len(late) // 2 :].min(), late[len(late) // 2 :].max()
         between = f"loss/val in the second half between {short(low)} and {short(high)}"
         return _too_high(rate, why, between)
+    return _ruined(facts, rate)
+
+
+def _ruined(facts: Facts, rate: float) -> Finding | None:
+    """The first updates were such that the later ones can do nothing."""
+    if not facts.unlearned:
+        return None
     share = course.layer_share(facts)
-    if facts.unlearned and len(share) and share[0] >= ALIVE and share[-1] < KILLED * share[0]:
+    if len(share) and share[0] >= ALIVE and share[-1] < KILLED * share[0]:
         why = "the first updates have killed the hidden units, and nothing is learned any more"
         first = facts.layers[0]
         norms = facts.values(f"grad_norm/{first}")
-        evidence = f"grad_norm/{first} {short(norms[0])} at the start, {short(norms[-1])} at the end"
+        evidence = (
+            f"grad_norm/{first} {short(norms[0])} at the start, {short(norms[-1])} at the end"
+        )
         return _too_high(rate, why, f"{evidence}; loss/train {_course(facts)}")
+    before, after = facts.anatomy("start", "saturated"), facts.anatomy("saturated")
+    if before <= SOFT and after >= HARD and facts.anatomy("stuck") >= 0.5 * facts.anatomy("wrong"):
+        why = "the first updates have saturated the outputs, and nothing is learned any more"
+        outputs = f"saturated outputs {short(before)} at the start, {short(after)} at the end"
+        return _too_high(rate, why, f"{outputs}; loss/train {_course(facts)}")
     return None
 
 
