@@ -37,7 +37,8 @@ def lr_too_high(facts: Facts) -> Finding | None:
         why = "the loss grew without bound"
         return _too_high(rate, why, f"status {facts.run.status}; loss/train {_course(facts)}")
     peak, leaps = course.peak(facts), course.leaps(facts)
-    sane = facts.constant if facts.constant == facts.constant else facts.anatomy("start", "loss")
+    known = facts.constant == facts.constant
+    sane = facts.constant if known else facts.anatomy("start", "loss")
     ends = max(facts.metric("loss/train"), facts.metric("loss/val"), key=_or_nothing)
     if peak >= PEAK and not ends < UNSETTLED * sane:
         why = f"the loss rose to {short(peak)} times its size at the start and did not settle"
@@ -87,7 +88,7 @@ def lr_too_low(facts: Facts) -> Finding | None:
     remedy = f"optimizer.lr={10 * rate:g}" if rate == rate else ""
     return Finding(
         f"The learning rate{_shown(rate)} is too low, or the training too short: the loss still "
-        "falls as steadily as in the beginning, and is far from its end.",
+        "falls steadily, and has hardly begun to.",
         f"loss/val fell by {100 * fall.whole:.2g} % in all, in the second half "
         f"{short(fall.late)} times as much as in the first; loss/train {_course(facts)}",
         remedy,
@@ -106,7 +107,7 @@ def initial_loss(facts: Facts) -> Finding | None:
         f"nothing yet has {ln}. The initial weights are too large.",
         f"loss before the first update {short(start)}, expected at most {short(sane)}; "
         f"wrong {short(facts.anatomy('start', 'wrong'))}",
-        "model.init=torch model.init_scale=1",
+        "model.init=torch model.init_scale=1" if facts.takes("model", "init") else "",
     )
 
 
@@ -114,7 +115,7 @@ def rate_of(facts: Facts) -> float:
     """The learning rate as recorded, or else as configured; NaN where neither is known."""
     if facts.rate == facts.rate:
         return facts.rate
-    optimizer = facts.run.config.get("optimizer")
+    optimizer = facts.config.get("optimizer")
     rate = optimizer.get("lr") if isinstance(optimizer, dict) else None
     return float(rate) if isinstance(rate, (int, float)) else float("nan")
 
