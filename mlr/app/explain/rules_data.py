@@ -24,6 +24,8 @@ ALIKE = 0.12
 anew, 0.3 and more where classes overlap, as errors are then made in doubt."""
 SURE = 0.6
 """Share of right samples with a confidence of 0.6 or more: the model must have an opinion."""
+TOO_SURE = 0.5
+"""Errors with a confidence of 0.9 or more: a model that is sure of everything tells nothing."""
 WRONG = 0.05
 """Wrong training samples below which labels are as clean as most."""
 GAP = 0.15
@@ -96,7 +98,8 @@ def _errors_in_confidence(facts: Facts) -> Finding | None:
         return None  # separate outputs without a share in 1 may all be near 1, right or wrong
     wrong = facts.anatomy("wrong")
     distance, opinion = confidence_distance(facts)
-    if not (wrong >= WRONG and opinion >= SURE and distance <= ALIKE):
+    too_sure = facts.anatomy("surprise") > TOO_SURE * wrong
+    if too_sure or not (wrong >= WRONG and opinion >= SURE and distance <= ALIKE):
         return None
     return _noise(
         facts,

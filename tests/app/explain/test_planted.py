@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -60,7 +61,7 @@ def _remedies_can_be_trained(judged):
             for said in explained([one.run]):
                 line = command(one.run, said)
                 assert line, said
-                config = resolved(compose("train", line.split()[2:]))
+                config = resolved(compose("train", shlex.split(line)[2:]))
                 plan = make_plan(config)
                 counts = one.run.anatomy.get("classes", {}).get("count")
                 outputs = None if counts is None else plan.head.outputs(len(counts))
