@@ -116,7 +116,7 @@ def compare(
     names = [dict(zip(keys, place, strict=True)) for place in found]
     rows = [_row(names[group], members[group], chosen[group], tag) for group in order]
     tested = zip(rows, verdicts([chosen[group] for group in order], tag), strict=True)
-    others = [key for key in differ if key != RATE and not _told(key, keys)]
+    others = [key for key in (*PAIR, *differ) if key != RATE and not _told(key, keys)]
     return Comparison(
         tag,
         keys,

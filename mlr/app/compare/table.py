@@ -75,6 +75,7 @@ def _fitting(
         table = _table(comparison, kept)
         wide = out.measure(table, options=out.options.update(max_width=WIDEST)).maximum
         if wide <= out.width or len(kept) == 1:
+            out.width = max(out.width, wide)  # the terminal breaks lines, where rich would cut
             return table, [column.head for column in columns if column not in kept]
         kept.remove(min(kept, key=lambda column: column.kept))
 
