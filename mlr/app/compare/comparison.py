@@ -20,11 +20,10 @@ from mlr.app.compare.groups import (
 )
 from mlr.app.compare.measures import STUCK, median_of, time_to_share, wrong_gradient
 from mlr.app.compare.verdicts import verdicts
+from mlr.app.outcome import FINISHED
 from mlr.checks import InputError, known
 from mlr.records.reading import Recorded
 from mlr.records.settings import RATE, Value, setting
-
-UNENDED = ("running", "interrupted", "failed")
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def compare(
         keys,
         [replace(row, p=one.p, common=one.common, verdict=one.text) for row, one in tested],
         [key for key in others if any(_differ(group, key) for group in found.values())],
-        [run for run in runs if run.status in UNENDED],
+        [run for run in runs if run.status not in FINISHED],
         len(runs),
     )
 
@@ -156,7 +155,7 @@ def _row(
     status = Counter(run.status for run in everyone)
     mean, std = _spread(runs, metric)
     with_metric = [run for run in runs if by_seed([run], metric)]
-    ended = [run for run in runs if run.status not in UNENDED]
+    ended = [run for run in runs if run.status in FINISHED]
     times = [time_to_share(run.series) for run in with_metric]
     return Row(
         keys=keys,

@@ -8,10 +8,15 @@ import json
 import subprocess
 import sys
 import time
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import stats
 
+from mlr import records
+from mlr.app.compare.statistics import holm
 from tests.records.written import write_run
 
 ROOT = Path(__file__).parents[3]
@@ -28,13 +33,13 @@ def sweep(tmp_path):
 
 
 @pytest.fixture
-def compare(capsys):
+def compare(capfd):
     """Its main in this process: exit code, what was printed, and what was refused."""
     from mlr.app.compare.command import main
 
     def run(*places, by="head,loss", **options):
         code = main([str(place) for place in places], by, **options)
-        printed = capsys.readouterr()
+        printed = capfd.readouterr()
         return code, printed.out, printed.err
 
     return run
@@ -126,3 +131,71 @@ def test_neither_help_nor_a_comparison_imports_torch():
     before = time.perf_counter()
     assert "--metric" in command("--help").stdout
     assert time.perf_counter() - before < 1
+
+
+def significance(runs, groups) -> list[float]:
+    """Each group against the first, by pandas and scipy."""
+    columns = ["head", "loss", "optimizer.lr"]
+    by_seed = runs.pivot(index="seed", columns=columns, values="accuracy/test")
+    values = [by_seed[group["head"], group["loss"], group["lr"]] for group in groups]
+    pairs = list(combinations(values, 2))
+    return holm(np.array([stats.ttest_rel(*pair).pvalue for pair in pairs]))[: len(groups) - 1]
+
+
+@pytest.mark.slow
+def test_a_real_sweep(train, compare):
+    """The commands of the README, on a sweep made for them."""
+    trained = train(
+        "-m",
+        *("head=clipped_linear,sigmoid,softmax", "loss=se,ce", "optimizer.lr=0.05,0.5,50"),
+        *("seed=range(0,4)", "epochs=4", "model.init_scale=1"),
+    )
+    assert trained.code == 0
+    sweep = next(trained.folder.rglob("runs.csv")).parent
+    code, out, err = compare(sweep)
+    assert (code, err) == (0, "")
+    head, best, *_ = out.splitlines()
+    for column in ("best lr", "seeds", "accuracy/test", "against the best", "epochs to 90 %"):
+        assert column in head
+    assert best.split()[:2] == ["softmax", "ce"]
+    groups = json.loads(compare(sweep, json="-")[1])["groups"]
+    assert {(group["head"], group["loss"]) for group in groups} == {
+        *(("clipped_linear", "se"), ("sigmoid", "se"), ("softmax", "se"), ("softmax", "ce")),
+    }
+    for group in groups:
+        assert group["seeds"] == 4
+        assert 0 < group["epochs"] <= 4
+        assert group["updates"] == 40 * group["epochs"]
+    runs = records.load(sweep)
+    assert significance(runs, groups) == pytest.approx([group["p"] for group in groups[1:]])
+    code, out, _ = compare(sweep, by="model,optimizer.lr", metric="loss/val", sort="optimizer.lr")
+    assert code == 0
+    assert [line.split()[:2] for line in out.splitlines()[1:4]] == [
+        ["linear", "0.05"],
+        ["linear", "0.5"],
+        ["linear", "50"],
+    ]
+    assert "try --by model,optimizer.lr,head,loss" in out
+    best_accuracy = runs.groupby(["head", "loss", "optimizer.lr"])["accuracy/test"].mean().max()
+    assert best_accuracy == pytest.approx(groups[0]["mean"])
+
+
+@pytest.mark.slow
+def test_512_runs_in_under_two_seconds(tmp_path):
+    """As many steps and tags as a run records by itself; the whole command, its start included."""
+    rng, tags = np.random.default_rng(0), [f"grad_norm/{number}" for number in range(20)]
+    values = rng.random((200, 1 + len(tags))).tolist()
+    series = dict(zip(["accuracy/val", *tags], map(list, zip(*values, strict=True)), strict=True))
+    cells = [(pair, rate) for pair in ("a+se", "b+se", "c+bce", "d+ce") for rate in range(1, 5)]
+    for pair, rate in cells:
+        for seed in range(32):
+            folder = tmp_path / f"{pair},optimizer.lr={rate},seed={seed}"
+            metrics = {"accuracy/test": rng.random()}
+            write_run(folder, pair, seed, [f"optimizer.lr={rate}"], "done", metrics, series)
+    seconds = []
+    for _ in range(3):
+        before = time.perf_counter()
+        done = command(tmp_path, "--by", "pair,lr")  # every series is read
+        seconds.append(time.perf_counter() - before)
+        assert len(done.stdout.splitlines()) > len(cells)
+    assert min(seconds) < 2, seconds

@@ -63,7 +63,7 @@ def test_a_wide_terminal_shows_all_of_it():
         assert part in best
     for part in (" 60 ", "1.645", "3.1%", "1 diverged, 2 running"):
         assert part in best
-    assert "4 (1 lost)" in other
+    assert "4 (1 without)" in other
     assert "61.00%  " in other
     assert "worse, p = 0.00012" in other
     assert other.count("none") == 4
@@ -106,12 +106,16 @@ def test_what_has_no_share_is_named():
     assert "23 of 24 runs have no share in the numbers" in lines
     assert f"  failed {FOLDER / 'run0'}: disk full" in lines
     assert lines[-1] == "  … and 3 more, named by --json"
-    assert "rows mix runs that differ in more than the seed; add --by …,model,epochs" in lines
+    assert (
+        "rows mix runs that differ in more than the seed; try --by head,loss,model,epochs" in lines
+    )
 
 
 def test_losses_are_said_to_have_units_of_their_own():
-    lines = printed(replace(COMPARISON, metric="loss/test"))
+    other = replace(OTHER, p=None, verdict="another loss")
+    lines = printed(replace(COMPARISON, metric="loss/test", rows=[ROW, other]))
     assert any("others have other units" in line for line in lines)
+    assert not any("other units" in line for line in printed(COMPARISON))
     assert "0.9649 ± 0.0058" in lines[1]
     assert "lower is better" in "".join(lines)
 
