@@ -47,7 +47,7 @@ def test_typed_before_configured_before_chosen(run, key, value):
 
 
 def test_every_key_that_may_be_asked_for(run):
-    assert known_keys([run]) == [
+    assert known_keys([run, run]) == [
         *("pair", "head", "loss", "seed", "optimizer.lr", "extra", "data"),
         *("model", "experiment", "model.hidden", "model.init", "epochs", "patience"),
     ]

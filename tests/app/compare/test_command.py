@@ -164,8 +164,8 @@ def test_a_real_sweep(train, compare):
     }
     for group in groups:
         assert group["seeds"] == 4
-        assert 0 < group["epochs"] <= 4
-        assert group["updates"] == 40 * group["epochs"]
+        assert 0 < group["epochs_to_90"] <= 4
+        assert group["updates_to_90"] == 40 * group["epochs_to_90"]
     runs = records.load(sweep)
     assert significance(runs, groups) == pytest.approx([group["p"] for group in groups[1:]])
     code, out, _ = compare(sweep, by="model,optimizer.lr", metric="loss/val", sort="optimizer.lr")
