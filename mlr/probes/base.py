@@ -1,20 +1,41 @@
-"""What a probe reads, and on which steps."""
+"""What a probe reads, and of which runs it can."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from mlr.probes.network import NetworkValues
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What there is to measure in a run.
+
+    classes: how many; None for regression.
+    spread: whether standard deviations are predicted.
+    layers: names of the layers with parameters.
+    dense: which of them are dense: the gradients of single examples are known there.
+    hidden: which of them have units that can be dead or flat.
+    """
+
+    classes: int | None
+    spread: bool = False
+    layers: tuple[str, ...] = ()
+    dense: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class StepValues:
-    """One batch of each run at each of P logged steps, before the update of that step.
+    """One batch of each run at each of P measured steps, before the update of that step.
 
-    Shapes: P points, R runs, B batch, K outputs, L layers.
+    What no due family reads may be None. Shapes: P points, R runs, B batch, K outputs.
     """
 
     logits: Tensor
@@ -28,10 +49,16 @@ class StepValues:
     right: Tensor | None
     """1.0 where predicted rightly, else 0.0 (P, R, B), for numbers add up faster than truths;
     None for regression"""
-    layer_grad_norms: Tensor
-    """‖∂ mean L/∂ layer‖ (P, R, L)"""
     spreads: Tensor | None = None
     """predicted standard deviations (P, R, B, targets); None for heads that predict none"""
+    labels: Tensor | None = None
+    """the number of each example's class, in the type of the logits (P, R, B)"""
+    predictions: Tensor | None = None
+    """y (P, R, B, K)"""
+    prediction_grads: Tensor | None = None
+    """dL/dy (P, R, B, K); NaN for a loss that is no function of predictions"""
+    network: NetworkValues | None = None
+    """what the parameters and layers came to, with leading axes (P, R)"""
 
     @cached_property
     def gradient_sizes(self) -> Tensor:
@@ -48,7 +75,10 @@ class StepValues:
 class Probe(ABC):
     """A family of numbers: `tags` names them, `measure` computes them (P, R, tags)."""
 
+    family: ClassVar[str]
+    """its name among the settings"""
     tags: tuple[str, ...]
+    """what a run of the subject it was made for has; none where there is nothing to measure"""
 
     @abstractmethod
     def measure(self, values: StepValues) -> Tensor:
@@ -56,7 +86,10 @@ class Probe(ABC):
 
 
 def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
-    """Mean over the last axis of the entries whose weight `chosen` is 1, not 0; NaN for none."""
+    """Mean over the last axis of the entries whose weight `chosen` is 1, not 0; NaN for none.
+
+    An entry that is not chosen must be finite, for 0·∞ is NaN.
+    """
     return (values * chosen).sum(-1) / chosen.sum(-1)
 
 

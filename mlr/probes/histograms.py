@@ -34,7 +34,7 @@ class Histogram(NamedTuple, Generic[Array]):
 def histogram(values: Tensor) -> Histogram[Tensor]:
     """Histogram over the last axis of `values` (…, N), in float64.
 
-    Non-finite entries are left out here; the run's loss tells of them.
+    Entries that are not finite are left out here; the probe `nonfinite` counts them.
     """
     if values.device.type == "mps":  # which has no float64
         values = values.cpu()

@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from mlr.probes.base import Probe, StepValues, mean_over
+from mlr.probes.base import Probe, StepValues, Subject, mean_over
+
+QUANTILES = {"q10": 0.1, "median": 0.5, "q90": 0.9}
 
 
 class LogitGradient(Probe):
-    """Mean, median and largest ‖dL/dz‖₂ in the batch; mean over wrong and over right examples."""
+    """Mean, quantiles and largest ‖dL/dz‖₂ in the batch; mean over wrong and right examples."""
 
-    def __init__(self, classification: bool) -> None:
-        self.tags = ("logit_grad/mean", "logit_grad/median", "logit_grad/max")
-        if classification:
-            self.tags += ("logit_grad/wrong", "logit_grad/right")
+    family = "logit_gradient"
+
+    def __init__(self, subject: Subject) -> None:
+        names = ("mean", *QUANTILES, "max")
+        if subject.classes is not None:
+            names += ("wrong", "right")
+        self.tags = tuple(f"logit_grad/{name}" for name in names)
 
     def measure(self, values: StepValues) -> Tensor:
         """Statistics over B (P, R, tags); `wrong` is NaN in a batch without wrong examples."""
         sizes = values.gradient_sizes
         mean = sizes.mean(-1)
-        # one NaN makes both NaN
-        columns = [mean, _median(sizes).where(~mean.isnan(), torch.nan), sizes.amax(-1)]
+        columns = [mean]
+        # one NaN makes all of them NaN
+        columns += [one.where(~mean.isnan(), torch.nan) for one in _quantiles(sizes)]
+        columns.append(sizes.amax(-1))
         if values.right is not None:
             columns += [mean_over(sizes, values.wrong), mean_over(sizes, values.right)]
         return torch.stack(columns, dim=-1)
 
 
-def _median(sizes: Tensor) -> Tensor:
-    """Over the last axis, of numbers ≥ 0."""
-    count = sizes.shape[-1]
+def _quantiles(sizes: Tensor) -> list[Tensor]:
+    """`QUANTILES` over the last axis of numbers ≥ 0, linear between the two nearest."""
     if sizes.is_cpu:  # numpy sorts short rows ten times as fast
         # the bits of numbers ≥ 0 are in the order of the numbers, and whole ones sort faster
         bits = torch.int32 if sizes.dtype == torch.float32 else torch.int64
@@ -38,4 +46,9 @@ def _median(sizes: Tensor) -> Tensor:
         ordered = torch.from_numpy(np.sort(rows, axis=-1)).view(sizes.dtype)
     else:
         ordered = sizes.sort(-1).values
-    return (ordered[..., (count - 1) // 2] + ordered[..., count // 2]) / 2
+    found = []
+    for quantile in QUANTILES.values():
+        place = quantile * (sizes.shape[-1] - 1)
+        low, high = ordered[..., int(place)], ordered[..., ceil(place)]
+        found.append(torch.lerp(low, high, place - int(place)))
+    return found

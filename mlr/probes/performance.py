@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mlr.probes.base import Probe, StepValues
+from mlr.probes.base import Probe, StepValues, Subject
 
 
 class Performance(Probe):
@@ -15,9 +15,12 @@ class Performance(Probe):
     predicts standard deviations.
     """
 
-    def __init__(self, classification: bool, spread: bool = False) -> None:
+    family = "performance"
+
+    def __init__(self, subject: Subject) -> None:
         self.tags = ("loss/train",)
-        self.tags += ("accuracy/train",) * classification + ("predicted_std/train",) * spread
+        self.tags += ("accuracy/train",) * (subject.classes is not None)
+        self.tags += ("predicted_std/train",) * subject.spread
 
     def measure(self, values: StepValues) -> Tensor:
         """Means over B (P, R, tags)."""

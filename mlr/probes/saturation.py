@@ -5,24 +5,32 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mlr.probes.base import Probe, StepValues, below
+from mlr.probes.base import Probe, StepValues, Subject, below
 
 
 class Saturation(Probe):
-    """Shares of flat outputs and of wrong examples without gradient.
+    """Shares of flat outputs and of examples without gradient.
 
     `saturation/fraction`: outputs with |dy_k/dz_k| < threshold, over all B·K of the batch.
+    `zero_grad/fraction`: examples whose dL/dz is exactly 0, over all B.
     `stuck/fraction`: examples predicted wrongly with ‖dL/dz‖₂ < threshold, over all B.
+    `stuck/zero`: examples predicted wrongly whose dL/dz is exactly 0, over all B.
     """
 
-    def __init__(self, classification: bool, threshold: float) -> None:
-        self.tags = ("saturation/fraction",) + (("stuck/fraction",) if classification else ())
+    family = "saturation"
+
+    def __init__(self, subject: Subject, threshold: float) -> None:
+        self.tags = ("saturation/fraction", "zero_grad/fraction")
+        if subject.classes is not None:
+            self.tags += ("stuck/fraction", "stuck/zero")
         self.threshold = threshold
 
     def measure(self, values: StepValues) -> Tensor:
         """Shares in [0, 1] (P, R, tags)."""
-        saturated = below(values.slopes.abs(), self.threshold).mean((-2, -1))
-        if values.right is None:
-            return saturated.unsqueeze(-1)
-        stuck = below(values.gradient_sizes, self.threshold).mul_(values.wrong)
-        return torch.stack((saturated, stuck.mean(-1)), dim=-1)
+        sizes = values.gradient_sizes
+        zero = torch.eq(sizes, 0, out=torch.empty_like(sizes))
+        shares = [below(values.slopes.abs(), self.threshold).mean((-2, -1)), zero.mean(-1)]
+        if values.right is not None:
+            stuck = below(sizes, self.threshold).mul_(values.wrong)
+            shares += [stuck.mean(-1), zero.mul_(values.wrong).mean(-1)]
+        return torch.stack(shares, dim=-1)

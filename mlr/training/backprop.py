@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from mlr.training.arrange import classes_first
+from mlr.training.layerwatch import LayerWatch
 from mlr.training.parameters import Layout
 from mlr.training.structure import Activation, Dense
 
@@ -37,6 +38,7 @@ class DenseLayer:
     Made once a program: making a view takes as long as multiplying a small matrix.
     """
 
+    name: str
     weight_t: Tensor
     """Wᵀ (L, in, out), as stored"""
     weight_t_grad: Tensor
@@ -84,6 +86,7 @@ class DenseNetwork:
             width = slice(None if layer is structure[-1] else layer.outputs)
             self.layers.append(
                 DenseLayer(
+                    name=layer.name,
                     weight_t=stored[weight][..., width],
                     weight_t_grad=stored_grads[weight][..., width],
                     bias=stored[bias][:, width].unsqueeze(1) if has_bias else None,
@@ -102,7 +105,9 @@ class DenseNetwork:
             inputs = self._apply(layer, inputs)
         return classes_first(inputs[..., : self.outputs])
 
-    def forward(self, inputs: Tensor, step: int) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, inputs: Tensor, step: int, watched: bool = False
+    ) -> tuple[Tensor, list[Tensor]]:
         """Logits (L, B, K), and the activations that `backward` needs."""
         activations = [inputs]
         for layer in self.layers:
@@ -113,7 +118,9 @@ class DenseNetwork:
         outputs = self.product(inputs, layer.weight_t, add=layer.bias)
         return outputs if layer.activation is None else layer.activation.forward(outputs)
 
-    def backward(self, activations: list[Tensor], delta: Tensor) -> None:
+    def backward(
+        self, activations: list[Tensor], delta: Tensor, watch: LayerWatch | None = None
+    ) -> None:
         """Write the gradients of the mean loss, given each example's δ (L, B, K) at the logits."""
         share = 1 / delta.shape[1]
         delta = self._filled_up(delta)
@@ -122,11 +129,15 @@ class DenseNetwork:
             self.product(inputs.mT, delta, scale=share, out=layer.weight_t_grad)
             if layer.bias_grad is not None:
                 torch.sum(delta, 1, out=layer.bias_grad).mul_(share)
+            if watch is not None:
+                watch.dense(layer.name, inputs, delta, layer.bias_grad is not None)
             if index > 0:
                 delta = self.product(delta, layer.weight_t.mT.contiguous())
-                activation = self.layers[index - 1].activation
-                if activation is not None:
-                    delta = activation.backward(delta, inputs)
+                before = self.layers[index - 1]
+                if before.activation is not None:
+                    if watch is not None:
+                        watch.hidden(before.name, inputs, partial(before.activation.slopes, inputs))
+                    delta = before.activation.backward(delta, inputs)
 
     def _filled_up(self, delta: Tensor) -> Tensor:
         """δ (L, B, K) with zeros for the outputs that only fill up the last layer."""

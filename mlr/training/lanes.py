@@ -8,10 +8,12 @@ a row of L numbers and each operation as long as the sweep. The formulas are tho
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from mlr.training.layerwatch import LayerWatch
 from mlr.training.parameters import Layout
 from mlr.training.structure import Activation, Dense
 
@@ -29,6 +31,7 @@ _FEW_INPUTS = 3
 class LaneLayer:
     """Views of one layer's parameters and gradients, lanes last."""
 
+    name: str
     weight: Tensor
     """Wᵀ (in, out, 1, L)"""
     columns: tuple[Tensor, ...]
@@ -103,6 +106,7 @@ class LaneNetwork:
             turned = views[weight].permute(2, 1, 0).unsqueeze(2)
             self.layers.append(
                 LaneLayer(
+                    name=layer.name,
                     weight=turned,
                     columns=turned.unbind(),
                     weight_grad=grad_views[weight].permute(2, 1, 0),
@@ -122,25 +126,37 @@ class LaneNetwork:
         """Inputs (L, B, D) → logits (L, B, K), both lanes last in memory."""
         return self.forward(inputs.permute(2, 1, 0).unsqueeze(1), 0)[0]
 
-    def forward(self, inputs: Tensor, step: int) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, inputs: Tensor, step: int, watched: bool = False
+    ) -> tuple[Tensor, list[Tensor]]:
         """Logits (L, B, K) of inputs (D + 1, 1, B, L), and what `backward` needs of them."""
         tape = [inputs]
         for layer in self.layers[:-1]:
             tape.append(layer(tape[-1]).unsqueeze(1))
         return self.layers[-1](tape[-1]).permute(2, 1, 0), tape
 
-    def backward(self, activations: list[Tensor], delta: Tensor) -> None:
+    def backward(
+        self, activations: list[Tensor], delta: Tensor, watch: LayerWatch | None = None
+    ) -> None:
         """Write the gradients of the mean loss, given each example's δ (L, B, K) at the logits."""
         delta = delta.permute(2, 1, 0)
         share = self._share(delta)
         for index in range(len(self.layers) - 1, -1, -1):
             layer, inputs = self.layers[index], activations[index]
             layer.gradients(inputs, delta, share)
+            if watch is not None:
+                own = inputs[: len(layer.columns), 0]
+                bias = layer.bias_grad is not None
+                watch.dense(layer.name, own.permute(2, 1, 0), delta.permute(2, 1, 0), bias)
             if index > 0:
                 delta = (delta * layer.weight).sum(1)
-                activation = self.layers[index - 1].activation
-                if activation is not None:
-                    delta = activation.backward(delta, inputs.squeeze(1))
+                before, outputs = self.layers[index - 1], inputs.squeeze(1)
+                if before.activation is not None:
+                    if watch is not None:
+                        # lanes first, but in memory as they were
+                        seen = outputs.permute(2, 1, 0)
+                        watch.hidden(before.name, seen, partial(before.activation.slopes, seen))
+                    delta = before.activation.backward(delta, outputs)
 
     def _share(self, delta: Tensor) -> Tensor:
         """1/B of δ (out, B, L)."""

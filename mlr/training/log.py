@@ -15,10 +15,10 @@ from mlr.probes import edges, make_probes
 from mlr.records import Recorder
 from mlr.records.bulk import flush_all, record_histograms, record_scalars
 from mlr.training.background import Background
+from mlr.training.capture import subject_of
 from mlr.training.endings import Endings
 from mlr.training.experiment import Experiment
 from mlr.training.measure import Measured, Measurements
-from mlr.training.parameters import Layout
 from mlr.training.step import LoggedStep, Program
 
 FLUSH_SECONDS = 2.0
@@ -43,8 +43,7 @@ class Block(NamedTuple):
 def run_tags(experiment: Experiment) -> tuple[str, ...]:
     """Every tag a run of this kind can record, in the order of its table's columns."""
     classification = experiment.data.classes is not None
-    layers = tuple(Layout.of(experiment.module).layers())
-    probes = make_probes(experiment.probes, classification, layers, experiment.spread)
+    probes = make_probes(experiment.probes, subject_of(experiment))
     names = ["loss"] + ["accuracy"] * classification + ["predicted_std"] * experiment.spread
     splits = [f"{name}/{split}" for name in names for split in ("val", "test")]
     return (*(tag for probe in probes for tag in probe.tags), *splits, "learning_rate")
@@ -63,9 +62,8 @@ class StepLog:
         first = program.runs[0]
         self.program, self.recorders, self.endings = program, recorders, endings
         self.wanted = any(recorders)
-        layers = tuple(program.layers)
-        probes = make_probes(first.probes, program.classification, layers, program.spread)
-        self.measurements = Measurements(program, probes, first.probes.histogram_every, background)
+        probes = make_probes(first.probes, program.subject)
+        self.measurements = Measurements(program, probes, background)
         self.tags = run_tags(first)
         self.column = {tag: index for index, tag in enumerate(self.tags)}
         self.of_validation = np.array([tag.endswith("/val") for tag in self.tags])
@@ -167,8 +165,7 @@ class StepLog:
             probed = measured.numbers
             width = probed.shape[-1]
             values[rows, :, :width] = probed
-            # NaN beside a finite loss: no such example in the batch, so nothing to record
-            present[rows, :, :width] = ~np.isnan(probed) | ~np.isfinite(probed[..., :1])
+            present[rows, :, :width] = measured.present
             factors = np.array([self.program.factors[step] for _, step in self.steps])
             with np.errstate(over="ignore"):  # a rate of 1e300 is infinite in float32
                 values[rows, :, self.column["learning_rate"]] = factors[:, None] * self.rates

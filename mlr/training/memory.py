@@ -40,7 +40,7 @@ def bytes_per_run(experiment: Experiment) -> int:
     size = 8 if experiment.dtype == "float64" else 4
     parameters = sum(value.numel() for value in experiment.module.parameters())
     examples = experiment.batch_size * _activations(experiment.module, experiment.data)
-    points = min(experiment.probes.points, experiment.total_steps) + experiment.epochs
+    points = experiment.probes.most_steps(experiment.total_steps) + experiment.epochs
     return (
         size * (COPIES_OF_PARAMETERS * parameters + COPIES_OF_ACTIVATIONS * examples)
         + BYTES_OF_A_POINT * points

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -86,14 +86,20 @@ class Layout:
         return flat
 
 
-def layer_norms(gradients: Tensor, layers: dict[str, slice]) -> Tensor:
-    """‖g‖₂ of every layer (L, layers) of flat gradients (L, P)."""
-    norms = [_lengths(gradients[:, span]) for span in layers.values()]
+def layer_norms(values: Tensor, layers: Mapping[str, slice]) -> Tensor:
+    """‖v‖₂ of every layer (L, layers) of flat parameters or gradients (L, P)."""
+    norms = [row_norms(values[:, span]) for span in layers.values()]
     return norms[0] if len(norms) == 1 else torch.cat(norms, dim=1)
 
 
-def _lengths(rows: Tensor) -> Tensor:
+def row_norms(rows: Tensor) -> Tensor:
+    """‖v‖₂ (L, 1) of each row (L, P)."""
     if rows.stride(1) == 1:
         return torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     # lanes last: torch's norm goes through memory by rows all the same
     return rows.square().sum(1, keepdim=True).sqrt_()
+
+
+def dots(a: Tensor, b: Tensor) -> Tensor:
+    """⟨a, b⟩ (L,) of the rows of two (L, P) that lie alike in memory."""
+    return (a * b).sum(1)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mlr.heads import Head
+from mlr.losses import Loss
 from mlr.objectives import Objective
 from mlr.objectives.evaluate import gradient_of, losses_of, plain
 from mlr.objectives.formula import TensorFunction
@@ -99,6 +100,19 @@ class RunObjectives:
         parts = [group.head.slope(group.cut(logits, axis)) for group in self.groups]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
 
+    def predictions(self, logits: Tensor, axis: int = 0) -> Tensor:
+        """Y (…, L, B, K)."""
+        parts = [group.head(group.cut(logits, axis)) for group in self.groups]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
+
+    def prediction_grads(self, predictions: Tensor, targets: Targets, axis: int = 0) -> Tensor:
+        """dL/dy (…, L, B, K); NaN where a loss is no function of predictions."""
+        parts = [
+            group.prediction_grads(group.cut(predictions, axis), group.cut(targets.values, axis))
+            for group in self.groups
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
+
     def spreads(self, logits: Tensor, axis: int = 0) -> Tensor:
         """σ (…, L, B, K) of logits (…, L, B, 2K), of heads that predict it."""
         parts = [group.head(group.cut(logits, axis)).chunk(2, -1)[1] for group in self.groups]
@@ -117,6 +131,7 @@ class Group:
 
     rows: slice
     head: Head
+    loss: Loss
     losses: TensorFunction
     gradient: TensorFunction
     signed: bool
@@ -126,15 +141,16 @@ class Group:
     def of(cls, rows: slice, objective: Objective, signed: bool) -> Group:
         """The formula that suits the targets."""
         formula, hard = objective.formula, objective.formula.hard
+        of = partial(cls, rows, objective.head, objective.loss)
         if signed and hard is not None:
-            return cls(rows, objective.head, hard.losses, hard.gradient, True)
+            return of(hard.losses, hard.gradient, True)
         if formula.steady:
-            return cls(rows, objective.head, formula.losses, formula.gradient, False)
+            return of(formula.losses, formula.gradient, False)
         losses, gradient = (
             partial(plain, formula, part, precise=objective.precise)
             for part in (losses_of, gradient_of)
         )
-        return cls(rows, objective.head, losses, gradient, False)
+        return of(losses, gradient, False)
 
     def cut(self, values: Tensor, axis: int) -> Tensor:
         """The group's part along the run axis."""
@@ -142,6 +158,16 @@ class Group:
         if count == values.shape[axis]:
             return values
         return values.narrow(axis, self.rows.start, count)
+
+    def prediction_grads(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """dL/dy (…, K) by automatic differentiation; NaN where there is none."""
+        if self.loss.matches_head:
+            return torch.full_like(predictions, torch.nan)
+        # copies, for autograd takes nothing that was made in inference mode
+        with torch.inference_mode(False), torch.enable_grad():
+            own = predictions.clone().requires_grad_()
+            losses = self.loss(own, targets.clone())
+            return torch.autograd.grad(losses.sum(), own)[0]
 
     def targets(self, targets: Targets, axis: int) -> Tensor:
         """Its targets, or their signs."""

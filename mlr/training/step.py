@@ -11,14 +11,18 @@ import torch
 from torch import Tensor
 
 from mlr.checks import InputError
+from mlr.probes import NetworkValues
 from mlr.training.arrange import distinct
 from mlr.training.background import Background
+from mlr.training.capture import OF_LAYERS, Capture, network_values, subject_of
 from mlr.training.experiment import Experiment
+from mlr.training.layerwatch import LayerWatch, joined
 from mlr.training.network import Kind, Network, Weights, kind_of
-from mlr.training.parameters import layer_norms
 from mlr.training.run_objectives import RunObjectives, Targets, identity
 from mlr.training.steppers import column, limit_norm
 from mlr.training.threads import threads
+
+NOTHING: frozenset[str] = frozenset()
 
 
 class LoggedStep(NamedTuple):
@@ -32,8 +36,10 @@ class LoggedStep(NamedTuple):
     """t (L, B, K)"""
     logit_grads: Tensor
     """dL/dz (L, B, K) of each example's own loss"""
-    layer_grad_norms: Tensor
-    """‖∂ mean L/∂ layer‖ (L, layers), before they are limited"""
+    due: frozenset[str]
+    """families that are measured of it, and histograms"""
+    network: NetworkValues
+    """what layers and parameters came to, of L lanes"""
 
 
 def by_objective(experiments: Sequence[Experiment]) -> list[int]:
@@ -64,11 +70,13 @@ class Part(NamedTuple):
     network: Network
     objectives: RunObjectives
 
-    def differentiate(self, inputs: Tensor, targets: Targets, step: int) -> tuple[Tensor, Tensor]:
+    def differentiate(
+        self, inputs: Tensor, targets: Targets, step: int, watch: LayerWatch | None
+    ) -> tuple[Tensor, Tensor]:
         """Write the lanes' gradients; their logits and dL/dz (L, B, K)."""
-        logits, tape = self.network.forward(inputs, step)
+        logits, tape = self.network.forward(inputs, step, watch is not None)
         logit_grads = self.objectives.gradient(logits, targets)
-        self.network.backward(tape, logit_grads)  # type: ignore[arg-type]
+        self.network.backward(tape, logit_grads, watch)  # type: ignore[arg-type]
         return logits, logit_grads
 
 
@@ -100,9 +108,11 @@ class Program:
         weights = Weights(self.kind, self.lanes, self.busy)
         self.layout, self.network = weights.layout, weights.network
         self.parameters, self.gradients = weights.parameters, weights.gradients
-        self.layers = self.layout.layers()
+        self.subject = subject_of(first)
+        self.capture = Capture(self.layout.layers(), self.subject.dense)
+        self.threshold = first.probes.threshold
         self.outputs = self._outputs(experiments)
-        self.classification = first.data.classes is not None
+        self.classification = self.subject.classes is not None
         self.signed = self.outputs == 1 and self.classification
         self.spread = first.spread
         objectives = [one.objective for one in self.lanes]
@@ -156,32 +166,71 @@ class Program:
         return found
 
     def update(
-        self, inputs: Tensor, targets: Targets, step: int, *, logged: bool
+        self,
+        inputs: Tensor,
+        targets: Targets,
+        step: int,
+        due: frozenset[str] = NOTHING,
+        next_due: frozenset[str] = NOTHING,
     ) -> LoggedStep | None:
-        """One step on a batch of `Batches`; what it leaves behind if it is logged."""
-        done = self._differentiate(inputs, targets, step)
-        kept = None
-        if logged:
-            norms = layer_norms(self.gradients, self.layers)
-            # a copy of the targets: their memory is used again
-            copied = Targets(targets.given.clone(), targets.signed)
-            logits, logit_grads = (self._joined(parts) for parts in zip(*done, strict=True))
-            kept = LoggedStep(step, logits, copied, logit_grads, norms)
+        """One step on a batch of `Batches`; what it leaves behind if anything is due.
+
+        Args:
+            inputs: of the batch.
+            targets: of the batch.
+            step: its number, from 0.
+            due: what is measured of it.
+            next_due: what will be measured of the next one.
+        """
+        watches = self._watches(due)
+        done = self._differentiate(inputs, targets, step, watches)
+        found: dict[str, Tensor] = {}
+        if due:
+            found = self.capture.of_gradients(self.gradients, due)
+            seen = [
+                (part.rows, watch.values(logit_grads))
+                for part, watch, (_, logit_grads) in zip(self.parts, watches, done, strict=False)
+            ]
+            found |= joined(seen, len(self.lanes)) if seen else {}
+        if "direction" in next_due:
+            self.capture.remember(self.gradients)
+        if "ratios" in due:
+            found |= self.capture.before_update(self.parameters)
         if self.limits is not None:
             limit_norm(self.gradients, self.limits)
         self._step(step)
-        return kept
+        if not due:
+            return None
+        if "ratios" in due:
+            found |= self.capture.after_update(self.parameters)
+        # a copy of the targets: their memory is used again
+        copied = Targets(targets.given.clone(), targets.signed)
+        logits, logit_grads = (self._joined(parts) for parts in zip(*done, strict=True))
+        return LoggedStep(step, logits, copied, logit_grads, due, network_values(found))
+
+    def _watches(self, due: frozenset[str]) -> list[LayerWatch]:
+        """One for each part, where anything that is due looks into layers."""
+        if not due & OF_LAYERS:
+            return []
+        return [LayerWatch(due, self.subject, self.threshold) for _ in self.parts]
 
     def _differentiate(
-        self, inputs: Tensor, targets: Targets, step: int
+        self, inputs: Tensor, targets: Targets, step: int, watches: Sequence[LayerWatch]
     ) -> list[tuple[Tensor, Tensor]]:
         """Logits and dL/dz of each part."""
+        seen: Sequence[LayerWatch | None] = watches or [None] * len(self.parts)
         if len(self.parts) == 1:
-            return [self.parts[0].differentiate(inputs, targets, step)]
+            return [self.parts[0].differentiate(inputs, targets, step, seen[0])]
         return self.background.side_by_side(
             [
-                partial(part.differentiate, inputs[part.rows], targets.of_lanes(part.rows), step)
-                for part in self.parts
+                partial(
+                    part.differentiate,
+                    inputs[part.rows],
+                    targets.of_lanes(part.rows),
+                    step,
+                    watch,
+                )
+                for part, watch in zip(self.parts, seen, strict=True)
             ]
         )
 

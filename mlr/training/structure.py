@@ -18,6 +18,10 @@ class Activation:
     forward: Callable[[Tensor], Tensor]
     backward: Callable[[Tensor, Tensor], Tensor]
 
+    def slopes(self, outputs: Tensor) -> Tensor:
+        """φ'(z) of a = φ(z), of any shape."""
+        return self.backward(torch.ones_like(outputs), outputs)
+
 
 def _sigmoid(z: Tensor) -> Tensor:
     # torch.sigmoid rounds otherwise at the end of an array than within: a run's numbers would

@@ -122,7 +122,7 @@ SPREADS = (0.5, 2, 5, 10)
 SEEDS = 40
 START = (
     *("data=blobs", "data.seed=0", "data.n=200", "data.noise=0.3", "model.init=he"),
-    *("optimizer.lr=0.5", "epochs=200", "probes.points=50", "probes.histogram_points=0"),
+    *("optimizer.lr=0.5", "epochs=200", "probes.points=50", "probes.histograms=0"),
     f"seed=range({SEEDS})",
 )
 Table = Mapping[float, Sequence[Trained]]

@@ -106,7 +106,7 @@ def at_the_start(lab: Lab) -> Answer:
     for outputs in WIDTHS:
         z, t = torch.zeros(outputs).double(), torch.eye(outputs).double()[0]
         found[outputs] = float(Objective("softmax", "ce").losses(z, t))
-    runs = lab.sweep("model.init=zeros,normal", "epochs=4", "probes.histogram_points=0")
+    runs = lab.sweep("model.init=zeros,normal", "epochs=4", "probes.histograms=0")
     first, other = (float(run.series["loss/train"][1][0]) for run in runs)
     return Answer(
         f"ln K: all logits 0 give ln 10 = {found[10]:.6f} for ten classes, and that is where a run "

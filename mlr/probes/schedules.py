@@ -1,0 +1,79 @@
+"""On which steps something is measured, as a person writes it: 200, every:10, log_spaced:200.
+
+Free of torch: a configuration is judged before torch is imported. Hydra takes `every(10)` on
+its command line for a function of its own, so a colon stands there; elsewhere either does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import log10
+
+from mlr.checks import InputError
+
+_DECADES = 6  # of steps, that log-spaced points are spread over where nobody knows the end
+_FORM = re.compile(r"(every|log_spaced)[:(]\s*(\d+)\s*\)?")
+_ALLOWED = "200 (about so many points), every:10 (each tenth step), log_spaced:200, or 0 for never"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Which of a run's steps.
+
+    kind: evenly (about `number` steps), every (each `number`-th) or log_spaced.
+    number: 0 is never.
+    """
+
+    kind: str
+    number: int
+
+    @classmethod
+    def of(cls, name: str, value: int | str) -> Schedule:
+        """The schedule that is written as `value`.
+
+        Args:
+            name: of the setting, for the message.
+            value: a number of points, `every:n` or `log_spaced:n`; `every(n)` is the same.
+
+        Raises:
+            InputError: it is none of these.
+        """
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return cls("evenly", value)
+        form = _FORM.fullmatch(value.strip()) if isinstance(value, str) else None
+        if form is None or int(form[2]) == 0:
+            raise InputError(f"{name}={value} must be a schedule: {_ALLOWED}.")
+        return cls(form[1], int(form[2]))
+
+    def steps(self, total: int) -> list[int]:
+        """The chosen ones of the steps 0 … total − 1, ascending; both ends are among them.
+
+        The spacing of `evenly` is a whole number, so that runs of one length are measured at
+        equal steps; that of `log_spaced` grows by equal factors.
+        """
+        if self.number == 0 or total == 0:
+            return []
+        last = total - 1
+        if self.kind == "log_spaced":
+            factor = total ** (1 / max(1, self.number - 1))
+            chosen = {min(last, round(factor**point) - 1) for point in range(self.number)}
+            return sorted({0, last} | chosen)
+        spacing = self.number if self.kind == "every" else -(-total // self.number)
+        steps = list(range(0, total, spacing))
+        return steps if steps[-1] == last else [*steps, last]
+
+    def due(self, step: int) -> bool:
+        """Whether `step` is chosen where nobody knows how many there will be.
+
+        evenly: each step up to `number`, then every second, every fourth, … so that there are
+        never more than twice `number`. log_spaced: `number` points a million steps.
+        """
+        if self.number == 0:
+            return False
+        if self.kind == "every":
+            return step % self.number == 0
+        if self.kind == "log_spaced":
+            before, after = (self.number * log10(n) / _DECADES for n in (step or 0.1, step + 1))
+            return step == 0 or int(after) > int(before)
+        return step % (1 << (step // self.number).bit_length()) == 0

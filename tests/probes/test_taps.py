@@ -1,0 +1,195 @@
+"""Taps hear what autograd computes, example by example, and change nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from mlr.probes.taps import Taps, sample_square_norms, square_norms
+
+TOLERANCES = [(torch.float32, 1e-6), (torch.float64, 1e-12)]
+
+
+def drawn(*shape, dtype=torch.float64, seed=0):
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def loss_of(outputs):
+    """One loss an example (B,), not linear in the outputs."""
+    return outputs.flatten(1).sin().sum(1) + outputs.flatten(1).square().sum(1)
+
+
+def by_loops(module, inputs, layers):
+    """‖∂L_n/∂θ‖² (B,) by layer: a backward pass for each example."""
+    found = {layer: [] for layer in layers}
+    for n in range(len(inputs)):
+        for layer, part in layers.items():
+            own = [p for p in part.parameters() if p.requires_grad]
+            gradients = torch.autograd.grad(loss_of(module(inputs[n : n + 1])).sum(), own)
+            found[layer].append(sum(g.double().square().sum() for g in gradients))
+    return {layer: torch.stack(squares) for layer, squares in found.items()}
+
+
+def heard(module, inputs):
+    taps = Taps(module, listen=True)
+    with taps:
+        loss_of(module(inputs)).sum().backward()
+    module.zero_grad()
+    return taps
+
+
+def check(module, inputs, tolerance=1e-12):
+    taps = heard(module, inputs)
+    expected = by_loops(module, inputs, taps.layers)
+    found = square_norms(taps.uses)
+    assert found.keys() == expected.keys()
+    for layer, squares in found.items():
+        torch.testing.assert_close(
+            squares.double().sqrt(), expected[layer].sqrt(), rtol=tolerance, atol=0
+        )
+    return taps
+
+
+def mlp(dtype=torch.float64, inplace=False, bias=True):
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(5, 7, bias=bias), nn.ReLU(inplace), nn.Linear(7, 6), nn.Tanh(), nn.Linear(6, 3)
+    ).to(dtype)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), TOLERANCES)
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_norms_of_each_examples_gradient_equal_autograd(dtype, tolerance, inplace, bias):
+    module = mlp(dtype, inplace, bias)
+    taps = check(module, drawn(6, 5, dtype=dtype), tolerance)
+    assert list(taps.layers) == ["0", "2", "4"]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), TOLERANCES)
+@pytest.mark.parametrize("between", [(4,), (2, 3)])
+def test_time_axes_are_summed_over(dtype, tolerance, between):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(5, 4), nn.Sigmoid(), nn.Linear(4, 3)).to(dtype)
+    check(module, drawn(6, *between, 5, dtype=dtype), tolerance)
+
+
+class Twice(nn.Module):
+    """One layer called twice, once by keyword, and a twin with its parameters."""
+
+    def __init__(self):
+        super().__init__()
+        self.shared = nn.Linear(4, 4)
+        self.twin = nn.Linear(4, 4)
+        self.twin.weight, self.twin.bias = self.shared.weight, self.shared.bias
+        self.unused = nn.Linear(4, 4)
+
+    def forward(self, inputs):
+        return self.twin(torch.tanh(self.shared(input=torch.tanh(self.shared(inputs)))))
+
+
+def test_calls_of_one_layer_add_up():
+    torch.manual_seed(0)
+    module = Twice().double()
+    taps = heard(module, drawn(6, 4))
+    expected = by_loops(module, drawn(6, 4), {"shared": module.shared})
+    found = square_norms(taps.uses)
+    assert list(taps.layers) == ["shared", "unused"]
+    assert list(found) == ["shared"]
+    torch.testing.assert_close(found["shared"], expected["shared"], rtol=1e-12, atol=0)
+
+
+def test_deltas_by_autograd_grad_are_those_of_backward():
+    module, inputs = mlp(inplace=True), drawn(6, 5)
+    own = {name: value.detach().clone() for name, value in module.named_parameters()}
+    for value in own.values():
+        value.requires_grad_()
+    taps = Taps(module)
+    with taps:
+        logits = functional_call(module, own, (inputs,))
+    edges = [use.edge for use in taps.uses]
+    delta = drawn(6, 3, seed=1)
+    found = torch.autograd.grad(logits, [*own.values(), *edges], delta)
+    for use, one in zip(taps.uses, found[len(own) :], strict=True):
+        use.delta = one
+    listening = Taps(module, listen=True)
+    with listening:
+        module(inputs).backward(delta)
+    for use, other in zip(taps.uses, listening.uses, strict=True):
+        assert use.layer == other.layer
+        assert torch.equal(use.delta, other.delta)
+    assert torch.equal(taps.uses[-1].delta, delta)
+
+
+def test_frozen_parts_do_not_count():
+    module = mlp()
+    module[0].requires_grad_(False)
+    module[2].weight.requires_grad_(False)
+    taps = heard(module, drawn(6, 5))
+    found = square_norms(taps.uses)
+    assert list(found) == ["2", "4"]
+    expected = by_loops(module, drawn(6, 5), {"2": module[2], "4": module[4]})
+    torch.testing.assert_close(found["2"], expected["2"], rtol=1e-12, atol=0)
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(5, 4)
+        self.output = nn.Linear(4, 5, bias=False)
+        self.output.weight = self.words.weight
+
+
+def test_a_weight_that_another_kind_of_module_uses_too_is_left_out():
+    taps = Taps(Tied())
+    assert not taps.layers
+    assert taps.left_out == {"output": "it shares a parameter with a module of another kind"}
+
+
+def test_activations_bear_the_name_of_the_layer_before():
+    activation = nn.ReLU()
+    module = nn.Sequential(
+        nn.Conv1d(1, 2, 1), activation, nn.Flatten(), nn.Linear(6, 4), activation, nn.Dropout(),
+        nn.Tanh(),
+    )  # fmt: skip
+    taps = heard(module, torch.rand(5, 1, 3))
+    named = [(one.layer, one.kind, tuple(one.outputs.shape)) for one in taps.activated]
+    assert named == [("0", nn.ReLU, (5, 2, 3)), ("3", nn.ReLU, (5, 4)), ("6", nn.Tanh, (5, 4))]
+
+
+def test_only_the_last_pass_with_gradients_counts():
+    module = mlp()
+    taps = Taps(module, listen=True)
+    with taps:
+        module(drawn(3, 5))
+        logits = module(drawn(6, 5))
+        with torch.no_grad():
+            module(drawn(2, 5))
+        torch.func.jacrev(module)(drawn(5))
+    logits.sum().backward()
+    assert [len(use.inputs) for use in taps.uses] == [6, 6, 6]
+    assert all(use.delta is not None for use in taps.uses)
+    taps.clear()
+    module(drawn(2, 5))
+    assert not taps.uses
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+
+
+def test_bfloat16_is_computed_in_float32():
+    module, inputs = mlp(torch.float32), drawn(6, 5, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        taps = heard(module, inputs)
+    assert [use.delta.dtype for use in taps.uses] == [torch.bfloat16] * 3
+    found = square_norms(taps.uses)
+    for layer, squares in by_loops(module, inputs, taps.layers).items():
+        assert found[layer].dtype == torch.float32
+        torch.testing.assert_close(found[layer].double(), squares, rtol=0.1, atol=1e-3)
+
+
+def test_shapes_that_disagree_are_refused():
+    with pytest.raises(ValueError, match="must have shapes"):
+        sample_square_norms(torch.ones(2, 3), torch.ones(3, 3), bias=True)
+    with pytest.raises(ValueError, match="must be counted"):
+        sample_square_norms(torch.ones(2, 3), torch.ones(2, 3), bias=False, weight=False)
