@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlr.records.reading import Recorded
+if TYPE_CHECKING:
+    from mlr.records.reading import Recorded  # needs numpy, which a refused sweep does without
 
 Value = bool | int | float | str | None
 RATE = "optimizer.lr"

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from mlr.app.compare.comparison import Comparison, Row
 from mlr.app.compare.groups import is_higher_better
+from mlr.app.compare.measures import STUCK
 from mlr.app.compare.statistics import LEVEL
 from mlr.app.compare.verdicts import ANOTHER
 from mlr.app.console import shown
@@ -70,7 +71,7 @@ def _columns(comparison: Comparison) -> list[Column]:
         _RATE: comparison.rated,
         _AGAINST: len(rows) > 1,
         _GRADIENT: any(row.wrong_gradient is not None for row in rows),
-        _STUCK: any(row.stuck is not None for row in rows),
+        _STUCK: metric != STUCK and any(row.stuck is not None for row in rows),
         _LOST: any(map(_lost, rows)),
     }
     return [column for column in columns if told.get(column.head, True)]

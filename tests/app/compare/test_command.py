@@ -10,6 +10,7 @@ import sys
 import time
 from itertools import combinations
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 
 import numpy as np
 import pytest
@@ -192,10 +193,9 @@ def test_512_runs_in_under_two_seconds(tmp_path):
             folder = tmp_path / f"{pair},optimizer.lr={rate},seed={seed}"
             metrics = {"accuracy/test": rng.random()}
             write_run(folder, pair, seed, [f"optimizer.lr={rate}"], "done", metrics, series)
-    seconds = []
-    for _ in range(3):
-        before = time.perf_counter()
-        done = command(tmp_path, "--by", "pair,lr")  # every series is read
-        seconds.append(time.perf_counter() - before)
-        assert len(done.stdout.splitlines()) > len(cells)
-    assert min(seconds) < 2, seconds
+    before = getrusage(RUSAGE_CHILDREN)
+    done = command(tmp_path, "--by", "pair,lr")  # every series is read
+    after = getrusage(RUSAGE_CHILDREN)
+    assert len(done.stdout.splitlines()) > len(cells)
+    # of the processor: what else the machine does is not counted
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2

@@ -97,6 +97,11 @@ def test_without_a_choice_of_learning_rate_there_is_no_such_column():
     assert "against the best" not in printed(replace(COMPARISON, rows=rows[:1]))[0]
 
 
+def test_a_metric_has_one_column():
+    head, *_ = printed(replace(COMPARISON, metric="stuck/fraction"))
+    assert head.count("stuck") == 1
+
+
 def test_what_has_no_share_is_named():
     runs = [
         Recorded(FOLDER / f"run{number}", {"status": "failed", "reason": "disk full"})
