@@ -41,11 +41,8 @@ def grouped(runs: Iterable[Recorded], keys: Sequence[str]) -> dict[tuple[Value, 
 
 def varied(runs: Sequence[Recorded]) -> list[str]:
     """Keys that somebody typed and in which runs differ, beside head, loss and seed."""
-    typed = [
-        key for run in runs for key in texts(filter(is_of_run, run.overrides)) if key != "seed"
-    ]
-    told = PAIR if all(run.pair for run in runs) else ()
-    keys = [key for key in dict.fromkeys(typed) if key not in told]
+    typed = dict.fromkeys(key for run in runs for key in texts(filter(is_of_run, run.overrides)))
+    keys = [key for key in typed if key not in ("seed", *PAIR)]
     return [key for key in keys if len({setting(run, key) for run in runs}) > 1]
 
 
