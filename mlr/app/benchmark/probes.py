@@ -87,11 +87,11 @@ def _data(case: Case) -> Dataset:
     data = make_data(case.work)
     if case.side is None:
         return data
-    splits = [
+    parts = [
         Split(split.features.view(-1, 1, case.side, case.side), split.targets)
         for split in (data.train, data.val, data.test)
     ]
-    return Dataset(data.name, *splits, data.classes)
+    return Dataset(data.name, parts[0], parts[1], parts[2], data.classes)
 
 
 def _measure(work: Work, data: Dataset, folder: Path, probes: ProbeSettings) -> Measure:
