@@ -50,9 +50,8 @@ def lr_too_high(facts: Facts) -> Finding | None:
     ends = max(facts.metric("loss/train"), facts.metric("loss/val"), key=_or_nothing)
     if peak >= PEAK and not ends < UNSETTLED * sane:
         why = f"the loss rose to {short(peak)} times its size at the start and did not settle"
-        return _too_high(
-            rate, why, f"loss/train {_course(facts)}; loss/val at the end {short(ends)}"
-        )
+        last = f"the larger of loss/train and loss/val {short(ends)}"
+        return _too_high(rate, why, f"loss/train {_course(facts)}; {last}")
     validated = facts.values("loss/val")
     late = validated[len(validated) // 2 :]
     least_loss = min(float(np.median(late)), facts.metric("loss/train")) if len(late) else 0.0
@@ -97,7 +96,7 @@ def lr_too_low(facts: Facts) -> Finding | None:
     remedy = f"optimizer.lr={10 * rate:g}" if rate == rate else ""
     return Finding(
         f"The learning rate{_shown(rate)} is too low, or the training too short: the loss still "
-        "falls steadily, and has hardly begun to.",
+        "falls steadily, and has far to go.",
         f"loss/val fell by {100 * fall.whole:.2g} % in all, in the second half "
         f"{short(fall.late)} times as much as in the first; loss/train {_course(facts)}",
         remedy,
