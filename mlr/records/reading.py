@@ -69,12 +69,15 @@ class Recorded:
     @cached_property
     def config(self) -> dict[str, Any]:
         """`.hydra/config.yaml`; empty where there is none that can be read."""
-        try:
-            text = (self.folder / ".hydra" / "config.yaml").read_text(encoding="utf-8")
-            found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return _yaml(self.folder / ".hydra" / "config.yaml")
+
+    @cached_property
+    def choices(self) -> Mapping[str, str | None]:
+        """The option chosen of each group, as in `model` → `linear`; empty where none is told."""
+        found = _yaml(self.folder / ".hydra" / "hydra.yaml")
+        for key in ("hydra", "runtime", "choices"):
+            found = found.get(key) or {}
+        return found
 
 
 def read_runs(place: Path | str) -> list[Recorded]:
@@ -103,3 +106,12 @@ def read_runs(place: Path | str) -> list[Recorded]:
             f"{folder} holds no run; train one with `python scripts/train.py`."
         )
     return found
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}

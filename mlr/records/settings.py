@@ -1,0 +1,86 @@
+"""What a run was set to, by key: as typed, else as its configuration says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from mlr.records.reading import Recorded
+
+Value = bool | int | float | str | None
+RATE = "optimizer.lr"
+_WORDS: Mapping[str, Value] = {"true": True, "false": False, "null": None}
+_OWN = ("pair", "head", "loss", "seed")
+
+
+def texts(overrides: Iterable[str]) -> dict[str, str]:
+    """Overrides by key, values as typed; of `+key=1` the key is `key`, and `~key` sets nothing."""
+    parts = [override.lstrip("+").partition("=") for override in overrides]
+    return {key: value for key, equals, value in parts if equals and not key.startswith("~")}
+
+
+def plain(text: str) -> Value:
+    """The value that a text stands for on the command line: a number, bool, null or text."""
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    if text.startswith("["):
+        return text.replace(" ", "")
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    return text[1:-1] if quoted else text
+
+
+def setting(run: Recorded, key: str) -> Value:
+    """What `run` was set to: `pair`, `head`, `loss`, `seed`, or any key of the configuration.
+
+    Args:
+        run: its configuration is read only where its status.json does not tell.
+        key: as in an override: `optimizer.lr`; a group, as `model`, gives the name chosen.
+
+    Returns:
+        None where nothing is set, or nothing is known; lists as text, `[1,2]`.
+    """
+    if key == "seed":
+        return run.seed
+    if key in _OWN and run.pair:
+        head, _, loss = run.pair.partition("+")
+        return {"pair": run.pair, "head": head, "loss": loss}[key]
+    typed = texts(run.overrides)
+    if key in typed:
+        return plain(typed[key])
+    found = _leaf(run.config, key)
+    return run.choices.get(key) if found is None else found
+
+
+def known_keys(runs: Sequence[Recorded]) -> list[str]:
+    """Every key that `setting` may be asked for: typed in any run, or those of the first's files.
+
+    One run's files are enough, and hundreds take their time.
+    """
+    typed = [key for run in runs for key in texts(run.overrides)]
+    groups = [key for key in runs[0].choices if not key.startswith("hydra")]
+    return list(dict.fromkeys([*_OWN, *typed, *groups, *_leaves(runs[0].config)]))
+
+
+def _leaf(config: Mapping[str, Any], key: str) -> Value:
+    node: Any = config
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    if isinstance(node, Mapping):
+        return None
+    if isinstance(node, list):
+        return f"[{','.join(map(str, node))}]"
+    return node if isinstance(node, (bool, int, float)) or node is None else str(node)
+
+
+def _leaves(config: Mapping[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            found += _leaves(value, f"{prefix}{key}.")
+        elif key != "_target_":
+            found.append(f"{prefix}{key}")
+    return found
