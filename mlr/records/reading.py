@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -106,6 +106,12 @@ def read_runs(place: Path | str) -> list[Recorded]:
             f"{folder} holds no run; train one with `python scripts/train.py`."
         )
     return found
+
+
+def read_all(places: Iterable[Path | str]) -> list[Recorded]:
+    """The runs of several folders, as `read_runs` has them, each once."""
+    found = [run for place in places for run in read_runs(place)]
+    return list({run.folder.resolve(): run for run in found}.values())
 
 
 def _yaml(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from mlr.records.reading import Recorded
 Value = bool | int | float | str | None
 RATE = "optimizer.lr"
 _WORDS: Mapping[str, Value] = {"true": True, "false": False, "null": None}
-_OWN = ("pair", "head", "loss", "seed")
+PAIR = ("pair", "head", "loss")
 
 
 def texts(overrides: Iterable[str]) -> dict[str, str]:
@@ -20,17 +20,24 @@ def texts(overrides: Iterable[str]) -> dict[str, str]:
     return {key: value for key, equals, value in parts if equals and not key.startswith("~")}
 
 
-def plain(text: str) -> Value:
+def plain(typed: str) -> Value:
     """The value that a text stands for on the command line: a number, bool, null or text."""
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
+    if typed.lower() in _WORDS:
+        return _WORDS[typed.lower()]
     for kind in (int, float):
         with suppress(ValueError):
-            return kind(text)
-    if text.startswith("["):
-        return text.replace(" ", "")
-    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
-    return text[1:-1] if quoted else text
+            return kind(typed)
+    if typed.startswith("["):
+        return typed.replace(" ", "")
+    quoted = len(typed) > 1 and typed[0] == typed[-1] and typed[0] in "\"'"
+    return typed[1:-1] if quoted else typed
+
+
+def text(value: Value) -> str:
+    """A value as it is typed; nothing for None."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def setting(run: Recorded, key: str) -> Value:
@@ -45,7 +52,7 @@ def setting(run: Recorded, key: str) -> Value:
     """
     if key == "seed":
         return run.seed
-    if key in _OWN and run.pair:
+    if key in PAIR and run.pair:
         head, _, loss = run.pair.partition("+")
         return {"pair": run.pair, "head": head, "loss": loss}[key]
     typed = texts(run.overrides)
@@ -62,7 +69,7 @@ def known_keys(runs: Sequence[Recorded]) -> list[str]:
     """
     typed = [key for run in runs for key in texts(run.overrides)]
     groups = [key for key in runs[0].choices if not key.startswith("hydra")]
-    return list(dict.fromkeys([*_OWN, *typed, *groups, *_leaves(runs[0].config)]))
+    return list(dict.fromkeys([*PAIR, "seed", *typed, *groups, *_leaves(runs[0].config)]))
 
 
 def _leaf(config: Mapping[str, Any], key: str) -> Value:

@@ -10,21 +10,11 @@ from mlr.app.cells import mean_and_std
 from mlr.app.identity import is_of_run
 from mlr.app.outcome import FINISHED
 from mlr.checks import known
-from mlr.records.reading import Recorded, read_runs
+from mlr.records.reading import Recorded
 from mlr.records.settings import RATE, Value, known_keys, setting, texts
 
 PAIR = ("head", "loss")
 _SHARE = 0.9  # of the runs trained to an end; the same as in a sweep's summary
-
-
-def read_all(places: Sequence[Path | str]) -> list[Recorded]:
-    """The runs of several folders, each once.
-
-    Raises:
-        InputError: a folder is not there, or holds no run.
-    """
-    found = [run for place in places for run in read_runs(place)]
-    return list({run.folder.resolve(): run for run in found}.values())
 
 
 def check_keys(runs: Sequence[Recorded], keys: Iterable[str]) -> list[str]:
