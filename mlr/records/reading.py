@@ -110,8 +110,11 @@ def read_runs(place: Path | str) -> list[Recorded]:
 
 def read_all(places: Iterable[Path | str]) -> list[Recorded]:
     """The runs of several folders, as `read_runs` has them, each once."""
-    found = [run for place in places for run in read_runs(place)]
-    return list({run.folder.resolve(): run for run in found}.values())
+    found: dict[Path, Recorded] = {}
+    for place in places:
+        for run in read_runs(place):
+            found.setdefault(run.folder.resolve(), run)
+    return list(found.values())
 
 
 def _yaml(path: Path) -> dict[str, Any]:

@@ -20,11 +20,10 @@ from mlr.app.compare.groups import (
 )
 from mlr.app.compare.measures import STUCK, median_of, time_to_share, wrong_gradient
 from mlr.app.compare.verdicts import verdicts
+from mlr.app.outcome import FINISHED
 from mlr.checks import InputError, known
 from mlr.records.reading import Recorded
 from mlr.records.settings import RATE, Value, setting
-
-UNENDED = ("running", "interrupted", "failed")
 
 
 @dataclass(frozen=True)
@@ -116,13 +115,13 @@ def compare(
     names = [dict(zip(keys, place, strict=True)) for place in found]
     rows = [_row(names[group], members[group], chosen[group], tag) for group in order]
     tested = zip(rows, verdicts([chosen[group] for group in order], tag), strict=True)
-    others = [key for key in differ if key != RATE and not _told(key, keys)]
+    others = [key for key in (*PAIR, *differ) if key != RATE and not _told(key, keys)]
     return Comparison(
         tag,
         keys,
         [replace(row, p=one.p, common=one.common, verdict=one.text) for row, one in tested],
         [key for key in others if any(_differ(group, key) for group in found.values())],
-        [run for run in runs if run.status in UNENDED],
+        [run for run in runs if run.status not in FINISHED],
         len(runs),
     )
 
@@ -156,7 +155,7 @@ def _row(
     status = Counter(run.status for run in everyone)
     mean, std = _spread(runs, metric)
     with_metric = [run for run in runs if by_seed([run], metric)]
-    ended = [run for run in runs if run.status not in UNENDED]
+    ended = [run for run in runs if run.status in FINISHED]
     times = [time_to_share(run.series) for run in with_metric]
     return Row(
         keys=keys,

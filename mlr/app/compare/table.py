@@ -11,11 +11,24 @@ from rich.text import Text
 
 from mlr.app.compare.comparison import Comparison, Row
 from mlr.app.compare.groups import is_higher_better
+from mlr.app.compare.statistics import LEVEL
+from mlr.app.compare.verdicts import ANOTHER
 from mlr.app.console import shown
 from mlr.records.settings import text
 
 WIDEST = 10_000
 MOST_NAMED = 20
+_RATE, _AGAINST, _EPOCHS = "best lr", "against the best", "epochs to 90 %"
+_GRADIENT, _STUCK, _LOST = "|dL/dz| wrong", "stuck", "lost"
+_MEANINGS = {
+    _AGAINST: "against the best: paired t-test over common seeds, Holm's correction for all "
+    f"pairs; significant where p ≤ {LEVEL}",
+    _EPOCHS: "epochs, updates: to 90 % of the last accuracy/val, or of the fall of loss/train "
+    "where there is none; medians over runs",
+    _GRADIENT: "|dL/dz| wrong: mean over wrong samples; median over logged steps, then over runs",
+    _STUCK: "stuck: training samples that are wrong and without gradient in the end",
+    _LOST: "lost: of all runs, at any learning rate",
+}
 
 
 class Column(NamedTuple):
@@ -23,16 +36,16 @@ class Column(NamedTuple):
 
     head: str
     cell: Callable[[Row], str]
-    kept: int
-    """the lower, the sooner it is left out of a narrow terminal"""
+    rank: int
+    """the lower, the longer it stays in a terminal that gets narrower"""
 
 
 def print_comparison(out: Console, comparison: Comparison) -> None:
     """The table, how to read it, and the runs that have no share in it."""
     columns = _columns(comparison)
-    table, left_out = _fitting(out, comparison, columns)
+    table, kept, left_out = _fitting(out, comparison, columns)
     out.print(table)
-    for line in _legend(comparison, left_out):
+    for line in _legend(comparison, kept, left_out):
         out.print(Text(line, style="dim"), soft_wrap=True)
     for line in _warnings(comparison):
         out.print(Text(line, style="yellow"), soft_wrap=True)
@@ -42,41 +55,44 @@ def _columns(comparison: Comparison) -> list[Column]:
     """Those that have anything to tell."""
     metric = comparison.metric
     columns = [
-        Column("best lr", _rate, 6),
-        Column("seeds", _seeds, 8),
-        Column(metric, lambda row: _mean(row, metric.startswith("accuracy/")), 9),
-        Column("against the best", _verdict, 7),
-        Column("epochs to 90 %", lambda row: _number(row.epochs), 5),
-        Column("updates", lambda row: _number(row.updates), 2),
-        Column("|dL/dz| wrong", lambda row: _number(row.wrong_gradient), 3),
-        Column("stuck", lambda row: "none" if row.stuck is None else f"{row.stuck:.1%}", 4),
-        Column("lost", _lost, 1),
+        Column(_RATE, _rate, 2),
+        Column("seeds", _seeds, 1),
+        Column(metric, lambda row: _mean(row, metric.startswith("accuracy/")), 0),
+        Column(_AGAINST, _verdict, 3),
+        Column(_EPOCHS, lambda row: _number(row.epochs), 4),
+        Column("updates", lambda row: _number(row.updates, digits=12), 7),
+        Column(_GRADIENT, lambda row: _number(row.wrong_gradient), 6),
+        Column(_STUCK, lambda row: "none" if row.stuck is None else f"{row.stuck:.1%}", 5),
+        Column(_LOST, _lost, 8),
     ]
-    absent = set()
-    if not comparison.rated:
-        absent.add("best lr")
-    if len(comparison.rows) == 1:
-        absent.add("against the best")
-    if all(row.stuck is None for row in comparison.rows):
-        absent.add("stuck")
-    if all(row.wrong_gradient is None for row in comparison.rows):
-        absent.add("|dL/dz| wrong")
-    if not any(map(_lost, comparison.rows)):
-        absent.add("lost")
-    return [column for column in columns if column.head not in absent]
+    rows = comparison.rows
+    told = {
+        _RATE: comparison.rated,
+        _AGAINST: len(rows) > 1,
+        _GRADIENT: any(row.wrong_gradient is not None for row in rows),
+        _STUCK: any(row.stuck is not None for row in rows),
+        _LOST: any(map(_lost, rows)),
+    }
+    return [column for column in columns if told.get(column.head, True)]
 
 
 def _fitting(
     out: Console, comparison: Comparison, columns: Sequence[Column]
-) -> tuple[Table, list[str]]:
-    """The table with all columns that fit, and the heads of the others."""
-    kept = list(columns)
-    while True:
-        table = _table(comparison, kept)
-        wide = out.measure(table, options=out.options.update(max_width=WIDEST)).maximum
-        if wide <= out.width or len(kept) == 1:
-            return table, [column.head for column in columns if column not in kept]
-        kept.remove(min(kept, key=lambda column: column.kept))
+) -> tuple[Table, list[str], list[str]]:
+    """The table with all columns that fit, their heads, and the heads of the others."""
+    kept: list[Column] = []
+    for column in sorted(columns, key=lambda column: column.rank):
+        more = [one for one in columns if one in kept or one is column]
+        wide = _width(out, _table(comparison, more))
+        if wide <= out.width or not kept:
+            kept = more
+            out.width = max(out.width, wide)  # the terminal breaks lines, where rich would cut
+    left_out = [column.head for column in columns if column not in kept]
+    return _table(comparison, kept), [column.head for column in kept], left_out
+
+
+def _width(out: Console, table: Table) -> int:
+    return out.measure(table, options=out.options.update(max_width=WIDEST)).maximum
 
 
 def _table(comparison: Comparison, columns: Sequence[Column]) -> Table:
@@ -99,7 +115,7 @@ def _rate(row: Row) -> str:
 
 
 def _seeds(row: Row) -> str:
-    return f"{row.seeds} ({row.missing} lost)" if row.missing else str(row.seeds)
+    return f"{row.seeds} ({row.missing} without)" if row.missing else str(row.seeds)
 
 
 def _mean(row: Row, percent: bool) -> str:
@@ -116,8 +132,8 @@ def _verdict(row: Row) -> str:
     return f"{row.verdict}, p " + (f"= {row.p:.2g}" if row.p >= 1e-4 else "< 0.0001")
 
 
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4g}"
+def _number(value: float | None, digits: int = 4) -> str:
+    return "none" if value is None else f"{value:.{digits}g}"
 
 
 def _lost(row: Row) -> str:
@@ -127,20 +143,12 @@ def _lost(row: Row) -> str:
     return ", ".join(f"{count} {name}" for count, name in counts if count)
 
 
-def _legend(comparison: Comparison, left_out: Sequence[str]) -> list[str]:
-    metric, rated = comparison.metric, comparison.rated
-    better = "higher" if is_higher_better(metric) else "lower"
-    where = ", at the learning rate where it is best" if rated else ""
-    lines = [f"\n{metric}: mean ± std over seeds{where}; {better} is better"]
-    if len(comparison.rows) > 1:
-        lines.append(
-            "against the best: paired t-test over common seeds, Holm's correction for all pairs; "
-            "significant where p ≤ 0.05"
-        )
-    lines.append(
-        "90 % of the last accuracy/val, or of the fall of loss/train where there is none; "
-        "this and |dL/dz|: medians"
-    )
+def _legend(comparison: Comparison, kept: Sequence[str], left_out: Sequence[str]) -> list[str]:
+    """How to read the columns that are there."""
+    where = ", at the learning rate where it is best" if comparison.rated else ""
+    better = "higher" if is_higher_better(comparison.metric) else "lower"
+    lines = [f"\n{comparison.metric}: mean ± std over seeds{where}; {better} is better"]
+    lines += [text for head, text in _MEANINGS.items() if head in kept]
     if left_out:
         lines.append(f"left out for want of room: {', '.join(left_out)}")
     return lines
@@ -149,9 +157,9 @@ def _legend(comparison: Comparison, left_out: Sequence[str]) -> list[str]:
 def _warnings(comparison: Comparison) -> list[str]:
     lines = []
     if comparison.mixed:
-        keys = ",".join(comparison.mixed)
-        lines.append(f"\nrows mix runs that differ in more than the seed; add --by …,{keys}")
-    if comparison.metric.startswith("loss/") and len(comparison.rows) > 1:
+        keys = ",".join([*comparison.by, *comparison.mixed])
+        lines.append(f"\nrows mix runs that differ in more than the seed; try --by {keys}")
+    if any(row.verdict == ANOTHER for row in comparison.rows):
         lines.append("\na loss can be ranked against the same loss only: others have other units")
     unended = comparison.unended
     if unended:

@@ -13,6 +13,8 @@ from mlr.app.compare.statistics import FEWEST, LEVEL, against
 from mlr.records.reading import Recorded
 from mlr.records.settings import setting
 
+ANOTHER = "another loss"
+
 
 class Verdict(NamedTuple):
     """Of one group."""
@@ -41,7 +43,7 @@ def verdicts(groups: Sequence[Sequence[Recorded]], metric: str) -> list[Verdict]
     found = [Verdict("best" if by_seed(groups[0], metric) else "no number")]
     for row in range(1, len(groups)):
         if not alike[row]:
-            found.append(Verdict("another loss"))
+            found.append(Verdict(ANOTHER))
         elif isnan(p[row]):
             found.append(Verdict(f"has {common[row]} of {FEWEST} seeds", None, int(common[row])))
         else:
