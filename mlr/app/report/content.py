@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,6 @@ class Content:
     comparison: of the groups below, in the same order.
     groups: runs alike but for the seed, best first.
     unmade: jobs without a folder.
-    pairs: every head and loss, the refused too, in the order of the matrix.
     """
 
     place: Path
@@ -47,7 +47,27 @@ class Content:
     comparison: Comparison
     groups: Sequence[Group]
     unmade: Sequence[Unmade]
-    pairs: Sequence[tuple[str, str]]
+
+    @cached_property
+    def tried(self) -> set[tuple[str, str]]:
+        """Every head and loss, the refused too."""
+        return {parted(one.pair) for one in (*self.groups, *self.unmade)}
+
+    @property
+    def heads(self) -> list[str]:
+        """In the order of the lecture, others behind."""
+        return _sorted({head for head, _ in self.tried}, [head.name for head in HEADS])
+
+    @property
+    def losses(self) -> list[str]:
+        """Likewise."""
+        return _sorted({loss for _, loss in self.tried}, [loss.name for loss in LOSSES])
+
+    @cached_property
+    def pairs(self) -> list[tuple[str, str]]:
+        """What was tried, in the order of the matrix: by head, then by loss."""
+        both = [(head, loss) for head in self.heads for loss in self.losses]
+        return [pair for pair in both if pair in self.tried]
 
     @property
     def best(self) -> dict[str, Group]:
@@ -75,13 +95,12 @@ def read(place: Path) -> Content:
     keys = [key for key in varied(runs) if key not in ("head", "loss")]
     comparison = compare(runs, ["pair", *keys])
     ordered = groups(runs, keys, comparison.metric)
-    left = unmade(place, runs)
-    return Content(place, runs, comparison, ordered, left, _pairs(ordered, left))
+    return Content(place, runs, comparison, ordered, unmade(place, runs))
 
 
 def charts(content: Content) -> dict[str, Any]:
     """What the page's charts are drawn from, as JSON."""
-    names = ["+".join(pair) for pair in content.pairs]
+    names = [joined(pair) for pair in content.pairs]
     best = content.best
     found = curves(content.groups)
     return {
@@ -101,6 +120,11 @@ def charts(content: Content) -> dict[str, Any]:
 def written(pair: tuple[str, str]) -> str:
     """A pair as a person writes it."""
     return " + ".join(spoken(name) for name in pair if name) or "unknown pair"
+
+
+def joined(pair: tuple[str, str]) -> str:
+    """A pair as its runs tell it; empty where nobody knows."""
+    return "+".join(filter(None, pair))
 
 
 def parted(pair: str) -> tuple[str, str]:
@@ -131,14 +155,8 @@ def _spread(values: Sequence[float]) -> list[float] | None:
     return significant([float(np.mean(values)), *np.quantile(values, QUANTILES)])
 
 
-def _pairs(ordered: Sequence[Group], left: Sequence[Unmade]) -> list[tuple[str, str]]:
-    found = [parted(one.pair) for one in (*ordered, *left)]
-    heads = _sorted((head for head, _ in found), [head.name for head in HEADS])
-    losses = _sorted((loss for _, loss in found), [loss.name for loss in LOSSES])
-    return [(head, loss) for head in heads for loss in losses if (head, loss) in found]
-
-
 def _sorted(names: Iterable[str], known: Sequence[str]) -> list[str]:
-    """Each once, in the order of the lecture, others behind."""
-    found = list(dict.fromkeys(names))
-    return sorted(found, key=lambda name: known.index(name) if name in known else len(known))
+    def place(name: str) -> tuple[int, str]:
+        return (known.index(name) if name in known else len(known), name)
+
+    return sorted(names, key=place)

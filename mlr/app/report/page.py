@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from mlr.app.report import listing, summary
-from mlr.app.report.content import Content, charts, written
+from mlr.app.report.content import Content, charts, joined, written
 from mlr.app.webpage import BASE, document
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SCRIPTS = ("numbers", "chart", "scales", "matrix", "curves", "sensitivity", "theory", "tables")
 """Of assets/, in the order in which they need each other."""
 LAST = "page"
+MOST_DIAGNOSES = 6
+"""Of those that are open."""
 
 
 def html(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
@@ -111,8 +113,10 @@ def _section(name: str, title: str, inner: str) -> str:
 
 
 def _summary(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
-    items = "".join(map(_diagnosis, diagnoses))
-    found = f'<ul class="diagnoses">\n{items}</ul>\n' if items else ""
+    first, rest = diagnoses[:MOST_DIAGNOSES], diagnoses[MOST_DIAGNOSES:]
+    found = _diagnoses(first)
+    if rest:
+        found += f"<details><summary>{len(rest)} more</summary>{_diagnoses(rest)}</details>\n"
     told = " ".join(filter(None, (summary.counts(content), summary.spread(content))))
     return f"""<section id="summary" aria-label="Summary">
 <p class="verdict">{_told(summary.verdict(content))}</p>
@@ -121,9 +125,16 @@ def _summary(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
 """
 
 
+def _diagnoses(found: Sequence[Diagnosis]) -> str:
+    items = "".join(map(_diagnosis, found))
+    return f'<ul class="diagnoses">\n{items}</ul>\n' if items else ""
+
+
 def _diagnosis(one: Diagnosis) -> str:
+    where = f"{one.cell}, {one.count}: " if one.cell else ""
+    remedy = f" Try <code>{escape(one.remedy)}</code>" if one.remedy else ""
     return (
-        f"<li><strong>{_told(one.sentence)}</strong> {_told(one.remedy)}"
+        f"<li><strong>{_told(where + one.sentence)}</strong>{remedy}"
         f'<br><span class="small">{_told(one.evidence)}</span></li>\n'
     )
 
@@ -135,15 +146,15 @@ def _told(text: str) -> str:
 
 def _matrix(content: Content, what: str) -> str:
     """A panel for each pair, heads below and losses beside each other."""
-    heads = list(dict.fromkeys(head for head, _ in content.pairs))
-    losses = list(dict.fromkeys(loss for _, loss in content.pairs))
-    panels = [_panel(content, (head, loss), what) for head in heads for loss in losses]
-    return f'<div class="matrix" data-columns="{len(losses)}">\n{"".join(panels)}</div>\n'
+    panels = [
+        _panel(content, (head, loss), what) for head in content.heads for loss in content.losses
+    ]
+    return f'<div class="matrix" data-columns="{len(content.losses)}">\n{"".join(panels)}</div>\n'
 
 
 def _panel(content: Content, pair: tuple[str, str], what: str) -> str:
     name = escape(written(pair))
-    if "+".join(pair) in content.best:
+    if joined(pair) in content.best:
         place = content.pairs.index(pair)
         return f"""<figure class="panel" data-pair="{place}">
 <figcaption>{name}</figcaption>
@@ -151,7 +162,7 @@ def _panel(content: Content, pair: tuple[str, str], what: str) -> str:
 <ul class="values"></ul>
 </figure>
 """
-    told = {one.reason: one.status for one in content.unmade if one.pair == "+".join(pair)}
+    told = {one.reason: one.status for one in content.unmade if one.pair == joined(pair)}
     if not told:
         return f'<figure class="panel absent"><figcaption>{name}</figcaption>not tried</figure>\n'
     reason, status = next(iter(told.items()))
@@ -167,7 +178,8 @@ def _curves(content: Content, found: dict[str, Any]) -> str:
     words = "Lines are means over seeds, bands hold 80 % of them (10 to 90 % quantile)"
     best = f"; each pair at its best setting by {content.comparison.metric}" if several else ""
     seeds = f"{words}{best}. " if len(content.runs) > len(content.groups) else ""
-    text = f"{seeds}Grey: the other pairs. Drag over a chart to magnify, double-click to undo; "
+    grey = "Grey: the other pairs. " if len(content.best) > 1 else ""
+    text = f"{seeds}{grey}Drag over a chart to magnify, double-click to undo; "
     inner = f"""<div class="controls" data-for="curves"></div>
 <p class="small">{escape(text)}arrow keys move the cursor of a chart that has the focus.</p>
 <ul class="values legend"></ul>
@@ -190,7 +202,7 @@ def _sensitivity(content: Content, found: dict[str, Any]) -> str:
     others = ", at the best of all other settings" if len(content.keys) > 1 else ""
     inner = f"""<div class="controls" data-for="sensitivity"></div>
 <p class="small">Mean over seeds{others}; bars hold 80 % of them. × marks settings where runs
-diverged.</p>
+diverged, at the bottom where all did.</p>
 <div class="wide-panels">
 {figures}</div>
 """
@@ -201,12 +213,15 @@ def _theory(content: Content) -> str:
     inner = f"""<div class="controls" data-for="theory"></div>
 <p class="small">Lines: closed form against the logit of one output, the logits of other outputs
 being 0. Circles: the mean that was measured over training data with the final parameters; the
-larger, the more outputs lie there. Outermost circles hold all logits beyond ±10.</p>
+larger, the more outputs lie there. The outermost hold all logits beyond ±10. A softmax looks at the
+other logits too, so its circles need not lie on its line.</p>
 {_matrix(content, "loss and gradient against the logit")}"""
     return _section("theory", "What should the gradient be, and what was it?", inner)
 
 
 def _ranking(content: Content) -> str:
+    if len(content.groups) == 1:
+        return ""
     note = """<p class="small">Mean ± standard deviation over seeds. Against the best: paired t-test
 over common seeds, Holm’s correction for all pairs. 90 % of the last validation accuracy, or of
 the fall of the training loss.</p>

@@ -29,6 +29,8 @@ def verdict(content: Content) -> str:
     if len(rows) == 1:
         return f"{_name(best)}: {number(best)} {label}."
     text = f"{_name(best)} is best with {number(best)} {label}"
+    if all(row.verdict == "not significant" for row in rows[1:]):
+        return f"{text}; its lead over each other pair could be chance."
     last = rows[-1]
     same_unit = share or parted(str(best.keys["pair"]))[1] == parted(str(last.keys["pair"]))[1]
     if same_unit:
@@ -40,7 +42,6 @@ def counts(content: Content) -> str:
     """How many runs there are, and what became of them."""
     runs = len(content.runs)
     status = Counter(run.status for run in content.runs)
-    status.update(one.status for one in content.unmade)
     pairs = len({run.pair for run in content.runs})
     seeds = len({run.seed for run in content.runs})
     text = f"{_many(runs, 'run')} of {_many(pairs, 'pair')} of head and loss"
@@ -48,7 +49,10 @@ def counts(content: Content) -> str:
         text += f", {seeds} seeds"
     diverged = status.pop("diverged", 0)
     others = [f"{count} {name}" for name, count in sorted(status.items())]
-    return f"{text}: {', '.join([*others, f'{diverged} diverged'])}."
+    text += f": {', '.join([*others, f'{diverged} diverged'])}."
+    unmade = Counter(one.status for one in content.unmade)
+    jobs = [f" {_many(count, 'job')} {name}." for name, count in sorted(unmade.items())]
+    return text + "".join(jobs)
 
 
 def spread(content: Content) -> str:

@@ -76,7 +76,8 @@ class Chart {
       grid: { stroke: colour("rule"), width: 1 }, ticks: { stroke: colour("rule"), width: 1, size: 4 } };
     return {
       ...this.size(),
-      padding: [10, 14, 0, 0],
+      pxAlign: 0,
+      padding: [10, 26, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { size: 8 }, drag: { setScale: Boolean(sync), x: Boolean(sync), y: false },
         sync: sync ? { key: sync, setSeries: false } : undefined },
@@ -94,7 +95,7 @@ class Chart {
           ...(y.log ? { splits: () => decades(...y.range), filter: (plot, ticks) => ticks } : {}) },
       ],
       series: [{}, ...series.map(one => ({ stroke: one.colour, width: one.width ?? 2.5, dash: one.dash,
-        show: !one.hidden, spanGaps: true, points: { show: false } }))],
+        show: !one.hidden, spanGaps: true, pxAlign: 0, points: { show: false } }))],
       bands: bands ?? [],
       hooks: { setCursor: [() => this.read()], draw: marks ? [marks] : [] },
     };

@@ -40,13 +40,19 @@ function describeCurves(pair) {
   return {
     ...shown,
     x: { range: [0, last || 1], texts: step => step.toLocaleString("en") },
-    y: scaleFor(quantity, listsOf(scaled, quantity.tag), !curves.own),
+    y: scaleFor(quantity, listsOf(steady(scaled), quantity.tag), !curves.own),
     sync: "curves",
     where: step => `update ${step.toLocaleString("en")}`,
     idle: "at the end",
     note: noteOf(own),
     text: textOf(own[0], quantity),
   };
+}
+
+/** Groups without a diverged run, where there are any: the others' lines may leave the axis. */
+function steady(groups) {
+  const found = groups.filter(group => !group.diverged);
+  return found.length ? found : groups;
 }
 
 /** The best setting with its band; the other pairs in grey behind. */
@@ -67,7 +73,7 @@ function drawnBand(group, others, quantity) {
     told: (value, series, place) => {
       if (!low) return told(value, quantity.share);
       const [most, least] = [1, 2].map(i => told(nearest(joined[count + i], place), quantity.share));
-      return `${told(value, quantity.share)} (${least} … ${most})`;
+      return `${told(value, quantity.share)} (${least.replace("\u00a0%", "")} … ${most})`;
     },
   };
 }
@@ -75,13 +81,12 @@ function drawnBand(group, others, quantity) {
 /** A line a setting, in the order of the settings' values. */
 function drawnLines(groups, quantity) {
   const order = [...groups].sort((one, other) => compareValues(one.values, other.values));
-  const joined = uPlot.join(groups.map(group => {
+  const joined = uPlot.join(order.map(group => {
     const { steps, mean } = curveOf(group, quantity.tag);
     return [steps, mean];
   }));
-  const at = group => order.indexOf(group) / Math.max(order.length - 1, 1);
-  const series = groups.map(group => ({ label: group.label || "run", width: 2, colour: ramp(at(group)),
-    dash: DASHES[order.indexOf(group) % 3] }));
+  const series = order.map((group, place) => ({ label: group.label || "run", width: 2,
+    colour: ramp(place / Math.max(order.length - 1, 1)), dash: DASHES[place % 3] }));
   return { data: joined, series, told: value => told(value, quantity.share) };
 }
 

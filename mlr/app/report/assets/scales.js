@@ -16,10 +16,13 @@ function extent(lists) {
   return found;
 }
 
-/** The scale for a quantity: {log, share, range, zero}; zero: whether less than its floor is there. */
+/** The scale for a quantity: {log, share, range, zero}; zero: whether less than its floor is there.
+ *
+ * Shares that differ much are shown of the `whole`, from 0 to 100 %.
+ */
 function scaleFor(quantity, lists, whole) {
   const { low, positive, high } = extent(lists);
-  if (quantity.share && whole) return { share: true, range: [0, 1] };
+  if (quantity.share && whole && !(high - low < 0.4)) return { share: true, range: [0, 1] };
   const wide = !quantity.share && low >= 0 && high / positive > 100;
   if ((quantity.log || wide) && low >= 0) {
     const most = high > 0 ? high : 1;
@@ -30,8 +33,9 @@ function scaleFor(quantity, lists, whole) {
   }
   if (!Number.isFinite(low)) return { range: [0, 1] };
   const from = low >= 0 && low < high / 2 ? 0 : low;
-  const room = 0.06 * (high - from) || 0.1 * Math.abs(high) || 1;
-  return { share: quantity.share, range: [from === 0 ? 0 : from - room, high + room] };
+  const room = 0.06 * (high - from) || 0.1 * Math.abs(high) || 0.1;
+  const range = [from === 0 ? 0 : from - room, high + room];
+  return { share: quantity.share, range: quantity.share ? [Math.max(range[0], 0), Math.min(range[1], 1)] : range };
 }
 
 /** Powers of ten between two, of many only some. */

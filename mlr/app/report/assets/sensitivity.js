@@ -70,25 +70,33 @@ function drawCells(plot, values, lines, y) {
   const { ctx } = plot;
   const unit = uPlot.pxRatio;
   const raise = value => (y.log ? Math.max(value, y.range[0]) : value);
+  const bottom = plot.bbox.top + plot.bbox.height - 9 * unit;
   ctx.save();
+  ctx.setLineDash([]);
   ctx.lineWidth = 1.5 * unit;
-  for (const { pair, cells } of lines) {
-    ctx.strokeStyle = ctx.fillStyle = styleOf(pair).colour;
-    cells.forEach((cell, place) => {
-      if (!cell) return;
-      const shift = (pair - (data.pairs.length - 1) / 2) * 3 * unit;
-      const x = plot.valToPos(values[place], "x", true) + shift;
-      const [mid, low, high] = (cell.final ?? []).map(value => plot.valToPos(raise(value), "y", true));
-      if (cell.final) {
-        line(ctx, x, low, x, high);
-        ctx.beginPath();
-        ctx.arc(x - shift, mid, 3.5 * unit, 0, 2 * Math.PI);
-        ctx.fill();
-      }
-      if (cell.diverged) cross(ctx, x, mid ?? plot.bbox.top + plot.bbox.height - 8 * unit, 6 * unit);
-    });
-  }
+  values.forEach((value, place) => {
+    const there = lines.filter(one => one.cells[place]);
+    const lost = there.filter(one => !one.cells[place].final);
+    for (const one of there) {
+      const { final, diverged } = one.cells[place];
+      const among = final ? there : lost;
+      const shift = (among.indexOf(one) - (among.length - 1) / 2) * (final ? 3 : 14) * unit;
+      const x = plot.valToPos(value, "x", true);
+      ctx.strokeStyle = ctx.fillStyle = styleOf(one.pair).colour;
+      const [mid, low, high] = (final ?? []).map(number => plot.valToPos(raise(number), "y", true));
+      if (final) bar(ctx, x, x + shift, mid, low, high, unit);
+      if (diverged) cross(ctx, final ? x : x + shift, mid ?? bottom, 5 * unit);
+    }
+  });
   ctx.restore();
+}
+
+/** A point at `x`, and its bar beside it where others have theirs. */
+function bar(ctx, x, beside, mid, low, high, unit) {
+  line(ctx, beside, low, beside, high);
+  ctx.beginPath();
+  ctx.arc(x, mid, 3.5 * unit, 0, 2 * Math.PI);
+  ctx.fill();
 }
 
 function cross(ctx, x, y, size) {

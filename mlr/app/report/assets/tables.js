@@ -17,7 +17,8 @@ function startTables() {
         row.hidden = !words.every(word => text.includes(word));
         shown += !row.hidden;
       }
-      status.textContent = words.length ? `${shown} of ${rows.length} rows` : `${rows.length} rows`;
+      const all = `${rows.length} row${rows.length === 1 ? "" : "s"}`;
+      status.textContent = words.length ? `${shown} of ${all}` : all;
     };
     input.addEventListener("input", apply);
     apply();
