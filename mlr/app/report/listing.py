@@ -78,9 +78,8 @@ def every_run(content: Content) -> str:
 
 
 def common(runs: Sequence[Recorded]) -> dict[str, Any]:
-    """Keys and values that the configurations of all runs share."""
-    configs = [dict(leaves(run.config)) for run in runs]
-    known = [config for config in configs if config]
+    """The command, and keys and values of configurations, as far as all runs share them."""
+    known = [found for found in map(_told_of, runs) if found]
     first = known[0] if known else {}
     return {
         key: value
@@ -108,16 +107,20 @@ def _metric_first(content: Content) -> list[Quantity]:
 
 
 def _run(run: Recorded, content: Content, shared: Mapping[str, Any]) -> list[Cell]:
-    own = {key: value for key, value in leaves(run.config) if key not in shared}
-    about = {"command": run.entries.get("command"), "reason": run.entries.get("reason")}
-    told_of = {key: value for key, value in about.items() if value}
-    if isinstance(run.entries.get("steps"), int):
-        told_of["updates"] = run.entries["steps"]
-    details = f"<details><summary>{escape(run.name)}</summary>{settings(told_of | own)}</details>"
+    about = {"reason": run.entries.get("reason"), "updates": run.entries.get("steps")}
+    own = {key: value for key, value in about.items() if value is not None}
+    own |= {key: value for key, value in _told_of(run).items() if key not in shared}
+    details = f"<details><summary>{escape(run.name)}</summary>{settings(own)}</details>"
     numbers = [_final(run, one) for one in content.finals]
     chosen = [_value(setting(run, key)) for key in content.keys]
     first = [Cell(details, run.name, False), _status(run.status), _pair(run.pair)]
     return [*first, *chosen, _value(run.seed), *numbers]
+
+
+def _told_of(run: Recorded) -> dict[str, Any]:
+    """How the run was called, and its configuration."""
+    command = run.entries.get("command")
+    return ({"command": command} if command else {}) | dict(leaves(run.config))
 
 
 def _name(one: Unmade) -> Cell:

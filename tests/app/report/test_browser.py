@@ -130,7 +130,7 @@ def test_one_cursor_reads_all_charts(window, written):
     key(window, "#curves .chart", "ArrowRight")
     assert window.run(shown) == ["update 20"] * 3
     told = window.run("return document.getElementById('spoken').textContent")
-    assert told == "sigmoid + SE, update 20: mean 6.1\u00a0% (6.0 … 6.1\u00a0%)"
+    assert told == "sigmoid + SE, update 20: mean 6.0\u00a0% (6.0 … 6.1\u00a0%)"
 
 
 def test_tables_are_sorted_by_the_keyboard(window, written):
