@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlr.records.reading import Recorded
+if TYPE_CHECKING:
+    from mlr.records.reading import Recorded  # needs numpy, which a refused sweep does without
 
 Value = bool | int | float | str | None
 RATE = "optimizer.lr"
@@ -63,13 +64,11 @@ def setting(run: Recorded, key: str) -> Value:
 
 
 def known_keys(runs: Sequence[Recorded]) -> list[str]:
-    """Every key that `setting` may be asked for: typed in any run, or those of the first's files.
-
-    One run's files are enough, and hundreds take their time.
-    """
+    """Every key that `setting` may be asked for: typed in any run, or in its files."""
     typed = [key for run in runs for key in texts(run.overrides)]
-    groups = [key for key in runs[0].choices if not key.startswith("hydra")]
-    return list(dict.fromkeys([*PAIR, "seed", *typed, *groups, *_leaves(runs[0].config)]))
+    groups = [key for run in runs for key in run.choices if not key.startswith("hydra")]
+    options = [key for run in runs for key in _leaves(run.config)]
+    return list(dict.fromkeys([*PAIR, "seed", *typed, *groups, *options]))
 
 
 def _leaf(config: Mapping[str, Any], key: str) -> Value:

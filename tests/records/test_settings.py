@@ -47,10 +47,16 @@ def test_typed_before_configured_before_chosen(run, key, value):
 
 
 def test_every_key_that_may_be_asked_for(run):
-    assert known_keys([run]) == [
+    assert known_keys([run, run]) == [
         *("pair", "head", "loss", "seed", "optimizer.lr", "extra", "data"),
         *("model", "experiment", "model.hidden", "model.init", "epochs", "patience"),
     ]
+
+
+def test_a_key_that_one_run_has_is_known(run, tmp_path):
+    config = "model: {width: 3}"
+    (other,) = read_runs(write_run(tmp_path / "other", config=config))
+    assert known_keys([run, other])[-1] == "model.width"
 
 
 def test_a_run_without_files_of_hydra_knows_what_was_typed(tmp_path):

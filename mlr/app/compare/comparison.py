@@ -14,6 +14,7 @@ from mlr.app.compare.groups import (
     by_rate,
     by_seed,
     check_keys,
+    final,
     grouped,
     rank,
     varied,
@@ -37,7 +38,7 @@ class Row:
     diverged, failed, interrupted, running: how many of these.
     seeds: how many have the metric, at this learning rate; its mean and std are over these.
     missing: how many runs at this learning rate were trained to an end without it.
-    epochs, updates: until 90 % of what a run came to, the median over runs.
+    epochs_to_90, updates_to_90: until 90 % of what a run came to, the median over runs.
     wrong_gradient: |dL/dz| on wrong samples, the median over logged steps, then over runs.
     stuck: the final part of training samples that are wrong and without gradient, the mean.
     p: of the paired test against the best row, corrected; None for that row itself.
@@ -57,8 +58,8 @@ class Row:
     missing: int
     mean: float | None
     std: float | None
-    epochs: float | None
-    updates: float | None
+    epochs_to_90: float | None
+    updates_to_90: float | None
     wrong_gradient: float | None
     stuck: float | None
     p: float | None = None
@@ -89,7 +90,7 @@ class Comparison:
 
     @property
     def rated(self) -> bool:
-        """Whether learning rates differ."""
+        """Whether rows are of one learning rate each."""
         return any(row.lr is not None for row in self.rows) and RATE not in self.by
 
 
@@ -154,7 +155,7 @@ def _row(
     everyone = [run for members in rates.values() for run in members]
     status = Counter(run.status for run in everyone)
     mean, std = _spread(runs, metric)
-    with_metric = [run for run in runs if by_seed([run], metric)]
+    with_metric = [run for run in runs if final(run, metric) is not None]
     ended = [run for run in runs if run.status in FINISHED]
     times = [time_to_share(run.series) for run in with_metric]
     return Row(
@@ -170,8 +171,8 @@ def _row(
         missing=len(ended) - len(with_metric),
         mean=mean,
         std=std,
-        epochs=median_of(time and _finite(time.epochs) for time in times),
-        updates=median_of(time and time.updates for time in times),
+        epochs_to_90=median_of(time and _finite(time.epochs) for time in times),
+        updates_to_90=median_of(time and time.updates for time in times),
         wrong_gradient=median_of(wrong_gradient(run.series) for run in with_metric),
         stuck=_spread(runs, STUCK)[0],
     )

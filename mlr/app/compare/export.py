@@ -6,11 +6,13 @@ import csv
 import io
 import json
 from dataclasses import asdict
+from math import isfinite
 from typing import Any
 
 from mlr.app.compare.comparison import COLUMNS, Comparison
 from mlr.app.compare.groups import is_higher_better
 from mlr.app.compare.statistics import LEVEL
+from mlr.records.settings import Value
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -45,5 +47,11 @@ def as_json(comparison: Comparison) -> str:
 
 def _row(fields: dict[str, Any]) -> dict[str, Any]:
     """Learning rates as a list, because names of JSON are texts."""
-    rates = [{"lr": lr, "mean": mean} for lr, mean in fields.pop("rates").items()]
-    return {**fields.pop("keys"), **fields, "rates": rates}
+    rates = [{"lr": _plain(lr), "mean": mean} for lr, mean in fields.pop("rates").items()]
+    keys = {key: _plain(value) for key, value in fields.pop("keys").items()}
+    return {**keys, **fields, "lr": _plain(fields["lr"]), "rates": rates}
+
+
+def _plain(value: Value) -> Value:
+    """JSON has no infinite number, but an option may be one."""
+    return value if not isinstance(value, float) or isfinite(value) else str(value)

@@ -24,7 +24,8 @@ def check_keys(runs: Sequence[Recorded], keys: Iterable[str]) -> list[str]:
         InputError: no run knows a key; lists those known.
     """
     found = [RATE if key == "lr" else key for key in keys]
-    if not set(found) <= {*PAIR, "pair", "seed"}:  # known without a look into any run's files
+    typed = {key for run in runs for key in texts(run.overrides)}
+    if not set(found) <= {*PAIR, "pair", "seed", *typed}:  # else no need to read any files
         allowed = known_keys(runs)
         found = [known("--by", key, allowed) for key in found]
     return found
@@ -40,11 +41,8 @@ def grouped(runs: Iterable[Recorded], keys: Sequence[str]) -> dict[tuple[Value, 
 
 def varied(runs: Sequence[Recorded]) -> list[str]:
     """Keys that somebody typed and in which runs differ, beside head, loss and seed."""
-    typed = [
-        key for run in runs for key in texts(filter(is_of_run, run.overrides)) if key != "seed"
-    ]
-    told = PAIR if all(run.pair for run in runs) else ()
-    keys = [key for key in dict.fromkeys(typed) if key not in told]
+    typed = dict.fromkeys(key for run in runs for key in texts(filter(is_of_run, run.overrides)))
+    keys = [key for key in typed if key not in ("seed", *PAIR)]
     return [key for key in keys if len({setting(run, key) for run in runs}) > 1]
 
 
@@ -61,16 +59,21 @@ def by_rate(runs: Sequence[Recorded], rated: bool = True) -> dict[Value, list[Re
     return dict(sorted(rates.items(), key=lambda pair: _number(pair[0])))
 
 
+def final(run: Recorded, metric: str) -> float | None:
+    """The final `metric` of a run that ended well; None where it has none that is finite."""
+    value = run.metrics.get(metric, nan)
+    return value if run.status == "done" and isfinite(value) else None
+
+
 def by_seed(runs: Iterable[Recorded], metric: str) -> dict[int | Path, float]:
     """The final `metric` of each seed; the mean where several runs have one seed.
 
-    A run that did not end well, or whose number is not finite, has no share. A run without
-    a seed stands for itself.
+    A run without a seed stands for itself.
     """
     values: dict[int | Path, list[float]] = {}
     for run in runs:
-        value = run.metrics.get(metric, nan)
-        if run.status == "done" and isfinite(value):
+        value = final(run, metric)
+        if value is not None:
             values.setdefault(run.folder if run.seed is None else run.seed, []).append(value)
     return {seed: fsum(found) / len(found) for seed, found in values.items()}
 
@@ -90,7 +93,7 @@ def rank(runs: Sequence[Recorded], metric: str) -> tuple[bool, float]:
     if not values:
         return True, inf
     ended = [run for run in runs if run.status in FINISHED]
-    there = [run for run in ended if by_seed([run], metric)]
+    there = [run for run in ended if final(run, metric) is not None]
     mean = mean_and_std(list(values.values()))[0]
     return len(there) < _SHARE * len(ended), -mean if is_higher_better(metric) else mean
 

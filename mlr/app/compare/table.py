@@ -11,6 +11,7 @@ from rich.text import Text
 
 from mlr.app.compare.comparison import Comparison, Row
 from mlr.app.compare.groups import is_higher_better
+from mlr.app.compare.measures import STUCK
 from mlr.app.compare.statistics import LEVEL
 from mlr.app.compare.verdicts import ANOTHER
 from mlr.app.console import shown
@@ -59,8 +60,8 @@ def _columns(comparison: Comparison) -> list[Column]:
         Column("seeds", _seeds, 1),
         Column(metric, lambda row: _mean(row, metric.startswith("accuracy/")), 0),
         Column(_AGAINST, _verdict, 3),
-        Column(_EPOCHS, lambda row: _number(row.epochs), 4),
-        Column("updates", lambda row: _number(row.updates, digits=12), 7),
+        Column(_EPOCHS, lambda row: _number(row.epochs_to_90), 4),
+        Column("updates", lambda row: _number(row.updates_to_90, digits=12), 7),
         Column(_GRADIENT, lambda row: _number(row.wrong_gradient), 6),
         Column(_STUCK, lambda row: "none" if row.stuck is None else f"{row.stuck:.1%}", 5),
         Column(_LOST, _lost, 8),
@@ -70,7 +71,7 @@ def _columns(comparison: Comparison) -> list[Column]:
         _RATE: comparison.rated,
         _AGAINST: len(rows) > 1,
         _GRADIENT: any(row.wrong_gradient is not None for row in rows),
-        _STUCK: any(row.stuck is not None for row in rows),
+        _STUCK: metric != STUCK and any(row.stuck is not None for row in rows),
         _LOST: any(map(_lost, rows)),
     }
     return [column for column in columns if told.get(column.head, True)]

@@ -45,7 +45,7 @@ def verdicts(groups: Sequence[Sequence[Recorded]], metric: str) -> list[Verdict]
         if not alike[row]:
             found.append(Verdict(ANOTHER))
         elif isnan(p[row]):
-            found.append(Verdict(f"has {common[row]} of {FEWEST} seeds", None, int(common[row])))
+            found.append(Verdict(f"needs {FEWEST} common seeds", None, int(common[row])))
         else:
             worse = "better, but loses runs" if ahead[row] else "worse"
             text = worse if p[row] <= LEVEL else "not significant"

@@ -7,9 +7,9 @@ import io
 import json
 import subprocess
 import sys
-import time
 from itertools import combinations
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 
 import numpy as np
 import pytest
@@ -119,7 +119,7 @@ def test_a_folder_without_runs_is_one_sentence(tmp_path):
     )
 
 
-def test_neither_help_nor_a_comparison_imports_torch():
+def test_no_heavy_library_is_imported_before_it_is_needed():
     code = (
         "import sys; import mlr.app.compare.command as command; import mlr.app.compare.table; "
         "print({'torch', 'scipy', 'pandas', 'hydra', 'tensorboard'} & set(sys.modules))"
@@ -128,9 +128,13 @@ def test_neither_help_nor_a_comparison_imports_torch():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout == "set()\n"
-    before = time.perf_counter()
-    assert "--metric" in command("--help").stdout
-    assert time.perf_counter() - before < 1
+
+
+def test_help_is_instant():
+    line = [sys.executable, "-X", "importtime", str(SCRIPT), "--help"]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert "--metric" in done.stdout
+    assert not {"numpy", "rich", "yaml"} & set(done.stderr.replace("|", " ").split())
 
 
 def significance(runs, groups) -> list[float]:
@@ -164,8 +168,8 @@ def test_a_real_sweep(train, compare):
     }
     for group in groups:
         assert group["seeds"] == 4
-        assert 0 < group["epochs"] <= 4
-        assert group["updates"] == 40 * group["epochs"]
+        assert 0 < group["epochs_to_90"] <= 4
+        assert group["updates_to_90"] == 40 * group["epochs_to_90"]
     runs = records.load(sweep)
     assert significance(runs, groups) == pytest.approx([group["p"] for group in groups[1:]])
     code, out, _ = compare(sweep, by="model,optimizer.lr", metric="loss/val", sort="optimizer.lr")
@@ -192,10 +196,9 @@ def test_512_runs_in_under_two_seconds(tmp_path):
             folder = tmp_path / f"{pair},optimizer.lr={rate},seed={seed}"
             metrics = {"accuracy/test": rng.random()}
             write_run(folder, pair, seed, [f"optimizer.lr={rate}"], "done", metrics, series)
-    seconds = []
-    for _ in range(3):
-        before = time.perf_counter()
-        done = command(tmp_path, "--by", "pair,lr")  # every series is read
-        seconds.append(time.perf_counter() - before)
-        assert len(done.stdout.splitlines()) > len(cells)
-    assert min(seconds) < 2, seconds
+    before = getrusage(RUSAGE_CHILDREN)
+    done = command(tmp_path, "--by", "pair,lr")  # every series is read
+    after = getrusage(RUSAGE_CHILDREN)
+    assert len(done.stdout.splitlines()) > len(cells)
+    # of the processor: what else the machine does is not counted
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2

@@ -68,7 +68,7 @@ def test_rows_are_of_the_best_learning_rate_and_the_best_comes_first(sweep):
 
 def test_what_a_row_says_of_the_way_there(sweep):
     (first, *_) = compare(read_runs(sweep)).rows
-    assert (first.epochs, first.updates) == (1, 20)
+    assert (first.epochs_to_90, first.updates_to_90) == (1, 20)
     # medians over steps: 0.1, 0.2, 0.3, 0.4
     assert first.wrong_gradient == pytest.approx(0.25)
     assert first.stuck == pytest.approx(0.0295)
@@ -91,7 +91,7 @@ def test_clear_differences_are_worse_and_few_seeds_are_no_test(tmp_path):
     _, worse, few = compare(read_runs(tmp_path)).rows
     assert worse.verdict == "worse"
     assert worse.p < 1e-5
-    assert (few.verdict, few.p, few.common) == ("has 2 of 3 seeds", None, 2)
+    assert (few.verdict, few.p, few.common) == ("needs 3 common seeds", None, 2)
 
 
 def test_a_group_behind_for_the_runs_it_lost_is_not_called_worse(tmp_path):
@@ -122,7 +122,7 @@ def test_one_run_is_a_row(tmp_path):
     series = {"accuracy/val": [0.5]}
     write_run(tmp_path, metrics={"accuracy/test": 0.5}, series=series)
     (row,) = compare(read_runs(tmp_path)).rows
-    assert (row.mean, row.std, row.epochs, row.verdict) == (0.5, None, None, "best")
+    assert (row.mean, row.std, row.epochs_to_90, row.verdict) == (0.5, None, None, "best")
     assert row.lr is None
 
 
@@ -193,8 +193,23 @@ def test_json_has_all_of_it(sweep):
     assert whole["groups"][0]["head"] == "softmax"
     assert whole["groups"][1]["p"] == found.rows[1].p
     assert whole["groups"][2]["rates"][1] == {"lr": 5, "mean": None}
+    assert whole["groups"][0]["epochs_to_90"] == 1
     assert whole["unended"][1] == {
         "run": str(sweep / "z"),
         "status": "failed",
         "reason": "disk full",
     }
+
+
+def test_options_that_are_infinite_or_named_as_a_column(tmp_path):
+    for epochs in (2, 3):
+        typed = [f"epochs={epochs}", "max_grad_norm=inf"]
+        write_run(tmp_path / str(epochs), overrides=typed, metrics={"accuracy/test": epochs / 4})
+    found = compare(read_runs(tmp_path), ["epochs", "max_grad_norm"])
+    groups = json.loads(as_json(found))["groups"]
+    assert [(group["epochs"], group["max_grad_norm"]) for group in groups] == [
+        (3, "inf"),
+        (2, "inf"),
+    ]
+    (first, _) = csv.DictReader(io.StringIO(as_csv(found)))
+    assert (first["epochs"], first["epochs_to_90"]) == ("3", "")

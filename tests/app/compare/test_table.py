@@ -24,8 +24,8 @@ ROW = Row(
     missing=0,
     mean=0.96491,
     std=0.00577,
-    epochs=1.5,
-    updates=60.0,
+    epochs_to_90=1.5,
+    updates_to_90=60.0,
     wrong_gradient=1.64456,
     stuck=0.0312,
     verdict="best",
@@ -38,8 +38,8 @@ OTHER = replace(
     missing=1,
     diverged=0,
     running=0,
-    epochs=None,
-    updates=None,
+    epochs_to_90=None,
+    updates_to_90=None,
     wrong_gradient=None,
     stuck=None,
     p=0.00012,
@@ -95,6 +95,11 @@ def test_without_a_choice_of_learning_rate_there_is_no_such_column():
         assert name not in head
     assert "learning rate" not in "".join(lines)
     assert "against the best" not in printed(replace(COMPARISON, rows=rows[:1]))[0]
+
+
+def test_a_metric_has_one_column():
+    head, *_ = printed(replace(COMPARISON, metric="stuck/fraction"))
+    assert head.count("stuck") == 1
 
 
 def test_what_has_no_share_is_named():
