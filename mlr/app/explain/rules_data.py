@@ -1,0 +1,127 @@
+"""Rules about the data: their scale, their labels, and how many they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import hypot
+
+import numpy as np
+
+from mlr.app.explain import course
+from mlr.app.explain.diagnosis import Finding
+from mlr.app.explain.facts import TRAILS, Facts, percent, short
+
+LARGE, SMALL = 4.0, 0.02
+"""Root mean square of the features: standardised ones have 1, images in 0..1 have 0.1 to 0.5."""
+FEW_WRONG = 0.02
+"""Wrong samples below which it does not matter who is stuck."""
+LEAD = 0.1
+"""Held-out accuracy above that of training at some time: sound runs reach 0.09."""
+ENOUGH = 200
+"""Training samples below which such a lead can be chance."""
+ALIKE = 0.12
+"""Distance of the confidence of wrong from that of right samples: 0.05 where labels were drawn
+anew, 0.3 and more where classes overlap, as errors are then made in doubt."""
+SURE = 0.6
+"""Share of right samples with a confidence of 0.6 or more: the model must have an opinion."""
+WRONG = 0.05
+"""Wrong training samples below which labels are as clean as most."""
+GAP = 0.15
+"""Training accuracy above that of the rest: sound runs on 1,000 images reach 0.13."""
+RISE = 2.0
+"""Loss on the rest beside that of training, and at the end beside its lowest."""
+SMALLER_GAP, BY_HEART = 0.08, 10.0
+"""A gap that is enough where the validation loss has risen by `RISE`, or is so many times that of
+training."""
+
+Rule = Callable[[Facts], Finding | None]
+
+
+def unscaled(facts: Facts, symptoms: Sequence[Rule]) -> Finding | None:
+    """Features far from 1, in a run that is not well.
+
+    Args:
+        facts: of the run.
+        symptoms: rules of which one must hold; a run that copes with its data is left alone.
+    """
+    mean, std = facts.anatomy("data", "mean"), facts.anatomy("data", "std")
+    size = hypot(mean, std)
+    if not (size > LARGE or size < SMALL):
+        return None
+    stuck, wrong = facts.anatomy("stuck"), facts.anatomy("wrong")
+    held_back = wrong >= FEW_WRONG and stuck >= 0.5 * wrong
+    fails_to_start = size < SMALL and facts.unlearned
+    if not (held_back or fails_to_start or any(rule(facts) for rule in symptoms)):
+        return None
+    what = "large" if size > LARGE else "small"
+    return Finding(
+        f"The features are far too {what} for these weights and this learning rate: their typical "
+        f"size is {short(size)}, where about 1 is expected.",
+        f"features: mean {short(mean)}, std {short(std)}, largest "
+        f"{short(facts.anatomy('data', 'largest'))}; loss before the first update "
+        f"{short(facts.anatomy('start', 'loss'))}, at the end {short(facts.metric('loss/train'))}",
+        "data.scale=standardize",
+    )
+
+
+def label_noise(facts: Facts) -> Finding | None:
+    """Training labels that contradict what is found elsewhere, or errors made with confidence."""
+    wrong, found = facts.anatomy("wrong"), facts.held_out
+    if facts.anatomy("examples") < ENOUGH or facts.unlearned:
+        return None
+    trained = facts.metric("accuracy/train")
+    lead = course.held_out_lead(facts)
+    if found - trained >= TRAILS or lead >= LEAD:
+        share = max(found - trained, lead if lead == lead else 0.0)
+        return _noise(
+            f"About {percent(share)} of the training labels are wrong, it seems: what was not "
+            "trained on is predicted better than what was.",
+            f"accuracy/train {short(trained)}, mean of accuracy/val and accuracy/test "
+            f"{short(found)}; largest lead of accuracy/val over the batches {short(lead)}",
+        )
+    distance, opinion = confidence_distance(facts)
+    if wrong >= WRONG and opinion >= SURE and distance <= ALIKE:
+        return _noise(
+            "Many labels are wrong, it seems: errors are made with as much confidence as right "
+            "answers, while between classes that overlap they are made in doubt.",
+            f"wrong {short(wrong)}; total variation between the confidence of wrong and right "
+            f"samples {short(distance)}",
+        )
+    return None
+
+
+def overfitting(facts: Facts) -> Finding | None:
+    """Training samples are known by heart, others are not."""
+    trained, found = facts.metric("accuracy/train"), facts.held_out
+    loss, rest = facts.metric("loss/train"), facts.metric("loss/val")
+    validated = facts.values("loss/val")
+    lowest = float(validated.min()) if len(validated) else rest
+    clear = rest >= RISE * lowest or rest >= BY_HEART * loss
+    needed = SMALLER_GAP if clear else GAP
+    if not (trained - found >= needed and rest >= RISE * loss):
+        return None
+    return Finding(
+        f"The model knows its training samples by heart: {percent(trained)} of them are right, "
+        f"but {percent(found)} of the others.",
+        f"accuracy/train {short(trained)}, mean of accuracy/val and accuracy/test {short(found)}; "
+        f"loss/train {short(loss)}, loss/val {short(rest)} (lowest {short(lowest)})",
+        "patience=5 optimizer.weight_decay=0.001",
+    )
+
+
+def confidence_distance(facts: Facts) -> tuple[float, float]:
+    """How differently sure the model is of wrong and right samples, and of how many right ones.
+
+    Returns:
+        Total variation ½ Σ |p_i − q_i| between the shares of the three bins of confidence, and
+        the share of right samples with a confidence of 0.6 or more; NaN where there are few.
+    """
+    wrong, right = facts.confidence("count_wrong"), facts.confidence("count_right")
+    if len(wrong) != 3 or len(right) != 3 or wrong.sum() < 20 or right.sum() < 20:
+        return float("nan"), float("nan")
+    p, q = wrong / wrong.sum(), right / right.sum()
+    return float(0.5 * np.abs(p - q).sum()), float(q[1:].sum())
+
+
+def _noise(sentence: str, evidence: str) -> Finding:
+    return Finding(sentence, evidence, "loss=gce, or data.label_noise=0")
