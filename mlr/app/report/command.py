@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.text import Text
 
 from mlr.app import console
+from mlr.app.explain import explain
 from mlr.app.report import content, page
 from mlr.checks import InputError
 from mlr.records.durable import WriteError, atomic_write
@@ -40,14 +41,6 @@ def write(place: Path, path: Path | None = None) -> Path:
     """
     found = content.read(place)
     target = place / FILE if path is None else path
-    text = page.html(found, diagnoses(found.runs))
+    text = page.html(found, explain(found.runs))
     atomic_write(target, text.encode("utf-8", errors="backslashreplace"), sync=False)
     return target
-
-
-def diagnoses(runs):
-    try:
-        from mlr.app.explain import explain
-    except ImportError:
-        return []
-    return explain(runs)

@@ -51,7 +51,8 @@ class Content:
     @cached_property
     def tried(self) -> set[tuple[str, str]]:
         """Every head and loss, the refused too."""
-        return {parted(one.pair) for one in (*self.groups, *self.unmade)}
+        known = [*(one.pair for one in self.groups), *(one.pair for one in self.unmade)]
+        return set(map(parted, known))
 
     @property
     def heads(self) -> list[str]:

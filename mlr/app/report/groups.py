@@ -75,7 +75,7 @@ def groups(runs: Sequence[Recorded], keys: Sequence[str], metric: str) -> list[G
         metric: the final number that ranks.
     """
     found = [
-        Group(str(pair or ""), {key: v for key, v in zip(keys, chosen, strict=True)}, same)
+        Group(str(pair or ""), dict(zip(keys, chosen, strict=True)), same)
         for (pair, *chosen), same in grouped(runs, ["pair", *keys]).items()
     ]
     return sorted(found, key=lambda group: rank(group.runs, metric))

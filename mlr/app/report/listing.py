@@ -62,7 +62,7 @@ def ranking(content: Content) -> str:
         cells = [Cell(str(place), place), _pair(group.pair), *map(_value, group.chosen.values())]
         cells += [_seeds(row), _mean(group, first), _verdict(row)]
         cells += [_mean(group, one) for one in others]
-        rows.append([*cells, _number(row.epochs)])
+        rows.append([*cells, _number(row.epochs_to_90)])
     return table("Settings, best first", heads, rows)
 
 

@@ -231,7 +231,7 @@ the fall of the training loss.</p>
 
 def _runs(content: Content) -> str:
     shared = listing.settings(listing.common(content.runs))
-    inner = f"""<details class="shared"><summary>Command and configuration that all runs share</summary>
+    inner = f"""<details><summary>Command and configuration that all runs share</summary>
 {shared}</details>
 <p class="small">A run’s name opens what it has of its own.</p>
 {listing.every_run(content)}"""

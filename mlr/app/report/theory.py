@@ -64,8 +64,8 @@ def measured(runs: Sequence[Recorded]) -> list[list[list[float]]]:
         empty where nothing was measured. The open first and last bins stand half a bin
         beyond their edge.
     """
-    tables = [(run.anatomy or {}).get("logits") for run in runs]
-    tables = [table for table in tables if table]
+    found = [(run.anatomy or {}).get("logits") for run in runs]
+    tables: list[Mapping[str, Any]] = [table for table in found if table]
     if not tables:
         return [[], []]
     edges = tables[0]["edges"]
@@ -97,8 +97,8 @@ def _objective(run: Recorded) -> tuple[Objective, int]:
     # takes seconds, and nothing else of the page needs torch
     from mlr.objectives import Objective
 
-    head = make_part("head", run.config.get("head") or {}, Head, ())
-    loss = make_part("loss", run.config.get("loss") or {}, Loss, ())
+    head = make_part("head", run.config.get("head") or {}, Head, ())  # type: ignore[type-abstract]
+    loss = make_part("loss", run.config.get("loss") or {}, Loss, ())  # type: ignore[type-abstract]
     if head.range.per_target != 1:
         raise InputError(f"head={head.name} has two logits for each target: no one curve.")
     classes = ((run.anatomy or {}).get("classes") or {}).get("count") or [0] * CLASSES

@@ -54,7 +54,9 @@ def series(accuracy: float) -> dict[str, list]:
     """Accuracy rises in a straight line; the gradient on wrong samples falls to exactly 0."""
     return {
         "loss/train": [2 - at / POINTS for at in range(POINTS)],
-        "accuracy/val": [accuracy * at / (POINTS - 1) if at % 2 == 0 else None for at in range(POINTS)],
+        "accuracy/val": [
+            accuracy * at / (POINTS - 1) if at % 2 == 0 else None for at in range(POINTS)
+        ],
         "logit_grad/wrong": [10.0**-at if at < POINTS - 1 else 0.0 for at in range(POINTS)],
         "stuck/fraction": [0.01 * at for at in range(POINTS)],
     }

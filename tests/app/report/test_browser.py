@@ -189,8 +189,10 @@ def test_paper_is_white_and_open_and_has_the_charts(window, written):
     pixels = np.asarray(Image.open(BytesIO(base64.b64decode(shot))).convert("L"))
     assert np.median(pixels) == 255
     assert min(inked(window)) > 0.01
-    widest = window.run("return Math.max(...[...document.querySelectorAll('.chart')].map(c => "
-                        "c.getBoundingClientRect().right))")
+    widest = window.run(
+        "return Math.max(...[...document.querySelectorAll('.chart')].map(c => "
+        "c.getBoundingClientRect().right))"
+    )
     assert widest <= 720  # a sheet of A4 has 794 pixels, with its margins
     window.run("dispatchEvent(new Event('afterprint'))")
     assert window.run("return document.querySelectorAll('main details[open]').length") == 0

@@ -12,7 +12,9 @@ from tests.records.written import write_run
 
 
 def group(folder, head: str, loss: str, **more) -> Group:
-    write_run(folder / "run", f"{head}+{loss}", config=config(head, loss, **more), anatomy=anatomy())
+    write_run(
+        folder / "run", f"{head}+{loss}", config=config(head, loss, **more), anatomy=anatomy()
+    )
     return Group(f"{head}+{loss}", {}, read_runs(folder))
 
 
