@@ -80,7 +80,7 @@ class Content:
         """What was chosen beside head, loss and seed."""
         return list(self.groups[0].chosen)
 
-    @property
+    @cached_property
     def finals(self) -> list[Quantity]:
         """The final numbers that any run has."""
         return there(FINALS, {tag for run in self.runs for tag in run.metrics})
@@ -104,6 +104,10 @@ def charts(content: Content) -> dict[str, Any]:
     names = [joined(pair) for pair in content.pairs]
     best = content.best
     found = curves(content.groups)
+    named, numeric = (
+        zip(content.keys, short(content.keys), strict=True),
+        numeric_keys(content.groups),
+    )
     return {
         "pairs": [written(pair) for pair in content.pairs],
         "quantities": [one._asdict() for one in drawn(content.groups)],
@@ -113,7 +117,7 @@ def charts(content: Content) -> dict[str, Any]:
             _group(group, names.index(group.pair), group is best[group.pair], own, content.finals)
             for group, own in zip(content.groups, found["groups"], strict=True)
         ],
-        "keys": [[key, short(key)] for key in numeric_keys(content.groups)],
+        "keys": [[key, name] for key, name in named if key in numeric],
         "theory": {"z": grid(), "pairs": {names.index(pair): theory(best[pair]) for pair in best}},
     }
 

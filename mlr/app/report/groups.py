@@ -10,11 +10,12 @@ from math import isfinite
 from pathlib import Path
 
 from mlr.app.compare.groups import grouped, rank
-from mlr.records.aggregate import Aggregate, aggregate
+from mlr.app.report.quantities import CURVES
+from mlr.records.aggregate import Aggregate, Series, aggregate
 from mlr.records.reading import Recorded
-from mlr.records.settings import RATE, Value, text
+from mlr.records.settings import Value, text
 
-_SHORT = {RATE: "lr"}
+_TAGS = frozenset(one.tag for one in CURVES)
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Group:
     @property
     def label(self) -> str:
         """What was chosen, as in `lr=0.1`; empty where nothing else differs."""
-        return ", ".join(f"{short(key)}={text(value)}" for key, value in self.chosen.items())
+        names = zip(short(list(self.chosen)), self.chosen.values(), strict=True)
+        return ", ".join(f"{name}={text(value)}" for name, value in names)
 
     @property
     def name(self) -> str:
@@ -47,8 +49,8 @@ class Group:
     @cached_property
     def aggregate(self) -> Aggregate | None:
         """Mean and quantiles of what was recorded; None for nothing."""
-        series = [run.series for run in self.runs]
-        return aggregate([one for one in series if one is not None], len(self.runs))
+        series = [_drawn(run.series) for run in self.runs if run.series is not None]
+        return aggregate(series, len(self.runs))
 
     def finals(self, tag: str) -> list[float]:
         """The final number of each run that ended well and has one."""
@@ -111,9 +113,17 @@ def unmade(place: Path, runs: Sequence[Recorded]) -> list[Unmade]:
     return found
 
 
-def short(key: str) -> str:
-    """A key as it is written beside its value."""
-    return _SHORT.get(key, key)
+def short(keys: Sequence[str]) -> list[str]:
+    """Keys as they are written beside their values: the last part, where it tells them apart."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return [name if last.count(name) == 1 else key for name, key in zip(last, keys, strict=True)]
+
+
+def _drawn(series: Series) -> Series:
+    """Only what a chart shows, of three times as much."""
+    columns = [place for place, tag in enumerate(series.tags) if tag in _TAGS]
+    tags = tuple(series.tags[place] for place in columns)
+    return series._replace(tags=tags, values=series.values[:, columns])
 
 
 def _are_numbers(values: Sequence[Value]) -> bool:

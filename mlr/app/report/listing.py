@@ -53,7 +53,7 @@ def ranking(content: Content) -> str:
     """Groups, the best first: what `scripts/compare.py` prints, and the further final numbers."""
     comparison = content.comparison
     first, *others = _metric_first(content)
-    heads = ["", "head + loss", *map(short, content.keys), "seeds", first.label]
+    heads = ["", "head + loss", *short(content.keys), "seeds", first.label]
     heads += ["against the best", *(one.label for one in others), "epochs to 90 %"]
     rows = []
     for place, (group, row) in enumerate(
@@ -69,7 +69,7 @@ def ranking(content: Content) -> str:
 def every_run(content: Content) -> str:
     """One row a run, with its configuration as far as it is not that of all."""
     shared = common(content.runs)
-    heads = ["run", "status", "head + loss", *map(short, content.keys), "seed"]
+    heads = ["run", "status", "head + loss", *short(content.keys), "seed"]
     heads += [one.label for one in content.finals]
     rows = [_run(run, content, shared) for run in content.runs]
     empty = [Cell(_ABSENT)] * (len(heads) - 3)

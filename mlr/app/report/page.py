@@ -131,10 +131,10 @@ def _diagnoses(found: Sequence[Diagnosis]) -> str:
 
 
 def _diagnosis(one: Diagnosis) -> str:
-    where = f"{one.cell}, {one.count}: " if one.cell else ""
+    where = f'<span class="small">{escape(one.cell)}, {one.count}</span><br>' if one.cell else ""
     remedy = f" Try <code>{escape(one.remedy)}</code>" if one.remedy else ""
     return (
-        f"<li><strong>{_told(where + one.sentence)}</strong>{remedy}"
+        f"<li>{where}<strong>{_told(one.sentence)}</strong>{remedy}"
         f'<br><span class="small">{_told(one.evidence)}</span></li>\n'
     )
 

@@ -90,7 +90,7 @@ class Chart {
       },
       axes: [
         { ...axis, size: 28, ...(x.ticks ? { splits: () => x.ticks, filter: (plot, ticks) => ticks } : {}),
-          values: (plot, ticks) => ticks.map(x.texts ?? number) },
+          values: (plot, ticks) => ticks.map(tick => (tick === null ? "" : (x.texts ?? number)(tick))) },
         { ...axis, size: 58, space: 32, values: (plot, ticks) => tickTexts(y, ticks),
           ...(y.log ? { splits: () => decades(...y.range), filter: (plot, ticks) => ticks } : {}) },
       ],

@@ -63,7 +63,7 @@ function drawnBand(group, others, quantity) {
   const main = colour(COLOURS[0]);
   const silent = { silent: true, colour: "transparent", width: 0 };
   const grey = tables.map(() => ({ silent: true, colour: colour("grey") + "66", width: 1 }));
-  const label = low ? "mean" : group.label || "run";
+  const label = low ? "mean" : "run";
   const count = tables.length;
   const joined = uPlot.join([...tables, own]);
   return {

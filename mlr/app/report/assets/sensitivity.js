@@ -21,7 +21,8 @@ function describeSensitivity([key, name], charts) {
   const y = scaleFor(quantity, lists, quantity.more);
   const log = values[0] > 0 && values.at(-1) / values[0] >= 20;
   return {
-    x: { log, range: padded(values, log), ticks: values.length <= 12 ? values : undefined },
+    x: { log, range: padded(values, log), ticks: values.length <= 12 ? values
+      : log ? decades(values[0], values.at(-1)) : undefined },
     y,
     data: [values, ...lines.map(line => line.cells.map(cell => cell?.final?.[0] ?? null))],
     series: lines.map(line => ({ ...styleOf(line.pair), label: line.label, pair: line.pair,
