@@ -104,10 +104,8 @@ def charts(content: Content) -> dict[str, Any]:
     names = [joined(pair) for pair in content.pairs]
     best = content.best
     found = curves(content.groups)
-    named, numeric = (
-        zip(content.keys, short(content.keys), strict=True),
-        numeric_keys(content.groups),
-    )
+    numeric = numeric_keys(content.groups)
+    named = zip(content.keys, short(content.keys), strict=True)
     return {
         "pairs": [written(pair) for pair in content.pairs],
         "quantities": [one._asdict() for one in drawn(content.groups)],

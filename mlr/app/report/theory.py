@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mlr.objectives import Objective
 
-LIMIT, POINTS = 10, 161
+LIMIT, POINTS = 10, 321
 """Logits run from −LIMIT to LIMIT, on a grid that has all whole and half numbers."""
 CLASSES = 2
 """Where nobody counted them."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mlr.app.report import groups
-from mlr.app.report.groups import Group, Unmade, best_of_pairs, numeric_keys, unmade
+from mlr.app.report.groups import Group, Unmade, best_of_pairs, numeric_keys, short, unmade
 from mlr.records.reading import Recorded, read_runs
 from tests.app.report.making import add_run, refuse, small_sweep
 
@@ -41,6 +41,10 @@ def test_final_numbers_are_those_of_runs_that_ended_well(tmp_path):
 def test_keys_that_are_numbers(values, numeric):
     made = [Group("a+b", {"key": value}, []) for value in values]
     assert numeric_keys(made) == (["key"] if numeric else [])
+
+
+def test_keys_are_short_where_that_tells_them_apart():
+    assert short(["optimizer.lr", "model.n", "data.n"]) == ["lr", "model.n", "data.n"]
 
 
 def test_jobs_without_a_folder_are_those_of_the_table(tmp_path):
