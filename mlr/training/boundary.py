@@ -18,8 +18,8 @@ def best_threshold(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         labels: 0 or 1 (L, B).
 
     Returns:
-        Thresholds (L,), each a logit that occurs, the largest one where no example should be
-        of class 1; and shares wrong (L,).
+        Thresholds (L,), each a logit that occurs, or infinite where class 1 is best predicted
+        for none; and shares wrong (L,).
     """
     ordered, order = logits.sort(dim=1)
     ones = labels.gather(1, order).to(logits.dtype)
@@ -31,5 +31,6 @@ def best_threshold(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     equal = ordered[:, 1:] == ordered[:, :-1]
     wrong[:, 1:-1] = wrong[:, 1:-1].masked_fill(equal, torch.inf)
     fewest, place = wrong.min(dim=1)
-    at = ordered.gather(1, place.clamp(max=logits.shape[1] - 1).unsqueeze(1))
+    beyond = torch.full_like(ordered[:, :1], torch.inf)
+    at = torch.cat((ordered, beyond), dim=1).gather(1, place.unsqueeze(1))
     return at.squeeze(1), fewest / logits.shape[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from math import isfinite, nan
 from typing import Any
@@ -25,10 +26,13 @@ class Facts:
     """One run, read as far as rules ask.
 
     run: as it lies on disk.
+    config: its configuration, read when it is asked for.
     """
 
-    def __init__(self, run: Recorded) -> None:
+    def __init__(self, run: Recorded, like: Recorded | None = None) -> None:
+        """`like`: a run of the same configuration but for the seed, which may have been read."""
         self.run = run
+        self._like = like or run
         self.head, _, self.loss = run.pair.partition("+")
 
     def anatomy(self, *keys: str) -> float:
@@ -64,6 +68,11 @@ class Facts:
         return self.points(tag)[1]
 
     @property
+    def config(self) -> Mapping[str, Any]:
+        """By group, empty where none is left."""
+        return self._like.config
+
+    @property
     def diverged(self) -> bool:
         """Whether the run ended without a finite loss."""
         loss = self.run.metrics.get("loss/train")
@@ -94,13 +103,17 @@ class Facts:
 
     @property
     def unlearned(self) -> bool:
-        """Whether the run ends no better than a constant prediction."""
-        counts, wrong = self.per_class("count"), self.anatomy("wrong")
-        if len(counts):
-            chance = 1 - counts.max() / counts.sum()
-            if wrong < HARDLY_BETTER * chance:
-                return False
-        return not self.metric("loss/train") < HARDLY_BETTER * self.constant
+        """Whether the run ends no better than a constant prediction; not where that is unknown."""
+        counts = self.per_class("count")
+        chance = 1 - float(counts.max() / counts.sum()) if len(counts) else nan
+        ends = ((self.anatomy("wrong"), chance), (self.metric("loss/train"), self.constant))
+        known = [(own, constant) for own, constant in ends if constant == constant]
+        return bool(known) and not any(own < HARDLY_BETTER * constant for own, constant in known)
+
+    def takes(self, group: str, key: str) -> bool:
+        """Whether the part of a group has a setting; where no configuration is left, it may."""
+        part = self.config.get(group)
+        return not isinstance(part, dict) or key in part
 
     @property
     def held_out(self) -> float:

@@ -15,6 +15,13 @@ def reassurance(runs: Sequence[Recorded]) -> str:
     if not judged:
         states = ", ".join(sorted({run.status for run in runs}))
         return f"There are no final numbers to judge ({states}); train to an end first."
+    useless = sum(facts.unlearned for facts in judged)
+    if useless:
+        which = "the model does" if len(judged) == 1 else f"{useless} of {len(judged)} runs do"
+        return (
+            f"No rule explains it, but {which} hardly better than always the same answer; try "
+            "another optimizer.lr or model, or look at the data."
+        )
     if len(judged) == 1:
         return _of_one(judged[0])
     right = [facts.metric("accuracy/test") for facts in judged]

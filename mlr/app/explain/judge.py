@@ -32,13 +32,28 @@ RULES: dict[str, Rule] = {
 }
 """Causes stand before what they bring about: unscaled features make a learning rate too high,
 that one saturates outputs, and these keep a class from being learned."""
+OF_DATA = ("label_noise", "overfitting")
+"""Rules of which both may be told."""
 
 
-def findings(run: Recorded) -> dict[str, Finding]:
-    """What is wrong with a run, by rule, the most important first."""
-    facts = Facts(run)
-    found = {name: rule(facts) for name, rule in RULES.items()}
-    return {name: one for name, one in found.items() if one is not None}
+def findings(run: Recorded, like: Recorded | None = None) -> dict[str, Finding]:
+    """What is wrong with a run, by rule, the most important first.
+
+    Of faults in the training only the first: the others may be what it has brought about, and
+    labels and memory are not to be judged before it is mended.
+
+    Args:
+        run: as it lies on disk.
+        like: a run of the same configuration but for the seed, whose files may have been read.
+    """
+    facts, found = Facts(run, like), {}
+    for name, rule in RULES.items():
+        one = rule(facts)
+        if one is not None:
+            found[name] = one
+            if name not in OF_DATA:
+                break
+    return found
 
 
 def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
@@ -70,12 +85,8 @@ def _of_cell(name: str, runs: Sequence[Recorded]) -> list[Diagnosis]:
     """Runs that differ by their seed, counted by the first finding of each."""
     firsts: dict[str, list[tuple[str, Finding]]] = {}
     for run in runs:
-        facts = Facts(run)
-        for rule, judge in RULES.items():
-            one = judge(facts)
-            if one is not None:
-                firsts.setdefault(rule, []).append((run.name, one))
-                break
+        for rule, one in list(findings(run, runs[0]).items())[:1]:
+            firsts.setdefault(rule, []).append((run.name, one))
     return [
         Diagnosis(
             rule,

@@ -24,6 +24,8 @@ ALIKE = 0.12
 anew, 0.3 and more where classes overlap, as errors are then made in doubt."""
 SURE = 0.6
 """Share of right samples with a confidence of 0.6 or more: the model must have an opinion."""
+TOO_SURE = 0.5
+"""Errors with a confidence of 0.9 or more: a model that is sure of everything tells nothing."""
 WRONG = 0.05
 """Wrong training samples below which labels are as clean as most."""
 GAP = 0.15
@@ -33,6 +35,9 @@ RISE = 2.0
 SMALLER_GAP, BY_HEART = 0.08, 10.0
 """A gap that is enough where the validation loss has risen by `RISE`, or is so many times that of
 training."""
+
+OF_ONE_OUTPUT = ("sigmoid", "probit", "cloglog", "hard_sigmoid", "clipped_linear")
+"""Heads whose single output is a probability."""
 
 Rule = Callable[[Facts], Finding | None]
 
@@ -60,34 +65,49 @@ def unscaled(facts: Facts, symptoms: Sequence[Rule]) -> Finding | None:
         f"features: mean {short(mean)}, std {short(std)}, largest "
         f"{short(facts.anatomy('data', 'largest'))}; loss before the first update "
         f"{short(facts.anatomy('start', 'loss'))}, at the end {short(facts.metric('loss/train'))}",
-        "data.scale=standardize",
+        "data.scale=standardize" if facts.takes("data", "scale") else "",
     )
 
 
 def label_noise(facts: Facts) -> Finding | None:
     """Training labels that contradict what is found elsewhere, or errors made with confidence."""
-    wrong, found = facts.anatomy("wrong"), facts.held_out
-    if facts.anatomy("examples") < ENOUGH or facts.unlearned:
+    if not facts.anatomy("examples") >= ENOUGH or facts.unlearned:
         return None
-    trained = facts.metric("accuracy/train")
+    return _contradicted(facts) or _errors_in_confidence(facts)
+
+
+def _contradicted(facts: Facts) -> Finding | None:
+    """Only the training labels are wrong: the others are predicted better."""
+    trained, found = facts.metric("accuracy/train"), facts.held_out
     lead = course.held_out_lead(facts)
-    if found - trained >= TRAILS or lead >= LEAD:
-        share = max(found - trained, lead if lead == lead else 0.0)
-        return _noise(
-            f"About {percent(share)} of the training labels are wrong, it seems: what was not "
-            "trained on is predicted better than what was.",
-            f"accuracy/train {short(trained)}, mean of accuracy/val and accuracy/test "
-            f"{short(found)}; largest lead of accuracy/val over the batches {short(lead)}",
-        )
+    if not (found - trained >= TRAILS or lead >= LEAD):
+        return None
+    return _noise(
+        facts,
+        f"About {percent(float(np.fmax(found - trained, lead)))} of the training labels are wrong, "
+        "it seems: what was not trained on is predicted better than what was.",
+        f"accuracy/train {short(trained)}, mean of accuracy/val and accuracy/test "
+        f"{short(found)}; largest lead of accuracy/val over the batches {short(lead)}",
+    )
+
+
+def _errors_in_confidence(facts: Facts) -> Finding | None:
+    """Labels are wrong everywhere: a model that knows better is sure of its errors."""
+    several = len(facts.per_class("count")) > 2
+    if facts.head in OF_ONE_OUTPUT and facts.loss not in ("se", "bce", "matching") and several:
+        return None  # separate outputs without a share in 1 may all be near 1, right or wrong
+    wrong = facts.anatomy("wrong")
     distance, opinion = confidence_distance(facts)
-    if wrong >= WRONG and opinion >= SURE and distance <= ALIKE:
-        return _noise(
-            "Many labels are wrong, it seems: errors are made with as much confidence as right "
-            "answers, while between classes that overlap they are made in doubt.",
-            f"wrong {short(wrong)}; total variation between the confidence of wrong and right "
-            f"samples {short(distance)}",
-        )
-    return None
+    too_sure = facts.anatomy("surprise") > TOO_SURE * wrong
+    if too_sure or not (wrong >= WRONG and opinion >= SURE and distance <= ALIKE):
+        return None
+    return _noise(
+        facts,
+        "Many labels are wrong, it seems: errors are made with as much confidence as right "
+        "answers, while between classes that overlap they are made in doubt.",
+        f"accuracy/train {short(1 - wrong)}; total variation between the confidence of wrong and "
+        f"right samples {short(distance)}",
+    )
 
 
 def overfitting(facts: Facts) -> Finding | None:
@@ -123,5 +143,10 @@ def confidence_distance(facts: Facts) -> tuple[float, float]:
     return float(0.5 * np.abs(p - q).sum()), float(q[1:].sum())
 
 
-def _noise(sentence: str, evidence: str) -> Finding:
-    return Finding(sentence, evidence, "loss=gce, or data.label_noise=0")
+def _noise(facts: Facts, sentence: str, evidence: str) -> Finding:
+    """Noise that was asked for can be left out; else a loss that does not insist on each label."""
+    data = facts.config.get("data")
+    if isinstance(data, dict) and data.get("label_noise"):
+        return Finding(sentence, evidence, "data.label_noise=0")
+    shared = len(facts.per_class("count")) > 2 or facts.head not in OF_ONE_OUTPUT
+    return Finding(sentence, evidence, f"{'head=softmax ' if shared else ''}loss=gce")

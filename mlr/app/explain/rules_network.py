@@ -30,5 +30,13 @@ def starved(facts: Facts) -> Finding | None:
         f"median grad_norm/{first} {short(norms[0])}, grad_norm/{last} {short(norms[1])}; "
         f"loss/train {short(facts.metric('loss/train'))}, of a constant prediction "
         f"{short(facts.constant)}",
-        "model.init=he model.init_scale=1 model.activation=relu",
+        _sound_init(facts),
+    )
+
+
+def _sound_init(facts: Facts) -> str:
+    """He's weights and ReLUs, where the model has such settings."""
+    settings = {"init": "he", "init_scale": "1", "activation": "relu"}
+    return " ".join(
+        f"model.{key}={value}" for key, value in settings.items() if facts.takes("model", key)
     )

@@ -9,6 +9,7 @@ from mlr.app.explain.facts import TRAILS, Facts, percent, short
 
 CLIPPING = {"clipped_linear": "clipped-linear unit", "hard_sigmoid": "hard sigmoid"}
 """Heads of exactly no slope outside an interval, and what people call them."""
+COSTS = {"se": "squared error", "mae": "absolute error", "gce": "generalised cross-entropy"}
 INSIDE = {"clipped_linear": "[0, 1]", "hard_sigmoid": "[−3, 3]"}
 CLIPPING_ALL = (*CLIPPING, "sparsemax")
 STUCK = 0.05
@@ -45,8 +46,8 @@ def clipped_dead(facts: Facts) -> Finding | None:
     return Finding(
         f"{percent(stuck)} of the training samples are predicted wrongly and receive no gradient: "
         f"{why}.",
-        f"stuck_zero {short(stuck)} at the end, {short(facts.anatomy('start', 'stuck_zero'))} "
-        f"before the first update; wrong {short(wrong)}",
+        f"stuck/zero {short(stuck)}, before the first update "
+        f"{short(facts.anatomy('start', 'stuck_zero'))}; accuracy/train {short(1 - wrong)}",
         f"{other}, or loss=matching",
     )
 
@@ -54,15 +55,17 @@ def clipped_dead(facts: Facts) -> Finding | None:
 def saturated(facts: Facts) -> Finding | None:
     """Wrong samples whose gradient a saturated head has all but put out."""
     stuck, wrong = facts.anatomy("stuck"), facts.anatomy("wrong")
-    if facts.anatomy("saturated") < FLAT or not _holds_back(stuck, wrong):
+    if facts.head in CLIPPING_ALL or not facts.anatomy("saturated") >= FLAT:
+        return None
+    if not _holds_back(stuck, wrong):
         return None
     if facts.held_out - (1 - wrong) >= TRAILS:  # wrong labels had better be left alone
         return None
     return Finding(
         f"{percent(stuck)} of the training samples are predicted wrongly and receive next to no "
-        f"gradient: {facts.head} outputs are saturated, and {facts.loss} does not make up for "
-        "their slope.",
-        f"stuck {short(stuck)} of wrong {short(wrong)}; saturation/fraction "
+        f"gradient: the {facts.head} is saturated, and {_cost(facts)} does not make up for its "
+        "slope.",
+        f"stuck/fraction {short(stuck)}; accuracy/train {short(1 - wrong)}; saturation/fraction "
         f"{short(facts.anatomy('saturated'))}; logit_grad/wrong "
         f"{short(facts.metric('logit_grad/wrong'))}",
         _with_full_gradient(facts),
@@ -81,8 +84,9 @@ def dead_class(facts: Facts) -> Finding | None:
     worst = int(dead[np.argmin(gradient[dead])])
     named = _classes(dead.tolist())
     return Finding(
-        f"{named} never found and cannot be learned any more: the output is near 0 for the "
-        f"samples too, where {facts.head} and {facts.loss} give no gradient.",
+        f"{named} never found and can no more be learned: the output of the {facts.head} is near "
+        f"0 even where it should be 1, and {_cost(facts)} gives no gradient "
+        "there.",
         f"recall of class {worst} {short(recall[worst])}, mean |dL/dz_{worst}| over its samples "
         f"{short(gradient[worst])}; of the classes found: {short(float(gradient[live].mean()))}",
         _with_full_gradient(facts),
@@ -98,12 +102,12 @@ def confident_right(facts: Facts) -> Finding | None:
     if not (wrong - best >= DRAGGED and best <= wrong / 2 and past >= PAST_TARGET):
         return None
     return Finding(
-        f"Squared error punishes what is more than right: {percent(past)} of the training samples "
-        f"lie past their target and hold the boundary where {percent(wrong)} are wrong; moved to "
-        f"where it belongs, it would leave {percent(best)}.",
+        f"Squared error punishes samples that are more than right: {percent(past)} of those of the "
+        f"training lie past their target and hold the boundary where {percent(wrong)} are wrong; "
+        f"another threshold on the same output would leave {percent(best)}.",
         f"wrong {short(wrong)} at the threshold 0.5, {short(best)} at "
-        f"{short(facts.anatomy('boundary', 'at'))}; samples with y > 1 for target 1 or y < 0 for "
-        f"target 0: {short(past)}",
+        f"{short(facts.anatomy('boundary', 'at'))}; y > 1 for target 1 or y < 0 for target 0: "
+        f"{short(past)}",
         "head=sigmoid loss=bce",
     )
 
@@ -118,6 +122,10 @@ def past_target(facts: Facts) -> float:
     above, below = np.searchsorted(edges, 1.0) + 1, np.searchsorted(edges, 0.0) + 1
     total = zeros.sum() + ones.sum()
     return float((ones[above:].sum() + zeros[:below].sum()) / total) if total else float("nan")
+
+
+def _cost(facts: Facts) -> str:
+    return COSTS.get(facts.loss, facts.loss)
 
 
 def _holds_back(stuck: float, wrong: float) -> bool:
