@@ -12,6 +12,7 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from mlr.app.explain.health import reassurance
 from mlr.app.report import listing, summary
 from mlr.app.report.content import Content, charts, joined, written
 from mlr.app.webpage import BASE, document
@@ -115,6 +116,8 @@ def _section(name: str, title: str, inner: str) -> str:
 def _summary(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
     first, rest = diagnoses[:MOST_DIAGNOSES], diagnoses[MOST_DIAGNOSES:]
     found = _diagnoses(first)
+    if not first:
+        found = f"<p>{_told(reassurance(content.runs))}</p>\n"
     if rest:
         found += f"<details><summary>{len(rest)} more</summary>{_diagnoses(rest)}</details>\n"
     told = " ".join(filter(None, (summary.counts(content), summary.spread(content))))

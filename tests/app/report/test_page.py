@@ -139,6 +139,12 @@ def test_diagnoses_are_on_top(sweep):
     assert "sigmoid+se, 1 of 2 runs" in [text for _, text in found.all("span")]
 
 
+def test_without_a_diagnosis_there_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "reassurance", lambda runs: f"All <{len(runs)}> are well.")
+    found = Elements(made(add_run(tmp_path, "sigmoid", "bce", 0, 0.9)))
+    assert "All <1> are well." in [text for _, text in found.all("p")]
+
+
 def test_what_is_not_finite_is_null():
     text = page.embedded({"a": [float("nan"), float("inf"), 1.5], "b": ("</script>",)})
     assert json.loads(text) == {"a": [None, None, 1.5], "b": ["</script>"]}

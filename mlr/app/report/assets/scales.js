@@ -23,7 +23,7 @@ function extent(lists) {
 function scaleFor(quantity, lists, whole) {
   const { low, positive, high } = extent(lists);
   if (quantity.share && whole && !(high - low < 0.4)) return { share: true, range: [0, 1] };
-  const wide = !quantity.share && low >= 0 && high / positive > 100;
+  const wide = !quantity.share && !quantity.linear && low >= 0 && high / positive > 100;
   if ((quantity.log || wide) && low >= 0) {
     const most = high > 0 ? high : 1;
     const least = Math.max(Math.min(positive, most), most / 10 ** DECADES);

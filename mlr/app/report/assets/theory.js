@@ -19,15 +19,14 @@ function describeTheory(pair) {
   const kind = theory.loss ? "loss" : "gradient";
   const points = theory.loss ? [[], []] : found.points;
   const whole = [...found[kind], ...points.map(row => row.map(point => point[1]))];
-  const y = theory.own ? scaleFor({ log: false, share: false }, whole) : { range: SAME[kind] };
-  const linear = y.log ? { range: [0, extent(whole).high * 1.05] } : y;
+  const y = theory.own ? scaleFor({ linear: true }, whole) : { range: SAME[kind] };
   const note = found.outputs > 1 ? `${found.outputs} outputs, the others at 0` : "";
   return {
-    x: { range: [-11, 11], ticks: [-10, -5, 0, 5, 10] },
-    y: linear,
+    x: { range: [-11, 11] },
+    y,
     data: [data.theory.z, ...found[kind]],
     series: TARGETS.map(one => ({ ...one, colour: colour(one.colour) })),
-    marks: plot => drawPoints(plot, points, linear),
+    marks: plot => drawPoints(plot, points),
     sync: "theory",
     where: z => `z = ${number(z)}`,
     idle: "",
@@ -46,16 +45,18 @@ function measuredText(points, z) {
 }
 
 /** Circles whose area is the share of outputs, and never too small to be seen. */
-function drawPoints(plot, points, y) {
-  const { ctx } = plot;
+function drawPoints(plot, points) {
+  const { ctx, bbox } = plot;
   const unit = uPlot.pxRatio;
   ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
   ctx.lineWidth = 1.5 * unit;
   points.forEach((row, target) => {
     ctx.strokeStyle = colour(TARGETS[target].colour);
     ctx.fillStyle = ctx.strokeStyle + "55";
     for (const [z, slope, share] of row) {
-      if (slope < y.range[0] || slope > y.range[1]) continue;
       ctx.beginPath();
       const size = (2.5 + 13 * Math.sqrt(share)) * unit;
       ctx.arc(plot.valToPos(z, "x", true), plot.valToPos(slope, "y", true), size, 0, 2 * Math.PI);
