@@ -53,7 +53,7 @@ def ranking(content: Content) -> str:
     """Groups, the best first: what `scripts/compare.py` prints, and the further final numbers."""
     comparison = content.comparison
     first, *others = _metric_first(content)
-    heads = ["", "head + loss", *short(content.keys), "seeds", first.label]
+    heads = ["rank", "head + loss", *short(content.keys), "seeds", first.label]
     heads += ["against the best", *(one.label for one in others), "epochs to 90 %"]
     rows = []
     for place, (group, row) in enumerate(

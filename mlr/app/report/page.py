@@ -183,9 +183,8 @@ def _curves(content: Content, found: dict[str, Any]) -> str:
     seeds = f"{words}{best}. " if len(content.runs) > len(content.groups) else ""
     grey = "Grey: the other pairs. " if len(content.best) > 1 else ""
     text = f"{seeds}{grey}Drag over a chart to magnify, double-click to undo; "
-    inner = f"""<div class="controls" data-for="curves"></div>
+    inner = f"""<div class="controls"></div>
 <p class="small">{escape(text)}arrow keys move the cursor of a chart that has the focus.</p>
-<ul class="values legend"></ul>
 {_matrix(content, "learning curve")}"""
     return _section("curves", "Who learns, and who gets gradient?", inner)
 
@@ -203,7 +202,7 @@ def _sensitivity(content: Content, found: dict[str, Any]) -> str:
         for place, (_, name) in enumerate(found["keys"])
     )
     others = ", at the best of all other settings" if len(content.keys) > 1 else ""
-    inner = f"""<div class="controls" data-for="sensitivity"></div>
+    inner = f"""<div class="controls"></div>
 <p class="small">Mean over seeds{others}; bars hold 80 % of them. × marks settings where runs
 diverged, at the bottom where all did.</p>
 <div class="wide-panels">
@@ -213,7 +212,7 @@ diverged, at the bottom where all did.</p>
 
 
 def _theory(content: Content) -> str:
-    inner = f"""<div class="controls" data-for="theory"></div>
+    inner = f"""<div class="controls"></div>
 <p class="small">Lines: closed form against the logit of one output, the logits of other outputs
 being 0. Circles: the mean that was measured over training data with the final parameters; the
 larger, the more outputs lie there. The outermost hold all logits beyond ±10. A softmax looks at the

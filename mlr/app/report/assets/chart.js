@@ -28,9 +28,13 @@ function styleOf(pair) {
 
 /** A chart in `figure`; `describe` says what is drawn, anew at each `draw`.
  *
- * It returns {x: {range, log, ticks, texts}, y: a scale, data: [x, …], series: [{label, colour,
- * dash, width, silent, hidden}], bands, sync, marks(plot), where(x), told(value), extra(x), note,
- * text, toggle(series)}, or {empty: why}. A silent series has no value below the chart.
+ * It returns {empty: why}, or:
+ *   x: {range, log, ticks, texts}; y: a scale; data: [x, …] as uPlot has it;
+ *   series: [{label, colour, dash, width, silent, hidden}], of which a silent one has no value
+ *   below the chart; bands: uPlot's; sync: the name of the cursor that charts share;
+ *   where(x), told(value, series, place), extra(x): words below the chart, where the cursor is;
+ *   idle: where it is without one, empty for no values then; note: beside the name;
+ *   text: for those who cannot see it; marks(plot): draws more; toggle(series): on its button.
  */
 class Chart {
   constructor(figure, describe) {
@@ -40,7 +44,8 @@ class Chart {
     this.name = this.caption.textContent;
     this.describe = describe;
     this.place.addEventListener("keydown", event => this.move(event));
-    this.place.addEventListener("blur", () => this.plot?.setCursor({ left: -10, top: -10 }, true, true));
+    this.place.addEventListener("blur", () =>
+      this.plot?.setCursor({ left: -10, top: -10 }, true, true));
     charts.push(this);
   }
 
@@ -72,14 +77,17 @@ class Chart {
 
   options() {
     const { x, y, series, bands, sync, marks } = this.what;
+    const rule = { stroke: colour("rule"), width: 1 };
     const axis = { stroke: colour("soft"), font: "13px system-ui, sans-serif", gap: 4,
-      grid: { stroke: colour("rule"), width: 1 }, ticks: { stroke: colour("rule"), width: 1, size: 4 } };
+      grid: rule, ticks: { ...rule, size: 4 } };
+    const all = (plot, ticks) => ticks;  // uPlot leaves out some of a logarithmic axis
     return {
       ...this.size(),
       pxAlign: 0,
       padding: [10, 26, 0, 0],
       legend: { show: false },
-      cursor: { y: false, points: { size: 8 }, drag: { setScale: Boolean(sync), x: Boolean(sync), y: false },
+      cursor: { y: false, points: { size: 8 },
+        drag: { setScale: Boolean(sync), x: Boolean(sync), y: false },
         sync: sync ? { key: sync, setSeries: false } : undefined },
       scales: {
         x: { time: false, distr: x.log ? 3 : 1, range: (plot, low, high) => {
@@ -89,10 +97,10 @@ class Chart {
         y: { distr: y.log ? 3 : 1, range: y.range },
       },
       axes: [
-        { ...axis, size: 28, ...(x.ticks ? { splits: () => x.ticks, filter: (plot, ticks) => ticks } : {}),
-          values: (plot, ticks) => ticks.map(tick => (tick === null ? "" : (x.texts ?? number)(tick))) },
+        { ...axis, size: 28, ...(x.ticks ? { splits: () => x.ticks, filter: all } : {}),
+          values: (plot, ticks) => ticks.map(x.texts ?? number) },
         { ...axis, size: 58, space: 32, values: (plot, ticks) => tickTexts(y, ticks),
-          ...(y.log ? { splits: () => decades(...y.range), filter: (plot, ticks) => ticks } : {}) },
+          ...(y.log ? { splits: () => decades(...y.range), filter: all } : {}) },
       ],
       series: [{}, ...series.map(one => ({ stroke: one.colour, width: one.width ?? 2.5, dash: one.dash,
         show: !one.hidden, spanGaps: true, pxAlign: 0, points: { show: false } }))],
@@ -111,7 +119,8 @@ class Chart {
       const item = element("li", one.hidden ? "off" : "");
       const swatch = element("span", "swatch");
       swatch.style.borderTopColor = one.colour;
-      swatch.style.borderTopStyle = one.dash?.length ? (one.dash[0] < 4 ? "dotted" : "dashed") : "solid";
+      const [dash = 0] = one.dash ?? [];
+      swatch.style.borderTopStyle = dash === 0 ? "solid" : dash < 4 ? "dotted" : "dashed";
       const value = element("b");
       const parts = [swatch, element("span", "", one.label), value];
       if (this.what.toggle) {
@@ -139,11 +148,11 @@ class Chart {
     const { data: columns, where, told: tell, extra } = this.what;
     const at = this.plot?.cursor?.idx ?? null;
     const place = at ?? columns[0].length - 1;
-    this.where.textContent = at === null && this.what.idle !== undefined ? this.what.idle
-      : where(columns[0][place]);
+    this.where.textContent = at === null ? this.what.idle : where(columns[0][place]);
+    const silent = at === null && !this.what.idle;
     for (const item of this.items) {
-      const silent = at === null && this.what.idle === "";
-      item.value.textContent = silent ? "" : tell(nearest(columns[item.place + 1], place), item.place, place);
+      const value = nearest(columns[item.place + 1], place);
+      item.value.textContent = silent ? "" : tell(value, item.place, place);
     }
     this.more.textContent = at === null ? "" : extra?.(columns[0][place]) ?? "";
   }
@@ -166,14 +175,14 @@ class Chart {
 /** The columns as they can be drawn: on a logarithmic axis nothing lies below its floor. */
 function plotted({ data: columns, y }) {
   if (!y.log) return columns;
-  const raised = column => column.map(v => (v === null || v === undefined ? v : Math.max(v, y.range[0])));
-  return [columns[0], ...columns.slice(1).map(raised)];
+  const raised = value => (isThere(value) ? Math.max(value, y.range[0]) : value);
+  return [columns[0], ...columns.slice(1).map(column => column.map(raised))];
 }
 
 /** The value at a place of a column, or the last before it, or the first behind. */
 function nearest(column, place) {
-  for (let at = place; at >= 0; at--) if (column[at] !== null && column[at] !== undefined) return column[at];
-  return column.slice(place).find(value => value !== null && value !== undefined) ?? null;
+  for (let at = place; at >= 0; at--) if (isThere(column[at])) return column[at];
+  return column.slice(place).find(isThere) ?? null;
 }
 
 /** A group of radio buttons; `change` gets the place of the one that was chosen. */

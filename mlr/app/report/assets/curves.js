@@ -6,12 +6,18 @@ function startCurves() {
   if (!section("curves")) return;
   const charts = matrix("curves", describeCurves);
   const controls = section("curves").querySelector(".controls");
-  const set = key => place => { curves[key] = key === "quantity" ? place : place === 1; redraw(charts); };
-  choices(controls, "Show", data.quantities.map(one => one.label), set("quantity"));
+  const show = (legend, options, set) => choices(controls, legend, options, place => {
+    set(place);
+    redraw(charts);
+  });
+  show("Show", data.quantities.map(one => one.label), place => { curves.quantity = place; });
   if (data.groups.some(group => !group.best)) {
-    choices(controls, "of each pair", ["its best setting", "every setting"], set("all"));
+    show("of each pair", ["its best setting", "every setting"],
+      place => { curves.all = place === 1; });
   }
-  if (charts.length > 1) choices(controls, "vertical scale", ["the same", "each its own"], set("own"));
+  if (charts.length > 1) {
+    show("vertical scale", ["the same", "each its own"], place => { curves.own = place === 1; });
+  }
 }
 
 function redraw(charts) {
@@ -49,7 +55,7 @@ function describeCurves(pair) {
   };
 }
 
-/** Groups without a diverged run, where there are any: the others' lines may leave the axis. */
+/** Groups without a diverged run, where there are any: the others may leave the axis. */
 function steady(groups) {
   const found = groups.filter(group => !group.diverged);
   return found.length ? found : groups;
@@ -93,7 +99,9 @@ function drawnLines(groups, quantity) {
 function compareValues(one, other) {
   for (const key of Object.keys(one)) {
     const [a, b] = [one[key], other[key]];
-    if (a !== b) return typeof a === "number" && typeof b === "number" ? a - b : String(a) < String(b) ? -1 : 1;
+    if (a === b) continue;
+    if (typeof a === "number" && typeof b === "number") return a - b;
+    return String(a) < String(b) ? -1 : 1;
   }
   return 0;
 }

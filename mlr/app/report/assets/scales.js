@@ -7,7 +7,7 @@ function extent(lists) {
   const found = { low: Infinity, positive: Infinity, high: -Infinity };
   for (const list of lists) {
     for (const value of list) {
-      if (value === null || value === undefined) continue;
+      if (!isThere(value)) continue;
       found.low = Math.min(found.low, value);
       found.high = Math.max(found.high, value);
       if (value > 0) found.positive = Math.min(found.positive, value);
@@ -34,8 +34,9 @@ function scaleFor(quantity, lists, whole) {
   if (!Number.isFinite(low)) return { range: [0, 1] };
   const from = low >= 0 && low < high / 2 ? 0 : low;
   const room = 0.06 * (high - from) || 0.1 * Math.abs(high) || 0.1;
-  const range = [from === 0 ? 0 : from - room, high + room];
-  return { share: quantity.share, range: quantity.share ? [Math.max(range[0], 0), Math.min(range[1], 1)] : range };
+  const [least, most] = [from === 0 ? 0 : from - room, high + room];
+  if (!quantity.share) return { range: [least, most] };
+  return { share: true, range: [Math.max(least, 0), Math.min(most, 1)] };
 }
 
 /** Powers of ten between two, of many only some. */

@@ -25,7 +25,7 @@ function startTables() {
   });
 }
 
-/** The first time the best or first on top, then turned round; rows without a value stay below. */
+/** The smallest on top, at the second time the largest; rows without a value stay below. */
 function sortBy(table, head, column) {
   const down = head.getAttribute("aria-sort") === "ascending";
   table.querySelectorAll("th").forEach(other => other.removeAttribute("aria-sort"));
