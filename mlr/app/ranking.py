@@ -159,15 +159,18 @@ def _print_failures(out: Console, failed: Sequence[Outcome], total: int) -> None
 
 
 def _print_diagnosis(out: Console, place: Path, rows: Sequence[Outcome]) -> None:
+    folders = [row.folder for row in rows if row.status in FINISHED and row.folder is not None]
+    if not folders:
+        return
+    if len(folders) > MOST_EXPLAINED:
+        command = f"python scripts/explain.py {shlex.quote(shown(place))}"
+        out.print(Text(f"\nexplain      {command}"), soft_wrap=True)
+        return
     from mlr.app.explain import print_diagnosis
     from mlr.records.folder import read_status
     from mlr.records.reading import Recorded
 
-    folders = [row.folder for row in rows if row.status in FINISHED and row.folder is not None]
-    if len(folders) > MOST_EXPLAINED:
-        out.print(Text(f"\nexplain      python scripts/explain.py {shown(place)}"), soft_wrap=True)
-    elif folders:
-        print_diagnosis(out, [Recorded(one, read_status(one)) for one in folders], place)
+    print_diagnosis(out, [Recorded(one, read_status(one)) for one in folders], place)
 
 
 def _summary(sweep: Sweep, ranked: Sequence[Cell]) -> Summary | None:

@@ -76,6 +76,7 @@ PLANTED: tuple[Case, ...] = (
     Case("lr_too_high", f"{DIGITS} head=sigmoid loss=bce optimizer.lr=50"),
     Case("lr_too_high", f"{DIGITS} head=softmax loss=ce model=mlp optimizer.lr=10"),
     Case("lr_too_high", f"{DIGITS} head=softmax loss=ce model=mlp optimizer=adam optimizer.lr=1"),
+    Case("lr_too_high", f"{DIGITS} head=softmax loss=ce model=mlp optimizer=adam optimizer.lr=0.3"),
     Case("lr_too_high", f"{IMAGES} head=softmax loss=ce optimizer.lr=50"),
     Case("lr_too_high", f"{MOONS} head=sigmoid loss=bce optimizer.lr=50"),
     Case("lr_too_high", f"{BLOBS} head=sigmoid loss=bce optimizer.lr=1000 data.noise=0.8"),
@@ -86,6 +87,10 @@ PLANTED: tuple[Case, ...] = (
     Case("lr_too_low", f"{DIGITS} head=softmax loss=ce model=mlp optimizer=adam optimizer.lr=1e-6"),
     Case("lr_too_low", f"{MOONS} head=sigmoid loss=bce optimizer.lr=0.0002"),
     Case("lr_too_low", f"{BLOBS} head=sigmoid loss=bce optimizer.lr=0.0001"),
+    Case(
+        "lr_too_low",
+        f"{BLOBS} data.classes=4 head=softmax loss=ce optimizer=adam optimizer.lr=2e-5",
+    ),
     Case("lr_too_low", f"{IMAGES} head=softmax loss=ce model=mlp optimizer.lr=0.0001"),
     # a clipped unit outside [0, 1]
     Case("clipped_dead", f"{DIGITS} head=clipped_linear loss=se model.init=normal"),
@@ -129,6 +134,11 @@ PLANTED: tuple[Case, ...] = (
         "starved",
         "data=moons epochs=20 head=sigmoid loss=bce model=mlp model.widths=[16,16,16,16] "
         "model.activation=sigmoid model.init=torch",
+    ),
+    Case(
+        "starved",
+        "data=xor epochs=10 head=softmax loss=ce model=mlp model.widths=[16,16,16,16,16] "
+        "model.activation=tanh model.init_scale=0.05",
     ),
     # wrong labels
     Case("label_noise", f"{DIGITS} head=softmax loss=ce data.label_noise=0.3"),
@@ -203,6 +213,8 @@ FINE: tuple[Case, ...] = tuple(
         f"{BLOBS} head=sigmoid loss=bce",
         f"{BLOBS} head=sigmoid loss=bce data.noise=1.2",
         f"{BLOBS} head=sigmoid loss=se",
+        f"{BLOBS} head=sigmoid loss=se data.noise=1.6",
+        f"{BLOBS} head=sigmoid loss=bce data.noise=1.6 model=mlp model.widths=[8] optimizer.lr=0.1",
         f"{BLOBS} head=softmax loss=ce data.classes=5",
         f"{BLOBS} head=linear loss=se optimizer.lr=0.1",
         f"{BLOBS} head=linear loss=se optimizer.lr=0.1 data.noise=1.2",

@@ -33,18 +33,30 @@ def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None
     from rich.text import Text
 
     found = explain(runs)
-    single = len(runs) == 1
-    worst = found if single else list({one.cell: one for one in reversed(found)}.values())[::-1]
-    most = OF_A_RUN if single else OF_A_SWEEP
-    if worst and not single:
+    lines = [("diagnosis   ", one) for one in found] if len(runs) == 1 else _of_pairs(found)
+    most = OF_A_RUN if len(runs) == 1 else OF_A_SWEEP
+    if lines and len(runs) > 1:
         out.print()
-    for one in worst[:most]:
-        title = "diagnosis    " if single else f"{one.cell} ({one.count}): "
-        out.print(Text(f"{title}{one.sentence}{advice(one)}", style="yellow"), soft_wrap=True)
-    if worst:
-        more = f" ({len(worst) - most} more)" if len(worst) > most else ""
+    for title, one in lines[:most]:
+        out.print(Text(f"{title} {one.sentence}{advice(one)}", style="yellow"), soft_wrap=True)
+    if lines:
+        more = f" ({len(lines) - most} more)" if len(lines) > most else ""
         told = f"explain      python scripts/explain.py {quote(shown(place))}{more}"
         out.print(Text(told), soft_wrap=True)
+
+
+def _of_pairs(found: Sequence[Diagnosis]) -> list[tuple[str, Diagnosis]]:
+    """The first diagnosis of each cell; cells of one pair that have the same in one line."""
+    first = {one.cell: one for one in reversed(found)}.values()
+    alike: dict[tuple[str, str], list[Diagnosis]] = {}
+    for one in reversed(first):
+        alike.setdefault((one.cell.partition(" ")[0], one.rule), []).append(one)
+    lines = []
+    for (pair, _), same in alike.items():
+        runs, total = sum(len(one.runs) for one in same), sum(one.total for one in same)
+        which = same[0].cell if len(same) == 1 else f"{pair} in {len(same)} cells"
+        lines.append((f"{which} ({runs} of {total} runs):", same[0]))
+    return lines
 
 
 def print_in_full(out: Console, runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> None:

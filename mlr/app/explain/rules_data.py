@@ -19,11 +19,12 @@ LEAD = 0.1
 """Held-out accuracy above that of training at some time: sound runs reach 0.09."""
 ENOUGH = 200
 """Training samples below which such a lead can be chance."""
-ALIKE = 0.12
-"""Distance of the confidence of wrong from that of right samples: 0.05 where labels were drawn
-anew, 0.3 and more where classes overlap, as errors are then made in doubt."""
-SURE = 0.6
-"""Share of right samples with a confidence of 0.6 or more: the model must have an opinion."""
+ALIKE = 0.1
+"""Distance of the confidence of wrong from that of right samples: 0.05 to 0.09 where labels were
+drawn anew; 0.3 and more where classes overlap, as errors are then made in doubt."""
+SURE = 0.85
+"""Share of right samples with a confidence of 0.6 or more: where most answers are given in doubt,
+errors are no surprise."""
 TOO_SURE = 0.5
 """Errors with a confidence of 0.9 or more: a model that is sure of everything tells nothing."""
 WRONG = 0.05

@@ -13,13 +13,13 @@ STARVED = 0.01
 
 
 def starved(facts: Facts) -> Finding | None:
-    """The first layer has had next to no gradient, from the start on, and nothing was learned."""
+    """The first layer has had next to no gradient, and nothing was learned."""
     share = course.layer_share(facts)
     known = share[~np.isnan(share)]
     if not facts.unlearned or not len(known):
         return None
     typical = float(np.median(known))
-    if not (known[0] < STARVED and typical < STARVED):
+    if not typical < STARVED:
         return None
     first, last = facts.layers[0], facts.layers[-1]
     norms = [float(np.median(facts.values(f"grad_norm/{name}"))) for name in (first, last)]

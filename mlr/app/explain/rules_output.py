@@ -9,9 +9,9 @@ from mlr.app.explain.facts import TRAILS, Facts, percent, short
 
 CLIPPING = {"clipped_linear": "clipped-linear unit", "hard_sigmoid": "hard sigmoid"}
 """Heads of exactly no slope outside an interval, and what people call them."""
-COSTS = {"se": "squared error", "mae": "absolute error", "gce": "generalised cross-entropy"}
 INSIDE = {"clipped_linear": "[0, 1]", "hard_sigmoid": "[−3, 3]"}
 CLIPPING_ALL = (*CLIPPING, "sparsemax")
+COSTS = {"se": "squared error", "mae": "absolute error", "gce": "generalised cross-entropy"}
 STUCK = 0.05
 """Of all training samples: fewer can be mislabelled ones that no gradient should move."""
 STUCK_OF_WRONG = 0.2
@@ -39,7 +39,7 @@ def clipped_dead(facts: Facts) -> Finding | None:
     why = (
         f"the {name} is outside {INSIDE[facts.head]} for them"
         if name
-        else "sparsemax gives their class, and all others but one, exactly 0 or 1"
+        else "sparsemax gives each class exactly 0 or 1 for them"
     )
     # softmax needs an output for each class, and sigmoids refuse ce: either suits its own head
     other = "head=softmax loss=ce" if name is None else "head=sigmoid loss=bce"
@@ -85,8 +85,7 @@ def dead_class(facts: Facts) -> Finding | None:
     named = _classes(dead.tolist())
     return Finding(
         f"{named} never found and can no more be learned: the output of the {facts.head} is near "
-        f"0 even where it should be 1, and {_cost(facts)} gives no gradient "
-        "there.",
+        f"0 even where it should be 1, and {_cost(facts)} gives no gradient there.",
         f"recall of class {worst} {short(recall[worst])}, mean |dL/dz_{worst}| over its samples "
         f"{short(gradient[worst])}; of the classes found: {short(float(gradient[live].mean()))}",
         _with_full_gradient(facts),

@@ -18,14 +18,16 @@ UNSETTLED = 0.2
 ALIVE, KILLED = 0.01, 1e-3
 """First layer's gradient beside the output layer's: what it has at least in sound networks, and
 what is left, as a share of that at the start, where its units have died."""
+IN_VAIN = 0.5
+"""Of a constant prediction's loss, at the end: what is left where hidden units died too early."""
 SOFT, HARD = 0.1, 0.9
 """Saturated outputs at the start and at the end: weights that begin too large have 0.3 and more."""
-LATE, LATE_IF_USELESS = 0.25, 0.1
-"""Of the first half's progress made in the second: runs that are nearly done made less than 0.2.
-Less is enough where nothing was learned yet but to answer always alike."""
+LATE, LATE_IF_USELESS = 0.65, 0.1
+"""Of the first half's progress made in the second: 0.7 to 1 on a straight line. Less is enough
+where nothing was learned yet but to answer always alike."""
 STEADY = 0.9
 """Share of validations that are better than the one before."""
-FAR = 0.75
+FAR = 0.6
 """Of a constant prediction's loss, at the end: below that a run has learned what matters."""
 HIGH_START = {"ce": 4.0, "se": 16.0}
 """Times ln K, or what it is for the pair: a linear model of unscaled digits, which trains well
@@ -48,32 +50,30 @@ def lr_too_high(facts: Facts) -> Finding | None:
     ends = max(facts.metric("loss/train"), facts.metric("loss/val"), key=_or_nothing)
     if peak >= PEAK and not ends < UNSETTLED * sane:
         why = f"the loss rose to {short(peak)} times its size at the start and did not settle"
-        return _too_high(
-            rate, why, f"loss/train {_course(facts)}; loss/val at the end {short(ends)}"
-        )
+        last = f"the larger of loss/train and loss/val {short(ends)}"
+        return _too_high(rate, why, f"loss/train {_course(facts)}; {last}")
     validated = facts.values("loss/val")
     late = validated[len(validated) // 2 :]
-    if any(leaps >= least and np.median(late) >= share * sane for least, share in LEAPS):
+    least_loss = min(float(np.median(late)), facts.metric("loss/train")) if len(late) else 0.0
+    if any(leaps >= least and least_loss >= share * sane for least, share in LEAPS):
         factor = float(np.exp(leaps))
         why = f"from epoch to epoch the loss still leaps, by a factor of {factor:.1f} typically"
         between = f"loss/val in the second half from {short(late.min())} to {short(late.max())}"
         return _too_high(rate, why, between)
-    return _ruined(facts, rate)
+    return _ruined(facts, rate, sane)
 
 
-def _ruined(facts: Facts, rate: float) -> Finding | None:
+def _ruined(facts: Facts, rate: float, sane: float) -> Finding | None:
     """The first updates were such that the later ones can do nothing."""
-    if not facts.unlearned:
-        return None
     share = course.layer_share(facts)
     if len(share) and share[0] >= ALIVE and share[-1] < KILLED * share[0]:
-        why = "the first updates have killed the hidden units, and nothing is learned any more"
-        first = facts.layers[0]
-        norms = facts.values(f"grad_norm/{first}")
-        evidence = (
-            f"grad_norm/{first} {short(norms[0])} at the start, {short(norms[-1])} at the end"
-        )
-        return _too_high(rate, why, f"{evidence}; loss/train {_course(facts)}")
+        norms = facts.values(f"grad_norm/{facts.layers[0]}")
+        if norms[-1] < KILLED * norms[0] and facts.metric("loss/train") >= IN_VAIN * sane:
+            why = "the first updates have killed the hidden units, which learn nothing any more"
+            fell = f"grad_norm/{facts.layers[0]} from {short(norms[0])} to {short(norms[-1])}"
+            return _too_high(rate, why, f"{fell}; loss/train {_course(facts)}")
+    if not facts.unlearned:
+        return None
     before, after = facts.anatomy("start", "saturated"), facts.anatomy("saturated")
     if before <= SOFT and after >= HARD and facts.anatomy("stuck") >= 0.5 * facts.anatomy("wrong"):
         why = "the first updates have saturated the outputs, and nothing is learned any more"
@@ -88,14 +88,15 @@ def lr_too_low(facts: Facts) -> Finding | None:
     known = facts.constant == facts.constant
     sane = facts.constant if known else float(facts.values("loss/train")[:1].sum())
     end = facts.metric("loss/train")
-    late = LATE_IF_USELESS if facts.unlearned else LATE
+    useless = facts.unlearned or end >= facts.constant
+    late = LATE_IF_USELESS if useless else LATE
     if not (fall.steady >= STEADY and fall.late >= late and end >= FAR * sane):
         return None
     rate = rate_of(facts)
     remedy = f"optimizer.lr={10 * rate:g}" if rate == rate else ""
     return Finding(
         f"The learning rate{_shown(rate)} is too low, or the training too short: the loss still "
-        "falls steadily, and has hardly begun to.",
+        "falls steadily, and has far to go.",
         f"loss/val fell by {100 * fall.whole:.2g} % in all, in the second half "
         f"{short(fall.late)} times as much as in the first; loss/train {_course(facts)}",
         remedy,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import runpy
 import shlex
@@ -9,12 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from mlr.app.explain import explain
 from mlr.app.explain.command import main
 from mlr.app.explain.printing import SCREENFUL, command, print_diagnosis
 from tests.app.conftest import train  # noqa: F401
 from tests.app.explain.made import METRICS, SOUND, changed, falling, run
-from tests.app.explain.test_judge import stuck
+from tests.app.explain.test_judge import STUCK, WITHOUT, stuck
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "explain.py"
 DEAD = ("data=blobs", "data.seed=0", "epochs=2", "head=clipped_linear", "loss=se", "model.bias=8")
@@ -94,8 +97,6 @@ def test_a_command_replaces_what_the_remedy_sets(tmp_path):
     overrides = ["optimizer.lr=9", "data=blobs", "data.path=a b.csv", "+optimizer.x=1"]
     lost = {"status": "diverged", "metrics": METRICS | {"loss/train": float("nan")}}
     one = run(tmp_path / "run", curves=falling(), overrides=overrides, **lost)
-    from mlr.app.explain import explain
-
     (found,) = explain([one])
     words = shlex.split(command(one, found) or "")
     assert words[2:] == ["data=blobs", "data.path=a b.csv", "+optimizer.x=1", "optimizer.lr=0.05"]
@@ -135,18 +136,28 @@ def test_a_sweep_ends_with_a_line_for_each_afflicted_cell(train):  # noqa: F811
     assert any(line.startswith("explain      python scripts/explain.py") for line in lines)
 
 
-def test_at_most_five_cells_are_told_of_at_the_end(tmp_path):
-    import io
-
-    from rich.console import Console
-
-    runs = []
-    for number in range(8):
-        anatomy = changed(SOUND, {"start.loss": 50.0})
-        overrides = [f"optimizer.lr={number + 1}"]
-        runs.append(run(tmp_path / str(number), anatomy=anatomy, overrides=overrides))
+def told(runs, place):
     out = Console(file=io.StringIO(), width=200)
-    print_diagnosis(out, runs, tmp_path)
-    lines = out.file.getvalue().strip().splitlines()
+    print_diagnosis(out, runs, place)
+    return out.file.getvalue().strip().splitlines()
+
+
+def test_at_most_five_lines_are_told_at_the_end(tmp_path):
+    runs = []
+    for number, head in enumerate(("softmax", "sigmoid", "probit", "cloglog", "a", "b", "c", "d")):
+        anatomy, metrics = changed(SOUND, STUCK), METRICS | WITHOUT
+        runs.append(run(tmp_path / str(number), f"{head}+se", anatomy=anatomy, metrics=metrics))
+    lines = told(runs, tmp_path)
     assert len(lines) == 6
     assert lines[-1].endswith("(3 more)")
+
+
+def test_cells_of_one_pair_with_the_same_fault_are_one_line(tmp_path):
+    runs = []
+    for number in range(4):
+        anatomy = changed(SOUND, {"start.loss": 50.0} if number < 3 else {})
+        overrides = [f"optimizer.lr={number + 1}"]
+        runs.append(run(tmp_path / str(number), anatomy=anatomy, overrides=overrides))
+    lines = told(runs, tmp_path)
+    assert len(lines) == 2
+    assert lines[0].startswith("softmax+ce in 3 cells (3 of 3 runs): The start is sure and wrong")

@@ -88,8 +88,8 @@ CASES = [
     (
         "lr_too_high",
         "softmax+ce",
-        ({}, {}, only(loss__val=leaping(3.0))),
-        ({}, {}, only(loss__val=leaping(1.3))),
+        ({}, {"loss/train": 1.0}, only(loss__val=leaping(3.0))),
+        ({}, {"loss/train": 1.0}, only(loss__val=leaping(1.3))),
     ),
     (
         "lr_too_high",
