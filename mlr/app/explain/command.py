@@ -40,7 +40,7 @@ def main(place: str, as_json: bool) -> int:
 
 
 def as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str, object]:
-    """The same as plain values: `diagnoses`, and `healthy` where there is none."""
+    """The same as plain values: `diagnoses`, or where there is none a `summary`."""
     rows = []
     for one in found:
         row = asdict(one) | {"runs": list(one.runs)}
@@ -50,5 +50,5 @@ def as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str,
     return {
         "runs": len(runs),
         "diagnoses": rows,
-        "healthy": None if found else reassurance(runs),
+        "summary": None if found else reassurance(runs),
     }

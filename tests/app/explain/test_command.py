@@ -66,7 +66,7 @@ def test_json_holds_all_of_it(tmp_path, capsys):
     main(str(tmp_path / "sigmoid+se"), as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert told["runs"] == 1
-    assert told["healthy"] is None
+    assert told["summary"] is None
     (one,) = told["diagnoses"]
     assert set(one) >= {"rule", "sentence", "evidence", "remedy", "runs", "command"}
     assert one["runs"] == ["sigmoid+se"]
@@ -74,7 +74,7 @@ def test_json_holds_all_of_it(tmp_path, capsys):
     main(str(tmp_path / "well"), as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert told["diagnoses"] == []
-    assert told["healthy"].startswith("No fault found")
+    assert told["summary"].startswith("No fault found")
 
 
 @pytest.mark.parametrize(
