@@ -115,11 +115,12 @@ def overfitting(facts: Facts) -> Finding | None:
     """Training samples are known by heart, others are not."""
     trained, found = facts.metric("accuracy/train"), facts.held_out
     loss, rest = facts.metric("loss/train"), facts.metric("loss/val")
+    if not (trained - found >= SMALLER_GAP and rest >= RISE * loss):
+        return None
     validated = facts.values("loss/val")
     lowest = float(validated.min()) if len(validated) else rest
     clear = rest >= RISE * lowest or rest >= BY_HEART * loss
-    needed = SMALLER_GAP if clear else GAP
-    if not (trained - found >= needed and rest >= RISE * loss):
+    if not (clear or trained - found >= GAP):
         return None
     return Finding(
         f"The model knows its training samples by heart: {percent(trained)} of them are right, "

@@ -29,41 +29,47 @@ STEADY = 0.9
 """Share of validations that are better than the one before."""
 FAR = 0.6
 """Of a constant prediction's loss, at the end: below that a run has learned what matters."""
-HIGH_START = {"ce": 4.0, "se": 16.0}
+HIGH_START = {"ce": 4.0, "se": 100.0}
 """Times ln K, or what it is for the pair: a linear model of unscaled digits, which trains well
-for all that, has 3. Squared error grows with the square of the logits, the others with them."""
+for all that, has 3. Squared error of a linear unit grows with the square of the logits: He's
+weights behind two features start at up to 50 times it, and train well."""
 HIGHER_BY = 5.0
 """And more than it, in nats: He's weights behind two features start at up to 3 for ln 2."""
 
 
 def lr_too_high(facts: Facts) -> Finding | None:
     """The loss grew without bound, leaps about, or the first updates have killed the model."""
-    rate = rate_of(facts)
     if facts.diverged:
         why = "the loss grew without bound"
-        return _too_high(rate, why, f"status {facts.run.status}; loss/train {_course(facts)}")
-    if initial_loss(facts) is not None:  # it has much to come down from
-        return None
-    peak, leaps = course.peak(facts), course.leaps(facts)
+        return _too_high(facts, why, f"status {facts.run.status}; loss/train {_course(facts)}")
     known = facts.constant == facts.constant
     sane = facts.constant if known else facts.anatomy("start", "loss")
     ends = max(facts.metric("loss/train"), facts.metric("loss/val"), key=_or_nothing)
-    if peak >= PEAK and not ends < UNSETTLED * sane:
+    # what has come to rest needs no look at its curves; and a high start has much to come down from
+    if ends < UNSETTLED * sane or initial_loss(facts) is not None:
+        return None
+    peak = course.peak(facts)
+    if peak >= PEAK:
         why = f"the loss rose to {short(peak)} times its size at the start and did not settle"
         last = f"the larger of loss/train and loss/val {short(ends)}"
-        return _too_high(rate, why, f"loss/train {_course(facts)}; {last}")
-    validated = facts.values("loss/val")
+        return _too_high(facts, why, f"loss/train {_course(facts)}; {last}")
+    return _leaping(facts, sane) or _ruined(facts, sane)
+
+
+def _leaping(facts: Facts, sane: float) -> Finding | None:
+    """The loss goes up and down from one validation to the next."""
+    leaps, validated = course.leaps(facts), facts.values("loss/val")
     late = validated[len(validated) // 2 :]
-    least_loss = min(float(np.median(late)), facts.metric("loss/train")) if len(late) else 0.0
-    if any(leaps >= least and least_loss >= share * sane for least, share in LEAPS):
-        factor = float(np.exp(leaps))
-        why = f"from epoch to epoch the loss still leaps, by a factor of {factor:.1f} typically"
-        between = f"loss/val in the second half from {short(late.min())} to {short(late.max())}"
-        return _too_high(rate, why, between)
-    return _ruined(facts, rate, sane)
+    least = min(float(np.median(late)), facts.metric("loss/train")) if len(late) else 0.0
+    if not any(leaps >= factor and least >= share * sane for factor, share in LEAPS):
+        return None
+    times = float(np.exp(leaps))
+    why = f"from epoch to epoch the loss still leaps, by a factor of {times:.1f} typically"
+    between = f"loss/val in the second half from {short(late.min())} to {short(late.max())}"
+    return _too_high(facts, why, between)
 
 
-def _ruined(facts: Facts, rate: float, sane: float) -> Finding | None:
+def _ruined(facts: Facts, sane: float) -> Finding | None:
     """The first updates were such that the later ones can do nothing."""
     share = course.layer_share(facts)
     if len(share) and share[0] >= ALIVE and share[-1] < KILLED * share[0]:
@@ -71,23 +77,24 @@ def _ruined(facts: Facts, rate: float, sane: float) -> Finding | None:
         if norms[-1] < KILLED * norms[0] and facts.metric("loss/train") >= IN_VAIN * sane:
             why = "the first updates have killed the hidden units, which learn nothing any more"
             fell = f"grad_norm/{facts.layers[0]} from {short(norms[0])} to {short(norms[-1])}"
-            return _too_high(rate, why, f"{fell}; loss/train {_course(facts)}")
+            return _too_high(facts, why, f"{fell}; loss/train {_course(facts)}")
     if not facts.unlearned:
         return None
     before, after = facts.anatomy("start", "saturated"), facts.anatomy("saturated")
     if before <= SOFT and after >= HARD and facts.anatomy("stuck") >= 0.5 * facts.anatomy("wrong"):
         why = "the first updates have saturated the outputs, and nothing is learned any more"
         outputs = f"saturated outputs {short(before)} at the start, {short(after)} at the end"
-        return _too_high(rate, why, f"{outputs}; loss/train {_course(facts)}")
+        return _too_high(facts, why, f"{outputs}; loss/train {_course(facts)}")
     return None
 
 
 def lr_too_low(facts: Facts) -> Finding | None:
     """The loss falls as steadily at the end as at the start, and is still high."""
+    end, known = facts.metric("loss/train"), facts.constant == facts.constant
+    if end < FAR * facts.constant:
+        return None
     fall = course.fall(facts)
-    known = facts.constant == facts.constant
     sane = facts.constant if known else float(facts.values("loss/train")[:1].sum())
-    end = facts.metric("loss/train")
     useless = facts.unlearned or end >= facts.constant
     late = LATE_IF_USELESS if useless else LATE
     if not (fall.steady >= STEADY and fall.late >= late and end >= FAR * sane):
@@ -136,7 +143,8 @@ def rate_of(facts: Facts) -> float:
     return float(rate) if isinstance(rate, (int, float)) else float("nan")
 
 
-def _too_high(rate: float, why: str, evidence: str) -> Finding:
+def _too_high(facts: Facts, why: str, evidence: str) -> Finding:
+    rate = rate_of(facts)
     remedy = f"optimizer.lr={rate / 10:g}" if rate == rate else ""
     return Finding(f"The learning rate{_shown(rate)} is too high: {why}.", evidence, remedy)
 

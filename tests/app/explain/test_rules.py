@@ -216,9 +216,9 @@ def test_a_run_that_diverged_has_too_high_a_rate_unless_its_features_are_unscale
 
 
 def test_squared_error_may_start_higher_as_it_grows_with_the_square(tmp_path):
-    anatomy = changed(SOUND, ONE_OUTPUT | {"start.loss": 2.5})  # ten times that of y = 0
+    anatomy = changed(SOUND, ONE_OUTPUT | {"start.loss": 12.0})  # 48 times that of y = 0
     assert not findings(run(tmp_path / "a", "linear+se", anatomy=anatomy))
-    anatomy = changed(SOUND, ONE_OUTPUT | {"start.loss": 25.0})
+    anatomy = changed(SOUND, ONE_OUTPUT | {"start.loss": 30.0})
     assert list(findings(run(tmp_path / "b", "linear+se", anatomy=anatomy))) == ["initial_loss"]
 
 
