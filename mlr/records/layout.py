@@ -15,19 +15,33 @@ from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
 _NONE = " (▲ none)"
-# question → charts; chart → regular expressions of its tags, each matched to the end
+# question → charts; chart → regular expressions of its tags, each matched to the end. Those
+# that only probes=full answers stand last, for a run without them leaves them out
 PAGES: dict[str, dict[str, str]] = {
     "Who gets gradient?": {
         # TensorBoard draws the final NaN of a run that has no such samples as a triangle
         f"wrong samples: mean |dL/dz|{_NONE}": "logit_grad/wrong$",
         f"right samples: mean |dL/dz|{_NONE}": "logit_grad/right$",
         "wrong and right together": "logit_grad/(wrong|right)$",
+        "wrong samples by confidence: mean |dL/dz|": "logit_grad_confidence/wrong_",
+        "right samples by confidence: mean |dL/dz|": "logit_grad_confidence/right_",
     },
     "Is the output saturated?": {
         "saturated outputs (fraction)": "saturation/fraction$",
         "wrong and without gradient (fraction)": "stuck/fraction$",
+        # dL/dz is the product of the two: which of them is small?
+        "head's slope dy/dz: wrong samples": "slope/head(_wrong)?$",
+        "loss's slope dL/dy: wrong samples": "slope/loss(_wrong)?$",
+        "head's slope dy/dz: right samples": "slope/head_right$",
+        "loss's slope dL/dy: right samples": "slope/loss_right$",
     },
-    "Which layer starves?": {"all layers: gradient norm": "grad_norm/(?!total$)"},
+    "Which layer starves?": {
+        "all layers: gradient norm": "grad_norm/(?!total$)",
+        "all layers: update to weight": "update_to_weight/",
+        "all layers: gradient to weight": "grad_to_weight/",
+        "dead units (fraction)": "dead_units/",
+        "saturated units (fraction)": "flat_units/",
+    },
     "Does it learn?": {
         "loss: train": "loss/train$",
         "loss: val": "loss/val$",
@@ -36,12 +50,23 @@ PAGES: dict[str, dict[str, str]] = {
         "predicted standard deviation: train": "predicted_std/train$",
         "predicted standard deviation: val": "predicted_std/val$",
     },
+    "Which class is dead?": {"all classes: mean |dL/dz_k|": "logit_grad_class/"},
+    "Do the samples agree?": {
+        "signal to noise of the gradient": "grad_snr/total$",
+        "all layers: signal to noise": "grad_snr/(?!total$)",
+        "cosine of successive gradients": "grad_cosine/total$",
+        "gradient of one sample: mean and largest": "sample_grad/",
+    },
 }
 # what stands on a page whose charts a run cannot fill, a regression for example: each run
 # names every page, because TensorBoard joins their layouts in the order of the runs
 _INSTEAD = {"Who gets gradient?": {"all samples: mean |dL/dz|": "logit_grad/mean$"}}
-_LAYER, _BY_LAYER = "grad_norm/", "Which layer starves?"
-_LAYERS = 12  # charts of single layers; a deeper network has the chart of all
+# question → what its tags begin with, and what a chart of a single one is called
+_SINGLE = {
+    "Which layer starves?": ("grad_norm/", "{}: gradient norm"),
+    "Which class is dead?": ("logit_grad_class/", "class {}: mean |dL/dz_k|"),
+}
+_MOST_SINGLE = 12  # charts of single layers or classes; of more there is the chart of all
 _PINNED = ("logit_grad/wrong", "logit_grad/right", "stuck/fraction", "accuracy/val", "loss/val")
 
 
@@ -130,17 +155,29 @@ def link(tags: Iterable[str], runs: str | None = None, by_pair: bool = True) -> 
 
 
 def pages(tags: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """The pages and charts, of `PAGES` and one a layer, that at least one of `tags` fills."""
-    layers = [tag for tag in tags if tag.startswith(_LAYER) and tag != f"{_LAYER}total"]
-    single = {f"{tag.removeprefix(_LAYER)}: gradient norm": f"{re.escape(tag)}$" for tag in layers}
+    """The pages and charts, of `PAGES` and one a layer and class, that one of `tags` fills."""
     found = {}
     for question, charts in PAGES.items():
-        if question == _BY_LAYER and len(layers) <= _LAYERS:
-            charts = {**charts, **single} if len(layers) > 1 else single
+        if question in _SINGLE:
+            charts = _with_single(charts, tags, *_SINGLE[question])
         filled = _filled(charts, tags) or _filled(_INSTEAD.get(question, {}), tags)
         if filled:
             found[question] = filled
     return found
+
+
+def _with_single(
+    charts: Mapping[str, str], tags: Iterable[str], start: str, title: str
+) -> dict[str, str]:
+    """The charts, the first of which shows all tags of one kind, with one for each such tag."""
+    names = [tag.removeprefix(start) for tag in tags if tag.startswith(start)]
+    names = [name for name in names if name != "total"]
+    (every, pattern), *others = charts.items()
+    single = {title.format(name): f"{re.escape(start + name)}$" for name in names}
+    if len(names) > _MOST_SINGLE:
+        return dict(charts)
+    first = {every: pattern} if len(names) > 1 else {}
+    return {**first, **single, **dict(others)}
 
 
 def _filled(charts: Mapping[str, str], tags: Iterable[str]) -> dict[str, str]:

@@ -86,6 +86,7 @@ def draw_moment(recorder: Recorder, moment: Moment) -> None:
     if not len(moment.train.losses) or not len(moment.val.losses):
         return
     objective = moment.experiment.objective
+    name = recorder.folder.path.name
     pair = f"{objective.head.name} + {objective.loss.name}"
     lost = moment.train.lost + moment.val.lost
     about = f"step {moment.step}" + (f", {lost} examples not finite" if lost else "")
@@ -94,7 +95,9 @@ def draw_moment(recorder: Recorder, moment: Moment) -> None:
         if found is not None:
             figure = picture.draw(found, f"{picture.title.format(pair=pair)}, {about}")
             tag = f"figure/{picture.name}"
-            recorder.summary(image_summary(tag, figure, picture.caption), moment.step)
+            recorder.summary(
+                image_summary(tag, figure, f"{picture.caption} Run {name}."), moment.step
+            )
     curves = pr_curves.shown(moment)
     if curves:
         recorder.summary(pr_curves.summary(curves), moment.step)
