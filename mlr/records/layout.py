@@ -23,8 +23,11 @@ PAGES: dict[str, dict[str, str]] = {
         f"wrong samples: mean |dL/dz|{_NONE}": "logit_grad/wrong$",
         f"right samples: mean |dL/dz|{_NONE}": "logit_grad/right$",
         "wrong and right together": "logit_grad/(wrong|right)$",
-        "wrong samples by confidence: mean |dL/dz|": "logit_grad_confidence/wrong_",
-        "right samples by confidence: mean |dL/dz|": "logit_grad_confidence/right_",
+        **{
+            f"{side} samples, {sureness}: mean |dL/dz|": f"logit_grad_confidence/{side}_{level}$"
+            for side in ("wrong", "right")
+            for level, sureness in (("high", "sure"), ("middle", "less sure"), ("low", "unsure"))
+        },
     },
     "Is the output saturated?": {
         "saturated outputs (fraction)": "saturation/fraction$",

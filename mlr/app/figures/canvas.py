@@ -1,7 +1,8 @@
 """How figures look, and how they become images: all that knows matplotlib.
 
-A card of TensorBoard is about 450 pixels wide, and so is a figure. Ticks are what takes
-matplotlib longest, so an axis has few, and legends are words in the colours they explain.
+TensorBoard's IMAGES page shows every image 350 pixels wide, by leaving pixels out or doubling
+them, so that is a figure's width: its type then stays whole. Ticks are what takes matplotlib
+longest, so an axis has few, and legends are words in the colours they explain.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ ORANGE, SKY, GREY, INK = "#e69f00", "#56b4e9", "#999999", "#222222"
 RIGHT, WRONG = BLUE, VERMILLION
 CLASSES = (ORANGE, BLUE, GREEN, PURPLE, SKY, VERMILLION, GREY)
 """Of the classes of a plane; those of two are furthest apart."""
-WIDTH, HEIGHT, DPI = 4.5, 4.0, 100
+WIDTH, HEIGHT, DPI = 3.5, 3.3, 100
 DIVERGING = "RdBu_r"
-SMALL, NORMAL, LARGE = 8.5, 9.5, 11.0
+BODY = (0.155, 0.135, 0.815, 0.715)
+"""Left, bottom, width and height of single axes, as shares of a figure."""
+SMALL, NORMAL, LARGE = 7.8, 8.2, 9.4
 _COLOURS = 96  # of an image: text stays smooth, and the file a third as large
 _TICKS = 4
 
@@ -46,10 +49,10 @@ def new_figure(title: str, keys: Sequence[tuple[str, str]] = (), height: float =
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
     canvas = FigureCanvasAgg(figure)
     figure.text(0.02, 1 - 0.08 / height, title, size=LARGE, color=INK, va="top", weight="bold")
-    x, renderer = 0.02, canvas.get_renderer()
+    x, renderer = 0.022, canvas.get_renderer()
     for text, colour in keys:
-        word = figure.text(x, 1 - 0.33 / height, text, size=NORMAL, color=colour, va="top")
-        x += (word.get_window_extent(renderer).width + 12) / (WIDTH * DPI)
+        word = figure.text(x, 1 - 0.30 / height, text, size=NORMAL, color=colour, va="top")
+        x += (word.get_window_extent(renderer).width + 9) / (WIDTH * DPI)
     return figure
 
 

@@ -35,7 +35,7 @@ def draw(counts: NDArray[np.int64], title: str) -> Figure:
     about = f"validation: {right} of {total} right ({right / max(1, total):.1%})"
     figure = canvas.new_figure(title, [(about, canvas.INK)])
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
-    axes = figure.add_axes((0.15, 0.115, 0.775, 0.765))
+    axes = figure.add_axes((0.16, 0.14, 0.81, 0.71))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.set_axis_off()
     size = len(counts)
@@ -47,6 +47,6 @@ def draw(counts: NDArray[np.int64], title: str) -> Figure:
         for row, column in np.argwhere(counts):
             colour = "white" if shares[row, column] > 0.5 else canvas.INK
             canvas.write(axes, column, row, str(counts[row, column]), colour)
-    canvas.write(figure, 0.54, 0.035, "predicted class", size=canvas.NORMAL)
+    canvas.write(figure, 0.56, 0.035, "predicted class", size=canvas.NORMAL)
     canvas.write(figure, 0.045, 0.5, "true class", size=canvas.NORMAL, rotation=90)
     return figure

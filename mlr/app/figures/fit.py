@@ -73,7 +73,7 @@ def draw(found: Fit, title: str) -> Figure:
     every = np.concatenate([found.y, found.mean])
     axes = canvas.new_axes(
         figure,
-        (0.125, 0.105, 0.85, 0.765),
+        canvas.BODY,
         x=(float(found.grid[0]), float(found.grid[-1])),
         y=canvas.padded(every.min(), every.max()),
         labels=found.labels,

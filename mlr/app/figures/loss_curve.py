@@ -78,8 +78,8 @@ def draw(found: LossCurve, title: str) -> Figure:
         keys += [("| right", canvas.RIGHT), ("| wrong", canvas.WRONG)]
     figure = canvas.new_figure(title, keys)
     losses, grads = ([getattr(one, part) for one in found.lines] for part in ("losses", "grads"))
-    _panel(figure, 0.535, ("", "loss L"), found, losses, found.losses)
-    _panel(figure, 0.11, (found.across, "dL/dz"), found, grads, found.grads)
+    _panel(figure, 0.54, ("", "loss L"), found, losses, found.losses)
+    _panel(figure, 0.135, (found.across, "dL/dz"), found, grads, found.grads)
     return figure
 
 
@@ -95,7 +95,7 @@ def _panel(
     x = (float(found.grid[0]), float(found.grid[-1]))
     every = np.concatenate([*curves, marks[(found.x >= x[0]) & (found.x <= x[1])]])
     y = canvas.padded(float(every.min()), float(every.max()))
-    axes = canvas.new_axes(figure, (0.125, bottom, 0.85, 0.335), x=x, y=y, labels=labels)
+    axes = canvas.new_axes(figure, (0.155, bottom, 0.815, 0.31), x=x, y=y, labels=labels)
     for curve, style in zip(curves, ("-", "--"), strict=False):
         axes.plot(found.grid, curve, style, color=canvas.INK, linewidth=1.2)
     width, alpha = (1.3, 0.55) if len(found.x) > _FEW else (2.5, 1)

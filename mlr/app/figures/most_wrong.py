@@ -21,10 +21,10 @@ CAPTION = (
     "regression, or where none is wrong, simply those of the largest loss. Each with target, "
     "prediction and the length of its gradient at the logits, |dL/dz|."
 )
-MOST = 10
+MOST = 8
 """Examples that are shown."""
-_COLUMNS = 5
-_NUMBERS = 4  # features of an example that is no image
+_COLUMNS = 4
+_NUMBERS = 2  # features of an example that is no image
 
 
 @dataclass(frozen=True)
@@ -101,28 +101,28 @@ def draw(found: MostWrong, title: str) -> Figure:
     images = found.images
     if images is None:
         return _table(found, title, about)
-    figure = canvas.new_figure(title, [(about, canvas.INK)], height=3.3)
+    figure = canvas.new_figure(title, [(about, canvas.INK)], height=2.9)
     low, high = float(images.min()), float(images.max())
     rows = -(-len(images) // _COLUMNS)
     for row in range(rows):
         some = images[row * _COLUMNS : (row + 1) * _COLUMNS]
         empty = np.full((_COLUMNS - len(some), *images.shape[1:]), low)
-        top = 0.84 - 0.41 * row
+        top = 0.83 - 0.42 * row
         sheet = tiled(np.concatenate([some, empty]), _COLUMNS, gap=low)
         settings = {"cmap": "gray_r", "vmin": low, "vmax": high, "aspect": "auto"}
-        canvas.new_picture(figure, (0.02, top - 0.235, 0.96, 0.235), sheet, **settings)
+        canvas.new_picture(figure, (0.02, top - 0.25, 0.96, 0.25), sheet, **settings)
         for column in range(len(some)):
             number = row * _COLUMNS + column
             x = 0.02 + 0.96 * (column + 0.5) / _COLUMNS
             words = f"{found.targets[number]} → {found.predictions[number]}"
             colour = canvas.WRONG if found.wrong else canvas.INK
-            canvas.write(figure, x, top - 0.27, words, colour)
-            canvas.write(figure, x, top - 0.335, f"|dL/dz| {found.grads[number]:.2g}")
+            canvas.write(figure, x, top - 0.285, words, colour)
+            canvas.write(figure, x, top - 0.345, f"|dL/dz| {found.grads[number]:.2g}")
     return figure
 
 
 def _table(found: MostWrong, title: str, about: str) -> Figure:
-    figure = canvas.new_figure(title, [(about, canvas.INK)], height=3.3)
+    figure = canvas.new_figure(title, [(about, canvas.INK)], height=2.9)
     flat = found.features.reshape(len(found.features), -1)
     more = ", …" if flat.shape[1] > _NUMBERS else ""
     columns = {
@@ -133,7 +133,7 @@ def _table(found: MostWrong, title: str, about: str) -> Figure:
         "|dL/dz|": [f"{value:.3g}" for value in found.grads],
     }
     # one text a column: its lines are a table's rows
-    for x, (head, words) in zip((0.02, 0.38, 0.56, 0.76, 0.88), columns.items(), strict=True):
+    for x, (head, words) in zip((0.022, 0.37, 0.52, 0.725, 0.86), columns.items(), strict=True):
         canvas.write(figure, x, 0.82, head, anchor=("left", "top"), weight="bold")
         canvas.write(figure, x, 0.745, "\n".join(words), anchor=("left", "top"), linespacing=1.75)
     return figure

@@ -105,7 +105,7 @@ def draw(found: Plane, title: str) -> Figure:
     wrong = ~found.right
     figure = canvas.new_figure(title, [*keys, (f"✕ {wrong.sum()} wrong", canvas.INK)])
     axes = canvas.new_axes(
-        figure, (0.105, 0.105, 0.87, 0.765), x=found.x, y=found.y, labels=("feature 0", "feature 1")
+        figure, canvas.BODY, x=found.x, y=found.y, labels=("feature 0", "feature 1")
     )
     palette = _palette(found.count)
     share = _STRENGTH * found.sureness[..., None]

@@ -42,7 +42,7 @@ class Picture(NamedTuple):
 PICTURES = tuple(
     Picture(name, title, part.CAPTION, part.shown, part.draw)
     for name, title, part in (
-        ("loss_curve", "{pair}: samples on the loss", loss_curve),
+        ("loss_curve", "{pair}", loss_curve),
         ("decision", "Decision boundary", plane),
         ("fit", "Fit", fit),
         ("weights", "Weights", weights),

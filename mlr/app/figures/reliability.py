@@ -81,7 +81,7 @@ def draw(found: Reliability, title: str) -> Figure:
     left = np.arange(BINS) / BINS
     axes = canvas.new_axes(
         figure,
-        (0.125, 0.31, 0.85, 0.55),
+        (0.155, 0.34, 0.815, 0.51),
         x=(0, 1),
         y=(0, 1),
         labels=("", "share right"),
@@ -99,10 +99,10 @@ def draw(found: Reliability, title: str) -> Figure:
     axes.plot([0, 1], [0, 1], "--", color=canvas.INK, linewidth=1)
     below = canvas.new_axes(
         figure,
-        (0.125, 0.105, 0.85, 0.15),
+        (0.155, 0.135, 0.815, 0.13),
         x=(0, 1),
         y=(0, 1.08 * float(found.counts.max())),
-        labels=("confidence: prediction for the predicted class", "count"),
+        labels=("confidence", "count"),
         ticks=([0, 0.5, 1], [0, int(found.counts.max())]),
     )
     _bars(below, left, np.zeros(BINS), found.counts.astype(float), canvas.GREY)

@@ -89,7 +89,7 @@ def draw(found: Weights, title: str) -> Figure:
     sheet = tiled(found.images, columns)
     axes = canvas.new_picture(
         figure,
-        (0.02, 0.11, 0.96, 0.75),
+        (0.02, 0.12, 0.96, 0.73),
         sheet,
         **{"cmap": canvas.DIVERGING, "vmin": -limit, "vmax": limit},
     )
