@@ -15,8 +15,7 @@ from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
 _NONE = " (▲ none)"
-# question → charts; chart → regular expressions of its tags, each matched to the end. Those
-# that only probes=full answers stand last, for a run without them leaves them out
+# question → charts; chart → regular expressions of its tags, each matched to the end
 PAGES: dict[str, dict[str, str]] = {
     "Who gets gradient?": {
         # TensorBoard draws the final NaN of a run that has no such samples as a triangle
@@ -53,6 +52,8 @@ PAGES: dict[str, dict[str, str]] = {
         "predicted standard deviation: train": "predicted_std/train$",
         "predicted standard deviation: val": "predicted_std/val$",
     },
+}
+DETAILS: dict[str, dict[str, str]] = {
     "Which class is dead?": {"all classes: mean |dL/dz_k|": "logit_grad_class/"},
     "Do the samples agree?": {
         "signal to noise of the gradient": "grad_snr/total$",
@@ -61,6 +62,7 @@ PAGES: dict[str, dict[str, str]] = {
         "gradient of one sample: mean and largest": "sample_grad/",
     },
 }
+"""Pages that only runs with probes=full have; behind the others, wherever TensorBoard begins."""
 # what stands on a page whose charts a run cannot fill, a regression for example: each run
 # names every page, because TensorBoard joins their layouts in the order of the runs
 _INSTEAD = {"Who gets gradient?": {"all samples: mean |dL/dz|": "logit_grad/mean$"}}
@@ -158,9 +160,9 @@ def link(tags: Iterable[str], runs: str | None = None, by_pair: bool = True) -> 
 
 
 def pages(tags: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """The pages and charts, of `PAGES` and one a layer and class, that one of `tags` fills."""
+    """The pages and charts, of all and one a layer and class, that at least one of `tags` fills."""
     found = {}
-    for question, charts in PAGES.items():
+    for question, charts in (PAGES | DETAILS).items():
         if question in _SINGLE:
             charts = _with_single(charts, tags, *_SINGLE[question])
         filled = _filled(charts, tags) or _filled(_INSTEAD.get(question, {}), tags)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call
 
+from mlr.data.base import Split
 from mlr.objectives.evaluate import gradient_of, losses_of, plain
 from mlr.seeds import derive_seed
 from mlr.training import Experiment
@@ -106,37 +107,38 @@ class Moment:
             logits: z (N, K).
             targets: t (N, K).
         """
-        objective = self.experiment.objective
+        formula = self.experiment.objective.formula
         losses, grads = (
-            plain(objective.formula, part, logits, targets, objective.precise)
+            plain(formula, part, logits, targets, precise=False)
             for part in (losses_of, gradient_of)
         )
         return losses, grads
 
     def _look(self, name: str) -> Seen:
         data, head = self.experiment.data, self.experiment.objective.head
-        split = getattr(data, name)
-        features, labels = split.features, split.targets
-        most = MOST_EXAMPLES[name]
-        if len(features) > most:
-            generator = torch.Generator().manual_seed(derive_seed(0, "figures", len(features)))
-            chosen = torch.randperm(len(features), generator=generator)[:most].to(features.device)
-            features, labels = features[chosen], labels[chosen]
-        features, labels = features.cpu(), labels.cpu()
-        logits = self.network(features)
+        features, labels = _some(getattr(data, name), MOST_EXAMPLES[name])
+        logits, count = self.network(features), len(features)
+        features, labels, logits = _where(logits.isfinite().all(1), features, labels, logits)
         targets = one_hot_targets(labels, data.classes, logits.shape[1], logits.dtype)
         losses, grads = self.judge(logits, targets)
-        fine = logits.isfinite().all(1) & losses.isfinite()
-        decided = None if data.classes is None else head.classify(logits)
-        columns = (features, targets, logits, head(logits), losses, grads, labels, decided)
-        kept = [None if column is None else _array(column[fine]) for column in columns]
-        x, t, z, y, costs, slopes, classes, chosen_classes = kept
-        if data.classes is None:
-            classes = None
-        lost = int((~fine).sum())
-        return Seen(x, t, classes, z, y, costs, slopes, chosen_classes, lost)  # type: ignore[arg-type]
+        classes = [] if data.classes is None else [labels, head.classify(logits)]
+        numbers = (features, targets, logits, head(logits), losses, grads)
+        kept = [one.numpy() for one in _where(losses.isfinite(), *numbers, *classes)]
+        x, t, z, y, costs, slopes = (one.astype(np.float64) for one in kept[:6])
+        known, decided = kept[6:] or (None, None)
+        return Seen(x, t, known, z, y, costs, slopes, decided, count - len(costs))
 
 
-def _array(values: Tensor) -> NDArray:
-    """As numpy's; floating numbers as float64."""
-    return (values.double() if values.is_floating_point() else values).numpy()
+def _some(split: Split, most: int) -> tuple[Tensor, Tensor]:
+    """Features and targets of at most so many examples, on the CPU."""
+    count, device = len(split), split.features.device
+    if count <= most:
+        return split.features.cpu(), split.targets.cpu()
+    generator = torch.Generator().manual_seed(derive_seed(0, "figures", count))
+    chosen = torch.randperm(count, generator=generator)[:most].to(device)
+    return split.features[chosen].cpu(), split.targets[chosen].cpu()
+
+
+def _where(chosen: Tensor, *columns: Tensor) -> list[Tensor]:
+    """The chosen rows of every column."""
+    return [column[chosen] for column in columns]
