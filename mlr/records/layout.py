@@ -72,6 +72,8 @@ _SINGLE = {
     "Which class is dead?": ("logit_grad_class/", "class {}: mean |dL/dz_k|"),
 }
 _MOST_SINGLE = 12  # charts of single layers or classes; of more there is the chart of all
+MOST_TICKED = 40
+"""Runs that the older pages of TensorBoard show by themselves; of more they show none."""
 _PINNED = ("logit_grad/wrong", "logit_grad/right", "stuck/fraction", "accuracy/val", "loss/val")
 
 
@@ -131,7 +133,9 @@ def _summary(layout: layout_pb2.Layout) -> Summary:
     return Summary(value=[value])
 
 
-def link(tags: Iterable[str], runs: str | None = None, by_pair: bool = True) -> str:
+def link(
+    tags: Iterable[str], runs: str | None = None, by_pair: bool = True, ticked: str | None = None
+) -> str:
     """The end of TensorBoard's address that opens TIME SERIES ready to compare runs.
 
     One colour for each head and loss, whatever the seed (runs of a sweep are named
@@ -143,6 +147,8 @@ def link(tags: Iterable[str], runs: str | None = None, by_pair: bool = True) -> 
         tags: every scalar that the runs may have recorded.
         runs: regular expression of the runs to show; a person can change it on the page.
         by_pair: one colour for each head and loss; False gives each run its own.
+        ticked: regular expression of the runs on IMAGES, PR CURVES, CUSTOM SCALARS and SCALARS,
+            which are blank at first where there are more than `MOST_TICKED`; None is `runs`.
     """
     tags = set(tags)
     pinned = [{"plugin": "scalars", "tag": tag} for tag in _PINNED if tag in tags]
@@ -154,8 +160,9 @@ def link(tags: Iterable[str], runs: str | None = None, by_pair: bool = True) -> 
     fragment = "timeseries"
     if runs is not None:
         query["runFilter"] = runs
-        # what SCALARS and CUSTOM SCALARS take, and keep when a person goes there
-        fragment += "&" + urlencode({"regexInput": runs, "_smoothingWeight": 0})
+    if ticked or runs:
+        # what the older pages take, and keep when a person goes there
+        fragment += "&" + urlencode({"regexInput": ticked or runs, "_smoothingWeight": 0})
     return f"?{urlencode(query)}#{fragment}"
 
 

@@ -22,7 +22,7 @@ from mlr.records.table import MetricsTable
 HEADLINES = (
     *("accuracy/test", "loss/test", "accuracy/val", "logit_grad/wrong", "logit_grad/right"),
     *("loss/val", "loss/train", "accuracy/train", "stuck/fraction", "stuck/zero"),
-    "saturation/fraction",
+    *("saturation/fraction", "zero_grad/fraction"),
 )
 
 
