@@ -156,7 +156,7 @@ def _finish(begun: list[Begun], results: Sequence[Result], tell: Tell) -> None:
             save_checkpoint(recorder.folder.checkpoint, result, config, sync=False)
         except WriteError as error:
             recorder.error = recorder.error or error
-        if run.ready.job.drawn:
+        if run.ready.job.drawn and recorder.error is None:
             record_figures(recorder, run.ready.experiment, result)
     endings = [
         Ending(one.status, one.metrics, one.reason, last_entries(run.ready.experiment, one))

@@ -114,7 +114,10 @@ class Sweep:
         """The jobs to train, and which are drawn; those finished before have their figures."""
         judged = sorted((job for job in jobs if job.number in hashes), key=lambda job: job.number)
         chosen = drawn_jobs(judged, self._drawn)
-        return {key: replace(job, drawn=job.number in chosen) for key, job in fresh.items()}
+        return {
+            key: replace(job, drawn=True) if job.number in chosen else job
+            for key, job in fresh.items()
+        }
 
 
 class _Collecting(Watch):

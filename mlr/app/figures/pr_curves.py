@@ -19,23 +19,30 @@ CAPTION = (
 
 
 def shown(moment: Moment) -> dict[int, Array]:
-    """By class, what `curve` gives: of two classes only 1, of more than ten or none nothing."""
+    """By class that has examples, what `curve` gives.
+
+    Of two classes it is class 1; of more than ten, and of a regression, there are none.
+    """
     count, seen = moment.experiment.data.classes, moment.val
     if count is None or count > MOST_CLASSES or seen.labels is None:
         return {}
     chosen = (1,) if count == 2 else range(count)
-    return {number: curve(seen.class_scores[:, number], seen.labels == number) for number in chosen}
+    return {
+        number: curve(seen.class_scores[:, number], seen.labels == number)
+        for number in chosen
+        if number in seen.labels
+    }
 
 
 def curve(scores: Array, positive: NDArray[np.bool_]) -> Array:
     """True and false positives, true and false negatives, precision, recall: (6, THRESHOLDS).
 
     At threshold τ of 0, 0.01, …, 1 an example counts as positive where its score is ≥ τ. A
-    precision of 0/0 is 1, as of the curve's end, a recall of 0/0 is 0.
+    precision of 0/0 is 1, as at the curve's end.
 
     Args:
         scores: (N,), 0 to 1.
-        positive: which examples are of the class (N,).
+        positive: which examples are of the class (N,), at least one.
     """
     thresholds = np.linspace(0, 1, THRESHOLDS)
     # how many scores lie below each threshold, of both kinds
@@ -45,7 +52,7 @@ def curve(scores: Array, positive: NDArray[np.bool_]) -> Array:
     false_positives = (~positive).sum() - true_negatives
     called = true_positives + false_positives
     precision = np.where(called > 0, true_positives / np.maximum(called, 1), 1.0)
-    recall = true_positives / max(1, positive.sum())
+    recall = true_positives / positive.sum()
     counts = (true_positives, false_positives, true_negatives, false_negatives)
     return np.stack([*counts, precision, recall]).astype(float)
 

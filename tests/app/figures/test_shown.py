@@ -269,10 +269,16 @@ def test_precision_and_recall_are_those_of_each_threshold():
         np.testing.assert_allclose(columns[:, index], expected)
 
 
-def test_a_class_without_examples_and_a_threshold_that_nothing_reaches():
-    columns = pr_curves.curve(np.array([0.2, 0.3]), np.array([False, False]))
+def test_at_a_threshold_that_nothing_reaches_precision_is_1():
+    columns = pr_curves.curve(np.array([0.2, 0.3]), np.array([False, True]))
     assert columns[4:, -1].tolist() == [1, 0]
     assert np.isfinite(columns).all()
+
+
+def test_a_class_without_examples_has_no_curve():
+    one = moment(**KINDS["own outputs"])
+    one.val.labels[one.val.labels == 2] = 0
+    assert list(pr_curves.shown(one)) == [0, 1]
 
 
 def test_two_classes_have_one_curve_more_have_one_each():
