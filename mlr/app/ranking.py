@@ -16,7 +16,7 @@ from rich.text import Text
 
 from mlr.app.cells import Cell, cells
 from mlr.app.console import TENSORBOARD, console, refuse, shown, tensorboard_command
-from mlr.app.outcome import Outcome
+from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.sweep import Sweep
 from mlr.records.durable import WriteError
 
@@ -29,6 +29,8 @@ MOST_TRACES = 3
 NAME = 20
 """Columns that a cell's name gets in any case, where it is so long."""
 WIDEST = 1000
+MOST_EXPLAINED = 1000
+"""Runs explained at the end of a sweep; of more, their files take seconds to read."""
 MOST_SHOWN = 500
 """Runs that TensorBoard shows; of more it draws blank charts."""
 
@@ -49,6 +51,7 @@ def print_sweep(sweep: Sweep, rows: Sequence[Outcome], interrupted: bool = False
     _print_left_out(out, sweep)
     unfinished = [row for row in rows if row.status in ("failed", "interrupted")]
     _print_failures(out, [row for row in unfinished if row.status == "failed"], len(rows))
+    _print_diagnosis(out, sweep.folder.path, rows)
     _print_places(out, sweep.folder.path, rows, _summary(sweep, ranked))
     if unfinished or interrupted:
         out.print(Text(f"try again    {resume_command(sweep.folder.path)}"), soft_wrap=True)
@@ -154,6 +157,21 @@ def _print_failures(out: Console, failed: Sequence[Outcome], total: int) -> None
     traces = {row.reason: row.trace for row in reversed(failed) if row.trace}
     for trace in list(reversed(traces.values()))[:MOST_TRACES]:
         print(trace, file=sys.stderr, end="")
+
+
+def _print_diagnosis(out: Console, place: Path, rows: Sequence[Outcome]) -> None:
+    folders = [row.folder for row in rows if row.status in FINISHED and row.folder is not None]
+    if not folders:
+        return
+    if len(folders) > MOST_EXPLAINED:
+        command = f"python scripts/explain.py {shlex.quote(shown(place))}"
+        out.print(Text(f"\nexplain      {command}"), soft_wrap=True)
+        return
+    from mlr.app.explain import print_diagnosis
+    from mlr.records.folder import read_status
+    from mlr.records.reading import Recorded
+
+    print_diagnosis(out, [Recorded(one, read_status(one)) for one in folders], place)
 
 
 def _summary(sweep: Sweep, ranked: Sequence[Cell]) -> Summary | None:
