@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections import Counter
@@ -206,9 +207,16 @@ def _print_places(
     tags = {tag for row in rows for tag in row.metrics}
     if not tags:
         return
-    from mlr.records.layout import link
+    from mlr.records.layout import MOST_TICKED, link
 
     if "logit_grad/wrong" in tags:
         tags.add("stuck/fraction")  # recorded with it, but no number of a whole run
+    address = link(tags, ticked=_of_first_seed(rows) if len(rows) > MOST_TICKED else None)
     out.print(Text(f"look at it   {tensorboard_command(folder)}"), soft_wrap=True)
-    out.print(Text(f"one colour a pair: {TENSORBOARD}{link(tags)}"), soft_wrap=True)
+    out.print(Text(f"one colour a pair: {TENSORBOARD}{address}"), soft_wrap=True)
+
+
+def _of_first_seed(rows: Sequence[Outcome]) -> str | None:
+    """Regular expression of the runs with the first run's seed, which are those with figures."""
+    seeds = [part for part in rows[0].overrides if part.startswith("seed=")]
+    return rf"\b{re.escape(seeds[-1])}(,|$)" if seeds else None

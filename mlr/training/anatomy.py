@@ -176,7 +176,8 @@ class Anatomy:
         kept = {"sizes": look.sizes}
         added = {}
         if self.program.classification:
-            added = _binned(look.logits, look.targets.values, look.grads)
+            margins = self.program.objectives.margins(look.logits)
+            added = _binned(margins, look.targets.values, look.grads)
         if self.program.classification and look.logits.shape[-1] == 1:
             kept["single"] = look.logits[..., 0]
             kept["labels"] = look.targets.labels.expand_as(look.sizes)

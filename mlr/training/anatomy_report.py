@@ -100,6 +100,4 @@ def numbers(values: Any) -> Any:
     number = float(values)
     if not isfinite(number):
         return None
-    return (
-        int(number) if number == int(number) and abs(number) > 1 else float(f"{number:.{DIGITS}g}")
-    )
+    return int(number) if number.is_integer() else float(f"{number:.{DIGITS}g}")

@@ -213,10 +213,11 @@ diverged, at the bottom where all did.</p>
 
 def _theory(content: Content) -> str:
     inner = f"""<div class="controls"></div>
-<p class="small">Lines: closed form against the logit of one output, the logits of other outputs
-being 0. Circles: the mean that was measured over training data with the final parameters; the
-larger, the more outputs lie there. The outermost hold all logits beyond ±10. A softmax looks at the
-other logits too, so its circles need not lie on its line.</p>
+<p class="small">Lines: closed form against the logit of one output. Circles: the mean that was
+measured over training data with the final parameters; the larger, the more outputs lie there. The
+outermost hold all logits beyond ±10. A softmax compares a logit with the others, z − log Σ e^z of
+the others, and the lines have these equal: with CE that is all its gradient hangs on, with SE and
+BCE circles may lie beside the lines.</p>
 {_matrix(content, "loss and gradient against the logit")}"""
     return _section("theory", "What should the gradient be, and what was it?", inner)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import log
 from typing import TYPE_CHECKING, Any
 
 from mlr.app.parts import make_part
@@ -28,8 +29,9 @@ CLASSES = 2
 def theory(group: Group) -> dict[str, Any]:
     """Curves of the group's pair, and its measured mean gradient, for targets 0 and 1.
 
-    With one output for each class the other logits are 0, and for target 0 another class is
-    the right one; outputs that do not share in each other's cost are drawn alone.
+    Of outputs that share a sum of 1 the logit stands against all others, as z_k − log Σ e^z_j
+    over j ≠ k, which are equal, and for target 0 another class is the right one. Outputs that
+    do not share in each other's cost are drawn alone.
 
     Returns:
         outputs: K of the curves; loss, gradient: two lists over the grid; points: two
@@ -111,7 +113,8 @@ def _cases(outputs: int) -> tuple[Tensor, Tensor]:
     """Logits and targets (2, POINTS, K): the first logit varies, and is target 0, then 1."""
     import torch
 
-    logits = torch.zeros(2, POINTS, outputs, dtype=torch.float64)
+    # together the others come to e^0
+    logits = torch.full((2, POINTS, outputs), -log(max(1, outputs - 1)), dtype=torch.float64)
     logits[..., 0] = torch.tensor(grid(), dtype=torch.float64)
     targets = torch.zeros_like(logits)
     targets[1, :, 0] = 1

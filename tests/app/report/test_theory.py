@@ -31,9 +31,10 @@ def test_an_output_that_stands_alone(tmp_path):
     assert at(found["gradient"][0], -2.0) == pytest.approx(y * y * (1 - y), rel=1e-3)
 
 
-def test_a_softmax_is_drawn_with_the_other_logits_at_0(tmp_path):
+def test_a_softmax_is_drawn_against_the_other_logits(tmp_path):
+    """Of which it is a sigmoid."""
     found = theory(group(tmp_path, "softmax", "ce"))
-    y = exp(3) / (exp(3) + 2)
+    y = 1 / (1 + exp(-3))
     assert found["outputs"] == 3  # so many classes were counted
     assert at(found["loss"][1], 3.0) == pytest.approx(-log(y), rel=1e-3)
     assert at(found["gradient"][1], 3.0) == pytest.approx(y - 1, rel=1e-3)

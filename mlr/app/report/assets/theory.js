@@ -20,7 +20,7 @@ function describeTheory(pair) {
   const points = theory.loss ? [[], []] : found.points;
   const whole = [...found[kind], ...points.map(row => row.map(point => point[1]))];
   const y = theory.own ? scaleFor({ linear: true }, whole) : { range: SAME[kind] };
-  const note = found.outputs > 1 ? `${found.outputs} outputs, the others at 0` : "";
+  const note = found.outputs > 1 ? `${found.outputs} outputs, the others equal` : "";
   return {
     x: { range: [-11, 11] },
     y,
