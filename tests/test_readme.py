@@ -25,6 +25,7 @@ COMMANDS = [
 ]
 TRAINING = [line for line in COMMANDS if line.startswith("python scripts/train.py")]
 LECTURE = [line for line in COMMANDS if line.startswith("python scripts/lecture.py")]
+READING = [line for line in COMMANDS if re.match(r"python scripts/(explain|compare|report)", line)]
 MAKE = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
 
 
@@ -50,6 +51,7 @@ def test_every_command_is_of_a_kind_that_is_tested_here():
     known = {
         *TRAINING,
         *LECTURE,
+        *READING,
         *(f"make {target}" for target in MAKE),
         "tensorboard --logdir runs",
     }
@@ -69,6 +71,35 @@ def test_the_command_works(line, tmp_path):
     shown = run(line, tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert shown.stderr.strip() == ""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A folder with the runs of a small sweep."""
+    folder = tmp_path_factory.mktemp("trained")
+    line = "python scripts/train.py -m head=clipped_linear,softmax loss=se seed=0,1,2 epochs=3"
+    shown = run(line, folder)
+    assert shown.returncode == 0, shown.stderr
+    return folder
+
+
+@pytest.mark.parametrize("line", READING)
+def test_runs_are_read_by_the_command(line, trained):
+    shown = run(line, trained)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stderr.strip() == ""
+    assert "clipped_linear" in shown.stdout or (trained / "runs" / "report.html").exists()
+
+
+def test_the_notebook_example_loads_the_runs(trained):
+    program = example("notebook") + "print(len(runs), len(steps))"
+    shown = subprocess.run(
+        [sys.executable, "-c", program], cwd=trained, capture_output=True, text=True
+    )
+    assert shown.returncode == 0, shown.stderr
+    count, rows = map(int, shown.stdout.split())
+    assert count == 6
+    assert rows > 100
 
 
 def test_the_example_of_your_own_head_learns_and_is_consistent(tmp_path, monkeypatch):
