@@ -1,0 +1,98 @@
+"""What a person's logits and targets are: examples, outputs, and classes or numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mlr.checks import InputError
+from mlr.heads import Head
+from mlr.interval import OPEN_UNIT, SIMPLEX, UNIT
+
+MOST_NUMBERS = 1 << 22
+"""Logits of a batch that are measured; of larger ones, every n-th example."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the logits are for.
+
+    outputs: K.
+    classes: how many; None for regression.
+    """
+
+    outputs: int
+    classes: int | None
+
+    def labels(self, targets: Tensor) -> Tensor:
+        """Number of each class (…, B), of targets (…, B) or (…, B, K)."""
+        if not targets.is_floating_point():
+            return targets
+        return targets[..., 0] >= 0.5 if self.outputs == 1 else targets.argmax(-1)
+
+    def decide(self, logits: Tensor, head: Head | None) -> Tensor:
+        """Number of the predicted class (…, B); without a head, that of z ≥ 0 or the largest."""
+        if head is not None:
+            return head.decide(logits)
+        return logits[..., 0] >= 0 if self.outputs == 1 else logits.argmax(-1)
+
+
+class Batch:
+    """A batch as rows: one example each, however many axes it had.
+
+    Targets are class numbers if they are whole, or one-hot if the head predicts
+    probabilities; else they are numbers to regress.
+
+    Args:
+        logits: (B, …, K), or (B,) of a single output.
+        targets: class numbers (B, …), one-hot, probabilities or numbers (B, …, K).
+        head: None if nobody named one.
+
+    Attributes:
+        task: what the logits are for.
+        examples: how many there are, also of those that are not measured.
+
+    Raises:
+        InputError: the shapes do not fit.
+    """
+
+    def __init__(self, logits: Tensor, targets: Tensor, head: Head | None) -> None:
+        if logits.dim() == 1:
+            logits = logits.unsqueeze(-1)
+        outputs, leading = logits.shape[-1], logits.shape[:-1]
+        whole = not targets.is_floating_point()
+        width = outputs // (head.range.per_target if head is not None else 1)
+        if whole and targets.shape == (*leading, outputs) and outputs > 1:
+            targets = targets.argmax(-1)
+        if whole and targets.shape == (*leading, 1):
+            targets = targets.squeeze(-1)
+        if not whole and outputs == 1 and targets.shape == leading:
+            targets = targets.unsqueeze(-1)
+        if targets.shape != (leading if whole else (*leading, width)):
+            raise _misfit(logits, targets, whole)
+        probable = head is not None and head.range in (UNIT, OPEN_UNIT, SIMPLEX)
+        self.task = Task(outputs, max(2, outputs) if whole or probable else None)
+        self.examples = leading.numel()
+        every = -(-logits.numel() // MOST_NUMBERS) or 1
+        self._rows = slice(None, None, every)
+        self.logits = self.of_logits(logits)
+        flat = targets.detach().reshape(self.examples, *targets.shape[len(leading) :])
+        self.targets = flat[self._rows].clone()
+
+    def of_logits(self, values: Tensor) -> Tensor:
+        """A copy of values that stand beside the logits, one row a measured example."""
+        rows = values.detach().reshape(self.examples, self.task.outputs)[self._rows]
+        wide = torch.float64 if values.dtype == torch.float64 else torch.float32
+        return rows.to(wide, copy=True)
+
+
+def _misfit(logits: Tensor, targets: Tensor, whole: bool) -> InputError:
+    shapes = f"targets of shape {tuple(targets.shape)} beside logits of {tuple(logits.shape)}"
+    if not whole and targets.shape == logits.shape[:-1]:
+        return InputError(f"{shapes} must be class numbers: give targets.long().")
+    return InputError(
+        f"{shapes} do not fit; the last axis of the logits is that of the classes or outputs, "
+        "and targets have the shape of the logits, or lack that axis and are class numbers."
+    )

@@ -1,0 +1,158 @@
+"""What is heard of a model during a scheduled step, by hooks that are gone on other steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mlr.probes.base import below
+from mlr.probes.taps import SLOPES, Activated, Taps, square_norms
+from mlr.watch.layers import TrainedLayers, cosine, nonfinite, sizes
+from mlr.watch.point import Point
+
+OF_LAYERS = frozenset({"sample_gradient", "units"})
+"""Families that look into the layers while they are computed."""
+
+_WRAPPERS = {
+    "OptimizedModule": "_orig_mod",
+    "DistributedDataParallel": "module",
+    "DataParallel": "module",
+}
+
+
+class Hearing:
+    """Reduces what a model's layers and parameters hold to the small tensors of a `Point`.
+
+    Args:
+        model: whose layers.
+        threshold: slopes of activations below it are flat.
+
+    Attributes:
+        layers: with trained parameters.
+        dense: those where examples have gradients of their own, once they were heard.
+        hidden: those with units, once they were heard.
+    """
+
+    def __init__(self, model: nn.Module, threshold: float) -> None:
+        own = unwrapped(model)
+        self.layers, self.threshold = TrainedLayers(own), threshold
+        self.taps = None if is_compiled(model) else Taps(own, listen=True)
+        self.dense: tuple[str, ...] = ()
+        self.hidden: tuple[str, ...] = ()
+        self._armed = False
+        self._first = True
+        self._previous: Sequence[Tensor | None] | None = None
+        self._current: Sequence[Tensor | None] | None = None
+        self._before: list[Tensor] | None = None
+        self._weights: Tensor | None = None
+
+    def arm(self, due: frozenset[str]) -> None:
+        """Listen to the next forward pass, if that is due."""
+        wanted = bool(due & OF_LAYERS)
+        if self.taps is not None and wanted != self._armed:
+            if wanted:
+                self.taps.__enter__()
+            else:
+                self.taps.__exit__()
+                self.taps.clear()
+            self._armed = wanted
+
+    def of_gradients(
+        self, point: Point, scale: Tensor | None, factor: Tensor | float, mean: bool
+    ) -> None:
+        """After a backward pass.
+
+        Args:
+            point: which takes it.
+            scale: by which the parameters' gradients are too large.
+            factor: by which those of single examples are too small.
+            mean: whether they are so by the size of the batch, too.
+        """
+        gradients, due = self.layers.gradients(), point.due
+        if due & {"gradient_norm", "nonfinite", "sample_gradient", "ratios"}:
+            norms = sizes(gradients)
+            if "nonfinite" in due:
+                found, former = nonfinite(gradients, norms), point.sizes.get("nonfinite")
+                # attempts at one step, of which a scaler rejects those that overflow
+                point.sizes["nonfinite"] = found if former is None else found.maximum(former)
+            if scale is not None:
+                norms = norms.where(norms < 0, norms / scale)
+            point.sizes["gradient"] = norms
+        if "direction" in due:
+            of_none: list[Tensor | None] = [None] * len(gradients)
+            point.cosine = cosine(gradients, self._previous or of_none).to(point.logits)
+        if due & OF_LAYERS and self.taps is not None:
+            self._of_layers(point, self.taps, factor, mean)
+            self.taps.clear()
+
+    def remember(self) -> None:
+        """Keep the gradients for the next step, which compares its own."""
+        self._current = [g if g is None else g.clone() for g in self.layers.gradients()]
+
+    def step_is_over(self) -> None:
+        """The gradients kept are now those of the step before."""
+        self._previous, self._current = self._current, None
+
+    def before_update(self) -> None:
+        """Keep the weights."""
+        if self._before is None:
+            self._before = self.layers.copies()
+            self._weights = sizes(self._before)
+
+    def after_update(self, point: Point) -> None:
+        """How they were changed; with several optimizers, up to the last that stepped."""
+        if self._before is not None and self._weights is not None:
+            point.sizes["weight"] = self._weights
+            changes = torch._foreach_sub(tuple(self.layers.parameters), tuple(self._before))
+            point.sizes["update"] = sizes(changes)
+
+    def forget_weights(self) -> None:
+        """The point is closed."""
+        self._before = self._weights = None
+
+    def _of_layers(self, point: Point, taps: Taps, factor: Tensor | float, mean: bool) -> None:
+        """Of layers that are called by other batches than that of the logits, nothing."""
+        squares, batch = {}, point.batch
+        if "sample_gradient" in point.due:
+            found = square_norms(taps.uses)
+            squares = {layer: own for layer, own in found.items() if len(own) == batch}
+        units = {one.layer: one for one in taps.activated} if "units" in point.due else {}
+        if self._first:
+            self._first = False
+            self.dense = tuple(name for name in self.layers.names if name in squares)
+            self.hidden = tuple(units)
+        if squares:
+            nothing = torch.zeros_like(next(iter(squares.values())))
+            scale = factor * batch if mean else factor
+            stacked = torch.stack([squares.get(name, nothing) for name in self.dense])
+            point.squares = stacked * (scale * scale)
+        if units:
+            shares = [self._shares(units.get(name), point) for name in self.hidden]
+            point.dead, point.flat = torch.stack(shares).to(point.logits).unbind(1)
+
+    def _shares(self, one: Activated | None, point: Point) -> Tensor:
+        """Dead units and flat activations (2,), NaN of none."""
+        if one is None:
+            return point.logits.new_full((2,), torch.nan)
+        silent = one.outputs.abs().amax(0)
+        slopes = SLOPES[one.kind](one.outputs)
+        dead = torch.eq(silent, 0, out=torch.empty_like(silent)).mean()
+        return torch.stack((dead, below(slopes, self.threshold).mean()))
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module that a person wrote, without what compiles or distributes it."""
+    while type(model).__name__ in _WRAPPERS:
+        model = getattr(model, _WRAPPERS[type(model).__name__])
+    return model
+
+
+def is_compiled(model: nn.Module) -> bool:
+    """Whether torch.compile took any part of it, which then calls no hooks of its layers."""
+    parts = list(model.modules())
+    return any(
+        type(part).__name__ == "OptimizedModule" or part._compiled_call_impl is not None
+        for part in parts
+    )

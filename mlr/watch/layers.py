@@ -1,0 +1,98 @@
+"""The trained parameters of a module by layer, and sizes of all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mlr.checks import InputError
+from mlr.probes.taps import tag_name
+
+
+class TrainedLayers:
+    """Layers as modules with parameters of their own, named as in tags.
+
+    Attributes:
+        names: of the layers, in the order of the module.
+        parameters: all that are trained.
+
+    Raises:
+        InputError: none is.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        named = [
+            (tag_name(name.rpartition(".")[0]), parameter)
+            for name, parameter in module.named_parameters()
+            if parameter.requires_grad
+        ]
+        if not named:
+            raise InputError("The model has no parameter that is trained: nothing to watch.")
+        self.names = tuple(dict.fromkeys(layer for layer, _ in named))
+        self.parameters = [parameter for _, parameter in named]
+        self._layer_of = [self.names.index(layer) for layer, _ in named]
+
+    def gradients(self) -> list[Tensor | None]:
+        """Of each parameter; None where no backward pass reached it."""
+        return [_dense(parameter.grad) for parameter in self.parameters]
+
+    def copies(self) -> list[Tensor]:
+        """Of the parameters as they are now."""
+        return [parameter.detach().clone() for parameter in self.parameters]
+
+    def norms(self, sizes: Tensor) -> Tensor:
+        """‖v‖₂ (P, N) of each layer, of the `sizes` (P, n) of its parameters; NaN of none."""
+        squares = sizes.double().square().where(~(sizes < 0), -1.0)
+        return self.sums(squares).sqrt().to(sizes.dtype)
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Σ by layer (P, N) of what its parameters have (P, n), those below 0 left out."""
+        layer_of = torch.tensor(self._layer_of, device=values.device)
+        known = ~(values < 0)  # NaN is known
+        empty = values.new_zeros(len(values), len(self.names))
+        sums = empty.index_add(1, layer_of, values.where(known, 0.0))
+        counts = empty.index_add(1, layer_of, known.to(values.dtype))
+        return sums.where(counts > 0, torch.nan)
+
+
+def sizes(values: Sequence[Tensor | None]) -> Tensor:
+    """‖v‖₂ (n,) of each, on one device; -1 of None."""
+    present = [_wide(value) for value in values if value is not None]
+    if not present:
+        return torch.full((len(values),), -1.0)
+    norms = torch._foreach_norm(present)
+    if len(present) == len(values) and len({(n.device, n.dtype) for n in norms}) == 1:
+        return torch.stack(norms)
+    missing, found = norms[0].new_full((), -1.0), iter(norms)
+    return torch.stack([missing if v is None else next(found).to(missing) for v in values])
+
+
+def nonfinite(values: Sequence[Tensor | None], norms: Tensor) -> Tensor:
+    """How many numbers of each are not finite (n,), -1 of None; `norms` are their `sizes`."""
+    if norms.is_cpu and bool(norms.isfinite().all()):
+        return norms.clamp(max=0)
+    missing = norms.new_full((), -1.0)
+    return torch.stack([missing if v is None else (~v.isfinite()).sum().to(norms) for v in values])
+
+
+def cosine(values: Sequence[Tensor | None], others: Sequence[Tensor | None]) -> Tensor:
+    """⟨v, w⟩ / ‖v‖‖w‖ () of all numbers together; None counts as 0."""
+    pairs = [(v, w) for v, w in zip(values, others, strict=True) if v is not None and w is not None]
+    if not pairs:
+        return torch.tensor(torch.nan)
+    dots = torch.stack([torch.dot(_wide(v).flatten(), _wide(w).flatten()) for v, w in pairs])
+    lengths = [sizes(each).clamp(min=0).norm() for each in (values, others)]
+    return dots.sum() / (lengths[0] * lengths[1])
+
+
+def _dense(gradient: Tensor | None) -> Tensor | None:
+    """Of a sparse one, its values: the others are 0."""
+    if gradient is not None and gradient.is_sparse:
+        return gradient.coalesce().values()
+    return gradient
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
