@@ -78,7 +78,7 @@ class Hearing:
                 # attempts at one step, of which a scaler rejects those that overflow
                 point.sizes["nonfinite"] = found if former is None else found.maximum(former)
             if scale is not None:
-                norms = norms.where(norms < 0, norms / scale)
+                norms = norms / scale
             point.sizes["gradient"] = norms
         if "direction" in due:
             of_none: list[Tensor | None] = [None] * len(gradients)
@@ -136,7 +136,9 @@ class Hearing:
         """Dead units and flat activations (2,), NaN of none."""
         if one is None:
             return point.logits.new_full((2,), torch.nan)
-        silent = one.outputs.abs().amax(0)
+        # a dense unit is one at all times, as words of a text
+        dense = self.taps is not None and one.layer in self.taps.layers
+        silent = one.outputs.abs().flatten(0, -2 if dense else 0).amax(0)
         slopes = SLOPES[one.kind](one.outputs)
         dead = torch.eq(silent, 0, out=torch.empty_like(silent)).mean()
         return torch.stack((dead, below(slopes, self.threshold).mean()))

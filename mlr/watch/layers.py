@@ -43,38 +43,33 @@ class TrainedLayers:
         return [parameter.detach().clone() for parameter in self.parameters]
 
     def norms(self, sizes: Tensor) -> Tensor:
-        """‖v‖₂ (P, N) of each layer, of the `sizes` (P, n) of its parameters; NaN of none."""
-        squares = sizes.double().square().where(~(sizes < 0), -1.0)
-        return self.sums(squares).sqrt().to(sizes.dtype)
+        """‖v‖₂ (P, N) of each layer, of the `sizes` (P, n) of its parameters."""
+        return self.sums(sizes.double().square()).sqrt().to(sizes.dtype)
 
     def sums(self, values: Tensor) -> Tensor:
-        """Σ by layer (P, N) of what its parameters have (P, n), those below 0 left out."""
+        """Σ by layer (P, N) of what its parameters have (P, n)."""
         layer_of = torch.tensor(self._layer_of, device=values.device)
-        known = ~(values < 0)  # NaN is known
-        empty = values.new_zeros(len(values), len(self.names))
-        sums = empty.index_add(1, layer_of, values.where(known, 0.0))
-        counts = empty.index_add(1, layer_of, known.to(values.dtype))
-        return sums.where(counts > 0, torch.nan)
+        return values.new_zeros(len(values), len(self.names)).index_add_(1, layer_of, values)
 
 
 def sizes(values: Sequence[Tensor | None]) -> Tensor:
-    """‖v‖₂ (n,) of each, on one device; -1 of None."""
+    """‖v‖₂ (n,) of each, on one device; 0 of None, NaN if all are."""
     present = [_wide(value) for value in values if value is not None]
     if not present:
-        return torch.full((len(values),), -1.0)
+        return torch.full((len(values),), torch.nan)
     norms = torch._foreach_norm(present)
     if len(present) == len(values) and len({(n.device, n.dtype) for n in norms}) == 1:
         return torch.stack(norms)
-    missing, found = norms[0].new_full((), -1.0), iter(norms)
-    return torch.stack([missing if v is None else next(found).to(missing) for v in values])
+    zero, found = norms[0].new_zeros(()), iter(norms)
+    return torch.stack([zero if v is None else next(found).to(zero) for v in values])
 
 
 def nonfinite(values: Sequence[Tensor | None], norms: Tensor) -> Tensor:
-    """How many numbers of each are not finite (n,), -1 of None; `norms` are their `sizes`."""
+    """How many numbers of each are not finite (n,); `norms` are their `sizes`."""
     if norms.is_cpu and bool(norms.isfinite().all()):
-        return norms.clamp(max=0)
-    missing = norms.new_full((), -1.0)
-    return torch.stack([missing if v is None else (~v.isfinite()).sum().to(norms) for v in values])
+        return torch.zeros_like(norms)
+    zero = norms.new_zeros(())
+    return torch.stack([zero if v is None else (~v.isfinite()).sum().to(norms) for v in values])
 
 
 def cosine(values: Sequence[Tensor | None], others: Sequence[Tensor | None]) -> Tensor:
@@ -83,7 +78,7 @@ def cosine(values: Sequence[Tensor | None], others: Sequence[Tensor | None]) -> 
     if not pairs:
         return torch.tensor(torch.nan)
     dots = torch.stack([torch.dot(_wide(v).flatten(), _wide(w).flatten()) for v, w in pairs])
-    lengths = [sizes(each).clamp(min=0).norm() for each in (values, others)]
+    lengths = [sizes(each).norm() for each in (values, others)]
     return dots.sum() / (lengths[0] * lengths[1])
 
 

@@ -43,7 +43,7 @@ class Point:
     logit_grads: Tensor | None = None
     """dL/dz (B, K) of each example's own loss; None until a backward pass came by"""
     sizes: dict[str, Tensor] = field(default_factory=dict)
-    """gradient, nonfinite, weight, update: a number a parameter (n,), -1 of those without"""
+    """gradient, nonfinite, weight, update: a number a parameter (n,)"""
     cosine: Tensor | None = None
     squares: Tensor | None = None
     """‖g_i‖² (dense layers, examples)"""
@@ -176,7 +176,7 @@ _OTHERS = {"cosine": "cosine", "sample_squares": "squares", "dead": "dead", "fla
 
 
 def _stacked(stack: Sequence[Point], kind: str) -> Tensor:
-    """Sizes (P, n); -1 where a point lacks them."""
+    """Sizes (P, n); NaN where a point lacks them."""
     some = next(point.sizes[kind] for point in stack if kind in point.sizes)
-    missing = torch.full_like(some, -1.0)
+    missing = torch.full_like(some, torch.nan)
     return torch.stack([point.sizes.get(kind, missing) for point in stack])

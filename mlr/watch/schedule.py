@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from mlr.checks import known, whole
+from mlr.probes.schedules import Schedule
 from mlr.probes.settings import FAMILIES, HISTOGRAMS, ProbeSettings
 
 Due = frozenset[str]
@@ -45,10 +46,12 @@ class Plan:
         self.table: dict[int, Due] | None = None
         if total is not None:
             self.table = settings.due(whole("total_steps", total))
-        families = defaultdict(set)
+        families: dict[Schedule, set[str]] = defaultdict(set)
         for name in (*settings.families, HISTOGRAMS):
             families[settings.schedules[name]].add(name)
         self.families = {schedule: frozenset(names) for schedule, names in families.items()}
+        # histograms stand at steps that have numbers too, unless they have a rhythm of their own
+        self.alone = settings.schedules[HISTOGRAMS].kind != "evenly" or not self.all
 
     def due(self, step: int) -> Due:
         """Families, and histograms."""
@@ -60,4 +63,5 @@ class Plan:
         if self.table is not None:
             return self.table.get(step, NOTHING)
         found = [names for schedule, names in self.families.items() if schedule.due(step)]
-        return frozenset().union(*found) if found else NOTHING
+        due = NOTHING.union(*found)
+        return due if self.alone or due & self.all else NOTHING
