@@ -159,6 +159,7 @@ def last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:
         # products of wide networks are split by threads: another count rounds otherwise
         "threads": torch.get_num_threads(),
         "device": experiment.device,
+        "anatomy": result.anatomy,
     }
 
 

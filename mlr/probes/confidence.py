@@ -29,13 +29,10 @@ class Confidence(Probe):
     def measure(self, values: StepValues) -> Tensor:
         """Means over B (P, R, tags); NaN where the batch has no such example."""
         assert values.predictions is not None
+        sizes, sides = values.gradient_sizes, (values.wrong, 1 - values.wrong)
         levels = levels_of(confidence(values.predictions))
         return torch.stack(
-            [
-                mean_over(values.gradient_sizes, side * level)
-                for side in (values.wrong, values.right)
-                for level in levels
-            ],
+            [mean_over(sizes, side * level) for side in sides for level in levels],
             dim=-1,
         )
 

@@ -50,23 +50,3 @@ def stack_network(steps: Sequence[NetworkValues]) -> NetworkValues:
             if getattr(first, field.name) is not None
         }
     )
-
-
-def sample_square_norms(inputs: Tensor, deltas: Tensor, bias: bool) -> Tensor:
-    """‖∂L_i/∂W‖² (+ ‖∂L_i/∂b‖²) of a dense layer, one number (…, B) an example.
-
-        ∂L_i/∂W = δ_i a_iᵀ,  ‖δ_i a_iᵀ‖_F = ‖δ_i‖ ‖a_i‖,  ∂L_i/∂b = δ_i
-
-    The gradients themselves, B times the size of the layer, are never made.
-
-    Args:
-        inputs: a (…, B, in).
-        deltas: δ = ∂L_i/∂z (…, B, out), of each example's own loss.
-        bias: whether the layer has one.
-
-    Source: Goodfellow, arXiv 1510.01799.
-    """
-    sizes = inputs.square().sum(-1)
-    if bias:
-        sizes = sizes.add_(1)
-    return deltas.square().sum(-1).mul_(sizes)

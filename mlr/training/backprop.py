@@ -105,7 +105,9 @@ class DenseNetwork:
             inputs = self._apply(layer, inputs)
         return classes_first(inputs[..., : self.outputs])
 
-    def forward(self, inputs: Tensor, step: int) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, inputs: Tensor, step: int, watched: bool = False
+    ) -> tuple[Tensor, list[Tensor]]:
         """Logits (L, B, K), and the activations that `backward` needs."""
         activations = [inputs]
         for layer in self.layers:

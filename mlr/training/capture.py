@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 
 import torch
 from torch import Tensor
 
 from mlr.probes import NetworkValues, Subject
+from mlr.probes.taps import Taps
 from mlr.training.experiment import Experiment
 from mlr.training.parameters import Layout, dots, layer_norms, row_norms
 from mlr.training.structure import dense_structure
@@ -20,15 +22,35 @@ OF_NETWORK = OF_LAYERS | {"gradient_norm", "nonfinite", "ratios", "direction"}
 
 def subject_of(experiment: Experiment) -> Subject:
     """What there is to measure in a run."""
-    layers = tuple(Layout.of(experiment.module).layers())
-    structure = dense_structure(experiment.module, experiment.data.feature_shape) or []
+    structure = dense_structure(experiment.module, experiment.data.feature_shape)
+    if structure is None:
+        dense, hidden = _heard(experiment)
+    else:
+        dense = [layer.name for layer in structure]
+        hidden = [layer.name for layer in structure if layer.activation is not None]
     return Subject(
         classes=experiment.data.classes,
         spread=experiment.spread,
-        layers=layers,
-        dense=tuple(layer.name for layer in structure),
-        hidden=tuple(layer.name for layer in structure if layer.activation is not None),
+        layers=tuple(Layout.of(experiment.module).layers()),
+        dense=tuple(dense),
+        hidden=tuple(hidden),
     )
+
+
+def _heard(experiment: Experiment) -> tuple[list[str], list[str]]:
+    """Dense layers and hidden ones of any module, by what they do with one example."""
+    module = experiment.module
+    taps, training = Taps(module), module.training
+    example = experiment.data.train.features[:1].to(next(module.parameters()))
+    try:
+        module.eval()
+        # a module that cannot do this says so, in its own words, when it is trained
+        with torch.inference_mode(False), torch.enable_grad(), taps, suppress(Exception):
+            module(example.clone())
+    finally:
+        module.train(training)
+    dense = dict.fromkeys(use.layer for use in taps.uses)
+    return list(dense), list(dict.fromkeys(one.layer for one in taps.activated))
 
 
 class Capture:

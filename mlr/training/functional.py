@@ -1,4 +1,4 @@
-"""Any nn.Module over the run axis, lane by lane: torch.func carries dL/dz back through it.
+"""Any nn.Module over the run axis, lane by lane: autograd carries dL/dz back through it.
 
 Not vmapped: a vmapped convolution is a grouped one, slower than one after the other and
 rounded otherwise than a run alone.
@@ -7,18 +7,31 @@ rounded otherwise than a run alone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vjp
+from torch.func import functional_call
 
+from mlr.probes.taps import SLOPES, Taps, square_norms
 from mlr.seeds import derive_seed
+from mlr.training.layerwatch import LayerWatch
 from mlr.training.parameters import Layout
 from mlr.training.threads import threads
 
-Pullback = Callable[[Tensor], Any]
+
+class Tape(NamedTuple):
+    """What a forward pass of one lane leaves behind."""
+
+    logits: Tensor
+    """z (B, K), in the graph"""
+    parameters: dict[str, Tensor]
+    """θ by name, leaves of the graph"""
+    taps: Taps | None
+    """what its layers saw, if that is watched"""
 
 
 class FunctionalNetwork:
@@ -73,24 +86,49 @@ class FunctionalNetwork:
                     module.train()
         return torch.stack(rows)
 
-    def forward(self, inputs: Tensor, step: int) -> tuple[Tensor, list[Pullback]]:
-        """Logits (L, B, K) in training mode, and the pullbacks that `backward` needs."""
-        rows, pullbacks = [], []
+    def forward(
+        self, inputs: Tensor, step: int, watched: bool = False
+    ) -> tuple[Tensor, list[Tape]]:
+        """Logits (L, B, K) in training mode, and the tapes that `backward` needs."""
+        tapes = []
         for lane, parameters in enumerate(self.parameters):
             torch.manual_seed(derive_seed(self.seeds[lane], "dropout", step))
-            with threads(self.busy), torch.enable_grad():
-                logits, pullback = vjp(
-                    lambda own, lane=lane: self._apply(lane, own, inputs), parameters
-                )[:2]
-            rows.append(logits.detach())
-            pullbacks.append(pullback)
-        return torch.stack(rows), pullbacks
+            own = {name: value.detach().requires_grad_() for name, value in parameters.items()}
+            taps = Taps(self.modules[lane]) if watched else None
+            with threads(self.busy), torch.enable_grad(), taps or nullcontext():
+                tapes.append(Tape(self._apply(lane, own, inputs), own, taps))
+        return torch.stack([tape.logits.detach() for tape in tapes]), tapes
 
-    def backward(self, pullbacks: list[Pullback], delta: Tensor) -> None:
+    def backward(self, tapes: list[Tape], delta: Tensor, watch: LayerWatch | None = None) -> None:
         """Write the gradients of the mean loss, given each example's δ (L, B, K) at the logits."""
-        delta = delta / delta.shape[1]
-        for lane, pullback in enumerate(pullbacks):
+        share = 1 / delta.shape[1]
+        for lane, tape in enumerate(tapes):
+            uses = tape.taps.uses if tape.taps is not None else []
+            wanted: list[Any] = [*tape.parameters.values(), *(use.edge for use in uses)]
             with threads(self.busy):
-                (gradients,) = pullback(delta[lane])
-            for name, gradient in gradients.items():
-                self.gradients[name][lane].copy_(gradient[0])
+                found = torch.autograd.grad(
+                    tape.logits, wanted, delta[lane] * share, allow_unused=True
+                )
+            for name, gradient in zip(tape.parameters, found, strict=False):
+                if gradient is None:  # the logits do not hang on it
+                    self.gradients[name][lane].zero_()
+                else:
+                    self.gradients[name][lane].copy_(gradient[0])
+            for use, own in zip(uses, found[len(tape.parameters) :], strict=True):
+                use.delta = None if own is None else own / share
+        if watch is not None:
+            _look(watch, [tape.taps for tape in tapes if tape.taps is not None])
+
+
+def _look(watch: LayerWatch, lanes: Sequence[Taps]) -> None:
+    """Let `watch` have what the layers of the lanes saw, as far as all of them saw it."""
+    if watch.sees_samples:
+        squares = [square_norms(taps.uses) for taps in lanes]
+        for name in squares[0]:
+            if all(name in own for own in squares):
+                watch.squares[name] = torch.stack([own[name] for own in squares])
+    if watch.sees_units:
+        for calls in zip(*(taps.activated for taps in lanes), strict=False):
+            outputs = torch.stack([call.outputs for call in calls])
+            slope = SLOPES[calls[0].kind]
+            watch.hidden(calls[0].layer, outputs, partial(slope, outputs))

@@ -126,7 +126,9 @@ class LaneNetwork:
         """Inputs (L, B, D) → logits (L, B, K), both lanes last in memory."""
         return self.forward(inputs.permute(2, 1, 0).unsqueeze(1), 0)[0]
 
-    def forward(self, inputs: Tensor, step: int) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, inputs: Tensor, step: int, watched: bool = False
+    ) -> tuple[Tensor, list[Tensor]]:
         """Logits (L, B, K) of inputs (D + 1, 1, B, L), and what `backward` needs of them."""
         tape = [inputs]
         for layer in self.layers[:-1]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from mlr.probes import Subject
 from mlr.probes.base import below
-from mlr.probes.network import sample_square_norms
+from mlr.probes.taps import sample_square_norms
 
 
 class LayerWatch:
@@ -16,12 +17,13 @@ class LayerWatch:
 
     Args:
         due: which families read them.
+        subject: names the layers.
         threshold: slopes of activations below it are flat.
     """
 
-    def __init__(self, due: frozenset[str], threshold: float) -> None:
+    def __init__(self, due: frozenset[str], subject: Subject, threshold: float) -> None:
         self.sees_samples, self.sees_units = "sample_gradient" in due, "units" in due
-        self.threshold = threshold
+        self.subject, self.threshold = subject, threshold
         self.squares: dict[str, Tensor] = {}
         self.dead: dict[str, Tensor] = {}
         self.flat: dict[str, Tensor] = {}
@@ -29,29 +31,38 @@ class LayerWatch:
     def dense(self, name: str, inputs: Tensor, deltas: Tensor, bias: bool) -> None:
         """A dense layer's a (L, B, in), and δ (L, B, out) of each example's own loss."""
         if self.sees_samples:
-            self.squares[name] = sample_square_norms(inputs, deltas, bias)
+            squares = sample_square_norms(inputs.flatten(0, 1), deltas.flatten(0, 1), bias)
+            self.squares[name] = squares.view(deltas.shape[:2])
 
     def hidden(self, name: str, outputs: Tensor, slopes: Callable[[], Tensor]) -> None:
         """Activations a (L, B, …), and what computes φ'(z) of them, of the same shape."""
         if self.sees_units:
-            silent = outputs.abs().amax(1).flatten(1)
-            self.dead[name] = torch.eq(silent, 0, out=torch.empty_like(silent)).mean(-1)
+            largest = outputs.abs().amax(1).flatten(1)
+            self.dead[name] = torch.eq(largest, 0, out=torch.empty_like(largest)).mean(-1)
             self.flat[name] = below(slopes().abs(), self.threshold).flatten(1).mean(-1)
 
-    def values(self) -> dict[str, Tensor]:
-        """As `NetworkValues` wants them, layers in the order of the forward pass."""
+    def values(self, like: Tensor) -> dict[str, Tensor]:
+        """As `NetworkValues` wants them; NaN of a layer that was not seen.
+
+        Args:
+            like: dL/dz (L, B, K).
+        """
+        lanes, batch = like.shape[:2]
         found = {}
-        if self.squares:
-            found["sample_squares"] = torch.stack(list(self.squares.values())[::-1], dim=1)
-        for name, shares in (("dead", self.dead), ("flat", self.flat)):
-            if shares:
-                found[name] = torch.stack(list(shares.values())[::-1], dim=1)
+        if self.sees_samples and self.subject.dense:
+            nothing = like.new_full((lanes, batch), torch.nan)
+            rows = [self.squares.get(name, nothing) for name in self.subject.dense]
+            found["sample_squares"] = torch.stack(rows, dim=1)
+        if self.sees_units and self.subject.hidden:
+            nothing = like.new_full((lanes,), torch.nan)
+            for name, shares in (("dead", self.dead), ("flat", self.flat)):
+                rows = [shares.get(layer, nothing) for layer in self.subject.hidden]
+                found[name] = torch.stack(rows, dim=1)
         return found
 
 
-def joined(parts: Sequence[tuple[slice, LayerWatch]], lanes: int) -> dict[str, Tensor]:
+def joined(values: Sequence[tuple[slice, dict[str, Tensor]]], lanes: int) -> dict[str, Tensor]:
     """The values of all lanes, of parts that hold some each."""
-    values = [(rows, watch.values()) for rows, watch in parts]
     if len(values) == 1:
         return values[0][1]
     found = {}

@@ -6,12 +6,13 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from mlr.checks import InputError
 from mlr.records import Recorder
+from mlr.training.anatomy import Anatomy
 from mlr.training.background import Background
 from mlr.training.batches import Batches
 from mlr.training.endings import Ending, Endings
@@ -65,13 +66,15 @@ def train(
         splits = {name: Examples(program, name) for name in ("train", "val", "test")}
         endings = Endings([run.patience for run in program.runs])
         log = StepLog(program, [recorders[run] for run in order], endings, background)
+        anatomy = Anatomy(program, splits["train"])
+        anatomy.begin()
         try:
             steps = _run(program, splits, log, endings, background, progress)
         finally:
             log.flush()
         endings.restore(program.parameters, program.stepper.state, program.lane_of)
-        metrics = _final_metrics(program, splits)
-        results = _results(program, endings, steps, metrics, started)
+        metrics = _final_metrics(program, splits, anatomy)
+        results = _results(program, endings, steps, metrics, anatomy.reports(), started)
     place = {run: number for number, run in enumerate(order)}
     return [results[place[run]] for run in range(len(order))]
 
@@ -124,15 +127,14 @@ def _validate(
     endings.watch(step, means["loss"], program.of_runs(program.parameters), state)
 
 
-def _final_metrics(program: Program, splits: dict[str, Examples]) -> dict[str, list[float]]:
+def _final_metrics(
+    program: Program, splits: dict[str, Examples], anatomy: Anatomy
+) -> dict[str, list[float]]:
     """By tag, the last point of each series, of every run."""
-    found: dict[str, Tensor] = {}
-    for split, examples in splits.items():
-        training = split == "train"
-        means = Evaluation(examples, program, thinned=training).means(gradients=training)
-        for name, values in means.items():
-            tag = f"logit_grad/{name}" if name in ("wrong", "right") else f"{name}/{split}"
-            found[tag] = values
+    found = anatomy.end()
+    for split in ("val", "test"):
+        means = Evaluation(splits[split], program).means()
+        found |= {f"{name}/{split}": values for name, values in means.items()}
     return {tag: values.tolist() for tag, values in found.items()}
 
 
@@ -141,6 +143,7 @@ def _results(
     endings: Endings,
     steps: int,
     metrics: dict[str, list[float]],
+    anatomies: Sequence[dict[str, Any]],
     started: float,
 ) -> list[Result]:
     views = program.layout.views(program.of_runs(program.parameters).cpu().contiguous())
@@ -159,6 +162,7 @@ def _results(
                 reason=ending.reason or None,
                 steps=ending.step,
                 metrics={tag: values[run] for tag, values in metrics.items()},
+                anatomy=anatomies[run],
                 parameters=parameters,
                 state_dict=program.network.state_dict(program.lane_of[run], parameters),
                 optimizer_state={name: moment[run].clone() for name, moment in state.items()},

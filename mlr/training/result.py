@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -16,6 +17,7 @@ class Result:
     steps: updates that the returned parameters have seen.
     metrics: final numbers by tag (`loss/test`, `logit_grad/wrong`, …), over whole splits; of
         training data over at most 10,000 examples.
+    anatomy: what became of the training examples, see `mlr.training.anatomy`; JSON can hold it.
     parameters: θ by name, on the CPU.
     state_dict: the module's state_dict with these parameters, on the CPU.
     optimizer_state: the optimizer's moments as flat (P,) tensors.
@@ -26,6 +28,7 @@ class Result:
     reason: str | None
     steps: int
     metrics: dict[str, float]
+    anatomy: dict[str, Any]
     parameters: dict[str, Tensor]
     state_dict: dict[str, Tensor]
     optimizer_state: dict[str, Tensor]

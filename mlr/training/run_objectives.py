@@ -141,17 +141,16 @@ class Group:
     def of(cls, rows: slice, objective: Objective, signed: bool) -> Group:
         """The formula that suits the targets."""
         formula, hard = objective.formula, objective.formula.hard
+        of = partial(cls, rows, objective.head, objective.loss)
         if signed and hard is not None:
-            return cls(rows, objective.head, objective.loss, hard.losses, hard.gradient, True)
+            return of(hard.losses, hard.gradient, True)
         if formula.steady:
-            return cls(
-                rows, objective.head, objective.loss, formula.losses, formula.gradient, False
-            )
+            return of(formula.losses, formula.gradient, False)
         losses, gradient = (
             partial(plain, formula, part, precise=objective.precise)
             for part in (losses_of, gradient_of)
         )
-        return cls(rows, objective.head, objective.loss, losses, gradient, False)
+        return of(losses, gradient, False)
 
     def cut(self, values: Tensor, axis: int) -> Tensor:
         """The group's part along the run axis."""

@@ -74,7 +74,7 @@ class Part(NamedTuple):
         self, inputs: Tensor, targets: Targets, step: int, watch: LayerWatch | None
     ) -> tuple[Tensor, Tensor]:
         """Write the lanes' gradients; their logits and dL/dz (L, B, K)."""
-        logits, tape = self.network.forward(inputs, step)
+        logits, tape = self.network.forward(inputs, step, watch is not None)
         logit_grads = self.objectives.gradient(logits, targets)
         self.network.backward(tape, logit_grads, watch)  # type: ignore[arg-type]
         return logits, logit_grads
@@ -182,14 +182,16 @@ class Program:
             due: what is measured of it.
             next_due: what will be measured of the next one.
         """
-        watches = [LayerWatch(due, self.threshold) for _ in self.parts] if due & OF_LAYERS else []
+        watches = self._watches(due)
         done = self._differentiate(inputs, targets, step, watches)
         found: dict[str, Tensor] = {}
         if due:
             found = self.capture.of_gradients(self.gradients, due)
-            if watches:
-                rows = [part.rows for part in self.parts]
-                found |= joined(list(zip(rows, watches, strict=True)), len(self.lanes))
+            seen = [
+                (part.rows, watch.values(logit_grads))
+                for part, watch, (_, logit_grads) in zip(self.parts, watches, done, strict=False)
+            ]
+            found |= joined(seen, len(self.lanes)) if seen else {}
         if "direction" in next_due:
             self.capture.remember(self.gradients)
         if "ratios" in due:
@@ -206,11 +208,17 @@ class Program:
         logits, logit_grads = (self._joined(parts) for parts in zip(*done, strict=True))
         return LoggedStep(step, logits, copied, logit_grads, due, network_values(found))
 
+    def _watches(self, due: frozenset[str]) -> list[LayerWatch]:
+        """One for each part, where anything that is due looks into layers."""
+        if not due & OF_LAYERS:
+            return []
+        return [LayerWatch(due, self.subject, self.threshold) for _ in self.parts]
+
     def _differentiate(
         self, inputs: Tensor, targets: Targets, step: int, watches: Sequence[LayerWatch]
     ) -> list[tuple[Tensor, Tensor]]:
         """Logits and dL/dz of each part."""
-        seen = watches or [None] * len(self.parts)
+        seen: Sequence[LayerWatch | None] = watches or [None] * len(self.parts)
         if len(self.parts) == 1:
             return [self.parts[0].differentiate(inputs, targets, step, seen[0])]
         return self.background.side_by_side(

@@ -3,64 +3,165 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import torch
 
-from mlr.checks import InputError
-from mlr.probes import ProbeSettings, StepValues, make_probes
+from mlr.probes import PROBES, NetworkValues, ProbeSettings, StepValues, Subject, make_probes
 from mlr.probes.histograms import BINS, edges, histogram
+from mlr.probes.settings import FAMILIES
 
-POINTS, RUNS, BATCH = 3, 2, 7
-LAYERS = ("hidden1", "output")
+POINTS, RUNS, BATCH, CLASSES = 3, 2, 9, 3
+LAYERS, DENSE, HIDDEN = ("conv1", "hidden1", "output"), ("hidden1", "output"), ("hidden1",)
+THRESHOLD = 0.01
+ALL = ProbeSettings(**dict.fromkeys(FAMILIES, True), threshold=THRESHOLD)
+
+
+def subject(classes: int | None = CLASSES, spread: bool = False) -> Subject:
+    return Subject(classes, spread, LAYERS, DENSE, HIDDEN)
 
 
 def values(outputs: int, classification: bool = True, spread: bool = False) -> StepValues:
     generator = torch.Generator().manual_seed(outputs)
     shape = (POINTS, RUNS, BATCH, outputs)
     draw = lambda *size: torch.randn(*size, generator=generator, dtype=torch.float64)  # noqa: E731
+    classes = 2 if outputs == 1 else outputs
+    labels = torch.arange(BATCH, dtype=torch.float64).expand(POINTS, RUNS, BATCH) % classes
+    squares = draw(POINTS, RUNS, len(DENSE), BATCH).square()
+    network = NetworkValues(
+        gradient_norms=draw(POINTS, RUNS, len(LAYERS)).abs(),
+        nonfinite=draw(POINTS, RUNS, len(LAYERS)).abs().round(),
+        sample_squares=squares,
+        # of a mean, and so shorter than the mean of the lengths
+        dense_norms=0.5 * squares.sqrt().mean(-1),
+        weight_norms=draw(POINTS, RUNS, len(LAYERS)).exp(),
+        update_norms=draw(POINTS, RUNS, len(LAYERS)).exp(),
+        cosine=draw(POINTS, RUNS).tanh(),
+        dead=draw(POINTS, RUNS, len(HIDDEN)).sigmoid(),
+        flat=draw(POINTS, RUNS, len(HIDDEN)).sigmoid(),
+    )
+    grads = draw(*shape) * 0.01
+    grads[:, :, ::4] = 0
+    grads[0, 0, 1] = torch.nan if spread else 0.5
     return StepValues(
         logits=draw(*shape),
-        logit_grads=draw(*shape) * 0.01,
+        logit_grads=grads,
         losses=draw(*shape[:-1]).abs(),
         slopes=draw(*shape) * 0.02,
         right=(draw(*shape[:-1]) > 0).double() if classification else None,
-        layer_grad_norms=draw(POINTS, RUNS, len(LAYERS)).abs(),
         spreads=draw(*shape).exp() if spread else None,
+        labels=labels if classification else None,
+        predictions=draw(*shape).sigmoid(),
+        prediction_grads=draw(*shape),
+        network=network,
     )
 
 
-def plain(step: StepValues, point: int, run: int, threshold: float) -> dict[str, float]:
+def mean(numbers: list[float]) -> float:
+    return sum(numbers) / len(numbers) if numbers else math.nan
+
+
+def plain(step: StepValues, point: int, run: int) -> dict[str, float]:
     """The numbers of one batch by loops over its examples."""
-    sizes = [math.sqrt(sum(g * g for g in row)) for row in step.logit_grads[point, run].tolist()]
-    losses = step.losses[point, run].tolist()
+    grads = step.logit_grads[point, run].tolist()
+    sizes = [math.sqrt(sum(g * g for g in row)) for row in grads]
     slopes = [s for row in step.slopes[point, run].tolist() for s in row]
-    norms = step.layer_grad_norms[point, run].tolist()
+    known = not any(map(math.isnan, sizes))
     numbers = {
-        "loss/train": sum(losses) / BATCH,
-        "logit_grad/mean": sum(sizes) / BATCH,
-        "logit_grad/median": float(np.median(sizes)),
-        "logit_grad/max": max(sizes),
-        "saturation/fraction": sum(abs(s) < threshold for s in slopes) / len(slopes),
-        "grad_norm/total": math.sqrt(sum(n * n for n in norms)),
-        **{f"grad_norm/{name}": norm for name, norm in zip(LAYERS, norms, strict=True)},
+        "loss/train": mean(step.losses[point, run].tolist()),
+        "logit_grad/mean": mean(sizes),
+        "logit_grad/max": max(sizes) if known else math.nan,
+        "saturation/fraction": mean([abs(s) < THRESHOLD for s in slopes]),
+        "zero_grad/fraction": mean([size == 0 for size in sizes]),
+        "nonfinite/logits": 0.0,
+        "nonfinite/logit_grad": sum(not math.isfinite(g) for row in grads for g in row),
     }
+    for name, quantile in {"q10": 10, "median": 50, "q90": 90}.items():
+        numbers[f"logit_grad/{name}"] = float(np.percentile(sizes, quantile))
     if step.spreads is not None:
         spreads = [s for row in step.spreads[point, run].tolist() for s in row]
-        numbers["predicted_std/train"] = sum(spreads) / len(spreads)
-    if step.right is not None:
-        right = step.right[point, run].tolist()
-        wrong_sizes = [size for size, good in zip(sizes, right, strict=True) if not good]
-        right_sizes = [size for size, good in zip(sizes, right, strict=True) if good]
-        numbers |= {
-            "accuracy/train": sum(right) / BATCH,
-            "logit_grad/wrong": sum(wrong_sizes) / len(wrong_sizes),
-            "logit_grad/right": sum(right_sizes) / len(right_sizes),
-            "stuck/fraction": sum(size < threshold for size in wrong_sizes) / BATCH,
-        }
+        numbers["predicted_std/train"] = mean(spreads)
+    if step.right is None:
+        numbers["slope/head"] = mean([abs(s) for s in slopes])
+        given = [g for row in step.prediction_grads[point, run].tolist() for g in row]
+        numbers["slope/loss"] = mean([abs(g) for g in given])
+    else:
+        numbers |= plain_classification(step, point, run, sizes)
+    return numbers | plain_network(step.network, point, run)
+
+
+def plain_classification(
+    step: StepValues, point: int, run: int, sizes: list[float]
+) -> dict[str, float]:
+    right = [bool(one) for one in step.right[point, run].tolist()]
+    labels = [int(one) for one in step.labels[point, run].tolist()]
+    rows = step.predictions[point, run].tolist()
+    sure = [max(row) if len(row) > 1 else max(row[0], 1 - row[0]) for row in rows]
+    level = ["low" if c < 0.6 else "middle" if c < 0.9 else "high" for c in sure]
+    wrong_sizes = [size for size, good in zip(sizes, right, strict=True) if not good]
+    numbers = {
+        "accuracy/train": mean(right),
+        "stuck/fraction": sum(size < THRESHOLD for size in wrong_sizes) / BATCH,
+        "stuck/zero": sum(size == 0 for size in wrong_sizes) / BATCH,
+    }
+    own = {
+        name: [
+            abs(row[label if len(row) > 1 else 0])
+            for row, label in zip(part[point, run].tolist(), labels, strict=True)
+        ]
+        for name, part in (
+            ("grad", step.logit_grads),
+            ("head", step.slopes),
+            ("loss", step.prediction_grads),
+        )
+    }
+    for side, good in (("wrong", False), ("right", True)):
+        chosen = [index for index, one in enumerate(right) if one is good]
+        numbers[f"logit_grad/{side}"] = mean([sizes[index] for index in chosen])
+        for part in ("head", "loss"):
+            numbers[f"slope/{part}_{side}"] = mean([own[part][index] for index in chosen])
+        for name in ("low", "middle", "high"):
+            there = [sizes[index] for index in chosen if level[index] == name]
+            numbers[f"logit_grad_confidence/{side}_{name}"] = mean(there)
+    for k in range(2 if len(rows[0]) == 1 else len(rows[0])):
+        members = [own["grad"][index] for index, label in enumerate(labels) if label == k]
+        numbers[f"logit_grad_class/{k}"] = mean(members)
     return numbers
+
+
+def plain_network(network: NetworkValues, point: int, run: int) -> dict[str, float]:
+    at = {
+        field.name: getattr(network, field.name)[point, run].tolist()
+        for field in fields(NetworkValues)
+    }
+    squares, signal = at["sample_squares"], [norm**2 for norm in at["dense_norms"]]
+    sizes = [math.sqrt(sum(column)) for column in zip(*squares, strict=True)]
+    numbers = {
+        "grad_norm/total": math.sqrt(sum(n * n for n in at["gradient_norms"])),
+        "sample_grad/mean": mean(sizes),
+        "sample_grad/max": max(sizes),
+        "grad_snr/total": snr(sum(map(sum, squares)), sum(signal)),
+        "grad_cosine/total": at["cosine"],
+    }
+    for index, name in enumerate(DENSE):
+        numbers[f"grad_snr/{name}"] = snr(sum(squares[index]), signal[index])
+    for index, name in enumerate(LAYERS):
+        numbers[f"grad_norm/{name}"] = at["gradient_norms"][index]
+        numbers[f"nonfinite/{name}"] = at["nonfinite"][index]
+        weight = at["weight_norms"][index]
+        numbers[f"grad_to_weight/{name}"] = at["gradient_norms"][index] / weight
+        numbers[f"update_to_weight/{name}"] = at["update_norms"][index] / weight
+    for index, name in enumerate(HIDDEN):
+        numbers[f"dead_units/{name}"] = at["dead"][index]
+        numbers[f"flat_units/{name}"] = at["flat"][index]
+    return numbers
+
+
+def snr(squares: float, signal: float) -> float:
+    variance = (squares - BATCH * signal) / (BATCH - 1)
+    return signal / (variance / BATCH)
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
@@ -69,42 +170,68 @@ def plain(step: StepValues, point: int, run: int, threshold: float) -> dict[str,
 )
 def test_every_number_equals_its_plain_twin(outputs, classification, spread):
     step = values(outputs, classification, spread)
-    probes = make_probes(ProbeSettings(threshold=0.01), classification, LAYERS, spread)
-    for probe in probes:
-        measured = probe.measure(step)
-        assert measured.shape == (POINTS, RUNS, len(probe.tags))
-        for point in range(POINTS):
-            for run in range(RUNS):
-                expected = plain(step, point, run, 0.01)
-                for tag, number in zip(probe.tags, measured[point, run].tolist(), strict=True):
-                    assert number == pytest.approx(expected.pop(tag), rel=1e-12), tag
+    classes = None if not classification else 2 if outputs == 1 else outputs
+    probes = make_probes(ALL, subject(classes, spread))
     tags = [tag for probe in probes for tag in probe.tags]
-    assert set(tags) == set(plain(step, 0, 0, 0.01))
+    for point in range(POINTS):
+        for run in range(RUNS):
+            expected = plain(step, point, run)
+            assert set(tags) == set(expected)
+            for probe in probes:
+                measured = probe.measure(step)
+                assert measured.shape == (POINTS, RUNS, len(probe.tags))
+                for tag, number in zip(probe.tags, measured[point, run].tolist(), strict=True):
+                    assert number == pytest.approx(expected[tag], rel=1e-12, nan_ok=True), tag
 
 
-def test_the_median_of_an_even_batch_lies_between_the_middle_two():
-    sizes = torch.tensor([1.0, 2.0, 4.0, 100.0])
-    step = values(1)
-    grads = sizes.reshape(1, 1, 4, 1)
-    even = StepValues(grads, grads, grads[..., 0], grads, None, step.layer_grad_norms[:1, :1])
-    (probe,) = [p for p in make_probes(ProbeSettings(), False, LAYERS) if "logit" in p.tags[0]]
-    assert probe.measure(even)[0, 0].tolist() == [26.75, 3.0, 100.0]
+def test_every_family_has_a_schedule_of_its_name_and_its_place():
+    assert tuple(probe.family for probe in PROBES) == FAMILIES
+    made = make_probes(ALL, subject())
+    assert tuple(probe.family for probe in made) == FAMILIES
+    assert {field.name for field in fields(ProbeSettings)} > set(FAMILIES)
+
+
+def test_only_what_is_asked_for_is_made():
+    settings = ProbeSettings(**dict.fromkeys(FAMILIES, False) | {"direction": "every:3"})
+    (probe,) = make_probes(settings, subject())
+    assert probe.tags == ("grad_cosine/total",)
+
+
+def test_what_a_run_does_not_have_has_no_tags():
+    bare = Subject(None, False, ("output",))
+    tags = [tag for probe in make_probes(ALL, bare) for tag in probe.tags]
+    assert not [tag for tag in tags if tag.startswith(("sample_grad", "grad_snr", "dead_units"))]
+    assert not [tag for tag in tags if "wrong" in tag or "class" in tag]
 
 
 def test_no_wrong_example_gives_nan_not_zero():
     step = values(1)
-    everyone = StepValues(
-        step.logits,
-        step.logit_grads,
-        step.losses,
-        step.slopes,
-        torch.ones_like(step.right),
-        step.layer_grad_norms,
-    )
-    for probe in make_probes(ProbeSettings(), True, LAYERS):
-        if "logit_grad/wrong" in probe.tags:
-            wrong = probe.measure(everyone)[..., probe.tags.index("logit_grad/wrong")]
-            assert wrong.isnan().all()
+    everyone = replace(step, right=torch.ones_like(step.right))
+    for probe in make_probes(ALL, subject(2)):
+        for tag, column in zip(probe.tags, probe.measure(everyone).unbind(-1), strict=True):
+            if "wrong" in tag:
+                assert column.isnan().all(), tag
+
+
+def test_examples_that_all_agree_have_no_noise_to_compare_with():
+    step = values(1)
+    same = torch.ones(POINTS, RUNS, len(DENSE), BATCH, dtype=torch.float64)
+    network = replace(step.network, sample_squares=same, dense_norms=same[..., 0])
+    (probe,) = [one for one in make_probes(ALL, subject(2)) if one.family == "sample_gradient"]
+    measured = probe.measure(replace(step, network=network))
+    assert measured[..., 0].allclose(torch.tensor(math.sqrt(2), dtype=torch.float64))
+    assert measured[..., 2:].isnan().all()
+
+
+def test_numbers_that_are_not_finite_are_counted():
+    step = values(3)
+    logits, grads = step.logits.clone(), step.logit_grads.clone()
+    logits[0, 1, :2, 0], grads[2, 0, 0, :] = math.inf, math.nan
+    (probe,) = [one for one in make_probes(ALL, subject()) if one.family == "nonfinite"]
+    measured = probe.measure(replace(step, logits=logits, logit_grads=grads))
+    assert measured[..., 0].tolist() == [[0, 2], [0, 0], [0, 0]]
+    assert measured[..., 1].tolist() == [[0, 0], [0, 0], [3, 0]]
+    torch.testing.assert_close(measured[..., 2:], step.network.nonfinite)
 
 
 def test_histograms_count_every_value_once():
@@ -125,25 +252,3 @@ def test_histograms_of_constant_and_of_non_finite_values():
     bars = histogram(torch.tensor([[2.0, 2.0, 2.0], [math.nan, math.inf, 1.0]]))
     assert bars.counts.sum(-1).tolist() == [3.0, 1.0]
     assert bars.minimum.tolist() == [2.0, 1.0]
-
-
-@pytest.mark.parametrize("total", [1, 7, 199, 200, 201, 640, 100_000])
-def test_about_two_hundred_points_whatever_the_length(total):
-    steps = ProbeSettings().steps(total)
-    assert steps[0] == 0
-    assert steps[-1] == total - 1
-    assert min(total, 100) <= len(steps) <= 201
-    # all gaps are equal but the last, which ends at the last step
-    assert len({after - before for before, after in pairwise(steps[:-1])}) <= 1
-
-
-def test_no_points_means_no_steps():
-    assert ProbeSettings(points=0).steps(100) == []
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("points", -1), ("histogram_points", 1.5), ("threshold", 0.0)]
-)
-def test_settings_out_of_range_are_refused(field, value):
-    with pytest.raises(InputError, match=f"probes.{field}={value} must be"):
-        ProbeSettings(**{field: value})

@@ -135,7 +135,7 @@ def test_an_early_stopped_run_is_recorded_as_if_alone(tmp_path):
 
 
 def test_probes_off_records_validation_only(tmp_path):
-    run = experiment(probes=ProbeSettings(points=0, histogram_points=0))
+    run = experiment(probes=ProbeSettings(points=0, histograms=0))
     (table,) = recorded(tmp_path, [run])
     assert sorted(table) == [4, 8, 12]
     assert all("grad_norm/total" not in row for row in table.values())

@@ -81,7 +81,7 @@ def arguments_of(work: Work, experiments: Sequence[Experiment]) -> Arguments:
         weights = torch.stack([weight[0] for weight, _ in start]).numpy()
         biases = torch.cat([bias for _, bias in start]).numpy()
     seeds = np.array([run.seed for run in experiments], dtype=np.uint32)
-    steps = experiments[0].probes.steps(work.epochs * batches)
+    steps = list(experiments[0].probes.due(work.epochs * batches))
     return Arguments(
         weights,
         biases,

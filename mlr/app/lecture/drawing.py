@@ -15,7 +15,7 @@ from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from mlr.app import figures
+from mlr.app import readme_picture
 from mlr.app.lecture.answer import Picture
 from mlr.app.lecture.lab import Trained
 from mlr.checks import InputError
@@ -40,7 +40,7 @@ VARIABLES = {
     RULE: "var(--rule)",
     PAPER: "var(--paper)",
 }
-PAIRS = figures.PAIRS | {
+PAIRS = readme_picture.PAIRS | {
     ("linear", "se"): (GREEN, "-."),
     ("clipped_linear", "bce"): (ORANGE, ":"),
     ("clipped_linear", "matching"): (SKY, "-"),

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from mlr.checks import InputError
+from mlr.probes.schedules import Schedule
+from mlr.probes.settings import FAMILIES, ProbeSettings
+
+NOTHING = dict.fromkeys(FAMILIES, False) | {"histograms": False}
+
+
+@pytest.mark.parametrize("total", [1, 7, 199, 200, 201, 640, 100_000])
+def test_about_two_hundred_points_whatever_the_length(total):
+    steps = Schedule.of("probes.points", 200).steps(total)
+    assert steps[0] == 0
+    assert steps[-1] == total - 1
+    assert min(total, 100) <= len(steps) <= 201
+    # all gaps are equal but the last, which ends at the last step
+    assert len({after - before for before, after in pairwise(steps[:-1])}) <= 1
+
+
+@pytest.mark.parametrize("text", ["every:10", "every(10)", " every:10"])
+def test_every_tenth_step_and_the_last(text):
+    assert Schedule.of("probes.points", text).steps(32) == [0, 10, 20, 30, 31]
+
+
+def test_log_spaced_steps_grow_by_equal_factors():
+    steps = Schedule.of("probes.points", "log_spaced:4").steps(1000)
+    assert steps == [0, 9, 99, 999]
+    many = Schedule.of("probes.points", "log_spaced:200").steps(100_000)
+    assert many[:3] == [0, 1, 2]
+    assert many[-1] == 99_999
+    assert 130 < len(many) <= 200
+
+
+@pytest.mark.parametrize("text", ["every:1", "log_spaced:5", 3, 0])
+@pytest.mark.parametrize("total", [0, 1, 2, 5])
+def test_steps_are_of_the_run_and_ascend(text, total):
+    steps = Schedule.of("probes.points", text).steps(total)
+    assert steps == sorted(set(steps) & set(range(total)))
+
+
+def test_of_an_unknown_length_early_steps_are_all_there_and_late_ones_fewer():
+    schedule = Schedule.of("probes.points", 50)
+    due = [step for step in range(10_000) if schedule.due(step)]
+    assert due[:50] == list(range(50))
+    for length in (100, 1000, 10_000):
+        assert 50 <= len([step for step in due if step < length]) <= 500
+    spaced = Schedule.of("probes.points", "log_spaced:60")
+    found = [step for step in range(1_000_000) if spaced.due(step)]
+    assert found[:3] == [0, 1, 2]
+    assert len(found) <= 61
+    assert not any(Schedule.of("probes.points", 0).due(step) for step in range(10))
+    tenth = Schedule.of("probes.points", "every:10")
+    assert [step for step in range(35) if tenth.due(step)] == [0, 10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    "value", ["sometimes", "every", "every:0", "every:-1", -1, 1.5, "10", None]
+)
+def test_what_is_no_schedule_is_refused(value):
+    with pytest.raises(InputError, match=r"probes\.points=.* must be a schedule: 200 \(about"):
+        ProbeSettings(points=value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("classes", "daily", "probes.classes=daily must be a schedule"),
+        ("histograms", -1, "probes.histograms=-1 must be a schedule"),
+        ("threshold", 0.0, "probes.threshold=0.0 must be"),
+        ("figures", -1, "probes.figures=-1 must be"),
+    ],
+)
+def test_settings_out_of_range_are_refused(field, value, message):
+    with pytest.raises(InputError, match=message):
+        ProbeSettings(**{field: value})
+
+
+def test_nothing_is_due_where_nothing_is_asked_for():
+    assert ProbeSettings(**NOTHING).due(100) == {}
+    assert ProbeSettings(points=0, histograms=0).due(100) == {}
+
+
+def test_each_family_has_a_schedule_of_its_own():
+    settings = ProbeSettings(**NOTHING | {"points": "every:10", "classes": True, "units": 2})
+    due = settings.due(25)
+    assert {step: set(names) for step, names in due.items()} == {
+        0: {"classes", "units"},
+        10: {"classes"},
+        13: {"units"},
+        20: {"classes"},
+        24: {"classes", "units"},
+    }
+    assert list(due) == sorted(due)
+    assert settings.families == ("classes", "units")
+
+
+def test_histograms_stand_at_steps_that_have_numbers():
+    due = ProbeSettings(points=200, histograms=50).due(640)
+    bars = [step for step, names in due.items() if "histograms" in names]
+    assert 40 <= len(bars) <= 51
+    assert all("performance" in due[step] for step in bars)
+    alone = ProbeSettings(**NOTHING | {"histograms": "every:5"}).due(11)
+    assert list(alone) == [0, 5, 10]
+
+
+def test_most_steps_bounds_what_is_due():
+    for points in (0, 7, 200, "every:3", "log_spaced:30"):
+        settings = ProbeSettings(points=points, histograms=0)
+        assert len(settings.due(100)) <= settings.most_steps(100) + 2
