@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -43,10 +41,10 @@ class Hearing:
         self.hidden: tuple[str, ...] = ()
         self._armed = False
         self._first = True
-        self._previous: Sequence[Tensor | None] | None = None
-        self._current: Sequence[Tensor | None] | None = None
-        self._before: list[Tensor] | None = None
+        self._previous: list[Tensor | None] | None = None
+        self._before: tuple[Tensor, ...] | None = None
         self._weights: Tensor | None = None
+        self._spare: tuple[Tensor, ...] | None = None
 
     def arm(self, due: frozenset[str]) -> None:
         """Listen to the next forward pass, if that is due."""
@@ -81,32 +79,58 @@ class Hearing:
                 norms = norms / scale
             point.sizes["gradient"] = norms
         if "direction" in due:
-            of_none: list[Tensor | None] = [None] * len(gradients)
-            point.cosine = cosine(gradients, self._previous or of_none).to(point.logits)
+            found = (
+                torch.tensor(torch.nan)
+                if self._previous is None
+                else cosine(gradients, self._previous)
+            )
+            point.cosine = found.to(point.logits)
         if due & OF_LAYERS and self.taps is not None:
             self._of_layers(point, self.taps, factor, mean)
             self.taps.clear()
 
-    def remember(self) -> None:
-        """Keep the gradients for the next step, which compares its own."""
-        self._current = [g if g is None else g.clone() for g in self.layers.gradients()]
+    def remember(self, next_due: frozenset[str]) -> None:
+        """After an update, keep the gradients that it took, if the next step compares its own.
 
-    def step_is_over(self) -> None:
-        """The gradients kept are now those of the step before."""
-        self._previous, self._current = self._current, None
+        What a scaler or the norm of clipping did to them, a cosine does not see.
+        """
+        if "direction" not in next_due:
+            self._previous = None
+            return
+        gradients, kept = self.layers.gradients(), self._previous
+        if kept is None or list(map(_shape, kept)) != list(map(_shape, gradients)):
+            self._previous = [g if g is None else g.clone() for g in gradients]
+            return
+        new, old = ([g for g in each if g is not None] for each in (gradients, kept))
+        if old:
+            torch._foreach_copy_(old, new)
 
     def before_update(self) -> None:
         """Keep the weights."""
         if self._before is None:
-            self._before = self.layers.copies()
-            self._weights = sizes(self._before)
+            parameters = tuple(parameter.detach() for parameter in self.layers.parameters)
+            if self._spare is None:  # memory that is new each time would take longer than the copy
+                self._spare = tuple(map(torch.empty_like, parameters))
+            torch._foreach_copy_(self._spare, parameters)
+            self._before, self._weights = self._spare, sizes(parameters)
 
-    def after_update(self, point: Point) -> None:
-        """How they were changed; with several optimizers, up to the last that stepped."""
-        if self._before is not None and self._weights is not None:
-            point.sizes["weight"] = self._weights
-            changes = torch._foreach_sub(tuple(self.layers.parameters), tuple(self._before))
-            point.sizes["update"] = sizes(changes)
+    def after_update(self, point: Point, last: bool) -> None:
+        """How they were changed since.
+
+        Args:
+            point: which takes it.
+            last: whether no other optimizer will change them further.
+        """
+        if self._before is None or self._weights is None:
+            return
+        point.sizes["weight"] = self._weights
+        parameters = tuple(self.layers.parameters)
+        if last:
+            torch._foreach_sub_(self._before, parameters)
+            point.sizes["update"] = sizes(self._before)
+            self.forget_weights()
+        else:
+            point.sizes["update"] = sizes(torch._foreach_sub(self._before, parameters))
 
     def forget_weights(self) -> None:
         """The point is closed."""
@@ -149,6 +173,10 @@ def unwrapped(model: nn.Module) -> nn.Module:
     while type(model).__name__ in _WRAPPERS:
         model = getattr(model, _WRAPPERS[type(model).__name__])
     return model
+
+
+def _shape(value: Tensor | None) -> torch.Size | None:
+    return None if value is None else value.shape
 
 
 def is_compiled(model: nn.Module) -> bool:

@@ -38,10 +38,6 @@ class TrainedLayers:
         """Of each parameter; None where no backward pass reached it."""
         return [_dense(parameter.grad) for parameter in self.parameters]
 
-    def copies(self) -> list[Tensor]:
-        """Of the parameters as they are now."""
-        return [parameter.detach().clone() for parameter in self.parameters]
-
     def norms(self, sizes: Tensor) -> Tensor:
         """‖v‖₂ (P, N) of each layer, of the `sizes` (P, n) of its parameters."""
         return self.sums(sizes.double().square()).sqrt().to(sizes.dtype)

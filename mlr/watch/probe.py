@@ -129,8 +129,7 @@ class GradientProbe:
         Raises:
             InputError: the shapes do not fit, or no gradient can come to the logits.
         """
-        remembers = "direction" in self._next
-        if self._closed or not (self._due or remembers) or not torch.is_grad_enabled():
+        if not self._due or self._closed or not torch.is_grad_enabled():
             return
         if not logits.requires_grad:
             raise InputError(
@@ -211,8 +210,6 @@ class GradientProbe:
             factor = factor / scale
         point.logit_grads *= factor * examples if self._mean else factor
         self._hearing.of_gradients(point, scale, factor, self._mean)
-        if "direction" in self._next:
-            self._hearing.remember()
 
     @torch.no_grad()
     def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
@@ -225,14 +222,14 @@ class GradientProbe:
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         if self._pending is not None:
-            self._hearing.after_update(self._pending)
+            self._hearing.after_update(self._pending, len(self._optimizers) == 1)
         if optimizer is not self._optimizers[0]:
             return
         if self._pending is not None:
             self._pending.stepped = True
         else:
             self._hearing.forget_weights()
-        self._hearing.step_is_over()
+        self._hearing.remember(self._next)
         self.step += 1
         self._due, self._next = self._next, self._plan.due(self.step + 1)
         self._hearing.arm(self._due)
@@ -246,10 +243,10 @@ class GradientProbe:
         self._hearing.forget_weights()
         if point.logit_grads is None:
             self._tell_of_logits()
-        elif point.due:
-            if not self._recording.begun:
-                self._recording.begin(self._meter(point))
-            self._recording.keep(point)
+            return
+        if not self._recording.begun:
+            self._recording.begin(self._meter(point))
+        self._recording.keep(point)
 
     def _meter(self, point: Point) -> Meter:
         heard = self._hearing
