@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 SLOPES: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
-    nn.ReLU: lambda h: (h > 0).to(h.dtype),
+    nn.ReLU: lambda h: torch.gt(h, 0, out=torch.empty_like(h)),
     nn.Tanh: lambda h: 1 - h.square(),
     nn.Sigmoid: lambda h: h * (1 - h),
 }

@@ -75,15 +75,16 @@ class Batch:
         probable = head is not None and head.range in (UNIT, OPEN_UNIT, SIMPLEX)
         self.task = Task(outputs, max(2, outputs) if whole or probable else None)
         self.examples = leading.numel()
-        every = -(-logits.numel() // MOST_NUMBERS) or 1
-        self._rows = slice(None, None, every)
+        self._every = max(1, -(-logits.numel() // MOST_NUMBERS))
         self.logits = self.of_logits(logits)
         flat = targets.detach().reshape(self.examples, *targets.shape[len(leading) :])
-        self.targets = flat[self._rows].clone()
+        self.targets = flat[:: self._every].clone()
 
     def of_logits(self, values: Tensor) -> Tensor:
         """A copy of values that stand beside the logits, one row a measured example."""
-        rows = values.detach().reshape(self.examples, self.task.outputs)[self._rows]
+        rows = values.detach().reshape(self.examples, self.task.outputs)
+        if self._every > 1:
+            rows = rows[:: self._every]
         wide = torch.float64 if values.dtype == torch.float64 else torch.float32
         return rows.to(wide, copy=True)
 

@@ -140,7 +140,9 @@ class Meter:
             labels = classes.to(logits.dtype)
             right = (self.task.decide(logits, self.head) == classes).to(logits.dtype)
         unknown = logits.new_full((), torch.nan).expand(logits.shape)
-        predictions = self.head(logits) if self.head is not None else unknown
+        predictions = unknown
+        if self.head is not None and (self.subject.spread or stack[0].due & NEEDS_HEAD):
+            predictions = self.head(logits)
         losses = [logits.new_full((), torch.nan) if p.loss is None else p.loss for p in stack]
         return StepValues(
             logits=logits,

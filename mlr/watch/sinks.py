@@ -99,6 +99,7 @@ class WriterSink:
         # one event for all tags of a step: fifty calls of add_scalar take as long as a step
         self.files: Any = getattr(writer, "file_writer", None)
         self.tags: tuple[str, ...] = ()
+        self.step = 0
 
     def begin(self, tags: Sequence[str]) -> None:
         """Remember the names."""
@@ -106,6 +107,7 @@ class WriterSink:
 
     def scalars(self, steps: NDArray, times: NDArray, values: NDArray, present: NDArray) -> None:
         """One event a step, or one call a number."""
+        self.step = int(steps[-1])
         for step, time, row, there in zip(steps, times, values, present, strict=True):
             pairs = [(self.tags[i], float(row[i])) for i in np.flatnonzero(there)]
             if hasattr(self.files, "add_summary"):
@@ -140,8 +142,9 @@ class WriterSink:
         """The writer has its own time."""
 
     def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
-        """Hand over the final numbers, and have them written."""
+        """Hand over the final numbers that are new, and have all of it written."""
         for tag, number in metrics.items():
-            self.writer.add_scalar(tag, number)
+            if tag not in self.tags:
+                self.writer.add_scalar(tag, number, self.step)
         with suppress(AttributeError):
             self.writer.flush()
