@@ -79,12 +79,9 @@ class Hearing:
                 norms = norms / scale
             point.sizes["gradient"] = norms
         if "direction" in due:
-            found = (
-                torch.tensor(torch.nan)
-                if self._previous is None
-                else cosine(gradients, self._previous)
-            )
-            point.cosine = found.to(point.logits)
+            point.cosine = point.logits.new_full((), torch.nan)  # of the first step
+            if self._previous is not None:
+                point.cosine = cosine(gradients, self._previous).to(point.logits)
         if due & OF_LAYERS and self.taps is not None:
             self._of_layers(point, self.taps, factor, mean)
             self.taps.clear()
@@ -138,23 +135,24 @@ class Hearing:
 
     def _of_layers(self, point: Point, taps: Taps, factor: Tensor | float, mean: bool) -> None:
         """Of layers that are called by other batches than that of the logits, nothing."""
-        squares, batch = {}, point.batch
+        squares: dict[str, Tensor] = {}
         if "sample_gradient" in point.due:
-            found = square_norms(taps.uses)
-            squares = {layer: own for layer, own in found.items() if len(own) == batch}
+            every = square_norms(taps.uses)
+            squares = {layer: own for layer, own in every.items() if len(own) == point.batch}
         units = {one.layer: one for one in taps.activated} if "units" in point.due else {}
         if self._first:
             self._first = False
             self.dense = tuple(name for name in self.layers.names if name in squares)
             self.hidden = tuple(units)
-        if squares:
-            nothing = torch.zeros_like(next(iter(squares.values())))
-            scale = factor * batch if mean else factor
-            stacked = torch.stack([squares.get(name, nothing) for name in self.dense])
-            point.squares = stacked * (scale * scale)
-        if units:
+        if self.dense and "sample_gradient" in point.due:
+            # a layer that was not called has no part in the loss; of none at all, nothing is known
+            blank = point.logits.new_full((point.batch,), 0.0 if squares else torch.nan)
+            found = torch.stack([squares.get(name, blank).to(blank) for name in self.dense])
+            scale = factor * point.batch if mean else factor
+            point.squares = found * (scale * scale)
+        if self.hidden and "units" in point.due:
             shares = [self._shares(units.get(name), point) for name in self.hidden]
-            point.dead, point.flat = torch.stack(shares).to(point.logits).unbind(1)
+            point.dead, point.flat = torch.stack(shares).unbind(1)
 
     def _shares(self, one: Activated | None, point: Point) -> Tensor:
         """Dead units and flat activations (2,), NaN of none."""
@@ -165,7 +163,7 @@ class Hearing:
         silent = one.outputs.abs().flatten(0, -2 if dense else 0).amax(0)
         slopes = SLOPES[one.kind](one.outputs)
         dead = torch.eq(silent, 0, out=torch.empty_like(silent)).mean()
-        return torch.stack((dead, below(slopes, self.threshold).mean()))
+        return torch.stack((dead, below(slopes, self.threshold).mean())).to(point.logits)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -36,7 +36,7 @@ class TrainedLayers:
 
     def gradients(self) -> list[Tensor | None]:
         """Of each parameter; None where no backward pass reached it."""
-        return [_dense(parameter.grad) for parameter in self.parameters]
+        return [_filled(parameter.grad) for parameter in self.parameters]
 
     def norms(self, sizes: Tensor) -> Tensor:
         """‖v‖₂ (P, N) of each layer, of the `sizes` (P, n) of its parameters."""
@@ -78,11 +78,9 @@ def cosine(values: Sequence[Tensor | None], others: Sequence[Tensor | None]) -> 
     return dots.sum() / (lengths[0] * lengths[1])
 
 
-def _dense(gradient: Tensor | None) -> Tensor | None:
-    """Of a sparse one, its values: the others are 0."""
-    if gradient is not None and gradient.is_sparse:
-        return gradient.coalesce().values()
-    return gradient
+def _filled(gradient: Tensor | None) -> Tensor | None:
+    """That of an embedding may be sparse."""
+    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
 
 
 def _wide(values: Tensor) -> Tensor:

@@ -50,6 +50,8 @@ class Point:
     dead: Tensor | None = None
     flat: Tensor | None = None
     """shares by hidden layer"""
+    heard: bool = False
+    """whether a backward pass was heard to its end"""
     stepped: bool = False
     """whether the update came"""
 

@@ -209,7 +209,9 @@ class GradientProbe:
             scale = self._scaler.scale(torch.ones((), device=point.logits.device))
             factor = factor / scale
         point.logit_grads *= factor * examples if self._mean else factor
-        self._hearing.of_gradients(point, scale, factor, self._mean)
+        with torch.autocast(point.logits.device.type, enabled=False):
+            self._hearing.of_gradients(point, scale, factor, self._mean)
+        point.heard = True
 
     @torch.no_grad()
     def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
@@ -241,7 +243,7 @@ class GradientProbe:
             return
         self._pending = None
         self._hearing.forget_weights()
-        if point.logit_grads is None:
+        if not point.heard:
             self._tell_of_logits()
             return
         if not self._recording.begun:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from time import perf_counter
 
 import numpy as np
@@ -38,6 +40,7 @@ class Recording:
         self.sink = sink
         self.meter: Meter | None = None
         self.last: dict[str, float] = {}
+        self.broken = False
         self._forget()
 
     def _forget(self) -> None:
@@ -57,6 +60,8 @@ class Recording:
 
     def keep(self, point: Point) -> None:
         """One more, later than those before."""
+        if self.broken:
+            return
         self.points.append(point)
         self.numbers += point.logits.numel()
         late = perf_counter() - self.flushed_at > FLUSH_SECONDS
@@ -64,12 +69,34 @@ class Recording:
             self.flush()
 
     def flush(self) -> None:
-        """Measure what is kept, in one transfer, and hand it over; then its histograms."""
+        """Measure what is kept, in one transfer, and hand it over; then its histograms.
+
+        A disk that is full stops the recording, with a warning, and not the training.
+        """
         points, meter = self.points, self.meter
         self._forget()
-        if meter is None or not points:
+        if meter is not None and points:
+            stacks = meter.measure(points)
+            with self._stopped_by_disk():
+                self._record(points, stacks)
+
+    def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
+        """The rest, and the end."""
+        self.flush()
+        if self.broken:
             return
-        stacks = meter.measure(points)
+        with self._stopped_by_disk():
+            self.sink.close(status, reason, {**self.last, **metrics})
+
+    @contextmanager
+    def _stopped_by_disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.broken = True
+            warnings.warn(f"GradientProbe stops recording: {error}", stacklevel=2)
+
+    def _record(self, points: list[Point], stacks: list[Measured]) -> None:
         values, present = _on_host(stacks)
         order = np.argsort([point.step for stack in stacks for point in stack.points])
         rates = np.array([[float(p.rate)] for p in points], dtype=values.dtype)
@@ -80,11 +107,6 @@ class Recording:
         for stack in stacks:
             self._draw(stack)
         self.sink.flush()
-
-    def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
-        """The rest, and the end."""
-        self.flush()
-        self.sink.close(status, reason, {**self.last, **metrics})
 
     def _remember_last(self, values: NDArray, present: NDArray) -> None:
         assert self.meter is not None

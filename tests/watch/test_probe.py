@@ -373,3 +373,62 @@ def test_models_and_batches_that_do_not_fit_are_refused(tmp_path):
             probe.watch(logits, torch.zeros(4))
         with pytest.raises(InputError, match="logits without a graph"):
             probe.watch(logits.detach(), torch.zeros(4, dtype=torch.long))
+
+
+def test_a_full_disk_stops_the_recording_and_not_the_training(tmp_path, monkeypatch):
+    model, twin = module(), module()
+    optimizer, plain = sgd(model), sgd(twin)
+    probe = every_step(model, optimizer, tmp_path / "run")
+    monkeypatch.setattr("mlr.watch.recording.FLUSH_POINTS", 2)
+
+    def refuse(*arguments, **more):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mlr.records.durable.append", refuse)
+    with pytest.warns(UserWarning, match="stops recording: .*No space left"):
+        train(model, optimizer, probe)
+    probe.close()
+    train(twin, plain)
+    assert all(map(torch.equal, model.parameters(), twin.parameters()))
+
+
+def test_a_pass_outside_the_module_leaves_its_layers_unknown(tmp_path):
+    model = module()
+    optimizer = sgd(model)
+    with every_step(model, optimizer, tmp_path / "run") as probe:
+        train(model, optimizer, probe, data=list(batches(2)))
+        train(lambda x: F.linear(x, model[3].weight @ model[0].weight), optimizer, probe)
+    rows = table(tmp_path / "run")
+    assert rows[1]["sample_grad/mean"] > 0
+    assert math.isnan(rows[2]["sample_grad/mean"])
+    assert math.isnan(rows[2]["dead_units/0"])
+    assert rows[2]["grad_norm/total"] > 0
+
+
+class Words(nn.Module):
+    """Sparse gradients, a time axis and a layer of another batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(20, 6, sparse=True)
+        self.times = nn.Linear(6, 6)
+        self.pooled = nn.Linear(6, 3)
+
+    def forward(self, words):
+        times = self.times(self.words(words).flatten(0, 1)).tanh()
+        return self.pooled(times.view(*words.shape, 6).mean(1))
+
+
+def test_sparse_gradients_and_layers_of_another_batch(tmp_path):
+    torch.manual_seed(0)
+    model = Words()
+    optimizer = sgd(model)
+    data = [(torch.randint(20, (8, 4)), torch.arange(8) % 3) for _ in range(3)]
+    with every_step(model, optimizer, tmp_path / "run") as probe:
+        train(model, optimizer, probe, data=data)
+    dense = [p.grad.to_dense() for p in model.words.parameters()]
+    row = table(tmp_path / "run")[-1]
+    assert row["grad_norm/words"] == pytest.approx(dense[0].norm().item(), rel=1e-6)
+    assert "grad_snr/pooled" in row
+    assert "grad_snr/times" not in row
+    assert -1 <= row["grad_cosine/total"] <= 1

@@ -31,7 +31,7 @@ def test_torchs_summary_writer_gets_what_the_folder_gets(tmp_path):
     with SummaryWriter(tmp_path / "board") as writer:
         rows = watched(tmp_path, writer)
         writer.add_scalar("still/open", 1.0, 0)
-    events = EventAccumulator(str(tmp_path / "board"))
+    events = EventAccumulator(str(tmp_path / "board"), {"histograms": 0})
     events.Reload()
     for tag in set(rows[0]) - {"step", "epoch"}:
         found = {scalar.step: scalar.value for scalar in events.Scalars(tag)}
