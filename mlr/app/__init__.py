@@ -9,5 +9,6 @@ A sweep: `launch` and `compose` make the jobs (`sweepjob`; `bases` are compositi
 `documents` the texts of `.hydra`), `sweep` judges them and leaves out what is equal or
 finished (`identity`, `sweep_folder`, `runs_begun`), `engines` hands chunks to
 `chunk.run_chunk`, here or on a cluster, which trains them by `batch`; each ends as an
-`outcome`, which `live` counts; `report` shows the `cells`.
+`outcome`, which `live` counts; `ranking` shows the `cells`. `compare` sets runs of any sweeps
+side by side.
 """

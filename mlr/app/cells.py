@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from math import fsum, inf, isfinite, nan, sqrt
 from typing import Any
 
-import yaml
-
 from mlr.app.identity import is_of_run
 from mlr.app.names import run_name
 from mlr.app.outcome import FINISHED, Outcome
+from mlr.records.settings import RATE, plain, texts
 
 METRICS = (
     *("accuracy/test", "loss/test", "predicted_std/test"),
@@ -56,13 +55,10 @@ class Cell:
     def hparams(self) -> dict[str, Any]:
         """Head, loss and the overrides as typed values."""
         head, _, loss = self.pair.partition("+")
-        values = {key: yaml.safe_load(value) for key, value in self.chosen.items()}
-        plain = {
-            key: value if isinstance(value, (bool, int, float)) else str(value)
-            for key, value in values.items()
-        }
-        rate = {"lr": plain.pop("optimizer.lr")} if "optimizer.lr" in plain else {}
-        return {"head": head, "loss": loss, **rate, **plain}
+        values = {key: plain(value) for key, value in self.chosen.items()}
+        values = {key: "none" if value is None else value for key, value in values.items()}
+        rate = {"lr": values.pop(RATE)} if RATE in values else {}
+        return {"head": head, "loss": loss, **rate, **values}
 
     @property
     def _texts(self) -> list[str]:
@@ -94,13 +90,9 @@ def cells(outcomes: Sequence[Outcome]) -> list[Cell]:
 
 def _overrides(outcome: Outcome) -> dict[str, str]:
     """What tells the run's cell, by key; its pair, if known, tells head and loss."""
-    found = {}
-    for override in outcome.overrides:
-        key, _, value = override.partition("=")
-        known = bool(outcome.pair) and key in _IN_PAIR
-        if not known and key != "seed" and is_of_run(override):
-            found[key] = value
-    return found
+    known = ("seed", *_IN_PAIR) if outcome.pair else ("seed",)
+    typed = texts(filter(is_of_run, outcome.overrides))
+    return {key: value for key, value in typed.items() if key not in known}
 
 
 def _cell(pair: str, chosen: Mapping[str, str], runs: Sequence[Outcome]) -> Cell:
@@ -109,11 +101,12 @@ def _cell(pair: str, chosen: Mapping[str, str], runs: Sequence[Outcome]) -> Cell
     for tag in METRICS:
         values = [metrics[tag] for metrics in done if isfinite(metrics.get(tag, nan))]
         if values:
-            spread[tag] = _spread(values)
+            spread[tag] = mean_and_std(values)
     return Cell(pair, chosen, runs, len(runs) - len(done), spread)
 
 
-def _spread(values: Sequence[float]) -> tuple[float, float]:
+def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation (over n − 1; NaN for one number) of at least one number."""
     mean = fsum(values) / len(values)
     if len(values) == 1:
         return mean, nan

@@ -5,6 +5,7 @@ logged steps goes to an `EventWriter` (TensorBoard) and a `MetricsTable` (metric
 `finish` adds the final numbers and the end of the HParams session; `bulk` does the same to
 all recorders of a sweep at once. Of many runs, `write_runs_table` makes a table, runs.csv,
 and `write_summary` a logdir with the mean over seeds. All write through `durable` only.
+`load` reads runs back, as a pandas DataFrame.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mlr.records.durable import WriteError, atomic_write
     from mlr.records.events import EventWriter
     from mlr.records.folder import RunFolder
+    from mlr.records.frames import load
     from mlr.records.recorder import Recorder
     from mlr.records.summary import SummaryRun, write_summary
     from mlr.records.sweep import write_runs_table
@@ -37,6 +39,7 @@ __getattr__ = lazy_exports(
         "atomic_write": "mlr.records.durable",
         "finish_all": "mlr.records.bulk",
         "flush_all": "mlr.records.bulk",
+        "load": "mlr.records.frames",
         "record_histograms": "mlr.records.bulk",
         "record_scalars": "mlr.records.bulk",
         "write_runs_table": "mlr.records.sweep",
@@ -55,6 +58,7 @@ __all__ = [
     "atomic_write",
     "finish_all",
     "flush_all",
+    "load",
     "record_histograms",
     "record_scalars",
     "write_runs_table",

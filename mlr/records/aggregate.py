@@ -24,6 +24,16 @@ class Series(NamedTuple):
     """int (P,)"""
     values: np.ndarray
     """float32 (P, T); NaN where there is none, infinite where it is not finite"""
+    epochs: np.ndarray | None = None
+    """float (P,), passes over the training data; None where nobody counted them"""
+
+    def of(self, tag: str) -> tuple[np.ndarray, np.ndarray]:
+        """Where a tag is there, finite or not: rows (N,) and their values (N,); empty for none."""
+        if tag not in self.tags:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        column = self.values[:, self.tags.index(tag)]
+        rows = np.flatnonzero(~np.isnan(column))
+        return rows, column[rows]
 
     @property
     def diverged(self) -> bool:
@@ -63,14 +73,29 @@ class Aggregate(NamedTuple):
 
 def read_series(metrics: Path) -> Series | None:
     """A run's metrics.csv; None where there is none, or none that mlr wrote."""
+    tags, table = read_table(metrics)
+    if not len(table):
+        return None
+    with np.errstate(over="ignore"):
+        values = table[:, 2:].astype(np.float32)
+    return Series(tags, table[:, 0].astype(np.int64), values, table[:, 1])
+
+
+def read_table(metrics: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """A run's metrics.csv in full precision.
+
+    Returns:
+        T tags, and float64 (P, 2 + T): step, epoch, values; NaN where there is none, infinite
+        where it is not finite. (0, 2) where there is no file, or none that mlr wrote.
+    """
     try:
         return _parsed(metrics.read_bytes())
     except (OSError, ValueError):
-        return None
+        return (), np.empty((0, 2))
 
 
-def _parsed(content: bytes) -> Series | None:
-    """The table's text as numbers; None where it has no whole row.
+def _parsed(content: bytes) -> tuple[tuple[str, ...], np.ndarray]:
+    """The table's text as numbers; without rows where it has no whole one.
 
     Raises:
         ValueError: it is not as `MetricsTable` writes it.
@@ -79,7 +104,7 @@ def _parsed(content: bytes) -> Series | None:
     tags = tuple(head.decode("utf-8").split(",")[2:])
     body = body[: body.rfind(b"\n") + 1]  # a run that was killed may end in half a row
     if not body or not tags:
-        return None
+        return (), np.empty((0, 2))
     marks = np.frombuffer(body, np.uint8)
     ends = np.flatnonzero((marks == ord(",")) | (marks == ord("\n")))
     numbers = np.full(len(ends), np.nan)
@@ -87,9 +112,7 @@ def _parsed(content: bytes) -> Series | None:
     # between blanks, an empty cell is none: it takes no text, and no time
     written = np.fromstring(body.translate(_BLANKS).decode("ascii"), sep=" ")
     numbers[filled] = np.where(np.isnan(written), np.inf, written)
-    table = numbers.reshape(-1, len(tags) + 2)
-    with np.errstate(over="ignore"):
-        return Series(tags, table[:, 0].astype(np.int64), table[:, 2:].astype(np.float32))
+    return tags, numbers.reshape(-1, len(tags) + 2)
 
 
 def aggregate(series: Sequence[Series], runs: int) -> Aggregate | None:

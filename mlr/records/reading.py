@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,12 +69,15 @@ class Recorded:
     @cached_property
     def config(self) -> dict[str, Any]:
         """`.hydra/config.yaml`; empty where there is none that can be read."""
-        try:
-            text = (self.folder / ".hydra" / "config.yaml").read_text(encoding="utf-8")
-            found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return _yaml(self.folder / ".hydra" / "config.yaml")
+
+    @cached_property
+    def choices(self) -> Mapping[str, str | None]:
+        """The option chosen of each group, as in `model` → `linear`; empty where none is told."""
+        found = _yaml(self.folder / ".hydra" / "hydra.yaml")
+        for key in ("hydra", "runtime", "choices"):
+            found = found.get(key) or {}
+        return found
 
 
 def read_runs(place: Path | str) -> list[Recorded]:
@@ -103,3 +106,21 @@ def read_runs(place: Path | str) -> list[Recorded]:
             f"{folder} holds no run; train one with `python scripts/train.py`."
         )
     return found
+
+
+def read_all(places: Iterable[Path | str]) -> list[Recorded]:
+    """The runs of several folders, as `read_runs` has them, each once."""
+    found: dict[Path, Recorded] = {}
+    for place in places:
+        for run in read_runs(place):
+            found.setdefault(run.folder.resolve(), run)
+    return list(found.values())
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}

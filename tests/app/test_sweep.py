@@ -266,9 +266,9 @@ def test_a_second_sweep_is_refused_before_it_writes(train, tmp_path):
 
 
 def test_of_too_many_runs_the_means_come_first(train, monkeypatch):
-    from mlr.app import report
+    from mlr.app import ranking
 
-    monkeypatch.setattr(report, "MOST_SHOWN", 5)
+    monkeypatch.setattr(ranking, "MOST_SHOWN", 5)
     few = train("-m", *FAST, "seed=range(0,5)")
     assert "means over seeds" not in few.out
     many = train("-m", *FAST, "seed=range(0,3)", "optimizer.lr=0.1,1", "hydra.sweep.dir=mine")

@@ -110,8 +110,18 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
     found = read_series(tmp_path / "metrics.csv")
     assert found.tags == ("a", "b", "c", "größe")
     np.testing.assert_array_equal(found.steps, np.arange(50) * 3)
+    np.testing.assert_array_equal(found.epochs, np.arange(50) / 7)
     shown = np.where(np.isnan(values), np.inf, values)  # absent is one thing, nan another
     np.testing.assert_array_equal(found.values, np.where(present, shown, np.nan))
+
+
+def test_where_a_tag_is_there():
+    values = np.array([[1, np.nan], [np.nan, np.inf], [3, 4]], dtype=np.float32)
+    series = Series(TAGS, np.arange(3), values)
+    rows, found = series.of("loss/train")
+    assert (rows.tolist(), found.tolist()) == ([0, 2], [1, 3])
+    assert series.of("accuracy/val")[1].tolist() == [np.inf, 4]
+    assert [len(one) for one in series.of("nothing")] == [0, 0]
 
 
 @pytest.mark.parametrize("text", ["", "step,epoch,a\n", "step,epoch,a\n1,0.5", "step,epoch\n1,2\n"])

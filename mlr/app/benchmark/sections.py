@@ -51,6 +51,7 @@ SECTIONS = {
         _section("mlps", "64 MLPs 64-32-10 on digits, computed in this process", "sweep", "mlps"),
         _section("jax", "the same logistic regressions by JAX: vmap, jit, lax.scan", "with_jax"),
         _section("runs", "512 runs from the shell, start-up and all files included", "commands"),
+        _section("probes", "one run with and without its probes", "probes"),
         _section("numerics", "errors of losses and dL/dz, z from −200 to 200", "numerics"),
         _section("objectives", "losses and dL/dz of one batch beside torch's own", "objectives"),
         _section("writer", "a million scalars written, and read back", "writer"),

@@ -1,0 +1,81 @@
+"""What scripts/compare.py does: read runs, compare them, print a table or write a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mlr.app import console
+from mlr.app.compare.comparison import COLUMNS, Comparison, Row, compare
+from mlr.app.compare.export import as_csv, as_json
+from mlr.app.compare.groups import is_higher_better
+from mlr.app.compare.table import print_comparison
+from mlr.checks import InputError, known
+from mlr.records.durable import WriteError, atomic_write
+from mlr.records.reading import read_all
+
+STDOUT = "-"
+
+
+def main(
+    places: Sequence[str],
+    by: str,
+    metric: str | None = None,
+    sort: str | None = None,
+    csv: str | None = None,
+    json: str | None = None,
+) -> int:
+    """Compare the runs in folders; returns the exit code.
+
+    Args:
+        places: folders of runs or of sweeps.
+        by: keys that tell groups apart, with commas between.
+        metric: the final number that ranks.
+        sort: the column to sort by, instead.
+        csv: a file for the table, `-` for standard output in place of the table.
+        json: likewise.
+    """
+    try:
+        if csv == json == STDOUT:
+            raise InputError("--csv=- and --json=- cannot share the output; give one a file.")
+        keys = [key.strip() for key in by.split(",") if key.strip()]
+        if not keys:
+            raise InputError(f"--by={by} names no key; give some, as in --by=head,loss.")
+        comparison = _sorted(compare(read_all(places), keys, metric), sort)
+        for place, text in ((csv, as_csv(comparison)), (json, as_json(comparison))):
+            if place == STDOUT:
+                sys.stdout.write(text)
+            elif place is not None:
+                atomic_write(Path(place), text.encode("utf-8", errors="backslashreplace"))
+        if STDOUT not in (csv, json):
+            print_comparison(console.console(), comparison)
+        sys.stdout.flush()
+    except (InputError, WriteError) as error:
+        console.refuse(str(error))
+        return 1
+    except BrokenPipeError:  # the reader, as `head`, has seen enough
+        console.close_output()
+        return 1
+    return 0
+
+
+def _sorted(comparison: Comparison, column: str | None) -> Comparison:
+    """By a key or a field of `Row`, the smallest first, rows without it last.
+
+    Raises:
+        InputError: there is no such column; lists those there are.
+    """
+    if column is None:
+        return comparison
+    name = known("--sort", column, [*comparison.by, *COLUMNS])
+    down = -1 if name == "mean" and is_higher_better(comparison.metric) else 1
+
+    def place(row: Row) -> tuple[int, float, str]:
+        value = row.keys[name] if name in row.keys else getattr(row, name)
+        if value is None:
+            return 2, 0, ""
+        return (1, 0, value) if isinstance(value, str) else (0, down * value, "")
+
+    return replace(comparison, rows=sorted(comparison.rows, key=place))

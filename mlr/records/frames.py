@@ -1,0 +1,100 @@
+"""Runs as pandas DataFrames, for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlr.checks import InputError
+from mlr.records.aggregate import read_table
+from mlr.records.reading import Recorded, read_all
+from mlr.records.settings import PAIR, Value, setting, text, texts
+
+if TYPE_CHECKING:
+    from pandas import DataFrame  # type: ignore[import-untyped]
+
+
+def load(place: Path | str, *more: Path | str, series: bool = False) -> DataFrame:
+    """The runs of folders as a table.
+
+    Columns, in this order:
+
+    - run (the folder's name), folder, status, pair, head, loss: text.
+    - seed: whole numbers.
+    - each override that anybody typed, by its key, as in `optimizer.lr`; of runs whose command
+      line was silent about it, what their configuration says. Whole numbers, numbers, bools or
+      text; missing where a run has no such option.
+    - without `series` the final numbers by tag, as in `accuracy/test`; float64, NaN where there
+      is none. A run that is not done has a row too: look at `status`.
+    - with `series` step (whole numbers), epoch and each tag of metrics.csv; float64, NaN where
+      nothing was recorded at that step, infinite where it was not finite. Runs that recorded
+      nothing have no row.
+
+    Example:
+        runs = records.load("runs/2026-01-31/12-00-00-abcdef")
+        runs.groupby(["head", "loss", "optimizer.lr"])["accuracy/test"].agg(["mean", "std"])
+
+    Args:
+        place: folder of a run, of a sweep, or above them.
+        *more: further ones; a run found twice is one row.
+        series: one row a run and logged step, not one a run.
+
+    Raises:
+        InputError: there is no such folder, it holds no run, or pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise InputError("mlr.records.load needs pandas: pip install pandas.") from error
+    runs = read_all([place, *more])
+    identities = pd.DataFrame(_identities(runs, pd))
+    if series:
+        return _long(runs, identities, pd)
+    tags = dict.fromkeys(tag for run in runs for tag in run.metrics)
+    numbers = {tag: [run.metrics.get(tag, float("nan")) for run in runs] for tag in tags}
+    return pd.concat([identities, pd.DataFrame(numbers, dtype="float64")], axis=1)
+
+
+def _identities(runs: Sequence[Recorded], pd: Any) -> dict[str, Any]:
+    """The columns that say what each run was."""
+    columns: dict[str, Sequence[Value]] = {
+        "run": [run.name for run in runs],
+        "folder": [str(run.folder) for run in runs],
+        "status": [run.status for run in runs],
+    }
+    typed = [key for run in runs for key in texts(run.overrides)]
+    for key in dict.fromkeys([*PAIR, "seed", *typed]):
+        columns[key] = [setting(run, key) for run in runs]
+    return {key: _column(values, pd) for key, values in columns.items()}
+
+
+def _column(values: Sequence[Value], pd: Any) -> Any:
+    """Values as what they are: bools, whole numbers, numbers, or text."""
+    kinds = {type(value) for value in values if value is not None}
+    missing = None in values
+    if kinds == {bool}:
+        return pd.array(values, dtype="boolean" if missing else "bool")
+    if kinds == {int}:
+        return pd.array(values, dtype="Int64" if missing else "int64")
+    if kinds and kinds <= {int, float}:
+        return pd.array(values, dtype="float64")
+    return pd.Series([None if value is None else text(value) for value in values])
+
+
+def _long(runs: Sequence[Recorded], identities: Any, pd: Any) -> DataFrame:
+    import numpy as np
+
+    tables = [read_table(run.folder / "metrics.csv") for run in runs]
+    lengths = [len(table) for _, table in tables]
+    tags = dict.fromkeys(["step", "epoch", *(tag for own, _ in tables for tag in own)])
+    columns = {tag: place for place, tag in enumerate(tags)}
+    numbers = np.full((sum(lengths), len(tags)), np.nan)
+    start = 0
+    for own, table in tables:
+        places = [columns[tag] for tag in ("step", "epoch", *own)]
+        numbers[start : start + len(table), places] = table
+        start += len(table)
+    repeated = identities.iloc[np.repeat(np.arange(len(runs)), lengths)].reset_index(drop=True)
+    recorded = pd.DataFrame(numbers, columns=list(tags)).astype({"step": "int64"})
+    return pd.concat([repeated, recorded], axis=1)

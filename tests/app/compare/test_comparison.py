@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from math import inf, nan
+
+import pytest
+
+from mlr.app.compare.comparison import COLUMNS, compare
+from mlr.app.compare.export import as_csv, as_json
+from mlr.checks import InputError
+from mlr.records.reading import read_runs
+from tests.records.written import write_run
+
+# by pair: final accuracy at a learning rate of 0.5, and what it learns with 5
+ENDS = {"sigmoid+se": (0.9, 0.95), "softmax+ce": (0.97, 0.2), "clipped_linear+bce": (0.1, 0.1)}
+NOISE = (0.0, 0.004, -0.003, 0.001)
+
+
+def write_sweep(folder, seeds=4):
+    """At the higher rate of clipped_linear every run diverges; one of its others fails."""
+    for pair, accuracies in ENDS.items():
+        for rate, accuracy in zip(("0.5", "5"), accuracies, strict=True):
+            for seed in range(seeds):
+                lost = pair == "clipped_linear+bce" and rate == "5"
+                end = accuracy + NOISE[seed]
+                series = {
+                    "accuracy/val": [None, 0.3 * end, 0.95 * end, end],
+                    "logit_grad/wrong": [0.1 * (seed + 1), 0.1, None, 0.5],
+                }
+                metrics = {"accuracy/test": end, "loss/test": 1 - end, "stuck/fraction": 1 - end}
+                write_run(
+                    folder / f"{pair},lr={rate},seed={seed}",
+                    pair,
+                    seed,
+                    [f"optimizer.lr={rate}", f"seed={seed}"],
+                    "diverged" if lost else "done",
+                    {"accuracy/test": nan, "loss/test": inf} if lost else metrics,
+                    series,
+                )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    folder = write_sweep(tmp_path_factory.mktemp("sweep"))
+    write_run(folder / "z", "softmax+ce", 9, ["optimizer.lr=0.5"], "failed", reason="disk full")
+    write_run(folder / "y", "softmax+ce", 8, ["optimizer.lr=0.5"], "running")
+    return folder
+
+
+def test_rows_are_of_the_best_learning_rate_and_the_best_comes_first(sweep):
+    found = compare(read_runs(sweep))
+    assert found.metric == "accuracy/test"
+    assert found.rated
+    first, second, last = found.rows
+    assert [row.keys["head"] for row in found.rows] == ["softmax", "sigmoid", "clipped_linear"]
+    assert [row.lr for row in found.rows] == [0.5, 5, 0.5]
+    assert first.mean == pytest.approx(0.9705)
+    assert first.std == pytest.approx(0.0028867, rel=1e-4)
+    assert second.rates == {0.5: pytest.approx(0.9005), 5: pytest.approx(0.9505)}
+    assert last.rates == {0.5: pytest.approx(0.1005), 5: None}
+    assert (first.seeds, first.missing, first.runs) == (4, 0, 10)
+    assert (first.failed, first.running, last.diverged, last.missing) == (1, 1, 4, 0)
+
+
+def test_what_a_row_says_of_the_way_there(sweep):
+    (first, *_) = compare(read_runs(sweep)).rows
+    assert (first.epochs_to_90, first.updates_to_90) == (1, 20)
+    # medians over steps: 0.1, 0.2, 0.3, 0.4
+    assert first.wrong_gradient == pytest.approx(0.25)
+    assert first.stuck == pytest.approx(0.0295)
+
+
+def test_each_row_is_tested_against_the_best(sweep):
+    best, *others = compare(read_runs(sweep)).rows
+    assert (best.verdict, best.p) == ("best", None)
+    # the same noise in all: differences are equal, and four equal signs are not rare enough
+    assert [(row.verdict, row.common) for row in others] == [("not significant", 4)] * 2
+    assert others[0].p == 3 * 2 / 2**4
+
+
+def test_clear_differences_are_worse_and_few_seeds_are_no_test(tmp_path):
+    for seed, noise in enumerate(NOISE):
+        write_run(tmp_path / f"a{seed}", "a+se", seed, metrics={"accuracy/test": 0.9 + noise})
+        write_run(tmp_path / f"b{seed}", "b+se", seed, metrics={"accuracy/test": 0.3 - noise})
+        if seed < 2:
+            write_run(tmp_path / f"c{seed}", "c+se", seed, metrics={"accuracy/test": 0.2})
+    _, worse, few = compare(read_runs(tmp_path)).rows
+    assert worse.verdict == "worse"
+    assert worse.p < 1e-5
+    assert (few.verdict, few.p, few.common) == ("needs 3 common seeds", None, 2)
+
+
+def test_a_group_behind_for_the_runs_it_lost_is_not_called_worse(tmp_path):
+    for seed, noise in enumerate(NOISE):
+        write_run(tmp_path / f"a{seed}", "a+se", seed, metrics={"accuracy/test": 0.5 + noise})
+        lost = seed == 3
+        status, end = ("diverged", nan) if lost else ("done", 0.9 - noise)
+        write_run(tmp_path / f"b{seed}", "b+se", seed, (), status, {"accuracy/test": end})
+    best, other = compare(read_runs(tmp_path)).rows
+    assert best.keys["head"] == "a"
+    assert (other.verdict, other.seeds, other.missing) == ("better, but loses runs", 3, 1)
+
+
+def test_runs_without_a_share_are_named(sweep):
+    found = compare(read_runs(sweep))
+    assert [(run.name, run.status) for run in found.unended] == [("y", "running"), ("z", "failed")]
+    assert found.runs == 26
+
+
+def test_runs_may_all_be_without_a_number(tmp_path):
+    write_run(tmp_path / "a", status="running")
+    write_run(tmp_path / "b", seed=1, status="diverged", metrics={"accuracy/test": nan})
+    (row,) = compare(read_runs(tmp_path)).rows
+    assert (row.mean, row.seeds, row.missing, row.verdict) == (None, 0, 1, "no number")
+
+
+def test_one_run_is_a_row(tmp_path):
+    series = {"accuracy/val": [0.5]}
+    write_run(tmp_path, metrics={"accuracy/test": 0.5}, series=series)
+    (row,) = compare(read_runs(tmp_path)).rows
+    assert (row.mean, row.std, row.epochs_to_90, row.verdict) == (0.5, None, None, "best")
+    assert row.lr is None
+
+
+def test_other_keys_than_head_and_loss(sweep):
+    runs = read_runs(sweep)
+    by_rate = compare(runs, ["lr"])
+    assert [row.keys for row in by_rate.rows] == [{"optimizer.lr": 0.5}, {"optimizer.lr": 5}]
+    assert not by_rate.rated
+    assert by_rate.mixed == ["head", "loss"]
+    assert len(compare(runs, ["pair", "lr"]).rows) == 6
+    assert compare(runs, ["pair", "lr"]).mixed == []
+
+
+def test_rows_that_mix_runs_say_so(tmp_path):
+    for model in ("mlp", "linear"):
+        write_run(tmp_path / model, overrides=[f"model={model}"], metrics={"accuracy/test": 0.5})
+    runs = read_runs(tmp_path)
+    assert compare(runs).mixed == ["model"]
+    assert compare(runs, ["model"]).mixed == []
+    assert compare(runs).rows[0].seeds == 1
+
+
+def test_a_regression_is_ranked_by_its_loss_and_tested_against_the_same_loss(tmp_path):
+    for seed in range(3):
+        for pair, end in (("linear+se", 0.1), ("probit+se", 0.3), ("linear+mae", 0.2)):
+            metrics = {"loss/test": end + 0.01 * seed * end}
+            write_run(tmp_path / f"{pair}{seed}", pair, seed, metrics=metrics)
+    found = compare(read_runs(tmp_path))
+    assert found.metric == "loss/test"
+    assert [row.verdict for row in found.rows] == ["best", "another loss", "worse"]
+
+
+def test_a_metric_of_ones_own(sweep):
+    rows = compare(read_runs(sweep), metric="stuck/fraction").rows
+    assert [row.keys["head"] for row in rows] == ["softmax", "sigmoid", "clipped_linear"]
+    assert rows[0].mean == pytest.approx(0.0295)
+
+
+def test_unknown_metrics_are_refused_with_those_known(sweep, tmp_path):
+    message = (
+        "--metric=accuracy is not known; did you mean --metric=accuracy/test? "
+        "Known: accuracy/test, loss/test, stuck/fraction."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        compare(read_runs(sweep), metric="accuracy")
+    write_run(tmp_path, status="running")
+    with pytest.raises(InputError, match="no run was trained to an end"):
+        compare(read_runs(tmp_path), metric="accuracy/test")
+
+
+def test_csv_has_every_number_in_full(sweep):
+    found = compare(read_runs(sweep))
+    table = list(csv.DictReader(io.StringIO(as_csv(found))))
+    assert list(table[0]) == ["head", "loss", "metric", *COLUMNS]
+    assert float(table[0]["mean"]) == found.rows[0].mean
+    assert table[0]["p"] == ""
+    assert table[1]["lr"] == "5"
+
+
+def test_json_has_all_of_it(sweep):
+    found = compare(read_runs(sweep))
+    whole = json.loads(as_json(found))
+    assert (whole["metric"], whole["better"], whole["by"]) == (
+        "accuracy/test",
+        "higher",
+        ["head", "loss"],
+    )
+    assert whole["groups"][0]["head"] == "softmax"
+    assert whole["groups"][1]["p"] == found.rows[1].p
+    assert whole["groups"][2]["rates"][1] == {"lr": 5, "mean": None}
+    assert whole["groups"][0]["epochs_to_90"] == 1
+    assert whole["unended"][1] == {
+        "run": str(sweep / "z"),
+        "status": "failed",
+        "reason": "disk full",
+    }
+
+
+def test_options_that_are_infinite_or_named_as_a_column(tmp_path):
+    for epochs in (2, 3):
+        typed = [f"epochs={epochs}", "max_grad_norm=inf"]
+        write_run(tmp_path / str(epochs), overrides=typed, metrics={"accuracy/test": epochs / 4})
+    found = compare(read_runs(tmp_path), ["epochs", "max_grad_norm"])
+    groups = json.loads(as_json(found))["groups"]
+    assert [(group["epochs"], group["max_grad_norm"]) for group in groups] == [
+        (3, "inf"),
+        (2, "inf"),
+    ]
+    (first, _) = csv.DictReader(io.StringIO(as_csv(found)))
+    assert (first["epochs"], first["epochs_to_90"]) == ("3", "")

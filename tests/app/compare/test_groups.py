@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import re
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from mlr.app.compare.groups import (
+    best_rate,
+    by_rate,
+    by_seed,
+    check_keys,
+    grouped,
+    rank,
+    varied,
+)
+from mlr.checks import InputError
+from mlr.records.reading import Recorded
+
+METRIC = "accuracy/test"
+
+
+def run(value=0.9, *overrides: str, pair="sigmoid+se", seed=0, status="done", name="") -> Recorded:
+    """Never read from disk; its folder is not there."""
+    metrics = {} if value is None else {METRIC: value, "loss/test": value}
+    entries = {"status": status, "pair": pair, "seed": seed, "overrides": overrides}
+    place = name or "/".join([pair, *overrides, str(seed)])
+    return Recorded(Path("nowhere", place), {**entries, "metrics": metrics})
+
+
+def test_runs_are_grouped_by_any_keys_in_the_order_they_come():
+    runs = [
+        run(0.9, "model=mlp"),
+        run(0.8, "model=linear", pair="softmax+ce"),
+        run(0.7, "model=mlp", seed=1),
+    ]
+    assert list(grouped(runs, ["head", "loss"])) == [("sigmoid", "se"), ("softmax", "ce")]
+    assert grouped(runs, ["model"]) == {("mlp",): [runs[0], runs[2]], ("linear",): [runs[1]]}
+    assert list(grouped(runs, ["pair", "seed"])) == [
+        ("sigmoid+se", 0),
+        ("softmax+ce", 0),
+        ("sigmoid+se", 1),
+    ]
+
+
+def test_learning_rates_are_numbers_from_low_to_high():
+    runs = [run(0.9, f"optimizer.lr={text}") for text in ("10", "0.5", "1e-3", "0.50")]
+    rates = by_rate(runs)
+    assert list(rates) == [0.001, 0.5, 10]
+    assert rates[0.5] == [runs[1], runs[3]]
+    assert by_rate(runs, rated=False) == {None: runs}
+
+
+def test_the_best_rate_has_the_best_mean_over_seeds():
+    rates = {
+        0.1: [run(0.7), run(0.8, seed=1)],
+        0.5: [run(0.9), run(0.5, seed=1)],
+        1.0: [run(0.75), run(0.75, seed=1)],
+    }
+    assert best_rate(rates, METRIC) == 0.1  # the lowest of equals
+    assert best_rate(rates, "loss/test") == 0.5
+
+
+def test_a_rate_at_which_runs_diverge_is_not_the_best_for_the_others_sake():
+    bad = run(inf, seed=1, status="diverged")
+    rates = {0.1: [run(0.7), run(0.7, seed=1)], 5.0: [run(0.99), bad]}
+    assert best_rate(rates, METRIC) == 0.1
+    assert rank([bad], METRIC) == (True, inf)
+    # runs that still go on, or that a full disk ended, say nothing against a rate
+    more = [run(None, seed=seed, status=status) for seed, status in ((2, "running"), (3, "failed"))]
+    assert rank([run(0.99), *more], METRIC) == (False, -0.99)
+
+
+def test_a_seed_has_one_number():
+    runs = [
+        run(0.5),
+        run(0.7, "model=mlp"),
+        run(0.3, seed=1),
+        run(float("nan"), seed=2),
+        run(inf, seed=3),
+        run(0.9, seed=4, status="diverged"),
+        run(0.9, seed=5, status="failed"),
+        run(None, seed=6),
+        run(0.1, seed=None),
+    ]
+    found = by_seed(runs, METRIC)
+    assert found == {0: pytest.approx(0.6), 1: 0.3, runs[-1].folder: 0.1}
+
+
+def test_what_differs_beside_head_loss_and_seed():
+    runs = [
+        run(0.9, "head=sigmoid", "model=mlp", "seed=0", "epochs=3", "sweep.resume=a"),
+        run(0.9, "head=softmax", "+model=linear", "seed=1", "epochs=3.0", pair="softmax+se"),
+    ]
+    assert varied(runs) == ["model"]
+
+
+def test_unknown_keys_are_refused_with_those_known():
+    runs = [run(0.9, "model=mlp", "optimizer.lr=1")]
+    assert check_keys(runs, ["lr", "model", "seed"]) == ["optimizer.lr", "model", "seed"]
+    message = (
+        "--by=modle is not known; did you mean --by=model? "
+        "Known: head, loss, model, optimizer.lr, pair, seed."
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        check_keys(runs, ["modle"])
