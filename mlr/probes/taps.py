@@ -229,9 +229,10 @@ def sample_square_norms(a: Tensor, delta: Tensor, bias: bool, weight: bool = Tru
         squares = _square_lengths(delta)
         return squares * _square_lengths(a).add_(bias) if weight else squares
     a, delta = a.flatten(1, -2), delta.flatten(1, -2)
-    products = delta @ delta.mT
-    if weight:
-        products *= (a @ a.mT).add_(bias)
+    with torch.autocast(a.device.type, enabled=False):
+        products = delta @ delta.mT
+        if weight:
+            products *= (a @ a.mT).add_(bias)
     return products.sum((-2, -1)).clamp_(min=0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -59,26 +60,16 @@ class Batch:
     """
 
     def __init__(self, logits: Tensor, targets: Tensor, head: Head | None) -> None:
-        if logits.dim() == 1:
-            logits = logits.unsqueeze(-1)
-        outputs, leading = logits.shape[-1], logits.shape[:-1]
         whole = not targets.is_floating_point()
-        width = outputs // (head.range.per_target if head is not None else 1)
-        if whole and targets.shape == (*leading, outputs) and outputs > 1:
-            targets = targets.argmax(-1)
-        if whole and targets.shape == (*leading, 1):
-            targets = targets.squeeze(-1)
-        if not whole and outputs == 1 and targets.shape == leading:
-            targets = targets.unsqueeze(-1)
-        if targets.shape != (leading if whole else (*leading, width)):
-            raise _misfit(logits, targets, whole)
-        probable = head is not None and head.range in (UNIT, OPEN_UNIT, SIMPLEX)
-        self.task = Task(outputs, max(2, outputs) if whole or probable else None)
-        self.examples = leading.numel()
-        self._every = max(1, -(-logits.numel() // MOST_NUMBERS))
+        self.task, self.examples, one_hot, self._every = _arranged(
+            logits.shape, targets.shape, whole, head
+        )
         self.logits = self.of_logits(logits)
-        flat = targets.detach().reshape(self.examples, *targets.shape[len(leading) :])
-        self.targets = flat[:: self._every].clone()
+        targets = targets.detach()
+        if one_hot:
+            targets = targets.argmax(-1)
+        width = () if whole else (targets.numel() // self.examples,)
+        self.targets = targets.reshape(self.examples, *width)[:: self._every].clone()
 
     def of_logits(self, values: Tensor) -> Tensor:
         """A copy of values that stand beside the logits, one row a measured example."""
@@ -89,9 +80,28 @@ class Batch:
         return rows.to(wide, copy=True)
 
 
-def _misfit(logits: Tensor, targets: Tensor, whole: bool) -> InputError:
-    shapes = f"targets of shape {tuple(targets.shape)} beside logits of {tuple(logits.shape)}"
-    if not whole and targets.shape == logits.shape[:-1]:
+@lru_cache(maxsize=64)
+def _arranged(
+    logits: torch.Size, targets: torch.Size, whole: bool, head: Head | None
+) -> tuple[Task, int, bool, int]:
+    """The task, the examples, whether whole targets are one-hot, every how many are measured."""
+    if len(logits) == 1:
+        logits = torch.Size((*logits, 1))
+    outputs, leading = logits[-1], logits[:-1]
+    width = outputs // (head.range.per_target if head is not None else 1)
+    fitting = {(*leading, width), leading if whole or outputs == 1 else (*leading, width)}
+    if tuple(targets) not in fitting or not leading.numel():
+        raise _misfit(logits, targets, whole)
+    probable = head is not None and head.range in (UNIT, OPEN_UNIT, SIMPLEX)
+    task = Task(outputs, max(2, outputs) if whole or probable else None)
+    one_hot = whole and outputs > 1 and len(targets) == len(logits)
+    every = max(1, -(-logits.numel() // MOST_NUMBERS))
+    return task, leading.numel(), one_hot, every
+
+
+def _misfit(logits: torch.Size, targets: torch.Size, whole: bool) -> InputError:
+    shapes = f"targets of shape {tuple(targets)} beside logits of {tuple(logits)}"
+    if not whole and targets == logits[:-1]:
         return InputError(f"{shapes} must be class numbers: give targets.long().")
     return InputError(
         f"{shapes} do not fit; the last axis of the logits is that of the classes or outputs, "

@@ -69,19 +69,16 @@ class Hearing:
             mean: whether they are so by the size of the batch, too.
         """
         gradients, due = self.layers.gradients(), point.due
-        if due & {"gradient_norm", "nonfinite", "sample_gradient", "ratios"}:
-            norms = sizes(gradients)
-            if "nonfinite" in due:
-                found, former = nonfinite(gradients, norms), point.sizes.get("nonfinite")
-                # attempts at one step, of which a scaler rejects those that overflow
-                point.sizes["nonfinite"] = found if former is None else found.maximum(former)
-            if scale is not None:
-                norms = norms / scale
-            point.sizes["gradient"] = norms
+        norms = sizes(gradients)
+        if "nonfinite" in due:
+            found, former = nonfinite(gradients, norms), point.sizes.get("nonfinite")
+            # attempts at one step, of which a scaler rejects those that overflow
+            point.sizes["nonfinite"] = found if former is None else found.maximum(former)
         if "direction" in due:
             point.cosine = point.logits.new_full((), torch.nan)  # of the first step
             if self._previous is not None:
-                point.cosine = cosine(gradients, self._previous).to(point.logits)
+                point.cosine = cosine(gradients, self._previous, norms).to(point.logits)
+        point.sizes["gradient"] = norms if scale is None else norms / scale
         if due & OF_LAYERS and self.taps is not None:
             self._of_layers(point, self.taps, factor, mean)
             self.taps.clear()

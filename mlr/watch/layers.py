@@ -68,14 +68,15 @@ def nonfinite(values: Sequence[Tensor | None], norms: Tensor) -> Tensor:
     return torch.stack([zero if v is None else (~v.isfinite()).sum().to(norms) for v in values])
 
 
-def cosine(values: Sequence[Tensor | None], others: Sequence[Tensor | None]) -> Tensor:
-    """⟨v, w⟩ / ‖v‖‖w‖ () of all numbers together; None counts as 0."""
+def cosine(
+    values: Sequence[Tensor | None], others: Sequence[Tensor | None], norms: Tensor
+) -> Tensor:
+    """⟨v, w⟩ / ‖v‖‖w‖ () of all numbers together, None being 0; `norms` are the values' `sizes`."""
     pairs = [(v, w) for v, w in zip(values, others, strict=True) if v is not None and w is not None]
     if not pairs:
-        return torch.tensor(torch.nan)
-    dots = torch.stack([torch.dot(_wide(v).flatten(), _wide(w).flatten()) for v, w in pairs])
-    lengths = [sizes(each).norm() for each in (values, others)]
-    return dots.sum() / (lengths[0] * lengths[1])
+        return norms.new_full((), torch.nan)
+    dots = [torch.dot(_wide(v).flatten(), _wide(w).flatten()).to(norms) for v, w in pairs]
+    return torch.stack(dots).sum() / (norms.norm() * sizes(others).norm())
 
 
 def _filled(gradient: Tensor | None) -> Tensor | None:

@@ -209,8 +209,7 @@ class GradientProbe:
             scale = self._scaler.scale(torch.ones((), device=point.logits.device))
             factor = factor / scale
         point.logit_grads *= factor * examples if self._mean else factor
-        with torch.autocast(point.logits.device.type, enabled=False):
-            self._hearing.of_gradients(point, scale, factor, self._mean)
+        self._hearing.of_gradients(point, scale, factor, self._mean)
         point.heard = True
 
     @torch.no_grad()

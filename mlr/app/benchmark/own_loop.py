@@ -3,9 +3,7 @@
 The 784-128-10 MLP on one thread, with the loop as tutorials write it; each ratio is over the
 same loop without a probe. Lightning's documented recipe for gradient norms and the callback of
 mlr are measured in Lightning's Trainer, each over the Trainer alone; BackPACK gives the norms
-of single examples' gradients at every step. Batches are made beforehand, so that only the
-training is timed.
-"""
+of single X
 
 from __future__ import annotations
 
@@ -18,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
+from time import process_time
 from typing import Any
 
 import torch
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mlr import GradientProbe
-from mlr.app.benchmark.rows import Row, duration, in_turn, timed
+from mlr.app.benchmark.rows import Measure, Row, duration, in_turn
 from mlr.app.benchmark.works import IMAGES, LR, Work, make_data
 from mlr.training.threads import threads
 
@@ -61,6 +60,17 @@ def _probes(folder: Path, **more: Any) -> dict[str, Watch]:
     return {settings: partial(watch, settings) for settings in ("basic", "full")}
 
 
+def _worked(job: Callable[[], object]) -> Measure:
+    """Seconds of the processor that a job takes, on all threads."""
+
+    def measure() -> float:
+        started = process_time()
+        job()
+        return process_time() - started
+
+    return measure
+
+
 def train(work: Work, batches: Batches, watch: Watch | None = None) -> None:
     """The plain loop, with the three lines or without."""
     model: nn.Module = work.model.build((work.features,), work.outputs, 0)
@@ -84,7 +94,7 @@ def _beside_loop(
     when: str,
     most: tuple[float, float] = (1.02, 1.1),
 ) -> Iterator[Row]:
-    jobs = [timed(partial(train, work, batches, watch)) for watch in (None, *watches.values())]
+    jobs = [_worked(partial(train, work, batches, watch)) for watch in (None, *watches.values())]
     plain, *watched = in_turn(jobs, repeats)
     for name, seconds, bound in zip(watches, watched, most, strict=True):
         title, beside = f"GradientProbe {name}, {when}", f"{duration(plain)} plain loop"
@@ -104,9 +114,9 @@ def _in_trainer(repeats: int, work: Work, batches: Batches, folder: Path) -> Ite
         return GradientProbeCallback(folder / token_hex(8), head="softmax", module="net")
 
     jobs = [
-        timed(partial(fit, work, batches, folder)),
-        timed(partial(fit, work, batches, folder, recipe=True)),
-        timed(lambda: fit(work, batches, folder, callback=callback())),
+        _worked(partial(fit, work, batches, folder)),
+        _worked(partial(fit, work, batches, folder, recipe=True)),
+        _worked(lambda: fit(work, batches, folder, callback=callback())),
     ]
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -125,6 +135,8 @@ def _backpack(repeats: int, work: Work, batches: Batches) -> Iterator[Row]:
     from backpack import backpack, extend
     from backpack.extensions import BatchL2Grad
 
+    warnings.filterwarnings("ignore", "Full backward hook is firing")
+
     def by_backpack() -> None:
         model = extend(work.model.build((work.features,), work.outputs, 0))
         loss_function = extend(nn.CrossEntropyLoss())
@@ -137,6 +149,6 @@ def _backpack(repeats: int, work: Work, batches: Batches) -> Iterator[Row]:
             torch.stack(squares).sum(0).sqrt().mean().item()
             optimizer.step()
 
-    plain, theirs = in_turn([timed(partial(train, work, batches)), timed(by_backpack)], repeats)
+    plain, theirs = in_turn([_worked(partial(train, work, batches)), _worked(by_backpack)], repeats)
     beside = f"{duration(theirs)}; {duration(plain)} plain loop"
     yield Row(title, other=beside, value=theirs / plain, unit="×")
