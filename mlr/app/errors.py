@@ -12,7 +12,7 @@ KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or f
 def one_sentence(error: BaseException) -> str:
     """A message for the person at the terminal, from an error of the configuration."""
     causes = _causes(error)
-    for explain in (_unknown_choice, _unknown_key, _wrong_type):
+    for explain in (_unknown_choice, _unknown_key, _wrong_type, _schedule):
         for cause in causes:
             if message := explain(cause):
                 return message
@@ -97,3 +97,12 @@ def _wrong_type(error: BaseException) -> str | None:
     if not (value and key):
         return None
     return f"{key}={value[1]} must be {KINDS.get(value[2], value[2])}."
+
+
+def _schedule(error: BaseException) -> str | None:
+    """Hydra takes what stands before a bracket for a function of its own."""
+    found = re.search(r"Error parsing override '(.*?)=(every|log_spaced)\((\d*)\)", str(error))
+    if not found:
+        return None
+    name, kind, number = found.groups()
+    return f"{name}={kind}({number}) cannot be typed with brackets; write {name}={kind}:{number}."

@@ -103,3 +103,10 @@ def lengths(vectors: Tensor) -> Tensor:
     if vectors.shape[-1] == 1:
         return vectors[..., 0].abs()
     return vectors.square().sum(-1).sqrt()
+
+
+def square_lengths(vectors: Tensor) -> Tensor:
+    """‖v‖₂² (…) of vectors (…, D) of any length."""
+    if vectors.stride(-1) == 1:  # the norm is one pass through memory, a square is two
+        return torch.linalg.vector_norm(vectors, dim=-1).square_()
+    return vectors.square().sum(-1)

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from mlr.probes.base import square_lengths
+
 SLOPES: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
     nn.ReLU: lambda h: torch.gt(h, 0, out=torch.empty_like(h)),
     nn.Tanh: lambda h: 1 - h.square(),
@@ -226,8 +228,8 @@ def sample_square_norms(a: Tensor, delta: Tensor, bias: bool, weight: bool = Tru
         )
     a, delta = _wide(a), _wide(delta)
     if a.dim() == 2:
-        squares = _square_lengths(delta)
-        return squares * _square_lengths(a).add_(bias) if weight else squares
+        squares = square_lengths(delta)
+        return squares * square_lengths(a).add_(bias) if weight else squares
     a, delta = a.flatten(1, -2), delta.flatten(1, -2)
     with torch.autocast(a.device.type, enabled=False):
         products = delta @ delta.mT
@@ -282,8 +284,3 @@ def _is_heard() -> bool:
 
 def _wide(values: Tensor) -> Tensor:
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
-
-
-def _square_lengths(rows: Tensor) -> Tensor:
-    """‖v‖² (B,) of rows (B, D); the norm is one pass through memory, a square is two."""
-    return torch.linalg.vector_norm(rows, dim=-1).square_()

@@ -69,13 +69,17 @@ def data_report(features: Tensor) -> dict[str, Any]:
     columns that are not constant.
     """
     flat = features[:: -(-len(features) // MOST_ROWS)].flatten(1).double()
-    columns = flat.std(0, correction=0)
-    columns = columns[columns > 0]
+    variances, means = torch.var_mean(flat, 0, correction=0)
+    overall = (variances.mean() + means.var(correction=0)).sqrt()
+    columns = variances[variances > 0].sqrt()
     places = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64, device=columns.device)
-    spread = columns.quantile(places).tolist() if len(columns) else [0.0] * 3
-    whole = (flat.mean(), flat.std(correction=0), flat.abs().amax())
-    mean, std, largest = (numbers(number.item()) for number in whole)
-    return {"mean": mean, "std": std, "largest": largest, "feature_std": numbers(np.array(spread))}
+    spread = columns.quantile(places).cpu().numpy() if len(columns) else np.zeros(3)
+    return {
+        "mean": numbers(means.mean()),
+        "std": numbers(overall),
+        "largest": numbers(flat.abs().amax()),
+        "feature_std": numbers(spread),
+    }
 
 
 def _ratio(sums: NDArray[Any], counts: NDArray[Any]) -> NDArray[Any]:

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from mlr.probes import Subject
-from mlr.probes.base import below
-from mlr.probes.taps import sample_square_norms
+from mlr.probes.base import below, square_lengths
 
 
 class LayerWatch:
@@ -31,8 +30,8 @@ class LayerWatch:
     def dense(self, name: str, inputs: Tensor, deltas: Tensor, bias: bool) -> None:
         """A dense layer's a (L, B, in), and δ (L, B, out) of each example's own loss."""
         if self.sees_samples:
-            squares = sample_square_norms(inputs.flatten(0, 1), deltas.flatten(0, 1), bias)
-            self.squares[name] = squares.view(deltas.shape[:2])
+            # as `taps.sample_square_norms`, with lanes
+            self.squares[name] = square_lengths(inputs).add_(bias).mul_(square_lengths(deltas))
 
     def hidden(self, name: str, outputs: Tensor, slopes: Callable[[], Tensor]) -> None:
         """Activations a (L, B, …), and what computes φ'(z) of them, of the same shape."""

@@ -19,7 +19,6 @@ from rich.text import Text
 from mlr.app import console, published
 from mlr.app.lecture import kept, page
 from mlr.app.lecture.answer import Answer, Slide
-from mlr.app.lecture.drawing import check_matplotlib
 from mlr.app.lecture.lab import Lab
 from mlr.app.lecture.slides import PARTS, SLIDES
 from mlr.checks import InputError
@@ -35,7 +34,6 @@ def main(names: Sequence[str]) -> int:
     Behind `published` come names of published results; none: all that take no ten minutes.
     """
     try:
-        check_matplotlib()
         slides = chosen(names)
     except InputError as error:
         console.refuse(str(error))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from io import StringIO
 from os.path import commonpath
 from pathlib import Path
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from mlr.app import readme_picture
 from mlr.app.lecture.answer import Picture
 from mlr.app.lecture.lab import Trained
-from mlr.checks import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,19 +94,6 @@ _SETTINGS: Any = {
     "grid.color": RULE,
     "legend.labelcolor": INK,
 }
-
-
-def check_matplotlib() -> None:
-    """Refuse to begin where nothing could be drawn.
-
-    Raises:
-        InputError: matplotlib is not installed.
-    """
-    if find_spec("matplotlib") is None:
-        raise InputError(
-            "the lecture's pictures need matplotlib, which is not installed; "
-            "run pip install '.[figures]' in mlr's folder."
-        )
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlr.app.lecture import command, drawing
+from mlr.app.lecture import command
 from mlr.app.lecture.answer import Answer, Claim, Part, Slide, close
 from mlr.checks import InputError
 
@@ -129,14 +129,6 @@ def test_a_refused_run_is_one_sentence(lecture):
     assert code == 1
     assert "loss=bce needs predictions in [0, 1]" in err
     assert err.count("\n") == 1
-
-
-def test_without_matplotlib_nothing_begins(lecture, monkeypatch, tmp_path):
-    monkeypatch.setattr(drawing, "find_spec", lambda name: None)
-    code, _, err = lecture(good)
-    assert code == 1
-    assert "pip install '.[figures]'" in err
-    assert not (tmp_path / "runs").exists()
 
 
 def test_the_script_passes_on_what_it_is_given(tmp_path):
