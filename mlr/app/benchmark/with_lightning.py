@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from mlr.app.benchmark.works import LR, Work
 
 
-class Module(pl.LightningModule):  # type: ignore[misc]
+class Module(pl.LightningModule):  # type: ignore[misc, unused-ignore]
     """The network and its loss."""
 
     def __init__(self, work: Work) -> None:
