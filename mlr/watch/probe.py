@@ -139,6 +139,7 @@ class GradientProbe:
         self._finish_point()
         batch = Batch(logits, targets, self._head)
         former, rate = self._pending, self._optimizers[0].param_groups[0]["lr"]
+        rate = rate.clone() if isinstance(rate, Tensor) else rate
         value = None if loss is None else loss.detach().clone()
         if value is not None and not self._mean:
             value /= batch.examples

@@ -292,6 +292,7 @@ def test_loops_of_ones_own(monkeypatch):
     assert all(".[benchmark]" in row.other for row in rows[4:])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("lightning") is None, reason="Lightning is not installed")
 @pytest.mark.filterwarnings("default")
 def test_lightning_and_backpack_beside():
