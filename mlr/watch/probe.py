@@ -106,7 +106,7 @@ class GradientProbe:
         self._recording = Recording(self._sink(model, folder, writer))
         self._pending: Point | None = None
         self._told = self._closed = False
-        self._due, self._next = self._plan.due(first_step), self._plan.due(first_step + 1)
+        self._due = self._plan.due(first_step)
         self._hearing.arm(self._due)
         self._handles = [
             handle
@@ -213,28 +213,31 @@ class GradientProbe:
         self._hearing.of_gradients(point, scale, factor, self._mean)
         point.heard = True
 
-    @torch.no_grad()
     def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
+        if not self._due and self._pending is None:
+            return  # as on most steps, which are to cost nothing
         if optimizer is self._optimizers[0]:
             self._finish_point()
         due = self._due if self._pending is None else self._pending.due
         if "ratios" in due:
-            self._hearing.before_update()
+            with torch.no_grad():
+                self._hearing.before_update()
 
-    @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         if self._pending is not None:
-            self._hearing.after_update(self._pending, len(self._optimizers) == 1)
+            with torch.no_grad():
+                self._hearing.after_update(self._pending, len(self._optimizers) == 1)
         if optimizer is not self._optimizers[0]:
             return
         if self._pending is not None:
             self._pending.stepped = True
-        else:
+        elif self._due:
             self._hearing.forget_weights()
-        self._hearing.remember(self._next)
         self.step += 1
-        self._due, self._next = self._next, self._plan.due(self.step + 1)
-        self._hearing.arm(self._due)
+        former, self._due = self._due, self._plan.due(self.step)
+        if former or self._due:
+            self._hearing.remember(self._due)
+            self._hearing.arm(self._due)
 
     def _finish_point(self) -> None:
         """Keep the pending one, if its update has come."""

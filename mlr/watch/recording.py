@@ -17,7 +17,7 @@ from mlr.watch.point import Measured, Meter, Point
 from mlr.watch.sinks import Sink
 
 FLUSH_SECONDS = 2.0
-FLUSH_POINTS = 64
+FLUSH_POINTS = 256
 FLUSH_NUMBERS = 1 << 22
 """Logits that are kept, at most."""
 ENDS = (

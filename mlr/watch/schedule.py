@@ -49,7 +49,7 @@ class Plan:
         families: dict[Schedule, set[str]] = defaultdict(set)
         for name in (*settings.families, HISTOGRAMS):
             families[settings.schedules[name]].add(name)
-        self.families = {schedule: frozenset(names) for schedule, names in families.items()}
+        self.families = [(schedule, frozenset(names)) for schedule, names in families.items()]
         # histograms stand at steps that have numbers too, unless they have a rhythm of their own
         self.alone = settings.schedules[HISTOGRAMS].kind != "evenly" or not self.all
 
@@ -62,6 +62,8 @@ class Plan:
     def _found(self, step: int) -> Due:
         if self.table is not None:
             return self.table.get(step, NOTHING)
-        found = [names for schedule, names in self.families.items() if schedule.due(step)]
-        due = NOTHING.union(*found)
+        due = NOTHING
+        for schedule, names in self.families:
+            if schedule.due(step):
+                due |= names
         return due if self.alone or due & self.all else NOTHING
