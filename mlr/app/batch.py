@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from mlr.app.figures.record import moments_before_end, record_figures
 from mlr.app.identity import identity
 from mlr.app.job import first_entries, last_entries, pair_name, part_names, write_files
 from mlr.app.names import hyperparameters
@@ -102,10 +103,12 @@ def _attempt(
         beginning = None
         if not begun:
             return None
+        built = [run.ready for run in begun]
         results = train(
-            [run.ready.experiment for run in begun],
+            [one.experiment for one in built],
             [run.recorder for run in begun],
             lambda done, total: progress(len(begun) * done / total),
+            [moments_before_end(one.experiment) if one.job.drawn else () for one in built],
         )
         _finish(begun, results, tell)
     except WriteError as error:  # no recorder is left that can write: halves would fare no better
@@ -146,13 +149,15 @@ def _begin(ready: Ready, begun: list[Begun], tell: Tell) -> None:
 
 
 def _finish(begun: list[Begun], results: Sequence[Result], tell: Tell) -> None:
-    """Checkpoints, last numbers and outcomes; runs that cannot write them fail alone."""
+    """Checkpoints, figures, last numbers and outcomes; runs that cannot write them fail alone."""
     for run, result in zip(begun, results, strict=True):
         config, recorder = identity(run.ready.plan.config), run.recorder
         try:
             save_checkpoint(recorder.folder.checkpoint, result, config, sync=False)
         except WriteError as error:
             recorder.error = recorder.error or error
+        if run.ready.job.drawn and recorder.error is None:
+            record_figures(recorder, run.ready.experiment, result)
     endings = [
         Ending(one.status, one.metrics, one.reason, last_entries(run.ready.experiment, one))
         for run, one in zip(begun, results, strict=True)

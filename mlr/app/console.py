@@ -108,8 +108,16 @@ def print_run(outcome: Outcome) -> None:
         out.print(f"mean |dL/dz| in training data: {wrong} where wrong, {right} where right")
     if outcome.reason:
         out.print(Text(f"{outcome.status}: {outcome.reason}", style="yellow"))
+    _print_diagnosis(out, outcome.folder)
     out.print(Text(f"run folder   {shown(outcome.folder)}"), soft_wrap=True)
     out.print(Text(f"look at it   {tensorboard_command(outcome.folder)}"), soft_wrap=True)
+
+
+def _print_diagnosis(out: Console, folder: Path) -> None:
+    from mlr.app.explain import print_diagnosis
+    from mlr.records.reading import read_runs
+
+    print_diagnosis(out, read_runs(folder), folder)
 
 
 def _size(metrics: Mapping[str, float], side: str) -> str:

@@ -136,14 +136,16 @@ def record(
     bar: AbstractContextManager[Progress],
 ) -> Result:
     """Train one experiment and write all that its folder holds."""
+    from mlr.app.figures.record import moments_before_end, record_figures
     from mlr.records import Recorder
     from mlr.training import train
     from mlr.training.checkpoint import save_checkpoint
     from mlr.training.log import run_tags
 
     with Recorder(folder, run_tags(experiment), settings) as recorder, bar as progress:
-        (result,) = train([experiment], [recorder], progress)
+        (result,) = train([experiment], [recorder], progress, [moments_before_end(experiment)])
         save_checkpoint(folder.checkpoint, result, identity(plan.config))
+        record_figures(recorder, experiment, result)
         recorder.finish(
             result.status, result.metrics, result.reason, **last_entries(experiment, result)
         )

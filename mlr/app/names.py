@@ -68,17 +68,24 @@ def hyperparameters(config: Mapping[str, Any], names: Mapping[str, str]) -> dict
     flat: dict[str, Any] = dict(names)
     flat["lr"] = config["optimizer"].get("lr")
     flat["seed"] = config["seed"]
-    for key, value in _leaves(identity(config), ""):
+    for key, value in leaves(identity(config)):
         if key not in ("seed", "optimizer.lr") and not key.endswith("_target_"):
             flat[key] = value if isinstance(value, (bool, int, float, str)) else str(value)
     return flat
 
 
-def _leaves(node: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    leaves: list[tuple[str, Any]] = []
+def leaves(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Values by their whole key, as in `optimizer.lr`; lists are values."""
+    found: list[tuple[str, Any]] = []
     for key, value in node.items():
         if isinstance(value, Mapping):
-            leaves += _leaves(value, f"{prefix}{key}.")
+            found += leaves(value, f"{prefix}{key}.")
         else:
-            leaves.append((f"{prefix}{key}", value))
-    return leaves
+            found.append((f"{prefix}{key}", value))
+    return found
+
+
+def spoken(name: str) -> str:
+    """A head's or loss's name as a person writes it, as in `clipped-linear`, `BCE`."""
+    short = ("se", "bce", "ce", "nll", "mae", "gce")
+    return name.upper() if name in short else name.replace("_", "-")

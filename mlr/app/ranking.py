@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections import Counter
@@ -15,7 +16,7 @@ from rich.text import Text
 
 from mlr.app.cells import Cell, cells
 from mlr.app.console import TENSORBOARD, console, refuse, shown, tensorboard_command
-from mlr.app.outcome import Outcome
+from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.sweep import Sweep
 from mlr.records.durable import WriteError
 
@@ -28,6 +29,8 @@ MOST_TRACES = 3
 NAME = 20
 """Columns that a cell's name gets in any case, where it is so long."""
 WIDEST = 1000
+MOST_EXPLAINED = 1000
+"""Runs explained at the end of a sweep; of more, their files take seconds to read."""
 MOST_SHOWN = 500
 """Runs that TensorBoard shows; of more it draws blank charts."""
 
@@ -48,6 +51,7 @@ def print_sweep(sweep: Sweep, rows: Sequence[Outcome], interrupted: bool = False
     _print_left_out(out, sweep)
     unfinished = [row for row in rows if row.status in ("failed", "interrupted")]
     _print_failures(out, [row for row in unfinished if row.status == "failed"], len(rows))
+    _print_diagnosis(out, sweep.folder.path, rows)
     _print_places(out, sweep.folder.path, rows, _summary(sweep, ranked))
     if unfinished or interrupted:
         out.print(Text(f"try again    {resume_command(sweep.folder.path)}"), soft_wrap=True)
@@ -155,6 +159,21 @@ def _print_failures(out: Console, failed: Sequence[Outcome], total: int) -> None
         print(trace, file=sys.stderr, end="")
 
 
+def _print_diagnosis(out: Console, place: Path, rows: Sequence[Outcome]) -> None:
+    folders = [row.folder for row in rows if row.status in FINISHED and row.folder is not None]
+    if not folders:
+        return
+    if len(folders) > MOST_EXPLAINED:
+        command = f"python scripts/explain.py {shlex.quote(shown(place))}"
+        out.print(Text(f"\nexplain      {command}"), soft_wrap=True)
+        return
+    from mlr.app.explain import print_diagnosis
+    from mlr.records.folder import read_status
+    from mlr.records.reading import Recorded
+
+    print_diagnosis(out, [Recorded(one, read_status(one)) for one in folders], place)
+
+
 def _summary(sweep: Sweep, ranked: Sequence[Cell]) -> Summary | None:
     """The small logdir, where TensorBoard would draw nothing of the whole."""
     if sum(len(cell.runs) for cell in ranked) <= MOST_SHOWN:
@@ -188,9 +207,16 @@ def _print_places(
     tags = {tag for row in rows for tag in row.metrics}
     if not tags:
         return
-    from mlr.records.layout import link
+    from mlr.records.layout import MOST_TICKED, link
 
     if "logit_grad/wrong" in tags:
         tags.add("stuck/fraction")  # recorded with it, but no number of a whole run
+    address = link(tags, ticked=_of_first_seed(rows) if len(rows) > MOST_TICKED else None)
     out.print(Text(f"look at it   {tensorboard_command(folder)}"), soft_wrap=True)
-    out.print(Text(f"one colour a pair: {TENSORBOARD}{link(tags)}"), soft_wrap=True)
+    out.print(Text(f"one colour a pair: {TENSORBOARD}{address}"), soft_wrap=True)
+
+
+def _of_first_seed(rows: Sequence[Outcome]) -> str | None:
+    """Regular expression of the runs with the first run's seed, which are those with figures."""
+    seeds = [part for part in rows[0].overrides if part.startswith("seed=")]
+    return rf"\b{re.escape(seeds[-1])}(,|$)" if seeds else None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from mlr.app.engines import run_chunks
+from mlr.app.figures.moments import drawn_jobs
 from mlr.app.identity import group_key
 from mlr.app.live import Watch, live_line
 from mlr.app.outcome import FINISHED, Outcome, unmade
@@ -41,6 +43,7 @@ class Sweep:
         self.watched = True
         self._finished = folder.finished()
         self._before = set(self._finished)
+        self._drawn: set[Sequence[str]] = set()
 
     @classmethod
     def open(cls, path: Path, resume: str | None) -> Sweep:
@@ -60,7 +63,7 @@ class Sweep:
         """
         self.metric = str(jobs[0].config["objective_metric"])
         hashes = self._judged(jobs)
-        fresh = self._fresh(jobs, hashes)
+        fresh = self._with_figures(jobs, self._fresh(jobs, hashes), hashes)
         self.folder.drop_unfinished(set(fresh))
         self.folder.write(list(self.runs.values()), "running", len(self.equal))
         counts = Counter(outcome.status for outcome in self.runs.values())
@@ -104,6 +107,17 @@ class Sweep:
             else:
                 fresh[key] = job
         return fresh
+
+    def _with_figures(
+        self, jobs: Sequence[SweepJob], fresh: dict[str, SweepJob], hashes: dict[int, str]
+    ) -> dict[str, SweepJob]:
+        """The jobs to train, and which are drawn; those finished before have their figures."""
+        judged = sorted((job for job in jobs if job.number in hashes), key=lambda job: job.number)
+        chosen = drawn_jobs(judged, self._drawn)
+        return {
+            key: replace(job, drawn=True) if job.number in chosen else job
+            for key, job in fresh.items()
+        }
 
 
 class _Collecting(Watch):

@@ -21,6 +21,7 @@ class SweepJob:
     folder: absolute; the run's, not made yet.
     files: text of `config.yaml`, `hydra.yaml` and `overrides.yaml`, as Hydra would write
         them into the run's `.hydra`.
+    drawn: whether the run has figures.
     """
 
     number: int
@@ -28,6 +29,7 @@ class SweepJob:
     config: dict[str, Any]
     folder: Path
     files: Mapping[str, str]
+    drawn: bool = False
 
     @cached_property
     def hash(self) -> str:

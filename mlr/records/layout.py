@@ -22,12 +22,28 @@ PAGES: dict[str, dict[str, str]] = {
         f"wrong samples: mean |dL/dz|{_NONE}": "logit_grad/wrong$",
         f"right samples: mean |dL/dz|{_NONE}": "logit_grad/right$",
         "wrong and right together": "logit_grad/(wrong|right)$",
+        **{
+            f"{side} samples, {sureness}: mean |dL/dz|": f"logit_grad_confidence/{side}_{level}$"
+            for side in ("wrong", "right")
+            for level, sureness in (("high", "sure"), ("middle", "less sure"), ("low", "unsure"))
+        },
     },
     "Is the output saturated?": {
         "saturated outputs (fraction)": "saturation/fraction$",
         "wrong and without gradient (fraction)": "stuck/fraction$",
+        # dL/dz is the product of the two: which of them is small?
+        "head's slope dy/dz: wrong samples": "slope/head(_wrong)?$",
+        "loss's slope dL/dy: wrong samples": "slope/loss(_wrong)?$",
+        "head's slope dy/dz: right samples": "slope/head_right$",
+        "loss's slope dL/dy: right samples": "slope/loss_right$",
     },
-    "Which layer starves?": {"all layers: gradient norm": "grad_norm/(?!total$)"},
+    "Which layer starves?": {
+        "all layers: gradient norm": "grad_norm/(?!total$)",
+        "all layers: update to weight": "update_to_weight/",
+        "all layers: gradient to weight": "grad_to_weight/",
+        "dead units (fraction)": "dead_units/",
+        "saturated units (fraction)": "flat_units/",
+    },
     "Does it learn?": {
         "loss: train": "loss/train$",
         "loss: val": "loss/val$",
@@ -37,11 +53,27 @@ PAGES: dict[str, dict[str, str]] = {
         "predicted standard deviation: val": "predicted_std/val$",
     },
 }
+DETAILS: dict[str, dict[str, str]] = {
+    "Which class is dead?": {"all classes: mean |dL/dz_k|": "logit_grad_class/"},
+    "Do the samples agree?": {
+        "signal to noise of the gradient": "grad_snr/total$",
+        "all layers: signal to noise": "grad_snr/(?!total$)",
+        "cosine of successive gradients": "grad_cosine/total$",
+        "gradient of one sample: mean and largest": "sample_grad/",
+    },
+}
+"""Pages that only runs with probes=full have; behind the others, wherever TensorBoard begins."""
 # what stands on a page whose charts a run cannot fill, a regression for example: each run
 # names every page, because TensorBoard joins their layouts in the order of the runs
 _INSTEAD = {"Who gets gradient?": {"all samples: mean |dL/dz|": "logit_grad/mean$"}}
-_LAYER, _BY_LAYER = "grad_norm/", "Which layer starves?"
-_LAYERS = 12  # charts of single layers; a deeper network has the chart of all
+# question → what its tags begin with, and what a chart of a single one is called
+_SINGLE = {
+    "Which layer starves?": ("grad_norm/", "{}: gradient norm"),
+    "Which class is dead?": ("logit_grad_class/", "class {}: mean |dL/dz_k|"),
+}
+_MOST_SINGLE = 12  # charts of single layers or classes; of more there is the chart of all
+MOST_TICKED = 40
+"""Runs that the older pages of TensorBoard show by themselves; of more they show none."""
 _PINNED = ("logit_grad/wrong", "logit_grad/right", "stuck/fraction", "accuracy/val", "loss/val")
 
 
@@ -101,7 +133,9 @@ def _summary(layout: layout_pb2.Layout) -> Summary:
     return Summary(value=[value])
 
 
-def link(tags: Iterable[str], runs: str | None = None, by_pair: bool = True) -> str:
+def link(
+    tags: Iterable[str], runs: str | None = None, by_pair: bool = True, ticked: str | None = None
+) -> str:
     """The end of TensorBoard's address that opens TIME SERIES ready to compare runs.
 
     One colour for each head and loss, whatever the seed (runs of a sweep are named
@@ -113,6 +147,8 @@ def link(tags: Iterable[str], runs: str | None = None, by_pair: bool = True) -> 
         tags: every scalar that the runs may have recorded.
         runs: regular expression of the runs to show; a person can change it on the page.
         by_pair: one colour for each head and loss; False gives each run its own.
+        ticked: regular expression of the runs on IMAGES, PR CURVES, CUSTOM SCALARS and SCALARS,
+            which are blank at first where there are more than `MOST_TICKED`; None is `runs`.
     """
     tags = set(tags)
     pinned = [{"plugin": "scalars", "tag": tag} for tag in _PINNED if tag in tags]
@@ -124,23 +160,36 @@ def link(tags: Iterable[str], runs: str | None = None, by_pair: bool = True) -> 
     fragment = "timeseries"
     if runs is not None:
         query["runFilter"] = runs
-        # what SCALARS and CUSTOM SCALARS take, and keep when a person goes there
-        fragment += "&" + urlencode({"regexInput": runs, "_smoothingWeight": 0})
+    if ticked or runs:
+        # what the older pages take, and keep when a person goes there
+        fragment += "&" + urlencode({"regexInput": ticked or runs, "_smoothingWeight": 0})
     return f"?{urlencode(query)}#{fragment}"
 
 
 def pages(tags: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """The pages and charts, of `PAGES` and one a layer, that at least one of `tags` fills."""
-    layers = [tag for tag in tags if tag.startswith(_LAYER) and tag != f"{_LAYER}total"]
-    single = {f"{tag.removeprefix(_LAYER)}: gradient norm": f"{re.escape(tag)}$" for tag in layers}
+    """The pages and charts, of all and one a layer and class, that at least one of `tags` fills."""
     found = {}
-    for question, charts in PAGES.items():
-        if question == _BY_LAYER and len(layers) <= _LAYERS:
-            charts = {**charts, **single} if len(layers) > 1 else single
+    for question, charts in (PAGES | DETAILS).items():
+        if question in _SINGLE:
+            charts = _with_single(charts, tags, *_SINGLE[question])
         filled = _filled(charts, tags) or _filled(_INSTEAD.get(question, {}), tags)
         if filled:
             found[question] = filled
     return found
+
+
+def _with_single(
+    charts: Mapping[str, str], tags: Iterable[str], start: str, title: str
+) -> dict[str, str]:
+    """The charts, the first of which shows all tags of one kind, with one for each such tag."""
+    names = [tag.removeprefix(start) for tag in tags if tag.startswith(start)]
+    names = [name for name in names if name != "total"]
+    (every, pattern), *others = charts.items()
+    single = {title.format(name): f"{re.escape(start + name)}$" for name in names}
+    if len(names) > _MOST_SINGLE:
+        return dict(charts)
+    first = {every: pattern} if len(names) > 1 else {}
+    return {**first, **single, **dict(others)}
 
 
 def _filled(charts: Mapping[str, str], tags: Iterable[str]) -> dict[str, str]:

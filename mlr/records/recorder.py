@@ -21,7 +21,8 @@ from mlr.records.table import MetricsTable
 # columns of the HPARAMS page, of which TensorBoard ticks the first five by itself
 HEADLINES = (
     *("accuracy/test", "loss/test", "accuracy/val", "logit_grad/wrong", "logit_grad/right"),
-    *("loss/val", "loss/train", "accuracy/train", "stuck/fraction"),
+    *("loss/val", "loss/train", "accuracy/train", "stuck/fraction", "stuck/zero"),
+    *("saturation/fraction", "zero_grad/fraction"),
 )
 
 

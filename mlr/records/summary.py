@@ -5,7 +5,8 @@ lines in seven colours say nothing either. A cell is everything that was swept b
 `summary/best` holds the best cell of each head and loss, with the band that 80 % of its runs
 are in, and is what the link opens; `summary/all` holds every cell, for the HPARAMS page and
 for those who look for more. Where the best are all, the cells stand in `summary` itself: one
-cell a head and loss, or one head and loss with a few cells.
+cell a head and loss, or one head and loss with a few cells. Figures are those of the cell's
+run that was drawn.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mlr.records.durable import WriteError
 from mlr.records.events import EventWriter
 from mlr.records.hparams import hparams_summaries, session_end
 from mlr.records.layout import bands_summary, link
+from mlr.records.pictures import picture_records
 from mlr.records.recorder import HEADLINES
 
 LIMIT = 400  # cells: with those in `best` there are fewer than the 500 that TensorBoard draws
@@ -98,9 +100,10 @@ def write_summary(
     with _replaced(sweep / "summary") as new:
         for name in kept:
             place = new / "all" / name if nested else new / name
-            _write_cell(place, cells[name], members[name][0].hparams, bands=not nested)
-        for name in first if nested else ():
-            _write_cell(new / "best" / name, cells[name], None, bands=True)
+            hparams, pictures = members[name][0].hparams, _pictures(members[name])
+            _write_cell(place, cells[name], hparams, pictures, bands=not nested)
+            if nested and name in first:
+                _write_cell(new / "best" / name, cells[name], None, pictures, bands=True)
     tags = {tag for cell in cells.values() for tag in cell.tags}
     address = link(tags, "^best/" if nested else None, by_pair=len(pairs) > 1)
     return Summary(sweep / "summary", address, len(members), len(members) - len(kept))
@@ -127,8 +130,17 @@ def _pairs(cells: Mapping[str, Aggregate], objective: str) -> dict[str, list[str
     return pairs
 
 
+def _pictures(runs: Sequence[SummaryRun]) -> bytes:
+    """Records of the figures of the one run of a cell that is drawn, if one is."""
+    return next(filter(None, (picture_records(run.folder) for run in runs)), b"")
+
+
 def _write_cell(
-    folder: Path, cell: Aggregate, hparams: Mapping[str, Any] | None, bands: bool
+    folder: Path,
+    cell: Aggregate,
+    hparams: Mapping[str, Any] | None,
+    pictures: bytes,
+    bands: bool,
 ) -> None:
     """One run of the logdir: the mean under the usual tags, and what stands beside it."""
     folder.mkdir(parents=True)
@@ -149,6 +161,7 @@ def _write_cell(
         writer.summary(session_end(status, time.time()), int(cell.steps[-1]))
     now = np.full(len(cell.steps), time.time())
     writer.scalars(cell.steps, tags, values, now, ~np.isnan(values))
+    writer.add(pictures)
     writer.flush()
 
 

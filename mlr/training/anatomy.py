@@ -17,6 +17,7 @@ from mlr.probes.base import below, lengths
 from mlr.probes.classes import own_output
 from mlr.probes.confidence import confidence, levels_of
 from mlr.training.anatomy_report import LOGIT_EDGES, data_report, numbers, report
+from mlr.training.boundary import best_threshold
 from mlr.training.evaluate import MOST_ROWS, MOST_ROWS_LANES_LAST
 from mlr.training.examples import Chunk, Examples
 from mlr.training.run_objectives import Targets
@@ -131,6 +132,7 @@ class Anatomy:
         self.first: dict[str, Tensor] = {}
         self.sums: Sums = {}
         self.closer: Sums = {}
+        self.kept: dict[str, Tensor] = {}
 
     def begin(self) -> None:
         """Look at some examples before the first update."""
@@ -170,20 +172,30 @@ class Anatomy:
         return means
 
     def _look_closer(self, look: Look) -> None:
-        """Count the logits of hard targets by bin, and keep sizes for their quantiles."""
-        found = {"sizes": look.sizes}
+        """Count the logits of hard targets by bin; keep sizes for quantiles, single logits too."""
+        kept = {"sizes": look.sizes}
+        added = {}
         if self.program.classification:
-            found |= _binned(look.logits, look.targets.values, look.grads)
-        for name, own in found.items():
+            margins = self.program.objectives.margins(look.logits)
+            added = _binned(margins, look.targets.values, look.grads)
+        if self.program.classification and look.logits.shape[-1] == 1:
+            kept["single"] = look.logits[..., 0]
+            kept["labels"] = look.targets.labels.expand_as(look.sizes)
+        for name, own in added.items():
             before = self.closer.get(name)
-            if before is not None:
-                own = torch.cat((before, own), dim=1) if name == "sizes" else before + own
-            self.closer[name] = own
+            self.closer[name] = own if before is None else before + own
+        for name, own in kept.items():
+            before = self.kept.get(name)
+            self.kept[name] = own if before is None else torch.cat((before, own), dim=1)
 
     def reports(self) -> list[dict[str, Any]]:
         """What was seen of each run, as JSON holds it: shares, means, and None for nothing."""
         program = self.program
-        sizes = self.closer.pop("sizes").sort(1).values
+        sizes = self.kept["sizes"].sort(1).values
+        if "single" in self.kept:
+            at, wrong = best_threshold(self.kept["single"], self.kept["labels"])
+            self.closer |= {"boundary_at": at, "boundary_wrong": wrong}
+        self.kept = {}
         places = [round(quantile * (sizes.shape[1] - 1)) for quantile in QUANTILES]
         tensors = {"first": self.first, "sums": self.sums, "closer": self.closer}
         known = {

@@ -54,6 +54,11 @@ def report(first: Numbers, sums: Numbers, closer: Numbers, count: int) -> dict[s
             "grad": numbers(_ratio(sums["class_grad"], members)),
             "grad_wrong": numbers(_ratio(sums["class_grad_wrong"], members - right)),
         }
+    if "boundary_at" in closer:
+        found["boundary"] = {
+            "at": numbers(closer["boundary_at"]),
+            "wrong": numbers(closer["boundary_wrong"]),
+        }
     found["logits"] = {
         "edges": list(LOGIT_EDGES),
         "count": numbers(closer["bins"]),
@@ -95,6 +100,4 @@ def numbers(values: Any) -> Any:
     number = float(values)
     if not isfinite(number):
         return None
-    return (
-        int(number) if number == int(number) and abs(number) > 1 else float(f"{number:.{DIGITS}g}")
-    )
+    return int(number) if number.is_integer() else float(f"{number:.{DIGITS}g}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +23,7 @@ from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.log import StepLog
 from mlr.training.network import Kind, kind_of
 from mlr.training.result import Result
+from mlr.training.snapshots import Snapshots
 from mlr.training.step import NOTHING, Program, by_objective
 from mlr.training.threads import threads
 
@@ -37,6 +39,7 @@ def train(
     experiments: Sequence[Experiment],
     recorders: Sequence[Recorder | None] | None = None,
     progress: Progress | None = None,
+    snapshots: Sequence[Sequence[int]] | None = None,
 ) -> list[Result]:
     """Train all runs as one tensor program, R = len(experiments).
 
@@ -51,6 +54,8 @@ def train(
         experiments: runs of one `program_key`: shapes of data and model, optimizer, length.
         recorders: one a run, or None to record nothing.
         progress: told how far the program is.
+        snapshots: of each run, the numbers of updates before its last after which its
+            parameters are kept, in `Result.snapshots`; None for none.
 
     Raises:
         InputError: runs that cannot share one program.
@@ -65,16 +70,19 @@ def train(
         program = Program([experiments[run] for run in order], background)
         splits = {name: Examples(program, name) for name in ("train", "val", "test")}
         endings = Endings([run.patience for run in program.runs])
+        snapshots = snapshots or [()] * len(experiments)
+        kept = Snapshots(program, [snapshots[run] for run in order])
         log = StepLog(program, [recorders[run] for run in order], endings, background)
         anatomy = Anatomy(program, splits["train"])
         anatomy.begin()
         try:
-            steps = _run(program, splits, log, endings, background, progress)
+            steps = _run(program, splits, log, endings, kept, background, progress)
         finally:
             log.flush()
         endings.restore(program.parameters, program.stepper.state, program.lane_of)
         metrics = _final_metrics(program, splits, anatomy)
         results = _results(program, endings, steps, metrics, anatomy.reports(), started)
+        results = [replace(one, snapshots=kept.of(n, one.steps)) for n, one in enumerate(results)]
     place = {run: number for number, run in enumerate(order)}
     return [results[place[run]] for run in range(len(order))]
 
@@ -84,6 +92,7 @@ def _run(
     splits: dict[str, Examples],
     log: StepLog,
     endings: Endings,
+    snapshots: Snapshots,
     background: Background,
     progress: Progress | None,
 ) -> int:
@@ -96,6 +105,7 @@ def _run(
     step, told_at = 0, perf_counter()
     for chunk, ends_epoch in background.ahead(batches.chunks(), batches.worth_a_thread):
         for inputs, targets in chunk[: total - step]:
+            snapshots.keep(step)
             kept = program.update(
                 inputs, targets, step, due.get(step, NOTHING), due.get(step + 1, NOTHING)
             )

@@ -22,6 +22,7 @@ class Result:
     state_dict: the module's state_dict with these parameters, on the CPU.
     optimizer_state: the optimizer's moments as flat (P,) tensors.
     seconds: wall time of the program that the run was part of.
+    snapshots: updates done and θ by then, on the CPU, where `train` was asked for them.
     """
 
     status: str
@@ -33,3 +34,4 @@ class Result:
     state_dict: dict[str, Tensor]
     optimizer_state: dict[str, Tensor]
     seconds: float
+    snapshots: tuple[tuple[int, dict[str, Tensor]], ...] = ()

@@ -95,6 +95,11 @@ class RunObjectives:
         ]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
 
+    def margins(self, logits: Tensor) -> Tensor:
+        """Each logit beside what it is compared with (L, B, K), see `Group.margins`."""
+        parts = [group.margins(group.cut(logits, 0)) for group in self.groups]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
     def slopes(self, logits: Tensor, axis: int = 0) -> Tensor:
         """dy_k/dz_k (…, L, B, K)."""
         parts = [group.head.slope(group.cut(logits, axis)) for group in self.groups]
@@ -158,6 +163,17 @@ class Group:
         if count == values.shape[axis]:
             return values
         return values.narrow(axis, self.rows.start, count)
+
+    def margins(self, logits: Tensor) -> Tensor:
+        """Z_k, or z_k − log Σ_{j≠k} exp z_j (…, K) where outputs share a sum of 1.
+
+        A softmax is a sigmoid of that: y_k = σ(z_k − log Σ_{j≠k} exp z_j).
+        """
+        if self.head.range.least_outputs == 1:
+            return logits
+        whole = logits.logsumexp(-1, keepdim=True)
+        # of all but k: log(e^whole − e^z_k)
+        return logits - whole - torch.log(-torch.expm1(logits - whole))
 
     def prediction_grads(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """dL/dy (…, K) by automatic differentiation; NaN where there is none."""

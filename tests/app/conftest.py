@@ -35,7 +35,11 @@ class Finished(NamedTuple):
 
 @pytest.fixture
 def train(tmp_path, monkeypatch, capfd):
-    """Runs scripts/train.py's main in this process, in an empty folder."""
+    """Runs scripts/train.py's main in this process, in an empty folder, without its figures.
+
+    These take longer than most of what is tested; tests/app/figures has them.
+    """
+    monkeypatch.setattr("mlr.app.figures.record.PICTURES", ())
 
     def run(*overrides: str) -> Finished:
         from mlr.app.command import main

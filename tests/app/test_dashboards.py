@@ -41,6 +41,7 @@ METRICS = {
     **{"accuracy (val)": "accuracy/val", "logit_grad (wrong)": "logit_grad/wrong"},
     "logit_grad (right)": "logit_grad/right",
 }
+OF_A_NEURON = ("loss_curve", "fit", "most_wrong", "confusion", "reliability")
 TAGS = ("logit_grad/wrong", "logit_grad/right", "stuck/fraction", "accuracy/val", "loss/val")
 
 
@@ -213,3 +214,24 @@ def test_histograms_are_drawn(page, address):
     wait(lambda: page.shows(*NAMES, "histogram/logit_grad"), "names of runs and tags")
     wait(lambda: page.count(CURVES, "vz-histogram-timeseries") >= 6 * 25, "histograms")
     page.picture("histograms")
+
+
+def test_images_stand_pixel_by_pixel(page, address):
+    page.open(f"{address}/#images")
+    wait(lambda: page.shows("figure/confusion", "sigmoid+bce"), "names of runs and tags")
+    sizes = """return found.filter(e => e.localName === 'img' && e.naturalWidth
+      && e.getClientRects().length).map(e => [e.naturalWidth, e.clientWidth])"""
+    wait(lambda: len(page.run(sizes)) >= 6, "images")
+    assert all(natural == shown for natural, shown in page.run(sizes))
+    page.picture("images")
+    drawn = ask(address, "plugin/images/tags")
+    assert set(drawn[NEURONS[0]]) == {f"figure/{name}" for name in OF_A_NEURON}
+    first = {name for name in NAMES if name.endswith(("seed=0", "experiment=neuron", "a line"))}
+    assert {run for run, tags in drawn.items() if tags} == first
+
+
+def test_pr_curves_are_drawn(page, address):
+    page.open(f"{address}/#pr_curves")
+    wait(lambda: page.shows("class 0", "pr_curve/0", "class 1"), "classes")
+    wait(lambda: page.count(CURVES, "vz-line-chart2") >= 8, "curves")
+    page.picture("pr_curves")

@@ -9,7 +9,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 def accumulate(folder: Path) -> EventAccumulator:
     """Everything in the folder, without subsampling."""
-    guidance = dict.fromkeys(("scalars", "histograms", "tensors"), 0)
+    guidance = dict.fromkeys(("scalars", "histograms", "tensors", "images"), 0)
     return EventAccumulator(str(folder), size_guidance=guidance).Reload()
 
 

@@ -6,7 +6,7 @@ import pytest
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
 from mlr.records.events import EventWriter
-from mlr.records.layout import PAGES, layout_summary, link, pages
+from mlr.records.layout import DETAILS, PAGES, layout_summary, link, pages
 
 from .reading import accumulate
 
@@ -15,6 +15,11 @@ TAGS = (
     *("loss/train", "loss/val", "accuracy/train", "accuracy/val", "grad_norm/total", *LAYERS),
     *("logit_grad/wrong", "logit_grad/right", "saturation/fraction", "stuck/fraction"),
 )
+# totals, quantiles and numbers that are 0 in a healthy run
+LEFT_TO_TIME_SERIES = {
+    *("logit_grad", "stuck", "zero_grad", "grad_norm", "nonfinite", "loss", "accuracy"),
+    *("learning_rate", "predicted_std"),
+}
 GAUSSIAN = ("loss/train", "predicted_std/train", "predicted_std/val", "predicted_std/test")
 
 
@@ -90,3 +95,52 @@ def test_the_link_pins_what_the_runs_have_and_colours_by_head_and_loss():
 def test_a_deep_network_has_one_chart_of_all_layers(layers, charts):
     tags = tuple(f"grad_norm/layer{number}" for number in range(layers))
     assert len(taken(tags)) == charts
+
+
+FULL = (
+    *("logit_grad_confidence/wrong_high", "logit_grad_confidence/right_low"),
+    *("logit_grad_class/0", "logit_grad_class/1", "slope/head_wrong", "slope/loss_wrong"),
+    *("update_to_weight/layer0", "grad_to_weight/layer0", "dead_units/layer0", "flat_units/layer0"),
+    *("grad_snr/total", "grad_snr/layer0", "grad_cosine/total", "sample_grad/mean"),
+    "sample_grad/max",
+)
+
+
+def test_details_add_charts_to_the_pages_and_pages_behind_them():
+    assert list(pages((*TAGS, *FULL))) == [*PAGES, *DETAILS]
+    drawn = taken((*TAGS, *FULL))
+    assert drawn["wrong samples, sure: mean |dL/dz|"] == ["logit_grad_confidence/wrong_high"]
+    assert drawn["right samples, unsure: mean |dL/dz|"] == ["logit_grad_confidence/right_low"]
+    assert drawn["head's slope dy/dz: wrong samples"] == ["slope/head_wrong"]
+    assert drawn["loss's slope dL/dy: wrong samples"] == ["slope/loss_wrong"]
+    assert drawn["all classes: mean |dL/dz_k|"] == ["logit_grad_class/0", "logit_grad_class/1"]
+    assert drawn["class 1: mean |dL/dz_k|"] == ["logit_grad_class/1"]
+    assert drawn["all layers: update to weight"] == ["update_to_weight/layer0"]
+    assert drawn["all layers: signal to noise"] == ["grad_snr/layer0"]
+    assert drawn["gradient of one sample: mean and largest"] == [
+        "sample_grad/mean",
+        "sample_grad/max",
+    ]
+
+
+def test_every_tag_of_full_probes_but_totals_has_a_chart():
+    from mlr.probes import ProbeSettings
+    from mlr.training.log import run_tags
+
+    from ..training.conftest import dataset, experiment
+
+    every = dict.fromkeys(("confidence", "classes", "slopes", "ratios", "direction", "units"), True)
+    settings = ProbeSettings(**every, sample_gradient=True)
+    for classes, pair in ((3, ("softmax", "ce")), (None, ("linear", "se"))):
+        run = experiment(data=dataset(classes), head=pair[0], loss=pair[1], probes=settings)
+        tags = run_tags(run)
+        drawn = {tag for found in taken(tags).values() for tag in found}
+        left = {tag for tag in tags if tag not in drawn}
+        assert {tag.partition("/")[0] for tag in left} <= LEFT_TO_TIME_SERIES, left
+
+
+def test_the_link_ticks_runs_on_the_older_pages_alone():
+    address = urlsplit("http://localhost:6006/" + link(["loss/val"], ticked=r"\bseed=0(,|$)"))
+    assert "runFilter" not in parse_qs(address.query)
+    page, _, rest = address.fragment.partition("&")
+    assert (page, parse_qs(rest)["regexInput"]) == ("timeseries", [r"\bseed=0(,|$)"])

@@ -6,9 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.records import WriteError
 from mlr.records import durable as durable_module
+from mlr.records.events import EventWriter
 from mlr.records.summary import COUNT, LIMIT, SummaryRun, write_summary
 from mlr.records.table import MetricsTable
 
@@ -164,3 +166,18 @@ def test_two_thousand_runs_are_read_in_seconds(tmp_path):
     start = time.perf_counter()
     write_summary(tmp_path, runs)
     assert time.perf_counter() - start < 6
+
+
+def test_a_cell_has_the_pictures_of_its_run_that_is_drawn(tmp_path):
+    runs = []
+    for seed in range(3):
+        folder = tmp_path / f"a+b,seed={seed}"
+        table(folder, **{"loss/train": [1.0, 0.5], "loss/val": [1.0, 0.5]})
+        runs.append(SummaryRun(folder, "a+b", {"head": "a", "loss": "b"}))
+    writer = EventWriter(runs[1].folder)
+    image = Summary.Image(height=1, width=1, colorspace=3, encoded_image_string=b"png")
+    writer.summary(Summary(value=[Summary.Value(tag="figure/weights", image=image)]), 7)
+    writer.close()
+    summary = write_summary(tmp_path, runs)
+    (event,) = accumulate(summary.folder / "a+b").Images("figure/weights")
+    assert (event.step, event.encoded_image_string) == (7, b"png")

@@ -16,6 +16,7 @@ from mlr.probes import ProbeSettings
 from mlr.training import SGD, train
 from mlr.training.anatomy_report import data_report
 from mlr.training.examples import MOST_TRAINING_EXAMPLES
+from mlr.training.run_objectives import RunObjectives
 from tests.training.conftest import dataset, experiment, split
 
 THRESHOLD = 0.05
@@ -82,8 +83,15 @@ def plain(run, parameters):
         "grad": [mean([abs(own[i]) for i in m]) for m in members],
         "grad_wrong": [mean([abs(own[i]) for i in m if wrong[i]]) for m in members],
     }
-    numbers["logits"] = binned(z, t, grads)
+    numbers["logits"] = binned(against_others(run, z), t, grads)
     return numbers
+
+
+def against_others(run, z):
+    if run.objective.head.name != "softmax":
+        return z
+    others = [torch.cat((z[:, :k], z[:, k + 1 :]), 1).logsumexp(1) for k in range(z.shape[1])]
+    return z - torch.stack(others, 1)
 
 
 def binned(z, t, grads):
@@ -198,3 +206,12 @@ def test_more_than_a_hundred_classes_are_not_told_apart():
     )
     (result,) = train([run])
     assert "classes" not in result.anatomy
+
+
+def test_a_softmax_is_a_sigmoid_of_its_logit_against_the_others():
+    """So that with cross-entropy dL/dz, bin by bin, lies on the sigmoid's curve."""
+    z = 3 * torch.randn(7, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    objectives = RunObjectives([Objective("softmax", "ce")] * 7, signed=False)
+    torch.testing.assert_close(objectives.margins(z).sigmoid(), z.softmax(-1))
+    alone = RunObjectives([Objective("sigmoid", "bce")] * 7, signed=False)
+    assert alone.margins(z) is z

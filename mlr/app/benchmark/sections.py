@@ -54,6 +54,7 @@ SECTIONS = {
         _section("probes", "one run with and without its probes", "probes"),
         _section("numerics", "errors of losses and dL/dz, z from −200 to 200", "numerics"),
         _section("objectives", "losses and dL/dz of one batch beside torch's own", "objectives"),
+        _section("explain", "planted faults named first, healthy runs left alone", "explain"),
         _section("writer", "a million scalars written, and read back", "writer"),
         _section(
             "memory", "peak memory of sweeps of up to 10,000 runs", "memory", by_default=False

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from mlr.app import readme_picture
 from mlr.app.lecture.answer import Picture
 from mlr.app.lecture.lab import Trained
+from mlr.app.names import spoken
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -231,21 +232,16 @@ def line(colour: str, label: str | None = None, style: str = "-", **more: Any) -
 def of_pair(head: str, loss: str) -> dict[str, Any]:
     """Colour, line style and label of a pair, for `axes.plot(…, **of_pair("sigmoid", "se"))`."""
     colour, style = PAIRS[head, loss]
-    return line(colour, f"{_written(head)} + {_written(loss)}", style)
+    return line(colour, f"{spoken(head)} + {spoken(loss)}", style)
 
 
 def of_head(head: str) -> dict[str, Any]:
     """Colour, line style and label of a head."""
     colour, style = HEADS[head]
-    return line(colour, _written(head), style)
+    return line(colour, spoken(head), style)
 
 
 def of_loss(loss: str) -> dict[str, Any]:
     """Colour, line style and label of a loss."""
     colour, style = LOSSES[loss]
-    return line(colour, _written(loss), style)
-
-
-def _written(name: str) -> str:
-    """A part's name as a person writes it."""
-    return name.upper() if name in ("se", "bce", "ce") else name.replace("_", "-")
+    return line(colour, spoken(loss), style)

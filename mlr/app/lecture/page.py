@@ -13,6 +13,7 @@ from urllib.parse import quote
 from mlr.app.lecture.answer import Claim, Comparison, Part, Picture
 from mlr.app.lecture.kept import Kept
 from mlr.app.lecture.style import CSS
+from mlr.app.webpage import document
 from mlr.records.durable import atomic_write
 
 FILE = "index.html"
@@ -44,27 +45,13 @@ def html(folder: Path, parts: Sequence[Part], kept: Sequence[Kept]) -> str:
     """The whole page."""
     numbers = [one.slide.number for one in kept]
     sections = [_section(folder, one, numbers) for one in kept]
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<link rel="icon" href="data:,">
-<title>The lecture, executed: {_verdict(kept)}</title>
-<style>{CSS}</style>
-</head>
-<body id="top">
-{_header(kept)}
+    body = f"""{_header(kept)}
 {_index(parts, kept)}
 <main>
 {"".join(sections)}</main>
 <footer class="small">Made by <code>python scripts/lecture.py</code>; each figure has the command
-beside it that makes it again.</footer>
-</body>
-</html>
-"""
+beside it that makes it again.</footer>"""
+    return document(f"The lecture, executed: {_verdict(kept)}", POLICY, CSS, body)
 
 
 def _verdict(kept: Sequence[Kept]) -> str:

@@ -1,0 +1,54 @@
+"""What scripts/explain.py does: read runs, find faults, print them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from mlr.app import console
+from mlr.app.explain.diagnosis import Diagnosis
+from mlr.app.explain.health import reassurance
+from mlr.app.explain.judge import explain
+from mlr.app.explain.printing import command, print_in_full
+from mlr.checks import InputError
+from mlr.records.reading import Recorded, read_runs
+
+
+def main(place: str, as_json: bool) -> int:
+    """Explain a run, a sweep or all runs below a folder; returns the exit code.
+
+    Args:
+        place: the folder.
+        as_json: print one JSON object instead of text.
+    """
+    try:
+        runs = read_runs(Path(place))
+    except InputError as error:
+        console.refuse(str(error))
+        return 1
+    found = explain(runs)
+    try:
+        if as_json:
+            print(json.dumps(as_object(runs, found), ensure_ascii=False, indent=2))
+        else:
+            print_in_full(console.console(), runs, found)
+    except BrokenPipeError:  # the reader, as `head`, has seen enough
+        console.close_output()
+    return 0
+
+
+def as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str, object]:
+    """The same as plain values: `diagnoses`, or where there is none a `summary`."""
+    rows = []
+    for one in found:
+        row = asdict(one) | {"runs": list(one.runs)}
+        if len(runs) == 1:
+            row["command"] = command(runs[0], one)
+        rows.append(row)
+    return {
+        "runs": len(runs),
+        "diagnoses": rows,
+        "summary": None if found else reassurance(runs),
+    }

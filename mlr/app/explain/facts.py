@@ -1,0 +1,142 @@
+"""The numbers of one run that rules look at; NaN where a run has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from math import isfinite, nan
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlr.app.explain import references
+from mlr.records.reading import Recorded
+
+TRAILS = 0.06
+"""Training accuracy below that of what was not trained on: sound runs reach 0.03, by chance."""
+HARDLY_BETTER = 0.9
+"""Of the loss or error of a constant prediction: above that a model has learned next to nothing."""
+
+Points = tuple[NDArray[np.int64], NDArray[np.float64]]
+"""Steps and values, only where there is a value."""
+
+
+class Facts:
+    """One run, read as far as rules ask.
+
+    run: as it lies on disk.
+    config: its configuration, read when it is asked for.
+    """
+
+    def __init__(self, run: Recorded, like: Recorded | None = None) -> None:
+        """`like`: a run of the same configuration but for the seed, which may have been read."""
+        self.run = run
+        self._like = like or run
+        self.head, _, self.loss = run.pair.partition("+")
+
+    def anatomy(self, *keys: str) -> float:
+        """A number of the anatomy, as in `("start", "loss")`."""
+        node: Any = self.run.anatomy
+        for key in keys:
+            node = node.get(key) if isinstance(node, dict) else None
+        return _number(node)
+
+    def per_class(self, key: str) -> NDArray[np.float64]:
+        """A row of the anatomy's classes (K,); empty where there is none."""
+        return _numbers(((self.run.anatomy or {}).get("classes") or {}).get(key))
+
+    def confidence(self, key: str) -> NDArray[np.float64]:
+        """A row of the anatomy's bins of confidence (3,); empty where there is none."""
+        return _numbers(((self.run.anatomy or {}).get("confidence") or {}).get(key))
+
+    def metric(self, tag: str) -> float:
+        """A final number; NaN where there is none."""
+        return _number(self.run.metrics.get(tag))
+
+    def points(self, tag: str) -> Points:
+        """What was recorded under `tag`; infinite where it was not finite, both empty for none."""
+        series = self.run.series
+        if series is None or tag not in series.tags:
+            return np.zeros(0, np.int64), np.zeros(0)
+        column = series.values[:, series.tags.index(tag)].astype(np.float64)
+        there = ~np.isnan(column)
+        return series.steps[there], column[there]
+
+    def values(self, tag: str) -> NDArray[np.float64]:
+        """The values of `points`."""
+        return self.points(tag)[1]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """By group, empty where none is left."""
+        return self._like.config
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the run ended without a finite loss."""
+        loss = self.run.metrics.get("loss/train")
+        return self.run.status == "diverged" or (loss is not None and not isfinite(loss))
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the layers, the first first."""
+        series = self.run.series
+        norms = [tag for tag in series.tags if tag.startswith("grad_norm/")] if series else []
+        return [name for tag in norms if (name := tag.partition("/")[2]) != "total"]
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate of the run; NaN where none was recorded."""
+        rates = self.values("learning_rate")
+        return float(rates.max()) if len(rates) else nan
+
+    @cached_property
+    def constant(self) -> float:
+        """The loss of the best constant prediction; NaN where the pair's is not known."""
+        return references.constant(self.head, self.loss, self.per_class("count"))
+
+    @cached_property
+    def expected_start(self) -> float:
+        """The loss of logits 0 or of the best constant, the greater; NaN where not known."""
+        return references.start(self.head, self.loss, self.per_class("count"))
+
+    @property
+    def unlearned(self) -> bool:
+        """Whether the run ends no better than a constant prediction; not where that is unknown."""
+        counts = self.per_class("count")
+        chance = 1 - float(counts.max() / counts.sum()) if len(counts) else nan
+        ends = ((self.anatomy("wrong"), chance), (self.metric("loss/train"), self.constant))
+        known = [(own, constant) for own, constant in ends if constant == constant]
+        return bool(known) and not any(own < HARDLY_BETTER * constant for own, constant in known)
+
+    def takes(self, group: str, key: str) -> bool:
+        """Whether the part of a group has a setting; where no configuration is left, it may."""
+        part = self.config.get(group)
+        return not isinstance(part, dict) or key in part
+
+    @property
+    def held_out(self) -> float:
+        """Accuracy on what was not trained on: the mean of validation and test."""
+        found = [self.metric(f"accuracy/{split}") for split in ("val", "test")]
+        there = [value for value in found if value == value]
+        return sum(there) / len(there) if there else nan
+
+
+def percent(share: float) -> str:
+    """A share as people write it, as in `68 %`."""
+    size = 100 * share
+    return f"{size:.1f} %" if 0 < size < 9.95 or 99 < size < 100 else f"{size:.0f} %"
+
+
+def short(value: float) -> str:
+    """A number in three digits."""
+    return f"{value:.3g}"
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else nan
+
+
+def _numbers(row: Any) -> NDArray[np.float64]:
+    return np.array([_number(value) for value in row or []], dtype=np.float64)

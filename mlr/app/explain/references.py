@@ -1,0 +1,98 @@
+"""What a model costs that knows nothing: the losses that tell a good start and a useless end.
+
+p_k is the share of class k in the training data; with one output, p is that of class 1.
+
+Best constant prediction (y = p):
+    ce  Σ_k −p_k log p_k     bce  Σ_k [−p_k log p_k − (1 − p_k) log(1 − p_k)]
+    se  ½ Σ_k p_k (1 − p_k)
+Logits 0, y = 1/K for a softmax, ½ for a sigmoid, 0 for a linear unit:
+    ce  log K                bce  Σ_k [−p_k log y − (1 − p_k) log(1 − y)]
+    se  ½ Σ_k [p_k (1 − y)² + (1 − p_k) y²]
+
+Source: lecture slides 38 to 44; the entropies are losses of y = p, by Gibbs' inequality.
+"""
+
+from __future__ import annotations
+
+from math import nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+AT_ZERO = {"linear": 0.0, "clipped_linear": 0.0, "sigmoid": 0.5, "hard_sigmoid": 0.5}
+AT_ZERO |= {"probit": 0.5, "cloglog": 0.632}
+"""y at logit 0 of heads that treat each output alone; cloglog's is 1 − 1/e."""
+SHARED = ("softmax", "sparsemax")
+"""Heads whose outputs are a distribution over at least two classes."""
+MATCHED = {"linear": "se", "clipped_linear": "se", "sigmoid": "bce", "softmax": "ce"}
+MATCHED |= {"hard_sigmoid": "bce", "probit": "bce", "cloglog": "bce", "sparsemax": "se"}
+"""The cost whose size that of a head's matching loss has."""
+LIKE_CE = ("ce", "smoothed_ce", "focal")
+"""Costs of about that size; focal's is smaller."""
+
+
+def constant(head: str, loss: str, counts: NDArray[np.float64]) -> float:
+    """The loss of the best constant prediction.
+
+    Args:
+        head: its name.
+        loss: its name.
+        counts: examples of each class (K,).
+
+    Returns:
+        NaN for a pair that has no formula here, or without counts.
+    """
+    cost, p = _cost(head, loss, len(counts)), _shares(head, counts)
+    if cost == "ce":
+        return float(_surprise(p, p).sum())
+    if cost == "bce":
+        return float((_surprise(p, p) + _surprise(1 - p, 1 - p)).sum())
+    return float(0.5 * (p * (1 - p)).sum()) if cost == "se" else nan
+
+
+def start(head: str, loss: str, counts: NDArray[np.float64]) -> float:
+    """The loss of logits 0 or of the best constant prediction, the greater.
+
+    Args:
+        head: its name.
+        loss: its name.
+        counts: examples of each class (K,).
+
+    Returns:
+        NaN for a pair that has no formula here, or without counts.
+    """
+    cost, p = _cost(head, loss, len(counts)), _shares(head, counts)
+    y = 1 / len(counts) if head in SHARED and len(counts) else AT_ZERO.get(head, nan)
+    if cost == "ce":
+        zero = float(np.log(len(counts)))
+    elif cost == "bce":
+        zero = float((_surprise(p, y) + _surprise(1 - p, 1 - y)).sum()) if 0 < y < 1 else nan
+    elif cost == "se":
+        zero = float(0.5 * (p * (1 - y) ** 2 + (1 - p) * y**2).sum())
+    else:
+        return nan
+    return float(np.fmax(zero, constant(head, loss, counts)))
+
+
+def _cost(head: str, loss: str, classes: int) -> str:
+    """se, bce or ce; empty where the size of the loss is not known."""
+    if classes < 2 or (head not in AT_ZERO and head not in SHARED):
+        return ""
+    cost = MATCHED.get(head, "") if loss == "matching" else loss
+    if cost in LIKE_CE:
+        return "bce" if head not in SHARED and classes == 2 else "ce"
+    return cost if cost in ("se", "bce") else ""
+
+
+def _shares(head: str, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean target of each output."""
+    if not len(counts) or not counts.sum() > 0:
+        return np.zeros(0)
+    p = counts / counts.sum()
+    return p if head in SHARED or len(p) > 2 else p[1:]
+
+
+def _surprise(p: NDArray[np.float64], y: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """−p log y, 0 where p is."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(p > 0, -p * np.log(y), 0.0)

@@ -1,0 +1,176 @@
+"""How figures look, and how they become images: all that knows matplotlib.
+
+TensorBoard's IMAGES page shows every image 350 pixels wide, by leaving pixels out or doubling
+them, so that is a figure's width: its type then stays whole. Ticks are what takes matplotlib
+longest, so an axis has few, and legends are words in the colours they explain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.image import metadata
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, told apart by colour-blind people too
+BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+ORANGE, SKY, GREY, INK = "#e69f00", "#56b4e9", "#999999", "#222222"
+RIGHT, WRONG = BLUE, VERMILLION
+CLASSES = (ORANGE, BLUE, GREEN, PURPLE, SKY, VERMILLION, GREY)
+"""Of the classes of a plane; those of two are furthest apart."""
+WIDTH, HEIGHT, DPI = 3.5, 3.3, 100
+DIVERGING = "RdBu_r"
+BODY = (0.155, 0.135, 0.815, 0.715)
+"""Left, bottom, width and height of single axes, as shares of a figure."""
+SMALL, NORMAL, LARGE = 7.8, 8.2, 9.4
+_COLOURS = 96  # of an image: text stays smooth, and the file a third as large
+_TICKS = 4
+
+
+def new_figure(title: str, keys: Sequence[tuple[str, str]] = (), height: float = HEIGHT) -> Figure:
+    """An empty figure under its title.
+
+    Args:
+        title: what it shows.
+        keys: text and colour of what is to be told apart in it.
+        height: in inches.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
+    canvas = FigureCanvasAgg(figure)
+    figure.text(0.02, 1 - 0.08 / height, title, size=LARGE, color=INK, va="top", weight="bold")
+    x, renderer = 0.022, canvas.get_renderer()
+    for text, colour in keys:
+        word = figure.text(x, 1 - 0.30 / height, text, size=NORMAL, color=colour, va="top")
+        x += (word.get_window_extent(renderer).width + 9) / (WIDTH * DPI)
+    return figure
+
+
+def new_axes(
+    figure: Figure,
+    place: tuple[float, float, float, float],
+    *,
+    x: tuple[float, float],
+    y: tuple[float, float],
+    labels: tuple[str, str] = ("", ""),
+    ticks: tuple[Sequence[float] | None, Sequence[float] | None] = (None, None),
+) -> Axes:
+    """Axes with few ticks and a light grid.
+
+    Args:
+        figure: where they are.
+        place: left, bottom, width and height, as shares of the figure.
+        x: limits.
+        y: limits.
+        labels: of both axes.
+        ticks: where they are; None finds round numbers.
+    """
+    axes = figure.add_axes(place)
+    xs, ys = (
+        round_numbers(limits) if own is None else own
+        for limits, own in zip((x, y), ticks, strict=True)
+    )
+    axes.set_xticks(xs)
+    axes.set_yticks(ys)
+    axes.set(xlim=x, ylim=y)
+    axes.tick_params(labelsize=SMALL, length=0, colors=INK)
+    axes.grid(color="#e4e4e4", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel(labels[0], size=NORMAL, color=INK, labelpad=2)
+    axes.set_ylabel(labels[1], size=NORMAL, color=INK, labelpad=2)
+    return axes
+
+
+def new_picture(
+    figure: Figure, place: tuple[float, float, float, float], values: NDArray, **settings: Any
+) -> Axes:
+    """Axes that hold an image and no ticks; x and y are its columns and rows.
+
+    Args:
+        figure: where they are.
+        place: as of `new_axes`.
+        values: (rows, columns) or (rows, columns, 3).
+        **settings: of matplotlib's imshow.
+    """
+    axes = figure.add_axes(place)
+    axes.set_axis_off()
+    axes.imshow(values, interpolation="nearest", **settings)
+    return axes
+
+
+def write(
+    on: Axes | Figure,
+    x: float,
+    y: float,
+    words: str,
+    colour: str = INK,
+    anchor: tuple[str, str] = ("center", "center"),
+    **settings: Any,
+) -> None:
+    """Words in a small type.
+
+    Args:
+        on: axes, whose coordinates x and y are, or a figure, whose shares they are.
+        x: across.
+        y: up.
+        words: what is written.
+        colour: of the words.
+        anchor: which of their points stands there, across and up, as matplotlib has it.
+        **settings: of matplotlib's text.
+    """
+    across, up = anchor
+    on.text(x, y, words, **{"size": SMALL, "color": colour, "ha": across, "va": up, **settings})
+
+
+def round_numbers(limits: tuple[float, float]) -> list[float]:
+    """About four round numbers between the limits."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = limits
+    found = MaxNLocator(_TICKS, steps=[1, 2, 5, 10]).tick_values(low, high)
+    slack = 1e-9 * (high - low)
+    return [float(value) for value in found if low - slack <= value <= high + slack]
+
+
+def padded(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
+    """Limits a little wider than the numbers between them; never of no width."""
+    room = share * (high - low) or max(1.0, abs(high))
+    return low - room, high + room
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file of few colours."""
+    from PIL import Image
+
+    canvas: Any = figure.canvas
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    few = Image.fromarray(pixels).quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=0)  # type: ignore[arg-type]
+    file = BytesIO()
+    palette = few.getpalette() or []
+    at = 3 * int(few.getpixel((0, 0)))  # type: ignore[arg-type]
+    palette[at : at + 3] = [255] * 3  # the paper, which is averaged with its like
+    few.putpalette(palette)
+    few.save(file, "png")
+    return file.getvalue()
+
+
+def image_summary(tag: str, figure: Figure, caption: str) -> Summary:
+    """The figure as TensorBoard's IMAGES page takes it, Markdown below its name."""
+    width, height = (int(size) for size in figure.bbox.size)
+    image = Summary.Image(
+        width=width, height=height, colorspace=3, encoded_image_string=png(figure)
+    )
+    about = metadata.create_summary_metadata(display_name="", description=caption)
+    return Summary(value=[Summary.Value(tag=tag, metadata=about, image=image)])

@@ -1,0 +1,103 @@
+"""All figures of a run, into its event file; whatever fails in that is told, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlr.app import console
+from mlr.app.figures import (
+    confusion,
+    fit,
+    loss_curve,
+    most_wrong,
+    plane,
+    pr_curves,
+    reliability,
+    weights,
+)
+from mlr.app.figures.canvas import image_summary
+from mlr.app.figures.moments import moments
+from mlr.app.figures.seen import Moment
+from mlr.records import Recorder
+from mlr.training import Experiment, Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NO_MATPLOTLIB = "the runs have no figures, for matplotlib is not installed; pip install matplotlib."
+
+
+class Picture(NamedTuple):
+    """One kind of figure."""
+
+    name: str
+    title: str
+    caption: str
+    shown: Callable[[Moment], Any]
+    draw: Callable[[Any, str], Figure]
+
+
+PICTURES = tuple(
+    Picture(name, title, part.CAPTION, part.shown, part.draw)
+    for name, title, part in (
+        ("loss_curve", "{pair}", loss_curve),
+        ("decision", "Decision boundary", plane),
+        ("fit", "Fit", fit),
+        ("weights", "Weights", weights),
+        ("most_wrong", "Most wrong", most_wrong),
+        ("confusion", "Confusion", confusion),
+        ("reliability", "Reliability", reliability),
+    )
+)
+
+
+def moments_before_end(experiment: Experiment) -> tuple[int, ...]:
+    """Numbers of updates after which `train` is to keep the parameters, for `record_figures`."""
+    return moments(experiment.probes.figures, experiment.total_steps)[:-1]
+
+
+def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -> None:
+    """Draw the run at the moments that were kept and at its end, as `probes.figures` says.
+
+    Never raises for a figure: one sentence on standard error says what went wrong.
+
+    Args:
+        recorder: of the run, not finished yet.
+        experiment: what was trained.
+        result: what came of it.
+    """
+    if not experiment.probes.figures:
+        return
+    if find_spec("matplotlib") is None:
+        console.refuse(NO_MATPLOTLIB)
+        return
+    try:
+        for step, parameters in (*result.snapshots, (result.steps, result.parameters)):
+            draw_moment(recorder, Moment(experiment, step, parameters))
+    except Exception as error:  # a figure is not worth a run
+        name = recorder.folder.path.name
+        console.refuse(f"{name} has not all figures: {type(error).__name__}: {error}")
+
+
+def draw_moment(recorder: Recorder, moment: Moment) -> None:
+    """Every figure that makes sense for the run; none where no number is finite."""
+    if not len(moment.train.losses) or not len(moment.val.losses):
+        return
+    objective = moment.experiment.objective
+    name = recorder.folder.path.name
+    pair = f"{objective.head.name} + {objective.loss.name}"
+    lost = moment.train.lost + moment.val.lost
+    about = f"step {moment.step}" + (f", {lost} examples not finite" if lost else "")
+    for picture in PICTURES:
+        found = picture.shown(moment)
+        if found is not None:
+            figure = picture.draw(found, f"{picture.title.format(pair=pair)}, {about}")
+            tag = f"figure/{picture.name}"
+            recorder.summary(
+                image_summary(tag, figure, f"{picture.caption} Run {name}."), moment.step
+            )
+    curves = pr_curves.shown(moment)
+    if curves:
+        recorder.summary(pr_curves.summary(curves), moment.step)

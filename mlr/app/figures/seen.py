@@ -1,0 +1,144 @@
+"""What a run says of its examples at one moment: the numbers that every figure is made of."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.func import functional_call
+
+from mlr.data.base import Split
+from mlr.objectives.evaluate import gradient_of, losses_of, plain
+from mlr.seeds import derive_seed
+from mlr.training import Experiment
+from mlr.training.examples import one_hot_targets
+
+Array = NDArray[np.floating]
+MOST_EXAMPLES = {"train": 1_000, "val": 2_000}
+"""Of a split that is larger, so many are looked at, the same in every run and at every moment."""
+_ROWS = 500  # examples that go through the network at a time: it bounds the memory
+
+
+@dataclass(frozen=True)
+class Seen:
+    """N examples of one split; those with a logit or loss that is not finite are left out."""
+
+    features: Array
+    """(N, *feature_shape)"""
+    targets: Array
+    """t (N, K)"""
+    labels: NDArray[np.int64] | None
+    """classes (N,); None for regression"""
+    logits: Array
+    """z (N, K)"""
+    predictions: Array
+    """y (N, K)"""
+    losses: Array
+    """L (N,)"""
+    logit_grads: Array
+    """dL/dz (N, K)"""
+    decided: NDArray[np.int64] | None
+    """predicted classes (N,); None for regression"""
+    lost: int
+    """examples left out"""
+
+    @property
+    def right(self) -> NDArray[np.bool_] | None:
+        """Whether each example is predicted rightly (N,); None for regression."""
+        return None if self.labels is None else self.labels == self.decided
+
+    @cached_property
+    def grad_sizes(self) -> Array:
+        """‖dL/dz‖₂ (N,)."""
+        return np.linalg.norm(self.logit_grads, axis=1)
+
+    @cached_property
+    def class_scores(self) -> Array:
+        """What each class is given (N, classes), clipped to [0, 1]; (1 − y, y) for one output."""
+        scores = self.predictions.clip(0, 1)
+        return np.hstack([1 - scores, scores]) if scores.shape[1] == 1 else scores
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A run with the parameters θ that it had after `step` updates."""
+
+    experiment: Experiment
+    step: int
+    parameters: Mapping[str, Tensor]
+
+    @cached_property
+    def network(self) -> Callable[[Tensor], Tensor]:
+        """Features (N, …) → logits (N, K), in evaluation, in the run's dtype, on the CPU."""
+        module = copy.deepcopy(self.experiment.module).cpu().eval()
+        dtype = getattr(torch, self.experiment.dtype)
+        module = module.to(dtype)
+
+        @torch.no_grad()
+        def logits(features: Tensor) -> Tensor:
+            parts = features.to("cpu", dtype).split(_ROWS)
+            own = dict(self.parameters)
+            with torch.random.fork_rng(devices=[]):  # a user's module may draw
+                torch.manual_seed(derive_seed(self.experiment.seed, "evaluation"))
+                return torch.cat([functional_call(module, own, (part,)) for part in parts])
+
+        return logits
+
+    @cached_property
+    def train(self) -> Seen:
+        """Of the training split, from which it learns."""
+        return self._look("train")
+
+    @cached_property
+    def val(self) -> Seen:
+        """Of the validation split, by which it is judged."""
+        return self._look("val")
+
+    def judge(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses (N,) and dL/dz (N, K) as training computes them.
+
+        Args:
+            logits: z (N, K).
+            targets: t (N, K).
+        """
+        formula = self.experiment.objective.formula
+        losses, grads = (
+            plain(formula, part, logits, targets, precise=False)
+            for part in (losses_of, gradient_of)
+        )
+        return losses, grads
+
+    def _look(self, name: str) -> Seen:
+        data, head = self.experiment.data, self.experiment.objective.head
+        features, labels = _some(getattr(data, name), MOST_EXAMPLES[name])
+        logits, count = self.network(features), len(features)
+        features, labels, logits = _where(logits.isfinite().all(1), features, labels, logits)
+        targets = one_hot_targets(labels, data.classes, logits.shape[1], logits.dtype)
+        losses, grads = self.judge(logits, targets)
+        classes = [] if data.classes is None else [labels, head.classify(logits)]
+        numbers = (features, targets, logits, head(logits), losses, grads)
+        kept = [one.numpy() for one in _where(losses.isfinite(), *numbers, *classes)]
+        x, t, z, y, costs, slopes = (one.astype(np.float64) for one in kept[:6])
+        known, decided = kept[6:] or (None, None)
+        return Seen(x, t, known, z, y, costs, slopes, decided, count - len(costs))
+
+
+def _some(split: Split, most: int) -> tuple[Tensor, Tensor]:
+    """Features and targets of at most so many examples, on the CPU."""
+    count, device = len(split), split.features.device
+    if count <= most:
+        return split.features.cpu(), split.targets.cpu()
+    generator = torch.Generator().manual_seed(derive_seed(0, "figures", count))
+    chosen = torch.randperm(count, generator=generator)[:most].to(device)
+    return split.features[chosen].cpu(), split.targets[chosen].cpu()
+
+
+def _where(chosen: Tensor, *columns: Tensor) -> list[Tensor]:
+    """The chosen rows of every column."""
+    return [column[chosen] for column in columns]

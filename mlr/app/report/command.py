@@ -1,0 +1,46 @@
+"""What scripts/report.py does: read runs, write one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.text import Text
+
+from mlr.app import console
+from mlr.app.explain import explain
+from mlr.app.report import content, page
+from mlr.checks import InputError
+from mlr.records.durable import WriteError, atomic_write
+
+FILE = "report.html"
+
+
+def main(place: str, out: str | None = None) -> int:
+    """Write the report of a run or a sweep; returns the exit code.
+
+    Args:
+        place: folder of the run, the sweep, or above them.
+        out: the file; None is report.html in that folder.
+    """
+    try:
+        path = write(Path(place), None if out is None else Path(out))
+    except (InputError, WriteError) as error:
+        console.refuse(str(error))
+        return 1
+    size = path.stat().st_size / 1e6
+    console.console().print(Text(f"report       {path} ({size:.1f} MB)"), soft_wrap=True)
+    return 0
+
+
+def write(place: Path, path: Path | None = None) -> Path:
+    """Write the page, whole or not at all; returns where it is.
+
+    Raises:
+        InputError: there is no run in `place`.
+        WriteError: it cannot be written.
+    """
+    found = content.read(place)
+    target = place / FILE if path is None else path
+    text = page.html(found, explain(found.runs))
+    atomic_write(target, text.encode("utf-8", errors="backslashreplace"), sync=False)
+    return target

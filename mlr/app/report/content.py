@@ -1,0 +1,165 @@
+"""What a report is about: the runs, sorted; and the numbers of its charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlr.app.compare.comparison import Comparison, compare
+from mlr.app.compare.groups import varied
+from mlr.app.names import spoken
+from mlr.app.report.curves import curves, drawn, significant
+from mlr.app.report.groups import (
+    Group,
+    Unmade,
+    best_of_pairs,
+    groups,
+    numeric_keys,
+    short,
+    unmade,
+)
+from mlr.app.report.quantities import FINALS, Quantity, there
+from mlr.app.report.theory import grid, theory
+from mlr.heads import HEADS
+from mlr.losses import LOSSES
+from mlr.records.aggregate import QUANTILES
+from mlr.records.reading import Recorded, read_runs
+
+
+@dataclass(frozen=True)
+class Content:
+    """Runs as the report shows them.
+
+    place: the folder that was given.
+    runs: at least one.
+    comparison: of the groups below, in the same order.
+    groups: runs alike but for the seed, best first.
+    unmade: jobs without a folder.
+    """
+
+    place: Path
+    runs: Sequence[Recorded]
+    comparison: Comparison
+    groups: Sequence[Group]
+    unmade: Sequence[Unmade]
+
+    @cached_property
+    def tried(self) -> set[tuple[str, str]]:
+        """Every head and loss, the refused too."""
+        known = [*(one.pair for one in self.groups), *(one.pair for one in self.unmade)]
+        return set(map(parted, known))
+
+    @property
+    def heads(self) -> list[str]:
+        """In the order of the lecture, others behind."""
+        return _sorted({head for head, _ in self.tried}, [head.name for head in HEADS])
+
+    @property
+    def losses(self) -> list[str]:
+        """Likewise."""
+        return _sorted({loss for _, loss in self.tried}, [loss.name for loss in LOSSES])
+
+    @cached_property
+    def pairs(self) -> list[tuple[str, str]]:
+        """What was tried, in the order of the matrix: by head, then by loss."""
+        both = [(head, loss) for head in self.heads for loss in self.losses]
+        return [pair for pair in both if pair in self.tried]
+
+    @property
+    def best(self) -> dict[str, Group]:
+        """The best group of each pair, the best pair first."""
+        return best_of_pairs(self.groups)
+
+    @property
+    def keys(self) -> list[str]:
+        """What was chosen beside head, loss and seed."""
+        return list(self.groups[0].chosen)
+
+    @cached_property
+    def finals(self) -> list[Quantity]:
+        """The final numbers that any run has."""
+        return there(FINALS, {tag for run in self.runs for tag in run.metrics})
+
+
+def read(place: Path) -> Content:
+    """Everything below a folder.
+
+    Raises:
+        InputError: there is no run.
+    """
+    runs = read_runs(place)
+    keys = [key for key in varied(runs) if key not in ("head", "loss")]
+    comparison = compare(runs, ["pair", *keys])
+    ordered = groups(runs, keys, comparison.metric)
+    return Content(place, runs, comparison, ordered, unmade(place, runs))
+
+
+def charts(content: Content) -> dict[str, Any]:
+    """What the page's charts are drawn from, as JSON."""
+    names = [joined(pair) for pair in content.pairs]
+    best = content.best
+    found = curves(content.groups)
+    numeric = numeric_keys(content.groups)
+    named = zip(content.keys, short(content.keys), strict=True)
+    return {
+        "pairs": [written(pair) for pair in content.pairs],
+        "quantities": [one._asdict() for one in drawn(content.groups)],
+        "finals": [one._asdict() for one in content.finals],
+        "steps": found["steps"],
+        "groups": [
+            _group(group, names.index(group.pair), group is best[group.pair], own, content.finals)
+            for group, own in zip(content.groups, found["groups"], strict=True)
+        ],
+        "keys": [[key, name] for key, name in named if key in numeric],
+        "theory": {"z": grid(), "pairs": {names.index(pair): theory(best[pair]) for pair in best}},
+    }
+
+
+def written(pair: tuple[str, str]) -> str:
+    """A pair as a person writes it."""
+    return " + ".join(spoken(name) for name in pair if name) or "unknown pair"
+
+
+def joined(pair: tuple[str, str]) -> str:
+    """A pair as its runs tell it; empty where nobody knows."""
+    return "+".join(filter(None, pair))
+
+
+def parted(pair: str) -> tuple[str, str]:
+    """Head and loss."""
+    head, _, loss = pair.partition("+")
+    return head, loss
+
+
+def _group(
+    group: Group, pair: int, best: bool, own: dict[str, Any], finals: Sequence[Quantity]
+) -> dict[str, Any]:
+    return {
+        "pair": pair,
+        "label": group.label,
+        "runs": len(group.runs),
+        "diverged": group.diverged,
+        "best": best,
+        "values": dict(group.chosen),
+        "finals": {one.tag: _spread(group.finals(one.tag)) for one in finals},
+        "curves": own,
+    }
+
+
+def _spread(values: Sequence[float]) -> list[float] | None:
+    """Mean, 10 % and 90 % quantile."""
+    if not values:
+        return None
+    return significant([float(np.mean(values)), *np.quantile(values, QUANTILES)])
+
+
+def _sorted(names: Iterable[str], known: Sequence[str]) -> list[str]:
+    def place(name: str) -> tuple[int, str]:
+        return (known.index(name) if name in known else len(known), name)
+
+    return sorted(names, key=place)

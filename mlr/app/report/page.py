@@ -1,0 +1,249 @@
+"""The page: one section a question, charts from inlined data, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from mlr.app.explain.health import reassurance
+from mlr.app.report import listing, summary
+from mlr.app.report.content import Content, charts, joined, written
+from mlr.app.webpage import BASE, document
+
+if TYPE_CHECKING:
+    from mlr.app.explain import Diagnosis
+
+SCRIPTS = ("numbers", "chart", "scales", "matrix", "curves", "sensitivity", "theory", "tables")
+"""Of assets/, in the order in which they need each other."""
+LAST = "page"
+MOST_DIAGNOSES = 6
+"""Of those that are open."""
+
+
+def html(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
+    """The whole page.
+
+    Args:
+        content: of the runs.
+        diagnoses: what `mlr.app.explain` found, the gravest first.
+    """
+    found = charts(content)
+    sections = [
+        _summary(content, diagnoses),
+        _curves(content, found),
+        _sensitivity(content, found),
+        _theory(content),
+        _ranking(content),
+        _runs(content),
+    ]
+    style, script = stylesheet(), code()
+    body = f"""<header>
+<p class="above">Report of {"a run" if len(content.runs) == 1 else "a sweep"}</p>
+<h1>{escape(content.place.resolve().name)}</h1>
+{_contents(sections)}
+</header>
+<main>
+<noscript><p class="answer">The charts need JavaScript; summary and tables do not.</p></noscript>
+{"".join(sections)}</main>
+{_footer()}
+<p id="spoken" class="unseen" role="status"></p>
+<script type="application/json" id="data">{embedded(found)}</script>
+<script>{script}</script>"""
+    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+    policy += "img-src data:; base-uri 'none'; form-action 'none'"
+    return document(f"{content.place.resolve().name}: report", policy, style, body)
+
+
+def embedded(value: Any) -> str:
+    """`value` as JSON that ends no <script>; a number that JSON has not becomes null."""
+    text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+@cache
+def stylesheet() -> str:
+    """All of it: that of uPlot, the family's and the report's own."""
+    return _file("uplot/uPlot.min.css") + BASE + _file("assets/report.css")
+
+
+@cache
+def code() -> str:
+    """All of the page's script."""
+    parts = "".join(_file(f"assets/{name}.js") for name in (*SCRIPTS, LAST))
+    return f'{_file("uplot/uPlot.iife.min.js")}\n(() => {{\n"use strict";\n{parts}}})();\n'
+
+
+def _file(name: str) -> str:
+    return files("mlr.app.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """What lets just this text run, and nothing that somebody slipped in."""
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _contents(sections: Sequence[str]) -> str:
+    names = {"curves": "Curves", "sensitivity": "Settings", "theory": "Theory"}
+    names |= {"ranking": "Ranking", "runs": "Runs"}
+    shown = {key: name for key, name in names.items() if f'id="{key}"' in "".join(sections)}
+    links = "".join(f'<a href="#{key}">{name}</a>' for key, name in shown.items())
+    return f'<nav aria-label="Sections">{links}</nav>'
+
+
+def _section(name: str, title: str, inner: str) -> str:
+    return f"""<section id="{name}" aria-labelledby="{name}-title">
+<h2 id="{name}-title">{title}</h2>
+{inner}</section>
+"""
+
+
+def _summary(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
+    first, rest = diagnoses[:MOST_DIAGNOSES], diagnoses[MOST_DIAGNOSES:]
+    found = _diagnoses(first)
+    if not first:
+        found = f"<p>{_told(reassurance(content.runs))}</p>\n"
+    if rest:
+        found += f"<details><summary>{len(rest)} more</summary>{_diagnoses(rest)}</details>\n"
+    told = " ".join(filter(None, (summary.counts(content), summary.spread(content))))
+    return f"""<section id="summary" aria-label="Summary">
+<p class="verdict">{_told(summary.verdict(content))}</p>
+<p>{_told(told)}</p>
+{found}</section>
+"""
+
+
+def _diagnoses(found: Sequence[Diagnosis]) -> str:
+    items = "".join(map(_diagnosis, found))
+    return f'<ul class="diagnoses">\n{items}</ul>\n' if items else ""
+
+
+def _diagnosis(one: Diagnosis) -> str:
+    where = f'<span class="small">{escape(one.cell)}, {one.count}</span><br>' if one.cell else ""
+    remedy = f" Try <code>{escape(one.remedy)}</code>" if one.remedy else ""
+    return (
+        f"<li>{where}<strong>{_told(one.sentence)}</strong>{remedy}"
+        f'<br><span class="small">{_told(one.evidence)}</span></li>\n'
+    )
+
+
+def _told(text: str) -> str:
+    """`text` as HTML; a number keeps its % on its line."""
+    return escape(text).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _matrix(content: Content, what: str) -> str:
+    """A panel for each pair, heads below and losses beside each other."""
+    panels = [
+        _panel(content, (head, loss), what) for head in content.heads for loss in content.losses
+    ]
+    return f'<div class="matrix" data-columns="{len(content.losses)}">\n{"".join(panels)}</div>\n'
+
+
+def _panel(content: Content, pair: tuple[str, str], what: str) -> str:
+    name = escape(written(pair))
+    if joined(pair) in content.best:
+        place = content.pairs.index(pair)
+        return f"""<figure class="panel" data-pair="{place}">
+<figcaption>{name}</figcaption>
+<div class="chart" tabindex="0" role="img" aria-label="{name}: {what}"></div>
+<ul class="values"></ul>
+</figure>
+"""
+    told = {one.reason: one.status for one in content.unmade if one.pair == joined(pair)}
+    if not told:
+        return f'<figure class="panel absent"><figcaption>{name}</figcaption>not tried</figure>\n'
+    reason, status = next(iter(told.items()))
+    return f"""<figure class="panel absent"><figcaption>{name}</figcaption>
+<p class="bad">{escape(status)}</p><p>{escape(reason)}</p></figure>
+"""
+
+
+def _curves(content: Content, found: dict[str, Any]) -> str:
+    if not found["steps"]:
+        return ""
+    several = len(content.groups) > len(content.best)
+    words = "Lines are means over seeds, bands hold 80 % of them (10 to 90 % quantile)"
+    best = f"; each pair at its best setting by {content.comparison.metric}" if several else ""
+    seeds = f"{words}{best}. " if len(content.runs) > len(content.groups) else ""
+    grey = "Grey: the other pairs. " if len(content.best) > 1 else ""
+    text = f"{seeds}{grey}Drag over a chart to magnify, double-click to undo; "
+    inner = f"""<div class="controls"></div>
+<p class="small">{escape(text)}arrow keys move the cursor of a chart that has the focus.</p>
+{_matrix(content, "learning curve")}"""
+    return _section("curves", "Who learns, and who gets gradient?", inner)
+
+
+def _sensitivity(content: Content, found: dict[str, Any]) -> str:
+    if not found["keys"] or not found["finals"]:
+        return ""
+    figures = "".join(
+        f"""<figure class="panel wide" data-key="{place}">
+<figcaption>against {escape(name)}</figcaption>
+<div class="chart" tabindex="0" role="img" aria-label="final number against {escape(name)}"></div>
+<ul class="values"></ul>
+</figure>
+"""
+        for place, (_, name) in enumerate(found["keys"])
+    )
+    others = ", at the best of all other settings" if len(content.keys) > 1 else ""
+    inner = f"""<div class="controls"></div>
+<p class="small">Mean over seeds{others}; bars hold 80 % of them. × marks settings where runs
+diverged, at the bottom where all did.</p>
+<div class="wide-panels">
+{figures}</div>
+"""
+    return _section("sensitivity", "How much do the settings matter?", inner)
+
+
+def _theory(content: Content) -> str:
+    inner = f"""<div class="controls"></div>
+<p class="small">Lines: closed form against the logit of one output. Circles: the mean that was
+measured over training data with the final parameters; the larger, the more outputs lie there. The
+outermost hold all logits beyond ±10. A softmax compares a logit with the others, z − log Σ e^z of
+the others, and the lines have these equal: with CE that is all its gradient hangs on, with SE and
+BCE circles may lie beside the lines.</p>
+{_matrix(content, "loss and gradient against the logit")}"""
+    return _section("theory", "What should the gradient be, and what was it?", inner)
+
+
+def _ranking(content: Content) -> str:
+    if len(content.groups) == 1:
+        return ""
+    note = """<p class="small">Mean ± standard deviation over seeds. Against the best: paired t-test
+over common seeds, Holm’s correction for all pairs. 90 % of the last validation accuracy, or of
+the fall of the training loss.</p>
+"""
+    return _section("ranking", "Which is best?", note + listing.ranking(content))
+
+
+def _runs(content: Content) -> str:
+    shared = listing.settings(listing.common(content.runs))
+    inner = f"""<details><summary>Command and configuration that all runs share</summary>
+{shared}</details>
+<p class="small">A run’s name opens what it has of its own.</p>
+{listing.every_run(content)}"""
+    return _section("runs", "Every run", inner)
+
+
+def _footer() -> str:
+    return f"""<footer class="small">
+<p>Made by <code>python scripts/report.py</code>. Charts by uPlot 1.6.32, © Leon Sorokin, under the
+MIT licence:</p>
+<details><summary>licence of uPlot</summary><pre>{escape(_file("uplot/LICENSE"))}</pre></details>
+</footer>"""

@@ -1,0 +1,36 @@
+"""Where the boundary of one output would lie best."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def best_threshold(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The threshold on a single logit that leaves the fewest examples wrong.
+
+    Class 1 is predicted from the threshold on. What it leaves wrong is what the direction of
+    the weights costs; what the head's own threshold leaves beyond that is a boundary out of
+    place.
+
+    Args:
+        logits: (L, B).
+        labels: 0 or 1 (L, B).
+
+    Returns:
+        Thresholds (L,), each a logit that occurs, or infinite where class 1 is best predicted
+        for none; and shares wrong (L,).
+    """
+    ordered, order = logits.sort(dim=1)
+    ones = labels.gather(1, order).to(logits.dtype)
+    nothing = torch.zeros_like(ones[:, :1])
+    ones_below = torch.cat((nothing, ones.cumsum(1)), dim=1)
+    zeros_below = torch.cat((nothing, (1 - ones).cumsum(1)), dim=1)
+    wrong = ones_below + zeros_below[:, -1:] - zeros_below
+    # no threshold lies between equal logits
+    equal = ordered[:, 1:] == ordered[:, :-1]
+    wrong[:, 1:-1] = wrong[:, 1:-1].masked_fill(equal, torch.inf)
+    fewest, place = wrong.min(dim=1)
+    beyond = torch.full_like(ordered[:, :1], torch.inf)
+    at = torch.cat((ordered, beyond), dim=1).gather(1, place.unsqueeze(1))
+    return at.squeeze(1), fewest / logits.shape[1]

@@ -1,0 +1,163 @@
+"""scripts/explain.py, and what is said at the end of a training."""
+
+from __future__ import annotations
+
+import io
+import json
+import runpy
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from mlr.app.explain import explain
+from mlr.app.explain.command import main
+from mlr.app.explain.printing import SCREENFUL, command, print_diagnosis
+from tests.app.conftest import train  # noqa: F401
+from tests.app.explain.made import METRICS, SOUND, changed, falling, run
+from tests.app.explain.test_judge import STUCK, WITHOUT, stuck
+
+SCRIPT = Path(__file__).parents[3] / "scripts" / "explain.py"
+DEAD = ("data=blobs", "data.seed=0", "epochs=2", "head=clipped_linear", "loss=se", "model.bias=8")
+WELL = ("data=blobs", "data.seed=0", "epochs=10", "head=sigmoid", "loss=bce")
+
+
+def test_a_run_is_explained_with_a_command_to_paste(tmp_path, capsys):
+    stuck(tmp_path / "run")
+    assert main(str(tmp_path / "run"), as_json=False) == 0
+    out = capsys.readouterr().out
+    assert "saturated" in out
+    assert "40 % of the training samples are predicted wrongly" in out
+    assert "evidence  stuck/fraction 0.4" in out
+    assert "try       loss=bce" in out
+    assert "paste     python scripts/train.py head=sigmoid seed=0 loss=bce" in out
+
+
+def test_a_sound_run_is_told_so(tmp_path, capsys):
+    run(tmp_path / "run", curves=falling())
+    main(str(tmp_path / "run"), as_json=False)
+    assert capsys.readouterr().out.startswith("No fault found: the training loss went from 2.34")
+
+
+def test_a_sweep_is_explained_by_cell(tmp_path, capsys):
+    for seed in range(3):
+        stuck(tmp_path / f"sigmoid+se,seed={seed}", seed)
+        run(tmp_path / f"softmax+ce,seed={seed}")
+    main(str(tmp_path), as_json=False)
+    out = capsys.readouterr().out
+    assert "saturated  sigmoid+se  in 3 of 3 runs" in out
+    assert "softmax" not in out
+    assert "paste" not in out
+
+
+def test_more_than_a_screenful_is_cut(tmp_path, capsys):
+    for number in range(SCREENFUL + 3):
+        overrides = [f"optimizer.lr={number + 1}"]
+        anatomy = changed(SOUND, {"start.loss": 50.0})
+        run(tmp_path / f"softmax+ce,{number}", anatomy=anatomy, overrides=overrides)
+    main(str(tmp_path), as_json=False)
+    assert "… and 3 more; all of them by --json" in capsys.readouterr().out
+
+
+def test_json_holds_all_of_it(tmp_path, capsys):
+    stuck(tmp_path / "sigmoid+se")
+    main(str(tmp_path / "sigmoid+se"), as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["runs"] == 1
+    assert told["summary"] is None
+    (one,) = told["diagnoses"]
+    assert set(one) >= {"rule", "sentence", "evidence", "remedy", "runs", "command"}
+    assert one["runs"] == ["sigmoid+se"]
+    run(tmp_path / "well")
+    main(str(tmp_path / "well"), as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["diagnoses"] == []
+    assert told["summary"].startswith("No fault found")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "is no folder; give that of a run or of a sweep"),
+        (lambda folder: folder.mkdir(), "holds no run; train one with"),
+    ],
+)
+def test_what_holds_no_run_is_refused_in_one_sentence(tmp_path, capsys, make, message):
+    make(tmp_path / "runs")
+    assert main(str(tmp_path / "runs"), as_json=False) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith("mlr: ")
+    assert message in printed.err
+    assert printed.out == ""
+
+
+def test_a_command_replaces_what_the_remedy_sets(tmp_path):
+    overrides = ["optimizer.lr=9", "data=blobs", "data.path=a b.csv", "+optimizer.x=1"]
+    lost = {"status": "diverged", "metrics": METRICS | {"loss/train": float("nan")}}
+    one = run(tmp_path / "run", curves=falling(), overrides=overrides, **lost)
+    (found,) = explain([one])
+    words = shlex.split(command(one, found) or "")
+    assert words[2:] == ["data=blobs", "data.path=a b.csv", "+optimizer.x=1", "optimizer.lr=0.05"]
+
+
+def test_the_script_is_main_with_arguments(tmp_path, monkeypatch, capsys):
+    stuck(tmp_path / "run")
+    monkeypatch.setattr(sys, "argv", ["explain.py", str(tmp_path / "run"), "--json"])
+    with pytest.raises(SystemExit) as exit:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert exit.value.code == 0
+    assert json.loads(capsys.readouterr().out)["runs"] == 1
+
+
+def test_a_training_ends_with_its_diagnosis(train):  # noqa: F811
+    finished = train(*DEAD)
+    (line,) = [line for line in finished.out.splitlines() if line.startswith("diagnosis")]
+    assert "receive no gradient: the clipped-linear unit is outside [0, 1] for them." in line
+    assert line.endswith("Try head=sigmoid loss=bce, or loss=matching.")
+    (more,) = [line for line in finished.out.splitlines() if line.startswith("explain")]
+    script, folder = shlex.split(more)[2:]
+    assert (script, finished.folder / folder) == ("scripts/explain.py", finished.runs[0])
+
+
+def test_a_sound_training_ends_without_one(train):  # noqa: F811
+    assert "diagnosis" not in train(*WELL).out
+
+
+def test_a_sweep_ends_with_a_line_for_each_afflicted_cell(train):  # noqa: F811
+    finished = train(
+        "-m", *DEAD[:3], "model.bias=8", "head=clipped_linear,sigmoid", "loss=se,bce", "seed=0,1"
+    )
+    lines = finished.out.splitlines()
+    assert any(
+        line.startswith("clipped_linear+se (2 of 2 runs): 50 % of the training") for line in lines
+    )
+    assert any(line.startswith("explain      python scripts/explain.py") for line in lines)
+
+
+def told(runs, place):
+    out = Console(file=io.StringIO(), width=200)
+    print_diagnosis(out, runs, place)
+    return out.file.getvalue().strip().splitlines()
+
+
+def test_at_most_five_lines_are_told_at_the_end(tmp_path):
+    runs = []
+    for number, head in enumerate(("softmax", "sigmoid", "probit", "cloglog", "a", "b", "c", "d")):
+        anatomy, metrics = changed(SOUND, STUCK), METRICS | WITHOUT
+        runs.append(run(tmp_path / str(number), f"{head}+se", anatomy=anatomy, metrics=metrics))
+    lines = told(runs, tmp_path)
+    assert len(lines) == 6
+    assert lines[-1].endswith("(3 more)")
+
+
+def test_cells_of_one_pair_with_the_same_fault_are_one_line(tmp_path):
+    runs = []
+    for number in range(4):
+        anatomy = changed(SOUND, {"start.loss": 50.0} if number < 3 else {})
+        overrides = [f"optimizer.lr={number + 1}"]
+        runs.append(run(tmp_path / str(number), anatomy=anatomy, overrides=overrides))
+    lines = told(runs, tmp_path)
+    assert len(lines) == 2
+    assert lines[0].startswith("softmax+ce in 3 cells (3 of 3 runs): The start is sure and wrong")

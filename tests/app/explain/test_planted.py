@@ -1,0 +1,90 @@
+"""Faults planted in real trainings are named first, and sound runs are left alone.
+
+`python scripts/benchmark.py explain` does so with all of the cases.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from mlr.app.benchmark import explain
+from mlr.app.benchmark.faults import FINE, HEALTHY, PLANTED
+from mlr.app.benchmark.rows import table
+from mlr.app.command import CONFIGS, VERSION_BASE
+from mlr.app.explain import RULES
+from mlr.app.explain import explain as explained
+from mlr.app.explain.printing import command
+from mlr.app.job import resolved
+from mlr.app.names import register_resolvers
+from mlr.app.plan import make_plan
+from mlr.app.schema import register_schema
+from mlr.objectives.pairs import check_pair
+
+EACH = 2
+"""Cases of each rule here."""
+
+
+def some():
+    """Two cases of each rule and every fourth sound one, in one seed; dead digits need several."""
+    kinds = {rule: [case for case in PLANTED if case.rule == rule] for rule in RULES}
+    few = [case for cases in kinds.values() for case in (cases[0], cases[-1])]
+    return [
+        replace(case, seeds=3 if case.rule == "dead_class" else 1) for case in (*few, *FINE[::4])
+    ]
+
+
+def test_every_rule_is_planted_and_enough_runs_are():
+    assert {case.rule for case in PLANTED} == set(RULES)
+    assert sum(case.seeds for case in PLANTED) >= 100
+    assert sum(case.seeds for case in FINE) >= 40
+    assert {case.rule for case in FINE} == {HEALTHY}
+
+
+@pytest.mark.slow
+def test_planted_faults_are_named_first_and_sound_runs_left_alone(tmp_path):
+    judged = explain.judge(tmp_path, some())
+    rates = explain.rates(judged)
+    assert {rate.rule: rate.others for rate in rates if rate.others} == {}
+    assert {rate.rule for rate in rates} == {*RULES, HEALTHY}
+    _remedies_can_be_trained(judged)
+
+
+def _remedies_can_be_trained(judged):
+    register_schema()
+    register_resolvers()
+    with initialize_config_dir(str(CONFIGS), job_name="train", **VERSION_BASE):
+        for one in judged:
+            for said in explained([one.run]):
+                line = command(one.run, said)
+                assert line, said
+                config = resolved(compose("train", shlex.split(line)[2:]))
+                plan = make_plan(config)
+                counts = one.run.anatomy.get("classes", {}).get("count")
+                outputs = None if counts is None else plan.head.outputs(len(counts))
+                check_pair(plan.head, plan.loss, outputs, regression=counts is None)
+
+
+def test_the_section_tells_hits_alarms_and_times(tmp_path):
+    from rich.console import Console
+
+    cases = [replace(case, seeds=2) for case in (PLANTED[8], FINE[-2])]
+    rows = list(explain.rows(1, cases))
+    assert [row.kept for row in rows[:2]] == [True, True]
+    assert rows[0].mlr == "2 of 2 runs"
+    assert len(rows) == 4
+    Console(quiet=True).print(table(rows))
+
+
+def test_what_is_said_instead_is_told():
+    class Run:
+        pass
+
+    case = PLANTED[0]
+    judged = [explain.Judged(case, Run(), "lr_too_high"), explain.Judged(case, Run(), "unscaled")]
+    (rate,) = explain.rates(judged)
+    assert (rate.right, rate.total) == (1, 2)
+    assert rate.others == [f"lr_too_high: {case.overrides}"]

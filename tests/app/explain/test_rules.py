@@ -1,0 +1,245 @@
+"""Each rule has numbers that trigger it and numbers, next to these, that do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mlr.app.explain import RULES, findings
+from mlr.app.explain.facts import Facts
+from tests.app.explain.made import METRICS, SOUND, changed, falling, run
+
+CLIPPED = {"wrong": 0.7, "stuck": 0.68, "stuck_zero": 0.68, "saturated": 0.9}
+SATURATED = {"wrong": 0.5, "stuck": 0.4, "saturated": 0.95}
+DEAD = {
+    **{"wrong": 0.13, "stuck": 0.1, "saturated": 0.9},
+    "classes.recall": [0.0, *[0.97] * 9],
+    "classes.grad": [7e-6, *[0.005] * 9],
+}
+ONE_OUTPUT = {
+    "classes": {"count": [500, 500], "recall": [0.6, 0.6], "grad": [0.3, 0.3]},
+    "start.loss": 0.3,
+}
+DRAGGED = {
+    **ONE_OUTPUT,
+    **{"wrong": 0.34, "saturated": 0.0},
+    "boundary": {"at": 0.43, "wrong": 0.0},
+    "logits.count": [[0] * 10 + [500] + [0] * 11, [0] * 11 + [390, 110] + [0] * 9],
+}
+CHANCE = {"wrong": 0.9, "classes.recall": [0.0] * 9 + [1.0], "classes.grad": [0.9] * 10}
+LIKE_CHANCE = {"loss/train": 2.3, "loss/val": 2.3, "accuracy/train": 0.1, "accuracy/val": 0.1}
+LIKE_CHANCE |= {"accuracy/test": 0.1}
+
+
+def only(**changes):
+    """Curves of a sound run with some of them replaced."""
+    return falling() | {key.replace("__", "/"): value for key, value in changes.items()}
+
+
+def hidden(first, second=None):
+    """Curves with a first layer whose gradient goes from one norm to another."""
+    norms = np.full(20, first if second is None else second)
+    norms[0] = first
+    whole = falling(end=2.3)
+    head, last = dict(list(whole.items())[:-1]), whole["grad_norm/output"]
+    return head | {"grad_norm/hidden1": norms, "grad_norm/output": last}
+
+
+def leaping(times):
+    """Validation losses that go up and down by a factor in the second half."""
+    losses = np.full(20, 1.0)
+    losses[10::2] = times
+    return losses
+
+
+def steady(end):
+    """A validation loss on a straight line."""
+    return np.linspace(2.3, end, 20)
+
+
+NOISY = {
+    "wrong": 0.2,
+    "confidence.count_wrong": [30, 160, 10],
+    "confidence.count_right": [120, 640, 40],
+}
+SURE_OF_RIGHT = {**NOISY, "confidence.count_right": [50, 350, 400]}
+LARGE = {"data.mean": 4.9, "data.std": 6.0}
+
+# rule, pair, and for both a run that has it and one that does not: anatomy, metrics, curves
+CASES = [
+    (
+        "unscaled",
+        "sigmoid+se",
+        (LARGE | SATURATED, {"accuracy/train": 0.5}, falling()),
+        (LARGE, {}, falling()),  # it copes
+    ),
+    (
+        "unscaled",
+        "softmax+ce",
+        ({"data.std": 1e-4} | CHANCE, LIKE_CHANCE, falling(end=2.3)),
+        ({"data.std": 0.3} | CHANCE, LIKE_CHANCE, falling(end=2.3)),
+    ),
+    (
+        "lr_too_high",
+        "softmax+ce",
+        ({}, {"loss/train": 0.6, "loss/val": 1.6}, only(loss__train=np.linspace(200, 0.6, 20))),
+        ({}, {}, only(loss__train=np.linspace(200, 0.1, 20))),  # it has come to rest
+    ),
+    (
+        "lr_too_high",
+        "softmax+ce",
+        ({}, {"loss/train": 1.0}, only(loss__val=leaping(3.0))),
+        ({}, {"loss/train": 1.0}, only(loss__val=leaping(1.3))),
+    ),
+    (
+        "lr_too_high",
+        "softmax+ce",
+        (CHANCE, LIKE_CHANCE, hidden(0.7, 0.0)),
+        ({}, {}, hidden(0.7, 0.0)),
+    ),
+    (
+        "lr_too_high",
+        "softmax+se",
+        (CHANCE | {"saturated": 1.0, "stuck": 0.9}, LIKE_CHANCE, falling(end=2.3)),
+        (
+            CHANCE | {"saturated": 1.0, "stuck": 0.9, "start.saturated": 0.8},
+            LIKE_CHANCE,
+            falling(end=2.3),
+        ),
+    ),
+    (
+        "clipped_dead",
+        "clipped_linear+se",
+        (CLIPPED, {}, falling()),
+        (CLIPPED | {"stuck": 0.02, "stuck_zero": 0.02, "wrong": 0.03}, {}, falling()),
+    ),
+    ("dead_class", "sigmoid+se", (DEAD, {}, None), (DEAD | {"classes.grad": [0.8] * 10}, {}, None)),
+    (
+        "saturated",
+        "sigmoid+se",
+        (SATURATED, {"accuracy/val": 0.5, "accuracy/test": 0.5}, falling()),
+        (SATURATED | {"stuck": 0.02}, {"accuracy/val": 0.5, "accuracy/test": 0.5}, falling()),
+    ),
+    (
+        "starved",
+        "softmax+ce",
+        (CHANCE, LIKE_CHANCE, hidden(1e-6)),
+        (CHANCE, LIKE_CHANCE, hidden(0.3)),
+    ),
+    (
+        "confident_right",
+        "linear+se",
+        (DRAGGED, {}, None),
+        (DRAGGED | {"boundary": {"at": 0.49, "wrong": 0.33}}, {}, None),
+    ),
+    (
+        "initial_loss",
+        "softmax+ce",
+        ({"start.loss": 40.0}, {}, None),
+        ({"start.loss": 6.5}, {}, None),
+    ),
+    (
+        "lr_too_low",
+        "softmax+ce",
+        (CHANCE, LIKE_CHANCE, only(loss__val=steady(2.2))),
+        ({}, {}, only(loss__val=steady(0.2))),
+    ),
+    (
+        "label_noise",
+        "softmax+ce",
+        ({"wrong": 0.3}, {"accuracy/train": 0.7, "loss/train": 1.4}, falling()),
+        ({"wrong": 0.08}, {"accuracy/train": 0.92}, falling()),
+    ),
+    ("label_noise", "softmax+ce", (NOISY, {}, None), (SURE_OF_RIGHT, {}, None)),
+    (
+        "overfitting",
+        "softmax+ce",
+        ({}, {"accuracy/train": 1.0, "accuracy/val": 0.7, "loss/val": 1.8}, None),
+        ({}, {"accuracy/train": 1.0, "accuracy/val": 0.95, "loss/val": 1.8}, None),
+    ),
+]
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=lambda n: f"{CASES[n][0]}-{n}")
+def test_a_rule_is_triggered_by_its_fault_and_by_no_less(tmp_path, number):
+    rule, pair, has_it, has_not = CASES[number]
+    for name, (anatomy, metrics, curves), expected in (
+        ("fault", has_it, True),
+        ("sound", has_not, False),
+    ):
+        one = run(
+            tmp_path / name,
+            pair,
+            anatomy=changed(SOUND, anatomy),
+            metrics=METRICS | metrics,
+            curves=curves,
+        )
+        assert (RULES[rule](Facts(one)) is not None) is expected, name
+        if expected:
+            assert next(iter(findings(one))) == rule
+
+
+def test_every_rule_has_its_cases():
+    assert {rule for rule, *_ in CASES} == set(RULES)
+
+
+def test_the_example_of_the_lecture_is_said_as_it_stands_there(tmp_path):
+    one = run(tmp_path / "a", "clipped_linear+se", anatomy=changed(SOUND, CLIPPED))
+    found = findings(one)["clipped_dead"]
+    assert found.sentence == (
+        "68 % of the training samples are predicted wrongly and receive no gradient: the "
+        "clipped-linear unit is outside [0, 1] for them."
+    )
+    assert found.remedy == "head=sigmoid loss=bce, or loss=matching"
+    assert "stuck/zero 0.68" in found.evidence
+
+
+def test_a_dead_digit_is_named(tmp_path):
+    found = findings(run(tmp_path / "a", "sigmoid+se", anatomy=changed(SOUND, DEAD)))["dead_class"]
+    assert found.sentence.startswith("Class 0 is never found")
+    assert "|dL/dz_0| over its samples 7e-06" in found.evidence
+    two = changed(SOUND, DEAD) | {"stuck": 0.2}
+    two["classes"]["recall"][3], two["classes"]["grad"][3] = 0.0, 1e-5
+    found = findings(run(tmp_path / "b", "sigmoid+se", anatomy=two))["dead_class"]
+    assert found.sentence.startswith("Classes 0 and 3 are never found")
+
+
+def test_a_run_that_diverged_has_too_high_a_rate_unless_its_features_are_unscaled(tmp_path):
+    lost = {"status": "diverged", "metrics": METRICS | {"loss/train": float("nan")}}
+    curves = only(loss__train=np.array([1.0, *[np.inf] * 19]))
+    one = run(tmp_path / "a", "linear+se", anatomy=changed(SOUND, {}), curves=curves, **lost)
+    found = findings(one)
+    assert list(found) == ["lr_too_high"]
+    assert found["lr_too_high"].remedy == "optimizer.lr=0.05"  # a tenth of what was recorded
+    large = changed(SOUND, LARGE)
+    assert list(findings(run(tmp_path / "b", "linear+se", anatomy=large, **lost))) == ["unscaled"]
+
+
+def test_squared_error_may_start_higher_as_it_grows_with_the_square(tmp_path):
+    anatomy = changed(SOUND, ONE_OUTPUT | {"start.loss": 12.0})  # 48 times that of y = 0
+    assert not findings(run(tmp_path / "a", "linear+se", anatomy=anatomy))
+    anatomy = changed(SOUND, ONE_OUTPUT | {"start.loss": 30.0})
+    assert list(findings(run(tmp_path / "b", "linear+se", anatomy=anatomy))) == ["initial_loss"]
+
+
+def test_noise_that_was_asked_for_can_be_left_out(tmp_path):
+    anatomy = changed(SOUND, NOISY)
+    asked = run(tmp_path / "a", anatomy=anatomy, config={"data": {"label_noise": 0.2}})
+    assert findings(asked)["label_noise"].remedy == "data.label_noise=0"
+    own = run(tmp_path / "b", anatomy=anatomy, config={"data": {"path": "own.csv"}})
+    assert findings(own)["label_noise"].remedy == "head=softmax loss=gce"
+
+
+def test_a_remedy_names_only_settings_that_there_are(tmp_path):
+    anatomy, metrics = changed(SOUND, CHANCE), METRICS | LIKE_CHANCE
+    cnn = {"model": {"_target_": "mlr.models.Cnn", "init": "zeros", "init_scale": 1.0}}
+    one = run(tmp_path / "a", anatomy=anatomy, metrics=metrics, curves=hidden(1e-6), config=cnn)
+    assert findings(one)["starved"].remedy == "model.init=he model.init_scale=1"
+
+
+def test_robust_losses_may_leave_wrong_labels_alone(tmp_path):
+    metrics = METRICS | {"accuracy/train": 0.6}
+    anatomy = changed(SOUND, SATURATED | {"wrong": 0.4})
+    assert "saturated" not in findings(
+        run(tmp_path / "a", "softmax+gce", anatomy=anatomy, metrics=metrics)
+    )

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from mlr.app.report import groups
+from mlr.app.report.groups import Group, Unmade, best_of_pairs, numeric_keys, short, unmade
+from mlr.records.reading import Recorded, read_runs
+from tests.app.report.making import add_run, refuse, small_sweep
+
+
+def recorded(tmp_path, **entries) -> Recorded:
+    return Recorded(tmp_path / "run", {"status": "done", **entries})
+
+
+def test_groups_are_runs_alike_but_for_the_seed_the_best_first(tmp_path):
+    runs = read_runs(small_sweep(tmp_path / "sweep"))
+    found = groups.groups(runs, ["optimizer.lr"], "accuracy/test")
+    names = [(group.pair, group.label, len(group.runs), group.diverged) for group in found]
+    assert names[0] == ("softmax+ce", "lr=10.0", 2, 0)
+    assert names[-2:] == [("sigmoid+se", "lr=0.1", 2, 0), ("sigmoid+se", "lr=10.0", 3, 1)]
+    assert {pair: group.label for pair, group in best_of_pairs(found).items()} == {
+        "softmax+ce": "lr=10.0",
+        "sigmoid+bce": "lr=10.0",
+        "sigmoid+se": "lr=0.1",
+    }
+
+
+def test_final_numbers_are_those_of_runs_that_ended_well(tmp_path):
+    runs = [
+        recorded(tmp_path, metrics={"loss/test": value}, status=status)
+        for value, status in ((1.0, "done"), ("nan", "done"), (5.0, "diverged"), (2.0, "done"))
+    ]
+    assert Group("a+b", {}, runs).finals("loss/test") == [1.0, 2.0]
+    assert Group("a+b", {}, runs).finals("accuracy/test") == []
+
+
+@pytest.mark.parametrize(
+    ("values", "numeric"),
+    [((0.1, 1), True), ((1, 1), False), ((0.1, "auto"), False), ((True, False), False)],
+)
+def test_keys_that_are_numbers(values, numeric):
+    made = [Group("a+b", {"key": value}, []) for value in values]
+    assert numeric_keys(made) == (["key"] if numeric else [])
+
+
+def test_keys_are_short_where_that_tells_them_apart():
+    assert short(["optimizer.lr", "model.n", "data.n"]) == ["lr", "model.n", "data.n"]
+
+
+def test_jobs_without_a_folder_are_those_of_the_table(tmp_path):
+    folder = add_run(tmp_path, "sigmoid", "se", 0, 0.5)
+    refuse(tmp_path, ("sigmoid+se", folder.name, ""), ("linear+ce", "linear+ce,seed=0", "no <b>"))
+    assert unmade(tmp_path, read_runs(tmp_path)) == [
+        Unmade("linear+ce,seed=0", "refused", "linear+ce", "no <b>")
+    ]
+
+
+def test_a_table_of_somebody_else_is_none(tmp_path):
+    add_run(tmp_path, "sigmoid", "se", 0, 0.5)
+    (tmp_path / "runs.csv").write_bytes(b"\xff\xfe,a\n1,2\n")
+    assert unmade(tmp_path, read_runs(tmp_path)) == []
+
+
+def test_a_group_without_series_has_no_aggregate(tmp_path):
+    assert Group("a+b", {}, [recorded(tmp_path)]).aggregate is None
