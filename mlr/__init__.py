@@ -1,6 +1,6 @@
 """mlr: the laboratory for output heads and losses.
 
-In a PyTorch program of your own: `from mlr import Objective, heads, losses`.
+In a PyTorch program of your own: `from mlr import GradientProbe, Objective, heads, losses`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ from mlr.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mlr.objectives.objective import Objective
+    from mlr.watch.probe import GradientProbe
 
 # the packages are found without help
-__getattr__ = lazy_exports(__name__, {"Objective": "mlr.objectives.objective"})
+__getattr__ = lazy_exports(
+    __name__,
+    {"GradientProbe": "mlr.watch.probe", "Objective": "mlr.objectives.objective"},
+)
 
-__all__ = ["Objective"]
+__all__ = ["GradientProbe", "Objective"]

@@ -14,7 +14,7 @@ LAYERS = [
     {"heads", "losses", "models", "data"},
     {"objectives"},
     {"probes", "records"},
-    {"training"},
+    {"training", "watch"},
     {"app"},
     {"plugins"},
 ]
@@ -64,6 +64,7 @@ def test_imports_point_down(path):
         ("heads", "def late():\n    from mlr.training import train"),
         ("objectives", "from mlr.records import Recorder"),
         ("training", "import hydra.core"),
+        ("watch", "from mlr.training import train"),
         ("interval", "from mlr.heads import Head"),
     ],
 )

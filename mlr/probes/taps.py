@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -24,11 +24,30 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from mlr.probes.base import square_lengths
 
 SLOPES: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
-    nn.ReLU: lambda h: (h > 0).to(h.dtype),
+    nn.ReLU: lambda h: torch.gt(h, 0, out=torch.empty_like(h)),
     nn.Tanh: lambda h: 1 - h.square(),
     nn.Sigmoid: lambda h: h * (1 - h),
 }
 """Activations that can be dead or flat: φ'(z), written in h = φ(z)."""
+
+
+class Hook:
+    """A hook of a module that copies and pickles of the module leave behind."""
+
+    def __init__(self, call: Callable[..., None]) -> None:
+        self.call = call
+
+    def __call__(self, *arguments: Any) -> None:
+        """Pass on; nothing of the module's output is changed."""
+        self.call(*arguments)
+
+    def __reduce__(self) -> tuple[type[Hook], tuple[Callable[..., None]]]:
+        """What stands in its place."""
+        return Hook, (_nothing,)
+
+
+def _nothing(*arguments: Any) -> None:
+    """Heard by nobody."""
 
 
 @dataclass
@@ -88,6 +107,7 @@ class Taps:
         self._names: dict[nn.Module, str] = {}
         self._handles: list[Any] = []
         self._find(module)
+        self._hooks = list(self._hooks_of(module))
         self.clear()
 
     def _find(self, module: nn.Module) -> None:
@@ -108,19 +128,20 @@ class Taps:
                 self._names[part] = twins.setdefault(pair, name)
                 self.layers.setdefault(self._names[part], part)
 
+    def _hooks_of(self, module: nn.Module) -> Iterator[tuple[nn.Module, Hook]]:
+        for path, part in module.named_modules():
+            if type(part) in SLOPES:
+                yield part, self._activation_hook(tag_name(path))
+            elif part in self._names or isinstance(part, nn.modules.conv._ConvNd):
+                yield part, self._layer_hook(self._names.get(part, tag_name(path)))
+
     def __enter__(self) -> Taps:
         """Begin to listen."""
         self.clear()
-        parts = list(self.module.named_modules())
-        for path, part in parts:
-            if type(part) in SLOPES:
-                hook = self._activation_hook(tag_name(path))
-            elif part in self._names or isinstance(part, nn.modules.conv._ConvNd):
-                hook = self._layer_hook(self._names.get(part, tag_name(path)))
-            else:
-                continue
-            self._handles.append(part.register_forward_hook(hook, with_kwargs=True))
-        self._handles.append(self.module.register_forward_pre_hook(self._begin))
+        self._handles = [
+            part.register_forward_hook(hook, with_kwargs=True) for part, hook in self._hooks
+        ]
+        self._handles.append(self.module.register_forward_pre_hook(Hook(self._begin)))
         return self
 
     def __exit__(
@@ -144,7 +165,7 @@ class Taps:
         if _is_heard():
             self.clear()
 
-    def _layer_hook(self, name: str) -> Callable[..., None]:
+    def _layer_hook(self, name: str) -> Hook:
         def hook(part: nn.Module, args: Any, kwargs: Any, z: Tensor) -> None:
             if not _is_heard():
                 return
@@ -152,7 +173,7 @@ class Taps:
             if part in self._names and z.requires_grad:
                 self._use(name, part, args[0] if args else kwargs["input"], z)
 
-        return hook
+        return Hook(hook)
 
     def _use(self, name: str, part: nn.Module, inputs: Tensor, z: Tensor) -> None:
         weight, bias = (
@@ -171,7 +192,7 @@ class Taps:
 
             z.register_hook(heard)  # an activation in place takes z, and leaves the hook at it
 
-    def _activation_hook(self, own_name: str) -> Callable[..., None]:
+    def _activation_hook(self, own_name: str) -> Hook:
         def hook(part: nn.Module, args: Any, kwargs: Any, h: Tensor) -> None:
             if not _is_heard():
                 return
@@ -180,7 +201,7 @@ class Taps:
             layer = name if maker is not None and maker() is z else own_name
             self.activated.append(Activated(layer, type(part), h.detach()))
 
-        return hook
+        return Hook(hook)
 
 
 def sample_square_norms(a: Tensor, delta: Tensor, bias: bool, weight: bool = True) -> Tensor:
@@ -210,9 +231,10 @@ def sample_square_norms(a: Tensor, delta: Tensor, bias: bool, weight: bool = Tru
         squares = square_lengths(delta)
         return squares * square_lengths(a).add_(bias) if weight else squares
     a, delta = a.flatten(1, -2), delta.flatten(1, -2)
-    products = delta @ delta.mT
-    if weight:
-        products *= (a @ a.mT).add_(bias)
+    with torch.autocast(a.device.type, enabled=False):
+        products = delta @ delta.mT
+        if weight:
+            products *= (a @ a.mT).add_(bias)
     return products.sum((-2, -1)).clamp_(min=0)
 
 

@@ -139,7 +139,7 @@ def _taken(folder: Path) -> InputError:
     """The refusal of a folder that holds a run."""
     return InputError(
         f"{folder} already holds a run, and a run is never overwritten. "
-        "Choose another hydra.run.dir, or move or delete that folder."
+        "Choose another folder (hydra.run.dir=…), or move or delete that one."
     )
 
 
@@ -149,7 +149,7 @@ def _refused(folder: Path, cause: OSError) -> InputError:
     where = cause.filename or folder
     at = "" if Path(where) in (folder, folder / "status.json") else f" at {where}"
     return InputError(
-        f"The run folder {folder} cannot be written: {why}{at}. Choose another hydra.run.dir."
+        f"The run folder {folder} cannot be written: {why}{at}. Choose another (hydra.run.dir=…)."
     )
 
 

@@ -22,6 +22,7 @@ from mlr.app.benchmark import (
     jax_program,
     measure,
     memory,
+    own_loop,
     sweep,
     with_jax,
     writer,
@@ -280,3 +281,21 @@ def test_the_script_explains_itself():
     line = [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "--help"]
     done = subprocess.run(line, check=True, capture_output=True, text=True)
     assert all(f"  {name} " in done.stdout for name in SECTIONS)
+
+
+def test_loops_of_ones_own(monkeypatch):
+    work = replace(FEW_IMAGES, features=6, examples=260, epochs=1)
+    monkeypatch.setattr(own_loop, "find_spec", lambda name: None)
+    rows = list(own_loop.rows(1, work, epochs=2))
+    assert [row.most for row in rows] == [1.02, 1.1, 1.3, 2, None, None]
+    assert all(row.value > 0 for row in rows[:4])
+    assert all(".[benchmark]" in row.other for row in rows[4:])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("lightning") is None, reason="Lightning is not installed")
+@pytest.mark.filterwarnings("default")
+def test_lightning_and_backpack_beside():
+    rows = list(own_loop.rows(1, replace(FEW_IMAGES, features=6, examples=260), epochs=1))
+    assert all(row.value > 0 for row in rows if ".[benchmark]" not in row.other)
+    assert rows[4].value > 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -193,3 +196,15 @@ def test_shapes_that_disagree_are_refused():
         sample_square_norms(torch.ones(2, 3), torch.ones(3, 3), bias=True)
     with pytest.raises(ValueError, match="must be counted"):
         sample_square_norms(torch.ones(2, 3), torch.ones(2, 3), bias=False, weight=False)
+
+
+def test_copies_and_pickles_of_a_tapped_module_are_heard_by_nobody():
+    module = mlp()
+    taps = Taps(module, listen=True)
+    with taps:
+        copies = [copy.deepcopy(module), pickle.loads(pickle.dumps(module))]
+        module(drawn(6, 5))
+        for one in copies:
+            one(drawn(2, 5))
+    assert [len(use.inputs) for use in taps.uses] == [6, 6, 6]
+    assert [len(one.outputs) for one in taps.activated] == [6, 6]

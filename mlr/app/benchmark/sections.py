@@ -46,6 +46,7 @@ SECTIONS = {
     section.name: section
     for section in (
         _section("works", "one run with its default logging, beside a loop by hand", "works"),
+        _section("own-loop", "a GradientProbe in a plain PyTorch loop, and others", "own_loop"),
         _section("sweep", "N logistic regressions, computed in this process", "sweep"),
         _section("mlps", "64 MLPs 64-32-10 on digits, computed in this process", "sweep", "mlps"),
         _section("jax", "the same logistic regressions by JAX: vmap, jit, lax.scan", "with_jax"),
