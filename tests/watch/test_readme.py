@@ -9,7 +9,7 @@ import pytest
 
 from tests.watch.loops import table
 
-SECTION = (Path(__file__).parent / "own_loop.md").read_text(encoding="utf-8")
+SECTION = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", SECTION, re.DOTALL))
 
 
