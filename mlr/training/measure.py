@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -78,7 +78,15 @@ class Measurements:
         self.kept += 1
         if len(stack) * step.logits.numel() >= STACK_VALUES:
             del self.stacks[alike]
-            self.started.append(self.background.start(partial(self._measured, stack)))
+            self.started.append(self._start(partial(self._measured, stack)))
+
+    def _start(self, measure: Callable[[], Measured]) -> Work[Measured]:
+        if not self.program.all_threads:
+            return self.background.start(measure)
+        # beside another thread, those that wait for each other at every operation crawl
+        work = Work(measure)
+        work.do()
+        return work
 
     def measured(self) -> Measured:
         """All of at least one step, in the order in which they were kept."""

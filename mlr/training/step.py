@@ -14,7 +14,7 @@ from mlr.checks import InputError
 from mlr.probes import NetworkValues
 from mlr.training.arrange import distinct
 from mlr.training.background import Background
-from mlr.training.capture import OF_LAYERS, Capture, network_values, subject_of
+from mlr.training.capture import OF_LAYERS, Capture, subject_of
 from mlr.training.experiment import Experiment
 from mlr.training.layerwatch import LayerWatch, joined
 from mlr.training.network import Kind, Network, Weights, kind_of
@@ -130,6 +130,11 @@ class Program:
         self.factors = first.schedule.factors(first.total_steps)
 
     @property
+    def all_threads(self) -> bool:
+        """Whether single operations are computed on several threads."""
+        return self.busy > 1 and self.kind in (Kind.WIDE, Kind.MODULE)
+
+    @property
     def memory_axes(self) -> tuple[int, int, int]:
         """The axes of logits (L, B, K) in the order in which they lie in memory."""
         return (2, 1, 0) if self.network.lanes_last else (0, 2, 1)
@@ -206,7 +211,7 @@ class Program:
         # a copy of the targets: their memory is used again
         copied = Targets(targets.given.clone(), targets.signed)
         logits, logit_grads = (self._joined(parts) for parts in zip(*done, strict=True))
-        return LoggedStep(step, logits, copied, logit_grads, due, network_values(found))
+        return LoggedStep(step, logits, copied, logit_grads, due, NetworkValues(**found))
 
     def _watches(self, due: frozenset[str]) -> list[LayerWatch]:
         """One for each part, where anything that is due looks into layers."""
