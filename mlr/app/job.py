@@ -32,7 +32,10 @@ PARTS = ("head", "loss", "model", "data", "optimizer", "schedule")
 
 
 def run_job(
-    config: DictConfig, hydra: DictConfig, bar: AbstractContextManager[Progress]
+    config: DictConfig,
+    hydra: DictConfig,
+    bar: AbstractContextManager[Progress],
+    drawn: bool = True,
 ) -> Outcome:
     """Train one configuration into the folder that Hydra made for it.
 
@@ -42,6 +45,7 @@ def run_job(
         config: the job's configuration.
         hydra: Hydra's own, of this job.
         bar: gives what is told of the progress, while it is entered.
+        drawn: whether the run has figures, as far as its settings want them.
     """
     folder = Path(hydra.runtime.output_dir)
     overrides = task_overrides(hydra)
@@ -67,7 +71,7 @@ def run_job(
     try:
         with closed_whatever_happens(claimed):
             write_hydra_files(folder, config, hydra)
-            result = record(plan, experiment, claimed, settings, bar)
+            result = record(plan, experiment, claimed, settings, bar, drawn)
     except WriteError as error:  # a full disk, most often; what was recorded before is kept
         return Outcome(folder.name, overrides, "failed", str(error), folder)
     return Outcome(
@@ -134,6 +138,7 @@ def record(
     folder: RunFolder,
     settings: Mapping[str, Any],
     bar: AbstractContextManager[Progress],
+    drawn: bool,
 ) -> Result:
     """Train one experiment and write all that its folder holds."""
     from mlr.app.figures.record import moments_before_end, record_figures
@@ -143,9 +148,11 @@ def record(
     from mlr.training.log import run_tags
 
     with Recorder(folder, run_tags(experiment), settings) as recorder, bar as progress:
-        (result,) = train([experiment], [recorder], progress, [moments_before_end(experiment)])
+        moments = moments_before_end(experiment) if drawn else ()
+        (result,) = train([experiment], [recorder], progress, [moments])
         save_checkpoint(folder.checkpoint, result, identity(plan.config))
-        record_figures(recorder, experiment, result)
+        if drawn:
+            record_figures(recorder, experiment, result)
         recorder.finish(
             result.status, result.metrics, result.reason, **last_entries(experiment, result)
         )

@@ -34,9 +34,14 @@ class Session:
     crash: an error of a single run that is no one's input.
     """
 
-    def __init__(self, watched: bool = True) -> None:
-        """`watched`: whether progress is shown; another program may have a bar of its own."""
-        self.watched = watched
+    def __init__(self, watched: bool = True, drawn: bool = True) -> None:
+        """Another program may do without progress, and without figures.
+
+        Args:
+            watched: whether progress is shown.
+            drawn: whether runs have figures, as far as their settings want them.
+        """
+        self.watched, self.drawn = watched, drawn
         self.run: Outcome | None = None
         self.sweep: Sweep | None = None
         self.crash: BaseException | None = None
@@ -75,7 +80,7 @@ class Session:
             except InputError as error:
                 remove_empty(jobs[0].folder)  # Hydra's basic launcher has made it
                 raise SweepRefused(str(error)) from error
-            self.sweep.watched = self.watched
+            self.sweep.watched, self.sweep.drawn = self.watched, self.drawn
         values = self.sweep.batch(jobs, engine)
         if self._goes_on:  # the basic sweeper would end at a failure, and reads no values
             return [inf if isinstance(value, Exception) else value for value in values]
@@ -88,7 +93,7 @@ class Session:
             return self._job_of_sweep(config, hydra)
         bar = console.progress_bar("training") if self.watched else nullcontext(_unseen)
         try:
-            self.run = run_job(config, hydra, bar)
+            self.run = run_job(config, hydra, bar, self.drawn)
         except BaseException as error:
             self.crash = error
             folder = Path(hydra.runtime.output_dir)

@@ -40,7 +40,7 @@ class Sweep:
         self.equal: list[tuple[SweepJob, str]] = []
         self.reused = 0
         self.metric = "loss/val"
-        self.watched = True
+        self.watched = self.drawn = True
         self._finished = folder.finished()
         self._before = set(self._finished)
         self._drawn: set[Sequence[str]] = set()
@@ -113,7 +113,7 @@ class Sweep:
     ) -> dict[str, SweepJob]:
         """The jobs to train, and which are drawn; those finished before have their figures."""
         judged = sorted((job for job in jobs if job.number in hashes), key=lambda job: job.number)
-        chosen = drawn_jobs(judged, self._drawn)
+        chosen = drawn_jobs(judged, self._drawn) if self.drawn else set()
         return {
             key: replace(job, drawn=True) if job.number in chosen else job
             for key, job in fresh.items()

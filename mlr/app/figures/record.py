@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlr.app import console
@@ -25,8 +24,6 @@ from mlr.training import Experiment, Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-NO_MATPLOTLIB = "the runs have no figures, for matplotlib is not installed; pip install matplotlib."
 
 
 class Picture(NamedTuple):
@@ -69,9 +66,6 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
         result: what came of it.
     """
     if not experiment.probes.figures:
-        return
-    if find_spec("matplotlib") is None:
-        console.refuse(NO_MATPLOTLIB)
         return
     try:
         for step, parameters in (*result.snapshots, (result.steps, result.parameters)):

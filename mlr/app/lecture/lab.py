@@ -103,7 +103,7 @@ class Lab:
             WriteError: its folder cannot be written.
         """
         folder = self._next()
-        session = Session(watched=self.watched)
+        session = Session(watched=self.watched, drawn=False)
         command = f"python scripts/train.py {shlex.join(overrides)}"
         with _typed(command):
             _hydra(False, session.job, folder, overrides)
@@ -121,7 +121,7 @@ class Lab:
             WriteError: their folder cannot be written.
         """
         folder = self._next()
-        session = Session(watched=self.watched)
+        session = Session(watched=self.watched, drawn=False)
 
         def task(config: Any) -> float | None:
             return session.job(config)

@@ -126,14 +126,6 @@ def test_a_figure_that_fails_does_not_fail_the_run(drawing, monkeypatch):
     assert set(pictures(finished.runs[0])) == {"figure/loss_curve"}
 
 
-def test_without_matplotlib_runs_have_no_figures(drawing, monkeypatch):
-    monkeypatch.setattr(record, "find_spec", lambda name: None)
-    finished = drawing("data=blobs", "epochs=1")
-    assert finished.code == 0
-    assert finished.err.strip() == f"mlr: {record.NO_MATPLOTLIB}"
-    assert pictures(finished.runs[0]) == {}
-
-
 def test_a_diverged_run_is_drawn_as_long_as_it_had_numbers(drawing):
     finished = drawing("experiment=line", "optimizer.lr=1e9", "probes.figures=3", "epochs=2")
     assert finished.status()["status"] == "diverged"

@@ -12,7 +12,8 @@ from tests.records.browser import Page, chromium
 
 pytest.importorskip("selenium")
 
-pytestmark = pytest.mark.slow
+# one process asks the slides once, for all tests that read the answers
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("lecture")]
 
 MOST_BYTES = 8 << 20
 SCREENS = {"hall": (1600, 1000), "laptop": (1200, 800), "phone": (360, 780)}

@@ -30,6 +30,7 @@ def assert_holds(answer) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("lecture")
 @pytest.mark.parametrize("slide", SLIDES, ids=_names)
 def test_every_claim_holds(slide, whole_lecture):
     assert_holds(whole_lecture.answers[slide.number])
