@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mlr.probes import Histogram, Probe, StepValues, histogram
+from mlr.probes.histograms import BINS
 from mlr.probes.network import stack_network
 from mlr.probes.settings import HISTOGRAMS as HISTOGRAM
 from mlr.training.arrange import stacked
@@ -30,6 +31,19 @@ Stack = list[tuple[int, LoggedStep]]
 """Steps of one batch size and with the same due, each with its number among all kept."""
 
 
+class Part(NamedTuple):
+    """What was measured of one stack, still on the device."""
+
+    places: list[int]
+    """the number of each step among those kept (P,)"""
+    numbers: Tensor
+    """every number of every probe, and behind them 1 for each that is present (P, R, 2 tags)"""
+    drawn: list[int]
+    """the number of each step that has histograms (H,)"""
+    histograms: dict[str, Tensor]
+    """by tag, the columns of a `Histogram` side by side (H, R, BINS + 4)"""
+
+
 class Measured(NamedTuple):
     """What was measured of P steps, H of them with histograms."""
 
@@ -42,7 +56,7 @@ class Measured(NamedTuple):
     drawn: list[int]
     """the number of each step that has histograms (H,)"""
     histograms: dict[str, Histogram[NDArray]]
-    """by tag, over batch and outputs, in numpy (H, R, …); none where H is 0"""
+    """by tag, over batch and outputs (H, R, …); none where H is 0"""
 
 
 class Measurements:
@@ -66,7 +80,7 @@ class Measurements:
         self.first = self.kept
         self.stacks: dict[tuple[int, frozenset[str]], Stack] = defaultdict(list)
         self.drawn: list[int] = []
-        self.started: list[Work[Measured]] = []
+        self.started: list[Work[Part]] = []
 
     def keep(self, step: LoggedStep) -> None:
         """One more step."""
@@ -80,7 +94,7 @@ class Measurements:
             del self.stacks[alike]
             self.started.append(self._start(partial(self._measured, stack)))
 
-    def _start(self, measure: Callable[[], Measured]) -> Work[Measured]:
+    def _start(self, measure: Callable[[], Part]) -> Work[Part]:
         if not self.program.all_threads:
             return self.background.start(measure)
         # beside another thread, those that wait for each other at every operation crawl
@@ -89,31 +103,32 @@ class Measurements:
         return work
 
     def measured(self) -> Measured:
-        """All of at least one step, in the order in which they were kept."""
+        """All of at least one step, in the order in which they were kept.
+
+        Numbers come from the device at once, and each kind of histogram.
+        """
         # what is left is too little for a thread of its own
         parts = [self._measured(stack) for stack in self.stacks.values()]
         parts += [self.background.finish(work) for work in self.started]
         places, drawn = list(range(self.first, self.kept)), self.drawn
-        numbers = _joined([(part.places, part.numbers) for part in parts], places)
-        present = _joined([(part.places, part.present) for part in parts], places)
+        numbers, present = np.split(
+            _fetched([(part.places, part.numbers) for part in parts], places), 2, axis=-1
+        )
         histograms = {}
         for tag in HISTOGRAMS if drawn else ():
             having = [(part.drawn, part.histograms[tag]) for part in parts if part.drawn]
-            columns = zip(*(histogram for _, histogram in having), strict=True)
-            rows = [places for places, _ in having]
-            histograms[tag] = Histogram(
-                *(_joined(list(zip(rows, own, strict=True)), drawn) for own in columns)
-            )
-        return Measured(places, numbers, present, drawn, histograms)
+            columns = _fetched(having, drawn)
+            histograms[tag] = Histogram(columns[..., :BINS], *np.moveaxis(columns, -1, 0)[BINS:])
+        return Measured(places, numbers, present != 0, drawn, histograms)
 
-    def _numbers(self, steps: Sequence[LoggedStep]) -> tuple[Tensor, Tensor]:
-        """Numbers (P, L, tags) of steps with the same due, and which of them are present."""
+    def _numbers(self, steps: Sequence[LoggedStep]) -> Tensor:
+        """Those of a `Part`, of L lanes."""
         due = steps[0].due
         values = stack_values(self.program, steps)
         shape = values.losses.shape[:2]
         # NaN of a run that still has a finite loss: no such example in the batch
         ended = values.losses.sum(-1, keepdim=True).isfinite().logical_not_()
-        numbers, present = [], []
+        numbers, present = [values.losses.new_empty(*shape, 0)], [ended.new_empty(*shape, 0)]
         for probe in self.probes:
             if probe.family in due:
                 found = probe.measure(values)
@@ -122,39 +137,30 @@ class Measurements:
             else:
                 numbers.append(values.losses.new_full((*shape, len(probe.tags)), torch.nan))
                 present.append(ended.new_zeros(numbers[-1].shape))
-        if not numbers:  # histograms only
-            return values.losses.new_empty((*shape, 0)), ended.new_empty((*shape, 0))
-        return torch.cat(numbers, dim=-1), torch.cat(present, dim=-1)
+        return torch.cat((*numbers, torch.cat(present, dim=-1).to(values.losses.dtype)), dim=-1)
 
-    def _measured(self, stack: Stack) -> Measured:
-        numbers, present = self._numbers([step for _, step in stack])
+    def _measured(self, stack: Stack) -> Part:
         drawn = [(place, step) for place, step in stack if HISTOGRAM in step.due]
         histograms = {}
         for tag, field in HISTOGRAMS.items() if drawn else ():
             chosen = stacked([getattr(step, field) for _, step in drawn], self.program.memory_axes)
-            columns = histogram(chosen.mT.flatten(-2))
-            histograms[tag] = Histogram(*(self._of_runs(column) for column in columns))
-        return Measured(
+            counts, *columns = histogram(chosen.mT.flatten(-2))
+            histograms[tag] = self.program.of_runs(
+                torch.cat((counts.double(), torch.stack(columns, dim=-1)), dim=-1), axis=1
+            )
+        return Part(
             [place for place, _ in stack],
-            self._of_runs(numbers),
-            self._of_runs(present),
+            self.program.of_runs(self._numbers([step for _, step in stack]), axis=1),
             [place for place, _ in drawn],
             histograms,
         )
 
-    def _of_runs(self, values: Tensor) -> NDArray:
-        """Values (P, L, …) of the lanes as (P, R, …) of the runs, in numpy."""
-        return self.program.of_runs(values, axis=1).cpu().numpy()
 
-
-def _joined(parts: Sequence[tuple[list[int], NDArray]], places: list[int]) -> NDArray:
+def _fetched(parts: Sequence[tuple[list[int], Tensor]], places: list[int]) -> NDArray[Any]:
     """Rows of all parts in the order of their places, which are `places`, ascending."""
-    row = {place: number for number, place in enumerate(places)}
-    first = parts[0][1]
-    joined = np.empty((len(places), *first.shape[1:]), dtype=first.dtype)
-    for own, rows in parts:
-        joined[[row[place] for place in own]] = rows
-    return joined
+    rows = torch.cat([rows for _, rows in parts]).cpu().numpy()
+    own = [place for places_of_part, _ in parts for place in places_of_part]
+    return rows if own == places else rows[np.argsort(own)]
 
 
 def stack_values(program: Program, steps: Sequence[LoggedStep]) -> StepValues:

@@ -11,7 +11,7 @@ import torch
 
 from mlr.probes import ProbeSettings
 from mlr.records import Recorder, RunFolder
-from mlr.training import SGD, log, loop, train
+from mlr.training import SGD, log, loop, measure, train
 from mlr.training.log import run_tags
 from mlr.training.orders import Orders
 from tests.training.conftest import dataset, experiment
@@ -164,3 +164,21 @@ def test_interrupted_while_it_records_no_step_is_recorded_twice(tmp_path, monkey
     steps = [int(row.partition(",")[0]) for row in rows]
     assert steps == sorted(set(steps))
     assert set(steps) <= set(whole)
+
+
+def test_numbers_come_from_the_device_once_a_flush(tmp_path, monkeypatch):
+    """And each kind of histogram once, however many stacks were measured."""
+    run = experiment(epochs=20, probes=ProbeSettings(points="every:1", histograms="every:3"))
+    monkeypatch.setattr(measure, "STACK_VALUES", 200)
+    fetched, real = [], measure.Measurements.measured
+
+    def counted(self):
+        own = torch.Tensor.cpu
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.Tensor, "cpu", lambda tensor: fetched.append(1) or own(tensor))
+            return real(self)
+
+    monkeypatch.setattr(measure.Measurements, "measured", counted)
+    (table,) = recorded(tmp_path, [run])
+    assert len([step for step in table if "grad_norm/total" in table[step]]) == run.total_steps
+    assert len(fetched) == 1 + len(measure.HISTOGRAMS)
