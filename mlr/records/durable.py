@@ -45,6 +45,9 @@ def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
     Raises:
         WriteError: the old file is then untouched and nothing is left beside it.
     """
+    if path.exists() and not path.is_file():
+        # a rename would put a file in the place of a device such as /dev/stdout
+        raise WriteError(path, OSError(errno.EINVAL, "it is there, and no file"))
     # beside the target: a rename across file systems is no rename
     beside = path.with_name(f".{path.name}.{os.getpid()}.{next(_NUMBER)}.tmp")
     try:

@@ -146,3 +146,14 @@ def test_a_really_full_device_is_named():
         pytest.skip("this system has no /dev/full")
     with pytest.raises(WriteError, match="/dev/full: No space left"):
         append(full, b"x")
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    """As /dev/stdout, which a process of root would replace by a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for there in (pipe, tmp_path):
+        with pytest.raises(WriteError, match=f"cannot write {there}: it is there, and no file"):
+            durable.atomic_write(there, b"new")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
