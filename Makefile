@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train board test test-slow test-hydra-next test-extras check figures lecture benchmark clean
+.PHONY: help install train board test test-slow test-long test-hydra-next test-extras check figures lecture benchmark clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -32,10 +32,10 @@ test: install  ## run the checks and the fast tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-slow: install  ## run the slow tests: MNIST bars, the lecture's claims, pages in a browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not oracle"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not long"
 
-test-oracle: install  ## hold 100,000 points of each classic pair to 50 digits; takes minutes
-	$(BIN)/python -m pytest -m oracle
+test-long: install  ## what takes minutes: 100,000 points a pair against 50 digits, a CNN, benchmark commands
+	$(BIN)/python -m pytest -m long
 
 # a Hydra and an OmegaConf of its own, before all that .venv has
 NEXT := .venv-hydra-next

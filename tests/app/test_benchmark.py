@@ -249,6 +249,7 @@ def test_a_command_that_fails_says_what_it_said(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_commands():
     rows = list(commands.rows(1, jobs=4, few=4, work=(*commands.WORK, "epochs=1")))
     assert [row.what for row in rows][:2] == ["4 jobs", "beside one job after the other"]
@@ -272,6 +273,7 @@ def test_slopes_of_memory(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_memory():
     rows = list(memory.rows(1, (1, 3), 4, 1 << 20))
     assert "4 in a budget of 1 MiB" in rows[-1].what

@@ -40,7 +40,7 @@ def test_a_sample_of_every_pair(head, loss, dtype):
     check(head, loss, dtype, 300)
 
 
-@pytest.mark.oracle
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "points"),
@@ -79,7 +79,7 @@ def test_the_oracle_is_the_literal_chain_rule_in_mpmath(head, loss, outputs):
     ("head", "loss"),
     # Φ of thousands of bits takes seconds
     [
-        pytest.param(*p, marks=[pytest.mark.oracle, pytest.mark.slow] if p[0] == "probit" else [])
+        pytest.param(*p, marks=[pytest.mark.long, pytest.mark.slow] if p[0] == "probit" else [])
         for p in PAIRS
     ],
 )

@@ -150,7 +150,7 @@ def test_every_pair(head, loss, outputs):
                                                      *range_of_sizes))  # fmt: skip
 
 
-@pytest.mark.oracle
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(("head", "loss", "outputs"), PAIRS)
 def test_every_pair_at_many_points(head, loss, outputs):

@@ -87,7 +87,7 @@ def test_value_and_gradient_to_two_ulp(outputs, dtype):
     compared(600, outputs, dtype)
 
 
-@pytest.mark.oracle
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_value_and_gradient_of_a_hundred_thousand_points(dtype):
