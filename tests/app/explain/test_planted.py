@@ -24,6 +24,7 @@ from mlr.app.plan import make_plan
 from mlr.app.schema import register_schema
 from mlr.objectives.pairs import check_pair
 
+
 def some():
     """Two cases of each rule and every sixth sound one, in one seed; dead digits need several."""
     kinds = {rule: [case for case in PLANTED if case.rule == rule] for rule in RULES}
