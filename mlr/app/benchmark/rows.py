@@ -86,11 +86,15 @@ def timed(job: Callable[[], object]) -> Measure:
 
 
 def in_turn(measures: Sequence[Measure], repeats: int, warm_up: bool = True) -> list[float]:
-    """The median of each, one measured after the other and all of them again."""
+    """The median of each, one measured after the other and all of them again.
+
+    Each time another begins, for what is measured first finds the machine rested.
+    """
     found: list[list[float]] = [[] for _ in measures]
     for repeat in range(repeats + warm_up):
-        for measure, seconds in zip(measures, found, strict=True):
-            took = measure()
+        for turn in range(len(measures)):
+            which = (repeat + turn) % len(measures)
+            took = measures[which]()
             if repeat >= warm_up:
-                seconds.append(took)
+                found[which].append(took)
     return [median(seconds) for seconds in found]
