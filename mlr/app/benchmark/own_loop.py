@@ -33,7 +33,9 @@ from mlr.training.threads import threads
 
 EPOCHS = 10
 """Of the default schedule, which has points for so long a run; one is enough at every step."""
-MISSING = "not installed: pip install '.[benchmark]'"
+NO_LIGHTNING = "not installed: pip install '.[lightning]'"
+# the torchvision that it asks for breaks Lightning beside another build of torch
+NO_BACKPACK = "not installed: pip install --no-deps backpack-for-pytorch einops unfoldNd"
 Batches = list[tuple[Tensor, Tensor]]
 Watch = Callable[[nn.Module, torch.optim.Optimizer], AbstractContextManager[Any]]
 
@@ -107,7 +109,7 @@ def _beside_loop(
 def _in_trainer(repeats: int, work: Work, batches: Batches, folder: Path) -> Iterator[Row]:
     title = "Lightning's grad_norm recipe"
     if find_spec("lightning") is None:
-        yield Row(title, other=MISSING)
+        yield Row(title, other=NO_LIGHTNING)
         return
     from mlr.app.benchmark.with_lightning import fit
 
@@ -133,7 +135,7 @@ def _in_trainer(repeats: int, work: Work, batches: Batches, folder: Path) -> Ite
 def _backpack(repeats: int, work: Work, batches: Batches) -> Iterator[Row]:
     title = "BackPACK's BatchL2Grad, every step"
     if find_spec("backpack") is None:
-        yield Row(title, other=MISSING)
+        yield Row(title, other=NO_BACKPACK)
         return
     from backpack import backpack, extend
     from backpack.extensions import BatchL2Grad
