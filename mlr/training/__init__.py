@@ -3,7 +3,7 @@
 An `Experiment` says what one run is; `train([experiment, …])` carries all of them as one
 tensor program. Parameters live in one flat (L, P) buffer, a lane a run, with spare lanes
 where that is faster; dense networks are differentiated in closed form, any other module by
-torch.func; a step computes nothing that only a logged step needs. Batches are gathered ahead
+autograd; a step computes nothing that only a logged step needs. Batches are gathered ahead
 and logged steps measured by a second thread, where that pays.
 """
 

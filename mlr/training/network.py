@@ -34,7 +34,7 @@ class Kind(Enum):
     LANES = "lanes last, elementwise"
     NARROW = "all lanes in one product, on one thread"
     WIDE = "lane by lane, on all threads"
-    MODULE = "lane by lane, by torch.func"
+    MODULE = "lane by lane, by autograd"
 
     @property
     def block(self) -> int:

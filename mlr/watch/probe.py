@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,9 @@ from torch.optim import Optimizer
 from mlr.checks import InputError, known, whole
 from mlr.heads import HEADS, Head
 from mlr.probes import ProbeSettings
+from mlr.watch import notices
 from mlr.watch.batch import Batch
-from mlr.watch.hearing import OF_LAYERS, Hearing
+from mlr.watch.hearing import Hearing
 from mlr.watch.point import Meter, Point
 from mlr.watch.recording import Recording
 from mlr.watch.schedule import NOTHING, Plan, settings_of
@@ -102,7 +102,7 @@ class GradientProbe:
         if not self._optimizers:
             raise InputError("GradientProbe needs an optimizer, but the list of them is empty.")
         self._hearing = Hearing(model, self.settings.threshold)
-        self._tell_of_layers()
+        notices.tell_of_layers(self.settings, self._hearing.taps)
         self._recording = Recording(self._sink(model, folder, writer))
         self._pending: Point | None = None
         self._told = self._closed = False
@@ -247,7 +247,9 @@ class GradientProbe:
         self._pending = None
         self._hearing.forget_weights()
         if not point.heard:
-            self._tell_of_logits()
+            if not self._told:
+                self._told = True
+                notices.tell_of_logits(self.step - 1)
             return
         if not self._recording.begun:
             self._recording.begin(self._meter(point))
@@ -275,36 +277,9 @@ class GradientProbe:
             },
         )
 
-    def _tell_of_layers(self) -> None:
-        """Say once what will not be measured."""
-        wanted = sorted(OF_LAYERS.intersection(self.settings.families))
-        taps = self._hearing.taps
-        if wanted and taps is None:
-            _warn(
-                f"{' and '.join(wanted)} cannot be measured in a model compiled by torch.compile, "
-                "whose layers call no hooks; everything else is."
-            )
-        elif "sample_gradient" in wanted and taps is not None and taps.left_out:
-            _warn(
-                f"sample_gradient leaves out {', '.join(taps.left_out)}: "
-                f"{next(iter(taps.left_out.values()))}."
-            )
-
-    def _tell_of_logits(self) -> None:
-        if not self._told:
-            self._told = True
-            _warn(
-                f"Nothing is recorded of step {self.step - 1}: no gradient came to the logits "
-                "that probe.watch was given. Give those that the loss is computed from."
-            )
-
 
 def _head_of(head: Head | str | None) -> Head | None:
     if head is None or isinstance(head, Head):
         return head
     kinds = {kind.name: kind for kind in HEADS}
     return kinds[known("head", head, kinds)]()
-
-
-def _warn(sentence: str) -> None:
-    warnings.warn(sentence, stacklevel=4)
