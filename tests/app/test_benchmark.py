@@ -23,6 +23,7 @@ from mlr.app.benchmark import (
     measure,
     memory,
     own_loop,
+    probes,
     sweep,
     with_jax,
     writer,
@@ -30,7 +31,7 @@ from mlr.app.benchmark import (
 from mlr.app.benchmark import works as one
 from mlr.app.benchmark.rows import Row, duration, in_turn, table
 from mlr.checks import InputError
-from mlr.models import Mlp
+from mlr.models import Cnn, Mlp
 from mlr.training import log, train
 from mlr.training.measure import Measurements
 
@@ -283,6 +284,13 @@ def test_the_script_explains_itself():
     line = [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "--help"]
     done = subprocess.run(line, check=True, capture_output=True, text=True)
     assert all(f"  {name} " in done.stdout for name in SECTIONS)
+
+
+def test_what_measuring_costs():
+    small = replace(TINY, features=16, model=Cnn(channels=[2]))
+    rows = list(probes.rows(1, [probes.Case(TINY), probes.Case(small, side=4)]))
+    assert [row.most for row in rows] == [1.02, 1.1, 1.3, 2] * 2
+    assert all(row.value > 0 for row in rows)
 
 
 def test_loops_of_ones_own(monkeypatch):

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from secrets import token_hex
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-import yaml
-
-from mlr.app.benchmark.rows import Measure, Row, duration, in_turn, timed
-from mlr.app.benchmark.works import IMAGES, LOGISTIC, LR, Work, experiment, make_data
+from mlr.app.benchmark.rows import Row, duration, in_turn, timed
+from mlr.app.benchmark.works import IMAGES, LOGISTIC, Work, by_mlr, make_data
 from mlr.data.base import Dataset, Split
 from mlr.models import Cnn, Linear
-from mlr.probes import ProbeSettings
-from mlr.records import Recorder, RunFolder
-from mlr.training import Experiment, train
-from mlr.training.log import run_tags
+from mlr.watch.schedule import PRESETS
 
-CONFIGS = Path(__file__).parents[3] / "configs" / "probes"
 DEFAULT = MappingProxyType({"basic": 1.02, "full": 1.10})
 EVERY_STEP = MappingProxyType({"basic": 1.3, "full": 2.0})
 
@@ -60,27 +53,21 @@ def rows(repeats: int, cases: Sequence[Case] = CASES) -> Iterator[Row]:
     for case in cases:
         data = _data(case)
         with TemporaryDirectory() as folder:
-            measures = [_measure(case.work, data, Path(folder), settings("off"))]
+            measures = [timed(partial(by_mlr, case.work, data, Path(folder), PRESETS["off"]))]
             asked = [
                 (name, words, most)
                 for words, promises in (("default", DEFAULT), ("every step", EVERY_STEP))
                 for name, most in promises.items()
             ]
             for name, words, _ in asked:
-                more = {"points": "every:1"} if words == "every step" else {}
-                measures.append(_measure(case.work, data, Path(folder), settings(name, **more)))
+                chosen = PRESETS[name]
+                if words == "every step":
+                    chosen = replace(chosen, points="every:1")
+                measures.append(timed(partial(by_mlr, case.work, data, Path(folder), chosen)))
             off, *others = in_turn(measures, min(repeats, case.repeats))
         for (name, words, most), own in zip(asked, others, strict=True):
             what = f"{case.work.title}: {name}, {words}"
             yield Row(what, duration(own), f"{duration(off)} off", own / off, most=most)
-
-
-def settings(preset: str, **changes: int | str) -> ProbeSettings:
-    """Those of a preset, with changes."""
-    text = (CONFIGS / f"{preset}.yaml").read_text(encoding="utf-8")
-    values: Mapping[str, object] = yaml.safe_load(text)
-    known = {name: value for name, value in values.items() if name != "_target_"}
-    return ProbeSettings(**{**known, **changes})  # type: ignore[arg-type]
 
 
 def _data(case: Case) -> Dataset:
@@ -92,15 +79,3 @@ def _data(case: Case) -> Dataset:
         for split in (data.train, data.val, data.test)
     ]
     return Dataset(data.name, parts[0], parts[1], parts[2], data.classes)
-
-
-def _measure(work: Work, data: Dataset, folder: Path, probes: ProbeSettings) -> Measure:
-    run = replace(experiment(work, data), probes=probes)
-    return timed(partial(_train, run, folder))
-
-
-def _train(run: Experiment, folder: Path) -> None:
-    claimed = RunFolder.claim(folder / token_hex(8))
-    with Recorder(claimed, run_tags(run), {"lr": LR}) as recorder:
-        (result,) = train([run], [recorder])
-        recorder.finish(result.status, result.metrics)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -23,6 +23,7 @@ from mlr.app.benchmark.rows import Row, duration, in_turn, timed
 from mlr.data.base import Dataset, Split
 from mlr.models import Linear, Mlp, Model
 from mlr.objectives import Objective
+from mlr.probes import ProbeSettings
 from mlr.records import Recorder, RunFolder
 from mlr.training import SGD, Experiment, train
 from mlr.training.log import run_tags
@@ -141,9 +142,16 @@ def experiment(work: Work, data: Dataset, seed: int = 0, loss: str | None = None
     )
 
 
-def by_mlr(work: Work, data: Dataset, folder: Path) -> None:
-    """One run with default logging: events, histograms, metrics.csv, status, in a new folder."""
-    run = experiment(work, data)
+def by_mlr(work: Work, data: Dataset, folder: Path, probes: ProbeSettings | None = None) -> None:
+    """One run with all its files: events, histograms, metrics.csv, status, in a new folder.
+
+    Args:
+        work: what it is.
+        data: its examples.
+        folder: where its folder is made.
+        probes: what is logged; None for the default.
+    """
+    run = replace(experiment(work, data), probes=probes or ProbeSettings())
     claimed = RunFolder.claim(folder / token_hex(8))
     with Recorder(claimed, run_tags(run), {"lr": LR}) as recorder:
         (result,) = train([run], [recorder])
