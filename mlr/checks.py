@@ -13,7 +13,18 @@ from math import isfinite
 
 
 class InputError(ValueError):
-    """A value that a person gave is refused; the text is meant to be read by that person."""
+    """A value that a person gave is refused; the text is meant to be read by that person.
+
+    exit_code: with which a command that meets it ends.
+    """
+
+    exit_code = 2
+
+
+class DataError(InputError):
+    """Not an option but a file or its content is at fault: data, a damaged run."""
+
+    exit_code = 3
 
 
 def known(name: str, value: str, allowed: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    {"interval", "checks", "seeds", "lazy", "information"},
+    {"interval", "checks", "seeds", "lazy", "information", "durable"},
     {"heads", "losses", "models", "data"},
     {"objectives"},
     {"probes", "records"},

@@ -18,9 +18,9 @@ from mlr.app.plan import Plan
 from mlr.app.runs_begun import clear, make_way, outcome_of
 from mlr.app.sweepjob import SweepJob
 from mlr.checks import InputError
+from mlr.durable import WriteError
 from mlr.records import Recorder, RunFolder
 from mlr.records.bulk import Ending, finish_all
-from mlr.records.durable import WriteError
 from mlr.training import Experiment, Result, train
 from mlr.training.checkpoint import save_checkpoint
 from mlr.training.log import run_tags

@@ -16,7 +16,7 @@ from mlr.app.schema import register_schema
 from mlr.app.session import Session, SweepRefused
 from mlr.app.sweep import JobError
 from mlr.checks import InputError
-from mlr.records.durable import WriteError
+from mlr.durable import WriteError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 INTERRUPTED = 130

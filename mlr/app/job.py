@@ -17,7 +17,7 @@ from mlr.app.names import hyperparameters
 from mlr.app.outcome import Outcome, cause
 from mlr.app.plan import Plan, make_plan
 from mlr.checks import InputError
-from mlr.records.durable import WriteError, atomic_write
+from mlr.durable import WriteError, atomic_write
 
 if TYPE_CHECKING:
     from mlr.records import RunFolder

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlr.app.sweepjob import SweepJob
 from mlr.checks import InputError
-from mlr.records.durable import WriteError
+from mlr.durable import WriteError
 
 FINISHED = ("done", "diverged")
 """Statuses of a run that was trained to an end; it need not be trained again."""

@@ -18,7 +18,7 @@ from mlr.app.cells import Cell, cells
 from mlr.app.console import TENSORBOARD, console, refuse, shown, tensorboard_command
 from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.sweep import Sweep
-from mlr.records.durable import WriteError
+from mlr.durable import WriteError
 
 if TYPE_CHECKING:
     from mlr.records.summary import Summary

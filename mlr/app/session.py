@@ -19,7 +19,7 @@ from mlr.app.sweep import Sweep, check_resume
 from mlr.app.sweep_folder import check_free, check_sweep
 from mlr.app.sweepjob import Engine, SweepJob
 from mlr.checks import InputError
-from mlr.records.durable import WriteError
+from mlr.durable import WriteError
 
 
 class SweepRefused(BaseException):

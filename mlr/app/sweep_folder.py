@@ -20,7 +20,7 @@ from mlr.app.identity import is_of_run
 from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.runs_begun import clear, outcome_of, runs_in
 from mlr.checks import InputError
-from mlr.records.durable import WriteError, atomic_write, create_exclusive
+from mlr.durable import WriteError, atomic_write, create_exclusive
 from mlr.records.sweep import write_runs_table
 
 TABLE, STORY, LOCK = "runs.csv", "sweep.yaml", ".lock"

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from mlr.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from mlr.durable import WriteError, atomic_write
     from mlr.records.bulk import Ending, finish_all, flush_all, record_histograms, record_scalars
-    from mlr.records.durable import WriteError, atomic_write
     from mlr.records.events import EventWriter
     from mlr.records.folder import RunFolder
     from mlr.records.frames import load
@@ -35,8 +35,8 @@ __getattr__ = lazy_exports(
         "Recorder": "mlr.records.recorder",
         "RunFolder": "mlr.records.folder",
         "SummaryRun": "mlr.records.summary",
-        "WriteError": "mlr.records.durable",
-        "atomic_write": "mlr.records.durable",
+        "WriteError": "mlr.durable",
+        "atomic_write": "mlr.durable",
         "finish_all": "mlr.records.bulk",
         "flush_all": "mlr.records.bulk",
         "load": "mlr.records.frames",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mlr.checks import InputError, known
-from mlr.records.durable import WriteError, atomic_write, create_exclusive
+from mlr.durable import WriteError, atomic_write, create_exclusive
 
 STATUSES = ("running", "done", "failed", "diverged", "interrupted")
 _TRACES = ("status.json", "metrics.csv", "checkpoint.pt")

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from mlr.durable import WriteError
 from mlr.records.blocks import Rows, encode_scalars, final_rows
-from mlr.records.durable import WriteError
 from mlr.records.events import EventWriter, Serialisable
 from mlr.records.folder import RunFolder
 from mlr.records.hparams import PROMINENT, hparams_summaries, session_end

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlr.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate, best_of, read_series
-from mlr.records.durable import WriteError
 from mlr.records.events import EventWriter
 from mlr.records.hparams import hparams_summaries, session_end
 from mlr.records.layout import bands_summary, link

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlr.records.durable import atomic_write
+from mlr.durable import atomic_write
 
 _FIRST, _LAST = ("run", "status"), ("reason",)
 

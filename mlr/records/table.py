@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlr.records import durable
+from mlr import durable
 from mlr.records.decimals import cells, texts
 from mlr.records.encoding import check_steps
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from mlr.records.durable import atomic_write
+from mlr.durable import atomic_write
 from mlr.training.result import Result
 
 

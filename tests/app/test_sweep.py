@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlr.records.durable import WriteError
+from mlr.durable import WriteError
 
 from .sweeping import FAST, on_disk, rows, statuses, sweep_folder, trained  # noqa: F401
 

@@ -8,9 +8,9 @@ from timeit import repeat
 import numpy as np
 import pytest
 
+from mlr.durable import WriteError
 from mlr.records import RunFolder
 from mlr.records.bulk import Ending, finish_all, flush_all, record_histograms, record_scalars
-from mlr.records.durable import WriteError
 from mlr.records.recorder import Recorder
 
 from .reading import accumulate, event_files, events

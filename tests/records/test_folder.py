@@ -10,10 +10,10 @@ from threading import Barrier
 
 import pytest
 
+from mlr import durable as durable_module
 from mlr.checks import InputError
+from mlr.durable import WriteError
 from mlr.records import RunFolder
-from mlr.records import durable as durable_module
-from mlr.records.durable import WriteError
 from mlr.records.folder import read_status
 
 from .reading import names

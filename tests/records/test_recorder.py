@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from tensorboard.plugins.hparams import api_pb2, metadata
 
+from mlr import durable as durable_module
 from mlr.records import Recorder, RunFolder
-from mlr.records import durable as durable_module
 from mlr.records.folder import read_status
 
 from .reading import accumulate, event_files, events

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from mlr import durable as durable_module
 from mlr.records import WriteError
-from mlr.records import durable as durable_module
 from mlr.records.events import EventWriter
 from mlr.records.summary import COUNT, LIMIT, SummaryRun, write_summary
 from mlr.records.table import MetricsTable

@@ -2,8 +2,8 @@ import csv
 
 import pytest
 
+from mlr.durable import WriteError
 from mlr.records import write_runs_table
-from mlr.records.durable import WriteError
 
 from .reading import names
 

@@ -384,7 +384,7 @@ def test_a_full_disk_stops_the_recording_and_not_the_training(tmp_path, monkeypa
     def refuse(*arguments, **more):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mlr.records.durable.append", refuse)
+    monkeypatch.setattr("mlr.durable.append", refuse)
     with pytest.warns(UserWarning, match="stops recording: .*No space left"):
         train(model, optimizer, probe)
     probe.close()

@@ -13,7 +13,7 @@ from mlr.app.compare.export import as_csv, as_json
 from mlr.app.compare.groups import is_higher_better
 from mlr.app.compare.table import print_comparison
 from mlr.checks import InputError, known
-from mlr.records.durable import WriteError, atomic_write
+from mlr.durable import WriteError, atomic_write
 from mlr.records.reading import read_all
 
 STDOUT = "-"

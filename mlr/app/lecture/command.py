@@ -22,7 +22,7 @@ from mlr.app.lecture.answer import Answer, Slide
 from mlr.app.lecture.lab import Lab
 from mlr.app.lecture.slides import PARTS, SLIDES
 from mlr.checks import InputError
-from mlr.records.durable import WriteError
+from mlr.durable import WriteError
 
 FOLDER = Path("runs", "lecture")
 INTERRUPTED = 130

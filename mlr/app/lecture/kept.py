@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlr.app.lecture.answer import Answer, Claim, Comparison, Picture, Slide
-from mlr.records.durable import WriteError, atomic_write
+from mlr.durable import WriteError, atomic_write
 from mlr.records.folder import versions
 
 FILE = "answer.json"

@@ -25,7 +25,7 @@ from mlr.app.schema import register_schema
 from mlr.app.session import Session, SweepRefused
 from mlr.app.sweep import JobError
 from mlr.checks import InputError
-from mlr.records.durable import WriteError, append
+from mlr.durable import WriteError, append
 
 MADE = ".made"
 """Names of the folders that the lab made in a slide's folder, a line each."""

@@ -14,7 +14,7 @@ from mlr.app.lecture.answer import Claim, Comparison, Part, Picture
 from mlr.app.lecture.kept import Kept
 from mlr.app.lecture.style import CSS
 from mlr.app.webpage import document
-from mlr.records.durable import atomic_write
+from mlr.durable import atomic_write
 
 FILE = "index.html"
 SEED = 0

@@ -10,7 +10,7 @@ from mlr.app import console
 from mlr.app.explain import explain
 from mlr.app.report import content, page
 from mlr.checks import InputError
-from mlr.records.durable import WriteError, atomic_write
+from mlr.durable import WriteError, atomic_write
 
 FILE = "report.html"
 

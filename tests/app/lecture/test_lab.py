@@ -10,7 +10,7 @@ from mlr.app.lecture.lab import Lab
 from mlr.app.session import Session
 from mlr.app.sweep import Sweep
 from mlr.checks import InputError
-from mlr.records.durable import WriteError
+from mlr.durable import WriteError
 
 NEURON = ("experiment=neuron", "epochs=20")
 

@@ -1,7 +1,8 @@
 """Writing that survives: whole files by rename, appended files that end at a boundary.
 
-The only place of `mlr.records` that opens a file for writing. Every failure becomes
-one `WriteError` that names the path and the cause, whatever system call it came from.
+The only place of mlr that opens a file for writing. Every failure becomes one `WriteError`
+that names the path and the cause, whatever system call it came from. All calls go through
+this module's `os`, so that a test can let the n-th of them fail or be the last.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _NO_FOLDER_SYNC = {errno.EINVAL, errno.EACCES, errno.EPERM, errno.EBADF, errno.E
 
 class WriteError(OSError):
     """A file could not be written; `errno`, `strerror` and `filename` are set as in OSError."""
+
+    exit_code = 74
 
     def __init__(self, path: Path, cause: OSError, needed: int = 0):
         super().__init__(cause.errno, cause.strerror or str(cause), str(path))

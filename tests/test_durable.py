@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mlr.records import durable
-from mlr.records.durable import WriteError, append, atomic_write, create_exclusive
+from mlr import durable
+from mlr.durable import WriteError, append, atomic_write, create_exclusive
 
 from .reading import names
 
