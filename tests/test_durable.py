@@ -8,7 +8,7 @@ import pytest
 from mlr import durable
 from mlr.durable import WriteError, append, atomic_write, create_exclusive
 
-from .reading import names
+from .records.reading import names
 
 
 @pytest.fixture
