@@ -56,10 +56,10 @@ def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
     try:
         _create(beside, content, sync)
         try:
-            beside.replace(path)
+            os.replace(beside, path)
         except OSError:
             with suppress(OSError):
-                beside.unlink()
+                os.unlink(beside)
             raise
         if sync:
             sync_folder(path.parent)
@@ -108,7 +108,7 @@ def append(path: Path, content: bytes, new: bool = False, sync: bool = False) ->
             with suppress(OSError):
                 os.ftruncate(descriptor, size)
                 if new:
-                    path.unlink()
+                    os.unlink(path)
             raise
         finally:
             os.close(descriptor)
@@ -149,6 +149,50 @@ def replace_end(path: Path, old: bytes, new: bytes) -> None:
         raise WriteError(path, cause, len(new)) from cause
 
 
+def cut(path: Path, size: int) -> None:
+    """Cut the file at `path` off behind `size` bytes, and wait until that is on the disk.
+
+    Raises:
+        WriteError: it could not be cut, or is shorter than that.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            if os.fstat(descriptor).st_size < size:
+                raise OSError(errno.EIO, f"it should hold {size} bytes at least")
+            os.ftruncate(descriptor, size)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as cause:
+        raise WriteError(path, cause) from cause
+
+
+def rename(path: Path, target: Path) -> None:
+    """Give the file at `path` another name in its folder, in place of what has that name.
+
+    Raises:
+        WriteError: naming the target.
+    """
+    try:
+        os.replace(path, target)
+    except OSError as cause:
+        raise WriteError(target, cause) from cause
+
+
+def remove(path: Path) -> None:
+    """Remove the file at `path`, if it is there.
+
+    Raises:
+        WriteError: it cannot be removed.
+    """
+    try:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+    except OSError as cause:
+        raise WriteError(path, cause) from cause
+
+
 def sync_folder(folder: Path) -> None:
     """Wait until the names in `folder` are on the disk, where the file system can do that."""
     try:
@@ -178,7 +222,7 @@ def _create(path: Path, content: bytes, sync: bool) -> None:
             os.close(descriptor)
     except BaseException:
         with suppress(OSError):
-            path.unlink()
+            os.unlink(path)
         raise
 
 
@@ -195,3 +239,34 @@ def _free(path: Path) -> int:
         with suppress(OSError):
             return shutil.disk_usage(folder).free
     return 0
+
+
+def hold(path: Path, owner: str) -> int:
+    """The open lock file `path`; the system lets it go when the process ends, however.
+
+    Args:
+        path: the file, made if it is not there, and left when the lock is let go.
+        owner: who holds it, for whoever finds it held.
+
+    Raises:
+        BlockingIOError: another process holds it; its text says who.
+        WriteError: the file cannot be made.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise WriteError(path, error) from error
+    with suppress(ImportError):  # Windows has none; there, two processes are not told apart
+        import fcntl
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 200).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise BlockingIOError(holder or "another process") from None
+        except OSError:  # a file system without locks
+            return descriptor
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{owner}\n".encode())
+    return descriptor

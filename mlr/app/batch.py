@@ -22,7 +22,7 @@ from mlr.durable import WriteError
 from mlr.records import Recorder, RunFolder
 from mlr.records.bulk import Ending, finish_all
 from mlr.training import Experiment, Result, train
-from mlr.training.checkpoint import save_checkpoint
+from mlr.training.checkpoint import final_state, save_checkpoint
 from mlr.training.log import run_tags
 
 Tell = Callable[[Outcome], None]
@@ -153,7 +153,8 @@ def _finish(begun: list[Begun], results: Sequence[Result], tell: Tell) -> None:
     for run, result in zip(begun, results, strict=True):
         config, recorder = identity(run.ready.plan.config), run.recorder
         try:
-            save_checkpoint(recorder.folder.checkpoint, result, config, sync=False)
+            about = {"config": config}
+            save_checkpoint(recorder.folder, final_state(result), about, sync=False)
         except WriteError as error:
             recorder.error = recorder.error or error
         if run.ready.job.drawn and recorder.error is None:

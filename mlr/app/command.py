@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 import hydra
 from omegaconf import DictConfig
@@ -14,12 +15,12 @@ from mlr.app.errors import one_sentence, raised_by_hydra
 from mlr.app.names import register_resolvers
 from mlr.app.schema import register_schema
 from mlr.app.session import Session, SweepRefused
+from mlr.app.signals import Signals
 from mlr.app.sweep import JobError
 from mlr.checks import InputError
 from mlr.durable import WriteError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-INTERRUPTED = 130
 # Hydra 1.4 knows no other behaviour, and warns when it is asked for
 VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
@@ -30,7 +31,8 @@ def main() -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_schema()
     register_resolvers()
-    session = Session()
+    signals = Signals()
+    session = Session(signals=signals)
 
     def task(config: DictConfig) -> float | None:
         return session.job(config)
@@ -39,15 +41,16 @@ def main() -> int:
     task.prepare = session.prepare  # type: ignore[attr-defined]
     entry = hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")
     try:
-        try:
-            with suppress(JobError):  # told of in the report, with the others
-                entry(task)()
-            return session.report()
-        except KeyboardInterrupt:
-            return _interrupted(session)
+        with signals:
+            try:
+                with suppress(JobError):  # told of in the report, with the others
+                    entry(task)()
+                return session.report()
+            except KeyboardInterrupt:
+                return _interrupted(session, signals)
     except SweepRefused as refusal:
         console.refuse(str(refusal))
-        return 1
+        return InputError.exit_code
     except BrokenPipeError:  # the reader, as `head`, has seen enough
         console.close_output()
         return 1
@@ -58,20 +61,25 @@ def main() -> int:
         console.refuse(message)
         if session.sweep is not None:
             session.report(interrupted=True)
-        return 1
+        return getattr(error, "exit_code", InputError.exit_code)
     finally:
         session.close()
 
 
-def _interrupted(session: Session) -> int:
+def _interrupted(session: Session, signals: Signals) -> int:
     run = session.run
-    kept = f"; what was recorded until then is kept in {run.folder}" if run and run.folder else ""
+    kept = ""
+    if run is not None and run.folder is not None:
+        go_on = f"python scripts/train.py resume={quote(console.shown(run.folder))}"
+        kept = f"; go on with: {go_on}"
+        if not (run.folder / "checkpoint.safetensors").exists():
+            kept = f"; what was recorded until then is kept in {run.folder}"
     if session.sweep is not None:
         kept = "; what was finished is kept"
     console.refuse(f"interrupted{kept}.")
     if session.sweep is not None:
         session.report(interrupted=True)
-    return INTERRUPTED
+    return signals.exit_code
 
 
 def _sentence(error: Exception, crashed: bool) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-NOT_THE_RUN = ("sweep", "objective_metric")
+NOT_THE_RUN = ("sweep", "objective_metric", "resume", "allow", "checkpoint")
 """Root keys that say how runs are made and compared, not what a run is."""
 
 OF_ONE_RUN = {

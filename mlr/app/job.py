@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,23 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from mlr.app.errors import one_sentence
-from mlr.app.identity import config_hash, identity
+from mlr.app.identity import config_hash
 from mlr.app.names import hyperparameters
 from mlr.app.outcome import Outcome, cause
 from mlr.app.plan import Plan, make_plan
-from mlr.checks import InputError
+from mlr.app.resume import (
+    Begun,
+    begun,
+    check_same,
+    check_threads,
+    continued,
+    hold_run,
+    is_over,
+    keeper_of,
+)
+from mlr.app.runs_begun import outcome_of
+from mlr.app.signals import Signals
+from mlr.checks import DataError, InputError
 from mlr.durable import WriteError, atomic_write
 
 if TYPE_CHECKING:
@@ -28,6 +41,8 @@ CHDIR = (
     "hydra.job.chdir=true is not supported: runs of one program share one folder to "
     "stand in. Leave it out; results go to the run's folder anyway."
 )
+DIVERGED = 4
+"""Exit code of a command whose only run diverged."""
 PARTS = ("head", "loss", "model", "data", "optimizer", "schedule")
 
 
@@ -36,6 +51,7 @@ def run_job(
     hydra: DictConfig,
     bar: AbstractContextManager[Progress],
     drawn: bool = True,
+    signals: Signals | None = None,
 ) -> Outcome:
     """Train one configuration into the folder that Hydra made for it.
 
@@ -46,6 +62,7 @@ def run_job(
         hydra: Hydra's own, of this job.
         bar: gives what is told of the progress, while it is entered.
         drawn: whether the run has figures, as far as its settings want them.
+        signals: that end it after its present step; without any they end it at once.
     """
     folder = Path(hydra.runtime.output_dir)
     overrides = task_overrides(hydra)
@@ -54,26 +71,39 @@ def run_job(
             raise InputError(CHDIR)
         if config.sweep.resume is not None:
             raise InputError(f"sweep.resume={config.sweep.resume} needs -m: it resumes a sweep.")
-        plan = make_plan(resolved(config))
+        values = resolved(config)
+        before = None if values["resume"] is None else begun(folder)
+        plan = make_plan(values if before is None else continued(before, values, overrides))
+        if before is not None and is_over(before, plan):
+            return _as_before(before, plan)
         experiment = plan.build()
 
         from mlr.records import RunFolder  # light, but only of use to a valid configuration
 
-        claimed = RunFolder.claim(
-            folder, **first_entries(plan, overrides, config_hash(plan.config))
-        )
+        entries = first_entries(plan, overrides, config_hash(plan.config))
+        if before is None:
+            claimed = RunFolder.claim(folder, **entries)
+            lock = hold_run(folder)
+        else:
+            check_same(before, plan.config, experiment.data, values["allow"])
+            check_threads(before, values["allow"])
+            lock = hold_run(folder)
+            claimed = RunFolder.reopen(folder, config_hash=entries["config_hash"])
     except BaseException as error:
         remove_empty(folder)
-        if isinstance(error, InputError):
-            return Outcome(folder.name, overrides, "refused", str(error))
+        if isinstance(error, (InputError, WriteError)):
+            code = error.exit_code
+            return Outcome(folder.name, overrides, "refused", str(error), exit_code=code)
         raise
     settings = hyperparameters(plan.config, part_names(plan))
     try:
-        with closed_whatever_happens(claimed):
-            write_hydra_files(folder, config, hydra)
-            result = record(plan, experiment, claimed, settings, bar, drawn)
-    except WriteError as error:  # a full disk, most often; what was recorded before is kept
-        return Outcome(folder.name, overrides, "failed", str(error), folder)
+        with lock, closed_whatever_happens(claimed):
+            if before is None:
+                write_hydra_files(folder, config, hydra)
+            result = record(plan, experiment, claimed, settings, bar, drawn, before, signals)
+    except (WriteError, DataError) as error:  # a full disk; what was recorded before is kept
+        code = error.exit_code
+        return Outcome(folder.name, overrides, "failed", str(error), folder, exit_code=code)
     return Outcome(
         folder.name,
         overrides,
@@ -84,7 +114,17 @@ def run_job(
         settings,
         result.seconds,
         pair_name(settings),
+        exit_code=DIVERGED if result.status == "diverged" else 0,
     )
+
+
+def _as_before(before: Begun, plan: Plan) -> Outcome:
+    """What a run came to that has nothing left to do."""
+    found = outcome_of(before.folder, before.status)
+    names = part_names(plan)
+    settings = hyperparameters(plan.config, names)
+    code = DIVERGED if found.status == "diverged" else 0
+    return replace(found, settings=settings, pair=pair_name(names), exit_code=code)
 
 
 def first_entries(plan: Plan, overrides: Sequence[str], hash_of_config: str) -> dict[str, Any]:
@@ -139,18 +179,25 @@ def record(
     settings: Mapping[str, Any],
     bar: AbstractContextManager[Progress],
     drawn: bool,
+    before: Begun | None = None,
+    signals: Signals | None = None,
 ) -> Result:
-    """Train one experiment and write all that its folder holds."""
+    """Train one experiment, or go on with it, and write all that its folder holds."""
     from mlr.app.figures.record import moments_before_end, record_figures
     from mlr.records import Recorder
     from mlr.training import train
-    from mlr.training.checkpoint import save_checkpoint
     from mlr.training.log import run_tags
 
-    with Recorder(folder, run_tags(experiment), settings) as recorder, bar as progress:
+    tags = run_tags(experiment)
+    if before is None:
+        recorder = Recorder(folder, tags, settings)
+    else:
+        recorder = Recorder.go_on(folder, tags, before.about["records"], before.state.step)
+    with recorder, bar as progress:
         moments = moments_before_end(experiment) if drawn else ()
-        (result,) = train([experiment], [recorder], progress, [moments])
-        save_checkpoint(folder.checkpoint, result, identity(plan.config))
+        keeper = keeper_of(plan, experiment, recorder, before, signals)
+        with nullcontext() if signals is None else signals.deferred():
+            (result,) = train([experiment], [recorder], progress, [moments], keeper)
         if drawn:
             record_figures(recorder, experiment, result)
         recorder.finish(

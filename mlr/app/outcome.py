@@ -28,6 +28,7 @@ class Outcome:
     settings: the configuration as flat scalars, likewise.
     number: of the job in its sweep.
     trace: the traceback of an error that no input explains.
+    exit_code: of a command that trains no other job.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Outcome:
     pair: str = ""
     number: int = 0
     trace: str = ""
+    exit_code: int = 0
 
     def objective(self, metric: str) -> float:
         """What an optimising sweeper gets: `metric`, or +inf where it has no finite worth.

@@ -165,6 +165,7 @@ def _check_root(config: Mapping[str, Any]) -> None:
         positive("max_grad_norm", config["max_grad_norm"])
     known("dtype", config["dtype"], ("float32", "float64"))
     known("device", config["device"], DEVICES)
+    positive("checkpoint.seconds", config["checkpoint"]["seconds"])
     most = config["sweep"]["max_runs_per_batch"]
     if most is not None:
         whole("sweep.max_runs_per_batch", most)

@@ -11,7 +11,9 @@ from mlr.app.outcome import FINISHED, Outcome
 from mlr.checks import InputError
 from mlr.records.folder import read_status
 
-STATUS, CHECKPOINT = "status.json", "checkpoint.pt"
+PREVIOUS = "checkpoint-previous.safetensors"
+STATUS, CHECKPOINT = "status.json", "checkpoint.safetensors"
+OURS = ("metrics.csv", ".lock", CHECKPOINT, PREVIOUS)
 
 
 def outcome_of(folder: Path, status: Mapping[str, Any], number: int = 0) -> Outcome:
@@ -58,7 +60,7 @@ def clear(folder: Path) -> None:
     shutil.rmtree(folder / ".hydra", ignore_errors=True)
     for path in folder.iterdir():
         name = path.name
-        ours = name in ("metrics.csv", CHECKPOINT) or name.startswith("events.out.tfevents.")
+        ours = name in OURS or name.startswith("events.out.tfevents.")
         if ours or (name.startswith(".") and name.endswith(".tmp")):
             path.unlink()
     (folder / STATUS).unlink(missing_ok=True)

@@ -25,6 +25,13 @@ class SweepConfig:
 
 
 @dataclass
+class CheckpointConfig:
+    """How often a run is kept while it is trained."""
+
+    seconds: float = MISSING
+
+
+@dataclass
 class Config:
     """One run, as the command line and YAML give it."""
 
@@ -46,6 +53,9 @@ class Config:
     device: str = MISSING
     allow_targets: list[str] = MISSING
     objective_metric: str = MISSING
+    resume: str | None = MISSING
+    allow: list[str] = MISSING
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
 
 

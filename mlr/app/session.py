@@ -15,11 +15,15 @@ from omegaconf import DictConfig
 from mlr.app import console
 from mlr.app.job import CHDIR, hydra_files, remove_empty, resolved, run_job, task_overrides
 from mlr.app.outcome import Outcome, cause
+from mlr.app.signals import Signals
 from mlr.app.sweep import Sweep, check_resume
 from mlr.app.sweep_folder import check_free, check_sweep
 from mlr.app.sweepjob import Engine, SweepJob
 from mlr.checks import InputError
 from mlr.durable import WriteError
+
+PARTLY_FAILED = 5
+"""Exit code of a sweep some of whose jobs failed."""
 
 
 class SweepRefused(BaseException):
@@ -34,14 +38,17 @@ class Session:
     crash: an error of a single run that is no one's input.
     """
 
-    def __init__(self, watched: bool = True, drawn: bool = True) -> None:
+    def __init__(
+        self, watched: bool = True, drawn: bool = True, signals: Signals | None = None
+    ) -> None:
         """Another program may do without progress, and without figures.
 
         Args:
             watched: whether progress is shown.
             drawn: whether runs have figures, as far as their settings want them.
+            signals: that end a single run after its present step.
         """
-        self.watched, self.drawn = watched, drawn
+        self.watched, self.drawn, self.signals = watched, drawn, signals
         self.run: Outcome | None = None
         self.sweep: Sweep | None = None
         self.crash: BaseException | None = None
@@ -93,7 +100,7 @@ class Session:
             return self._job_of_sweep(config, hydra)
         bar = console.progress_bar("training") if self.watched else nullcontext(_unseen)
         try:
-            self.run = run_job(config, hydra, bar, self.drawn)
+            self.run = run_job(config, hydra, bar, self.drawn, self.signals)
         except BaseException as error:
             self.crash = error
             folder = Path(hydra.runtime.output_dir)
@@ -137,9 +144,9 @@ class Session:
             return 0
         if self.run.status in ("refused", "failed"):
             console.refuse(str(self.run.reason))
-            return 1
+            return self.run.exit_code
         console.print_run(self.run)
-        return 0
+        return self.run.exit_code
 
     def end_sweep(self, interrupted: bool = False) -> bool:
         """Write into the sweep's folder what became of it; returns whether it failed.
@@ -170,7 +177,9 @@ class Session:
             console.refuse(str(error))
             failed = True
         print_sweep(sweep, sweep.folder.rows(list(sweep.runs.values())), interrupted)
-        return int(failed)
+        statuses = {outcome.status for outcome in sweep.runs.values()}
+        refused = statuses == {"refused"}
+        return (InputError.exit_code if refused else PARTLY_FAILED) if failed else 0
 
 
 def _unseen(done: int, total: int) -> None:

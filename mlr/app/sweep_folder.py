@@ -20,7 +20,7 @@ from mlr.app.identity import is_of_run
 from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.runs_begun import clear, outcome_of, runs_in
 from mlr.checks import InputError
-from mlr.durable import WriteError, atomic_write, create_exclusive
+from mlr.durable import WriteError, atomic_write, create_exclusive, hold
 from mlr.records.sweep import write_runs_table
 
 TABLE, STORY, LOCK = "runs.csv", "sweep.yaml", ".lock"
@@ -160,32 +160,19 @@ def _taken(path: Path) -> InputError:
 
 
 def _locked(path: Path) -> int:
-    """The open lock file of a folder; the system lets it go when the process ends, however.
+    """The lock of a folder.
 
     Raises:
         InputError: another process holds it.
     """
     try:
-        descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise InputError(str(WriteError(path / LOCK, error))) from error
-    with suppress(ImportError):  # Windows has none; there, two processes are not told apart
-        import fcntl
-
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            owner = os.read(descriptor, 200).decode(errors="replace").strip()
-            os.close(descriptor)
-            raise InputError(
-                f"{path} is worked on by {owner or 'another process'}; "
-                "wait for its end, or end it, to resume the sweep."
-            ) from error
-        except OSError:  # a file system without locks
-            return descriptor
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-    return descriptor
+        return hold(path / LOCK, f"process {os.getpid()} on {socket.gethostname()}")
+    except BlockingIOError as error:
+        raise InputError(
+            f"{path} is worked on by {error}; wait for its end, or end it, to resume the sweep."
+        ) from error
+    except WriteError as error:
+        raise InputError(str(error)) from error
 
 
 def _row(outcome: Outcome) -> dict[str, object]:

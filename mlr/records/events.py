@@ -25,6 +25,7 @@ from mlr.records.encoding import (
 )
 
 _NUMBER = count()
+_SESSION_LOG, _START = 7, b"\x08\x01"  # Event.session_log = {status: START}
 _NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.")
 
 
@@ -44,16 +45,21 @@ class EventWriter:
     float32. Not for use by several threads at once.
     """
 
-    def __init__(self, folder: Path, first: bool = False):
+    def __init__(self, folder: Path, first: bool = False, purge_step: int | None = None):
         """A writer whose file sorts behind those in `folder`.
 
         Args:
             folder: where the file will be.
             first: nobody wrote an event file there, so there is nothing to look for.
+            purge_step: readers forget what they read of this and later steps before.
         """
         self.path = folder / _file_name(folder, first)
+        self.size = 0
+        """bytes written"""
         version = event(time.time(), 0, 3, b"brain.Event:2")
         self._buffer = [record(version)]
+        if purge_step is not None:
+            self._buffer.append(record(event(time.time(), purge_step, _SESSION_LOG, _START)))
         self._begun = False
 
     def scalars(
@@ -180,6 +186,7 @@ class EventWriter:
             durable.append(self.path, content, new=not self._begun, sync=sync)
             self._begun = True
             self._buffer = []
+            self.size += len(content)
 
     def close(self) -> None:
         """Flush, and wait until the file is on the disk."""

@@ -21,7 +21,7 @@ from mlr.checks import InputError, known
 from mlr.durable import WriteError, atomic_write, create_exclusive
 
 STATUSES = ("running", "done", "failed", "diverged", "interrupted")
-_TRACES = ("status.json", "metrics.csv", "checkpoint.pt")
+_TRACES = ("status.json", "metrics.csv", "checkpoint.safetensors")
 _PACKAGES = {"mlr": "mlr", "torch": "torch", "numpy": "numpy", "hydra": "hydra-core"}
 _CAUSES = {
     errno.EACCES: "permission is denied",
@@ -78,6 +78,22 @@ class RunFolder:
             raise _taken(folder) if claimed else _refused(folder, cause) from cause
         return cls(folder, status)
 
+    @classmethod
+    def reopen(cls, path: Path | str, command: str | None = None, **fields: Any) -> RunFolder:
+        """Take up the run of a folder; the caller holds its lock.
+
+        Raises:
+            InputError: it holds no run.
+            WriteError: it cannot be written.
+        """
+        status = read_status(path)
+        fresh = _first_status(status.get("seed"), command)
+        again = {name: fresh[name] for name in ("command", "host", "pid", "versions")}
+        folder = cls(Path(path), status)
+        sessions = [*status.get("sessions", []), fresh["started"]]
+        folder.write_status("running", reason=None, **again, sessions=sessions, **fields)
+        return folder
+
     @property
     def metrics(self) -> Path:
         """The table of logged steps."""
@@ -85,8 +101,13 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """The final parameters."""
-        return self.path / "checkpoint.pt"
+        """The run as it was kept last; at its end, the final parameters."""
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def checkpoint_before(self) -> Path:
+        """What `checkpoint` was before its last replacement."""
+        return self.path / "checkpoint-previous.safetensors"
 
     def write_status(self, status: str | None = None, sync: bool = True, **fields: Any) -> None:
         """Replace status.json, as one atomic step.

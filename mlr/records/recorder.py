@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from mlr.checks import DataError
 from mlr.durable import WriteError
 from mlr.records.blocks import Rows, encode_scalars, final_rows
+from mlr.records.continuing import check_name, going_on, take_back
 from mlr.records.events import EventWriter, Serialisable
 from mlr.records.folder import RunFolder
 from mlr.records.hparams import PROMINENT, hparams_summaries, session_end
@@ -58,6 +60,7 @@ class Recorder:
         self.finished = False
         self.error: WriteError | None = None  # set by a sweep that goes on without this run
         self._events = EventWriter(folder.path, first=True)  # a claimed folder holds none
+        self._before: dict[str, int] = {}  # event files of earlier processes, and their bytes
         self._table = MetricsTable(folder.metrics, self.tags)
         self.step, self.epoch = 0, 0.0
         self.seen = np.full(len(self.tags), -1)  # step at which each tag was last written
@@ -74,6 +77,55 @@ class Recorder:
             layout_summary(self.tags),
         ):
             self._events.summary(summary, 0)
+
+    @classmethod
+    def go_on(
+        cls, folder: RunFolder, tags: Sequence[str], position: Mapping[str, Any], step: int
+    ) -> Recorder:
+        """Go on recording where `position` was taken; what was recorded since is taken back.
+
+        Args:
+            folder: the run's, reopened.
+            tags: as they were.
+            position: from `Recorder.position`.
+            step: updates that the run has done there.
+
+        Raises:
+            DataError: the files hold less than they should.
+            WriteError: they cannot be changed.
+        """
+        recorder = cls.__new__(cls)
+        recorder.folder, recorder.tags = folder, tuple(tags)
+        recorder.finished, recorder.error = False, None
+        recorder.step, recorder.epoch = position["step"], position["epoch"]
+        recorder.seen = np.array(position["seen"], dtype=np.int64)
+        recorder.dtype = np.dtype(position["dtype"])
+        recorder._flushed_at = time.time()
+        if len(recorder.seen) != len(recorder.tags):
+            raise DataError(f"{folder.path} was recorded with other tags; its probes differ.")
+        recorder._before = {check_name(name): size for name, size in position["events"].items()}
+        take_back(folder.path, recorder._before)
+        recorder._table = MetricsTable(folder.metrics, recorder.tags)
+        recorder._table.go_on(position["table"])
+        recorder._events = going_on(folder.path, recorder._before, step)
+        return recorder
+
+    def position(self) -> dict[str, Any]:
+        """Flush, and say where the files end; JSON can hold it.
+
+        Raises:
+            WriteError: naming the file.
+        """
+        self._events.flush(sync=True)
+        self._table.flush(sync=True)
+        return {
+            "step": self.step,
+            "epoch": self.epoch,
+            "seen": self.seen.tolist(),
+            "dtype": self.dtype.name,
+            "table": self._table.position(),
+            "events": {**self._before, self._events.path.name: self._events.size},
+        }
 
     def scalars(
         self,

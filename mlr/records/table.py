@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class MetricsTable:
             raise ValueError(f"columns must differ, but one occurs twice: {', '.join(tags)}.")
         self._buffer = [_line(["step", "epoch", *self.tags]).encode("utf-8")]
         self._begun = False
+        self._size = 0
         self._step, self._last = -1, b""  # the last row, and its step
 
     def append(
@@ -84,7 +86,24 @@ class MetricsTable:
             self._buffer[-1] = self._buffer[-1].removesuffix(self._last) + merged
         else:
             durable.replace_end(self.path, self._last, merged)
+            self._size += len(merged) - len(self._last)
         self._last = merged
+
+    def position(self) -> dict[str, Any]:
+        """Where the flushed file ends, for `go_on`; JSON can hold it."""
+        return {"bytes": self._size, "step": self._step, "last": self._last.decode()}
+
+    def go_on(self, position: Mapping[str, Any]) -> None:
+        """Cut the file where `position` was taken, and go on from there.
+
+        Raises:
+            WriteError: the file is not there, or shorter.
+        """
+        self._step, self._last = position["step"], position["last"].encode()
+        # the last row may have been filled since: it is written once more
+        self._size = position["bytes"] - len(self._last)
+        durable.cut(self.path, self._size)
+        self._begun, self._buffer = True, [self._last]
 
     def pending_bytes(self) -> int:
         """What is in memory until the next flush."""
@@ -100,8 +119,10 @@ class MetricsTable:
             WriteError: naming the path and the cause; the file ends where it ended before.
         """
         if self._buffer or sync:
-            durable.append(self.path, b"".join(self._buffer), new=not self._begun, sync=sync)
+            content = b"".join(self._buffer)
+            durable.append(self.path, content, new=not self._begun, sync=sync)
             self._begun = True
+            self._size += len(content)
             self._buffer = []
 
     def close(self) -> None:

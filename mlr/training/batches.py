@@ -71,8 +71,10 @@ class Batches:
         self.worth_a_thread = gathered >= WORTH_A_THREAD and not alone
         self.busy = 1 if self.worth_a_thread else program.busy
 
-    def chunks(self) -> Iterator[tuple[list[tuple[Tensor, Targets]], bool]]:
+    def chunks(self, done: int = 0) -> Iterator[tuple[list[tuple[Tensor, Targets]], bool]]:
         """Batches without end, many at a time, and whether an epoch ends with them.
+
+        The first are those that follow `done` updates.
 
         A batch is inputs (L, B, *feature_shape), or lanes last (D + 1, 1, B, L) with a
         constant 1 behind the features, and targets (L, B, K).
@@ -80,12 +82,14 @@ class Batches:
         What a batch holds is valid until so many more chunks are asked for as there are buffers.
         """
         gather = self._lanes_last if self.lanes_last else self._lanes_first
-        for epoch in count():
+        first, skipped = divmod(done, -(-self.count // self.batch_size))
+        for epoch in count(first):
             orders = self.orders.epoch(epoch)
-            for start in range(0, self.count, self.chunk):
+            for start in range(skipped * self.batch_size, self.count, self.chunk):
                 self.buffers.turn()
                 rows = self._rows(orders[:, start : start + self.chunk])
                 yield list(gather(rows)), start + self.chunk >= self.count
+            skipped = 0
 
     def _rows(self, orders: NDArray[np.unsignedinteger]) -> Tensor:
         """Rows (G, C) of the tables, or lanes last (C, G), of orders (S, C) of the seeds."""

@@ -1,38 +1,88 @@
-"""The final checkpoint of a run: loadable with torch.load(…, weights_only=True)."""
+"""A run's checkpoint: a state, and what else is needed to go on with it, as one checked file.
+
+`model.<name>` is the module's state_dict, `optimizer.<name>` a moment, `snapshot.<step>` the
+parameters of that step. Nothing in the file can be code.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from mlr.durable import atomic_write
+from mlr.checks import DataError
+from mlr.durable import atomic_write, rename
+from mlr.records import RunFolder
+from mlr.records.container import encode, read
 from mlr.training.result import Result
+from mlr.training.state import State
+
+FORMAT = 1
+MODEL, MOMENT, SNAPSHOT, PREVIOUS = "model.", "optimizer.", "snapshot.", "previous_gradient"
 
 
 def save_checkpoint(
-    path: Path, result: Result, config: Mapping[str, Any], sync: bool = True
+    folder: RunFolder, state: State, about: Mapping[str, Any], sync: bool = True
 ) -> None:
-    """Write parameters, moments, step and config in one atomic replacement.
+    """Replace a run's checkpoint; the one before stays beside it.
 
-    `checkpoint["parameters"]` is a state_dict of the run's module. `sync` waits until it is
-    on the disk.
+    Args:
+        folder: the run's.
+        state: of the run.
+        about: what JSON can hold: its configuration, and where its records end.
+        sync: wait until it is on the disk.
 
     Raises:
-        OSError: the folder cannot be written.
+        WriteError: naming the file; the checkpoint before is still there.
     """
-    buffer = BytesIO()
-    torch.save(
-        {
-            "parameters": result.state_dict,
-            "optimizer_state": result.optimizer_state,
-            "step": result.steps,
-            "metrics": result.metrics,
-            "config": dict(config),
-        },
-        buffer,
+    tensors = {MODEL + name: own for name, own in state.state_dict.items()}
+    tensors |= {MOMENT + name: own for name, own in state.moments.items()}
+    tensors |= {f"{SNAPSHOT}{step}": row for step, row in state.snapshots}
+    if state.previous is not None:
+        tensors[PREVIOUS] = state.previous
+    known = {"format": FORMAT, "step": state.step, "lowest": state.lowest, "waited": state.waited}
+    content = encode(
+        {name: own.numpy() for name, own in tensors.items()},
+        {**known, "threads": state.threads, **about},
     )
-    atomic_write(path, buffer.getvalue(), sync)
+    if folder.checkpoint.exists():
+        rename(folder.checkpoint, folder.checkpoint_before)
+    atomic_write(folder.checkpoint, content, sync)
+
+
+def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
+    """A state, and what was saved about it.
+
+    Raises:
+        DataError: the file is missing, damaged, or of another version of mlr.
+    """
+    arrays, about = read(path)
+    if about.get("format") != FORMAT:
+        raise DataError(f"{path} has format {about.get('format')}; this mlr reads {FORMAT}.")
+    tensors = {name: torch.from_numpy(own) for name, own in arrays.items()}
+    state = State(
+        step=about["step"],
+        state_dict=_named(tensors, MODEL),
+        moments=_named(tensors, MOMENT),
+        previous=tensors.get(PREVIOUS),
+        snapshots=sorted((int(step), row) for step, row in _named(tensors, SNAPSHOT).items()),
+        lowest=about["lowest"],
+        waited=about["waited"],
+        threads=about["threads"],
+    )
+    return state, about
+
+
+def final_state(result: Result) -> State:
+    """What a run is at its end, with nothing that only going on needs."""
+    return State(result.steps, result.state_dict, result.optimizer_state, lowest=inf)
+
+
+def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): own for name, own in tensors.items() if name.startswith(prefix)
+    }

@@ -81,9 +81,38 @@ class Endings:
             self.lowest[run], self.waited[run] = loss, 0
             return None
         self.waited[run] += 1
-        if self.waited[run] < patience:
+        return self._out_of_patience(run)
+
+    def _out_of_patience(self, run: int) -> str | None:
+        patience = self.patience[run]
+        if patience is None or self.waited[run] < patience:
             return None
         return f"stopped early: no lower validation loss for patience={patience} epochs"
+
+    def take_up(
+        self,
+        run: int,
+        step: int,
+        lowest: float,
+        waited: int,
+        row: Tensor,
+        moments: dict[str, Tensor],
+    ) -> None:
+        """Judge a run that goes on as if it had been watched from its start.
+
+        Args:
+            run: its number.
+            step: updates done.
+            lowest: validation loss so far.
+            waited: epochs since.
+            row: its parameters (P,).
+            moments: of the optimizer, each (P,).
+        """
+        self.lowest[run], self.waited[run] = lowest, waited
+        reason = self._out_of_patience(run)
+        if reason is not None:
+            self.ended[run] = Ending(step, "done", reason)
+            self.kept[run] = (row.clone(), {name: own.clone() for name, own in moments.items()})
 
     def restore(self, parameters: Tensor, state: dict[str, Tensor], lane_of: Sequence[int]) -> None:
         """Put back, in place, what the ended runs had when they ended.

@@ -73,6 +73,12 @@ class FunctionalNetwork:
             for key, value in module.state_dict(keep_vars=True).items()
         }
 
+    def load_buffers(self, lane: int, buffers: dict[str, Tensor]) -> None:
+        """Put back what `state_dict` gave beside the parameters."""
+        own = self.modules[lane].state_dict(keep_vars=True)
+        for key, value in buffers.items():
+            own[key].data.copy_(value)
+
     def logits(self, inputs: Tensor) -> Tensor:
         """Inputs → logits (L, B, K), in evaluation mode."""
         rows = []

@@ -20,6 +20,8 @@ from mlr.training.endings import Ending, Endings
 from mlr.training.evaluate import Evaluation
 from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
+from mlr.training.keeper import Keeper
+from mlr.training.keeping import Keeping
 from mlr.training.log import StepLog
 from mlr.training.network import Kind, kind_of
 from mlr.training.result import Result
@@ -40,6 +42,7 @@ def train(
     recorders: Sequence[Recorder | None] | None = None,
     progress: Progress | None = None,
     snapshots: Sequence[Sequence[int]] | None = None,
+    keeper: Keeper | None = None,
 ) -> list[Result]:
     """Train all runs as one tensor program, R = len(experiments).
 
@@ -56,9 +59,12 @@ def train(
         progress: told how far the program is.
         snapshots: of each run, the numbers of updates before its last after which its
             parameters are kept, in `Result.snapshots`; None for none.
+        keeper: keeps the runs on the disk from time to time, tells where they go on, and when
+            to stop; it orders runs as `experiments` does.
 
     Raises:
-        InputError: runs that cannot share one program.
+        InputError: runs that cannot share one program, or do not fit where they are to go on.
+        Stopped: the keeper was asked to stop; it has kept every run before.
     """
     started = perf_counter()
     check_one_program(experiments)
@@ -75,8 +81,9 @@ def train(
         log = StepLog(program, [recorders[run] for run in order], endings, background)
         anatomy = Anatomy(program, splits["train"])
         anatomy.begin()
+        keeping = Keeping(keeper, order, program, log, endings, kept)
         try:
-            steps = _run(program, splits, log, endings, kept, background, progress)
+            steps = _run(program, splits, log, endings, kept, background, progress, keeping)
         finally:
             log.flush()
         endings.restore(program.parameters, program.stepper.state, program.lane_of)
@@ -95,15 +102,18 @@ def _run(
     snapshots: Snapshots,
     background: Background,
     progress: Progress | None,
+    keeping: Keeping,
 ) -> int:
-    """Every update of the program; returns how many were done."""
+    """Every update of the program that is not done yet; returns how many were done in all."""
     first = program.runs[0]
     total = first.total_steps
     due = first.probes.due(total)
     batches = Batches(splits["train"], program)
     validation = Evaluation(splits["val"], program)
-    step, told_at = 0, perf_counter()
-    for chunk, ends_epoch in background.ahead(batches.chunks(), batches.worth_a_thread):
+    step, told_at = keeping.begin(), perf_counter()
+    coming = background.ahead(batches.chunks(step), batches.worth_a_thread)
+    over = step >= total or endings.all_over
+    for chunk, ends_epoch in (((), True),) if over else coming:
         for inputs, targets in chunk[: total - step]:
             snapshots.keep(step)
             kept = program.update(
@@ -112,14 +122,26 @@ def _run(
             if kept is not None:
                 log.keep(kept)
             step += 1
+            if keeping.asked() and step % first.steps_per_epoch and step < total:
+                keeping.stop(step)
             if perf_counter() - told_at > PROGRESS_SECONDS:
                 told_at = perf_counter()
                 if progress is not None:
                     progress(step, total)
                 if log.due():
                     log.flush()
+                if keeping.due() and step % first.steps_per_epoch and step < total:
+                    keeping.keep(step)
         if ends_epoch or step == total:
-            _validate(program, validation, log, endings, step)
+            whole = step % first.steps_per_epoch == 0
+            if not whole:  # more steps, if they are asked for later, go on from here
+                keeping.keep(step)
+            if not (whole and step == keeping.began):  # it was recorded before
+                _validate(program, validation, log, endings, step)
+            if whole and (keeping.due() or step == total or endings.all_over):
+                keeping.keep(step)
+            if keeping.asked():
+                keeping.stop(step)
             if step == total or endings.all_over:
                 break
     if progress is not None:

@@ -99,8 +99,8 @@ class Program:
         self.runs, self.background = experiments, background
         self.busy = 1 + background.threads
         """Threads for what a single run keeps busy."""
-        of_lane, self.lane_of = place(experiments, self.kind.block)
-        self.lanes = [experiments[run] for run in of_lane]
+        self.run_of, self.lane_of = place(experiments, self.kind.block)
+        self.lanes = [experiments[run] for run in self.run_of]
         self.dtype = getattr(torch, first.dtype)
         self.device = torch.device(first.device)
         self.together = self.lane_of[-1] == len(experiments) - 1

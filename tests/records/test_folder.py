@@ -54,7 +54,8 @@ def test_a_folder_prepared_by_hydra_can_be_claimed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "trace", ["status.json", "metrics.csv", "checkpoint.pt", "events.out.tfevents.1.host.2.3"]
+    "trace",
+    ["status.json", "metrics.csv", "checkpoint.safetensors", "events.out.tfevents.1.host.2.3"],
 )
 def test_a_folder_that_holds_a_run_is_refused(tmp_path, trace):
     (tmp_path / trace).write_text("x")

@@ -64,10 +64,10 @@ class Trained:
     @cached_property
     def parameters(self) -> dict[str, Any]:
         """The trained parameters by name, as in `output.weight`: torch tensors."""
-        import torch
+        from mlr.training.checkpoint import load_checkpoint
 
-        state = torch.load(self.folder / "checkpoint.pt", weights_only=True)
-        return dict(state["parameters"])
+        state, _ = load_checkpoint(self.folder / "checkpoint.safetensors")
+        return state.state_dict
 
 
 class Lab:

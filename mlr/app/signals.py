@@ -1,0 +1,78 @@
+"""Signals that end a command: at once, or where a run is trained after its present step."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType, TracebackType
+from typing import Any
+
+EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGUSR1": 75}
+"""By signal. Schedulers of clusters send SIGUSR1 before the time is up: 75 asks to come again."""
+AT_ONCE = b"mlr: stopped at once; what was kept before is intact.\n"
+
+
+class Signals:
+    """Hears them while it is entered.
+
+    received: name of the first one, None before.
+    """
+
+    def __init__(self) -> None:
+        self.received: str | None = None
+        self._defers = False
+        self._before: dict[int, Any] = {}
+
+    @property
+    def exit_code(self) -> int:
+        """Of a command that a signal ends."""
+        return EXIT_CODES[self.received or "SIGINT"]
+
+    def asked(self) -> bool:
+        """Whether one has come."""
+        return self.received is not None
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let what runs inside ask by itself, and end at its own time.
+
+        Raises:
+            KeyboardInterrupt: a signal came that nobody asked for any more.
+        """
+        self._defers = True
+        try:
+            yield
+        finally:
+            self._defers = False
+        if self.received is not None:
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> Signals:
+        for name in EXIT_CODES:
+            number = getattr(signal, name, None)  # Windows lacks some
+            # who ignores a signal, as nohup does, goes on ignoring it
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                with suppress(ValueError):  # not the main thread
+                    self._before[number] = signal.signal(number, self._hear)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        again = self.received is not None
+        name = signal.Signals(number).name
+        self.received = self.received or name
+        if again and name == "SIGINT":
+            os.write(2, AT_ONCE)
+            os._exit(EXIT_CODES[name])
+        if not again and not self._defers:
+            raise KeyboardInterrupt

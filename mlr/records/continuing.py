@@ -1,0 +1,78 @@
+"""Where the files of a run end when it is kept, and how they go on from there.
+
+What was written behind that place is cut off. The events go on in a file of their own: readers
+that saw what was cut off are told to forget it, and what lies before it at the same step is
+told once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mlr import durable
+from mlr.checks import DataError
+from mlr.records.events import EventWriter
+
+PREFIX = "events.out.tfevents."
+_FRAME, _HEADER, _FOOTER = 8, 12, 4
+
+
+def take_back(folder: Path, sizes: Mapping[str, int]) -> None:
+    """Cut the event files of `folder` to their sizes, and remove those without one.
+
+    Raises:
+        WriteError: a file is shorter, missing or cannot be changed.
+    """
+    for path in sorted(folder.glob(f"{PREFIX}*")):
+        if path.name not in sizes:
+            durable.remove(path)
+    for name, size in sizes.items():
+        durable.cut(folder / name, size)
+
+
+def going_on(folder: Path, sizes: Mapping[str, int], step: int) -> EventWriter:
+    """The writer of a new file, whose readers forget steps from `step` on that they read before.
+
+    Raises:
+        DataError: a file before it is damaged.
+    """
+    writer = EventWriter(folder, purge_step=step)
+    for name in sizes:
+        for record, own in _records(folder / name):
+            if own >= step:
+                writer.add(record)
+    return writer
+
+
+def _records(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Each whole record of a file, and the step of its event."""
+    from google.protobuf.message import DecodeError
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    content, at = path.read_bytes(), 0
+    while at < len(content):
+        length = int.from_bytes(content[at : at + _FRAME], "little")
+        end = at + _HEADER + length + _FOOTER
+        record = content[at:end]
+        try:
+            event = Event.FromString(record[_HEADER:-_FOOTER])
+        except DecodeError:
+            event = None
+        if event is None or end > len(content):
+            mend = f"mend it by scripts/verify.py {path.parent} --repair"
+            raise DataError(f"{path} is damaged at byte {at}; {mend}.")
+        if event.WhichOneof("what") == "summary":
+            yield record, event.step
+        at = end
+
+
+def check_name(name: str) -> str:
+    """A name from a checkpoint that is one of an event file, and no path.
+
+    Raises:
+        DataError: it is not.
+    """
+    if not name.startswith(PREFIX) or "/" in name or "\\" in name:
+        raise DataError(f"the checkpoint names {name!r}, which is no event file of its run.")
+    return name

@@ -1,0 +1,123 @@
+"""What one run is between two updates: all that is needed to go on to the bit.
+
+No generator's state is among it: orders, noise and initial weights are functions of the seed,
+the epoch and the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+import torch
+from torch import Tensor
+
+from mlr.checks import DataError
+from mlr.training.endings import Endings
+from mlr.training.functional import FunctionalNetwork
+from mlr.training.snapshots import Snapshots
+from mlr.training.step import Program
+
+
+@dataclass(frozen=True)
+class State:
+    """One run after `step` updates, on the CPU.
+
+    step: updates done; where that ends an epoch, its validation is recorded.
+    state_dict: of its module.
+    moments: of the optimizer, by name (P,).
+    previous: the gradient of the last update (P,), where the next step compares its own.
+    snapshots: updates done and parameters by then (P,).
+    lowest: validation loss so far.
+    waited: epochs since.
+    threads: that round its products; None where their number rounds nothing.
+    """
+
+    step: int
+    state_dict: dict[str, Tensor]
+    moments: dict[str, Tensor]
+    previous: Tensor | None = None
+    snapshots: list[tuple[int, Tensor]] = field(default_factory=list)
+    lowest: float = inf
+    waited: int = 0
+    threads: int | None = None
+
+
+def states_of(
+    program: Program, step: int, endings: Endings, snapshots: Snapshots
+) -> Sequence[State]:
+    """Of every run, after `step` updates."""
+    flat = program.of_runs(program.parameters).cpu().contiguous()
+    views = program.layout.views(flat)
+    moments = {
+        name: program.of_runs(own).cpu().contiguous() for name, own in program.stepper.state.items()
+    }
+    previous = program.capture.previous
+    if previous is not None:
+        previous = program.of_runs(previous).cpu().contiguous()
+    found = []
+    for run, lane in enumerate(program.lane_of):
+        parameters = {name: own[run].contiguous().clone() for name, own in views.items()}
+        found.append(
+            State(
+                step=step,
+                state_dict=program.network.state_dict(lane, parameters),
+                moments={name: own[run].clone() for name, own in moments.items()},
+                previous=None if previous is None else previous[run].clone(),
+                snapshots=list(snapshots.kept[run]),
+                lowest=endings.lowest[run],
+                waited=endings.waited[run],
+                threads=program.busy if program.all_threads else None,
+            )
+        )
+    return found
+
+
+def restore(
+    states: Sequence[State], program: Program, endings: Endings, snapshots: Snapshots
+) -> int:
+    """Put every run, freshly made, into its state; returns the updates done.
+
+    Raises:
+        DataError: a state is of another model or optimizer.
+    """
+    for run, (lane, state) in enumerate(zip(program.lane_of, states, strict=True)):
+        views = program.layout.views(program.parameters[lane : lane + 1])
+        like = {name: own[0] for name, own in views.items()}
+        expected = program.network.state_dict(lane, like)
+        moments = program.stepper.state
+        _check("parameters", state.state_dict, expected)
+        _check("moments", state.moments, {name: own[lane] for name, own in moments.items()})
+        for name, own in like.items():
+            own.copy_(state.state_dict[name])
+        for name, moment in moments.items():
+            moment[lane] = state.moments[name]
+        if isinstance(program.network, FunctionalNetwork):
+            buffers = {key: own for key, own in state.state_dict.items() if key not in like}
+            program.network.load_buffers(lane, buffers)
+        rows = {name: own[lane] for name, own in moments.items()}
+        endings.take_up(run, state.step, state.lowest, state.waited, program.parameters[lane], rows)
+        snapshots.kept[run] = list(state.snapshots)
+    # spare lanes are those of the runs that they repeat
+    lanes = torch.tensor(
+        [program.lane_of[run] for run in program.run_of], device=program.parameters.device
+    )
+    for tensor in (program.parameters, *program.stepper.state.values()):
+        tensor.copy_(tensor[lanes])
+    before = [state.previous for state in states if state.previous is not None]
+    if before:
+        gradients = torch.empty_like(program.gradients)
+        program.capture.previous = gradients.copy_(
+            torch.stack(before)[torch.tensor(program.run_of)]
+        )
+    return states[0].step
+
+
+def _check(what: str, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    shapes = {name: (own.shape, own.dtype) for name, own in expected.items()}
+    if {name: (own.shape, own.dtype) for name, own in found.items()} != shapes:
+        raise DataError(
+            f"the checkpoint's {what} are of another model or optimizer: "
+            f"{', '.join(sorted(found))} instead of {', '.join(sorted(shapes))}, or other shapes."
+        )

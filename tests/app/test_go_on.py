@@ -1,0 +1,254 @@
+"""A single run is ended, however, and goes on to what it would have been."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mlr import durable
+from mlr.app.command import main
+from mlr.records.container import read
+
+ROOT = Path(__file__).parents[2]
+RUN = ("data=moons", "epochs=6", "probes.points=50", "seed=3", "checkpoint.seconds=0.000001")
+
+
+def trained(monkeypatch, capsys, *arguments):
+    """Exit code, standard output and error of one command."""
+    monkeypatch.setattr(sys, "argv", ["scripts/train.py", *map(str, arguments)])
+    code = main()
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def series(folder):
+    """Every scalar that TensorBoard shows of a run: tag → steps and values."""
+    seen = EventAccumulator(str(folder), {"scalars": 0})
+    seen.Reload()
+    return {
+        tag: [(one.step, repr(one.value)) for one in seen.Scalars(tag)]
+        for tag in seen.Tags()["scalars"]
+    }
+
+
+def weights(folder):
+    arrays, about = read(folder / "checkpoint.safetensors")
+    return {name: own.tobytes() for name, own in arrays.items() if name != "~sha256"}, about["step"]
+
+
+def assert_as_undisturbed(folder, undisturbed):
+    assert weights(folder) == weights(undisturbed)
+    assert (folder / "metrics.csv").read_bytes() == (undisturbed / "metrics.csv").read_bytes()
+    assert series(folder) == series(undisturbed)
+    status, other = (json.loads((own / "status.json").read_text()) for own in (folder, undisturbed))
+    for name in ("status", "steps", "metrics", "config_hash", "anatomy"):
+        assert status[name] == other[name]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["scripts/train.py", *RUN, f"hydra.run.dir={folder}"])
+        assert main() == 0
+    return folder
+
+
+class Counted:
+    """`os` as durable sees it, whose n-th changing call is the last of the process."""
+
+    CHANGES = ("open", "write", "fsync", "replace", "unlink", "ftruncate", "close")
+
+    def __init__(self, last: int):
+        self.last, self.calls = last, 0
+
+    def __getattr__(self, name):
+        real = getattr(os, name)
+        if name not in self.CHANGES:
+            return real
+
+        def call(*arguments, **more):
+            self.calls += 1
+            if self.calls == self.last:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*arguments, **more)
+
+        return call
+
+
+def killed_at(call: int, arguments: list[str]) -> bool:
+    """Run a command in a child that is killed at its n-th durable system call."""
+    child = os.fork()
+    if child == 0:
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        durable.os = Counted(call)
+        sys.argv = ["scripts/train.py", *arguments]
+        code = 99
+        try:
+            code = main()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return True
+    assert os.WEXITSTATUS(status) == 0
+    return False
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it needs fork")
+@pytest.mark.filterwarnings("ignore:This process")
+def test_killed_at_any_system_call_it_goes_on_to_the_bit(
+    tmp_path, undisturbed, monkeypatch, capsys
+):
+    """Also where going on is killed in turn; a run without a checkpoint is refused by name."""
+    call, begun_anew, times = 1, 0, 0
+    while True:
+        folder = tmp_path / str(call)
+        if not killed_at(call, [*RUN, f"hydra.run.dir={folder}"]):
+            break
+        times += 1
+        if times % 3 == 0 and (folder / "checkpoint.safetensors").exists():
+            killed_at(1 + call % 23, [f"resume={folder}"])
+        code, _, error = trained(monkeypatch, capsys, f"resume={folder}")
+        if code:
+            assert code in (2, 3)
+            assert len(error.splitlines()) == 1
+            assert "begin anew" in error or "status.json" in error
+            assert not list(folder.glob("checkpoint*"))
+            begun_anew += 1
+        else:
+            assert_as_undisturbed(folder, undisturbed)
+        call += 1 + call // 6
+    assert times >= 20
+    assert begun_anew < times / 2
+
+
+def test_more_epochs_are_those_of_a_longer_run(tmp_path, monkeypatch, capsys):
+    base = ("data=moons", "probes.points=every:1", "optimizer=adam", "optimizer.lr=0.01")
+    short, long = tmp_path / "short", tmp_path / "long"
+    trained(monkeypatch, capsys, *base, "epochs=2", f"hydra.run.dir={short}")
+    assert trained(monkeypatch, capsys, f"resume={short}", "epochs=5")[0] == 0
+    trained(monkeypatch, capsys, *base, "epochs=5", f"hydra.run.dir={long}")
+    assert_as_undisturbed(short, long)
+
+
+def test_what_would_end_otherwise_is_refused_unless_allowed_by_name(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    trained(monkeypatch, capsys, "data=moons", "epochs=2", f"hydra.run.dir={folder}")
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    for override, named in (
+        ("optimizer.lr=0.25", "optimizer.lr=0.5, not 0.25"),
+        ("seed=4", "seed=0, not 4"),
+        ("data.noise=0.3", "data.noise="),
+        ("batch_size=16", "batch_size=32, not 16"),
+    ):
+        code, _, error = trained(monkeypatch, capsys, f"resume={folder}", "epochs=3", override)
+        assert code == 2
+        assert named in error
+        assert "allow=[" in error
+        assert before == {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    code, *_ = trained(
+        monkeypatch, capsys, f"resume={folder}", "epochs=3", "optimizer.lr=0.25",
+        "allow=[optimizer.lr]",
+    )  # fmt: skip
+    assert code == 0
+    status = json.loads((folder / "status.json").read_text())
+    assert status["steps"] == 3 * status["steps"] // 3
+    assert status["status"] == "done"
+
+
+def test_other_versions_and_data_are_refused(tmp_path, monkeypatch, capsys):
+    table = tmp_path / "table.csv"
+    rows = [f"{index % 7},{index % 5},{index % 2}" for index in range(60)]
+    table.write_text("\n".join(["a,b,label", *rows]) + "\n")
+    run = ("data=csv", f"data.path={table}", "epochs=2", "batch_size=8")
+    folder = tmp_path / "run"
+    assert trained(monkeypatch, capsys, *run, f"hydra.run.dir={folder}")[0] == 0
+    more = (f"resume={folder}", "epochs=3")
+    with monkeypatch.context() as patch:
+        patch.setattr("mlr.app.resume.versions", lambda: {"torch": "9.9"})
+        code, _, error = trained(patch, capsys, *more)
+        assert (code, "versions.torch=" in error) == (2, True)
+    table.write_text("\n".join(["a,b,label", *rows[:-1], "3,3,1"]) + "\n")
+    code, _, error = trained(monkeypatch, capsys, *more)
+    assert code == 3
+    assert "other data" in error
+    assert trained(monkeypatch, capsys, *more, "allow=[data]")[0] == 0
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    tmp_path, undisturbed, monkeypatch, capsys
+):
+    folder = tmp_path / "run"
+    trained(monkeypatch, capsys, *RUN, f"hydra.run.dir={folder}")
+    status = json.loads((folder / "status.json").read_text())
+    (folder / "status.json").write_text(json.dumps(status | {"status": "running"}))
+    newest = folder / "checkpoint.safetensors"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    assert trained(monkeypatch, capsys, f"resume={folder}")[0] == 0
+    assert_as_undisturbed(folder, undisturbed)
+    for path in folder.glob("checkpoint*"):
+        path.write_bytes(b"")
+    (folder / "status.json").write_text(json.dumps(status | {"status": "running"}))
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}")
+    assert code == 3
+    assert "no intact checkpoint" in error
+
+
+def test_a_run_of_a_sweep_and_a_run_in_use_are_refused(tmp_path, monkeypatch, capsys):
+    sweep = tmp_path / "sweep"
+    run = ("data=moons", "epochs=1")
+    trained(monkeypatch, capsys, "-m", *run, "seed=0,1", f"hydra.sweep.dir={sweep}")
+    member = next(path.parent for path in sweep.rglob("status.json"))
+    code, _, error = trained(monkeypatch, capsys, f"resume={member}", "epochs=2")
+    assert code == 2
+    assert "sweep.resume=" in error
+    folder = tmp_path / "run"
+    trained(monkeypatch, capsys, *run, f"hydra.run.dir={folder}")
+    lock = durable.hold(folder / ".lock", "process 7 on earth")
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}", "epochs=2")
+    assert code == 2
+    assert "is trained by process 7 on earth" in error
+    os.close(lock)
+    assert trained(monkeypatch, capsys, f"resume={folder}", "epochs=2")[0] == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such signals")
+@pytest.mark.parametrize(
+    ("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGUSR1", 75), ("SIGHUP", 129)]
+)
+def test_a_signal_ends_a_run_after_its_step_and_says_how_to_go_on(tmp_path, name, code):
+    folder = tmp_path / "run"
+    command = [sys.executable, "scripts/train.py", "data=moons", "epochs=2000000"]
+    process = subprocess.Popen(
+        [*command, f"hydra.run.dir={folder}"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (folder / "metrics.csv").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(getattr(signal, name))
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == code
+    told = error.strip().splitlines()[-1]
+    assert told == f"mlr: interrupted; go on with: python scripts/train.py resume={folder}"
+    assert "Traceback" not in error
+    step = read(folder / "checkpoint.safetensors").about["step"]
+    assert json.loads((folder / "status.json").read_text())["status"] == "interrupted"
+    with (folder / "metrics.csv").open(newline="") as file:
+        assert int(list(csv.DictReader(file))[-1]["step"]) <= step
