@@ -76,7 +76,7 @@ def _interrupted(session: Session, signals: Signals) -> int:
             kept = f"; what was recorded until then is kept in {run.folder}"
     if session.sweep is not None:
         kept = "; what was finished is kept"
-    console.refuse(f"interrupted{kept}.")
+    console.refuse(f"interrupted{kept}")
     if session.sweep is not None:
         session.report(interrupted=True)
     return signals.exit_code
