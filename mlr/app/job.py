@@ -100,6 +100,9 @@ def run_job(
         with lock, closed_whatever_happens(claimed):
             if before is None:
                 write_hydra_files(folder, config, hydra)
+            else:
+                now = plan.config | {"resume": None, "allow": []}
+                write_files(folder, {"config.yaml": OmegaConf.to_yaml(OmegaConf.create(now))})
             result = record(plan, experiment, claimed, settings, bar, drawn, before, signals)
     except (WriteError, DataError) as error:  # a full disk; what was recorded before is kept
         code = error.exit_code

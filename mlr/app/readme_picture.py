@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from mlr.data import Digits, Neuron
+from mlr.durable import atomic_write
 from mlr.models import Linear
 from mlr.objectives import Objective
 from mlr.records import Recorder, RunFolder
@@ -43,7 +45,9 @@ def draw_readme_picture(path: Path) -> None:
     saturated_neuron(neuron)
     wrong_digits(digits)
     figure.legend(*against_logit.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    figure.savefig(path)
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png")
+    atomic_write(path, drawn.getvalue())
 
 
 def gradient_against_logit(axes: Axes) -> None:

@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mlr.training.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,14 +51,15 @@ def test_a_run_leaves_what_the_design_says(train):
         ".hydra/hydra.yaml",
         "metrics.csv",
         "status.json",
-        "checkpoint.pt",
+        "checkpoint.safetensors",
+        ".lock",
     }
     overrides = OmegaConf.load(run / ".hydra" / "overrides.yaml")
     assert list(overrides) == ["epochs=2", "head=sigmoid", "loss=se", "seed=3"]
     assert OmegaConf.load(run / ".hydra" / "hydra.yaml").hydra.runtime.output_dir == str(run)
-    checkpoint = torch.load(run / "checkpoint.pt", weights_only=True)
-    assert checkpoint["parameters"]["output.weight"].shape == (10, 64)
-    assert checkpoint["config"]["seed"] == 3
+    state, about = load_checkpoint(run / "checkpoint.safetensors")
+    assert state.state_dict["output.weight"].shape == (10, 64)
+    assert about["config"]["seed"] == 3
 
 
 def test_events_and_table_hold_the_same_numbers(train):
@@ -107,7 +109,7 @@ def test_a_crashing_job_is_reported_and_the_others_finish(train, tmp_path):
     )
     line = ("-m", "model=custom", "model._target_=breaking.Boom,breaking.Net", "data=neuron")
     finished = train(*line, "batch_size=1", "head=sigmoid", "loss=bce", "allow_targets=[breaking]")
-    assert finished.code == 1
+    assert finished.code == 2
     (table,) = finished.folder.rglob("runs.csv")
     with table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -123,14 +125,14 @@ def test_a_sweep_never_overwrites_another(train, tmp_path):
     files = set((tmp_path / "mine").rglob("*"))
     before = (tmp_path / "mine" / "runs.csv").read_bytes()
     again = train("-m", "seed=2,3", *line[2:])
-    assert again.code == 1
+    assert again.code == 2
     assert "already holds a sweep" in again.err
     assert set((tmp_path / "mine").rglob("*")) == files
     assert (tmp_path / "mine" / "runs.csv").read_bytes() == before
 
 
 def test_a_sweep_of_refused_jobs_only_fails(train):
-    assert train("-m", "head=linear", "loss=bce,ce").code == 1
+    assert train("-m", "head=linear", "loss=bce,ce").code == 2
 
 
 def test_a_reader_who_leaves_does_not_end_the_sweep(tmp_path):
@@ -144,7 +146,7 @@ def test_a_reader_who_leaves_does_not_end_the_sweep(tmp_path):
 
 def test_folders_that_a_person_made_stay(train, tmp_path):
     (tmp_path / "own" / "a").mkdir(parents=True)
-    assert train("head=linear", "loss=bce", f"hydra.run.dir={tmp_path}/own/a/x").code == 1
+    assert train("head=linear", "loss=bce", f"hydra.run.dir={tmp_path}/own/a/x").code == 2
     assert [path.name for path in (tmp_path / "own").rglob("*")] == ["a"]
 
 
@@ -173,7 +175,7 @@ def test_a_users_own_data_are_checked(train, tmp_path, change, message):
     line = ("data=custom", "data._target_=my_data.Mine", "allow_targets=[my_data]", "batch_size=5")
     finished = train(*line)
     sys.modules.pop("my_data")
-    assert finished.code == 1
+    assert finished.code == 2
     assert message in finished.err
 
 
@@ -259,7 +261,7 @@ def test_a_users_own_module_is_trained(train, tmp_path):
     )
     line = ("model=custom", "model._target_=my_package.Net", "data=xor", "epochs=40")
     refused = train(*line)
-    assert refused.code == 1
+    assert refused.code == 2
     assert "allow_targets=[my_package]" in refused.err
     trained = train(*line, "+model.width=16", "allow_targets=[my_package]")
     assert trained.code == 0, trained.err

@@ -48,7 +48,7 @@ def test_an_engine_that_is_not_installed_says_so(train, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "mlr.app.engine_ray", raising=False)
     finished = train("-m", "hydra/launcher=batched_ray", *FAST, "seed=0,1")
-    assert finished.code == 1
+    assert finished.code == 2
     assert (
         "needs ray, which is not installed; run pip install '.[ray]' in mlr's folder"
         in finished.err
@@ -58,7 +58,7 @@ def test_an_engine_that_is_not_installed_says_so(train, monkeypatch):
 def test_a_cluster_that_is_not_there_says_so(train):
     pytest.importorskip("submitit")
     finished = train("-m", "hydra/launcher=batched_slurm", *FAST, "seed=0,1")
-    assert finished.code == 1
+    assert finished.code == 2
     assert "hydra.launcher.cluster=slurm cannot be used" in finished.err
     assert "Traceback" not in finished.err
     assert "sweep.resume=" in finished.out

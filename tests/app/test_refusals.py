@@ -88,7 +88,7 @@ REFUSED = {
 
 
 def assert_refused(finished, message):
-    assert finished.code == 1
+    assert finished.code == 2
     assert finished.out == ""
     lines = finished.err.strip().splitlines()
     assert len(lines) == 1, finished.err

@@ -73,7 +73,7 @@ def test_a_claim_that_was_cut_short_does_not_block(train, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("status.json", ""), ("status.json", '{"status": "do'), ("checkpoint.pt", "")],
+    [("status.json", ""), ("status.json", '{"status": "do'), ("checkpoint.safetensors", "")],
 )
 def test_a_damaged_run_is_trained_again(train, trained, tmp_path, name, content):  # noqa: F811
     assert train("-m", *FAST, "seed=0,1", f"hydra.sweep.dir={tmp_path}/mine").code == 0
@@ -108,7 +108,7 @@ REFUSED = {
 def test_what_cannot_be_resumed_is_refused(train, tmp_path, line, message):
     (tmp_path / "own").mkdir()
     refused = train(*line)
-    assert refused.code == 1
+    assert refused.code == 2
     assert message in refused.err
     assert len(refused.err.strip().splitlines()) == 1
     assert [path.name for path in tmp_path.rglob("*")] == ["own"]
@@ -120,7 +120,7 @@ def test_a_sweep_at_work_is_not_resumed(train, tmp_path):
     with (tmp_path / "mine" / ".lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         refused = train("-m", *FAST, "seed=0,1", "sweep.resume=mine")
-    assert refused.code == 1
+    assert refused.code == 2
     assert "is worked on by process" in refused.err
     assert train("-m", *FAST, "seed=0,1", "sweep.resume=mine").code == 0
 

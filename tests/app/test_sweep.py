@@ -26,7 +26,8 @@ def test_a_run_of_a_sweep_leaves_what_a_single_run_leaves(train, tmp_path):
 
     def names(run: Path) -> set[str]:
         files = (path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file())
-        return {name.partition(".out.")[0] for name in files}
+        # the lock of a sweep is that of its folder
+        return {name.partition(".out.")[0] for name in files} - {".lock"}
 
     assert names(one) == names(other)
     for name in (".hydra/config.yaml", "metrics.csv"):
@@ -40,7 +41,7 @@ def test_a_run_of_a_sweep_leaves_what_a_single_run_leaves(train, tmp_path):
 def test_only_the_runs_at_fault_fail(train, trained):  # noqa: F811
     trained.wrong = lambda seeds: RuntimeError("boom") if {2, 5} & set(seeds) else None
     finished = train("-m", *FAST, "seed=range(0,7)")
-    assert finished.code == 1
+    assert finished.code == 5
     expected = {str(seed): "failed" if seed in (2, 5) else "done" for seed in range(7)}
     assert statuses(finished) == on_disk(finished.folder) == expected
     assert "2 of 7 failed" in finished.out
@@ -54,7 +55,7 @@ def test_only_the_runs_at_fault_fail(train, trained):  # noqa: F811
 def test_a_failure_does_not_end_a_sweep_of_many_batches(train, trained):  # noqa: F811
     trained.wrong = lambda seeds: RuntimeError("boom") if 0 in seeds else None
     finished = train("-m", *FAST, "seed=range(0,6)", "hydra.sweeper.max_batch_size=2")
-    assert finished.code == 1
+    assert finished.code == 5
     assert statuses(finished) == {str(seed): "done" if seed else "failed" for seed in range(6)}
 
 
@@ -73,14 +74,14 @@ def test_a_run_that_cannot_be_written_fails_alone(train, monkeypatch):
 
     real = batch.save_checkpoint
 
-    def save(path, *others, **more):
-        if "seed=1" in str(path):
-            raise WriteError(path, OSError(28, "No space left on device"))
-        return real(path, *others, **more)
+    def save(folder, *others, **more):
+        if "seed=1" in str(folder.path):
+            raise WriteError(folder.path, OSError(28, "No space left on device"))
+        return real(folder, *others, **more)
 
     monkeypatch.setattr(batch, "save_checkpoint", save)
     finished = train("-m", *FAST, "seed=0,1,2")
-    assert finished.code == 1
+    assert finished.code == 5
     assert statuses(finished) == on_disk(finished.folder)
     assert statuses(finished) == {"0": "done", "1": "failed", "2": "done"}
     assert "No space left" in finished.out
@@ -98,7 +99,7 @@ def test_a_run_that_cannot_be_begun_fails_alone(train, monkeypatch):
 
     monkeypatch.setattr(batch, "Recorder", recorder)
     finished = train("-m", *FAST, "seed=0,1,2")
-    assert finished.code == 1
+    assert finished.code == 5
     assert statuses(finished) == {"0": "done", "1": "failed", "2": "done"}
     assert "TypeError: no such number" in finished.out
     assert "running" not in on_disk(finished.folder).values()
@@ -184,7 +185,7 @@ def test_refused_jobs_stand_in_one_table(train):
 
 def test_jobs_without_data_are_refused_and_leave_nothing(train):
     finished = train("-m", "data=npz", "data.path=nowhere.npz", "seed=0,1")
-    assert finished.code == 1
+    assert finished.code == 2
     assert "nowhere.npz" in finished.out
     assert finished.runs == []
 
@@ -193,7 +194,7 @@ def test_jobs_without_data_are_refused_and_leave_nothing(train):
 def test_a_sweep_of_refused_jobs_never_imports_torch(tmp_path, line):
     code = (
         "import sys; from mlr.app.command import main\n"
-        "assert main() == 1\n"
+        "assert main() == 2\n"
         "heavy = {'torch', 'numpy', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
@@ -224,7 +225,7 @@ def test_sweepers_get_the_metric_they_asked_for(train, values, trained):  # noqa
     trained.wrong = lambda seeds: RuntimeError("boom") if 1 in seeds else None
     line = ("head=linear", "loss=se,bce", "seed=0,1,2", "optimizer.lr=0.1", "epochs=3")
     finished = train("-m", *FAST[:2], *line, "objective_metric=loss/test")
-    assert finished.code == 1
+    assert finished.code == 5
     by_seed = {row["seed"]: row for row in rows(finished) if row["loss"] == "se"}
     assert values[0] == float(by_seed["0"]["loss/test"])
     assert str(values[1]) == "job #1 failed: RuntimeError: boom"
@@ -240,7 +241,7 @@ def test_divergence_is_infinitely_bad(train, values):
 
 def test_a_regression_has_no_accuracy(train):
     finished = train("experiment=line", "objective_metric=accuracy/val")
-    assert finished.code == 1
+    assert finished.code == 2
     assert "needs classes" in finished.err
 
 
@@ -248,7 +249,7 @@ def test_the_basic_launcher_trains_one_after_the_other(train, trained):  # noqa:
     trained.wrong = lambda seeds: RuntimeError("boom") if seeds == [1] else None
     line = ("head=linear,sigmoid", "loss=bce", "seed=0,1")
     finished = train("-m", "hydra/launcher=basic", *FAST[:3], *line)
-    assert finished.code == 1
+    assert finished.code == 5
     assert trained.batches == [[0], [1]]
     assert [row["status"] for row in rows(finished)] == ["refused", "refused", "done", "failed"]
     assert "#2 head=sigmoid" in finished.out or "#2 data=blobs" in finished.out
@@ -260,7 +261,7 @@ def test_a_second_sweep_is_refused_before_it_writes(train, tmp_path):
     assert train(*line, "seed=0").code == 0
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     again = train(*line, "seed=1")
-    assert again.code == 1
+    assert again.code == 2
     assert "already holds a sweep" in again.err
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
@@ -292,7 +293,7 @@ def test_a_full_disk_hides_nothing_of_the_report(train, monkeypatch):
 
     monkeypatch.setattr(module, "write_runs_table", write)
     finished = train("-m", *FAST, "seed=0,1")
-    assert finished.code == 1
+    assert finished.code == 5
     assert "runs.csv: No space left on device" in finished.err
     assert "Traceback" not in finished.err
     assert "sweep folder" in finished.out
