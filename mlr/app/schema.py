@@ -21,6 +21,7 @@ class SweepConfig:
     """How a sweep is made; what a run is does not depend on it."""
 
     max_runs_per_batch: int | None = MISSING
+    yes: bool = MISSING
     resume: str | None = MISSING
 
 

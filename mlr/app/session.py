@@ -18,6 +18,7 @@ from mlr.app.outcome import Outcome, cause
 from mlr.app.signals import Signals
 from mlr.app.sweep import Sweep, check_resume
 from mlr.app.sweep_folder import check_free, check_sweep
+from mlr.app.sweep_size import check_count
 from mlr.app.sweepjob import Engine, SweepJob
 from mlr.checks import InputError
 from mlr.durable import WriteError
@@ -58,11 +59,12 @@ class Session:
         """Refuse a sweep before anything is written; called by the launcher.
 
         Raises:
-            SweepRefused: its folder holds another one, or nothing to resume.
+            SweepRefused: it has very many jobs; its folder holds another, or nothing to resume.
         """
         folder, resume = Path(config.hydra.sweep.dir).absolute(), config.sweep.resume
         self._goes_on = config.hydra.sweeper.get("max_batch_size") is not None
         try:
+            check_count(config.hydra.overrides.task, config.sweep.yes)
             check_resume(folder, resume)
             if resume is None:
                 check_free(folder)

@@ -187,7 +187,7 @@ def test_strict_false_lets_a_senseless_pair_be_watched(train):
 
 def test_divergence_is_reported_as_a_result(train):
     finished = train("head=linear", "loss=se", "optimizer.lr=1e10", "epochs=5")
-    assert finished.code == 0
+    assert finished.code == 4
     assert "not finite after" in finished.out
     assert finished.status()["status"] == "diverged"
 
