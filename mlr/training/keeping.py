@@ -45,6 +45,17 @@ class Keeping:
             self.began = restore(states, self.program, self.endings, self.snapshots)
         return self.began
 
+    def recorded(self, step: int) -> bool:
+        """Whether the validation after `step` updates, where an epoch or the run ends, is recorded.
+
+        In the midst of an epoch only the end of a run is validated: it is kept as it was before,
+        so that more steps, if they are asked for later, go on from there.
+        """
+        if step % self.program.runs[0].steps_per_epoch:
+            self.keep(step)
+            return False
+        return step == self.began and step > 0
+
     def due(self) -> bool:
         """Whether it is time to keep the runs."""
         return self.keeper is not None and self.keeper.due()

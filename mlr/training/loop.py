@@ -122,7 +122,8 @@ def _run(
             if kept is not None:
                 log.keep(kept)
             step += 1
-            if keeping.asked() and step % first.steps_per_epoch and step < total:
+            midst = step % first.steps_per_epoch != 0 and step < total
+            if midst and keeping.asked():
                 keeping.stop(step)
             if perf_counter() - told_at > PROGRESS_SECONDS:
                 told_at = perf_counter()
@@ -130,19 +131,17 @@ def _run(
                     progress(step, total)
                 if log.due():
                     log.flush()
-                if keeping.due() and step % first.steps_per_epoch and step < total:
+                if midst and keeping.due():
                     keeping.keep(step)
         if ends_epoch or step == total:
-            whole = step % first.steps_per_epoch == 0
-            if not whole:  # more steps, if they are asked for later, go on from here
-                keeping.keep(step)
-            if not (whole and step == keeping.began):  # it was recorded before
+            if not keeping.recorded(step):
                 _validate(program, validation, log, endings, step)
-            if whole and (keeping.due() or step == total or endings.all_over):
+            over = step == total or endings.all_over
+            if keeping.due() or over:
                 keeping.keep(step)
             if keeping.asked():
                 keeping.stop(step)
-            if step == total or endings.all_over:
+            if over:
                 break
     if progress is not None:
         progress(step, total)
