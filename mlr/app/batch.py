@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from mlr.app.figures.record import moments_before_end, record_figures
 from mlr.app.identity import identity
-from mlr.app.job import first_entries, last_entries, pair_name, part_names, write_files
+from mlr.app.job import first_entries, last_entries, pair_name, part_names
+from mlr.app.job_files import write_files
 from mlr.app.names import hyperparameters
 from mlr.app.outcome import FINISHED, Outcome, cause, trace_of
 from mlr.app.plan import Plan

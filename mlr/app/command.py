@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from mlr.app import console
 from mlr.app.errors import one_sentence, raised_by_hydra
 from mlr.app.names import register_resolvers
+from mlr.app.runs_begun import CHECKPOINT
 from mlr.app.schema import register_schema
 from mlr.app.session import Session, SweepRefused
 from mlr.app.signals import Signals
@@ -72,7 +73,7 @@ def _interrupted(session: Session, signals: Signals) -> int:
     if run is not None and run.folder is not None:
         go_on = f"python scripts/train.py resume={quote(console.shown(run.folder))}"
         kept = f"; go on with: {go_on}"
-        if not (run.folder / "checkpoint.safetensors").exists():
+        if not (run.folder / CHECKPOINT).exists():
             kept = f"; what was recorded until then is kept in {run.folder}"
     if session.sweep is not None:
         kept = "; what was finished is kept"

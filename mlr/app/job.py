@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlr.app.errors import one_sentence
 from mlr.app.identity import config_hash
+from mlr.app.job_files import remove_empty, write_files, write_hydra_files
 from mlr.app.names import hyperparameters
 from mlr.app.outcome import Outcome, cause
 from mlr.app.plan import Plan, make_plan
@@ -21,8 +21,8 @@ from mlr.app.resume import (
     Begun,
     begun,
     check_same,
-    check_threads,
     continued,
+    fingerprint,
     hold_run,
     is_over,
     keeper_of,
@@ -30,7 +30,7 @@ from mlr.app.resume import (
 from mlr.app.runs_begun import outcome_of
 from mlr.app.signals import Signals
 from mlr.checks import DataError, InputError
-from mlr.durable import WriteError, atomic_write
+from mlr.durable import WriteError
 
 if TYPE_CHECKING:
     from mlr.records import RunFolder
@@ -67,43 +67,24 @@ def run_job(
     folder = Path(hydra.runtime.output_dir)
     overrides = task_overrides(hydra)
     try:
-        if hydra.job.chdir:
-            raise InputError(CHDIR)
-        if config.sweep.resume is not None:
-            raise InputError(f"sweep.resume={config.sweep.resume} needs -m: it resumes a sweep.")
-        values = resolved(config)
-        before = None if values["resume"] is None else begun(folder)
-        plan = make_plan(values if before is None else continued(before, values, overrides))
-        if before is not None and is_over(before, plan):
-            return _as_before(before, plan)
-        experiment = plan.build()
-
-        from mlr.records import RunFolder  # light, but only of use to a valid configuration
-
-        entries = first_entries(plan, overrides, config_hash(plan.config))
-        if before is None:
-            claimed = RunFolder.claim(folder, **entries)
-            lock = hold_run(folder)
-        else:
-            check_same(before, plan.config, experiment.data, values["allow"])
-            check_threads(before, values["allow"])
-            lock = hold_run(folder)
-            claimed = RunFolder.reopen(folder, config_hash=entries["config_hash"])
+        started = _start(config, hydra, folder, overrides)
     except BaseException as error:
         remove_empty(folder)
         if isinstance(error, (InputError, WriteError)):
             code = error.exit_code
             return Outcome(folder.name, overrides, "refused", str(error), exit_code=code)
         raise
-    settings = hyperparameters(plan.config, part_names(plan))
+    if isinstance(started, Outcome):
+        return started
+    settings = hyperparameters(started.plan.config, part_names(started.plan))
     try:
-        with lock, closed_whatever_happens(claimed):
-            if before is None:
+        with started.lock, closed_whatever_happens(started.folder):
+            if started.before is None:
                 write_hydra_files(folder, config, hydra)
             else:
-                now = plan.config | {"resume": None, "allow": []}
+                now = started.plan.config | {"resume": None, "allow": []}
                 write_files(folder, {"config.yaml": OmegaConf.to_yaml(OmegaConf.create(now))})
-            result = record(plan, experiment, claimed, settings, bar, drawn, before, signals)
+            result = record(started, settings, bar, drawn, signals)
     except (WriteError, DataError) as error:  # a full disk; what was recorded before is kept
         code = error.exit_code
         return Outcome(folder.name, overrides, "failed", str(error), folder, exit_code=code)
@@ -119,6 +100,56 @@ def run_job(
         pair_name(settings),
         exit_code=DIVERGED if result.status == "diverged" else 0,
     )
+
+
+class Started(NamedTuple):
+    """A run whose folder is claimed, or taken up again.
+
+    lock: lets its folder go when it is left.
+    data: their `fingerprint`.
+    before: where it goes on; None for a new run.
+    """
+
+    plan: Plan
+    experiment: Experiment
+    folder: RunFolder
+    lock: AbstractContextManager[Any]
+    data: str
+    before: Begun | None
+
+
+def _start(
+    config: DictConfig, hydra: DictConfig, folder: Path, overrides: Sequence[str]
+) -> Started | Outcome:
+    """Judge a run and take its folder; the outcome of one that is over already.
+
+    Raises:
+        InputError: it is refused.
+        WriteError: its folder cannot be written.
+    """
+    if hydra.job.chdir:
+        raise InputError(CHDIR)
+    if config.sweep.resume is not None:
+        raise InputError(f"sweep.resume={config.sweep.resume} needs -m: it resumes a sweep.")
+    values = resolved(config)
+    before = None if values["resume"] is None else begun(folder)
+    plan = make_plan(values if before is None else continued(before, values, overrides))
+    if before is not None and is_over(before, plan):
+        return _as_before(before, plan)
+    experiment = plan.build()
+    data = fingerprint(experiment.data)
+
+    from mlr.records import RunFolder  # light, but only of use to a valid configuration
+
+    entries = first_entries(plan, overrides, config_hash(plan.config))
+    if before is None:
+        claimed = RunFolder.claim(folder, **entries)
+        lock = hold_run(folder)
+    else:
+        check_same(before, plan.config, experiment, data)
+        lock = hold_run(folder)
+        claimed = RunFolder.reopen(folder, config_hash=entries["config_hash"])
+    return Started(plan, experiment, claimed, lock, data, before)
 
 
 def _as_before(before: Begun, plan: Plan) -> Outcome:
@@ -176,14 +207,11 @@ def closed_whatever_happens(folder: RunFolder) -> Iterator[None]:
 
 
 def record(
-    plan: Plan,
-    experiment: Experiment,
-    folder: RunFolder,
+    run: Started,
     settings: Mapping[str, Any],
     bar: AbstractContextManager[Progress],
     drawn: bool,
-    before: Begun | None = None,
-    signals: Signals | None = None,
+    signals: Signals | None,
 ) -> Result:
     """Train one experiment, or go on with it, and write all that its folder holds."""
     from mlr.app.figures.record import moments_before_end, record_figures
@@ -191,14 +219,15 @@ def record(
     from mlr.training import train
     from mlr.training.log import run_tags
 
+    experiment, before = run.experiment, run.before
     tags = run_tags(experiment)
     if before is None:
-        recorder = Recorder(folder, tags, settings)
+        recorder = Recorder(run.folder, tags, settings)
     else:
-        recorder = Recorder.go_on(folder, tags, before.about["records"], before.state.step)
+        recorder = Recorder.go_on(run.folder, tags, before.about["records"], before.state.step)
     with recorder, bar as progress:
         moments = moments_before_end(experiment) if drawn else ()
-        keeper = keeper_of(plan, experiment, recorder, before, signals)
+        keeper = keeper_of(run.plan.config, experiment, run.data, recorder, before, signals)
         with nullcontext() if signals is None else signals.deferred():
             (result,) = train([experiment], [recorder], progress, [moments], keeper)
         if drawn:
@@ -231,48 +260,3 @@ def part_names(plan: Plan) -> dict[str, str]:
         own = target.startswith("mlr.")
         names[group] = part.name if own else target.rpartition(".")[2]
     return names
-
-
-def write_hydra_files(folder: Path, config: DictConfig, hydra: DictConfig) -> None:
-    """`.hydra/{config,overrides,hydra}.yaml`, as Hydra itself would write them."""
-    write_files(folder, hydra_files(config, hydra))
-
-
-def hydra_files(config: DictConfig, hydra: DictConfig) -> dict[str, str]:
-    """Texts of the files in a run's `.hydra`."""
-    hydra = hydra.copy()
-    with read_write(hydra), open_dict(hydra):
-        hydra.output_subdir = ".hydra"
-    return {
-        "config.yaml": OmegaConf.to_yaml(config),
-        "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": hydra})),
-        "overrides.yaml": OmegaConf.to_yaml(hydra.overrides.task),
-    }
-
-
-def write_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Write the files of a run's `.hydra`.
-
-    Raises:
-        WriteError: naming what could not be written.
-    """
-    target = folder / ".hydra"
-    try:
-        target.mkdir(exist_ok=True)
-    except OSError as error:
-        raise WriteError(target, error) from error
-    for name, text in files.items():
-        atomic_write(target / name, text.encode(), sync=False)
-
-
-def remove_empty(folder: Path) -> None:
-    """Remove the folder that Hydra made and nothing filled, and `runs/<date>/` above it.
-
-    Other folders above were made by a person, for all we know.
-    """
-    with suppress(OSError):
-        folder.rmdir()
-        date, runs = folder.parent, folder.parent.parent
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", date.name) and runs.name == "runs":
-            date.rmdir()
-            runs.rmdir()

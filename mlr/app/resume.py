@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
 from hashlib import sha256
@@ -83,9 +83,7 @@ def continued(run: Begun, now: Mapping[str, Any], overrides: Sequence[str]) -> d
         DataError: the checkpoint does not say with what configuration it began.
     """
     config = deepcopy(run.about.get("config"))
-    if not isinstance(config, dict) or not {"records", "versions", "device", "data"} <= {
-        *run.about
-    }:
+    if not isinstance(config, dict) or not set(run.about) >= NEEDED:
         raise DataError(f"resume={run.folder} does not say how it was begun, so begin anew.")
     for override in overrides:
         key = override.partition("=")[0].strip("+~").partition("@")[0]
@@ -100,10 +98,20 @@ def continued(run: Begun, now: Mapping[str, Any], overrides: Sequence[str]) -> d
 
 
 def is_over(run: Begun, plan: Plan) -> bool:
-    """Whether a finished run has nothing left to do."""
-    if run.status.get("status") not in FINISHED:
+    """Whether a run that came to an end has nothing left to do.
+
+    Raises:
+        InputError: it diverged, and should go on otherwise.
+    """
+    status = run.status.get("status")
+    if status not in FINISHED:
         return False
     old, new = (dict(leaves(identity(config))) for config in (run.about["config"], plan.config))
+    if old != new and status == "diverged":
+        raise InputError(
+            f"resume={run.folder} diverged, which nothing afterwards mends; begin anew, "
+            "with a smaller optimizer.lr."
+        )
     return old == new
 
 
@@ -123,28 +131,38 @@ def hold_run(folder: Path) -> ExitStack:
 
 
 def keeper_of(
-    plan: Plan,
+    config: Mapping[str, Any],
     experiment: Experiment,
+    data: str,
     recorder: Recorder,
     before: Begun | None,
     signals: Signals | None,
 ) -> Keeper:
-    """What keeps a run while it is trained."""
+    """What keeps a run while it is trained.
+
+    Args:
+        config: of the run.
+        experiment: likewise.
+        data: their `fingerprint`.
+        recorder: of the run.
+        before: where it goes on; None begins anew.
+        signals: that end it after its present step.
+    """
     from mlr.training.checkpoint import save_checkpoint
     from mlr.training.keeper import Keeper
 
     about = {
-        "config": identity(plan.config),
+        "config": identity(config),
         "versions": dict(versions()),
         "device": experiment.device,
-        "data": fingerprint(experiment.data),
+        "data": data,
     }
 
     def keep(states: Sequence[State]) -> None:
         records = {"records": recorder.position()}
         save_checkpoint(recorder.folder, states[0], about | records)
 
-    seconds = plan.config["checkpoint"]["seconds"]
+    seconds = config["checkpoint"]["seconds"]
     asked = signals.asked if signals is not None else _never
     return Keeper(keep, seconds, asked, None if before is None else [before.state])
 
@@ -153,52 +171,45 @@ def _never() -> bool:
     return False
 
 
-def check_same(run: Begun, config: Mapping[str, Any], data: Dataset, allow: Iterable[str]) -> None:
-    """Refuse what would not end as the undisturbed run does.
+def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment, data: str) -> None:
+    """Refuse what would not end as the undisturbed run does, unless `allow` names it.
 
     Args:
         run: as it was.
         config: with which it is to go on.
-        data: that it loads now.
-        allow: names of differences that are wanted.
+        experiment: likewise.
+        data: the `fingerprint` of what it loads now.
 
     Raises:
-        InputError: another option or version.
+        InputError: another option, version, device or number of threads, or fewer updates.
         DataError: other data.
-    """
-    allowed = {*allow, *LONGER, "allow_targets", *NOT_THE_RUN}
-    old, new = dict(leaves(run.about["config"])), dict(leaves(config))
-    if config["schedule"].get("_target_") != "mlr.training.Constant":
-        allowed -= set(LONGER) - set(allow)  # its rates depend on the length
-    old |= leaves({"versions": run.about["versions"]})
-    new |= leaves({"versions": dict(versions())})
-    for key in sorted({*old, *new}):
-        names = {key, key.partition(".")[0]}
-        if old.get(key) != new.get(key) and not names & allowed:
-            raise InputError(
-                f"resume={run.folder} was begun with {key}={old.get(key)}, not {new.get(key)}; "
-                f"give it that again, or accept another end by allow=[{key}]."
-            )
-    if run.about["data"] != fingerprint(data) and "data" not in allowed:
-        raise DataError(
-            f"resume={run.folder} was begun with other data than data={data.name} loads now; "
-            "restore them, or accept another end by allow=[data]."
-        )
-
-
-def check_threads(run: Begun, allow: Iterable[str]) -> None:
-    """Refuse another number of threads, where it rounds products otherwise.
-
-    Raises:
-        InputError: it is another one.
     """
     import torch
 
-    was, now = run.state.threads, torch.get_num_threads()
-    if was is not None and was != now and "threads" not in allow:
+    allowed = {*config["allow"], "allow_targets", *NOT_THE_RUN}
+    if config["schedule"].get("_target_") == "mlr.training.Constant":
+        allowed |= set(LONGER)  # other rates depend on the length
+    old, new = dict(leaves(run.about["config"])), dict(leaves(config))
+    old |= leaves({"versions": run.about["versions"], "on": {"device": run.about["device"]}})
+    new |= leaves({"versions": dict(versions()), "on": {"device": experiment.device}})
+    if run.state.threads is not None:  # they round products otherwise
+        old["threads"], new["threads"] = run.state.threads, torch.get_num_threads()
+    for key in sorted({*old, *new}):
+        name = key.removeprefix("on.")
+        if old.get(key) != new.get(key) and not {name, key.partition(".")[0]} & allowed:
+            raise InputError(
+                f"resume={run.folder} was begun with {name}={old.get(key)}, not {new.get(key)}; "
+                f"give it that again, or accept another end by allow=[{name}]."
+            )
+    if run.state.step > experiment.total_steps:
         raise InputError(
-            f"resume={run.folder} was begun with {was} threads, not {now}, which round otherwise; "
-            f"set OMP_NUM_THREADS={was}, or accept another end by allow=[threads]."
+            f"resume={run.folder} has done {run.state.step} updates already, more than the "
+            f"{experiment.total_steps} that are asked for; raise epochs or steps."
+        )
+    if run.about["data"] != data and "data" not in allowed:
+        raise DataError(
+            f"resume={run.folder} was begun with other data than data={experiment.data.name} "
+            "loads now; restore them, or accept another end by allow=[data]."
         )
 
 

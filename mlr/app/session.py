@@ -13,7 +13,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mlr.app import console
-from mlr.app.job import CHDIR, hydra_files, remove_empty, resolved, run_job, task_overrides
+from mlr.app.job import CHDIR, resolved, run_job, task_overrides
+from mlr.app.job_files import hydra_files, remove_empty
 from mlr.app.outcome import Outcome, cause
 from mlr.app.signals import Signals
 from mlr.app.sweep import Sweep, check_resume

@@ -210,6 +210,11 @@ def final_rows(
     )
 
 
+def plain_numbers(metrics: Mapping[str, float] | None) -> dict[str, float]:
+    """Final numbers as Python's own."""
+    return {tag: float(value) for tag, value in (metrics or {}).items()}
+
+
 def _parts(runs: Sequence[int], numbers: int) -> Iterator[np.ndarray]:
     """Positions of as many runs, of so many numbers each, as are laid out together."""
     size = max(1, _NUMBERS // max(1, numbers))

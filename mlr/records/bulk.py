@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlr.durable import WriteError
-from mlr.records.blocks import encode_histograms, encode_scalars, final_rows
-from mlr.records.recorder import Recorder, plain_numbers
+from mlr.records.blocks import encode_histograms, encode_scalars, final_rows, plain_numbers
+from mlr.records.recorder import Recorder
 
 SPILL_BYTES = 64 << 20  # of one block: of more, the first runs are flushed before the last
 

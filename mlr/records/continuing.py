@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mlr import durable
 from mlr.checks import DataError
+from mlr.records.encoding import record
 from mlr.records.events import EventWriter
 
 PREFIX = "events.out.tfevents."
@@ -39,32 +40,27 @@ def going_on(folder: Path, sizes: Mapping[str, int], step: int) -> EventWriter:
     """
     writer = EventWriter(folder, purge_step=step)
     for name in sizes:
-        for record, own in _records(folder / name):
+        for whole, own in _records(folder / name):
             if own >= step:
-                writer.add(record)
+                writer.add(whole)
     return writer
 
 
 def _records(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Each whole record of a file, and the step of its event."""
-    from google.protobuf.message import DecodeError
+    """Each record of a file that holds a summary, and its step."""
     from tensorboard.compat.proto.event_pb2 import Event
 
     content, at = path.read_bytes(), 0
     while at < len(content):
         length = int.from_bytes(content[at : at + _FRAME], "little")
-        end = at + _HEADER + length + _FOOTER
-        record = content[at:end]
-        try:
-            event = Event.FromString(record[_HEADER:-_FOOTER])
-        except DecodeError:
-            event = None
-        if event is None or end > len(content):
-            mend = f"mend it by scripts/verify.py {path.parent} --repair"
-            raise DataError(f"{path} is damaged at byte {at}; {mend}.")
+        whole = content[at : at + _HEADER + length + _FOOTER]
+        payload = whole[_HEADER:-_FOOTER]
+        if record(payload) != whole:  # its checksums, and its length
+            raise DataError(f"{path} is damaged at byte {at}, so its run must be begun anew.")
+        event = Event.FromString(payload)
         if event.WhichOneof("what") == "summary":
-            yield record, event.step
-        at = end
+            yield whole, event.step
+        at += len(whole)
 
 
 def check_name(name: str) -> str:

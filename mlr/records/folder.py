@@ -82,6 +82,11 @@ class RunFolder:
     def reopen(cls, path: Path | str, command: str | None = None, **fields: Any) -> RunFolder:
         """Take up the run of a folder; the caller holds its lock.
 
+        Args:
+            path: the folder.
+            command: the command line, for status.json; None takes this process's own.
+            **fields: entries of status.json that change.
+
         Raises:
             InputError: it holds no run.
             WriteError: it cannot be written.

@@ -18,6 +18,12 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, Sessi
 Value = bool | int | float | str
 # TensorBoard ticks five columns by itself: these, in the order of the alphabet
 PROMINENT = ("head", "loss", "lr", "model", "seed")
+# columns of final numbers, of which it ticks the first five
+HEADLINES = (
+    *("accuracy/test", "loss/test", "accuracy/val", "logit_grad/wrong", "logit_grad/right"),
+    *("loss/val", "loss/train", "accuracy/train", "stuck/fraction", "stuck/zero"),
+    *("saturation/fraction", "zero_grad/fraction"),
+)
 # whole numbers that are names: TensorBoard would print 3 as 3.0000
 _NAMES, _WIDTH = ("seed",), 20
 _ENDS = {

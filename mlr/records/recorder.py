@@ -12,20 +12,13 @@ import numpy as np
 
 from mlr.checks import DataError
 from mlr.durable import WriteError
-from mlr.records.blocks import Rows, encode_scalars, final_rows
+from mlr.records.blocks import Rows, encode_scalars, final_rows, plain_numbers
 from mlr.records.continuing import check_name, going_on, take_back
 from mlr.records.events import EventWriter, Serialisable
 from mlr.records.folder import RunFolder
-from mlr.records.hparams import PROMINENT, hparams_summaries, session_end
+from mlr.records.hparams import HEADLINES, PROMINENT, hparams_summaries, session_end
 from mlr.records.layout import layout_summary
 from mlr.records.table import MetricsTable
-
-# columns of the HPARAMS page, of which TensorBoard ticks the first five by itself
-HEADLINES = (
-    *("accuracy/test", "loss/test", "accuracy/val", "logit_grad/wrong", "logit_grad/right"),
-    *("loss/val", "loss/train", "accuracy/train", "stuck/fraction", "stuck/zero"),
-    *("saturation/fraction", "zero_grad/fraction"),
-)
 
 
 class Recorder:
@@ -56,16 +49,7 @@ class Recorder:
             trial: the run's name on that page; None takes the end of the folder's path.
             prominent: names of hparams to show first on that page, five at most.
         """
-        self.folder, self.tags = folder, tuple(tags)
-        self.finished = False
-        self.error: WriteError | None = None  # set by a sweep that goes on without this run
-        self._events = EventWriter(folder.path, first=True)  # a claimed folder holds none
-        self._before: dict[str, int] = {}  # event files of earlier processes, and their bytes
-        self._table = MetricsTable(folder.metrics, self.tags)
-        self.step, self.epoch = 0, 0.0
-        self.seen = np.full(len(self.tags), -1)  # step at which each tag was last written
-        self._flushed_at = time.time()
-        self.dtype = np.dtype(np.float64)  # of the last block, so that final numbers match it
+        self._open(folder, tags, EventWriter(folder.path, first=True))  # a claimed one has none
         if metrics is None:
             metrics = HEADLINES
         if trial is None:
@@ -94,21 +78,31 @@ class Recorder:
             DataError: the files hold less than they should.
             WriteError: they cannot be changed.
         """
+        before = {check_name(name): size for name, size in position["events"].items()}
+        if len(position["seen"]) != len(tags):
+            raise DataError(f"{folder.path} was recorded with other tags; its probes differ.")
+        take_back(folder.path, before)
         recorder = cls.__new__(cls)
-        recorder.folder, recorder.tags = folder, tuple(tags)
-        recorder.finished, recorder.error = False, None
+        recorder._open(folder, tags, going_on(folder.path, before, step))
+        recorder._before = before
+        recorder._table.go_on(position["table"])
         recorder.step, recorder.epoch = position["step"], position["epoch"]
         recorder.seen = np.array(position["seen"], dtype=np.int64)
         recorder.dtype = np.dtype(position["dtype"])
-        recorder._flushed_at = time.time()
-        if len(recorder.seen) != len(recorder.tags):
-            raise DataError(f"{folder.path} was recorded with other tags; its probes differ.")
-        recorder._before = {check_name(name): size for name, size in position["events"].items()}
-        take_back(folder.path, recorder._before)
-        recorder._table = MetricsTable(folder.metrics, recorder.tags)
-        recorder._table.go_on(position["table"])
-        recorder._events = going_on(folder.path, recorder._before, step)
         return recorder
+
+    def _open(self, folder: RunFolder, tags: Sequence[str], events: EventWriter) -> None:
+        """Nothing is recorded yet."""
+        self.folder, self.tags = folder, tuple(tags)
+        self.finished = False
+        self.error: WriteError | None = None  # set by a sweep that goes on without this run
+        self._events = events
+        self._before: dict[str, int] = {}  # event files of earlier processes, and their bytes
+        self._table = MetricsTable(folder.metrics, self.tags)
+        self.step, self.epoch = 0, 0.0
+        self.seen = np.full(len(self.tags), -1)  # step at which each tag was last written
+        self._flushed_at = time.time()
+        self.dtype = np.dtype(np.float64)  # of the last block, so that final numbers match it
 
     def position(self) -> dict[str, Any]:
         """Flush, and say where the files end; JSON can hold it.
@@ -303,8 +297,3 @@ class Recorder:
             error.add_note(f"The run's status could not be recorded: {second}")
             with suppress(OSError):
                 self.folder.write_status(status, reason=reason)
-
-
-def plain_numbers(metrics: Mapping[str, float] | None) -> dict[str, float]:
-    """Final numbers as Python's own."""
-    return {tag: float(value) for tag, value in (metrics or {}).items()}

@@ -25,10 +25,9 @@ import numpy as np
 from mlr.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate, best_of, read_series
 from mlr.records.events import EventWriter
-from mlr.records.hparams import hparams_summaries, session_end
+from mlr.records.hparams import HEADLINES, hparams_summaries, session_end
 from mlr.records.layout import bands_summary, link
 from mlr.records.pictures import picture_records
-from mlr.records.recorder import HEADLINES
 
 LIMIT = 400  # cells: with those in `best` there are fewer than the 500 that TensorBoard draws
 READABLE = 20  # lines of one chart

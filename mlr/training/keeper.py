@@ -8,7 +8,7 @@ from time import perf_counter
 from mlr.training.state import State
 
 SHARE = 0.01
-"""Of the time, what keeping may take: slow disks and large models are kept less often."""
+"""Of the time, what writing may take: slow disks and large models are kept less often."""
 
 
 class Stopped(KeyboardInterrupt):

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mlr import durable
 from mlr.app.command import main
-from mlr.records.container import read
+from mlr.records.container import encode, read
 
 ROOT = Path(__file__).parents[2]
 RUN = (
@@ -49,7 +49,7 @@ def series(folder):
 
 def weights(folder):
     arrays, about = read(folder / "checkpoint.safetensors")
-    return {name: own.tobytes() for name, own in arrays.items() if name != "~sha256"}, about["step"]
+    return {name: own.tobytes() for name, own in arrays.items()}, about["step"]
 
 
 def assert_as_undisturbed(folder, undisturbed):
@@ -129,6 +129,7 @@ def test_more_epochs_are_those_of_a_longer_run(tmp_path, monkeypatch, capsys):
 def test_what_would_end_otherwise_is_refused_unless_allowed_by_name(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "run"
     trained(monkeypatch, capsys, "data=moons", "epochs=2", f"hydra.run.dir={folder}")
+    done = json.loads((folder / "status.json").read_text())["steps"]
     before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     for override, named in (
         ("optimizer.lr=0.25", "optimizer.lr=0.5, not 0.25"),
@@ -147,7 +148,7 @@ def test_what_would_end_otherwise_is_refused_unless_allowed_by_name(tmp_path, mo
     )  # fmt: skip
     assert code == 0
     status = json.loads((folder / "status.json").read_text())
-    assert status["steps"] == 3 * status["steps"] // 3
+    assert status["steps"] == done // 2 * 3
     assert status["status"] == "done"
 
 
@@ -168,6 +169,59 @@ def test_other_versions_and_data_are_refused(tmp_path, monkeypatch, capsys):
     assert code == 3
     assert "other data" in error
     assert trained(monkeypatch, capsys, *more, "allow=[data]")[0] == 0
+
+
+def test_fewer_epochs_and_another_device_are_refused(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    trained(monkeypatch, capsys, "data=moons", "epochs=3", f"hydra.run.dir={folder}")
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}", "epochs=2")
+    assert code == 2
+    assert "updates already" in error
+    arrays, about = read(folder / "checkpoint.safetensors")
+    (folder / "checkpoint.safetensors").write_bytes(encode(arrays, about | {"device": "cuda"}))
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}", "epochs=4")
+    assert code == 2
+    assert "device=cuda, not cpu" in error
+    more = (f"resume={folder}", "epochs=4", "allow=[device]")
+    assert trained(monkeypatch, capsys, *more)[0] == 0
+
+
+def test_a_run_that_diverged_does_not_go_on(tmp_path, monkeypatch, capsys):
+    line = (
+        "head=linear",
+        "loss=se",
+        "optimizer.lr=1e10",
+        "epochs=2",
+        f"hydra.run.dir={tmp_path}/a",
+    )
+    assert trained(monkeypatch, capsys, *line)[0] == 4
+    assert trained(monkeypatch, capsys, f"resume={tmp_path}/a")[0] == 4
+    code, _, error = trained(monkeypatch, capsys, f"resume={tmp_path}/a", "epochs=3")
+    assert code == 2
+    assert "diverged" in error
+
+
+def test_a_schedule_allows_more_epochs_by_name_only(tmp_path, monkeypatch, capsys):
+    line = ("data=moons", "schedule=cosine", "epochs=2", f"hydra.run.dir={tmp_path}/a")
+    trained(monkeypatch, capsys, *line)
+    more = (f"resume={tmp_path}/a", "epochs=3")
+    code, _, error = trained(monkeypatch, capsys, *more)
+    assert code == 2
+    assert "allow=[epochs]" in error
+    assert trained(monkeypatch, capsys, *more, "allow=[epochs]")[0] == 0
+
+
+def test_a_flipped_bit_of_an_event_file_is_refused(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    trained(monkeypatch, capsys, "data=moons", "epochs=2", f"hydra.run.dir={folder}")
+    (events,) = folder.glob("events*")
+    content = bytearray(events.read_bytes())
+    content[len(content) // 3] ^= 1
+    events.write_bytes(content)
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}", "epochs=3")
+    assert code == 3
+    assert "is damaged at byte" in error
+    assert len(error.splitlines()) == 1
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
