@@ -27,6 +27,7 @@ class Container(NamedTuple):
     """What a file holds."""
 
     arrays: dict[str, NDArray[Any]]
+    """in the order in which they were given"""
     about: dict[str, Any]
     """what JSON can hold"""
 
@@ -42,7 +43,9 @@ def encode(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> byte
 
     whole = {name: np.asarray(own, order="C") for name, own in arrays.items()}
     whole[SEAL] = np.zeros(_SIZE, np.uint8)
-    content = bytearray(save(whole, {ABOUT: json.dumps(about)}))
+    # the format keeps no order; and of several entries of its own its order would be chance
+    text = json.dumps({"order": list(arrays), "about": dict(about)})
+    content = bytearray(save(whole, {ABOUT: text}))
     start = _seal_at(content)
     content[start : start + _SIZE] = sha256(content).digest()
     return bytes(content)
@@ -82,11 +85,10 @@ def decode(content: bytearray) -> Container:
         arrays = load(bytes(content))
     except SafetensorError as error:
         raise ValueError(f"no safetensors file ({error})") from error
-    about = json.loads(_header(content).get("__metadata__", {}).get(ABOUT, "null"))
-    if not isinstance(about, dict):
+    known = json.loads(_header(content).get("__metadata__", {}).get(ABOUT, "null"))
+    if not isinstance(known, dict) or {*known.get("order", ()), SEAL} != set(arrays):
         raise ValueError("it does not say what its tensors are")
-    del arrays[SEAL]
-    return Container(arrays, about)
+    return Container({name: arrays[name] for name in known["order"]}, known["about"])
 
 
 def _header(content: bytes | bytearray) -> dict[str, Any]:

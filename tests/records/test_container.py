@@ -39,6 +39,23 @@ def test_what_is_written_is_read(tmp_path):
         assert found.arrays[name].shape == array.shape
 
 
+def test_the_order_is_kept_and_the_bytes_are_the_same():
+    """The lecture compares parameters in their order; safetensors itself reads them in any."""
+    names = [f"{letter}.{number}" for number in range(9) for letter in "wba"]
+    arrays = {name: np.full(number, number, np.float32) for number, name in enumerate(names)}
+    content = encode(arrays, ABOUT)
+    assert encode(arrays, ABOUT) == content
+    for _ in range(5):
+        assert list(decode(bytearray(content)).arrays) == names
+
+
+def test_what_does_not_say_what_its_tensors_are_is_refused(monkeypatch):
+    monkeypatch.setattr("mlr.records.container.json.dumps", lambda _: "[]")
+    content = encode(ARRAYS, ABOUT)
+    with pytest.raises(ValueError, match="does not say what its tensors are"):
+        decode(bytearray(content))
+
+
 def test_other_tools_read_it(tmp_path):
     arrays = load_file(written(tmp_path, encode(ARRAYS, ABOUT)))
     np.testing.assert_array_equal(arrays["weight"], ARRAYS["weight"])
