@@ -210,6 +210,12 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_all() -> None:
+    """Wait until all that was written is on the disk: one wait for many files."""
+    if hasattr(os, "sync"):  # Windows has none
+        os.sync()
+
+
 def _create(path: Path, content: bytes, sync: bool) -> None:
     """Create `path`, which must not exist, with `content`; a failed write removes it again."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)

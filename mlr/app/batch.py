@@ -5,59 +5,27 @@ What fails is halved and tried again until only the runs at fault are left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
+from typing import NamedTuple
 
 from mlr.app.figures.record import moments_before_end, record_figures
 from mlr.app.identity import identity
-from mlr.app.job import first_entries, last_entries, pair_name, part_names
+from mlr.app.job import last_entries, pair_name
 from mlr.app.job_files import write_files
-from mlr.app.names import hyperparameters
+from mlr.app.keepers import keeper_of
 from mlr.app.outcome import FINISHED, Outcome, cause, trace_of
-from mlr.app.plan import Plan
+from mlr.app.ready import Claimed, Ready, claim
 from mlr.app.runs_begun import clear, make_way, outcome_of
-from mlr.app.sweepjob import SweepJob
-from mlr.checks import InputError
+from mlr.app.signals import Signals
+from mlr.checks import DataError, InputError
 from mlr.durable import WriteError
-from mlr.records import Recorder, RunFolder
 from mlr.records.bulk import Ending, finish_all
-from mlr.training import Experiment, Result, train
+from mlr.training import Result, train
 from mlr.training.checkpoint import final_state, save_checkpoint
-from mlr.training.log import run_tags
 
 Tell = Callable[[Outcome], None]
 Progress = Callable[[float], None]
-
-
-class Ready(NamedTuple):
-    """A job that was judged and built."""
-
-    job: SweepJob
-    plan: Plan
-    experiment: Experiment
-
-    def outcome(self, status: str, reason: str | None = None, trace: str = "") -> Outcome:
-        """How the job ended, without numbers."""
-        job = self.job
-        return Outcome(
-            job.folder.name,
-            job.overrides,
-            status,
-            reason,
-            job.folder,
-            pair=pair_name(part_names(self.plan)),
-            number=job.number,
-            trace=trace,
-        )
-
-
-class Begun(NamedTuple):
-    """A run whose folder is claimed."""
-
-    ready: Ready
-    recorder: Recorder
-    settings: Mapping[str, Any]
 
 
 class Problem(NamedTuple):
@@ -67,51 +35,62 @@ class Problem(NamedTuple):
     trace: str
 
 
-def train_batch(runs: Sequence[Ready], tell: Tell, progress: Progress) -> None:
+def train_batch(
+    runs: Sequence[Ready], tell: Tell, progress: Progress, signals: Signals | None = None
+) -> None:
     """Train all runs, whatever becomes of some of them.
 
     Args:
-        runs: that can share a program (`program_key`) and fit into memory.
+        runs: that can share a program (`program_key`), fit into memory, and have done equally
+            many updates before.
         tell: called with the outcome of each, exactly once.
         progress: called with how many runs' worth of the batch is done.
+        signals: that end the batch after its present step; its runs can go on from there.
     """
     left = [list(runs)]
     while left:
         batch = left.pop()
-        begun: list[Begun] = []
-        problem = _attempt(batch, begun, tell, progress)
+        damaged: list[Ready] = []
+        begun: list[Claimed] = []
+        problem = _attempt(batch, begun, damaged, tell, progress, signals)
+        if damaged:
+            left.append([_anew(ready) for ready in damaged])
         if problem is None:
             continue
         if len(begun) == 1:
             _close(begun[0], "failed", problem.reason, tell, problem.trace)
             continue
-        again = [run.ready for run in begun]
-        for run in begun:
-            clear(run.recorder.folder.path)
+        again = [_anew(run.ready) for run in begun]
         half = (len(again) + 1) // 2
         left += [again[half:], again[:half]]
 
 
+def _anew(ready: Ready) -> Ready:
+    clear(ready.job.folder)
+    return ready._replace(before=None)
+
+
 def _attempt(
-    batch: Sequence[Ready], begun: list[Begun], tell: Tell, progress: Progress
+    batch: Sequence[Ready],
+    begun: list[Claimed],
+    damaged: list[Ready],
+    tell: Tell,
+    progress: Progress,
+    signals: Signals | None,
 ) -> Problem | None:
-    """Begin, train and finish the runs; `begun` then holds those not told of yet."""
+    """Begin, train and finish the runs; `begun` then holds those not told of yet.
+
+    Those whose records are damaged, so that they cannot go on, are left in `damaged`.
+    """
     beginning: Ready | None = None
     try:
         for ready in batch:
             beginning = ready
-            _begin(ready, begun, tell)
+            _begin(ready, begun, damaged, tell)
         beginning = None
-        if not begun:
-            return None
-        built = [run.ready for run in begun]
-        results = train(
-            [one.experiment for one in built],
-            [run.recorder for run in begun],
-            lambda done, total: progress(len(begun) * done / total),
-            [moments_before_end(one.experiment) if one.job.drawn else () for one in built],
-        )
-        _finish(begun, results, tell)
+        if begun:
+            with nullcontext() if signals is None else signals.deferred():
+                _finish(begun, _train(begun, progress, signals), tell)
     except WriteError as error:  # no recorder is left that can write: halves would fare no better
         for run in begun:
             _close(run, "failed", str(run.recorder.error or error), tell)
@@ -131,14 +110,13 @@ def _attempt(
     return None
 
 
-def _begin(ready: Ready, begun: list[Begun], tell: Tell) -> None:
-    job, plan = ready.job, ready.plan
+def _begin(ready: Ready, begun: list[Claimed], damaged: list[Ready], tell: Tell) -> None:
+    job = ready.job
     try:
-        folder = RunFolder.claim(job.folder, **first_entries(plan, job.overrides, job.hash))
-        settings = hyperparameters(plan.config, part_names(plan))
-        recorder = Recorder(folder, run_tags(ready.experiment), settings)
-        begun.append(Begun(ready, recorder, settings))
+        begun.append(claim(ready))
         write_files(job.folder, job.files)
+    except DataError:
+        damaged.append(ready)
     except InputError as error:  # the folder holds another run, or cannot be made
         tell(ready.outcome("failed", str(error)))
     except Exception as error:  # the others can still begin
@@ -149,7 +127,20 @@ def _begin(ready: Ready, begun: list[Begun], tell: Tell) -> None:
         tell(ready.outcome("failed", cause(error), trace_of(error)))
 
 
-def _finish(begun: list[Begun], results: Sequence[Result], tell: Tell) -> None:
+def _train(
+    begun: Sequence[Claimed], progress: Progress, signals: Signals | None
+) -> Sequence[Result]:
+    built = [run.ready for run in begun]
+    return train(
+        [one.experiment for one in built],
+        [run.recorder for run in begun],
+        lambda done, total: progress(len(begun) * done / total),
+        [moments_before_end(one.experiment) if one.job.drawn else () for one in built],
+        keeper_of([run.kept for run in begun], signals),
+    )
+
+
+def _finish(begun: list[Claimed], results: Sequence[Result], tell: Tell) -> None:
     """Checkpoints, figures, last numbers and outcomes; runs that cannot write them fail alone."""
     for run, result in zip(begun, results, strict=True):
         config, recorder = identity(run.ready.plan.config), run.recorder
@@ -175,7 +166,7 @@ def _finish(begun: list[Begun], results: Sequence[Result], tell: Tell) -> None:
         del begun[0]
 
 
-def _outcome(run: Begun, result: Result) -> Outcome:
+def _outcome(run: Claimed, result: Result) -> Outcome:
     job = run.ready.job
     return Outcome(
         job.folder.name,
@@ -191,7 +182,7 @@ def _outcome(run: Begun, result: Result) -> Outcome:
     )
 
 
-def _close(run: Begun, status: str, reason: str, tell: Tell, trace: str = "") -> None:
+def _close(run: Claimed, status: str, reason: str, tell: Tell, trace: str = "") -> None:
     """End a run that has no result; what was recorded until then is kept."""
     try:
         run.recorder.finish(status, reason=reason, sync=False)

@@ -6,16 +6,19 @@ memory holds what is trained next and no more.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
-from mlr.app.batch import Ready, train_batch
+from mlr import durable
+from mlr.app.batch import train_batch
 from mlr.app.datacache import DataCache
 from mlr.app.live import Watch
 from mlr.app.outcome import FINISHED, Outcome, unmade
 from mlr.app.plan import make_plan
+from mlr.app.ready import Ready
+from mlr.app.resume import begun_before
 from mlr.app.runs_begun import make_way, outcome_at
+from mlr.app.signals import Signals
 from mlr.app.sweepjob import SweepJob
 from mlr.checks import InputError
 from mlr.training import Experiment
@@ -52,36 +55,38 @@ class Waiting:
         self.runs.append(run)
 
 
-def run_chunk(jobs: Sequence[SweepJob], watch: Watch | None = None) -> list[Outcome]:
+def run_chunk(
+    jobs: Sequence[SweepJob], watch: Watch | None = None, signals: Signals | None = None
+) -> list[Outcome]:
     """Train jobs into their folders, as few tensor programs as memory and differences allow.
 
-    May be called again after it was killed: runs that it finished are kept, others begun
-    anew. No failure of a job is raised; only what is no `Exception` ends it early, as
-    Ctrl-C does, and then every begun run says so.
+    May be called again after it was killed: runs that it finished are kept, others go on from
+    their checkpoints, or are begun anew. No failure of a job is raised; only what is no
+    `Exception` ends it early, as Ctrl-C does, and then every begun run says so.
 
     Args:
         jobs: in any order; those built alike should stand together.
         watch: is told of every job's end as it comes.
+        signals: that end what is trained after its present step.
 
     Returns:
         One outcome a job, in order.
     """
-    chunk = _Chunk(watch or Watch())
+    chunk = _Chunk(watch or Watch(), signals)
     try:
         for job in jobs:
             chunk.take(job)
         chunk.train_all()
     finally:
-        if hasattr(os, "sync"):  # Windows has none
-            os.sync()  # one wait for all files, where each run alone waits for its own
+        durable.sync_all()  # one wait, where each run alone waits for its own files
     return [chunk.outcomes[job.number] for job in jobs]
 
 
 class _Chunk:
     """The state of `run_chunk`."""
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
+    def __init__(self, watch: Watch, signals: Signals | None) -> None:
+        self.watch, self.signals = watch, signals
         self.outcomes: dict[int, Outcome] = {}
         self.data = DataCache()
         self.waiting: dict[Hashable, Waiting] = {}
@@ -115,7 +120,7 @@ class _Chunk:
         program = self.waiting[key]
         self.waiting[key] = Waiting(program.each)
         if program.runs:
-            train_batch(program.runs, self._tell, self.watch.progress)
+            train_batch(program.runs, self._tell, self.watch.progress, self.signals)
 
     def _taken(self) -> int:
         return sum(program.taken for program in self.waiting.values())
@@ -131,13 +136,13 @@ class _Chunk:
         if before is not None and before.status in FINISHED:
             self._tell(before)
             return None
-        make_way(job.folder, expected)
         error: Exception
         try:
             return self._build(job)
         except MemoryError as scarce:
             error = scarce
         except Exception as other:
+            make_way(job.folder, expected)
             self._tell(unmade(job, "refused" if isinstance(other, InputError) else "failed", other))
             return None
         self.train_all()  # makes room to try once more
@@ -146,10 +151,15 @@ class _Chunk:
             return self._build(job)
         except Exception as other:
             error = other
+        make_way(job.folder, expected)
         self._tell(unmade(job, "failed", error))
         return None
 
     def _build(self, job: SweepJob) -> tuple[Ready, Hashable]:
         plan = make_plan(job.config)
         experiment = plan.build(self.data.of(plan))
-        return Ready(job, plan, experiment), program_key(experiment)
+        before = begun_before(job.folder, plan.config, job.hash, experiment)
+        if before is None:
+            make_way(job.folder, job.hash)
+        done = 0 if before is None else before.state.step
+        return Ready(job, plan, experiment, before), (program_key(experiment), done)

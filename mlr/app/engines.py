@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from mlr.app.live import Watch
 from mlr.app.outcome import FINISHED, Outcome, unmade
 from mlr.app.runs_begun import outcome_at
+from mlr.app.signals import Signals
 from mlr.app.sweepjob import Engine, SweepJob
 from mlr.checks import InputError, known
 
@@ -54,7 +56,13 @@ class Told(Watch):
                 self.ended(there)
 
 
-def run_chunks(groups: Sequence[Chunk], engine: Engine | None, folder: Path, watch: Watch) -> None:
+def run_chunks(
+    groups: Sequence[Chunk],
+    engine: Engine | None,
+    folder: Path,
+    watch: Watch,
+    signals: Signals | None = None,
+) -> None:
     """Train all jobs; every outcome is told to `watch`, once.
 
     Args:
@@ -62,6 +70,7 @@ def run_chunks(groups: Sequence[Chunk], engine: Engine | None, folder: Path, wat
         engine: of a cluster; None trains here.
         folder: the sweep's.
         watch: is told of every job's end.
+        signals: that end what is trained here after its present step.
 
     Raises:
         InputError: an engine that is not known or not installed.
@@ -69,7 +78,7 @@ def run_chunks(groups: Sequence[Chunk], engine: Engine | None, folder: Path, wat
     if not groups:
         return
     if engine is None:
-        _here(groups, {}, folder, Told(watch))
+        _here(groups, Told(watch), signals)
         return
     module, package = ENGINES[known("hydra.launcher.engine", engine.name, ENGINES)]
     try:
@@ -96,6 +105,9 @@ def split(groups: Sequence[Chunk], workers: int, most: int | None = None) -> lis
 def run_task(chunk: Chunk, threads: int, place: str) -> list[Outcome]:
     """What a cluster's worker does; called again after it was lost, it goes on.
 
+    A signal ends it after its present step, and is then handed on to whoever started the worker,
+    who may let it come again.
+
     Args:
         chunk: jobs.
         threads: its share of the machine's cores.
@@ -107,14 +119,21 @@ def run_task(chunk: Chunk, threads: int, place: str) -> list[Outcome]:
     from mlr.app.chunk import run_chunk
 
     torch.set_num_threads(threads)
-    return run_chunk(chunk)
+    signals = Signals()
+    try:
+        with signals:
+            return run_chunk(chunk, signals=signals)
+    except KeyboardInterrupt:
+        if signals.received is not None:
+            signal.raise_signal(getattr(signal, signals.received))
+        raise
 
 
-def _here(groups: Sequence[Chunk], _: Mapping[str, Any], __: Path, told: Told) -> None:
+def _here(groups: Sequence[Chunk], told: Told, signals: Signals | None) -> None:
     from mlr.app.chunk import run_chunk  # torch: not before there is something to train
 
     for chunk in groups:
         try:
-            run_chunk(chunk, told)
+            run_chunk(chunk, told, signals)
         except Exception as error:  # a mistake of ours: the other chunks go on
             told.lost(chunk, error)

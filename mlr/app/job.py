@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mlr.app.errors import one_sentence
 from mlr.app.identity import config_hash
 from mlr.app.job_files import remove_empty, write_files, write_hydra_files
+from mlr.app.keepers import Kept, keeper_of
 from mlr.app.names import hyperparameters
 from mlr.app.outcome import Outcome, cause
 from mlr.app.plan import Plan, make_plan
@@ -22,10 +23,8 @@ from mlr.app.resume import (
     begun,
     check_same,
     continued,
-    fingerprint,
     hold_run,
     is_over,
-    keeper_of,
 )
 from mlr.app.runs_begun import outcome_of
 from mlr.app.signals import Signals
@@ -106,7 +105,6 @@ class Started(NamedTuple):
     """A run whose folder is claimed, or taken up again.
 
     lock: lets its folder go when it is left.
-    data: their `fingerprint`.
     before: where it goes on; None for a new run.
     """
 
@@ -114,7 +112,6 @@ class Started(NamedTuple):
     experiment: Experiment
     folder: RunFolder
     lock: AbstractContextManager[Any]
-    data: str
     before: Begun | None
 
 
@@ -137,7 +134,6 @@ def _start(
     if before is not None and is_over(before, plan):
         return _as_before(before, plan)
     experiment = plan.build()
-    data = fingerprint(experiment.data)
 
     from mlr.records import RunFolder  # light, but only of use to a valid configuration
 
@@ -146,10 +142,10 @@ def _start(
         claimed = RunFolder.claim(folder, **entries)
         lock = hold_run(folder)
     else:
-        check_same(before, plan.config, experiment, data)
+        check_same(before, plan.config, experiment)
         lock = hold_run(folder)
         claimed = RunFolder.reopen(folder, config_hash=entries["config_hash"])
-    return Started(plan, experiment, claimed, lock, data, before)
+    return Started(plan, experiment, claimed, lock, before)
 
 
 def _as_before(before: Begun, plan: Plan) -> Outcome:
@@ -227,7 +223,8 @@ def record(
         recorder = Recorder.go_on(run.folder, tags, before.about["records"], before.state.step)
     with recorder, bar as progress:
         moments = moments_before_end(experiment) if drawn else ()
-        keeper = keeper_of(run.plan.config, experiment, run.data, recorder, before, signals)
+        start = None if before is None else before.state
+        keeper = keeper_of([Kept(run.plan.config, experiment, recorder, start)], signals)
         with nullcontext() if signals is None else signals.deferred():
             (result,) = train([experiment], [recorder], progress, [moments], keeper)
         if drawn:

@@ -7,30 +7,27 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlr.app.identity import NOT_THE_RUN, identity
+from mlr.app.keepers import about_of
 from mlr.app.names import leaves
 from mlr.app.outcome import FINISHED
 from mlr.app.plan import Plan
-from mlr.app.signals import Signals
+from mlr.app.runs_begun import CHECKPOINT, PREVIOUS
 from mlr.app.sweep_folder import LOCK, TABLE
 from mlr.checks import DataError, InputError
 from mlr.durable import hold
 from mlr.records import RunFolder
-from mlr.records.folder import read_status, versions
+from mlr.records.folder import read_status
 
 if TYPE_CHECKING:
-    from mlr.data.base import Dataset
-    from mlr.records import Recorder
     from mlr.training import Experiment
-    from mlr.training.keeper import Keeper
     from mlr.training.state import State
 
-NEEDED = {"records", "versions", "device", "data"}
-"""What a checkpoint that can be gone on from says beside its configuration."""
+NEEDED = {"config", "records", "versions", "device", "data"}
+"""What a checkpoint that can be gone on from says."""
 LONGER = ("epochs", "steps")
 """What may be raised without being allowed by name."""
 
@@ -57,17 +54,28 @@ def begun(folder: Path) -> Begun:
             f"resume={folder} is a run of a sweep; go on with all of it by -m "
             f"sweep.resume={folder.parent}."
         )
+    return newest(folder, status)
+
+
+def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
+    """A run as its newest intact checkpoint has it.
+
+    Raises:
+        DataError: none is intact.
+    """
     from mlr.training.checkpoint import load_checkpoint
 
-    run = RunFolder(folder, status)
+    run = RunFolder(folder, dict(status))
     reasons = []
     for path in (run.checkpoint, run.checkpoint_before):
         try:
             state, about = load_checkpoint(path)
         except DataError as error:
             reasons.append(str(error))
-        else:
-            return Begun(folder, status, state, about)
+            continue
+        if set(about) >= NEEDED and isinstance(about["config"], dict):
+            return Begun(folder, run.status, state, about)
+        reasons.append(f"{path} does not say how it was begun")
     raise DataError(f"resume={folder} has no intact checkpoint, so begin anew: {reasons[0]}")
 
 
@@ -78,13 +86,8 @@ def continued(run: Begun, now: Mapping[str, Any], overrides: Sequence[str]) -> d
         run: as it was.
         now: what was composed from the command line.
         overrides: of the command line.
-
-    Raises:
-        DataError: the checkpoint does not say with what configuration it began.
     """
-    config = deepcopy(run.about.get("config"))
-    if not isinstance(config, dict) or not set(run.about) >= NEEDED:
-        raise DataError(f"resume={run.folder} does not say how it was begun, so begin anew.")
+    config = deepcopy(run.about["config"])
     for override in overrides:
         key = override.partition("=")[0].strip("+~").partition("@")[0]
         root = key.partition(".")[0]
@@ -130,55 +133,13 @@ def hold_run(folder: Path) -> ExitStack:
     return left
 
 
-def keeper_of(
-    config: Mapping[str, Any],
-    experiment: Experiment,
-    data: str,
-    recorder: Recorder,
-    before: Begun | None,
-    signals: Signals | None,
-) -> Keeper:
-    """What keeps a run while it is trained.
-
-    Args:
-        config: of the run.
-        experiment: likewise.
-        data: their `fingerprint`.
-        recorder: of the run.
-        before: where it goes on; None begins anew.
-        signals: that end it after its present step.
-    """
-    from mlr.training.checkpoint import save_checkpoint
-    from mlr.training.keeper import Keeper
-
-    about = {
-        "config": identity(config),
-        "versions": dict(versions()),
-        "device": experiment.device,
-        "data": data,
-    }
-
-    def keep(states: Sequence[State]) -> None:
-        records = {"records": recorder.position()}
-        save_checkpoint(recorder.folder, states[0], about | records)
-
-    seconds = config["checkpoint"]["seconds"]
-    asked = signals.asked if signals is not None else _never
-    return Keeper(keep, seconds, asked, None if before is None else [before.state])
-
-
-def _never() -> bool:
-    return False
-
-
-def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment, data: str) -> None:
+def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment) -> None:
     """Refuse what would not end as the undisturbed run does, unless `allow` names it.
 
     Args:
         run: as it was.
         config: with which it is to go on.
         experiment: likewise.
-        data: the `fingerprint` of what it loads now.
 
     Raises:
         InputError: another option, version, device or number of threads, or fewer updates.
@@ -190,8 +151,9 @@ def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment, da
     if config["schedule"].get("_target_") == "mlr.training.Constant":
         allowed |= set(LONGER)  # other rates depend on the length
     old, new = dict(leaves(run.about["config"])), dict(leaves(config))
+    about = about_of(config, experiment)
     old |= leaves({"versions": run.about["versions"], "on": {"device": run.about["device"]}})
-    new |= leaves({"versions": dict(versions()), "on": {"device": experiment.device}})
+    new |= leaves({"versions": about["versions"], "on": {"device": about["device"]}})
     if run.state.threads is not None:  # they round products otherwise
         old["threads"], new["threads"] = run.state.threads, torch.get_num_threads()
     for key in sorted({*old, *new}):
@@ -206,21 +168,33 @@ def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment, da
             f"resume={run.folder} has done {run.state.step} updates already, more than the "
             f"{experiment.total_steps} that are asked for; raise epochs or steps."
         )
-    if run.about["data"] != data and "data" not in allowed:
+    if run.about["data"] != about["data"] and "data" not in allowed:
         raise DataError(
             f"resume={run.folder} was begun with other data than data={experiment.data.name} "
             "loads now; restore them, or accept another end by allow=[data]."
         )
 
 
-def fingerprint(data: Dataset) -> str:
-    """SHA-256 of all numbers of a dataset, hexadecimal."""
-    digest = sha256()
-    for split in (data.train, data.val, data.test):
-        for tensor in (split.features, split.targets):
-            whole: Any = tensor.cpu().contiguous().numpy()
-            digest.update(whole.reshape(-1).view("uint8").data)
-    return digest.hexdigest()
+def begun_before(
+    folder: Path, config: Mapping[str, Any], expected: str, experiment: Experiment
+) -> Begun | None:
+    """The run of a sweep that can go on where it was ended; None begins it anew.
+
+    Args:
+        folder: where it is, if anything is there.
+        config: of the run.
+        expected: its `config_hash`.
+        experiment: as it is built now.
+    """
+    try:
+        if not (folder / CHECKPOINT).exists() and not (folder / PREVIOUS).exists():
+            return None
+        status = read_status(folder)
+        run = newest(folder, status)
+        check_same(run, config, experiment)
+    except (InputError, DataError):
+        return None
+    return run if status.get("config_hash") == expected else None
 
 
 def _put(config: dict[str, Any], now: Mapping[str, Any], path: Sequence[str]) -> None:

@@ -48,7 +48,7 @@ class Session:
         Args:
             watched: whether progress is shown.
             drawn: whether runs have figures, as far as their settings want them.
-            signals: that end a single run after its present step.
+            signals: that end what is trained after its present step.
         """
         self.watched, self.drawn, self.signals = watched, drawn, signals
         self.run: Outcome | None = None
@@ -91,6 +91,7 @@ class Session:
                 remove_empty(jobs[0].folder)  # Hydra's basic launcher has made it
                 raise SweepRefused(str(error)) from error
             self.sweep.watched, self.sweep.drawn = self.watched, self.drawn
+            self.sweep.signals = self.signals
         values = self.sweep.batch(jobs, engine)
         if self._goes_on:  # the basic sweeper would end at a failure, and reads no values
             return [inf if isinstance(value, Exception) else value for value in values]

@@ -14,6 +14,7 @@ from mlr.app.identity import group_key
 from mlr.app.live import Watch, live_line
 from mlr.app.outcome import FINISHED, Outcome, unmade
 from mlr.app.plan import make_plan
+from mlr.app.signals import Signals
 from mlr.app.sweep_folder import SweepFolder
 from mlr.app.sweepjob import Engine, SweepJob
 from mlr.checks import InputError
@@ -32,6 +33,7 @@ class Sweep:
     reused: jobs that were finished before.
     metric: what sweepers get, and cells of one pair are compared by.
     watched: whether a line shows its progress.
+    signals: that end it after the present step of what is trained.
     """
 
     def __init__(self, folder: SweepFolder) -> None:
@@ -41,6 +43,7 @@ class Sweep:
         self.reused = 0
         self.metric = "loss/val"
         self.watched = self.drawn = True
+        self.signals: Signals | None = None
         self._finished = folder.finished()
         self._before = set(self._finished)
         self._drawn: set[Sequence[str]] = set()
@@ -64,13 +67,13 @@ class Sweep:
         self.metric = str(jobs[0].config["objective_metric"])
         hashes = self._judged(jobs)
         fresh = self._with_figures(jobs, self._fresh(jobs, hashes), hashes)
-        self.folder.drop_unfinished(set(fresh))
+        self.folder.drop_unfinished({key: job.folder for key, job in fresh.items()})
         self.folder.write(list(self.runs.values()), "running", len(self.equal))
         counts = Counter(outcome.status for outcome in self.runs.values())
         total = len(self.runs) + len(fresh)
         with live_line(total, counts) if self.watched else nullcontext(Watch()) as line:
             watch = _Collecting(line, self.runs)
-            run_chunks(_grouped(fresh.values()), engine, self.folder.path, watch)
+            run_chunks(_grouped(fresh.values()), engine, self.folder.path, watch, self.signals)
         ended = {key: self.runs[job.number] for key, job in fresh.items()}
         self._finished |= {key: one for key, one in ended.items() if one.status in FINISHED}
         known = self._finished | ended

@@ -86,11 +86,17 @@ class SweepFolder:
         ended = {run: one for run, one in self.before.items() if one.status in FINISHED}
         return {self._hashes[run]: one for run, one in ended.items()}
 
-    def drop_unfinished(self, hashes: set[str]) -> None:
-        """Remove the runs without an end whose configurations are trained anew now."""
+    def drop_unfinished(self, folders: Mapping[str, Path]) -> None:
+        """Remove the runs without an end whose configurations are trained now in other folders.
+
+        Args:
+            folders: by hash, where they are trained; what is there already may go on.
+        """
         for run, outcome in list(self.before.items()):
-            if outcome.status not in FINISHED and self._hashes[run] in {*hashes, DAMAGED}:
-                clear(run)
+            expected = self._hashes[run]
+            if outcome.status not in FINISHED and expected in {*folders, DAMAGED}:
+                if folders.get(expected) != run:
+                    clear(run)
                 del self.before[run]
 
     def rows(self, outcomes: Sequence[Outcome]) -> list[Outcome]:

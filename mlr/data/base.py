@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +41,16 @@ class Dataset:
     def feature_shape(self) -> tuple[int, ...]:
         """Shape of one example, without the leading N."""
         return tuple(self.train.features.shape[1:])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of all its numbers, hexadecimal."""
+        digest = sha256()
+        for split in (self.train, self.val, self.test):
+            for tensor in (split.features, split.targets):
+                whole: Any = tensor.cpu().contiguous().numpy()
+                digest.update(whole.reshape(-1).view("uint8").data)
+        return digest.hexdigest()
 
 
 class Source(ABC):

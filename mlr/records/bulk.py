@@ -50,10 +50,10 @@ def record_scalars(
     for (tags, _), runs in _grouped(recorders).items():
         rows = encode_scalars(tags, steps, epochs, values, present, wall_times, list(runs))
         for recorder, own in zip(runs.values(), rows, strict=True):
-            with _Kept(recorder):
+            with FailingAlone(recorder):
                 recorder.take(own, values.dtype)
                 spill.add(recorder, 0 if own is None else len(own.events) + len(own.lines))
-    _raise_if_none_left(recorders)
+    raise_if_none_left(recorders)
 
 
 def record_histograms(
@@ -97,7 +97,7 @@ def record_histograms(
     for recorder, own in zip(runs.values(), records, strict=True):
         recorder.take_events(own)
         spill.add(recorder, len(own))
-    _raise_if_none_left(recorders)
+    raise_if_none_left(recorders)
 
 
 def flush_all(recorders: Sequence[Recorder | None]) -> None:
@@ -107,9 +107,9 @@ def flush_all(recorders: Sequence[Recorder | None]) -> None:
         WriteError: no recorder is left that can write.
     """
     for _, recorder in _able(recorders):
-        with _Kept(recorder):
+        with FailingAlone(recorder):
             recorder.flush()
-    _raise_if_none_left(recorders)
+    raise_if_none_left(recorders)
 
 
 class Ending(NamedTuple):
@@ -155,10 +155,10 @@ def finish_all(
         )
         for (run, recorder), row in zip(runs.items(), rows, strict=True):
             ending = endings[run]
-            with _Kept(recorder):
+            with FailingAlone(recorder):
                 recorder.take(row)
                 recorder.close(ending.status, numbers[run], ending.reason, sync, now, ending.fields)
-    _raise_if_none_left(recorders)
+    raise_if_none_left(recorders)
 
 
 class _Spill:
@@ -174,12 +174,12 @@ class _Spill:
         self.bytes += size
         if self.bytes > SPILL_BYTES:
             for one in self.waiting:
-                with _Kept(one):
+                with FailingAlone(one):
                     one.flush()
             self.waiting, self.bytes = [], 0
 
 
-class _Kept:
+class FailingAlone:
     """Keeps a WriteError of the block in the recorder's `error`."""
 
     def __init__(self, recorder: Recorder):
@@ -212,7 +212,7 @@ def _grouped(
     return groups
 
 
-def _raise_if_none_left(recorders: Sequence[Recorder | None]) -> None:
+def raise_if_none_left(recorders: Sequence[Recorder | None]) -> None:
     """Raise the first error where every recorder has one."""
     errors = [recorder.error for recorder in recorders if recorder is not None]
     if errors and errors[0] is not None and None not in errors:

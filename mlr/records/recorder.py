@@ -104,14 +104,17 @@ class Recorder:
         self._flushed_at = time.time()
         self.dtype = np.dtype(np.float64)  # of the last block, so that final numbers match it
 
-    def position(self) -> dict[str, Any]:
+    def position(self, sync: bool = True) -> dict[str, Any]:
         """Flush, and say where the files end; JSON can hold it.
+
+        Args:
+            sync: wait until what is flushed is on the disk.
 
         Raises:
             WriteError: naming the file.
         """
-        self._events.flush(sync=True)
-        self._table.flush(sync=True)
+        self._events.flush(sync)
+        self._table.flush(sync)
         return {
             "step": self.step,
             "epoch": self.epoch,

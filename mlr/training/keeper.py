@@ -23,6 +23,7 @@ class Keeper:
         seconds: between two times, at least.
         asked: whether the program is to stop after the present step.
         start: of every run, where it goes on; None begins anew.
+        at_end: whether the end of the program is kept too.
     """
 
     def __init__(
@@ -31,8 +32,10 @@ class Keeper:
         seconds: float,
         asked: Callable[[], bool],
         start: Sequence[State] | None = None,
+        at_end: bool = True,
     ) -> None:
-        self._keep, self.seconds, self.asked, self.start = keep, seconds, asked, start
+        self._keep, self.seconds, self.asked = keep, seconds, asked
+        self.start, self.at_end = start, at_end
         self._kept_at, self._took = perf_counter(), 0.0
 
     def due(self) -> bool:

@@ -56,9 +56,9 @@ class Keeping:
             return False
         return step == self.began and step > 0
 
-    def due(self) -> bool:
-        """Whether it is time to keep the runs."""
-        return self.keeper is not None and self.keeper.due()
+    def due(self, over: bool = False) -> bool:
+        """Whether it is time to keep the runs, which may be at their end."""
+        return self.keeper is not None and (self.keeper.due() or (over and self.keeper.at_end))
 
     def keep(self, step: int) -> None:
         """Record what is logged, then keep every run after `step` updates."""

@@ -137,7 +137,7 @@ def _run(
             if not keeping.recorded(step):
                 _validate(program, validation, log, endings, step)
             over = step == total or endings.all_over
-            if keeping.due() or over:
+            if keeping.due(over):
                 keeping.keep(step)
             if keeping.asked():
                 keeping.stop(step)

@@ -45,13 +45,13 @@ def trained(monkeypatch) -> Trained:
 
     seen, real = Trained(), batch.train
 
-    def train(experiments, recorders, progress, snapshots):
+    def train(experiments, recorders, progress, snapshots, keeper):
         seeds = [experiment.seed for experiment in experiments]
         seen.batches.append(seeds)
         error = seen.wrong(seeds)
         if error is not None:
             raise error
-        return real(experiments, recorders, progress, snapshots)
+        return real(experiments, recorders, progress, snapshots, keeper)
 
     monkeypatch.setattr(batch, "train", train)
     return seen

@@ -9,24 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mlr import durable
 from mlr.app.command import main
 from mlr.records.container import encode, read
 
-ROOT = Path(__file__).parents[2]
-RUN = (
-    "data=moons",
-    "epochs=6",
-    "probes.points=50",
-    "seed=3",
-    "checkpoint.seconds=0.000001",
-    "probes.figures=0",
-)
+from .killing import ROOT, RUN, came_to
 
 
 def trained(monkeypatch, capsys, *arguments):
@@ -37,28 +27,8 @@ def trained(monkeypatch, capsys, *arguments):
     return code, captured.out, captured.err
 
 
-def series(folder):
-    """Every scalar that TensorBoard shows of a run: tag → steps and values."""
-    seen = EventAccumulator(str(folder), {"scalars": 0})
-    seen.Reload()
-    return {
-        tag: [(one.step, repr(one.value)) for one in seen.Scalars(tag)]
-        for tag in seen.Tags()["scalars"]
-    }
-
-
-def weights(folder):
-    arrays, about = read(folder / "checkpoint.safetensors")
-    return {name: own.tobytes() for name, own in arrays.items()}, about["step"]
-
-
 def assert_as_undisturbed(folder, undisturbed):
-    assert weights(folder) == weights(undisturbed)
-    assert (folder / "metrics.csv").read_bytes() == (undisturbed / "metrics.csv").read_bytes()
-    assert series(folder) == series(undisturbed)
-    status, other = (json.loads((own / "status.json").read_text()) for own in (folder, undisturbed))
-    for name in ("status", "steps", "metrics", "config_hash", "anatomy"):
-        assert status[name] == other[name]
+    assert came_to(folder) == came_to(undisturbed)
 
 
 @pytest.fixture(scope="module")
@@ -68,53 +38,6 @@ def undisturbed(tmp_path_factory):
         patch.setattr(sys, "argv", ["scripts/train.py", *RUN, f"hydra.run.dir={folder}"])
         assert main() == 0
     return folder
-
-
-@pytest.fixture
-def killed_at():
-    """Runs a command that is killed at its n-th durable system call; whether it came to that."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.app.kill_server"],
-        cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as server:  # fmt: skip
-
-        def run(call: int, *arguments: str) -> bool:
-            server.stdin.write(json.dumps([call, arguments]) + "\n")
-            server.stdin.flush()
-            answer = server.stdout.readline().strip()
-            assert answer in ("killed", "0")
-            return answer == "killed"
-
-        yield run
-        server.stdin.close()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="it needs fork")
-def test_killed_at_any_system_call_it_goes_on_to_the_bit(
-    tmp_path, undisturbed, killed_at, monkeypatch, capsys
-):
-    """Also where going on is killed in turn; a run without a checkpoint is refused by name."""
-    call, begun_anew, times = 1, 0, 0
-    while True:
-        folder = tmp_path / str(call)
-        if not killed_at(call, *RUN, f"hydra.run.dir={folder}"):
-            break
-        times += 1
-        if times % 3 == 0 and (folder / "checkpoint.safetensors").exists():
-            killed_at(1 + call % 23, f"resume={folder}")
-        code, _, error = trained(monkeypatch, capsys, f"resume={folder}")
-        if code:
-            assert code in (2, 3)
-            assert len(error.splitlines()) == 1
-            assert "begin anew" in error or "status.json" in error
-            assert not list(folder.glob("checkpoint*"))
-            begun_anew += 1
-        else:
-            assert_as_undisturbed(folder, undisturbed)
-        call += 1 + call // 8
-    assert times >= 25
-    assert begun_anew < 0.7 * times
 
 
 def test_more_epochs_are_those_of_a_longer_run(tmp_path, monkeypatch, capsys):
@@ -161,7 +84,7 @@ def test_other_versions_and_data_are_refused(tmp_path, monkeypatch, capsys):
     assert trained(monkeypatch, capsys, *run, f"hydra.run.dir={folder}")[0] == 0
     more = (f"resume={folder}", "epochs=3")
     with monkeypatch.context() as patch:
-        patch.setattr("mlr.app.resume.versions", lambda: {"torch": "9.9"})
+        patch.setattr("mlr.app.keepers.versions", lambda: {"torch": "9.9"})
         code, _, error = trained(patch, capsys, *more)
         assert (code, "versions." in error) == (2, True)
     table.write_text("\n".join(["a,b,label", *rows[:-1], "3,3,1"]) + "\n")

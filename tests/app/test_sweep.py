@@ -88,16 +88,16 @@ def test_a_run_that_cannot_be_written_fails_alone(train, monkeypatch):
 
 
 def test_a_run_that_cannot_be_begun_fails_alone(train, monkeypatch):
-    from mlr.app import batch
+    from mlr.app import ready
 
-    real = batch.Recorder
+    real = ready.Recorder
 
     def recorder(folder, *others):
         if "seed=1" in folder.path.name:
             raise TypeError("no such number")
         return real(folder, *others)
 
-    monkeypatch.setattr(batch, "Recorder", recorder)
+    monkeypatch.setattr(ready, "Recorder", recorder)
     finished = train("-m", *FAST, "seed=0,1,2")
     assert finished.code == 5
     assert statuses(finished) == {"0": "done", "1": "failed", "2": "done"}
