@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train board test test-slow test-long test-hydra-next test-extras check figures lecture benchmark clean
+.PHONY: help install train board test test-slow test-faults test-long test-hydra-next test-extras check figures lecture benchmark clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ test: install  ## run the checks and the fast tests
 
 test-slow: install  ## run the slow tests: MNIST bars, the lecture's claims, pages in a browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not long"
+
+test-faults: install  ## kill, fill, flip and fuzz: the thorough fault injection, a quarter of an hour
+	OMP_NUM_THREADS=1 MLR_FUZZ=20 $(BIN)/python -m pytest -n 2 --dist worksteal -m faults
 
 test-long: install  ## what takes minutes: 100,000 points a pair against 50 digits, a CNN, benchmark commands
 	$(BIN)/python -m pytest -m long
