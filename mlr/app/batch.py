@@ -152,7 +152,13 @@ def _finish(begun: list[Claimed], results: Sequence[Result], tell: Tell) -> None
         if run.ready.job.drawn and recorder.error is None:
             record_figures(recorder, run.ready.experiment, result)
     endings = [
-        Ending(one.status, one.metrics, one.reason, last_entries(run.ready.experiment, one))
+        Ending(
+            one.status,
+            one.metrics,
+            one.reason,
+            last_entries(run.ready.experiment, one),
+            one.point,
+        )
         for run, one in zip(begun, results, strict=True)
     ]
     with suppress(WriteError):  # of all of them; each holds its own

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from math import isfinite
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -93,6 +94,16 @@ def print_run(outcome: Outcome) -> None:
     title = " ".join(f"{key}={settings[key]}" for key in ("head", "loss", "model", "data"))
     out.print()
     out.print(Text(title, style="bold"), Text(f"({outcome.seconds:.1f} s)", style="dim"))
+    if any(isfinite(number) for number in metrics.values()):  # none where an update was refused
+        _print_numbers(out, metrics)
+    if outcome.reason:
+        out.print(Text(f"{outcome.status}: {outcome.reason}", style="yellow"))
+    _print_diagnosis(out, outcome.folder)
+    out.print(Text(f"run folder   {shown(outcome.folder)}"), soft_wrap=True)
+    out.print(Text(f"look at it   {tensorboard_command(outcome.folder)}"), soft_wrap=True)
+
+
+def _print_numbers(out: Console, metrics: Mapping[str, float]) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for split in SPLITS:
@@ -106,11 +117,6 @@ def print_run(outcome: Outcome) -> None:
     if "logit_grad/wrong" in metrics:
         wrong, right = (_size(metrics, side) for side in ("wrong", "right"))
         out.print(f"mean |dL/dz| in training data: {wrong} where wrong, {right} where right")
-    if outcome.reason:
-        out.print(Text(f"{outcome.status}: {outcome.reason}", style="yellow"))
-    _print_diagnosis(out, outcome.folder)
-    out.print(Text(f"run folder   {shown(outcome.folder)}"), soft_wrap=True)
-    out.print(Text(f"look at it   {tensorboard_command(outcome.folder)}"), soft_wrap=True)
 
 
 def _print_diagnosis(out: Console, folder: Path) -> None:

@@ -229,9 +229,8 @@ def record(
             (result,) = train([experiment], [recorder], progress, [moments], keeper)
         if drawn:
             record_figures(recorder, experiment, result)
-        recorder.finish(
-            result.status, result.metrics, result.reason, **last_entries(experiment, result)
-        )
+        entries = last_entries(experiment, result)
+        recorder.finish(result.status, result.metrics, result.reason, at=result.point, **entries)
     return result
 
 
@@ -245,6 +244,7 @@ def last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "device": experiment.device,
         "anatomy": result.anatomy,
+        "refused": dict(result.refused),
     }
 
 

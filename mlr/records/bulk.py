@@ -119,6 +119,7 @@ class Ending(NamedTuple):
     metrics: Mapping[str, float] = MappingProxyType({})
     reason: str | None = None
     fields: Mapping[str, Any] = MappingProxyType({})
+    at: tuple[int, float] | None = None
 
 
 def finish_all(
@@ -144,6 +145,8 @@ def finish_all(
     numbers = [plain_numbers(ending.metrics) for ending in endings]
     for (tags, dtype), runs in _grouped(recorders).items():
         own = list(runs.values())
+        for run, recorder in runs.items():
+            recorder.step, recorder.epoch = endings[run].at or (recorder.step, recorder.epoch)
         rows = final_rows(
             tags,
             [recorder.step for recorder in own],

@@ -219,6 +219,7 @@ class Recorder:
         final_metrics: Mapping[str, float] | None = None,
         reason: str | None = None,
         sync: bool = True,
+        at: tuple[int, float] | None = None,
         **fields: Any,
     ) -> None:
         """End the run: the final numbers at its last step, then how it ended.
@@ -233,6 +234,8 @@ class Recorder:
             reason: why it ended so.
             sync: wait until all of it is on the disk; a sweep of many runs may leave that to
                 one `os.sync` at its end.
+            at: step and epoch of the final numbers, no earlier than the last that is recorded;
+                None takes that one.
             **fields: more entries for status.json.
 
         Raises:
@@ -242,6 +245,7 @@ class Recorder:
         """
         self.raise_error(sync)
         numbers = plain_numbers(final_metrics)
+        self.step, self.epoch = at or (self.step, self.epoch)
         now = time.time()
         state = ((self.step,), (self.epoch,), self.seen[None], (numbers,), self.dtype)
         (rows,) = final_rows(self.tags, *state, now)

@@ -24,7 +24,7 @@ from torch import Tensor
 from mlr.training.arrange import classes_first
 from mlr.training.layerwatch import LayerWatch
 from mlr.training.parameters import Layout
-from mlr.training.structure import Activation, Dense
+from mlr.training.structure import Activation, Dense, DenseOnly
 
 ALIGN = 16
 """Numbers by whose multiple results begin: 64 bytes of float32. Products by that many columns
@@ -49,7 +49,7 @@ class DenseLayer:
     activation: Activation | None
 
 
-class DenseNetwork:
+class DenseNetwork(DenseOnly):
     """L dense networks as one; inputs are flat (L, B, D).
 
     Args:
@@ -94,10 +94,6 @@ class DenseNetwork:
                     activation=layer.activation,
                 )
             )
-
-    def state_dict(self, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The module's state_dict with these parameters: dense layers hold nothing else."""
-        return parameters
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Inputs (L, B, D) → logits (L, B, K)."""

@@ -1,13 +1,14 @@
 """A run's checkpoint: a state, and what else is needed to go on with it, as one checked file.
 
 `model.<name>` is the module's state_dict, `optimizer.<name>` a moment, `snapshot.<step>` the
-parameters of that step. Nothing in the file can be code.
+parameters of that step, `best.<name>` a parameter when the validation loss was lowest, unless
+that is now. Nothing in the file can be code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from mlr.checks import DataError
 from mlr.durable import atomic_write, rename
 from mlr.records import RunFolder
 from mlr.records.container import encode, read
+from mlr.training.endings import Ending
 from mlr.training.result import Result
 from mlr.training.state import State
 
-FORMAT = 1
+FORMAT = 2
 MODEL, MOMENT, SNAPSHOT, PREVIOUS = "model.", "optimizer.", "snapshot.", "previous_gradient"
+BEST = "best."
+NUMBERS = ("lowest", "waited", "best_step", "threads")
 
 
 def save_checkpoint(
@@ -42,12 +46,14 @@ def save_checkpoint(
     tensors = {MODEL + name: own for name, own in state.state_dict.items()}
     tensors |= {MOMENT + name: own for name, own in state.moments.items()}
     tensors |= {f"{SNAPSHOT}{step}": row for step, row in state.snapshots}
+    tensors |= {BEST + name: own for name, own in state.best.items()}
     if state.previous is not None:
         tensors[PREVIOUS] = state.previous
-    known = {"format": FORMAT, "step": state.step, "lowest": state.lowest, "waited": state.waited}
+    known = {name: getattr(state, name) for name in ("step", *NUMBERS)}
+    ending = None if state.ending is None else asdict(state.ending)
     content = encode(
         {name: own.numpy() for name, own in tensors.items()},
-        {**known, "threads": state.threads, **about},
+        {"format": FORMAT, **known, "ending": ending, **about},
     )
     if folder.checkpoint.exists():
         rename(folder.checkpoint, folder.checkpoint_before)
@@ -64,22 +70,27 @@ def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
     if about.get("format") != FORMAT:
         raise DataError(f"{path} has format {about.get('format')}; this mlr reads {FORMAT}.")
     tensors = {name: torch.from_numpy(own) for name, own in arrays.items()}
-    state = State(
-        step=about["step"],
-        state_dict=_named(tensors, MODEL),
-        moments=_named(tensors, MOMENT),
-        previous=tensors.get(PREVIOUS),
-        snapshots=sorted((int(step), row) for step, row in _named(tensors, SNAPSHOT).items()),
-        lowest=about["lowest"],
-        waited=about["waited"],
-        threads=about["threads"],
-    )
+    try:
+        ending = about["ending"]
+        state = State(
+            step=about["step"],
+            state_dict=_named(tensors, MODEL),
+            moments=_named(tensors, MOMENT),
+            previous=tensors.get(PREVIOUS),
+            snapshots=sorted((int(step), row) for step, row in _named(tensors, SNAPSHOT).items()),
+            best=_named(tensors, BEST),
+            ending=None if ending is None else Ending(**ending),
+            **{name: about[name] for name in NUMBERS},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is no checkpoint of a run: {error!r}.") from error
     return state, about
 
 
 def final_state(result: Result) -> State:
     """What a run is at its end, with nothing that only going on needs."""
-    return State(result.steps, result.state_dict, result.optimizer_state, lowest=inf)
+    step, best = result.best
+    return State(result.steps, result.state_dict, result.optimizer_state, best_step=step, best=best)
 
 
 def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,128 +1,124 @@
 """Runs that end before their last step, by divergence or early stopping.
 
-Decided at the end of each epoch and nowhere else, so that no run's end depends on the
-clock or on its siblings. What a run has then is kept aside: its slots in the tensors go
-on being computed beside its siblings, and put back at the end.
+Validation is judged at the end of each epoch and nowhere else, and an update is refused by
+itself, so that no run's end depends on the clock or on its siblings. What a run has then is
+kept aside: its slots in the tensors go on being computed beside its siblings, and put back at
+the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from math import inf, isfinite
+from dataclasses import dataclass, field
+from typing import Any
 
+import torch
 from torch import Tensor
+
+from mlr.training.step import Program, Row
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How and when a run ended: `step` updates were done, status is done or diverged."""
+    """How and when a run ended.
+
+    step: updates done.
+    status: done or diverged.
+    reason: one sentence.
+    refused: of an update that would have made it diverge: its number, the first tensor that is
+        not finite, and the training examples of its batch; empty for any other end.
+    """
 
     step: int
     status: str
     reason: str
+    refused: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def batches(self) -> int:
+        """How many batches it has seen."""
+        return self.step + bool(self.refused)
 
 
 class Endings:
-    """Watches R runs.
+    """Watches the R runs of a program.
 
-    Args:
-        patience: of each run, epochs without a lower validation loss; None never stops it.
+    lowest: validation loss of each so far (R,); infinite before the first.
+    waited: epochs since (R,).
+    best_step: updates by then (R,); 0 before the first.
+    best: parameters by then (R, P).
+    ended: how runs ended that did, by number.
+    kept: what they were then.
     """
 
-    def __init__(self, patience: Sequence[int | None]) -> None:
-        self.patience = patience
+    def __init__(self, program: Program) -> None:
+        patience = [run.patience for run in program.runs]
+        self.program, self.patience = program, patience
         self.patient = any(epochs is not None for epochs in patience)
-        self.lowest = [inf] * len(patience)
-        self.waited = [0] * len(patience)
+        self.best = program.of_runs(program.parameters).clone()
+        self.lowest = self.best.new_full((len(patience),), torch.inf)
+        self.waited = torch.zeros(len(patience), dtype=torch.int64, device=self.best.device)
+        self.best_step = torch.zeros_like(self.waited)
         self.ended: dict[int, Ending] = {}
-        self.kept: dict[int, tuple[Tensor, dict[str, Tensor]]] = {}
+        self.kept: dict[int, Row] = {}
 
     @property
     def all_over(self) -> bool:
         """Whether no run is left to train."""
         return len(self.ended) == len(self.patience)
 
-    def watch(
-        self, step: int, losses: Tensor, parameters: Tensor, state: dict[str, Tensor]
-    ) -> None:
-        """Judge every run after `step` updates.
-
-        Args:
-            step: updates done.
-            losses: over the validation split (R,).
-            parameters: (R, P).
-            state: the optimizer's moments, each (R, P).
-        """
-        fine = losses.isfinite() & parameters.isfinite().all(1)
-        if not self.patient and bool(fine.all()):
+    def watch(self, step: int, losses: Tensor) -> None:
+        """Judge every run after `step` updates by its losses (R,) over the validation split."""
+        self._compare(step, losses)
+        if not self.patient and bool(losses.isfinite().all()):
             return
-        finite = fine.tolist()
-        for run, loss in enumerate(losses.tolist()):
+        finite, waited = losses.isfinite().tolist(), self.waited.tolist()
+        for run, fine in enumerate(finite):
             if run in self.ended:
                 continue
-            reason = self._reason(run, loss) if finite[run] else ""
-            if reason is None:
-                continue
-            status = "done" if finite[run] else "diverged"
-            if not finite[run]:
-                what = "parameters are" if isfinite(loss) else "validation loss is"
-                reason = f"the {what} not finite after {step} updates; try a smaller optimizer.lr"
-            self.ended[run] = Ending(step, status, reason)
-            moments = {name: moment[run].clone() for name, moment in state.items()}
-            self.kept[run] = (parameters[run].clone(), moments)
+            if not fine:
+                reason = f"the validation loss is not finite after {step} updates; {ADVICE}"
+                self.end(run, Ending(step, "diverged", reason), self.program.row(run))
+            elif spent := self._out_of_patience(run, waited[run]):
+                self.end(run, Ending(step, "done", spent), self.program.row(run))
 
-    def _reason(self, run: int, loss: float) -> str | None:
-        """Why a run with a finite loss is to stop now, None if it goes on."""
-        patience = self.patience[run]
-        if patience is None:
-            return None
-        if loss < self.lowest[run]:
-            self.lowest[run], self.waited[run] = loss, 0
-            return None
-        self.waited[run] += 1
-        return self._out_of_patience(run)
+    def end(self, run: int, ending: Ending, row: Row) -> None:
+        """A run has come to its end, as `row`."""
+        self.ended[run], self.kept[run] = ending, row
 
-    def _out_of_patience(self, run: int) -> str | None:
+    def _compare(self, step: int, losses: Tensor) -> None:
+        """Keep the runs that were never better."""
+        better = losses < self.lowest
+        for run in self.ended:
+            better[run] = False
+        if self.patient:
+            self.waited = torch.where(better, 0, self.waited + 1)
+        if bool(better.any()):
+            torch.where(better, losses, self.lowest, out=self.lowest)
+            self.best_step.masked_fill_(better, step)
+            now = self.program.of_runs(self.program.parameters)
+            torch.where(better.unsqueeze(1), now, self.best, out=self.best)
+
+    def _out_of_patience(self, run: int, waited: int) -> str | None:
         patience = self.patience[run]
-        if patience is None or self.waited[run] < patience:
+        if patience is None or waited < patience:
             return None
         return f"stopped early: no lower validation loss for patience={patience} epochs"
 
-    def take_up(
-        self,
-        run: int,
-        step: int,
-        lowest: float,
-        waited: int,
-        row: Tensor,
-        moments: dict[str, Tensor],
-    ) -> None:
-        """Judge a run that goes on as if it had been watched from its start.
+    def take_up(self, run: int, ending: Ending | None, waited: int) -> None:
+        """Judge a run that goes on, and is in its place again.
 
         Args:
             run: its number.
-            step: updates done.
-            lowest: validation loss so far.
-            waited: epochs since.
-            row: its parameters (P,).
-            moments: of the optimizer, each (P,).
+            ending: how it ended before; with more patience it goes on.
+            waited: epochs since its lowest validation loss.
         """
-        self.lowest[run], self.waited[run] = lowest, waited
-        reason = self._out_of_patience(run)
-        if reason is not None:
-            self.ended[run] = Ending(step, "done", reason)
-            self.kept[run] = (row.clone(), {name: own.clone() for name, own in moments.items()})
+        if ending and (ending.status == "diverged" or self._out_of_patience(run, waited)):
+            self.end(run, ending, self.program.row(run))
 
-    def restore(self, parameters: Tensor, state: dict[str, Tensor], lane_of: Sequence[int]) -> None:
-        """Put back, in place, what the ended runs had when they ended.
+    def restore(self) -> None:
+        """Put back, in place, what the ended runs had when they ended."""
+        for run, row in self.kept.items():
+            self.program.put(run, row)
 
-        Args:
-            parameters: (L, P).
-            state: the optimizer's moments, each (L, P).
-            lane_of: the row of each run.
-        """
-        for run, (row, moments) in self.kept.items():
-            parameters[lane_of[run]] = row
-            for name, moment in moments.items():
-                state[name][lane_of[run]] = moment
+
+ADVICE = "try a smaller optimizer.lr"

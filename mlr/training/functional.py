@@ -7,7 +7,7 @@ rounded otherwise than a run alone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
@@ -73,11 +73,15 @@ class FunctionalNetwork:
             for key, value in module.state_dict(keep_vars=True).items()
         }
 
-    def load_buffers(self, lane: int, buffers: dict[str, Tensor]) -> None:
-        """Put back what `state_dict` gave beside the parameters."""
-        own = self.modules[lane].state_dict(keep_vars=True)
-        for key, value in buffers.items():
-            own[key].data.copy_(value)
+    def buffers(self, lane: int) -> dict[str, Tensor]:
+        """Copies of what a module holds beside its parameters."""
+        return {name: own.clone() for name, own in self.modules[lane].named_buffers()}
+
+    def load_buffers(self, lane: int, buffers: Mapping[str, Tensor]) -> None:
+        """Put back what `buffers` gave, or `state_dict`."""
+        for name, own in self.modules[lane].named_buffers():
+            if name in buffers:
+                own.copy_(buffers[name])
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Inputs → logits (L, B, K), in evaluation mode."""

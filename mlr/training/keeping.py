@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlr.training.endings import Endings
+from mlr.training.guard import Guard
 from mlr.training.keeper import Keeper, Stopped
 from mlr.training.log import StepLog
 from mlr.training.snapshots import Snapshots
@@ -22,6 +23,7 @@ class Keeping:
         log: of the program.
         endings: likewise.
         snapshots: likewise.
+        guard: likewise.
     """
 
     def __init__(
@@ -32,9 +34,10 @@ class Keeping:
         log: StepLog,
         endings: Endings,
         snapshots: Snapshots,
+        guard: Guard,
     ) -> None:
         self.keeper, self.order, self.program = keeper, order, program
-        self.log, self.endings, self.snapshots = log, endings, snapshots
+        self.log, self.endings, self.snapshots, self.guard = log, endings, snapshots, guard
         self.began, self.kept = 0, -1
         self.asked = keeper.asked if keeper is not None else _never
 
@@ -43,6 +46,7 @@ class Keeping:
         if self.keeper is not None and self.keeper.start is not None:
             states = [self.keeper.start[run] for run in self.order]
             self.began = restore(states, self.program, self.endings, self.snapshots)
+        self.guard.begin(self.began)
         return self.began
 
     def recorded(self, step: int) -> bool:
@@ -64,6 +68,7 @@ class Keeping:
         """Record what is logged, then keep every run after `step` updates."""
         if self.keeper is None or self.kept == step:
             return
+        self.guard.judge(step)
         self.log.flush()
         states = states_of(self.program, step, self.endings, self.snapshots)
         place = {run: number for number, run in enumerate(self.order)}

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mlr.training.layerwatch import LayerWatch
 from mlr.training.parameters import Layout
-from mlr.training.structure import Activation, Dense
+from mlr.training.structure import Activation, Dense, DenseOnly
 
 BLOCK = 32
 """Lanes come in blocks of this size, spare ones repeating a run. torch sums the last columns
@@ -74,7 +74,7 @@ class LaneLayer:
             torch.sum(delta, 1, out=self.bias_grad).mul_(share)
 
 
-class LaneNetwork:
+class LaneNetwork(DenseOnly):
     """L tiny dense networks as one; training inputs are (D + 1, 1, B, L), the last of them 1.
 
     Args:
@@ -117,10 +117,6 @@ class LaneNetwork:
                     activation=layer.activation,
                 )
             )
-
-    def state_dict(self, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The module's state_dict with these parameters: dense layers hold nothing else."""
-        return parameters
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Inputs (L, B, D) → logits (L, B, K), both lanes last in memory."""

@@ -110,22 +110,21 @@ class StepLog:
             self._record_histograms(drawn, measured)
         flush_all(self.recorders)
 
-    def _ends(self) -> NDArray[np.float64]:
-        """The step at which each run ended, infinite where it goes on (R,)."""
-        ended = self.endings.ended
-        return np.array(
-            [ended[run].step if run in ended else np.inf for run in range(len(self.recorders))]
-        )
+    def _ends(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Updates that each run did, and batches that it saw (R,); infinite where it goes on."""
+        ended = [self.endings.ended.get(run) for run in range(len(self.recorders))]
+        steps = [np.inf if one is None else one.step for one in ended]
+        batches = [np.inf if one is None else one.batches for one in ended]
+        return np.array(steps, dtype=np.float64), np.array(batches, dtype=np.float64)
 
     def _record_block(self, block: Block) -> None:
-        """Hand each run its part of a block, up to the step at which it ended.
+        """Hand each run its part of a block: no validation after its end, no batch it did not see.
 
-        Of that step it has its validation, but no batch: what its siblings trained on then,
-        it did not see.
+        What its siblings trained on after its last update, it saw only where that was refused.
         """
-        steps, ends = block.steps[:, None], self._ends()
-        block.present[steps > ends] = False
-        block.present[(steps == ends)[..., None] & ~self.of_validation] = False
+        steps, (ends, batches) = block.steps[:, None], self._ends()
+        block.present[(steps > ends)[..., None] & self.of_validation] = False
+        block.present[(steps >= batches)[..., None] & ~self.of_validation] = False
         epochs = block.steps / self.steps_per_epoch
         record_scalars(
             self.recorders, block.steps, epochs, block.values, block.present, block.times
@@ -139,7 +138,7 @@ class StepLog:
         """Hand each run the histograms of the steps that have them, before it ended."""
         steps = np.array([step for _, step in drawn], dtype=np.int64)
         times = np.array([stamp for stamp, _ in drawn])
-        present = steps[:, None] < self._ends()
+        present = steps[:, None] < self._ends()[1]
         for tag, columns in measured.histograms.items():
             record_histograms(
                 self.recorders,

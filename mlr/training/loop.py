@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from math import nan
 from time import perf_counter
 from typing import Any
 
@@ -20,12 +21,14 @@ from mlr.training.endings import Ending, Endings
 from mlr.training.evaluate import Evaluation
 from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
+from mlr.training.guard import Guard
 from mlr.training.keeper import Keeper
 from mlr.training.keeping import Keeping
 from mlr.training.log import StepLog
 from mlr.training.network import Kind, kind_of
 from mlr.training.result import Result
 from mlr.training.snapshots import Snapshots
+from mlr.training.state import named
 from mlr.training.step import NOTHING, Program, by_objective
 from mlr.training.threads import threads
 
@@ -75,18 +78,19 @@ def train(
         order = by_objective(experiments)
         program = Program([experiments[run] for run in order], background)
         splits = {name: Examples(program, name) for name in ("train", "val", "test")}
-        endings = Endings([run.patience for run in program.runs])
+        endings = Endings(program)
+        guard = Guard(program, splits["train"], endings)
         snapshots = snapshots or [()] * len(experiments)
         kept = Snapshots(program, [snapshots[run] for run in order])
         log = StepLog(program, [recorders[run] for run in order], endings, background)
         anatomy = Anatomy(program, splits["train"])
         anatomy.begin()
-        keeping = Keeping(keeper, order, program, log, endings, kept)
+        keeping = Keeping(keeper, order, program, log, endings, kept, guard)
         try:
             steps = _run(program, splits, log, endings, kept, background, progress, keeping)
         finally:
             log.flush()
-        endings.restore(program.parameters, program.stepper.state, program.lane_of)
+        endings.restore()
         metrics = _final_metrics(program, splits, anatomy)
         results = _results(program, endings, steps, metrics, anatomy.reports(), started)
         results = [replace(one, snapshots=kept.of(n, one.steps)) for n, one in enumerate(results)]
@@ -130,12 +134,16 @@ def _run(
                 if progress is not None:
                     progress(step, total)
                 if log.due():
+                    keeping.guard.judge(step)
                     log.flush()
                 if midst and keeping.due():
                     keeping.keep(step)
         if ends_epoch or step == total:
+            keeping.guard.judge(step)
             if not keeping.recorded(step):
-                _validate(program, validation, log, endings, step)
+                means = validation.means()
+                log.keep_validation(step, means)
+                endings.watch(step, means["loss"])
             over = step == total or endings.all_over
             if keeping.due(over):
                 keeping.keep(step)
@@ -146,16 +154,6 @@ def _run(
     if progress is not None:
         progress(step, total)
     return step
-
-
-def _validate(
-    program: Program, validation: Evaluation, log: StepLog, endings: Endings, step: int
-) -> None:
-    """The end of an epoch, or of the run."""
-    means = validation.means()
-    log.keep_validation(step, means)
-    state = {name: program.of_runs(own) for name, own in program.stepper.state.items()}
-    endings.watch(step, means["loss"], program.of_runs(program.parameters), state)
 
 
 def _final_metrics(
@@ -182,9 +180,11 @@ def _results(
         name: program.of_runs(value).cpu().contiguous()
         for name, value in program.stepper.state.items()
     }
-    results = []
-    for run in range(len(program.runs)):
+    results, best_steps = [], endings.best_step.tolist()
+    for run, own in enumerate(program.runs):
         ending = endings.ended.get(run) or Ending(steps, "done", "")
+        best = best_steps[run]
+        numbers = {tag: values[run] for tag, values in metrics.items()}
         # copies: a result must not keep those of all its siblings alive
         parameters = {name: value[run].contiguous().clone() for name, value in views.items()}
         results.append(
@@ -192,12 +192,15 @@ def _results(
                 status=ending.status,
                 reason=ending.reason or None,
                 steps=ending.step,
-                metrics={tag: values[run] for tag, values in metrics.items()},
+                metrics=dict.fromkeys(numbers, nan) if ending.refused else numbers,
                 anatomy=anatomies[run],
                 parameters=parameters,
                 state_dict=program.network.state_dict(program.lane_of[run], parameters),
                 optimizer_state={name: moment[run].clone() for name, moment in state.items()},
                 seconds=perf_counter() - started,
+                best=(best, {} if best in (0, ending.step) else named(program, endings.best[run])),
+                refused=ending.refused,
+                point=(ending.batches, ending.batches / own.steps_per_epoch),
             )
         )
     return results

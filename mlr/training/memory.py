@@ -14,8 +14,9 @@ from mlr.data.base import Dataset
 from mlr.training.experiment import Experiment
 
 # measured as the growth of the peak with R, of linear models and MLPs with and without
-# histograms, and rounded up: parameters with gradients, moments, results and checkpoint
-COPIES_OF_PARAMETERS = 18
+# histograms, and rounded up: parameters with gradients, moments, their copies (before the updates
+# that are not judged yet, and of the best epoch), results and checkpoint
+COPIES_OF_PARAMETERS = 22
 COPIES_OF_DATA = 8
 COPIES_OF_ACTIVATIONS = 4
 BYTES_OF_A_POINT = 2_000

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -23,6 +24,11 @@ class Result:
     optimizer_state: the optimizer's moments as flat (P,) tensors.
     seconds: wall time of the program that the run was part of.
     snapshots: updates done and θ by then, on the CPU, where `train` was asked for them.
+    best: updates done when the validation loss was lowest, and θ by then where that was before
+        the end; (0, {}) for none.
+    refused: of the update that would have made it diverge: its number, the first tensor that is
+        not finite, the training examples of its batch; its final numbers are then NaN.
+    point: updates and epochs at which the final numbers stand.
     """
 
     status: str
@@ -35,3 +41,6 @@ class Result:
     optimizer_state: dict[str, Tensor]
     seconds: float
     snapshots: tuple[tuple[int, dict[str, Tensor]], ...] = ()
+    best: tuple[int, dict[str, Tensor]] = field(default_factory=lambda: (0, {}))
+    refused: Mapping[str, Any] = field(default_factory=dict)
+    point: tuple[int, float] = (0, 0.0)

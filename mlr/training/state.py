@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from mlr.checks import DataError
-from mlr.training.endings import Endings
-from mlr.training.functional import FunctionalNetwork
+from mlr.training.endings import Ending, Endings
 from mlr.training.snapshots import Snapshots
-from mlr.training.step import Program
+from mlr.training.step import Program, Row
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,9 @@ class State:
     snapshots: updates done and parameters by then (P,).
     lowest: validation loss so far.
     waited: epochs since.
+    best_step: updates by then.
+    best: parameters by then, by name; none where they are those of the module.
+    ending: how it ended before its siblings; its numbers are those it had then.
     threads: that round its products; None where their number rounds nothing.
     """
 
@@ -41,6 +43,9 @@ class State:
     snapshots: list[tuple[int, Tensor]] = field(default_factory=list)
     lowest: float = inf
     waited: int = 0
+    best_step: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+    ending: Ending | None = None
     threads: int | None = None
 
 
@@ -48,30 +53,50 @@ def states_of(
     program: Program, step: int, endings: Endings, snapshots: Snapshots
 ) -> Sequence[State]:
     """Of every run, after `step` updates."""
-    flat = program.of_runs(program.parameters).cpu().contiguous()
-    views = program.layout.views(flat)
+    now = program.of_runs(program.parameters).cpu().contiguous()
     moments = {
         name: program.of_runs(own).cpu().contiguous() for name, own in program.stepper.state.items()
     }
     previous = program.capture.previous
     if previous is not None:
         previous = program.of_runs(previous).cpu().contiguous()
+    best = endings.best.cpu()
+    lowest, waited = endings.lowest.tolist(), endings.waited.tolist()
+    best_steps = endings.best_step.tolist()
     found = []
     for run, lane in enumerate(program.lane_of):
-        parameters = {name: own[run].contiguous().clone() for name, own in views.items()}
+        row, ending = endings.kept.get(run), endings.ended.get(run)
+        own = Row(now[run], {name: rows[run] for name, rows in moments.items()}, {})
+        own = own if row is None else row
+        parameters = named(program, own.parameters)
+        buffers = {} if row is None else row.buffers
+        done = step if ending is None else ending.step
         found.append(
             State(
                 step=step,
-                state_dict=program.network.state_dict(lane, parameters),
-                moments={name: own[run].clone() for name, own in moments.items()},
+                state_dict=program.network.state_dict(lane, parameters) | _cpu(buffers),
+                moments=_cpu(own.moments),
                 previous=None if previous is None else previous[run].clone(),
                 snapshots=list(snapshots.kept[run]),
-                lowest=endings.lowest[run],
-                waited=endings.waited[run],
+                lowest=lowest[run],
+                waited=waited[run],
+                best_step=best_steps[run],
+                best={} if best_steps[run] in (0, done) else named(program, best[run]),
+                ending=ending,
                 threads=program.busy if program.all_threads else None,
             )
         )
     return found
+
+
+def named(program: Program, row: Tensor) -> dict[str, Tensor]:
+    """Copies of a run's parameters (P,), by name, on the CPU."""
+    views = program.layout.views(row.cpu().unsqueeze(0))
+    return {name: own[0].contiguous().clone() for name, own in views.items()}
+
+
+def _cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: own.to("cpu", copy=True) for name, own in tensors.items()}
 
 
 def restore(
@@ -93,11 +118,8 @@ def restore(
             own.copy_(state.state_dict[name])
         for name, moment in moments.items():
             moment[lane] = state.moments[name]
-        if isinstance(program.network, FunctionalNetwork):
-            buffers = {key: own for key, own in state.state_dict.items() if key not in like}
-            program.network.load_buffers(lane, buffers)
-        rows = {name: own[lane] for name, own in moments.items()}
-        endings.take_up(run, state.step, state.lowest, state.waited, program.parameters[lane], rows)
+        program.network.load_buffers(lane, state.state_dict)
+        _take_up(run, state, program, endings)
         snapshots.kept[run] = list(state.snapshots)
     # spare lanes are those of the runs that they repeat
     lanes = torch.tensor(
@@ -112,6 +134,17 @@ def restore(
             torch.stack(before)[torch.tensor(program.run_of)]
         )
     return states[0].step
+
+
+def _take_up(run: int, state: State, program: Program, endings: Endings) -> None:
+    """Let `endings` know of a run that is in its place what they knew of it."""
+    endings.lowest[run], endings.waited[run] = state.lowest, state.waited
+    endings.best_step[run] = state.best_step
+    endings.best[run] = program.parameters[program.lane_of[run]]
+    for name, view in program.layout.views(endings.best[run : run + 1]).items():
+        if state.best:
+            view[0].copy_(state.best[name])
+    endings.take_up(run, state.ending, state.waited)
 
 
 def _check(what: str, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

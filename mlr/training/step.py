@@ -42,6 +42,27 @@ class LoggedStep(NamedTuple):
     """what layers and parameters came to, of L lanes"""
 
 
+class Row(NamedTuple):
+    """What one run is, copied."""
+
+    parameters: Tensor
+    """(P,)"""
+    moments: dict[str, Tensor]
+    """of the optimizer, each (P,)"""
+    buffers: dict[str, Tensor]
+    """of the module"""
+
+
+class Whole(NamedTuple):
+    """What all lanes are, copied."""
+
+    parameters: Tensor
+    """(L, P)"""
+    moments: dict[str, Tensor]
+    """each (L, P)"""
+    buffers: list[dict[str, Tensor]]
+
+
 def by_objective(experiments: Sequence[Experiment]) -> list[int]:
     """Numbers of the runs, those with one objective side by side, in the order of the first."""
     _, group_of = distinct([identity(one.objective) for one in experiments])
@@ -145,6 +166,36 @@ class Program:
             return values.narrow(axis, 0, len(self.runs))
         return values.index_select(axis, self.lane_index)
 
+    def row(self, run: int) -> Row:
+        """What a run is now."""
+        lane = self.lane_of[run]
+        moments = {name: own[lane].clone() for name, own in self.stepper.state.items()}
+        return Row(self.parameters[lane].clone(), moments, self.network.buffers(lane))
+
+    def put(self, run: int, row: Row) -> None:
+        """Make a run what it was."""
+        lane = self.lane_of[run]
+        self.parameters[lane] = row.parameters
+        for name, own in row.moments.items():
+            self.stepper.state[name][lane] = own
+        self.network.load_buffers(lane, row.buffers)
+
+    def whole(self) -> Whole:
+        """What all lanes are now."""
+        moments = {name: own.clone() for name, own in self.stepper.state.items()}
+        # of dense layers there are none, and lanes are many
+        lanes = range(len(self.lanes)) if self.kind is Kind.MODULE else ()
+        buffers = [self.network.buffers(lane) for lane in lanes]
+        return Whole(self.parameters.clone(), moments, buffers)
+
+    def put_whole(self, whole: Whole) -> None:
+        """Make all lanes what they were."""
+        self.parameters.copy_(whole.parameters)
+        for name, own in whole.moments.items():
+            self.stepper.state[name].copy_(own)
+        for lane, buffers in enumerate(whole.buffers):
+            self.network.load_buffers(lane, buffers)
+
     def targets(self, values: Tensor) -> Targets:
         """Targets t as the objectives want them."""
         return Targets(1 - 2 * values if self.signed else values, self.signed)
@@ -188,7 +239,7 @@ class Program:
             next_due: what will be measured of the next one.
         """
         watches = self._watches(due)
-        done = self._differentiate(inputs, targets, step, watches)
+        done = self.differentiate(inputs, targets, step, watches)
         found: dict[str, Tensor] = {}
         if due:
             found = self.capture.of_gradients(self.gradients, due)
@@ -201,16 +252,14 @@ class Program:
             self.capture.remember(self.gradients)
         if "ratios" in due:
             found |= self.capture.before_update(self.parameters)
-        if self.limits is not None:
-            limit_norm(self.gradients, self.limits)
-        self._step(step)
+        self.advance(step)
         if not due:
             return None
         if "ratios" in due:
             found |= self.capture.after_update(self.parameters)
         # a copy of the targets: their memory is used again
         copied = Targets(targets.given.clone(), targets.signed)
-        logits, logit_grads = (self._joined(parts) for parts in zip(*done, strict=True))
+        logits, logit_grads = self.joined(done)
         return LoggedStep(step, logits, copied, logit_grads, due, NetworkValues(**found))
 
     def _watches(self, due: frozenset[str]) -> list[LayerWatch]:
@@ -219,10 +268,10 @@ class Program:
             return []
         return [LayerWatch(due, self.subject, self.threshold) for _ in self.parts]
 
-    def _differentiate(
-        self, inputs: Tensor, targets: Targets, step: int, watches: Sequence[LayerWatch]
+    def differentiate(
+        self, inputs: Tensor, targets: Targets, step: int, watches: Sequence[LayerWatch] = ()
     ) -> list[tuple[Tensor, Tensor]]:
-        """Logits and dL/dz of each part."""
+        """Write the gradients of a batch; logits and dL/dz of each part."""
         seen: Sequence[LayerWatch | None] = watches or [None] * len(self.parts)
         if len(self.parts) == 1:
             return [self.parts[0].differentiate(inputs, targets, step, seen[0])]
@@ -239,6 +288,11 @@ class Program:
             ]
         )
 
+    def joined(self, done: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Logits and dL/dz (L, B, K) of all lanes."""
+        logits, logit_grads = (self._joined(parts) for parts in zip(*done, strict=True))
+        return logits, logit_grads
+
     def _joined(self, values: Sequence[Tensor]) -> Tensor:
         """Values of the parts as those of all lanes (L, B, K), which lie in memory as they did."""
         if len(values) == 1:
@@ -249,7 +303,10 @@ class Program:
             joined[part.rows] = own
         return joined
 
-    def _step(self, step: int) -> None:
+    def advance(self, step: int) -> None:
+        """Update the parameters by the gradients, after `step` other updates."""
+        if self.limits is not None:
+            limit_norm(self.gradients, self.limits)
         arguments = (self.parameters, self.gradients, self.factors[step], step + 1)
         if self.kind is Kind.WIDE:  # elementwise: threads round nothing
             with threads(self.busy):

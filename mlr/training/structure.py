@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -44,6 +44,21 @@ class Dense:
     inputs: int
     outputs: int
     activation: Activation | None
+
+
+class DenseOnly:
+    """Networks of dense layers, which hold nothing but parameters."""
+
+    def state_dict(self, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The module's state_dict with these parameters."""
+        return parameters
+
+    def buffers(self, lane: int) -> dict[str, Tensor]:
+        """What a module holds beside its parameters."""
+        return {}
+
+    def load_buffers(self, lane: int, buffers: Mapping[str, Tensor]) -> None:
+        """Put back what `buffers` gave."""
 
 
 def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[Dense] | None:

@@ -188,8 +188,17 @@ def test_strict_false_lets_a_senseless_pair_be_watched(train):
 def test_divergence_is_reported_as_a_result(train):
     finished = train("head=linear", "loss=se", "optimizer.lr=1e10", "epochs=5")
     assert finished.code == 4
-    assert "not finite after" in finished.out
-    assert finished.status()["status"] == "diverged"
+    status = finished.status()
+    assert status["status"] == "diverged"
+    update = status["refused"]["update"]
+    assert f"update {update} was refused: " in finished.out
+    assert "nan" not in finished.out
+    assert status["steps"] == update - 1
+    # the row of the refused update is the last, and has no finite loss
+    assert finished.table()[-1]["step"] == str(update)
+    assert finished.table()[-1]["loss/train"] == "nan"
+    state, _ = load_checkpoint(finished.runs[0] / "checkpoint.safetensors")
+    assert all(own.isfinite().all() for own in state.state_dict.values())
 
 
 def test_help_is_readable(tmp_path):

@@ -1,0 +1,133 @@
+"""A run that diverges ends before the update that would have made it, and no sibling notices."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mlr.models import Mlp
+from mlr.training import SGD, Adam, train
+from mlr.training.guard import Guard
+from mlr.training.keeper import Stopped
+from tests.training.conftest import dataset, experiment
+from tests.training.test_keeping import Kept, assert_equal, noisy
+
+WILD = {"head": "linear", "loss": "se", "epochs": 20}
+
+
+def wild(lr=1e100, **changes):
+    return experiment(optimizer=SGD(lr=lr, momentum=0.5), **WILD, **changes)
+
+
+def noisy_wild(lr):
+    return replace(noisy(1), optimizer=SGD(lr=lr), epochs=8)
+
+
+KINDS = {
+    "lanes": lambda: [wild(0.01), wild(), wild(0.02)],
+    "narrow": lambda: [wild(lr, model=Mlp(widths=[40])) for lr in (0.01, 1e100, 0.02)],
+    "wide": lambda: [
+        wild(lr, model=Mlp(widths=[512, 512]), data=dataset(count=64), batch_size=16)
+        for lr in (1e-4, 1e100)
+    ],
+    "module": lambda: [noisy_wild(0.01), noisy_wild(1e300), noisy_wild(0.02)],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_update_before_is_the_last(kind):
+    runs = KINDS[kind]()
+    first, lost, *others = train(runs)
+    assert lost.status == "diverged"
+    assert lost.refused["update"] == lost.steps + 1
+    assert all(own.isfinite().all() for own in lost.parameters.values())
+    assert all(own.isfinite().all() for own in lost.state_dict.values())
+    assert all(math.isnan(number) for number in lost.metrics.values())
+    if lost.steps:
+        (shorter,) = train([replace(runs[1], steps=lost.steps)])
+        for name in ("parameters", "state_dict", "optimizer_state"):
+            mine, its = getattr(lost, name), getattr(shorter, name)
+            assert all(mine[key].equal(its[key]) for key in its)
+    for run, found in zip((runs[0], *runs[2:]), (first, *others), strict=True):
+        assert found.status == "done"
+        assert_equal([found], train([run]))
+
+
+def test_the_refused_update_is_named_to_the_example():
+    run = wild()
+    (lost,) = train([run])
+    update, tensor, numbers = (lost.refused[name] for name in ("update", "tensor", "examples"))
+    assert f"update {update} was refused" in lost.reason
+    assert tensor in lost.reason
+    # the same step by hand: what is named is the first that is not finite
+    split = run.data.train
+    inputs = split.features[numbers].to(torch.float64)
+    values = split.targets[numbers].to(torch.float64)
+    weight, bias = (lost.parameters[name] for name in ("output.weight", "output.bias"))
+    logits = inputs @ weight.T + bias
+    delta = logits - values.view_as(logits)
+    gradient = delta.T @ inputs / len(inputs)
+    velocity = lost.optimizer_state["velocity"][: weight.numel()].view_as(weight)
+    changed = weight - run.optimizer.lr * (run.optimizer.momentum * velocity + gradient)
+    order = {
+        "a logit": logits,
+        "the gradient at a logit": delta,
+        "the gradient of output.bias": delta.mean(0),
+        "the gradient of output.weight": gradient,
+        "the updated output.weight": changed,
+    }
+    bad = [name for name, own in order.items() if not own.isfinite().all()]
+    assert bad[0] == tensor
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e9])
+def test_no_refusal_depends_on_when_it_is_looked_for(monkeypatch, seconds):
+    (expected,) = train([wild()])
+    monkeypatch.setattr("mlr.training.loop.PROGRESS_SECONDS", seconds)
+    monkeypatch.setattr("mlr.training.log.FLUSH_SECONDS", seconds)
+    assert_equal(train([wild()], keeper=Kept(seconds=seconds).keeper), [expected])
+
+
+def test_a_batch_with_a_run_that_ended_goes_on_to_the_bit():
+    runs = [wild(0.01), wild(), wild(0.02, patience=1), wild(3.0, seed=5)]
+    undisturbed = train(runs)
+    assert [one.status for one in undisturbed].count("diverged") >= 1
+    for after in (3, 9, 30):
+        first = Kept(stop_after=after)
+        with pytest.raises(Stopped):
+            train(runs, keeper=first.keeper)
+        assert_equal(train(runs, keeper=Kept(start=first.states[-1]).keeper), undisturbed)
+
+
+def test_what_the_second_time_does_not_do_ends_where_it_was_sure(monkeypatch):
+    """As on a GPU that adds in any order: here a parameter is lost by no update."""
+    seen = []
+    real = Guard.judge
+
+    def judge(self, step):
+        if step == 8 and not seen:
+            seen.append(self.step)
+            self.program.parameters[self.program.lane_of[1]] = torch.nan
+        real(self, step)
+
+    monkeypatch.setattr(Guard, "judge", judge)
+    good, lost = train([wild(0.01), wild(0.02)])
+    assert (good.status, lost.status, lost.steps) == ("done", "diverged", seen[0])
+    assert all(own.isfinite().all() for own in lost.parameters.values())
+
+
+def test_the_best_parameters_are_those_of_the_lowest_validation_loss():
+    run = replace(experiment(optimizer=Adam(lr=0.3), epochs=30), data=dataset(2, 20))
+    (result,) = train([run])
+    step, best = result.best
+    assert 0 < step < result.steps
+    losses = {}
+    for epoch in range(1, 31):
+        (shorter,) = train([replace(run, epochs=epoch)])
+        losses[shorter.steps] = (shorter.metrics["loss/val"], shorter.parameters)
+    lowest = min(losses, key=lambda steps: losses[steps][0])
+    assert lowest == step
+    assert all(best[name].equal(losses[step][1][name]) for name in best)
