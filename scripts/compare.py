@@ -37,12 +37,14 @@ def main() -> int:
         "--csv", metavar="FILE", help="write all numbers; - prints them in place of the table"
     )
     parser.add_argument("--json", metavar="FILE", help="likewise, with every unfinished run")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
     # numpy takes a moment, and --help needs none of it
     from mlr.app.compare.command import main as compare
+    from mlr.app.telling import told
 
-    chosen = vars(arguments)
-    return compare(chosen.pop("folder"), **chosen)
+    chosen = {name: own for name, own in vars(arguments).items() if name != "debug"}
+    return told(lambda: compare(chosen.pop("folder"), **chosen))
 
 
 if __name__ == "__main__":

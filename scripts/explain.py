@@ -17,10 +17,12 @@ def main() -> int:
     )
     parser.add_argument("folder", help="of a run, of a sweep, or one above them, as runs")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
     from mlr.app.explain.command import main as explain
+    from mlr.app.telling import told
 
-    return explain(arguments.folder, arguments.json)
+    return told(lambda: explain(arguments.folder, arguments.json))
 
 
 if __name__ == "__main__":

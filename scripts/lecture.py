@@ -23,11 +23,13 @@ def main() -> int:
         help="numbers of slides, whose sections of the page are replaced; without any: all. "
         "Or published, and behind it names of published results; without any: all but the slowest",
     )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
     # torch takes seconds, and --help needs none of it
     from mlr.app.lecture.command import main as lecture
+    from mlr.app.telling import told
 
-    return lecture(arguments.slide)
+    return told(lambda: lecture(arguments.slide))
 
 
 if __name__ == "__main__":

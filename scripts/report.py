@@ -17,11 +17,13 @@ def main() -> int:
     )
     parser.add_argument("folder", help="of a run, of a sweep, or above them")
     parser.add_argument("--out", metavar="FILE", help="default: report.html in that folder")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
     # numpy takes a moment, and --help needs none of it
     from mlr.app.report.command import main as report
+    from mlr.app.telling import told
 
-    return report(arguments.folder, arguments.out)
+    return told(lambda: report(arguments.folder, arguments.out))
 
 
 if __name__ == "__main__":

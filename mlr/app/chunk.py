@@ -161,5 +161,5 @@ class _Chunk:
         before = begun_before(job.folder, plan.config, job.hash, experiment)
         if before is None:
             make_way(job.folder, job.hash)
-        done = 0 if before is None else before.state.step
+        done = 0 if before is None or before.state is None else before.state.step
         return Ready(job, plan, experiment, before), (program_key(experiment), done)

@@ -10,7 +10,7 @@ from shlex import quote
 import hydra
 from omegaconf import DictConfig
 
-from mlr.app import console
+from mlr.app import console, debugging
 from mlr.app.errors import one_sentence, raised_by_hydra
 from mlr.app.names import register_resolvers
 from mlr.app.runs_begun import CHECKPOINT
@@ -30,6 +30,7 @@ def main() -> int:
     """Run what the command line asks for; returns the exit code."""
     # Hydra then raises instead of printing a shortened traceback and exiting by itself
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    debugging.take_flag()
     register_schema()
     register_resolvers()
     signals = Signals()
@@ -50,12 +51,14 @@ def main() -> int:
             except KeyboardInterrupt:
                 return _interrupted(session, signals)
     except SweepRefused as refusal:
+        debugging.show(refusal)
         console.refuse(str(refusal))
         return InputError.exit_code
     except BrokenPipeError:  # the reader, as `head`, has seen enough
         console.close_output()
         return 1
     except Exception as error:
+        debugging.show(error)
         message = _sentence(error, crashed=error is session.crash)
         if message is None:
             raise  # a mistake of ours, or of a user's own code: they need the traceback
@@ -77,7 +80,7 @@ def _interrupted(session: Session, signals: Signals) -> int:
             kept = f"; what was recorded until then is kept in {run.folder}"
     if session.sweep is not None:
         kept = "; what was finished is kept"
-    console.refuse(f"interrupted{kept}")
+    console.say(f"interrupted{kept}")
     if session.sweep is not None:
         session.report(interrupted=True)
     return signals.exit_code

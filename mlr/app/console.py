@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mlr.app import debugging
+
 if TYPE_CHECKING:
     from mlr.app.outcome import Outcome
     from mlr.training.loop import Progress
@@ -47,8 +49,32 @@ def close_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+LONGEST = 200
+"""Characters of a refusal, for nobody reads more; --debug shows all of it."""
+LONGEST_PATH = 30
+
+
 def refuse(message: str) -> None:
     """One sentence on standard error."""
+    line = " ".join(f"mlr: {message}".split())
+    print(line if debugging.asked else shortened(line), file=sys.stderr)
+
+
+def shortened(line: str) -> str:
+    """At most `LONGEST` characters of a line: of its paths the ends, then without its midst."""
+    words = line.split(" ")
+    paths = [number for number, word in enumerate(words) if "/" in word]
+    for number in sorted(paths, key=lambda number: -len(words[number])):
+        name, equals, path = words[number].rpartition("=")
+        if len(" ".join(words)) > LONGEST and len(path) > LONGEST_PATH:
+            words[number] = f"{name}{equals}…{path[1 - LONGEST_PATH :]}"
+    line = " ".join(words)
+    half = LONGEST // 2 - 2
+    return line if len(line) <= LONGEST else f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
+
+
+def say(message: str) -> None:
+    """What has to be read, or copied, as a whole, on standard error."""
     print(f"mlr: {message}", file=sys.stderr)
 
 

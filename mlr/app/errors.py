@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
-KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+from omegaconf import DictConfig
+
+MEANT = {"learning_rate": "lr", "l2": "weight_decay"}
+"""What others call an option."""
+KINDS = {
+    "Integer": "a whole number",
+    "Float": "a number",
+    "Boolean": "true or false",
+    "bool": "true or false",
+}
 
 
 def one_sentence(error: BaseException) -> str:
@@ -75,13 +85,39 @@ def _unknown_key(error: BaseException) -> str | None:
     if not re.search(r"Key '[^']+' is not in struct|Key '[^']+' not in ", text):
         return None
     key = str(getattr(error, "full_key", None) or getattr(error, "key", ""))
-    names = _siblings(error)
     prefix, _, last = key.rpartition(".")
-    near = get_close_matches(last, names, n=1, cutoff=0.4)
-    hint = f" Did you mean {prefix + '.' if prefix else ''}{near[0]}?" if near else ""
     owner = f"an option of {prefix}" if prefix else "an option"
-    more = "" if prefix else "; those of a group are written as in optimizer.lr=0.1"
-    return f"{key} is not {owner}.{hint} The options are: {', '.join(names)}{more}."
+    near = _nearest(error, prefix, last)
+    if near is not None:
+        return f"{key} is not {owner}; did you mean {near}? --cfg job shows all there are."
+    return f"{key} is not {owner}; the options are: {', '.join(_siblings(error))}."
+
+
+def _nearest(error: Any, prefix: str, name: str) -> str | None:
+    """The option that was meant: a sibling, or one of the same name elsewhere."""
+    name = MEANT.get(name, name)
+    beside = get_close_matches(name, _siblings(error), n=1, cutoff=0.7)
+    if beside:
+        return f"{prefix}.{beside[0]}" if prefix else beside[0]
+    parent = getattr(error, "parent_node", None)
+    if parent is None:
+        return None
+    places: dict[str, str] = {}
+    for key in _keys(parent._get_root()):
+        places.setdefault(key.rpartition(".")[2], key)
+    near = get_close_matches(name, places, n=1, cutoff=0.7)
+    return places[near[0]] if near else None
+
+
+def _keys(tree: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted keys of a configuration, without Hydra's own."""
+    for key in tree:
+        if key in ("_target_", "hydra"):
+            continue
+        yield f"{prefix}{key}"
+        node = tree._get_node(key)
+        if isinstance(node, DictConfig) and not node._is_none() and not node._is_missing():
+            yield from _keys(node, f"{prefix}{key}.")
 
 
 def _siblings(error: Any) -> list[str]:
@@ -92,7 +128,8 @@ def _siblings(error: Any) -> list[str]:
 
 def _wrong_type(error: BaseException) -> str | None:
     text = str(error)
-    value = re.search(r"Value '(.*?)'.*? could not be converted to (\w+)", text, re.DOTALL)
+    said = r"Value '(.*?)'.*? (?:could not be converted to|is not a valid) (\w+)"
+    value = re.search(said, text, re.DOTALL)
     key = getattr(error, "full_key", None)
     if not (value and key):
         return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mlr.app import console, debugging
 from mlr.app.errors import one_sentence
 from mlr.app.identity import config_hash
 from mlr.app.job_files import remove_empty, write_files, write_hydra_files
@@ -23,11 +24,11 @@ from mlr.app.resume import (
     begun,
     check_same,
     continued,
-    hold_run,
     is_over,
 )
 from mlr.app.runs_begun import outcome_of
 from mlr.app.signals import Signals
+from mlr.app.taking import take
 from mlr.checks import DataError, InputError
 from mlr.durable import WriteError
 
@@ -70,6 +71,7 @@ def run_job(
     except BaseException as error:
         remove_empty(folder)
         if isinstance(error, (InputError, WriteError)):
+            debugging.show(error)
             code = error.exit_code
             return Outcome(folder.name, overrides, "refused", str(error), exit_code=code)
         raise
@@ -85,6 +87,7 @@ def run_job(
                 write_files(folder, {"config.yaml": OmegaConf.to_yaml(OmegaConf.create(now))})
             result = record(started, settings, bar, drawn, signals)
     except (WriteError, DataError) as error:  # a full disk; what was recorded before is kept
+        debugging.show(error)
         code = error.exit_code
         return Outcome(folder.name, overrides, "failed", str(error), folder, exit_code=code)
     return Outcome(
@@ -129,22 +132,23 @@ def _start(
     if config.sweep.resume is not None:
         raise InputError(f"sweep.resume={config.sweep.resume} needs -m: it resumes a sweep.")
     values = resolved(config)
-    before = None if values["resume"] is None else begun(folder)
+    # of a command that names both, a scheduler may start it the first time or again
+    either = any(one.startswith("hydra.run.dir=") for one in hydra.overrides.hydra)
+    resume = values["resume"]
+    if resume is not None and Path(resume).absolute() != folder.absolute():
+        raise InputError(
+            f"resume={resume} and hydra.run.dir={folder} are different folders; leave "
+            "hydra.run.dir out to go on."
+        )
+    before = None if resume is None else begun(folder, or_new=either)
     plan = make_plan(values if before is None else continued(before, values, overrides))
     if before is not None and is_over(before, plan):
         return _as_before(before, plan)
     experiment = plan.build()
-
-    from mlr.records import RunFolder  # light, but only of use to a valid configuration
-
     entries = first_entries(plan, overrides, config_hash(plan.config))
-    if before is None:
-        claimed = RunFolder.claim(folder, **entries)
-        lock = hold_run(folder)
-    else:
+    if before is not None:
         check_same(before, plan.config, experiment)
-        lock = hold_run(folder)
-        claimed = RunFolder.reopen(folder, config_hash=entries["config_hash"])
+    claimed, lock = take(folder, entries, resume is not None, before)
     return Started(plan, experiment, claimed, lock, before)
 
 
@@ -217,10 +221,12 @@ def record(
 
     experiment, before = run.experiment, run.before
     tags = run_tags(experiment)
-    if before is None:
+    if before is None or before.state is None:
         recorder = Recorder(run.folder, tags, settings)
     else:
         recorder = Recorder.go_on(run.folder, tags, before.about["records"], before.state.step)
+    if before is not None:
+        console.say(_goes_on(before, experiment.total_steps))
     with recorder, bar as progress:
         moments = moments_before_end(experiment) if drawn else ()
         start = None if before is None else before.state
@@ -232,6 +238,15 @@ def record(
         entries = last_entries(experiment, result)
         recorder.finish(result.status, result.metrics, result.reason, at=result.point, **entries)
     return result
+
+
+def _goes_on(before: Begun, total: int) -> str:
+    """How a run ended before, and where it goes on."""
+    ended = before.status.get("status")
+    how = "was killed" if ended == "running" else f"ended as {ended}"
+    if before.state is None:
+        return f"the run {how} before anything was kept; it begins anew."
+    return f"the run {how}; it goes on after {before.state.step:,} of {total:,} updates."
 
 
 def last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:

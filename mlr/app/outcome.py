@@ -9,6 +9,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from mlr.app import debugging
 from mlr.app.sweepjob import SweepJob
 from mlr.checks import InputError
 from mlr.durable import WriteError
@@ -63,7 +64,7 @@ def cause(error: BaseException) -> str:
 
 def trace_of(error: BaseException) -> str:
     """The traceback that helps whoever mends their code; none for what one sentence says."""
-    if isinstance(error, (InputError, WriteError, MemoryError)):
+    if isinstance(error, (InputError, WriteError, MemoryError)) and not debugging.asked:
         return ""
     return "".join(traceback.format_exception(error))
 

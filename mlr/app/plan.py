@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from mlr.app.parts import make_part
@@ -154,7 +155,9 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
 def _check_root(config: Mapping[str, Any]) -> None:
     for key in config:  # only +key=… can bring in another one, and nothing would read it
         if key not in ROOT:
-            raise InputError(f"{key} is not an option; the options are: {', '.join(ROOT)}.")
+            near = get_close_matches(key, ROOT, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            raise InputError(f"{key} is not an option{hint} --cfg job shows all there are.")
     whole("seed", config["seed"], at_least=0, at_most=LARGEST_SEED)
     whole("epochs", config["epochs"])
     whole("batch_size", config["batch_size"])

@@ -69,7 +69,7 @@ def claim(ready: Ready) -> Claimed:
     job, plan, before = ready.job, ready.plan, ready.before
     tags = run_tags(ready.experiment)
     settings = hyperparameters(plan.config, part_names(plan))
-    if before is None:
+    if before is None or before.state is None:
         folder = RunFolder.claim(job.folder, **first_entries(plan, job.overrides, job.hash))
         return Claimed(ready, Recorder(folder, tags, settings), settings)
     folder = RunFolder.reopen(job.folder)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlr.app.identity import NOT_THE_RUN, identity
+import yaml
+
+from mlr.app.identity import NOT_THE_RUN, config_hash, identity
 from mlr.app.keepers import about_of
 from mlr.app.names import leaves
 from mlr.app.outcome import FINISHED
 from mlr.app.plan import Plan
-from mlr.app.runs_begun import CHECKPOINT, PREVIOUS
-from mlr.app.sweep_folder import LOCK, TABLE
+from mlr.app.runs_begun import CHECKPOINT, HYDRA, PREVIOUS, read_or_none
+from mlr.app.sweep_folder import TABLE
 from mlr.checks import DataError, InputError
-from mlr.durable import hold
 from mlr.records import RunFolder
 from mlr.records.folder import read_status
 
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 
 NEEDED = {"config", "records", "versions", "device", "data"}
 """What a checkpoint that can be gone on from says."""
+MOST_CHARACTERS = 1 << 20
 LONGER = ("epochs", "steps")
 """What may be raised without being allowed by name."""
 
@@ -37,24 +36,52 @@ class Begun(NamedTuple):
 
     folder: Path
     status: dict[str, Any]
-    state: State
+    state: State | None
+    """as it was kept; None where nothing was, so that it is begun anew"""
     about: dict[str, Any]
 
 
-def begun(folder: Path) -> Begun:
-    """The run of a folder, by its newest intact checkpoint.
+def begun(folder: Path, or_new: bool) -> Begun | None:
+    """The run of a folder, by its newest intact checkpoint, or by what it was to be.
+
+    Args:
+        folder: the run's.
+        or_new: whether a new run is as welcome; None then says that there is none to go on with.
 
     Raises:
         InputError: the folder holds no run, or one of a sweep.
-        DataError: no checkpoint is intact.
+        DataError: none of its checkpoints is intact, or it says nothing of how it was begun.
     """
+    if or_new and not read_or_none(folder):
+        return None
     status = read_status(folder)
     if (folder.parent / TABLE).exists():
         raise InputError(
             f"resume={folder} is a run of a sweep; go on with all of it by -m "
             f"sweep.resume={folder.parent}."
         )
-    return newest(folder, status)
+    if (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists():
+        return newest(folder, status)
+    config = _recorded(folder, status)
+    if config is not None:
+        return Begun(folder, status, None, {"config": config})
+    if or_new:
+        return None
+    raise DataError(
+        f"resume={folder} was ended before anything was kept; begin anew: give its options again, "
+        f"with hydra.run.dir={folder}."
+    )
+
+
+def _recorded(folder: Path, status: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The configuration that a run wrote down; None where it is not whole."""
+    try:
+        text = (folder / HYDRA / "config.yaml").read_text(encoding="utf-8")
+        found = yaml.safe_load(text) if len(text) <= MOST_CHARACTERS else None
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    same = isinstance(found, dict) and config_hash(found) == status.get("config_hash")
+    return found if same else None
 
 
 def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
@@ -118,21 +145,6 @@ def is_over(run: Begun, plan: Plan) -> bool:
     return old == new
 
 
-def hold_run(folder: Path) -> ExitStack:
-    """Keep others from the run of a folder until what is returned is left.
-
-    Raises:
-        InputError: another process trains it.
-    """
-    try:
-        lock = hold(folder / LOCK, f"process {os.getpid()} on {socket.gethostname()}")
-    except BlockingIOError as error:
-        raise InputError(f"{folder} is trained by {error}; wait for its end, or end it.") from error
-    left = ExitStack()
-    left.callback(os.close, lock)
-    return left
-
-
 def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment) -> None:
     """Refuse what would not end as the undisturbed run does, unless `allow` names it.
 
@@ -151,11 +163,12 @@ def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment) ->
     if config["schedule"].get("_target_") == "mlr.training.Constant":
         allowed |= set(LONGER)  # other rates depend on the length
     old, new = dict(leaves(run.about["config"])), dict(leaves(config))
-    about = about_of(config, experiment)
-    old |= leaves({"versions": run.about["versions"], "on": {"device": run.about["device"]}})
-    new |= leaves({"versions": about["versions"], "on": {"device": about["device"]}})
-    if run.state.threads is not None:  # they round products otherwise
-        old["threads"], new["threads"] = run.state.threads, torch.get_num_threads()
+    if run.state is not None:
+        about = about_of(config, experiment)
+        for told, into in ((run.about, old), (about, new)):
+            into |= leaves({"versions": told["versions"], "on": {"device": told["device"]}})
+        if run.state.threads is not None:  # they round products otherwise
+            old["threads"], new["threads"] = run.state.threads, torch.get_num_threads()
     for key in sorted({*old, *new}):
         name = key.removeprefix("on.")
         if old.get(key) != new.get(key) and not {name, key.partition(".")[0]} & allowed:
@@ -163,6 +176,8 @@ def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment) ->
                 f"resume={run.folder} was begun with {name}={old.get(key)}, not {new.get(key)}; "
                 f"give it that again, or accept another end by allow=[{name}]."
             )
+    if run.state is None:
+        return
     if run.state.step > experiment.total_steps:
         raise InputError(
             f"resume={run.folder} has done {run.state.step} updates already, more than the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from mlr.records.folder import read_status
 
 PREVIOUS = "checkpoint-previous.safetensors"
 STATUS, CHECKPOINT = "status.json", "checkpoint.safetensors"
-OURS = ("metrics.csv", ".lock", CHECKPOINT, PREVIOUS)
+HYDRA, LOCK = ".hydra", ".lock"
+OURS = ("metrics.csv", LOCK, CHECKPOINT, PREVIOUS)
 
 
 def outcome_of(folder: Path, status: Mapping[str, Any], number: int = 0) -> Outcome:
@@ -38,42 +39,49 @@ def outcome_of(folder: Path, status: Mapping[str, Any], number: int = 0) -> Outc
 
 def outcome_at(folder: Path, expected: str, number: int) -> Outcome | None:
     """What became of the run that `folder` holds, where it is of the expected hash."""
-    status = _status(folder)
+    status = read_or_none(folder)
     return outcome_of(folder, status, number) if status.get("config_hash") == expected else None
 
 
 def make_way(folder: Path, expected: str) -> None:
     """Clear `folder` of an unfinished run of the expected hash; others are left to be refused."""
-    status = _status(folder)
+    status = read_or_none(folder)
     same = status.get("config_hash") == expected
     if (same and outcome_of(folder, status).status not in FINISHED) or _is_damaged(folder):
         clear(folder)
 
 
-def clear(folder: Path) -> None:
+def clear(folder: Path, but: Collection[str] = ()) -> None:
     """Remove what a run wrote into its folder, and the folder if nothing else is in it.
 
     status.json last: until then a killed clearing is still seen as an unfinished run.
+
+    Args:
+        folder: of the run; nothing is done where there is none.
+        but: names that are left.
     """
     if not folder.is_dir():
         return
-    shutil.rmtree(folder / ".hydra", ignore_errors=True)
+    if HYDRA not in but:
+        shutil.rmtree(folder / HYDRA, ignore_errors=True)
     for path in folder.iterdir():
         name = path.name
         ours = name in OURS or name.startswith("events.out.tfevents.")
-        if ours or (name.startswith(".") and name.endswith(".tmp")):
+        if (ours and name not in but) or (name.startswith(".") and name.endswith(".tmp")):
             path.unlink()
-    (folder / STATUS).unlink(missing_ok=True)
+    if STATUS not in but:
+        (folder / STATUS).unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
 
 
 def runs_in(sweep: Path) -> dict[Path, dict[str, Any]]:
     """status.json of every run below `sweep`, by folder; empty where it cannot be read."""
-    return {path.parent: _status(path.parent) for path in sorted(sweep.rglob(STATUS))}
+    return {path.parent: read_or_none(path.parent) for path in sorted(sweep.rglob(STATUS))}
 
 
-def _status(folder: Path) -> dict[str, Any]:
+def read_or_none(folder: Path) -> dict[str, Any]:
+    """status.json of a folder; empty where it cannot be read."""
     try:
         return read_status(folder)
     except InputError:
@@ -89,4 +97,4 @@ def _has_parameters(folder: Path) -> bool:
 
 def _is_damaged(folder: Path) -> bool:
     """Whether status.json is there but tells nothing: a process was killed while it made it."""
-    return (folder / STATUS).exists() and not _status(folder)
+    return (folder / STATUS).exists() and not read_or_none(folder)

@@ -18,7 +18,7 @@ from mlr.app.job_files import hydra_files, remove_empty
 from mlr.app.outcome import Outcome, cause
 from mlr.app.signals import Signals
 from mlr.app.sweep import Sweep, check_resume
-from mlr.app.sweep_folder import check_free, check_sweep
+from mlr.app.sweep_folder import check_free, check_sweep, check_versions
 from mlr.app.sweep_size import check_count
 from mlr.app.sweepjob import Engine, SweepJob
 from mlr.checks import InputError
@@ -71,6 +71,7 @@ class Session:
                 check_free(folder)
             else:
                 check_sweep(folder)
+                check_versions(folder, config.allow)
         except InputError as error:
             raise SweepRefused(str(error)) from error
 

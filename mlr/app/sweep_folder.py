@@ -8,7 +8,7 @@ import shlex
 import socket
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +18,13 @@ import yaml
 
 from mlr.app.identity import is_of_run
 from mlr.app.outcome import FINISHED, Outcome
-from mlr.app.runs_begun import clear, outcome_of, runs_in
+from mlr.app.runs_begun import LOCK, clear, outcome_of, runs_in
 from mlr.checks import InputError
 from mlr.durable import WriteError, atomic_write, create_exclusive, hold
+from mlr.records.folder import versions
 from mlr.records.sweep import write_runs_table
 
-TABLE, STORY, LOCK = "runs.csv", "sweep.yaml", ".lock"
+TABLE, STORY = "runs.csv", "sweep.yaml"
 DAMAGED = ""
 """In place of the hash of a run whose status.json cannot be read: it is begun anew."""
 
@@ -156,6 +157,26 @@ def check_sweep(path: Path) -> None:
             f"sweep.resume={path} is no folder of a sweep: it holds no {TABLE}; "
             "give the folder that the sweep printed."
         )
+
+
+def check_versions(path: Path, allowed: Collection[str]) -> None:
+    """Refuse to go on with runs of other versions, which would not end as the others did.
+
+    Args:
+        path: the sweep's folder.
+        allowed: differences that are accepted: `versions`, or single ones as `versions.torch`.
+
+    Raises:
+        InputError: naming the first difference.
+    """
+    now = versions()
+    for status in runs_in(path).values():
+        for name, version in (status.get("versions") or {}).items():
+            if version != now.get(name) and not {"versions", f"versions.{name}"} & {*allowed}:
+                raise InputError(
+                    f"sweep.resume={path} was begun with {name} {version}, not {now.get(name)}; "
+                    f"install that again, or accept other numbers by allow=[versions.{name}]."
+                )
 
 
 def _taken(path: Path) -> InputError:

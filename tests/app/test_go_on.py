@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,6 +133,54 @@ def test_a_schedule_allows_more_epochs_by_name_only(tmp_path, monkeypatch, capsy
     assert code == 2
     assert "allow=[epochs]" in error
     assert trained(monkeypatch, capsys, *more, "allow=[epochs]")[0] == 0
+
+
+def begun_only(folder, undisturbed):
+    """A run that was killed before anything was kept."""
+    shutil.copytree(undisturbed, folder)
+    for path in folder.glob("checkpoint*"):
+        path.unlink()
+    status = json.loads((folder / "status.json").read_text())
+    (folder / "status.json").write_text(json.dumps(status | {"status": "running"}))
+    return folder
+
+
+def test_without_a_checkpoint_it_is_begun_anew_as_it_was_recorded(
+    tmp_path, undisturbed, monkeypatch, capsys
+):
+    folder = begun_only(tmp_path / "run", undisturbed)
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}", "optimizer.lr=0.25")
+    assert code == 2
+    assert "optimizer.lr=0.5, not 0.25" in error
+    assert trained(monkeypatch, capsys, f"resume={folder}")[0] == 0
+    assert_as_undisturbed(folder, undisturbed)
+    folder = begun_only(tmp_path / "other", undisturbed)
+    (folder / ".hydra" / "config.yaml").write_text("seed: 7\n")
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}")
+    assert code == 3
+    assert "begin anew" in error
+
+
+def test_a_command_that_names_its_folder_twice_begins_or_goes_on(
+    tmp_path, undisturbed, monkeypatch, capsys
+):
+    """What a scheduler starts again and again, whenever it was killed."""
+    folder = tmp_path / "run"
+    line = (*RUN, f"hydra.run.dir={folder}", f"resume={folder}")
+    assert trained(monkeypatch, capsys, *line)[0] == 0
+    assert_as_undisturbed(folder, undisturbed)
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert trained(monkeypatch, capsys, *line)[0] == 0
+    assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    (folder / "status.json").write_text("")  # killed in the midst of its claim
+    assert trained(monkeypatch, capsys, *line)[0] == 0
+    assert_as_undisturbed(folder, undisturbed)
+    code, _, error = trained(monkeypatch, capsys, *line, "seed=4")
+    assert code == 2
+    assert "seed=3, not 4" in error
+    code, _, error = trained(monkeypatch, capsys, *line[:-1], f"resume={tmp_path}/else")
+    assert code == 2
+    assert "are different folders" in error
 
 
 def test_a_flipped_bit_of_an_event_file_is_refused(tmp_path, monkeypatch, capsys):

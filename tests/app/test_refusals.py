@@ -65,9 +65,9 @@ REFUSED = {
     "model._target_=os.system": "lies outside mlr, torch.nn",
     "model._target_=mlr.models.Nope": "cannot be imported",
     "head._target_=mlr.losses.CrossEntropy": "is not a",
-    "learning_rate=1": "learning_rate is not an option. The options are: .*optimizer",
-    "batchsize=8": "Did you mean batch_size",
-    "optimizer.rl=1": "optimizer.rl is not an option of optimizer. Did you mean optimizer.lr",
+    "learning_rate=1": "learning_rate is not an option; did you mean optimizer.lr",
+    "batchsize=8": "did you mean batch_size",
+    "optimizer.rl=1": "optimizer.rl is not an option of optimizer; the options are: lr",
     "data=idx": "data.root",
     "data=idx data.root=nowhere": "nowhere",
     "data=csv data.path=nowhere.csv": "nowhere.csv",
@@ -93,6 +93,7 @@ def assert_refused(finished, message):
     lines = finished.err.strip().splitlines()
     assert len(lines) == 1, finished.err
     assert re.search(message, lines[0]), lines[0]
+    assert len(lines[0]) <= 200
     assert "Traceback" not in finished.err
 
 

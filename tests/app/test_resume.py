@@ -192,3 +192,17 @@ def test_told_to_end_no_run_says_running(train, tmp_path, number, after):
     )
     assert finished.returncode == 0, finished.stderr
     assert on_disk(tmp_path) == {str(seed): "done" for seed in range(40)}
+
+
+def test_runs_of_other_versions_are_refused_unless_allowed(train, tmp_path, monkeypatch):
+    assert train("-m", *FAST, "seed=0", f"hydra.sweep.dir={tmp_path}/mine").code == 0
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with monkeypatch.context() as patch:
+        patch.setattr("mlr.app.sweep_folder.versions", lambda: {"torch": "9.9"})
+        refused = train("-m", *FAST, "seed=0,1", "sweep.resume=mine")
+        assert refused.code == 2
+        assert "was begun with python " in refused.err
+        assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+        line = ("sweep.resume=mine", "allow=[versions]")
+        assert train("-m", *FAST, "seed=0,1", *line).code == 0
+    assert train("-m", *FAST, "seed=0,1,2", "sweep.resume=mine").code == 0

@@ -13,7 +13,7 @@ from mlr.app.compare.export import as_csv, as_json
 from mlr.app.compare.groups import is_higher_better
 from mlr.app.compare.table import print_comparison
 from mlr.checks import InputError, known
-from mlr.durable import WriteError, atomic_write
+from mlr.durable import atomic_write
 from mlr.records.reading import read_all
 
 STDOUT = "-"
@@ -36,28 +36,24 @@ def main(
         sort: the column to sort by, instead.
         csv: a file for the table, `-` for standard output in place of the table.
         json: likewise.
+
+    Raises:
+        InputError: no such runs, key or column.
+        WriteError: a file cannot be written.
     """
-    try:
-        if csv == json == STDOUT:
-            raise InputError("--csv=- and --json=- cannot share the output; give one a file.")
-        keys = [key.strip() for key in by.split(",") if key.strip()]
-        if not keys:
-            raise InputError(f"--by={by} names no key; give some, as in --by=head,loss.")
-        comparison = _sorted(compare(read_all(places), keys, metric), sort)
-        for place, text in ((csv, as_csv(comparison)), (json, as_json(comparison))):
-            if place == STDOUT:
-                sys.stdout.write(text)
-            elif place is not None:
-                atomic_write(Path(place), text.encode("utf-8", errors="backslashreplace"))
-        if STDOUT not in (csv, json):
-            print_comparison(console.console(), comparison)
-        sys.stdout.flush()
-    except (InputError, WriteError) as error:
-        console.refuse(str(error))
-        return 1
-    except BrokenPipeError:  # the reader, as `head`, has seen enough
-        console.close_output()
-        return 1
+    if csv == json == STDOUT:
+        raise InputError("--csv=- and --json=- cannot share the output; give one a file.")
+    keys = [key.strip() for key in by.split(",") if key.strip()]
+    if not keys:
+        raise InputError(f"--by={by} names no key; give some, as in --by=head,loss.")
+    comparison = _sorted(compare(read_all(places), keys, metric), sort)
+    for place, text in ((csv, as_csv(comparison)), (json, as_json(comparison))):
+        if place == STDOUT:
+            sys.stdout.write(text)
+        elif place is not None:
+            atomic_write(Path(place), text.encode("utf-8", errors="backslashreplace"))
+    if STDOUT not in (csv, json):
+        print_comparison(console.console(), comparison)
     return 0
 
 

@@ -12,7 +12,6 @@ from mlr.app.explain.diagnosis import Diagnosis
 from mlr.app.explain.health import reassurance
 from mlr.app.explain.judge import explain
 from mlr.app.explain.printing import command, print_in_full
-from mlr.checks import InputError
 from mlr.records.reading import Recorded, read_runs
 
 
@@ -22,20 +21,16 @@ def main(place: str, as_json: bool) -> int:
     Args:
         place: the folder.
         as_json: print one JSON object instead of text.
+
+    Raises:
+        InputError: there are no runs.
     """
-    try:
-        runs = read_runs(Path(place))
-    except InputError as error:
-        console.refuse(str(error))
-        return 1
+    runs = read_runs(Path(place))
     found = explain(runs)
-    try:
-        if as_json:
-            print(json.dumps(as_object(runs, found), ensure_ascii=False, indent=2))
-        else:
-            print_in_full(console.console(), runs, found)
-    except BrokenPipeError:  # the reader, as `head`, has seen enough
-        console.close_output()
+    if as_json:
+        print(json.dumps(as_object(runs, found), ensure_ascii=False, indent=2))
+    else:
+        print_in_full(console.console(), runs, found)
     return 0
 
 

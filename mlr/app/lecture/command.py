@@ -32,28 +32,20 @@ def main(names: Sequence[str]) -> int:
     """Ask the slides of these numbers, all of them for none; returns the exit code.
 
     Behind `published` come names of published results; none: all that take no ten minutes.
+
+    Raises:
+        InputError: there is no such slide, or one of its runs is refused.
+        WriteError: a folder or the page cannot be written.
     """
-    try:
-        slides = chosen(names)
-    except InputError as error:
-        console.refuse(str(error))
-        return 1
-    out = console.console()
+    slides, out = chosen(names), console.console()
     try:
         answers = _ask(slides, out)
     except KeyboardInterrupt:
         return _interrupted()
-    except (InputError, WriteError) as error:
-        console.refuse(str(error))
-        return 1
     claims = [claim for answer in answers for claim in answer.claims]
     held = sum(claim.holds for claim in claims)
     out.print(Text(f"\n{held} of {len(claims)} claims hold", style=_colour(held == len(claims))))
-    try:
-        out.print(Text(f"page         {write_page(FOLDER)}"), soft_wrap=True)
-    except WriteError as error:
-        console.refuse(str(error))
-        return 1
+    out.print(Text(f"page         {write_page(FOLDER)}"), soft_wrap=True)
     return int(held < len(claims))
 
 
@@ -140,7 +132,7 @@ def _interrupted() -> int:
         told = f"the slides answered so far are in {write_page(FOLDER)}"
     except WriteError as error:
         told = str(error).removesuffix(".")
-    console.refuse(f"interrupted; {told}.")
+    console.say(f"interrupted; {told}.")
     return INTERRUPTED
 
 

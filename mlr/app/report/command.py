@@ -9,8 +9,7 @@ from rich.text import Text
 from mlr.app import console
 from mlr.app.explain import explain
 from mlr.app.report import content, page
-from mlr.checks import InputError
-from mlr.durable import WriteError, atomic_write
+from mlr.durable import atomic_write
 
 FILE = "report.html"
 
@@ -21,12 +20,12 @@ def main(place: str, out: str | None = None) -> int:
     Args:
         place: folder of the run, the sweep, or above them.
         out: the file; None is report.html in that folder.
+
+    Raises:
+        InputError: there is no run in `place`.
+        WriteError: it cannot be written.
     """
-    try:
-        path = write(Path(place), None if out is None else Path(out))
-    except (InputError, WriteError) as error:
-        console.refuse(str(error))
-        return 1
+    path = write(Path(place), None if out is None else Path(out))
     size = path.stat().st_size / 1e6
     console.console().print(Text(f"report       {path} ({size:.1f} MB)"), soft_wrap=True)
     return 0

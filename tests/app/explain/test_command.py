@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from mlr.app import telling
 from mlr.app.explain import explain
 from mlr.app.explain.command import main
 from mlr.app.explain.printing import SCREENFUL, command, print_diagnosis
@@ -86,7 +87,7 @@ def test_json_holds_all_of_it(tmp_path, capsys):
 )
 def test_what_holds_no_run_is_refused_in_one_sentence(tmp_path, capsys, make, message):
     make(tmp_path / "runs")
-    assert main(str(tmp_path / "runs"), as_json=False) == 1
+    assert telling.told(lambda: main(str(tmp_path / "runs"), as_json=False)) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("mlr: ")
     assert message in printed.err

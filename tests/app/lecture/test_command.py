@@ -8,6 +8,7 @@ import pytest
 
 from mlr.app.lecture import command
 from mlr.app.lecture.answer import Answer, Claim, Part, Slide, close
+from mlr.app.telling import told
 from mlr.checks import InputError
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "lecture.py"
@@ -42,7 +43,7 @@ def lecture(monkeypatch, tmp_path, capsys):
         monkeypatch.setattr(command, "SLIDES", slides)
         monkeypatch.setattr(command, "PARTS", (Part("all", slides),))
         monkeypatch.chdir(tmp_path)
-        code = command.main(names)
+        code = told(lambda: command.main(names))
         return code, *capsys.readouterr()
 
     return run
@@ -78,7 +79,7 @@ def test_one_slide_leaves_the_sections_of_others(lecture, tmp_path):
 
 def test_an_unknown_slide_is_one_sentence(lecture):
     code, out, err = lecture(good, good, names=["3"])
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert err == "mlr: slide 3 is not known. Known: 1, 2.\n"
 
 
@@ -105,7 +106,7 @@ def test_a_slide_begun_anew_and_interrupted_keeps_no_old_answer(lecture, tmp_pat
 def test_a_folder_that_cannot_be_written_is_one_sentence(lecture, tmp_path):
     (tmp_path / "runs").write_text("in the way")
     code, _, err = lecture(good)
-    assert code == 1
+    assert code == 74
     assert err.startswith("mlr: cannot write ")
     assert err.count("\n") == 1
 
@@ -113,28 +114,28 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(lecture, tmp_path):
 def test_an_answer_that_cannot_be_replaced_is_one_sentence(lecture, tmp_path):
     (tmp_path / "runs" / "lecture" / "1" / "answer.json").mkdir(parents=True)
     code, _, err = lecture(good)
-    assert code == 1
+    assert code == 74
     assert err.startswith("mlr: cannot write runs/lecture/1/answer.json: ")
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence(lecture, tmp_path):
     (tmp_path / "runs" / "lecture" / "index.html").mkdir(parents=True)
     code, _, err = lecture(good)
-    assert code == 1
+    assert code == 74
     assert err.startswith("mlr: cannot write runs/lecture/index.html: ")
 
 
 def test_a_refused_run_is_one_sentence(lecture):
     code, _, err = lecture(refused)
-    assert code == 1
-    assert "loss=bce needs predictions in [0, 1]" in err
+    assert code == 2
+    assert "head=linear gives any real number" in err
     assert err.count("\n") == 1
 
 
 def test_the_script_passes_on_what_it_is_given(tmp_path):
     asked = [sys.executable, str(SCRIPT), "no-slide"]
     done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("mlr: slide no-slide is not known. Known: 1, 2, ")
     assert "Traceback" not in done.stderr

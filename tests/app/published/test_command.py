@@ -5,6 +5,7 @@ import pytest
 from mlr.app import published
 from mlr.app.lecture import command
 from mlr.app.lecture.answer import Answer, Claim, Comparison, Part, Slide
+from mlr.app.telling import told
 from mlr.checks import InputError
 
 
@@ -37,7 +38,7 @@ def lecture(monkeypatch, tmp_path, capsys):
         monkeypatch.setattr(published, "QUICK", slides)
         monkeypatch.setattr(published, "PART", Part("Published results", slides))
         monkeypatch.chdir(tmp_path)
-        code = command.main(["published", *names])
+        code = told(lambda: command.main(["published", *names]))
         return code, *capsys.readouterr()
 
     return run
@@ -78,7 +79,7 @@ def test_one_result_leaves_the_sections_of_others(lecture, tmp_path):
 
 def test_an_unknown_result_is_one_sentence(lecture):
     code, out, err = lecture(measured, names=["lecun"])
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert err == "mlr: published lecun is not known. Known: measured.\n"
 
 
