@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlr.app.engines import Told, split
+from mlr.app.engines import Told, run_task, split
 from mlr.app.live import Watch
 from mlr.app.outcome import Outcome
 
@@ -145,3 +145,46 @@ def test_interrupting_a_cluster_keeps_what_is_finished(tmp_path, package, launch
     assert again.returncode == 0, out + err
     assert {path: path.read_bytes() for path in before} == before
     assert len(ended(tmp_path)) == 400
+
+
+@pytest.mark.slow
+def test_a_preempted_task_goes_on_from_its_checkpoints(tmp_path):
+    pytest.importorskip("submitit")
+    line = (*LINE[:3], "epochs=3000", "seed=0,1")
+    process = sweep(tmp_path, *ENGINES["submitit"], *line)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and len(list(tmp_path.glob("mine/*/metrics.csv"))) < 2:
+        time.sleep(0.05)
+    for path in tmp_path.glob("mine/*/status.json"):  # each of its own worker
+        os.kill(json.loads(path.read_text())["pid"], signal.SIGUSR1)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, out + err
+    for path in tmp_path.glob("mine/*/status.json"):
+        status = json.loads(path.read_text())
+        assert status["status"] == "done"
+        assert len(status["sessions"]) == 1  # gone on, not begun anew
+        assert len(list(path.parent.glob("events.*"))) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such signals")
+def test_a_signal_ends_a_task_after_its_step_and_is_handed_on(tmp_path, monkeypatch):
+    """To whoever started the worker: a scheduler's own handler lets it come again."""
+    from mlr.app import chunk
+
+    heard = []
+
+    def run_chunk(jobs, signals):
+        with signals.deferred():
+            os.kill(os.getpid(), signal.SIGUSR1)
+            assert signals.asked()
+            heard.append("after the step")
+
+    monkeypatch.setattr(chunk, "run_chunk", run_chunk)
+    monkeypatch.chdir(tmp_path)
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.append("handed on"))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_task((), 1, str(tmp_path))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert heard == ["after the step", "handed on"]
