@@ -70,5 +70,6 @@ class Source(ABC):
         """Generate or read the data; `seed` decides noise and split, nothing else does.
 
         Raises:
-            InputError: the data are missing, damaged or out of range.
+            InputError: the options do not fit the data, or name none.
+            DataError: the data are missing, damaged or out of range.
         """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mlr.checks import InputError, known, whole
 from mlr.data import options, prepare, table
 from mlr.data.base import Dataset, Source
+from mlr.data.faults import fault, shown, tail
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +61,8 @@ class Csv(Source):
         """Features (N, D), and labels (N,) or targets (N, 1).
 
         Raises:
-            InputError: names the column, the line and the value that is wrong.
+            InputError: there is no such file or column.
+            DataError: names the column, the line and the value that is wrong.
         """
         content = table.read(self.path, self.delimiter)
         content.index(self.label, "data.label")
@@ -68,7 +70,7 @@ class Csv(Source):
         if names is None:
             names = [name for name in content.numeric() if name != self.label]
             if not names:
-                raise InputError(f"{self.path} has no numeric column besides {self.label}.")
+                raise fault(self.path, f"has no numeric column besides {tail(self.label, 30)}.")
         x = content.numbers(names, "data.features")
         y, classes = self._targets(content)
         stratify = classes is not None
@@ -83,9 +85,10 @@ class Csv(Source):
             return content.numbers([self.label], "data.label"), None
         indices, names = content.categories(self.label)
         if len(names) < 2:
-            raise InputError(
-                f"{self.path} has the single label {names[0]!r} in column {self.label}; "
-                "a classifier needs two classes."
+            raise fault(
+                self.path,
+                f"has the single label {shown(names[0])} in column {tail(self.label, 30)}; a "
+                "classifier needs two classes.",
             )
         return indices, len(names)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlr.checks import fraction, whole
+from mlr.checks import DataError, InputError, fraction, whole
 from mlr.data import options, prepare
 from mlr.data.base import Dataset, Source
 
@@ -54,7 +54,10 @@ class Digits(Source):
         bundle = load_digits()
         data = prepare.Arrays(bundle.images[:, None], bundle.target)
         where = f"data={self.name}"
-        splits = prepare.split(where, data, self.shares, self.split_seed, stratify=True)
+        try:
+            splits = prepare.split(where, data, self.shares, self.split_seed, stratify=True)
+        except DataError as error:  # the digits are always the same, so the options are at fault
+            raise InputError(str(error)) from None
         plan = prepare.Plan(
             self.name, self.classes, self.scale, _LARGEST_PIXEL, self.label_noise, seed
         )

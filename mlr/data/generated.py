@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, fraction, whole
+from mlr.checks import DataError, InputError, fraction, whole
 from mlr.data import options, prepare
 from mlr.data.base import Dataset, Source
 
@@ -64,10 +64,11 @@ class Generated(Source):
             data = prepare.Arrays(*self.draw(seed))
         except MemoryError:
             raise InputError(f"data.n={self.n} examples do not fit into memory.") from None
-        train, val, test = prepare.split(
-            f"data={self.name}", data, self.shares, seed, stratify=True
-        )
         plan = prepare.Plan(
             self.name, self.classes, self.scale, self._full_scale, self.label_noise, seed
         )
-        return prepare.to_dataset(plan, train, val, test)
+        try:
+            splits = prepare.split(f"data={self.name}", data, self.shares, seed, stratify=True)
+            return prepare.to_dataset(plan, *splits)
+        except DataError as error:  # only options can make generated data unfit
+            raise InputError(str(error)) from None

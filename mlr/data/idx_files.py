@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlr.checks import InputError
 from mlr.data import idx, validate
+from mlr.data.download import digest
+from mlr.data.faults import LONGEST, fault, tail
 from mlr.data.prepare import Arrays
 
 if TYPE_CHECKING:
@@ -28,7 +31,13 @@ class Files:
     classes: int
 
 
-def load(where: str, folder: Path, classes: int | None, test_needed: bool) -> Files:
+def load(
+    where: str,
+    folder: Path,
+    classes: int | None,
+    test_needed: bool,
+    published: Collection[str] = (),
+) -> Files:
     """Read `train-images…`, `train-labels…` and, if there, `t10k-images…`, `t10k-labels…`.
 
     Args:
@@ -36,36 +45,50 @@ def load(where: str, folder: Path, classes: int | None, test_needed: bool) -> Fi
         folder: holds the files, raw or .gz; where both are, the raw one is read.
         classes: K, or None to read it off the training labels.
         test_needed: whether the t10k pair must be there.
+        published: SHA-256 of the only files that are taken; empty takes any.
 
     Raises:
-        InputError: a file is missing or damaged, counts differ, a label is out of range.
+        InputError: there is no such folder.
+        DataError: a file is missing, damaged, or another one than was published; counts
+            differ, a label is out of range.
     """
     if not folder.is_dir():
-        raise InputError(
-            f"{where} looks for its files in data.root={folder}, which is "
-            f"{'no folder' if folder.exists() else 'not there'}."
-        )
-    train, classes = _pair(folder, "train", classes)
+        kind = "no folder" if folder.exists() else "not there"
+        opening = f"{where} looks for its files in data.root="
+        raise InputError(f"{opening}{tail(folder, LONGEST - 100)}, which is {kind}.")
+    train, classes = _pair(folder, "train", classes, published)
     names = [entry.name for entry in folder.iterdir()]
     has_test = any(name.startswith(("t10k-images", "t10k-labels")) for name in names)
     if not (has_test or test_needed):
         return Files(train, None, classes)
-    test, _ = _pair(folder, "t10k", classes)
+    test, _ = _pair(folder, "t10k", classes, published)
     return Files(train, test, classes)
 
 
-def _pair(folder: Path, part: str, classes: int | None) -> tuple[Arrays, int]:
+def _pair(
+    folder: Path, part: str, classes: int | None, published: Collection[str]
+) -> tuple[Arrays, int]:
     """Images and labels of one part, their counts compared and their labels checked."""
     image_file, label_file = _find(folder, part, "images"), _find(folder, part, "labels")
     images, labels = idx.read(image_file), idx.read(label_file)
+    for file in (image_file, label_file):
+        # after reading: whoever cut or doubled a file is told that, and not its checksum
+        if published and (found := digest(file)) not in published:
+            raise fault(
+                file,
+                f"(SHA-256 {found[:12]}…) is not the file that was published, and may be damaged: "
+                "get it again, or use data=idx for images of your own.",
+            )
     if images.ndim < 2:
-        raise InputError(
-            f"{image_file} holds {images.size} single numbers; images have two dimensions or more."
+        raise fault(
+            image_file,
+            f"holds {images.size} single numbers; images have two dimensions or more.",
         )
     if len(images) != len(labels):
-        raise InputError(
-            f"{image_file} holds {len(images)} images but {label_file} {len(labels)} labels; "
-            "every image needs one label."
+        raise fault(
+            image_file,
+            f"holds {len(images)} images but {tail(label_file.name, 60)} {len(labels)} labels; "
+            "every image needs one label.",
         )
     labels, classes = validate.class_labels(str(label_file), labels, classes)
     return Arrays(_with_channel(images), labels), classes
@@ -78,13 +101,16 @@ def _find(folder: Path, part: str, content: str) -> Path:
     raw = [entry for entry in found if entry.suffix != ".gz"] or found
     if not raw:
         usual = f"{part}-{content}-{_USUAL[content]}"
-        raise InputError(
-            f"{folder} holds no {usual} or {usual}.gz; put it there, or name another folder with "
-            "data.root=FOLDER."
+        raise fault(
+            folder,
+            f"holds no {usual} or {usual}.gz; put it there, or name another folder with "
+            "data.root=FOLDER.",
         )
     if len(raw) > 1:
-        names = ", ".join(entry.name for entry in raw)
-        raise InputError(f"{folder} holds several files of {part} {content}: {names}; leave one.")
+        names = ", ".join(tail(entry.name, 30) for entry in raw[:2])
+        raise fault(
+            folder, f"holds {len(raw)} files of {part} {content}: {names}…; leave only one."
+        )
     return raw[0]
 
 

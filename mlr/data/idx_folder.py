@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import PathLike
 
 from mlr.checks import fraction, whole
-from mlr.data import idx_files, options, prepare
+from mlr.data import idx_files, options, prepare, validate
 from mlr.data.base import Dataset, Source
 
 
@@ -50,7 +50,8 @@ class Idx(Source):
         """Features (N, 1, height, width), or as the files have them, and labels (N,).
 
         Raises:
-            InputError: a file is missing or damaged, counts differ, a label is out of range.
+            InputError: there is no such folder.
+            DataError: a file is missing or damaged, counts differ, a label is out of range.
         """
         import numpy as np
 
@@ -59,6 +60,7 @@ class Idx(Source):
         shares = self.shares if files.test is None else self.shares[:1]
         parts = prepare.split(where, files.train, shares, self.split_seed, stratify=True)
         if files.test is not None:
+            validate.warn_shared(where, files.train.features, files.test.features, "test")
             parts.append(files.test)
         largest = 255.0 if files.train.features.dtype == np.uint8 else None
         plan = prepare.Plan(self.name, files.classes, self.scale, largest, self.label_noise, seed)

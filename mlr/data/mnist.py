@@ -7,16 +7,17 @@ from os import PathLike
 from pathlib import Path
 from typing import ClassVar
 
-from mlr.checks import InputError, fraction, whole
+from mlr.checks import DataError, InputError, fraction, whole
 from mlr.data import download as web
 from mlr.data import idx_files, options, prepare
 from mlr.data.base import Dataset, Source
+from mlr.data.faults import LONGEST, fault, tail
 
 _LARGEST_PIXEL = 255.0
 
 
 class _FourFiles(Source):
-    """Four IDX files with a published hash each.
+    """Four IDX files with a published hash each; no others are taken, so that results compare.
 
     The official split is kept: the last `val_size` training images are for validation, the first
     ones are trained on, and the 10,000 test images are the test. No seed changes it.
@@ -35,6 +36,9 @@ class _FourFiles(Source):
     classes: int = 10
     mirrors: ClassVar[tuple[str, ...]]
     hashes: ClassVar[Mapping[str, str]]
+    """SHA-256 of each packed file."""
+    unpacked: ClassVar[tuple[str, ...]] = ()
+    """Those of the files unpacked, where they are known; else these are taken as they are."""
 
     def __init__(
         self,
@@ -56,11 +60,15 @@ class _FourFiles(Source):
         """Features (N, 1, 28, 28) and labels (N,).
 
         Raises:
-            InputError: the files are missing and cannot be downloaded, or they are damaged.
+            InputError: there is no such folder, or the sizes do not fit.
+            DataError: the files are missing and cannot be downloaded, are damaged, or are not
+                those that were published.
+            WriteError: the cache cannot be written.
         """
         folder = self._cached() if self.root is None else self.root
         where = f"data={self.name}"
-        files = idx_files.load(where, folder, self.classes, test_needed=True)
+        published = {*self.hashes.values(), *self.unpacked}
+        files = idx_files.load(where, folder, self.classes, True, published)
         assert files.test is not None
         train, val = self._divided(files.train)
         plan = prepare.Plan(
@@ -81,33 +89,26 @@ class _FourFiles(Source):
 
     def _cached(self) -> Path:
         """The folder of this user's cache, the four files in it complete."""
-        import pooch
+        import platformdirs
 
-        folder = Path(pooch.os_cache("mlr")) / self.name
+        folder = Path(platformdirs.user_cache_dir("mlr")) / self.name
         for file, sha256 in self.hashes.items():
-            if self.download:
-                self._fetch(folder / file, sha256)
-            elif not web.is_intact(folder / file, sha256):
-                raise InputError(
-                    f"data={self.name} has no intact {folder / file}, and data.download=false "
-                    f"forbids to get it. {self._by_hand(folder)}"
+            if not self.download and not web.is_intact(folder / file, sha256):
+                raise fault(
+                    folder / file,
+                    "is missing or damaged, and data.download=false forbids to get it: put it "
+                    "there, or name its folder by data.root=FOLDER.",
                 )
+            self._fetch(folder / file, sha256)
         return folder
 
     def _fetch(self, target: Path, sha256: str) -> None:
         try:
             web.fetch([mirror + target.name for mirror in self.mirrors], sha256, target)
-        except InputError as error:
-            raise InputError(
-                f"data={self.name} could not be downloaded ({error}). "
-                f"{self._by_hand(target.parent)}"
-            ) from None
-
-    def _by_hand(self, folder: Path) -> str:
-        return (
-            f"Put {', '.join(self.hashes)} into {folder}, or name a folder that holds them with "
-            "data.root=FOLDER."
-        )
+        except DataError as error:
+            why = f"data={self.name}: {error}; put it into "
+            end = ", or set data.root."
+            raise DataError(f"{why}{tail(target.parent, LONGEST - len(why + end))}{end}") from None
 
 
 class Mnist(_FourFiles):
@@ -136,6 +137,12 @@ class Mnist(_FourFiles):
             "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"
         ),
     }
+    unpacked = (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    )
 
 
 class FashionMnist(_FourFiles):

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlr.checks import InputError, known, whole
 from mlr.data import options, prepare, validate
 from mlr.data.base import Dataset, Source
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from mlr.data.faults import fault, tail
+from mlr.data.npz_arrays import Archive, archive
 
 
 class Npz(Source):
@@ -65,16 +60,18 @@ class Npz(Source):
         """Features (N, ...), and labels (N,) or targets (N, K).
 
         Raises:
-            InputError: the file is missing or damaged, a key is missing, shapes or values are
-                wrong.
+            InputError: the file or a key is missing.
+            DataError: the file is damaged, or shapes or values are wrong.
         """
-        arrays = _arrays(self.path)
-        train, classes = self._pair(arrays, "", self.classes)
-        given = {
-            part: self._pair(arrays, f"_{part}", classes)[0]
-            for part in ("val", "test")
-            if f"{self.features}_{part}" in arrays or f"{self.labels}_{part}" in arrays
-        }
+        with archive(self.path, "data.path") as arrays:
+            train, classes = self._pair(arrays, "", self.classes)
+            given = {
+                part: self._pair(arrays, f"_{part}", classes)[0]
+                for part in ("val", "test")
+                if f"{self.features}_{part}" in arrays or f"{self.labels}_{part}" in arrays
+            }
+        for part, data in given.items():
+            validate.warn_shared(f"data={self.name}", train.features, data.features, part)
         shares = {"val": self.val_fraction, "test": self.test_fraction}
         wanted = [part for part in shares if part not in given]
         train, *parts = prepare.split(
@@ -89,53 +86,26 @@ class Npz(Source):
         return prepare.to_dataset(plan, train, given["val"], given["test"])
 
     def _pair(
-        self, arrays: dict[str, NDArray], suffix: str, classes: int | None
+        self, arrays: Archive, suffix: str, classes: int | None
     ) -> tuple[prepare.Arrays, int | None]:
         """Features and targets of one split, and K."""
         x_key, y_key = self.features + suffix, self.labels + suffix
-        x = arrays[known("data.features", x_key, arrays)]
-        y = arrays[known("data.labels", y_key, arrays)]
+        options.named("data.features", x_key, arrays.names, self.path.name)
+        options.named("data.labels", y_key, arrays.names, self.path.name)
+        x, y = arrays.read(x_key), arrays.read(y_key)
+        where_x, where_y = (f"{self.path}: array {tail(key, 20)}" for key in (x_key, y_key))
         if x.ndim < 2:
-            raise InputError(
-                f"{self.path}: array {x_key} has shape {x.shape}; features need one row an "
-                "example, (N, D): a single feature is (N, 1)."
+            raise fault(
+                where_x,
+                f"has shape {validate.shape_of(x)}; features need one row an example, (N, D): a "
+                "single feature is (N, 1).",
             )
         if self.regression and y.ndim not in (1, 2):
-            raise InputError(
-                f"{self.path}: array {y_key} of shape {y.shape} must be (N,) or (N, K)."
-            )
-        validate.equal_counts(f"{self.path} ({x_key}, {y_key})", x, y)
-        validate.not_empty(str(self.path), suffix.strip("_") or "training", len(x))
+            raise fault(where_y, f"has shape {validate.shape_of(y)}; it must be (N,) or (N, K).")
+        validate.not_empty(where_x, suffix.strip("_") or "training", x)
         if not self.regression:
-            y, classes = validate.class_labels(f"{self.path}, array {y_key},", y, classes)
+            y, classes = validate.class_labels(where_y, y, classes)
+        if y.ndim == 0 or y.size == 0:
+            raise fault(where_y, f"has shape {validate.shape_of(y)}; each example needs a target.")
+        validate.equal_counts(where_x, x, y)
         return prepare.Arrays(x, y), classes
-
-
-def _arrays(path: Path) -> dict[str, NDArray]:
-    """All arrays of a file; pickled objects are never loaded."""
-    import numpy as np
-
-    try:
-        if not zipfile.is_zipfile(path):
-            # np.load would go on to guess at a pickle
-            path.open("rb").close()
-            raise InputError(f"{path} is no .npz file: write one with numpy.savez.")
-        with np.load(path, allow_pickle=False) as archive:
-            return dict(archive)
-    except FileNotFoundError:
-        raise InputError(
-            f"{path} does not exist; name the .npz file with data.path=FILE."
-        ) from None
-    except ValueError as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{path} holds an array that cannot be read safely ({error}): arrays of objects are "
-            "refused, numbers only."
-        ) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise InputError(f"{path} is damaged: {error}.") from None
-    except MemoryError:
-        raise InputError(f"{path} does not fit into memory.") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None

@@ -5,13 +5,18 @@ Every name in a message is the override that a person would type, `data.<option>
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from os import PathLike, fspath
 from pathlib import Path
 
 from mlr.checks import InputError, fraction, known, whole
+from mlr.data.faults import LONGEST, tail
 
 COLUMN_SCALES = ("none", "standardize", "minmax")
 IMAGE_SCALES = ("none", "unit", "standardize")
+_LONGEST_NAME = 30
+_MOST_COMPARED, _MOST_LISTED = 1000, 20
 TASKS = ("classification", "regression")
 
 
@@ -96,3 +101,31 @@ def scale(value: str, allowed: tuple[str, ...]) -> str:
         InputError: lists the allowed ones.
     """
     return known("data.scale", value, allowed)
+
+
+def named(option: str, name: str, names: Iterable[str], of: str) -> str:
+    """Return `name` if data have something of that name, as `known` does of what mlr has.
+
+    Args:
+        option: that gives the name, as in data.label.
+        name: likewise.
+        names: there are, however many and long; a file decides.
+        of: what has them, for messages.
+
+    Raises:
+        InputError: lists the nearest and the first of them.
+    """
+    there = list(names)
+    if name in there:
+        return name
+    few = [one for one in there[:_MOST_COMPARED] if len(one) <= _LONGEST_NAME]
+    near = get_close_matches(name[:_LONGEST_NAME], few, n=1)
+    hint = f"did you mean {option}={near[0]}? " if near else ""
+    opening = f"{option}={tail(name, _LONGEST_NAME)} is not known; {hint}Known: "
+    listed = ", ".join(tail(one, _LONGEST_NAME) for one in there[:_MOST_LISTED]) or "none"
+    end = f" (of {of})."
+    room = LONGEST - len(opening) - len(end)
+    listed = (
+        listed if len(listed) <= room and len(there) <= _MOST_LISTED else listed[: room - 1] + "…"
+    )
+    raise InputError(f"{opening}{listed}{end}")

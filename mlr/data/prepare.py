@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError
 from mlr.data import scaling, validate
 from mlr.data.base import Dataset, Split
+from mlr.data.faults import fault
 from mlr.seeds import derive_seed
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def split(
         The rest, then the parts in the order of `shares`; rows keep their original order.
 
     Raises:
-        InputError: a split would be empty or could not hold every class.
+        DataError: a split would be empty or could not hold every class.
 
     Source: scikit-learn, train_test_split with stratify.
     """
@@ -97,9 +97,13 @@ def split(
             rest, part = train_test_split(
                 rest, test_size=count, stratify=labels, random_state=random_state
             )
-        except ValueError as error:
+        except ValueError:
             # what is left of a rare class after the first split can be too little for the second
-            raise InputError(f"{where} cannot be split with all classes alike: {error}") from None
+            raise fault(
+                where,
+                f"cannot be split into {len(shares) + 1} parts with all classes alike: a class "
+                "has too few examples for these shares; give more, or other shares.",
+            ) from None
         parts.append(np.sort(part))
     return [data.take(rows) for rows in (np.sort(rest), *parts)]
 
@@ -118,10 +122,16 @@ def to_dataset(plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
     """Validate three splits, add label noise to the training labels, scale, make tensors.
 
     Raises:
-        InputError: an empty split, unequal counts, values that are not finite, labels out of
-            range, splits of different shapes.
+        DataError: an empty split, unequal counts, values that are not finite, labels out of
+            range, splits of different shapes, or more than memory holds.
     """
-    where = f"data={plan.name}"
+    try:
+        return _to_dataset(f"data={plan.name}", plan, train, val, test)
+    except MemoryError:
+        raise fault(f"data={plan.name}", "does not fit into memory; use fewer examples.") from None
+
+
+def _to_dataset(where: str, plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
     splits = {"training": train, "validation": val, "test": test}
     for split_name, data in splits.items():
         _check_split(where, split_name, data, plan.classes, train.features.shape[1:])
@@ -141,15 +151,17 @@ def to_dataset(plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
 def _check_split(
     where: str, split_name: str, data: Arrays, classes: int | None, shape: tuple[int, ...]
 ) -> None:
-    validate.not_empty(where, split_name, len(data))
+    validate.not_empty(where, split_name, data.features)
     validate.equal_counts(f"{where} ({split_name} split)", data.features, data.targets)
     validate.finite(f"{where} ({split_name} split)", data.features)
     if classes is None:
         validate.finite(f"{where} ({split_name} split)", data.targets, "targets")
     if data.features.shape[1:] != shape:
-        raise InputError(
-            f"{where} has training examples of shape {shape} but {split_name} examples of shape "
-            f"{data.features.shape[1:]}; all must be alike."
+        found = validate.shape_of(data.features[0])
+        raise fault(
+            where,
+            f"has training examples of shape {shape!s:.40} but {split_name} examples of shape "
+            f"{found}; all must be alike.",
         )
 
 
@@ -162,16 +174,18 @@ def _check_counts(where: str, data: Arrays, counts: list[int], stratify: bool) -
         labels, sizes = np.unique(data.targets, return_counts=True)
         least = len(labels)
         if sizes.min() < len(counts):
-            raise InputError(
-                f"{where} has only {sizes.min()} of class {labels[sizes.argmin()]}: every class "
-                f"needs {len(counts)} examples, one for each split. If the labels are "
-                "measurements and not classes, this is regression."
+            raise fault(
+                where,
+                f"has only {sizes.min()} of class {labels[sizes.argmin()]}: every class needs "
+                f"{len(counts)} examples, one for each split. If the labels are measurements and "
+                "not classes, this is regression.",
             )
     if min(counts) < least:
-        raise InputError(
-            f"{where} with {len(data)} examples gives splits of {', '.join(map(str, counts))} "
-            f"(training first), and each needs at least {least}, one for each class; give more "
-            "data or other shares by data.val_fraction and data.test_fraction."
+        raise fault(
+            where,
+            f"with {len(data)} examples gives splits of {', '.join(map(str, counts))}, and each "
+            f"needs {least}{', one a class' if stratify else ''}; give more data, or other "
+            "data.val_fraction and data.test_fraction.",
         )
 
 

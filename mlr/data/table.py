@@ -8,12 +8,16 @@ Source: RFC 4180.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from mlr.checks import InputError, known
+from mlr.data.faults import fault, shown, tail
+from mlr.data.files import no_web_page, opened
+from mlr.data.options import named
 
 if TYPE_CHECKING:
     import _csv
@@ -23,7 +27,11 @@ if TYPE_CHECKING:
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 """Texts that mean a value is missing, in any case."""
-_LONGEST_SHOWN = 40
+MOST_BYTES = 256 * 2**20
+"""Of a table, which takes some twenty times as much memory while it is read."""
+LONGEST_LINE = 4 * 2**20
+"""Characters of one line."""
+_LONGEST_NAME = 30
 
 
 @dataclass(frozen=True)
@@ -39,15 +47,18 @@ class Table:
         """The texts of a column, none of them missing.
 
         Raises:
-            InputError: there is no such column, or values are missing: how many, and the first.
+            InputError: there is no such column.
+            DataError: values are missing: how many, and the first.
         """
         index = self.index(name, option)
         texts = [row[index] for row in self.rows]
         missing = [i for i, text in enumerate(texts) if text.lower() in missing_texts]
         if missing:
-            raise InputError(
-                f"{self.path} misses {len(missing)} of {len(texts)} values in column {name}, the "
-                f"first in line {self.lines[missing[0]]}; fill them in or leave those lines out."
+            raise fault(
+                self.path,
+                f"misses {len(missing)} of {len(texts)} values in column "
+                f"{tail(name, _LONGEST_NAME)}, the first in line {self.lines[missing[0]]}; fill "
+                "them in or leave those lines out.",
             )
         return texts
 
@@ -67,7 +78,8 @@ class Table:
         """Columns (N, D) of finite numbers.
 
         Raises:
-            InputError: names the column, line and value that is no finite number.
+            InputError: there is no such column.
+            DataError: names the column, line and value that is no finite number.
         """
         import numpy as np
 
@@ -101,15 +113,15 @@ class Table:
         """Which column has this name.
 
         Raises:
-            InputError: none; names the nearest and lists all.
+            InputError: none; names the nearest and lists the first of them.
         """
-        return self.header.index(known(option, name, self.header))
+        return self.header.index(named(option, name, self.header, self.path.name))
 
     def _refuse_number(self, name: str, line: int, text: str, option: str) -> NoReturn:
         hint = "; leave the column out of data.features" if option == "data.features" else ""
-        raise InputError(
-            f"{self.path}, line {line}, column {name}: {_shown(text)} is no number that float32 "
-            f"can hold{hint}."
+        raise fault(
+            f"{self.path}, line {line}, column {tail(name, _LONGEST_NAME)}:",
+            f"{shown(text)} is no number that float32 can hold{hint}.",
         )
 
 
@@ -117,45 +129,58 @@ def read(path: Path, delimiter: str) -> Table:
     """Read a CSV file with a header line.
 
     Raises:
-        InputError: the file is missing, no UTF-8, no CSV, without rows, or a line has more or
+        InputError: there is no file of that name.
+        DataError: the file is no UTF-8, no CSV, without rows, too large, or a line has more or
             fewer values than the header.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            try:
-                return _table(path, delimiter, reader)
-            except csv.Error as error:
-                raise InputError(f"{path}, line {reader.line_num}: {error}.") from None
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist; name the CSV file with data.path=FILE.") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no UTF-8 text: byte {error.start} cannot be read.") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    with opened(path, MOST_BYTES, "data.path") as (file, _):
+        no_web_page(path, file.read(64))
+        file.seek(0)
+        text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        reader = csv.reader(_lines(path, text), delimiter=delimiter, strict=True)
+        try:
+            return _table(path, delimiter, reader)
+        except csv.Error as error:
+            raise fault(f"{path}, line {reader.line_num}:", f"{error}.") from None
+        except UnicodeDecodeError as error:
+            raise fault(
+                path,
+                f"is no UTF-8 text: byte 0x{error.object[error.start]:02x} near line "
+                f"{reader.line_num + 1} cannot be read; save it as UTF-8, unpacked.",
+            ) from None
+
+
+def _lines(path: Path, text: TextIOWrapper) -> Iterator[str]:
+    """The lines of a file, none of them longer than memory should hold."""
+    number = 1
+    while line := text.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise fault(path, f"has more than {LONGEST_LINE} characters in line {number}.")
+        yield line
+        number += 1
 
 
 def _table(path: Path, delimiter: str, reader: _csv.Reader) -> Table:
     header = [name.strip() for name in next(reader, [])]
     if not any(header):
-        raise InputError(f"{path} has no header: its first line must name the columns.")
-    doubled = {name for name in header if header.count(name) > 1}
-    if doubled:
-        names = ", ".join(map(repr, sorted(doubled)))
-        raise InputError(f"{path} names several columns {names}; names must differ.")
+        raise fault(path, "has no header: its first line must name the columns.")
+    name, times = Counter(header).most_common(1)[0]
+    if times > 1:
+        raise fault(path, f"has {times} columns of the name {shown(name)}; names must differ.")
     rows, lines = [], []
     for row in reader:
         if not row:
             continue
         if len(row) != len(header):
-            raise InputError(
-                f"{path}, line {reader.line_num} has {len(row)} values and the header "
-                f"{len(header)} names; is data.delimiter={delimiter!r} right?"
+            raise fault(
+                f"{path}, line {reader.line_num}",
+                f"has {len(row)} values and the header {len(header)} names; is "
+                f"data.delimiter={delimiter!r} right?",
             )
         rows.append([text.strip() for text in row])
         lines.append(reader.line_num)
     if not rows:
-        raise InputError(f"{path} has a header but no lines of data.")
+        raise fault(path, "has a header but no lines of data.")
     return Table(path, header, rows, lines)
 
 
@@ -172,7 +197,3 @@ def _number(text: str) -> float | None:
 def _is_number(text: str) -> bool:
     # `nan` alone says nothing of its column
     return text.lower() not in MISSING and _number(text) is not None
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")

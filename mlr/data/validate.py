@@ -1,45 +1,53 @@
 """Checks of the values of a dataset, made once, when it is loaded.
 
 Each takes `where`, the words that tell a person which data are meant
-(`data=csv` or a file), and raises an InputError that names the first offender.
+(`data=csv` or a file), and raises a DataError that names the first offender.
 """
 
 from __future__ import annotations
 
 import warnings
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError
+from mlr.data.faults import fault, tail
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _HINT_SIGNS = " Labels -1 and +1 become 0 and 1 by (y + 1) / 2."
 _HINT_FROM_ONE = " Labels that count from 1 need 1 taken off."
+_MANY_SHARED = 0.1
 
 
 def equal_counts(where: str, features: NDArray, targets: NDArray) -> None:
     """Refuse features and targets of different numbers of examples.
 
     Raises:
-        InputError: gives both counts.
+        DataError: gives both counts.
     """
     if len(features) != len(targets):
-        raise InputError(
-            f"{where} has {len(features)} examples but {len(targets)} labels; "
-            "every example needs one label."
+        raise fault(
+            where,
+            f"has {len(features)} examples but {len(targets)} labels; every example needs one "
+            "label.",
         )
 
 
-def not_empty(where: str, split: str, count: int) -> None:
-    """Refuse a split without examples.
+def not_empty(where: str, split: str, features: NDArray) -> None:
+    """Refuse a split without examples, and examples without a number.
 
     Raises:
-        InputError: names the split.
+        DataError: names the split.
     """
-    if count == 0:
-        raise InputError(f"{where} has no {split} examples; every split needs at least one.")
+    if len(features) == 0:
+        raise fault(where, f"has no {split} examples; every split needs at least one.")
+    if features.size == 0:
+        raise fault(
+            where,
+            f"has {split} examples of shape {shape_of(features[0])}, which hold no number; each "
+            "needs at least one.",
+        )
 
 
 def finite(where: str, values: NDArray, what: str = "features") -> None:
@@ -51,12 +59,12 @@ def finite(where: str, values: NDArray, what: str = "features") -> None:
         what: what the numbers are, for the message.
 
     Raises:
-        InputError: gives the number of bad rows and the first, counted from 0.
+        DataError: gives the number of bad rows and the first, counted from 0.
     """
     import numpy as np
 
     if values.dtype.kind not in "biuf":
-        raise InputError(f"{where} has {what} of type {values.dtype}; they must be real numbers.")
+        raise fault(where, f"has {what} of type {values.dtype}; they must be real numbers.")
     if values.dtype.kind in "biu":
         return
     limit = np.finfo(np.float32).max
@@ -66,9 +74,10 @@ def finite(where: str, values: NDArray, what: str = "features") -> None:
     if len(rows):
         first = values.reshape(len(values), -1)[rows[0]]
         value = first[~good[rows[0]]][0]
-        raise InputError(
-            f"{where} has {what} that are not finite in float32 in {len(rows)} of {len(values)} "
-            f"rows, the first in row {rows[0]} (counted from 0): {value}."
+        raise fault(
+            where,
+            f"has {what} that are not finite in float32 in {len(rows)} of {len(values)} rows, the "
+            f"first in row {rows[0]} (counted from 0): {value:.6g}.",
         )
 
 
@@ -81,18 +90,17 @@ def class_labels(where: str, labels: NDArray, classes: int | None) -> tuple[NDAr
         classes: K, or None to read it off the largest label; then every class must occur.
 
     Raises:
-        InputError: the first label that is not a whole number in 0..K−1, with its index.
+        DataError: the first label that is not a whole number in 0..K−1, with its index.
     """
     import numpy as np
 
-    if labels.ndim != 1:
-        shape = tuple(labels.shape)
-        raise InputError(
-            f"{where} has labels of shape {shape}; they must be one number each, (N,)."
-        )
     if labels.dtype.kind not in "biuf":
-        raise InputError(
-            f"{where} has labels of type {labels.dtype}; they must be whole numbers from 0."
+        raise fault(where, f"has labels of type {labels.dtype}; they must be whole numbers from 0.")
+    if labels.ndim != 1:
+        raise fault(
+            where,
+            f"has labels of shape {shape_of(labels)}; they must be one number each, (N,)."
+            f"{_kind(labels)}",
         )
     _refuse_first(where, labels, ~_whole_numbers(labels), "a whole number", "")
     upper = "0, 1, 2, …" if classes is None else f"0..{classes - 1}"
@@ -100,27 +108,76 @@ def class_labels(where: str, labels: NDArray, classes: int | None) -> tuple[NDAr
     if classes is not None:
         outside |= labels >= classes
     _refuse_first(where, labels, outside, f"one of {upper}", _hint(labels, classes))
-    found = np.unique(labels).astype(np.int64)
     if classes is None:
+        found = np.unique(labels)
+        # int64 would wrap the largest of uint64
         classes = max(2, int(found[-1]) + 1)
         _refuse_gaps(where, found, classes)
     return labels.astype(np.int64), classes
 
 
-def warn_absent(where: str, labels: NDArray[np.int64], classes: int) -> None:
+def warn_absent(where: str, labels: NDArray, classes: int) -> None:
     """Warn when a class has no training example: legal, and nearly always a mistake."""
     import numpy as np
 
-    absent = np.setdiff1d(np.arange(classes), labels)
-    if len(absent):
-        few = ", ".join(map(str, absent[:5])) + (", …" if len(absent) > 5 else "")
+    found = set(np.unique(labels).tolist())
+    absent = classes - len(found)
+    if absent:
+        first = list(islice((k for k in range(classes) if k not in found), 5))
+        few = ", ".join(map(str, first)) + (", …" if absent > len(first) else "")
         warnings.warn(
-            f"{where}: {len(absent)} of {classes} classes have no training example: {few}.",
+            f"{where}: {absent} of {classes} classes have no training example: {few}.",
             stacklevel=3,
         )
 
 
-def _whole_numbers(labels: NDArray) -> NDArray[np.bool_]:
+def warn_shared(where: str, train: NDArray, other: NDArray, split: str) -> None:
+    """Warn when a tenth or more of a split that came by itself is in training as well.
+
+    No refusal: of few pixels or columns, honest examples come twice.
+
+    Args:
+        where: which data are meant.
+        train: features (N, ...).
+        other: features (M, ...) of the split.
+        split: its name, for the message.
+    """
+    if train.dtype != other.dtype or train.shape[1:] != other.shape[1:] or not other.size:
+        return
+    known = {hash(row.tobytes()) for row in train}
+    shared = [index for index, row in enumerate(other) if hash(row.tobytes()) in known]
+    if len(shared) >= _MANY_SHARED * len(other):
+        warnings.warn(
+            f"{tail(where, 80)}: {len(shared)} of {len(other)} {split} examples are training "
+            f"examples too, the first in row {shared[0]}: learning by heart looks like more.",
+            stacklevel=3,
+        )
+
+
+def shape_of(values: NDArray) -> str:
+    """A shape as numpy writes it, cut where nobody reads on."""
+    text = str(tuple(values.shape))
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def _kind(labels: NDArray) -> str:
+    """What labels (N, K) probably are, and how they become class numbers."""
+    import numpy as np
+
+    if labels.ndim != 2 or labels.size == 0:
+        return ""
+    if labels.shape[1] == 1:
+        return " Drop the second axis: y[:, 0]."
+    sums = labels.sum(axis=1, dtype=np.float64)
+    wrong = np.flatnonzero(~(np.abs(sums - 1) < 1e-6))
+    if len(wrong):
+        return f" As probabilities row {wrong[0]} sums to {sums[wrong[0]]:.6g}, not 1."
+    if np.isin(labels, (0, 1)).all():
+        return " They are one-hot: argmax(axis=1) gives the numbers."
+    return " They are probabilities: argmax(axis=1) gives the likeliest."
+
+
+def _whole_numbers(labels: NDArray) -> NDArray:
     import numpy as np
 
     if labels.dtype.kind != "f":
@@ -134,15 +191,17 @@ def _refuse_first(where: str, labels: NDArray, bad: NDArray, rule: str, hint: st
 
     indices = np.flatnonzero(bad)
     if len(indices):
-        value = labels[indices[0]].item()
-        raise InputError(
-            f"{where} has label {value} at index {indices[0]} (counted from 0; {len(indices)} of "
-            f"{len(labels)} labels are wrong); every label must be {rule}.{hint}"
+        raise fault(
+            where,
+            f"has label {labels[indices[0]]!s:.24} at index {indices[0]} (from 0; {len(indices)} "
+            f"of {len(labels)} are wrong); each must be {rule}.{hint}",
         )
 
 
 def _hint(labels: NDArray, classes: int | None) -> str:
     """What the person probably has: labels −1 and +1, or 1..K."""
+    if not labels.size:
+        return ""
     low, high = labels.min(), labels.max()
     if low == -1 and high == 1 and not (labels == 0).any():
         return _HINT_SIGNS
@@ -151,12 +210,14 @@ def _hint(labels: NDArray, classes: int | None) -> str:
     return ""
 
 
-def _refuse_gaps(where: str, found: NDArray[np.int64], classes: int) -> None:
+def _refuse_gaps(where: str, found: NDArray, classes: int) -> None:
+    """Refuse classes that do not occur; `found` are those that do, in order."""
     if len(found) == classes:
         return
-    absent = next(k for k in range(classes) if k >= len(found) or found[k] != k)
+    absent = next(k for k in count() if k >= len(found) or found[k] != k)
     hint = _HINT_FROM_ONE if absent == 0 and len(found) == classes - 1 else ""
-    raise InputError(
-        f"{where} has labels up to {found[-1]} but none of class {absent}; labels must be 0..K-1 "
-        f"with every class present, or K must be stated with data.classes=K.{hint}"
+    raise fault(
+        where,
+        f"has labels up to {int(found[-1])} but none of class {absent}; labels must be 0..K-1, "
+        f"each present, or K be stated by data.classes=K.{hint}",
     )

@@ -1,0 +1,65 @@
+"""Files that a person names: opened only if they are files, never read beyond what is sensible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import fstat
+from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO
+
+from mlr.checks import InputError
+from mlr.data.faults import LONGEST, fault, tail
+
+MOST_BYTES = 4 * 2**30
+"""Of one array, as its file declares it: four times that when bytes become float32."""
+
+
+@contextmanager
+def opened(path: Path, most: int, option: str = "") -> Iterator[tuple[BinaryIO, int]]:
+    """A file and its size; what cannot be read of it becomes a DataError.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+        option: that names it, as in data.path; empty for a file found in a folder.
+
+    Raises:
+        InputError: there is no file of the name that `option` gives.
+        DataError: it is no file but a folder, a pipe or a device, which might never end; too
+            large; cannot be read, or does not fit into memory.
+    """
+    try:
+        _refuse_what_is_no_file(path, option)
+        with path.open("rb") as file:
+            size = fstat(file.fileno()).st_size
+            if size > most:
+                raise fault(path, f"has {size:,} bytes; {most:,} are the most that is read.")
+            yield file, size
+    except OSError as error:
+        raise fault(path, f"cannot be read: {error.strerror or type(error).__name__}.") from None
+    except MemoryError:
+        raise fault(path, "does not fit into memory.") from None
+
+
+def _refuse_what_is_no_file(path: Path, option: str) -> None:
+    try:
+        found = path.stat().st_mode
+    except (FileNotFoundError, ValueError):  # ValueError: a null character in the name
+        if not option:
+            raise fault(path, "does not exist.") from None
+        fix = f"does not exist; name another file by {option}=FILE."
+        raise InputError(f"{tail(path, LONGEST - len(fix) - 1)} {fix}") from None
+    if not S_ISREG(found):
+        raise fault(path, "is no file: a folder, a pipe or a device.")
+
+
+def no_web_page(path: Path, opening: bytes) -> None:
+    """Refuse the page that a server sent in place of a file.
+
+    Raises:
+        DataError: `opening`, the first bytes, are those of HTML or XML.
+    """
+    if opening.lstrip()[:1] == b"<":
+        raise fault(path, "is an HTML or XML page, not data: get the file again, by another way.")

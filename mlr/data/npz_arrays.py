@@ -1,0 +1,142 @@
+"""Arrays of a .npz file, one at a time, each judged by its header before memory is taken.
+
+numpy's own reader takes what a header declares, and guesses at pickles where a file is no archive.
+
+Source: numpy.lib.format, version 1.0 and 2.0.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from math import prod
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from mlr.checks import InputError
+from mlr.data.faults import fault, shown
+from mlr.data.files import MOST_BYTES, no_web_page, opened
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MOST_ARRAYS = 10_000
+# numpy refuses longer ones too
+_LONGEST_HEADER = 10_000
+_PIECE = 1 << 18
+_KINDS = "biuf"
+
+
+class Archive:
+    """The arrays of an open file, by name."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        """Look at the list of what `archive`, the file `path`, holds."""
+        self.path, self._archive = path, archive
+        entries = archive.infolist()
+        if len(entries) > MOST_ARRAYS:
+            raise fault(path, f"holds {len(entries)} arrays; {MOST_ARRAYS} are the most.")
+        self._entries = {entry.filename.removesuffix(".npy"): entry for entry in entries}
+        if len(self._entries) < len(entries):
+            raise fault(path, "holds two arrays of one name; write it anew with numpy.savez.")
+
+    @property
+    def names(self) -> list[str]:
+        """Of all arrays, in the order of the file."""
+        return list(self._entries)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def read(self, name: str) -> NDArray:
+        """The numbers of an array.
+
+        Raises:
+            DataError: it holds objects, texts or anything but real numbers; it is damaged, or
+                larger than its header or `MOST_BYTES` allow.
+        """
+        import numpy as np
+
+        where = f"{self.path}: array {shown(name)}"
+        entry = self._entries[name]
+        plain = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if entry.flag_bits & 1 or not plain:
+            raise fault(where, "is encrypted or packed in a way that numpy never uses.")
+        with self._archive.open(entry) as stream:
+            opening = stream.read(_LONGEST_HEADER)
+            dtype, shape, fortran, start = _header(where, opening)
+            size = prod(shape) * dtype.itemsize
+            if size > MOST_BYTES:
+                raise fault(where, f"declares {size:.10g} bytes; {MOST_BYTES} are the most.")
+            if start + size != entry.file_size:
+                raise fault(
+                    where,
+                    f"is damaged: its header declares {size:.10g} bytes, and "
+                    f"{entry.file_size - start} follow.",
+                )
+            content = _rest(stream, opening[start:], size)
+        if len(content) != size:
+            raise fault(where, f"is truncated: {len(content)} of {size} bytes are there.")
+        values = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+        return values.astype(dtype.newbyteorder("="), order="C", copy=False)
+
+
+@contextmanager
+def archive(path: Path, option: str) -> Iterator[Archive]:
+    """The arrays of a file; pickled objects are never loaded.
+
+    Args:
+        path: the file.
+        option: that names it.
+
+    Raises:
+        InputError: there is no file of that name.
+        DataError: it is no archive, or is damaged; so does whatever is read from it.
+    """
+    with opened(path, MOST_BYTES, option) as (file, _):
+        no_web_page(path, file.read(64))
+        file.seek(0)
+        try:
+            if not zipfile.is_zipfile(file):
+                raise fault(path, "is no .npz file: write one with numpy.savez.")
+            with zipfile.ZipFile(file) as found:
+                yield Archive(path, found)
+        except (InputError, OSError, MemoryError):
+            raise
+        # zipfile meets damage with a dozen kinds: BadZipFile, zlib.error, struct.error, EOFError, …
+        except Exception as error:
+            reason = shown(str(error) or type(error).__name__, 60)
+            raise fault(path, f"is damaged: {reason}. Write it anew with numpy.savez.") from None
+
+
+def _header(where: str, opening: bytes) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
+    """Type, shape, order of an array, and where its numbers begin."""
+    from numpy.lib import format as npy
+
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    stream = BytesIO(opening)
+    try:
+        reader = readers[npy.read_magic(stream)]
+        shape, fortran, dtype = reader(stream, max_header_size=_LONGEST_HEADER)
+    # numpy parses it as Python, and fails with a dozen kinds
+    except Exception:
+        raise fault(where, "has a damaged header; write it anew with numpy.savez.") from None
+    if dtype.kind not in _KINDS or dtype.names:
+        kind = "objects, which could be code" if dtype.hasobject else f"type {dtype!s:.20}"
+        raise fault(where, f"holds {kind}; only real numbers are read.")
+    if any(type(size) is not int or size < 0 for size in shape) or len(shape) > 32:
+        raise fault(where, "declares a shape that no array has.")
+    return dtype, shape, fortran, stream.tell()
+
+
+def _rest(stream: IO[bytes], begun: bytes, size: int) -> bytearray:
+    """`size` bytes from `begun` on, or what there is; reading behind them checks the checksum."""
+    content = bytearray(begun)
+    while piece := stream.read(_PIECE):
+        content += piece
+        if len(content) > size:
+            break
+    return content
