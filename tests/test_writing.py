@@ -12,7 +12,6 @@ ROOT = Path(__file__).parents[1]
 WRITING = {"write_text", "write_bytes", "savefig", "savez", "to_csv", "copyfile", "copy2", "move"}
 NOT_OURS = {
     "durable.py",  # the place
-    "data/download.py",  # a part that waits beside its file, which only pooch renames
 }
 MEASURED = "app/benchmark/"  # in temporary folders, as those write that mlr is measured beside
 

@@ -192,7 +192,9 @@ class Download:
         from tqdm import tqdm
 
         length = response.headers.get("Content-Length", "")
-        total = have + int(length) if length.isdecimal() and len(length) < 16 else None
+        total = have + int(length) if length.isascii() and length.isdecimal() else None
+        if total is not None and total > MOST_BYTES:
+            raise _MirrorError(f"sends more than {MOST_BYTES} bytes", final=True)
         began, start = time.monotonic(), have
         with tqdm(
             desc=url.rsplit("/", 1)[-1],

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # type byte → numpy's name of the big-endian type
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST_DIMENSIONS = 8
-_PIECE = 1 << 18
+_PIECE = 1 << 20
 
 
 class _Stream(Protocol):

@@ -23,6 +23,33 @@ _USUAL = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
 
 
 @dataclass(frozen=True)
+class Published:
+    """SHA-256 of the only files that are taken, packed and unpacked.
+
+    Without any of the unpacked ones, these are not judged.
+    """
+
+    packed: Collection[str] = ()
+    unpacked: Collection[str] = ()
+
+    def check(self, file: Path) -> None:
+        """Refuse a file that is none of them.
+
+        Raises:
+            DataError: gives its SHA-256.
+        """
+        if not self.unpacked and not (self.packed and file.suffix == ".gz"):
+            return
+        found = digest(file)
+        if found not in {*self.packed, *self.unpacked}:
+            raise fault(
+                file,
+                f"(SHA-256 {found[:12]}…) is not the file that was published, and may be damaged: "
+                "get it again, or use data=idx for images of your own.",
+            )
+
+
+@dataclass(frozen=True)
 class Files:
     """What a folder holds: examples to train on, examples for the test if there are any, K."""
 
@@ -36,7 +63,7 @@ def load(
     folder: Path,
     classes: int | None,
     test_needed: bool,
-    published: Collection[str] = (),
+    published: Published | None = None,
 ) -> Files:
     """Read `train-images…`, `train-labels…` and, if there, `t10k-images…`, `t10k-labels…`.
 
@@ -45,7 +72,7 @@ def load(
         folder: holds the files, raw or .gz; where both are, the raw one is read.
         classes: K, or None to read it off the training labels.
         test_needed: whether the t10k pair must be there.
-        published: SHA-256 of the only files that are taken; empty takes any.
+        published: the only files that are taken; by default any.
 
     Raises:
         InputError: there is no such folder.
@@ -56,6 +83,7 @@ def load(
         kind = "no folder" if folder.exists() else "not there"
         opening = f"{where} looks for its files in data.root="
         raise InputError(f"{opening}{tail(folder, LONGEST - 100)}, which is {kind}.")
+    published = published or Published()
     train, classes = _pair(folder, "train", classes, published)
     names = [entry.name for entry in folder.iterdir()]
     has_test = any(name.startswith(("t10k-images", "t10k-labels")) for name in names)
@@ -65,20 +93,13 @@ def load(
     return Files(train, test, classes)
 
 
-def _pair(
-    folder: Path, part: str, classes: int | None, published: Collection[str]
-) -> tuple[Arrays, int]:
+def _pair(folder: Path, part: str, classes: int | None, published: Published) -> tuple[Arrays, int]:
     """Images and labels of one part, their counts compared and their labels checked."""
     image_file, label_file = _find(folder, part, "images"), _find(folder, part, "labels")
     images, labels = idx.read(image_file), idx.read(label_file)
     for file in (image_file, label_file):
         # after reading: whoever cut or doubled a file is told that, and not its checksum
-        if published and (found := digest(file)) not in published:
-            raise fault(
-                file,
-                f"(SHA-256 {found[:12]}…) is not the file that was published, and may be damaged: "
-                "get it again, or use data=idx for images of your own.",
-            )
+        published.check(file)
     if images.ndim < 2:
         raise fault(
             image_file,

@@ -67,7 +67,7 @@ class _FourFiles(Source):
         """
         folder = self._cached() if self.root is None else self.root
         where = f"data={self.name}"
-        published = {*self.hashes.values(), *self.unpacked}
+        published = idx_files.Published(self.hashes.values(), self.unpacked)
         files = idx_files.load(where, folder, self.classes, True, published)
         assert files.test is not None
         train, val = self._divided(files.train)

@@ -120,7 +120,7 @@ def named(option: str, name: str, names: Iterable[str], of: str) -> str:
         return name
     few = [one for one in there[:_MOST_COMPARED] if len(one) <= _LONGEST_NAME]
     near = get_close_matches(name[:_LONGEST_NAME], few, n=1)
-    hint = f"did you mean {option}={near[0]}? " if near else ""
+    hint = f"did you mean {option}={tail(near[0], _LONGEST_NAME)}? " if near else ""
     opening = f"{option}={tail(name, _LONGEST_NAME)} is not known; {hint}Known: "
     listed = ", ".join(tail(one, _LONGEST_NAME) for one in there[:_MOST_LISTED]) or "none"
     end = f" (of {of})."

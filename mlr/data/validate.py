@@ -103,6 +103,8 @@ def class_labels(where: str, labels: NDArray, classes: int | None) -> tuple[NDAr
             f"{_kind(labels)}",
         )
     _refuse_first(where, labels, ~_whole_numbers(labels), "a whole number", "")
+    if labels.dtype.kind == "f":
+        labels = labels.astype(np.int64)
     upper = "0, 1, 2, …" if classes is None else f"0..{classes - 1}"
     outside = labels < 0
     if classes is not None:
@@ -182,8 +184,8 @@ def _whole_numbers(labels: NDArray) -> NDArray:
 
     if labels.dtype.kind != "f":
         return np.ones(labels.shape, bool)
-    # int64 cannot hold every float: 1e30 would wrap silently
-    return np.isfinite(labels) & (np.floor(labels) == labels) & (np.abs(labels) < 2**53)
+    # int64 cannot hold every float: 1e30 would wrap silently; float16 cannot hold 2⁵³
+    return (np.floor(labels) == labels) & (np.abs(labels) < np.float64(2**53))
 
 
 def _refuse_first(where: str, labels: NDArray, bad: NDArray, rule: str, hint: str) -> None:

@@ -2,11 +2,11 @@ import pytest
 
 from mlr.data import SOURCES
 
-from .support import OWN_FILES, write_idx_folder
+from .support import OWN_FILES, publish, write_idx_folder
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, monkeypatch):
     """Makes a source of any class with few examples, files of a user's own included."""
     import numpy as np
 
@@ -21,7 +21,10 @@ def small(tmp_path):
                 path = tmp_path / "own.npz"
                 np.savez(path, x=np.arange(120.0).reshape(60, 2), y=np.arange(60) % 3)
                 return source(path=path, **options)
-            options = {"root": write_idx_folder(tmp_path / "idx")} | options
+            folder = write_idx_folder(tmp_path / "idx")
+            if source.name != "idx":
+                publish(monkeypatch, source, folder)
+            options = {"root": folder} | options
             held_out = {"val_fraction": 0.2} if source.name == "idx" else {"val_size": 20}
             return source(**held_out | options)
         if source.name == "synthetic_mnist":

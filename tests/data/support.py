@@ -1,6 +1,7 @@
 """Small builders that the tests of data share."""
 
 import gzip
+import hashlib
 import os
 import struct
 from pathlib import Path
@@ -26,6 +27,13 @@ def idx_bytes(values: np.ndarray) -> bytes:
     code = TYPE_BYTES[values.dtype.str[1:]]
     header = struct.pack(f">BBBB{values.ndim}I", 0, 0, code, values.ndim, *values.shape)
     return header + values.astype(values.dtype.newbyteorder(">")).tobytes()
+
+
+def publish(monkeypatch, source, folder: Path) -> Path:
+    """Let `source` take the files of `folder` for those that were published."""
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    monkeypatch.setattr(source, "unpacked", tuple(found.values()))
+    return folder
 
 
 def write_idx_folder(

@@ -50,7 +50,7 @@ def test_importing_and_constructing_imports_nothing_heavy():
     lines = ["import sys", "import mlr.data as d"]
     lines += [f"d.{source.__name__}(**{OVERRIDES.get(source.name, {})})" for source in SOURCES]
     lines += [
-        "heavy = {'torch', 'numpy', 'sklearn', 'pooch', 'requests', 'tqdm', 'scipy'}",
+        "heavy = {'torch', 'numpy', 'sklearn', 'requests', 'tqdm', 'scipy'}",
         "print(sorted(heavy & set(sys.modules)))",
     ]
     done = subprocess.run(

@@ -1,15 +1,17 @@
 """The IDX reader against good files, a generated corpus of damaged ones, and liars."""
 
 import gzip
-import random
+import os
 import struct
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mlr.checks import InputError
+from mlr.checks import DataError
 from mlr.data import idx
+from mlr.data.files import opened
 
 from .support import TYPE_BYTES, idx_bytes
 
@@ -72,13 +74,24 @@ DAMAGED = {
     "no examples": (idx_bytes(IMAGES[:0]), "declares 0×3×4 values: it holds no data"),
     "trailing byte": (GOOD + b"\0", "goes on after the 24 bytes that its header declares"),
     "trailing in gzip": (gzip.compress(GOOD + b"x"), "goes on after the 24 bytes"),
-    "huge": (b"\0\0\x08\3" + b"\xff" * 12, "truncated or its header is damaged: it declares 7922"),
+    "huge": (
+        b"\0\0\x08\3" + b"\xff" * 12,
+        "is truncated: its header declares 4294967295×4294967295×4294967295",
+    ),
     "gzip cut": (PACKED[:-12], "is damaged and cannot be gunzipped: "),
     "gzip without end": (PACKED[:-8], "is damaged and cannot be gunzipped: "),
-    "gzip checksum": (PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:], "gunzipped: CRC check failed"),
+    "gzip checksum": (PACKED[:-8] + b"\0\0\0\0" + PACKED[-4:], "gunzipped: incorrect data check"),
     "gzip magic only": (b"\x1f\x8b", "is damaged and cannot be gunzipped: "),
-    "gzip method": (b"\x1f\x8b\7" + PACKED[3:], "gunzipped: Unknown compression method"),
-    "gzip and garbage": (PACKED + b"garbage", "gunzipped: Not a gzipped file"),
+    "gzip method": (b"\x1f\x8b\7" + PACKED[3:], "gunzipped: unknown compression method"),
+    "huge in gzip": (
+        gzip.compress(b"\0\0\x08\3" + b"\xff" * 12),
+        "its header is damaged: it declares 7.923e+28 bytes",
+    ),
+    "gzip length": (PACKED[:-4] + b"\1\0\0\0", "gunzipped: incorrect length check"),
+    "gzip and zeros": (PACKED + b"\0", "is damaged and cannot be gunzipped: "),
+    "a second gzip": (PACKED + PACKED, "goes on after the 24 bytes"),
+    "empty members": (gzip.compress(b"") * 2 + PACKED, "one of its members is empty"),
+    "gzip and garbage": (PACKED + b"garbage", "gunzipped: incorrect header check"),
 }
 
 
@@ -86,10 +99,11 @@ DAMAGED = {
 def test_a_damaged_file_is_named_and_described(case, write):
     content, message = DAMAGED[case]
     path = write(content)
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(DataError) as caught:
         idx.read(path)
     assert message in str(caught.value)
-    assert str(path) in str(caught.value)
+    assert str(path)[-40:] in str(caught.value)
+    assert len(str(caught.value)) <= 195
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
@@ -97,32 +111,8 @@ def test_every_cut_is_refused(write):
     for content in (GOOD, PACKED):
         for length in range(len(content)):
             path = write(content[:length])
-            with pytest.raises(InputError, match="train-images-idx3-ubyte"):
+            with pytest.raises(DataError, match="train-images-idx3-ubyte"):
                 idx.read(path)
-
-
-def test_random_damage_raises_nothing_but_an_input_error(write):
-    """400 files with a few bytes changed, inserted or removed; what is read has a legal shape."""
-    rng = random.Random(0)
-    refused = 0
-    for _ in range(400):
-        content = bytearray(rng.choice([GOOD, PACKED]))
-        for _ in range(rng.randint(1, 3)):
-            place = rng.randrange(len(content))
-            if rng.random() < 0.5:
-                content[place] = rng.randrange(256)
-            elif rng.random() < 0.5:
-                content.insert(place, rng.randrange(256))
-            else:
-                del content[place]
-        path = write(content)
-        try:
-            found, complaint = idx.read(path), None
-        except InputError as error:
-            found, complaint = None, str(error)
-        assert str(path) in complaint if complaint else 0 not in found.shape
-        refused += complaint is not None
-    assert refused > 250
 
 
 def test_a_gzip_bomb_is_not_unpacked(write):
@@ -130,7 +120,7 @@ def test_a_gzip_bomb_is_not_unpacked(write):
     header = struct.pack(">BBBBI", 0, 0, 8, 1, 10)
     path = write(gzip.compress(header + bytes(64 * 2**20), compresslevel=1))
     tracemalloc.start()
-    with pytest.raises(InputError, match="goes on after the 10 bytes"):
+    with pytest.raises(DataError, match="goes on after the 10 bytes"):
         idx.read(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -138,7 +128,26 @@ def test_a_gzip_bomb_is_not_unpacked(write):
 
 
 def test_missing_files_and_folders(tmp_path):
-    with pytest.raises(InputError, match=r"nothing-here does not exist\."):
+    with pytest.raises(DataError, match=r"nothing-here does not exist\."):
         idx.read(tmp_path / "nothing-here")
-    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+    with pytest.raises(DataError, match="is no file: a folder, a pipe or a device"):
         idx.read(tmp_path)
+
+
+def test_what_is_declared_is_capped(write, monkeypatch):
+    raw, packed = write(GOOD, "raw"), write(PACKED, "packed")
+    monkeypatch.setattr(idx, "MOST_BYTES", 39)
+    with pytest.raises(DataError, match="has 40 bytes; 39 are the most that is read"):
+        idx.read(raw)
+    monkeypatch.setattr(idx, "opened", lambda path, most: opened(path, 1000))
+    assert idx.read(packed).size == 24
+    monkeypatch.setattr(idx, "MOST_BYTES", 23)
+    with pytest.raises(DataError, match="declares 24 bytes of values; 23 are the most"):
+        idx.read(packed)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(DataError, match="is no file: a folder, a pipe or a device"):
+            idx.read(path)

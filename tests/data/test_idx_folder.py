@@ -4,7 +4,7 @@ import pytest
 from mlr.checks import InputError
 from mlr.data import Idx, Mnist
 
-from .support import idx_bytes, write_idx_folder
+from .support import idx_bytes, publish, write_idx_folder
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_dot_in_the_name_is_as_good(folder):
 
 def test_colour_images_and_vectors_and_floats(folder):
     put(folder, "train-images-idx3-ubyte", np.ones((60, 3, 4, 5), np.uint8))
-    put(folder, "t10k-images-idx3-ubyte", np.ones((20, 3, 4, 5), np.uint8))
+    put(folder, "t10k-images-idx3-ubyte", np.zeros((20, 3, 4, 5), np.uint8))
     assert Idx(root=folder, val_fraction=0.2).load(0).feature_shape == (3, 4, 5)
     put(folder, "train-images-idx3-ubyte", np.full((60, 6), -4, np.float32))
     put(folder, "t10k-images-idx3-ubyte", np.full((20, 6), 2, np.float32))
@@ -61,7 +61,7 @@ def test_colour_images_and_vectors_and_floats(folder):
         ("train-labels-idx1-ubyte", np.zeros((60, 1), np.uint8), r"labels of shape \(60, 1\)"),
         ("train-images-idx3-ubyte", np.zeros(60, np.uint8), "images have two dimensions or more"),
         ("t10k-images-idx3-ubyte", np.zeros((20, 2, 2), np.uint8), r"\(1, 4, 5\) but test"),
-        ("train-labels-idx1-short", np.zeros(60, np.int16), "several files of train labels"),
+        ("train-labels-idx1-short", np.zeros(60, np.int16), "2 files of train labels"),
         ("train-images-idx3-ubyte", np.full((60, 2, 2), np.nan, np.float32), "not finite"),
     ],
 )
@@ -88,7 +88,7 @@ def test_more_classes_than_occur_can_be_stated(folder):
         assert Idx(root=folder, classes=12, val_fraction=0.2).load(0).classes == 12
 
 
-def test_mnist_needs_all_four_files(tmp_path):
-    folder = write_idx_folder(tmp_path / "own", n_test=0)
+def test_mnist_needs_all_four_files(tmp_path, monkeypatch):
+    folder = publish(monkeypatch, Mnist, write_idx_folder(tmp_path / "own", n_test=0))
     with pytest.raises(InputError, match="holds no t10k-images-idx3-ubyte or"):
         Mnist(root=folder, val_size=10).load(0)

@@ -1,12 +1,13 @@
+import gzip
 import shutil
 
 import pytest
 import torch
 
-from mlr.checks import InputError
+from mlr.checks import DataError, InputError
 from mlr.data import FashionMnist, Mnist, download
 
-from .support import mnist_folder, write_idx_folder
+from .support import mnist_folder, publish, write_idx_folder
 
 needs_mnist = pytest.mark.skipif(
     not mnist_folder().is_dir(),
@@ -16,9 +17,7 @@ needs_mnist = pytest.mark.skipif(
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    import pooch
-
-    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache" / "mlr" / "mnist"
 
 
@@ -45,7 +44,9 @@ def test_cached_files_are_read_without_download(cache, monkeypatch):
     assert (len(data.train), len(data.val)) == (100, 10_000)
     (cache / "t10k-labels-idx1-ubyte.gz").chmod(0o644)
     (cache / "t10k-labels-idx1-ubyte.gz").write_bytes(b"damaged")
-    with pytest.raises(InputError, match=r"no intact .*t10k-labels.*data\.download=false"):
+    with pytest.raises(
+        InputError, match=r"t10k-labels.* is missing or damaged, .*data\.download=f"
+    ):
         Mnist(download=False).load(0)
 
 
@@ -59,30 +60,28 @@ def test_all_hashes_are_pinned_and_all_mirrors_https():
 
 def test_without_a_network_the_message_says_what_to_do(cache, monkeypatch):
     # nothing listens on port 1
-    monkeypatch.setattr(Mnist, "mirrors", ("http://127.0.0.1:1/",))
-    with pytest.raises(InputError) as caught:
+    monkeypatch.setattr(Mnist, "mirrors", ("https://127.0.0.1:1/",))
+    with pytest.raises(DataError) as caught:
         Mnist().load(0)
     text = str(caught.value)
-    assert text.startswith("data=mnist could not be downloaded (http://127.0.0.1:1/train-images")
-    assert text.endswith(
-        "Put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, "
-        f"t10k-labels-idx1-ubyte.gz into {cache}, or name a folder that holds them with "
-        "data.root=FOLDER."
+    assert text.startswith(
+        "data=mnist: train-images-idx3-ubyte.gz cannot be downloaded (127.0.0.1:1: no connection"
     )
-    assert "\n" not in text
+    assert text.endswith("/cache/mlr/mnist, or set data.root.")
+    assert len(text) <= 195
+    assert [path.name for path in cache.iterdir()] == [".lock"]
 
 
 def test_download_false_asks_no_network(cache, monkeypatch):
     monkeypatch.setattr(download, "fetch", None)
-    with pytest.raises(InputError, match=r"data\.download=false forbids to get it\. Put train-ima"):
+    with pytest.raises(InputError, match=r"data\.download=false forbids to get it: put it there"):
         Mnist(download=False).load(0)
 
 
 @pytest.mark.parametrize(("val_size", "train_size"), [(60, None), (10, 51), (100, 1)])
-def test_sizes_must_fit(val_size, train_size, tmp_path):
-    source = Mnist(
-        root=write_idx_folder(tmp_path / "own"), val_size=val_size, train_size=train_size
-    )
+def test_sizes_must_fit(val_size, train_size, tmp_path, monkeypatch):
+    folder = publish(monkeypatch, Mnist, write_idx_folder(tmp_path / "own"))
+    source = Mnist(root=folder, val_size=val_size, train_size=train_size)
     with pytest.raises(InputError, match=r"do not fit into the 60 training images of data=mnist"):
         source.load(0)
 
@@ -94,3 +93,24 @@ def test_options_are_checked_at_once():
         Mnist(download="maybe")
     with pytest.raises(InputError, match=r"data\.root=5 must be the path of a folder"):
         Mnist(root=5)
+
+
+@needs_mnist
+def test_only_the_published_images_are_mnist(tmp_path):
+    for path in mnist_folder().glob("*.gz"):
+        (tmp_path / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+    path = tmp_path / "t10k-images-idx3-ubyte"
+    assert len(Mnist(root=tmp_path).load(0).test) == 10_000
+    with path.open("r+b") as file:
+        file.seek(5_000_000)
+        file.write(b"\x01")
+    with pytest.raises(DataError, match=r"t10k-images.* \(SHA-256 .*…\) is not the file that was"):
+        Mnist(root=tmp_path).load(0)
+    shutil.copy(mnist_folder() / f"{path.name}.gz", tmp_path)
+    path.unlink()
+    Mnist(root=tmp_path).load(0)
+    packed = tmp_path / f"{path.name}.gz"
+    packed.chmod(0o644)
+    packed.write_bytes(gzip.compress(gzip.decompress(packed.read_bytes()), 1))
+    with pytest.raises(DataError, match="is not the file that was published"):
+        Mnist(root=tmp_path).load(0)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mlr.checks import InputError
+from mlr.checks import DataError
 from mlr.data import prepare
 from mlr.data.prepare import Arrays, Plan
 
@@ -25,19 +25,21 @@ def test_no_share_gives_the_rest_alone():
 
 def test_a_class_too_small_for_the_splits_is_refused():
     data = Arrays(np.ones((20, 1)), np.array([0] * 18 + [1] * 2))
-    with pytest.raises(InputError, match="data=x has only 2 of class 1: every class needs 3"):
+    with pytest.raises(DataError, match="data=x has only 2 of class 1: every class needs 3"):
         prepare.split("data=x", data, (0.2, 0.2), 0, stratify=True)
 
 
 def test_a_class_used_up_by_the_first_split_is_refused():
     data = Arrays(np.ones((43, 1)), np.array([0] * 40 + [1] * 3))
-    with pytest.raises(InputError, match="data=x cannot be split with all classes alike: "):
+    with pytest.raises(
+        DataError, match="data=x cannot be split into 3 parts with all classes alike: "
+    ):
         prepare.split("data=x", data, (0.7, 0.2), 0, stratify=True)
 
 
 def test_a_split_that_comes_out_empty_is_refused():
     data = Arrays(np.ones((4, 1)), np.ones((4, 1)))
-    with pytest.raises(InputError, match="gives splits of 4, 0, 0"):
+    with pytest.raises(DataError, match="gives splits of 4, 0, 0"):
         prepare.split("data=x", data, (0.1, 0.1), 0, stratify=False)
 
 
@@ -59,12 +61,12 @@ def test_purposes_have_unrelated_generators():
 
 def test_to_dataset_refuses_splits_of_different_shapes():
     wide = Arrays(np.ones((4, 3)), np.array([0, 1, 0, 1]))
-    with pytest.raises(InputError, match=r"training examples of shape \(2,\) but test .*\(3,\)"):
+    with pytest.raises(DataError, match=r"training examples of shape \(2,\) but test .*\(3,\)"):
         prepare.to_dataset(Plan("x", 2), labelled(4), labelled(4), wide)
 
 
 def test_to_dataset_refuses_an_empty_split():
-    with pytest.raises(InputError, match="data=x has no validation examples"):
+    with pytest.raises(DataError, match="data=x has no validation examples"):
         prepare.to_dataset(Plan("x", 2), labelled(4), labelled(0), labelled(4))
 
 

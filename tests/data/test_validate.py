@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mlr.checks import InputError
+from mlr.checks import DataError
 from mlr.data import validate
 
 
@@ -11,7 +11,7 @@ from mlr.data import validate
         (
             [0, 1, 5, 2],
             3,
-            r"label 5 at index 2 \(counted from 0; 1 of 4 labels are wrong\); .*0\.\.2",
+            r"label 5 at index 2 \(from 0; 1 of 4 are wrong\); each must be one of 0\.\.2",
         ),
         ([0, -100, 1], 2, r"label -100 at index 1"),
         ([0, 255], 10, r"label 255 at index 1"),
@@ -27,11 +27,15 @@ from mlr.data import validate
         ([0.0, float("nan")], 2, r"label nan at index 1 .*a whole number"),
         ([0.0, 1e30], None, r"label 1e\+30 at index 1 .*a whole number"),
         (["a", "b"], None, r"labels of type <U1"),
-        ([[0], [1]], 2, r"labels of shape \(2, 1\); they must be one number each, \(N,\)"),
+        ([[0], [1]], 2, r"labels of shape \(2, 1\); .* each, \(N,\)\. Drop the second axis"),
+        ([[0, 1], [1, 0]], 2, r"one number each.* They are one-hot: argmax\(axis=1\)"),
+        ([[0.25, 0.75]], 2, r"They are probabilities: argmax\(axis=1\)"),
+        ([[0.5, 0.5], [9.0, 21.0]], 2, r"As probabilities row 1 sums to 30, not 1"),
+        ([[0.5, float("nan")]], 2, "As probabilities row 0 sums to nan, not 1"),
     ],
 )
 def test_labels_are_refused(labels, classes, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(DataError, match=message):
         validate.class_labels("data=x", np.array(labels), classes)
 
 
@@ -47,25 +51,57 @@ def test_labels_of_any_numeric_type_become_int64(kind):
 def test_features_must_be_finite_in_float32(bad):
     values = np.ones((5, 2))
     values[[1, 3], [0, 1]] = bad
-    with pytest.raises(
-        InputError, match=r"in 2 of 5 rows, the first in row 1 \(counted from 0\): "
-    ):
+    with pytest.raises(DataError, match=r"in 2 of 5 rows, the first in row 1 \(counted from 0\): "):
         validate.finite("data=x", values)
 
 
 def test_features_must_be_real_numbers():
-    with pytest.raises(InputError, match="features of type complex128"):
+    with pytest.raises(DataError, match="features of type complex128"):
         validate.finite("data=x", np.ones((2, 2), complex))
     validate.finite("data=x", np.ones((2, 2), np.uint8))
 
 
 def test_counts_and_empty_splits():
-    with pytest.raises(InputError, match="has 3 examples but 2 labels"):
+    with pytest.raises(DataError, match="has 3 examples but 2 labels"):
         validate.equal_counts("data=x", np.ones((3, 1)), np.ones(2))
-    with pytest.raises(InputError, match="data=x has no test examples"):
-        validate.not_empty("data=x", "test", 0)
+    with pytest.raises(DataError, match="data=x has no test examples"):
+        validate.not_empty("data=x", "test", np.ones((0, 3)))
+    with pytest.raises(DataError, match=r"test examples of shape \(0,\), which hold no number"):
+        validate.not_empty("data=x", "test", np.ones((3, 0)))
 
 
 def test_absent_classes_are_warned_of():
     with pytest.warns(UserWarning, match="data=x: 2 of 4 classes have no training example: 1, 3"):
         validate.warn_absent("data=x", np.array([0, 2, 2]), 4)
+
+
+def test_absent_classes_are_counted_without_a_list_of_all():
+    with pytest.warns(UserWarning, match="999999998 of 1000000000 classes .*: 1, 3, 4, 5, 6, …"):
+        validate.warn_absent("data=x", np.array([0, 2, 2]), 10**9)
+
+
+def test_examples_for_the_test_that_were_trained_on_are_warned_of():
+    train = np.arange(40.0).reshape(20, 2)
+    with pytest.warns(UserWarning, match=r"data=x: 2 of 10 test .* too, the first in row 3"):
+        validate.warn_shared(
+            "data=x", train, np.concatenate([train[:1] - 1] * 3 + [train[5:7], -train[1:6]]), "test"
+        )
+    validate.warn_shared("data=x", train, -1 - train, "test")
+    validate.warn_shared("data=x", train, np.ones((3, 5)), "test")
+
+
+def test_only_the_name_of_a_file_is_cut():
+    where = "/a/very/long/path" * 40 + "/train\n-labels"
+    with pytest.raises(DataError) as caught:
+        validate.equal_counts(where, np.ones((3, 1)), np.ones(2))
+    text = str(caught.value)
+    assert len(text) == 195
+    assert text.startswith("…")
+    assert text.endswith(
+        "/train?-labels has 3 examples but 2 labels; every example needs one label."
+    )
+
+
+def test_the_largest_numbers_do_not_wrap_to_minus_one():
+    with pytest.raises(DataError, match="labels up to 18446744073709551615 but none of class 1"):
+        validate.class_labels("x", np.array([0, 2**64 - 1], np.uint64), None)
