@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import currently_in_test_context, event, given
 
 from mlr.checks import DataError, InputError
 from mlr.data import Csv, Idx, Mnist, Npz, download, idx, validate
@@ -33,6 +33,8 @@ def refusal(path: Path, load, options: bool = False) -> DataError | InputError |
     except InputError as error:
         refused = error
     assert sorted(path.parent.iterdir()) == beside
+    if currently_in_test_context():
+        event("taken" if refused is None else "refused")
     if refused is not None:
         text = str(refused)
         assert type(refused) is DataError or options, text
