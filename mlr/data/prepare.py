@@ -135,6 +135,7 @@ def _to_dataset(where: str, plan: Plan, train: Arrays, val: Arrays, test: Arrays
     splits = {"training": train, "validation": val, "test": test}
     for split_name, data in splits.items():
         _check_split(where, split_name, data, plan.classes, train.features.shape[1:])
+    validate.warn_alike(where, train.features)
     targets = [data.targets for data in splits.values()]
     if plan.classes is not None:
         targets = [validate.class_labels(where, t, plan.classes)[0] for t in targets]

@@ -133,6 +133,13 @@ def warn_absent(where: str, labels: NDArray, classes: int) -> None:
         )
 
 
+def warn_alike(where: str, features: NDArray) -> None:
+    """Warn when all training examples (N, ...) are the same: there is nothing to learn from."""
+    # nearly always the second already differs, and the others need no look
+    if len(features) > 1 and (features[1] == features[0]).all() and (features == features[0]).all():
+        warnings.warn(f"{where}: all {len(features)} training examples are alike.", stacklevel=3)
+
+
 def warn_shared(where: str, train: NDArray, other: NDArray, split: str) -> None:
     """Warn when a tenth or more of a split that came by itself is in training as well.
 

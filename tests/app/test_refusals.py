@@ -109,9 +109,9 @@ def idx(magic: int, shape: tuple[int, ...], content: bytes) -> bytes:
 
 
 GOOD = {
-    "train-images-idx3-ubyte": idx(0x803, (20, 2, 2), bytes(80)),
+    "train-images-idx3-ubyte": idx(0x803, (20, 2, 2), bytes(range(80))),
     "train-labels-idx1-ubyte": idx(0x801, (20,), bytes([0, 1] * 10)),
-    "t10k-images-idx3-ubyte": idx(0x803, (4, 2, 2), bytes(16)),
+    "t10k-images-idx3-ubyte": idx(0x803, (4, 2, 2), bytes(range(1, 17))),
     "t10k-labels-idx1-ubyte": idx(0x801, (4,), bytes([0, 1] * 2)),
 }
 DAMAGED = {

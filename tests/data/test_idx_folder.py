@@ -42,13 +42,13 @@ def test_a_dot_in_the_name_is_as_good(folder):
 
 
 def test_colour_images_and_vectors_and_floats(folder):
-    put(folder, "train-images-idx3-ubyte", np.ones((60, 3, 4, 5), np.uint8))
+    put(folder, "train-images-idx3-ubyte", np.arange(3600).reshape(60, 3, 4, 5).astype(np.uint8))
     put(folder, "t10k-images-idx3-ubyte", np.zeros((20, 3, 4, 5), np.uint8))
     assert Idx(root=folder, val_fraction=0.2).load(0).feature_shape == (3, 4, 5)
-    put(folder, "train-images-idx3-ubyte", np.full((60, 6), -4, np.float32))
+    put(folder, "train-images-idx3-ubyte", np.tile(np.float32([[-4], [4]]), (30, 6)))
     put(folder, "t10k-images-idx3-ubyte", np.full((20, 6), 2, np.float32))
     data = Idx(root=folder, val_fraction=0.2).load(0)
-    assert data.train.features.unique().tolist() == [-1.0]
+    assert data.train.features.unique().tolist() == [-1.0, 1.0]
     assert data.test.features.unique().tolist() == [0.5]
 
 

@@ -71,6 +71,12 @@ def test_to_dataset_refuses_an_empty_split():
 
 
 def test_to_dataset_warns_of_one_class_only():
-    one = Arrays(np.ones((4, 2)), np.zeros(4, np.int64))
+    one = Arrays(np.eye(4), np.zeros(4, np.int64))
     with pytest.warns(UserWarning, match="1 of 2 classes have no training example: 1"):
-        prepare.to_dataset(Plan("x", 2), one, labelled(4), labelled(4))
+        prepare.to_dataset(Plan("x", 2), one, one, one)
+
+
+def test_to_dataset_warns_of_examples_that_are_all_alike():
+    alike = Arrays(np.ones((4, 2)), np.arange(4) % 2)
+    with pytest.warns(UserWarning, match="data=x: all 4 training examples are alike"):
+        prepare.to_dataset(Plan("x", 2), alike, labelled(4), labelled(4))
