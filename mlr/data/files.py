@@ -7,13 +7,23 @@ from contextlib import contextmanager
 from os import fstat
 from pathlib import Path
 from stat import S_ISREG
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from mlr.checks import InputError
 from mlr.data.faults import LONGEST, fault, tail
 
 MOST_BYTES = 4 * 2**30
 """Of one array, as its file declares it: four times that when bytes become float32."""
+BEST_RATIO = 1032
+"""Deflate cannot do better; whoever declares more than that lies."""
+_PIECE = 1 << 20
+
+
+class Stream(Protocol):
+    """What bytes are read from in order, a file or what is packed in one."""
+
+    def read(self, most: int, /) -> bytes:
+        """Some bytes, `most` of them at most; none at the end."""
 
 
 @contextmanager
@@ -53,6 +63,15 @@ def _refuse_what_is_no_file(path: Path, option: str) -> None:
         raise InputError(f"{tail(path, LONGEST - len(fix) - 1)} {fix}") from None
     if not S_ISREG(found):
         raise fault(path, "is no file: a folder, a pipe or a device.")
+
+
+def fill(room: memoryview, stream: Stream) -> int:
+    """How many bytes there were for `room`."""
+    filled = 0
+    while filled < len(room) and (piece := stream.read(min(_PIECE, len(room) - filled))):
+        room[filled : filled + len(piece)] = piece
+        filled += len(piece)
+    return filled
 
 
 def no_web_page(path: Path, opening: bytes) -> None:

@@ -15,8 +15,6 @@ from mlr.checks import DataError
 from mlr.data.faults import fault
 
 MAGIC = b"\x1f\x8b"
-BEST_RATIO = 1032
-"""Deflate cannot do better; whoever declares more than that lies."""
 _PIECE = 1 << 16
 _GZIP = 16 + zlib.MAX_WBITS
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING
 
 from mlr.checks import DataError
 from mlr.data.faults import fault
-from mlr.data.files import MOST_BYTES, no_web_page, opened
-from mlr.data.gunzip import BEST_RATIO, MAGIC, Unpacked
+from mlr.data.files import BEST_RATIO, MOST_BYTES, Stream, fill, no_web_page, opened
+from mlr.data.gunzip import MAGIC, Unpacked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 # type byte → numpy's name of the big-endian type
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST_DIMENSIONS = 8
-_PIECE = 1 << 20
-
-
-class _Stream(Protocol):
-    def read(self, most: int, /) -> bytes:
-        """Some bytes, `most` of them at most; none at the end."""
 
 
 def read(path: Path) -> NDArray:
@@ -50,7 +44,7 @@ def read(path: Path) -> NDArray:
     with opened(path, MOST_BYTES) as (file, on_disk):
         packed = file.read(len(MAGIC)) == MAGIC
         file.seek(0)
-        stream: BinaryIO | Unpacked = Unpacked(path, file) if packed else file
+        stream: Stream = Unpacked(path, file) if packed else file
         code, shape = _header(path, stream)
         dtype = np.dtype(TYPES[code])
         size = prod(shape) * dtype.itemsize
@@ -61,7 +55,7 @@ def read(path: Path) -> NDArray:
         if size > MOST_BYTES:
             raise fault(path, f"declares {size} bytes of values; {MOST_BYTES} are the most.")
         values = np.empty(shape, dtype)
-        found = _fill(values.reshape(-1).view(np.uint8).data, stream)
+        found = fill(values.reshape(-1).view(np.uint8).data, stream)
         if found < size:
             raise _truncated(path, shape, size, found)
         if stream.read(1):
@@ -73,7 +67,7 @@ def read(path: Path) -> NDArray:
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _header(path: Path, stream: _Stream) -> tuple[int, tuple[int, ...]]:
+def _header(path: Path, stream: Stream) -> tuple[int, tuple[int, ...]]:
     """The type byte and the dimensions."""
     magic = _exactly(stream, 4)
     _refuse_other_formats(path, magic)
@@ -130,21 +124,10 @@ def _truncated(path: Path, shape: tuple[int, ...], size: int, found: int) -> Dat
     )
 
 
-def _fill(room: memoryview, stream: _Stream) -> int:
-    """How many bytes there were for `room`."""
-    filled = 0
-    while piece := stream.read(min(_PIECE, len(room) - filled)):
-        room[filled : filled + len(piece)] = piece
-        filled += len(piece)
-        if filled == len(room):
-            break
-    return filled
-
-
-def _exactly(stream: _Stream, size: int) -> bytes:
+def _exactly(stream: Stream, size: int) -> bytes:
     """`size` bytes, or what there is of them."""
     room = bytearray(size)
-    return bytes(room[: _fill(memoryview(room), stream)])
+    return bytes(room[: fill(memoryview(room), stream)])
 
 
 def _times(shape: tuple[int, ...]) -> str:

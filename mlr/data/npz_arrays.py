@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from io import BytesIO
 from math import prod
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from mlr.checks import InputError
 from mlr.data.faults import fault, shown
-from mlr.data.files import MOST_BYTES, no_web_page, opened
+from mlr.data.files import BEST_RATIO, MOST_BYTES, fill, no_web_page, opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,16 +26,15 @@ if TYPE_CHECKING:
 MOST_ARRAYS = 10_000
 # numpy refuses longer ones too
 _LONGEST_HEADER = 10_000
-_PIECE = 1 << 18
 _KINDS = "biuf"
 
 
 class Archive:
     """The arrays of an open file, by name."""
 
-    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
-        """Look at the list of what `archive`, the file `path`, holds."""
-        self.path, self._archive = path, archive
+    def __init__(self, path: Path, archive: zipfile.ZipFile, on_disk: int) -> None:
+        """Look at the list of what `archive`, the file `path` of so many bytes, holds."""
+        self.path, self._archive, self._on_disk = path, archive, on_disk
         entries = archive.infolist()
         if len(entries) > MOST_ARRAYS:
             raise fault(path, f"holds {len(entries)} arrays; {MOST_ARRAYS} are the most.")
@@ -71,16 +70,21 @@ class Archive:
             size = prod(shape) * dtype.itemsize
             if size > MOST_BYTES:
                 raise fault(where, f"declares {size:.10g} bytes; {MOST_BYTES} are the most.")
-            if start + size != entry.file_size:
+            possible = min(entry.compress_size, self._on_disk) * BEST_RATIO
+            if start + size != entry.file_size or entry.file_size > possible:
                 raise fault(
                     where,
                     f"is damaged: its header declares {size:.10g} bytes, and "
                     f"{entry.file_size - start} follow.",
                 )
-            content = _rest(stream, opening[start:], size)
-        if len(content) != size:
-            raise fault(where, f"is truncated: {len(content)} of {size} bytes are there.")
-        values = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+            flat = np.empty(prod(shape), dtype)
+            room, begun = flat.view(np.uint8).data, opening[start:]
+            room[: len(begun)] = begun
+            found = len(begun) + fill(room[len(begun) :], stream)
+            # reading behind the end verifies the checksum
+            if found != size or stream.read(1):
+                raise fault(where, f"is truncated: {found} of {size} bytes are there.")
+        values = flat.reshape(shape, order="F" if fortran else "C")
         return values.astype(dtype.newbyteorder("="), order="C", copy=False)
 
 
@@ -96,14 +100,14 @@ def archive(path: Path, option: str) -> Iterator[Archive]:
         InputError: there is no file of that name.
         DataError: it is no archive, or is damaged; so does whatever is read from it.
     """
-    with opened(path, MOST_BYTES, option) as (file, _):
+    with opened(path, MOST_BYTES, option) as (file, on_disk):
         no_web_page(path, file.read(64))
         file.seek(0)
         try:
             if not zipfile.is_zipfile(file):
                 raise fault(path, "is no .npz file: write one with numpy.savez.")
             with zipfile.ZipFile(file) as found:
-                yield Archive(path, found)
+                yield Archive(path, found, on_disk)
         except (InputError, OSError, MemoryError):
             raise
         # zipfile meets damage with a dozen kinds: BadZipFile, zlib.error, struct.error, EOFError, …
@@ -130,13 +134,3 @@ def _header(where: str, opening: bytes) -> tuple[np.dtype[Any], tuple[int, ...],
     if any(type(size) is not int or size < 0 for size in shape) or len(shape) > 32:
         raise fault(where, "declares a shape that no array has.")
     return dtype, shape, fortran, stream.tell()
-
-
-def _rest(stream: IO[bytes], begun: bytes, size: int) -> bytearray:
-    """`size` bytes from `begun` on, or what there is; reading behind them checks the checksum."""
-    content = bytearray(begun)
-    while piece := stream.read(_PIECE):
-        content += piece
-        if len(content) > size:
-            break
-    return content
