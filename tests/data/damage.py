@@ -106,6 +106,9 @@ def npy(values: np.ndarray, descr: str, fortran: str, shape: str, pad: int = 0) 
 def npz_content(draw) -> bytes:
     """An archive of x (40, 2) and y (40,), one of whose headers may lie."""
     x, y = np.arange(80.0).reshape(40, 2), np.arange(40) % 4
+    if draw(st.integers(0, 4)) == 0:
+        bad = draw(st.sampled_from([np.nan, np.inf, -np.inf, 1e39]))
+        x[draw(st.integers(0, 39)), draw(st.integers(0, 1))] = bad
     arrays = {"x": npy(x, "<f8", "False", "(40, 2)"), "y": npy(y, "<i8", "False", "(40,)")}
     lie = draw(st.sampled_from(["none", "descr", "shape", "order", "text", "object", "missing"]))
     which = draw(st.sampled_from(["x", "y"]))

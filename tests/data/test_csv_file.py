@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from mlr.checks import InputError
-from mlr.data import Csv
+from mlr.checks import DataError, InputError
+from mlr.data import Csv, table
 
 ROWS = [f"{i},{i / 10},{'red' if i % 3 else 'blue'},note {i}" for i in range(30)]
 HEADER = "length,width,label,remark"
@@ -135,3 +135,26 @@ def test_files_that_are_no_text(write, tmp_path):
 def test_bad_options_are_refused_at_construction(options, message):
     with pytest.raises(InputError, match=message):
         Csv(**{"path": "own.csv"} | options)
+
+
+def test_long_lines_and_large_files_are_refused(write, monkeypatch):
+    path = write(HEADER, *ROWS)
+    monkeypatch.setattr(table, "LONGEST_LINE", 20)
+    with pytest.raises(DataError, match="has more than 20 characters in line 1"):
+        Csv(path=path).load(0)
+    monkeypatch.setattr(table, "MOST_BYTES", 200)
+    with pytest.raises(DataError, match=r"has \d+ bytes; 200 are the most that is read"):
+        Csv(path=path).load(0)
+
+
+def test_a_web_page_is_told_from_a_table(write):
+    with pytest.raises(DataError, match="is an HTML or XML page, not data"):
+        Csv(path=write("<!DOCTYPE html>", "<p>please log in</p>")).load(0)
+
+
+def test_very_many_long_names_are_told_of_briefly(write):
+    names = ",".join(f"{'n' * 900}{i}" for i in range(2000))
+    message = r"^data\.label=label is not known; Known: .*of own\.csv"
+    with pytest.raises(InputError, match=message) as caught:
+        Csv(path=write(names, ",".join("1" * 2000))).load(0)
+    assert len(str(caught.value)) <= 195

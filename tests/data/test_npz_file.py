@@ -1,9 +1,14 @@
+import struct
+import zipfile
+
 import numpy as np
 import pytest
 import torch
 
-from mlr.checks import InputError
-from mlr.data import Npz
+from mlr.checks import DataError, InputError
+from mlr.data import Npz, npz_arrays
+
+from .damage import npy
 
 X, Y = np.arange(80.0).reshape(40, 2), np.arange(40) % 4
 
@@ -103,3 +108,33 @@ def test_options(tmp_path):
         Npz()
     with pytest.raises(InputError, match=r"data\.classes=3 makes no sense with data\.task=regr"):
         Npz(path="x.npz", task="regression", classes=3)
+
+
+def test_a_list_that_promises_more_than_is_packed(tmp_path):
+    """The array's header and the archive's list agree, and the packed bytes are too few."""
+    path = tmp_path / "own.npz"
+    content = npy(X, "<f8", "False", "(50, 2)")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", content)
+        archive.writestr("y.npy", npy(Y, "<i8", "False", "(40,)"))
+    short, long = (struct.pack("<I", len(content) + more) for more in (0, 160))
+    path.write_bytes(path.read_bytes().replace(short, long))
+    with pytest.raises(DataError, match=r"own\.npz"):
+        Npz(path=path).load(0)
+
+
+def test_as_many_arrays_as_an_archive_can_hold_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz_arrays, "MOST_ARRAYS", 2)
+    path = tmp_path / "own.npz"
+    np.savez(path, x=X, y=Y, z=Y)
+    with pytest.raises(DataError, match="holds 3 arrays; 2 are the most"):
+        Npz(path=path).load(0)
+
+
+def test_two_arrays_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "own.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("x.npy", "x", "y.npy"):
+            archive.writestr(name, npy(Y, "<i8", "False", "(40,)"))
+    with pytest.raises(DataError, match="holds two arrays of one name"):
+        Npz(path=path).load(0)
