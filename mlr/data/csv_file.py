@@ -102,15 +102,17 @@ def _names(features: Sequence[str] | None, label: str) -> list[str] | None:
         or not all(isinstance(name, str) for name in features)
     ):
         raise InputError(
-            f"data.features={features} must be a list of column names: [first,second]."
+            f"data.features={tail(str(features), 60)} must be a list of column names: [first,second]."
         )
     if not features:
         raise InputError("data.features=[] names no column; give names, or null for all numeric.")
     doubled = {name for name in features if list(features).count(name) > 1}
     if doubled:
-        raise InputError(f"data.features names {', '.join(sorted(doubled))} twice.")
+        raise InputError(f"data.features names {tail(', '.join(sorted(doubled)), 60)} twice.")
     if label in features:
-        raise InputError(f"data.features includes the label {label}: the answer is no feature.")
+        raise InputError(
+            f"data.features includes the label {tail(label, 60)}: the answer is no feature."
+        )
     return list(features)
 
 
