@@ -4,7 +4,7 @@ Generated data follow the run's seed, or `data.seed` where that is set. Real dat
 `data.split_seed` or as published, so that runs of different seeds are tested on the same examples.
 `prepare` turns arrays into a Dataset, `validate` judges their values, once. Adding data: a file
 here, its class in `SOURCES`, a YAML of its `name` in `configs/data/`. Nothing here imports torch,
-numpy, scikit-learn or pooch before `load()`.
+numpy, scikit-learn or requests before `load()`.
 """
 
 from __future__ import annotations

@@ -102,7 +102,8 @@ def _names(features: Sequence[str] | None, label: str) -> list[str] | None:
         or not all(isinstance(name, str) for name in features)
     ):
         raise InputError(
-            f"data.features={tail(str(features), 60)} must be a list of column names: [first,second]."
+            f"data.features={tail(str(features), 60)} must be a list of column names: "
+            "[first,second]."
         )
     if not features:
         raise InputError("data.features=[] names no column; give names, or null for all numeric.")
