@@ -43,6 +43,8 @@ CHDIR = (
 )
 DIVERGED = 4
 """Exit code of a command whose only run diverged."""
+WORDS = {"running": "was killed", "done": "came to its end", "failed": "failed"}
+"""How a run ended before, by its status."""
 PARTS = ("head", "loss", "model", "data", "optimizer", "schedule")
 
 
@@ -242,8 +244,8 @@ def record(
 
 def _goes_on(before: Begun, total: int) -> str:
     """How a run ended before, and where it goes on."""
-    ended = before.status.get("status")
-    how = "was killed" if ended == "running" else f"ended as {ended}"
+    ended = str(before.status.get("status"))
+    how = WORDS.get(ended, f"was {ended}")
     if before.state is None:
         return f"the run {how} before anything was kept; it begins anew."
     return f"the run {how}; it goes on after {before.state.step:,} of {total:,} updates."
@@ -258,6 +260,7 @@ def last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:
         # products of wide networks are split by threads: another count rounds otherwise
         "threads": torch.get_num_threads(),
         "device": experiment.device,
+        "data": experiment.data.fingerprint,
         "anatomy": result.anatomy,
         "refused": dict(result.refused),
     }
