@@ -47,7 +47,7 @@ def positive(name: str, value: float) -> float:
     Raises:
         InputError: otherwise.
     """
-    if not _is_number(value) or not isfinite(value) or value <= 0:
+    if not _is_number(value) or not _is_finite(value) or value <= 0:
         raise InputError(f"{name}={value} must be a finite number above 0.")
     return value
 
@@ -58,7 +58,7 @@ def non_negative(name: str, value: float) -> float:
     Raises:
         InputError: otherwise.
     """
-    if not _is_number(value) or not isfinite(value) or value < 0:
+    if not _is_number(value) or not _is_finite(value) or value < 0:
         raise InputError(f"{name}={value} must be a finite number, 0 or above.")
     return value
 
@@ -69,7 +69,7 @@ def finite(name: str, value: float) -> float:
     Raises:
         InputError: otherwise.
     """
-    if not _is_number(value) or not isfinite(value):
+    if not _is_number(value) or not _is_finite(value):
         raise InputError(f"{name}={value} must be a finite number.")
     return value
 
@@ -96,6 +96,13 @@ def whole(name: str, value: int, at_least: int = 1, at_most: int | None = None) 
         upper = "" if at_most is None else f" and at most {at_most}"
         raise InputError(f"{name}={value} must be a whole number of at least {at_least}{upper}.")
     return value
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return isfinite(value)
+    except OverflowError:  # a whole number that no float reaches
+        return False
 
 
 def _is_number(value: object) -> bool:

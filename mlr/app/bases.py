@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict, read_write
 
 from mlr.app.documents import Documents, Filled, Keys, Template, copy_plain, list_text
@@ -158,6 +160,18 @@ def without_hydra(tree: DictConfig) -> DictConfig:
 def shown_subdir(subdir: str | None) -> str:
     """The folder of Hydra's files: mlr writes them itself, so Hydra is told of none."""
     return ".hydra" if subdir is None else subdir
+
+
+@contextmanager
+def current(tree: DictConfig) -> Iterator[None]:
+    """Let HydraConfig, and so `${hydra:…}`, be that of `tree`."""
+    instance = HydraConfig.instance()
+    before = instance.cfg
+    instance.set_config(tree)
+    try:
+        yield
+    finally:
+        instance.cfg = before
 
 
 def _hydra_text(tree: DictConfig) -> str:

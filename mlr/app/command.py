@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
-from pathlib import Path
 from shlex import quote
 
 import hydra
@@ -12,7 +12,9 @@ from omegaconf import DictConfig
 
 from mlr.app import console, debugging
 from mlr.app.errors import one_sentence, raised_by_hydra
+from mlr.app.guard import guarded
 from mlr.app.names import register_resolvers
+from mlr.app.places import CONFIGS
 from mlr.app.runs_begun import CHECKPOINT
 from mlr.app.schema import register_schema
 from mlr.app.session import Session, SweepRefused
@@ -21,7 +23,6 @@ from mlr.app.sweep import JobError
 from mlr.checks import InputError
 from mlr.durable import WriteError
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 # Hydra 1.4 knows no other behaviour, and warns when it is asked for
 VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
@@ -43,7 +44,7 @@ def main() -> int:
     task.prepare = session.prepare  # type: ignore[attr-defined]
     entry = hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")
     try:
-        with signals:
+        with signals, guarded(sys.argv[1:]):
             try:
                 with suppress(JobError):  # told of in the report, with the others
                     entry(task)()

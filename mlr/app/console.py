@@ -12,11 +12,13 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from mlr.app import debugging
+from mlr.app.text import printable
 
 if TYPE_CHECKING:
     from mlr.app.outcome import Outcome
@@ -31,7 +33,21 @@ WIDE = 200
 
 
 class Output(Console):
-    """Standard output; a reader who leaves, as `head` does, ends the printing, not the jobs."""
+    """Standard output; a reader who leaves, as `head` does, ends the printing, not the jobs.
+
+    Names of runs may be those of others: what a terminal would obey in them is shown instead.
+    """
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """The pieces that are printed."""
+        for piece in super().render(renderable, options):
+            lines = piece.text.split("\n")
+            if piece.control or all(line.isprintable() for line in lines):
+                yield piece
+            else:
+                yield Segment("\n".join(map(printable, lines)), piece.style)
 
     def on_broken_pipe(self) -> None:
         """Print into the void from now on."""
@@ -56,7 +72,7 @@ LONGEST_PATH = 30
 
 def refuse(message: str) -> None:
     """One sentence on standard error."""
-    line = " ".join(f"mlr: {message}".split())
+    line = printable(" ".join(f"mlr: {message}".split()))
     print(line if debugging.asked else shortened(line), file=sys.stderr)
 
 
@@ -75,7 +91,7 @@ def shortened(line: str) -> str:
 
 def say(message: str) -> None:
     """What has to be read, or copied, as a whole, on standard error."""
-    print(f"mlr: {message}", file=sys.stderr)
+    print(printable(f"mlr: {message}"), file=sys.stderr)
 
 
 @contextmanager
@@ -109,8 +125,9 @@ def tensorboard_command(folder: Path) -> str:
 
 
 def shown(path: Path) -> str:
-    """`path` relative to where the person stands, if it lies below."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    """`path` relative to where the person stands, if it lies below; never taken for an option."""
+    found = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    return f"./{found}" if found.startswith("-") else found
 
 
 def print_run(outcome: Outcome) -> None:

@@ -16,17 +16,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mlr.app.bases import Composed, identified, without_hydra
+from mlr.app.bases import Composed, current, identified, without_hydra
 from mlr.app.compose import Composer
 from mlr.app.errors import one_sentence
 from mlr.app.job import CHDIR
 from mlr.app.names import run_name
+from mlr.app.places import check_place
 from mlr.app.sweepjob import Engine, SweepJob
 from mlr.checks import InputError
 
@@ -73,7 +73,7 @@ class Launch:
         returns = [self._unfinished(lines, job) for lines, job in zip(overrides, jobs, strict=True)]
         self._call_back("on_job_start", overrides, jobs, [{"task_function": self.task}] * len(jobs))
         options = {} if engine is None else {"engine": engine}
-        with _current(self.config.copy()):  # the sweep's: of no job, so it has no job.num
+        with current(self.config.copy()):  # the sweep's: of no job, so it has no job.num
             results = batch(jobs, folder, **options)
         for one, result in zip(returns, results, strict=True):
             failed = isinstance(result, Exception)
@@ -86,6 +86,9 @@ class Launch:
         composed = self.composer.compose(lines)
         _check_settings(composed.base.hydra)
         folder = Path(os.path.normpath(sweep / self._subdir(composed, number)))
+        if sweep not in folder.parents:
+            raise InputError(f"hydra.sweep.subdir leads to {folder}, out of the sweep's {sweep}.")
+        check_place("hydra.sweep.subdir", folder)
         config = composed.plain()
         if composed.base.interpolated:
             config = self._resolved(composed, number, folder)
@@ -105,7 +108,7 @@ class Launch:
 
     def _select(self, composed: Composed, number: int, key: str) -> Any:
         tree = identified(self.composer.tree(composed), number)
-        with _current(tree), _in_one_sentence():
+        with current(tree), _in_one_sentence():
             return OmegaConf.select(tree, key)
 
     def _check_sweep_folder(self, lines: Sequence[str], number: int, folder: Path) -> None:
@@ -118,7 +121,7 @@ class Launch:
 
     def _resolved(self, composed: Composed, number: int, folder: Path) -> dict[str, Any]:
         tree = identified(self.composer.tree(composed), number, folder)
-        with _current(tree), _in_one_sentence():
+        with current(tree), _in_one_sentence():
             return OmegaConf.to_container(without_hydra(tree), resolve=True)  # type: ignore[return-value]
 
     def _tree(self, lines: Sequence[str], job: SweepJob) -> DictConfig:
@@ -141,7 +144,7 @@ class Launch:
             return
         for lines, job, more in zip(overrides, jobs, arguments, strict=True):
             tree = self._tree(lines, job)
-            with _current(tree):
+            with current(tree):
                 getattr(callbacks, event)(config=tree, **more)
 
 
@@ -213,18 +216,6 @@ def _check_folders(jobs: Sequence[SweepJob]) -> None:
                 f"({' '.join(job.overrides)}) would share the folder {job.folder}; "
                 "let hydra.sweep.subdir tell them apart, as ${hydra.job.num} does."
             )
-
-
-@contextmanager
-def _current(tree: DictConfig) -> Iterator[None]:
-    """Let HydraConfig, and so `${hydra:…}`, be that of `tree`."""
-    instance = HydraConfig.instance()
-    before = instance.cfg
-    instance.set_config(tree)
-    try:
-        yield
-    finally:
-        instance.cfg = before
 
 
 @contextmanager

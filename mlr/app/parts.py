@@ -1,26 +1,44 @@
 """The object that a group of the configuration names by `_target_`.
 
-A name is refused before it is imported unless it lies in mlr, in torch.nn, or in a
-package that the user allowed by name.
+A name is refused before it is imported unless it is, to the letter, that of one of mlr's own
+parts or of a public class of torch.nn, or lies in a package that the user allowed by name.
+Nothing else in mlr makes an object of what a configuration names.
 """
 
 from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mlr.checks import InputError
-from mlr.models import Model, UserModule
+from mlr.data import SOURCES
+from mlr.heads import HEADS
+from mlr.losses import LOSSES
+from mlr.models import MODELS, Model, UserModule
+from mlr.probes import ProbeSettings
+from mlr.training import OPTIMIZERS, SCHEDULES
 
 Part = TypeVar("Part")
 
-OWN_PACKAGES = ("mlr", "torch.nn")
+_PACKAGES: Mapping[str, Sequence[type]] = {
+    "mlr.heads": HEADS,
+    "mlr.losses": LOSSES,
+    "mlr.models": MODELS,
+    "mlr.data": SOURCES,
+    "mlr.training": (*OPTIMIZERS, *SCHEDULES),
+    "mlr.probes": (ProbeSettings,),
+}
+OWN = {f"{package}.{kind.__name__}": kind for package, kinds in _PACKAGES.items() for kind in kinds}
+"""All that `_target_` may name of mlr, as configs/ writes it."""
+LAYERS = "torch.nn."
 
 
 def make_part(
@@ -32,15 +50,18 @@ def make_part(
         group: name of the configuration group, for messages.
         settings: plain values, `_target_` among them.
         base: the abstract class that the target must derive from.
-        allowed: packages beside mlr and torch.nn that may be imported.
+        allowed: what may be imported beside mlr's own parts and torch.nn: packages, modules
+            or classes.
 
     Raises:
         InputError: a target that is not allowed, not found, or of another kind; an option
             that it does not know, or a value that it refuses.
     """
+    if not isinstance(settings, Mapping):
+        raise InputError(f"{group}={settings} must be a group of options.")
     options = dict(settings)
     target = options.pop("_target_", None)
-    if not isinstance(target, str) or "." not in target:
+    if not isinstance(target, str) or "." not in target.strip("."):
         raise InputError(
             f"{group}._target_={target} must name a class with its module, "
             f"as in {group}._target_=my_package.MyClass."
@@ -58,19 +79,63 @@ def make_part(
 
 
 def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
-    packages = (*OWN_PACKAGES, *allowed)
-    if not any(target.startswith(f"{package}.") for package in packages):
-        raise InputError(
-            f"{group}._target_={target} lies outside {', '.join(packages)}, so it is not "
-            f"imported. If you trust it, add allow_targets=[{target.split('.')[0]}]."
-        )
-    if allowed and (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)  # a user's package commonly lies where they stand
+    if target in OWN:
+        return OWN[target]
+    if target.startswith(LAYERS):
+        return _layer(group, target)
+    if not is_allowed(target, allowed):
+        raise InputError(_unknown(group, target))
+    if _Here not in sys.meta_path:
+        sys.meta_path.append(_Here)
     module, _, name = target.rpartition(".")
     try:
-        return getattr(import_module(module), name)
+        kind = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise InputError(f"{group}._target_={target} cannot be imported: {error}.") from error
+    home = getattr(kind, "__module__", None)
+    if isinstance(kind, type) and not is_allowed(f"{home}.{kind.__qualname__}", allowed):
+        raise InputError(
+            f"{group}._target_={target} is {home}.{kind.__qualname__} under another name; "
+            "give it its own, and allow that."
+        )
+    return kind
+
+
+class _Here(MetaPathFinder):
+    """A user's package commonly lies where they stand; looked for last, so it hides no other."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return None if path else PathFinder.find_spec(name, [str(Path.cwd())])
+
+
+def is_allowed(target: str, allowed: Iterable[str]) -> bool:
+    """Whether `target` is, or lies in, what a user allows by name."""
+    return any(target == name or target.startswith(f"{name}.") for name in allowed if name)
+
+
+def _layer(group: str, target: str) -> Any:
+    """A class of torch.nn by its public name, and none that can be reached through another."""
+    from torch import nn
+
+    name = target.removeprefix(LAYERS)
+    kind = getattr(nn, name, None) if name.isidentifier() and name in nn.modules.__all__ else None
+    if kind is None:
+        raise InputError(f"{group}._target_={target} is no public class of torch.nn.")
+    return kind
+
+
+def _unknown(group: str, target: str) -> str:
+    package, _, name = target.rpartition(".")
+    if package in _PACKAGES:
+        names = [kind.__name__ for kind in _PACKAGES[package]]
+        near = get_close_matches(name, names, n=1, cutoff=0.4)
+        hint = f" Did you mean {package}.{near[0]}?" if near else ""
+        return f"{group}._target_={target} is none of mlr's own parts.{hint}"
+    return (
+        f"{group}._target_={target} is none of mlr's own parts and not in torch.nn, so it is not "
+        f"imported. If you trust it, add allow_targets=[{target.split('.')[0]}]."
+    )
 
 
 def _is_module(kind: Any) -> bool:
@@ -85,7 +150,7 @@ def _check_options(group: str, kind: type, options: Mapping[str, Any]) -> None:
     names = [parameter.name for parameter in parameters]
     for option in options:
         if option not in names:
-            near = get_close_matches(option, names, n=1)
+            near = get_close_matches(str(option), names, n=1)
             hint = f" Did you mean {group}.{near[0]}?" if near else ""
             raise InputError(
                 f"{group}.{option} is not an option of {kind.__name__}; "

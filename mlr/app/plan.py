@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 LARGEST_SEED = 2**63 - 1
+LARGEST_RATE = 1e20
+"""Above it the first step overflows float32, whatever the gradient."""
 SPLITS = ("train", "val", "test")
 LOSSES = tuple(f"loss/{split}" for split in SPLITS)
 OF_CLASSES = (
@@ -32,6 +34,7 @@ OF_CLASSES = (
     *("logit_grad/wrong", "logit_grad/right"),
 )
 """Final numbers that only a classification has."""
+GROUPS = ("head", "loss", "model", "data", "optimizer", "schedule", "probes")
 ROOT = tuple(field.name for field in fields(Config))
 
 
@@ -128,8 +131,8 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
         InputError: a value out of range, an unknown option, or a pair of head and loss
             that means nothing.
     """
-    allowed = config["allow_targets"]
     _check_root(config)
+    allowed = config["allow_targets"]
     plan = Plan(
         config=dict(config),
         head=make_part("head", config["head"], Head, allowed),  # type: ignore[type-abstract]
@@ -141,6 +144,8 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
         probes=make_part("probes", config["probes"], ProbeSettings, allowed),
     )
     classes = plan.source.classes
+    if plan.optimizer.lr > LARGEST_RATE:
+        raise InputError(f"optimizer.lr={plan.optimizer.lr} must be at most {LARGEST_RATE:g}.")
     _check_metric(config["objective_metric"], plan.source.regression)
     check_pair(
         plan.head,
@@ -155,9 +160,10 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
 def _check_root(config: Mapping[str, Any]) -> None:
     for key in config:  # only +key=… can bring in another one, and nothing would read it
         if key not in ROOT:
-            near = get_close_matches(key, ROOT, n=1)
+            near = get_close_matches(str(key), ROOT, n=1)
             hint = f"; did you mean {near[0]}?" if near else "."
             raise InputError(f"{key} is not an option{hint} --cfg job shows all there are.")
+    _check_shape(config)
     whole("seed", config["seed"], at_least=0, at_most=LARGEST_SEED)
     whole("epochs", config["epochs"])
     whole("batch_size", config["batch_size"])
@@ -168,10 +174,27 @@ def _check_root(config: Mapping[str, Any]) -> None:
         positive("max_grad_norm", config["max_grad_norm"])
     known("dtype", config["dtype"], ("float32", "float64"))
     known("device", config["device"], DEVICES)
-    positive("checkpoint.seconds", config["checkpoint"]["seconds"])
-    most = config["sweep"]["max_runs_per_batch"]
+    positive("checkpoint.seconds", config["checkpoint"].get("seconds"))
+    most = config["sweep"].get("max_runs_per_batch")
     if most is not None:
         whole("sweep.max_runs_per_batch", most)
+
+
+def _check_shape(config: Mapping[str, Any]) -> None:
+    """Hydra has seen to it; what others recorded of a run may be anything."""
+    for key in ROOT:
+        if key not in config:
+            raise InputError(f"{key} is missing from the configuration.")
+    for key in (*GROUPS, "objective", "checkpoint", "sweep"):
+        if not isinstance(config[key], Mapping):
+            raise InputError(f"{key}={config[key]} must be a group of options.")
+    names = config["allow_targets"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"allow_targets={names} must be a list of names.")
+    if not isinstance(config["objective"].get("strict"), bool):
+        raise InputError(
+            f"objective.strict={config['objective'].get('strict')} must be true or false."
+        )
 
 
 def _check_metric(name: str, regression: bool) -> None:

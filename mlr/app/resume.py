@@ -18,7 +18,8 @@ from mlr.app.runs_begun import CHECKPOINT, HYDRA, PREVIOUS, read_or_none
 from mlr.app.sweep_folder import TABLE
 from mlr.checks import DataError, InputError
 from mlr.records import RunFolder
-from mlr.records.folder import read_status
+from mlr.records.continuing import is_position
+from mlr.records.folder import check_links, read_status
 
 if TYPE_CHECKING:
     from mlr.training import Experiment
@@ -92,6 +93,7 @@ def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
     """
     from mlr.training.checkpoint import load_checkpoint
 
+    check_links(folder)
     run = RunFolder(folder, dict(status))
     reasons = []
     for path in (run.checkpoint, run.checkpoint_before):
@@ -100,7 +102,11 @@ def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
         except DataError as error:
             reasons.append(str(error))
             continue
-        if set(about) >= NEEDED and isinstance(about["config"], dict):
+        if (
+            set(about) >= NEEDED
+            and isinstance(about["config"], dict)
+            and is_position(about["records"])
+        ):
             return Begun(folder, run.status, state, about)
         reasons.append(f"{path} does not say how it was begun")
     raise DataError(f"resume={folder} has no intact checkpoint, so begin anew: {reasons[0]}")

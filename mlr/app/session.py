@@ -113,6 +113,8 @@ class Session:
             there = folder if folder.exists() else None
             self.run = Outcome(folder.name, task_overrides(hydra), status, cause(error), there)
             raise
+        if self.run.status == "refused":
+            return None
         return self.run.objective(config.objective_metric)
 
     def _job_of_sweep(self, config: DictConfig, hydra: DictConfig) -> float:

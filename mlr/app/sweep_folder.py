@@ -21,7 +21,8 @@ from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.runs_begun import LOCK, clear, outcome_of, runs_in
 from mlr.checks import InputError
 from mlr.durable import WriteError, atomic_write, create_exclusive, hold
-from mlr.records.folder import versions
+from mlr.records.folder import check_links, versions
+from mlr.records.plain_yaml import read_yaml
 from mlr.records.sweep import write_runs_table
 
 TABLE, STORY = "runs.csv", "sweep.yaml"
@@ -72,9 +73,10 @@ class SweepFolder:
         for run, status in runs_in(path).items():
             folder.before[run] = outcome_of(run, status)
             folder._hashes[run] = str(status.get("config_hash")) if status else DAMAGED
-        with suppress(OSError, yaml.YAMLError):
-            told = yaml.safe_load((path / STORY).read_text(encoding="utf-8"))
-            folder._commands = list((told or {}).get("commands", []))
+        with suppress(InputError):  # what was asked before is told as far as it can be read
+            told = read_yaml(path / STORY)
+            commands = told.get("commands") if isinstance(told, dict) else None
+            folder._commands = commands if isinstance(commands, list) else []
         return folder
 
     def close(self) -> None:
@@ -157,6 +159,7 @@ def check_sweep(path: Path) -> None:
             f"sweep.resume={path} is no folder of a sweep: it holds no {TABLE}; "
             "give the folder that the sweep printed."
         )
+    check_links(path)
 
 
 def check_versions(path: Path, allowed: Collection[str]) -> None:

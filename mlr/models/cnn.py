@@ -33,7 +33,7 @@ class Cnn(Model):
         init: str = "he",
         init_scale: float = 1.0,
     ) -> None:
-        if isinstance(channels, (int, str)) or not channels:
+        if not isinstance(channels, (list, tuple)) or not channels:
             raise InputError(
                 f"model.channels={channels} must list the convolutions, "
                 "as in model.channels=[16,32]."

@@ -36,7 +36,7 @@ class Mlp(Model):
         init: str = "he",
         init_scale: float = 1.0,
     ) -> None:
-        if isinstance(widths, (int, str)) or not widths:
+        if not isinstance(widths, (list, tuple)) or not widths:
             raise InputError(
                 f"model.widths={widths} must list the hidden layers, as in model.widths=[128,64]."
             )

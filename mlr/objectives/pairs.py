@@ -76,7 +76,7 @@ def check_pair(
         raise InputError(
             f"loss={loss.name} needs {loss.domain.describe('predictions')}, "
             f"but head={head.name} gives {_count(outputs)} {head.range}."
-            f"{_advice(head, loss, outputs)} objective.strict=false lets you watch it fail."
+            f"{_advice(head, loss, outputs)} objective.strict=false runs it."
         )
 
     if not regression and not _targets_allowed(head, loss, UNIT):

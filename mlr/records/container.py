@@ -85,10 +85,23 @@ def decode(content: bytearray) -> Container:
         arrays = load(bytes(content))
     except SafetensorError as error:
         raise ValueError(f"no safetensors file ({error})") from error
-    known = json.loads(_header(content).get("__metadata__", {}).get(ABOUT, "null"))
-    if not isinstance(known, dict) or {*known.get("order", ()), SEAL} != set(arrays):
+    order, about = _known(content)
+    if {*order, SEAL} != set(arrays):
         raise ValueError("it does not say what its tensors are")
-    return Container({name: arrays[name] for name in known["order"]}, known["about"])
+    return Container({name: arrays[name] for name in order}, about)
+
+
+def _known(content: bytes | bytearray) -> tuple[list[str], dict[str, Any]]:
+    """The names of the tensors in order, and what is said of them."""
+    try:
+        known = json.loads(_header(content)["__metadata__"][ABOUT])
+        order, about = known["order"], known["about"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise ValueError("it does not say what it holds") from None
+    named = isinstance(order, list) and all(isinstance(name, str) for name in order)
+    if not named or not isinstance(about, dict):
+        raise ValueError("it does not say what it holds")
+    return order, about
 
 
 def _header(content: bytes | bytearray) -> dict[str, Any]:

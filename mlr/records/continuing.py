@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from mlr import durable
 from mlr.checks import DataError
@@ -72,3 +73,23 @@ def check_name(name: str) -> str:
     if not name.startswith(PREFIX) or "/" in name or "\\" in name:
         raise DataError(f"the checkpoint names {name!r}, which is no event file of its run.")
     return name
+
+
+def is_position(found: Any) -> bool:
+    """Whether `found` is what `Recorder.position` gives, with what its table gives in it."""
+    if not isinstance(found, Mapping):
+        return False
+    table, events, seen = (found.get(key) for key in ("table", "events", "seen"))
+    return (
+        isinstance(found.get("step"), int)
+        and isinstance(found.get("epoch"), (int, float))
+        and found.get("dtype") in ("float32", "float64")
+        and isinstance(seen, list)
+        and all(isinstance(one, int) for one in seen)
+        and isinstance(events, Mapping)
+        and all(isinstance(size, int) and size >= 0 for size in events.values())
+        and isinstance(table, Mapping)
+        and isinstance(table.get("last"), str)
+        and all(isinstance(table.get(key), int) for key in ("step", "bytes"))
+        and table["bytes"] >= len(table["last"].encode("utf-8", "replace")) >= 0
+    )

@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mlr.checks import InputError, known
+from mlr.checks import DataError, InputError, known
 from mlr.durable import WriteError, atomic_write, create_exclusive
 
 STATUSES = ("running", "done", "failed", "diverged", "interrupted")
@@ -145,14 +145,32 @@ def read_status(folder: Path | str) -> dict[str, Any]:
     """
     path = Path(folder) / "status.json"
     try:
+        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+            raise InputError(f"{path} is no file.")
         status = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as cause:
         raise InputError(f"{folder} holds no run: status.json is missing.") from cause
-    except (OSError, ValueError) as cause:
+    except InputError:
+        raise
+    except (OSError, ValueError, RecursionError) as cause:
         raise InputError(f"{path} cannot be read: {cause}.") from cause
     if not isinstance(status, dict):
         raise InputError(f"{path} cannot be read: it holds no JSON object.")
     return status
+
+
+def check_links(folder: Path) -> None:
+    """Refuse to go on writing where a link leads out of a run's or a sweep's folder.
+
+    Raises:
+        DataError: naming the link.
+    """
+    for entry in (*folder.glob("*"), *folder.glob(".*")):
+        if entry.is_symlink():
+            raise DataError(
+                f"{entry} is a link, and to go on there would change what it leads to; "
+                "put the file itself in its place."
+            )
 
 
 def _holds_run(folder: Path) -> bool:

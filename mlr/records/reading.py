@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlr.checks import InputError
 from mlr.records.aggregate import Series, read_series
 from mlr.records.folder import read_status
+from mlr.records.plain_yaml import read_yaml
+
+_PARTS = ("start", "confidence", "classes", "boundary", "logits", "data")
+"""Of an anatomy: what holds numbers by name."""
 
 
 @dataclass(frozen=True)
 class Recorded:
     """A run's folder and its status.json; the larger files are read when they are asked for.
+
+    What is of another kind than mlr writes counts as not there: others may have written it.
 
     folder: of the run.
     entries: everything that status.json says.
@@ -44,22 +49,35 @@ class Recorded:
     @property
     def seed(self) -> int | None:
         """That of the configuration."""
-        return self.entries.get("seed")
+        seed = self.entries.get("seed")
+        return seed if isinstance(seed, int) else None
 
     @property
     def overrides(self) -> Sequence[str]:
         """As typed."""
-        return self.entries.get("overrides") or []
+        typed = self.entries.get("overrides")
+        return [str(one) for one in typed] if isinstance(typed, list) else []
 
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Final numbers by tag; empty where it was not trained to an end."""
-        return {tag: float(value) for tag, value in (self.entries.get("metrics") or {}).items()}
+        found = {}
+        for tag, value in _mapping(self.entries.get("metrics")).items():
+            with suppress(TypeError, ValueError, OverflowError):
+                found[tag] = float(value)
+        return found
 
-    @property
+    @cached_property
     def anatomy(self) -> Mapping[str, Any] | None:
         """What `mlr.training.anatomy` measured over the training data; None where nothing was."""
-        return self.entries.get("anatomy")
+        found = _mapping(self.entries.get("anatomy"))
+        sound = {key: _numbers(value) for key, value in found.items() if key not in _PARTS}
+        sound |= {
+            part: {key: _numbers(value) for key, value in found[part].items()}
+            for part in _PARTS
+            if isinstance(found.get(part), dict)
+        }
+        return sound or None
 
     @cached_property
     def series(self) -> Series | None:
@@ -76,8 +94,8 @@ class Recorded:
         """The option chosen of each group, as in `model` → `linear`; empty where none is told."""
         found = _yaml(self.folder / ".hydra" / "hydra.yaml")
         for key in ("hydra", "runtime", "choices"):
-            found = found.get(key) or {}
-        return found
+            found = _mapping(found.get(key))
+        return {str(group): None if one is None else str(one) for group, one in found.items()}
 
 
 def read_runs(place: Path | str) -> list[Recorded]:
@@ -117,10 +135,21 @@ def read_all(places: Iterable[Path | str]) -> list[Recorded]:
     return list(found.values())
 
 
+def _mapping(found: Any) -> dict[str, Any]:
+    """What others wrote, if it is a mapping."""
+    return found if isinstance(found, dict) else {}
+
+
+def _numbers(found: Any) -> Any:
+    """A number, or lists of them; None in place of anything else."""
+    if isinstance(found, list):
+        return [_numbers(one) for one in found]
+    return found if isinstance(found, (int, float)) else None
+
+
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
-        found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        found = read_yaml(path)
+    except InputError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return _mapping(found)

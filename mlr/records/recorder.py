@@ -13,7 +13,7 @@ import numpy as np
 from mlr.checks import DataError
 from mlr.durable import WriteError
 from mlr.records.blocks import Rows, encode_scalars, final_rows, plain_numbers
-from mlr.records.continuing import check_name, going_on, take_back
+from mlr.records.continuing import check_name, going_on, is_position, take_back
 from mlr.records.events import EventWriter, Serialisable
 from mlr.records.folder import RunFolder
 from mlr.records.hparams import HEADLINES, PROMINENT, hparams_summaries, session_end
@@ -78,6 +78,8 @@ class Recorder:
             DataError: the files hold less than they should.
             WriteError: they cannot be changed.
         """
+        if not is_position(position):
+            raise DataError(f"{folder.path} has a checkpoint that does not say where it goes on.")
         before = {check_name(name): size for name, size in position["events"].items()}
         if len(position["seen"]) != len(tags):
             raise DataError(f"{folder.path} was recorded with other tags; its probes differ.")

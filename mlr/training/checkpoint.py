@@ -82,9 +82,24 @@ def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
             ending=None if ending is None else Ending(**ending),
             **{name: about[name] for name in NUMBERS},
         )
+        _check_kinds(state)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is no checkpoint of a run: {error!r}.") from error
     return state, about
+
+
+def _check_kinds(state: State) -> None:
+    """Refuse numbers of a file that are none."""
+    counts = [state.step, state.waited, state.best_step, state.threads or 0]
+    ending = state.ending
+    if ending is not None:
+        counts.append(ending.step)
+        if not isinstance(ending.refused, dict) or not isinstance(ending.reason, str):
+            raise ValueError("its ending is none")
+    if not all(isinstance(one, int) and one >= 0 for one in counts):
+        raise ValueError("its counts are none")
+    if not isinstance(state.lowest, (int, float)):
+        raise ValueError("its lowest loss is no number")
 
 
 def final_state(result: Result) -> State:

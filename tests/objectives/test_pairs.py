@@ -33,12 +33,12 @@ REFUSED = [
     (
         ("sigmoid", "ce", 10),
         NEEDS_SUM + "head=sigmoid gives 10 separate values in (0, 1). "
-        "Use head=softmax, loss=bce or loss=se. objective.strict=false lets you watch it fail.",
+        "Use head=softmax, loss=bce or loss=se. objective.strict=false runs it.",
     ),
     (
         ("clipped_linear", "ce", 3),
         NEEDS_SUM + "head=clipped_linear gives 3 separate values in [0, 1]. "
-        "Use head=softmax, loss=bce or loss=se. objective.strict=false lets you watch it fail.",
+        "Use head=softmax, loss=bce or loss=se. objective.strict=false runs it.",
     ),
     (
         ("linear", "mae", None),
@@ -53,7 +53,7 @@ REFUSED = [
     (
         ("probit", "gce", 3),
         "head=probit gives 3 separate values in (0, 1). Use head=softmax, loss=bce or loss=se. "
-        "objective.strict=false lets you watch it fail.",
+        "objective.strict=false runs it.",
     ),
     (
         ("sparsemax", "smoothed_ce", 1),

@@ -11,9 +11,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from mlr.app.command import CONFIGS, VERSION_BASE
+from mlr.app.command import VERSION_BASE
 from mlr.app.job import run_job
 from mlr.app.names import register_resolvers
+from mlr.app.places import CONFIGS
 from mlr.app.schema import register_schema
 
 

@@ -22,7 +22,7 @@ def as_csv(comparison: Comparison) -> str:
     table.writerow([*comparison.by, "metric", *COLUMNS])
     for row in comparison.rows:
         numbers = [getattr(row, column) for column in COLUMNS]
-        table.writerow([*row.keys.values(), comparison.metric, *numbers])
+        table.writerow([*map(_cell, row.keys.values()), comparison.metric, *numbers])
     return text.getvalue()
 
 
@@ -50,6 +50,11 @@ def _row(fields: dict[str, Any]) -> dict[str, Any]:
     rates = [{"lr": _plain(lr), "mean": mean} for lr, mean in fields.pop("rates").items()]
     keys = {key: _plain(value) for key, value in fields.pop("keys").items()}
     return {**keys, **fields, "lr": _plain(fields["lr"]), "rates": rates}
+
+
+def _cell(value: Value) -> Value:
+    """A text that a spreadsheet would take for a formula is marked as text."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
 
 
 def _plain(value: Value) -> Value:

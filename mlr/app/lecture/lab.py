@@ -17,9 +17,10 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from numpy.typing import NDArray
 
-from mlr.app.command import CONFIGS, VERSION_BASE
+from mlr.app.command import VERSION_BASE
 from mlr.app.names import register_resolvers
 from mlr.app.outcome import FINISHED, Outcome
+from mlr.app.places import CONFIGS
 from mlr.app.runs_begun import clear, runs_in
 from mlr.app.schema import register_schema
 from mlr.app.session import Session, SweepRefused

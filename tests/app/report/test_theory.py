@@ -45,9 +45,9 @@ def test_a_softmax_is_drawn_against_the_other_logits(tmp_path):
 @pytest.mark.parametrize(
     ("head", "loss", "why"),
     [
-        ("my_package.MyHead", "se", "lies outside mlr"),
+        ("my_package.MyHead", "se", "not in torch.nn"),
         ("gaussian", "se", "two logits"),
-        ("sigmoid", "mlr.losses.NoSuchLoss", "cannot be imported"),
+        ("sigmoid", "mlr.losses.NoSuchLoss", "none of mlr's own parts"),
     ],
 )
 def test_what_cannot_be_drawn_says_why(tmp_path, head, loss, why):

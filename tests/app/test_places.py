@@ -1,0 +1,114 @@
+"""Where runs may lie: any name that can be seen, and no place where they would do harm."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from mlr.app.places import ROOT, check_place
+from mlr.app.text import printable
+from mlr.checks import InputError
+
+GOOD = ["a b", "😀", "-x", "--help", "a=b", "a,b", "ü", "it's", 'a"b', "a;b", "$HOME", "a" * 255]
+GOOD += ["~", "*", "#x", "[1]", "(a)", "a:b", "&", "日本", "\u200d"]
+BAD = {
+    "/": "root of all files",
+    "//": "root of all files",
+    "": "is empty",
+    "  ": "is empty",
+    "a\nb": "none can see",
+    "a\tb": "none can see",
+    "\x1b[31m": "none can see",
+    "a\x00": "none can see",
+    "a\u202eb": "none can see",
+    "a\udcffb": "no UTF-8",
+    "a" * 256: "255 bytes a name",
+    "ü" * 128: "255 bytes a name",
+    "a/" * 2100: "4095 a path",
+    str(ROOT): "mlr's own code",
+    f"{ROOT}/mlr": "mlr's own code",
+    f"{ROOT}/configs/x": "mlr's own code",
+    f"{ROOT}/runs/../scripts/x": "mlr's own code",
+    f"{ROOT}/.git/x": "mlr's own code",
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_place_that_can_be_used(name, tmp_path):
+    check_place("hydra.run.dir", tmp_path / name)
+
+
+@pytest.mark.parametrize(("name", "why"), BAD.items(), ids=map(ascii, BAD))
+def test_a_place_that_cannot(name, why):
+    with pytest.raises(InputError, match=why) as told:
+        check_place("hydra.run.dir", name)
+    assert len(str(told.value)) <= 190
+    assert printable(str(told.value)) == str(told.value)
+
+
+def test_a_circle_of_links(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    for name in ("a", "a/below"):
+        with pytest.raises(InputError, match="in a circle"):
+            check_place("hydra.run.dir", tmp_path / name)
+
+
+def test_a_link_into_the_code(tmp_path):
+    (tmp_path / "a").symlink_to(ROOT / "mlr")
+    with pytest.raises(InputError, match="own code"):
+        check_place("hydra.run.dir", tmp_path / "a" / "x")
+
+
+RUN = ("data=neuron", "head=sigmoid", "loss=bce", "batch_size=1", "epochs=1")
+
+
+def trained(train, name):
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    finished = train(*RUN, f'hydra.run.dir="{quoted}"')
+    assert finished.code == 0, finished.err
+    assert [run.name for run in finished.runs] == [name]
+    assert "Traceback" not in finished.err
+    return finished
+
+
+def test_a_name_like_an_option_stays_a_name(train):
+    finished = trained(train, "-x 😀=,")
+    assert "--logdir './-x 😀=,'" in finished.out
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", sorted({*GOOD} - {"$HOME"}))
+def test_a_run_in_a_place_of_any_name(train, name):
+    trained(train, name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
+def test_a_name_of_no_text_is_refused(train, tmp_path):
+    finished = train(*RUN, f"hydra.run.dir='{os.fsdecode(bytes([103, 114, 0xFC]))}'")
+    assert finished.code == 2
+    assert "no UTF-8" in finished.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_long_names_of_a_sweep_are_cut_and_told_apart(train, tmp_path):
+    paths = [f"{tmp_path}/{'x' * 200}{number}.csv" for number in (1, 2)]
+    line = ("-m", "data=csv", f"data.path={','.join(paths)}", f"hydra.sweep.dir={tmp_path}/sweep")
+    assert train(*line).code == 2  # the files are not there
+    assert "x" * 100 in (tmp_path / "sweep" / "runs.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain ü 😀", "plain ü 😀"),
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("a\u202eb", "a\\u202eb"),
+        ("a\udcffb", "a\\udcffb"),
+        ("a\x9bb", "a\\x9bb"),
+    ],
+)
+def test_what_is_unseen_is_written_out(text, shown):
+    assert printable(text) == shown
