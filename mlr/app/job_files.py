@@ -47,11 +47,9 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
 def remove_empty(folder: Path) -> None:
     """Remove the folder that Hydra made and nothing filled, and `runs/<date>/` above it.
 
-    Other folders above were made by a person, for all we know, and so was where they stand.
+    Other folders above were made by a person, for all we know.
     """
     with suppress(OSError):
-        if folder.resolve() == Path.cwd():
-            return
         folder.rmdir()
         date, runs = folder.parent, folder.parent.parent
         if re.fullmatch(r"\d{4}-\d\d-\d\d", date.name) and runs.name == "runs":

@@ -56,7 +56,7 @@ class Recorded:
     def overrides(self) -> Sequence[str]:
         """As typed."""
         typed = self.entries.get("overrides")
-        return [str(one) for one in typed] if isinstance(typed, list) else []
+        return [str(one) for one in typed] if isinstance(typed, (list, tuple)) else []
 
     @cached_property
     def metrics(self) -> dict[str, float]:

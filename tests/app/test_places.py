@@ -15,6 +15,8 @@ GOOD = ["a b", "😀", "-x", "--help", "a=b", "a,b", "ü", "it's", 'a"b', "a;b",
 GOOD += ["~", "*", "#x", "[1]", "(a)", "a:b", "&", "日本", "\u200d"]
 BAD = {
     "/": "root of all files",
+    ".": "is where you stand",
+    "x/..": "is where you stand",
     "//": "root of all files",
     "": "is empty",
     "  ": "is empty",
