@@ -58,8 +58,8 @@ def _check_target(option: str, shown: str, path: Path) -> None:
         raise InputError(f"{option}={shown} is a link that leads in a circle.") from error
     if target == Path(target.anchor):
         raise InputError(f"{option}={shown} is the root of all files; give a folder of its own.")
-    if target == Path.cwd():
-        raise InputError(f"{option}={shown} is where you stand; give a folder of its own.")
     code = [CODE, *(ROOT / name for name in BESIDE if (ROOT / "pyproject.toml").exists())]
     if target == ROOT or any(target.is_relative_to(one) for one in code):
         raise InputError(f"{option}={shown} lies in mlr's own code; choose another, as runs/mine.")
+    if target == Path.cwd():
+        raise InputError(f"{option}={shown} is where you stand; give a folder of its own.")

@@ -18,7 +18,6 @@ from mlr.app.runs_begun import CHECKPOINT, HYDRA, PREVIOUS, read_or_none
 from mlr.app.sweep_folder import TABLE
 from mlr.checks import DataError, InputError
 from mlr.records import RunFolder
-from mlr.records.continuing import is_position
 from mlr.records.folder import check_links, read_status
 
 if TYPE_CHECKING:
@@ -91,6 +90,7 @@ def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
     Raises:
         DataError: none is intact.
     """
+    from mlr.records.continuing import is_position
     from mlr.training.checkpoint import load_checkpoint
 
     check_links(folder)
