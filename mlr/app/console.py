@@ -54,9 +54,16 @@ LONGEST = 200
 LONGEST_PATH = 30
 
 
+def plain(text: str) -> str:
+    """`text` in one line and without anything that a terminal obeys; names come from anywhere."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
 def refuse(message: str) -> None:
     """One sentence on standard error."""
-    line = " ".join(f"mlr: {message}".split())
+    line = plain(" ".join(f"mlr: {message}".split()))
     print(line if debugging.asked else shortened(line), file=sys.stderr)
 
 

@@ -90,6 +90,7 @@ def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
     Raises:
         DataError: none is intact.
     """
+    from mlr.records.continuing import check_position
     from mlr.training.checkpoint import load_checkpoint
 
     run = RunFolder(folder, dict(status))
@@ -97,12 +98,13 @@ def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
     for path in (run.checkpoint, run.checkpoint_before):
         try:
             state, about = load_checkpoint(path)
+            if not set(about) >= NEEDED or not isinstance(about["config"], dict):
+                raise DataError(f"{path} does not say how it was begun")
+            check_position(folder, about["records"])
         except DataError as error:
             reasons.append(str(error))
-            continue
-        if set(about) >= NEEDED and isinstance(about["config"], dict):
+        else:
             return Begun(folder, run.status, state, about)
-        reasons.append(f"{path} does not say how it was begun")
     raise DataError(f"resume={folder} has no intact checkpoint, so begin anew: {reasons[0]}")
 
 
@@ -136,6 +138,8 @@ def is_over(run: Begun, plan: Plan) -> bool:
     status = run.status.get("status")
     if status not in FINISHED:
         return False
+    if status == "done" and run.state.step < run.status.get("steps", 0):
+        return False  # its last checkpoint is damaged: it ends once more
     old, new = (dict(leaves(identity(config))) for config in (run.about["config"], plan.config))
     if old != new and status == "diverged":
         raise InputError(
@@ -155,9 +159,11 @@ def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment) ->
 
     Raises:
         InputError: another option, version, device or number of threads, or fewer updates.
-        DataError: other data.
+        DataError: other data, or files that are damaged.
     """
     import torch
+
+    from mlr.records.continuing import check_files
 
     allowed = {*config["allow"], "allow_targets", *NOT_THE_RUN}
     if config["schedule"].get("_target_") == "mlr.training.Constant":
@@ -188,6 +194,7 @@ def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment) ->
             f"resume={run.folder} was begun with other data than data={experiment.data.name} "
             "loads now; restore them, or accept another end by allow=[data]."
         )
+    check_files(run.folder, run.about["records"])
 
 
 def begun_before(

@@ -22,6 +22,7 @@ from mlr.app.runs_begun import LOCK, clear, outcome_of, runs_in
 from mlr.checks import InputError
 from mlr.durable import WriteError, atomic_write, create_exclusive, hold
 from mlr.records.folder import versions
+from mlr.records.manifest import YAML, entry, read_small, sealed, unsealed
 from mlr.records.sweep import write_runs_table
 
 TABLE, STORY = "runs.csv", "sweep.yaml"
@@ -72,9 +73,8 @@ class SweepFolder:
         for run, status in runs_in(path).items():
             folder.before[run] = outcome_of(run, status)
             folder._hashes[run] = str(status.get("config_hash")) if status else DAMAGED
-        with suppress(OSError, yaml.YAMLError):
-            told = yaml.safe_load((path / STORY).read_text(encoding="utf-8"))
-            folder._commands = list((told or {}).get("commands", []))
+        with suppress(OSError, ValueError, KeyError, TypeError):  # it is written anew anyway
+            folder._commands = list(read_story(path)["commands"])
         return folder
 
     def close(self) -> None:
@@ -117,7 +117,6 @@ class SweepFolder:
             WriteError: a file could not be written.
         """
         rows = self.rows(outcomes)
-        write_runs_table(self.path / TABLE, [_row(outcome) for outcome in rows])
         command = {
             "command": shlex.join(sys.orig_argv),
             "started": self.started,
@@ -132,8 +131,33 @@ class SweepFolder:
             "equal_jobs": equal,
             "overrides": _varied(rows),
         }
+        if status == "running":  # told first: no sweep that has ended has another table
+            self._tell(story)
+        table = write_runs_table(self.path / TABLE, [_row(outcome) for outcome in rows])
+        if status != "running":
+            self._tell(story | {"files": {TABLE: entry(table)}})
+
+    def _tell(self, story: Mapping[str, Any]) -> None:
         text = yaml.safe_dump(story, sort_keys=False, allow_unicode=True, width=1000)
-        atomic_write(self.path / STORY, text.encode("utf-8", "backslashreplace"), sync=False)
+        body = text.encode("utf-8", "backslashreplace")
+        atomic_write(self.path / STORY, sealed(body, YAML), sync=False)
+
+
+def read_story(folder: Path) -> dict[str, Any]:
+    """What sweep.yaml in `folder` says.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not, to the bit, what was written.
+    """
+    body = unsealed(read_small(folder / STORY), YAML)
+    try:
+        told = yaml.safe_load(body)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError("it is no YAML") from error
+    if not isinstance(told, dict):
+        raise ValueError("it holds no mapping")
+    return told
 
 
 def check_free(path: Path) -> None:
