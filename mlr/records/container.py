@@ -88,7 +88,7 @@ def decode(content: bytearray) -> Container:
     try:
         arrays = load(bytes(content))
     except (SafetensorError, KeyError, TypeError, OverflowError) as error:
-        raise ValueError(f"no safetensors file ({error})") from error
+        raise ValueError(f"no safetensors file ({str(error)[:100]})") from error
     sums, about = _metadata(content)
     if {*sums, SEAL} != set(arrays):
         raise ValueError("it does not say what its tensors are")

@@ -86,6 +86,7 @@ def check_position(folder: Path, position: Any) -> None:
             and all(one.startswith(PREFIX) and not set(one) & set("/\\\0") for one in events)
             and len(table["last"].encode()) <= table["bytes"]
             and isinstance(table["sha256"], str)
+            and len(events) > 0
             and position["dtype"] in _DTYPES
             and float(position["epoch"]) >= 0
         )

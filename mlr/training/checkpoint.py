@@ -90,13 +90,15 @@ def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
     try:
         return _state(arrays, about), about
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{path} is no checkpoint of a run: {error!r}.") from error
+        raise DataError(f"{path} is no checkpoint of a run: {repr(error)[:100]}.") from error
 
 
 def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> State:
     tensors = {name: torch.from_numpy(own) for name, own in arrays.items()}
     ending, numbers = about["ending"], {name: about[name] for name in ("step", *NUMBERS)}
-    counts = [numbers[name] for name in ("step", "waited", "best_step")] + [numbers["threads"] or 0]
+    counts = [numbers[name] for name in ("step", "waited", "best_step")] + [
+        0 if numbers["threads"] is None else numbers["threads"]
+    ]
     if ending is not None:
         counts.append(ending["step"])
     if not all(type(count) is int and 0 <= count < _LIMIT for count in counts):

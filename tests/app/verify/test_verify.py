@@ -22,7 +22,7 @@ from mlr.training.checkpoint import save_checkpoint
 from mlr.training.state import State
 
 from ...records.written import retell
-from .making import RUN, bits, events_of, flip, run, swept, train, trained, verified  # noqa: F401
+from .making import bits, events_of, flip, train
 
 CHECKPOINTS = ("checkpoint.safetensors", "checkpoint-previous.safetensors")
 
@@ -31,7 +31,7 @@ def snapshot(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_sound_run_is_told_file_by_file_and_left_alone(run, verified):  # noqa: F811
+def test_a_sound_run_is_told_file_by_file_and_left_alone(run, verified):
     before = snapshot(run)
     code, files, out = verified(run)
     assert code == 0
@@ -42,7 +42,7 @@ def test_a_sound_run_is_told_file_by_file_and_left_alone(run, verified):  # noqa
     assert snapshot(run) == before
 
 
-def test_a_sound_sweep_is_a_line(swept, verified):  # noqa: F811
+def test_a_sound_sweep_is_a_line(swept, verified):
     code, _, out = verified(swept)
     assert code == 0
     (line,) = out.splitlines()
@@ -50,7 +50,7 @@ def test_a_sound_sweep_is_a_line(swept, verified):  # noqa: F811
 
 
 @pytest.mark.parametrize("name", [*LISTED, "status.json", "events"])
-def test_a_changed_bit_a_cut_and_a_loss_are_found(trained, tmp_path, name):  # noqa: F811
+def test_a_changed_bit_a_cut_and_a_loss_are_found(trained, tmp_path, name):
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)
     path = events_of(folder) if name == "events" else folder / name
@@ -71,7 +71,7 @@ def test_a_changed_bit_a_cut_and_a_loss_are_found(trained, tmp_path, name):  # n
         assert found[name] == DAMAGED
 
 
-def test_what_is_damaged_is_told_with_what_to_do(run, verified):  # noqa: F811
+def test_what_is_damaged_is_told_with_what_to_do(run, verified):
     newest = run / CHECKPOINTS[0]
     size = newest.stat().st_size
     flip(newest, 8 * (size - 40))  # of the last tensor; the seal is behind
@@ -87,7 +87,7 @@ def test_what_is_damaged_is_told_with_what_to_do(run, verified):  # noqa: F811
     assert max(map(len, out.splitlines())) < 300
 
 
-def test_event_files_are_mended_and_the_run_goes_on(run, verified, capsys):  # noqa: F811
+def test_event_files_are_mended_and_the_run_goes_on(run, verified, capsys):
     path = events_of(run)
     content = path.read_bytes()
     flip(path, 4000)
@@ -113,7 +113,7 @@ def test_event_files_are_mended_and_the_run_goes_on(run, verified, capsys):  # n
     assert "tfevents" not in original.name  # TensorBoard would read it
 
 
-def test_a_cut_event_file_is_mended_and_its_size_told(run, verified):  # noqa: F811
+def test_a_cut_event_file_is_mended_and_its_size_told(run, verified):
     path = events_of(run)
     path.write_bytes(path.read_bytes()[:-30])
     assert verified(run)[0] == 3
@@ -122,7 +122,7 @@ def test_a_cut_event_file_is_mended_and_its_size_told(run, verified):  # noqa: F
     assert read_status(run)["files"][path.name]["bytes"] == path.stat().st_size
 
 
-def test_leftovers_are_removed_and_nothing_else(run, verified):  # noqa: F811
+def test_leftovers_are_removed_and_nothing_else(run, verified):
     before = snapshot(run)
     left = [run / ".metrics.csv.12.3.tmp", run / ".hydra" / ".config.yaml.12.3.tmp"]
     mine = [run / "notes.tmp", run / ".hidden"]
@@ -135,7 +135,7 @@ def test_leftovers_are_removed_and_nothing_else(run, verified):  # noqa: F811
     assert snapshot(run) == before | dict.fromkeys(mine, b"x")
 
 
-def test_a_run_in_use_is_told_and_not_mended(run, verified):  # noqa: F811
+def test_a_run_in_use_is_told_and_not_mended(run, verified):
     retell(run, "running")
     path = events_of(run)
     flip(path, 4000)
@@ -154,7 +154,7 @@ def test_a_run_in_use_is_told_and_not_mended(run, verified):  # noqa: F811
     assert verified(run, repair=True)[0] == 0
 
 
-def test_the_lock_of_a_killed_process_is_let_go(run, verified):  # noqa: F811
+def test_the_lock_of_a_killed_process_is_let_go(run, verified):
     """Whatever it says, and whoever has that number now (F30)."""
     start = (
         "import sys, pathlib; from mlr.durable import hold; "
@@ -175,7 +175,7 @@ def test_the_lock_of_a_killed_process_is_let_go(run, verified):  # noqa: F811
     os.close(durable.hold(run / ".lock", "process 2"))
 
 
-def test_a_sweep_tells_what_is_missing(swept, tmp_path, verified, capsys):  # noqa: F811
+def test_a_sweep_tells_what_is_missing(swept, tmp_path, verified, capsys):
     sweep = tmp_path / "sweep"
     shutil.copytree(swept, sweep)
     first, second = sorted(path.parent for path in sweep.rglob("status.json"))
@@ -197,7 +197,7 @@ def test_a_sweep_tells_what_is_missing(swept, tmp_path, verified, capsys):  # no
         flip(sweep / "sweep.yaml", bit)
 
 
-def test_a_damaged_run_of_several_is_named_by_those_who_read_it(swept, tmp_path, capsys):  # noqa: F811
+def test_a_damaged_run_of_several_is_named_by_those_who_read_it(swept, tmp_path, capsys):
     from mlr.app.compare.command import main as compare
 
     sweep = tmp_path / "sweep"
@@ -212,7 +212,7 @@ def test_a_damaged_run_of_several_is_named_by_those_who_read_it(swept, tmp_path,
 
 
 @pytest.mark.parametrize("way", ["moved", "copied", "tarred"])
-def test_a_run_works_wherever_it_lies(run, tmp_path, verified, way):  # noqa: F811
+def test_a_run_works_wherever_it_lies(run, tmp_path, verified, way):
     """F38: resume, verify and report."""
     place = tmp_path / "another place" / "run"
     place.parent.mkdir()
@@ -231,7 +231,7 @@ def test_a_run_works_wherever_it_lies(run, tmp_path, verified, way):  # noqa: F8
     assert write_report(place).stat().st_size > 10_000
 
 
-def test_names_are_shown_as_text_and_links_not_followed(run, tmp_path, verified):  # noqa: F811
+def test_names_are_shown_as_text_and_links_not_followed(run, tmp_path, verified):
     outside = tmp_path / "outside"
     outside.write_text("secret")
     (run / "metrics.csv").unlink()
@@ -258,7 +258,7 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("entries", HOSTILE, ids=map(str, range(len(HOSTILE))))
-def test_a_foreign_status_is_data(run, verified, entries):  # noqa: F811
+def test_a_foreign_status_is_data(run, verified, entries):
     """Anybody can make a seal: it keeps chance out, and nobody else."""
     folder = RunFolder(run, read_status(run))
     folder.status |= entries
@@ -268,7 +268,7 @@ def test_a_foreign_status_is_data(run, verified, entries):  # noqa: F811
     assert not [name for name in files if "outside" in name or "passwd" in name]
 
 
-def test_what_is_no_run_and_what_cannot_be_read(tmp_path, run, verified, monkeypatch):  # noqa: F811
+def test_what_is_no_run_and_what_cannot_be_read(tmp_path, run, verified, monkeypatch):
     assert verified(tmp_path / "none")[0] == 2
     (tmp_path / "empty").mkdir()
     assert verified(tmp_path / "empty")[0] == 2
@@ -282,7 +282,7 @@ def test_what_is_no_run_and_what_cannot_be_read(tmp_path, run, verified, monkeyp
     assert files["metrics.csv"] == "unreadable Permission denied"
 
 
-def test_a_full_disk_while_mending_leaves_all(run, verified, monkeypatch):  # noqa: F811
+def test_a_full_disk_while_mending_leaves_all(run, verified, monkeypatch):
     path = events_of(run)
     flip(path, 4000)
     before = snapshot(run)
@@ -299,7 +299,7 @@ def test_a_full_disk_while_mending_leaves_all(run, verified, monkeypatch):  # no
     assert verified(run, repair=True)[0] == 0
 
 
-def test_a_damaged_checkpoint_does_not_push_out_the_good_one(run):  # noqa: F811
+def test_a_damaged_checkpoint_does_not_push_out_the_good_one(run):
     good = (run / CHECKPOINTS[1]).read_bytes()
     flip(run / CHECKPOINTS[0], 900)
     folder = RunFolder(run, read_status(run))
