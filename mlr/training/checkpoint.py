@@ -96,11 +96,9 @@ def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
 def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> State:
     tensors = {name: torch.from_numpy(own) for name, own in arrays.items()}
     ending, numbers = about["ending"], {name: about[name] for name in ("step", *NUMBERS)}
-    counts = [numbers[name] for name in ("step", "waited", "best_step")] + [
-        0 if numbers["threads"] is None else numbers["threads"]
-    ]
-    if ending is not None:
-        counts.append(ending["step"])
+    counts = [numbers[name] for name in ("step", "waited", "best_step")]
+    counts += [] if numbers["threads"] is None else [numbers["threads"]]
+    counts += [] if ending is None else [ending["step"]]
     if not all(type(count) is int and 0 <= count < _LIMIT for count in counts):
         raise ValueError(f"{counts} are no counts")
     return State(
