@@ -22,11 +22,13 @@ def main() -> int:
         help="mend event files, so that all records but the damaged are read, and remove what "
         "killed writers left; originals are kept beside as .damaged",
     )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
     # numpy takes a moment, and --help needs none of it
+    from mlr.app.telling import told
     from mlr.app.verify.command import main as verify
 
-    return verify(arguments.folder, arguments.repair)
+    return told(lambda: verify(arguments.folder, arguments.repair))
 
 
 if __name__ == "__main__":

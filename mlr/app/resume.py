@@ -52,15 +52,21 @@ def begun(folder: Path, or_new: bool) -> Begun | None:
         InputError: the folder holds no run, or one of a sweep.
         DataError: none of its checkpoints is intact, or it says nothing of how it was begun.
     """
-    if or_new and not read_or_none(folder):
+    kept = (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists()
+    if or_new and not kept and not read_or_none(folder):
         return None
-    status = read_status(folder)
+    try:
+        status = read_status(folder)
+    except DataError:
+        if not kept:
+            raise
+        status = {}  # it is damaged; the checkpoint tells all that is needed
     if (folder.parent / TABLE).exists():
         raise InputError(
             f"resume={folder} is a run of a sweep; go on with all of it by -m "
             f"sweep.resume={folder.parent}."
         )
-    if (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists():
+    if kept:
         return newest(folder, status)
     config = _recorded(folder, status)
     if config is not None:

@@ -11,6 +11,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -94,10 +95,12 @@ class RunFolder:
             InputError: it holds no run.
             WriteError: it cannot be written.
         """
-        status = read_status(path)
+        status: dict[str, Any] = {}
+        with suppress(DataError):  # it is damaged, and written anew
+            status = read_status(path)
         fresh = _first_status(status.get("seed"), command)
         again = {name: fresh[name] for name in ("command", "host", "pid", "versions")}
-        folder = cls(Path(path), status)
+        folder = cls(Path(path), status or fresh)
         sessions = [*status.get("sessions", []), fresh["started"]]
         folder.write_status("running", reason=None, **again, sessions=sessions, **fields)
         return folder

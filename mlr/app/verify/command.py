@@ -26,25 +26,20 @@ def main(places: Sequence[str], repair: bool = False) -> int:
         repair: mend what can be mended.
 
     Returns:
-        0 where all is good or mended, 3 where something is damaged, 2 where there is no run,
-        74 where a file cannot be read or written.
+        0 where all is good or mended, 3 where something is damaged, 74 where a file cannot be read.
+
+    Raises:
+        InputError: there is no run.
+        WriteError: what is mended cannot be written.
     """
     kinds: list[str] = []
     out = console.console()
-    try:
-        found = [one for place in places for one in folders(Path(place))]
-        for folder, examine in dict(found).items():
-            examined = examine(folder)
-            if repair:
-                examined = mend(examined)
-            print_examined(out, examined, brief=len(found) > 1)
-            kinds += [one.kind for one in examined.found]
-        print_sum(out, kinds, len(found))
-    except (InputError, WriteError) as error:
-        console.refuse(str(error))
-        return error.exit_code
-    except BrokenPipeError:  # the reader, as `head`, has seen enough
-        console.close_output()
+    found = [one for place in places for one in folders(Path(place))]
+    for folder, examine in dict(found).items():
+        examined = mend(examine(folder)) if repair else examine(folder)
+        print_examined(out, examined, brief=len(found) > 1)
+        kinds += [one.kind for one in examined.found]
+    print_sum(out, kinds, len(found))
     if UNREADABLE in kinds:
         return WriteError.exit_code
     return DataError.exit_code if DAMAGED in kinds else 0

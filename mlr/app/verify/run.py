@@ -11,8 +11,8 @@ from typing import Any
 
 from mlr.app.console import shown
 from mlr.app.outcome import FINISHED
-from mlr.app.runs_begun import CHECKPOINT, PREVIOUS, STATUS
-from mlr.app.sweep_folder import LOCK, TABLE
+from mlr.app.runs_begun import CHECKPOINT, LOCK, PREVIOUS, STATUS
+from mlr.app.sweep_folder import TABLE
 from mlr.app.verify.findings import (
     DAMAGED,
     NOTE,
@@ -52,6 +52,9 @@ def examine(folder: Path) -> Examined:
     owner = holder(lock_of(folder)) if told.get("status") == "running" else None
     steps: dict[str, int] = {}
     found = [status, *_checkpoints(folder, files, steps)]
+    if status.kind == DAMAGED and steps and lock_of(folder).parent == folder:
+        again = f"{status.text.partition('; ')[0]}; {_resume(folder)} writes it anew"
+        found[0] = status._replace(text=again)
     for name in dict.fromkeys([*files, *_events(folder)]):
         if name.startswith(PREFIX):
             check = partial(check_events, folder / name, folder, files.get(name), owner)
@@ -166,7 +169,7 @@ def _state(
     ended, done = str(status.get("status", "unknown")), status.get("steps")
     if owner is not None:
         return f"in use by {owner}", ""
-    go_on = f"python scripts/train.py resume={quote(shown(folder))}" if steps else ""
+    go_on = _resume(folder) if steps else ""
     if ended in FINISHED:
         state = ended + (f", {done:,} updates" if isinstance(done, int) else "")
         return state, "" if CHECKPOINT in steps or ended != "done" else go_on
@@ -176,6 +179,10 @@ def _state(
         return f"{ended}, as its sweep {shown(folder.parent)}", ""
     after = f" after step {next(iter(steps.values())):,}" if steps else ""
     return ended + after, go_on
+
+
+def _resume(folder: Path) -> str:
+    return f"python scripts/train.py resume={quote(shown(folder))}"
 
 
 def resume_sweep(sweep: Path) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mlr.app.outcome import FINISHED
-from mlr.app.sweep_folder import LOCK, STORY, TABLE, read_story
+from mlr.app.runs_begun import LOCK
+from mlr.app.sweep_folder import STORY, TABLE, read_story
 from mlr.app.verify.findings import DAMAGED, Examined, Finding, check_entry, judged, size_of
 from mlr.app.verify.run import REPAIR, check_events, resume_sweep
 from mlr.durable import holder

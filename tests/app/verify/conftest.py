@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mlr.app.telling import told
 from mlr.app.verify.command import main as verify
 
 from .making import RUN, train
@@ -36,7 +37,7 @@ def verified(capsys):
 
     def call(*places: Path, repair: bool = False) -> tuple[int, dict[str, str], str]:
         capsys.readouterr()
-        code = verify([str(place) for place in places], repair)
+        code = told(lambda: verify([str(place) for place in places], repair))
         shown = capsys.readouterr()
         lines = [line.split(maxsplit=2) for line in shown.out.splitlines()]
         files = {words[1]: " ".join((words[0], *words[2:])) for words in lines if len(words) > 1}

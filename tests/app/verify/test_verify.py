@@ -307,3 +307,17 @@ def test_a_damaged_checkpoint_does_not_push_out_the_good_one(run):
     save_checkpoint(folder, State(5, {}, {}), {"config": about["config"]}, sync=False)
     assert (run / CHECKPOINTS[1]).read_bytes() == good
     assert read(run / CHECKPOINTS[0]).about["step"] == 5
+
+
+def test_a_run_goes_on_without_its_status(run, trained, verified, capsys):
+    """Its checkpoint is worth more than what status.json says; it is not begun anew for that."""
+    flip(run / "status.json", 999)
+    code, files, _ = verified(run)
+    assert code == 3
+    assert files["status.json"].endswith(f"resume={run} writes it anew")
+    assert train(f"resume={run}", f"hydra.run.dir={run}") == 0
+    assert verified(run)[0] == 0
+    own, other = read_status(run), read_status(trained)
+    for name in ("status", "steps", "metrics", "anatomy", "pair", "seed", "config_hash"):
+        assert own[name] == other[name]
+    assert (run / "metrics.csv").read_bytes() == (trained / "metrics.csv").read_bytes()
