@@ -26,9 +26,8 @@ COMMANDS = [
 TRAINING = [line for line in COMMANDS if line.startswith("python scripts/train.py")]
 GOING_ON = [line for line in TRAINING if "runs/mine" in line]
 LECTURE = [line for line in COMMANDS if line.startswith("python scripts/lecture.py")]
-READING = [
-    line for line in COMMANDS if re.match(r"python scripts/(explain|compare|report|verify)", line)
-]
+READERS = re.compile(r"python scripts/(explain|compare|report|verify)")
+READING = [line for line in COMMANDS if READERS.match(line)]
 MAKE = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
 
 

@@ -144,7 +144,8 @@ def is_over(run: Begun, plan: Plan) -> bool:
     status = run.status.get("status")
     if status not in FINISHED:
         return False
-    if status == "done" and run.state.step < run.status.get("steps", 0):
+    steps = run.status.get("steps", 0)
+    if status == "done" and run.state is not None and run.state.step < steps:
         return False  # its last checkpoint is damaged: it ends once more
     old, new = (dict(leaves(identity(config))) for config in (run.about["config"], plan.config))
     if old != new and status == "diverged":

@@ -141,8 +141,7 @@ def begun_only(folder, undisturbed):
     shutil.copytree(undisturbed, folder)
     for path in folder.glob("checkpoint*"):
         path.unlink()
-    status = json.loads((folder / "status.json").read_text())
-    (folder / "status.json").write_text(json.dumps(status | {"status": "running"}))
+    retell(folder, "running")
     return folder
 
 
