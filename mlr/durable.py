@@ -273,6 +273,22 @@ def hold(path: Path, owner: str) -> int:
             raise BlockingIOError(holder or "another process") from None
         except OSError:  # a file system without locks
             return descriptor
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{owner}\n".encode())
+    with suppress(OSError):  # on a full disk it is held without a name
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{owner}\n".encode())
     return descriptor
+
+
+def holder(path: Path) -> str | None:
+    """Who holds the lock file `path`, as `hold` was told; None where nobody does, or none can tell.
+
+    Writes nothing, so that folders of others can be looked at too.
+    """
+    with suppress(OSError, ImportError), path.open("rb") as file:
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read(200).decode(errors="replace").strip() or "another process"
+    return None

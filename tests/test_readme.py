@@ -26,7 +26,8 @@ COMMANDS = [
 TRAINING = [line for line in COMMANDS if line.startswith("python scripts/train.py")]
 GOING_ON = [line for line in TRAINING if "runs/mine" in line]
 LECTURE = [line for line in COMMANDS if line.startswith("python scripts/lecture.py")]
-READING = [line for line in COMMANDS if re.match(r"python scripts/(explain|compare|report)", line)]
+READERS = re.compile(r"python scripts/(explain|compare|report|verify)")
+READING = [line for line in COMMANDS if READERS.match(line)]
 MAKE = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
 
 
@@ -124,6 +125,8 @@ def test_runs_are_read_by_the_command(line, trained):
     assert shown.stderr.strip() == ""
     if "report" in line:
         assert "clipped_linear" in (trained / "runs" / "report.html").read_text(encoding="utf-8")
+    elif "verify" in line:
+        assert re.search(r"files in 7 folders: \d+ ok$", shown.stdout.strip())
     else:
         assert "clipped_linear" in shown.stdout
 

@@ -114,7 +114,7 @@ def _begin(ready: Ready, begun: list[Claimed], damaged: list[Ready], tell: Tell)
     job = ready.job
     try:
         begun.append(claim(ready))
-        write_files(job.folder, job.files)
+        write_files(begun[-1].recorder.folder, job.files)
     except DataError:
         damaged.append(ready)
     except InputError as error:  # the folder holds another run, or cannot be made

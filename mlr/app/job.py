@@ -83,10 +83,11 @@ def run_job(
     try:
         with started.lock, closed_whatever_happens(started.folder):
             if started.before is None:
-                write_hydra_files(folder, config, hydra)
+                write_hydra_files(started.folder, config, hydra)
             else:
                 now = started.plan.config | {"resume": None, "allow": []}
-                write_files(folder, {"config.yaml": OmegaConf.to_yaml(OmegaConf.create(now))})
+                text = OmegaConf.to_yaml(OmegaConf.create(now))
+                write_files(started.folder, {"config.yaml": text})
             result = record(started, settings, bar, drawn, signals)
     except (WriteError, DataError) as error:  # a full disk; what was recorded before is kept
         debugging.show(error)

@@ -6,13 +6,18 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from mlr.durable import WriteError, atomic_write
+from mlr.records.manifest import entry
+
+if TYPE_CHECKING:
+    from mlr.records import RunFolder
 
 
-def write_hydra_files(folder: Path, config: DictConfig, hydra: DictConfig) -> None:
+def write_hydra_files(folder: RunFolder, config: DictConfig, hydra: DictConfig) -> None:
     """`.hydra/{config,overrides,hydra}.yaml`, as Hydra itself would write them."""
     write_files(folder, hydra_files(config, hydra))
 
@@ -29,19 +34,21 @@ def hydra_files(config: DictConfig, hydra: DictConfig) -> dict[str, str]:
     }
 
 
-def write_files(folder: Path, files: Mapping[str, str]) -> None:
+def write_files(folder: RunFolder, files: Mapping[str, str]) -> None:
     """Write the files of a run's `.hydra`.
 
     Raises:
         WriteError: naming what could not be written.
     """
-    target = folder / ".hydra"
+    target = folder.path / ".hydra"
     try:
         target.mkdir(exist_ok=True)
     except OSError as error:
         raise WriteError(target, error) from error
     for name, text in files.items():
-        atomic_write(target / name, text.encode(), sync=False)
+        content = text.encode()
+        atomic_write(target / name, content, sync=False)
+        folder.files[f".hydra/{name}"] = entry(content)
 
 
 def remove_empty(folder: Path) -> None:

@@ -7,8 +7,6 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import yaml
-
 from mlr.app.identity import NOT_THE_RUN, config_hash, identity
 from mlr.app.keepers import about_of
 from mlr.app.names import leaves
@@ -19,6 +17,7 @@ from mlr.app.sweep_folder import TABLE
 from mlr.checks import DataError, InputError
 from mlr.records import RunFolder
 from mlr.records.folder import check_links, read_status
+from mlr.records.plain_yaml import read_yaml
 
 if TYPE_CHECKING:
     from mlr.training import Experiment
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 NEEDED = {"config", "records", "versions", "device", "data"}
 """What a checkpoint that can be gone on from says."""
-MOST_CHARACTERS = 1 << 20
 LONGER = ("epochs", "steps")
 """What may be raised without being allowed by name."""
 
@@ -52,15 +50,21 @@ def begun(folder: Path, or_new: bool) -> Begun | None:
         InputError: the folder holds no run, or one of a sweep.
         DataError: none of its checkpoints is intact, or it says nothing of how it was begun.
     """
-    if or_new and not read_or_none(folder):
+    kept = (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists()
+    if or_new and not kept and not read_or_none(folder):
         return None
-    status = read_status(folder)
+    try:
+        status = read_status(folder)
+    except DataError:
+        if not kept:
+            raise
+        status = {}  # it is damaged; the checkpoint tells all that is needed
     if (folder.parent / TABLE).exists():
         raise InputError(
             f"resume={folder} is a run of a sweep; go on with all of it by -m "
             f"sweep.resume={folder.parent}."
         )
-    if (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists():
+    if kept:
         return newest(folder, status)
     config = _recorded(folder, status)
     if config is not None:
@@ -76,9 +80,8 @@ def begun(folder: Path, or_new: bool) -> Begun | None:
 def _recorded(folder: Path, status: Mapping[str, Any]) -> dict[str, Any] | None:
     """The configuration that a run wrote down; None where it is not whole."""
     try:
-        text = (folder / HYDRA / "config.yaml").read_text(encoding="utf-8")
-        found = yaml.safe_load(text) if len(text) <= MOST_CHARACTERS else None
-    except (OSError, ValueError, yaml.YAMLError):
+        found = read_yaml(folder / HYDRA / "config.yaml")
+    except InputError:
         return None
     same = isinstance(found, dict) and config_hash(found) == status.get("config_hash")
     return found if same else None
@@ -90,7 +93,7 @@ def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
     Raises:
         DataError: none is intact.
     """
-    from mlr.records.continuing import is_position
+    from mlr.records.continuing import check_position
     from mlr.training.checkpoint import load_checkpoint
 
     check_links(folder)
@@ -99,16 +102,13 @@ def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
     for path in (run.checkpoint, run.checkpoint_before):
         try:
             state, about = load_checkpoint(path)
+            if not set(about) >= NEEDED or not isinstance(about["config"], dict):
+                raise DataError(f"{path} does not say how it was begun")
+            check_position(folder, about["records"])
         except DataError as error:
             reasons.append(str(error))
-            continue
-        if (
-            set(about) >= NEEDED
-            and isinstance(about["config"], dict)
-            and is_position(about["records"])
-        ):
+        else:
             return Begun(folder, run.status, state, about)
-        reasons.append(f"{path} does not say how it was begun")
     raise DataError(f"resume={folder} has no intact checkpoint, so begin anew: {reasons[0]}")
 
 
@@ -142,6 +142,9 @@ def is_over(run: Begun, plan: Plan) -> bool:
     status = run.status.get("status")
     if status not in FINISHED:
         return False
+    steps = run.status.get("steps", 0)
+    if status == "done" and run.state is not None and run.state.step < steps:
+        return False  # its last checkpoint is damaged: it ends once more
     old, new = (dict(leaves(identity(config))) for config in (run.about["config"], plan.config))
     if old != new and status == "diverged":
         raise InputError(
@@ -161,9 +164,11 @@ def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment) ->
 
     Raises:
         InputError: another option, version, device or number of threads, or fewer updates.
-        DataError: other data.
+        DataError: other data, or files that are damaged.
     """
     import torch
+
+    from mlr.records.continuing import check_files
 
     allowed = {*config["allow"], "allow_targets", *NOT_THE_RUN}
     if config["schedule"].get("_target_") == "mlr.training.Constant":
@@ -194,6 +199,7 @@ def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment) ->
             f"resume={run.folder} was begun with other data than data={experiment.data.name} "
             "loads now; restore them, or accept another end by allow=[data]."
         )
+    check_files(run.folder, run.about["records"])
 
 
 def begun_before(

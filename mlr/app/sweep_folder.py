@@ -22,7 +22,8 @@ from mlr.app.runs_begun import LOCK, clear, outcome_of, runs_in
 from mlr.checks import InputError
 from mlr.durable import WriteError, atomic_write, create_exclusive, hold
 from mlr.records.folder import check_links, versions
-from mlr.records.plain_yaml import read_yaml
+from mlr.records.manifest import YAML, entry, read_small, sealed, unsealed
+from mlr.records.plain_yaml import parsed
 from mlr.records.sweep import write_runs_table
 
 TABLE, STORY = "runs.csv", "sweep.yaml"
@@ -73,10 +74,8 @@ class SweepFolder:
         for run, status in runs_in(path).items():
             folder.before[run] = outcome_of(run, status)
             folder._hashes[run] = str(status.get("config_hash")) if status else DAMAGED
-        with suppress(InputError):  # what was asked before is told as far as it can be read
-            told = read_yaml(path / STORY)
-            commands = told.get("commands") if isinstance(told, dict) else None
-            folder._commands = commands if isinstance(commands, list) else []
+        with suppress(OSError, ValueError, KeyError, TypeError):  # it is written anew anyway
+            folder._commands = list(read_story(path)["commands"])
         return folder
 
     def close(self) -> None:
@@ -119,7 +118,6 @@ class SweepFolder:
             WriteError: a file could not be written.
         """
         rows = self.rows(outcomes)
-        write_runs_table(self.path / TABLE, [_row(outcome) for outcome in rows])
         command = {
             "command": shlex.join(sys.orig_argv),
             "started": self.started,
@@ -134,8 +132,30 @@ class SweepFolder:
             "equal_jobs": equal,
             "overrides": _varied(rows),
         }
+        if status == "running":  # told first: no sweep that has ended has another table
+            self._tell(story)
+        table = write_runs_table(self.path / TABLE, [_row(outcome) for outcome in rows])
+        if status != "running":
+            self._tell(story | {"files": {TABLE: entry(table)}})
+
+    def _tell(self, story: Mapping[str, Any]) -> None:
         text = yaml.safe_dump(story, sort_keys=False, allow_unicode=True, width=1000)
-        atomic_write(self.path / STORY, text.encode("utf-8", "backslashreplace"), sync=False)
+        body = text.encode("utf-8", "backslashreplace")
+        atomic_write(self.path / STORY, sealed(body, YAML), sync=False)
+
+
+def read_story(folder: Path) -> dict[str, Any]:
+    """What sweep.yaml in `folder` says.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not, to the bit, what was written.
+    """
+    path = folder / STORY
+    told = parsed(unsealed(read_small(path), YAML).decode("utf-8"), path)
+    if not isinstance(told, dict):
+        raise ValueError("it holds no mapping")
+    return told
 
 
 def check_free(path: Path) -> None:

@@ -40,7 +40,9 @@ def take(
         return RunFolder.claim(folder, **entries), lock
     if before.state is None:
         clear(folder, but=(LOCK, HYDRA, STATUS))
-    return RunFolder.reopen(folder, config_hash=entries["config_hash"]), lock
+    told = {"config_hash": entries["config_hash"]}
+    # nobody knows what was typed for a run whose status.json is damaged
+    return RunFolder.reopen(folder, **told if before.status else {**entries, "overrides": []}), lock
 
 
 def hold_run(folder: Path) -> ExitStack:

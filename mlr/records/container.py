@@ -2,17 +2,19 @@
 
 The format is safetensors, which other tools read as well. One tensor more, `~sha256`, is the
 digest of the whole file with that tensor's own bytes as zeros: a single changed bit, in the
-names as well as in the numbers, is found on reading.
+names as well as in the numbers, is found on reading. A checksum of each tensor tells where.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,7 +46,8 @@ def encode(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> byte
     whole = {name: np.asarray(own, order="C") for name, own in arrays.items()}
     whole[SEAL] = np.zeros(_SIZE, np.uint8)
     # the format keeps no order; and of several entries of its own its order would be chance
-    text = json.dumps({"order": list(arrays), "about": dict(about)})
+    sums = {name: google_crc32c.value(whole[name].tobytes()) for name in arrays}
+    text = json.dumps({"sums": sums, "about": dict(about)})
     content = bytearray(save(whole, {ABOUT: text}))
     start = _seal_at(content)
     content[start : start + _SIZE] = sha256(content).digest()
@@ -58,11 +61,11 @@ def read(path: Path) -> Container:
         DataError: it is missing, or is not exactly what was written.
     """
     try:
-        content = bytearray(path.read_bytes())
+        return decode(bytearray(path.read_bytes()))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    try:
-        return decode(content)
+    except MemoryError as error:
+        raise DataError(f"{path} is more than memory holds.") from error
     except ValueError as error:
         raise DataError(f"{path} is damaged: {error}.") from error
 
@@ -80,28 +83,40 @@ def decode(content: bytearray) -> Container:
     seal = bytes(content[start : start + _SIZE])
     content[start : start + _SIZE] = bytes(_SIZE)
     if sha256(content).digest() != seal:
-        raise ValueError("its SHA-256 is not the one written into it")
+        raise ValueError(f"its SHA-256 is not the one written into it: {_where(content)} changed")
+    # a seal is no signature: a file can be sealed that nobody but its maker has seen
     try:
         arrays = load(bytes(content))
-    except SafetensorError as error:
-        raise ValueError(f"no safetensors file ({error})") from error
-    order, about = _known(content)
-    if {*order, SEAL} != set(arrays):
+    except (SafetensorError, KeyError, TypeError, OverflowError) as error:
+        raise ValueError(f"no safetensors file ({str(error)[:100]})") from error
+    sums, about = _metadata(content)
+    if {*sums, SEAL} != set(arrays):
         raise ValueError("it does not say what its tensors are")
-    return Container({name: arrays[name] for name in order}, about)
+    return Container({name: arrays[name] for name in sums}, about)
 
 
-def _known(content: bytes | bytearray) -> tuple[list[str], dict[str, Any]]:
-    """The names of the tensors in order, and what is said of them."""
-    try:
+def _metadata(content: bytes | bytearray) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Checksums of the tensors, in the order in which these were given, and what is told of them.
+
+    Raises:
+        ValueError: nothing is told.
+    """
+    with suppress(ValueError, RecursionError, AttributeError, KeyError, TypeError):
         known = json.loads(_header(content)["__metadata__"][ABOUT])
-        order, about = known["order"], known["about"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise ValueError("it does not say what it holds") from None
-    named = isinstance(order, list) and all(isinstance(name, str) for name in order)
-    if not named or not isinstance(about, dict):
-        raise ValueError("it does not say what it holds")
-    return order, about
+        if isinstance(known["sums"], dict) and isinstance(known["about"], dict):
+            return known["sums"], known["about"]
+    raise ValueError("it does not say what its tensors are")
+
+
+def _where(content: bytearray) -> str:
+    """The tensors that are not what they were; where all are, it is what stands before them."""
+    header, start = _header(content), _LENGTH + int.from_bytes(content[:_LENGTH], "little")
+    with suppress(ValueError, KeyError, TypeError):
+        for name, checksum in _metadata(content)[0].items():
+            first, last = (start + int(offset) for offset in header[name]["data_offsets"])
+            if google_crc32c.value(bytes(content[first:last])) != checksum:
+                return f"tensor {name[:60]!r} in bytes {first} to {last}"
+    return f"its header in bytes 0 to {start}"
 
 
 def _header(content: bytes | bytearray) -> dict[str, Any]:

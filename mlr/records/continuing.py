@@ -13,11 +13,14 @@ from typing import Any
 
 from mlr import durable
 from mlr.checks import DataError
-from mlr.records.encoding import record
+from mlr.records.eventfile import payload, spans
 from mlr.records.events import EventWriter
+from mlr.records.table import rows_before
 
 PREFIX = "events.out.tfevents."
-_FRAME, _HEADER, _FOOTER = 8, 12, 4
+METRICS = "metrics.csv"
+_LIMIT = 1 << 62
+_DTYPES = ("float16", "float32", "float64")
 
 
 def take_back(folder: Path, sizes: Mapping[str, int]) -> None:
@@ -51,45 +54,67 @@ def _records(path: Path) -> Iterator[tuple[bytes, int]]:
     """Each record of a file that holds a summary, and its step."""
     from tensorboard.compat.proto.event_pb2 import Event
 
-    content, at = path.read_bytes(), 0
-    while at < len(content):
-        length = int.from_bytes(content[at : at + _FRAME], "little")
-        whole = content[at : at + _HEADER + length + _FOOTER]
-        payload = whole[_HEADER:-_FOOTER]
-        if record(payload) != whole:  # its checksums, and its length
-            raise DataError(f"{path} is damaged at byte {at}, so its run must be begun anew.")
-        event = Event.FromString(payload)
+    content = path.read_bytes()
+    for span in spans(content):
+        if not span.whole:
+            raise DataError(
+                f"{path} is damaged at byte {span.start}; "
+                f"mend it: python scripts/verify.py --repair {path.parent}"
+            )
+        event = Event.FromString(payload(content, span))
         if event.WhichOneof("what") == "summary":
-            yield whole, event.step
-        at += len(whole)
+            yield content[span.start : span.end], event.step
 
 
-def check_name(name: str) -> str:
-    """A name from a checkpoint that is one of an event file, and no path.
+def check_position(folder: Path, position: Any) -> None:
+    """Refuse a position that was not taken in this folder, or behind which nothing is left.
+
+    Args:
+        folder: of the run.
+        position: from `Recorder.position`, or whatever somebody put in its place.
 
     Raises:
-        DataError: it is not.
+        DataError: it is no position; a file that it tells of is missing, or shorter.
     """
-    if not name.startswith(PREFIX) or "/" in name or "\\" in name:
-        raise DataError(f"the checkpoint names {name!r}, which is no event file of its run.")
-    return name
+    try:
+        table, events = position["table"], position["events"]
+        sizes = {METRICS: table["bytes"], **events}
+        steps = (position["step"], table["step"] + 1, *(step + 1 for step in position["seen"]))
+        sound = (
+            all(map(_is_size, (*steps, *sizes.values())))
+            # no path, so that nothing outside of the folder is cut
+            and all(one.startswith(PREFIX) and not set(one) & set("/\\\0") for one in events)
+            and len(table["last"].encode()) <= table["bytes"]
+            and isinstance(table["sha256"], str)
+            and len(events) > 0
+            and position["dtype"] in _DTYPES
+            and float(position["epoch"]) >= 0
+        )
+    except (KeyError, TypeError, AttributeError, ValueError):
+        sound = False
+    if not sound:
+        raise DataError(f"the checkpoint in {folder} does not say where its records end.")
+    for name, size in sizes.items():
+        path = folder / name
+        found = path.stat().st_size if path.is_file() and not path.is_symlink() else 0
+        if found < size:
+            raise DataError(
+                f"{path} has {found} of the {size} bytes that the checkpoint tells of: it is cut "
+                "off, or the checkpoint is of another run."
+            )
 
 
-def is_position(found: Any) -> bool:
-    """Whether `found` is what `Recorder.position` gives, with what its table gives in it."""
-    if not isinstance(found, Mapping):
-        return False
-    table, events, seen = (found.get(key) for key in ("table", "events", "seen"))
-    return (
-        isinstance(found.get("step"), int)
-        and isinstance(found.get("epoch"), (int, float))
-        and found.get("dtype") in ("float32", "float64")
-        and isinstance(seen, list)
-        and all(isinstance(one, int) for one in seen)
-        and isinstance(events, Mapping)
-        and all(isinstance(size, int) and size >= 0 for size in events.values())
-        and isinstance(table, Mapping)
-        and isinstance(table.get("last"), str)
-        and all(isinstance(table.get(key), int) for key in ("step", "bytes"))
-        and table["bytes"] >= len(table["last"].encode("utf-8", "replace")) >= 0
-    )
+def check_files(folder: Path, position: Mapping[str, Any]) -> None:
+    """Refuse files that are not, up to a sound position, what was written.
+
+    Raises:
+        DataError: naming the file, and what to do.
+    """
+    for name in position["events"]:
+        for _ in _records(folder / name):
+            pass
+    rows_before(folder / METRICS, position["table"])
+
+
+def _is_size(number: Any) -> bool:
+    return type(number) is int and 0 <= number < _LIMIT

@@ -11,6 +11,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +20,7 @@ from typing import Any
 
 from mlr.checks import DataError, InputError, known
 from mlr.durable import WriteError, atomic_write, create_exclusive
+from mlr.records.manifest import JSON, Entry, entries, read_small, sealed, unsealed
 
 STATUSES = ("running", "done", "failed", "diverged", "interrupted")
 _TRACES = ("status.json", "metrics.csv", "checkpoint.safetensors")
@@ -42,11 +44,13 @@ class RunFolder:
 
     path: the folder.
     status: what status.json says.
+    files: by name, those that whoever wrote them knows to be complete.
     """
 
     def __init__(self, path: Path, status: dict[str, Any]):
         self.path = path
         self.status = status
+        self.files: dict[str, Entry] = {}
 
     @classmethod
     def claim(
@@ -91,10 +95,12 @@ class RunFolder:
             InputError: it holds no run.
             WriteError: it cannot be written.
         """
-        status = read_status(path)
+        status: dict[str, Any] = {}
+        with suppress(DataError):  # it is damaged, and written anew
+            status = read_status(path)
         fresh = _first_status(status.get("seed"), command)
         again = {name: fresh[name] for name in ("command", "host", "pid", "versions")}
-        folder = cls(Path(path), status)
+        folder = cls(Path(path), status or fresh)
         sessions = [*status.get("sessions", []), fresh["started"]]
         folder.write_status("running", reason=None, **again, sessions=sessions, **fields)
         return folder
@@ -119,7 +125,7 @@ class RunFolder:
 
         Args:
             status: running, done, failed, diverged or interrupted; None keeps it. Anything
-                but running sets `finished` to now.
+                but running sets `finished` to now, and `files` to what is there.
             sync: wait until it is on the disk.
             **fields: more entries, merged over those there; values that JSON can hold.
                 A number that is not finite is written as "nan", "inf" or "-inf", which
@@ -133,6 +139,9 @@ class RunFolder:
         if status is not None:
             changed["status"] = known("status", status, STATUSES)
             changed["finished"] = None if status == "running" else _now()
+            changed.pop("files", None)
+            if status != "running":
+                changed["files"] = entries(self.path, self.files)
         atomic_write(self.path / "status.json", _json(changed), sync)
         self.status = changed
 
@@ -141,21 +150,20 @@ def read_status(folder: Path | str) -> dict[str, Any]:
     """What status.json in `folder` says.
 
     Raises:
-        InputError: there is none, or it is not a JSON object.
+        InputError: there is none.
+        DataError: it is not, to the bit, what was written.
     """
     path = Path(folder) / "status.json"
     try:
-        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
-            raise InputError(f"{path} is no file.")
-        status = json.loads(path.read_text(encoding="utf-8"))
+        status = json.loads(unsealed(read_small(path), JSON) + b"}")
     except FileNotFoundError as cause:
         raise InputError(f"{folder} holds no run: status.json is missing.") from cause
-    except InputError:
-        raise
-    except (OSError, ValueError, RecursionError) as cause:
-        raise InputError(f"{path} cannot be read: {cause}.") from cause
+    except OSError as cause:
+        raise DataError(f"{path} cannot be read: {cause.strerror}.") from cause
+    except (ValueError, RecursionError) as cause:
+        raise DataError(f"{path} is damaged: {cause}.") from cause
     if not isinstance(status, dict):
-        raise InputError(f"{path} cannot be read: it holds no JSON object.")
+        raise DataError(f"{path} is damaged: it holds no JSON object.")
     return status
 
 
@@ -230,13 +238,14 @@ def _now() -> str:
 
 
 def _json(status: Mapping[str, Any]) -> bytes:
-    """JSON that any language reads: UTF-8, an entry a line, without NaN."""
+    """JSON that any language reads: UTF-8, an entry a line, without NaN; the last one its seal."""
     try:
         lines = [f"  {_encode(key)}: {_encode(value)}" for key, value in status.items()]
     except ValueError:  # a number that is not finite, which is rare
         return _json(_finite(status))
     # a path from the system may hold bytes that are no UTF-8
-    return ("{\n" + ",\n".join(lines) + "\n}\n").encode("utf-8", errors="backslashreplace")
+    body = ("{\n" + ",\n".join(lines)).encode("utf-8", errors="backslashreplace")
+    return sealed(body, JSON)
 
 
 def _finite(value: Any) -> Any:

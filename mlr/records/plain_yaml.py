@@ -29,7 +29,20 @@ def read_yaml(path: Path) -> Any:
     Raises:
         InputError: it cannot be read, or `checked_yaml` refuses it.
     """
-    text = checked_yaml(path)
+    return parsed(_text(path), path)
+
+
+def parsed(text: str, path: Path) -> Any:
+    """What a text says, as plain values.
+
+    Args:
+        text: of YAML.
+        path: of the file that it is from.
+
+    Raises:
+        InputError: `checked` refuses it.
+    """
+    checked(text, path)
     try:
         return yaml.load(text, LOADER)
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:  # as a date, 2026-99-99
@@ -40,9 +53,14 @@ def checked_yaml(path: Path) -> str:
     """The text of a file that is safe to load, and says every thing once.
 
     Raises:
-        InputError: it is no file of UTF-8, too large or too deep, grows by its aliases, has a
-            tag or a key that occurs twice, or is no YAML; names the file and the line.
+        InputError: it is no file of UTF-8, or too large, or `checked` refuses it.
     """
+    text = _text(path)
+    checked(text, path)
+    return text
+
+
+def _text(path: Path) -> str:
     try:
         if not path.is_file():  # reading a pipe would wait for ever
             raise InputError(f"{path} is no file.")
@@ -54,6 +72,20 @@ def checked_yaml(path: Path) -> str:
         raise InputError(f"{path} is not UTF-8.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    return text
+
+
+def checked(text: str, path: Path) -> None:
+    """Refuse a text that is not safe to load, or says a thing twice.
+
+    Args:
+        text: of YAML.
+        path: of the file that it is from.
+
+    Raises:
+        InputError: it is too deep, grows by its aliases, has a tag or a key that occurs twice,
+            or is no YAML; names the file and the line.
+    """
     walk = _Walk(path)
     try:
         for event in yaml.parse(text, LOADER):
@@ -62,7 +94,6 @@ def checked_yaml(path: Path) -> str:
         mark = getattr(error, "problem_mark", None)
         walk.line = mark.line + 1 if mark else walk.line
         raise walk.refused(_problem(error)) from error
-    return text
 
 
 @dataclass

@@ -38,7 +38,7 @@ class Recorded:
 
     @property
     def status(self) -> str:
-        """running, done, failed, diverged or interrupted."""
+        """running, done, failed, diverged, interrupted, or damaged: nothing else is known then."""
         return str(self.entries.get("status"))
 
     @property
@@ -105,24 +105,25 @@ def read_runs(place: Path | str) -> list[Recorded]:
         place: a run's folder, a sweep's, or one above them, as `runs`.
 
     Raises:
-        InputError: there is no such folder, or it holds no run; runs with a damaged
-            status.json are left out unless they are all there is.
+        InputError: there is no such folder, or it holds no run, or none whose status.json is
+            not damaged.
     """
     folder = Path(place)
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; give that of a run or of a sweep, as in runs/….")
     if (folder / "status.json").exists():
         return [Recorded(folder, read_status(folder))]
-    found, damaged = [], None
+    found, damaged = [], []
     for path in sorted(folder.rglob("status.json")):
         try:
             found.append(Recorded(path.parent, read_status(path.parent)))
         except InputError as error:
-            damaged = error
+            damaged.append(error)
+            found.append(Recorded(path.parent, {"status": "damaged", "reason": str(error)}))
     if not found:
-        raise damaged or InputError(
-            f"{folder} holds no run; train one with `python scripts/train.py`."
-        )
+        raise InputError(f"{folder} holds no run; train one with `python scripts/train.py`.")
+    if len(damaged) == len(found):
+        raise damaged[0]
     return found
 
 

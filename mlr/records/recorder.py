@@ -13,7 +13,7 @@ import numpy as np
 from mlr.checks import DataError
 from mlr.durable import WriteError
 from mlr.records.blocks import Rows, encode_scalars, final_rows, plain_numbers
-from mlr.records.continuing import check_name, going_on, is_position, take_back
+from mlr.records.continuing import check_position, going_on, take_back
 from mlr.records.events import EventWriter, Serialisable
 from mlr.records.folder import RunFolder
 from mlr.records.hparams import HEADLINES, PROMINENT, hparams_summaries, session_end
@@ -78,9 +78,8 @@ class Recorder:
             DataError: the files hold less than they should.
             WriteError: they cannot be changed.
         """
-        if not is_position(position):
-            raise DataError(f"{folder.path} has a checkpoint that does not say where it goes on.")
-        before = {check_name(name): size for name, size in position["events"].items()}
+        check_position(folder.path, position)
+        before = dict(position["events"])
         if len(position["seen"]) != len(tags):
             raise DataError(f"{folder.path} was recorded with other tags; its probes differ.")
         take_back(folder.path, before)
@@ -123,8 +122,12 @@ class Recorder:
             "seen": self.seen.tolist(),
             "dtype": self.dtype.name,
             "table": self._table.position(),
-            "events": {**self._before, self._events.path.name: self._events.size},
+            "events": self._event_files(),
         }
+
+    def _event_files(self) -> dict[str, int]:
+        """Their bytes, by name."""
+        return {**self._before, self._events.path.name: self._events.size}
 
     def scalars(
         self,
@@ -280,6 +283,10 @@ class Recorder:
         self._events.summary(session_end(status, now), self.step, now)
         self._events.flush(sync)
         self._table.flush(sync)
+        self.folder.files |= {
+            self.folder.metrics.name: self._table.entry(),
+            **{name: {"bytes": size} for name, size in self._event_files().items()},
+        }
         self.folder.write_status(status, sync, reason=reason, metrics=metrics, **fields)
         self.finished = True
 

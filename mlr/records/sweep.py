@@ -13,8 +13,8 @@ from mlr.durable import atomic_write
 _FIRST, _LAST = ("run", "status"), ("reason",)
 
 
-def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write all rows, replacing the file at once.
+def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Write all rows, replacing the file at once; returns what it then holds.
 
     The columns are the union over the rows: run, status, then overrides and metrics in the
     order of their first appearance, those with a `/` (TensorBoard's tags) behind the
@@ -33,7 +33,9 @@ def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> Non
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)
     table.writerows([[_cell(value) for value in map(row.get, columns)] for row in rows])
-    atomic_write(Path(path), text.getvalue().encode("utf-8", errors="backslashreplace"))
+    content = text.getvalue().encode("utf-8", errors="backslashreplace")
+    atomic_write(Path(path), content)
+    return content
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:

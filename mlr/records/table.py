@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlr import durable
+from mlr.checks import DataError
 from mlr.records.decimals import cells, texts
 from mlr.records.encoding import check_steps
+from mlr.records.manifest import Entry
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Digest
 
 
 class MetricsTable:
@@ -32,6 +38,8 @@ class MetricsTable:
         self._begun = False
         self._size = 0
         self._step, self._last = -1, b""  # the last row, and its step
+        # of the file without its last row, which may still be filled; then that row
+        self._digest, self._tail = sha256(), b""
 
     def append(
         self,
@@ -87,18 +95,26 @@ class MetricsTable:
         else:
             durable.replace_end(self.path, self._last, merged)
             self._size += len(merged) - len(self._last)
+            self._tail = merged
         self._last = merged
 
     def position(self) -> dict[str, Any]:
         """Where the flushed file ends, for `go_on`; JSON can hold it."""
-        return {"bytes": self._size, "step": self._step, "last": self._last.decode()}
+        return {
+            "bytes": self._size,
+            "step": self._step,
+            "last": self._last.decode(),
+            "sha256": self._digest.hexdigest(),
+        }
 
     def go_on(self, position: Mapping[str, Any]) -> None:
         """Cut the file where `position` was taken, and go on from there.
 
         Raises:
-            WriteError: the file is not there, or shorter.
+            DataError: the file is not there, or is not what it was.
+            WriteError: it cannot be cut.
         """
+        self._digest = rows_before(self.path, position)
         self._step, self._last = position["step"], position["last"].encode()
         # the last row may have been filled since: it is written once more
         self._size = position["bytes"] - len(self._last)
@@ -124,10 +140,39 @@ class MetricsTable:
             self._begun = True
             self._size += len(content)
             self._buffer = []
+            tail = self._tail + content
+            done = len(tail) - len(self._last)
+            self._digest.update(tail[:done])
+            self._tail = tail[done:]
+
+    def entry(self) -> Entry:
+        """What a manifest says of the flushed file."""
+        whole = self._digest.copy()
+        whole.update(self._tail)
+        return {"bytes": self._size, "sha256": whole.hexdigest()}
 
     def close(self) -> None:
         """Flush, and wait until the file is on the disk."""
         self.flush(sync=True)
+
+
+def rows_before(path: Path, position: Mapping[str, Any]) -> Digest:
+    """The SHA-256 of all rows but the last of what stood in the file when `position` was taken.
+
+    Raises:
+        DataError: the file is not there, or is not what it was.
+    """
+    size = position["bytes"] - len(position["last"].encode())
+    try:
+        with path.open("rb") as file:
+            digest = sha256(file.read(size))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    if digest.hexdigest() != position["sha256"]:
+        raise DataError(
+            f"{path} is damaged within its first {size} bytes, so its run must be begun anew."
+        )
+    return digest
 
 
 def check_increase(steps: np.ndarray) -> None:

@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mlr.checks import DataError
 from mlr.durable import atomic_write, rename
 from mlr.records import RunFolder
 from mlr.records.container import encode, read
+from mlr.records.manifest import entry
 from mlr.training.endings import Ending
 from mlr.training.result import Result
 from mlr.training.state import State
 
 FORMAT = 2
+_LIMIT = 1 << 62
 MODEL, MOMENT, SNAPSHOT, PREVIOUS = "model.", "optimizer.", "snapshot.", "previous_gradient"
 BEST = "best."
 NUMBERS = ("lowest", "waited", "best_step", "threads")
@@ -49,15 +52,30 @@ def save_checkpoint(
     tensors |= {BEST + name: own for name, own in state.best.items()}
     if state.previous is not None:
         tensors[PREVIOUS] = state.previous
-    known = {name: getattr(state, name) for name in ("step", *NUMBERS)}
+    numbers = {name: getattr(state, name) for name in ("step", *NUMBERS)}
     ending = None if state.ending is None else asdict(state.ending)
     content = encode(
         {name: own.numpy() for name, own in tensors.items()},
-        {"format": FORMAT, **known, "ending": ending, **about},
+        {"format": FORMAT, **numbers, "ending": ending, **about},
     )
-    if folder.checkpoint.exists():
-        rename(folder.checkpoint, folder.checkpoint_before)
-    atomic_write(folder.checkpoint, content, sync)
+    newest, before = folder.checkpoint, folder.checkpoint_before
+    known = folder.files.pop(newest.name, None)
+    # one that is damaged does not push out the good one that the run went on from
+    if newest.exists() and (known is not None or _is_whole(newest)):
+        folder.files.pop(before.name, None)
+        rename(newest, before)
+        if known is not None:
+            folder.files[before.name] = known
+    atomic_write(newest, content, sync)
+    folder.files[newest.name] = entry(content)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        read(path)
+    except DataError:
+        return False
+    return True
 
 
 def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
@@ -69,37 +87,34 @@ def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
     arrays, about = read(path)
     if about.get("format") != FORMAT:
         raise DataError(f"{path} has format {about.get('format')}; this mlr reads {FORMAT}.")
-    tensors = {name: torch.from_numpy(own) for name, own in arrays.items()}
     try:
-        ending = about["ending"]
-        state = State(
-            step=about["step"],
-            state_dict=_named(tensors, MODEL),
-            moments=_named(tensors, MOMENT),
-            previous=tensors.get(PREVIOUS),
-            snapshots=sorted((int(step), row) for step, row in _named(tensors, SNAPSHOT).items()),
-            best=_named(tensors, BEST),
-            ending=None if ending is None else Ending(**ending),
-            **{name: about[name] for name in NUMBERS},
-        )
-        _check_kinds(state)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is no checkpoint of a run: {error!r}.") from error
-    return state, about
+        return _state(arrays, about), about
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{path} is no checkpoint of a run: {repr(error)[:100]}.") from error
 
 
-def _check_kinds(state: State) -> None:
-    """Refuse numbers of a file that are none."""
-    counts = [state.step, state.waited, state.best_step, state.threads or 0]
-    ending = state.ending
-    if ending is not None:
-        counts.append(ending.step)
-        if not isinstance(ending.refused, dict) or not isinstance(ending.reason, str):
-            raise ValueError("its ending is none")
-    if not all(isinstance(one, int) and one >= 0 for one in counts):
-        raise ValueError("its counts are none")
-    if not isinstance(state.lowest, (int, float)):
-        raise ValueError("its lowest loss is no number")
+def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> State:
+    tensors = {name: torch.from_numpy(own) for name, own in arrays.items()}
+    ending, numbers = about["ending"], {name: about[name] for name in ("step", *NUMBERS)}
+    counts = [numbers[name] for name in ("step", "waited", "best_step")]
+    counts += [] if numbers["threads"] is None else [numbers["threads"]]
+    counts += [] if ending is None else [ending["step"]]
+    if not all(type(count) is int and 0 <= count < _LIMIT for count in counts):
+        raise ValueError(f"{counts} are no counts")
+    told = ending is None or (
+        isinstance(ending["refused"], dict) and isinstance(ending["reason"], str)
+    )
+    if not told:
+        raise ValueError("its ending is none")
+    return State(
+        state_dict=_named(tensors, MODEL),
+        moments=_named(tensors, MOMENT),
+        previous=tensors.get(PREVIOUS),
+        snapshots=sorted((int(step), row) for step, row in _named(tensors, SNAPSHOT).items()),
+        best=_named(tensors, BEST),
+        ending=None if ending is None else Ending(**ending),
+        **numbers | {"lowest": float(numbers["lowest"])},
+    )
 
 
 def final_state(result: Result) -> State:

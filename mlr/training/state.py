@@ -114,6 +114,12 @@ def restore(
         moments = program.stepper.state
         _check("parameters", state.state_dict, expected)
         _check("moments", state.moments, {name: own[lane] for name, own in moments.items()})
+        rows = {f"snapshot {step}": row for step, row in state.snapshots}
+        if state.previous is not None:
+            rows["previous gradient"] = state.previous
+        _check("snapshots", rows, dict.fromkeys(rows, program.parameters[lane]))
+        if state.best:
+            _check("best parameters", state.best, like)
         for name, own in like.items():
             own.copy_(state.state_dict[name])
         for name, moment in moments.items():

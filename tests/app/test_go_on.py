@@ -17,6 +17,7 @@ from mlr import durable
 from mlr.app.command import main
 from mlr.records.container import encode, read
 
+from ..records.written import retell
 from .killing import ROOT, RUN, came_to
 
 
@@ -140,8 +141,7 @@ def begun_only(folder, undisturbed):
     shutil.copytree(undisturbed, folder)
     for path in folder.glob("checkpoint*"):
         path.unlink()
-    status = json.loads((folder / "status.json").read_text())
-    (folder / "status.json").write_text(json.dumps(status | {"status": "running"}))
+    retell(folder, "running")
     return folder
 
 
@@ -201,8 +201,6 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
 ):
     folder = tmp_path / "run"
     trained(monkeypatch, capsys, *RUN, f"hydra.run.dir={folder}")
-    status = json.loads((folder / "status.json").read_text())
-    (folder / "status.json").write_text(json.dumps(status | {"status": "running"}))
     newest = folder / "checkpoint.safetensors"
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
@@ -211,7 +209,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     assert_as_undisturbed(folder, undisturbed)
     for path in folder.glob("checkpoint*"):
         path.write_bytes(b"")
-    (folder / "status.json").write_text(json.dumps(status | {"status": "running"}))
+    retell(folder, "running")
     code, _, error = trained(monkeypatch, capsys, f"resume={folder}")
     assert code == 3
     assert "no intact checkpoint" in error

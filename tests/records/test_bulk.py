@@ -78,8 +78,9 @@ def files(recorder):
     """What the run left, but for times and places."""
     path = recorder.folder.path
     status = json.loads((path / "status.json").read_bytes())
-    del status["started"], status["finished"]
+    del status["started"], status["finished"], status["seal"]
     (event_file,) = event_files(path)
+    status["files"]["events"] = status["files"].pop(event_file.name)
     return event_file.read_bytes(), (path / "metrics.csv").read_bytes(), status
 
 

@@ -11,10 +11,11 @@ from threading import Barrier
 import pytest
 
 from mlr import durable as durable_module
-from mlr.checks import InputError
+from mlr.checks import DataError, InputError
 from mlr.durable import WriteError
 from mlr.records import RunFolder
 from mlr.records.folder import read_status
+from mlr.records.manifest import JSON, entry, sealed
 
 from .reading import names
 
@@ -39,6 +40,7 @@ def _claim_in_process(path, together, won):
 def test_claim_says_what_the_run_is(tmp_path):
     folder = RunFolder.claim(tmp_path / "a b" / "größe=ü", seed=7, command="train.py head=sigmoid")
     status = json.loads((folder.path / "status.json").read_bytes())
+    assert len(status.pop("seal")) == 64
     assert status == folder.status == read_status(folder.path)
     assert status["status"] == "running"
     assert (status["seed"], status["command"]) == (7, "train.py head=sigmoid")
@@ -172,11 +174,38 @@ def test_a_full_disk_keeps_the_old_status(tmp_path, monkeypatch):
     assert names(tmp_path) == ["status.json"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff", b'{"status": "done"}', sealed(b'{"a": [', JSON)]
+)
 def test_a_damaged_status_is_refused(tmp_path, content):
     (tmp_path / "status.json").write_bytes(content)
-    with pytest.raises(InputError, match=r"status\.json cannot be read"):
+    with pytest.raises(InputError, match=r"status\.json is damaged"):
         read_status(tmp_path)
+
+
+def test_a_status_that_is_no_file_or_too_large_is_refused(tmp_path, monkeypatch):
+    RunFolder.claim(tmp_path / "a")
+    monkeypatch.setattr("mlr.records.manifest.MOST", 10)
+    with pytest.raises(DataError, match="more than 10"):
+        read_status(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    os.mkfifo(tmp_path / "b" / "status.json")  # reading it would never end
+    with pytest.raises(DataError, match="it is no file"):
+        read_status(tmp_path / "b")
+
+
+def test_a_run_that_has_ended_lists_its_files(tmp_path):
+    folder = RunFolder.claim(tmp_path)
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "config.yaml").write_bytes(b"seed: 0\n")
+    (tmp_path / "notes.txt").write_text("mine")
+    folder.files["metrics.csv"] = entry(b"step\n")
+    assert "files" not in read_status(tmp_path)
+    folder.write_status("done")
+    known = {"metrics.csv": entry(b"step\n"), ".hydra/config.yaml": entry(b"seed: 0\n")}
+    assert read_status(tmp_path)["files"] == known
+    again = RunFolder.reopen(tmp_path)
+    assert "files" not in again.status
 
 
 def test_a_missing_status_is_refused(tmp_path):

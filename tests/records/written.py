@@ -5,8 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from mlr.records import MetricsTable, RunFolder
+from mlr.records.folder import read_status
 
 NONE = float("nan")
+
+
+def retell(folder: Path, status: str | None = None, **changes) -> None:
+    """Let status.json of a run say something else, as if mlr had written it."""
+    RunFolder(folder, read_status(folder)).write_status(status, sync=False, **changes)
 
 
 def write_run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from mlr.records import RunFolder
 from mlr.records.reading import Recorded, read_runs
 
 COUNTS = [100] * 10
@@ -94,7 +94,7 @@ def run(
         **({} if anatomy is None else {"anatomy": anatomy}),
         **entries,
     }
-    (folder / "status.json").write_text(json.dumps(told))
+    RunFolder(folder, {}).write_status(sync=False, **told)
     if curves:
         lines = [",".join(["step", "epoch", *curves])]
         for row, values in enumerate(zip(*curves.values(), strict=True)):

@@ -9,6 +9,7 @@ import yaml
 from mlr.app.lecture.lab import Lab
 from mlr.app.session import Session
 from mlr.app.sweep import Sweep
+from mlr.app.sweep_folder import read_story
 from mlr.checks import InputError
 from mlr.durable import WriteError
 
@@ -47,7 +48,7 @@ def test_a_sweep_ends_as_that_of_the_command(tmp_path, train):
     train("-m", *NEURON, "loss=se,bce", "hydra.sweep.dir=by_hand")
     ours, typed = (tmp_path / folder for folder in ("01", "by_hand"))
     assert (ours / "runs.csv").read_text() == (typed / "runs.csv").read_text()
-    stories = [yaml.safe_load((folder / "sweep.yaml").read_text()) for folder in (ours, typed)]
+    stories = [read_story(folder) for folder in (ours, typed)]
     commands = [story.pop("commands")[0] for story in stories]
     assert stories[0] == stories[1]
     assert stories[0]["status"] == "done"
