@@ -175,7 +175,7 @@ def test_a_users_own_data_are_checked(train, tmp_path, change, message):
     line = ("data=custom", "data._target_=my_data.Mine", "allow_targets=[my_data]", "batch_size=5")
     finished = train(*line)
     sys.modules.pop("my_data")
-    assert finished.code == 2
+    assert finished.code == 3
     assert message in finished.err
 
 

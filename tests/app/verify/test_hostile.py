@@ -83,7 +83,7 @@ def audited():
     listening = [False]
 
     def hook(name, _):
-        if listening[0] and name.startswith(FORBIDDEN):
+        if listening[0] and name.startswith(FORBIDDEN) and name != "os.scandir":
             heard.append(name)
 
     sys.addaudithook(hook)
