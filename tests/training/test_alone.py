@@ -129,15 +129,11 @@ def neighbours(kind, head, loss, classes, optimizer, dtype, count):
     ]
 
 
-CLASSIC = {"linear", "clipped_linear", "sigmoid", "softmax", "se", "bce", "ce", "matching"}
-
-
 def combined():
-    """Every pair with every optimizer; in CI one each, in turn, and of classic pairs two."""
+    """Every pair with every optimizer; in CI one each, in turn."""
     for number, (head, loss, classes) in enumerate(PAIRS):
         for place, optimizer in enumerate(OPTIMIZERS):
-            turns = (0, 2) if {head, loss} <= CLASSIC else (0,)
-            first = (number + place) % len(OPTIMIZERS) in turns
+            first = (number + place) % len(OPTIMIZERS) == 0
             marks = () if first else (pytest.mark.slow, pytest.mark.long)
             yield pytest.param(head, loss, classes, optimizer, marks=marks)
 
