@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import runpy
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 from contextlib import chdir
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -35,10 +32,9 @@ READING = [line for line in COMMANDS if READERS.match(line)]
 MAKE = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
 
 
-class Shown(NamedTuple):
-    code: int
-    out: str
-    err: str
+def words(line: str) -> list[str]:
+    """The script's name and its arguments."""
+    return shlex.split(line.removeprefix("python scripts/"))
 
 
 def trained(line: str) -> int:
@@ -46,29 +42,11 @@ def trained(line: str) -> int:
     from mlr.app.command import main
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", shlex.split(line)[1:])
+        patch.setattr(sys, "argv", words(line))
         try:
             return main()
         except SystemExit as end:  # Hydra's own --help
             return end.code or 0
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """Runs a script in this process: to start another takes longer than most of them."""
-
-    def run(line: str, folder: Path) -> Shown:
-        _, script, *arguments = shlex.split(line)
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", [script, *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(ROOT / script), run_name="__main__")
-        return Shown(end.value.code, *capfd.readouterr())
-
-    before = signal.getsignal(signal.SIGTERM)
-    yield run
-    signal.signal(signal.SIGTERM, before)
 
 
 def example(name: str) -> str:
@@ -89,9 +67,9 @@ def test_every_command_is_of_a_kind_that_is_tested_here():
 
 
 def test_the_first_command_works_in_a_process_of_its_own(tmp_path):
-    words = TRAINING[0].replace("scripts/", f"{ROOT}/scripts/").split()
+    script, *arguments = words(TRAINING[0])
     shown = subprocess.run(
-        [sys.executable, *words[1:]],
+        [sys.executable, ROOT / "scripts" / script, *arguments],
         cwd=tmp_path,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
         capture_output=True,
@@ -103,9 +81,9 @@ def test_the_first_command_works_in_a_process_of_its_own(tmp_path):
 
 
 @pytest.mark.parametrize("line", LECTURE)
-def test_the_lecture_works(line, run, tmp_path, monkeypatch):
+def test_the_lecture_works(line, script, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    shown = run(line, tmp_path)
+    shown = script(*words(line), folder=tmp_path)
     assert shown.code == 0, shown.err
     assert shown.err.strip() == ""
 
@@ -153,8 +131,8 @@ def swept(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("line", READING)
-def test_runs_are_read_by_the_command(line, run, swept):
-    shown = run(line, swept)
+def test_runs_are_read_by_the_command(line, script, swept):
+    shown = script(*words(line), folder=swept)
     assert shown.code == 0, shown.err
     assert shown.err.strip() == ""
     if "report" in line:
