@@ -171,6 +171,8 @@ def test_every_position_among_any_number(kind, head, loss, classes, dtype):
 @pytest.mark.parametrize("kind", ["lanes", "narrow", "wide"])
 def test_other_pairs_beside_it(kind):
     pairs = [(head, loss) for head, loss, classes in PAIRS if classes == 4]
+    if kind == "wide":  # its layers are the costly part, and know nothing of the pair
+        pairs = pairs[::3]
     assert len(pairs) > 6
     runs = [run_of(kind, head, loss, 4, seed) for seed in (1, 2) for head, loss in pairs]
     runs = [replace(run, epochs=1) for run in runs]
