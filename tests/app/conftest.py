@@ -41,7 +41,8 @@ def train(tmp_path, monkeypatch, capfd):
     """
     monkeypatch.setattr("mlr.app.figures.record.PICTURES", ())
     # Hydra composes the whole configuration once more to read hydra.mode, which nobody sets
-    monkeypatch.setattr("hydra._internal.hydra.Hydra.get_mode", lambda *_, **__: None)
+    mode = "hydra._internal.hydra.Hydra.get_mode"
+    monkeypatch.setattr(mode, lambda *_, **__: None, raising=False)
 
     def run(*overrides: str) -> Finished:
         from mlr.app.command import main
