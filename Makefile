@@ -13,7 +13,9 @@ help:  ## list the commands
 .venv/installed: pyproject.toml .ci/constraints.txt
 	@echo "making .venv with the pinned versions; this takes a minute or two"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint .ci/constraints.txt --editable '.[dev]'
+	# pip would compile all of it on one core, the tests of others included
+	@-$(BIN)/python -m compileall -qq -j 0 -x '/tests/|/testing/_internal/' .venv/lib
 	@touch $@
 
 install: .venv/installed  ## create .venv with the pinned versions
@@ -24,12 +26,15 @@ train: install  ## train the default experiment, or ARGS="head=sigmoid loss=se"
 board: install  ## open TensorBoard on all runs
 	$(BIN)/tensorboard --logdir runs
 
+# what is imported by dozens of processes is compiled once, whatever the shell says
+test test-slow test-faults: export PYTHONDONTWRITEBYTECODE =
+
 test: install  ## run the checks and the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	# two workers on two cores: threads of their own would fight over them
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: install  ## run the slow tests: MNIST bars, the lecture's claims, pages in a browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not long"

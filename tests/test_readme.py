@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -31,17 +32,21 @@ READING = [line for line in COMMANDS if READERS.match(line)]
 MAKE = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
 
 
-def run(line: str, folder: Path) -> subprocess.CompletedProcess:
-    words = shlex.split(line.replace("scripts/", f"{ROOT}/scripts/"))
-    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
-    return subprocess.run(
-        [sys.executable, *words[1:]],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def words(line: str) -> list[str]:
+    """The script's name and its arguments."""
+    return shlex.split(line.removeprefix("python scripts/"))
+
+
+def trained(line: str) -> int:
+    """The exit code of scripts/train.py, whose script sets more than a test may leave behind."""
+    from mlr.app.command import main
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", words(line))
+        try:
+            return main()
+        except SystemExit as end:  # Hydra's own --help
+            return end.code or 0
 
 
 def example(name: str) -> str:
@@ -61,33 +66,43 @@ def test_every_command_is_of_a_kind_that_is_tested_here():
     assert len(TRAINING) > 10
 
 
-@pytest.mark.parametrize("line", [TRAINING[0], *LECTURE])
-def test_the_command_works(line, tmp_path):
-    shown = run(line, tmp_path)
+def test_the_first_command_works_in_a_process_of_its_own(tmp_path):
+    script, *arguments = words(TRAINING[0])
+    shown = subprocess.run(
+        [sys.executable, ROOT / "scripts" / script, *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert shown.returncode == 0, shown.stderr
     assert shown.stderr.strip() == ""
 
 
+@pytest.mark.parametrize("line", LECTURE)
+def test_the_lecture_works(line, script, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shown = script(*words(line), folder=tmp_path)
+    assert shown.code == 0, shown.err
+    assert shown.err.strip() == ""
+
+
 @pytest.mark.parametrize("line", [line for line in TRAINING[1:] if line not in GOING_ON])
 def test_the_training_works(line, tmp_path, monkeypatch, capfd):
-    """In this process: to start another takes longer than most of them."""
-    from mlr.app.command import main
-
+    """Without its figures, but for those of the first command."""
+    monkeypatch.setattr("mlr.app.figures.record.PICTURES", ())
     if "mnist_mlp" in line:
         source, cache = mnist_folder(), tmp_path / "cache" / "mlr" / "mnist"
         if not source.exists():
             pytest.skip(f"the real MNIST files are not in {source}; set MLR_MNIST")
         shutil.copytree(source, cache)
-        line += " epochs=1"  # the whole run is tested with the slow tests
+        line += " steps=100"  # the whole run is tested with the slow tests
     (tmp_path / "my_parts.py").write_text(example("my_parts.py"), encoding="utf-8")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", shlex.split(line)[1:])
     capfd.readouterr()
-    try:
-        code = main()
-    except SystemExit as end:  # Hydra's own --help
-        code = end.code or 0
+    code = trained(line)
     shown = capfd.readouterr()
     assert code == 0, shown.err
     assert shown.err.strip() == ""
@@ -95,12 +110,9 @@ def test_the_training_works(line, tmp_path, monkeypatch, capfd):
 
 
 def test_a_run_goes_on_and_its_checkpoint_is_read(tmp_path, monkeypatch, capfd):
-    from mlr.app.command import main
-
     monkeypatch.chdir(tmp_path)
     for line in GOING_ON:
-        monkeypatch.setattr(sys, "argv", shlex.split(line)[1:])
-        assert main() == 0
+        assert trained(line) == 0
     assert "epochs: 40" in (tmp_path / "runs/mine/.hydra/config.yaml").read_text()
     shown = capfd.readouterr()
     assert "mlr: the run came to its end; it goes on after" in shown.err
@@ -109,37 +121,34 @@ def test_a_run_goes_on_and_its_checkpoint_is_read(tmp_path, monkeypatch, capfd):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Path:
+def swept(tmp_path_factory) -> Path:
     """A folder with the runs of a small sweep."""
-    folder = tmp_path_factory.mktemp("trained")
-    line = "python scripts/train.py -m head=clipped_linear,softmax loss=se seed=0,1,2 epochs=3"
-    shown = run(line, folder)
-    assert shown.returncode == 0, shown.stderr
+    folder = tmp_path_factory.mktemp("swept")
+    with chdir(folder):
+        line = "python scripts/train.py -m head=clipped_linear,softmax loss=se seed=0,1,2 epochs=3"
+        assert trained(line) == 0
     return folder
 
 
 @pytest.mark.parametrize("line", READING)
-def test_runs_are_read_by_the_command(line, trained):
-    shown = run(line, trained)
-    assert shown.returncode == 0, shown.stderr
-    assert shown.stderr.strip() == ""
+def test_runs_are_read_by_the_command(line, script, swept):
+    shown = script(*words(line), folder=swept)
+    assert shown.code == 0, shown.err
+    assert shown.err.strip() == ""
     if "report" in line:
-        assert "clipped_linear" in (trained / "runs" / "report.html").read_text(encoding="utf-8")
+        assert "clipped_linear" in (swept / "runs" / "report.html").read_text(encoding="utf-8")
     elif "verify" in line:
-        assert re.search(r"files in 7 folders: \d+ ok$", shown.stdout.strip())
+        assert re.search(r"files in 7 folders: \d+ ok$", shown.out.strip())
     else:
-        assert "clipped_linear" in shown.stdout
+        assert "clipped_linear" in shown.out
 
 
-def test_the_notebook_example_loads_the_runs(trained):
-    program = example("notebook") + "print(len(runs), len(steps))"
-    shown = subprocess.run(
-        [sys.executable, "-c", program], cwd=trained, capture_output=True, text=True
-    )
-    assert shown.returncode == 0, shown.stderr
-    count, rows = map(int, shown.stdout.split())
-    assert count == 6
-    assert rows > 100
+def test_the_notebook_example_loads_the_runs(swept):
+    scope: dict = {}
+    with chdir(swept):
+        exec(example("notebook"), scope)
+    assert len(scope["runs"]) == 6
+    assert len(scope["steps"]) > 100
 
 
 def test_the_example_of_your_own_head_learns_and_is_consistent(tmp_path, monkeypatch):
@@ -155,14 +164,11 @@ def test_the_example_of_your_own_head_learns_and_is_consistent(tmp_path, monkeyp
     torch.testing.assert_close(slope, head.slope(z).detach())
 
 
-def test_the_library_example_prints_a_gradient(tmp_path):
+def test_the_library_example_prints_a_gradient(capfd):
     (program,) = [block for name, kind, block in BLOCKS if kind == "python" and not name]
     assert "from mlr import Objective" in program
-    shown = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert shown.returncode == 0, shown.stderr
-    assert "-1.0306e-09" in shown.stdout
+    exec(program, {})
+    assert "-1.0306e-09" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("target", MAKE)

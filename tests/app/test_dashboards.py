@@ -17,7 +17,8 @@ from mlr.records.layout import PAGES, link
 pytest.importorskip("selenium")
 from ..records.browser import chromium, tensorboard, wait
 
-pytestmark = pytest.mark.slow
+# one process makes the runs and starts the browser, for all tests that look at them
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dashboards")]
 
 TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"
 HEADS, LOSSES, SEEDS = ("clipped_linear", "sigmoid", "softmax"), ("se", "bce", "ce"), (0, 1)

@@ -29,7 +29,8 @@ def test_synthetic_images_tell_a_cnn_from_a_line(train, tmp_path):
     accuracy = {}
     for model in ("linear", "cnn"):
         run = tmp_path / model
-        line = ("data=synthetic_mnist", "epochs=5", "optimizer.lr=0.1", f"model={model}")
+        line = ("data=synthetic_mnist", "data.n=6000", "epochs=3", f"model={model}")
+        line += ("optimizer=adam", "optimizer.lr=0.003")
         assert train(*line, f"hydra.run.dir={run}").code == 0
         status = json.loads((run / "status.json").read_text(encoding="utf-8"))
         accuracy[model] = status["metrics"]["accuracy/test"]

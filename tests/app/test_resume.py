@@ -131,9 +131,10 @@ def finished_in(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", [0, 1, 7, 20, 39])
+@pytest.mark.parametrize("after", [0, 7, 19])
 def test_killed_at_any_moment_nothing_is_lost_or_done_twice(train, trained, tmp_path, after):  # noqa: F811
-    line = ("-m", *FAST, "seed=range(0,40)", "sweep.max_runs_per_batch=5")
+    options = ("sweep.max_runs_per_batch=5", "probes.figures=0")
+    line = ("-m", *FAST, "seed=range(0,20)", *options)
     folder = tmp_path / "mine"
     process = subprocess.Popen(
         [sys.executable, TRAIN, *line, f"hydra.sweep.dir={folder}"],
@@ -152,9 +153,9 @@ def test_killed_at_any_moment_nothing_is_lost_or_done_twice(train, trained, tmp_
     assert again.code == 0, again.err
     after_all = finished_in(folder)
     assert {name: after_all[name] for name in before} == before
-    assert len(after_all) == 40
-    assert len(seeds(trained)) == 40 - len(before)
-    assert len(rows(again)) == 40
+    assert len(after_all) == 20
+    assert len(seeds(trained)) == 20 - len(before)
+    assert len(rows(again)) == 20
     assert set(statuses(again).values()) == {"done"}
     for run in again.runs:
         assert len((run / "metrics.csv").read_text().splitlines()) == 21
@@ -162,13 +163,12 @@ def test_killed_at_any_moment_nothing_is_lost_or_done_twice(train, trained, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("after", [1, 12])
+@pytest.mark.parametrize(("number", "after"), [(signal.SIGINT, 1), (signal.SIGTERM, 5)])
 def test_told_to_end_no_run_says_running(train, tmp_path, number, after):
-    line = ("-m", *FAST[:2], "head=sigmoid", "loss=bce", "epochs=300", "seed=range(0,40)")
-    most = "sweep.max_runs_per_batch=10"
+    line = ("-m", *FAST[:2], "head=sigmoid", "loss=bce", "epochs=300", "seed=range(0,12)")
+    options = ("sweep.max_runs_per_batch=4", "probes.figures=0")
     process = subprocess.Popen(
-        [sys.executable, TRAIN, *line, most, f"hydra.sweep.dir={tmp_path}/mine"],
+        [sys.executable, TRAIN, *line, *options, f"hydra.sweep.dir={tmp_path}/mine"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -190,7 +190,7 @@ def test_told_to_end_no_run_says_running(train, tmp_path, number, after):
         again.removeprefix("try again").strip(), shell=True, cwd=tmp_path, capture_output=True
     )
     assert finished.returncode == 0, finished.stderr
-    assert on_disk(tmp_path) == {str(seed): "done" for seed in range(40)}
+    assert on_disk(tmp_path) == {str(seed): "done" for seed in range(12)}
 
 
 def test_runs_of_other_versions_are_refused_unless_allowed(train, tmp_path, monkeypatch):

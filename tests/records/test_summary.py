@@ -160,6 +160,7 @@ def test_a_table_of_somebody_else_is_no_obstacle(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_thousand_runs_are_read_in_seconds(tmp_path):
     """Measured 1.2 s for 2,048 runs of 213 steps and 12 tags."""
     runs = write_sweep(tmp_path, seeds=64, points=213)

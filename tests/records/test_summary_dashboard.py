@@ -9,7 +9,8 @@ from .sweeps import PAIRS, RATES, write_sweep
 pytest.importorskip("selenium")
 from .browser import chromium, tensorboard, wait
 
-pytestmark = pytest.mark.slow
+# one process makes the runs and starts the browser, for all tests that look at them
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("summary")]
 
 SEEDS = 64
 BEST = [f"best/{pair},lr=0.3" for pair in PAIRS]

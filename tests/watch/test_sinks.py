@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -92,12 +89,13 @@ probe:
 """
 
 
-def test_it_is_a_part_of_a_persons_own_hydra_application(tmp_path):
+def test_it_is_a_part_of_a_persons_own_hydra_application(script, tmp_path):
     (tmp_path / "app.py").write_text(APP)
     (tmp_path / "config.yaml").write_text(CONFIG)
-    line = [sys.executable, "app.py", "hydra.run.dir=out", "probe.settings=basic"]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    quiet = ("hydra/job_logging=none", "hydra/hydra_logging=none")  # loggers outlive the test
+    line = ("hydra.run.dir=out", "probe.settings=basic", *quiet)
+    done = script(tmp_path / "app.py", *line, folder=tmp_path)
+    assert done.code == 0, done.err
     rows = table(tmp_path / "out" / "gradient")
     assert [row["step"] for row in rows] == [0, 2]
     assert rows[0]["grad_norm/parameters"] > 0

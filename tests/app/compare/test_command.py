@@ -186,6 +186,7 @@ def test_a_real_sweep(train, compare):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_512_runs_in_under_two_seconds(tmp_path):
     """As many steps and tags as a run records by itself; the whole command, its start included."""
     rng, tags = np.random.default_rng(0), [f"grad_norm/{number}" for number in range(20)]

@@ -1,17 +1,11 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from mlr.app.lecture import command
 from mlr.app.lecture.answer import Answer, Claim, Part, Slide, close
 from mlr.app.telling import told
 from mlr.checks import InputError
-
-SCRIPT = Path(__file__).parents[3] / "scripts" / "lecture.py"
 
 
 def good(lab):
@@ -132,10 +126,9 @@ def test_a_refused_run_is_one_sentence(lecture):
     assert err.count("\n") == 1
 
 
-def test_the_script_passes_on_what_it_is_given(tmp_path):
-    asked = [sys.executable, str(SCRIPT), "no-slide"]
-    done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("mlr: slide no-slide is not known. Known: 1, 2, ")
-    assert "Traceback" not in done.stderr
+def test_the_script_passes_on_what_it_is_given(script, tmp_path):
+    done = script("lecture.py", "no-slide", folder=tmp_path)
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.startswith("mlr: slide no-slide is not known. Known: 1, 2, ")
+    assert "Traceback" not in done.err

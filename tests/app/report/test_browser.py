@@ -18,7 +18,8 @@ from tests.records.browser import Page, chromium
 
 pytest.importorskip("selenium")
 
-pytestmark = pytest.mark.slow
+# one process makes the runs and starts the browser, for all tests that look at them
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]
 
 SCREENS = {"laptop": (1280, 900), "tablet": (800, 1000), "phone": (360, 780)}
 

@@ -43,6 +43,7 @@ def test_the_script_passes_on_what_it_is_given(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_page_of_512_settings_is_small_and_soon_made(tmp_path):
     points = 200
     series = {one.tag: [1 / (at + 3) for at in range(points)] for one in CURVES}
