@@ -263,8 +263,7 @@ def last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:
         "device": experiment.device,
         "data": experiment.data.fingerprint,
         "anatomy": result.anatomy,
-        "refused": dict(result.refused),
-    }
+    } | ({"refused": dict(result.refused)} if result.refused else {})
 
 
 def part_names(plan: Plan) -> dict[str, str]:

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlr.training.step import Program, Row
+from mlr.training.rows import Row, put, row_of
+from mlr.training.step import Program
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,9 @@ class Endings:
                 continue
             if not fine:
                 reason = f"the validation loss is not finite after {step} updates; {ADVICE}"
-                self.end(run, Ending(step, "diverged", reason), self.program.row(run))
+                self.end(run, Ending(step, "diverged", reason), row_of(self.program, run))
             elif spent := self._out_of_patience(run, waited[run]):
-                self.end(run, Ending(step, "done", spent), self.program.row(run))
+                self.end(run, Ending(step, "done", spent), row_of(self.program, run))
 
     def end(self, run: int, ending: Ending, row: Row) -> None:
         """A run has come to its end, as `row`."""
@@ -113,12 +114,12 @@ class Endings:
             waited: epochs since its lowest validation loss.
         """
         if ending and (ending.status == "diverged" or self._out_of_patience(run, waited)):
-            self.end(run, ending, self.program.row(run))
+            self.end(run, ending, row_of(self.program, run))
 
     def restore(self) -> None:
         """Put back, in place, what the ended runs had when they ended."""
         for run, row in self.kept.items():
-            self.program.put(run, row)
+            put(self.program, run, row)
 
 
 ADVICE = "try a smaller optimizer.lr"

@@ -17,8 +17,9 @@ from mlr.training.batches import Batches
 from mlr.training.endings import ADVICE, Ending, Endings
 from mlr.training.examples import Examples
 from mlr.training.orders import Orders
+from mlr.training.rows import Row, put_whole, row_of, whole_of
 from mlr.training.run_objectives import Targets
-from mlr.training.step import Program, Row
+from mlr.training.step import Program
 
 
 class Guard:
@@ -36,7 +37,7 @@ class Guard:
 
     def begin(self, step: int) -> None:
         """All is finite after `step` updates."""
-        self.step, self.whole = step, self.program.whole()
+        self.step, self.whole = step, whole_of(self.program)
 
     def judge(self, step: int) -> None:
         """End the runs that an update since the last time made diverge, before that update."""
@@ -56,13 +57,13 @@ class Guard:
 
     def _go_back(self, lost: list[int], step: int) -> None:
         program = self.program
-        now, previous = program.whole(), program.capture.previous
-        program.put_whole(self.whole)
-        first = {run: program.row(run) for run in lost}
+        now, previous = whole_of(program), program.capture.previous
+        put_whole(program, self.whole)
+        first = {run: row_of(program, run) for run in lost}
         for at, (inputs, targets) in enumerate(self._batches(), self.step):
             if not lost or at == step:
                 break
-            before = {run: program.row(run) for run in lost}
+            before = {run: row_of(program, run) for run in lost}
             done = program.differentiate(inputs, targets, at)
             logits, logit_grads = program.joined(done)
             gradients = program.gradients.clone()
@@ -77,7 +78,7 @@ class Guard:
             reason = f"the parameters are not finite after {step} updates; {ADVICE}"
             refused = {"update": step, "tensor": "a parameter", "examples": []}
             self.endings.end(run, Ending(self.step, "diverged", reason, refused), first[run])
-        program.put_whole(now)
+        put_whole(program, now)
         program.capture.previous = previous
 
     def _batches(self) -> Iterator[tuple[Tensor, Targets]]:

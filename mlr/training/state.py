@@ -15,8 +15,9 @@ from torch import Tensor
 
 from mlr.checks import DataError
 from mlr.training.endings import Ending, Endings
+from mlr.training.rows import Row
 from mlr.training.snapshots import Snapshots
-from mlr.training.step import Program, Row
+from mlr.training.step import Program
 
 
 @dataclass(frozen=True)

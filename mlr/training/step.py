@@ -42,27 +42,6 @@ class LoggedStep(NamedTuple):
     """what layers and parameters came to, of L lanes"""
 
 
-class Row(NamedTuple):
-    """What one run is, copied."""
-
-    parameters: Tensor
-    """(P,)"""
-    moments: dict[str, Tensor]
-    """of the optimizer, each (P,)"""
-    buffers: dict[str, Tensor]
-    """of the module"""
-
-
-class Whole(NamedTuple):
-    """What all lanes are, copied."""
-
-    parameters: Tensor
-    """(L, P)"""
-    moments: dict[str, Tensor]
-    """each (L, P)"""
-    buffers: list[dict[str, Tensor]]
-
-
 def by_objective(experiments: Sequence[Experiment]) -> list[int]:
     """Numbers of the runs, those with one objective side by side, in the order of the first."""
     _, group_of = distinct([identity(one.objective) for one in experiments])
@@ -165,36 +144,6 @@ class Program:
         if self.together:
             return values.narrow(axis, 0, len(self.runs))
         return values.index_select(axis, self.lane_index)
-
-    def row(self, run: int) -> Row:
-        """What a run is now."""
-        lane = self.lane_of[run]
-        moments = {name: own[lane].clone() for name, own in self.stepper.state.items()}
-        return Row(self.parameters[lane].clone(), moments, self.network.buffers(lane))
-
-    def put(self, run: int, row: Row) -> None:
-        """Make a run what it was."""
-        lane = self.lane_of[run]
-        self.parameters[lane] = row.parameters
-        for name, own in row.moments.items():
-            self.stepper.state[name][lane] = own
-        self.network.load_buffers(lane, row.buffers)
-
-    def whole(self) -> Whole:
-        """What all lanes are now."""
-        moments = {name: own.clone() for name, own in self.stepper.state.items()}
-        # of dense layers there are none, and lanes are many
-        lanes = range(len(self.lanes)) if self.kind is Kind.MODULE else ()
-        buffers = [self.network.buffers(lane) for lane in lanes]
-        return Whole(self.parameters.clone(), moments, buffers)
-
-    def put_whole(self, whole: Whole) -> None:
-        """Make all lanes what they were."""
-        self.parameters.copy_(whole.parameters)
-        for name, own in whole.moments.items():
-            self.stepper.state[name].copy_(own)
-        for lane, buffers in enumerate(whole.buffers):
-            self.network.load_buffers(lane, buffers)
 
     def targets(self, values: Tensor) -> Targets:
         """Targets t as the objectives want them."""
