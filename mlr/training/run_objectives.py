@@ -93,7 +93,7 @@ class RunObjectives:
             group.losses(group.cut(logits, axis), group.targets(targets, axis))
             for group in self.groups
         ]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
+        return joined(parts, axis, logits[..., 0])
 
     def margins(self, logits: Tensor) -> Tensor:
         """Each logit beside what it is compared with (L, B, K), see `Group.margins`."""
@@ -103,12 +103,12 @@ class RunObjectives:
     def slopes(self, logits: Tensor, axis: int = 0) -> Tensor:
         """dy_k/dz_k (…, L, B, K)."""
         parts = [group.head.slope(group.cut(logits, axis)) for group in self.groups]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
+        return joined(parts, axis, logits)
 
     def predictions(self, logits: Tensor, axis: int = 0) -> Tensor:
         """Y (…, L, B, K)."""
         parts = [group.head(group.cut(logits, axis)) for group in self.groups]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
+        return joined(parts, axis, logits)
 
     def prediction_grads(self, predictions: Tensor, targets: Targets, axis: int = 0) -> Tensor:
         """dL/dy (…, L, B, K); NaN where a loss is no function of predictions."""
@@ -116,12 +116,12 @@ class RunObjectives:
             group.prediction_grads(group.cut(predictions, axis), group.cut(targets.values, axis))
             for group in self.groups
         ]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
+        return joined(parts, axis, predictions)
 
     def spreads(self, logits: Tensor, axis: int = 0) -> Tensor:
         """σ (…, L, B, K) of logits (…, L, B, 2K), of heads that predict it."""
         parts = [group.head(group.cut(logits, axis)).chunk(2, -1)[1] for group in self.groups]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
+        return joined(parts, axis, logits[..., : parts[0].shape[-1]])
 
     def right(self, logits: Tensor, targets: Targets, axis: int = 0) -> Tensor:
         """1.0 where an example is predicted rightly, else 0.0 (…, L, B)."""
@@ -188,6 +188,21 @@ class Group:
     def targets(self, targets: Targets, axis: int) -> Tensor:
         """Its targets, or their signs."""
         return self.cut(targets.given if self.signed else targets.values, axis)
+
+
+def joined(parts: Sequence[Tensor], axis: int, like: Tensor) -> Tensor:
+    """The groups' parts of what has the shape of `like`, lying in memory as that does.
+
+    Means over examples round by how these lie, and must not hang on the number of groups.
+    """
+    whole = torch.empty_like(like)
+    if len(parts) == 1 and parts[0].stride() == whole.stride():
+        return parts[0]
+    for part, rows in zip(
+        parts, whole.split([part.shape[axis] for part in parts], axis), strict=True
+    ):
+        rows.copy_(part)
+    return whole
 
 
 def identity(objective: Objective) -> tuple[object, ...]:

@@ -15,6 +15,8 @@ from mlr.heads import HEADS
 from mlr.losses import LOSSES, Focal, GeneralisedCrossEntropy, SmoothedCrossEntropy
 from mlr.models import Linear, Mlp
 from mlr.objectives import Objective, check_pair
+from mlr.probes import ProbeSettings
+from mlr.probes.settings import FAMILIES
 from mlr.records import Recorder, RunFolder
 from mlr.training import SGD, Adam, AdamW, Experiment, network, train
 from mlr.training.background import Background
@@ -22,6 +24,7 @@ from mlr.training.log import run_tags
 from mlr.training.network import Kind, kind_of
 from tests.training.conftest import split
 
+ALL = ProbeSettings(**dict.fromkeys(FAMILIES, True))
 OPTIMIZERS = {
     "sgd": lambda lr: SGD(lr=lr),
     "momentum": lambda lr: SGD(lr=lr, momentum=0.9, weight_decay=0.01),
@@ -168,13 +171,18 @@ def test_every_position_among_any_number(kind, head, loss, classes, dtype):
             assert_identical(results[position], alone)
 
 
+@pytest.mark.parametrize(("classes", "outputs"), [(2, 1), (2, 2), (4, 4)])
 @pytest.mark.parametrize("kind", ["lanes", "narrow", "wide"])
-def test_other_pairs_beside_it(kind):
-    pairs = [(head, loss) for head, loss, classes in PAIRS if classes == 4]
+def test_other_pairs_beside_it(kind, classes, outputs):
+    pairs = [
+        (head, loss)
+        for head, loss, known in PAIRS
+        if known == classes and Objective(head, loss).head.outputs(classes) == outputs
+    ]
     if kind == "wide":  # its layers are the costly part, and know nothing of the pair
         pairs = pairs[::3]
-    assert len(pairs) > 6
-    runs = [run_of(kind, head, loss, 4, seed) for seed in (1, 2) for head, loss in pairs]
+    assert len(pairs) > 2
+    runs = [run_of(kind, head, loss, classes, seed) for seed in (1, 2) for head, loss in pairs]
     runs = [replace(run, epochs=1) for run in runs]
     for run, together in zip(runs, train(runs), strict=True):
         assert_identical(together, train([run])[0])
@@ -223,7 +231,9 @@ def test_what_is_recorded(tmp_path):
         return [folder.metrics.read_text() for folder in folders]
 
     for kind in ("lanes", "narrow"):
-        runs = [run_of(kind, "sigmoid", "bce", 2, seed) for seed in range(5)]
+        pairs = [("sigmoid", "bce"), ("clipped_linear", "se"), ("sigmoid", "se")]
+        runs = [run_of(kind, *pairs[seed % 3], 2, seed) for seed in range(6)]
+        runs = [replace(run, probes=ALL) for run in runs]
         together = recorded(runs, f"{kind}-together")
         assert together == [recorded([run], f"{kind}-{run.seed}")[0] for run in runs]
 
