@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
+from .killing import kill_server
+
 
 class Finished(NamedTuple):
     code: int
@@ -58,3 +60,10 @@ def train(tmp_path, monkeypatch, capfd):
         return Finished(code, printed.out, printed.err, tmp_path)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """One a process: to import what a command imports takes seconds."""
+    with kill_server(tmp_path_factory.mktemp("server") / "told") as started:
+        yield started

@@ -1,22 +1,35 @@
 """Runs commands in forks of itself, with a fault at each one's n-th change of the file system.
 
-A process of its own, because it has to have no other threads. A line of JSON in, as in
-`[17, "kill", ["data=moons", …]]`; a word out: killed, or the exit code. Faults are `kill`, `short`
-(every write from there on takes one byte) and names of errno, from there on as a disk stays full.
+A process of its own, because it has to have no other threads. Composing a command takes longer
+than such a run, so each command line has a *template*: a fork that went as far as where the
+first job begins, before the run writes anything; what is asked of that line is a fork of it.
+
+A line of JSON in, a `Request`; a line of JSON out: code (None: killed), calls (changes of the
+file system), cpu and seconds. Faults are `kill`, `short` (every write takes one byte) and names
+of errno; each comes from its call on, as a disk stays full, or with `once` at that call alone.
 """
 
 from __future__ import annotations
 
 import errno
+import gc
 import json
+import mmap
 import os
 import signal
+import socket
 import sys
-from contextlib import redirect_stdout
+import time
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 
+from hydra.core.hydra_config import HydraConfig
+
+from mlr.app import console, job_files, ranking
 from mlr.app.command import main
-from mlr.training import keeper
+from mlr.app.session import Session
+from mlr.training import keeper, loop
 
 CHANGES = (
     *("open", "write", "fsync", "sync", "replace", "rename", "unlink", "ftruncate", "close"),
@@ -24,51 +37,184 @@ CHANGES = (
 )
 FAILING = {"write", "open", "mkdir", "fsync", "replace"}
 """What a full or broken disk refuses."""
+CRASHED = 99
+"""Exit code of a command with a traceback."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One command.
+
+    call: at which the fault comes; 0 is never.
+    told: file for its output.
+    plain: not by its template; its changes are then counted from its very beginning.
+    often: kept after every step.
+    signals: seconds after its start, and name.
+    twice: how often, one after the other; and beside: by how many processes at once.
+    """
+
+    line: list[str]
+    call: int = 0
+    fault: str = "kill"
+    once: bool = False
+    told: str | None = None
+    plain: bool = False
+    often: bool = False
+    signals: list[tuple[float, str]] = field(default_factory=list)
+    times: int = 1
+    beside: int = 1
 
 
 class Fault:
     """Comes at the n-th change of this process, of all that goes through Python's `os`."""
 
-    def __init__(self, call: int, kind: str):
-        self.call, self.kind, self.calls = call, kind, 0
+    def __init__(self, request: Request, calls: mmap.mmap):
+        self.first, self.kind, self.once = request.call, request.fault, request.once
+        self.count, self.calls = 0, calls
         for name in CHANGES:
             setattr(os, name, self.counting(name, getattr(os, name)))
 
     def counting(self, name, real):
         def call(*arguments, **more):
             reads = name == "open" and not arguments[1] & (os.O_WRONLY | os.O_RDWR)
-            self.calls += not reads
-            if self.calls < self.call or reads:
+            if reads or (name in ("write", "close") and arguments[0] <= 2):
                 return real(*arguments, **more)
-            if self.kind == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
-            if name == "write" and arguments[0] <= 2:
-                return real(*arguments, **more)
-            if self.kind == "short":
-                if name == "write":
-                    return real(arguments[0], bytes(arguments[1][:1]))
-            elif name in FAILING:
-                number = getattr(errno, self.kind)
-                raise OSError(
-                    number, os.strerror(number), None if name == "write" else arguments[0]
-                )
-            return real(*arguments, **more)
+            self.count += 1
+            self.calls[:8] = self.count.to_bytes(8, "little")
+            due = self.count == self.first if self.once else self.count >= self.first > 0
+            return self.failing(name, real, arguments, more) if due else real(*arguments, **more)
 
         return call
 
+    def failing(self, name, real, arguments, more):
+        if self.kind == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.kind == "short":
+            if name == "write":
+                return real(arguments[0], bytes(arguments[1][:1]))
+        elif name in FAILING:
+            number = getattr(errno, self.kind)
+            path = None if name in ("write", "fsync") else arguments[0]
+            raise OSError(number, os.strerror(number), path)
+        return real(*arguments, **more)
 
-def child(call: int, fault: str, arguments: list[str], told: str | None) -> None:
-    quiet = os.open(told or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+
+def begin(request: Request, calls: mmap.mmap) -> None:
+    """In the fork that is to be the command."""
+    quiet = os.open(request.told or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
-    Fault(call, fault)
-    keeper.SHARE = 1e9  # a run is kept as often as it may be
-    sys.argv = sys.orig_argv = ["scripts/train.py", *arguments]
-    code = 99
+    os.close(quiet)
+    if request.often:
+        loop.PROGRESS_SECONDS = 0.0
+    Fault(request, calls)
+
+
+def end_of_command() -> None:
+    """Run `main`, and end as a command does."""
+    code = CRASHED
     try:
         code = main()
     finally:
+        with suppress(OSError):
+            sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
+
+
+def forked(request: Request, work) -> dict:
+    """`work` in a fork, and how it ended."""
+    calls = mmap.mmap(-1, 8)
+    pids = []
+    for _ in range(request.beside):
+        pid = os.fork()
+        if pid == 0:
+            begin(request, calls)
+            return work()
+        pids.append(pid)
+    told_at = started = time.perf_counter()
+    for after, name in request.signals:
+        time.sleep(max(0.0, started + after - time.perf_counter()))
+        with suppress(ProcessLookupError):
+            os.kill(pids[0], getattr(signal, name))
+        told_at = time.perf_counter()
+    codes, cpu = set(), 0.0
+    for pid in pids:
+        _, status, used = os.wait4(pid, 0)
+        codes.add(os.waitstatus_to_exitcode(status))
+        cpu += used.ru_utime + used.ru_stime
+    (code,) = codes
+    return {
+        "code": None if code == -signal.SIGKILL else code,
+        "calls": int.from_bytes(calls[:8], "little"),
+        "cpu": cpu,
+        "seconds": time.perf_counter() - told_at,
+    }
+
+
+class Template:
+    """A fork that waits where a command's first job begins."""
+
+    def __init__(self, line: list[str]):
+        ours, own = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            ours.close()
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            wait_at_first_job(own.makefile("rw"))
+            sys.argv = sys.orig_argv = ["scripts/train.py", *line]
+            end_of_command()
+        own.close()
+        self.channel = ours.makefile("rw")
+
+    def ask(self, request: str) -> str:
+        self.channel.write(request)
+        self.channel.flush()
+        return self.channel.readline()
+
+
+def wait_at_first_job(channel) -> None:
+    """Let a session's first job answer requests by forks of itself, which do it."""
+    waited = []
+
+    def waiting(real):
+        def call(session, *arguments):
+            if not waited:
+                waited.append(True)
+                session.watched = False
+                if real.__name__ == "job":  # its texts are the same in every fork
+                    texts = job_files.hydra_files(*arguments, HydraConfig.get())
+                    job_files.hydra_files = lambda *_: texts
+                serve()
+            return real(session, *arguments)
+
+        return call
+
+    def serve():
+        gc.freeze()
+        for text in channel:
+            answer = forked(Request(**json.loads(text)), lambda: None)
+            if answer is None:
+                return
+            print(json.dumps(answer), file=channel, flush=True)
+        os._exit(0)
+
+    for name in ("job", "batch"):
+        setattr(Session, name, waiting(getattr(Session, name)))
+
+
+def plainly(request: Request) -> dict:
+    """A command from its beginning on."""
+
+    def work():
+        sys.argv = sys.orig_argv = ["scripts/train.py", *request.line]
+        for _ in range(request.times - 1):
+            assert main() == 0
+        end_of_command()
+
+    return forked(request, work)
 
 
 def warm() -> None:
@@ -76,6 +222,7 @@ def warm() -> None:
     with TemporaryDirectory() as folder, redirect_stdout(None):
         for line in (
             ("data=moons", "epochs=1", f"hydra.run.dir={folder}/run"),
+            (f"resume={folder}/run", "epochs=2"),
             ("-m", "data=moons", "epochs=1", "seed=0,1", f"hydra.sweep.dir={folder}/sweep"),
         ):
             sys.argv = ["scripts/train.py", *line]
@@ -83,11 +230,21 @@ def warm() -> None:
 
 
 if __name__ == "__main__":
+    keeper.SHARE = 1e9  # a run is kept as often as it may be
     warm()
-    for line in sys.stdin:
-        call, fault, arguments, told = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            child(call, fault, arguments, told)
-        _, status = os.waitpid(pid, 0)
-        print("killed" if os.WIFSIGNALED(status) else os.WEXITSTATUS(status), flush=True)
+    # all is written by then
+    console.print_run = ranking.print_sweep = lambda *_: None
+    gc.collect()
+    gc.freeze()
+    templates: dict[tuple[str, ...], Template] = {}
+    for text in sys.stdin:
+        request = Request(**json.loads(text))
+        if request.plain:
+            answer = json.dumps(plainly(request)) + "\n"
+        else:
+            key = tuple(request.line)
+            if key not in templates:
+                templates[key] = Template(request.line)
+            answer = templates[key].ask(text)
+        sys.stdout.write(answer)
+        sys.stdout.flush()

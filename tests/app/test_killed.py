@@ -1,49 +1,211 @@
-"""Killed at any change of the file system, what was begun goes on to what it would have been."""
+"""Killed at any change of the file system, what was begun goes on to what it would have been.
+
+A kill loses nothing that the system was given: what a power failure loses is in test_power.
+"""
 
 from __future__ import annotations
 
+import random
 import sys
 
 import pytest
 
-from .killing import RUN, came_to, kill_server
+from .killing import RUN, Command
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it needs fork")
-SWEEP = ("-m", *RUN, "head=sigmoid,clipped_linear", "loss=se", "seed=0,1,2")
+ALLOWED = ("allow_targets=[tests]",)
+CELLS = ("head=sigmoid,clipped_linear", "loss=se", "seed=0,1,2")
+SWEEP = ("-m", *RUN, *CELLS)
+LINES = {
+    "plain": RUN,
+    "momentum": (*RUN, "model=mlp", "optimizer.momentum=0.9", "optimizer.nesterov=true"),
+    "adam": (*RUN, "model=mlp", "optimizer=adam", "probes.direction=true"),
+    "schedule": (*RUN, "optimizer=adamw", "schedule=cosine", "dtype=float64"),
+    "patience": (*RUN[:1], "epochs=30", *RUN[3:], "patience=1", "optimizer.lr=3"),
+    "module": (
+        *(*RUN, "model=custom", "model._target_=tests.app.noisy.Noisy"),
+        "allow_targets=[tests]",
+    ),
+    "probes": (*RUN, "probes=full", "probes.figures=0"),
+    "epochs": (*RUN[:1], "epochs=9", *RUN[3:]),
+}  # fmt: skip
+SWEEPS = {
+    "one batch": SWEEP,
+    "batches": (*SWEEP, "sweep.max_runs_per_batch=2"),
+    "adam": (*SWEEP, "optimizer=adam", "model=mlp", "patience=1"),
+}
 
 
-@pytest.fixture(scope="module")
-def server():
-    with kill_server() as started:
-        yield started
+def kill_at(command, call, kept=None):
+    """Kill it at a change, or while it goes on from a kept folder; whether that came to pass."""
+    if kept is None:
+        answer = command.begin(call=call)
+    else:
+        command.bring(kept)
+        answer = command.go_on(call=call)
+    assert answer.code in (None, 0), answer.told
+    return answer.code is None
 
 
-@pytest.fixture(scope="module")
-def undisturbed(server, tmp_path_factory):
-    """Folder of a run, and of a sweep."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    assert server.run(*RUN, f"hydra.run.dir={folder}/run") == 0
-    assert server.run(*SWEEP, f"hydra.sweep.dir={folder}/sweep") == 0
-    return folder
-
-
-def test_a_sweep(server, undisturbed, tmp_path):
-    expected = sweep_came_to(undisturbed / "sweep")
-    assert len(expected) == 6
-    call = 1
-    while True:
-        folder = tmp_path / str(call)
-        if server.run(*SWEEP, f"hydra.sweep.dir={folder}", call=call) != "killed":
+def ends_as_undisturbed(command, calls, kept=None):
+    """After a kill at each of the calls; returns how many there were."""
+    killed = 0
+    for call in calls:
+        if not kill_at(command, call, kept):
             break
-        if not (folder / "runs.csv").exists():
-            assert server.run(*SWEEP, f"hydra.sweep.dir={folder}") == 0
-        else:
-            code = server.run(*SWEEP, f"sweep.resume={folder}", told=tmp_path / "told")
-            assert code == 0, (tmp_path / "told").read_text()
-        assert sweep_came_to(folder) == expected
-        call += 1 + call // 3
-    assert call > 300
+        killed += 1
+        try:
+            command.end()
+        except AssertionError as error:
+            line = command.beginning if kept is None else command.going_on
+            raise AssertionError(
+                f"killed at call {call} of {' '.join(line)}, from {kept}"
+            ) from error
+    return killed
 
 
-def sweep_came_to(folder):
-    return {path.parent.name: came_to(path.parent) for path in folder.rglob("status.json")}
+def kept_at(command, part, there):
+    """The folder of a command that was killed when it had made a part of its changes."""
+    assert kill_at(command, int(part * command.answer.calls))
+    return command.keep(there)
+
+
+def sample(calls, number, seed=0):
+    """Some of 1 … calls, in their order."""
+    return sorted(random.Random(seed).sample(range(1, calls + 1), min(number, calls)))
+
+
+def commands(lines):
+    """A fixture of each of the lines, made where a test first asks for it."""
+
+    @pytest.fixture(scope="module")
+    def made(server, tmp_path_factory):
+        found = {}
+
+        def command(name, often=False):
+            if (name, often) not in found:
+                folder = tmp_path_factory.mktemp("command") / "it"
+                found[name, often] = Command(server, folder, lines[name], often)
+            return found[name, often]
+
+        return command
+
+    return made
+
+
+run, sweep = commands(LINES), commands(SWEEPS)
+
+
+def test_a_run(run):
+    command = run("plain")
+    assert ends_as_undisturbed(command, range(1, 1000)) == command.answer.calls > 60
+
+
+def test_a_run_before_its_first_job(run):
+    """Hydra makes the folder; what it does by itself is not in the other cases."""
+    command = run("plain")
+    command.clear()
+    calls = command.server.run(*command.beginning, plain=True).calls - command.answer.calls
+    assert 0 < calls < 10
+    for call in range(1, calls + 1):
+        command.clear()
+        assert command.server.run(*command.beginning, plain=True, call=call).code is None
+        command.end()
+
+
+@pytest.mark.parametrize("part", [0.5, 0.7, 0.9])
+def test_going_on(run, tmp_path, part):
+    command = run("plain")
+    kept = kept_at(command, part, tmp_path / "kept")
+    assert ends_as_undisturbed(command, range(1, 1000), kept) > 20
+
+
+def test_a_sweep(sweep):
+    command = sweep("one batch")
+    assert len(command.expected) == 6
+    assert ends_as_undisturbed(command, sample(command.answer.calls, 40)) == 40
+
+
+@pytest.mark.parametrize("part", [0.5, 0.9])
+def test_a_resumed_sweep(sweep, tmp_path, part):
+    command = sweep("batches")
+    kept = kept_at(command, part, tmp_path / "kept")
+    calls = command.go_on().calls
+    assert ends_as_undisturbed(command, sample(calls, 20), kept) == 20
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("name", LINES)
+def test_runs_of_all_kinds(run, name):
+    command = run(name)
+    assert ends_as_undisturbed(command, range(1, 1000)) == command.answer.calls > 60
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("part", [0.45, 0.55, 0.65, 0.72, 0.79, 0.86, 0.92, 0.97])
+@pytest.mark.parametrize("name", LINES)
+def test_going_on_with_runs_of_all_kinds(run, tmp_path, name, part):
+    command = run(name)
+    kept = kept_at(command, part, tmp_path / "kept")
+    assert ends_as_undisturbed(command, range(1, 1000), kept) > 20
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("quarter", range(4))
+@pytest.mark.parametrize("name", ["plain", "adam", "module"])
+def test_a_run_that_is_kept_after_every_step(run, name, quarter):
+    command = run(name, often=True)
+    calls = sample(command.answer.calls, 160)
+    assert len(calls) == 160
+    assert ends_as_undisturbed(command, calls[quarter::4]) == 40
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("quarter", range(4))
+@pytest.mark.parametrize("name", SWEEPS)
+def test_sweeps_of_all_kinds(sweep, name, quarter):
+    command = sweep(name)
+    every = range(1, command.answer.calls + 1)
+    calls = [*every[quarter::4]] if name == "one batch" else sample(len(every), 40, quarter)
+    assert ends_as_undisturbed(command, calls) == len(calls)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("part", [0.3, 0.5, 0.7, 0.9, 0.97])
+@pytest.mark.parametrize("name", SWEEPS)
+def test_resumed_sweeps_of_all_kinds(sweep, tmp_path, name, part):
+    command = sweep(name)
+    kept = kept_at(command, part, tmp_path / "kept")
+    calls = sample(command.go_on().calls, 40)
+    assert ends_as_undisturbed(command, calls, kept) == len(calls)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_again_and_again(run, sweep, seed):
+    """Three deep, at random."""
+    draw = random.Random(seed)
+    for case in range(22):
+        sweeps = case % 6 == 5
+        command = (sweep if sweeps else run)(draw.choice([*(SWEEPS if sweeps else LINES)]))
+        calls = [draw.randint(1, command.answer.calls) for _ in range(3)]
+        command.clear()
+        for call in calls:
+            command.again(call=call)
+        try:
+            command.end()
+        except AssertionError as error:
+            line = " ".join(command.beginning)
+            raise AssertionError(f"seed {seed}: killed at calls {calls} of {line}") from error
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_any_moment(run, seed):
+    """Not only where Python calls the system."""
+    draw = random.Random(seed)
+    for _ in range(50):
+        command = run(draw.choice([*LINES]), often=True)
+        after = draw.uniform(0, 1.2 * command.answer.seconds)
+        command.begin(signals=[(after, "SIGKILL")])
+        command.end()
