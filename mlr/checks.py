@@ -27,6 +27,12 @@ class DataError(InputError):
     exit_code = 3
 
 
+class PlaceError(InputError):
+    """A folder that was named cannot be made or written."""
+
+    exit_code = 74
+
+
 def known(name: str, value: str, allowed: Iterable[str]) -> str:
     """Return `value` if it is one of `allowed`.
 

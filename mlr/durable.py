@@ -30,10 +30,14 @@ class WriteError(OSError):
 
     def __str__(self) -> str:
         """One sentence: path, cause, and for a full disk what is needed and free."""
-        text = f"cannot write {self.filename}: {self.strerror}"
-        if self.errno in (errno.ENOSPC, errno.EDQUOT):
-            text += f" ({self.needed:,} bytes needed, {_free(Path(self.filename)):,} free)"
-        return text
+        return f"cannot write {self.filename}: {self.strerror}{self.space}"
+
+    @property
+    def space(self) -> str:
+        """What is needed and free, in brackets, where a disk is full; else nothing."""
+        if self.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return ""
+        return f" ({self.needed:,} bytes needed, {_free(Path(self.filename)):,} free)"
 
 
 def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
@@ -256,7 +260,7 @@ def hold(path: Path, owner: str) -> int:
 
     Raises:
         BlockingIOError: another process holds it; its text says who.
-        WriteError: the file cannot be made.
+        WriteError: the file cannot be made or written.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

@@ -54,7 +54,7 @@ def main() -> int:
     except SweepRefused as refusal:
         debugging.show(refusal)
         console.refuse(str(refusal))
-        return InputError.exit_code
+        return refusal.exit_code
     except BrokenPipeError:  # the reader, as `head`, has seen enough
         console.close_output()
         return 1
@@ -66,7 +66,8 @@ def main() -> int:
         console.refuse(message)
         if session.sweep is not None:
             session.report(interrupted=True)
-        return getattr(error, "exit_code", InputError.exit_code)
+        code = WriteError.exit_code if isinstance(error, OSError) else InputError.exit_code
+        return getattr(error, "exit_code", code)
     finally:
         session.close()
 

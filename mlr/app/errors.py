@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+_OUT_OF_MEMORY = re.compile("out of memory|(allocate|enough) memory", re.IGNORECASE)
 MEANT = {"learning_rate": "lr", "l2": "weight_decay"}
 """What others call an option."""
 KINDS = {
@@ -47,6 +48,18 @@ def _opening(text: str) -> str:
     if first.startswith("Error when parsing index"):  # 1.4 says where before it says what
         return rest.partition("\n")[0]
     return first
+
+
+def scarce_memory(error: BaseException) -> str | None:
+    """What to tell where memory was refused; None of any other error."""
+    text = str(error)
+    if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(text):
+        return None
+    asked = re.search(r"allocate ([\d.]+ ?\w+)", text)
+    return (
+        f"out of memory{f' when {asked[1]} more were asked for' if asked else ''}; a smaller "
+        "batch_size, model or data need less, and what was recorded until then is kept."
+    )
 
 
 def raised_by_hydra(error: BaseException) -> bool:

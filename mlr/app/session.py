@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mlr.app import console
+from mlr.app.errors import scarce_memory
 from mlr.app.job import CHDIR, resolved, run_job, task_overrides
 from mlr.app.job_files import hydra_files, remove_empty
 from mlr.app.outcome import Outcome, cause
@@ -30,6 +31,10 @@ PARTLY_FAILED = 5
 
 class SweepRefused(BaseException):
     """Ends a sweep before its first job; no Exception, so that Hydra does not go on to the next."""
+
+    def __init__(self, cause: InputError) -> None:
+        super().__init__(str(cause))
+        self.exit_code = cause.exit_code
 
 
 class Session:
@@ -73,7 +78,7 @@ class Session:
                 check_sweep(folder)
                 check_versions(folder, config.allow)
         except InputError as error:
-            raise SweepRefused(str(error)) from error
+            raise SweepRefused(error) from error
 
     def batch(
         self, jobs: Sequence[SweepJob], sweep_folder: Path, engine: Engine | None = None
@@ -90,7 +95,7 @@ class Session:
                 self.sweep = Sweep.open(sweep_folder, jobs[0].config["sweep"]["resume"])
             except InputError as error:
                 remove_empty(jobs[0].folder)  # Hydra's basic launcher has made it
-                raise SweepRefused(str(error)) from error
+                raise SweepRefused(error) from error
             self.sweep.watched, self.sweep.drawn = self.watched, self.drawn
             self.sweep.signals = self.signals
         values = self.sweep.batch(jobs, engine)
@@ -107,12 +112,16 @@ class Session:
         try:
             self.run = run_job(config, hydra, bar, self.drawn, self.signals)
         except BaseException as error:
-            self.crash = error
-            folder = Path(hydra.runtime.output_dir)
+            folder, scarce = Path(hydra.runtime.output_dir), scarce_memory(error)
             status = "failed" if isinstance(error, Exception) else "interrupted"
             there = folder if folder.exists() else None
-            self.run = Outcome(folder.name, task_overrides(hydra), status, cause(error), there)
-            raise
+            reason, code = scarce or cause(error), WriteError.exit_code
+            self.run = Outcome(
+                folder.name, task_overrides(hydra), status, reason, there, exit_code=code
+            )
+            if scarce is None:
+                self.crash = error
+                raise
         if self.run.status == "refused":
             return None
         return self.run.objective(config.objective_metric)

@@ -19,7 +19,7 @@ import yaml
 from mlr.app.identity import is_of_run
 from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.runs_begun import LOCK, clear, outcome_of, runs_in
-from mlr.checks import InputError
+from mlr.checks import InputError, PlaceError
 from mlr.durable import WriteError, atomic_write, create_exclusive, hold
 from mlr.records.folder import check_links, versions
 from mlr.records.manifest import YAML, entry, read_small, sealed, unsealed
@@ -50,16 +50,19 @@ class SweepFolder:
         """Make the folder a new sweep's.
 
         Raises:
-            InputError: it holds one already, or cannot be written.
+            InputError: it holds one already.
+            PlaceError: it cannot be written.
         """
         check_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             create_exclusive(path / TABLE, b"")
         except WriteError as error:
-            raise _taken(path) if error.errno == errno.EEXIST else InputError(str(error)) from error
+            if error.errno == errno.EEXIST:
+                raise _taken(path) from error
+            raise PlaceError(str(error)) from error
         except OSError as error:
-            raise InputError(str(WriteError(path, error))) from error
+            raise PlaceError(str(WriteError(path, error))) from error
         return cls(path, _locked(path))
 
     @classmethod
@@ -214,6 +217,7 @@ def _locked(path: Path) -> int:
 
     Raises:
         InputError: another process holds it.
+        PlaceError: it cannot be written.
     """
     try:
         return hold(path / LOCK, f"process {os.getpid()} on {socket.gethostname()}")
@@ -222,7 +226,7 @@ def _locked(path: Path) -> int:
             f"{path} is worked on by {error}; wait for its end, or end it, to resume the sweep."
         ) from error
     except WriteError as error:
-        raise InputError(str(error)) from error
+        raise PlaceError(str(error)) from error
 
 
 def _row(outcome: Outcome) -> dict[str, object]:

@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mlr.checks import DataError, InputError, known
+from mlr.checks import DataError, InputError, PlaceError, known
 from mlr.durable import WriteError, atomic_write, create_exclusive
 from mlr.records.manifest import JSON, Entry, entries, read_small, sealed, unsealed
 
@@ -68,7 +68,8 @@ class RunFolder:
             **fields: more entries for status.json, there from the start.
 
         Raises:
-            InputError: the folder holds a run, or cannot be made or written; says why.
+            InputError: the folder holds a run.
+            PlaceError: it cannot be made or written; says why.
         """
         folder = Path(path)
         try:
@@ -195,13 +196,15 @@ def _taken(folder: Path) -> InputError:
     )
 
 
-def _refused(folder: Path, cause: OSError) -> InputError:
+def _refused(folder: Path, cause: OSError) -> PlaceError:
     """The refusal of a folder that cannot be made or written: what, why, what to do."""
     why = _CAUSES.get(cause.errno or 0, cause.strerror or str(cause))
     where = cause.filename or folder
     at = "" if Path(where) in (folder, folder / "status.json") else f" at {where}"
-    return InputError(
-        f"The run folder {folder} cannot be written: {why}{at}. Choose another (hydra.run.dir=…)."
+    space = WriteError(folder, cause, getattr(cause, "needed", 0)).space
+    return PlaceError(
+        f"The run folder {folder} cannot be written: {why}{at}{space}. "
+        "Choose another (hydra.run.dir=…)."
     )
 
 

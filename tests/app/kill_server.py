@@ -16,12 +16,15 @@ import gc
 import json
 import mmap
 import os
+import resource
 import signal
 import socket
 import sys
 import time
+import traceback
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hydra.core.hydra_config import HydraConfig
@@ -50,7 +53,9 @@ class Request:
     plain: not by its template; its changes are then counted from its very beginning.
     often: kept after every step.
     signals: seconds after its start, and name.
-    twice: how often, one after the other; and beside: by how many processes at once.
+    times: how often, one after the other; and beside: by how many processes at once.
+    limits: of the process, as in {"FSIZE": 4096}; of AS, beyond what it has.
+    uid: whose the process is.
     """
 
     line: list[str]
@@ -63,6 +68,8 @@ class Request:
     signals: list[tuple[float, str]] = field(default_factory=list)
     times: int = 1
     beside: int = 1
+    limits: dict[str, int] = field(default_factory=dict)
+    uid: int | None = None
 
 
 class Fault:
@@ -105,6 +112,12 @@ def begin(request: Request, calls: mmap.mmap) -> None:
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
     os.close(quiet)
+    for name, most in request.limits.items():
+        if name == "AS":
+            most += int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
+    if request.uid is not None:
+        os.setuid(request.uid)
     if request.often:
         loop.PROGRESS_SECONDS = 0.0
     Fault(request, calls)
@@ -115,6 +128,8 @@ def end_of_command() -> None:
     code = CRASHED
     try:
         code = main()
+    except Exception:
+        traceback.print_exc()
     finally:
         with suppress(OSError):
             sys.stdout.flush()

@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from mlr.checks import DataError
 from mlr.records.container import read
 
 ROOT = Path(__file__).parents[2]
@@ -159,6 +160,15 @@ def series(folder):
 def weights(folder):
     arrays, about = read(folder / "checkpoint.safetensors")
     return {name: own.tobytes() for name, own in arrays.items()}, about["step"]
+
+
+def newest_step(folder: Path) -> int:
+    """Updates of the newest intact checkpoint; 0 without any."""
+    steps = [0]
+    for name in CHECKPOINTS:
+        with suppress(DataError):
+            steps.append(read(folder / name).about["step"])
+    return max(steps)
 
 
 def came_to(folder: Path):
