@@ -42,7 +42,7 @@ def kill_at(command, call, kept=None):
         answer = command.begin(call=call)
     else:
         command.bring(kept)
-        answer = command.go_on(call=call)
+        answer = command.again(call=call)
     assert answer.code in (None, 0), answer.told
     return answer.code is None
 
