@@ -214,6 +214,24 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_path(path: Path) -> None:
+    """Wait until the file at `path` is on the disk, and so are the names that lead to it.
+
+    Raises:
+        WriteError: naming the file.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        for folder in path.absolute().parents:
+            sync_folder(folder)
+    except OSError as cause:
+        raise WriteError(path, cause) from cause
+
+
 def sync_all() -> None:
     """Wait until all that was written is on the disk: one wait for many files."""
     if hasattr(os, "sync"):  # Windows has none

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlr import durable
 from mlr.app.identity import identity
+from mlr.app.runs_begun import STATUS
 from mlr.app.signals import Signals
 from mlr.records.folder import versions
 
@@ -55,6 +56,7 @@ class _Files:
 
     def __init__(self, runs: Sequence[Kept]) -> None:
         self.runs, self.alone = runs, len(runs) == 1
+        self.claims_wait = self.alone  # to be on the disk, with all folders above
 
     def write(self, states: Sequence[State]) -> None:
         """Records first, so that no checkpoint tells of some that are not there."""
@@ -65,6 +67,9 @@ class _Files:
             if run.recorder.error is None:
                 with FailingAlone(run.recorder):
                     positions[number] = run.recorder.position(self.alone)
+        if self.claims_wait:
+            durable.sync_path(self.runs[0].recorder.folder.path / STATUS)
+            self.claims_wait = False
         self._wait()
         for number, records in positions.items():
             with FailingAlone(self.runs[number].recorder):

@@ -65,9 +65,7 @@ def clear(folder: Path, but: Collection[str] = ()) -> None:
     if HYDRA not in but:
         shutil.rmtree(folder / HYDRA, ignore_errors=True)
     for path in folder.iterdir():
-        name = path.name
-        ours = name in OURS or name.startswith("events.out.tfevents.")
-        if (ours and name not in but) or (name.startswith(".") and name.endswith(".tmp")):
+        if _is_ours(path.name) and path.name not in but:
             path.unlink()
     if STATUS not in but:
         (folder / STATUS).unlink(missing_ok=True)
@@ -96,5 +94,16 @@ def _has_parameters(folder: Path) -> bool:
 
 
 def _is_damaged(folder: Path) -> bool:
-    """Whether status.json is there but tells nothing: a process was killed while it made it."""
-    return (folder / STATUS).exists() and not read_or_none(folder)
+    """Whether a run is there, and nothing else, of which status.json tells nothing.
+
+    A process was killed while it made it, or a power failure left only what was written later.
+    """
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    whole = all(_is_ours(name) or name in (STATUS, HYDRA) for name in names)
+    return not read_or_none(folder) and (STATUS in names or (whole and names not in ([], [HYDRA])))
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file is one that a run writes, status.json aside."""
+    own = name in OURS or name.startswith("events.out.tfevents.")
+    return own or (name.startswith(".") and name.endswith(".tmp"))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlr import durable
 from mlr.durable import WriteError
 from mlr.records.blocks import encode_histograms, encode_scalars, final_rows, plain_numbers
 from mlr.records.recorder import Recorder
@@ -130,8 +131,8 @@ def finish_all(
     Args:
         recorders: one a run; None records nothing, and one that holds an error has failed.
         endings: one a run.
-        sync: wait for each run until all of it is on the disk. A sweep leaves that to one
-            `os.sync` at its end.
+        sync: wait for each run until all of it is on the disk. A sweep waits for all at once,
+            before the first of them says how it ended.
 
     Raises:
         InputError: an unknown status.
@@ -157,10 +158,15 @@ def finish_all(
             now,
         )
         for (run, recorder), row in zip(runs.items(), rows, strict=True):
-            ending = endings[run]
             with FailingAlone(recorder):
                 recorder.take(row)
-                recorder.close(ending.status, numbers[run], ending.reason, sync, now, ending.fields)
+                recorder.close(endings[run].status, numbers[run], sync, now)
+    if not sync:
+        durable.sync_all()  # no status.json may say "done" of files that a power failure can take
+    for run, recorder in _able(recorders):
+        ending = endings[run]
+        with FailingAlone(recorder):
+            recorder.conclude(ending.status, numbers[run], ending.reason, sync, ending.fields)
     raise_if_none_left(recorders)
 
 

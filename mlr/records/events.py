@@ -181,7 +181,7 @@ class EventWriter:
         Raises:
             WriteError: naming the path and the cause; the file ends where it ended before.
         """
-        if self._buffer:
+        if self._buffer or (sync and self._begun):  # an earlier flush did not wait
             content = b"".join(self._buffer)
             durable.append(self.path, content, new=not self._begun, sync=sync)
             self._begun = True

@@ -255,7 +255,8 @@ class Recorder:
         state = ((self.step,), (self.epoch,), self.seen[None], (numbers,), self.dtype)
         (rows,) = final_rows(self.tags, *state, now)
         self.take(rows)
-        self.close(status, numbers, reason, sync, now, fields)
+        self.close(status, numbers, sync, now)
+        self.conclude(status, numbers, reason, sync, fields)
 
     def raise_error(self, sync: bool = False) -> None:
         """Raise the error that this recorder holds, if any; status.json then says failed."""
@@ -266,16 +267,8 @@ class Recorder:
             self.folder.write_status("failed", sync, reason=str(self.error))
         raise self.error
 
-    def close(
-        self,
-        status: str,
-        metrics: Mapping[str, float],
-        reason: str | None,
-        sync: bool,
-        now: float,
-        fields: Mapping[str, Any],
-    ) -> None:
-        """The last part of `finish`, when the last step's row is complete."""
+    def close(self, status: str, metrics: Mapping[str, float], sync: bool, now: float) -> None:
+        """The part of `finish` that ends the files, when the last step's row is complete."""
         others = [tag for tag in metrics if tag not in self.tags]
         if others:
             values = np.array([[metrics[tag] for tag in others]])
@@ -283,6 +276,16 @@ class Recorder:
         self._events.summary(session_end(status, now), self.step, now)
         self._events.flush(sync)
         self._table.flush(sync)
+
+    def conclude(
+        self,
+        status: str,
+        metrics: Mapping[str, float],
+        reason: str | None,
+        sync: bool,
+        fields: Mapping[str, Any],
+    ) -> None:
+        """The last part of `finish`: status.json, when all else is on the disk."""
         self.folder.files |= {
             self.folder.metrics.name: self._table.entry(),
             **{name: {"bytes": size} for name, size in self._event_files().items()},

@@ -1,4 +1,4 @@
-"""Places that cannot hold a run: too small, read-only, forbidden, taken; and limits of a process."""
+"""Places that cannot hold a run: too small, read-only, forbidden, taken; limits of a process."""
 
 from __future__ import annotations
 
