@@ -63,7 +63,9 @@ def hparams_summaries(
     columns = tuple((name, type(value), name in prominent) for name, value in values.items())
     return [
         _experiment(columns, tuple(metrics)),
-        summary_v2.hparams_pb(values, trial_id=trial, start_time_secs=started),
+        summary_v2.hparams_pb(
+            values, trial_id=None if trial is None else _legible(trial), start_time_secs=started
+        ),
     ]
 
 
@@ -121,7 +123,15 @@ def _plain(name: str, value: object) -> Value:
         return f"{item:>{_WIDTH}}"
     if not isinstance(item, (bool, int, float, str)):
         raise TypeError(f"hparams[{name!r}]={value!r} must be a bool, a number or text.")
-    return item
+    return _legible(item) if isinstance(item, str) else item
+
+
+def _legible(text: str) -> str:
+    """A text as UTF-8 can hold it.
+
+    Where Python takes the system for one of ASCII, the letters of paths come as lone bytes.
+    """
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _title(tag: str) -> str:

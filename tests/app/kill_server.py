@@ -56,6 +56,7 @@ class Request:
     times: how often, one after the other; and beside: by how many processes at once.
     limits: of the process, as in {"FSIZE": 4096}; of AS, beyond what it has.
     uid: whose the process is.
+    cwd: where it stands.
     """
 
     line: list[str]
@@ -70,6 +71,7 @@ class Request:
     beside: int = 1
     limits: dict[str, int] = field(default_factory=dict)
     uid: int | None = None
+    cwd: str | None = None
 
 
 class Fault:
@@ -116,6 +118,8 @@ def begin(request: Request, calls: mmap.mmap) -> None:
         if name == "AS":
             most += int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
+    if request.cwd is not None:
+        os.chdir(request.cwd)
     if request.uid is not None:
         os.setuid(request.uid)
     # by the clock, changes would come at other calls each time
@@ -234,6 +238,8 @@ def plainly(request: Request) -> dict:
 
 def warm() -> None:
     """Import all that a command imports, once for all."""
+    # jobs in the background of a shell ignore it, and a test may be one
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with TemporaryDirectory() as folder, redirect_stdout(None):
         for line in (
             ("data=moons", "epochs=1", f"hydra.run.dir={folder}/run"),
