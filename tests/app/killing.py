@@ -91,7 +91,9 @@ class Command:
     def __post_init__(self):
         sweep = self.line[0] == "-m"
         self.beginning = [*self.line, f"hydra.{'sweep' if sweep else 'run'}.dir={self.folder}"]
-        self.going_on = [f"resume={self.folder}"]
+        # who trusts a package says so each time
+        trusted = [one for one in self.line if one.startswith("allow_targets=")]
+        self.going_on = [f"resume={self.folder}", *trusted]
         if sweep:
             self.going_on = [*self.line, f"sweep.resume={self.folder}"]
         self.answer = self.begin()
