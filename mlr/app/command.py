@@ -66,7 +66,8 @@ def main() -> int:
         console.refuse(message)
         if session.sweep is not None:
             session.report(interrupted=True)
-        code = WriteError.exit_code if isinstance(error, OSError) else InputError.exit_code
+        placed = isinstance(error, OSError) and not raised_by_hydra(error)
+        code = WriteError.exit_code if placed else InputError.exit_code
         return getattr(error, "exit_code", code)
     finally:
         session.close()

@@ -20,6 +20,7 @@ from mlr.app.benchmark import (
     chosen,
     commands,
     jax_program,
+    keeping,
     measure,
     memory,
     own_loop,
@@ -94,6 +95,12 @@ def test_every_section_has_a_home():
     for section in SECTIONS.values():
         module, function = section.home
         assert callable(getattr(import_module(module), function))
+
+
+def test_what_checkpoints_cost():
+    (row,) = keeping.rows(1, TINY)
+    assert row.value > 0
+    assert row.promise == "≤ 1.01"
 
 
 def test_sections_are_printed_as_they_come(monkeypatch, capsys):

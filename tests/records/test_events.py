@@ -1,3 +1,4 @@
+import os
 import subprocess
 import time
 from timeit import repeat
@@ -266,3 +267,16 @@ def test_a_scalar_costs_at_most_a_microsecond_and_a_half(tmp_path):
         repeat(lambda: writer.scalars(steps, tags, values, wall_times), number=5, repeat=5)
     )
     assert seconds / 5 / values.size < 1.5e-6
+
+
+def test_what_an_earlier_flush_left_in_memory_is_waited_for(tmp_path, monkeypatch):
+    """A checkpoint tells of it, and a power failure would otherwise take it."""
+    writer = EventWriter(tmp_path)
+    writer.flush(sync=True)  # nothing is there to wait for
+    writer.scalars([0], ["a"], np.zeros((1, 1)), np.zeros(1))
+    writer.flush()
+    waited = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: waited.append(real(descriptor)))
+    writer.flush(sync=True)
+    assert len(waited) == 1
