@@ -43,18 +43,21 @@ def going_on(folder: Path, sizes: Mapping[str, int], step: int) -> EventWriter:
         DataError: a file before it is damaged.
     """
     writer = EventWriter(folder, purge_step=step)
-    for name in sizes:
-        for whole, own in _records(folder / name):
+    for name, size in sizes.items():
+        for whole, own in _records(folder / name, size):
             if own >= step:
                 writer.add(whole)
     return writer
 
 
-def _records(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Each record of a file that holds a summary, and its step."""
+def _records(path: Path, size: int) -> Iterator[tuple[bytes, int]]:
+    """Each record of a file's first bytes that holds a summary, and its step.
+
+    What lies behind them is cut off: a power failure may have left a part of it.
+    """
     from tensorboard.compat.proto.event_pb2 import Event
 
-    content = path.read_bytes()
+    content = path.read_bytes()[:size]
     for span in spans(content):
         if not span.whole:
             raise DataError(
@@ -112,8 +115,8 @@ def check_files(folder: Path, position: Mapping[str, Any]) -> None:
     Raises:
         DataError: naming the file, and what to do.
     """
-    for name in position["events"]:
-        for _ in _records(folder / name):
+    for name, size in position["events"].items():
+        for _ in _records(folder / name, size):
             pass
     rows_before(folder / METRICS, position["table"])
 
