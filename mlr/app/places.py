@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,10 +35,12 @@ def check_place(option: str, value: object) -> None:
     if not text.strip():
         raise InputError(f"{option} is empty; give a folder, as in {option}=runs/mine.")
     try:
-        sizes = [len(part.encode()) for part in Path(text).absolute().parts]
-    except UnicodeEncodeError as error:
+        # under LC_ALL=C a letter comes as the lone bytes that it has in UTF-8
+        letters = os.fsencode(text).decode()
+        sizes = [len(os.fsencode(part)) for part in Path(text).absolute().parts]
+    except UnicodeError as error:
         raise InputError(f"{option}={shown!a} holds bytes that are no UTF-8.") from error
-    if unseen := next((one for one in text if is_unseen(one)), ""):
+    if unseen := next((one for one in letters if is_unseen(one)), ""):
         raise InputError(f"{option}={shown!a} holds the character {unseen!a}, which none can see.")
     if max(sizes) > LONGEST_PART or sum(sizes) + len(sizes) > LONGEST_PATH:
         raise InputError(
