@@ -2,14 +2,29 @@ from __future__ import annotations
 
 import gc
 import runpy
+import shutil
 import signal
 import sys
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import NamedTuple
 
 import pytest
 
+MEMORY, ROOM = Path("/dev/shm"), 4 << 30
 SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config) -> None:
+    """Keep what tests write in memory where that has room: a third of their time is waiting."""
+    if config.option.basetemp is None and not hasattr(config, "workerinput"):
+        with suppress(OSError):
+            if shutil.disk_usage(MEMORY).free > ROOM:
+                config.option.basetemp = mkdtemp(prefix="mlr-tests-", dir=MEMORY)
+                config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, True))
 
 
 def pytest_collection_finish() -> None:

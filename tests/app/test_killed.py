@@ -155,9 +155,9 @@ def test_going_on_with_runs_of_all_kinds(run, tmp_path, name, part):
 @pytest.mark.parametrize("name", ["plain", "adam", "module"])
 def test_a_run_that_is_kept_after_every_step(run, name, quarter):
     command = run(name, often=True)
-    calls = sample(command.answer.calls, 160)
-    assert len(calls) == 160
-    assert ends_as_undisturbed(command, calls[quarter::4]) == 40
+    calls = sample(command.answer.calls, 80)
+    assert len(calls) == 80
+    assert ends_as_undisturbed(command, calls[quarter::4]) == 20
 
 
 @pytest.mark.faults
@@ -176,7 +176,7 @@ def test_sweeps_of_all_kinds(sweep, name, quarter):
 def test_resumed_sweeps_of_all_kinds(sweep, tmp_path, name, part):
     command = sweep(name)
     kept = kept_at(command, part, tmp_path / "kept")
-    calls = sample(command.go_on().calls, 40)
+    calls = sample(command.go_on().calls, 20)
     assert ends_as_undisturbed(command, calls, kept) == len(calls)
 
 
