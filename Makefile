@@ -9,12 +9,12 @@ ARGS ?=
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-# written last, so that an interrupted installation is taken up again
+# written last, so that an interrupted installation is taken up again; pip would compile on one
+# core, the tests of others included
 .venv/installed: pyproject.toml .ci/constraints.txt
 	@echo "making .venv with the pinned versions; this takes a minute or two"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint .ci/constraints.txt --editable '.[dev]'
-	# pip would compile all of it on one core, the tests of others included
 	@-$(BIN)/python -m compileall -qq -j 0 -x '/tests/|/testing/_internal/' .venv/lib
 	@touch $@
 

@@ -55,7 +55,7 @@ SECTIONS = {
         _section("numerics", "errors of losses and dL/dz, z from −200 to 200", "numerics"),
         _section("objectives", "losses and dL/dz of one batch beside torch's own", "objectives"),
         _section("explain", "planted faults named first, healthy runs left alone", "explain"),
-        _section("faults", "a checkpoint a second, beside none", "keeping"),
+        _section("faults", "the share of its time that a run is kept, once a second", "keeping"),
         _section("writer", "a million scalars written, and read back", "writer"),
         _section(
             "memory", "peak memory of sweeps of up to 10,000 runs", "memory", by_default=False
