@@ -43,15 +43,20 @@ def going_on(folder: Path, sizes: Mapping[str, int], step: int) -> EventWriter:
         DataError: a file before it is damaged.
     """
     writer = EventWriter(folder, purge_step=step)
+    told: list[tuple[bytes, int]] = []
     for name, size in sizes.items():
-        for whole, own in _records(folder / name, size):
-            if own >= step:
-                writer.add(whole)
+        for whole, own, starts in _records(folder / name, size):
+            if starts:  # what was told before at these steps, this file tells once more
+                told = [one for one in told if one[1] < own]
+            elif own >= step:
+                told.append((whole, own))
+    for whole, _ in told:
+        writer.add(whole)
     return writer
 
 
-def _records(path: Path, size: int) -> Iterator[tuple[bytes, int]]:
-    """Each record of a file's first bytes that holds a summary, and its step.
+def _records(path: Path, size: int) -> Iterator[tuple[bytes, int, bool]]:
+    """Each summary of a file's first bytes, its step, and whether it is the start of one instead.
 
     What lies behind them is cut off: a power failure may have left a part of it.
     """
@@ -65,8 +70,9 @@ def _records(path: Path, size: int) -> Iterator[tuple[bytes, int]]:
                 f"mend it: python scripts/verify.py --repair {path.parent}"
             )
         event = Event.FromString(payload(content, span))
-        if event.WhichOneof("what") == "summary":
-            yield content[span.start : span.end], event.step
+        kind = event.WhichOneof("what")
+        if kind in ("summary", "session_log"):
+            yield content[span.start : span.end], event.step, kind == "session_log"
 
 
 def check_position(folder: Path, position: Any) -> None:
