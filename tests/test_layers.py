@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    {"interval", "checks", "seeds", "lazy", "information", "durable"},
+    {"interval", "checks", "seeds", "lazy", "information", "durable", "locks"},
     {"heads", "losses", "models", "data"},
     {"objectives"},
     {"probes", "records"},

@@ -20,7 +20,8 @@ from mlr.app.identity import is_of_run
 from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.runs_begun import LOCK, clear, outcome_of, runs_in
 from mlr.checks import InputError, PlaceError
-from mlr.durable import WriteError, atomic_write, create_exclusive, hold
+from mlr.durable import WriteError, atomic_write, create_exclusive
+from mlr.locks import hold
 from mlr.records.folder import check_links, versions
 from mlr.records.manifest import YAML, entry, read_small, sealed, unsealed
 from mlr.records.plain_yaml import parsed

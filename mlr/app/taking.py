@@ -12,7 +12,7 @@ from typing import Any
 from mlr.app.resume import Begun
 from mlr.app.runs_begun import HYDRA, LOCK, STATUS, clear
 from mlr.checks import InputError
-from mlr.durable import hold
+from mlr.locks import hold
 from mlr.records.folder import RunFolder
 
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mlr.data.faults import fault, tail
-from mlr.durable import WriteError, append, hold, remove, rename
+from mlr.durable import WriteError, append, remove, rename
+from mlr.locks import hold
 
 if TYPE_CHECKING:
     from requests import Response, Session

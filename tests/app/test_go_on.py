@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from mlr import durable
+from mlr import locks
 from mlr.app.command import main
 from mlr.records.container import encode, read
 
@@ -225,7 +225,7 @@ def test_a_run_of_a_sweep_and_a_run_in_use_are_refused(tmp_path, monkeypatch, ca
     assert "sweep.resume=" in error
     folder = tmp_path / "run"
     trained(monkeypatch, capsys, *run, f"hydra.run.dir={folder}")
-    lock = durable.hold(folder / ".lock", "process 7 on earth")
+    lock = locks.hold(folder / ".lock", "process 7 on earth")
     code, _, error = trained(monkeypatch, capsys, f"resume={folder}", "epochs=2")
     assert code == 2
     assert "is trained by process 7 on earth" in error

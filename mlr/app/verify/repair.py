@@ -13,7 +13,8 @@ from pathlib import Path
 from mlr.app.verify.findings import DAMAGED, MENDED, NOTE, Examined, Finding, content_of
 from mlr.app.verify.run import TEMPORARY, lock_of
 from mlr.checks import InputError
-from mlr.durable import WriteError, atomic_write, create_exclusive, hold, remove
+from mlr.durable import WriteError, atomic_write, create_exclusive, remove
+from mlr.locks import hold
 from mlr.records.continuing import PREFIX
 from mlr.records.eventfile import repaired, spans
 from mlr.records.folder import RunFolder, read_status

@@ -23,7 +23,7 @@ from mlr.app.verify.findings import (
     judged,
     size_of,
 )
-from mlr.durable import holder
+from mlr.locks import holder
 from mlr.records.container import decode
 from mlr.records.continuing import PREFIX, check_position
 from mlr.records.eventfile import spans

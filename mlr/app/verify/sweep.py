@@ -13,7 +13,7 @@ from mlr.app.runs_begun import LOCK
 from mlr.app.sweep_folder import STORY, TABLE, read_story
 from mlr.app.verify.findings import DAMAGED, Examined, Finding, check_entry, judged, size_of
 from mlr.app.verify.run import REPAIR, check_events, resume_sweep
-from mlr.durable import holder
+from mlr.locks import holder
 from mlr.records.continuing import PREFIX
 from mlr.records.manifest import read_small
 

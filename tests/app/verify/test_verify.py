@@ -10,7 +10,7 @@ import tarfile
 
 import pytest
 
-from mlr import durable
+from mlr import durable, locks
 from mlr.app.report.command import write as write_report
 from mlr.app.verify.findings import DAMAGED
 from mlr.app.verify.run import examine
@@ -140,7 +140,7 @@ def test_a_run_in_use_is_told_and_not_mended(run, verified):
     retell(run, "running")
     path = events_of(run)
     flip(path, 4000)
-    lock = durable.hold(run / ".lock", "process 7 on earth")
+    lock = locks.hold(run / ".lock", "process 7 on earth")
     try:
         damaged = path.read_bytes()
         code, files, out = verified(run, repair=True)
@@ -158,7 +158,7 @@ def test_a_run_in_use_is_told_and_not_mended(run, verified):
 def test_the_lock_of_a_killed_process_is_let_go(run, verified):
     """Whatever it says, and whoever has that number now (F30)."""
     start = (
-        "import sys, pathlib; from mlr.durable import hold; "
+        "import sys, pathlib; from mlr.locks import hold; "
         "hold(pathlib.Path(sys.argv[1]), 'process 1 on elsewhere'); "
         "print('held', flush=True); sys.stdin.read()"
     )
@@ -173,7 +173,7 @@ def test_the_lock_of_a_killed_process_is_let_go(run, verified):
     code, _, out = verified(run)
     assert code == 0
     assert f"killed after step 57; go on with: python scripts/train.py resume={run}" in out
-    os.close(durable.hold(run / ".lock", "process 2"))
+    os.close(locks.hold(run / ".lock", "process 2"))
 
 
 def test_a_sweep_tells_what_is_missing(swept, tmp_path, verified, capsys):
@@ -303,7 +303,8 @@ def test_a_failing_call_while_mending_loses_nothing(run, verified, monkeypatch):
             return real_or_failing
 
         with monkeypatch.context() as patch:
-            patch.setattr(durable, "os", Calls(one))
+            for place in (durable, locks):
+                patch.setattr(place, "os", Calls(one))
             code, _, out = verified(run, repair=True)
         assert code in (0, 74), out
         assert path.read_bytes() in (damaged, mended)
