@@ -13,12 +13,12 @@ import numpy as np
 from mlr.checks import DataError
 from mlr.durable import WriteError
 from mlr.records.blocks import Rows, encode_scalars, final_rows, plain_numbers
-from mlr.records.continuing import check_position, going_on, take_back
-from mlr.records.events import EventWriter, Serialisable
+from mlr.records.continuing import check_position
+from mlr.records.events import Serialisable
 from mlr.records.folder import RunFolder
+from mlr.records.growing import GrowingFiles
 from mlr.records.hparams import HEADLINES, PROMINENT, hparams_summaries, session_end
 from mlr.records.layout import layout_summary
-from mlr.records.table import MetricsTable
 
 
 class Recorder:
@@ -49,7 +49,7 @@ class Recorder:
             trial: the run's name on that page; None takes the end of the folder's path.
             prominent: names of hparams to show first on that page, five at most.
         """
-        self._open(folder, tags, EventWriter(folder.path, first=True))  # a claimed one has none
+        self._open(folder, tags, GrowingFiles(folder, tags))
         if metrics is None:
             metrics = HEADLINES
         if trial is None:
@@ -60,7 +60,7 @@ class Recorder:
             *hparams_summaries(hparams, metrics, trial, None, prominent),
             layout_summary(self.tags),
         ):
-            self._events.summary(summary, 0)
+            self.files.events.summary(summary, 0)
 
     @classmethod
     def go_on(
@@ -79,27 +79,20 @@ class Recorder:
             WriteError: they cannot be changed.
         """
         check_position(folder.path, position)
-        before = dict(position["events"])
         if len(position["seen"]) != len(tags):
             raise DataError(f"{folder.path} was recorded with other tags; its probes differ.")
-        take_back(folder.path, before)
         recorder = cls.__new__(cls)
-        recorder._open(folder, tags, going_on(folder.path, before, step))
-        recorder._before = before
-        recorder._table.go_on(position["table"])
+        recorder._open(folder, tags, GrowingFiles.go_on(folder, tags, position, step))
         recorder.step, recorder.epoch = position["step"], position["epoch"]
         recorder.seen = np.array(position["seen"], dtype=np.int64)
         recorder.dtype = np.dtype(position["dtype"])
         return recorder
 
-    def _open(self, folder: RunFolder, tags: Sequence[str], events: EventWriter) -> None:
+    def _open(self, folder: RunFolder, tags: Sequence[str], files: GrowingFiles) -> None:
         """Nothing is recorded yet."""
-        self.folder, self.tags = folder, tuple(tags)
+        self.folder, self.tags, self.files = folder, tuple(tags), files
         self.finished = False
         self.error: WriteError | None = None  # set by a sweep that goes on without this run
-        self._events = events
-        self._before: dict[str, int] = {}  # event files of earlier processes, and their bytes
-        self._table = MetricsTable(folder.metrics, self.tags)
         self.step, self.epoch = 0, 0.0
         self.seen = np.full(len(self.tags), -1)  # step at which each tag was last written
         self._flushed_at = time.time()
@@ -114,20 +107,14 @@ class Recorder:
         Raises:
             WriteError: naming the file.
         """
-        self._events.flush(sync)
-        self._table.flush(sync)
+        self.files.flush(sync)
         return {
             "step": self.step,
             "epoch": self.epoch,
             "seen": self.seen.tolist(),
             "dtype": self.dtype.name,
-            "table": self._table.position(),
-            "events": self._event_files(),
+            **self.files.position(),
         }
-
-    def _event_files(self) -> dict[str, int]:
-        """Their bytes, by name."""
-        return {**self._before, self._events.path.name: self._events.size}
 
     def scalars(
         self,
@@ -171,8 +158,7 @@ class Recorder:
         """
         if rows is None:
             return
-        self._table.add(rows.lines, rows.first, rows.last)
-        self._events.add(rows.events)
+        self.files.add(rows)
         self.step, self.epoch = rows.last, rows.epoch
         self.dtype = self.dtype if dtype is None else dtype
         self.seen = np.maximum(self.seen, rows.seen)
@@ -192,17 +178,17 @@ class Recorder:
         """Record one histogram a step; the arguments are those of `EventWriter.histograms`."""
         if wall_times is None:
             wall_times = np.full(len(steps), time.time())
-        self._events.histograms(
+        self.files.events.histograms(
             steps, tag, limits, counts, minimum, maximum, total, total_squares, wall_times
         )
 
     def take_events(self, records: bytes) -> None:
         """Record what is encoded already, for TensorBoard only."""
-        self._events.add(records)
+        self.files.events.add(records)
 
     def summary(self, proto: Serialisable, step: int) -> None:
         """Record any other Summary message, a figure for example."""
-        self._events.summary(proto, step)
+        self.files.events.summary(proto, step)
 
     def flush(self) -> None:
         """Append all of it to the files.
@@ -210,13 +196,8 @@ class Recorder:
         Raises:
             WriteError: naming the file; what it could not write is kept for the next try.
         """
-        self._events.flush()
-        self._table.flush()
+        self.files.flush()
         self._flushed_at = time.time()
-
-    def pending_bytes(self) -> int:
-        """What is in memory until the next flush."""
-        return self._events.pending_bytes() + self._table.pending_bytes()
 
     def finish(
         self,
@@ -272,10 +253,9 @@ class Recorder:
         others = [tag for tag in metrics if tag not in self.tags]
         if others:
             values = np.array([[metrics[tag] for tag in others]])
-            self._events.scalars(np.array([self.step]), others, values, np.array([now]))
-        self._events.summary(session_end(status, now), self.step, now)
-        self._events.flush(sync)
-        self._table.flush(sync)
+            self.files.events.scalars(np.array([self.step]), others, values, np.array([now]))
+        self.files.events.summary(session_end(status, now), self.step, now)
+        self.files.flush(sync)
 
     def conclude(
         self,
@@ -286,10 +266,7 @@ class Recorder:
         fields: Mapping[str, Any],
     ) -> None:
         """The last part of `finish`: status.json, when all else is on the disk."""
-        self.folder.files |= {
-            self.folder.metrics.name: self._table.entry(),
-            **{name: {"bytes": size} for name, size in self._event_files().items()},
-        }
+        self.folder.files |= self.files.entries()
         self.folder.write_status(status, sync, reason=reason, metrics=metrics, **fields)
         self.finished = True
 

@@ -34,6 +34,8 @@ from mlr.app.command import main
 from mlr.app.session import Session
 from mlr.training import keeper, loop
 
+from .killing import RUN, TRUSTED
+
 CHANGES = (
     *("open", "write", "fsync", "sync", "replace", "rename", "unlink", "ftruncate", "close"),
     *("mkdir", "rmdir"),
@@ -242,9 +244,9 @@ def warm() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with TemporaryDirectory() as folder, redirect_stdout(None):
         for line in (
-            ("data=moons", "epochs=1", f"hydra.run.dir={folder}/run"),
-            (f"resume={folder}/run", "epochs=2"),
-            ("-m", "data=moons", "epochs=1", "seed=0,1", f"hydra.sweep.dir={folder}/sweep"),
+            (*RUN, "epochs=1", f"hydra.run.dir={folder}/run"),
+            (f"resume={folder}/run", "epochs=2", TRUSTED),
+            ("-m", *RUN, "epochs=1", "seed=0,1", f"hydra.sweep.dir={folder}/sweep"),
         ):
             sys.argv = ["scripts/train.py", *line]
             assert main() == 0

@@ -19,11 +19,14 @@ from mlr.checks import DataError
 from mlr.records.container import read
 
 ROOT = Path(__file__).parents[2]
-RUN = (
-    *("data=moons", "epochs=4", "steps=26", "probes.points=20", "seed=3"),
+TRUSTED = "allow_targets=[tests]"
+LIGHT = ("data=custom", "data._target_=tests.app.points.Points", TRUSTED)
+KEPT = (
+    *("epochs=4", "steps=26", "probes.points=20", "seed=3"),
     *("checkpoint.seconds=0.000001", "probes.figures=0"),
 )
-"""A run that is kept at every opportunity, and ends in the midst of an epoch."""
+"""Options of a run that is kept at every opportunity, and ends in the midst of an epoch."""
+RUN = (*LIGHT, *KEPT)
 CHECKPOINTS = ("checkpoint.safetensors", "checkpoint-previous.safetensors")
 
 

@@ -18,7 +18,9 @@ from mlr.app.command import main
 from mlr.records.container import encode, read
 
 from ..records.written import retell
-from .killing import ROOT, RUN, came_to
+from .killing import KEPT, ROOT, came_to
+
+RUN = ("data=moons", *KEPT)
 
 
 def trained(monkeypatch, capsys, *arguments):

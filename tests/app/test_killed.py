@@ -10,10 +10,9 @@ import sys
 
 import pytest
 
-from .killing import RUN, Command
+from .killing import KEPT, LIGHT, RUN, Command
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it needs fork")
-ALLOWED = ("allow_targets=[tests]",)
 CELLS = ("head=sigmoid,clipped_linear", "loss=se", "seed=0,1,2")
 SWEEP = ("-m", *RUN, *CELLS)
 LINES = {
@@ -21,14 +20,11 @@ LINES = {
     "momentum": (*RUN, "model=mlp", "optimizer.momentum=0.9", "optimizer.nesterov=true"),
     "adam": (*RUN, "model=mlp", "optimizer=adam", "probes.direction=true"),
     "schedule": (*RUN, "optimizer=adamw", "schedule=cosine", "dtype=float64"),
-    "patience": (*RUN[:1], "epochs=30", *RUN[3:], "patience=1", "optimizer.lr=3"),
-    "module": (
-        *(*RUN, "model=custom", "model._target_=tests.app.noisy.Noisy"),
-        "allow_targets=[tests]",
-    ),
+    "patience": (*LIGHT, "epochs=30", *KEPT[2:], "patience=1", "optimizer.lr=3"),
+    "module": (*RUN, "model=custom", "model._target_=tests.app.noisy.Noisy"),
     "probes": (*RUN, "probes=full", "probes.figures=0"),
-    "epochs": (*RUN[:1], "epochs=9", *RUN[3:]),
-}  # fmt: skip
+    "epochs": (*LIGHT, "epochs=9", *KEPT[2:]),
+}
 SWEEPS = {
     "one batch": SWEEP,
     "batches": (*SWEEP, "sweep.max_runs_per_batch=2"),

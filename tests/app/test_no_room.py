@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from .killing import CHECKPOINTS, RUN, Command, newest_step, read
+from .killing import CHECKPOINTS, KEPT, LIGHT, RUN, Command, newest_step, read
 from .test_killed import SWEEP
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it needs fork")
@@ -123,7 +123,7 @@ def test_data_and_runs_on_other_devices(server, tmp_path):
     ):
         rows = [f"{index % 7},{index % 5},{index % 2}" for index in range(60)]
         (data / "table.csv").write_text("\n".join(["a,b,label", *rows]) + "\n")
-        line = ("data=csv", f"data.path={data}/table.csv", *RUN[1:])
+        line = ("data=csv", f"data.path={data}/table.csv", *KEPT)
         command = Command(server, runs / "run", line)
         for call in range(10, command.answer.calls, 10):
             command.begin(call=call)
@@ -132,7 +132,7 @@ def test_data_and_runs_on_other_devices(server, tmp_path):
 
 @pytest.mark.faults
 def test_more_runs_than_files_may_be_open(server, tmp_path):
-    line = ("-m", "data=moons", "epochs=1", "seed=range(0,256)", "probes.figures=0")
+    line = ("-m", *RUN, "epochs=1", "seed=range(0,256)")
     answer = server.run(*line, f"hydra.sweep.dir={tmp_path}/it", limits={"NOFILE": 64})
     assert answer.code == 0, answer
     assert len([*(tmp_path / "it").glob("*/checkpoint.safetensors")]) == 256
@@ -140,7 +140,7 @@ def test_more_runs_than_files_may_be_open(server, tmp_path):
 
 def test_memory_that_is_refused(server, tmp_path):
     """A line, and no traceback, wherever it runs out; what is kept is intact."""
-    line = ("data=blobs", "data.n=40000", "model=mlp", "model.widths=[4096]", "batch_size=20000")
+    line = (*LIGHT, "+data.n=40000", "model=mlp", "model.widths=[4096]", "batch_size=20000")
     for extra in (8, 64):
         answer = server.run(
             *(*line, "epochs=1", f"hydra.run.dir={tmp_path}/{extra}"), limits={"AS": extra << 20}

@@ -119,7 +119,7 @@ def test_big_blocks_are_written_before_they_are_whole(tmp_path, monkeypatch):
     record_scalars(spilled, steps, epochs, values, present, times)
     columns, there = bars(1, steps)
     record_histograms(spilled, steps, "h", *columns, there, times)
-    assert sum(one.pending_bytes() for one in spilled) < 60_000
+    assert sum(one.files.pending_bytes() for one in spilled) < 60_000
     flush_all(spilled)
     monkeypatch.undo()
     monkeypatch.setattr(time, "time", lambda: 1.7e9)
@@ -188,7 +188,7 @@ def test_after_a_flush_runs_hold_neither_files_nor_bytes(tmp_path):
     for part in range(3):
         record_scalars(own, steps + 100 * part, steps / 1, values, values > 0, steps / 1)
         flush_all(own)
-        assert sum(one.pending_bytes() for one in own) == 0
+        assert sum(one.files.pending_bytes() for one in own) == 0
     assert open_files() == before
 
 
