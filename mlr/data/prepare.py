@@ -84,13 +84,15 @@ def split(
     Source: scikit-learn, train_test_split with stratify.
     """
     import numpy as np
-    from sklearn.model_selection import train_test_split
 
     counts = [round(share * len(data)) for share in shares]
     _check_counts(where, data, [len(data) - sum(counts), *counts], stratify)
     rest = np.arange(len(data))
     parts = []
     for number, count in enumerate(counts):
+        # here: data that bring all their splits need not wait a second for it
+        from sklearn.model_selection import train_test_split
+
         labels = data.targets[rest] if stratify else None
         random_state = sklearn_seed(seed, where, "split", str(number))
         try:

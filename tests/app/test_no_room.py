@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from .killing import CHECKPOINTS, KEPT, LIGHT, RUN, Command, newest_step, read
@@ -121,9 +122,11 @@ def test_data_and_runs_on_other_devices(server, tmp_path):
         mounted(tmp_path / "data", "size=4m") as data,
         mounted(tmp_path / "runs", "size=16m") as runs,
     ):
-        rows = [f"{index % 7},{index % 5},{index % 2}" for index in range(60)]
-        (data / "table.csv").write_text("\n".join(["a,b,label", *rows]) + "\n")
-        line = ("data=csv", f"data.path={data}/table.csv", *KEPT)
+        x, y = np.arange(120.0).reshape(60, 2) % 7, np.arange(60) % 2
+        splits = ("", "_val", "_test")
+        arrays = {f"{name}{split}": own for split in splits for name, own in (("x", x), ("y", y))}
+        np.savez(data / "arrays.npz", **arrays)
+        line = ("data=npz", f"data.path={data}/arrays.npz", *KEPT)
         command = Command(server, runs / "run", line)
         for call in range(10, command.answer.calls, 10):
             command.begin(call=call)

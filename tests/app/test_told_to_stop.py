@@ -24,7 +24,7 @@ def times_to_stop(server, folder, seeds):
     line = (*LONG, f"hydra.run.dir={folder}/it")
     for seed in seeds:
         draw = random.Random(seed)
-        name, after = draw.choice([*CODES]), draw.uniform(0.15, 0.6)
+        name, after = draw.choice([*CODES]), draw.uniform(0.1, 0.35)
         subprocess.run(["rm", "-rf", f"{folder}/it"], check=True)
         answer = server.run(*line, signals=[(after, name)])
         assert answer.code == CODES[name], f"seed {seed}, {name} after {after} s: {answer}"
