@@ -39,7 +39,7 @@ test: install  ## run the checks and the fast tests
 test-slow: install  ## run the slow tests: MNIST bars, the lecture's claims, pages in a browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not long"
 
-test-faults: install  ## kill, fill, flip and fuzz: the thorough fault injection, a quarter of an hour
+test-faults: install  ## kill, fill, flip and fuzz: the thorough fault injection, under a quarter of an hour
 	OMP_NUM_THREADS=1 MLR_FUZZ=14 $(BIN)/python -m pytest -n 2 --dist worksteal -m "faults or fuzz"
 
 test-long: install  ## what takes minutes: 100,000 points a pair against 50 digits, a CNN, benchmark commands

@@ -103,10 +103,11 @@ def test_writes_that_take_one_byte_at_a_time(run, half):
 @pytest.mark.parametrize("once", [False, True])
 @pytest.mark.parametrize("kind", ["ENOSPC", "EIO", "short"])
 def test_at_every_change_of_a_run(run, half, kind, once):
-    for call in range(1, run.answer.calls + 1):
+    every = 2 if once else 1  # what goes away soon does less
+    for call in range(1, run.answer.calls + 1, every):
         meets(run, call, kind, once)
     run.bring(half)
-    for call in range(1, run.go_on().calls + 1):
+    for call in range(1, run.go_on().calls + 1, every):
         meets(run, call, kind, once, half)
 
 
