@@ -97,15 +97,18 @@ def test_a_run(run):
     assert ends_as_undisturbed(command, range(1, 1000)) == command.answer.calls > 60
 
 
-def test_a_run_before_its_first_job(run):
+@pytest.mark.parametrize("kind", ["run", "sweep"])
+def test_before_the_first_job(run, sweep, kind):
     """Hydra makes the folder; what it does by itself is not in the other cases."""
-    command = run("plain")
+    command = run("plain") if kind == "run" else sweep("one batch")
     command.clear()
     calls = command.server.run(*command.beginning, plain=True).calls - command.answer.calls
     assert 0 < calls < 10
     for call in range(1, calls + 1):
         command.clear()
         assert command.server.run(*command.beginning, plain=True, call=call).code is None
+        for path in command.folder.glob("multirun.yaml"):
+            path.write_bytes(path.read_bytes()[:call])  # it is not written as a whole
         command.end()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlr.app.console import shown
 from mlr.app.outcome import FINISHED
@@ -23,15 +23,25 @@ from mlr.app.verify.findings import (
     judged,
     size_of,
 )
+from mlr.checks import DataError
 from mlr.locks import holder
 from mlr.records.container import decode
-from mlr.records.continuing import PREFIX, check_position
+from mlr.records.continuing import METRICS, PREFIX, check_position
 from mlr.records.eventfile import spans
 from mlr.records.folder import read_status
 from mlr.records.manifest import LISTED, Entry
+from mlr.records.table import rows_before
 
 REPAIR = "--repair keeps all its other records"
 TEMPORARY = re.compile(r"\..+\.\d+\.\d+\.tmp", re.DOTALL)
+
+
+class Kept(NamedTuple):
+    """What a good checkpoint tells."""
+
+    step: int
+    records: Mapping[str, Any] | None
+    """where the run's records ended then"""
 
 
 def examine(folder: Path) -> Examined:
@@ -50,9 +60,9 @@ def examine(folder: Path) -> Examined:
         status = status._replace(text=status.text.removeprefix(f"{folder / STATUS} is damaged: "))
     files = _listed(told)
     owner = holder(lock_of(folder)) if told.get("status") == "running" else None
-    steps: dict[str, int] = {}
-    found = [status, *_checkpoints(folder, files, steps)]
-    if status.kind == DAMAGED and steps and lock_of(folder).parent == folder:
+    kept: dict[str, Kept] = {}
+    found = [status, *_checkpoints(folder, files, kept)]
+    if status.kind == DAMAGED and kept and lock_of(folder).parent == folder:
         again = f"{status.text.partition('; ')[0]}; {_resume(folder)} writes it anew"
         found[0] = status._replace(text=again)
     for name in dict.fromkeys([*files, *_events(folder)]):
@@ -61,9 +71,11 @@ def examine(folder: Path) -> Examined:
             found.append(judged(name, REPAIR, check))
         elif name not in (CHECKPOINT, PREVIOUS):
             found.append(judged(name, lost, partial(_check, folder / name, folder, files[name])))
+    if METRICS not in files and kept:  # it has not ended
+        found.append(judged(METRICS, lost, partial(_check_rows, folder, next(iter(kept.values())))))
     if owner is None:
         found += _left_over(folder)
-    return Examined(folder, *_state(folder, told, owner, steps), found)
+    return Examined(folder, *_state(folder, told, owner, kept), found)
 
 
 def lock_of(folder: Path) -> Path:
@@ -111,26 +123,26 @@ def check_events(path: Path, folder: Path, entry: Entry | None, owner: str | Non
 
 
 def _checkpoints(
-    folder: Path, files: Mapping[str, Entry], steps: dict[str, int]
+    folder: Path, files: Mapping[str, Entry], kept: dict[str, Kept]
 ) -> Iterator[Finding]:
-    """Both of them; `steps` then holds that of each that is good."""
+    """Both of them; `kept` then holds what each that is good tells, the newest first."""
     found = {}
     for name in (CHECKPOINT, PREVIOUS):
         if name in files or (folder / name).exists():
-            check = partial(_check_checkpoint, folder / name, folder, files.get(name), steps)
+            check = partial(_check_checkpoint, folder / name, folder, files.get(name), kept)
             found[name] = judged(name, "", check)
     for one in found.values():
         if one.kind != DAMAGED:
             yield one
-        elif steps:
-            ((other, step),) = steps.items()
-            good = "previous" if other == PREVIOUS else "newest"
-            yield one._replace(text=f"{one.text}{good} good: step {step:,}")
+        elif kept:
+            ((other, good),) = kept.items()
+            which = "previous" if other == PREVIOUS else "newest"
+            yield one._replace(text=f"{one.text}{which} good: step {good.step:,}")
         else:
             yield one._replace(text=f"{one.text}none is good: {_anew(folder)}")
 
 
-def _check_checkpoint(path: Path, folder: Path, entry: Entry | None, steps: dict[str, int]) -> str:
+def _check_checkpoint(path: Path, folder: Path, entry: Entry | None, kept: dict[str, Kept]) -> str:
     """Raise ValueError unless it is whole, and the one that the run ended with."""
     about = decode(bytearray(content_of(path, folder))).about
     step = about.get("step")
@@ -141,15 +153,27 @@ def _check_checkpoint(path: Path, folder: Path, entry: Entry | None, steps: dict
             check_entry(path, folder, entry)
     except ValueError as error:
         raise ValueError(f"is another one, of step {step:,}, than the run ended with") from error
-    steps[path.name] = step
+    records = about.get("records")  # without, it cannot be gone on from: of a sweep's ended run
     try:
-        if "records" in about:  # else it cannot be gone on from: that of a sweep's run at its end
-            check_position(folder, about["records"])
+        if "records" in about:
+            check_position(folder, records)
+        kept[path.name] = Kept(step, records)
     except ValueError:
-        del steps[path.name]
         if entry is None:  # of a run that has ended, the other file is told of
             raise
     return f"step {step:,}"
+
+
+def _check_rows(folder: Path, kept: Kept) -> str:
+    """Raise ValueError unless the table's rows are those behind which a checkpoint was taken."""
+    size_of(folder / METRICS, folder)
+    if kept.records is None:
+        return ""
+    try:
+        rows_before(folder / METRICS, kept.records["table"])
+    except DataError as error:
+        raise ValueError(f"has other rows than when step {kept.step:,} was kept") from error
+    return f"rows before step {kept.step:,}"
 
 
 def _left_over(folder: Path) -> Iterator[Finding]:
@@ -163,21 +187,21 @@ def _left_over(folder: Path) -> Iterator[Finding]:
 
 
 def _state(
-    folder: Path, status: Mapping[str, Any], owner: str | None, steps: Mapping[str, int]
+    folder: Path, status: Mapping[str, Any], owner: str | None, kept: Mapping[str, Kept]
 ) -> tuple[str, str]:
     """What became of the run, and the command with which it goes on, if it is one."""
     ended, done = str(status.get("status", "unknown")), status.get("steps")
     if owner is not None:
         return f"in use by {owner}", ""
-    go_on = _resume(folder) if steps else ""
+    go_on = _resume(folder) if kept else ""
     if ended in FINISHED:
         state = ended + (f", {done:,} updates" if isinstance(done, int) else "")
-        return state, "" if CHECKPOINT in steps or ended != "done" else go_on
+        return state, "" if CHECKPOINT in kept or ended != "done" else go_on
     if ended == "running":
         ended = "killed" if lock_of(folder).exists() else "running, or killed"
     if lock_of(folder).parent != folder:
         return f"{ended}, as its sweep {shown(folder.parent)}", ""
-    after = f" after step {next(iter(steps.values())):,}" if steps else ""
+    after = f" after step {next(iter(kept.values())).step:,}" if kept else ""
     return ended + after, go_on
 
 

@@ -176,6 +176,19 @@ def test_the_lock_of_a_killed_process_is_let_go(run, verified):
     os.close(locks.hold(run / ".lock", "process 2"))
 
 
+def test_the_table_of_a_run_that_has_not_ended(run, verified):
+    """No manifest tells of it yet: the checkpoint does."""
+    retell(run, "running")
+    assert verified(run)[1]["metrics.csv"] == "ok rows before step 57"
+    content = (run / "metrics.csv").read_bytes()
+    flip(run / "metrics.csv", 8 * len(content) // 2)
+    code, files, _ = verified(run)
+    assert code == 3
+    assert files["metrics.csv"].startswith("damaged has other rows than when step 57 was kept; ")
+    (run / "metrics.csv").write_bytes(content + b"58,3.1")  # written after that
+    assert verified(run)[0] == 0
+
+
 def test_a_sweep_tells_what_is_missing(swept, tmp_path, verified, capsys):
     sweep = tmp_path / "sweep"
     shutil.copytree(swept, sweep)
