@@ -40,18 +40,7 @@ class GrowingFiles:
     def go_on(
         cls, folder: RunFolder, tags: Sequence[str], position: Mapping[str, Any], step: int
     ) -> GrowingFiles:
-        """Files that go on where `position` was taken; what was written since is taken back.
-
-        Args:
-            folder: the run's, reopened.
-            tags: as they were.
-            position: from `Recorder.position`.
-            step: updates that the run has done there.
-
-        Raises:
-            DataError: the files hold less than they should.
-            WriteError: they cannot be changed.
-        """
+        """Files that go on where `position` was taken: the part of `Recorder.go_on` for both."""
         before = position["events"]
         take_back(folder.path, before)
         files = cls(folder, tags, going_on(folder.path, before, step), before)
