@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
-from shlex import quote
 
 import hydra
 from omegaconf import DictConfig
@@ -14,6 +14,7 @@ from mlr.app import console, debugging
 from mlr.app.errors import one_sentence, raised_by_hydra
 from mlr.app.guard import guarded
 from mlr.app.names import register_resolvers
+from mlr.app.pasting import override, train_command, trusted
 from mlr.app.places import CONFIGS
 from mlr.app.runs_begun import CHECKPOINT
 from mlr.app.schema import register_schema
@@ -23,6 +24,7 @@ from mlr.app.sweep import JobError
 from mlr.checks import InputError
 from mlr.durable import WriteError
 
+RESUME = re.compile(r"\+*resume=")
 # Hydra 1.4 knows no other behaviour, and warns when it is asked for
 VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
@@ -77,7 +79,8 @@ def _interrupted(session: Session, signals: Signals) -> int:
     run = session.run
     kept = ""
     if run is not None and run.folder is not None:
-        go_on = f"python scripts/train.py resume={quote(console.shown(run.folder))}"
+        place = override("resume", console.shown(run.folder))
+        go_on = train_command(place, *trusted(run.overrides))
         kept = f"; go on with: {go_on}"
         if not (run.folder / CHECKPOINT).exists():
             kept = f"; what was recorded until then is kept in {run.folder}"
@@ -96,7 +99,12 @@ def _sentence(error: Exception, crashed: bool) -> str | None:
     if crashed:
         return None
     if raised_by_hydra(error):
-        return one_sentence(error)
+        message = one_sentence(error)
+        if " is not an option of " in message and any(map(RESUME.match, sys.argv[1:])):
+            # options are composed before the run is read
+            message = message.partition(";")[0]
+            message += "; with resume=, name the part too, as in model=mlp model.widths=[64]."
+        return message
     if isinstance(error, OSError) and error.filename:  # Hydra makes the folders of runs
         other = "choose another hydra.run.dir or hydra.sweep.dir"
         return f"cannot write {error.filename}: {error.strerror}; {other}."

@@ -127,6 +127,8 @@ def tensorboard_command(folder: Path) -> str:
 def shown(path: Path) -> str:
     """`path` relative to where the person stands, if it lies below; never taken for an option."""
     found = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    if found == ".":  # which is no folder for a run
+        return str(Path.cwd())
     return f"./{found}" if found.startswith("-") else found
 
 

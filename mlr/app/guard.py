@@ -60,6 +60,8 @@ HANDLERS = {"logging.StreamHandler", "logging.FileHandler"}
 STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
 LOG_FILES = {"${hydra.runtime.output_dir}/${hydra.job.name}.log"}
 FILE_NAME = re.compile(r"[\w.=,+@-]+")
+TYPED = ("resume", "allow", "sweep.resume")
+"""Of a run that is there: nobody but who types may change it."""
 _TEXT = ("hydra:", "now:")
 """Resolvers that give no more than a text."""
 
@@ -75,6 +77,7 @@ def guarded(arguments: Sequence[str]) -> Iterator[None]:
         InputError: they ask for a pickle to be run.
     """
     typed = _typed(arguments)
+    keys = {one.lstrip("+").partition("=")[0] for one in arguments}
     Plugins.instance()  # registers the kinds of sources, once
     sources, loaders = SourcesRegistry.instance().types, cast(Any, ConfigLoaderImpl)
     files, plain = sources["file"], loaders._load_configuration_impl
@@ -87,6 +90,7 @@ def guarded(arguments: Sequence[str]) -> Iterator[None]:
             except UserWarning as warning:  # of a search path
                 raise InputError(str(warning)) from warning
         check_composed(tree, typed)
+        check_typed(tree, keys)
         return tree
 
     sources["file"] = JudgedFiles
@@ -135,6 +139,22 @@ def check_composed(tree: DictConfig, allowed: Collection[str]) -> None:
     mode = hydra.get("mode")
     if mode in (RunMode.RUN.name, RunMode.MULTIRUN.name):
         _check_places(tree, "run" if mode == RunMode.RUN.name else "sweep")
+
+
+def check_typed(tree: DictConfig, keys: Collection[str]) -> None:
+    """Refuse a file that says which run is changed, or with what differences.
+
+    Args:
+        tree: all of the configuration.
+        keys: of the command line.
+
+    Raises:
+        InputError: naming the key.
+    """
+    for key in TYPED:
+        value = OmegaConf.select(tree, key, throw_on_missing=False)
+        if value and key not in keys:
+            raise InputError(f"{key}={str(value)[:60]} counts only where it is typed.")
 
 
 def _typed(arguments: Sequence[str]) -> frozenset[str]:

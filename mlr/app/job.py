@@ -138,7 +138,7 @@ def _start(
     # of a command that names both, a scheduler may start it the first time or again
     either = any(one.startswith("hydra.run.dir=") for one in hydra.overrides.hydra)
     resume = values["resume"]
-    if resume is not None and Path(resume).absolute() != folder.absolute():
+    if resume is not None and Path(resume).resolve() != folder.resolve():
         raise InputError(
             f"resume={resume} and hydra.run.dir={folder} are different folders; leave "
             "hydra.run.dir out to go on."
@@ -245,8 +245,8 @@ def record(
 
 def _goes_on(before: Begun, total: int) -> str:
     """How a run ended before, and where it goes on."""
-    ended = str(before.status.get("status"))
-    how = WORDS.get(ended, f"was {ended}")
+    ended = before.status.get("status")
+    how = "does not say how it ended" if ended is None else WORDS.get(ended, f"was {ended}")
     if before.state is None:
         return f"the run {how} before anything was kept; it begins anew."
     return f"the run {how}; it goes on after {before.state.step:,} of {total:,} updates."

@@ -64,7 +64,7 @@ class Launch:
         if batch is None:
             return _one_by_one(self.context, self.task, self.config, overrides, first)
         setup_globals()
-        folder = Path(str(self.config.hydra.sweep.dir)).absolute()
+        folder = _whole(self.config.hydra.sweep.dir)
         jobs = [self._job(lines, first + index, folder) for index, lines in enumerate(overrides)]
         for index in {0, len(jobs) - 1} if jobs else ():
             self._check_sweep_folder(overrides[index], first + index, folder)
@@ -113,7 +113,7 @@ class Launch:
 
     def _check_sweep_folder(self, lines: Sequence[str], number: int, folder: Path) -> None:
         own = self._select(self.composer.compose(lines), number, "hydra.sweep.dir")
-        if Path(str(own)).absolute() != folder:
+        if _whole(own) != folder:
             raise InputError(
                 f"hydra.sweep.dir would be {own} for job #{number}, but {folder} for the sweep; "
                 "one folder holds all of its runs. Put what differs into hydra.sweep.subdir."
@@ -191,6 +191,11 @@ def _one_by_one(
     basic = BasicLauncher()
     basic.setup(hydra_context=context, task_function=task, config=config)
     return basic.launch(overrides, first)
+
+
+def _whole(place: object) -> Path:
+    """A folder from the root on, without `..`."""
+    return Path(os.path.abspath(str(place)))  # noqa: PTH100  `absolute` leaves `..` in
 
 
 def _check_settings(hydra: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from rich.text import Text
 from mlr.app.cells import Cell, cells
 from mlr.app.console import TENSORBOARD, console, refuse, shown, tensorboard_command
 from mlr.app.outcome import FINISHED, Outcome
+from mlr.app.pasting import override
 from mlr.app.sweep import Sweep
 from mlr.durable import WriteError
 
@@ -61,7 +62,7 @@ def resume_command(folder: Path) -> str:
     """The command line of this process, with the folder to go on in."""
     own = ("sweep.resume=", "hydra.sweep.dir=")
     line = [word for word in sys.orig_argv if not word.startswith(own)]
-    return shlex.join([*line, f"sweep.resume={shown(folder)}"])
+    return shlex.join([*line, override("sweep.resume", shown(folder))])
 
 
 def _print_ranking(out: Console, ranked: Sequence[Cell]) -> None:

@@ -72,7 +72,7 @@ def claim(ready: Ready) -> Claimed:
     if before is None or before.state is None:
         folder = RunFolder.claim(job.folder, **first_entries(plan, job.overrides, job.hash))
         return Claimed(ready, Recorder(folder, tags, settings), settings)
-    folder = RunFolder.reopen(job.folder)
+    folder = RunFolder.reopen(job.folder, overrides=list(job.overrides))
     try:
         recorder = Recorder.go_on(folder, tags, before.about["records"], before.state.step)
     except WriteError as error:  # shorter than they were

@@ -109,7 +109,7 @@ def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
             reasons.append(str(error))
         else:
             return Begun(folder, run.status, state, about)
-    raise DataError(f"resume={folder} has no intact checkpoint, so begin anew: {reasons[0]}")
+    raise DataError(f"resume={folder} cannot go on, so begin anew: {reasons[0]}")
 
 
 def continued(run: Begun, now: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -194,12 +194,42 @@ def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment) ->
             f"resume={run.folder} has done {run.state.step} updates already, more than the "
             f"{experiment.total_steps} that are asked for; raise epochs or steps."
         )
+    _check_fits(run, run.state, experiment)
     if run.about["data"] != about["data"] and "data" not in allowed:
         raise DataError(
             f"resume={run.folder} was begun with other data than data={experiment.data.name} "
             "loads now; restore them, or accept another end by allow=[data]."
         )
     check_files(run.folder, run.about["records"])
+
+
+def _check_fits(run: Begun, state: State, experiment: Experiment) -> None:
+    """Refuse another model, optimizer or probe than what was kept and recorded is of.
+
+    Raises:
+        InputError: naming which.
+    """
+    import torch
+
+    from mlr.training.log import run_tags
+
+    own = experiment.module.state_dict()
+    moments = type(experiment.optimizer).stepper([experiment.optimizer], torch.zeros(1, 1)).state
+    shapes = [
+        {name: (one.shape, one.dtype) for name, one in tensors.items()}
+        for tensors in (own, state.state_dict)
+    ]
+    fits = {
+        "model or dtype": shapes[0] == shapes[1],
+        "optimizer": set(moments) == set(state.moments),
+        "probes": len(run_tags(experiment)) == len(run.about["records"]["seen"]),
+    }
+    for what, fit in fits.items():
+        if not fit:
+            raise InputError(
+                f"resume={run.folder} cannot go on with this {what}, which what was kept does not "
+                "fit; begin anew with it."
+            )
 
 
 def begun_before(

@@ -18,7 +18,7 @@ from mlr.app.job import CHDIR, resolved, run_job, task_overrides
 from mlr.app.job_files import hydra_files, remove_empty
 from mlr.app.outcome import Outcome, cause
 from mlr.app.signals import Signals
-from mlr.app.sweep import Sweep, check_resume
+from mlr.app.sweep import Sweep, check_command, check_resume
 from mlr.app.sweep_folder import check_free, check_sweep, check_versions
 from mlr.app.sweep_size import check_count
 from mlr.app.sweepjob import Engine, SweepJob
@@ -68,9 +68,11 @@ class Session:
             SweepRefused: it has very many jobs; its folder holds another, or nothing to resume.
         """
         folder, resume = Path(config.hydra.sweep.dir).absolute(), config.sweep.resume
+        typed = [str(one) for one in config.hydra.overrides.task]
         self._goes_on = config.hydra.sweeper.get("max_batch_size") is not None
         try:
             check_count(config.hydra.overrides.task, config.sweep.yes)
+            check_command(typed, bool(config.hydra.sweeper.get("params")), resume)
             check_resume(folder, resume)
             if resume is None:
                 check_free(folder)

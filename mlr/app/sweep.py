@@ -137,6 +137,30 @@ class _Collecting(Watch):
         self.line.progress(runs)
 
 
+def check_command(typed: Sequence[str], params: bool, resume: str | None) -> None:
+    """Refuse what would train other runs than are meant.
+
+    Args:
+        typed: overrides of the command line.
+        params: whether the sweeper has jobs of its own.
+        resume: the folder to go on in.
+
+    Raises:
+        InputError: `resume` of a single run; or a folder of a sweep, and not a word of its jobs.
+    """
+    keys = [one.lstrip("+~").partition("=")[0] for one in typed]
+    if "resume" in keys:
+        raise InputError(
+            "resume=… goes on with one run: leave -m out; a sweep goes on by sweep.resume=…"
+        )
+    jobs = [key for key in keys if not key.startswith(("sweep.", "allow"))]
+    if resume is not None and not jobs and not params:
+        raise InputError(
+            f"sweep.resume={resume} needs the options of the sweep beside it: "
+            f"give its command again, which {Path(resume, 'sweep.yaml')} tells."
+        )
+
+
 def check_resume(path: Path, resume: str | None) -> None:
     """Refuse two folders for one sweep.
 

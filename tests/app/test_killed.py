@@ -5,12 +5,13 @@ A kill loses nothing that the system was given: what a power failure loses is in
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 
 import pytest
 
-from .killing import KEPT, LIGHT, RUN, Command
+from .killing import KEPT, LIGHT, RUN, Command, came_to, newest_step
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it needs fork")
 CELLS = ("head=sigmoid,clipped_linear", "loss=se", "seed=0,1,2")
@@ -131,6 +132,23 @@ def test_a_resumed_sweep(sweep, tmp_path, part):
     kept = kept_at(command, part, tmp_path / "kept")
     calls = command.go_on().calls
     assert ends_as_undisturbed(command, sample(calls, 20), kept) == 20
+
+
+def test_a_sweep_that_grows(sweep):
+    """Names of jobs tell all that was typed: runs are found by what they are, and go on."""
+    command = sweep("one batch")
+    assert kill_at(command, int(0.7 * command.answer.calls))
+    kept = {path.name: newest_step(path) for path in command.folder.iterdir() if path.is_dir()}
+    assert min(kept.values()) > 0
+    line = ("-m", *RUN, *CELLS[:2], "seed=0,1,2,3", "objective.strict=true")
+    answer = command.server.run(*line, f"sweep.resume={command.folder}")
+    assert answer.code == 0, answer.told
+    found = {path.parent: path.read_text() for path in command.folder.glob("*/status.json")}
+    again = [folder for folder, status in found.items() if '"sessions"' in status]
+    assert (len(found), len(again)) == (8, 6)
+    for folder in again:
+        assert came_to(folder) in command.expected.values()
+        assert "objective.strict=True" in json.loads(found[folder])["overrides"]
 
 
 @pytest.mark.faults

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mlr.app.console import shown
 from mlr.app.outcome import FINISHED
+from mlr.app.pasting import override, train_command
 from mlr.app.runs_begun import CHECKPOINT, LOCK, PREVIOUS, STATUS
 from mlr.app.sweep_folder import TABLE
 from mlr.app.verify.findings import (
@@ -206,15 +207,15 @@ def _state(
 
 
 def _resume(folder: Path) -> str:
-    return f"python scripts/train.py resume={quote(shown(folder))}"
+    return train_command(override("resume", shown(folder)))
 
 
 def resume_sweep(sweep: Path) -> str:
     """How a sweep is gone on with."""
-    return f"python scripts/train.py -m … sweep.resume={quote(shown(sweep))}"
+    return f"its command with {quote(override('sweep.resume', shown(sweep)))}"
 
 
 def _anew(folder: Path) -> str:
     if lock_of(folder).parent == folder:
         return "train it anew in another folder"
-    return f"remove {shown(folder)} and train it anew by -m … sweep.resume={shown(folder.parent)}"
+    return f"remove {shown(folder)} and train it anew by {resume_sweep(folder.parent)}"

@@ -65,6 +65,10 @@ def _state(folder: Path, story: dict[str, Any], owner: str | None) -> tuple[str,
     status = str(story.get("status", "unknown"))
     if owner is not None:
         return f"in use by {owner}", ""
-    if status == "done":
+    runs = story.get("runs")
+    left = runs.get("interrupted") if isinstance(runs, dict) else None
+    if status == "done" and not left:
         return status, ""
+    if status == "done":
+        return f"done, but {left} of its runs interrupted", resume_sweep(folder)
     return "killed" if status == "running" else status, resume_sweep(folder)
