@@ -64,9 +64,11 @@ def begun(folder: Path, or_new: bool) -> Begun | None:
             f"resume={folder} is a run of a sweep; go on with all of it by -m "
             f"sweep.resume={folder.parent}."
         )
-    if kept:
-        return newest(folder, status)
     config = _recorded(folder, status)
+    if kept:
+        run = newest(folder, status)
+        # what it was to be when it was killed, perhaps longer than when it was kept
+        return run if config is None else run._replace(about=run.about | {"config": config})
     if config is not None:
         return Begun(folder, status, None, {"config": config})
     if or_new:

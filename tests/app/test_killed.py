@@ -120,6 +120,22 @@ def test_going_on(run, tmp_path, part):
     assert ends_as_undisturbed(command, range(1, 1000), kept) > 20
 
 
+def test_a_run_that_is_made_longer(run, tmp_path):
+    """Killed before it is kept again, it still is to be as long as was asked last."""
+    command = run("plain")
+    assert command.begin().code == 0
+    kept = command.keep(tmp_path / "kept")
+    longer, steps = (*command.going_on, "steps=50"), []
+    for call in range(1, 40, 3):
+        command.bring(kept)
+        assert command.server.run(*longer, call=call).code is None
+        assert command.go_on().code == 0
+        steps.append(json.loads((command.folder / "status.json").read_text())["steps"])
+    assert steps == sorted(steps)
+    assert {*steps} == {26, 50}
+    assert steps.count(50) > len(steps) / 2
+
+
 def test_a_sweep(sweep):
     command = sweep("one batch")
     assert len(command.expected) == 6
