@@ -59,7 +59,10 @@ class EventWriter:
         version = event(time.time(), 0, 3, b"brain.Event:2")
         self._buffer = [record(version)]
         if purge_step is not None:
-            self._buffer.append(record(event(time.time(), purge_step, _SESSION_LOG, _START)))
+            start = record(event(time.time(), purge_step, _SESSION_LOG, _START))
+            # twice: the reader of `tensorboard --load_fast=false` takes the first start that it
+            # sees for the beginning of the run, whose first file tells of none
+            self._buffer += [start, start]
         self._begun = False
 
     def scalars(

@@ -17,6 +17,7 @@ from mlr import locks
 from mlr.app.command import main
 from mlr.records.container import encode, read
 
+from ..records.reading import points
 from ..records.written import retell
 from .killing import KEPT, ROOT, came_to
 
@@ -51,6 +52,28 @@ def test_more_epochs_are_those_of_a_longer_run(tmp_path, monkeypatch, capsys):
     assert trained(monkeypatch, capsys, f"resume={short}", "epochs=5")[0] == 0
     trained(monkeypatch, capsys, *base, "epochs=5", f"hydra.run.dir={long}")
     assert_as_undisturbed(short, long)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_each_step_is_shown_once_after_one_and_two_resumes(tmp_path, monkeypatch, capsys, killed):
+    monkeypatch.setattr("mlr.training.keeper.SHARE", 1e9)
+    each = "checkpoint.seconds=0.000001"  # kept at the end of each epoch
+    probes = ("probes.points=every:1", "probes.histograms=every:1", "probes.figures=0")
+    base = ("data=moons", "batch_size=100", *probes)
+    folder = tmp_path / "run"
+    trained(monkeypatch, capsys, *base, each, "epochs=2", f"hydra.run.dir={folder}")
+    for resumes, epochs in ((1, "epochs=4"), (2, "epochs=6")):
+        newest = max(folder.glob("events*"))
+        size = newest.stat().st_size
+        if killed:  # when events were on the disk, but not the checkpoint that tells of them
+            (folder / "checkpoint.safetensors").write_bytes(b"")
+            retell(folder, "running")
+        assert trained(monkeypatch, capsys, f"resume={folder}", epochs, each)[0] == 0
+        assert newest.stat().st_size < size
+        assert len(list(folder.glob("events*"))) == 1 + resumes
+        whole = tmp_path / f"whole{resumes}"
+        trained(monkeypatch, capsys, *base, epochs, f"hydra.run.dir={whole}")
+        assert points(folder) == points(whole)
 
 
 def test_what_would_end_otherwise_is_refused_unless_allowed_by_name(tmp_path, monkeypatch, capsys):

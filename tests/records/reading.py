@@ -3,14 +3,37 @@
 import struct
 from pathlib import Path
 
+from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.util import tensor_util
 
 
 def accumulate(folder: Path) -> EventAccumulator:
     """Everything in the folder, without subsampling."""
     guidance = dict.fromkeys(("scalars", "histograms", "tensors", "images"), 0)
     return EventAccumulator(str(folder), size_guidance=guidance).Reload()
+
+
+def points(folder: Path) -> dict[str, list[tuple[int, str]]]:
+    """Every tag's steps and values, as the reader of `tensorboard --load_fast=false` shows them.
+
+    Asserts that EventAccumulator shows the same steps.
+    """
+    seen = plugin_event_accumulator.EventAccumulator(str(folder), {"tensors": 0}).Reload()
+    found = {
+        tag: [
+            (one.step, repr(tensor_util.make_ndarray(one.tensor_proto).tolist()))
+            for one in seen.Tensors(tag)
+        ]
+        for tag in seen.Tags()["tensors"]
+    }
+    older = accumulate(folder)
+    reads = {"scalars": older.Scalars, "histograms": older.Histograms, "images": older.Images}
+    for kind, read in (*reads.items(), ("tensors", older.Tensors)):
+        for tag in older.Tags()[kind]:
+            assert [one.step for one in read(tag)] == [step for step, _ in found[tag]], tag
+    return found
 
 
 def event_files(folder: Path) -> list[Path]:

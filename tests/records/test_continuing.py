@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mlr.records.continuing import going_on
 from mlr.records.events import EventWriter
 
-
-def shown(folder):
-    seen = EventAccumulator(str(folder), {"scalars": 0})
-    seen.Reload()
-    return [(one.step, one.value) for one in seen.Scalars("loss/val")]
+from .reading import points
 
 
 def test_however_often_it_goes_on_at_a_step_that_is_told_once(tmp_path):
@@ -25,4 +20,4 @@ def test_however_often_it_goes_on_at_a_step_that_is_told_once(tmp_path):
         again = going_on(tmp_path, sizes, step)
         again.flush()
         sizes[again.path.name] = again.size
-        assert shown(tmp_path) == [(3, 0.5), (5, 0.25)]
+        assert points(tmp_path) == {"loss/val": [(3, "0.5"), (5, "0.25")]}
