@@ -81,7 +81,9 @@ def shortened(line: str) -> str:
     words = line.split(" ")
     paths = [number for number, word in enumerate(words) if "/" in word]
     for number in sorted(paths, key=lambda number: -len(words[number])):
-        name, equals, path = words[number].rpartition("=")
+        name, equals, path = words[number].partition("=")
+        if "/" in name:  # no option's value, but a run's folder, as in a+b,seed=0
+            name, equals, path = "", "", words[number]
         if len(" ".join(words)) > LONGEST and len(path) > LONGEST_PATH:
             words[number] = f"{name}{equals}…{path[1 - LONGEST_PATH :]}"
     line = " ".join(words)
@@ -166,9 +168,11 @@ def _print_numbers(out: Console, metrics: Mapping[str, float]) -> None:
 
 def _print_diagnosis(out: Console, folder: Path) -> None:
     from mlr.app.explain import print_diagnosis
-    from mlr.records.reading import read_runs
+    from mlr.records.folder import read_status
+    from mlr.records.reading import Recorded
 
-    print_diagnosis(out, read_runs(folder), folder)
+    # its files were written by this process just now, and need no look at their checksums
+    print_diagnosis(out, [Recorded(folder, read_status(folder))], folder)
 
 
 def _size(metrics: Mapping[str, float], side: str) -> str:

@@ -29,7 +29,7 @@ def load(place: Path | str, *more: Path | str, series: bool = False) -> DataFram
       is none. A run that is not done has a row too: look at `status`.
     - with `series` step (whole numbers), epoch and each tag of metrics.csv; float64, NaN where
       nothing was recorded at that step, infinite where it was not finite. Runs that recorded
-      nothing have no row.
+      nothing have no row, and damaged ones have none.
 
     Example:
         runs = records.load("runs/2026-01-31/12-00-00-abcdef")
@@ -48,6 +48,8 @@ def load(place: Path | str, *more: Path | str, series: bool = False) -> DataFram
     except ImportError as error:
         raise InputError("mlr.records.load needs pandas: pip install pandas.") from error
     runs = read_all([place, *more])
+    if series:
+        runs = [run for run in runs if not run.changed]
     identities = pd.DataFrame(_identities(runs, pd))
     if series:
         return _long(runs, identities, pd)

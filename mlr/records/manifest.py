@@ -7,10 +7,11 @@ that carry checksums themselves: of event files it tells the size only.
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,45 @@ def read_small(path: Path) -> bytes:
     if found.st_size > MOST:
         raise ValueError(f"it has {found.st_size:,} bytes, more than {MOST:,}")
     return path.read_bytes()
+
+
+def listed(status: Mapping[str, Any]) -> dict[str, Entry]:
+    """The list of files in status.json, as far as it is one; empty of a run that goes on."""
+    files = status.get("files")
+    return {
+        name: entry
+        for name, entry in (files.items() if isinstance(files, dict) else ())
+        if isinstance(entry, dict) and isinstance(entry.get("bytes"), int)
+    }
+
+
+def size_of(path: Path, folder: Path) -> int:
+    """Bytes of a file of `folder`.
+
+    Raises:
+        ValueError: it is a link out of there, or no file.
+        OSError: it cannot be looked at.
+    """
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise ValueError("is a link out of the folder, which is not followed")
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("is no file")
+    return found.st_size
+
+
+def check_entry(path: Path, folder: Path, entry: Entry) -> None:
+    """Hold a file against what a manifest says of it.
+
+    Raises:
+        ValueError: it is another.
+        OSError: it cannot be read.
+    """
+    size, expected = size_of(path, folder), entry["bytes"]
+    if size != expected:
+        how = "ends at byte" if size < expected else "is longer:"
+        raise ValueError(f"{how} {size:,} of {expected:,}")
+    if "sha256" in entry:
+        with path.open("rb") as file:
+            if file_digest(file, "sha256").hexdigest() != entry["sha256"]:
+                raise ValueError(f"its {size:,} bytes have another SHA-256 than they had")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
-from mlr.checks import InputError
+from mlr.checks import DataError, InputError
 from mlr.records.aggregate import Series, read_series
 from mlr.records.folder import read_status
+from mlr.records.manifest import check_entry, listed
 from mlr.records.plain_yaml import read_yaml
 
+DAMAGED = "damaged"
+"""Status of a run of which a file is not what was written; it has no share in any number."""
+_STATUS, _METRICS = "status.json", "metrics.csv"
+_CONFIG, _HYDRA = ".hydra/config.yaml", ".hydra/hydra.yaml"
 _PARTS = ("start", "confidence", "classes", "boundary", "logits", "data")
 """Of an anatomy: what holds numbers by name."""
 
@@ -26,10 +32,12 @@ class Recorded:
 
     folder: of the run.
     entries: everything that status.json says.
+    changed: names of files that are not what was written: no word of them is believed.
     """
 
     folder: Path
     entries: Mapping[str, Any]
+    changed: Collection[str] = ()
 
     @property
     def name(self) -> str:
@@ -38,7 +46,7 @@ class Recorded:
 
     @property
     def status(self) -> str:
-        """running, done, failed, diverged, interrupted, or damaged: nothing else is known then."""
+        """running, done, failed, diverged, interrupted, or damaged: then `changed` is not empty."""
         return str(self.entries.get("status"))
 
     @property
@@ -81,18 +89,18 @@ class Recorded:
 
     @cached_property
     def series(self) -> Series | None:
-        """metrics.csv; None where there is none."""
-        return read_series(self.folder / "metrics.csv")
+        """metrics.csv; None where there is none, and of a damaged run."""
+        return None if self.changed else read_series(self.folder / _METRICS)
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """`.hydra/config.yaml`; empty where there is none that can be read."""
-        return _yaml(self.folder / ".hydra" / "config.yaml")
+        return {} if _CONFIG in self.changed else _yaml(self.folder / _CONFIG)
 
     @cached_property
     def choices(self) -> Mapping[str, str | None]:
         """The option chosen of each group, as in `model` → `linear`; empty where none is told."""
-        found = _yaml(self.folder / ".hydra" / "hydra.yaml")
+        found = {} if _HYDRA in self.changed else _yaml(self.folder / _HYDRA)
         for key in ("hydra", "runtime", "choices"):
             found = _mapping(found.get(key))
         return {str(group): None if one is None else str(one) for group, one in found.items()}
@@ -105,26 +113,31 @@ def read_runs(place: Path | str) -> list[Recorded]:
         place: a run's folder, a sweep's, or one above them, as `runs`.
 
     Raises:
-        InputError: there is no such folder, or it holds no run, or none whose status.json is
-            not damaged.
+        InputError: there is no such folder, or it holds no run.
+        DataError: every run there is damaged.
     """
     folder = Path(place)
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; give that of a run or of a sweep, as in runs/….")
-    if (folder / "status.json").exists():
-        return [Recorded(folder, read_status(folder))]
-    found, damaged = [], []
-    for path in sorted(folder.rglob("status.json")):
-        try:
-            found.append(Recorded(path.parent, read_status(path.parent)))
-        except InputError as error:
-            damaged.append(error)
-            found.append(Recorded(path.parent, {"status": "damaged", "reason": str(error)}))
+    alone = (folder / _STATUS).exists()
+    paths = [folder / _STATUS] if alone else sorted(folder.rglob(_STATUS))
+    found = [_recorded(path.parent) for path in paths]
     if not found:
         raise InputError(f"{folder} holds no run; train one with `python scripts/train.py`.")
-    if len(damaged) == len(found):
-        raise damaged[0]
+    if all(run.changed for run in found):
+        raise DataError(remedied(found[0], folder))
     return found
+
+
+def remedied(run: Recorded, place: Path | str) -> str:
+    """What is damaged about a run, and the command that says more.
+
+    Args:
+        run: a damaged one.
+        place: its folder, or one above it.
+    """
+    reason = str(run.entries["reason"]).rstrip(".")
+    return f"{reason}; python scripts/verify.py {quote(str(place))} says more."
 
 
 def read_all(places: Iterable[Path | str]) -> list[Recorded]:
@@ -134,6 +147,37 @@ def read_all(places: Iterable[Path | str]) -> list[Recorded]:
         for run in read_runs(place):
             found.setdefault(run.folder.resolve(), run)
     return list(found.values())
+
+
+def _recorded(folder: Path) -> Recorded:
+    """A run; a damaged one is known by what its status.json says, if that is sound."""
+    for _ in range(2):  # once more, for somebody may have begun to go on with it in between
+        try:
+            entries = read_status(folder)
+        except InputError as error:
+            return Recorded(folder, {"status": DAMAGED, "reason": str(error)}, [_STATUS])
+        changed = _changed(folder, entries)
+        if not changed:
+            return Recorded(folder, entries)
+    about = {"status": DAMAGED, "reason": next(iter(changed.values()))}
+    return Recorded(folder, {**entries, **about}, changed)
+
+
+def _changed(folder: Path, entries: Mapping[str, Any]) -> dict[str, str]:
+    """Of the files that are read here those that are not as status.json lists them, and why."""
+    files, found = listed(entries), {}
+    for name in (_METRICS, _CONFIG, _HYDRA):
+        path = folder / name
+        try:
+            if name in files:
+                check_entry(path, folder, files[name])
+        except FileNotFoundError:
+            found[name] = f"{path} is missing."
+        except OSError as error:
+            found[name] = f"{path} cannot be read: {error.strerror}."
+        except ValueError:
+            found[name] = f"{path} is not what was written."
+    return found
 
 
 def _mapping(found: Any) -> dict[str, Any]:

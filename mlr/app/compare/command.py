@@ -12,6 +12,7 @@ from mlr.app.compare.comparison import COLUMNS, Comparison, Row, compare
 from mlr.app.compare.export import as_csv, as_json
 from mlr.app.compare.groups import is_higher_better
 from mlr.app.compare.table import print_comparison
+from mlr.app.telling import tell_left_out
 from mlr.checks import InputError, known
 from mlr.durable import atomic_write
 from mlr.records.reading import read_all
@@ -46,7 +47,9 @@ def main(
     keys = [key.strip() for key in by.split(",") if key.strip()]
     if not keys:
         raise InputError(f"--by={by} names no key; give some, as in --by=head,loss.")
-    comparison = _sorted(compare(read_all(places), keys, metric), sort)
+    runs = read_all(places)
+    comparison = _sorted(compare(runs, keys, metric), sort)
+    tell_left_out(runs, places)
     for place, text in ((csv, as_csv(comparison)), (json, as_json(comparison))):
         if place == STDOUT:
             sys.stdout.write(text)

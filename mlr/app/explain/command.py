@@ -12,6 +12,7 @@ from mlr.app.explain.diagnosis import Diagnosis
 from mlr.app.explain.health import reassurance
 from mlr.app.explain.judge import explain
 from mlr.app.explain.printing import command, print_in_full
+from mlr.app.telling import tell_left_out
 from mlr.records.reading import Recorded, read_runs
 
 
@@ -26,6 +27,7 @@ def main(place: str, as_json: bool) -> int:
         InputError: there are no runs.
     """
     runs = read_runs(Path(place))
+    tell_left_out(runs, [place])
     found = explain(runs)
     if as_json:
         print(json.dumps(as_object(runs, found), ensure_ascii=False, indent=2))

@@ -9,6 +9,7 @@ from rich.text import Text
 from mlr.app import console
 from mlr.app.explain import explain
 from mlr.app.report import content, page
+from mlr.app.telling import tell_left_out
 from mlr.durable import atomic_write
 
 FILE = "report.html"
@@ -39,6 +40,7 @@ def write(place: Path, path: Path | None = None) -> Path:
         WriteError: it cannot be written.
     """
     found = content.read(place)
+    tell_left_out(found.runs, [place])
     target = place / FILE if path is None else path
     text = page.html(found, explain(found.runs))
     atomic_write(target, text.encode("utf-8", errors="backslashreplace"), sync=False)

@@ -78,8 +78,11 @@ def every_run(content: Content) -> str:
 
 
 def common(runs: Sequence[Recorded]) -> dict[str, Any]:
-    """The command, and keys and values of configurations, as far as all runs share them."""
-    known = [found for found in map(_told_of, runs) if found]
+    """The command, and keys and values of configurations, as far as all runs share them.
+
+    Damaged runs do not count: of their configuration nothing may be known.
+    """
+    known = [found for run in runs if not run.changed and (found := _told_of(run))]
     first = known[0] if known else {}
     return {
         key: value

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import NamedTuple
 
-from mlr.records.manifest import Entry
+from mlr.records.manifest import size_of
 
 GOOD, NOTE, MENDED = "ok", "note", "mended"
 DAMAGED, UNREADABLE = "damaged", "unreadable"
@@ -67,21 +64,6 @@ def judged(name: str, remedy: str, check: Callable[[], str]) -> Finding:
         return Finding(DAMAGED, name, f"{str(error).rstrip('.')}; {remedy}")
 
 
-def size_of(path: Path, folder: Path) -> int:
-    """Bytes of a file of `folder`.
-
-    Raises:
-        ValueError: it is a link out of there, or no file.
-        OSError: it cannot be looked at.
-    """
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-        raise ValueError("is a link out of the folder, which is not followed")
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("is no file")
-    return found.st_size
-
-
 def content_of(path: Path, folder: Path) -> bytes:
     """All of a file of `folder`.
 
@@ -93,20 +75,3 @@ def content_of(path: Path, folder: Path) -> bytes:
     if size > MOST:
         raise ValueError(f"has {size:,} bytes, more than {MOST:,}")
     return path.read_bytes()
-
-
-def check_entry(path: Path, folder: Path, entry: Entry) -> None:
-    """Hold a file against what a manifest says of it.
-
-    Raises:
-        ValueError: it is another.
-        OSError: it cannot be read.
-    """
-    size, expected = size_of(path, folder), entry["bytes"]
-    if size != expected:
-        how = "ends at byte" if size < expected else "is longer:"
-        raise ValueError(f"{how} {size:,} of {expected:,}")
-    if "sha256" in entry:
-        with path.open("rb") as file:
-            if file_digest(file, "sha256").hexdigest() != entry["sha256"]:
-                raise ValueError(f"its {size:,} bytes have another SHA-256 than they had")

@@ -14,23 +14,14 @@ from mlr.app.outcome import FINISHED
 from mlr.app.pasting import override, train_command
 from mlr.app.runs_begun import CHECKPOINT, LOCK, PREVIOUS, STATUS
 from mlr.app.sweep_folder import TABLE
-from mlr.app.verify.findings import (
-    DAMAGED,
-    NOTE,
-    Examined,
-    Finding,
-    check_entry,
-    content_of,
-    judged,
-    size_of,
-)
+from mlr.app.verify.findings import DAMAGED, NOTE, Examined, Finding, content_of, judged
 from mlr.checks import DataError
 from mlr.locks import holder
 from mlr.records.container import decode
 from mlr.records.continuing import METRICS, PREFIX, check_position
 from mlr.records.eventfile import spans
 from mlr.records.folder import read_status
-from mlr.records.manifest import LISTED, Entry
+from mlr.records.manifest import LISTED, Entry, check_entry, listed, size_of
 from mlr.records.table import rows_before
 
 REPAIR = "--repair keeps all its other records"
@@ -87,12 +78,10 @@ def lock_of(folder: Path) -> Path:
 
 def _listed(status: Mapping[str, Any]) -> dict[str, Entry]:
     """Files that status.json tells of, as far as they are a run's; it may be anybody's."""
-    files = status.get("files")
     return {
         name: entry
-        for name, entry in (files.items() if isinstance(files, dict) else ())
+        for name, entry in listed(status).items()
         if name in LISTED or (name.startswith(PREFIX) and not set(name) & set("/\\\0"))
-        if isinstance(entry, dict) and isinstance(entry.get("bytes"), int)
     }
 
 

@@ -11,11 +11,11 @@ from typing import Any
 from mlr.app.outcome import FINISHED
 from mlr.app.runs_begun import LOCK
 from mlr.app.sweep_folder import STORY, TABLE, read_story
-from mlr.app.verify.findings import DAMAGED, Examined, Finding, check_entry, judged, size_of
+from mlr.app.verify.findings import DAMAGED, Examined, Finding, judged
 from mlr.app.verify.run import REPAIR, check_events, resume_sweep
 from mlr.locks import holder
 from mlr.records.continuing import PREFIX
-from mlr.records.manifest import read_small
+from mlr.records.manifest import check_entry, read_small, size_of
 
 SUMMARY = "summary"
 

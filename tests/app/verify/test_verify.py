@@ -290,7 +290,7 @@ def test_what_is_no_run_and_what_cannot_be_read(tmp_path, run, verified, monkeyp
     def fail(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mlr.app.verify.findings.file_digest", fail)
+    monkeypatch.setattr("mlr.records.manifest.file_digest", fail)
     code, files, _ = verified(run)
     assert code == 74
     assert files["metrics.csv"] == "unreadable Permission denied"
