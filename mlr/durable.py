@@ -173,7 +173,7 @@ def cut(path: Path, size: int) -> None:
 
 
 def rename(path: Path, target: Path) -> None:
-    """Give the file or folder at `path` another name, in place of what has that name.
+    """Give the file at `path` another name in its folder, in place of what has that name.
 
     Raises:
         WriteError: naming the target.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +67,7 @@ class Sweep:
         self.metric = str(jobs[0].config["objective_metric"])
         hashes = self._judged(jobs)
         fresh = self._with_figures(jobs, self._fresh(jobs, hashes), hashes)
+        fresh = _in_place(fresh, self.folder.unfinished())
         self.folder.drop_unfinished({key: job.folder for key, job in fresh.items()})
         self.folder.write(list(self.runs.values()), "running", len(self.equal))
         counts = Counter(outcome.status for outcome in self.runs.values())
@@ -172,6 +173,25 @@ def check_resume(path: Path, resume: str | None) -> None:
             f"sweep.resume={resume} and hydra.sweep.dir={path} are different folders; "
             "leave hydra.sweep.dir out to resume."
         )
+
+
+def _in_place(fresh: Mapping[str, SweepJob], begun: Mapping[str, Path]) -> dict[str, SweepJob]:
+    """The jobs, those that were begun where they were begun.
+
+    More seeds, an option left out or another order change the names of jobs. Whose place is
+    taken gets one that its owner has no need of.
+
+    Args:
+        fresh: by hash.
+        begun: folders by hash.
+    """
+    taken = {begun[key] for key in fresh if key in begun}
+    free = [job.folder for key, job in fresh.items() if key in begun and job.folder not in taken]
+    placed = {}
+    for key, job in fresh.items():
+        own = free.pop() if key not in begun and job.folder in taken else job.folder
+        placed[key] = replace(job, folder=begun.get(key, own))
+    return placed
 
 
 def _grouped(jobs: Iterable[SweepJob]) -> list[list[SweepJob]]:

@@ -20,7 +20,7 @@ from mlr.app.identity import is_of_run
 from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.runs_begun import LOCK, clear, outcome_of, runs_in
 from mlr.checks import InputError, PlaceError
-from mlr.durable import WriteError, atomic_write, create_exclusive, rename
+from mlr.durable import WriteError, atomic_write, create_exclusive
 from mlr.locks import hold
 from mlr.records.folder import check_links, versions
 from mlr.records.manifest import YAML, entry, read_small, sealed, unsealed
@@ -92,25 +92,21 @@ class SweepFolder:
         ended = {run: one for run, one in self.before.items() if one.status in FINISHED}
         return {self._hashes[run]: one for run, one in ended.items()}
 
-    def drop_unfinished(self, folders: Mapping[str, Path]) -> None:
-        """Move the runs without an end to where their configurations are trained now.
+    def unfinished(self) -> dict[str, Path]:
+        """Where runs without an end are, by the hash of their configuration."""
+        left = [run for run, one in self.before.items() if one.status not in FINISHED]
+        return {self._hashes[run]: run for run in left}
 
-        More seeds, or an option left out, change the names of jobs. Runs of which nothing is
-        known are removed.
+    def drop_unfinished(self, folders: Mapping[str, Path]) -> None:
+        """Remove the runs without an end whose configurations are trained now in other folders.
 
         Args:
-            folders: by hash, where they are trained.
-
-        Raises:
-            WriteError: a run cannot be moved.
+            folders: by hash, where they are trained; what is there already may go on.
         """
         for run, outcome in list(self.before.items()):
             expected = self._hashes[run]
             if outcome.status not in FINISHED and expected in {*folders, DAMAGED}:
-                place = folders.get(expected)
-                if place is not None and not place.exists():
-                    rename(run, place)
-                elif place != run:
+                if folders.get(expected) != run:
                     clear(run)
                 del self.before[run]
 
