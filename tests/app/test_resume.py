@@ -46,7 +46,7 @@ def test_nothing_is_left_to_do(train, trained):  # noqa: F811
 
 
 @pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
-def test_what_has_no_end_is_begun_anew(train, trained, tmp_path, status):  # noqa: F811
+def test_what_has_no_end_is_begun_anew_in_its_place(train, trained, tmp_path, status):  # noqa: F811
     assert train("-m", *FAST, "seed=0,1", f"hydra.sweep.dir={tmp_path}/mine").code == 0
     (run,) = (tmp_path / "mine").glob("*seed=1*")
     retell(run, status)
@@ -55,7 +55,7 @@ def test_what_has_no_end_is_begun_anew(train, trained, tmp_path, status):  # noq
     again = train("-m", *reversed(FAST), "seed=0,1", "sweep.resume=mine")
     assert again.code == 0
     assert seeds(trained) == [1]
-    assert not run.exists()  # its name followed another order
+    assert run.exists()  # known by what it is, though its name would be another now
     assert on_disk(tmp_path / "mine") == {"0": "done", "1": "done"}
     assert len(rows(again)) == 2
 
