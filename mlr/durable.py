@@ -1,8 +1,9 @@
 """Writing that survives: whole files by rename, appended files that end at a boundary.
 
-The only place of mlr that opens a file for writing. Every failure becomes one `WriteError`
-that names the path and the cause, whatever system call it came from. All calls go through
-this module's `os`, so that a test can let the n-th of them fail or be the last.
+The only place of mlr that opens a file for writing, but for the lock files of `locks`, which
+need not last. Every failure becomes one `WriteError` that names the path and the cause, whatever
+system call it came from. All calls go through this module's `os`, so that a test can let the n-th
+of them fail or be the last.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Run folders of a sweep that was ended before: finished ones are kept, others begun anew."""
+"""Run folders of a sweep that was ended before: finished ones are kept, others made way for."""
 
 from __future__ import annotations
 

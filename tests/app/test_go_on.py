@@ -263,14 +263,15 @@ def test_a_run_of_a_sweep_and_a_run_in_use_are_refused(tmp_path, monkeypatch, ca
     ("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGUSR1", 75), ("SIGHUP", 129)]
 )
 def test_a_signal_ends_a_run_after_its_step_and_says_how_to_go_on(tmp_path, name, code):
-    folder = tmp_path / "run"
+    folder = tmp_path / "a b=c"
     # jobs in the background of a shell ignore SIGINT, and a test may be one
     start = (
         "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "runpy.run_path('scripts/train.py', run_name='__main__')"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", start, "data=moons", "epochs=2000000", f"hydra.run.dir={folder}"],
+        [sys.executable, "-c", start, "data=moons", "epochs=2000000", f'hydra.run.dir="{folder}"',
+         "allow_targets=[mine]"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
@@ -281,7 +282,8 @@ def test_a_signal_ends_a_run_after_its_step_and_says_how_to_go_on(tmp_path, name
     _, error = process.communicate(timeout=30)
     assert process.returncode == code
     told = error.strip().splitlines()[-1]
-    assert told == f"mlr: interrupted; go on with: python scripts/train.py resume={folder}"
+    command = f"""python scripts/train.py 'resume="{folder}"' 'allow_targets=[mine]'"""
+    assert told == f"mlr: interrupted; go on with: {command}"
     assert "Traceback" not in error
     step = read(folder / "checkpoint.safetensors").about["step"]
     assert json.loads((folder / "status.json").read_text())["status"] == "interrupted"
