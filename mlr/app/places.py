@@ -12,7 +12,9 @@ from mlr.checks import InputError
 
 CODE = Path(__file__).parents[1]
 ROOT = CODE.parent
-CONFIGS = ROOT / "configs"
+INSTALLED = CODE / "configs"
+CONFIGS = INSTALLED if (INSTALLED / "train.yaml").is_file() else ROOT / "configs"
+"""In mlr/ where it is installed, next to it in its repository."""
 BESIDE = ("configs", "scripts", "tests", ".git")
 """Beside mlr/, where it is used from its repository."""
 LONGEST_PART, LONGEST_PATH = 255, 4095

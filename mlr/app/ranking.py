@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from mlr.app.console import TENSORBOARD, console, refuse, shown, tensorboard_com
 from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.pasting import override
 from mlr.app.sweep import Sweep
+from mlr.commandline import command
 from mlr.durable import WriteError
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def print_sweep(sweep: Sweep, rows: Sequence[Outcome], interrupted: bool = False
 def resume_command(folder: Path) -> str:
     """The command line of this process, with the folder to go on in."""
     own = ("sweep.resume=", "hydra.sweep.dir=")
-    line = [word for word in sys.orig_argv if not word.startswith(own)]
-    return shlex.join([*line, override("sweep.resume", shown(folder))])
+    line = [word for word in sys.argv[1:] if not word.startswith(own)]
+    return command("train", *line, override("sweep.resume", shown(folder)))
 
 
 def _print_ranking(out: Console, ranked: Sequence[Cell]) -> None:
@@ -165,8 +165,7 @@ def _print_diagnosis(out: Console, place: Path, rows: Sequence[Outcome]) -> None
     if not folders:
         return
     if len(folders) > MOST_EXPLAINED:
-        command = f"python scripts/explain.py {shlex.quote(shown(place))}"
-        out.print(Text(f"\nexplain      {command}"), soft_wrap=True)
+        out.print(Text(f"\nexplain      {command('explain', shown(place))}"), soft_wrap=True)
         return
     from mlr.app.explain import print_diagnosis
     from mlr.records.folder import read_status

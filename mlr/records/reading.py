@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from mlr.checks import DataError, InputError
+from mlr.commandline import command
 from mlr.records.aggregate import Series, read_series
 from mlr.records.folder import read_status
 from mlr.records.manifest import check_entry, listed
@@ -123,7 +123,7 @@ def read_runs(place: Path | str) -> list[Recorded]:
     paths = [folder / _STATUS] if alone else sorted(folder.rglob(_STATUS))
     found = [_recorded(path.parent) for path in paths]
     if not found:
-        raise InputError(f"{folder} holds no run; train one with `python scripts/train.py`.")
+        raise InputError(f"{folder} holds no run; train one with `{command('train')}`.")
     if all(run.changed for run in found):
         raise DataError(remedied(found[0], folder))
     return found
@@ -137,7 +137,7 @@ def remedied(run: Recorded, place: Path | str) -> str:
         place: its folder, or one above it.
     """
     reason = str(run.entries["reason"]).rstrip(".")
-    return f"{reason}; python scripts/verify.py {quote(str(place))} says more."
+    return f"{reason}; {command('verify', str(place))} says more."
 
 
 def read_all(places: Iterable[Path | str]) -> list[Recorded]:

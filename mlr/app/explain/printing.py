@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from shlex import join, quote
 from typing import TYPE_CHECKING
 
+from mlr import commandline
 from mlr.app.console import shown
 from mlr.app.explain.diagnosis import Diagnosis
 from mlr.app.explain.health import reassurance
@@ -41,7 +41,7 @@ def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None
         out.print(Text(f"{title} {one.sentence}{advice(one)}", style="yellow"), soft_wrap=True)
     if lines:
         more = f" ({len(lines) - most} more)" if len(lines) > most else ""
-        told = f"explain      python scripts/explain.py {quote(shown(place))}{more}"
+        told = f"explain      {commandline.command('explain', shown(place))}{more}"
         out.print(Text(told), soft_wrap=True)
 
 
@@ -93,4 +93,4 @@ def command(run: Recorded, one: Diagnosis) -> str | None:
         return None
     new = dict(word.split("=", 1) for word in one.overrides.split())
     old = [word for word in run.overrides if word.lstrip("+").partition("=")[0] not in new]
-    return join(["python", "scripts/train.py", *old, *one.overrides.split()])
+    return commandline.command("train", *old, *one.overrides.split())

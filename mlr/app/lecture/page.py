@@ -14,6 +14,7 @@ from mlr.app.lecture.answer import Claim, Comparison, Part, Picture
 from mlr.app.lecture.kept import Kept
 from mlr.app.lecture.style import CSS
 from mlr.app.webpage import document
+from mlr.commandline import for_others
 from mlr.durable import atomic_write
 
 FILE = "index.html"
@@ -49,8 +50,8 @@ def html(folder: Path, parts: Sequence[Part], kept: Sequence[Kept]) -> str:
 {_index(parts, kept)}
 <main>
 {"".join(sections)}</main>
-<footer class="small">Made by <code>python scripts/lecture.py</code>; each figure has the command
-beside it that makes it again.</footer>"""
+<footer class="small">Made by <code>{escape(for_others("lecture"))}</code>; each figure has the
+command beside it that makes it again.</footer>"""
     return document(f"The lecture, executed: {_verdict(kept)}", POLICY, CSS, body)
 
 
@@ -149,7 +150,7 @@ def _steps(number: int | str, numbers: Sequence[int | str]) -> str:
 
 
 def _figure(folder: Path, picture: Picture, number: int | str) -> str:
-    command = picture.command or f"python scripts/lecture.py {number}"
+    command = picture.command or for_others("lecture", str(number))
     title = escape(picture.title, quote=True)
     drawing = picture.svg.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
     run = ""

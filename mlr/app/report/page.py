@@ -16,6 +16,7 @@ from mlr.app.explain.health import reassurance
 from mlr.app.report import listing, summary
 from mlr.app.report.content import Content, charts, joined, written
 from mlr.app.webpage import BASE, document
+from mlr.commandline import for_others
 
 if TYPE_CHECKING:
     from mlr.app.explain import Diagnosis
@@ -243,7 +244,7 @@ def _runs(content: Content) -> str:
 
 def _footer() -> str:
     return f"""<footer class="small">
-<p>Made by <code>python scripts/report.py</code>. Charts by uPlot 1.6.32, © Leon Sorokin, under the
-MIT licence:</p>
+<p>Made by <code>{escape(for_others("report"))}</code>. Charts by uPlot 1.6.32, © Leon Sorokin,
+under the MIT licence:</p>
 <details><summary>licence of uPlot</summary><pre>{escape(_file("uplot/LICENSE"))}</pre></details>
 </footer>"""
