@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -19,15 +17,13 @@ from rich.text import Text
 
 from mlr.app import debugging
 from mlr.app.text import printable
+from mlr.commandline import command
 
 if TYPE_CHECKING:
     from mlr.app.outcome import Outcome
     from mlr.training.loop import Progress
 
 SPLITS = ("train", "val", "test")
-TENSORBOARD = "http://localhost:6006"
-
-
 WIDE = 200
 """Columns of a table that goes into a file: nothing needs to be cut there."""
 
@@ -114,18 +110,6 @@ def progress_bar(label: str) -> Iterator[Progress]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def tensorboard_command(folder: Path) -> str:
-    """The command that shows `folder`, runnable as printed in this shell."""
-    beside = Path(sys.executable).with_name("tensorboard")
-    if shutil.which("tensorboard"):
-        start = "tensorboard"
-    elif beside.exists():  # the environment is not activated
-        start = quote(shown(beside))
-    else:
-        start = f"{quote(sys.executable)} -m tensorboard.main"
-    return f"{start} --logdir {quote(shown(folder))}"
-
-
 def shown(path: Path) -> str:
     """`path` relative to where the person stands, if it lies below; never taken for an option."""
     found = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
@@ -147,7 +131,7 @@ def print_run(outcome: Outcome) -> None:
         out.print(Text(f"{outcome.status}: {outcome.reason}", style="yellow"))
     _print_diagnosis(out, outcome.folder)
     out.print(Text(f"run folder   {shown(outcome.folder)}"), soft_wrap=True)
-    out.print(Text(f"look at it   {tensorboard_command(outcome.folder)}"), soft_wrap=True)
+    out.print(Text(f"look at it   {command('board', shown(outcome.folder))}"), soft_wrap=True)
 
 
 def _print_numbers(out: Console, metrics: Mapping[str, float]) -> None:

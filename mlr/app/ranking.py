@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlr.app.cells import Cell, cells
-from mlr.app.console import TENSORBOARD, console, refuse, shown, tensorboard_command
+from mlr.app.console import console, refuse, shown
 from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.pasting import override
 from mlr.app.sweep import Sweep
@@ -198,25 +197,7 @@ def _print_places(
 ) -> None:
     out.print()
     out.print(Text(f"sweep folder {shown(folder)}"), soft_wrap=True)
-    if summary is not None:
-        command = tensorboard_command(summary.folder)
-        out.print(Text(f"look at it   {command}  (means over seeds)"), soft_wrap=True)
-        out.print(Text(f"one colour a pair: {TENSORBOARD}{summary.link}"), soft_wrap=True)
-        out.print(Text(f"every run    {tensorboard_command(folder)}"), soft_wrap=True)
-        return
-    tags = {tag for row in rows for tag in row.metrics}
-    if not tags:
-        return
-    from mlr.records.layout import MOST_TICKED, link
-
-    if "logit_grad/wrong" in tags:
-        tags.add("stuck/fraction")  # recorded with it, but no number of a whole run
-    address = link(tags, ticked=_of_first_seed(rows) if len(rows) > MOST_TICKED else None)
-    out.print(Text(f"look at it   {tensorboard_command(folder)}"), soft_wrap=True)
-    out.print(Text(f"one colour a pair: {TENSORBOARD}{address}"), soft_wrap=True)
-
-
-def _of_first_seed(rows: Sequence[Outcome]) -> str | None:
-    """Regular expression of the runs with the first run's seed, which are those with figures."""
-    seeds = [part for part in rows[0].overrides if part.startswith("seed=")]
-    return rf"\b{re.escape(seeds[-1])}(,|$)" if seeds else None
+    if any(row.metrics for row in rows):
+        means = "  (means over seeds)" if summary is not None else ""
+        look = command("board", shown(folder))
+        out.print(Text(f"look at it   {look}{means}"), soft_wrap=True)

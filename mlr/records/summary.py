@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ import numpy as np
 
 from mlr.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate, best_of, read_series
+from mlr.records.colours import colouring
 from mlr.records.events import EventWriter
 from mlr.records.hparams import HEADLINES, hparams_summaries, session_end
 from mlr.records.layout import bands_summary, link
@@ -104,8 +105,20 @@ def write_summary(
             if nested and name in first:
                 _write_cell(new / "best" / name, cells[name], None, pictures, bands=True)
     tags = {tag for cell in cells.values() for tag in cell.tags}
-    address = link(tags, "^best/" if nested else None, by_pair=len(pairs) > 1)
-    return Summary(sweep / "summary", address, len(members), len(members) - len(kept))
+    folder = sweep / "summary"
+    return Summary(folder, link_to(folder, tags), len(members), len(members) - len(kept))
+
+
+def link_to(folder: Path, tags: Iterable[str]) -> str:
+    """The end of TensorBoard's address that opens a summary.
+
+    Args:
+        folder: of the summary.
+        tags: every scalar that its runs may have recorded.
+    """
+    nested = (folder / "best").is_dir()
+    shown = sorted(path.name for path in (folder / "best" if nested else folder).iterdir())
+    return link(tags, "^best/" if nested else None, colouring(shown))
 
 
 def _first(pairs: Mapping[str, Sequence[str]]) -> list[str]:
