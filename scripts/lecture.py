@@ -1,4 +1,4 @@
-"""Run the lecture: measure every claim of its slides, and write runs/lecture/index.html.
+"""Run the lecture: measure every claim of its slides, and write lecture/index.html.
 
 python scripts/lecture.py
 python scripts/lecture.py 29
