@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, floor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,24 +21,21 @@ CAPTION = (
     "Every logged update, on logarithmic axes: the first updates have as much room as the last. "
     "Loss; mean ‖dL/dz‖ of the examples that are predicted wrongly and rightly (of all, in a "
     "regression); the share of the batch that is predicted wrongly and gets no gradient (stuck), "
-    "and accuracy. A line ends where there is no such example; ‖dL/dz‖ = 0 is drawn at the bottom."
+    "and accuracy. Where there is no such example there is no point; 0 is drawn at the bottom. "
+    "A loss that falls below 0 has a linear axis."
 )
-_PANELS: tuple[tuple[str, bool, tuple[tuple[str, str, str], ...]], ...] = (
-    ("loss", True, (("loss/train", "train", canvas.INK), ("loss/val", "val", canvas.GREEN))),
-    (
-        "‖dL/dz‖",
-        True,
-        (
-            ("logit_grad/wrong", "wrong", canvas.WRONG),
-            ("logit_grad/right", "right", canvas.RIGHT),
-        ),
+_SHARE, _GRADIENT = "share", "‖dL/dz‖"
+_PANELS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "loss": (("loss/train", "train", canvas.INK), ("loss/val", "val", canvas.GREEN)),
+    _GRADIENT: (
+        ("logit_grad/wrong", "wrong", canvas.WRONG),
+        ("logit_grad/right", "right", canvas.RIGHT),
     ),
-    (
-        "share",
-        False,
-        (("stuck/fraction", "stuck", canvas.WRONG), ("accuracy/train", "accuracy", canvas.GREY)),
+    _SHARE: (
+        ("stuck/fraction", "stuck", canvas.WRONG),
+        ("accuracy/train", "accuracy", canvas.GREY),
     ),
-)
+}
 _OF_ALL = ("logit_grad/mean", "all examples", canvas.INK)
 _ZERO = 0.7  # decades below the smallest number, where 0 is drawn
 _LEAST = 0.5  # decades of an axis: numbers that hardly change stay flat
@@ -59,11 +57,27 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Panel:
-    """Lines of one axis, which is logarithmic or from 0 to 1."""
+    """Lines of one axis: from 0 to 1 for shares, else logarithmic where no number is negative."""
 
     label: str
-    logarithmic: bool
     lines: Sequence[Line]
+
+    @cached_property
+    def logarithmic(self) -> bool:
+        """Whether heights are decimal logarithms."""
+        return self.label != _SHARE and not any((line.values < 0).any() for line in self.lines)
+
+    @cached_property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest height; never the same."""
+        if self.label == _SHARE:
+            return 0.0, 1.0
+        every = np.concatenate([_height_of(line.values, self) for line in self.lines])
+        low, high = float(np.nanmin(every)), float(np.nanmax(every))
+        if not self.logarithmic:
+            return (low, high) if low < high else canvas.padded(low, high)
+        room = max(0.0, _LEAST - (high - low)) / 2
+        return (low, high + 2 * room) if _has_zero(self) else (low - room, high + room)
 
 
 @dataclass(frozen=True)
@@ -80,8 +94,8 @@ def shown(moment: Moment) -> Course | None:
     if series is None or len(series.steps) < 2 or series.steps[-1] < 1:
         return None
     panels = []
-    for label, logarithmic, tags in _PANELS:
-        if label == "‖dL/dz‖" and moment.experiment.data.classes is None:
+    for label, tags in _PANELS.items():
+        if label == _GRADIENT and moment.experiment.data.classes is None:
             tags = (_OF_ALL,)
         lines = [
             Line(name, colour, series.steps[rows], np.where(np.isfinite(values), values, np.nan))
@@ -90,38 +104,41 @@ def shown(moment: Moment) -> Course | None:
             if np.isfinite(values).any()
         ]
         if lines:
-            panels.append(Panel(label, logarithmic, lines))
+            panels.append(Panel(label, lines))
     return Course(panels, int(series.steps[-1])) if panels else None
 
 
 def draw(found: Course, title: str) -> Figure:
     """Panels over one axis of updates, as bands of single axes: ticks are what takes longest."""
     figure = canvas.new_figure(title, height=3.5)
-    steps = [0, *(10**power for power in range(_decades(found.last) + 1))]
-    top = len(found.panels) * _BAND - _GAP
+    bases = [place * _BAND for place in reversed(range(len(found.panels)))]
     ticks: dict[float, str] = {}
-    drawn: list[tuple[Line, Array]] = []
-    for place, panel in enumerate(found.panels):
-        base, (low, high) = top - 1 - place * _BAND, _limits(panel)
-        ticks |= {base + (y - low) / (high - low): t for y, t in _ticks(low, high, panel).items()}
-        for line in reversed(panel.lines):  # the first stands over the others
-            heights = _height_of(line.values, panel) if panel.logarithmic else line.values
-            drawn.append((line, base + (heights - low) / (high - low)))
+    for base, panel in zip(bases, found.panels, strict=True):
+        ticks |= {_in_band(y, base, panel): text for y, text in _ticks(panel).items()}
+    steps = [0, *(10**power for power in range(len(str(found.last))))]
     axes = canvas.new_axes(
         figure,
         _PLACE,
-        x=(0, float(_place_of(np.array([found.last]))[0])),
-        y=(-_EDGE, top + _EDGE),
+        x=(0, float(np.log10(1 + found.last))),
+        y=(-_EDGE, bases[0] + 1 + _EDGE),
         labels=("updates", ""),
-        ticks=(_place_of(np.array(steps)).tolist(), list(ticks)),
+        ticks=(np.log10(1 + np.array(steps)).tolist(), list(ticks)),
     )
     axes.set_xticklabels([f"{step:,}" for step in steps])
     axes.set_yticklabels(list(ticks.values()))
-    for line, heights in drawn:
-        dots = "o-" if len(heights) < _FEW else "-"
-        axes.plot(_place_of(line.steps), heights, dots, color=line.colour, lw=1.5, markersize=3)
+    for base, panel in zip(bases, found.panels, strict=True):
+        for line in reversed(panel.lines):  # the first stands over the others
+            x, y = np.log10(1 + line.steps), _in_band(_height_of(line.values, panel), base, panel)
+            dots = "o-" if len(x) < _FEW else "-"
+            axes.plot(x, y, dots, color=line.colour, linewidth=1.5, markersize=3)
     _divide(figure, axes, found.panels)
     return figure
+
+
+def _in_band(heights: Any, base: float, panel: Panel) -> Any:
+    """Heights of a panel as those of the axes: its band begins at `base` and is 1 high."""
+    low, high = panel.limits
+    return base + (heights - low) / (high - low)
 
 
 def _divide(figure: Figure, axes: Axes, panels: Sequence[Panel]) -> None:
@@ -141,46 +158,32 @@ def _divide(figure: Figure, axes: Axes, panels: Sequence[Panel]) -> None:
             x -= 0.035 + 0.0175 * len(name)
 
 
-def _decades(last: int) -> int:
-    """Of the largest power of ten that is at most `last`."""
-    return len(str(last)) - 1
-
-
-def _place_of(steps: Array) -> Array:
-    """Where an update stands: 0 is the start, and decades have the same width from 10 on."""
-    return np.log10(1 + steps)
-
-
 def _smallest(panel: Panel) -> float:
     positive = [line.values[line.values > 0] for line in panel.lines]
     return float(min((one.min() for one in positive if len(one)), default=1.0))
 
 
 def _height_of(values: Array, panel: Panel) -> Array:
-    """Decimal logarithms; 0 stands a little below the smallest number."""
+    """Where values stand: as they are, or their logarithms, 0 a little below the smallest."""
+    if not panel.logarithmic:
+        return values
     logs = np.full(len(values), np.log10(_smallest(panel)) - _ZERO)
     logs[np.isnan(values)] = np.nan
     np.log10(values, out=logs, where=values > 0)
     return logs
 
 
-def _limits(panel: Panel) -> tuple[float, float]:
-    if not panel.logarithmic:
-        return 0.0, 1.0
-    every = np.concatenate([_height_of(line.values, panel) for line in panel.lines])
-    low, high = float(np.nanmin(every)), float(np.nanmax(every))
-    room = max(0.0, _LEAST - (high - low)) / 2
-    return (low, high + 2 * room) if _has_zero(panel) else (low - room, high + room)
-
-
 def _has_zero(panel: Panel) -> bool:
     return any((line.values == 0).any() for line in panel.lines)
 
 
-def _ticks(low: float, high: float, panel: Panel) -> dict[float, str]:
+def _ticks(panel: Panel) -> dict[float, str]:
     """Some heights, and what is written there."""
-    if not panel.logarithmic:
+    low, high = panel.limits
+    if panel.label == _SHARE:
         return {0.0: "0", 0.5: "½", 1.0: "1"}
+    if not panel.logarithmic:
+        return {y: f"{y:g}" for y in canvas.round_numbers((low, high))}
     smallest, zero = float(np.log10(_smallest(panel))), _has_zero(panel)
     start = smallest if zero else low
     powers = range(ceil(start), floor(high) + 1)
