@@ -42,7 +42,7 @@ METRICS = {
     **{"accuracy (val)": "accuracy/val", "logit_grad (wrong)": "logit_grad/wrong"},
     "logit_grad (right)": "logit_grad/right",
 }
-OF_A_NEURON = ("loss_curve", "fit", "most_wrong", "confusion", "reliability")
+OF_A_NEURON = ("loss_curve", "course", "fit", "most_wrong", "confusion", "reliability")
 TAGS = ("logit_grad/wrong", "logit_grad/right", "stuck/fraction", "accuracy/val", "loss/val")
 
 
