@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from itertools import zip_longest
-from typing import NamedTuple
 from urllib.parse import urlencode
 
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -76,13 +74,6 @@ _SINGLE = {
 _MOST_SINGLE = 12  # charts of single layers or classes; of more there is the chart of all
 MOST_TICKED = 40
 """Runs that the older pages of TensorBoard show by themselves; of more they show none."""
-BY_PAIR = r"regex:(\w+\+\w+|^[^+]+$)"
-"""One colour for each head and loss, and one for each run of another name."""
-BUT_THE_SEED = r"regex:^(.*?)(?:,seed=-?\w+)?$"
-"""One colour for all seeds of what has the same name otherwise."""
-EACH_RUN = "run"
-_PAIR = re.compile(r"\w+\+\w+")
-_SEED = re.compile(r",seed=(-?\d+)$")
 _PINNED = ("logit_grad/wrong", "logit_grad/right", "stuck/fraction", "accuracy/val", "loss/val")
 
 
@@ -143,20 +134,19 @@ def _summary(layout: layout_pb2.Layout) -> Summary:
 
 
 def link(
-    tags: Iterable[str],
-    runs: str | None = None,
-    colour: str = BY_PAIR,
-    ticked: str | None = None,
+    tags: Iterable[str], runs: str | None = None, by_pair: bool = True, ticked: str | None = None
 ) -> str:
     """The end of TensorBoard's address that opens TIME SERIES ready to compare runs.
 
-    Nothing is smoothed, because the first steps tell most; the charts of the questions are on
-    top, where the alphabet would put the single point of `accuracy/test`.
+    One colour for each head and loss, whatever the seed (runs of a sweep are named
+    `sigmoid+se,…`), and one for each run of another name; nothing smoothed, because the
+    first steps tell most; the charts of the questions on top, where the alphabet would put
+    the single point of `accuracy/test`.
 
     Args:
         tags: every scalar that the runs may have recorded.
         runs: regular expression of the runs to show; a person can change it on the page.
-        colour: by what runs share a colour, as `view` finds it for their names.
+        by_pair: one colour for each head and loss; False gives each run its own.
         ticked: regular expression of the runs on IMAGES, PR CURVES, CUSTOM SCALARS and SCALARS,
             which are blank at first where there are more than `MOST_TICKED`; None is `runs`.
     """
@@ -164,7 +154,7 @@ def link(
     pinned = [{"plugin": "scalars", "tag": tag} for tag in _PINNED if tag in tags]
     query = {
         "smoothing": "0",
-        "runColorGroup": colour,
+        "runColorGroup": r"regex:(\w+\+\w+|^[^+]+$)" if by_pair else "run",
         "pinnedCards": json.dumps(pinned, separators=(",", ":")),
     }
     fragment = "timeseries"
@@ -174,56 +164,6 @@ def link(
         # what the older pages take, and keep when a person goes there
         fragment += "&" + urlencode({"regexInput": ticked or runs, "_smoothingWeight": 0})
     return f"?{urlencode(query)}#{fragment}"
-
-
-class View(NamedTuple):
-    """By what TensorBoard colours runs, and which of them it is asked to show."""
-
-    colour: str
-    """its `runColorGroup`"""
-    ticked: str | None
-    """regular expression of at most `MOST_TICKED` runs; None where there are no more"""
-
-
-def view(names: Iterable[str]) -> View:
-    """How TensorBoard shows runs of these names best.
-
-    Runs of several pairs of head and loss are coloured by pair, those of one pair by what else
-    their names tell, without the seed; where they differ in the seed alone, each has its own
-    colour. Of too many runs those of the lowest seed are ticked, which have the figures; where
-    even these are too many, some of each pair.
-
-    Args:
-        names: of all runs, relative to the folder that TensorBoard opens, as in
-            `sweep/sigmoid+se,lr=0.1,seed=3`.
-    """
-    names = sorted(set(names))
-    return View(_colour(names), _ticked(names) if len(names) > MOST_TICKED else None)
-
-
-def _colour(names: Sequence[str]) -> str:
-    if len({_pair(name) for name in names}) > 1:
-        return BY_PAIR
-    return BUT_THE_SEED if len({_SEED.sub("", name) for name in names}) > 1 else EACH_RUN
-
-
-def _ticked(names: Sequence[str]) -> str:
-    seeds = [int(found[1]) for name in names if (found := _SEED.search(name))]
-    first = f",seed={min(seeds)}" if seeds else ""
-    shown = [name for name in names if name.endswith(first)]
-    if len(shown) <= MOST_TICKED:
-        return f"{re.escape(first)}$"
-    pairs: dict[str, list[str]] = {}
-    for name in shown:
-        pairs.setdefault(_pair(name), []).append(name)
-    in_turn = [name for turn in zip_longest(*pairs.values()) for name in turn if name is not None]
-    return f"^({'|'.join(map(re.escape, in_turn[:MOST_TICKED]))})$"
-
-
-def _pair(name: str) -> str:
-    """Head and loss; of another name the name itself."""
-    found = _PAIR.search(name.rpartition("/")[2])
-    return found[0] if found else name
 
 
 def pages(tags: tuple[str, ...]) -> dict[str, dict[str, str]]:

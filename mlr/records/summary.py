@@ -26,7 +26,7 @@ from mlr.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate, best_of, read_series
 from mlr.records.events import EventWriter
 from mlr.records.hparams import HEADLINES, hparams_summaries, session_end
-from mlr.records.layout import BY_PAIR, EACH_RUN, bands_summary, link
+from mlr.records.layout import bands_summary, link
 from mlr.records.pictures import picture_records
 
 LIMIT = 400  # cells: with those in `best` there are fewer than the 500 that TensorBoard draws
@@ -104,7 +104,7 @@ def write_summary(
             if nested and name in first:
                 _write_cell(new / "best" / name, cells[name], None, pictures, bands=True)
     tags = {tag for cell in cells.values() for tag in cell.tags}
-    address = link(tags, "^best/" if nested else None, BY_PAIR if len(pairs) > 1 else EACH_RUN)
+    address = link(tags, "^best/" if nested else None, by_pair=len(pairs) > 1)
     return Summary(sweep / "summary", address, len(members), len(members) - len(kept))
 
 

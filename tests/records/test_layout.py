@@ -1,14 +1,12 @@
-import itertools
 import json
 import re
-from collections import Counter
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
 from mlr.records.events import EventWriter
-from mlr.records.layout import DETAILS, MOST_TICKED, PAGES, layout_summary, link, pages, view
+from mlr.records.layout import DETAILS, PAGES, layout_summary, link, pages
 
 from .reading import accumulate
 
@@ -91,70 +89,6 @@ def test_the_link_pins_what_the_runs_have_and_colours_by_head_and_loss():
     names = ("a/clipped_linear+se,seed=0", "clipped_linear+se,seed=1")
     assert {re.search(pattern, name)[1] for name in names} == {"clipped_linear+se"}
     assert re.search(pattern, "2026-11-23/14-46-45-6cea59")[1] == "2026-11-23/14-46-45-6cea59"
-
-
-def groups(names: list[str]) -> list[list[str]]:
-    """The runs of each colour, as TensorBoard finds them."""
-    colour = view(names).colour
-    if colour == "run":
-        return [[name] for name in names]
-    found: dict = {}
-    for name in names:
-        match = re.search(colour.removeprefix("regex:"), name, re.ASCII)
-        found.setdefault(match.groups(), []).append(name)
-    return list(found.values())
-
-
-@pytest.mark.parametrize(
-    "colours",
-    [
-        [["sigmoid+se,lr=1,seed=0", "sigmoid+se,lr=1,seed=1"], ["sigmoid+se,lr=2,seed=0"]],
-        [["a+b,n=1,widths=[3,4]", "a+b,n=1,widths=[3,4],seed=-1"], ["a+b,n=1,seed=0"]],
-        [["x/a+b,lr=1-0f0f0f,seed=1", "x/a+b,lr=1-0f0f0f,seed=2"], ["x/a+b"]],
-        # one pair: nothing but the seed
-        [["a+b,seed=0"], ["a+b,seed=1"], ["a+b,seed=2"]],
-        [["softmax+ce"]],
-        # one pair, alone and in two sweeps
-        [["d/1-a+b-0c"], ["d/2-a+b-1c"], ["d/s/a+b,seed=0", "d/s/a+b,seed=1"], ["d/t/a+b,seed=0"]],
-        # several
-        [["s/a+b,lr=1,seed=0", "s/a+b,lr=2", "d/12-00-00-a+b-0c"], ["s/a+c,seed=0"], ["mine"]],
-        [["Arctan+matching,seed=0", "Arctan+matching,seed=1"], ["tanh+matching,seed=0"]],
-    ],
-)
-def test_colours_are_by_pair_or_else_by_what_varies(colours):
-    assert groups([name for same in colours for name in same]) == colours
-
-
-def sweep(pairs: int, rates: int, seeds: int) -> list[str]:
-    cells = itertools.product(range(pairs), range(rates), range(7, 7 + seeds))
-    return [f"s/a+b{pair},lr=1e-{rate},seed={seed}" for pair, rate, seed in cells]
-
-
-@pytest.mark.parametrize(
-    ("names", "count"),
-    [(sweep(2, 2, 11), 4), (sweep(1, 1, 500), 1), (sweep(10, 4, 2), 40)],
-)
-def test_of_many_runs_those_of_one_seed_are_ticked(names, count):
-    pattern = view(names).ticked
-    assert pattern == ",seed=7$"
-    assert sum(bool(re.search(pattern, name)) for name in names) == count
-
-
-@pytest.mark.parametrize(
-    "names",
-    [sweep(3, 20, 2), [f"d/{n}-a+b{n % 3}-0c.[" for n in range(99)], list(map(str, range(50)))],
-)
-def test_no_more_are_ticked_than_tensorboard_shows(names):
-    pattern = view(names).ticked
-    ticked = [name for name in names if re.search(pattern, name)]
-    assert len(ticked) == MOST_TICKED == 40
-    pairs = [re.search(r"a\+b\d", name) for name in ticked]
-    if all(pairs):
-        assert sorted(Counter(pair[0] for pair in pairs).values()) == [13, 13, 14]
-
-
-def test_of_few_runs_all_are_ticked():
-    assert view(sweep(2, 2, 10)).ticked is None
 
 
 @pytest.mark.parametrize(("layers", "charts"), [(12, 13), (13, 1)])
