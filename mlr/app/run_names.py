@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from inspect import signature
 from typing import Any
 
 from mlr.app.parts import OWN
 from mlr.app.plan import ROOT
+from mlr.heads import HEADS
+from mlr.losses import LOSSES
 
 LONGEST_NAME = 120
 """Bytes of a folder's name: file systems take 255, people and TensorBoard fewer."""
 _LONGEST_SEED = 24  # characters: 2**63 has 19
 _DIGEST = 6  # bytes: 10,000 jobs with names cut alike must not meet by chance
 PAIR = ("head", "loss")
+_PARTS: tuple[Any, ...] = (*HEADS, *LOSSES)
+_WITHOUT_OPTIONS = {part.name for part in _PARTS if not signature(part).parameters}
 
 
 def run_name(pair: str, settings: Mapping[str, str], other: str = "") -> str:
@@ -67,6 +72,28 @@ def pair_of(config: Mapping[str, Any]) -> str:
         name = part_name(target) if isinstance(target, str) else ""
         parts.append(re.sub(r"\W", "_", name) or "_")
     return "+".join(parts)
+
+
+def told_by_pair(pair: str, key: str, value: str) -> bool:
+    """Whether the pair's name says all that `key=value` chooses.
+
+    A choice of another name than its part's may have options of its own, where the part has any.
+
+    Args:
+        pair: head and loss, as `pair_of` names them.
+        key: of an override, as in `head` or `head._target_`.
+        value: what it chooses, as typed.
+    """
+    for group, part in zip(PAIR, pair.split("+"), strict=False):
+        if key == f"{group}._target_":
+            return part_name(value) == part
+        if key == group:
+            return part in _WITHOUT_OPTIONS or _letters(value) == _letters(part)
+    return False
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").casefold()
 
 
 def part_name(target: str) -> str:

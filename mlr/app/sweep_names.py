@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from mlr.app.identity import is_of_run
-from mlr.app.run_names import PAIR, run_name
+from mlr.app.run_names import run_name, told_by_pair
 from mlr.app.runs_begun import runs_in
 from mlr.app.sweep_size import values_of
 
@@ -59,7 +59,7 @@ class RunNames:
         """
         lines = _of_run(overrides)
         varied = dict(_parted(line) for line in overrides if line in lines and self._varies(line))
-        settings = {k: v for k, v in varied.items() if not _in_pair(pair, k, v)}
+        settings = {k: v for k, v in varied.items() if not told_by_pair(pair, k, v)}
         name = run_name(pair, settings)
         # file systems of Windows and macOS take A and a for one name
         if self._owners.setdefault(name.casefold(), lines) != lines:
@@ -103,16 +103,3 @@ def _parted(line: str) -> tuple[str, str]:
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
         value = value[1:-1]
     return key.lstrip("+~"), value
-
-
-def _in_pair(pair: str, key: str, value: str) -> bool:
-    """Whether the pair's name tells already what `key=value` chooses."""
-    for group, part in zip(PAIR, pair.split("+"), strict=False):
-        told = value.rpartition(".")[2] if key == f"{group}._target_" else value
-        if key in (group, f"{group}._target_"):
-            return _plain(told) == _plain(part)
-    return False
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").casefold()

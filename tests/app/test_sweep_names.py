@@ -70,6 +70,14 @@ def test_what_the_sweeper_was_given_is_constant_or_varies():
         ("Arctan+matching", "head=arctan", "Arctan+matching"),
         ("Arctan+matching", "head=arctan_wide", "Arctan+matching,head=arctan_wide"),
         ("clipped_linear+gce", "loss=gce_07", "clipped_linear+gce,loss=gce_07"),
+        ("clipped_linear+gce", "loss=gce", "clipped_linear+gce"),
+        # another name of what has no options
+        ("softmax+ce", "loss=cross_entropy", "softmax+ce"),
+        ("clipped_linear+se", "head=mine", "clipped_linear+se"),
+        # of mlr's own under a user's class name, and the other way round
+        ("sigmoid+se", "head._target_=mlr.heads.Sigmoid", "sigmoid+se"),
+        ("Sigmoid+se", "head._target_=my.Sigmoid", "Sigmoid+se"),
+        ("sigmoid+se", "model=sigmoid", "sigmoid+se,model=sigmoid"),
     ],
 )
 def test_a_choice_that_the_pair_tells_is_not_told_twice(pair, line, name):
