@@ -74,7 +74,7 @@ test-extras: $(EXTRAS)/installed  ## run real sweeps on Ray, submitit and Optuna
 figures: install  ## draw the README's picture anew
 	$(BIN)/python scripts/figures.py
 
-lecture: install  ## run the lecture and write its page
+lecture: install  ## run the lecture and write lecture/index.html
 	$(BIN)/python scripts/lecture.py
 
 benchmark: install  ## time mlr beside hand-written loops

@@ -1,4 +1,4 @@
-"""Run the lecture: measure the claims of its slides, and write its page.
+"""Run the lecture: measure every claim of its slides, and write lecture/index.html.
 
 python scripts/lecture.py 29
 """

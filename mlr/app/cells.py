@@ -8,8 +8,8 @@ from math import fsum, inf, isfinite, nan, sqrt
 from typing import Any
 
 from mlr.app.identity import is_of_run
-from mlr.app.names import run_name
 from mlr.app.outcome import FINISHED, Outcome
+from mlr.app.run_names import run_name
 from mlr.records.settings import RATE, plain, texts
 
 METRICS = (
@@ -42,14 +42,7 @@ class Cell:
     @property
     def folder(self) -> str:
         """As a run's folder is named, without the seed; TensorBoard has little room for names."""
-        head, _, loss = self.pair.partition("+")
-        last = [key.rpartition(".")[2] for key in self.chosen]
-        short = [
-            name if last.count(name) == 1 else key
-            for key, name in zip(self.chosen, last, strict=True)
-        ]
-        values = self.chosen.values()
-        return run_name(head, loss, [f"{key}={v}" for key, v in zip(short, values, strict=True)])
+        return run_name(self.pair, self.chosen)
 
     @property
     def hparams(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def main() -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     debugging.take_flag()
     register_schema()
-    register_resolvers()
+    register_resolvers(sys.argv[1:])
     signals = Signals()
     session = Session(signals=signals)
 

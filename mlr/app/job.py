@@ -26,6 +26,7 @@ from mlr.app.resume import (
     continued,
     is_over,
 )
+from mlr.app.run_names import part_name
 from mlr.app.runs_begun import outcome_of
 from mlr.app.signals import Signals
 from mlr.app.taking import take
@@ -268,10 +269,4 @@ def last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:
 
 def part_names(plan: Plan) -> dict[str, str]:
     """The chosen part of each group: its own name, or that of the user's class."""
-    names = {}
-    for group in PARTS:
-        part = plan.source if group == "data" else getattr(plan, group)
-        target = plan.config[group]["_target_"]
-        own = target.startswith("mlr.")
-        names[group] = part.name if own else target.rpartition(".")[2]
-    return names
+    return {group: part_name(plan.config[group]["_target_"]) for group in PARTS}

@@ -10,9 +10,9 @@ configuration before anything is written.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,13 @@ from mlr.app.bases import Composed, current, identified, without_hydra
 from mlr.app.compose import Composer
 from mlr.app.errors import one_sentence
 from mlr.app.job import CHDIR
-from mlr.app.names import run_name
 from mlr.app.places import check_place
+from mlr.app.run_names import pair_of
+from mlr.app.sweep_names import RunNames
 from mlr.app.sweepjob import Engine, SweepJob
 from mlr.checks import InputError
 
-PAIR = "${hydra.runtime.choices.head},${hydra.runtime.choices.loss}"
-RUN_NAME = f"${{run_name:{PAIR},${{hydra.overrides.task}}}}"
+RUN_NAME = "${run_name:}"
 """mlr's own hydra.sweep.subdir, known here so that it need not be parsed for each job."""
 NUMBER = "${hydra.job.num}"
 """Hydra's own, likewise."""
@@ -85,26 +85,30 @@ class Launch:
     def _job(self, lines: Sequence[str], number: int, sweep: Path) -> SweepJob:
         composed = self.composer.compose(lines)
         _check_settings(composed.base.hydra)
-        folder = Path(os.path.normpath(sweep / self._subdir(composed, number)))
+        config = composed.plain()
+        folder = Path(os.path.normpath(sweep / self._subdir(composed, config, number)))
         if sweep not in folder.parents:
             raise InputError(f"hydra.sweep.subdir leads to {folder}, out of the sweep's {sweep}.")
         check_place("hydra.sweep.subdir", folder)
-        config = composed.plain()
         if composed.base.interpolated:
             config = self._resolved(composed, number, folder)
         files = composed.documents(number, folder)
         return SweepJob(number, composed.overrides, config, folder, files)
 
-    def _subdir(self, composed: Composed, number: int) -> str:
+    def _subdir(self, composed: Composed, config: Mapping[str, Any], number: int) -> str:
         raw = composed.base.hydra["sweep"]["subdir"]
-        choices: Any = composed.base.hydra["runtime"]["choices"]
-        pair = (choices.get("head"), choices.get("loss"))
-        plain = all(isinstance(one, str) for one in pair) and "$" not in "".join(composed.overrides)
-        if raw == RUN_NAME and plain:
-            return run_name(*pair, composed.overrides)
+        if raw == RUN_NAME and "${" not in f"{config.get('head')}{config.get('loss')}":
+            return self.names(pair_of(config), composed.overrides)
         if raw == NUMBER:
             return str(number)
         return str(self._select(composed, number, "hydra.sweep.subdir"))
+
+    @cached_property
+    def names(self) -> RunNames:
+        """Of all jobs, those of later batches too."""
+        typed: Any = OmegaConf.to_container(self.config.hydra.overrides.task, resolve=False)
+        resumed = self.config.sweep.resume
+        return RunNames.of(self.config.hydra, typed, resumed)
 
     def _select(self, composed: Composed, number: int, key: str) -> Any:
         tree = identified(self.composer.tree(composed), number)

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from inspect import signature
 from secrets import token_hex
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from mlr.app.identity import identity, is_of_run
-
-LONGEST_NAME = 120
-"""Bytes of a folder's name: file systems take 255, people and TensorBoard fewer."""
-_DIGEST = 6  # bytes: 10,000 jobs with names cut alike must not meet by chance
+from mlr.app.identity import identity
+from mlr.app.run_names import pair_of
+from mlr.app.sweep_names import RunNames
 
 
-def register_resolvers() -> None:
-    """`${short_id:}`: a process's random name; `${run_name:…}`: a job's folder; `${either:…}`."""
+def register_resolvers(typed: Sequence[str] = ()) -> None:
+    """`${short_id:}`: random, of a process; `${pair:}`, `${run_name:}`: of a job; `${either:…}`.
+
+    Args:
+        typed: the command line, which says what is the same for all jobs of a sweep.
+    """
     # OmegaConf 2.4 gives the name of a legacy function to this one, and warns of the old name
     register: Any = OmegaConf.register_new_resolver
     if "use_cache" in signature(OmegaConf.register_resolver).parameters:
         register = OmegaConf.register_resolver
     register("short_id", lambda: token_hex(3), use_cache=True, replace=True)
-    register("run_name", run_name, replace=True)
+    register("pair", _pair, replace=True)
+    register("run_name", _Namer(typed), replace=True)
     register("either", either, replace=True)
 
 
@@ -34,28 +35,25 @@ def either(value: Any, otherwise: Any) -> Any:
     return otherwise if value is None else value
 
 
-def run_name(head: str, loss: str, overrides: Sequence[str]) -> str:
-    """A folder name from a job's pair and its other overrides, as in `sigmoid+se,seed=0`.
+class _Namer:
+    """`${run_name:}` for launchers that ask for one job at a time."""
 
-    The pair comes first, so that names sort and TensorBoard can colour by it; what a file
-    system or a shell would stumble over becomes `_`; a name so changed, or cut for its
-    length, ends in a hash of the whole, so that other jobs have other names. What is no
-    part of a run, as where its sweep is resumed, is none of its name.
-    """
-    others = [part for part in overrides if _names_run(part)]
-    whole = ",".join([f"{head}+{loss}", *others])
-    name = re.sub(r"[^\w.=,+\-\[\]]", "_", whole)
-    encoded = name.encode("utf-8", "replace")
-    if len(encoded) > LONGEST_NAME or name != whole:
-        digest = blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=_DIGEST).hexdigest()
-        kept = LONGEST_NAME - len(digest) - 1
-        name = f"{encoded[:kept].decode('utf-8', 'ignore')}-{digest}"
-    return name
+    def __init__(self, typed: Sequence[str]) -> None:
+        self._typed = [word for word in typed if not word.startswith("-")]
+        self._names: RunNames | None = None
+
+    def __call__(self, *, _root_: Any) -> str:
+        if self._names is None:
+            resumed = OmegaConf.select(_root_, "sweep.resume")
+            self._names = RunNames.of(_root_.hydra, self._typed, resumed)
+        lines: Any = OmegaConf.to_container(_root_.hydra.overrides.task, resolve=False)
+        return self._names(_pair(_root_=_root_), lines)
 
 
-def _names_run(override: str) -> bool:
-    key = override.partition("=")[0].lstrip("+")
-    return key not in ("head", "loss") and is_of_run(override)
+def _pair(*, _root_: Any) -> str:
+    """Head and loss of the configuration that asks."""
+    targets = {group: OmegaConf.select(_root_, f"{group}._target_") for group in ("head", "loss")}
+    return pair_of({group: {"_target_": target} for group, target in targets.items()})
 
 
 def hyperparameters(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlr.app import debugging
+from mlr.app.run_names import pair_of
 from mlr.app.sweepjob import SweepJob
 from mlr.checks import InputError
 from mlr.durable import WriteError
@@ -71,13 +72,12 @@ def trace_of(error: BaseException) -> str:
 
 def unmade(job: SweepJob, status: str, error: Exception) -> Outcome:
     """How a job ended that was never begun."""
-    pair = job.folder.name.partition(",")[0]
     return Outcome(
         job.folder.name,
         job.overrides,
         status,
         cause(error),
-        pair=pair if "+" in pair else "",
+        pair=pair_of(job.config),
         number=job.number,
         trace=trace_of(error),
     )

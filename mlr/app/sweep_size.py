@@ -26,7 +26,7 @@ def check_count(overrides: Sequence[str], meant: bool) -> None:
         InputError: it has more than 10,000 jobs, which are not meant.
     """
     swept = OverridesParser.create().parse_overrides(list(overrides))
-    jobs = prod(_values(one) for one in swept if one.is_discrete_sweep())
+    jobs = prod(values_of(one) for one in swept if one.is_discrete_sweep())
     if jobs > MOST_JOBS and not meant:
         raise InputError(
             f"this sweep has {jobs:,} jobs, more than {MOST_JOBS:,}; "
@@ -34,7 +34,7 @@ def check_count(overrides: Sequence[str], meant: bool) -> None:
         )
 
 
-def _values(override: Override) -> int:
+def values_of(override: Override) -> int:
     """How many values an override takes; those of a glob are not known yet."""
     value: Any = override.value()
     if isinstance(value, RangeSweep):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
+GENERATOR = '<meta name="generator" content="mlr">'
+"""Says whose page it is."""
+
 
 def document(title: str, policy: str, style: str, body: str) -> str:
     """A whole page.
@@ -19,6 +22,7 @@ def document(title: str, policy: str, style: str, body: str) -> str:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+{GENERATOR}
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="{escape(policy, quote=False)}">
 <link rel="icon" href="data:,">

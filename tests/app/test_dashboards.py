@@ -33,8 +33,8 @@ JOBS = {
     ],
     "neuron": ["-m", "hydra.sweep.dir=runs/neuron", "experiment=neuron", "loss=se,bce"],
 }
-SWEEP = [f"sweep/{head}+{loss},epochs=10,seed={seed}" for head, loss in PAIRS for seed in SEEDS]
-NEURONS = [f"neuron/sigmoid+{loss},experiment=neuron" for loss in ("se", "bce")]
+SWEEP = [f"sweep/{head}+{loss},seed={seed}" for head, loss in PAIRS for seed in SEEDS]
+NEURONS = [f"neuron/sigmoid+{loss}" for loss in ("se", "bce")]
 NAMES = ["a line", *SWEEP, *NEURONS]
 COLUMNS = ("head", "loss", "lr", "model", "seed")
 METRICS = {
@@ -42,7 +42,7 @@ METRICS = {
     **{"accuracy (val)": "accuracy/val", "logit_grad (wrong)": "logit_grad/wrong"},
     "logit_grad (right)": "logit_grad/right",
 }
-OF_A_NEURON = ("loss_curve", "fit", "most_wrong", "confusion", "reliability")
+OF_A_NEURON = ("loss_curve", "course", "fit", "most_wrong", "confusion", "reliability")
 TAGS = ("logit_grad/wrong", "logit_grad/right", "stuck/fraction", "accuracy/val", "loss/val")
 
 

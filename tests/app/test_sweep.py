@@ -163,7 +163,7 @@ def test_a_scalar_of_the_loss_is_swept_in_one_program(train, trained):  # noqa: 
     found = {row["loss.gamma"]: float(row["loss/test"]) for row in rows(finished)}
     assert found["0"] > found["0.5"] > found["2"]
     named = {run.name.split(",")[1] for run in finished.runs}
-    assert named == {"loss.gamma=0", "loss.gamma=0.5", "loss.gamma=2"}
+    assert named == {"gamma=0", "gamma=0.5", "gamma=2"}
     # γ = 0 is cross-entropy
     plain = train("-m", *FAST, "seed=0", "hydra.sweep.dir=plain")
     (table,) = (plain.folder / "plain").glob("*/metrics.csv")

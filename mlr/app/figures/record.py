@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlr.app import console
 from mlr.app.figures import (
     confusion,
+    course,
     fit,
     loss_curve,
     most_wrong,
@@ -40,6 +41,7 @@ PICTURES = tuple(
     Picture(name, title, part.CAPTION, part.shown, part.draw)
     for name, title, part in (
         ("loss_curve", "{pair}", loss_curve),
+        ("course", "Course of training", course),
         ("decision", "Decision boundary", plane),
         ("fit", "Fit", fit),
         ("weights", "Weights", weights),
@@ -69,7 +71,7 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
         return
     try:
         for step, parameters in (*result.snapshots, (result.steps, result.parameters)):
-            draw_moment(recorder, Moment(experiment, step, parameters))
+            draw_moment(recorder, Moment(experiment, step, parameters, recorder.folder.metrics))
     except Exception as error:  # a figure is not worth a run
         name = recorder.folder.path.name
         console.refuse(f"{name} has not all figures: {type(error).__name__}: {error}")

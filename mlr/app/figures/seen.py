@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch.func import functional_call
 
 from mlr.data.base import Split
 from mlr.objectives.evaluate import gradient_of, losses_of, plain
+from mlr.records.aggregate import Series, read_series
 from mlr.seeds import derive_seed
 from mlr.training import Experiment
 from mlr.training.examples import one_hot_targets
@@ -72,6 +74,17 @@ class Moment:
     experiment: Experiment
     step: int
     parameters: Mapping[str, Tensor]
+    metrics: Path | None = None
+    """the run's metrics.csv; None where nothing was recorded"""
+
+    @cached_property
+    def series(self) -> Series | None:
+        """What was recorded up to this moment; None for nothing."""
+        whole = None if self.metrics is None else read_series(self.metrics)
+        if whole is None:
+            return None
+        rows = int((whole.steps <= self.step).sum())
+        return whole._replace(steps=whole.steps[:rows], values=whole.values[:rows], epochs=None)
 
     @cached_property
     def network(self) -> Callable[[Tensor], Tensor]:

@@ -2,7 +2,7 @@
 
 A `Slide` is a number, a title and a function; the function's docstring is the question that the
 slide asks, and its `Answer` holds what was measured just now: a sentence, claims, pictures.
-`Lab` trains what it needs, `drawing` draws, `page` writes runs/lecture/index.html.
+`Lab` trains what it needs, `drawing` draws, `page` writes lecture/index.html.
 
 Adding a slide: write `def ask(lab: Lab) -> Answer` in the module of its topic, with the question
 as the first paragraph of the docstring (further paragraphs, as `Source:` and `Slip:`, are shown

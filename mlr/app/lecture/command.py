@@ -1,7 +1,7 @@
 """What scripts/lecture.py does: ask slides, print their claims, write the page.
 
 Asking some slides replaces their sections only: every answer is kept beside its runs, in
-runs/lecture/<number>/answer.json, and the page is made of all that are there. Runs of an earlier
+lecture/<number>/answer.json, and the page is made of all that are there. Runs of an earlier
 call are removed when their slide is asked again; nothing else in these folders is touched.
 """
 
@@ -24,7 +24,8 @@ from mlr.app.lecture.slides import PARTS, SLIDES
 from mlr.checks import InputError
 from mlr.durable import WriteError
 
-FOLDER = Path("runs", "lecture")
+FOLDER = Path("lecture")
+"""Not in `runs`: what stands there is a person's own training."""
 INTERRUPTED = 130
 
 
@@ -34,10 +35,12 @@ def main(names: Sequence[str]) -> int:
     Behind `published` come names of published results; none: all that take no ten minutes.
 
     Raises:
-        InputError: there is no such slide, or one of its runs is refused.
+        InputError: there is no such slide, one of its runs is refused, or somebody else's page
+            is where the lecture's would be.
         WriteError: a folder or the page cannot be written.
     """
     slides, out = chosen(names), console.console()
+    page.check_free(FOLDER)
     try:
         answers = _ask(slides, out)
     except KeyboardInterrupt:

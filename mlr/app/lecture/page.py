@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -13,7 +14,8 @@ from urllib.parse import quote
 from mlr.app.lecture.answer import Claim, Comparison, Part, Picture
 from mlr.app.lecture.kept import Kept
 from mlr.app.lecture.style import CSS
-from mlr.app.webpage import document
+from mlr.app.webpage import GENERATOR, document
+from mlr.checks import InputError
 from mlr.commandline import for_others
 from mlr.durable import atomic_write
 
@@ -24,6 +26,18 @@ WIDE = 700
 """Points of a drawing, of which one column has 576."""
 # nothing is ever loaded from anywhere, not even by mistake
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def check_free(folder: Path) -> None:
+    """Refuse to write over a page of somebody else's: many have a folder `lecture`.
+
+    Raises:
+        InputError: there is one.
+    """
+    path = folder / FILE
+    with suppress(OSError):  # none is there, or writing will say what is wrong
+        if path.is_file() and GENERATOR.encode() not in path.read_bytes():
+            raise InputError(f"{path} was not written by mlr; move it, or stand in another folder.")
 
 
 def write(folder: Path, parts: Sequence[Part], kept: Sequence[Kept]) -> Path:

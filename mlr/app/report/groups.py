@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from mlr.records.aggregate import Aggregate, Series, aggregate
 from mlr.records.reading import Recorded
 from mlr.records.settings import Value, text
 
+PAIR = re.compile(r"\w+\+\w+")
 _TAGS = frozenset(one.tag for one in CURVES)
 
 
@@ -132,8 +134,7 @@ def _are_numbers(values: Sequence[Value]) -> bool:
 
 
 def _unmade(row: Mapping[str, str | None]) -> Unmade:
-    pair = "+".join(filter(None, (row.get("head"), row.get("loss"))))
-    if "+" not in pair:
-        pair = str(row["run"]).partition(",")[0]
+    named = PAIR.match(str(row["run"]))  # by the user's class, where it is one
+    pair = named[0] if named else "+".join(filter(None, (row.get("head"), row.get("loss"))))
     reason = row.get("reason") or ""
     return Unmade(str(row["run"]), row.get("status") or "unknown", pair, reason)

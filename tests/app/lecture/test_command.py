@@ -44,7 +44,7 @@ def lecture(monkeypatch, tmp_path, capsys):
 
 
 def page(folder) -> str:
-    return (folder / "runs" / "lecture" / "index.html").read_text(encoding="utf-8")
+    return (folder / "lecture" / "index.html").read_text(encoding="utf-8")
 
 
 def test_every_claim_is_printed_and_counted(lecture, tmp_path):
@@ -52,7 +52,7 @@ def test_every_claim_is_printed_and_counted(lecture, tmp_path):
     assert (code, err) == (0, "")
     assert "one is one → 1 → holds" in out
     assert "2 of 2 claims hold" in out
-    assert "runs/lecture/index.html" in out
+    assert "lecture/index.html" in out
     assert "2 of 2 claims hold" in page(tmp_path)
 
 
@@ -86,7 +86,7 @@ def test_slides_come_in_the_order_of_the_lecture():
 def test_an_interruption_keeps_what_was_answered(lecture, tmp_path):
     code, _, err = lecture(good, interrupted, good)
     assert code == 130
-    told = "interrupted; the slides answered so far are in runs/lecture/index.html."
+    told = "interrupted; the slides answered so far are in lecture/index.html."
     assert err == f"mlr: {told}\n"
     assert "1 of 1 claims hold" in page(tmp_path)
 
@@ -98,7 +98,7 @@ def test_a_slide_begun_anew_and_interrupted_keeps_no_old_answer(lecture, tmp_pat
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(lecture, tmp_path):
-    (tmp_path / "runs").write_text("in the way")
+    (tmp_path / "lecture").write_text("in the way")
     code, _, err = lecture(good)
     assert code == 74
     assert err.startswith("mlr: cannot write ")
@@ -106,17 +106,39 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(lecture, tmp_path):
 
 
 def test_an_answer_that_cannot_be_replaced_is_one_sentence(lecture, tmp_path):
-    (tmp_path / "runs" / "lecture" / "1" / "answer.json").mkdir(parents=True)
+    (tmp_path / "lecture" / "1" / "answer.json").mkdir(parents=True)
     code, _, err = lecture(good)
     assert code == 74
-    assert err.startswith("mlr: cannot write runs/lecture/1/answer.json: ")
+    assert err.startswith("mlr: cannot write lecture/1/answer.json: ")
 
 
 def test_a_page_that_cannot_be_written_is_one_sentence(lecture, tmp_path):
-    (tmp_path / "runs" / "lecture" / "index.html").mkdir(parents=True)
+    (tmp_path / "lecture" / "index.html").mkdir(parents=True)
     code, _, err = lecture(good)
     assert code == 74
-    assert err.startswith("mlr: cannot write runs/lecture/index.html: ")
+    assert err.startswith("mlr: cannot write lecture/index.html: ")
+
+
+def test_the_page_of_somebody_else_is_left_alone(lecture, tmp_path):
+    (tmp_path / "lecture").mkdir()
+    (tmp_path / "lecture" / "index.html").write_text("<h1>My lecture</h1>")
+    code, out, err = lecture(good)
+    assert (code, out) == (2, "")
+    assert err.startswith("mlr: lecture/index.html was not written by mlr; move it, or ")
+    assert page(tmp_path) == "<h1>My lecture</h1>"
+
+
+def test_what_the_lecture_trains_is_not_among_the_runs_of_a_person(lecture, tmp_path):
+    def trained(lab):
+        """Is it trained?"""
+        lab.run("data=blobs", "epochs=1")
+        return good(lab)
+
+    (tmp_path / "runs").mkdir()
+    assert lecture(trained)[0] == 0
+    assert [path.name for path in tmp_path.rglob("status.json")] == ["status.json"]
+    assert list((tmp_path / "runs").iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lecture", "runs"]
 
 
 def test_a_refused_run_is_one_sentence(lecture):

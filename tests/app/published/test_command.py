@@ -49,7 +49,7 @@ def test_ours_stands_beside_theirs_with_the_difference(lecture, tmp_path):
     assert (code, err) == (0, "")
     (line,) = [line.split() for line in out.splitlines() if "the <error>" in line]
     assert line[2:7] == ["12.00", "%", "13.97", "%", "+1.97"]
-    page = (tmp_path / "runs" / "lecture" / "index.html").read_text(encoding="utf-8")
+    page = (tmp_path / "lecture" / "index.html").read_text(encoding="utf-8")
     assert "the &lt;error&gt;" in page
     assert "<td>12.00 %</td><td>13.97 %</td><td>+1.97</td>" in page
     assert "<td>worse</td><td>39 %</td><td></td>" in page
@@ -72,7 +72,7 @@ def test_a_claim_of_a_result_can_fail(lecture):
 def test_one_result_leaves_the_sections_of_others(lecture, tmp_path):
     lecture(measured, wrong)
     lecture(measured, wrong, names=["measured"])
-    page = (tmp_path / "runs" / "lecture" / "index.html").read_text(encoding="utf-8")
+    page = (tmp_path / "lecture" / "index.html").read_text(encoding="utf-8")
     assert 'id="measured"' in page
     assert 'id="wrong"' in page
 

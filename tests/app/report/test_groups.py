@@ -55,6 +55,14 @@ def test_jobs_without_a_folder_are_those_of_the_table(tmp_path):
     ]
 
 
+def test_a_refused_job_is_named_by_the_class_and_not_by_its_choice(tmp_path):
+    add_run(tmp_path, "sigmoid", "se", 0, 0.5)
+    table = "run,status,head,loss,reason\n" + '"Arctan+ce,seed=0",refused,arctan,ce,no\n'
+    (tmp_path / "runs.csv").write_text(table + "17,refused,linear,ce,no\n")
+    found = unmade(tmp_path, read_runs(tmp_path))
+    assert [one.pair for one in found] == ["Arctan+ce", "linear+ce"]
+
+
 def test_a_table_of_somebody_else_is_none(tmp_path):
     add_run(tmp_path, "sigmoid", "se", 0, 0.5)
     (tmp_path / "runs.csv").write_bytes(b"\xff\xfe,a\n1,2\n")

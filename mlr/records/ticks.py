@@ -1,0 +1,38 @@
+"""Which of many runs TensorBoard is asked to tick: of more than 40 its older pages tick none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import zip_longest
+
+from mlr.records.layout import MOST_TICKED
+
+_PAIR = re.compile(r"\w+\+\w+")
+_SEED = re.compile(r",seed=(-?\d+)$")
+
+
+def ticked(names: Iterable[str]) -> str | None:
+    """Regular expression of at most `MOST_TICKED` runs; None where there are no more.
+
+    Those of the lowest seed, which have the figures; where even these are too many, some of
+    each pair of head and loss.
+
+    Args:
+        names: of all runs, relative to the folder that TensorBoard opens, as in
+            `sweep/sigmoid+se,lr=0.1,seed=3`.
+    """
+    every = sorted(set(names))
+    if len(every) <= MOST_TICKED:
+        return None
+    seeds = [int(found[1]) for name in every if (found := _SEED.search(name))]
+    first = f",seed={min(seeds)}" if seeds else ""
+    shown = [name for name in every if name.endswith(first)]
+    if len(shown) <= MOST_TICKED:
+        return f"{re.escape(first)}$"
+    pairs: dict[str, list[str]] = {}
+    for name in shown:
+        found = _PAIR.search(name.rpartition("/")[2])
+        pairs.setdefault(found[0] if found else "", []).append(name)
+    in_turn = [name for turn in zip_longest(*pairs.values()) for name in turn if name is not None]
+    return f"^({'|'.join(map(re.escape, in_turn[:MOST_TICKED]))})$"
