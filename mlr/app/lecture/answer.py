@@ -1,4 +1,4 @@
-"""What a slide answers: a sentence, the claims behind it, and pictures of the runs just made."""
+"""Answers of a slide: a sentence, the claims behind it, and pictures of the runs just made."""
 
 from __future__ import annotations
 
@@ -90,9 +90,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a slide comes to.
+    """The answer to a slide's question.
 
-    sentence: the answer, with the measured number in it.
+    sentence: the answer, one or two sentences with the measured number in them.
     rows: published numbers beside ours.
     """
 
@@ -103,26 +103,29 @@ class Answer:
 
     @property
     def holds(self) -> bool:
-        """Whether every claim does."""
+        """True if every claim holds."""
         return all(claim.holds for claim in self.claims)
 
 
 @dataclass(frozen=True)
 class Slide:
-    """One slide of the lecture, or a published result beside it.
+    """One slide of the lecture, or a published result.
 
-    number: as in the lecture; by it the slide is asked for. A published result has a name.
+    number: ours, in the order of the lecture; by it the slide is asked for. A published result
+        has a name.
     title: a few words.
     ask: measures and answers; its docstring is the question.
+    original: the slide's own question, or what it states, as noted down from the lecture.
     """
 
     number: int | str
     title: str
     ask: Callable[[Lab], Answer]
+    original: str = ""
 
     @property
     def published(self) -> bool:
-        """Whether it is a published result: it may take minutes, and need files that lack."""
+        """True for a published result: it may take minutes and need files that are absent."""
         return isinstance(self.number, str)
 
     @property
@@ -147,20 +150,27 @@ class Part:
     slides: tuple[Slide, ...]
 
 
-def close(text: str, measured: float, expected: float, within: float) -> Claim:
-    """The claim that `measured` is `expected`, but for `within` at most (absolute).
+def close(text: str, measured: float, expected: float, within: float, unit: str = "") -> Claim:
+    """The claim that `measured` is `expected`, to within `within` (absolute).
 
     Args:
-        text: the claim, its number written out.
+        text: the claim, its number written out; the tolerance is added to it.
         measured: through mlr, just now.
         expected: the number of the claim.
-        within: what rounding, or chance, may add or take; 0 for equality.
+        within: the tolerance for rounding, or chance; 0 for equality.
+        unit: of all three, as in " %".
     """
     off = abs(measured - expected)
     equal = measured == expected  # infinities too
     holds = equal or (isfinite(off) and off <= within)
-    told = f"{number(measured)} (off by {number(off, 2)})" if expected else number(measured, 2)
-    return Claim(text, number(measured) if equal else told, holds)
+    if equal:
+        told = f"{number(measured)}{unit}"
+    elif expected:
+        told = f"{number(measured)}{unit} (off by {number(off, 2)}{unit})"
+    else:
+        told = f"{number(measured, 2)}{unit}"
+    allowed = f", to within {number(within, 2)}{unit}" if within else ""
+    return Claim(text + allowed, told, holds)
 
 
 def number(value: float, digits: int = 7) -> str:
