@@ -169,7 +169,7 @@ def close(text: str, measured: float, expected: float, within: float, unit: str 
         told = f"{number(measured)}{unit} (off by {number(off, 2)}{unit})"
     else:
         told = f"{number(measured, 2)}{unit}"
-    allowed = f", to within {number(within, 2)}{unit}" if within else ""
+    allowed = f", to within {number(within, 3)}{unit}" if within else ""
     return Claim(text + allowed, told, holds)
 
 

@@ -57,8 +57,21 @@ def lowest(function: Callable[[Tensor], Tensor], low: float, high: float) -> tup
     return place, value
 
 
+def crossing(function: Callable[[Tensor], Tensor], low: float, high: float) -> float:
+    """Where a function (N, 1) → (N,) that is negative at `low` and positive at `high` is 0.
+
+    By bisection, to the last bit.
+    """
+    while low < (middle := (low + high) / 2) < high:
+        if float(function(logit(middle))) < 0:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
 def integral(function: Callable[[Tensor], Tensor], low: int, high: int, nodes: int = 20) -> float:
-    """∫ f(z) dz of a function (N, 1) → (N,) that is smooth but for kinks at whole numbers.
+    """∫ f(z) dz of a function (N, 1) → (N,) that is smooth except at whole numbers.
 
     Gauss and Legendre's rule with so many nodes between each two whole numbers.
     """
