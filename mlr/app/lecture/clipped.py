@@ -41,7 +41,9 @@ def no_gradient(lab: Lab) -> Answer:
     alone, shared = _shared((1.0,))[-1], _shared((1.0, 0.5))[-1]
     claims = (
         close("dL/dz = 0 exactly at every z outside [0, 1], for t = 0 and t = 1", largest, 0, 0),
-        close("from z = 2, t = 0: the weight is still 1 after 200 updates, SE and BCE", moved, 0, 0),
+        close(
+            "from z = 2, t = 0: the weight is still 1 after 200 updates, SE and BCE", moved, 0, 0
+        ),
         close("from z = −1, t = 1: z is still −1 after 200 updates", _descend(-1.0, 1.0), -1, 0),
         close(
             f"x = 1, t = 0 with w = {WEIGHT:g}, alone: z is still {WEIGHT:g} after 200 updates",

@@ -165,7 +165,9 @@ def _of_fits(squared: Trained, fixed: Trained, learnt: Trained) -> tuple[Claim, 
     apart = max(float((one - other).abs().max()) for one, other in pairs)
     left, more = squared.metrics["loss/test"], fixed.metrics["loss/test"]
     count = len(_line().test)
-    sigma = {name: share / count**0.5 for name, share in (("SE", NOISE**2 / 2**0.5), ("NLL", 0.5**0.5))}
+    sigma = {
+        name: share / count**0.5 for name, share in (("SE", NOISE**2 / 2**0.5), ("NLL", 0.5**0.5))
+    }
     of_mean = f"of a mean over {count} test examples"
     return (
         close(

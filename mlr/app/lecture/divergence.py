@@ -221,7 +221,10 @@ def _two_curves(p: Tensor, share: Tensor, models: Tensor) -> Picture:
 SLIDES = (
     Slide(7, "The divergence", divergence, "The formula of the KL divergence."),
     Slide(
-        8, "As an expectation", expectation, "KL rewritten as the expectation E[log p − log p_model]."
+        8,
+        "As an expectation",
+        expectation,
+        "KL rewritten as the expectation E[log p − log p_model].",
     ),
     Slide(
         9,

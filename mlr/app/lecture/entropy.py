@@ -49,7 +49,12 @@ def three_descents(lab: Lab) -> Answer:
     claims = (
         close("gradient descent on CE takes the same steps as on KL", apart["CE"], 0, 1e-13),
         close("and so does gradient descent on −1/m log-likelihood (NLL)", apart["NLL"], 0, 1e-13),
-        close("all end at the shares of the ten examples, 0.7, 0.2, 0.1", float((end - p).abs().max()), 0, 1e-12),
+        close(
+            "all end at the shares of the ten examples, 0.7, 0.2, 0.1",
+            float((end - p).abs().max()),
+            0,
+            1e-12,
+        ),
     )
     steps = torch.arange(41)
     drawn = (("KL", SKY, "-", 9), ("CE", BLUE, "--", 5), ("NLL", VERMILLION, ":", 3.5))
@@ -170,7 +175,9 @@ def entropy_of_data(lab: Lab) -> Answer:
             close(f"{name} is least at z = ln(7/3) = 0.847298", place, log(7 / 3), 1e-14)
             for name, place in best.items()
         ),
-        close("there σ(z) is the share 0.7 of the data", _at(head, best["H(p, q)"]), POSITIVE, 1e-14),
+        close(
+            "there σ(z) is the share 0.7 of the data", _at(head, best["H(p, q)"]), POSITIVE, 1e-14
+        ),
         close("dH(p, q)/dz = σ(z) − 0.7", float((of_ce - (head(z) - 0.7)).abs().max()), 0, 1e-15),
     )
     return Answer(

@@ -84,7 +84,9 @@ def wants_to_be_exact(lab: Lab) -> Answer:
             close("the gradient at y = 0 is only −1", up, -1, 0),
             close("y = 2 already costs as much as y = 0", double, wrong, 0),
             Claim(
-                "of the predictions 0 and 10 only 10 is classified as 1", _listed(predicted[:2]), predicted[:2] == [0, 1]
+                "of the predictions 0 and 10 only 10 is classified as 1",
+                _listed(predicted[:2]),
+                predicted[:2] == [0, 1],
             ),
         ),
         (sketch("squared error of a positive example against its prediction", draw),),
@@ -115,8 +117,14 @@ def outlier_drags(lab: Lab) -> Answer:
             close("a point at 100 moves it to 505/207 = 2.4396", far.boundary, 505 / 207, 1e-11),
             Claim("the point 2 is then wrong, and only it", _told(near), near.right == only_2),
             Claim("likewise with the point at 100", _told(far), far.right == only_2),
-            close("logistic regression classifies all points rightly in all three cases", kept, 1, 0),
-            Claim("two clouds: linear + SE has a test accuracy ≤ 95 %", percent(squared), squared <= 0.95),
+            close(
+                "logistic regression classifies all points rightly in all three cases", kept, 1, 0
+            ),
+            Claim(
+                "two clouds: linear + SE has a test accuracy ≤ 95 %",
+                percent(squared),
+                squared <= 0.95,
+            ),
             Claim("sigmoid + BCE has ≥ 99 %", percent(log), log >= 0.99),
         ),
         (_dragged(near, logistic[1]), _clouds(runs)),

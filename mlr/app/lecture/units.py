@@ -184,7 +184,10 @@ def one_number(lab: Lab) -> Answer:
     several = Objective("softmax", "ce").losses(two, both)
     claims = (
         close(
-            "softmax([z, 0])₁ = σ(z) (relative)", float((pair[:, 0] / one - 1).abs().max()), 0, 1e-15
+            "softmax([z, 0])₁ = σ(z) (relative)",
+            float((pair[:, 0] / one - 1).abs().max()),
+            0,
+            1e-15,
         ),
         close("P(0) = 1 − P(1)", float((pair[:, 1] - (1 - pair[:, 0])).abs().max()), 0, 1e-15),
         close(
@@ -265,7 +268,5 @@ SLIDES = (
         "The output units determine the form of the cross-entropy.",
     ),
     Slide(18, "One number for two classes", one_number, "One number is enough for 2 classes."),
-    Slide(
-        19, "The clipped linear unit", clipped, "Clipped linear unit, y = max(0, min(1, z))."
-    ),
+    Slide(19, "The clipped linear unit", clipped, "Clipped linear unit, y = max(0, min(1, z))."),
 )

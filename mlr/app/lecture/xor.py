@@ -154,6 +154,4 @@ def _logits(mlp: Trained, x: Tensor) -> Tensor:
     return hidden @ theta["output.weight"].T + theta["output.bias"]
 
 
-SLIDES = (
-    Slide(1, "Last time: SGD and XOR", xor, "“Last time”: feed-forward networks, SGD, XOR."),
-)
+SLIDES = (Slide(1, "Last time: SGD and XOR", xor, "“Last time”: feed-forward networks, SGD, XOR."),)
