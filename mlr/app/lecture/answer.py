@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import getdoc
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from mlr.app.lecture.lab import Lab
 
+DECIMAL = re.compile(r"(?<![\w.])−?\d[\d,]*(?:\.\d+)?(?!×10)")
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
@@ -163,14 +165,25 @@ def close(text: str, measured: float, expected: float, within: float, unit: str 
     off = abs(measured - expected)
     equal = measured == expected  # infinities too
     holds = equal or (isfinite(off) and off <= within)
-    if equal:
-        told = f"{number(measured)}{unit}"
-    elif expected:
-        told = f"{number(measured)}{unit} (off by {number(off, 2)}{unit})"
-    else:
-        told = f"{number(measured, 2)}{unit}"
-    allowed = f", to within {number(within, 3)}{unit}" if within else ""
-    return Claim(text + allowed, told, holds)
+    points = " points" if unit == " %" else unit  # percentages differ by percentage points
+    told = f"{number(measured)}{unit} (off by {number(off, 2)}{points})"
+    if equal or not expected:
+        told = f"{number(measured, 7 if equal else 2)}{unit}"
+    allowed = f", to within {number(within, 3)}{points}{_of(expected, within, unit, text)}"
+    return Claim(text + allowed * (within > 0), told, holds)
+
+
+def _of(expected: float, within: float, unit: str, text: str) -> str:
+    """“ of 0.6931472”, with the digits that the tolerance needs; empty where `text` has them."""
+    written = (float(one.replace(",", "").replace("−", "-")) for one in DECIMAL.findall(text))
+    if not expected or any(abs(one - expected) <= within / 10 for one in written):
+        return ""
+    digits = next((it for it in range(1, 17) if _error(expected, it) <= within / 10), 17)
+    return f" of {number(expected, digits)}{unit}"
+
+
+def _error(value: float, digits: int) -> float:
+    return abs(float(f"{value:.{digits}g}") - value)
 
 
 def number(value: float, digits: int = 7) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 from mlr.app.lecture.answer import Answer, Claim, Picture, Slide, close, number, percent
 from mlr.app.lecture.drawing import BLUE, GREY, HALF, ORANGE, VERMILLION, curves, line, of_pair
 from mlr.app.lecture.lab import Lab, Series, Trained
+from mlr.app.lecture.one_logit import normal_logits
 from mlr.heads import ClippedLinear
 from mlr.objectives import Objective
 
@@ -129,10 +130,8 @@ def _descend(start: float, target: float) -> float:
 
 
 def _dead(spread: float) -> float:
-    """Share of z ~ N(0, spread²) where the unit has no slope, from 100,000 even quantiles."""
-    share = (torch.arange(100_000, dtype=torch.float64) + 0.5) / 100_000
-    z = spread * 2**0.5 * torch.erfinv(2 * share - 1)
-    return float((ClippedLinear().slope(z) == 0).double().mean())
+    """Share of z ~ N(0, spread²) where the unit has no slope."""
+    return float((ClippedLinear().slope(normal_logits(spread)) == 0).double().mean())
 
 
 SPREADS = (0.5, 2, 5, 10)

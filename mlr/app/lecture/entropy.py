@@ -165,10 +165,7 @@ def entropy_of_data(lab: Lab) -> Answer:
     of_ce, of_kl = _slope(cross_entropy, p, z), _slope(kl_divergence, p, z)
     of_data = of_ce - of_kl
     away = float(of_data.abs().max())
-    best = {
-        name: crossing(lambda z, cost=cost: _slope(cost, p, z[:, 0]), -6, 6)
-        for name, cost in (("H(p, q)", cross_entropy), ("KL(p‖q)", kl_divergence))
-    }
+    best = {"H(p, q)": _least(cross_entropy, p), "KL(p‖q)": _least(kl_divergence, p)}
     claims = (
         close("d/dz [H(p, q) − KL(p‖q)] = dH(p)/dz = 0 at every z", away, 0, 1e-15),
         *(
@@ -205,6 +202,11 @@ def _slope(cost: Callable[[Tensor, Tensor], Tensor], p: Tensor, z: Tensor) -> Te
     z = z.clone().requires_grad_()
     q = torch.stack([Sigmoid()(-z), Sigmoid()(z)], -1)
     return torch.autograd.grad(cost(p, q).sum(), z)[0]
+
+
+def _least(cost: Callable[[Tensor, Tensor], Tensor], p: Tensor) -> float:
+    """The logit z of q where cost(p, q) is least."""
+    return crossing(lambda z: _slope(cost, p, z[:, 0]), -6, 6)
 
 
 def _at(head: Sigmoid, z: float) -> float:

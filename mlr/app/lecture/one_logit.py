@@ -24,6 +24,12 @@ def logit(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64).unsqueeze(1)
 
 
+def normal_logits(spread: float, count: int = 100_000) -> Tensor:
+    """Logits (count, 1) of z ~ N(0, spread²): its even quantiles."""
+    share = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    return spread * 2**0.5 * torch.erfinv(2 * share - 1).unsqueeze(1)
+
+
 def costs(head: str, loss: str, z: Tensor, target: float = 1.0) -> Tensor:
     """L (N,) of logits z (N, 1)."""
     return Objective(head, loss, outputs=1).losses(z, torch.full_like(z, target))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlr.app.lecture import (
     clipped,
+    consequences,
     costs,
     cross_entropy,
     divergence,
@@ -28,7 +29,7 @@ PARTS: tuple[Part, ...] = (
     Part("Output units", (*units.SLIDES, *clipped.SLIDES)),
     Part("A linear unit as a classifier", linear_unit.SLIDES),
     Part("The sigmoid, and squared error on it", (*squared_error.SLIDES, *small_steps.SLIDES)),
-    Part("Cross-entropy of a sigmoid", cross_entropy.SLIDES),
+    Part("Cross-entropy of a sigmoid", (*cross_entropy.SLIDES, *consequences.SLIDES)),
     Part("Softmax", (*softmax.SLIDES, *softmax_limits.SLIDES)),
     Part("The whole", whole.SLIDES),
 )

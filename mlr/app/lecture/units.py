@@ -200,7 +200,7 @@ def one_number(lab: Lab) -> Answer:
     near = z.abs() <= 6
     x = z[near]
     return Answer(
-        "One, since P(0) = 1 − P(1). A softmax of the logits z and 0 is the sigmoid of z: measured, "
+        "One, since P(0) = 1 − P(1). A softmax of the logits z and 0 is the sigmoid of z, measured "
         f"to within {number(float((pair[:, 0] / one - 1).abs().max()), 1)}.",
         claims,
         (
