@@ -20,8 +20,9 @@ def main() -> int:
     parser.add_argument(
         "slide",
         nargs="*",
-        help="numbers of slides, whose sections of the page are replaced; without any: all. "
-        "Or published, and behind it names of published results; without any: all but the slowest",
+        help="numbers of slides, 1 to 45 in our numbering, whose sections of the page are "
+        "replaced; without any: all. Or published, followed by names of published results; without any: all "
+        "but the slowest",
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
@@ -33,9 +34,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # being told to end is as good as Ctrl-C: what was answered is kept
+    # SIGTERM is treated like Ctrl-C: the answers so far are saved
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(main())
-    except KeyboardInterrupt:  # before there was anything to keep
+    except KeyboardInterrupt:  # before there was anything to save
         sys.exit(INTERRUPTED)
