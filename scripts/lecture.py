@@ -21,8 +21,8 @@ def main() -> int:
         "slide",
         nargs="*",
         help="numbers of slides, 1 to 45 in our numbering, whose sections of the page are "
-        "replaced; without any: all. Or published, followed by names of published results; without any: all "
-        "but the slowest",
+        "replaced; without any: all. Or published, followed by names of published results; "
+        "without any: all but the slowest",
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
