@@ -1,4 +1,4 @@
-"""Run the lecture: measure every claim of its slides, and write runs/lecture/index.html.
+"""Run the lecture: measure every claim of its slides, and write lecture/index.html.
 
 mlr lecture
 mlr lecture 29
@@ -16,8 +16,9 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "slide",
         nargs="*",
-        help="numbers of slides, whose sections of the page are replaced; without any: all. "
-        "Or published, and behind it names of published results; without any: all but the slowest",
+        help="numbers of slides, 1 to 45 in our numbering, whose sections of the page are replaced; "
+        "without any: all. "
+        "Or published, followed by names of published results; without any: all but the slowest",
     )
 
 
