@@ -7,9 +7,13 @@ the library need to know nothing of mlr to catch it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from math import isfinite
+
+CHOOSE = "Choose from "
+"""Begins every list of choices, which ends its sentence."""
 
 
 class InputError(ValueError):
@@ -42,9 +46,42 @@ def known(name: str, value: str, allowed: Iterable[str]) -> str:
     choices = sorted(allowed)
     if value in choices:
         return value
-    near = get_close_matches(str(value), choices, n=1)
-    hint = f"did you mean {name}={near[0]}? " if near else ""
-    raise InputError(f"{name}={value} is not known; {hint}Known: {', '.join(choices)}.")
+    near = nearest(str(value), choices)
+    raise InputError(unknown(f"{name}={value}", choices, near and f"{name}={near}"))
+
+
+def unknown(given: str, choices: Iterable[str], near: str | None = None, of: str = "") -> str:
+    """The sentence about a name that nothing has.
+
+    Args:
+        given: what was typed, with what it is, as in `head=sigmod`.
+        choices: what it might have been.
+        near: which of them was probably meant.
+        of: what has these choices, as in ` of own.csv`.
+    """
+    hint = f" Did you mean {near}?" if near else ""
+    return f"Unknown {given}.{hint} {CHOOSE}{', '.join(choices) or 'nothing'}{of}."
+
+
+def nearest(name: str, choices: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The choice that was probably meant, whatever its case and hyphens; None if none is near."""
+    spelled = {_spelled(choice): choice for choice in choices}
+    near = get_close_matches(_spelled(name), spelled, n=1, cutoff=cutoff)
+    return spelled[near[0]] if near else None
+
+
+def _spelled(name: str) -> str:
+    return re.sub(r"[-_ ]+", "_", name.strip()).casefold()
+
+
+def listed(choices: Sequence[str], room: int) -> str:
+    """As many of `choices` as `room` characters take, at least one, and how many more there are."""
+    for count in range(min(len(choices), max(room, 1)), 0, -1):
+        more = "" if count == len(choices) else f" … and {len(choices) - count} more"
+        text = ", ".join(choices[:count]) + more
+        if len(text) <= room or count == 1:
+            return text
+    return "nothing"
 
 
 def positive(name: str, value: float) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from mlr.app.identity import identity, is_of_run
+from mlr.objectives.pairs import usual_loss
 
 LONGEST_NAME = 120
 """Bytes of a folder's name: file systems take 255, people and TensorBoard fewer."""
@@ -19,7 +20,7 @@ _DIGEST = 6  # bytes: 10,000 jobs with names cut alike must not meet by chance
 
 
 def register_resolvers() -> None:
-    """`${short_id:}`: a process's random name; `${run_name:…}`: a job's folder; `${either:…}`."""
+    """`short_id`: a process's random name; `run_name`: a job's folder; `either`; `usual_loss`."""
     # OmegaConf 2.4 gives the name of a legacy function to this one, and warns of the old name
     register: Any = OmegaConf.register_new_resolver
     if "use_cache" in signature(OmegaConf.register_resolver).parameters:
@@ -27,6 +28,7 @@ def register_resolvers() -> None:
     register("short_id", lambda: token_hex(3), use_cache=True, replace=True)
     register("run_name", run_name, replace=True)
     register("either", either, replace=True)
+    register("usual_loss", usual_loss, replace=True)
 
 
 def either(value: Any, otherwise: Any) -> Any:
@@ -87,5 +89,7 @@ def leaves(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 def spoken(name: str) -> str:
     """A head's or loss's name as a person writes it, as in `clipped-linear`, `BCE`."""
-    short = ("se", "bce", "ce", "nll", "mae", "gce")
+    if name == "gaussian_nll":
+        return "Gaussian NLL"
+    short = ("se", "bce", "ce", "mae", "gce")
     return name.upper() if name in short else name.replace("_", "-")

@@ -147,12 +147,15 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
     if plan.optimizer.lr > LARGEST_RATE:
         raise InputError(f"optimizer.lr={plan.optimizer.lr} must be at most {LARGEST_RATE:g}.")
     _check_metric(config["objective_metric"], plan.source.regression)
+    # a user's own source may show only what it loads
+    own = type(plan.source).__module__.startswith("mlr.")
+    said = own or plan.source.regression or classes is not None
     check_pair(
         plan.head,
         plan.loss,
         plan.head.outputs(classes) if classes is not None else None,
         config["objective"]["strict"],
-        regression=plan.source.regression,
+        regression=plan.source.regression if said else None,
     )
     return plan
 

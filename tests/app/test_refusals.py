@@ -11,7 +11,7 @@ import pytest
 REFUSED = {
     "head=sigmod": "head=sigmod is not known; did you mean head=sigmoid",
     "loss=mse": "loss=mse is not known; did you mean loss=se.*Known: bce, ce, focal, gce, "
-    "hinge, mae, matching, nll, se, smoothed_ce",
+    "gaussian_nll, hinge, mae, matching, se, smoothed_ce",
     "data=mnits": "did you mean data=mnist",
     "model=mpl": "did you mean model=mlp",
     "optimizer=sdg": "did you mean optimizer=sgd",
@@ -26,8 +26,8 @@ REFUSED = {
     "data=line": "Use head=linear",
     "head=gaussian": "head=gaussian predicts numbers, but the data have 10 classes. Use head=softm",
     "head=gaussian loss=se data=line": "loss=se needs one prediction for each target, but head=ga",
-    "head=gaussian loss=bce data=line": "a mean and a standard deviation. Use loss=nll",
-    "head=gaussian loss=matching data=line": "Use loss=nll or head=linear",
+    "head=gaussian loss=bce data=line": "a mean and a standard deviation. Use loss=gaussian_nll",
+    "head=gaussian loss=matching data=line": "Use loss=gaussian_nll or head=linear",
     "data=line head=linear loss=hinge": "loss=hinge needs targets",
     "loss=focal loss.gamma=-1": "loss.gamma=-1.* must be a finite number, 0 or above",
     "loss=gce loss.q=1.5": r"loss.q=1.5 must lie in \(0, 1\]",

@@ -47,7 +47,7 @@ MISUSED = [
      "in [0, 1]. -1 marks"),
     ("sigmoid", "matching", Z, 1.5 * ONE_HOT, "targets hold 1.5, but loss=matching needs targets"),
     ("sigmoid", "ce", Z[:, :1], torch.full((64, 1), 2.0), "targets hold 2"),
-    ("gaussian", "nll", Z, Z, "the shapes must be (…, 2K) and (…, K), 2 logits for each target"),
+    ("gaussian", "gaussian_nll", Z, Z, "the shapes must be (…, 2K) and (…, K), 2 logits for each target"),
 ]  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from mlr.app.published.lecun import lecun_linear
 from mlr.app.published.neuron import nielsen_neuron
 from mlr.app.published.nielsen import nielsen_curves
 from mlr.app.published.squares import many_classes, squares_on_digits
-from mlr.checks import InputError
+from mlr.checks import InputError, nearest, unknown
 
 NAME = "published"
 QUICK = (
@@ -49,7 +49,7 @@ def chosen(names: Sequence[str]) -> list[Slide]:
     by_name = {str(result.number): result for result in PART.slides}
     for name in names:
         if name not in by_name:
-            raise InputError(f"{NAME} {name} is not known. Known: {', '.join(by_name)}.")
+            raise InputError(unknown(f"{NAME} {name}", by_name, nearest(name, by_name)))
     return [by_name[name] for name in names] or list(QUICK)
 
 
