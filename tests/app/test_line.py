@@ -41,7 +41,9 @@ def test_what_the_experiment_claims(swept):
     left = (2 * numbers("linear+se", "loss/train")).sqrt()
     torch.testing.assert_close(learned, left, rtol=0.01, atol=0)
     entropy = math.log(NOISE) + 0.5 * math.log(2 * math.pi * math.e)
-    assert numbers("gaussian+gaussian_nll", "loss/test").mean().item() == pytest.approx(entropy, abs=0.1)
+    assert numbers("gaussian+gaussian_nll", "loss/test").mean().item() == pytest.approx(
+        entropy, abs=0.1
+    )
     assert "predicted std" in swept.out
     assert len(swept.runs) == 18
 

@@ -55,8 +55,8 @@ class Distances:
         """The same, without entries within KEPT of y_k + t_k of examples whose terms cancel.
 
         In float64, where a soft target is the prediction to 10 bits or more. Of softmax with se,
-        gaussian_nll or bce also where three or more targets are soft, and of softmax+bce where the two
-        largest logits are nearly equal.
+        gaussian_nll or bce also where three or more targets are soft, and of softmax+bce where the
+        two largest logits are nearly equal.
         """
         if head not in ("sigmoid", "softmax"):
             return self

@@ -165,7 +165,9 @@ def test_without_a_deviation_it_is_squared_error_and_a_constant(head, dtype):
 def test_at_deviation_one_the_gradient_in_the_mean_is_the_error(dtype):
     z = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
     t = z.flip(0)
-    found = Objective("gaussian", "gaussian_nll").gradient(torch.cat([z, torch.zeros_like(z)], -1), t)
+    found = Objective("gaussian", "gaussian_nll").gradient(
+        torch.cat([z, torch.zeros_like(z)], -1), t
+    )
     assert torch.equal(found[:, :3], z - t)
     torch.testing.assert_close(found[:, 3:], 1 - (z - t) ** 2)
 

@@ -294,7 +294,7 @@ def test_no_end_depends_on_the_clock(monkeypatch, seconds):
         ({"batch_size": 51}, "batch_size=51 is more than the 50 training examples of data=made"),
         ({"epochs": 0}, "epochs=0 must be a whole number"),
         ({"steps": 0}, "steps=0 must be a whole number"),
-        ({"dtype": "float31"}, "dtype=float31 is not known; did you mean dtype=float32"),
+        ({"dtype": "float31"}, "Unknown dtype=float31. Did you mean dtype=float32"),
         ({"max_grad_norm": 0.0}, "max_grad_norm=0.0 must be a finite number above 0"),
         ({"patience": 0}, "patience=0 must be a whole number"),
     ],
