@@ -17,6 +17,7 @@ from rich.text import Text
 
 from mlr.app import debugging
 from mlr.app.text import printable
+from mlr.checks import CHOOSE, listed
 from mlr.commandline import command
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def refuse(message: str) -> None:
 
 
 def shortened(line: str) -> str:
-    """At most `LONGEST` characters of a line: of its paths the ends, then without its midst."""
+    """At most `LONGEST` characters of a line: fewer choices, the ends of paths, then no middle."""
+    line = _fewer_choices(line)
     words = line.split(" ")
     paths = [number for number, word in enumerate(words) if "/" in word]
     for number in sorted(paths, key=lambda number: -len(words[number])):
@@ -83,8 +85,25 @@ def shortened(line: str) -> str:
         if len(" ".join(words)) > LONGEST and len(path) > LONGEST_PATH:
             words[number] = f"{name}{equals}…{path[1 - LONGEST_PATH :]}"
     line = " ".join(words)
+    return line if len(line) <= LONGEST else _without_middle(line)
+
+
+def _fewer_choices(line: str) -> str:
+    """The list that ends a line that is too long, shortened by whole items."""
+    start = line.rfind(CHOOSE) + len(CHOOSE)
+    if len(line) <= LONGEST or start < len(CHOOSE):
+        return line
+    choices = line[start:].removesuffix(".").split(", ")
+    return f"{line[:start]}{listed(choices, LONGEST - start - 1)}."
+
+
+def _without_middle(line: str) -> str:
+    """The two ends of a line, in whole words where these are not longer than the ends."""
     half = LONGEST // 2 - 2
-    return line if len(line) <= LONGEST else f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
+    begin, end = line[:half], line[-half:]
+    begin = begin.rpartition(" ")[0] or begin
+    end = end.partition(" ")[2] or end
+    return f"{begin.rstrip()} … {end.lstrip()}"
 
 
 def say(message: str) -> None:

@@ -41,7 +41,7 @@ def check_place(option: str, value: object) -> None:
         letters = os.fsencode(text).decode()
         sizes = [len(os.fsencode(part)) for part in Path(text).absolute().parts]
     except UnicodeError as error:
-        raise InputError(f"{option}={shown!a} holds bytes that are no UTF-8.") from error
+        raise InputError(f"{option}={shown!a} holds bytes that are not UTF-8.") from error
     if unseen := next((one for one in letters if is_unseen(one)), ""):
         raise InputError(f"{option}={shown!a} holds the character {unseen!a}, which none can see.")
     if max(sizes) > LONGEST_PART or sum(sizes) + len(sizes) > LONGEST_PATH:

@@ -60,6 +60,7 @@ class Session:
         self.sweep: Sweep | None = None
         self.crash: BaseException | None = None
         self._goes_on = False  # whether more batches come, that a failure must not prevent
+        self._story: Path | None = None  # what Hydra writes of a sweep before its first job
 
     def prepare(self, config: DictConfig) -> None:
         """Refuse a sweep before anything is written; called by the launcher.
@@ -81,6 +82,14 @@ class Session:
                 check_versions(folder, config.allow)
         except InputError as error:
             raise SweepRefused(error) from error
+        story = folder / "multirun.yaml"
+        self._story = None if story.exists() else story
+
+    def withdraw(self) -> None:
+        """Remove what Hydra wrote of a sweep that was refused before its first job."""
+        if self.sweep is None and self._story is not None:
+            self._story.unlink(missing_ok=True)
+            remove_empty(self._story.parent)
 
     def batch(
         self, jobs: Sequence[SweepJob], sweep_folder: Path, engine: Engine | None = None

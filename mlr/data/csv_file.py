@@ -112,7 +112,7 @@ def _names(features: Sequence[str] | None, label: str) -> list[str] | None:
         raise InputError(f"data.features names {tail(', '.join(sorted(doubled)), 60)} twice.")
     if label in features:
         raise InputError(
-            f"data.features includes the label {tail(label, 60)}: the answer is no feature."
+            f"data.features includes the label {tail(label, 60)}: the answer is not a feature."
         )
     return list(features)
 

@@ -6,17 +6,16 @@ Every name in a message is the override that a person would type, `data.<option>
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from os import PathLike, fspath
 from pathlib import Path
 
-from mlr.checks import InputError, fraction, known, whole
+from mlr.checks import InputError, fraction, known, listed, nearest, unknown, whole
 from mlr.data.faults import LONGEST, tail
 
 COLUMN_SCALES = ("none", "standardize", "minmax")
 IMAGE_SCALES = ("none", "unit", "standardize")
 _LONGEST_NAME = 30
-_MOST_COMPARED, _MOST_LISTED = 1000, 20
+_MOST_COMPARED = 1000
 TASKS = ("classification", "regression")
 
 
@@ -119,13 +118,9 @@ def named(option: str, name: str, names: Iterable[str], of: str) -> str:
     if name in there:
         return name
     few = [one for one in there[:_MOST_COMPARED] if len(one) <= _LONGEST_NAME]
-    near = get_close_matches(name[:_LONGEST_NAME], few, n=1)
-    hint = f"did you mean {option}={tail(near[0], _LONGEST_NAME)}? " if near else ""
-    opening = f"{option}={tail(name, _LONGEST_NAME)} is not known; {hint}Known: "
-    listed = ", ".join(tail(one, _LONGEST_NAME) for one in there[:_MOST_LISTED]) or "none"
-    end = f" (of {of})."
-    room = LONGEST - len(opening) - len(end)
-    listed = (
-        listed if len(listed) <= room and len(there) <= _MOST_LISTED else listed[: room - 1] + "…"
-    )
-    raise InputError(f"{opening}{listed}{end}")
+    near = nearest(name[:_LONGEST_NAME], few)
+    shown = [tail(one, _LONGEST_NAME) for one in there]
+    meant = near and f"{option}={tail(near, _LONGEST_NAME)}"
+    given, of = f"{option}={tail(name, _LONGEST_NAME)}", f" of {tail(of, 2 * _LONGEST_NAME)}"
+    room = LONGEST - len(unknown(given, [""], meant, of))
+    raise InputError(unknown(given, [listed(shown, room)], meant, of))

@@ -121,7 +121,7 @@ class Table:
         hint = "; leave the column out of data.features" if option == "data.features" else ""
         raise fault(
             f"{self.path}, line {line}, column {tail(name, _LONGEST_NAME)}:",
-            f"{shown(text)} is no number that float32 can hold{hint}.",
+            f"{shown(text)} is not a number that float32 can hold{hint}.",
         )
 
 
@@ -145,7 +145,7 @@ def read(path: Path, delimiter: str) -> Table:
         except UnicodeDecodeError as error:
             raise fault(
                 path,
-                f"is no UTF-8 text: byte 0x{error.object[error.start]:02x} near line "
+                f"is not UTF-8 text: byte 0x{error.object[error.start]:02x} near line "
                 f"{reader.line_num + 1} cannot be read; save it as UTF-8, unpacked.",
             ) from None
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, known, non_negative, whole
+from mlr.checks import InputError, known, non_negative, whole, whole_numbers
 from mlr.models.base import Model
 from mlr.models.initialise import SCHEMES, initialise
 
@@ -38,7 +38,7 @@ class Cnn(Model):
                 f"model.channels={channels} must list the convolutions, "
                 "as in model.channels=[16,32]."
             )
-        self.channels = tuple(whole("model.channels", count) for count in channels)
+        self.channels = whole_numbers("model.channels", channels)
         self.kernel = whole("model.kernel", kernel)
         if kernel % 2 == 0:
             raise InputError(f"model.kernel={kernel} must be odd, as in model.kernel=5.")

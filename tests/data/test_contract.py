@@ -165,8 +165,8 @@ def test_label_noise_changes_its_share_of_training_labels_only(source, small):
         ("val_fraction", 0.8, r"leave nothing to train on: their sum must stay below 1"),
         ("split_seed", -1, r"data\.split_seed=-1 must be a whole number of at least 0"),
         ("seed", "x", r"data\.seed=x must be a whole number of at least 0"),
-        ("scale", "log", r"data\.scale=log is not known; Known: .*none.*standardize"),
-        ("scale", "standardise", r"did you mean data\.scale=standardize\?"),
+        ("scale", "log", r"Unknown data\.scale=log. Choose from .*none.*standardize"),
+        ("scale", "standardise", r"Did you mean data\.scale=standardize\?"),
     ],
 )
 def test_every_source_refuses_a_bad_option_at_construction(option, value, message):

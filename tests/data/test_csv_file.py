@@ -71,12 +71,20 @@ def changed(line, row):
 @pytest.mark.parametrize(
     ("lines", "options", "message"),
     [
-        (changed(5, "3,0.3x,red,n"), {}, r"own\.csv, line 5, column width: '0\.3x' is no number"),
-        (changed(5, "1e39,1,red,n"), {}, "line 5, column length: '1e39' is no number that float32"),
-        (changed(5, "inf,1,red,n"), {}, "line 5, column length: 'inf' is no number"),
+        (
+            changed(5, "3,0.3x,red,n"),
+            {},
+            r"own\.csv, line 5, column width: '0\.3x' is not a number",
+        ),
+        (
+            changed(5, "1e39,1,red,n"),
+            {},
+            "line 5, column length: '1e39' is not a number that float32",
+        ),
+        (changed(5, "inf,1,red,n"), {}, "line 5, column length: 'inf' is not a number"),
         (changed(5, "1_0,1,red,n"), {}, "line 5, column length: '1_0'"),
         (changed(5, "=A1*2,1,red,n"), {}, r"line 5, column length: '=A1\*2'"),
-        (changed(5, "x" * 999 + ",1,red,n"), {}, "'x{40}…' is no number"),
+        (changed(5, "x" * 999 + ",1,red,n"), {}, "'x{40}…' is not a number"),
         (changed(5, ",1,red,n"), {}, "misses 1 of 30 values in column length, the first in line 5"),
         (changed(5, "1,NaN,red,n"), {}, "misses 1 of 30 values in column width"),
         (changed(9, "1,1,,n"), {}, "misses 1 of 30 values in column label, the first in line 9"),
@@ -86,20 +94,20 @@ def changed(line, row):
         (changed(1, "a,a,label,b"), {}, "has 2 columns of the name 'a'"),
         (["", "1,2"], {}, "has no header"),
         ([HEADER], {}, "has a header but no lines of data"),
-        ([HEADER, *ROWS], {"delimiter": ";"}, r"data\.label=label is not known.*Known: length,wid"),
+        ([HEADER, *ROWS], {"delimiter": ";"}, r"Unknown data\.label=label.*Choose from length,wid"),
         (
             [HEADER, *ROWS],
             {"label": "lable"},
-            r"data\.label=lable is not known; did you mean .*label",
+            r"Unknown data\.label=lable. Did you mean .*label",
         ),
-        ([HEADER, *ROWS], {"features": ["widht"]}, r"did you mean data\.features=width\?"),
+        ([HEADER, *ROWS], {"features": ["widht"]}, r"Did you mean data\.features=width\?"),
         (
             [HEADER, *ROWS],
             {"features": ["remark"]},
-            r"'note 0' is no number .*leave the column out",
+            r"'note 0' is not a number .*leave the column out",
         ),
         ([HEADER, *ROWS], {"label": "remark"}, "only 1 of class 0: .* this is regression"),
-        ([HEADER, *ROWS], {"task": "regression"}, "line 2, column label: 'blue' is no number"),
+        ([HEADER, *ROWS], {"task": "regression"}, "line 2, column label: 'blue' is not a number"),
         (["x,label", "1,a", "2,a"], {}, "has the single label 'a' in column label"),
         (["x,label", "u,a", "v,b"], {}, "has no numeric column besides label"),
     ],
@@ -110,11 +118,11 @@ def test_bad_files_are_refused(lines, options, message, write):
 
 
 def test_files_that_are_no_text(write, tmp_path):
-    with pytest.raises(InputError, match=r"own\.csv is no UTF-8 text: byte 0xe9 near line 1"):
+    with pytest.raises(InputError, match=r"own\.csv is not UTF-8 text: byte 0xe9 near line 1"):
         Csv(path=write("laenge\xe9,label", encoding="latin-1")).load(0)
     with pytest.raises(InputError, match=r"nowhere\.csv does not exist; .*data\.path=FILE"):
         Csv(path=tmp_path / "nowhere.csv").load(0)
-    with pytest.raises(InputError, match="is no file: a folder, a pipe"):
+    with pytest.raises(InputError, match="is not a file: a folder, a pipe"):
         Csv(path=tmp_path).load(0)
 
 
@@ -122,7 +130,7 @@ def test_files_that_are_no_text(write, tmp_path):
     ("options", "message"),
     [
         ({"path": None}, r"data\.path is not set: name the CSV file with data\.path=PATH"),
-        ({"task": "clustering"}, r"data\.task=clustering is not known; Known: classification, reg"),
+        ({"task": "clustering"}, r"Unknown data\.task=clustering. Choose from classification, reg"),
         ({"delimiter": ", "}, r"data\.delimiter=', ' must be one character"),
         ({"features": "width"}, r"data\.features=width must be a list of column names"),
         ({"features": 5}, r"data\.features=5 must be a list of column names"),
@@ -154,7 +162,7 @@ def test_a_web_page_is_told_from_a_table(write):
 
 def test_very_many_long_names_are_told_of_briefly(write):
     names = ",".join(f"{'n' * 900}{i}" for i in range(2000))
-    message = r"^data\.label=label is not known; Known: .*of own\.csv"
+    message = r"^Unknown data\.label=label. Choose from .*of own\.csv"
     with pytest.raises(InputError, match=message) as caught:
         Csv(path=write(names, ",".join("1" * 2000))).load(0)
     assert len(str(caught.value)) <= 195

@@ -33,7 +33,7 @@ PAIRS = [
     ("softmax", "se", 3),
     ("softmax", "bce", 3),
     ("softmax", "ce", 3),
-    ("gaussian", "nll", None),
+    ("gaussian", "gaussian_nll", None),
 ]
 MODELS = {
     "linear": Linear(),

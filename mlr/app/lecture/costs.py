@@ -150,8 +150,8 @@ def _of_three_outputs() -> Claim:
 def _fits(lab: Lab) -> tuple[Trained, Trained, Trained]:
     """A line fitted by squared error, by a Gaussian's −log-likelihood, and its deviation too."""
     own = ("experiment=line", "data.seed=0", f"data.noise={NOISE:g}")
-    squared, fixed = lab.sweep(*own, "loss=se,nll")
-    return squared, fixed, lab.run(*own, "head=gaussian", "loss=nll")
+    squared, fixed = lab.sweep(*own, "loss=se,gaussian_nll")
+    return squared, fixed, lab.run(*own, "head=gaussian", "loss=gaussian_nll")
 
 
 def _deviation(learnt: Trained) -> float:

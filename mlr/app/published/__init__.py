@@ -9,7 +9,6 @@ sources that were read; where a source gives words, the words stand in their pla
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from rich import box
 from rich.markup import escape
@@ -22,7 +21,7 @@ from mlr.app.published.lecun import lecun_linear
 from mlr.app.published.neuron import nielsen_neuron
 from mlr.app.published.nielsen import nielsen_curves
 from mlr.app.published.squares import many_classes, squares_on_digits
-from mlr.checks import InputError
+from mlr.checks import InputError, nearest, unknown
 
 NAME = "published"
 LONGEST = 24
@@ -52,11 +51,7 @@ def chosen(names: Sequence[str]) -> list[Slide]:
     by_name = {str(result.number): result for result in PART.slides}
     for name in names:
         if name not in by_name:
-            near = get_close_matches(name, by_name, n=1, cutoff=0.5)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise InputError(
-                f"Unknown result {shown(name)}.{hint} Choose from {', '.join(by_name)}."
-            )
+            raise InputError(unknown(f"result {shown(name)}", by_name, nearest(name, by_name, 0.5)))
     return [by_name[name] for name in names] or list(QUICK)
 
 

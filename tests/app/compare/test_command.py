@@ -93,10 +93,10 @@ def test_sorted_by_any_column(sweep, compare, column, first):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"by": "haed"}, "--by=haed is not known; did you mean --by=head? Known: head, loss,"),
+        ({"by": "haed"}, "Unknown --by=haed. Did you mean --by=head? Choose from head, loss,"),
         ({"by": ","}, "--by=, names no key"),
-        ({"metric": "loss"}, "--metric=loss is not known; Known: accuracy/test."),
-        ({"sort": "meen"}, "--sort=meen is not known; did you mean --sort=mean? Known: common,"),
+        ({"metric": "loss"}, "Unknown --metric=loss. Choose from accuracy/test."),
+        ({"sort": "meen"}, "Unknown --sort=meen. Did you mean --sort=mean? Choose from common,"),
         ({"csv": "-", "json": "-"}, "give one a file"),
         ({"csv": "/no/such/folder/a.csv"}, "/no/such/folder"),
     ],
@@ -116,7 +116,7 @@ def test_a_folder_without_runs_is_one_sentence(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert (
         done.stderr
-        == "mlr: nowhere is no folder; give that of a run or of a sweep, as in runs/….\n"
+        == "mlr: nowhere is not a folder; give that of a run or of a sweep, as runs/….\n"
     )
 
 

@@ -163,8 +163,8 @@ def test_a_metric_of_ones_own(sweep):
 
 def test_unknown_metrics_are_refused_with_those_known(sweep, tmp_path):
     message = (
-        "--metric=accuracy is not known; did you mean --metric=accuracy/test? "
-        "Known: accuracy/test, loss/test, stuck/fraction."
+        "Unknown --metric=accuracy. Did you mean --metric=accuracy/test? "
+        "Choose from accuracy/test, loss/test, stuck/fraction."
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         compare(read_runs(sweep), metric="accuracy")

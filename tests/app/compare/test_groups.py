@@ -100,8 +100,8 @@ def test_unknown_keys_are_refused_with_those_known():
     runs = [run(0.9, "model=mlp", "optimizer.lr=1")]
     assert check_keys(runs, ["lr", "model", "seed"]) == ["optimizer.lr", "model", "seed"]
     message = (
-        "--by=modle is not known; did you mean --by=model? "
-        "Known: head, loss, model, optimizer.lr, pair, seed."
+        "Unknown --by=modle. Did you mean --by=model? "
+        "Choose from head, loss, model, optimizer.lr, pair, seed."
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         check_keys(runs, ["modle"])

@@ -223,7 +223,7 @@ def test_the_page_can_lie_elsewhere(sweep, report, tmp_path):
 def test_bad_places_are_one_sentence(sweep, report, tmp_path):
     (tmp_path / "empty").mkdir()
     for arguments, text in (
-        ((str(tmp_path / "no"),), "is no folder"),
+        ((str(tmp_path / "no"),), "is not a folder"),
         ((str(tmp_path / "empty"),), "holds no run"),
         ((str(sweep), str(tmp_path / "no" / "it.html")), "cannot write"),
     ):
