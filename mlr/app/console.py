@@ -156,13 +156,14 @@ def print_run(outcome: Outcome) -> None:
 def _print_numbers(out: Console, metrics: Mapping[str, float]) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
-    for split in SPLITS:
+    splits = [split for split in SPLITS if f"loss/{split}" in metrics]  # not all have validation
+    for split in splits:
         table.add_column(split, justify="right")
     for name, label in (("loss", "loss"), ("predicted_std", "predicted std")):
         if f"{name}/test" in metrics:
-            table.add_row(label, *(f"{metrics[f'{name}/{split}']:.4g}" for split in SPLITS))
+            table.add_row(label, *(f"{metrics[f'{name}/{split}']:.4g}" for split in splits))
     if "accuracy/test" in metrics:
-        table.add_row("accuracy", *(f"{metrics[f'accuracy/{split}']:.2%}" for split in SPLITS))
+        table.add_row("accuracy", *(f"{metrics[f'accuracy/{split}']:.2%}" for split in splits))
     out.print(table)
     if "logit_grad/wrong" in metrics:
         wrong, right = (_size(metrics, side) for side in ("wrong", "right"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlr.app.catalogue import unknown_option
 from mlr.app.parts import make_part
 from mlr.app.schema import Config
+from mlr.app.warned import told
 from mlr.checks import InputError, known, positive, unknown, whole
 from mlr.data.base import Dataset, Source
 from mlr.heads.base import Head
@@ -36,6 +37,8 @@ OF_CLASSES = (
     *("logit_grad/wrong", "logit_grad/right"),
 )
 """Final numbers that only a classification has."""
+ADDED = ("evaluate",)
+"""Root groups that runs of older versions do not have."""
 GROUPS = ("head", "loss", "model", "data", "optimizer", "schedule", "probes")
 ROOT = tuple(field.name for field in fields(Config))
 
@@ -61,7 +64,8 @@ class Plan:
         """
         from mlr.data.dataset import check_dataset
 
-        data = self.source.load(self.config["seed"])
+        with told():
+            data = self.source.load(self.config["seed"])
         if not isinstance(data, Dataset):
             raise InputError(f"data={self.source.name} loads a {type(data).__name__}, no Dataset.")
         if not type(self.source).__module__.startswith("mlr."):
@@ -110,6 +114,9 @@ class Plan:
             device=device,
             max_grad_norm=config["max_grad_norm"],
             patience=config["patience"],
+            shuffle=not self.source.in_file_order,
+            drop_last=self.source.drop_last,
+            test_every_epoch=config.get("evaluate", {}).get("test_every_epoch", False),
         )
         if experiment.total_steps > MOST_UPDATES:
             raise InputError(
@@ -193,18 +200,17 @@ def _check_root(config: Mapping[str, Any]) -> None:
 def _check_shape(config: Mapping[str, Any]) -> None:
     """Hydra has seen to it; what others recorded of a run may be anything."""
     for key in ROOT:
-        if key not in config:
+        if key not in config and key not in ADDED:
             raise InputError(f"{key} is missing from the configuration.")
-    for key in (*GROUPS, "objective", "checkpoint", "sweep"):
-        if not isinstance(config[key], Mapping):
+    for key in (*GROUPS, "objective", "evaluate", "checkpoint", "sweep"):
+        if key in config and not isinstance(config[key], Mapping):
             raise InputError(f"{key}={config[key]} must be a group of options.")
     names = config["allow_targets"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(f"allow_targets={names} must be a list of names.")
-    if not isinstance(config["objective"].get("strict"), bool):
-        raise InputError(
-            f"objective.strict={config['objective'].get('strict')} must be true or false."
-        )
+    for group, key in (("objective", "strict"), ("evaluate", "test_every_epoch")):
+        if group in config and not isinstance(config[group].get(key), bool):
+            raise InputError(f"{group}.{key}={config[group].get(key)} must be true or false.")
 
 
 def _check_metric(name: str, regression: bool) -> None:

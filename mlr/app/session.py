@@ -73,6 +73,7 @@ class Session:
         self._goes_on = config.hydra.sweeper.get("max_batch_size") is not None
         try:
             check_count(config.hydra.overrides.task, config.sweep.yes)
+            _check_metric(config)
             check_command(typed, bool(config.hydra.sweeper.get("params")), resume)
             check_resume(folder, resume)
             if resume is None:
@@ -207,6 +208,20 @@ class Session:
         statuses = {outcome.status for outcome in sweep.runs.values()}
         refused = statuses == {"refused"}
         return (InputError.exit_code if refused else PARTLY_FAILED) if failed else 0
+
+
+def _check_metric(config: DictConfig) -> None:
+    """Refuse an optimising sweeper that would get a number of validation where there is none."""
+    metric, basic = config.objective_metric, "BasicSweeper"
+    if config.hydra.sweeper._target_.endswith(basic) or not metric.endswith("/val"):
+        return
+    for option in ("val_fraction", "val_size"):
+        if config.data.get(option, 1) == 0:
+            raise InputError(
+                f"objective_metric={metric} is what the sweeper optimises, and data.{option}=0 "
+                f"leaves no validation; use objective_metric=loss/train, or a data.{option} above "
+                "0."
+            )
 
 
 def _unseen(done: int, total: int) -> None:

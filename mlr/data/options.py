@@ -17,6 +17,11 @@ IMAGE_SCALES = ("none", "unit", "standardize")
 _LONGEST_NAME = 30
 _MOST_COMPARED = 1000
 TASKS = ("classification", "regression")
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+"""Characters between columns that a command line may not hold, by name."""
+DECIMALS = ("point", "comma")
+SHUFFLED, GIVEN = "shuffled", "given"
+ORDERS = (SHUFFLED, GIVEN)
 
 
 def split_share(name: str, value: float) -> float:
@@ -31,12 +36,13 @@ def split_share(name: str, value: float) -> float:
 
 
 def split_shares(val_fraction: float, test_fraction: float) -> tuple[float, float]:
-    """Return both shares if something is left to train on.
+    """Return both shares if something is left to train on; there may be no validation.
 
     Raises:
-        InputError: a share is not in (0, 1), or together they take everything.
+        InputError: the share for validation is not in [0, 1), that for the test not in (0, 1),
+            or together they take everything.
     """
-    val = split_share("data.val_fraction", val_fraction)
+    val = fraction("data.val_fraction", val_fraction)
     test = split_share("data.test_fraction", test_fraction)
     if val + test >= 1:
         raise InputError(

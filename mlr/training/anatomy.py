@@ -211,6 +211,8 @@ class Anatomy:
             if id(experiment.data) not in data:
                 data[id(experiment.data)] = data_report(experiment.data.train.features)
             own["gradient"] = numbers(quantiles[run])
+            if experiment.data.labels and "classes" in own:
+                own["classes"]["labels"] = list(experiment.data.labels)
             found.append(own | {"data": data[id(experiment.data)]})
         return found
 

@@ -1,14 +1,16 @@
 """Runs that end before their last step, by divergence or early stopping.
 
-Validation is judged at the end of each epoch and nowhere else, and an update is refused by
-itself, so that no run's end depends on the clock or on its siblings. What a run has then is
-kept aside: its slots in the tensors go on being computed beside its siblings, and put back at
-the end.
+Validation, if there is any, is judged at the end of each epoch and nowhere else, and an update
+is refused by itself, so that no run's end depends on the clock or on its siblings. What a run
+has then is kept aside: its slots in the tensors go on being computed beside its siblings, and
+put back at the end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import torch
@@ -120,6 +122,19 @@ class Endings:
         """Put back, in place, what the ended runs had when they ended."""
         for run, row in self.kept.items():
             put(self.program, run, row)
+
+
+def last_ending(steps: int, metrics: Mapping[str, float]) -> Ending:
+    """How a run ends that did all its updates, of which validation says nothing.
+
+    Args:
+        steps: updates done.
+        metrics: its final numbers by tag.
+    """
+    if "loss/val" in metrics or isfinite(metrics["loss/train"]):
+        return Ending(steps, "done", "")
+    reason = f"the training loss is not finite after {steps} updates; {ADVICE}"
+    return Ending(steps, "diverged", reason)
 
 
 ADVICE = "try a smaller optimizer.lr"

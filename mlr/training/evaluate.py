@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -55,3 +55,12 @@ class Evaluation:
         if self.program.classification:
             sums["accuracy"] = objectives.right(logits, targets).sum(1)
         return sums
+
+
+def means_of(evaluations: Mapping[str, Evaluation]) -> dict[str, Tensor]:
+    """Means (R,) by tag, over the splits of these names."""
+    return {
+        f"{name}/{split}": values
+        for split, evaluation in evaluations.items()
+        for name, values in evaluation.means().items()
+    }

@@ -16,7 +16,7 @@ from torch import Tensor
 from mlr.training.batches import Batches
 from mlr.training.endings import ADVICE, Ending, Endings
 from mlr.training.examples import Examples
-from mlr.training.orders import Orders
+from mlr.training.orders import orders_of
 from mlr.training.rows import Row, put_whole, row_of, whole_of
 from mlr.training.run_objectives import Targets
 from mlr.training.step import Program
@@ -109,5 +109,5 @@ class Guard:
         """Of the training examples in the batch of an update."""
         own = self.program.runs[run]
         epoch, batch = divmod(at, own.steps_per_epoch)
-        order = Orders([own.seed], self.examples.count).epoch(epoch)[0]
+        order = orders_of(own.shuffle, [own.seed], self.examples.count).epoch(epoch)[0]
         return order[batch * own.batch_size :][: own.batch_size].tolist()

@@ -16,9 +16,9 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "slide",
         nargs="*",
-        help="numbers of slides, 1 to 45 in our numbering, whose sections of the page are replaced; "
-        "without any: all. "
-        "Or published, followed by names of published results; without any: all but the slowest",
+        help="numbers of slides, 1 to 45 in our numbering, whose sections of the page are "
+        "replaced; without any: all. Or published, followed by names of published results; "
+        "without any: all but the slowest",
     )
 
 

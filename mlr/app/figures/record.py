@@ -79,12 +79,13 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
 
 def draw_moment(recorder: Recorder, moment: Moment) -> None:
     """Every figure that makes sense for the run; none where no number is finite."""
-    if not len(moment.train.losses) or not len(moment.val.losses):
+    seen = [one for one in (moment.train, moment.val) if one is not None]
+    if not all(len(one.losses) for one in seen):
         return
     objective = moment.experiment.objective
     name = recorder.folder.path.name
     pair = f"{objective.head.name} + {objective.loss.name}"
-    lost = moment.train.lost + moment.val.lost
+    lost = sum(one.lost for one in seen)
     about = f"step {moment.step}" + (f", {lost} examples not finite" if lost else "")
     for picture in PICTURES:
         found = picture.shown(moment)
@@ -96,4 +97,5 @@ def draw_moment(recorder: Recorder, moment: Moment) -> None:
             )
     curves = pr_curves.shown(moment)
     if curves:
-        recorder.summary(pr_curves.summary(curves), moment.step)
+        names = moment.experiment.data.labels
+        recorder.summary(pr_curves.summary(curves, names), moment.step)
