@@ -162,7 +162,8 @@ def _final_metrics(
     """By tag, the last point of each series, of every run."""
     found = anatomy.end()
     for split in ("val", "test"):
-        means = Evaluation(splits[split], program).means()
+        evaluation = Evaluation(splits[split], program)
+        means = evaluation.means() | evaluation.errors()
         found |= {f"{name}/{split}": values for name, values in means.items()}
     return {tag: values.tolist() for tag, values in found.items()}
 
