@@ -145,8 +145,11 @@ def _tested(ranking: Ranking, rows: Sequence[Row], name: Name) -> str:
     until = next((at for at, row in enumerate(rows[1:], 1) if row.verdict != EVEN), len(rows))
     tied, unclear = rows[:until], [row for row in rows[until:] if row.verdict == EVEN]
     if len(tied) > 1:
-        values = ", ".join(number(row, ranking.metric) for row in tied[:MOST_NAMED])
+        values = _joined([number(row, ranking.metric) for row in tied])
+        bound = _bound([row.p for row in tied if row.p is not None], "≥")
+        seeds = min(row.common for row in tied[1:])
         found = f"{_names(tied, name)} tie: {metric} {values}, no significant difference"
+        found += f" ({bound}, {seeds} seeds)"
     elif worse:
         found = f"{name(rows[0])} is {'first' if unclear else 'best'} with {metric} {value}"
     else:
@@ -155,7 +158,7 @@ def _tested(ranking: Ranking, rows: Sequence[Row], name: Name) -> str:
     if unclear:
         bound = _bound([row.p for row in unclear if row.p is not None], "≥")
         which = ", ".join(f"{name(row)} ({number(row, ranking.metric)})" for row in unclear)
-        found += f"; no significant difference to {which} ({bound})"
+        found += f"; no significant difference to {which}, {bound}"
     few = [row for row in rows[1:] if row.p is None]
     return f"{found}." + (
         f" Not tested, with too few common seeds: {_names(few, name)}." * bool(few)
@@ -184,7 +187,8 @@ def _better(
         found += f"{both} significantly {better} than {which} ({bound})"
     if others:
         bound = _bound([row.p for row in others if row.p is not None])
-        found += f"; {name(tied[0])} alone than {_names(others, name)} ({bound})"
+        link = "also" if than_all else "is significantly"
+        found += f"; {name(tied[0])} {link} {better} than {_names(others, name)} ({bound})"
     return found
 
 
@@ -202,11 +206,14 @@ def _lost(ranking: Ranking, name: Name) -> list[str]:
 
 
 def _names(rows: Sequence[Row], name: Name) -> str:
-    """Names with commas, and how many more there are."""
-    names = [name(row) for row in rows]
-    if len(names) > MOST_NAMED:
-        names = [*names[: MOST_NAMED - 1], f"{len(names) - MOST_NAMED + 1} others"]
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+    return _joined([name(row) for row in rows])
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """Texts with commas, and how many more there are."""
+    if len(texts) > MOST_NAMED:
+        texts = [*texts[: MOST_NAMED - 1], f"{len(texts) - MOST_NAMED + 1} others"]
+    return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
 def _bound(found: Sequence[float], sign: str = "≤") -> str:

@@ -74,20 +74,23 @@ class Content:
     unmade: Sequence[Unmade]
 
     @cached_property
-    def tried(self) -> set[tuple[str, str]]:
-        """Every head and loss, the refused too."""
-        known = [*(one.pair for one in self.groups), *(one.pair for one in self.unmade)]
-        return set(map(parted, known))
+    def tried(self) -> set[Panel]:
+        """Every data set, head and loss, the refused too."""
+        known = {Panel(one.data, *parted(one.pair)) for one in self.groups}
+        (data, *others) = self.datasets
+        if others:  # of refused jobs nobody knows the data
+            return known
+        return known | {Panel(data, *parted(one.pair)) for one in self.unmade}
 
-    @property
-    def heads(self) -> list[str]:
-        """In the order of the lecture, others behind."""
-        return _sorted({head for head, _ in self.tried}, [head.name for head in HEADS])
+    def heads(self, data: str) -> list[str]:
+        """Those tried on a data set, in the order of the lecture, others behind."""
+        there = {panel.head for panel in self.tried if panel.data == data}
+        return _sorted(there, [head.name for head in HEADS])
 
-    @property
-    def losses(self) -> list[str]:
+    def losses(self, data: str) -> list[str]:
         """Likewise."""
-        return _sorted({loss for _, loss in self.tried}, [loss.name for loss in LOSSES])
+        there = {panel.loss for panel in self.tried if panel.data == data}
+        return _sorted(there, [loss.name for loss in LOSSES])
 
     @property
     def datasets(self) -> list[str]:
@@ -97,13 +100,13 @@ class Content:
     @cached_property
     def panels(self) -> list[Panel]:
         """What was tried, in the order of the matrices: by data set, by head, then by loss."""
-        made = set(self.best)
-        unmade = {one.pair for one in self.unmade}
         return [
             panel
             for data in self.datasets
-            for panel in (Panel(data, head, loss) for head in self.heads for loss in self.losses)
-            if panel.key in made or panel.pair in unmade
+            for panel in (
+                Panel(data, head, loss) for head in self.heads(data) for loss in self.losses(data)
+            )
+            if panel in self.tried
         ]
 
     @property

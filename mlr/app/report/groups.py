@@ -29,6 +29,7 @@ class Group:
     chosen: what tells it from other groups of the pair, by key.
     data: the data set; empty where all runs have the same.
     choice: its place among the groups of its pair and data set, by validation data, from 0.
+    told: the keys of `chosen` that its label names; None names all.
     """
 
     pair: str
@@ -36,12 +37,14 @@ class Group:
     runs: Sequence[Recorded]
     data: str = ""
     choice: int = 0
+    told: Sequence[str] | None = None
 
     @property
     def label(self) -> str:
         """What was chosen, as in `lr=0.1`; empty where nothing else differs."""
-        names = zip(short(list(self.chosen)), self.chosen.values(), strict=True)
-        return ", ".join(f"{name}={brief(value)}" for name, value in names)
+        told = [key for key in self.chosen if self.told is None or key in self.told]
+        names = zip(short(told), (self.chosen[key] for key in told), strict=True)
+        return ", ".join(f"{name}={brief(value)}" for name, value in names if value is not None)
 
     @property
     def name(self) -> str:
@@ -86,7 +89,8 @@ def groups(comparison: Comparison) -> list[Group]:
             metrics[ranking.data, pair] = ranking.metric
             same = found.setdefault((ranking.data, pair), [])
             place = sum(map(len, found.values()))
-            same.append((place, Group(pair, others, row.members, ranking.data)))
+            group = Group(pair, others, row.members, ranking.data, told=ranking.keys)
+            same.append((place, group))
     result = []
     for key, same in found.items():
         runs = [group.runs for _, group in same]

@@ -11,8 +11,8 @@ from mlr.app.compare.comparison import Ranking, Row
 from mlr.app.compare.groups import short
 from mlr.app.compare.headline import brief, p_text
 from mlr.app.names import leaves
-from mlr.app.report.content import Content, parted, written
 from mlr.app.numerals import number, percent, with_spread
+from mlr.app.report.content import Content, parted, written
 from mlr.app.report.groups import Group, Unmade
 from mlr.app.report.quantities import Quantity
 from mlr.records.reading import Recorded

@@ -121,11 +121,14 @@ def _summary(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
         found = f"<p>{_told(reassurance(content.runs))}</p>\n"
     if rest:
         found += f"<details><summary>{len(rest)} more</summary>{_diagnoses(rest)}</details>\n"
-    said = (summary.counts(content), summary.spread(content), summary.apart(content))
-    told = " ".join(filter(None, said))
-    verdicts = "\n".join(
-        f'<p class="verdict">{_told(one)}</p>' for one in summary.verdicts(content)
-    )
+    counts = (summary.counts(content), summary.spread(content), summary.apart(content))
+    told = " ".join(filter(None, counts))
+    said = summary.verdicts(content)
+    if len(said) == 1:
+        verdicts = f'<p class="verdict">{_told(said[0])}</p>'
+    else:
+        items = "\n".join(f"<li>{_told(one)}</li>" for one in said)
+        verdicts = f'<ul class="verdicts">\n{items}\n</ul>'
     return f"""<section id="summary" aria-label="Summary">
 {verdicts}
 <p>{_told(told)}</p>
@@ -158,11 +161,11 @@ def _matrix(content: Content, what: str) -> str:
     for data in content.datasets:
         panels = [
             _panel(content, Panel(data, head, loss), what)
-            for head in content.heads
-            for loss in content.losses
+            for head in content.heads(data)
+            for loss in content.losses(data)
         ]
         title = f"<h3>{escape(data)}</h3>\n" if data else ""
-        columns = f'data-columns="{len(content.losses)}"'
+        columns = f'data-columns="{len(content.losses(data))}"'
         parts.append(f'{title}<div class="matrix" {columns}>\n{"".join(panels)}</div>\n')
     return "".join(parts)
 

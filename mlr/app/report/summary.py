@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from mlr.app.compare.comparison import Row
 from mlr.app.compare.headline import headline, namer
@@ -17,7 +18,7 @@ def verdicts(content: Content) -> list[str]:
     found = []
     for ranking in content.rated:
         name, lead = namer(ranking), f"{ranking.title}: " if ranking.title else ""
-        found.append(lead + headline(ranking, lambda row, name=name: _name(row, name)))
+        found.append(lead + headline(ranking, partial(_name, by_keys=name)))
     return found
 
 
