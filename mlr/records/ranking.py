@@ -133,14 +133,16 @@ def chosen_on(metric: str, runs: Iterable[Recorded]) -> str | None:
     """The final number by which a setting is chosen where `metric` ranks.
 
     Returns:
-        The same quantity of the validation split; of the training data where there is no validation
-        split; None where neither was recorded. A `metric` that is not of the test split is itself.
+        The same quantity of the validation split; where there is none, of the training data, or the
+        training loss; None where nothing of them was recorded. A `metric` that is not of the test
+        split is itself.
     """
     name, _, split = metric.rpartition("/")
     if split != "test":
         return metric
     there = {tag for run in runs for tag in _finite(run)}
-    return next((tag for tag in (f"{name}/val", f"{name}/train") if tag in there), None)
+    candidates = (f"{name}/val", f"{name}/train", "loss/train")
+    return next((tag for tag in candidates if tag in there), None)
 
 
 def chosen(settings: Sequence[Sequence[Recorded]], tag: str | None) -> list[int]:

@@ -156,6 +156,7 @@ def test_without_validation_data_settings_are_chosen_on_training_data():
     tag = chosen_on(METRIC, [one for own in settings for one in own])
     assert tag == "accuracy/train"
     assert chosen(settings, tag) == [1, 0]
+    assert chosen_on("rmse/test", [run(loss_train=0.1)]) == "loss/train"
 
 
 def test_with_nothing_but_test_numbers_the_first_that_loses_nothing_is_chosen():
