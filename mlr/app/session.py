@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from mlr.app import console
 from mlr.app.errors import scarce_memory
-from mlr.app.job import CHDIR, resolved, run_job, task_overrides
+from mlr.app.job import CHDIR, DIVERGED, resolved, run_job, task_overrides
 from mlr.app.job_files import hydra_files, remove_empty
 from mlr.app.outcome import Outcome, cause
 from mlr.app.signals import Signals
@@ -204,10 +204,14 @@ class Session:
         except WriteError as error:  # what became of the runs is told all the same
             console.refuse(str(error))
             failed = True
-        print_sweep(sweep, sweep.folder.rows(list(sweep.runs.values())), interrupted)
-        statuses = {outcome.status for outcome in sweep.runs.values()}
-        refused = statuses == {"refused"}
-        return (InputError.exit_code if refused else PARTLY_FAILED) if failed else 0
+        rows = sweep.folder.rows(list(sweep.runs.values()))
+        print_sweep(sweep, rows, interrupted)
+        if failed:
+            refused = {outcome.status for outcome in sweep.runs.values()} == {"refused"}
+            return InputError.exit_code if refused else PARTLY_FAILED
+        # as of a single run: a sweep that holds nothing but diverged runs has no result
+        trained = {row.status for row in rows} - {"refused"}
+        return DIVERGED if trained == {"diverged"} else 0
 
 
 def _check_metric(config: DictConfig) -> None:

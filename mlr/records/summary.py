@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlr.durable import WriteError
-from mlr.records.aggregate import Aggregate, aggregate, best_of, read_series
+from mlr.records.aggregate import Aggregate, aggregate, read_series
 from mlr.records.colours import colouring
 from mlr.records.events import EventWriter
 from mlr.records.hparams import HEADLINES, hparams_summaries, session_end
@@ -46,6 +46,9 @@ class SummaryRun(NamedTuple):
     """as its folder is named, but without the seed: sigmoid+se,lr=0.1"""
     hparams: Mapping[str, Any]
     """what the cell is, without the seed"""
+    among: str = ""
+    """the cells from which one is chosen, of one pair and one data set; by default those whose
+    names begin with the same pair"""
 
 
 class Summary(NamedTuple):
@@ -61,18 +64,16 @@ class Summary(NamedTuple):
     """how many of them have no line: the worst of each head and loss, or without numbers"""
 
 
-def write_summary(
-    sweep: Path, runs: Sequence[SummaryRun], objective: str = "loss/val"
-) -> Summary | None:
+def write_summary(sweep: Path, runs: Sequence[SummaryRun]) -> Summary | None:
     """Write `<sweep>/summary` from the metrics.csv of the runs, in place of an older one.
 
-    Of more than 400 cells each head and loss keeps its best, as many as any other.
+    Of more than 400 cells each head and loss keeps its first, as many as any other.
 
     Args:
         sweep: the sweep's folder.
-        runs: all runs; those that recorded nothing count as runs without numbers.
-        objective: the tag by which cells of one head and loss are ranked, at its end;
-            losses are compared with themselves only. Where no run has it, loss/train.
+        runs: all runs, those of the best cell of each head and loss first (see
+            `mlr.records.ranking.chosen`); those that recorded nothing count as runs without
+            numbers.
 
     Returns:
         What was written; None if there is nothing to show.
@@ -91,8 +92,7 @@ def write_summary(
             cells[name] = found
     if not cells:
         return None
-    known = any(objective in cell.tags for cell in cells.values())
-    pairs = _pairs(cells, objective if known else "loss/train")
+    pairs = _pairs(cells, members)
     share = max(1, LIMIT // len(pairs))
     kept = [name for names in pairs.values() for name in names[:share]]
     first = _first(pairs)
@@ -133,12 +133,14 @@ def _first(pairs: Mapping[str, Sequence[str]]) -> list[str]:
     return list(names if len(names) <= READABLE else names[:COLOURS])
 
 
-def _pairs(cells: Mapping[str, Aggregate], objective: str) -> dict[str, list[str]]:
-    """The cells of each head and loss, the best first; names without a pair stand together."""
+def _pairs(
+    cells: Iterable[str], members: Mapping[str, Sequence[SummaryRun]]
+) -> dict[str, list[str]]:
+    """The cells of each head and loss, in their order; names without a pair stand together."""
     pairs: dict[str, list[str]] = {}
-    for name in best_of(cells, objective):
+    for name in cells:
         pair = _PAIR.match(name)
-        pairs.setdefault(pair[0] if pair else "", []).append(name)
+        pairs.setdefault(members[name][0].among or (pair[0] if pair else ""), []).append(name)
     return pairs
 
 

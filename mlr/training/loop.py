@@ -167,7 +167,10 @@ def _final_metrics(
 ) -> dict[str, list[float]]:
     """By tag, the last point of each series, of every run."""
     found = anatomy.end()
-    found |= means_of({n: Evaluation(own, program) for n, own in splits.items() if n != "train"})
+    judged = {name: Evaluation(own, program) for name, own in splits.items() if name != "train"}
+    found |= means_of(judged)
+    for split, evaluation in judged.items():
+        found |= {f"{name}/{split}": values for name, values in evaluation.errors().items()}
     return {tag: values.tolist() for tag, values in found.items()}
 
 

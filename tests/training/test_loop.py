@@ -194,9 +194,23 @@ def test_the_callers_module_and_generator_are_left_alone():
 
 def test_regression_has_losses_and_no_accuracy():
     (result,) = train([experiment(head="linear", loss="se", data=dataset(None))])
-    losses = {"loss/train", "loss/val", "loss/test"}
-    assert set(result.metrics) == losses | {"saturation/fraction", "zero_grad/fraction"}
+    means = {"loss/train", "loss/val", "loss/test", "rmse/val", "rmse/test"}
+    assert set(result.metrics) == means | {"saturation/fraction", "zero_grad/fraction"}
     assert result.metrics["loss/test"] < 0.3
+
+
+def test_the_error_of_a_regression_is_the_same_whatever_its_loss():
+    """½ (ŷ − t)² on average is half its square; of a program of two losses each has its own."""
+    runs = [
+        experiment(head="linear", loss=loss, data=dataset(None), seed=seed)
+        for seed, loss in ((0, "matching"), (1, "se"), (0, "se"))
+    ]
+    same, other, result = train(runs)
+    for part in ("val", "test"):
+        half = result.metrics[f"loss/{part}"]
+        assert result.metrics[f"rmse/{part}"] == pytest.approx((2 * half) ** 0.5, rel=1e-12)
+        assert other.metrics[f"rmse/{part}"] != result.metrics[f"rmse/{part}"]
+        assert same.metrics[f"rmse/{part}"] == result.metrics[f"rmse/{part}"]
 
 
 def two_targets(seed: int) -> Split:
@@ -222,8 +236,11 @@ def test_a_gaussian_tells_the_deviation_it_predicts(model):
     assert result.metrics["predicted_std/test"] == pytest.approx(deviation)
     loss = Objective("gaussian", "gaussian_nll")(logits, data.test.targets).mean().item()
     assert result.metrics["loss/test"] == pytest.approx(loss)
+    error = (logits[:, :2] - data.test.targets).square().mean().sqrt().item()
+    assert result.metrics["rmse/test"] == pytest.approx(error)
     kinds = ("loss", "predicted_std")
     means = {f"{kind}/{part}" for kind in kinds for part in ("train", "val", "test")}
+    means |= {"rmse/val", "rmse/test"}
     assert set(result.metrics) == means | {"saturation/fraction", "zero_grad/fraction"}
 
 
