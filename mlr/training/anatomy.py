@@ -21,6 +21,7 @@ from mlr.training.anatomy_report import LOGIT_EDGES, data_report, numbers, repor
 from mlr.training.boundary import best_threshold
 from mlr.training.evaluate import MOST_ROWS, MOST_ROWS_LANES_LAST
 from mlr.training.examples import Chunk, Examples
+from mlr.training.neighbours import same_class_as_nearest
 from mlr.training.run_objectives import Targets
 from mlr.training.step import Program
 
@@ -28,6 +29,8 @@ LOOKED_AT = 1024
 """Examples, of those the split is judged by, whose logits and quantiles are told."""
 MOST_CLASSES = 100
 """Of more, classes are not told apart."""
+LITTLE = 0.7
+"""Of the errors of a constant prediction."""
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 Sums = dict[str, Tensor]
@@ -228,6 +231,7 @@ class Anatomy:
         }
         quantiles = program.of_runs(sizes[:, places]).cpu().numpy()
         data: dict[int, dict[str, Any]] = {}
+        nearest: dict[int, float | None] = {}
         found = []
         for run, experiment in enumerate(program.runs):
             part = {kind: {n: v[run] for n, v in kept.items()} for kind, kept in known.items()}
@@ -235,8 +239,22 @@ class Anatomy:
             if id(experiment.data) not in data:
                 data[id(experiment.data)] = data_report(experiment.data.train.features)
             own["gradient"] = numbers(quantiles[run])
-            found.append(own | {"data": data[id(experiment.data)]})
+            about, train = data[id(experiment.data)], experiment.data.train
+            if _learned_little(own):
+                if id(experiment.data) not in nearest:
+                    share = same_class_as_nearest(train.features, train.targets)
+                    nearest[id(experiment.data)] = numbers(share)
+                about = about | {"neighbours": nearest[id(experiment.data)]}
+            found.append(own | {"data": about})
         return found
+
+
+def _learned_little(own: dict[str, Any]) -> bool:
+    """Whether more than `LITTLE` of the errors are left that always the same answer makes."""
+    counts = (own.get("classes") or {}).get("count")
+    if not counts:
+        return False
+    return bool(own["wrong"] > LITTLE * (1 - max(counts) / sum(counts)) > 0)
 
 
 def _added(parts: Sequence[Sums]) -> Sums:

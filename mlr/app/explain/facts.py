@@ -85,11 +85,26 @@ class Facts:
         norms = [tag for tag in series.tags if tag.startswith("grad_norm/")] if series else []
         return [name for tag in norms if (name := tag.partition("/")[2]) != "total"]
 
+    def class_name(self, k: int) -> str:
+        """A class by its label where the data have one, as in `class 'virginica'`."""
+        labels = ((self.run.anatomy or {}).get("classes") or {}).get("labels") or []
+        return f"class '{labels[k]}'" if k < len(labels) else f"class {k}"
+
+    def setting(self, group: str, key: str) -> float:
+        """A number of the configuration; NaN where there is none."""
+        part = self.config.get(group)
+        return _number(part.get(key)) if isinstance(part, dict) else nan
+
     @property
-    def rate(self) -> float:
-        """The highest learning rate of the run; NaN where none was recorded."""
+    def reached_rate(self) -> float:
+        """The highest learning rate of any update; NaN where none was recorded."""
         rates = self.values("learning_rate")
         return float(rates.max()) if len(rates) else nan
+
+    @property
+    def updates(self) -> float:
+        """How many updates were done; NaN where nobody counted."""
+        return _number(self.run.entries.get("steps"))
 
     @cached_property
     def constant(self) -> float:
@@ -105,7 +120,8 @@ class Facts:
     def unlearned(self) -> bool:
         """Whether the run ends no better than a constant prediction; not where that is unknown."""
         counts = self.per_class("count")
-        chance = 1 - float(counts.max() / counts.sum()) if len(counts) else nan
+        several = (counts > 0).sum() > 1
+        chance = 1 - float(counts.max() / counts.sum()) if several else nan
         ends = ((self.anatomy("wrong"), chance), (self.metric("loss/train"), self.constant))
         known = [(own, constant) for own, constant in ends if constant == constant]
         return bool(known) and not any(own < HARDLY_BETTER * constant for own, constant in known)
@@ -132,6 +148,11 @@ def percent(share: float) -> str:
 def short(value: float) -> str:
     """A number in three digits."""
     return f"{value:.3g}"
+
+
+def whole(value: float) -> str:
+    """A count, as in `1,640`."""
+    return f"{value:,.0f}"
 
 
 def _number(value: Any) -> float:
