@@ -55,9 +55,9 @@ def underfitting(facts: Facts) -> Finding | None:
     if not (moved >= ENOUGH * constant and nearest - right >= TOLD_APART):
         return None
     return Finding(
-        "The model cannot do it: its loss has settled at {loss}, where always the same answer has "
-        f"{short(constant)}, though the features tell the classes apart: of {{nearest}} of the "
-        "training examples the nearest other one has the same class.",
+        "The model underfits: its training loss has settled at {loss}, no better than the "
+        f"{short(constant)} of always the same answer, though the features tell the classes apart: "
+        "for {nearest} of the training examples the nearest other one has the same class.",
         f"loss/train {short(loss)}, accuracy/train {short(right)}; loss/val of the last quarter "
         f"within {percent(course.settled(facts))} of the quarter before, while learning_rate times "
         f"squared grad_norm/total adds up to {short(moved)}",
