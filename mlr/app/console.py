@@ -177,9 +177,9 @@ OUTPUTS = {
 
 
 def output_texts(metrics: Mapping[str, float]) -> list[str]:
-    """Mean outputs by target, as in `0.203 for target 0`; none where none was measured."""
+    """Mean outputs by target, as in `0.2028 for target 0`; none where none was measured."""
     found = {tag: metrics[tag] for tag in OUTPUTS if metrics.get(tag, nan) == metrics.get(tag, nan)}
-    return [f"{value:.4f}{OUTPUTS[tag]}" for tag, value in found.items()]
+    return [f"{value:.4g}{OUTPUTS[tag]}" for tag, value in found.items()]
 
 
 def _print_diagnosis(out: Console, folder: Path) -> None:

@@ -18,6 +18,14 @@ TRAILS = 0.06
 HARDLY_BETTER = 0.9
 """Of the loss or error of a constant prediction: above that a model has learned next to nothing."""
 
+SMALL = 0.01
+"""Gradients and slopes below it count as none: the usual `probes.threshold`."""
+FLAT_FROM = 6
+"""Bins of logits at either end: below −5 and from 5, where the slope of a sigmoid is 0.0066."""
+
+OF_ONE_OUTPUT = ("sigmoid", "probit", "cloglog", "hard_sigmoid", "clipped_linear")
+"""Heads whose single output is a probability."""
+
 Points = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Steps and values, only where there is a value."""
 
@@ -131,6 +139,29 @@ class Facts:
         part = self.config.get(group)
         return not isinstance(part, dict) or key in part
 
+    @cached_property
+    def stuck(self) -> float:
+        """Share of examples that are wrong and have next to no gradient, by the usual threshold.
+
+        Where `probes.threshold` is smaller, mean gradients by confidence say so.
+        """
+        counts, pulls = self.confidence("count_wrong"), self.confidence("grad_wrong")
+        faint = float(counts[pulls <= SMALL].sum()) if len(counts) == len(pulls) else nan
+        own = self.anatomy("stuck")
+        return float(np.fmax(own, faint / self.anatomy("examples"))) if own == own else nan
+
+    @cached_property
+    def saturated(self) -> float:
+        """Share of outputs on the flat part of their head, by the usual threshold.
+
+        Where `probes.threshold` is smaller, the logits of a sigmoid or softmax say so.
+        """
+        own = self.anatomy("saturated")
+        counts = logit_counts(self.run.anatomy).sum(0)
+        if own != own or self.head not in ("sigmoid", "softmax") or not counts.sum() > 0:
+            return own
+        return float(np.fmax(own, 1 - counts[FLAT_FROM:-FLAT_FROM].sum() / counts.sum()))
+
     @property
     def held_out(self) -> float:
         """Accuracy on what was not trained on: the mean of validation and test."""
@@ -153,6 +184,15 @@ def short(value: float) -> str:
 def whole(value: float) -> str:
     """A count, as in `1,640`."""
     return f"{value:,.0f}"
+
+
+def logit_counts(anatomy: Mapping[str, Any] | None) -> NDArray[np.float64]:
+    """How many logits of target 0 and of target 1 fall into each bin (2, bins); else (2, 0)."""
+    rows = ((anatomy or {}).get("logits") or {}).get("count")
+    if not isinstance(rows, list) or len(rows) != 2 or not all(isinstance(r, list) for r in rows):
+        return np.zeros((2, 0))
+    zeros, ones = map(_numbers, rows)
+    return np.stack((zeros, ones)) if len(zeros) == len(ones) else np.zeros((2, 0))
 
 
 def _number(value: Any) -> float:

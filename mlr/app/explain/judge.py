@@ -12,7 +12,13 @@ from mlr.app.explain.diagnosis import OR, Diagnosis, Finding, kind, sentence
 from mlr.app.explain.facts import Facts
 from mlr.app.explain.rules_data import Rule, label_noise, overfitting, unscaled
 from mlr.app.explain.rules_network import starved, underfitting
-from mlr.app.explain.rules_output import clipped_dead, confident_right, dead_class, saturated
+from mlr.app.explain.rules_output import (
+    clipped_dead,
+    confident_right,
+    dead_class,
+    no_likelihood,
+    saturated,
+)
 from mlr.app.explain.rules_rate import lr_too_high, lr_too_low
 from mlr.app.explain.rules_start import initial_loss, not_finite
 from mlr.app.outcome import FINISHED, Outcome
@@ -24,6 +30,7 @@ RULES: dict[str, Rule] = {
     "not_finite": not_finite,
     "unscaled": partial(unscaled, symptoms=SYMPTOMS),
     "clipped_dead": clipped_dead,
+    "no_likelihood": no_likelihood,
     "lr_too_high": lr_too_high,
     "dead_class": dead_class,
     "saturated": saturated,
@@ -88,12 +95,17 @@ def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
             for rule, one in findings(run).items()
         ]
     order = list(RULES)
-    by_folder = {run.folder: run for run in runs}
     found = []
-    for cell in cells([_outcome(run) for run in runs if run.status in FINISHED]):
-        members = [by_folder[one.folder] for one in cell.runs if one.folder is not None]
-        found += _of_cell(cell.name, members, _Sweep(runs, members))
+    for name, members in by_cell(runs):
+        found += _of_cell(name, members, _Sweep(runs, members))
     return sorted(found, key=lambda one: (-len(one.runs) / one.total, order.index(one.rule)))
+
+
+def by_cell(runs: Sequence[Recorded]) -> Iterator[tuple[str, list[Recorded]]]:
+    """Names of cells, and their finished runs."""
+    by_folder = {run.folder: run for run in runs}
+    for cell in cells([_outcome(run) for run in runs if run.status in FINISHED]):
+        yield cell.name, [by_folder[one.folder] for one in cell.runs if one.folder is not None]
 
 
 class _Sweep:

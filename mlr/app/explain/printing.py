@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import nan
 from pathlib import Path
 from shlex import join, quote
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from mlr.app.console import output_texts, shown
 from mlr.app.explain.diagnosis import Diagnosis, kind, sentence
-from mlr.app.explain.facts import short
 from mlr.app.explain.health import reassurance
-from mlr.app.explain.judge import explain
+from mlr.app.explain.judge import by_cell, explain
 from mlr.records.reading import Recorded
 
 if TYPE_CHECKING:
@@ -76,13 +75,17 @@ def _of_pairs(found: Sequence[Diagnosis]) -> list[str]:
 
 
 def _of_outputs(runs: Sequence[Recorded]) -> list[str]:
-    """A line for each run that has recorded where its outputs ended."""
-    return [
-        f"{run.name}: mean output y in training data {', '.join(outputs)}, loss/train "
-        f"{short(run.metrics.get('loss/train', nan))}"
-        for run in runs
-        if (outputs := output_texts(run.metrics))
-    ]
+    """A line for each cell that has recorded where its outputs ended: means over its runs."""
+    recorded = [run for run in runs if output_texts(run.metrics)]
+    lines = []
+    for name, members in by_cell(recorded):
+        tags = dict.fromkeys(tag for run in members for tag in run.metrics)
+        means = {
+            tag: fmean(run.metrics[tag] for run in members if tag in run.metrics) for tag in tags
+        }
+        outputs = ", ".join(output_texts(means))
+        lines.append(f"{name}: mean output y in training data {outputs}")
+    return lines
 
 
 def print_in_full(out: Console, runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlr.app.explain import course
 from mlr.app.explain.diagnosis import Finding, Number
-from mlr.app.explain.facts import TRAILS, Facts, percent, short
+from mlr.app.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts, percent, short
 
 LARGE, SMALL = 4.0, 0.02
 """Root mean square of the features: standardised ones have 1, images in 0..1 have 0.1 to 0.5."""
@@ -36,9 +36,6 @@ RISE = 2.0
 SMALLER_GAP, BY_HEART = 0.08, 10.0
 """A gap that is enough where the validation loss has risen by `RISE`, or is so many times that of
 training."""
-
-OF_ONE_OUTPUT = ("sigmoid", "probit", "cloglog", "hard_sigmoid", "clipped_linear")
-"""Heads whose single output is a probability."""
 
 Rule = Callable[[Facts], Finding | None]
 

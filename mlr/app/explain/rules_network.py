@@ -7,6 +7,7 @@ import numpy as np
 from mlr.app.explain import course
 from mlr.app.explain.diagnosis import Finding
 from mlr.app.explain.facts import Facts, percent, short
+from mlr.app.explain.rules_output import dead_classes
 
 STARVED = 0.01
 """Gradient norm of the first layer as a share of the output layer's: sound nets had 0.1 to 3."""
@@ -50,6 +51,8 @@ def underfitting(facts: Facts) -> Finding | None:
     loss, constant = facts.metric("loss/train"), facts.constant
     right, nearest = facts.metric("accuracy/train"), facts.anatomy("data", "neighbours")
     if not (loss >= AT_CONSTANT * constant and course.settled(facts) <= LEVEL):
+        return None
+    if len(dead_classes(facts)):  # a larger model gives their outputs no gradient either
         return None
     moved = _first_order_gain(facts)
     if not (moved >= ENOUGH * constant and nearest - right >= TOLD_APART):

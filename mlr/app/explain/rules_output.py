@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlr.app.explain import course
 from mlr.app.explain.diagnosis import Finding
-from mlr.app.explain.facts import TRAILS, Facts, percent, short, whole
+from mlr.app.explain.facts import (
+    OF_ONE_OUTPUT,
+    TRAILS,
+    Facts,
+    logit_counts,
+    percent,
+    short,
+    whole,
+)
 
 CLIPPING = {"clipped_linear": "clipped-linear unit", "hard_sigmoid": "hard sigmoid"}
 """Heads of exactly no slope outside an interval, and what people call them."""
 INSIDE = {"clipped_linear": "[0, 1]", "hard_sigmoid": "[−3, 3]"}
 CLIPPING_ALL = (*CLIPPING, "sparsemax")
 COSTS = {"se": "squared error", "mae": "absolute error", "gce": "generalised cross-entropy"}
+SHARED_COSTS = ("ce", "smoothed_ce", "focal")
+"""Losses that look at the output of an example's class alone."""
+UNSHARED = 0.05
+"""Wrong examples from which a pair that is no likelihood counts as not learned."""
 STUCK = 0.05
 """Of all training examples: fewer can be mislabelled ones that no gradient should move."""
 STUCK_OF_WRONG = 0.2
@@ -59,14 +72,36 @@ def clipped_dead(facts: Facts) -> Finding | None:
     )
 
 
+def no_likelihood(facts: Facts) -> Finding | None:
+    """Cross-entropy over outputs that do not share a sum: nothing pulls the others down."""
+    recall, counts = facts.per_class("recall"), logit_counts(facts.run.anatomy)
+    if facts.loss not in SHARED_COSTS or facts.head not in OF_ONE_OUTPUT or len(recall) < 3:
+        return None
+    wrong, zeros = facts.anatomy("wrong"), counts[0]
+    if not (wrong >= UNSHARED and zeros.sum() > 0):
+        return None
+    high = float(zeros[len(zeros) // 2 :].sum() / zeros.sum())  # logits from 0 on
+    if not high >= FLAT:
+        return None
+    return Finding(
+        f"{facts.head} with {facts.loss} is no likelihood: the outputs do not sum to 1, so that "
+        "the loss only raises the output of each example's class and lowers none; {high} of the "
+        "outputs whose target is 0 have a logit above 0, and {wrong} of the training examples are "
+        "predicted wrongly.",
+        f"logits of target 0 from 0 on: {short(high)}; accuracy/train {short(1 - wrong)}",
+        "head=softmax, or loss=bce",
+        {"high": (high, percent), "wrong": (wrong, percent)},
+    )
+
+
 def saturated(facts: Facts) -> Finding | None:
     """Wrong examples whose gradient a saturated head has all but put out, at the end or before."""
     return _saturated_to_the_end(facts) or _saturated_for_long(facts)
 
 
 def _saturated_to_the_end(facts: Facts) -> Finding | None:
-    stuck, wrong = facts.anatomy("stuck"), facts.anatomy("wrong")
-    if facts.head in CLIPPING_ALL or not facts.anatomy("saturated") >= FLAT:
+    stuck, wrong = facts.stuck, facts.anatomy("wrong")
+    if facts.head in CLIPPING_ALL or not facts.saturated >= FLAT:
         return None
     if not _holds_back(stuck, wrong):
         return None
@@ -76,7 +111,7 @@ def _saturated_to_the_end(facts: Facts) -> Finding | None:
         "{stuck} of the training examples are predicted wrongly and receive next to no gradient: "
         f"the {facts.head} is saturated, and {_cost(facts)} does not make up for its small slope.",
         f"stuck/fraction {short(stuck)}; accuracy/train {short(1 - wrong)}; saturation/fraction "
-        f"{short(facts.anatomy('saturated'))}; logit_grad/wrong "
+        f"{short(facts.saturated)}; logit_grad/wrong "
         f"{short(facts.metric('logit_grad/wrong'))}",
         _with_full_gradient(facts),
         {"stuck": (stuck, percent)},
@@ -86,9 +121,8 @@ def _saturated_to_the_end(facts: Facts) -> Finding | None:
 def _saturated_for_long(facts: Facts) -> Finding | None:
     """A start on the flat part of a sigmoid or softmax, which took much of the training."""
     start, end = facts.anatomy("start", "loss"), facts.metric("loss/train")
-    wrong, flat = facts.anatomy("start", "wrong"), facts.anatomy("start", "saturated")
-    steps, pulls = facts.points("logit_grad/wrong")
-    if facts.head in CLIPPING_ALL or not (wrong >= FLAT and flat >= FLAT and len(pulls)):
+    wrong, (steps, pulls) = facts.anatomy("start", "wrong"), facts.points("logit_grad/wrong")
+    if facts.head in CLIPPING_ALL or facts.head == "linear" or not (wrong >= FLAT and len(pulls)):
         return None
     took = course.time_above(facts, (start + end) / 2)
     if not (steps[0] == 0 and pulls[0] <= FAINT and end < start and took >= HELD_UP):
@@ -98,8 +132,8 @@ def _saturated_for_long(facts: Facts) -> Finding | None:
         f"gradient: the {facts.head} was saturated, and {_cost(facts)} does not make up for its "
         "small slope; the loss was half-way down only after {took} of the updates.",
         f"before the first update logit_grad/wrong {short(pulls[0])}, stuck/fraction "
-        f"{short(facts.anatomy('start', 'stuck'))}, saturation/fraction {short(flat)}, loss "
-        f"{short(start)}; after {whole(facts.updates)} updates loss/train {short(end)}",
+        f"{short(facts.anatomy('start', 'stuck'))}, loss {short(start)}; after "
+        f"{whole(facts.updates)} updates loss/train {short(end)}",
         _with_full_gradient(facts),
         {"wrong": (wrong, percent), "took": (took, percent)},
     )
@@ -110,9 +144,10 @@ def dead_class(facts: Facts) -> Finding | None:
     recall, gradient = facts.per_class("recall"), facts.per_class("grad")
     if len(recall) < 3 or len(gradient) != len(recall):
         return None
-    dead = np.flatnonzero((recall < LOST) & (gradient < DEAD_GRADIENT))
+    dead = dead_classes(facts)
     live = np.flatnonzero(recall >= FOUND)
-    if not len(dead) or len(dead) > len(live):
+    # of most classes a saturated head is to blame as a whole; a clipped output is dead by itself
+    if not len(dead) or not len(live) or (len(dead) > len(live) and facts.head not in CLIPPING_ALL):
         return None
     worst = int(dead[np.argmin(gradient[dead])])
     why = (
@@ -128,6 +163,14 @@ def dead_class(facts: Facts) -> Finding | None:
         {"dead": (len(dead), whole)},
         of_many=f"{{dead}} of {len(recall)} classes are {why}",
     )
+
+
+def dead_classes(facts: Facts) -> NDArray[np.intp]:
+    """Numbers of the classes that are never found, and whose own output gets no gradient."""
+    recall, gradient = facts.per_class("recall"), facts.per_class("grad")
+    if len(recall) != len(gradient):
+        return np.zeros(0, np.intp)
+    return np.flatnonzero((recall < LOST) & (gradient < DEAD_GRADIENT))
 
 
 def confident_right(facts: Facts) -> Finding | None:
@@ -176,7 +219,9 @@ def _with_full_gradient(facts: Facts) -> str:
         return "head=sigmoid loss=bce, or loss=matching"
     if facts.head == "softmax":
         return "loss=ce"
-    return "head=softmax loss=ce" if facts.head == "sparsemax" else "loss=bce"
+    if facts.head == "sparsemax":
+        return "head=softmax loss=ce, or loss=matching"
+    return "loss=bce"
 
 
 def _classes(names: list[str]) -> str:
