@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,6 +168,22 @@ def _print_numbers(out: Console, metrics: Mapping[str, float]) -> None:
     if "logit_grad/wrong" in metrics:
         wrong, right = (_size(metrics, side) for side in ("wrong", "right"))
         out.print(f"mean |dL/dz| in training data: {wrong} where wrong, {right} where right")
+    if outputs := output_texts(metrics):
+        out.print(f"mean output y in training data: {', '.join(outputs)}")
+
+
+OUTPUTS = {
+    "prediction/target_1": " for target 1",
+    "prediction/target_0": " for target 0",
+    "prediction/mean": "",
+}
+"""What follows a mean output in a sentence, by its tag."""
+
+
+def output_texts(metrics: Mapping[str, float]) -> list[str]:
+    """Mean outputs by target, as in `0.2028 for target 0`; none where none was measured."""
+    found = {tag: metrics[tag] for tag in OUTPUTS if metrics.get(tag, nan) == metrics.get(tag, nan)}
+    return [f"{value:.4g}{OUTPUTS[tag]}" for tag, value in found.items()]
 
 
 def _print_diagnosis(out: Console, folder: Path) -> None:

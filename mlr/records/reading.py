@@ -81,7 +81,7 @@ class Recorded:
         found = _mapping(self.entries.get("anatomy"))
         sound = {key: _numbers(value) for key, value in found.items() if key not in _PARTS}
         sound |= {
-            part: {key: _numbers(value) for key, value in found[part].items()}
+            part: {key: _row(key, value) for key, value in found[part].items()}
             for part in _PARTS
             if isinstance(found.get(part), dict)
         }
@@ -190,6 +190,13 @@ def _numbers(found: Any) -> Any:
     if isinstance(found, list):
         return [_numbers(one) for one in found]
     return found if isinstance(found, (int, float)) else None
+
+
+def _row(key: str, found: Any) -> Any:
+    """Numbers, or the labels of classes as text."""
+    if key == "labels" and isinstance(found, list):
+        return [one for one in found if isinstance(one, str)]
+    return _numbers(found)
 
 
 def _yaml(path: Path) -> dict[str, Any]:

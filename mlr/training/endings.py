@@ -51,6 +51,7 @@ class Endings:
     best: parameters by then (R, P).
     ended: how runs ended that did, by number.
     kept: what they were then.
+    begun_finite: whether the loss of each was finite before the first update.
     """
 
     def __init__(self, program: Program) -> None:
@@ -63,6 +64,11 @@ class Endings:
         self.best_step = torch.zeros_like(self.waited)
         self.ended: dict[int, Ending] = {}
         self.kept: dict[int, Row] = {}
+        self.begun_finite = [True] * len(patience)
+
+    def begin(self, losses: Tensor) -> None:
+        """Learn of the mean training losses (R,) before the first update."""
+        self.begun_finite = losses.isfinite().tolist()
 
     @property
     def all_over(self) -> bool:
@@ -79,7 +85,8 @@ class Endings:
             if run in self.ended:
                 continue
             if not fine:
-                reason = f"the validation loss is not finite after {step} updates; {ADVICE}"
+                advice = ADVICE if self.begun_finite[run] else BEFORE
+                reason = f"the validation loss is not finite after {step} updates; {advice}"
                 self.end(run, Ending(step, "diverged", reason), row_of(self.program, run))
             elif spent := self._out_of_patience(run, waited[run]):
                 self.end(run, Ending(step, "done", spent), row_of(self.program, run))
@@ -138,3 +145,4 @@ def last_ending(steps: int, metrics: Mapping[str, float]) -> Ending:
 
 
 ADVICE = "try a smaller optimizer.lr"
+BEFORE = "it was so before any update: look at the model and the loss"

@@ -14,7 +14,7 @@ from math import isfinite
 from torch import Tensor
 
 from mlr.training.batches import Batches
-from mlr.training.endings import ADVICE, Ending, Endings
+from mlr.training.endings import ADVICE, BEFORE, Ending, Endings
 from mlr.training.examples import Examples
 from mlr.training.orders import orders_of
 from mlr.training.rows import Row, put_whole, row_of, whole_of
@@ -102,7 +102,9 @@ class Guard:
     def _refuse(self, run: int, at: int, tensor: str, row: Row) -> None:
         """End a run before the update that follows `at` others."""
         refused = {"update": at + 1, "tensor": tensor, "examples": self._numbers(run, at)}
-        reason = f"update {at + 1} was refused: {tensor} is not finite; {ADVICE}"
+        # what is lost before any update is not the rate's doing
+        advice = ADVICE if at or tensor.startswith("the updated") else BEFORE
+        reason = f"update {at + 1} was refused: {tensor} is not finite; {advice}"
         self.endings.end(run, Ending(at, "diverged", reason, refused), row)
 
     def _numbers(self, run: int, at: int) -> list[int]:

@@ -87,6 +87,7 @@ def train(
         log = StepLog(program, [recorders[run] for run in order], endings, background)
         anatomy = Anatomy(program, splits["train"])
         anatomy.begin()
+        endings.begin(program.of_runs(anatomy.first["loss"]))
         keeping = Keeping(keeper, order, program, log, endings, kept, guard)
         try:
             steps = _run(program, splits, log, endings, kept, background, progress, keeping)

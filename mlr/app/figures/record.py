@@ -12,6 +12,7 @@ from mlr.app.figures import (
     fit,
     loss_curve,
     most_wrong,
+    outputs,
     plane,
     pr_curves,
     reliability,
@@ -72,9 +73,21 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
     try:
         for step, parameters in (*result.snapshots, (result.steps, result.parameters)):
             draw_moment(recorder, Moment(experiment, step, parameters, recorder.folder.metrics))
+        draw_outputs(recorder, experiment, result)
     except Exception as error:  # a figure is not worth a run
         name = recorder.folder.path.name
         console.refuse(f"{name} has not all figures: {type(error).__name__}: {error}")
+
+
+def draw_outputs(recorder: Recorder, experiment: Experiment, result: Result) -> None:
+    """The outputs over the updates, of a run that has recorded them."""
+    folder, objective = recorder.folder.path, experiment.objective
+    found = outputs.shown(folder / "metrics.csv", result.metrics, result.steps)
+    if found:
+        title = f"Output, {objective.head.name} + {objective.loss.name}"
+        about = f"{outputs.CAPTION} Run {folder.name}."
+        summary = image_summary("figure/output", outputs.draw(found, title), about)
+        recorder.summary(summary, result.steps)
 
 
 def draw_moment(recorder: Recorder, moment: Moment) -> None:
