@@ -20,8 +20,8 @@ help:  ## list the commands
 
 install: .venv/installed  ## create .venv with the pinned versions
 
-train: install  ## train the default experiment, or ARGS="head=sigmoid loss=se"
-	@$(BIN)/python scripts/train.py $(ARGS)
+train: install  ## train two losses side by side, or ARGS="head=sigmoid loss=se"
+	@$(BIN)/python scripts/train.py $(or $(ARGS),-m experiment=saturated loss=se,bce)
 
 board: install  ## open TensorBoard on all runs
 	@$(BIN)/python scripts/board.py $(ARGS)
