@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
+from tensorboard.plugins.hparams import plugin_data_pb2
 
 from mlr.app.sweep_names import RunNames
 from mlr.records import RunFolder
 
+from ..records.reading import accumulate
 from .composing import sweep_of
 from .sweeping import rows
 
@@ -164,6 +167,45 @@ def test_an_own_class_is_the_name(tmp_path):
     sweep = sweep_of("head._target_=my_parts.Arctan", "loss=matching", "seed=0,1")
     line = ["head._target_=my_parts.Arctan", "loss=matching", "seed=0"]
     assert sweep.cheap(line)[0].folder.name == "Arctan+matching,seed=0"
+
+
+OWN = """
+from mlr.heads import Sigmoid
+
+class {name}(Sigmoid):
+    name = "another"
+"""
+
+
+def test_a_run_alone_is_named_by_its_users_class_everywhere(train, tmp_path):
+    (tmp_path / "own_head_alone.py").write_text(OWN.format(name="Steep"))
+    line = ("head._target_=own_head_alone.Steep", "loss=se", "allow_targets=[own_head_alone]")
+    finished = train(*FAST, *line)
+    assert finished.code == 0
+    (run,) = finished.runs
+    assert re.fullmatch(r"\d\d-\d\d-\d\d-Steep\+se-[0-9a-f]{6}", run.name)
+    assert finished.status()["pair"] == "Steep+se"
+    assert "head=Steep loss=se" in finished.out
+    assert hparams(run)["head"] == "Steep"
+
+
+def test_in_a_sweep_too_refused_or_not(train, tmp_path):
+    (tmp_path / "own_head_swept.py").write_text(OWN.format(name="Flat"))
+    line = ("head._target_=own_head_swept.Flat,mlr.heads.Sigmoid", "loss=se,ce")
+    finished = train("-m", *FAST, "data.classes=3", *line, "allow_targets=[own_head_swept]")
+    assert {(row["run"], row["status"]) for row in rows(finished)} == {
+        *(("Flat+se", "done"), ("Flat+ce", "refused")),
+        *(("sigmoid+se", "done"), ("sigmoid+ce", "refused")),
+    }
+    assert {run.name for run in finished.runs} == {"Flat+se", "sigmoid+se"}
+    refused = finished.out.partition("refused")[2].splitlines()
+    assert {line.split()[0] for line in refused if "loss=ce" in line} == {"Flat+ce", "sigmoid+ce"}
+
+
+def hparams(run: Path) -> dict[str, object]:
+    found = accumulate(run).SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    data = plugin_data_pb2.HParamsPluginData.FromString(found)
+    return {key: value.string_value for key, value in data.session_start_info.hparams.items()}
 
 
 def test_an_interpolation_is_a_value_as_any(tmp_path):
