@@ -48,6 +48,8 @@ def made(folder: Path, *overrides: str) -> None:
         (["+model.n=1,2", "++model.k=3"], ["+model.n=1", "++model.k=3"], "n=1"),
         (["head=sigmoid,softmax", "loss=se"], ["head=sigmoid", "loss=se"], ""),
         (["data.label='a b','c d'"], ["data.label='a b'"], "label=a_b-cd6243ec03f2"),
+        (["optimizer.lr=0.1,1", "optimizer.lr=1"], ["optimizer.lr=1"], ""),
+        (["optimizer.lr=1", "optimizer.lr=0.1,1"], ["optimizer.lr=1"], "lr=1"),
         # what a sweeper brings of its own varies
         ([], ["optimizer.lr=0.3", "batch_size=8"], "lr=0.3,batch_size=8"),
         # what is no part of a run
