@@ -24,7 +24,7 @@ train: install  ## train the default experiment, or ARGS="head=sigmoid loss=se"
 	@$(BIN)/python scripts/train.py $(ARGS)
 
 board: install  ## open TensorBoard on all runs
-	$(BIN)/tensorboard --logdir runs
+	@$(BIN)/python scripts/board.py $(ARGS)
 
 # what is imported by dozens of processes is compiled once, whatever the shell says
 test test-slow test-faults: export PYTHONDONTWRITEBYTECODE =

@@ -7,9 +7,16 @@ the library need to know nothing of mlr to catch it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+import sys
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from math import isfinite
+
+CHOOSE = "Choose from "
+"""Begins every list of choices, which ends its sentence."""
+_SHORTEST_BEGINNING = 3
+"""Letters by which a longer name is recognised, as accuracy/test by acc."""
 
 
 class InputError(ValueError):
@@ -42,9 +49,56 @@ def known(name: str, value: str, allowed: Iterable[str]) -> str:
     choices = sorted(allowed)
     if value in choices:
         return value
-    near = get_close_matches(str(value), choices, n=1)
-    hint = f"did you mean {name}={near[0]}? " if near else ""
-    raise InputError(f"{name}={value} is not known; {hint}Known: {', '.join(choices)}.")
+    near = nearest(str(value), choices)
+    raise InputError(unknown(f"{name}={value}", choices, near and f"{name}={near}"))
+
+
+def unknown(given: str, choices: Iterable[str], near: str | None = None, of: str = "") -> str:
+    """The sentence about a name that nothing has.
+
+    Args:
+        given: what was typed, with what it is, as in `head=sigmod`.
+        choices: what it might have been.
+        near: which of them was probably meant.
+        of: what has these choices, as in ` of own.csv`.
+    """
+    hint = f" Did you mean {near}?" if near else ""
+    listed = ", ".join(choices)
+    return f"Unknown {given}.{hint}" + (f" {CHOOSE}{listed}{of}." if listed else "")
+
+
+def nearest(name: str, choices: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The choice that was probably meant, whatever its case and hyphens; None if none is near."""
+    spelled = {_spelled(choice): choice for choice in choices}
+    given = _spelled(name)
+    near = get_close_matches(given, spelled, n=1, cutoff=cutoff)
+    if not near and len(given) >= _SHORTEST_BEGINNING and cutoff < 1:
+        near = [choice for choice in spelled if choice.startswith(given)]
+    return spelled[near[0]] if near else None
+
+
+def _spelled(name: str) -> str:
+    return re.sub(r"[-_ ]+", "_", name.strip()).casefold()
+
+
+def listed(choices: Sequence[str], room: int) -> str:
+    """As many of `choices` as `room` characters take, at least one, and how many more there are."""
+    for count in range(min(len(choices), max(room, 1)), 0, -1):
+        more = "" if count == len(choices) else f" … and {len(choices) - count} more"
+        text = ", ".join(choices[:count]) + more
+        if len(text) <= room or count == 1:
+            return text
+    return "nothing"
+
+
+def users_stacklevel() -> int:
+    """The `stacklevel` with which a warning given by the caller shows the user's own line."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_globals.get("__name__", "").partition(".")[0] in ("mlr", "torch"):
+        if frame.f_back is None:
+            return 1
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def positive(name: str, value: float) -> float:
@@ -100,8 +154,25 @@ def whole(name: str, value: int, at_least: int = 1, at_most: int | None = None) 
     is_whole = isinstance(value, int) and not isinstance(value, bool)
     if not is_whole or value < at_least or (at_most is not None and value > at_most):
         upper = "" if at_most is None else f" and at most {at_most}"
-        raise InputError(f"{name}={value} must be a whole number of at least {at_least}{upper}.")
+        whole_float = isinstance(value, float) and float(value).is_integer()
+        hint = f": write {int(value)}" if whole_float else ""
+        raise InputError(
+            f"{name}={value} must be a whole number of at least {at_least}{upper}{hint}."
+        )
     return value
+
+
+def whole_numbers(name: str, values: Sequence[int]) -> tuple[int, ...]:
+    """Return the values of a list if each is a whole number of at least 1.
+
+    Raises:
+        InputError: shows the list.
+    """
+    for value in values:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            shown = str(list(values)).replace(" ", "").replace("'", "")
+            raise InputError(f"{name}={shown} must list whole numbers of at least 1.")
+    return tuple(values)
 
 
 def _is_finite(value: float) -> bool:

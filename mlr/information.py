@@ -285,7 +285,7 @@ def _check_probabilities(**given: Tensor) -> None:
     for name, values in given.items():
         if not values.is_floating_point() or values.dim() == 0 or values.shape[-1] < 2:
             raise InputError(
-                f"{name} of shape {tuple(values.shape)} and type {values.dtype} is no "
+                f"{name} of shape {tuple(values.shape)} and type {values.dtype} is not a "
                 "distribution: probabilities must be floating point (…, K) with K at least 2; "
                 "those of a yes/no question are (1 − p, p)."
             )

@@ -4,23 +4,7 @@ python scripts/train.py head=sigmoid loss=se
 python scripts/train.py --help
 """
 
-import atexit
-import gc
-import signal
-import sys
-
-INTERRUPTED, TERMINATED = 130, 143
-
 if __name__ == "__main__":
-    # what is imported makes half a million objects that live to the end: to look through them
-    # for cycles again and again, and once more at the exit, takes a quarter of a short command
-    gc.set_threshold(200_000, 20, 50)
-    atexit.register(gc.freeze)
-    # before there is anything to keep
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    try:
-        from mlr.app.command import main
+    from _start import start
 
-        sys.exit(main())
-    except KeyboardInterrupt:  # before there was anything to keep
-        sys.exit(INTERRUPTED)
+    start("train")

@@ -34,9 +34,11 @@ def test_bounds_of_whole_numbers():
 
 def test_unknown_names_are_told_the_nearest_and_all():
     assert known("head", "sigmoid", ["sigmoid"]) == "sigmoid"
-    with pytest.raises(InputError, match=r"did you mean head=sigmoid\? Known: linear, sigmoid"):
+    with pytest.raises(
+        InputError, match=r"Did you mean head=sigmoid\? Choose from linear, sigmoid"
+    ):
         known("head", "sigmod", ["sigmoid", "linear"])
-    with pytest.raises(InputError, match="head=xyz is not known; Known: linear"):
+    with pytest.raises(InputError, match=r"Unknown head=xyz\. Choose from linear"):
         known("head", "xyz", ["linear"])
 
 

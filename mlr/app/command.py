@@ -8,9 +8,11 @@ import sys
 from contextlib import suppress
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
 from mlr.app import console, debugging
+from mlr.app.arguments import check_arguments
 from mlr.app.errors import one_sentence, raised_by_hydra
 from mlr.app.guard import guarded
 from mlr.app.names import register_resolvers
@@ -46,6 +48,7 @@ def main() -> int:
     task.prepare = session.prepare  # type: ignore[attr-defined]
     entry = hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")
     try:
+        check_arguments(sys.argv[1:], get_args_parser())
         with signals, guarded(sys.argv[1:]):
             try:
                 with suppress(JobError):  # told of in the report, with the others
@@ -66,6 +69,7 @@ def main() -> int:
         if message is None:
             raise  # a mistake of ours, or of a user's own code: they need the traceback
         console.refuse(message)
+        session.withdraw()
         if session.sweep is not None:
             session.report(interrupted=True)
         placed = isinstance(error, OSError) and not raised_by_hydra(error)
@@ -100,9 +104,9 @@ def _sentence(error: Exception, crashed: bool) -> str | None:
         return None
     if raised_by_hydra(error):
         message = one_sentence(error)
-        if " is not an option of " in message and any(map(RESUME.match, sys.argv[1:])):
+        if message.startswith("Unknown option ") and any(map(RESUME.match, sys.argv[1:])):
             # options are composed before the run is read
-            message = message.partition(";")[0]
+            message = message.partition(". ")[0]
             message += "; with resume=, name the part too, as in model=mlp model.widths=[64]."
         return message
     if isinstance(error, OSError) and error.filename:  # Hydra makes the folders of runs

@@ -22,6 +22,7 @@ from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf
 
+from mlr.app.arguments import canonical
 from mlr.app.bases import SCALARS, Base, Composed
 from mlr.app.documents import Keys
 
@@ -72,7 +73,7 @@ class Composer:
         Raises:
             HydraException: Hydra's own, if the overrides make no configuration.
         """
-        lines = tuple(overrides)
+        lines = tuple(map(canonical, overrides))
         composed = self._composed.get(lines)
         if composed is None:
             if len(self._composed) >= MOST_COMPOSED:

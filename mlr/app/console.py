@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -19,15 +17,14 @@ from rich.text import Text
 
 from mlr.app import debugging
 from mlr.app.text import printable
+from mlr.checks import CHOOSE, listed
+from mlr.commandline import command
 
 if TYPE_CHECKING:
     from mlr.app.outcome import Outcome
     from mlr.training.loop import Progress
 
 SPLITS = ("train", "val", "test")
-TENSORBOARD = "http://localhost:6006"
-
-
 WIDE = 200
 """Columns of a table that goes into a file: nothing needs to be cut there."""
 
@@ -77,7 +74,8 @@ def refuse(message: str) -> None:
 
 
 def shortened(line: str) -> str:
-    """At most `LONGEST` characters of a line: of its paths the ends, then without its midst."""
+    """At most `LONGEST` characters of a line: fewer choices, the ends of paths, then no middle."""
+    line = _fewer_choices(line)
     words = line.split(" ")
     paths = [number for number, word in enumerate(words) if "/" in word]
     for number in sorted(paths, key=lambda number: -len(words[number])):
@@ -87,8 +85,25 @@ def shortened(line: str) -> str:
         if len(" ".join(words)) > LONGEST and len(path) > LONGEST_PATH:
             words[number] = f"{name}{equals}…{path[1 - LONGEST_PATH :]}"
     line = " ".join(words)
+    return line if len(line) <= LONGEST else _without_middle(line)
+
+
+def _fewer_choices(line: str) -> str:
+    """The list that ends a line that is too long, shortened by whole items."""
+    start = line.rfind(CHOOSE) + len(CHOOSE)
+    if len(line) <= LONGEST or start < len(CHOOSE):
+        return line
+    choices = line[start:].removesuffix(".").split(", ")
+    return f"{line[:start]}{listed(choices, LONGEST - start - 1)}."
+
+
+def _without_middle(line: str) -> str:
+    """The two ends of a line, in whole words where these are not longer than the ends."""
     half = LONGEST // 2 - 2
-    return line if len(line) <= LONGEST else f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
+    begin, end = line[:half], line[-half:]
+    begin = begin.rpartition(" ")[0] or begin
+    end = end.partition(" ")[2] or end
+    return f"{begin.rstrip()} … {end.lstrip()}"
 
 
 def say(message: str) -> None:
@@ -114,18 +129,6 @@ def progress_bar(label: str) -> Iterator[Progress]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def tensorboard_command(folder: Path) -> str:
-    """The command that shows `folder`, runnable as printed in this shell."""
-    beside = Path(sys.executable).with_name("tensorboard")
-    if shutil.which("tensorboard"):
-        start = "tensorboard"
-    elif beside.exists():  # the environment is not activated
-        start = quote(shown(beside))
-    else:
-        start = f"{quote(sys.executable)} -m tensorboard.main"
-    return f"{start} --logdir {quote(shown(folder))}"
-
-
 def shown(path: Path) -> str:
     """`path` relative to where the person stands, if it lies below; never taken for an option."""
     found = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
@@ -147,23 +150,40 @@ def print_run(outcome: Outcome) -> None:
         out.print(Text(f"{outcome.status}: {outcome.reason}", style="yellow"))
     _print_diagnosis(out, outcome.folder)
     out.print(Text(f"run folder   {shown(outcome.folder)}"), soft_wrap=True)
-    out.print(Text(f"look at it   {tensorboard_command(outcome.folder)}"), soft_wrap=True)
+    out.print(Text(f"look at it   {command('board', shown(outcome.folder))}"), soft_wrap=True)
 
 
 def _print_numbers(out: Console, metrics: Mapping[str, float]) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
-    for split in SPLITS:
+    splits = [split for split in SPLITS if f"loss/{split}" in metrics]  # not all have validation
+    for split in splits:
         table.add_column(split, justify="right")
     for name, label in (("loss", "loss"), ("predicted_std", "predicted std")):
         if f"{name}/test" in metrics:
-            table.add_row(label, *(f"{metrics[f'{name}/{split}']:.4g}" for split in SPLITS))
+            table.add_row(label, *(f"{metrics[f'{name}/{split}']:.4g}" for split in splits))
     if "accuracy/test" in metrics:
-        table.add_row("accuracy", *(f"{metrics[f'accuracy/{split}']:.2%}" for split in SPLITS))
+        table.add_row("accuracy", *(f"{metrics[f'accuracy/{split}']:.2%}" for split in splits))
     out.print(table)
     if "logit_grad/wrong" in metrics:
         wrong, right = (_size(metrics, side) for side in ("wrong", "right"))
         out.print(f"mean |dL/dz| in training data: {wrong} where wrong, {right} where right")
+    if outputs := output_texts(metrics):
+        out.print(f"mean output y in training data: {', '.join(outputs)}")
+
+
+OUTPUTS = {
+    "prediction/target_1": " for target 1",
+    "prediction/target_0": " for target 0",
+    "prediction/mean": "",
+}
+"""What follows a mean output in a sentence, by its tag."""
+
+
+def output_texts(metrics: Mapping[str, float]) -> list[str]:
+    """Mean outputs by target, as in `0.2028 for target 0`; none where none was measured."""
+    found = {tag: metrics[tag] for tag in OUTPUTS if metrics.get(tag, nan) == metrics.get(tag, nan)}
+    return [f"{value:.4g}{OUTPUTS[tag]}" for tag, value in found.items()]
 
 
 def _print_diagnosis(out: Console, folder: Path) -> None:

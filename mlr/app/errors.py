@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from difflib import get_close_matches
-from typing import Any
 
-from omegaconf import DictConfig
+from mlr.app.catalogue import GROUPS, all_options, unknown_choice, unknown_option
+from mlr.checks import nearest, unknown
 
 _OUT_OF_MEMORY = re.compile("out of memory|(allocate|enough) memory", re.IGNORECASE)
-MEANT = {"learning_rate": "lr", "l2": "weight_decay"}
-"""What others call an option."""
 KINDS = {
     "Integer": "a whole number",
     "Float": "a number",
@@ -38,8 +34,9 @@ def _first_line(causes: list[BaseException]) -> str:
         line = f"{line}: {lines[1]}"
     if "Ambiguous value" in line:
         line += "; a list of values to try needs -m"
-    if type(causes[0]).__name__ == "OverrideParseException" or "Lexer" in line:
-        line += "; quote special characters, as in 'data.path=\"my file.csv\"'"
+    override = getattr(causes[0], "override", None)
+    if override is not None:  # the parser's own words are about tokens
+        return f"{override} cannot be read; quote special characters, as in 'a=\"my file.csv\"'."
     return line
 
 
@@ -85,58 +82,22 @@ def _unknown_choice(error: BaseException) -> str | None:
         return None
     group, name, rest = found.groups()
     choices = re.findall(r"^\t(\S+)$", rest.partition("Config search path")[0], re.MULTILINE)
-    near = get_close_matches(name, choices, n=1)
-    hint = f"did you mean {group}={near[0]}? " if near else ""
-    return f"{group}={name} is not known; {hint}Known: {', '.join(choices) or 'none'}."
+    return unknown_choice(group, name, choices)
 
 
 def _unknown_key(error: BaseException) -> str | None:
     text = str(error)
     group = re.search(r"Could not override '([^']+)'.*?No match in the defaults list", text, re.S)
     if group:
-        return f"{group[1]} is not a group of the configuration; see --help for those there are."
+        return unknown(f"group {group[1]}", GROUPS, nearest(group[1], GROUPS))
     if not re.search(r"Key '[^']+' is not in struct|Key '[^']+' not in ", text):
         return None
     key = str(getattr(error, "full_key", None) or getattr(error, "key", ""))
-    prefix, _, last = key.rpartition(".")
-    owner = f"an option of {prefix}" if prefix else "an option"
-    near = _nearest(error, prefix, last)
-    if near is not None:
-        return f"{key} is not {owner}; did you mean {near}? --cfg job shows all there are."
-    return f"{key} is not {owner}; the options are: {', '.join(_siblings(error))}."
-
-
-def _nearest(error: Any, prefix: str, name: str) -> str | None:
-    """The option that was meant: a sibling, or one of the same name elsewhere."""
-    name = MEANT.get(name, name)
-    beside = get_close_matches(name, _siblings(error), n=1, cutoff=0.7)
-    if beside:
-        return f"{prefix}.{beside[0]}" if prefix else beside[0]
     parent = getattr(error, "parent_node", None)
-    if parent is None:
-        return None
-    places: dict[str, str] = {}
-    for key in _keys(parent._get_root()):
-        places.setdefault(key.rpartition(".")[2], key)
-    near = get_close_matches(name, places, n=1, cutoff=0.7)
-    return places[near[0]] if near else None
-
-
-def _keys(tree: Any, prefix: str = "") -> Iterator[str]:
-    """Dotted keys of a configuration, without Hydra's own."""
-    for key in tree:
-        if key in ("_target_", "hydra"):
-            continue
-        yield f"{prefix}{key}"
-        node = tree._get_node(key)
-        if isinstance(node, DictConfig) and not node._is_none() and not node._is_missing():
-            yield from _keys(node, f"{prefix}{key}.")
-
-
-def _siblings(error: Any) -> list[str]:
-    parent = getattr(error, "parent_node", None)
-    keys = list(parent.keys()) if parent is not None else []
-    return sorted(str(key) for key in keys if key not in ("_target_", "hydra"))
+    options = {} if parent is None else dict.fromkeys(map(str, parent.keys()))
+    siblings = sorted(one for one in options if one not in ("_target_", "hydra"))
+    target = str(parent["_target_"]) if parent is not None and "_target_" in options else None
+    return unknown_option(key, siblings, target)
 
 
 def _wrong_type(error: BaseException) -> str | None:
@@ -144,9 +105,23 @@ def _wrong_type(error: BaseException) -> str | None:
     said = r"Value '(.*?)'.*? (?:could not be converted to|is not a valid) (\w+)"
     value = re.search(said, text, re.DOTALL)
     key = getattr(error, "full_key", None)
+    if key and "Invalid type assigned" in text:
+        one = next((one for one in all_options() if one.startswith(f"{key}.")), f"{key}.…")
+        return f"{key} is a group of options, which are set one by one, as in {one}=…."
     if not (value and key):
         return None
-    return f"{key}={value[1]} must be {KINDS.get(value[2], value[2])}."
+    return f"{key}={value[1]} must be {KINDS.get(value[2], value[2])}{_rewritten(key, value[1])}."
+
+
+def _rewritten(key: str, value: str) -> str:
+    """How a value of the wrong type was probably meant."""
+    if value == "None":
+        return f", or null: write {key}=null"
+    if re.fullmatch(r"-?\d+\.0", value):
+        return f": write {key}={value[:-2]}"
+    if value.startswith("["):
+        return f"; to try several, write -m {key}={value.strip('[]').replace(' ', '')}"
+    return ""
 
 
 def _schedule(error: BaseException) -> str | None:

@@ -20,7 +20,10 @@ from mlr.app.places import CONFIGS
 from mlr.checks import InputError
 from mlr.records.plain_yaml import checked_yaml
 
-RESOLVERS = ("either", "hydra", "now", "oc.select", "pair", "run_name", "short_id")
+RESOLVERS = (
+    *("either", "hydra", "now", "oc.select", "pair", "run_name", "short_id"),
+    "usual_loss",
+)
 """What an interpolation of a file may ask; none reads the environment, or makes text into one."""
 PLACES = ("run.dir", "sweep.dir", "sweep.subdir")
 """What a file may set of `hydra`, interpolations included."""

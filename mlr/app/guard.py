@@ -22,6 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mlr.app.arguments import canonical
 from mlr.app.bases import current
 from mlr.app.foreign import JudgedFiles
 from mlr.app.parts import is_allowed
@@ -82,11 +83,20 @@ def guarded(arguments: Sequence[str]) -> Iterator[None]:
     sources, loaders = SourcesRegistry.instance().types, cast(Any, ConfigLoaderImpl)
     files, plain = sources["file"], loaders._load_configuration_impl
 
-    def judged(loader: ConfigLoaderImpl, *given: Any, **named: Any) -> DictConfig:
+    def judged(
+        loader: ConfigLoaderImpl,
+        config_name: str | None,
+        overrides: Sequence[str],
+        *given: Any,
+        **named: Any,
+    ) -> DictConfig:
+        lines = [canonical(line) for line in overrides]
+        if lines != list(overrides):
+            named.pop("parsed_overrides", None)  # 1.4 has them parsed already
         with warnings.catch_warnings():
             warnings.filterwarnings("error", ".* is not available", UserWarning)
             try:
-                tree = plain(loader, *given, **named)
+                tree = plain(loader, config_name, lines, *given, **named)
             except UserWarning as warning:  # of a search path
                 raise InputError(str(warning)) from warning
         check_composed(tree, typed)

@@ -12,10 +12,11 @@ from omegaconf import OmegaConf
 from mlr.app.identity import identity
 from mlr.app.run_names import pair_of
 from mlr.app.sweep_names import RunNames
+from mlr.objectives.pairs import usual_loss
 
 
 def register_resolvers(typed: Sequence[str] = ()) -> None:
-    """`${short_id:}`: random, of a process; `${pair:}`, `${run_name:}`: of a job; `${either:…}`.
+    """`short_id`: random, of a process; `pair`, `run_name`: of a job; `either`; `usual_loss`.
 
     Args:
         typed: the command line, which says what is the same for all jobs of a sweep.
@@ -28,6 +29,7 @@ def register_resolvers(typed: Sequence[str] = ()) -> None:
     register("pair", _pair, replace=True)
     register("run_name", _Namer(typed), replace=True)
     register("either", either, replace=True)
+    register("usual_loss", usual_loss, replace=True)
 
 
 def either(value: Any, otherwise: Any) -> Any:
@@ -85,5 +87,7 @@ def leaves(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 def spoken(name: str) -> str:
     """A head's or loss's name as a person writes it, as in `clipped-linear`, `BCE`."""
-    short = ("se", "bce", "ce", "nll", "mae", "gce")
+    if name == "gaussian_nll":
+        return "Gaussian NLL"
+    short = ("se", "bce", "ce", "mae", "gce")
     return name.upper() if name in short else name.replace("_", "-")

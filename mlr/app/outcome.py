@@ -14,9 +14,9 @@ from mlr.app.run_names import pair_of
 from mlr.app.sweepjob import SweepJob
 from mlr.checks import InputError
 from mlr.durable import WriteError
+from mlr.records.ranking import FINISHED
 
-FINISHED = ("done", "diverged")
-"""Statuses of a run that was trained to an end; it need not be trained again."""
+__all__ = ["FINISHED", "Outcome", "cause", "trace_of", "unmade"]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
 from importlib.abc import MetaPathFinder
@@ -18,7 +17,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlr.checks import InputError
+from mlr.checks import InputError, nearest, unknown
 from mlr.data import SOURCES
 from mlr.heads import HEADS
 from mlr.losses import LOSSES
@@ -121,7 +120,7 @@ def _layer(group: str, target: str) -> Any:
     name = target.removeprefix(LAYERS)
     kind = getattr(nn, name, None) if name.isidentifier() and name in nn.modules.__all__ else None
     if kind is None:
-        raise InputError(f"{group}._target_={target} is no public class of torch.nn.")
+        raise InputError(f"{group}._target_={target} is not a public class of torch.nn.")
     return kind
 
 
@@ -129,9 +128,8 @@ def _unknown(group: str, target: str) -> str:
     package, _, name = target.rpartition(".")
     if package in _PACKAGES:
         names = [kind.__name__ for kind in _PACKAGES[package]]
-        near = get_close_matches(name, names, n=1, cutoff=0.4)
-        hint = f" Did you mean {package}.{near[0]}?" if near else ""
-        return f"{group}._target_={target} is none of mlr's own parts.{hint}"
+        near = nearest(name, names, 0.4)
+        return unknown(f"{group}._target_={target}", names, near and f"{package}.{near}")
     return (
         f"{group}._target_={target} is none of mlr's own parts and not in torch.nn, so it is not "
         f"imported. If you trust it, add allow_targets=[{target.split('.')[0]}]."
@@ -150,12 +148,9 @@ def _check_options(group: str, kind: type, options: Mapping[str, Any]) -> None:
     names = [parameter.name for parameter in parameters]
     for option in options:
         if option not in names:
-            near = get_close_matches(str(option), names, n=1)
-            hint = f" Did you mean {group}.{near[0]}?" if near else ""
-            raise InputError(
-                f"{group}.{option} is not an option of {kind.__name__}; "
-                f"it has: {', '.join(names) or 'none'}.{hint}"
-            )
+            near = nearest(str(option), names)
+            given = f"option {group}.{option} of {kind.__name__}"
+            raise InputError(unknown(given, names, near and f"{group}.{near}"))
     for parameter in parameters:
         if parameter.default is parameter.empty and parameter.name not in options:
             raise InputError(

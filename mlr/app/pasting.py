@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
+
+from mlr.commandline import command
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.+-]*/[A-Za-z0-9_./+-]*|[A-Za-z_][A-Za-z0-9_.+-]*")
 _TYPED = ("null", "true", "false", "nan", "inf")
@@ -23,8 +24,8 @@ def override(key: str, value: str) -> str:
 
 
 def train_command(*words: str) -> str:
-    """A command of scripts/train.py, quoted for the shell."""
-    return shlex.join(["python", "scripts/train.py", *words])
+    """A command that trains, as the person would type it, quoted for the shell."""
+    return command("train", *words)
 
 
 def trusted(overrides: Sequence[str]) -> list[str]:

@@ -12,7 +12,9 @@ from mlr.checks import InputError
 
 CODE = Path(__file__).parents[1]
 ROOT = CODE.parent
-CONFIGS = ROOT / "configs"
+INSTALLED = CODE / "configs"
+CONFIGS = INSTALLED if (INSTALLED / "train.yaml").is_file() else ROOT / "configs"
+"""In mlr/ where it is installed, next to it in its repository."""
 BESIDE = ("configs", "scripts", "tests", ".git")
 """Beside mlr/, where it is used from its repository."""
 LONGEST_PART, LONGEST_PATH = 255, 4095
@@ -39,7 +41,7 @@ def check_place(option: str, value: object) -> None:
         letters = os.fsencode(text).decode()
         sizes = [len(os.fsencode(part)) for part in Path(text).absolute().parts]
     except UnicodeError as error:
-        raise InputError(f"{option}={shown!a} holds bytes that are no UTF-8.") from error
+        raise InputError(f"{option}={shown!a} holds bytes that are not UTF-8.") from error
     if unseen := next((one for one in letters if is_unseen(one)), ""):
         raise InputError(f"{option}={shown!a} holds the character {unseen!a}, which none can see.")
     if max(sizes) > LONGEST_PART or sum(sizes) + len(sizes) > LONGEST_PATH:

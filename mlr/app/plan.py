@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from mlr.app.catalogue import unknown_option
 from mlr.app.parts import make_part
 from mlr.app.schema import Config
-from mlr.checks import InputError, known, positive, whole
+from mlr.app.warned import told
+from mlr.checks import InputError, known, positive, unknown, whole
 from mlr.data.base import Dataset, Source
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
@@ -27,6 +28,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 LARGEST_SEED = 2**63 - 1
 LARGEST_RATE = 1e20
 """Above it the first step overflows float32, whatever the gradient."""
+MOST_UPDATES = 10**8
+"""Hours of training; each has its learning rate in a list that is made at the start."""
 SPLITS = ("train", "val", "test")
 LOSSES = tuple(f"loss/{split}" for split in SPLITS)
 OF_CLASSES = (
@@ -34,6 +37,8 @@ OF_CLASSES = (
     *("logit_grad/wrong", "logit_grad/right"),
 )
 """Final numbers that only a classification has."""
+ADDED = ("evaluate",)
+"""Root groups that runs of older versions do not have."""
 GROUPS = ("head", "loss", "model", "data", "optimizer", "schedule", "probes")
 ROOT = tuple(field.name for field in fields(Config))
 
@@ -59,7 +64,8 @@ class Plan:
         """
         from mlr.data.dataset import check_dataset
 
-        data = self.source.load(self.config["seed"])
+        with told():
+            data = self.source.load(self.config["seed"])
         if not isinstance(data, Dataset):
             raise InputError(f"data={self.source.name} loads a {type(data).__name__}, no Dataset.")
         if not type(self.source).__module__.startswith("mlr."):
@@ -108,7 +114,15 @@ class Plan:
             device=device,
             max_grad_norm=config["max_grad_norm"],
             patience=config["patience"],
+            shuffle=not self.source.in_file_order,
+            drop_last=self.source.drop_last,
+            test_every_epoch=config.get("evaluate", {}).get("test_every_epoch", False),
         )
+        if experiment.total_steps > MOST_UPDATES:
+            raise InputError(
+                f"{experiment.total_steps:.0e} updates are more than {MOST_UPDATES:.0e}; "
+                "choose fewer epochs or steps."
+            )
         check_one_program([experiment])
         return experiment
 
@@ -147,12 +161,15 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
     if plan.optimizer.lr > LARGEST_RATE:
         raise InputError(f"optimizer.lr={plan.optimizer.lr} must be at most {LARGEST_RATE:g}.")
     _check_metric(config["objective_metric"], plan.source.regression)
+    # a user's own source may show only what it loads
+    own = type(plan.source).__module__.startswith("mlr.")
+    said = own or plan.source.regression or classes is not None
     check_pair(
         plan.head,
         plan.loss,
         plan.head.outputs(classes) if classes is not None else None,
         config["objective"]["strict"],
-        regression=plan.source.regression,
+        regression=plan.source.regression if said else None,
     )
     return plan
 
@@ -160,9 +177,7 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
 def _check_root(config: Mapping[str, Any]) -> None:
     for key in config:  # only +key=… can bring in another one, and nothing would read it
         if key not in ROOT:
-            near = get_close_matches(str(key), ROOT, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "."
-            raise InputError(f"{key} is not an option{hint} --cfg job shows all there are.")
+            raise InputError(unknown_option(str(key), sorted(ROOT)))
     _check_shape(config)
     whole("seed", config["seed"], at_least=0, at_most=LARGEST_SEED)
     whole("epochs", config["epochs"])
@@ -173,6 +188,8 @@ def _check_root(config: Mapping[str, Any]) -> None:
     if config["max_grad_norm"] is not None:
         positive("max_grad_norm", config["max_grad_norm"])
     known("dtype", config["dtype"], ("float32", "float64"))
+    if config["device"] == "gpu":
+        raise InputError(unknown("device=gpu", DEVICES, "device=cuda"))
     known("device", config["device"], DEVICES)
     positive("checkpoint.seconds", config["checkpoint"].get("seconds"))
     most = config["sweep"].get("max_runs_per_batch")
@@ -183,18 +200,17 @@ def _check_root(config: Mapping[str, Any]) -> None:
 def _check_shape(config: Mapping[str, Any]) -> None:
     """Hydra has seen to it; what others recorded of a run may be anything."""
     for key in ROOT:
-        if key not in config:
+        if key not in config and key not in ADDED:
             raise InputError(f"{key} is missing from the configuration.")
-    for key in (*GROUPS, "objective", "checkpoint", "sweep"):
-        if not isinstance(config[key], Mapping):
+    for key in (*GROUPS, "objective", "evaluate", "checkpoint", "sweep"):
+        if key in config and not isinstance(config[key], Mapping):
             raise InputError(f"{key}={config[key]} must be a group of options.")
     names = config["allow_targets"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(f"allow_targets={names} must be a list of names.")
-    if not isinstance(config["objective"].get("strict"), bool):
-        raise InputError(
-            f"objective.strict={config['objective'].get('strict')} must be true or false."
-        )
+    for group, key in (("objective", "strict"), ("evaluate", "test_every_epoch")):
+        if group in config and not isinstance(config[group].get(key), bool):
+            raise InputError(f"{group}.{key}={config[group].get(key)} must be true or false.")
 
 
 def _check_metric(name: str, regression: bool) -> None:

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from mlr.app.cells import Cell, cells
-from mlr.app.console import TENSORBOARD, console, refuse, shown, tensorboard_command
+from mlr.app.console import console, refuse, shown
 from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.pasting import override
 from mlr.app.sweep import Sweep
+from mlr.checks import InputError
+from mlr.commandline import command
 from mlr.durable import WriteError
+from mlr.records.settings import RATE, plain, texts
 
 if TYPE_CHECKING:
-    from mlr.records.summary import Summary
+    from mlr.records.reading import Recorded
+    from mlr.records.summary import Summary, SummaryRun
 
 MOST_CELLS = 30
 MOST_LINES = 100
 MOST_TRACES = 3
-NAME = 20
-"""Columns that a cell's name gets in any case, where it is so long."""
-WIDEST = 1000
 MOST_EXPLAINED = 1000
 """Runs explained at the end of a sweep; of more, their files take seconds to read."""
 MOST_SHOWN = 500
@@ -46,14 +46,16 @@ def print_sweep(sweep: Sweep, rows: Sequence[Outcome], interrupted: bool = False
     """
     out = console()
     out.print()
-    ranked = cells(rows)
-    _print_ranking(out, ranked)
+    runs = [_recorded(row, len(rows)) for row in rows if row.status != "refused"]
+    ended = [run for run in runs if run.status in FINISHED]
+    if ended:
+        _print_rankings(out, ended)
     _print_refused(out, rows)
     _print_left_out(out, sweep)
     unfinished = [row for row in rows if row.status in ("failed", "interrupted")]
     _print_failures(out, [row for row in unfinished if row.status == "failed"], len(rows))
-    _print_diagnosis(out, sweep.folder.path, rows)
-    _print_places(out, sweep.folder.path, rows, _summary(sweep, ranked))
+    _print_diagnosis(out, sweep.folder.path, ended)
+    _print_places(out, sweep.folder.path, rows, _summary(sweep, cells(rows), ended))
     if unfinished or interrupted:
         out.print(Text(f"try again    {resume_command(sweep.folder.path)}"), soft_wrap=True)
 
@@ -61,62 +63,44 @@ def print_sweep(sweep: Sweep, rows: Sequence[Outcome], interrupted: bool = False
 def resume_command(folder: Path) -> str:
     """The command line of this process, with the folder to go on in."""
     own = ("sweep.resume=", "hydra.sweep.dir=")
-    line = [word for word in sys.orig_argv if not word.startswith(own)]
-    return shlex.join([*line, override("sweep.resume", shown(folder))])
+    line = [word for word in sys.argv[1:] if not word.startswith(own)]
+    return command("train", *line, override("sweep.resume", shown(folder)))
 
 
-def _print_ranking(out: Console, ranked: Sequence[Cell]) -> None:
-    if not ranked:
-        return
-    table = _ranking(ranked)
-    if out.measure(table, options=out.options.update(max_width=WIDEST)).maximum > out.width:
-        table = _ranking(ranked, narrow=True)
-    out.print(table)
-    if len(ranked) > MOST_CELLS:
-        out.print(f"… and {len(ranked) - MOST_CELLS} more in runs.csv")
+def _recorded(row: Outcome, of: int) -> Recorded:
+    """A run of the folder with all that its status.json tells; of very many, what is known here."""
+    from mlr.records.folder import read_status
+    from mlr.records.reading import Recorded
+
+    found: dict[str, Any] = {"overrides": row.overrides, "metrics": row.metrics}
+    if row.folder is not None and of <= MOST_EXPLAINED:
+        with suppress(InputError):
+            found |= read_status(row.folder)
+    elif (seed := texts(row.overrides).get("seed")) is not None:
+        found["seed"] = plain(seed)
+    known = {"status": row.status, "pair": row.pair} if row.pair else {"status": row.status}
+    return Recorded(row.folder or Path(row.name), found | known)
 
 
-def _ranking(ranked: Sequence[Cell], narrow: bool = False) -> Table:
-    """The table; a narrow one leaves out what stands in runs.csv too, but never the names."""
-    tags = {tag for cell in ranked for tag in cell.spread}
-    table = Table(box=None, pad_edge=False)
-    longest = max(len(cell.name) for cell in ranked[:MOST_CELLS])
-    table.add_column("mean ± std over seeds", overflow="fold", min_width=min(longest, NAME))
-    for column in ("runs", "diverged"):
-        table.add_column(column, justify="right")
-    if "accuracy/test" in tags:
-        table.add_column("test accuracy", justify="right", no_wrap=True)
-    table.add_column("test loss", justify="right", no_wrap=True)
-    if "predicted_std/test" in tags:
-        table.add_column("predicted std", justify="right", no_wrap=True)
-    gradients = not narrow and bool({"logit_grad/wrong", "logit_grad/right"} & tags)
-    if gradients:
-        table.add_column("|dL/dz| wrong", justify="right", no_wrap=True)
-        table.add_column("right", justify="right", no_wrap=True)
-    for cell in ranked[:MOST_CELLS]:
-        row = [_number(cell, "loss/test")]
-        if "accuracy/test" in tags:
-            row.insert(0, _percent(cell))
-        if "predicted_std/test" in tags:
-            row.append(_number(cell, "predicted_std/test"))
-        if gradients:
-            row += [_number(cell, f"logit_grad/{side}") for side in ("wrong", "right")]
-        table.add_row(Text(cell.name), str(len(cell.runs)), str(cell.diverged or ""), *row)
-    return table
+def _print_rankings(out: Console, ended: Sequence[Recorded]) -> None:
+    """A table of each data set, and what it comes to with each pair at its best learning rate."""
+    from mlr.app.compare.comparison import compare
+    from mlr.app.compare.groups import varied
+    from mlr.app.compare.table import print_apart, print_headline, print_ranking
 
-
-def _percent(cell: Cell) -> str:
-    if "accuracy/test" not in cell.spread:
-        return ""
-    mean, std = cell.spread["accuracy/test"]
-    return f"{mean:.2%}" if std != std else f"{mean:.2%} ± {100 * std:.2f}"
-
-
-def _number(cell: Cell, tag: str) -> str:
-    if tag not in cell.spread:
-        return "none" if cell.spread else ""
-    mean, std = cell.spread[tag]
-    return f"{mean:.4g}" if std != std else f"{mean:.4g} ± {std:.2g}"
+    keys = varied(ended)
+    timed = len(ended) <= MOST_EXPLAINED  # it reads metrics.csv, as the diagnosis does
+    found = compare(ended, ["pair", *keys], timed=timed)
+    said: set[str] = set()
+    for ranking in found.rankings:
+        print_ranking(out, ranking, most=MOST_CELLS, said=said)
+        out.print()
+    rates_chosen = compare(ended, ["pair", *(key for key in keys if key != RATE)], timed=timed)
+    print_headline(out, rates_chosen.rankings)
+    print_apart(out, found)
+    diverged = sum(run.status == "diverged" for run in ended)
+    if 0 < diverged < len(ended):
+        out.print(f"{diverged} of {len(ended)} runs diverged", style="yellow")
 
 
 def _print_refused(out: Console, rows: Sequence[Outcome]) -> None:
@@ -160,38 +144,50 @@ def _print_failures(out: Console, failed: Sequence[Outcome], total: int) -> None
         print(trace, file=sys.stderr, end="")
 
 
-def _print_diagnosis(out: Console, place: Path, rows: Sequence[Outcome]) -> None:
-    folders = [row.folder for row in rows if row.status in FINISHED and row.folder is not None]
-    if not folders:
+def _print_diagnosis(out: Console, place: Path, ended: Sequence[Recorded]) -> None:
+    if not ended:
         return
-    if len(folders) > MOST_EXPLAINED:
-        command = f"python scripts/explain.py {shlex.quote(shown(place))}"
-        out.print(Text(f"\nexplain      {command}"), soft_wrap=True)
+    if len(ended) > MOST_EXPLAINED:
+        out.print(Text(f"\nexplain      {command('explain', shown(place))}"), soft_wrap=True)
         return
     from mlr.app.explain import print_diagnosis
-    from mlr.records.folder import read_status
-    from mlr.records.reading import Recorded
 
-    print_diagnosis(out, [Recorded(one, read_status(one)) for one in folders], place)
+    print_diagnosis(out, ended, place)
 
 
-def _summary(sweep: Sweep, ranked: Sequence[Cell]) -> Summary | None:
+def _summary(sweep: Sweep, found: Sequence[Cell], ended: Sequence[Recorded]) -> Summary | None:
     """The small logdir, where TensorBoard would draw nothing of the whole."""
-    if sum(len(cell.runs) for cell in ranked) <= MOST_SHOWN:
+    if len(ended) <= MOST_SHOWN:
         return None
-    from mlr.records.summary import SummaryRun, write_summary
+    from mlr.records.summary import write_summary
 
-    runs = [
-        SummaryRun(run.folder, cell.folder, cell.hparams)
-        for cell in ranked
-        for run in cell.runs
-        if run.folder is not None
-    ]
     try:
-        return write_summary(sweep.folder.path, runs, sweep.metric)
+        return write_summary(sweep.folder.path, summary_runs(found, ended))
     except WriteError as error:  # the runs are there; their summary can be had again
         refuse(str(error))
         return None
+
+
+def summary_runs(found: Sequence[Cell], ended: Sequence[Recorded]) -> list[SummaryRun]:
+    """The runs of a summary: of each pair and data set, the cell to choose first."""
+    from mlr.records.datasets import by_data
+    from mlr.records.ranking import chosen, chosen_on, shared_metric
+    from mlr.records.summary import SummaryRun
+
+    runs = {run.folder: run for run in ended}
+    of_data = {run.folder: data for data, own in by_data(ended).items() for run in own}
+    rivals: dict[str, list[tuple[Cell, list[Recorded]]]] = {}
+    for cell in found:
+        own = [runs[run.folder] for run in cell.runs if run.folder in runs]
+        if own:
+            rivals.setdefault(f"{cell.pair} {of_data[own[0].folder]}", []).append((cell, own))
+    result = []
+    for among, members in rivals.items():
+        groups = [own for _, own in members]
+        tag = chosen_on(shared_metric(groups), [run for own in groups for run in own])
+        for cell, own in (members[place] for place in chosen(groups, tag)):
+            result += [SummaryRun(run.folder, cell.folder, cell.hparams, among) for run in own]
+    return result
 
 
 def _print_places(
@@ -199,25 +195,7 @@ def _print_places(
 ) -> None:
     out.print()
     out.print(Text(f"sweep folder {shown(folder)}"), soft_wrap=True)
-    if summary is not None:
-        command = tensorboard_command(summary.folder)
-        out.print(Text(f"look at it   {command}  (means over seeds)"), soft_wrap=True)
-        out.print(Text(f"one colour a pair: {TENSORBOARD}{summary.link}"), soft_wrap=True)
-        out.print(Text(f"every run    {tensorboard_command(folder)}"), soft_wrap=True)
-        return
-    tags = {tag for row in rows for tag in row.metrics}
-    if not tags:
-        return
-    from mlr.records.layout import MOST_TICKED, link
-
-    if "logit_grad/wrong" in tags:
-        tags.add("stuck/fraction")  # recorded with it, but no number of a whole run
-    address = link(tags, ticked=_of_first_seed(rows) if len(rows) > MOST_TICKED else None)
-    out.print(Text(f"look at it   {tensorboard_command(folder)}"), soft_wrap=True)
-    out.print(Text(f"one colour a pair: {TENSORBOARD}{address}"), soft_wrap=True)
-
-
-def _of_first_seed(rows: Sequence[Outcome]) -> str | None:
-    """Regular expression of the runs with the first run's seed, which are those with figures."""
-    seeds = [part for part in rows[0].overrides if part.startswith("seed=")]
-    return rf"\b{re.escape(seeds[-1])}(,|$)" if seeds else None
+    if any(row.metrics for row in rows):
+        means = "  (means over seeds)" if summary is not None else ""
+        look = command("board", shown(folder))
+        out.print(Text(f"look at it   {look}{means}"), soft_wrap=True)

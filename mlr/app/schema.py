@@ -33,6 +33,13 @@ class CheckpointConfig:
 
 
 @dataclass
+class EvaluateConfig:
+    """On what a run is judged while it is trained."""
+
+    test_every_epoch: bool = MISSING
+
+
+@dataclass
 class Config:
     """One run, as the command line and YAML give it."""
 
@@ -44,6 +51,7 @@ class Config:
     schedule: dict[str, Any] = field(default_factory=dict)
     probes: dict[str, Any] = field(default_factory=dict)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     seed: int = MISSING
     epochs: int = MISSING
     steps: int | None = MISSING

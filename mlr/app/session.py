@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from mlr.app import console
 from mlr.app.errors import scarce_memory
-from mlr.app.job import CHDIR, resolved, run_job, task_overrides
+from mlr.app.job import CHDIR, DIVERGED, resolved, run_job, task_overrides
 from mlr.app.job_files import hydra_files, remove_empty
 from mlr.app.outcome import Outcome, cause
 from mlr.app.signals import Signals
@@ -60,6 +60,7 @@ class Session:
         self.sweep: Sweep | None = None
         self.crash: BaseException | None = None
         self._goes_on = False  # whether more batches come, that a failure must not prevent
+        self._story: Path | None = None  # what Hydra writes of a sweep before its first job
 
     def prepare(self, config: DictConfig) -> None:
         """Refuse a sweep before anything is written; called by the launcher.
@@ -72,6 +73,7 @@ class Session:
         self._goes_on = config.hydra.sweeper.get("max_batch_size") is not None
         try:
             check_count(config.hydra.overrides.task, config.sweep.yes)
+            _check_metric(config)
             check_command(typed, bool(config.hydra.sweeper.get("params")), resume)
             check_resume(folder, resume)
             if resume is None:
@@ -81,6 +83,14 @@ class Session:
                 check_versions(folder, config.allow)
         except InputError as error:
             raise SweepRefused(error) from error
+        story = folder / "multirun.yaml"
+        self._story = None if story.exists() else story
+
+    def withdraw(self) -> None:
+        """Remove what Hydra wrote of a sweep that was refused before its first job."""
+        if self.sweep is None and self._story is not None:
+            self._story.unlink(missing_ok=True)
+            remove_empty(self._story.parent)
 
     def batch(
         self, jobs: Sequence[SweepJob], sweep_folder: Path, engine: Engine | None = None
@@ -194,10 +204,28 @@ class Session:
         except WriteError as error:  # what became of the runs is told all the same
             console.refuse(str(error))
             failed = True
-        print_sweep(sweep, sweep.folder.rows(list(sweep.runs.values())), interrupted)
-        statuses = {outcome.status for outcome in sweep.runs.values()}
-        refused = statuses == {"refused"}
-        return (InputError.exit_code if refused else PARTLY_FAILED) if failed else 0
+        rows = sweep.folder.rows(list(sweep.runs.values()))
+        print_sweep(sweep, rows, interrupted)
+        if failed:
+            refused = {outcome.status for outcome in sweep.runs.values()} == {"refused"}
+            return InputError.exit_code if refused else PARTLY_FAILED
+        # as of a single run: a sweep that holds nothing but diverged runs has no result
+        trained = {row.status for row in rows} - {"refused"}
+        return DIVERGED if trained == {"diverged"} else 0
+
+
+def _check_metric(config: DictConfig) -> None:
+    """Refuse an optimising sweeper that would get a number of validation where there is none."""
+    metric, basic = config.objective_metric, "BasicSweeper"
+    if config.hydra.sweeper._target_.endswith(basic) or not metric.endswith("/val"):
+        return
+    for option in ("val_fraction", "val_size"):
+        if config.data.get(option, 1) == 0:
+            raise InputError(
+                f"objective_metric={metric} is what the sweeper optimises, and data.{option}=0 "
+                f"leaves no validation; use objective_metric=loss/train, or a data.{option} above "
+                "0."
+            )
 
 
 def _unseen(done: int, total: int) -> None:

@@ -185,7 +185,7 @@ def check_sweep(path: Path) -> None:
     """
     if not (path / TABLE).exists():
         raise InputError(
-            f"sweep.resume={path} is no folder of a sweep: it holds no {TABLE}; "
+            f"sweep.resume={path} is not the folder of a sweep: it holds no {TABLE}; "
             "give the folder that the sweep printed."
         )
     check_links(path)

@@ -8,6 +8,9 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mlr.checks import known
+from mlr.data import options
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -29,13 +32,23 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Training, validation and test examples; `classes` is None for regression."""
+    """Training, validation and test examples; `classes` is None for regression.
+
+    val: without an example where the run is to have no validation.
+    labels: name of each class, where these are not simply 0..K−1.
+    """
 
     name: str
     train: Split
     val: Split
     test: Split
     classes: int | None
+    labels: tuple[str, ...] = ()
+
+    @property
+    def validated(self) -> bool:
+        """Whether there are validation examples."""
+        return len(self.val) > 0
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
@@ -64,6 +77,24 @@ class Source(ABC):
     """Class count, None for regression or (until loaded) for files of a user's own."""
     regression: bool = False
     """Whether targets are real numbers; files of a user's own decide it by their `task`."""
+    order: str = options.SHUFFLED
+    """Order of the training examples in each epoch: one of `options.ORDERS`."""
+    drop_last: bool = False
+    """Whether an epoch leaves out its last examples where they do not fill a batch."""
+
+    def take_order(self, order: str, drop_last: bool) -> None:
+        """Set how epochs go through the training examples.
+
+        Raises:
+            InputError: an unknown order, or a `drop_last` that is not true or false.
+        """
+        self.order = known("data.order", order, options.ORDERS)
+        self.drop_last = options.flag("data.drop_last", drop_last)
+
+    @property
+    def in_file_order(self) -> bool:
+        """Whether examples stay in the order of their file."""
+        return self.order == options.GIVEN
 
     @abstractmethod
     def load(self, seed: int) -> Dataset:

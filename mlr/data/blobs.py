@@ -27,6 +27,9 @@ class Blobs(Generated):
         test_fraction: share of examples for the test.
         scale: none, standardize or minmax, fitted on the training split.
         seed: fixes the data; None follows the run's seed.
+        order: shuffled: another order of the training examples in each epoch, by the run's seed;
+            given: the one in which they were drawn.
+        drop_last: leave out the last examples of an epoch that do not fill a batch.
 
     Source: scikit-learn, make_blobs.
     """
@@ -43,8 +46,12 @@ class Blobs(Generated):
         test_fraction: float = 0.2,
         scale: str = "standardize",
         seed: int | None = None,
+        order: str = "shuffled",
+        drop_last: bool = False,
     ) -> None:
-        super().__init__(n, classes, label_noise, val_fraction, test_fraction, scale, seed)
+        super().__init__(
+            n, classes, label_noise, val_fraction, test_fraction, scale, seed, order, drop_last
+        )
         self.noise = non_negative("data.noise", noise)
 
     def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:

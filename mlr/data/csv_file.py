@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlr.checks import InputError, known, whole
 from mlr.data import options, prepare, table
 from mlr.data.base import Dataset, Source
-from mlr.data.faults import fault, shown, tail
+from mlr.data.cells import is_number
+from mlr.data.faults import LONGEST, DataWarning, fault, listed, shown, tail
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 class Csv(Source):
-    """A text file with a header line; one line an example.
+    """A text file, most often with a header line; one line an example.
 
     The split follows `split_seed`, not the run's seed: the data are real.
 
     Args:
         path: the file, UTF-8.
-        label: name of the label's column.
-        features: names of the features' columns; None takes all numeric columns but the label.
-        delimiter: the character between columns.
+        label: name of the label's column, without a header its number from 0 (-1 is the last);
+            None takes the column `label`, without a header the last.
+        features: names or numbers of the features' columns; None takes all numeric columns but
+            the label, and warns which others there are.
+        delimiter: the character between columns, or comma, semicolon, tab or bar.
+        header: whether the first line names the columns; None refuses one that looks like data.
+        decimal: point or comma, as numbers are written.
         task: classification (labels of any text, mapped to 0..K−1 in sorted order, numbers by
             value) or regression (the label is a real number).
-        val_fraction: share of examples for validation.
+        val_fraction: share of examples for validation; 0 for no validation.
         test_fraction: share of examples for the test.
         split_seed: decides which example is in which split.
         scale: none, standardize or minmax, by column, fitted on the training split.
+        order: shuffled: another order of the training examples in each epoch, by the run's seed;
+            given: that of the file, which is then split in its order too.
+        drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
     name = "csv"
@@ -38,23 +48,31 @@ class Csv(Source):
     def __init__(
         self,
         path: str | PathLike[str] | None = None,
-        label: str = "label",
-        features: Sequence[str] | None = None,
+        label: str | int | None = None,
+        features: Sequence[str | int] | None = None,
         delimiter: str = ",",
+        header: bool | None = None,
+        decimal: str = "point",
         task: str = "classification",
         val_fraction: float = 0.2,
         test_fraction: float = 0.2,
         split_seed: int = 0,
         scale: str = "standardize",
+        order: str = "shuffled",
+        drop_last: bool = False,
     ) -> None:
         self.path = options.path("data.path", path, "the CSV file")
-        self.label = options.text("data.label", label)
-        self.features = _names(features, label)
-        self.delimiter = _one_character(delimiter)
+        if header is not None:
+            options.flag("data.header", header)
+        self.label = _label(label, header)
+        self.features = _names(features, self.label)
+        comma = known("data.decimal", decimal, options.DECIMALS) == "comma"
+        self.format = table.Format(_one_character(delimiter), header, comma)
         self.regression = known("data.task", task, options.TASKS) == "regression"
         self.shares = options.split_shares(val_fraction, test_fraction)
         self.split_seed = whole("data.split_seed", split_seed, at_least=0)
         self.scale = options.scale(scale, options.COLUMN_SCALES)
+        self.take_order(order, drop_last)
         self.classes = None
 
     def load(self, seed: int) -> Dataset:
@@ -64,42 +82,100 @@ class Csv(Source):
             InputError: there is no such file or column.
             DataError: names the column, the line and the value that is wrong.
         """
-        content = table.read(self.path, self.delimiter)
-        content.index(self.label, "data.label")
-        names = self.features
-        if names is None:
-            names = [name for name in content.numeric() if name != self.label]
-            if not names:
-                raise fault(self.path, f"has no numeric column besides {tail(self.label, 30)}.")
+        content = table.read(self.path, self.format)
+        label = self._label_column(content)
+        names, left_out = self._feature_columns(content, label)
+        content.refuse_missing(names, label)
         x = content.numbers(names, "data.features")
-        y, classes = self._targets(content)
-        stratify = classes is not None
-        data = prepare.Arrays(x, y)
-        splits = prepare.split(f"data={self.name}", data, self.shares, self.split_seed, stratify)
-        plan = prepare.Plan(self.name, classes, self.scale, seed=seed)
-        return prepare.to_dataset(plan, *splits)
+        y, labels = self._targets(content, label)
+        where = f"data={self.name}"
+        splits = prepare.split(
+            where,
+            prepare.Arrays(x, y),
+            self.shares,
+            self.split_seed,
+            stratify=not self.regression,
+            in_order=self.in_file_order,
+            labels=labels,
+        )
+        classes = None if self.regression else len(labels)
+        named = tuple(labels) if labels != [str(k) for k in range(len(labels))] else ()
+        plan = prepare.Plan(self.name, classes, self.scale, seed=seed, labels=named)
+        data = prepare.to_dataset(plan, *splits)
+        if left_out:
+            _warn_left_out(self.path, left_out)
+        return data
 
-    def _targets(self, content: table.Table) -> tuple[NDArray, int | None]:
-        """Numbers (N, 1) and None, or class indices (N,) and K."""
+    def _label_column(self, content: table.Table) -> str:
+        """The name of the label's column."""
+        names = content.header
+        if str(self.label) not in names and any(map(is_number, names)) and not content.numbered:
+            there = listed([tail(one, 15) for one in names], 40)
+            raise fault(
+                self.path,
+                f"has no column {tail(str(self.label), 30)} but {there}; if that is data and no "
+                "header, add data.header=false, else data.label=COLUMN.",
+            )
+        return content.name(self.label, "data.label")
+
+    def _feature_columns(self, content: table.Table, label: str) -> tuple[list[str], list[str]]:
+        """The names of the features' columns, and which are left out by default, and why."""
+        if self.features is not None:
+            names = [content.name(one, "data.features") for one in self.features]
+            _check_names(names, label)
+            return names, []
+        numeric = [name for name in content.numeric() if name != label]
+        others = {*numeric, label}
+        texts = [n for n in content.header if n not in others and not content.is_empty(n)]
+        content.refuse_decimal_comma(texts)
+        names = [name for name in numeric if not content.is_count(name)]
+        if not names:
+            raise fault(self.path, f"has no numeric column besides {tail(label, 30)}.")
+        left_out = [f"{shown(name, 20)} (text)" for name in texts]
+        counts = [name for name in numeric if name not in names]
+        return names, left_out + [f"{shown(name, 20)} (it counts the rows)" for name in counts]
+
+    def _targets(self, content: table.Table, label: str) -> tuple[NDArray, list[str]]:
+        """Numbers (N, 1) and no names, or class indices (N,) and the names of the classes."""
         if self.regression:
-            return content.numbers([self.label], "data.label"), None
-        indices, names = content.categories(self.label)
+            return content.numbers([label], "data.label"), []
+        indices, names = content.categories(label)
         if len(names) < 2:
             raise fault(
                 self.path,
-                f"has the single label {shown(names[0])} in column {tail(self.label, 30)}; a "
+                f"has the single label {shown(names[0])} in column {tail(label, 30)}; a "
                 "classifier needs two classes.",
             )
-        return indices, len(names)
+        return indices, names
 
 
-def _names(features: Sequence[str] | None, label: str) -> list[str] | None:
+def _warn_left_out(path: Path, columns: Sequence[str]) -> None:
+    """Tell which columns are no features, and why."""
+    start = f"{tail(path, 40)}: no features are "
+    end = "; data.features=[…] chooses columns, of numbers."
+    text = listed(columns, LONGEST - len(start + end))
+    warnings.warn(f"{start}{text}{end}", DataWarning, stacklevel=3)
+
+
+def _label(label: str | int | None, header: bool | None) -> str | int:
+    """The name or number of the label's column."""
+    if label is None:
+        return -1 if header is False else "label"
+    if isinstance(label, bool) or not isinstance(label, (str, int)) or label == "":
+        raise InputError(
+            f"data.label={label} must be the name of a column, or its number with "
+            "data.header=false."
+        )
+    return label
+
+
+def _names(features: Sequence[str | int] | None, label: str | int) -> list[str | int] | None:
     if features is None:
         return None
     if (
         isinstance(features, str)
         or not isinstance(features, Sequence)
-        or not all(isinstance(name, str) for name in features)
+        or not all(isinstance(one, (str, int)) and not isinstance(one, bool) for one in features)
     ):
         raise InputError(
             f"data.features={tail(str(features), 60)} must be a list of column names: "
@@ -107,21 +183,27 @@ def _names(features: Sequence[str] | None, label: str) -> list[str] | None:
         )
     if not features:
         raise InputError("data.features=[] names no column; give names, or null for all numeric.")
-    doubled = {name for name in features if list(features).count(name) > 1}
+    _check_names([str(one) for one in features], str(label))
+    return list(features)
+
+
+def _check_names(features: Sequence[str], label: str) -> None:
+    """Refuse a feature that is chosen twice, or is the label."""
+    doubled = {name for name in features if features.count(name) > 1}
     if doubled:
         raise InputError(f"data.features names {tail(', '.join(sorted(doubled)), 60)} twice.")
     if label in features:
         raise InputError(
-            f"data.features includes the label {tail(label, 60)}: the answer is no feature."
+            f"data.features includes the label {tail(label, 60)}: the answer is not a feature."
         )
-    return list(features)
 
 
 def _one_character(delimiter: str) -> str:
+    delimiter = options.DELIMITERS.get(delimiter, delimiter)
     # the csv module refuses these itself, but in a TypeError and only when reading
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n" ':
         raise InputError(
-            f"data.delimiter={delimiter!r} must be one character, such as a comma, a semicolon "
-            "or a tab."
+            f"data.delimiter={delimiter!r} must be one character, or one of "
+            f"{', '.join(options.DELIMITERS)}."
         )
     return delimiter

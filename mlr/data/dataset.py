@@ -9,26 +9,31 @@ from mlr.data.faults import fault
 
 
 def check_dataset(data: Dataset) -> None:
-    """Check shapes, types and values of all three splits.
+    """Check shapes, types and values of all three splits, of which `val` may be empty.
 
     Raises:
         DataError: names the split, and what of it is wrong.
     """
+    if data.labels and len(data.labels) != data.classes:
+        raise fault(
+            f"data={data.name}", f"has {len(data.labels)} labels for {data.classes} classes."
+        )
     for name in ("train", "val", "test"):
         split: Split = getattr(data, name)
         where = f"the {name} split of data={data.name}"
         if not all(isinstance(part, torch.Tensor) for part in (split.features, split.targets)):
             raise fault(where, "must hold torch tensors.")
-        _check_features(where, split, data.feature_shape)
+        _check_features(where, split, data.feature_shape, may_be_empty=name == "val")
         if data.classes is None:
             _check_values(where, split)
         else:
             _check_labels(where, split, data.classes)
 
 
-def _check_features(where: str, split: Split, shape: tuple[int, ...]) -> None:
+def _check_features(where: str, split: Split, shape: tuple[int, ...], may_be_empty: bool) -> None:
     features = split.features
-    if features.dim() < 2 or len(features) == 0 or features[0].numel() == 0:
+    empty = features.shape[1:].numel() == 0 or not (may_be_empty or len(features))
+    if features.dim() < 2 or empty:
         raise fault(
             where,
             f"has features of shape {tuple(features.shape)}; they must be (N, …) with "
@@ -43,7 +48,7 @@ def _check_features(where: str, split: Split, shape: tuple[int, ...]) -> None:
     if not features.is_floating_point():
         raise fault(where, f"has features of type {features.dtype}; they must be floating.")
     bad = (~features.isfinite()).flatten(1).any(1).nonzero()
-    if len(bad):
+    if len(bad) > 0:
         raise fault(
             where,
             f"has features that are not finite in {len(bad)} examples, first in row {int(bad[0])}.",

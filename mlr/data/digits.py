@@ -22,6 +22,9 @@ class Digits(Source):
         split_seed: decides which example is in which split.
         scale: none (0..16), unit (divided by 16) or standardize (one mean and deviation for all
             pixels, of the training split).
+        order: shuffled: another order of the training examples in each epoch, by the run's seed;
+            given: that of the file, which is then split in its order too.
+        drop_last: leave out the last examples of an epoch that do not fill a batch.
 
     Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998
     (its test part), as scikit-learn's load_digits gives it.
@@ -37,11 +40,14 @@ class Digits(Source):
         test_fraction: float = 0.2,
         split_seed: int = 0,
         scale: str = "unit",
+        order: str = "shuffled",
+        drop_last: bool = False,
     ) -> None:
         self.label_noise = fraction("data.label_noise", label_noise)
         self.shares = options.split_shares(val_fraction, test_fraction)
         self.split_seed = whole("data.split_seed", split_seed, at_least=0)
         self.scale = options.scale(scale, options.IMAGE_SCALES)
+        self.take_order(order, drop_last)
 
     def load(self, seed: int) -> Dataset:
         """Features (N, 1, 8, 8) and labels (N,).
@@ -55,7 +61,14 @@ class Digits(Source):
         data = prepare.Arrays(bundle.images[:, None], bundle.target)
         where = f"data={self.name}"
         try:
-            splits = prepare.split(where, data, self.shares, self.split_seed, stratify=True)
+            splits = prepare.split(
+                where,
+                data,
+                self.shares,
+                self.split_seed,
+                stratify=True,
+                in_order=self.in_file_order,
+            )
         except DataError as error:  # the digits are always the same, so the options are at fault
             raise InputError(str(error)) from None
         plan = prepare.Plan(

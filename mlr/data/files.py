@@ -62,7 +62,7 @@ def _refuse_what_is_no_file(path: Path, option: str) -> None:
         fix = f"does not exist; name another file by {option}=FILE."
         raise InputError(f"{tail(path, LONGEST - len(fix) - 1)} {fix}") from None
     if not S_ISREG(found):
-        raise fault(path, "is no file: a folder, a pipe or a device.")
+        raise fault(path, "is not a file: a folder, a pipe or a device.")
 
 
 def fill(room: memoryview, stream: Stream) -> int:

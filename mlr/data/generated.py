@@ -25,6 +25,9 @@ class Generated(Source):
         test_fraction: share of the n examples for the test.
         scale: a name out of `scales`.
         seed: fixes the data whatever the run's seed; None follows the run's.
+        order: shuffled: another order of the training examples in each epoch, by the run's seed;
+            given: the one in which they were drawn.
+        drop_last: leave out the last examples of an epoch that do not fill a batch.
         scales: the scalings allowed.
         full_scale: the largest value a feature can have, for `scale=unit`.
     """
@@ -38,6 +41,8 @@ class Generated(Source):
         test_fraction: float,
         scale: str,
         seed: int | None,
+        order: str,
+        drop_last: bool,
         scales: tuple[str, ...] = options.COLUMN_SCALES,
         full_scale: float | None = None,
     ) -> None:
@@ -47,6 +52,7 @@ class Generated(Source):
         self.shares = options.split_shares(val_fraction, test_fraction)
         self.scale = options.scale(scale, scales)
         self.seed = options.optional_whole("data.seed", seed)
+        self.take_order(order, drop_last)
         self._full_scale = full_scale
 
     @abstractmethod

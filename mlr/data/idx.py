@@ -101,8 +101,8 @@ def _refuse_other_formats(path: Path, magic: bytes) -> None:
     if magic[:2] != b"\0\0":
         raise fault(
             path,
-            f"is no IDX file: it begins with the bytes {magic.hex(' ')}, an IDX file with 00 00, "
-            "then its type and its number of dimensions.",
+            f"is not an IDX file: it begins with the bytes {magic.hex(' ')}, an IDX file "
+            "with 00 00 and its type and number of dimensions.",
         )
 
 

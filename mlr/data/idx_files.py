@@ -80,7 +80,7 @@ def load(
             differ, a label is out of range.
     """
     if not folder.is_dir():
-        kind = "no folder" if folder.exists() else "not there"
+        kind = "not a folder" if folder.exists() else "not there"
         opening = f"{where} looks for its files in data.root="
         raise InputError(f"{opening}{tail(folder, LONGEST - 100)}, which is {kind}.")
     published = published or Published()

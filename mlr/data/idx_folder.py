@@ -25,6 +25,9 @@ class Idx(Source):
         label_noise: share of training labels replaced by another class, drawn by the run's seed.
         scale: none, unit (bytes divided by 255, other numbers by the largest in training) or
             standardize (one mean and deviation for all pixels of the training split).
+        order: shuffled: another order of the training examples in each epoch, by the run's seed;
+            given: that of the file, which is then split in its order too.
+        drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
     name = "idx"
@@ -38,6 +41,8 @@ class Idx(Source):
         split_seed: int = 0,
         label_noise: float = 0.0,
         scale: str = "unit",
+        order: str = "shuffled",
+        drop_last: bool = False,
     ) -> None:
         self.root = options.path("data.root", root, "the folder of the IDX files")
         self.classes = options.optional_whole("data.classes", classes, at_least=2)
@@ -45,6 +50,7 @@ class Idx(Source):
         self.split_seed = whole("data.split_seed", split_seed, at_least=0)
         self.label_noise = fraction("data.label_noise", label_noise)
         self.scale = options.scale(scale, options.IMAGE_SCALES)
+        self.take_order(order, drop_last)
 
     def load(self, seed: int) -> Dataset:
         """Features (N, 1, height, width), or as the files have them, and labels (N,).
@@ -58,7 +64,14 @@ class Idx(Source):
         where = f"data={self.name}"
         files = idx_files.load(where, self.root, self.classes, test_needed=False)
         shares = self.shares if files.test is None else self.shares[:1]
-        parts = prepare.split(where, files.train, shares, self.split_seed, stratify=True)
+        parts = prepare.split(
+            where,
+            files.train,
+            shares,
+            self.split_seed,
+            stratify=True,
+            in_order=self.in_file_order,
+        )
         if files.test is not None:
             validate.warn_shared(where, files.train.features, files.test.features, "test")
             parts.append(files.test)

@@ -20,6 +20,9 @@ class Line(Source):
         val_fraction: share of examples for validation.
         test_fraction: share of examples for the test.
         seed: fixes the data; None follows the run's seed.
+        order: shuffled: another order of the training examples in each epoch, by the run's seed;
+            given: the one in which they were drawn.
+        drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
     name = "line"
@@ -35,6 +38,8 @@ class Line(Source):
         val_fraction: float = 0.2,
         test_fraction: float = 0.2,
         seed: int | None = None,
+        order: str = "shuffled",
+        drop_last: bool = False,
     ) -> None:
         self.n = whole("data.n", n, at_least=3)
         self.slope = _finite("data.slope", slope)
@@ -42,6 +47,7 @@ class Line(Source):
         self.noise = non_negative("data.noise", noise)
         self.shares = options.split_shares(val_fraction, test_fraction)
         self.seed = options.optional_whole("data.seed", seed)
+        self.take_order(order, drop_last)
 
     def load(self, seed: int) -> Dataset:
         """Features (N, 1) and targets (N, 1).

@@ -14,6 +14,7 @@ from mlr.data.base import Dataset, Source
 from mlr.data.faults import LONGEST, fault, tail
 
 _LARGEST_PIXEL = 255.0
+_BY_256 = "unit256"
 
 
 class _FourFiles(Source):
@@ -29,8 +30,12 @@ class _FourFiles(Source):
         val_size: how many of the last training images are for validation.
         train_size: how many of the first ones to train on; None takes all that are left.
         label_noise: share of training labels replaced by another class, drawn by the run's seed.
-        scale: none (0..255), unit (divided by 255) or standardize (one mean and deviation for
-            all pixels, of the training split).
+        scale: none (0..255), unit (divided by 255), unit256 (divided by 256, as in the files of
+            Theano's and Nielsen's tutorials) or standardize (one mean and deviation for all
+            pixels, of the training split).
+        order: shuffled: another order of the training examples in each epoch, by the run's seed;
+            given: that of the files.
+        drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
     classes: int = 10
@@ -48,13 +53,16 @@ class _FourFiles(Source):
         train_size: int | None = None,
         label_noise: float = 0.0,
         scale: str = "unit",
+        order: str = "shuffled",
+        drop_last: bool = False,
     ) -> None:
         self.root = None if root is None else options.path("data.root", root, "a folder")
         self.download = options.flag("data.download", download)
-        self.val_size = whole("data.val_size", val_size)
+        self.val_size = whole("data.val_size", val_size, at_least=0)
         self.train_size = options.optional_whole("data.train_size", train_size, at_least=1)
         self.label_noise = fraction("data.label_noise", label_noise)
-        self.scale = options.scale(scale, options.IMAGE_SCALES)
+        self.scale = options.scale(scale, (*options.IMAGE_SCALES, _BY_256))
+        self.take_order(order, drop_last)
 
     def load(self, seed: int) -> Dataset:
         """Features (N, 1, 28, 28) and labels (N,).
@@ -71,9 +79,10 @@ class _FourFiles(Source):
         files = idx_files.load(where, folder, self.classes, True, published)
         assert files.test is not None
         train, val = self._divided(files.train)
-        plan = prepare.Plan(
-            self.name, self.classes, self.scale, _LARGEST_PIXEL, self.label_noise, seed
-        )
+        scale, largest = self.scale, _LARGEST_PIXEL
+        if scale == _BY_256:
+            scale, largest = "unit", 256.0
+        plan = prepare.Plan(self.name, self.classes, scale, largest, self.label_noise, seed)
         return prepare.to_dataset(plan, train, val, files.test)
 
     def _divided(self, data: prepare.Arrays) -> tuple[prepare.Arrays, prepare.Arrays]:

@@ -12,11 +12,18 @@ class Neuron(Source):
     cross-entropy moves it at once. Training, validation and test are the same single example:
     nothing is learnt about others here, one trajectory is watched.
 
+    Args:
+        order: shuffled or given, which are the same of one example.
+        drop_last: as of other data; a batch of one is never left out.
+
     Source: Nielsen, Neural Networks and Deep Learning, 2015, chapter 3.
     """
 
     name = "neuron"
     classes: int = 2
+
+    def __init__(self, order: str = "shuffled", drop_last: bool = False) -> None:
+        self.take_order(order, drop_last)
 
     def load(self, seed: int) -> Dataset:
         """The example, features (1, 1) and label (1,); no seed changes it."""

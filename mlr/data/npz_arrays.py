@@ -105,7 +105,7 @@ def archive(path: Path, option: str) -> Iterator[Archive]:
         file.seek(0)
         try:
             if not zipfile.is_zipfile(file):
-                raise fault(path, "is no .npz file: write one with numpy.savez.")
+                raise fault(path, "is not an .npz file: write one with numpy.savez.")
             with zipfile.ZipFile(file) as found:
                 yield Archive(path, found, on_disk)
         except (InputError, OSError, MemoryError):

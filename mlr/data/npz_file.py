@@ -29,6 +29,9 @@ class Npz(Source):
         split_seed: decides which example is in which split.
         scale: none, standardize or minmax, fitted on the training split; vectors by column,
             arrays of more dimensions as a whole.
+        order: shuffled: another order of the training examples in each epoch, by the run's seed;
+            given: that of the file, which is then split in its order too.
+        drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
     name = "npz"
@@ -44,6 +47,8 @@ class Npz(Source):
         test_fraction: float = 0.2,
         split_seed: int = 0,
         scale: str = "standardize",
+        order: str = "shuffled",
+        drop_last: bool = False,
     ) -> None:
         self.path = options.path("data.path", path, "the .npz file")
         self.features = options.text("data.features", features)
@@ -55,6 +60,7 @@ class Npz(Source):
         self.val_fraction, self.test_fraction = options.split_shares(val_fraction, test_fraction)
         self.split_seed = whole("data.split_seed", split_seed, at_least=0)
         self.scale = options.scale(scale, options.COLUMN_SCALES)
+        self.take_order(order, drop_last)
 
     def load(self, seed: int) -> Dataset:
         """Features (N, ...), and labels (N,) or targets (N, K).
@@ -80,6 +86,7 @@ class Npz(Source):
             tuple(shares[part] for part in wanted),
             self.split_seed,
             stratify=not self.regression,
+            in_order=self.in_file_order,
         )
         given |= dict(zip(wanted, parts, strict=True))
         plan = prepare.Plan(self.name, classes, self.scale, seed=seed)

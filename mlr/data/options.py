@@ -6,18 +6,22 @@ Every name in a message is the override that a person would type, `data.<option>
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from os import PathLike, fspath
 from pathlib import Path
 
-from mlr.checks import InputError, fraction, known, whole
+from mlr.checks import InputError, fraction, known, listed, nearest, unknown, whole
 from mlr.data.faults import LONGEST, tail
 
 COLUMN_SCALES = ("none", "standardize", "minmax")
 IMAGE_SCALES = ("none", "unit", "standardize")
 _LONGEST_NAME = 30
-_MOST_COMPARED, _MOST_LISTED = 1000, 20
+_MOST_COMPARED = 1000
 TASKS = ("classification", "regression")
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+"""Characters between columns that a command line may not hold, by name."""
+DECIMALS = ("point", "comma")
+SHUFFLED, GIVEN = "shuffled", "given"
+ORDERS = (SHUFFLED, GIVEN)
 
 
 def split_share(name: str, value: float) -> float:
@@ -32,12 +36,13 @@ def split_share(name: str, value: float) -> float:
 
 
 def split_shares(val_fraction: float, test_fraction: float) -> tuple[float, float]:
-    """Return both shares if something is left to train on.
+    """Return both shares if something is left to train on; there may be no validation.
 
     Raises:
-        InputError: a share is not in (0, 1), or together they take everything.
+        InputError: the share for validation is not in [0, 1), that for the test not in (0, 1),
+            or together they take everything.
     """
-    val = split_share("data.val_fraction", val_fraction)
+    val = fraction("data.val_fraction", val_fraction)
     test = split_share("data.test_fraction", test_fraction)
     if val + test >= 1:
         raise InputError(
@@ -119,13 +124,9 @@ def named(option: str, name: str, names: Iterable[str], of: str) -> str:
     if name in there:
         return name
     few = [one for one in there[:_MOST_COMPARED] if len(one) <= _LONGEST_NAME]
-    near = get_close_matches(name[:_LONGEST_NAME], few, n=1)
-    hint = f"did you mean {option}={tail(near[0], _LONGEST_NAME)}? " if near else ""
-    opening = f"{option}={tail(name, _LONGEST_NAME)} is not known; {hint}Known: "
-    listed = ", ".join(tail(one, _LONGEST_NAME) for one in there[:_MOST_LISTED]) or "none"
-    end = f" (of {of})."
-    room = LONGEST - len(opening) - len(end)
-    listed = (
-        listed if len(listed) <= room and len(there) <= _MOST_LISTED else listed[: room - 1] + "…"
-    )
-    raise InputError(f"{opening}{listed}{end}")
+    near = nearest(name[:_LONGEST_NAME], few)
+    shown = [tail(one, _LONGEST_NAME) for one in there]
+    meant = near and f"{option}={tail(near, _LONGEST_NAME)}"
+    given, of = f"{option}={tail(name, _LONGEST_NAME)}", f" of {tail(of, 2 * _LONGEST_NAME)}"
+    room = LONGEST - len(unknown(given, [""], meant, of))
+    raise InputError(unknown(given, [listed(shown, room)], meant, of))

@@ -31,6 +31,9 @@ class Outliers(Generated):
         test_fraction: share of examples for the test.
         scale: none, standardize or minmax, fitted on the training split.
         seed: fixes the data; None follows the run's seed.
+        order: shuffled: another order of the training examples in each epoch, by the run's seed;
+            given: the one in which they were drawn.
+        drop_last: leave out the last examples of an epoch that do not fill a batch.
 
     Source: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.1.3, figure 4.4.
     """
@@ -48,8 +51,12 @@ class Outliers(Generated):
         test_fraction: float = 0.2,
         scale: str = "standardize",
         seed: int | None = None,
+        order: str = "shuffled",
+        drop_last: bool = False,
     ) -> None:
-        super().__init__(n, 2, label_noise, val_fraction, test_fraction, scale, seed)
+        super().__init__(
+            n, 2, label_noise, val_fraction, test_fraction, scale, seed, order, drop_last
+        )
         self.outliers = options.split_share("data.outliers", outliers)
         self.distance = positive("data.distance", distance)
         if distance <= 1:

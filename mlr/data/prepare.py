@@ -6,17 +6,23 @@ or moved. Sources gather arrays and hand them to `to_dataset`, where values are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlr.data import scaling, validate
 from mlr.data.base import Dataset, Split
-from mlr.data.faults import fault
+from mlr.data.faults import fault, shown
 from mlr.seeds import derive_seed
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+_MEASURED = ": data.task=regression"
+_REGRESSION = {"data=csv": _MEASURED, "data=npz": _MEASURED}
+"""Override by which labels are taken for numbers, by the data that have it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Plan:
     classes: K, or None when the targets are real numbers.
     scale: a kind of `scaling.fit`; full_scale is its `unit`.
     label_noise: share of the training labels to replace; seed decides which.
+    labels: names of the classes; () where they are simply 0..K−1.
     """
 
     name: str
@@ -49,6 +56,7 @@ class Plan:
     full_scale: float | None = None
     label_noise: float = 0.0
     seed: int = 0
+    labels: tuple[str, ...] = ()
 
 
 def generator(seed: int, *purpose: str) -> np.random.Generator:
@@ -64,16 +72,24 @@ def sklearn_seed(seed: int, *purpose: str) -> int:
 
 
 def split(
-    where: str, data: Arrays, shares: tuple[float, ...], seed: int, stratify: bool
+    where: str,
+    data: Arrays,
+    shares: tuple[float, ...],
+    seed: int,
+    stratify: bool,
+    in_order: bool = False,
+    labels: Sequence[str] = (),
 ) -> list[Arrays]:
     """Split examples at random into a rest and one part a share, each class alike in all.
 
     Args:
         where: which data are meant, for messages.
         data: N examples.
-        shares: the part of all N that each further split takes.
+        shares: the part of all N that each further split takes; nothing for 0.
         seed: decides who goes where.
         stratify: targets are labels (N,) whose shares all splits keep.
+        in_order: not at random: the first examples are the rest, then each part follows.
+        labels: names of the classes, for messages.
 
     Returns:
         The rest, then the parts in the order of `shares`; rows keep their original order.
@@ -86,24 +102,33 @@ def split(
     import numpy as np
 
     counts = [round(share * len(data)) for share in shares]
-    _check_counts(where, data, [len(data) - sum(counts), *counts], stratify)
+    counts.insert(0, len(data) - sum(counts))
+    wanted = [count for count, share in zip(counts, (1.0, *shares), strict=True) if share]
+    if in_order:
+        _check_counts(where, data, wanted, False)
+        ends = np.cumsum(counts)
+        return [data.take(slice(end - n, end)) for end, n in zip(ends, counts, strict=True)]
+    _check_counts(where, data, wanted, stratify, labels)
     rest = np.arange(len(data))
     parts = []
-    for number, count in enumerate(counts):
+    for number, count in enumerate(counts[1:]):
+        if count == 0:
+            parts.append(rest[:0])
+            continue
         # here: data that bring all their splits need not wait a second for it
         from sklearn.model_selection import train_test_split
 
-        labels = data.targets[rest] if stratify else None
+        own = data.targets[rest] if stratify else None
         random_state = sklearn_seed(seed, where, "split", str(number))
         try:
             rest, part = train_test_split(
-                rest, test_size=count, stratify=labels, random_state=random_state
+                rest, test_size=count, stratify=own, random_state=random_state
             )
         except ValueError:
             # what is left of a rare class after the first split can be too little for the second
             raise fault(
                 where,
-                f"cannot be split into {len(shares) + 1} parts with all classes alike: a class "
+                f"cannot be split into {len(wanted)} parts with all classes alike: a class "
                 "has too few examples for these shares; give more, or other shares.",
             ) from None
         parts.append(np.sort(part))
@@ -123,6 +148,8 @@ def flip_labels(
 def to_dataset(plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
     """Validate three splits, add label noise to the training labels, scale, make tensors.
 
+    Validation may be empty: then there is none.
+
     Raises:
         DataError: an empty split, unequal counts, values that are not finite, labels out of
             range, splits of different shapes, or more than memory holds.
@@ -141,26 +168,27 @@ def _to_dataset(where: str, plan: Plan, train: Arrays, val: Arrays, test: Arrays
     targets = [data.targets for data in splits.values()]
     if plan.classes is not None:
         targets = [validate.class_labels(where, t, plan.classes)[0] for t in targets]
-        validate.warn_absent(where, targets[0], plan.classes)
+        validate.warn_absent(where, targets[0], plan.classes, plan.labels)
         if plan.label_noise:
             rng = generator(plan.seed, plan.name, "label noise")
             targets[0] = flip_labels(targets[0], plan.label_noise, plan.classes, rng)
     scale = scaling.fit(plan.scale, train.features, plan.full_scale)
     parts = zip(splits.values(), targets, strict=True)
-    tensors = [_tensors(scale(data.features), target, plan.classes) for data, target in parts]
-    return Dataset(plan.name, tensors[0], tensors[1], tensors[2], plan.classes)
+    made = [_tensors(scale(data.features), target, plan.classes) for data, target in parts]
+    return Dataset(plan.name, made[0], made[1], made[2], plan.classes, plan.labels)
 
 
 def _check_split(
     where: str, split_name: str, data: Arrays, classes: int | None, shape: tuple[int, ...]
 ) -> None:
-    validate.not_empty(where, split_name, data.features)
+    if split_name != "validation" or len(data) or len(data.targets):
+        validate.not_empty(where, split_name, data.features)
     validate.equal_counts(f"{where} ({split_name} split)", data.features, data.targets)
     validate.finite(f"{where} ({split_name} split)", data.features)
     if classes is None:
         validate.finite(f"{where} ({split_name} split)", data.targets, "targets")
     if data.features.shape[1:] != shape:
-        found = validate.shape_of(data.features[0])
+        found = str(data.features.shape[1:])[:40]
         raise fault(
             where,
             f"has training examples of shape {shape!s:.40} but {split_name} examples of shape "
@@ -168,7 +196,9 @@ def _check_split(
         )
 
 
-def _check_counts(where: str, data: Arrays, counts: list[int], stratify: bool) -> None:
+def _check_counts(
+    where: str, data: Arrays, counts: list[int], stratify: bool, names: Sequence[str] = ()
+) -> None:
     """Refuse a split that comes out empty or, stratified, smaller than the number of classes."""
     import numpy as np
 
@@ -177,11 +207,12 @@ def _check_counts(where: str, data: Arrays, counts: list[int], stratify: bool) -
         labels, sizes = np.unique(data.targets, return_counts=True)
         least = len(labels)
         if sizes.min() < len(counts):
+            rare = labels[sizes.argmin()]
             raise fault(
                 where,
-                f"has only {sizes.min()} of class {labels[sizes.argmin()]}: every class needs "
-                f"{len(counts)} examples, one for each split. If the labels are measurements and "
-                "not classes, this is regression.",
+                f"has only {sizes.min()} of class {shown(names[rare], 20) if names else rare}: "
+                f"every class needs {len(counts)} examples, one for each split. If the labels are "
+                f"measurements, not classes, this is regression{_REGRESSION.get(where, '')}.",
             )
     if min(counts) < least:
         raise fault(

@@ -40,6 +40,9 @@ class SyntheticMnist(Generated):
         scale: none (0..255), unit (divided by 255) or standardize (one mean and deviation for
             all pixels, of the training split).
         seed: fixes the data; None follows the run's seed.
+        order: shuffled: another order of the training examples in each epoch, by the run's seed;
+            given: the one in which they were drawn.
+        drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
     name = "synthetic_mnist"
@@ -54,6 +57,8 @@ class SyntheticMnist(Generated):
         test_fraction: float = 0.2,
         scale: str = "unit",
         seed: int | None = None,
+        order: str = "shuffled",
+        drop_last: bool = False,
     ) -> None:
         super().__init__(
             n,
@@ -63,6 +68,8 @@ class SyntheticMnist(Generated):
             test_fraction,
             scale,
             seed,
+            order,
+            drop_last,
             options.IMAGE_SCALES,
             _LARGEST_PIXEL,
         )

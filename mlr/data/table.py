@@ -15,9 +15,11 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from mlr.data.faults import fault, shown, tail
+from mlr.data.cells import MISSING, has_decimal_comma, is_number, number, with_point
+from mlr.data.faults import fault, listed, shown, tail
 from mlr.data.files import no_web_page, opened
-from mlr.data.options import named
+from mlr.data.header import is_data, is_names
+from mlr.data.options import DELIMITERS, named
 
 if TYPE_CHECKING:
     import _csv
@@ -25,42 +27,70 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
-"""Texts that mean a value is missing, in any case."""
 MOST_BYTES = 256 * 2**20
 """Of a table, which takes some twenty times as much memory while it is read."""
 LONGEST_LINE = 4 * 2**20
 """Characters of one line."""
 _LONGEST_NAME = 30
+_COUNTING = frozenset({"", "index", "id", "unnamed: 0"})
+"""Names, in any case, of columns that may only count the rows."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a file writes its table.
+
+    delimiter: the character between columns.
+    header: whether the first line names the columns; None refuses one that looks like data.
+    comma: whether numbers have a decimal comma.
+    """
+
+    delimiter: str = ","
+    header: bool | None = None
+    comma: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts under a header; `lines` are the rows' line numbers in the file."""
+    """Rows of texts under the names of their columns, which are 0, 1, … where there is no header.
+
+    lines: the rows' line numbers in the file.
+    numbered: whether the columns have no other names than their numbers.
+    """
 
     path: Path
     header: list[str]
     rows: list[list[str]]
     lines: list[int]
+    numbered: bool = False
 
-    def column(self, name: str, option: str, missing_texts: frozenset[str] = MISSING) -> list[str]:
-        """The texts of a column, none of them missing.
+    def texts(self, name: str) -> list[str]:
+        """The texts of a column."""
+        index = self.header.index(name)
+        return [row[index] for row in self.rows]
+
+    def refuse_missing(self, features: Sequence[str], label: str) -> None:
+        """Refuse missing values; an empty text alone is a missing label: `none` may be a class.
 
         Raises:
-            InputError: there is no such column.
-            DataError: values are missing: how many, and the first.
+            DataError: names the columns that miss values, and the first line.
         """
-        index = self.index(name, option)
-        texts = [row[index] for row in self.rows]
-        missing = [i for i, text in enumerate(texts) if text.lower() in missing_texts]
-        if missing:
-            raise fault(
-                self.path,
-                f"misses {len(missing)} of {len(texts)} values in column "
-                f"{tail(name, _LONGEST_NAME)}, the first in line {self.lines[missing[0]]}; fill "
-                "them in or leave those lines out.",
-            )
-        return texts
+        columns = dict.fromkeys(features, MISSING) | {label: frozenset({""})}
+        missing = {
+            name: [i for i, text in enumerate(self.texts(name)) if text.lower() in texts]
+            for name, texts in columns.items()
+        }
+        missing = {name: rows for name, rows in missing.items() if rows}
+        if not missing:
+            return
+        first = min(rows[0] for rows in missing.values())
+        parts = [
+            f"{len(rows)}{f' of {len(self.rows)} values' * (not place)} in "
+            f"{'column ' * (not place)}{tail(name, _LONGEST_NAME)}"
+            for place, (name, rows) in enumerate(missing.items())
+        ]
+        end = f", the first in line {self.lines[first]}; fill them in or leave those lines out."
+        raise fault(self.path, f"misses {listed(parts, 150 - len(end))}{end}")
 
     def numeric(self) -> list[str]:
         """Names of the columns that hold numbers.
@@ -71,14 +101,40 @@ class Table:
         return [
             name
             for index, name in enumerate(self.header)
-            if any(_is_number(row[index]) for row in self.rows)
+            if any(is_number(row[index]) for row in self.rows)
         ]
 
-    def numbers(self, names: Sequence[str], option: str) -> NDArray[np.float64]:
-        """Columns (N, D) of finite numbers.
+    def is_count(self, name: str) -> bool:
+        """Whether a column only counts the rows, as an index that was saved with them does."""
+        if self.numbered or name.lower() not in _COUNTING:
+            return False
+        values = [number(text) for text in self.texts(name)]
+        first = values[0]
+        return first in (0, 1) and values == [first + row for row in range(len(values))]
+
+    def is_empty(self, name: str) -> bool:
+        """Whether a column holds nothing, as behind a comma at the end of each line."""
+        return not any(self.texts(name))
+
+    def refuse_decimal_comma(self, names: Sequence[str]) -> None:
+        """Refuse columns of texts that are numbers with a decimal comma.
 
         Raises:
-            InputError: there is no such column.
+            DataError: names the first.
+        """
+        for name in names:
+            texts = self.texts(name)
+            if all(map(has_decimal_comma, texts)):
+                raise fault(
+                    self.path,
+                    f"has {shown(texts[0], 20)} in column {tail(name, _LONGEST_NAME)}: if that is "
+                    "a number, add data.decimal=comma.",
+                )
+
+    def numbers(self, names: Sequence[str], option: str) -> NDArray[np.float64]:
+        """Columns (N, D) of finite numbers, of which none is missing.
+
+        Raises:
             DataError: names the column, line and value that is no finite number.
         """
         import numpy as np
@@ -86,8 +142,8 @@ class Table:
         limit = float(np.finfo(np.float32).max)
         columns = []
         for name in names:
-            texts = self.column(name, option)
-            values = [_number(text) for text in texts]
+            texts = self.texts(name)
+            values = [number(text) for text in texts]
             for line, text, value in zip(self.lines, texts, values, strict=True):
                 if value is None or not abs(value) <= limit:
                     self._refuse_number(name, line, text, option)
@@ -98,54 +154,69 @@ class Table:
         """Indices (N,) of a column's texts among its distinct ones, and these in sorted order.
 
         Numbers are sorted by value, so that 10 follows 9; `1` and `1.0` stay two texts.
-        Only an empty text is missing here: a class may well be called `none`.
         """
         import numpy as np
 
-        texts = self.column(name, "data.label", frozenset({""}))
+        texts = self.texts(name)
         distinct = sorted(set(texts))
-        if all(_number(text) is not None for text in distinct):
+        if all(number(text) is not None for text in distinct):
             distinct.sort(key=float)
         place = {text: index for index, text in enumerate(distinct)}
         return np.array([place[text] for text in texts], np.int64), distinct
 
-    def index(self, name: str, option: str) -> int:
-        """Which column has this name.
+    def name(self, chosen: str | int, option: str) -> str:
+        """The name of the column that an option chooses.
+
+        Args:
+            chosen: a name; of columns without names a number from 0, from the end below 0.
+            option: that says so, as in data.label.
 
         Raises:
-            InputError: none; names the nearest and lists the first of them.
+            InputError: there is none; names the nearest and lists the first of them.
         """
-        return self.header.index(named(option, name, self.header, self.path.name))
+        if not self.numbered:
+            return named(option, str(chosen), self.header, self.path.name)
+        value = number(str(chosen))
+        count = len(self.header)
+        if value is not None and value.is_integer() and -count <= value < count:
+            return str(int(value) % count)
+        raise fault(
+            self.path,
+            f"has columns 0 to {count - 1} (-1 is the last) under data.header=false, and "
+            f"{option}={tail(str(chosen), _LONGEST_NAME)} is none of them.",
+        )
 
     def _refuse_number(self, name: str, line: int, text: str, option: str) -> NoReturn:
         hint = "; leave the column out of data.features" if option == "data.features" else ""
+        if has_decimal_comma(text):
+            hint = "; if it has a decimal comma, add data.decimal=comma"
         raise fault(
             f"{self.path}, line {line}, column {tail(name, _LONGEST_NAME)}:",
-            f"{shown(text)} is no number that float32 can hold{hint}.",
+            f"{shown(text)} is not a number that float32 can hold{hint}.",
         )
 
 
-def read(path: Path, delimiter: str) -> Table:
-    """Read a CSV file with a header line.
+def read(path: Path, form: Format) -> Table:
+    """Read a CSV file.
 
     Raises:
         InputError: there is no file of that name.
-        DataError: the file is no UTF-8, no CSV, without rows, too large, or a line has more or
-            fewer values than the header.
+        DataError: the file is no UTF-8, no CSV, without rows, too large, a line has more or
+            fewer values than the first, or that one looks like data and not like a header.
     """
     with opened(path, MOST_BYTES, "data.path") as (file, _):
         no_web_page(path, file.read(64))
         file.seek(0)
         text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        reader = csv.reader(_lines(path, text), delimiter=delimiter, strict=True)
+        reader = csv.reader(_lines(path, text), delimiter=form.delimiter, strict=True)
         try:
-            return _table(path, delimiter, reader)
+            return _table(path, form, reader)
         except csv.Error as error:
             raise fault(f"{path}, line {reader.line_num}:", f"{error}.") from None
         except UnicodeDecodeError as error:
             raise fault(
                 path,
-                f"is no UTF-8 text: byte 0x{error.object[error.start]:02x} near line "
+                f"is not UTF-8 text: byte 0x{error.object[error.start]:02x} near line "
                 f"{reader.line_num + 1} cannot be read; save it as UTF-8, unpacked.",
             ) from None
 
@@ -160,40 +231,69 @@ def _lines(path: Path, text: TextIOWrapper) -> Iterator[str]:
         number += 1
 
 
-def _table(path: Path, delimiter: str, reader: _csv.Reader) -> Table:
-    header = [name.strip() for name in next(reader, [])]
-    if not any(header):
-        raise fault(path, "has no header: its first line must name the columns.")
-    name, times = Counter(header).most_common(1)[0]
-    if times > 1:
-        raise fault(path, f"has {times} columns of the name {shown(name)}; names must differ.")
-    rows, lines = [], []
+def _table(path: Path, form: Format, reader: _csv.Reader) -> Table:
+    rows: list[list[str]] = []
+    lines: list[int] = []
     for row in reader:
         if not row:
             continue
-        if len(row) != len(header):
-            raise fault(
-                f"{path}, line {reader.line_num}",
-                f"has {len(row)} values and the header {len(header)} names; is "
-                f"data.delimiter={delimiter!r} right?",
-            )
-        rows.append([text.strip() for text in row])
+        if rows and len(row) != len(rows[0]):
+            _refuse_width(f"{path}, line {reader.line_num}", form, row, len(rows[0]))
+        cells = (text.strip() for text in row)
+        rows.append([with_point(text) for text in cells] if form.comma else list(cells))
         lines.append(reader.line_num)
-    if not rows:
+        if len(rows) == 1:
+            _check_delimiter(path, form, row)
+    first = rows[0] if rows else []
+    if not any(first):
+        raise fault(path, "has no header: its first line must name the columns.")
+    if form.header is False:
+        _refuse_names(path, first, rows[1:])
+        return Table(path, [str(place) for place in range(len(first))], rows, lines, numbered=True)
+    if len(rows) == 1:
         raise fault(path, "has a header but no lines of data.")
-    return Table(path, header, rows, lines)
+    if form.header is None:
+        _refuse_data(path, first, rows[1:])
+    name, times = Counter(first).most_common(1)[0]
+    if times > 1:
+        raise fault(path, f"has {times} columns of the name {shown(name)}; names must differ.")
+    return Table(path, first, rows[1:], lines[1:])
 
 
-def _number(text: str) -> float | None:
-    # Python reads 1_000 as a number; in a table it is a typing error
-    if "_" in text:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def _refuse_data(path: Path, first: list[str], rows: list[list[str]]) -> None:
+    """Refuse a first line that looks like data."""
+    if is_data(first, rows):
+        cells = listed([shown(cell, 15) for cell in first], 40)
+        raise fault(
+            path,
+            f"seems to have no header: its first line is {cells}. data.header=false names columns "
+            "by number, data.header=true takes it as a header.",
+        )
 
 
-def _is_number(text: str) -> bool:
-    # `nan` alone says nothing of its column
-    return text.lower() not in MISSING and _number(text) is not None
+def _refuse_names(path: Path, first: list[str], rows: list[list[str]]) -> None:
+    """Refuse a first line that can be no data."""
+    if is_names(first, rows):
+        cells = listed([shown(cell, 15) for cell in first], 60)
+        raise fault(path, f"has a header, {cells}, in its first line; leave data.header=false out.")
+
+
+def _check_delimiter(path: Path, form: Format, first: list[str]) -> None:
+    """Refuse a first line that another character divides, and the given one does not."""
+    if len(first) > 1:
+        return
+    found = {name: first[0].count(char) for name, char in DELIMITERS.items()}
+    name = max(found, key=lambda one: found[one])
+    if found[name]:
+        raise fault(
+            path,
+            f"has no {form.delimiter!r} in its first line, but {found[name]} of "
+            f"{DELIMITERS[name]!r}; give data.delimiter={name}.",
+        )
+
+
+def _refuse_width(where: str, form: Format, row: list[str], width: int) -> NoReturn:
+    hint = f"is data.delimiter={form.delimiter!r} right?"
+    if len(row) == width + 1 and not row[-1]:
+        hint = f"take the {form.delimiter!r} off its end."
+    raise fault(where, f"has {len(row)} values and the first line {width}; {hint}")

@@ -7,10 +7,11 @@ Each takes `where`, the words that tell a person which data are meant
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from mlr.data.faults import fault, tail
+from mlr.data.faults import DataWarning, fault, tail
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def finite(where: str, values: NDArray, what: str = "features") -> None:
 
     if values.dtype.kind not in "biuf":
         raise fault(where, f"has {what} of type {values.dtype}; they must be real numbers.")
-    if values.dtype.kind in "biu":
+    if values.dtype.kind in "biu" or not values.size:
         return
     limit = np.finfo(np.float32).max
     # the comparison is false for NaN and infinity as well
@@ -118,7 +119,7 @@ def class_labels(where: str, labels: NDArray, classes: int | None) -> tuple[NDAr
     return labels.astype(np.int64), classes
 
 
-def warn_absent(where: str, labels: NDArray, classes: int) -> None:
+def warn_absent(where: str, labels: NDArray, classes: int, names: Sequence[str] = ()) -> None:
     """Warn when a class has no training example: legal, and nearly always a mistake."""
     import numpy as np
 
@@ -126,9 +127,11 @@ def warn_absent(where: str, labels: NDArray, classes: int) -> None:
     absent = classes - len(found)
     if absent:
         first = list(islice((k for k in range(classes) if k not in found), 5))
-        few = ", ".join(map(str, first)) + (", …" if absent > len(first) else "")
+        called = [tail(names[k], 20) if names else str(k) for k in first]
+        few = ", ".join(called) + (", …" if absent > len(first) else "")
         warnings.warn(
             f"{where}: {absent} of {classes} classes have no training example: {few}.",
+            DataWarning,
             stacklevel=3,
         )
 
@@ -137,7 +140,8 @@ def warn_alike(where: str, features: NDArray) -> None:
     """Warn when all training examples (N, ...) are the same: there is nothing to learn from."""
     # nearly always the second already differs, and the others need no look
     if len(features) > 1 and (features[1] == features[0]).all() and (features == features[0]).all():
-        warnings.warn(f"{where}: all {len(features)} training examples are alike.", stacklevel=3)
+        text = f"{where}: all {len(features)} training examples are alike."
+        warnings.warn(text, DataWarning, stacklevel=3)
 
 
 def warn_shared(where: str, train: NDArray, other: NDArray, split: str) -> None:
@@ -159,6 +163,7 @@ def warn_shared(where: str, train: NDArray, other: NDArray, split: str) -> None:
         warnings.warn(
             f"{tail(where, 80)}: {len(shared)} of {len(other)} {split} examples are training "
             f"examples too, the first in row {shared[0]}: learning by heart looks like more.",
+            DataWarning,
             stacklevel=3,
         )
 

@@ -8,15 +8,17 @@ Nothing here imports torch before a loss is called.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mlr.losses.base import Loss
 from mlr.losses.bce import BinaryCrossEntropy
 from mlr.losses.ce import CrossEntropy
 from mlr.losses.focal import Focal
+from mlr.losses.gaussian_nll import GaussianNll
 from mlr.losses.gce import GeneralisedCrossEntropy
 from mlr.losses.hinge import Hinge
 from mlr.losses.mae import AbsoluteError
 from mlr.losses.matching import Matching
-from mlr.losses.nll import GaussianNll
 from mlr.losses.se import SquaredError
 from mlr.losses.smoothed_ce import SmoothedCrossEntropy
 
@@ -33,9 +35,18 @@ LOSSES: tuple[type[Loss], ...] = (
     SmoothedCrossEntropy,
 )
 """The classic ones first."""
+OTHER_NAMES: Mapping[str, str] = {"cross_entropy": "ce", "mse": "se"}
+"""What PyTorch and others call a loss; it is recorded under mlr's name."""
+AMBIGUOUS: Mapping[str, str] = {
+    "nll": "loss=nll could mean two losses: write loss=ce for classes (torch's NLLLoss of "
+    "log-probabilities), or loss=gaussian_nll for a regression."
+}
+"""Refusals of names that PyTorch gives to more than one loss."""
 
 __all__ = [
+    "AMBIGUOUS",
     "LOSSES",
+    "OTHER_NAMES",
     "AbsoluteError",
     "BinaryCrossEntropy",
     "CrossEntropy",

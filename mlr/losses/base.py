@@ -42,7 +42,7 @@ class Loss(ABC):
 def no_likelihood(name: str, instead: str) -> TypeError:
     """The error of a loss that is no −log-likelihood, and which one to take instead."""
     return TypeError(
-        f"loss={name} is no −log-likelihood: e^−L of all classes do not add up to a constant. "
+        f"loss={name} is not a −log-likelihood: e^−L of all classes do not add up to a constant. "
         f"Take {instead} for a likelihood."
     )
 

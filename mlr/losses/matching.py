@@ -1,4 +1,4 @@
-"""The matching loss: whichever loss makes a head's gradient the plain error y − t."""
+"""The matching loss: the one that makes a head's gradient the plain error y − t."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Matching(Loss):
-    """L = A(z) − ⟨t, z⟩ + c(t), A the head's potential: dL/dz = y − t for every head.
+    """L = A(z) − ⟨t, z⟩ + c(t), A the head's potential: dL/dz = y − t.
 
     Squared error is the linear head's, binary cross-entropy the sigmoid's, cross-entropy
-    the softmax's. It is a function of logits, not of predictions, so that only
-    `mlr.objectives.Objective`, which knows the head, can compute it. Targets must lie in
-    the closure of the head's range.
+    the softmax's; only the Gaussian head has none, for data have no targets for its σ. It is
+    a function of logits, not of predictions, so that only `mlr.objectives.Objective`, which
+    knows the head, can compute it. Targets must lie in the closure of the head's range.
 
     Source: Auer, Herbster and Warmuth, NeurIPS 8 (1995); Blondel et al., JMLR 21 (2020).
     """

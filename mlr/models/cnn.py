@@ -6,12 +6,15 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, known, non_negative, whole
+from mlr.checks import InputError, known, non_negative, whole, whole_numbers
 from mlr.models.base import Model
 from mlr.models.initialise import SCHEMES, initialise
 
 if TYPE_CHECKING:
     from torch import nn
+
+_CHANNELS = (1, 3, 4)
+"""Of grey images, of coloured ones, and of those that can be seen through."""
 
 
 class Cnn(Model):
@@ -38,7 +41,7 @@ class Cnn(Model):
                 f"model.channels={channels} must list the convolutions, "
                 "as in model.channels=[16,32]."
             )
-        self.channels = tuple(whole("model.channels", count) for count in channels)
+        self.channels = whole_numbers("model.channels", channels)
         self.kernel = whole("model.kernel", kernel)
         if kernel % 2 == 0:
             raise InputError(f"model.kernel={kernel} must be odd, as in model.kernel=5.")
@@ -52,11 +55,11 @@ class Cnn(Model):
         from torch import nn
 
         smallest = 2 ** len(self.channels)
-        if len(feature_shape) != 3 or min(feature_shape[1:]) < smallest:
+        if len(feature_shape) != 3 or min(feature_shape[1:]) < smallest or _last(feature_shape):
             raise InputError(
                 f"model=cnn needs images (channels, height, width) of at least "
-                f"{smallest}×{smallest} pixels, but the data have features of shape "
-                f"{feature_shape}. Use model=mlp, or data=digits, mnist or synthetic_mnist."
+                f"{smallest}×{smallest} pixels, not features of shape {feature_shape}; "
+                f"{_remedy(feature_shape)}."
             )
         depth, height, width = feature_shape
         layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -69,3 +72,19 @@ class Cnn(Model):
         layers["output"] = nn.Linear(depth * height * width, outputs)
         module = nn.Sequential(layers)
         return initialise(module, self.init, self.init_scale, seed, dtype)
+
+
+def _last(shape: tuple[int, ...]) -> bool:
+    """Whether images (…, …, …) are as most programs save them, with the channels behind."""
+    return len(shape) == 3 and shape[2] in _CHANNELS and min(shape[:2]) > max(_CHANNELS)
+
+
+def _remedy(shape: tuple[int, ...]) -> str:
+    """How data of another shape become images, or which model takes them as they are."""
+    if len(shape) == 2:
+        return "save them with an axis for the one channel, x[:, None]"
+    if _last(shape):
+        return "save them with the channels first, np.moveaxis(x, -1, 1)"
+    if len(shape) == 3:
+        return "use fewer model.channels, or model=mlp"
+    return "use model=mlp, or save them as images, x.reshape(len(x), channels, height, width)"

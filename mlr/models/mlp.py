@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, known, non_negative, whole
+from mlr.checks import InputError, known, non_negative, whole_numbers
 from mlr.models.base import Model
 from mlr.models.initialise import SCHEMES, initialise
 
@@ -40,7 +40,7 @@ class Mlp(Model):
             raise InputError(
                 f"model.widths={widths} must list the hidden layers, as in model.widths=[128,64]."
             )
-        self.widths = tuple(whole("model.widths", width) for width in widths)
+        self.widths = whole_numbers("model.widths", widths)
         self.activation = known("model.activation", activation, ACTIVATIONS)
         self.init = known("model.init", init, SCHEMES)
         self.init_scale = non_negative("model.init_scale", init_scale)

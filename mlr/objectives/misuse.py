@@ -1,4 +1,4 @@
-"""What goes wrong where an objective is called: found values named, and what is needed."""
+"""Refuse misuse of an objective: name the values found, and what is needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from mlr.checks import InputError
+from mlr.checks import InputError, users_stacklevel
 from mlr.heads.base import Head
 from mlr.interval import Interval, Region
 from mlr.losses.base import Loss
@@ -78,7 +78,7 @@ def check_targets(head: Head, loss: Loss, targets: Tensor) -> None:
 
 
 def warn_of_probabilities(head: Head, logits: Tensor) -> bool:
-    """Warn if all of a batch are probabilities already: the head would be applied twice."""
+    """Warn if all logits of a batch are probabilities: the head would be applied twice."""
     z = logits.detach()
     if z.numel() < FEWEST or not ((z >= 0) & (z <= 1)).all():
         return False
@@ -93,8 +93,8 @@ def warn_of_probabilities(head: Head, logits: Tensor) -> bool:
     warnings.warn(
         f"all {z[..., 0].numel()} logits of this batch {kind}: are they predictions of "
         f"head={head.name} already? The objective applies the head itself; pass what goes into "
-        "it. (Said once.)",
-        stacklevel=5,
+        "it. (Warned once.)",
+        stacklevel=users_stacklevel(),
     )
     return True
 
@@ -123,7 +123,7 @@ def _indices(logits: Tensor, targets: Tensor) -> str:
     if outputs == 1:
         return f"{found}, but one output needs shape (…, 1): targets[..., None].to(logits.dtype)."
     lost = targets[(targets < 0) | (targets >= outputs)] if targets.is_cpu else targets[:0]
-    value = f", among them {lost[0].item()} beside {outputs} outputs" if len(lost) else ""
+    value = f", among them {lost[0].item()} for {outputs} outputs" if len(lost) else ""
     label = _kind_of_label(float(lost[0])) if len(lost) else ""
     return (
         f"{found}{value}, but one-hot targets (…, {outputs}) are needed: "

@@ -28,7 +28,7 @@ class Objective(torch.nn.Module):
     The classic pairs give value and dL/dz within 2 ulp of the truth wherever it is
     representable, in half precision the nearest number. Where nearly all cancels the bound is
     2⁻⁶² of y_k + t_k instead: in float64 where a soft target is the prediction to 10 bits or
-    more; of softmax with se, nll or bce also with three or more soft targets, and of
+    more; of softmax with se, gaussian_nll or bce also with three or more soft targets, and of
     softmax+bce where the two largest logits are equal. The bounds of the further heads and
     losses are those of tests/objectives/test_further.py.
 

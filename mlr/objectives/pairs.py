@@ -7,14 +7,38 @@ outputs with cross-entropy): it runs with `strict=False`, to be watched failing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mlr.checks import InputError, known
 from mlr.heads import HEADS, ClippedLinear, Head, Linear, Sigmoid, Softmax
 from mlr.interval import REALS, UNIT, Interval
-from mlr.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Loss, SquaredError
+from mlr.losses import (
+    AMBIGUOUS,
+    LOSSES,
+    OTHER_NAMES,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Loss,
+    SquaredError,
+)
 
 ADVISED_HEADS: tuple[Head, ...] = (Softmax(), Sigmoid(), ClippedLinear(), Linear())
 ADVISED_LOSSES: tuple[Loss, ...] = (CrossEntropy(), BinaryCrossEntropy(), SquaredError())
 """What an error names, the best first; all that would do are more than a sentence holds."""
+USUAL_LOSSES: Mapping[str, str] = {
+    **{"linear": "se", "clipped_linear": "se"},
+    **{"sigmoid": "bce", "hard_sigmoid": "bce", "probit": "bce", "cloglog": "bce"},
+    **{"softmax": "ce", "sparsemax": "matching", "gaussian": "gaussian_nll"},
+}
+"""By head, the loss that it is trained with where none is chosen."""
+
+
+def usual_loss(head: str) -> str:
+    """The name of the loss that a head of this name is usually trained with.
+
+    For a head that is not mlr's own, the loss that matches it: every head has one.
+    """
+    return USUAL_LOSSES.get(head, "matching")
 
 
 def find_head(head: Head | str) -> Head:
@@ -33,8 +57,12 @@ def find_loss(loss: Loss | str) -> Loss:
     Raises:
         InputError: no loss has that name; the known ones are listed.
     """
+    if not isinstance(loss, str):
+        return loss
+    if loss in AMBIGUOUS:
+        raise InputError(AMBIGUOUS[loss])
     losses = {one.name: one for one in LOSSES}
-    return losses[known("loss", loss, losses)]() if isinstance(loss, str) else loss
+    return losses[known("loss", OTHER_NAMES.get(loss, loss), losses)]()
 
 
 def check_pair(
@@ -42,7 +70,7 @@ def check_pair(
     loss: Loss | str,
     outputs: int | None,
     strict: bool = True,
-    regression: bool = False,
+    regression: bool | None = None,
 ) -> None:
     """Refuse a head and a loss that cannot be trained together.
 
@@ -52,7 +80,8 @@ def check_pair(
         outputs: K, how many logits there are; None where that is not known yet, and only
             what is wrong for every K is refused.
         strict: False lets pairs run that are defined but senseless.
-        regression: whether targets are real numbers rather than classes.
+        regression: whether targets are real numbers rather than classes; None where that is
+            not known yet.
 
     Raises:
         InputError: the pair is undefined, or senseless and `strict`; the sentence names
@@ -79,6 +108,11 @@ def check_pair(
             f"{_advice(head, loss, outputs)} objective.strict=false runs it."
         )
 
+    if regression is False and loss.domain.per_target > 1:
+        raise InputError(
+            f"loss={loss.name} needs targets that are real numbers, but these are classes. "
+            f"Use loss={usual_loss(head.name)}."
+        )
     if not regression and not _targets_allowed(head, loss, UNIT):
         raise InputError(
             f"loss={loss.name} with head={head.name} needs targets in the closure of the head's "

@@ -9,8 +9,8 @@ from mlr.checks import positive, whole
 from mlr.probes.schedules import Schedule
 
 FAMILIES = (
-    *("performance", "logit_gradient", "saturation", "confidence", "classes", "slopes"),
-    *("gradient_norm", "nonfinite", "sample_gradient", "ratios", "direction", "units"),
+    *("performance", "prediction", "logit_gradient", "saturation", "confidence", "classes"),
+    *("slopes", "gradient_norm", "nonfinite", "sample_gradient", "ratios", "direction", "units"),
 )
 """In the order of the columns of metrics.csv."""
 HISTOGRAMS = "histograms"
@@ -27,6 +27,7 @@ class ProbeSettings:
     Args:
         points: the schedule of all families that are true.
         performance: loss and accuracy of the batch.
+        prediction: mean output y, by its target.
         logit_gradient: ‖dL/dz‖: mean, quantiles, of wrong and of right predictions.
         saturation: shares of flat outputs, and of wrong examples without gradient.
         confidence: ‖dL/dz‖ of wrong and right predictions by their confidence.
@@ -48,6 +49,7 @@ class ProbeSettings:
 
     points: int | str = 200
     performance: bool | int | str = True
+    prediction: bool | int | str = False
     logit_gradient: bool | int | str = True
     saturation: bool | int | str = True
     confidence: bool | int | str = False

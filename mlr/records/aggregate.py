@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -184,22 +184,3 @@ def _statistics(numbers: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], np.n
         quantiles.append(np.where(count > 0, between, np.nan))
     mean = np.where(count > 0, total / some, np.nan)
     return mean, quantiles, np.where(np.isnan(numbers).all(axis=1), -1, count)
-
-
-def best_of(aggregates: Mapping[str, Aggregate], objective: str) -> list[str]:
-    """Names of aggregates, the best first.
-
-    Args:
-        aggregates: by name.
-        objective: the tag that decides; less is better, but of an accuracy more. Where
-            fewer than nine of ten runs have it in the end, the others diverged, and such
-            an aggregate stands behind.
-    """
-
-    def rank(name: str) -> tuple[bool, float]:
-        value, count = aggregates[name].final(objective)
-        lost = count < 0.9 * aggregates[name].runs or not np.isfinite(value)
-        sign = -1 if objective.startswith("accuracy/") else 1
-        return lost, sign * value if np.isfinite(value) else 0.0
-
-    return sorted(aggregates, key=rank)

@@ -126,9 +126,9 @@ def _header(content: bytes | bytearray) -> dict[str, Any]:
     try:
         header = json.loads(content[_LENGTH : _LENGTH + length])
     except (ValueError, RecursionError):
-        raise ValueError("its header is no JSON") from None
+        raise ValueError("its header is not JSON") from None
     if not isinstance(header, dict):
-        raise ValueError("its header is no JSON object")
+        raise ValueError("its header is not a JSON object")
     return header
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from mlr import durable
 from mlr.checks import DataError
+from mlr.commandline import command
 from mlr.records.eventfile import payload, spans
 from mlr.records.events import EventWriter
 from mlr.records.table import rows_before
@@ -67,7 +68,7 @@ def _records(path: Path, size: int) -> Iterator[tuple[bytes, int, bool]]:
         if not span.whole:
             raise DataError(
                 f"{path} is damaged at byte {span.start}; "
-                f"mend it: python scripts/verify.py --repair {path.parent}"
+                f"mend it: {command('verify', '--repair', str(path.parent))}"
             )
         event = Event.FromString(payload(content, span))
         kind = event.WhichOneof("what")

@@ -14,6 +14,8 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
+from mlr.records.colours import BY_PAIR
+
 _NONE = " (▲ none)"
 # question → charts; chart → regular expressions of its tags, each matched to the end
 PAGES: dict[str, dict[str, str]] = {
@@ -49,6 +51,9 @@ PAGES: dict[str, dict[str, str]] = {
         "loss: val": "loss/val$",
         "accuracy: train": "accuracy/train$",
         "accuracy: val": "accuracy/val$",
+        "output y where its target is 1: train": "prediction/target_1$",
+        "output y where its target is 0: train": "prediction/target_0$",
+        "output y: train": "prediction/mean$",
         "predicted standard deviation: train": "predicted_std/train$",
         "predicted standard deviation: val": "predicted_std/val$",
     },
@@ -134,19 +139,20 @@ def _summary(layout: layout_pb2.Layout) -> Summary:
 
 
 def link(
-    tags: Iterable[str], runs: str | None = None, by_pair: bool = True, ticked: str | None = None
+    tags: Iterable[str],
+    runs: str | None = None,
+    colour: str = BY_PAIR,
+    ticked: str | None = None,
 ) -> str:
     """The end of TensorBoard's address that opens TIME SERIES ready to compare runs.
 
-    One colour for each head and loss, whatever the seed (runs of a sweep are named
-    `sigmoid+se,…`), and one for each run of another name; nothing smoothed, because the
-    first steps tell most; the charts of the questions on top, where the alphabet would put
-    the single point of `accuracy/test`.
+    Nothing is smoothed, because the first steps tell most, and the charts of the questions are on
+    top, where the alphabet would put the single point of `accuracy/test`.
 
     Args:
         tags: every scalar that the runs may have recorded.
         runs: regular expression of the runs to show; a person can change it on the page.
-        by_pair: one colour for each head and loss; False gives each run its own.
+        colour: what lines of one colour have in common, from `colouring`.
         ticked: regular expression of the runs on IMAGES, PR CURVES, CUSTOM SCALARS and SCALARS,
             which are blank at first where there are more than `MOST_TICKED`; None is `runs`.
     """
@@ -154,7 +160,7 @@ def link(
     pinned = [{"plugin": "scalars", "tag": tag} for tag in _PINNED if tag in tags]
     query = {
         "smoothing": "0",
-        "runColorGroup": r"regex:(\w+\+\w+|^[^+]+$)" if by_pair else "run",
+        "runColorGroup": colour,
         "pinnedCards": json.dumps(pinned, separators=(",", ":")),
     }
     fragment = "timeseries"

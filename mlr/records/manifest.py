@@ -72,7 +72,7 @@ def read_small(path: Path) -> bytes:
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is no file")
+        raise ValueError("it is not a file")
     if found.st_size > MOST:
         raise ValueError(f"it has {found.st_size:,} bytes, more than {MOST:,}")
     return path.read_bytes()
@@ -99,7 +99,7 @@ def size_of(path: Path, folder: Path) -> int:
         raise ValueError("is a link out of the folder, which is not followed")
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise ValueError("is no file")
+        raise ValueError("is not a file")
     return found.st_size
 
 

@@ -63,7 +63,7 @@ def checked_yaml(path: Path) -> str:
 def _text(path: Path) -> str:
     try:
         if not path.is_file():  # reading a pipe would wait for ever
-            raise InputError(f"{path} is no file.")
+            raise InputError(f"{path} is not a file.")
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{path} is larger than {MOST_BYTES >> 20} MiB.")
         with path.open("rb") as file:
@@ -161,7 +161,7 @@ class _Walk:
         if not parent.mapping or parent.children % 2 == 0:
             return
         if not isinstance(event, yaml.ScalarEvent):
-            raise self.refused("has a key that is no plain word")
+            raise self.refused("has a key that is not a plain word")
         if event.value in parent.keys:
             raise self.refused(f"has the key {event.value[:40]!r} twice")
         parent.keys.add(event.value)
@@ -184,7 +184,7 @@ class _Walk:
 
 
 def _problem(error: yaml.YAMLError) -> str:
-    problem = str(getattr(error, "problem", None) or "is no YAML").partition("\n")[0]
+    problem = str(getattr(error, "problem", None) or "is not YAML").partition("\n")[0]
     if "\\t" in problem or "\t" in problem or "that cannot start any token" in problem:
         return "has a tab or another character that YAML does not know here; indent with spaces"
-    return f"is no YAML: {problem[:80]}"
+    return f"is not YAML: {problem[:80]}"

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from mlr.checks import DataError, InputError
+from mlr.commandline import command
 from mlr.records.aggregate import Series, read_series
 from mlr.records.folder import read_status
 from mlr.records.manifest import check_entry, listed
@@ -81,7 +81,7 @@ class Recorded:
         found = _mapping(self.entries.get("anatomy"))
         sound = {key: _numbers(value) for key, value in found.items() if key not in _PARTS}
         sound |= {
-            part: {key: _numbers(value) for key, value in found[part].items()}
+            part: {key: _row(key, value) for key, value in found[part].items()}
             for part in _PARTS
             if isinstance(found.get(part), dict)
         }
@@ -118,12 +118,12 @@ def read_runs(place: Path | str) -> list[Recorded]:
     """
     folder = Path(place)
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; give that of a run or of a sweep, as in runs/….")
+        raise InputError(f"{folder} is not a folder; give that of a run or of a sweep, as runs/….")
     alone = (folder / _STATUS).exists()
     paths = [folder / _STATUS] if alone else sorted(folder.rglob(_STATUS))
     found = [_recorded(path.parent) for path in paths]
     if not found:
-        raise InputError(f"{folder} holds no run; train one with `python scripts/train.py`.")
+        raise InputError(f"{folder} holds no run; train one with `{command('train')}`.")
     if all(run.changed for run in found):
         raise DataError(remedied(found[0], folder))
     return found
@@ -137,7 +137,7 @@ def remedied(run: Recorded, place: Path | str) -> str:
         place: its folder, or one above it.
     """
     reason = str(run.entries["reason"]).rstrip(".")
-    return f"{reason}; python scripts/verify.py {quote(str(place))} says more."
+    return f"{reason}; {command('verify', str(place))} says more."
 
 
 def read_all(places: Iterable[Path | str]) -> list[Recorded]:
@@ -190,6 +190,13 @@ def _numbers(found: Any) -> Any:
     if isinstance(found, list):
         return [_numbers(one) for one in found]
     return found if isinstance(found, (int, float)) else None
+
+
+def _row(key: str, found: Any) -> Any:
+    """Numbers, or the labels of classes as text."""
+    if key == "labels" and isinstance(found, list):
+        return [one for one in found if isinstance(one, str)]
+    return _numbers(found)
 
 
 def _yaml(path: Path) -> dict[str, Any]:

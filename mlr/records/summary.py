@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlr.durable import WriteError
-from mlr.records.aggregate import Aggregate, aggregate, best_of, read_series
+from mlr.records.aggregate import Aggregate, aggregate, read_series
+from mlr.records.colours import colouring
 from mlr.records.events import EventWriter
 from mlr.records.hparams import HEADLINES, hparams_summaries, session_end
 from mlr.records.layout import bands_summary, link
@@ -45,6 +46,9 @@ class SummaryRun(NamedTuple):
     """as its folder is named, but without the seed: sigmoid+se,lr=0.1"""
     hparams: Mapping[str, Any]
     """what the cell is, without the seed"""
+    among: str = ""
+    """the cells from which one is chosen, of one pair and one data set; by default those whose
+    names begin with the same pair"""
 
 
 class Summary(NamedTuple):
@@ -60,18 +64,16 @@ class Summary(NamedTuple):
     """how many of them have no line: the worst of each head and loss, or without numbers"""
 
 
-def write_summary(
-    sweep: Path, runs: Sequence[SummaryRun], objective: str = "loss/val"
-) -> Summary | None:
+def write_summary(sweep: Path, runs: Sequence[SummaryRun]) -> Summary | None:
     """Write `<sweep>/summary` from the metrics.csv of the runs, in place of an older one.
 
-    Of more than 400 cells each head and loss keeps its best, as many as any other.
+    Of more than 400 cells each head and loss keeps its first, as many as any other.
 
     Args:
         sweep: the sweep's folder.
-        runs: all runs; those that recorded nothing count as runs without numbers.
-        objective: the tag by which cells of one head and loss are ranked, at its end;
-            losses are compared with themselves only. Where no run has it, loss/train.
+        runs: all runs, those of the best cell of each head and loss first (see
+            `mlr.records.ranking.chosen`); those that recorded nothing count as runs without
+            numbers.
 
     Returns:
         What was written; None if there is nothing to show.
@@ -90,8 +92,7 @@ def write_summary(
             cells[name] = found
     if not cells:
         return None
-    known = any(objective in cell.tags for cell in cells.values())
-    pairs = _pairs(cells, objective if known else "loss/train")
+    pairs = _pairs(cells, members)
     share = max(1, LIMIT // len(pairs))
     kept = [name for names in pairs.values() for name in names[:share]]
     first = _first(pairs)
@@ -104,8 +105,20 @@ def write_summary(
             if nested and name in first:
                 _write_cell(new / "best" / name, cells[name], None, pictures, bands=True)
     tags = {tag for cell in cells.values() for tag in cell.tags}
-    address = link(tags, "^best/" if nested else None, by_pair=len(pairs) > 1)
-    return Summary(sweep / "summary", address, len(members), len(members) - len(kept))
+    folder = sweep / "summary"
+    return Summary(folder, link_to(folder, tags), len(members), len(members) - len(kept))
+
+
+def link_to(folder: Path, tags: Iterable[str]) -> str:
+    """The end of TensorBoard's address that opens a summary.
+
+    Args:
+        folder: of the summary.
+        tags: every scalar that its runs may have recorded.
+    """
+    nested = (folder / "best").is_dir()
+    shown = sorted(path.name for path in (folder / "best" if nested else folder).iterdir())
+    return link(tags, "^best/" if nested else None, colouring(shown))
 
 
 def _first(pairs: Mapping[str, Sequence[str]]) -> list[str]:
@@ -120,12 +133,14 @@ def _first(pairs: Mapping[str, Sequence[str]]) -> list[str]:
     return list(names if len(names) <= READABLE else names[:COLOURS])
 
 
-def _pairs(cells: Mapping[str, Aggregate], objective: str) -> dict[str, list[str]]:
-    """The cells of each head and loss, the best first; names without a pair stand together."""
+def _pairs(
+    cells: Iterable[str], members: Mapping[str, Sequence[SummaryRun]]
+) -> dict[str, list[str]]:
+    """The cells of each head and loss, in their order; names without a pair stand together."""
     pairs: dict[str, list[str]] = {}
-    for name in best_of(cells, objective):
+    for name in cells:
         pair = _PAIR.match(name)
-        pairs.setdefault(pair[0] if pair else "", []).append(name)
+        pairs.setdefault(members[name][0].among or (pair[0] if pair else ""), []).append(name)
     return pairs
 
 

@@ -16,10 +16,12 @@ from torch import Tensor
 from mlr.probes.base import below, lengths
 from mlr.probes.classes import own_output
 from mlr.probes.confidence import confidence, levels_of
+from mlr.probes.prediction import by_target
 from mlr.training.anatomy_report import LOGIT_EDGES, data_report, numbers, report
 from mlr.training.boundary import best_threshold
 from mlr.training.evaluate import MOST_ROWS, MOST_ROWS_LANES_LAST
 from mlr.training.examples import Chunk, Examples
+from mlr.training.neighbours import same_class_as_nearest
 from mlr.training.run_objectives import Targets
 from mlr.training.step import Program
 
@@ -27,6 +29,8 @@ LOOKED_AT = 1024
 """Examples, of those the split is judged by, whose logits and quantiles are told."""
 MOST_CLASSES = 100
 """Of more, classes are not told apart."""
+LITTLE = 0.7
+"""Of the errors of a constant prediction."""
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 Sums = dict[str, Tensor]
@@ -47,6 +51,11 @@ class Look:
         self.grads = objectives.gradient(self.logits, self.targets)
         self.sizes = lengths(self.grads)
         self.zero = torch.eq(self.sizes, 0, out=torch.empty_like(self.sizes))
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """The number of each example's class (L, B)."""
+        return self.targets.labels.expand_as(self.sizes)
 
     @cached_property
     def right(self) -> Tensor:
@@ -95,6 +104,18 @@ class Look:
             found[f"grad_{side}"] = (there * self.sizes.unsqueeze(1)).sum(2)
         return found | self._sums_by_class(own.abs())
 
+    def sums_of_outputs(self) -> Sums:
+        """Outputs, and how many examples have such (L,), as the probe of predictions has them."""
+        outputs = self.program.objectives.predictions(self.logits)
+        if not self.program.classification:
+            means = outputs[..., : self.targets.values.shape[-1]].mean(-1)
+            return {"output_mean": means.sum(1), "outputs_mean": torch.ones_like(means).sum(1)}
+        found = {}
+        for target, (means, there) in zip((1, 0), by_target(outputs, self.labels), strict=True):
+            found[f"output_target_{target}"] = (means * there).sum(1)
+            found[f"outputs_target_{target}"] = there.sum(1)
+        return found
+
     def _sums_by_class(self, own: Tensor) -> Sums:
         classes = self.program.subject.classes
         if classes is None or classes > MOST_CLASSES:
@@ -127,6 +148,7 @@ class Anatomy:
         self.count = examples.count if chosen is None else len(chosen)
         size = min(most, LOOKED_AT)
         self.chunks = examples.chunks(size, chosen)
+        self.outputs = "prediction" in program.runs[0].probes.families
         self._closely = LOOKED_AT // size
         """chunks that are looked at more closely"""
         self.first: dict[str, Tensor] = {}
@@ -149,6 +171,8 @@ class Anatomy:
             sums.append(look.sums())
             if self.program.classification:
                 sums[-1] |= look.sums_by_kind()
+            if self.outputs:
+                sums[-1] |= look.sums_of_outputs()
             if number < self._closely:
                 self._look_closer(look)
         self.sums = _added(sums)
@@ -167,6 +191,9 @@ class Anatomy:
                 "stuck/fraction": sums["stuck"] / count,
                 "stuck/zero": sums["stuck_zero"] / count,
             }
+        for name in [name for name in sums if name.startswith("output_")]:
+            kind = name.removeprefix("output_")
+            means[f"prediction/{kind}"] = sums[name] / sums[f"outputs_{kind}"]
         means["saturation/fraction"] = sums["saturated"] / count
         means["zero_grad/fraction"] = sums["zero"] / count
         return means
@@ -180,7 +207,7 @@ class Anatomy:
             added = _binned(margins, look.targets.values, look.grads)
         if self.program.classification and look.logits.shape[-1] == 1:
             kept["single"] = look.logits[..., 0]
-            kept["labels"] = look.targets.labels.expand_as(look.sizes)
+            kept["labels"] = look.labels
         for name, own in added.items():
             before = self.closer.get(name)
             self.closer[name] = own if before is None else before + own
@@ -204,6 +231,7 @@ class Anatomy:
         }
         quantiles = program.of_runs(sizes[:, places]).cpu().numpy()
         data: dict[int, dict[str, Any]] = {}
+        nearest: dict[int, float | None] = {}
         found = []
         for run, experiment in enumerate(program.runs):
             part = {kind: {n: v[run] for n, v in kept.items()} for kind, kept in known.items()}
@@ -211,8 +239,24 @@ class Anatomy:
             if id(experiment.data) not in data:
                 data[id(experiment.data)] = data_report(experiment.data.train.features)
             own["gradient"] = numbers(quantiles[run])
-            found.append(own | {"data": data[id(experiment.data)]})
+            if experiment.data.labels and "classes" in own:
+                own["classes"]["labels"] = list(experiment.data.labels)
+            about, train = data[id(experiment.data)], experiment.data.train
+            if _learned_little(own):
+                if id(experiment.data) not in nearest:
+                    share = same_class_as_nearest(train.features, train.targets)
+                    nearest[id(experiment.data)] = numbers(share)
+                about = about | {"neighbours": nearest[id(experiment.data)]}
+            found.append(own | {"data": about})
         return found
+
+
+def _learned_little(own: dict[str, Any]) -> bool:
+    """Whether more than `LITTLE` of the errors are left that always the same answer makes."""
+    counts = (own.get("classes") or {}).get("count")
+    if not counts:
+        return False
+    return bool(own["wrong"] > LITTLE * (1 - max(counts) / sum(counts)) > 0)
 
 
 def _added(parts: Sequence[Sums]) -> Sums:

@@ -15,7 +15,7 @@ from mlr.training.background import AHEAD
 from mlr.training.buffers import Buffers
 from mlr.training.examples import Examples
 from mlr.training.network import Kind
-from mlr.training.orders import Orders
+from mlr.training.orders import orders_of
 from mlr.training.run_objectives import Targets
 from mlr.training.step import Program
 from mlr.training.threads import threads
@@ -38,14 +38,20 @@ class Batches:
     """
 
     def __init__(self, examples: Examples, program: Program) -> None:
+        first = program.runs[0]
         self.program, self.count = program, examples.count
-        self.batch_size, self.lanes_last = program.runs[0].batch_size, program.network.lanes_last
-        seeds = [lane.seed for lane in program.lanes]
+        self.batch_size, self.lanes_last = first.batch_size, program.network.lanes_last
+        self.steps = first.steps_per_epoch
+        self.seen = min(self.count, self.steps * self.batch_size)
+        """examples of an epoch: without its last ones, where these do not fill a batch"""
+        # in the order given, runs of all seeds see the same
+        seeds = [lane.seed if first.shuffle else 0 for lane in program.lanes]
         data_of = examples.data_of
         firsts, group_of = distinct(list(zip(data_of, seeds, strict=True)))
         self.spread = Spread(group_of, examples.features.device)
         seed_firsts, seed_of = distinct([seeds[lane] for lane in firsts])
-        self.orders = Orders([seeds[firsts[group]] for group in seed_firsts], self.count)
+        own = [seeds[firsts[group]] for group in seed_firsts]
+        self.orders = orders_of(first.shuffle, own, self.count)
         self.seed_of = None if seed_of == list(range(len(seed_of))) else np.array(seed_of)
         # each dataset's examples lie in one table of rows, one dataset after the other
         offsets = np.array([data_of[lane] * self.count for lane in firsts])
@@ -82,13 +88,13 @@ class Batches:
         What a batch holds is valid until so many more chunks are asked for as there are buffers.
         """
         gather = self._lanes_last if self.lanes_last else self._lanes_first
-        first, skipped = divmod(done, -(-self.count // self.batch_size))
+        first, skipped = divmod(done, self.steps)
         for epoch in count(first):
-            orders = self.orders.epoch(epoch)
-            for start in range(skipped * self.batch_size, self.count, self.chunk):
+            orders = self.orders.epoch(epoch)[:, : self.seen]
+            for start in range(skipped * self.batch_size, self.seen, self.chunk):
                 self.buffers.turn()
                 rows = self._rows(orders[:, start : start + self.chunk])
-                yield list(gather(rows)), start + self.chunk >= self.count
+                yield list(gather(rows)), start + self.chunk >= self.seen
             skipped = 0
 
     def _rows(self, orders: NDArray[np.unsignedinteger]) -> Tensor:

@@ -90,7 +90,7 @@ def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
     try:
         return _state(arrays, about), about
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{path} is no checkpoint of a run: {repr(error)[:100]}.") from error
+        raise DataError(f"{path} is not a checkpoint of a run: {repr(error)[:100]}.") from error
 
 
 def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> State:
@@ -100,7 +100,7 @@ def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Stat
     counts += [] if numbers["threads"] is None else [numbers["threads"]]
     counts += [] if ending is None else [ending["step"]]
     if not all(type(count) is int and 0 <= count < _LIMIT for count in counts):
-        raise ValueError(f"{counts} are no counts")
+        raise ValueError(f"{counts} are not counts")
     told = ending is None or (
         isinstance(ending["refused"], dict) and isinstance(ending["reason"], str)
     )

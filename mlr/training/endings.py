@@ -1,14 +1,16 @@
 """Runs that end before their last step, by divergence or early stopping.
 
-Validation is judged at the end of each epoch and nowhere else, and an update is refused by
-itself, so that no run's end depends on the clock or on its siblings. What a run has then is
-kept aside: its slots in the tensors go on being computed beside its siblings, and put back at
-the end.
+Validation, if there is any, is judged at the end of each epoch and nowhere else, and an update
+is refused by itself, so that no run's end depends on the clock or on its siblings. What a run
+has then is kept aside: its slots in the tensors go on being computed beside its siblings, and
+put back at the end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import torch
@@ -49,6 +51,7 @@ class Endings:
     best: parameters by then (R, P).
     ended: how runs ended that did, by number.
     kept: what they were then.
+    begun_finite: whether the loss of each was finite before the first update.
     """
 
     def __init__(self, program: Program) -> None:
@@ -61,6 +64,11 @@ class Endings:
         self.best_step = torch.zeros_like(self.waited)
         self.ended: dict[int, Ending] = {}
         self.kept: dict[int, Row] = {}
+        self.begun_finite = [True] * len(patience)
+
+    def begin(self, losses: Tensor) -> None:
+        """Learn of the mean training losses (R,) before the first update."""
+        self.begun_finite = losses.isfinite().tolist()
 
     @property
     def all_over(self) -> bool:
@@ -77,7 +85,8 @@ class Endings:
             if run in self.ended:
                 continue
             if not fine:
-                reason = f"the validation loss is not finite after {step} updates; {ADVICE}"
+                advice = ADVICE if self.begun_finite[run] else BEFORE
+                reason = f"the validation loss is not finite after {step} updates; {advice}"
                 self.end(run, Ending(step, "diverged", reason), row_of(self.program, run))
             elif spent := self._out_of_patience(run, waited[run]):
                 self.end(run, Ending(step, "done", spent), row_of(self.program, run))
@@ -122,4 +131,18 @@ class Endings:
             put(self.program, run, row)
 
 
+def last_ending(steps: int, metrics: Mapping[str, float]) -> Ending:
+    """How a run ends that did all its updates, of which validation says nothing.
+
+    Args:
+        steps: updates done.
+        metrics: its final numbers by tag.
+    """
+    if "loss/val" in metrics or isfinite(metrics["loss/train"]):
+        return Ending(steps, "done", "")
+    reason = f"the training loss is not finite after {steps} updates; {ADVICE}"
+    return Ending(steps, "diverged", reason)
+
+
 ADVICE = "try a smaller optimizer.lr"
+BEFORE = "it was so before any update: look at the model and the loss"

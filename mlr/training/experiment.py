@@ -33,6 +33,10 @@ class Experiment:
         epochs: passes over the training split; ignored when `steps` is given.
         steps: updates, if not whole epochs.
         batch_size: examples an update; the last batch of an epoch may be smaller.
+        shuffle: another order of the training examples in each epoch, by `seed`; False leaves
+            them in the order that they have in `data`.
+        drop_last: leave out the last examples of an epoch that do not fill a batch.
+        test_every_epoch: record the test split at the end of each epoch too, not only of the run.
         seed: decides the order of the data (the module is initialised already).
         dtype: of parameters and features.
         device: a torch device.
@@ -40,7 +44,8 @@ class Experiment:
         patience: stop after so many epochs without a lower validation loss, None: never.
 
     Raises:
-        InputError: a value out of range, or a batch larger than the training split.
+        InputError: a value out of range, a batch larger than the training split, or patience
+            without validation examples.
     """
 
     objective: Objective
@@ -52,6 +57,9 @@ class Experiment:
     epochs: int = 20
     steps: int | None = None
     batch_size: int = 64
+    shuffle: bool = True
+    drop_last: bool = False
+    test_every_epoch: bool = False
     seed: int = 0
     dtype: str = "float32"
     device: str = "cpu"
@@ -68,6 +76,11 @@ class Experiment:
             positive("max_grad_norm", self.max_grad_norm)
         if self.patience is not None:
             whole("patience", self.patience)
+            if not self.data.validated:
+                raise InputError(
+                    f"patience={self.patience} needs validation examples, and data="
+                    f"{self.data.name} has none here; leave patience out, or give it some."
+                )
         examples = len(self.data.train)
         if self.batch_size > examples:
             raise InputError(
@@ -79,7 +92,8 @@ class Experiment:
     @property
     def steps_per_epoch(self) -> int:
         """Updates in one pass over the training split."""
-        return -(-len(self.data.train) // self.batch_size)
+        examples = len(self.data.train)
+        return examples // self.batch_size if self.drop_last else -(-examples // self.batch_size)
 
     @property
     def total_steps(self) -> int:
@@ -122,7 +136,10 @@ def program_key(experiment: Experiment) -> Hashable:
     return tuple(experiment.program_parts.values())
 
 
-SHARED = ("schedule", "probes", "epochs", "steps", "batch_size", "dtype", "device")
+SHARED = (
+    *("schedule", "probes", "epochs", "steps", "batch_size", "dtype", "device"),
+    *("shuffle", "drop_last", "test_every_epoch"),
+)
 
 
 def check_one_program(experiments: Sequence[Experiment]) -> None:

@@ -14,9 +14,9 @@ from math import isfinite
 from torch import Tensor
 
 from mlr.training.batches import Batches
-from mlr.training.endings import ADVICE, Ending, Endings
+from mlr.training.endings import ADVICE, BEFORE, Ending, Endings
 from mlr.training.examples import Examples
-from mlr.training.orders import Orders
+from mlr.training.orders import orders_of
 from mlr.training.rows import Row, put_whole, row_of, whole_of
 from mlr.training.run_objectives import Targets
 from mlr.training.step import Program
@@ -102,12 +102,14 @@ class Guard:
     def _refuse(self, run: int, at: int, tensor: str, row: Row) -> None:
         """End a run before the update that follows `at` others."""
         refused = {"update": at + 1, "tensor": tensor, "examples": self._numbers(run, at)}
-        reason = f"update {at + 1} was refused: {tensor} is not finite; {ADVICE}"
+        # what is lost before any update is not the rate's doing
+        advice = ADVICE if at or tensor.startswith("the updated") else BEFORE
+        reason = f"update {at + 1} was refused: {tensor} is not finite; {advice}"
         self.endings.end(run, Ending(at, "diverged", reason, refused), row)
 
     def _numbers(self, run: int, at: int) -> list[int]:
         """Of the training examples in the batch of an update."""
         own = self.program.runs[run]
         epoch, batch = divmod(at, own.steps_per_epoch)
-        order = Orders([own.seed], self.examples.count).epoch(epoch)[0]
+        order = orders_of(own.shuffle, [own.seed], self.examples.count).epoch(epoch)[0]
         return order[batch * own.batch_size :][: own.batch_size].tolist()

@@ -45,12 +45,13 @@ def run_tags(experiment: Experiment) -> tuple[str, ...]:
     classification = experiment.data.classes is not None
     probes = make_probes(experiment.probes, subject_of(experiment))
     names = ["loss"] + ["accuracy"] * classification + ["predicted_std"] * experiment.spread
-    splits = [f"{name}/{split}" for name in names for split in ("val", "test")]
+    judged = ("val", "test") if experiment.data.validated else ("test",)
+    splits = [f"{name}/{split}" for name in names for split in judged]
     return (*(tag for probe in probes for tag in probe.tags), *splits, "learning_rate")
 
 
 class StepLog:
-    """Keeps logged steps and validations until they are due."""
+    """Keeps logged steps, and means over whole splits, until they are due."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class StepLog:
         self.measurements = Measurements(program, probes, background)
         self.tags = run_tags(first)
         self.column = {tag: index for index, tag in enumerate(self.tags)}
-        self.of_validation = np.array([tag.endswith("/val") for tag in self.tags])
+        self.of_splits = np.array([tag.endswith(("/val", "/test")) for tag in self.tags])
         self.steps_per_epoch = first.steps_per_epoch
         # the table prints the digits that the numbers have
         self.number_type = np.float64 if first.dtype == "float64" else np.float32
@@ -76,7 +77,7 @@ class StepLog:
 
     def _forget(self) -> None:
         self.steps: list[tuple[float, int]] = []
-        self.validations: list[tuple[float, int, dict[str, Tensor]]] = []
+        self.means: list[tuple[float, int, dict[str, Tensor]]] = []
         self.bytes = 0
         self.measurements.forget()
 
@@ -87,9 +88,10 @@ class StepLog:
             self.measurements.keep(step)
             self.bytes += len(self.recorders) * BYTES_OF_A_STEP
 
-    def keep_validation(self, step: int, means: dict[str, Tensor]) -> None:
-        """Remember the means (R,) over the validation split after `step` updates."""
-        self.validations.append((time(), step, means))
+    def keep_means(self, step: int, means: dict[str, Tensor]) -> None:
+        """Remember means (R,) over whole splits, by tag, after `step` updates."""
+        if means:
+            self.means.append((time(), step, means))
 
     def due(self) -> bool:
         """Whether enough has gathered, or enough time has gone by, for a flush."""
@@ -98,7 +100,7 @@ class StepLog:
     def flush(self) -> None:
         """Compute what is kept, and record it."""
         self.flushed_at = perf_counter()
-        if not self.wanted or not (self.steps or self.validations):
+        if not self.wanted or not (self.steps or self.means):
             self._forget()
             return
         measured = self.measurements.measured() if self.steps else None
@@ -118,13 +120,13 @@ class StepLog:
         return np.array(steps, dtype=np.float64), np.array(batches, dtype=np.float64)
 
     def _record_block(self, block: Block) -> None:
-        """Hand each run its part of a block: no validation after its end, no batch it did not see.
+        """Hand each run its part of a block: no means after its end, no batch it did not see.
 
         What its siblings trained on after its last update, it saw only where that was refused.
         """
         steps, (ends, batches) = block.steps[:, None], self._ends()
-        block.present[(steps > ends)[..., None] & self.of_validation] = False
-        block.present[(steps >= batches)[..., None] & ~self.of_validation] = False
+        block.present[(steps > ends)[..., None] & self.of_splits] = False
+        block.present[(steps >= batches)[..., None] & ~self.of_splits] = False
         epochs = block.steps / self.steps_per_epoch
         record_scalars(
             self.recorders, block.steps, epochs, block.values, block.present, block.times
@@ -153,7 +155,7 @@ class StepLog:
     def _block(self, measured: Measured | None) -> Block:
         """What is kept as rows of numbers, a row a step."""
         stamps = {step: stamp for stamp, step in self.steps}
-        stamps |= {step: stamp for stamp, step, _ in self.validations}
+        stamps |= {step: stamp for stamp, step, _ in self.means}
         order = sorted(stamps)
         row = {step: index for index, step in enumerate(order)}
         shape = (len(order), len(self.recorders), len(self.tags))
@@ -169,11 +171,11 @@ class StepLog:
             with np.errstate(over="ignore"):  # a rate of 1e300 is infinite in float32
                 values[rows, :, self.column["learning_rate"]] = factors[:, None] * self.rates
             present[rows, :, self.column["learning_rate"]] = True
-        if self.validations:
-            rows = np.array([row[step] for _, step, _ in self.validations])
-            for name in self.validations[0][2]:
-                means = torch.stack([means[name] for _, _, means in self.validations])
-                values[rows, :, self.column[f"{name}/val"]] = means.cpu().numpy()
-                present[rows, :, self.column[f"{name}/val"]] = True
+        if self.means:
+            rows = np.array([row[step] for _, step, _ in self.means])
+            for tag in self.means[0][2]:
+                means = torch.stack([means[tag] for _, _, means in self.means])
+                values[rows, :, self.column[tag]] = means.cpu().numpy()
+                present[rows, :, self.column[tag]] = True
         times = np.array([stamps[step] for step in order])
         return Block(np.array(order), times, values, present)

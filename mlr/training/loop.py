@@ -17,8 +17,8 @@ from mlr.records import Recorder
 from mlr.training.anatomy import Anatomy
 from mlr.training.background import Background
 from mlr.training.batches import Batches
-from mlr.training.endings import Ending, Endings
-from mlr.training.evaluate import Evaluation
+from mlr.training.endings import Endings, last_ending
+from mlr.training.evaluate import Evaluation, means_of
 from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.guard import Guard
@@ -36,6 +36,7 @@ Progress = Callable[[int, int], None]
 """Called with updates done and updates in all, a few times a second."""
 
 PROGRESS_SECONDS = 0.1
+SPLITS = ("train", "val", "test")
 USUAL = (700, 10, 10)
 """How often Python looks for cycles if nobody says otherwise; scripts/train.py does."""
 
@@ -53,8 +54,8 @@ def train(
     trained with and in whatever order.
 
     Point s of a series is measured after s updates: training numbers on the batch of the
-    next update, validation numbers at the end of each epoch, and the last point of each
-    series on whole splits, of training data on at most 10,000 examples.
+    next update, validation numbers at the end of each epoch, if there is validation, and the
+    last point of each series on whole splits, of training data on at most 10,000 examples.
 
     Args:
         experiments: runs of one `program_key`: shapes of data and model, optimizer, length.
@@ -77,7 +78,8 @@ def train(
     with threads(1) as busy, _modes(experiments), Background(busy - 1) as background:
         order = by_objective(experiments)
         program = Program([experiments[run] for run in order], background)
-        splits = {name: Examples(program, name) for name in ("train", "val", "test")}
+        names = [name for name in SPLITS if name != "val" or experiments[0].data.validated]
+        splits = {name: Examples(program, name) for name in names}
         endings = Endings(program)
         guard = Guard(program, splits["train"], endings)
         snapshots = snapshots or [()] * len(experiments)
@@ -85,6 +87,7 @@ def train(
         log = StepLog(program, [recorders[run] for run in order], endings, background)
         anatomy = Anatomy(program, splits["train"])
         anatomy.begin()
+        endings.begin(program.of_runs(anatomy.first["loss"]))
         keeping = Keeping(keeper, order, program, log, endings, kept, guard)
         try:
             steps = _run(program, splits, log, endings, kept, background, progress, keeping)
@@ -113,7 +116,10 @@ def _run(
     total = first.total_steps
     due = first.probes.due(total)
     batches = Batches(splits["train"], program)
-    validation = Evaluation(splits["val"], program)
+    judged = [
+        name for name in splits if name == "val" or (name == "test" and first.test_every_epoch)
+    ]
+    evaluations = {name: Evaluation(splits[name], program) for name in judged}
     step, told_at = keeping.begin(), perf_counter()
     coming = background.ahead(batches.chunks(step), batches.worth_a_thread)
     over = step >= total or endings.all_over
@@ -141,9 +147,10 @@ def _run(
         if ends_epoch or step == total:
             keeping.guard.judge(step)
             if not keeping.recorded(step):
-                means = validation.means()
-                log.keep_validation(step, means)
-                endings.watch(step, means["loss"])
+                means = means_of(evaluations)
+                log.keep_means(step, means)
+                if "loss/val" in means:
+                    endings.watch(step, means["loss/val"])
             over = step == total or endings.all_over
             if keeping.due(over):
                 keeping.keep(step)
@@ -161,9 +168,10 @@ def _final_metrics(
 ) -> dict[str, list[float]]:
     """By tag, the last point of each series, of every run."""
     found = anatomy.end()
-    for split in ("val", "test"):
-        means = Evaluation(splits[split], program).means()
-        found |= {f"{name}/{split}": values for name, values in means.items()}
+    judged = {name: Evaluation(own, program) for name, own in splits.items() if name != "train"}
+    found |= means_of(judged)
+    for split, evaluation in judged.items():
+        found |= {f"{name}/{split}": values for name, values in evaluation.errors().items()}
     return {tag: values.tolist() for tag, values in found.items()}
 
 
@@ -182,9 +190,9 @@ def _results(
     }
     results, best_steps = [], endings.best_step.tolist()
     for run, own in enumerate(program.runs):
-        ending = endings.ended.get(run) or Ending(steps, "done", "")
         best = best_steps[run]
         numbers = {tag: values[run] for tag, values in metrics.items()}
+        ending = endings.ended.get(run) or last_ending(steps, numbers)
         # copies: a result must not keep those of all its siblings alive
         parameters = {name: value[run].contiguous().clone() for name, value in views.items()}
         results.append(

@@ -27,6 +27,9 @@ HISTOGRAMS = {"histogram/logits": "logits", "histogram/logit_grad": "logit_grads
 STACK_VALUES = 1 << 18
 """Logits measured at a time: a probe's intermediate values then stay in cache."""
 
+OF_CLASSES = frozenset({"classes", "slopes", "prediction"})
+"""Families that read the examples' classes."""
+
 Stack = list[tuple[int, LoggedStep]]
 """Steps of one batch size and with the same due, each with its number among all kept."""
 
@@ -170,7 +173,7 @@ def stack_values(program: Program, steps: Sequence[LoggedStep]) -> StepValues:
     targets = Targets(stacked([kept.targets.given for kept in steps], axes), program.signed)
     classified = program.classification
     predictions = None
-    if due & {"confidence", "slopes"}:
+    if due & {"confidence", "slopes", "prediction"}:
         predictions = objectives.predictions(logits, axis=1)
     return StepValues(
         logits=logits,
@@ -179,7 +182,7 @@ def stack_values(program: Program, steps: Sequence[LoggedStep]) -> StepValues:
         slopes=objectives.slopes(logits, axis=1),
         right=objectives.right(logits, targets, axis=1) if classified else None,
         spreads=objectives.spreads(logits, axis=1) if program.spread else None,
-        labels=targets.labels if classified and due & {"classes", "slopes"} else None,
+        labels=targets.labels if classified and due & OF_CLASSES else None,
         predictions=predictions,
         prediction_grads=objectives.prediction_grads(predictions, targets, axis=1)
         if predictions is not None and "slopes" in due

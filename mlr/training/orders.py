@@ -1,8 +1,8 @@
 """The order of the examples in each epoch: a pure function of (seed, epoch), many at once.
 
-A bijection of the numbers below a power of 2, keyed by (seed, epoch), of which those below the
-count of examples are kept. It costs a fifth of sorting random keys, and whatever seeds are drawn
-beside it, an order is the same.
+Shuffled by a bijection of the numbers below a power of 2, keyed by (seed, epoch), of which those
+below the count of examples are taken. It costs a fifth of sorting random keys, and whatever seeds
+are drawn with it, an order is the same. Or as given, in every epoch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LEAST_BITS = 8
 
 
 class Orders:
-    """The orders of S seeds.
+    """The orders of S seeds, shuffled.
 
     Args:
         seeds: any numbers.
@@ -78,6 +78,22 @@ class Orders:
     def _blocks(self) -> Iterator[slice]:
         rows = len(self.mixed)
         return (slice(start, start + rows) for start in range(0, len(self.keys), rows))
+
+
+class Given:
+    """The same order for all S seeds and every epoch: that which the examples have."""
+
+    def __init__(self, seeds: Sequence[int], count: int) -> None:
+        self.order = np.broadcast_to(np.arange(count, dtype=np.uint32), (len(seeds), count))
+
+    def epoch(self, epoch: int) -> NDArray[np.unsignedinteger]:
+        """Example numbers (S, count), in order."""
+        return self.order
+
+
+def orders_of(shuffle: bool, seeds: Sequence[int], count: int) -> Orders | Given:
+    """The orders of S seeds, shuffled or as given."""
+    return Orders(seeds, count) if shuffle else Given(seeds, count)
 
 
 def _mix64(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -123,6 +123,14 @@ class RunObjectives:
         parts = [group.head(group.cut(logits, axis)).chunk(2, -1)[1] for group in self.groups]
         return joined(parts, axis, logits[..., : parts[0].shape[-1]])
 
+    def centres(self, logits: Tensor) -> Tensor:
+        """The prediction of each target (L, B, K): y, or the mean where σ is predicted too."""
+        parts = []
+        for group in self.groups:
+            predictions = group.head(group.cut(logits, 0))
+            parts.append(predictions.chunk(group.head.range.per_target, -1)[0])
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
     def right(self, logits: Tensor, targets: Targets, axis: int = 0) -> Tensor:
         """1.0 where an example is predicted rightly, else 0.0 (…, L, B)."""
         parts = [group.head.decide(group.cut(logits, axis)) for group in self.groups]

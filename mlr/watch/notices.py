@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 
+from mlr.checks import users_stacklevel
 from mlr.probes import ProbeSettings
 from mlr.probes.taps import Taps
 from mlr.watch.hearing import OF_LAYERS
@@ -38,4 +39,4 @@ def tell_of_logits(step: int) -> None:
 
 
 def _warn(sentence: str) -> None:
-    warnings.warn(sentence, stacklevel=4)
+    warnings.warn(sentence, stacklevel=users_stacklevel())

@@ -15,7 +15,7 @@ from mlr.probes import NetworkValues, ProbeSettings, StepValues, Subject, make_p
 from mlr.watch.batch import Task
 from mlr.watch.layers import TrainedLayers
 
-NEEDS_HEAD = frozenset({"confidence", "slopes"})
+NEEDS_HEAD = frozenset({"confidence", "slopes", "prediction"})
 """Families that read predictions."""
 
 

@@ -87,7 +87,7 @@ def test_measures_are_taken_in_turn_and_the_first_of_each_does_not_count():
 def test_sections_are_chosen_by_name():
     assert "memory" not in [section.name for section in chosen([])]
     assert [section.name for section in chosen(["memory", "jax", "memory"])] == ["memory", "jax"]
-    with pytest.raises(InputError, match="did you mean section=sweep"):
+    with pytest.raises(InputError, match="Did you mean section=sweep"):
         chosen(["speed"])
 
 

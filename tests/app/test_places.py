@@ -23,7 +23,7 @@ BAD = {
     "\x1b[31m": "none can see",
     "a\x00": "none can see",
     "a\u202eb": "none can see",
-    "a\udcffb": "no UTF-8",
+    "a\udcffb": "not UTF-8",
     "a" * 256: "255 bytes a name",
     "ü" * 128: "255 bytes a name",
     "a/" * 2100: "4095 a path",
@@ -96,7 +96,7 @@ def test_a_run_in_a_place_of_any_name(train, name):
 def test_a_name_of_no_text_is_refused(train, tmp_path):
     finished = train(*RUN, f"hydra.run.dir='{os.fsdecode(bytes([103, 114, 0xFC]))}'")
     assert finished.code == 2
-    assert "no UTF-8" in finished.err
+    assert "not UTF-8" in finished.err
     assert not list(tmp_path.iterdir())
 
 

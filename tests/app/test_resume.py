@@ -97,7 +97,7 @@ def test_runs_outside_the_new_command_stay_in_the_table(train, trained):  # noqa
 
 
 REFUSED = {
-    ("-m", "seed=0,1", "sweep.resume=nowhere"): "is no folder of a sweep",
+    ("-m", "seed=0,1", "sweep.resume=nowhere"): "is not the folder of a sweep",
     ("-m", "seed=0,1", "sweep.resume=own", "hydra.sweep.dir=other"): "are different folders",
     ("sweep.resume=own",): "needs -m",
 }

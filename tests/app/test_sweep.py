@@ -202,7 +202,7 @@ def test_a_sweep_of_refused_jobs_never_imports_torch(tmp_path, line):
     shown = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
     assert shown.returncode == 0, shown.stderr
     if "metric" in line:
-        assert "Known: accuracy/test, accuracy/train" in shown.stdout
+        assert "Choose from accuracy/test, accuracy/train" in shown.stdout
 
 
 @pytest.fixture

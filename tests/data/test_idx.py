@@ -63,8 +63,8 @@ DAMAGED = {
     "three bytes": (b"\0\0\x08", "is truncated: 3 bytes are less than an IDX header"),
     "html": (b"<!DOCTYPE html><html>404</html>", "is an HTML or XML page, not data"),
     "html in gzip": (gzip.compress(b"\n <html>"), "is an HTML or XML page, not data"),
-    "png": (b"\x89PNG\r\n\x1a\n", "is no IDX file: it begins with the bytes 89 50 4e 47"),
-    "little endian": (b"\3\x08\0\0" + GOOD[4:], "is no IDX file: it begins with"),
+    "png": (b"\x89PNG\r\n\x1a\n", "is not an IDX file: it begins with the bytes 89 50 4e 47"),
+    "little endian": (b"\3\x08\0\0" + GOOD[4:], "is not an IDX file: it begins with"),
     "unknown type": (b"\0\0\x0a\3" + GOOD[4:], "type 0x0a; IDX knows 0x08, 0x09, 0x0b"),
     "no dimensions": (b"\0\0\x08\0" + GOOD[4:], "declares 0 dimensions"),
     "255 dimensions": (b"\0\0\x08\xff" + GOOD[4:], "declares 255 dimensions"),
@@ -130,7 +130,7 @@ def test_a_gzip_bomb_is_not_unpacked(write):
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(DataError, match=r"nothing-here does not exist\."):
         idx.read(tmp_path / "nothing-here")
-    with pytest.raises(DataError, match="is no file: a folder, a pipe or a device"):
+    with pytest.raises(DataError, match="is not a file: a folder, a pipe or a device"):
         idx.read(tmp_path)
 
 
@@ -149,5 +149,5 @@ def test_what_is_declared_is_capped(write, monkeypatch):
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
-        with pytest.raises(DataError, match="is no file: a folder, a pipe or a device"):
+        with pytest.raises(DataError, match="is not a file: a folder, a pipe or a device"):
             idx.read(path)

@@ -77,7 +77,7 @@ def test_missing_files_and_folders_are_named(folder, tmp_path):
         Idx(root=folder).load(0)
     with pytest.raises(InputError, match=r"data\.root=.*nowhere, which is not there"):
         Idx(root=tmp_path / "nowhere").load(0)
-    with pytest.raises(InputError, match="which is no folder"):
+    with pytest.raises(InputError, match="which is not a folder"):
         Idx(root=folder / "t10k-images-idx3-ubyte").load(0)
     with pytest.raises(InputError, match=r"data\.root is not set: .*data\.root=PATH"):
         Idx()

@@ -87,8 +87,8 @@ def test_sizes_must_fit(val_size, train_size, tmp_path, monkeypatch):
 
 
 def test_options_are_checked_at_once():
-    with pytest.raises(InputError, match=r"data\.val_size=0 must be a whole number of at least 1"):
-        Mnist(val_size=0)
+    with pytest.raises(InputError, match=r"data\.val_size=-1 must be a whole number of at least 0"):
+        Mnist(val_size=-1)
     with pytest.raises(InputError, match=r"data\.download=maybe must be true or false"):
         Mnist(download="maybe")
     with pytest.raises(InputError, match=r"data\.root=5 must be the path of a folder"):

@@ -51,8 +51,8 @@ def test_regression(shape, write):
 @pytest.mark.parametrize(
     ("arrays", "options", "message"),
     [
-        ({"x": X}, {}, r"data\.labels=y is not known; Known: x"),
-        ({"X": X, "y": Y}, {}, r"data\.features=x is not known; .*Known: X, y"),
+        ({"x": X}, {}, r"Unknown data\.labels=y. Choose from x"),
+        ({"X": X, "y": Y}, {}, r"Unknown data\.features=x. .*Choose from X, y"),
         ({"x": X, "y": Y[:-1]}, {}, "x has 40 examples but 39 labels"),
         ({"x": X[:, 0], "y": Y}, {}, r"x has shape \(40,\); .*a single feature is \(N, 1\)"),
         ({"x": X, "y": Y + 1}, {}, "none of class 0.*taken off"),
@@ -62,7 +62,7 @@ def test_regression(shape, write):
         ({"x": X * np.nan, "y": Y}, {}, "not finite in float32 in 24 of 24 rows"),
         ({"x": X + 0j, "y": Y}, {}, "'x' holds type complex128; only real numbers"),
         ({"x": X[:0], "y": Y[:0]}, {}, "has no training examples"),
-        ({"x": X, "y": Y, "x_val": X}, {}, r"data\.labels=y_val is not known; did you mean"),
+        ({"x": X, "y": Y, "x_val": X}, {}, r"Unknown data\.labels=y_val. Did you mean"),
         (
             {"x": X, "y": Y, "x_val": X[:, :1], "y_val": Y},
             {},
@@ -84,7 +84,9 @@ def test_bad_files_are_refused(write, tmp_path):
         Npz(path=tmp_path / "nowhere.npz").load(0)
     path = tmp_path / "own.npy"
     np.save(path, X)
-    with pytest.raises(InputError, match=r"own\.npy is no \.npz file: write one with numpy\.savez"):
+    with pytest.raises(
+        InputError, match=r"own\.npy is not an \.npz file: write one with numpy\.savez"
+    ):
         Npz(path=path).load(0)
     path = write(x=X, y=Y)
     content = bytearray(path.read_bytes())

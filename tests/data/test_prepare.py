@@ -66,8 +66,8 @@ def test_to_dataset_refuses_splits_of_different_shapes():
 
 
 def test_to_dataset_refuses_an_empty_split():
-    with pytest.raises(DataError, match="data=x has no validation examples"):
-        prepare.to_dataset(Plan("x", 2), labelled(4), labelled(0), labelled(4))
+    with pytest.raises(DataError, match="data=x has no test examples"):
+        prepare.to_dataset(Plan("x", 2), labelled(4), labelled(4), labelled(0))
 
 
 def test_to_dataset_warns_of_one_class_only():

@@ -132,7 +132,7 @@ WRITTEN = {
     "bce": lambda y, t: -t * math.log(y) - (1 - t) * math.log(1 - y),
     "ce": lambda y, t: -t * math.log(y),
     # of a mean alone; with σ it has tests of its own
-    "nll": lambda y, t: 0.5 * (y - t) ** 2 + 0.5 * math.log(2 * math.pi),
+    "gaussian_nll": lambda y, t: 0.5 * (y - t) ** 2 + 0.5 * math.log(2 * math.pi),
     "mae": lambda y, t: abs(y - t),
     "hinge": lambda y, t: t * max(0, 1 - (2 * y - 1)) + (1 - t) * max(0, 1 + (2 * y - 1)),
     "focal": lambda y, t: -t * (1 - y) ** 2 * math.log(y),
@@ -218,7 +218,7 @@ def test_what_is_no_likelihood_says_so(loss):
 
     torch.testing.assert_close(mass(CrossEntropy()), torch.ones(50).double())
     assert mass(loss).std() > 0.01
-    with pytest.raises(TypeError, match=f"loss={loss.name} is no −log-likelihood: e"):
+    with pytest.raises(TypeError, match=f"loss={loss.name} is not a −log-likelihood: e"):
         loss.likelihood(drawn(2, 3))
 
 

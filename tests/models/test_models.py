@@ -100,10 +100,10 @@ def test_given_weight_and_bias_fill_the_layer():
     [
         (lambda: Mlp(widths=[]), r"model.widths=\[\] must list"),
         (lambda: Mlp(widths=128), "model.widths=128 must list"),
-        (lambda: Mlp(widths=[0]), "model.widths=0 must be a whole number"),
-        (lambda: Mlp(activation="relo"), "did you mean model.activation=relu"),
+        (lambda: Mlp(widths=[0]), r"model.widths=\[0\] must list whole numbers"),
+        (lambda: Mlp(activation="relo"), "Did you mean model.activation=relu"),
         (lambda: Linear(weight="abc"), "model.weight=abc must be a finite number"),
-        (lambda: Linear(init="xavier"), "model.init=xavier is not known"),
+        (lambda: Linear(init="xavier"), "Unknown model.init=xavier"),
         (lambda: Linear(init_scale=-1), "model.init_scale=-1 must be a finite number, 0 or above"),
         (lambda: Cnn(kernel=4), "model.kernel=4 must be odd"),
         (lambda: Cnn(channels=8), "model.channels=8 must list"),

@@ -23,8 +23,8 @@ SWITCHES = (0.35, 0.69, 15.9, 17.0, 20, 36.7, 37.4, 40, 87.3, 88.7, 100, 103.97,
 """Where formulas may change over, or eᶻ and its like leave a type."""
 LARGEST = 1e20
 REAL_TARGETS = [
-    *(("linear", loss) for loss in ("se", "matching", "nll")),
-    *(("sigmoid", loss) for loss in ("se", "nll")),
+    *(("linear", loss) for loss in ("se", "matching", "gaussian_nll")),
+    *(("sigmoid", loss) for loss in ("se", "gaussian_nll")),
 ]
 CLIPPED = ("clipped_linear", "hard_sigmoid", "sparsemax")
 

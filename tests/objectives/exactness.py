@@ -55,8 +55,8 @@ class Distances:
         """The same, without entries within KEPT of y_k + t_k of examples whose terms cancel.
 
         In float64, where a soft target is the prediction to 10 bits or more. Of softmax with se,
-        nll or bce also where three or more targets are soft, and of softmax+bce where the two
-        largest logits are nearly equal.
+        gaussian_nll or bce also where three or more targets are soft, and of softmax+bce where the
+        two largest logits are nearly equal.
         """
         if head not in ("sigmoid", "softmax"):
             return self
@@ -65,7 +65,7 @@ class Distances:
         soft = (t != 0) & (t != 1)
         near = ((y - t).abs() < 2.0**-10 * t.abs()) & soft
         cancels = near.any(-1) & (self.z.dtype == torch.float64)
-        if head == "softmax" and loss in ("se", "nll", "bce"):
+        if head == "softmax" and loss in ("se", "gaussian_nll", "bce"):
             cancels |= soft.any(-1) & (z.shape[-1] > 2)
         if (head, loss) == ("softmax", "bce"):
             top, second = z.topk(2).values.unbind(-1)

@@ -163,7 +163,7 @@ def sparsemax_matching(z: Numbers, t: Numbers) -> Numbers:
     return [value, *d]
 
 
-def nll(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
+def gaussian_nll(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """½ Σ (y_k − t_k)² + ½ log 2π: a Gaussian with σ = 1."""
     d = out.errors(t)
     constant = len(t) * gmpy2.log(2 * gmpy2.const_pi()) / 2
@@ -171,7 +171,7 @@ def nll(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
 
 
 HEADS = {f.__name__: f for f in (hard_sigmoid, sparsemax, probit, cloglog)}
-LOSSES = {f.__name__: f for f in (nll, mae, hinge, focal, gce, smoothed_ce)}
+LOSSES = {f.__name__: f for f in (gaussian_nll, mae, hinge, focal, gce, smoothed_ce)}
 MATCHING = {
     "probit": probit_matching,
     "cloglog": cloglog_matching,

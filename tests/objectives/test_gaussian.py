@@ -69,7 +69,7 @@ def assert_near(got: float, true: mpf, dtype: torch.dtype, kept: float = 0.0) ->
 
 def compared(count: int, outputs: int, dtype: torch.dtype) -> None:
     z, t = drawn(count, outputs, dtype)
-    objective = Objective("gaussian", "nll")
+    objective = Objective("gaussian", "gaussian_nll")
     values, slopes = objective.losses(z, t).tolist(), objective.gradient(z, t).tolist()
     with mp.workdps(60):
         for row in range(count):
@@ -109,7 +109,7 @@ ENDS = [
 @pytest.mark.parametrize(("m", "s", "t", "value", "to_mean", "to_log"), ENDS)
 def test_the_ends_of_the_numbers(m, s, t, value, to_mean, to_log, precise, dtype):
     """Infinite or 0 where the truth is beyond the numbers, and NaN nowhere."""
-    objective = Objective("gaussian", "nll", precise=precise)
+    objective = Objective("gaussian", "gaussian_nll", precise=precise)
     logits, targets = torch.tensor([[m, s]], dtype=dtype), torch.tensor([[t]], dtype=dtype)
     assert objective.losses(logits, targets).item() == pytest.approx(value, rel=1e-7)
     assert objective.gradient(logits, targets)[0].tolist() == [to_mean, to_log]
@@ -121,7 +121,7 @@ def test_a_residual_beyond_the_largest_number(s, dtype):
     largest = torch.finfo(dtype).max
     for m, t in ((-largest, largest), (largest, -largest), (largest, 0.0)):
         z, targets = torch.tensor([[m, s]], dtype=dtype), torch.tensor([[t]], dtype=dtype)
-        objective = Objective("gaussian", "nll")
+        objective = Objective("gaussian", "gaussian_nll")
         with mp.workdps(60):
             value, to_mean, to_log = reference(z[0].tolist(), targets[0].tolist())
             assert_near(objective.losses(z, targets).item(), value, dtype)
@@ -154,7 +154,7 @@ def test_without_a_deviation_it_is_squared_error_and_a_constant(head, dtype):
     """The gradient to the bit; the very functions."""
     z = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
     t = torch.eye(3, dtype=dtype)[torch.arange(40) % 3]
-    nll, se = Objective(head(), "nll"), Objective(head(), "se")
+    nll, se = Objective(head(), "gaussian_nll"), Objective(head(), "se")
     assert torch.equal(nll.gradient(z, t), se.gradient(z, t))
     assert nll.formula.gradient is se.formula.gradient
     constant = 1.5 * math.log(2 * math.pi)
@@ -165,7 +165,9 @@ def test_without_a_deviation_it_is_squared_error_and_a_constant(head, dtype):
 def test_at_deviation_one_the_gradient_in_the_mean_is_the_error(dtype):
     z = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
     t = z.flip(0)
-    found = Objective("gaussian", "nll").gradient(torch.cat([z, torch.zeros_like(z)], -1), t)
+    found = Objective("gaussian", "gaussian_nll").gradient(
+        torch.cat([z, torch.zeros_like(z)], -1), t
+    )
     assert torch.equal(found[:, :3], z - t)
     torch.testing.assert_close(found[:, 3:], 1 - (z - t) ** 2)
 
@@ -175,7 +177,7 @@ def test_the_curvature_at_the_maximum_is_2_whatever_the_unit():
     for scale in (1e-3, 1.0, 1e3):
         t = torch.tensor([[-1.0], [1.0]], dtype=torch.float64) * scale
         at = torch.tensor([0.0, math.log(scale)], dtype=torch.float64)
-        objective = Objective("gaussian", "nll")
+        objective = Objective("gaussian", "gaussian_nll")
         curvature = torch.autograd.functional.hessian(
             lambda z, t=t, o=objective: o(z.expand(2, 2), t).mean(), at
         )
@@ -185,7 +187,7 @@ def test_the_curvature_at_the_maximum_is_2_whatever_the_unit():
 
 @pytest.mark.parametrize("method", ["losses", "gradient", "forward"])
 def test_targets_need_half_as_many_numbers_as_logits(method):
-    function = getattr(Objective("gaussian", "nll"), method)
+    function = getattr(Objective("gaussian", "gaussian_nll"), method)
     sentence = (
         "targets of shape (4, 2) do not fit logits of shape (4, 2): the shapes must be (…, 2K) "
         "and (…, K), 2 logits for each target; nothing is broadcast."
@@ -197,4 +199,4 @@ def test_targets_need_half_as_many_numbers_as_logits(method):
     with pytest.raises(InputError, match="do not fit"):
         function(torch.zeros(2), torch.zeros(()))
     with pytest.raises(InputError, match="needs 2 outputs for each target, but there are 5"):
-        Objective("gaussian", "nll", outputs=5)
+        Objective("gaussian", "gaussian_nll", outputs=5)

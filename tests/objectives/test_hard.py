@@ -32,7 +32,9 @@ def logits(dtype: torch.dtype) -> torch.Tensor:
 
 
 def test_every_classical_loss_of_the_sigmoid_has_them():
-    assert set(HARD) == {("sigmoid", loss) for loss in ("se", "nll", "bce", "ce", "matching")}
+    assert set(HARD) == {
+        ("sigmoid", loss) for loss in ("se", "gaussian_nll", "bce", "ce", "matching")
+    }
 
 
 @pytest.mark.parametrize("dtype", RANGE)
@@ -46,7 +48,9 @@ def test_they_are_the_formulas_to_a_few_ulp(head, loss, target, dtype):
     values, slopes = hard.losses(z, signs).tolist(), hard.gradient(z, signs).tolist()
     smallest = torch.finfo(dtype).smallest_normal
     # of one output ce and matching are bce
-    literal, constant = {"se": ("se", 0), "nll": ("se", HALF_LOG_TAU)}.get(loss, ("bce", 0))
+    literal, constant = {"se": ("se", 0), "gaussian_nll": ("se", HALF_LOG_TAU)}.get(
+        loss, ("bce", 0)
+    )
     for logit, value, (slope,) in zip(z[:, 0].tolist(), values, slopes, strict=True):
         true, (gradient,) = reference(head, literal, [logit], [target])
         for got, wanted in ((value, true + constant), (slope, gradient)):

@@ -23,10 +23,10 @@ def with_label(label: int) -> torch.Tensor:
 MISUSED = [
     ("softmax", "ce", Z, CLASSES, "of type torch.int64 and shape (64,) are class indices, but "
      "one-hot targets (…, 10) are needed: torch.nn.functional.one_hot(targets, 10)"),
-    ("softmax", "ce", Z, with_label(-100), "among them -100 beside 10 outputs"),
+    ("softmax", "ce", Z, with_label(-100), "among them -100 for 10 outputs"),
     ("softmax", "ce", Z, with_label(-100), "-100 marks examples without a label: leave them out."),
     ("softmax", "ce", Z, with_label(255), "255 marks examples without a label: leave them out."),
-    ("softmax", "ce", Z, with_label(10), "among them 10 beside 10 outputs"),
+    ("softmax", "ce", Z, with_label(10), "among them 10 for 10 outputs"),
     ("softmax", "ce", Z, torch.eye(11)[CLASSES], "K = 11 against K = 10 outputs."),
     ("softmax", "ce", Z, CLASSES.float(), "the output axis is missing, (…) against (…, K)"),
     ("softmax", "ce", Z, torch.full_like(Z, 255), "targets hold 255, but loss=ce needs targets "
@@ -47,7 +47,7 @@ MISUSED = [
      "in [0, 1]. -1 marks"),
     ("sigmoid", "matching", Z, 1.5 * ONE_HOT, "targets hold 1.5, but loss=matching needs targets"),
     ("sigmoid", "ce", Z[:, :1], torch.full((64, 1), 2.0), "targets hold 2"),
-    ("gaussian", "nll", Z, Z, "the shapes must be (…, 2K) and (…, K), 2 logits for each target"),
+    ("gaussian", "gaussian_nll", Z, Z, "the shapes must be (…, 2K) and (…, K), 2 logits for each"),
 ]  # fmt: skip
 
 

@@ -62,7 +62,7 @@ REFUSED = [
     ),
     *[
         (("softmax", loss, 1), "head=softmax with one output is the constant 1.")
-        for loss in ("se", "nll", "bce", "ce", "matching")
+        for loss in ("se", "gaussian_nll", "bce", "ce", "matching")
     ],
     *[
         (
@@ -71,14 +71,14 @@ REFUSED = [
             f"a standard deviation. Use {advice}.",
         )
         for advice, losses in [
-            ("loss=nll or head=linear", ("se", "matching")),
-            ("loss=nll", ("bce", "ce")),
+            ("loss=gaussian_nll or head=linear", ("se", "matching")),
+            ("loss=gaussian_nll", ("bce", "ce")),
         ]
         for loss in losses
         for outputs in (None, 2)
     ],
     (
-        ("gaussian", "nll", 3),
+        ("gaussian", "gaussian_nll", 3),
         "head=gaussian needs 2 outputs for each target, but there are 3.",
     ),
 ]
@@ -98,7 +98,11 @@ def test_all_other_pairs_are_legal(outputs):
         *(("linear", loss) for loss in ("bce", "mae", *of_choices)),
         *((head, loss) for head in of_outputs for loss in of_choices if (outputs or 0) > 1),
         *((h, loss.name) for h in ("softmax", "sparsemax") for loss in LOSSES if outputs == 1),
-        *(("gaussian", loss.name) for loss in LOSSES if loss.name != "nll" or outputs == 1),
+        *(
+            ("gaussian", loss.name)
+            for loss in LOSSES
+            if loss.name != "gaussian_nll" or outputs == 1
+        ),
     }
     for head in HEADS:
         for loss in LOSSES:
@@ -126,8 +130,8 @@ def test_not_strict_lets_the_senseless_run_and_the_undefined_not():
          "real number. Use loss=se."),
         ("sigmoid", "ce", "loss=ce needs targets that are probabilities"),
         ("gaussian", "se", "loss=se needs one prediction for each target, but head=gaussian gives "
-         "a mean and a standard deviation. Use loss=nll or head=linear."),
-        ("softmax", "nll", "head=softmax gives probabilities that sum to 1, but this data's"),
+         "a mean and a standard deviation. Use loss=gaussian_nll or head=linear."),
+        ("softmax", "gaussian_nll", "head=softmax gives probabilities that sum to 1, but this"),
         ("linear", "hinge", "loss=hinge needs targets in [0, 1], but this data's targets are any "
          "real number. Use loss=se."),
         ("sparsemax", "mae", "head=sparsemax gives probabilities that sum to 1"),
@@ -144,7 +148,7 @@ def test_regression_refusals(head, loss, sentence):
     ("head", "loss"),
     [
         *[("linear", "se"), ("linear", "matching"), ("sigmoid", "se")],
-        *[("linear", "nll"), ("sigmoid", "nll"), ("gaussian", "nll")],
+        *[("linear", "gaussian_nll"), ("sigmoid", "gaussian_nll"), ("gaussian", "gaussian_nll")],
     ],
 )
 def test_regression_allows_what_takes_any_target(head, loss):
@@ -154,8 +158,8 @@ def test_regression_allows_what_takes_any_target(head, loss):
 @pytest.mark.parametrize(
     ("head", "loss", "sentence"),
     [
-        ("sigmod", "bce", "head=sigmod is not known; did you mean head=sigmoid?"),
-        ("sigmoid", "bc", "loss=bc is not known; did you mean loss=bce?"),
+        ("sigmod", "bce", "Unknown head=sigmod. Did you mean head=sigmoid?"),
+        ("sigmoid", "bc", "Unknown loss=bc. Did you mean loss=bce?"),
     ],
 )
 def test_unknown_names(head, loss, sentence):

@@ -87,6 +87,8 @@ def plain(step: StepValues, point: int, run: int) -> dict[str, float]:
         numbers["slope/head"] = mean([abs(s) for s in slopes])
         given = [g for row in step.prediction_grads[point, run].tolist() for g in row]
         numbers["slope/loss"] = mean([abs(g) for g in given])
+        outputs = [y for row in step.predictions[point, run].tolist() for y in row]
+        numbers["prediction/mean"] = mean(outputs)
     else:
         numbers |= plain_classification(step, point, run, sizes)
     return numbers | plain_network(step.network, point, run)
@@ -100,9 +102,20 @@ def plain_classification(
     rows = step.predictions[point, run].tolist()
     sure = [max(row) if len(row) > 1 else max(row[0], 1 - row[0]) for row in rows]
     level = ["low" if c < 0.6 else "middle" if c < 0.9 else "high" for c in sure]
+    targets = [
+        [label] if len(row) == 1 else [int(k == label) for k in range(len(row))]
+        for row, label in zip(rows, labels, strict=True)
+    ]
+    pairs = [
+        (y, t)
+        for row, own in zip(rows, targets, strict=True)
+        for y, t in zip(row, own, strict=True)
+    ]
     wrong_sizes = [size for size, good in zip(sizes, right, strict=True) if not good]
     numbers = {
         "accuracy/train": mean(right),
+        "prediction/target_1": mean([y for y, t in pairs if t == 1]),
+        "prediction/target_0": mean([y for y, t in pairs if t == 0]),
         "stuck/fraction": sum(size < THRESHOLD for size in wrong_sizes) / BATCH,
         "stuck/zero": sum(size == 0 for size in wrong_sizes) / BATCH,
     }

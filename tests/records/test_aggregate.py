@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlr.records.aggregate import Series, aggregate, best_of, read_series
+from mlr.records.aggregate import Series, aggregate, read_series
 from mlr.records.table import MetricsTable
 
 TAGS = ("loss/train", "accuracy/val")
@@ -65,16 +65,14 @@ def test_one_number_a_run_stands_at_the_last_step():
 
 
 def test_a_test_after_divergence_is_no_result():
-    """And cells whose runs all diverged at one step stand behind, whatever they had before."""
     inf, nan = np.inf, np.nan
     good = np.array([[1.0, 0.3, nan], [0.5, nan, 0.9]], dtype=np.float32)
     bad = np.array([[1.0, 0.1, nan], [inf, inf, 0.1]], dtype=np.float32)
     tags, steps = ("loss/train", "loss/val", "accuracy/test"), np.arange(2)
     series = [Series(tags, steps, good), Series(tags, steps, bad)]
     assert aggregate(series, runs=2).final("accuracy/test") == (pytest.approx(0.9), 1)
-    lost, kept = (aggregate([one] * 3, runs=3) for one in reversed(series))
+    lost = aggregate([series[1]] * 3, runs=3)
     assert lost.final("accuracy/test")[1] == lost.final("loss/val")[1] == 0
-    assert best_of({"lost": lost, "kept": kept}, "loss/val") == ["kept", "lost"]
 
 
 def test_runs_need_not_have_the_same_tags():
@@ -86,17 +84,6 @@ def test_runs_need_not_have_the_same_tags():
 
 def test_nothing_recorded_is_no_aggregate():
     assert aggregate([], runs=3) is None
-
-
-def test_the_best_is_the_least_of_those_that_did_not_diverge():
-    def ended(value: float, going: int, tag="loss/val"):
-        rows = [Series((tag,), np.arange(2), np.full((2, 1), value, np.float32))] * going
-        return aggregate(rows, runs=10)
-
-    aggregates = {"a": ended(0.1, 5), "b": ended(0.5, 10), "c": ended(0.3, 9), "d": ended(0.2, 10)}
-    assert best_of(aggregates, "loss/val") == ["d", "c", "b", "a"]
-    higher = {"a": ended(0.5, 10, "accuracy/val"), "b": ended(0.7, 10, "accuracy/val")}
-    assert best_of(higher, "accuracy/val") == ["b", "a"]
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path):

@@ -157,7 +157,7 @@ def test_status_is_strict_json_with_numbers_that_float_reads(tmp_path):
 
 def test_an_unknown_status_is_refused(tmp_path):
     folder = RunFolder.claim(tmp_path)
-    with pytest.raises(InputError, match="status=finished is not known"):
+    with pytest.raises(InputError, match="Unknown status=finished"):
         folder.write_status("finished")
 
 
@@ -190,7 +190,7 @@ def test_a_status_that_is_no_file_or_too_large_is_refused(tmp_path, monkeypatch)
         read_status(tmp_path / "a")
     (tmp_path / "b").mkdir()
     os.mkfifo(tmp_path / "b" / "status.json")  # reading it would never end
-    with pytest.raises(DataError, match="it is no file"):
+    with pytest.raises(DataError, match="it is not a file"):
         read_status(tmp_path / "b")
 
 

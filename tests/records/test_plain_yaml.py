@@ -25,9 +25,9 @@ BAD = {
     "a: !!binary aGk=": "line 1: has a tag",
     "a: &a [*a]": "line 1: has an alias of what is not whole",
     "a: *b": "line 1: has an alias of what is not whole",
-    "? [a, b]\n: 1\n": "line 1: has a key that is no plain word",
+    "? [a, b]\n: 1\n": "line 1: has a key that is not a plain word",
     "a: 1\n---\nb: 2\n": "line 2: holds a second document",
-    "a: [1,": "is no YAML",
+    "a: [1,": "is not YAML",
     "a: 2026-99-99": "holds a value that YAML does not know",
     "a: " + "1" * 5000: "holds a value that YAML does not know",
     "a: " + "x" * 5_000_000: "is larger than 4 MiB",
@@ -63,7 +63,7 @@ def test_data_are_read(tmp_path, text, value):
 def test_what_is_no_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", "nowhere", "."):
-        with pytest.raises(InputError, match="is no file"):
+        with pytest.raises(InputError, match="is not a file"):
             read_yaml(tmp_path / name)
 
 

@@ -39,7 +39,7 @@ def test_every_cell_and_the_best_of_each_pair(sweep):
     assert summary.folder == folder / "summary"
     assert (summary.cells, summary.left_out) == (len(PAIRS) * len(RATES), 0)
     assert names(summary.folder / "all") == sorted({run.cell for run in runs})
-    # at a rate of 1 half of the runs diverge, which is not the best, however low the others get
+    # the first of each pair
     assert names(summary.folder / "best") == sorted(f"{pair},lr=0.3" for pair in PAIRS)
     assert [name for name in names(folder) if name.startswith(".")] == []
 
@@ -95,6 +95,19 @@ def test_a_second_summary_takes_the_place_of_the_first(tmp_path):
     summary = write_summary(tmp_path, runs[:4])
     assert summary.cells == 4
     assert names(summary.folder) == sorted(run.cell for run in runs[:4])
+
+
+def test_cells_of_one_pair_and_other_data_have_a_best_each(tmp_path):
+    runs = []
+    for data in ("digits", "moons"):
+        for rate in (0.1, 0.5):
+            cell = f"sigmoid+se,data={data},lr={rate}"
+            table(tmp_path / cell, **{"loss/train": [1.0, rate]})
+            runs.append(SummaryRun(tmp_path / cell, cell, {"lr": rate}, f"sigmoid+se {data}"))
+    summary = write_summary(tmp_path, runs)
+    best = [f"sigmoid+se,data={data},lr=0.1" for data in ("digits", "moons")]
+    assert names(summary.folder / "best") == best
+    assert "runColorGroup=run&" in summary.link
 
 
 def test_a_full_disk_leaves_the_old_summary(tmp_path, monkeypatch):

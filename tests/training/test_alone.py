@@ -49,7 +49,7 @@ PAIRS = [
     for classes in (2, 4)
     if legal(head, loss, classes)
 ]
-PAIRS += [("linear", "nll", None), ("gaussian", "nll", None)]
+PAIRS += [("linear", "gaussian_nll", None), ("gaussian", "gaussian_nll", None)]
 
 
 class Cnn(nn.Module):
@@ -157,7 +157,7 @@ def test_every_pair_and_optimizer(head, loss, classes, optimizer):
         ("sigmoid", "bce", 2, "float32"),
         ("softmax", "ce", 5, "float32"),
         ("softmax", "ce", 5, "float64"),
-        ("gaussian", "nll", None, "float32"),
+        ("gaussian", "gaussian_nll", None, "float32"),
     ],
 )
 def test_every_position_among_any_number(kind, head, loss, classes, dtype):

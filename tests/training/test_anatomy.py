@@ -161,7 +161,7 @@ def test_every_number_is_that_of_a_loop_over_the_examples(head, loss, classes, w
 
 
 def test_regression_has_no_wrong_examples():
-    (result,) = train([experiment(head="gaussian", loss="nll", data=dataset(None))])
+    (result,) = train([experiment(head="gaussian", loss="gaussian_nll", data=dataset(None))])
     assert set(result.anatomy) == {"examples", "zero", "saturated", "start", "gradient", "data"}
     assert set(result.anatomy["start"]) == {"loss", "zero", "saturated"}
 

@@ -29,8 +29,8 @@ PAIRS = [
     ("softmax", "ce", 2),
     ("linear", "se", 3),
     ("sigmoid", "bce", 3),
-    ("linear", "nll", None),
-    ("gaussian", "nll", None),
+    ("linear", "gaussian_nll", None),
+    ("gaussian", "gaussian_nll", None),
 ]
 
 OPTIMIZERS = [
@@ -194,9 +194,23 @@ def test_the_callers_module_and_generator_are_left_alone():
 
 def test_regression_has_losses_and_no_accuracy():
     (result,) = train([experiment(head="linear", loss="se", data=dataset(None))])
-    losses = {"loss/train", "loss/val", "loss/test"}
-    assert set(result.metrics) == losses | {"saturation/fraction", "zero_grad/fraction"}
+    means = {"loss/train", "loss/val", "loss/test", "rmse/val", "rmse/test"}
+    assert set(result.metrics) == means | {"saturation/fraction", "zero_grad/fraction"}
     assert result.metrics["loss/test"] < 0.3
+
+
+def test_the_error_of_a_regression_is_the_same_whatever_its_loss():
+    """½ (ŷ − t)² on average is half its square; of a program of two losses each has its own."""
+    runs = [
+        experiment(head="linear", loss=loss, data=dataset(None), seed=seed)
+        for seed, loss in ((0, "matching"), (1, "se"), (0, "se"))
+    ]
+    same, other, result = train(runs)
+    for part in ("val", "test"):
+        half = result.metrics[f"loss/{part}"]
+        assert result.metrics[f"rmse/{part}"] == pytest.approx((2 * half) ** 0.5, rel=1e-12)
+        assert other.metrics[f"rmse/{part}"] != result.metrics[f"rmse/{part}"]
+        assert same.metrics[f"rmse/{part}"] == result.metrics[f"rmse/{part}"]
 
 
 def two_targets(seed: int) -> Split:
@@ -209,7 +223,7 @@ def test_a_gaussian_tells_the_deviation_it_predicts(model):
     """The mean over examples and targets, of two targets here."""
     data = Dataset("two targets", *(two_targets(seed) for seed in (1, 2, 3)), None)
     run = experiment(
-        objective=Objective("gaussian", "nll", outputs=4),
+        objective=Objective("gaussian", "gaussian_nll", outputs=4),
         module=model.build((3,), 4, 0, "float64"),
         data=data,
         optimizer=SGD(lr=0.02),
@@ -220,10 +234,13 @@ def test_a_gaussian_tells_the_deviation_it_predicts(model):
     logits = run.module(data.test.features)
     deviation = logits[:, 2:].exp().mean().item()
     assert result.metrics["predicted_std/test"] == pytest.approx(deviation)
-    loss = Objective("gaussian", "nll")(logits, data.test.targets).mean().item()
+    loss = Objective("gaussian", "gaussian_nll")(logits, data.test.targets).mean().item()
     assert result.metrics["loss/test"] == pytest.approx(loss)
+    error = (logits[:, :2] - data.test.targets).square().mean().sqrt().item()
+    assert result.metrics["rmse/test"] == pytest.approx(error)
     kinds = ("loss", "predicted_std")
     means = {f"{kind}/{part}" for kind in kinds for part in ("train", "val", "test")}
+    means |= {"rmse/val", "rmse/test"}
     assert set(result.metrics) == means | {"saturation/fraction", "zero_grad/fraction"}
 
 
@@ -238,7 +255,7 @@ def test_squared_error_and_a_gaussian_of_deviation_one_learn_the_same(dtype):
             dtype=dtype,
             module=Linear().build((3,), 1, 0, dtype),
         )
-        for loss in ("se", "nll")
+        for loss in ("se", "gaussian_nll")
     )
     first, second = train([se, nll])
     assert_same(first.parameters, second.parameters, 0)
@@ -294,7 +311,7 @@ def test_no_end_depends_on_the_clock(monkeypatch, seconds):
         ({"batch_size": 51}, "batch_size=51 is more than the 50 training examples of data=made"),
         ({"epochs": 0}, "epochs=0 must be a whole number"),
         ({"steps": 0}, "steps=0 must be a whole number"),
-        ({"dtype": "float31"}, "dtype=float31 is not known; did you mean dtype=float32"),
+        ({"dtype": "float31"}, "Unknown dtype=float31. Did you mean dtype=float32"),
         ({"max_grad_norm": 0.0}, "max_grad_norm=0.0 must be a finite number above 0"),
         ({"patience": 0}, "patience=0 must be a whole number"),
     ],
@@ -319,9 +336,9 @@ def test_runs_that_cannot_share_a_program_are_refused():
     with pytest.raises(InputError, match="must share data"):
         train([one, experiment(data=dataset(2, 40))])
     numbers = dataset(None)
-    line = experiment(data=numbers, head="linear", loss="nll")
+    line = experiment(data=numbers, head="linear", loss="gaussian_nll")
     with pytest.raises(InputError, match="must share model"):
-        train([line, experiment(data=numbers, head="gaussian", loss="nll")])
+        train([line, experiment(data=numbers, head="gaussian", loss="gaussian_nll")])
     # a rate of 0 leaves an operation out, which moves no bit but where numbers are infinite
     with pytest.raises(InputError, match="must share optimizer"):
         train([one, experiment(data=data, optimizer=SGD(lr=0.1, momentum=0.9))])

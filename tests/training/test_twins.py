@@ -33,7 +33,7 @@ PAIRS = [
     ("softmax", "se", 3),
     ("softmax", "bce", 3),
     ("softmax", "ce", 3),
-    ("gaussian", "nll", None),
+    ("gaussian", "gaussian_nll", None),
 ]
 MODELS = {
     "linear": Linear(),
@@ -187,8 +187,12 @@ class Twin:
             (pushes,) = torch.autograd.grad(loss(y, t).sum(), y)
         if labels is None:
             numbers |= {"slope/head": slopes.abs().mean(), "slope/loss": pushes.abs().mean()}
+            numbers["prediction/mean"] = y[:, : t.shape[1]].mean()
         else:
             numbers |= self.of_classes(labels, sizes, grads, y, slopes, pushes)
+            for target in (0, 1):
+                if (t == target).any():
+                    numbers[f"prediction/target_{target}"] = y[t == target].mean()
         return {tag: float(value.detach()) for tag, value in numbers.items()}
 
     def of_classes(self, labels, sizes, grads, y, slopes, pushes):

@@ -341,10 +341,10 @@ def test_logits_that_no_loss_was_computed_from_are_told_of(tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"head": "sofmax"}, "head=sofmax is not known; did you mean head=softmax"),
-        ({"settings": "ful"}, "settings=ful is not known"),
+        ({"head": "sofmax"}, "Unknown head=sofmax. Did you mean head=softmax"),
+        ({"settings": "ful"}, "Unknown settings=ful"),
         ({"schedule": "often"}, "probes.points=often must be a schedule"),
-        ({"reduction": "none"}, "reduction=none is not known"),
+        ({"reduction": "none"}, "Unknown reduction=none"),
         ({"accumulate": 0}, "accumulate=0 must be a whole number"),
         ({"total_steps": 0}, "total_steps=0 must be a whole number"),
         ({"writer": object()}, "needs a folder or a writer=, and not both"),

@@ -75,6 +75,9 @@ def twin(model, inputs, targets, previous):
         "nonfinite/logit_grad": 0.0,
         "learning_rate": RATE,
     }
+    one_hot = np.eye(3)[np.array(targets.tolist())] == 1
+    found["prediction/target_1"] = y.double().detach().numpy()[one_hot].mean()
+    found["prediction/target_0"] = y.double().detach().numpy()[~one_hot].mean()
     for k in range(3):
         of_class = [abs(g[k].item()) for g, t in zip(grads, targets, strict=True) if t == k]
         found[f"logit_grad_class/{k}"] = np.mean(of_class)

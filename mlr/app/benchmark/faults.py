@@ -222,7 +222,7 @@ FINE: tuple[Case, ...] = tuple(
         "data=outliers epochs=20 head=sigmoid loss=bce",
         "data=xor epochs=40 model=mlp model.widths=[16] head=sigmoid loss=bce",
         "data=line epochs=20 head=linear loss=se optimizer.lr=0.1",
-        "data=line epochs=20 head=gaussian loss=nll optimizer.lr=0.05",
+        "data=line epochs=20 head=gaussian loss=gaussian_nll optimizer.lr=0.05",
     )
 )
 

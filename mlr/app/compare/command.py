@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlr.app import console
-from mlr.app.compare.comparison import COLUMNS, Comparison, Row, compare
+from mlr.app.compare.comparison import COLUMNS, Comparison, Ranking, compare
 from mlr.app.compare.export import as_csv, as_json
-from mlr.app.compare.groups import is_higher_better
 from mlr.app.compare.table import print_comparison
 from mlr.app.telling import tell_left_out
 from mlr.checks import InputError, known
 from mlr.durable import atomic_write
+from mlr.records.ranking import is_higher_better
 from mlr.records.reading import read_all
 
 STDOUT = "-"
@@ -61,7 +61,7 @@ def main(
 
 
 def _sorted(comparison: Comparison, column: str | None) -> Comparison:
-    """By a key or a field of `Row`, the smallest first, rows without it last.
+    """Each ranking by a key or a field of `Row`, the smallest first, rows without it last.
 
     Raises:
         InputError: there is no such column; lists those there are.
@@ -69,12 +69,18 @@ def _sorted(comparison: Comparison, column: str | None) -> Comparison:
     if column is None:
         return comparison
     name = known("--sort", column, [*comparison.by, *COLUMNS])
-    down = -1 if name == "mean" and is_higher_better(comparison.metric) else 1
 
-    def place(row: Row) -> tuple[int, float, str]:
-        value = row.keys[name] if name in row.keys else getattr(row, name)
-        if value is None:
-            return 2, 0, ""
-        return (1, 0, value) if isinstance(value, str) else (0, down * value, "")
+    def resorted(ranking: Ranking) -> Ranking:
+        down = -1 if name == "mean" and is_higher_better(ranking.metric) else 1
 
-    return replace(comparison, rows=sorted(comparison.rows, key=place))
+        def place(number: int) -> tuple[int, float, str]:
+            row = ranking.rows[number]
+            value = row.keys[name] if name in row.keys else getattr(row, name)
+            if value is None:
+                return 2, 0, ""
+            return (1, 0, value) if isinstance(value, str) else (0, down * value, "")
+
+        order = sorted(range(len(ranking.rows)), key=place)
+        return replace(ranking, order=order)
+
+    return replace(comparison, rankings=[resorted(one) for one in comparison.rankings])

@@ -1,52 +1,56 @@
-"""A row a group, best first: the numbers behind the table, and what has no share in them."""
+"""A ranking for each data set, a row for each configuration, and the runs that have not ended."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from math import isnan
+from dataclasses import dataclass, field, fields, replace
+from math import isfinite
 
-from mlr.app.cells import mean_and_std
-from mlr.app.compare.groups import (
-    PAIR,
-    best_rate,
-    by_rate,
-    by_seed,
-    check_keys,
-    final,
-    grouped,
-    rank,
-    varied,
-)
-from mlr.app.compare.measures import STUCK, median_of, time_to_share, wrong_gradient
+import numpy as np
+
+from mlr.app.compare.groups import PAIR, best_rate, by_rate, check_keys, grouped, varied
+from mlr.app.compare.measures import Mark, marks, median_of, reached
 from mlr.app.compare.verdicts import verdicts
-from mlr.app.outcome import FINISHED
 from mlr.checks import InputError, known
+from mlr.records import ranking
+from mlr.records.datasets import by_data
+from mlr.records.ranking import FINISHED, by_seed, final, mean_and_std
 from mlr.records.reading import Recorded
 from mlr.records.settings import RATE, Value, setting
+
+Spread = tuple[float, float | None]
+"""Mean over seeds, and standard deviation where there are two."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What became of the runs of one group; None where there is nothing to tell.
+    """One configuration; None where there is nothing to tell.
 
-    keys: what tells the group from others.
-    lr: the learning rate that the numbers below are of, the best; None where nobody chose one.
-    rates: mean of the metric by learning rate, None where no run has it.
-    runs: how many the group has, at any learning rate.
+    keys: what tells the configuration from others.
+    place: from 1; configurations of equal means share one.
+    lr: the learning rate that the numbers below are of, chosen on validation data; None where
+        nobody chose one.
+    rates: mean of the ranking metric by learning rate, None where no run has it.
+    runs: how many the configuration has, at any learning rate.
     diverged, failed, interrupted, running: how many of these.
     seeds: how many have the metric, at this learning rate; its mean and std are over these.
     missing: how many runs at this learning rate were trained to an end without it.
-    epochs_to_90, updates_to_90: until 90 % of what a run came to, the median over runs.
-    wrong_gradient: |dL/dz| on wrong samples, the median over logged steps, then over runs.
-    stuck: the final part of training samples that are wrong and without gradient, the mean.
-    p: of the paired test against the best row, corrected; None for that row itself.
+    epochs_to_90, updates_to_90: until 90 % of the way to where the best configuration ends (see
+        `measures.Mark`), the median over runs.
+    logit_grad_wrong: the final `logit_grad/wrong`, |dL/dz| averaged over the training examples that
+        are predicted wrongly at the end; the mean over seeds.
+    logit_grad_right: likewise of those predicted rightly.
+    stuck: the final share of training examples that are wrong and without gradient, the mean.
+    p: of the paired test against the first row, corrected; None for that row itself.
     common: seeds that both have.
-    verdict: best, worse, not significant, or why there is no test.
+    verdict: best, first, worse, not significant, or why there is no test.
+    finals: mean and std of every final number.
+    members: the runs at this learning rate.
     """
 
     keys: Mapping[str, Value]
+    place: int
     lr: Value
     rates: Mapping[Value, float | None]
     runs: int
@@ -60,80 +64,180 @@ class Row:
     std: float | None
     epochs_to_90: float | None
     updates_to_90: float | None
-    wrong_gradient: float | None
+    logit_grad_wrong: float | None
+    logit_grad_right: float | None
     stuck: float | None
     p: float | None = None
     common: int = 0
     verdict: str = ""
+    finals: Mapping[str, Spread] = field(default_factory=dict, repr=False)
+    members: Sequence[Recorded] = field(default=(), repr=False)
+
+    @property
+    def behind(self) -> bool:
+        """Whether it lost so many of its runs that it stands behind."""
+        return self.mean is not None and self.missing > (1 - ranking.ENOUGH) * (
+            self.missing + sum(run.status == "done" for run in self.members)
+        )
 
 
-COLUMNS = tuple(field.name for field in fields(Row) if field.name not in ("keys", "rates"))
+_NOT_COLUMNS = ("keys", "rates", "finals", "members")
+COLUMNS = tuple(one.name for one in fields(Row) if one.name not in _NOT_COLUMNS)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Configurations that can be compared with each other, the best first.
+
+    data: the data set; empty where all runs have the same.
+    loss: the loss that all rows have; empty where losses do not keep rows apart.
+    metric: the final number that ranks.
+    chosen_on: the final number by which learning rates were chosen; None for nothing.
+    mark: what `updates_to_90` is counted to, for the first row.
+    rows: at least one.
+    p: of each pair of rows (G, G), NaN for no test.
+    order: numbers of the rows as they are listed; empty for as they are ranked.
+    """
+
+    data: str
+    loss: str
+    metric: str
+    chosen_on: str | None
+    mark: Mark | None
+    rows: Sequence[Row]
+    p: np.ndarray = field(repr=False, compare=False, default_factory=lambda: np.empty((0, 0)))
+    order: Sequence[int] = ()
+
+    @property
+    def listed(self) -> list[Row]:
+        """The rows in the order in which a person wants them."""
+        return [self.rows[number] for number in self.order] if self.order else list(self.rows)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys that tell its rows apart: without those that only the title names."""
+        first = self.rows[0].keys
+        return [
+            key
+            for key in first
+            if not self.title or key in ("pair", *PAIR) or _values(self.rows, key) > 1
+        ]
+
+    @property
+    def title(self) -> str:
+        """What tells it from the other rankings; empty where there are none."""
+        return ", ".join(filter(None, (self.data, self.loss and f"loss {self.loss}")))
+
+    @property
+    def rated(self) -> bool:
+        """Whether a learning rate was chosen for any row."""
+        return any(len(row.rates) > 1 for row in self.rows)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Groups of runs, the best first.
+    """Every ranking.
 
-    metric: the final number that ranks them.
-    by: keys that tell groups apart.
-    mixed: other keys in which runs of one group differ, beside seed and learning rate.
-    unended: runs that have no share because they were not trained to an end.
+    by: keys that tell configurations apart.
+    rankings: at least one; rows of different ones cannot be compared.
+    mixed: other keys in which runs of one row differ, apart from seed and learning rate.
+    unended: runs that were not trained to an end, and do not count.
     runs: how many there are in all.
     """
 
-    metric: str
     by: Sequence[str]
-    rows: Sequence[Row]
+    rankings: Sequence[Ranking]
     mixed: Sequence[str]
     unended: Sequence[Recorded]
     runs: int
 
     @property
-    def rated(self) -> bool:
-        """Whether rows are of one learning rate each."""
-        return any(row.lr is not None for row in self.rows) and RATE not in self.by
+    def rows(self) -> list[Row]:
+        """Those of all rankings, one ranking after the other."""
+        return [row for one in self.rankings for row in one.rows]
 
 
 def compare(
-    runs: Sequence[Recorded], by: Sequence[str] = PAIR, metric: str | None = None
+    runs: Sequence[Recorded],
+    by: Sequence[str] = PAIR,
+    metric: str | None = None,
+    timed: bool = True,
 ) -> Comparison:
-    """Runs by group, each at its best learning rate, the best group first.
+    """Rank the configurations of each data set, each at the learning rate chosen on validation.
 
     Args:
         runs: at least one.
-        by: keys that tell groups apart, see `mlr.records.settings.setting`.
-        metric: a final number; None is accuracy/test, or loss/test where no run has that.
+        by: keys that tell configurations apart, see `mlr.records.settings.setting`.
+        metric: a final number; None is the one that all configurations share, see
+            `mlr.records.ranking.shared_metric`. Where it is a loss, each loss has its own ranking.
+        timed: whether to read metrics.csv for the times to 90 %.
 
     Raises:
         InputError: no run knows a key or has the metric; lists those known.
     """
-    keys, tag = check_keys(runs, by), _metric(runs, metric)
-    differ = varied(runs)
-    found = grouped(runs, keys)
-    members = [by_rate(group, rated=RATE in differ) for group in found.values()]
-    chosen = [rates[best_rate(rates, tag)] for rates in members]
-    order = sorted(range(len(chosen)), key=lambda group: rank(chosen[group], tag))
-    names = [dict(zip(keys, place, strict=True)) for place in found]
-    rows = [_row(names[group], members[group], chosen[group], tag) for group in order]
-    tested = zip(rows, verdicts([chosen[group] for group in order], tag), strict=True)
+    keys = check_keys(runs, by)
+    _check(runs, metric)
+    sound = [run for run in runs if not run.changed] or list(runs)
+    differ = varied(sound)
+    found = []
+    datasets = by_data(sound)
+    for data, members in datasets.items():
+        label = data if len(datasets) > 1 else ""
+        tag = metric or ranking.shared_metric(list(grouped(members, keys).values()))
+        parts = ranking.by_loss(members) if tag.startswith("loss/") else {"": members}
+        for loss, own in parts.items():
+            told = loss if len(parts) > 1 else ""
+            groups = grouped(own, keys)
+            found.append(_ranking(Ranking(label, told, tag, None, None, ()), groups, keys, timed))
     others = [key for key in (*PAIR, *differ) if key != RATE and not _told(key, keys)]
+    rows = [group for members in datasets.values() for group in grouped(members, keys).values()]
     return Comparison(
-        tag,
         keys,
-        [replace(row, p=one.p, common=one.common, verdict=one.text) for row, one in tested],
-        [key for key in others if any(_differ(group, key) for group in found.values())],
+        found,
+        [key for key in others if any(_differ(group, key) for group in rows)],
         [run for run in runs if run.status not in FINISHED],
         len(runs),
     )
 
 
-def _metric(runs: Sequence[Recorded], metric: str | None) -> str:
+def _check(runs: Sequence[Recorded], metric: str | None) -> None:
     tags = {tag for run in runs for tag in run.metrics}
-    if metric is None:
-        return "accuracy/test" if "accuracy/test" in tags or not tags else "loss/test"
-    if not tags:
+    if metric is not None and not tags:
         raise InputError(f"--metric={metric} is not known yet: no run was trained to an end.")
-    return known("--metric", metric, tags)
+    if metric is not None:
+        known("--metric", metric, tags)
+
+
+def _values(rows: Sequence[Row], key: str) -> int:
+    return len({row.keys[key] for row in rows})
+
+
+def _ranking(
+    about: Ranking,
+    groups: Mapping[tuple[Value, ...], list[Recorded]],
+    keys: Sequence[str],
+    timed: bool,
+) -> Ranking:
+    """`about` with the rows of its groups."""
+    metric, everyone = about.metric, [run for runs in groups.values() for run in runs]
+    rated = RATE not in keys and RATE in varied(everyone)
+    members = [by_rate(runs, rated) for runs in groups.values()]
+    tag = ranking.chosen_on(metric, everyone)
+    picked = [rates[best_rate(rates, tag)] for rates in members]
+    order = ranking.ranked(picked, metric)
+    names = [dict(zip(keys, values, strict=True)) for values in groups]
+    sorted_ones = [picked[at] for at in order]
+    goals = marks(sorted_ones) if timed else [None] * len(order)
+    rows = [
+        _row(names[at], place, members[at], picked[at], metric, goal)
+        for at, place, goal in zip(order, ranking.places(sorted_ones, metric), goals, strict=True)
+    ]
+    found, p = verdicts(sorted_ones, metric)
+    rows = [
+        replace(row, p=one.p, common=one.common, verdict=one.text)
+        for row, one in zip(rows, found, strict=True)
+    ]
+    return replace(about, chosen_on=tag, mark=goals[0], rows=rows, p=p)
 
 
 def _told(key: str, keys: Sequence[str]) -> bool:
@@ -147,21 +251,26 @@ def _differ(runs: Sequence[Recorded], key: str) -> bool:
 
 def _row(
     keys: Mapping[str, Value],
+    place: int,
     rates: Mapping[Value, Sequence[Recorded]],
     runs: Sequence[Recorded],
     metric: str,
+    mark: Mark | None,
 ) -> Row:
     """The numbers of `runs`, which are those of one of the group's learning rates."""
     everyone = [run for members in rates.values() for run in members]
     status = Counter(run.status for run in everyone)
-    mean, std = _spread(runs, metric)
+    tags = {tag: None for run in runs for tag in run.metrics} | {metric: None}
+    finals = {tag: one for tag in tags if (one := _spread(runs, tag)) is not None}
+    mean, std = finals.get(metric, (None, None))
     with_metric = [run for run in runs if final(run, metric) is not None]
     ended = [run for run in runs if run.status in FINISHED]
-    times = [time_to_share(run.series) for run in with_metric]
+    times = [reached(run.series, mark) for run in with_metric] if mark is not None else []
     return Row(
         keys=keys,
+        place=place,
         lr=next(rate for rate, members in rates.items() if members is runs),
-        rates={rate: _spread(members, metric)[0] for rate, members in rates.items()},
+        rates={rate: (_spread(members, metric) or (None,))[0] for rate, members in rates.items()},
         runs=len(everyone),
         diverged=status["diverged"],
         failed=status["failed"],
@@ -171,20 +280,24 @@ def _row(
         missing=len(ended) - len(with_metric),
         mean=mean,
         std=std,
-        epochs_to_90=median_of(time and _finite(time.epochs) for time in times),
+        epochs_to_90=median_of(time and _counted(time.epochs) for time in times),
         updates_to_90=median_of(time and time.updates for time in times),
-        wrong_gradient=median_of(wrong_gradient(run.series) for run in with_metric),
-        stuck=_spread(runs, STUCK)[0],
+        logit_grad_wrong=finals.get("logit_grad/wrong", (None,))[0],
+        logit_grad_right=finals.get("logit_grad/right", (None,))[0],
+        stuck=finals.get("stuck/fraction", (None,))[0],
+        finals=finals,
+        members=runs,
     )
 
 
-def _spread(runs: Sequence[Recorded], metric: str) -> tuple[float | None, float | None]:
-    values = by_seed(runs, metric).values()
+def _spread(runs: Sequence[Recorded], metric: str) -> Spread | None:
+    values = list(by_seed(runs, metric).values())
     if not values:
-        return None, None
-    mean, std = mean_and_std(list(values))
-    return mean, _finite(std)
+        return None
+    mean, std = mean_and_std(values)
+    return mean, std if isfinite(std) else None
 
 
-def _finite(value: float) -> float | None:
-    return None if isnan(value) else value
+def _counted(epochs: float) -> float | None:
+    """Epochs, infinite where a mark was not reached; None where nobody counted them."""
+    return None if epochs != epochs else epochs

@@ -5,37 +5,37 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from mlr.app.compare.comparison import COLUMNS, Comparison
-from mlr.app.compare.groups import is_higher_better
+from mlr.app.compare.comparison import COLUMNS, Comparison, Ranking, Row
+from mlr.app.compare.headline import headline
 from mlr.app.compare.statistics import LEVEL
+from mlr.records.ranking import is_higher_better
 from mlr.records.settings import Value
 
 
 def as_csv(comparison: Comparison) -> str:
-    """A row a group: its keys, then the fields of `Row`; nothing stands for None."""
+    """A row a configuration: its keys, its ranking, the fields of `Row`; nothing is None."""
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
-    table.writerow([*comparison.by, "metric", *COLUMNS])
-    for row in comparison.rows:
-        numbers = [getattr(row, column) for column in COLUMNS]
-        table.writerow([*map(_cell, row.keys.values()), comparison.metric, *numbers])
+    table.writerow([*comparison.by, "ranking", "metric", *COLUMNS])
+    for ranking in comparison.rankings:
+        for row in ranking.listed:
+            numbers = [getattr(row, column) for column in COLUMNS]
+            about = [*row.keys.values(), ranking.title]
+            table.writerow([*map(_cell, about), ranking.metric, *numbers])
     return text.getvalue()
 
 
 def as_json(comparison: Comparison) -> str:
-    """All of it, the runs without a share by name; null stands for None."""
+    """All of it, the runs that do not count by name; null stands for None."""
     found: dict[str, Any] = {
-        "metric": comparison.metric,
-        "better": "higher" if is_higher_better(comparison.metric) else "lower",
         "by": list(comparison.by),
         "test": "paired t-test over common seeds, two-sided; Holm over all pairs of groups",
         "level": LEVEL,
         "runs": comparison.runs,
-        "groups": [_row(asdict(row)) for row in comparison.rows],
+        "rankings": [_ranking(one) for one in comparison.rankings],
         "mixed": list(comparison.mixed),
         "unended": [
             {"run": str(run.folder), "status": run.status, "reason": run.entries.get("reason")}
@@ -45,11 +45,25 @@ def as_json(comparison: Comparison) -> str:
     return json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _row(fields: dict[str, Any]) -> dict[str, Any]:
+def _ranking(ranking: Ranking) -> dict[str, Any]:
+    """One ranking; rows of different ones cannot be compared."""
+    return {
+        "data": ranking.data or None,
+        "loss": ranking.loss or None,
+        "metric": ranking.metric,
+        "better": "higher" if is_higher_better(ranking.metric) else "lower",
+        "learning_rate_chosen_on": ranking.chosen_on,
+        "headline": headline(ranking),
+        "groups": [_row(row) for row in ranking.listed],
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
     """Learning rates as a list, because names of JSON are texts."""
-    rates = [{"lr": _plain(lr), "mean": mean} for lr, mean in fields.pop("rates").items()]
-    keys = {key: _plain(value) for key, value in fields.pop("keys").items()}
-    return {**keys, **fields, "lr": _plain(fields["lr"]), "rates": rates}
+    rates = [{"lr": _plain(lr), "mean": mean} for lr, mean in row.rates.items()]
+    keys = {key: _plain(value) for key, value in row.keys.items()}
+    fields = {column: getattr(row, column) for column in COLUMNS}
+    return {**keys, **fields, "lr": _plain(row.lr), "rates": rates}
 
 
 def _cell(value: Value) -> Value:

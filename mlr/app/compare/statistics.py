@@ -67,21 +67,20 @@ def holm(p: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def against(values: np.ndarray, best: int) -> tuple[np.ndarray, np.ndarray]:
-    """Each group against one of them, corrected for all pairs of groups.
+def pairwise(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each group against each other, corrected for all pairs of groups.
 
     Args:
         values: (G, S), by group and seed; NaN where there is none.
-        best: which group.
 
     Returns:
-        p-values (G,) and common seeds int (G,); the p of the group itself, and of those with
-        too few common seeds, is NaN.
+        p-values (G, G) and common seeds int (G, G); the p of a group and itself, and of groups
+        with too few common seeds, is NaN.
     """
     groups = len(values)
     resolution = _EPSILON * float(np.nanmax(np.abs(values), initial=0))
     rows = [paired_p(values[at] - values[at + 1 :], resolution) for at in range(groups - 1)]
     p = np.full((groups, groups), np.nan)
     p[np.triu_indices(groups, k=1)] = holm(np.concatenate([np.empty(0), *rows]))
-    common = (~np.isnan(values) & ~np.isnan(values[best])).sum(axis=1)
-    return np.fmax(p, p.T)[best], common
+    there = (~np.isnan(values)).astype(np.int64)
+    return np.fmax(p, p.T), there @ there.T

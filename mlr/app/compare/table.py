@@ -1,35 +1,34 @@
-"""The comparison in a terminal: as many columns as it is wide, names always whole."""
+"""Rankings in a terminal: as many columns as it is wide, names always whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mlr.app.compare.comparison import Comparison, Row
-from mlr.app.compare.groups import is_higher_better
-from mlr.app.compare.measures import STUCK
+from mlr.app.compare.comparison import Comparison, Ranking, Row
+from mlr.app.compare.groups import short
+from mlr.app.compare.headline import brief, headline, is_share, label, p_text
+from mlr.app.compare.measures import ACCURACY
 from mlr.app.compare.statistics import LEVEL
-from mlr.app.compare.verdicts import ANOTHER
+from mlr.app.compare.verdicts import BEST
 from mlr.app.console import shown
-from mlr.records.settings import text
+from mlr.app.numerals import number, percent, with_spread
+from mlr.records.ranking import is_higher_better, loss_of
 
 WIDEST = 10_000
 MOST_NAMED = 20
-_RATE, _AGAINST, _EPOCHS = "best lr", "against the best", "epochs to 90 %"
-_GRADIENT, _STUCK, _LOST = "|dL/dz| wrong", "stuck", "lost"
-_MEANINGS = {
-    _AGAINST: "against the best: paired t-test over common seeds, Holm's correction for all "
-    f"pairs; significant where p ≤ {LEVEL}",
-    _EPOCHS: "epochs, updates: to 90 % of the last accuracy/val, or of the fall of loss/train "
-    "where there is none; medians over runs",
-    _GRADIENT: "|dL/dz| wrong: mean over wrong samples; median over logged steps, then over runs",
-    _STUCK: "stuck: training samples that are wrong and without gradient in the end",
-    _LOST: "lost: of all runs, at any learning rate",
-}
+NONE = "–"
+RATE, AGAINST = "best lr", "against the first"
+UPDATES, EPOCHS = "updates to 90 % ↓", "epochs to 90 % ↓"
+WRONG, RIGHT, STUCK, LOST = "|dL/dz| wrong", "|dL/dz| right", "stuck % ↓", "lost"
+FURTHER = (("loss/test", 2), ("rmse/test", 3), ("predicted_std/test", 8))
+"""Final numbers shown apart from the metric, and how early they give way in a narrow terminal."""
+PREDICTION = "prediction/"
+"""What begins the tags of outputs, which only data of few examples have."""
 
 
 class Column(NamedTuple):
@@ -37,104 +36,179 @@ class Column(NamedTuple):
 
     head: str
     cell: Callable[[Row], str]
-    rank: int
+    rank: float
     """the lower, the longer it stays in a terminal that gets narrower"""
+    needed: bool = False
+    """Whether it is there without any entry too"""
 
 
 def print_comparison(out: Console, comparison: Comparison) -> None:
-    """The table, how to read it, and the runs that have no share in it."""
-    columns = _columns(comparison)
-    table, kept, left_out = _fitting(out, comparison, columns)
-    out.print(table)
-    for line in _legend(comparison, kept, left_out):
-        out.print(Text(line, style="dim"), soft_wrap=True)
+    """Every ranking, how to read it, and what cannot be compared or does not count."""
+    said: set[str] = set()
+    for ranking in comparison.rankings:
+        print_ranking(out, ranking, full=True, said=said)
+        out.print()
+    print_headline(out, comparison.rankings)
+    print_apart(out, comparison)
     for line in _warnings(comparison):
         out.print(Text(line, style="yellow"), soft_wrap=True)
 
 
-def _columns(comparison: Comparison) -> list[Column]:
-    """Those that have anything to tell."""
-    metric = comparison.metric
+def print_apart(out: Console, comparison: Comparison) -> None:
+    """What cannot be compared, and why."""
+    for line in apart_lines(comparison):
+        out.print(Text(line, style="yellow"), soft_wrap=True)
+
+
+def print_ranking(
+    out: Console,
+    ranking: Ranking,
+    full: bool = False,
+    most: int | None = None,
+    said: set[str] | None = None,
+) -> None:
+    """One ranking, and how to read it.
+
+    Args:
+        out: where.
+        ranking: of configurations.
+        full: whether to show the tests against the first row and epochs.
+        most: rows that are shown; None shows all.
+        said: explanations that were printed before; those printed now are added.
+    """
+    said = set() if said is None else said
+    if ranking.title:
+        out.print(Text(ranking.title, style="bold"))
+    rows = ranking.listed[:most]
     columns = [
-        Column(_RATE, _rate, 2),
-        Column("seeds", _seeds, 1),
-        Column(metric, lambda row: _mean(row, metric.startswith("accuracy/")), 0),
-        Column(_AGAINST, _verdict, 3),
-        Column(_EPOCHS, lambda row: _number(row.epochs_to_90), 4),
-        Column("updates", lambda row: _number(row.updates_to_90, digits=12), 7),
-        Column(_GRADIENT, lambda row: _number(row.wrong_gradient), 6),
-        Column(_STUCK, lambda row: "none" if row.stuck is None else f"{row.stuck:.1%}", 5),
-        Column(_LOST, _lost, 8),
+        one
+        for one in _columns(ranking, rows, full)
+        if one.needed or any(one.cell(row) not in ("", NONE) for row in rows)
     ]
-    rows = comparison.rows
-    told = {
-        _RATE: comparison.rated,
-        _AGAINST: len(rows) > 1,
-        _GRADIENT: any(row.wrong_gradient is not None for row in rows),
-        _STUCK: metric != STUCK and any(row.stuck is not None for row in rows),
-        _LOST: any(map(_lost, rows)),
-    }
-    return [column for column in columns if told.get(column.head, True)]
+    table, kept, left_out = _fitting(out, ranking.keys, rows, columns)
+    out.print(table)
+    if len(rows) < len(ranking.rows):
+        out.print(f"… and {len(ranking.rows) - len(rows)} more in runs.csv")
+    for line in _legend(ranking, rows, kept, left_out):
+        if line not in said:
+            out.print(Text(line, style="dim"), soft_wrap=True)
+    said.update(_legend(ranking, rows, kept, left_out))
+
+
+def print_headline(out: Console, rankings: Sequence[Ranking]) -> None:
+    """What the rankings come to, one after the other."""
+    for ranking in rankings:
+        lead = f"{ranking.title}: " if ranking.title else ""
+        out.print(Text(f"{lead}{headline(ranking)}"), soft_wrap=True)
+
+
+def _columns(ranking: Ranking, rows: Sequence[Row], full: bool) -> list[Column]:
+    """Those that may have anything to tell."""
+    found = [
+        Column(RATE, _rate, 2),
+        Column("runs", _runs, 1, needed=True),
+        Column(_head(ranking.metric), lambda row: _final(row, ranking.metric), 0, needed=True),
+    ]
+    if full:
+        found.append(Column(AGAINST, _verdict, 3, needed=len(rows) > 1))
+        found = found if len(rows) > 1 else found[:-1]
+    found += [Column(_head(tag), _of(tag), rank) for tag, rank in FURTHER if tag != ranking.metric]
+    prediction = _prediction(rows)
+    if prediction:
+        found.append(Column("prediction", _of(prediction), 2.5))
+    if ranking.metric != "stuck/fraction":
+        found.append(Column(STUCK, _stuck, 5))
+    found.append(Column(UPDATES, lambda row: _count(row.updates_to_90), 4))
+    if full:
+        found.append(Column(EPOCHS, lambda row: _count(row.epochs_to_90), 9))
+    found += [
+        Column(WRONG, _of("logit_grad/wrong"), 6),
+        Column(RIGHT, _of("logit_grad/right"), 7),
+        Column(LOST, _lost, 1.5),
+    ]
+    return found
+
+
+def _of(tag: str) -> Callable[[Row], str]:
+    return lambda row: _final(row, tag)
+
+
+def _head(metric: str) -> str:
+    """A final number and its direction, where it has one."""
+    if is_higher_better(metric):
+        return f"{label(metric)} ↑"
+    lower = metric.startswith(("loss/", "rmse/", "stuck/"))
+    return f"{label(metric)} ↓" if lower else label(metric)
+
+
+def _prediction(rows: Iterable[Row]) -> str | None:
+    """The tag of an output that every row with numbers has: of the test data where there is one."""
+    tags = [{tag for tag in row.finals if tag.startswith(PREDICTION)} for row in rows if row.finals]
+    common = sorted(set.intersection(*tags)) if tags else []
+    return min(common, key=lambda tag: not tag.endswith("/test"), default=None)
 
 
 def _fitting(
-    out: Console, comparison: Comparison, columns: Sequence[Column]
+    out: Console, keys: Sequence[str], rows: Sequence[Row], columns: Sequence[Column]
 ) -> tuple[Table, list[str], list[str]]:
     """The table with all columns that fit, their heads, and the heads of the others."""
     kept: list[Column] = []
+    width = out.width
     for column in sorted(columns, key=lambda column: column.rank):
         more = [one for one in columns if one in kept or one is column]
-        wide = _width(out, _table(comparison, more))
-        if wide <= out.width or not kept:
+        wide = _width(out, _table(keys, rows, more))
+        if wide <= width or not kept:
             kept = more
-            out.width = max(out.width, wide)  # the terminal breaks lines, where rich would cut
+            width = max(width, wide)  # the terminal breaks lines, where rich would cut
+    out.width = max(out.width, width)
     left_out = [column.head for column in columns if column not in kept]
-    return _table(comparison, kept), [column.head for column in kept], left_out
+    return _table(keys, rows, kept), [column.head for column in kept], left_out
 
 
 def _width(out: Console, table: Table) -> int:
     return out.measure(table, options=out.options.update(max_width=WIDEST)).maximum
 
 
-def _table(comparison: Comparison, columns: Sequence[Column]) -> Table:
+def _table(keys: Sequence[str], rows: Sequence[Row], columns: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for key in comparison.by:
-        longest = max(len(text(row.keys[key])) for row in comparison.rows)
-        table.add_column(key, overflow="fold", min_width=longest)
+    for key, head in zip(keys, short(keys), strict=True):
+        longest = max(len(brief(row.keys[key])) for row in rows)
+        named = "head+loss" if key == "pair" else head
+        table.add_column(named, overflow="fold", min_width=longest)
     for column in columns:
         table.add_column(column.head, justify="right", no_wrap=True)
-    for row in comparison.rows:
-        names = [Text(text(value)) for value in row.keys.values()]
-        style = "bold" if row.verdict == "best" else ""
+    for row in rows:
+        names = [Text(brief(row.keys[key])) for key in keys]
+        style = "bold" if row.verdict == BEST else ""
         table.add_row(*names, *(Text(column.cell(row)) for column in columns), style=style)
     return table
 
 
 def _rate(row: Row) -> str:
     count = len(row.rates)
-    return f"{text(row.lr)} (of {count})" if count > 1 else text(row.lr)
+    return f"{brief(row.lr)} (of {count})" if count > 1 else brief(row.lr)
 
 
-def _seeds(row: Row) -> str:
-    return f"{row.seeds} ({row.missing} without)" if row.missing else str(row.seeds)
+def _runs(row: Row) -> str:
+    return f"{row.seeds} of {row.seeds + row.missing}" if row.missing else str(row.seeds)
 
 
-def _mean(row: Row, percent: bool) -> str:
-    if row.mean is None:
-        return "none"
-    if percent:
-        return f"{row.mean:.2%}" + ("" if row.std is None else f" ± {100 * row.std:.2f}")
-    return f"{row.mean:.4g}" + ("" if row.std is None else f" ± {row.std:.2g}")
+def _final(row: Row, tag: str) -> str:
+    if tag not in row.finals:
+        return NONE
+    return with_spread(*row.finals[tag], is_share(tag))
 
 
 def _verdict(row: Row) -> str:
-    if row.p is None:
-        return row.verdict
-    return f"{row.verdict}, p " + (f"= {row.p:.2g}" if row.p >= 1e-4 else "< 0.0001")
+    return row.verdict if row.p is None else f"{row.verdict}, {p_text(row.p)}"
 
 
-def _number(value: float | None, digits: int = 4) -> str:
-    return "none" if value is None else f"{value:.{digits}g}"
+def _stuck(row: Row) -> str:
+    return NONE if row.stuck is None else percent(row.stuck)
+
+
+def _count(value: float | None) -> str:
+    return NONE if value is None else number(round(value, 2))
 
 
 def _lost(row: Row) -> str:
@@ -144,14 +218,69 @@ def _lost(row: Row) -> str:
     return ", ".join(f"{count} {name}" for count, name in counts if count)
 
 
-def _legend(comparison: Comparison, kept: Sequence[str], left_out: Sequence[str]) -> list[str]:
+def _legend(
+    ranking: Ranking, rows: Sequence[Row], kept: Sequence[str], left_out: Sequence[str]
+) -> list[str]:
     """How to read the columns that are there."""
-    where = ", at the learning rate where it is best" if comparison.rated else ""
-    better = "higher" if is_higher_better(comparison.metric) else "lower"
-    lines = [f"\n{comparison.metric}: mean ± std over seeds{where}; {better} is better"]
-    lines += [text for head, text in _MEANINGS.items() if head in kept]
+    lines = [_spreads(rows)]
+    several = len({loss_of(row.members) for row in rows if row.members}) > 1
+    if several and _head("loss/test") in kept:
+        lines.append("test loss: each in units of its own loss, not comparable between losses")
+    if ranking.metric == "rmse/test":
+        lines.append(
+            "test RMSE: root mean squared error of the predicted means, comparable between losses"
+        )
+    meanings = {
+        AGAINST: "against the first: paired t-test over common seeds, Holm's correction for all "
+        f"pairs; significant where p ≤ {LEVEL}",
+        UPDATES: goal(ranking),
+        WRONG: "|dL/dz| wrong, right: mean over the training examples that are predicted so at the "
+        f"end; {NONE} where there is none",
+        STUCK: "stuck: training examples that are predicted wrongly and receive no gradient at the "
+        "end",
+        LOST: "lost: of all runs, at any learning rate" if ranking.rated else "",
+    }
+    lines += [meaning for head, meaning in meanings.items() if head in kept and meaning]
     if left_out:
-        lines.append(f"left out for want of room: {', '.join(left_out)}")
+        lines.append(f"the terminal is too narrow for: {', '.join(left_out)}")
+    return [line for line in lines if line]
+
+
+def _spreads(rows: Sequence[Row]) -> str:
+    return "mean ± std over seeds" if any(row.std is not None for row in rows) else ""
+
+
+def goal(ranking: Ranking) -> str:
+    """What times to 90 % are counted to; empty where there is nothing to reach."""
+    mark = ranking.mark
+    if mark is None:
+        return ""
+    if mark.tag != ACCURACY:
+        return (
+            "updates to 90 %: until loss/train has gone 90 % of the way from its first value to "
+            f"the lowest end of the same loss; {NONE} where it never does"
+        )
+    way = "of the best end"
+    if mark.constant:
+        way = f"of the way from {percent(mark.constant)}, a constant prediction's, to the best end"
+    return (
+        f"updates to 90 %: until the validation accuracy is {percent(mark.accuracy)}, 90 % {way}; "
+        f"{NONE} where it never is"
+    )
+
+
+def apart_lines(comparison: Comparison) -> list[str]:
+    """Why there is more than one ranking."""
+    data = list(dict.fromkeys(one.data for one in comparison.rankings))
+    losses = list(dict.fromkeys(one.loss for one in comparison.rankings if one.loss))
+    lines = []
+    if len(data) > 1:
+        lines.append(f"different data are not compared with each other: {', '.join(data)}")
+    if losses:
+        lines.append(
+            f"values of different losses ({', '.join(losses)}) have different units and are not "
+            "compared; no other final number is common to them"
+        )
     return lines
 
 
@@ -159,12 +288,15 @@ def _warnings(comparison: Comparison) -> list[str]:
     lines = []
     if comparison.mixed:
         keys = ",".join([*comparison.by, *comparison.mixed])
-        lines.append(f"\nrows mix runs that differ in more than the seed; try --by {keys}")
-    if any(row.verdict == ANOTHER for row in comparison.rows):
-        lines.append("\na loss can be ranked against the same loss only: others have other units")
+        lines.append(
+            "\nsome rows average runs that differ in more than the seed; "
+            f"to keep them apart: --by {keys}"
+        )
     unended = comparison.unended
     if unended:
-        lines.append(f"\n{len(unended)} of {comparison.runs} runs have no share in the numbers")
+        lines.append(
+            f"\n{len(unended)} of {comparison.runs} runs have not finished and are not counted:"
+        )
     for run in unended[:MOST_NAMED]:
         reason = f": {run.entries['reason']}" if run.entries.get("reason") else ""
         lines.append(f"  {run.status} {shown(run.folder.absolute())}{reason}")

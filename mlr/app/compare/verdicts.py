@@ -1,4 +1,4 @@
-"""What a test over common seeds says of each group, against the best one."""
+"""What tests over common seeds say of configurations, each against the first one."""
 
 from __future__ import annotations
 
@@ -8,56 +8,55 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlr.app.compare.groups import by_seed, is_higher_better
-from mlr.app.compare.statistics import FEWEST, LEVEL, against
+from mlr.app.compare.statistics import FEWEST, LEVEL, pairwise
+from mlr.records.ranking import by_seed, is_higher_better
 from mlr.records.reading import Recorded
-from mlr.records.settings import setting
 
-ANOTHER = "another loss"
+FIRST, BEST, WORSE = "first", "best", "worse"
+NOT_SIGNIFICANT, AHEAD, NOTHING = "not significant", "better, but loses runs", "no number"
+FEW = f"needs {FEWEST} common seeds"
 
 
 class Verdict(NamedTuple):
-    """Of one group."""
+    """On one group."""
 
     text: str
-    """best, worse, not significant, or why there is no test"""
+    """best (all others are worse), first, worse, not significant, or why there is no test"""
     p: float | None = None
-    """corrected for all pairs of groups"""
+    """against the first; corrected for all pairs of groups"""
     common: int = 0
     """seeds with a number in both"""
 
 
-def verdicts(groups: Sequence[Sequence[Recorded]], metric: str) -> list[Verdict]:
-    """One verdict a group.
+def verdicts(groups: Sequence[Sequence[Recorded]], metric: str) -> tuple[list[Verdict], np.ndarray]:
+    """One verdict a group, and the corrected p of each pair of groups (G, G), NaN for no test.
 
     Args:
-        groups: of runs, the best first. Losses of another kind have other units: where
-            `metric` is a loss, such groups are not tested.
+        groups: of runs that can be compared, ranked.
         metric: a final number.
     """
-    losses = [{setting(run, "loss") for run in runs} for runs in groups]
-    alike = [not metric.startswith("loss/") or loss == losses[0] for loss in losses]
-    values = _values(groups, alike, metric)
-    p, common = against(values, best=0)
+    values = _values(groups, metric)
+    p, common = pairwise(values)
     ahead = _ahead(values, metric)
-    found = [Verdict("best" if by_seed(groups[0], metric) else "no number")]
+    found = [Verdict(FIRST if by_seed(groups[0], metric) else NOTHING)]
     for row in range(1, len(groups)):
-        if not alike[row]:
-            found.append(Verdict(ANOTHER))
-        elif isnan(p[row]):
-            found.append(Verdict(f"needs {FEWEST} common seeds", None, int(common[row])))
+        if np.isnan(values[row]).all():
+            found.append(Verdict(NOTHING))
+        elif isnan(p[0, row]):
+            found.append(Verdict(FEW, None, int(common[0, row])))
         else:
-            worse = "better, but loses runs" if ahead[row] else "worse"
-            text = worse if p[row] <= LEVEL else "not significant"
-            found.append(Verdict(text, float(p[row]), int(common[row])))
-    return found
+            worse = AHEAD if ahead[row] else WORSE
+            text = worse if p[0, row] <= LEVEL else NOT_SIGNIFICANT
+            found.append(Verdict(text, float(p[0, row]), int(common[0, row])))
+    others = [one.text for one in found[1:] if one.text != NOTHING]
+    if others and set(others) == {WORSE}:
+        found[0] = Verdict(BEST)
+    return found, p
 
 
-def _values(groups: Sequence[Sequence[Recorded]], alike: Sequence[bool], metric: str) -> np.ndarray:
-    """By group and seed (G, S); NaN where there is none, or what cannot be compared."""
-    found = [
-        by_seed(runs, metric) if same else {} for runs, same in zip(groups, alike, strict=True)
-    ]
+def _values(groups: Sequence[Sequence[Recorded]], metric: str) -> np.ndarray:
+    """By group and seed (G, S); NaN where there is none."""
+    found = [by_seed(runs, metric) for runs in groups]
     seeds = dict.fromkeys(seed for one in found for seed in one)
     places = {seed: place for place, seed in enumerate(seeds)}
     values = np.full((len(groups), len(places)), np.nan)

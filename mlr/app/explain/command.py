@@ -1,10 +1,10 @@
-"""What scripts/explain.py does: read runs, find faults, print them."""
+"""The command explain: read runs, find faults, print them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from mlr.app import console
@@ -40,7 +40,8 @@ def as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str,
     """The same as plain values: `diagnoses`, or where there is none a `summary`."""
     rows = []
     for one in found:
-        row = asdict(one) | {"runs": list(one.runs)}
+        row = asdict(replace(one, findings=())) | {"runs": list(one.runs)}
+        del row["findings"]
         if len(runs) == 1:
             row["command"] = command(runs[0], one)
         rows.append(row)

@@ -41,6 +41,31 @@ def leaps(facts: Facts) -> float:
     return float(np.diff(np.log(late)).std())
 
 
+def time_above(facts: Facts, level: float) -> float:
+    """Share of the updates after which a loss was last above a level; NaN without a curve.
+
+    Of the training loss, or of the validation loss where that was not recorded.
+    """
+    for tag in ("loss/train", "loss/val"):
+        steps, losses = facts.points(tag)
+        if len(steps) >= FEWEST and steps[-1] > 0:
+            above = steps[losses > level]
+            return float(above[-1] / steps[-1]) if len(above) else 0.0
+    return nan
+
+
+def settled(facts: Facts) -> float:
+    """How far the validation loss of the last quarter is from that of the one before.
+
+    As a share of it; NaN for few validations. Means over a quarter, so that batches cancel.
+    """
+    losses = facts.values("loss/val")
+    if len(losses) < 2 * FEWEST or not np.isfinite(losses).all():
+        return nan
+    *_, third, last = (part.mean() for part in np.array_split(losses, 4))
+    return float(abs(third - last) / third) if third > 0 else nan
+
+
 class Fall(NamedTuple):
     """How a curve falls."""
 

@@ -1,23 +1,67 @@
-"""What explain answers with."""
+"""The answers of explain: findings of single runs, and diagnoses that hold for several."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+Number = tuple[float, Callable[[float], str]]
+"""A number of one run, and how it is written."""
+OR = ", or "
+"""Between the alternatives of a remedy."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one rule says of one run.
+    """The answer of one rule for one run.
 
-    sentence: what is wrong, in plain words.
+    said: what is wrong, in plain words; `{name}` stands for a number.
     evidence: the numbers that show it, with their tags.
     remedy: overrides to add, the first choice first; alternatives behind ", or ".
+    numbers: by name, those of the sentence: several runs are told their range.
+    of_many: the sentence for several runs, where it is another one.
+    spare: further remedies, for where those before them have been tried in vain.
     """
 
-    sentence: str
+    said: str
     evidence: str
     remedy: str
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+    of_many: str = ""
+    spare: Sequence[str] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The sentence for this run."""
+        return sentence([self])
+
+
+def sentence(findings: Sequence[Finding]) -> str:
+    """One sentence that is true of every run it is about: numbers that differ are a range.
+
+    Args:
+        findings: of equal `kind`.
+    """
+    first = findings[0]
+    said = first.of_many if len(findings) > 1 and first.of_many else first.said
+    names = first.numbers
+    return said.format(**{name: _range([one.numbers[name] for one in findings]) for name in names})
+
+
+def kind(one: Finding) -> str:
+    """What findings must have in common for one sentence to hold for all of them."""
+    return one.of_many or one.said
+
+
+def _range(numbers: Sequence[Number]) -> str:
+    """The smallest and the largest as they are written; one of them where they read the same."""
+    write = numbers[0][1]
+    values = [value for value, _ in numbers]
+    low, high = write(min(values)), write(max(values))
+    if low == high:
+        return low
+    unit = " %"
+    return f"{low.removesuffix(unit) if high.endswith(unit) else low} to {high}"
 
 
 @dataclass(frozen=True)
@@ -25,12 +69,13 @@ class Diagnosis:
     """What is wrong with runs of one cell.
 
     rule: its name.
-    sentence: what is wrong, in plain words; of the run that shows it best.
-    evidence: the numbers that show it, with their tags.
+    sentence: what is wrong, in plain words; true of each of the runs.
+    evidence: the numbers that show it, with their tags; of several runs those of the first.
     remedy: overrides to add, the first choice first; alternatives behind ", or ".
     runs: names of the runs that have it.
     cell: head, loss and what else tells these runs from others; empty for a single run.
     total: how many runs the cell has.
+    findings: what was found in each of the runs.
     """
 
     rule: str
@@ -40,11 +85,12 @@ class Diagnosis:
     runs: Sequence[str]
     cell: str = ""
     total: int = 1
+    findings: Sequence[Finding] = ()
 
     @property
     def overrides(self) -> str:
         """The first choice of the remedy alone, as typed."""
-        return self.remedy.partition(", or ")[0]
+        return self.remedy.partition(OR)[0]
 
     @property
     def count(self) -> str:

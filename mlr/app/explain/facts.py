@@ -18,6 +18,14 @@ TRAILS = 0.06
 HARDLY_BETTER = 0.9
 """Of the loss or error of a constant prediction: above that a model has learned next to nothing."""
 
+SMALL = 0.01
+"""Gradients and slopes below it count as none: the usual `probes.threshold`."""
+FLAT_FROM = 6
+"""Bins of logits at either end: below −5 and from 5, where the slope of a sigmoid is 0.0066."""
+
+OF_ONE_OUTPUT = ("sigmoid", "probit", "cloglog", "hard_sigmoid", "clipped_linear")
+"""Heads whose single output is a probability."""
+
 Points = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Steps and values, only where there is a value."""
 
@@ -85,11 +93,26 @@ class Facts:
         norms = [tag for tag in series.tags if tag.startswith("grad_norm/")] if series else []
         return [name for tag in norms if (name := tag.partition("/")[2]) != "total"]
 
+    def class_name(self, k: int) -> str:
+        """A class by its label where the data have one, as in `class 'virginica'`."""
+        labels = ((self.run.anatomy or {}).get("classes") or {}).get("labels") or []
+        return f"class '{labels[k]}'" if k < len(labels) else f"class {k}"
+
+    def setting(self, group: str, key: str) -> float:
+        """A number of the configuration; NaN where there is none."""
+        part = self.config.get(group)
+        return _number(part.get(key)) if isinstance(part, dict) else nan
+
     @property
-    def rate(self) -> float:
-        """The highest learning rate of the run; NaN where none was recorded."""
+    def reached_rate(self) -> float:
+        """The highest learning rate of any update; NaN where none was recorded."""
         rates = self.values("learning_rate")
         return float(rates.max()) if len(rates) else nan
+
+    @property
+    def updates(self) -> float:
+        """How many updates were done; NaN where nobody counted."""
+        return _number(self.run.entries.get("steps"))
 
     @cached_property
     def constant(self) -> float:
@@ -105,7 +128,8 @@ class Facts:
     def unlearned(self) -> bool:
         """Whether the run ends no better than a constant prediction; not where that is unknown."""
         counts = self.per_class("count")
-        chance = 1 - float(counts.max() / counts.sum()) if len(counts) else nan
+        several = (counts > 0).sum() > 1
+        chance = 1 - float(counts.max() / counts.sum()) if several else nan
         ends = ((self.anatomy("wrong"), chance), (self.metric("loss/train"), self.constant))
         known = [(own, constant) for own, constant in ends if constant == constant]
         return bool(known) and not any(own < HARDLY_BETTER * constant for own, constant in known)
@@ -114,6 +138,29 @@ class Facts:
         """Whether the part of a group has a setting; where no configuration is left, it may."""
         part = self.config.get(group)
         return not isinstance(part, dict) or key in part
+
+    @cached_property
+    def stuck(self) -> float:
+        """Share of examples that are wrong and have next to no gradient, by the usual threshold.
+
+        Where `probes.threshold` is smaller, mean gradients by confidence say so.
+        """
+        counts, pulls = self.confidence("count_wrong"), self.confidence("grad_wrong")
+        faint = float(counts[pulls <= SMALL].sum()) if len(counts) == len(pulls) else nan
+        own = self.anatomy("stuck")
+        return float(np.fmax(own, faint / self.anatomy("examples"))) if own == own else nan
+
+    @cached_property
+    def saturated(self) -> float:
+        """Share of outputs on the flat part of their head, by the usual threshold.
+
+        Where `probes.threshold` is smaller, the logits of a sigmoid or softmax say so.
+        """
+        own = self.anatomy("saturated")
+        counts = logit_counts(self.run.anatomy).sum(0)
+        if own != own or self.head not in ("sigmoid", "softmax") or not counts.sum() > 0:
+            return own
+        return float(np.fmax(own, 1 - counts[FLAT_FROM:-FLAT_FROM].sum() / counts.sum()))
 
     @property
     def held_out(self) -> float:
@@ -132,6 +179,20 @@ def percent(share: float) -> str:
 def short(value: float) -> str:
     """A number in three digits."""
     return f"{value:.3g}"
+
+
+def whole(value: float) -> str:
+    """A count, as in `1,640`."""
+    return f"{value:,.0f}"
+
+
+def logit_counts(anatomy: Mapping[str, Any] | None) -> NDArray[np.float64]:
+    """How many logits of target 0 and of target 1 fall into each bin (2, bins); else (2, 0)."""
+    rows = ((anatomy or {}).get("logits") or {}).get("count")
+    if not isinstance(rows, list) or len(rows) != 2 or not all(isinstance(r, list) for r in rows):
+        return np.zeros((2, 0))
+    zeros, ones = map(_numbers, rows)
+    return np.stack((zeros, ones)) if len(zeros) == len(ones) else np.zeros((2, 0))
 
 
 def _number(value: Any) -> float:

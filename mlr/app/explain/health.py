@@ -36,7 +36,7 @@ def _of_one(facts: Facts) -> str:
     parts = [f"{fell}{short(end)}"]
     if facts.metric("accuracy/train") == facts.metric("accuracy/train"):
         known = percent(facts.metric("accuracy/train"))
-        parts.append(f"{known} of the training samples are right")
+        parts.append(f"{known} of the training examples are right")
         if facts.held_out == facts.held_out:
             parts[-1] += f" and {percent(facts.held_out)} of the others"
     wrong = facts.metric("logit_grad/wrong")

@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from mlr.app.cells import cells
-from mlr.app.explain.diagnosis import Diagnosis, Finding
+from mlr.app.explain import refuted
+from mlr.app.explain.diagnosis import OR, Diagnosis, Finding, kind, sentence
 from mlr.app.explain.facts import Facts
 from mlr.app.explain.rules_data import Rule, label_noise, overfitting, unscaled
-from mlr.app.explain.rules_network import starved
-from mlr.app.explain.rules_output import clipped_dead, confident_right, dead_class, saturated
-from mlr.app.explain.rules_steps import initial_loss, lr_too_high, lr_too_low
+from mlr.app.explain.rules_network import starved, underfitting
+from mlr.app.explain.rules_output import (
+    clipped_dead,
+    confident_right,
+    dead_class,
+    no_likelihood,
+    saturated,
+)
+from mlr.app.explain.rules_rate import lr_too_high, lr_too_low
+from mlr.app.explain.rules_start import initial_loss, not_finite
 from mlr.app.outcome import FINISHED, Outcome
 from mlr.records.reading import Recorded
 
 SYMPTOMS = (lr_too_high, clipped_dead, dead_class, saturated, starved, initial_loss, lr_too_low)
 """What features of a wrong scale can look like."""
 RULES: dict[str, Rule] = {
+    "not_finite": not_finite,
     "unscaled": partial(unscaled, symptoms=SYMPTOMS),
-    "lr_too_high": lr_too_high,
     "clipped_dead": clipped_dead,
+    "no_likelihood": no_likelihood,
+    "lr_too_high": lr_too_high,
     "dead_class": dead_class,
     "saturated": saturated,
     "starved": starved,
     "confident_right": confident_right,
     "initial_loss": initial_loss,
     "lr_too_low": lr_too_low,
+    "underfitting": underfitting,
     "label_noise": label_noise,
     "overfitting": overfitting,
 }
 """Causes stand before what they bring about: unscaled features make a learning rate too high,
-that one saturates outputs, and these keep a class from being learned."""
+that one saturates outputs, and these keep a class from being learned. A clipped unit without
+gradient stays there at any rate."""
 OF_DATA = ("label_noise", "overfitting")
-"""Rules of which both may be told."""
+"""Rules of which both may be reported."""
+Named = tuple[str, Finding]
 
 
 def findings(run: Recorded, like: Recorded | None = None) -> dict[str, Finding]:
@@ -46,21 +60,29 @@ def findings(run: Recorded, like: Recorded | None = None) -> dict[str, Finding]:
         run: as it lies on disk.
         like: a run of the same configuration but for the seed, whose files may have been read.
     """
-    facts, found = Facts(run, like), {}
+    found = {}
+    for name, one in _every(Facts(run, like)):
+        found[name] = one
+        if name not in OF_DATA:
+            break
+    return found
+
+
+def _every(facts: Facts) -> Iterator[Named]:
+    """The findings of all rules, in their order."""
     for name, rule in RULES.items():
         one = rule(facts)
         if one is not None:
-            found[name] = one
-            if name not in OF_DATA:
-                break
-    return found
+            yield name, one
 
 
 def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
     """What is wrong with runs, most important first.
 
+    A remedy that some of the runs have tried in vain is not given again.
+
     Args:
-        runs: one, of which everything is told; or several, of which each cell's runs are
+        runs: one, of which everything is reported; or several, of which each cell's runs are
             counted by what is most important in them.
 
     Returns:
@@ -69,35 +91,72 @@ def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
     if len(runs) == 1:
         (run,) = runs
         return [
-            Diagnosis(rule, one.sentence, one.evidence, one.remedy, (run.name,))
+            Diagnosis(rule, one.sentence, one.evidence, one.remedy, (run.name,), findings=[one])
             for rule, one in findings(run).items()
         ]
     order = list(RULES)
-    by_folder = {run.folder: run for run in runs}
     found = []
-    for cell in cells([_outcome(run) for run in runs if run.status in FINISHED]):
-        members = [by_folder[one.folder] for one in cell.runs if one.folder is not None]
-        found += _of_cell(cell.name, members)
+    for name, members in by_cell(runs):
+        found += _of_cell(name, members, _Sweep(runs, members))
     return sorted(found, key=lambda one: (-len(one.runs) / one.total, order.index(one.rule)))
 
 
-def _of_cell(name: str, runs: Sequence[Recorded]) -> list[Diagnosis]:
-    """Runs that differ by their seed, counted by the first finding of each."""
-    firsts: dict[str, list[tuple[str, Finding]]] = {}
+def by_cell(runs: Sequence[Recorded]) -> Iterator[tuple[str, list[Recorded]]]:
+    """Names of cells, and their finished runs."""
+    by_folder = {run.folder: run for run in runs}
+    for cell in cells([_outcome(run) for run in runs if run.status in FINISHED]):
+        yield cell.name, [by_folder[one.folder] for one in cell.runs if one.folder is not None]
+
+
+class _Sweep:
+    """Which remedies for the runs of one cell others have tried in vain."""
+
+    def __init__(self, runs: Sequence[Recorded], members: Sequence[Recorded]) -> None:
+        self.runs, self.members = runs, members
+        self._refuted: dict[str, bool] = {}
+
+    def refutes(self, remedy: str) -> bool:
+        """Whether runs of that configuration are there, and none the better for it."""
+        if remedy not in self._refuted:
+            others = refuted.tried(self.runs, self.members, remedy)
+            self._refuted[remedy] = bool(others) and not refuted.helped(self.members, others)
+        return self._refuted[remedy]
+
+    def left(self, one: Finding) -> str:
+        """What is left of a remedy: its alternatives, or the first spare one."""
+        given = [remedy for remedy in one.remedy.split(OR) if not self.refutes(remedy)]
+        spare = [remedy for remedy in one.spare if not given and not self.refutes(remedy)]
+        return OR.join(given or spare[:1])
+
+
+def _first(run: Recorded, like: Recorded, sweep: _Sweep) -> Named | None:
+    """The first finding of a run that leaves something to try; else the first, without a remedy."""
+    first = None
+    for rule, one in _every(Facts(run, like)):
+        remedy = sweep.left(one) if one.remedy else ""
+        if remedy or not one.remedy:
+            return rule, replace(one, remedy=remedy)
+        first = first or (rule, replace(one, remedy=""))
+    return first
+
+
+def _of_cell(name: str, runs: Sequence[Recorded], sweep: _Sweep) -> list[Diagnosis]:
+    """Runs that differ by their seed, those of which one sentence is true counted together."""
+    alike: dict[tuple[str, str, str], list[tuple[str, Finding]]] = {}
     for run in runs:
-        for rule, one in list(findings(run, runs[0]).items())[:1]:
-            firsts.setdefault(rule, []).append((run.name, one))
-    return [
-        Diagnosis(
-            rule,
-            *(one.sentence, one.evidence, one.remedy),
-            runs=[name for name, _ in having],
-            cell=name,
-            total=len(runs),
-        )
-        for rule, having in firsts.items()
-        for _, one in having[:1]
-    ]
+        found = _first(run, runs[0], sweep)
+        if found is not None:
+            rule, one = found
+            alike.setdefault((rule, kind(one), one.remedy), []).append((run.name, one))
+    diagnoses = []
+    for (rule, _, remedy), having in alike.items():
+        names, found_in = [own for own, _ in having], [one for _, one in having]
+        evidence = found_in[0].evidence
+        if len(having) > 1:
+            evidence = f"{names[0]}: {evidence}"
+        said = sentence(found_in)
+        diagnoses.append(Diagnosis(rule, said, evidence, remedy, names, name, len(runs), found_in))
+    return diagnoses
 
 
 def _outcome(run: Recorded) -> Outcome:

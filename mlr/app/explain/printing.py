@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from shlex import join, quote
+from statistics import fmean
 from typing import TYPE_CHECKING
 
-from mlr.app.console import shown
-from mlr.app.explain.diagnosis import Diagnosis
+from mlr import commandline
+from mlr.app.console import output_texts, shown
+from mlr.app.explain.diagnosis import Diagnosis, kind, sentence
 from mlr.app.explain.health import reassurance
-from mlr.app.explain.judge import explain
+from mlr.app.explain.judge import by_cell, explain
 from mlr.records.reading import Recorded
 
 if TYPE_CHECKING:
@@ -33,29 +34,57 @@ def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None
     from rich.text import Text
 
     found = explain(runs)
-    lines = [("diagnosis   ", one) for one in found] if len(runs) == 1 else _of_pairs(found)
-    most = OF_A_RUN if len(runs) == 1 else OF_A_SWEEP
-    if lines and len(runs) > 1:
+    alone = len(runs) == 1
+    lines = [f"diagnosis    {one.sentence}{advice(one)}" for one in found]
+    lines = lines if alone else _of_pairs(found)
+    most = OF_A_RUN if alone else OF_A_SWEEP
+    outputs = [] if alone else _of_outputs(runs)
+    if lines + outputs and not alone:
         out.print()
-    for title, one in lines[:most]:
-        out.print(Text(f"{title} {one.sentence}{advice(one)}", style="yellow"), soft_wrap=True)
+    for line in outputs[:most]:
+        out.print(Text(line), soft_wrap=True)
+    for line in lines[:most]:
+        out.print(Text(line, style="yellow"), soft_wrap=True)
     if lines:
         more = f" ({len(lines) - most} more)" if len(lines) > most else ""
-        told = f"explain      python scripts/explain.py {quote(shown(place))}{more}"
+        told = f"explain      {commandline.command('explain', shown(place))}{more}"
         out.print(Text(told), soft_wrap=True)
 
 
-def _of_pairs(found: Sequence[Diagnosis]) -> list[tuple[str, Diagnosis]]:
-    """The first diagnosis of each cell; cells of one pair that have the same in one line."""
+def _of_pairs(found: Sequence[Diagnosis]) -> list[str]:
+    """The first diagnosis of each cell; cells of one pair of which one sentence is true share it.
+
+    A remedy that is not the same in all of them is that of the first, which is named.
+    """
     first = {one.cell: one for one in reversed(found)}.values()
-    alike: dict[tuple[str, str], list[Diagnosis]] = {}
+    alike: dict[tuple[str, str, str], list[Diagnosis]] = {}
     for one in reversed(first):
-        alike.setdefault((one.cell.partition(" ")[0], one.rule), []).append(one)
+        key = (one.cell.partition(" ")[0], one.rule, kind(one.findings[0]))
+        alike.setdefault(key, []).append(one)
     lines = []
-    for (pair, _), same in alike.items():
+    for (pair, _, _), same in alike.items():
         runs, total = sum(len(one.runs) for one in same), sum(one.total for one in same)
         which = same[0].cell if len(same) == 1 else f"{pair} in {len(same)} cells"
-        lines.append((f"{which} ({runs} of {total} runs):", same[0]))
+        said = sentence([each for one in same for each in one.findings])
+        given = [one for one in same if one.remedy]
+        what = advice(given[0]) if given else ""
+        if len({one.remedy for one in same}) > 1:
+            what = f"{what.removesuffix('.')} for {given[0].cell}."
+        lines.append(f"{which} ({runs} of {total} runs): {said}{what}")
+    return lines
+
+
+def _of_outputs(runs: Sequence[Recorded]) -> list[str]:
+    """A line for each cell that has recorded where its outputs ended: means over its runs."""
+    recorded = [run for run in runs if output_texts(run.metrics)]
+    lines = []
+    for name, members in by_cell(recorded):
+        tags = dict.fromkeys(tag for run in members for tag in run.metrics)
+        means = {
+            tag: fmean(run.metrics[tag] for run in members if tag in run.metrics) for tag in tags
+        }
+        outputs = ", ".join(output_texts(means))
+        lines.append(f"{name}: mean output y in training data {outputs}")
     return lines
 
 
@@ -88,9 +117,14 @@ def advice(one: Diagnosis) -> str:
 
 
 def command(run: Recorded, one: Diagnosis) -> str | None:
-    """The command that trains the run anew with the first choice of the remedy."""
+    """The command that trains the run again with the first choice of the remedy."""
     if not one.overrides:
         return None
     new = dict(word.split("=", 1) for word in one.overrides.split())
-    old = [word for word in run.overrides if word.lstrip("+").partition("=")[0] not in new]
-    return join(["python", "scripts/train.py", *old, *one.overrides.split()])
+    chosen = tuple(f"{key}." for key in new if "." not in key)  # its options are other ones now
+    old = [
+        word
+        for word in run.overrides
+        if (key := word.lstrip("+").partition("=")[0]) not in new and not key.startswith(chosen)
+    ]
+    return commandline.command("train", *old, *one.overrides.split())

@@ -40,9 +40,9 @@ def constant(head: str, loss: str, counts: NDArray[np.float64]) -> float:
         counts: examples of each class (K,).
 
     Returns:
-        NaN for a pair that has no formula here, or without counts.
+        NaN for a pair that has no formula here, or with fewer than two classes.
     """
-    cost, p = _cost(head, loss, len(counts)), _shares(head, counts)
+    cost, p = _cost(head, loss, counts), _shares(head, counts)
     if cost == "ce":
         return float(_surprise(p, p).sum())
     if cost == "bce":
@@ -59,9 +59,9 @@ def start(head: str, loss: str, counts: NDArray[np.float64]) -> float:
         counts: examples of each class (K,).
 
     Returns:
-        NaN for a pair that has no formula here, or without counts.
+        NaN for a pair that has no formula here, or with fewer than two classes.
     """
-    cost, p = _cost(head, loss, len(counts)), _shares(head, counts)
+    cost, p = _cost(head, loss, counts), _shares(head, counts)
     y = 1 / len(counts) if head in SHARED and len(counts) else AT_ZERO.get(head, nan)
     if cost == "ce":
         zero = float(np.log(len(counts)))
@@ -74,13 +74,14 @@ def start(head: str, loss: str, counts: NDArray[np.float64]) -> float:
     return float(np.fmax(zero, constant(head, loss, counts)))
 
 
-def _cost(head: str, loss: str, classes: int) -> str:
+def _cost(head: str, loss: str, counts: NDArray[np.float64]) -> str:
     """se, bce or ce; empty where the size of the loss is not known."""
-    if classes < 2 or (head not in AT_ZERO and head not in SHARED):
+    # of one class alone the best constant is right, and tells nothing of a model
+    if (counts > 0).sum() < 2 or (head not in AT_ZERO and head not in SHARED):
         return ""
     cost = MATCHED.get(head, "") if loss == "matching" else loss
     if cost in LIKE_CE:
-        return "bce" if head not in SHARED and classes == 2 else "ce"
+        return "bce" if head not in SHARED and len(counts) == 2 else "ce"
     return cost if cost in ("se", "bce") else ""
 
 

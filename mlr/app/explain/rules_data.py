@@ -8,22 +8,22 @@ from math import hypot
 import numpy as np
 
 from mlr.app.explain import course
-from mlr.app.explain.diagnosis import Finding
-from mlr.app.explain.facts import TRAILS, Facts, percent, short
+from mlr.app.explain.diagnosis import Finding, Number
+from mlr.app.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts, percent, short
 
 LARGE, SMALL = 4.0, 0.02
 """Root mean square of the features: standardised ones have 1, images in 0..1 have 0.1 to 0.5."""
 FEW_WRONG = 0.02
-"""Wrong samples below which it does not matter who is stuck."""
+"""Wrong examples below which it does not matter which of them are stuck."""
 LEAD = 0.1
 """Held-out accuracy above that of training at some time: sound runs reach 0.09."""
 ENOUGH = 200
-"""Training samples below which such a lead can be chance."""
+"""Training examples below which such a lead can be chance."""
 ALIKE = 0.1
-"""Distance of the confidence of wrong from that of right samples: 0.05 to 0.09 where labels were
-drawn anew; 0.3 and more where classes overlap, as errors are then made in doubt."""
+"""Distance of the confidence of wrong from that of right examples: 0.05 to 0.09 where labels were
+replaced at random; 0.3 and more where classes overlap, as errors are then made in doubt."""
 SURE = 0.85
-"""Share of right samples with a confidence of 0.6 or more: where most answers are given in doubt,
+"""Share of right examples with a confidence of 0.6 or more: where most answers are given in doubt,
 errors are no surprise."""
 TOO_SURE = 0.5
 """Errors with a confidence of 0.9 or more: a model that is sure of everything tells nothing."""
@@ -32,13 +32,10 @@ WRONG = 0.05
 GAP = 0.15
 """Training accuracy above that of the rest: sound runs on 1,000 images reach 0.13."""
 RISE = 2.0
-"""Loss on the rest beside that of training, and at the end beside its lowest."""
+"""Loss on the rest as a multiple of that of training, and at the end of its lowest."""
 SMALLER_GAP, BY_HEART = 0.08, 10.0
 """A gap that is enough where the validation loss has risen by `RISE`, or is so many times that of
 training."""
-
-OF_ONE_OUTPUT = ("sigmoid", "probit", "cloglog", "hard_sigmoid", "clipped_linear")
-"""Heads whose single output is a probability."""
 
 Rule = Callable[[Facts], Finding | None]
 
@@ -62,11 +59,12 @@ def unscaled(facts: Facts, symptoms: Sequence[Rule]) -> Finding | None:
     what = "large" if size > LARGE else "small"
     return Finding(
         f"The features are far too {what} for these weights and this learning rate: their typical "
-        f"size is {short(size)}, where about 1 is expected.",
+        "size is {size}, where about 1 is expected.",
         f"features: mean {short(mean)}, std {short(std)}, largest "
         f"{short(facts.anatomy('data', 'largest'))}; loss before the first update "
         f"{short(facts.anatomy('start', 'loss'))}, at the end {short(facts.metric('loss/train'))}",
         "data.scale=standardize" if facts.takes("data", "scale") else "",
+        {"size": (size, short)},
     )
 
 
@@ -83,12 +81,14 @@ def _contradicted(facts: Facts) -> Finding | None:
     lead = course.held_out_lead(facts)
     if not (found - trained >= TRAILS or lead >= LEAD):
         return None
+    noise = float(np.fmax(found - trained, lead))
     return _noise(
         facts,
-        f"About {percent(float(np.fmax(found - trained, lead)))} of the training labels are wrong, "
-        "it seems: what was not trained on is predicted better than what was.",
+        "About {noise} of the training labels are wrong, it seems: validation and test examples "
+        "are predicted better than those of the training.",
         f"accuracy/train {short(trained)}, mean of accuracy/val and accuracy/test "
         f"{short(found)}; largest lead of accuracy/val over the batches {short(lead)}",
+        noise=(noise, percent),
     )
 
 
@@ -107,12 +107,12 @@ def _errors_in_confidence(facts: Facts) -> Finding | None:
         "Many labels are wrong, it seems: errors are made with as much confidence as right "
         "answers, while between classes that overlap they are made in doubt.",
         f"accuracy/train {short(1 - wrong)}; total variation between the confidence of wrong and "
-        f"right samples {short(distance)}",
+        f"right examples {short(distance)}",
     )
 
 
 def overfitting(facts: Facts) -> Finding | None:
-    """Training samples are known by heart, others are not."""
+    """Training examples are known by heart, others are not."""
     trained, found = facts.metric("accuracy/train"), facts.held_out
     loss, rest = facts.metric("loss/train"), facts.metric("loss/val")
     if not (trained - found >= SMALLER_GAP and rest >= RISE * loss):
@@ -123,20 +123,21 @@ def overfitting(facts: Facts) -> Finding | None:
     if not (clear or trained - found >= GAP):
         return None
     return Finding(
-        f"The model knows its training samples by heart: {percent(trained)} of them are right, "
-        f"but {percent(found)} of the others.",
+        "The model knows its training examples by heart: {trained} of them are right, but {found} "
+        "of the others.",
         f"accuracy/train {short(trained)}, mean of accuracy/val and accuracy/test {short(found)}; "
         f"loss/train {short(loss)}, loss/val {short(rest)} (lowest {short(lowest)})",
         "patience=5 optimizer.weight_decay=0.001",
+        {"trained": (trained, percent), "found": (found, percent)},
     )
 
 
 def confidence_distance(facts: Facts) -> tuple[float, float]:
-    """How differently sure the model is of wrong and right samples, and of how many right ones.
+    """How differently sure the model is of wrong and right examples, and of how many right ones.
 
     Returns:
         Total variation ½ Σ |p_i − q_i| between the shares of the three bins of confidence, and
-        the share of right samples with a confidence of 0.6 or more; NaN where there are few.
+        the share of right examples with a confidence of 0.6 or more; NaN where there are few.
     """
     wrong, right = facts.confidence("count_wrong"), facts.confidence("count_right")
     if len(wrong) != 3 or len(right) != 3 or wrong.sum() < 20 or right.sum() < 20:
@@ -145,10 +146,10 @@ def confidence_distance(facts: Facts) -> tuple[float, float]:
     return float(0.5 * np.abs(p - q).sum()), float(q[1:].sum())
 
 
-def _noise(facts: Facts, sentence: str, evidence: str) -> Finding:
+def _noise(facts: Facts, said: str, evidence: str, **numbers: Number) -> Finding:
     """Noise that was asked for can be left out; else a loss that does not insist on each label."""
     data = facts.config.get("data")
     if isinstance(data, dict) and data.get("label_noise"):
-        return Finding(sentence, evidence, "data.label_noise=0")
+        return Finding(said, evidence, "data.label_noise=0", numbers)
     shared = len(facts.per_class("count")) > 2 or facts.head not in OF_ONE_OUTPUT
-    return Finding(sentence, evidence, f"{'head=softmax ' if shared else ''}loss=gce")
+    return Finding(said, evidence, f"{'head=softmax ' if shared else ''}loss=gce", numbers)

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mlr.app.explain import course
 from mlr.app.explain.diagnosis import Finding
-from mlr.app.explain.facts import TRAILS, Facts, percent, short
+from mlr.app.explain.facts import (
+    OF_ONE_OUTPUT,
+    TRAILS,
+    Facts,
+    logit_counts,
+    percent,
+    short,
+    whole,
+)
 
 CLIPPING = {"clipped_linear": "clipped-linear unit", "hard_sigmoid": "hard sigmoid"}
 """Heads of exactly no slope outside an interval, and what people call them."""
 INSIDE = {"clipped_linear": "[0, 1]", "hard_sigmoid": "[−3, 3]"}
 CLIPPING_ALL = (*CLIPPING, "sparsemax")
 COSTS = {"se": "squared error", "mae": "absolute error", "gce": "generalised cross-entropy"}
+SHARED_COSTS = ("ce", "smoothed_ce", "focal")
+"""Losses that look at the output of an example's class alone."""
+UNSHARED = 0.05
+"""Wrong examples from which a pair that is no likelihood counts as not learned."""
 STUCK = 0.05
-"""Of all training samples: fewer can be mislabelled ones that no gradient should move."""
+"""Of all training examples: fewer can be mislabelled ones that no gradient should move."""
 STUCK_OF_WRONG = 0.2
-"""Of the wrong samples: where fewer are stuck, it is not that which keeps the others wrong."""
+"""Of the wrong examples: where fewer are stuck, it is not that which keeps the others wrong."""
 FLAT = 0.5
 """Saturated outputs: 0.85 and more in runs that have stopped learning."""
 FOUND = 0.5
@@ -24,16 +38,22 @@ LOST = 0.1
 """Recall below which it counts as never found: chance, for ten classes."""
 DEAD_GRADIENT = 0.01
 """|dL/dz_k| of a dead class: 0.01 is stuck; a live wrong one has 0.1 to 1 (published case 2B)."""
+HELD_UP = 0.25
+"""Share of the updates after which the loss was half-way down: sound runs, and those that have
+come to rest, need less."""
+FAINT = 0.03
+"""‖dL/dz‖ of wrong examples: squared error gives 0.125 at y = ½ and 0.03 where the slope of a
+sigmoid is an eighth of its largest; cross-entropy at least ½."""
 DRAGGED = 0.05
-"""Training samples that another threshold would win: beyond that the boundary is out of place."""
+"""Training examples that another threshold would win: beyond that the boundary is out of place."""
 PAST_TARGET = 0.03
-"""Right samples beyond their target; without them nothing drags the boundary."""
+"""Right examples beyond their target; without them nothing drags the boundary."""
 
 
 def clipped_dead(facts: Facts) -> Finding | None:
-    """Wrong samples with a gradient of exactly 0 behind a unit that clips."""
+    """Wrong examples with a gradient of exactly 0 behind a unit that clips."""
     stuck, wrong = facts.anatomy("stuck_zero"), facts.anatomy("wrong")
-    if facts.head not in CLIPPING_ALL or not _holds_back(stuck, wrong):
+    if facts.head not in CLIPPING_ALL or facts.diverged or not _holds_back(stuck, wrong):
         return None
     name = CLIPPING.get(facts.head)
     why = (
@@ -44,31 +64,78 @@ def clipped_dead(facts: Facts) -> Finding | None:
     # softmax needs an output for each class, and sigmoids refuse ce: either suits its own head
     other = "head=softmax loss=ce" if name is None else "head=sigmoid loss=bce"
     return Finding(
-        f"{percent(stuck)} of the training samples are predicted wrongly and receive no gradient: "
-        f"{why}.",
+        f"{{stuck}} of the training examples are predicted wrongly and receive no gradient: {why}.",
         f"stuck/zero {short(stuck)}, before the first update "
         f"{short(facts.anatomy('start', 'stuck_zero'))}; accuracy/train {short(1 - wrong)}",
         f"{other}, or loss=matching",
+        {"stuck": (stuck, percent)},
+    )
+
+
+def no_likelihood(facts: Facts) -> Finding | None:
+    """Cross-entropy over outputs that do not share a sum: nothing pulls the others down."""
+    recall, counts = facts.per_class("recall"), logit_counts(facts.run.anatomy)
+    if facts.loss not in SHARED_COSTS or facts.head not in OF_ONE_OUTPUT or len(recall) < 3:
+        return None
+    wrong, zeros = facts.anatomy("wrong"), counts[0]
+    if not (wrong >= UNSHARED and zeros.sum() > 0):
+        return None
+    high = float(zeros[len(zeros) // 2 :].sum() / zeros.sum())  # logits from 0 on
+    if not high >= FLAT:
+        return None
+    return Finding(
+        f"{facts.head} with {facts.loss} is no likelihood: the outputs do not sum to 1, so that "
+        "the loss only raises the output of each example's class and lowers none; {high} of the "
+        "outputs whose target is 0 have a logit above 0, and {wrong} of the training examples are "
+        "predicted wrongly.",
+        f"logits of target 0 from 0 on: {short(high)}; accuracy/train {short(1 - wrong)}",
+        "head=softmax, or loss=bce",
+        {"high": (high, percent), "wrong": (wrong, percent)},
     )
 
 
 def saturated(facts: Facts) -> Finding | None:
-    """Wrong samples whose gradient a saturated head has all but put out."""
-    stuck, wrong = facts.anatomy("stuck"), facts.anatomy("wrong")
-    if facts.head in CLIPPING_ALL or not facts.anatomy("saturated") >= FLAT:
+    """Wrong examples whose gradient a saturated head has all but put out, at the end or before."""
+    return _saturated_to_the_end(facts) or _saturated_for_long(facts)
+
+
+def _saturated_to_the_end(facts: Facts) -> Finding | None:
+    stuck, wrong = facts.stuck, facts.anatomy("wrong")
+    if facts.head in CLIPPING_ALL or not facts.saturated >= FLAT:
         return None
     if not _holds_back(stuck, wrong):
         return None
     if facts.held_out - (1 - wrong) >= TRAILS:  # wrong labels had better be left alone
         return None
     return Finding(
-        f"{percent(stuck)} of the training samples are predicted wrongly and receive next to no "
-        f"gradient: the {facts.head} is saturated, and {_cost(facts)} does not make up for its "
-        "slope.",
+        "{stuck} of the training examples are predicted wrongly and receive next to no gradient: "
+        f"the {facts.head} is saturated, and {_cost(facts)} does not make up for its small slope.",
         f"stuck/fraction {short(stuck)}; accuracy/train {short(1 - wrong)}; saturation/fraction "
-        f"{short(facts.anatomy('saturated'))}; logit_grad/wrong "
+        f"{short(facts.saturated)}; logit_grad/wrong "
         f"{short(facts.metric('logit_grad/wrong'))}",
         _with_full_gradient(facts),
+        {"stuck": (stuck, percent)},
+    )
+
+
+def _saturated_for_long(facts: Facts) -> Finding | None:
+    """A start on the flat part of a sigmoid or softmax, which took much of the training."""
+    start, end = facts.anatomy("start", "loss"), facts.metric("loss/train")
+    wrong, (steps, pulls) = facts.anatomy("start", "wrong"), facts.points("logit_grad/wrong")
+    if facts.head in CLIPPING_ALL or facts.head == "linear" or not (wrong >= FLAT and len(pulls)):
+        return None
+    took = course.time_above(facts, (start + end) / 2)
+    if not (steps[0] == 0 and pulls[0] <= FAINT and end < start and took >= HELD_UP):
+        return None
+    return Finding(
+        "{wrong} of the training examples were predicted wrongly at the start, with next to no "
+        f"gradient: the {facts.head} was saturated, and {_cost(facts)} does not make up for its "
+        "small slope; the loss was half-way down only after {took} of the updates.",
+        f"before the first update logit_grad/wrong {short(pulls[0])}, stuck/fraction "
+        f"{short(facts.anatomy('start', 'stuck'))}, loss {short(start)}; after "
+        f"{whole(facts.updates)} updates loss/train {short(end)}",
+        _with_full_gradient(facts),
+        {"wrong": (wrong, percent), "took": (took, percent)},
     )
 
 
@@ -77,23 +144,37 @@ def dead_class(facts: Facts) -> Finding | None:
     recall, gradient = facts.per_class("recall"), facts.per_class("grad")
     if len(recall) < 3 or len(gradient) != len(recall):
         return None
-    dead = np.flatnonzero((recall < LOST) & (gradient < DEAD_GRADIENT))
+    dead = dead_classes(facts)
     live = np.flatnonzero(recall >= FOUND)
-    if not len(dead) or len(dead) > len(live):
+    # of most classes a saturated head is to blame as a whole; a clipped output is dead by itself
+    if not len(dead) or not len(live) or (len(dead) > len(live) and facts.head not in CLIPPING_ALL):
         return None
     worst = int(dead[np.argmin(gradient[dead])])
-    named = _classes(dead.tolist())
+    why = (
+        f"never found and can no longer be learned: the output of the {facts.head} is near 0 even "
+        f"where it should be 1, and {_cost(facts)} gives no gradient there."
+    )
     return Finding(
-        f"{named} never found and can no more be learned: the output of the {facts.head} is near "
-        f"0 even where it should be 1, and {_cost(facts)} gives no gradient there.",
-        f"recall of class {worst} {short(recall[worst])}, mean |dL/dz_{worst}| over its samples "
-        f"{short(gradient[worst])}; of the classes found: {short(float(gradient[live].mean()))}",
+        f"{_classes([facts.class_name(k) for k in dead.tolist()])} {why}",
+        f"recall of {facts.class_name(worst)} {short(recall[worst])}, mean |dL/dz_{worst}| over "
+        f"its examples {short(gradient[worst])}; of the classes found: "
+        f"{short(float(gradient[live].mean()))}",
         _with_full_gradient(facts),
+        {"dead": (len(dead), whole)},
+        of_many=f"{{dead}} of {len(recall)} classes are {why}",
     )
 
 
+def dead_classes(facts: Facts) -> NDArray[np.intp]:
+    """Numbers of the classes that are never found, and whose own output gets no gradient."""
+    recall, gradient = facts.per_class("recall"), facts.per_class("grad")
+    if len(recall) != len(gradient):
+        return np.zeros(0, np.intp)
+    return np.flatnonzero((recall < LOST) & (gradient < DEAD_GRADIENT))
+
+
 def confident_right(facts: Facts) -> Finding | None:
-    """Squared error on a linear unit: who is too right draws the boundary into the others."""
+    """Squared error on a linear unit: right examples beyond their target drag the boundary."""
     if facts.head != "linear" or facts.loss not in ("se", "matching"):
         return None
     wrong, best = facts.anatomy("wrong"), facts.anatomy("boundary", "wrong")
@@ -101,13 +182,14 @@ def confident_right(facts: Facts) -> Finding | None:
     if not (wrong - best >= DRAGGED and best <= wrong / 2 and past >= PAST_TARGET):
         return None
     return Finding(
-        f"Squared error punishes samples that are more than right: {percent(past)} of those of the "
-        f"training lie past their target and hold the boundary where {percent(wrong)} are wrong; "
-        f"another threshold on the same output would leave {percent(best)}.",
+        "Squared error punishes right examples whose output is beyond its target: {past} of the "
+        "training examples lie there, and hold the boundary where {wrong} are wrong; another "
+        "threshold on the same output would leave {best}.",
         f"wrong {short(wrong)} at the threshold 0.5, {short(best)} at "
         f"{short(facts.anatomy('boundary', 'at'))}; y > 1 for target 1 or y < 0 for target 0: "
         f"{short(past)}",
         "head=sigmoid loss=bce",
+        {"past": (past, percent), "wrong": (wrong, percent), "best": (best, percent)},
     )
 
 
@@ -137,10 +219,14 @@ def _with_full_gradient(facts: Facts) -> str:
         return "head=sigmoid loss=bce, or loss=matching"
     if facts.head == "softmax":
         return "loss=ce"
-    return "head=softmax loss=ce" if facts.head == "sparsemax" else "loss=bce"
+    if facts.head == "sparsemax":
+        return "head=softmax loss=ce, or loss=matching"
+    return "loss=bce"
 
 
-def _classes(numbers: list[int]) -> str:
-    if len(numbers) == 1:
-        return f"Class {numbers[0]} is"
-    return f"Classes {', '.join(map(str, numbers[:-1]))} and {numbers[-1]} are"
+def _classes(names: list[str]) -> str:
+    """The subject of a sentence, as in `Classes 0 and 3 are`; braces stand for numbers there."""
+    own = [name.removeprefix("class ").replace("{", "{{").replace("}", "}}") for name in names]
+    if len(own) == 1:
+        return f"Class {own[0]} is"
+    return f"Classes {', '.join(own[:-1])} and {own[-1]} are"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,18 +20,32 @@ CAPTION = (
 )
 MOST_CLASSES = 30
 _WITH_COUNTS = 12
+_LONGEST, _SHORT = 8, 3  # characters of a name
 
 
-def shown(moment: Moment) -> NDArray[np.int64] | None:
-    """Counts (K, K) of true × predicted classes; None for regression and very many classes."""
+@dataclass(frozen=True)
+class Confusion:
+    """Counts (K, K) of true × predicted classes, and the K names of the classes."""
+
+    counts: NDArray[np.int64]
+    names: tuple[str, ...]
+
+
+def shown(moment: Moment) -> Confusion | None:
+    """What is drawn; None for regression, very many classes, and without validation."""
     count, seen = moment.experiment.data.classes, moment.val
-    if count is None or count > MOST_CLASSES or seen.labels is None or seen.decided is None:
+    if count is None or count > MOST_CLASSES or seen is None:
         return None
-    return np.bincount(seen.labels * count + seen.decided, minlength=count**2).reshape(count, count)
+    if seen.labels is None or seen.decided is None:
+        return None
+    counts = np.bincount(seen.labels * count + seen.decided, minlength=count**2)
+    names = tuple(moment.class_names(_LONGEST if count <= _WITH_COUNTS else _SHORT))
+    return Confusion(counts.reshape(count, count), names)
 
 
-def draw(counts: NDArray[np.int64], title: str) -> Figure:
+def draw(found: Confusion, title: str) -> Figure:
     """A square of shares with the counts in it."""
+    counts = found.counts
     total, right = int(counts.sum()), int(np.trace(counts))
     about = f"validation: {right} of {total} right ({right / max(1, total):.1%})"
     figure = canvas.new_figure(title, [(about, canvas.INK)])
@@ -41,8 +56,10 @@ def draw(counts: NDArray[np.int64], title: str) -> Figure:
     size = len(counts)
     every = 1 if size <= _WITH_COUNTS else 5
     for number in range(0, size, every):
-        canvas.write(axes, number, size - 0.5 + 0.03 * size, str(number))
-        canvas.write(axes, -0.5 - 0.03 * size, number, str(number))
+        name = found.names[number]
+        canvas.write(axes, number, size - 0.5 + 0.03 * size, name)
+        # along its side, so that a name takes no more room than a number
+        canvas.write(axes, -0.5 - 0.03 * size, number, name, rotation=90 * (len(name) > _SHORT))
     if size <= _WITH_COUNTS:
         for row, column in np.argwhere(counts):
             colour = "white" if shares[row, column] > 0.5 else canvas.INK

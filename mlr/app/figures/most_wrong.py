@@ -24,6 +24,7 @@ CAPTION = (
 MOST = 8
 """Examples that are shown."""
 _COLUMNS = 4
+_LONGEST = 8  # characters of a class's name
 _NUMBERS = 2  # features of an example that is no image
 
 
@@ -76,9 +77,10 @@ def shown(moment: Moment) -> MostWrong:
     else:
         decided, wrong = seen.decided[chosen], int((seen.labels != seen.decided).sum())
         shares = seen.class_scores[chosen, decided]
-        targets = [str(label) for label in seen.labels[chosen]]
+        names = moment.class_names(_LONGEST)
+        targets = [names[label] for label in seen.labels[chosen]]
         predictions = [
-            f"{label} ({share:.0%})" for label, share in zip(decided, shares, strict=True)
+            f"{names[label]} ({share:.0%})" for label, share in zip(decided, shares, strict=True)
         ]
     return MostWrong(
         wrong,

@@ -46,7 +46,7 @@ class Plane:
     points: Array
     labels: NDArray[np.int64]
     right: NDArray[np.bool_]
-    count: int
+    names: tuple[str, ...]
 
 
 def shown(moment: Moment) -> Plane | None:
@@ -76,7 +76,7 @@ def shown(moment: Moment) -> Plane | None:
         points[some],
         seen.labels[some],
         seen.right[some],
-        count,
+        tuple(moment.class_names(10)),
     )
 
 
@@ -99,15 +99,15 @@ def boundary(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def draw(found: Plane, title: str) -> Figure:
     """The plane in the classes' colours."""
-    keys = [(f"● class {number}", canvas.CLASSES[number]) for number in range(found.count)]
-    if found.count > 4:
-        keys = [(f"● {number}", colour) for number, (_, colour) in enumerate(keys)]
+    numbers = [str(number) for number in range(len(found.names))]
+    word = "class " if list(found.names) == numbers and len(numbers) <= 4 else ""
+    keys = list(zip((f"● {word}{name}" for name in found.names), canvas.CLASSES, strict=False))
     wrong = ~found.right
     figure = canvas.new_figure(title, [*keys, (f"✕ {wrong.sum()} wrong", canvas.INK)])
     axes = canvas.new_axes(
         figure, canvas.BODY, x=found.x, y=found.y, labels=("feature 0", "feature 1")
     )
-    palette = _palette(found.count)
+    palette = _palette(len(found.names))
     share = _STRENGTH * found.sureness[..., None]
     colours = 1 - share * (1 - palette[found.classes])
     colours[boundary(found.classes)] = 0.2
@@ -115,7 +115,7 @@ def draw(found: Plane, title: str) -> Figure:
         colours, extent=(*found.x, *found.y), origin="lower", aspect="auto", interpolation="nearest"
     )
     axes.grid(False)
-    for number, colour in enumerate(canvas.CLASSES[: found.count]):
+    for number, colour in enumerate(canvas.CLASSES[: len(found.names)]):
         own = found.labels == number
         axes.plot(
             *found.points[own & found.right].T, "o", color=colour, ms=3.6, mec="white", mew=0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -21,10 +23,11 @@ CAPTION = (
 def shown(moment: Moment) -> dict[int, Array]:
     """By class that has examples, what `curve` gives.
 
-    Of two classes it is class 1; of more than ten, and of a regression, there are none.
+    Of two classes it is class 1; of more than ten, of a regression, and without validation,
+    there are none.
     """
     count, seen = moment.experiment.data.classes, moment.val
-    if count is None or count > MOST_CLASSES or seen.labels is None:
+    if count is None or count > MOST_CLASSES or seen is None or seen.labels is None:
         return {}
     chosen = (1,) if count == 2 else range(count)
     return {
@@ -57,13 +60,14 @@ def curve(scores: Array, positive: NDArray[np.bool_]) -> Array:
     return np.stack([*counts, precision, recall]).astype(float)
 
 
-def summary(found: dict[int, Array]) -> Summary:
-    """The curves as one Summary, `pr_curve/<class>` each."""
+def summary(found: dict[int, Array], names: Sequence[str] = ()) -> Summary:
+    """The curves as one Summary, `pr_curve/<class>` each; `names` are those of the classes."""
     values = []
     for number, columns in found.items():
+        name = names[number] if names else number
         about = metadata.create_summary_metadata(
-            display_name=f"class {number}",
-            description=CAPTION.format(number=number),
+            display_name=f"class {name}",
+            description=CAPTION.format(number=name),
             num_thresholds=THRESHOLDS,
         )
         tensor = tensor_util.make_tensor_proto(columns.astype(np.float32))

@@ -12,6 +12,7 @@ from mlr.app.figures import (
     fit,
     loss_curve,
     most_wrong,
+    outputs,
     plane,
     pr_curves,
     reliability,
@@ -72,19 +73,32 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
     try:
         for step, parameters in (*result.snapshots, (result.steps, result.parameters)):
             draw_moment(recorder, Moment(experiment, step, parameters, recorder.folder.metrics))
+        draw_outputs(recorder, experiment, result)
     except Exception as error:  # a figure is not worth a run
         name = recorder.folder.path.name
         console.refuse(f"{name} has not all figures: {type(error).__name__}: {error}")
 
 
+def draw_outputs(recorder: Recorder, experiment: Experiment, result: Result) -> None:
+    """The outputs over the updates, of a run that has recorded them."""
+    folder, objective = recorder.folder.path, experiment.objective
+    found = outputs.shown(folder / "metrics.csv", result.metrics, result.steps)
+    if found:
+        title = f"Output, {objective.head.name} + {objective.loss.name}"
+        about = f"{outputs.CAPTION} Run {folder.name}."
+        summary = image_summary("figure/output", outputs.draw(found, title), about)
+        recorder.summary(summary, result.steps)
+
+
 def draw_moment(recorder: Recorder, moment: Moment) -> None:
     """Every figure that makes sense for the run; none where no number is finite."""
-    if not len(moment.train.losses) or not len(moment.val.losses):
+    seen = [one for one in (moment.train, moment.val) if one is not None]
+    if not all(len(one.losses) for one in seen):
         return
     objective = moment.experiment.objective
     name = recorder.folder.path.name
     pair = f"{objective.head.name} + {objective.loss.name}"
-    lost = moment.train.lost + moment.val.lost
+    lost = sum(one.lost for one in seen)
     about = f"step {moment.step}" + (f", {lost} examples not finite" if lost else "")
     for picture in PICTURES:
         found = picture.shown(moment)
@@ -96,4 +110,5 @@ def draw_moment(recorder: Recorder, moment: Moment) -> None:
             )
     curves = pr_curves.shown(moment)
     if curves:
-        recorder.summary(pr_curves.summary(curves), moment.step)
+        names = moment.experiment.data.labels
+        recorder.summary(pr_curves.summary(curves, names), moment.step)

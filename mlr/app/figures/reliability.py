@@ -67,7 +67,7 @@ def in_bins(confidence: Array, right: NDArray[np.bool_]) -> Reliability:
 def shown(moment: Moment) -> Reliability | None:
     """The bins of a classification whose predictions are shares, else None."""
     head, seen = moment.experiment.objective.head, moment.val
-    if seen.decided is None or seen.right is None or not UNIT.contains(head.range):
+    if seen is None or seen.decided is None or seen.right is None or not UNIT.contains(head.range):
         return None
     confidence = np.take_along_axis(seen.class_scores, seen.decided[:, None], 1)[:, 0]
     return in_bins(confidence, seen.right)

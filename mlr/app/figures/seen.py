@@ -109,9 +109,15 @@ class Moment:
         return self._look("train")
 
     @cached_property
-    def val(self) -> Seen:
-        """Of the validation split, by which it is judged."""
-        return self._look("val")
+    def val(self) -> Seen | None:
+        """Of the validation split, by which it is judged; None without validation."""
+        return self._look("val") if self.experiment.data.validated else None
+
+    def class_names(self, most: int) -> list[str]:
+        """The names of the classes, cut to so many characters; numbers where they have none."""
+        data = self.experiment.data
+        names = data.labels or [str(number) for number in range(data.classes or 0)]
+        return [_safe(name if len(name) <= most else f"{name[: most - 1]}…") for name in names]
 
     def judge(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Losses (N,) and dL/dz (N, K) as training computes them.
@@ -140,6 +146,11 @@ class Moment:
         x, t, z, y, costs, slopes = (one.astype(np.float64) for one in kept[:6])
         known, decided = kept[6:] or (None, None)
         return Seen(x, t, known, z, y, costs, slopes, decided, count - len(costs))
+
+
+def _safe(name: str) -> str:
+    """A name of a user's own as matplotlib writes it: no formula, nothing that cannot be seen."""
+    return "".join(char if char.isprintable() else "?" for char in name).replace("$", r"\$")
 
 
 def _some(split: Split, most: int) -> tuple[Tensor, Tensor]:

@@ -29,13 +29,13 @@ class Weights:
     layer: name of the layer.
     images: (units, height, width).
     count: units there are.
-    classes: whether a unit is a class.
+    classes: names of the classes whose units are drawn; none where units are no classes.
     """
 
     layer: str
     images: Array
     count: int
-    classes: bool
+    classes: tuple[str, ...]
 
     @property
     def largest(self) -> float:
@@ -60,7 +60,10 @@ def shown(moment: Moment) -> Weights | None:
         return None
     layers = {key.rpartition(".")[0] for key in moment.parameters}
     classes = len(layers) == 1 and moment.experiment.data.classes is not None
-    return Weights(name.rpartition(".")[0] or name, images[:MOST], len(images), classes)
+    names = moment.class_names(10) if classes else []
+    if classes and len(images) == 1:
+        names = [names[1] if moment.experiment.data.labels else "class 1"]
+    return Weights(name.rpartition(".")[0] or name, images[:MOST], len(images), tuple(names))
 
 
 def tiled(images: Array, columns: int, gap: float = np.nan) -> Array:
@@ -94,9 +97,8 @@ def draw(found: Weights, title: str) -> Figure:
         **{"cmap": canvas.DIVERGING, "vmin": -limit, "vmax": limit},
     )
     height, width = found.images.shape[1:]
-    for number in range(count if found.classes else 0):
+    for number, name in enumerate(found.classes[:count]):
         at = (number % columns * (width + 1) - 0.3, number // columns * (height + 1) - 0.3)
-        name = str(number) if found.count > 1 else "class 1"
         canvas.write(axes, *at, name, anchor=("left", "top"))
     bar = np.linspace(-1, 1, 128)[None]
     canvas.new_picture(figure, (0.3, 0.045, 0.4, 0.03), bar, cmap=canvas.DIVERGING, aspect="auto")

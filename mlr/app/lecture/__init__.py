@@ -1,7 +1,7 @@
 """The lecture, executable: every claim of a slide is measured, and shown on one page.
 
-A `Slide` is a number, a title and a function; the function's docstring is the question that the
-slide asks, and its `Answer` holds what was measured just now: a sentence, claims, pictures.
+A `Slide` is a number, a title and a function; the function's docstring is our question, `original`
+the slide's own, and its `Answer` holds what was measured just now: a sentence, claims, pictures.
 `Lab` trains what it needs, `drawing` draws, `page` writes lecture/index.html.
 
 Adding a slide: write `def ask(lab: Lab) -> Answer` in the module of its topic, with the question

@@ -1,7 +1,8 @@
-"""What a slide answers: a sentence, the claims behind it, and pictures of the runs just made."""
+"""Answers of a slide: a sentence, the claims behind it, and pictures of the runs just made."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import getdoc
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from mlr.app.lecture.lab import Lab
 
+DECIMAL = re.compile(r"(?<![\w.])−?\d[\d,]*(?:\.\d+)?(?!×10)")
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
@@ -90,9 +92,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a slide comes to.
+    """The answer to a slide's question.
 
-    sentence: the answer, with the measured number in it.
+    sentence: the answer, one or two sentences with the measured number in them.
     rows: published numbers beside ours.
     """
 
@@ -103,26 +105,29 @@ class Answer:
 
     @property
     def holds(self) -> bool:
-        """Whether every claim does."""
+        """True if every claim holds."""
         return all(claim.holds for claim in self.claims)
 
 
 @dataclass(frozen=True)
 class Slide:
-    """One slide of the lecture, or a published result beside it.
+    """One slide of the lecture, or a published result.
 
-    number: as in the lecture; by it the slide is asked for. A published result has a name.
+    number: ours, in the order of the lecture; by it the slide is asked for. A published result
+        has a name.
     title: a few words.
     ask: measures and answers; its docstring is the question.
+    original: the slide's own question, or what it states, as noted down from the lecture.
     """
 
     number: int | str
     title: str
     ask: Callable[[Lab], Answer]
+    original: str = ""
 
     @property
     def published(self) -> bool:
-        """Whether it is a published result: it may take minutes, and need files that lack."""
+        """True for a published result: it may take minutes and need files that are absent."""
         return isinstance(self.number, str)
 
     @property
@@ -147,20 +152,38 @@ class Part:
     slides: tuple[Slide, ...]
 
 
-def close(text: str, measured: float, expected: float, within: float) -> Claim:
-    """The claim that `measured` is `expected`, but for `within` at most (absolute).
+def close(text: str, measured: float, expected: float, within: float, unit: str = "") -> Claim:
+    """The claim that `measured` is `expected`, to within `within` (absolute).
 
     Args:
-        text: the claim, its number written out.
+        text: the claim, its number written out; the tolerance is added to it.
         measured: through mlr, just now.
         expected: the number of the claim.
-        within: what rounding, or chance, may add or take; 0 for equality.
+        within: the tolerance for rounding, or chance; 0 for equality.
+        unit: of all three, as in " %".
     """
     off = abs(measured - expected)
     equal = measured == expected  # infinities too
     holds = equal or (isfinite(off) and off <= within)
-    told = f"{number(measured)} (off by {number(off, 2)})" if expected else number(measured, 2)
-    return Claim(text, number(measured) if equal else told, holds)
+    points = " points" if unit == " %" else unit  # percentages differ by percentage points
+    told = f"{number(measured)}{unit} (off by {number(off, 2)}{points})"
+    if equal or not expected:
+        told = f"{number(measured, 7 if equal else 2)}{unit}"
+    allowed = f", to within {number(within, 3)}{points}{_of(expected, within, unit, text)}"
+    return Claim(text + allowed * (within > 0), told, holds)
+
+
+def _of(expected: float, within: float, unit: str, text: str) -> str:
+    """“ of 0.6931472”, with the digits that the tolerance needs; empty where `text` has them."""
+    written = (float(one.replace(",", "").replace("−", "-")) for one in DECIMAL.findall(text))
+    if not expected or any(abs(one - expected) <= within / 10 for one in written):
+        return ""
+    digits = next((it for it in range(1, 17) if _error(expected, it) <= within / 10), 17)
+    return f" of {number(expected, digits)}{unit}"
+
+
+def _error(value: float, digits: int) -> float:
+    return abs(float(f"{value:.{digits}g}") - value)
 
 
 def number(value: float, digits: int = 7) -> str:

@@ -1,12 +1,13 @@
-"""What scripts/lecture.py does: ask slides, print their claims, write the page.
+"""The command lecture.py: ask slides, print their claims, write the page.
 
-Asking some slides replaces their sections only: every answer is kept beside its runs, in
+Asking some slides replaces their sections only: every answer is saved next to its runs, in
 lecture/<number>/answer.json, and the page is made of all that are there. Runs of an earlier
 call are removed when their slide is asked again; nothing else in these folders is touched.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -27,12 +28,14 @@ from mlr.durable import WriteError
 FOLDER = Path("lecture")
 """Not in `runs`: what stands there is a person's own training."""
 INTERRUPTED = 130
+SEVERAL = re.compile(r"\d+\D+\d[\d\D]*")
+"""A range or a list of slides in one word, as in 1-5 or 1,2."""
 
 
 def main(names: Sequence[str]) -> int:
     """Ask the slides of these numbers, all of them for none; returns the exit code.
 
-    Behind `published` come names of published results; none: all that take no ten minutes.
+    After `published` come names of published results; none: all but the slowest.
 
     Raises:
         InputError: there is no such slide, one of its runs is refused, or somebody else's page
@@ -63,14 +66,24 @@ def chosen(names: Sequence[str]) -> list[Slide]:
     by_name = {str(slide.number): slide for slide in SLIDES}
     for name in names:
         if name not in by_name:
-            near = get_close_matches(name, by_name, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise InputError(f"slide {name} is not known.{hint} Known: {', '.join(by_name)}.")
+            raise InputError(_unknown(name, list(by_name)))
     return [slide for name, slide in by_name.items() if not names or name in names]
 
 
+def _unknown(name: str, numbers: Sequence[str]) -> str:
+    """One sentence: the slide that was typed, the slides there are, and how several are typed."""
+    known = f"Unknown slide {published.shown(name)}: slides are {numbers[0]}–{numbers[-1]}"
+    if SEVERAL.fullmatch(name):
+        return f"{known}; write several with spaces, as in 1 2 3."
+    near = get_close_matches(name, (published.NAME, *published.names()), n=1)
+    if not near:
+        return f"{known}."
+    meant = near[0] if near[0] == published.NAME else f"{published.NAME} {near[0]}"
+    return f"{known}. Did you mean {meant}?"
+
+
 def ask(slide: Slide, root: Path) -> Answer:
-    """Ask one slide, with its runs in a folder of its own, and keep the answer there.
+    """Ask one slide, with its runs in a folder of its own, and save the answer there.
 
     Raises:
         InputError: one of its runs is refused.
@@ -85,7 +98,7 @@ def ask(slide: Slide, root: Path) -> Answer:
 
 
 def write_page(root: Path) -> Path:
-    """The page of every answer kept below `root`.
+    """The page of every answer saved below `root`.
 
     Raises:
         WriteError: it cannot be written.
@@ -130,7 +143,7 @@ def _colour(good: bool) -> str:
 
 
 def _interrupted() -> int:
-    """What was answered until then is on the page."""
+    """Write the page of the answers so far; returns the exit code."""
     try:
         told = f"the slides answered so far are in {write_page(FOLDER)}"
     except WriteError as error:
@@ -141,7 +154,7 @@ def _interrupted() -> int:
 
 @contextmanager
 def _progress(out: Console, total: int) -> Iterator[Callable[[Slide], None]]:
-    """A bar below what is printed, which vanishes; nothing where no one watches, or for none."""
+    """A transient progress bar; none if the output is not a terminal or `total` is 0."""
     if not (total and out.is_terminal):
         yield lambda slide: None
         return

@@ -1,4 +1,4 @@
-"""Slides 13–15: cross-entropy is one cost for every distribution; squared error is its Gaussian."""
+"""Slides 13–15: cross-entropy is one loss for every distribution; squared error is a Gaussian's."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from mlr.app.lecture.drawing import (
 from mlr.app.lecture.entropy import Cost, descend
 from mlr.app.lecture.lab import Lab, Trained
 from mlr.data import Line
+from mlr.data.base import Dataset
 from mlr.heads import Softmax
 from mlr.information import (
     HALF_LOG_TAU,
@@ -43,9 +44,9 @@ from mlr.objectives import Objective
 
 
 def generic(lab: Lab) -> Answer:
-    """For which models is the cross-entropy −E[log p_model] a cost?
+    """For which models is the cross-entropy −E[log p_model] a loss?
 
-    Source: lecture slide 13; Goodfellow et al., Deep Learning, 6.2.1.1.
+    Source: lecture; Goodfellow et al., Deep Learning, 6.2.1.1.
     """
     generator = torch.Generator().manual_seed(0)
     z = 3 * torch.randn(1000, 3, generator=generator, dtype=torch.float64)
@@ -59,10 +60,10 @@ def generic(lab: Lab) -> Answer:
     squared = Objective("linear", "se").losses(one, t)
     absolute = (one - t).abs()[:, 0]
     claims = (
-        _equal("Bernoulli: sigmoid + BCE", Bernoulli(logits=one[:, 0]), yes[:, 0], binary),
-        _equal("categorical: softmax + CE", Categorical(logits=z), classes, several),
-        _equal("Gaussian: SE + ½ log 2π", Normal(one[:, 0], 1.0), t[:, 0], squared + HALF_LOG_TAU),
-        _equal("Laplace: |y − t| + log 2", Laplace(one[:, 0], 1.0), t[:, 0], absolute + log(2)),
+        _equal("Bernoulli, sigmoid + BCE", Bernoulli(logits=one[:, 0]), yes[:, 0], binary),
+        _equal("categorical, softmax + CE", Categorical(logits=z), classes, several),
+        _equal("Gaussian, SE + ½ log 2π", Normal(one[:, 0], 1.0), t[:, 0], squared + HALF_LOG_TAU),
+        _equal("Laplace, |y − t| + log 2", Laplace(one[:, 0], 1.0), t[:, 0], absolute + log(2)),
     )
     x = torch.linspace(-4, 4, 401, dtype=torch.float64)
     zero, two = torch.zeros((), dtype=torch.float64), torch.stack([x, torch.zeros_like(x)], -1)
@@ -81,8 +82,9 @@ def generic(lab: Lab) -> Answer:
         legend="above",
     )
     return Answer(
-        "For every model that has a likelihood: one function of a distribution and its samples is "
-        f"{len(claims)} known losses, each to rounding.",
+        f"For every model that has a likelihood: −log p of {len(claims)} distributions gives "
+        f"{len(claims)} known losses. A Bernoulli gives BCE, a categorical CE, a Gaussian of "
+        "variance 1 SE + ½ log 2π, a Laplace of scale 1 |y − t| + log 2.",
         claims,
         (shown,),
     )
@@ -92,12 +94,12 @@ def _three(two: Tensor) -> Categorical:
     return Categorical(logits=torch.cat([two, torch.zeros_like(two[:, :1])], -1))
 
 
-def _equal(name: str, model: Distribution, samples: Tensor, losses: Tensor) -> Claim:
-    """That −log p of each of the samples is its loss."""
-    # one sample along the first axis, of a model for each: so nothing is summed
-    costs = -log_likelihood(model, samples.unsqueeze(0))
+def _equal(name: str, model: Distribution, targets: Tensor, losses: Tensor) -> Claim:
+    """That −log p of each target is its loss."""
+    # one target along the first axis, of a model for each: so nothing is summed
+    costs = -log_likelihood(model, targets.unsqueeze(0))
     off = float(((costs - losses).abs() / (1 + losses)).max())
-    return close(f"−log p is the loss of 1,000 examples, {name}", off, 0, 1e-14)
+    return close(f"{name}: −log p is the loss of each of 1,000 examples (relative)", off, 0, 1e-14)
 
 
 NOISE = 0.5
@@ -107,7 +109,9 @@ NOISE = 0.5
 def gaussian(lab: Lab) -> Answer:
     """Why is the squared error a cross-entropy, too?
 
-    Source: lecture slide 14; Goodfellow et al., Deep Learning, 5.5.1, 6.2.2.1 and 6.2.2.4.
+    For K outputs the constant is ½K log 2π.
+
+    Source: lecture; Goodfellow et al., Deep Learning, 5.5.1, 6.2.2.1 and 6.2.2.4.
     """
     y = torch.linspace(-2, 4, 601, dtype=torch.float64, requires_grad=True)
     t, one, point = torch.ones(601).double(), torch.tensor(1.0).double(), torch.tensor(0.0).double()
@@ -122,22 +126,32 @@ def gaussian(lab: Lab) -> Answer:
         close("the same for every y", float(gap.max() - gap.min()), 0, 1e-14),
         close("with equal gradients, y − t", float((slopes[0] - slopes[1]).abs().max()), 0, 0),
         close("y = 10, t = 1: 41.418939", far, 40.5 + HALF_LOG_TAU, 1e-14),
+        _of_three_outputs(),
     )
     runs = _fits(lab)
     return Answer(
-        f"It is that of a Gaussian with mean y and variance 1, minus {number(float(gap[0]), 6)} = "
-        "½ log 2π, a constant that no gradient sees; a Gaussian head learns the deviation too, "
-        f"{_deviation(runs[-1]):.3f} where the noise is {NOISE:g}.",
+        "SE is the cross-entropy with a Gaussian of mean y and variance 1, less the constant "
+        f"½ log 2π = {number(float(gap[0]), 6)}, whose gradient is 0. A Gaussian head learns the "
+        f"standard deviation too: {_deviation(runs[-1]):.3f}, where the noise has {NOISE:g}.",
         (*claims, *_of_fits(*runs)),
         (_two_costs(grid, se, ce), _band(*runs)),
     )
 
 
+def _of_three_outputs() -> Claim:
+    generator = torch.Generator().manual_seed(0)
+    y, t = torch.randn(2, 1000, 3, generator=generator, dtype=torch.float64)
+    nll = -Normal(y, 1.0).log_prob(t).sum(-1)
+    gap = nll - Objective("linear", "se", outputs=3).losses(y, t)
+    text = "K = 3 outputs, 1,000 examples: −log p − SE = 3/2 log 2π = 2.756816"
+    return close(text, float(gap.mean()), 2.75681559961401823, 1e-14)
+
+
 def _fits(lab: Lab) -> tuple[Trained, Trained, Trained]:
     """A line fitted by squared error, by a Gaussian's −log-likelihood, and its deviation too."""
     own = ("experiment=line", "data.seed=0", f"data.noise={NOISE:g}")
-    squared, fixed = lab.sweep(*own, "loss=se,nll")
-    return squared, fixed, lab.run(*own, "head=gaussian", "loss=nll")
+    squared, fixed = lab.sweep(*own, "loss=se,gaussian_nll")
+    return squared, fixed, lab.run(*own, "head=gaussian", "loss=gaussian_nll")
 
 
 def _deviation(learnt: Trained) -> float:
@@ -150,18 +164,33 @@ def _of_fits(squared: Trained, fixed: Trained, learnt: Trained) -> tuple[Claim, 
     pairs = zip(squared.parameters.values(), fixed.parameters.values(), strict=True)
     apart = max(float((one - other).abs().max()) for one, other in pairs)
     left, more = squared.metrics["loss/test"], fixed.metrics["loss/test"]
+    count = len(_line().test)
+    sigma = {
+        name: share / count**0.5 for name, share in (("SE", NOISE**2 / 2**0.5), ("NLL", 0.5**0.5))
+    }
+    of_mean = f"of a mean over {count} test examples"
     return (
-        close("a line fitted by SE is left with ½ noise² = 0.125", left, NOISE**2 / 2, 0.025),
-        close("−log-likelihood with σ = 1 fits the same line", apart, 0, 1e-6),
-        close("and is left with ½ log 2π more", more - left, HALF_LOG_TAU, 1e-6),
-        close("a Gaussian head finds σ = 0.5", _deviation(learnt), NOISE, 0.03),
         close(
-            "and is left with the entropy of the noise, 0.7258",
+            f"the test loss of a line fitted by SE is ½ noise² = 0.125 (σ {of_mean}: "
+            f"{sigma['SE']:.4f})",
+            left,
+            NOISE**2 / 2,
+            2 * sigma["SE"],
+        ),
+        close("−log-likelihood with σ = 1 fits the same line", apart, 0, 1e-6),
+        close("its test loss is ½ log 2π higher", more - left, HALF_LOG_TAU, 1e-6),
+        close("a Gaussian head learns σ = 0.5", _deviation(learnt), NOISE, 0.03),
+        close(
+            f"its test loss is the entropy of the noise, 0.7258 (σ {of_mean}: {sigma['NLL']:.2f})",
             learnt.metrics["loss/test"],
             log(NOISE) + HALF_LOG_TAU + 0.5,
-            0.1,
+            2 * sigma["NLL"],
         ),
     )
+
+
+def _line() -> Dataset:
+    return Line(seed=0, noise=NOISE).load(0)
 
 
 def _two_costs(y: Tensor, se: Tensor, ce: Tensor) -> Picture:
@@ -181,7 +210,7 @@ def _two_costs(y: Tensor, se: Tensor, ce: Tensor) -> Picture:
 
 def _band(squared: Trained, fixed: Trained, learnt: Trained) -> Picture:
     """Unseen data, the line of squared error, and the Gaussian head's mean and deviation."""
-    data = Line(seed=0, noise=NOISE).load(0).test
+    data = _line().test
     x = torch.linspace(-1, 1, 101)
     mean, log_deviation = (
         x[:, None] * learnt.parameters["output.weight"][:, 0] + learnt.parameters["output.bias"]
@@ -206,7 +235,9 @@ def _band(squared: Trained, fixed: Trained, learnt: Trained) -> Picture:
 def four_names(lab: Lab) -> Answer:
     """Are divergence, cross-entropy, log-likelihood and likelihood one objective?
 
-    Source: lecture slide 15, KL ⇔ NLL ⇔ CE ⇔ ML.
+    Slip: “maximize maximum likelihood” should be: maximise the likelihood.
+
+    Source: lecture, KL ⇔ NLL ⇔ CE ⇔ ML.
     """
     p, head = torch.tensor(DATA, dtype=torch.float64), Softmax()
     samples = torch.tensor([0] * 7 + [1] * 2 + [2])
@@ -235,7 +266,8 @@ def four_names(lab: Lab) -> Answer:
         close("the constant is H(p̂) = 0.801819", constant, 0.801818552543337309, 1e-14),
     )
     return Answer(
-        f"Yes: one curve four times; CE, NLL and ML lie {constant:.4f} = H(p̂) above KL.",
+        "Yes: the four curves are equal up to a constant, for CE, NLL and −1/m log of the "
+        f"likelihood (ML) lie H(p̂) = {constant:.4f} above KL.",
         claims,
         (_four_curves(fall),),
     )
@@ -262,7 +294,12 @@ def _four_curves(fall: Mapping[str, Tensor]) -> Picture:
 
 
 SLIDES = (
-    Slide(13, "One cost for every distribution", generic),
-    Slide(14, "Squared error is Gaussian", gaussian),
-    Slide(15, "Four names of one objective", four_names),
+    Slide(13, "One loss for every distribution", generic, "Cross-entropy is generic."),
+    Slide(
+        14,
+        "Squared error is Gaussian",
+        gaussian,
+        "MSE is the cross-entropy of the empirical distribution and a Gaussian.",
+    ),
+    Slide(15, "Four names of one objective", four_names, "KL ⇔ NLL ⇔ CE ⇔ ML."),
 )

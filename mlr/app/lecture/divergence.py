@@ -1,4 +1,4 @@
-"""Slides 7–9: the Kullback–Leibler divergence, and what of it a model can change."""
+"""Slides 7–9: the Kullback–Leibler divergence, and the part of it that a model can change."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ def distribution(*probabilities: float) -> Tensor:
 def divergence(lab: Lab) -> Answer:
     """How far is a model's distribution q from the distribution p of the data?
 
-    Source: lecture slide 7; Goodfellow et al., Deep Learning, eq. 3.50.
+    Source: lecture; Goodfellow et al., Deep Learning, eq. 3.50.
 
     Slip: the slide mixes p̂_data, of the samples, and p_data, that they come from, inside one
     sum; here p is one and the same. And 0·log 0 is silently taken as 0, its limit.
     """
     p, q = distribution(0.5, 0.25, 0.25), distribution(0.25, 0.25, 0.5)
+    sure, even = distribution(0.0, 1.0), distribution(0.5, 0.5)
     far, flat = distribution(0.8, 0.2), distribution(0.5, 0.5)
     kl = float(kl_divergence(p, q))
     claims = (
@@ -58,21 +59,36 @@ def divergence(lab: Lab) -> Answer:
         ),
         close("+∞ where q = 0 < p", float(kl_divergence(flat, distribution(1.0, 0.0))), inf, 0),
         close(
-            "0·log 0 = 0 where p = 0",
-            float(kl_divergence(distribution(0.0, 1.0), flat)),
+            "0·log 0 = 0: the outcome with p = 0 adds 0 to KL([0, 1] ‖ [½, ½])",
+            float(cross_entropy(sure, even) - entropy(sure)) - log(2),
+            0,
+            0,
+        ),
+        close(
+            "so KL([0, 1] ‖ [½, ½]) = ln 2 = 0.693147",
+            float(kl_divergence(sure, even)),
             log(2),
             1e-16,
         ),
+        _never_negative(),
     )
     return Answer(
-        f"KL(p‖q) = ∑ p log(p/q) far, here {kl:.4f} nats: never below 0, and 0 only for q = p.",
+        f"By the Kullback–Leibler divergence KL(p‖q) = ∑ p log(p/q), here {kl:.4f} nats. It is "
+        "never negative, 0 only for q = p, and not symmetric.",
         claims,
         (_parts(p, q),),
     )
 
 
+def _never_negative() -> Claim:
+    logits = 2 * torch.randn(2, 10_000, 3, generator=torch.Generator().manual_seed(0)).double()
+    p, q = Softmax()(logits)
+    least = float(kl_divergence(p, q).min())
+    return Claim("KL(p‖q) > 0 for 10,000 random pairs", f"least {number(least, 2)}", least > 0)
+
+
 def _parts(p: Tensor, q: Tensor) -> Picture:
-    """Bars of p, q and each outcome's part of KL(p‖q)."""
+    """Bars of p, q and each outcome's term of KL(p‖q)."""
     parts = p * (p.log() - q.log())
     places = np.arange(3)
     with canvas() as (figure, axes):
@@ -86,13 +102,13 @@ def _parts(p: Tensor, q: Tensor) -> Picture:
         axes.set_xticks(places, ["a", "b", "c"])
         axes.set(xlabel="outcome", ylim=(-0.25, 0.75))
         axes.legend(loc="upper center", ncols=3)
-        return picture("p, q, and what each outcome adds to KL(p‖q)", figure)
+        return picture("p, q, and the term of each outcome in KL(p‖q)", figure)
 
 
 def expectation(lab: Lab) -> Answer:
-    """Can the divergence be had from samples alone?
+    """Can the divergence be estimated from samples of p, if log p and log q can be evaluated?
 
-    Source: lecture slide 8, KL = E_p[log p_data(x) − log p_model(x)].
+    Source: lecture, KL = E_p[log p_data(x) − log p_model(x)].
     """
     p, q, many = distribution(0.5, 0.25, 0.25), distribution(0.25, 0.25, 0.5), 100_000
     exact = float(kl_divergence(p, q))
@@ -113,8 +129,8 @@ def expectation(lab: Lab) -> Answer:
         ),
     )
     return Answer(
-        f"Yes, as the mean of log p − log q over samples of p: {estimate:.4f} from 100,000 of "
-        f"them, where the sum gives {exact:.4f}.",
+        f"Yes, as the mean of log p − log q over samples of p: 100,000 samples give "
+        f"{estimate:.4f}, the sum over all outcomes {exact:.4f}.",
         claims,
         (
             curves(
@@ -142,10 +158,16 @@ DATA = (0.7, 0.2, 0.1)
 """p̂ of ten samples: seven of the first class, two of the second, one of the third."""
 
 
+ENTROPY = 0.801818552543337309
+"""H(p̂) of `DATA`."""
+
+
 def data_term(lab: Lab) -> Answer:
     """Which part of the divergence can the model change?
 
-    Source: lecture slide 9; Goodfellow et al., Deep Learning, eq. 5.60.
+    KL(p̂‖q) = E[log p̂] − E[log q], where E[log p̂] = −H(p̂) is the data term.
+
+    Source: lecture; Goodfellow et al., Deep Learning, eq. 5.60.
     """
     p, head = distribution(*DATA), Softmax()
     generator = torch.Generator().manual_seed(0)
@@ -154,41 +176,60 @@ def data_term(lab: Lab) -> Answer:
     kl, ce = kl_divergence(p, model), cross_entropy(p, model)
     slopes = [torch.autograd.grad(it.sum(), theta, retain_graph=True)[0] for it in (kl, ce)]
     away = float((slopes[0] - slopes[1]).abs().max())
-    gap = ce - kl
+    gap = (ce - kl).detach()
+    share, models = _on_a_line()
+    drawn = cross_entropy(p, models) - kl_divergence(p, models)
     claims = (
         close("∂KL/∂θ = ∂CE/∂θ at 1,000 models", away, 0, 1e-15),
+        close("CE − KL is H(p̂) = 0.801819 for the first of them", float(gap[0]), ENTROPY, 1e-15),
+        close("and the same for all of them", float(gap.max() - gap.min()), 0, 2e-15),
         close(
-            "CE − KL is H(p̂) = 0.801819 for the first of them",
-            float(gap[0].detach()),
-            0.801818552543337309,
-            1e-15,
+            "and H(p̂) for the models of the figure", float((drawn - ENTROPY).abs().max()), 0, 2e-15
         ),
-        close("and the same for all of them", float((gap.max() - gap.min()).detach()), 0, 2e-15),
     )
-    share = torch.linspace(0.01, 0.99, 399, dtype=torch.float64)
-    two, q = distribution(0.7, 0.3), torch.stack([share, 1 - share], -1)
     return Answer(
-        f"Only the cross-entropy −E[log q]: the term of the data is the constant "
-        f"H(p̂) = {float(gap[0].detach()):.4f}; the gradients of both differ by {number(away, 1)}.",
+        "Only the cross-entropy −E[log q]: the data term does not depend on the model, it is "
+        f"−H(p̂) = −{float(gap[0]):.4f} for every q. So KL and cross-entropy have the same "
+        f"gradients; measured, they differ by {number(away, 1)} at most.",
         claims,
-        (
-            curves(
-                "two classes, p̂ = 0.7: the curves differ by a constant",
-                [
-                    (share, cross_entropy(two, q), line(BLUE, "cross-entropy H(p̂, q)")),
-                    (share, kl_divergence(two, q), line(VERMILLION, "KL(p̂‖q)", "--")),
-                    (share, entropy(two).expand(399), line(GREY, "their difference, H(p̂)", ":")),
-                ],
-                xlabel="q of the first class",
-                ylabel="nats",
-                ylim=(0, 2.5),
-            ),
-        ),
+        (_two_curves(p, share, models),),
+    )
+
+
+def _on_a_line() -> tuple[Tensor, Tensor]:
+    """Probabilities of the first class, and models (…, 3) of three; the others share 2 : 1."""
+    share = torch.linspace(0.01, 0.99, 491, dtype=torch.float64)
+    rest = 1 - share
+    return share, torch.stack([share, rest * 2 / 3, rest / 3], -1)
+
+
+def _two_curves(p: Tensor, share: Tensor, models: Tensor) -> Picture:
+    ce, kl = cross_entropy(p, models), kl_divergence(p, models)
+    return curves(
+        "models of three classes, p̂ = (0.7, 0.2, 0.1): CE and KL differ by a constant",
+        [
+            (share, ce, line(BLUE, "cross-entropy H(p̂, q)")),
+            (share, kl, line(VERMILLION, "KL(p̂‖q)", "--")),
+            (share, ce - kl, line(GREY, f"their difference, H(p̂) = {ENTROPY:.4f}", ":")),
+        ],
+        xlabel="q of the first class; the other two have 2 : 1 of the rest",
+        ylabel="nats",
+        ylim=(0, 3),
     )
 
 
 SLIDES = (
-    Slide(7, "The divergence", divergence),
-    Slide(8, "As an expectation", expectation),
-    Slide(9, "What the model can change", data_term),
+    Slide(7, "The divergence", divergence, "The formula of the KL divergence."),
+    Slide(
+        8,
+        "As an expectation",
+        expectation,
+        "KL rewritten as the expectation E[log p − log p_model].",
+    ),
+    Slide(
+        9,
+        "The part that the model can change",
+        data_term,
+        "The data term does not depend on the model: remove it.",
+    ),
 )

@@ -1,4 +1,4 @@
-"""Slides 10–12: cross-entropy is divergence plus the entropy of the data, which no model moves."""
+"""Slides 10–12: cross-entropy is divergence plus the entropy of the data, a constant."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from mlr.app.lecture.drawing import (
     picture,
 )
 from mlr.app.lecture.lab import Lab
+from mlr.app.lecture.one_logit import crossing
 from mlr.heads import Sigmoid, Softmax
 from mlr.information import categorical, cross_entropy, entropy, kl_divergence, log_likelihood
 
@@ -29,11 +30,9 @@ Cost = Callable[[Tensor], Tensor]
 
 
 def three_descents(lab: Lab) -> Answer:
-    """Do least divergence, least cross-entropy and maximum likelihood find the same model?
+    """Do minimum divergence, minimum cross-entropy and maximum likelihood give the same model?
 
-    Source: lecture slide 10, argmin −E[log p_model]; Goodfellow et al., Deep Learning, 5.5.
-
-    Slip: “maximize maximum likelihood” should be: maximise the likelihood.
+    Source: lecture; Goodfellow et al., Deep Learning, 5.5.
     """
     p, head = distribution(*DATA), Softmax()
     samples = torch.tensor([0] * 7 + [1] * 2 + [2])
@@ -48,15 +47,21 @@ def three_descents(lab: Lab) -> Answer:
     apart = {name: float((ways[name] - ways["KL"]).abs().max()) for name in ("CE", "NLL")}
     end = head(ways["NLL"][-1])
     claims = (
-        close("gradient descent on CE takes the steps of KL", apart["CE"], 0, 1e-13),
-        close("and so does −1/m log-likelihood", apart["NLL"], 0, 1e-13),
-        close("all end at the shares of the samples", float((end - p).abs().max()), 0, 1e-12),
+        close("gradient descent on CE takes the same steps as on KL", apart["CE"], 0, 1e-13),
+        close("and so does gradient descent on −1/m log-likelihood (NLL)", apart["NLL"], 0, 1e-13),
+        close(
+            "all end at the shares of the ten examples, 0.7, 0.2, 0.1",
+            float((end - p).abs().max()),
+            0,
+            1e-12,
+        ),
     )
     steps = torch.arange(41)
     drawn = (("KL", SKY, "-", 9), ("CE", BLUE, "--", 5), ("NLL", VERMILLION, ":", 3.5))
     return Answer(
-        f"Yes, and by the same steps: 400 of them stay {number(max(apart.values()), 1)} or less "
-        f"apart and end at {float(end[0]):.1f}, {float(end[1]):.1f}, {float(end[2]):.1f}.",
+        f"Yes, and by the same steps: in 400 steps of gradient descent the parameters differ by "
+        f"{number(max(apart.values()), 1)} at most, and all end at the shares of the examples, "
+        f"{float(end[0]):.1f}, {float(end[1]):.1f}, {float(end[2]):.1f}.",
         claims,
         (
             curves(
@@ -85,7 +90,7 @@ def descend(cost: Cost, start: Tensor, rate: float, steps: int) -> Tensor:
 def decomposition(lab: Lab) -> Answer:
     """How are cross-entropy, entropy and divergence related?
 
-    Source: lecture slide 11, H(p, q) = H(p) + D(p‖q); Goodfellow et al., Deep Learning, 3.13.
+    Source: lecture; Goodfellow et al., Deep Learning, 3.13.
     """
     generator = torch.Generator().manual_seed(0)
     worst, count = 0.0, 0
@@ -109,15 +114,16 @@ def decomposition(lab: Lab) -> Answer:
         close("KL(p‖q) = 0.437379", case[2], 0.437378925224491601, 1e-15),
     )
     return Answer(
-        f"H(p, q) = H(p) + KL(p‖q), for {count:,} random pairs to {number(worst, 1)} nats: "
-        "what the data need, plus what a wrong model adds.",
+        "H(p, q) = H(p) + KL(p‖q): the entropy of the data plus the divergence of the model from "
+        f"the data. For {count:,} random pairs the two sides differ by {number(worst, 1)} nats "
+        "at most.",
         claims,
         (_four_models(p, q),),
     )
 
 
 def _four_models(p: Tensor, flat: Tensor) -> Picture:
-    """H(p, q) of four models q, as what it is made of."""
+    """H(p, q) of four models q, as the sum of H(p) and KL(p‖q)."""
     cases = {
         "q = p": p,
         "q near p": distribution(0.8, 0.15, 0.05),
@@ -145,41 +151,44 @@ def _four_models(p: Tensor, flat: Tensor) -> Picture:
         return picture("p = [.9, .1, 0] under four models", figure)
 
 
-def entropy_of_data(lab: Lab) -> Answer:
-    """What does the entropy of the data do to the model?
+POSITIVE = 0.7
+"""Share of positive examples in the data of `entropy_of_data`; ln(7/3) is its logit."""
 
-    Source: lecture slide 12.
+
+def entropy_of_data(lab: Lab) -> Answer:
+    """What effect does the entropy of the data have on the model?
+
+    Source: lecture.
     """
-    head = Sigmoid()
-    z = torch.linspace(-6, 6, 1201, dtype=torch.float64, requires_grad=True)
-    p = distribution(0.3, 0.7)
-    q = torch.stack([head(-z), head(z)], -1)
-    ce, kl = cross_entropy(p, q), kl_divergence(p, q)
-    of_ce, of_kl, of_data = (
-        torch.autograd.grad(it.sum(), z, retain_graph=True)[0] for it in (ce, kl, ce - kl)
-    )
-    grid = z.detach()
-    least = float(grid[ce.argmin()])
+    head, p = Sigmoid(), distribution(1 - POSITIVE, POSITIVE)
+    z = torch.linspace(-6, 6, 1201, dtype=torch.float64)
+    of_ce, of_kl = _slope(cross_entropy, p, z), _slope(kl_divergence, p, z)
+    of_data = of_ce - of_kl
     away = float(of_data.abs().max())
+    best = {"H(p, q)": _least(cross_entropy, p), "KL(p‖q)": _least(kl_divergence, p)}
     claims = (
-        close("d/dz [H(p, q) − KL(p‖q)] = dH(p)/dz = 0 for every z", away, 0, 1e-15),
-        close("so both are least at the same z of the grid", float(grid[kl.argmin()]), least, 0),
-        close("where σ(z) is the share 0.7 of the data, to half a step", least, log(7 / 3), 0.005),
-        close(
-            "dH(p, q)/dz = σ(z) − 0.7", float((of_ce - (head(grid) - 0.7)).abs().max()), 0, 1e-15
+        close("d/dz [H(p, q) − KL(p‖q)] = dH(p)/dz = 0 at every z", away, 0, 1e-15),
+        *(
+            close(f"{name} is least at z = ln(7/3) = 0.847298", place, log(7 / 3), 1e-14)
+            for name, place in best.items()
         ),
+        close(
+            "there σ(z) is the share 0.7 of the data", _at(head, best["H(p, q)"]), POSITIVE, 1e-14
+        ),
+        close("dH(p, q)/dz = σ(z) − 0.7", float((of_ce - (head(z) - 0.7)).abs().max()), 0, 1e-15),
     )
     return Answer(
-        f"Nothing: its gradient is 0 (measured: {number(away, 1)} at most), so cross-entropy and "
-        f"divergence are least at the same z = {least:.2f}.",
+        "None: the model does not depend on H(p_data), nor H(p_data) on the model. Its gradient is "
+        f"0 (measured: {number(away, 1)} at most), so cross-entropy and divergence are least at "
+        f"the same logit, z = ln(7/3) = {best['H(p, q)']:.4f}.",
         claims,
         (
             curves(
                 "gradients of the three, data with p = 0.7",
                 [
-                    (grid, of_ce, line(BLUE, "dH(p, q)/dz")),
-                    (grid, of_kl, line(VERMILLION, "dKL(p‖q)/dz", "--")),
-                    (grid, of_data, line(GREY, "dH(p)/dz", ":")),
+                    (z, of_ce, line(BLUE, "dH(p, q)/dz")),
+                    (z, of_kl, line(VERMILLION, "dKL(p‖q)/dz", "--")),
+                    (z, of_data, line(GREY, "dH(p)/dz", ":")),
                 ],
                 xlabel="logit z of the model",
                 ylabel="gradient",
@@ -188,8 +197,29 @@ def entropy_of_data(lab: Lab) -> Answer:
     )
 
 
+def _slope(cost: Callable[[Tensor, Tensor], Tensor], p: Tensor, z: Tensor) -> Tensor:
+    """Derivative (N,) of cost(p, q) in the logit z (N,) of q = (σ(−z), σ(z)), by autograd."""
+    z = z.clone().requires_grad_()
+    q = torch.stack([Sigmoid()(-z), Sigmoid()(z)], -1)
+    return torch.autograd.grad(cost(p, q).sum(), z)[0]
+
+
+def _least(cost: Callable[[Tensor, Tensor], Tensor], p: Tensor) -> float:
+    """The logit z of q where cost(p, q) is least."""
+    return crossing(lambda z: _slope(cost, p, z[:, 0]), -6, 6)
+
+
+def _at(head: Sigmoid, z: float) -> float:
+    return float(head(distribution(z)))
+
+
 SLIDES = (
-    Slide(10, "Three descents, one way", three_descents),
-    Slide(11, "Cross-entropy", decomposition),
-    Slide(12, "The entropy of the data", entropy_of_data),
+    Slide(
+        10,
+        "Three objectives, the same steps",
+        three_descents,
+        "arg min −E[log p_model] is maximum likelihood.",
+    ),
+    Slide(11, "Cross-entropy", decomposition, "H(p, q) = H(p) + D(p‖q)."),
+    Slide(12, "The entropy of the data", entropy_of_data, "H(p_data) has no effect on p_model."),
 )

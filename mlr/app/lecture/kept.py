@@ -1,4 +1,4 @@
-"""Answers kept beside their runs, so that one slide can be asked again without the others."""
+"""Answers saved next to their runs, so that one slide can be asked again without the others."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def keep(folder: Path, slide: Slide, answer: Answer, seconds: float) -> Kept:
 
 
 def read(folder: Path, slide: Slide) -> Kept | None:
-    """What was kept of a slide; None if it was never asked, or not to its end."""
+    """Read the saved answer of a slide; None if it was never asked, or not to its end."""
     try:
         story = json.loads((folder / FILE).read_text(encoding="utf-8"))
         answer = Answer(

@@ -26,6 +26,7 @@ from mlr.app.schema import register_schema
 from mlr.app.session import Session, SweepRefused
 from mlr.app.sweep import JobError
 from mlr.checks import InputError
+from mlr.commandline import for_others
 from mlr.durable import WriteError, append
 
 MADE = ".made"
@@ -97,7 +98,7 @@ class Lab:
         """Train one configuration.
 
         Args:
-            *overrides: as behind `python scripts/train.py`.
+            *overrides: as behind `mlr train`.
 
         Raises:
             InputError: it is refused, or does not train to its end.
@@ -105,7 +106,7 @@ class Lab:
         """
         folder = self._next()
         session = Session(watched=self.watched, drawn=False)
-        command = f"python scripts/train.py {shlex.join(overrides)}"
+        command = for_others("train", *overrides)
         with _typed(command):
             _hydra(False, session.job, folder, overrides)
         assert session.run is not None
@@ -115,7 +116,7 @@ class Lab:
         """Train every combination of several values, as `-m` does, in its order.
 
         Args:
-            *overrides: as behind `python scripts/train.py -m`.
+            *overrides: as behind `mlr train -m`.
 
         Raises:
             InputError: a job is refused, or does not train to its end.
@@ -129,7 +130,7 @@ class Lab:
 
         task.batch = session.batch  # type: ignore[attr-defined]
         task.prepare = session.prepare  # type: ignore[attr-defined]
-        command = f"python scripts/train.py -m {shlex.join(overrides)}"
+        command = for_others("train", "-m", *overrides)
         with _typed(command):
             _sweep(session, task, folder, overrides)
         assert session.sweep is not None

@@ -38,9 +38,9 @@ HEADS_OF_TEN = torch.tensor([1, 1, 0, 1, 0, 1, 1, 1, 0, 1], dtype=torch.float64)
 
 
 def maximum_likelihood(lab: Lab) -> Answer:
-    """A coin shows heads 7 times in 10: which θ makes what was seen most probable?
+    """A coin shows heads 7 times in 10: for which θ are these throws most probable?
 
-    Source: lecture slide 2, θ_ML = argmax_θ p(X; θ); Goodfellow et al., Deep Learning, 5.5.
+    Source: lecture; Goodfellow et al., Deep Learning, 5.5.
     """
     theta = torch.arange(1, 1000, dtype=torch.float64) / 1000
     coins, samples = Bernoulli(theta), HEADS_OF_TEN.unsqueeze(1)
@@ -52,7 +52,7 @@ def maximum_likelihood(lab: Lab) -> Answer:
     found = fit_by_descent(bernoulli, start, HEADS_OF_TEN, rate=4, steps=40)
     claims = (
         *(close(f"the {name} is largest at θ = 7/10", at, 0.7, 0) for name, at in best.items()),
-        close("its closed form is the share of heads, 7/10", fitted, 0.7, 1e-15),
+        close("the closed form is the share of heads, 7/10", fitted, 0.7, 1e-15),
         close(
             "gradient descent finds it", float(bernoulli(found.parameters[-1]).probs), 0.7, 1e-12
         ),
@@ -79,8 +79,8 @@ def maximum_likelihood(lab: Lab) -> Answer:
         ),
     )
     return Answer(
-        f"θ = {fitted:g}, the share of heads: likelihood, log-likelihood and mean "
-        f"log-likelihood are all largest at {best['likelihood']:g}.",
+        f"θ_ML = arg max p(X; θ) = {fitted:g}, the share of heads: likelihood, log-likelihood and "
+        f"mean log-likelihood are all largest at {best['likelihood']:g}.",
         claims,
         pictures,
     )
@@ -91,60 +91,83 @@ def _named(product: Tensor, total: Tensor, mean: Tensor) -> list[tuple[str, Tens
 
 
 def independence(lab: Lab) -> Answer:
-    """When is the probability of all samples the product of theirs?
+    """When is the probability of all examples a product of factors p(xᵢ; θ), with one p for all?
 
-    Source: lecture slide 3; Goodfellow et al., Deep Learning, 3.7 and 5.5.
+    For such examples maximum likelihood is θ_ML = arg max_θ ∏ᵢ p(xᵢ; θ).
+
+    Source: lecture; Goodfellow et al., Deep Learning, 3.7 and 5.5.
     """
-    pairs = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=torch.float64)
-    product = likelihood(Bernoulli(torch.tensor(0.5).double()), pairs.T)
-    fair = torch.full((4,), 0.25, dtype=torch.float64)
+    one, other = (_coin(0.5), _coin(0.8))
+    product = torch.outer(one, one).flatten()
+    mixed = torch.outer(one, other).flatten()  # independent, not identically distributed
     glued = torch.tensor([0.4, 0.1, 0.1, 0.4], dtype=torch.float64)
-    generator = torch.Generator().manual_seed(0)
-    throws = 100_000
-    apart = torch.rand(throws, 2, generator=generator).lt(0.5).double()
-    seen = (apart @ torch.tensor([2.0, 1.0]).double()).long().bincount(minlength=4) / throws
+    marginals = [glued.view(2, 2).sum(axis) for axis in (0, 1)]
+    unlike = torch.outer(other, other).flatten()  # what one p = 0.8 for both would give
+    throws, seen = 100_000, _thrown(100_000)
     sigma = (0.25 * 0.75 / throws) ** 0.5
     away = float((seen - product).abs().max())
     lost = float(kl_divergence(glued, product))
     claims = (
-        close(
-            "two fair coins: every entry of the joint table is ½ · ½",
-            float((fair - product).abs().max()),
-            0,
-            0,
-        ),
         Claim(
-            "100,000 throws of two coins: their table is the product within 4σ",
-            f"{number(away)} away, σ = {number(sigma)}",
+            "100,000 throws of two fair coins: their table is the product within 4σ",
+            f"{number(away, 2)} away, σ = {number(sigma, 2)}",
             away < 4 * sigma,
         ),
-        close(
-            "two coins glued by 0.8: p(1, 1) = 0.4 is no 0.25",
-            float(glued[3] - product[3]),
-            0.15,
-            1e-15,
+        close("independent, fair coins: KL(joint‖product) = 0", _apart(product), 0, 1e-15),
+        close("independent, p = 0.5 and 0.8: KL(joint‖product) = 0", _apart(mixed), 0, 1e-15),
+        Claim(
+            "but no single p: the table of two coins of 0.8 is another",
+            f"p(1, 1) = {number(float(mixed[3]))}, not {number(float(unlike[3]))}",
+            float(kl_divergence(mixed, unlike)) > 0.1,
         ),
         close(
-            "KL(joint‖product) of the glued ones is 0.192745",
-            lost,
+            "glued coins have equal marginals, ½ and ½",
+            max(float((marginal - 0.5).abs().max()) for marginal in marginals),
+            0,
+            1e-15,
+        ),
+        close("but p(1, 1) is 0.4 where the product is 0.25", float(glued[3]), 0.4, 0),
+        close(
+            "KL(joint‖product of the marginals) of the glued coins is 0.192745",
+            _apart(glued),
             0.8 * log(1.6) + 0.2 * log(0.4),
             1e-15,
         ),
-        close("and of the independent ones 0", float(kl_divergence(fair, product)), 0, 0),
     )
     return Answer(
-        f"Exactly when they are independent: glued coins are KL = {lost:.4f} nats away from "
-        "the product of their margins.",
+        "When they are independent and identically distributed: independence makes the joint "
+        "probability the product of the marginals, identical distribution makes the marginals "
+        "one and the same p. Glued coins have equal marginals but are not independent: their "
+        f"joint table is KL = {lost:.4f} nats from the product.",
         claims,
         (
-            _table("two coins, thrown apart", seen, product),
-            _table("two coins, glued so that 8 of 10 agree", glued, product),
+            _table("two coins, thrown independently", seen, product),
+            _table("two coins, glued so that 8 of 10 throws agree", glued, product),
         ),
     )
 
 
+def _coin(heads: float) -> Tensor:
+    """Probabilities (2,) of tails and heads."""
+    return torch.tensor([1 - heads, heads], dtype=torch.float64)
+
+
+def _thrown(throws: int) -> Tensor:
+    """Shares (4,) of 0,0 0,1 1,0 1,1 among throws of two fair coins."""
+    generator = torch.Generator().manual_seed(0)
+    coins = torch.rand(throws, 2, generator=generator).lt(0.5).double()
+    pairs = (coins @ torch.tensor([2.0, 1.0]).double()).long()
+    return pairs.bincount(minlength=4).double() / throws
+
+
+def _apart(joint: Tensor) -> float:
+    """KL (nats) of a joint table (4,) of two coins from the product of its marginals."""
+    table = joint.view(2, 2)
+    return float(kl_divergence(joint, torch.outer(table.sum(1), table.sum(0)).flatten()))
+
+
 def _table(title: str, joint: Tensor, product: Tensor) -> Picture:
-    """Bars of a joint table beside the product of its margins."""
+    """Bars of a joint table next to the product of its marginals."""
     places = np.arange(4)
     with canvas(**HALF) as (figure, axes):
         axes.bar(places - 0.2, joint.numpy(), 0.4, color=BLUE, label="joint p(a, b)")
@@ -158,7 +181,7 @@ def _table(title: str, joint: Tensor, product: Tensor) -> Picture:
 def logarithm(lab: Lab) -> Answer:
     """May the logarithm be maximised instead of the likelihood?
 
-    Source: lecture slide 5; Goodfellow et al., Deep Learning, 5.5.
+    Source: lecture; Goodfellow et al., Deep Learning, 5.5.
     """
     generator = torch.Generator().manual_seed(0)
     samples = torch.randn(20, generator=generator, dtype=torch.float64) + 1.5
@@ -171,21 +194,19 @@ def logarithm(lab: Lab) -> Answer:
     best, fitted = float(grid[product.argmax()]), float(fit_gaussian(samples).mean)
     claims = (
         close("both are largest at the same μ of the grid", float(grid[total.argmax()]), best, 0),
-        close(
-            "which is the mean of the samples, to half a step of the grid", best, fitted, 0.00125
-        ),
-        close("their slopes agree in sign at 100 % of the grid", 100 * same, 100, 0),
+        close("which is the mean of the 20 examples, 1.41725", best, fitted, 0.00125),
+        close("their slopes have the same sign at 100 % of the grid", 100 * same, 100, 0, " %"),
     )
     scaled = product / product.max()
     return Answer(
-        f"Yes: the logarithm grows with its argument, so both are largest at μ = {best:.4g}, and "
-        "the product becomes a sum.",
+        f"Yes: the logarithm is strictly increasing, so both are largest at the same "
+        f"μ = {fitted:.4f}, the mean of the examples, and the product becomes a sum.",
         claims,
         (
             curves(
-                "the likelihood of 20 samples",
+                "the likelihood of 20 examples",
                 [(grid, scaled, line(BLUE))],
-                points=[(best, 1.0, f"μ = {best:.4g}")],
+                points=[(fitted, 1.0, f"μ = {fitted:.4f}")],
                 size=HALF,
                 xlabel="mean μ of the Gaussian",
                 ylabel="L(μ) / largest L",
@@ -193,7 +214,7 @@ def logarithm(lab: Lab) -> Answer:
             curves(
                 "its logarithm",
                 [(grid, total, line(GREEN))],
-                points=[(best, float(total.max()), f"μ = {best:.4g}")],
+                points=[(fitted, float(total.max()), f"μ = {fitted:.4f}")],
                 size=HALF,
                 xlabel="mean μ of the Gaussian",
                 ylabel="log L(μ)",
@@ -203,9 +224,11 @@ def logarithm(lab: Lab) -> Answer:
 
 
 def divided_by_m(lab: Lab) -> Answer:
-    """Does dividing by the number of samples m move the maximum?
+    """Does dividing by the number of examples m move the maximum?
 
-    Source: lecture slide 6, the expectation over the empirical distribution p̂_data.
+    1/m times the sum is the expectation over the empirical distribution p̂_data.
+
+    Source: lecture; Goodfellow et al., Deep Learning, eq. 5.59.
     """
     samples = torch.tensor([1, 1, 1, 0, 1, 1, 0, 1], dtype=torch.float64)
     m, rate, steps = len(samples), 4.0, 30
@@ -218,21 +241,21 @@ def divided_by_m(lab: Lab) -> Answer:
         close("the gradient of the sum is m = 8 times that of the mean", ratio, 8, 0),
         close("the mean ends at the logit of 6/8, ln 3", end, best, 1e-12),
         close(
-            "the sum with rate/m takes the same way, to the bit",
+            "the sum with rate/m takes the same steps, to the bit",
             float((by_scaled - by_mean).abs().max()),
             0,
             0,
         ),
         Claim(
-            "with the same rate, the sum overshoots for ever",
-            f"{number(float((by_sum - by_mean)[-10:].abs().max()))} apart in the last ten steps",
+            "with the same rate, the sum has not converged after 30 steps",
+            f"up to {number(float((by_sum - by_mean)[-10:].abs().max()), 3)} apart in the last ten",
             bool((by_sum - by_mean)[-10:].abs().max() > 1),
         ),
     )
     steps_taken = torch.arange(steps + 1)
     return Answer(
-        f"No: it only makes the gradient {ratio:g} times smaller, so that one "
-        "learning rate suits any number of samples.",
+        f"No: for m = {m} it only makes the gradient {ratio:g} times smaller, so the learning rate "
+        "need not be changed with the number of examples.",
         claims,
         (
             curves(
@@ -268,8 +291,18 @@ def _climb(samples: Tensor, rate: float, steps: int, divisor: int) -> Tensor:
 
 
 SLIDES = (
-    Slide(2, "Maximum likelihood", maximum_likelihood),
-    Slide(3, "Independent samples", independence),
-    Slide(5, "The logarithm", logarithm),
-    Slide(6, "Dividing by m", divided_by_m),
+    Slide(2, "Maximum likelihood", maximum_likelihood, "θ_ML = arg max p(X; θ)."),
+    Slide(
+        3,
+        "Independent, identically distributed",
+        independence,
+        "i.i.d. gives a product over the examples, and the arg max of the product.",
+    ),
+    Slide(5, "The logarithm", logarithm, "log: the same maximum; the product becomes a sum."),
+    Slide(
+        6,
+        "Dividing by m",
+        divided_by_m,
+        "Expectation with respect to p̂: dividing by m keeps the maximum.",
+    ),
 )

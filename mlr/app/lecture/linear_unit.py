@@ -1,4 +1,4 @@
-"""Slides 23–25: a linear unit as a classifier, and what squared error does to it."""
+"""Slides 23–25: a linear unit as a classifier, trained by squared error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROUNDING = 1e-12
 def threshold(lab: Lab) -> Answer:
     """How does a linear unit that may predict any number choose between two classes?
 
-    Source: lecture slide 23.
+    Source: lecture.
     """
     found = fit("linear", "se")
     z = logit(0.5 - 1e-9, 0.5)
@@ -53,11 +53,11 @@ def threshold(lab: Lab) -> Answer:
 
 
 def wants_to_be_exact(lab: Lab) -> Answer:
-    """What does squared error say of a positive example that is predicted 10, and what of 0?
+    """How large is the squared error of a positive example predicted as 10, and predicted as 0?
 
-    Slip: the slide writes P(Y = 1 | X) = ½(…)², which is a loss, not a probability.
+    Slip: the slide writes P(Y = 1|X) = ½(…)², which is a loss, not a probability.
 
-    Source: lecture slide 24.
+    Source: lecture.
     """
     y = logit(0.0, 10.0, 2.0)
     wrong, sure, double = costs("linear", "se", y).tolist()
@@ -74,17 +74,19 @@ def wants_to_be_exact(lab: Lab) -> Answer:
         axes.set(xlabel="prediction y, target 1", ylabel="loss ½(y − t)²", xlim=(-3, 12))
 
     return Answer(
-        f"It wants to be exact: the confident right answer 10 costs {sure:g}, the wrong answer 0 "
-        f"only {wrong:g}; a factor of {sure / wrong:g}.",
+        f"Squared error “wants to be exact”: the right and confident prediction 10 costs {sure:g}, "
+        f"the wrong prediction 0 only {wrong:g}, less by a factor of {sure / wrong:g}.",
         (
             close("y = 10 costs 40.5", sure, 40.5, 0),
             close("y = 0 costs 0.5", wrong, 0.5, 0),
-            close("the right answer costs 81 times as much", sure / wrong, 81, 0),
+            close("the right prediction costs 81 times as much", sure / wrong, 81, 0),
             close("the gradient at y = 10 is 9, back towards the boundary", down, 9, 0),
             close("the gradient at y = 0 is only −1", up, -1, 0),
             close("y = 2 already costs as much as y = 0", double, wrong, 0),
             Claim(
-                "of 0 and 10 only 10 is class 1", _listed(predicted[:2]), predicted[:2] == [0, 1]
+                "of the predictions 0 and 10 only 10 is classified as 1",
+                _listed(predicted[:2]),
+                predicted[:2] == [0, 1],
             ),
         ),
         (sketch("squared error of a positive example against its prediction", draw),),
@@ -92,9 +94,9 @@ def wants_to_be_exact(lab: Lab) -> Answer:
 
 
 def outlier_drags(lab: Lab) -> Answer:
-    """What does one more point of class 1, far out on its right side, do to the boundary?
+    """How far does one more point of class 1, on the right side of the boundary, move it?
 
-    Source: consequence of lecture slide 24; Bishop, PRML, 4.1.3, figure 4.4.
+    Source: a consequence of slide 24, not on a slide; Bishop, PRML, 4.1.3, figure 4.4.
     """
     near, far = fit("linear", "se", (20.0,)), fit("linear", "se", (100.0,))
     logistic = [fit("sigmoid", "bce", more) for more in ((), (20.0,), (100.0,))]
@@ -106,17 +108,24 @@ def outlier_drags(lab: Lab) -> Answer:
     kept = min(one.accuracy for one in logistic)
     only_2 = (True, True, False, True, True)
     return Answer(
-        f"Least squares moves it from 3/2 to {near.boundary:.4f}, past the point 2, where logistic "
-        f"regression keeps {percent(kept)} right; trained on two clouds with far points, they get "
-        f"{percent(squared)} and {percent(log)} of the test data right.",
+        f"A point at 20 moves the boundary of least squares from 3/2 to {near.boundary:.4f}, past "
+        f"the point 2; logistic regression still classifies {percent(kept)} rightly. On two clouds "
+        f"with far points linear + SE has a test accuracy of {percent(squared)}, sigmoid + BCE of "
+        f"{percent(log)}.",
         (
-            close("a point at 20 drags it to 105/47 = 2.2340", near.boundary, 105 / 47, ROUNDING),
-            close("a point at 100 drags it to 505/207 = 2.4396", far.boundary, 505 / 207, 1e-11),
+            close("a point at 20 moves it to 105/47 = 2.2340", near.boundary, 105 / 47, ROUNDING),
+            close("a point at 100 moves it to 505/207 = 2.4396", far.boundary, 505 / 207, 1e-11),
             Claim("the point 2 is then wrong, and only it", _told(near), near.right == only_2),
             Claim("likewise with the point at 100", _told(far), far.right == only_2),
-            close("logistic regression has all right in all three", kept, 1, 0),
-            Claim("trained on clouds, linear + SE loses ≥ 5 %", percent(squared), squared <= 0.95),
-            Claim("sigmoid + BCE keeps ≥ 99 %", percent(log), log >= 0.99),
+            close(
+                "logistic regression classifies all points rightly in all three cases", kept, 1, 0
+            ),
+            Claim(
+                "two clouds: linear + SE has a test accuracy ≤ 95 %",
+                percent(squared),
+                squared <= 0.95,
+            ),
+            Claim("sigmoid + BCE has ≥ 99 %", percent(log), log >= 0.99),
         ),
         (_dragged(near, logistic[1]), _clouds(runs)),
     )
@@ -181,7 +190,12 @@ def _clouds(runs: list[Trained]) -> Picture:
 
 
 SLIDES = (
-    Slide(23, "A threshold at one half", threshold),
-    Slide(24, "Squared error wants to be exact", wants_to_be_exact),
+    Slide(23, "A threshold at one half", threshold, "Threshold at ½."),
+    Slide(
+        24,
+        "Squared error wants to be exact",
+        wants_to_be_exact,
+        "SE “wants to be exact”: a large loss for a confident right prediction.",
+    ),
     Slide(25, "One outlier drags the boundary", outlier_drags),
 )

@@ -24,6 +24,12 @@ def logit(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64).unsqueeze(1)
 
 
+def normal_logits(spread: float, count: int = 100_000) -> Tensor:
+    """Logits (count, 1) of z ~ N(0, spread²): its even quantiles."""
+    share = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    return spread * 2**0.5 * torch.erfinv(2 * share - 1).unsqueeze(1)
+
+
 def costs(head: str, loss: str, z: Tensor, target: float = 1.0) -> Tensor:
     """L (N,) of logits z (N, 1)."""
     return Objective(head, loss, outputs=1).losses(z, torch.full_like(z, target))
@@ -57,8 +63,21 @@ def lowest(function: Callable[[Tensor], Tensor], low: float, high: float) -> tup
     return place, value
 
 
+def crossing(function: Callable[[Tensor], Tensor], low: float, high: float) -> float:
+    """Where a function (N, 1) → (N,) that is negative at `low` and positive at `high` is 0.
+
+    By bisection, to the last bit.
+    """
+    while low < (middle := (low + high) / 2) < high:
+        if float(function(logit(middle))) < 0:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
 def integral(function: Callable[[Tensor], Tensor], low: int, high: int, nodes: int = 20) -> float:
-    """∫ f(z) dz of a function (N, 1) → (N,) that is smooth but for kinks at whole numbers.
+    """∫ f(z) dz of a function (N, 1) → (N,) that is smooth except at whole numbers.
 
     Gauss and Legendre's rule with so many nodes between each two whole numbers.
     """

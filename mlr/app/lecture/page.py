@@ -1,4 +1,4 @@
-"""The page: one section a slide, from the question to the claims; HTML that needs nothing else."""
+"""The page: a section for each slide, from the question to the claims; HTML without parts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+from mlr.app.lecture import introduction
 from mlr.app.lecture.answer import Claim, Comparison, Part, Picture
 from mlr.app.lecture.kept import Kept
 from mlr.app.lecture.style import CSS
 from mlr.app.webpage import GENERATOR, document
 from mlr.checks import InputError
+from mlr.commandline import for_others
 from mlr.durable import atomic_write
 
 FILE = "index.html"
@@ -23,6 +25,8 @@ SEED = 0
 """Of every run and every draw, where a slide does not name its seeds."""
 WIDE = 700
 """Points of a drawing, of which one column has 576."""
+INDEX = re.compile(r"_(ML|SE|BCE|CE|data|model|[jkK])\b")
+"""What is set as an index, as in p_data and y_k."""
 # nothing is ever loaded from anywhere, not even by mistake
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -60,11 +64,12 @@ def html(folder: Path, parts: Sequence[Part], kept: Sequence[Kept]) -> str:
     numbers = [one.slide.number for one in kept]
     sections = [_section(folder, one, numbers) for one in kept]
     body = f"""{_header(kept)}
+{_introduction()}
 {_index(parts, kept)}
 <main>
 {"".join(sections)}</main>
-<footer class="small">Made by <code>python scripts/lecture.py</code>; each figure has the command
-beside it that makes it again.</footer>"""
+<footer class="small">Made by <code>{escape(for_others("lecture"))}</code>; below each figure is the
+command that makes it again.</footer>"""
     return document(f"The lecture, executed: {_verdict(kept)}", POLICY, CSS, body)
 
 
@@ -79,7 +84,28 @@ def _header(kept: Sequence[Kept]) -> str:
 <h1>Output units and losses: the lecture, executed</h1>
 <p class="verdict {"good" if good else "bad"}">{_verdict(kept)}</p>
 <p class="small">{_made(kept)}</p>
+<p class="small">{escape(introduction.COURSE)}</p>
 </header>"""
+
+
+def _introduction() -> str:
+    """Goals, recap, terms and formulas: once, before the sections."""
+    goals = "".join(f"<li>{_told(goal)}</li>\n" for goal in introduction.GOALS)
+    tables = "".join(
+        f"<h3>{escape(title)}</h3>\n<dl>\n{''.join(map(_term, rows))}</dl>\n"
+        for title, rows in introduction.TABLES
+    )
+    return f"""<div class="introduction">
+<h3>After this lecture you can</h3>
+<ul>
+{goals}</ul>
+<p class="small">{escape(introduction.READING)}</p>
+{tables}</div>"""
+
+
+def _term(row: tuple[str, str]) -> str:
+    name, meaning = row
+    return f"<div><dt>{_told(name)}</dt><dd>{_told(meaning)}</dd></div>\n"
 
 
 def _made(kept: Sequence[Kept]) -> str:
@@ -90,7 +116,7 @@ def _made(kept: Sequence[Kept]) -> str:
     when = _time(first) if first == last else f"from {_time(first)} to {_time(last)}"
     kinds = {_versions(one) for one in kept}
     versions = "; ".join(sorted(kinds))
-    mixed = " (slides were measured with different versions)" if len(kinds) > 1 else ""
+    mixed = " (sections were measured with different versions)" if len(kinds) > 1 else ""
     seconds = sum(one.seconds for one in kept)
     counts = _counts(kept)
     return escape(
@@ -99,9 +125,9 @@ def _made(kept: Sequence[Kept]) -> str:
 
 
 def _counts(kept: Sequence[Kept]) -> str:
-    """How many slides and how many published results, as in “45 slides and 1 published result”."""
+    """The numbers of both kinds, as in “45 sections and 1 published result”."""
     results = sum(one.slide.published for one in kept)
-    counts = ((len(kept) - results, "slide"), (results, "published result"))
+    counts = ((len(kept) - results, "section"), (results, "published result"))
     return " and ".join(f"{count} {name}{'s' * (count != 1)}" for count, name in counts if count)
 
 
@@ -119,7 +145,7 @@ def _index(parts: Sequence[Part], kept: Sequence[Kept]) -> str:
         rows = [_row(one) for one in kept if one.slide in part.slides]
         if rows:
             blocks.append(f"<h3>{escape(part.title)}</h3>\n<ol>\n{''.join(rows)}</ol>\n")
-    return f'<nav aria-label="Slides">\n{"".join(blocks)}</nav>'
+    return f'<nav aria-label="Sections">\n{"".join(blocks)}</nav>'
 
 
 def _row(one: Kept) -> str:
@@ -139,13 +165,14 @@ def _section(folder: Path, one: Kept, numbers: Sequence[int | str]) -> str:
     slide, answer = one.slide, one.answer
     figures = "".join(_figure(folder, picture, slide.number) for picture in answer.pictures)
     kind = "pair" if len(answer.pictures) == 2 else "figures"
-    notes = "".join(f'<p class="small">{escape(note)}</p>\n' for note in slide.notes)
-    which = "Published" if slide.published else f"Slide {slide.number}"
+    notes = "".join(f'<p class="small">{_told(note)}</p>\n' for note in slide.notes)
+    which = "Published" if slide.published else f"Section {slide.number}"
+    original = f'<p class="original">On the slide: {_told(slide.original)}</p>\n'
     return f"""<section id="{slide.number}" aria-labelledby="q{slide.number}">
 <p class="above"><span>{which} · {escape(slide.title)}</span>
 {_steps(slide.number, numbers)}</p>
-<h2 id="q{slide.number}">{escape(slide.question)}</h2>
-<div class="{kind}">
+<h2 id="q{slide.number}">{_told(slide.question)}</h2>
+{original if slide.original else ""}<div class="{kind}">
 {figures}</div>
 <p class="answer">{_told(answer.sentence)}</p>
 {_claims(answer.claims)}{_comparisons(answer.rows)}{notes}</section>
@@ -163,7 +190,7 @@ def _steps(number: int | str, numbers: Sequence[int | str]) -> str:
 
 
 def _figure(folder: Path, picture: Picture, number: int | str) -> str:
-    command = picture.command or f"python scripts/lecture.py {number}"
+    command = picture.command or for_others("lecture", str(number))
     title = escape(picture.title, quote=True)
     drawing = picture.svg.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
     run = ""
@@ -173,7 +200,7 @@ def _figure(folder: Path, picture: Picture, number: int | str) -> str:
         run = f'<a href="{quote(where)}/">{which}: {escape(where)}</a>'
     return f"""<figure>
 <div class="drawing{_wide(drawing)}">{drawing}</div>
-<figcaption><span>{escape(picture.title)}</span><code>{escape(command)}</code>{run}</figcaption>
+<figcaption><span>{_told(picture.title)}</span><code>{escape(command)}</code>{run}</figcaption>
 </figure>
 """
 
@@ -217,8 +244,8 @@ def _comparison(row: Comparison) -> str:
 
 
 def _told(text: str) -> str:
-    """`text` as HTML; a number keeps its % on its line."""
-    return escape(text).replace(" %", "\N{NO-BREAK SPACE}%")
+    """`text` as HTML: indices are set below, and a number and its % stay on one line."""
+    return INDEX.sub(r"<sub>\1</sub>", escape(text)).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _claim(claim: Claim) -> str:

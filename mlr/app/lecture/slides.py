@@ -1,15 +1,17 @@
-"""All slides, by topic; their numbers are those of the lecture."""
+"""All slides, by topic; the numbers are ours, in the order of the lecture."""
 
 from __future__ import annotations
 
 from mlr.app.lecture import (
     clipped,
+    consequences,
     costs,
     cross_entropy,
     divergence,
     entropy,
     likelihood,
     linear_unit,
+    small_steps,
     softmax,
     softmax_limits,
     squared_error,
@@ -26,8 +28,8 @@ PARTS: tuple[Part, ...] = (
     Part("Divergence and cross-entropy", (*divergence.SLIDES, *entropy.SLIDES, *costs.SLIDES)),
     Part("Output units", (*units.SLIDES, *clipped.SLIDES)),
     Part("A linear unit as a classifier", linear_unit.SLIDES),
-    Part("The sigmoid, and squared error on it", squared_error.SLIDES),
-    Part("Cross-entropy of a sigmoid", cross_entropy.SLIDES),
+    Part("The sigmoid, and squared error on it", (*squared_error.SLIDES, *small_steps.SLIDES)),
+    Part("Cross-entropy of a sigmoid", (*cross_entropy.SLIDES, *consequences.SLIDES)),
     Part("Softmax", (*softmax.SLIDES, *softmax_limits.SLIDES)),
     Part("The whole", whole.SLIDES),
 )

@@ -25,7 +25,7 @@ COLOURS = (drawing.BLUE, drawing.VERMILLION, drawing.GREEN)
 def one_of_k(lab: Lab) -> Answer:
     """How is one class of K written as a target?
 
-    Source: lecture slide 38.
+    Source: lecture.
     """
     labels = torch.arange(10)
     targets = one_hot_targets(labels, 10, 10, torch.float64)
@@ -44,11 +44,11 @@ def one_of_k(lab: Lab) -> Answer:
         axes.set(xlim=(-0.6, 9.6), ylim=(9.6, -0.6))
 
     return Answer(
-        f"As a vector of K numbers, 1 at the class and 0 elsewhere; the place of the largest gives "
-        f"the class back, for {int((back == labels).sum())} of 10 classes.",
+        "As a vector of K numbers (one of K, “one-hot”): 1 at the class and 0 elsewhere. Its "
+        f"arg max is the class again, for {int((back == labels).sum())} of 10 classes.",
         (
             Claim(
-                "encoded and decoded, all ten classes are themselves",
+                "the ten classes, encoded and decoded",
                 ", ".join(map(str, back.tolist())),
                 bool((back == labels).all()),
             ),
@@ -64,12 +64,17 @@ def one_of_k(lab: Lab) -> Answer:
 
 
 def generalises(lab: Lab) -> Answer:
-    """What is softmax of two logits?
+    """How does softmax generalise the logistic sigmoid?
 
-    Slip: softmax(z₁, …, z_K) is a vector; what equals y_k needs the index k.
+    Softmax: y_k = exp(z_k) / ∑_j exp(z_j), for k = 1, …, K.
 
-    Source: lecture slide 39.
+    Slip: softmax(z₁, …, z_K) is a vector; its entry y_k needs the index k.
+
+    Source: lecture.
     """
+    three = random_logits(100_000, 3, 20.0)
+    fraction = three.exp() / three.exp().sum(-1, keepdim=True)
+    from_fraction = float((Softmax()(three) - fraction).abs().max())
     z = random_logits(100_000, 2, 20.0)
     difference = z[:, :1] - z[:, 1:]
     off = float((Softmax()(z)[:, :1] - Sigmoid()(difference)).abs().max())
@@ -88,11 +93,13 @@ def generalises(lab: Lab) -> Answer:
         axes.legend(loc="upper left")
 
     return Answer(
-        f"The logistic sigmoid of their difference: over 100,000 random pairs they differ by "
+        "For two logits the fraction exp(z₁)/(exp(z₁) + exp(z₂)) is 1/(1 + exp(z₂ − z₁)), the "
+        "logistic sigmoid of their difference z₁ − z₂. For 100,000 random pairs the two differ by "
         f"{number(off, 2)} at most.",
         (
-            close("softmax(z)₁ = σ(z₁ − z₂), but for 10⁻¹⁵", off, 0, 1e-15),
-            close("softmax + CE = sigmoid + BCE, but for 10⁻¹⁴ of it", losses_off, 0, 1e-14),
+            close("K = 3: y_k = exp(z_k) / ∑_j exp(z_j)", from_fraction, 0, 1e-15),
+            close("softmax(z)₁ = σ(z₁ − z₂)", off, 0, 1e-15),
+            close("softmax + CE = sigmoid + BCE (relative)", losses_off, 0, 1e-14),
         ),
         (sketch("softmax of two logits is a sigmoid", draw),),
     )
@@ -101,7 +108,7 @@ def generalises(lab: Lab) -> Answer:
 def error_as_gradient(lab: Lab) -> Answer:
     """What is the gradient of −tᵀ log softmax(z)?
 
-    Source: lecture slide 40; Goodfellow et al., Deep Learning, 6.2.2.3.
+    Source: lecture; Goodfellow et al., Deep Learning, 6.2.2.3.
     """
     claims = []
     for outputs in WIDTHS:
@@ -117,9 +124,9 @@ def error_as_gradient(lab: Lab) -> Answer:
         off = float((gradient - (y - t)).abs().max())
         torch_off = float((by_torch - gradient).abs().max())
         claims += [
-            close(f"K = {outputs}: L = −tᵀ log y, but for 10⁻¹³ of it", losses_off, 0, 1e-13),
-            close(f"K = {outputs}: dL/dz = y − t, but for 10⁻¹⁵", off, 0, 1e-15),
-            close(f"K = {outputs}: torch's derivative, but for 10⁻¹⁴", torch_off, 0, 1e-14),
+            close(f"K = {outputs}: L = −tᵀ log y (relative)", losses_off, 0, 1e-13),
+            close(f"K = {outputs}: dL/dz = y − t", off, 0, 1e-15),
+            close(f"K = {outputs}: torch's derivative", torch_off, 0, 1e-14),
         ]
     z, t = torch.tensor([2.0, 1.0, -1.0]).double(), torch.tensor([0.0, 1.0, 0.0]).double()
     y, gradient = Softmax()(z), Objective("softmax", "ce").gradient(z, t)
@@ -137,7 +144,7 @@ def error_as_gradient(lab: Lab) -> Answer:
         axes.legend()
 
     return Answer(
-        "Prediction minus target, y − t, for hard and soft targets alike; at z = (2, 1, −1), "
+        "Prediction minus target, y − t, for hard and soft targets. At z = (2, 1, −1), "
         f"t = (0, 1, 0) it is ({', '.join(number(g, 3) for g in gradient.tolist())}).",
         tuple(claims),
         (sketch("prediction, target and gradient of three outputs", draw),),
@@ -147,9 +154,9 @@ def error_as_gradient(lab: Lab) -> Answer:
 def a_distribution(lab: Lab) -> Answer:
     """Are softmax outputs probabilities, whatever the logits?
 
-    The true value of each is above 0; floating point rounds what is below 10⁻³²³ to 0.
+    The true value of each is above 0; float64 rounds values below 2.5×10⁻³²⁴ to 0.
 
-    Source: lecture slide 41.
+    Source: lecture.
     """
     sums, least = [], []
     for scale in SCALES:
@@ -157,7 +164,7 @@ def a_distribution(lab: Lab) -> Answer:
         sums.append(float((y.sum(-1) - 1).abs().max()))
         least.append(float(y.min()))
     claims = [
-        close(f"logits in ±{scale:,.0f}: the sum is 1, but for 10⁻¹⁵", off, 0, 1e-15)
+        close(f"logits in ±{scale:,.0f}: the sum is 1", off, 0, 1e-15)
         for scale, off in zip(SCALES, sums, strict=True)
     ]
     claims += [
@@ -174,14 +181,14 @@ def a_distribution(lab: Lab) -> Answer:
             bottom = top
         for text, x, at in (("y₁", 5, 0.4), ("y₂", -5, 0.13), ("y₃", -5, 0.65)):
             axes.text(x, at, text, ha="center", va="center", fontsize=24)
-        axes.set(xlabel="logit z₁ beside z₂ = 0, z₃ = 1", ylabel="predictions, stacked")
+        axes.set(xlabel="logit z₁, with z₂ = 0 and z₃ = 1", ylabel="predictions, stacked")
         axes.set(xlim=(-8, 8), ylim=(0, 1))
 
     return Answer(
         f"Yes: of 300,000 random logit vectors up to ±10,000 no sum differs from 1 by more than "
         f"{number(max(sums), 2)}, and no entry is negative.",
         tuple(claims),
-        (sketch("three predictions always fill the whole", draw),),
+        (sketch("three predictions, stacked: their sum is 1 at every z₁", draw),),
     )
 
 
@@ -192,8 +199,8 @@ def random_logits(count: int, outputs: int, scale: float, seed: int = 0) -> Tens
 
 
 SLIDES = (
-    Slide(38, "One of K", one_of_k),
-    Slide(39, "Softmax generalises the sigmoid", generalises),
-    Slide(40, "The gradient is the error", error_as_gradient),
-    Slide(41, "Softmax is a distribution", a_distribution),
+    Slide(38, "One of K", one_of_k, "One-of-K target."),
+    Slide(39, "Softmax generalises the sigmoid", generalises, "Softmax generalises the logistic."),
+    Slide(40, "The gradient is the error", error_as_gradient, "L_CE = −∑ t log y = −tᵀ log y."),
+    Slide(41, "Softmax is a distribution", a_distribution, "Positive, sums to 1."),
 )

@@ -1,4 +1,4 @@
-"""Slides 42–44: softmax towards arg max, under shifts, and before anything is learnt."""
+"""Slides 42–44: softmax towards arg max, under shifts, and at the start of training."""
 
 from __future__ import annotations
 
@@ -18,16 +18,60 @@ from mlr.heads import Softmax
 from mlr.objectives import Objective
 from mlr.training.examples import one_hot_targets
 
+REST = {5: 0.0132967089577320, 10: 9.07916156590218e-5, 20: 4.12230722788370e-9}
+"""1 − y of the largest of three predictions, by the gap of its logit to the others."""
+
 
 def towards_arg_max(lab: Lab) -> Answer:
-    """What becomes of softmax when one logit is much larger than the others?
+    """What does softmax tend to if one logit is much larger than the others?
 
-    Source: lecture slide 42.
+    arg max stands for its one-hot vector: 1 at the largest logit, 0 elsewhere. The largest
+    prediction of K = 3 is y = 1/(1 + 2 exp(−gap)) < 1. Correctly rounded it is 1 as soon as 1 − y
+    is at most half the distance from 1 to the next float below: from gap 55 ln 2 = 38.12 on in
+    float64, 26 ln 2 = 18.02 in float32. The program rounds the sum 1 + 2 exp(−gap) first, hence
+    earlier.
+
+    Source: lecture.
     """
-    published = {5: 0.0132967089577320, 10: 9.07916156590218e-5, 20: 4.12230722788370e-9}
-    rest = {gap: float(Softmax()(_gap(gap))[1:].sum()) for gap in published}
-    one_hot = {dtype: _first_one_hot(dtype) for dtype in (torch.float64, torch.float32)}
+    rest = {gap: _rest(gap) for gap in REST}
+    programs = {dtype: _first_one(dtype) for dtype in DTYPES}
+    rounded = {dtype: _first_rounded(dtype) for dtype in DTYPES}
+    claims = (
+        *(
+            close(f"gap {gap}, K = 3: 1 − y is {number(exact, 3)}", rest[gap], exact, 1e-14 * exact)
+            for gap, exact in REST.items()
+        ),
+        Claim(
+            "1 − y > 0 at every gap up to 700",
+            f"least {number(least := min(map(_rest, range(701))), 2)}",
+            least > 0,
+        ),
+        close(
+            "float64: y, correctly rounded, is 1 from the whole gap 39 on",
+            rounded[torch.float64],
+            39,
+            0,
+        ),
+        close("float32: from 19 on", rounded[torch.float32], 19, 0),
+        close(
+            "float64: the program's y, whose sum is rounded, is 1 from gap 37 on",
+            programs[torch.float64],
+            37,
+            0,
+        ),
+        close("float32: from 17 on", programs[torch.float32], 17, 0),
+    )
+    return Answer(
+        f"To the one-hot vector of arg max: a gap of 5 leaves {rest[5]:.4f} to the other two, a "
+        f"gap of 20 {number(rest[20], 2)}. It gets there only in the limit: that float64 shows "
+        f"exactly 1 from gap {programs[torch.float64]} on is rounding of the sum (from "
+        f"{rounded[torch.float64]} on, if y itself is correctly rounded).",
+        claims,
+        (_by_temperature(),),
+    )
 
+
+def _by_temperature() -> Picture:
     def draw(axes: Any) -> None:
         z = torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64)
         temperature = torch.logspace(-1.2, 1.5, 301, dtype=torch.float64).unsqueeze(1)
@@ -38,29 +82,17 @@ def towards_arg_max(lab: Lab) -> Answer:
         axes.set(xlabel="temperature T (logarithmic)", ylabel="softmax(z/T)", xscale="log")
         axes.legend()
 
-    close_one = [
-        close(f"gap {gap}, K = 3: 1 − y is {number(exact, 3)}", rest[gap], exact, 1e-14 * exact)
-        for gap, exact in published.items()
-    ]
-    return Answer(
-        f"It becomes arg max: a gap of 5 leaves {rest[5]:.4f} to the others, one of 20 "
-        f"{number(rest[20], 2)}; from {one_hot[torch.float64]} on the largest is exactly 1 in "
-        "float64.",
-        (
-            *close_one,
-            close("float64: y is exactly 1 from gap 37 on", one_hot[torch.float64], 37, 0),
-            close("float32: from gap 17 on", one_hot[torch.float32], 17, 0),
-        ),
-        (sketch("softmax from uniform to arg max by temperature", draw),),
-    )
+    return sketch("softmax(z/T): one-hot for T → 0, uniform for T → ∞", draw)
 
 
 def shift_invariant(lab: Lab) -> Answer:
     """What changes if the same number is added to every logit?
 
-    Source: implied by lecture slide 39; Goodfellow et al., Deep Learning, 6.2.2.3, eq. 6.32.
+    The logits are multiples of 2⁻²⁰, so that z + 1000 is not rounded.
+
+    Source: implied by slide 39, not on a slide; Goodfellow et al., Deep Learning, 6.2.2.3,
+    eq. 6.32.
     """
-    # of 2⁻²⁰ parts, so that adding 1000 rounds nothing away
     z = (random_logits(10_000, 10, 20.0) * 2**20).round() / 2**20
     t = one_hot_targets(torch.arange(10_000) % 10, 10, 10, torch.float64)
     objective = Objective("softmax", "ce", outputs=10)
@@ -88,16 +120,16 @@ def shift_invariant(lab: Lab) -> Answer:
                 close(f"{name} of z + 1000 equal those of z", float(one.abs().max()), 0, 0)
                 for name, one in off.items()
             ),
-            close("so the gradient sums to 0, but for 10⁻¹⁵", total, 0, 1e-15),
+            close("so the gradient sums to 0", total, 0, 1e-15),
         ),
         (sketch("softmax of shifted logits", draw),),
     )
 
 
 def at_the_start(lab: Lab) -> Answer:
-    """What should the loss be before anything is learnt?
+    """At which loss should the training of softmax + CE start?
 
-    Source: lecture slide 44.
+    Source: lecture.
     """
     start = torch.zeros(3, dtype=torch.float64)
     target = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
@@ -109,8 +141,9 @@ def at_the_start(lab: Lab) -> Answer:
     runs = lab.sweep("model.init=zeros,normal", "epochs=4", "probes.histograms=0")
     first, other = (float(run.series["loss/train"][1][0]) for run in runs)
     return Answer(
-        f"ln K: all logits 0 give ln 10 = {found[10]:.6f} for ten classes, and that is where a run "
-        f"on digits starts, {first:.6f}; from random weights {other:.2f}.",
+        f"At ln K, the loss of K equal predictions: ln 10 = {found[10]:.6f} for ten classes. A run "
+        f"on digits starts at {first:.6f} from weights of 0, and at {other:.2f} from weights drawn "
+        "from N(0, 1), which make it confident before it has learned anything.",
         (
             close("K = 2: ln 2 = 0.693147", found[2], log(2), 1e-15),
             close("K = 3: ln 3 = 1.098612", found[3], log(3), 1e-15),
@@ -122,7 +155,7 @@ def at_the_start(lab: Lab) -> Answer:
                 )
             ),
             close("a run from zero weights starts at ln 10", first, log(10), 1e-6),
-            Claim("one from large random weights above it", f"{other:.4f}", other > log(10)),
+            Claim("a run from weights N(0, 1) starts above it", f"{other:.4f}", other > log(10)),
         ),
         (_starts(runs),),
     )
@@ -140,7 +173,10 @@ def _starts(runs: list[Trained]) -> Picture:
         axes.set(xlabel="updates", ylabel="loss of a batch of digits", ylim=(0, None))
         axes.legend()
 
-    return sketch("where learning starts", draw, runs[0])
+    return sketch("loss of the first batches, by initial weights", draw, runs[0])
+
+
+DTYPES = (torch.float64, torch.float32)
 
 
 def _gap(gap: float, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -148,13 +184,25 @@ def _gap(gap: float, dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.tensor([gap, 0.0, 0.0], dtype=dtype)
 
 
-def _first_one_hot(dtype: torch.dtype) -> int:
-    """The smallest whole gap whose largest prediction of three is exactly 1."""
+def _rest(gap: float) -> float:
+    """1 − y of the largest of three predictions, as the sum of the other two."""
+    return float(Softmax()(_gap(gap))[1:].sum())
+
+
+def _first_one(dtype: torch.dtype) -> int:
+    """The smallest whole gap whose largest prediction of three is computed as exactly 1."""
     return next(gap for gap in range(100) if float(Softmax()(_gap(gap, dtype))[0]) == 1)
 
 
+def _first_rounded(dtype: torch.dtype) -> int:
+    """The smallest whole gap whose largest prediction of three is 1 when rounded once."""
+    # half the distance from 1 to the float below; a tie goes to 1, which is even
+    half = torch.finfo(dtype).eps / 4
+    return next(gap for gap in range(100) if _rest(gap) <= half)
+
+
 SLIDES = (
-    Slide(42, "Softmax tends to arg max", towards_arg_max),
+    Slide(42, "Softmax tends to arg max", towards_arg_max, "If one z_k is much larger: arg max."),
     Slide(43, "Shifts change nothing", shift_invariant),
-    Slide(44, "The loss at the start", at_the_start),
+    Slide(44, "The loss at the start", at_the_start, "Start value."),
 )

@@ -7,6 +7,14 @@ from mlr.app.webpage import BASE
 CSS = (
     BASE
     + """
+.introduction { max-width: 68rem; margin: 0 auto; padding: 0 clamp(1rem, 4vw, 3rem); }
+.introduction ul { margin: 0; padding-left: 1.2em; }
+.introduction dl { margin: 0; }
+.introduction dl div { display: flex; flex-wrap: wrap; gap: 0 1em; padding: .12em 0; }
+.introduction dt { flex: 0 0 12.5em; color: var(--soft); }
+.introduction dd { flex: 1 1 16em; margin: 0; }
+sub { font-size: .72em; line-height: 0; }
+.original { margin: -1.2em 0 1.4em; color: var(--soft); }
 nav ol { list-style: none; margin: 0; padding: 0; columns: 2 19rem; column-gap: 3rem; }
 nav li { break-inside: avoid; display: flex; gap: .7em; padding: .16em 0; }
 nav li a { text-decoration: none; color: inherit; flex: 1; }

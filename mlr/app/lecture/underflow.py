@@ -1,4 +1,4 @@
-"""Slide 4: what becomes of a product of many small values."""
+"""Slide 4: the product of many small values underflows."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ PRECISION = {"float32": torch.float32, "float64": torch.float64}
 def underflow(lab: Lab) -> Answer:
     """What happens when many small probabilities are multiplied?
 
-    Source: lecture slide 4. Note: 1,000 factors of ½ do not underflow float64, and would
-    prove nothing; so the factors are 0.1.
+    1,000 factors of ½ do not underflow float64, so the factors are 0.1.
+
+    Source: lecture.
     """
     vanished = {
         (0.1, "float64"): 324,
@@ -52,8 +53,9 @@ def underflow(lab: Lab) -> Answer:
         ),
     )
     return Answer(
-        f"It goes to 0: {first[0.1, 'float64']} factors of 0.1 are exactly 0 in float64, "
-        f"{first[0.1, 'float32']} in float32; the sum of 1,000 logarithms is just {number(total)}.",
+        f"Their product goes to 0 and underflows: {first[0.1, 'float64']} factors of 0.1 give "
+        f"exactly 0 in float64, {first[0.1, 'float32']} in float32. The sum of 1,000 logarithms "
+        f"of 0.1 is only {number(total)}.",
         claims,
         _underflow_pictures(),
     )
@@ -107,4 +109,11 @@ def _underflow_pictures() -> tuple[Picture, Picture]:
     )
 
 
-SLIDES = (Slide(4, "Multiplying small values", underflow),)
+SLIDES = (
+    Slide(
+        4,
+        "Multiplying small values",
+        underflow,
+        "Question: “multiplying small values?” Answer: “goes to 0”.",
+    ),
+)

@@ -1,4 +1,4 @@
-"""Slides 16–19: output units, and the cost that belongs to each."""
+"""Slides 16–19: output units, and the loss that belongs to each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ from mlr.objectives import Objective
 def conditional(lab: Lab) -> Answer:
     """How does maximum likelihood train a model that predicts Y from X?
 
-    Source: lecture slide 16, P(Y|X; θ); Goodfellow et al., Deep Learning, 5.5.1 and 6.2.1.1.
+    Source: lecture, P(Y|X; θ); Goodfellow et al., Deep Learning, 5.5.1, 5.7.1 (probabilistic
+    supervised learning: logistic regression) and 6.2.1.1.
     """
     own = ("data=blobs", "data.seed=0", "data.noise=0.6", "head=sigmoid", "loss=bce")
     run = lab.run(*own, "dtype=float64", "epochs=20", "optimizer.lr=0.5")
@@ -44,11 +45,12 @@ def conditional(lab: Lab) -> Answer:
     start = float(run.series["loss/train"][1][0])
     claims = (
         close("the loss of the run is −1/m ∑ log P(y|x)", run.metrics["loss/train"], -mean, 1e-12),
-        close("of the test data too", run.metrics["loss/test"], _cost(run, data.test), 1e-12),
+        close("the same for the test data", run.metrics["loss/test"], _cost(run, data.test), 1e-12),
     )
     return Answer(
-        f"It makes the labels seen most probable given their inputs: the loss {number(-mean, 4)} "
-        f"that training left (from {start:.2f}) is −1/m of the log-likelihood.",
+        "It maximises ∑ log P(y|x; θ), so that the labels are most probable given their inputs. "
+        f"The loss of sigmoid + BCE, {start:.2f} for the first batch and {number(-mean, 4)} after "
+        "training, is −1/m of this log-likelihood.",
         claims,
         (
             _chances(run, data.train),
@@ -105,7 +107,7 @@ BELOW = {
 def units_and_costs(lab: Lab) -> Answer:
     """What decides the form of the cross-entropy?
 
-    Source: lecture slide 17; Goodfellow et al., Deep Learning, 6.2.2.
+    Source: lecture; Goodfellow et al., Deep Learning, 6.2.2.
     """
     claims: list[Claim] = []
     drawn = []
@@ -118,7 +120,7 @@ def units_and_costs(lab: Lab) -> Answer:
         slope = objective.gradient(logits, first)[:, 0]
         drawn.append((head, loss, objective.head(logits)[:, 0], slope))
     against_logit = curves(
-        "gradient against logit, target 1 (softmax: the others 0)",
+        "gradient against logit, target 1 (softmax: the other two logits are 0)",
         [(x, slope, of_pair(head, loss)) for head, loss, _, slope in drawn],
         size=HALF,
         xlabel="logit z",
@@ -135,15 +137,16 @@ def units_and_costs(lab: Lab) -> Answer:
         ylim=(-2, 1),
     )
     return Answer(
-        "The output unit: its distribution gives the loss, −log p, and each of the three then has "
-        f"the gradient y − t: {number(float(drawn[1][3][250]))} of a sigmoid at z = 0, t = 1.",
+        "The output unit: it fixes the distribution p, and −log p is the loss. For linear, sigmoid "
+        "and softmax units the gradient is then dL/dz = y − t, as in "
+        f"{number(float(drawn[1][3][250]))} for a sigmoid at z = 0, t = 1.",
         tuple(claims),
         (against_logit, against_output),
     )
 
 
 def _of_its_distribution(objective: Objective, outputs: int) -> list[Claim]:
-    """What ties a head, a distribution and a loss together, at 10,000 random logits."""
+    """That loss and gradient of a head follow from its distribution, at 10,000 random logits."""
     generator = torch.Generator().manual_seed(0)
     z = 5 * torch.randn(10_000, outputs, generator=generator, dtype=torch.float64)
     z.requires_grad_()
@@ -162,14 +165,14 @@ def _of_its_distribution(objective: Objective, outputs: int) -> list[Claim]:
     return [
         close(f"{way}: L = −log p{less}", above, 0, 1e-8),
         close("its dL/dz = y − t", pulled, 0, 5e-15),
-        close("and so is torch's derivative of −log p", of_torch, 0, 1e-8),
+        close("torch's derivative of −log p is the same", of_torch, 0, 1e-8),
     ]
 
 
 def one_number(lab: Lab) -> Answer:
     """How many outputs do two classes need?
 
-    Source: lecture slide 18; Goodfellow et al., Deep Learning, 6.2.2.2.
+    Source: lecture; Goodfellow et al., Deep Learning, 6.2.2.2.
     """
     z = torch.linspace(-40, 40, 8001, dtype=torch.float64)
     two = torch.stack([z, torch.zeros_like(z)], -1)
@@ -181,11 +184,14 @@ def one_number(lab: Lab) -> Answer:
     several = Objective("softmax", "ce").losses(two, both)
     claims = (
         close(
-            "softmax([z, 0]) = σ(z), relative", float((pair[:, 0] / one - 1).abs().max()), 0, 1e-15
+            "softmax([z, 0])₁ = σ(z) (relative)",
+            float((pair[:, 0] / one - 1).abs().max()),
+            0,
+            1e-15,
         ),
         close("P(0) = 1 − P(1)", float((pair[:, 1] - (1 - pair[:, 0])).abs().max()), 0, 1e-15),
         close(
-            "the losses are equal, soft targets too",
+            "CE of the softmax is BCE of the sigmoid, for soft targets too",
             float((binary - several).abs().max()),
             0,
             1e-14,
@@ -194,8 +200,8 @@ def one_number(lab: Lab) -> Answer:
     near = z.abs() <= 6
     x = z[near]
     return Answer(
-        "One: P(0) = 1 − P(1), and a softmax of z and 0 is the sigmoid of z, to "
-        f"{number(float((pair[:, 0] / one - 1).abs().max()), 1)}.",
+        "One, since P(0) = 1 − P(1). A softmax of the logits z and 0 is the sigmoid of z, measured "
+        f"to within {number(float((pair[:, 0] / one - 1).abs().max()), 1)}.",
         claims,
         (
             curves(
@@ -214,9 +220,11 @@ def one_number(lab: Lab) -> Answer:
 
 
 def clipped(lab: Lab) -> Answer:
-    """How can a linear unit be made to give a probability?
+    """How can the output of a linear unit be restricted to probabilities?
 
-    Source: lecture slide 19; Goodfellow et al., Deep Learning, 6.2.2.2, eq. 6.18.
+    At z = 0 and z = 1 themselves the derivative does not exist; here it is 1, as in torch.clamp.
+
+    Source: lecture; Goodfellow et al., Deep Learning, 6.2.2.2, eq. 6.18.
     """
     head = ClippedLinear()
     z = torch.linspace(-2, 3, 1001, dtype=torch.float64)
@@ -232,8 +240,8 @@ def clipped(lab: Lab) -> Answer:
         close("the slope outside is 0", float(slope[~inside].abs().max()), 0, 0),
     )
     return Answer(
-        f"By cutting it off, y = max(0, min(1, z)): its slope is {float(slope[inside].min()):g} "
-        f"inside [0, 1], and {float(slope[~inside].max()):g} everywhere outside.",
+        f"By clipping it, y = max(0, min(1, z)): its slope is {float(slope[inside].min()):g} "
+        f"in [0, 1], and {float(slope[~inside].max()):g} everywhere outside.",
         claims,
         (
             curves(
@@ -252,8 +260,13 @@ def clipped(lab: Lab) -> Answer:
 
 
 SLIDES = (
-    Slide(16, "Maximum likelihood of Y given X", conditional),
-    Slide(17, "The output unit decides", units_and_costs),
-    Slide(18, "One number for two classes", one_number),
-    Slide(19, "The clipped linear unit", clipped),
+    Slide(16, "Maximum likelihood of Y given X", conditional, "Conditional likelihood P(Y|X)."),
+    Slide(
+        17,
+        "The output unit decides",
+        units_and_costs,
+        "The output units determine the form of the cross-entropy.",
+    ),
+    Slide(18, "One number for two classes", one_number, "One number is enough for 2 classes."),
+    Slide(19, "The clipped linear unit", clipped, "Clipped linear unit, y = max(0, min(1, z))."),
 )

@@ -1,7 +1,7 @@
-"""Published results beside ours: numbers of papers and books, and the same measured here.
+"""Published results next to ours: numbers of papers and books, and the same measured here.
 
 A result is a function like that of a slide; its `Answer` holds `Comparison`s: what, published,
-ours, the difference, the source. A difference is told and never tuned away. `lecture.py
+ours, the difference, the source. A difference is reported, never tuned away. `lecture.py
 published` runs them, and each has a section of the lecture's page. Numbers are quoted from
 sources that were read; where a source gives words, the words stand in their place.
 """
@@ -21,9 +21,11 @@ from mlr.app.published.lecun import lecun_linear
 from mlr.app.published.neuron import nielsen_neuron
 from mlr.app.published.nielsen import nielsen_curves
 from mlr.app.published.squares import many_classes, squares_on_digits
-from mlr.checks import InputError
+from mlr.checks import InputError, nearest, unknown
 
 NAME = "published"
+LONGEST = 24
+"""Characters of a mistyped name that are shown."""
 QUICK = (
     Slide("nielsen_neuron", "Nielsen's saturated neuron", nielsen_neuron),
     Slide("lecun_linear", "LeCun's linear classifier", lecun_linear),
@@ -36,7 +38,7 @@ SLOW = (
     Slide("nielsen_30", "Nielsen's 30 hidden units", nielsen_30),
     Slide("nielsen_100", "Nielsen's 100 hidden units", nielsen_100),
 )
-"""Sweeps of minutes to a quarter of an hour, asked for by name only."""
+"""Sweeps of minutes to a quarter of an hour, run by name only."""
 PART = Part("Published results", (*QUICK, *SLOW))
 
 
@@ -49,8 +51,18 @@ def chosen(names: Sequence[str]) -> list[Slide]:
     by_name = {str(result.number): result for result in PART.slides}
     for name in names:
         if name not in by_name:
-            raise InputError(f"{NAME} {name} is not known. Known: {', '.join(by_name)}.")
+            raise InputError(unknown(f"result {shown(name)}", by_name, nearest(name, by_name, 0.5)))
     return [by_name[name] for name in names] or list(QUICK)
+
+
+def names() -> tuple[str, ...]:
+    """Names of all results."""
+    return tuple(str(result.number) for result in PART.slides)
+
+
+def shown(name: str) -> str:
+    """What was typed, cut where it is long."""
+    return (name if len(name) <= LONGEST else f"{name[:LONGEST]}…") or "''"
 
 
 def table(rows: Sequence[Comparison]) -> Table:

@@ -10,6 +10,7 @@ from torch import Tensor
 from mlr.app.lecture import drawing
 from mlr.app.lecture.answer import Answer, Claim, Comparison, Picture, percent
 from mlr.app.lecture.lab import Lab
+from mlr.commandline import for_others
 from mlr.objectives import Objective
 
 SOURCE = "Glorot and Bengio 2010, section 4.1 and Fig. 5"
@@ -100,4 +101,4 @@ def _picture(loss: str, reach: float) -> Picture:
         axes.set(xlabel="w₁, first layer", ylabel="w₂, second layer", aspect="equal")
         svg = drawing.svg(figure)
     title = f"{loss.upper()}: contours of the training criterion; grey: plateaus"
-    return Picture(title, svg, "python scripts/lecture.py published glorot_plateaus")
+    return Picture(title, svg, for_others("lecture", "published", "glorot_plateaus"))

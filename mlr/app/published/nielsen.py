@@ -17,6 +17,7 @@ from mlr.app.lecture.lab import Lab
 from mlr.app.published.curves import BATCH, CURVES, Curve, initial
 from mlr.app.published.files import Images, curves_folder, mnist
 from mlr.app.published.replay import GREYS, replay
+from mlr.commandline import for_others
 
 VALIDATION = 10_000
 CLOSE = 1e-9
@@ -152,5 +153,5 @@ def _picture(pairs: Sequence[Pair]) -> Picture:
         axes.set(xlabel="epochs", ylabel="cost on the test images")
         axes.legend()
         svg = drawing.svg(figure)
-    command = "python scripts/lecture.py published nielsen_curves"
+    command = for_others("lecture", "published", "nielsen_curves")
     return Picture("overfitting, and weight decay against it", svg, command)

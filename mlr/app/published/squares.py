@@ -10,6 +10,7 @@ import torch
 from mlr.app.lecture import drawing
 from mlr.app.lecture.answer import Answer, Claim, Comparison, Picture
 from mlr.app.lecture.lab import Lab
+from mlr.commandline import for_others
 from mlr.data.base import Dataset, Split
 from mlr.models import Mlp
 from mlr.objectives import Objective
@@ -109,7 +110,7 @@ def many_classes(lab: Lab) -> Answer:
         axes.minorticks_off()
         axes.legend()
         svg = drawing.svg(figure)
-    command = "python scripts/lecture.py published many_classes"
+    command = for_others("lecture", "published", "many_classes")
     return Answer(sentence, (claim,), (Picture("accuracy by classes", svg, command),), rows)
 
 

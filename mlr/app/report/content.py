@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlr.app.compare.comparison import Comparison, compare
-from mlr.app.compare.groups import varied
+from mlr.app.compare.comparison import Comparison, Ranking, compare
+from mlr.app.compare.groups import short, varied
 from mlr.app.names import spoken
 from mlr.app.report.curves import curves, drawn, significant
 from mlr.app.report.groups import (
@@ -20,7 +20,6 @@ from mlr.app.report.groups import (
     best_of_pairs,
     groups,
     numeric_keys,
-    short,
     unmade,
 )
 from mlr.app.report.quantities import FINALS, Quantity, there
@@ -29,6 +28,30 @@ from mlr.heads import HEADS
 from mlr.losses import LOSSES
 from mlr.records.aggregate import QUANTILES
 from mlr.records.reading import Recorded, read_runs
+from mlr.records.settings import RATE
+
+
+class Panel(NamedTuple):
+    """A chart's place: one pair on one data set."""
+
+    data: str
+    head: str
+    loss: str
+
+    @property
+    def pair(self) -> str:
+        """As in `sigmoid+se`."""
+        return joined((self.head, self.loss))
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """As groups are found by."""
+        return self.data, self.pair
+
+    @property
+    def label(self) -> str:
+        """As in `sigmoid + SE`, with the data where there are several."""
+        return ", ".join(filter(None, (written((self.head, self.loss)), self.data)))
 
 
 @dataclass(frozen=True)
@@ -38,6 +61,7 @@ class Content:
     place: the folder that was given.
     runs: at least one.
     comparison: of the groups below, in the same order.
+    rated: rankings of the same runs with each group at one learning rate.
     groups: runs alike but for the seed, best first.
     unmade: jobs without a folder.
     """
@@ -45,34 +69,49 @@ class Content:
     place: Path
     runs: Sequence[Recorded]
     comparison: Comparison
+    rated: Sequence[Ranking]
     groups: Sequence[Group]
     unmade: Sequence[Unmade]
 
     @cached_property
-    def tried(self) -> set[tuple[str, str]]:
-        """Every head and loss, the refused too."""
-        known = [*(one.pair for one in self.groups), *(one.pair for one in self.unmade)]
-        return set(map(parted, known))
+    def tried(self) -> set[Panel]:
+        """Every data set, head and loss, the refused too."""
+        known = {Panel(one.data, *parted(one.pair)) for one in self.groups}
+        (data, *others) = self.datasets
+        if others:  # of refused jobs nobody knows the data
+            return known
+        return known | {Panel(data, *parted(one.pair)) for one in self.unmade}
 
-    @property
-    def heads(self) -> list[str]:
-        """In the order of the lecture, others behind."""
-        return _sorted({head for head, _ in self.tried}, [head.name for head in HEADS])
+    def heads(self, data: str) -> list[str]:
+        """Those tried on a data set, in the order of the lecture, others behind."""
+        there = {panel.head for panel in self.tried if panel.data == data}
+        return _sorted(there, [head.name for head in HEADS])
 
-    @property
-    def losses(self) -> list[str]:
+    def losses(self, data: str) -> list[str]:
         """Likewise."""
-        return _sorted({loss for _, loss in self.tried}, [loss.name for loss in LOSSES])
+        there = {panel.loss for panel in self.tried if panel.data == data}
+        return _sorted(there, [loss.name for loss in LOSSES])
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names of the data sets; one empty name where all runs have the same."""
+        return list(dict.fromkeys(ranking.data for ranking in self.comparison.rankings))
 
     @cached_property
-    def pairs(self) -> list[tuple[str, str]]:
-        """What was tried, in the order of the matrix: by head, then by loss."""
-        both = [(head, loss) for head in self.heads for loss in self.losses]
-        return [pair for pair in both if pair in self.tried]
+    def panels(self) -> list[Panel]:
+        """What was tried, in the order of the matrices: by data set, by head, then by loss."""
+        return [
+            panel
+            for data in self.datasets
+            for panel in (
+                Panel(data, head, loss) for head in self.heads(data) for loss in self.losses(data)
+            )
+            if panel in self.tried
+        ]
 
     @property
-    def best(self) -> dict[str, Group]:
-        """The best group of each pair, the best pair first."""
+    def best(self) -> dict[tuple[str, str], Group]:
+        """The group to choose of each data set and pair, the best pair first."""
         return best_of_pairs(self.groups)
 
     @property
@@ -95,28 +134,31 @@ def read(place: Path) -> Content:
     runs = read_runs(place)
     keys = [key for key in varied(runs) if key not in ("head", "loss")]
     comparison = compare(runs, ["pair", *keys])
-    ordered = groups(runs, keys, comparison.metric)
-    return Content(place, runs, comparison, ordered, unmade(place, runs))
+    rated = compare(runs, ["pair", *(key for key in keys if key != RATE)]).rankings
+    return Content(place, runs, comparison, rated, groups(comparison), unmade(place, runs))
 
 
 def charts(content: Content) -> dict[str, Any]:
     """What the page's charts are drawn from, as JSON."""
-    names = [joined(pair) for pair in content.pairs]
+    panels = content.panels
+    places = {panel.key: place for place, panel in enumerate(panels)}
     best = content.best
     found = curves(content.groups)
     numeric = numeric_keys(content.groups)
     named = zip(content.keys, short(content.keys), strict=True)
     return {
-        "pairs": [written(pair) for pair in content.pairs],
+        "pairs": [panel.label for panel in panels],
+        "losses": [panel.loss for panel in panels],
+        "sets": [panel.data for panel in panels],
         "quantities": [one._asdict() for one in drawn(content.groups)],
         "finals": [one._asdict() for one in content.finals],
         "steps": found["steps"],
         "groups": [
-            _group(group, names.index(group.pair), group is best[group.pair], own, content.finals)
+            _group(group, places[group.data, group.pair], own, content.finals)
             for group, own in zip(content.groups, found["groups"], strict=True)
         ],
         "keys": [[key, name] for key, name in named if key in numeric],
-        "theory": {"z": grid(), "pairs": {names.index(pair): theory(best[pair]) for pair in best}},
+        "theory": {"z": grid(), "pairs": {places[key]: theory(best[key]) for key in best}},
     }
 
 
@@ -137,14 +179,15 @@ def parted(pair: str) -> tuple[str, str]:
 
 
 def _group(
-    group: Group, pair: int, best: bool, own: dict[str, Any], finals: Sequence[Quantity]
+    group: Group, pair: int, own: dict[str, Any], finals: Sequence[Quantity]
 ) -> dict[str, Any]:
     return {
         "pair": pair,
         "label": group.label,
         "runs": len(group.runs),
         "diverged": group.diverged,
-        "best": best,
+        "best": group.choice == 0,
+        "choice": group.choice,
         "values": dict(group.chosen),
         "finals": {one.tag: _spread(group.finals(one.tag)) for one in finals},
         "curves": own,

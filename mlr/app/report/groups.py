@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 from pathlib import Path
 
-from mlr.app.compare.groups import grouped, rank
+from mlr.app.compare.comparison import Comparison
+from mlr.app.compare.groups import short
+from mlr.app.compare.headline import brief
 from mlr.app.report.quantities import CURVES
 from mlr.records.aggregate import Aggregate, Series, aggregate
+from mlr.records.ranking import chosen, chosen_on
 from mlr.records.reading import Recorded
-from mlr.records.settings import Value, text
+from mlr.records.settings import Value
 
 PAIR = re.compile(r"\w+\+\w+")
 _TAGS = frozenset(one.tag for one in CURVES)
@@ -26,17 +29,24 @@ class Group:
 
     pair: head and loss, as in `sigmoid+se`; empty where nobody knows.
     chosen: what tells it from other groups of the pair, by key.
+    data: the data set; empty where all runs have the same.
+    choice: its place among the groups of its pair and data set, by validation data, from 0.
+    told: the keys of `chosen` that its label names; None names all.
     """
 
     pair: str
     chosen: Mapping[str, Value]
     runs: Sequence[Recorded]
+    data: str = ""
+    choice: int = 0
+    told: Sequence[str] | None = None
 
     @property
     def label(self) -> str:
         """What was chosen, as in `lr=0.1`; empty where nothing else differs."""
-        names = zip(short(list(self.chosen)), self.chosen.values(), strict=True)
-        return ", ".join(f"{name}={text(value)}" for name, value in names)
+        told = [key for key in self.chosen if self.told is None or key in self.told]
+        names = zip(short(told), (self.chosen[key] for key in told), strict=True)
+        return ", ".join(f"{name}={brief(value)}" for name, value in names if value is not None)
 
     @property
     def name(self) -> str:
@@ -70,27 +80,32 @@ class Unmade:
     reason: str
 
 
-def groups(runs: Sequence[Recorded], keys: Sequence[str], metric: str) -> list[Group]:
-    """All groups, best first, in the order of `mlr.app.compare.comparison.compare`.
+def groups(comparison: Comparison) -> list[Group]:
+    """All groups, in the order of the rows of a comparison by `pair` and other keys."""
+    found: dict[tuple[str, str], list[tuple[int, Group]]] = {}
+    metrics: dict[tuple[str, str], str] = {}
+    for ranking in comparison.rankings:
+        for row in ranking.rows:
+            pair = str(row.keys["pair"] or "")
+            others = {key: value for key, value in row.keys.items() if key != "pair"}
+            metrics[ranking.data, pair] = ranking.metric
+            same = found.setdefault((ranking.data, pair), [])
+            place = sum(map(len, found.values()))
+            group = Group(pair, others, row.members, ranking.data, told=ranking.keys)
+            same.append((place, group))
+    result = []
+    for key, same in found.items():
+        runs = [group.runs for _, group in same]
+        tag = chosen_on(metrics[key], [run for own in runs for run in own])
+        for choice, at in enumerate(chosen(runs, tag)):
+            place, group = same[at]
+            result.append((place, replace(group, choice=choice)))
+    return [group for _, group in sorted(result, key=lambda pair: pair[0])]
 
-    Args:
-        runs: of one sweep, or one alone.
-        keys: what tells groups of a pair apart.
-        metric: the final number that ranks.
-    """
-    found = [
-        Group(str(pair or ""), dict(zip(keys, chosen, strict=True)), same)
-        for (pair, *chosen), same in grouped(runs, ["pair", *keys]).items()
-    ]
-    return sorted(found, key=lambda group: rank(group.runs, metric))
 
-
-def best_of_pairs(ordered: Sequence[Group]) -> dict[str, Group]:
-    """The best group of each pair, of groups that are ordered; the best pair first."""
-    best: dict[str, Group] = {}
-    for group in ordered:
-        best.setdefault(group.pair, group)
-    return best
+def best_of_pairs(ordered: Sequence[Group]) -> dict[tuple[str, str], Group]:
+    """The group to choose of each data set and pair, in the order in which groups come."""
+    return {(group.data, group.pair): group for group in ordered if group.choice == 0}
 
 
 def numeric_keys(ordered: Sequence[Group]) -> list[str]:
@@ -113,12 +128,6 @@ def unmade(place: Path, runs: Sequence[Recorded]) -> list[Unmade]:
             continue
         found += [_unmade(row) for row in rows if row.get("run") and row["run"] not in made]
     return found
-
-
-def short(keys: Sequence[str]) -> list[str]:
-    """Keys as they are written beside their values: the last part, where it tells them apart."""
-    last = [key.rpartition(".")[2] for key in keys]
-    return [name if last.count(name) == 1 else key for name, key in zip(last, keys, strict=True)]
 
 
 def _drawn(series: Series) -> Series:

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from mlr.app.cells import mean_and_std
-from mlr.app.compare.comparison import Row
+from mlr.app.compare.comparison import Ranking, Row
+from mlr.app.compare.groups import short
+from mlr.app.compare.headline import brief, p_text
 from mlr.app.names import leaves
+from mlr.app.numerals import number, percent, with_spread
 from mlr.app.report.content import Content, parted, written
-from mlr.app.report.groups import Group, Unmade, short
-from mlr.app.report.quantities import Quantity, told, told_with_spread
+from mlr.app.report.groups import Group, Unmade
+from mlr.app.report.quantities import Quantity
 from mlr.records.reading import Recorded
 from mlr.records.settings import Value, setting, text
 
@@ -49,21 +51,37 @@ def table(name: str, heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> st
 """
 
 
-def ranking(content: Content) -> str:
+def rankings(content: Content) -> str:
     """Groups, the best first: what `scripts/compare.py` prints, and the further final numbers."""
-    comparison = content.comparison
-    first, *others = _metric_first(content)
-    heads = ["rank", "head + loss", *short(content.keys), "seeds", first.label]
-    heads += ["against the best", *(one.label for one in others), "epochs to 90 %"]
+    groups, parts = iter(content.groups), []
+    for one in content.comparison.rankings:
+        own = [next(groups) for _ in one.rows]
+        title = f"<h3>{escape(one.title)}</h3>\n" if one.title else ""
+        if len(own) > 1:
+            parts.append(title + _ranking(content, one, own))
+    return "".join(parts)
+
+
+def _ranking(content: Content, ranking: Ranking, groups: Sequence[Group]) -> str:
+    keys = [key for key in content.keys if key in ranking.keys]
+    first, *others = _metric_first(content.finals, ranking.metric)
+    heads = ["rank", "head + loss", *short(keys), "runs", _head(first)]
+    heads += ["against the first", *map(_head, others), "updates to 90 % ↓", "epochs to 90 % ↓"]
     rows = []
-    for place, (group, row) in enumerate(
-        zip(content.groups, comparison.rows, strict=True), start=1
-    ):
-        cells = [Cell(str(place), place), _pair(group.pair), *map(_value, group.chosen.values())]
-        cells += [_seeds(row), _mean(group, first), _verdict(row)]
-        cells += [_mean(group, one) for one in others]
-        rows.append([*cells, _number(row.epochs_to_90)])
-    return table("Settings, best first", heads, rows)
+    for group, row in zip(groups, ranking.rows, strict=True):
+        cells = [Cell(str(row.place), row.place), _pair(group.pair)]
+        cells += [_value(group.chosen[key]) for key in keys]
+        cells += [_runs(row), _mean(row, first), _verdict(row)]
+        cells += [_mean(row, one) for one in others]
+        rows.append([*cells, _number(row.updates_to_90), _number(row.epochs_to_90)])
+    name = ", ".join(filter(None, ("Configurations, best first", ranking.title)))
+    return table(name, heads, rows)
+
+
+def _head(quantity: Quantity) -> str:
+    """A final number and its direction, where it has one."""
+    lower = quantity.tag.startswith(("loss/", "rmse/", "stuck/"))
+    return quantity.label + (" ↑" if quantity.more else " ↓" if lower else "")
 
 
 def every_run(content: Content) -> str:
@@ -101,9 +119,8 @@ def settings(config: Mapping[str, Any]) -> str:
     return f"<dl>{''.join(rows)}</dl>"
 
 
-def _metric_first(content: Content) -> list[Quantity]:
-    metric = content.comparison.metric
-    found = sorted(content.finals, key=lambda one: one.tag != metric)
+def _metric_first(finals: Sequence[Quantity], metric: str) -> list[Quantity]:
+    found = sorted(finals, key=lambda one: one.tag != metric)
     if not found or found[0].tag != metric:
         found.insert(0, Quantity(metric, metric))
     return found
@@ -143,7 +160,7 @@ def _pair(pair: str) -> Cell:
 
 def _value(value: Value) -> Cell:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return Cell(escape(text(value)), float(value))
+        return Cell(escape(brief(value)), float(value))
     return Cell(escape(text(value)) or _ABSENT, text(value) or None, False)
 
 
@@ -151,18 +168,17 @@ def _final(run: Recorded, quantity: Quantity) -> Cell:
     value = run.metrics.get(quantity.tag)
     if value is None or value != value:
         return Cell(_ABSENT)
-    return Cell(told(value, quantity.share), value)
+    return Cell(percent(value) if quantity.share else number(value), value)
 
 
-def _mean(group: Group, quantity: Quantity) -> Cell:
-    values = group.finals(quantity.tag)
-    if not values:
+def _mean(row: Row, quantity: Quantity) -> Cell:
+    if quantity.tag not in row.finals:
         return Cell(_ABSENT)
-    mean, std = mean_and_std(values)
-    return Cell(told_with_spread(mean, std, quantity.share), mean)
+    mean, std = row.finals[quantity.tag]
+    return Cell(with_spread(mean, std, quantity.share), mean)
 
 
-def _seeds(row: Row) -> Cell:
+def _runs(row: Row) -> Cell:
     lost = [
         f"{count} {name}"
         for name in ("diverged", "failed", "interrupted", "running")
@@ -175,12 +191,11 @@ def _seeds(row: Row) -> Cell:
 def _verdict(row: Row) -> Cell:
     if row.p is None:
         return Cell(escape(row.verdict), row.verdict, False)
-    size = f"p = {row.p:.2g}" if row.p >= 1e-4 else "p < 0.0001"
-    return Cell(f"{escape(row.verdict)}, {escape(size)}", row.p, False)
+    return Cell(f"{escape(row.verdict)}, {escape(p_text(row.p))}", row.p, False)
 
 
 def _number(value: float | None) -> Cell:
-    return Cell(_ABSENT) if value is None else Cell(f"{value:.4g}", value)
+    return Cell(_ABSENT) if value is None else Cell(number(round(value, 2)), value)
 
 
 def _td(cell: Cell) -> str:

@@ -12,10 +12,12 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from mlr.app.compare.table import goal
 from mlr.app.explain.health import reassurance
 from mlr.app.report import listing, summary
-from mlr.app.report.content import Content, charts, joined, written
+from mlr.app.report.content import Content, Panel, charts, written
 from mlr.app.webpage import BASE, document
+from mlr.commandline import for_others
 
 if TYPE_CHECKING:
     from mlr.app.explain import Diagnosis
@@ -120,9 +122,16 @@ def _summary(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
         found = f"<p>{_told(reassurance(content.runs))}</p>\n"
     if rest:
         found += f"<details><summary>{len(rest)} more</summary>{_diagnoses(rest)}</details>\n"
-    told = " ".join(filter(None, (summary.counts(content), summary.spread(content))))
+    counts = (summary.counts(content), summary.spread(content), summary.apart(content))
+    told = " ".join(filter(None, counts))
+    said = summary.verdicts(content)
+    if len(said) == 1:
+        verdicts = f'<p class="verdict">{_told(said[0])}</p>'
+    else:
+        items = "\n".join(f"<li>{_told(one)}</li>" for one in said)
+        verdicts = f'<ul class="verdicts">\n{items}\n</ul>'
     return f"""<section id="summary" aria-label="Summary">
-<p class="verdict">{_told(summary.verdict(content))}</p>
+{verdicts}
 <p>{_told(told)}</p>
 {found}</section>
 """
@@ -148,24 +157,31 @@ def _told(text: str) -> str:
 
 
 def _matrix(content: Content, what: str) -> str:
-    """A panel for each pair, heads below and losses beside each other."""
-    panels = [
-        _panel(content, (head, loss), what) for head in content.heads for loss in content.losses
-    ]
-    return f'<div class="matrix" data-columns="{len(content.losses)}">\n{"".join(panels)}</div>\n'
+    """A panel for each pair, heads below and losses next to each other; a matrix a data set."""
+    parts = []
+    for data in content.datasets:
+        panels = [
+            _panel(content, Panel(data, head, loss), what)
+            for head in content.heads(data)
+            for loss in content.losses(data)
+        ]
+        title = f"<h3>{escape(data)}</h3>\n" if data else ""
+        columns = f'data-columns="{len(content.losses(data))}"'
+        parts.append(f'{title}<div class="matrix" {columns}>\n{"".join(panels)}</div>\n')
+    return "".join(parts)
 
 
-def _panel(content: Content, pair: tuple[str, str], what: str) -> str:
-    name = escape(written(pair))
-    if joined(pair) in content.best:
-        place = content.pairs.index(pair)
+def _panel(content: Content, panel: Panel, what: str) -> str:
+    name = escape(written((panel.head, panel.loss)))
+    if panel.key in content.best:
+        place = content.panels.index(panel)
         return f"""<figure class="panel" data-pair="{place}">
 <figcaption>{name}</figcaption>
-<div class="chart" tabindex="0" role="img" aria-label="{name}: {what}"></div>
+<div class="chart" tabindex="0" role="img" aria-label="{escape(panel.label)}: {what}"></div>
 <ul class="values"></ul>
 </figure>
 """
-    told = {one.reason: one.status for one in content.unmade if one.pair == joined(pair)}
+    told = {one.reason: one.status for one in content.unmade if one.pair == panel.pair}
     if not told:
         return f'<figure class="panel absent"><figcaption>{name}</figcaption>not tried</figure>\n'
     reason, status = next(iter(told.items()))
@@ -179,7 +195,7 @@ def _curves(content: Content, found: dict[str, Any]) -> str:
         return ""
     several = len(content.groups) > len(content.best)
     words = "Lines are means over seeds, bands hold 80 % of them (10 to 90 % quantile)"
-    best = f"; each pair at its best setting by {content.comparison.metric}" if several else ""
+    best = "; each pair at the setting chosen on validation data" if several else ""
     seeds = f"{words}{best}. " if len(content.runs) > len(content.groups) else ""
     grey = "Grey: the other pairs. " if len(content.best) > 1 else ""
     text = f"{seeds}{grey}Drag over a chart to magnify, double-click to undo; "
@@ -201,7 +217,7 @@ def _sensitivity(content: Content, found: dict[str, Any]) -> str:
 """
         for place, (_, name) in enumerate(found["keys"])
     )
-    others = ", at the best of all other settings" if len(content.keys) > 1 else ""
+    others = ", other settings as chosen on validation data" if len(content.keys) > 1 else ""
     inner = f"""<div class="controls"></div>
 <p class="small">Mean over seeds{others}; bars hold 80 % of them. × marks settings where runs
 diverged, at the bottom where all did.</p>
@@ -216,34 +232,41 @@ def _theory(content: Content) -> str:
 <p class="small">Lines: closed form against the logit of one output. Circles: the mean that was
 measured over training data with the final parameters; the larger, the more outputs lie there. The
 outermost hold all logits beyond ±10. A softmax compares a logit with the others, z − log Σ e^z of
-the others, and the lines have these equal: with CE that is all its gradient hangs on, with SE and
-BCE circles may lie beside the lines.</p>
+the others, and the lines have these equal: with CE the gradient depends on nothing else, with SE
+and BCE circles may lie off the lines.</p>
 {_matrix(content, "loss and gradient against the logit")}"""
     return _section("theory", "What should the gradient be, and what was it?", inner)
 
 
 def _ranking(content: Content) -> str:
-    if len(content.groups) == 1:
+    tables = listing.rankings(content)
+    if not tables:
         return ""
-    note = """<p class="small">Mean ± standard deviation over seeds. Against the best: paired t-test
-over common seeds, Holm’s correction for all pairs. 90 % of the last validation accuracy, or of
-the fall of the training loss.</p>
-"""
-    return _section("ranking", "Which is best?", note + listing.ranking(content))
+    goals = list(dict.fromkeys(filter(None, map(goal, content.comparison.rankings))))
+    goals = goals if len(goals) == 1 else []
+    lines = [
+        "Mean ± standard deviation over seeds. Test loss: each in units of its own loss.",
+        "Against the first: paired t-test over common seeds, Holm’s correction for all pairs.",
+        "|dL/dz| where wrong: mean over the training examples that are predicted wrongly at the "
+        "end.",
+        *(f"{one[0].upper()}{one[1:]}." for one in goals),
+    ]
+    note = f'<p class="small">{_told(" ".join(lines))}</p>\n'
+    return _section("ranking", "Which is best?", note + tables)
 
 
 def _runs(content: Content) -> str:
     shared = listing.settings(listing.common(content.runs))
     inner = f"""<details><summary>Command and configuration that all runs share</summary>
 {shared}</details>
-<p class="small">A run’s name opens what it has of its own.</p>
+<p class="small">Open a run’s name for the settings that differ from the other runs.</p>
 {listing.every_run(content)}"""
     return _section("runs", "Every run", inner)
 
 
 def _footer() -> str:
     return f"""<footer class="small">
-<p>Made by <code>python scripts/report.py</code>. Charts by uPlot 1.6.32, © Leon Sorokin, under the
-MIT licence:</p>
+<p>Made by <code>{escape(for_others("report"))}</code>. Charts by uPlot 1.6.32, © Leon Sorokin,
+under the MIT licence:</p>
 <details><summary>licence of uPlot</summary><pre>{escape(_file("uplot/LICENSE"))}</pre></details>
 </footer>"""

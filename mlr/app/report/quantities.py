@@ -1,4 +1,4 @@
-"""What the report draws, by the tag under which it is recorded, and how its numbers are written."""
+"""What the report draws, by the tag under which it is recorded."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ CURVES = (
 FINALS = (
     Quantity("accuracy/test", "test accuracy", share=True, more=True),
     Quantity("loss/test", "test loss", of_loss=True),
+    Quantity("rmse/test", "test RMSE"),
     Quantity("accuracy/val", "validation accuracy", share=True, more=True),
     Quantity("accuracy/train", "training accuracy", share=True, more=True),
     Quantity("logit_grad/wrong", "|dL/dz| where wrong", log=True),
@@ -52,17 +53,3 @@ def there(quantities: Iterable[Quantity], tags: Iterable[str]) -> list[Quantity]
     """Those of `quantities` that `tags` has."""
     known = set(tags)
     return [one for one in quantities if one.tag in known]
-
-
-def told(value: float, share: bool) -> str:
-    """A number for a table, as in `96.4 %` or `0.0123`."""
-    return f"{100 * value:.1f} %" if share else f"{value:.3g}"
-
-
-def told_with_spread(mean: float, std: float, share: bool) -> str:
-    """Mean and standard deviation, as in `96.4 ± 0.3 %`; the mean alone where std is NaN."""
-    if std != std:
-        return told(mean, share)
-    if share:
-        return f"{100 * mean:.1f} ± {100 * std:.1f} %"
-    return f"{mean:.3g} ± {std:.2g}"

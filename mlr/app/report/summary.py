@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from math import isfinite
+from collections.abc import Callable
+from functools import partial
 
 from mlr.app.compare.comparison import Row
+from mlr.app.compare.headline import headline, namer
+from mlr.app.compare.table import apart_lines
+from mlr.app.numerals import percent
 from mlr.app.report.content import Content, parted, written
-from mlr.app.report.quantities import FINALS, told, told_with_spread
 
 
-def verdict(content: Content) -> str:
-    """The best pair and the last one, with their numbers."""
-    metric = content.comparison.metric
-    quantity = next((one for one in FINALS if one.tag == metric), None)
-    label, share = (quantity.label, quantity.share) if quantity else (metric, False)
-    rows = _first_of_pairs(content.comparison.rows)
-    if not rows:
-        return "No run has ended yet."
+def verdicts(content: Content) -> list[str]:
+    """What is significantly better and what ties, in a text for each ranking."""
+    found = []
+    for ranking in content.rated:
+        name, lead = namer(ranking), f"{ranking.title}: " if ranking.title else ""
+        found.append(lead + headline(ranking, partial(_name, by_keys=name)))
+    return found
 
-    def number(row: Row) -> str:
-        std = float("nan") if row.std is None else row.std
-        assert row.mean is not None
-        return told_with_spread(row.mean, std, share)
 
-    best = rows[0]
-    if len(rows) == 1:
-        return f"{_name(best)}: {number(best)} {label}."
-    text = f"{_name(best)} is best with {number(best)} {label}"
-    if all(row.verdict == "not significant" for row in rows[1:]):
-        return f"{text}; its lead over each other pair could be chance."
-    last = rows[-1]
-    same_unit = share or parted(str(best.keys["pair"]))[1] == parted(str(last.keys["pair"]))[1]
-    if same_unit:
-        text += f"; {_name(last)} is last with {number(last)}"
-    return text + "."
+def apart(content: Content) -> str:
+    """What cannot be compared, and why; empty where all can."""
+    return " ".join(f"{line[0].upper()}{line[1:]}." for line in apart_lines(content.comparison))
 
 
 def counts(content: Content) -> str:
@@ -56,28 +45,23 @@ def counts(content: Content) -> str:
 
 
 def spread(content: Content) -> str:
-    """How far groups of runs lie apart; empty where there are less than two."""
-    metric = content.comparison.metric
+    """How far groups of runs lie apart; empty where there are less than two, or several data."""
+    if len(content.comparison.rankings) > 1:
+        return ""
+    metric = content.comparison.rankings[0].metric
     means = [row.mean for row in content.comparison.rows if row.mean is not None]
     if len(means) < 2 or not metric.startswith("accuracy/"):
         return ""
-    low, high = min(means), max(means)
     return (
-        f"Means over seeds range from {told(low, True)} to {told(high, True)} "
-        f"over {len(means)} settings."
+        f"Means over seeds range from {percent(min(means))} to {percent(max(means))} "
+        f"over {len(means)} configurations."
     )
 
 
-def _first_of_pairs(rows: Sequence[Row]) -> list[Row]:
-    found: dict[object, Row] = {}
-    for row in rows:
-        if row.mean is not None and isfinite(row.mean):
-            found.setdefault(row.keys["pair"], row)
-    return list(found.values())
-
-
-def _name(row: Row) -> str:
-    return written(parted(str(row.keys["pair"] or "")))
+def _name(row: Row, by_keys: Callable[[Row], str]) -> str:
+    """A configuration with its pair as a person writes it."""
+    pair = str(row.keys["pair"] or "")
+    return by_keys(row).replace(pair, written(parted(pair)), 1) if pair else by_keys(row)
 
 
 def _many(count: int, noun: str) -> str:

@@ -13,6 +13,7 @@ from mlr.app.verify.findings import DAMAGED, UNREADABLE, Examined
 from mlr.app.verify.printing import print_examined, print_sum
 from mlr.app.verify.repair import mend
 from mlr.checks import DataError, InputError
+from mlr.commandline import command
 from mlr.durable import WriteError
 
 Examine = Callable[[Path], Examined]
@@ -52,14 +53,14 @@ def folders(place: Path) -> Iterator[tuple[Path, Examine]]:
         InputError: there is none.
     """
     if not place.is_dir():
-        raise InputError(f"{place} is no folder; give that of a run or of a sweep, as in runs/….")
+        raise InputError(f"{place} is not a folder; give that of a run or of a sweep, as runs/….")
     if (place / STATUS).exists():
         yield place, run.examine
         return
     sweeps = {path.parent for name in (TABLE, STORY) for path in place.rglob(name)}
     runs = {path.parent for path in place.rglob(STATUS)}
     if not sweeps and not runs:
-        raise InputError(f"{place} holds no run; train one with `python scripts/train.py`.")
+        raise InputError(f"{place} holds no run; train one with `{command('train')}`.")
     for folder in sorted(sweeps | runs):
         if folder in sweeps:
             yield folder, sweep.examine

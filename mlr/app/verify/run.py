@@ -102,7 +102,7 @@ def check_events(path: Path, folder: Path, entry: Entry | None, owner: str | Non
     if owner is not None and bad and bad[-1].end == len(content):
         bad.pop()  # it is being written
     if bad and len(bad) == len(found):
-        raise ValueError("is no event file")
+        raise ValueError("is not an event file")
     if bad:
         places = ", ".join(f"{span.start:,} to {span.end:,}" for span in bad[:3])
         more = f" and {len(bad) - 3} more places" if len(bad) > 3 else ""

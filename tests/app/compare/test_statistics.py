@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mlr.app.compare.statistics import FEWEST, LEVEL, against, holm, paired_p
+from mlr.app.compare.statistics import FEWEST, LEVEL, holm, paired_p, pairwise
 
 
 @pytest.mark.parametrize("seeds", [3, 4, 5, 12, 100])
@@ -77,12 +77,20 @@ def test_each_is_compared_with_the_best_and_corrected_for_all_pairs():
     assert common.tolist() == [6, 6, 5]
     moved, _ = against(values[::-1], best=2)
     np.testing.assert_allclose(moved, p[::-1])
+    every, _ = pairwise(values)
+    assert every[1, 2] == every[2, 1] == pytest.approx(corrected[2])
 
 
 def test_one_group_or_no_number_is_no_comparison():
     assert np.isnan(against(np.ones((1, 4)), best=0)[0]).all()
     assert np.isnan(against(np.full((3, 2), np.nan), best=0)[0]).all()
     assert np.isnan(against(np.empty((2, 0)), best=0)[0]).all()
+
+
+def against(values, best):
+    """One row of all pairs."""
+    p, common = pairwise(values)
+    return p[best], common[best]
 
 
 NULLS = {

@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-from mlr.app.compare.comparison import Comparison, Row
-from mlr.app.compare.table import print_comparison
+from mlr.app.compare.comparison import Comparison, Ranking, Row
+from mlr.app.compare.measures import Mark
+from mlr.app.compare.table import print_comparison, print_ranking
 from mlr.records.reading import Recorded
 
 ROW = Row(
     keys={"head": "softmax", "loss": "smoothed_ce"},
+    place=1,
     lr=0.5,
     rates={0.05: 0.4, 0.5: 0.96},
     runs=12,
@@ -26,13 +30,22 @@ ROW = Row(
     std=0.00577,
     epochs_to_90=1.5,
     updates_to_90=60.0,
-    wrong_gradient=1.64456,
+    logit_grad_wrong=1.64456,
+    logit_grad_right=0.02,
     stuck=0.0312,
     verdict="best",
+    finals={
+        "accuracy/test": (0.96491, 0.00577),
+        "loss/test": (200.0, 100.0),
+        "logit_grad/wrong": (1.64456, 0.0123),
+        "logit_grad/right": (0.02, None),
+    },
+    members=[Recorded(Path("a"), {"pair": "softmax+smoothed_ce"})],
 )
 OTHER = replace(
     ROW,
     keys={"head": "clipped_linear", "loss": "se"},
+    place=2,
     mean=0.61,
     std=None,
     missing=1,
@@ -40,91 +53,171 @@ OTHER = replace(
     running=0,
     epochs_to_90=None,
     updates_to_90=None,
-    wrong_gradient=None,
+    logit_grad_wrong=None,
+    logit_grad_right=None,
     stuck=None,
     p=0.00012,
     common=4,
     verdict="worse",
+    finals={"accuracy/test": (0.61, None), "loss/test": (0.5, None)},
+    members=[Recorded(Path("b"), {"pair": "clipped_linear+se"})],
 )
 FOLDER = Path("/somewhere/else")
-COMPARISON = Comparison("accuracy/test", ["head", "loss"], [ROW, OTHER], [], [], 24)
+P = np.array([[nan, 0.00012], [0.00012, nan]])
+MARK = Mark("accuracy/val", 0.95, 0.1)
+RANKING = Ranking("", "", "accuracy/test", "accuracy/val", MARK, [ROW, OTHER], P)
+COMPARISON = Comparison(["head", "loss"], [RANKING], [], [], 24)
 
 
-def printed(comparison: Comparison, width: int = 200) -> list[str]:
+def printed(comparison: Comparison, width: int = 220) -> list[str]:
     out = io.StringIO()
     print_comparison(Console(file=out, width=width, highlight=False), comparison)
     return out.getvalue().splitlines()
 
 
+def of(ranking: Ranking, **changes) -> list[str]:
+    return printed(replace(COMPARISON, rankings=[replace(ranking, **changes)]))
+
+
+def short(ranking: Ranking, **options) -> list[str]:
+    """As at the end of a sweep."""
+    out = io.StringIO()
+    print_ranking(Console(file=out, width=220, highlight=False), ranking, **options)
+    return out.getvalue().splitlines()
+
+
 def test_a_wide_terminal_shows_all_of_it():
     head, best, other, *_ = printed(COMPARISON)
-    assert head.split("  ")[0] == "head"
-    for part in ("softmax", "smoothed_ce", "0.5 (of 2)", " 4 ", "96.49% ± 0.58", "best", "1.5"):
+    for name in ("test accuracy ↑", "test loss ↓", "stuck % ↓", "updates to 90 % ↓"):
+        assert name in head
+    for part in ("softmax", "smoothed_ce", "0.5 (of 2)", " 4 ", "96.49 ± 0.58 %", "best", "1.5"):
         assert part in best
-    for part in (" 60 ", "1.645", "3.1%", "1 diverged, 2 running"):
+    for part in (" 60 ", "1.645 ± 0.012", "3.12 %", "200 ± 100", "1 diverged, 2 running"):
         assert part in best
-    assert "4 (1 without)" in other
-    assert "61.00%  " in other
+    assert "4 of 5" in other
+    assert " 61.00 % " in other
     assert "worse, p = 0.00012" in other
-    assert other.count("none") == 4
+    assert other.count("–") == 5
 
 
-@pytest.mark.parametrize("width", range(28, 170, 7))
+def test_a_column_without_an_entry_is_left_out():
+    row = replace(
+        ROW, stuck=None, updates_to_90=None, epochs_to_90=None, diverged=0, running=0, std=None
+    )
+    bare = replace(row, finals={"accuracy/test": (0.9, None), "loss/test": (0.5, None)})
+    lines = short(replace(RANKING, rows=[bare], mark=None))
+    assert lines[0].split("  ")[0] == "head"
+    for name in ("stuck", "90 %", "dL/dz", "lost", "against", "predicted", "RMSE"):
+        assert name not in lines[0]
+    assert "mean ± std" not in "".join(lines)  # of one run there is none
+
+
+def test_the_end_of_a_sweep_has_losses_stuck_and_times_but_no_tests():
+    lines = short(RANKING)
+    for name in ("test loss ↓", "stuck % ↓", "updates to 90 % ↓", "|dL/dz| wrong", "lost"):
+        assert name in lines[0]
+    assert "against the first" not in lines[0]
+    assert "epochs" not in lines[0]
+    assert "mean ± std over seeds" in lines
+    assert "test loss: each in units of its own loss, not comparable between losses" in lines
+    goal = "updates to 90 %: until the validation accuracy is 86.50 %, 90 % of the way from 10.00 %"
+    assert any(line.startswith(goal) for line in lines)
+
+
+def test_a_long_table_ends_with_how_many_more_there_are():
+    assert "… and 1 more in runs.csv" in short(RANKING, most=1)
+
+
+def test_outputs_are_shown_where_every_row_has_them():
+    rows = [
+        replace(row, finals={**row.finals, "prediction/test": (value, None)})
+        for row, value in ((ROW, 0.976), (OTHER, 0.099))
+    ]
+    head, first, second, *_ = short(replace(RANKING, rows=rows))
+    assert "prediction" in head
+    assert "0.976" in first
+    assert "0.099" in second
+    assert "prediction" not in short(replace(RANKING, rows=[rows[0], OTHER]))[0]
+
+
+@pytest.mark.parametrize("width", range(28, 200, 13))
 def test_a_narrow_terminal_has_fewer_columns_and_whole_names(width):
     lines = printed(COMPARISON, width)
-    names_and_metric = len("clipped_linear  smoothed_ce  96.49% ± 0.58")
+    names_and_metric = len("clipped_linear  smoothed_ce   test accuracy ↑")
     assert max(map(len, lines[:3])) <= max(width, names_and_metric)
     for name in ("softmax", "smoothed_ce", "clipped_linear"):
         assert any(name in line for line in lines[:3])
     heads = [
-        *("accuracy/test", "seeds", "against the best", "best lr", "epochs to 90 %", "stuck"),
-        *("|dL/dz| wrong", "updates", "lost"),
+        *("test accuracy ↑", "runs", "against the first", "best lr", "epochs to 90 % ↓"),
+        *("|dL/dz| wrong", "updates to 90 % ↓", "lost", "stuck % ↓", "test loss ↓"),
     ]
-    left_out = [line for line in lines if line.startswith("left out for want of room")]
+    left_out = [line for line in lines if line.startswith("the terminal is too narrow for: ")]
     for head in heads:
         assert (head in lines[0]) != (bool(left_out) and head in left_out[0])
 
 
 def test_without_a_choice_of_learning_rate_there_is_no_such_column():
-    rows = [
-        replace(row, lr=None, rates={None: 0.5}, stuck=None, diverged=0, running=0)
-        for row in (ROW, OTHER)
-    ]
-    head, *lines = printed(replace(COMPARISON, rows=rows))
-    for name in ("best lr", "stuck", "lost"):
-        assert name not in head
-    assert "learning rate" not in "".join(lines)
-    assert "against the best" not in printed(replace(COMPARISON, rows=rows[:1]))[0]
+    rows = [replace(row, lr=None, rates={None: 0.5}) for row in (ROW, OTHER)]
+    head, *lines = of(RANKING, rows=rows)
+    assert "best lr" not in head
+    assert "earning rate" not in "".join(lines)
+    assert "against the first" not in of(RANKING, rows=rows[:1])[0]
+
+
+def test_how_learning_rates_were_chosen_is_said():
+    chosen = "Learning rates are chosen by validation accuracy."
+    assert any(line.endswith(chosen) for line in printed(COMPARISON))
+    lines = of(RANKING, chosen_on="accuracy/train")
+    assert any("by training accuracy, for there are no validation data." in line for line in lines)
 
 
 def test_a_metric_has_one_column():
-    head, *_ = printed(replace(COMPARISON, metric="stuck/fraction"))
+    row = replace(ROW, finals={"stuck/fraction": (0.03, None)})
+    head, first, *_ = of(RANKING, metric="stuck/fraction", rows=[row])
     assert head.count("stuck") == 1
+    assert "3.00 %" in first
 
 
-def test_what_has_no_share_is_named():
+def test_a_learning_rate_is_as_it_was_typed():
+    row = replace(ROW, keys={"pair": "a+b", "optimizer.lr": 10000.0}, lr=None, rates={None: 1})
+    head, first, *_ = of(RANKING, rows=[row])
+    assert head.split()[:2] == ["head+loss", "lr"]
+    assert first.split()[:2] == ["a+b", "10000"]
+
+
+def test_what_does_not_count_is_named():
     runs = [
         Recorded(FOLDER / f"run{number}", {"status": "failed", "reason": "disk full"})
         for number in range(23)
     ]
     lines = printed(replace(COMPARISON, unended=runs, mixed=["model", "epochs"]))
-    assert "23 of 24 runs have no share in the numbers" in lines
+    assert "23 of 24 runs have not finished and are not counted:" in lines
     assert f"  failed {FOLDER / 'run0'}: disk full" in lines
     assert lines[-1] == "  … and 3 more, named by --json"
     assert (
-        "rows mix runs that differ in more than the seed; try --by head,loss,model,epochs" in lines
+        "some rows average runs that differ in more than the seed; "
+        "to keep them apart: --by head,loss,model,epochs" in lines
     )
 
 
-def test_losses_are_said_to_have_units_of_their_own():
-    other = replace(OTHER, p=None, verdict="another loss")
-    lines = printed(replace(COMPARISON, metric="loss/test", rows=[ROW, other]))
-    assert any("others have other units" in line for line in lines)
-    assert not any("other units" in line for line in printed(COMPARISON))
-    assert "0.9649 ± 0.0058" in lines[1]
-    assert "lower is better" in "".join(lines)
+def test_rankings_apart_have_titles_and_one_explanation_and_say_why():
+    data = [replace(RANKING, data=name) for name in ("digits", "xor")]
+    lines = printed(replace(COMPARISON, rankings=data))
+    assert {"digits", "xor"} < set(lines)
+    assert lines.count("mean ± std over seeds") == 1
+    assert "different data are not compared with each other: digits, xor" in lines
+    losses = [replace(RANKING, loss=name) for name in ("se", "nll")]
+    lines = printed(replace(COMPARISON, rankings=losses))
+    assert any("different losses (se, nll) have different units" in line for line in lines)
+    assert not any("different" in line for line in printed(COMPARISON))
+
+
+def test_what_only_the_title_tells_is_no_column():
+    rows = [replace(row, keys={**row.keys, "data": "xor"}) for row in (ROW, OTHER)]
+    assert " data " not in of(RANKING, rows=rows, data="xor")[1]
+    assert " data " in of(RANKING, rows=rows)[0]
 
 
 def test_nothing_of_a_name_is_markup():
     row = replace(ROW, keys={"head": "[bold]x[/bold]", "loss": "[1,2]"})
-    assert "[bold]x[/bold]  [1,2]" in printed(replace(COMPARISON, rows=[row]))[1]
+    assert "[bold]x[/bold]  [1,2]" in of(RANKING, rows=[row])[1]

@@ -81,7 +81,7 @@ def test_json_holds_all_of_it(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda folder: None, "is no folder; give that of a run or of a sweep"),
+        (lambda folder: None, "is not a folder; give that of a run or of a sweep"),
         (lambda folder: folder.mkdir(), "holds no run; train one with"),
     ],
 )

@@ -85,7 +85,7 @@ def test_a_class_without_examples_costs_nothing():
 
 
 UNKNOWN = [
-    *(("softmax", "hinge", COUNTS), ("gaussian", "nll", COUNTS), ("", "", COUNTS)),
+    *(("softmax", "hinge", COUNTS), ("gaussian", "gaussian_nll", COUNTS), ("", "", COUNTS)),
     *(("softmax", "ce", np.zeros(0)), ("linear", "se", np.array([5.0]))),
 ]
 

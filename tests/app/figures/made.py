@@ -45,7 +45,12 @@ KINDS = {
     "linear": {"classes": 3, "head": "linear", "loss": "hinge"},
     "images": {"shape": (1, 4, 4), "classes": 3, "head": "softmax", "loss": "ce"},
     "a line": {"shape": (1,), "classes": None, "head": "linear", "loss": "se"},
-    "a line with spread": {"shape": (1,), "classes": None, "head": "gaussian", "loss": "nll"},
+    "a line with spread": {
+        "shape": (1,),
+        "classes": None,
+        "head": "gaussian",
+        "loss": "gaussian_nll",
+    },
     "many features": {"shape": (5,), "classes": None, "head": "linear", "loss": "se"},
     "a neuron": {"shape": (1,), "classes": 2, "head": "sigmoid", "loss": "bce", "model": Linear()},
 }

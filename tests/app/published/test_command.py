@@ -80,7 +80,7 @@ def test_one_result_leaves_the_sections_of_others(lecture, tmp_path):
 def test_an_unknown_result_is_one_sentence(lecture):
     code, out, err = lecture(measured, names=["lecun"])
     assert (code, out) == (2, "")
-    assert err == "mlr: published lecun is not known. Known: measured.\n"
+    assert err == "mlr: Unknown published lecun. Choose from measured.\n"
 
 
 def test_the_slow_ones_are_asked_for_by_name():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from mlr.app.compare.comparison import compare
 from mlr.app.report import curves as module
 from mlr.app.report.curves import FEWEST_POINTS, curves, significant
 from mlr.app.report.groups import groups
@@ -14,7 +15,7 @@ def made(tmp_path):
     for seed, accuracy in enumerate((0.4, 0.6)):
         add_run(tmp_path, "sigmoid", "se", seed, accuracy)
     add_run(tmp_path, "softmax", "ce", 0, 1.0)
-    return groups(read_runs(tmp_path), [], "accuracy/test")
+    return groups(compare(read_runs(tmp_path), ["pair"]))
 
 
 def test_curves_are_mean_and_quantiles_over_seeds(made):

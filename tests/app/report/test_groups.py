@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from mlr.app.compare.comparison import compare
 from mlr.app.report import groups
-from mlr.app.report.groups import Group, Unmade, best_of_pairs, numeric_keys, short, unmade
+from mlr.app.report.groups import Group, Unmade, best_of_pairs, numeric_keys, unmade
 from mlr.records.reading import Recorded, read_runs
 from tests.app.report.making import add_run, refuse, small_sweep
+from tests.records.written import write_run
 
 
 def recorded(tmp_path, **entries) -> Recorded:
@@ -14,15 +16,24 @@ def recorded(tmp_path, **entries) -> Recorded:
 
 def test_groups_are_runs_alike_but_for_the_seed_the_best_first(tmp_path):
     runs = read_runs(small_sweep(tmp_path / "sweep"))
-    found = groups.groups(runs, ["optimizer.lr"], "accuracy/test")
+    found = groups.groups(compare(runs, ["pair", "optimizer.lr"]))
     names = [(group.pair, group.label, len(group.runs), group.diverged) for group in found]
-    assert names[0] == ("softmax+ce", "lr=10.0", 2, 0)
-    assert names[-2:] == [("sigmoid+se", "lr=0.1", 2, 0), ("sigmoid+se", "lr=10.0", 3, 1)]
-    assert {pair: group.label for pair, group in best_of_pairs(found).items()} == {
-        "softmax+ce": "lr=10.0",
-        "sigmoid+bce": "lr=10.0",
+    assert names[0] == ("softmax+ce", "lr=10", 2, 0)
+    assert names[-2:] == [("sigmoid+se", "lr=0.1", 2, 0), ("sigmoid+se", "lr=10", 3, 1)]
+    assert {pair: group.label for (_, pair), group in best_of_pairs(found).items()} == {
+        "softmax+ce": "lr=10",
+        "sigmoid+bce": "lr=10",
         "sigmoid+se": "lr=0.1",
     }
+
+
+def test_the_setting_of_a_pair_is_chosen_on_validation(tmp_path):
+    for rate, test, val in ((0.1, 0.7, 0.9), (0.5, 0.8, 0.6)):
+        numbers = {"accuracy/test": test, "accuracy/val": val}
+        write_run(tmp_path / str(rate), overrides=[f"optimizer.lr={rate}"], metrics=numbers)
+    found = groups.groups(compare(read_runs(tmp_path), ["pair", "optimizer.lr"]))
+    assert [(group.label, group.choice) for group in found] == [("lr=0.5", 1), ("lr=0.1", 0)]
+    assert [group.label for group in best_of_pairs(found).values()] == ["lr=0.1"]
 
 
 def test_final_numbers_are_those_of_runs_that_ended_well(tmp_path):
@@ -41,10 +52,6 @@ def test_final_numbers_are_those_of_runs_that_ended_well(tmp_path):
 def test_keys_that_are_numbers(values, numeric):
     made = [Group("a+b", {"key": value}, []) for value in values]
     assert numeric_keys(made) == (["key"] if numeric else [])
-
-
-def test_keys_are_short_where_that_tells_them_apart():
-    assert short(["optimizer.lr", "model.n", "data.n"]) == ["lr", "model.n", "data.n"]
 
 
 def test_jobs_without_a_folder_are_those_of_the_table(tmp_path):

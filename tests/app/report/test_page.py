@@ -62,7 +62,7 @@ def test_every_question_has_its_section(sweep):
     links = [attributes["href"] for attributes, _ in found.all("a")]
     assert links == [f"#{name}" for name in names[1:]]
     assert [text for _, text in found.all("h1")] == ["my sweep"]
-    assert "softmax + CE is best" in found.all("p")[2][1]
+    assert "softmax + CE comes first" in found.all("p")[2][1]
 
 
 def test_refused_pairs_say_why(sweep):
@@ -107,8 +107,8 @@ def test_what_others_wrote_stays_text(tmp_path):
     place = tmp_path / "<b>sweep"
     place.mkdir()
     for seed in (0, 1):
-        add_run(place, "sigmoid", "se", seed, 0.5, data__path=HOSTILE)
-    add_run(place, "sigmoid", "se", 0, 0.5, data__path="harmless")
+        add_run(place, "sigmoid", "se", seed, 0.5, model__path=HOSTILE)
+    add_run(place, "sigmoid", "se", 0, 0.5, model__path="harmless")
     write_run(
         place / "<i>name'\"",
         "<b>+</script>",
@@ -223,7 +223,7 @@ def test_the_page_can_lie_elsewhere(sweep, report, tmp_path):
 def test_bad_places_are_one_sentence(sweep, report, tmp_path):
     (tmp_path / "empty").mkdir()
     for arguments, text in (
-        ((str(tmp_path / "no"),), "is no folder"),
+        ((str(tmp_path / "no"),), "is not a folder"),
         ((str(tmp_path / "empty"),), "holds no run"),
         ((str(sweep), str(tmp_path / "no" / "it.html")), "cannot write"),
     ):

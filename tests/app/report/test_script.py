@@ -37,7 +37,7 @@ def test_the_script_passes_on_what_it_is_given(tmp_path):
     asked = [sys.executable, str(SCRIPT), "no/folder", "--out", "it.html"]
     done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("mlr: no/folder is no folder")
+    assert done.stderr.startswith("mlr: no/folder is not a folder")
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 

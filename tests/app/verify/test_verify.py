@@ -256,7 +256,7 @@ def test_names_are_shown_as_text_and_links_not_followed(run, tmp_path, verified)
     assert code == 3
     assert "is a link out of the folder, which is not followed" in files["metrics.csv"]
     assert r"events.out.tfevents.\x1b[31mred\n" in files
-    assert "is no file" in files["events.out.tfevents.pipe"]
+    assert "is not a file" in files["events.out.tfevents.pipe"]
     assert "\x1b" not in out
     assert "secret" not in out
     assert outside.read_text() == "secret"

@@ -12,7 +12,7 @@ function startCurves() {
   });
   show("Show", data.quantities.map(one => one.label), place => { curves.quantity = place; });
   if (data.groups.some(group => !group.best)) {
-    show("of each pair", ["its best setting", "every setting"],
+    show("of each pair", ["the chosen setting", "every setting"],
       place => { curves.all = place === 1; });
   }
   if (charts.length > 1) {
@@ -34,7 +34,8 @@ function curveOf(group, tag) {
 
 function describeCurves(pair) {
   const quantity = data.quantities[curves.quantity];
-  const known = data.groups.filter(group => group.curves[quantity.tag]);
+  const known = data.groups.filter(group => group.curves[quantity.tag]
+    && data.sets[group.pair] === data.sets[pair]);
   const own = known.filter(group => group.pair === pair && (curves.all || group.best));
   if (!own.length) return { empty: "nothing was recorded" };
   const comparable = known.filter(group => group.best && group.pair !== pair
@@ -61,7 +62,7 @@ function steady(groups) {
   return found.length ? found : groups;
 }
 
-/** The best setting with its band; the other pairs in grey behind. */
+/** The chosen setting with its band; the other pairs in grey behind. */
 function drawnBand(group, others, quantity) {
   const { steps, mean, low, high } = curveOf(group, quantity.tag);
   const tables = others.map(other => curveOf(other, quantity.tag)).map(one => [one.steps, one.mean]);

@@ -42,9 +42,10 @@ function describeSensitivity([key, name], charts) {
   };
 }
 
-/** The best of a pair's groups with this value: groups come best first. */
+/** Of a pair's groups with this value the one that validation data choose. */
 function cellOf(pair, key, value, tag) {
-  const found = data.groups.filter(group => group.pair === pair && group.values[key] === value);
+  const found = data.groups.filter(group => group.pair === pair && group.values[key] === value)
+    .sort((one, other) => one.choice - other.choice);
   const group = found.find(one => one.finals[tag]) ?? found[0];
   return group && { final: group.finals[tag], diverged: group.diverged, runs: group.runs };
 }

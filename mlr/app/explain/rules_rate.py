@@ -1,12 +1,15 @@
-"""Rules about the updates: too long, too short, or from a start that costs too much."""
+"""Rules about the learning rate: too high, too low, or held back by its schedule."""
 
 from __future__ import annotations
+
+from math import isfinite
 
 import numpy as np
 
 from mlr.app.explain import course
-from mlr.app.explain.diagnosis import Finding
-from mlr.app.explain.facts import Facts, short
+from mlr.app.explain.diagnosis import Finding, Number
+from mlr.app.explain.facts import Facts, short, whole
+from mlr.app.explain.rules_start import initial_loss
 
 PEAK = 5.0
 """Times the loss of a sane start: sound training, batch by batch, stays below 2."""
@@ -16,8 +19,8 @@ constant prediction's. Sound runs have up to 0.35 at losses near 0, and 0.26 wit
 UNSETTLED = 0.2
 """Of a constant prediction's loss: below that a run that leapt has come to rest."""
 ALIVE, KILLED = 0.01, 1e-3
-"""First layer's gradient beside the output layer's: what it has at least in sound networks, and
-what is left, as a share of that at the start, where its units have died."""
+"""First layer's gradient compared with the output layer's: what it has at least in sound
+networks, and what is left, as a share of that at the start, where its units have died."""
 IN_VAIN = 0.5
 """Of a constant prediction's loss, at the end: what is left where hidden units died too early."""
 SOFT, HARD = 0.1, 0.9
@@ -29,12 +32,8 @@ STEADY = 0.9
 """Share of validations that are better than the one before."""
 FAR = 0.6
 """Of a constant prediction's loss, at the end: below that a run has learned what matters."""
-HIGH_START = {"ce": 4.0, "se": 100.0}
-"""Times ln K, or what it is for the pair: a linear model of unscaled digits, which trains well
-for all that, has 3. Squared error of a linear unit grows with the square of the logits: He's
-weights behind two features start at up to 50 times it, and train well."""
-HIGHER_BY = 5.0
-"""And more than it, in nats: He's weights behind two features start at up to 3 for ln 2."""
+REACHED = 0.5
+"""Of optimizer.lr: a schedule that never came to so much is what kept the rate low."""
 
 
 def lr_too_high(facts: Facts) -> Finding | None:
@@ -50,9 +49,10 @@ def lr_too_high(facts: Facts) -> Finding | None:
         return None
     peak = course.peak(facts)
     if peak >= PEAK:
-        why = f"the loss rose to {short(peak)} times its size at the start and did not settle"
+        why = "the loss rose to {peak} times its size at the start and did not settle"
         last = f"the larger of loss/train and loss/val {short(ends)}"
-        return _too_high(facts, why, f"loss/train {_course(facts)}; {last}")
+        evidence = f"loss/train {_course(facts)}; {last}"
+        return _too_high(facts, why, evidence, peak=(peak, short))
     return _leaping(facts, sane) or _ruined(facts, sane)
 
 
@@ -63,10 +63,9 @@ def _leaping(facts: Facts, sane: float) -> Finding | None:
     least = min(float(np.median(late)), facts.metric("loss/train")) if len(late) else 0.0
     if not any(leaps >= factor and least >= share * sane for factor, share in LEAPS):
         return None
-    times = float(np.exp(leaps))
-    why = f"from epoch to epoch the loss still leaps, by a factor of {times:.1f} typically"
+    why = "from epoch to epoch the loss still leaps, typically by a factor of {times}"
     between = f"loss/val in the second half from {short(late.min())} to {short(late.max())}"
-    return _too_high(facts, why, between)
+    return _too_high(facts, why, between, times=(float(np.exp(leaps)), "{:.1f}".format))
 
 
 def _ruined(facts: Facts, sane: float) -> Finding | None:
@@ -75,14 +74,14 @@ def _ruined(facts: Facts, sane: float) -> Finding | None:
     if len(share) and share[0] >= ALIVE and share[-1] < KILLED * share[0]:
         norms = facts.values(f"grad_norm/{facts.layers[0]}")
         if norms[-1] < KILLED * norms[0] and facts.metric("loss/train") >= IN_VAIN * sane:
-            why = "the first updates have killed the hidden units, which learn nothing any more"
+            why = "the first updates have killed the hidden units, which no longer learn"
             fell = f"grad_norm/{facts.layers[0]} from {short(norms[0])} to {short(norms[-1])}"
             return _too_high(facts, why, f"{fell}; loss/train {_course(facts)}")
     if not facts.unlearned:
         return None
     before, after = facts.anatomy("start", "saturated"), facts.anatomy("saturated")
     if before <= SOFT and after >= HARD and facts.anatomy("stuck") >= 0.5 * facts.anatomy("wrong"):
-        why = "the first updates have saturated the outputs, and nothing is learned any more"
+        why = "the first updates have saturated the outputs, which no longer learn"
         outputs = f"saturated outputs {short(before)} at the start, {short(after)} at the end"
         return _too_high(facts, why, f"{outputs}; loss/train {_course(facts)}")
     return None
@@ -99,58 +98,76 @@ def lr_too_low(facts: Facts) -> Finding | None:
     late = LATE_IF_USELESS if useless else LATE
     if not (fall.steady >= STEADY and fall.late >= late and end >= FAR * sane):
         return None
-    rate = rate_of(facts)
-    remedy = f"optimizer.lr={10 * rate:g}" if rate == rate else ""
-    return Finding(
-        f"The learning rate{_shown(rate)} is too low, or the training too short: the loss still "
-        "falls steadily, and has far to go.",
+    evidence = (
         f"loss/val fell by {100 * fall.whole:.2g} % in all, in the second half "
-        f"{short(fall.late)} times as much as in the first; loss/train {_course(facts)}",
-        remedy,
+        f"{short(fall.late)} times as much as in the first; loss/train {_course(facts)}"
     )
+    return _held_back(facts, evidence) or _too_low(facts, evidence)
 
 
-def initial_loss(facts: Facts) -> Finding | None:
-    """The start is sure and wrong: its loss is far above that of not knowing."""
-    start, sane = facts.anatomy("start", "loss"), facts.expected_start
-    quadratic = facts.head in ("linear", "clipped_linear")
-    high = start >= HIGH_START["se" if quadratic else "ce"] * sane
-    if not high or not (quadratic or start - sane >= HIGHER_BY):
+def _held_back(facts: Facts, evidence: str) -> Finding | None:
+    """A warm-up that is longer than the training: optimizer.lr itself may be right."""
+    rate, reached = facts.setting("optimizer", "lr"), facts.reached_rate
+    warm, updates = facts.setting("schedule", "warmup_steps"), facts.updates
+    if not (warm > updates and reached < REACHED * rate):
         return None
-    ln = f"ln K = {short(sane)}" if facts.loss == "ce" and facts.head == "softmax" else short(sane)
     return Finding(
-        f"The start is sure and wrong: its loss is {short(start)}, where a model that knows "
-        f"nothing yet has {ln}. The initial weights are too large.",
-        f"loss before the first update {short(start)}, expected at most {short(sane)}; "
-        f"wrong {short(facts.anatomy('start', 'wrong'))}",
-        _smaller_weights(facts),
+        "The warm-up is longer than the training: after {updates} of schedule.warmup_steps="
+        f"{whole(warm)} updates the learning rate has come to {{reached}}, not to optimizer.lr="
+        f"{rate:g}, and the loss still falls steadily, with far to go.",
+        f"learning_rate at most {short(reached)}; {evidence}",
+        f"schedule.warmup_steps={max(1, int(updates) // 10)}",
+        {"updates": (updates, whole), "reached": (reached, short)},
     )
 
 
-def _smaller_weights(facts: Facts) -> str:
-    model = facts.config.get("model")
-    if isinstance(model, dict) and (model.get("weight"), model.get("bias")) != (None, None):
-        return "model.weight=null model.bias=null"
-    return "model.init=torch model.init_scale=1" if facts.takes("model", "init") else ""
+def _too_low(facts: Facts, evidence: str) -> Finding:
+    rate = facts.setting("optimizer", "lr")
+    rate = rate if isfinite(rate) else facts.reached_rate
+    known = isfinite(rate)
+    return Finding(
+        f"The learning rate{_named(known)} is too low, or the training too short: the loss still "
+        "falls steadily, with far to go.",
+        evidence,
+        f"optimizer.lr={10 * rate:g}" if known else "",
+        _rate(rate),
+        spare=_rates(rate, 100, 1000) if known else (),
+    )
 
 
-def rate_of(facts: Facts) -> float:
-    """The learning rate as recorded, or else as configured; NaN where neither is known."""
-    if facts.rate == facts.rate:
-        return facts.rate
-    optimizer = facts.config.get("optimizer")
-    rate = optimizer.get("lr") if isinstance(optimizer, dict) else None
-    return float(rate) if isinstance(rate, (int, float)) else float("nan")
+def _too_high(facts: Facts, why: str, evidence: str, **numbers: Number) -> Finding:
+    """The rate that did it: that of the configuration, or what a schedule had come to by then."""
+    rate, reached = facts.setting("optimizer", "lr"), facts.reached_rate
+    if reached < REACHED * rate:
+        said = f"The learning rate {{reached}}, on its way to optimizer.lr={rate:g}, is too high"
+        numbers["reached"], rate = (reached, short), reached
+    else:
+        rate = rate if isfinite(rate) else reached
+        said = f"The learning rate{_named(isfinite(rate))} is too high"
+    known = isfinite(rate)
+    return Finding(
+        f"{said}: {why}.",
+        evidence,
+        f"optimizer.lr={_tenth(rate)}" if known else "",
+        _rate(rate) | numbers,
+        spare=_rates(rate, 1e-2, 1e-3) if known else (),
+    )
 
 
-def _too_high(facts: Facts, why: str, evidence: str) -> Finding:
-    rate = rate_of(facts)
-    remedy = f"optimizer.lr={rate / 10:g}" if rate == rate else ""
-    return Finding(f"The learning rate{_shown(rate)} is too high: {why}.", evidence, remedy)
+def _named(known: bool) -> str:
+    return " optimizer.lr={rate}" if known else ""
 
 
-def _shown(rate: float) -> str:
-    return f" {rate:g}" if rate == rate else ""
+def _rate(rate: float) -> dict[str, Number]:
+    return {"rate": (rate, "{:g}".format)}
+
+
+def _tenth(rate: float) -> str:
+    return f"{rate / 10:.3g}"
+
+
+def _rates(rate: float, *factors: float) -> list[str]:
+    return [f"optimizer.lr={factor * rate:.3g}" for factor in factors]
 
 
 def _course(facts: Facts) -> str:

@@ -21,7 +21,7 @@ class GaussianNll(Loss):
     Source: lecture slide 14; Goodfellow et al., Deep Learning, 5.5.1 and 6.2.2.4.
     """
 
-    name: ClassVar[str] = "nll"
+    name: ClassVar[str] = "gaussian_nll"
     domain: ClassVar[Region] = GAUSSIANS
     target_domain: ClassVar[Region] = REALS
 

@@ -1,0 +1,61 @@
+"""TensorBoard in this process, whose plain address leads to a view."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr, suppress
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from tensorboard.program import TensorBoard, create_port_scanning_werkzeug_server
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def leading_to(link: Callable[[], str], inner: Application) -> Application:
+    """The application, of which the page without settings leads to the one with them.
+
+    Args:
+        link: gives the end of the address, from `?` on.
+        inner: TensorBoard's own application.
+    """
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        plain = environ.get("PATH_INFO") == "/" and not environ.get("QUERY_STRING")
+        with suppress(OSError):  # runs may be removed meanwhile
+            if plain:
+                place = ("Location", f"/{link()}")
+                start_response("302 Found", [place, ("Content-Length", "0")])
+                return []
+        return inner(environ, start_response)
+
+    return application
+
+
+def serve(folder: Path, link: Callable[[], str]) -> str:
+    """Start TensorBoard on the first free port from 6006 on; returns its address.
+
+    Args:
+        folder: the logdir.
+        link: gives the end of the address that the plain one leads to.
+    """
+
+    def server(application: Application, flags: Any) -> Any:
+        return create_port_scanning_werkzeug_server(leading_to(link, application), flags)
+
+    with _quiet():
+        board = TensorBoard(server_class=server)
+        board.configure(["tensorboard", "--logdir", str(folder)])
+        address: str = board.launch()
+    return address
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Advice of TensorBoard's on its own installation is not shown."""
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with redirect_stderr(StringIO()):
+        yield

@@ -1,0 +1,104 @@
+"""The part of a folder that TensorBoard shows, and the end of the address that shows it well."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from mlr.app.ranking import MOST_SHOWN
+from mlr.app.sweep_folder import TABLE
+from mlr.checks import InputError
+from mlr.records.colours import colouring
+from mlr.records.layout import MOST_TICKED, link
+from mlr.records.summary import link_to
+
+_STATUS, _METRICS = "status.json", "metrics.csv"
+_SEED = re.compile(r"(?:^|,)(seed=[^,]*)")
+_NO_TAGS = ("step", "epoch")
+
+
+class View(NamedTuple):
+    """A folder for TensorBoard.
+
+    folder: the logdir.
+    hint: why it is another one than was asked for; empty where it is that.
+    """
+
+    folder: Path
+    hint: str = ""
+
+    def link(self) -> str:
+        """The end of the address, from what lies in the folder now."""
+        if self.folder.name == "summary" and not (self.folder / _STATUS).exists():
+            return link_to(self.folder, _tags(_runs(self.folder.parent)))
+        runs = _runs(self.folder)
+        names = [run.relative_to(self.folder).as_posix() for run in runs]
+        return link(_tags(runs), None, colouring(names), _ticked(self.folder, runs))
+
+
+def view(place: Path, every: bool = False) -> View:
+    """What to show of a folder.
+
+    Args:
+        place: of a run, of a sweep, or above them.
+        every: every run, however many they are.
+
+    Raises:
+        InputError: it is not a folder.
+    """
+    if not place.is_dir():
+        raise InputError(f"{place} is not a folder; give that of a run or of a sweep, as in runs.")
+    if every:
+        return View(place)
+    if (place / "summary").is_dir():
+        return View(place / "summary", "the means over seeds; --all shows every run")
+    runs = _runs(place)
+    parents = _parents(runs)
+    if len(runs) <= MOST_SHOWN or len(parents) == 1:
+        return View(place)
+    why = f"the newest of {len(runs):,} runs, too many for one page; --all shows every run"
+    return View(view(parents[-1]).folder, why)
+
+
+def _runs(folder: Path) -> list[Path]:
+    return sorted(path.parent for path in folder.rglob(_STATUS))
+
+
+def _parents(runs: Iterable[Path]) -> list[Path]:
+    """The sweeps that runs belong to, and the runs that belong to none, the newest last."""
+    marks = {mark if (mark := run.parent / TABLE).exists() else run / _STATUS for run in runs}
+    return [mark.parent for mark in sorted(marks, key=lambda mark: mark.stat().st_mtime)]
+
+
+def _tags(runs: Iterable[Path]) -> set[str]:
+    """Scalars that runs record: the columns of their tables."""
+    found: set[str] = set()
+    for run in runs:
+        with suppress(OSError), (run / _METRICS).open(encoding="utf-8", errors="replace") as file:
+            found.update(file.readline().rstrip("\n").split(","))
+    return found.difference(_NO_TAGS)
+
+
+def _ticked(place: Path, runs: Sequence[Path]) -> str | None:
+    """The regular expression of a few runs, where TensorBoard ticks none of many by itself.
+
+    Of several sweeps the newest; of one the runs of its first seed, which have figures.
+    """
+    if len(runs) <= MOST_TICKED:
+        return None
+    *others, newest = _parents(runs)
+    if others:
+        return f"^{re.escape(newest.relative_to(place).as_posix())}(/|$)"
+    seed = _SEED.search(_first(newest) or runs[0].name)
+    return rf"(^|[,/]){seed[1]}(,|$)" if seed else None
+
+
+def _first(sweep: Path) -> str:
+    """The name of the sweep's first run; none while it is at work."""
+    with suppress(OSError), (sweep / TABLE).open(encoding="utf-8", newline="") as file:
+        return next((row["run"] for row in csv.DictReader(file)), "")
+    return ""

@@ -1,0 +1,102 @@
+"""The entry point of every command."""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from difflib import get_close_matches
+from importlib import import_module
+from typing import NoReturn
+
+from mlr.app.telling import told
+from mlr.checks import InputError
+from mlr.commandline import command
+
+INTERRUPTED = 130
+COMMANDS = {
+    "train": "train one configuration, or with -m every combination of several",
+    "compare": "compare runs in a table by head and loss, or by any other keys",
+    "explain": "say what is wrong with runs, with the evidence and the remedy",
+    "report": "write one HTML page about runs that needs nothing else",
+    "verify": "check every file of runs against its checksums, and repair",
+    "lecture": "run the lecture and write its page",
+    "board": "open TensorBoard on runs, in the browser",
+}
+
+
+def main() -> int:
+    """`mlr <command> …`; returns the exit code."""
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if words else InputError.exit_code
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"mlr {version('mlr-lab')}")
+        return 0
+    if words[0] not in COMMANDS:
+        return told(lambda: _unknown(words[0]))
+    sys.argv = [sys.argv[0], *words[1:]]
+    return start(words[0])
+
+
+def start(name: str) -> int:
+    """Run the command of this name with the words of sys.argv; returns the exit code."""
+    module = import_module(f"mlr.app.cli.{name}")
+    if name == "train":
+        code: int = module.main()
+        return code
+    parser = Parser(
+        prog=command(name),
+        description=_as_called(module.__doc__ or ""),
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    module.add_options(parser)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+    def task() -> int:
+        options = vars(parser.parse_args())
+        del options["debug"]  # which `told` has taken
+        return module.run(**options)
+
+    return told(task)
+
+
+def _as_called(text: str) -> str:
+    """The text with its examples, lines of `mlr …`, in the form of this call."""
+    return re.sub(r"^mlr (\w+)", lambda found: command(found[1]), text, flags=re.MULTILINE)
+
+
+class Parser(ArgumentParser):
+    """A command line whose faults are told in one sentence, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(f"{message}; {self.prog} --help shows what there is.")
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            "mlr: see what the choice of output head and loss does to learning.\n",
+            "usage: mlr <command> …\n",
+            *lines,
+            "\nmlr <command> --help shows what each takes.",
+        ]
+    )
+
+
+def _unknown(word: str) -> NoReturn:
+    near = get_close_matches(word, COMMANDS, n=1)
+    hint = f" Did you mean mlr {near[0]}?" if near else ""
+    if not near and "=" in word:
+        hint = f" Did you mean mlr train {word}?"
+    raise InputError(f"Unknown command {word}.{hint} Choose from {', '.join(COMMANDS)}.")

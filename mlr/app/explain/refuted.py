@@ -1,0 +1,104 @@
+"""Remedies that other runs have tried already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, nan
+from typing import Any
+
+from mlr.app.identity import identity, is_of_run
+from mlr.app.outcome import FINISHED
+from mlr.records.reading import Recorded
+from mlr.records.settings import plain, texts
+
+CURED = 0.9
+"""Of the errors, or of the loss where it is the same: what a remedy that helps leaves at most."""
+OF_LOOKS = ("probes", "seed", "checkpoint", "device")
+"""Settings that two runs to compare may differ in."""
+
+
+def tried(runs: Sequence[Recorded], own: Sequence[Recorded], remedy: str) -> list[Recorded]:
+    """The runs that differ from `own` by the overrides of a remedy, and nothing else.
+
+    Args:
+        runs: of any configuration.
+        own: runs of one cell.
+        remedy: overrides separated by blanks.
+    """
+    changes = dict(word.split("=", 1) for word in remedy.split())
+    head, _, loss = own[0].pair.partition("+")
+    pair = f"{changes.get('head', head)}+{changes.get('loss', loss)}"
+    wanted = _without(_settings(own[0]), changes)
+    return [
+        run
+        for run in runs
+        if run.status in FINISHED
+        and run.pair == pair
+        and all(_has(run, key, value) for key, value in changes.items())
+        and _without(_settings(run), changes) == wanted
+    ]
+
+
+def helped(own: Sequence[Recorded], others: Sequence[Recorded]) -> bool:
+    """Whether other runs ended clearly better; true where the two cannot be compared."""
+    if all(run.status == "diverged" for run in others):
+        return False
+    errors, theirs = (_mean(runs, "accuracy/val") for runs in (own, others))
+    if isfinite(theirs):
+        errors, theirs = 1 - errors, 1 - theirs
+    elif own[0].pair == others[0].pair:  # values of different losses say nothing together
+        errors, theirs = (_mean(runs, "loss/val") for runs in (own, others))
+    return not isfinite(errors) or not isfinite(theirs) or theirs <= CURED * errors
+
+
+def _mean(runs: Sequence[Recorded], tag: str) -> float:
+    """The mean of a final number, of the runs in which it is finite; NaN for none."""
+    values = [run.metrics.get(tag, nan) for run in runs]
+    known = [value for value in values if isfinite(value)]
+    return sum(known) / len(known) if known else nan
+
+
+def _settings(run: Recorded) -> dict[str, Any]:
+    """Every setting by key; what was typed where no configuration is left."""
+    if run.config:
+        config = {k: v for k, v in identity(run.config).items() if k not in OF_LOOKS}
+        return _flat(config)
+    typed = texts(filter(is_of_run, run.overrides))
+    return {key: value for key, value in typed.items() if key.partition(".")[0] not in OF_LOOKS}
+
+
+def _without(settings: Mapping[str, Any], changes: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that a change of others leaves alone; a group that is chosen takes its own."""
+    groups = tuple(f"{key}." for key in changes if "." not in key)
+    return {
+        key: value
+        for key, value in settings.items()
+        if key not in changes and not key.startswith(groups)
+    }
+
+
+def _has(run: Recorded, key: str, value: str) -> bool:
+    """Whether a run was set so."""
+    if key in ("head", "loss"):
+        return True  # judged by its pair
+    if "." not in key:
+        return run.choices.get(key, texts(run.overrides).get(key)) == value
+    settings = _settings(run)
+    return key in settings and _same(settings[key], value)
+
+
+def _same(found: Any, typed: str) -> bool:
+    own, wanted = plain(found) if isinstance(found, str) else found, plain(typed)
+    if isinstance(own, (int, float)) and isinstance(wanted, (int, float)):
+        return abs(own - wanted) <= 1e-6 * abs(wanted)
+    return bool(own == wanted)
+
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

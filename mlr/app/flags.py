@@ -1,0 +1,89 @@
+"""Hydra's flags among the words of a command line, judged before argparse prints its usage."""
+
+from __future__ import annotations
+
+import re
+from argparse import Action, ArgumentParser
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from mlr.app.catalogue import GROUPS, all_options, option_meant
+from mlr.checks import CHOOSE, InputError, nearest
+
+DASHES = "‐‑‒–—"
+"""What word processors make of a hyphen."""
+_OWN_FOLDERS = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"}
+_MULTIRUN = {"-m", "--multirun"}
+
+
+class Line(NamedTuple):
+    """A command line without its flags.
+
+    overrides: all other words.
+    multirun: whether several values are tried.
+    own: whether configuration files of the user's add choices.
+    """
+
+    overrides: list[str]
+    multirun: bool
+    own: bool
+
+
+def without_flags(words: Sequence[str], parser: ArgumentParser) -> Line:
+    """Separate options from flags.
+
+    Raises:
+        InputError: a flag that Hydra does not have, or a value that it does not take.
+    """
+    actions = parser._option_string_actions
+    overrides: list[str] = []
+    flags: set[str] = set()
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        if not word.startswith(("-", *DASHES)) or re.fullmatch(r"-[\d.]+", word):
+            overrides.append(word)
+            continue
+        flag, equals, value = word.partition("=")
+        known = _known(flag, actions)
+        if known is None:
+            raise InputError(_unknown_flag(word, waiting, actions))
+        flags.add(known)
+        if actions[known].nargs is None:
+            value = value if equals else waiting.pop(0) if waiting else ""
+            _check_value(known, value, actions[known])
+    own = bool(_OWN_FOLDERS & flags) or any("searchpath" in word for word in overrides)
+    return Line(overrides, bool(_MULTIRUN & flags), own)
+
+
+def _known(flag: str, actions: Collection[str]) -> str | None:
+    """The flag itself, or the only one that begins so, as argparse takes it."""
+    if flag in actions:
+        return flag
+    full = [one for one in actions if one.startswith(flag)] if flag.startswith("--") else []
+    return full[0] if len(full) == 1 else None
+
+
+def _check_value(flag: str, value: str, action: Action) -> None:
+    allowed: Iterable[str] | None = action.choices
+    if not value or (allowed is not None and value not in allowed):
+        found = f"{flag} {value}" if value else flag
+        listed = f" {CHOOSE}{', '.join(allowed)}." if allowed is not None else ""
+        raise InputError(f"{found} is not complete: it needs a value.{listed}")
+
+
+def _unknown_flag(word: str, following: Sequence[str], flags: Iterable[str]) -> str:
+    """The sentence about a flag that is none: an option with hyphens, or another flag."""
+    name, equals, value = word.lstrip("-" + DASHES).partition("=")
+    if not equals and following and "=" not in following[0] and following[0][:1] != "-":
+        equals, value = "=", following[0]
+    key = name.replace("-", "_")
+    meant = key if key in all_options() or key in GROUPS else option_meant(key)
+    near = nearest(word, [flag for flag in flags if flag[:2] == "--"], 0.75)
+    if f"-{word[1:]}".lower() in flags:  # another dash, or a capital
+        near = f"-{word[1:]}".lower()
+    if near and (meant is None or not equals):
+        return f"Unknown flag {word}. Did you mean {near}?"
+    if meant is None:
+        return f"Unknown flag {word}. Options are key=value, without hyphens; see --help."
+    return f"{word} is not a flag: write {meant}={value if equals else '…'}, without hyphens."

@@ -1,0 +1,71 @@
+"""Numbers as a person reads them: the terminal, compare and report write them alike."""
+
+from __future__ import annotations
+
+from math import floor, isfinite, log10
+
+DIGITS = 4
+"""Significant digits of a number without a standard deviation."""
+OF_SPREAD = 2
+"""Significant digits of a standard deviation, to whose last place the mean is rounded."""
+MOST_DECIMALS = 2
+"""Decimals of a percentage."""
+SMALLEST, LARGEST = 1e-5, 1e7
+"""Beyond these a number is written with an exponent."""
+NOTHING = 1e-6
+"""Of the mean: a standard deviation below it is rounding."""
+
+
+def number(value: float) -> str:
+    """Four significant digits, all digits of a large number: 0.01208, 12346, 6.556e-29."""
+    if not isfinite(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    if not SMALLEST <= abs(value) < LARGEST:
+        return f"{value:.{DIGITS}g}"
+    text = f"{value:.{max(0, DIGITS - 1 - _place(value))}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def percent(share: float) -> str:
+    """A share in percent: 93.31 %."""
+    return f"{100 * share:.{MOST_DECIMALS}f} %" if isfinite(share) else f"{share} %"
+
+
+def with_spread(mean: float, std: float | None, share: bool = False) -> str:
+    """Mean ± standard deviation, rounded alike: 200 ± 100, 0.9649 ± 0.0058, 93.3 ± 1.9 %.
+
+    The standard deviation has two significant digits, and the mean as many decimals.
+
+    Args:
+        mean: of runs that differ in their seed.
+        std: over them; None or NaN for a single run, which has the mean alone.
+        share: whether both are shares, to be written in percent.
+    """
+    one = percent(mean) if share else number(mean)
+    if std is None or not isfinite(std) or not isfinite(mean):
+        return one
+    if share:
+        return f"{_rounded(100 * mean, 100 * std, MOST_DECIMALS)} %"
+    if std <= NOTHING * abs(mean):
+        return f"{one} ± 0"
+    if not SMALLEST <= abs(mean) + std < LARGEST:
+        return f"{mean:.2e} ± {std:.1e}"
+    return _rounded(mean, std, None)
+
+
+def _rounded(mean: float, std: float, most: int | None) -> str:
+    decimals = most or 0
+    if std > 0:
+        decimals = OF_SPREAD - 1 - _place(std)
+        if _place(round(std, decimals)) > _place(std):  # 0.0999 is 0.10, not 0.100
+            decimals -= 1
+        decimals = decimals if most is None else min(decimals, most)
+    shown = max(0, decimals)
+    return f"{round(mean, decimals):.{shown}f} ± {round(std, decimals):.{shown}f}"
+
+
+def _place(value: float) -> int:
+    """The power of ten of the first digit."""
+    return floor(log10(abs(value)))
