@@ -239,6 +239,10 @@ def test_a_sweep_that_grows_leaves_its_runs_where_they_are(train, tmp_path, laun
     assert train(*first, f"hydra.sweep.dir={place}").code == 0
     before = {"softmax+se,seed=0", "softmax+bce,seed=0"}
     assert {run.parent.name for run in place.glob("*/status.json")} == before
+    other = (*line, "optimizer.lr=1", "seed=0")  # what was the same for all is so no more
+    assert train(*other, f"sweep.resume={place}").code == 0
+    both = before | {"softmax+se,lr=1,seed=0", "softmax+bce,lr=1,seed=0"}
+    assert {run.parent.name for run in place.glob("*/status.json")} == both
     more = (*line, "seed=1,0", "optimizer.lr=1,0.1")
     finished = train(*more, f"sweep.resume={place}")
     assert finished.code == 0
