@@ -74,7 +74,7 @@ class RunNames:
 
 
 def _constant(typed: Sequence[str]) -> set[str]:
-    """Keys that were typed, and never with several values."""
+    """Keys that were typed with one value; of a key typed twice the last counts, as in Hydra."""
     varied: dict[str, bool] = {}
     for line in typed:
         try:
@@ -82,7 +82,7 @@ def _constant(typed: Sequence[str]) -> set[str]:
         except HydraException:  # Hydra reports it, or it is no override
             continue
         key, _ = _parted(one.get_key_element())
-        varied[key] = varied.get(key, False) or _is_swept(one)
+        varied[key] = _is_swept(one)
     return {key for key, swept in varied.items() if not swept}
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlencode
 
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -143,6 +144,7 @@ def link(
     runs: str | None = None,
     colour: str = BY_PAIR,
     ticked: str | None = None,
+    pictures: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The end of TensorBoard's address that opens TIME SERIES ready to compare runs.
 
@@ -155,9 +157,11 @@ def link(
         colour: what lines of one colour have in common, from `colouring`.
         ticked: regular expression of the runs on IMAGES, PR CURVES, CUSTOM SCALARS and SCALARS,
             which are blank at first where there are more than `MOST_TICKED`; None is `runs`.
+        pictures: cards to pin above the charts, from `pinned_pictures`.
     """
     tags = set(tags)
-    pinned = [{"plugin": "scalars", "tag": tag} for tag in _PINNED if tag in tags]
+    charts = [{"plugin": "scalars", "tag": tag} for tag in _PINNED if tag in tags]
+    pinned = [*pictures, *charts]
     query = {
         "smoothing": "0",
         "runColorGroup": colour,

@@ -9,27 +9,28 @@ from itertools import zip_longest
 from mlr.records.layout import MOST_TICKED
 
 _PAIR = re.compile(r"\w+\+\w+")
-_SEED = re.compile(r",seed=(-?\d+)$")
+_SEED = re.compile(r"(?:^|[,/])seed=(-?\d+)(?:,|$)")
 
 
-def ticked(names: Iterable[str]) -> str | None:
+def ticked(names: Iterable[str], seed: str = "") -> str | None:
     """Regular expression of at most `MOST_TICKED` runs; None where there are no more.
 
-    Those of the lowest seed, which have the figures; where even these are too many, some of
-    each pair of head and loss.
+    Those of one seed; where even these are too many, some of each pair of head and loss.
 
     Args:
         names: of all runs, relative to the folder that TensorBoard opens, as in
             `sweep/sigmoid+se,lr=0.1,seed=3`.
+        seed: the one whose runs have figures, as in `3`; the lowest if it is not known.
     """
     every = sorted(set(names))
     if len(every) <= MOST_TICKED:
         return None
-    seeds = [int(found[1]) for name in every if (found := _SEED.search(name))]
-    first = f",seed={min(seeds)}" if seeds else ""
-    shown = [name for name in every if name.endswith(first)]
+    seeds = [found[1] for name in every if (found := _SEED.search(name))]
+    first = seed or min(seeds, key=int, default="")
+    pattern = rf"(^|[,/])seed={first}(,|$)" if first else ""
+    shown = [name for name in every if re.search(pattern, name)] or every
     if len(shown) <= MOST_TICKED:
-        return f"{re.escape(first)}$"
+        return pattern
     pairs: dict[str, list[str]] = {}
     for name in shown:
         found = _PAIR.search(name.rpartition("/")[2])

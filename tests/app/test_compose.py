@@ -223,7 +223,7 @@ def test_a_typical_sweep(sweep):
     [
         ["hydra.sweep.subdir=${hydra.job.num}"],
         ["hydra.sweep.subdir=${hydra.job.override_dirname}"],
-        ["hydra.sweep.subdir=${hydra:job.num}-${optimizer.lr}-${run_name:a,b,[c]}"],
+        ["hydra.sweep.subdir=${hydra:job.num}-${optimizer.lr}-${run_name:}"],
         ["hydra.sweep.dir='my runs/of é'", "hydra.sweep.subdir=deep/../${hydra.job.num}"],
         ["hydra.job.config.override_dirname.kv_sep=-", "hydra.output_subdir=.conf"],
     ],

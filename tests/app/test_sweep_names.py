@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
+from tensorboard.plugins.hparams import plugin_data_pb2
 
 from mlr.app.sweep_names import RunNames
 from mlr.records import RunFolder
 
+from ..records.reading import accumulate
 from .composing import sweep_of
 from .sweeping import rows
 
@@ -45,6 +48,8 @@ def made(folder: Path, *overrides: str) -> None:
         (["+model.n=1,2", "++model.k=3"], ["+model.n=1", "++model.k=3"], "n=1"),
         (["head=sigmoid,softmax", "loss=se"], ["head=sigmoid", "loss=se"], ""),
         (["data.label='a b','c d'"], ["data.label='a b'"], "label=a_b-cd6243ec03f2"),
+        (["optimizer.lr=0.1,1", "optimizer.lr=1"], ["optimizer.lr=1"], ""),
+        (["optimizer.lr=1", "optimizer.lr=0.1,1"], ["optimizer.lr=1"], "lr=1"),
         # what a sweeper brings of its own varies
         ([], ["optimizer.lr=0.3", "batch_size=8"], "lr=0.3,batch_size=8"),
         # what is no part of a run
@@ -166,6 +171,45 @@ def test_an_own_class_is_the_name(tmp_path):
     assert sweep.cheap(line)[0].folder.name == "Arctan+matching,seed=0"
 
 
+OWN = """
+from mlr.heads import Sigmoid
+
+class {name}(Sigmoid):
+    name = "another"
+"""
+
+
+def test_a_run_alone_is_named_by_its_users_class_everywhere(train, tmp_path):
+    (tmp_path / "own_head_alone.py").write_text(OWN.format(name="Steep"))
+    line = ("head._target_=own_head_alone.Steep", "loss=se", "allow_targets=[own_head_alone]")
+    finished = train(*FAST, *line)
+    assert finished.code == 0
+    (run,) = finished.runs
+    assert re.fullmatch(r"\d\d-\d\d-\d\d-Steep\+se-[0-9a-f]{6}", run.name)
+    assert finished.status()["pair"] == "Steep+se"
+    assert "head=Steep loss=se" in finished.out
+    assert hparams(run)["head"] == "Steep"
+
+
+def test_in_a_sweep_too_refused_or_not(train, tmp_path):
+    (tmp_path / "own_head_swept.py").write_text(OWN.format(name="Flat"))
+    line = ("head._target_=own_head_swept.Flat,mlr.heads.Sigmoid", "loss=se,ce")
+    finished = train("-m", *FAST, "data.classes=3", *line, "allow_targets=[own_head_swept]")
+    assert {(row["run"], row["status"]) for row in rows(finished)} == {
+        *(("Flat+se", "done"), ("Flat+ce", "refused")),
+        *(("sigmoid+se", "done"), ("sigmoid+ce", "refused")),
+    }
+    assert {run.name for run in finished.runs} == {"Flat+se", "sigmoid+se"}
+    refused = finished.out.partition("refused")[2].splitlines()
+    assert {line.split()[0] for line in refused if "loss=ce" in line} == {"Flat+ce", "sigmoid+ce"}
+
+
+def hparams(run: Path) -> dict[str, object]:
+    found = accumulate(run).SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    data = plugin_data_pb2.HParamsPluginData.FromString(found)
+    return {key: value.string_value for key, value in data.session_start_info.hparams.items()}
+
+
 def test_an_interpolation_is_a_value_as_any(tmp_path):
     sweep = sweep_of("seed=1,2", "data=blobs", "data.seed=${seed}")
     (job,) = sweep.cheap(["seed=1", "data=blobs", "data.seed=${seed}"])
@@ -195,6 +239,10 @@ def test_a_sweep_that_grows_leaves_its_runs_where_they_are(train, tmp_path, laun
     assert train(*first, f"hydra.sweep.dir={place}").code == 0
     before = {"softmax+se,seed=0", "softmax+bce,seed=0"}
     assert {run.parent.name for run in place.glob("*/status.json")} == before
+    other = (*line, "optimizer.lr=1", "seed=0")  # what was the same for all is so no more
+    assert train(*other, f"sweep.resume={place}").code == 0
+    both = before | {"softmax+se,lr=1,seed=0", "softmax+bce,lr=1,seed=0"}
+    assert {run.parent.name for run in place.glob("*/status.json")} == both
     more = (*line, "seed=1,0", "optimizer.lr=1,0.1")
     finished = train(*more, f"sweep.resume={place}")
     assert finished.code == 0

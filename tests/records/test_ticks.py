@@ -26,8 +26,15 @@ def chosen(names: list[str]) -> list[str]:
     [(sweep(2, 2, 11), 4), (sweep(1, 1, 500), 1), (sweep(10, 4, 2), 40)],
 )
 def test_of_many_runs_those_of_the_lowest_seed(names, count):
-    assert ticked(names) == ",seed=7$"
+    assert ticked(names) == "(^|[,/])seed=7(,|$)"
     assert len(chosen(names)) == count
+
+
+def test_of_a_seed_that_is_known_to_be_the_first():
+    names = sweep(2, 2, 11)
+    assert [name for name in names if re.search(ticked(names, "9"), name)] == names[2::11]
+    assert len(chosen(sweep(1, 1, 50))) == 1
+    assert re.fullmatch(r"\^\(.*\)\$", ticked(names, "nowhere"))
 
 
 def test_a_seed_of_the_data_is_another_one():

@@ -14,10 +14,14 @@ from mlr.app.sweep_folder import TABLE
 from mlr.checks import InputError
 from mlr.records.colours import colouring
 from mlr.records.layout import MOST_TICKED, link
+from mlr.records.pins import pinned_pictures
 from mlr.records.summary import link_to
+from mlr.records.ticks import ticked
 
+COURSE = "figure/course"
+"""The picture on logarithmic axes, which shows the first updates whatever the charts hide."""
 _STATUS, _METRICS = "status.json", "metrics.csv"
-_SEED = re.compile(r"(?:^|,)(seed=[^,]*)")
+_SEED = re.compile(r"(?:^|,)seed=(-?\d+)(?:,|$)")
 _NO_TAGS = ("step", "epoch")
 
 
@@ -37,7 +41,8 @@ class View(NamedTuple):
             return link_to(self.folder, _tags(_runs(self.folder.parent)))
         runs = _runs(self.folder)
         names = [run.relative_to(self.folder).as_posix() for run in runs]
-        return link(_tags(runs), None, colouring(names), _ticked(self.folder, runs))
+        pictures = pinned_pictures(self.folder, _first_drawn(runs), COURSE)
+        return link(_tags(runs), None, colouring(names), _ticked(self.folder, runs), pictures)
 
 
 def view(place: Path, every: bool = False) -> View:
@@ -64,6 +69,14 @@ def view(place: Path, every: bool = False) -> View:
     return View(view(parents[-1]).folder, why)
 
 
+def _first_drawn(runs: Sequence[Path]) -> list[Path]:
+    """Runs of the newest sweep, in the order of its jobs: the first of each kind have figures."""
+    newest = _parents(runs)[-1:]
+    order = {name: number for place in newest for number, name in enumerate(_names(place))}
+    inner = [run for place in newest for run in runs if run.is_relative_to(place)]
+    return sorted(inner, key=lambda run: order.get(run.name, len(order)))
+
+
 def _runs(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.rglob(_STATUS))
 
@@ -86,19 +99,20 @@ def _tags(runs: Iterable[Path]) -> set[str]:
 def _ticked(place: Path, runs: Sequence[Path]) -> str | None:
     """The regular expression of a few runs, where TensorBoard ticks none of many by itself.
 
-    Of several sweeps the newest; of one the runs of its first seed, which have figures.
+    Of several sweeps the newest; of a large one those of its first seed, which have figures.
     """
     if len(runs) <= MOST_TICKED:
         return None
-    *others, newest = _parents(runs)
-    if others:
+    newest = _parents(runs)[-1]
+    inner = [run for run in runs if run.is_relative_to(newest)]
+    if len(inner) <= MOST_TICKED:
         return f"^{re.escape(newest.relative_to(place).as_posix())}(/|$)"
-    seed = _SEED.search(_first(newest) or runs[0].name)
-    return rf"(^|[,/]){seed[1]}(,|$)" if seed else None
+    seed = _SEED.search(next(iter(_names(newest)), ""))
+    return ticked([run.relative_to(place).as_posix() for run in inner], seed[1] if seed else "")
 
 
-def _first(sweep: Path) -> str:
-    """The name of the sweep's first run; none while it is at work."""
-    with suppress(OSError), (sweep / TABLE).open(encoding="utf-8", newline="") as file:
-        return next((row["run"] for row in csv.DictReader(file)), "")
-    return ""
+def _names(sweep: Path) -> list[str]:
+    """Runs of a sweep in the order of its jobs; none while it is at work."""
+    with suppress(OSError, KeyError), (sweep / TABLE).open(encoding="utf-8", newline="") as file:
+        return [row["run"] for row in csv.DictReader(file)]
+    return []

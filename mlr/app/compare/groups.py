@@ -12,6 +12,7 @@ from mlr.records.reading import Recorded
 from mlr.records.settings import RATE, Value, known_keys, setting, texts
 
 PAIR = ("head", "loss")
+_CLASSES = tuple(f"{group}._target_" for group in PAIR)
 
 
 def check_keys(runs: Sequence[Recorded], keys: Iterable[str]) -> list[str]:
@@ -37,10 +38,19 @@ def grouped(runs: Iterable[Recorded], keys: Sequence[str]) -> dict[tuple[Value, 
 
 
 def varied(runs: Sequence[Recorded]) -> list[str]:
-    """Keys that somebody typed and in which runs differ, apart from head, loss and seed."""
+    """Keys that somebody typed and in which runs differ, apart from head, loss and seed.
+
+    The class of a head or loss is in its name, unless two classes have the same one.
+    """
     typed = dict.fromkeys(key for run in runs for key in texts(filter(is_of_run, run.overrides)))
     keys = [key for key in typed if key not in ("seed", *PAIR)]
-    return [key for key in keys if len({setting(run, key) for run in runs}) > 1]
+    differing = [key for key in keys if len({setting(run, key) for run in runs}) > 1]
+    pairs = len({run.pair for run in runs})
+    return [
+        key
+        for key in differing
+        if key not in _CLASSES or len({(run.pair, setting(run, key)) for run in runs}) > pairs
+    ]
 
 
 def by_rate(runs: Sequence[Recorded], rated: bool = True) -> dict[Value, list[Recorded]]:

@@ -56,6 +56,19 @@ def test_the_best_rate_is_chosen_by_a_number_and_is_the_lowest_of_equals():
     assert best_rate(rates | {0.5: [run(0.9)]}, METRIC) == 0.5
 
 
+@pytest.mark.parametrize(
+    ("classes", "keys"),
+    [
+        (["a.Arctan", "a.Wide"], []),  # the names of the heads already
+        (["a.Arctan", "b.Arctan"], ["head._target_"]),
+    ],
+)
+def test_an_own_class_is_no_column_beside_its_name(classes, keys):
+    named = {one: f"{one.rpartition('.')[2]}+se" for one in classes}
+    runs = [run(0.9, f"head._target_={one}", pair=pair) for one, pair in named.items()]
+    assert varied(runs) == keys
+
+
 def test_what_differs_apart_from_head_loss_and_seed():
     runs = [
         run(0.9, "head=sigmoid", "model=mlp", "seed=0", "epochs=3", "sweep.resume=a"),

@@ -104,6 +104,13 @@ def test_few_ticks_say_where_the_curve_is(tmp_path, rows, ticks):
     assert [one.get_text() for one in axes.get_yticklabels()] == ticks
 
 
+def test_a_gradient_that_is_always_0_is_at_the_bottom(tmp_path):
+    found = at(tmp_path, 9, "0,0,0\n9,1,0", header="step,epoch,logit_grad/wrong")
+    (axes,) = course.draw(found, "title").axes
+    (line,) = axes.lines
+    assert (line.get_ydata().tolist(), axes.get_yticks().tolist()) == ([0.0, 0.0], [0.0])
+
+
 def test_a_regression_has_no_wrong_examples(tmp_path):
     header = "step,epoch,loss/train,logit_grad/mean"
     found = lines(at(tmp_path, 9, "0,0,2,3\n9,1,1,2", "a line", header))
