@@ -10,13 +10,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    {"interval", "checks", "seeds", "lazy", "information", "durable", "locks"},
+    {"interval", "checks", "seeds", "lazy", "information", "durable", "locks", "commandline"},
     {"heads", "losses", "models", "data"},
     {"objectives"},
     {"probes", "records"},
     {"training", "watch"},
     {"app"},
-    {"plugins"},
+    {"plugins", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 TOP_ONLY = {"hydra", "omegaconf"}

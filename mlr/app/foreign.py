@@ -20,7 +20,7 @@ from mlr.app.places import CONFIGS
 from mlr.checks import InputError
 from mlr.records.plain_yaml import checked_yaml
 
-RESOLVERS = ("either", "hydra", "now", "oc.select", "run_name", "short_id")
+RESOLVERS = ("command", "either", "hydra", "now", "oc.select", "run_name", "short_id")
 """What an interpolation of a file may ask; none reads the environment, or makes text into one."""
 PLACES = ("run.dir", "sweep.dir", "sweep.subdir")
 """What a file may set of `hydra`, interpolations included."""

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from mlr.app.identity import identity, is_of_run
+from mlr.commandline import command
 
 LONGEST_NAME = 120
 """Bytes of a folder's name: file systems take 255, people and TensorBoard fewer."""
@@ -19,7 +20,11 @@ _DIGEST = 6  # bytes: 10,000 jobs with names cut alike must not meet by chance
 
 
 def register_resolvers() -> None:
-    """`${short_id:}`: a process's random name; `${run_name:…}`: a job's folder; `${either:…}`."""
+    """Register those of mlr's configuration.
+
+    `${short_id:}` is a random name of the process, `${run_name:…}` the folder of a job,
+    `${either:…}` the first of two that is not null, `${command:…}` a command as it is typed.
+    """
     # OmegaConf 2.4 gives the name of a legacy function to this one, and warns of the old name
     register: Any = OmegaConf.register_new_resolver
     if "use_cache" in signature(OmegaConf.register_resolver).parameters:
@@ -27,6 +32,7 @@ def register_resolvers() -> None:
     register("short_id", lambda: token_hex(3), use_cache=True, replace=True)
     register("run_name", run_name, replace=True)
     register("either", either, replace=True)
+    register("command", command, replace=True)
 
 
 def either(value: Any, otherwise: Any) -> Any:
