@@ -4,16 +4,19 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train board test test-slow test-faults test-long test-hydra-next test-extras check figures lecture benchmark clean
+.PHONY: help install train board test test-slow test-faults test-long test-newest test-hydra-next test-extras check figures lecture benchmark clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 # written last, so that an interrupted installation is taken up again; pip would compile on one
 # core, the tests of others included
-.venv/installed: pyproject.toml .ci/constraints.txt
+.venv/installed: pyproject.toml setup.py .ci/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlr needs Python 3.11 or newer; name one: make install PYTHON=python3.11")'
 	@echo "making .venv with the pinned versions; this takes a minute or two"
 	@$(PYTHON) -m venv .venv
+	@# the name that the distribution had, in an environment of then
+	@$(BIN)/python -m pip uninstall --quiet --yes mlr 2>/dev/null
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint .ci/constraints.txt --editable '.[dev]'
 	@-$(BIN)/python -m compileall -qq -j 0 -x '/tests/|/testing/_internal/' .venv/lib
 	@touch $@
@@ -45,6 +48,17 @@ test-faults: install  ## kill, fill, flip and fuzz: the thorough fault injection
 test-long: install  ## what takes minutes: 100,000 points a pair against 50 digits, a CNN, benchmark commands
 	$(BIN)/python -m pytest -m long
 
+# nothing pinned: what an installation gets today
+NEWEST := .venv-newest
+$(NEWEST)/installed: pyproject.toml setup.py
+	@$(PYTHON) -m venv $(NEWEST)
+	@$(NEWEST)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'
+	@touch $@
+
+test-newest: $(NEWEST)/installed  ## run the fast tests with the newest of every dependency
+	@$(NEWEST)/bin/python -m pip list --format freeze
+	OMP_NUM_THREADS=1 $(NEWEST)/bin/python -m pytest -n 2 --dist worksteal
+
 # a Hydra and an OmegaConf of its own, before all that .venv has
 NEXT := .venv-hydra-next
 $(NEXT)/installed: .venv/installed
@@ -71,14 +85,14 @@ $(EXTRAS)/installed: .venv/installed
 test-extras: $(EXTRAS)/installed  ## run real sweeps on Ray, submitit and Optuna
 	$(EXTRAS)/bin/python -m pytest -m slow tests/app/test_engines.py tests/app/test_optuna.py
 
-figures: install  ## draw the README's picture anew
+figures: install  ## draw the README's picture
 	$(BIN)/python scripts/figures.py
 
 lecture: install  ## run the lecture and write lecture/index.html
 	$(BIN)/python scripts/lecture.py
 
-benchmark: install  ## time mlr beside hand-written loops
+benchmark: install  ## time mlr and hand-written loops
 	$(BIN)/python scripts/benchmark.py
 
 clean:  ## remove .venv and caches, but no runs
-	rm -rf .venv $(NEXT) $(EXTRAS) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	rm -rf .venv $(NEWEST) $(NEXT) $(EXTRAS) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

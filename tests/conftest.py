@@ -46,6 +46,7 @@ def script(monkeypatch, capfd):
     def run(program: str | Path, *arguments: str, folder: Path) -> Shown:
         monkeypatch.chdir(folder)
         monkeypatch.setattr(sys, "argv", [str(program), *arguments])
+        monkeypatch.syspath_prepend(SCRIPTS)  # as Python does with the folder of a script
         capfd.readouterr()
         code: str | int | None = 0
         try:

@@ -21,7 +21,7 @@ from mlr.checks import InputError
 from mlr.records.plain_yaml import checked_yaml
 
 RESOLVERS = (
-    *("either", "hydra", "now", "oc.select", "pair", "run_name", "short_id"),
+    *("command", "either", "hydra", "now", "oc.select", "pair", "run_name", "short_id"),
     "usual_loss",
 )
 """What an interpolation of a file may ask; none reads the environment, or makes text into one."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.sources_registry import SourcesRegistry
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.types import RunMode
@@ -24,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mlr.app.arguments import canonical
 from mlr.app.bases import current
+from mlr.app.flags import read_flags
 from mlr.app.foreign import JudgedFiles
 from mlr.app.parts import is_allowed
 from mlr.app.places import check_place
@@ -75,9 +75,10 @@ def guarded(arguments: Sequence[str]) -> Iterator[None]:
         arguments: of the command line, without the program.
 
     Raises:
-        InputError: they ask for a pickle to be run.
+        InputError: a flag cannot be followed.
     """
-    typed = _typed(arguments)
+    flags = read_flags(arguments)
+    typed = _typed(flags.overrides)
     keys = {one.lstrip("+").partition("=")[0] for one in arguments}
     Plugins.instance()  # registers the kinds of sources, once
     sources, loaders = SourcesRegistry.instance().types, cast(Any, ConfigLoaderImpl)
@@ -99,6 +100,8 @@ def guarded(arguments: Sequence[str]) -> Iterator[None]:
                 tree = plain(loader, config_name, lines, *given, **named)
             except UserWarning as warning:  # of a search path
                 raise InputError(str(warning)) from warning
+        if flags.hydra_help:  # of Hydra's own part alone, and nothing is made of it
+            return tree
         check_composed(tree, typed)
         check_typed(tree, keys)
         return tree
@@ -167,15 +170,10 @@ def check_typed(tree: DictConfig, keys: Collection[str]) -> None:
             raise InputError(f"{key}={str(value)[:60]} counts only where it is typed.")
 
 
-def _typed(arguments: Sequence[str]) -> frozenset[str]:
+def _typed(overrides: Iterable[str]) -> frozenset[str]:
     """What `allow_targets` names on the command line."""
-    options, others = get_args_parser().parse_known_args(list(arguments))
-    if getattr(options, "experimental_rerun", None) is not None:
-        raise InputError(
-            "--experimental-rerun runs what a pickle says; go on with a run by resume=<folder>."
-        )
     found: set[str] = set()
-    for line in [*options.overrides, *others]:
+    for line in overrides:
         if line.lstrip("+").startswith("allow_targets"):
             for value in _values(line):
                 found |= {str(one) for one in (value if isinstance(value, list) else [value])}

@@ -12,11 +12,16 @@ from omegaconf import OmegaConf
 from mlr.app.identity import identity
 from mlr.app.run_names import pair_of
 from mlr.app.sweep_names import RunNames
+from mlr.commandline import command
 from mlr.objectives.pairs import usual_loss
 
 
 def register_resolvers(typed: Sequence[str] = ()) -> None:
-    """`short_id`: random, of a process; `pair`, `run_name`: of a job; `either`; `usual_loss`.
+    """Register the resolvers of mlr's configuration.
+
+    `short_id` is a random name of the process, `pair` head and loss of a job, `run_name` its
+    folder, `either` the first of two that is not null, `usual_loss` that of a head, `command` a
+    command as it is typed.
 
     Args:
         typed: the command line, which says what is the same for all jobs of a sweep.
@@ -30,6 +35,7 @@ def register_resolvers(typed: Sequence[str] = ()) -> None:
     register("run_name", _Namer(typed), replace=True)
     register("either", either, replace=True)
     register("usual_loss", usual_loss, replace=True)
+    register("command", command, replace=True)
 
 
 def either(value: Any, otherwise: Any) -> Any:

@@ -84,8 +84,8 @@ def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
         return _layer(group, target)
     if not is_allowed(target, allowed):
         raise InputError(_unknown(group, target))
-    if _Here not in sys.meta_path:
-        sys.meta_path.append(_Here)
+    if _HERE not in sys.meta_path:
+        sys.meta_path.append(_HERE)
     module, _, name = target.rpartition(".")
     try:
         kind = getattr(import_module(module), name)
@@ -103,9 +103,11 @@ def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
 class _Here(MetaPathFinder):
     """A user's package commonly lies where they stand; looked for last, so it hides no other."""
 
-    @staticmethod
-    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         return None if path else PathFinder.find_spec(name, [str(Path.cwd())])
+
+
+_HERE = _Here()
 
 
 def is_allowed(target: str, allowed: Iterable[str]) -> bool:

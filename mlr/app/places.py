@@ -64,7 +64,13 @@ def _check_target(option: str, shown: str, path: Path) -> None:
     if target == Path(target.anchor):
         raise InputError(f"{option}={shown} is the root of all files; give a folder of its own.")
     code = [CODE, *(ROOT / name for name in BESIDE if (ROOT / "pyproject.toml").exists())]
+    here = Path.cwd()
+    if not path.is_absolute() and any(here.is_relative_to(one) for one in code):
+        raise InputError(
+            f"{here} belongs to mlr itself, so no runs are written below it; "
+            f"change to another folder, as by cd {os.path.relpath(ROOT)}, or set {option}."
+        )
     if target == ROOT or any(target.is_relative_to(one) for one in code):
         raise InputError(f"{option}={shown} lies in mlr's own code; choose another, as runs/mine.")
-    if target == Path.cwd():
+    if target == here:
         raise InputError(f"{option}={shown} is where you stand; give a folder of its own.")

@@ -24,7 +24,7 @@ from mlr.records.manifest import JSON, Entry, entries, read_small, sealed, unsea
 
 STATUSES = ("running", "done", "failed", "diverged", "interrupted")
 _TRACES = ("status.json", "metrics.csv", "checkpoint.safetensors")
-_PACKAGES = {"mlr": "mlr", "torch": "torch", "numpy": "numpy", "hydra": "hydra-core"}
+_PACKAGES = {"mlr": "mlr-lab", "torch": "torch", "numpy": "numpy", "hydra": "hydra-core"}
 _CAUSES = {
     errno.EACCES: "permission is denied",
     errno.EPERM: "permission is denied",

@@ -32,7 +32,15 @@ def test_the_default_run_learns_the_digits(train):
     finished = train()
     assert finished.code == 0
     assert finished.series("accuracy/test").popitem()[1] >= 0.95
-    for word in ("accuracy", "train", "val", "test", "where wrong", "where right", "--logdir"):
+    for word in (
+        "accuracy",
+        "train",
+        "val",
+        "test",
+        "where wrong",
+        "where right",
+        "board.py runs/",
+    ):
         assert word in finished.out
     assert finished.status()["status"] == "done"
     assert finished.status()["seed"] == 0

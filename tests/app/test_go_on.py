@@ -266,7 +266,8 @@ def test_a_signal_ends_a_run_after_its_step_and_says_how_to_go_on(tmp_path, name
     folder = tmp_path / "a b=c"
     # jobs in the background of a shell ignore SIGINT, and a test may be one
     start = (
-        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "import runpy, signal, sys; sys.path.insert(0, 'scripts'); "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
         "runpy.run_path('scripts/train.py', run_name='__main__')"
     )
     process = subprocess.Popen(
@@ -282,7 +283,7 @@ def test_a_signal_ends_a_run_after_its_step_and_says_how_to_go_on(tmp_path, name
     _, error = process.communicate(timeout=30)
     assert process.returncode == code
     told = error.strip().splitlines()[-1]
-    command = f"""python scripts/train.py 'resume="{folder}"' 'allow_targets=[mine]'"""
+    command = f"""{sys.executable} scripts/train.py 'resume="{folder}"' 'allow_targets=[mine]'"""
     assert told == f"mlr: interrupted; go on with: {command}"
     assert "Traceback" not in error
     step = read(folder / "checkpoint.safetensors").about["step"]

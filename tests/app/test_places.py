@@ -83,7 +83,7 @@ def trained(train, name):
 
 def test_a_name_like_an_option_stays_a_name(train):
     finished = trained(train, "-x 😀=,")
-    assert "--logdir './-x 😀=,'" in finished.out
+    assert "board.py './-x 😀=,'" in finished.out
 
 
 @pytest.mark.faults

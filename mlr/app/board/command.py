@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.text import Text
 
 from mlr.app.board.browser import has_browser
+from mlr.app.board.server import serve
 from mlr.app.board.view import view
 from mlr.app.console import console, shown
 
@@ -28,8 +29,6 @@ def main(folder: str, browser: bool = True, every: bool = False) -> int:
         InputError: there is no such folder.
     """
     found = view(Path(folder), every)
-    from mlr.app.board.server import serve  # its dashboards take seconds to import
-
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     out = console()
     with suppress(KeyboardInterrupt):

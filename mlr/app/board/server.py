@@ -9,8 +9,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from tensorboard.program import TensorBoard, create_port_scanning_werkzeug_server
-
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -41,6 +39,8 @@ def serve(folder: Path, link: Callable[[], str]) -> str:
         folder: the logdir.
         link: gives the end of the address that the plain one leads to.
     """
+    # its dashboards take seconds to import
+    from tensorboard.program import TensorBoard, create_port_scanning_werkzeug_server
 
     def server(application: Application, flags: Any) -> Any:
         return create_port_scanning_werkzeug_server(leading_to(link, application), flags)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
 from typing import NoReturn
 
-from mlr.app.telling import told
 from mlr.checks import InputError
 from mlr.commandline import command
 
@@ -36,8 +37,10 @@ def main() -> int:
 
         print(f"mlr {version('mlr-lab')}")
         return 0
+    if words[0] in ("-sc", "--shell-completion"):
+        return _completed()
     if words[0] not in COMMANDS:
-        return told(lambda: _unknown(words[0]))
+        return _told(lambda: _unknown(words[0]))
     sys.argv = [sys.argv[0], *words[1:]]
     return start(words[0])
 
@@ -56,10 +59,19 @@ def start(name: str) -> int:
     module.add_options(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
+    if {"-h", "--help"} & {*sys.argv}:  # at once
+        parser.parse_args()
+
     def task() -> int:
         options = vars(parser.parse_args())
         del options["debug"]  # which `told` has taken
         return module.run(**options)
+
+    return _told(task)
+
+
+def _told(task: Callable[[], int]) -> int:
+    from mlr.app.telling import told  # with rich, which takes a moment
 
     return told(task)
 
@@ -79,6 +91,18 @@ class Parser(ArgumentParser):
             InputError: always.
         """
         raise InputError(f"{message}; {self.prog} --help shows what there is.")
+
+
+def _completed() -> int:
+    """Complete a line for the shell, which asks for it as for a program without commands."""
+    line = os.environ.get("COMP_LINE", "")
+    own, found = re.subn(r"^\s*(\S+)\s+train\s", r"\1 ", line)
+    if line and not found:
+        print(*COMMANDS)
+        return 0
+    if line:
+        os.environ["COMP_LINE"] = own
+    return start("train")
 
 
 def _help() -> str:

@@ -98,7 +98,7 @@ def test_event_files_are_mended_and_the_run_goes_on(run, verified, capsys):
     assert "1 of " in files[path.name]
     assert "--repair" in files[path.name]
     assert train(f"resume={run}", "epochs=4") == 3
-    assert f"mend it: python scripts/verify.py --repair {run}" in capsys.readouterr().err
+    assert f"scripts/verify.py --repair {run}\n" in capsys.readouterr().err
     code, files, _ = verified(run, repair=True)
     assert code == 0
     (original,) = run.glob("*.damaged")

@@ -1,0 +1,75 @@
+"""Each of Hydra's flags works, or is refused in one sentence."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from hydra._internal.utils import get_args_parser
+
+SHOWN = {
+    "--help": ["head: clipped_linear", "batch_size: 32"],
+    "--hydra-help": ["== Flags ==", "hydra/launcher: basic, batched"],
+    "--version": ["Hydra 1."],
+    "--cfg job": ["_target_: mlr.heads.Softmax"],
+    "--cfg job --package head": ["_target_: mlr.heads.Softmax"],
+    "--cfg all --resolve": ["dir: runs/"],
+    "--info": ["Installed Hydra Plugins", "Defaults Tree"],
+    "--info searchpath": ["Config search path", "configs"],
+    "--shell-completion install=bash": ["complete -o nospace"],
+    "--shell-completion uninstall=bash": ["unset hydra_bash_completion"],
+    "--config-name train --cfg job": ["seed: 0"],
+}
+REFUSED = {
+    "--hydra-help seed=1": "--hydra-help goes without seed=1",
+    "--cfg foo": "argument --cfg/-c: invalid choice: 'foo'",
+    "--cfg": "argument --cfg/-c: expected one argument",
+    "--info foo": "argument --info/-i: invalid choice: 'foo'",
+    "--package head": "--package head shows a part of --cfg; add --cfg job",
+    "--resolve": "The --resolve flag can only be used",
+    "--multirun --cfg job": "Only one of --run, --multirun, --cfg",
+    "--shell-completion": "-sc needs install=bash",
+    "--shell-completion query=bash": "-sc query=bash is for the shell",
+    "--config-path conf": "--config-path conf must be absolute",
+    "--config-name other": "Cannot find primary config 'other'",
+    "--config-dir nowhere": "Additional config directory",
+    "--experimental-rerun it.pickle": "--experimental-rerun runs what a pickle says",
+    "seed=1 --multirun head=sigmoid": "head=sigmoid stands behind a flag; give flags first",
+}
+RUNNING = {"--run", "--multirun"}
+"""What all other tests use."""
+
+
+@pytest.fixture(autouse=True)
+def own_logging(monkeypatch):
+    """Hydra's --info sets logging up, for a process that ends then."""
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [*root.handlers])
+    level = root.level
+    yield
+    root.setLevel(level)
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_a_flag_shows_what_it_promises(train, tmp_path, line):
+    shown = train(*line.split())
+    assert (shown.code, shown.err) == (0, "")
+    for text in SHOWN[line]:
+        assert text in " ".join(shown.out.split()) or text in shown.out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_a_flag_that_cannot_be_followed_is_refused(train, tmp_path, monkeypatch, line):
+    monkeypatch.delenv("COMP_LINE", raising=False)
+    refused = train(*line.split())
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("mlr: " + REFUSED[line])
+    assert refused.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_flag_of_hydra_is_forgotten():
+    flags = {name for action in get_args_parser()._actions for name in action.option_strings}
+    tried = {word for line in (*SHOWN, *REFUSED) for word in line.split()} | RUNNING
+    assert {flag for flag in flags if flag.startswith("--")} <= tried
