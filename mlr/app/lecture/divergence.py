@@ -212,7 +212,7 @@ def _two_curves(p: Tensor, share: Tensor, models: Tensor) -> Picture:
             (share, kl, line(VERMILLION, "KL(p̂‖q)", "--")),
             (share, ce - kl, line(GREY, f"their difference, H(p̂) = {ENTROPY:.4f}", ":")),
         ],
-        xlabel="q of the first class; the other two have 2 : 1 of the rest",
+        xlabel="q of the first class (others: 2 to 1)",
         ylabel="nats",
         ylim=(0, 3),
     )

@@ -78,9 +78,19 @@ def test_one_result_leaves_the_sections_of_others(lecture, tmp_path):
 
 
 def test_an_unknown_result_is_one_sentence(lecture):
-    code, out, err = lecture(measured, names=["lecun"])
+    code, out, err = lecture(measured, wrong, names=["measure"])
     assert (code, out) == (2, "")
-    assert err == "mlr: published lecun is not known. Known: measured.\n"
+    told = "Unknown result measure. Did you mean measured? Choose from measured, wrong."
+    assert err == f"mlr: {told}\n"
+
+
+def test_an_unknown_result_names_all_there_are():
+    with pytest.raises(InputError) as refused:
+        published.chosen(["lecun"])
+    told = str(refused.value)
+    assert told.startswith("Unknown result lecun. Did you mean lecun_linear? Choose from nielsen_")
+    assert told.endswith("nielsen_30, nielsen_100.")
+    assert len(told) <= 200
 
 
 def test_the_slow_ones_are_asked_for_by_name():
