@@ -95,7 +95,7 @@ class Answer:
     """The answer to a slide's question.
 
     sentence: the answer, one or two sentences with the measured number in them.
-    rows: published numbers beside ours.
+    rows: published numbers next to ours.
     """
 
     sentence: str

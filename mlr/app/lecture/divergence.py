@@ -155,7 +155,7 @@ def expectation(lab: Lab) -> Answer:
 
 
 DATA = (0.7, 0.2, 0.1)
-"""p̂ of ten samples: seven of the first class, two of the second, one of the third."""
+"""p̂ of ten examples: seven of the first class, two of the second, one of the third."""
 
 
 ENTROPY = 0.801818552543337309

@@ -23,7 +23,7 @@ SEED = 0
 WIDE = 700
 """Points of a drawing, of which one column has 576."""
 INDEX = re.compile(r"_(ML|SE|BCE|CE|data|model|[jkpK])\b")
-"""What is set as an index, as in p_data and y_k."""
+"""Indices that are set below the line, as in p_data and y_k."""
 # nothing is ever loaded from anywhere, not even by mistake
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -208,7 +208,7 @@ def _claims(claims: Sequence[Claim]) -> str:
 
 
 def _comparisons(rows: Sequence[Comparison]) -> str:
-    """Published numbers beside ours."""
+    """A table of published numbers next to ours."""
     if not rows:
         return ""
     return f"""<table class="published">

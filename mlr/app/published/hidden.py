@@ -71,7 +71,7 @@ class Judged:
 
     @property
     def stuck(self) -> bool:
-        """Whether it ends too low."""
+        """True if its accuracy ends below `STUCK`."""
         return self.accuracy < STUCK
 
     @cached_property
@@ -112,7 +112,7 @@ def _compare(lab: Lab, hidden: int) -> Answer:
 
 
 def told(hidden: int, runs: dict[str, list[Trained]]) -> Answer:
-    """What the runs of both losses, by seed, come to."""
+    """The answer that the runs of both losses, by seed, give."""
     test = mnist()["test"]
     judged = {loss: [judge(run, loss, test) for run in own] for loss, own in runs.items()}
     stuck = {loss: sum(one.stuck for one in judged[loss]) for loss in LOSSES}
@@ -150,7 +150,7 @@ def _rows(hidden: int, loss: str, judged: Sequence[Judged]) -> list[Comparison]:
 
 
 def _units(judged: Sequence[Judged]) -> dict[str, str]:
-    """What the output units of all runs come to, and those of the run with the most dead ones."""
+    """Results of the output units of all runs, and of the run with the most dead ones."""
     living = [
         size
         for one in judged
