@@ -140,11 +140,11 @@ def _rows(hidden: int, loss: str, judged: Sequence[Judged]) -> list[Comparison]:
             ("worst seed", min(accuracies)),
         )
     ]
-    words = "some runs quite a bit worse" if (hidden, loss) == (100, "se") else "not told"
+    words = "some runs quite a bit worse" if (hidden, loss) == (100, "se") else "not given"
     below = f"{sum(one.stuck for one in judged)} of {count}"
     rows.append(Comparison(f"{name}: seeds below {STUCK:g} %", words, below, 0, source))
     return rows + [
-        Comparison(f"{name}: {what}", "not told", measured, 0, source)
+        Comparison(f"{name}: {what}", "not given", measured, 0, source)
         for what, measured in _units(judged).items()
     ]
 
