@@ -49,6 +49,7 @@ def test_ours_stands_beside_theirs_with_the_difference(lecture, tmp_path):
     assert (code, err) == (0, "")
     (line,) = [line.split() for line in out.splitlines() if "the <error>" in line]
     assert line[2:7] == ["12.00", "%", "13.97", "%", "+1.97"]
+    assert "claims hold" not in out, "nothing was claimed"
     page = (tmp_path / "runs" / "lecture" / "index.html").read_text(encoding="utf-8")
     assert "the &lt;error&gt;" in page
     assert "<td>12.00 %</td><td>13.97 %</td><td>+1.97</td>" in page
