@@ -278,6 +278,15 @@ def test_42_the_sum_is_1_earlier(dtype, first):
     assert softmax_limits._first_one(named) == first
 
 
+def test_42_the_note_names_the_gaps_from_which_a_rounded_prediction_is_1():
+    (note,) = [note for note in BY_NUMBER[42].notes if "Correctly rounded" in note]
+    assert f"55 ln 2 = {55 * log(2):.2f}" in note
+    assert f"26 ln 2 = {26 * log(2):.2f}" in note
+    # 2 exp(−gap) is half the distance from 1 to the float below: 2⁻⁵⁴ and 2⁻²⁵
+    assert 2 * exp(-55 * log(2)) == pytest.approx(2.0**-54)
+    assert 2 * exp(-26 * log(2)) == pytest.approx(2.0**-25)
+
+
 def test_42_one_is_rounding_and_arg_max_a_one_hot_vector(ask):
     told = ask(42).sentence
     assert "one-hot vector of arg max" in told
