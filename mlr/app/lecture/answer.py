@@ -95,7 +95,7 @@ class Answer:
     """The answer to a slide's question.
 
     sentence: the answer, one or two sentences with the measured number in them.
-    rows: published numbers beside ours.
+    rows: published numbers next to ours.
     """
 
     sentence: str
@@ -179,7 +179,8 @@ def _of(expected: float, within: float, unit: str, text: str) -> str:
     if not expected or any(abs(one - expected) <= within / 10 for one in written):
         return ""
     digits = next((it for it in range(1, 17) if _error(expected, it) <= within / 10), 17)
-    return f" of {number(expected, digits)}{unit}"
+    exact = number(expected, digits)
+    return "" if exact in text else f" of {exact}{unit}"
 
 
 def _error(value: float, digits: int) -> float:

@@ -299,7 +299,7 @@ def without_clip(lab: Lab) -> Answer:
             last < 1e-6,
         ),
         close(
-            f"linear + SE gets all right from all {SEEDS} starts of slide 21 with s = {spread}",
+            f"linear + SE gets all right from all {SEEDS} starts of section 21 with s = {spread}",
             _solved(starts),
             100,
             0,

@@ -36,7 +36,7 @@ def at_random(lab: Lab) -> Answer:
 
     The mean of |dL/dz| over z ~ N(0, s²) for a positive example, by Gauss–Legendre quadrature.
 
-    Source: a consequence of slide 35, not on a slide.
+    Source: a consequence of section 35, not on a slide.
     """
     sizes = {pair: [expected_size(*pair, s) for s in DEVIATIONS] for pair in SIZES}
     claims = [
@@ -101,7 +101,7 @@ def _without_gradient(spread: float) -> float:
 def convexity(lab: Lab) -> Answer:
     """Which of the losses is convex in the logit?
 
-    Source: a consequence of slides 29 and 35, not on a slide.
+    Source: a consequence of sections 29 and 35, not on a slide.
     """
     z = logits(-20, 20, 8001)
     y, other = Sigmoid()(z)[:, 0], Sigmoid()(-z)[:, 0]

@@ -155,7 +155,7 @@ def expectation(lab: Lab) -> Answer:
 
 
 DATA = (0.7, 0.2, 0.1)
-"""p̂ of ten samples: seven of the first class, two of the second, one of the third."""
+"""p̂ of ten examples: seven of the first class, two of the second, one of the third."""
 
 
 ENTROPY = 0.801818552543337309
@@ -212,7 +212,7 @@ def _two_curves(p: Tensor, share: Tensor, models: Tensor) -> Picture:
             (share, kl, line(VERMILLION, "KL(p̂‖q)", "--")),
             (share, ce - kl, line(GREY, f"their difference, H(p̂) = {ENTROPY:.4f}", ":")),
         ],
-        xlabel="q of the first class; the other two have 2 : 1 of the rest",
+        xlabel="q of the first class (others: 2 to 1)",
         ylabel="nats",
         ylim=(0, 3),
     )

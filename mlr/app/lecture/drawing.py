@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 ORANGE, SKY, GREY = "#e69f00", "#56b4e9", "#999999"
 INK, RULE, PAPER = "#010203", "#040506", "#070809"
-"""What is written and drawn in the page's own colours: text and axes, grid, background."""
+"""The colours of the page itself: of text and axes, grid, background."""
 VARIABLES = {
     BLUE: "var(--blue)",
     VERMILLION: "var(--vermillion)",

@@ -139,7 +139,7 @@ class Lab:
         ]
 
     def _next(self) -> Path:
-        """A folder of its own for a run or a sweep, told of before it is there."""
+        """A folder of its own for a run or a sweep, listed before it is made."""
         self._count += 1
         name = f"{self._count:02d}"
         append(self.folder / MADE, f"{name}\n".encode())
@@ -164,7 +164,7 @@ def _sweep(
 ) -> None:
     """Run all jobs, and tell in the sweep's folder how it ended, as scripts/train.py does."""
     try:
-        with suppress(JobError):  # told of by the outcome of its job
+        with suppress(JobError):  # the outcome of its job reports it
             _hydra(True, task, folder, overrides)
         session.end_sweep()
     except SweepRefused as refusal:

@@ -94,9 +94,9 @@ def wants_to_be_exact(lab: Lab) -> Answer:
 
 
 def outlier_drags(lab: Lab) -> Answer:
-    """How far does one more point of class 1, on the right side of the boundary, move it?
+    """How does one more point of class 1, far out on its own side, move the boundary?
 
-    Source: a consequence of slide 24, not on a slide; Bishop, PRML, 4.1.3, figure 4.4.
+    Source: a consequence of section 24, not on a slide; Bishop, PRML, 4.1.3, figure 4.4.
     """
     near, far = fit("linear", "se", (20.0,)), fit("linear", "se", (100.0,))
     logistic = [fit("sigmoid", "bce", more) for more in ((), (20.0,), (100.0,))]

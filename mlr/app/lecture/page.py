@@ -25,8 +25,8 @@ SEED = 0
 """Of every run and every draw, where a slide does not name its seeds."""
 WIDE = 700
 """Points of a drawing, of which one column has 576."""
-INDEX = re.compile(r"_(ML|SE|BCE|CE|data|model|[jkK])\b")
-"""What is set as an index, as in p_data and y_k."""
+INDEX = re.compile(r"_(ML|SE|BCE|CE|data|model|[jkpK])\b")
+"""Indices that are set below the line, as in p_data and y_k."""
 # nothing is ever loaded from anywhere, not even by mistake
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -96,7 +96,7 @@ def _introduction() -> str:
         for title, rows in introduction.TABLES
     )
     return f"""<div class="introduction">
-<h3>After this lecture you can</h3>
+<h3>After this lecture you can (goals in our words)</h3>
 <ul>
 {goals}</ul>
 <p class="small">{escape(introduction.READING)}</p>
@@ -223,7 +223,7 @@ def _claims(claims: Sequence[Claim]) -> str:
 
 
 def _comparisons(rows: Sequence[Comparison]) -> str:
-    """Published numbers beside ours."""
+    """A table of published numbers next to ours."""
     if not rows:
         return ""
     return f"""<table class="published">

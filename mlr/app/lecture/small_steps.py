@@ -35,9 +35,9 @@ def small_steps(lab: Lab) -> Answer:
     out = {name: one.outputs[MIDDLE] for name, one in neurons.items()}
     return Answer(
         f"From z = −10 squared error needs {squared[1]:,} updates and cross-entropy {cross[1]}, "
-        f"from −12 {squared[2]:,} and {cross[2]}: the more wrong the prediction, the smaller the "
-        f"steps of squared error. At Nielsen's rates, η = {RATE:g} for squared error and {SLOW:g} "
-        f"for cross-entropy, his neuron's output (target 0) is {out['SE']:.4f} and "
+        f"from z = −12 they need {squared[2]:,} and {cross[2]}: the more wrong the prediction, the "
+        f"smaller the steps of squared error. At Nielsen's rates, η = {RATE:g} for squared error "
+        f"and {SLOW:g} for cross-entropy, his neuron's output (target 0) is {out['SE']:.4f} and "
         f"{out['slow BCE']:.4f} after {MIDDLE} updates; with η = {RATE:g} for both, cross-entropy "
         f"is at {out['BCE']:.4f}.",
         (*_of_escapes(squared, cross), *_of_neurons(out)),
@@ -150,7 +150,7 @@ def _neurons(neurons: dict[str, Neuron]) -> Picture:
     def draw(axes: Any) -> None:
         for one in neurons.values():
             axes.plot(one.outputs, **one.style)
-        axes.set(xlabel="updates", ylabel="output y, target 0", ylim=(0, 1.62))
+        axes.set(xlabel="updates", ylabel="output y, target 0", ylim=(0, 1.85))
         axes.set(yticks=(0, 0.25, 0.5, 0.75, 1))
         axes.legend(loc="upper right")
 

@@ -63,8 +63,8 @@ def towards_arg_max(lab: Lab) -> Answer:
     )
     return Answer(
         f"To the one-hot vector of arg max: a gap of 5 leaves {rest[5]:.4f} to the other two, a "
-        f"gap of 20 {number(rest[20], 2)}. It gets there only in the limit: that float64 shows "
-        f"exactly 1 from gap {programs[torch.float64]} on is rounding of the sum (from "
+        f"gap of 20 leaves {number(rest[20], 2)}. It gets there only in the limit: that float64 "
+        f"shows exactly 1 from gap {programs[torch.float64]} on is rounding of the sum (from "
         f"{rounded[torch.float64]} on, if y itself is correctly rounded).",
         claims,
         (_by_temperature(),),
@@ -90,7 +90,7 @@ def shift_invariant(lab: Lab) -> Answer:
 
     The logits are multiples of 2⁻²⁰, so that z + 1000 is not rounded.
 
-    Source: implied by slide 39, not on a slide; Goodfellow et al., Deep Learning, 6.2.2.3,
+    Source: implied by section 39, not on a slide; Goodfellow et al., Deep Learning, 6.2.2.3,
     eq. 6.32.
     """
     z = (random_logits(10_000, 10, 20.0) * 2**20).round() / 2**20

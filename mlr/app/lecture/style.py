@@ -14,7 +14,8 @@ CSS = (
 .introduction dt { flex: 0 0 12.5em; color: var(--soft); }
 .introduction dd { flex: 1 1 16em; margin: 0; }
 sub { font-size: .72em; line-height: 0; }
-.original { margin: -1.2em 0 1.4em; color: var(--soft); }
+h2:has(+ .original) { margin-bottom: .4em; }
+.original { margin: 0 0 1.6em; color: var(--soft); }
 nav ol { list-style: none; margin: 0; padding: 0; columns: 2 19rem; column-gap: 3rem; }
 nav li { break-inside: avoid; display: flex; gap: .7em; padding: .16em 0; }
 nav li a { text-decoration: none; color: inherit; flex: 1; }

@@ -70,8 +70,9 @@ def every_pair(lab: Lab) -> Answer:
 
     Softmax regression's data and model for all nine pairs: digits, one linear layer with
     weights drawn from N(0, 1). Two pairs, K sigmoid or clipped outputs with cross-entropy, are
-    defined but no likelihood, and run only with objective.strict=false. Direction: mean cosine
-    between dL/dz and the error y − t, of the wrong digits that have a gradient.
+    defined but no likelihood, and run only with objective.strict=false. Sizes and shares
+    are of the first batch of each run. Direction is the mean cosine between dL/dz and the error
+    y − t, of all wrong training digits that have a gradient.
 
     Source: lecture, “after this lecture”.
     """

@@ -141,7 +141,7 @@ def _regions(mlp: Trained) -> Picture:
             axes.plot(x[:, 0], x[:, 1], marker, markersize=8, **style)
         axes.set(xlabel="x₁", ylabel="x₂", xlim=(-1.8, 1.8))
         axes.legend(loc="upper center", ncols=2)
-        return picture("where the hidden layer says 1, and test data", figure, mlp)
+        return picture("where the hidden layer predicts class 1, and test data", figure, mlp)
 
 
 def _data() -> Dataset:

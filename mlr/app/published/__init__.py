@@ -61,7 +61,7 @@ def names() -> tuple[str, ...]:
 
 
 def shown(name: str) -> str:
-    """What was typed, cut where it is long."""
+    """The word that was typed, shortened if it is long."""
     return (name if len(name) <= LONGEST else f"{name[:LONGEST]}…") or "''"
 
 

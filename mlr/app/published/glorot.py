@@ -38,7 +38,7 @@ def glorot_plateaus(lab: Lab) -> Answer:
     """Does squared error make more severe plateaus than cross-entropy, as Glorot and Bengio drew?
 
     The net is the smallest of two layers, y = σ(w₂ tanh(w₁ x)), on random inputs and random
-    targets; the paper gives no range of the weights, so two are told. Each surface is measured
+    targets; the paper gives no range of the weights, so two are shown. Each surface is measured
     against its own longest gradient, so that a factor on the loss makes no difference.
 
     Source: X. Glorot, Y. Bengio, Understanding the difficulty of training deep feedforward neural

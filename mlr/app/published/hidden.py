@@ -71,7 +71,7 @@ class Judged:
 
     @property
     def stuck(self) -> bool:
-        """Whether it ends too low."""
+        """True if its accuracy ends below `STUCK`."""
         return self.accuracy < STUCK
 
     @cached_property
@@ -112,7 +112,7 @@ def _compare(lab: Lab, hidden: int) -> Answer:
 
 
 def told(hidden: int, runs: dict[str, list[Trained]]) -> Answer:
-    """What the runs of both losses, by seed, come to."""
+    """The answer that the runs of both losses, by seed, give."""
     test = mnist()["test"]
     judged = {loss: [judge(run, loss, test) for run in own] for loss, own in runs.items()}
     stuck = {loss: sum(one.stuck for one in judged[loss]) for loss in LOSSES}
@@ -140,17 +140,17 @@ def _rows(hidden: int, loss: str, judged: Sequence[Judged]) -> list[Comparison]:
             ("worst seed", min(accuracies)),
         )
     ]
-    words = "some runs quite a bit worse" if (hidden, loss) == (100, "se") else "not told"
+    words = "some runs quite a bit worse" if (hidden, loss) == (100, "se") else "not given"
     below = f"{sum(one.stuck for one in judged)} of {count}"
     rows.append(Comparison(f"{name}: seeds below {STUCK:g} %", words, below, 0, source))
     return rows + [
-        Comparison(f"{name}: {what}", "not told", measured, 0, source)
+        Comparison(f"{name}: {what}", "not given", measured, 0, source)
         for what, measured in _units(judged).items()
     ]
 
 
 def _units(judged: Sequence[Judged]) -> dict[str, str]:
-    """What the output units of all runs come to, and those of the run with the most dead ones."""
+    """Results of the output units of all runs, and of the run with the most dead ones."""
     living = [
         size
         for one in judged

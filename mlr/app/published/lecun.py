@@ -20,20 +20,20 @@ CONSTANT = 1e-10
 SGD = ("model=linear", "schedule=cosine", "epochs=10", "probes=off")
 BY_SGD: tuple[tuple[str, float | str, tuple[str, ...]], ...] = (
     ("linear + SE", 12.0, ("head=linear", "loss=se", "optimizer.lr=0.01")),
-    ("sigmoid + SE", "not told", ("head=sigmoid", "loss=se", "optimizer.lr=0.5")),
-    ("softmax + CE", "not told", ("head=softmax", "loss=ce", "optimizer.lr=0.1")),
+    ("sigmoid + SE", "not given", ("head=sigmoid", "loss=se", "optimizer.lr=0.5")),
+    ("softmax + CE", "not given", ("head=softmax", "loss=ce", "optimizer.lr=0.1")),
 )
-"""What is trained, the table's number for it, and how."""
+"""Runs by name: the table's number and the overrides."""
 
 
 def lecun_linear(lab: Lab) -> Answer:
     """Is a linear unit with squared error 12 % wrong on MNIST, as LeCun's table says?
 
     The best weights have a closed form, least squares on one-hot targets: no training reaches a
-    lower loss on the training images. That loss is not the number of errors, and ten linear units
-    make fewer of them where the loss punishes no digit for being too right. The table does not
-    tell how far its classifier was trained, nor whether its outputs were squashed: 12.0 lies
-    between the least squares and a sigmoid on the same units.
+    lower loss on the training images. That loss is not the number of errors: the same ten units
+    make fewer of them with a loss that does not punish confident right predictions. The table does
+    not say how long its classifier was trained, nor whether its outputs were squashed: 12.0 lies
+    between least squares and a sigmoid on the same units.
 
     Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-based learning applied to document
     recognition, 1998, section III.C.1.
@@ -54,11 +54,10 @@ def lecun_linear(lab: Lab) -> Answer:
     what = "images guessed right by their mean darkness"
     rows.append(Comparison(what, 2225, right_by_darkness(), 0, DARKNESS))
     return Answer(
-        f"No: the least squared error makes {closed:.2f} % errors on the test images, "
-        f"{closed - 12:.1f} more than the table, and {training:.2f} % on its own training images; "
-        "linear units get below it where the loss punishes no digit for being too right: "
-        f"{trained['sigmoid + SE']:.1f} % as sigmoid + SE, {trained['softmax + CE']:.1f} % as "
-        "softmax + CE.",
+        f"No: least squares has a test error of {closed:.2f} %, {closed - 12:.1f} points more than "
+        f"the table, and {training:.2f} % on its own training images. Losses that do not punish "
+        f"confident right predictions do better: {trained['sigmoid + SE']:.1f} % with sigmoid + "
+        f"SE, {trained['softmax + CE']:.1f} % with softmax + CE.",
         (),
         (_bars({"least squares": closed} | trained, runs),),
         tuple(rows),
@@ -66,7 +65,7 @@ def lecun_linear(lab: Lab) -> Answer:
 
 
 def _bars(wrong: Mapping[str, float], runs: Sequence[Trained]) -> Picture:
-    """Test errors in percent, by name, beside the table's 12 %."""
+    """Test errors in percent, by name, next to the table's 12 %."""
     colours = (drawing.GREY, drawing.GREEN, drawing.VERMILLION, drawing.PURPLE)
 
     def draw(axes: Any) -> None:

@@ -1,4 +1,4 @@
-"""Nielsen's stored curves beside the same runs made again here."""
+"""Nielsen's stored curves next to the same runs made here."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def nielsen_curves(lab: Lab) -> Answer:
 
 
 def compare(curves: Sequence[Curve], epochs: int | None = None) -> Answer:
-    """Replay `curves`, or their first `epochs`, and set them beside what is stored.
+    """Replay `curves`, or their first `epochs`, and compare them with the stored ones.
 
     Raises:
         InputError: MNIST or the stored curves are not there.

@@ -56,7 +56,7 @@ def squares_on_digits(lab: Lab) -> Answer:
     }
     rows = tuple(
         Comparison(
-            f"digits, {head} + {loss.upper()}: test accuracy beside softmax + CE",
+            f"digits, {head} + {loss.upper()}: test accuracy compared with softmax + CE",
             words,
             f"{best[head, loss]:.2f} % against {ce:.2f} %",
             2,
@@ -65,12 +65,16 @@ def squares_on_digits(lab: Lab) -> Answer:
         for (head, loss), (words, source) in said.items()
     )
     told = ", ".join(f"{h} + {loss.upper()} {value:.1f} %" for (h, loss), value in best.items())
-    behind = " and ".join(f"{ce - best[pair]:.1f}" for pair in said)
-    return Answer(f"Behind softmax + CE by {behind} points: {told}.", (), (), rows)
+    away = ", ".join(
+        f"{head} + {loss.upper()} {best[head, loss] - ce:+.1f} points".replace("-", "−")
+        for head, loss in said
+    )
+    sentence = f"The test accuracies are {told}. Compared with softmax + CE: {away}."
+    return Answer(sentence, (), (), rows)
 
 
 def many_classes(lab: Lab) -> Answer:
-    """Does squared error fall behind cross-entropy as the classes become more?
+    """Does squared error fall behind cross-entropy as the number of classes grows?
 
     Mixtures of K round clouds in 20 dimensions, one hidden layer of 64 units, 20 epochs; linear +
     SE against softmax + CE, each at the learning rate that is best for it on validation, of five.

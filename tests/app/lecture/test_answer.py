@@ -22,7 +22,33 @@ from mlr.app.lecture.answer import Answer, Claim, Slide, close, number, percent
     ],
 )
 def test_a_number_close_to_the_claimed_one(measured, expected, within, holds, told):
-    assert close("so much", measured, expected, within) == Claim("so much", told, holds)
+    claim = close("so much", measured, expected, within)
+    assert (claim.measured, claim.holds) == (told, holds)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "within", "stated"),
+    [
+        ("equal", 0.25, 0, "equal"),
+        ("a quarter", 0.25, 1e-8, "a quarter, to within 10⁻⁸ of 0.25"),
+        ("it is 0.25", 0.25, 1e-8, "it is 0.25, to within 10⁻⁸"),
+        ("no difference", 0, 1e-15, "no difference, to within 10⁻¹⁵"),
+        ("left: 0.7258", 0.725791352644727, 0.1, "left: 0.7258, to within 0.1"),
+        ("ln 2", math.log(2), 0.00125, "ln 2, to within 0.00125 of 0.6931"),
+        # a rounded number is not within the tolerance of a tight claim
+        ("BCE 4.6052", 4.60517018598809, 1e-9, "BCE 4.6052, to within 10⁻⁹ of 4.605170186"),
+        ("22,063 of 30", 22063, 0.5, "22,063 of 30, to within 0.5"),
+        ("SE −4.5394×10⁻⁵", -4.53937e-05, 1e-8, "SE −4.5394×10⁻⁵, to within 10⁻⁸"),
+    ],
+)
+def test_a_tolerance_is_stated(text, expected, within, stated):
+    assert close(text, expected, expected, within).text == stated
+
+
+def test_differences_of_percentages_are_points():
+    claim = close("above half: 65.87 %", 65.86593, 65.86553, 0.01, " %")
+    assert claim.measured == "65.86593 % (off by 0.0004 points)"
+    assert claim.text == "above half: 65.87 %, to within 0.01 points of 65.866 %"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_nothing_is_loaded_from_elsewhere(written):
 
 def test_times_and_versions_are_told(written):
     html = written((ONE, answer()))
-    assert re.search(r"Measured \d+ \w+ \d{4}, \d\d:\d\d UTC, 1 slide in \d s, with python", html)
+    assert re.search(r"Measured \d+ \w+ \d{4}, \d\d:\d\d UTC, 1 section in \d s, with python", html)
     assert "torch 2." in html
 
 
@@ -101,7 +102,7 @@ def test_slides_and_published_results_are_counted_apart(tmp_path):
         slides = [Slide(number, "one", ask) for number in numbers]
         return [kept.Kept(slide, answer(), "2026-01-01T00:00:00+00:00", 1, {}) for slide in slides]
 
-    assert "2 slides and 1 published result in 3 s" in page.html(tmp_path, (), made(1, 2, "a"))
+    assert "2 sections and 1 published result in 3 s" in page.html(tmp_path, (), made(1, 2, "a"))
     assert ", 2 published results in 2 s" in page.html(tmp_path, (), made("a", "b"))
 
 
@@ -147,3 +148,55 @@ def test_a_picture_of_several_runs_has_all_their_commands(tmp_path):
     runs = [Trained(f"make {at}", tmp_path / at / "run", tmp_path / at, {}) for at in "aab"]
     picture = curves("two", [], *runs)
     assert (picture.command, picture.run) == ("make a && make b", tmp_path)
+
+
+@pytest.fixture
+def shown(written):
+    """The text of a page of one answer, without its tags."""
+    html = written((ONE, answer()))
+    return unescape(re.sub(r"<[^>]+>", "", html[html.index("<body") :]))
+
+
+def test_the_course_its_lecturer_and_the_credit_are_named(shown):
+    for name in ("TU Delft", "Deep Learning 2018–19", "02.MLrefresh", "Jan van Gemert"):
+        assert name in shown
+    assert "several of its slides are after Roger Grosse" in shown
+    assert "Section numbers are ours, not the slides’" in shown
+
+
+def test_goals_recap_terms_and_formulas_stand_once_before_the_sections(shown):
+    start = shown[: shown.index("Section 1 ")]
+    for part in ("After this lecture you can", "Recap", "Terms", "Formulas"):
+        assert start.count(part) == 1
+    for told in (
+        "the relation of the loss and gradient descent",
+        "5.7.1 (probabilistic supervised learning)",
+        "Feed-forward network",
+        "Stochastic gradient descent (SGD)θ ← θ − η · mean of ∂L/∂θ over a mini-batch",
+        "σthe activation",
+        "z = wᵀx + bthe logit",
+        "θML = arg max ∏ p(x; θ)",
+        "yk = exp(zk) / ∑j exp(zj)",
+        "LSE = ½ ∑k (yk − tk)²",
+        "LBCE = −∑k [tk log yk + (1 − tk) log(1 − yk)]",
+        "LCE = −∑k tk log yk",
+    ):
+        assert shown.count(told) == 1, told
+
+
+def test_the_slide_s_own_question_stands_below_ours(tmp_path):
+    own = "Question: “less?” Answer: “yes, z_k is”."
+    slides = (Slide(1, "first", ask, own), Slide(2, "second", ask))
+    made = [kept.Kept(slide, answer(), "2026-01-01T00:00:00+00:00", 1, {}) for slide in slides]
+    html = page.html(tmp_path, (Part("All", slides),), made)
+    assert html.count("On the slide: ") == 1
+    ours, own = html.index("Is 1 &lt; 2?</h2>"), html.index("“yes, z<sub>k</sub> is”")
+    assert ours < own < html.index("<svg ")
+
+
+def test_names_with_underscores_are_no_indices(written):
+    story = Answer("It is p_data.", (Claim("clipped_linear+bce of logit_k", "p_model", True),))
+    html = written((ONE, story))
+    assert "clipped_linear+bce" in html
+    assert "p<sub>data</sub>" in html
+    assert "p<sub>model</sub>" in html

@@ -10,7 +10,8 @@ from mlr.app.lecture.answer import Answer
 from mlr.app.lecture.command import ask
 from mlr.app.lecture.slides import PARTS, SLIDES
 
-FAST = {2, 7, 18, 19, 24, 29, 42}
+FAST = {2, 15, 18, 19, 24, 29}
+"""Slides that test_statements.py does not ask."""
 
 
 def _names(slide) -> str:
@@ -23,7 +24,7 @@ def assert_holds(answer) -> None:
     assert answer.pictures
     assert [claim for claim in answer.claims if not claim.holds] == []
     assert any(character.isdigit() for character in answer.sentence), "the measured number"
-    assert not re.search(r"[.?!] [A-Z]", answer.sentence), "one sentence"
+    assert len(re.findall(r"[.?!] [A-Z]", answer.sentence)) <= 1, "one or two sentences"
     told = [text for one in answer.claims for text in (one.text, one.measured)]
     raw = [text for text in (answer.sentence, *told) if re.search(r"\d[eE][−+-]?\d|\d%", text)]
     assert raw == [], "numbers as people write them"

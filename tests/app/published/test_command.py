@@ -49,6 +49,7 @@ def test_ours_stands_beside_theirs_with_the_difference(lecture, tmp_path):
     assert (code, err) == (0, "")
     (line,) = [line.split() for line in out.splitlines() if "the <error>" in line]
     assert line[2:7] == ["12.00", "%", "13.97", "%", "+1.97"]
+    assert "claims hold" not in out, "nothing was claimed"
     page = (tmp_path / "lecture" / "index.html").read_text(encoding="utf-8")
     assert "the &lt;error&gt;" in page
     assert "<td>12.00 %</td><td>13.97 %</td><td>+1.97</td>" in page
@@ -78,9 +79,19 @@ def test_one_result_leaves_the_sections_of_others(lecture, tmp_path):
 
 
 def test_an_unknown_result_is_one_sentence(lecture):
-    code, out, err = lecture(measured, names=["lecun"])
+    code, out, err = lecture(measured, wrong, names=["measure"])
     assert (code, out) == (2, "")
-    assert err == "mlr: Unknown published lecun. Choose from measured.\n"
+    told = "Unknown result measure. Did you mean measured? Choose from measured, wrong."
+    assert err == f"mlr: {told}\n"
+
+
+def test_an_unknown_result_names_all_there_are():
+    with pytest.raises(InputError) as refused:
+        published.chosen(["lecun"])
+    told = str(refused.value)
+    assert told.startswith("Unknown result lecun. Did you mean lecun_linear? Choose from nielsen_")
+    assert told.endswith("nielsen_30, nielsen_100.")
+    assert len(told) <= 200
 
 
 def test_the_slow_ones_are_asked_for_by_name():
