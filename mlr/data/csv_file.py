@@ -151,8 +151,8 @@ class Csv(Source):
 
 def _warn_left_out(path: Path, columns: Sequence[str]) -> None:
     """Tell which columns are no features, and why."""
-    start = f"{tail(path, 40)}: no features are "
-    end = "; data.features=[…] chooses columns, of numbers."
+    start = f"{tail(path, 40)}: not used as features: "
+    end = "; data.features=[…] chooses among columns of numbers."
     text = listed(columns, LONGEST - len(start + end))
     warnings.warn(f"{start}{text}{end}", DataWarning, stacklevel=3)
 

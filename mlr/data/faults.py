@@ -41,12 +41,18 @@ def shown(value: object, most: int = _LONGEST_SHOWN) -> str:
 
 
 def listed(items: Sequence[str], most: int) -> str:
-    """Items side by side, in about `most` characters: how many more there are stands at the end."""
-    text, more = "", " and 1000 more"
-    for place, item in enumerate(items):
-        longer = f"{text}, {item}" if text else item
-        last = place == len(items) - 1
-        if text and len(longer) + (0 if last else len(more)) > most:
-            return f"{text} and {len(items) - place} more"
-        text = longer
+    """Items side by side in `most` characters, the first in any case, and how many more there are.
+
+    No item is cut.
+    """
+    whole = ", ".join(items)
+    if len(whole) <= most or len(items) < 2:
+        return whole
+    text, count = _some(items, 1), 1
+    while len(longer := _some(items, count + 1)) <= most:
+        text, count = longer, count + 1
     return text
+
+
+def _some(items: Sequence[str], count: int) -> str:
+    return f"{', '.join(items[:count])} and {len(items) - count} more"

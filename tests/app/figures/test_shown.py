@@ -169,7 +169,7 @@ def test_weights_of_a_class_are_its_image():
     found = weights.shown(one)
     matrix = one.parameters["output.weight"]
     np.testing.assert_array_equal(found.images, matrix.view(3, 4, 4))
-    assert (found.classes, found.count) == (True, 3)
+    assert (found.classes, found.count) == (("0", "1", "2"), 3)
     assert found.largest == matrix.abs().max()
     assert weights.shown(moment()) is None
 
@@ -177,7 +177,7 @@ def test_weights_of_a_class_are_its_image():
 def test_of_many_units_the_first_are_shown():
     found = weights.shown(moment((1, 4, 4), 3, head="softmax", loss="ce", model=Mlp(widths=[30])))
     assert found.images.shape == (weights.MOST, 4, 4)
-    assert (found.classes, found.count) == (False, 30)
+    assert (found.classes, found.count) == ((), 30)
 
 
 def test_tiles_lie_in_rows():
