@@ -16,6 +16,7 @@ _said: set[str] = set()
 def told() -> Iterator[None]:
     """Say what is warned of data on standard error; other warnings go their way."""
     with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
         yield
     for one in caught:
         text = str(one.message)

@@ -8,11 +8,11 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, known, whole
+from mlr.checks import InputError, known, listed, whole
 from mlr.data import options, prepare, table
 from mlr.data.base import Dataset, Source
 from mlr.data.cells import is_number
-from mlr.data.faults import LONGEST, DataWarning, fault, listed, shown, tail
+from mlr.data.faults import LONGEST, DataWarning, fault, shown, tail
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -151,8 +151,8 @@ class Csv(Source):
 
 def _warn_left_out(path: Path, columns: Sequence[str]) -> None:
     """Tell which columns are no features, and why."""
-    start = f"{tail(path, 40)}: no features are "
-    end = "; data.features=[…] chooses columns, of numbers."
+    start = f"{tail(path, 40)}: not used as features: "
+    end = "; data.features=[…] chooses among columns of numbers."
     text = listed(columns, LONGEST - len(start + end))
     warnings.warn(f"{start}{text}{end}", DataWarning, stacklevel=3)
 

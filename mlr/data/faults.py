@@ -6,7 +6,6 @@ so that rule and fix are always read whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from os import PathLike, fspath
 
 from mlr.checks import DataError
@@ -38,15 +37,3 @@ def shown(value: object, most: int = _LONGEST_SHOWN) -> str:
     # escapes lengthen: a cell of control characters is four times as long when printed
     cut = text[: most + 1] + text[0] if len(text) > most + 2 else text
     return cut if cut == repr(value) else cut[:-1] + "…" + cut[-1]
-
-
-def listed(items: Sequence[str], most: int) -> str:
-    """Items side by side, in about `most` characters: how many more there are stands at the end."""
-    text, more = "", " and 1000 more"
-    for place, item in enumerate(items):
-        longer = f"{text}, {item}" if text else item
-        last = place == len(items) - 1
-        if text and len(longer) + (0 if last else len(more)) > most:
-            return f"{text} and {len(items) - place} more"
-        text = longer
-    return text

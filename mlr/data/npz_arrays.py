@@ -130,7 +130,8 @@ def _header(where: str, opening: bytes) -> tuple[np.dtype[Any], tuple[int, ...],
         raise fault(where, "has a damaged header; write it anew with numpy.savez.") from None
     if dtype.kind not in _KINDS or dtype.names:
         kind = "objects, which could be code" if dtype.hasobject else f"type {dtype!s:.20}"
-        raise fault(where, f"holds {kind}; only real numbers are read.")
+        hint = ": number texts by np.unique(y, return_inverse=True)[1]" * (dtype.kind in "US")
+        raise fault(where, f"holds {kind}; only real numbers are read{hint}.")
     if any(type(size) is not int or size < 0 for size in shape) or len(shape) > 32:
         raise fault(where, "declares a shape that no array has.")
     return dtype, shape, fortran, stream.tell()

@@ -111,7 +111,8 @@ class Npz(Source):
             raise fault(where_y, f"has shape {validate.shape_of(y)}; it must be (N,) or (N, K).")
         validate.not_empty(where_x, suffix.strip("_") or "training", x)
         if not self.regression:
-            y, classes = validate.class_labels(where_y, y, classes)
+            numbers = " Real numbers are learnt by data.task=regression."
+            y, classes = validate.class_labels(where_y, y, classes, numbers)
         if y.ndim == 0 or y.size == 0:
             raise fault(where_y, f"has shape {validate.shape_of(y)}; each example needs a target.")
         validate.equal_counts(where_x, x, y)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 from mlr.data import scaling, validate
@@ -228,7 +229,8 @@ def _tensors(features: NDArray[np.float32], targets: NDArray, classes: int | Non
     import torch
 
     if classes is None:
-        targets = targets.reshape(len(targets), -1).astype(np.float32)
+        # not -1, which nobody can tell of an empty split
+        targets = targets.reshape(len(targets), prod(targets.shape[1:])).astype(np.float32)
     return Split(
         torch.from_numpy(np.ascontiguousarray(features)),
         torch.from_numpy(np.ascontiguousarray(targets)),

@@ -15,8 +15,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from mlr.checks import listed
 from mlr.data.cells import MISSING, has_decimal_comma, is_number, number, with_point
-from mlr.data.faults import fault, listed, shown, tail
+from mlr.data.faults import LONGEST, fault, shown, tail
 from mlr.data.files import no_web_page, opened
 from mlr.data.header import is_data, is_names
 from mlr.data.options import DELIMITERS, named
@@ -89,8 +90,12 @@ class Table:
             f"{'column ' * (not place)}{tail(name, _LONGEST_NAME)}"
             for place, (name, rows) in enumerate(missing.items())
         ]
-        end = f", the first in line {self.lines[first]}; fill them in or leave those lines out."
-        raise fault(self.path, f"misses {listed(parts, 150 - len(end))}{end}")
+        columns_too = "" if set(missing) == {label} else ", or those columns by data.features=[…]"
+        end = (
+            f", the first in line {self.lines[first]}; fill them in or leave those lines out"
+            f"{columns_too}."
+        )
+        raise fault(self.path, f"misses {listed(parts, LONGEST - 15 - len(end))}{end}")
 
     def numeric(self) -> list[str]:
         """Names of the columns that hold numbers.
@@ -256,7 +261,7 @@ def _table(path: Path, form: Format, reader: _csv.Reader) -> Table:
         _refuse_data(path, first, rows[1:])
     name, times = Counter(first).most_common(1)[0]
     if times > 1:
-        raise fault(path, f"has {times} columns of the name {shown(name)}; names must differ.")
+        raise fault(path, f"has {times} columns of the name {shown(name)}; rename one of them.")
     return Table(path, first, rows[1:], lines[1:])
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HINT_SIGNS = " Labels -1 and +1 become 0 and 1 by (y + 1) / 2."
-_HINT_FROM_ONE = " Labels that count from 1 need 1 taken off."
+_HINT_FROM_ONE = " Labels that count from 1 need 1 taken off: y - 1."
 _MANY_SHARED = 0.1
 
 
@@ -82,13 +82,16 @@ def finite(where: str, values: NDArray, what: str = "features") -> None:
         )
 
 
-def class_labels(where: str, labels: NDArray, classes: int | None) -> tuple[NDArray, int]:
+def class_labels(
+    where: str, labels: NDArray, classes: int | None, numbers: str = ""
+) -> tuple[NDArray, int]:
     """Return labels as int64 and the class count K.
 
     Args:
         where: which data are meant.
         labels: (N,) whole numbers 0..K−1, in any numeric type.
         classes: K, or None to read it off the largest label; then every class must occur.
+        numbers: how labels are taken for real numbers instead, if they can be.
 
     Raises:
         DataError: the first label that is not a whole number in 0..K−1, with its index.
@@ -103,7 +106,7 @@ def class_labels(where: str, labels: NDArray, classes: int | None) -> tuple[NDAr
             f"has labels of shape {shape_of(labels)}; they must be one number each, (N,)."
             f"{_kind(labels)}",
         )
-    _refuse_first(where, labels, ~_whole_numbers(labels), "a whole number", "")
+    _refuse_first(where, labels, ~_whole_numbers(labels), "a whole number", numbers)
     if labels.dtype.kind == "f":
         labels = labels.astype(np.int64)
     upper = "0, 1, 2, …" if classes is None else f"0..{classes - 1}"

@@ -13,6 +13,7 @@ CONFIG = {
     "seed": 0,
     "batch_size": 32,
     "objective_metric": "loss/val",
+    "evaluate": {"test_every_epoch": False},
     "sweep": {"resume": None},
 }
 
@@ -35,6 +36,9 @@ def changed(key: str, value: object) -> dict:
         ("model.init", "glorot", False, True),
         ("data.label_noise", 0.1, False, True),
         ("data.n", 200, False, False),
+        ("data.order", "given", False, False),
+        ("data.drop_last", True, False, False),
+        ("evaluate.test_every_epoch", True, False, False),
         ("model.widths", [16], False, False),
         ("batch_size", 16, False, False),
         ("optimizer._target_", "mlr.training.Adam", False, False),

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from mlr.checks import InputError
 from mlr.data import SOURCES, Blobs, Digits, SyntheticMnist
+from mlr.data.dataset import check_dataset
 
 from .support import CONFIGS, OFFLINE, OWN_FILES
 
@@ -135,6 +136,48 @@ def test_splits_are_stratified(source, small):
     for split in (data.train, data.val, data.test):
         expected = whole * len(split) / whole.sum()
         assert (split.targets.bincount(minlength=data.classes) - expected).abs().max() <= 1.5
+
+
+def held_out(source) -> str | None:
+    options = parameters(source)
+    return next((name for name in ("val_fraction", "val_size") if name in options), None)
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if held_out(s)], ids=lambda s: s.name)
+@pytest.mark.parametrize("order", ["shuffled", "given"])
+def test_no_validation_leaves_all_of_it_to_training(source, order, small):
+    whole = small(source, order=order).load(0)
+    data = small(source, order=order, **{held_out(source): 0}).load(0)
+    assert not data.validated
+    assert whole.validated
+    assert len(data.train) == len(whole.train) + len(whole.val)
+    assert len(data.test) == len(whole.test)
+    assert data.val.features.shape == (0, *data.feature_shape)
+    assert data.val.targets.shape == (0, *data.train.targets.shape[1:])
+    assert data.val.features.dtype == data.train.features.dtype
+    check_dataset(data)
+
+
+def test_every_source_has_an_order(source, small):
+    made = small(source, order="given", drop_last=True)
+    assert (made.order, made.drop_last) == ("given", True)
+    assert made.in_file_order
+    assert not small(source).in_file_order
+    assert not small(source).drop_last
+
+
+@pytest.mark.parametrize("name", ["digits", "idx"])
+def test_files_are_split_in_their_order(name, small):
+    source = next(one for one in SOURCES if one.name == name)
+    data = small(source, order="given").load(0)
+    if name == "idx":  # labels 0..9 in turn
+        assert data.train.targets.tolist() == [i % 10 for i in range(len(data.train))]
+        assert data.val.targets.tolist() == [(48 + i) % 10 for i in range(12)]
+        return
+    from sklearn.datasets import load_digits
+
+    labels = [part.targets for part in (data.train, data.val, data.test)]
+    assert torch.cat(labels).tolist() == load_digits().target.tolist()
 
 
 def noisy_sources():

@@ -18,7 +18,7 @@ def write(tmp_path):
     return to_file
 
 
-@pytest.mark.filterwarnings("ignore:.*no features are 'remark':mlr.data.faults.DataWarning")
+@pytest.mark.filterwarnings("ignore:.*not used as features. 'remark':mlr.data.faults.DataWarning")
 def test_numeric_columns_are_features_and_texts_become_classes(write):
     data = Csv(path=write(HEADER, *ROWS), scale="none").load(0)
     assert data.feature_shape == (2,)
@@ -44,7 +44,7 @@ def test_number_labels_are_sorted_by_value(write):
         assert (data.train.targets[data.train.features[:, 0] == value] == index).all()
 
 
-@pytest.mark.filterwarnings("ignore:.*no features are 'label':mlr.data.faults.DataWarning")
+@pytest.mark.filterwarnings("ignore:.*not used as features. 'label':mlr.data.faults.DataWarning")
 def test_regression(write):
     data = Csv(path=write(HEADER, *ROWS), label="width", task="regression", scale="none").load(0)
     assert data.classes is None
@@ -58,7 +58,7 @@ def test_semicolons_quotes_blank_lines_byte_order_mark_and_crlf(write):
     assert data.classes == 2
 
 
-@pytest.mark.filterwarnings("ignore:.*no features are 'remark':mlr.data.faults.DataWarning")
+@pytest.mark.filterwarnings("ignore:.*not used as features. 'remark':mlr.data.faults.DataWarning")
 def test_a_class_may_be_called_none(write):
     rows = [f"{i},{'none' if i % 2 else 'NA'},{'nan' if i else 'text'}" for i in range(20)]
     data = Csv(path=write("x,label,remark", *rows)).load(0)

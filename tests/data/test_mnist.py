@@ -78,6 +78,16 @@ def test_download_false_asks_no_network(cache, monkeypatch):
         Mnist(download=False).load(0)
 
 
+def test_pixels_are_divided_by_256_where_a_recipe_does_so(tmp_path, monkeypatch):
+    folder = publish(monkeypatch, Mnist, write_idx_folder(tmp_path / "idx"))
+    scales = {
+        scale: Mnist(root=folder, val_size=0, scale=scale).load(0).train.features
+        for scale in ("none", "unit256")
+    }
+    assert scales["none"].max() > 250
+    assert (scales["unit256"] * 256 == scales["none"]).all()
+
+
 @pytest.mark.parametrize(("val_size", "train_size"), [(60, None), (10, 51), (100, 1)])
 def test_sizes_must_fit(val_size, train_size, tmp_path, monkeypatch):
     folder = publish(monkeypatch, Mnist, write_idx_folder(tmp_path / "own"))

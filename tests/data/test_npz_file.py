@@ -68,7 +68,12 @@ def test_regression(shape, write):
             {},
             r"validation examples of shape \(1,\)",
         ),
-        ({"x": X, "y": np.array(["a", "b"] * 20)}, {}, "'y' holds type <U1; only real numbers"),
+        (
+            {"x": X, "y": np.array(["a", "b"] * 20)},
+            {},
+            r"'y' holds type <U1; only real numbers are read: .* np\.unique\(y, return_inv",
+        ),
+        ({"x": X, "y": Y + 0.5}, {}, r"label 0\.5 at .* a whole number\. .* data\.task=regression"),
         ({"x": np.array([{}] * 40), "y": Y}, {}, "holds objects, which could be code"),
         ({"x": X, "y": np.ones((40, 1, 1))}, {"task": "regression"}, r"must be \(N,\) or \(N, K\)"),
         ({"x": X, "y": Y + np.inf}, {"task": "regression"}, "targets that are not finite"),
@@ -77,6 +82,21 @@ def test_regression(shape, write):
 def test_bad_arrays_are_refused(arrays, options, message, write):
     with pytest.raises(InputError, match=message):
         Npz(path=write(**arrays), **options).load(0)
+
+
+def test_the_order_of_the_file_is_that_of_the_splits_it_does_not_have(write):
+    data = Npz(path=write(x=X, y=Y), order="given", scale="none").load(0)
+    splits = (data.train, data.val, data.test)
+    assert [split.features[:, 0].tolist() for split in splits] == [
+        X[:24, 0].tolist(),
+        X[24:32, 0].tolist(),
+        X[32:, 0].tolist(),
+    ]
+    path = write(x=X, y=Y, x_test=-1 - X[:4], y_test=Y[:4])
+    data = Npz(path=path, order="given", scale="none", val_fraction=0.1).load(0)
+    assert data.train.features.tolist() == X[:36].tolist()
+    assert data.val.targets.tolist() == Y[36:].tolist()
+    assert data.test.features.tolist() == (-1 - X[:4]).tolist()
 
 
 def test_bad_files_are_refused(write, tmp_path):

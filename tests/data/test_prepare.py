@@ -43,6 +43,27 @@ def test_a_split_that_comes_out_empty_is_refused():
         prepare.split("data=x", data, (0.1, 0.1), 0, stratify=False)
 
 
+def test_a_share_of_nothing_is_an_empty_split():
+    for in_order in (False, True):
+        parts = prepare.split("x", labelled(10), (0.0, 0.2), 0, stratify=True, in_order=in_order)
+        assert [len(part) for part in parts] == [8, 0, 2]
+    # of a class two examples are enough for two splits
+    data = Arrays(np.ones((20, 1)), np.array([0] * 18 + [1] * 2))
+    assert [part.targets.sum() for part in prepare.split("x", data, (0.0, 0.5), 0, True)] == [
+        1,
+        0,
+        1,
+    ]
+
+
+def test_in_order_an_empty_part_is_refused_and_classes_are_not_counted():
+    data = Arrays(np.arange(10.0).reshape(10, 1), np.array([0] * 9 + [1]))
+    parts = prepare.split("x", data, (0.2, 0.1), 0, stratify=True, in_order=True)
+    assert [part.features[:, 0].tolist() for part in parts] == [[*range(7)], [7, 8], [9]]
+    with pytest.raises(DataError, match="gives splits of 9, 1, 0"):
+        prepare.split("x", data, (0.1, 0.01), 0, stratify=True, in_order=True)
+
+
 def test_flipped_labels_are_other_classes_all_alike():
     labels = np.zeros(9000, np.int64)
     flipped = prepare.flip_labels(labels, 0.5, 4, np.random.default_rng(0))

@@ -14,6 +14,7 @@ from mlr.probes import ProbeSettings
 from mlr.training import SGD, Adam, train
 from mlr.training.keeper import Keeper, Stopped
 from tests.training.conftest import dataset, experiment
+from tests.training.test_no_validation import without_validation
 
 
 class Noisy(nn.Module):
@@ -51,6 +52,12 @@ RUNS = {
         experiment(seed=2, optimizer=SGD(lr=0.5)),
     ],
     "several modules": lambda: [noisy(0), noisy(1)],
+    "in order": lambda: [
+        experiment(seed=seed, shuffle=False, drop_last=True, test_every_epoch=True)
+        for seed in range(2)
+    ],
+    "shuffled, the last dropped": lambda: [experiment(drop_last=True, epochs=4)],
+    "without validation": lambda: [experiment(data=without_validation(), epochs=4)],
 }
 
 

@@ -25,7 +25,7 @@ def recorded(folder, runs):
         for index, run in enumerate(runs)
     ]
     for recorder, result in zip(recorders, train(runs, recorders), strict=True):
-        recorder.finish(result.status, result.metrics, result.reason)
+        recorder.finish(result.status, result.metrics, result.reason, at=result.point)
     tables = []
     for recorder in recorders:
         with recorder.folder.metrics.open(newline="", encoding="utf-8") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from mlr.app.figures import (
+    canvas,
     confusion,
     fit,
     loss_curve,
@@ -19,6 +21,7 @@ from mlr.app.figures import (
     seen,
     weights,
 )
+from mlr.data.base import Split
 from mlr.models import Mlp
 from mlr.objectives import Objective
 
@@ -169,7 +172,7 @@ def test_weights_of_a_class_are_its_image():
     found = weights.shown(one)
     matrix = one.parameters["output.weight"]
     np.testing.assert_array_equal(found.images, matrix.view(3, 4, 4))
-    assert (found.classes, found.count) == (True, 3)
+    assert (found.classes, found.count) == (("0", "1", "2"), 3)
     assert found.largest == matrix.abs().max()
     assert weights.shown(moment()) is None
 
@@ -177,7 +180,7 @@ def test_weights_of_a_class_are_its_image():
 def test_of_many_units_the_first_are_shown():
     found = weights.shown(moment((1, 4, 4), 3, head="softmax", loss="ce", model=Mlp(widths=[30])))
     assert found.images.shape == (weights.MOST, 4, 4)
-    assert (found.classes, found.count) == (False, 30)
+    assert (found.classes, found.count) == ((), 30)
 
 
 def test_tiles_lie_in_rows():
@@ -291,3 +294,37 @@ def test_two_classes_have_one_curve_more_have_one_each():
     np.testing.assert_array_equal(
         pr_curves.shown(one)[1], pr_curves.curve(y.clip(0, 1), one.val.labels == 1)
     )
+
+
+def named(labels: tuple[str, ...], shape: tuple[int, ...] = (2,), **changes):
+    """A moment whose classes have names."""
+    one = moment(shape, len(labels), head="softmax", loss="ce", **changes)
+    data = replace(one.experiment.data, labels=labels)
+    return replace(one, experiment=replace(one.experiment, data=data))
+
+
+def test_classes_are_named_as_their_data_name_them():
+    one = named(("setosa", "a name that is long", "$x$"))
+    assert one.class_names(8) == ["setosa", "a name …", r"\$x\$"]
+    assert confusion.shown(one).names == ("setosa", "a name …", r"\$x\$")
+    assert plane.shown(one).names == ("setosa", "a name th…", r"\$x\$")
+    found = most_wrong.shown(one)
+    assert set(found.targets) <= set(one.class_names(8))
+    assert found.predictions[0].partition(" (")[0] in one.class_names(8)
+    assert weights.shown(named(("x", "y", "z"), (1, 4, 4))).classes == ("x", "y", "z")
+    for part in (confusion, plane, most_wrong):
+        assert canvas.png(part.draw(part.shown(one), "title"))
+    curves = pr_curves.summary(pr_curves.shown(one), one.experiment.data.labels)
+    assert curves.value[0].metadata.display_name == "class setosa"
+    assert curves.value[0].tag == "pr_curve/0"
+
+
+@pytest.mark.parametrize("name", CLASSIFICATIONS)
+def test_without_validation_nothing_of_it_is_drawn(name):
+    one = moment(**KINDS[name])
+    data = one.experiment.data
+    data = replace(data, val=Split(data.val.features[:0], data.val.targets[:0]))
+    one = replace(one, experiment=replace(one.experiment, data=data))
+    assert one.val is None
+    assert confusion.shown(one) is reliability.shown(one) is None
+    assert pr_curves.shown(one) == {}
