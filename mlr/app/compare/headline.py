@@ -219,7 +219,7 @@ def _joined(texts: Sequence[str]) -> str:
 def _bound(found: Sequence[float], sign: str = "≤") -> str:
     """The largest of some p-values, or the smallest."""
     one = max(found) if sign == "≤" else min(found)
-    return p_text(one, "=" if len(found) == 1 else sign)
+    return p_text(one, "=" if len(found) == 1 or one == 1 else sign)
 
 
 def p_text(p: float, sign: str = "=") -> str:
