@@ -14,7 +14,7 @@ from mlr.app.compare.measures import Mark, marks, median_of, reached
 from mlr.app.compare.verdicts import verdicts
 from mlr.checks import InputError, known
 from mlr.records import ranking
-from mlr.records.datasets import by_data
+from mlr.records.datasets import UNKNOWN, by_data
 from mlr.records.ranking import FINISHED, by_seed, final, mean_and_std
 from mlr.records.reading import Recorded
 from mlr.records.settings import RATE, Value, setting
@@ -143,6 +143,7 @@ class Comparison:
     mixed: other keys in which runs of one row differ, apart from seed and learning rate.
     unended: runs that were not trained to an end, and do not count.
     runs: how many there are in all.
+    unknown: whether a ranking has several rows whose data nobody recorded.
     """
 
     by: Sequence[str]
@@ -150,6 +151,7 @@ class Comparison:
     mixed: Sequence[str]
     unended: Sequence[Recorded]
     runs: int
+    unknown: bool = False
 
     @property
     def rows(self) -> list[Row]:
@@ -197,6 +199,7 @@ def compare(
         [key for key in others if any(_differ(group, key) for group in rows)],
         [run for run in runs if run.status not in FINISHED],
         len(runs),
+        len(grouped(datasets.get(UNKNOWN, []), keys)) > 1,
     )
 
 

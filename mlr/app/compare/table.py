@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from rich.console import Console
@@ -27,8 +27,14 @@ UPDATES, EPOCHS = "updates to 90 % ↓", "epochs to 90 % ↓"
 WRONG, RIGHT, STUCK, LOST = "|dL/dz| wrong", "|dL/dz| right", "stuck % ↓", "lost"
 FURTHER = (("loss/test", 2), ("rmse/test", 3), ("predicted_std/test", 8))
 """Final numbers shown apart from the metric, and how early they give way in a narrow terminal."""
-PREDICTION = "prediction/"
-"""What begins the tags of outputs, which only data of few examples have."""
+OUTPUTS = {
+    "prediction/target_1": "output for target 1",
+    "prediction/target_0": "output for target 0",
+    "prediction/mean": "output",
+    "prediction/test": "prediction",
+}
+"""Mean outputs, shown where all rows have them and the data are a few examples."""
+FEW = 10
 
 
 class Column(NamedTuple):
@@ -113,9 +119,7 @@ def _columns(ranking: Ranking, rows: Sequence[Row], full: bool) -> list[Column]:
         found.append(Column(AGAINST, _verdict, 3, needed=len(rows) > 1))
         found = found if len(rows) > 1 else found[:-1]
     found += [Column(_head(tag), _of(tag), rank) for tag, rank in FURTHER if tag != ranking.metric]
-    prediction = _prediction(rows)
-    if prediction:
-        found.append(Column("prediction", _of(prediction), 2.5))
+    found += [Column(OUTPUTS[tag], _of(tag), 2.5) for tag in _outputs(rows)]
     if ranking.metric != "stuck/fraction":
         found.append(Column(STUCK, _stuck, 5))
     found.append(Column(UPDATES, lambda row: _count(row.updates_to_90), 4))
@@ -141,11 +145,12 @@ def _head(metric: str) -> str:
     return f"{label(metric)} ↓" if lower else label(metric)
 
 
-def _prediction(rows: Iterable[Row]) -> str | None:
-    """The tag of an output that every row with numbers has: of the test data where there is one."""
-    tags = [{tag for tag in row.finals if tag.startswith(PREDICTION)} for row in rows if row.finals]
-    common = sorted(set.intersection(*tags)) if tags else []
-    return min(common, key=lambda tag: not tag.endswith("/test"), default=None)
+def _outputs(rows: Sequence[Row]) -> list[str]:
+    """Tags of the mean outputs that every row has; none where they are means of many examples."""
+    examples = [(run.anatomy or {}).get("examples") for row in rows for run in row.members]
+    if not all(isinstance(count, int) and count <= FEW for count in examples):
+        return []
+    return [tag for tag in OUTPUTS if all(tag in row.finals for row in rows)]
 
 
 def _fitting(
@@ -279,8 +284,10 @@ def apart_lines(comparison: Comparison) -> list[str]:
     if losses:
         lines.append(
             f"values of different losses ({', '.join(losses)}) have different units and are not "
-            "compared; no other final number is common to them"
+            "compared with each other"
         )
+    if comparison.unknown:
+        lines.append("the data of some runs were not recorded: they are ranked as if of one data")
     return lines
 
 
