@@ -19,6 +19,8 @@ from mlr.records.ranking import FINISHED, by_seed, final, mean_and_std
 from mlr.records.reading import Recorded
 from mlr.records.settings import RATE, Value, setting
 
+OF_DATA = ("data", "experiment")
+"""Roots of keys that decide which data there are."""
 Spread = tuple[float, float | None]
 """Mean over seeds, and standard deviation where there are two."""
 
@@ -115,12 +117,13 @@ class Ranking:
 
     @property
     def keys(self) -> list[str]:
-        """The keys that tell its rows apart: without those that only the title names."""
-        first = self.rows[0].keys
+        """The keys that tell its rows apart: without those that only say which data it is of."""
         return [
             key
-            for key in first
-            if not self.title or key in ("pair", *PAIR) or _values(self.rows, key) > 1
+            for key in self.rows[0].keys
+            if not self.data
+            or key.partition(".")[0] not in OF_DATA
+            or len({row.keys[key] for row in self.rows}) > 1
         ]
 
     @property
@@ -209,10 +212,6 @@ def _check(runs: Sequence[Recorded], metric: str | None) -> None:
         raise InputError(f"--metric={metric} is not known yet: no run was trained to an end.")
     if metric is not None:
         known("--metric", metric, tags)
-
-
-def _values(rows: Sequence[Row], key: str) -> int:
-    return len({row.keys[key] for row in rows})
 
 
 def _ranking(
