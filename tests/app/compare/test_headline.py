@@ -80,6 +80,14 @@ def test_seeds_that_scatter_leave_a_lower_mean_unclear():
     assert text.endswith("; no significant difference to d+se (47 ± 43 %), p = 0.77.")
 
 
+def test_what_only_the_first_of_two_beats_is_said_of_the_first():
+    """b is as far above c in each of three seeds, which chance does in one of four sweeps."""
+    text = said(a=[0.93, 0.91, 0.95], b=[0.92, 0.91, 0.94], c=[0.50, 0.49, 0.52])
+    assert text.startswith("a+se and b+se tie: ")
+    assert "; a+se is significantly higher than c+se (p = 0.00018)" in text
+    assert "both" not in text
+
+
 def test_who_lost_runs_stands_behind_and_is_told_why():
     text = said(a=[0.5, 0.51, 0.49, 0.5], b=[0.9, 0.91, 0.92, None], c=[None] * 4)
     assert text == (
