@@ -77,7 +77,7 @@ class Row:
 
     @property
     def behind(self) -> bool:
-        """Whether it lost so many of its runs that it stands behind."""
+        """True where it lost so many of its runs that it stands behind."""
         return self.mean is not None and self.missing > (1 - ranking.ENOUGH) * (
             self.missing + sum(run.status == "done" for run in self.members)
         )
@@ -128,12 +128,12 @@ class Ranking:
 
     @property
     def title(self) -> str:
-        """What tells it from the other rankings; empty where there are none."""
+        """The data or loss that tells it from the other rankings; empty where there are none."""
         return ", ".join(filter(None, (self.data, self.loss and f"loss {self.loss}")))
 
     @property
     def rated(self) -> bool:
-        """Whether a learning rate was chosen for any row."""
+        """True where a learning rate was chosen for any row."""
         return any(len(row.rates) > 1 for row in self.rows)
 
 
@@ -243,7 +243,7 @@ def _ranking(
 
 
 def _told(key: str, keys: Sequence[str]) -> bool:
-    """Whether groups differ in `key` by the way they are made."""
+    """Tell if `key` is among the keys that tell groups apart, itself or within a pair."""
     return key in keys or (key in PAIR and "pair" in keys)
 
 

@@ -1,4 +1,4 @@
-"""A ranking in a sentence: what is significantly better, what ties, and what nobody can say."""
+"""A ranking in a sentence: which rows are significantly better, and which tie."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def label(metric: str) -> str:
 
 
 def namer(ranking: Ranking) -> Name:
-    """What calls a row by the keys that tell it from others, as in `sigmoid+se model=mlp`."""
+    """Return a function that names a row by its keys, as in `sigmoid+se model=mlp`."""
 
     def name(row: Row) -> str:
         keys = {key: row.keys[key] for key in ranking.keys}
@@ -61,7 +61,7 @@ def brief(value: Value) -> str:
 
 
 def is_share(metric: str) -> bool:
-    """Whether a final number is written in percent."""
+    """Tell if a final number is written in percent."""
     return metric.startswith(("accuracy/", "stuck/", "saturation/", "zero_grad/"))
 
 
@@ -168,7 +168,7 @@ def _tested(ranking: Ranking, rows: Sequence[Row], name: Name) -> str:
 def _better(
     ranking: Ranking, tied: Sequence[Row], worse: Sequence[Row], name: Name, everyone: bool
 ) -> str:
-    """What those on top are better than: all of them, and the first one alone."""
+    """Name the rows that are worse than all on top, and those worse than the first alone."""
     at = {id(row): place for place, row in enumerate(ranking.rows)}
 
     def p(row: Row) -> list[float]:

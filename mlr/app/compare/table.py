@@ -45,7 +45,7 @@ class Column(NamedTuple):
     rank: float
     """the lower, the longer it stays in a terminal that gets narrower"""
     needed: bool = False
-    """Whether it is there without any entry too"""
+    """True if it is there without any entry too"""
 
 
 def print_comparison(out: Console, comparison: Comparison) -> None:
@@ -61,7 +61,7 @@ def print_comparison(out: Console, comparison: Comparison) -> None:
 
 
 def print_apart(out: Console, comparison: Comparison) -> None:
-    """What cannot be compared, and why."""
+    """Print which rankings cannot be compared with each other, and why."""
     for line in apart_lines(comparison):
         out.print(Text(line, style="yellow"), soft_wrap=True)
 
@@ -102,7 +102,7 @@ def print_ranking(
 
 
 def print_headline(out: Console, rankings: Sequence[Ranking]) -> None:
-    """What the rankings come to, one after the other."""
+    """Print a sentence for each ranking."""
     for ranking in rankings:
         lead = f"{ranking.title}: " if ranking.title else ""
         out.print(Text(f"{lead}{headline(ranking)}"), soft_wrap=True)
@@ -217,7 +217,7 @@ def _count(value: float | None) -> str:
 
 
 def _lost(row: Row) -> str:
-    """What was not trained to a good end, at any learning rate."""
+    """Count the runs that were not trained to a good end, at any learning rate."""
     names = ("diverged", "failed", "interrupted", "running")
     counts = [(getattr(row, name), name) for name in names]
     return ", ".join(f"{count} {name}" for count, name in counts if count)
@@ -256,7 +256,7 @@ def _spreads(rows: Sequence[Row]) -> str:
 
 
 def goal(ranking: Ranking) -> str:
-    """What times to 90 % are counted to; empty where there is nothing to reach."""
+    """Explain what times to 90 % are counted to; empty where there is nothing to reach."""
     mark = ranking.mark
     if mark is None:
         return ""
