@@ -96,6 +96,12 @@ def test_who_lost_runs_stands_behind_and_is_told_why():
     )
 
 
+def test_one_run_of_ten_is_not_too_many():
+    text = said(a=[0.5] * 10, b=[0.9 + 0.001 * at for at in range(9)] + [None])
+    assert text.startswith("b+se is best with test accuracy 90.40 ± 0.27 %, ")
+    assert "lost" not in text
+
+
 @pytest.mark.parametrize(
     ("status", "text"),
     [("diverged", "Every run diverged."), ("running", "No run has ended well yet.")],

@@ -26,6 +26,7 @@ ROW = Row(
     running=2,
     seeds=4,
     missing=0,
+    behind=False,
     mean=0.96491,
     std=0.00577,
     epochs_to_90=1.5,
