@@ -38,7 +38,7 @@ class Row:
     diverged, failed, interrupted, running: how many of these.
     seeds: how many have the metric, at this learning rate; its mean and std are over these.
     missing: how many runs at this learning rate were trained to an end without it.
-    behind: whether these are more than a tenth, so that it stands behind all that lost fewer.
+    stands_behind: whether these are more than a tenth, so that it stands behind all that lost fewer.
     epochs_to_90, updates_to_90: until 90 % of the way to where the best configuration ends (see
         `measures.Mark`), the median over runs.
     logit_grad_wrong: the final `logit_grad/wrong`, |dL/dz| averaged over the training examples that
@@ -63,7 +63,7 @@ class Row:
     running: int
     seeds: int
     missing: int
-    behind: bool
+    stands_behind: bool
     mean: float | None
     std: float | None
     epochs_to_90: float | None
@@ -275,7 +275,7 @@ def _row(
         running=status["running"],
         seeds=len(by_seed(runs, metric)),
         missing=len(ended) - len(with_metric),
-        behind=ranking.standing(runs, metric).behind and mean is not None,
+        stands_behind=ranking.standing(runs, metric).behind and mean is not None,
         mean=mean,
         std=std,
         epochs_to_90=median_of(time and _counted(time.epochs) for time in times),

@@ -195,7 +195,7 @@ def _better(
 def _lost(ranking: Ranking, name: Name) -> list[str]:
     """Sentences on configurations that stand behind for what they lost, or have no number."""
     found = []
-    behind = [row for row in ranking.rows if row.behind]
+    behind = [row for row in ranking.rows if row.stands_behind]
     for row in behind[:MOST_NAMED]:
         ended = row.seeds + row.missing
         found.append(f"{name(row)} lost {row.missing} of {ended} runs and stands behind for that.")
