@@ -1,4 +1,4 @@
-"""What a sweep says and returns at its end."""
+"""The report at the end of a sweep: its tables and its exit code."""
 
 LOST = ("-m", "data=blobs", "epochs=1", "head=linear", "loss=se", "seed=0,1")
 
