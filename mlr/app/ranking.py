@@ -1,4 +1,4 @@
-"""What a person sees at the end of a sweep: the ranking, and all that did not go well."""
+"""The end of a sweep in the terminal: its rankings, and all that did not go well."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _BLANKS = bytes.maketrans(b",\n", b"  ")
 
 
 class Series(NamedTuple):
-    """What one run recorded."""
+    """The table that one run recorded."""
 
     tags: tuple[str, ...]
     """T names"""
@@ -43,7 +43,7 @@ class Series(NamedTuple):
 
 
 class Aggregate(NamedTuple):
-    """What runs recorded on average."""
+    """The mean and the quantiles of what runs recorded."""
 
     tags: tuple[str, ...]
     """T names"""

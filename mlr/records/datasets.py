@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlr.records.reading import Recorded
-from mlr.records.settings import Value, setting, text, texts
+from mlr.records.settings import Value, setting, text
 
 UNKNOWN = "unknown data"
 NOT_THE_DATA = {"seed", "split_seed", "scale", "root", "download", "order", "drop_last"}
@@ -52,7 +52,7 @@ def _data(run: Recorded) -> tuple[str, Options]:
     """The name of a run's data, and what else makes them what they are."""
     written: Any = run.config.get("data")
     options: dict[str, Value] = dict(written) if isinstance(written, Mapping) else {}
-    for key, value in texts(run.overrides).items():
+    for key, value in run.typed.items():
         if key.startswith("data."):
             options.setdefault(key.removeprefix("data."), value)
     target = str(options.get("_target_") or "").rpartition(".")[2].lower()

@@ -13,7 +13,7 @@ from math import fsum, inf, isfinite, nan, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlr.records.settings import Value, setting, text, texts
+from mlr.records.settings import Value, setting, text
 
 if TYPE_CHECKING:
     from mlr.records.reading import Recorded  # needs numpy, which a refused sweep does without
@@ -109,7 +109,7 @@ def shared_metric(groups: Iterable[Sequence[Recorded]]) -> str:
     is none of them it is the test loss, by which only configurations of one loss can be compared.
     """
     runs = [run for group in groups for run in group]
-    done = [set(_finite(run)) for run in runs if _finite(run)]
+    done = [tags for run in runs if (tags := set(_finite(run)))]
     common = set.intersection(*done) if done else {tag for run in runs for tag in run.metrics}
     if ACCURACY in common or not common:
         return ACCURACY
@@ -119,8 +119,9 @@ def shared_metric(groups: Iterable[Sequence[Recorded]]) -> str:
 def by_loss(runs: Sequence[Recorded]) -> dict[str, list[Recorded]]:
     """Runs by the name and the options of their loss, whose values have units of their own."""
     found: dict[str, list[Recorded]] = {}
+    options = _options(runs)
     for run in runs:
-        found.setdefault(" ".join(filter(None, _loss(run, _options(runs)))), []).append(run)
+        found.setdefault(" ".join(filter(None, _loss(run, options))), []).append(run)
     return found
 
 
@@ -177,7 +178,7 @@ def _finite(run: Recorded) -> list[str]:
 
 def _options(runs: Iterable[Recorded]) -> list[str]:
     """Options of losses that somebody typed."""
-    typed = dict.fromkeys(key for run in runs for key in texts(run.overrides))
+    typed = dict.fromkeys(key for run in runs for key in run.typed)
     return [key for key in typed if key.startswith("loss.")]
 
 

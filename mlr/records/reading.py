@@ -15,6 +15,7 @@ from mlr.records.aggregate import Series, read_series
 from mlr.records.folder import read_status
 from mlr.records.manifest import check_entry, listed
 from mlr.records.plain_yaml import read_yaml
+from mlr.records.settings import texts
 
 DAMAGED = "damaged"
 """Status of a run of which a file is not what was written; it has no share in any number."""
@@ -60,11 +61,16 @@ class Recorded:
         seed = self.entries.get("seed")
         return seed if isinstance(seed, int) else None
 
-    @property
+    @cached_property
     def overrides(self) -> Sequence[str]:
         """As typed."""
         typed = self.entries.get("overrides")
         return [str(one) for one in typed] if isinstance(typed, (list, tuple)) else []
+
+    @cached_property
+    def typed(self) -> Mapping[str, str]:
+        """The overrides by key."""
+        return texts(self.overrides)
 
     @cached_property
     def metrics(self) -> dict[str, float]:

@@ -56,16 +56,15 @@ def setting(run: Recorded, key: str) -> Value:
     if key in PAIR and run.pair:
         head, _, loss = run.pair.partition("+")
         return {"pair": run.pair, "head": head, "loss": loss}[key]
-    typed = texts(run.overrides)
-    if key in typed:
-        return plain(typed[key])
+    if key in run.typed:
+        return plain(run.typed[key])
     found = _leaf(run.config, key)
     return run.choices.get(key) if found is None else found
 
 
 def known_keys(runs: Sequence[Recorded]) -> list[str]:
     """Every key that `setting` may be asked for: typed in any run, or in its files."""
-    typed = [key for run in runs for key in texts(run.overrides)]
+    typed = [key for run in runs for key in run.typed]
     groups = [key for run in runs for key in run.choices if not key.startswith("hydra")]
     options = [key for run in runs for key in _leaves(run.config)]
     return list(dict.fromkeys([*PAIR, "seed", *typed, *groups, *options]))

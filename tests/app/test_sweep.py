@@ -235,7 +235,7 @@ def test_sweepers_get_the_metric_they_asked_for(train, values, trained):  # noqa
 
 def test_divergence_is_infinitely_bad(train, values):
     line = ("head=linear", "loss=se", "optimizer.lr=1e10", "epochs=5", "seed=0,1")
-    assert train("-m", "data=blobs", *line).code == 0
+    assert train("-m", "data=blobs", *line).code == 4  # as one such run alone
     assert values == [float("inf")] * 2
 
 
@@ -307,5 +307,9 @@ def test_jobs_that_differ_in_nothing_of_the_run_are_equal(train):
 def test_a_narrow_terminal_shows_the_names(train, monkeypatch, width):
     monkeypatch.setattr("mlr.app.console.WIDE", width)
     finished = train("-m", *FAST, "optimizer.lr=0.1,1", "seed=0,1")
-    assert "optimizer.lr=0.1" in finished.out.replace("\n", " ")
-    assert ("dL/dz" in finished.out) == (width == 300)
+    head, *rows = finished.out.splitlines()[1:4]
+    assert head.split()[:2] == ["head+loss", "lr"]
+    assert sorted(row.split()[:2] for row in rows) == [["sigmoid+bce", "0.1"], ["sigmoid+bce", "1"]]
+    assert ("dL/dz" in head) == (width == 300)
+    narrow = "the terminal is too narrow for: "
+    assert any(line.startswith(narrow) for line in finished.out.splitlines()) == (width < 300)

@@ -107,7 +107,6 @@ def test_cells_of_one_pair_and_other_data_have_a_best_each(tmp_path):
     summary = write_summary(tmp_path, runs)
     best = [f"sigmoid+se,data={data},lr=0.1" for data in ("digits", "moons")]
     assert names(summary.folder / "best") == best
-    assert "runColorGroup=run&" in summary.link
 
 
 def test_a_full_disk_leaves_the_old_summary(tmp_path, monkeypatch):

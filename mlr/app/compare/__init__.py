@@ -1,7 +1,7 @@
-"""Finished runs side by side: what scripts/compare.py prints.
+"""Finished runs next to each other: what the command compare prints.
 
-`groups` sorts runs by head, loss or any other key, and finds the best learning rate of each;
-`measures` takes one number from what a run recorded; `statistics` says which differences
-could be chance, `verdicts` what that means for each group; `comparison` joins them to rows,
-which `table` prints and `export` writes.
+`groups` sorts runs by head, loss or any other key; `measures` says how long they took;
+`statistics` says which differences could be chance, `verdicts` what that means for each row;
+`comparison` joins them to rankings, one for each data set, by the rule of `mlr.records.ranking`;
+`headline` puts a ranking into a sentence, `table` prints it and `export` writes it.
 """

@@ -1,4 +1,4 @@
-"""What scripts/compare.py does: read runs, compare them, print a table or write a file."""
+"""The command compare: read runs, compare them, print a table or write a file."""
 
 from __future__ import annotations
 

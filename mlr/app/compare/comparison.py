@@ -14,11 +14,13 @@ from mlr.app.compare.measures import Mark, marks, median_of, reached
 from mlr.app.compare.verdicts import verdicts
 from mlr.checks import InputError, known
 from mlr.records import ranking
-from mlr.records.datasets import by_data
+from mlr.records.datasets import UNKNOWN, by_data
 from mlr.records.ranking import FINISHED, by_seed, final, mean_and_std
 from mlr.records.reading import Recorded
 from mlr.records.settings import RATE, Value, setting
 
+OF_DATA = ("data", "experiment")
+"""Roots of keys that decide which data there are."""
 Spread = tuple[float, float | None]
 """Mean over seeds, and standard deviation where there are two."""
 
@@ -36,6 +38,7 @@ class Row:
     diverged, failed, interrupted, running: how many of these.
     seeds: how many have the metric, at this learning rate; its mean and std are over these.
     missing: how many runs at this learning rate were trained to an end without it.
+    stands_behind: whether these are more than a tenth, so that it stands behind all that lost fewer.
     epochs_to_90, updates_to_90: until 90 % of the way to where the best configuration ends (see
         `measures.Mark`), the median over runs.
     logit_grad_wrong: the final `logit_grad/wrong`, |dL/dz| averaged over the training examples that
@@ -60,6 +63,7 @@ class Row:
     running: int
     seeds: int
     missing: int
+    stands_behind: bool
     mean: float | None
     std: float | None
     epochs_to_90: float | None
@@ -72,13 +76,6 @@ class Row:
     verdict: str = ""
     finals: Mapping[str, Spread] = field(default_factory=dict, repr=False)
     members: Sequence[Recorded] = field(default=(), repr=False)
-
-    @property
-    def behind(self) -> bool:
-        """Whether it lost so many of its runs that it stands behind."""
-        return self.mean is not None and self.missing > (1 - ranking.ENOUGH) * (
-            self.missing + sum(run.status == "done" for run in self.members)
-        )
 
 
 _NOT_COLUMNS = ("keys", "rates", "finals", "members")
@@ -115,22 +112,23 @@ class Ranking:
 
     @property
     def keys(self) -> list[str]:
-        """The keys that tell its rows apart: without those that only the title names."""
-        first = self.rows[0].keys
+        """The keys that tell its rows apart: without those that only say which data it is of."""
         return [
             key
-            for key in first
-            if not self.title or key in ("pair", *PAIR) or _values(self.rows, key) > 1
+            for key in self.rows[0].keys
+            if not self.data
+            or key.partition(".")[0] not in OF_DATA
+            or len({row.keys[key] for row in self.rows}) > 1
         ]
 
     @property
     def title(self) -> str:
-        """What tells it from the other rankings; empty where there are none."""
+        """The data or loss that tells it from the other rankings; empty where there are none."""
         return ", ".join(filter(None, (self.data, self.loss and f"loss {self.loss}")))
 
     @property
     def rated(self) -> bool:
-        """Whether a learning rate was chosen for any row."""
+        """True where a learning rate was chosen for any row."""
         return any(len(row.rates) > 1 for row in self.rows)
 
 
@@ -143,6 +141,7 @@ class Comparison:
     mixed: other keys in which runs of one row differ, apart from seed and learning rate.
     unended: runs that were not trained to an end, and do not count.
     runs: how many there are in all.
+    unknown: whether a ranking has several rows whose data nobody recorded.
     """
 
     by: Sequence[str]
@@ -150,6 +149,7 @@ class Comparison:
     mixed: Sequence[str]
     unended: Sequence[Recorded]
     runs: int
+    unknown: bool = False
 
     @property
     def rows(self) -> list[Row]:
@@ -197,6 +197,7 @@ def compare(
         [key for key in others if any(_differ(group, key) for group in rows)],
         [run for run in runs if run.status not in FINISHED],
         len(runs),
+        len(grouped(datasets.get(UNKNOWN, []), keys)) > 1,
     )
 
 
@@ -206,10 +207,6 @@ def _check(runs: Sequence[Recorded], metric: str | None) -> None:
         raise InputError(f"--metric={metric} is not known yet: no run was trained to an end.")
     if metric is not None:
         known("--metric", metric, tags)
-
-
-def _values(rows: Sequence[Row], key: str) -> int:
-    return len({row.keys[key] for row in rows})
 
 
 def _ranking(
@@ -241,7 +238,7 @@ def _ranking(
 
 
 def _told(key: str, keys: Sequence[str]) -> bool:
-    """Whether groups differ in `key` by the way they are made."""
+    """Tell if `key` is among the keys that tell groups apart, itself or within a pair."""
     return key in keys or (key in PAIR and "pair" in keys)
 
 
@@ -278,6 +275,7 @@ def _row(
         running=status["running"],
         seeds=len(by_seed(runs, metric)),
         missing=len(ended) - len(with_metric),
+        stands_behind=ranking.standing(runs, metric).behind and mean is not None,
         mean=mean,
         std=std,
         epochs_to_90=median_of(time and _counted(time.epochs) for time in times),

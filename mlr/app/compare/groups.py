@@ -22,7 +22,7 @@ def check_keys(runs: Sequence[Recorded], keys: Iterable[str]) -> list[str]:
         InputError: no run knows a key; lists those known.
     """
     found = [RATE if key == "lr" else key for key in keys]
-    typed = {key for run in runs for key in texts(run.overrides)}
+    typed = {key for run in runs for key in run.typed}
     if not set(found) <= {*PAIR, "pair", "seed", *typed}:  # else no need to read any files
         allowed = known_keys(runs)
         found = [known("--by", key, allowed) for key in found]

@@ -1,4 +1,4 @@
-"""A ranking in a sentence: what is significantly better, what ties, and what nobody can say."""
+"""A ranking in a sentence: which rows are significantly better, and which tie."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def label(metric: str) -> str:
 
 
 def namer(ranking: Ranking) -> Name:
-    """What calls a row by the keys that tell it from others, as in `sigmoid+se model=mlp`."""
+    """Return a function that names a row by its keys, as in `sigmoid+se model=mlp`."""
 
     def name(row: Row) -> str:
         keys = {key: row.keys[key] for key in ranking.keys}
@@ -61,7 +61,7 @@ def brief(value: Value) -> str:
 
 
 def is_share(metric: str) -> bool:
-    """Whether a final number is written in percent."""
+    """Tell if a final number is written in percent."""
     return metric.startswith(("accuracy/", "stuck/", "saturation/", "zero_grad/"))
 
 
@@ -168,7 +168,7 @@ def _tested(ranking: Ranking, rows: Sequence[Row], name: Name) -> str:
 def _better(
     ranking: Ranking, tied: Sequence[Row], worse: Sequence[Row], name: Name, everyone: bool
 ) -> str:
-    """What those on top are better than: all of them, and the first one alone."""
+    """Name the rows that are worse than all on top, and those worse than the first alone."""
     at = {id(row): place for place, row in enumerate(ranking.rows)}
 
     def p(row: Row) -> list[float]:
@@ -195,7 +195,7 @@ def _better(
 def _lost(ranking: Ranking, name: Name) -> list[str]:
     """Sentences on configurations that stand behind for what they lost, or have no number."""
     found = []
-    behind = [row for row in ranking.rows if row.behind]
+    behind = [row for row in ranking.rows if row.stands_behind]
     for row in behind[:MOST_NAMED]:
         ended = row.seeds + row.missing
         found.append(f"{name(row)} lost {row.missing} of {ended} runs and stands behind for that.")
@@ -219,7 +219,7 @@ def _joined(texts: Sequence[str]) -> str:
 def _bound(found: Sequence[float], sign: str = "≤") -> str:
     """The largest of some p-values, or the smallest."""
     one = max(found) if sign == "≤" else min(found)
-    return p_text(one, "=" if len(found) == 1 else sign)
+    return p_text(one, "=" if len(found) == 1 or one == 1 else sign)
 
 
 def p_text(p: float, sign: str = "=") -> str:

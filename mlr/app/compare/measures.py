@@ -24,7 +24,7 @@ ACCURACY, LOSS = "accuracy/val", "loss/train"
 
 
 class Mark(NamedTuple):
-    """What is to be reached.
+    """A value to be reached.
 
     tag: validation accuracy; for a regression the training loss.
     best: where the best configuration ends.

@@ -38,11 +38,13 @@ def paired_p(differences: np.ndarray, resolution: float = 0.0) -> np.ndarray:
     Returns:
         (M,); NaN where fewer than `FEWEST` seeds are common.
     """
+    there = ~np.isnan(differences)
+    count = there.sum(axis=1)
+    if not (count >= FEWEST).any():
+        return np.full(len(count), np.nan)
     # takes a quarter of a second
     from scipy.special import stdtr  # type: ignore[import-untyped]
 
-    there = ~np.isnan(differences)
-    count = there.sum(axis=1)
     some = np.maximum(count, FEWEST)
     mean = np.where(there, differences, 0).sum(axis=1) / some
     rest = np.where(there, differences - mean[:, None], 0)

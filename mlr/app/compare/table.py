@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from rich.console import Console
@@ -27,8 +27,14 @@ UPDATES, EPOCHS = "updates to 90 % ↓", "epochs to 90 % ↓"
 WRONG, RIGHT, STUCK, LOST = "|dL/dz| wrong", "|dL/dz| right", "stuck % ↓", "lost"
 FURTHER = (("loss/test", 2), ("rmse/test", 3), ("predicted_std/test", 8))
 """Final numbers shown apart from the metric, and how early they give way in a narrow terminal."""
-PREDICTION = "prediction/"
-"""What begins the tags of outputs, which only data of few examples have."""
+OUTPUTS = {
+    "prediction/target_1": "output for target 1",
+    "prediction/target_0": "output for target 0",
+    "prediction/mean": "output",
+    "prediction/test": "prediction",
+}
+"""Mean outputs, shown where all rows have them and the data are a few examples."""
+FEW = 10
 
 
 class Column(NamedTuple):
@@ -39,7 +45,7 @@ class Column(NamedTuple):
     rank: float
     """the lower, the longer it stays in a terminal that gets narrower"""
     needed: bool = False
-    """Whether it is there without any entry too"""
+    """True if it is there without any entry too"""
 
 
 def print_comparison(out: Console, comparison: Comparison) -> None:
@@ -55,7 +61,7 @@ def print_comparison(out: Console, comparison: Comparison) -> None:
 
 
 def print_apart(out: Console, comparison: Comparison) -> None:
-    """What cannot be compared, and why."""
+    """Print which rankings cannot be compared with each other, and why."""
     for line in apart_lines(comparison):
         out.print(Text(line, style="yellow"), soft_wrap=True)
 
@@ -96,7 +102,7 @@ def print_ranking(
 
 
 def print_headline(out: Console, rankings: Sequence[Ranking]) -> None:
-    """What the rankings come to, one after the other."""
+    """Print a sentence for each ranking."""
     for ranking in rankings:
         lead = f"{ranking.title}: " if ranking.title else ""
         out.print(Text(f"{lead}{headline(ranking)}"), soft_wrap=True)
@@ -113,9 +119,7 @@ def _columns(ranking: Ranking, rows: Sequence[Row], full: bool) -> list[Column]:
         found.append(Column(AGAINST, _verdict, 3, needed=len(rows) > 1))
         found = found if len(rows) > 1 else found[:-1]
     found += [Column(_head(tag), _of(tag), rank) for tag, rank in FURTHER if tag != ranking.metric]
-    prediction = _prediction(rows)
-    if prediction:
-        found.append(Column("prediction", _of(prediction), 2.5))
+    found += [Column(OUTPUTS[tag], _of(tag), 2.5) for tag in _outputs(rows)]
     if ranking.metric != "stuck/fraction":
         found.append(Column(STUCK, _stuck, 5))
     found.append(Column(UPDATES, lambda row: _count(row.updates_to_90), 4))
@@ -141,11 +145,12 @@ def _head(metric: str) -> str:
     return f"{label(metric)} ↓" if lower else label(metric)
 
 
-def _prediction(rows: Iterable[Row]) -> str | None:
-    """The tag of an output that every row with numbers has: of the test data where there is one."""
-    tags = [{tag for tag in row.finals if tag.startswith(PREDICTION)} for row in rows if row.finals]
-    common = sorted(set.intersection(*tags)) if tags else []
-    return min(common, key=lambda tag: not tag.endswith("/test"), default=None)
+def _outputs(rows: Sequence[Row]) -> list[str]:
+    """Tags of the mean outputs that every row has; none where they are means of many examples."""
+    examples = [(run.anatomy or {}).get("examples") for row in rows for run in row.members]
+    if not all(isinstance(count, int) and count <= FEW for count in examples):
+        return []
+    return [tag for tag in OUTPUTS if all(tag in row.finals for row in rows)]
 
 
 def _fitting(
@@ -212,7 +217,7 @@ def _count(value: float | None) -> str:
 
 
 def _lost(row: Row) -> str:
-    """What was not trained to a good end, at any learning rate."""
+    """Count the runs that were not trained to a good end, at any learning rate."""
     names = ("diverged", "failed", "interrupted", "running")
     counts = [(getattr(row, name), name) for name in names]
     return ", ".join(f"{count} {name}" for count, name in counts if count)
@@ -251,7 +256,7 @@ def _spreads(rows: Sequence[Row]) -> str:
 
 
 def goal(ranking: Ranking) -> str:
-    """What times to 90 % are counted to; empty where there is nothing to reach."""
+    """Explain what times to 90 % are counted to; empty where there is nothing to reach."""
     mark = ranking.mark
     if mark is None:
         return ""
@@ -279,8 +284,10 @@ def apart_lines(comparison: Comparison) -> list[str]:
     if losses:
         lines.append(
             f"values of different losses ({', '.join(losses)}) have different units and are not "
-            "compared; no other final number is common to them"
+            "compared with each other"
         )
+    if comparison.unknown:
+        lines.append("the data of some runs were not recorded: they are ranked as if of one data")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What tests over common seeds say of configurations, each against the first one."""
+"""Verdicts on configurations, each tested against the first one over common seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scripts/report.py does: read runs, write one page."""
+"""The command report: read runs, write one page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report is about: the runs, sorted; and the numbers of its charts."""
+"""The content of a report: the runs, sorted; and the numbers of its charts."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Content:
 
     @property
     def keys(self) -> list[str]:
-        """What was chosen beside head, loss and seed."""
+        """The keys that were chosen apart from head, loss and seed."""
         return list(self.groups[0].chosen)
 
     @cached_property
@@ -139,7 +139,7 @@ def read(place: Path) -> Content:
 
 
 def charts(content: Content) -> dict[str, Any]:
-    """What the page's charts are drawn from, as JSON."""
+    """The numbers that the page's charts are drawn from, as JSON."""
     panels = content.panels
     places = {panel.key: place for place, panel in enumerate(panels)}
     best = content.best

@@ -16,7 +16,7 @@ FEWEST_POINTS = 8
 
 
 def curves(ordered: Sequence[Group]) -> dict[str, Any]:
-    """What the page needs to draw each group's quantities against the number of updates.
+    """Curves of each group's quantities against the number of updates.
 
     Returns:
         steps: lists of step numbers, which curves share.

@@ -87,7 +87,7 @@ def _file(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """What lets just this text run, and nothing that somebody slipped in."""
+    """The hash that lets just this text run, and nothing that somebody slipped in."""
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 

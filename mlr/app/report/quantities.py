@@ -1,4 +1,4 @@
-"""What the report draws, by the tag under which it is recorded."""
+"""The quantities that the report draws, by the tag under which they are recorded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Quantity(NamedTuple):
     of_loss: bool = False
     """In units of the loss: comparable within one loss only."""
     more: bool = False
-    """Whether more is better."""
+    """True if more is better."""
 
 
 CURVES = (
@@ -50,6 +50,6 @@ FINALS = (
 
 
 def there(quantities: Iterable[Quantity], tags: Iterable[str]) -> list[Quantity]:
-    """Those of `quantities` that `tags` has."""
+    """The quantities that `tags` has."""
     known = set(tags)
     return [one for one in quantities if one.tag in known]

@@ -14,7 +14,7 @@ from mlr.app.report.content import Content, parted, written
 
 
 def verdicts(content: Content) -> list[str]:
-    """What is significantly better and what ties, in a text for each ranking."""
+    """A text for each ranking: which pairs are significantly better, and which tie."""
     found = []
     for ranking in content.rated:
         name, lead = namer(ranking), f"{ranking.title}: " if ranking.title else ""
@@ -23,7 +23,7 @@ def verdicts(content: Content) -> list[str]:
 
 
 def apart(content: Content) -> str:
-    """What cannot be compared, and why; empty where all can."""
+    """Which rankings cannot be compared, and why; empty where all can."""
     return " ".join(f"{line[0].upper()}{line[1:]}." for line in apart_lines(content.comparison))
 
 

@@ -126,7 +126,7 @@ def test_a_group_behind_for_the_runs_it_lost_is_not_called_worse(tmp_path):
         write_run(tmp_path / f"b{seed}", "b+se", seed, (), status, {"accuracy/test": end})
     best, other = compare(read_runs(tmp_path)).rows
     assert best.keys["head"] == "a"
-    assert (best.behind, other.behind) == (False, True)
+    assert (best.stands_behind, other.stands_behind) == (False, True)
     assert (other.verdict, other.seeds, other.missing) == ("better, but loses runs", 3, 1)
 
 

@@ -80,12 +80,26 @@ def test_seeds_that_scatter_leave_a_lower_mean_unclear():
     assert text.endswith("; no significant difference to d+se (47 ± 43 %), p = 0.77.")
 
 
+def test_what_only_the_first_of_two_beats_is_said_of_the_first():
+    """b is as far above c in each of three seeds, which chance does in one of four sweeps."""
+    text = said(a=[0.93, 0.91, 0.95], b=[0.92, 0.91, 0.94], c=[0.50, 0.49, 0.52])
+    assert text.startswith("a+se and b+se tie: ")
+    assert "; a+se is significantly higher than c+se (p = 0.00018)" in text
+    assert "both" not in text
+
+
 def test_who_lost_runs_stands_behind_and_is_told_why():
     text = said(a=[0.5, 0.51, 0.49, 0.5], b=[0.9, 0.91, 0.92, None], c=[None] * 4)
     assert text == (
         "a+se comes first with test accuracy 50.00 ± 0.82 %. "
         "b+se lost 1 of 4 runs and stands behind for that. Every run of c+se diverged."
     )
+
+
+def test_one_run_of_ten_is_not_too_many():
+    text = said(a=[0.5] * 10, b=[0.9 + 0.001 * at for at in range(9)] + [None])
+    assert text.startswith("b+se is best with test accuracy 90.40 ± 0.27 %, ")
+    assert "lost" not in text
 
 
 @pytest.mark.parametrize(

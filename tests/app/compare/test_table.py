@@ -26,6 +26,7 @@ ROW = Row(
     running=2,
     seeds=4,
     missing=0,
+    stands_behind=False,
     mean=0.96491,
     std=0.00577,
     epochs_to_90=1.5,
@@ -128,16 +129,22 @@ def test_a_long_table_ends_with_how_many_more_there_are():
     assert "… and 1 more in runs.csv" in short(RANKING, most=1)
 
 
-def test_outputs_are_shown_where_every_row_has_them():
-    rows = [
-        replace(row, finals={**row.finals, "prediction/test": (value, None)})
-        for row, value in ((ROW, 0.976), (OTHER, 0.099))
-    ]
-    head, first, second, *_ = short(replace(RANKING, rows=rows))
-    assert "prediction" in head
+def test_outputs_of_a_few_examples_are_shown_where_every_row_has_them():
+    def shown(examples: int, *tags: str) -> list[str]:
+        rows = []
+        for row, tag, value in zip((ROW, OTHER), tags, (0.976, 0.099), strict=True):
+            about = dict(row.members[0].entries) | {"anatomy": {"examples": examples}}
+            finals = {**row.finals, tag: (value, None)}
+            rows.append(replace(row, finals=finals, members=[Recorded(Path("a"), about)]))
+        return short(replace(RANKING, rows=rows))
+
+    both = ("prediction/target_0",) * 2
+    head, first, second, *_ = shown(1, *both)
+    assert "output for target 0" in head
     assert "0.976" in first
     assert "0.099" in second
-    assert "prediction" not in short(replace(RANKING, rows=[rows[0], OTHER]))[0]
+    assert "output" not in shown(1000, *both)[0]
+    assert "output" not in shown(1, "prediction/target_0", "prediction/target_1")[0]
 
 
 @pytest.mark.parametrize("width", range(28, 200, 13))
@@ -210,6 +217,7 @@ def test_rankings_apart_have_titles_and_one_explanation_and_say_why():
     lines = printed(replace(COMPARISON, rankings=losses))
     assert any("different losses (se, nll) have different units" in line for line in lines)
     assert not any("different" in line for line in printed(COMPARISON))
+    assert any("were not recorded" in line for line in printed(replace(COMPARISON, unknown=True)))
 
 
 def test_what_only_the_title_tells_is_no_column():

@@ -21,6 +21,7 @@ def config(head: str, loss: str, **more) -> str:
     tree = {"head": {"_target_": TARGETS.get(head, head)}}
     tree["loss"] = {"_target_": TARGETS.get(loss, loss)}
     tree["model"] = {"_target_": "mlr.models.Linear"}
+    tree["data"] = {"_target_": "mlr.data.Digits"}
     for key, value in more.items():
         group, _, name = key.partition("__")
         if name:

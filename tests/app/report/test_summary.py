@@ -64,8 +64,8 @@ def test_losses_of_another_kind_are_not_compared(tmp_path):
         "loss se: linear + SE: test loss 0.1.",
     ]
     assert summary.apart(found) == (
-        "Values of different losses (mae, se) have different units and are not compared; "
-        "no other final number is common to them."
+        "Values of different losses (mae, se) have different units and are not compared with "
+        "each other. The data of some runs were not recorded: they are ranked as if of one data."
     )
 
 

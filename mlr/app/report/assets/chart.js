@@ -26,7 +26,7 @@ function styleOf(pair) {
   return { colour: colour(COLOURS[pair % COLOURS.length]), dash: DASHES[pair % DASHES.length] };
 }
 
-/** A chart in `figure`; `describe` says what is drawn, anew at each `draw`.
+/** A chart in `figure`; `describe` says what is drawn, at each `draw`.
  *
  * It returns {empty: why}, or:
  *   x: {range, log, ticks, texts}; y: a scale; data: [x, …] as uPlot has it;

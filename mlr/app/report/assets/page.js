@@ -1,10 +1,10 @@
-// The whole page: starts all parts, and draws anew in another light, size or on paper.
+// The whole page: starts all parts, and redraws in another light, size or on paper.
 
 function drawAll() {
   charts.forEach(chart => chart.draw());
 }
 
-/** On paper all is open, narrow and light; the browser draws no canvas anew by itself. */
+/** On paper all is open, narrow and light; the browser redraws no canvas by itself. */
 function startPrinting() {
   let closed = [];
   addEventListener("beforeprint", () => {

@@ -1,4 +1,4 @@
-// Where axes begin and end, and what is written beside them.
+// Where axes begin and end, and what is written next to them.
 
 const DECADES = 8;
 

@@ -93,7 +93,7 @@ function drawCells(plot, values, lines, y) {
   ctx.restore();
 }
 
-/** A point at `x`, and its bar beside it where others have theirs. */
+/** A point at `x`, and its bar next to it where others have theirs. */
 function bar(ctx, x, beside, mid, low, high, unit) {
   line(ctx, beside, low, beside, high);
   ctx.beginPath();
