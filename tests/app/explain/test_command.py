@@ -30,7 +30,7 @@ def test_a_run_is_explained_with_a_command_to_paste(tmp_path, capsys):
     assert main(str(tmp_path / "run"), as_json=False) == 0
     out = capsys.readouterr().out
     assert "saturated" in out
-    assert "40 % of the training samples are predicted wrongly" in out
+    assert "40 % of the training examples are predicted wrongly" in out
     assert "evidence  stuck/fraction 0.4" in out
     assert "try       loss=bce" in out
     assert "paste     python scripts/train.py head=sigmoid seed=0 loss=bce" in out

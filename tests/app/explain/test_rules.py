@@ -57,6 +57,28 @@ def steady(end):
     return np.linspace(2.3, end, 20)
 
 
+def late(pull):
+    """A loss that stays where it was for most of the training, and then falls."""
+    losses = np.concatenate([np.full(14, 2.3), np.linspace(2.0, 0.14, 6)])
+    pulls = np.linspace(pull, 0.3, 20)
+    return falling() | {"loss/train": losses, "loss/val": losses, "logit_grad/wrong": pulls}
+
+
+def settled(rate=0.5):
+    """A loss that goes up and down by little, while batches still push."""
+    losses = 2.3 + 0.002 * np.tile([1.0, -1.0], 10)
+    pushed = {"learning_rate": np.full(20, rate), "grad_norm/total": np.ones(20)}
+    return falling() | {"loss/train": losses, "loss/val": losses} | pushed
+
+
+LEARNED = {"loss/train": 0.05, "accuracy/train": 1.0, "accuracy/val": 0.98, "accuracy/test": 0.98}
+UNSEEN = {
+    **{"wrong": 0.5, "stuck": 0.0, "saturated": 0.0},
+    "confidence.count_wrong": [480, 10, 10],
+    "confidence.grad_wrong": [0.004, 0.2, 0.3],
+    "logits.count": [[500] + [0] * 21, [50] + [0] * 21],
+}
+RISEN = [[0] * 12 + [900] + [0] * 9, [0] * 20 + [100] + [0]]
 NOISY = {
     "wrong": 0.2,
     "confidence.count_wrong": [30, 160, 10],
@@ -121,6 +143,56 @@ CASES = [
         (SATURATED | {"stuck": 0.02}, {"accuracy/val": 0.5, "accuracy/test": 0.5}, falling()),
     ),
     (
+        "saturated",  # for a threshold so small that only mean gradients and logits tell
+        "sigmoid+se",
+        (UNSEEN, {"accuracy/val": 0.5, "accuracy/test": 0.5}, falling()),
+        (
+            UNSEEN | {"confidence.grad_wrong": [0.7, 0.9, 1.2]},
+            {"accuracy/val": 0.5, "accuracy/test": 0.5},
+            falling(),
+        ),
+    ),
+    (
+        "saturated",  # for two thirds of the training
+        "sigmoid+se",
+        ({}, {}, late(0.01)),
+        ({}, {}, late(0.2)),  # no faint gradient: it was slow for another reason
+    ),
+    (
+        "no_likelihood",
+        "sigmoid+ce",
+        ({"wrong": 0.8, "logits.count": RISEN}, {}, falling()),
+        ({"wrong": 0.8}, {}, falling()),
+    ),
+    (
+        "not_finite",
+        "softmax+ce",
+        ({"start.loss": None}, {}, falling()),
+        ({}, {}, falling()),
+    ),
+    (
+        "underfitting",
+        "softmax+ce",
+        (CHANCE | {"data.neighbours": 0.98}, LIKE_CHANCE, settled()),
+        (CHANCE | {"data.neighbours": 0.12}, LIKE_CHANCE, settled()),  # labels are all noise
+    ),
+    (
+        "underfitting",
+        "softmax+ce",
+        (CHANCE | {"data.neighbours": 0.98}, LIKE_CHANCE, settled()),
+        (
+            CHANCE | {"data.neighbours": 0.98},
+            LIKE_CHANCE,
+            settled(rate=1e-6),
+        ),  # no updates to speak of
+    ),
+    (
+        "initial_loss",  # it cost nothing, and the model knows what was not trained on
+        "softmax+ce",
+        ({"start.loss": 40.0}, LEARNED | {"accuracy/test": 0.9}, falling()),
+        ({"start.loss": 40.0}, LEARNED, falling()),
+    ),
+    (
         "starved",
         "softmax+ce",
         (CHANCE, LIKE_CHANCE, hidden(1e-6)),
@@ -173,6 +245,7 @@ def test_a_rule_is_triggered_by_its_fault_and_by_no_less(tmp_path, number):
             anatomy=changed(SOUND, anatomy),
             metrics=METRICS | metrics,
             curves=curves,
+            steps=200,
         )
         assert (RULES[rule](Facts(one)) is not None) is expected, name
         if expected:
@@ -187,7 +260,7 @@ def test_the_example_of_the_lecture_is_said_as_it_stands_there(tmp_path):
     one = run(tmp_path / "a", "clipped_linear+se", anatomy=changed(SOUND, CLIPPED))
     found = findings(one)["clipped_dead"]
     assert found.sentence == (
-        "68 % of the training samples are predicted wrongly and receive no gradient: the "
+        "68 % of the training examples are predicted wrongly and receive no gradient: the "
         "clipped-linear unit is outside [0, 1] for them."
     )
     assert found.remedy == "head=sigmoid loss=bce, or loss=matching"
@@ -197,7 +270,7 @@ def test_the_example_of_the_lecture_is_said_as_it_stands_there(tmp_path):
 def test_a_dead_digit_is_named(tmp_path):
     found = findings(run(tmp_path / "a", "sigmoid+se", anatomy=changed(SOUND, DEAD)))["dead_class"]
     assert found.sentence.startswith("Class 0 is never found")
-    assert "|dL/dz_0| over its samples 7e-06" in found.evidence
+    assert "|dL/dz_0| over its examples 7e-06" in found.evidence
     two = changed(SOUND, DEAD) | {"stuck": 0.2}
     two["classes"]["recall"][3], two["classes"]["grad"][3] = 0.0, 1e-5
     found = findings(run(tmp_path / "b", "sigmoid+se", anatomy=two))["dead_class"]
