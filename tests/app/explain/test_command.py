@@ -103,6 +103,15 @@ def test_a_command_replaces_what_the_remedy_sets(tmp_path):
     assert words[2:] == ["data=blobs", "data.path=a b.csv", "+optimizer.x=1", "optimizer.lr=0.05"]
 
 
+def test_a_command_leaves_out_the_options_of_a_part_that_is_replaced(tmp_path):
+    from mlr.app.explain import Diagnosis
+
+    one = run(tmp_path / "run", overrides=["data=xor", "model=linear", "model.bias=1", "seed=2"])
+    said = Diagnosis("underfitting", "", "", "model=mlp", ["run"])
+    words = shlex.split(command(one, said) or "")
+    assert words[2:] == ["data=xor", "seed=2", "model=mlp"]
+
+
 def test_the_script_is_main_with_arguments(tmp_path, monkeypatch, capsys):
     stuck(tmp_path / "run")
     monkeypatch.setattr(sys, "argv", ["explain.py", str(tmp_path / "run"), "--json"])

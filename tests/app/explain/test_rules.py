@@ -277,6 +277,48 @@ def test_a_dead_digit_is_named(tmp_path):
     assert found.sentence.startswith("Classes 0 and 3 are never found")
 
 
+def test_a_dead_class_is_named_by_its_label(tmp_path):
+    names = [f"kind {k}" for k in range(9)] + ["{odd}"]
+    labels = changed(SOUND, DEAD | {"classes.labels": names})
+    found = findings(run(tmp_path / "a", "sigmoid+se", anatomy=labels))["dead_class"]
+    assert found.sentence.startswith("Class 'kind 0' is never found")
+    assert found.evidence.startswith("recall of class 'kind 0' 0")
+    labels["classes"]["recall"][9], labels["classes"]["grad"][9] = 0.0, 1e-5
+    found = findings(run(tmp_path / "b", "sigmoid+se", anatomy=labels))["dead_class"]
+    assert found.sentence.startswith("Classes 'kind 0' and '{odd}' are never found")
+
+
+def test_one_class_alone_says_nothing_of_a_constant_prediction(tmp_path):
+    only_zero = {"count": [1, 0], "recall": [1.0, None], "grad": [0.0, None]}
+    anatomy = changed(SOUND, {"start.loss": 3.5}) | {"classes": only_zero, "wrong": 0.0}
+    one = run(tmp_path / "a", "clipped_linear+matching", anatomy=anatomy)
+    assert Facts(one).constant != Facts(one).constant
+    assert not Facts(one).unlearned
+    assert not findings(one)
+
+
+@pytest.mark.parametrize(
+    ("model", "remedy"),
+    [
+        ({"_target_": "mlr.models.Linear"}, "model=mlp"),
+        ({"_target_": "mlr.models.Mlp", "widths": [4, 8]}, "model.widths=[16,32]"),
+        ({"_target_": "own.Net"}, ""),
+    ],
+)
+def test_a_model_that_underfits_gets_more_units_where_it_has_some(tmp_path, model, remedy):
+    anatomy, metrics = changed(SOUND, CHANCE | {"data.neighbours": 0.98}), METRICS | LIKE_CHANCE
+    config = {"model": model, "optimizer": {"_target_": "mlr.training.SGD", "lr": 0.5}}
+    one = run(
+        tmp_path / "a",
+        anatomy=anatomy,
+        metrics=metrics,
+        curves=settled(),
+        config=config,
+        steps=200,
+    )
+    assert findings(one)["underfitting"].remedy == remedy
+
+
 def test_a_run_that_diverged_has_too_high_a_rate_unless_its_features_are_unscaled(tmp_path):
     lost = {"status": "diverged", "metrics": METRICS | {"loss/train": float("nan")}}
     curves = only(loss__train=np.array([1.0, *[np.inf] * 19]))
