@@ -63,7 +63,7 @@ class Facts:
         return _number(self.run.metrics.get(tag))
 
     def points(self, tag: str) -> Points:
-        """What was recorded under `tag`; infinite where it was not finite, both empty for none."""
+        """The series under `tag`; infinite where it was not finite, both empty for none."""
         series = self.run.series
         if series is None or tag not in series.tags:
             return np.zeros(0, np.int64), np.zeros(0)
@@ -82,7 +82,7 @@ class Facts:
 
     @property
     def diverged(self) -> bool:
-        """Whether the run ended without a finite loss."""
+        """True if the run ended without a finite loss."""
         loss = self.run.metrics.get("loss/train")
         return self.run.status == "diverged" or (loss is not None and not isfinite(loss))
 
@@ -126,7 +126,7 @@ class Facts:
 
     @property
     def unlearned(self) -> bool:
-        """Whether the run ends no better than a constant prediction; not where that is unknown."""
+        """True if the run ends no better than a constant prediction; not where that is unknown."""
         counts = self.per_class("count")
         several = (counts > 0).sum() > 1
         chance = 1 - float(counts.max() / counts.sum()) if several else nan
@@ -135,7 +135,7 @@ class Facts:
         return bool(known) and not any(own < HARDLY_BETTER * constant for own, constant in known)
 
     def takes(self, group: str, key: str) -> bool:
-        """Whether the part of a group has a setting; where no configuration is left, it may."""
+        """True if the part of a group has a setting, or where no configuration is left."""
         part = self.config.get(group)
         return not isinstance(part, dict) or key in part
 

@@ -40,7 +40,7 @@ def tried(runs: Sequence[Recorded], own: Sequence[Recorded], remedy: str) -> lis
 
 
 def helped(own: Sequence[Recorded], others: Sequence[Recorded]) -> bool:
-    """Whether other runs ended clearly better; true where the two cannot be compared."""
+    """True if other runs ended clearly better, or where the two cannot be compared."""
     if all(run.status == "diverged" for run in others):
         return False
     errors, theirs = (_mean(runs, "accuracy/val") for runs in (own, others))
@@ -78,7 +78,7 @@ def _without(settings: Mapping[str, Any], changes: Mapping[str, str]) -> dict[st
 
 
 def _has(run: Recorded, key: str, value: str) -> bool:
-    """Whether a run was set so."""
+    """True if a run was set so."""
     if key in ("head", "loss"):
         return True  # judged by its pair
     if "." not in key:

@@ -42,7 +42,7 @@ def not_finite(facts: Facts) -> Finding | None:
 
 
 def _first_lost(facts: Facts) -> str | None:
-    """What was not finite before the first update, as a refused update or the records name it."""
+    """Name the tensor that was not finite before the first update, as the records have it."""
     refused = facts.run.entries.get("refused")
     if isinstance(refused, dict) and refused.get("update") == 1:
         tensor = str(refused.get("tensor"))
@@ -90,7 +90,7 @@ def initial_loss(facts: Facts) -> Finding | None:
 
 
 def _cost_nothing(facts: Facts, sane: float) -> bool:
-    """Whether a run ended well, and soon was where others begin."""
+    """True if a run ended well, and soon was where others begin."""
     loss, right = facts.metric("loss/train"), facts.metric("accuracy/train")
     well = loss <= LEARNED * sane and right >= RIGHT and not right - facts.held_out > BEHIND
     return well and course.time_above(facts, sane) <= SOON
