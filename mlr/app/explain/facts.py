@@ -171,9 +171,13 @@ class Facts:
 
 
 def percent(share: float) -> str:
-    """A share as people write it, as in `68 %`."""
+    """A share as people write it, as in `68 %`; neither none nor all where it is not exactly."""
     size = 100 * share
-    return f"{size:.1f} %" if 0 < size < 9.95 or 99 < size < 100 else f"{size:.0f} %"
+    if 0 < size < 0.05:
+        return "under 0.1 %"
+    if 99 < size < 100:
+        return f"{min(size, 99.9):.1f} %"
+    return f"{size:.1f} %" if 0 < size < 9.95 else f"{size:.0f} %"
 
 
 def short(value: float) -> str:

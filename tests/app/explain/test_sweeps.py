@@ -24,6 +24,12 @@ def test_numbers_that_differ_are_a_range_and_the_same_once():
     assert sentence([one(0.401, 3), one(0.4, 5)]) == "40 % of 3 to 5."
 
 
+def test_a_share_is_only_all_or_none_where_it_is_exactly():
+    shares = (0, 0.0001, 0.031, 0.4, 0.9996, 1)
+    written = ["0 %", "under 0.1 %", "3.1 %", "40 %", "99.9 %", "100 %"]
+    assert [percent(share) for share in shares] == written
+
+
 def dead(folder, classes, seed):
     anatomy = changed(SOUND, DEAD)
     for k in range(10):
@@ -45,7 +51,7 @@ def test_classes_of_one_seed_are_not_said_to_be_those_of_all(tmp_path):
 
 
 def test_one_sentence_is_only_said_of_runs_of_which_it_is_true(tmp_path):
-    grown = {"status": "diverged", "metrics": LOST}
+    grown = {"status": "diverged", "metrics": LOST, "curves": falling()}
     leaps = falling() | {"loss/val": [1.0, 3.0] * 10}
     kinds = [grown, grown, {"metrics": METRICS | {"loss/train": 1.0}, "curves": leaps}]
     runs = [
