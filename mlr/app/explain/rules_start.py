@@ -47,10 +47,13 @@ def _first_lost(facts: Facts) -> str | None:
     if isinstance(refused, dict) and refused.get("update") == 1:
         tensor = str(refused.get("tensor"))
         return None if tensor.startswith(UPDATED) else tensor
+    start = (facts.run.anatomy or {}).get("start") or {}
+    lost = "loss" in start and start["loss"] is None
+    if not (lost or facts.diverged or facts.unlearned):
+        return None  # what learns needs no look at its series
     if _at_start(facts, "nonfinite/logits") > 0:
         return "a logit"
-    start = (facts.run.anatomy or {}).get("start") or {}
-    if "loss" in start and start["loss"] is None:
+    if lost:
         return "the loss"
     return "the gradient at a logit" if _at_start(facts, "nonfinite/logit_grad") > 0 else None
 

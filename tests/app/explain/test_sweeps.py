@@ -43,7 +43,7 @@ def dead(folder, classes, seed):
 def test_classes_of_one_seed_are_not_said_to_be_those_of_all(tmp_path):
     runs = [dead(tmp_path / f"seed={n}", own, n) for n, own in enumerate([[0, 6], [3], [1, 2, 4]])]
     (one,) = explain(runs)
-    assert one.sentence.startswith("1 to 3 of 10 classes are never found")
+    assert one.sentence.startswith("Some classes (1 to 3 of 10 in each run) are never found")
     assert one.count == "3 of 3 runs"
     assert one.evidence.startswith("seed=0: recall of class 0 0")  # whose numbers these are
     (alone,) = explain(runs[:1])
@@ -123,6 +123,21 @@ def test_an_alternative_that_was_tried_in_vain_is_left_out(tmp_path, accuracy, o
     ]
     found = {one.rule: one for one in explain(runs)}
     assert found["clipped_dead"].remedy == advised
+
+
+@pytest.mark.parametrize("split", ["val", "train"])
+def test_runs_without_a_validation_are_compared_by_what_they_have(tmp_path, split):
+    def one(name, pair, accuracy):
+        metrics = {"loss/train": 1.0, f"accuracy/{split}": accuracy}
+        anatomy = changed(SOUND, CLIPPED) if pair.startswith("clipped") else SOUND
+        return run(tmp_path / name, pair, anatomy=anatomy, metrics=metrics)
+
+    first, second = one("a", "clipped_linear+se", 0.1), one("b", "sigmoid+bce", 0.12)
+    third = one("c", "sigmoid+bce", 0.9)
+    assert {found.remedy for found in explain([first, second])} == {"loss=matching"}
+    assert {found.remedy for found in explain([first, third])} == {
+        "head=sigmoid loss=bce, or loss=matching"
+    }
 
 
 def test_the_clip_is_the_cause_and_a_leaping_loss_the_symptom(tmp_path):
