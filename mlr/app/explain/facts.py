@@ -98,10 +98,14 @@ class Facts:
         labels = ((self.run.anatomy or {}).get("classes") or {}).get("labels") or []
         return f"class '{labels[k]}'" if k < len(labels) else f"class {k}"
 
+    def part(self, group: str) -> Mapping[str, Any]:
+        """The configuration of a group; empty where there is none."""
+        part = self.config.get(group)
+        return part if isinstance(part, dict) else {}
+
     def setting(self, group: str, key: str) -> float:
         """A number of the configuration; NaN where there is none."""
-        part = self.config.get(group)
-        return _number(part.get(key)) if isinstance(part, dict) else nan
+        return _number(self.part(group).get(key))
 
     @property
     def reached_rate(self) -> float:

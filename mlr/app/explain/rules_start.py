@@ -31,7 +31,7 @@ def not_finite(facts: Facts) -> Finding | None:
     part = "model" if where == "a logit" else "loss"
     if where.startswith("the gradient of"):
         part = "model"
-    name = facts.config.get(part, {}).get("_target_")
+    name = facts.part(part).get("_target_")
     named = f"the {part}" + (f" ({name})" if isinstance(name, str) else "")
     return Finding(
         f"{where[0].upper()}{where[1:]} is not finite before the first update, so that no "
@@ -100,7 +100,7 @@ def _cost_nothing(facts: Facts, sane: float) -> bool:
 
 
 def _smaller_weights(facts: Facts) -> str:
-    model = facts.config.get("model")
-    if isinstance(model, dict) and (model.get("weight"), model.get("bias")) != (None, None):
+    model = facts.part("model")
+    if (model.get("weight"), model.get("bias")) != (None, None):
         return "model.weight=null model.bias=null"
     return "model.init=torch model.init_scale=1" if facts.takes("model", "init") else ""

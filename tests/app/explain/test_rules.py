@@ -288,6 +288,23 @@ def test_a_dead_class_is_named_by_its_label(tmp_path):
     assert found.sentence.startswith("Classes 'kind 0' and '{odd}' are never found")
 
 
+@pytest.mark.parametrize("odd", [3, "text", [1], None])
+def test_configurations_of_another_kind_bring_no_rule_down(tmp_path, odd):
+    groups = dict.fromkeys(("model", "optimizer", "schedule", "data", "loss"), odd)
+    anatomy = changed(SOUND, CHANCE | {"data.neighbours": 0.98, "start.loss": None})
+    for number, curves in enumerate((settled(), hidden(1e-6), only(loss__val=steady(2.2)))):
+        one = run(
+            tmp_path / str(number),
+            anatomy=anatomy,
+            metrics=METRICS | LIKE_CHANCE,
+            curves=curves,
+            config=groups,
+            steps=200,
+        )
+        for rule in RULES.values():
+            rule(Facts(one))
+
+
 def test_one_class_alone_says_nothing_of_a_constant_prediction(tmp_path):
     only_zero = {"count": [1, 0], "recall": [1.0, None], "grad": [0.0, None]}
     anatomy = changed(SOUND, {"start.loss": 3.5}) | {"classes": only_zero, "wrong": 0.0}
