@@ -21,6 +21,16 @@ def recorded(highest, **curves):
     return falling() | {"learning_rate": np.linspace(0, highest, 20)} | curves
 
 
+def test_most_examples_being_wrong_is_far_to_go_where_no_constant_is_known(tmp_path):
+    only_zero = {"count": [9, 0], "recall": [0.0, None], "grad": [0.8, None]}
+    metrics = METRICS | {"loss/train": 1.0, "loss/val": 1.0}
+    curves = recorded(0.005, **{"loss/val": np.linspace(4.0, 1.0, 20)})
+    for name, wrong, expected in (("a", 1.0, ["lr_too_low"]), ("b", 0.0, [])):
+        anatomy = changed(SOUND, {"start.loss": 4.0, "wrong": wrong}) | {"classes": only_zero}
+        one = run(tmp_path / name, "sigmoid+bce", anatomy=anatomy, metrics=metrics, curves=curves)
+        assert list(findings(one)) == expected
+
+
 def test_the_configured_rate_is_multiplied_not_the_recorded_one(tmp_path):
     anatomy, metrics = changed(SOUND, CHANCE), METRICS | LIKE_CHANCE
     curves = recorded(0.4, **{"loss/val": steady(2.2)})
