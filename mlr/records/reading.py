@@ -201,7 +201,7 @@ def _numbers(found: Any) -> Any:
 def _row(key: str, found: Any) -> Any:
     """Numbers, or the labels of classes as text."""
     if key == "labels" and isinstance(found, list):
-        return [one for one in found if isinstance(one, str)]
+        return [str(one) for one in found]
     return _numbers(found)
 
 

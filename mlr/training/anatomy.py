@@ -252,7 +252,7 @@ class Anatomy:
 
 
 def _learned_little(own: dict[str, Any]) -> bool:
-    """Whether more than `LITTLE` of the errors are left that always the same answer makes."""
+    """True if more than `LITTLE` of the errors are left that always the same answer makes."""
     counts = (own.get("classes") or {}).get("count")
     if not counts:
         return False

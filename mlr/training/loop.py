@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from math import nan
+from math import isnan, nan
 from time import perf_counter
 from typing import Any
 
@@ -193,6 +193,7 @@ def _results(
         best = best_steps[run]
         numbers = {tag: values[run] for tag, values in metrics.items()}
         ending = endings.ended.get(run) or last_ending(steps, numbers)
+        numbers = {tag: value for tag, value in numbers.items() if not _is_of_nothing(tag, value)}
         # copies: a result must not keep those of all its siblings alive
         parameters = {name: value[run].contiguous().clone() for name, value in views.items()}
         results.append(
@@ -212,6 +213,11 @@ def _results(
             )
         )
     return results
+
+
+def _is_of_nothing(tag: str, value: float) -> bool:
+    """Whether it is the mean output for a target that no example has, as for one class alone."""
+    return tag.startswith("prediction/") and isnan(value)
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def test_of_many_columns_that_miss_values_whole_names_are_listed(write):
     with pytest.raises(DataError) as caught:
         Csv(path=write(f"{names},label", f"{row},x", f"{gaps},y", f"{row},x")).load(0)
     text = str(caught.value)
-    assert "misses 1 of 3 values in column a_rather_long_name_0 and 29 more, the first" in text
+    assert "misses 1 of 3 values in column a_rather_long_name_0 … and 29 more, the first" in text
     assert len(text) <= 195
 
 
@@ -182,7 +182,9 @@ def test_decimal_commas(write, header):
 
 def test_one_decimal_comma_among_whole_numbers(write):
     rows = [f"{i};{'2,5' if i == 7 else i};{'ab'[i % 2]}" for i in range(30)]
-    with pytest.raises(DataError, match=r"line 9, column y: '2,5' is no .* data\.decimal=comma"):
+    with pytest.raises(
+        DataError, match=r"line 9, column y: '2,5' is not a number .* data\.decimal=comma"
+    ):
         Csv(path=write("x;y;label", *rows), delimiter=";").load(0)
 
 
@@ -237,12 +239,12 @@ def test_a_class_that_only_comes_later_is_told(write):
 @pytest.mark.parametrize(
     ("items", "most", "text"),
     [
-        ([], 9, ""),
+        ([], 9, "nothing"),
         (["a"], 0, "a"),
         (["aa", "bb", "cc"], 10, "aa, bb, cc"),
-        (["aa", "bb", "cc"], 9, "aa and 2 more"),
+        (["aa", "bb", "cc"], 9, "aa … and 2 more"),
         (["aa", "bb", "cc", "dd"], 19, "aa, bb, cc, dd"),
-        (["a" * 9, "b" * 9, "c" * 9], 28, "a" * 9 + " and 2 more"),
+        (["a" * 9, "b" * 9, "c" * 9], 28, "a" * 9 + " … and 2 more"),
     ],
 )
 def test_lists_are_cut_between_items(items, most, text):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch.func import functional_call
 
 from mlr.data.base import Dataset, Split
 from mlr.models import Mlp
@@ -16,6 +18,7 @@ from mlr.probes import ProbeSettings
 from mlr.training import SGD, train
 from mlr.training.anatomy_report import data_report
 from mlr.training.examples import MOST_TRAINING_EXAMPLES
+from mlr.training.neighbours import same_class_as_nearest
 from mlr.training.run_objectives import RunObjectives
 from tests.training.conftest import dataset, experiment, split
 
@@ -158,6 +161,61 @@ def test_every_number_is_that_of_a_loop_over_the_examples(head, loss, classes, w
         assert json.loads(json.dumps(found, allow_nan=False)) == found
         assert result.metrics["stuck/fraction"] == pytest.approx(expected["stuck"])
         assert result.metrics["accuracy/train"] == pytest.approx(1 - expected["wrong"])
+
+
+WITH_OUTPUTS = replace(PROBES, prediction=True)
+
+
+@pytest.mark.parametrize(("head", "classes"), [("sigmoid", 2), ("softmax", 3)])
+def test_the_outputs_are_told_by_their_target(head, classes):
+    run = experiment(head=head, loss="se", data=dataset(classes, 61), probes=WITH_OUTPUTS)
+    (result,) = train([run])
+    with torch.no_grad():
+        z = functional_call(run.module, result.parameters, (run.data.train.features,))
+        y = run.objective.head(z.double())
+    labels = run.data.train.targets
+    t = labels[:, None] if y.shape[1] == 1 else torch.eye(classes)[labels]
+    for target in (0, 1):
+        mean_output = y[t == target].mean().item()
+        found = result.metrics[f"prediction/target_{target}"]
+        assert found == pytest.approx(mean_output, rel=1e-5)
+
+
+@pytest.mark.parametrize(("head", "loss"), [("linear", "se"), ("gaussian", "nll")])
+def test_the_outputs_of_a_regression_have_a_mean(head, loss):
+    rate = SGD(lr=0.001)
+    run = experiment(head=head, loss=loss, data=dataset(None), probes=WITH_OUTPUTS, optimizer=rate)
+    (result,) = train([run])
+    with torch.no_grad():
+        z = functional_call(run.module, result.parameters, (run.data.train.features,))
+    own = run.objective.head(z.double())[:, : run.data.train.targets.shape[1]].mean().item()
+    assert result.metrics["prediction/mean"] == pytest.approx(own, rel=1e-5)
+
+
+def test_the_nearest_example_tells_what_could_be_learned():
+    """Clusters on the diagonals, which no line separates; and labels drawn at random."""
+    generator = torch.Generator().manual_seed(0)
+    corners = torch.tensor([[-1.0, -1.0], [1.0, 1.0], [-1.0, 1.0], [1.0, -1.0]])
+    features = corners.repeat(30, 1) + 0.1 * torch.randn(120, 2, generator=generator)
+    labels = torch.tensor([0, 0, 1, 1]).repeat(30)
+    assert same_class_as_nearest(features, labels) == 1
+    apart = (features[:, None] - features[None]).norm(dim=2) + 9 * torch.eye(120)
+    drawn = torch.randint(0, 2, (120,), generator=generator)
+    own = sum(int(drawn[row.argmin()]) == int(k) for row, k in zip(apart, drawn, strict=True))
+    assert same_class_as_nearest(features, drawn) == pytest.approx(own / 120)
+    assert math.isnan(same_class_as_nearest(features[:1], labels[:1]))
+
+
+def test_it_is_looked_for_only_where_little_was_learned():
+    part = split(60, 2, 1, 2)
+    data = Dataset("made", part, part, part, 2)
+    run = experiment(data=data, optimizer=SGD(lr=0.5), epochs=40, model=Mlp(widths=[30]))
+    results = train([run, replace(run, optimizer=SGD(lr=1e-9))])
+    for result in results:
+        counts = result.anatomy["classes"]["count"]
+        little = result.anatomy["wrong"] > 0.7 * (1 - max(counts) / sum(counts))
+        assert ("neighbours" in result.anatomy["data"]) is little
+    assert ["neighbours" in result.anatomy["data"] for result in results] == [False, True]
 
 
 def test_regression_has_no_wrong_examples():

@@ -131,3 +131,15 @@ def test_the_best_parameters_are_those_of_the_lowest_validation_loss():
     lowest = min(losses, key=lambda steps: losses[steps][0])
     assert lowest == step
     assert all(best[name].equal(losses[step][1][name]) for name in best)
+
+
+def test_what_is_lost_before_any_update_is_not_put_down_to_the_rate():
+    run = wild()
+    (lost,) = train([replace(run, optimizer=SGD(lr=1e308))])
+    assert (lost.refused["update"], lost.refused["tensor"]) == (2, "a logit")
+    assert lost.reason.endswith("try a smaller optimizer.lr")
+    with torch.no_grad():
+        next(run.module.parameters()).fill_(math.inf)
+    (lost,) = train([run])
+    assert lost.refused["update"] == 1
+    assert lost.reason.endswith("it was so before any update: look at the model and the loss")

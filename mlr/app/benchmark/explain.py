@@ -1,4 +1,4 @@
-"""Whether `explain` names planted faults first and leaves healthy runs alone, and its time."""
+"""Measure how often `explain` names planted faults first and leaves healthy runs alone."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def rates(judged: Sequence[Judged]) -> list[Rate]:
 
 
 def _times(runs: Sequence[Recorded], repeats: int) -> Iterator[Row]:
-    """Reading included: each run is read anew."""
+    """Reading included: each run is read again."""
 
     def ask(some: Sequence[Recorded]) -> None:
         explain([read_runs(run.folder)[0] for run in some])

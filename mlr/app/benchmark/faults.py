@@ -168,6 +168,21 @@ PLANTED: tuple[Case, ...] = (
         "data.noise=0.5 model=mlp head=softmax loss=ce epochs=100 "
         "optimizer.lr=0.1",
     ),
+    # a line where none separates, for want of hidden units
+    Case("underfitting", "data=xor epochs=40 model=linear head=sigmoid loss=bce"),
+    Case("underfitting", "data=xor epochs=40 model=linear head=softmax loss=ce optimizer.lr=0.1"),
+    Case("underfitting", "data=xor epochs=40 model=linear head=sigmoid loss=se optimizer.lr=2"),
+    Case(
+        "underfitting",
+        "data=xor epochs=40 model=linear head=softmax loss=ce optimizer=adam optimizer.lr=0.01",
+    ),
+    # outputs that share no sum, under a loss that counts on it
+    Case("no_likelihood", f"{DIGITS} objective.strict=false head=sigmoid loss=ce"),
+    Case("no_likelihood", f"{DIGITS} objective.strict=false head=probit loss=ce optimizer.lr=0.1"),
+    Case("no_likelihood", f"{IMAGES} objective.strict=false head=sigmoid loss=ce model=mlp"),
+    # logits that overflow before anything is learned
+    Case("not_finite", f"{DIGITS} head=softmax loss=ce model.weight=3e38 model.bias=0"),
+    Case("not_finite", f"{DIGITS} head=linear loss=se model.weight=3e38 model.bias=0"),
     # a start that is sure and wrong
     Case("initial_loss", f"{DIGITS} head=softmax loss=ce model.init=normal model.init_scale=20"),
     Case("initial_loss", f"{DIGITS} head=softmax loss=ce model=mlp model.init_scale=8"),
@@ -215,6 +230,8 @@ FINE: tuple[Case, ...] = tuple(
         f"{BLOBS} head=sigmoid loss=se",
         f"{BLOBS} head=sigmoid loss=se data.noise=1.6",
         f"{BLOBS} head=sigmoid loss=bce data.noise=1.6 model=mlp model.widths=[8] optimizer.lr=0.1",
+        f"{BLOBS} head=sigmoid loss=bce data.label_noise=0.5",  # nothing that can be learned
+        f"{MOONS} head=sigmoid loss=bce model.widths=[8] data.label_noise=0.5 optimizer.lr=0.05",
         f"{BLOBS} head=softmax loss=ce data.classes=5",
         f"{BLOBS} head=linear loss=se optimizer.lr=0.1",
         f"{BLOBS} head=linear loss=se optimizer.lr=0.1 data.noise=1.2",

@@ -1,4 +1,4 @@
-"""What the curves of a run say: whether the loss leaps, still falls, or rises in the end."""
+"""Numbers read off the curves of a run: does the loss leap, fall still, or rise in the end."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def sentence(findings: Sequence[Finding]) -> str:
 
 
 def kind(one: Finding) -> str:
-    """What findings must have in common for one sentence to hold for all of them."""
+    """The text that findings must share for one sentence to hold for all of them."""
     return one.of_many or one.said
 
 
@@ -66,7 +66,7 @@ def _range(numbers: Sequence[Number]) -> str:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is wrong with runs of one cell.
+    """A fault of runs of one cell.
 
     rule: its name.
     sentence: what is wrong, in plain words; true of each of the runs.

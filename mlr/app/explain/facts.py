@@ -63,7 +63,7 @@ class Facts:
         return _number(self.run.metrics.get(tag))
 
     def points(self, tag: str) -> Points:
-        """What was recorded under `tag`; infinite where it was not finite, both empty for none."""
+        """The series under `tag`; infinite where it was not finite, both empty for none."""
         series = self.run.series
         if series is None or tag not in series.tags:
             return np.zeros(0, np.int64), np.zeros(0)
@@ -82,7 +82,7 @@ class Facts:
 
     @property
     def diverged(self) -> bool:
-        """Whether the run ended without a finite loss."""
+        """True if the run ended without a finite loss."""
         loss = self.run.metrics.get("loss/train")
         return self.run.status == "diverged" or (loss is not None and not isfinite(loss))
 
@@ -98,10 +98,14 @@ class Facts:
         labels = ((self.run.anatomy or {}).get("classes") or {}).get("labels") or []
         return f"class '{labels[k]}'" if k < len(labels) else f"class {k}"
 
+    def part(self, group: str) -> Mapping[str, Any]:
+        """The configuration of a group; empty where there is none."""
+        part = self.config.get(group)
+        return part if isinstance(part, dict) else {}
+
     def setting(self, group: str, key: str) -> float:
         """A number of the configuration; NaN where there is none."""
-        part = self.config.get(group)
-        return _number(part.get(key)) if isinstance(part, dict) else nan
+        return _number(self.part(group).get(key))
 
     @property
     def reached_rate(self) -> float:
@@ -126,7 +130,7 @@ class Facts:
 
     @property
     def unlearned(self) -> bool:
-        """Whether the run ends no better than a constant prediction; not where that is unknown."""
+        """True if the run ends no better than a constant prediction; not where that is unknown."""
         counts = self.per_class("count")
         several = (counts > 0).sum() > 1
         chance = 1 - float(counts.max() / counts.sum()) if several else nan
@@ -135,7 +139,7 @@ class Facts:
         return bool(known) and not any(own < HARDLY_BETTER * constant for own, constant in known)
 
     def takes(self, group: str, key: str) -> bool:
-        """Whether the part of a group has a setting; where no configuration is left, it may."""
+        """True if the part of a group has a setting, or where no configuration is left."""
         part = self.config.get(group)
         return not isinstance(part, dict) or key in part
 
@@ -171,9 +175,13 @@ class Facts:
 
 
 def percent(share: float) -> str:
-    """A share as people write it, as in `68 %`."""
+    """A share as people write it, as in `68 %`; neither none nor all where it is not exactly."""
     size = 100 * share
-    return f"{size:.1f} %" if 0 < size < 9.95 or 99 < size < 100 else f"{size:.0f} %"
+    if 0 < size < 0.05:
+        return "under 0.1 %"
+    if 99 < size < 100:
+        return f"{min(size, 99.9):.1f} %"
+    return f"{size:.1f} %" if 0 < size < 9.95 else f"{size:.0f} %"
 
 
 def short(value: float) -> str:

@@ -10,7 +10,7 @@ from mlr.records.reading import Recorded
 
 
 def reassurance(runs: Sequence[Recorded]) -> str:
-    """That all is well, or that there is nothing to judge."""
+    """Say that all is well, or that there is nothing to judge."""
     judged = [Facts(run) for run in runs if run.status in FINISHED and run.metrics]
     if not judged:
         states = ", ".join(sorted({run.status for run in runs}))

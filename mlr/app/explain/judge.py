@@ -25,7 +25,7 @@ from mlr.app.outcome import FINISHED, Outcome
 from mlr.records.reading import Recorded
 
 SYMPTOMS = (lr_too_high, clipped_dead, dead_class, saturated, starved, initial_loss, lr_too_low)
-"""What features of a wrong scale can look like."""
+"""Symptoms that features of a wrong scale can bring about."""
 RULES: dict[str, Rule] = {
     "not_finite": not_finite,
     "unscaled": partial(unscaled, symptoms=SYMPTOMS),
@@ -51,7 +51,7 @@ Named = tuple[str, Finding]
 
 
 def findings(run: Recorded, like: Recorded | None = None) -> dict[str, Finding]:
-    """What is wrong with a run, by rule, the most important first.
+    """Find the faults of a run, by rule, the most important first.
 
     Of faults in the training only the first: the others may be what it has brought about, and
     labels and memory are not to be judged before it is mended.
@@ -77,7 +77,7 @@ def _every(facts: Facts) -> Iterator[Named]:
 
 
 def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
-    """What is wrong with runs, most important first.
+    """Diagnose runs, the most important fault first.
 
     A remedy that some of the runs have tried in vain is not given again.
 
@@ -109,21 +109,21 @@ def by_cell(runs: Sequence[Recorded]) -> Iterator[tuple[str, list[Recorded]]]:
 
 
 class _Sweep:
-    """Which remedies for the runs of one cell others have tried in vain."""
+    """The runs next to one cell, which may have tried its remedies in vain."""
 
     def __init__(self, runs: Sequence[Recorded], members: Sequence[Recorded]) -> None:
         self.runs, self.members = runs, members
         self._refuted: dict[str, bool] = {}
 
     def refutes(self, remedy: str) -> bool:
-        """Whether runs of that configuration are there, and none the better for it."""
+        """True if runs of that configuration are there, and none the better for it."""
         if remedy not in self._refuted:
             others = refuted.tried(self.runs, self.members, remedy)
             self._refuted[remedy] = bool(others) and not refuted.helped(self.members, others)
         return self._refuted[remedy]
 
     def left(self, one: Finding) -> str:
-        """What is left of a remedy: its alternatives, or the first spare one."""
+        """The alternatives of a remedy that were not tried in vain, or the first such spare one."""
         given = [remedy for remedy in one.remedy.split(OR) if not self.refutes(remedy)]
         spare = [remedy for remedy in one.spare if not given and not self.refutes(remedy)]
         return OR.join(given or spare[:1])

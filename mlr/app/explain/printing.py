@@ -24,7 +24,7 @@ SCREENFUL = 12
 
 
 def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None:
-    """What is said at the end of a training: a few lines, none for runs that are well.
+    """Print a few lines at the end of a training, none for runs that are well.
 
     Args:
         out: where to.

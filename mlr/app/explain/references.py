@@ -1,4 +1,4 @@
-"""What a model costs that knows nothing: the losses that tell a good start and a useless end.
+"""The losses of a model that knows nothing, which tell a good start and a useless end.
 
 p_k is the share of class k in the training data; with one output, p is that of class 1.
 

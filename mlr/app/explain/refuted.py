@@ -13,6 +13,9 @@ from mlr.records.settings import plain, texts
 
 CURED = 0.9
 """Of the errors, or of the loss where it is the same: what a remedy that helps leaves at most."""
+ACCURACIES = ("accuracy/val", "accuracy/train")
+LOSSES = ("loss/val", "loss/train")
+"""The first that was measured: some runs have no validation."""
 OF_LOOKS = ("probes", "seed", "checkpoint", "device")
 """Settings that two runs to compare may differ in."""
 
@@ -28,27 +31,32 @@ def tried(runs: Sequence[Recorded], own: Sequence[Recorded], remedy: str) -> lis
     changes = dict(word.split("=", 1) for word in remedy.split())
     head, _, loss = own[0].pair.partition("+")
     pair = f"{changes.get('head', head)}+{changes.get('loss', loss)}"
-    wanted = _without(_settings(own[0]), changes)
-    return [
-        run
-        for run in runs
-        if run.status in FINISHED
-        and run.pair == pair
-        and all(_has(run, key, value) for key, value in changes.items())
-        and _without(_settings(run), changes) == wanted
-    ]
+    near = [run for run in runs if run.status in FINISHED and run.pair == pair]
+    typed = _without(_typed(own[0]), changes)
+    near = [run for run in near if not _conflict(_without(_typed(run), changes), typed)]
+    near = [run for run in near if all(_has(run, *change) for change in changes.items())]
+    wanted = _without(_settings(own[0]), changes) if near else {}
+    return [run for run in near if _without(_settings(run), changes) == wanted]
+
+
+def _conflict(typed: Mapping[str, str], others: Mapping[str, str]) -> bool:
+    """True if two runs were typed differently, so that no configuration need be read."""
+    return any(typed[key] != others[key] for key in typed.keys() & others.keys())
 
 
 def helped(own: Sequence[Recorded], others: Sequence[Recorded]) -> bool:
-    """Whether other runs ended clearly better; true where the two cannot be compared."""
+    """True if other runs ended clearly better, or where the two cannot be compared."""
     if all(run.status == "diverged" for run in others):
         return False
-    errors, theirs = (_mean(runs, "accuracy/val") for runs in (own, others))
-    if isfinite(theirs):
-        errors, theirs = 1 - errors, 1 - theirs
-    elif own[0].pair == others[0].pair:  # values of different losses say nothing together
-        errors, theirs = (_mean(runs, "loss/val") for runs in (own, others))
-    return not isfinite(errors) or not isfinite(theirs) or theirs <= CURED * errors
+    # the values of different losses cannot be compared
+    tags = ACCURACIES + (LOSSES if own[0].pair == others[0].pair else ())
+    for tag in tags:
+        mine, theirs = _mean(own, tag), _mean(others, tag)
+        if isfinite(theirs):
+            if tag in ACCURACIES:
+                mine, theirs = 1 - mine, 1 - theirs
+            return not isfinite(mine) or theirs <= CURED * mine
+    return True
 
 
 def _mean(runs: Sequence[Recorded], tag: str) -> float:
@@ -63,8 +71,18 @@ def _settings(run: Recorded) -> dict[str, Any]:
     if run.config:
         config = {k: v for k, v in identity(run.config).items() if k not in OF_LOOKS}
         return _flat(config)
+    return _typed(run)
+
+
+def _typed(run: Recorded) -> dict[str, Any]:
+    """What was typed, without head and loss, which the pair names."""
     typed = texts(filter(is_of_run, run.overrides))
-    return {key: value for key, value in typed.items() if key.partition(".")[0] not in OF_LOOKS}
+    left_out = (*OF_LOOKS, "head", "loss")
+    return {
+        key: value
+        for key, value in typed.items()
+        if key not in left_out and key.partition(".")[0] not in OF_LOOKS
+    }
 
 
 def _without(settings: Mapping[str, Any], changes: Mapping[str, str]) -> dict[str, Any]:
@@ -78,11 +96,14 @@ def _without(settings: Mapping[str, Any], changes: Mapping[str, str]) -> dict[st
 
 
 def _has(run: Recorded, key: str, value: str) -> bool:
-    """Whether a run was set so."""
+    """True if a run was set so."""
     if key in ("head", "loss"):
         return True  # judged by its pair
+    typed = texts(run.overrides)
+    if key in typed:
+        return _same(typed[key], value)
     if "." not in key:
-        return run.choices.get(key, texts(run.overrides).get(key)) == value
+        return run.choices.get(key) == value
     settings = _settings(run)
     return key in settings and _same(settings[key], value)
 

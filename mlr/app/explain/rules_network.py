@@ -77,13 +77,13 @@ def _first_order_gain(facts: Facts) -> float:
     norms, rates = facts.values("grad_norm/total"), facts.values("learning_rate")
     if len(norms) != len(rates) or not len(norms):
         return float("nan")
-    adam = "adam" in str(facts.config.get("optimizer", {}).get("_target_", "")).lower()
+    adam = "adam" in str(facts.part("optimizer").get("_target_")).lower()
     return float((rates * (norms if adam else norms**2)).mean() * facts.updates)
 
 
 def _more_capacity(facts: Facts) -> str:
     """A hidden layer for a model without one, or one four times as wide."""
-    model = facts.config.get("model", {})
+    model = facts.part("model")
     if str(model.get("_target_", "mlr.models.Linear")).endswith(".Linear"):
         return "model=mlp"
     widths = model.get("widths")

@@ -161,7 +161,7 @@ def dead_class(facts: Facts) -> Finding | None:
         f"{short(float(gradient[live].mean()))}",
         _with_full_gradient(facts),
         {"dead": (len(dead), whole)},
-        of_many=f"{{dead}} of {len(recall)} classes are {why}",
+        of_many=f"Some classes ({{dead}} of {len(recall)} in each run) are {why}",
     )
 
 

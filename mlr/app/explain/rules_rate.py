@@ -32,6 +32,8 @@ STEADY = 0.9
 """Share of validations that are better than the one before."""
 FAR = 0.6
 """Of a constant prediction's loss, at the end: below that a run has learned what matters."""
+MOSTLY = 0.5
+"""Wrong training examples."""
 REACHED = 0.5
 """Of optimizer.lr: a schedule that never came to so much is what kept the rate low."""
 
@@ -96,7 +98,9 @@ def lr_too_low(facts: Facts) -> Finding | None:
     sane = facts.constant if known else float(facts.values("loss/train")[:1].sum())
     useless = facts.unlearned or end >= facts.constant
     late = LATE_IF_USELESS if useless else LATE
-    if not (fall.steady >= STEADY and fall.late >= late and end >= FAR * sane):
+    # without a constant to compare with, most examples still being wrong is far to go as well
+    far = end >= FAR * sane or (not known and facts.anatomy("wrong") >= MOSTLY)
+    if not (fall.steady >= STEADY and fall.late >= late and far):
         return None
     evidence = (
         f"loss/val fell by {100 * fall.whole:.2g} % in all, in the second half "

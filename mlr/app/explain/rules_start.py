@@ -31,7 +31,7 @@ def not_finite(facts: Facts) -> Finding | None:
     part = "model" if where == "a logit" else "loss"
     if where.startswith("the gradient of"):
         part = "model"
-    name = facts.config.get(part, {}).get("_target_")
+    name = facts.part(part).get("_target_")
     named = f"the {part}" + (f" ({name})" if isinstance(name, str) else "")
     return Finding(
         f"{where[0].upper()}{where[1:]} is not finite before the first update, so that no "
@@ -42,15 +42,18 @@ def not_finite(facts: Facts) -> Finding | None:
 
 
 def _first_lost(facts: Facts) -> str | None:
-    """What was not finite before the first update, as a refused update or the records name it."""
+    """Name the tensor that was not finite before the first update, as the records have it."""
     refused = facts.run.entries.get("refused")
     if isinstance(refused, dict) and refused.get("update") == 1:
         tensor = str(refused.get("tensor"))
         return None if tensor.startswith(UPDATED) else tensor
+    start = (facts.run.anatomy or {}).get("start") or {}
+    lost = "loss" in start and start["loss"] is None
+    if not (lost or facts.diverged or facts.unlearned):
+        return None  # what learns needs no look at its series
     if _at_start(facts, "nonfinite/logits") > 0:
         return "a logit"
-    start = (facts.run.anatomy or {}).get("start") or {}
-    if "loss" in start and start["loss"] is None:
+    if lost:
         return "the loss"
     return "the gradient at a logit" if _at_start(facts, "nonfinite/logit_grad") > 0 else None
 
@@ -90,14 +93,14 @@ def initial_loss(facts: Facts) -> Finding | None:
 
 
 def _cost_nothing(facts: Facts, sane: float) -> bool:
-    """Whether a run ended well, and soon was where others begin."""
+    """True if a run ended well, and soon was where others begin."""
     loss, right = facts.metric("loss/train"), facts.metric("accuracy/train")
     well = loss <= LEARNED * sane and right >= RIGHT and not right - facts.held_out > BEHIND
     return well and course.time_above(facts, sane) <= SOON
 
 
 def _smaller_weights(facts: Facts) -> str:
-    model = facts.config.get("model")
-    if isinstance(model, dict) and (model.get("weight"), model.get("bias")) != (None, None):
+    model = facts.part("model")
+    if (model.get("weight"), model.get("bias")) != (None, None):
         return "model.weight=null model.bias=null"
     return "model.init=torch model.init_scale=1" if facts.takes("model", "init") else ""

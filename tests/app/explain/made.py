@@ -53,7 +53,7 @@ def changed(node: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         place = copy
         for name in path:
             place = place.setdefault(name, {})
-        place[last] = value
+        place[last] = deepcopy(value)
     return copy
 
 

@@ -30,7 +30,7 @@ def test_a_run_is_explained_with_a_command_to_paste(tmp_path, capsys):
     assert main(str(tmp_path / "run"), as_json=False) == 0
     out = capsys.readouterr().out
     assert "saturated" in out
-    assert "40 % of the training samples are predicted wrongly" in out
+    assert "40 % of the training examples are predicted wrongly" in out
     assert "evidence  stuck/fraction 0.4" in out
     assert "try       loss=bce" in out
     assert "paste     python scripts/train.py head=sigmoid seed=0 loss=bce" in out
@@ -101,6 +101,15 @@ def test_a_command_replaces_what_the_remedy_sets(tmp_path):
     (found,) = explain([one])
     words = shlex.split(command(one, found) or "")
     assert words[2:] == ["data=blobs", "data.path=a b.csv", "+optimizer.x=1", "optimizer.lr=0.05"]
+
+
+def test_a_command_leaves_out_the_options_of_a_part_that_is_replaced(tmp_path):
+    from mlr.app.explain import Diagnosis
+
+    one = run(tmp_path / "run", overrides=["data=xor", "model=linear", "model.bias=1", "seed=2"])
+    said = Diagnosis("underfitting", "", "", "model=mlp", ["run"])
+    words = shlex.split(command(one, said) or "")
+    assert words[2:] == ["data=xor", "seed=2", "model=mlp"]
 
 
 def test_the_script_is_main_with_arguments(tmp_path, monkeypatch, capsys):

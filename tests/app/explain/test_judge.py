@@ -34,7 +34,7 @@ def test_a_sound_run_gets_no_advice(tmp_path):
     one = run(tmp_path / "run", curves=falling())
     assert explain([one]) == []
     assert reassurance([one]) == (
-        "No fault found: the training loss went from 2.34 to 0.14, 97 % of the training samples "
+        "No fault found: the training loss went from 2.34 to 0.14, 97 % of the training examples "
         "are right and 96 % of the others, the wrong ones have a mean |dL/dz| of 0.8, and none are "
         "wrong without gradient."
     )
@@ -97,7 +97,7 @@ def test_of_a_sweep_each_cell_is_told_once_and_counted(tmp_path):
     runs += [run(tmp_path / f"softmax+ce,seed={seed}") for seed in range(3)]
     (one,) = explain(runs)
     assert (one.rule, one.cell, one.count) == ("saturated", "sigmoid+se", "9 of 10 runs")
-    assert one.sentence.startswith("40 % of the training samples")
+    assert one.sentence.startswith("40 % of the training examples")
     assert len(one.runs) == 9
     assert "sigmoid+se,seed=9" not in one.runs
 

@@ -57,6 +57,28 @@ def steady(end):
     return np.linspace(2.3, end, 20)
 
 
+def late(pull):
+    """A loss that stays where it was for most of the training, and then falls."""
+    losses = np.concatenate([np.full(14, 2.3), np.linspace(2.0, 0.14, 6)])
+    pulls = np.linspace(pull, 0.3, 20)
+    return falling() | {"loss/train": losses, "loss/val": losses, "logit_grad/wrong": pulls}
+
+
+def settled(rate=0.5):
+    """A loss that goes up and down by little, while batches still push."""
+    losses = 2.3 + 0.002 * np.tile([1.0, -1.0], 10)
+    pushed = {"learning_rate": np.full(20, rate), "grad_norm/total": np.ones(20)}
+    return falling() | {"loss/train": losses, "loss/val": losses} | pushed
+
+
+LEARNED = {"loss/train": 0.05, "accuracy/train": 1.0, "accuracy/val": 0.98, "accuracy/test": 0.98}
+UNSEEN = {
+    **{"wrong": 0.5, "stuck": 0.0, "saturated": 0.0},
+    "confidence.count_wrong": [480, 10, 10],
+    "confidence.grad_wrong": [0.004, 0.2, 0.3],
+    "logits.count": [[500] + [0] * 21, [50] + [0] * 21],
+}
+RISEN = [[0] * 12 + [900] + [0] * 9, [0] * 20 + [100] + [0]]
 NOISY = {
     "wrong": 0.2,
     "confidence.count_wrong": [30, 160, 10],
@@ -121,6 +143,56 @@ CASES = [
         (SATURATED | {"stuck": 0.02}, {"accuracy/val": 0.5, "accuracy/test": 0.5}, falling()),
     ),
     (
+        "saturated",  # for a threshold so small that only mean gradients and logits tell
+        "sigmoid+se",
+        (UNSEEN, {"accuracy/val": 0.5, "accuracy/test": 0.5}, falling()),
+        (
+            UNSEEN | {"confidence.grad_wrong": [0.7, 0.9, 1.2]},
+            {"accuracy/val": 0.5, "accuracy/test": 0.5},
+            falling(),
+        ),
+    ),
+    (
+        "saturated",  # for two thirds of the training
+        "sigmoid+se",
+        ({}, {}, late(0.01)),
+        ({}, {}, late(0.2)),  # no faint gradient: it was slow for another reason
+    ),
+    (
+        "no_likelihood",
+        "sigmoid+ce",
+        ({"wrong": 0.8, "logits.count": RISEN}, {}, falling()),
+        ({"wrong": 0.8}, {}, falling()),
+    ),
+    (
+        "not_finite",
+        "softmax+ce",
+        ({"start.loss": None}, {}, falling()),
+        ({}, {}, falling()),
+    ),
+    (
+        "underfitting",
+        "softmax+ce",
+        (CHANCE | {"data.neighbours": 0.98}, LIKE_CHANCE, settled()),
+        (CHANCE | {"data.neighbours": 0.12}, LIKE_CHANCE, settled()),  # labels are all noise
+    ),
+    (
+        "underfitting",
+        "softmax+ce",
+        (CHANCE | {"data.neighbours": 0.98}, LIKE_CHANCE, settled()),
+        (
+            CHANCE | {"data.neighbours": 0.98},
+            LIKE_CHANCE,
+            settled(rate=1e-6),
+        ),  # no updates to speak of
+    ),
+    (
+        "initial_loss",  # it cost nothing, and the model knows what was not trained on
+        "softmax+ce",
+        ({"start.loss": 40.0}, LEARNED | {"accuracy/test": 0.9}, falling()),
+        ({"start.loss": 40.0}, LEARNED, falling()),
+    ),
+    (
         "starved",
         "softmax+ce",
         (CHANCE, LIKE_CHANCE, hidden(1e-6)),
@@ -173,6 +245,7 @@ def test_a_rule_is_triggered_by_its_fault_and_by_no_less(tmp_path, number):
             anatomy=changed(SOUND, anatomy),
             metrics=METRICS | metrics,
             curves=curves,
+            steps=200,
         )
         assert (RULES[rule](Facts(one)) is not None) is expected, name
         if expected:
@@ -187,7 +260,7 @@ def test_the_example_of_the_lecture_is_said_as_it_stands_there(tmp_path):
     one = run(tmp_path / "a", "clipped_linear+se", anatomy=changed(SOUND, CLIPPED))
     found = findings(one)["clipped_dead"]
     assert found.sentence == (
-        "68 % of the training samples are predicted wrongly and receive no gradient: the "
+        "68 % of the training examples are predicted wrongly and receive no gradient: the "
         "clipped-linear unit is outside [0, 1] for them."
     )
     assert found.remedy == "head=sigmoid loss=bce, or loss=matching"
@@ -197,11 +270,70 @@ def test_the_example_of_the_lecture_is_said_as_it_stands_there(tmp_path):
 def test_a_dead_digit_is_named(tmp_path):
     found = findings(run(tmp_path / "a", "sigmoid+se", anatomy=changed(SOUND, DEAD)))["dead_class"]
     assert found.sentence.startswith("Class 0 is never found")
-    assert "|dL/dz_0| over its samples 7e-06" in found.evidence
+    assert "|dL/dz_0| over its examples 7e-06" in found.evidence
     two = changed(SOUND, DEAD) | {"stuck": 0.2}
     two["classes"]["recall"][3], two["classes"]["grad"][3] = 0.0, 1e-5
     found = findings(run(tmp_path / "b", "sigmoid+se", anatomy=two))["dead_class"]
     assert found.sentence.startswith("Classes 0 and 3 are never found")
+
+
+def test_a_dead_class_is_named_by_its_label(tmp_path):
+    names = [f"kind {k}" for k in range(9)] + ["{odd}"]
+    labels = changed(SOUND, DEAD | {"classes.labels": names})
+    found = findings(run(tmp_path / "a", "sigmoid+se", anatomy=labels))["dead_class"]
+    assert found.sentence.startswith("Class 'kind 0' is never found")
+    assert found.evidence.startswith("recall of class 'kind 0' 0")
+    labels["classes"]["recall"][9], labels["classes"]["grad"][9] = 0.0, 1e-5
+    found = findings(run(tmp_path / "b", "sigmoid+se", anatomy=labels))["dead_class"]
+    assert found.sentence.startswith("Classes 'kind 0' and '{odd}' are never found")
+
+
+@pytest.mark.parametrize("odd", [3, "text", [1], None])
+def test_configurations_of_another_kind_bring_no_rule_down(tmp_path, odd):
+    groups = dict.fromkeys(("model", "optimizer", "schedule", "data", "loss"), odd)
+    anatomy = changed(SOUND, CHANCE | {"data.neighbours": 0.98, "start.loss": None})
+    for number, curves in enumerate((settled(), hidden(1e-6), only(loss__val=steady(2.2)))):
+        one = run(
+            tmp_path / str(number),
+            anatomy=anatomy,
+            metrics=METRICS | LIKE_CHANCE,
+            curves=curves,
+            config=groups,
+            steps=200,
+        )
+        for rule in RULES.values():
+            rule(Facts(one))
+
+
+def test_one_class_alone_says_nothing_of_a_constant_prediction(tmp_path):
+    only_zero = {"count": [1, 0], "recall": [1.0, None], "grad": [0.0, None]}
+    anatomy = changed(SOUND, {"start.loss": 3.5}) | {"classes": only_zero, "wrong": 0.0}
+    one = run(tmp_path / "a", "clipped_linear+matching", anatomy=anatomy)
+    assert Facts(one).constant != Facts(one).constant
+    assert not Facts(one).unlearned
+    assert not findings(one)
+
+
+@pytest.mark.parametrize(
+    ("model", "remedy"),
+    [
+        ({"_target_": "mlr.models.Linear"}, "model=mlp"),
+        ({"_target_": "mlr.models.Mlp", "widths": [4, 8]}, "model.widths=[16,32]"),
+        ({"_target_": "own.Net"}, ""),
+    ],
+)
+def test_a_model_that_underfits_gets_more_units_where_it_has_some(tmp_path, model, remedy):
+    anatomy, metrics = changed(SOUND, CHANCE | {"data.neighbours": 0.98}), METRICS | LIKE_CHANCE
+    config = {"model": model, "optimizer": {"_target_": "mlr.training.SGD", "lr": 0.5}}
+    one = run(
+        tmp_path / "a",
+        anatomy=anatomy,
+        metrics=metrics,
+        curves=settled(),
+        config=config,
+        steps=200,
+    )
+    assert findings(one)["underfitting"].remedy == remedy
 
 
 def test_a_run_that_diverged_has_too_high_a_rate_unless_its_features_are_unscaled(tmp_path):
