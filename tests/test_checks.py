@@ -38,7 +38,7 @@ def test_unknown_names_are_told_the_nearest_and_all():
         InputError, match=r"Did you mean head=sigmoid\? Choose from linear, sigmoid"
     ):
         known("head", "sigmod", ["sigmoid", "linear"])
-    with pytest.raises(InputError, match="Unknown head=xyz. Choose from linear"):
+    with pytest.raises(InputError, match=r"Unknown head=xyz\. Choose from linear"):
         known("head", "xyz", ["linear"])
 
 

@@ -146,7 +146,8 @@ def unknown_choice(group: str, name: str, known: list[str] | None = None) -> str
         return AMBIGUOUS[name]
     there = choices().get(group, []) if known is None else known
     if name in ("", "null", "None"):
-        return f"{group}={name} has no value. {CHOOSE}{', '.join(there)}."
+        given = f"{group}={name}" if name else group
+        return f"{given} has no value. {CHOOSE}{', '.join(there)}."
     for other, names in choices().items():
         if other != group and name in names:
             hint = f"{name} is {GROUPS[other]}: {other}={name}"

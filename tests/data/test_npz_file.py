@@ -84,7 +84,9 @@ def test_bad_files_are_refused(write, tmp_path):
         Npz(path=tmp_path / "nowhere.npz").load(0)
     path = tmp_path / "own.npy"
     np.save(path, X)
-    with pytest.raises(InputError, match=r"own\.npy is not an \.npz file: write one with numpy\.savez"):
+    with pytest.raises(
+        InputError, match=r"own\.npy is not an \.npz file: write one with numpy\.savez"
+    ):
         Npz(path=path).load(0)
     path = write(x=X, y=Y)
     content = bytearray(path.read_bytes())
