@@ -89,6 +89,23 @@ def options(group: str, name: str) -> list[str]:
     return [key for key in re.findall(r"^(\w+):", text(group, name), re.M) if key != "_target_"]
 
 
+def comments(group: str, name: str) -> dict[str, str]:
+    """What the file of a choice says next to each of its options."""
+    return dict(re.findall(r"^(\w+):[^#\n]*# (.+)$", text(group, name), re.M))
+
+
+def root_comments() -> dict[str, str]:
+    """The same of the options that belong to no group, by whole key."""
+    found, owner = {}, ""
+    for line in Path(places.CONFIGS, "train.yaml").read_text(encoding="utf-8").splitlines():
+        entry = re.match(r'( *)"?(\w+)"?:[^#]*(?:# (.+))?$', line)
+        if entry and not entry[1]:
+            owner = entry[2]
+        if entry and entry[3]:
+            found[f"{owner}.{entry[2]}" if entry[1] else owner] = entry[3]
+    return found
+
+
 def root_options() -> list[str]:
     """The options that belong to no group, as `epochs` and `objective.strict`."""
     found = []
