@@ -72,7 +72,7 @@ def _spaced(word: str, after: str, before: Sequence[str]) -> str:
 
 
 def _is_open(word: str) -> bool:
-    """Whether a list begins in `word` that does not end there."""
+    """Return True if a list begins in `word` that does not end there."""
     unquoted = "=" in word and not {"'", '"'} & set(word)
     return unquoted and (word[-1] == "," or _count(word, "[({") > _count(word, "])}"))
 

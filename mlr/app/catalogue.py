@@ -43,7 +43,7 @@ MEANT: Mapping[str, str] = {
     **dict.fromkeys(("scheduler", "lr_scheduler"), "schedule"),
     **dict.fromkeys(("criterion", "cost"), "loss"),
 }
-"""What others call an option or a group."""
+"""Options and groups by their names in other libraries."""
 SYNONYMS: Mapping[str, str] = {
     **dict.fromkeys(("crossentropy", "xent", "log_loss", "categorical_cross_entropy"), "ce"),
     **dict.fromkeys(("binary_cross_entropy", "bce_with_logits", "logistic_loss"), "bce"),
@@ -57,7 +57,7 @@ SYNONYMS: Mapping[str, str] = {
     **dict.fromkeys(("momentum",), "sgd"),
     **dict.fromkeys(("conv", "convnet", "lenet"), "cnn"),
 }
-"""What others call a choice."""
+"""Choices by their names in other libraries."""
 _MOST_NAMED = 2
 """Choices that a sentence names of those that have an option."""
 
@@ -90,7 +90,7 @@ def options(group: str, name: str) -> list[str]:
 
 
 def comments(group: str, name: str) -> dict[str, str]:
-    """What the file of a choice says next to each of its options."""
+    """The comment that the file of a choice has next to each option."""
     return dict(re.findall(r"^(\w+):[^#\n]*# (.+)$", text(group, name), re.M))
 
 
@@ -130,7 +130,7 @@ def all_options() -> dict[str, list[str]]:
 
 
 def takes_list(key: str) -> bool:
-    """Whether an option is a list, as `model.widths`."""
+    """Return True if an option is a list, as `model.widths`."""
     group, _, option = key.lstrip("+").rpartition(".")
     names = all_options().get(key.lstrip("+"), [])
     is_list = rf"^{option}: *\["

@@ -51,7 +51,7 @@ def main() -> int:
         check_arguments(sys.argv[1:], get_args_parser())
         with signals, guarded(sys.argv[1:]):
             try:
-                with suppress(JobError):  # told of in the report, with the others
+                with suppress(JobError):  # reported with the others
                     entry(task)()
                 return session.report()
             except KeyboardInterrupt:
@@ -81,23 +81,23 @@ def main() -> int:
 
 def _interrupted(session: Session, signals: Signals) -> int:
     run = session.run
-    kept = ""
+    saved = ""
     if run is not None and run.folder is not None:
         place = override("resume", console.shown(run.folder))
         go_on = train_command(place, *trusted(run.overrides))
-        kept = f"; go on with: {go_on}"
+        saved = f"; go on with: {go_on}"
         if not (run.folder / CHECKPOINT).exists():
-            kept = f"; what was recorded until then is kept in {run.folder}"
+            saved = f"; what was recorded until then is saved in {run.folder}"
     if session.sweep is not None:
-        kept = "; what was finished is kept"
-    console.say(f"interrupted{kept}")
+        saved = "; what was finished is saved"
+    console.say(f"interrupted{saved}")
     if session.sweep is not None:
         session.report(interrupted=True)
     return signals.exit_code
 
 
 def _sentence(error: Exception, crashed: bool) -> str | None:
-    """What to tell of `error`; None if its traceback is what helps."""
+    """Return the sentence about `error`; None if its traceback is what helps."""
     if isinstance(error, (InputError, WriteError)):
         return str(error)
     if crashed:

@@ -11,7 +11,7 @@ from mlr.app.catalogue import GROUPS, all_options, option_meant
 from mlr.checks import CHOOSE, InputError, nearest
 
 DASHES = "‐‑‒–—"
-"""What word processors make of a hyphen."""
+"""Characters that word processors put for a hyphen."""
 _OWN_FOLDERS = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"}
 _MULTIRUN = {"-m", "--multirun"}
 

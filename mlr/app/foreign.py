@@ -21,14 +21,14 @@ from mlr.checks import InputError
 from mlr.records.plain_yaml import checked_yaml
 
 RESOLVERS = ("either", "hydra", "now", "oc.select", "run_name", "short_id", "usual_loss")
-"""What an interpolation of a file may ask; none reads the environment, or makes text into one."""
+"""Resolvers that a file may use; none reads the environment, or makes text into one."""
 PLACES = ("run.dir", "sweep.dir", "sweep.subdir")
-"""What a file may set of `hydra`, interpolations included."""
+"""Options of `hydra` that a file may set, interpolations included."""
 SETTINGS = (
     *("mode", "searchpath", "sweeper.params", "sweeper.max_batch_size"),
     *("sweeper.n_trials", "sweeper.n_jobs", "sweeper.direction"),
 )
-"""What it may set there beside, as plain values."""
+"""Options of `hydra` that it may set as plain values."""
 CHOICES = ("launcher", "sweeper", "sweeper/sampler", "job_logging", "hydra_logging")
 """Groups of `hydra` of which it may choose what installed packages offer."""
 _INTERPOLATION = re.compile(r"\$\{\s*(?:[.\w\[\]-]*\}|([A-Za-z_][\w.]*)\s*:)")
