@@ -95,14 +95,18 @@ def comments(group: str, name: str) -> dict[str, str]:
 
 
 def root_comments() -> dict[str, str]:
-    """The same of the options that belong to no group, by whole key."""
-    found, owner = {}, ""
+    """The same of the options that belong to no group, by whole key.
+
+    Of an option inside of another, comments that stand above it do as well.
+    """
+    found, owner, above = {}, "", ""
     for line in Path(places.CONFIGS, "train.yaml").read_text(encoding="utf-8").splitlines():
-        entry = re.match(r'( *)"?(\w+)"?:[^#]*(?:# (.+))?$', line)
-        if entry and not entry[1]:
-            owner = entry[2]
-        if entry and entry[3]:
-            found[f"{owner}.{entry[2]}" if entry[1] else owner] = entry[3]
+        if comment := re.match(r" +# (.+)", line):
+            above += f" {comment[1]}"
+        if entry := re.match(r'( *)"?(\w+)"?:[^#]*(?:# (.+))?$', line):
+            owner = owner if entry[1] else entry[2]
+            found[f"{owner}.{entry[2]}" if entry[1] else owner] = entry[3] or above.strip()
+            above = ""
     return found
 
 

@@ -15,6 +15,7 @@ from mlr.app import console, debugging
 from mlr.app.arguments import check_arguments
 from mlr.app.errors import one_sentence, raised_by_hydra
 from mlr.app.guard import guarded
+from mlr.app.help import register_help
 from mlr.app.names import register_resolvers
 from mlr.app.pasting import override, train_command, trusted
 from mlr.app.places import CONFIGS
@@ -38,6 +39,7 @@ def main() -> int:
     debugging.take_flag()
     register_schema()
     register_resolvers()
+    register_help()
     signals = Signals()
     session = Session(signals=signals)
 

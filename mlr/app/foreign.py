@@ -21,9 +21,9 @@ from mlr.checks import InputError
 from mlr.records.plain_yaml import checked_yaml
 
 RESOLVERS = ("either", "hydra", "now", "oc.select", "run_name", "short_id", "usual_loss")
-"""Resolvers that a file may use; none reads the environment, or makes text into one."""
+"""What an interpolation of a file may ask; none reads the environment, or makes text into one."""
 PLACES = ("run.dir", "sweep.dir", "sweep.subdir")
-"""Options of `hydra` that a file may set, interpolations included."""
+"""What a file may set of `hydra`, interpolations included."""
 SETTINGS = (
     *("mode", "searchpath", "sweeper.params", "sweeper.max_batch_size"),
     *("sweeper.n_trials", "sweeper.n_jobs", "sweeper.direction"),

@@ -30,6 +30,21 @@ _NAME, _SETTING = 20, 34
 _NO_BREAK = "\u00a0"
 
 
+def register_help() -> None:
+    """Make known to OmegaConf what the template of --help asks for."""
+    register = OmegaConf.register_new_resolver
+    register("help_choices", _choices_filled, replace=True)
+    register("help_settings", _settings_filled, replace=True)
+
+
+def _choices_filled() -> str:
+    return choices_text().replace("$", "$$")  # Hydra fills the names after a $
+
+
+def _settings_filled(*, _root_: DictConfig) -> str:
+    return settings_text(_root_).replace("$", "$$")
+
+
 def choices_text() -> str:
     """Every choice of every group, with a line or two on each."""
     return "\n".join(_choices())

@@ -9,7 +9,7 @@ from inspect import signature
 from secrets import token_hex
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from mlr.app.identity import identity, is_of_run
 from mlr.objectives.pairs import usual_loss
@@ -20,14 +20,7 @@ _DIGEST = 6  # bytes: 10,000 jobs with names cut alike must not meet by chance
 
 
 def register_resolvers() -> None:
-    """Make `${name:…}` of these known to OmegaConf.
-
-    short_id: a process's random name.
-    run_name: a job's folder.
-    either: a value, or what stands in for null.
-    usual_loss: the loss of a head.
-    help_choices, help_settings: parts of what --help prints.
-    """
+    """`short_id`: a process's random name; `run_name`: a job's folder; `either`; `usual_loss`."""
     # OmegaConf 2.4 gives the name of a legacy function to this one, and warns of the old name
     register: Any = OmegaConf.register_new_resolver
     if "use_cache" in signature(OmegaConf.register_resolver).parameters:
@@ -36,20 +29,6 @@ def register_resolvers() -> None:
     register("run_name", run_name, replace=True)
     register("either", either, replace=True)
     register("usual_loss", usual_loss, replace=True)
-    register("help_choices", _help_choices, replace=True)
-    register("help_settings", _help_settings, replace=True)
-
-
-def _help_choices() -> str:
-    from mlr.app.help import choices_text
-
-    return choices_text().replace("$", "$$")  # what Hydra fills has $ for its names
-
-
-def _help_settings(*, _root_: DictConfig) -> str:
-    from mlr.app.help import settings_text
-
-    return settings_text(_root_).replace("$", "$$")
 
 
 def either(value: Any, otherwise: Any) -> Any:
