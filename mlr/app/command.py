@@ -37,9 +37,9 @@ def main() -> int:
     # Hydra then raises instead of printing a shortened traceback and exiting by itself
     os.environ["HYDRA_FULL_ERROR"] = "1"
     debugging.take_flag()
+    register_help()
     register_schema()
     register_resolvers()
-    register_help()
     signals = Signals()
     session = Session(signals=signals)
 
