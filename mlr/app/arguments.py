@@ -168,7 +168,7 @@ def _several(key: str, value: str) -> str:
     found = f"{key}={value} lists values to try, which needs -m"
     if re.fullmatch(r"-?\d+,\d+", value) and not key.endswith("seed"):
         return f"{found}; for one number write {key}={value.replace(',', '.')}."
-    return f"{found}: train.py -m {quote(f'{key}={value}')}."
+    return f"{found}, as in -m {quote(f'{key}={value}')}."
 
 
 def _check_choice(word: str) -> None:
