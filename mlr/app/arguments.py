@@ -72,7 +72,7 @@ def _spaced(word: str, after: str, before: Sequence[str]) -> str:
 
 
 def _is_open(word: str) -> bool:
-    """Whether a list begins in `word` that does not end there."""
+    """Return True if a list begins in `word` that does not end there."""
     unquoted = "=" in word and not {"'", '"'} & set(word)
     return unquoted and (word[-1] == "," or _count(word, "[({") > _count(word, "])}"))
 
@@ -168,7 +168,7 @@ def _several(key: str, value: str) -> str:
     found = f"{key}={value} lists values to try, which needs -m"
     if re.fullmatch(r"-?\d+,\d+", value) and not key.endswith("seed"):
         return f"{found}; for one number write {key}={value.replace(',', '.')}."
-    return f"{found}: train.py -m {quote(f'{key}={value}')}."
+    return f"{found}, as in -m {quote(f'{key}={value}')}."
 
 
 def _check_choice(word: str) -> None:

@@ -43,7 +43,7 @@ MEANT: Mapping[str, str] = {
     **dict.fromkeys(("scheduler", "lr_scheduler"), "schedule"),
     **dict.fromkeys(("criterion", "cost"), "loss"),
 }
-"""What others call an option or a group."""
+"""Options and groups by their names in other libraries."""
 SYNONYMS: Mapping[str, str] = {
     **dict.fromkeys(("crossentropy", "xent", "log_loss", "categorical_cross_entropy"), "ce"),
     **dict.fromkeys(("binary_cross_entropy", "bce_with_logits", "logistic_loss"), "bce"),
@@ -57,7 +57,7 @@ SYNONYMS: Mapping[str, str] = {
     **dict.fromkeys(("momentum",), "sgd"),
     **dict.fromkeys(("conv", "convnet", "lenet"), "cnn"),
 }
-"""What others call a choice."""
+"""Choices by their names in other libraries."""
 _MOST_NAMED = 2
 """Choices that a sentence names of those that have an option."""
 
@@ -89,6 +89,27 @@ def options(group: str, name: str) -> list[str]:
     return [key for key in re.findall(r"^(\w+):", text(group, name), re.M) if key != "_target_"]
 
 
+def comments(group: str, name: str) -> dict[str, str]:
+    """The comment that the file of a choice has next to each option."""
+    return dict(re.findall(r"^(\w+):[^#\n]*# (.+)$", text(group, name), re.M))
+
+
+def root_comments() -> dict[str, str]:
+    """The same of the options that belong to no group, by whole key.
+
+    Of an option inside of another, comments that stand above it do as well.
+    """
+    found, owner, above = {}, "", ""
+    for line in Path(places.CONFIGS, "train.yaml").read_text(encoding="utf-8").splitlines():
+        if comment := re.match(r" +# (.+)", line):
+            above += f" {comment[1]}"
+        if entry := re.match(r'( *)"?(\w+)"?:[^#]*(?:# (.+))?$', line):
+            owner = owner if entry[1] else entry[2]
+            found[f"{owner}.{entry[2]}" if entry[1] else owner] = entry[3] or above.strip()
+            above = ""
+    return found
+
+
 def root_options() -> list[str]:
     """The options that belong to no group, as `epochs` and `objective.strict`."""
     found = []
@@ -113,7 +134,7 @@ def all_options() -> dict[str, list[str]]:
 
 
 def takes_list(key: str) -> bool:
-    """Whether an option is a list, as `model.widths`."""
+    """Return True if an option is a list, as `model.widths`."""
     group, _, option = key.lstrip("+").rpartition(".")
     names = all_options().get(key.lstrip("+"), [])
     is_list = rf"^{option}: *\["
@@ -146,7 +167,8 @@ def unknown_choice(group: str, name: str, known: list[str] | None = None) -> str
         return AMBIGUOUS[name]
     there = choices().get(group, []) if known is None else known
     if name in ("", "null", "None"):
-        return f"{group}={name} has no value. {CHOOSE}{', '.join(there)}."
+        given = f"{group}={name}" if name else group
+        return f"{given} has no value. {CHOOSE}{', '.join(there)}."
     for other, names in choices().items():
         if other != group and name in names:
             hint = f"{name} is {GROUPS[other]}: {other}={name}"

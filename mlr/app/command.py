@@ -15,6 +15,7 @@ from mlr.app import console, debugging
 from mlr.app.arguments import check_arguments
 from mlr.app.errors import one_sentence, raised_by_hydra
 from mlr.app.guard import guarded
+from mlr.app.help import register_help
 from mlr.app.names import register_resolvers
 from mlr.app.pasting import override, train_command, trusted
 from mlr.app.places import CONFIGS
@@ -36,6 +37,7 @@ def main() -> int:
     # Hydra then raises instead of printing a shortened traceback and exiting by itself
     os.environ["HYDRA_FULL_ERROR"] = "1"
     debugging.take_flag()
+    register_help()
     register_schema()
     register_resolvers(sys.argv[1:])
     signals = Signals()
@@ -51,7 +53,7 @@ def main() -> int:
         check_arguments(sys.argv[1:], get_args_parser())
         with signals, guarded(sys.argv[1:]):
             try:
-                with suppress(JobError):  # told of in the report, with the others
+                with suppress(JobError):  # reported with the others
                     entry(task)()
                 return session.report()
             except KeyboardInterrupt:
@@ -81,23 +83,23 @@ def main() -> int:
 
 def _interrupted(session: Session, signals: Signals) -> int:
     run = session.run
-    kept = ""
+    saved = ""
     if run is not None and run.folder is not None:
         place = override("resume", console.shown(run.folder))
         go_on = train_command(place, *trusted(run.overrides))
-        kept = f"; go on with: {go_on}"
+        saved = f"; go on with: {go_on}"
         if not (run.folder / CHECKPOINT).exists():
-            kept = f"; what was recorded until then is kept in {run.folder}"
+            saved = f"; what was recorded until then is saved in {run.folder}"
     if session.sweep is not None:
-        kept = "; what was finished is kept"
-    console.say(f"interrupted{kept}")
+        saved = "; what was finished is saved"
+    console.say(f"interrupted{saved}")
     if session.sweep is not None:
         session.report(interrupted=True)
     return signals.exit_code
 
 
 def _sentence(error: Exception, crashed: bool) -> str | None:
-    """What to tell of `error`; None if its traceback is what helps."""
+    """Return the sentence about `error`; None if its traceback is what helps."""
     if isinstance(error, (InputError, WriteError)):
         return str(error)
     if crashed:

@@ -27,9 +27,9 @@ from mlr.app.bases import SCALARS, Base, Composed
 from mlr.app.documents import Keys
 
 MOST_COMPOSED = 1 << 14
-"""Jobs kept: the sweeper asks for each before the launcher does."""
+"""Most jobs in the cache: the sweeper asks for each before the launcher does."""
 MOST_BASES = 1024
-"""Compositions kept at a time; they take about 70 kB each."""
+"""Most compositions in the cache; they take about 70 kB each."""
 
 
 class Composer:
@@ -111,7 +111,7 @@ class Composer:
         return Composed(base, _lines(task), patches, _dirname(base, task))
 
     def _sets_a_scalar(self, override: Override) -> bool:
-        """Whether `override` can but set one value of the task to another."""
+        """Return True if `override` can only change one value of the task."""
         key = override.key_or_group
         value = override.value()
         return (
@@ -127,7 +127,7 @@ class Composer:
         )
 
     def _independent(self, base: Base, on_top: list[Override], below: list[Override]) -> bool:
-        """Whether it is all the same that `on_top` is set after `below`."""
+        """Return True if setting `on_top` after `below` changes nothing."""
         places = [_keys(one) for one in on_top]
         if len(set(places)) < len(places) or not all(map(base.is_scalar, places)):
             return False
@@ -177,7 +177,7 @@ def _lines(overrides: Iterable[Override]) -> tuple[str, ...]:
 
 
 def _stays(base: Base, override: Override, keys: Keys) -> bool:
-    """Whether `override` sets what it names, and nothing else through an interpolation."""
+    """Return True if `override` sets its key, and nothing else by an interpolation."""
     sets = override.type in (OverrideType.CHANGE, OverrideType.ADD, OverrideType.FORCE_ADD)
     reached = isinstance(base.at(keys[:-1]), dict)
     return sets and reached and isinstance(override.value(), SCALARS)

@@ -48,19 +48,19 @@ def _opening(text: str) -> str:
 
 
 def scarce_memory(error: BaseException) -> str | None:
-    """What to tell where memory was refused; None of any other error."""
+    """Return the sentence about a lack of memory; None for any other error."""
     text = str(error)
     if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(text):
         return None
     asked = re.search(r"allocate ([\d.]+ ?\w+)", text)
     return (
         f"out of memory{f' when {asked[1]} more were asked for' if asked else ''}; a smaller "
-        "batch_size, model or data need less, and what was recorded until then is kept."
+        "batch_size, model or data need less, and what was recorded until then is saved."
     )
 
 
 def raised_by_hydra(error: BaseException) -> bool:
-    """Whether Hydra or OmegaConf itself raised `error`: then the command line is at fault."""
+    """Return True if Hydra or OmegaConf raised `error`: the command line is at fault."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
@@ -114,7 +114,7 @@ def _wrong_type(error: BaseException) -> str | None:
 
 
 def _rewritten(key: str, value: str) -> str:
-    """How a value of the wrong type was probably meant."""
+    """Return how a value of the wrong type was probably meant."""
     if value == "None":
         return f", or null: write {key}=null"
     if re.fullmatch(r"-?\d+\.0", value):

@@ -16,7 +16,7 @@ from mlr.checks import CHOOSE, InputError, nearest
 from mlr.commandline import command
 
 DASHES = "‐‑‒–—"
-"""What word processors make of a hyphen."""
+"""Characters that word processors put for a hyphen."""
 _OWN_FOLDERS = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"}
 _MULTIRUN = {"-m", "--multirun"}
 

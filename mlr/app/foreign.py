@@ -31,7 +31,7 @@ SETTINGS = (
     *("mode", "searchpath", "sweeper.params", "sweeper.max_batch_size"),
     *("sweeper.n_trials", "sweeper.n_jobs", "sweeper.direction"),
 )
-"""What it may set there beside, as plain values."""
+"""Options of `hydra` that it may set as plain values."""
 CHOICES = ("launcher", "sweeper", "sweeper/sampler", "job_logging", "hydra_logging")
 """Groups of `hydra` of which it may choose what installed packages offer."""
 _INTERPOLATION = re.compile(r"\$\{\s*(?:[.\w\[\]-]*\}|([A-Za-z_][\w.]*)\s*:)")

@@ -49,7 +49,7 @@ def make_part(
         group: name of the configuration group, for messages.
         settings: plain values, `_target_` among them.
         base: the abstract class that the target must derive from.
-        allowed: what may be imported beside mlr's own parts and torch.nn: packages, modules
+        allowed: what may be imported besides mlr's own parts and torch.nn: packages, modules
             or classes.
 
     Raises:
@@ -111,7 +111,7 @@ _HERE = _Here()
 
 
 def is_allowed(target: str, allowed: Iterable[str]) -> bool:
-    """Whether `target` is, or lies in, what a user allows by name."""
+    """Return True if `target` is, or lies in, a package that a user allows by name."""
     return any(target == name or target.startswith(f"{name}.") for name in allowed if name)
 
 
@@ -162,5 +162,5 @@ def _check_options(group: str, kind: type, options: Mapping[str, Any]) -> None:
 
 @lru_cache(maxsize=256)
 def _parameters(kind: type) -> tuple[inspect.Parameter, ...]:
-    """What a class takes; asked for each of a thousand jobs."""
+    """Return the parameters of a class; cached, for a thousand jobs ask for them."""
     return tuple(inspect.signature(kind).parameters.values())

@@ -45,7 +45,7 @@ ROOT = tuple(field.name for field in fields(Config))
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will be made of, and the plain configuration that says so."""
+    """The parts of a run, and the plain configuration that names them."""
 
     config: dict[str, Any]
     head: Head

@@ -8,6 +8,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from mlr.app.usual_losses import teach_usual_losses
+
 
 @dataclass
 class ObjectiveConfig:
@@ -69,7 +71,8 @@ class Config:
 
 
 def register_schema() -> None:
-    """Make the types known to Hydra, as the first entry of the defaults list."""
+    """Make the types known to Hydra, as the first entry of the defaults list, and the losses."""
+    teach_usual_losses()
     store = ConfigStore.instance()
     if "schema.yaml" not in store.repo:  # 1.4 warns of a second time
         store.store(name="schema", node=Config)

@@ -1,4 +1,4 @@
-"""What every head is: a map from logits to predictions, and its convex potential."""
+"""The base class of heads: a map from logits to predictions, and its convex potential."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Head(ABC):
         """∂y_k/∂z_k (…, K): how much each output still answers to its own logit."""
 
     def outputs(self, classes: int) -> int:
-        """How many logits this head needs for `classes` classes.
+        """Return how many logits this head needs for `classes` classes.
 
         One for each class; one for two classes, where a single output is not the constant 1.
         """

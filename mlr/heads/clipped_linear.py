@@ -24,7 +24,7 @@ class ClippedLinear(Head):
     range: ClassVar[Region] = UNIT
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Y = max(0, min(1, z)) (…, K)."""
+        """y = max(0, min(1, z)) (…, K)."""
         return logits.clamp(0, 1)
 
     def potential(self, logits: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class ComplementaryLogLog(Head):
     range: ClassVar[Region] = OPEN_UNIT
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Y = 1 − exp(−e^z) (…, K)."""
+        """y = 1 − exp(−e^z) (…, K)."""
         rate = logits.clamp(max=LARGEST).exp()
         # by expm1 small y are not lost in 1 − (1 − y), by exp small slopes not in 1 − y
         return (1 - (-rate).exp()).where(rate > 1, -(-rate).expm1())

@@ -28,7 +28,7 @@ class Gaussian(Head):
     range: ClassVar[Region] = GAUSSIANS
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Y = (m, eˢ) (…, 2K) of z = (m, s) (…, 2K)."""
+        """y = (m, eˢ) (…, 2K) of z = (m, s) (…, 2K)."""
         from torch import cat
 
         means, logs = logits.chunk(2, -1)

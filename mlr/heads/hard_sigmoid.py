@@ -26,7 +26,7 @@ class HardSigmoid(Head):
     middle: ClassVar[float | None] = 0.0
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Y = (max(−3, min(3, z)) + 3)/6 (…, K)."""
+        """y = (max(−3, min(3, z)) + 3)/6 (…, K)."""
         return (logits.clamp(-3, 3) + 3) / 6
 
     def potential(self, logits: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ class Linear(Head):
     range: ClassVar[Region] = REALS
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Y = z (…, K)."""
+        """y = z (…, K)."""
         return logits
 
     def potential(self, logits: Tensor) -> Tensor:

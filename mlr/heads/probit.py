@@ -26,7 +26,7 @@ class Probit(Head):
     middle: ClassVar[float | None] = 0.0
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Y = Φ(z) (…, K)."""
+        """y = Φ(z) (…, K)."""
         # of the complement, so that small Φ are not lost in 1 + erf(z/√2)
         return (logits * -sqrt(0.5)).erfc() * 0.5
 

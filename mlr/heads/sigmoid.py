@@ -22,7 +22,7 @@ class Sigmoid(Head):
     middle: ClassVar[float | None] = 0.0
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Y = σ(z) (…, K)."""
+        """y = σ(z) (…, K)."""
         e = _exp_of_minus_size(logits)
         # σ(z) = 1/(1 + e^−|z|) above 0 and e^−|z|/(1 + e^−|z|) below: small σ stay exact
         return e.masked_fill(logits > 0, 1.0) / (1 + e)

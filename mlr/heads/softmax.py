@@ -21,7 +21,7 @@ class Softmax(Head):
     range: ClassVar[Region] = SIMPLEX
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Y = softmax(z) (…, K)."""
+        """y = softmax(z) (…, K)."""
         return logits.softmax(-1)
 
     def potential(self, logits: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class Sparsemax(Head):
     range: ClassVar[Region] = SIMPLEX
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Y = max(0, z − τ) (…, K)."""
+        """y = max(0, z − τ) (…, K)."""
         below_top = logits - logits.amax(-1, keepdim=True).detach()
         return (below_top - threshold(below_top)).relu()
 

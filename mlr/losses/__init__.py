@@ -36,7 +36,7 @@ LOSSES: tuple[type[Loss], ...] = (
 )
 """The classic ones first."""
 OTHER_NAMES: Mapping[str, str] = {"cross_entropy": "ce", "mse": "se"}
-"""What PyTorch and others call a loss; it is recorded under mlr's name."""
+"""Names of losses in PyTorch and elsewhere; mlr's own is recorded."""
 AMBIGUOUS: Mapping[str, str] = {
     "nll": "loss=nll could mean two losses: write loss=ce for classes (torch's NLLLoss of "
     "log-probabilities), or loss=gaussian_nll for a regression."

@@ -1,4 +1,4 @@
-"""What every loss is: a cost of predictions against targets, per example."""
+"""The base class of losses: a cost of predictions against targets, per example."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Loss(ABC):
 
     name: ClassVar[str]
     domain: ClassVar[Region]
-    """Where predictions must lie for the loss to be defined."""
+    """The region of predictions for which the loss is defined."""
     target_domain: ClassVar[Region]
-    """Where targets must lie."""
+    """The region of targets that it takes."""
     matches_head: ClassVar[bool] = False
     """True for the one loss that is defined by the head's potential instead of predictions."""
 
@@ -48,7 +48,7 @@ def no_likelihood(name: str, instead: str) -> TypeError:
 
 
 LOG_FLOOR = -100.0
-"""Where logarithms of probabilities end, as in torch.nn.BCELoss."""
+"""The least logarithm of a probability, as in torch.nn.BCELoss."""
 LEAST_PROBABILITY = 3.720075976020836e-44
 """e⁻¹⁰⁰: at and below it the floor holds."""
 

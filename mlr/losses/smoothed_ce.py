@@ -22,7 +22,7 @@ class SmoothedCrossEntropy(Loss):
 
     It has no likelihood of its targets: e^−L of all classes do not add up to a constant. It
     is the cross-entropy of a categorical distribution for labels of which a share ε is drawn
-    anew.
+    at random.
 
     Source: Szegedy et al., Rethinking the Inception architecture for computer vision, CVPR
         (2016), 7; Goodfellow et al., Deep Learning, 7.5.1.

@@ -97,7 +97,7 @@ def sparsemax_matching_losses(z: Tensor, t: Tensor) -> Tensor:
 
 
 def _error(side: Side, t: Tensor) -> Tensor:
-    """Y − t, without 1 − y where y is near 1."""
+    """y − t, without 1 − y where y is near 1."""
     return (1 - t) * side.p - t * side.rest
 
 

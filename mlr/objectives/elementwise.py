@@ -32,7 +32,7 @@ def linear_se_losses(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
 
 
 def linear_se_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
-    """Z − t: one rounding, whatever the type."""
+    """z − t: one rounding, whatever the type."""
     return z - t
 
 
@@ -42,7 +42,7 @@ def clipped_se_losses(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
 
 
 def clipped_se_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
-    """Y − t on [0, 1], exactly 0 outside: one rounding, whatever the type."""
+    """y − t on [0, 1], exactly 0 outside: one rounding, whatever the type."""
     y = z.clamp(0, 1)
     return (y - t).masked_fill(_outside(z), 0.0)
 
@@ -57,7 +57,7 @@ def clipped_matching_losses(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
 
 
 def clipped_matching_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
-    """Y − t everywhere: the loss that brings a strayed clipped unit back."""
+    """y − t everywhere: the loss that brings a strayed clipped unit back."""
     return z.clamp(0, 1) - t
 
 
@@ -107,7 +107,7 @@ def sigmoid_bce_losses(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
 
 
 def sigmoid_bce_gradient(z: Tensor, t: Tensor, pairs: bool) -> Tensor:
-    """Y − t."""
+    """y − t."""
     error, e = _error(z, t, pairs)
     return value(error / (1.0 + e))
 

@@ -107,7 +107,7 @@ def _residuals(z: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _residuals_in_pairs(z: Tensor, t: Tensor) -> tuple[Pair, Pair]:
-    """R = (t − m)e⁻ˢ and e⁻ˢ (…, K)."""
+    """r = (t − m)e⁻ˢ and e⁻ˢ (…, K)."""
     m, s = z.chunk(2, -1)
     s = s.clamp(-MOST, MOST)
     n = (s.detach() / LOG_2[0]).round()

@@ -17,7 +17,7 @@ FEWEST = 32
 
 
 def target_region(head: Head, loss: Loss) -> Region:
-    """Where targets must lie."""
+    """Return the region in which targets must lie."""
     return head.range.closure() if loss.matches_head else loss.target_domain
 
 
@@ -117,7 +117,7 @@ def _what_differs(logits: Tensor, targets: Tensor, per_target: int) -> str:
 
 
 def _indices(logits: Tensor, targets: Tensor) -> str:
-    """What to do with class indices (…)."""
+    """Return the advice about class indices (…)."""
     outputs = logits.shape[-1]
     found = f"targets of type {targets.dtype} and shape {tuple(targets.shape)} are class indices"
     if outputs == 1:

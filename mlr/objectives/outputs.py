@@ -150,5 +150,5 @@ def hard_sigmoid_matching_losses(z: Tensor, t: Tensor) -> Tensor:
 
 
 def error_gradient(sides: SidesOf, z: Tensor, t: Tensor) -> Tensor:
-    """Y − t."""
+    """y − t."""
     return sides(z).error(t)

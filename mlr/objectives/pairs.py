@@ -1,4 +1,4 @@
-"""Which head goes with which loss, judged before torch is imported.
+"""Legal pairs of head and loss, judged before torch is imported.
 
 A pair is undefined where predictions can leave the loss's domain: it never runs. It is
 senseless where each prediction is fine but together they are no distribution (K sigmoid
@@ -24,7 +24,7 @@ from mlr.losses import (
 
 ADVISED_HEADS: tuple[Head, ...] = (Softmax(), Sigmoid(), ClippedLinear(), Linear())
 ADVISED_LOSSES: tuple[Loss, ...] = (CrossEntropy(), BinaryCrossEntropy(), SquaredError())
-"""What an error names, the best first; all that would do are more than a sentence holds."""
+"""Heads and losses that an error names, the best first; a sentence does not hold all."""
 USUAL_LOSSES: Mapping[str, str] = {
     **{"linear": "se", "clipped_linear": "se"},
     **{"sigmoid": "bce", "hard_sigmoid": "bce", "probit": "bce", "cloglog": "bce"},
@@ -156,18 +156,18 @@ def _check_regression(head: Head, loss: Loss) -> None:
 
 
 def _targets_allowed(head: Head, loss: Loss, targets: Interval) -> bool:
-    """Whether each number of the targets may be anything in `targets`."""
+    """Return True if each number of the targets may be anything in `targets`."""
     home = head.range.closure() if loss.matches_head else loss.target_domain
     return home.entries.contains(targets)
 
 
 def _defined(head: Head, loss: Loss) -> bool:
-    """Whether the loss of every prediction exists, one number at a time."""
+    """Return True if every prediction has a loss, one number at a time."""
     return loss.matches_head or loss.domain.entries.contains(head.range.entries)
 
 
 def _sensible(head: Head, loss: Loss, outputs: int | None) -> bool:
-    """Whether predictions are what the loss means by them; one output stands for (1 − y, y)."""
+    """Return True if predictions are what the loss expects; one output means (1 − y, y)."""
     return (
         loss.matches_head
         or loss.domain.contains(head.range)

@@ -46,7 +46,7 @@ class Sides:
     slope: Tensor
 
     def error(self, t: Tensor) -> Tensor:
-        """Y − t, without 1 − y where y is near 1."""
+        """y − t, without 1 − y where y is near 1."""
         return (1 - t) * self.one.p - t * self.zero.p
 
 

@@ -187,7 +187,7 @@ class _Parts:
 
     @property
     def y(self) -> Number:
-        """Softmax(z) (…, K)."""
+        """softmax(z) (…, K)."""
         return self.e / self.whole
 
     @property

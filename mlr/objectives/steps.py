@@ -32,7 +32,7 @@ def sigmoid_bce_losses(z: Tensor, t: Tensor) -> Tensor:
 
 
 def sigmoid_bce_gradient(z: Tensor, t: Tensor) -> Tensor:
-    """Y − t = (1 − t)σ(z) − tσ(−z): the form for a training step."""
+    """y − t = (1 − t)σ(z) − tσ(−z): the form for a training step."""
     # interpolating σ(z) … −σ(−z) by t: exact at both ends, no 1 − σ(z)
     return torch.lerp(_sigmoid(z), -_sigmoid(-z), t)
 
@@ -45,7 +45,7 @@ def sigmoid_bce_losses_hard(z: Tensor, s: Tensor) -> Tensor:
 
 
 def sigmoid_bce_gradient_hard(z: Tensor, s: Tensor) -> Tensor:
-    """Y − t = s σ(sz), s = 1 − 2t: few calls, and exact in both tails."""
+    """y − t = s σ(sz), s = 1 − 2t: few calls, and exact in both tails."""
     return sigmoid_(s * z).mul_(s)
 
 
@@ -104,7 +104,7 @@ def softmax_ce_losses(z: Tensor, t: Tensor) -> Tensor:
 
 
 def softmax_ce_gradient(z: Tensor, t: Tensor) -> Tensor:
-    """Y − t, whose entries sum to 0, in five calls."""
+    """y − t, whose entries sum to 0, in five calls."""
     # torch.softmax takes 18 µs on (128, 10) where these calls take 9
     e = (z - z.detach().amax(-1, keepdim=True)).exp()
     d = e / e.sum(-1, keepdim=True) - t

@@ -232,7 +232,7 @@ def exp_and_expm1(x: Pair) -> tuple[Pair, Pair]:
 
 
 def log(x: Number) -> Number:
-    """Log x of 2⁻¹⁰⁰⁰ ≤ x, pairs to about 2⁻⁶⁸, relative to itself near 1 too."""
+    """log x of 2⁻¹⁰⁰⁰ ≤ x, pairs to about 2⁻⁶⁸, relative to itself near 1 too."""
     if not isinstance(x, Pair):
         return x.log()
     first = value(x).log()

@@ -33,7 +33,7 @@ class Targets:
 
     @cached_property
     def values(self) -> Tensor:
-        """T (…, B, K)."""
+        """t (…, B, K)."""
         return torch.rsub(self.given, 0.5, alpha=0.5) if self.signed else self.given
 
     @cached_property
@@ -106,7 +106,7 @@ class RunObjectives:
         return joined(parts, axis, logits)
 
     def predictions(self, logits: Tensor, axis: int = 0) -> Tensor:
-        """Y (…, L, B, K)."""
+        """y (…, L, B, K)."""
         parts = [group.head(group.cut(logits, axis)) for group in self.groups]
         return joined(parts, axis, logits)
 
@@ -173,7 +173,7 @@ class Group:
         return values.narrow(axis, self.rows.start, count)
 
     def margins(self, logits: Tensor) -> Tensor:
-        """Z_k, or z_k − log Σ_{j≠k} exp z_j (…, K) where outputs share a sum of 1.
+        """z_k, or z_k − log Σ_{j≠k} exp z_j (…, K) where outputs share a sum of 1.
 
         A softmax is a sigmoid of that: y_k = σ(z_k − log Σ_{j≠k} exp z_j).
         """

@@ -137,7 +137,7 @@ def test_interrupting_a_cluster_keeps_what_is_finished(tmp_path, package, launch
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, out + err
-    assert "what was finished is kept" in err
+    assert "what was finished is saved" in err
     before = ended(tmp_path)
     assert before
     again = sweep(tmp_path, *LINE, "seed=range(0,400)", "sweep.resume=mine")

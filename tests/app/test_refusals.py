@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import gzip
 import re
+import resource
+import shlex
 import struct
+import subprocess
+import sys
 
 import pytest
+from hydra._internal.utils import get_args_parser
+
+from mlr.app import console
+from mlr.app.arguments import check_arguments
+from mlr.checks import CHOOSE, InputError
 
 REFUSED = {
     "head=sigmod": "Unknown head=sigmod. Did you mean head=sigmoid",
@@ -105,6 +114,143 @@ def test_bad_values_are_refused_and_nothing_is_written(train, line, message):
     finished = train(*line.split())
     assert_refused(finished, message)
     assert list(finished.folder.iterdir()) == []
+
+
+TYPED = {
+    "sigmoid": "options are key=value: head=sigmoid?",
+    "sigmod": "options are key=value: head=sigmoid?",
+    "mnist": "options are key=value: data=mnist?",
+    "help": "write --help to see all options.",
+    "train": "train is not an option; options are key=value; see --help.",
+    "''": "'' is not an option; options are key=value",
+    "head=hinge": "Unknown head=hinge. hinge is a loss: loss=hinge. Choose from clipped_linear, ",
+    "loss=sigmoid": "Unknown loss=sigmoid. sigmoid is a head: head=sigmoid. Choose from bce, ce",
+    "--epochs 3": "--epochs is not a flag: write epochs=3, without hyphens.",
+    "--epochs=3": "--epochs=3 is not a flag: write epochs=3, without hyphens.",
+    "-epochs 3": "-epochs is not a flag: write epochs=3, without hyphens.",
+    "--lr 0.1": "--lr is not a flag: write optimizer.lr=0.1, without hyphens.",
+    "--batch-size 64": "write batch_size=64, without hyphens.",
+    "--head sigmoid": "write head=sigmoid, without hyphens.",
+    "--multi-run seed=0,1": "Unknown flag --multi-run. Did you mean --multirun?",
+    "-M seed=0,1": "Unknown flag -M. Did you mean -m?",
+    "–m seed=0,1": "Unknown flag –m. Did you mean -m?",
+    "-v": "Unknown flag -v. Options are key=value, without hyphens; see --help.",
+    "--cfg jobs": "--cfg jobs is not complete: it needs a value. Choose from job, hydra, all.",
+    "--cfg": "--cfg is not complete: it needs a value. Choose from job, hydra, all.",
+    "head = sigmoid": "spaces around the = are not allowed: write head=sigmoid.",
+    "head =sigmoid": "spaces around the = are not allowed: write head=sigmoid.",
+    "head= sigmoid": "spaces around the = are not allowed: write head=sigmoid.",
+    "'head = sigmoid'": "spaces around the = are not allowed: write head=sigmoid.",
+    "head=sigmoid, softmax": "a list must have no spaces: write head=sigmoid,softmax.",
+    "-m head=sigmoid, softmax loss=se": "a list must have no spaces: write head=sigmoid,softmax.",
+    "model.widths=[32, 16]": "a list must have no spaces: write 'model.widths=[32,16]'.",
+    "head=sigmoid, loss=se": "head=sigmoid, ends with a comma: write head=sigmoid.",
+    "model=mlp model.widths=[-3]": "model.widths=[-3] must list whole numbers of at least 1.",
+    "model=mlp model.widths=-3": "model.widths=-3 must list the hidden layers, as in model.w",
+    "model=mlp model.widths=(32,16)": "a list has square brackets: write 'model.widths=[32,16]'.",
+    "model=mlp model.widths=32,16": "model.widths=32,16 is a list: write 'model.widths=[32,16]'.",
+    "optimizer=SGD": "Unknown optimizer=SGD. Did you mean optimizer=sgd? Choose from adam, adamw, ",
+    "data=MNIST": "Unknown data=MNIST. Did you mean data=mnist? Choose from blobs, csv, custom, ",
+    "data=FashionMNIST": "Did you mean data=fashion_mnist?",
+    "head=Sigmoid": "Did you mean head=sigmoid?",
+    "loss=cross-entropy": "Unknown loss=cross-entropy. Did you mean loss=ce?",
+    "experiment=neuron.yaml": "Did you mean experiment=neuron? Choose from clipped, line, mnist",
+    "model.activation=relu": "Unknown option model.activation of model=linear. Did you mean "
+    "model=mlp, which has it? Choose from bias, init, init_scale, weight.",
+    "activation=relu": "Unknown option activation. Did you mean model.activation? Choose from all",
+    "lr=0.1": "Unknown option lr. Did you mean optimizer.lr? Choose from allow, allow_targets, bat",
+    "Head=sigmoid": "Unknown option Head. Did you mean head? Choose from allow, allow_targets, bat",
+    "model.lr=0.1": "Unknown option model.lr of model=linear. Did you mean optimizer.lr? Choose f",
+    "optimizer=adam optimizer.momentum=0.9": "of optimizer=adam. Did you mean optimizer=sgd, which",
+    "data.n=10": "of data=digits. Did you mean data=blobs or another that has it? Choose",
+    "head.name=x": "Unknown option head.name of head=softmax, which has none.",
+    "head=": "head has no value. Choose from clipped_linear, cloglog, ",
+    "head": "head has no value. Choose from clipped_linear, cloglog, ",
+    "seed=": "seed has no value: write seed=…",
+    "epochs 3": "epochs 3 is not an option: write epochs=3.",
+    "epochs=1e3": "epochs=1000.0 must be a whole number: write epochs=1000.",
+    "epochs=ten": "epochs=ten must be a whole number.",
+    "epochs=99999999999": "e+12 updates are more than 1e+08; choose fewer epochs or steps.",
+    "steps=None": "steps=None must be a whole number, or null: write steps=null.",
+    "seed=[0,1,2]": "must be a whole number; to try several, write -m seed=0,1,2.",
+    "seed=range(0,3)": "needs -m, as in -m 'seed=range(0,3)'.",
+    "seed=0,1": "seed=0,1 lists values to try, which needs -m, as in -m seed=0,1.",
+    "head=sigmoid,softmax": "which needs -m, as in -m head=sigmoid,softmax.",
+    "head=[sigmoid,softmax]": "is a list: write head=sigmoid,softmax, with -m to try several.",
+    "optimizer.lr=0,1": "which needs -m; for one number write optimizer.lr=0.1.",
+    "optimizer.lr=−0.1": "has a dash for a minus sign: write optimizer.lr=-0.1.",
+    "optimizer.lr=0.1f": "optimizer.lr=0.1f must be a finite number above 0.",
+    "'head=sigmoid loss=se'": "holds several options; write them apart, each by itself.",
+    "'head=sigmoid;loss=se'": "holds several options; write them apart, each by itself.",
+    "head==sigmoid": "write head=sigmoid, with one equals sign.",
+    "head:sigmoid": "head:sigmoid is not an option; options are key=value: head=sigmoid?",
+    "head=“sigmoid”": "has typographic quotes: write straight ones, or head=sigmoid.",
+    "+head=sigmoid": "every run has a head: write head=sigmoid, without +.",
+    "~loss": "every run has a loss: write loss=bce, without ~.",
+    "device=gpu": "Unknown device=gpu. Did you mean device=cuda? Choose from auto, cpu, cuda, mps.",
+    "objective=strict": "objective is a group of options, which are set one by one, as in object",
+    "objective.strict=maybe": "objective.strict=maybe must be true or false.",
+    "objective_metric=acc": "Did you mean objective_metric=accuracy/test? Choose from accuracy",
+    "data=csv data.path=my file.csv": "a value with spaces needs quotes: 'data.path=my file.csv'.",
+    "a=b=c": "a=b=c cannot be read; quote special characters",
+    "-m head=sigmoid,softmax loss=bce,xx": "Unknown loss=xx. Choose from bce, ce, focal, gaussian_",
+    "-m seed=1,abc": "seed=abc must be a whole number.",
+}
+"""As a student types them, words of a shell."""
+
+
+@pytest.mark.parametrize(("line", "message"), TYPED.items(), ids=TYPED)
+def test_what_is_typed_wrongly_is_told_how_to_write_it(train, line, message):
+    finished = train(*shlex.split(line))
+    assert_refused(finished, re.escape(message))
+    assert list(finished.folder.iterdir()) == []
+
+
+def test_what_hydra_can_read_is_not_refused(train):
+    """Quotes, groups of an own folder, numbers below 0, names that begin as a flag does."""
+    for line in (
+        ["hydra.run.dir='a, b = c'", "--cfg", "job"],
+        ["--multir", "seed=0,1", "--cfg=job"],
+        ["+experiment=neuron", "--cfg", "job"],
+        ["model.weight=-1", "-c", "job"],
+        ["~experiment", "--cfg", "job"],
+        ["data=custom", "data._target_=my.Source", "+data.path='x;y=z'", "--cfg", "job"],
+    ):
+        check_arguments(line, get_args_parser())
+    with pytest.raises(InputError):
+        check_arguments(["head=own"], get_args_parser())
+    check_arguments(["head=own", "--config-dir", "conf"], get_args_parser())
+    check_arguments(["head=own", "hydra.searchpath=[file://conf]"], get_args_parser())
+
+
+def test_long_lists_end_at_a_whole_item(capsys):
+    names = [f"choice_{number}" for number in range(40)]
+    console.refuse(f"Unknown head=x. {CHOOSE}{', '.join(names)}.")
+    err = capsys.readouterr().err
+    shown, _, rest = err.partition(" … and ")
+    assert len(err) <= 201
+    count = shown.count("choice_")
+    assert shown.endswith(f"choice_{count - 1}")
+    assert rest == f"{40 - count} more.\n"
+    assert count > 10
+
+
+def test_a_refusal_by_composition_imports_no_torch_and_costs_less_than_half_a_second(tmp_path):
+    code = (
+        "import os, sys, time; from mlr.app.command import main\n"
+        "assert main() == 2\n"
+        "heavy = {'torch', 'numpy', 'sklearn', 'rich.progress'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    for line in (["optimizer.rl=1"], ["head=hinge"], ["epochs=0"]):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        shown = subprocess.run(
+            [sys.executable, "-c", code, *line], cwd=tmp_path, capture_output=True, text=True
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert shown.returncode == 0, shown.stderr
+        # of the processor: what others do meanwhile does not count; half a second when idle
+        assert after.ru_utime - before.ru_utime < 1.0
 
 
 def idx(magic: int, shape: tuple[int, ...], content: bytes) -> bytes:

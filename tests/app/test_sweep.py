@@ -151,7 +151,7 @@ def test_interrupting_keeps_what_is_finished(train, trained):  # noqa: F811
     assert finished.code == 130
     expected = {"0": "done", "1": "done", "2": "interrupted", "3": "interrupted"}
     assert statuses(finished) == on_disk(finished.folder) == expected
-    assert "interrupted; what was finished is kept" in finished.err
+    assert "interrupted; what was finished is saved" in finished.err
     assert f"sweep.resume={sweep_folder(finished).relative_to(finished.folder)}" in finished.out
 
 

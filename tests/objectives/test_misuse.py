@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -76,6 +77,27 @@ def test_probabilities_for_logits_are_warned_of_once(head, loss, z, t):
         objective(z, t)
     for _ in range(20):
         objective(z, t)  # a second warning would be an error here
+
+
+@pytest.mark.parametrize("method", ["__call__", "forward", "losses", "gradient"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_warning_shows_the_line_of_the_user(method, inside):
+    objective = Objective("softmax", "ce")
+    call = getattr(objective, method)
+    if inside:  # a module of the user's around it: torch's own lines lie between
+
+        class Net(torch.nn.Module):
+            def forward(self, z):
+                return call(z, ONE_HOT)  # here
+
+        net = Net()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        net(Z.softmax(-1)) if inside else call(Z.softmax(-1), ONE_HOT)  # or here
+    (warning,) = seen
+    assert warning.filename == __file__
+    line = Path(__file__).read_text().splitlines()[warning.lineno - 1]
+    assert line.endswith("# here" if inside else "# or here")
 
 
 def test_they_are_seen_at_later_calls_too():
