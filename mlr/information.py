@@ -5,7 +5,7 @@ their means and standard deviations, samples lie along the first axis. The ident
 losses rest on: H(p, q) = H(p) + KL(p‖q); the −log-likelihood of m samples is m H(p̂, q), with p̂
 their empirical distribution; so the q of maximum likelihood is that of least KL(p̂‖q).
 
-Source: lecture slides 2–14; Goodfellow et al., Deep Learning, 3.13 and 5.5.
+Source: lecture sections 2–14; Goodfellow et al., Deep Learning, 3.13 and 5.5.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def cross_entropy(p: Tensor, q: Tensor) -> Tensor:
     Raises:
         InputError: not probabilities (…, K ≥ 2) of floating type with the same K.
 
-    Source: lecture slide 11; Goodfellow et al., Deep Learning, eq. 3.51.
+    Source: lecture section 11; Goodfellow et al., Deep Learning, eq. 3.51.
     """
     _check_probabilities(p=p, q=q)
     # the gradient of 0·log 0 in q is 0/0; log 1 has the same value and a gradient
@@ -60,7 +60,7 @@ def kl_divergence(p: Tensor, q: Tensor) -> Tensor:
     Raises:
         InputError: not probabilities (…, K ≥ 2) of floating type with the same K.
 
-    Source: lecture slide 7; Goodfellow et al., Deep Learning, eq. 3.50.
+    Source: lecture section 7; Goodfellow et al., Deep Learning, eq. 3.50.
     """
     _check_probabilities(p=p, q=q)
     return _divergence(p, q).sum(-1)
@@ -79,7 +79,7 @@ def gaussian_cross_entropy(
     σ = 0 makes p a single point t = μ: the −log-likelihood of q for it, and for σ' = 1 the
     squared error ½(μ' − t)² + ½ log 2π.
 
-    Source: lecture slide 14; Goodfellow et al., Deep Learning, 5.5.1.
+    Source: lecture section 14; Goodfellow et al., Deep Learning, 5.5.1.
     """
     away, wide = (mean - other_mean) / other_std, std / other_std
     return 0.5 * (away * away + wide * wide) + other_std.log() + HALF_LOG_TAU
@@ -100,7 +100,7 @@ def gaussian_kl_divergence(
 def log_likelihood(distribution: Distribution, samples: Tensor) -> Tensor:
     """ℓ = log p(X) = Σ_i log p(x_i) (…) of independent samples x (m, …).
 
-    Source: lecture slides 2–5.
+    Source: lecture sections 2–5.
     """
     return distribution.log_prob(samples).sum(0)
 
@@ -110,7 +110,7 @@ def likelihood(distribution: Distribution, samples: Tensor) -> Tensor:
 
     Its maximum is that of its logarithm, but 324 factors of 0.1 are 0 in float64, 46 in float32.
 
-    Source: lecture slides 3–5.
+    Source: lecture sections 3–5.
     """
     return distribution.log_prob(samples).exp().prod(0)
 
@@ -208,7 +208,7 @@ def fit_by_descent(
     Raises:
         InputError: no samples, or a path that leaves the finite numbers.
 
-    Source: lecture slides 2, 6 and 10.
+    Source: lecture sections 2, 6 and 10.
     """
     _check_samples(samples)
     positive("rate", rate)

@@ -18,7 +18,7 @@ class GaussianNll(Loss):
     Predictions (…, K), one for each target, are means of Gaussians with σ = 1: the squared
     error, and ½ log 2π an output, which no gradient notices.
 
-    Source: lecture slide 14; Goodfellow et al., Deep Learning, 5.5.1 and 6.2.2.4.
+    Source: lecture section 14; Goodfellow et al., Deep Learning, 5.5.1 and 6.2.2.4.
     """
 
     name: ClassVar[str] = "gaussian_nll"

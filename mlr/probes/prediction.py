@@ -17,7 +17,7 @@ class Prediction(Probe):
     over all other outputs. For regression `prediction/mean`, over all examples and outputs,
     without predicted standard deviations.
 
-    Source: lecture slides 28 to 36; Nielsen, chapter 3, plots y of one neuron.
+    Source: lecture sections 28 to 36; Nielsen, chapter 3, plots y of one neuron.
     """
 
     family = "prediction"

@@ -18,7 +18,7 @@ class Slopes(Probe):
 
     A loss that is no function of predictions (matching) has no slope in y.
 
-    Source: lecture slides 11 and 12; dL/dz = dL/dy · dy/dz.
+    Source: lecture section 29; dL/dz = dL/dy · dy/dz.
     """
 
     family = "slopes"

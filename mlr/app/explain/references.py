@@ -9,7 +9,7 @@ Logits 0, y = 1/K for a softmax, ½ for a sigmoid, 0 for a linear unit:
     ce  log K                bce  Σ_k [−p_k log y − (1 − p_k) log(1 − y)]
     se  ½ Σ_k [p_k (1 − y)² + (1 − p_k) y²]
 
-Source: lecture slides 38 to 44; the entropies are losses of y = p, by Gibbs' inequality.
+Source: lecture sections 38 to 44; the entropies are losses of y = p, by Gibbs' inequality.
 """
 
 from __future__ import annotations
