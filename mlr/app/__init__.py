@@ -3,7 +3,8 @@
 `schema` types and checks the root; `parts` makes the object that a group names; `plan`
 joins them and refuses what cannot run, all before torch is imported; `job` trains one
 run into its folder; `console` is what a person sees; `errors` turns Hydra's messages
-into one sentence; `session` and `command` are the entry.
+into one sentence; `session` and `command` are the entry. `cli` has every command, as `mlr` and
+scripts/ call them; `board` opens TensorBoard.
 
 A sweep: `launch` and `compose` make the jobs (`sweepjob`; `bases` are compositions by Hydra,
 `documents` the texts of `.hydra`), `sweep` judges them and leaves out what is equal or

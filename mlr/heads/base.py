@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def clipped(logits: Tensor, low: float, high: float) -> Tensor:
+    """Return max(low, min(high, z)), whose derivative is 1 on the closed interval.
+
+    At its ends torch.clamp has the derivative 1 until torch 2.13, and 0 from 2.14 on.
+    """
+    return logits.masked_fill(logits < low, low).masked_fill(logits > high, high)
+
+
 class Head(ABC):
     """An output unit: logits z (…, K) → predictions y (…, K). Pure and without state.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.heads.base import Head
+from mlr.heads.base import Head, clipped
 from mlr.interval import UNIT, Region
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ class ClippedLinear(Head):
     """y = max(0, min(1, z)): the straightforward way to a probability, and why it fails.
 
     Outside [0, 1] the slope is exactly 0, so gradient descent never brings a strayed
-    unit back. At exactly 0 and 1 the derivative is taken as 1, as torch.clamp does.
+    unit back. At exactly 0 and 1 the derivative is taken as 1.
 
     Source: Goodfellow et al., Deep Learning, 6.2.2.2, eq. 6.18.
     """
@@ -25,7 +25,7 @@ class ClippedLinear(Head):
 
     def __call__(self, logits: Tensor) -> Tensor:
         """y = max(0, min(1, z)) (…, K)."""
-        return logits.clamp(0, 1)
+        return clipped(logits, 0, 1)
 
     def potential(self, logits: Tensor) -> Tensor:
         """A(z) = Σ_k (0 below 0, ½z² inside, z − ½ above 1) (…)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.heads.base import Head
+from mlr.heads.base import Head, clipped
 from mlr.interval import UNIT, Region
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ class HardSigmoid(Head):
     """y = max(0, min(1, z/6 + ½)), elementwise: the clipped linear unit on z/6 + ½.
 
     As torch and Keras 3 have it. Outside [−3, 3] the slope is exactly 0; at −3 and 3 it is
-    1/6, the derivative of torch.clamp (torch's own hardsigmoid takes 0 there).
+    1/6 (torch's own hardsigmoid takes 0 there).
 
     Source: Courbariaux, Bengio and David, BinaryConnect, NeurIPS 28 (2015), with slope ½;
         Howard et al., Searching for MobileNetV3, ICCV (2019), 5.2, with 1/6.
@@ -27,7 +27,7 @@ class HardSigmoid(Head):
 
     def __call__(self, logits: Tensor) -> Tensor:
         """y = (max(−3, min(3, z)) + 3)/6 (…, K)."""
-        return (logits.clamp(-3, 3) + 3) / 6
+        return (clipped(logits, -3, 3) + 3) / 6
 
     def potential(self, logits: Tensor) -> Tensor:
         """A(z) = Σ_k (0 below −3, (z + 3)²/12 inside, z above 3) (…)."""

@@ -187,4 +187,6 @@ def _problem(error: yaml.YAMLError) -> str:
     problem = str(getattr(error, "problem", None) or "is not YAML").partition("\n")[0]
     if "\\t" in problem or "\t" in problem or "that cannot start any token" in problem:
         return "has a tab or another character that YAML does not know here; indent with spaces"
+    if "nesting" in problem:  # which newer parsers notice before it comes to a value
+        return f"is nested more than {DEEPEST} deep"
     return f"is not YAML: {problem[:80]}"

@@ -55,6 +55,18 @@ def test_where_a_person_stands(name, tmp_path, monkeypatch):
         check_place("hydra.run.dir", name)
 
 
+@pytest.mark.parametrize(("below", "up"), [("scripts", ".."), ("configs/data", "../..")])
+def test_inside_the_code_one_is_told_where_to_go(tmp_path, monkeypatch, below, up):
+    monkeypatch.chdir(ROOT / below)
+    with pytest.raises(InputError) as told:
+        check_place("hydra.run.dir", "runs/2026-01-31/12-00-00-sigmoid+se-1a2b3c")
+    assert str(told.value) == (
+        f"{ROOT / below} belongs to mlr itself, so no runs are written below it; "
+        f"change to another folder, as by cd {up}, or set hydra.run.dir."
+    )
+    check_place("hydra.run.dir", tmp_path / "mine")
+
+
 def test_a_circle_of_links(tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")

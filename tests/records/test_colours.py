@@ -61,6 +61,7 @@ def test_of_more_cells_than_colours_one_option_is_chosen():
     assert groups(names) == [names[:8], names[8:16], names[16:]]
 
 
-def test_of_one_option_with_too_many_values_each_run_has_its_own():
-    names = [f"lr={rate}" for rate in range(MOST + 1)]
+@pytest.mark.parametrize("end", ["", ",seed=0", ",seed=1"])
+def test_of_one_option_with_too_many_values_each_run_has_its_own(end):
+    names = [f"lr={rate}{other}" for rate in range(MOST + 1) for other in {end, ",seed=0"}]
     assert groups(names) == [[name] for name in names]

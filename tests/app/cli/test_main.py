@@ -153,3 +153,12 @@ def test_the_benchmark_refuses_in_one_sentence(script, tmp_path, words, told):
     assert (shown.code, shown.out) == (2, "")
     assert shown.err.startswith(told)
     assert shown.err.count("\n") == 1
+
+
+def test_a_sweep_is_tried_again_by_the_same_command(monkeypatch):
+    from mlr.app.ranking import resume_command
+
+    line = ["mlr", "-m", "loss=se,bce", "hydra.sweep.dir=x", "sweep.resume=x", "seed=range(0,2)"]
+    monkeypatch.setattr(sys, "argv", line)
+    told = resume_command(Path("a b"))
+    assert told == """mlr train -m loss=se,bce 'seed=range(0,2)' 'sweep.resume="a b"'"""
