@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 
 import numpy as np
 import torch
@@ -101,9 +102,15 @@ class Moment:
         return self._look("val") if self.experiment.data.validated else None
 
     def class_names(self, most: int) -> list[str]:
-        """The names of the classes, cut to so many characters; numbers where they have none."""
+        """The names of the classes, cut to so many characters; numbers where they have none.
+
+        What all of them begin with is left out first, as the Iris- of Iris-setosa.
+        """
         data = self.experiment.data
         names = data.labels or [str(number) for number in range(data.classes or 0)]
+        alike = _alike(names)
+        if max(map(len, names), default=0) > most and alike < min(map(len, names)):
+            names = [name[alike:] for name in names]
         return [_safe(name if len(name) <= most else f"{name[: most - 1]}…") for name in names]
 
     def judge(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,6 +140,12 @@ class Moment:
         x, t, z, y, costs, slopes = (one.astype(np.float64) for one in kept[:6])
         known, decided = kept[6:] or (None, None)
         return Seen(x, t, known, z, y, costs, slopes, decided, count - len(costs))
+
+
+def _alike(names: Sequence[str]) -> int:
+    """How many characters all names begin with."""
+    columns = zip(*names, strict=False)
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
 
 
 def _safe(name: str) -> str:
