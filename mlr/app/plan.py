@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlr.app.parts import make_part
 from mlr.app.schema import Config
-from mlr.app.warned import said_once
+from mlr.app.warned import told
 from mlr.checks import InputError, known, positive, whole
 from mlr.data.base import Dataset, Source
 from mlr.heads.base import Head
@@ -62,7 +62,7 @@ class Plan:
         """
         from mlr.data.dataset import check_dataset
 
-        with said_once():
+        with told():
             data = self.source.load(self.config["seed"])
         if not isinstance(data, Dataset):
             raise InputError(f"data={self.source.name} loads a {type(data).__name__}, no Dataset.")

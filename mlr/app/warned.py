@@ -13,7 +13,7 @@ _said: set[str] = set()
 
 
 @contextmanager
-def said_once() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Say what is warned of data on standard error; other warnings go their way."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)

@@ -11,12 +11,12 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from mlr.checks import InputError, fraction, known, whole
-from mlr.data.faults import LONGEST, tail
+from mlr.data.faults import LONGEST, listed, tail
 
 COLUMN_SCALES = ("none", "standardize", "minmax")
 IMAGE_SCALES = ("none", "unit", "standardize")
 _LONGEST_NAME = 30
-_MOST_COMPARED, _MOST_LISTED = 1000, 20
+_MOST_COMPARED = 1000
 TASKS = ("classification", "regression")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 """Characters between columns that a command line may not hold, by name."""
@@ -128,10 +128,6 @@ def named(option: str, name: str, names: Iterable[str], of: str) -> str:
     near = get_close_matches(name[:_LONGEST_NAME], few, n=1)
     hint = f"did you mean {option}={tail(near[0], _LONGEST_NAME)}? " if near else ""
     opening = f"{option}={tail(name, _LONGEST_NAME)} is not known; {hint}Known: "
-    listed = ", ".join(tail(one, _LONGEST_NAME) for one in there[:_MOST_LISTED]) or "none"
     end = f" (of {of})."
-    room = LONGEST - len(opening) - len(end)
-    listed = (
-        listed if len(listed) <= room and len(there) <= _MOST_LISTED else listed[: room - 1] + "…"
-    )
-    raise InputError(f"{opening}{listed}{end}")
+    names = listed([tail(one, _LONGEST_NAME) for one in there], LONGEST - len(opening) - len(end))
+    raise InputError(f"{opening}{names or 'none'}{end}")

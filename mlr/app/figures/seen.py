@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
 
 import numpy as np
 import torch
@@ -144,8 +143,8 @@ class Moment:
 
 def _alike(names: Sequence[str]) -> int:
     """How many characters all names begin with."""
-    columns = zip(*names, strict=False)
-    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+    columns = [set(column) for column in zip(*names, strict=False)]
+    return next((place for place, own in enumerate(columns) if len(own) > 1), len(columns))
 
 
 def _safe(name: str) -> str:
