@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mlr.checks import InputError, known, listed, whole
 from mlr.data import options, prepare, table
 from mlr.data.base import Dataset, Source
-from mlr.data.cells import is_number
+from mlr.data.cells import is_number, number
 from mlr.data.faults import LONGEST, DataWarning, fault, shown, tail
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ class Csv(Source):
             labels=labels,
         )
         classes = None if self.regression else len(labels)
-        named = tuple(labels) if labels != [str(k) for k in range(len(labels))] else ()
+        plain = [number(label) for label in labels] == list(range(len(labels)))
+        named = () if plain else tuple(labels)
         plan = prepare.Plan(self.name, classes, self.scale, seed=seed, labels=named)
         data = prepare.to_dataset(plan, *splits)
         if left_out:

@@ -259,7 +259,9 @@ def _table(path: Path, form: Format, reader: _csv.Reader) -> Table:
         raise fault(path, "has a header but no lines of data.")
     if form.header is None:
         _refuse_data(path, first, rows[1:])
-    name, times = Counter(first).most_common(1)[0]
+    # a spreadsheet may leave empty columns behind the table
+    filled = [own for place, own in enumerate(first) if own or any(row[place] for row in rows[1:])]
+    name, times = Counter(filled).most_common(1)[0]
     if times > 1:
         raise fault(path, f"has {times} columns of the name {shown(name)}; rename one of them.")
     return Table(path, first, rows[1:], lines[1:])
@@ -294,6 +296,12 @@ def _check_delimiter(path: Path, form: Format, first: list[str]) -> None:
             path,
             f"has no {form.delimiter!r} in its first line, but {found[name]} of "
             f"{DELIMITERS[name]!r}; give data.delimiter={name}.",
+        )
+    if " " in first[0]:
+        raise fault(
+            path,
+            f"has the single column {shown(first[0], 30)}; separate its columns by commas, "
+            "semicolons, tabs or bars.",
         )
 
 

@@ -156,6 +156,19 @@ def test_a_comma_at_the_end_of_the_rows_alone(write):
         Csv(path=write(NAMES, *[f"{line}," for line in IRIS])).load(0)
 
 
+def test_columns_apart_by_spaces(write):
+    with pytest.raises(DataError, match="has the single column 'x y label'; separate its columns"):
+        Csv(path=write("x y label", *[f"{i} {i} {'ab'[i % 2]}" for i in range(9)])).load(0)
+
+
+def test_empty_columns_behind_the_table(write):
+    path = write(f"{NAMES},,", *[f"{line},," for line in IRIS])
+    assert Csv(path=path).load(0).feature_shape == (4,)
+    path = write(f"{NAMES},,", *[f"{line},1,2" for line in IRIS])
+    with pytest.raises(DataError, match="has 2 columns of the name ''; rename one of them"):
+        Csv(path=path).load(0)
+
+
 SEPARATED = {"semicolon": ";", "tab": "\t", "bar": "|"}
 
 
@@ -193,6 +206,7 @@ def test_one_decimal_comma_among_whole_numbers(write):
     [
         (("1", "2", "3"), ("1", "2", "3")),
         (("0", "1", "2"), ()),
+        (("2.0", "0.0", "1.0"), ()),
         (("2.5", "1.5", "10"), ("1.5", "2.5", "10")),
         (("b", "a", "c"), ("a", "b", "c")),
     ],

@@ -24,7 +24,7 @@ CAPTION = (
 MOST = 8
 """Examples that are shown."""
 _COLUMNS = 4
-_LONGEST = 8  # characters of a class's name
+_LONGEST, _WIDEST = 6, 16  # characters of a class's name, and below an image
 _NUMBERS = 2  # features of an example that is no image
 
 
@@ -117,6 +117,8 @@ def draw(found: MostWrong, title: str) -> Figure:
             number = row * _COLUMNS + column
             x = 0.02 + 0.96 * (column + 0.5) / _COLUMNS
             words = f"{found.targets[number]} → {found.predictions[number]}"
+            if len(words) > _WIDEST:  # of names there is no room for the share
+                words = words.rpartition(" (")[0]
             colour = canvas.WRONG if found.wrong else canvas.INK
             canvas.write(figure, x, top - 0.285, words, colour)
             canvas.write(figure, x, top - 0.345, f"|dL/dz| {found.grads[number]:.2g}")
@@ -135,7 +137,7 @@ def _table(found: MostWrong, title: str, about: str) -> Figure:
         "|dL/dz|": [f"{value:.3g}" for value in found.grads],
     }
     # one text a column: its lines are a table's rows
-    for x, (head, words) in zip((0.022, 0.37, 0.52, 0.725, 0.86), columns.items(), strict=True):
+    for x, (head, words) in zip((0.022, 0.37, 0.505, 0.735, 0.865), columns.items(), strict=True):
         canvas.write(figure, x, 0.82, head, anchor=("left", "top"), weight="bold")
         canvas.write(figure, x, 0.745, "\n".join(words), anchor=("left", "top"), linespacing=1.75)
     return figure

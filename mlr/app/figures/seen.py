@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -114,9 +114,15 @@ class Moment:
         return self._look("val") if self.experiment.data.validated else None
 
     def class_names(self, most: int) -> list[str]:
-        """The names of the classes, cut to so many characters; numbers where they have none."""
+        """The names of the classes, cut to so many characters; numbers where they have none.
+
+        What all of them begin with is left out first, as the Iris- of Iris-setosa.
+        """
         data = self.experiment.data
         names = data.labels or [str(number) for number in range(data.classes or 0)]
+        alike = _alike(names)
+        if max(map(len, names), default=0) > most and alike < min(map(len, names)):
+            names = [name[alike:] for name in names]
         return [_safe(name if len(name) <= most else f"{name[: most - 1]}…") for name in names]
 
     def judge(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -146,6 +152,12 @@ class Moment:
         x, t, z, y, costs, slopes = (one.astype(np.float64) for one in kept[:6])
         known, decided = kept[6:] or (None, None)
         return Seen(x, t, known, z, y, costs, slopes, decided, count - len(costs))
+
+
+def _alike(names: Sequence[str]) -> int:
+    """How many characters all names begin with."""
+    columns = [set(column) for column in zip(*names, strict=False)]
+    return next((place for place, own in enumerate(columns) if len(own) > 1), len(columns))
 
 
 def _safe(name: str) -> str:
