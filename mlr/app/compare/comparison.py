@@ -38,7 +38,8 @@ class Row:
     diverged, failed, interrupted, running: how many of these.
     seeds: how many have the metric, at this learning rate; its mean and std are over these.
     missing: how many runs at this learning rate were trained to an end without it.
-    stands_behind: whether these are more than a tenth, which puts it behind all that lost fewer.
+    stands_behind: whether these are more than a tenth, so that it ranks behind those that lost
+        fewer.
     epochs_to_90, updates_to_90: until 90 % of the way to where the best configuration ends (see
         `measures.Mark`), the median over runs.
     logit_grad_wrong: the final `logit_grad/wrong`, |dL/dz| averaged over the training examples that
