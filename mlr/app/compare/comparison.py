@@ -114,13 +114,15 @@ class Ranking:
     @property
     def keys(self) -> list[str]:
         """The keys that tell its rows apart: without those that only say which data it is of."""
-        return [
+        every = list(self.rows[0].keys)
+        found = [
             key
-            for key in self.rows[0].keys
+            for key in every
             if not self.data
             or key.partition(".")[0] not in OF_DATA
             or len({row.keys[key] for row in self.rows}) > 1
         ]
+        return found or every
 
     @property
     def title(self) -> str:
@@ -259,6 +261,8 @@ def _row(
     everyone = [run for members in rates.values() for run in members]
     status = Counter(run.status for run in everyone)
     tags = {tag: None for run in runs for tag in run.metrics} | {metric: None}
+    if len(ranking.loss_of(runs)) > 1:  # values of different losses have no mean
+        tags = {tag: None for tag in tags if not tag.startswith("loss/")}
     finals = {tag: one for tag in tags if (one := _spread(runs, tag)) is not None}
     mean, std = finals.get(metric, (None, None))
     with_metric = [run for run in runs if final(run, metric) is not None]

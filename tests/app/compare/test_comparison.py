@@ -214,6 +214,25 @@ def test_a_loss_that_was_asked_for_is_compared_with_itself_only(tmp_path):
     assert [[row.keys["head"] for row in one.rows] for one in found.rankings] == [["c", "a"], ["b"]]
 
 
+def test_values_of_different_losses_have_no_mean(tmp_path):
+    for loss, value in (("se", 0.1), ("ce", 2.0)):
+        metrics = {"accuracy/test": 0.5, "loss/test": value}
+        write_run(tmp_path / loss, f"softmax+{loss}", metrics=metrics)
+    runs = read_runs(tmp_path)
+    (row,) = compare(runs, ["head"]).rows
+    assert set(row.finals) == {"accuracy/test"}
+    assert [row.finals["loss/test"][0] for row in compare(runs).rows] == [2.0, 0.1]
+
+
+def test_a_key_that_says_the_data_is_a_column_where_there_is_no_other(tmp_path):
+    for data in ("neuron", "xor"):
+        metrics = {"accuracy/test": 0.5}
+        write_run(tmp_path / data, overrides=[f"data={data}"], metrics=metrics)
+    runs = read_runs(tmp_path)
+    assert [one.keys for one in compare(runs, ["data"]).rankings] == [["data"], ["data"]]
+    assert [one.keys for one in compare(runs, ["head", "data"]).rankings] == [["head"], ["head"]]
+
+
 def test_different_data_have_a_ranking_each(tmp_path):
     for data, pair, value in (
         *(("neuron", "sigmoid+bce", 1.0), ("xor", "sigmoid+bce", 0.5)),

@@ -47,7 +47,7 @@ def test_a_softmax_is_drawn_against_the_other_logits(tmp_path):
     [
         ("my_package.MyHead", "se", "not in torch.nn"),
         ("gaussian", "se", "two logits"),
-        ("sigmoid", "mlr.losses.NoSuchLoss", "none of mlr's own parts"),
+        ("sigmoid", "mlr.losses.NoSuchLoss", "mlr.losses.NoSuchLoss"),
     ],
 )
 def test_what_cannot_be_drawn_says_why(tmp_path, head, loss, why):
