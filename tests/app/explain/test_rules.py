@@ -159,6 +159,12 @@ CASES = [
         ({}, {}, late(0.2)),  # no faint gradient: it was slow for another reason
     ),
     (
+        "saturated",  # of a hundred classes a softmax that knows nothing has so little
+        "softmax+se",
+        ({}, {}, late(0.01)),
+        ({"classes": dict.fromkeys(("count", "recall", "grad"), [1.0] * 100)}, {}, late(0.01)),
+    ),
+    (
         "no_likelihood",
         "sigmoid+ce",
         ({"wrong": 0.8, "logits.count": RISEN}, {}, falling()),
