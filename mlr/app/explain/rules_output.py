@@ -106,6 +106,9 @@ def _saturated_to_the_end(facts: Facts) -> Finding | None:
         return None
     if not _holds_back(stuck, wrong):
         return None
+    unsure = facts.confidence("count_wrong")
+    if facts.head == "softmax" and len(unsure) and unsure[0] > FLAT * unsure.sum():
+        return None  # of many classes each has a small slope before anything is learned
     if facts.held_out - (1 - wrong) >= TRAILS:  # wrong labels had better be left alone
         return None
     return Finding(
