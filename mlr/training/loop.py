@@ -193,7 +193,6 @@ def _results(
         best = best_steps[run]
         numbers = {tag: values[run] for tag, values in metrics.items()}
         ending = endings.ended.get(run) or last_ending(steps, numbers)
-        numbers = {tag: value for tag, value in numbers.items() if not _is_of_nothing(tag, value)}
         # copies: a result must not keep those of all its siblings alive
         parameters = {name: value[run].contiguous().clone() for name, value in views.items()}
         results.append(
@@ -201,7 +200,7 @@ def _results(
                 status=ending.status,
                 reason=ending.reason or None,
                 steps=ending.step,
-                metrics=dict.fromkeys(numbers, nan) if ending.refused else numbers,
+                metrics=dict.fromkeys(numbers, nan) if ending.refused else _there(numbers),
                 anatomy=anatomies[run],
                 parameters=parameters,
                 state_dict=program.network.state_dict(program.lane_of[run], parameters),
@@ -215,9 +214,13 @@ def _results(
     return results
 
 
-def _is_of_nothing(tag: str, value: float) -> bool:
-    """Whether it is the mean output for a target that no example has, as for one class alone."""
-    return tag.startswith("prediction/") and isnan(value)
+def _there(numbers: dict[str, float]) -> dict[str, float]:
+    """All numbers but mean outputs for a target that no example has."""
+    return {
+        tag: value
+        for tag, value in numbers.items()
+        if not (tag.startswith("prediction/") and isnan(value))
+    }
 
 
 @contextmanager

@@ -43,7 +43,8 @@ HELD_UP = 0.25
 come to rest, need less."""
 FAINT = 0.03
 """‖dL/dz‖ of wrong examples: squared error gives 0.125 at y = ½ and 0.03 where the slope of a
-sigmoid is an eighth of its largest; cross-entropy at least ½."""
+sigmoid is an eighth of its largest; cross-entropy at least ½. A softmax that knows nothing gives
+about 1/K, so that of more than ten classes less counts as faint."""
 DRAGGED = 0.05
 """Training examples that another threshold would win: beyond that the boundary is out of place."""
 PAST_TARGET = 0.03
@@ -105,6 +106,9 @@ def _saturated_to_the_end(facts: Facts) -> Finding | None:
         return None
     if not _holds_back(stuck, wrong):
         return None
+    unsure = facts.confidence("count_wrong")
+    if facts.head == "softmax" and len(unsure) and unsure[0] > FLAT * unsure.sum():
+        return None  # of many classes each has a small slope before anything is learned
     if facts.held_out - (1 - wrong) >= TRAILS:  # wrong labels had better be left alone
         return None
     return Finding(
@@ -125,7 +129,8 @@ def _saturated_for_long(facts: Facts) -> Finding | None:
     if facts.head in CLIPPING_ALL or facts.head == "linear" or not (wrong >= FLAT and len(pulls)):
         return None
     took = course.time_above(facts, (start + end) / 2)
-    if not (steps[0] == 0 and pulls[0] <= FAINT and end < start and took >= HELD_UP):
+    faint = FAINT * min(1, 10 / max(1, len(facts.per_class("count"))))
+    if not (steps[0] == 0 and pulls[0] <= faint and end < start and took >= HELD_UP):
         return None
     return Finding(
         "{wrong} of the training examples were predicted wrongly at the start, with next to no "

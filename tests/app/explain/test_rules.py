@@ -71,6 +71,7 @@ def settled(rate=0.5):
     return falling() | {"loss/train": losses, "loss/val": losses} | pushed
 
 
+CHANCES = {"accuracy/val": 0.5, "accuracy/test": 0.5}
 LEARNED = {"loss/train": 0.05, "accuracy/train": 1.0, "accuracy/val": 0.98, "accuracy/test": 0.98}
 UNSEEN = {
     **{"wrong": 0.5, "stuck": 0.0, "saturated": 0.0},
@@ -157,6 +158,18 @@ CASES = [
         "sigmoid+se",
         ({}, {}, late(0.01)),
         ({}, {}, late(0.2)),  # no faint gradient: it was slow for another reason
+    ),
+    (
+        "saturated",  # nobody is sure of anything: no output is near 0 or 1
+        "softmax+se",
+        (SATURATED | {"confidence.count_wrong": [100, 100, 300]}, CHANCES, falling()),
+        (SATURATED | {"confidence.count_wrong": [500, 0, 0]}, CHANCES, falling()),
+    ),
+    (
+        "saturated",  # of a hundred classes a softmax that knows nothing has so little
+        "softmax+se",
+        ({}, {}, late(0.01)),
+        ({"classes": dict.fromkeys(("count", "recall", "grad"), [1.0] * 100)}, {}, late(0.01)),
     ),
     (
         "no_likelihood",
