@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import hydra
 from hydra.core.default_element import InputDefault
@@ -30,4 +30,4 @@ def teach_usual_losses() -> None:
         return plain(self, choices, value, *more)
 
     resolved.taught = True  # type: ignore[attr-defined]
-    cast(Any, InputDefault)._resolve_interpolation_impl = resolved
+    InputDefault._resolve_interpolation_impl = resolved  # type: ignore[method-assign,assignment]
