@@ -301,7 +301,7 @@ P, Q = torch.full((4, 2), 0.5), torch.full((4, 3), 1 / 3)
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: info.entropy(P[..., :1]), "p of shape (4, 1) and type torch.float32 is no "
+        (lambda: info.entropy(P[..., :1]), "p of shape (4, 1) and type torch.float32 is not a "
          "distribution: probabilities must be floating point (…, K) with K at least 2"),
         (lambda: info.entropy(torch.ones(2).long()), "type torch.int64 is not a distribution"),
         (lambda: info.kl_divergence(P, Q[0, 0]), "q of shape () and type"),

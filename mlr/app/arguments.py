@@ -43,6 +43,8 @@ def check_arguments(words: Sequence[str], parser: ArgumentParser) -> None:
     for place, word in enumerate(given):
         _check_spaces(word, given[place + 1 :], given[:place])
     for place, word in enumerate(given):
+        if "=" not in word and line.help:
+            raise InputError(f"--help is about all options: leave {word} out.")
         if "=" not in word and not word.startswith("~"):
             raise InputError(_bare(word, given[place + 1 :], given[:place]))
         _check_key(word)

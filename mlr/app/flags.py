@@ -19,6 +19,7 @@ DASHES = "‐‑‒–—"
 """Characters that word processors put for a hyphen."""
 _OWN_FOLDERS = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"}
 _MULTIRUN = {"-m", "--multirun"}
+_HELP = {"-h", "--help"}
 
 
 class Line(NamedTuple):
@@ -27,11 +28,13 @@ class Line(NamedTuple):
     overrides: all other words.
     multirun: whether several values are tried.
     own: whether configuration files of the user's add choices.
+    help: whether help is asked for.
     """
 
     overrides: list[str]
     multirun: bool
     own: bool
+    help: bool
 
 
 def without_flags(words: Sequence[str], parser: ArgumentParser) -> Line:
@@ -58,7 +61,7 @@ def without_flags(words: Sequence[str], parser: ArgumentParser) -> Line:
             value = value if equals else waiting.pop(0) if waiting else ""
             _check_value(known, value, actions[known])
     own = bool(_OWN_FOLDERS & flags) or any("searchpath" in word for word in overrides)
-    return Line(overrides, bool(_MULTIRUN & flags), own)
+    return Line(overrides, bool(_MULTIRUN & flags), own, bool(_HELP & flags))
 
 
 def _known(flag: str, actions: Collection[str]) -> str | None:

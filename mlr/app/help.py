@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from inspect import signature
 from textwrap import wrap
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -32,7 +34,9 @@ _NO_BREAK = "\u00a0"
 
 def register_help() -> None:
     """Make known to OmegaConf what the template of --help asks for."""
-    register = OmegaConf.register_new_resolver
+    register: Any = OmegaConf.register_new_resolver
+    if "use_cache" in signature(OmegaConf.register_resolver).parameters:  # 2.4's name for it
+        register = OmegaConf.register_resolver
     register("help_choices", _choices_filled, replace=True)
     register("help_settings", _settings_filled, replace=True)
 

@@ -24,6 +24,7 @@ REFUSED = {
     "loss=nll": "loss=nll could mean .* loss=ce for classes .* loss=gaussian_nll for a regression",
     "loss=gaussian_nll": "loss=gaussian_nll needs targets that are real numbers, but these are "
     "classes. Use loss=ce",
+    "data=csv data.path=nowhere.csv loss=gaussian_nll": "but these are classes. Use loss=ce",
     "head=sigmoid loss=gaussian_nll data=moons": "but these are classes. Use loss=bce",
     "data=mnits": "Did you mean data=mnist",
     "model=mpl": "Did you mean model=mlp",
@@ -121,6 +122,7 @@ TYPED = {
     "sigmod": "options are key=value: head=sigmoid?",
     "mnist": "options are key=value: data=mnist?",
     "help": "write --help to see all options.",
+    "--help head": "--help is about all options: leave head out.",
     "train": "train is not an option; options are key=value; see --help.",
     "''": "'' is not an option; options are key=value",
     "head=hinge": "Unknown head=hinge. hinge is a loss: loss=hinge. Choose from clipped_linear, ",

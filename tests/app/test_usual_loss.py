@@ -9,6 +9,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 
 from mlr.app.command import CONFIGS, VERSION_BASE
+from mlr.app.names import spoken
 from mlr.checks import InputError
 from mlr.heads import HEADS
 from mlr.objectives import Objective
@@ -146,3 +147,8 @@ def test_another_project_composes_the_groups_without_mlrs_program(tmp_path):
         config = compose("own", ["loss=se"])
     assert config.head._target_ == "mlr.heads.Sigmoid"
     assert config.loss._target_ == "mlr.losses.SquaredError"
+
+
+def test_the_gaussian_loss_is_spoken_as_people_write_it():
+    assert spoken("gaussian_nll") == "Gaussian NLL"
+    assert spoken("bce") == "BCE"
