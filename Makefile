@@ -11,7 +11,7 @@ help:  ## list the commands
 
 # written last, so that an interrupted installation is taken up again; pip would compile on one
 # core, the tests of others included
-.venv/installed: pyproject.toml setup.py .ci/constraints.txt
+.venv/installed: pyproject.toml .ci/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlr needs Python 3.11 or newer; name one: make install PYTHON=python3.11")'
 	@echo "making .venv with the pinned versions; this takes a minute or two"
 	@$(PYTHON) -m venv .venv
@@ -50,7 +50,7 @@ test-long: install  ## what takes minutes: 100,000 points a pair against 50 digi
 
 # nothing pinned: what an installation gets today
 NEWEST := .venv-newest
-$(NEWEST)/installed: pyproject.toml setup.py
+$(NEWEST)/installed: pyproject.toml
 	@$(PYTHON) -m venv $(NEWEST)
 	@$(NEWEST)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'
 	@touch $@

@@ -93,7 +93,7 @@ def copy(tmp_path_factory):
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in ("mlr", "configs", "scripts", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     return folder
 
@@ -102,10 +102,7 @@ def copy(tmp_path_factory):
 def wheel(copy):
     """A wheel of it, built with the setuptools at hand."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
-    before = {path.name for path in copy.iterdir()}
     run(*command, "--no-deps", "--no-build-isolation", "-w", copy.parent, copy, folder=copy)
-    left = {path.name for path in copy.iterdir()} - before
-    assert left <= {"mlr_lab.egg-info"}  # a build/ would put what is removed later into a wheel
     (built,) = copy.parent.glob("*.whl")
     return built
 
@@ -213,4 +210,4 @@ def test_a_repository_works_after_it_was_installed_as_a_wheel(copy, installed, t
         helped = run(installed.python, script, "--help", folder=tmp_path).stdout
     finally:
         mark.unlink()
-    assert "matching, mine, nll" in helped
+    assert "\n  mine" in helped
