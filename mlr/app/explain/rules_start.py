@@ -12,9 +12,10 @@ for all that, has 3. Squared error of a linear unit grows with the square of the
 weights behind two features start at up to 50 times it, and train well."""
 HIGHER_BY = 5.0
 """And more than it, in nats: He's weights behind two features start at up to 3 for ln 2."""
-LEARNED, RIGHT, BEHIND = 0.1, 0.98, 0.03
+LEARNED, RIGHT, BEHIND = 0.1, 0.98, 0.04
 """A run ended well with at most this share of the loss of knowing nothing, at least this training
-accuracy, and a test accuracy that is at most so much lower."""
+accuracy, and a test accuracy that is at most so much lower: 0.031 in Nielsen's network of 100
+units, as good as published; 0.045 and more where large weights let a model learn by heart."""
 SOON = 0.1
 """Share of the updates after which a start that cost nothing is forgotten."""
 OVERFLOW = 1e15
