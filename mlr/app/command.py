@@ -87,7 +87,7 @@ def _interrupted(session: Session, signals: Signals) -> int:
     if run is not None and run.folder is not None:
         place = override("resume", console.shown(run.folder))
         go_on = train_command(place, *trusted(run.overrides))
-        saved = f"; go on with: {go_on}"
+        saved = f"; continue with: {go_on}"
         if not (run.folder / CHECKPOINT).exists():
             saved = f"; what was recorded until then is saved in {run.folder}"
     if session.sweep is not None:

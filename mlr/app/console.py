@@ -168,7 +168,7 @@ def _print_numbers(out: Console, metrics: Mapping[str, float]) -> None:
     out.print(table)
     if "logit_grad/wrong" in metrics:
         wrong, right = (_size(metrics, side) for side in ("wrong", "right"))
-        out.print(f"mean |dL/dz| in training data: {wrong} where wrong, {right} where right")
+        out.print(f"mean ‖dL/dz‖ in training data: {wrong} where wrong, {right} where right")
     if outputs := output_texts(metrics):
         out.print(f"mean output y in training data: {', '.join(outputs)}")
 

@@ -111,7 +111,7 @@ def read_flags(arguments: Sequence[str]) -> Namespace:
     flags = parser.parse_args(list(arguments))
     if flags.experimental_rerun is not None:
         raise InputError(
-            "--experimental-rerun runs what a pickle says; go on with a run by resume=<folder>."
+            "--experimental-rerun runs what a pickle says; continue a run by resume=<folder>."
         )
     if flags.package is not None and flags.cfg is None:
         raise InputError(f"--package {flags.package} shows a part of --cfg; add --cfg job.")

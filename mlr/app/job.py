@@ -142,7 +142,7 @@ def _start(
     if resume is not None and Path(resume).resolve() != folder.resolve():
         raise InputError(
             f"resume={resume} and hydra.run.dir={folder} are different folders; leave "
-            "hydra.run.dir out to go on."
+            "hydra.run.dir out to continue."
         )
     before = None if resume is None else begun(folder, or_new=either)
     plan = make_plan(values if before is None else continued(before, values, overrides))
@@ -249,8 +249,8 @@ def _goes_on(before: Begun, total: int) -> str:
     ended = before.status.get("status")
     how = "does not say how it ended" if ended is None else WORDS.get(ended, f"was {ended}")
     if before.state is None:
-        return f"the run {how} before anything was kept; it begins anew."
-    return f"the run {how}; it goes on after {before.state.step:,} of {total:,} updates."
+        return f"the run {how} before its first checkpoint; it starts again."
+    return f"the run {how}; it continues after {before.state.step:,} of {total:,} updates."
 
 
 def last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:

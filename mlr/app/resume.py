@@ -61,7 +61,7 @@ def begun(folder: Path, or_new: bool) -> Begun | None:
         status = {}  # it is damaged; the checkpoint tells all that is needed
     if (folder.parent / TABLE).exists():
         raise InputError(
-            f"resume={folder} is a run of a sweep; go on with all of it by -m "
+            f"resume={folder} is a run of a sweep; continue the whole sweep by -m "
             f"sweep.resume={folder.parent}."
         )
     config = _recorded(folder, status)
@@ -74,7 +74,7 @@ def begun(folder: Path, or_new: bool) -> Begun | None:
     if or_new:
         return None
     raise DataError(
-        f"resume={folder} was ended before anything was kept; begin anew: give its options again, "
+        f"resume={folder} ended before its first checkpoint; start it again: give its options, "
         f"with hydra.run.dir={folder}."
     )
 
@@ -111,7 +111,7 @@ def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
             reasons.append(str(error))
         else:
             return Begun(folder, run.status, state, about)
-    raise DataError(f"resume={folder} cannot go on, so begin anew: {reasons[0]}")
+    raise DataError(f"resume={folder} cannot be continued, start it again: {reasons[0]}")
 
 
 def continued(run: Begun, now: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def is_over(run: Begun, plan: Plan) -> bool:
     old, new = (dict(leaves(identity(config))) for config in (run.about["config"], plan.config))
     if old != new and status == "diverged":
         raise InputError(
-            f"resume={run.folder} diverged, which nothing afterwards mends; begin anew, "
+            f"resume={run.folder} diverged, and cannot be continued; start again, "
             "with a smaller optimizer.lr."
         )
     return old == new
@@ -229,8 +229,8 @@ def _check_fits(run: Begun, state: State, experiment: Experiment) -> None:
     for what, fit in fits.items():
         if not fit:
             raise InputError(
-                f"resume={run.folder} cannot go on with this {what}, which what was kept does not "
-                "fit; begin anew with it."
+                f"resume={run.folder} cannot continue with this {what}, which does not fit "
+                "its checkpoint; start a new run with it."
             )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGUSR1": 75}
 """By signal. Schedulers of clusters send SIGUSR1 before the time is up: 75 asks to come again."""
-AT_ONCE = b"mlr: stopped at once; what was kept before is intact.\n"
+AT_ONCE = b"mlr: stopped at once; the last checkpoint is intact.\n"
 
 
 class Signals:

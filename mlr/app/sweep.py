@@ -152,13 +152,13 @@ def check_command(typed: Sequence[str], params: bool, resume: str | None) -> Non
     keys = [one.lstrip("+~").partition("=")[0] for one in typed]
     if "resume" in keys:
         raise InputError(
-            "resume=… goes on with one run: leave -m out; a sweep goes on by sweep.resume=…"
+            "resume=… continues one run: leave -m out; a sweep is continued by sweep.resume=…"
         )
     jobs = [key for key in keys if not key.startswith(("sweep.", "allow"))]
     if resume is not None and not jobs and not params:
         raise InputError(
-            f"sweep.resume={resume} needs the options of the sweep beside it: "
-            f"give its command again, which {Path(resume, 'sweep.yaml')} tells."
+            f"sweep.resume={resume} needs the options of the sweep, too: "
+            f"give its command again, which is in {Path(resume, 'sweep.yaml')}."
         )
 
 

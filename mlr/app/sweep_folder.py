@@ -214,7 +214,7 @@ def check_versions(path: Path, allowed: Collection[str]) -> None:
 def _taken(path: Path) -> InputError:
     return InputError(
         f"{path} already holds a sweep; choose another hydra.sweep.dir, "
-        f"or go on with that one by sweep.resume={path}."
+        f"or continue that one by sweep.resume={path}."
     )
 
 

@@ -40,7 +40,7 @@ class Archive:
             raise fault(path, f"holds {len(entries)} arrays; {MOST_ARRAYS} are the most.")
         self._entries = {entry.filename.removesuffix(".npy"): entry for entry in entries}
         if len(self._entries) < len(entries):
-            raise fault(path, "holds two arrays of one name; write it anew with numpy.savez.")
+            raise fault(path, "holds two arrays of one name; write it again with numpy.savez.")
 
     @property
     def names(self) -> list[str]:
@@ -113,7 +113,7 @@ def archive(path: Path, option: str) -> Iterator[Archive]:
         # zipfile meets damage with a dozen kinds: BadZipFile, zlib.error, struct.error, EOFError, …
         except Exception as error:
             reason = shown(str(error) or type(error).__name__, 60)
-            raise fault(path, f"is damaged: {reason}. Write it anew with numpy.savez.") from None
+            raise fault(path, f"is damaged: {reason}. Write it again with numpy.savez.") from None
 
 
 def _header(where: str, opening: bytes) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
@@ -127,7 +127,7 @@ def _header(where: str, opening: bytes) -> tuple[np.dtype[Any], tuple[int, ...],
         shape, fortran, dtype = reader(stream, max_header_size=_LONGEST_HEADER)
     # numpy parses it as Python, and fails with a dozen kinds
     except Exception:
-        raise fault(where, "has a damaged header; write it anew with numpy.savez.") from None
+        raise fault(where, "has a damaged header; write it again with numpy.savez.") from None
     if dtype.kind not in _KINDS or dtype.names:
         kind = "objects, which could be code" if dtype.hasobject else f"type {dtype!s:.20}"
         hint = ": number texts by np.unique(y, return_inverse=True)[1]" * (dtype.kind in "US")

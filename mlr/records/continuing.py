@@ -68,7 +68,7 @@ def _records(path: Path, size: int) -> Iterator[tuple[bytes, int, bool]]:
         if not span.whole:
             raise DataError(
                 f"{path} is damaged at byte {span.start}; "
-                f"mend it: {command('verify', '--repair', str(path.parent))}"
+                f"repair it: {command('verify', '--repair', str(path.parent))}"
             )
         event = Event.FromString(payload(content, span))
         kind = event.WhichOneof("what")

@@ -177,7 +177,7 @@ def check_links(folder: Path) -> None:
     for entry in (*folder.glob("*"), *folder.glob(".*")):
         if entry.is_symlink():
             raise DataError(
-                f"{entry} is a link, and to go on there would change what it leads to; "
+                f"{entry} is a link, and continuing would change its target; "
                 "put the file itself in its place."
             )
 

@@ -22,11 +22,11 @@ _NONE = " (▲ none)"
 PAGES: dict[str, dict[str, str]] = {
     "Who gets gradient?": {
         # TensorBoard draws the final NaN of a run that has no such samples as a triangle
-        f"wrong samples: mean |dL/dz|{_NONE}": "logit_grad/wrong$",
-        f"right samples: mean |dL/dz|{_NONE}": "logit_grad/right$",
+        f"wrong examples: mean ‖dL/dz‖{_NONE}": "logit_grad/wrong$",
+        f"right examples: mean ‖dL/dz‖{_NONE}": "logit_grad/right$",
         "wrong and right together": "logit_grad/(wrong|right)$",
         **{
-            f"{side} samples, {sureness}: mean |dL/dz|": f"logit_grad_confidence/{side}_{level}$"
+            f"{side} examples, {sureness}: mean ‖dL/dz‖": f"logit_grad_confidence/{side}_{level}$"
             for side in ("wrong", "right")
             for level, sureness in (("high", "sure"), ("middle", "less sure"), ("low", "unsure"))
         },
@@ -35,10 +35,10 @@ PAGES: dict[str, dict[str, str]] = {
         "saturated outputs (fraction)": "saturation/fraction$",
         "wrong and without gradient (fraction)": "stuck/fraction$",
         # dL/dz is the product of the two: which of them is small?
-        "head's slope dy/dz: wrong samples": "slope/head(_wrong)?$",
-        "loss's slope dL/dy: wrong samples": "slope/loss(_wrong)?$",
-        "head's slope dy/dz: right samples": "slope/head_right$",
-        "loss's slope dL/dy: right samples": "slope/loss_right$",
+        "head's slope dy/dz: wrong examples": "slope/head(_wrong)?$",
+        "loss's slope dL/dy: wrong examples": "slope/loss(_wrong)?$",
+        "head's slope dy/dz: right examples": "slope/head_right$",
+        "loss's slope dL/dy: right examples": "slope/loss_right$",
     },
     "Which layer starves?": {
         "all layers: gradient norm": "grad_norm/(?!total$)",
@@ -61,17 +61,17 @@ PAGES: dict[str, dict[str, str]] = {
 }
 DETAILS: dict[str, dict[str, str]] = {
     "Which class is dead?": {"all classes: mean |dL/dz_k|": "logit_grad_class/"},
-    "Do the samples agree?": {
+    "Do the examples agree?": {
         "signal to noise of the gradient": "grad_snr/total$",
         "all layers: signal to noise": "grad_snr/(?!total$)",
         "cosine of successive gradients": "grad_cosine/total$",
-        "gradient of one sample: mean and largest": "sample_grad/",
+        "gradient of one example: mean and largest": "sample_grad/",
     },
 }
 """Pages that only runs with probes=full have; behind the others, wherever TensorBoard begins."""
 # what stands on a page whose charts a run cannot fill, a regression for example: each run
 # names every page, because TensorBoard joins their layouts in the order of the runs
-_INSTEAD = {"Who gets gradient?": {"all samples: mean |dL/dz|": "logit_grad/mean$"}}
+_INSTEAD = {"Who gets gradient?": {"all examples: mean ‖dL/dz‖": "logit_grad/mean$"}}
 # question → what its tags begin with, and what a chart of a single one is called
 _SINGLE = {
     "Which layer starves?": ("grad_norm/", "{}: gradient norm"),

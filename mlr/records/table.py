@@ -170,7 +170,7 @@ def rows_before(path: Path, position: Mapping[str, Any]) -> Digest:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     if digest.hexdigest() != position["sha256"]:
         raise DataError(
-            f"{path} is damaged within its first {size} bytes, so its run must be begun anew."
+            f"{path} is damaged within its first {size} bytes, so its run must be started again."
         )
     return digest
 

@@ -134,7 +134,7 @@ def problems(case: Case, judged: Judged) -> list[str]:
         found.append(judged.err[-400:])
     if "\x1b" in judged.out + judged.err:
         found.append("an escape sequence reaches the terminal")
-    lines = [line for line in judged.err.splitlines() if line and "it goes on after" not in line]
+    lines = [line for line in judged.err.splitlines() if line and "it continues after" not in line]
     if len(lines) > 1 or any(len(line) > 200 for line in lines):
         found.append(f"not one line of 200 characters: {judged.err[:300]!r}")
     if case.refused and (judged.code not in (1, 2, 3, 74) or not lines):

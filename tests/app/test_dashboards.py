@@ -178,7 +178,7 @@ def test_custom_scalars_answer_the_questions(page, address):
     wait(lambda: page.shows(*NAMES, *PAGES), "questions")
     text = page.text()
     assert [text.index(question) for question in PAGES] == sorted(map(text.index, PAGES))
-    charts = ("wrong samples: mean |dL/dz|", "Matches (16)", "all samples: mean |dL/dz|")
+    charts = ("wrong examples: mean ‖dL/dz‖", "Matches (16)", "all examples: mean ‖dL/dz‖")
     wait(lambda: page.shows(*charts, "Matches (17)"), "charts of a classification, of all")
     wait(lambda: page.count(CURVES, "vz-line-chart2") >= len(NAMES), "curves")
     page.picture("custom_scalars")

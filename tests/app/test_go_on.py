@@ -237,7 +237,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     retell(folder, "running")
     code, _, error = trained(monkeypatch, capsys, f"resume={folder}")
     assert code == 3
-    assert "cannot go on, so begin anew" in error
+    assert "cannot be continued, start it again" in error
 
 
 def test_a_run_of_a_sweep_and_a_run_in_use_are_refused(tmp_path, monkeypatch, capsys):
@@ -284,7 +284,7 @@ def test_a_signal_ends_a_run_after_its_step_and_says_how_to_go_on(tmp_path, name
     assert process.returncode == code
     told = error.strip().splitlines()[-1]
     command = f"""{sys.executable} scripts/train.py 'resume="{folder}"' 'allow_targets=[mine]'"""
-    assert told == f"mlr: interrupted; go on with: {command}"
+    assert told == f"mlr: interrupted; continue with: {command}"
     assert "Traceback" not in error
     step = read(folder / "checkpoint.safetensors").about["step"]
     assert json.loads((folder / "status.json").read_text())["status"] == "interrupted"

@@ -46,7 +46,7 @@ def test_hydra_and_the_shell_give_back_what_was_meant(name):
 
 def pasted(out):
     """The words of the command that goes on, as verify printed it."""
-    _, _, command = out.splitlines()[0].partition("go on with: ")
+    _, _, command = out.splitlines()[0].partition("continue with: ")
     return shlex.split(command)[2:]
 
 
@@ -90,7 +90,7 @@ def test_a_sweep_says_what_is_left_of_it(train, tmp_path, capfd):
     verify(["it"])
     out = capfd.readouterr().out
     assert (
-        "done, but 2 of its runs interrupted; go on with: its command with sweep.resume=it" in out
+        "done, but 2 of its runs interrupted; continue with: its command with sweep.resume=it" in out
     )
 
 
@@ -101,10 +101,10 @@ def test_a_sweep_says_what_is_left_of_it(train, tmp_path, capfd):
         (("-m", "sweep.resume=sweep"), "give its command again, which sweep/sweep.yaml tells"),
         (("-m", "sweep.resume=sweep", "allow=[versions]"), "needs the options of the sweep"),
         (("resume=run", "model.widths=[3]"), "with resume=, name the part too"),
-        (("resume=run", "optimizer=adam", "allow=[optimizer]"), "cannot go on with this optimizer"),
-        (("resume=run", "model=mlp", "allow=[model]"), "cannot go on with this model or dtype"),
-        (("resume=run", "dtype=float64", "allow=[dtype]"), "cannot go on with this model or dtype"),
-        (("resume=run", "probes=full", "allow=[probes]"), "cannot go on with this probes"),
+        (("resume=run", "optimizer=adam", "allow=[optimizer]"), "cannot continue with this optimizer"),
+        (("resume=run", "model=mlp", "allow=[model]"), "cannot continue with this model or dtype"),
+        (("resume=run", "dtype=float64", "allow=[dtype]"), "cannot continue with this model or dtype"),
+        (("resume=run", "probes=full", "allow=[probes]"), "cannot continue with this probes"),
     ],
 )
 def test_what_would_do_otherwise_than_meant_is_refused(train, tmp_path, line, said):
@@ -141,4 +141,4 @@ def test_a_run_whose_status_is_damaged_is_told_so(train, tmp_path):
     (tmp_path / "run/status.json").write_text("")
     finished = train("resume=run", "epochs=2")
     assert finished.code == 0
-    assert "the run does not say how it ended; it goes on after 19 of 38 updates" in finished.err
+    assert "the run does not say how it ended; it continues after 19 of 38 updates" in finished.err

@@ -29,7 +29,7 @@ def times_to_stop(server, folder, seeds):
         answer = server.run(*line, signals=[(after, name)])
         assert answer.code == CODES[name], f"seed {seed}, {name} after {after} s: {answer}"
         assert "Traceback" not in answer.told
-        if "go on with" in answer.told:
+        if "continue with" in answer.told:
             found.append(answer.seconds)
             assert newest_step(folder / "it") > 0, f"seed {seed}"
             status = json.loads((folder / "it" / "status.json").read_text())

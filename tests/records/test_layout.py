@@ -54,7 +54,7 @@ def test_charts_take_the_tags_they_name_and_no_others():
 
 
 def test_charts_that_a_run_cannot_fill_are_left_out():
-    """A regression has no wrong samples; one layer needs no chart of all layers."""
+    """A regression has no wrong examples; one layer needs no chart of all layers."""
     drawn = taken(("loss/train", "saturation/fraction", "grad_norm/total", "grad_norm/layer0"))
     assert list(drawn) == [
         "saturated outputs (fraction)",
@@ -75,8 +75,8 @@ def test_every_run_names_all_pages_in_their_order():
     """Else the pages would stand in another order where TensorBoard found a regression first."""
     regression = ("loss/train", "logit_grad/mean", "saturation/fraction", "grad_norm/layer0")
     assert list(pages(regression)) == list(pages(TAGS)) == list(PAGES)
-    assert list(pages(regression)["Who gets gradient?"]) == ["all samples: mean |dL/dz|"]
-    assert "all samples: mean |dL/dz|" not in taken((*TAGS, "logit_grad/mean"))
+    assert list(pages(regression)["Who gets gradient?"]) == ["all examples: mean ‖dL/dz‖"]
+    assert "all examples: mean ‖dL/dz‖" not in taken((*TAGS, "logit_grad/mean"))
 
 
 def test_the_link_pins_what_the_runs_have_and_colours_by_head_and_loss():
@@ -109,10 +109,10 @@ FULL = (
 def test_details_add_charts_to_the_pages_and_pages_behind_them():
     assert list(pages((*TAGS, *FULL))) == [*PAGES, *DETAILS]
     drawn = taken((*TAGS, *FULL))
-    assert drawn["wrong samples, sure: mean |dL/dz|"] == ["logit_grad_confidence/wrong_high"]
-    assert drawn["right samples, unsure: mean |dL/dz|"] == ["logit_grad_confidence/right_low"]
-    assert drawn["head's slope dy/dz: wrong samples"] == ["slope/head_wrong"]
-    assert drawn["loss's slope dL/dy: wrong samples"] == ["slope/loss_wrong"]
+    assert drawn["wrong examples, sure: mean ‖dL/dz‖"] == ["logit_grad_confidence/wrong_high"]
+    assert drawn["right examples, unsure: mean ‖dL/dz‖"] == ["logit_grad_confidence/right_low"]
+    assert drawn["head's slope dy/dz: wrong examples"] == ["slope/head_wrong"]
+    assert drawn["loss's slope dL/dy: wrong examples"] == ["slope/loss_wrong"]
     assert drawn["all classes: mean |dL/dz_k|"] == ["logit_grad_class/0", "logit_grad_class/1"]
     assert drawn["class 1: mean |dL/dz_k|"] == ["logit_grad_class/1"]
     assert drawn["all layers: update to weight"] == ["update_to_weight/layer0"]

@@ -15,8 +15,8 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--repair",
         action="store_true",
-        help="mend event files, so that all records but the damaged are read, and remove what "
-        "killed writers left; originals are kept beside as .damaged",
+        help="repair event files, so that all records but the damaged are read, and remove what "
+        "killed writers left; the originals are saved as .damaged",
     )
 
 

@@ -42,7 +42,7 @@ class Row:
         fewer.
     epochs_to_90, updates_to_90: until 90 % of the way to where the best configuration ends (see
         `measures.Mark`), the median over runs.
-    logit_grad_wrong: the final `logit_grad/wrong`, |dL/dz| averaged over the training examples that
+    logit_grad_wrong: the final `logit_grad/wrong`, ‖dL/dz‖ averaged over the training examples that
         are predicted wrongly at the end; the mean over seeds.
     logit_grad_right: likewise of those predicted rightly.
     stuck: the final share of training examples that are wrong and without gradient, the mean.

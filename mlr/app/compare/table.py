@@ -24,7 +24,7 @@ MOST_NAMED = 20
 NONE = "–"
 RATE, AGAINST = "best lr", "against the first"
 UPDATES, EPOCHS = "updates to 90 % ↓", "epochs to 90 % ↓"
-WRONG, RIGHT, STUCK, LOST = "|dL/dz| wrong", "|dL/dz| right", "stuck % ↓", "lost"
+WRONG, RIGHT, STUCK, LOST = "‖dL/dz‖ wrong", "‖dL/dz‖ right", "stuck % ↓", "lost"
 FURTHER = (("loss/test", 2), ("rmse/test", 3), ("predicted_std/test", 8))
 """Final numbers shown apart from the metric, and how early they give way in a narrow terminal."""
 OUTPUTS = {
@@ -239,7 +239,7 @@ def _legend(
         AGAINST: "against the first: paired t-test over common seeds, Holm's correction for all "
         f"pairs; significant where p ≤ {LEVEL}",
         UPDATES: goal(ranking),
-        WRONG: "|dL/dz| wrong, right: mean over the training examples that are predicted so at the "
+        WRONG: "‖dL/dz‖ wrong, right: mean over the training examples that are predicted so at the "
         f"end; {NONE} where there is none",
         STUCK: "stuck: training examples that are predicted wrongly and receive no gradient at the "
         "end",

@@ -41,7 +41,7 @@ def _of_one(facts: Facts) -> str:
             parts[-1] += f" and {percent(facts.held_out)} of the others"
     wrong = facts.metric("logit_grad/wrong")
     if wrong == wrong:
-        parts.append(f"the wrong ones have a mean |dL/dz| of {short(wrong)}")
+        parts.append(f"the wrong ones have a mean ‖dL/dz‖ of {short(wrong)}")
     stuck = facts.anatomy("stuck")
     if stuck == stuck:
         share = "none" if stuck == 0 else f"{percent(stuck)} of all"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CAPTION = (
     "Training examples that are predicted wrongly, those of the largest loss first; of a "
     "regression, or where none is wrong, simply those of the largest loss. Each with target, "
-    "prediction and the length of its gradient at the logits, |dL/dz|."
+    "prediction and the length of its gradient at the logits, ‖dL/dz‖."
 )
 MOST = 8
 """Examples that are shown."""
@@ -121,7 +121,7 @@ def draw(found: MostWrong, title: str) -> Figure:
                 words = words.rpartition(" (")[0]
             colour = canvas.WRONG if found.wrong else canvas.INK
             canvas.write(figure, x, top - 0.285, words, colour)
-            canvas.write(figure, x, top - 0.345, f"|dL/dz| {found.grads[number]:.2g}")
+            canvas.write(figure, x, top - 0.345, f"‖dL/dz‖ {found.grads[number]:.2g}")
     return figure
 
 
@@ -134,7 +134,7 @@ def _table(found: MostWrong, title: str, about: str) -> Figure:
         "target": found.targets,
         "prediction": found.predictions,
         "loss": [f"{value:.3g}" for value in found.losses],
-        "|dL/dz|": [f"{value:.3g}" for value in found.grads],
+        "‖dL/dz‖": [f"{value:.3g}" for value in found.grads],
     }
     # one text a column: its lines are a table's rows
     for x, (head, words) in zip((0.022, 0.37, 0.505, 0.735, 0.865), columns.items(), strict=True):

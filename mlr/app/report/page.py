@@ -247,7 +247,7 @@ def _ranking(content: Content) -> str:
     lines = [
         "Mean ± standard deviation over seeds. Test loss: each in units of its own loss.",
         "Against the first: paired t-test over common seeds, Holm’s correction for all pairs.",
-        "|dL/dz| where wrong: mean over the training examples that are predicted wrongly at the "
+        "‖dL/dz‖ where wrong: mean over the training examples that are predicted wrongly at the "
         "end.",
         *(f"{one[0].upper()}{one[1:]}." for one in goals),
     ]

@@ -26,7 +26,7 @@ def print_examined(out: Console, one: Examined, brief: bool) -> None:
     found = [file for file in one.found if not brief or file.kind != GOOD]
     if brief and not found and not one.go_on:
         return
-    state = "; go on with: ".join(filter(None, (one.state, one.go_on)))
+    state = "; continue with: ".join(filter(None, (one.state, one.go_on)))
     _print(out, Text(printable(shown(one.place)), style="bold"), Text(f"  {printable(state)}"))
     width = max((len(printable(file.name)) for file in found), default=0)
     for file in found:

@@ -75,7 +75,7 @@ def _mended(folder: Path, one: Finding) -> Finding:
         original = f"; the original is {_beside(path, content).name}"
         atomic_write(path, fresh)
     _tell_size(folder, one.name, len(fresh))
-    kept = f"{len(found) - lost:,} records kept, {lost:,} lost"
+    kept = f"{len(found) - lost:,} records saved, {lost:,} lost"
     return Finding(MENDED, one.name, f"{kept if lost else 'its end is not there'}{original}")
 
 

@@ -55,7 +55,7 @@ def examine(folder: Path) -> Examined:
     kept: dict[str, Kept] = {}
     found = [status, *_checkpoints(folder, files, kept)]
     if status.kind == DAMAGED and kept and lock_of(folder).parent == folder:
-        again = f"{status.text.partition('; ')[0]}; {_resume(folder)} writes it anew"
+        again = f"{status.text.partition('; ')[0]}; {_resume(folder)} writes it again"
         found[0] = status._replace(text=again)
     for name in dict.fromkeys([*files, *_events(folder)]):
         if name.startswith(PREFIX):
@@ -162,7 +162,7 @@ def _check_rows(folder: Path, kept: Kept) -> str:
     try:
         rows_before(folder / METRICS, kept.records["table"])
     except DataError as error:
-        raise ValueError(f"has other rows than when step {kept.step:,} was kept") from error
+        raise ValueError(f"has other rows than when step {kept.step:,} was saved") from error
     return f"rows before step {kept.step:,}"
 
 
@@ -206,5 +206,5 @@ def resume_sweep(sweep: Path) -> str:
 
 def _anew(folder: Path) -> str:
     if lock_of(folder).parent == folder:
-        return "train it anew in another folder"
-    return f"remove {shown(folder)} and train it anew by {resume_sweep(folder.parent)}"
+        return "train it again in another folder"
+    return f"remove {shown(folder)} and train it again by {resume_sweep(folder.parent)}"

@@ -23,7 +23,7 @@ SUMMARY = "summary"
 def examine(folder: Path) -> Examined:
     """Look at the files of the sweep in `folder` that are of no single run."""
     told: dict[str, Any] = {}
-    remedy = f"{resume_sweep(folder)} writes it anew"
+    remedy = f"{resume_sweep(folder)} writes it again"
     owner = holder(folder / LOCK)
 
     def story() -> str:
@@ -56,7 +56,7 @@ def _missing(folder: Path) -> list[Finding]:
         return []
     here = {path.parent.name for path in folder.rglob("status.json")}
     names = [str(row.get("run")) for row in rows if row.get("status") in FINISHED]
-    remedy = f"{resume_sweep(folder)} trains it anew"
+    remedy = f"{resume_sweep(folder)} trains it again"
     lost = (name for name in names if name not in here)
     return [Finding(DAMAGED, name, f"the run is missing; {remedy}") for name in lost]
 

@@ -115,7 +115,7 @@ def test_a_column_without_an_entry_is_left_out():
 
 def test_the_end_of_a_sweep_has_losses_stuck_and_times_but_no_tests():
     lines = short(RANKING)
-    for name in ("test loss ↓", "stuck % ↓", "updates to 90 % ↓", "|dL/dz| wrong", "lost"):
+    for name in ("test loss ↓", "stuck % ↓", "updates to 90 % ↓", "‖dL/dz‖ wrong", "lost"):
         assert name in lines[0]
     assert "against the first" not in lines[0]
     assert "epochs" not in lines[0]
@@ -156,7 +156,7 @@ def test_a_narrow_terminal_has_fewer_columns_and_whole_names(width):
         assert any(name in line for line in lines[:3])
     heads = [
         *("test accuracy ↑", "runs", "against the first", "best lr", "epochs to 90 % ↓"),
-        *("|dL/dz| wrong", "updates to 90 % ↓", "lost", "stuck % ↓", "test loss ↓"),
+        *("‖dL/dz‖ wrong", "updates to 90 % ↓", "lost", "stuck % ↓", "test loss ↓"),
     ]
     left_out = [line for line in lines if line.startswith("the terminal is too narrow for: ")]
     for head in heads:

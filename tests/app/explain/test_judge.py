@@ -35,7 +35,7 @@ def test_a_sound_run_gets_no_advice(tmp_path):
     assert explain([one]) == []
     assert reassurance([one]) == (
         "No fault found: the training loss went from 2.34 to 0.14, 97 % of the training examples "
-        "are right and 96 % of the others, the wrong ones have a mean |dL/dz| of 0.8, and none are "
+        "are right and 96 % of the others, the wrong ones have a mean ‖dL/dz‖ of 0.8, and none are "
         "wrong without gradient."
     )
 

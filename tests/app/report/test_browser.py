@@ -105,7 +105,7 @@ def test_every_choice_draws_every_chart(window, written):
     labels = window.run(
         "return [...document.querySelectorAll('fieldset label')].map(l => l.textContent)"
     )
-    assert "|dL/dz| where wrong" in labels
+    assert "‖dL/dz‖ where wrong" in labels
     assert "every setting" in labels
     for label in labels:
         choose(window, label)
@@ -117,7 +117,7 @@ def test_every_choice_draws_every_chart(window, written):
 
 def test_a_gradient_of_exactly_0_stands_at_the_foot_of_a_logarithmic_axis(window, written):
     show(window, written)
-    choose(window, "|dL/dz| where wrong")
+    choose(window, "‖dL/dz‖ where wrong")
     values = window.run("return document.querySelector('#curves .values b').textContent")
     assert values == "0 (0 … 0)"
 

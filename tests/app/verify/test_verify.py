@@ -84,7 +84,7 @@ def test_what_is_damaged_is_told_with_what_to_do(run, verified):
     assert "previous good: step" in files[CHECKPOINTS[0]]
     assert "have another SHA-256" in files["metrics.csv"]
     assert files[".hydra/hydra.yaml"].startswith("damaged is missing")
-    assert f"go on with: python scripts/train.py resume={run}" in out
+    assert f"continue with: python scripts/train.py resume={run}" in out
     assert max(map(len, out.splitlines())) < 300
 
 
@@ -172,7 +172,7 @@ def test_the_lock_of_a_killed_process_is_let_go(run, verified):
         process.kill()
     code, _, out = verified(run)
     assert code == 0
-    assert f"killed after step 57; go on with: python scripts/train.py resume={run}" in out
+    assert f"killed after step 57; continue with: python scripts/train.py resume={run}" in out
     os.close(locks.hold(run / ".lock", "process 2"))
 
 
@@ -184,7 +184,7 @@ def test_the_table_of_a_run_that_has_not_ended(run, verified):
     flip(run / "metrics.csv", 8 * len(content) // 2)
     code, files, _ = verified(run)
     assert code == 3
-    assert files["metrics.csv"].startswith("damaged has other rows than when step 57 was kept; ")
+    assert files["metrics.csv"].startswith("damaged has other rows than when step 57 was saved; ")
     (run / "metrics.csv").write_bytes(content + b"58,3.1")  # written after that
     assert verified(run)[0] == 0
 
@@ -359,7 +359,7 @@ def test_a_run_goes_on_without_its_status(run, trained, verified, capsys):
     flip(run / "status.json", 999)
     code, files, _ = verified(run)
     assert code == 3
-    assert files["status.json"].endswith(f"resume={run} writes it anew")
+    assert files["status.json"].endswith(f"resume={run} writes it again")
     assert train(f"resume={run}", f"hydra.run.dir={run}") == 0
     assert verified(run)[0] == 0
     own, other = read_status(run), read_status(trained)
