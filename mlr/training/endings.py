@@ -114,6 +114,22 @@ class Endings:
             return None
         return f"stopped early: no lower validation loss for patience={patience} epochs"
 
+    def at_last(self, run: int, steps: int, metrics: Mapping[str, float]) -> Ending:
+        """How a run ended: before, or with all its updates done.
+
+        Args:
+            run: its number.
+            steps: updates done.
+            metrics: its final numbers by tag; without validation, its last loss decides.
+        """
+        if run in self.ended:
+            return self.ended[run]
+        if "loss/val" in metrics or isfinite(metrics["loss/train"]):
+            return Ending(steps, "done", "")
+        advice = ADVICE if self.begun_finite[run] else BEFORE
+        reason = f"the training loss is not finite after {steps} updates; {advice}"
+        return Ending(steps, "diverged", reason)
+
     def take_up(self, run: int, ending: Ending | None, waited: int) -> None:
         """Judge a run that goes on, and is in its place again.
 
@@ -129,19 +145,6 @@ class Endings:
         """Put back, in place, what the ended runs had when they ended."""
         for run, row in self.kept.items():
             put(self.program, run, row)
-
-
-def last_ending(steps: int, metrics: Mapping[str, float]) -> Ending:
-    """How a run ends that did all its updates, of which validation says nothing.
-
-    Args:
-        steps: updates done.
-        metrics: its final numbers by tag.
-    """
-    if "loss/val" in metrics or isfinite(metrics["loss/train"]):
-        return Ending(steps, "done", "")
-    reason = f"the training loss is not finite after {steps} updates; {ADVICE}"
-    return Ending(steps, "diverged", reason)
 
 
 ADVICE = "try a smaller optimizer.lr"

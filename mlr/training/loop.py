@@ -17,7 +17,7 @@ from mlr.records import Recorder
 from mlr.training.anatomy import Anatomy
 from mlr.training.background import Background
 from mlr.training.batches import Batches
-from mlr.training.endings import Endings, last_ending
+from mlr.training.endings import Endings
 from mlr.training.evaluate import Evaluation, means_of
 from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
@@ -192,7 +192,7 @@ def _results(
     for run, own in enumerate(program.runs):
         best = best_steps[run]
         numbers = {tag: values[run] for tag, values in metrics.items()}
-        ending = endings.ended.get(run) or last_ending(steps, numbers)
+        ending = endings.at_last(run, steps, numbers)
         # copies: a result must not keep those of all its siblings alive
         parameters = {name: value[run].contiguous().clone() for name, value in views.items()}
         results.append(

@@ -90,7 +90,8 @@ def test_a_sweep_says_what_is_left_of_it(train, tmp_path, capfd):
     verify(["it"])
     out = capfd.readouterr().out
     assert (
-        "done, but 2 of its runs interrupted; continue with: its command with sweep.resume=it" in out
+        "done, but 2 of its runs interrupted; continue with: its command with sweep.resume=it"
+        in out
     )
 
 
@@ -101,9 +102,15 @@ def test_a_sweep_says_what_is_left_of_it(train, tmp_path, capfd):
         (("-m", "sweep.resume=sweep"), "give its command again, which sweep/sweep.yaml tells"),
         (("-m", "sweep.resume=sweep", "allow=[versions]"), "needs the options of the sweep"),
         (("resume=run", "model.widths=[3]"), "with resume=, name the part too"),
-        (("resume=run", "optimizer=adam", "allow=[optimizer]"), "cannot continue with this optimizer"),
+        (
+            ("resume=run", "optimizer=adam", "allow=[optimizer]"),
+            "cannot continue with this optimizer",
+        ),
         (("resume=run", "model=mlp", "allow=[model]"), "cannot continue with this model or dtype"),
-        (("resume=run", "dtype=float64", "allow=[dtype]"), "cannot continue with this model or dtype"),
+        (
+            ("resume=run", "dtype=float64", "allow=[dtype]"),
+            "cannot continue with this model or dtype",
+        ),
         (("resume=run", "probes=full", "allow=[probes]"), "cannot continue with this probes"),
     ],
 )

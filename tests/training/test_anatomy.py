@@ -181,7 +181,7 @@ def test_the_outputs_are_told_by_their_target(head, classes):
         assert found == pytest.approx(mean_output, rel=1e-5)
 
 
-@pytest.mark.parametrize(("head", "loss"), [("linear", "se"), ("gaussian", "nll")])
+@pytest.mark.parametrize(("head", "loss"), [("linear", "se"), ("gaussian", "gaussian_nll")])
 def test_the_outputs_of_a_regression_have_a_mean(head, loss):
     rate = SGD(lr=0.001)
     run = experiment(head=head, loss=loss, data=dataset(None), probes=WITH_OUTPUTS, optimizer=rate)

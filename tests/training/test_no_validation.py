@@ -27,7 +27,7 @@ KINDS = {
     "lanes": dict,
     "narrow": lambda: {"model": Mlp(widths=[40])},
     "module": lambda: {"module": nn.Sequential(nn.Linear(3, 1), nn.Softplus()).double()},
-    "regression": lambda: {"head": "gaussian", "loss": "nll"},
+    "regression": lambda: {"head": "gaussian", "loss": "gaussian_nll"},
 }
 
 
