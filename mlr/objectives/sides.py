@@ -14,6 +14,7 @@ from math import log, pi, sqrt
 import torch
 from torch import Tensor
 
+from mlr.heads.base import clipped
 from mlr.heads.sparsemax import Sparsemax
 from mlr.losses.base import LEAST_PROBABILITY, LOG_FLOOR
 
@@ -105,11 +106,11 @@ def cloglog_sides(z: Tensor) -> Sides:
     rest = (-rate).exp()
     y = torch.where(is_down, -(-rate).expm1(), 1 - rest)
     # y/e^z, which → 1 in the lower tail: −log y = −z − log(y/e^z)
-    low = z.clamp(-700, 0).exp()
+    low = clipped(z, -700, 0).exp()
     ratio = -(-low).expm1() / low
     cost = torch.where(is_down, -z - ratio.log(), -(-rest).log1p())
     # (dy/dz)/y = e^z exp(−e^z)/y; beyond e^7 that is 0
-    high = z.clamp(0, 7).exp()
+    high = clipped(z, 0, 7).exp()
     falling = high * (-high).exp()
     rate_one = torch.where(is_down, rest / ratio, falling / (1 - (-high).exp()))
     slope = torch.where(is_down, rate * rest, falling)

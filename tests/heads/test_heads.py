@@ -288,3 +288,18 @@ def test_the_config_folder_is_the_tuple():
         assert comment.startswith("# ")
         module, _, name = target.removeprefix("_target_: ").rpartition(".")
         assert getattr(importlib.import_module(module), name) is head
+
+
+@pytest.mark.parametrize(
+    ("head", "logits", "slopes"),
+    [
+        (ClippedLinear(), [-0.1, 0.0, 0.5, 1.0, 1.1], [0, 1, 1, 1, 0]),
+        (HardSigmoid(), [-3.1, -3.0, 0.0, 3.0, 3.1], [0, 1 / 6, 1 / 6, 1 / 6, 0]),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_clip_has_its_slope_at_its_ends_too(head, logits, slopes):
+    """Whatever torch.clamp takes there: 1 until torch 2.13, 0 from 2.14 on."""
+    z = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(head(z).sum(), z)
+    torch.testing.assert_close(gradient, torch.tensor(slopes, dtype=torch.float64))
