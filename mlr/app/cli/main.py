@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import NoReturn
 
+from mlr.app.text import write_in_any_encoding
 from mlr.checks import InputError
 from mlr.commandline import command
 
@@ -29,6 +30,7 @@ COMMANDS = {
 def main() -> int:
     """`mlr <command> …`; returns the exit code."""
     words = sys.argv[1:]
+    write_in_any_encoding()
     if not words or words[0] in ("-h", "--help"):
         print(_help())
         return 0 if words else InputError.exit_code
@@ -47,6 +49,7 @@ def main() -> int:
 
 def start(name: str) -> int:
     """Run the command of this name with the words of sys.argv; returns the exit code."""
+    write_in_any_encoding()
     module = import_module(f"mlr.app.cli.{name}")
     if name == "train":
         code: int = module.main()
