@@ -60,7 +60,7 @@ def test_every_command_is_of_a_kind_that_is_tested_here():
         *LECTURE,
         *READING,
         *(f"make {target}" for target in MAKE),
-        "tensorboard --logdir runs",
+        "python scripts/board.py",
     }
     assert set(COMMANDS) == known
     assert len(TRAINING) > 10

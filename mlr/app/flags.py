@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 from hydra._internal.utils import get_args_parser
 
 from mlr.app.catalogue import GROUPS, all_options, option_meant
-from mlr.checks import CHOOSE, InputError, nearest
+from mlr.checks import CHOOSE, InputError, nearest, unknown
 from mlr.commandline import command
 
 DASHES = "‐‑‒–—"
@@ -57,7 +57,10 @@ def without_flags(words: Sequence[str], parser: ArgumentParser) -> Line:
         if known is None:
             raise InputError(_unknown_flag(word, waiting, actions))
         flags.add(known)
-        if actions[known].nargs is None:
+        optional = actions[known].nargs == "?"
+        if optional and not equals and (not waiting or waiting[0].startswith("-")):
+            continue
+        if actions[known].nargs in (None, "?"):
             value = value if equals else waiting.pop(0) if waiting else ""
             _check_value(known, value, actions[known])
     own = bool(_OWN_FOLDERS & flags) or any("searchpath" in word for word in overrides)
@@ -74,10 +77,11 @@ def _known(flag: str, actions: Collection[str]) -> str | None:
 
 def _check_value(flag: str, value: str, action: Action) -> None:
     allowed: Iterable[str] | None = action.choices
-    if not value or (allowed is not None and value not in allowed):
-        found = f"{flag} {value}" if value else flag
+    if not value:
         listed = f" {CHOOSE}{', '.join(allowed)}." if allowed is not None else ""
-        raise InputError(f"{found} is not complete: it needs a value.{listed}")
+        raise InputError(f"{flag} is not complete: it needs a value.{listed}")
+    if allowed is not None and value not in allowed:
+        raise InputError(unknown(f"{flag} {value}", allowed, nearest(value, allowed)))
 
 
 def _unknown_flag(word: str, following: Sequence[str], flags: Iterable[str]) -> str:

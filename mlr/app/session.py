@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from math import inf
 from pathlib import Path
 from typing import cast
@@ -89,7 +89,8 @@ class Session:
     def withdraw(self) -> None:
         """Remove what Hydra wrote of a sweep that was refused before its first job."""
         if self.sweep is None and self._story is not None:
-            self._story.unlink(missing_ok=True)
+            with suppress(OSError):  # its folder may be what was wrong
+                self._story.unlink(missing_ok=True)
             remove_empty(self._story.parent)
 
     def batch(

@@ -23,7 +23,7 @@ def test_names_move_no_cursor(capsys):
 
 
 def test_a_refusal_is_one_line(capsys):
-    console.refuse("a\nb\x1b[31m" + "x" * 1000 + "; use y.")
+    console.refuse("a\nb\x1b[31m" + "x " * 500 + "; use y.")
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert len(err) <= 201

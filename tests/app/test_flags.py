@@ -8,7 +8,7 @@ import pytest
 from hydra._internal.utils import get_args_parser
 
 SHOWN = {
-    "--help": ["head: clipped_linear", "batch_size: 32"],
+    "--help": ["clipped_linear", "batch_size=32"],
     "--hydra-help": ["== Flags ==", "hydra/launcher: basic, batched"],
     "--version": ["Hydra 1."],
     "--cfg job": ["_target_: mlr.heads.Softmax"],
@@ -22,9 +22,9 @@ SHOWN = {
 }
 REFUSED = {
     "--hydra-help seed=1": "--hydra-help goes without seed=1",
-    "--cfg foo": "argument --cfg/-c: invalid choice: 'foo'",
-    "--cfg": "argument --cfg/-c: expected one argument",
-    "--info foo": "argument --info/-i: invalid choice: 'foo'",
+    "--cfg foo": "Unknown --cfg foo. Choose from job, hydra, all.",
+    "--cfg": "--cfg is not complete: it needs a value. Choose from job, hydra, all.",
+    "--info foo": "Unknown --info foo. Choose from all, config, defaults,",
     "--package head": "--package head shows a part of --cfg; add --cfg job",
     "--resolve": "The --resolve flag can only be used",
     "--multirun --cfg job": "Only one of --run, --multirun, --cfg",

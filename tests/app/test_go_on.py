@@ -183,7 +183,7 @@ def test_without_a_checkpoint_it_is_begun_anew_as_it_was_recorded(
     (folder / ".hydra" / "config.yaml").write_text("seed: 7\n")
     code, _, error = trained(monkeypatch, capsys, f"resume={folder}")
     assert code == 3
-    assert "begin anew" in error
+    assert "start it again" in error
 
 
 def test_a_command_that_names_its_folder_twice_begins_or_goes_on(

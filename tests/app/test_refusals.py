@@ -137,7 +137,7 @@ TYPED = {
     "-M seed=0,1": "Unknown flag -M. Did you mean -m?",
     "–m seed=0,1": "Unknown flag –m. Did you mean -m?",
     "-v": "Unknown flag -v. Options are key=value, without hyphens; see --help.",
-    "--cfg jobs": "--cfg jobs is not complete: it needs a value. Choose from job, hydra, all.",
+    "--cfg jobs": "Unknown --cfg jobs. Did you mean job? Choose from job, hydra, all.",
     "--cfg": "--cfg is not complete: it needs a value. Choose from job, hydra, all.",
     "head = sigmoid": "spaces around the = are not allowed: write head=sigmoid.",
     "head =sigmoid": "spaces around the = are not allowed: write head=sigmoid.",

@@ -117,7 +117,7 @@ def test_details_add_charts_to_the_pages_and_pages_behind_them():
     assert drawn["class 1: mean |dL/dz_k|"] == ["logit_grad_class/1"]
     assert drawn["all layers: update to weight"] == ["update_to_weight/layer0"]
     assert drawn["all layers: signal to noise"] == ["grad_snr/layer0"]
-    assert drawn["gradient of one sample: mean and largest"] == [
+    assert drawn["gradient of one example: mean and largest"] == [
         "sample_grad/mean",
         "sample_grad/max",
     ]

@@ -70,7 +70,8 @@ def _of_pairs(found: Sequence[Diagnosis]) -> list[str]:
         what = advice(given[0]) if given else ""
         if len({one.remedy for one in same}) > 1:
             what = f"{what.removesuffix('.')} for {given[0].cell}."
-        lines.append(f"{which} ({runs} of {total} runs): {said}{what}")
+        count = f" ({runs} of {total} runs)" if total > 1 else ""
+        lines.append(f"{which}{count}: {said}{what}")
     return lines
 
 
@@ -98,7 +99,9 @@ def print_in_full(out: Console, runs: Sequence[Recorded], found: Sequence[Diagno
     for one in found[:SCREENFUL]:
         title = Text(one.rule, style="bold yellow")
         if one.cell:
-            title.append(f"  {one.cell}", style="bold").append(f"  in {one.count}", style="dim")
+            title.append(f"  {one.cell}", style="bold")
+        if one.total > 1:
+            title.append(f"  in {one.count}", style="dim")
         out.print(title, soft_wrap=True)
         out.print(Text(f"  {one.sentence}"), soft_wrap=True)
         out.print(Text(f"  evidence  {one.evidence}", style="dim"), soft_wrap=True)

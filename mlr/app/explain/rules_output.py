@@ -156,8 +156,9 @@ def dead_class(facts: Facts) -> Finding | None:
         return None
     worst = int(dead[np.argmin(gradient[dead])])
     why = (
-        f"never found and can no longer be learned: the output of the {facts.head} is near 0 even "
-        f"where it should be 1, and {_cost(facts)} gives no gradient there."
+        f"never found, and their own gradient is too small to learn them: the output of the "
+        f"{facts.head} is near 0 even where it should be 1, and {_cost(facts)} gives no gradient "
+        "there."
     )
     return Finding(
         f"{_classes([facts.class_name(k) for k in dead.tolist()])} {why}",

@@ -82,7 +82,7 @@ def test_the_help_of_train_shows_how_it_is_called(mlr):
         (["report", "a", "--ouf", "b"], "unrecognized arguments: --ouf b; mlr report --help"),
         (["explain", "nowhere"], "nowhere is "),
         (["board", "nowhere"], "nowhere is not a folder; "),
-        (["train", "--epochs"], "unrecognized arguments: --epochs; options are key=value"),
+        (["train", "--epochs"], "--epochs is not a flag: write epochs=…, without hyphens"),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence(mlr, words, told):
@@ -120,7 +120,7 @@ def test_the_shell_completes_commands_and_options(mlr, monkeypatch):
     monkeypatch.setenv("COMP_LINE", "mlr ")
     assert mlr("-sc", "query=bash")[1].split() == [*COMMANDS]
     monkeypatch.setenv("COMP_LINE", "mlr train loss=g")
-    assert mlr("-sc", "query=bash")[1].split() == ["loss=gce"]
+    assert mlr("-sc", "query=bash")[1].split() == ["loss=gaussian_nll", "loss=gce"]
 
 
 def test_figures_draws_nothing_when_asked_for_help(script, tmp_path, monkeypatch):
@@ -143,7 +143,7 @@ def test_figures_draws_nothing_when_asked_for_help(script, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["faster"], "mlr: section=faster is not known; "),
+        (["faster"], "mlr: Unknown section=faster. Choose from "),
         (["--repeats", "0"], "mlr: --repeats=0 must be a whole number of at least 1."),
         (["--repeats", "x"], "mlr: argument --repeats: invalid int value: 'x'; "),
     ],

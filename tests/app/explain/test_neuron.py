@@ -59,8 +59,8 @@ def test_the_sweep_says_where_the_outputs_ended_and_what_held_one_up(lesson):
         line.startswith("sigmoid+bce: mean output y") and line.endswith(" 0.01201 for target 0")
         for line in lines
     )
-    (told,) = [line for line in lines if "runs): " in line]
-    assert told.startswith("sigmoid+se (1 of 1 runs): 100 % of the training examples were")
+    (told,) = [line for line in lines if "training examples were" in line]
+    assert told.startswith("sigmoid+se: 100 % of the training examples were")
     assert "the sigmoid was saturated" in told
     assert told.endswith("Try loss=bce.")
     assert "learning rate" not in lesson.out
