@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+FIRST := -m experiment=saturated loss=se,bce
 
 .DEFAULT_GOAL := help
 .PHONY: help install train board test test-slow test-faults test-long test-newest test-hydra-next test-extras check figures lecture benchmark clean
@@ -24,7 +25,7 @@ help:  ## list the commands
 install: .venv/installed  ## create .venv with the pinned versions
 
 train: install  ## train two losses side by side, or ARGS="head=sigmoid loss=se"
-	@$(BIN)/python scripts/train.py $(or $(ARGS),-m experiment=saturated loss=se,bce)
+	@$(BIN)/python scripts/train.py $(or $(ARGS),$(FIRST))
 
 board: install  ## open TensorBoard on all runs
 	@$(BIN)/python scripts/board.py $(ARGS)

@@ -23,7 +23,7 @@ from tests.app.composing import same_nodes, sweep_of
 GROUPS = {
     folder.name: sorted(path.stem for path in folder.glob("*.yaml"))
     for folder in sorted(CONFIGS.iterdir())
-    if folder.is_dir()
+    if folder.is_dir() and folder.name != "__pycache__"
 }
 EXPERIMENTS = GROUPS.pop("experiment")  # these choose of the others
 ROOT = OmegaConf.to_container(OmegaConf.load(CONFIGS / "train.yaml"))
