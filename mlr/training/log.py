@@ -44,7 +44,8 @@ def run_tags(experiment: Experiment) -> tuple[str, ...]:
     """Every tag a run of this kind can record, in the order of its table's columns."""
     classification = experiment.data.classes is not None
     probes = make_probes(experiment.probes, subject_of(experiment))
-    names = ["loss"] + ["accuracy"] * classification + ["predicted_std"] * experiment.spread
+    names = ["loss", "accuracy" if classification else "rmse"]
+    names += ["predicted_std"] * experiment.spread
     judged = ("val", "test") if experiment.data.validated else ("test",)
     splits = [f"{name}/{split}" for name in names for split in judged]
     return (*(tag for probe in probes for tag in probe.tags), *splits, "learning_rate")

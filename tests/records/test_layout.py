@@ -18,7 +18,7 @@ TAGS = (
 # totals, quantiles and numbers that are 0 in a healthy run
 LEFT_TO_TIME_SERIES = {
     *("logit_grad", "stuck", "zero_grad", "grad_norm", "nonfinite", "loss", "accuracy"),
-    *("learning_rate", "predicted_std"),
+    *("learning_rate", "predicted_std", "rmse"),  # rmse only at the end
 }
 GAUSSIAN = ("loss/train", "predicted_std/train", "predicted_std/val", "predicted_std/test")
 
