@@ -17,12 +17,14 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="KEY[,KEY]",
         default="head,loss",
         help="what tells rows apart: head, loss, pair, model, data, lr, or any other key of the "
-        "configuration (default: head,loss). Where lr is not among them, a row is of its best lr",
+        "configuration (default: head, loss and whatever else varies); where lr is not among "
+        "them, a row is of the lr chosen on validation data",
     )
     parser.add_argument(
         "--metric",
         metavar="TAG",
-        help="final number that ranks (default: accuracy/test, of a regression loss/test)",
+        help="final number that ranks (default: accuracy/test; of a regression loss/test, or "
+        "rmse/test where losses differ)",
     )
     parser.add_argument(
         "--sort",

@@ -10,6 +10,7 @@ from pathlib import Path
 from mlr.app import console
 from mlr.app.compare.comparison import COLUMNS, Comparison, Ranking, compare
 from mlr.app.compare.export import as_csv, as_json
+from mlr.app.compare.groups import PAIR
 from mlr.app.compare.table import print_comparison
 from mlr.app.telling import tell_left_out
 from mlr.checks import InputError, known
@@ -48,7 +49,10 @@ def main(
     if not keys:
         raise InputError(f"--by={by} names no key; give some, as in --by=head,loss.")
     runs = read_all(places)
-    comparison = _sorted(compare(runs, keys, metric), sort)
+    found = compare(runs, keys, metric)
+    if found.mixed and tuple(keys) == PAIR:  # nobody asked for means over other settings
+        found = compare(runs, [*keys, *found.mixed], metric)
+    comparison = _sorted(found, sort)
     tell_left_out(runs, places)
     for place, text in ((csv, as_csv(comparison)), (json, as_json(comparison))):
         if place == STDOUT:

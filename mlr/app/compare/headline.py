@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mlr.app.compare.comparison import Ranking, Row
-from mlr.app.compare.groups import short
+from mlr.app.compare.groups import PAIR, short
 from mlr.app.compare.statistics import FEWEST, LEVEL
-from mlr.app.compare.verdicts import AHEAD, WORSE
+from mlr.app.compare.verdicts import AHEAD, DIRECTED, FIXED, WORSE
 from mlr.app.compare.verdicts import NOT_SIGNIFICANT as EVEN
 from mlr.app.numerals import number as plain_number
 from mlr.app.numerals import with_spread
@@ -38,15 +38,20 @@ def label(metric: str) -> str:
 
 def namer(ranking: Ranking) -> Name:
     """Return a function that names a row by its keys, as in `sigmoid+se model=mlp`."""
+    told = {key for key in ranking.keys if key in ("pair", *PAIR) or _varies(ranking, key)}
 
     def name(row: Row) -> str:
-        keys = {key: row.keys[key] for key in ranking.keys}
+        keys = {key: row.keys[key] for key in ranking.keys if key in told}
         pair = [text(keys.pop(key)) for key in ("pair", "head", "loss") if key in keys]
         values = zip(short(list(keys)), keys.values(), strict=True)
         others = [f"{key}={brief(value)}" for key, value in values if value is not None]
         return " ".join(filter(None, ("+".join(filter(None, pair)), *others))) or "all runs"
 
     return name
+
+
+def _varies(ranking: Ranking, key: str) -> bool:
+    return len({row.keys[key] for row in ranking.rows}) > 1
 
 
 def number(row: Row, metric: str) -> str:
@@ -72,6 +77,8 @@ def headline(ranking: Ranking, name: Name | None = None) -> str:
         ranking: of configurations.
         name: how a row is called; None is by its keys.
     """
+    if not ranking.metric.startswith(DIRECTED):
+        return f"{label(ranking.metric)} is neither good nor bad in itself: no ranking."
     name = name or namer(ranking)
     rows = [row for row in ranking.rows if row.mean is not None]
     if not rows:
@@ -113,11 +120,13 @@ def _untested(ranking: Ranking, rows: Sequence[Row], name: Name) -> str:
         text = f"{_names(rows, name)} have the same {metric}, {number(first, ranking.metric)}"
         return f"{text}: it does not tell them apart.{_times(rows, name)}"
     value, worst = number(first, ranking.metric), number(last, ranking.metric)
+    behind = _names([row for row in rows if row.place == last.place], name)
     if len(same) > 1:
-        text = f"{_names(same, name)} have the same {metric}, {value}, ahead of the others; "
-        text += f"{name(last)} is last with {worst}."
+        text = f"{_names(same, name)} have the same {metric}, {value}; {behind} last with {worst}."
     else:
-        text = f"{name(first)} comes first with {metric} {value}, {name(last)} last with {worst}."
+        text = f"{name(first)} comes first with {metric} {value}, {behind} last with {worst}."
+    if any(row.verdict == FIXED for row in rows):
+        return f"{text} All seeds give the same numbers: no difference is chance."
     if max(row.seeds for row in rows) == 1:
         return f"{text} One run each: {MORE_SEEDS} would tell what is chance."
     return f"{text} Fewer than {FEWEST} common seeds: {MORE_SEEDS} would tell what is chance."

@@ -18,7 +18,7 @@ from mlr.records.ranking import by_seed, loss_of, mean_and_std, standing
 from mlr.records.reading import Recorded
 
 SHARE = 0.9
-LEAST = 0.1
+LEAST = 0.2
 """Of the way from a constant prediction to an accuracy of 1: the best must go as far."""
 ACCURACY, LOSS = "accuracy/val", "loss/train"
 
@@ -55,11 +55,11 @@ NEVER = Reached(inf, inf)
 
 
 def marks(groups: Sequence[Sequence[Recorded]]) -> list[Mark | None]:
-    """The mark of each configuration: one for all accuracies, and one for each loss.
+    """The mark of each configuration: one for all accuracies, or for the one loss of all.
 
     Returns:
-        None where nothing is worth reaching: no configuration gets a tenth of the way from a
-        constant prediction to an accuracy of 1, or none has ended well.
+        None where nothing is worth reaching: no configuration gets a fifth of the way from a
+        constant prediction to an accuracy of 1, none has ended well, or losses differ.
     """
     accuracies = _ends(groups, ACCURACY)
     if accuracies:
@@ -67,12 +67,9 @@ def marks(groups: Sequence[Sequence[Recorded]]) -> list[Mark | None]:
         worth = max(accuracies) >= constant + LEAST * (1 - constant)
         mark = Mark(ACCURACY, max(accuracies), constant) if worth and max(accuracies) > 0 else None
         return [mark] * len(groups)
-    return [_of_loss(groups, loss_of(runs)) for runs in groups]
-
-
-def _of_loss(groups: Sequence[Sequence[Recorded]], loss: tuple[str, ...]) -> Mark | None:
-    ends = _ends([runs for runs in groups if loss_of(runs) == loss], LOSS)
-    return Mark(LOSS, min(ends)) if ends and len(loss) == 1 else None
+    losses = {loss for runs in groups for loss in loss_of(runs)}
+    ends = _ends(groups, LOSS) if len(losses) == 1 else []
+    return [Mark(LOSS, min(ends)) if ends else None] * len(groups)
 
 
 def _ends(groups: Sequence[Sequence[Recorded]], tag: str) -> list[float]:

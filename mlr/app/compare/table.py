@@ -54,7 +54,8 @@ def print_comparison(out: Console, comparison: Comparison) -> None:
     for ranking in comparison.rankings:
         print_ranking(out, ranking, full=True, said=said)
         out.print()
-    print_headline(out, comparison.rankings)
+    if not comparison.mixed:  # means over other settings are no answer
+        print_headline(out, comparison.rankings)
     print_apart(out, comparison)
     for line in _warnings(comparison):
         out.print(Text(line, style="yellow"), soft_wrap=True)
@@ -263,7 +264,7 @@ def goal(ranking: Ranking) -> str:
     if mark.tag != ACCURACY:
         return (
             "updates to 90 %: until loss/train has gone 90 % of the way from its first value to "
-            f"the lowest end of the same loss; {NONE} where it never does"
+            f"the lowest end; {NONE} where it never does"
         )
     way = "of the best end"
     if mark.constant:

@@ -15,13 +15,18 @@ from mlr.records.reading import Recorded
 FIRST, BEST, WORSE = "first", "best", "worse"
 NOT_SIGNIFICANT, AHEAD, NOTHING = "not significant", "better, but loses runs", "no number"
 FEW = f"needs {FEWEST} common seeds"
+FIXED = "the seed changes nothing"
+DIFFERENT = "different"
+DIRECTED = ("accuracy/", "loss/", "rmse/", "stuck/")
+"""Final numbers of which more or less is better; no gradient or output is good in itself."""
 
 
 class Verdict(NamedTuple):
     """On one group."""
 
     text: str
-    """best (all others are worse), first, worse, not significant, or why there is no test"""
+    """best (all others are worse), first, worse, not significant, different (of a number that is
+    neither good nor bad), or why there is no test"""
     p: float | None = None
     """against the first; corrected for all pairs of groups"""
     common: int = 0
@@ -37,6 +42,10 @@ def verdicts(groups: Sequence[Sequence[Recorded]], metric: str) -> tuple[list[Ve
     """
     values = _values(groups, metric)
     p, common = pairwise(values)
+    if all(map(_ignores_seeds, groups)):  # a test is of what chance could have done
+        texts = [FIRST, *[FIXED] * (len(groups) - 1)]
+        found = [Verdict(text, None, int(n)) for text, n in zip(texts, common[0], strict=True)]
+        return found, np.full_like(p, np.nan)
     ahead = _ahead(values, metric)
     found = [Verdict(FIRST if by_seed(groups[0], metric) else NOTHING)]
     for row in range(1, len(groups)):
@@ -46,12 +55,19 @@ def verdicts(groups: Sequence[Sequence[Recorded]], metric: str) -> tuple[list[Ve
             found.append(Verdict(FEW, None, int(common[0, row])))
         else:
             worse = AHEAD if ahead[row] else WORSE
+            worse = worse if metric.startswith(DIRECTED) else DIFFERENT
             text = worse if p[0, row] <= LEVEL else NOT_SIGNIFICANT
             found.append(Verdict(text, float(p[0, row]), int(common[0, row])))
     others = [one.text for one in found[1:] if one.text != NOTHING]
     if others and set(others) == {WORSE}:
         found[0] = Verdict(BEST)
     return found, p
+
+
+def _ignores_seeds(runs: Sequence[Recorded]) -> bool:
+    """Tell if runs of several seeds have the same final training loss, to the last digit."""
+    losses = by_seed(runs, "loss/train").values()
+    return len(losses) > 1 and len(set(losses)) == 1
 
 
 def _values(groups: Sequence[Sequence[Recorded]], metric: str) -> np.ndarray:

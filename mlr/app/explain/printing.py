@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from mlr import commandline
-from mlr.app.console import output_texts, shown
+from mlr.app.console import OUTPUTS, output_texts, shown
 from mlr.app.explain.diagnosis import Diagnosis, kind, sentence
 from mlr.app.explain.health import reassurance
 from mlr.app.explain.judge import by_cell, explain
@@ -21,6 +21,10 @@ OF_A_RUN, OF_A_SWEEP = 2, 5
 """Lines at the end of a training."""
 SCREENFUL = 12
 """Diagnoses in full."""
+EARLY = 6
+"""Outputs are also given after a sixth of the updates: 50 of the 300 of experiment=neuron."""
+MOST_READ = 20
+"""Runs of a cell whose outputs on the way are read."""
 
 
 def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None:
@@ -76,17 +80,35 @@ def _of_pairs(found: Sequence[Diagnosis]) -> list[str]:
 
 
 def _of_outputs(runs: Sequence[Recorded]) -> list[str]:
-    """A line for each cell that has recorded where its outputs ended: means over its runs."""
+    """A line for each cell that has recorded its outputs: where they were, means over its runs."""
     recorded = [run for run in runs if output_texts(run.metrics)]
     lines = []
     for name, members in by_cell(recorded):
-        tags = dict.fromkeys(tag for run in members for tag in run.metrics)
-        means = {
-            tag: fmean(run.metrics[tag] for run in members if tag in run.metrics) for tag in tags
-        }
-        outputs = ", ".join(output_texts(means))
+        outputs = "; ".join(
+            f"{OUTPUTS[tag]}{_on_the_way(members, tag)} {fmean(ends):.4g} at the end".strip()
+            for tag in OUTPUTS
+            if (ends := [run.metrics[tag] for run in members if tag in run.metrics])
+        )
         lines.append(f"{name}: mean output y in training data {outputs}")
     return lines
+
+
+def _on_the_way(runs: Sequence[Recorded], tag: str) -> str:
+    """The same output before the first update and early in the training, where all runs have it."""
+    series = [run.series for run in runs]
+    if len(runs) > MOST_READ or not all(one and len(one.of(tag)[0]) > 2 for one in series):
+        return ""
+    points = [
+        {int(one.steps[row]): float(value) for row, value in zip(*one.of(tag), strict=True)}
+        for one in series
+        if one
+    ]
+    common = sorted(set.intersection(*map(set, points)))
+    if len(common) < 3:
+        return ""
+    early = min(common, key=lambda step: abs(step - common[-1] / EARLY))
+    start, then = (fmean(one[step] for one in points) for step in (common[0], early))
+    return f" {start:.4g} at the start, {then:.4g} after {early} updates,"
 
 
 def print_in_full(out: Console, runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> None:

@@ -100,16 +100,21 @@ def lr_too_low(facts: Facts) -> Finding | None:
     late = LATE_IF_USELESS if useless else LATE
     # without a constant to compare with, most examples still being wrong is far to go as well
     far = end >= FAR * sane or (not known and facts.anatomy("wrong") >= MOSTLY)
-    if not (fall.steady >= STEADY and fall.late >= late and far):
+    if not far:
+        return None
+    held_back = _held_back(facts)
+    if held_back is not None:
+        return held_back
+    if not (fall.steady >= STEADY and fall.late >= late):
         return None
     evidence = (
         f"loss/val fell by {100 * fall.whole:.2g} % in all, in the second half "
         f"{short(fall.late)} times as much as in the first; loss/train {_course(facts)}"
     )
-    return _held_back(facts, evidence) or _too_low(facts, evidence)
+    return _too_low(facts, evidence)
 
 
-def _held_back(facts: Facts, evidence: str) -> Finding | None:
+def _held_back(facts: Facts) -> Finding | None:
     """A warm-up that is longer than the training: optimizer.lr itself may be right."""
     rate, reached = facts.setting("optimizer", "lr"), facts.reached_rate
     warm, updates = facts.setting("schedule", "warmup_steps"), facts.updates
@@ -118,8 +123,8 @@ def _held_back(facts: Facts, evidence: str) -> Finding | None:
     return Finding(
         "The warm-up is longer than the training: after {updates} of schedule.warmup_steps="
         f"{whole(warm)} updates the learning rate has come to {{reached}}, not to optimizer.lr="
-        f"{rate:g}, and the loss still falls steadily, with far to go.",
-        f"learning_rate at most {short(reached)}; {evidence}",
+        f"{rate:g}, and most of the loss is still there.",
+        f"learning_rate at most {short(reached)}; loss/train {_course(facts)}",
         f"schedule.warmup_steps={max(1, int(updates) // 10)}",
         {"updates": (updates, whole), "reached": (reached, short)},
     )
@@ -131,7 +136,7 @@ def _too_low(facts: Facts, evidence: str) -> Finding:
     known = isfinite(rate)
     return Finding(
         f"The learning rate{_named(known)} is too low, or the training too short: the loss still "
-        "falls steadily, with far to go.",
+        "falls steadily, and most of it is still there.",
         evidence,
         f"optimizer.lr={10 * rate:g}" if known else "",
         _rate(rate),

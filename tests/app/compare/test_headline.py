@@ -64,10 +64,48 @@ def test_equal_numbers_tell_nothing_apart():
         "a+se and b+se have the same test accuracy, 100.00 %: it does not tell them apart."
     )
     assert said(a=[1.0], b=[1.0], c=[0.0]).startswith(
-        "a+se and b+se have the same test accuracy, 100.00 %, ahead of the others; "
-        "c+se is last with 0.00 %."
+        "a+se and b+se have the same test accuracy, 100.00 %; c+se last with 0.00 %."
+    )
+    assert said(a=[1.0], b=[0.0], c=[0.0]).startswith(
+        "a+se comes first with test accuracy 100.00 %, b+se and c+se last with 0.00 %."
     )
     assert said(a=[1.0] * 3, b=[1.0] * 3).startswith("a+se and b+se tie: ")
+
+
+def test_where_the_seed_changes_nothing_no_difference_is_chance():
+    """Five seeds of one example and fixed weights: a test would call 100 % and 0 % a tie."""
+    every = runs(a=[1.0] * 5, b=[0.0] * 5)
+    for run in every:
+        run.metrics["loss/train"] = 0.25 if run.pair == "a+se" else 100.0
+    (ranking,) = compare(every).rankings
+    assert headline(ranking) == (
+        "a+se comes first with test accuracy 100.00 ± 0.00 %, b+se last with 0.00 ± 0.00 %. All "
+        "seeds give the same numbers: no difference is chance."
+    )
+    assert [row.verdict for row in ranking.rows] == ["first", "the seed changes nothing"]
+    every[0].metrics["loss/train"] = 0.26  # one seed differs: then chance plays a part
+    (ranking,) = compare(every).rankings
+    assert "chance" not in headline(ranking)
+
+
+def test_a_gradient_is_neither_good_nor_bad():
+    every = runs(a=[0.9, 0.91, 0.92, 0.915], b=[0.50, 0.53, 0.52, 0.51])
+    for run in every:
+        run.metrics["logit_grad/wrong"] = run.metrics["accuracy/test"]
+    (ranking,) = compare(every, metric="logit_grad/wrong").rankings
+    assert headline(ranking) == "logit_grad/wrong is neither good nor bad in itself: no ranking."
+    assert {row.verdict for row in ranking.rows} == {"first", "different"}
+
+
+def test_settings_that_all_rows_share_are_not_in_their_names():
+    every = [
+        Recorded(run.folder, dict(run.entries) | {"overrides": ["epochs=3", f"optimizer.lr={lr}"]})
+        for run, lr in zip(runs(a=[0.9], b=[0.8]), (0.1, 0.2), strict=True)
+    ]
+    (ranking,) = compare(every, ["pair", "epochs", "lr"]).rankings
+    assert headline(ranking).startswith(
+        "a+se lr=0.1 comes first with test accuracy 90.00 %, b+se lr=0.2 last with 80.00 %."
+    )
 
 
 def test_seeds_that_scatter_leave_a_lower_mean_unclear():

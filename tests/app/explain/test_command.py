@@ -115,6 +115,7 @@ def test_a_command_leaves_out_the_options_of_a_part_that_is_replaced(tmp_path):
 def test_the_script_is_main_with_arguments(tmp_path, monkeypatch, capsys):
     stuck(tmp_path / "run")
     monkeypatch.setattr(sys, "argv", ["explain.py", str(tmp_path / "run"), "--json"])
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))  # as Python does for a script
     with pytest.raises(SystemExit) as exit:
         runpy.run_path(str(SCRIPT), run_name="__main__")
     assert exit.value.code == 0
