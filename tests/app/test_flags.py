@@ -45,6 +45,9 @@ def own_logging(monkeypatch):
     """Hydra's --info sets logging up, for a process that ends then."""
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [*root.handlers])
+    for one in root.manager.loggerDict.values():  # a run before may have switched Hydra's off
+        if isinstance(one, logging.Logger):
+            monkeypatch.setattr(one, "disabled", False)
     level = root.level
     yield
     root.setLevel(level)

@@ -67,7 +67,7 @@ def test_the_help_of_a_command_shows_how_it_is_called(mlr, name):
 def test_the_help_of_train_shows_how_it_is_called(mlr):
     code, out, _ = mlr("train", "--help")
     assert code == 0
-    assert "one run       mlr train head=sigmoid loss=se\n" in out
+    assert "one run       mlr train head=sigmoid loss=bce\n" in out
     assert "look at them  mlr board\n" in out
     assert "scripts/" not in out
 
