@@ -124,7 +124,7 @@ def read_runs(place: Path | str) -> list[Recorded]:
     """
     folder = Path(place)
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; give that of a run or of a sweep, as runs/….")
+        raise InputError(f"{folder} is not a folder; give a folder of runs, for example runs.")
     alone = (folder / _STATUS).exists()
     paths = [folder / _STATUS] if alone else sorted(folder.rglob(_STATUS))
     found = [_recorded(path.parent) for path in paths]

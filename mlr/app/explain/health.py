@@ -17,9 +17,10 @@ def reassurance(runs: Sequence[Recorded]) -> str:
         return f"There are no final numbers to judge ({states}); train to an end first."
     useless = sum(facts.unlearned for facts in judged)
     if useless:
-        which = "the model does" if len(judged) == 1 else f"{useless} of {len(judged)} runs do"
+        does = "does" if useless == 1 else "do"
+        which = "the model" if len(judged) == 1 else f"{useless} of {len(judged)} runs"
         return (
-            f"No rule explains it, but {which} hardly better than always the same answer; try "
+            f"No rule explains it, but {which} {does} hardly better than a constant prediction; try "
             "another optimizer.lr or model, or look at the data."
         )
     if len(judged) == 1:

@@ -59,7 +59,7 @@ def underfitting(facts: Facts) -> Finding | None:
         return None
     return Finding(
         "The model underfits: its training loss has settled at {loss}, no better than the "
-        f"{short(constant)} of always the same answer, though the features tell the classes apart: "
+        f"{short(constant)} of a constant prediction, though the features tell the classes apart: "
         "for {nearest} of the training examples the nearest other one has the same class.",
         f"loss/train {short(loss)}, accuracy/train {short(right)}; loss/val of the last quarter "
         f"within {percent(course.settled(facts))} of the quarter before, while learning_rate times "
