@@ -8,7 +8,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mlr.checks import known
+from mlr.checks import flag, known
 from mlr.data import options
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Source(ABC):
             InputError: an unknown order, or a `drop_last` that is not true or false.
         """
         self.order = known("data.order", order, options.ORDERS)
-        self.drop_last = options.flag("data.drop_last", drop_last)
+        self.drop_last = flag("data.drop_last", drop_last)
 
     @property
     def in_file_order(self) -> bool:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, known, non_negative, whole, whole_numbers
+from mlr.checks import InputError, known, non_negative, typed, whole, whole_numbers
 from mlr.models.base import Model
 from mlr.models.initialise import SCHEMES, initialise
 
@@ -38,7 +38,7 @@ class Cnn(Model):
     ) -> None:
         if not isinstance(channels, (list, tuple)) or not channels:
             raise InputError(
-                f"model.channels={channels} must list the convolutions, "
+                f"model.channels={typed(channels)} must list the convolutions, "
                 "as in model.channels=[16,32]."
             )
         self.channels = whole_numbers("model.channels", channels)

@@ -104,6 +104,7 @@ def _misfit(logits: torch.Size, targets: torch.Size, whole: bool) -> InputError:
     if not whole and targets == logits[:-1]:
         return InputError(f"{given} for {wanted} must be class numbers: give targets.long().")
     return InputError(
-        f"{given} do not fit {wanted}; the last axis of the logits is that of the classes or outputs, "
-        "and targets have the shape of the logits, or lack that axis and are class numbers."
+        f"{given} do not fit {wanted}; the last axis of the logits is that of the "
+        "classes or outputs, and targets have the shape of the logits, or lack that axis and "
+        "are class numbers."
     )
