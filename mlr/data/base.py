@@ -1,4 +1,4 @@
-"""What every dataset is: three splits of tensors, and the source that loads and checks them."""
+"""The parts of every dataset: three splits of tensors, and the source that loads and checks them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Dataset:
 
     @property
     def validated(self) -> bool:
-        """Whether there are validation examples."""
+        """True if there are validation examples."""
         return len(self.val) > 0
 
     @property
@@ -76,11 +76,11 @@ class Source(ABC):
     classes: int | None
     """Class count, None for regression or (until loaded) for files of a user's own."""
     regression: bool = False
-    """Whether targets are real numbers; files of a user's own decide it by their `task`."""
+    """True if targets are real numbers; files of a user's own decide it by their `task`."""
     order: str = options.SHUFFLED
     """Order of the training examples in each epoch: one of `options.ORDERS`."""
     drop_last: bool = False
-    """Whether an epoch leaves out its last examples where they do not fill a batch."""
+    """True if an epoch leaves out its last examples where they do not fill a batch."""
 
     def take_order(self, order: str, drop_last: bool) -> None:
         """Set how epochs go through the training examples.
@@ -93,7 +93,7 @@ class Source(ABC):
 
     @property
     def in_file_order(self) -> bool:
-        """Whether examples stay in the order of their file."""
+        """True if examples stay in the order of their file."""
         return self.order == options.GIVEN
 
     @abstractmethod

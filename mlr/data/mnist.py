@@ -43,7 +43,7 @@ class _FourFiles(Source):
     hashes: ClassVar[Mapping[str, str]]
     """SHA-256 of each packed file."""
     unpacked: ClassVar[tuple[str, ...]] = ()
-    """Those of the files unpacked, where they are known; else these are taken as they are."""
+    """Hashes of the unpacked files, where they are known; other files are taken as they are."""
 
     def __init__(
         self,

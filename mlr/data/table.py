@@ -39,7 +39,7 @@ _COUNTING = frozenset({"", "index", "id", "unnamed: 0"})
 
 @dataclass(frozen=True)
 class Format:
-    """How a file writes its table.
+    """The format of a table in a file.
 
     delimiter: the character between columns.
     header: whether the first line names the columns; None refuses one that looks like data.

@@ -75,12 +75,12 @@ class Cnn(Model):
 
 
 def _last(shape: tuple[int, ...]) -> bool:
-    """Whether images (…, …, …) are as most programs save them, with the channels behind."""
+    """Return True if images (…, …, …) have their channels last, as most programs save them."""
     return len(shape) == 3 and shape[2] in _CHANNELS and min(shape[:2]) > max(_CHANNELS)
 
 
 def _remedy(shape: tuple[int, ...]) -> str:
-    """How data of another shape become images, or which model takes them as they are."""
+    """Say how data of another shape become images, or which model takes them as they are."""
     if len(shape) == 2:
         return "save them with an axis for the one channel, x[:, None]"
     if _last(shape):

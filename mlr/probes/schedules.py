@@ -64,7 +64,7 @@ class Schedule:
         return steps if steps[-1] == last else [*steps, last]
 
     def due(self, step: int) -> bool:
-        """Whether `step` is chosen where nobody knows how many there will be.
+        """Return True if `step` is chosen where nobody knows how many there will be.
 
         evenly: each of the first `number`/4 steps, then every second, every fourth, …: by every
         doubling of the steps `number`/8 more, so that of 200 there are 132 among 500 steps, 215

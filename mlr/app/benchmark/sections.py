@@ -82,7 +82,7 @@ def measure(sections: Iterable[Section], repeats: int) -> None:
     console = Console()
     if not console.is_terminal:  # 80 columns would break most lines
         console = Console(width=WIDTH_OF_FILES)
-    console.print(f"{os.cpu_count()} cores, {_load()}; medians of measurements in turn")
+    console.print(f"{os.cpu_count()} cores, {_load()}; medians; mlr and the others in turn")
     for section in sections:
         console.print(f"\n[bold]{section.name}[/]: {escape(section.title)}")
         # without a spinner: it would take part of a core from what is measured

@@ -133,7 +133,7 @@ def overfitting(facts: Facts) -> Finding | None:
 
 
 def confidence_distance(facts: Facts) -> tuple[float, float]:
-    """How differently sure the model is of wrong and right examples, and of how many right ones.
+    """Compare the confidence of wrong and right examples, and count the confident right ones.
 
     Returns:
         Total variation ½ Σ |p_i − q_i| between the shares of the three bins of confidence, and

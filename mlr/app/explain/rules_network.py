@@ -15,7 +15,7 @@ AT_CONSTANT = 0.95
 """Of a constant prediction's loss, at the end: above that nothing but the classes' shares is
 learned."""
 LEVEL = 0.02
-"""How far the validation loss of the last quarter may be from that of the quarter before."""
+"""Largest distance of the validation loss of the last quarter from the quarter before."""
 ENOUGH = 1.0
 """Times the loss of a constant prediction: what the updates would have taken from the loss, to
 first order, if they had not undone each other."""

@@ -21,7 +21,7 @@ SOON = 0.1
 OVERFLOW = 1e15
 """Features beyond that are no longer finite once squared and summed in float32."""
 UPDATED = "the updated"
-"""How a tensor is called that only the update made infinite."""
+"""Begins the name of a tensor that only the update made infinite."""
 
 
 def not_finite(facts: Facts) -> Finding | None:
