@@ -15,6 +15,8 @@ from math import isfinite
 
 CHOOSE = "Choose from "
 """Begins every list of choices, which ends its sentence."""
+DASHES = "‐‑‒–—"
+"""Characters that word processors put for a hyphen."""
 _SHORTEST_BEGINNING = 3
 """Letters by which a longer name is recognised, as accuracy/test by acc."""
 
@@ -50,7 +52,7 @@ def known(name: str, value: str, allowed: Iterable[str]) -> str:
     if value in choices:
         return value
     near = nearest(str(value), choices)
-    raise InputError(unknown(f"{name}={value}", choices, near and f"{name}={near}"))
+    raise InputError(unknown(f"{name}={typed(value)}", choices, near and f"{name}={near}"))
 
 
 def unknown(given: str, choices: Iterable[str], near: str | None = None, of: str = "") -> str:
@@ -101,6 +103,13 @@ def users_stacklevel() -> int:
     return level
 
 
+def typed(value: object) -> str:
+    """Return a value as an override has it: null for None, true for True."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def positive(name: str, value: float) -> float:
     """Return `value` if it is finite and above 0.
 
@@ -108,7 +117,7 @@ def positive(name: str, value: float) -> float:
         InputError: otherwise.
     """
     if not _is_number(value) or not _is_finite(value) or value <= 0:
-        raise InputError(f"{name}={value} must be a finite number above 0.")
+        raise InputError(f"{name}={typed(value)} must be a finite number above 0.")
     return value
 
 
@@ -119,7 +128,7 @@ def non_negative(name: str, value: float) -> float:
         InputError: otherwise.
     """
     if not _is_number(value) or not _is_finite(value) or value < 0:
-        raise InputError(f"{name}={value} must be a finite number, 0 or above.")
+        raise InputError(f"{name}={typed(value)} must be a finite number, 0 or above.")
     return value
 
 
@@ -130,7 +139,7 @@ def finite(name: str, value: float) -> float:
         InputError: otherwise.
     """
     if not _is_number(value) or not _is_finite(value):
-        raise InputError(f"{name}={value} must be a finite number.")
+        raise InputError(f"{name}={typed(value)} must be a finite number.")
     return value
 
 
@@ -141,7 +150,18 @@ def fraction(name: str, value: float) -> float:
         InputError: otherwise.
     """
     if not _is_number(value) or not 0 <= value < 1:
-        raise InputError(f"{name}={value} must lie in [0, 1).")
+        raise InputError(f"{name}={typed(value)} must lie in [0, 1).")
+    return value
+
+
+def flag(name: str, value: bool) -> bool:
+    """Return `value` if it is true or false.
+
+    Raises:
+        InputError: otherwise.
+    """
+    if not isinstance(value, bool):
+        raise InputError(f"{name}={typed(value)} must be true or false.")
     return value
 
 
@@ -157,7 +177,7 @@ def whole(name: str, value: int, at_least: int = 1, at_most: int | None = None) 
         whole_float = isinstance(value, float) and float(value).is_integer()
         hint = f": write {int(value)}" if whole_float else ""
         raise InputError(
-            f"{name}={value} must be a whole number of at least {at_least}{upper}{hint}."
+            f"{name}={typed(value)} must be a whole number of at least {at_least}{upper}{hint}."
         )
     return value
 

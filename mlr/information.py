@@ -153,8 +153,8 @@ def fit_gaussian(samples: Tensor) -> Normal:
     std = values.std(0, correction=0)
     if not (std > 0).all():
         raise InputError(
-            f"the {len(samples)} samples of a Gaussian are all equal, or not finite: as σ → 0 "
-            "their likelihood has no end; give at least two different ones."
+            f"the {len(samples)} samples of a Gaussian are all equal, or not finite: "
+            "their likelihood is unbounded as σ → 0; give at least two different ones."
         )
     return Normal(values.mean(0), std)
 
@@ -175,7 +175,7 @@ def gaussian(parameters: Tensor) -> Normal:
 
 
 class Descent(NamedTuple):
-    """What gradient descent on a likelihood found, and the way there."""
+    """The result of gradient descent on a likelihood, and the way there."""
 
     distribution: Distribution
     """of the last parameters"""

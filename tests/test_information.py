@@ -312,7 +312,7 @@ P, Q = torch.full((4, 2), 0.5), torch.full((4, 3), 1 / 3)
         (lambda: info.fit_categorical(LABELS, 2), "with classes=2 must be whole numbers from 0 "
          "to 1."),
         (lambda: info.fit_categorical(SAMPLES, 2), "must be whole numbers"),
-        (lambda: info.fit_gaussian(torch.ones(3)), "the 3 samples of a Gaussian are all equal"),
+        (lambda: info.fit_gaussian(torch.ones(3)), "their likelihood is unbounded as σ → 0"),
         (lambda: info.fit_by_descent(info.gaussian, torch.zeros(2), REALS * 1e3, rate=1e4),
          "rate=10000.0 is too large: step 1 leaves the finite numbers."),
         (lambda: info.fit_by_descent(info.bernoulli, torch.zeros(()), SAMPLES, steps=0),

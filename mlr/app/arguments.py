@@ -11,7 +11,14 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from shlex import quote
 
-from mlr.app.catalogue import GROUPS, all_options, choices, takes_list, unknown_choice
+from mlr.app.catalogue import (
+    GROUPS,
+    all_options,
+    choices,
+    named_values,
+    takes_list,
+    unknown_choice,
+)
 from mlr.app.flags import without_flags
 from mlr.checks import CHOOSE, InputError, nearest
 from mlr.losses import OTHER_NAMES
@@ -95,7 +102,40 @@ def _unfinished(word: str, following: Sequence[str]) -> str:
         return f"{whole} has an opening bracket without a closing one."
     if len(pieces) == 1:
         return f"{word} ends with a comma: write {whole}."
-    return f"a list must have no spaces: write {quote(whole)}."
+    key, _, values = whole.partition("=")
+    return f"a list must have no spaces: write {_to_try(key, values)}."
+
+
+def _to_try(key: str, values: str) -> str:
+    """Several values of an option as they are typed: a list, or with -m."""
+    if values.startswith(("[", "{")):
+        return quote(f"{key}={values}")
+    return quote(f"{key}=[{values}]") if takes_list(key) else f"-m {quote(f'{key}={values}')}"
+
+
+def _further(word: str, following: Sequence[str], before: Sequence[str]) -> str | None:
+    """The sentence about further values of the option before; None if they are none."""
+    key, _, value = before[-1].partition("=") if before else ("", "", "")
+    values = [value]
+    for one in (word, *following):
+        if "=" in one or not _alike(key, value.rpartition(",")[2], one):
+            break
+        values.append(one)
+    if len(values) == 1:
+        return None
+    joined = ",".join(values)
+    what = "a list has no spaces" if takes_list(key) else "to try several values"
+    return f"{key}={' '.join(values)}: {what}, write {_to_try(key, joined)}."
+
+
+def _alike(key: str, value: str, further: str) -> bool:
+    """Return True if both are values of an option: numbers, true and false, or names it has."""
+    both = (value, further)
+    number = r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
+    if all(re.fullmatch(rf"{number}|null", one, re.IGNORECASE) for one in both):
+        return True
+    names = {"true", "false", *named_values(key)}
+    return all(OTHER_NAMES.get(one, one) in names for one in both)
 
 
 def _bare(word: str, following: Sequence[str], before: Sequence[str]) -> str:
@@ -108,6 +148,8 @@ def _bare(word: str, following: Sequence[str], before: Sequence[str]) -> str:
         return f"{no}; a value with spaces needs quotes: '{before[-1]} {word}'."
     if re.fullmatch(rf"{_KEY}:[^/\s].*", word):
         return f"{no}; options are key=value: {word.replace(':', '=', 1)}?"
+    if further := _further(word, following, before):
+        return further
     groups = [group for group, names in choices().items() if word in names]
     if groups:
         return f"{no}; options are key=value: {' or '.join(f'{one}={word}' for one in groups)}?"
@@ -180,9 +222,18 @@ def _check_choice(word: str) -> None:
         return
     if key != "experiment" and re.fullmatch(r"\[[\w,]*\]", value):
         raise InputError(f"{word} is a list: write {key}={value[1:-1]}, with -m to try several.")
+    if key == "data" and (file := re.search(r"\.(csv|tsv|txt|npz)$", value, re.IGNORECASE)):
+        raise InputError(_file(value, file[1].lower()))
     if not re.fullmatch(r"[\w.-]*(,[\w.-]+)*", value):
         return
     for name in value.split(","):
         own = OTHER_NAMES.get(name, name) if key == "loss" else name
         if own not in choices()[key] and not (key == "experiment" and name == "null"):
             raise InputError(unknown_choice(key, name))
+
+
+def _file(path: str, ending: str) -> str:
+    """The sentence about a file where the name of a data set is meant."""
+    kind = "npz" if ending == "npz" else "csv"
+    label = "" if kind == "npz" else " data.label=…"
+    return f"data={path} is a file: write data={kind} {quote(f'data.path={path}')}{label}."

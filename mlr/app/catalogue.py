@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, get_origin, get_type_hints
 
 from mlr.app import places
 from mlr.app.schema import Config
@@ -122,6 +123,16 @@ def root_options() -> list[str]:
     return found
 
 
+def root_types() -> dict[str, Any]:
+    """The types of these options, `list` for a list of any kind."""
+    found = {}
+    for name, kind in get_type_hints(Config).items():
+        inner = get_type_hints(kind) if is_dataclass(kind) else {"": kind}
+        for last, its in inner.items():
+            found[f"{name}.{last}".rstrip(".")] = get_origin(its) or its
+    return found
+
+
 @lru_cache(maxsize=1)
 def all_options() -> dict[str, list[str]]:
     """Every option by its whole key, with the choices of its group that have it."""
@@ -141,6 +152,16 @@ def takes_list(key: str) -> bool:
     return key in ("allow", "allow_targets") or any(
         re.search(is_list, text(group, name), re.M) for name in names
     )
+
+
+def named_values(key: str) -> list[str]:
+    """The names among which an option or a group chooses; empty for numbers and free text."""
+    if key in GROUPS:
+        return choices()[key]
+    group, _, option = key.rpartition(".")
+    owners = all_options().get(key, [])
+    said = comments(group, owners[0])[option] if owners else root_comments().get(key, "")
+    return re.findall(r"\w+", said.rpartition(":")[2]) if " | " in said else []
 
 
 def option_meant(name: str, cutoff: float = 0.7) -> str | None:

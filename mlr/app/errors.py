@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import re
 
-from mlr.app.catalogue import GROUPS, all_options, unknown_choice, unknown_option
-from mlr.checks import nearest, unknown
+from mlr.app.catalogue import (
+    GROUPS,
+    all_options,
+    root_comments,
+    root_types,
+    unknown_choice,
+    unknown_option,
+)
+from mlr.checks import CHOOSE, nearest, unknown
 
 _OUT_OF_MEMORY = re.compile("out of memory|(allocate|enough) memory", re.IGNORECASE)
 KINDS = {
@@ -16,10 +23,19 @@ KINDS = {
 }
 
 
+NO_NULL = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a name",
+    list: "a list, which may be empty: []",
+}
+
+
 def one_sentence(error: BaseException) -> str:
     """A message for the person at the terminal, from an error of the configuration."""
     causes = _causes(error)
-    for explain in (_unknown_choice, _unknown_key, _wrong_type, _schedule):
+    for explain in (_unknown_choice, _unknown_key, _null, _wrong_type, _schedule):
         for cause in causes:
             if message := explain(cause):
                 return message
@@ -100,17 +116,37 @@ def _unknown_key(error: BaseException) -> str | None:
     return unknown_option(key, siblings, target)
 
 
+def _null(error: BaseException) -> str | None:
+    """Say what an option must be that has no null."""
+    found = re.search(r"field '([\w.]+)' is not Optional", str(error))
+    if not found:
+        return None
+    key = found[1]
+    if key not in root_types():
+        return _group(key)
+    if key == "epochs":
+        return "epochs=null must be a whole number; to count updates instead, add steps=…."
+    named = root_comments().get(key, "").split(" | ")
+    if len(named) > 1:
+        return f"{key}=null must have a value. {CHOOSE}{', '.join(named)}."
+    return f"{key}=null must be {NO_NULL.get(root_types()[key], 'a value')}."
+
+
 def _wrong_type(error: BaseException) -> str | None:
     text = str(error)
     said = r"Value '(.*?)'.*? (?:could not be converted to|is not a valid) (\w+)"
     value = re.search(said, text, re.DOTALL)
     key = getattr(error, "full_key", None)
     if key and "Invalid type assigned" in text:
-        one = next((one for one in all_options() if one.startswith(f"{key}.")), f"{key}.…")
-        return f"{key} is a group of options, which are set one by one, as in {one}=…."
+        return _group(key)
     if not (value and key):
         return None
     return f"{key}={value[1]} must be {KINDS.get(value[2], value[2])}{_rewritten(key, value[1])}."
+
+
+def _group(key: str) -> str:
+    one = next((one for one in all_options() if one.startswith(f"{key}.")), f"{key}.…")
+    return f"{key} is a group of options, which are set one by one, as in {one}=…."
 
 
 def _rewritten(key: str, value: str) -> str:

@@ -12,11 +12,9 @@ from typing import NamedTuple, NoReturn
 from hydra._internal.utils import get_args_parser
 
 from mlr.app.catalogue import GROUPS, all_options, option_meant
-from mlr.checks import CHOOSE, InputError, nearest, unknown
+from mlr.checks import CHOOSE, DASHES, InputError, nearest, unknown
 from mlr.commandline import command
 
-DASHES = "‐‑‒–—"
-"""Characters that word processors put for a hyphen."""
 _OWN_FOLDERS = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"}
 _MULTIRUN = {"-m", "--multirun"}
 _HELP = {"-h", "--help"}

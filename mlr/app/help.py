@@ -18,14 +18,14 @@ from mlr.app.names import leaves
 
 WIDTH = 80
 TITLES = {
-    "head": "the output unit: predictions y of logits z",
+    "head": "the output unit: predictions y from logits z",
     "loss": "the cost of an example's predictions y for its targets t",
     "model": "from features to logits",
-    "data": "what is learned",
-    "optimizer": "how weights follow the gradient",
+    "data": "the data set",
+    "optimizer": "how the weights are updated from the gradient",
     "schedule": "the learning rate over the run",
-    "probes": "what is measured while it trains, and when",
-    "experiment": "all of these at once; what is typed with it still counts",
+    "probes": "what is measured during training, and when",
+    "experiment": "a complete configuration; options typed with it take precedence",
 }
 _NAME, _SETTING = 20, 34
 """Columns before a description of a choice, of an option."""

@@ -17,7 +17,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlr.checks import InputError, nearest, unknown
+from mlr.checks import InputError, nearest, typed, unknown
 from mlr.data import SOURCES
 from mlr.heads import HEADS
 from mlr.losses import LOSSES
@@ -57,7 +57,7 @@ def make_part(
             that it does not know, or a value that it refuses.
     """
     if not isinstance(settings, Mapping):
-        raise InputError(f"{group}={settings} must be a group of options.")
+        raise InputError(f"{group}={typed(settings)} must be a group of options.")
     options = dict(settings)
     target = options.pop("_target_", None)
     if not isinstance(target, str) or "." not in target.strip("."):

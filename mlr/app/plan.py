@@ -10,7 +10,7 @@ from mlr.app.catalogue import unknown_option
 from mlr.app.parts import make_part
 from mlr.app.schema import Config
 from mlr.app.warned import told
-from mlr.checks import InputError, known, positive, unknown, whole
+from mlr.checks import InputError, known, positive, typed, unknown, whole
 from mlr.data.base import Dataset, Source
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
@@ -204,13 +204,14 @@ def _check_shape(config: Mapping[str, Any]) -> None:
             raise InputError(f"{key} is missing from the configuration.")
     for key in (*GROUPS, "objective", "evaluate", "checkpoint", "sweep"):
         if key in config and not isinstance(config[key], Mapping):
-            raise InputError(f"{key}={config[key]} must be a group of options.")
+            raise InputError(f"{key}={typed(config[key])} must be a group of options.")
     names = config["allow_targets"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"allow_targets={names} must be a list of names.")
+        raise InputError(f"allow_targets={typed(names)} must be a list of names.")
     for group, key in (("objective", "strict"), ("evaluate", "test_every_epoch")):
         if group in config and not isinstance(config[group].get(key), bool):
-            raise InputError(f"{group}.{key}={config[group].get(key)} must be true or false.")
+            found = typed(config[group].get(key))
+            raise InputError(f"{group}.{key}={found} must be true or false.")
 
 
 def _check_metric(name: str, regression: bool) -> None:

@@ -1,4 +1,4 @@
-"""What every dataset is: three splits of tensors, and the source that loads and checks them."""
+"""The parts of every dataset: three splits of tensors, and the source that loads and checks them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mlr.checks import known
+from mlr.checks import flag, known
 from mlr.data import options
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Dataset:
 
     @property
     def validated(self) -> bool:
-        """Whether there are validation examples."""
+        """True if there are validation examples."""
         return len(self.val) > 0
 
     @property
@@ -76,11 +76,11 @@ class Source(ABC):
     classes: int | None
     """Class count, None for regression or (until loaded) for files of a user's own."""
     regression: bool = False
-    """Whether targets are real numbers; files of a user's own decide it by their `task`."""
+    """True if targets are real numbers; files of a user's own decide it by their `task`."""
     order: str = options.SHUFFLED
     """Order of the training examples in each epoch: one of `options.ORDERS`."""
     drop_last: bool = False
-    """Whether an epoch leaves out its last examples where they do not fill a batch."""
+    """True if an epoch leaves out its last examples where they do not fill a batch."""
 
     def take_order(self, order: str, drop_last: bool) -> None:
         """Set how epochs go through the training examples.
@@ -89,11 +89,11 @@ class Source(ABC):
             InputError: an unknown order, or a `drop_last` that is not true or false.
         """
         self.order = known("data.order", order, options.ORDERS)
-        self.drop_last = options.flag("data.drop_last", drop_last)
+        self.drop_last = flag("data.drop_last", drop_last)
 
     @property
     def in_file_order(self) -> bool:
-        """Whether examples stay in the order of their file."""
+        """True if examples stay in the order of their file."""
         return self.order == options.GIVEN
 
     @abstractmethod

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, known, listed, whole
+from mlr.checks import InputError, flag, known, listed, whole
 from mlr.data import options, prepare, table
 from mlr.data.base import Dataset, Source
 from mlr.data.cells import is_number, number
@@ -63,7 +63,7 @@ class Csv(Source):
     ) -> None:
         self.path = options.path("data.path", path, "the CSV file")
         if header is not None:
-            options.flag("data.header", header)
+            flag("data.header", header)
         self.label = _label(label, header)
         self.features = _names(features, self.label)
         comma = known("data.decimal", decimal, options.DECIMALS) == "comma"
@@ -200,11 +200,12 @@ def _check_names(features: Sequence[str], label: str) -> None:
 
 
 def _one_character(delimiter: str) -> str:
+    given = "null" if delimiter is None else repr(delimiter)
     delimiter = options.DELIMITERS.get(delimiter, delimiter)
     # the csv module refuses these itself, but in a TypeError and only when reading
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n" ':
         raise InputError(
-            f"data.delimiter={delimiter!r} must be one character, or one of "
+            f"data.delimiter={given} must be one character, or one of "
             f"{', '.join(options.DELIMITERS)}."
         )
     return delimiter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-from mlr.checks import InputError, non_negative, whole
+from mlr.checks import InputError, non_negative, typed, whole
 from mlr.data import options, prepare
 from mlr.data.base import Dataset, Source
 
@@ -67,5 +67,5 @@ class Line(Source):
 
 def _finite(name: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-        raise InputError(f"{name}={value} must be a finite number.")
+        raise InputError(f"{name}={typed(value)} must be a finite number.")
     return value

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import ClassVar
 
-from mlr.checks import DataError, InputError, fraction, whole
+from mlr.checks import DataError, InputError, flag, fraction, whole
 from mlr.data import download as web
 from mlr.data import idx_files, options, prepare
 from mlr.data.base import Dataset, Source
@@ -43,7 +43,7 @@ class _FourFiles(Source):
     hashes: ClassVar[Mapping[str, str]]
     """SHA-256 of each packed file."""
     unpacked: ClassVar[tuple[str, ...]] = ()
-    """Those of the files unpacked, where they are known; else these are taken as they are."""
+    """Hashes of the unpacked files, where they are known; other files are taken as they are."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class _FourFiles(Source):
         drop_last: bool = False,
     ) -> None:
         self.root = None if root is None else options.path("data.root", root, "a folder")
-        self.download = options.flag("data.download", download)
+        self.download = flag("data.download", download)
         self.val_size = whole("data.val_size", val_size, at_least=0)
         self.train_size = options.optional_whole("data.train_size", train_size, at_least=1)
         self.label_noise = fraction("data.label_noise", label_noise)

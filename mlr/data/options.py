@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from os import PathLike, fspath
 from pathlib import Path
 
-from mlr.checks import InputError, fraction, known, listed, nearest, unknown, whole
+from mlr.checks import InputError, fraction, known, listed, nearest, typed, unknown, whole
 from mlr.data.faults import LONGEST, tail
 
 COLUMN_SCALES = ("none", "standardize", "minmax")
@@ -61,17 +61,6 @@ def optional_whole(name: str, value: int | None, at_least: int = 0) -> int | Non
     return None if value is None else whole(name, value, at_least)
 
 
-def flag(name: str, value: bool) -> bool:
-    """Return `value` if it is true or false.
-
-    Raises:
-        InputError: otherwise.
-    """
-    if not isinstance(value, bool):
-        raise InputError(f"{name}={value} must be true or false.")
-    return value
-
-
 def text(name: str, value: str) -> str:
     """Return `value` if it is a text that is not empty.
 
@@ -79,7 +68,7 @@ def text(name: str, value: str) -> str:
         InputError: otherwise.
     """
     if not isinstance(value, str) or not value:
-        raise InputError(f"{name}={value} must be a text that is not empty.")
+        raise InputError(f"{name}={typed(value)} must be a text that is not empty.")
     return value
 
 
@@ -92,7 +81,7 @@ def path(name: str, value: str | PathLike[str] | None, what: str) -> Path:
     if value is None:
         raise InputError(f"{name} is not set: name {what} with {name}=PATH.")
     if not isinstance(value, (str, PathLike)) or not fspath(value):
-        raise InputError(f"{name}={value} must be the path of {what}.")
+        raise InputError(f"{name}={typed(value)} must be the path of {what}.")
     try:
         return Path(value).expanduser()
     except RuntimeError:

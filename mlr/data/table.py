@@ -39,7 +39,7 @@ _COUNTING = frozenset({"", "index", "id", "unnamed: 0"})
 
 @dataclass(frozen=True)
 class Format:
-    """How a file writes its table.
+    """The format of a table in a file.
 
     delimiter: the character between columns.
     header: whether the first line names the columns; None refuses one that looks like data.
@@ -74,7 +74,7 @@ class Table:
         """Refuse missing values; an empty text alone is a missing label: `none` may be a class.
 
         Raises:
-            DataError: names the columns that miss values, and the first line.
+            DataError: names the columns with missing values, and the first line.
         """
         columns = dict.fromkeys(features, MISSING) | {label: frozenset({""})}
         missing = {
@@ -86,7 +86,7 @@ class Table:
             return
         first = min(rows[0] for rows in missing.values())
         parts = [
-            f"{len(rows)}{f' of {len(self.rows)} values' * (not place)} in "
+            f"{len(rows)}{self._of_all(len(rows)) * (not place)} in "
             f"{'column ' * (not place)}{tail(name, _LONGEST_NAME)}"
             for place, (name, rows) in enumerate(missing.items())
         ]
@@ -95,7 +95,10 @@ class Table:
             f", the first in line {self.lines[first]}; fill them in or leave those lines out"
             f"{columns_too}."
         )
-        raise fault(self.path, f"misses {listed(parts, LONGEST - 15 - len(end))}{end}")
+        raise fault(self.path, f"has {listed(parts, LONGEST - 15 - len(end))}{end}")
+
+    def _of_all(self, count: int) -> str:
+        return f" missing value{'s' * (count > 1)} of {len(self.rows)}"
 
     def numeric(self) -> list[str]:
         """Names of the columns that hold numbers.
@@ -110,7 +113,7 @@ class Table:
         ]
 
     def is_count(self, name: str) -> bool:
-        """Whether a column only counts the rows, as an index that was saved with them does."""
+        """Return True if a column only counts the rows, as an index saved with them does."""
         if self.numbered or name.lower() not in _COUNTING:
             return False
         values = [number(text) for text in self.texts(name)]
@@ -118,7 +121,7 @@ class Table:
         return first in (0, 1) and values == [first + row for row in range(len(values))]
 
     def is_empty(self, name: str) -> bool:
-        """Whether a column holds nothing, as behind a comma at the end of each line."""
+        """Return True if a column is empty, as behind a comma at the end of each line."""
         return not any(self.texts(name))
 
     def refuse_decimal_comma(self, names: Sequence[str]) -> None:

@@ -165,7 +165,7 @@ def warn_shared(where: str, train: NDArray, other: NDArray, split: str) -> None:
     if len(shared) >= _MANY_SHARED * len(other):
         warnings.warn(
             f"{tail(where, 80)}: {len(shared)} of {len(other)} {split} examples are training "
-            f"examples too, the first in row {shared[0]}: learning by heart looks like more.",
+            f"examples too, the first in row {shared[0]}: its numbers are too optimistic.",
             DataWarning,
             stacklevel=3,
         )

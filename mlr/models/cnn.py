@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, known, non_negative, whole, whole_numbers
+from mlr.checks import InputError, known, non_negative, typed, whole, whole_numbers
 from mlr.models.base import Model
 from mlr.models.initialise import SCHEMES, initialise
 
@@ -38,7 +38,7 @@ class Cnn(Model):
     ) -> None:
         if not isinstance(channels, (list, tuple)) or not channels:
             raise InputError(
-                f"model.channels={channels} must list the convolutions, "
+                f"model.channels={typed(channels)} must list the convolutions, "
                 "as in model.channels=[16,32]."
             )
         self.channels = whole_numbers("model.channels", channels)
@@ -75,12 +75,12 @@ class Cnn(Model):
 
 
 def _last(shape: tuple[int, ...]) -> bool:
-    """Whether images (…, …, …) are as most programs save them, with the channels behind."""
+    """Return True if images (…, …, …) have their channels last, as most programs save them."""
     return len(shape) == 3 and shape[2] in _CHANNELS and min(shape[:2]) > max(_CHANNELS)
 
 
 def _remedy(shape: tuple[int, ...]) -> str:
-    """How data of another shape become images, or which model takes them as they are."""
+    """Say how data of another shape become images, or which model takes them as they are."""
     if len(shape) == 2:
         return "save them with an axis for the one channel, x[:, None]"
     if _last(shape):

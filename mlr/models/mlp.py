@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, known, non_negative, whole_numbers
+from mlr.checks import InputError, known, non_negative, typed, whole_numbers
 from mlr.models.base import Model
 from mlr.models.initialise import SCHEMES, initialise
 
@@ -38,7 +38,8 @@ class Mlp(Model):
     ) -> None:
         if not isinstance(widths, (list, tuple)) or not widths:
             raise InputError(
-                f"model.widths={widths} must list the hidden layers, as in model.widths=[128,64]."
+                f"model.widths={typed(widths)} must list the hidden layers, "
+                "as in model.widths=[128,64]."
             )
         self.widths = whole_numbers("model.widths", widths)
         self.activation = known("model.activation", activation, ACTIVATIONS)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from math import log10
 
-from mlr.checks import InputError
+from mlr.checks import InputError, typed
 
 _DECADES = 6  # of steps, that log-spaced points are spread over where nobody knows the end
 _FORM = re.compile(r"(every|log_spaced)[:(]\s*(\d+)\s*\)?")
@@ -43,7 +43,7 @@ class Schedule:
             return cls("evenly", value)
         form = _FORM.fullmatch(value.strip()) if isinstance(value, str) else None
         if form is None or int(form[2]) == 0:
-            raise InputError(f"{name}={value} must be a schedule: {_ALLOWED}.")
+            raise InputError(f"{name}={typed(value)} must be a schedule: {_ALLOWED}.")
         return cls(form[1], int(form[2]))
 
     def steps(self, total: int) -> list[int]:
@@ -64,7 +64,7 @@ class Schedule:
         return steps if steps[-1] == last else [*steps, last]
 
     def due(self, step: int) -> bool:
-        """Whether `step` is chosen where nobody knows how many there will be.
+        """Return True if `step` is chosen where nobody knows how many there will be.
 
         evenly: each of the first `number`/4 steps, then every second, every fourth, …: by every
         doubling of the steps `number`/8 more, so that of 200 there are 132 among 500 steps, 215

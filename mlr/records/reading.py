@@ -57,7 +57,7 @@ class Recorded:
 
     @property
     def seed(self) -> int | None:
-        """That of the configuration."""
+        """The seed in the configuration; None without one."""
         seed = self.entries.get("seed")
         return seed if isinstance(seed, int) else None
 
@@ -83,7 +83,7 @@ class Recorded:
 
     @cached_property
     def anatomy(self) -> Mapping[str, Any] | None:
-        """What `mlr.training.anatomy` measured over the training data; None where nothing was."""
+        """The measurements of `mlr.training.anatomy` over the training data; None without any."""
         found = _mapping(self.entries.get("anatomy"))
         sound = {key: _numbers(value) for key, value in found.items() if key not in _PARTS}
         sound |= {
@@ -124,7 +124,7 @@ def read_runs(place: Path | str) -> list[Recorded]:
     """
     folder = Path(place)
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; give that of a run or of a sweep, as runs/….")
+        raise InputError(f"{folder} is not a folder; give a folder of runs, for example runs.")
     alone = (folder / _STATUS).exists()
     paths = [folder / _STATUS] if alone else sorted(folder.rglob(_STATUS))
     found = [_recorded(path.parent) for path in paths]
@@ -136,7 +136,7 @@ def read_runs(place: Path | str) -> list[Recorded]:
 
 
 def remedied(run: Recorded, place: Path | str) -> str:
-    """What is damaged about a run, and the command that says more.
+    """Say what is damaged about a run, and name the command that says more.
 
     Args:
         run: a damaged one.
@@ -187,7 +187,7 @@ def _changed(folder: Path, entries: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _mapping(found: Any) -> dict[str, Any]:
-    """What others wrote, if it is a mapping."""
+    """Return `found` if it is a mapping, else an empty one: others may have written it."""
     return found if isinstance(found, dict) else {}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.checks import InputError, fraction, non_negative, positive
+from mlr.checks import InputError, flag, fraction, non_negative, positive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +52,7 @@ class SGD(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         fraction("optimizer.momentum", self.momentum)
+        flag("optimizer.nesterov", self.nesterov)
         if self.nesterov and self.momentum == 0:
             raise InputError("optimizer.nesterov=true needs momentum; set optimizer.momentum=0.9.")
 

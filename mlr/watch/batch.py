@@ -18,7 +18,7 @@ MOST_NUMBERS = 1 << 22
 
 @dataclass(frozen=True)
 class Task:
-    """What the logits are for.
+    """The task that the logits are for.
 
     outputs: K.
     classes: how many; None for regression.
@@ -100,10 +100,11 @@ def _arranged(
 
 
 def _misfit(logits: torch.Size, targets: torch.Size, whole: bool) -> InputError:
-    shapes = f"targets of shape {tuple(targets)} beside logits of {tuple(logits)}"
+    given, wanted = f"targets of shape {tuple(targets)}", f"logits of shape {tuple(logits)}"
     if not whole and targets == logits[:-1]:
-        return InputError(f"{shapes} must be class numbers: give targets.long().")
+        return InputError(f"{given} for {wanted} must be class numbers: give targets.long().")
     return InputError(
-        f"{shapes} do not fit; the last axis of the logits is that of the classes or outputs, "
-        "and targets have the shape of the logits, or lack that axis and are class numbers."
+        f"{given} do not fit {wanted}; the last axis of the logits is that of the "
+        "classes or outputs, and targets have the shape of the logits, or lack that axis and "
+        "are class numbers."
     )

@@ -260,7 +260,7 @@ def test_a_command_that_fails_says_what_it_said(tmp_path):
 @pytest.mark.long
 def test_commands():
     rows = list(commands.rows(1, jobs=4, few=4, work=(*commands.WORK, "epochs=1")))
-    assert [row.what for row in rows][:2] == ["4 jobs", "beside one job after the other"]
+    assert [row.what for row in rows][:2] == ["4 jobs", "compared with one job after the other"]
     joblib = find_spec("hydra_plugins.hydra_joblib_launcher") is not None
     assert (rows[2].value is not None) == joblib
 

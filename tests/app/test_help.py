@@ -80,7 +80,7 @@ def test_what_is_chosen_is_shown_with_its_options(helped):
     assert "\n  model=mlp\n" in text
     assert told(text, "optimizer.lr=0.1") == "learning rate"
     assert "units of each hidden layer" in told(text, "model.widths=[128]")
-    assert told(text, "probes.figures=6").startswith("how many moments")
+    assert told(text, "probes.figures=6").startswith("number of updates with figures")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}={path.stem}")

@@ -112,7 +112,7 @@ def test_every_column_that_misses_values_is_named(write):
     with pytest.raises(DataError) as caught:
         Csv(path=write(NAMES, *map(",".join, rows))).load(0)
     assert (
-        "misses 1 of 30 values in column length, 2 in width, 1 in label, the first in line 5;"
+        "has 1 missing value of 30 in column length, 2 in width, 1 in label, the first in line 5;"
         in str(caught.value)
     )
 
@@ -124,7 +124,9 @@ def test_of_many_columns_that_miss_values_whole_names_are_listed(write):
     with pytest.raises(DataError) as caught:
         Csv(path=write(f"{names},label", f"{row},x", f"{gaps},y", f"{row},x")).load(0)
     text = str(caught.value)
-    assert "misses 1 of 3 values in column a_rather_long_name_0 … and 29 more, the first" in text
+    assert (
+        "has 1 missing value of 3 in column a_rather_long_name_0 … and 29 more, the first" in text
+    )
     assert len(text) <= 195
 
 

@@ -367,7 +367,9 @@ def test_models_and_batches_that_do_not_fit_are_refused(tmp_path):
         GradientProbe(model, [], tmp_path / "run")
     with every_step(model, sgd(model), tmp_path / "run") as probe:
         logits = model(torch.randn(4, 5))
-        with pytest.raises(InputError, match=r"targets of shape \(3,\) beside logits of \(4, 3\)"):
+        with pytest.raises(
+            InputError, match=r"targets of shape \(3,\) do not fit logits of shape \(4, 3\)"
+        ):
             probe.watch(logits, torch.zeros(3, dtype=torch.long))
         with pytest.raises(InputError, match=r"must be class numbers: give targets.long\(\)"):
             probe.watch(logits, torch.zeros(4))

@@ -1,4 +1,4 @@
-"""Every promise about speed and memory, measured beside what it is compared with, in one run.
+"""Measure every promise about speed and memory, and what mlr is compared with, in one run.
 
 A section measures and yields rows; `SECTIONS` names them all. What can be measured within this
 process is measured in turn with the other thing, so that both meet the same machine.

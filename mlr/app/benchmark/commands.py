@@ -37,7 +37,7 @@ JOBLIB = ("hydra/launcher=joblib", f"hydra.launcher.n_jobs={PROCESSES}")
 def rows(
     repeats: int, jobs: int = JOBS, few: int = FEW, work: Sequence[str] = WORK
 ) -> Iterator[Row]:
-    """The sweep, and the same beside Hydra's own ways."""
+    """The sweep, and the same by Hydra's own launchers."""
     repeats = min(repeats, REPEATS)
     joblib = find_spec("hydra_plugins.hydra_joblib_launcher") is not None
     with TemporaryDirectory() as folder:
@@ -56,12 +56,14 @@ def rows(
     yield Row(f"{jobs} jobs", duration(whole), value=whole, unit=" s", most=12)
     basic = scaled(others[0], others[1], 1, few, jobs)
     other = f"{duration(basic)} by hydra/launcher=basic, of {few} jobs in {duration(others[1])}"
-    yield Row("beside one job after the other", duration(whole), other, basic / whole, least=8)
+    yield Row(
+        "compared with one job after the other", duration(whole), other, basic / whole, least=8
+    )
     name = f"hydra/launcher=joblib, {PROCESSES} processes"
     if joblib:
         both = scaled(others[2], others[3], PROCESSES, few, jobs)
         other = f"{duration(both)} by {name}, of {few} jobs in {duration(others[3])}"
-        yield Row("beside several processes", duration(whole), other, both / whole, least=5)
+        yield Row("compared with several processes", duration(whole), other, both / whole, least=5)
     else:
         yield Row(name, other="not installed: pip install '.[benchmark]'")
     parts = (

@@ -38,14 +38,14 @@ class Row:
 
     @property
     def promise(self) -> str:
-        """What was promised, if anything."""
+        """The promise in words; empty without one."""
         if self.most is not None:
             return f"≤ {self.most:g}{self.unit}"
         return "" if self.least is None else f"≥ {self.least:g}{self.unit}"
 
     @property
     def kept(self) -> bool | None:
-        """Whether the promise is kept; None without one."""
+        """True if the promise is kept; None without one."""
         if self.value is None or (self.most is None and self.least is None):
             return None
         too_much = self.most is not None and not self.value <= self.most
@@ -56,7 +56,7 @@ class Row:
 def table(rows: Iterable[Row]) -> Table:
     """Rows as a person reads them."""
     made = Table(box=box.SIMPLE_HEAD)
-    for name in ("", "mlr", "beside", "result", "promised", ""):
+    for name in ("", "mlr", "compared with", "result", "promised", ""):
         made.add_column(name, justify="right" if name in ("mlr", "result", "promised") else "left")
     verdicts = {True: "[green]kept[/]", False: "[bold red]missed[/]", None: ""}
     for row in rows:

@@ -45,7 +45,9 @@ def _section(name: str, title: str, module: str, function: str = "rows", **more:
 SECTIONS = {
     section.name: section
     for section in (
-        _section("works", "one run with its default logging, beside a loop by hand", "works"),
+        _section(
+            "works", "one run with its default logging, compared with a loop by hand", "works"
+        ),
         _section("own-loop", "a GradientProbe in a plain PyTorch loop, and others", "own_loop"),
         _section("sweep", "N logistic regressions, computed in this process", "sweep"),
         _section("mlps", "64 MLPs 64-32-10 on digits, computed in this process", "sweep", "mlps"),
@@ -53,9 +55,9 @@ SECTIONS = {
         _section("runs", "512 runs from the shell, start-up and all files included", "commands"),
         _section("probes", "one run with and without its probes", "probes"),
         _section("numerics", "errors of losses and dL/dz, z from −200 to 200", "numerics"),
-        _section("objectives", "losses and dL/dz of one batch beside torch's own", "objectives"),
+        _section("objectives", "losses and dL/dz of one batch, compared with torch", "objectives"),
         _section("explain", "planted faults named first, healthy runs left alone", "explain"),
-        _section("faults", "the share of its time that a run is kept, once a second", "keeping"),
+        _section("faults", "checkpointing once a second: its share of a run's time", "keeping"),
         _section("writer", "a million scalars written, and read back", "writer"),
         _section(
             "memory", "peak memory of sweeps of up to 10,000 runs", "memory", by_default=False
@@ -80,7 +82,7 @@ def measure(sections: Iterable[Section], repeats: int) -> None:
     console = Console()
     if not console.is_terminal:  # 80 columns would break most lines
         console = Console(width=WIDTH_OF_FILES)
-    console.print(f"{os.cpu_count()} cores, {_load()}; medians; every other thing in turn with mlr")
+    console.print(f"{os.cpu_count()} cores, {_load()}; medians; mlr and the others in turn")
     for section in sections:
         console.print(f"\n[bold]{section.name}[/]: {escape(section.title)}")
         # without a spinner: it would take part of a core from what is measured

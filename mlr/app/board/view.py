@@ -46,7 +46,7 @@ class View(NamedTuple):
 
 
 def view(place: Path, every: bool = False) -> View:
-    """What to show of a folder.
+    """Choose what to show of a folder.
 
     Args:
         place: of a run, of a sweep, or above them.
@@ -56,7 +56,7 @@ def view(place: Path, every: bool = False) -> View:
         InputError: it is not a folder.
     """
     if not place.is_dir():
-        raise InputError(f"{place} is not a folder; give that of a run or of a sweep, as in runs.")
+        raise InputError(f"{place} is not a folder; give a folder of runs, for example runs.")
     if every:
         return View(place)
     if (place / "summary").is_dir():

@@ -6,13 +6,13 @@ import os
 import re
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import NoReturn
 
 from mlr.app.text import write_in_any_encoding
-from mlr.checks import InputError
+from mlr.checks import DASHES, InputError, nearest
 from mlr.commandline import command
 
 INTERRUPTED = 130
@@ -66,6 +66,7 @@ def start(name: str) -> int:
         parser.parse_args()
 
     def task() -> int:
+        parser.check_flags(sys.argv[1:])
         options = vars(parser.parse_args())
         del options["debug"]  # which `told` has taken
         return module.run(**options)
@@ -86,6 +87,32 @@ def _as_called(text: str) -> str:
 
 class Parser(ArgumentParser):
     """A command line whose faults are told in one sentence, like all others."""
+
+    def check_flags(self, words: Sequence[str]) -> None:
+        """Refuse a flag that is none, before what is missing is asked for.
+
+        Raises:
+            InputError: names the flag that was probably meant.
+        """
+        waiting = list(words)
+        while waiting and waiting[0] != "--":
+            word = waiting.pop(0)
+            if len(word) == 1 or not word.startswith(("-", *DASHES)) or re.match(r"-[\d.]", word):
+                continue
+            flag, equals, _ = word.partition("=")
+            known = [one for one in self._option_string_actions if one.startswith(flag)]
+            if not known or (flag[:2] != "--" and flag not in known):
+                raise InputError(self._unknown_flag(flag))
+            takes_value = self._option_string_actions[known[0]].nargs is None
+            if takes_value and not equals and waiting:
+                waiting.pop(0)
+
+    def _unknown_flag(self, flag: str) -> str:
+        near = nearest(flag, self._option_string_actions, 0.7)
+        plain = f"--{flag.lstrip('-' + DASHES)}".lower()
+        near = plain if plain in self._option_string_actions else near
+        hint = f" Did you mean {near}?" if near else f" {self.prog} --help shows what there is."
+        return f"Unknown flag {flag}.{hint}"
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line.

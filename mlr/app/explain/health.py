@@ -17,10 +17,11 @@ def reassurance(runs: Sequence[Recorded]) -> str:
         return f"There are no final numbers to judge ({states}); train to an end first."
     useless = sum(facts.unlearned for facts in judged)
     if useless:
-        which = "the model does" if len(judged) == 1 else f"{useless} of {len(judged)} runs do"
+        does = "does" if useless == 1 else "do"
+        which = "the model" if len(judged) == 1 else f"{useless} of {len(judged)} runs"
         return (
-            f"No rule explains it, but {which} hardly better than always the same answer; try "
-            "another optimizer.lr or model, or look at the data."
+            f"No rule explains it, but {which} {does} hardly better than a constant prediction; "
+            "try another optimizer.lr or model, or look at the data."
         )
     if len(judged) == 1:
         return _of_one(judged[0])
@@ -38,7 +39,7 @@ def _of_one(facts: Facts) -> str:
         known = percent(facts.metric("accuracy/train"))
         parts.append(f"{known} of the training examples are right")
         if facts.held_out == facts.held_out:
-            parts[-1] += f" and {percent(facts.held_out)} of the others"
+            parts[-1] += f" and {percent(facts.held_out)} of the validation and test examples"
     wrong = facts.metric("logit_grad/wrong")
     if wrong == wrong:
         parts.append(f"the wrong ones have a mean ‖dL/dz‖ of {short(wrong)}")

@@ -112,7 +112,7 @@ def _errors_in_confidence(facts: Facts) -> Finding | None:
 
 
 def overfitting(facts: Facts) -> Finding | None:
-    """Training examples are known by heart, others are not."""
+    """Training examples are predicted better than validation and test examples."""
     trained, found = facts.metric("accuracy/train"), facts.held_out
     loss, rest = facts.metric("loss/train"), facts.metric("loss/val")
     if not (trained - found >= SMALLER_GAP and rest >= RISE * loss):
@@ -123,8 +123,8 @@ def overfitting(facts: Facts) -> Finding | None:
     if not (clear or trained - found >= GAP):
         return None
     return Finding(
-        "The model knows its training examples by heart: {trained} of them are right, but {found} "
-        "of the others.",
+        "The model overfits: its training accuracy is {trained}, the mean of its validation and "
+        "test accuracy {found}.",
         f"accuracy/train {short(trained)}, mean of accuracy/val and accuracy/test {short(found)}; "
         f"loss/train {short(loss)}, loss/val {short(rest)} (lowest {short(lowest)})",
         "patience=5 optimizer.weight_decay=0.001",
@@ -133,7 +133,7 @@ def overfitting(facts: Facts) -> Finding | None:
 
 
 def confidence_distance(facts: Facts) -> tuple[float, float]:
-    """How differently sure the model is of wrong and right examples, and of how many right ones.
+    """Compare the confidence of wrong and right examples, and count the confident right ones.
 
     Returns:
         Total variation ½ Σ |p_i − q_i| between the shares of the three bins of confidence, and

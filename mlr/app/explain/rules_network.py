@@ -15,7 +15,7 @@ AT_CONSTANT = 0.95
 """Of a constant prediction's loss, at the end: above that nothing but the classes' shares is
 learned."""
 LEVEL = 0.02
-"""How far the validation loss of the last quarter may be from that of the quarter before."""
+"""Largest distance of the validation loss of the last quarter from the quarter before."""
 ENOUGH = 1.0
 """Times the loss of a constant prediction: what the updates would have taken from the loss, to
 first order, if they had not undone each other."""
@@ -59,7 +59,7 @@ def underfitting(facts: Facts) -> Finding | None:
         return None
     return Finding(
         "The model underfits: its training loss has settled at {loss}, no better than the "
-        f"{short(constant)} of always the same answer, though the features tell the classes apart: "
+        f"{short(constant)} of a constant prediction, though the features tell the classes apart: "
         "for {nearest} of the training examples the nearest other one has the same class.",
         f"loss/train {short(loss)}, accuracy/train {short(right)}; loss/val of the last quarter "
         f"within {percent(course.settled(facts))} of the quarter before, while learning_rate times "

@@ -180,7 +180,7 @@ def dead_classes(facts: Facts) -> NDArray[np.intp]:
 
 
 def confident_right(facts: Facts) -> Finding | None:
-    """Squared error on a linear unit: right examples beyond their target drag the boundary."""
+    """Squared error on a linear unit: outputs beyond their target shift the boundary."""
     if facts.head != "linear" or facts.loss not in ("se", "matching"):
         return None
     wrong, best = facts.anatomy("wrong"), facts.anatomy("boundary", "wrong")
@@ -188,8 +188,8 @@ def confident_right(facts: Facts) -> Finding | None:
     if not (wrong - best >= DRAGGED and best <= wrong / 2 and past >= PAST_TARGET):
         return None
     return Finding(
-        "Squared error punishes right examples whose output is beyond its target: {past} of the "
-        "training examples lie there, and hold the boundary where {wrong} are wrong; another "
+        "{past} of the training examples have an output beyond their target; squared error counts "
+        "this as an error and shifts the boundary so that {wrong} are predicted wrongly; another "
         "threshold on the same output would leave {best}.",
         f"wrong {short(wrong)} at the threshold 0.5, {short(best)} at "
         f"{short(facts.anatomy('boundary', 'at'))}; y > 1 for target 1 or y < 0 for target 0: "

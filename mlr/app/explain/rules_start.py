@@ -15,13 +15,13 @@ HIGHER_BY = 5.0
 LEARNED, RIGHT, BEHIND = 0.1, 0.98, 0.04
 """A run ended well with at most this share of the loss of knowing nothing, at least this training
 accuracy, and a test accuracy that is at most so much lower: 0.031 in Nielsen's network of 100
-units, as good as published; 0.045 and more where large weights let a model learn by heart."""
+units, as good as published; 0.045 and more where large weights let a model overfit."""
 SOON = 0.1
 """Share of the updates after which a start that cost nothing is forgotten."""
 OVERFLOW = 1e15
 """Features beyond that are no longer finite once squared and summed in float32."""
 UPDATED = "the updated"
-"""How a tensor is called that only the update made infinite."""
+"""Begins the name of a tensor that only the update made infinite."""
 
 
 def not_finite(facts: Facts) -> Finding | None:
@@ -74,7 +74,7 @@ def _seen(facts: Facts) -> str:
 
 
 def initial_loss(facts: Facts) -> Finding | None:
-    """The start is sure and wrong: its loss is far above that of not knowing."""
+    """The initial predictions are confident and wrong: their loss is far above a constant's."""
     start, sane = facts.anatomy("start", "loss"), facts.expected_start
     quadratic = facts.head in ("linear", "clipped_linear")
     high = start >= HIGH_START["se" if quadratic else "ce"] * sane
@@ -84,8 +84,8 @@ def initial_loss(facts: Facts) -> Finding | None:
     if facts.loss == "ce" and facts.head == "softmax":
         known = f"ln K = {known}"
     return Finding(
-        "The start is sure and wrong: its loss is {start}, where a model that knows nothing yet "
-        f"has {known}. The initial weights are too large.",
+        "The initial predictions are confident and wrong: the loss before the first update is "
+        f"{{start}}, where a constant prediction has {known}. The initial weights are too large.",
         f"loss before the first update {short(start)}, expected at most {short(sane)}; "
         f"wrong {percent(facts.anatomy('start', 'wrong'))}",
         _smaller_weights(facts),

@@ -53,7 +53,7 @@ def folders(place: Path) -> Iterator[tuple[Path, Examine]]:
         InputError: there is none.
     """
     if not place.is_dir():
-        raise InputError(f"{place} is not a folder; give that of a run or of a sweep, as runs/….")
+        raise InputError(f"{place} is not a folder; give a folder of runs, for example runs.")
     if (place / STATUS).exists():
         yield place, run.examine
         return

@@ -79,7 +79,14 @@ def test_the_help_of_train_shows_how_it_is_called(mlr):
         (["head=sigmoid"], "Unknown command head=sigmoid. Did you mean mlr train head=sigmoid? "),
         (["xyz"], "Unknown command xyz. Choose from train, compare, explain, report, verify, "),
         (["compare"], "the following arguments are required: folder; mlr compare --help shows"),
-        (["report", "a", "--ouf", "b"], "unrecognized arguments: --ouf b; mlr report --help"),
+        (["report", "a", "--ouf", "b"], "Unknown flag --ouf. Did you mean --out?"),
+        (["compare", "--jsn"], "Unknown flag --jsn. Did you mean --json?"),
+        (["explain", "–json", "a"], "Unknown flag –json. Did you mean --json?"),
+        (["verify", "--repiar", "a"], "Unknown flag --repiar. Did you mean --repair?"),
+        (["board", "-all"], "Unknown flag -all. Did you mean --all?"),
+        (["lecture", "--xyz"], "Unknown flag --xyz. mlr lecture --help shows what there is."),
+        (["compare", "--csv", "-", "nowhere"], "nowhere is not a folder; "),
+        (["compare", "--met", "x"], "the following arguments are required: folder; mlr compare"),
         (["explain", "nowhere"], "nowhere is "),
         (["board", "nowhere"], "nowhere is not a folder; "),
         (["train", "--epochs"], "--epochs is not a flag: write epochs=…, without hyphens"),
@@ -133,7 +140,7 @@ def test_figures_draws_nothing_when_asked_for_help(script, tmp_path, monkeypatch
     assert "gradient.png" in shown.out
     shown = script("figures.py", "--uot", folder=tmp_path)
     assert (shown.code, shown.out) == (2, "")
-    assert shown.err.startswith("mlr: unrecognized arguments: --uot")
+    assert shown.err.startswith("mlr: Unknown flag --uot. Did you mean --out?")
     assert drawn == []
     assert script("figures.py", "--out", "it.png", folder=tmp_path).code == 0
     script("figures.py", folder=tmp_path)

@@ -114,10 +114,7 @@ def test_what_cannot_be_done_is_one_sentence(sweep, compare, options, message):
 def test_a_folder_without_runs_is_one_sentence(tmp_path):
     done = command("nowhere", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert (
-        done.stderr
-        == "mlr: nowhere is not a folder; give that of a run or of a sweep, as runs/….\n"
-    )
+    assert done.stderr == "mlr: nowhere is not a folder; give a folder of runs, for example runs.\n"
 
 
 def test_no_heavy_library_is_imported_before_it_is_needed():

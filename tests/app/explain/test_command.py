@@ -81,7 +81,7 @@ def test_json_holds_all_of_it(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda folder: None, "is not a folder; give that of a run or of a sweep"),
+        (lambda folder: None, "is not a folder; give a folder of runs, for example runs"),
         (lambda folder: folder.mkdir(), "holds no run; train one with"),
     ],
 )
@@ -171,4 +171,6 @@ def test_cells_of_one_pair_with_the_same_fault_are_one_line(tmp_path):
         runs.append(run(tmp_path / str(number), anatomy=anatomy, overrides=overrides))
     lines = told(runs, tmp_path)
     assert len(lines) == 2
-    assert lines[0].startswith("softmax+ce in 3 cells (3 of 3 runs): The start is sure and wrong")
+    assert lines[0].startswith(
+        "softmax+ce in 3 cells (3 of 3 runs): The initial predictions are confident and wrong"
+    )

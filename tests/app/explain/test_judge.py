@@ -35,8 +35,8 @@ def test_a_sound_run_gets_no_advice(tmp_path):
     assert explain([one]) == []
     assert reassurance([one]) == (
         "No fault found: the training loss went from 2.34 to 0.14, 97 % of the training examples "
-        "are right and 96 % of the others, the wrong ones have a mean ‖dL/dz‖ of 0.8, and none are "
-        "wrong without gradient."
+        "are right and 96 % of the validation and test examples, the wrong ones have a mean "
+        "‖dL/dz‖ of 0.8, and none are wrong without gradient."
     )
 
 
@@ -70,6 +70,19 @@ def test_a_run_that_names_no_pair_is_judged(tmp_path):
     one = run(tmp_path / "run", anatomy=changed(SOUND, {"start.loss": 50.0}))
     nameless = Recorded(one.folder, dict(one.entries) | {"pair": None})
     assert findings(nameless) == {}
+
+
+@pytest.mark.parametrize(
+    ("learned", "useless", "subject"),
+    [(0, 1, "the model does"), (1, 1, "1 of 2 runs does"), (1, 2, "2 of 3 runs do")],
+)
+def test_runs_that_learned_nothing_are_counted(tmp_path, learned, useless, subject):
+    chance = {"anatomy": changed(SOUND, {"wrong": 0.9}), "metrics": METRICS | {"loss/train": 2.31}}
+    runs = [run(tmp_path / f"sound-{number}") for number in range(learned)]
+    runs += [run(tmp_path / f"chance-{number}", **chance) for number in range(useless)]
+    assert reassurance(runs).startswith(
+        f"No rule explains it, but {subject} hardly better than a constant prediction; "
+    )
 
 
 def test_a_run_that_was_never_finished_is_not_called_sound(tmp_path):

@@ -280,6 +280,38 @@ def test_the_example_of_the_lecture_is_said_as_it_stands_there(tmp_path):
     assert "stuck/zero 0.68" in found.evidence
 
 
+SENTENCES = {
+    "initial_loss": (
+        "softmax+ce",
+        {"start.loss": 40.0},
+        {},
+        "The initial predictions are confident and wrong: the loss before the first update is 40, "
+        "where a constant prediction has ln K = 2.3. The initial weights are too large.",
+    ),
+    "confident_right": (
+        "linear+se",
+        DRAGGED,
+        {},
+        "of the training examples have an output beyond their target; squared error counts this as "
+        "an error and shifts the boundary so that",
+    ),
+    "overfitting": (
+        "softmax+ce",
+        {},
+        {"accuracy/train": 1.0, "accuracy/val": 0.75, "accuracy/test": 0.65, "loss/val": 1.8},
+        "The model overfits: its training accuracy is 100 %, the mean of its validation and test "
+        "accuracy 70 %.",
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", SENTENCES)
+def test_a_sentence_says_what_its_numbers_are(tmp_path, rule):
+    pair, anatomy, metrics, sentence = SENTENCES[rule]
+    one = run(tmp_path / "a", pair, anatomy=changed(SOUND, anatomy), metrics=METRICS | metrics)
+    assert sentence in findings(one)[rule].sentence
+
+
 def test_a_dead_digit_is_named(tmp_path):
     found = findings(run(tmp_path / "a", "sigmoid+se", anatomy=changed(SOUND, DEAD)))["dead_class"]
     assert found.sentence.startswith("Class 0 is never found")

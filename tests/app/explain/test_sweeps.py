@@ -75,7 +75,7 @@ def test_cells_that_share_a_line_share_its_numbers(tmp_path):
         runs.append(run(tmp_path / str(number), anatomy=anatomy, overrides=overrides))
     (line, _) = told(runs, tmp_path)
     assert line.startswith("softmax+ce in 2 cells (2 of 2 runs): ")
-    assert "its loss is 50 to 80" in line
+    assert "the loss before the first update is 50 to 80" in line
 
 
 def rated(folder, rate, seed=0, **more):
