@@ -212,7 +212,7 @@ def test_divergence_is_reported_as_a_result(train):
 def test_help_is_readable(tmp_path):
     shown = command("--help", cwd=tmp_path)
     assert shown.returncode == 0
-    for text in ("head=sigmoid loss=se", "  clipped_linear  ", "batch_size=32  ", "--cfg job"):
+    for text in ("head=sigmoid loss=bce", "  clipped_linear  ", "batch_size=32  ", "--cfg job"):
         assert text in shown.stdout
     assert not list(tmp_path.iterdir())
 
