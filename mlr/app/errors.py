@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from mlr.app.catalogue import (
     GROUPS,
@@ -23,7 +25,7 @@ KINDS = {
 }
 
 
-NO_NULL = {
+NO_NULL: Mapping[Any, str] = {
     int: "a whole number",
     float: "a number",
     bool: "true or false",
