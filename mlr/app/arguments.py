@@ -97,7 +97,8 @@ def _unfinished(word: str, following: Sequence[str]) -> str:
         if "=" in piece or not _is_open("".join(pieces)):
             break
         pieces.append(piece)
-    whole = "".join(pieces).rstrip(",")
+    whole = re.sub(r",+", ",", ",".join(pieces)).rstrip(",")
+    whole = re.sub(r"(?<=[\[({]),|,(?=[\])}])", "", whole)
     if _is_open(whole):
         return f"{whole} has an opening bracket without a closing one."
     if len(pieces) == 1:

@@ -160,7 +160,7 @@ def named_values(key: str) -> list[str]:
         return choices()[key]
     group, _, option = key.rpartition(".")
     owners = all_options().get(key, [])
-    said = comments(group, owners[0])[option] if owners else root_comments().get(key, "")
+    said = comments(group, owners[0]).get(option, "") if owners else root_comments().get(key, "")
     return re.findall(r"\w+", said.rpartition(":")[2]) if " | " in said else []
 
 

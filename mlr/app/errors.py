@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from mlr.app.catalogue import (
     GROUPS,
@@ -23,7 +25,7 @@ KINDS = {
 }
 
 
-NO_NULL = {
+NO_NULL: Mapping[Any, str] = {
     int: "a whole number",
     float: "a number",
     bool: "true or false",
@@ -122,14 +124,14 @@ def _null(error: BaseException) -> str | None:
     if not found:
         return None
     key = found[1]
-    if key not in root_types():
+    if any(one.startswith(f"{key}.") for one in all_options()):
         return _group(key)
     if key == "epochs":
         return "epochs=null must be a whole number; to count updates instead, add steps=…."
     named = root_comments().get(key, "").split(" | ")
     if len(named) > 1:
         return f"{key}=null must have a value. {CHOOSE}{', '.join(named)}."
-    return f"{key}=null must be {NO_NULL.get(root_types()[key], 'a value')}."
+    return f"{key}=null must be {NO_NULL.get(root_types().get(key), 'a value')}."
 
 
 def _wrong_type(error: BaseException) -> str | None:
@@ -137,6 +139,8 @@ def _wrong_type(error: BaseException) -> str | None:
     said = r"Value '(.*?)'.*? (?:could not be converted to|is not a valid) (\w+)"
     value = re.search(said, text, re.DOTALL)
     key = getattr(error, "full_key", None)
+    if key and re.search(r"\[\d+\]$", key):
+        return f"{key.partition('[')[0]} must list names, as in {key.partition('[')[0]}=[name]."
     if key and "Invalid type assigned" in text:
         return _group(key)
     if not (value and key):

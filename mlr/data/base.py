@@ -1,4 +1,4 @@
-"""The parts of every dataset: three splits of tensors, and the source that loads and checks them."""
+"""Parts of every dataset: three splits of tensors, and the source that loads and checks them."""
 
 from __future__ import annotations
 

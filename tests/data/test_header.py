@@ -117,6 +117,13 @@ def test_every_column_that_misses_values_is_named(write):
     )
 
 
+def test_several_missing_values_are_told_in_the_plural(write):
+    rows = [line.split(",") for line in IRIS]
+    rows[4][1], rows[5][1] = "NA", "?"
+    with pytest.raises(DataError, match="has 2 missing values of 30 in column width, the first"):
+        Csv(path=write(NAMES, *map(",".join, rows))).load(0)
+
+
 def test_of_many_columns_that_miss_values_whole_names_are_listed(write):
     names = ",".join(f"a_rather_long_name_{i}" for i in range(30))
     row = ",".join("1" * 30)
