@@ -1,4 +1,4 @@
-"""Parts of every dataset: three splits of tensors, and the source that loads and checks them."""
+"""The parts of a dataset: splits of tensors, and the source that loads and checks them."""
 
 from __future__ import annotations
 

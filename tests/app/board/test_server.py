@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, build_opener
@@ -121,4 +122,8 @@ def test_the_board_starts_on_a_free_port_and_ends_with_ctrl_c(tmp_path, taken):
         board.send_signal(signal.SIGINT)
         out, err = board.communicate(timeout=30)
     assert (board.returncode, out, err) == (0, "", "")
+    for _ in range(100):  # the browser is another process
+        if opened.exists() and opened.read_text():
+            break
+        time.sleep(0.1)
     assert opened.read_text() == address
