@@ -40,10 +40,11 @@ def grouped(runs: Iterable[Recorded], keys: Sequence[str]) -> dict[tuple[Value, 
 def varied(runs: Sequence[Recorded]) -> list[str]:
     """Keys that somebody typed and in which runs differ, apart from head, loss and seed.
 
-    The class of a head or loss is in its name, unless two classes have the same one.
+    The class of a head or loss is in its name, unless two classes have the same one. Options that
+    only say what is measured make no other configuration.
     """
     typed = dict.fromkeys(key for run in runs for key in texts(filter(is_of_run, run.overrides)))
-    keys = [key for key in typed if key not in ("seed", *PAIR)]
+    keys = [key for key in typed if key not in ("seed", *PAIR) and not _measures(key)]
     differing = [key for key in keys if len({setting(run, key) for run in runs}) > 1]
     pairs = len({run.pair for run in runs})
     return [
@@ -51,6 +52,10 @@ def varied(runs: Sequence[Recorded]) -> list[str]:
         for key in differing
         if key not in _CLASSES or len({(run.pair, setting(run, key)) for run in runs}) > pairs
     ]
+
+
+def _measures(key: str) -> bool:
+    return key.partition(".")[0] in ("probes", "evaluate")
 
 
 def by_rate(runs: Sequence[Recorded], rated: bool = True) -> dict[Value, list[Recorded]]:

@@ -143,7 +143,8 @@ def _diagnoses(found: Sequence[Diagnosis]) -> str:
 
 
 def _diagnosis(one: Diagnosis) -> str:
-    where = f'<span class="small">{escape(one.cell)}, {one.count}</span><br>' if one.cell else ""
+    count = f", {one.count}" if one.total > 1 else ""
+    where = f'<span class="small">{escape(one.cell)}{count}</span><br>' if one.cell else ""
     remedy = f" Try <code>{escape(one.remedy)}</code>" if one.remedy else ""
     return (
         f"<li>{where}<strong>{_told(one.sentence)}</strong>{remedy}"

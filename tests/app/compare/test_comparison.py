@@ -8,6 +8,7 @@ from math import inf, nan
 
 import pytest
 
+from mlr.app.compare.command import main
 from mlr.app.compare.comparison import COLUMNS, compare
 from mlr.app.compare.export import as_csv, as_json
 from mlr.checks import InputError
@@ -168,6 +169,24 @@ def test_rows_that_mix_runs_say_so(tmp_path):
     assert compare(runs).mixed == ["model"]
     assert compare(runs, ["model"]).mixed == []
     assert compare(runs).rows[0].seeds == 1
+
+
+def test_what_is_measured_makes_no_other_configuration(tmp_path):
+    for points in ("100", "200"):
+        more = {"overrides": [f"probes.points={points}"], "metrics": {"accuracy/test": 0.5}}
+        write_run(tmp_path / points, **more)
+    assert compare(read_runs(tmp_path)).mixed == []
+
+
+def test_by_itself_the_command_averages_over_no_other_setting(tmp_path, capfd):
+    for model in ("mlp", "linear"):
+        write_run(tmp_path / model, overrides=[f"model={model}"], metrics={"accuracy/test": 0.5})
+    main([str(tmp_path)], "head,loss", csv="-")
+    assert [line.split(",")[2] for line in capfd.readouterr().out.splitlines()] == [
+        *("model", "linear", "mlp"),
+    ]
+    main([str(tmp_path)], "head")
+    assert "some rows average runs that differ" in capfd.readouterr().out
 
 
 def write_regression(folder, **errors):

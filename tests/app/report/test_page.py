@@ -132,7 +132,7 @@ def test_what_others_wrote_stays_text(tmp_path):
 def test_diagnoses_are_on_top(sweep):
     class Diagnosis:
         sentence, evidence, remedy = "68 % are <stuck>.", "stuck/fraction = 0.68", "loss=bce"
-        cell, runs, count = "sigmoid+se", ("a",), "1 of 2 runs"
+        cell, runs, count, total = "sigmoid+se", ("a",), "1 of 2 runs", 2
 
     found = Elements(made(sweep, [Diagnosis()]))
     assert "68\u00a0% are <stuck>." in [text for _, text in found.all("strong")]
