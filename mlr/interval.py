@@ -32,7 +32,7 @@ class Interval:
         return self
 
     def contains(self, other: Region) -> bool:
-        """Whether every value of `other` (or every entry of its vectors) lies in here."""
+        """Tell if every value of `other` (or every entry of its vectors) lies in here."""
         inner = other.entries
         if isinstance(inner, Gaussians):
             return False
@@ -74,7 +74,7 @@ class Simplex:
         return UNIT
 
     def contains(self, other: Region) -> bool:
-        """Whether `other` gives probability vectors too."""
+        """Tell if `other` gives probability vectors too."""
         return isinstance(other, Simplex)
 
     def closure(self) -> Simplex:
@@ -104,7 +104,7 @@ class Gaussians:
         return self
 
     def contains(self, other: Region) -> bool:
-        """Whether `other` gives Gaussians: a number without a deviation is a mean, with σ = 1."""
+        """Tell if `other` gives Gaussians: a number without a deviation is a mean, with σ = 1."""
         return True
 
     def closure(self) -> Gaussians:

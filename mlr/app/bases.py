@@ -54,7 +54,7 @@ class Base:
         return node
 
     def is_scalar(self, keys: Keys) -> bool:
-        """Whether a plain value stands at `keys`, as opposed to nothing or more than that."""
+        """Tell if a plain value stands at `keys`, as opposed to nothing or more than that."""
         value = self.at(keys)
         return isinstance(value, SCALARS) and "${" not in str(value)
 

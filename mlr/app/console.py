@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress, the summary of a run."""
+"""The terminal: progress, refusals, the summary of a run."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _without_middle(line: str) -> str:
 
 
 def say(message: str) -> None:
-    """What has to be read, or copied, as a whole, on standard error."""
+    """Print to standard error, never shortened."""
     print(printable(f"mlr: {message}"), file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""What Hydra may do with a configuration, judged when it is composed and nothing has acted on it.
+"""Limits of what Hydra may do with a configuration, judged when it is composed, before it acts.
 
 `guarded` stands between Hydra's composition and all that Hydra then instantiates: callbacks,
 launcher, sweeper, logging. What may be instantiated is told by exact names; further ones, and a

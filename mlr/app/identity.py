@@ -27,7 +27,7 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_of_run(override: str) -> bool:
-    """Whether `override`, as typed, says what a run is, and not how its sweep is made."""
+    """Tell if `override`, as typed, says what a run is, and not how its sweep is made."""
     root = override.lstrip("+").partition("=")[0].partition(".")[0]
     return root not in NOT_THE_RUN
 

@@ -157,7 +157,7 @@ def _start(
 
 
 def _as_before(before: Begun, plan: Plan) -> Outcome:
-    """What a run came to that has nothing left to do."""
+    """Return the outcome of a run that has nothing left to do."""
     found = outcome_of(before.folder, before.status)
     names = part_names(plan)
     settings = hyperparameters(plan.config, names)
@@ -166,7 +166,7 @@ def _as_before(before: Begun, plan: Plan) -> Outcome:
 
 
 def first_entries(plan: Plan, overrides: Sequence[str], hash_of_config: str) -> dict[str, Any]:
-    """What status.json says of a run from its start on, enough to find it again."""
+    """Entries of status.json from the start of a run on, enough to find it again."""
     return {
         "seed": plan.config["seed"],
         "pair": pair_name(part_names(plan)),
@@ -254,7 +254,7 @@ def _goes_on(before: Begun, total: int) -> str:
 
 
 def last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:
-    """What status.json says of how a run was trained."""
+    """Entries of status.json on how a run was trained."""
     import torch
 
     return {

@@ -38,7 +38,7 @@ NUMBER = "${hydra.job.num}"
 
 
 class Launch:
-    """What a launcher does, for the sweep of one configuration."""
+    """The work of a launcher, for the sweep of one configuration."""
 
     def __init__(self, context: HydraContext, task: TaskFunction, config: DictConfig) -> None:
         """Put the cheap composition in Hydra's place, for the sweeper too."""
@@ -153,7 +153,7 @@ class Launch:
 
 
 class BatchReturn(JobReturn):
-    """What became of a job; its configurations are composed anew when they are asked for.
+    """The outcome of a job; its configurations are composed again when they are asked for.
 
     Ten thousand of them at once would take a gigabyte.
     """

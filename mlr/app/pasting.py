@@ -29,5 +29,5 @@ def train_command(*words: str) -> str:
 
 
 def trusted(overrides: Sequence[str]) -> list[str]:
-    """Those among what was typed that say whom the person trusts: no file remembers them."""
+    """The `allow_targets` overrides, which no file stores."""
     return [one for one in overrides if one.lstrip("+").startswith("allow_targets")]

@@ -136,7 +136,7 @@ def continued(run: Begun, now: Mapping[str, Any], overrides: Sequence[str]) -> d
 
 
 def is_over(run: Begun, plan: Plan) -> bool:
-    """Whether a run that came to an end has nothing left to do.
+    """Tell if a run that came to an end has nothing left to do.
 
     Raises:
         InputError: it diverged, and should go on otherwise.

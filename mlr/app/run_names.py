@@ -75,7 +75,7 @@ def pair_of(config: Mapping[str, Any]) -> str:
 
 
 def told_by_pair(pair: str, key: str, value: str) -> bool:
-    """Whether the pair's name says all that `key=value` chooses.
+    """Tell if the pair's name says all that `key=value` chooses.
 
     A choice of another name than its part's may have options of its own, where the part has any.
 

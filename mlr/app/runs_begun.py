@@ -94,7 +94,7 @@ def _has_parameters(folder: Path) -> bool:
 
 
 def _is_damaged(folder: Path) -> bool:
-    """Whether a run is there, and nothing else, of which status.json tells nothing.
+    """Tell if a run is there, and nothing else, of which status.json tells nothing.
 
     A process was killed while it made it, or a power failure left only what was written later.
     """
@@ -104,6 +104,6 @@ def _is_damaged(folder: Path) -> bool:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether a file is one that a run writes, status.json aside."""
+    """Tell if a file is one that a run writes, status.json aside."""
     own = name in OURS or name.startswith("events.out.tfevents.")
     return own or (name.startswith(".") and name.endswith(".tmp"))

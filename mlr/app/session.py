@@ -38,7 +38,7 @@ class SweepRefused(BaseException):
 
 
 class Session:
-    """What the jobs came to.
+    """The outcomes of the jobs of one process.
 
     run: how a single run ended.
     sweep: the sweep, if it is one.

@@ -31,7 +31,7 @@ class Signals:
         return EXIT_CODES[self.received or "SIGINT"]
 
     def asked(self) -> bool:
-        """Whether one has come."""
+        """Tell if one has come."""
         return self.received is not None
 
     @contextmanager

@@ -8,7 +8,7 @@ import unicodedata
 
 
 def is_unseen(character: str) -> bool:
-    """Whether it ends a line, moves the cursor, turns what follows round, or is half a character.
+    """Tell if it ends a line, moves the cursor, turns what follows round, or is half a character.
 
     A terminal obeys the first two, and a person is deceived by the third.
     """

@@ -21,17 +21,17 @@ def number(text: str) -> float | None:
 
 
 def is_missing(text: str) -> bool:
-    """Whether a value is missing."""
+    """Tell if a value is missing."""
     return text.lower() in MISSING
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number; `nan` alone says nothing of its column."""
+    """Tell if a text is a number; `nan` alone says nothing of its column."""
     return not is_missing(text) and number(text) is not None
 
 
 def has_decimal_comma(text: str) -> bool:
-    """Whether a text is a number as much of Europe writes it, as in 5,1."""
+    """Tell if a text is a number as much of Europe writes it, as in 5,1."""
     return _DECIMAL_COMMA.fullmatch(text) is not None
 
 

@@ -85,7 +85,7 @@ def fetch(
 
 
 def is_intact(target: Path, sha256: str) -> bool:
-    """Whether the file is there with the content it should have."""
+    """Tell if the file is there with the content it should have."""
     return target.is_file() and digest(target) == sha256
 
 
@@ -226,7 +226,7 @@ def _refuse_answer(response: Response) -> None:
 
 
 def _continues(response: Response, have: int) -> bool:
-    """Whether the answer is the rest that was asked for, and not the file from its beginning."""
+    """Tell if the answer is the rest that was asked for, and not the file from its beginning."""
     content_range = response.headers.get("Content-Range", "")
     return response.status_code == 206 and content_range.startswith(f"bytes {have}-")
 

@@ -32,13 +32,13 @@ def signs(first: Sequence[str], rows: Sequence[Sequence[str]]) -> set[Sign]:
 
 
 def is_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first line looks like the rows below it, and no cell of it like a name."""
+    """Tell if the first line looks like the rows below it, and no cell of it like a name."""
     found = signs(first, rows)
     return bool(found & {Sign.NUMBER, Sign.VALUE}) and not found & {Sign.NAME, Sign.OTHER}
 
 
 def is_names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first line can be no data: a text stands above numbers, and no number does."""
+    """Tell if the first line can be no data: a text stands above numbers, and no number does."""
     found = signs(first, rows)
     return Sign.NAME in found and Sign.NUMBER not in found
 

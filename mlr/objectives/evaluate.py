@@ -115,7 +115,7 @@ def _accurately(formula: Formula, part: Part, z: Tensor, t: Tensor) -> Tensor:
 
 
 def _within(z: Tensor) -> bool:
-    """Whether all logits are such as `quick` takes."""
+    """Tell if all logits are such as `quick` takes."""
     low, high = torch.aminmax(z)
     return low.item() > -QUICK_LOGITS and high.item() < QUICK_LOGITS
 

@@ -137,7 +137,7 @@ class Objective(torch.nn.Module):
         return f"head={self.head.name}, loss={self.loss.name}, exact={self.exact}"
 
     def _refuses(self, width: int) -> bool:
-        """Whether logits of this width are illegal, found once and not at every step."""
+        """Tell if logits of this width are illegal, found once and not at every step."""
         try:
             check_pair(self.head, self.loss, width, self.strict)
         except InputError:
@@ -197,7 +197,7 @@ def _needs_graph(logits: Tensor, targets: Tensor) -> bool:
 
 
 def _all_hard(targets: Tensor) -> bool:
-    """Whether all are 0 or 1."""
+    """Tell if all are 0 or 1."""
     low, high = torch.aminmax(torch.addcmul(targets, targets, targets, value=-1))
     return low.item() == 0.0 and high.item() == 0.0
 

@@ -83,7 +83,7 @@ def probit_sides(z: Tensor) -> Sides:
 
 
 def gauss(z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Whether z < 0, x = |z|, φ(x), and Mills' ratio Φ(−x)/φ(x)."""
+    """Tell if z < 0, x = |z|, φ(x), and Mills' ratio Φ(−x)/φ(x)."""
     is_down = z < 0
     x = torch.where(is_down, -z, z)
     # x² = h² + (x − h)(x + h), with h of so few bits that h² is exact; φ(40) is 0

@@ -1,4 +1,4 @@
-"""What one run measures, and how often: checked before torch is imported."""
+"""Settings of the probes, and their schedules: checked before torch is imported."""
 
 from __future__ import annotations
 

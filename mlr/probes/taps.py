@@ -268,7 +268,7 @@ def _timed(values: list[Tensor]) -> list[Tensor]:
 
 
 def _is_dense(part: nn.Module) -> bool:
-    """Whether it computes a Wᵀ + b, of parameters of its own."""
+    """Tell if it computes a Wᵀ + b, of parameters of its own."""
     own = isinstance(part, nn.Linear) and type(part).forward is nn.Linear.forward
     return own and part._parameters.get("weight") is not None
 
@@ -278,7 +278,7 @@ def _pair(part: nn.Module) -> tuple[int, int]:
 
 
 def _is_heard() -> bool:
-    """Whether this pass can be followed by a backward one of plain autograd."""
+    """Tell if this pass can be followed by a backward one of plain autograd."""
     return torch.is_grad_enabled() and not torch._C._are_functorch_transforms_active()
 
 

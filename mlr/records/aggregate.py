@@ -37,7 +37,7 @@ class Series(NamedTuple):
 
     @property
     def diverged(self) -> bool:
-        """Whether a loss was not finite in the end."""
+        """Tell if a loss was not finite in the end."""
         losses = [column for column, tag in enumerate(self.tags) if tag.startswith("loss/")]
         return bool(np.isinf(self.values[-1, losses]).any())
 

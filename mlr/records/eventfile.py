@@ -108,14 +108,14 @@ def _end(content: bytes, at: int) -> int | None:
 
 
 def _fits(content: bytes, start: int, end: int) -> bool:
-    """Whether the last four bytes are the checksum of those before."""
+    """Tell if the last four bytes are the checksum of those before."""
     checksum = google_crc32c.value(content[start : end - _FOOTER])
     masked = ((checksum >> 15 | checksum << 17) + _MASK) % _WORD
     return content[end - _FOOTER : end] == masked.to_bytes(4, "little")
 
 
 def _begins(content: bytes, at: int) -> bool:
-    """Whether a record, or nothing more, follows at `at`."""
+    """Tell if a record, or nothing more, follows at `at`."""
     return at == len(content) or _end(content, at) is not None
 
 

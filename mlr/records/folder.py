@@ -183,7 +183,7 @@ def check_links(folder: Path) -> None:
 
 
 def _holds_run(folder: Path) -> bool:
-    """Whether a run, finished or not, has written into the folder."""
+    """Tell if a run, finished or not, has written into the folder."""
     names = [entry.name for entry in folder.iterdir()]
     return any(name in _TRACES or name.startswith("events.out.tfevents.") for name in names)
 

@@ -1,4 +1,4 @@
-"""What a run was set to, by key: as typed, else as its configuration says."""
+"""Settings of a run by key: as typed, else as its configuration says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of the training examples: who is wrong, who still gets gradient, and where.
+"""Final diagnostics of training examples: which are wrong, which receive gradient, and where.
 
 Looked at twice, before the first update and after the last. The numbers go into status.json,
 for those that explain and report runs.

@@ -72,7 +72,7 @@ class Endings:
 
     @property
     def all_over(self) -> bool:
-        """Whether no run is left to train."""
+        """Tell if no run is left to train."""
         return len(self.ended) == len(self.patience)
 
     def watch(self, step: int, losses: Tensor) -> None:

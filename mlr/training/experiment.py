@@ -1,4 +1,4 @@
-"""What one run is, in plain objects: everything that decides its numbers, and nothing else."""
+"""One run in plain objects: everything that decides its numbers, and nothing else."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Experiment:
 
     @property
     def spread(self) -> bool:
-        """Whether a standard deviation is predicted for each target."""
+        """Tell if a standard deviation is predicted for each target."""
         return self.objective.head.range.per_target > 1
 
     @cached_property

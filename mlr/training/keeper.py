@@ -39,7 +39,7 @@ class Keeper:
         self._kept_at, self._took = perf_counter(), 0.0
 
     def due(self) -> bool:
-        """Whether enough time has gone by."""
+        """Tell if enough time has gone by."""
         waited = perf_counter() - self._kept_at
         return waited > max(self.seconds, self._took / SHARE)
 

@@ -50,7 +50,7 @@ class Keeping:
         return self.began
 
     def recorded(self, step: int) -> bool:
-        """Whether the validation after `step` updates, where an epoch or the run ends, is recorded.
+        """Tell if the validation after `step` updates, where an epoch or the run ends, is recorded.
 
         In the midst of an epoch only the end of a run is validated: it is kept as it was before,
         so that more steps, if they are asked for later, go on from there.
@@ -61,7 +61,7 @@ class Keeping:
         return step == self.began and step > 0
 
     def due(self, over: bool = False) -> bool:
-        """Whether it is time to keep the runs, which may be at their end."""
+        """Tell if it is time to keep the runs, which may be at their end."""
         return self.keeper is not None and (self.keeper.due() or (over and self.keeper.at_end))
 
     def keep(self, step: int) -> None:

@@ -95,7 +95,7 @@ class StepLog:
             self.means.append((time(), step, means))
 
     def due(self) -> bool:
-        """Whether enough has gathered, or enough time has gone by, for a flush."""
+        """Tell if enough has gathered, or enough time has gone by, for a flush."""
         return self.bytes > FLUSH_BYTES or perf_counter() - self.flushed_at > FLUSH_SECONDS
 
     def flush(self) -> None:

@@ -17,7 +17,7 @@ from mlr.objectives.formula import TensorFunction
 
 
 class Targets:
-    """What the logits are to be: t (…, B, K), or for one output of two classes its signs.
+    """Targets: t (…, B, K), or for one output of two classes its signs.
 
     Args:
         given: t: one-hot or real numbers; or its signs 1 − 2t (…, B, 1), those of dL/dz.

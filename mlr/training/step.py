@@ -131,7 +131,7 @@ class Program:
 
     @property
     def all_threads(self) -> bool:
-        """Whether single operations are computed on several threads."""
+        """Tell if single operations are computed on several threads."""
         return self.busy > 1 and self.kind in (Kind.WIDE, Kind.MODULE)
 
     @property

@@ -175,7 +175,7 @@ def _shape(value: Tensor | None) -> torch.Size | None:
 
 
 def is_compiled(model: nn.Module) -> bool:
-    """Whether torch.compile took any part of it, which then calls no hooks of its layers."""
+    """Tell if torch.compile took any part of it, which then calls no hooks of its layers."""
     parts = list(model.modules())
     return any(
         type(part).__name__ == "OptimizedModule" or part._compiled_call_impl is not None

@@ -50,7 +50,7 @@ class Recording:
 
     @property
     def begun(self) -> bool:
-        """Whether it is known what there is to measure."""
+        """Tell if it is known what there is to measure."""
         return self.meter is not None
 
     def begin(self, meter: Meter) -> None:

@@ -1,4 +1,4 @@
-"""What `mlr board` does: start TensorBoard, open its page, and wait for Ctrl-C."""
+"""The command board: start TensorBoard, open its page, and wait for Ctrl-C."""
 
 from __future__ import annotations
 

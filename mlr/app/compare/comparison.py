@@ -156,7 +156,7 @@ class Comparison:
 
     @property
     def rows(self) -> list[Row]:
-        """Those of all rankings, one ranking after the other."""
+        """The rows of all rankings, one ranking after the other."""
         return [row for one in self.rankings for row in one.rows]
 
 

@@ -110,7 +110,7 @@ def print_headline(out: Console, rankings: Sequence[Ranking]) -> None:
 
 
 def _columns(ranking: Ranking, rows: Sequence[Row], full: bool) -> list[Column]:
-    """Those that may have anything to tell."""
+    """The columns that may have an entry."""
     found = [
         Column(RATE, _rate, 2),
         Column("runs", _runs, 1, needed=True),

@@ -65,7 +65,7 @@ class Panel:
 
     @cached_property
     def logarithmic(self) -> bool:
-        """Whether heights are decimal logarithms."""
+        """Tell if heights are decimal logarithms."""
         return self.label != _SHARE and not any((line.values < 0).any() for line in self.lines)
 
     @cached_property
@@ -83,14 +83,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class Course:
-    """What is drawn: panels, and the last update of all."""
+    """The picture: panels, and the last update of all."""
 
     panels: Sequence[Panel]
     last: int
 
 
 def shown(moment: Moment) -> Course | None:
-    """What the run has recorded up to the moment; None before there are two points of it."""
+    """Collect what the run has recorded up to the moment; None before there are two points."""
     series = moment.series
     if series is None or len(series.steps) < 2 or series.steps[-1] < 1:
         return None

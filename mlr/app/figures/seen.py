@@ -52,7 +52,7 @@ class Seen:
 
     @property
     def right(self) -> NDArray[np.bool_] | None:
-        """Whether each example is predicted rightly (N,); None for regression."""
+        """Tell if each example is predicted rightly (N,); None for regression."""
         return None if self.labels is None else self.labels == self.decided
 
     @cached_property

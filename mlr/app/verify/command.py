@@ -1,4 +1,4 @@
-"""What scripts/verify.py does: find the runs, look at them, mend them, print what was found."""
+"""The command verify: find the runs, look at them, mend them, print what was found."""
 
 from __future__ import annotations
 

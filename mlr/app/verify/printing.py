@@ -1,4 +1,4 @@
-"""What was found, a line a file."""
+"""Findings in a terminal, a line a file."""
 
 from __future__ import annotations
 
