@@ -45,7 +45,7 @@ class Base:
         self._templates: dict[tuple[Keys, ...], Template] = {}
 
     def at(self, keys: Keys) -> Any:
-        """What stands at `keys`, reached through dictionaries only; else Ellipsis."""
+        """Return the value at `keys`, reached through dictionaries only; else Ellipsis."""
         node: Any = self.plain
         for key in keys:
             if not isinstance(node, dict) or key not in node:
@@ -59,7 +59,7 @@ class Base:
         return isinstance(value, SCALARS) and "${" not in str(value)
 
     def converted(self, line: str, keys: Keys, value: Any) -> Any:
-        """What `value` becomes at `keys`, by the type of the place.
+        """Convert `value` for its place at `keys`, by the type of the place.
 
         Args:
             line: the override, by which the answer is remembered.

@@ -171,7 +171,7 @@ def check_typed(tree: DictConfig, keys: Collection[str]) -> None:
 
 
 def _typed(overrides: Iterable[str]) -> frozenset[str]:
-    """What `allow_targets` names on the command line."""
+    """Collect what `allow_targets` names on the command line."""
     found: set[str] = set()
     for line in overrides:
         if line.lstrip("+").startswith("allow_targets"):
@@ -181,7 +181,7 @@ def _typed(overrides: Iterable[str]) -> frozenset[str]:
 
 
 def _values(line: str) -> list[Any]:
-    """What one override sets, or each that it tries; nothing where Hydra will refuse it."""
+    """List what one override sets, or each that it tries; nothing where Hydra will refuse it."""
     try:
         (override,) = OverridesParser.create().parse_overrides([line])
     except Exception:  # told of by Hydra, when it parses all
@@ -227,7 +227,7 @@ def _check_no_node(tree: DictConfig, place: str, value: Any) -> None:
 
 
 def _asked(text: str) -> str:
-    """What stands between the braces of a text that is one interpolation, else nothing."""
+    """Return what stands between the braces of a text that is one interpolation, else nothing."""
     text = text.strip()
     depth = 0
     for place, character in enumerate(text):

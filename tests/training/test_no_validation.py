@@ -75,6 +75,27 @@ def test_a_loss_that_is_not_finite_in_the_end_is_told():
     (result,) = train([run])
     assert result.status == "diverged"
     assert result.reason.startswith("the training loss is not finite after 1 updates")
+    assert result.reason.endswith("try a smaller optimizer.lr")
+
+
+def test_a_loss_that_never_was_finite_is_not_the_rates_doing():
+    """Squares of logits of 1e30 are not finite in float32, their gradients are."""
+    module = nn.Sequential(nn.Linear(3, 1))
+    with torch.no_grad():
+        module[0].weight.fill_(1e30)
+    run = experiment(
+        data=without_validation(),
+        head="linear",
+        loss="se",
+        optimizer=SGD(lr=1e-30),
+        epochs=1,
+        steps=1,
+        dtype="float32",
+        module=module,
+    )
+    (result,) = train([run])
+    assert result.status == "diverged"
+    assert result.reason.endswith("before any update: look at the model and the loss")
 
 
 def test_a_run_with_validation_is_another_program():

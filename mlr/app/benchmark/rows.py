@@ -1,4 +1,4 @@
-"""What a measurement says: a row of the report, and rows as a table."""
+"""Results of a measurement: a row of the report, and rows as a table."""
 
 from __future__ import annotations
 

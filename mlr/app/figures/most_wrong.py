@@ -30,7 +30,7 @@ _NUMBERS = 2  # features of an example that is no image
 
 @dataclass(frozen=True)
 class MostWrong:
-    """What is drawn, M examples.
+    """The picture of M examples.
 
     wrong: how many are wrong; None for regression.
     examples: how many there are in all.

@@ -1,4 +1,4 @@
-"""What a run says of its examples at one moment: the numbers that every figure is made of."""
+"""The examples of a run at one moment: the numbers that every figure is made of."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Seen:
 
     @cached_property
     def class_scores(self) -> Array:
-        """What each class is given (N, classes), clipped to [0, 1]; (1 − y, y) for one output."""
+        """Scores of each class (N, classes), clipped to [0, 1]; (1 − y, y) for one output."""
         scores = self.predictions.clip(0, 1)
         return np.hstack([1 - scores, scores]) if scores.shape[1] == 1 else scores
 
@@ -79,7 +79,7 @@ class Moment:
 
     @cached_property
     def series(self) -> Series | None:
-        """What was recorded up to this moment; None for nothing."""
+        """The series recorded up to this moment; None for nothing."""
         whole = None if self.metrics is None else read_series(self.metrics)
         if whole is None:
             return None

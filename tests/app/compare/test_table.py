@@ -205,6 +205,9 @@ def test_what_does_not_count_is_named():
         "some rows average runs that differ in more than the seed; "
         "to keep them apart: --by head,loss,model,epochs" in lines
     )
+    answers = (" comes first with ", " is best with ", " tie: ")
+    assert any(words in line for line in printed(COMPARISON) for words in answers)
+    assert not any(words in line for line in lines for words in answers)  # of means over others
 
 
 def test_rankings_apart_have_titles_and_one_explanation_and_say_why():
