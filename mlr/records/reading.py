@@ -14,7 +14,7 @@ from mlr.commandline import command
 from mlr.records.aggregate import Series, read_series
 from mlr.records.folder import read_status
 from mlr.records.manifest import check_entry, listed
-from mlr.records.plain_yaml import read_yaml
+from mlr.records.parsed_once import read_yaml
 from mlr.records.settings import texts
 
 DAMAGED = "damaged"
