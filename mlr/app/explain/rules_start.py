@@ -29,9 +29,8 @@ def not_finite(facts: Facts) -> Finding | None:
     where = _first_lost(facts)
     if where is None or facts.anatomy("data", "largest") >= OVERFLOW:
         return None
-    part = "model" if where == "a logit" else "loss"
-    if where.startswith("the gradient of"):
-        part = "model"
+    of_model = where == "a logit" or where.startswith("the gradient of")
+    part = "model" if of_model else "loss"
     name = facts.part(part).get("_target_")
     named = f"the {part}" + (f" ({name})" if isinstance(name, str) else "")
     return Finding(
