@@ -125,7 +125,7 @@ class Facts:
 
     @cached_property
     def expected_start(self) -> float:
-        """The loss of logits 0 or of the best constant, the greater; NaN where not known."""
+        """The loss of logits 0; NaN where not known."""
         return references.start(self.head, self.loss, self.per_class("count"))
 
     @property

@@ -9,7 +9,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mlr.app.explain import findings
 from mlr.app.explain.rules_rate import lr_too_high, lr_too_low
+from tests.app.conftest import train  # noqa: F401
 from tests.app.explain.sides import check, facts, on_either_side
 
 ROWS = 22
@@ -300,3 +302,22 @@ def test_what_is_said_of_a_warm_up(updates, shorter):
         "learning_rate at most 0.2; loss/train 0.25 at the start, at most 0.3, 0.2 at the end"
     )
     assert found.remedy == f"schedule.warmup_steps={shorter}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        *(("lr_too_high", told) for told in (LOST, RISEN, LEAPT, KILLED, FLAT)),
+        *(("lr_too_low", told) for told in (LOW, HELD_BACK)),
+    ],
+)
+def test_the_rate_is_the_first_that_is_told(rule, told):
+    assert next(iter(findings(facts(told).run))) == rule
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_the_command_of_the_report_is_told_so(train, schedule):  # noqa: F811
+    line = ("data=digits", f"schedule={schedule}", "schedule.warmup_steps=100000", "epochs=2")
+    out = train(*line, "head=softmax", "loss=ce", "optimizer.lr=0.02").out
+    assert "The warm-up is longer than the training" in out
+    assert "Try schedule.warmup_steps=8." in out

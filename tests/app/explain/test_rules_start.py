@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mlr.app.explain import findings
 from mlr.app.explain.rules_start import initial_loss, not_finite
 from tests.app.explain.sides import check, facts, on_either_side
 
@@ -155,3 +156,8 @@ def test_what_is_said_of_such_a_start(base, known, expected):
 def test_smaller_weights_are_advised_where_a_model_has_such_settings(model, remedy):
     found = initial_loss(facts(PLAIN | {"start.loss": 40.0, "config.model": model}))
     assert found.remedy == remedy
+
+
+def test_the_start_is_the_first_that_is_told():
+    assert list(findings(facts(LOST | NEVER).run)) == ["not_finite"]
+    assert list(findings(facts(PLAIN | {"start.loss": 40.0}).run)) == ["initial_loss"]
