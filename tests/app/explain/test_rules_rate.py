@@ -267,6 +267,11 @@ def test_what_is_said_of_a_rate_that_is_too_low():
     assert found.spare == ["optimizer.lr=50", "optimizer.lr=500"]
 
 
+def test_hardly_all_is_not_all():
+    found = lr_too_low(facts(LOW | {VALIDATED: falls(55, 44.8)}))
+    assert found.evidence.startswith("loss/val fell by 99.8 % in all, ")
+
+
 def test_the_curve_that_fell_is_named():
     losses = 0.25 - 0.01 * np.repeat([0, 1, 2, 3, 4, 5], 4)  # a sixth of it after another
     found = lr_too_low(facts(LOW | {VALIDATED: None, TRAINED: losses}))
