@@ -121,7 +121,7 @@ def held_out_lead(facts: Facts) -> float:
     steps, validated = facts.points("accuracy/val")
     at, trained = facts.points("accuracy/train")
     finite = np.isfinite(validated).all() and np.isfinite(trained).all()
-    if len(steps) < FEWEST or not len(at) or not finite:
+    if len(steps) < FEWEST or not finite:
         return nan
     epoch = np.searchsorted(steps, at, "right")  # how many validations came before
     leads = []

@@ -43,8 +43,7 @@ def lr_too_high(facts: Facts) -> Finding | None:
     if facts.diverged:
         why = "the loss grew without bound"
         return _too_high(facts, why, f"status {facts.run.status}; loss/train {_course(facts)}")
-    known = facts.constant == facts.constant
-    sane = facts.constant if known else facts.anatomy("start", "loss")
+    sane = _sane(facts)
     ends = max(facts.metric("loss/train"), facts.metric("loss/val"), key=_or_nothing)
     # what has come to rest needs no look at its curves; and a high start has much to come down from
     if ends < UNSETTLED * sane or initial_loss(facts) is not None:
@@ -93,10 +92,9 @@ def _ruined(facts: Facts, sane: float) -> Finding | None:
 
 def lr_too_low(facts: Facts) -> Finding | None:
     """The loss falls as steadily at the end as at the start, and is still high."""
-    end, known = facts.metric("loss/train"), facts.constant == facts.constant
-    sane = facts.constant if known else float(facts.values("loss/train")[:1].sum())
+    end, unknown = facts.metric("loss/train"), facts.constant != facts.constant
     # without a constant to compare with, most examples still being wrong is far to go as well
-    if not (end >= FAR * sane or (not known and facts.anatomy("wrong") >= MOSTLY)):
+    if not (end >= FAR * _sane(facts) or (unknown and facts.anatomy("wrong") >= MOSTLY)):
         return None
     held_back = _held_back(facts)
     if held_back is not None:
@@ -159,6 +157,12 @@ def _too_high(facts: Facts, why: str, evidence: str, **numbers: Number) -> Findi
         _rate(rate) | numbers,
         spare=_rates(rate, 1e-2, 1e-3) if known else (),
     )
+
+
+def _sane(facts: Facts) -> float:
+    """The loss of a constant prediction; that at the start for a pair whose is not known."""
+    known = facts.constant == facts.constant
+    return facts.constant if known else facts.anatomy("start", "loss")
 
 
 def _named(known: bool) -> str:

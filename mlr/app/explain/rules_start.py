@@ -48,7 +48,7 @@ def _first_lost(facts: Facts) -> str | None:
         tensor = str(refused.get("tensor"))
         return None if tensor.startswith(UPDATED) else tensor
     start = (facts.run.anatomy or {}).get("start") or {}
-    lost = "loss" in start and start["loss"] is None
+    lost = start.get("loss", 0) is None
     if not (lost or facts.diverged or facts.unlearned):
         return None  # what learns needs no look at its series
     if _at_start(facts, "nonfinite/logits") > 0:

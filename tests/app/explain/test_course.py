@@ -94,6 +94,13 @@ def test_the_time_above_a_level(told, expected):
     assert course.time_above(facts(told), 2.0) == about(expected)
 
 
+def test_a_table_that_counts_no_updates_tells_no_time():
+    told = facts({TRAINED: [9, 9, 1, 9, 2, 1]})
+    series = told.run.series
+    vars(told.run)["series"] = series._replace(steps=0 * series.steps)  # others may have written it
+    assert np.isnan(course.time_above(told, 2.0))
+
+
 @pytest.mark.parametrize(
     ("losses", "expected"),
     [
