@@ -106,6 +106,8 @@ def test_a_table_that_counts_no_updates_tells_no_time():
     [
         ([9] * 6 + [3, 4, 5] + [4, 6, 8], 0.5),  # 6 after 4
         ([9] * 6 + [3, 4, 5] + [4, 3, 2], 0.25),  # 3 after 4
+        ([9] * 8 + [3, 4, 5, 4] + [4, 6, 8], 0.5),  # quarters of 4, 4, 4 and 3
+        ([9] * 6 + [0.25] * 3 + [0.5] * 3, 1),
         ([9, 9, INF, 9, 9, 9, 3, 4, 5, 4, 3, 2], NAN),
         ([9] * 6 + [0, 0, 0] + [1, 1, 1], NAN),
         ([9] * 6 + [-4, -4, -4] + [1, 1, 1], NAN),
@@ -127,7 +129,8 @@ def test_what_has_settled(losses, expected):
         ([4, 4, 4, 4, 4, 4, 4], 0, NAN, 0),
         ([4, 4, 4, 4, 5, 5, 8], 0, NAN, -1),
         ([8, 7, 6, 4, 5, 6, 6], 3 / 6, -0.5, 0.25),
-        ([0, 1, 1, 1, 1, 0, -1], NAN, NAN, NAN),
+        ([8, 7, 6, 4, 2, 1, 0], 1, 1, 1),
+        ([0, 1, 1, 1, 1, 1, 1], NAN, NAN, NAN),
         ([-1, 1, 1, 1, 1, 0, -1], NAN, NAN, NAN),
         ([8, 7, 6, INF, 3, 2, 1], NAN, NAN, NAN),
         ([8, 7, 6, 4, 2], NAN, NAN, NAN),
@@ -139,13 +142,14 @@ def test_how_a_curve_falls(losses, steady, late, whole):
 
 
 def test_few_validations_are_replaced_by_sixths_of_the_training():
-    # sixths with means 9, 8, 7, 5, 4, 3: down by 4 to the fourth, and by 2 after it
-    losses = np.repeat([9, 8, 7, 5, 4, 3], 4) + np.tile([0.5, -0.5, 0.25, -0.25], 6)
+    # five of 5 and one of 4, with means 9, 8, 7, 5, 4, 3: down by 4 to the fourth, and by 2 then
+    about_it = np.array([0.5, -0.5, 0.25, -0.25, 0])
+    losses = np.concatenate([mean + about_it for mean in (9, 8, 7, 5, 4, 3)])[:29]
     found = course.fall(facts({TRAINED: losses, VALIDATED: [3, 2, 1, 1, 1]}))
     assert found[0] == "loss/train"
     assert found[1:] == about((1, 0.5, 6 / 9))
-    few = course.fall(facts({TRAINED: losses[:-1]}))
-    assert few[1:] == about((NAN, NAN, NAN))
+    assert course.fall(facts({TRAINED: losses[:24]})).steady == 1
+    assert np.isnan(course.fall(facts({TRAINED: losses[:23]}))[1:]).all()
     assert course.fall(facts({TRAINED: losses, VALIDATED: [6, 5, 4, 3, 2, 1]}))[0] == "loss/val"
 
 
@@ -207,8 +211,9 @@ def test_the_lead_of_examples_that_were_held_out(validated, trained, expected):
 
 
 def test_of_the_lead_the_first_tenth_is_left_out():
-    # of 20 validations the first two: leads of 1, then 18 of 0.5, 0.25 and 0.125 by thirds
-    leads = np.repeat([0.5, 0.25, 0.125], 6)
-    validated = np.append([1.0], np.append(0.25 + leads, 1.0))
+    # leads of 1, and of 0.5, 0.25 and 0.125 for six epochs each; the first epoch of 20 is left out
+    ahead = 0.25 + np.repeat([0.5, 0.25, 0.125], 6)
     trained = batches(0.0, *[0.25] * 18)
-    assert led(validated, trained) == about(0.5)
+    assert led([1.0, *ahead, 1.0], trained) == about(0.5)
+    # of 19 none is: (1 + 5 · 0.5) / 6
+    assert led([1.0, *ahead[:-1], 1.0], trained[:-3]) == about(3.5 / 6)
