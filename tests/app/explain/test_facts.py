@@ -16,7 +16,13 @@ INF, NAN = float("inf"), float("nan")
     ("share", "written"),
     [
         *((0, "0 %"), (0.0000001, "under 0.1 %"), (0.000499, "under 0.1 %"), (0.0005, "0.1 %")),
-        *((0.0123, "1.2 %"), (0.0994, "9.9 %"), (0.0995, "10 %"), (0.1, "10 %"), (0.68, "68 %")),
+        *(
+            (0.0123, "1.2 %"),
+            (0.0994, "9.9 %"),
+            (0.09949999999999999, "10 %"),
+            (0.1, "10 %"),
+            (0.68, "68 %"),
+        ),
         *((0.9849, "98 %"), (0.99, "99 %"), (0.9901, "99.0 %"), (0.9994, "99.9 %")),
         *((0.99999, "99.9 %"), (1, "100 %"), (1.5, "150 %"), (-0.25, "-25 %")),
     ],
@@ -134,6 +140,7 @@ HALVES = {"pair": "softmax+se", "classes.count": [500, 500]}
         (HALVES | {"pair": "softmax+hinge", "wrong": 0.45, "loss/train": 0.0}, True),
         (HALVES | {"pair": "softmax+hinge", "wrong": 0.449, "loss/train": 9.0}, False),
         (HALVES | {"wrong": None, "loss/train": 0.225}, True),
+        (HALVES | {"pair": "softmax+hinge", "wrong": 0.45, "classes.count": [1, 1]}, True),
         # one class, and none
         (HALVES | {"classes.count": [500, 0], "wrong": 1.0, "loss/train": 9.0}, False),
         ({"pair": "linear+se", "wrong": 1.0, "loss/train": 9.0}, False),
@@ -154,6 +161,7 @@ FEW = {"examples": 1000, "confidence.count_wrong": [60, 30, 10]}
         (FEW | {"stuck": 0.08, "confidence.grad_wrong": [0.01, 0.0101, 0.0]}, 0.08),
         (FEW | {"stuck": 0.05, "confidence.grad_wrong": [0.01, None, None]}, 0.06),
         (FEW | {"stuck": 0.05}, 0.05),
+        (FEW | {"stuck": 0.05, "confidence.grad_wrong": [0.0, 0.0]}, 0.05),
         (FEW | {"confidence.grad_wrong": [0.0, 0.0, 0.0]}, NAN),
         ({"stuck": 0.05}, 0.05),
     ],
@@ -178,6 +186,7 @@ ONES = [10] * 6 + [68] * 10 + [10] * 5 + [38]
         ({"pair": "clipped_linear+se", "saturated": 0.5}, 0.5),
         ({"pair": "sigmoid+se", "saturated": 0.5, "logits": {}}, 0.5),
         ({"pair": "sigmoid+se", "saturated": 0.5, "logits.count": [[0] * 22, [0] * 22]}, 0.5),
+        ({"pair": "sigmoid+se", "saturated": 0.5, "logits.count": [[1, *[0] * 21], [0] * 22]}, 1),
         ({"pair": "sigmoid+se"}, NAN),
     ],
 )
