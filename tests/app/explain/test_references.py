@@ -114,6 +114,8 @@ def test_a_class_without_examples_costs_nothing():
     counts = np.array([50.0, 50.0, 0.0])
     assert references.constant("softmax", "ce", counts) == pytest.approx(math.log(2))
     assert references.start("softmax", "ce", counts) == pytest.approx(math.log(3))
+    single = np.array([1.0, 1.0, 0.0])
+    assert references.constant("softmax", "ce", single) == pytest.approx(math.log(2))
 
 
 UNKNOWN = [
