@@ -211,6 +211,7 @@ def test_dead_classes_of_one_seed_are_not_said_to_be_those_of_all():
     ]
     (one,) = explain(seeds("run", *both))
     assert one.sentence.startswith("Some classes (1 to 2 of 4 in each run) are never found")
+    assert one.evidence.startswith("run,seed=0: recall of class 0 0, ")
     (alone,) = explain(seeds("run", both[1]))
     assert alone.sentence.startswith("Classes 1 and 2 are never found")
 

@@ -207,6 +207,13 @@ NONE_FOUND = OVERFITTED | {"accuracy/val": 0.0, "accuracy/test": None}
     # nothing is found of the rest, so that the training accuracy is the gap
     ("SMALLER_GAP", NONE_FOUND, "accuracy/train", 0.08, 0.0799),
     ("GAP", NONE_FOUND | {REST: [0.5, 0.6, 0.625]}, "accuracy/train", 0.15, 0.1499),
+    (
+        "GAP, some found",
+        NONE_FOUND | {REST: [0.5, 0.6, 0.625], "accuracy/val": 0.8},
+        "accuracy/train",
+        0.951,
+        0.949,
+    ),
     ("GAP, no curve", NONE_FOUND | {REST: None}, "accuracy/train", 0.15, 0.1499),
     ("RISE over training", OVERFITTED, "loss/val", 0.25, 0.2499),
     ("RISE from the lowest", BY_LITTLE | {REST: [0.5, 0.3125]}, "loss/val", 0.625, 0.6249),

@@ -198,7 +198,7 @@ LATE = {
     ("FAINT, 10 classes", LATE | {SIZES: [100] * 10}, GRADIENT, pulls(0.0299), pulls(0.0301)),
     ("FAINT, 20 classes", LATE | {SIZES: [50] * 20}, GRADIENT, pulls(0.0149), pulls(0.0151)),
     ("FAINT, no classes", LATE | {SIZES: None}, GRADIENT, pulls(0.0299), pulls(0.0301)),
-    ("before the first update", LATE, GRADIENT, pulls(0.01), pulls(NAN)),
+    ("before the first update", LATE, GRADIENT, [0.01] * 401, [NAN] + [0.01] * 400),
     ("gradients", LATE, GRADIENT, pulls(0.01), None),
     # for long above where it began and came back to
     ("a loss that fell", LATE | {LOSS: course(3.5, 300)}, "loss/train", 2.99, 3.0),
@@ -291,15 +291,19 @@ def test_what_is_said_of_a_dead_class(head, remedy):
 
 
 def test_of_dead_classes_the_one_with_the_least_gradient_is_shown():
-    shares = {"classes.recall": [0.9, 0.02, 0.8, 0.01, 0.6, 0.03], "classes.labels": list("abcdef")}
-    found = dead_class(facts(DEAD | shares | {"classes.grad": [0.5, 3e-3, 0.1, 2e-3, 0.3, 4e-3]}))
-    assert found.sentence.startswith("Classes 'b', 'd' and 'f' are never found")
+    recall = [0.9, 0.02, 0.8, 0.01, 0.6, 0.03]
+    told = DEAD | {RECALL: recall, "classes.grad": [0.5, 3e-3, 0.1, 2e-3, 0.3, 4e-3]}
+    found = dead_class(facts(told | {"classes.labels": ["a", "b", "c", "d", "e", "{odd}"]}))
+    assert found.sentence.startswith("Classes 'b', 'd' and '{odd}' are never found")
     # (0.5 + 0.1 + 0.3) / 3 of the others
     assert found.evidence == (
         "recall of class 'd' 0.01, mean |dL/dz_3| over its examples 0.002; of the classes found: "
         "0.3"
     )
     assert {name: value for name, (value, _) in found.numbers.items()} == {"dead": 3}
+    assert dead_class(facts(told)).sentence.startswith("Classes 1, 3 and 5 are never found")
+    alone = DEAD | {"classes.labels": ["{odd}", "b", "c", "d"]}
+    assert dead_class(facts(alone)).sentence.startswith("Class '{odd}' is never found")
 
 
 DRAGGED = {
@@ -310,6 +314,7 @@ DRAGGED = {
 
 @on_either_side(
     ("DRAGGED", DRAGGED | {"boundary.wrong": 0}, "wrong", 0.05, 0.0499),
+    ("DRAGGED, left", DRAGGED | {"wrong": 0.08}, "boundary.wrong", 0.0299, 0.0301),
     ("half of the wrong", DRAGGED, "boundary.wrong", 0.2, 0.2001),
     # 30 of 1,000, or 29
     (
