@@ -150,7 +150,7 @@ def command(run: Recorded, one: Diagnosis) -> str | None:
     if not one.overrides:
         return None
     new = dict(word.split("=", 1) for word in one.overrides.split())
-    chosen = tuple(f"{key}." for key in new if "." not in key)  # its options are other ones now
+    chosen = tuple(f"{key}." for key in new)  # its options are other ones now
     old = [
         word
         for word in run.overrides

@@ -47,6 +47,8 @@ def test_a_sound_run_is_told_what_shows_it(told, sentence):
 def test_a_regression_is_told_its_losses():
     one = run("a", {"pair": "linear+se", "start.loss": 2.34, "loss/train": 0.14})
     assert reassurance([one]) == f"{LOSS}."
+    stuck = run("a", {"pair": "linear+se", "start.loss": 2.34, "loss/train": 0.14, "stuck": 0.0})
+    assert reassurance([stuck]) == f"{LOSS}, and {STUCK}."
 
 
 UNFINISHED = USELESS | {"status": "failed"}
