@@ -243,6 +243,19 @@ def test_a_run_is_judged_by_what_it_has(tmp_path, kind, pair):
     assert reassurance([one])
 
 
+@pytest.mark.parametrize("odd", [3, "text", [1]])
+def test_configurations_of_another_kind_bring_no_rule_down(odd):
+    groups = ("model", "optimizer", "schedule", "data", "loss")
+    configured = {f"config.{group}": odd for group in groups}
+    for rule, told in FAULTS.items():
+        assert list(findings(run("a", told | configured))) == [rule]
+
+
+def test_one_class_alone_says_nothing_of_a_constant_prediction():
+    told = {"pair": "clipped_linear+matching", "classes.count": [1, 0], "start.loss": 3.5}
+    assert findings(run("a", told | {"classes.recall": [1.0, None], "wrong": 0.0})) == {}
+
+
 def test_a_run_that_names_no_pair_is_judged():
     assert findings(run("a", HIGH | {"pair": None})) == {}
 
