@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mlr.models import Mlp
-from mlr.training import SGD, Adam, train
+from mlr.training import SGD, train
 from mlr.training.guard import Guard
 from mlr.training.keeper import Stopped
 from tests.training.conftest import dataset, experiment
@@ -117,20 +117,6 @@ def test_what_the_second_time_does_not_do_ends_where_it_was_sure(monkeypatch):
     good, lost = train([wild(0.01), wild(0.02)])
     assert (good.status, lost.status, lost.steps) == ("done", "diverged", seen[0])
     assert all(own.isfinite().all() for own in lost.parameters.values())
-
-
-def test_the_best_parameters_are_those_of_the_lowest_validation_loss():
-    run = replace(experiment(optimizer=Adam(lr=0.3), epochs=30), data=dataset(2, 20))
-    (result,) = train([run])
-    step, best = result.best
-    assert 0 < step < result.steps
-    losses = {}
-    for epoch in range(1, 31):
-        (shorter,) = train([replace(run, epochs=epoch)])
-        losses[shorter.steps] = (shorter.metrics["loss/val"], shorter.parameters)
-    lowest = min(losses, key=lambda steps: losses[steps][0])
-    assert lowest == step
-    assert all(best[name].equal(losses[step][1][name]) for name in best)
 
 
 def test_what_is_lost_before_any_update_is_not_put_down_to_the_rate():
