@@ -9,15 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from mlr.data.base import Dataset, Split
 from mlr.models import Mlp
 from mlr.objectives import Objective
 from mlr.training import SGD, train
 from mlr.training.anatomy_report import data_report
-from mlr.training.examples import MOST_TRAINING_EXAMPLES
+from mlr.training.background import Background
+from mlr.training.examples import Examples
 from mlr.training.neighbours import same_class_as_nearest
 from mlr.training.run_objectives import RunObjectives
+from mlr.training.step import Program
 from tests.training.conftest import dataset, experiment, split
 
 
@@ -61,14 +64,23 @@ def test_a_diverged_run_says_nothing_instead_of_nan():
 
 
 def test_a_large_split_is_judged_by_a_part_of_it():
-    count = MOST_TRAINING_EXAMPLES + 500
-    parts = [split(size, 2, 1, 2) for size in (count, 50, 50)]
+    """By 10,000 examples drawn without regard to their order, the first 1,024 of them closely."""
+    parts = [split(size, 2, 1, 2) for size in (10_500, 50, 50)]
     run = experiment(data=Dataset("large", *parts, 2), epochs=1, batch_size=500)
     (result,) = train([run])
-    assert result.anatomy["examples"] == MOST_TRAINING_EXAMPLES
-    assert sum(result.anatomy["classes"]["count"]) == MOST_TRAINING_EXAMPLES
-    looked_at = np.sum(result.anatomy["logits"]["count"])
-    assert 900 <= looked_at <= 1024
+    chosen = Examples(Program([run], Background(0)), "train").thinned()
+    assert len(chosen) == len(chosen.unique()) == 10_000
+    assert 0 <= int(chosen.min()) < 20 < 10_480 < int(chosen.max()) < 10_500
+    part = run.data.train
+    weight, bias = (result.parameters[f"output.{name}"] for name in ("weight", "bias"))
+    z, t = (part.features[chosen] @ weight.T + bias)[:, 0], part.targets[chosen].double()
+    losses = binary_cross_entropy_with_logits(z, t, reduction="none")
+    assert result.metrics["loss/train"] == pytest.approx(losses.mean().item(), rel=1e-9)
+    wrong = (z >= 0) != (t == 1)
+    assert result.anatomy["wrong"] == pytest.approx(wrong.double().mean().item(), rel=1e-5)
+    assert result.anatomy["examples"] == 10_000
+    assert result.anatomy["classes"]["count"] == [int((t == k).sum()) for k in (0, 1)]
+    assert np.sum(result.anatomy["logits"]["count"]) == 1024
 
 
 def test_what_is_said_of_the_features():

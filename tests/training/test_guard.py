@@ -83,6 +83,33 @@ def test_the_refused_update_is_named_to_the_example():
     assert bad[0] == tensor
 
 
+def test_the_examples_of_a_refused_update_are_those_of_its_epoch_and_batch():
+    """Of each run another example is too large, and refuses the update that first sees it.
+
+    Of 50 examples 2 batches of 17 are seen, and 16 others are left out, in each epoch: where an
+    example is first seen in a later epoch, no batch of an earlier one holds it.
+    """
+    runs = []
+    for number in range(50):
+        one = dataset()
+        features = one.train.features.clone()
+        features[number] = 1e200  # squared, it is not finite
+        data = replace(one, train=replace(one.train, features=features))
+        changes = {"batch_size": 17, "drop_last": True, "optimizer": SGD(lr=0.01)}
+        runs.append(experiment(data=data, seed=number, **WILD | changes))
+    updates = []
+    for number, result in enumerate(train(runs)):
+        assert result.status == "diverged"
+        assert result.refused["tensor"] == "the gradient of output.weight"
+        assert result.refused["update"] == result.steps + 1
+        examples = result.refused["examples"]
+        assert number in examples
+        assert len(set(examples)) == len(examples) == 17
+        updates.append(result.refused["update"])
+    # first and second batches, of the first epoch and of later ones
+    assert {1, 2, 3, 4} < set(updates)
+
+
 @pytest.mark.parametrize("seconds", [0.0, 1e9])
 def test_no_refusal_depends_on_when_it_is_looked_for(monkeypatch, seconds):
     (expected,) = train([wild()])

@@ -19,6 +19,7 @@ from mlr.training.endings import Endings
 from mlr.training.log import run_tags
 from mlr.training.step import Program
 from tests.training.conftest import experiment
+from tests.training.test_keeping import Kept
 
 BELOW = math.nextafter(1.0, 0.0)
 # validation losses epoch by epoch; patience; the epoch it ends with, 0 for none; the best epoch
@@ -90,6 +91,30 @@ def test_beside_others_each_ends_by_its_own():
         assert_ended(endings, run, *row)
     assert endings.all_over
     assert not watched([row[:2] for row in BY_HAND]).all_over
+
+
+def test_a_loss_that_never_was_finite_is_not_the_rates_doing():
+    program = Program([experiment(seed=seed) for seed in range(2)], Background(0))
+    endings = Endings(program)
+    endings.begin(torch.tensor([0.5, math.inf]))
+    endings.watch(STEPS, torch.tensor([math.nan, math.nan]))
+    assert endings.ended[0].reason.endswith("; try a smaller optimizer.lr")
+    assert endings.ended[1].reason.endswith(
+        "; it was so before any update: look at the model and the loss"
+    )
+
+
+@pytest.mark.parametrize(("patience", "steps"), [(1, 10), (2, 11), (4, 19)])
+def test_a_run_that_ended_goes_on_with_more_patience_alone(patience, steps):
+    changes = {"model": Mlp([4], "tanh", init="torch"), "optimizer": Adam(lr=0.3)}
+    changes |= {"batch_size": 50, "epochs": 25}
+    ended = Kept()
+    train([experiment(patience=2, **changes)], keeper=ended.keeper)
+    assert ended.states[-1][0].waited == 2
+    start = Kept(start=ended.states[-1]).keeper
+    (again,) = train([experiment(patience=patience, **changes)], keeper=start)
+    # what ended with two epochs of patience has ended with one
+    assert again.steps == max(steps, 11)
 
 
 def by_rule(losses, patience):
