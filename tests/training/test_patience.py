@@ -134,16 +134,19 @@ def test_the_recorded_losses_tell_where_it_ended(tmp_path):
     patiences = (None, 1, 2, 4)
     runs = [experiment(batch_size=50, epochs=25, patience=own, **changes) for own in patiences]
     recorder = Recorder(RunFolder.claim(tmp_path / "whole"), run_tags(runs[0]), {})
-    whole, *stopped = train(runs, [recorder, None, None, None], snapshots=[range(25), (), (), ()])
+    ends = [(10, 9), (11, 9), (19, 15)]
+    asked = [range(25), *ends]
+    whole, *stopped = train(runs, [recorder, None, None, None], snapshots=asked)
     recorder.finish("done", whole.metrics, at=whole.point)
     with recorder.folder.metrics.open(newline="", encoding="utf-8") as file:
         losses = [float(row["loss/val"]) for row in csv.DictReader(file) if row["loss/val"]]
     assert len(losses) == 25
     at = dict(whole.snapshots)
-    ends = [by_rule(losses, patience) for patience in patiences[1:]]
-    assert ends == [(10, 9), (11, 9), (19, 15)]
+    assert [by_rule(losses, patience) for patience in patiences[1:]] == ends
     for result, (end, best) in zip(stopped, ends, strict=True):
         assert (result.steps, result.best[0]) == (end, best)
+        # what it ends with is no snapshot of before its end
+        assert [step for step, _ in result.snapshots] == [best]
         assert result.metrics["loss/val"] == losses[end - 1]
         folder = RunFolder.claim(tmp_path / str(end))
         save_checkpoint(folder, final_state(result), {})

@@ -10,7 +10,7 @@ from mlr.data.base import Dataset, Split
 from mlr.models import Mlp
 from mlr.probes import ProbeSettings
 from mlr.probes.settings import FAMILIES
-from mlr.training import SGD
+from mlr.training import SGD, train
 from mlr.training.network import Kind, kind_of
 from tests.training.conftest import experiment
 from tests.training.test_log import recorded, trained
@@ -104,6 +104,21 @@ def test_of_eleven_examples_each_counts_where_it_stands(tmp_path, dtype):
     }
     # from 1 on are two of class 1; the other three of it are wrong then
     assert anatomy["boundary"] == {"at": 1, "wrong": pytest.approx(3 / 11, rel=1e-5)}
+
+
+def test_an_example_on_its_target_is_not_past_it():
+    """Right, with dL/dz = 0 at its own output and not at the others: it pulls, but not back."""
+    z = torch.tensor([[1.0, 0.5, 0.0], [1.5, 0.0, 0.0], [0.0, 0.5, 0.0], [0.0, 1.0, 2.0]])
+    part = Split(z.double(), torch.tensor([0, 0, 1, 1]))
+    module = nn.Sequential(nn.Linear(3, 3, bias=False)).double()
+    nn.init.eye_(module[0].weight)
+    changes = {"module": module, "data": Dataset("by hand", part, part, part, 3)}
+    run = experiment(head="linear", loss="se", optimizer=STILL, batch_size=4, epochs=1, **changes)
+    (result,) = train([run])
+    # squares ¼, ¼, ¼ and 4; only the second is right and past its target, of 1
+    assert result.anatomy["right_pull"] == pytest.approx(0.25 / 4.75, rel=1e-5)
+    assert result.anatomy["wrong"] == 0.25
+    assert result.anatomy["classes"]["recall"] == [1, 0.5, None]
 
 
 def test_a_logit_on_an_edge_lies_in_the_bin_above(tmp_path):
