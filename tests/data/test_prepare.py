@@ -1,8 +1,11 @@
+import warnings
+
 import numpy as np
 import pytest
 
 from mlr.checks import DataError
 from mlr.data import prepare
+from mlr.data.faults import DataWarning
 from mlr.data.prepare import Arrays, Plan
 
 
@@ -70,6 +73,29 @@ def test_flipped_labels_are_other_classes_all_alike():
     counts = np.bincount(flipped)
     assert counts[0] == 4500
     assert abs(counts[1:] - 1500).max() < 120
+
+
+def noisy(seed, features, share=0.3):
+    """Rows of training whose labels are replaced, of 50 zeros in three classes."""
+    train = Arrays(features, np.zeros(50, np.int64))
+    other = Arrays(np.eye(3), np.arange(3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # absent classes
+        plan = Plan("x", 3, label_noise=share, seed=seed)
+        data = prepare.to_dataset(plan, train, other, other)
+    assert data.val.targets.tolist() == data.test.targets.tolist() == [0, 1, 2]
+    assert set(data.train.targets.tolist()) <= {0, 1, 2}
+    return data.train.targets.nonzero()[:, 0].tolist()
+
+
+def test_label_noise_depends_on_the_seed_alone():
+    one, other = np.arange(150.0).reshape(50, 3), np.ones((50, 3)) / np.arange(1, 151, 3)[:, None]
+    rows = noisy(0, one)
+    assert len(rows) == 15  # 0.3 · 50
+    assert noisy(0, other) == rows
+    assert noisy(1, one) != rows
+    assert len(noisy(0, one, share=0.25)) == 12  # 12.5 is rounded to even
+    assert noisy(0, one, share=0.0) == []
 
 
 def test_purposes_have_unrelated_generators():
