@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from mlr.probes.taps import Taps, sample_square_norms, square_norms
+from mlr.probes.taps import SLOPES, Taps, sample_square_norms, square_norms
 
 TOLERANCES = [(torch.float32, 1e-6), (torch.float64, 1e-12)]
 
@@ -160,6 +160,22 @@ def test_activations_bear_the_name_of_the_layer_before():
     taps = heard(module, torch.rand(5, 1, 3))
     named = [(one.layer, one.kind, tuple(one.outputs.shape)) for one in taps.activated]
     assert named == [("0", nn.ReLU, (5, 2, 3)), ("3", nn.ReLU, (5, 4)), ("6", nn.Tanh, (5, 4))]
+
+
+@pytest.mark.parametrize("kind", SLOPES)
+def test_slopes_of_activations_are_those_of_autograd(kind):
+    z = torch.tensor([-2, -0.5, 0, 0.25, 3], dtype=torch.float64, requires_grad=True)
+    h = kind()(z)
+    (slopes,) = torch.autograd.grad(h.sum(), z)
+    torch.testing.assert_close(SLOPES[kind](h.detach()), slopes, rtol=1e-14, atol=0)
+
+
+def test_what_is_heard_holds_no_graph():
+    taps = heard(mlp(), drawn(6, 5))
+    parts = [one.outputs for one in taps.activated]
+    parts += [part for use in taps.uses for part in (use.inputs, use.delta)]
+    assert len(parts) == 2 + 6
+    assert not any(part.requires_grad for part in parts)
 
 
 def test_only_the_last_pass_with_gradients_counts():
