@@ -353,5 +353,9 @@ def test_histograms_of_constant_and_of_non_finite_values():
     assert bars.minimum.tolist() == bars.maximum.tolist() == [2.0, 1.0]
     assert bars.total.tolist() == [6.0, 1.0]
     assert bars.total_squares.tolist() == [12.0, 1.0]
-    (none,) = histogram(torch.tensor([[math.nan, -math.inf]])).counts
-    assert none.sum() == 0
+    none = histogram(torch.tensor([math.nan, -math.inf]))
+    assert [float(number.sum()) for number in none] == [0.0] * 5
+    # more digits than float32 has
+    whole = histogram(torch.tensor([2.0**24, 1.0, 1.0, math.nan]))
+    assert whole.total.item() == 2**24 + 2
+    assert whole.total_squares.item() == 2**48 + 2
