@@ -216,6 +216,20 @@ def test_of_columns_without_a_name_the_one_that_is_not_empty_is_read(write):
     assert set(data.train.features[:, 0].tolist()) < set(range(10))
 
 
+def test_a_missing_value_of_a_column_without_a_name_is_told(write):
+    rows = [f",{i if i != 4 else ''},{i % 2}" for i in range(10)]
+    with pytest.raises(
+        DataError, match="has 1 missing value of 10 in column , the first in line 6"
+    ):
+        Csv(path=write(",,label", *rows)).load(0)
+
+
+@pytest.mark.filterwarnings("ignore:.*not used as features. 'remark':mlr.data.faults.DataWarning")
+def test_texts_of_which_one_might_be_a_number_with_a_decimal_comma_are_texts(write):
+    rows = [f'{i},{i % 2},"{"1,5" if i == 3 else "good"}"' for i in range(10)]
+    assert Csv(path=write("x,label,remark", *rows)).load(0).feature_shape == (1,)
+
+
 def test_very_many_long_names_are_told_of_briefly(write):
     names = ",".join(f"{'n' * 900}{i}" for i in range(2000))
     message = r"^Unknown data\.label=label. Choose from .*of own\.csv"

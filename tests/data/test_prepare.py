@@ -127,3 +127,9 @@ def test_to_dataset_warns_of_examples_that_are_all_alike():
     alike = Arrays(np.ones((4, 2)), np.arange(4) % 2)
     with pytest.warns(UserWarning, match="data=x: all 4 training examples are alike"):
         prepare.to_dataset(Plan("x", 2), alike, labelled(4), labelled(4))
+
+
+def test_seeds_for_scikit_learn_use_all_of_its_32_bits():
+    seeds = [prepare.sklearn_seed(seed, "x") for seed in range(30)]
+    assert all(0 <= seed < 2**32 for seed in seeds)
+    assert any(seed >= 2**31 for seed in seeds)
