@@ -87,7 +87,6 @@ test-extras: $(EXTRAS)/installed  ## run real sweeps on Ray, submitit and Optuna
 	$(EXTRAS)/bin/python -m pytest -m slow tests/app/test_engines.py tests/app/test_optuna.py
 
 test-mutants: install  ## put small faults into mlr and list those that no fast test notices; takes hours
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'coverage>=7.6'
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants $(ARGS)
 
 figures: install  ## draw the README's picture

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 from tests.mutants import child, report
@@ -100,10 +99,10 @@ def _try(chosen: list[Mutant], asked: argparse.Namespace, results: Results) -> i
     context = multiprocessing.get_context("fork")
     settings = (ROOT, folder, WORK / "lines", asked.budget)
     pool = context.Pool(min(asked.jobs, len(chosen)), _begin, settings)
-    begun, counts = time.monotonic(), Counter[str]()
+    begun, counts, commit = time.monotonic(), Counter[str](), _commit()
     try:
         for number, (mutant, result) in enumerate(pool.imap_unordered(_judge, chosen), 1):
-            results.add(mutant, _commit(), result)
+            results.add(mutant, commit, result)
             counts[str(result["outcome"])] += 1
             if result["outcome"] not in NOTICED:
                 print(f"\r{result['outcome']:10} {mutant.id}  {mutant.change}\x1b[K")
@@ -145,10 +144,8 @@ def _judge(mutant: Mutant) -> tuple[Mutant, dict[str, object]]:
 
 
 def _commit() -> str:
-    with suppress(OSError):
-        asked = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-        return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
-    return ""
+    asked = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
 
 
 if __name__ == "__main__":

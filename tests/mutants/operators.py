@@ -1,4 +1,4 @@
-"""Mutants of a source file: one small edit each, found in its syntax tree, spliced into its text."""
+"""Mutants of a source file: small edits, found in its syntax tree and spliced into its text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hashlib import sha256
 ARITHMETIC = {
     ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.Mult: ("*", "/"), ast.Div: ("/", "*"),
     ast.FloorDiv: ("//", "/"), ast.Mod: ("%", "//"), ast.Pow: ("**", "*"),
-    ast.BitOr: ("|", "&"), ast.BitAnd: ("&", "|"), ast.LShift: ("<<", ">>"), ast.RShift: (">>", "<<"),
+    ast.BitOr: ("|", "&"), ast.BitAnd: ("&", "|"),
+    ast.LShift: ("<<", ">>"), ast.RShift: (">>", "<<"),
 }  # fmt: skip
 COMPARISONS = {
     ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Gt: (">", ">="), ast.GtE: (">=", ">"),
@@ -40,6 +41,8 @@ PLAIN_KEYWORDS = {
 """Keyword arguments that say nothing about a number."""
 UNREAD = {"__repr__", "__str__", "__rich__"}
 LISTS = {"__all__", "__slots__", "__match_args__"}
+UNTOUCHED = (ast.Raise, ast.Assert, ast.JoinedStr, ast.Import, ast.ImportFrom)
+"""Messages, and what only says what the code takes for granted."""
 ENDS = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
@@ -103,7 +106,8 @@ class _Finder(ast.NodeVisitor):
 
     def __init__(self, source: str) -> None:
         self.raw = source.encode()
-        self.starts = [0, *(match.end() for match in re.finditer(b"\n|$", self.raw))]
+        ends = (match.end() for match in re.finditer(b"\n", self.raw))
+        self.starts = [0, *ends, len(self.raw) + 1]
         self.found: list[_Edit] = []
         self.scope: list[str] = []
         self.functions = 0
@@ -144,13 +148,10 @@ class _Finder(ast.NodeVisitor):
     # statements
 
     def visit(self, node: ast.AST) -> None:
+        if isinstance(node, UNTOUCHED):
+            return
         if isinstance(node, ast.stmt):
-            body = getattr(node, "body", None) or getattr(node, "cases", None)
-            last = node.end_lineno
-            if body:
-                first = body[0].pattern if isinstance(node, ast.Match) else body[0]
-                last = max(node.lineno, first.lineno - 1)
-            self.reach = (node.lineno, last)
+            self.reach = (node.lineno, _last_line(node))
             if not self.functions and not isinstance(node, ast.ClassDef):
                 self.names = tuple(_defined(node)) + tuple(self.scope[-1:])
         super().visit(node)
@@ -158,8 +159,9 @@ class _Finder(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         if node.name in UNREAD:
             return
-        # a default is met by whoever runs the body
-        self.reach = (node.body[0].lineno, node.body[0].end_lineno)
+        # a default is met by whoever runs the body, of which a docstring is no part
+        first = node.body[ast.get_docstring(node) is not None and len(node.body) > 1]
+        self.reach = (first.lineno, first.end_lineno)
         self.scope.append(node.name)
         self.functions += 1
         for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
@@ -168,8 +170,6 @@ class _Finder(ast.NodeVisitor):
             self.visit(statement)
         self.functions -= 1
         self.scope.pop()
-
-    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self.scope.append(node.name)
@@ -185,11 +185,6 @@ class _Finder(ast.NodeVisitor):
         if not LISTS & set(_defined(node)):
             self.generic_visit(node)
 
-    def visit_Raise(self, node: ast.AST) -> None:
-        """Messages are compared by the tests that want to."""
-
-    visit_Assert = visit_JoinedStr = visit_Import = visit_ImportFrom = visit_Raise
-
     def visit_If(self, node: ast.If) -> None:
         if "TYPE_CHECKING" in ast.dump(node.test) or "'__main__'" in ast.dump(node.test):
             return
@@ -199,6 +194,10 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     # expressions
+
+    def visit_match_case(self, node: ast.match_case) -> None:
+        self.reach = (node.pattern.lineno, node.body[0].end_lineno)
+        self.generic_visit(node)
 
     def visit_IfExp(self, node: ast.IfExp) -> None:
         start, end = self.span(node)
@@ -322,6 +321,14 @@ def _without_comments(raw: bytes) -> bytes:
     return re.sub(rb"#[^\n]*", lambda it: b" " * len(it[0]), raw)
 
 
+def _last_line(node: ast.stmt) -> int:
+    """Of a simple statement its last line, of a compound one that of its head."""
+    body = getattr(node, "body", None)
+    if isinstance(node, ast.Match):
+        return node.cases[0].pattern.lineno - 1
+    return max(node.lineno, body[0].lineno - 1) if body else node.end_lineno
+
+
 def _defined(node: ast.AST) -> Iterator[str]:
     """Names that a statement assigns."""
     targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
@@ -338,6 +345,8 @@ def _name(function: ast.expr) -> str:
 
 
 def _is_text(node: ast.expr) -> bool:
+    if isinstance(node, ast.BinOp):
+        return _is_text(node.left) or _is_text(node.right)
     return isinstance(node, ast.JoinedStr) or isinstance(getattr(node, "value", None), str)
 
 

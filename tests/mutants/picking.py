@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from tests.mutants.operators import Mutant
-from tests.mutants.recording import Lines
+from tests.mutants.recording import Lines, Place
 
 Pick = dict[str, list[str]]
 """Test files in the order to run them, each with its tests."""
@@ -56,18 +56,8 @@ def _mirrors(name: str, path: str) -> bool:
 
 
 def _hits(root: Path, mutant: Mutant, lines: list[Lines]) -> dict[str, set[str]]:
-    places = [(mutant.path, *mutant.reach)]
-    if mutant.names:
-        places += users(root, mutant.names)
-    found = {}
-    for each in lines:
-        tests: set[str] = set()
-        for place in places:
-            tests |= each.at(*place)[0]
-        if mutant.names and not places[1:] and each.at(*places[0])[1]:
-            tests = set(each.tests)
-        found[each.name] = tests
-    return found
+    places = [(mutant.path, *mutant.reach), *users(root, mutant.names)]
+    return {each.name: each.reaching(places) for each in lines}
 
 
 def _ordered(
@@ -89,7 +79,7 @@ def _ordered(
     return pick
 
 
-def users(root: Path, names: tuple[str, ...]) -> list[tuple[str, int, int]]:
+def users(root: Path, names: tuple[str, ...]) -> list[Place]:
     """Lines in functions that name one of these, or a name of a module made of them."""
     table, known = _names(root), set(names)
     waiting, places = list(names), []

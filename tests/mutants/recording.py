@@ -1,4 +1,4 @@
-"""The lines of mlr that each fast test executes, and how long it takes; recorded once a test file."""
+"""The lines of mlr that each fast test executes, and its time; recorded once a test file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from tests.mutants import child
 
 IMPORT, FIXTURE = "", "fixture "
 NEW = {"seconds": 0.0, "passed": True, "failed": False, "spawns": False}
-LONGEST = 1200.0
+LONGEST = 3600.0
+Place = tuple[str, int, int]
+"""A file of mlr, the first and the last line."""
 
 
 class Lines:
@@ -36,19 +38,22 @@ class Lines:
         recorded = self.sources.get(self.name) == digest(root / self.name)
         return recorded and self.sources.get(path, digest(root / path)) == digest(root / path)
 
-    def at(self, path: str, first: int, last: int) -> tuple[set[str], bool]:
-        """Tests that pass and execute a line of the span, and is it executed by an import."""
-        if path not in self.sources:
-            return set(), False
-        contexts = self._contexts(path)
-        hit = {name for line in range(first, last + 1) for name in contexts.get(line, ())}
+    def reaching(self, places: list[Place]) -> set[str]:
+        """Tests that execute one of these lines; all where only an import does."""
+        hit = {
+            context
+            for path, first, last in places
+            if path in self.sources
+            for line in range(first, last + 1)
+            for context in self._contexts(path).get(line, ())
+        }
         fixtures = {name.removeprefix(FIXTURE) for name in hit if name.startswith(FIXTURE)}
         tests = {
             test
             for test, seen in self.tests.items()
             if test in hit or not fixtures.isdisjoint(seen["fixtures"])
         }
-        return tests, IMPORT in hit
+        return set(self.tests) if not tests and IMPORT in hit else tests
 
     def _contexts(self, path: str) -> dict[int, list[str]]:
         if path not in self._by_line:

@@ -21,15 +21,13 @@ def write(root: Path, chosen: list[Mutant], results: Results, asked: str) -> str
     folder = root / "tests" / "mutants"
     reasons = survivors(folder / "survivors.yaml")
     alive = [it for it in chosen if results.outcome(it) in ("survived", "unreached")]
-    entries = [
-        {"id": it.id, "line": it.line, "change": it.change, "reason": reasons.get(it.id, "")}
-        for it in alive
-    ]
+    entries = [{"id": it.id, "change": it.change, "reason": reasons.get(it.id, "")} for it in alive]
     text = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=100)
     (folder / "survivors.yaml").write_text(HEAD + text, encoding="utf-8")
     equivalent = {name for name, reason in reasons.items() if reason}
     table = _table(chosen, results, equivalent)
-    commits = sorted({results.latest[it.id]["commit"] for it in chosen if results.outcome(it)})
+    tried = [results.latest[it.id] for it in chosen if results.outcome(it)]
+    commits = dict.fromkeys(result["commit"] for result in tried)
     said = f'`make test-mutants ARGS="{asked}"`, at commit {", ".join(commits)}.\n'
     (folder / "RESULT.md").write_text(f"# Mutants\n\n{said}\n{table}", encoding="utf-8")
     return table
@@ -55,5 +53,9 @@ def _table(chosen: list[Mutant], results: Results, equivalent: set[str]) -> str:
         left = len(tried) - noticed - same
         share = f"{noticed / max(1, len(tried) - same):.0%}"
         cells = (name or "all", len(tried), noticed, same, left, share)
-        rows.append("| " + " | ".join(map(str, cells)) + " |")
+        rows.append(_row(cells))
     return "\n".join(rows) + "\n"
+
+
+def _row(cells: tuple[object, ...]) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"

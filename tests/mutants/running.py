@@ -31,6 +31,8 @@ class Workplace:
     folder: Path
     records: Path
     budget: float = BUDGET
+    recording: float = 0.0
+    """Seconds that recording took."""
 
     @cached_property
     def tree(self) -> Path:
@@ -45,8 +47,11 @@ class Workplace:
         # judged by the source's hash: two mutants of one second may be of one length
         mode = PycInvalidationMode.CHECKED_HASH
         compileall.compile_dir(tree / "mlr", quiet=2, invalidation_mode=mode)
-        self.recorded: dict[str, Lines] = {}
         return tree
+
+    @cached_property
+    def recorded(self) -> dict[str, Lines]:
+        return {}
 
     def lines(self, name: str, path: str) -> Lines:
         """Recorded lines of a test file, recorded now where code or tests changed."""
@@ -54,12 +59,14 @@ class Workplace:
         if name not in self.recorded:
             self.recorded[name] = Lines(self.records, name)
         if not self.recorded[name].fresh(tree, path):
+            begun = time.monotonic()
             self.recorded[name] = record(tree, self.records, name)
+            self.recording += time.monotonic() - begun
         return self.recorded[name]
 
     def judge(self, mutant: Mutant) -> dict[str, object]:
         """Outcome of a mutant: noticed and by which test, survived, or reached by no test."""
-        begun, tried = time.monotonic(), 0
+        begun, tried = time.monotonic() - self.recording, 0
         outcome, by = "unreached", ""
         for pick in stages(self.tree, mutant, self.lines, self.budget):
             if pick:
@@ -67,7 +74,7 @@ class Workplace:
                 outcome, by = self._try(mutant, pick)
             if outcome not in ("survived", "unreached"):
                 break
-        seconds = round(time.monotonic() - begun, 2)
+        seconds = round(time.monotonic() - self.recording - begun, 2)
         return {"outcome": outcome, "by": by, "tests": tried, "seconds": seconds}
 
     def _try(self, mutant: Mutant, pick: Pick) -> tuple[str, str]:
@@ -89,7 +96,8 @@ class Workplace:
         if status == 71:
             raise RuntimeError((self.folder / "log").read_text())
         if status or not answer.exists():
-            return "crashed", f"status {status}"
+            log = (self.folder / "log").read_text(errors="replace").splitlines()
+            return "crashed", f"status {status} {log[-1:]}"
         return tuple(json.loads(answer.read_text()))
 
 
