@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import sys
 from collections import defaultdict
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+
+import pytest
+from coverage import Coverage, CoverageData
 
 from tests.mutants import child
 
@@ -57,8 +60,6 @@ class Lines:
 
     def _contexts(self, path: str) -> dict[int, list[str]]:
         if path not in self._by_line:
-            from coverage import CoverageData
-
             data = CoverageData(basename=str(self.data))
             data.read()
             self._by_line[path] = data.contexts_by_lineno(path)
@@ -71,9 +72,8 @@ def digest(path: Path) -> str:
 
 def record(tree: Path, folder: Path, name: str) -> Lines:
     """Run a test file once, in the unmutated copy `tree`."""
-    folder.mkdir(parents=True, exist_ok=True)
     lines = Lines(folder, name)
-    status = child.fork(tree, partial(_trace, lines, f".{os.getpid()}"), LONGEST)
+    status = child.fork(tree, partial(_trace, lines), LONGEST)
     if status:
         log = (tree.parent / "log").read_text()
         raise RuntimeError(f"{name} ended with {status} while it was recorded:\n{log}")
@@ -85,7 +85,7 @@ def record(tree: Path, folder: Path, name: str) -> Lines:
 
 
 class _Recorder(child.Inside):
-    def __init__(self, coverage) -> None:
+    def __init__(self, coverage: Coverage) -> None:
         self.coverage, self.context = coverage, IMPORT
         self.tests: dict[str, dict] = defaultdict(lambda: dict(NEW))
         self.spawning = False
@@ -98,6 +98,16 @@ class _Recorder(child.Inside):
         before, self.context = self.context, context
         self.coverage.switch_context(context)
         return before
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef, request):
+        if fixturedef.scope == "function":
+            return (yield)
+        before = self.enter(FIXTURE + fixturedef.argname)
+        try:
+            return (yield)
+        finally:
+            self.enter(before)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.spawning = False
@@ -117,38 +127,21 @@ class _Recorder(child.Inside):
         test["failed"] |= report.failed
 
 
-def _trace(lines: Lines, suffix: str) -> None:
-    import coverage
-    import pytest
-
-    data = Path(f"{lines.data}{suffix}")
-    measured = coverage.Coverage(
-        data_file=str(data), source=[str(Path.cwd() / "mlr")], config_file=False
-    )
+def _trace(lines: Lines) -> None:
+    source = [str(Path.cwd() / "mlr")]
+    measured = Coverage(data_file="../lines", source=source, config_file=False)
     measured.set_option("run:relative_files", True)
     measured.set_option("run:disable_warnings", ["no-data-collected", "module-not-measured"])
     recorder = _Recorder(measured)
-
-    class Fixtures:
-        @pytest.hookimpl(wrapper=True)
-        def pytest_fixture_setup(self, fixturedef, request):
-            if fixturedef.scope == "function":
-                return (yield)
-            before = recorder.enter(FIXTURE + fixturedef.argname)
-            try:
-                return (yield)
-            finally:
-                recorder.enter(before)
-
     sys.addaudithook(recorder.hear)
     measured.start()
-    child.pytest_main([lines.name], recorder, "-p", "no:randomly")
+    child.pytest_main([lines.name], recorder)
     measured.stop()
     measured.save()
     files = [lines.name, *measured.get_data().measured_files()]
     sources = {name: digest(Path(name)) for name in files}
     tests = {name: seen for name, seen in recorder.tests.items() if "fixtures" in seen}
-    notes = Path(f"{lines.notes}{suffix}")
-    notes.write_text(json.dumps({"tests": tests, "sources": sources}))
-    data.replace(lines.data)
-    notes.replace(lines.notes)
+    # without the notes, the data count as not recorded
+    lines.notes.unlink(missing_ok=True)
+    shutil.move("../lines", lines.data)
+    lines.notes.write_text(json.dumps({"tests": tests, "sources": sources}))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
 from functools import cached_property, partial
 from pathlib import Path
 from py_compile import PycInvalidationMode
@@ -55,14 +56,22 @@ class Workplace:
 
     def lines(self, name: str, path: str) -> Lines:
         """Recorded lines of a test file, recorded now where code or tests changed."""
-        tree = self.tree
-        if name not in self.recorded:
-            self.recorded[name] = Lines(self.records, name)
-        if not self.recorded[name].fresh(tree, path):
-            begun = time.monotonic()
-            self.recorded[name] = record(tree, self.records, name)
-            self.recording += time.monotonic() - begun
+        if name not in self.recorded or not self.recorded[name].fresh(self.tree, path):
+            self.records.mkdir(parents=True, exist_ok=True)
+            # two workers need the same test file at first
+            with (self.records / name.replace("/", "-")).with_suffix(".lock").open("w") as lock:
+                flock(lock, LOCK_EX)
+                self.recorded[name] = self._read_or_record(name, path)
         return self.recorded[name]
+
+    def _read_or_record(self, name: str, path: str) -> Lines:
+        lines = Lines(self.records, name)
+        if lines.fresh(self.tree, path):
+            return lines
+        begun = time.monotonic()
+        lines = record(self.tree, self.records, name)
+        self.recording += time.monotonic() - begun
+        return lines
 
     def judge(self, mutant: Mutant) -> dict[str, object]:
         """Outcome of a mutant: noticed and by which test, survived, or reached by no test."""
