@@ -18,21 +18,18 @@ Pick = dict[str, list[str]]
 def stages(
     root: Path, mutant: Mutant, recorded: Callable[[str, str], Lines], budget: float
 ) -> Iterator[Pick]:
-    """Tests of the same package that execute the line; their files whole; other tests."""
+    """Tests of the same package that execute the line; its others; those of other packages.
+
+    Of its others the mirroring file, where a cache or a fixture hides who executes the line, and
+    tests that start processes, whose lines are not recorded.
+    """
     names = test_files(root)
     near = [name for name in names if is_near(name, mutant.path)]
     lines = [recorded(name, mutant.path) for name in near]
     hit = _hits(root, mutant, lines)
     yield _ordered(mutant, lines, hit, float("inf"))
-    whole = {
-        each.name: {
-            test
-            for test, seen in each.tests.items()
-            if test not in hit.get(each.name, ()) and (hit.get(each.name) or seen["spawns"])
-        }
-        for each in lines
-    }
-    yield _ordered(mutant, lines, whole, budget or float("inf"))
+    others = {each.name: _unrecorded(mutant, each) - hit[each.name] for each in lines}
+    yield _ordered(mutant, lines, others, budget or float("inf"))
     if not budget:
         return
     lines = [recorded(name, mutant.path) for name in names if name not in near]
@@ -58,6 +55,11 @@ def _mirrors(name: str, path: str) -> bool:
 def _hits(root: Path, mutant: Mutant, lines: list[Lines]) -> dict[str, set[str]]:
     places = [(mutant.path, *mutant.reach), *users(root, mutant.names)]
     return {each.name: each.reaching(places) for each in lines}
+
+
+def _unrecorded(mutant: Mutant, lines: Lines) -> set[str]:
+    whole = _mirrors(lines.name, mutant.path)
+    return {test for test, seen in lines.tests.items() if whole or seen["spawns"]}
 
 
 def _ordered(
