@@ -28,7 +28,7 @@ def stages(
     lines = [recorded(name, mutant.path) for name in near]
     hit = _hits(root, mutant, lines)
     yield _ordered(mutant, lines, hit, float("inf"))
-    others = {each.name: _unrecorded(mutant, each) - hit[each.name] for each in lines}
+    others = {each.name: _unrecorded(mutant, each, hit[each.name]) for each in lines}
     yield _ordered(mutant, lines, others, budget or float("inf"))
     if not budget:
         return
@@ -57,9 +57,9 @@ def _hits(root: Path, mutant: Mutant, lines: list[Lines]) -> dict[str, set[str]]
     return {each.name: each.reaching(places) for each in lines}
 
 
-def _unrecorded(mutant: Mutant, lines: Lines) -> set[str]:
-    whole = _mirrors(lines.name, mutant.path)
-    return {test for test, seen in lines.tests.items() if whole or seen["spawns"]}
+def _unrecorded(mutant: Mutant, lines: Lines, hit: set[str]) -> set[str]:
+    whole = hit and _mirrors(lines.name, mutant.path)
+    return {test for test, seen in lines.tests.items() if whole or seen["spawns"]} - hit
 
 
 def _ordered(
