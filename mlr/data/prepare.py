@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+from mlr.checks import memory_limit
 from mlr.data import scaling, validate
 from mlr.data.base import Dataset, Split
 from mlr.data.faults import fault, shown
@@ -174,7 +175,8 @@ def to_dataset(plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
     try:
         return _to_dataset(f"data={plan.name}", plan, train, val, test)
     except MemoryError:
-        raise fault(f"data={plan.name}", "does not fit into memory; use fewer examples.") from None
+        what = f"does not fit into memory{memory_limit()}; use fewer examples."
+        raise fault(f"data={plan.name}", what) from None
 
 
 def _to_dataset(where: str, plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
