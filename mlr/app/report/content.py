@@ -60,6 +60,7 @@ class Content:
 
     place: the folder that was given.
     runs: at least one.
+    left_out: those that cannot be read, and have no share in anything.
     comparison: of the groups below, in the same order.
     rated: rankings of the same runs with each group at one learning rate.
     groups: runs alike but for the seed, best first.
@@ -68,6 +69,7 @@ class Content:
 
     place: Path
     runs: Sequence[Recorded]
+    left_out: Sequence[Recorded]
     comparison: Comparison
     rated: Sequence[Ranking]
     groups: Sequence[Group]
@@ -131,11 +133,13 @@ def read(place: Path) -> Content:
     Raises:
         InputError: there is no run.
     """
-    runs = read_runs(place)
+    found = read_runs(place)
+    runs, left_out = ([run for run in found if bool(run.changed) is lost] for lost in (False, True))
     keys = [key for key in varied(runs) if key not in ("head", "loss")]
     comparison = compare(runs, ["pair", *keys])
     rated = compare(runs, ["pair", *(key for key in keys if key != RATE)]).rankings
-    return Content(place, runs, comparison, rated, groups(comparison), unmade(place, runs))
+    made, jobs = groups(comparison), unmade(place, found)
+    return Content(place, runs, left_out, comparison, rated, made, jobs)
 
 
 def charts(content: Content) -> dict[str, Any]:
