@@ -36,6 +36,12 @@ class DataError(InputError):
     exit_code = 3
 
 
+class UnreadableError(DataError):
+    """A file or a folder is there, but cannot be read: permission is denied, a disk fails."""
+
+    exit_code = 74
+
+
 class PlaceError(InputError):
     """A folder that was named cannot be made or written."""
 

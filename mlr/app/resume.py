@@ -14,9 +14,10 @@ from mlr.app.outcome import FINISHED
 from mlr.app.plan import Plan
 from mlr.app.runs_begun import CHECKPOINT, HYDRA, PREVIOUS, read_or_none
 from mlr.app.sweep_folder import TABLE
-from mlr.checks import DataError, InputError
+from mlr.checks import DataError, InputError, UnreadableError
 from mlr.records import RunFolder
 from mlr.records.folder import check_links, read_status
+from mlr.records.format import FormatError
 from mlr.records.plain_yaml import read_yaml
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def begun(folder: Path, or_new: bool) -> Begun | None:
         return None
     try:
         status = read_status(folder)
-    except DataError:
-        if not kept:
+    except DataError as error:
+        if not kept or isinstance(error, (FormatError, UnreadableError)):
             raise
         status = {}  # it is damaged; the checkpoint tells all that is needed
     if (folder.parent / TABLE).exists():

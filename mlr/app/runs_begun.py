@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mlr.app.outcome import FINISHED, Outcome
-from mlr.checks import InputError
+from mlr.checks import InputError, UnreadableError
 from mlr.records.folder import read_status
+from mlr.records.format import FormatError
 
 PREVIOUS = "checkpoint-previous.safetensors"
 STATUS, CHECKPOINT = "status.json", "checkpoint.safetensors"
@@ -74,14 +75,21 @@ def clear(folder: Path, but: Collection[str] = ()) -> None:
 
 
 def runs_in(sweep: Path) -> dict[Path, dict[str, Any]]:
-    """status.json of every run below `sweep`, by folder; empty where it cannot be read."""
+    """status.json of every run below `sweep`, by folder, as `read_or_none` has it."""
     return {path.parent: read_or_none(path.parent) for path in sorted(sweep.rglob(STATUS))}
 
 
 def read_or_none(folder: Path) -> dict[str, Any]:
-    """status.json of a folder; empty where it cannot be read."""
+    """status.json of a folder; empty where there is none that is sound.
+
+    Raises:
+        FormatError: it is of another format, and no run to make way for.
+        UnreadableError: it cannot be read, likewise.
+    """
     try:
         return read_status(folder)
+    except (FormatError, UnreadableError):
+        raise
     except InputError:
         return {}
 

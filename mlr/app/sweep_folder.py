@@ -23,7 +23,8 @@ from mlr.checks import InputError, PlaceError
 from mlr.durable import WriteError, atomic_write, create_exclusive
 from mlr.locks import hold
 from mlr.records.folder import check_links, versions
-from mlr.records.manifest import YAML, entry, read_small, sealed, unsealed
+from mlr.records.format import FORMAT, UNNAMED, UNSEALED, check_format, never_sealed
+from mlr.records.manifest import YAML, SealError, entry, read_small, sealed, unsealed
 from mlr.records.plain_yaml import parsed
 from mlr.records.sweep import write_runs_table
 
@@ -135,6 +136,7 @@ class SweepFolder:
             "pid": os.getpid(),
         }
         story = {
+            "format": FORMAT,
             "status": status,
             "commands": [*self._commands, command],
             "runs": dict(Counter(outcome.status for outcome in rows)),
@@ -158,12 +160,20 @@ def read_story(folder: Path) -> dict[str, Any]:
 
     Raises:
         OSError: it cannot be read.
+        FormatError: it is of another format.
         ValueError: it is not, to the bit, what was written.
     """
     path = folder / STORY
-    told = parsed(unsealed(read_small(path), YAML).decode("utf-8"), path)
+    content = read_small(path)
+    try:
+        told = parsed(unsealed(content, YAML).decode("utf-8"), path)
+    except SealError:
+        if never_sealed(older := parsed(content.decode("utf-8"), path)):
+            check_format(path, older.get("format", UNSEALED))
+        raise
     if not isinstance(told, dict):
         raise ValueError("it holds no mapping")
+    check_format(path, told.get("format", UNNAMED))
     return told
 
 

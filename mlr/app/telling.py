@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlr.app import console, debugging
-from mlr.checks import InputError
+from mlr.checks import InputError, listed
 from mlr.durable import WriteError
 
 if TYPE_CHECKING:
     from mlr.records.reading import Recorded
 
 INTERRUPTED = 130
+MOST_NAMES = 60
+"""Characters of the names of runs in one line."""
 
 
 def told(task: Callable[[], int]) -> int:
@@ -34,19 +36,27 @@ def told(task: Callable[[], int]) -> int:
 
 
 def tell_left_out(runs: Sequence[Recorded], places: Sequence[Path | str]) -> None:
-    """One line on standard error where some of several runs are damaged.
+    """Print `left_out` on standard error."""
+    if line := left_out(runs, places):
+        console.refuse(line)
+
+
+def left_out(runs: Sequence[Recorded], places: Sequence[Path | str]) -> str:
+    """One line on the runs that cannot be read; empty where all can.
 
     Args:
-        runs: all that were read.
-        places: the folders that they were read from.
+        runs: all that were found.
+        places: the folders in which they were found.
     """
-    damaged = [run for run in runs if run.changed]
-    if not damaged:
-        return
+    lost = [run for run in runs if run.changed]
+    if not lost:
+        return ""
     from mlr.records.reading import remedied  # numpy takes a moment
 
-    first, *others = damaged
-    place = places[0] if len(places) == 1 else first.folder
-    which = "are left out, the first" if others else "is left out"
-    count = f"{len(damaged)} of {len(runs)} runs"
-    console.refuse(f"{count} {which}: {remedied(first, place)}")
+    first, *others = lost
+    reason = remedied(first, places[0] if len(places) == 1 else first.folder)
+    count = f"{len(lost)} of {len(runs)} runs"
+    if not others:
+        return f"{count} is left out: {reason}"
+    names = listed([run.name for run in lost], MOST_NAMES)
+    return f"{count} are left out ({names}), the first: {reason}"

@@ -18,7 +18,8 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from mlr.checks import DataError
+from mlr.checks import DataError, UnreadableError
+from mlr.records.format import UNSEALED, FormatError, check_format
 
 SEAL, ABOUT = "~sha256", "mlr"
 _SIZE = 32
@@ -58,12 +59,16 @@ def read(path: Path) -> Container:
     """What the file at `path` holds.
 
     Raises:
+        FormatError: it is of another format.
         DataError: it is missing, or is not exactly what was written.
     """
     try:
         return decode(bytearray(path.read_bytes()))
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+        kind = DataError if isinstance(error, FileNotFoundError) else UnreadableError
+        raise kind(f"{path} cannot be read: {error.strerror}.") from error
     except MemoryError as error:
         raise DataError(f"{path} is more than memory holds.") from error
     except ValueError as error:
@@ -74,6 +79,7 @@ def decode(content: bytearray) -> Container:
     """What the bytes of a file hold.
 
     Raises:
+        FormatError: they are what an older one made.
         ValueError: they are not exactly what `encode` made; says why.
     """
     from safetensors import SafetensorError
@@ -101,10 +107,14 @@ def _metadata(content: bytes | bytearray) -> tuple[dict[str, Any], dict[str, Any
     Raises:
         ValueError: nothing is told.
     """
+    older = False
     with suppress(ValueError, RecursionError, AttributeError, KeyError, TypeError):
         known = json.loads(_header(content)["__metadata__"][ABOUT])
-        if isinstance(known["sums"], dict) and isinstance(known["about"], dict):
+        if isinstance(known.get("sums"), dict) and isinstance(known["about"], dict):
             return known["sums"], known["about"]
+        older = isinstance(known.get("order"), list)
+    if older:
+        check_format("it", UNSEALED)
     raise ValueError("it does not say what its tensors are")
 
 

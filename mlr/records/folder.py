@@ -18,11 +18,20 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mlr.checks import DataError, InputError, PlaceError, known
+from mlr.checks import DataError, InputError, PlaceError, UnreadableError, known
 from mlr.durable import WriteError, atomic_write, create_exclusive
-from mlr.records.manifest import JSON, Entry, entries, read_small, sealed, unsealed
+from mlr.records.format import (
+    FORMAT,
+    STATUSES,
+    UNNAMED,
+    UNSEALED,
+    FormatError,
+    check_format,
+    check_status,
+    never_sealed,
+)
+from mlr.records.manifest import JSON, Entry, SealError, entries, read_small, sealed, unsealed
 
-STATUSES = ("running", "done", "failed", "diverged", "interrupted")
 _TRACES = ("status.json", "metrics.csv", "checkpoint.safetensors")
 _PACKAGES = {"mlr": "mlr-lab", "torch": "torch", "numpy": "numpy", "hydra": "hydra-core"}
 _CAUSES = {
@@ -100,7 +109,7 @@ class RunFolder:
         with suppress(DataError):  # it is damaged, and written anew
             status = read_status(path)
         fresh = _first_status(status.get("seed"), command)
-        again = {name: fresh[name] for name in ("command", "host", "pid", "versions")}
+        again = {name: fresh[name] for name in ("format", "command", "host", "pid", "versions")}
         folder = cls(Path(path), status or fresh)
         sessions = [*status.get("sessions", []), fresh["started"]]
         folder.write_status("running", reason=None, **again, sessions=sessions, **fields)
@@ -152,20 +161,50 @@ def read_status(folder: Path | str) -> dict[str, Any]:
 
     Raises:
         InputError: there is none.
-        DataError: it is not, to the bit, what was written.
+        FormatError: it is of another format.
+        UnreadableError: it cannot be read.
+        DataError: it is not, to the bit, what was written, or says what no mlr writes.
     """
     path = Path(folder) / "status.json"
     try:
-        status = json.loads(unsealed(read_small(path), JSON) + b"}")
+        status = _parsed(read_small(path), path)
+        check_format(path, status.get("format", UNNAMED))
+        check_status(status)
+    except FormatError:
+        raise
     except FileNotFoundError as cause:
         raise InputError(f"{folder} holds no run: status.json is missing.") from cause
     except OSError as cause:
-        raise DataError(f"{path} cannot be read: {cause.strerror}.") from cause
+        raise UnreadableError(f"{path} cannot be read: {cause.strerror}.") from cause
     except (ValueError, RecursionError) as cause:
         raise DataError(f"{path} is damaged: {cause}.") from cause
-    if not isinstance(status, dict):
-        raise DataError(f"{path} is damaged: it holds no JSON object.")
     return status
+
+
+def _parsed(content: bytes, path: Path) -> dict[str, Any]:
+    """The object in a status.json.
+
+    Raises:
+        FormatError: it is one of the format without a seal.
+        ValueError: it is not what was written, or no JSON object.
+    """
+    try:
+        status = json.loads(unsealed(content, JSON) + b"}")
+    except SealError:
+        older = _json_or_none(content)
+        if never_sealed(older):
+            check_format(path, older.get("format", UNSEALED))
+        raise
+    if not isinstance(status, dict):
+        raise ValueError("it holds no JSON object")
+    return status
+
+
+def _json_or_none(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
 
 
 def check_links(folder: Path) -> None:
@@ -211,6 +250,7 @@ def _refused(folder: Path, cause: OSError) -> PlaceError:
 def _first_status(seed: int | None, command: str | None) -> dict[str, Any]:
     """status.json of a run that begins now."""
     return {
+        "format": FORMAT,
         "status": "running",
         "reason": None,
         "started": _now(),

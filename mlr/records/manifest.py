@@ -15,12 +15,13 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
+from mlr.records.format import SEAL_DIGITS
+
 Entry = dict[str, Any]
 """`bytes`, and `sha256` as hexadecimal digits."""
 JSON = (b',\n  "seal": "', b'"\n}\n')
 """What stands before and behind the seal of a JSON object."""
 YAML = (b"seal: ", b"\n")
-_DIGITS = 64
 LISTED = (
     *("metrics.csv", "checkpoint.safetensors", "checkpoint-previous.safetensors"),
     *(".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"),
@@ -28,6 +29,10 @@ LISTED = (
 """Files of a run that change no more when it has ended."""
 MOST = 64 << 20
 """Bytes of a file that is read for what it tells; a foreign one may be of any size."""
+
+
+class SealError(ValueError):
+    """A file is not, to the bit, what was sealed."""
 
 
 def sealed(body: bytes, marks: tuple[bytes, bytes]) -> bytes:
@@ -40,11 +45,11 @@ def unsealed(content: bytes, marks: tuple[bytes, bytes]) -> bytes:
     """The body of what `sealed` made.
 
     Raises:
-        ValueError: it is anything else.
+        SealError: it is anything else.
     """
-    body = content[: -(len(marks[0]) + _DIGITS + len(marks[1]))]
+    body = content[: -(len(marks[0]) + SEAL_DIGITS + len(marks[1]))]
     if sealed(body, marks) != content:
-        raise ValueError("its SHA-256 is not the one written into it")
+        raise SealError("its SHA-256 is not the one written into it")
     return body
 
 
@@ -79,13 +84,8 @@ def read_small(path: Path) -> bytes:
 
 
 def listed(status: Mapping[str, Any]) -> dict[str, Entry]:
-    """The list of files in status.json, as far as it is one; empty of a run that goes on."""
-    files = status.get("files")
-    return {
-        name: entry
-        for name, entry in (files.items() if isinstance(files, dict) else ())
-        if isinstance(entry, dict) and isinstance(entry.get("bytes"), int)
-    }
+    """The list of files in status.json; empty of a run that goes on."""
+    return dict(status.get("files") or {})
 
 
 def size_of(path: Path, folder: Path) -> int:

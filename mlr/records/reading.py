@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mlr.checks import DataError, InputError
+from mlr.checks import DataError, InputError, UnreadableError
 from mlr.commandline import command
 from mlr.records.aggregate import Series, read_series
+from mlr.records.finding import STATUS, Found, below
 from mlr.records.folder import read_status
+from mlr.records.format import FormatError
 from mlr.records.manifest import check_entry, listed
 from mlr.records.parsed_once import read_yaml
 from mlr.records.settings import texts
 
-DAMAGED = "damaged"
-"""Status of a run of which a file is not what was written; it has no share in any number."""
-_STATUS, _METRICS = "status.json", "metrics.csv"
-_CONFIG, _HYDRA = ".hydra/config.yaml", ".hydra/hydra.yaml"
-_PARTS = ("start", "confidence", "classes", "boundary", "logits", "data")
-"""Of an anatomy: what holds numbers by name."""
+DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"
+"""Statuses of a run that is left out: a file is not what was written, cannot be read, or is of
+another format. It has no share in any number."""
+_METRICS, _CONFIG, _HYDRA = "metrics.csv", ".hydra/config.yaml", ".hydra/hydra.yaml"
 
 
 @dataclass(frozen=True)
 class Recorded:
     """A run's folder and its status.json; the larger files are read when they are asked for.
-
-    What is of another kind than mlr writes counts as not there: others may have written it.
 
     folder: of the run.
     entries: everything that status.json says.
@@ -47,7 +44,7 @@ class Recorded:
 
     @property
     def status(self) -> str:
-        """running, done, failed, diverged, interrupted, or damaged: then `changed` is not empty."""
+        """running, done, failed, diverged or interrupted; another where `changed` is not empty."""
         return str(self.entries.get("status"))
 
     @property
@@ -58,14 +55,12 @@ class Recorded:
     @property
     def seed(self) -> int | None:
         """The seed in the configuration; None without one."""
-        seed = self.entries.get("seed")
-        return seed if isinstance(seed, int) else None
+        return self.entries.get("seed")
 
-    @cached_property
+    @property
     def overrides(self) -> Sequence[str]:
         """As typed."""
-        typed = self.entries.get("overrides")
-        return [str(one) for one in typed] if isinstance(typed, (list, tuple)) else []
+        return self.entries.get("overrides") or []
 
     @cached_property
     def typed(self) -> Mapping[str, str]:
@@ -75,23 +70,13 @@ class Recorded:
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Final numbers by tag; empty where it was not trained to an end."""
-        found = {}
-        for tag, value in _mapping(self.entries.get("metrics")).items():
-            with suppress(TypeError, ValueError, OverflowError):
-                found[tag] = float(value)
-        return found
+        found = self.entries.get("metrics") or {}
+        return {tag: float(value) for tag, value in found.items()}
 
-    @cached_property
+    @property
     def anatomy(self) -> Mapping[str, Any] | None:
         """The measurements of `mlr.training.anatomy` over the training data; None without any."""
-        found = _mapping(self.entries.get("anatomy"))
-        sound = {key: _numbers(value) for key, value in found.items() if key not in _PARTS}
-        sound |= {
-            part: {key: _row(key, value) for key, value in found[part].items()}
-            for part in _PARTS
-            if isinstance(found.get(part), dict)
-        }
-        return sound or None
+        return self.entries.get("anatomy") or None
 
     @cached_property
     def series(self) -> Series | None:
@@ -115,94 +100,115 @@ class Recorded:
 def read_runs(place: Path | str) -> list[Recorded]:
     """The run in a folder, or all runs anywhere below it, in the order of their paths.
 
+    Those that cannot be read are among them, with `changed` and a reason.
+
     Args:
         place: a run's folder, a sweep's, or one above them, as `runs`.
 
     Raises:
         InputError: there is no such folder, or it holds no run.
-        DataError: every run there is damaged.
+        DataError: no run there can be read.
     """
-    folder = Path(place)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; give a folder of runs, for example runs.")
-    alone = (folder / _STATUS).exists()
-    paths = [folder / _STATUS] if alone else sorted(folder.rglob(_STATUS))
-    found = [_recorded(path.parent) for path in paths]
-    if not found:
-        raise InputError(f"{folder} holds no run; train one with `{command('train')}`.")
-    if all(run.changed for run in found):
-        raise DataError(remedied(found[0], folder))
-    return found
+    return read_all([place])
 
 
-def remedied(run: Recorded, place: Path | str) -> str:
-    """Say what is damaged about a run, and name the command that says more.
-
-    Args:
-        run: a damaged one.
-        place: its folder, or one above it.
-    """
-    reason = str(run.entries["reason"]).rstrip(".")
-    return f"{reason}; {command('verify', str(place))} says more."
-
-
-def read_all(places: Iterable[Path | str]) -> list[Recorded]:
+def read_all(places: Sequence[Path | str]) -> list[Recorded]:
     """The runs of several folders, as `read_runs` has them, each once."""
     found: dict[Path, Recorded] = {}
     for place in places:
-        for run in read_runs(place):
-            found.setdefault(run.folder.resolve(), run)
-    return list(found.values())
+        for run in _runs_of(Path(place)):
+            found.setdefault(run.folder.resolve() if len(places) > 1 else run.folder, run)
+    runs = list(found.values())
+    if all(run.changed for run in runs):
+        unreadable = all(run.status == UNREADABLE for run in runs)
+        raise (UnreadableError if unreadable else DataError)(remedied(runs[0], places[0]))
+    return runs
 
 
-def _recorded(folder: Path) -> Recorded:
-    """A run; a damaged one is known by what its status.json says, if that is sound."""
+def remedied(run: Recorded, place: Path | str) -> str:
+    """Say why a run is left out, and name the command that says more about a damaged one.
+
+    Args:
+        run: one that is left out.
+        place: its folder, or one above it.
+    """
+    reason = str(run.entries["reason"])
+    if run.status != DAMAGED:
+        return reason
+    return f"{reason.rstrip('.')}; {command('verify', str(place))} says more."
+
+
+def _runs_of(place: Path) -> list[Recorded]:
+    if not place.is_dir():
+        raise InputError(f"{place} is not a folder; give a folder of runs, for example runs.")
+    found = [_recorded(one) for one in _run_folders(place)]
+    if not found:
+        raise InputError(f"{place} holds no run; train one with `{command('train')}`.")
+    return found
+
+
+def _run_folders(top: Path) -> list[Found]:
+    """`top` alone if it is a run's, else all runs below it, in the order of their paths."""
+    folders = below(top)
+    first = next(folders)
+    if STATUS in first.names:
+        return [first]
+    return sorted(found for found in (first, *folders) if found.is_run)
+
+
+def _recorded(found: Found) -> Recorded:
+    """A run; of one that is left out its status.json is told, if that is sound."""
+    folder = found.path
+    if found.problem:
+        return _left_out(folder, {STATUS: UnreadableError(found.problem)})
     for _ in range(2):  # once more, for somebody may have begun to go on with it in between
         try:
+            _check_no_link(folder / STATUS)
             entries = read_status(folder)
         except InputError as error:
-            return Recorded(folder, {"status": DAMAGED, "reason": str(error)}, [_STATUS])
+            return _left_out(folder, {STATUS: error})
         changed = _changed(folder, entries)
         if not changed:
             return Recorded(folder, entries)
-    about = {"status": DAMAGED, "reason": next(iter(changed.values()))}
-    return Recorded(folder, {**entries, **about}, changed)
+    return _left_out(folder, changed, entries)
 
 
-def _changed(folder: Path, entries: Mapping[str, Any]) -> dict[str, str]:
+def _check_no_link(path: Path) -> None:
+    """Raise DataError of a link: neither is one followed that leads to another file of a run."""
+    if path.is_symlink():
+        raise DataError(f"{path} is a link, which is not followed.")
+
+
+def _left_out(
+    folder: Path, changed: Mapping[str, InputError], entries: Mapping[str, Any] | None = None
+) -> Recorded:
+    """A run of which files, at least one, are not what was written, and why."""
+    first = next(iter(changed.values()))
+    kinds: Mapping[type, str] = {FormatError: OTHER, UnreadableError: UNREADABLE}
+    about = {"status": kinds.get(type(first), DAMAGED), "reason": str(first)}
+    return Recorded(folder, {**(entries or {}), **about}, changed)
+
+
+def _changed(folder: Path, entries: Mapping[str, Any]) -> dict[str, InputError]:
     """Of the files that are read here those that are not as status.json lists them, and why."""
-    files, found = listed(entries), {}
+    files, found = listed(entries), dict[str, InputError]()
     for name in (_METRICS, _CONFIG, _HYDRA):
         path = folder / name
         try:
             if name in files:
                 check_entry(path, folder, files[name])
         except FileNotFoundError:
-            found[name] = f"{path} is missing."
+            found[name] = DataError(f"{path} is missing.")
         except OSError as error:
-            found[name] = f"{path} cannot be read: {error.strerror}."
+            found[name] = UnreadableError(f"{path} cannot be read: {error.strerror}.")
         except ValueError:
-            found[name] = f"{path} is not what was written."
+            found[name] = DataError(f"{path} is not what was written.")
     return found
 
 
 def _mapping(found: Any) -> dict[str, Any]:
     """Return `found` if it is a mapping, else an empty one: others may have written it."""
     return found if isinstance(found, dict) else {}
-
-
-def _numbers(found: Any) -> Any:
-    """A number, or lists of them; None in place of anything else."""
-    if isinstance(found, list):
-        return [_numbers(one) for one in found]
-    return found if isinstance(found, (int, float)) else None
-
-
-def _row(key: str, found: Any) -> Any:
-    """Numbers, or the labels of classes as text."""
-    if key == "labels" and isinstance(found, list):
-        return [str(one) for one in found]
-    return _numbers(found)
 
 
 def _yaml(path: Path) -> dict[str, Any]:

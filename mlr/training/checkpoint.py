@@ -20,12 +20,12 @@ from mlr.checks import DataError
 from mlr.durable import atomic_write, rename
 from mlr.records import RunFolder
 from mlr.records.container import encode, read
+from mlr.records.format import FORMAT, check_format
 from mlr.records.manifest import entry
 from mlr.training.endings import Ending
 from mlr.training.result import Result
 from mlr.training.state import State
 
-FORMAT = 2
 _LIMIT = 1 << 62
 MODEL, MOMENT, SNAPSHOT, PREVIOUS = "model.", "optimizer.", "snapshot.", "previous_gradient"
 BEST = "best."
@@ -82,11 +82,11 @@ def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
     """A state, and what was saved about it.
 
     Raises:
-        DataError: the file is missing, damaged, or of another version of mlr.
+        FormatError: it is of another format.
+        DataError: the file is missing or damaged.
     """
     arrays, about = read(path)
-    if about.get("format") != FORMAT:
-        raise DataError(f"{path} has format {about.get('format')}; this mlr reads {FORMAT}.")
+    check_format(path, about.get("format"))
     try:
         return _state(arrays, about), about
     except (KeyError, TypeError, ValueError, OverflowError) as error:

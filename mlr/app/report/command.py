@@ -40,7 +40,7 @@ def write(place: Path, path: Path | None = None) -> Path:
         WriteError: it cannot be written.
     """
     found = content.read(place)
-    tell_left_out(found.runs, [place])
+    tell_left_out([*found.runs, *found.left_out], [place])
     target = place / FILE if path is None else path
     text = page.html(found, explain(found.runs))
     atomic_write(target, text.encode("utf-8", errors="backslashreplace"), sync=False)

@@ -61,6 +61,7 @@ class Content:
 
     place: the folder that was given.
     runs: at least one.
+    left_out: those that cannot be read, and have no share in anything.
     comparison: of the groups below, in the same order.
     rated: rankings of the same runs with each group at one learning rate.
     groups: runs alike but for the seed, best first.
@@ -70,6 +71,7 @@ class Content:
 
     place: Path
     runs: Sequence[Recorded]
+    left_out: Sequence[Recorded]
     comparison: Comparison
     rated: Sequence[Ranking]
     groups: Sequence[Group]
@@ -134,13 +136,14 @@ def read(place: Path) -> Content:
     Raises:
         InputError: there is no run.
     """
-    runs = read_runs(place)
+    found = read_runs(place)
+    runs, left_out = ([run for run in found if bool(run.changed) is lost] for lost in (False, True))
     keys = [key for key in varied(runs) if key not in ("head", "loss")]
     comparison = compare(runs, ["pair", *keys])
     rated = compare(runs, ["pair", *(key for key in keys if key != RATE)]).rankings
-    found = groups(comparison)
-    asked = Theory([pair_of(group) for group in best_of_pairs(found).values()])
-    return Content(place, runs, comparison, rated, found, unmade(place, runs), asked)
+    made, jobs = groups(comparison), unmade(place, found)
+    theory = Theory([pair_of(group) for group in best_of_pairs(made).values()])
+    return Content(place, runs, left_out, comparison, rated, made, jobs, theory)
 
 
 def charts(content: Content) -> dict[str, Any]:

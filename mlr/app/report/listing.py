@@ -91,16 +91,14 @@ def every_run(content: Content) -> str:
     heads += [one.label for one in content.finals]
     rows = [_run(run, content, shared) for run in content.runs]
     empty = [Cell(_ABSENT)] * (len(heads) - 3)
-    rows += [[_name(one), _status(one.status), _pair(one.pair), *empty] for one in content.unmade]
+    others = [*content.unmade, *map(_left_out, content.left_out)]
+    rows += [[_name(one), _status(one.status), _pair(one.pair), *empty] for one in others]
     return table("Every run", heads, rows)
 
 
 def common(runs: Sequence[Recorded]) -> dict[str, Any]:
-    """The command, and keys and values of configurations, as far as all runs share them.
-
-    Damaged runs do not count: of their configuration nothing may be known.
-    """
-    known = [found for run in runs if not run.changed and (found := _told_of(run))]
+    """The command, and keys and values of configurations, as far as all runs share them."""
+    known = [found for run in runs if (found := _told_of(run))]
     first = known[0] if known else {}
     return {
         key: value
@@ -141,6 +139,10 @@ def _told_of(run: Recorded) -> dict[str, Any]:
     """How the run was called, and its configuration."""
     command = run.entries.get("command")
     return ({"command": command} if command else {}) | dict(leaves(run.config))
+
+
+def _left_out(run: Recorded) -> Unmade:
+    return Unmade(run.name, run.status, run.pair, str(run.entries["reason"]))
 
 
 def _name(one: Unmade) -> Cell:

@@ -16,6 +16,7 @@ from mlr.app.compare.table import goal
 from mlr.app.explain.health import reassurance
 from mlr.app.report import listing, summary
 from mlr.app.report.content import Content, Panel, charts, written
+from mlr.app.telling import left_out
 from mlr.app.webpage import BASE, document
 from mlr.commandline import for_others
 
@@ -133,8 +134,14 @@ def _summary(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
     return f"""<section id="summary" aria-label="Summary">
 {verdicts}
 <p>{_told(told)}</p>
-{found}</section>
+{_left_out(content)}{found}</section>
 """
+
+
+def _left_out(content: Content) -> str:
+    """The runs that cannot be read, of which the table of every run tells why."""
+    line = left_out([*content.runs, *content.left_out], [content.place])
+    return f'<p class="bad">{_told(line)}</p>\n' if line else ""
 
 
 def _diagnoses(found: Sequence[Diagnosis]) -> str:

@@ -35,8 +35,8 @@ class Pair(NamedTuple):
 
 
 def pair_of(group: Group) -> Pair:
-    """The pair of a group, by the first run of which that is known."""
-    run = next((run for run in group.runs if not run.changed), group.runs[0])
+    """The pair of a group."""
+    run = group.runs[0]
     classes = ((run.anatomy or {}).get("classes") or {}).get("count") or [0] * CLASSES
     return Pair(run.config.get("head") or {}, run.config.get("loss") or {}, len(classes))
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from mlr.app import console
-from mlr.app.runs_begun import STATUS
-from mlr.app.sweep_folder import STORY, TABLE
 from mlr.app.verify import run, sweep
-from mlr.app.verify.findings import DAMAGED, UNREADABLE, Examined
+from mlr.app.verify.findings import DAMAGED, FORMAT, UNREADABLE, Examined, Finding
 from mlr.app.verify.printing import print_examined, print_sum
 from mlr.app.verify.repair import mend
 from mlr.checks import DataError, InputError
 from mlr.commandline import command
 from mlr.durable import WriteError
+from mlr.records.finding import STATUS, below
 
 Examine = Callable[[Path], Examined]
 
@@ -27,7 +27,8 @@ def main(places: Sequence[str], repair: bool = False) -> int:
         repair: mend what can be mended.
 
     Returns:
-        0 where all is good or mended, 3 where something is damaged, 74 where a file cannot be read.
+        0 where all is good or mended, 3 where something is damaged or of another format, 74 where
+        a file cannot be read.
 
     Raises:
         InputError: there is no run.
@@ -43,7 +44,7 @@ def main(places: Sequence[str], repair: bool = False) -> int:
     print_sum(out, kinds, len(found))
     if UNREADABLE in kinds:
         return WriteError.exit_code
-    return DataError.exit_code if DAMAGED in kinds else 0
+    return DataError.exit_code if DAMAGED in kinds or FORMAT in kinds else 0
 
 
 def folders(place: Path) -> Iterator[tuple[Path, Examine]]:
@@ -54,15 +55,22 @@ def folders(place: Path) -> Iterator[tuple[Path, Examine]]:
     """
     if not place.is_dir():
         raise InputError(f"{place} is not a folder; give a folder of runs, for example runs.")
-    if (place / STATUS).exists():
+    first, *others = below(place)
+    if STATUS in first.names:
         yield place, run.examine
         return
-    sweeps = {path.parent for name in (TABLE, STORY) for path in place.rglob(name)}
-    runs = {path.parent for path in place.rglob(STATUS)}
-    if not sweeps and not runs:
+    found = sorted(one for one in (first, *others) if one.is_run or one.is_sweep)
+    if not found:
         raise InputError(f"{place} holds no run; train one with `{command('train')}`.")
-    for folder in sorted(sweeps | runs):
-        if folder in sweeps:
-            yield folder, sweep.examine
-        if folder in runs:
-            yield folder, run.examine
+    for one in found:
+        if one.problem:
+            yield one.path, partial(_not_looked_into, one.problem)
+            continue
+        if one.is_sweep:
+            yield one.path, sweep.examine
+        if one.is_run:
+            yield one.path, run.examine
+
+
+def _not_looked_into(problem: str, folder: Path) -> Examined:
+    return Examined(folder, "unknown", "", [Finding(UNREADABLE, ".", problem.rstrip("."))])

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from mlr.records.format import FormatError
 from mlr.records.manifest import size_of
 
 GOOD, NOTE, MENDED = "ok", "note", "mended"
-DAMAGED, UNREADABLE = "damaged", "unreadable"
+DAMAGED, UNREADABLE, FORMAT = "damaged", "unreadable", "format"
 MOST = 2 << 30
 """Bytes of a file that is read as a whole."""
 
@@ -18,7 +19,7 @@ MOST = 2 << 30
 class Finding(NamedTuple):
     """One file.
 
-    kind: of the five above.
+    kind: of the six above.
     name: within the folder.
     text: where it is damaged, and what to do.
     """
@@ -60,6 +61,8 @@ def judged(name: str, remedy: str, check: Callable[[], str]) -> Finding:
         return Finding(UNREADABLE, name, error.strerror or str(error))
     except MemoryError:
         return Finding(UNREADABLE, name, "it is more than memory holds")
+    except FormatError as error:
+        return Finding(FORMAT, name, str(error).rstrip("."))
     except ValueError as error:
         return Finding(DAMAGED, name, f"{str(error).rstrip('.')}; {remedy}")
 

@@ -10,9 +10,10 @@ from rich.text import Text
 
 from mlr.app.console import shown
 from mlr.app.text import printable
-from mlr.app.verify.findings import DAMAGED, GOOD, MENDED, NOTE, UNREADABLE, Examined
+from mlr.app.verify.findings import DAMAGED, FORMAT, GOOD, MENDED, NOTE, UNREADABLE, Examined
 
-STYLES = {GOOD: "green", NOTE: "yellow", MENDED: "cyan", DAMAGED: "red", UNREADABLE: "red"}
+STYLES = {GOOD: "green", NOTE: "yellow", MENDED: "cyan"}
+STYLES |= dict.fromkeys((DAMAGED, UNREADABLE, FORMAT), "red")
 
 
 def print_examined(out: Console, one: Examined, brief: bool) -> None:

@@ -21,6 +21,7 @@ from mlr.records.container import decode
 from mlr.records.continuing import METRICS, PREFIX, check_position
 from mlr.records.eventfile import spans
 from mlr.records.folder import read_status
+from mlr.records.format import check_format
 from mlr.records.manifest import LISTED, Entry, check_entry, listed, size_of
 from mlr.records.table import rows_before
 
@@ -48,8 +49,8 @@ def examine(folder: Path) -> Examined:
         return ""
 
     status = judged(STATUS, lost, read)
-    if status.kind == DAMAGED:  # the path is told already
-        status = status._replace(text=status.text.removeprefix(f"{folder / STATUS} is damaged: "))
+    for told_already in (f"{folder / STATUS} is damaged: ", f"{folder / STATUS} "):
+        status = status._replace(text=status.text.removeprefix(told_already))
     files = _listed(told)
     owner = holder(lock_of(folder)) if told.get("status") == "running" else None
     kept: dict[str, Kept] = {}
@@ -135,6 +136,7 @@ def _checkpoints(
 def _check_checkpoint(path: Path, folder: Path, entry: Entry | None, kept: dict[str, Kept]) -> str:
     """Raise ValueError unless it is whole, and the one that the run ended with."""
     about = decode(bytearray(content_of(path, folder))).about
+    check_format("it", about.get("format"))
     step = about.get("step")
     if type(step) is not int:
         raise ValueError("does not say of which step it is")
