@@ -124,11 +124,11 @@ def held_out_lead(facts: Facts) -> float:
     if len(steps) < FEWEST or not finite:
         return nan
     epoch = np.searchsorted(steps, at, "right")  # how many validations came before
-    leads = []
-    for number in range(max(1, len(steps) // 10), len(steps)):
-        batches = trained[epoch == number]
-        if len(batches):
-            leads.append(validated[number - 1] - batches.mean())
-    if len(leads) < 3:
+    batches = np.bincount(epoch, minlength=len(steps))
+    found = np.bincount(epoch, trained, minlength=len(steps))
+    later = np.arange(max(1, len(steps) // 10), len(steps))
+    later = later[batches[later] > 0]
+    if len(later) < 3:
         return nan
-    return float(max(part.mean() for part in np.array_split(np.array(leads), 3)))
+    leads = validated[later - 1] - found[later] / batches[later]
+    return float(max(part.mean() for part in np.array_split(leads, 3)))
