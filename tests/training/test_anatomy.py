@@ -83,6 +83,12 @@ def test_a_large_split_is_judged_by_a_part_of_it():
     assert np.sum(result.anatomy["logits"]["count"]) == 1024
 
 
+def test_a_split_of_ten_thousand_is_judged_whole():
+    parts = [split(size, 2, 1, 2) for size in (10_000, 5, 5)]
+    program = Program([experiment(data=Dataset("just", *parts, 2))], Background(0))
+    assert Examples(program, "train").thinned() is None
+
+
 def test_what_is_said_of_the_features():
     features = torch.tensor([[1.0, 5.0, 0.0], [3.0, 5.0, 10.0], [2.0, 5.0, 20.0]])
     said = data_report(features)

@@ -156,6 +156,16 @@ def test_the_recorded_losses_tell_where_it_ended(tmp_path):
             assert tensors[f"best.{name}"].equal(at[best][name])
 
 
+def test_of_a_run_that_is_best_at_its_end_there_is_no_second_copy(tmp_path):
+    kept = Kept()
+    (result,) = train([experiment(epochs=3)], keeper=kept.keeper)
+    assert result.best == (result.steps, {}) == (12, {})
+    assert (kept.states[-1][0].best_step, kept.states[-1][0].best) == (12, {})
+    folder = RunFolder.claim(tmp_path / "run")
+    save_checkpoint(folder, final_state(result), {})
+    assert not [name for name in load_file(folder.checkpoint) if name.startswith("best")]
+
+
 @pytest.mark.parametrize(
     ("epochs", "steps", "told"),
     [
