@@ -97,7 +97,7 @@ TORCH = [
 
 # SequentialLR calls the schedulers that follow in a way that torch deprecates
 @pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step:UserWarning")
-@pytest.mark.parametrize(("schedule", "make"), TORCH, ids=lambda value: repr(value)[:60])
+@pytest.mark.parametrize(("schedule", "make"), TORCH, ids=[repr(one) for one, _ in TORCH])
 def test_every_factor_is_that_of_torch(schedule, make):
     assert schedule.factors(60) == pytest.approx(rates(make, 60), rel=1e-10)
 
