@@ -111,6 +111,8 @@ def test_line_has_its_slope_intercept_and_noise():
 
 
 def test_too_few_examples_for_the_classes_are_refused():
+    with pytest.raises(InputError, match=r"data\.n=11 must be a whole number of at least 12"):
+        Blobs(n=11, classes=4)
     with pytest.raises(InputError, match=r"data=blobs with 40 examples gives splits of 24, 8, 8"):
         Blobs(n=40, classes=10).load(0)
 
