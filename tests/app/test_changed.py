@@ -134,7 +134,7 @@ def unreadable(run, monkeypatch):
     scandir = os.scandir
 
     def denied(path):
-        if os.fspath(path) == str(run):
+        if path == str(run):
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
