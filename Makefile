@@ -5,7 +5,7 @@ ARGS ?=
 FIRST := -m experiment=saturated loss=se,bce
 
 .DEFAULT_GOAL := help
-.PHONY: help install train board test test-slow test-faults test-long test-newest test-hydra-next test-extras check figures lecture benchmark clean
+.PHONY: help install train board test test-slow test-faults test-long test-newest test-hydra-next test-extras test-mutants check figures lecture benchmark clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -71,8 +71,9 @@ $(NEXT)/installed: .venv/installed
 
 test-hydra-next: $(NEXT)/installed  ## run the tests of the application on the newest pre-release of Hydra
 	@$(NEXT)/bin/python -c 'import hydra, omegaconf; print("Hydra", hydra.__version__, "OmegaConf", omegaconf.__version__)'
-	OMP_NUM_THREADS=1 $(NEXT)/bin/python -m pytest -n 2 tests/app
-	OMP_NUM_THREADS=1 $(NEXT)/bin/python -m pytest -n 2 -m slow tests/app/test_conformance.py tests/app/test_packaging.py
+	@# both halves, whatever becomes of the first
+	export OMP_NUM_THREADS=1; $(NEXT)/bin/python -m pytest -n 2 --dist worksteal tests/app; fast=$$?; \
+	$(NEXT)/bin/python -m pytest -n 2 -m slow tests/app/test_conformance.py tests/app/test_packaging.py && exit $$fast
 
 # Ray, submitit and Optuna above all that .venv has
 EXTRAS := .venv-extras
@@ -85,6 +86,9 @@ $(EXTRAS)/installed: .venv/installed
 
 test-extras: $(EXTRAS)/installed  ## run real sweeps on Ray, submitit and Optuna
 	$(EXTRAS)/bin/python -m pytest -m slow tests/app/test_engines.py tests/app/test_optuna.py
+
+test-mutants: install  ## put small faults into mlr and list those that no fast test notices; takes hours
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants $(ARGS)
 
 figures: install  ## draw the README's picture
 	$(BIN)/python scripts/figures.py

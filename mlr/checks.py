@@ -99,6 +99,18 @@ def listed(choices: Sequence[str], room: int) -> str:
     return "nothing"
 
 
+def memory_limit() -> str:
+    """The limit of its own that a process without memory has met, in brackets; empty for none."""
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return ""
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most == resource.RLIM_INFINITY:
+        return ""
+    return f" (ulimit -v gives all of this process {most >> 20:,} MiB)"
+
+
 def users_stacklevel() -> int:
     """The `stacklevel` with which a warning given by the caller shows the user's own line."""
     frame, level = sys._getframe(1), 1

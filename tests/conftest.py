@@ -19,12 +19,21 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config) -> None:
-    """Keep what tests write in memory where that has room: a third of their time is waiting."""
+    """Let tests' processes hear signals, and write in memory: a third of the time is waiting."""
+    _hear()
     if config.option.basetemp is None and not hasattr(config, "workerinput"):
         with suppress(OSError):
             if shutil.disk_usage(MEMORY).free > ROOM:
                 config.option.basetemp = mkdtemp(prefix="mlr-tests-", dir=MEMORY)
                 config.add_cleanup(partial(shutil.rmtree, config.option.basetemp, True))
+
+
+def _hear() -> None:
+    """Ignore by a handler what nohup or a shell's background ignores: exec inherits no handler."""
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_collection_finish() -> None:

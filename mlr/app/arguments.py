@@ -6,6 +6,7 @@ cannot read either is refused here, and names of choices that are not there.
 
 from __future__ import annotations
 
+import os
 import re
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -48,6 +49,7 @@ def check_arguments(words: Sequence[str], parser: ArgumentParser) -> None:
     line = without_flags(words, parser)
     given = line.overrides
     for place, word in enumerate(given):
+        _check_text(word)
         _check_spaces(word, given[place + 1 :], given[:place])
     for place, word in enumerate(given):
         if "=" not in word and line.help:
@@ -59,6 +61,16 @@ def check_arguments(words: Sequence[str], parser: ArgumentParser) -> None:
             _check_value(word, line.multirun)
         if not line.own:
             _check_choice(word)
+
+
+def _check_text(word: str) -> None:
+    """Refuse bytes that are no letters: no file of a run could hold them."""
+    try:
+        os.fsencode(word).decode()
+    except UnicodeError as error:
+        raise InputError(
+            f"{word!a} holds bytes that are not UTF-8; rename what it names."
+        ) from error
 
 
 def _check_spaces(word: str, following: Sequence[str], before: Sequence[str]) -> None:

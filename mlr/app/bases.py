@@ -14,7 +14,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict, read_write
 
-from mlr.app.documents import Documents, Filled, Keys, Template, copy_plain, list_text
+from mlr.app.documents import Documents, Filled, Keys, Template, copy_plain, list_text, to_yaml
 
 SCALARS = (bool, int, float, str, type(None))
 OVERRIDES = ("hydra", "overrides", "task")
@@ -133,7 +133,7 @@ class Composed:
         hydra = self.base.hydra_template.fill([list(self.overrides), self.dirname, *identity])
         if config is None or hydra is None:
             tree = identified(self.tree(), number, folder)
-            config = config or OmegaConf.to_yaml(without_hydra(tree))
+            config = config or to_yaml(without_hydra(tree))
             hydra = hydra or _hydra_text(tree)
         overrides = list_text(self.overrides)
         return Documents({"config.yaml": config, "hydra.yaml": hydra, "overrides.yaml": overrides})
@@ -178,7 +178,7 @@ def _hydra_text(tree: DictConfig) -> str:
     hydra = OmegaConf.masked_copy(tree, "hydra")
     with read_write(hydra.hydra), open_dict(hydra.hydra):
         hydra.hydra.output_subdir = shown_subdir(hydra.hydra.output_subdir)
-    return OmegaConf.to_yaml(hydra)
+    return to_yaml(hydra)
 
 
 def _copier(tree: DictConfig) -> Callable[[], DictConfig]:

@@ -62,9 +62,6 @@ def main() -> int:
         debugging.show(refusal)
         console.refuse(str(refusal))
         return refusal.exit_code
-    except BrokenPipeError:  # the reader, as `head`, has seen enough
-        console.close_output()
-        return 1
     except Exception as error:
         debugging.show(error)
         message = _sentence(error, crashed=error is session.crash)
@@ -74,7 +71,7 @@ def main() -> int:
         session.withdraw()
         if session.sweep is not None:
             session.report(interrupted=True)
-        placed = isinstance(error, OSError) and not raised_by_hydra(error)
+        placed = isinstance(error, OSError) and error.errno is not None
         code = WriteError.exit_code if placed else InputError.exit_code
         return getattr(error, "exit_code", code)
     finally:
@@ -104,6 +101,11 @@ def _sentence(error: Exception, crashed: bool) -> str | None:
         return str(error)
     if crashed:
         return None
+    if isinstance(error, OSError) and error.errno and error.filename:  # also as Hydra writes
+        other = "choose another hydra.run.dir or hydra.sweep.dir"
+        if any(one.startswith("sweep.resume=") for one in sys.argv[1:]):
+            other = "copy the sweep to where it can be written, and resume it there"
+        return f"cannot write {error.filename}: {error.strerror}; {other}."
     if raised_by_hydra(error):
         message = one_sentence(error)
         if message.startswith("Unknown option ") and any(map(RESUME.match, sys.argv[1:])):
@@ -111,9 +113,6 @@ def _sentence(error: Exception, crashed: bool) -> str | None:
             message = message.partition(". ")[0]
             message += "; with resume=, name the part too, as in model=mlp model.widths=[64]."
         return message
-    if isinstance(error, OSError) and error.filename:  # Hydra makes the folders of runs
-        other = "choose another hydra.run.dir or hydra.sweep.dir"
-        return f"cannot write {error.filename}: {error.strerror}; {other}."
     if isinstance(error, OSError):
         return f"cannot write the output: {error.strerror}."
     return None

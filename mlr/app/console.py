@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,13 +27,12 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val", "test")
 WIDE = 200
 """Columns of a table that goes into a file: nothing needs to be cut there."""
+NARROW = 40
+"""Columns of the narrowest terminal: in fewer, its own broken lines read better than cut words."""
 
 
 class Output(Console):
-    """Standard output; a reader who leaves, as `head` does, ends the printing, not the jobs.
-
-    Names of runs may be those of others: what a terminal would obey in them is shown instead.
-    """
+    """Standard output, on which names that others gave are shown, never obeyed."""
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -46,20 +45,18 @@ class Output(Console):
             else:
                 yield Segment("\n".join(map(printable, lines)), piece.style)
 
-    def on_broken_pipe(self) -> None:
-        """Print into the void from now on."""
-        close_output()
-
 
 def console() -> Console:
     """Standard output, without rich's guesses about what is a number or a path."""
-    return Output(highlight=False, width=None if sys.stdout and sys.stdout.isatty() else WIDE)
+    width = WIDE
+    if sys.stdout and sys.stdout.isatty():  # COLUMNS, where it is a number above 0
+        width = max(NARROW, shutil.get_terminal_size().columns)
+    return Output(highlight=False, width=width)
 
 
-def close_output() -> None:
-    """Let what is still printed go nowhere, the flush at exit included."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def is_watched() -> bool:
+    """Return True if standard error is a terminal that can redraw a line."""
+    return bool(sys.stderr) and sys.stderr.isatty() and Console(stderr=True).is_interactive
 
 
 LONGEST = 200
@@ -114,6 +111,9 @@ def say(message: str) -> None:
 @contextmanager
 def progress_bar(label: str) -> Iterator[Progress]:
     """A bar over updates that vanishes when the run ends; silent when no one watches."""
+    if not is_watched():
+        yield lambda done, total: None
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
@@ -124,8 +124,7 @@ def progress_bar(label: str) -> Iterator[Progress]:
         TextColumn("updates"),
         TimeRemainingColumn(),
     )
-    out = Console(stderr=True)
-    with Bar(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -70,7 +71,7 @@ class Template:
             for key in keys[:-1]:
                 parent = parent[key]
             parent[last] = [mark] if isinstance(parent[last], list) else mark
-        text = OmegaConf.to_yaml(OmegaConf.create(marked))
+        text = to_yaml(OmegaConf.create(marked))
         split = re.split(MARK.format(r"(\d+)"), text)
         self.order = [int(number) for number in split[1::2]]
         self.usable = sorted(self.order) == list(range(len(holes)))
@@ -117,8 +118,29 @@ def list_text(items: Sequence[str]) -> str:
     """YAML of a list that is a whole document."""
     texts = [scalar_text(item, len("- ")) for item in items]
     if not texts or None in texts:
-        return OmegaConf.to_yaml(OmegaConf.create(list(items)))
+        return to_yaml(OmegaConf.create(list(items)))
     return "".join(f"- {text}\n" for text in texts)
+
+
+def to_yaml(config: Any) -> str:
+    """YAML of a configuration, with letters for the lone bytes that LC_ALL=C makes of them."""
+    with suppress(UnicodeEncodeError):  # OmegaConf 2.4 refuses lone bytes, 2.3 escapes them
+        text = OmegaConf.to_yaml(config)
+        if "\\uDC" not in text:
+            return text
+    plain = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+    return OmegaConf.to_yaml(OmegaConf.create(with_letters(plain)))
+
+
+def with_letters(value: Any) -> Any:
+    """Decode the strings in dictionaries and lists as the UTF-8 that they were typed in."""
+    if isinstance(value, dict):
+        return {key: with_letters(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_letters(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return value
 
 
 def copy_plain(value: Any) -> Any:

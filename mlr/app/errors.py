@@ -14,7 +14,7 @@ from mlr.app.catalogue import (
     unknown_choice,
     unknown_option,
 )
-from mlr.checks import CHOOSE, nearest, unknown
+from mlr.checks import CHOOSE, memory_limit, nearest, unknown
 
 _OUT_OF_MEMORY = re.compile("out of memory|(allocate|enough) memory", re.IGNORECASE)
 KINDS = {
@@ -71,9 +71,10 @@ def scarce_memory(error: BaseException) -> str | None:
     if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(text):
         return None
     asked = re.search(r"allocate ([\d.]+ ?\w+)", text)
+    limit = "" if "out of memory" in text.lower() else memory_limit()  # that of a GPU
     return (
-        f"out of memory{f' when {asked[1]} more were asked for' if asked else ''}; a smaller "
-        "batch_size, model or data need less, and what was recorded until then is saved."
+        f"out of memory{f' when {asked[1]} more were asked for' if asked else ''}{limit}; a "
+        "smaller batch_size, model or data need less, and what was recorded until then is saved."
     )
 
 

@@ -26,7 +26,7 @@ from mlr.app.bases import current
 from mlr.app.flags import read_flags
 from mlr.app.foreign import JudgedFiles
 from mlr.app.parts import is_allowed
-from mlr.app.places import check_place
+from mlr.app.places import check_below, check_place
 from mlr.app.schema import Config
 from mlr.checks import InputError
 
@@ -79,6 +79,7 @@ def guarded(arguments: Sequence[str]) -> Iterator[None]:
     """
     flags = read_flags(arguments)
     typed = _typed(flags.overrides)
+    trains = not (flags.cfg or flags.info or flags.help or flags.shell_completion)
     keys = {one.lstrip("+").partition("=")[0] for one in arguments}
     Plugins.instance()  # registers the kinds of sources, once
     sources, loaders = SourcesRegistry.instance().types, cast(Any, ConfigLoaderImpl)
@@ -88,6 +89,7 @@ def guarded(arguments: Sequence[str]) -> Iterator[None]:
         loader: ConfigLoaderImpl,
         config_name: str | None,
         overrides: Sequence[str],
+        run_mode: RunMode,
         *given: Any,
         **named: Any,
     ) -> DictConfig:
@@ -97,12 +99,14 @@ def guarded(arguments: Sequence[str]) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", ".* is not available", UserWarning)
             try:
-                tree = plain(loader, config_name, lines, *given, **named)
+                tree = plain(loader, config_name, lines, run_mode, *given, **named)
             except UserWarning as warning:  # of a search path
                 raise InputError(str(warning)) from warning
         if flags.hydra_help:  # of Hydra's own part alone, and nothing is made of it
             return tree
-        check_composed(tree, typed)
+        # 1.4 leaves the mode of a single run open until it is composed
+        alone = trains and run_mode == RunMode.RUN
+        check_composed(tree, typed, keys, RunMode.RUN if alone else None)
         check_typed(tree, keys)
         return tree
 
@@ -115,12 +119,19 @@ def guarded(arguments: Sequence[str]) -> Iterator[None]:
         loaders._load_configuration_impl = plain
 
 
-def check_composed(tree: DictConfig, allowed: Collection[str]) -> None:
+def check_composed(
+    tree: DictConfig,
+    allowed: Collection[str],
+    keys: Collection[str] = (),
+    mode: RunMode | None = None,
+) -> None:
     """Refuse a configuration that would make Hydra run code, or write where it must not.
 
     Args:
         tree: all of it, Hydra's own part included.
         allowed: names that `allow_targets` has on the command line.
+        keys: of the command line.
+        mode: in which it is used, where it does not say so itself.
 
     Raises:
         InputError: naming the key.
@@ -149,9 +160,9 @@ def check_composed(tree: DictConfig, allowed: Collection[str]) -> None:
         raise InputError("hydra.output_subdir must be null: mlr writes .hydra itself.")
     if ".." in (parts := str(hydra["sweep"]["subdir"]).split("/")) or not parts[0]:
         raise InputError("hydra.sweep.subdir leads out of the sweep's folder, hydra.sweep.dir.")
-    mode = hydra.get("mode")
-    if mode in (RunMode.RUN.name, RunMode.MULTIRUN.name):
-        _check_places(tree, "run" if mode == RunMode.RUN.name else "sweep")
+    mode = tree.hydra.mode or mode
+    if mode is not None:
+        _check_places(tree, "run" if mode == RunMode.RUN else "sweep", keys)
 
 
 def check_typed(tree: DictConfig, keys: Collection[str]) -> None:
@@ -237,16 +248,20 @@ def _asked(text: str) -> str:
     return text[2:-1].strip() if text.startswith("${") and text.endswith("}") else ""
 
 
-def _check_places(tree: DictConfig, mode: str) -> None:
+def _check_places(tree: DictConfig, mode: str, keys: Collection[str]) -> None:
     key = f"hydra.{mode}.dir"
+    typed = {key, f"hydra.{mode}", "hydra"} & {*keys}
     try:
         with current(tree):
             place = OmegaConf.select(tree, key)
+            resumed = OmegaConf.select(tree, "resume" if mode == "run" else "sweep.resume")
     except OmegaConfBaseException:  # told of where it is needed
         return
     finally:
         OmegaConf.set_readonly(tree.hydra, False)  # as it was: to be current makes it so
     check_place(key, place)
+    if not typed and place != resumed:
+        check_below(key, place)
 
 
 def _items(key: str, node: Any) -> Iterator[tuple[str, str, Any]]:

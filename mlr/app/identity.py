@@ -38,7 +38,8 @@ def config_hash(config: Mapping[str, Any]) -> str:
     Args:
         config: plain, interpolations resolved.
     """
-    return blake2b(_text(identity(config)).encode(), digest_size=16).hexdigest()
+    text = _text(identity(config)).encode(errors="surrogateescape")  # lone bytes, of LC_ALL=C
+    return blake2b(text, digest_size=16).hexdigest()
 
 
 def group_key(config: Mapping[str, Any]) -> str:

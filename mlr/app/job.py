@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlr.app import console, debugging
+from mlr.app.documents import to_yaml
 from mlr.app.errors import one_sentence
 from mlr.app.identity import config_hash
 from mlr.app.job_files import remove_empty, write_files, write_hydra_files
@@ -87,7 +88,7 @@ def run_job(
                 write_hydra_files(started.folder, config, hydra)
             else:
                 now = started.plan.config | {"resume": None, "allow": []}
-                text = OmegaConf.to_yaml(OmegaConf.create(now))
+                text = to_yaml(OmegaConf.create(now))
                 write_files(started.folder, {"config.yaml": text})
             result = record(started, settings, bar, drawn, signals)
     except (WriteError, DataError) as error:  # a full disk; what was recorded before is kept

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from mlr.app.documents import to_yaml
 from mlr.durable import WriteError, atomic_write
 from mlr.records.manifest import entry
 
@@ -28,9 +29,9 @@ def hydra_files(config: DictConfig, hydra: DictConfig) -> dict[str, str]:
     with read_write(hydra), open_dict(hydra):
         hydra.output_subdir = ".hydra"
     return {
-        "config.yaml": OmegaConf.to_yaml(config),
-        "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": hydra})),
-        "overrides.yaml": OmegaConf.to_yaml(hydra.overrides.task),
+        "config.yaml": to_yaml(config),
+        "hydra.yaml": to_yaml(OmegaConf.create({"hydra": hydra})),
+        "overrides.yaml": to_yaml(hydra.overrides.task),
     }
 
 

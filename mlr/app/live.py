@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mlr.app.console import is_watched
 from mlr.app.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def live_line(total: int, counts: Counter[str]) -> Iterator[Watch]:
         total: jobs.
         counts: statuses of those that are at their end already.
     """
-    if not (sys.stderr and sys.stderr.isatty()):
+    if not is_watched():
         yield Watch()
         return
     from rich.console import Console

@@ -10,7 +10,7 @@ from mlr.app.catalogue import unknown_option
 from mlr.app.parts import make_part
 from mlr.app.schema import Config
 from mlr.app.warned import told
-from mlr.checks import InputError, known, positive, typed, unknown, whole
+from mlr.checks import InputError, known, memory_limit, positive, typed, unknown, whole
 from mlr.data.base import Dataset, Source
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
@@ -134,7 +134,8 @@ class Plan:
             if "alloc" not in str(error) and not isinstance(error, MemoryError):
                 raise
             raise InputError(
-                f"model={self.model.name} does not fit into memory; make it smaller."
+                f"model={self.model.name} does not fit into memory{memory_limit()}; "
+                "make it smaller."
             ) from error
 
 

@@ -72,7 +72,8 @@ class Signals:
         name = signal.Signals(number).name
         self.received = self.received or name
         if again and name == "SIGINT":
-            os.write(2, AT_ONCE)
+            with suppress(OSError):
+                os.write(2, AT_ONCE)
             os._exit(EXIT_CODES[name])
         if not again and not self._defers:
             raise KeyboardInterrupt

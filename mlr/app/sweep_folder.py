@@ -249,7 +249,7 @@ def _row(outcome: Outcome) -> dict[str, object]:
     return {
         "run": outcome.name,
         "status": outcome.status,
-        **_overrides(outcome),
+        **{key.lstrip("+"): value for key, value in _overrides(outcome).items()},
         **outcome.metrics,
         "reason": outcome.reason or "",
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,18 +26,13 @@ def told(task: Callable[[], int]) -> int:
     """
     debugging.take_flag()
     try:
-        code = task()
-        sys.stdout.flush()
+        return task()
     except (InputError, WriteError) as error:
         debugging.show(error)
         console.refuse(str(error))
         return error.exit_code
-    except BrokenPipeError:  # the reader, as `head`, has seen enough
-        console.close_output()
-        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
-    return code
 
 
 def tell_left_out(runs: Sequence[Recorded], places: Sequence[Path | str]) -> None:

@@ -1,10 +1,10 @@
-"""Text as a person sees it: nothing of others moves the cursor, no terminal is too old for it."""
+"""Text as a person sees it: nothing of others moves the cursor, and ASCII can say all of it."""
 
 from __future__ import annotations
 
-import codecs
-import sys
+import re
 import unicodedata
+from itertools import groupby
 
 
 def is_unseen(character: str) -> bool:
@@ -24,25 +24,41 @@ def printable(text: str) -> str:
 
 
 IN_ASCII = {
-    **{"…": "...", "–": "-", "−": "-", "‖": "||", "±": "+-", "↑": "^", "↓": "v", "→": "->"},
-    **{"≤": "<=", "≥": ">=", "×": "x", "·": "*", "½": "1/2", "²": "^2", "⁻": "^-", "ᶻ": "^z"},
-    **{"σ": "sigma", "Φ": "Phi", "Σ": "sum", "τ": "tau", "μ": "mu", "γ": "gamma", "ε": "eps"},
-    **{"⟨": "<", "⟩": ">", "ˢ": "^s", "π": "pi", "∇": "grad", "√": "sqrt", "η": "eta"},
+    **{"…": "...", "—": "--", "−": "-", "‖": "||", "±": "+-", "∓": "-+", "·": "*", "×": "x"},
+    **{"↑": "^", "↓": "v", "→": "->", "←": "<-", "↦": "->", "⇔": "<=>", "≤": "<=", "≥": ">="},
+    **{"≠": "!=", "≈": "~", "∞": "inf", "√": "sqrt", "∂": "d", "∇": "grad", "∈": "in", "∘": "o"},
+    **{"∑": "sum", "Σ": "sum", "∏": "prod", "∫": "int", "λ": "lambda", "µ": "u", "⟨": "<"},
+    **{"⟩": ">", "⁄": "/", "′": "'", "‘": "'", "’": "'", "‚": "'", "“": '"', "”": '"', "„": '"'},
+    **{"«": '"', "»": '"', "ŷ": "y_hat", "ḡ": "g_bar", "\u0302": "_hat", "\u0304": "_bar"},
+    **{"ß": "ss", "æ": "ae", "ø": "o", "✓": "yes", "✗": "no"},
 }
-"""What stands in for a character that a terminal cannot show; a question mark for others."""
+"""Stand-ins that the Unicode names and decompositions do not give."""
 
 
-def write_in_any_encoding() -> None:
-    """Have standard output and error replace what their encoding lacks, instead of failing."""
-    codecs.register_error("in_ascii", _in_ascii)
-    for stream in (sys.stdout, sys.stderr):
-        encoding = codecs.lookup(getattr(stream, "encoding", None) or "utf-8").name
-        if not encoding.startswith("utf") and hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="in_ascii")
+def in_ascii(text: str) -> str:
+    """`text` as it can be typed, 10⁻¹² σ as 10^-12 sigma; `?` for what has no such form."""
+    return "".join(
+        {"<super>": "^", "<sub>": "_"}.get(kind, "") + "".join(map(_in_ascii, run))
+        for kind, run in groupby(text, _raised)
+    )
 
 
-def _in_ascii(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    lacking = error.object[error.start : error.end]
-    return "".join(IN_ASCII.get(one, "?") for one in lacking), error.end
+def _raised(character: str) -> str:
+    """`<super>` or `<sub>`, else nothing."""
+    kind = unicodedata.decomposition(character).partition(" ")[0]
+    return kind if kind in ("<super>", "<sub>") else ""
+
+
+def _in_ascii(character: str) -> str:
+    if character.isascii():
+        return character
+    if character in IN_ASCII:
+        return IN_ASCII[character]
+    name = unicodedata.name(character, "")
+    if found := re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER (\w+)", name):
+        return found[2].lower() if found[1] == "SMALL" else found[2].capitalize()
+    if unicodedata.category(character) == "Pd":  # dashes
+        return "-"
+    parts = unicodedata.normalize("NFKD", character)
+    letters = [IN_ASCII.get(one, one) for one in parts if not unicodedata.combining(one)]
+    return text if parts != character and (text := "".join(letters)).isascii() else "?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -129,12 +130,14 @@ class Csv(Source):
         others = {*numeric, label}
         texts = [n for n in content.header if n not in others and not content.is_empty(n)]
         content.refuse_decimal_comma(texts)
-        names = [name for name in numeric if not content.is_count(name)]
+        counts = {name for name in numeric if content.is_count(name)}
+        names = [name for name in numeric if name not in counts]
         if not names:
             raise fault(self.path, f"has no numeric column besides {tail(label, 30)}.")
         left_out = [f"{shown(name, 20)} (text)" for name in texts]
-        counts = [name for name in numeric if name not in names]
-        return names, left_out + [f"{shown(name, 20)} (it counts the rows)" for name in counts]
+        return names, left_out + [
+            f"{shown(name, 20)} (it counts the rows)" for name in numeric if name in counts
+        ]
 
     def _targets(self, content: table.Table, label: str) -> tuple[NDArray, list[str]]:
         """Numbers (N, 1) and no names, or class indices (N,) and the names of the classes."""
@@ -190,7 +193,7 @@ def _names(features: Sequence[str | int] | None, label: str | int) -> list[str |
 
 def _check_names(features: Sequence[str], label: str) -> None:
     """Refuse a feature that is chosen twice, or is the label."""
-    doubled = {name for name in features if features.count(name) > 1}
+    doubled = {name for name, times in Counter(features).items() if times > 1}
     if doubled:
         raise InputError(f"data.features names {tail(', '.join(sorted(doubled)), 60)} twice.")
     if label in features:

@@ -9,7 +9,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO, Protocol
 
-from mlr.checks import InputError
+from mlr.checks import InputError, memory_limit
 from mlr.data.faults import LONGEST, fault, tail
 
 MOST_BYTES = 4 * 2**30
@@ -50,7 +50,7 @@ def opened(path: Path, most: int, option: str = "") -> Iterator[tuple[BinaryIO, 
     except OSError as error:
         raise fault(path, f"cannot be read: {error.strerror or type(error).__name__}.") from None
     except MemoryError:
-        raise fault(path, "does not fit into memory.") from None
+        raise fault(path, f"does not fit into memory{memory_limit()}.") from None
 
 
 def _refuse_what_is_no_file(path: Path, option: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from mlr.checks import DataError, InputError, fraction, whole
+from mlr.checks import DataError, InputError, fraction, memory_limit, whole
 from mlr.data import options, prepare
 from mlr.data.base import Dataset, Source
 
@@ -69,7 +69,9 @@ class Generated(Source):
         try:
             data = prepare.Arrays(*self.draw(seed))
         except MemoryError:
-            raise InputError(f"data.n={self.n} examples do not fit into memory.") from None
+            raise InputError(
+                f"data.n={self.n} examples do not fit into memory{memory_limit()}."
+            ) from None
         plan = prepare.Plan(
             self.name, self.classes, self.scale, self._full_scale, self.label_noise, seed
         )

@@ -27,8 +27,8 @@ class Sign(Enum):
 
 def signs(first: Sequence[str], rows: Sequence[Sequence[str]]) -> set[Sign]:
     """What the cells of the first line say, compared with the rows below."""
-    few = rows[:_LOOKED_AT]
-    return {_sign(cell, [row[place] for row in few]) for place, cell in enumerate(first)}
+    below = zip(*rows[:_LOOKED_AT], strict=True)
+    return {_sign(cell, texts) for cell, texts in zip(first, below, strict=True)}
 
 
 def is_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:

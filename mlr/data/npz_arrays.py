@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from mlr.checks import InputError
 from mlr.data.faults import fault, shown
@@ -50,42 +50,64 @@ class Archive:
     def __contains__(self, name: str) -> bool:
         return name in self._entries
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of an array, of which no more is unpacked than its header.
+
+        Raises:
+            DataError: it holds objects, texts or anything but real numbers, or its header
+                declares more than `MOST_BYTES` or than the file holds.
+        """
+        with self._open(name) as stream:
+            return self._header(name, stream.read(_LONGEST_HEADER)).shape
+
     def read(self, name: str) -> NDArray:
         """The numbers of an array.
 
         Raises:
-            DataError: it holds objects, texts or anything but real numbers; it is damaged, or
-                larger than its header or `MOST_BYTES` allow.
+            DataError: `shape` raises it, or the numbers are damaged.
         """
         import numpy as np
 
-        where = f"{self.path}: array {shown(name)}"
-        entry = self._entries[name]
-        plain = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-        if entry.flag_bits & 1 or not plain:
-            raise fault(where, "is encrypted or packed in a way that numpy never uses.")
-        with self._archive.open(entry) as stream:
+        with self._open(name) as stream:
             opening = stream.read(_LONGEST_HEADER)
-            dtype, shape, fortran, start = _header(where, opening)
-            size = prod(shape) * dtype.itemsize
-            if size > MOST_BYTES:
-                raise fault(where, f"declares {size:.10g} bytes; {MOST_BYTES} are the most.")
-            possible = min(entry.compress_size, self._on_disk) * BEST_RATIO
-            if start + size != entry.file_size or entry.file_size > possible:
-                raise fault(
-                    where,
-                    f"is damaged: its header declares {size:.10g} bytes, and "
-                    f"{entry.file_size - start} follow.",
-                )
+            dtype, shape, fortran, end = self._header(name, opening)
             flat = np.empty(prod(shape), dtype)
-            room, begun = flat.view(np.uint8).data, opening[start:]
+            room, begun = flat.view(np.uint8).data, opening[end:]
             room[: len(begun)] = begun
             found = len(begun) + fill(room[len(begun) :], stream)
             # reading behind the end verifies the checksum
-            if found != size or stream.read(1):
-                raise fault(where, f"is truncated: {found} of {size} bytes are there.")
+            if found != len(room) or stream.read(1):
+                where = self._where(name)
+                raise fault(where, f"is truncated: {found} of {len(room)} bytes are there.")
         values = flat.reshape(shape, order="F" if fortran else "C")
         return values.astype(dtype.newbyteorder("="), order="C", copy=False)
+
+    def _where(self, name: str) -> str:
+        return f"{self.path}: array {shown(name)}"
+
+    def _open(self, name: str) -> IO[bytes]:
+        entry = self._entries[name]
+        plain = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if entry.flag_bits & 1 or not plain:
+            rule = "is encrypted or packed in a way that numpy never uses."
+            raise fault(self._where(name), rule)
+        return self._archive.open(entry)
+
+    def _header(self, name: str, opening: bytes) -> _Header:
+        """The header of an array that opens like that, if the file can hold what it declares."""
+        where, entry = self._where(name), self._entries[name]
+        header = _header(where, opening)
+        size = prod(header.shape) * header.dtype.itemsize
+        if size > MOST_BYTES:
+            raise fault(where, f"declares {size:.10g} bytes; {MOST_BYTES} are the most.")
+        possible = min(entry.compress_size, self._on_disk) * BEST_RATIO
+        if header.end + size != entry.file_size or entry.file_size > possible:
+            raise fault(
+                where,
+                f"is damaged: its header declares {size:.10g} bytes, and "
+                f"{entry.file_size - header.end} follow.",
+            )
+        return header
 
 
 @contextmanager
@@ -116,8 +138,17 @@ def archive(path: Path, option: str) -> Iterator[Archive]:
             raise fault(path, f"is damaged: {reason}. Write it again with numpy.savez.") from None
 
 
-def _header(where: str, opening: bytes) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
-    """Type, shape, order of an array, and where its numbers begin."""
+class _Header(NamedTuple):
+    """Type, shape and order of an array, and where its numbers begin."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    fortran: bool
+    end: int
+
+
+def _header(where: str, opening: bytes) -> _Header:
+    """The header that an array opens with."""
     from numpy.lib import format as npy
 
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -134,4 +165,4 @@ def _header(where: str, opening: bytes) -> tuple[np.dtype[Any], tuple[int, ...],
         raise fault(where, f"holds {kind}; only real numbers are read{hint}.")
     if any(type(size) is not int or size < 0 for size in shape) or len(shape) > 32:
         raise fault(where, "declares a shape that no array has.")
-    return dtype, shape, fortran, stream.tell()
+    return _Header(dtype, shape, fortran, stream.tell())

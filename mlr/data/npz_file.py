@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from os import PathLike
+from typing import TYPE_CHECKING
 
 from mlr.checks import InputError, known, whole
 from mlr.data import options, prepare, validate
 from mlr.data.base import Dataset, Source
 from mlr.data.faults import fault, tail
 from mlr.data.npz_arrays import Archive, archive
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Npz(Source):
@@ -69,51 +73,75 @@ class Npz(Source):
             InputError: the file or a key is missing.
             DataError: the file is damaged, or shapes or values are wrong.
         """
+        where = f"data={self.name}"
         with archive(self.path, "data.path") as arrays:
-            train, classes = self._pair(arrays, "", self.classes)
+            judged, classes = self._judged(arrays)
+            shares = {"_val": self.val_fraction, "_test": self.test_fraction}
+            wanted = {part: share for part, share in shares.items() if part not in judged}
+            rows = prepare.split_rows(
+                where,
+                judged[""].targets,
+                tuple(wanted.values()),
+                self.split_seed,
+                stratify=not self.regression,
+                in_order=self.in_file_order,
+            )
+            # last: they may unpack to gigabytes
             given = {
-                part: self._pair(arrays, f"_{part}", classes)[0]
-                for part in ("val", "test")
-                if f"{self.features}_{part}" in arrays or f"{self.labels}_{part}" in arrays
+                part: prepare.Arrays(arrays.read(self.features + part), data.targets)
+                for part, data in judged.items()
             }
+        whole = given.pop("")
         for part, data in given.items():
-            validate.warn_shared(f"data={self.name}", train.features, data.features, part)
-        shares = {"val": self.val_fraction, "test": self.test_fraction}
-        wanted = [part for part in shares if part not in given]
-        train, *parts = prepare.split(
-            f"data={self.name}",
-            train,
-            tuple(shares[part] for part in wanted),
-            self.split_seed,
-            stratify=not self.regression,
-            in_order=self.in_file_order,
-        )
+            validate.warn_shared(where, whole.features, data.features, part.strip("_"))
+        train, *parts = (whole.take(one) for one in rows)
         given |= dict(zip(wanted, parts, strict=True))
         plan = prepare.Plan(self.name, classes, self.scale, seed=seed)
-        return prepare.to_dataset(plan, train, given["val"], given["test"])
+        return prepare.to_dataset(plan, train, given["_val"], given["_test"])
+
+    def _judged(self, arrays: Archive) -> tuple[dict[str, prepare.Arrays], int | None]:
+        """The splits that the file has, by the end of their keys, and K.
+
+        Of the features there are the shapes alone, which take no memory.
+        """
+        found: dict[str, prepare.Arrays] = {}
+        classes = self.classes
+        for part, name in (("", "training"), ("_val", "validation"), ("_test", "test")):
+            if part and not {self.features + part, self.labels + part} & set(arrays.names):
+                continue
+            found[part], classes = self._pair(arrays, part, classes)
+            shape = found[""].features.shape[1:]
+            prepare.check_split(f"data={self.name}", name, found[part], classes, shape)
+        return found, classes
 
     def _pair(
         self, arrays: Archive, suffix: str, classes: int | None
     ) -> tuple[prepare.Arrays, int | None]:
-        """Features and targets of one split, and K."""
+        """The shape of the features and the targets of one split, and K."""
+        import numpy as np
+
         x_key, y_key = self.features + suffix, self.labels + suffix
         options.named("data.features", x_key, arrays.names, self.path.name)
         options.named("data.labels", y_key, arrays.names, self.path.name)
-        x, y = arrays.read(x_key), arrays.read(y_key)
         where_x, where_y = (f"{self.path}: array {tail(key, 20)}" for key in (x_key, y_key))
+        x, y = (np.broadcast_to(0, arrays.shape(key)) for key in (x_key, y_key))
+        self._check_shapes(where_x, x, where_y, y, suffix.strip("_") or "training")
+        y = arrays.read(y_key)
+        if not self.regression:
+            numbers = " Real numbers are learnt by data.task=regression."
+            y, classes = validate.class_labels(where_y, y, classes, numbers)
+        return prepare.Arrays(x, y), classes
+
+    def _check_shapes(self, where_x: str, x: NDArray, where_y: str, y: NDArray, part: str) -> None:
         if x.ndim < 2:
             raise fault(
                 where_x,
                 f"has shape {validate.shape_of(x)}; features need one row an example, (N, D): a "
                 "single feature is (N, 1).",
             )
+        validate.not_empty(where_x, part, x)
         if self.regression and y.ndim not in (1, 2):
             raise fault(where_y, f"has shape {validate.shape_of(y)}; it must be (N,) or (N, K).")
-        validate.not_empty(where_x, suffix.strip("_") or "training", x)
-        if not self.regression:
-            numbers = " Real numbers are learnt by data.task=regression."
-            y, classes = validate.class_labels(where_y, y, classes, numbers)
         if y.ndim == 0 or y.size == 0:
             raise fault(where_y, f"has shape {validate.shape_of(y)}; each example needs a target.")
         validate.equal_counts(where_x, x, y)
-        return prepare.Arrays(x, y), classes

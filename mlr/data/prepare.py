@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+from mlr.checks import memory_limit
 from mlr.data import scaling, validate
 from mlr.data.base import Dataset, Split
 from mlr.data.faults import fault, shown
@@ -81,11 +82,27 @@ def split(
     in_order: bool = False,
     labels: Sequence[str] = (),
 ) -> list[Arrays]:
+    """Split examples as `split_rows` splits their targets."""
+    return [
+        data.take(rows)
+        for rows in split_rows(where, data.targets, shares, seed, stratify, in_order, labels)
+    ]
+
+
+def split_rows(
+    where: str,
+    targets: NDArray,
+    shares: tuple[float, ...],
+    seed: int,
+    stratify: bool,
+    in_order: bool = False,
+    labels: Sequence[str] = (),
+) -> list[NDArray[np.int64] | slice]:
     """Split examples at random into a rest and one part a share, each class alike in all.
 
     Args:
         where: which data are meant, for messages.
-        data: N examples.
+        targets: of N examples, labels (N,) or values.
         shares: the part of all N that each further split takes; nothing for 0.
         seed: decides who goes where.
         stratify: targets are labels (N,) whose shares all splits keep.
@@ -93,7 +110,7 @@ def split(
         labels: names of the classes, for messages.
 
     Returns:
-        The rest, then the parts in the order of `shares`; rows keep their original order.
+        Rows of the rest, then of the parts in the order of `shares`, each in rising order.
 
     Raises:
         DataError: a split would be empty or could not hold every class.
@@ -102,15 +119,15 @@ def split(
     """
     import numpy as np
 
-    counts = [round(share * len(data)) for share in shares]
-    counts.insert(0, len(data) - sum(counts))
+    counts = [round(share * len(targets)) for share in shares]
+    counts.insert(0, len(targets) - sum(counts))
     wanted = [count for count, share in zip(counts, (1.0, *shares), strict=True) if share]
     if in_order:
-        _check_counts(where, data, wanted, False)
+        _check_counts(where, targets, wanted, False)
         ends = np.cumsum(counts)
-        return [data.take(slice(end - n, end)) for end, n in zip(ends, counts, strict=True)]
-    _check_counts(where, data, wanted, stratify, labels)
-    rest = np.arange(len(data))
+        return [slice(end - n, end) for end, n in zip(ends, counts, strict=True)]
+    _check_counts(where, targets, wanted, stratify, labels)
+    rest = np.arange(len(targets))
     parts = []
     for number, count in enumerate(counts[1:]):
         if count == 0:
@@ -119,7 +136,7 @@ def split(
         # here: data that bring all their splits need not wait a second for it
         from sklearn.model_selection import train_test_split
 
-        own = data.targets[rest] if stratify else None
+        own = targets[rest] if stratify else None
         random_state = sklearn_seed(seed, where, "split", str(number))
         try:
             rest, part = train_test_split(
@@ -133,7 +150,7 @@ def split(
                 "has too few examples for these shares; give more, or other shares.",
             ) from None
         parts.append(np.sort(part))
-    return [data.take(rows) for rows in (np.sort(rest), *parts)]
+    return [np.sort(rest), *parts]
 
 
 def flip_labels(
@@ -158,13 +175,14 @@ def to_dataset(plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
     try:
         return _to_dataset(f"data={plan.name}", plan, train, val, test)
     except MemoryError:
-        raise fault(f"data={plan.name}", "does not fit into memory; use fewer examples.") from None
+        what = f"does not fit into memory{memory_limit()}; use fewer examples."
+        raise fault(f"data={plan.name}", what) from None
 
 
 def _to_dataset(where: str, plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
     splits = {"training": train, "validation": val, "test": test}
     for split_name, data in splits.items():
-        _check_split(where, split_name, data, plan.classes, train.features.shape[1:])
+        check_split(where, split_name, data, plan.classes, train.features.shape[1:])
     validate.warn_alike(where, train.features)
     targets = [data.targets for data in splits.values()]
     if plan.classes is not None:
@@ -179,9 +197,14 @@ def _to_dataset(where: str, plan: Plan, train: Arrays, val: Arrays, test: Arrays
     return Dataset(plan.name, made[0], made[1], made[2], plan.classes, plan.labels)
 
 
-def _check_split(
+def check_split(
     where: str, split_name: str, data: Arrays, classes: int | None, shape: tuple[int, ...]
 ) -> None:
+    """Refuse a split that is empty or not finite, or whose examples have not this shape.
+
+    Raises:
+        DataError: names the split.
+    """
     if split_name != "validation" or len(data) or len(data.targets):
         validate.not_empty(where, split_name, data.features)
     validate.equal_counts(f"{where} ({split_name} split)", data.features, data.targets)
@@ -198,14 +221,14 @@ def _check_split(
 
 
 def _check_counts(
-    where: str, data: Arrays, counts: list[int], stratify: bool, names: Sequence[str] = ()
+    where: str, targets: NDArray, counts: list[int], stratify: bool, names: Sequence[str] = ()
 ) -> None:
     """Refuse a split that comes out empty or, stratified, smaller than the number of classes."""
     import numpy as np
 
     least = 1
     if stratify:
-        labels, sizes = np.unique(data.targets, return_counts=True)
+        labels, sizes = np.unique(targets, return_counts=True)
         least = len(labels)
         if sizes.min() < len(counts):
             rare = labels[sizes.argmin()]
@@ -218,7 +241,7 @@ def _check_counts(
     if min(counts) < least:
         raise fault(
             where,
-            f"with {len(data)} examples gives splits of {', '.join(map(str, counts))}, and each "
+            f"with {len(targets)} examples gives splits of {', '.join(map(str, counts))}, and each "
             f"needs {least}{', one a class' if stratify else ''}; give more data, or other "
             "data.val_fraction and data.test_fraction.",
         )

@@ -11,6 +11,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -65,10 +66,14 @@ class Table:
     lines: list[int]
     numbered: bool = False
 
-    def texts(self, name: str) -> list[str]:
-        """The texts of a column."""
-        index = self.header.index(name)
-        return [row[index] for row in self.rows]
+    @cached_property
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """The texts of each column, by name; of several without a name the one that has any."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, texts in zip(self.header, zip(*self.rows, strict=True), strict=True):
+            if name not in found or any(texts):
+                found[name] = texts
+        return found
 
     def refuse_missing(self, features: Sequence[str], label: str) -> None:
         """Refuse missing values; an empty text alone is a missing label: `none` may be a class.
@@ -78,7 +83,7 @@ class Table:
         """
         columns = dict.fromkeys(features, MISSING) | {label: frozenset({""})}
         missing = {
-            name: [i for i, text in enumerate(self.texts(name)) if text.lower() in texts]
+            name: [i for i, text in enumerate(self.columns[name]) if text.lower() in texts]
             for name, texts in columns.items()
         }
         missing = {name: rows for name, rows in missing.items() if rows}
@@ -106,23 +111,19 @@ class Table:
         A single number makes a column numeric: of a column with one typing error the error is
         told by `numbers`, rather than the column left out in silence.
         """
-        return [
-            name
-            for index, name in enumerate(self.header)
-            if any(is_number(row[index]) for row in self.rows)
-        ]
+        return [name for name, texts in self.columns.items() if any(map(is_number, texts))]
 
     def is_count(self, name: str) -> bool:
         """Return True if a column only counts the rows, as an index saved with them does."""
         if self.numbered or name.lower() not in _COUNTING:
             return False
-        values = [number(text) for text in self.texts(name)]
+        values = [number(text) for text in self.columns[name]]
         first = values[0]
         return first in (0, 1) and values == [first + row for row in range(len(values))]
 
     def is_empty(self, name: str) -> bool:
         """Return True if a column is empty, as behind a comma at the end of each line."""
-        return not any(self.texts(name))
+        return not any(self.columns[name])
 
     def refuse_decimal_comma(self, names: Sequence[str]) -> None:
         """Refuse columns of texts that are numbers with a decimal comma.
@@ -131,7 +132,7 @@ class Table:
             DataError: names the first.
         """
         for name in names:
-            texts = self.texts(name)
+            texts = self.columns[name]
             if all(map(has_decimal_comma, texts)):
                 raise fault(
                     self.path,
@@ -150,7 +151,7 @@ class Table:
         limit = float(np.finfo(np.float32).max)
         columns = []
         for name in names:
-            texts = self.texts(name)
+            texts = self.columns[name]
             values = [number(text) for text in texts]
             for line, text, value in zip(self.lines, texts, values, strict=True):
                 if value is None or not abs(value) <= limit:
@@ -165,7 +166,7 @@ class Table:
         """
         import numpy as np
 
-        texts = self.texts(name)
+        texts = self.columns[name]
         distinct = sorted(set(texts))
         if all(number(text) is not None for text in distinct):
             distinct.sort(key=float)
@@ -182,6 +183,8 @@ class Table:
         Raises:
             InputError: there is none; names the nearest and lists the first of them.
         """
+        if str(chosen) in self.columns:
+            return str(chosen)
         if not self.numbered:
             return named(option, str(chosen), self.header, self.path.name)
         value = number(str(chosen))

@@ -78,7 +78,9 @@ def read_series(metrics: Path) -> Series | None:
         return None
     with np.errstate(over="ignore"):
         values = table[:, 2:].astype(np.float32)
-    return Series(tags, table[:, 0].astype(np.int64), values, table[:, 1])
+    return Series(
+        tags, table[:, 0].astype(np.int64), values, table[:, 1].copy()
+    )  # a view keeps the table
 
 
 def read_table(metrics: Path) -> tuple[tuple[str, ...], np.ndarray]:

@@ -77,11 +77,18 @@ def _column(values: Sequence[Value], pd: Any) -> Any:
     missing = None in values
     if kinds == {bool}:
         return pd.array(values, dtype="boolean" if missing else "bool")
+    if int in kinds <= {int, float} and not all(map(_fits, values)):
+        return pd.Series(values, dtype="object")  # Python's own numbers have no end
     if kinds == {int}:
         return pd.array(values, dtype="Int64" if missing else "int64")
     if kinds and kinds <= {int, float}:
         return pd.array(values, dtype="float64")
     return pd.Series([None if value is None else text(value) for value in values])
+
+
+def _fits(value: Value) -> bool:
+    """Return True unless the value is a whole number too large for int64."""
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
 
 
 def _long(runs: Sequence[Recorded], identities: Any, pd: Any) -> DataFrame:

@@ -29,7 +29,7 @@ def read_yaml(path: Path) -> Any:
     Raises:
         InputError: it cannot be read, or `checked_yaml` refuses it.
     """
-    return parsed(_text(path), path)
+    return parsed(read_text(path), path)
 
 
 def parsed(text: str, path: Path) -> Any:
@@ -55,12 +55,17 @@ def checked_yaml(path: Path) -> str:
     Raises:
         InputError: it is no file of UTF-8, or too large, or `checked` refuses it.
     """
-    text = _text(path)
+    text = read_text(path)
     checked(text, path)
     return text
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Read a file of a size that a configuration may have.
+
+    Raises:
+        InputError: it cannot be read, is too large, or no UTF-8.
+    """
     try:
         if not path.is_file():  # reading a pipe would wait for ever
             raise InputError(f"{path} is not a file.")

@@ -15,7 +15,7 @@ from mlr.records.finding import STATUS, Found, below
 from mlr.records.folder import read_status
 from mlr.records.format import FormatError
 from mlr.records.manifest import check_entry, listed
-from mlr.records.plain_yaml import read_yaml
+from mlr.records.parsed_once import read_yaml
 from mlr.records.settings import texts
 
 DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"

@@ -11,6 +11,7 @@ from typing import Any
 from mlr.durable import atomic_write
 
 _FIRST, _LAST = ("run", "status"), ("reason",)
+_QUOTE, _FORMULA = "'", tuple("=+-@\t\r\n＝＋－＠")
 
 
 def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -31,11 +32,45 @@ def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> byt
     columns = _columns(rows)
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(columns)
+    table.writerow(map(marked, columns))
     table.writerows([[_cell(value) for value in map(row.get, columns)] for row in rows])
     content = text.getvalue().encode("utf-8", errors="backslashreplace")
     atomic_write(Path(path), content)
     return content
+
+
+def read_runs_table(path: Path) -> list[dict[str, str]]:
+    """The rows of such a file, each text as it was before it was marked.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no UTF-8.
+        csv.Error: it is no table.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        columns = next(rows, [])
+        return [dict(zip(columns, map(unmarked, row), strict=False)) for row in rows]
+
+
+def marked(text: str) -> str:
+    """A text of a CSV file; one that a spreadsheet would run as a formula begins with a quote.
+
+    A negative number is none.
+    """
+    if not text.lstrip(_QUOTE).startswith(_FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"{_QUOTE}{text}"
+    return text
+
+
+def unmarked(text: str) -> str:
+    """The text that `marked` was given."""
+    is_marked = text.startswith(_QUOTE) and text.lstrip(_QUOTE).startswith(_FORMULA)
+    return text[1:] if is_marked else text
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -52,4 +87,4 @@ def _cell(value: Any) -> Any:
     """A value as the csv module writes it: None as nothing, a number as its shortest text."""
     if value is True or value is False:
         return "true" if value else "false"
-    return value
+    return marked(value) if isinstance(value, str) else value

@@ -240,8 +240,6 @@ def plainly(request: Request) -> dict:
 
 def warm() -> None:
     """Import all that a command imports, once for all."""
-    # jobs in the background of a shell ignore it, and a test may be one
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     with TemporaryDirectory() as folder, redirect_stdout(None):
         for line in (
             (*RUN, "epochs=1", f"hydra.run.dir={folder}/run"),

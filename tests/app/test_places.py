@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 
+from mlr.app.documents import to_yaml
+from mlr.app.identity import config_hash
 from mlr.app.places import ROOT, check_place
 from mlr.app.text import printable
 from mlr.checks import InputError
@@ -105,11 +107,30 @@ def test_a_run_in_a_place_of_any_name(train, name):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
-def test_a_name_of_no_text_is_refused(train, tmp_path):
-    finished = train(*RUN, f"hydra.run.dir='{os.fsdecode(bytes([103, 114, 0xFC]))}'")
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ((*RUN, "hydra.run.dir='gr\udcfc'"), "not UTF-8"),
+        (("-m", "data=csv", "data.path='gr\udcfc.csv'", "seed=0,1"), "not UTF-8"),
+        # judged by the composed value, which Hydra 1.3 and 1.4 come to in different ways
+        ((*RUN, "hydra.run.dir=${oc.env:ROOT_OF_ALL}"), "root of all files"),
+        (("-m", *RUN, "seed=0,1", "hydra.sweep.dir=${oc.env:ROOT_OF_ALL}"), "root of all files"),
+    ],
+)
+def test_a_place_of_no_use_is_refused_by_the_command(train, tmp_path, monkeypatch, line, why):
+    monkeypatch.setenv("ROOT_OF_ALL", "/")
+    finished = train(*line)
     assert finished.code == 2
-    assert "not UTF-8" in finished.err
+    assert why in finished.err
     assert not list(tmp_path.iterdir())
+
+
+def test_letters_of_a_plain_locale_are_recorded_as_letters():
+    """LC_ALL=C hands ü over as the lone bytes 0xc3 and 0xbc."""
+    lone = "gr\udcc3\udcbc.csv"
+    config = OmegaConf.create({"path": lone, "paths": [lone], "lr": 0.1, "same": "${path}"})
+    assert to_yaml(config) == "path: grü.csv\npaths:\n- grü.csv\nlr: 0.1\nsame: ${path}\n"
+    assert config_hash({"path": lone}) == config_hash({"path": "grü.csv"})
 
 
 def test_long_names_of_a_sweep_are_cut_and_told_apart(train, tmp_path):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -30,22 +31,26 @@ def test_it_interrupts_at_once_unless_it_is_waited_for(name):
             waiting.__exit__(None, None, None)
 
 
-def test_handlers_are_put_back_and_ignored_ones_stay():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_handlers_are_put_back_and_ignored_ones_stay(number):
+    before = signal.signal(number, signal.SIG_IGN)
+    usual = signal.getsignal(signal.SIGTERM)
     try:
         with Signals() as signals:
-            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGTERM) is not usual
+            with suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), number)
             assert not signals.asked()
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(number) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is usual
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(number, before)
 
 
 def test_a_second_ctrl_c_ends_the_process_at_once():
     program = (
         "import os, signal\n"
         "from mlr.app.signals import Signals\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with Signals() as signals, signals.deferred():\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    print('goes on', flush=True)\n"

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mlr.app.text import write_in_any_encoding
+from mlr.app import streams
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ from mlr.app.text import write_in_any_encoding
 def test_what_an_encoding_lacks_is_replaced(monkeypatch, encoding, written):
     below = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(below, encoding=encoding))
-    write_in_any_encoding()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    streams.prepare()
     print("‖dL/dz‖ 1 ± 2 … ↓ y − t 数", end="", flush=True)
     assert below.getvalue() == written

@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 import torch
@@ -182,6 +183,47 @@ def test_files_are_split_in_their_order(name, small):
 
 def noisy_sources():
     return [source for source in SOURCES if "label_noise" in parameters(source)]
+
+
+@pytest.mark.parametrize("source", noisy_sources(), ids=lambda source: source.name)
+def test_label_noise_follows_the_seed(source, small):
+    """That of the data where they have one, as generated data do; else the run's."""
+    fixed = {"seed": 7} if "seed" in parameters(source) else {}
+    first, again, other = (small(source, label_noise=0.3, **fixed).load(n) for n in (0, 0, 1))
+    assert same(first, again)
+    assert torch.equal(first.train.features, other.train.features)
+    assert torch.equal(first.train.targets, other.train.targets) is bool(fixed)
+
+
+# what a pixel of each can be
+LARGEST = {"digits": 16, "mnist": 255, "fashion_mnist": 255, "idx": 255, "synthetic_mnist": 255}
+
+
+def scalings():
+    for source in SOURCES:
+        if "scale" in parameters(source):
+            for kind in ("standardize", "minmax", "unit", "unit256"):
+                with suppress(InputError):
+                    source(**OVERRIDES.get(source.name, {}), scale=kind)
+                    yield pytest.param(source, kind, id=f"{source.name}-{kind}")
+
+
+@pytest.mark.parametrize(("source", "kind"), list(scalings()))
+def test_every_scaling_is_that_of_the_training_split(source, kind, small):
+    raw, scaled = small(source, scale="none").load(0), small(source, scale=kind).load(0)
+    train = raw.train.features.double().numpy()
+    axis = 0 if train.ndim == 2 else None
+    offset, divisor = {
+        "standardize": lambda: (train.mean(axis), train.std(axis)),
+        "minmax": lambda: (train.min(axis), train.max(axis) - train.min(axis)),
+        "unit": lambda: (0, LARGEST[source.name]),
+        "unit256": lambda: (0, 256),
+    }[kind]()
+    for name in ("train", "val", "test"):
+        expected = (getattr(raw, name).features.double().numpy() - offset) / divisor
+        found = getattr(scaled, name).features.double().numpy()
+        assert abs(found - expected).max() < 1e-5 * max(1, abs(expected).max()), name
+        assert torch.equal(getattr(raw, name).targets, getattr(scaled, name).targets)
 
 
 @pytest.mark.parametrize("source", noisy_sources(), ids=lambda source: source.name)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -170,6 +172,62 @@ def test_long_lines_and_large_files_are_refused(write, monkeypatch):
 def test_a_web_page_is_told_from_a_table(write):
     with pytest.raises(DataError, match="is an HTML or XML page, not data"):
         Csv(path=write("<!DOCTYPE html>", "<p>please log in</p>")).load(0)
+
+
+class Name(str):
+    """The name of a column, which counts how often it is compared."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+    compared = 0
+
+    def __eq__(self, other):
+        Name.compared += 1
+        return str.__eq__(self, other)
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+@pytest.mark.filterwarnings("ignore:.*not used as features:mlr.data.faults.DataWarning")
+def test_no_column_is_searched_for_among_all_others(write, chosen, monkeypatch):
+    """Of 50,000 columns each search would take as long as reading the file."""
+    read, count = table.read, 500
+    names = [f"{'id' if i else ''}{i or ''}" for i in range(count)]
+    rows = [",".join(["t" if i % 7 == 3 else str(k) for i in range(count)]) for k in range(9)]
+    path = write(",".join([*names, "label"]), *[f"{row},{i % 3}" for i, row in enumerate(rows)])
+
+    def counting(*arguments):
+        found = read(*arguments)
+        return dataclasses.replace(found, header=[Name(name) for name in found.header])
+
+    monkeypatch.setattr(table, "read", counting)
+    monkeypatch.setattr(Name, "compared", 0)
+    features = [name for i, name in enumerate(names) if i % 7 != 3] if chosen else None
+    data = Csv(path=path, features=features, val_fraction=0, test_fraction=0.34).load(0)
+    # without a choice the first column, which has no name, is taken for a count of the rows
+    assert data.feature_shape == (429 if chosen else 428,)
+    assert Name.compared <= 10 * count
+
+
+def test_of_columns_without_a_name_the_one_that_is_not_empty_is_read(write):
+    data = Csv(path=write(",,label", *[f",{9 - i},{i % 2}" for i in range(10)]), scale="none").load(
+        0
+    )
+    assert data.feature_shape == (1,)
+    assert set(data.train.features[:, 0].tolist()) < set(range(10))
+
+
+def test_a_missing_value_of_a_column_without_a_name_is_told(write):
+    rows = [f",{i if i != 4 else ''},{i % 2}" for i in range(10)]
+    with pytest.raises(
+        DataError, match="has 1 missing value of 10 in column , the first in line 6"
+    ):
+        Csv(path=write(",,label", *rows)).load(0)
+
+
+@pytest.mark.filterwarnings("ignore:.*not used as features. 'remark':mlr.data.faults.DataWarning")
+def test_texts_of_which_one_might_be_a_number_with_a_decimal_comma_are_texts(write):
+    rows = [f'{i},{i % 2},"{"1,5" if i == 3 else "good"}"' for i in range(10)]
+    assert Csv(path=write("x,label,remark", *rows)).load(0).feature_shape == (1,)
 
 
 def test_very_many_long_names_are_told_of_briefly(write):

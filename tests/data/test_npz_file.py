@@ -43,9 +43,24 @@ def test_takes_the_splits_that_the_file_has(write):
 
 @pytest.mark.parametrize("shape", [(40,), (40, 3)])
 def test_regression(shape, write):
-    data = Npz(path=write(x=X, y=np.ones(shape)), task="regression").load(0)
+    y = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    data = Npz(path=write(x=X, y=y), task="regression", scale="none").load(0)
     assert data.classes is None
-    assert data.train.targets.shape == (24, shape[-1] if len(shape) > 1 else 1)
+    # X counts from 0 in rows of 2, y from 1 in rows of K
+    rows = data.train.features[:, 0].numpy() / 2
+    assert data.train.targets.numpy().tolist() == y.reshape(40, -1)[rows.astype(int)].tolist()
+
+
+@pytest.mark.parametrize("dtype", ["<f8", ">f4", "u1", ">i2"])
+@pytest.mark.parametrize("shape", [(40, 2), (40, 3, 2), (40, 2, 3, 2)])
+def test_arrays_in_columns_and_of_either_byte_order_are_read_alike(shape, dtype, write):
+    x = (np.arange(np.prod(shape)) % 251).reshape(shape)
+    y = np.arange(120).reshape(40, 3)
+    path = write(x=np.asfortranarray(x.astype(dtype)), y=np.asfortranarray(y.astype(dtype)))
+    data = Npz(path=path, task="regression", scale="none", order="given").load(0)
+    assert data.train.features.tolist() == x[:24].tolist()
+    assert data.test.features.tolist() == x[32:].tolist()
+    assert data.train.targets.tolist() == y[:24].tolist()
 
 
 @pytest.mark.parametrize(
@@ -77,11 +92,40 @@ def test_regression(shape, write):
         ({"x": np.array([{}] * 40), "y": Y}, {}, "holds objects, which could be code"),
         ({"x": X, "y": np.ones((40, 1, 1))}, {"task": "regression"}, r"must be \(N,\) or \(N, K\)"),
         ({"x": X, "y": Y + np.inf}, {"task": "regression"}, "targets that are not finite"),
+        ({"x": np.ones(()), "y": Y}, {}, r"x has shape \(\); features need one row an example"),
+        ({"x": X, "y": np.ones(())}, {}, r"y has shape \(\); each example needs a target"),
+        ({"x": X, "y": np.ones((40, 0))}, {"task": "regression"}, r"\(40, 0\); each example needs"),
+        ({"x": X, "y": Y, "x_test": X[:, :0], "y_test": Y}, {}, r"test examples of shape \(0,\)"),
     ],
 )
 def test_bad_arrays_are_refused(arrays, options, message, write):
     with pytest.raises(InputError, match=message):
         Npz(path=write(**arrays), **options).load(0)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "message"),
+    [
+        ({"y": Y * 0}, {}, "labels up to 0 but none of class 1"),
+        ({"y": Y[:-1]}, {}, "x has 40 examples but 39 labels"),
+        ({"y": np.arange(40) // 39}, {}, "has only 1 of class 1: every class needs 3"),
+        ({"y": Y + np.nan}, {"task": "regression"}, "targets that are not finite"),
+        ({"y": Y, "x_test": X, "y_test": Y + 1}, {}, r"y_test has label 4 at index 3"),
+        ({"y": Y, "x_val": X[:, :1], "y_val": Y}, {}, r"validation examples of shape \(1,\)"),
+        ({"y": Y}, {}, r"is damaged: .*Bad CRC-32 for file .*x\.npy"),
+    ],
+)
+def test_features_are_read_after_all_else_is_judged(arrays, options, message, tmp_path):
+    """They may unpack to gigabytes; these would be found damaged by whoever reads them."""
+    path = tmp_path / "own.npz"
+    # longer than what is read to find its header
+    x = np.arange(4000.0).reshape(40, 100) + 0.125
+    np.savez(path, x=x, **arrays)
+    content, last = path.read_bytes(), struct.pack("<d", 3999.125)
+    assert content.count(last) == 1
+    path.write_bytes(content.replace(last, struct.pack("<d", 0)))
+    with pytest.raises(DataError, match=message):
+        Npz(path=path, **options).load(0)
 
 
 def test_the_order_of_the_file_is_that_of_the_splits_it_does_not_have(write):

@@ -1,8 +1,11 @@
+import warnings
+
 import numpy as np
 import pytest
 
 from mlr.checks import DataError
 from mlr.data import prepare
+from mlr.data.faults import DataWarning
 from mlr.data.prepare import Arrays, Plan
 
 
@@ -72,6 +75,29 @@ def test_flipped_labels_are_other_classes_all_alike():
     assert abs(counts[1:] - 1500).max() < 120
 
 
+def noisy(seed, features, share=0.3):
+    """Rows of training whose labels are replaced, of 50 zeros in three classes."""
+    train = Arrays(features, np.zeros(50, np.int64))
+    other = Arrays(np.eye(3), np.arange(3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # absent classes
+        plan = Plan("x", 3, label_noise=share, seed=seed)
+        data = prepare.to_dataset(plan, train, other, other)
+    assert data.val.targets.tolist() == data.test.targets.tolist() == [0, 1, 2]
+    assert set(data.train.targets.tolist()) <= {0, 1, 2}
+    return data.train.targets.nonzero()[:, 0].tolist()
+
+
+def test_label_noise_depends_on_the_seed_alone():
+    one, other = np.arange(150.0).reshape(50, 3), np.ones((50, 3)) / np.arange(1, 151, 3)[:, None]
+    rows = noisy(0, one)
+    assert len(rows) == 15  # 0.3 · 50
+    assert noisy(0, other) == rows
+    assert noisy(1, one) != rows
+    assert len(noisy(0, one, share=0.25)) == 12  # 12.5 is rounded to even
+    assert noisy(0, one, share=0.0) == []
+
+
 def test_purposes_have_unrelated_generators():
     draws = {
         prepare.generator(seed, *names).integers(2**62)
@@ -101,3 +127,9 @@ def test_to_dataset_warns_of_examples_that_are_all_alike():
     alike = Arrays(np.ones((4, 2)), np.arange(4) % 2)
     with pytest.warns(UserWarning, match="data=x: all 4 training examples are alike"):
         prepare.to_dataset(Plan("x", 2), alike, labelled(4), labelled(4))
+
+
+def test_seeds_for_scikit_learn_use_all_of_its_32_bits():
+    seeds = [prepare.sklearn_seed(seed, "x") for seed in range(30)]
+    assert all(0 <= seed < 2**32 for seed in seeds)
+    assert any(seed >= 2**31 for seed in seeds)

@@ -31,6 +31,12 @@ from mlr.data import validate
         ([[0, 1], [1, 0]], 2, r"one number each.* They are one-hot: argmax\(axis=1\)"),
         ([[0.25, 0.75]], 2, r"They are probabilities: argmax\(axis=1\)"),
         ([[0.5, 0.5], [9.0, 21.0]], 2, r"As probabilities row 1 sums to 30, not 1"),
+        (
+            [[[0.0, 1.0]]],
+            2,
+            r"labels of shape \(1, 1, 2\); they must be one number each, \(N,\)\.$",
+        ),
+        ([[]], 2, r"labels of shape \(1, 0\); they must be one number each, \(N,\)\.$"),
         ([[0.5, float("nan")]], 2, "As probabilities row 0 sums to nan, not 1"),
     ],
 )

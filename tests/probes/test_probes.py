@@ -11,6 +11,7 @@ import torch
 
 from mlr.probes import PROBES, NetworkValues, ProbeSettings, StepValues, Subject, make_probes
 from mlr.probes.histograms import BINS, edges, histogram
+from mlr.probes.network import stack_network
 from mlr.probes.settings import FAMILIES
 
 POINTS, RUNS, BATCH, CLASSES = 3, 2, 9, 3
@@ -43,7 +44,8 @@ def values(outputs: int, classification: bool = True, spread: bool = False) -> S
         flat=draw(POINTS, RUNS, len(HIDDEN)).sigmoid(),
     )
     grads = draw(*shape) * 0.01
-    grads[:, :, ::4] = 0
+    # one example without gradient, or so many that the lower quantile is 0
+    grads[0, :, ::4], grads[1:, :, 4] = 0, 0
     grads[0, 0, 1] = torch.nan if spread else 0.5
     return StepValues(
         logits=draw(*shape),
@@ -197,6 +199,80 @@ def test_every_number_equals_its_plain_twin(outputs, classification, spread):
                     assert number == pytest.approx(expected[tag], rel=1e-12, nan_ok=True), tag
 
 
+BY_HAND = {
+    "accuracy/train": 2 / 5,
+    "prediction/target_1": (0.9 + 0.6 + 0.95) / 3,
+    "prediction/target_0": (0.1 + 0.5) / 2,
+    "logit_grad/mean": 0.52 / 5,
+    # sorted: 0, 0, 0.01, 0.01, 0.5; places 0.4, 2 and 3.6
+    "logit_grad/q10": 0.0,
+    "logit_grad/median": 0.01,
+    "logit_grad/q90": 0.01 + 0.6 * 0.49,
+    "logit_grad/max": 0.5,
+    "logit_grad/wrong": 0.51 / 3,
+    "logit_grad/right": 0.01 / 2,
+    "saturation/fraction": 2 / 5,
+    "zero_grad/fraction": 2 / 5,
+    "stuck/fraction": 1 / 5,
+    "stuck/zero": 1 / 5,
+    "logit_grad_confidence/wrong_low": 0.0,
+    "logit_grad_confidence/wrong_middle": 0.01,
+    "logit_grad_confidence/wrong_high": 0.5,
+    "logit_grad_confidence/right_low": math.nan,
+    "logit_grad_confidence/right_middle": math.nan,
+    "logit_grad_confidence/right_high": 0.01 / 2,
+    "logit_grad_class/0": 0.0,
+    "logit_grad_class/1": 0.52 / 3,
+    "slope/head_wrong": (0.01 + 0.009 + 0.25) / 3,
+    "slope/head_right": (0.01 + 0.009) / 2,
+    "slope/loss_wrong": (2 + 4 + 5) / 3,
+    "slope/loss_right": (1 + 3) / 2,
+}
+
+
+def test_ties_at_thresholds_by_hand():
+    """Slopes and gradients of exactly the threshold, confidences of exactly 0.6 and 0.9."""
+    of_outputs = lambda *row: torch.tensor(row, dtype=torch.float64).view(1, 1, 5, 1)  # noqa: E731
+    step = StepValues(
+        logits=of_outputs(2, 1, -2, 0, 3),
+        # 0.01 is not below 0.01
+        logit_grads=of_outputs(0.01, -0.01, 0, 0, -0.5),
+        losses=of_outputs(1, 2, 3, 4, 5)[..., 0],
+        slopes=of_outputs(0.01, -0.01, 0.009, -0.009, 0.25),
+        right=of_outputs(1, 0, 1, 0, 0)[..., 0],
+        labels=of_outputs(1, 1, 0, 0, 1)[..., 0],
+        # confidences 0.9, 0.6, 0.9, 0.5 and 0.95
+        predictions=of_outputs(0.9, 0.6, 0.1, 0.5, 0.95),
+        prediction_grads=of_outputs(1, -2, 3, -4, 5),
+    )
+    families = ("performance", "prediction", "logit_gradient", "saturation", "confidence")
+    settings = ProbeSettings(
+        **dict.fromkeys(FAMILIES, False) | dict.fromkeys((*families, "classes", "slopes"), True),
+        threshold=THRESHOLD,
+    )
+    found = {}
+    for probe in make_probes(settings, Subject(2)):
+        found |= zip(probe.tags, probe.measure(step)[0, 0].tolist(), strict=True)
+    assert found == pytest.approx(BY_HAND | {"loss/train": 3.0}, rel=1e-12, nan_ok=True)
+
+
+def test_only_twenty_classes_have_tags_of_their_own():
+    probes = make_probes(ALL, subject(25))
+    tags = [tag for probe in probes for tag in probe.tags if tag.startswith("logit_grad_class/")]
+    assert tags == [f"logit_grad_class/{k}" for k in range(20)]
+
+
+def test_steps_are_stacked_field_by_field():
+    steps = [
+        NetworkValues(gradient_norms=torch.tensor([[1.0 + p]]), dead=torch.tensor([[5.0 + p]]))
+        for p in range(2)
+    ]
+    whole = stack_network(steps)
+    assert whole.gradient_norms.tolist() == [[[1.0]], [[2.0]]]
+    assert whole.dead.tolist() == [[[5.0]], [[6.0]]]
+    assert whole.weight_norms is whole.cosine is None
+
+
 def test_every_family_has_a_schedule_of_its_name_and_its_place():
     assert tuple(probe.family for probe in PROBES) == FAMILIES
     made = make_probes(ALL, subject())
@@ -261,7 +337,25 @@ def test_histograms_count_every_value_once():
     torch.testing.assert_close(bars.total_squares, drawn.double().square().sum(-1))
 
 
+def test_a_value_on_an_edge_is_counted_above_it_and_the_largest_below():
+    values = torch.arange(BINS + 1.0)  # bins of width 1
+    bars = histogram(torch.stack([values, -values]))
+    assert bars.counts.tolist() == [[1] * (BINS - 1) + [2]] * 2
+    assert bars.minimum.tolist() == [0, -30]
+    assert bars.maximum.tolist() == [30, 0]
+    limits = edges(bars.minimum.numpy(), bars.maximum.numpy())
+    assert limits.tolist() == [[*range(1, 31)], [*range(-29, 1)]]
+
+
 def test_histograms_of_constant_and_of_non_finite_values():
     bars = histogram(torch.tensor([[2.0, 2.0, 2.0], [math.nan, math.inf, 1.0]]))
     assert bars.counts.sum(-1).tolist() == [3.0, 1.0]
-    assert bars.minimum.tolist() == [2.0, 1.0]
+    assert bars.minimum.tolist() == bars.maximum.tolist() == [2.0, 1.0]
+    assert bars.total.tolist() == [6.0, 1.0]
+    assert bars.total_squares.tolist() == [12.0, 1.0]
+    none = histogram(torch.tensor([math.nan, -math.inf]))
+    assert [float(number.sum()) for number in none] == [0.0] * 5
+    # more digits than float32 has
+    whole = histogram(torch.tensor([2.0**24, 1.0, 1.0, math.nan]))
+    assert whole.total.item() == 2**24 + 2
+    assert whole.total_squares.item() == 2**48 + 2

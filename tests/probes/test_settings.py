@@ -29,6 +29,8 @@ def test_every_tenth_step_and_the_last(text):
 def test_log_spaced_steps_grow_by_equal_factors():
     steps = Schedule.of("probes.points", "log_spaced:4").steps(1000)
     assert steps == [0, 9, 99, 999]
+    for text in ("log_spaced:1", "log_spaced:2"):
+        assert Schedule.of("probes.points", text).steps(1000) == [0, 999]
     many = Schedule.of("probes.points", "log_spaced:200").steps(100_000)
     assert many[:3] == [0, 1, 2]
     assert many[-1] == 99_999

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from mlr.probes.taps import Taps, sample_square_norms, square_norms
+from mlr.probes.taps import SLOPES, Taps, sample_square_norms, square_norms
 
 TOLERANCES = [(torch.float32, 1e-6), (torch.float64, 1e-12)]
 
@@ -79,6 +79,36 @@ def test_time_axes_are_summed_over(dtype, tolerance, between):
     check(module, drawn(6, *between, 5, dtype=dtype), tolerance)
 
 
+@pytest.mark.parametrize(
+    ("deltas", "of_weight", "of_bias"),
+    # Σ δ_t a_t and Σ δ_t, squared
+    [((0.25, 0.5), 0.3125**2, 0.75**2), ((0.25, -0.25), 0.0625**2, 0.0)],
+)
+def test_a_gradient_over_time_by_hand(deltas, of_weight, of_bias):
+    a, delta = torch.tensor([[[0.25], [0.5]]]), torch.tensor([[[d] for d in deltas]])
+    assert sample_square_norms(a, delta, bias=True).item() == of_weight + of_bias
+    assert sample_square_norms(a, delta, bias=False).item() == of_weight
+    assert sample_square_norms(a, delta, bias=True, weight=False).item() == of_bias
+
+
+class Branches(nn.Module):
+    """Of two layers that are called, the loss sees one."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.aside = nn.Linear(5, 3), nn.Linear(5, 3)
+
+    def forward(self, inputs):
+        self.aside(inputs)
+        return self.seen(inputs)
+
+
+def test_a_layer_that_no_loss_was_computed_from_has_no_norms():
+    taps = heard(Branches().double(), drawn(6, 5))
+    assert [use.layer for use in taps.uses] == ["aside", "seen"]
+    assert list(square_norms(taps.uses)) == ["seen"]
+
+
 class Twice(nn.Module):
     """One layer called twice, once by keyword, and a twin with its parameters."""
 
@@ -138,15 +168,19 @@ def test_frozen_parts_do_not_count():
 
 
 class Tied(nn.Module):
-    def __init__(self):
+    def __init__(self, part):
         super().__init__()
-        self.words = nn.Embedding(5, 4)
-        self.output = nn.Linear(4, 5, bias=False)
-        self.output.weight = self.words.weight
+        self.words, self.norm = nn.Embedding(5, 4), nn.LayerNorm(5)
+        self.output = nn.Linear(4, 5, bias=part == "bias")
+        if part == "weight":
+            self.output.weight = self.words.weight
+        else:
+            self.output.bias = self.norm.bias
 
 
-def test_a_weight_that_another_kind_of_module_uses_too_is_left_out():
-    taps = Taps(Tied())
+@pytest.mark.parametrize("part", ["weight", "bias"])
+def test_a_parameter_that_another_kind_of_module_uses_too_is_left_out(part):
+    taps = Taps(Tied(part))
     assert not taps.layers
     assert taps.left_out == {"output": "it shares a parameter with a module of another kind"}
 
@@ -159,7 +193,24 @@ def test_activations_bear_the_name_of_the_layer_before():
     )  # fmt: skip
     taps = heard(module, torch.rand(5, 1, 3))
     named = [(one.layer, one.kind, tuple(one.outputs.shape)) for one in taps.activated]
+    assert [use.layer for use in taps.uses] == ["3"]
     assert named == [("0", nn.ReLU, (5, 2, 3)), ("3", nn.ReLU, (5, 4)), ("6", nn.Tanh, (5, 4))]
+
+
+@pytest.mark.parametrize("kind", SLOPES)
+def test_slopes_of_activations_are_those_of_autograd(kind):
+    z = torch.tensor([-2, -0.5, 0, 0.25, 3], dtype=torch.float64, requires_grad=True)
+    h = kind()(z)
+    (slopes,) = torch.autograd.grad(h.sum(), z)
+    torch.testing.assert_close(SLOPES[kind](h.detach()), slopes, rtol=1e-14, atol=0)
+
+
+def test_what_is_heard_holds_no_graph():
+    taps = heard(mlp(), drawn(6, 5))
+    parts = [one.outputs for one in taps.activated]
+    parts += [part for use in taps.uses for part in (use.inputs, use.delta)]
+    assert len(parts) == 2 + 6
+    assert not any(part.requires_grad for part in parts)
 
 
 def test_only_the_last_pass_with_gradients_counts():

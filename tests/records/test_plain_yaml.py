@@ -8,7 +8,10 @@ import time
 import pytest
 
 from mlr.checks import InputError
+from mlr.records import parsed_once, plain_yaml
 from mlr.records.plain_yaml import read_yaml
+
+READERS = pytest.mark.parametrize("read", [plain_yaml.read_yaml, parsed_once.read_yaml])
 
 BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)
@@ -34,30 +37,57 @@ BAD = {
 }
 
 
+@READERS
 @pytest.mark.parametrize(("text", "why"), BAD.items(), ids=range(len(BAD)))
-def test_a_file_is_refused_with_its_line(tmp_path, text, why):
+def test_a_file_is_refused_with_its_line(tmp_path, text, why, read):
     path = tmp_path / "a.yaml"
     path.write_text(text)
     start = time.monotonic()
     with pytest.raises(InputError, match="a.yaml.*" + why):
-        read_yaml(path)
+        read(path)
     assert time.monotonic() - start < 2
 
 
+@READERS
 @pytest.mark.parametrize(
     ("text", "value"),
     [
         ("", None),
+        (
+            "a:\n  b: 1\n  'yes': no\n  c:\n  - x\n  - d: 2\n    e: 3\nf: null\n",
+            {"a": {"b": 1, "yes": False, "c": ["x", {"d": 2, "e": 3}]}, "f": None},
+        ),
+        (
+            "a:\n  b: |\n    c: 1\n\n    d\n\n  e: 'x\n\n    y'\nz:\n  plain\n  words\n",
+            {"a": {"b": "c: 1\n\nd\n", "e": "x\ny"}, "z": "plain words"},
+        ),
+        ("a:\n- 1\n- b: 2\n", {"a": [1, {"b": 2}]}),
+        ("# why\na: 1 # so\nyes: 2\n7: 3\n", {"a": 1, True: 2, 7: 3}),
+        ("a:\n  b: 1\x85  c: 2\n", {"a": {"b": 1, "c": 2}}),
+        ("- a\n- b: 1\n", ["a", {"b": 1}]),
+        ("a: 1", {"a": 1}),
         ("a: {b: [1, 2.5, x]}\n", {"a": {"b": [1, 2.5, "x"]}}),
         ("a: &a {b: 1}\nc:\n  <<: *a\n  d: 2\n", {"a": {"b": 1}, "c": {"b": 1, "d": 2}}),
         ("a: !!str 5\n", {"a": "5"}),
         ("a: ${oc.env:HOME}\n", {"a": "${oc.env:HOME}"}),
     ],
 )
-def test_data_are_read(tmp_path, text, value):
+def test_data_are_read(tmp_path, text, value, read):
     path = tmp_path / "a.yaml"
-    path.write_text(text)
-    assert read_yaml(path) == value
+    path.write_text(text, encoding="utf-8")
+    assert read(path) == value
+
+
+def test_an_entry_that_a_file_shares_with_another_is_parsed_once(tmp_path, monkeypatch):
+    entries = "head:\n  name: shared_entry\n  low: 0.0\n"
+    for seed in range(3):
+        (tmp_path / f"{seed}.yaml").write_text(f"{entries}seed: {seed + 1}0001\n")
+    texts = []
+    monkeypatch.setattr(parsed_once, "checked", lambda text, path: texts.append(text))
+    read = [parsed_once.read_yaml(tmp_path / f"{seed}.yaml") for seed in range(3)]
+    head = {"name": "shared_entry", "low": 0.0}
+    assert read == [{"head": head, "seed": 10_000 * (seed + 1) + 1} for seed in range(3)]
+    assert [text for text in texts if "shared_entry" in text] == ["name: shared_entry\n"]
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path):

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from mlr.models import Mlp
-from mlr.training import SGD, Adam, train
+from mlr.training import SGD, train
 from mlr.training.guard import Guard
 from mlr.training.keeper import Stopped
 from tests.training.conftest import dataset, experiment
 from tests.training.test_keeping import Kept, assert_equal, noisy
+from tests.training.test_log import trained
 
 WILD = {"head": "linear", "loss": "se", "epochs": 20}
 
@@ -83,6 +84,47 @@ def test_the_refused_update_is_named_to_the_example():
     assert bad[0] == tensor
 
 
+def with_one_too_large(number, **changes):
+    """A run of drop_last that refuses the update that first sees an example: that number."""
+    one = dataset()
+    features = one.train.features.clone()
+    features[number] = 1e200  # squared, it is not finite
+    data = replace(one, train=replace(one.train, features=features))
+    changes = {"drop_last": True, "optimizer": SGD(lr=0.01)} | changes
+    return experiment(data=data, seed=number, **WILD | changes)
+
+
+def test_the_examples_of_a_refused_update_are_those_of_its_epoch_and_batch():
+    """Of 50 examples 2 batches of 17 are seen in each epoch, and 16 others are left out.
+
+    Where an example is first seen in a later epoch, no batch of an earlier one holds it.
+    """
+    updates = []
+    for number, result in enumerate(
+        train([with_one_too_large(k, batch_size=17) for k in range(50)])
+    ):
+        assert result.status == "diverged"
+        assert result.refused["tensor"] == "the gradient of output.weight"
+        assert result.refused["update"] == result.steps + 1
+        examples = result.refused["examples"]
+        assert number in examples
+        assert len(set(examples)) == len(examples) == 17
+        updates.append(result.refused["update"])
+    # first and second batches, of the first epoch and of later ones
+    assert {1, 2, 3, 4} < set(updates)
+
+
+def test_the_validation_before_a_refused_update_stays_recorded(tmp_path):
+    """The epoch before ends with the last update that was done: its row is the run's own."""
+    runs = [with_one_too_large(number, batch_size=34) for number in range(20)]
+    later = [run for run, result in zip(runs, train(runs), strict=True) if result.steps > 1]
+    ((result, table),) = trained(tmp_path, later[:1])
+    judged = {step: row["loss/val"] for step, row in table.items() if "loss/val" in row}
+    # one update an epoch; the refused one has no number
+    assert list(judged) == [*range(1, result.steps + 2)]
+    assert [step for step, loss in judged.items() if math.isnan(loss)] == [result.steps + 1]
+
+
 @pytest.mark.parametrize("seconds", [0.0, 1e9])
 def test_no_refusal_depends_on_when_it_is_looked_for(monkeypatch, seconds):
     (expected,) = train([wild()])
@@ -117,20 +159,6 @@ def test_what_the_second_time_does_not_do_ends_where_it_was_sure(monkeypatch):
     good, lost = train([wild(0.01), wild(0.02)])
     assert (good.status, lost.status, lost.steps) == ("done", "diverged", seen[0])
     assert all(own.isfinite().all() for own in lost.parameters.values())
-
-
-def test_the_best_parameters_are_those_of_the_lowest_validation_loss():
-    run = replace(experiment(optimizer=Adam(lr=0.3), epochs=30), data=dataset(2, 20))
-    (result,) = train([run])
-    step, best = result.best
-    assert 0 < step < result.steps
-    losses = {}
-    for epoch in range(1, 31):
-        (shorter,) = train([replace(run, epochs=epoch)])
-        losses[shorter.steps] = (shorter.metrics["loss/val"], shorter.parameters)
-    lowest = min(losses, key=lambda steps: losses[steps][0])
-    assert lowest == step
-    assert all(best[name].equal(losses[step][1][name]) for name in best)
 
 
 def test_what_is_lost_before_any_update_is_not_put_down_to_the_rate():

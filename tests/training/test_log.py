@@ -18,25 +18,29 @@ from tests.training.conftest import dataset, experiment
 from tests.training.twin import optimizer
 
 
-def recorded(folder, runs):
-    """Train, and read each run's metrics.csv back: step → tag → number."""
+def trained(folder, runs):
+    """Each run's result, and its metrics.csv read back: step → tag → number."""
     recorders = [
         Recorder(RunFolder.claim(folder / str(index)), run_tags(run), {})
         for index, run in enumerate(runs)
     ]
-    for recorder, result in zip(recorders, train(runs, recorders), strict=True):
+    results = train(runs, recorders)
+    for recorder, result in zip(recorders, results, strict=True):
         recorder.finish(result.status, result.metrics, result.reason, at=result.point)
-    tables = []
-    for recorder in recorders:
-        with recorder.folder.metrics.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        tables.append(
-            {
-                int(row["step"]): {tag: float(v) for tag, v in row.items() if v and tag != "step"}
-                for row in rows
-            }
-        )
-    return tables
+    return [(result, table_of(one)) for result, one in zip(results, recorders, strict=True)]
+
+
+def table_of(recorder):
+    with recorder.folder.metrics.open(newline="", encoding="utf-8") as file:
+        return {
+            int(row["step"]): {tag: float(v) for tag, v in row.items() if v and tag != "step"}
+            for row in csv.DictReader(file)
+        }
+
+
+def recorded(folder, runs):
+    """The tables of `trained`."""
+    return [table for _, table in trained(folder, runs)]
 
 
 def watched(run):

@@ -123,6 +123,8 @@ class Twin:
         numbers |= self.of_units(x)
         for name, parameter in self.module.named_parameters():
             parameter.grad = whole[name].clone()
+        if self.run.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.run.max_grad_norm)
         self.optimizer.step()
         after = dict(self.module.named_parameters())
         for layer, names in self.layers.items():
@@ -283,6 +285,13 @@ def test_float64_numbers_are_those_of_autograd_to_1e_12(tmp_path, head, loss, cl
     run = run_of(head, loss, classes, "float64", model=MODELS[model], optimizer=SGD(lr=0.001))
     compared = assert_twins(tmp_path / "run", run, rel=1e-12, absolute=1e-15)
     assert {"grad_snr/total", "grad_cosine/total", "update_to_weight/output"} <= compared
+
+
+@pytest.mark.parametrize("model", ["lanes", "narrow"])
+def test_gradients_are_measured_before_they_are_clipped_and_updates_after(tmp_path, model):
+    changes = {"model": MODELS[model], "optimizer": SGD(lr=0.1), "max_grad_norm": 0.05}
+    run = run_of("softmax", "ce", 3, "float64", **changes)
+    assert_twins(tmp_path / "run", run, rel=1e-10, absolute=1e-15)
 
 
 @pytest.mark.parametrize("kind", [Branches, Images])

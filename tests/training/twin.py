@@ -1,4 +1,7 @@
-"""The plain loop that the engine must equal: autograd, torch.optim, one run, no tricks."""
+"""The plain loop that the engine must equal: autograd, torch.optim, one run, no tricks.
+
+Its batches are those of `Orders`; schedules are compared in `test_updates`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import copy
 
 import torch
 
-from mlr.training import Experiment
+from mlr.training import Constant, Experiment
 from mlr.training.orders import Orders
 
 
@@ -26,7 +29,7 @@ def train_plainly(experiment: Experiment, losses=None) -> dict[str, torch.Tensor
     optim = optimizer(experiment.optimizer, module.parameters())
     features, labels = experiment.data.train.features, experiment.data.train.targets
     head, loss = experiment.objective.head, experiment.objective.loss
-    factors = experiment.schedule.factors(experiment.total_steps)
+    assert experiment.schedule == Constant()
     count, step, epoch = len(features), 0, 0
     while step < experiment.total_steps:
         order = torch.from_numpy(Orders([experiment.seed], count).epoch(epoch)[0].astype(int))
@@ -47,8 +50,6 @@ def train_plainly(experiment: Experiment, losses=None) -> dict[str, torch.Tensor
             mean.backward()
             if experiment.max_grad_norm is not None:
                 torch.nn.utils.clip_grad_norm_(module.parameters(), experiment.max_grad_norm)
-            for group in optim.param_groups:
-                group["lr"] = experiment.optimizer.lr * factors[step]
             optim.step()
             if losses is not None:
                 losses.append(mean.item())

@@ -186,6 +186,95 @@ def test_a_sum_is_told_as_a_mean_but_for_the_parameters(tmp_path):
             assert of_sum[tag] == pytest.approx(number, rel=2e-6, nan_ok=True), tag
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_groups_and_accumulated_batches_are_told_as_plain_autograd_has_them(tmp_path, reduction):
+    """Two rates and a momentum, two backward passes an update, of which the last is watched."""
+    model, plain = module(dtype=torch.float64), module(dtype=torch.float64)
+    optimizer, own = (
+        torch.optim.SGD(
+            [
+                {"params": one[0].parameters(), "lr": 0.1},
+                {"params": one[3].parameters(), "lr": 0.02, "momentum": 0.9},
+            ]
+        )
+        for one in (model, plain)
+    )
+    data, expected, previous = list(batches(6, 8, torch.float64)), [], None
+    with GradientProbe(
+        *(model, optimizer, tmp_path / "run"), head="softmax", settings="full", schedule="every:1",
+        reduction=reduction, accumulate=2,
+    ) as probe:  # fmt: skip
+        for pair in (data[0:2], data[2:4], data[4:6]):
+            optimizer.zero_grad()
+            own.zero_grad()
+            for inputs, targets in pair:
+                logits = model(inputs)
+                loss = F.cross_entropy(logits, targets, reduction=reduction)
+                probe.watch(logits, targets, loss)
+                (loss / 2 if reduction == "mean" else loss).backward()
+                each = F.cross_entropy(plain(inputs), targets, reduction="none")
+                if inputs is pair[1][0]:
+                    single = [
+                        torch.autograd.grad(one, list(plain.parameters()), retain_graph=True)
+                        for one in each
+                    ]
+                (each.sum() / (16 if reduction == "mean" else 1)).backward()
+            optimizer.step()
+            sizes = np.array([norm(g) for g in single])
+            row = {"loss/train": each.mean().item(), "learning_rate": 0.1}
+            row |= {"sample_grad/mean": sizes.mean(), "sample_grad/max": sizes.max()}
+            gradient = [p.grad.clone() for p in plain.parameters()]
+            before = [p.detach().clone() for p in plain.parameters()]
+            own.step()
+            row["grad_norm/total"] = norm(gradient)
+            for name, span in (("0", slice(0, 2)), ("3", slice(2, 4))):
+                moved = [p - q for p, q in zip(plain.parameters(), before, strict=True)][span]
+                row[f"grad_norm/{name}"] = norm(gradient[span])
+                row[f"update_to_weight/{name}"] = norm(moved) / norm(before[span])
+                row[f"grad_to_weight/{name}"] = norm(gradient[span]) / norm(before[span])
+            if previous is not None:
+                dot = sum((a * b).sum().item() for a, b in zip(gradient, previous, strict=True))
+                row["grad_cosine/total"] = dot / norm(gradient) / norm(previous)
+            previous = gradient
+            expected.append(row)
+    rows = table(tmp_path / "run")
+    assert len(rows) == len(expected) == 3
+    assert math.isnan(rows[0]["grad_cosine/total"])
+    for row, numbers in zip(rows, expected, strict=True):
+        assert {tag: row[tag] for tag in numbers} == pytest.approx(numbers, rel=1e-10)
+
+
+def of_units(folder, layer, kind, inputs):
+    """Dead and flat shares of a layer's units, with inputs as weights of its outputs."""
+    model = nn.Sequential(layer, kind(), nn.Flatten(), nn.LazyLinear(3))
+    model(inputs)
+    targets = torch.arange(len(inputs)) % 3
+    optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
+    with GradientProbe(model, optimizer, folder, settings="full", schedule="every:1") as probe:
+        train(model, optimizer, probe, data=[(inputs, targets)])
+    (row,) = table(folder)
+    return row["dead_units/0"], row["flat_units/0"]
+
+
+def test_a_unit_is_dead_if_it_is_exactly_0_for_the_whole_batch(tmp_path):
+    """A time axis has the units of each time alike, one of images has a unit at each place."""
+    dense = nn.Linear(3, 3, bias=False)
+    dense.weight.data = torch.eye(3)
+    # never on, on by 1e-30 once, on once
+    inputs = torch.tensor([[-1.0, -1, 0], [-2, 1e-30, -1], [0, 0, 2], [-1, -1, -1]])
+    assert of_units(tmp_path / "a", dense, nn.ReLU, inputs) == pytest.approx((1 / 3, 10 / 12))
+    # tanh: 0 is as silent as a ReLU's; slopes 1 − tanh² below 0.01 are those beyond ±3
+    inputs = torch.tensor([[0.0, 2, 4], [0, -2, -4], [0, 0, 1]])
+    assert of_units(tmp_path / "b", dense, nn.Tanh, inputs) == pytest.approx((1 / 3, 2 / 9))
+    # two texts of two words: the second unit is on at one word
+    words = torch.tensor([[[-1.0, -1, 1], [-1, -1, 1]], [[-1, 2, 1], [-1, -1, 1]]])
+    assert of_units(tmp_path / "c", dense, nn.ReLU, words) == pytest.approx((1 / 3, 7 / 12))
+    kernel = nn.Conv1d(1, 1, 1, bias=False)
+    kernel.weight.data[:] = 1
+    pixels = torch.tensor([[[-1.0, -1, 1]], [[-1, 3, -1]]])
+    assert of_units(tmp_path / "d", kernel, nn.ReLU, pixels) == pytest.approx((1 / 3, 4 / 6))
+
+
 def test_one_hot_targets_are_classes_to_a_head_of_probabilities(tmp_path):
     targets = torch.arange(12) % 3
     indices = recorded(tmp_path / "a", F.cross_entropy, targets, "softmax")

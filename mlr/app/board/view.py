@@ -16,6 +16,7 @@ from mlr.records.colours import colouring
 from mlr.records.layout import MOST_TICKED, link
 from mlr.records.pins import pinned_pictures
 from mlr.records.summary import link_to
+from mlr.records.sweep import read_runs_table
 from mlr.records.ticks import ticked
 
 COURSE = "figure/course"
@@ -113,6 +114,6 @@ def _ticked(place: Path, runs: Sequence[Path]) -> str | None:
 
 def _names(sweep: Path) -> list[str]:
     """Runs of a sweep in the order of its jobs; none while it is at work."""
-    with suppress(OSError, KeyError), (sweep / TABLE).open(encoding="utf-8", newline="") as file:
-        return [row["run"] for row in csv.DictReader(file)]
+    with suppress(OSError, KeyError, ValueError, csv.Error):
+        return [row["run"] for row in read_runs_table(sweep / TABLE)]
     return []

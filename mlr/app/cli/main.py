@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import NoReturn
 
-from mlr.app.text import write_in_any_encoding
+from mlr.app import streams
 from mlr.checks import DASHES, InputError, nearest
 from mlr.commandline import command
 
@@ -29,8 +29,18 @@ COMMANDS = {
 
 def main() -> int:
     """`mlr <command> …`; returns the exit code."""
-    words = sys.argv[1:]
-    write_in_any_encoding()
+    streams.prepare()
+    return streams.exit_code(lambda: _chosen(sys.argv[1:]))
+
+
+def start(name: str) -> int:
+    """Run the command of this name with the words of sys.argv; returns the exit code."""
+    streams.prepare()
+    return streams.exit_code(lambda: _run(name))
+
+
+def _chosen(words: Sequence[str]) -> int:
+    """Run the command that the first word names."""
     if not words or words[0] in ("-h", "--help"):
         print(_help())
         return 0 if words else InputError.exit_code
@@ -44,12 +54,10 @@ def main() -> int:
     if words[0] not in COMMANDS:
         return _told(lambda: _unknown(words[0]))
     sys.argv = [sys.argv[0], *words[1:]]
-    return start(words[0])
+    return _run(words[0])
 
 
-def start(name: str) -> int:
-    """Run the command of this name with the words of sys.argv; returns the exit code."""
-    write_in_any_encoding()
+def _run(name: str) -> int:
     module = import_module(f"mlr.app.cli.{name}")
     if name == "train":
         code: int = module.main()
@@ -132,7 +140,7 @@ def _completed() -> int:
         return 0
     if line:
         os.environ["COMP_LINE"] = own
-    return start("train")
+    return _run("train")
 
 
 def _help() -> str:

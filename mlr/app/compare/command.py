@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from mlr.app.compare.comparison import COLUMNS, Comparison, Ranking, compare
 from mlr.app.compare.export import as_csv, as_json
 from mlr.app.compare.groups import PAIR
 from mlr.app.compare.table import print_comparison
+from mlr.app.streams import write_utf8
 from mlr.app.telling import tell_left_out
 from mlr.checks import InputError, known
 from mlr.durable import atomic_write
@@ -56,7 +56,7 @@ def main(
     tell_left_out(runs, places)
     for place, text in ((csv, as_csv(comparison)), (json, as_json(comparison))):
         if place == STDOUT:
-            sys.stdout.write(text)
+            write_utf8(text)
         elif place is not None:
             atomic_write(Path(place), text.encode("utf-8", errors="backslashreplace"))
     if STDOUT not in (csv, json):

@@ -13,6 +13,7 @@ from mlr.app.compare.headline import headline
 from mlr.app.compare.statistics import LEVEL
 from mlr.records.ranking import is_higher_better
 from mlr.records.settings import Value
+from mlr.records.sweep import marked
 
 
 def as_csv(comparison: Comparison) -> str:
@@ -68,7 +69,7 @@ def _row(row: Row) -> dict[str, Any]:
 
 def _cell(value: Value) -> Value:
     """A text that a spreadsheet would take for a formula is marked as text."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
+    return marked(value) if isinstance(value, str) else value
 
 
 def _plain(value: Value) -> Value:

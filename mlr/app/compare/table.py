@@ -17,6 +17,7 @@ from mlr.app.compare.statistics import LEVEL
 from mlr.app.compare.verdicts import BEST
 from mlr.app.console import shown
 from mlr.app.numerals import number, percent, with_spread
+from mlr.app.streams import as_shown
 from mlr.records.ranking import is_higher_better, loss_of
 
 WIDEST = 10_000
@@ -178,15 +179,15 @@ def _width(out: Console, table: Table) -> int:
 def _table(keys: Sequence[str], rows: Sequence[Row], columns: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False)
     for key, head in zip(keys, short(keys), strict=True):
-        longest = max(len(brief(row.keys[key])) for row in rows)
+        longest = max(len(as_shown(brief(row.keys[key]))) for row in rows)
         named = "head+loss" if key == "pair" else head
-        table.add_column(named, overflow="fold", min_width=longest)
+        table.add_column(as_shown(named), overflow="fold", min_width=longest)
     for column in columns:
-        table.add_column(column.head, justify="right", no_wrap=True)
+        table.add_column(as_shown(column.head), justify="right", no_wrap=True)
     for row in rows:
-        names = [Text(brief(row.keys[key])) for key in keys]
+        cells = [brief(row.keys[key]) for key in keys] + [column.cell(row) for column in columns]
         style = "bold" if row.verdict == BEST else ""
-        table.add_row(*names, *(Text(column.cell(row)) for column in columns), style=style)
+        table.add_row(*(Text(as_shown(cell)) for cell in cells), style=style)
     return table
 
 

@@ -12,6 +12,7 @@ from mlr.app.explain.diagnosis import Diagnosis
 from mlr.app.explain.health import reassurance
 from mlr.app.explain.judge import explain
 from mlr.app.explain.printing import command, print_in_full
+from mlr.app.streams import write_utf8
 from mlr.app.telling import tell_left_out
 from mlr.records.reading import Recorded, read_runs
 
@@ -30,7 +31,7 @@ def main(place: str, as_json: bool) -> int:
     tell_left_out(runs, [place])
     found = explain(runs)
     if as_json:
-        print(json.dumps(as_object(runs, found), ensure_ascii=False, indent=2))
+        write_utf8(json.dumps(as_object(runs, found), ensure_ascii=False, indent=2) + "\n")
     else:
         print_in_full(console.console(), runs, found)
     return 0

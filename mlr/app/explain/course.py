@@ -69,28 +69,31 @@ def settled(facts: Facts) -> float:
 class Fall(NamedTuple):
     """How a curve falls."""
 
-    steady: float
+    tag: str
+    """of the curve"""
+    steady: float = nan
     """share of its moves that go down"""
-    late: float
+    late: float = nan
     """what the second half brings, as a multiple of what the first brought"""
-    whole: float
+    whole: float = nan
     """what all of it brings, as a share of its first value"""
 
 
 def fall(facts: Facts) -> Fall:
-    """How the validation loss falls, from epoch to epoch, or the training loss by quarters."""
-    losses = facts.values("loss/val")
+    """How the validation loss falls, from epoch to epoch, or the training loss by sixths."""
+    tag, losses = "loss/val", facts.values("loss/val")
     if len(losses) < FEWEST:
-        training = facts.values("loss/train")
-        if len(training) < 4 * FEWEST:
-            return Fall(nan, nan, nan)
-        losses = np.array([part.mean() for part in np.array_split(training, FEWEST)])
+        tag, losses = "loss/train", facts.values("loss/train")
+        if len(losses) < 4 * FEWEST:
+            return Fall(tag)
+        losses = np.array([part.mean() for part in np.array_split(losses, FEWEST)])
     if not np.isfinite(losses).all() or losses[0] <= 0:
-        return Fall(nan, nan, nan)
+        return Fall(tag)
     first, middle, last = losses[0], losses[len(losses) // 2], losses[-1]
     early = first - middle
     late = (middle - last) / early if early > 0 else inf if middle > last else nan
-    return Fall(float((np.diff(losses) < 0).mean()), float(late), float((first - last) / first))
+    steady = float((np.diff(losses) < 0).mean())
+    return Fall(tag, steady, float(late), float((first - last) / first))
 
 
 def layer_share(facts: Facts) -> NDArray[np.float64]:
@@ -118,14 +121,14 @@ def held_out_lead(facts: Facts) -> float:
     steps, validated = facts.points("accuracy/val")
     at, trained = facts.points("accuracy/train")
     finite = np.isfinite(validated).all() and np.isfinite(trained).all()
-    if len(steps) < FEWEST or not len(at) or not finite:
+    if len(steps) < FEWEST or not finite:
         return nan
     epoch = np.searchsorted(steps, at, "right")  # how many validations came before
-    leads = []
-    for number in range(max(1, len(steps) // 10), len(steps)):
-        batches = trained[epoch == number]
-        if len(batches):
-            leads.append(validated[number - 1] - batches.mean())
-    if len(leads) < 3:
+    batches = np.bincount(epoch, minlength=len(steps))
+    found = np.bincount(epoch, trained, minlength=len(steps))
+    later = np.arange(max(1, len(steps) // 10), len(steps))
+    later = later[batches[later] > 0]
+    if len(later) < 3:
         return nan
-    return float(max(part.mean() for part in np.array_split(np.array(leads), 3)))
+    leads = validated[later - 1] - found[later] / batches[later]
+    return float(max(part.mean() for part in np.array_split(leads, 3)))

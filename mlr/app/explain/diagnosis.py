@@ -60,8 +60,7 @@ def _range(numbers: Sequence[Number]) -> str:
     low, high = write(min(values)), write(max(values))
     if low == high:
         return low
-    unit = " %"
-    return f"{low.removesuffix(unit) if high.endswith(unit) else low} to {high}"
+    return f"{low.removesuffix(' %')} to {high}"
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ class Facts:
 
     @cached_property
     def expected_start(self) -> float:
-        """The loss of logits 0 or of the best constant, the greater; NaN where not known."""
+        """The loss of logits 0; NaN where not known."""
         return references.start(self.head, self.loss, self.per_class("count"))
 
     @property
@@ -164,7 +164,7 @@ class Facts:
         counts = logit_counts(self.run.anatomy).sum(0)
         if own != own or self.head not in ("sigmoid", "softmax") or not counts.sum() > 0:
             return own
-        return float(np.fmax(own, 1 - counts[FLAT_FROM:-FLAT_FROM].sum() / counts.sum()))
+        return max(own, float(1 - counts[FLAT_FROM:-FLAT_FROM].sum() / counts.sum()))
 
     @property
     def held_out(self) -> float:

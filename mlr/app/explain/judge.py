@@ -21,7 +21,7 @@ from mlr.app.explain.rules_output import (
 )
 from mlr.app.explain.rules_rate import lr_too_high, lr_too_low
 from mlr.app.explain.rules_start import initial_loss, not_finite
-from mlr.app.outcome import FINISHED, Outcome
+from mlr.app.outcome import Outcome
 from mlr.records.reading import Recorded
 
 SYMPTOMS = (lr_too_high, clipped_dead, dead_class, saturated, starved, initial_loss, lr_too_low)
@@ -104,7 +104,7 @@ def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
 def by_cell(runs: Sequence[Recorded]) -> Iterator[tuple[str, list[Recorded]]]:
     """Names of cells, and their finished runs."""
     by_folder = {run.folder: run for run in runs}
-    for cell in cells([_outcome(run) for run in runs if run.status in FINISHED]):
+    for cell in cells([_outcome(run) for run in runs]):
         yield cell.name, [by_folder[one.folder] for one in cell.runs if one.folder is not None]
 
 
@@ -125,8 +125,8 @@ class _Sweep:
     def left(self, one: Finding) -> str:
         """The alternatives of a remedy that were not tried in vain, or the first such spare one."""
         given = [remedy for remedy in one.remedy.split(OR) if not self.refutes(remedy)]
-        spare = [remedy for remedy in one.spare if not given and not self.refutes(remedy)]
-        return OR.join(given or spare[:1])
+        spare = (remedy for remedy in one.spare if not self.refutes(remedy))
+        return OR.join(given) or next(spare, "")
 
 
 def _first(run: Recorded, like: Recorded, sweep: _Sweep) -> Named | None:

@@ -17,7 +17,7 @@ from mlr.records.reading import Recorded
 if TYPE_CHECKING:
     from rich.console import Console
 
-OF_A_RUN, OF_A_SWEEP = 2, 5
+MOST = 5
 """Lines at the end of a training."""
 SCREENFUL = 12
 """Diagnoses in full."""
@@ -39,18 +39,19 @@ def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None
 
     found = explain(runs)
     alone = len(runs) == 1
-    lines = [f"diagnosis    {one.sentence}{advice(one)}" for one in found]
-    lines = lines if alone else _of_pairs(found)
-    most = OF_A_RUN if alone else OF_A_SWEEP
+    if alone:
+        lines = [f"diagnosis    {one.sentence}{advice(one)}" for one in found]
+    else:
+        lines = _of_pairs(found)
     outputs = [] if alone else _of_outputs(runs)
     if lines + outputs and not alone:
         out.print()
-    for line in outputs[:most]:
+    for line in outputs[:MOST]:
         out.print(Text(line), soft_wrap=True)
-    for line in lines[:most]:
+    for line in lines[:MOST]:
         out.print(Text(line, style="yellow"), soft_wrap=True)
     if lines:
-        more = f" ({len(lines) - most} more)" if len(lines) > most else ""
+        more = f" ({len(lines) - MOST} more)" if len(lines) > MOST else ""
         told = f"explain      {commandline.command('explain', shown(place))}{more}"
         out.print(Text(told), soft_wrap=True)
 
@@ -95,20 +96,23 @@ def _of_outputs(runs: Sequence[Recorded]) -> list[str]:
 
 def _on_the_way(runs: Sequence[Recorded], tag: str) -> str:
     """The same output before the first update and early in the training, where all runs have it."""
-    series = [run.series for run in runs]
-    if len(runs) > MOST_READ or not all(one and len(one.of(tag)[0]) > 2 for one in series):
+    if len(runs) > MOST_READ:
         return ""
-    points = [
-        {int(one.steps[row]): float(value) for row, value in zip(*one.of(tag), strict=True)}
-        for one in series
-        if one
-    ]
+    points = [_points(run, tag) for run in runs]
     common = sorted(set.intersection(*map(set, points)))
     if len(common) < 3:
         return ""
     early = min(common, key=lambda step: abs(step - common[-1] / EARLY))
     start, then = (fmean(one[step] for one in points) for step in (common[0], early))
     return f" {start:.4g} at the start, {then:.4g} after {early} updates,"
+
+
+def _points(run: Recorded, tag: str) -> dict[int, float]:
+    """Values by step; empty for a run without a series."""
+    if run.series is None:
+        return {}
+    rows, values = run.series.of(tag)
+    return dict(zip(run.series.steps[rows].tolist(), values.tolist(), strict=True))
 
 
 def print_in_full(out: Console, runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> None:
@@ -146,7 +150,7 @@ def command(run: Recorded, one: Diagnosis) -> str | None:
     if not one.overrides:
         return None
     new = dict(word.split("=", 1) for word in one.overrides.split())
-    chosen = tuple(f"{key}." for key in new if "." not in key)  # its options are other ones now
+    chosen = tuple(f"{key}." for key in new)  # its options are other ones now
     old = [
         word
         for word in run.overrides

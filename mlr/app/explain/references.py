@@ -42,16 +42,18 @@ def constant(head: str, loss: str, counts: NDArray[np.float64]) -> float:
     Returns:
         NaN for a pair that has no formula here, or with fewer than two classes.
     """
-    cost, p = _cost(head, loss, counts), _shares(head, counts)
-    if cost == "ce":
-        return float(_surprise(p, p).sum())
-    if cost == "bce":
-        return float((_surprise(p, p) + _surprise(1 - p, 1 - p)).sum())
-    return float(0.5 * (p * (1 - p)).sum()) if cost == "se" else nan
+    cost = _cost(head, loss, counts)
+    if not cost:
+        return nan
+    p = _shares(head, counts)
+    if cost == "se":
+        return float(0.5 * (p * (1 - p)).sum())
+    others = _surprise(1 - p, 1 - p).sum() if cost == "bce" else 0
+    return float(_surprise(p, p).sum() + others)
 
 
 def start(head: str, loss: str, counts: NDArray[np.float64]) -> float:
-    """The loss of logits 0 or of the best constant prediction, the greater.
+    """The loss of logits 0; of the best constant prediction where that takes the log of 0.
 
     Args:
         head: its name.
@@ -61,17 +63,17 @@ def start(head: str, loss: str, counts: NDArray[np.float64]) -> float:
     Returns:
         NaN for a pair that has no formula here, or with fewer than two classes.
     """
-    cost, p = _cost(head, loss, counts), _shares(head, counts)
-    y = 1 / len(counts) if head in SHARED and len(counts) else AT_ZERO.get(head, nan)
-    if cost == "ce":
-        zero = float(np.log(len(counts)))
-    elif cost == "bce":
-        zero = float((_surprise(p, y) + _surprise(1 - p, 1 - y)).sum()) if 0 < y < 1 else nan
-    elif cost == "se":
-        zero = float(0.5 * (p * (1 - y) ** 2 + (1 - p) * y**2).sum())
-    else:
+    cost = _cost(head, loss, counts)
+    if not cost:
         return nan
-    return float(np.fmax(zero, constant(head, loss, counts)))
+    if cost == "ce":
+        return float(np.log(len(counts)))
+    p, y = _shares(head, counts), AT_ZERO.get(head, 1 / len(counts))
+    if cost == "se":
+        return float(0.5 * (p * (1 - y) ** 2 + (1 - p) * y**2).sum())
+    if y == 0:
+        return constant(head, loss, counts)
+    return float((_surprise(p, y) + _surprise(1 - p, 1 - y)).sum())
 
 
 def _cost(head: str, loss: str, counts: NDArray[np.float64]) -> str:
@@ -87,8 +89,6 @@ def _cost(head: str, loss: str, counts: NDArray[np.float64]) -> str:
 
 def _shares(head: str, counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean target of each output."""
-    if not len(counts) or not counts.sum() > 0:
-        return np.zeros(0)
     p = counts / counts.sum()
     return p if head in SHARED or len(p) > 2 else p[1:]
 

@@ -9,7 +9,7 @@ from typing import Any
 from mlr.app.identity import identity, is_of_run
 from mlr.app.outcome import FINISHED
 from mlr.records.reading import Recorded
-from mlr.records.settings import plain, texts
+from mlr.records.settings import plain, setting, texts
 
 CURED = 0.9
 """Of the errors, or of the loss where it is the same: what a remedy that helps leaves at most."""
@@ -78,16 +78,12 @@ def _typed(run: Recorded) -> dict[str, Any]:
     """What was typed, without head and loss, which the pair names."""
     typed = texts(filter(is_of_run, run.overrides))
     left_out = (*OF_LOOKS, "head", "loss")
-    return {
-        key: value
-        for key, value in typed.items()
-        if key not in left_out and key.partition(".")[0] not in OF_LOOKS
-    }
+    return {key: value for key, value in typed.items() if key.partition(".")[0] not in left_out}
 
 
 def _without(settings: Mapping[str, Any], changes: Mapping[str, str]) -> dict[str, Any]:
     """The settings that a change of others leaves alone; a group that is chosen takes its own."""
-    groups = tuple(f"{key}." for key in changes if "." not in key)
+    groups = tuple(f"{key}." for key in changes)
     return {
         key: value
         for key, value in settings.items()
@@ -97,22 +93,10 @@ def _without(settings: Mapping[str, Any], changes: Mapping[str, str]) -> dict[st
 
 def _has(run: Recorded, key: str, value: str) -> bool:
     """True if a run was set so."""
-    if key in ("head", "loss"):
-        return True  # judged by its pair
-    typed = texts(run.overrides)
-    if key in typed:
-        return _same(typed[key], value)
-    if "." not in key:
-        return run.choices.get(key) == value
-    settings = _settings(run)
-    return key in settings and _same(settings[key], value)
-
-
-def _same(found: Any, typed: str) -> bool:
-    own, wanted = plain(found) if isinstance(found, str) else found, plain(typed)
-    if isinstance(own, (int, float)) and isinstance(wanted, (int, float)):
-        return abs(own - wanted) <= 1e-6 * abs(wanted)
-    return bool(own == wanted)
+    found, wanted = setting(run, key), plain(value)
+    if isinstance(found, (int, float)) and isinstance(wanted, (int, float)):
+        return abs(found - wanted) <= 1e-6 * abs(wanted)
+    return found == wanted
 
 
 def _flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -54,7 +54,8 @@ def underfitting(facts: Facts) -> Finding | None:
         return None
     if len(dead_classes(facts)):  # a larger model gives their outputs no gradient either
         return None
-    moved = _first_order_gain(facts)
+    adam = "adam" in str(facts.part("optimizer").get("_target_")).lower()
+    moved = _first_order_gain(facts, adam)
     if not (moved >= ENOUGH * constant and nearest - right >= TOLD_APART):
         return None
     return Finding(
@@ -63,13 +64,13 @@ def underfitting(facts: Facts) -> Finding | None:
         "for {nearest} of the training examples the nearest other one has the same class.",
         f"loss/train {short(loss)}, accuracy/train {short(right)}; loss/val of the last quarter "
         f"within {percent(course.settled(facts))} of the quarter before, while learning_rate times "
-        f"squared grad_norm/total adds up to {short(moved)}",
+        f"{'' if adam else 'squared '}grad_norm/total adds up to {short(moved)}",
         _more_capacity(facts),
         {"loss": (loss, short), "nearest": (nearest, percent)},
     )
 
 
-def _first_order_gain(facts: Facts) -> float:
+def _first_order_gain(facts: Facts, adam: bool) -> float:
     """Σ η‖g‖² over the updates: what the loss would have lost on a straight slope.
 
     Adam divides by the size of the gradient, so that there it is at least Σ η‖g‖.
@@ -77,7 +78,6 @@ def _first_order_gain(facts: Facts) -> float:
     norms, rates = facts.values("grad_norm/total"), facts.values("learning_rate")
     if len(norms) != len(rates) or not len(norms):
         return float("nan")
-    adam = "adam" in str(facts.part("optimizer").get("_target_")).lower()
     return float((rates * (norms if adam else norms**2)).mean() * facts.updates)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import nan
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -129,7 +131,7 @@ def _saturated_for_long(facts: Facts) -> Finding | None:
     if facts.head in CLIPPING_ALL or facts.head == "linear" or not (wrong >= FLAT and len(pulls)):
         return None
     took = course.time_above(facts, (start + end) / 2)
-    faint = FAINT * min(1, 10 / max(1, len(facts.per_class("count"))))
+    faint = FAINT * 10 / max(10, len(facts.per_class("count")))
     if not (steps[0] == 0 and pulls[0] <= faint and end < start and took >= HELD_UP):
         return None
     return Finding(
@@ -147,10 +149,9 @@ def _saturated_for_long(facts: Facts) -> Finding | None:
 def dead_class(facts: Facts) -> Finding | None:
     """Some of several classes are never found, and their own output gets no gradient."""
     recall, gradient = facts.per_class("recall"), facts.per_class("grad")
-    if len(recall) < 3 or len(gradient) != len(recall):
+    dead, live = dead_classes(facts), np.flatnonzero(recall >= FOUND)
+    if len(recall) < 3:
         return None
-    dead = dead_classes(facts)
-    live = np.flatnonzero(recall >= FOUND)
     # of most classes a saturated head is to blame as a whole; a clipped output is dead by itself
     if not len(dead) or not len(live) or (len(dead) > len(live) and facts.head not in CLIPPING_ALL):
         return None
@@ -201,14 +202,9 @@ def confident_right(facts: Facts) -> Finding | None:
 
 def past_target(facts: Facts) -> float:
     """Share of outputs beyond their target, 1 or 0, by the bins of logits."""
-    logits = (facts.run.anatomy or {}).get("logits")
-    if not logits:
-        return float("nan")
-    edges, (zeros, ones) = np.array(logits["edges"]), np.array(logits["count"])
-    # bin i + 1 starts at edge i
-    above, below = np.searchsorted(edges, 1.0) + 1, np.searchsorted(edges, 0.0) + 1
-    total = zeros.sum() + ones.sum()
-    return float((ones[above:].sum() + zeros[:below].sum()) / total) if total else float("nan")
+    zeros, ones = logit_counts(facts.run.anatomy)
+    middle, total = len(zeros) // 2, zeros.sum() + ones.sum()  # of the bin from 0 to 1
+    return float((zeros[:middle].sum() + ones[middle + 1 :].sum()) / total) if total else nan
 
 
 def _cost(facts: Facts) -> str:

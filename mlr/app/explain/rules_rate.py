@@ -8,7 +8,7 @@ import numpy as np
 
 from mlr.app.explain import course
 from mlr.app.explain.diagnosis import Finding, Number
-from mlr.app.explain.facts import Facts, short, whole
+from mlr.app.explain.facts import Facts, percent, short, whole
 from mlr.app.explain.rules_start import initial_loss
 
 PEAK = 5.0
@@ -43,8 +43,7 @@ def lr_too_high(facts: Facts) -> Finding | None:
     if facts.diverged:
         why = "the loss grew without bound"
         return _too_high(facts, why, f"status {facts.run.status}; loss/train {_course(facts)}")
-    known = facts.constant == facts.constant
-    sane = facts.constant if known else facts.anatomy("start", "loss")
+    sane = _sane(facts)
     ends = max(facts.metric("loss/train"), facts.metric("loss/val"), key=_or_nothing)
     # what has come to rest needs no look at its curves; and a high start has much to come down from
     if ends < UNSETTLED * sane or initial_loss(facts) is not None:
@@ -61,8 +60,10 @@ def lr_too_high(facts: Facts) -> Finding | None:
 def _leaping(facts: Facts, sane: float) -> Finding | None:
     """The loss goes up and down from one validation to the next."""
     leaps, validated = course.leaps(facts), facts.values("loss/val")
+    if leaps != leaps:
+        return None
     late = validated[len(validated) // 2 :]
-    least = min(float(np.median(late)), facts.metric("loss/train")) if len(late) else 0.0
+    least = min(float(np.median(late)), facts.metric("loss/train"))
     if not any(leaps >= factor and least >= share * sane for factor, share in LEAPS):
         return None
     why = "from epoch to epoch the loss still leaps, typically by a factor of {times}"
@@ -91,24 +92,19 @@ def _ruined(facts: Facts, sane: float) -> Finding | None:
 
 def lr_too_low(facts: Facts) -> Finding | None:
     """The loss falls as steadily at the end as at the start, and is still high."""
-    end, known = facts.metric("loss/train"), facts.constant == facts.constant
-    if end < FAR * facts.constant:
-        return None
-    fall = course.fall(facts)
-    sane = facts.constant if known else float(facts.values("loss/train")[:1].sum())
-    useless = facts.unlearned or end >= facts.constant
-    late = LATE_IF_USELESS if useless else LATE
+    end, unknown = facts.metric("loss/train"), facts.constant != facts.constant
     # without a constant to compare with, most examples still being wrong is far to go as well
-    far = end >= FAR * sane or (not known and facts.anatomy("wrong") >= MOSTLY)
-    if not far:
+    if not (end >= FAR * _sane(facts) or (unknown and facts.anatomy("wrong") >= MOSTLY)):
         return None
     held_back = _held_back(facts)
     if held_back is not None:
         return held_back
+    fall = course.fall(facts)
+    late = LATE_IF_USELESS if facts.unlearned or end >= facts.constant else LATE
     if not (fall.steady >= STEADY and fall.late >= late):
         return None
     evidence = (
-        f"loss/val fell by {100 * fall.whole:.2g} % in all, in the second half "
+        f"{fall.tag} fell by {percent(fall.whole)} in all, in the second half "
         f"{short(fall.late)} times as much as in the first; loss/train {_course(facts)}"
     )
     return _too_low(facts, evidence)
@@ -161,6 +157,12 @@ def _too_high(facts: Facts, why: str, evidence: str, **numbers: Number) -> Findi
         _rate(rate) | numbers,
         spare=_rates(rate, 1e-2, 1e-3) if known else (),
     )
+
+
+def _sane(facts: Facts) -> float:
+    """The loss of a constant prediction; that at the start for a pair whose is not known."""
+    known = facts.constant == facts.constant
+    return facts.constant if known else facts.anatomy("start", "loss")
 
 
 def _named(known: bool) -> str:

@@ -29,9 +29,8 @@ def not_finite(facts: Facts) -> Finding | None:
     where = _first_lost(facts)
     if where is None or facts.anatomy("data", "largest") >= OVERFLOW:
         return None
-    part = "model" if where == "a logit" else "loss"
-    if where.startswith("the gradient of"):
-        part = "model"
+    of_model = where == "a logit" or where.startswith("the gradient of")
+    part = "model" if of_model else "loss"
     name = facts.part(part).get("_target_")
     named = f"the {part}" + (f" ({name})" if isinstance(name, str) else "")
     return Finding(
@@ -49,7 +48,7 @@ def _first_lost(facts: Facts) -> str | None:
         tensor = str(refused.get("tensor"))
         return None if tensor.startswith(UPDATED) else tensor
     start = (facts.run.anatomy or {}).get("start") or {}
-    lost = "loss" in start and start["loss"] is None
+    lost = start.get("loss", 0) is None
     if not (lost or facts.diverged or facts.unlearned):
         return None  # what learns needs no look at its series
     if _at_start(facts, "nonfinite/logits") > 0:

@@ -21,6 +21,7 @@ from mlr.app.published.lecun import lecun_linear
 from mlr.app.published.neuron import nielsen_neuron
 from mlr.app.published.nielsen import nielsen_curves
 from mlr.app.published.squares import many_classes, squares_on_digits
+from mlr.app.streams import as_shown
 from mlr.checks import InputError, nearest, unknown
 
 NAME = "published"
@@ -74,5 +75,5 @@ def table(rows: Sequence[Comparison]) -> Table:
     made.add_column("source")
     for row in rows:
         cells = (row.what, row.theirs, row.measured, row.difference, row.source)
-        made.add_row(*map(escape, cells))
+        made.add_row(*(escape(as_shown(cell)) for cell in cells))
     return made

@@ -23,7 +23,8 @@ from mlr.app.report.groups import (
     unmade,
 )
 from mlr.app.report.quantities import FINALS, Quantity, there
-from mlr.app.report.theory import grid, theory
+from mlr.app.report.theory import grid, measured, pair_of
+from mlr.app.report.theory_process import Theory
 from mlr.heads import HEADS
 from mlr.losses import LOSSES
 from mlr.records.aggregate import QUANTILES
@@ -65,6 +66,7 @@ class Content:
     rated: rankings of the same runs with each group at one learning rate.
     groups: runs alike but for the seed, best first.
     unmade: jobs without a folder.
+    theory: of the best group of each pair, in their order.
     """
 
     place: Path
@@ -74,6 +76,7 @@ class Content:
     rated: Sequence[Ranking]
     groups: Sequence[Group]
     unmade: Sequence[Unmade]
+    theory: Theory
 
     @cached_property
     def tried(self) -> set[Panel]:
@@ -139,7 +142,8 @@ def read(place: Path) -> Content:
     comparison = compare(runs, ["pair", *keys])
     rated = compare(runs, ["pair", *(key for key in keys if key != RATE)]).rankings
     made, jobs = groups(comparison), unmade(place, found)
-    return Content(place, runs, left_out, comparison, rated, made, jobs)
+    theory = Theory([pair_of(group) for group in best_of_pairs(made).values()])
+    return Content(place, runs, left_out, comparison, rated, made, jobs, theory)
 
 
 def charts(content: Content) -> dict[str, Any]:
@@ -147,7 +151,7 @@ def charts(content: Content) -> dict[str, Any]:
     panels = content.panels
     places = {panel.key: place for place, panel in enumerate(panels)}
     best = content.best
-    found = curves(content.groups)
+    lines = curves(content.groups)
     numeric = numeric_keys(content.groups)
     named = zip(content.keys, short(content.keys), strict=True)
     return {
@@ -156,13 +160,19 @@ def charts(content: Content) -> dict[str, Any]:
         "sets": [panel.data for panel in panels],
         "quantities": [one._asdict() for one in drawn(content.groups)],
         "finals": [one._asdict() for one in content.finals],
-        "steps": found["steps"],
+        "steps": lines["steps"],
         "groups": [
             _group(group, places[group.data, group.pair], own, content.finals)
-            for group, own in zip(content.groups, found["groups"], strict=True)
+            for group, own in zip(content.groups, lines["groups"], strict=True)
         ],
         "keys": [[key, name] for key, name in named if key in numeric],
-        "theory": {"z": grid(), "pairs": {places[key]: theory(best[key]) for key in best}},
+        "theory": {
+            "z": grid(),
+            "pairs": {
+                places[key]: found | {"points": measured(best[key].runs)}
+                for key, found in zip(best, content.theory.curves(), strict=True)
+            },
+        },
     }
 
 

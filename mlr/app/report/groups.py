@@ -18,6 +18,7 @@ from mlr.records.aggregate import Aggregate, Series, aggregate
 from mlr.records.ranking import chosen, chosen_on
 from mlr.records.reading import Recorded
 from mlr.records.settings import Value
+from mlr.records.sweep import read_runs_table
 
 PAIR = re.compile(r"\w+\+\w+")
 _TAGS = frozenset(one.tag for one in CURVES)
@@ -122,8 +123,7 @@ def unmade(place: Path, runs: Sequence[Recorded]) -> list[Unmade]:
     made, found = {run.name for run in runs}, []
     for path in sorted(place.rglob("runs.csv")):
         try:
-            with path.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
+            rows = read_runs_table(path)
         except (OSError, ValueError, csv.Error):  # a table of somebody else's
             continue
         found += [_unmade(row) for row in rows if row.get("run") and row["run"] not in made]

@@ -1,10 +1,10 @@
-"""Loss and dL/dz of a pair against one logit, in closed form, and what was measured there."""
+"""Loss and dL/dz of pairs against one logit, in closed form, and what was measured there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import log
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlr.app.parts import make_part
 from mlr.app.report.curves import significant
@@ -26,19 +26,34 @@ CLASSES = 2
 """Where nobody counted them."""
 
 
-def theory(group: Group) -> dict[str, Any]:
-    """Curves of the group's pair, and its measured mean gradient, for targets 0 and 1.
+class Pair(NamedTuple):
+    """A head and a loss as their configurations, and how many classes were counted."""
+
+    head: Mapping[str, Any]
+    loss: Mapping[str, Any]
+    classes: int
+
+
+def pair_of(group: Group) -> Pair:
+    """The pair of a group."""
+    run = group.runs[0]
+    classes = ((run.anatomy or {}).get("classes") or {}).get("count") or [0] * CLASSES
+    return Pair(run.config.get("head") or {}, run.config.get("loss") or {}, len(classes))
+
+
+def theory(pair: Pair) -> dict[str, Any]:
+    """Curves of a pair for targets 0 and 1.
 
     Of outputs that share a sum of 1 the logit stands against all others, as z_k − log Σ e^z_j
     over j ≠ k, which are equal, and for target 0 another class is the right one. Outputs that
     do not share in each other's cost are drawn alone.
 
     Returns:
-        outputs: K of the curves; loss, gradient: two lists over the grid; points: two
-        lists of [z, mean dL/dz, share of the outputs]; or why: what keeps it from being drawn.
+        outputs: K of the curves; loss, gradient: two lists over the grid; or why: what keeps
+        it from being drawn.
     """
     try:
-        objective, outputs = _objective(group.runs[0])
+        objective, outputs = _objective(pair)
     except InputError as error:
         return {"why": str(error)}
     logits, targets = _cases(outputs)
@@ -48,7 +63,6 @@ def theory(group: Group) -> dict[str, Any]:
         "outputs": outputs,
         "loss": [significant(row.numpy()) for row in losses],
         "gradient": [significant(row.numpy()) for row in gradients],
-        "points": measured(group.runs),
     }
 
 
@@ -89,8 +103,8 @@ def _row(
     return found
 
 
-def _objective(run: Recorded) -> tuple[Objective, int]:
-    """The objective of a run, and how many outputs its curves are drawn with.
+def _objective(pair: Pair) -> tuple[Objective, int]:
+    """The objective of a pair, and how many outputs its curves are drawn with.
 
     Raises:
         InputError: head or loss are not mlr's own, or not of one logit for each target.
@@ -98,13 +112,12 @@ def _objective(run: Recorded) -> tuple[Objective, int]:
     # takes seconds, and nothing else of the page needs torch
     from mlr.objectives import Objective
 
-    head = make_part("head", run.config.get("head") or {}, Head, ())  # type: ignore[type-abstract]
-    loss = make_part("loss", run.config.get("loss") or {}, Loss, ())  # type: ignore[type-abstract]
+    head = make_part("head", pair.head, Head, ())  # type: ignore[type-abstract]
+    loss = make_part("loss", pair.loss, Loss, ())  # type: ignore[type-abstract]
     if head.range.per_target != 1:
         raise InputError(f"head={head.name} has two logits for each target: no one curve.")
-    classes = ((run.anatomy or {}).get("classes") or {}).get("count") or [0] * CLASSES
     alone = head.range.least_outputs == 1 and isinstance(loss.domain, Interval)
-    outputs = 1 if alone else head.outputs(len(classes))
+    outputs = 1 if alone else head.outputs(pair.classes)
     return Objective(head, loss, outputs=outputs, strict=False), outputs
 
 

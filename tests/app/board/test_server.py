@@ -96,13 +96,9 @@ def test_the_board_starts_on_a_free_port_and_ends_with_ctrl_c(tmp_path, taken):
     opened = tmp_path / "opened"
     # what the person's browser is asked to open
     browser = f"""{sys.executable} -c 'open("{opened}", "w").write("%s")'"""
-    # a job in the background of a shell ignores SIGINT, and a test may be one
-    start = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from mlr.app.cli.main import main; sys.argv = ['mlr', 'board']; sys.exit(main())"
-    )
+    start = "from mlr.app.cli.main import main; main()"
     board = subprocess.Popen(
-        [sys.executable, "-u", "-c", start],
+        [sys.executable, "-u", "-c", start, "board"],
         cwd=tmp_path,
         env={**os.environ, "BROWSER": browser},
         stdout=subprocess.PIPE,

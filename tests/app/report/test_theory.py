@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from math import exp, log
+from typing import Any
 
 import pytest
 
 from mlr.app.report.groups import Group
-from mlr.app.report.theory import grid, measured, theory
+from mlr.app.report.theory import grid, measured, pair_of
+from mlr.app.report.theory import theory as theory_of
 from mlr.records.reading import Recorded, read_runs
 from tests.app.report.making import anatomy, config
 from tests.records.written import write_run
@@ -16,6 +18,10 @@ def group(folder, head: str, loss: str, **more) -> Group:
         folder / "run", f"{head}+{loss}", config=config(head, loss, **more), anatomy=anatomy()
     )
     return Group(f"{head}+{loss}", {}, read_runs(folder))
+
+
+def theory(group: Group) -> dict[str, Any]:
+    return theory_of(pair_of(group))
 
 
 def at(values, z: float) -> float:

@@ -1,7 +1,8 @@
-"""The formulas of a training step for targets that are 0 or 1: near to the truth, and steady."""
+"""The formulas that a training step calls: near to the truth, and steady."""
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -9,7 +10,10 @@ import torch
 
 from mlr.objectives import EXACT, Objective
 from mlr.objectives.steps import REGISTERS, filled_up, sigmoid_
+from tests.objectives.drawing import widths
+from tests.objectives.exactness import PAIRS
 from tests.objectives.mp_reference import mp, mpf, reference, ulps
+from tests.objectives.oracle import truth
 
 HARD = {
     (head.name, loss.name): hard
@@ -21,6 +25,68 @@ LIMIT = 4.0
 """ulp; measured worst 3.8 of squared error, 1.5 of the others."""
 RANGE = {torch.float32: 87.0, torch.float64: 700.0}
 """|z| up to which e^z is a number; beyond, tails are rounded to 0."""
+
+
+LN3, LN4 = math.log(3), math.log(4)
+# σ(ln 3) = 3/4; softmax(0, ln 2, ln 5) = (1/8, 2/8, 5/8)
+THREE = [0.0, math.log(2), math.log(5)]
+BY_HAND = [
+    # ½(3/4 − 1/4)² = 1/8, slope 3/4 · 1/4
+    ("sigmoid", "se", [LN3], [0.25], 0.125, [0.5 * 0.1875]),
+    ("sigmoid", "se", [-LN3], [0.75], 0.125, [-0.5 * 0.1875]),
+    ("sigmoid", "se", [LN3], [0.75], 0.0, [0.0]),
+    ("sigmoid", "bce", [LN3], [0.25], 0.25 * (LN4 - LN3) + 0.75 * LN4, [0.5]),
+    ("sigmoid", "bce", [-LN3], [0.75], 0.25 * (LN4 - LN3) + 0.75 * LN4, [-0.5]),
+    ("sigmoid", "ce", [LN3], [0.25], 0.25 * (LN4 - LN3) + 0.75 * LN4, [0.5]),
+    # y − t = (−3, 0, 3)/8, ⟨y, y − t⟩ = 12/64
+    ("softmax", "se", THREE, [0.5, 0.25, 0.25], 9 / 64, [-4.5 / 64, -3 / 64, 7.5 / 64]),
+    (
+        *("softmax", "ce", THREE, [0.5, 0.25, 0.25]),
+        0.5 * math.log(8) + 0.25 * math.log(4) + 0.25 * math.log(8 / 5),
+        [-0.375, 0.0, 0.375],
+    ),
+    # dL/dy = (y − t)/(y(1 − y)) = (−24/7, 0, 8/5), ⟨y, dL/dy⟩ = −3/7 + 1 = 4/7
+    (
+        *("softmax", "bce", THREE, [0.5, 0.25, 0.25]),
+        -(math.log(1 / 8) + math.log(7 / 8)) / 2
+        - (math.log(1 / 4) + 3 * math.log(3 / 4) + math.log(5 / 8) + 3 * math.log(3 / 8)) / 4,
+        [-28 / 56, -1 / 7, 9 / 14],
+    ),
+    ("linear", "se", [0.75], [0.25], 0.125, [0.5]),
+    ("clipped_linear", "se", [0.75], [0.25], 0.125, [0.5]),
+    # (y − t)/(y(1 − y)) = ½ · 16/3
+    ("clipped_linear", "bce", [0.75], [0.25], 0.25 * (LN4 - LN3) + 0.75 * LN4, [8 / 3]),
+    # ½(1 − ¼)² + (2 − 1)(1 − ¼)
+    ("clipped_linear", "matching", [2.0], [0.25], 33 / 32, [0.75]),
+]
+
+
+@pytest.mark.parametrize(("head", "loss", "z", "t", "value", "slopes"), BY_HAND)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_soft_targets_by_hand(head, loss, z, t, value, slopes, dtype):
+    objective, rel = Objective(head, loss), 8 * torch.finfo(dtype).eps
+    z, t = torch.tensor([z], dtype=dtype), torch.tensor([t], dtype=dtype)
+    for functions in (objective, objective.formula):
+        assert functions.losses(z, t).item() == pytest.approx(value, rel=rel, abs=rel)
+        assert functions.gradient(z, t)[0].tolist() == pytest.approx(slopes, rel=rel, abs=rel)
+
+
+@pytest.mark.parametrize(("head", "loss"), PAIRS)
+def test_soft_targets_are_the_truth_to_a_few_ulp_of_the_largest_term(head, loss):
+    """Of 50 digits, on both sides of 0 and of the clips."""
+    formula = Objective(head, loss).formula
+    for outputs in (k for k in widths(head, loss) if k <= 3):
+        rng = random.Random(outputs)
+        z = [[rng.uniform(-2, 2) for _ in range(outputs)] for _ in range(6)]
+        t = [[rng.uniform(0.02, 0.98) for _ in range(outputs)] for _ in range(6)]
+        if outputs > 1:
+            t = [[x / sum(row) for x in row] for row in t]
+        rows = torch.tensor(z, dtype=torch.float64), torch.tensor(t, dtype=torch.float64)
+        found = torch.cat([formula.losses(*rows)[:, None], formula.gradient(*rows)], -1)
+        true = [[float(x) for x in truth(head, loss, *row)] for row in zip(z, t, strict=True)]
+        torch.testing.assert_close(
+            found, torch.tensor(true, dtype=torch.float64), rtol=1e-13, atol=1e-14
+        )
 
 
 def logits(dtype: torch.dtype) -> torch.Tensor:
