@@ -105,7 +105,7 @@ def test_programs_read_utf8_whatever_the_terminal_has(shown, encoding):
 
 WORK = (
     "import sys; from mlr.app import streams; streams.prepare(); "
-    "work = lambda: [print('½ said'), print('told', file=sys.stderr)] and {code}; "
+    "work = lambda: [print('\\u00bd said'), print('told', file=sys.stderr)] and {code}; "
     "code = streams.exit_code(work); print(len(sys.argv), file=sys.stderr); sys.exit(code)"
 )
 
@@ -163,11 +163,12 @@ def test_files_never_get_the_number_of_a_closed_stream(tmp_path):
     assert (tmp_path / "file").read_bytes() == b""
 
 
-def test_a_pipe_that_does_not_block_gets_all():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_pipe_that_does_not_block_gets_all(unbuffered):
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     code = "from mlr.app import streams; streams.prepare(); print('x' * 300_000)"
-    told = {**os.environ, "PYTHONPATH": str(ROOT)}
+    told = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
     with subprocess.Popen([sys.executable, "-S", "-c", code], env=told, stdout=writing) as child:
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
