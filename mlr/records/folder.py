@@ -25,7 +25,6 @@ from mlr.records.format import (
     STATUSES,
     UNNAMED,
     UNSEALED,
-    FormatError,
     check_format,
     check_status,
     never_sealed,
@@ -167,13 +166,13 @@ def read_status(folder: Path | str) -> dict[str, Any]:
             one to another file of a run is not followed either.
     """
     path = Path(folder) / "status.json"
-    if path.is_symlink():
-        raise DataError(f"{path} is a link, which is not followed.")
     try:
+        if path.is_symlink():
+            raise DataError(f"{path} is a link, which is not followed.")
         status = _parsed(read_small(path), path)
         check_format(path, status.get("format", UNNAMED))
         check_status(status)
-    except FormatError:
+    except DataError:
         raise
     except FileNotFoundError as cause:
         raise InputError(f"{folder} holds no run: status.json is missing.") from cause

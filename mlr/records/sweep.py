@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,9 @@ def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> byt
         WriteError: naming the path and the cause; the old file is then untouched.
     """
     columns = _columns(rows)
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(map(marked, columns))
-    table.writerows([[_cell(value) for value in map(row.get, columns)] for row in rows])
-    content = text.getvalue().encode("utf-8", errors="backslashreplace")
+    cells = [[_cell(value) for value in map(row.get, columns)] for row in rows]
+    text = csv_text([[marked(column) for column in columns], *cells])
+    content = text.encode("utf-8", errors="backslashreplace")
     atomic_write(Path(path), content)
     return content
 
@@ -49,8 +47,18 @@ def read_runs_table(path: Path) -> list[dict[str, str]]:
     """
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file)
-        columns = next(rows, [])
+        columns = [unmarked(column) for column in next(rows, [])]
         return [dict(zip(columns, map(unmarked, row), strict=False)) for row in rows]
+
+
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV, each ended by a newline; a cell with any line break in it is quoted."""
+    lines = []
+    for row in rows:
+        line = io.StringIO(newline="")
+        csv.writer(line, lineterminator="\r\n").writerow(row)  # else it leaves \r unquoted
+        lines.append(line.getvalue()[:-2] + "\n")
+    return "".join(lines)
 
 
 def marked(text: str) -> str:

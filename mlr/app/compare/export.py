@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from math import isfinite
 from typing import Any
@@ -13,20 +11,18 @@ from mlr.app.compare.headline import headline
 from mlr.app.compare.statistics import LEVEL
 from mlr.records.ranking import is_higher_better
 from mlr.records.settings import Value
-from mlr.records.sweep import marked
+from mlr.records.sweep import csv_text, marked
 
 
 def as_csv(comparison: Comparison) -> str:
     """A row a configuration: its keys, its ranking, the fields of `Row`; nothing is None."""
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow([*comparison.by, "ranking", "metric", *COLUMNS])
+    rows: list[list[Any]] = [[*comparison.by, "ranking", "metric", *COLUMNS]]
     for ranking in comparison.rankings:
         for row in ranking.listed:
             numbers = [getattr(row, column) for column in COLUMNS]
             about = [*row.keys.values(), ranking.title]
-            table.writerow([*map(_cell, about), ranking.metric, *numbers])
-    return text.getvalue()
+            rows.append([*map(_cell, about), ranking.metric, *numbers])
+    return csv_text(rows)
 
 
 def as_json(comparison: Comparison) -> str:
