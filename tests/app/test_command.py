@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,16 +15,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mlr.training.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).parents[2]
-
-
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "train.py"), *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 def test_the_default_run_learns_the_digits(train):
@@ -209,33 +198,18 @@ def test_divergence_is_reported_as_a_result(train):
     assert all(own.isfinite().all() for own in state.state_dict.values())
 
 
-def test_help_is_readable(tmp_path):
-    shown = command("--help", cwd=tmp_path)
-    assert shown.returncode == 0
+def test_help_is_readable(train, tmp_path):
+    shown = train("--help")
+    assert shown.code == 0
     for text in ("head=sigmoid loss=bce", "  clipped_linear  ", "batch_size=32  ", "--cfg job"):
-        assert text in shown.stdout
+        assert text in shown.out
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("line", ["--help", "head=linear loss=bce", "optimizer.lr=0", "head=x"])
-def test_torch_is_not_imported_before_the_configuration_is_valid(tmp_path, line):
-    code = (
-        "import sys; from mlr.app.command import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "heavy = {'torch', 'numpy', 'sklearn', 'tensorboard'} & set(sys.modules)\n"
-        "sys.exit(f'imported {heavy}' if heavy else 0)"
-    )
-    shown = subprocess.run(
-        [sys.executable, "-c", code, *line.split()], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert shown.returncode == 0, shown.stderr
-
-
-def test_cfg_shows_the_configuration(tmp_path):
-    shown = command("head=sigmoid", "--cfg", "job", cwd=tmp_path)
-    assert shown.returncode == 0
-    assert OmegaConf.create(shown.stdout).head._target_ == "mlr.heads.Sigmoid"
+def test_cfg_shows_the_configuration(train):
+    shown = train("head=sigmoid", "--cfg", "job")
+    assert shown.code == 0
+    assert OmegaConf.create(shown.out).head._target_ == "mlr.heads.Sigmoid"
 
 
 def test_a_users_own_module_is_trained(train, tmp_path):
@@ -278,22 +252,3 @@ def test_every_experiment_composes():
         header = path.read_text()
         for word in ("python scripts/train.py", "Source:", "Claim:", "Outcome"):
             assert word in header, f"{path.name} does not say its {word}"
-
-
-def test_no_environment_is_needed(tmp_path):
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
-    shown = subprocess.run(
-        [
-            sys.executable,
-            str(ROOT / "scripts" / "train.py"),
-            "epochs=1",
-            "data=neuron",
-            "batch_size=1",
-            "probes.figures=0",
-        ],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert shown.returncode == 0, shown.stderr

@@ -186,27 +186,27 @@ def test_the_distance_sees_what_is_wrong():
     assert distance(exact.gradient(z, t).item(), slope, mpf(0), torch.float64) < 10
 
 
-@pytest.mark.parametrize("dtype", BITS)
 @pytest.mark.parametrize(
     ("head", "loss", "outputs", "size"),
     # of several logits that share one probability ∞ − ∞ is no number
     [(*pair, 1e4) for pair in PAIRS] + [(*pair, 1e20) for pair in PAIRS]
     + [(*pair, math.inf) for pair in PAIRS if pair[2] == 1],
 )  # fmt: skip
-def test_far_tails_are_no_nan(head, loss, outputs, size, dtype):
+def test_far_tails_are_no_nan(head, loss, outputs, size):
     """Where the truth is no float, as e^z of cloglog, it is ∞."""
-    first = torch.tensor([size, -size] * 2, dtype=dtype)
-    z = torch.zeros(4, outputs, dtype=dtype)
-    z[:, 0] = first
-    t = torch.zeros(4, outputs, dtype=dtype)
-    t[:2, 0] = 1
-    if outputs > 1:
-        t[2:, 1] = 1
-    objective = Objective(head(), loss())
-    losses, gradient = objective.losses(z, t), objective.gradient(z, t)
-    assert not losses.isnan().any()
-    assert not gradient.isnan().any()
-    assert (losses >= 0).all()
+    for dtype in BITS:
+        first = torch.tensor([size, -size] * 2, dtype=dtype)
+        z = torch.zeros(4, outputs, dtype=dtype)
+        z[:, 0] = first
+        t = torch.zeros(4, outputs, dtype=dtype)
+        t[:2, 0] = 1
+        if outputs > 1:
+            t[2:, 1] = 1
+        objective = Objective(head(), loss())
+        losses, gradient = objective.losses(z, t), objective.gradient(z, t)
+        assert not losses.isnan().any()
+        assert not gradient.isnan().any()
+        assert (losses >= 0).all()
 
 
 def test_a_class_outside_the_support_is_freed_by_the_matching_loss_alone():

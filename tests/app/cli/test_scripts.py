@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -93,7 +94,7 @@ def test_a_module_of_the_persons_own_that_is_missing_is_named(train, tmp_path):
     assert "make install" not in finished.err
 
 
-def test_modules_next_to_the_scripts_do_not_hide_the_persons_own(tmp_path):
+def test_no_environment_is_needed_nor_hides_a_script_the_persons_own_module(tmp_path):
     (tmp_path / "report.py").write_text(
         "from torch import nn\n"
         "class Net(nn.Linear):\n"
@@ -104,6 +105,7 @@ def test_modules_next_to_the_scripts_do_not_hide_the_persons_own(tmp_path):
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "train.py", *line, "batch_size=1", "epochs=1"],
         cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
         capture_output=True,
         text=True,
     )
