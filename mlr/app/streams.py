@@ -30,14 +30,18 @@ class _Forgiving(io.FileIO):
     fault: OSError | None = None
 
     def write(self, content: Any) -> int:
-        """Write what can be written; returns how much is done with."""
+        """Write all that can be written; a part of it would be all that `python -u` writes."""
+        left = memoryview(content).cast("B")
+        size = len(left)
         try:
-            while (taken := super().write(content)) is None:  # a pipe that does not block
-                select.select([], [self], [])
-            return taken
+            while left:
+                if (taken := super().write(left)) is None:  # a pipe that does not block
+                    select.select([], [self], [])
+                else:
+                    left = left[taken:]
         except OSError as error:
             self.fault = self.fault or error
-            return len(content)
+        return size
 
 
 def prepare() -> None:

@@ -163,9 +163,12 @@ def read_status(folder: Path | str) -> dict[str, Any]:
         InputError: there is none.
         FormatError: it is of another format.
         UnreadableError: it cannot be read.
-        DataError: it is not, to the bit, what was written, or says what no mlr writes.
+        DataError: it is not, to the bit, what was written, says what no mlr writes, or is a link:
+            one to another file of a run is not followed either.
     """
     path = Path(folder) / "status.json"
+    if path.is_symlink():
+        raise DataError(f"{path} is a link, which is not followed.")
     try:
         status = _parsed(read_small(path), path)
         check_format(path, status.get("format", UNNAMED))

@@ -179,7 +179,7 @@ _STATUS: Mapping[str, Callable[[Any], bool]] = {
 }
 """Entries of status.json; any may be missing, and others may be there."""
 _ANATOMY: Mapping[str, Callable[[Any], bool]] = {
-    "examples": _is_count,
+    "examples": lambda found: _is_count(found) and found > 0,
     "start": _by_name(_is_number),
     "confidence": _is_confidence,
     "classes": _are_classes,

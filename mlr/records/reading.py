@@ -163,7 +163,6 @@ def _recorded(found: Found) -> Recorded:
         return _left_out(folder, {STATUS: UnreadableError(found.problem)})
     for _ in range(2):  # once more, for somebody may have begun to go on with it in between
         try:
-            _check_no_link(folder / STATUS)
             entries = read_status(folder)
         except InputError as error:
             return _left_out(folder, {STATUS: error})
@@ -171,12 +170,6 @@ def _recorded(found: Found) -> Recorded:
         if not changed:
             return Recorded(folder, entries)
     return _left_out(folder, changed, entries)
-
-
-def _check_no_link(path: Path) -> None:
-    """Raise DataError of a link: neither is one followed that leads to another file of a run."""
-    if path.is_symlink():
-        raise DataError(f"{path} is a link, which is not followed.")
 
 
 def _left_out(

@@ -19,8 +19,8 @@ def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> byt
 
     The columns are the union over the rows: run, status, then overrides and metrics in the
     order of their first appearance, those with a `/` (TensorBoard's tags) behind the
-    others, then reason. A value that is missing or None leaves its cell empty; True and
-    False stand as in YAML.
+    others, then reason. A value that is missing or None leaves its cell empty, as in
+    `MetricsTable`; True and False stand as in YAML.
 
     Args:
         path: the file; its folder must exist.

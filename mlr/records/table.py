@@ -25,8 +25,11 @@ class MetricsTable:
     r"""A growing CSV file with columns step, epoch and the tags given at the start.
 
     Numbers are the shortest that read back as the same number of the array's own dtype:
-    a float32 0.1 stands as 0.1. A value that is absent leaves its cell empty; nan and inf
-    stand as such. UTF-8, comma, line ends \n. Kept in memory until `flush`.
+    a float32 0.1 stands as 0.1. A value that is absent leaves its cell empty, which numpy,
+    pandas, polars, R, SQL and spreadsheets take for missing: a nan would be text in a
+    spreadsheet, and make every mean of SQL and polars nan. nan and inf stand only for values
+    that were recorded so. A column without any value is text to duckdb, until it is cast:
+    `try_cast("loss/test" as double)`. UTF-8, comma, line ends \n. Kept in memory until `flush`.
     """
 
     def __init__(self, path: Path, tags: Sequence[str]):

@@ -265,3 +265,10 @@ def places() -> Iterator[Case]:
         yield Case(f"run.dir {name[-20:]!r}", (f"hydra.run.dir={name}",))
         yield Case(f"sweep.dir {name[-20:]!r}", ("-m", "seed=0,1", f"hydra.sweep.dir={name}"))
     yield Case("subdir up", ("-m", "seed=0,1", "hydra.sweep.subdir=../../${hydra.job.num}"))
+    for name, place in (("away", "/tmp/evil"), ("up", "../evil"), ("by a key", "${dtype}/evil")):
+        # dtype is judged later than places are
+        text = f"# @package _global_\ndtype: /tmp\nhydra: {{run: {{dir: {place!r}}}, "
+        files = {"experiment/evil.yaml": f"{text}sweep: {{dir: {place!r}}}}}\n"}
+        line = ("--config-dir", "{folder}", "experiment=evil", "data=moons", "epochs=1")
+        yield Case(f"chosen run.dir {name}", line, files)
+        yield Case(f"chosen sweep.dir {name}", ("-m", *line, "seed=0,1"), files)

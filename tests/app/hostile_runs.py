@@ -9,12 +9,18 @@ from typing import Any
 import numpy as np
 
 from mlr.records.container import decode, encode
+from mlr.records.manifest import JSON, sealed
 
 from .judging import Case, Judge
 
 
+def forged(text: str) -> bytes:
+    """A status.json with a seal that fits, whatever it says."""
+    return sealed(text.removesuffix("}").encode("utf-8", "surrogatepass"), JSON)
+
+
 def status(**more: Any) -> str:
-    """A status.json as mlr writes them."""
+    """A status.json as mlr writes them, but for its seal."""
     told = {
         "status": "done",
         "seed": 0,
@@ -63,13 +69,16 @@ def run_folders() -> Iterator[Case]:
         f"odd anatomy {key}": status(anatomy={key: value}) for key, value in anatomies.items()
     }
     contents |= {"deep": "[" * 100_000, "list": "[]", "number": '{"seed": ' + "9" * 5000 + "}"}
+    contents["edges"] = status(anatomy={"logits": {"edges": [0]}})
+    contents["large seed"] = status(seed=10**30)
     contents["nan"] = '{"status": "done", "metrics": {"loss/test": NaN}}'
     contents |= {
         f"name {name!r}": status(pair=f"{name}+se", reason=name, command=name) for name in NAMES
     }
     for name, text in contents.items():
         for program in READERS:
-            files = {"run/status.json": text, "run/.hydra/config.yaml": "a: ${oc.env:MLR_SECRET}\n"}
+            files = {"run/status.json": forged(text)}
+            files["run/.hydra/config.yaml"] = b"a: ${oc.env:MLR_SECRET}\n"
             yield Case(f"{program} {name}", ("{folder}",), files, program, refused=False)
     for name, config in {
         "apply": "a: !!python/object/apply:evil_mod.mark []\n",
@@ -80,8 +89,9 @@ def run_folders() -> Iterator[Case]:
         "allow": "allow_targets: [evil_mod]\nhead: {_target_: evil_mod.Mark}\n",
     }.items():
         for program in READERS:
-            files = {"run/status.json": status(), "run/.hydra/config.yaml": config}
-            files["run/.hydra/hydra.yaml"] = "hydra: {runtime: {choices: 3}}\n"
+            files = {"run/status.json": forged(status())}
+            files["run/.hydra/config.yaml"] = config.encode()
+            files["run/.hydra/hydra.yaml"] = b"hydra: {runtime: {choices: 3}}\n"
             yield Case(f"{program} config {name}", ("{folder}",), files, program, refused=False)
 
 

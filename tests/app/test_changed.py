@@ -134,7 +134,7 @@ def unreadable(run, monkeypatch):
     scandir = os.scandir
 
     def denied(path):
-        if str(path) == str(run):  # a number, where shutil has opened it
+        if path == str(run):
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 

@@ -252,3 +252,16 @@ def test_every_experiment_composes():
         header = path.read_text()
         for word in ("python scripts/train.py", "Source:", "Claim:", "Outcome"):
             assert word in header, f"{path.name} does not say its {word}"
+
+
+def test_what_hydra_cannot_write_is_one_sentence(train, tmp_path):
+    """As on a disk that can only be read."""
+    (tmp_path / "sweep" / "multirun.yaml").mkdir(parents=True)
+    (tmp_path / "sweep" / "runs.csv").touch()
+    line = ("-m", "data=moons", "head=sigmoid", "seed=0,1", f"sweep.resume={tmp_path}/sweep")
+    finished = train(*line)
+    assert finished.code == 74
+    assert finished.err == (
+        f"mlr: cannot write {tmp_path}/sweep/multirun.yaml: Is a directory; "
+        "copy the sweep to where it can be written, and resume it there.\n"
+    )

@@ -34,6 +34,7 @@ FEW = [
     *some(sections(), "searchpath params allow", "shown help"),
     *some(detours(), "header hydra", "node", "allow in main", "rerun, short"),
     *some(resolvers(), "resolver 0", "resolver 4"),
+    *some(places(), "chosen run.dir by a key", "chosen sweep.dir up"),
     *some(texts(), "yaml bomb", "yaml deep", "yaml apply", "yaml twice"),
 ]
 

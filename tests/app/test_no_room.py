@@ -78,6 +78,17 @@ def test_a_place_that_can_be_read_only(server, tmp_path):
 
 
 @pytest.mark.faults
+def test_what_is_there_and_can_only_be_read(server, tmp_path):
+    place = tmp_path / "place"
+    with mounted(place, "size=64m"):
+        assert server.run(*RUN, f"hydra.run.dir={place}/run", plain=True).code == 0
+        assert server.run(*SWEEP, f"hydra.sweep.dir={place}/sweep", plain=True).code == 0
+        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+        said_in_a_line(server.run(*SWEEP, f"sweep.resume={place}/sweep", plain=True), place)
+        said_in_a_line(server.run(f"resume={place}/run", "epochs=99", plain=True), place)
+
+
+@pytest.mark.faults
 def test_disks_of_all_sizes(server, tmp_path):
     """Each is full at another place; given room, what was begun goes on."""
     place = tmp_path / "place"

@@ -279,30 +279,24 @@ LIGHT = {
 """Command lines that train nothing, and their exit codes."""
 
 
-def test_what_trains_nothing_imports_no_torch_and_costs_less_than_half_a_second(tmp_path):
+def test_what_trains_nothing_imports_no_torch(tmp_path):
     code = f"""
-import sys, time
+import sys
 from mlr.app.command import main
 for line, expected in {LIGHT}.items():
     sys.argv = ["train.py", *line.split()]
-    begun = time.process_time()
     try:
         code = main() or 0
     except SystemExit as ended:
         code = ended.code or 0
     heavy = {{"torch", "numpy", "sklearn", "tensorboard", "rich.progress"}} & set(sys.modules)
     assert (code, heavy) == (expected, set()), line
-    if line == "optimizer.rl=1":
-        print(time.process_time(), file=sys.stderr)
 """
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
     assert shown.returncode == 0, shown.stderr
     assert "Choose from accuracy/test, accuracy/train" in shown.stdout
-    # of the processor: what others do meanwhile does not count; half a second when idle
-    (spent,) = re.findall(r"^\d+\.\d+$", shown.stderr, re.MULTILINE)
-    assert float(spent) < 1.0
 
 
 def idx(magic: int, shape: tuple[int, ...], content: bytes) -> bytes:

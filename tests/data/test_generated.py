@@ -1,5 +1,7 @@
 """What each generated dataset is for, in numbers."""
 
+import resource
+
 import numpy as np
 import pytest
 import torch
@@ -111,12 +113,19 @@ def test_line_has_its_slope_intercept_and_noise():
 
 
 def test_too_few_examples_for_the_classes_are_refused():
+    with pytest.raises(InputError, match=r"data\.n=11 must be a whole number of at least 12"):
+        Blobs(n=11, classes=4)
     with pytest.raises(InputError, match=r"data=blobs with 40 examples gives splits of 24, 8, 8"):
         Blobs(n=40, classes=10).load(0)
 
 
-def test_more_than_memory_holds_is_refused():
-    with pytest.raises(InputError, match=r"data\.n=\d+ examples do not fit into memory"):
+@pytest.mark.parametrize(
+    ("most", "limit"),
+    [(-1, r"memory\."), (3 << 29, r"memory \(ulimit -v gives all of this process 1,536 MiB\)\.")],
+)
+def test_more_than_memory_holds_is_refused(monkeypatch, most, limit):
+    monkeypatch.setattr(resource, "getrlimit", {resource.RLIMIT_AS: (most, -1)}.get)
+    with pytest.raises(InputError, match=rf"data\.n=\d+ examples do not fit into {limit}"):
         Xor(n=10**15).load(0)
 
 

@@ -50,8 +50,9 @@ def test_scaling_is_fitted_on_training_alone(kind, image, dtype):
     assert data.test.features.tolist() == data.val.features.tolist()
 
 
-def test_a_full_scale_divides_whatever_was_found():
-    data = scaling.fit("unit", np.array(TRAIN), 8.0)
+@pytest.mark.parametrize(("train", "full_scale"), [(TRAIN, 8.0), ([[1, 2, -8]], None)])
+def test_a_full_scale_divides_whatever_was_found_else_the_largest_size(train, full_scale):
+    data = scaling.fit("unit", np.array(train), full_scale)
     assert data(np.array(OTHER)).tolist() == [[1.25, 1.125, -12.5]]
 
 

@@ -56,8 +56,11 @@ def test_labels_of_any_numeric_type_become_int64(kind):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e39])
 def test_features_must_be_finite_in_float32(bad):
     values = np.ones((5, 2))
-    values[[1, 3], [0, 1]] = bad
-    with pytest.raises(DataError, match=r"in 2 of 5 rows, the first in row 1 \(counted from 0\): "):
+    values[[1, 3], [0, 1]] = bad, -np.inf
+    first = rf"in 2 of 5 rows, the first in row 1 \(counted from 0\): {bad:.6g}\.".replace(
+        "+", r"\+"
+    )
+    with pytest.raises(DataError, match=first):
         validate.finite("data=x", values)
 
 

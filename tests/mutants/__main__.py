@@ -33,12 +33,8 @@ def arguments() -> argparse.Namespace:
     add("--seed", type=int, default=17, help="seed of the sample (17)")
     add("-j", "--jobs", type=int, default=2, help="workers (2)")
     add("--only", default="", metavar="PATH", help="mutants of files that begin so")
-    add(
-        "--budget",
-        type=float,
-        default=BUDGET,
-        help="seconds of other packages' tests that a mutant must survive (120; 0: none)",
-    )
+    budget = "seconds of other packages' tests that a mutant must survive (120; 0: none)"
+    add("--budget", type=float, default=BUDGET, help=budget)
     add("--again", action="store_true", help="survivors of earlier runs too")
     add("--results", type=Path, default=WORK / "results.jsonl", metavar="FILE")
     add("--list", action="store_true", help="print the sample, try nothing")
@@ -57,15 +53,14 @@ def main() -> int:
             print(*_diff(chosen), sep="\n")
             return 0
         return _try([chosen], asked, results)
-    chosen = [
-        it for it in sample(found(ROOT), asked.n, asked.seed) if it.path.startswith(asked.only)
-    ]
+    whole = sample(found(ROOT), asked.n, asked.seed)
+    if asked.report:
+        print(report.write(ROOT, whole, results, f"--n {asked.n} --seed {asked.seed}"))
+        return 0
+    chosen = [mutant for mutant in whole if mutant.path.startswith(asked.only)]
     if asked.list:
         for mutant in chosen:
             print(f"{mutant.id:50} {results.outcome(mutant):10} {mutant.change}")
-        return 0
-    if asked.report:
-        print(report.write(ROOT, chosen, results, f"--n {asked.n} --seed {asked.seed}"))
         return 0
     done = NOTICED if asked.again else (*NOTICED, "survived", "unreached")
     return _try([it for it in chosen if results.outcome(it) not in done], asked, results)

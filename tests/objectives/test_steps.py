@@ -38,6 +38,17 @@ BY_HAND = [
     ("sigmoid", "bce", [LN3], [0.25], 0.25 * (LN4 - LN3) + 0.75 * LN4, [0.5]),
     ("sigmoid", "bce", [-LN3], [0.75], 0.25 * (LN4 - LN3) + 0.75 * LN4, [-0.5]),
     ("sigmoid", "ce", [LN3], [0.25], 0.25 * (LN4 - LN3) + 0.75 * LN4, [0.5]),
+    # several outputs, which are no distribution: −t log y
+    (
+        *("sigmoid", "ce", [LN3, -LN3], [0.5, 0.5]),
+        0.5 * (LN4 - LN3) + 0.5 * LN4,
+        [-0.125, -0.375],
+    ),
+    (
+        *("clipped_linear", "ce", [0.75, 0.5], [0.5, 0.5]),
+        0.5 * (LN4 - LN3) + 0.25 * LN4,
+        [-2 / 3, -1.0],
+    ),
     # y − t = (−3, 0, 3)/8, ⟨y, y − t⟩ = 12/64
     ("softmax", "se", THREE, [0.5, 0.25, 0.25], 9 / 64, [-4.5 / 64, -3 / 64, 7.5 / 64]),
     (
@@ -64,7 +75,7 @@ BY_HAND = [
 @pytest.mark.parametrize(("head", "loss", "z", "t", "value", "slopes"), BY_HAND)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_soft_targets_by_hand(head, loss, z, t, value, slopes, dtype):
-    objective, rel = Objective(head, loss), 8 * torch.finfo(dtype).eps
+    objective, rel = Objective(head, loss, strict=False), 8 * torch.finfo(dtype).eps
     z, t = torch.tensor([z], dtype=dtype), torch.tensor([t], dtype=dtype)
     for functions in (objective, objective.formula):
         assert functions.losses(z, t).item() == pytest.approx(value, rel=rel, abs=rel)
@@ -72,8 +83,8 @@ def test_soft_targets_by_hand(head, loss, z, t, value, slopes, dtype):
 
 
 @pytest.mark.parametrize(("head", "loss"), PAIRS)
-def test_soft_targets_are_the_truth_to_a_few_ulp_of_the_largest_term(head, loss):
-    """Of 50 digits, on both sides of 0 and of the clips."""
+def test_a_step_is_the_truth_to_a_few_ulp_of_the_largest_term(head, loss):
+    """Of 50 digits, on both sides of 0 and of the clips, for soft targets and for hard ones."""
     formula = Objective(head, loss).formula
     for outputs in (k for k in widths(head, loss) if k <= 3):
         rng = random.Random(outputs)
@@ -81,6 +92,7 @@ def test_soft_targets_are_the_truth_to_a_few_ulp_of_the_largest_term(head, loss)
         t = [[rng.uniform(0.02, 0.98) for _ in range(outputs)] for _ in range(6)]
         if outputs > 1:
             t = [[x / sum(row) for x in row] for row in t]
+        t[-2:] = [[1.0] + [0.0] * (outputs - 1), [0.0] * (outputs - 1) + [float(outputs > 1)]]
         rows = torch.tensor(z, dtype=torch.float64), torch.tensor(t, dtype=torch.float64)
         found = torch.cat([formula.losses(*rows)[:, None], formula.gradient(*rows)], -1)
         true = [[float(x) for x in truth(head, loss, *row)] for row in zip(z, t, strict=True)]

@@ -175,7 +175,8 @@ def test_a_full_disk_keeps_the_old_status(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"\xff", b'{"status": "done"}', sealed(b'{"a": [', JSON)]
+    "content",
+    [b"", b"{", b"[]", b"\xff", b'{"format": 2, "status": "done"}', sealed(b'{"a": [', JSON)],
 )
 def test_a_damaged_status_is_refused(tmp_path, content):
     (tmp_path / "status.json").write_bytes(content)

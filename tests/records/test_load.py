@@ -124,3 +124,16 @@ def test_records_alone_imports_neither_pandas_nor_numpy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_whole_numbers_without_end(tmp_path):
+    """As of a status.json that somebody made: no int64 holds them."""
+    for place, seed in enumerate((10**30, -(2**63), 2**63, 7)):
+        typed = [f"epochs={seed}", f"optimizer.lr={10**400 if place else 0.5}"]
+        write_run(tmp_path / str(place), "sigmoid+se", seed, typed)
+    found = records.load(tmp_path)
+    assert found["seed"].tolist() == [10**30, -(2**63), 2**63, 7]
+    assert found["epochs"].tolist() == [10**30, -(2**63), 2**63, 7]
+    assert found["optimizer.lr"].tolist() == [0.5, *[10**400] * 3]
+    kept = records.load(tmp_path / "1", tmp_path / "3")  # the least that it does hold
+    assert (str(kept["seed"].dtype), kept["seed"].tolist()) == ("int64", [-(2**63), 7])

@@ -4,6 +4,7 @@ import pytest
 
 from mlr.durable import WriteError
 from mlr.records import write_runs_table
+from mlr.records.sweep import read_runs_table
 
 from .reading import names
 
@@ -45,3 +46,34 @@ def test_the_table_is_replaced_at_once(tmp_path):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(WriteError, match=r"nowhere.runs\.csv"):
         write_runs_table(tmp_path / "nowhere" / "runs.csv", [])
+
+
+TEXTS = {
+    "=1+1": "'=1+1",
+    "+cmd|x": "'+cmd|x",
+    "-2+3": "'-2+3",
+    "@SUM(A1)": "'@SUM(A1)",
+    "\tx": "'\tx",
+    "\rx": "'\rx",
+    "\nx": "'\nx",
+    "＝1": "'＝1",
+    # marked twice, so that it is read back as it was
+    "'=1": "''=1",
+    # numbers, and texts that no spreadsheet runs
+    "-0.5": "-0.5",
+    "+1e-3": "+1e-3",
+    "-inf": "-inf",
+    "'a'": "'a'",
+    "a=1": "a=1",
+    "": "",
+}
+
+
+def test_no_text_is_a_formula_and_each_is_read_back(tmp_path):
+    rows = [{"run": str(place), "=key": text} for place, text in enumerate(TEXTS)]
+    write_runs_table(tmp_path / "runs.csv", rows)
+    (head, *found) = read(tmp_path / "runs.csv")
+    assert head == ["run", "status", "'=key"]
+    assert [cells[2] for cells in found] == list(TEXTS.values())
+    again = read_runs_table(tmp_path / "runs.csv")
+    assert again == [row | {"status": ""} for row in rows]

@@ -205,7 +205,7 @@ def test_groups_and_accumulated_batches_are_told_as_plain_autograd_has_them(tmp_
         reduction=reduction, accumulate=2,
     ) as probe:  # fmt: skip
         for pair in (data[0:2], data[2:4], data[4:6]):
-            optimizer.zero_grad()
+            optimizer.zero_grad(set_to_none=False)  # the memory of each gradient is used again
             own.zero_grad()
             for inputs, targets in pair:
                 logits = model(inputs)

@@ -16,7 +16,7 @@ CURED = 0.9
 ACCURACIES = ("accuracy/val", "accuracy/train")
 LOSSES = ("loss/val", "loss/train")
 """The first that was measured: some runs have no validation."""
-OF_LOOKS = ("probes", "seed", "checkpoint", "device")
+OF_LOOKS = ("probes", "seed", "device")
 """Settings that two runs to compare may differ in."""
 
 
