@@ -74,7 +74,7 @@ def meets(command, call, kind, once, kept=None):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run(run, kind):
-    for call in sample(run.answer.calls, 7, KINDS.index(kind)):
+    for call in sample(run.answer.calls, 4, KINDS.index(kind)):
         meets(run, call, kind, once=False)
 
 

@@ -94,7 +94,7 @@ def started(server, cwd, processes, times):
 
 
 def test_simultaneous_starts(server, tmp_path):
-    started(server, tmp_path, 8, 2)
+    started(server, tmp_path, 5, 2)
 
 
 @pytest.mark.faults

@@ -78,10 +78,14 @@ def test_two_signals(server, tmp_path):
             assert answer.code == 143, answer
 
 
-def sweep_is_stopped(server, folder, name, after):
-    """In its midst; it ends as ever, and no run that was kept begins anew."""
+@pytest.fixture(scope="module")
+def sweep(server, tmp_path_factory):
     line = (*SWEEP, "sweep.max_runs_per_batch=2")
-    command = Command(server, folder / "it", line, often=True)
+    return Command(server, tmp_path_factory.mktemp("stopped") / "it", line, often=True)
+
+
+def sweep_is_stopped(command, name, after):
+    """In its midst; it ends as ever, and no run that was kept begins anew."""
     answer = command.begin(signals=[(after * command.answer.seconds, name)])
     assert answer.code in (0, CODES[name]), answer
     kept = {path.name: newest_step(path) for path in command.folder.iterdir() if path.is_dir()}
@@ -94,9 +98,9 @@ def sweep_is_stopped(server, folder, name, after):
     return answer.code, sum(0 < step < 26 for step in kept.values())
 
 
-def test_a_sweep_of_several_batches(server, tmp_path):
+def test_a_sweep_of_several_batches(sweep):
     results = [
-        sweep_is_stopped(server, tmp_path / name, name, after)
+        sweep_is_stopped(sweep, name, after)
         for name, after in (("SIGINT", 0.3), ("SIGTERM", 0.5), ("SIGUSR1", 0.7))
     ]
     assert any(code for code, _ in results)
@@ -104,10 +108,8 @@ def test_a_sweep_of_several_batches(server, tmp_path):
 
 @pytest.mark.faults
 @pytest.mark.parametrize("name", CODES)
-def test_sweeps_at_many_moments(server, tmp_path, name):
-    results = [
-        sweep_is_stopped(server, tmp_path / str(part), name, part / 12) for part in range(1, 12)
-    ]
+def test_sweeps_at_many_moments(sweep, name):
+    results = [sweep_is_stopped(sweep, name, part / 12) for part in range(1, 12)]
     assert sum(code == CODES[name] for code, _ in results) >= 5
     assert any(kept for _, kept in results)  # which then went on, and not from 0
 
