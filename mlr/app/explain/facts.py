@@ -164,7 +164,7 @@ class Facts:
         counts = logit_counts(self.run.anatomy).sum(0)
         if own != own or self.head not in ("sigmoid", "softmax") or not counts.sum() > 0:
             return own
-        return max(own, float(1 - counts[FLAT_FROM:-FLAT_FROM].sum() / counts.sum()))
+        return float(np.fmax(own, 1 - counts[FLAT_FROM:-FLAT_FROM].sum() / counts.sum()))
 
     @property
     def held_out(self) -> float:

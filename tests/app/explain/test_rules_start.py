@@ -31,6 +31,7 @@ def refused(update, tensor):
     ("logits", LOST, LOGITS, [1, 0], [0, 1]),
     ("logits, no loss at the start", LOST | {"start": {"wrong": 0.5}}, LOGITS, [1], [0]),
     ("logits, no start", LOST | {"start.loss": None, "start.wrong": None}, LOGITS, [1], [0]),
+    ("logits, no anatomy", {"pair": "softmax+se", "status": "diverged"}, LOGITS, [1], [0]),
     ("logits before any update", LOST, LOGITS, [1, 1], [np.nan, 1]),
     ("gradients", LOST, PULLS, [1, 0], [0, 1]),
     ("one that diverged", PLAIN | {PULLS: [1]}, "status", "diverged", "done"),
