@@ -136,11 +136,13 @@ def test_the_recorded_losses_tell_where_it_ended(tmp_path):
     recorder = Recorder(RunFolder.claim(tmp_path / "whole"), run_tags(runs[0]), {})
     ends = [(10, 9), (11, 9), (19, 15)]
     asked = [range(25), *ends]
-    whole, *stopped = train(runs, [recorder, None, None, None], snapshots=asked)
+    kept, recorders = Kept(), [recorder, None, None, None]
+    whole, *stopped = train(runs, recorders, snapshots=asked, keeper=kept.keeper)
     recorder.finish("done", whole.metrics, at=whole.point)
     with recorder.folder.metrics.open(newline="", encoding="utf-8") as file:
         losses = [float(row["loss/val"]) for row in csv.DictReader(file) if row["loss/val"]]
     assert len(losses) == 25
+    assert [one.lowest for one in kept.states[-1]] == [losses[at - 1] for at in (15, 9, 9, 15)]
     at = dict(whole.snapshots)
     assert [by_rule(losses, patience) for patience in patiences[1:]] == ends
     for result, (end, best) in zip(stopped, ends, strict=True):
