@@ -44,6 +44,20 @@ class _Forgiving(io.FileIO):
         return size
 
 
+def read_letters() -> None:
+    """Start again in UTF-8 mode where the locale, as LC_ALL=C, made lone bytes of letters.
+
+    Hydra writes its files in UTF-8, which has no such bytes.
+    """
+    if sys.getfilesystemencoding() == "utf-8":
+        return
+    lone = {chr(0xDC00 + byte) for byte in range(0x80, 0x100)}
+    if lone.isdisjoint("".join((os.environ.get("PWD", ""), *sys.argv))):
+        return
+    os.environ["PYTHONUTF8"] = "1"  # for processes that this one starts
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
 def prepare() -> None:
     """Have standard output and error take everything from now on; may be called again."""
     for number in range(3):

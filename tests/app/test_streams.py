@@ -150,6 +150,20 @@ def test_a_locale_without_letters():
     assert ended("", PYTHONUNBUFFERED="1", PYTHONIOENCODING="cp437")[1] == "\\xab said\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems read words as UTF-8")
+@pytest.mark.parametrize("word", ["größe=数", "head=softmax"])
+def test_letters_of_a_plain_locale_are_read_as_letters(word):
+    code = (
+        "import sys; from mlr.app import streams; streams.read_letters(); "
+        "print(ascii(sys.argv[1:]), sys.flags.utf8_mode)"
+    )
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT)}
+    line = [sys.executable, "-S", "-c", code, word, "-m"]
+    done = subprocess.run(line, env=os.environ | plain, capture_output=True, timeout=60)
+    again = not word.isascii()
+    assert done.stdout.decode() == f"{[word, '-m']!a} {int(again)}\n"
+
+
 def test_files_never_get_the_number_of_a_closed_stream(tmp_path):
     code = (
         "import os; from mlr.app import streams; streams.prepare(); "

@@ -29,12 +29,14 @@ COMMANDS = {
 
 def main() -> int:
     """`mlr <command> …`; returns the exit code."""
+    streams.read_letters()
     streams.prepare()
     return streams.exit_code(lambda: _chosen(sys.argv[1:]))
 
 
 def start(name: str) -> int:
     """Run the command of this name with the words of sys.argv; returns the exit code."""
+    streams.read_letters()
     streams.prepare()
     return streams.exit_code(lambda: _run(name))
 
