@@ -136,6 +136,16 @@ def test_more_steps_go_on_from_the_midst_of_an_epoch():
     assert_equal(more, train([experiment(steps=11)]))
 
 
+def test_in_the_midst_of_an_epoch_it_is_kept_when_due(monkeypatch):
+    monkeypatch.setattr("mlr.training.loop.PROGRESS_SECONDS", -1.0)
+    monkeypatch.setattr("mlr.training.keeper.SHARE", 1e9)
+    every, seldom = Kept(seconds=-1.0), Kept(seconds=1e9)
+    train([experiment(steps=6)], keeper=every.keeper)
+    train([experiment(steps=6)], keeper=seldom.keeper)
+    assert [states[0].step for states in every.states] == [1, 2, 3, 4, 5, 6]
+    assert [states[0].step for states in seldom.states] == [6]
+
+
 def test_another_models_state_is_refused():
     first = Kept(stop_after=3)
     with pytest.raises(Stopped):
