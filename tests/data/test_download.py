@@ -2,6 +2,8 @@
 
 import errno
 import hashlib
+import io
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -122,9 +124,9 @@ def fetch(web, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "_SCHEMES", ("https://", "http://127.0.0.1:"))
     target = tmp_path / "new" / "file.gz"
 
-    def run(*behaviours, timeout=5.0, sha256=DIGEST):
+    def run(*behaviours, timeout=5.0, sha256=DIGEST, progress=False):
         urls = [f"http://127.0.0.1:{web.server_port}/{name}/file.gz" for name in behaviours]
-        return download.fetch(urls, sha256, target, timeout=timeout, progress=False)
+        return download.fetch(urls, sha256, target, timeout=timeout, progress=progress)
 
     run.web, run.target = web, target
     return run
@@ -274,6 +276,30 @@ def test_a_full_disk_leaves_nothing(fetch, monkeypatch):
     with pytest.raises(WriteError, match="No space left on device"):
         fetch("good")
     assert leftovers(fetch) == []
+
+
+class Stderr(io.StringIO):
+    def __init__(self, terminal):
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self):
+        return self.terminal
+
+
+@pytest.mark.parametrize(("terminal", "progress"), [(True, True), (True, False), (False, True)])
+def test_on_a_terminal_a_bar_counts_the_bytes(fetch, monkeypatch, terminal, progress):
+    out = Stderr(terminal)
+    monkeypatch.setattr(sys, "stderr", out)
+    part(fetch).write_bytes(CONTENT[:100_000])
+    fetch("good", progress=progress)
+    if terminal and progress:
+        first, *_, last = out.getvalue().strip().split("\r")
+        assert "| 100k/256k [" in first  # what is there already, of 256,000 bytes
+        assert last.startswith("file.gz: 100%|")
+        assert "| 256k/256k [" in last
+    else:
+        assert out.getvalue() == ""
 
 
 def test_jobs_that_start_together_download_once(fetch):

@@ -6,6 +6,7 @@ import torch
 from mlr.checks import DataError, InputError, listed
 from mlr.data import Csv
 from mlr.data.faults import DataWarning
+from mlr.data.header import Sign, is_data, is_names, signs
 
 IRIS = [
     *[f"{5 + i / 10},{3 + i % 4 / 10},{1.4 + i % 3 / 10},0.2,Iris-setosa" for i in range(10)],
@@ -93,6 +94,57 @@ def test_a_header_of_numbers_is_taken_when_it_is_said_to_be_one(write):
 )
 def test_names_over_data_are_a_header(write, header):
     assert count(Csv(path=write(header, *IRIS)).load(0)) == 30
+
+
+@pytest.mark.parametrize(
+    ("cell", "below", "sign"),
+    [
+        ("7", ["1", "2"], Sign.NUMBER),
+        ("7", ["1", "2", "a"], Sign.NUMBER),
+        ("7", ["1", "2", "a", "b"], Sign.NOTHING),  # no more numbers than texts
+        ("7", ["1", "", "NA"], Sign.NUMBER),  # what is missing counts for neither
+        ("x", ["1", "2"], Sign.NAME),
+        ("a", ["a", "b"], Sign.VALUE),
+        ("1", ["1", "a"], Sign.VALUE),
+        ("x", ["a", "a", "b"], Sign.OTHER),
+        ("x", ["a", "b"], Sign.NOTHING),
+        ("", ["1", "2"], Sign.NOTHING),
+        ("nan", ["1", "2"], Sign.NOTHING),
+        ("?", ["a", "a"], Sign.NOTHING),
+        ("7", ["", "null"], Sign.NOTHING),
+        ("x", ["", "null"], Sign.NOTHING),
+        ("x", [*map(str, range(500)), *("text" * 2**n for n in range(9)), "x"], Sign.NAME),
+        ("x", [*["a"] * 999, "x"], Sign.VALUE),
+        ("x", [*["a"] * 1000, "x"], Sign.OTHER),  # of very many rows the first are looked at
+    ],
+)
+def test_the_sign_of_a_cell_over_a_column(cell, below, sign):
+    rows = [[text, "1"] for text in below]
+    assert signs([cell, "7"], rows) == {sign, Sign.NUMBER}
+    assert signs(["name", cell], [[*reversed(row)] for row in rows]) == {sign, Sign.NAME}
+
+
+@pytest.mark.parametrize(
+    ("cells", "data", "names"),
+    [
+        (["7", "a", ""], True, False),
+        (["", "a", ""], True, False),
+        (["7", "c", ""], True, False),
+        (["7", "a", "x"], False, False),  # none of the few texts that repeat
+        (["x", "a", ""], False, True),
+        (["x", "c", "x"], False, True),
+        (["", "c", ""], False, False),
+    ],
+)
+def test_a_first_line_is_data_or_names_by_all_of_its_cells(cells, data, names):
+    rows = [["1", "a", "u"], ["2", "b", "u"], ["3", "d", "v"]]
+    assert (is_data(cells, rows), is_names(cells, rows)) == (data, names)
+
+
+def test_a_number_and_a_name_over_numbers_tell_nothing():
+    rows = [["1", "2"], ["3", "4"]]
+    assert not is_data(["7", "x"], rows)
+    assert not is_names(["7", "x"], rows)
 
 
 def test_a_header_is_no_line_of_data(write):
