@@ -51,6 +51,14 @@ def test_columns_by_number(write, label):
     assert torch.equal(named.train.targets, data.train.targets)
 
 
+def test_the_first_column_by_its_number_from_the_end(write):
+    options = {"header": False, "scale": "none", "task": "regression", "features": [1]}
+    path = write(*IRIS)
+    first, last = (Csv(path=path, label=label, **options).load(0) for label in (0, -5))
+    assert torch.equal(first.train.targets, last.train.targets)
+    assert first.train.targets.min() >= 5
+
+
 def test_features_by_number_in_the_order_given(write):
     path = write(*IRIS)
     data = Csv(path=path, header=False, features=[2, -5], scale="none").load(0)
@@ -64,6 +72,8 @@ def test_features_by_number_in_the_order_given(write):
         ({"label": 5}, r"columns 0 to 4 \(-1 is the last\) .* data\.label=5 is none of them"),
         ({"label": -6}, r"data\.label=-6 is none"),
         ({"label": "species"}, r"data\.label=species is none"),
+        ({"label": "1.5"}, r"data\.label=1\.5 is none"),
+        ({"label": "nan"}, r"data\.label=nan is none"),
         ({"features": [0, 7]}, r"data\.features=7 is none"),
         ({"features": [4]}, "includes the label 4"),
         ({"features": [1, -4]}, "names 1 twice"),
@@ -150,6 +160,21 @@ def test_a_number_and_a_name_over_numbers_tell_nothing():
 def test_a_header_is_no_line_of_data(write):
     with pytest.raises(DataError, match=r"has a header, 'length', .* leave data\.header=false out"):
         Csv(path=write(NAMES, *IRIS), header=False).load(0)
+
+
+@pytest.mark.parametrize(
+    ("cells", "shown"),
+    [
+        (["a" * 15, "b" * 16], f"'{'a' * 15}', '{'b' * 15}…'"),
+        # as long together as there is room, and longer by one
+        (["a" * 14, "b" * 15, "c" * 15, "dd"], None),
+        (["a" * 14, "b" * 15, "c" * 15, "ddd"], f"'{'a' * 14}', '{'b' * 15}' … and 2 more"),
+    ],
+)
+def test_a_first_line_of_names_is_shown_cut(write, cells, shown):
+    shown = shown or ", ".join(map(repr, cells))
+    with pytest.raises(DataError, match=rf"has a header, {shown}, in its first line"):
+        Csv(path=write(",".join(cells), *[",".join("1" * len(cells))] * 9), header=False).load(0)
 
 
 def test_a_first_line_of_an_unseen_class_is_hinted_at(write):
@@ -270,6 +295,7 @@ def test_one_decimal_comma_among_whole_numbers(write):
         (("2.0", "0.0", "1.0"), ()),
         (("2.5", "1.5", "10"), ("1.5", "2.5", "10")),
         (("b", "a", "c"), ("a", "b", "c")),
+        (("9", "10", "a"), ("10", "9", "a")),
     ],
 )
 def test_classes_have_the_names_of_the_file(write, values, labels):
