@@ -94,8 +94,8 @@ def changed(line, row):
         (
             changed(5, ",1,red,n"),
             {},
-            "in column length, the first in line 5; fill them in or leave those lines out, or those "
-            r"columns by data\.features=\[…\]\.$",
+            "in column length, the first in line 5; fill them in or leave those lines out, "
+            r"or those columns by data\.features=\[…\]\.$",
         ),
         (changed(5, "1,NaN,red,n"), {}, "has 1 missing value of 30 in column width"),
         (
@@ -155,6 +155,15 @@ def test_files_that_are_no_text(write, tmp_path):
         ({"delimiter": ", "}, r"data\.delimiter=', ' must be one character"),
         ({"features": "width"}, r"data\.features=width must be a list of column names"),
         ({"features": 5}, r"data\.features=5 must be a list of column names"),
+        ({"features": [True]}, r"data\.features=\[True\] must be a list of column names"),
+        ({"features": [1.5]}, r"data\.features=\[1\.5\] must be a list of column names"),
+        ({"label": True}, r"data\.label=True must be the name of a column"),
+        ({"label": 1.5}, r"data\.label=1\.5 must be the name of a column"),
+        ({"delimiter": '"'}, "must be one character"),
+        ({"delimiter": " "}, "must be one character"),
+        ({"delimiter": ""}, "must be one character"),
+        ({"delimiter": None}, r"data\.delimiter=null must be one character"),
+        ({"delimiter": 7}, r"data\.delimiter=7 must be one character"),
         ({"features": []}, "names no column"),
         ({"features": ["a", "a"]}, "names a twice"),
         ({"features": ["a", "label"]}, "includes the label label"),

@@ -278,6 +278,11 @@ def test_a_full_disk_leaves_nothing(fetch, monkeypatch):
     assert leftovers(fetch) == []
 
 
+def test_the_limits_of_a_download():
+    assert (download.TIMEOUT, download.ROUNDS, download.MOST_BYTES) == (10.0, 2, 67_108_864)
+    assert (download.SLOWEST, download.PATIENCE) == (1024, 30.0)
+
+
 class Stderr(io.StringIO):
     def __init__(self, terminal):
         super().__init__()

@@ -1,5 +1,6 @@
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,6 +175,18 @@ def test_options(tmp_path):
         Npz()
     with pytest.raises(InputError, match=r"data\.classes=3 makes no sense with data\.task=regr"):
         Npz(path="x.npz", task="regression", classes=3)
+    with pytest.raises(InputError, match=r"data\.classes=1 must be a whole number of at least 2"):
+        Npz(path="x.npz", classes=1)
+    for name, value in (("path", ""), ("path", 5)):
+        with pytest.raises(InputError, match=rf"data\.path={value}.* must be the path of the"):
+            Npz(**{name: value})
+    for name in ("features", "labels"):
+        for value in ("", 5):
+            with pytest.raises(InputError, match=rf"data\.{name}={value}.* must be a text that"):
+                Npz(path="x.npz", **{name: value})
+    assert Npz(path="~/x.npz").path == Path.home() / "x.npz"
+    with pytest.raises(InputError, match=r"data\.path=~nobody-here/x names a home folder that"):
+        Npz(path="~nobody-here/x")
 
 
 def test_a_list_that_promises_more_than_is_packed(tmp_path):

@@ -75,6 +75,17 @@ def test_flipped_labels_are_other_classes_all_alike():
     assert abs(counts[1:] - 1500).max() < 120
 
 
+def test_flipped_labels_are_those_drawn_and_go_up_by_what_is_drawn():
+    labels = np.arange(40) % 4
+    rng = np.random.default_rng(7)
+    chosen, steps = rng.permutation(40)[:10], rng.integers(1, 4, 10)
+    expected = labels.copy()
+    for row, step in zip(chosen, steps, strict=True):
+        expected[row] = [0, 1, 2, 3, 0, 1, 2][labels[row] + step]
+    flipped = prepare.flip_labels(labels, 0.25, 4, np.random.default_rng(7))
+    assert flipped.tolist() == expected.tolist()
+
+
 def noisy(seed, features, share=0.3):
     """Rows of training whose labels are replaced, of 50 zeros in three classes."""
     train = Arrays(features, np.zeros(50, np.int64))
