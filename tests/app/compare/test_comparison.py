@@ -11,6 +11,7 @@ import pytest
 from mlr.app.compare.command import main
 from mlr.app.compare.comparison import COLUMNS, compare
 from mlr.app.compare.export import as_csv, as_json
+from mlr.app.compare.measures import Mark
 from mlr.checks import InputError
 from mlr.records.reading import read_runs
 from tests.records.written import write_run
@@ -87,13 +88,22 @@ def test_the_learning_rate_is_not_that_of_the_best_test_result(tmp_path):
 
 def test_what_a_row_says_of_the_way_there(sweep):
     """The mark is 0.9 · 0.9705; of what ends at 0.97 the third point, of the others none."""
-    first, second, last = compare(read_runs(sweep)).rows
+    (ranking,) = compare(read_runs(sweep)).rankings
+    assert ranking.mark == Mark("accuracy/val", pytest.approx(0.9705), 0.0)
+    first, second, last = ranking.rows
     assert (first.epochs_to_90, first.updates_to_90) == (1, 20)
     assert (second.epochs_to_90, second.updates_to_90) == (1, 20)
     assert (last.epochs_to_90, last.updates_to_90) == (None, None)
     # final numbers 0.2, 0.4, 0.6, 0.8: no medians of what was logged
     assert first.logit_grad_wrong == pytest.approx(0.5)
     assert first.stuck == pytest.approx(0.0295)
+
+
+def test_without_the_curves_there_are_no_times(sweep):
+    (ranking,) = compare(read_runs(sweep), timed=False).rankings
+    assert ranking.mark is None
+    for row in ranking.rows:
+        assert (row.epochs_to_90, row.updates_to_90) == (None, None)
 
 
 def test_each_row_is_tested_against_the_best(sweep):
@@ -129,6 +139,27 @@ def test_a_group_behind_for_the_runs_it_lost_is_not_called_worse(tmp_path):
     assert best.keys["head"] == "a"
     assert (best.stands_behind, other.stands_behind) == (False, True)
     assert (other.verdict, other.seeds, other.missing) == ("better, but loses runs", 3, 1)
+
+
+def test_a_lower_loss_is_ahead_too(tmp_path):
+    for seed, noise in enumerate(NOISE):
+        write_run(tmp_path / f"a{seed}", "a+se", seed, metrics={"loss/test": 0.5 + noise})
+        status, end = ("diverged", nan) if seed == 3 else ("done", 0.1 - noise)
+        write_run(tmp_path / f"b{seed}", "b+se", seed, (), status, {"loss/test": end})
+        write_run(tmp_path / f"c{seed}", "c+se", seed, (), "diverged", {"loss/test": nan})
+    best, other, none = compare(read_runs(tmp_path)).rows
+    assert (best.keys["head"], best.verdict) == ("a", "first")
+    assert (other.verdict, none.verdict) == ("better, but loses runs", "no number")
+
+
+def test_a_group_without_a_number_leaves_the_first_the_best(tmp_path):
+    for seed, noise in enumerate(NOISE):
+        write_run(tmp_path / f"a{seed}", "a+se", seed, metrics={"accuracy/test": 0.9 + noise})
+        write_run(tmp_path / f"b{seed}", "b+se", seed, metrics={"accuracy/test": 0.3 - noise})
+        write_run(tmp_path / f"c{seed}", "c+se", seed, (), "diverged", {"accuracy/test": nan})
+    assert [row.verdict for row in compare(read_runs(tmp_path)).rows] == [
+        *("best", "worse", "no number"),
+    ]
 
 
 def test_runs_that_do_not_count_are_named(sweep):
@@ -218,6 +249,8 @@ def test_without_such_an_error_each_loss_has_its_own_ranking(tmp_path):
         ("loss nll", "loss/test"),
         ("loss se", "loss/test"),
     ]
+    exported = json.loads(as_json(found))["rankings"]
+    assert [(one["loss"], one["better"]) for one in exported] == [("nll", "lower"), ("se", "lower")]
     nll, se = ([row.keys["head"] for row in one.rows] for one in found.rankings)
     assert (nll, se) == (["gaussian", "linear"], ["linear"])
     # one loss alone needs no such thing
@@ -309,6 +342,7 @@ def test_json_has_all_of_it(sweep):
     )
     assert (ranking["data"], ranking["loss"]) == (None, None)
     assert ranking["learning_rate_chosen_on"] == "accuracy/val"
+    assert (whole["level"], whole["runs"]) == (0.05, 26)
     assert ranking["headline"].startswith("softmax+ce, sigmoid+se and clipped_linear+bce tie")
     groups = ranking["groups"]
     assert groups[0]["head"] == "softmax"

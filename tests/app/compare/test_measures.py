@@ -44,6 +44,7 @@ def test_nothing_is_worth_reaching_where_none_is_better_than_a_constant():
     assert marks([cell("accuracy/val", 0.52, classes=[5, 5])]) == [None]
     assert marks([cell("accuracy/val", 0.59, classes=[5, 5])]) == [None]
     assert marks([cell("accuracy/val", 0.61, classes=[5, 5])]) != [None]
+    assert marks([cell("accuracy/val", 0.6, classes=[5, 5])]) != [None]  # 0.5 + 0.2 · 0.5
     assert marks([cell("accuracy/val", 0.0)]) == [None]
     assert marks([cell("loss/other", 0.1)]) == [None]
 
