@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from math import inf, nan
 
 import pytest
@@ -35,6 +36,7 @@ def write_sweep(folder, seeds=4):
                 metrics = {
                     **{"accuracy/test": end, "loss/test": 1 - end, "stuck/fraction": 1 - end},
                     **{"accuracy/val": end, "logit_grad/wrong": 0.2 * (seed + 1)},
+                    "logit_grad/right": 0.1 * (seed + 1),
                 }
                 write_run(
                     folder / f"{pair},lr={rate},seed={seed}",
@@ -96,6 +98,7 @@ def test_what_a_row_says_of_the_way_there(sweep):
     assert (last.epochs_to_90, last.updates_to_90) == (None, None)
     # final numbers 0.2, 0.4, 0.6, 0.8: no medians of what was logged
     assert first.logit_grad_wrong == pytest.approx(0.5)
+    assert first.logit_grad_right == pytest.approx(0.25)
     assert first.stuck == pytest.approx(0.0295)
 
 
@@ -150,6 +153,7 @@ def test_a_lower_loss_is_ahead_too(tmp_path):
     best, other, none = compare(read_runs(tmp_path)).rows
     assert (best.keys["head"], best.verdict) == ("a", "first")
     assert (other.verdict, none.verdict) == ("better, but loses runs", "no number")
+    assert [row.stands_behind for row in (best, other, none)] == [False, True, False]
 
 
 def test_a_group_without_a_number_leaves_the_first_the_best(tmp_path):
@@ -160,6 +164,37 @@ def test_a_group_without_a_number_leaves_the_first_the_best(tmp_path):
     assert [row.verdict for row in compare(read_runs(tmp_path)).rows] == [
         *("best", "worse", "no number"),
     ]
+
+
+def test_each_way_to_end_is_counted(tmp_path):
+    counts = {"diverged": 1, "failed": 2, "interrupted": 3, "running": 4, "done": 5}
+    for status, count in counts.items():
+        for seed in range(count):
+            metrics = {"accuracy/test": 0.5 if status == "done" else nan}
+            write_run(tmp_path / f"{status}{seed}", "a+se", seed, (), status, metrics)
+    (row,) = compare(read_runs(tmp_path)).rows
+    assert {name: getattr(row, name) for name in list(counts)[:4]} == dict(list(counts.items())[:4])
+    assert (row.runs, row.seeds, row.missing) == (15, 5, 1)
+
+
+def test_runs_whose_files_were_changed_are_left_out_unless_all_were(tmp_path):
+    for seed, pair in enumerate(("a+se", "b+se")):
+        write_run(tmp_path / pair, pair, seed, metrics={"accuracy/test": 0.5})
+    first, second = read_runs(tmp_path)
+    second = replace(second, changed=("status.json",))
+    assert [row.keys["head"] for row in compare([first, second]).rows] == ["a"]
+    first = replace(first, changed=("status.json",))
+    assert [row.keys["head"] for row in compare([first, second]).rows] == ["a", "b"]
+
+
+def test_several_rows_of_data_that_nobody_recorded_are_told(tmp_path):
+    for pair, data in (("a+se", ()), ("b+se", ()), ("c+se", ["data=xor"]), ("d+se", ["data=xor"])):
+        write_run(tmp_path / pair, pair, 0, data, metrics={"accuracy/test": 0.5})
+    one, two, *known = read_runs(tmp_path)
+    assert compare([one, two, *known]).unknown
+    assert compare([one, two]).unknown
+    assert not compare([one, *known]).unknown
+    assert not compare(known).unknown
 
 
 def test_runs_that_do_not_count_are_named(sweep):
@@ -312,7 +347,8 @@ def test_a_metric_of_ones_own(sweep):
 def test_unknown_metrics_are_refused_with_those_known(sweep, tmp_path):
     message = (
         "Unknown --metric=accuracy. Did you mean --metric=accuracy/val? "
-        "Choose from accuracy/test, accuracy/val, logit_grad/wrong, loss/test, stuck/fraction."
+        "Choose from accuracy/test, accuracy/val, logit_grad/right, logit_grad/wrong, loss/test, "
+        "stuck/fraction."
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         compare(read_runs(sweep), metric="accuracy")

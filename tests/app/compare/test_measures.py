@@ -83,6 +83,9 @@ def test_a_loss_has_to_fall_as_far_as_the_best_of_its_kind():
     assert reached(series("loss/train", 11.0, 5.0, 2.1, 1.9, 1.0), mark) == Reached(30, 0.75)
     assert reached(series("loss/train", 11.0, 10.0, 9.0), mark) == NEVER
     assert reached(series("loss/train", 1.0, 1.0), mark) == NEVER
+    assert reached(series("loss/train", 11.0, 2.5, 2.0), mark) == Reached(20, 0.5)
+    low = Mark("loss/train", 0.25)
+    assert reached(series("loss/train", 0.75, 0.375, 0.28125), low) == Reached(20, 0.5)
     assert reached(series("loss/train", 10.0, inf, 1.0), mark) == Reached(20, 0.5)
 
 

@@ -189,16 +189,54 @@ def test_columns_give_way_one_by_one():
         "best lr": {"lr": None, "rates": {None: 0.9}},
         "lost": {"diverged": 0, "running": 0},
     }
+
+    def gives_way(*rows):
+        comparison = replace(COMPARISON, rankings=[replace(RANKING, rows=rows)])
+        width = max(len(line.rstrip()) for line in printed(comparison, 400)[: len(rows) + 1])
+        assert not any("too narrow" in line for line in printed(comparison, width))
+        said = "the terminal is too narrow for: "
+        (line,) = [line for line in printed(comparison, width - 1) if line.startswith(said)]
+        return line.removeprefix(said)
+
     for head, change in changes.items():
-        width = max(len(line.rstrip()) for line in of(RANKING, rows=[row])[:2])
-        lines = printed(replace(COMPARISON, rankings=[replace(RANKING, rows=[row])]), width)
-        assert not any("too narrow" in line for line in lines)
-        lines = printed(replace(COMPARISON, rankings=[replace(RANKING, rows=[row])]), width - 1)
-        assert f"the terminal is too narrow for: {head}" in lines
+        assert gives_way(row) == head
+        second = replace(row, verdict="worse", p=0.5)
+        early = head in ("output", "test loss ↓", "best lr", "lost")
+        assert gives_way(row, second) == ("against the first" if early else head)
         if isinstance(change, str):
             finals = {tag: value for tag, value in finals.items() if tag != change}
             change = {"finals": finals}
         row = replace(row, **change)
+    assert gives_way(row) == "runs"
+
+
+def test_numbers_end_where_their_heads_end():
+    head, best, other, *_ = printed(COMPARISON)
+    for name, *cells in (
+        ("test accuracy ↑", "96.49 ± 0.58 %", "61.00 %"),
+        ("updates to 90 % ↓", "60", "–"),
+        ("best lr", "0.5 (of 2)", "0.5 (of 2)"),
+    ):
+        end = head.index(name) + len(name)
+        for line, cell in zip((best, other), cells, strict=True):
+            assert line[:end].endswith(f"  {cell}")
+
+
+def test_times_have_two_decimals():
+    row = replace(ROW, epochs_to_90=1.2389, updates_to_90=2.005)
+    _, first, *_ = of(RANKING, rows=[row])
+    assert "  1.24  " in first
+    assert "  2  " in first or "  2.01  " in first
+
+
+def test_what_a_metric_is_comparable_by_is_said():
+    rmse = "test RMSE: root mean squared error of the predicted means, comparable between losses"
+    losses = "test loss: each in units of its own loss, not comparable between losses"
+    assert rmse in short(replace(RANKING, metric="rmse/test"))
+    lines = short(RANKING)
+    assert rmse not in lines
+    assert losses in lines
+    assert losses not in short(replace(RANKING, rows=[ROW]))
 
 
 @pytest.mark.parametrize(("examples", "shown"), [(10, True), (11, False), (None, False)])
