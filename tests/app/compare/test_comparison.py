@@ -197,6 +197,77 @@ def test_several_rows_of_data_that_nobody_recorded_are_told(tmp_path):
     assert not compare(known).unknown
 
 
+@pytest.mark.parametrize(
+    ("metric", "first", "second", "verdict"),
+    [
+        ("accuracy/test", 0.5, 0.6, "better, but loses runs"),
+        ("accuracy/test", 0.5, 0.4, "worse"),
+        ("loss/test", 0.5, 0.4, "better, but loses runs"),
+        ("loss/test", 0.5, 0.6, "worse"),
+    ],
+)
+def test_who_loses_runs_is_better_or_worse_by_those_that_ended(
+    tmp_path, metric, first, second, verdict
+):
+    for seed, noise in enumerate(NOISE):
+        write_run(tmp_path / f"a{seed}", "a+se", seed, metrics={metric: first + noise})
+        status, end = ("diverged", nan) if seed == 3 else ("done", second - noise)
+        write_run(tmp_path / f"b{seed}", "b+se", seed, (), status, {metric: end})
+    assert [row.verdict for row in compare(read_runs(tmp_path)).rows][1] == verdict
+
+
+def test_seeds_in_common_are_those_with_the_first(tmp_path):
+    seeds = {"a": range(4), "b": range(2, 6), "c": range(2, 6), "d": range(2), "e": range(1, 4)}
+    for place, (name, own) in enumerate(seeds.items()):
+        for seed in own:
+            metrics = {"accuracy/test": 0.9 - 0.1 * place + NOISE[seed % 4] * (-1) ** place}
+            write_run(tmp_path / f"{name}{seed}", f"{name}+se", seed, metrics=metrics)
+    few = "needs 3 common seeds"
+    assert [
+        (row.keys["head"], row.verdict, row.common) for row in compare(read_runs(tmp_path)).rows
+    ] == [
+        ("a", "first", 0),
+        ("b", few, 2),
+        ("c", few, 2),
+        ("d", few, 2),
+        ("e", "not significant", 3),
+    ]
+
+
+def test_two_seeds_with_one_final_loss_are_a_seed_that_changes_nothing(tmp_path):
+    for pair, accuracy in (("a+se", 1.0), ("b+se", 0.0)):
+        for seed in range(2):
+            metrics = {"accuracy/test": accuracy, "loss/train": 1 - accuracy}
+            write_run(tmp_path / f"{pair}{seed}", pair, seed, metrics=metrics)
+    rows = compare(read_runs(tmp_path)).rows
+    assert [(row.verdict, row.common) for row in rows] == [
+        *(("first", 2), ("the seed changes nothing", 2)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "sort", "order"),
+    [
+        ("accuracy/test", "mean", "cab"),
+        ("loss/val", "mean", "bac"),
+        ("accuracy/test", "head", "abcd"),
+        ("accuracy/test", "runs", "cabd"),  # all one: as ranked
+        ("accuracy/test", "logit_grad_wrong", "bac"),
+    ],
+)
+def test_rows_are_sorted_as_asked_and_those_without_a_number_stand_last(
+    tmp_path, capfd, metric, sort, order
+):
+    numbers = {"a": (0.5, 0.4, 2.0), "b": (0.1, 0.2, 1.0), "c": (0.9, 0.6, 3.0)}
+    for name, values in numbers.items():
+        metrics = dict(zip(("accuracy/test", "loss/val", "logit_grad/wrong"), values, strict=True))
+        write_run(tmp_path / name, f"{name}+se", metrics=metrics)
+    write_run(tmp_path / "d", "d+se", 0, (), "diverged", {"accuracy/test": nan, "loss/val": nan})
+    assert main([str(tmp_path)], "head, ,loss,", metric, sort, csv="-") == 0
+    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    assert "".join(row["head"] for row in rows)[: len(order)] == order
+
+
 def test_runs_that_do_not_count_are_named(sweep):
     found = compare(read_runs(sweep))
     assert [(run.name, run.status) for run in found.unended] == [("y", "running"), ("z", "failed")]
