@@ -401,6 +401,8 @@ def test_different_data_have_a_ranking_each(tmp_path):
         write_run(tmp_path / f"{data}{pair}", pair, overrides=typed, metrics=metrics)
     found = compare(read_runs(tmp_path))
     assert [one.title for one in found.rankings] == ["neuron", "xor"]
+    exported = json.loads(as_json(found))["rankings"]
+    assert [one["data"] for one in exported] == ["neuron", "xor"]
     assert [[row.keys["loss"] for row in one.rows] for one in found.rankings] == [
         ["bce", "se"],
         ["se", "bce"],
