@@ -146,6 +146,12 @@ def test_what_is_declared_is_capped(write, monkeypatch):
         idx.read(packed)
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["raw", "gz"])
+def test_files_longer_than_a_piece_are_read_whole(pack, write):
+    values = np.random.default_rng(0).integers(0, 256, 2**21 + 5).astype(np.uint8)
+    assert (idx.read(write(pack(idx_bytes(values)))) == values).all()
+
+
 def test_as_much_as_is_allowed_is_read(write, monkeypatch):
     raw, packed = write(GOOD, "raw"), write(PACKED, "packed")
     monkeypatch.setattr(idx, "MOST_BYTES", 40)

@@ -1,8 +1,11 @@
+from hashlib import sha256
+
 import numpy as np
 import pytest
 
-from mlr.checks import InputError
+from mlr.checks import DataError, InputError
 from mlr.data import Idx, Mnist
+from mlr.data.idx_files import Published
 
 from .support import idx_bytes, publish, write_idx_folder
 
@@ -86,6 +89,33 @@ def test_missing_files_and_folders_are_named(folder, tmp_path):
 def test_more_classes_than_occur_can_be_stated(folder):
     with pytest.warns(UserWarning, match="2 of 12 classes have no training example: 10, 11"):
         assert Idx(root=folder, classes=12, val_fraction=0.2).load(0).classes == 12
+
+
+@pytest.mark.parametrize(
+    ("packed", "unpacked", "refused"),
+    [
+        ("", "", ""),
+        ("a", "", "c"),  # raw files are not known, and taken as they are
+        ("", "b", "acd"),
+        ("a", "b", "cd"),
+        ("ac", "bd", ""),
+        ("ab", "", "c"),
+        ("a", "d", "bc"),
+    ],
+)
+def test_only_published_files_are_taken(packed, unpacked, refused, tmp_path):
+    """Of a.gz, b, c.gz and d."""
+    files = {name: tmp_path / (f"{name}.gz" if name in "ac" else name) for name in "abcd"}
+    for name, file in files.items():
+        file.write_text(name)
+    known = {name: sha256(name.encode()).hexdigest() for name in files}
+    published = Published([known[name] for name in packed], [known[name] for name in unpacked])
+    for name, file in files.items():
+        if name in refused:
+            with pytest.raises(DataError, match=rf"SHA-256 {known[name][:12]}…\) is not the file"):
+                published.check(file)
+        else:
+            published.check(file)
 
 
 def test_mnist_needs_all_four_files(tmp_path, monkeypatch):
