@@ -33,6 +33,12 @@ def test_without_t10k_the_test_is_split_off(tmp_path):
     assert [len(s) for s in (data.train, data.val, data.test)] == [70, 10, 20]
 
 
+def test_classes_are_alike_in_all_splits(tmp_path):
+    data = Idx(root=write_idx_folder(tmp_path / "own", n_train=100, n_test=0)).load(0)
+    for split, count in ((data.train, 7), (data.val, 1), (data.test, 2)):
+        assert split.targets.bincount().tolist() == [count] * 10
+
+
 def test_raw_is_taken_where_both_are(folder):
     (folder / "train-labels-idx1-ubyte.gz").write_bytes(b"no matter")
     Idx(root=folder, val_fraction=0.2).load(0)
