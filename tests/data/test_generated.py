@@ -125,6 +125,9 @@ def test_outliers_are_correct():
 def test_outliers_must_lie_beyond_the_cloud():
     with pytest.raises(InputError, match=r"data\.distance=0\.5 must be above 1"):
         Outliers(distance=0.5)
+    with pytest.raises(InputError, match=r"data\.distance=1 must be above 1"):
+        Outliers(distance=1)
+    assert Outliers(distance=1.01).distance == 1.01
     with pytest.raises(
         InputError, match=r"data\.outliers=0 would leave that split empty|data\.outl"
     ):

@@ -229,6 +229,17 @@ def test_columns_that_are_no_features_are_named_once_it_works(write):
     assert Csv(path=path, features=["", "width"]).load(0).feature_shape == (2,)
 
 
+def test_of_many_columns_that_are_no_features_some_are_named(write):
+    names = ",".join(f"remark_{i}" for i in range(40))
+    path = write(f"x,label,{names}", *[f"{i},{i % 2}" + ",t" * 40 for i in range(20)])
+    with pytest.warns(DataWarning) as caught:
+        Csv(path=path).load(0)
+    text = str(caught[0].message)
+    assert 170 < len(text) <= 195
+    assert ": not used as features: 'remark_0' (text), 'remark_1' (text)" in text
+    assert " more; data.features=[…] chooses" in text
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("behind", ["", ","])
 def test_other_ends_of_lines(write, end, behind):

@@ -5,6 +5,7 @@ import pytest
 
 from mlr.checks import DataError, InputError
 from mlr.data import Idx, Mnist
+from mlr.data.faults import DataWarning
 from mlr.data.idx_files import Published
 
 from .support import idx_bytes, publish, write_idx_folder
@@ -37,6 +38,14 @@ def test_classes_are_alike_in_all_splits(tmp_path):
     data = Idx(root=write_idx_folder(tmp_path / "own", n_train=100, n_test=0)).load(0)
     for split, count in ((data.train, 7), (data.val, 1), (data.test, 2)):
         assert split.targets.bincount().tolist() == [count] * 10
+
+
+def test_test_images_that_are_in_training_too_are_told(folder):
+    images = (np.arange(1200) % 251).astype(np.uint8).reshape(60, 4, 5)
+    put(folder, "train-images-idx3-ubyte", images)
+    put(folder, "t10k-images-idx3-ubyte", images[:20])
+    with pytest.warns(DataWarning, match=r"^data=idx: 20 of 20 test examples are training"):
+        Idx(root=folder, val_fraction=0.2).load(0)
 
 
 def test_raw_is_taken_where_both_are(folder):

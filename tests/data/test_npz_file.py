@@ -8,6 +8,7 @@ import torch
 
 from mlr.checks import DataError, InputError
 from mlr.data import Npz, npz_arrays
+from mlr.data.faults import DataWarning
 
 from .damage import npy
 
@@ -40,6 +41,13 @@ def test_takes_the_splits_that_the_file_has(write):
     data = Npz(path=path, features="a", labels="b", scale="none").load(0)
     assert [len(s) for s in (data.train, data.val, data.test)] == [40, 8, 4]
     assert data.train.features.numpy().tolist() == X.tolist()
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_examples_of_a_split_that_are_in_training_too_are_told(part, write):
+    path = write(x=X, y=Y, **{f"x_{part}": X[:4], f"y_{part}": Y[:4]})
+    with pytest.warns(DataWarning, match=f"^data=npz: 4 of 4 {part} examples are training"):
+        Npz(path=path).load(0)
 
 
 @pytest.mark.parametrize("shape", [(40,), (40, 3)])
