@@ -123,6 +123,22 @@ def test_to_dataset_refuses_splits_of_different_shapes():
         prepare.to_dataset(Plan("x", 2), labelled(4), labelled(4), wide)
 
 
+@pytest.mark.parametrize(
+    ("features", "targets", "message"),
+    [
+        (np.ones((0, 2)), np.ones(3), "has no validation examples"),
+        (np.ones((3, 0)), np.ones(0), "has validation examples of shape"),
+        (np.ones((3, 2)), np.ones(0), "has 3 examples but 0 labels"),
+        (np.ones((0, 3)), np.ones(0), r"shape \(2,\) but validation examples of shape \(3,\)"),
+    ],
+)
+def test_a_validation_that_is_half_empty_is_refused(features, targets, message):
+    none = Arrays(np.ones((0, 2)), np.ones(0))
+    prepare.check_split("data=x", "validation", none, 2, (2,))
+    with pytest.raises(DataError, match=message):
+        prepare.check_split("data=x", "validation", Arrays(features, targets), 2, (2,))
+
+
 def test_to_dataset_refuses_an_empty_split():
     with pytest.raises(DataError, match="data=x has no test examples"):
         prepare.to_dataset(Plan("x", 2), labelled(4), labelled(4), labelled(0))

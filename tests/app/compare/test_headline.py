@@ -39,6 +39,16 @@ def test_one_that_beats_all_others_is_best():
     )
 
 
+def test_a_lower_loss_is_better():
+    every = runs(a=[0.1, 0.11, 0.12, 0.11], b=[0.5, 0.53, 0.52, 0.51])
+    for run in every:
+        run.metrics["loss/test"] = run.metrics["accuracy/test"]
+    (ranking,) = compare(every, metric="loss/test").rankings
+    assert headline(ranking) == (
+        "a+se is best with test loss 0.1100 ± 0.0082, significantly lower than b+se (p < 0.0001)."
+    )
+
+
 def test_two_that_tie_are_named_before_what_both_beat():
     text = said(a=[0.93, 0.91, 0.95, 0.92], b=[0.92, 0.93, 0.94, 0.91], c=[0.5, 0.52, 0.51, 0.53])
     assert text == (
