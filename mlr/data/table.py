@@ -115,7 +115,7 @@ class Table:
 
     def is_count(self, name: str) -> bool:
         """Return True if a column only counts the rows, as an index saved with them does."""
-        if self.numbered or name.lower() not in _COUNTING:
+        if name.lower() not in _COUNTING:
             return False
         values = [number(text) for text in self.columns[name]]
         first = values[0]

@@ -17,7 +17,7 @@ from mlr.objectives.formula import Formula
 from mlr.objectives.sides import SidesOf, gauss, hard_sigmoid_sides
 
 TURN, DEPTH = 2.5, 59
-"""Where Laplace's continued fraction takes over, and its steps: 3e-17 of the value is left."""
+"""Where Laplace's continued fraction takes over, and its steps: 5e-17 of the value is left."""
 
 
 def unchanged(t: Tensor) -> Tensor:

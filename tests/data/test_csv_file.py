@@ -87,21 +87,28 @@ def changed(line, row):
             "line 5, column length: '1e39' is not a number that float32",
         ),
         (changed(5, "inf,1,red,n"), {}, "line 5, column length: 'inf' is not a number"),
+        (changed(5, "-1e39,1,red,n"), {}, "line 5, column length: '-1e39' is not a number"),
         (changed(5, "1_0,1,red,n"), {}, "line 5, column length: '1_0'"),
         (changed(5, "=A1*2,1,red,n"), {}, r"line 5, column length: '=A1\*2'"),
         (changed(5, "x" * 999 + ",1,red,n"), {}, "'x{40}…' is not a number"),
         (
             changed(5, ",1,red,n"),
             {},
-            "has 1 missing value of 30 in column length, the first in line 5",
+            "in column length, the first in line 5; fill them in or leave those lines out, "
+            r"or those columns by data\.features=\[…\]\.$",
         ),
         (changed(5, "1,NaN,red,n"), {}, "has 1 missing value of 30 in column width"),
         (
             changed(9, "1,1,,n"),
             {},
-            "has 1 missing value of 30 in column label, the first in line 9",
+            "in column label, the first in line 9; fill them in or leave those lines out.$",
         ),
         (changed(5, "3,0.3,red"), {}, "line 5 has 3 values and the first line 4; is"),
+        (changed(5, "3,0.3,"), {}, "line 5 has 3 values and the first line 4; is"),
+        (changed(5, "3,0.3,red,n,x"), {}, "line 5 has 5 values and the first line 4; is"),
+        (changed(5, "3,0.3,,n,x"), {}, "line 5 has 5 values and the first line 4; is"),
+        (changed(5, "3,0.3,red,n,,"), {}, "line 5 has 6 values and the first line 4; is"),
+        (changed(5, "3,0.3,red,n,"), {}, "line 5 has 5 values and the first line 4; take the ','"),
         (changed(5, '3,"0.3,red,n'), {}, r"own\.csv, line \d+: unexpected end of data"),
         (changed(5, "9" * 200_000 + ",1,red,n"), {}, "line 5: field larger than field limit"),
         (changed(1, "a,a,label,b"), {}, "has 2 columns of the name 'a'"),
@@ -121,7 +128,7 @@ def changed(line, row):
             r"'note 0' is not a number .*leave the column out",
         ),
         ([HEADER, *ROWS], {"label": "remark"}, "1 of class 'note 0': .* data.task=regression"),
-        ([HEADER, *ROWS], {"task": "regression"}, "line 2, column label: 'blue' is not a number"),
+        ([HEADER, *ROWS], {"task": "regression"}, r"label: 'blue' is not a number that .* hold\.$"),
         (["x,label", "1,a", "2,a"], {}, "has the single label 'a' in column label"),
         (["x,label", "u,a", "v,b"], {}, "has no numeric column besides label"),
     ],
@@ -148,6 +155,15 @@ def test_files_that_are_no_text(write, tmp_path):
         ({"delimiter": ", "}, r"data\.delimiter=', ' must be one character"),
         ({"features": "width"}, r"data\.features=width must be a list of column names"),
         ({"features": 5}, r"data\.features=5 must be a list of column names"),
+        ({"features": [True]}, r"data\.features=\[True\] must be a list of column names"),
+        ({"features": [1.5]}, r"data\.features=\[1\.5\] must be a list of column names"),
+        ({"label": True}, r"data\.label=True must be the name of a column"),
+        ({"label": 1.5}, r"data\.label=1\.5 must be the name of a column"),
+        ({"delimiter": '"'}, "must be one character"),
+        ({"delimiter": " "}, "must be one character"),
+        ({"delimiter": ""}, "must be one character"),
+        ({"delimiter": None}, r"data\.delimiter=null must be one character"),
+        ({"delimiter": 7}, r"data\.delimiter=7 must be one character"),
         ({"features": []}, "names no column"),
         ({"features": ["a", "a"]}, "names a twice"),
         ({"features": ["a", "label"]}, "includes the label label"),
@@ -159,11 +175,50 @@ def test_bad_options_are_refused_at_construction(options, message):
         Csv(**{"path": "own.csv"} | options)
 
 
+def test_the_largest_number_of_float32_is_read(write):
+    largest = "3.4028234663852886e38"
+    path = write("x,label", *[f"{largest if i else -float(largest)},{i % 2}" for i in range(20)])
+    data = Csv(path=path, scale="none", order="given").load(0)
+    assert data.train.features[:2, 0].tolist() == [-float(largest), float(largest)]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "counted"),
+    [
+        ("id", range(20), True),
+        ("ID", range(1, 21), True),
+        ("index", range(20), True),
+        ("Unnamed: 0", range(20), True),
+        ("", range(20), True),
+        ("id", range(2, 22), False),
+        ("id", range(-1, 19), False),
+        ("id", range(1, -19, -1), False),
+        ("id", [*range(19), 20], False),
+        ("x", range(20), False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*it counts the rows:mlr.data.faults.DataWarning")
+def test_only_a_column_of_such_a_name_that_counts_the_rows_is_no_feature(
+    write, name, values, counted
+):
+    path = write(f"{name},y,label", *[f"{k},{i / 7},{i % 2}" for i, k in enumerate(values)])
+    assert Csv(path=path).load(0).feature_shape == (1 if counted else 2,)
+    assert Csv(path=path, features=[name, "y"]).load(0).feature_shape == (2,)
+
+
+def test_the_limits_of_a_table():
+    assert (table.MOST_BYTES, table.LONGEST_LINE) == (268_435_456, 4_194_304)
+
+
 def test_long_lines_and_large_files_are_refused(write, monkeypatch):
     path = write(HEADER, *ROWS)
     monkeypatch.setattr(table, "LONGEST_LINE", 20)
     with pytest.raises(DataError, match="has more than 20 characters in line 1"):
         Csv(path=path).load(0)
+    last = write("x,label", *["1,2"] * 6, "1," + "2" * 18)
+    with pytest.raises(DataError, match="has more than 20 characters in line 8"):
+        Csv(path=last).load(0)
+    path = write(HEADER, *ROWS)
     monkeypatch.setattr(table, "MOST_BYTES", 200)
     with pytest.raises(DataError, match=r"has \d+ bytes; 200 are the most that is read"):
         Csv(path=path).load(0)

@@ -2,12 +2,15 @@
 
 import errno
 import hashlib
+import io
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from requests import Session, exceptions
 
 from mlr.checks import DataError
 from mlr.data import download
@@ -48,6 +51,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer_norange(self):
         self.send(CONTENT)
+
+    def answer_refused(self):
+        self.send(b"no", 400)
+
+    def answer_whole(self):
+        """All of it, called a part."""
+        self.send(CONTENT, 206, Content_Range=f"bytes 0-{len(CONTENT) - 1}/{len(CONTENT)}")
+
+    def answer_named(self):
+        """All of it, with the range that was asked for."""
+        asked = self.headers["Range"].removeprefix("bytes=")
+        self.send(CONTENT, Content_Range=f"bytes {asked}{len(CONTENT) - 1}/{len(CONTENT)}")
 
     def answer_cut(self):
         self.send(CONTENT[:100_000], length=len(CONTENT))
@@ -122,9 +137,9 @@ def fetch(web, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "_SCHEMES", ("https://", "http://127.0.0.1:"))
     target = tmp_path / "new" / "file.gz"
 
-    def run(*behaviours, timeout=5.0, sha256=DIGEST):
+    def run(*behaviours, timeout=5.0, sha256=DIGEST, progress=False):
         urls = [f"http://127.0.0.1:{web.server_port}/{name}/file.gz" for name in behaviours]
-        return download.fetch(urls, sha256, target, timeout=timeout, progress=False)
+        return download.fetch(urls, sha256, target, timeout=timeout, progress=progress)
 
     run.web, run.target = web, target
     return run
@@ -168,6 +183,52 @@ def test_a_server_without_ranges_starts_over(fetch):
     assert fetch("cut", "norange").read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("behaviour", ["norange", "whole", "named"])
+def test_what_is_not_the_rest_is_taken_from_its_beginning(fetch, behaviour):
+    part(fetch).write_bytes(CONTENT[:100_000])
+    assert fetch(behaviour).read_bytes() == CONTENT
+    assert fetch.web.asked == [(behaviour, "bytes=100000-")]
+
+
+@pytest.mark.parametrize("behaviour", ["good", "norange"])
+def test_as_much_as_is_allowed_is_taken(fetch, monkeypatch, behaviour):
+    monkeypatch.setattr(download, "MOST_BYTES", len(CONTENT))
+    assert fetch(behaviour).read_bytes() == CONTENT
+    fetch.target.unlink()
+    monkeypatch.setattr(download, "MOST_BYTES", len(CONTENT) - 1)
+    with pytest.raises(DataError, match="sends more than 255999 bytes"):
+        fetch(behaviour)
+
+
+def test_a_mirror_that_is_fast_enough_may_take_its_time(fetch, monkeypatch):
+    monkeypatch.setattr(download, "PATIENCE", 0.0)
+    assert fetch("good").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (exceptions.ConnectionError("read timed out."), "stalled for 5 s"),
+        (exceptions.ConnectionError("Failed to resolve 'x'"), r"unknown address; offline\?"),
+        (exceptions.ChunkedEncodingError("IncompleteRead(3 bytes read)"), "broke off"),
+        (exceptions.ChunkedEncodingError("Connection broken: reset"), "broke off"),
+        (exceptions.SSLError("certificate verify failed"), "its certificate is not trusted"),
+        (exceptions.ConnectionError("refused"), r"no connection \(ConnectionError\)"),
+        (exceptions.ReadTimeout("slow"), "no answer within 5 s"),
+        (exceptions.InvalidURL("http://"), "leads away from https"),
+        (exceptions.TooManyRedirects("6"), "redirects without end"),
+    ],
+    ids=str,
+)
+def test_why_a_mirror_did_not_deliver_is_said_in_a_few_words(fetch, monkeypatch, error, reason):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Session, "get", fails)
+    with pytest.raises(DataError, match=rf"\(127\.0\.0\.1:\d+: {reason}\)$"):
+        fetch("good")
+
+
 def test_a_part_that_is_complete_already(fetch):
     part(fetch).write_bytes(CONTENT)
     assert fetch("good").read_bytes() == CONTENT
@@ -200,6 +261,7 @@ def test_the_next_mirror_is_tried(fetch, bad):
     ("bad", "times", "message"),
     [
         ("missing", 1, "answers 404"),
+        ("refused", 1, "answers 400"),
         ("busy", 2, "answers 503"),
         ("html", 1, "SHA-256 [0-9a-f]{12}…, not"),
         ("file", 1, "leads away from https"),
@@ -274,6 +336,35 @@ def test_a_full_disk_leaves_nothing(fetch, monkeypatch):
     with pytest.raises(WriteError, match="No space left on device"):
         fetch("good")
     assert leftovers(fetch) == []
+
+
+def test_the_limits_of_a_download():
+    assert (download.TIMEOUT, download.ROUNDS, download.MOST_BYTES) == (10.0, 2, 67_108_864)
+    assert (download.SLOWEST, download.PATIENCE) == (1024, 30.0)
+
+
+class Stderr(io.StringIO):
+    def __init__(self, terminal):
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self):
+        return self.terminal
+
+
+@pytest.mark.parametrize(("terminal", "progress"), [(True, True), (True, False), (False, True)])
+def test_on_a_terminal_a_bar_counts_the_bytes(fetch, monkeypatch, terminal, progress):
+    out = Stderr(terminal)
+    monkeypatch.setattr(sys, "stderr", out)
+    part(fetch).write_bytes(CONTENT[:100_000])
+    fetch("good", progress=progress)
+    if terminal and progress:
+        first, *_, last = out.getvalue().strip().split("\r")
+        assert "| 100k/256k [" in first  # what is there already, of 256,000 bytes
+        assert last.startswith("file.gz: 100%|")
+        assert "| 256k/256k [" in last
+    else:
+        assert out.getvalue() == ""
 
 
 def test_jobs_that_start_together_download_once(fetch):

@@ -1,6 +1,7 @@
 """What each generated dataset is for, in numbers."""
 
 import resource
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from mlr.checks import InputError
 from mlr.data import Blobs, Digits, Line, Moons, Neuron, Outliers, SyntheticMnist, Xor
+from mlr.data.prepare import generator
 
 
 def arrays(split):
@@ -37,6 +39,20 @@ def test_blobs_neighbours_are_two_apart():
     centres = torch.stack([data.train.features[data.train.targets == k][0] for k in range(7)])
     steps = (centres - centres.roll(1, 0)).norm(dim=1)
     torch.testing.assert_close(steps, torch.full((7,), 2.0))
+
+
+def centres(data, k):
+    return data.train.features[data.train.targets == k].unique(dim=0).tolist()
+
+
+def test_blobs_begin_at_45_degrees_and_go_anticlockwise():
+    data = Blobs(classes=4, noise=0.0, scale="none", n=40).load(0)
+    corners = [[1, 1], [-1, 1], [-1, -1], [1, -1]]
+    for k, corner in enumerate(corners):
+        (centre,) = centres(data, k)
+        assert centre == pytest.approx(corner)
+    data = Blobs(noise=0.0, scale="none").load(0)
+    assert centres(data, 0)[0] == pytest.approx([0.5**0.5] * 2)
 
 
 def test_moons_bend():
@@ -76,6 +92,29 @@ def test_outliers_cost_least_squares_what_logistic_regression_keeps(seed, part):
     assert logistic(data, part) > 0.99
 
 
+def test_xor_is_of_class_1_where_the_signs_differ():
+    points, labels = Xor(noise=0.0, n=101).draw(0)
+    assert (labels == (points[:, 0] * points[:, 1] < 0)).all()
+    assert (abs(points) == 1).all()
+
+
+@pytest.mark.parametrize("source", [Xor, Outliers], ids=lambda source: source.name)
+def test_noise_is_drawn_after_the_labels_and_added(source):
+    (points, _), (quiet, _) = (source(n=40, noise=noise).draw(3) for noise in (0.25, 0.0))
+    rng = generator(3, source.name, "points")
+    rng.permutation(40)
+    np.testing.assert_allclose(points - quiet, 0.25 * rng.standard_normal((40, 2)), atol=1e-14)
+
+
+def test_outliers_without_noise_are_at_three_places():
+    points, labels = Outliers(n=101, noise=0.0, outliers=0.3, distance=5.0).draw(0)
+    places = [(-1.0, 0), (1.0, 1), (5.0, 1)]
+    assert set(zip(points[:, 0], labels, strict=True)) == set(places)
+    # of the 50 of class 1 three tenths
+    assert [(points[:, 0] == x).sum() for x, _ in places] == [51, 35, 15]
+    assert not points[:, 1].any()
+
+
 def test_outliers_are_correct():
     data = Outliers(scale="none").load(0)
     far = data.train.features[:, 0] > 6
@@ -86,6 +125,9 @@ def test_outliers_are_correct():
 def test_outliers_must_lie_beyond_the_cloud():
     with pytest.raises(InputError, match=r"data\.distance=0\.5 must be above 1"):
         Outliers(distance=0.5)
+    with pytest.raises(InputError, match=r"data\.distance=1 must be above 1"):
+        Outliers(distance=1)
+    assert Outliers(distance=1.01).distance == 1.01
     with pytest.raises(
         InputError, match=r"data\.outliers=0 would leave that split empty|data\.outl"
     ):
@@ -108,8 +150,28 @@ def test_line_has_its_slope_intercept_and_noise():
     assert np.std(data.train.targets.numpy() - fit.predict(data.train.features)) == pytest.approx(
         0.2, abs=0.01
     )
-    with pytest.raises(InputError, match=r"data\.slope=nan must be a finite number"):
-        Line(slope=float("nan"))
+
+
+def test_line_adds_noise_to_its_values():
+    data = Line(n=50, slope=-3.0, intercept=1.5, noise=0.2).load(4)
+    splits = (data.train, data.val, data.test)
+    x, t = (torch.cat([getattr(split, name) for split in splits]) for name in vars(splits[0]))
+    rng = generator(4, "line", "points")
+    drawn = rng.uniform(-1, 1, (50, 1))
+    expected = 1.5 - 3 * drawn + 0.2 * rng.standard_normal((50, 1))
+    found, whole = x[:, 0].argsort(), drawn[:, 0].argsort()
+    np.testing.assert_allclose(x[found], drawn[whole], rtol=1e-6)
+    np.testing.assert_allclose(t[found], expected[whole], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["slope", "intercept"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), True, "2"], ids=str)
+def test_a_line_is_of_finite_numbers(name, value):
+    with pytest.raises(
+        InputError, match=rf"data\.{name}={str(value).lower()} must be a finite number"
+    ):
+        Line(**{name: value})
+    assert Line(slope=2, intercept=0).load(0).classes is None
 
 
 def test_too_few_examples_for_the_classes_are_refused():
@@ -152,6 +214,20 @@ def test_synthetic_mnist_without_deformation_has_one_shape_a_way_of_writing():
     zeros = images[labels == 0, 0].astype(float)
     upright = [abs(image - image[:, ::-1]).mean() for image in zeros]
     assert max(upright) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("n", "options", "digest"),
+    [
+        (1100, {}, "1104aa7fa22998e4"),
+        (100, {"noise": 0.0, "deformation": 0.0}, "be113368de809dc3"),
+        (100, {"noise": 0.0, "deformation": 9.0}, "c902e0bae2edec03"),
+    ],
+)
+def test_the_images_of_a_seed_are_those_of_earlier_versions(n, options, digest):
+    images, labels = SyntheticMnist(n=n, **options).draw(3)
+    assert (np.bincount(labels) == n // 10).all()
+    assert sha256(images.tobytes() + labels.astype("u1").tobytes()).hexdigest()[:16] == digest
 
 
 def test_synthetic_mnist_is_neither_trivial_nor_hopeless_for_a_linear_model():

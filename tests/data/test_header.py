@@ -6,6 +6,7 @@ import torch
 from mlr.checks import DataError, InputError, listed
 from mlr.data import Csv
 from mlr.data.faults import DataWarning
+from mlr.data.header import Sign, is_data, is_names, signs
 
 IRIS = [
     *[f"{5 + i / 10},{3 + i % 4 / 10},{1.4 + i % 3 / 10},0.2,Iris-setosa" for i in range(10)],
@@ -50,6 +51,14 @@ def test_columns_by_number(write, label):
     assert torch.equal(named.train.targets, data.train.targets)
 
 
+def test_the_first_column_by_its_number_from_the_end(write):
+    options = {"header": False, "scale": "none", "task": "regression", "features": [1]}
+    path = write(*IRIS)
+    first, last = (Csv(path=path, label=label, **options).load(0) for label in (0, -5))
+    assert torch.equal(first.train.targets, last.train.targets)
+    assert first.train.targets.min() >= 5
+
+
 def test_features_by_number_in_the_order_given(write):
     path = write(*IRIS)
     data = Csv(path=path, header=False, features=[2, -5], scale="none").load(0)
@@ -63,6 +72,8 @@ def test_features_by_number_in_the_order_given(write):
         ({"label": 5}, r"columns 0 to 4 \(-1 is the last\) .* data\.label=5 is none of them"),
         ({"label": -6}, r"data\.label=-6 is none"),
         ({"label": "species"}, r"data\.label=species is none"),
+        ({"label": "1.5"}, r"data\.label=1\.5 is none"),
+        ({"label": "nan"}, r"data\.label=nan is none"),
         ({"features": [0, 7]}, r"data\.features=7 is none"),
         ({"features": [4]}, "includes the label 4"),
         ({"features": [1, -4]}, "names 1 twice"),
@@ -95,9 +106,75 @@ def test_names_over_data_are_a_header(write, header):
     assert count(Csv(path=write(header, *IRIS)).load(0)) == 30
 
 
+@pytest.mark.parametrize(
+    ("cell", "below", "sign"),
+    [
+        ("7", ["1", "2"], Sign.NUMBER),
+        ("7", ["1", "2", "a"], Sign.NUMBER),
+        ("7", ["1", "2", "a", "b"], Sign.NOTHING),  # no more numbers than texts
+        ("7", ["1", "", "NA"], Sign.NUMBER),  # what is missing counts for neither
+        ("x", ["1", "2"], Sign.NAME),
+        ("a", ["a", "b"], Sign.VALUE),
+        ("1", ["1", "a"], Sign.VALUE),
+        ("x", ["a", "a", "b"], Sign.OTHER),
+        ("x", ["a", "b"], Sign.NOTHING),
+        ("", ["1", "2"], Sign.NOTHING),
+        ("nan", ["1", "2"], Sign.NOTHING),
+        ("?", ["a", "a"], Sign.NOTHING),
+        ("7", ["", "null"], Sign.NOTHING),
+        ("x", ["", "null"], Sign.NOTHING),
+        ("x", [*map(str, range(500)), *("text" * 2**n for n in range(9)), "x"], Sign.NAME),
+        ("x", [*["a"] * 999, "x"], Sign.VALUE),
+        ("x", [*["a"] * 1000, "x"], Sign.OTHER),  # of very many rows the first are looked at
+    ],
+)
+def test_the_sign_of_a_cell_over_a_column(cell, below, sign):
+    rows = [[text, "1"] for text in below]
+    assert signs([cell, "7"], rows) == {sign, Sign.NUMBER}
+    assert signs(["name", cell], [[*reversed(row)] for row in rows]) == {sign, Sign.NAME}
+
+
+@pytest.mark.parametrize(
+    ("cells", "data", "names"),
+    [
+        (["7", "a", ""], True, False),
+        (["", "a", ""], True, False),
+        (["7", "c", ""], True, False),
+        (["7", "a", "x"], False, False),  # none of the few texts that repeat
+        (["x", "a", ""], False, True),
+        (["x", "c", "x"], False, True),
+        (["", "c", ""], False, False),
+    ],
+)
+def test_a_first_line_is_data_or_names_by_all_of_its_cells(cells, data, names):
+    rows = [["1", "a", "u"], ["2", "b", "u"], ["3", "d", "v"]]
+    assert (is_data(cells, rows), is_names(cells, rows)) == (data, names)
+
+
+def test_a_number_and_a_name_over_numbers_tell_nothing():
+    rows = [["1", "2"], ["3", "4"]]
+    assert not is_data(["7", "x"], rows)
+    assert not is_names(["7", "x"], rows)
+
+
 def test_a_header_is_no_line_of_data(write):
     with pytest.raises(DataError, match=r"has a header, 'length', .* leave data\.header=false out"):
         Csv(path=write(NAMES, *IRIS), header=False).load(0)
+
+
+@pytest.mark.parametrize(
+    ("cells", "shown"),
+    [
+        (["a" * 15, "b" * 16], f"'{'a' * 15}', '{'b' * 15}…'"),
+        # as long together as there is room, and longer by one
+        (["a" * 14, "b" * 15, "c" * 15, "dd"], None),
+        (["a" * 14, "b" * 15, "c" * 15, "ddd"], f"'{'a' * 14}', '{'b' * 15}' … and 2 more"),
+    ],
+)
+def test_a_first_line_of_names_is_shown_cut(write, cells, shown):
+    shown = shown or ", ".join(map(repr, cells))
+    with pytest.raises(DataError, match=rf"has a header, {shown}, in its first line"):
+        Csv(path=write(",".join(cells), *[",".join("1" * len(cells))] * 9), header=False).load(0)
 
 
 def test_a_first_line_of_an_unseen_class_is_hinted_at(write):
@@ -150,6 +227,17 @@ def test_columns_that_are_no_features_are_named_once_it_works(write):
     assert data.feature_shape == (5,)
     # who names the features is told nothing
     assert Csv(path=path, features=["", "width"]).load(0).feature_shape == (2,)
+
+
+def test_of_many_columns_that_are_no_features_some_are_named(write):
+    names = ",".join(f"remark_{i}" for i in range(40))
+    path = write(f"x,label,{names}", *[f"{i},{i % 2}" + ",t" * 40 for i in range(20)])
+    with pytest.warns(DataWarning) as caught:
+        Csv(path=path).load(0)
+    text = str(caught[0].message)
+    assert 170 < len(text) <= 195
+    assert ": not used as features: 'remark_0' (text), 'remark_1' (text)" in text
+    assert " more; data.features=[…] chooses" in text
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -218,6 +306,7 @@ def test_one_decimal_comma_among_whole_numbers(write):
         (("2.0", "0.0", "1.0"), ()),
         (("2.5", "1.5", "10"), ("1.5", "2.5", "10")),
         (("b", "a", "c"), ("a", "b", "c")),
+        (("9", "10", "a"), ("10", "9", "a")),
     ],
 )
 def test_classes_have_the_names_of_the_file(write, values, labels):

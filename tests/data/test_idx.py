@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mlr.checks import DataError
-from mlr.data import idx
+from mlr.data import files, idx
 from mlr.data.files import opened
 
 from .support import TYPE_BYTES, idx_bytes
@@ -144,6 +144,32 @@ def test_what_is_declared_is_capped(write, monkeypatch):
     monkeypatch.setattr(idx, "MOST_BYTES", 23)
     with pytest.raises(DataError, match="declares 24 bytes of values; 23 are the most"):
         idx.read(packed)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["raw", "gz"])
+def test_files_longer_than_a_piece_are_read_whole(pack, write):
+    values = np.random.default_rng(0).integers(0, 256, 2**21 + 5).astype(np.uint8)
+    assert (idx.read(write(pack(idx_bytes(values)))) == values).all()
+
+
+def test_as_much_as_is_allowed_is_read(write, monkeypatch):
+    raw, packed = write(GOOD, "raw"), write(PACKED, "packed")
+    monkeypatch.setattr(idx, "MOST_BYTES", 40)
+    assert idx.read(raw).size == 24
+    monkeypatch.setattr(idx, "opened", lambda path, most: opened(path, 1000))
+    monkeypatch.setattr(idx, "MOST_BYTES", 24)
+    assert idx.read(packed).size == 24
+
+
+def test_arrays_have_at_most_eight_dimensions(write):
+    values = np.arange(6, dtype=np.uint8).reshape(2, 1, 1, 1, 1, 1, 1, 3)
+    assert (idx.read(write(idx_bytes(values))) == values).all()
+    with pytest.raises(DataError, match="declares 9 dimensions; between 1 and 8 make sense"):
+        idx.read(write(idx_bytes(values[None])))
+
+
+def test_the_limits_of_an_array():
+    assert (files.MOST_BYTES, files.BEST_RATIO) == (4_294_967_296, 1032)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):

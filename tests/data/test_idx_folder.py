@@ -1,8 +1,12 @@
+from hashlib import sha256
+
 import numpy as np
 import pytest
 
-from mlr.checks import InputError
+from mlr.checks import DataError, InputError
 from mlr.data import Idx, Mnist
+from mlr.data.faults import DataWarning
+from mlr.data.idx_files import Published
 
 from .support import idx_bytes, publish, write_idx_folder
 
@@ -28,6 +32,20 @@ def test_reads_raw_and_packed_alike(tmp_path, folder):
 def test_without_t10k_the_test_is_split_off(tmp_path):
     data = Idx(root=write_idx_folder(tmp_path / "own", n_train=100, n_test=0)).load(0)
     assert [len(s) for s in (data.train, data.val, data.test)] == [70, 10, 20]
+
+
+def test_classes_are_alike_in_all_splits(tmp_path):
+    data = Idx(root=write_idx_folder(tmp_path / "own", n_train=100, n_test=0)).load(0)
+    for split, count in ((data.train, 7), (data.val, 1), (data.test, 2)):
+        assert split.targets.bincount().tolist() == [count] * 10
+
+
+def test_test_images_that_are_in_training_too_are_told(folder):
+    images = (np.arange(1200) % 251).astype(np.uint8).reshape(60, 4, 5)
+    put(folder, "train-images-idx3-ubyte", images)
+    put(folder, "t10k-images-idx3-ubyte", images[:20])
+    with pytest.warns(DataWarning, match=r"^data=idx: 20 of 20 test examples are training"):
+        Idx(root=folder, val_fraction=0.2).load(0)
 
 
 def test_raw_is_taken_where_both_are(folder):
@@ -86,6 +104,33 @@ def test_missing_files_and_folders_are_named(folder, tmp_path):
 def test_more_classes_than_occur_can_be_stated(folder):
     with pytest.warns(UserWarning, match="2 of 12 classes have no training example: 10, 11"):
         assert Idx(root=folder, classes=12, val_fraction=0.2).load(0).classes == 12
+
+
+@pytest.mark.parametrize(
+    ("packed", "unpacked", "refused"),
+    [
+        ("", "", ""),
+        ("a", "", "c"),  # raw files are not known, and taken as they are
+        ("", "b", "acd"),
+        ("a", "b", "cd"),
+        ("ac", "bd", ""),
+        ("ab", "", "c"),
+        ("a", "d", "bc"),
+    ],
+)
+def test_only_published_files_are_taken(packed, unpacked, refused, tmp_path):
+    """Of a.gz, b, c.gz and d."""
+    files = {name: tmp_path / (f"{name}.gz" if name in "ac" else name) for name in "abcd"}
+    for name, file in files.items():
+        file.write_text(name)
+    known = {name: sha256(name.encode()).hexdigest() for name in files}
+    published = Published([known[name] for name in packed], [known[name] for name in unpacked])
+    for name, file in files.items():
+        if name in refused:
+            with pytest.raises(DataError, match=rf"SHA-256 {known[name][:12]}…\) is not the file"):
+                published.check(file)
+        else:
+            published.check(file)
 
 
 def test_mnist_needs_all_four_files(tmp_path, monkeypatch):

@@ -96,6 +96,30 @@ def test_sizes_must_fit(val_size, train_size, tmp_path, monkeypatch):
         source.load(0)
 
 
+@pytest.mark.parametrize(
+    ("val_size", "train_size", "train", "val"),
+    [
+        (10, 5, range(5), range(50, 60)),
+        (10, None, range(50), range(50, 60)),
+        (10, 50, range(50), range(50, 60)),
+        (59, None, range(1), range(1, 60)),
+        (59, 1, range(1), range(1, 60)),
+        (0, 60, range(60), range(0)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*classes have no training example:UserWarning")
+def test_training_takes_the_first_images_and_validation_the_last(
+    val_size, train_size, train, val, tmp_path, monkeypatch
+):
+    folder = publish(monkeypatch, Mnist, write_idx_folder(tmp_path / "own"))
+    images = (folder / "train-images-idx3-ubyte").read_bytes()[16:]
+    pixels = torch.tensor(list(images)).view(60, 1, 4, 5)
+    data = Mnist(root=folder, val_size=val_size, train_size=train_size, scale="none").load(0)
+    for split, rows in ((data.train, train), (data.val, val)):
+        assert torch.equal(split.features, pixels[list(rows)].float())
+        assert split.targets.tolist() == [row % 10 for row in rows]
+
+
 def test_options_are_checked_at_once():
     with pytest.raises(InputError, match=r"data\.val_size=-1 must be a whole number of at least 0"):
         Mnist(val_size=-1)

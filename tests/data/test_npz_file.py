@@ -1,5 +1,6 @@
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from mlr.checks import DataError, InputError
 from mlr.data import Npz, npz_arrays
+from mlr.data.faults import DataWarning
 
 from .damage import npy
 
@@ -39,6 +41,13 @@ def test_takes_the_splits_that_the_file_has(write):
     data = Npz(path=path, features="a", labels="b", scale="none").load(0)
     assert [len(s) for s in (data.train, data.val, data.test)] == [40, 8, 4]
     assert data.train.features.numpy().tolist() == X.tolist()
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_examples_of_a_split_that_are_in_training_too_are_told(part, write):
+    path = write(x=X, y=Y, **{f"x_{part}": X[:4], f"y_{part}": Y[:4]})
+    with pytest.warns(DataWarning, match=f"^data=npz: 4 of 4 {part} examples are training"):
+        Npz(path=path).load(0)
 
 
 @pytest.mark.parametrize("shape", [(40,), (40, 3)])
@@ -174,6 +183,18 @@ def test_options(tmp_path):
         Npz()
     with pytest.raises(InputError, match=r"data\.classes=3 makes no sense with data\.task=regr"):
         Npz(path="x.npz", task="regression", classes=3)
+    with pytest.raises(InputError, match=r"data\.classes=1 must be a whole number of at least 2"):
+        Npz(path="x.npz", classes=1)
+    for name, value in (("path", ""), ("path", 5)):
+        with pytest.raises(InputError, match=rf"data\.path={value}.* must be the path of the"):
+            Npz(**{name: value})
+    for name in ("features", "labels"):
+        for value in ("", 5):
+            with pytest.raises(InputError, match=rf"data\.{name}={value}.* must be a text that"):
+                Npz(path="x.npz", **{name: value})
+    assert Npz(path="~/x.npz").path == Path.home() / "x.npz"
+    with pytest.raises(InputError, match=r"data\.path=~nobody-here/x names a home folder that"):
+        Npz(path="~nobody-here/x")
 
 
 def test_a_list_that_promises_more_than_is_packed(tmp_path):
@@ -189,11 +210,100 @@ def test_a_list_that_promises_more_than_is_packed(tmp_path):
         Npz(path=path).load(0)
 
 
+@pytest.mark.parametrize(
+    ("descr", "shape", "message"),
+    [
+        ("<f8", "(39, 2)", "is damaged: its header declares 624 bytes, and 640 follow"),
+        ("<f8", "(41, 2)", "is damaged: its header declares 656 bytes, and 640 follow"),
+        ("<f4", "(40, 2)", "is damaged: its header declares 320 bytes, and 640 follow"),
+        ("<f8", "(-40, 2)", "declares a shape that no array has"),
+        ("<f8", "(True, 80)", "declares a shape that no array has"),
+        ("<f8", f"({'1, ' * 31}80, 1)", "declares a shape that no array has"),
+        ("<f8", "(40, 2", "has a damaged header"),
+    ],
+)
+def test_a_header_that_lies_of_its_array_is_told(descr, shape, message, tmp_path):
+    path = tmp_path / "own.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", npy(X, descr, "False", shape))
+        archive.writestr("y.npy", npy(Y, "<i8", "False", "(40,)"))
+    with pytest.raises(DataError, match=rf"array 'x' {message}"):
+        Npz(path=path).load(0)
+
+
+def test_an_array_of_the_most_dimensions_is_read(tmp_path):
+    path = tmp_path / "own.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", npy(X, "<f8", "False", f"(40, {'1, ' * 30}2)"))
+    with npz_arrays.archive(path, "data.path") as arrays:
+        assert arrays.read("x").shape == (40, *[1] * 30, 2)
+
+
+def test_the_largest_array_is_read_and_a_larger_one_refused(write, monkeypatch):
+    path = write(x=np.tile(Y[:, None], 100), y=Y)  # 40 · 100 · 8 bytes
+    monkeypatch.setattr(npz_arrays, "MOST_BYTES", 32_000)
+    assert Npz(path=path).load(0).feature_shape == (100,)
+    monkeypatch.setattr(npz_arrays, "MOST_BYTES", 31_999)
+    with pytest.raises(DataError, match="array 'x' declares 32000 bytes; 31999 are the most"):
+        Npz(path=path).load(0)
+
+
+@pytest.mark.parametrize(
+    ("method", "encrypted"),
+    [(zipfile.ZIP_STORED, 1), (zipfile.ZIP_DEFLATED, 1), (zipfile.ZIP_BZIP2, 0)],
+)
+def test_arrays_that_are_encrypted_or_packed_otherwise_are_refused(method, encrypted, tmp_path):
+    path = tmp_path / "own.npz"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("x.npy", npy(X, "<f8", "False", "(40, 2)"))
+        archive.writestr("y.npy", npy(Y, "<i8", "False", "(40,)"))
+    content = bytearray(path.read_bytes())
+    # the flags in the list at the end, as an encrypting program sets them
+    for place in range(len(content)):
+        if content[place : place + 4] == b"PK\1\2":
+            content[place + 8] |= encrypted
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="array 'x' is encrypted or packed in a way that numpy"):
+        Npz(path=path).load(0)
+
+
 def test_as_many_arrays_as_an_archive_can_hold_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(npz_arrays, "MOST_ARRAYS", 2)
     path = tmp_path / "own.npz"
     np.savez(path, x=X, y=Y, z=Y)
     with pytest.raises(DataError, match="holds 3 arrays; 2 are the most"):
+        Npz(path=path).load(0)
+    np.savez(path, x=X, y=Y)
+    assert Npz(path=path).load(0).classes == 4
+
+
+def test_headers_of_version_2_are_read(tmp_path):
+    path = tmp_path / "own.npz"
+    first = npy(X, "<f8", "False", "(40, 2)")
+    second = first[:6] + b"\2\0" + first[8:10] + b"\0\0" + first[10:]
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", second)
+        archive.writestr("y.npy", npy(Y, "<i8", "False", "(40,)"))
+    with np.load(path) as arrays:
+        assert arrays["x"].tolist() == X.tolist()
+    with npz_arrays.archive(path, "data.path") as arrays:
+        assert arrays.read("x").tolist() == X.tolist()
+        assert ("x" in arrays, "z" in arrays) == (True, False)
+
+
+def test_what_is_packed_too_well_to_be_true_is_not_unpacked(tmp_path):
+    """Of an array that is listed with 1.6 MB some 100 bytes are there."""
+    path = tmp_path / "own.npz"
+    content = npy(X[:1], "<f8", "False", "(100000, 2)")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", content)
+        archive.writestr("y.npy", npy(np.arange(100_000) % 4, "<i8", "False", "(100000,)"))
+    short, long = (struct.pack("<I", len(content) - 16 + size) for size in (16, 1_600_000))
+    path.write_bytes(path.read_bytes().replace(short, long))
+    assert path.stat().st_size * 1032 > 1_600_000
+    with pytest.raises(
+        DataError, match="is damaged: its header declares 1600000 bytes, and 1600000"
+    ):
         Npz(path=path).load(0)
 
 

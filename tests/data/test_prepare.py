@@ -75,6 +75,17 @@ def test_flipped_labels_are_other_classes_all_alike():
     assert abs(counts[1:] - 1500).max() < 120
 
 
+def test_flipped_labels_are_those_drawn_and_go_up_by_what_is_drawn():
+    labels = np.arange(40) % 4
+    rng = np.random.default_rng(7)
+    chosen, steps = rng.permutation(40)[:10], rng.integers(1, 4, 10)
+    expected = labels.copy()
+    for row, step in zip(chosen, steps, strict=True):
+        expected[row] = [0, 1, 2, 3, 0, 1, 2][labels[row] + step]
+    flipped = prepare.flip_labels(labels, 0.25, 4, np.random.default_rng(7))
+    assert flipped.tolist() == expected.tolist()
+
+
 def noisy(seed, features, share=0.3):
     """Rows of training whose labels are replaced, of 50 zeros in three classes."""
     train = Arrays(features, np.zeros(50, np.int64))
@@ -110,6 +121,22 @@ def test_to_dataset_refuses_splits_of_different_shapes():
     wide = Arrays(np.ones((4, 3)), np.array([0, 1, 0, 1]))
     with pytest.raises(DataError, match=r"training examples of shape \(2,\) but test .*\(3,\)"):
         prepare.to_dataset(Plan("x", 2), labelled(4), labelled(4), wide)
+
+
+@pytest.mark.parametrize(
+    ("features", "targets", "message"),
+    [
+        (np.ones((0, 2)), np.ones(3), "has no validation examples"),
+        (np.ones((3, 0)), np.ones(0), "has validation examples of shape"),
+        (np.ones((3, 2)), np.ones(0), "has 3 examples but 0 labels"),
+        (np.ones((0, 3)), np.ones(0), r"shape \(2,\) but validation examples of shape \(3,\)"),
+    ],
+)
+def test_a_validation_that_is_half_empty_is_refused(features, targets, message):
+    none = Arrays(np.ones((0, 2)), np.ones(0))
+    prepare.check_split("data=x", "validation", none, 2, (2,))
+    with pytest.raises(DataError, match=message):
+        prepare.check_split("data=x", "validation", Arrays(features, targets), 2, (2,))
 
 
 def test_to_dataset_refuses_an_empty_split():

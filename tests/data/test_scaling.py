@@ -65,6 +65,23 @@ def test_a_column_that_is_constant_but_for_rounding_is_not_blown_up(kind):
     assert fitted(train + 0.1).max() == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("kind", ["standardize", "minmax", "unit"])
+@pytest.mark.parametrize("image", [False, True], ids=["table", "images"])
+def test_numbers_of_float32_far_from_zero_are_fitted_in_float64(kind, image):
+    """Their sum takes more digits than float32 has."""
+    train = (4096 + np.random.default_rng(0).uniform(size=(5000, 2))).astype(np.float32)
+    whole = train.astype(np.float64)
+    axis = None if image else 0
+    offset, divisor = {
+        "standardize": (whole.mean(axis), whole.std(axis)),
+        "minmax": (whole.min(axis), whole.max(axis) - whole.min(axis)),
+        "unit": (0, whole.max()),
+    }[kind]
+    fitted = scaling.fit(kind, train[:, :, None] if image else train)
+    np.testing.assert_allclose(fitted.offset, offset, rtol=1e-12)
+    np.testing.assert_allclose(fitted.divisor, divisor, rtol=1e-9)
+
+
 @pytest.mark.parametrize("kind", ["unit", "standardize"])
 def test_black_images_stay_black(kind):
     images = np.zeros((3, 1, 2, 2), np.uint8)

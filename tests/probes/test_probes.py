@@ -347,6 +347,34 @@ def test_a_value_on_an_edge_is_counted_above_it_and_the_largest_below():
     assert limits.tolist() == [[*range(1, 31)], [*range(-29, 1)]]
 
 
+def test_values_1e_12_apart_fill_all_bins_and_equal_ones_a_width_of_1e_12():
+    bars = histogram(torch.tensor([[0.0, 1e-12], [0.0, 5e-13], [0.0, 0.0]], dtype=torch.float64))
+    assert [row.nonzero().flatten().tolist() for row in bars.counts] == [[0, 29], [0, 15], [0]]
+    limits = edges(bars.minimum.numpy(), bars.maximum.numpy())
+    np.testing.assert_allclose(limits, np.tile(np.arange(1, 31) / 3e13, (3, 1)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
+def test_histograms_of_points_and_runs_in_any_order_of_memory_leave_values_as_they_were(axes):
+    drawn = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    values = drawn.permute(axes)
+    before = values.clone()
+    bars = histogram(values)
+    assert torch.equal(values, before)
+    for point, rows in enumerate(before):
+        for run, row in enumerate(rows):
+            counts, _ = np.histogram(row.numpy(), bins=BINS)
+            assert bars.counts[point, run].tolist() == counts.tolist()
+            assert bars.total[point, run].item() == pytest.approx(row.numpy().sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("infinite", [math.inf, -math.inf, math.nan])
+def test_one_value_that_is_not_finite_moves_no_bin(infinite):
+    bars = histogram(torch.tensor([0.0, infinite, 15.5, 30.0]))
+    assert bars.counts.nonzero().flatten().tolist() == [0, 15, 29]
+    assert [float(number) for number in bars[1:]] == [0, 30, 45.5, 15.5**2 + 900]
+
+
 def test_histograms_of_constant_and_of_non_finite_values():
     bars = histogram(torch.tensor([[2.0, 2.0, 2.0], [math.nan, math.inf, 1.0]]))
     assert bars.counts.sum(-1).tolist() == [3.0, 1.0]

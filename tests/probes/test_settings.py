@@ -1,14 +1,39 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+import yaml
 
 from mlr.checks import InputError
 from mlr.probes.schedules import Schedule
 from mlr.probes.settings import FAMILIES, ProbeSettings
 
+CONFIGS = Path(__file__).parents[2] / "configs" / "probes"
 NOTHING = dict.fromkeys(FAMILIES, False) | {"histograms": False}
+BASIC = {
+    **{"points": 200, "histograms": 50, "figures": 1, "threshold": 0.01},
+    **dict.fromkeys(FAMILIES, False),
+    **dict.fromkeys(("performance", "logit_gradient", "saturation"), True),
+    **dict.fromkeys(("gradient_norm", "nonfinite"), True),
+}
+
+
+def test_the_defaults_are_those_of_the_basic_probes():
+    config = yaml.safe_load((CONFIGS / "basic.yaml").read_text())
+    assert config.pop("_target_") == "mlr.probes.ProbeSettings"
+    assert asdict(ProbeSettings()) == config == BASIC
+
+
+def test_the_full_probes_measure_every_family_as_often_and_those_that_are_off_none():
+    full, off = (yaml.safe_load((CONFIGS / f"{name}.yaml").read_text()) for name in ("full", "off"))
+    del full["_target_"], off["_target_"]
+    assert full == BASIC | dict.fromkeys(FAMILIES, True) | {"figures": 6}
+    assert off == BASIC | NOTHING | {"points": 0, "histograms": 0, "figures": 0}
+    assert ProbeSettings(**full).families == FAMILIES
+    assert ProbeSettings(**off).due(100) == {}
 
 
 @pytest.mark.parametrize("total", [1, 7, 199, 200, 201, 640, 100_000])
@@ -55,8 +80,16 @@ def test_of_an_unknown_length_early_steps_are_all_there_and_late_ones_fewer():
     assert found[:3] == [0, 1, 2]
     assert len(found) <= 61
     assert not any(Schedule.of("probes.points", 0).due(step) for step in range(10))
+    seven = Schedule.of("probes.points", 7)  # the first two, then at twice the step each time
+    assert [step for step in range(70) if seven.due(step)] == [0, 1, 2, 4, 8, 16, 32, 64]
     tenth = Schedule.of("probes.points", "every:10")
     assert [step for step in range(35) if tenth.due(step)] == [0, 10, 20, 30]
+
+
+def test_of_an_unknown_length_six_log_spaced_points_end_the_decades_of_a_million():
+    spaced = Schedule.of("probes.points", "log_spaced:6")
+    found = [step for step in range(1_000_000) if spaced.due(step)]
+    assert found == [0, 9, 99, 999, 9_999, 99_999, 999_999]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +142,40 @@ def test_histograms_stand_at_steps_that_have_numbers():
     assert list(alone) == [0, 5, 10]
 
 
+@pytest.mark.parametrize(
+    ("histograms", "steps"),
+    [
+        (3, [0, 40, 80]),  # of 0, 10, …, 90 and 99 each fourth
+        (11, [*range(0, 100, 10), 99]),
+        (10, [0, 20, 40, 60, 80, 99]),
+        ("every:35", [0, 35, 70, 99]),
+        ("log_spaced:3", [0, 9, 99]),
+        (True, [0, 20, 40, 60, 80, 99]),  # as many as the points
+        (False, []),
+    ],
+)
+def test_histograms_are_thinned_by_their_number_or_have_steps_of_their_own(histograms, steps):
+    due = ProbeSettings(points=10, histograms=histograms).due(100)
+    assert [step for step, names in due.items() if "histograms" in names] == steps
+
+
 def test_most_steps_bounds_what_is_due():
     for points in (0, 7, 200, "every:3", "log_spaced:30"):
         settings = ProbeSettings(points=points, histograms=0)
         assert len(settings.due(100)) <= settings.most_steps(100) + 2
+
+
+@pytest.mark.parametrize(
+    ("points", "histograms", "most"),
+    [
+        (7, 5, 7),
+        (7, 9, 9),
+        (200, 5, 100),  # no more than there are
+        ("every:3", 5, 33),
+        ("every:50", 5, 5),
+        ("log_spaced:30", "every:10", 30),
+        (0, 0, 0),
+    ],
+)
+def test_most_steps_are_those_of_the_densest_schedule(points, histograms, most):
+    assert ProbeSettings(points=points, histograms=histograms).most_steps(100) == most

@@ -123,11 +123,12 @@ class Twice(nn.Module):
         return self.twin(torch.tanh(self.shared(input=torch.tanh(self.shared(inputs)))))
 
 
-def test_calls_of_one_layer_add_up():
+@pytest.mark.parametrize("between", [(), (3,), (2, 3)])
+def test_calls_of_one_layer_add_up(between):
     torch.manual_seed(0)
-    module = Twice().double()
-    taps = heard(module, drawn(6, 4))
-    expected = by_loops(module, drawn(6, 4), {"shared": module.shared})
+    module, inputs = Twice().double(), drawn(6, *between, 4)
+    taps = heard(module, inputs)
+    expected = by_loops(module, inputs, {"shared": module.shared})
     found = square_norms(taps.uses)
     assert list(taps.layers) == ["shared", "unused"]
     assert list(found) == ["shared"]
@@ -167,6 +168,38 @@ def test_frozen_parts_do_not_count():
     torch.testing.assert_close(found["2"], expected["2"], rtol=1e-12, atol=0)
 
 
+def test_a_frozen_layer_between_trained_ones_has_no_norms():
+    module = mlp()
+    module[2].requires_grad_(False)
+    assert [use.layer for use in heard(module, drawn(6, 5)).uses] == ["0", "4"]
+
+
+def test_a_pass_without_a_batch_is_not_of_examples():
+    module = mlp()
+    with Taps(module) as taps:
+        module(drawn(5))
+    assert not taps.uses
+
+
+class Scaled(nn.Linear):
+    """No plain dense layer: its gradient is not that of a Wᵀ + b."""
+
+    def forward(self, inputs):
+        return 2 * super().forward(inputs)
+
+
+def test_only_plain_dense_layers_are_tapped():
+    normed = nn.utils.parametrizations.weight_norm(nn.Linear(3, 3))
+    taps = Taps(nn.Sequential(Scaled(3, 3), normed, nn.Conv1d(3, 3, 1), nn.Linear(3, 3)))
+    assert list(taps.layers) == ["3"]
+    assert not taps.left_out
+
+
+def test_a_module_that_is_a_layer_itself_has_parameters_for_a_name():
+    taps = heard(nn.Linear(5, 3).double(), drawn(6, 5))
+    assert list(square_norms(taps.uses)) == ["parameters"]
+
+
 class Tied(nn.Module):
     def __init__(self, part):
         super().__init__()
@@ -195,6 +228,29 @@ def test_activations_bear_the_name_of_the_layer_before():
     named = [(one.layer, one.kind, tuple(one.outputs.shape)) for one in taps.activated]
     assert [use.layer for use in taps.uses] == ["3"]
     assert named == [("0", nn.ReLU, (5, 2, 3)), ("3", nn.ReLU, (5, 4)), ("6", nn.Tanh, (5, 4))]
+
+
+class Doubled(nn.Module):
+    def forward(self, inputs):
+        return 2 * inputs
+
+
+class ByKeyword(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dense, self.bend = nn.Linear(5, 3), nn.ReLU()
+
+    def forward(self, inputs):
+        return self.bend(input=self.dense(inputs))
+
+
+def test_an_activation_of_something_else_bears_its_own_name():
+    """A tensor made later may lie where the layer's output lay."""
+    between = [Doubled() for _ in range(4)]
+    taps = heard(nn.Sequential(nn.Linear(5, 3), *between, nn.ReLU()).double(), drawn(6, 5))
+    assert [one.layer for one in taps.activated] == ["5"]
+    taps = heard(ByKeyword().double(), drawn(6, 5))
+    assert [one.layer for one in taps.activated] == ["dense"]
 
 
 @pytest.mark.parametrize("kind", SLOPES)
@@ -242,9 +298,20 @@ def test_bfloat16_is_computed_in_float32():
         torch.testing.assert_close(found[layer].double(), squares, rtol=0.1, atol=1e-3)
 
 
+def test_autocast_leaves_sums_over_time_as_they_are():
+    a, delta = (drawn(6, 4, 5, dtype=torch.float32, seed=seed) for seed in (0, 1))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = sample_square_norms(a, delta, bias=True)
+    weights = torch.einsum("ntk,ntd->nkd", delta.double(), a.double())
+    expected = weights.square().sum((1, 2)) + delta.double().sum(1).square().sum(1)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=0)
+
+
 def test_shapes_that_disagree_are_refused():
     with pytest.raises(ValueError, match="must have shapes"):
         sample_square_norms(torch.ones(2, 3), torch.ones(3, 3), bias=True)
+    with pytest.raises(ValueError, match="must have shapes"):
+        sample_square_norms(torch.ones(3), torch.ones(2), bias=True)
     with pytest.raises(ValueError, match="must be counted"):
         sample_square_norms(torch.ones(2, 3), torch.ones(2, 3), bias=False, weight=False)
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from math import inf, nan
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from mlr.app.compare.command import main
 from mlr.app.compare.comparison import COLUMNS, compare
 from mlr.app.compare.export import as_csv, as_json
+from mlr.app.compare.measures import Mark
 from mlr.checks import InputError
 from mlr.records.reading import read_runs
 from tests.records.written import write_run
@@ -34,6 +36,7 @@ def write_sweep(folder, seeds=4):
                 metrics = {
                     **{"accuracy/test": end, "loss/test": 1 - end, "stuck/fraction": 1 - end},
                     **{"accuracy/val": end, "logit_grad/wrong": 0.2 * (seed + 1)},
+                    "logit_grad/right": 0.1 * (seed + 1),
                 }
                 write_run(
                     folder / f"{pair},lr={rate},seed={seed}",
@@ -87,13 +90,23 @@ def test_the_learning_rate_is_not_that_of_the_best_test_result(tmp_path):
 
 def test_what_a_row_says_of_the_way_there(sweep):
     """The mark is 0.9 · 0.9705; of what ends at 0.97 the third point, of the others none."""
-    first, second, last = compare(read_runs(sweep)).rows
+    (ranking,) = compare(read_runs(sweep)).rankings
+    assert ranking.mark == Mark("accuracy/val", pytest.approx(0.9705), 0.0)
+    first, second, last = ranking.rows
     assert (first.epochs_to_90, first.updates_to_90) == (1, 20)
     assert (second.epochs_to_90, second.updates_to_90) == (1, 20)
     assert (last.epochs_to_90, last.updates_to_90) == (None, None)
     # final numbers 0.2, 0.4, 0.6, 0.8: no medians of what was logged
     assert first.logit_grad_wrong == pytest.approx(0.5)
+    assert first.logit_grad_right == pytest.approx(0.25)
     assert first.stuck == pytest.approx(0.0295)
+
+
+def test_without_the_curves_there_are_no_times(sweep):
+    (ranking,) = compare(read_runs(sweep), timed=False).rankings
+    assert ranking.mark is None
+    for row in ranking.rows:
+        assert (row.epochs_to_90, row.updates_to_90) == (None, None)
 
 
 def test_each_row_is_tested_against_the_best(sweep):
@@ -129,6 +142,130 @@ def test_a_group_behind_for_the_runs_it_lost_is_not_called_worse(tmp_path):
     assert best.keys["head"] == "a"
     assert (best.stands_behind, other.stands_behind) == (False, True)
     assert (other.verdict, other.seeds, other.missing) == ("better, but loses runs", 3, 1)
+
+
+def test_a_lower_loss_is_ahead_too(tmp_path):
+    for seed, noise in enumerate(NOISE):
+        write_run(tmp_path / f"a{seed}", "a+se", seed, metrics={"loss/test": 0.5 + noise})
+        status, end = ("diverged", nan) if seed == 3 else ("done", 0.1 - noise)
+        write_run(tmp_path / f"b{seed}", "b+se", seed, (), status, {"loss/test": end})
+        write_run(tmp_path / f"c{seed}", "c+se", seed, (), "diverged", {"loss/test": nan})
+    best, other, none = compare(read_runs(tmp_path)).rows
+    assert (best.keys["head"], best.verdict) == ("a", "first")
+    assert (other.verdict, none.verdict) == ("better, but loses runs", "no number")
+    assert [row.stands_behind for row in (best, other, none)] == [False, True, False]
+
+
+def test_a_group_without_a_number_leaves_the_first_the_best(tmp_path):
+    for seed, noise in enumerate(NOISE):
+        write_run(tmp_path / f"a{seed}", "a+se", seed, metrics={"accuracy/test": 0.9 + noise})
+        write_run(tmp_path / f"b{seed}", "b+se", seed, metrics={"accuracy/test": 0.3 - noise})
+        write_run(tmp_path / f"c{seed}", "c+se", seed, (), "diverged", {"accuracy/test": nan})
+    assert [row.verdict for row in compare(read_runs(tmp_path)).rows] == [
+        *("best", "worse", "no number"),
+    ]
+
+
+def test_each_way_to_end_is_counted(tmp_path):
+    counts = {"diverged": 1, "failed": 2, "interrupted": 3, "running": 4, "done": 5}
+    for status, count in counts.items():
+        for seed in range(count):
+            metrics = {"accuracy/test": 0.5 if status == "done" else nan}
+            write_run(tmp_path / f"{status}{seed}", "a+se", seed, (), status, metrics)
+    (row,) = compare(read_runs(tmp_path)).rows
+    assert {name: getattr(row, name) for name in list(counts)[:4]} == dict(list(counts.items())[:4])
+    assert (row.runs, row.seeds, row.missing) == (15, 5, 1)
+
+
+def test_runs_whose_files_were_changed_are_left_out_unless_all_were(tmp_path):
+    for seed, pair in enumerate(("a+se", "b+se")):
+        write_run(tmp_path / pair, pair, seed, metrics={"accuracy/test": 0.5})
+    first, second = read_runs(tmp_path)
+    second = replace(second, changed=("status.json",))
+    assert [row.keys["head"] for row in compare([first, second]).rows] == ["a"]
+    first = replace(first, changed=("status.json",))
+    assert [row.keys["head"] for row in compare([first, second]).rows] == ["a", "b"]
+
+
+def test_several_rows_of_data_that_nobody_recorded_are_told(tmp_path):
+    for pair, data in (("a+se", ()), ("b+se", ()), ("c+se", ["data=xor"]), ("d+se", ["data=xor"])):
+        write_run(tmp_path / pair, pair, 0, data, metrics={"accuracy/test": 0.5})
+    one, two, *known = read_runs(tmp_path)
+    assert compare([one, two, *known]).unknown
+    assert compare([one, two]).unknown
+    assert not compare([one, *known]).unknown
+    assert not compare(known).unknown
+
+
+@pytest.mark.parametrize(
+    ("metric", "first", "second", "verdict"),
+    [
+        ("accuracy/test", 0.5, 0.6, "better, but loses runs"),
+        ("accuracy/test", 0.5, 0.4, "worse"),
+        ("loss/test", 0.5, 0.4, "better, but loses runs"),
+        ("loss/test", 0.5, 0.6, "worse"),
+    ],
+)
+def test_who_loses_runs_is_better_or_worse_by_those_that_ended(
+    tmp_path, metric, first, second, verdict
+):
+    for seed, noise in enumerate(NOISE):
+        write_run(tmp_path / f"a{seed}", "a+se", seed, metrics={metric: first + noise})
+        status, end = ("diverged", nan) if seed == 3 else ("done", second - noise)
+        write_run(tmp_path / f"b{seed}", "b+se", seed, (), status, {metric: end})
+    assert [row.verdict for row in compare(read_runs(tmp_path)).rows][1] == verdict
+
+
+def test_seeds_in_common_are_those_with_the_first(tmp_path):
+    seeds = {"a": range(4), "b": range(2, 6), "c": range(2, 6), "d": range(2), "e": range(1, 4)}
+    for place, (name, own) in enumerate(seeds.items()):
+        for seed in own:
+            metrics = {"accuracy/test": 0.9 - 0.1 * place + NOISE[seed % 4] * (-1) ** place}
+            write_run(tmp_path / f"{name}{seed}", f"{name}+se", seed, metrics=metrics)
+    few = "needs 3 common seeds"
+    assert [
+        (row.keys["head"], row.verdict, row.common) for row in compare(read_runs(tmp_path)).rows
+    ] == [
+        ("a", "first", 0),
+        ("b", few, 2),
+        ("c", few, 2),
+        ("d", few, 2),
+        ("e", "not significant", 3),
+    ]
+
+
+def test_two_seeds_with_one_final_loss_are_a_seed_that_changes_nothing(tmp_path):
+    for pair, accuracy in (("a+se", 1.0), ("b+se", 0.0)):
+        for seed in range(2):
+            metrics = {"accuracy/test": accuracy, "loss/train": 1 - accuracy}
+            write_run(tmp_path / f"{pair}{seed}", pair, seed, metrics=metrics)
+    rows = compare(read_runs(tmp_path)).rows
+    assert [(row.verdict, row.common) for row in rows] == [
+        *(("first", 2), ("the seed changes nothing", 2)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "sort", "order"),
+    [
+        ("accuracy/test", "mean", "cab"),
+        ("loss/val", "mean", "bac"),
+        ("accuracy/test", "head", "abcd"),
+        ("accuracy/test", "runs", "cabd"),  # all one: as ranked
+        ("accuracy/test", "logit_grad_wrong", "bac"),
+    ],
+)
+def test_rows_are_sorted_as_asked_and_those_without_a_number_stand_last(
+    tmp_path, capfd, metric, sort, order
+):
+    numbers = {"a": (0.5, 0.4, 2.0), "b": (0.1, 0.2, 1.0), "c": (0.9, 0.6, 3.0)}
+    for name, values in numbers.items():
+        metrics = dict(zip(("accuracy/test", "loss/val", "logit_grad/wrong"), values, strict=True))
+        write_run(tmp_path / name, f"{name}+se", metrics=metrics)
+    write_run(tmp_path / "d", "d+se", 0, (), "diverged", {"accuracy/test": nan, "loss/val": nan})
+    assert main([str(tmp_path)], "head, ,loss,", metric, sort, csv="-") == 0
+    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    assert "".join(row["head"] for row in rows)[: len(order)] == order
 
 
 def test_runs_that_do_not_count_are_named(sweep):
@@ -218,6 +355,8 @@ def test_without_such_an_error_each_loss_has_its_own_ranking(tmp_path):
         ("loss nll", "loss/test"),
         ("loss se", "loss/test"),
     ]
+    exported = json.loads(as_json(found))["rankings"]
+    assert [(one["loss"], one["better"]) for one in exported] == [("nll", "lower"), ("se", "lower")]
     nll, se = ([row.keys["head"] for row in one.rows] for one in found.rankings)
     assert (nll, se) == (["gaussian", "linear"], ["linear"])
     # one loss alone needs no such thing
@@ -262,6 +401,8 @@ def test_different_data_have_a_ranking_each(tmp_path):
         write_run(tmp_path / f"{data}{pair}", pair, overrides=typed, metrics=metrics)
     found = compare(read_runs(tmp_path))
     assert [one.title for one in found.rankings] == ["neuron", "xor"]
+    exported = json.loads(as_json(found))["rankings"]
+    assert [one["data"] for one in exported] == ["neuron", "xor"]
     assert [[row.keys["loss"] for row in one.rows] for one in found.rankings] == [
         ["bce", "se"],
         ["se", "bce"],
@@ -279,7 +420,8 @@ def test_a_metric_of_ones_own(sweep):
 def test_unknown_metrics_are_refused_with_those_known(sweep, tmp_path):
     message = (
         "Unknown --metric=accuracy. Did you mean --metric=accuracy/val? "
-        "Choose from accuracy/test, accuracy/val, logit_grad/wrong, loss/test, stuck/fraction."
+        "Choose from accuracy/test, accuracy/val, logit_grad/right, logit_grad/wrong, loss/test, "
+        "stuck/fraction."
     )
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         compare(read_runs(sweep), metric="accuracy")
@@ -309,6 +451,7 @@ def test_json_has_all_of_it(sweep):
     )
     assert (ranking["data"], ranking["loss"]) == (None, None)
     assert ranking["learning_rate_chosen_on"] == "accuracy/val"
+    assert (whole["level"], whole["runs"]) == (0.05, 26)
     assert ranking["headline"].startswith("softmax+ce, sigmoid+se and clipped_linear+bce tie")
     groups = ranking["groups"]
     assert groups[0]["head"] == "softmax"

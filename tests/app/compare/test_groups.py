@@ -50,6 +50,12 @@ def test_learning_rates_are_numbers_from_low_to_high():
     assert by_rate(runs, rated=False) == {None: runs}
 
 
+def test_a_run_without_a_rate_or_with_a_text_for_it_comes_first():
+    runs = [run(0.9, f"optimizer.lr={text}") for text in ("0.5", "auto", "-1")]
+    assert list(by_rate(runs)) == ["auto", -1, 0.5]
+    assert list(by_rate([runs[0], run()])) == [None, 0.5]
+
+
 def test_the_best_rate_is_chosen_by_a_number_and_is_the_lowest_of_equals():
     rates = {0.1: [run(0.7), run(0.8, seed=1)], 1.0: [run(0.75), run(0.75, seed=1)]}
     assert best_rate(rates, METRIC) == 0.1

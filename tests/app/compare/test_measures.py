@@ -44,6 +44,7 @@ def test_nothing_is_worth_reaching_where_none_is_better_than_a_constant():
     assert marks([cell("accuracy/val", 0.52, classes=[5, 5])]) == [None]
     assert marks([cell("accuracy/val", 0.59, classes=[5, 5])]) == [None]
     assert marks([cell("accuracy/val", 0.61, classes=[5, 5])]) != [None]
+    assert marks([cell("accuracy/val", 0.6, classes=[5, 5])]) != [None]  # 0.5 + 0.2 · 0.5
     assert marks([cell("accuracy/val", 0.0)]) == [None]
     assert marks([cell("loss/other", 0.1)]) == [None]
 
@@ -82,6 +83,9 @@ def test_a_loss_has_to_fall_as_far_as_the_best_of_its_kind():
     assert reached(series("loss/train", 11.0, 5.0, 2.1, 1.9, 1.0), mark) == Reached(30, 0.75)
     assert reached(series("loss/train", 11.0, 10.0, 9.0), mark) == NEVER
     assert reached(series("loss/train", 1.0, 1.0), mark) == NEVER
+    assert reached(series("loss/train", 11.0, 2.5, 2.0), mark) == Reached(20, 0.5)
+    low = Mark("loss/train", 0.25)
+    assert reached(series("loss/train", 0.75, 0.375, 0.28125), low) == Reached(20, 0.5)
     assert reached(series("loss/train", 10.0, inf, 1.0), mark) == Reached(20, 0.5)
 
 

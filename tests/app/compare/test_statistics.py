@@ -81,6 +81,12 @@ def test_each_is_compared_with_the_best_and_corrected_for_all_pairs():
     assert every[1, 2] == every[2, 1] == pytest.approx(corrected[2])
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_units_change_no_p(scale):
+    values = np.random.default_rng(3).normal([[2.0], [1.5], [0.0]], 0.5, size=(3, 6))
+    np.testing.assert_allclose(pairwise(scale * values)[0], pairwise(values)[0], rtol=1e-9)
+
+
 def test_one_group_or_no_number_is_no_comparison():
     assert np.isnan(against(np.ones((1, 4)), best=0)[0]).all()
     assert np.isnan(against(np.full((3, 2), np.nan), best=0)[0]).all()

@@ -163,6 +163,124 @@ def test_a_narrow_terminal_has_fewer_columns_and_whole_names(width):
         assert (head in lines[0]) != (bool(left_out) and head in left_out[0])
 
 
+def test_columns_give_way_one_by_one():
+    """Each in a terminal that is one character too narrow for all those before it."""
+    finals = {
+        "accuracy/test": (0.9, 0.01),
+        "loss/test": (200.0, 100.0),
+        "rmse/test": (0.5, None),
+        "predicted_std/test": (0.25, None),
+        "logit_grad/wrong": (1.0, None),
+        "logit_grad/right": (0.02, None),
+        "prediction/mean": (0.5, None),
+    }
+    about = {"pair": "softmax+smoothed_ce", "anatomy": {"examples": 10}}
+    row = replace(ROW, finals=finals, members=[Recorded(Path("a"), about)])
+    changes = {
+        "epochs to 90 % ↓": {"epochs_to_90": None},
+        "predicted std": "predicted_std/test",
+        "‖dL/dz‖ right": "logit_grad/right",
+        "‖dL/dz‖ wrong": "logit_grad/wrong",
+        "stuck % ↓": {"stuck": None},
+        "updates to 90 % ↓": {"updates_to_90": None},
+        "test RMSE ↓": "rmse/test",
+        "output": "prediction/mean",
+        "test loss ↓": "loss/test",
+        "best lr": {"lr": None, "rates": {None: 0.9}},
+        "lost": {"diverged": 0, "running": 0},
+    }
+
+    def gives_way(*rows):
+        comparison = replace(COMPARISON, rankings=[replace(RANKING, rows=rows)])
+        width = max(len(line.rstrip()) for line in printed(comparison, 400)[: len(rows) + 1])
+        assert not any("too narrow" in line for line in printed(comparison, width))
+        said = "the terminal is too narrow for: "
+        (line,) = [line for line in printed(comparison, width - 1) if line.startswith(said)]
+        return line.removeprefix(said)
+
+    for head, change in changes.items():
+        assert gives_way(row) == head
+        second = replace(row, verdict="worse", p=0.5)
+        early = head in ("output", "test loss ↓", "best lr", "lost")
+        assert gives_way(row, second) == ("against the first" if early else head)
+        if isinstance(change, str):
+            finals = {tag: value for tag, value in finals.items() if tag != change}
+            change = {"finals": finals}
+        row = replace(row, **change)
+    assert gives_way(row) == "runs"
+
+
+def test_numbers_end_where_their_heads_end():
+    head, best, other, *_ = printed(COMPARISON)
+    for name, *cells in (
+        ("test accuracy ↑", "96.49 ± 0.58 %", "61.00 %"),
+        ("updates to 90 % ↓", "60", "–"),
+        ("best lr", "0.5 (of 2)", "0.5 (of 2)"),
+    ):
+        end = head.index(name) + len(name)
+        for line, cell in zip((best, other), cells, strict=True):
+            assert line[:end].endswith(f"  {cell}")
+
+
+def test_times_have_two_decimals():
+    row = replace(ROW, epochs_to_90=1.2389, updates_to_90=2.005)
+    _, first, *_ = of(RANKING, rows=[row])
+    assert "  1.24  " in first
+    assert "  2  " in first or "  2.01  " in first
+
+
+def test_what_a_metric_is_comparable_by_is_said():
+    rmse = "test RMSE: root mean squared error of the predicted means, comparable between losses"
+    losses = "test loss: each in units of its own loss, not comparable between losses"
+    assert rmse in short(replace(RANKING, metric="rmse/test"))
+    lines = short(RANKING)
+    assert rmse not in lines
+    assert losses in lines
+    assert losses not in short(replace(RANKING, rows=[ROW]))
+
+
+@pytest.mark.parametrize(("examples", "shown"), [(10, True), (11, False), (None, False)])
+def test_outputs_are_of_ten_examples_at_most(examples, shown):
+    about = {"pair": "softmax+smoothed_ce", "anatomy": {"examples": examples}}
+    finals = {**ROW.finals, "prediction/mean": (0.5, None)}
+    row = replace(ROW, finals=finals, members=[Recorded(Path("a"), about)])
+    assert ("output" in short(replace(RANKING, rows=[row]))[0]) is shown
+
+
+def test_the_best_row_is_bold():
+    out = io.StringIO()
+    console = Console(file=out, width=220, force_terminal=True, color_system="standard")
+    print_ranking(console, RANKING)
+    _, best, other, *_ = out.getvalue().splitlines()
+    assert "\x1b[1m" in best
+    assert "\x1b[1m" not in other
+
+
+@pytest.mark.parametrize(
+    ("mark", "goal"),
+    [
+        (
+            Mark("loss/train", 0.3),
+            "until loss/train has gone 90 % of the way from its first value to the lowest end; – "
+            "where it never does",
+        ),
+        (
+            Mark("accuracy/val", 0.9),
+            "until the validation accuracy is 81.00 %, 90 % of the best end; – where it never is",
+        ),
+    ],
+)
+def test_what_times_are_counted_to_is_said(mark, goal):
+    assert f"updates to 90 %: {goal}" in short(replace(RANKING, mark=mark))
+
+
+def test_lost_runs_are_of_all_learning_rates_where_there_were_several():
+    said = "lost: of all runs, at any learning rate"
+    assert said in short(RANKING)
+    rows = [replace(row, lr=None, rates={None: 0.5}) for row in (ROW, OTHER)]
+    assert said not in short(replace(RANKING, rows=rows))
+
+
 def test_without_a_choice_of_learning_rate_there_is_no_such_column():
     rows = [replace(row, lr=None, rates={None: 0.5}) for row in (ROW, OTHER)]
     head, *lines = of(RANKING, rows=rows)
@@ -201,6 +319,10 @@ def test_what_does_not_count_is_named():
     assert "23 of 24 runs have not finished and are not counted:" in lines
     assert f"  failed {FOLDER / 'run0'}: disk full" in lines
     assert lines[-1] == "  … and 3 more, named by --json"
+    assert f"  failed {FOLDER / 'run19'}: disk full" in lines
+    assert f"  failed {FOLDER / 'run20'}: disk full" not in lines
+    lines20 = printed(replace(COMPARISON, unended=runs[:20]))
+    assert lines20[-1] == f"  failed {FOLDER / 'run19'}: disk full"
     assert (
         "some rows average runs that differ in more than the seed; "
         "to keep them apart: --by head,loss,model,epochs" in lines
