@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 Value = bool | int | float | str | None
 RATE = "optimizer.lr"
 _WORDS: Mapping[str, Value] = {"true": True, "false": False, "null": None}
+_LARGEST = 1.7976931348623157e308
 PAIR = ("pair", "head", "loss")
 
 
@@ -27,7 +28,7 @@ def plain(typed: str) -> Value:
         return _WORDS[typed.lower()]
     for kind in (int, float):
         with suppress(ValueError):
-            return kind(typed)
+            return _countable(kind(typed))
     if typed.startswith("["):
         return typed.replace(" ", "")
     quoted = len(typed) > 1 and typed[0] == typed[-1] and typed[0] in "\"'"
@@ -78,7 +79,14 @@ def _leaf(config: Mapping[str, Any], key: str) -> Value:
         return None
     if isinstance(node, list):
         return f"[{','.join(map(str, node))}]"
-    return node if isinstance(node, (bool, int, float)) or node is None else str(node)
+    if isinstance(node, (bool, int, float)):
+        return _countable(node)
+    return None if node is None else str(node)
+
+
+def _countable(value: float) -> Value:
+    """Return a number; one that is whole and too large for a float as text."""
+    return value if abs(value) <= _LARGEST or isinstance(value, float) else str(value)
 
 
 def _leaves(config: Mapping[str, Any], prefix: str = "") -> list[str]:
