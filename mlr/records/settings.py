@@ -28,7 +28,9 @@ def plain(typed: str) -> Value:
         return _WORDS[typed.lower()]
     for kind in (int, float):
         with suppress(ValueError):
-            return _countable(kind(typed))
+            found = kind(typed)
+            # a whole number that no float can hold is none to compute with
+            return typed if kind is int and abs(found) > _LARGEST else found
     if typed.startswith("["):
         return typed.replace(" ", "")
     quoted = len(typed) > 1 and typed[0] == typed[-1] and typed[0] in "\"'"
@@ -79,14 +81,7 @@ def _leaf(config: Mapping[str, Any], key: str) -> Value:
         return None
     if isinstance(node, list):
         return f"[{','.join(map(str, node))}]"
-    if isinstance(node, (bool, int, float)):
-        return _countable(node)
-    return None if node is None else str(node)
-
-
-def _countable(value: float) -> Value:
-    """Return a number; one that is whole and too large for a float as text."""
-    return value if abs(value) <= _LARGEST or isinstance(value, float) else str(value)
+    return node if isinstance(node, (bool, int, float)) or node is None else str(node)
 
 
 def _leaves(config: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -50,7 +50,17 @@ NUMBERS: list[Any] = [
 """Numbers that can be in a status.json, so that they come to be computed with."""
 SETTINGS = [
     *("optimizer.lr", "seed", "data.n", "data", "head", "loss", "loss.gamma", "model.widths"),
-    *("hydra.x", "", "é", "resume", "a.b.c", "model", "epochs", "data.label_noise", "head._target_"),
+    *(
+        "hydra.x",
+        "",
+        "é",
+        "resume",
+        "a.b.c",
+        "model",
+        "epochs",
+        "data.label_noise",
+        "head._target_",
+    ),
 ]
 SET = [
     *("", "0", "-1", "1e308", "-1e308", "1e999", "nan", "inf", "9" * 400, "9" * 5000, "1_0", "٣"),
