@@ -12,6 +12,8 @@ QUANTILES = (0.1, 0.9)
 # a row stands in the aggregate if at least this part of the runs that got so far has it:
 # a run that stops early records its last step, where no other does
 _SHARE = 0.5
+MOST_STEPS = 1 << 53
+"""A float64 counts no further."""
 _BLANKS = bytes.maketrans(b",\n", b"  ")
 
 
@@ -114,7 +116,17 @@ def _parsed(content: bytes) -> tuple[tuple[str, ...], np.ndarray]:
     # between blanks, an empty cell is none: it takes no text, and no time
     written = np.fromstring(body.translate(_BLANKS).decode("ascii"), sep=" ")
     numbers[filled] = np.where(np.isnan(written), np.inf, written)
-    return tags, numbers.reshape(-1, len(tags) + 2)
+    table = numbers.reshape(-1, len(tags) + 2)
+    if not _are_steps(table[:, 0]):
+        raise ValueError("its steps do not increase")
+    return tags, table
+
+
+def _are_steps(found: np.ndarray) -> bool:
+    """True of whole numbers that increase; others may have written them."""
+    with np.errstate(invalid="ignore"):
+        whole = (found >= 0) & (found < MOST_STEPS) & (found == np.floor(found))
+    return bool(whole.all() and (np.diff(found) > 0).all())
 
 
 def aggregate(series: Sequence[Series], runs: int) -> Aggregate | None:

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from mlr.checks import InputError
-from mlr.records.plain_yaml import DEEPEST, LOADER, checked, parsed, read_text
+from mlr.records.plain_yaml import DEEPEST, Loader, checked, parsed, read_text
 
 MOST_BYTES = 64 << 10
 """Of a file that is taken apart; those of mlr's runs have 5 kB."""
@@ -74,7 +74,7 @@ def _leaf(text: str) -> Entry:
     """One key and its value, by the parser."""
     try:
         checked(text, Path())
-        ((key, value),) = yaml.load(text, LOADER).items()
+        ((key, value),) = yaml.load(text, Loader).items()
     except (InputError, yaml.YAMLError, AttributeError, ValueError, TypeError, OverflowError) as no:
         raise _NotPlainError from no
     if not isinstance(key, str):

@@ -18,9 +18,24 @@ MOST_BYTES = 4 << 20
 MOST_NODES = 250_000
 """With aliases written out; the largest file of mlr's own, a sweep's, has a few thousand."""
 DEEPEST = 64
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LARGEST = 1.7976931348623157e308
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KINDS = ("null", "bool", "int", "float", "str", "seq", "map")
 _TAGS = {f"tag:yaml.org,2002:{kind}" for kind in _KINDS}
+
+
+class Loader(_Base):  # type: ignore[misc]
+    """Makes plain values; whole numbers are such that a float can hold their size."""
+
+    def construct_yaml_int(self, node: Any) -> int:
+        """Raise ValueError for a number that is larger."""
+        value: int = super().construct_yaml_int(node)
+        if abs(value) > _LARGEST:
+            raise ValueError("too large")
+        return value
+
+
+Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
 
 
 def read_yaml(path: Path) -> Any:
@@ -44,7 +59,7 @@ def parsed(text: str, path: Path) -> Any:
     """
     checked(text, path)
     try:
-        return yaml.load(text, LOADER)
+        return yaml.load(text, Loader)
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:  # as a date, 2026-99-99
         raise InputError(f"{path} holds a value that YAML does not know.") from error
 
@@ -93,7 +108,7 @@ def checked(text: str, path: Path) -> None:
     """
     walk = _Walk(path)
     try:
-        for event in yaml.parse(text, LOADER):
+        for event in yaml.parse(text, Loader):
             walk.take(event)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import copysign, inf
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mlr.checks import DataError, InputError, UnreadableError
 from mlr.commandline import command
@@ -21,6 +24,7 @@ from mlr.records.settings import texts
 DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"
 """Statuses of a run that is left out: a file is not what was written, cannot be read, or is of
 another format. It has no share in any number."""
+_LARGEST = float(np.finfo(np.float32).max)
 _METRICS, _CONFIG, _HYDRA = "metrics.csv", ".hydra/config.yaml", ".hydra/hydra.yaml"
 
 
@@ -69,9 +73,9 @@ class Recorded:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Final numbers by tag; empty where it was not trained to an end."""
+        """Final numbers by tag, as `series` has them; empty where it was not trained to an end."""
         found = self.entries.get("metrics") or {}
-        return {tag: float(value) for tag, value in found.items()}
+        return {tag: _in_float32(float(value)) for tag, value in found.items()}
 
     @property
     def anatomy(self) -> Mapping[str, Any] | None:
@@ -197,6 +201,11 @@ def _changed(folder: Path, entries: Mapping[str, Any]) -> dict[str, InputError]:
         except ValueError:
             found[name] = DataError(f"{path} is not what was written.")
     return found
+
+
+def _in_float32(value: float) -> float:
+    """`value`, infinite where a float32 would be, so that it has a square."""
+    return value if abs(value) <= _LARGEST or value != value else copysign(inf, value)
 
 
 def _mapping(found: Any) -> dict[str, Any]:

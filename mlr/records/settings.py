@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 Value = bool | int | float | str | None
 RATE = "optimizer.lr"
 _WORDS: Mapping[str, Value] = {"true": True, "false": False, "null": None}
+_LARGEST = 1.7976931348623157e308
 PAIR = ("pair", "head", "loss")
 
 
@@ -27,7 +28,9 @@ def plain(typed: str) -> Value:
         return _WORDS[typed.lower()]
     for kind in (int, float):
         with suppress(ValueError):
-            return kind(typed)
+            found = kind(typed)
+            # a whole number that no float can hold is none to compute with
+            return typed if kind is int and abs(found) > _LARGEST else found
     if typed.startswith("["):
         return typed.replace(" ", "")
     quoted = len(typed) > 1 and typed[0] == typed[-1] and typed[0] in "\"'"

@@ -123,3 +123,14 @@ def test_half_a_row_is_left_out(tmp_path):
     found = read_series(tmp_path / "metrics.csv")
     assert found.steps.tolist() == [1]
     np.testing.assert_array_equal(found.values, [[np.nan, 2.0]])
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [("0", "0"), ("1", "0"), ("-1", "0"), ("0", ""), ("", "1"), ("0", "nan"), ("0.5", "1")],
+)
+def test_steps_increase_or_it_is_no_table(tmp_path, steps):
+    (tmp_path / "metrics.csv").write_text(
+        "step,epoch,a\n" + "".join(f"{step},0.5,2.0\n" for step in steps)
+    )
+    assert read_series(tmp_path / "metrics.csv") is None

@@ -129,11 +129,19 @@ def test_records_alone_imports_neither_pandas_nor_numpy():
 def test_whole_numbers_without_end(tmp_path):
     """As somebody may type them: no int64 holds them."""
     for place, epochs in enumerate((10**30, -(2**63), 2**63, 7)):
-        typed = [f"epochs={epochs}", f"optimizer.lr={10**400 if place else 0.5}"]
+        typed = [f"epochs={epochs}", f"optimizer.lr={10**300 if place else 0.5}"]
         write_run(tmp_path / str(place), "sigmoid+se", place, typed)
     found = records.load(tmp_path)
     assert found["epochs"].tolist() == [10**30, -(2**63), 2**63, 7]
-    assert found["optimizer.lr"].tolist() == [0.5, *[10**400] * 3]
+    assert found["optimizer.lr"].tolist() == [0.5, *[10**300] * 3]
+
+
+def test_final_numbers_stand_as_they_were_written(tmp_path):
+    write_run(tmp_path / "a", metrics={"loss/test": 1e300, "loss/val": "inf"})
+    write_run(tmp_path / "b", metrics={"loss/val": 0.1})
+    found = records.load(tmp_path)
+    assert found["loss/test"].fillna(-1).tolist() == [1e300, -1]
+    assert found["loss/val"].tolist() == [float("inf"), 0.1]
 
 
 def test_a_seed_that_no_mlr_has_is_damaged(tmp_path):

@@ -33,6 +33,7 @@ BAD = {
     "a: [1,": "is not YAML",
     "a: 2026-99-99": "holds a value that YAML does not know",
     "a: " + "1" * 5000: "holds a value that YAML does not know",
+    "a: {b: -" + "9" * 310 + "}": "holds a value that YAML does not know",
     "a: " + "x" * 5_000_000: "is larger than 4 MiB",
 }
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from mlr.records.reading import read_all, read_runs
@@ -84,6 +86,10 @@ def test_a_run_without_files_of_hydra_knows_what_was_typed(tmp_path):
         ('"a b"', "a b", "a b"),
         ("mlp", "mlp", "mlp"),
         ("'", "'", "'"),
+        ("1e999", inf, "inf"),
+        ("9" * 308, int("9" * 308), "9" * 308),
+        ("-" + "9" * 309, "-" + "9" * 309, "-" + "9" * 309),
+        ("9" * 5000, inf, "inf"),
     ],
 )
 def test_texts_are_the_values_they_stand_for(typed, value, shown):
@@ -105,3 +111,12 @@ def test_runs_of_several_folders_are_each_there_once(tmp_path):
         "a/two",
         "b/one",
     ]
+
+
+def test_a_final_number_that_no_float32_can_hold_is_infinite(tmp_path):
+    metrics = {"loss/test": 1e308, "loss/val": -3.5e38, "loss/train": 3.4e38, "rmse/test": "nan"}
+    write_run(tmp_path, metrics=metrics)
+    (run,) = read_runs(tmp_path)
+    found = {tag: value for tag, value in run.metrics.items() if tag != "rmse/test"}
+    assert found == {"loss/test": inf, "loss/val": -inf, "loss/train": 3.4e38}
+    assert run.metrics["rmse/test"] != run.metrics["rmse/test"]

@@ -19,10 +19,9 @@ def as_csv(comparison: Comparison) -> str:
     rows: list[list[Any]] = [[*comparison.by, "ranking", "metric", *COLUMNS]]
     for ranking in comparison.rankings:
         for row in ranking.listed:
-            numbers = [getattr(row, column) for column in COLUMNS]
-            about = [*row.keys.values(), ranking.title]
-            rows.append([*map(_cell, about), ranking.metric, *numbers])
-    return csv_text(rows)
+            fields = [getattr(row, column) for column in COLUMNS]
+            rows.append([*row.keys.values(), ranking.title, ranking.metric, *fields])
+    return csv_text([[_cell(value) for value in row] for row in rows])
 
 
 def as_json(comparison: Comparison) -> str:

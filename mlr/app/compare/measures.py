@@ -108,8 +108,9 @@ def reached(series: Series | None, mark: Mark) -> Reached | None:
     if mark.tag == ACCURACY:
         there = values >= np.float32(mark.accuracy)
     else:
-        fall = values[0] - mark.best
-        there = (values <= values[0] - SHARE * fall) & (fall > 0)
+        first = float(values[0])
+        fall = first - mark.best
+        there = (values <= first - SHARE * fall) & (fall > 0)
     there &= np.isfinite(values)
     if not there.any():
         return NEVER

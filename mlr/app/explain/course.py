@@ -25,7 +25,7 @@ def peak(facts: Facts) -> float:
     calm = np.median(np.stack([losses[:-2], losses[1:-1], losses[2:]]), axis=0)
     first = np.fmax(facts.anatomy("start", "loss"), facts.constant)
     base = float(first) if first > 0 else float(losses[0])
-    return float(calm.max() / base) if base > 0 else nan
+    return float(calm.max()) / base if base > 0 else nan
 
 
 def leaps(facts: Facts) -> float:

@@ -40,7 +40,7 @@ def constant(head: str, loss: str, counts: NDArray[np.float64]) -> float:
         counts: examples of each class (K,).
 
     Returns:
-        NaN for a pair that has no formula here, or with fewer than two classes.
+        NaN for a pair that has no formula here, with fewer than two classes, or a NaN count.
     """
     cost = _cost(head, loss, counts)
     if not cost:
@@ -61,7 +61,7 @@ def start(head: str, loss: str, counts: NDArray[np.float64]) -> float:
         counts: examples of each class (K,).
 
     Returns:
-        NaN for a pair that has no formula here, or with fewer than two classes.
+        NaN for a pair that has no formula here, with fewer than two classes, or a NaN count.
     """
     cost = _cost(head, loss, counts)
     if not cost:
@@ -79,7 +79,9 @@ def start(head: str, loss: str, counts: NDArray[np.float64]) -> float:
 def _cost(head: str, loss: str, counts: NDArray[np.float64]) -> str:
     """se, bce or ce; empty where the size of the loss is not known."""
     # of one class alone the best constant is right, and tells nothing of a model
-    if (counts > 0).sum() < 2 or (head not in AT_ZERO and head not in SHARED):
+    if (counts > 0).sum() < 2 or np.isnan(counts).any():
+        return ""
+    if head not in AT_ZERO and head not in SHARED:
         return ""
     cost = MATCHED.get(head, "") if loss == "matching" else loss
     if cost in LIKE_CE:

@@ -103,11 +103,10 @@ def lr_too_low(facts: Facts) -> Finding | None:
     late = LATE_IF_USELESS if facts.unlearned or end >= facts.constant else LATE
     if not (fall.steady >= STEADY and fall.late >= late):
         return None
-    evidence = (
-        f"{fall.tag} fell by {percent(fall.whole)} in all, in the second half "
-        f"{short(fall.late)} times as much as in the first; loss/train {_course(facts)}"
-    )
-    return _too_low(facts, evidence)
+    fell = f"{fall.tag} fell by {percent(fall.whole)} in all"
+    if isfinite(fall.late):  # else it did not fall at first
+        fell += f", in the second half {short(fall.late)} times as much as in the first"
+    return _too_low(facts, f"{fell}; loss/train {_course(facts)}")
 
 
 def _held_back(facts: Facts) -> Finding | None:

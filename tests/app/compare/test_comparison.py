@@ -477,3 +477,16 @@ def test_options_that_are_infinite_or_named_as_a_column(tmp_path):
     ]
     (first, _) = csv.DictReader(io.StringIO(as_csv(found)))
     assert (first["epochs"], first["epochs_to_90"]) == ("3", "")
+
+
+def test_no_cell_of_the_csv_is_a_formula(tmp_path):
+    """As others may have typed it: a spreadsheet would run it."""
+    for seed, rate in enumerate(("=1+1", "@SUM(A1)")):
+        typed = [f"optimizer.lr={rate}", f"-cmd|x={rate}", "\tdata.path==A1"]
+        metrics = {"accuracy/test": 0.5, "=A1/test": 0.5, "accuracy/val": 0.1 * seed}
+        write_run(tmp_path / str(seed), "=a+se", seed, typed, metrics=metrics)
+    found = compare(read_runs(tmp_path), ["head", "-cmd|x", "\tdata.path"], metric="=A1/test")
+    table = list(csv.reader(io.StringIO(as_csv(found))))
+    told = [cell for row in table for cell in row]
+    assert {"'-cmd|x", "'\tdata.path", "'=a", "'@SUM(A1)", "'=A1", "'=A1/test"} <= {*told}
+    assert not [cell for cell in told if cell.startswith(("=", "-", "@", "\t"))]

@@ -141,6 +141,9 @@ HALVES = {"pair": "softmax+se", "classes.count": [500, 500]}
         (HALVES | {"pair": "softmax+hinge", "wrong": 0.449, "loss/train": 9.0}, False),
         (HALVES | {"wrong": None, "loss/train": 0.225}, True),
         (HALVES | {"pair": "softmax+hinge", "wrong": 0.45, "classes.count": [1, 1]}, True),
+        # nobody knows how many there are of a class
+        (HALVES | {"classes.count": [500, 500, None], "wrong": 0.1, "loss/train": 0.01}, False),
+        (HALVES | {"classes.count": [500, 500, None], "wrong": 1.0, "loss/train": 9.0}, False),
         # one class, and none
         (HALVES | {"classes.count": [500, 0], "wrong": 1.0, "loss/train": 9.0}, False),
         ({"pair": "linear+se", "wrong": 1.0, "loss/train": 9.0}, False),

@@ -123,7 +123,7 @@ UNKNOWN = [
     *(("softmax", "ce", np.zeros(0)), ("linear", "se", np.array([5.0]))),
     *(("sigmoid", "bce", np.array([5.0, 0.0])), ("softmax", "ce", np.zeros(3))),
     *(("own", "se", COUNTS), ("own", "ce", COUNTS), ("sparsemax", "hinge", COUNTS)),
-    ("own", "matching", COUNTS),
+    *(("own", "matching", COUNTS), ("softmax", "se", np.array([5.0, 5.0, math.nan]))),
 ]
 
 

@@ -268,6 +268,14 @@ def test_what_is_said_of_a_rate_that_is_too_low():
     assert found.spare == ["optimizer.lr=50", "optimizer.lr=500"]
 
 
+def test_a_second_half_that_alone_fell_is_compared_with_nothing():
+    late = [100, *range(109, 99, -1), *range(98, 78, -2)]  # one rise takes all of the first half
+    found = lr_too_low(facts(LOW | {VALIDATED: late, TRAINED: between(0.25, 0.24)}))
+    assert found.evidence == (
+        "loss/val fell by 20 % in all; loss/train 0.25 at the start, at most 0.25, 0.24 at the end"
+    )
+
+
 def test_hardly_all_is_not_all():
     found = lr_too_low(facts(LOW | {VALIDATED: falls(55, 44.8)}))
     assert found.evidence.startswith("loss/val fell by 99.8 % in all, ")
