@@ -41,18 +41,6 @@ class WriteError(OSError):
         return f" ({self.needed:,} bytes needed, {_free(Path(self.filename)):,} free)"
 
 
-def utf8(text: str) -> bytes:
-    """`text` for a file, with letters for the lone bytes that LC_ALL=C makes of them.
-
-    Bytes that are no UTF-8 either are written as Python writes them.
-    """
-    with suppress(UnicodeError):
-        content = text.encode("utf-8", "surrogateescape")
-        content.decode("utf-8")
-        return content
-    return text.encode("utf-8", "backslashreplace")
-
-
 def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
     """Replace the file at `path` by `content`, so that readers see the old or the new one, whole.
 

@@ -157,16 +157,3 @@ def test_what_is_no_file_is_not_replaced(tmp_path):
             durable.atomic_write(there, b"new")
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert list(tmp_path.iterdir()) == [pipe]
-
-
-@pytest.mark.parametrize(
-    ("text", "content"),
-    [
-        ("é\U0001f600", "é\U0001f600".encode()),
-        ("a\udcc3\udca9", "aé".encode()),
-        ("\udcc3\udca9\udcff", b"\\udcc3\\udca9\\udcff"),
-        ("\ud800", b"\\ud800"),
-    ],
-)
-def test_text_of_any_locale_is_utf8(text, content):
-    assert durable.utf8(text) == content

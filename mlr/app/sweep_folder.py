@@ -16,12 +16,11 @@ from typing import Any
 
 import yaml
 
-from mlr.app.documents import with_letters
 from mlr.app.identity import is_of_run
 from mlr.app.outcome import FINISHED, Outcome
 from mlr.app.runs_begun import LOCK, clear, outcome_of, runs_in
 from mlr.checks import InputError, PlaceError
-from mlr.durable import WriteError, atomic_write, create_exclusive, utf8
+from mlr.durable import WriteError, atomic_write, create_exclusive
 from mlr.locks import hold
 from mlr.records.folder import check_links, versions
 from mlr.records.format import FORMAT, UNNAMED, UNSEALED, check_format, never_sealed
@@ -151,9 +150,9 @@ class SweepFolder:
             self._tell(story | {"files": {TABLE: entry(table)}})
 
     def _tell(self, story: Mapping[str, Any]) -> None:
-        told = with_letters(dict(story))
-        text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=1000)
-        atomic_write(self.path / STORY, sealed(utf8(text), YAML), sync=False)
+        text = yaml.safe_dump(story, sort_keys=False, allow_unicode=True, width=1000)
+        body = text.encode("utf-8", "backslashreplace")
+        atomic_write(self.path / STORY, sealed(body, YAML), sync=False)
 
 
 def read_story(folder: Path) -> dict[str, Any]:

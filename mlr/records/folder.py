@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mlr.checks import DataError, InputError, PlaceError, UnreadableError, known
-from mlr.durable import WriteError, atomic_write, create_exclusive, utf8
+from mlr.durable import WriteError, atomic_write, create_exclusive
 from mlr.records.format import (
     FORMAT,
     STATUSES,
@@ -289,7 +289,7 @@ def _json(status: Mapping[str, Any]) -> bytes:
     except ValueError:  # a number that is not finite, which is rare
         return _json(_finite(status))
     # a path from the system may hold bytes that are no UTF-8
-    body = utf8("{\n" + ",\n".join(lines))
+    body = ("{\n" + ",\n".join(lines)).encode("utf-8", errors="backslashreplace")
     return sealed(body, JSON)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlr.durable import atomic_write, utf8
+from mlr.durable import atomic_write
 
 _FIRST, _LAST = ("run", "status"), ("reason",)
 _QUOTE, _FORMULA = "'", tuple("=+-@\t\r\n＝＋－＠")
@@ -32,7 +32,7 @@ def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> byt
     columns = _columns(rows)
     cells = [[_cell(value) for value in map(row.get, columns)] for row in rows]
     text = csv_text([[marked(column) for column in columns], *cells])
-    content = utf8(text)
+    content = text.encode("utf-8", errors="backslashreplace")
     atomic_write(Path(path), content)
     return content
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import subprocess
@@ -11,8 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-from mlr.app.sweep_folder import read_story
 
 from ..records.written import retell
 from .sweeping import FAST, on_disk, rows, statuses, trained  # noqa: F401
@@ -208,14 +205,3 @@ def test_runs_of_other_versions_are_refused_unless_allowed(train, tmp_path, monk
         line = ("sweep.resume=mine", "allow=[versions]")
         assert train("-m", *FAST, "seed=0,1", *line).code == 0
     assert train("-m", *FAST, "seed=0,1,2", "sweep.resume=mine").code == 0
-
-
-def test_letters_of_a_locale_without_them_are_letters_in_every_file(train, tmp_path, monkeypatch):
-    """LC_ALL=C hands é over as the lone bytes 0xc3 and 0xa9."""
-    monkeypatch.setattr(sys, "orig_argv", ["python", "train.py", "'\udcc3\udca9.csv'"])
-    assert train("-m", *FAST, "seed=0,1", f"hydra.sweep.dir={tmp_path}/mine").code == 0
-    assert "é.csv" in read_story(tmp_path / "mine")["commands"][0]["command"]
-    for status in (tmp_path / "mine").glob("*/status.json"):
-        assert "é.csv" in json.loads(status.read_text(encoding="utf-8"))["command"]
-    assert train("-m", *FAST, "seed=2", "sweep.resume=mine").code == 0
-    assert len(read_story(tmp_path / "mine")["commands"]) == 2
