@@ -12,6 +12,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from math import isfinite
+from types import ModuleType
+
+resource: ModuleType | None
+try:
+    import resource  # now: without memory there is no loading it
+except ImportError:  # Windows has none
+    resource = None
 
 CHOOSE = "Choose from "
 """Begins every list of choices, which ends its sentence."""
@@ -101,9 +108,7 @@ def listed(choices: Sequence[str], room: int) -> str:
 
 def memory_limit() -> str:
     """The limit of its own that a process without memory has met, in brackets; empty for none."""
-    try:
-        import resource
-    except ImportError:  # Windows has none
+    if resource is None:
         return ""
     most, _ = resource.getrlimit(resource.RLIMIT_AS)
     if most == resource.RLIM_INFINITY:

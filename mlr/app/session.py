@@ -198,13 +198,13 @@ class Session:
             self.sweep.folder.close()
 
     def _report_sweep(self, sweep: Sweep, interrupted: bool) -> int:
-        from mlr.app.ranking import print_sweep
-
         try:
             failed = self.end_sweep(interrupted)
         except WriteError as error:  # what became of the runs is told all the same
             console.refuse(str(error))
             failed = True
+        from mlr.app.ranking import print_sweep
+
         rows = sweep.folder.rows(list(sweep.runs.values()))
         print_sweep(sweep, rows, interrupted)
         if failed:

@@ -12,6 +12,7 @@ import os
 import select
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, TextIO
 
@@ -52,8 +53,9 @@ def read_letters() -> None:
     if sys.getfilesystemencoding() == "utf-8":
         return
     lone = {chr(0xDC00 + byte) for byte in range(0x80, 0x100)}
-    if lone.isdisjoint("".join((os.environ.get("PWD", ""), *sys.argv))):
-        return
+    with suppress(FileNotFoundError):  # the working directory is gone
+        if lone.isdisjoint("".join((os.getcwd(), *sys.argv))):
+            return
     os.environ["PYTHONUTF8"] = "1"  # for processes that this one starts
     os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 

@@ -12,10 +12,13 @@ from importlib import import_module
 from typing import NoReturn
 
 from mlr.app import streams
-from mlr.checks import DASHES, InputError, nearest
+from mlr.checks import DASHES, InputError, memory_limit, nearest
 from mlr.commandline import command
+from mlr.durable import WriteError
 
 INTERRUPTED = 130
+_UNMAPPED = re.compile("failed to map segment|annot allocate memory")
+"""A library cannot be loaded."""
 COMMANDS = {
     "train": "train one configuration, or with -m every combination of several",
     "compare": "compare runs in a table by head and loss, or by any other keys",
@@ -29,16 +32,26 @@ COMMANDS = {
 
 def main() -> int:
     """`mlr <command> …`; returns the exit code."""
-    streams.read_letters()
-    streams.prepare()
-    return streams.exit_code(lambda: _chosen(sys.argv[1:]))
+    return _ended(lambda: _chosen(sys.argv[1:]))
 
 
 def start(name: str) -> int:
     """Run the command of this name with the words of sys.argv; returns the exit code."""
+    return _ended(lambda: _run(name))
+
+
+def _ended(task: Callable[[], int]) -> int:
+    """The exit code of a task, whatever standard output is and however little memory there is."""
     streams.read_letters()
     streams.prepare()
-    return streams.exit_code(lambda: _run(name))
+    try:
+        return streams.exit_code(task)
+    except (MemoryError, ImportError) as error:
+        if not isinstance(error, MemoryError) and not _UNMAPPED.search(str(error)):
+            raise
+        told = f"mlr: out of memory{memory_limit()}; what was recorded until then is saved."
+        print(told, file=sys.stderr)
+        return WriteError.exit_code
 
 
 def _chosen(words: Sequence[str]) -> int:

@@ -169,3 +169,27 @@ def test_a_sweep_is_tried_again_by_the_same_command(monkeypatch):
     monkeypatch.setattr(sys, "argv", line)
     told = resume_command(Path("a b"))
     assert told == """mlr train -m loss=se,bce 'seed=range(0,2)' 'sweep.resume="a b"'"""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), ImportError("libtorch_cpu.so: failed to map segment from shared object")],
+)
+def test_a_lack_of_memory_is_one_sentence_wherever_it_shows(mlr, monkeypatch, error):
+    def run(**options):
+        raise error
+
+    monkeypatch.setattr("mlr.app.cli.compare.run", run)
+    monkeypatch.setattr("mlr.app.cli.main.memory_limit", lambda: " (so much)")
+    code, out, err = mlr("compare", "runs")
+    assert (code, out) == (74, "")
+    assert err == "mlr: out of memory (so much); what was recorded until then is saved.\n"
+
+
+def test_a_module_that_is_missing_is_no_lack_of_memory(mlr, monkeypatch):
+    def run(**options):
+        raise ImportError("No module named 'x'")
+
+    monkeypatch.setattr("mlr.app.cli.compare.run", run)
+    with pytest.raises(ImportError, match="No module"):
+        mlr("compare", "runs")
