@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, TextIO
 
 from mlr.app.text import in_ascii
@@ -54,7 +55,7 @@ def read_letters() -> None:
         return
     lone = {chr(0xDC00 + byte) for byte in range(0x80, 0x100)}
     with suppress(FileNotFoundError):  # the working directory is gone
-        if lone.isdisjoint("".join((os.getcwd(), *sys.argv))):
+        if lone.isdisjoint("".join((str(Path.cwd()), *sys.argv))):
             return
     os.environ["PYTHONUTF8"] = "1"  # for processes that this one starts
     os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
