@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import time
 from math import isfinite
 
 import pytest
@@ -14,6 +15,7 @@ from mlr.records import Recorder, RunFolder
 from mlr.training import SGD, log, loop, measure, train
 from mlr.training.log import run_tags
 from mlr.training.orders import Orders
+from tests.records.reading import event_files, events
 from tests.training.conftest import dataset, experiment
 from tests.training.twin import optimizer
 
@@ -108,6 +110,21 @@ def test_the_last_point_is_over_whole_splits(tmp_path):
     last = table[max(table)]
     assert max(table) == run.total_steps
     assert {tag: last[tag] for tag in result.metrics} == pytest.approx(result.metrics)
+
+
+def test_epochs_and_times_are_those_of_their_steps(tmp_path):
+    """Of 4 updates an epoch, the last with the 2 examples that are left."""
+    run = experiment(epochs=2, probes=ProbeSettings(points="every:1"))
+    before = time.time()
+    recorder = Recorder(RunFolder.claim(tmp_path / "run"), run_tags(run), {})
+    (result,) = train([run], [recorder])
+    recorder.finish(result.status, result.metrics, at=result.point)
+    table = table_of(recorder)
+    assert {step: row["epoch"] for step, row in table.items()} == {n: n / 4 for n in range(9)}
+    (file,) = event_files(recorder.folder.path)
+    times = {one.step: one.wall_time for one in events(file) if one.summary.value[:1]}
+    assert before <= times[1] <= times[7] <= times[8] <= time.time()
+    assert result.point == (8, 2.0)
 
 
 def test_validation_is_recorded_at_the_end_of_each_epoch(tmp_path):
