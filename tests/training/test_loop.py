@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 from dataclasses import replace
+from math import isnan
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from mlr.heads import Sigmoid
 from mlr.information import HALF_LOG_TAU
 from mlr.models import Linear, Mlp
 from mlr.objectives import Objective
+from mlr.probes import ProbeSettings
 from mlr.training import SGD, Adam, train
 from mlr.training.network import Kind, kind_of
 from tests.training.conftest import dataset, experiment, split
@@ -399,6 +401,19 @@ def test_buffers_stay_with_the_result():
     (result,) = train([run])
     assert torch.equal(result.state_dict["projection"], run.module.projection)
     assert_same(result.parameters, train_plainly(run))
+
+
+def test_of_no_examples_a_mean_is_nan_and_a_mean_output_is_not_told():
+    """All are of class 1, and right."""
+    part = Split(torch.ones(4, 1, dtype=torch.float64), torch.ones(4, dtype=torch.int64))
+    module = nn.Sequential(nn.Linear(1, 1)).double()
+    nn.init.ones_(module[0].weight)
+    nn.init.ones_(module[0].bias)
+    changes = {"data": Dataset("ones", part, part, part, 2), "module": module, "batch_size": 2}
+    (result,) = train([experiment(probes=ProbeSettings(prediction=True), **changes)])
+    assert isnan(result.metrics["logit_grad/wrong"])
+    told = {tag for tag in result.metrics if tag.startswith("prediction/")}
+    assert told == {"prediction/target_1"}
 
 
 def test_progress_ends_at_the_total():
