@@ -49,6 +49,15 @@ def test_runs_that_ended_early_leave_the_mean_to_the_others():
     assert found.mean[:, 0].tolist() == [11.0] * 3 + [1.5] * 7
 
 
+def test_a_step_that_one_run_alone_has_moves_none_of_its_others():
+    steps = np.arange(0, 16, 4)
+    series = [Series(("a",), steps, np.full((4, 1), number, np.float32)) for number in (1, 3)]
+    values = np.array([[5], [8], [9], [11], [2]], np.float32)
+    found = aggregate([*series, Series(("a",), np.array([0, 4, 6, 8, 12]), values)], runs=3)
+    assert found.steps.tolist() == steps.tolist()
+    assert found.mean[:, 0].tolist() == [3, 4, 5, 2]
+
+
 def test_one_number_a_run_stands_at_the_last_step():
     """Tests are recorded where a run ended, and are compared all the same."""
     ends = (8, 12, 20)

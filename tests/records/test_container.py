@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 
@@ -92,6 +93,32 @@ def test_garbage_is_refused(tmp_path):
     for content in hostile:
         with pytest.raises(DataError, match="damaged"):
             read(written(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+    "offsets", [["0", "32"], [-32, 0], [0.0, 32.0], [True, 33], [0, 31], [0], 1]
+)
+def test_a_seal_that_lies_nowhere_is_refused(tmp_path, offsets):
+    header = json.dumps({"~sha256": {"data_offsets": offsets}}).encode()
+    content = len(header).to_bytes(8, "little") + header + bytes(64)
+    with pytest.raises(DataError, match="it holds no SHA-256"):
+        read(written(tmp_path, content))
+
+
+@pytest.mark.parametrize("name", ["weight", "wide", "bytes"])
+def test_the_tensor_that_changed_is_named(name):
+    content = encode(ARRAYS, ABOUT)
+    length = int.from_bytes(content[:8], "little")
+    offsets = json.loads(content[8 : 8 + length])[name]["data_offsets"]
+    first, last = (8 + length + offset for offset in offsets)
+    for at in (first, last - 1):
+        changed = content[:at] + bytes((content[at] ^ 1,)) + content[at + 1 :]
+        with pytest.raises(ValueError, match=f"tensor '{name}' in bytes {first} to {last} changed"):
+            decode(bytearray(changed))
+    changed = content.replace(b'"step\\":', b'"stop\\":')
+    assert changed != content
+    with pytest.raises(ValueError, match=f"its header in bytes 0 to {8 + length} changed"):
+        decode(bytearray(changed))
 
 
 def test_a_missing_file_is_named(tmp_path):

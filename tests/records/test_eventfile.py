@@ -51,6 +51,7 @@ def assert_only_damage_is_lost(whole, damaged, lost):
     assert all(span.whole for span in spans(mended))
     events = [Event.FromString(payload(mended, span)) for span in spans(mended)]
     assert events[0].file_version == "brain.Event:2"
+    assert events[0].wall_time == 1000.0  # TensorBoard counts from the file's first
     assert repaired(mended) == mended
 
 
@@ -139,6 +140,16 @@ def test_hostile_bytes_take_linear_time(name):
     assert kept(content) == []
     assert kept(VERSION + content + VERSION)[0] == VERSION
     assert time.process_time() - began < 5  # a second or less; where it is squared, hours
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_of_false_records_as_many_bytes_are_read_as_the_file_has(more):
+    """Two headers claim half of it each; one byte more, and nothing behind them is looked for."""
+    rest = 500 - 1 - 24 - len(VERSION)
+    claims = [250 - 16, 250 - 16 + more]
+    content = b"x" + b"".join(map(header, claims)) + b"y" * rest + VERSION
+    assert len(content) == 500
+    assert kept(content) == ([] if more else [VERSION])
 
 
 def test_tensorboard_reads_what_was_mended(tmp_path):

@@ -1,4 +1,6 @@
 import os
+import re
+import socket
 import subprocess
 import time
 from timeit import repeat
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from mlr.records.events import EventWriter
+from mlr.records.events import EventWriter, _host
 
 from .reading import accumulate, crc32c, event_files, events
 
@@ -274,9 +276,26 @@ def test_what_an_earlier_flush_left_in_memory_is_waited_for(tmp_path, monkeypatc
     writer = EventWriter(tmp_path)
     writer.flush(sync=True)  # nothing is there to wait for
     writer.scalars([0], ["a"], np.zeros((1, 1)), np.zeros(1))
-    writer.flush()
     waited = []
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda descriptor: waited.append(real(descriptor)))
+    writer.flush()
+    assert waited == []
     writer.flush(sync=True)
     assert len(waited) == 1
+
+
+@pytest.mark.parametrize(("host", "part"), [("lab-7.größe", "lab-7.größe"), ("a b/c", "a-b-c")])
+def test_a_file_is_named_by_time_and_machine(tmp_path, monkeypatch, host, part):
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+    monkeypatch.setattr(time, "time", lambda: 77.9)
+    _host.cache_clear()
+    for second in ("0000000077", "0000000078"):
+        writer = EventWriter(tmp_path)
+        writer.flush()
+        start = f"events.out.tfevents.{second}.{part}.{os.getpid()}."
+        assert re.fullmatch(re.escape(start) + r"\d+", writer.path.name)
+    monkeypatch.setattr(socket, "gethostname", lambda: "")
+    _host.cache_clear()
+    assert ".0000000079.localhost." in EventWriter(tmp_path).path.name
+    _host.cache_clear()

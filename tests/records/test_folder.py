@@ -2,6 +2,7 @@ import errno
 import json
 import multiprocessing
 import os
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -14,7 +15,8 @@ from mlr import durable as durable_module
 from mlr.checks import DataError, InputError
 from mlr.durable import WriteError
 from mlr.records import RunFolder
-from mlr.records.folder import read_status
+from mlr.records.folder import check_links, read_status
+from mlr.records.format import FormatError
 from mlr.records.manifest import JSON, entry, sealed
 
 from .reading import names
@@ -207,6 +209,73 @@ def test_a_run_that_has_ended_lists_its_files(tmp_path):
     assert read_status(tmp_path)["files"] == known
     again = RunFolder.reopen(tmp_path)
     assert "files" not in again.status
+
+
+def test_a_run_taken_up_again_says_who_goes_on(tmp_path, monkeypatch):
+    folder = RunFolder.claim(tmp_path, 7, "first", pair="a+b", pid=1, host="there", versions={})
+    folder.write_status("interrupted", reason="Ctrl-C", steps=3)
+    started = folder.status["started"]
+    for number, now in enumerate(("2031-01-01T00:00:00+00:00", "2032-01-01T00:00:00+00:00"), 1):
+        monkeypatch.setattr("mlr.records.folder._now", lambda now=now: now)
+        again = RunFolder.reopen(tmp_path, f"again {number}", device="cpu")
+        assert again.status == read_status(tmp_path)
+    assert {key: again.status[key] for key in ("seed", "pair", "steps", "started")} == {
+        **{"seed": 7, "pair": "a+b", "steps": 3},
+        "started": started,
+    }
+    assert (again.status["status"], again.status["reason"]) == ("running", None)
+    assert (again.status["finished"], again.status["device"]) == (None, "cpu")
+    assert (again.status["command"], again.status["pid"]) == ("again 2", os.getpid())
+    assert again.status["host"] == socket.gethostname()
+    assert set(again.status["versions"]) == {"mlr", "torch", "python", "hydra", "numpy"}
+    years = [session[:4] for session in again.status["sessions"]]
+    assert years == ["2031", "2032"]
+
+
+def test_a_damaged_status_is_written_anew(tmp_path):
+    RunFolder.claim(tmp_path, 7)
+    (tmp_path / "status.json").write_text("{")
+    again = RunFolder.reopen(tmp_path, "again")
+    status = read_status(tmp_path)
+    assert (status["status"], status["seed"], status["command"]) == ("running", None, "again")
+    assert status["sessions"] == [status["started"]] == [again.status["started"]]
+    with pytest.raises(InputError, match="holds no run"):
+        RunFolder.reopen(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", ".hydra"])
+def test_a_link_in_a_folder_that_is_continued_is_named(tmp_path, name):
+    (tmp_path / "status.json").touch()
+    (tmp_path / ".lock").touch()
+    check_links(tmp_path)
+    (tmp_path / name).symlink_to(tmp_path / "status.json")
+    with pytest.raises(DataError, match=f"{re.escape(name)} is a link, and continuing would"):
+        check_links(tmp_path)
+
+
+def test_a_status_that_is_a_link_is_refused(tmp_path):
+    RunFolder.claim(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "status.json").symlink_to(tmp_path / "a" / "status.json")
+    with pytest.raises(DataError, match=r"b/status\.json is a link, which is not followed"):
+        read_status(tmp_path / "b")
+
+
+def test_a_status_of_another_format_is_told(tmp_path):
+    folder = RunFolder.claim(tmp_path)
+    folder.write_status(None, format=3)
+    with pytest.raises(FormatError, match=r"status\.json is of format 3"):
+        read_status(tmp_path)
+    status = {key: one for key, one in folder.status.items() if key != "format"}
+    (tmp_path / "status.json").write_text(json.dumps(status))  # without a seal
+    with pytest.raises(FormatError, match=r"status\.json is of format 1"):
+        read_status(tmp_path)
+    body = json.dumps(status).encode()[:-1]  # with one, it is of the format that did not say so
+    (tmp_path / "status.json").write_bytes(sealed(body, JSON))
+    assert read_status(tmp_path) == status
+    (tmp_path / "status.json").write_bytes(sealed(b'{"status": "dome"', JSON))
+    with pytest.raises(DataError, match="damaged: its entry 'status' is not as mlr writes it"):
+        read_status(tmp_path)
 
 
 def test_a_missing_status_is_refused(tmp_path):

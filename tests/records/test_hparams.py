@@ -49,7 +49,12 @@ def test_tensorboard_reads_columns_values_and_the_end(tmp_path):
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_has_its_end(status):
-    assert session_end(status, 1.0).value[0].tag == metadata.SESSION_END_INFO_TAG
+    (value,) = session_end(status, 1.5).value
+    assert value.tag == metadata.SESSION_END_INFO_TAG
+    end = metadata.parse_session_end_info_plugin_data(value.metadata.plugin_data.content)
+    kinds = {"done": api_pb2.STATUS_SUCCESS, "running": api_pb2.STATUS_RUNNING}
+    assert end.status == kinds.get(status, api_pb2.STATUS_FAILURE)
+    assert end.end_time_secs == 1.5
 
 
 def test_numpy_numbers_are_taken_and_other_things_refused():

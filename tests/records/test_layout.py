@@ -6,7 +6,7 @@ import pytest
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
 from mlr.records.events import EventWriter
-from mlr.records.layout import DETAILS, PAGES, layout_summary, link, pages
+from mlr.records.layout import DETAILS, PAGES, bands_summary, layout_summary, link, pages
 
 from .reading import accumulate
 
@@ -69,6 +69,26 @@ def test_a_predicted_deviation_has_charts_of_its_own():
     assert drawn["predicted standard deviation: train"] == ["predicted_std/train"]
     assert drawn["predicted standard deviation: val"] == ["predicted_std/val"]
     assert not any("predicted" in title for title in taken(TAGS))
+
+
+def test_an_aggregate_has_a_band_in_each_chart_of_one_tag():
+    (value,) = bands_summary(("loss/train", "logit_grad/wrong", *LAYERS[:2]), ("low", "high")).value
+    layout = layout_pb2.Layout.FromString(value.tensor.string_val[0])
+    read = [
+        (page.title, chart.title, [(s.value, s.lower, s.upper) for s in chart.margin.series])
+        for page in layout.category
+        for chart in page.chart
+    ]
+    assert read == [
+        (page, chart, [(tag, f"low/{tag}", f"high/{tag}")])
+        for page, chart, tag in (
+            ("Who gets gradient?", "wrong examples: mean ‖dL/dz‖", "logit_grad/wrong"),
+            ("Who gets gradient?", "wrong and right together", "logit_grad/wrong"),
+            ("Which layer starves?", "layer0: gradient norm", LAYERS[0]),
+            ("Which layer starves?", "layer1: gradient norm", LAYERS[1]),
+            ("Does it learn?", "loss: train", "loss/train"),
+        )
+    ]
 
 
 def test_every_run_names_all_pages_in_their_order():

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from mlr.checks import DataError
-from mlr.records.manifest import JSON, YAML, entry, sealed, unsealed
+from mlr.records.manifest import (
+    JSON,
+    YAML,
+    check_entry,
+    entries,
+    entry,
+    read_small,
+    sealed,
+    size_of,
+    unsealed,
+)
 from mlr.records.table import MetricsTable
 
 
@@ -25,6 +35,58 @@ def test_only_what_was_sealed_is_unsealed(body, marks):
     for one in [*spoiled, content + b"\n", content.upper(), content * 2]:
         with pytest.raises(ValueError, match="SHA-256"):
             unsealed(one, marks)
+
+
+def test_a_file_is_held_against_its_size_and_its_sha256(tmp_path):
+    path = tmp_path / "a"
+    known = {"bytes": 1234, "sha256": sha256(b"x" * 1234).hexdigest()}
+    for size, told in ((1233, "ends at byte 1,233 of 1,234"), (1235, "is longer: 1,235 of 1,234")):
+        path.write_bytes(b"x" * size)
+        with pytest.raises(ValueError, match=told):
+            check_entry(path, tmp_path, known)
+    path.write_bytes(b"x" * 1233 + b"y")
+    check_entry(path, tmp_path, {"bytes": 1234})
+    with pytest.raises(ValueError, match="its 1,234 bytes have another SHA-256 than they had"):
+        check_entry(path, tmp_path, known)
+    path.write_bytes(b"x" * 1234)
+    check_entry(path, tmp_path, known)
+    assert entry(b"x" * 1234) == known
+
+
+def test_what_is_no_file_of_the_folder_has_no_size(tmp_path):
+    (tmp_path / "run").mkdir()
+    for place in ("run/a", "outside"):
+        (tmp_path / place).write_bytes(b"abc")
+    (tmp_path / "run/inner").symlink_to("a")
+    (tmp_path / "run/outer").symlink_to("../outside")
+    assert [size_of(tmp_path / "run" / name, tmp_path / "run") for name in ("a", "inner")] == [3, 3]
+    with pytest.raises(ValueError, match="is a link out of the folder, which is not followed"):
+        size_of(tmp_path / "run/outer", tmp_path / "run")
+    with pytest.raises(ValueError, match="is not a file"):
+        size_of(tmp_path / "run", tmp_path)
+
+
+def test_files_are_listed_as_they_were_written_else_as_they_are(tmp_path):
+    (tmp_path / "metrics.csv").write_bytes(b"changed")
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"abc")
+    (tmp_path / "notes.txt").write_bytes(b"mine")
+    found = entries(tmp_path, {"metrics.csv": {"bytes": 4}, "events": {"bytes": 9}})
+    abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert found == {
+        "checkpoint.safetensors": {"bytes": 3, "sha256": abc},
+        "events": {"bytes": 9},
+        "metrics.csv": {"bytes": 4},
+    }
+    assert list(found) == sorted(found)
+
+
+def test_a_file_of_the_largest_size_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlr.records.manifest.MOST", 3)
+    (tmp_path / "a").write_bytes(b"abc")
+    assert read_small(tmp_path / "a") == b"abc"
+    (tmp_path / "a").write_bytes(b"abcd")
+    with pytest.raises(ValueError, match="it has 4 bytes, more than 3"):
+        read_small(tmp_path / "a")
 
 
 @pytest.mark.parametrize("seed", range(6))

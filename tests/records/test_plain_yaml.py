@@ -20,6 +20,10 @@ BAD = {
     BOMB: "line 6: comes to more than 250,000 values",
     "[" * 100_000: "line 1: is nested more than 64 deep",
     f"a: &a {'[' * 60}{']' * 60}\nb: [[[[[*a]]]]]\n": "line 2: is nested more than 64 deep",
+    "".join(f"{'  ' * n}a:\n" for n in range(64))
+    + 128 * " "
+    + "a: 1\n": "nested more than 64 deep",
+    f"a:\n  b: {'[' * 63}{']' * 63}\n": "line 2: is nested more than 64 deep",
     "a: 1\nb:\n  c: 1\n  c: 2\n": "line 4: has the key 'c' twice",
     "a: {b: 1, b: 2}": "line 1: has the key 'b' twice",
     "a:\n\tb: 1\n": "line 2: has a tab",
@@ -77,6 +81,18 @@ def test_data_are_read(tmp_path, text, value, read):
     path = tmp_path / "a.yaml"
     path.write_text(text, encoding="utf-8")
     assert read(path) == value
+
+
+@READERS
+def test_as_deep_as_may_be(tmp_path, read):
+    path = tmp_path / "a.yaml"
+    path.write_text("".join(f"{'  ' * n}a:\n" for n in range(63)) + 126 * " " + "a: 1\n")
+    found, deep = read(path), 0
+    while isinstance(found, dict):
+        found, deep = found["a"], deep + 1
+    assert (found, deep) == (1, 64)
+    path.write_text(f"a:\n  b: {'[' * 62}{']' * 62}\nc: 1\n")
+    assert read(path)["c"] == 1
 
 
 def test_an_entry_that_a_file_shares_with_another_is_parsed_once(tmp_path, monkeypatch):

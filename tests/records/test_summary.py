@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata
 
 from mlr import durable as durable_module
 from mlr.records import WriteError
@@ -164,6 +165,19 @@ def test_cells_of_one_pair_are_shown_in_colours_of_their_own(tmp_path, pair, cel
     if best:
         assert names(summary.folder / "best") == found[:best]
     assert names(summary.folder / "all" if best else summary.folder) == sorted(found)
+
+
+@pytest.mark.parametrize(("lost", "status"), [(1, "SUCCESS"), (2, "FAILURE")])
+def test_a_cell_of_which_most_runs_diverged_has_diverged(tmp_path, lost, status):
+    """Of two or three runs; one that recorded nothing is none that ended well."""
+    ends = [[1.0, 0.5], *[[1.0, np.inf]] * lost]
+    for name, losses in enumerate(ends):
+        table(tmp_path / str(name), **{"loss/train": losses})
+    runs = [SummaryRun(tmp_path / str(name), "a+b", {"lr": 1}) for name in range(1 + lost)]
+    found = accumulate(write_summary(tmp_path, runs).folder / "a+b")
+    content = found.PluginTagToContent("hparams")[metadata.SESSION_END_INFO_TAG]
+    end = metadata.parse_session_end_info_plugin_data(content)
+    assert api_pb2.Status.Name(end.status) == f"STATUS_{status}"
 
 
 def test_a_table_of_somebody_else_is_no_obstacle(tmp_path):

@@ -21,6 +21,7 @@ def test_columns_are_the_union_in_a_stable_order(tmp_path):
             {"loss/val": 0.5, "run": "0", "reason": None, "head": "größe, ü", "status": "done"},
             {"run": "1", "status": "refused", "reason": 'loss=bce needs\n"[0, 1]"', "lr": 0.1},
             {"run": "2", "status": "done", "loss/val": float("nan"), "nesterov": True},
+            {"run": "3", "status": "done", "nesterov": False},
         ],
     )
     assert read(tmp_path / "runs.csv") == [
@@ -28,6 +29,7 @@ def test_columns_are_the_union_in_a_stable_order(tmp_path):
         ["0", "done", "größe, ü", "", "", "0.5", ""],
         ["1", "refused", "", "0.1", "", "", 'loss=bce needs\n"[0, 1]"'],
         ["2", "done", "", "", "true", "nan", ""],
+        ["3", "done", "", "", "false", "", ""],
     ]
 
 

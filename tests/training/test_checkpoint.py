@@ -5,9 +5,99 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mlr.checks import DataError
+from mlr.models import Mlp
 from mlr.records import RunFolder
-from mlr.training.checkpoint import save_checkpoint
+from mlr.records.container import encode, read
+from mlr.records.format import FormatError
+from mlr.training import SGD, train
+from mlr.training.checkpoint import final_state, load_checkpoint, save_checkpoint
+from mlr.training.endings import Ending
 from mlr.training.state import State
+from tests.training.conftest import experiment
+
+WHOLE = State(
+    step=12,
+    state_dict={"weight": torch.tensor([1.0, 2])},
+    moments={"first": torch.tensor([3.0]), "second": torch.tensor([4.0])},
+    previous=torch.tensor([5.0]),
+    snapshots=[(9, torch.tensor([6.0])), (10, torch.tensor([7.0]))],
+    lowest=0.25,
+    waited=3,
+    best_step=8,
+    best={"weight": torch.tensor([8.0, 9])},
+    ending=Ending(11, "diverged", "why", {"update": 12, "examples": [1]}),
+    threads=2,
+)
+
+
+def test_a_state_is_read_as_it_was_saved(tmp_path):
+    folder = RunFolder.claim(tmp_path / "run")
+    save_checkpoint(folder, WHOLE, {"config": {"seed": 1}})
+    arrays, about = read(folder.checkpoint)
+    assert {name: own.tolist() for name, own in arrays.items()} == {
+        "model.weight": [1, 2],
+        "optimizer.first": [3],
+        "optimizer.second": [4],
+        "snapshot.9": [6],
+        "snapshot.10": [7],
+        "best.weight": [8, 9],
+        "previous_gradient": [5],
+    }
+    refused = {"update": 12, "examples": [1]}
+    ending = {"step": 11, "status": "diverged", "reason": "why", "refused": refused}
+    numbers = {"step": 12, "lowest": 0.25, "waited": 3, "best_step": 8, "threads": 2}
+    assert about == {"format": 2, **numbers, "ending": ending, "config": {"seed": 1}}
+    state, told = load_checkpoint(folder.checkpoint)
+    assert told == about
+    assert repr(state) == repr(WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("step", [-1, 1.0, None, True, 1 << 62]),
+        ("waited", [-1, None]),
+        ("best_step", [-1, "8"]),
+        ("threads", [-1, 1.5]),
+        ("lowest", [None, "x"]),
+        ("ending", [{}, {"step": 1}, [], "done"]),
+        ("ending.step", [-1, None]),
+        ("ending.refused", [None, []]),
+        ("ending.reason", [None, 1]),
+        ("ending.more", [1]),
+    ],
+)
+def test_numbers_that_are_none_of_a_run_are_refused(tmp_path, key, values):
+    folder = RunFolder.claim(tmp_path / "run")
+    save_checkpoint(folder, WHOLE, {})
+    arrays, about = read(folder.checkpoint)
+    outer, _, name = key.rpartition(".")
+    for value in values:
+        wrong = (
+            about | {name: value} if not outer else about | {outer: about[outer] | {name: value}}
+        )
+        folder.checkpoint.write_bytes(encode(arrays, wrong))
+        with pytest.raises(
+            DataError, match=r"checkpoint\.safetensors is not a checkpoint of a run"
+        ):
+            load_checkpoint(folder.checkpoint)
+    folder.checkpoint.write_bytes(encode(arrays, about | {"format": 3}))
+    with pytest.raises(FormatError, match="of format 3"):
+        load_checkpoint(folder.checkpoint)
+
+
+def test_the_end_of_a_run_has_nothing_that_only_going_on_needs(tmp_path):
+    changes = {"model": Mlp([4], "tanh", init="torch"), "optimizer": SGD(lr=3.0, momentum=0.9)}
+    (result,) = train([experiment(epochs=9, patience=1, **changes)])
+    assert 0 < result.best[0] < result.steps
+    folder = RunFolder.claim(tmp_path / "run")
+    save_checkpoint(folder, final_state(result), {})
+    arrays, about = read(folder.checkpoint)
+    numbers = {"step": result.steps, "best_step": result.best[0], "waited": 0, "threads": None}
+    assert about == {"format": 2, **numbers, "lowest": float("inf"), "ending": None}
+    kinds = {name.partition(".")[0] for name in arrays}
+    assert kinds == {"model", "optimizer", "best"}
 
 
 def saved(folder, step):

@@ -78,11 +78,15 @@ def assert_equal(found, expected):
         assert (one.status, one.steps, one.reason) == (other.status, other.steps, other.reason)
         assert repr(one.metrics) == repr(other.metrics)
         assert repr(one.anatomy) == repr(other.anatomy)
-        for name in ("parameters", "state_dict", "optimizer_state"):
-            mine, yours = getattr(one, name), getattr(other, name)
+        assert (one.point, one.refused, one.best[0]) == (other.point, other.refused, other.best[0])
+        pairs = [
+            (getattr(one, name), getattr(other, name))
+            for name in ("parameters", "state_dict", "optimizer_state")
+        ]
+        for mine, yours in [*pairs, (one.best[1], other.best[1])]:
             assert mine.keys() == yours.keys()
             for key in mine:
-                assert mine[key].equal(yours[key]), (name, key)
+                assert mine[key].equal(yours[key]), key
 
 
 def counts(keeper):

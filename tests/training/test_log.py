@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import csv
+import time
 from math import isfinite
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,8 +14,12 @@ import torch
 from mlr.probes import ProbeSettings
 from mlr.records import Recorder, RunFolder
 from mlr.training import SGD, log, loop, measure, train
+from mlr.training.background import Background
+from mlr.training.endings import Endings
 from mlr.training.log import run_tags
 from mlr.training.orders import Orders
+from mlr.training.step import Program
+from tests.records.reading import event_files, events
 from tests.training.conftest import dataset, experiment
 from tests.training.twin import optimizer
 
@@ -108,6 +114,43 @@ def test_the_last_point_is_over_whole_splits(tmp_path):
     last = table[max(table)]
     assert max(table) == run.total_steps
     assert {tag: last[tag] for tag in result.metrics} == pytest.approx(result.metrics)
+
+
+def test_epochs_and_times_are_those_of_their_steps(tmp_path):
+    """Of 4 updates an epoch, the last with the 2 examples that are left."""
+    run = experiment(epochs=2, probes=ProbeSettings(points="every:1"))
+    before = time.time()
+    recorder = Recorder(RunFolder.claim(tmp_path / "run"), run_tags(run), {})
+    (result,) = train([run], [recorder])
+    recorder.finish(result.status, result.metrics, at=result.point)
+    table = table_of(recorder)
+    assert {step: row["epoch"] for step, row in table.items()} == {n: n / 4 for n in range(9)}
+    (file,) = event_files(recorder.folder.path)
+    times = {
+        one.step: one.wall_time
+        for one in events(file)
+        if any(value.tag == "loss/train" for value in one.summary.value)
+    }
+    assert before <= times[1] <= times[7] <= times[8] <= time.time()
+    assert result.point == (8, 2.0)
+
+
+def test_it_is_time_to_flush_after_so_many_bytes_or_seconds(monkeypatch):
+    """A step of two runs is taken for 1,000 bytes."""
+    monkeypatch.setattr(log, "FLUSH_SECONDS", 1e9)
+    monkeypatch.setattr(log, "FLUSH_BYTES", 3_000)
+    with Background(0) as background:
+        program = Program([experiment(seed=seed) for seed in range(2)], background)
+        kept = log.StepLog(program, [object(), None], Endings(program), background)
+    monkeypatch.setattr(kept.measurements, "keep", lambda step: None)
+    for due in (False, False, False, True):
+        kept.keep(SimpleNamespace(step=0))
+        assert kept.due() is due
+    kept.wanted = False
+    kept.flush()
+    assert not kept.due()
+    monkeypatch.setattr(log, "FLUSH_SECONDS", 0.0)
+    assert kept.due()
 
 
 def test_validation_is_recorded_at_the_end_of_each_epoch(tmp_path):

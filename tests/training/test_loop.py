@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 from dataclasses import replace
+from math import isnan
 
 import pytest
 import torch
@@ -13,7 +14,9 @@ from mlr.heads import Sigmoid
 from mlr.information import HALF_LOG_TAU
 from mlr.models import Linear, Mlp
 from mlr.objectives import Objective
+from mlr.probes import ProbeSettings
 from mlr.training import SGD, Adam, train
+from mlr.training.network import Kind, kind_of
 from tests.training.conftest import dataset, experiment, split
 from tests.training.twin import train_plainly
 
@@ -105,6 +108,38 @@ def test_layers_without_a_bias_equal_their_plain_loops(hidden, runs):
     made = [experiment(module=module(seed), seed=seed) for seed in range(runs)]
     for run, result in zip(made, train(made), strict=True):
         assert_same(result.parameters, train_plainly(run))
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize("widths", [[40, 1, 30], [1, 40]])
+def test_a_hidden_layer_of_one_unit_equals_its_plain_loop(runs, widths):
+    """Of a single run its products are of one column, which are computed in another way."""
+    made = [experiment(model=Mlp(widths, "tanh"), seed=seed) for seed in range(runs)]
+    for run, result in zip(made, train(made), strict=True):
+        assert kind_of(run) is Kind.NARROW
+        assert_same(result.parameters, train_plainly(run))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("features", "widths"), [(1, [40]), (1, [40, 30]), (3, [40, 1, 30]), (3, [1, 40]), (3, [40, 1])]
+)
+def test_layers_of_one_input_or_unit_are_those_of_the_run_alone(features, widths, dtype):
+    """To the bit, though torch rounds the products of one such matrix otherwise."""
+    parts = [split(50, 2, seed, 3) for seed in range(3)]
+    parts = [Split(part.features[:, :features], part.targets) for part in parts]
+    data = Dataset("few", *parts, 2)
+    models = [Mlp(widths, "tanh").build((features,), 1, seed, dtype) for seed in range(3)]
+    runs = [
+        experiment(data=data, module=module, dtype=dtype, seed=seed)
+        for seed, module in enumerate(models)
+    ]
+    together = train(runs)
+    assert kind_of(runs[0]) is Kind.NARROW
+    for run, result in zip(runs, together, strict=True):
+        (alone,) = train([run])
+        assert_same(result.parameters, alone.parameters, 0)
+        assert result.metrics == alone.metrics
 
 
 def other_data(seed):
@@ -366,6 +401,19 @@ def test_buffers_stay_with_the_result():
     (result,) = train([run])
     assert torch.equal(result.state_dict["projection"], run.module.projection)
     assert_same(result.parameters, train_plainly(run))
+
+
+def test_of_no_examples_a_mean_is_nan_and_a_mean_output_is_not_told():
+    """All are of class 1, and right."""
+    part = Split(torch.ones(4, 1, dtype=torch.float64), torch.ones(4, dtype=torch.int64))
+    module = nn.Sequential(nn.Linear(1, 1)).double()
+    nn.init.ones_(module[0].weight)
+    nn.init.ones_(module[0].bias)
+    changes = {"data": Dataset("ones", part, part, part, 2), "module": module, "batch_size": 2}
+    (result,) = train([experiment(probes=ProbeSettings(prediction=True), **changes)])
+    assert isnan(result.metrics["logit_grad/wrong"])
+    told = {tag for tag in result.metrics if tag.startswith("prediction/")}
+    assert told == {"prediction/target_1"}
 
 
 def test_progress_ends_at_the_total():

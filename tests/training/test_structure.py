@@ -1,0 +1,100 @@
+"""Which modules are dense networks, of small ones written down."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mlr.training.structure import ACTIVATIONS, dense_structure
+
+
+class Own(nn.Sequential):
+    """Could compute anything."""
+
+
+def repeated():
+    relu = nn.ReLU()
+    return nn.Sequential(nn.Linear(3, 4), relu, nn.Linear(4, 4), relu, nn.Linear(4, 1))
+
+
+def shared():
+    module = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    module[1].weight = module[0].weight
+    return module
+
+
+def hooked(register):
+    module = nn.Sequential(nn.Linear(3, 1))
+    getattr(module[0], register)(lambda *_: None)
+    return module
+
+
+DENSE = {
+    "linear": (nn.Sequential(nn.Linear(3, 2)), (3,), [("0", 3, 2, None)]),
+    "flattened": (nn.Sequential(nn.Flatten(), nn.Linear(6, 2)), (2, 3), [("1", 6, 2, None)]),
+    "flat already": (nn.Sequential(nn.Flatten(), nn.Linear(3, 2)), (3,), [("1", 3, 2, None)]),
+    "hidden": (
+        nn.Sequential(
+            *(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 2)),
+            *(nn.Linear(2, 6, bias=False), nn.Sigmoid(), nn.Linear(6, 1)),
+        ),
+        (3,),
+        [
+            *(("0", 3, 5, nn.ReLU), ("2", 5, 4, nn.Tanh), ("4", 4, 2, None)),
+            *(("5", 2, 6, nn.Sigmoid), ("7", 6, 1, None)),
+        ],
+    ),
+}
+OTHERS = {
+    "images": (nn.Sequential(nn.Linear(3, 2)), (2, 3)),
+    "flattened too late": (nn.Sequential(nn.Linear(3, 2), nn.Flatten()), (2, 3)),
+    "flattened from the second axis": (nn.Sequential(nn.Flatten(2), nn.Linear(3, 2)), (2, 3)),
+    "flattened up to the second axis": (nn.Sequential(nn.Flatten(1, 1), nn.Linear(6, 2)), (2, 3)),
+    "no sequence": (nn.Linear(3, 2), (3,)),
+    "a class of its own": (Own(nn.Linear(3, 2)), (3,)),
+    "an activation first": (nn.Sequential(nn.ReLU(), nn.Linear(3, 2)), (3,)),
+    "an activation last": (nn.Sequential(nn.Linear(3, 2), nn.ReLU()), (3,)),
+    "two activations": (
+        nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Tanh(), nn.Linear(2, 1)),
+        (3,),
+    ),
+    "another activation": (nn.Sequential(nn.Linear(3, 2), nn.ELU(), nn.Linear(2, 1)), (3,)),
+    "nothing": (nn.Sequential(), (3,)),
+    "no layer": (nn.Sequential(nn.Flatten()), (3,)),
+    "a part twice": (repeated(), (3,)),
+    "a parameter twice": (shared(), (3,)),
+    "a hook": (hooked("register_forward_hook"), (3,)),
+    "a hook before": (hooked("register_forward_pre_hook"), (3,)),
+    "a hook backward": (hooked("register_full_backward_hook"), (3,)),
+    "a hook before backward": (hooked("register_full_backward_pre_hook"), (3,)),
+}
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_layers_have_their_names_widths_and_activations(name):
+    module, shape, layers = DENSE[name]
+    kinds = {id(own): kind for kind, own in ACTIVATIONS.items()}
+    found = [
+        (one.name, one.inputs, one.outputs, kinds.get(id(one.activation)))
+        for one in dense_structure(module, shape)
+    ]
+    assert found == layers
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_anything_else_is_none(name):
+    module, shape = OTHERS[name]
+    assert dense_structure(module, shape) is None
+
+
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+def test_activations_and_their_slopes_are_those_of_autograd(kind):
+    z = torch.linspace(-3, 3, 13, dtype=torch.float64, requires_grad=True)
+    expected = kind()(z)
+    (slopes,) = torch.autograd.grad(expected.sum(), z)
+    found = ACTIVATIONS[kind].forward(z.detach().clone())
+    torch.testing.assert_close(found, expected.detach())
+    torch.testing.assert_close(ACTIVATIONS[kind].slopes(found), slopes)
+    delta = torch.linspace(1, 2, 13, dtype=torch.float64)
+    torch.testing.assert_close(ACTIVATIONS[kind].backward(delta, found), delta * slopes)
