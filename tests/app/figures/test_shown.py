@@ -273,8 +273,10 @@ def test_precision_and_recall_are_those_of_each_threshold():
 
 
 def test_at_a_threshold_that_nothing_reaches_precision_is_1():
-    columns = pr_curves.curve(np.array([0.2, 0.3]), np.array([False, True]))
+    columns = pr_curves.curve(np.array([0.2, 0.3]), np.array([True, False]))
+    assert columns.shape == (6, 101)  # 0, 0.01, …, 1
     assert columns[4:, -1].tolist() == [1, 0]
+    assert columns[4, 25] == 0  # one example is called, and wrongly
     assert np.isfinite(columns).all()
 
 
