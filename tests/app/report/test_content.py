@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch  # noqa: F401 - so that no process is started for the closed forms
 
 from mlr.app.report import content
 from mlr.app.report.content import Panel, charts, joined, parted, written

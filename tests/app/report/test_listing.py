@@ -5,6 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 import pytest
+import torch  # noqa: F401 - so that no process is started for the closed forms
 
 from mlr.app.compare.comparison import Row
 from mlr.app.report import content, listing
