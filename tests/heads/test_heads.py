@@ -234,6 +234,17 @@ def test_cloglogs_integrals_have_all_digits(z):
         assert found[1] == pytest.approx(float(rest), rel=2e-15, abs=0)
 
 
+def test_cloglogs_continued_fraction_has_enough_steps():
+    """Where it is slowest; the mean over many numbers leaves no rounding."""
+    x = torch.linspace(1.5001, 1.51, 100, dtype=torch.float64)
+    z = x.log()
+    with mp.workdps(30):
+        true = [mp.e1(mp.exp(mpf(one))) for one in z.tolist()]
+        found = [mpf(one) for one in integrals(z)[1].tolist()]
+        errors = [float((a - b) / b) for a, b in zip(found, true, strict=True)]
+    assert abs(sum(errors) / len(errors)) < 8e-16
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 def test_cloglog_decides_by_the_real_number(dtype):
     """log log 2 = −0.36651292058166432701…, between two neighbouring floats of every type."""
