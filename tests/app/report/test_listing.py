@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from html.parser import HTMLParser
 
 import pytest
@@ -110,6 +111,23 @@ def test_a_run_that_tells_its_updates_and_no_reason(tmp_path):
         "<dl><dt>a</dt><dd>null</dd><dt>b</dt><dd>true</dd><dt>c</dt><dd>é</dd>"
         "<dt>d</dt><dd>[1]</dd></dl>"
     )
+
+
+def test_what_json_does_not_know_is_told_as_text():
+    """YAML knows dates."""
+    assert listing.settings({"day": date(2026, 11, 30)}) == (
+        "<dl><dt>day</dt><dd>&quot;2026-11-30&quot;</dd></dl>"
+    )
+
+
+def test_a_damaged_run_has_its_row_with_the_reason(tmp_path):
+    write_run(tmp_path / "whole", metrics=metrics(0.5), seed=0)
+    path = write_run(tmp_path / "lost", metrics=metrics(0.5), seed=1) / "status.json"
+    path.write_text(path.read_text().replace("sigmoid+se", "sigmoid+ce"))
+    *_, lost = Cells(listing.every_run(content.read(tmp_path))).rows
+    assert lost[0][0].startswith("lost")
+    assert "is damaged" in lost[0][0]
+    assert (lost[0][1], lost[1][1]) == ("lost", "damaged")
 
 
 def test_a_setting_that_one_run_lacks_is_not_common(tmp_path):
