@@ -160,6 +160,33 @@ def test_folders_that_look_like_leftovers_stay(run, verified):
     assert (run / ".a.12.3.tmp").is_dir()
 
 
+def test_a_link_to_a_run_elsewhere_is_told_and_not_followed(run, tmp_path, verified):
+    top = tmp_path / "top"
+    top.mkdir()
+    (top / "link").symlink_to(run)
+    flip(run / "metrics.csv", 999)
+    code, files, _ = verified(top)
+    assert code == 74
+    assert "is a link, which is not followed: give" in files["."]
+    code, files, _ = verified(top / "link")  # given itself
+    assert code == 3
+    assert files["metrics.csv"].startswith("damaged")
+
+
+def test_leftovers_behind_a_link_are_not_looked_for(run, tmp_path, verified):
+    outside = tmp_path / "outside"
+    (run / ".hydra").rename(outside)
+    (run / ".hydra").symlink_to(outside)
+    (outside / ".a.12.3.tmp").write_text("x")
+    (run / ".b.12.3.tmp").write_text("x")
+    link = tmp_path / "link"
+    link.symlink_to(run)
+    files = verified(link, repair=True)[1]
+    assert ".hydra/.a.12.3.tmp" not in files
+    assert files[".b.12.3.tmp"] == "mended removed"
+    assert (outside / ".a.12.3.tmp").exists()
+
+
 def test_a_run_without_a_told_event_file_is_mended_too(run, verified):
     """A killed one: status.json tells of no file yet."""
     retell(run, "running", files={})
