@@ -23,7 +23,7 @@ from mlr.heads import (
     Softmax,
     Sparsemax,
 )
-from mlr.heads.cloglog import MIDDLE
+from mlr.heads.cloglog import MIDDLE, integrals
 from mlr.interval import REALS, Interval
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "head"
@@ -68,6 +68,18 @@ def test_shapes_and_types(head, dtype):
     assert head(z).shape == head.slope(z).shape == z.shape
     assert head.potential(z).shape == (2, 5)
     assert head(z).dtype == head.slope(z).dtype == head.potential(z).dtype == dtype
+
+
+@every_head
+def test_leading_axes_are_examples_of_their_own(head):
+    z = drawn(2, 3, 5, width(head))
+    rows = z.reshape(30, -1)
+    parts = [head, head.potential, head.slope]
+    if head.range.per_target == 1:
+        parts += [head.decide, head.classify]
+    for part in parts:
+        assert torch.equal(part(z).flatten(0, 2), part(rows))
+        assert torch.equal(part(z)[1, 2, 4], part(z[1, 2, 4]))
 
 
 @every_head
@@ -208,6 +220,29 @@ def test_slopes_keep_their_digits_in_the_tails():
     z = torch.tensor([[-700.0], [6.0]], dtype=torch.float64)
     expected = [9.85967654e-305, 2.2838e-173]
     assert ComplementaryLogLog().slope(z)[:, 0].tolist() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("z", [-20.0, -1.0, 0.40, 0.41, 0.5, 1.0, 1.6, 2.5, 7.5])
+def test_cloglogs_integrals_have_all_digits(z):
+    with mp.workdps(40):
+        rest = mp.e1(mp.exp(mpf(z)))
+        both = rest + mpf(z) + mp.euler
+    found = [one.item() for one in integrals(torch.tensor([z], dtype=torch.float64))]
+    # beyond z = 7 e^z is taken as e^7, of which e^−e^z is below 1e-308 of 1
+    assert found[0] == pytest.approx(float(both), rel=1e-15, abs=0)
+    if z < 7:
+        assert found[1] == pytest.approx(float(rest), rel=2e-15, abs=0)
+
+
+def test_cloglogs_continued_fraction_has_enough_steps():
+    """Where it is slowest; the mean over many numbers leaves no rounding."""
+    x = torch.linspace(1.5001, 1.51, 100, dtype=torch.float64)
+    z = x.log()
+    with mp.workdps(30):
+        true = [mp.e1(mp.exp(mpf(one))) for one in z.tolist()]
+        found = [mpf(one) for one in integrals(z)[1].tolist()]
+        errors = [float((a - b) / b) for a, b in zip(found, true, strict=True)]
+    assert abs(sum(errors) / len(errors)) < 8e-16
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])

@@ -18,6 +18,7 @@ from mpmath import mp, mpf
 from mlr.losses import LOSSES, Focal, GeneralisedCrossEntropy, SmoothedCrossEntropy
 from mlr.objectives import Objective
 from mlr.objectives.further import FURTHER
+from mlr.objectives.outputs import _one_less_mills
 from tests.objectives.mp_parts import reference
 from tests.objectives.mp_reference import BITS, ulps
 
@@ -47,6 +48,18 @@ def bound(head: str, loss: str) -> float:
         return 120  # z_k − τ cancels at the rim of the support (85)
     # 1 − x m(x) cancels below the continued fraction; focal multiplies three such (18)
     return 24 if head == "probit" else 10  # (6.4)
+
+
+def test_the_probits_continued_fraction_has_enough_steps():
+    """1 − x m(x) where it is slowest; the mean over many numbers leaves no rounding."""
+    x = torch.linspace(2.5001, 2.51, 100, dtype=torch.float64)
+    with mp.workdps(30):
+        mills = [mp.ncdf(-mpf(one)) / mp.npdf(mpf(one)) for one in x.tolist()]
+        true = [1 - mpf(one) * m for one, m in zip(x.tolist(), mills, strict=True)]
+        rounded = torch.tensor([float(m) for m in mills], dtype=torch.float64)
+        found = [mpf(one) for one in _one_less_mills(x, rounded).tolist()]
+        errors = [float((a - b) / b) for a, b in zip(found, true, strict=True)]
+    assert abs(sum(errors) / len(errors)) < 1.2e-16
 
 
 def drawn(head: str, outputs: int, count: int, least: float, most: float) -> tuple[list, list]:

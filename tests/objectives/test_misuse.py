@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from pathlib import Path
@@ -69,6 +70,7 @@ def test_the_sentence_says_what_was_found_and_what_is_needed(head, loss, z, t, s
         ("sigmoid", "bce", Z.sigmoid(), ONE_HOT),
         ("sigmoid", "bce", Z[:, :1].sigmoid(), ONE_HOT[:, :1]),
         ("softmax", "ce", Z.softmax(-1).bfloat16(), ONE_HOT.bfloat16()),
+        ("softmax", "ce", Z.softmax(-1).view(2, 32, 10), ONE_HOT.view(2, 32, 10)),
     ],
 )  # fmt: skip
 def test_probabilities_for_logits_are_warned_of_once(head, loss, z, t):
@@ -133,6 +135,29 @@ def test_logits_of_a_fresh_network_are_not(z):
 )  # fmt: skip
 def test_soft_and_real_targets_are_right_where_the_loss_takes_them(head, loss, t):
     assert Objective(head, loss)(Z, t).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "t", [[0.0, 0.25, 0.75], [1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3], [0.0, 0.4995, 0.5]]
+)
+def test_targets_at_the_ends_of_their_range_are_taken(t):
+    """Next to one that is soft, so that every value is looked at; a sum is right to 1e-3."""
+    targets = torch.tensor([t, [0.5, 0.25, 0.25]], dtype=torch.float64)
+    z = torch.zeros(2, 3, dtype=torch.float64)
+    found = Objective("softmax", "ce")(z, targets)
+    assert found.tolist() == pytest.approx([math.log(3) * sum(t), math.log(3)])
+    targets[1, 0] += 0.0011
+    with pytest.raises(InputError, match=r"targets sum to 1\.0011 over the 3 outputs"):
+        Objective("softmax", "ce")(z, targets)
+
+
+@pytest.mark.parametrize(("count", "warned"), [(31, False), (32, True)])
+def test_few_numbers_may_well_be_logits(count, warned):
+    z = torch.linspace(0, 1, count).unsqueeze(1)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        Objective("sigmoid", "bce")(z, torch.zeros_like(z))
+    assert len(seen) == warned
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

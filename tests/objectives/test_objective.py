@@ -238,6 +238,7 @@ def test_names_and_instances_are_the_same_objective():
         (torch.zeros(4, 3), torch.zeros(4, 1), "targets of shape (4, 1) do not fit logits of"),
         (torch.zeros(4, 1), torch.zeros(4, 1).long(), "targets of type torch.int64"),
         (torch.zeros(()), torch.zeros(()), "logits of shape () have no output axis"),
+        (torch.zeros(1), torch.zeros(()), "targets of shape () do not fit logits of shape (1,): "),
         (torch.zeros(4, 2), torch.zeros(4, 2), "logits of shape (4, 2) have 2 outputs, but this "
          "objective was made for outputs=1."),
     ],
@@ -255,6 +256,37 @@ def test_widths_are_judged_when_they_come():
     Objective("sigmoid", "ce", strict=False).losses(*pair)
     with pytest.raises(InputError, match="one output is the constant 1"):
         Objective("softmax", "ce").losses(torch.zeros(4, 1), torch.zeros(4, 1))
+
+
+@pytest.mark.parametrize(
+    ("head", "loss"), [("sigmoid", "se"), ("softmax", "se"), ("softmax", "ce")]
+)
+def test_not_precise_is_computed_without_pairs(head, loss):
+    """Soft targets near the predictions: what cancels tells the two apart."""
+    objective = Objective(head, loss, precise=False)
+    z, t = drawn(1 if head == "sigmoid" else 3, 200, soft=True)
+    z = 3 - 4 * z
+    t = objective.head(z) + 1e-9 * t
+    t = t if head == "sigmoid" else t / t.sum(-1, keepdim=True)
+    formula = objective.formula.accurate or objective.formula
+    assert torch.equal(objective.losses(z, t), formula.losses(z, t))
+    assert torch.equal(objective.gradient(z, t), formula.gradient(z, t))
+    precise = Objective(head, loss).gradient(z, t)
+    assert not torch.equal(objective.gradient(z, t), precise)
+    torch.testing.assert_close(objective.gradient(z, t), precise, rtol=0, atol=1e-15)
+
+
+def test_one_hot_targets_are_seen_to_be_so():
+    """A training step is then computed in one pass."""
+    z, t = drawn(3, 2, 5, dtype=torch.float32)
+    hard, classes = Objective("softmax", "ce")._seen(z, t)
+    assert hard
+    assert torch.equal(classes.squeeze(-1), t.argmax(-1))
+    assert Objective("softmax", "ce")._seen(z, t * 0.5 + 0.5 / 3) == (False, None)
+    two = torch.tensor([[0.0, 1.0, 1.0]] * 2)  # of several classes at once
+    assert Objective("sigmoid", "bce")._seen(z[0, :2], two) == (True, None)
+    assert Objective("sigmoid", "bce")._seen(z[0, :2], two * 0.5) == (False, None)
+    assert Objective("linear", "se")._seen(z, t) == (False, None)
 
 
 @pytest.mark.parametrize("pair", [("linear", "bce"), ("linear", "ce")])

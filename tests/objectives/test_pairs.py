@@ -155,6 +155,23 @@ def test_regression_allows_what_takes_any_target(head, loss):
     check_pair(head, loss, 2, regression=True)
 
 
+@pytest.mark.parametrize("head", ["linear", "sigmoid", "gaussian"])
+def test_a_density_is_for_no_classes(head):
+    sentence = "loss=gaussian_nll needs targets that are real numbers, but these are classes. Use "
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        check_pair(head, "gaussian_nll", 2, regression=False)
+
+
+def test_classes_are_allowed_what_takes_them():
+    for head, loss in (
+        ("sigmoid", "bce"),
+        ("softmax", "ce"),
+        ("linear", "hinge"),
+        ("linear", "se"),
+    ):
+        check_pair(head, loss, 2, regression=False)
+
+
 @pytest.mark.parametrize(
     ("head", "loss", "sentence"),
     [

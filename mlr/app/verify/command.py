@@ -36,8 +36,8 @@ def main(places: Sequence[str], repair: bool = False) -> int:
     """
     kinds: list[str] = []
     out = console.console()
-    found = [one for place in places for one in folders(Path(place))]
-    for folder, examine in dict(found).items():
+    found = {folder: examine for place in places for folder, examine in folders(Path(place))}
+    for folder, examine in found.items():
         examined = mend(examine(folder)) if repair else examine(folder)
         print_examined(out, examined, brief=len(found) > 1)
         kinds += [one.kind for one in examined.found]

@@ -46,6 +46,19 @@ def pictures(folder) -> dict[str, list[int]]:
     }
 
 
+def assert_whole(figure):
+    """Axes lie below the title, and all words within the figure."""
+    renderer, paper = figure.canvas.get_renderer(), figure.bbox.padded(1)
+    title = figure.texts[0].get_window_extent(renderer)
+    for axes in figure.axes:
+        assert paper.y0 <= axes.bbox.y0 < axes.bbox.y1 < title.y0
+        assert paper.x0 <= axes.bbox.x0 < axes.bbox.x1 <= paper.x1
+    for text in [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]:
+        extent = text.get_window_extent(renderer)
+        assert paper.x0 <= extent.x0 <= extent.x1 <= paper.x1, text
+        assert paper.y0 <= extent.y0 <= extent.y1 <= paper.y1, text
+
+
 @pytest.mark.parametrize("name", EXPECTED)
 def test_what_makes_sense_is_drawn_as_a_card_shows_it(name):
     one = moment(**KINDS[name])
@@ -53,7 +66,9 @@ def test_what_makes_sense_is_drawn_as_a_card_shows_it(name):
     for picture in PICTURES:
         found = picture.shown(one)
         if found is not None:
-            drawn[picture.name] = canvas.png(picture.draw(found, picture.title))
+            figure = picture.draw(found, picture.title)
+            drawn[picture.name] = canvas.png(figure)
+            assert_whole(figure)
     assert set(drawn) == EXPECTED[name]
     for content in drawn.values():
         image = Image.open(BytesIO(content))

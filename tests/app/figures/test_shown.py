@@ -59,6 +59,16 @@ def test_a_large_split_is_thinned_and_what_is_not_finite_left_out(monkeypatch):
     assert np.isfinite(broken.val.logit_grads).all()
 
 
+def test_the_same_examples_are_looked_at_in_every_run(monkeypatch):
+    monkeypatch.setitem(seen.MOST_EXAMPLES, "train", 10)
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        found.append(moment(seed=seed).train.features)
+    np.testing.assert_array_equal(*found)
+    assert len({tuple(row) for row in found[0].tolist()}) == 10
+
+
 def test_the_runs_module_and_random_numbers_are_left_alone():
     one = moment(model=Mlp(widths=[3]))
     one.experiment.module.train()
@@ -174,6 +184,8 @@ def test_weights_of_a_class_are_its_image():
     np.testing.assert_array_equal(found.images, matrix.view(3, 4, 4))
     assert (found.classes, found.count) == (("0", "1", "2"), 3)
     assert found.largest == matrix.abs().max()
+    flat = weights.shown(moment((4, 5), 3, head="softmax", loss="ce"))  # without a channel
+    assert flat.images.shape == (3, 4, 5)
     assert weights.shown(moment()) is None
 
 
@@ -273,8 +285,10 @@ def test_precision_and_recall_are_those_of_each_threshold():
 
 
 def test_at_a_threshold_that_nothing_reaches_precision_is_1():
-    columns = pr_curves.curve(np.array([0.2, 0.3]), np.array([False, True]))
+    columns = pr_curves.curve(np.array([0.2, 0.3]), np.array([True, False]))
+    assert columns.shape == (6, 101)  # 0, 0.01, …, 1
     assert columns[4:, -1].tolist() == [1, 0]
+    assert columns[4, 25] == 0  # one example is called, and wrongly
     assert np.isfinite(columns).all()
 
 
@@ -289,6 +303,8 @@ def test_two_classes_have_one_curve_more_have_one_each():
     assert list(pr_curves.shown(moment(**KINDS["softmax of two"]))) == [1]
     assert list(pr_curves.shown(moment(**KINDS["own outputs"]))) == [0, 1, 2]
     assert pr_curves.shown(moment(**KINDS["a line"])) == {}
+    assert len(pr_curves.shown(moment(classes=10, head="softmax", loss="ce"))) > 5
+    assert pr_curves.shown(moment(classes=11, head="softmax", loss="ce")) == {}
     one = moment(**KINDS["clipped"])
     y = one.val.predictions[:, 0]
     np.testing.assert_array_equal(

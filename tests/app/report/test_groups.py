@@ -74,6 +74,10 @@ def test_a_table_of_somebody_else_is_none(tmp_path):
     add_run(tmp_path, "sigmoid", "se", 0, 0.5)
     (tmp_path / "runs.csv").write_bytes(b"\xff\xfe,a\n1,2\n")
     assert unmade(tmp_path, read_runs(tmp_path)) == []
+    (tmp_path / "runs.csv").write_text("a,b\n1,2\n")
+    assert unmade(tmp_path, read_runs(tmp_path)) == []
+    (tmp_path / "runs.csv").write_text("run,head\n,linear\nx,linear\n")
+    assert unmade(tmp_path, read_runs(tmp_path)) == [Unmade("x", "unknown", "linear", "")]
 
 
 def test_a_group_without_series_has_no_aggregate(tmp_path):

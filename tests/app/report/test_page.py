@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from mlr.app.explain import Diagnosis
 from mlr.app.report import command, content, page
 from mlr.app.telling import told
 from tests.app.report.making import add_run, metrics, small_sweep
@@ -62,6 +63,7 @@ def test_every_question_has_its_section(sweep):
     links = [attributes["href"] for attributes, _ in found.all("a")]
     assert links == [f"#{name}" for name in names[1:]]
     assert [text for _, text in found.all("h1")] == ["my sweep"]
+    assert found.all("p")[0][1] == "Report of a sweep"
     assert "softmax + CE comes first" in found.all("p")[2][1]
 
 
@@ -140,6 +142,41 @@ def test_diagnoses_are_on_top(sweep):
     assert "sigmoid+se, 1 of 2 runs" in [text for _, text in found.all("span")]
 
 
+def test_six_diagnoses_are_open_and_the_others_folded(sweep):
+    def diagnosis(number):
+        return Diagnosis("rule", f"It is {number}.", "seen", "", ["a"], f"cell {number}", 1)
+
+    for count, folded in ((6, []), (8, ["2 more"])):
+        found = Elements(made(sweep, [diagnosis(number) for number in range(count)]))
+        sentences = [f"It is {number}." for number in range(count)]
+        assert [text for _, text in found.all("strong")] == sentences
+        assert [text for _, text in found.all("summary") if text.endswith("more")] == folded
+        assert "cell 0" in [text for _, text in found.all("span")]  # one run: no count
+
+
+def test_a_refused_pair_says_so_in_its_panel_and_one_that_was_not_tried_too(sweep):
+    html = made(sweep).replace("\n", "")
+    panels = re.findall(r'<figure class="panel absent"><figcaption>(.*?)</figure>', html)
+    said = dict(panel.split("</figcaption>") for panel in panels)
+    assert said["softmax + SE"] == "not tried"
+    assert said["linear + BCE"] == (
+        '<p class="bad">refused</p><p>loss=bce needs predictions in [0, 1]</p>'
+    )
+    assert html.count('class="matrix" data-columns="3"') == 2
+
+
+def test_what_the_curves_show_is_said(sweep, tmp_path):
+    said = " ".join(made(sweep).split())
+    assert (
+        "Lines are means over seeds, bands hold 80 % of them (10 to 90 % quantile); each pair at "
+        "the setting chosen on validation data. Grey: the other pairs. Drag over a chart"
+    ) in said
+    assert "Mean over seeds; bars hold 80 % of them." in said  # one setting, no others
+    alone = " ".join(made(add_run(tmp_path / "one", "sigmoid", "se", 0, 0.5)).split())
+    assert '<p class="small">Drag over a chart to magnify' in alone
+    assert 'id="sensitivity"' not in alone
+
+
 def test_without_a_diagnosis_there_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "reassurance", lambda runs: f"All <{len(runs)}> are well.")
     found = Elements(made(add_run(tmp_path, "sigmoid", "bce", 0, 0.9)))
@@ -166,8 +203,12 @@ def test_runs_of_any_kind(tmp_path, kind):
     else:
         place = write_run(tmp_path / "run", pair="", metrics=metrics(0.5) | {"loss/test": "nan"})
     found = Elements(made(place))
-    assert [attributes["id"] for attributes, _ in found.all("section")][-1] == "runs"
-    assert "ranking" not in [attributes.get("id") for attributes, _ in found.all("section")]
+    sections = [attributes["id"] for attributes, _ in found.all("section")]
+    assert sections[-1] == "runs"
+    assert "ranking" not in sections
+    links = [attributes["href"] for attributes, _ in found.all("a")]
+    assert links == [f"#{name}" for name in sections[1:]]
+    assert found.all("p")[0][1] == "Report of a run"
     assert len(found.all("details")) >= 2
 
 

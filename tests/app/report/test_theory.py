@@ -76,6 +76,27 @@ def test_measured_points_are_means_over_all_outputs_of_all_runs(tmp_path):
     assert ones == [[0.5, 0.5, 1.0]]
 
 
+def test_runs_with_other_bins_are_not_added_to_them(tmp_path):
+    first, other = (Recorded(tmp_path, {"anatomy": anatomy()}) for _ in range(2))
+    other.entries["anatomy"]["logits"]["edges"] = [2 * edge for edge in range(-10, 11)]
+    assert measured([first, other]) == measured([first])
+
+
+def test_the_open_bins_stand_half_a_bin_beyond_their_edge(tmp_path):
+    one = Recorded(tmp_path, {"anatomy": anatomy()})
+    table = one.entries["anatomy"]["logits"]
+    for place in (0, 21):
+        table["count"][0][place], table["grad"][0][place] = 2, 0.25
+    zeros, _ = measured([one])
+    assert [z for z, _, _ in zeros] == [-10.5, 0.5, 10.5]
+    assert zeros[0] == [-10.5, 0.25, 0.25]  # 2 of 8
+
+
+def test_the_grid_has_all_whole_and_half_numbers():
+    assert (grid()[0], grid()[-1], len(grid())) == (-10, 10, 321)
+    assert {at / 2 for at in range(-20, 21)} <= set(grid())
+
+
 def test_runs_without_anatomy_have_no_points(tmp_path):
     assert measured([Recorded(tmp_path, {})]) == [[], []]
     assert measured([Recorded(tmp_path, {"anatomy": {"examples": 3}})]) == [[], []]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from math import exp, log
 
 import pytest
@@ -39,3 +40,14 @@ def test_the_work_of_a_process_that_failed_is_done_here(monkeypatch):
     assert theory._process.returncode == 1
     assert drawn["loss"][1][grid().index(0.0)] == pytest.approx(log(2), rel=1e-3)
     assert "NoSuchHead" in refused["why"]
+
+
+def test_a_process_is_started_only_where_torch_is_not_at_hand(monkeypatch):
+    started = []
+    monkeypatch.setattr(theory_process, "_started", started.append)
+    Theory(PAIRS)
+    assert started == []
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "torch")
+        Theory(PAIRS)
+    assert started == [PAIRS]
