@@ -413,6 +413,14 @@ def test_classes_without_names_are_called_such_where_there_is_room(names, first)
     assert plane.draw(made_plane(names), "").texts[1].get_text() == first
 
 
+def test_the_plane_is_a_little_larger_than_the_points():
+    one = moment()
+    found, (x, y) = plane.shown(one), one.train.features.T
+    for ends, own in ((found.x, x), (found.y, y)):
+        room = 0.08 * (own.max() - own.min())
+        assert ends == pytest.approx((own.min() - room, own.max() + room))
+
+
 def test_a_plane_of_more_classes_than_colours_is_not_drawn():
     assert len(canvas.CLASSES) == len(set(canvas.CLASSES)) == 7
     assert plane.shown(moment(classes=7, head="softmax", loss="ce")) is not None
@@ -445,6 +453,13 @@ def test_the_bars_of_the_reliability_stand_between_accuracy_and_confidence():
     assert above.get_position().y0 > below.get_position().y1
 
 
+def test_a_single_example_has_its_bar():
+    found = reliability.in_bins(np.array([0.5, 0.9, 0.9]), np.array([True, True, True]))
+    both, unsure, _ = reliability.draw(found, "").axes[0].collections
+    assert [corner[3] for corner in corners(both)] == [0.5, 0.9]
+    assert [corner[3] for corner in corners(unsure)] == [1, 1]
+
+
 def test_weights_have_one_scale_that_is_told():
     images = np.array([[[1.0, -0.5]], [[0.0, 0.25]], [[0.5, 0.5]]])
     figure = weights.draw(weights.Weights("hidden", images, 30, ("a", "b", "c")), "")
@@ -456,6 +471,7 @@ def test_weights_have_one_scale_that_is_told():
     assert bar.images[0].get_array()[0, [0, -1]].tolist() == [-1, 1]
     said = words(figure)
     assert "layer hidden, 3 of 30 units" in said
+    assert bar.get_aspect() == "auto"
     place = bar.get_position()
     middle = (place.y0 + place.y1) / 2
     assert said["-1"].get_position() == (pytest.approx(place.x0 - 0.01), pytest.approx(middle))
@@ -477,6 +493,7 @@ def test_filters_are_images_of_one_channel_only():
     np.testing.assert_array_equal(found.images, filters[:, 0])
     assert (found.layer, found.classes) == ("conv", ())
     assert of((2, 4, 4), **{"conv.weight": filters}) is None  # each looks at one of two channels
+    assert of((1, 4, 4), **{"conv.weight": torch.zeros(2, 1, 2, 2)}).images.shape == (2, 2, 2)
     assert of((1, 4, 4), **{"conv.weight": torch.zeros(2, 1, 1, 1)}) is None
     assert of((1, 4, 4), **{"output.weight": torch.full((3, 16), torch.inf)}) is None
     assert of((1, 4, 4), scale=torch.zeros(3, 16)).layer == "scale"

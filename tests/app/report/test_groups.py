@@ -82,3 +82,17 @@ def test_a_table_of_somebody_else_is_none(tmp_path):
 
 def test_a_group_without_series_has_no_aggregate(tmp_path):
     assert Group("a+b", {}, [recorded(tmp_path)]).aggregate is None
+
+
+def test_a_label_names_what_tells_a_group_from_others(tmp_path):
+    keys = {"optimizer.lr": 0.1, "model.bias": None, "batch_size": 8}
+    named = [Group("a+b", keys, [], told=told) for told in (None, ["batch_size"], [])]
+    assert [group.label for group in named] == ["lr=0.1, batch_size=8", "batch_size=8", ""]
+    assert [group.name for group in named] == [
+        "a+b lr=0.1, batch_size=8",
+        "a+b batch_size=8",
+        "a+b",
+    ]
+    assert Group("", {}, [recorded(tmp_path)]).name == "run"
+    assert Group("", keys, []).name == "lr=0.1, batch_size=8"
+    assert named[0].choice == 0

@@ -11,6 +11,7 @@ import torch  # noqa: F401 - so that no process is started for the closed forms
 from mlr.app.compare.comparison import Row
 from mlr.app.report import content, listing
 from mlr.app.report.quantities import Quantity
+from mlr.records.reading import Recorded
 from tests.app.report.making import add_run, config, metrics, small_sweep
 from tests.records.written import write_run
 
@@ -139,6 +140,7 @@ def test_a_setting_that_one_run_lacks_is_not_common(tmp_path):
     assert "optimizer.lr" not in listing.common(runs[:2])
     assert listing.common(runs[:1])["optimizer.lr"] == 1
     assert listing.common([]) == {}
+    assert listing.common([Recorded(tmp_path / "none", {})]) == {}  # nor is no command told
 
 
 def row(**changes) -> Row:
@@ -167,6 +169,20 @@ def test_a_verdict_comes_with_its_p():
 def test_numbers_have_two_decimals_at_most():
     assert listing._number(3.14159) == ("3.14", 3.14159, True)
     assert listing._number(None) == (DASH, None, True)
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        (True, ("true", "true", False)),
+        (None, (DASH, None, False)),
+        ("a<b", ("a&lt;b", "a<b", False)),
+        (10.0, ("10", 10.0, True)),
+        (3, ("3", 3.0, True)),
+    ],
+)
+def test_values_of_settings(value, cell):
+    assert listing._value(value) == cell
 
 
 @pytest.mark.parametrize(

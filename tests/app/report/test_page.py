@@ -177,6 +177,18 @@ def test_what_the_curves_show_is_said(sweep, tmp_path):
     assert 'id="sensitivity"' not in alone
 
 
+def test_of_several_settings_the_others_are_said_to_be_chosen(tmp_path):
+    for lr in (0.1, 1.0):
+        for width in (8, 16):
+            add_run(tmp_path, "sigmoid", "se", 0, 0.5, optimizer__lr=lr, model__width=width)
+    html = made(tmp_path)
+    assert "Mean over seeds, other settings as chosen on validation data; bars hold" in html
+    captions = [text for _, text in Elements(html).all("figcaption")]
+    assert [text for text in captions if text.startswith("against ")] == [
+        *("against lr", "against width")
+    ]
+
+
 def test_without_a_diagnosis_there_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "reassurance", lambda runs: f"All <{len(runs)}> are well.")
     found = Elements(made(add_run(tmp_path, "sigmoid", "bce", 0, 0.9)))
