@@ -39,7 +39,8 @@ def drawn(*shape: int, dtype=torch.float64) -> torch.Tensor:
 
 def predicted(loss, *shape: int, dtype=torch.float64) -> torch.Tensor:
     """Predictions of the loss's domain, of as many numbers a target as it takes."""
-    return torch.cat([drawn(*shape, dtype=dtype)] * loss.domain.per_target, -1)
+    y = drawn(*shape, dtype=dtype)
+    return torch.cat([y.roll(place, 0) for place in range(loss.domain.per_target)], -1)
 
 
 @every_loss
