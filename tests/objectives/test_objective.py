@@ -16,6 +16,7 @@ from mlr.heads import ClippedLinear, Head, Linear, Sigmoid, Softmax
 from mlr.interval import UNIT
 from mlr.losses import Loss, Matching, SquaredError
 from mlr.objectives import EXACT, Objective
+from mlr.objectives.attached import Compiled
 
 CLASSIC = (Linear, ClippedLinear, Sigmoid, Softmax)
 LEGAL = [
@@ -170,6 +171,22 @@ def test_compiles_without_a_break():
     leaf = z.requires_grad_()
     slope = torch.autograd.grad(attached(leaf, t).sum(), leaf)[0]
     assert torch.equal(slope, objective.gradient(z, t))
+
+
+def test_the_node_that_is_compiled_differentiates_what_asks_for_it():
+    formula = Objective("sigmoid", "bce").formula
+    for wanted in ("z", "t", "zt"):
+        z, t = drawn(1, 4, soft=True)
+        leaves = {"z": z, "t": t}
+        for name in wanted:
+            leaves[name].requires_grad_()
+        Compiled.apply(formula, True, z, t).sum().backward()
+        y = z.detach().sigmoid()
+        if "z" in wanted:
+            torch.testing.assert_close(z.grad, y - t.detach(), rtol=1e-12, atol=1e-14)
+        if "t" in wanted:
+            torch.testing.assert_close(t.grad, -z.detach(), rtol=1e-12, atol=1e-14)
+        assert [leaves[name].grad is not None for name in "zt"] == [one in wanted for one in "zt"]
 
 
 class Tanh(Head):

@@ -101,6 +101,18 @@ def test_a_step_is_the_truth_to_a_few_ulp_of_the_largest_term(head, loss):
         )
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_softmax_leaves_a_confident_class_is_the_share_of_the_others(dtype):
+    """1 − y is 2e⁻²⁰/(1 + 2e⁻²⁰), of which a y rounded to 1 in float32 keeps nothing."""
+    formula = Objective("softmax", "ce").formula
+    z, t = torch.tensor([[20.0, 0, 0]], dtype=dtype), torch.tensor([[1.0, 0, 0]], dtype=dtype)
+    share = math.exp(-20) / (1 + 2 * math.exp(-20))
+    rel = 8 * torch.finfo(dtype).eps
+    assert formula.gradient(z, t)[0].tolist() == pytest.approx(
+        [-2 * share, share, share], rel=rel, abs=0
+    )
+
+
 def logits(dtype: torch.dtype) -> torch.Tensor:
     rng = random.Random(0)
     wide = RANGE[dtype]
