@@ -53,8 +53,8 @@ def _mirrors(name: str, path: str) -> bool:
 
 
 def _hits(root: Path, mutant: Mutant, lines: list[Lines]) -> dict[str, set[str]]:
-    places = [(mutant.path, *mutant.reach), *users(root, mutant.names)]
-    return {each.name: each.reaching(places) for each in lines}
+    own, found = (mutant.path, *mutant.reach), users(root, mutant.names)
+    return {each.name: each.reaching(own, found) for each in lines}
 
 
 def _unrecorded(mutant: Mutant, lines: Lines, hit: set[str]) -> set[str]:

@@ -41,22 +41,29 @@ class Lines:
         recorded = self.sources.get(self.name) == digest(root / self.name)
         return recorded and self.sources.get(path, digest(root / path)) == digest(root / path)
 
-    def reaching(self, places: list[Place]) -> set[str]:
-        """Tests that execute one of these lines; all where only an import does."""
-        hit = {
-            context
-            for path, first, last in places
-            if path in self.sources
-            for line in range(first, last + 1)
-            for context in self._contexts(path).get(line, ())
-        }
+    def reaching(self, own: Place, users: list[Place]) -> set[str]:
+        """Tests that execute one of these lines.
+
+        All of them where an import executes one of `users`, for what a test file computes at its
+        import, or where nothing else executes `own`.
+        """
+        by_import, hit = IMPORT in self._executing(users), self._executing([own, *users])
         fixtures = {name.removeprefix(FIXTURE) for name in hit if name.startswith(FIXTURE)}
         tests = {
             test
             for test, seen in self.tests.items()
             if test in hit or not fixtures.isdisjoint(seen["fixtures"])
         }
-        return set(self.tests) if not tests and IMPORT in hit else tests
+        return set(self.tests) if by_import or (not tests and IMPORT in hit) else tests
+
+    def _executing(self, places: list[Place]) -> set[str]:
+        return {
+            context
+            for path, first, last in places
+            if path in self.sources
+            for line in range(first, last + 1)
+            for context in self._contexts(path).get(line, ())
+        }
 
     def _contexts(self, path: str) -> dict[int, list[str]]:
         if path not in self._by_line:

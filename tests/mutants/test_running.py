@@ -14,6 +14,11 @@ from tests.mutants.running import Workplace
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks as Linux does")
 CODE = """
 LIMIT = 3
+MOST = 5
+
+
+def clipped(x):
+    return min(x, MOST)
 
 
 def limited(x):
@@ -45,6 +50,19 @@ def test_limited():
 def test_harmless(made):
     assert made == 2
 """
+COMPUTED = """
+from mlr.it.part import clipped
+
+AT_IMPORT = clipped(9)
+
+
+def test_clipped():
+    assert AT_IMPORT == 5
+
+
+def test_small():
+    assert clipped(1) == 1
+"""
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +71,7 @@ def place(tmp_path_factory):
     files = {
         "mlr/__init__.py": "", "mlr/it/__init__.py": "", "mlr/it/part.py": CODE,
         "tests/__init__.py": "", "tests/it/__init__.py": "", "tests/it/test_part.py": TESTS,
+        "tests/it/test_computed.py": COMPUTED,
         "pyproject.toml": "[tool.pytest.ini_options]\n",
     }  # fmt: skip
     for name, text in files.items():
@@ -72,12 +91,13 @@ def outcome(place: Workplace, change: str) -> tuple:
     ("change", "expected"),
     [
         ("LIMIT = 3  →  LIMIT = 4", "noticed"),
+        ("MOST = 5  →  MOST = 6", "noticed"),
         ("return x * 1  →  return x / 1", "survived"),
         ("return x + 1  →  return x - 1", "unreached"),
     ],
 )
 def test_outcome(place, change, expected):
-    by = "tests/it/test_part.py::test_"
+    by = "tests/it/test_"
     found, test = outcome(place, change)
     assert found == expected
     assert test.startswith(by if expected == "noticed" else "")
