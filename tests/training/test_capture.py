@@ -15,10 +15,10 @@ from tests.training.conftest import experiment
 class Own(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 1)
+        self.first, self.bend, self.second = nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)
 
     def forward(self, x):
-        return self.second(self.first(x).tanh().relu())
+        return self.second(self.bend(self.first(x)))
 
 
 @pytest.mark.parametrize(
