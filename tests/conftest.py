@@ -42,6 +42,18 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def composed_once():
+    """Hydra composes a command once more to read hydra.mode, which nobody sets: half its time.
+
+    Processes of their own have it so.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        mode = "hydra._internal.hydra.Hydra.get_mode"
+        patch.setattr(mode, lambda *_, **__: None, raising=False)
+        yield
+
+
 class Shown(NamedTuple):
     code: int
     out: str

@@ -42,9 +42,6 @@ def train(tmp_path, monkeypatch, capfd):
     These take longer than most of what is tested; tests/app/figures has them.
     """
     monkeypatch.setattr("mlr.app.figures.record.PICTURES", ())
-    # Hydra composes the whole configuration once more to read hydra.mode, which nobody sets
-    mode = "hydra._internal.hydra.Hydra.get_mode"
-    monkeypatch.setattr(mode, lambda *_, **__: None, raising=False)
 
     def run(*overrides: str) -> Finished:
         from mlr.app.command import main
