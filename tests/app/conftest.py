@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -57,6 +58,28 @@ def train(tmp_path, monkeypatch, capfd):
         return Finished(code, printed.out, printed.err, tmp_path)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def stored() -> dict[tuple[str, ...], Path]:
+    """Folders of what was trained before, by the line."""
+    return {}
+
+
+@pytest.fixture
+def trained_before(train, tmp_path, tmp_path_factory, stored):
+    """Makes a folder of a run or sweep that is only begun with: trained once, and then copied."""
+
+    def make(name: str, *line: str) -> Path:
+        folder = tmp_path / name
+        if line in stored:
+            return Path(shutil.copytree(stored[line], folder))
+        kind = "sweep" if line[0] == "-m" else "run"
+        assert train(*line, f"hydra.{kind}.dir={folder}").code == 0
+        stored[line] = Path(shutil.copytree(folder, tmp_path_factory.mktemp("stored") / "it"))
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -276,12 +276,13 @@ def test_a_signal_ends_a_run_after_its_step_and_says_how_to_go_on(tmp_path, igno
     deaf = [f"trap '' {one.removeprefix('SIG')};" for one in ignored]
     process = subprocess.Popen(
         ["sh", "-c", " ".join((*deaf, 'exec "$0" "$@"')), sys.executable, "scripts/train.py",
-         "data=xor", "epochs=2000000", f'hydra.run.dir="{folder}"', "allow_targets=[mine]"],
+         "data=xor", "epochs=2000000", "checkpoint.seconds=0.1", f'hydra.run.dir="{folder}"',
+         "allow_targets=[mine]"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 300
-        while not (folder / "metrics.csv").exists():
+        while not (folder / "checkpoint.safetensors").exists():
             assert time.monotonic() < deadline
             time.sleep(0.05)
         for one in (*ignored, name):
