@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import NamedTuple
@@ -44,37 +44,13 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def composed_quickly():
-    """Hydra composes in this process in half the time; in processes of their own as ever.
-
-    A command is not composed once more to read hydra.mode, which nobody sets, libyaml reads the
-    files, and each interpolation is parsed once.
-    """
-    import yaml
-    from omegaconf import _utils, base
+    """Hydra composes in this process in half the time."""
+    from tests.quick import replaced
 
     with pytest.MonkeyPatch.context() as patch:
-        mode = "hydra._internal.hydra.Hydra.get_mode"
-        patch.setattr(mode, lambda *_, **__: None, raising=False)
-        if yaml.__with_libyaml__:
-            loader = _by_libyaml(_utils.get_yaml_loader())
-            patch.setattr(_utils, "get_yaml_loader", lambda: loader)
-        parse = lru_cache(base.parse)
-        for module in (base, _utils):
-            patch.setattr(module, "parse", parse)
+        for place in replaced():
+            patch.setattr(*place)
         yield
-
-
-def _by_libyaml(loader: type) -> type:
-    """A loader that makes the same of what libyaml reads."""
-    import yaml
-
-    class Loader(yaml.cyaml.CParser, loader):
-        def __init__(self, stream):
-            yaml.cyaml.CParser.__init__(self, stream)
-            yaml.constructor.SafeConstructor.__init__(self)
-            yaml.resolver.Resolver.__init__(self)
-
-    return Loader
 
 
 class Shown(NamedTuple):
