@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -42,9 +43,6 @@ def train(tmp_path, monkeypatch, capfd):
     These take longer than most of what is tested; tests/app/figures has them.
     """
     monkeypatch.setattr("mlr.app.figures.record.PICTURES", ())
-    # Hydra composes the whole configuration once more to read hydra.mode, which nobody sets
-    mode = "hydra._internal.hydra.Hydra.get_mode"
-    monkeypatch.setattr(mode, lambda *_, **__: None, raising=False)
 
     def run(*overrides: str) -> Finished:
         from mlr.app.command import main
@@ -60,6 +58,28 @@ def train(tmp_path, monkeypatch, capfd):
         return Finished(code, printed.out, printed.err, tmp_path)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def stored() -> dict[tuple[str, ...], Path]:
+    """Folders of what was trained before, by the line."""
+    return {}
+
+
+@pytest.fixture
+def trained_before(train, tmp_path, tmp_path_factory, stored):
+    """Makes a folder of a run or sweep that is only begun with: trained once, and then copied."""
+
+    def make(name: str, *line: str) -> Path:
+        folder = tmp_path / name
+        if line in stored:
+            return Path(shutil.copytree(stored[line], folder))
+        kind = "sweep" if line[0] == "-m" else "run"
+        assert train(*line, f"hydra.{kind}.dir={folder}").code == 0
+        stored[line] = Path(shutil.copytree(folder, tmp_path_factory.mktemp("stored") / "it"))
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")

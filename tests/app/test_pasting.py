@@ -114,9 +114,9 @@ def test_a_sweep_says_what_is_left_of_it(train, tmp_path, capfd):
         (("resume=run", "probes=full", "allow=[probes]"), "cannot continue with this probes"),
     ],
 )
-def test_what_would_do_otherwise_than_meant_is_refused(train, tmp_path, line, said):
-    assert train(*SHORT, "hydra.run.dir=run").code == 0
-    assert train("-m", *SHORT, "seed=0,1", "hydra.sweep.dir=sweep").code == 0
+def test_what_would_do_otherwise_than_meant_is_refused(train, trained_before, tmp_path, line, said):
+    trained_before("run", *SHORT)
+    trained_before("sweep", "-m", *SHORT, "seed=0,1")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     finished = train(*line, "epochs=2") if line[0] != "-m" else train(*line)
     assert finished.code == 2
@@ -129,11 +129,11 @@ def test_what_would_do_otherwise_than_meant_is_refused(train, tmp_path, line, sa
     "content",
     ["resume: run", "allow: [seed]", "sweep: {resume: sweep}"],
 )
-def test_no_file_says_which_run_is_changed(train, tmp_path, content):
+def test_no_file_says_which_run_is_changed(train, trained_before, tmp_path, content):
     folder = tmp_path / "theirs/experiment"
     folder.mkdir(parents=True)
     (folder / "it.yaml").write_text(f"# @package _global_\n{content}\nseed: 7\n")
-    assert train(*SHORT, "hydra.run.dir=run").code == 0
+    trained_before("run", *SHORT)
     for mode in ((), ("-m",)):
         finished = train(
             *mode, "--config-dir", str(tmp_path / "theirs"), "experiment=it", "epochs=2"
@@ -143,8 +143,8 @@ def test_no_file_says_which_run_is_changed(train, tmp_path, content):
     assert json.loads((tmp_path / "run/status.json").read_text())["seed"] == 0
 
 
-def test_a_run_whose_status_is_damaged_is_told_so(train, tmp_path):
-    assert train(*SHORT, "hydra.run.dir=run").code == 0
+def test_a_run_whose_status_is_damaged_is_told_so(train, trained_before, tmp_path):
+    trained_before("run", *SHORT)
     (tmp_path / "run/status.json").write_text("")
     finished = train("resume=run", "epochs=2")
     assert finished.code == 0

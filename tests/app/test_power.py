@@ -82,12 +82,12 @@ def place(tmp_path):
 
 def test_in_a_run(server, place):
     found = recording(server, place, RUN)
-    assert 5 < sum(found.fails(seed) for seed in range(24)) < 24
+    assert 3 < sum(found.fails(seed) for seed in range(16)) < 16
 
 
 def test_while_it_goes_on(server, place):
     found = recording(server, place, RUN, part=0.7)
-    assert all(found.fails(seed) for seed in range(12))
+    assert all(found.fails(seed) for seed in range(8))
 
 
 @pytest.mark.faults

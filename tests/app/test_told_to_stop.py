@@ -114,8 +114,9 @@ def test_sweeps_at_many_moments(sweep, name):
     assert any(kept for _, kept in results)  # which then went on, and not from 0
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves(tmp_path):
-    """As in `train … | head -1`: no traceback, and the run is whole."""
+    """As in `train … | head -1`: no traceback, and the run is whole; test_command has a sweep."""
     options = " ".join(("data=moons", *KEPT))
     line = f"{sys.executable} scripts/train.py {options} hydra.run.dir={tmp_path}/it | head -1"
     done = subprocess.run(line, shell=True, cwd=ROOT, env={**os.environ}, capture_output=True)

@@ -45,15 +45,20 @@ def test_every_head_has_a_loss_that_it_can_be_trained_with():
     assert usual_loss("arctan") == "matching"  # of a user's group of heads
 
 
-def test_each_job_of_a_sweep_has_the_loss_of_its_head():
-    sweep = sweep_of()
+@pytest.fixture(scope="module")
+def sweep():
+    return sweep_of()
+
+
+def test_each_job_of_a_sweep_has_the_loss_of_its_head(sweep):
     jobs = sweep.cheap(*[[f"head={head}", "seed=3"] for head in USUAL])
     for job, (head, (loss, kind)) in zip(jobs, USUAL.items(), strict=True):
         assert made(job) == (loss, kind)
         assert job.folder.name.startswith(f"{head}+{loss}")
-        stock = sweep.stock([f"head={head}", "seed=3"])
-        assert stock.config == job.config
-        assert stock.tree.hydra.runtime.choices["loss"] == loss
+        if head in ("linear", "sparsemax", "gaussian"):
+            stock = sweep.stock([f"head={head}", "seed=3"])
+            assert stock.config == job.config
+            assert stock.tree.hydra.runtime.choices["loss"] == loss
 
 
 @pytest.mark.parametrize(
@@ -69,8 +74,8 @@ def test_each_job_of_a_sweep_has_the_loss_of_its_head():
         (["loss=cross_entropy"], ("ce", "CrossEntropy")),
     ],
 )
-def test_a_loss_that_was_chosen_is_never_changed(line, loss):
-    (job,) = sweep_of().cheap(line)
+def test_a_loss_that_was_chosen_is_never_changed(sweep, line, loss):
+    (job,) = sweep.cheap(line)
     assert made(job) == loss
 
 

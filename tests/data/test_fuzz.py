@@ -7,6 +7,7 @@ import time
 import tracemalloc
 import warnings
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,7 @@ def test_labels_of_idx_files(labels, tmp_path):
         assert set(labels.tolist()) == {0, 1, 2}
 
 
+@cache
 def bombs() -> dict[str, bytes]:
     """Files of a few hundred kilobytes at most that declare, or unpack to, very much more."""
     zeros, header = bytes(32 * 2**20), struct.pack(">BBBB2I", 0, 0, 8, 2, 2**10, 2**15)
@@ -152,13 +154,20 @@ def bombs() -> dict[str, bytes]:
     return found
 
 
-BOMBS = bombs()
+BOMBS = (
+    *("raw.idx", "far.idx.gz", "short.idx.gz", "members.idx.gz", "header.npz", "tail.npz"),
+    *("shape.npz", "labels.npz", "line.csv", "names.csv"),
+)
+
+
+def test_every_bomb_is_named():
+    assert {*bombs()} == {*BOMBS}
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_take_no_memory_and_no_time(name, tmp_path):
     path = tmp_path / name
-    path.write_bytes(BOMBS[name])
+    path.write_bytes(bombs()[name])
     readers = {".npz": Npz(path=path), ".csv": Csv(path=path)}
     load = (lambda: readers[path.suffix].load(0)) if path.suffix in readers else None
     began = time.process_time()

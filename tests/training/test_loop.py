@@ -427,14 +427,16 @@ def test_dataset_type_is_what_the_loop_reads():
     assert isinstance(dataset(), Dataset)
 
 
-@pytest.mark.parametrize(("head", "loss", "classes"), PAIRS)
-def test_updates_leave_no_cycles_where_none_are_looked_for(head, loss, classes):
+@pytest.mark.parametrize("classes", [2, 3, None])
+def test_updates_leave_no_cycles_where_none_are_looked_for(classes):
     """Or a long training would fill the memory."""
+    pairs = [(head, loss) for head, loss, known in PAIRS if known == classes]
 
     def left_by(epochs: int) -> int:
         gc.collect()
-        run = experiment(head=head, loss=loss, data=dataset(classes), epochs=epochs)
-        train([run], progress=lambda *_: looked_for.append(gc.isenabled()))
+        for head, loss in pairs:
+            run = experiment(head=head, loss=loss, data=dataset(classes), epochs=epochs)
+            train([run], progress=lambda *_: looked_for.append(gc.isenabled()))
         return gc.collect()
 
     looked_for: list[bool] = []
