@@ -3,7 +3,7 @@
     make test-mutants                                 # the sample, from where it stopped
     make test-mutants ARGS="-j 1 --only mlr/data"     # one worker, one package
     make test-mutants ARGS="--show ID"                # the edit; --run ID tries that one alone
-    make test-mutants ARGS="--again"                  # survivors once more, after mending tests
+    make test-mutants ARGS="--again"                  # unexplained survivors, after mending tests
     make test-mutants ARGS="--report"                 # RESULT.md and survivors.yaml
 
 A mutant is written into a copy of the tree in memory, and pytest runs the tests that execute its

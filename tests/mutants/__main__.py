@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.mutants import child, report
 from tests.mutants.operators import Mutant
-from tests.mutants.results import NOTICED, Results
+from tests.mutants.results import ALIVE, NOTICED, Results
 from tests.mutants.running import BUDGET, Workplace
 from tests.mutants.sampling import found, sample
 
@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
     add("--only", default="", metavar="PATH", help="mutants of files that begin so")
     budget = "seconds of other packages' tests that a mutant must survive (120; 0: none)"
     add("--budget", type=float, default=BUDGET, help=budget)
-    add("--again", action="store_true", help="survivors of earlier runs too")
+    add("--again", action="store_true", help="survivors without a reason once more")
     add("--results", type=Path, default=WORK / "results.jsonl", metavar="FILE")
     add("--list", action="store_true", help="print the sample, try nothing")
     add("--show", metavar="ID", help="print the edit of one mutant")
@@ -62,8 +62,11 @@ def main() -> int:
         for mutant in chosen:
             print(f"{mutant.id:50} {results.outcome(mutant):10} {mutant.change}")
         return 0
-    done = NOTICED if asked.again else (*NOTICED, "survived", "unreached")
-    return _try([it for it in chosen if results.outcome(it) not in done], asked, results)
+    left = [it for it in chosen if results.outcome(it) not in (*NOTICED, *ALIVE)]
+    if asked.again:
+        reasons = report.survivors(ROOT / "tests" / "mutants" / "survivors.yaml")
+        left += [it for it in chosen if results.outcome(it) in ALIVE and not reasons.get(it.id)]
+    return _try(left, asked, results)
 
 
 def _named(name: str) -> Mutant:

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from tests.mutants.operators import Mutant
-from tests.mutants.results import NOTICED, Results
+from tests.mutants.results import ALIVE, NOTICED, Results
 from tests.mutants.sampling import PACKAGES, package
 
 HEAD = """\
@@ -20,7 +20,7 @@ def write(root: Path, chosen: list[Mutant], results: Results, asked: str) -> str
     """Write both files for the mutants of a sample, and return the table."""
     folder = root / "tests" / "mutants"
     reasons = survivors(folder / "survivors.yaml")
-    alive = [it for it in chosen if results.outcome(it) in ("survived", "unreached")]
+    alive = [it for it in chosen if results.outcome(it) in ALIVE]
     entries = [{"id": it.id, "change": it.change, "reason": reasons.get(it.id, "")} for it in alive]
     text = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=100)
     (folder / "survivors.yaml").write_text(HEAD + text, encoding="utf-8")

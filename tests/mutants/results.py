@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.mutants.operators import Mutant
 
-NOTICED = ("noticed", "timeout", "crashed")
+NOTICED, ALIVE = ("noticed", "timeout", "crashed"), ("survived", "unreached")
 
 
 class Results:
