@@ -96,7 +96,9 @@ class Workplace:
                 self.recorded[name].tests[test]["seconds"]
                 for name, tests in pick.items() for test in tests
             )  # fmt: skip
-            status = child.fork(self.tree, partial(_ask, pick, answer), seconds)
+            known = {test for name in pick for test in self.recorded[name].tests}
+            asked = _Asked(pick, known)
+            status = child.fork(self.tree, partial(_ask, pick, asked, answer), seconds)
         finally:
             file.write_bytes(source)
             shutil.rmtree(self.folder / "tests", ignore_errors=True)
@@ -111,14 +113,17 @@ class Workplace:
 
 
 class _Asked(child.Inside):
-    """Runs the picked tests only, and remembers the first that fails."""
+    """Runs the picked tests, and those that have another name now; remembers the first that fails.
 
-    def __init__(self, pick: Pick) -> None:
-        self.wanted = {test for tests in pick.values() for test in tests}
+    A mutant may change a value that a test is named by.
+    """
+
+    def __init__(self, pick: Pick, known: set[str]) -> None:
+        self.left = known - {test for tests in pick.values() for test in tests}
         self.by = ""
 
     def pytest_collection_modifyitems(self, config, items) -> None:
-        items[:] = [item for item in items if item.nodeid in self.wanted]
+        items[:] = [item for item in items if item.nodeid not in self.left]
 
     def pytest_collectreport(self, report) -> None:
         if report.failed:
@@ -129,8 +134,7 @@ class _Asked(child.Inside):
             self.by = self.by or report.nodeid
 
 
-def _ask(pick: Pick, answer: Path) -> None:
-    asked = _Asked(pick)
+def _ask(pick: Pick, asked: _Asked, answer: Path) -> None:
     code = child.pytest_main(list(pick), asked, "-x")
     outcome = {0: "survived", 5: "unreached"}.get(code, "noticed")
     answer.write_text(json.dumps([outcome, asked.by or f"exit {code}" * (outcome == "noticed")]))

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks as Linux 
 CODE = """
 LIMIT = 3
 MOST = 5
+SIZE = 7
 
 
 def clipped(x):
@@ -49,6 +50,11 @@ def test_limited():
 
 def test_harmless(made):
     assert made == 2
+
+
+@pytest.mark.parametrize("size", [part.SIZE])
+def test_size(size):
+    assert size == 7
 """
 COMPUTED = """
 from mlr.it.part import clipped
@@ -92,6 +98,7 @@ def outcome(place: Workplace, change: str) -> tuple:
     [
         ("LIMIT = 3  →  LIMIT = 4", "noticed"),
         ("MOST = 5  →  MOST = 6", "noticed"),
+        ("SIZE = 7  →  SIZE = 8", "noticed"),
         ("return x * 1  →  return x / 1", "survived"),
         ("return x + 1  →  return x - 1", "unreached"),
     ],
