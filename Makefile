@@ -36,9 +36,11 @@ test test-slow test-faults: export PYTHONDONTWRITEBYTECODE =
 test: install  ## run the checks and the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	# two workers on two cores: threads of their own would fight over them
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	@# two workers on two cores: threads of their own would fight over them. mypy, which alone would
+	@# leave a core idle for half a minute, runs beside them and is printed last
+	@types=$$(mktemp); $(BIN)/mypy >$$types 2>&1 & mypy=$$!; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal; tests=$$?; \
+	wait $$mypy; mypy=$$?; echo mypy; cat $$types; rm -f $$types; exit $$((tests | mypy))
 
 test-slow: install  ## run the slow tests: MNIST bars, the lecture's claims, pages in a browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not long"
