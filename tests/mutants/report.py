@@ -14,6 +14,7 @@ HEAD = """\
 # Survivors of the sample. A person writes the reason where a mutant is equivalent: no test could
 # tell it from the code. `make test-mutants ARGS=--report` adds and removes entries.
 """
+SEEN = "Tests were mended with this sample in view: another seed says more of them.\n"
 
 
 def write(root: Path, chosen: list[Mutant], results: Results, asked: str) -> str:
@@ -28,7 +29,7 @@ def write(root: Path, chosen: list[Mutant], results: Results, asked: str) -> str
     table = _table(chosen, results, equivalent)
     tried = [results.latest[it.id] for it in chosen if results.outcome(it)]
     commits = dict.fromkeys(result["commit"] for result in tried)
-    said = f'`make test-mutants ARGS="{asked}"`, at commit {", ".join(commits)}.\n'
+    said = f'`make test-mutants ARGS="{asked}"`, at commit {", ".join(commits)}.\n{SEEN}'
     (folder / "RESULT.md").write_text(f"# Mutants\n\n{said}\n{table}", encoding="utf-8")
     return table
 
