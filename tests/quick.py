@@ -19,7 +19,7 @@ def replaced() -> Iterator[tuple[Any, str, Any]]:
     """Give the places, and what stands there meanwhile."""
     if hasattr(Hydra, "get_mode"):
         yield Hydra, "get_mode", lambda *_, **__: None
-    if yaml.__with_libyaml__:
+    if yaml.__with_libyaml__ and hasattr(_utils, "get_yaml_loader"):  # OmegaConf 2.4 does so itself
         loader = _by_libyaml(_utils.get_yaml_loader())
         yield _utils, "get_yaml_loader", lambda: loader
     parse = lru_cache(base.parse)

@@ -51,14 +51,14 @@ def read_letters() -> None:
 
     Hydra writes its files in UTF-8, which has no such bytes.
     """
-    if sys.getfilesystemencoding() == "utf-8":
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
         return
     lone = {chr(0xDC00 + byte) for byte in range(0x80, 0x100)}
     with suppress(FileNotFoundError):  # the working directory is gone
         if lone.isdisjoint("".join((str(Path.cwd()), *sys.argv))):
             return
-    os.environ["PYTHONUTF8"] = "1"  # for processes that this one starts
-    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    os.environ["PYTHONUTF8"] = "1"
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def prepare() -> None:

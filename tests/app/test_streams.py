@@ -151,17 +151,29 @@ def test_a_locale_without_letters():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems read words as UTF-8")
-@pytest.mark.parametrize("word", ["größe=数", "head=softmax"])
-def test_letters_of_a_plain_locale_are_read_as_letters(word):
+@pytest.mark.parametrize(
+    ("folder", "word", "options", "mode"),
+    [
+        ("", "größe=数", (), 1),
+        ("größe", "head=softmax", (), 1),
+        ("", "head=softmax", (), 0),
+        # asked for: it is not started again and again
+        ("", "größe", ("-X", "utf8=0"), 0),
+    ],
+)
+def test_letters_of_a_plain_locale_are_read_as_letters(tmp_path, folder, word, options, mode):
     code = (
         "import sys; from mlr.app import streams; streams.read_letters(); "
         "print(ascii(sys.argv[1:]), sys.flags.utf8_mode)"
     )
+    (tmp_path / folder).mkdir(exist_ok=True)
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT)}
-    line = [sys.executable, "-S", "-c", code, word, "-m"]
-    done = subprocess.run(line, env=os.environ | plain, capture_output=True, timeout=60)
-    again = not word.isascii()
-    assert done.stdout.decode() == f"{[word, '-m']!a} {int(again)}\n"
+    line = [sys.executable, *options, "-S", "-c", code, word, "-m"]
+    done = subprocess.run(
+        line, env=os.environ | plain, cwd=tmp_path / folder, capture_output=True, timeout=60
+    )
+    read = word if mode else word.encode().decode("ascii", "surrogateescape")
+    assert done.stdout.decode() == f"{[read, '-m']!a} {mode}\n"
 
 
 def test_files_never_get_the_number_of_a_closed_stream(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from mlr.checks import DataError, InputError, UnreadableError
@@ -122,3 +124,10 @@ def test_a_place_without_runs_is_named(tmp_path, name, reason):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=f"{name} {reason}"):
         read_runs(tmp_path / name)
+
+
+def test_final_numbers_beyond_float32_are_infinite(tmp_path):
+    metrics = {"a": 3.4028234663852886e38, "b": 3.41e38, "c": -3.41e38, "d": "inf", "e": 10**30}
+    write_run(tmp_path / "a", metrics=metrics)
+    (run,) = read_runs(tmp_path)
+    assert run.metrics == {"a": metrics["a"], "b": inf, "c": -inf, "d": inf, "e": 1e30}

@@ -124,6 +124,7 @@ UNKNOWN = [
     *(("sigmoid", "bce", np.array([5.0, 0.0])), ("softmax", "ce", np.zeros(3))),
     *(("own", "se", COUNTS), ("own", "ce", COUNTS), ("sparsemax", "hinge", COUNTS)),
     *(("own", "matching", COUNTS), ("softmax", "se", np.array([5.0, 5.0, math.nan]))),
+    ("softmax", "ce", np.array([5.0, 5.0, math.nan])),
 ]
 
 
