@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from mlr import durable
-from mlr.durable import WriteError, append, atomic_write, create_exclusive
+from mlr.durable import (
+    WriteError,
+    append,
+    atomic_write,
+    create_exclusive,
+    cut,
+    remove,
+    rename,
+    replace_end,
+)
 
 from .records.reading import names
 
@@ -157,3 +166,58 @@ def test_what_is_no_file_is_not_replaced(tmp_path):
             durable.atomic_write(there, b"new")
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_who_reads_the_old_file_reads_on_in_it(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"old content")
+    with path.open("rb") as reader:
+        atomic_write(path, b"new")
+        assert reader.read() == b"old content"
+
+
+def test_an_end_is_replaced_and_an_end_of_others_is_not(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"head,tail")
+    replace_end(path, b"tail", b"longer tail")
+    assert path.read_bytes() == b"head,longer tail"
+    replace_end(path, b"other", b"!")
+    assert path.read_bytes() == b"head,longer tail!"
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_an_end_that_cannot_be_replaced_is_put_back(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"head,tail")
+    with pytest.raises(WriteError, match="No space left"):
+        replace_end(path, b"tail", b"a much longer tail")
+    assert path.read_bytes() == b"head,tail"
+
+
+def test_a_file_is_cut_where_it_is_long_enough(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"head,tail")
+    cut(path, 9)
+    cut(path, 5)
+    assert path.read_bytes() == b"head,"
+    with pytest.raises(WriteError, match="it should hold 6 bytes at least"):
+        cut(path, 6)
+    assert path.read_bytes() == b"head,"
+
+
+def test_each_change_that_fails_names_its_file(tmp_path):
+    missing, folder = tmp_path / "missing", tmp_path / "folder"
+    (folder / "within").mkdir(parents=True)
+    for task in (
+        lambda: replace_end(missing, b"", b""),
+        lambda: cut(missing, 0),
+        lambda: rename(tmp_path / "nothing", missing),
+    ):
+        with pytest.raises(WriteError, match="missing: No such file"):
+            task()
+    with pytest.raises(WriteError, match="folder: "):
+        remove(folder)
+    remove(missing)
+    (tmp_path / "a").write_bytes(b"a")
+    rename(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"a"
