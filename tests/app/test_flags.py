@@ -24,7 +24,7 @@ REFUSED = {
     "--hydra-help seed=1": "--hydra-help goes without seed=1",
     "--cfg foo": "Unknown --cfg foo. Choose from job, hydra, all.",
     "--cfg": "--cfg is not complete: it needs a value. Choose from job, hydra, all.",
-    "--info foo": "Unknown --info foo. Choose from all, config, defaults,",
+    "--info foo": "Unknown --info foo. Choose from all, ",
     "--package head": "--package head shows a part of --cfg; add --cfg job",
     "--resolve": "The --resolve flag can only be used",
     "--multirun --cfg job": "Only one of --run, --multirun, --cfg",

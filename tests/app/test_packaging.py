@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import zipfile
 from importlib.metadata import entry_points
@@ -117,7 +116,8 @@ class Environment:
         asked = "import sysconfig; print(sysconfig.get_path('purelib'))"
         self.site = Path(run(self.python, "-c", asked, folder=home.parent).stdout.strip())
         # nothing is to be downloaded; a .pth in there, as that of this mlr, has no effect
-        below = f"import sys; sys.path.append({sysconfig.get_path('purelib')!r})\n"
+        packages = [place for place in sys.path if Path(place).name == "site-packages"]
+        below = f"import sys; sys.path += {packages!r}\n"
         (self.site / "below.pth").write_text(below)
 
     def install(self, *what: object) -> None:
