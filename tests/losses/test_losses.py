@@ -94,9 +94,9 @@ def test_a_gaussian_of_deviation_one_is_squared_error_and_a_constant():
 
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_cross_entropy_is_minus_log_likelihood_of_the_class(outputs):
-    y = drawn(6, max(outputs, 2))[:, -outputs:]
-    classes = torch.arange(6) % max(outputs, 2)
-    t = classes[:, None].double() if outputs == 1 else torch.eye(3).double()[classes]
+    y = drawn(2, 3, max(outputs, 2))[..., -outputs:]
+    classes = torch.arange(6).view(2, 3) % max(outputs, 2)
+    t = classes[..., None].double() if outputs == 1 else torch.eye(3).double()[classes]
     expected = -CrossEntropy().likelihood(y).log_prob(classes)
     torch.testing.assert_close(CrossEntropy()(y, t), expected, rtol=1e-13, atol=1e-14)
 

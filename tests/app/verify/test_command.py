@@ -134,6 +134,17 @@ def test_what_holds_no_record_stays_as_it_is(run, verified):
     assert list(run.glob("*.damaged*")) == []
 
 
+def test_event_files_are_mended_and_a_table_beside_them_is_not(run, verified):
+    flip(events_of(run), 4000)
+    (run / "metrics.csv").write_bytes(b"x")
+    before = verified(run)[1]["metrics.csv"]
+    code, files, _ = verified(run, repair=True)
+    assert code == 3
+    assert files["metrics.csv"] == before
+    assert files[events_of(run).name].startswith("mended ")
+    assert (run / "metrics.csv").read_bytes() == b"x"
+
+
 def test_places_of_damage_are_told_up_to_three(run):
     path = events_of(run)
     content, starts = path.read_bytes(), [0]
