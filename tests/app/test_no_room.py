@@ -85,7 +85,7 @@ def test_what_is_there_and_can_only_be_read(server, tmp_path):
         assert server.run(*SWEEP, f"hydra.sweep.dir={place}/sweep", plain=True).code == 0
         subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
         said_in_a_line(server.run(*SWEEP, f"sweep.resume={place}/sweep", plain=True), place)
-        said_in_a_line(server.run(f"resume={place}/run", "epochs=99", plain=True), place)
+        said_in_a_line(server.run(*LIGHT, f"resume={place}/run", "epochs=99", plain=True), place)
 
 
 @pytest.mark.faults
