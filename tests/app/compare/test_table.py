@@ -158,6 +158,7 @@ def test_a_narrow_terminal_has_fewer_columns_and_whole_names(width):
         *("test accuracy ↑", "runs", "against the first", "best lr", "epochs to 90 % ↓"),
         *("‖dL/dz‖ wrong", "updates to 90 % ↓", "lost", "stuck % ↓", "test loss ↓"),
     ]
+    assert any(line.startswith("stuck: ") for line in lines) == ("stuck % ↓" in lines[0])
     left_out = [line for line in lines if line.startswith("the terminal is too narrow for: ")]
     for head in heads:
         assert (head in lines[0]) != (bool(left_out) and head in left_out[0])
