@@ -203,6 +203,7 @@ class Session:
         except WriteError as error:  # what became of the runs is told all the same
             console.refuse(str(error))
             failed = True
+        # its libraries may find no memory: all is written by now
         from mlr.app.ranking import print_sweep
 
         rows = sweep.folder.rows(list(sweep.runs.values()))

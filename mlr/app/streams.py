@@ -124,7 +124,7 @@ def _taking_all(stream: TextIO | None, number: int) -> TextIO:
 
 
 def _file(stream: Any) -> Any:
-    """What is below the buffers of a stream."""
+    """Return the file below the buffers of a stream."""
     buffer = getattr(stream, "buffer", None)
     return getattr(buffer, "raw", buffer)
 

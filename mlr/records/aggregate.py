@@ -12,7 +12,7 @@ QUANTILES = (0.1, 0.9)
 # a row stands in the aggregate if at least this part of the runs that got so far has it:
 # a run that stops early records its last step, where no other does
 _SHARE = 0.5
-MOST_STEPS = 1 << 53
+_MOST_STEPS = 1 << 53
 """A float64 counts no further."""
 _BLANKS = bytes.maketrans(b",\n", b"  ")
 
@@ -123,9 +123,9 @@ def _parsed(content: bytes) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def _are_steps(found: np.ndarray) -> bool:
-    """True of whole numbers that increase; others may have written them."""
+    """True of whole numbers that increase; the file may be of others."""
     with np.errstate(invalid="ignore"):
-        whole = (found >= 0) & (found < MOST_STEPS) & (found == np.floor(found))
+        whole = (found >= 0) & (found < _MOST_STEPS) & (found == np.floor(found))
     return bool(whole.all() and (np.diff(found) > 0).all())
 
 

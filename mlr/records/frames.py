@@ -53,9 +53,8 @@ def load(place: Path | str, *more: Path | str, series: bool = False) -> DataFram
     identities = pd.DataFrame(_identities(runs, pd))
     if series:
         return _long(runs, identities, pd)
-    finals = [run.entries.get("metrics") or {} for run in runs]
-    tags = dict.fromkeys(tag for found in finals for tag in found)
-    numbers = {tag: [float(found.get(tag, "nan")) for found in finals] for tag in tags}
+    tags = dict.fromkeys(tag for run in runs for tag in run.finals)
+    numbers = {tag: [run.finals.get(tag, float("nan")) for run in runs] for tag in tags}
     return pd.concat([identities, pd.DataFrame(numbers, dtype="float64")], axis=1)
 
 

@@ -6,6 +6,7 @@ nesting nor aliases can cost more than their text.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,18 @@ MOST_BYTES = 4 << 20
 MOST_NODES = 250_000
 """With aliases written out; the largest file of mlr's own, a sweep's, has a few thousand."""
 DEEPEST = 64
-_LARGEST = 1.7976931348623157e308
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KINDS = ("null", "bool", "int", "float", "str", "seq", "map")
 _TAGS = {f"tag:yaml.org,2002:{kind}" for kind in _KINDS}
 
 
 class Loader(_Base):  # type: ignore[misc]
-    """Makes plain values; whole numbers are such that a float can hold their size."""
+    """Makes plain values; a whole number that no float can hold is refused."""
 
     def construct_yaml_int(self, node: Any) -> int:
-        """Raise ValueError for a number that is larger."""
+        """Read a whole number; ValueError if a float cannot hold it."""
         value: int = super().construct_yaml_int(node)
-        if abs(value) > _LARGEST:
+        if abs(value) > sys.float_info.max:
             raise ValueError("too large")
         return value
 
@@ -39,7 +39,7 @@ Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
 
 
 def read_yaml(path: Path) -> Any:
-    """What a file says, as plain values.
+    """Read a file as plain values.
 
     Raises:
         InputError: it cannot be read, or `checked_yaml` refuses it.
@@ -48,7 +48,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def parsed(text: str, path: Path) -> Any:
-    """What a text says, as plain values.
+    """Read a text as plain values.
 
     Args:
         text: of YAML.

@@ -24,7 +24,7 @@ from mlr.records.settings import texts
 DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"
 """Statuses of a run that is left out: a file is not what was written, cannot be read, or is of
 another format. It has no share in any number."""
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 _METRICS, _CONFIG, _HYDRA = "metrics.csv", ".hydra/config.yaml", ".hydra/hydra.yaml"
 
 
@@ -72,10 +72,15 @@ class Recorded:
         return texts(self.overrides)
 
     @cached_property
-    def metrics(self) -> dict[str, float]:
-        """Final numbers by tag, as `series` has them; empty where it was not trained to an end."""
+    def finals(self) -> dict[str, float]:
+        """Final numbers by tag, as written; empty where it was not trained to an end."""
         found = self.entries.get("metrics") or {}
-        return {tag: _in_float32(float(value)) for tag, value in found.items()}
+        return {tag: float(value) for tag, value in found.items()}
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Final numbers to compute with: infinite beyond float32, as in `series`."""
+        return {tag: _in_float32(value) for tag, value in self.finals.items()}
 
     @property
     def anatomy(self) -> Mapping[str, Any] | None:
@@ -204,8 +209,8 @@ def _changed(folder: Path, entries: Mapping[str, Any]) -> dict[str, InputError]:
 
 
 def _in_float32(value: float) -> float:
-    """`value`, infinite where a float32 would be, so that it has a square."""
-    return value if abs(value) <= _LARGEST or value != value else copysign(inf, value)
+    """Return `value`, infinite where a float32 would be, so that it has a square."""
+    return value if abs(value) <= _LARGEST_FLOAT32 or value != value else copysign(inf, value)
 
 
 def _mapping(found: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 Value = bool | int | float | str | None
 RATE = "optimizer.lr"
 _WORDS: Mapping[str, Value] = {"true": True, "false": False, "null": None}
-_LARGEST = 1.7976931348623157e308
 PAIR = ("pair", "head", "loss")
 
 
@@ -30,7 +30,7 @@ def plain(typed: str) -> Value:
         with suppress(ValueError):
             found = kind(typed)
             # a whole number that no float can hold is none to compute with
-            return typed if kind is int and abs(found) > _LARGEST else found
+            return typed if kind is int and abs(found) > sys.float_info.max else found
     if typed.startswith("["):
         return typed.replace(" ", "")
     quoted = len(typed) > 1 and typed[0] == typed[-1] and typed[0] in "\"'"
@@ -45,7 +45,7 @@ def text(value: Value) -> str:
 
 
 def setting(run: Recorded, key: str) -> Value:
-    """What `run` was set to: `pair`, `head`, `loss`, `seed`, or any key of the configuration.
+    """Setting of `run`: `pair`, `head`, `loss`, `seed`, or any key of the configuration.
 
     Args:
         run: its configuration is read only where its status.json does not tell.

@@ -156,10 +156,10 @@ def product_together(
 ) -> Tensor:
     """Scale · a b + add, of matrices a (L, n, k), b (L, k, m), add (L, 1, m), in one call."""
     if b.shape[2] == 1 and out is not None:
-        # into a column between others it is another routine, which rounds otherwise
+        # a column that lies between others is written by another routine, which rounds otherwise
         return out.copy_(product_together(a, b, add, scale))
     if len(a) == 1 and 1 in b.shape[1:]:
-        # so is one matrix by one column, or a column by a row: make it two
+        # so is the product of one matrix and one column, or of a column and a row: make it two
         twice = (2, -1, -1)
         both = product_together(
             a.expand(twice), b.expand(twice), None if add is None else add.expand(twice), scale

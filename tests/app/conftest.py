@@ -62,13 +62,13 @@ def train(tmp_path, monkeypatch, capfd):
 
 @pytest.fixture(scope="session")
 def stored() -> dict[tuple[str, ...], Path]:
-    """Folders of what was trained before, by the line."""
+    """Folders of finished trainings, by their command line."""
     return {}
 
 
 @pytest.fixture
 def trained_before(train, tmp_path, tmp_path_factory, stored):
-    """Makes a folder of a run or sweep that is only begun with: trained once, and then copied."""
+    """Makes the folder of a finished run or sweep to begin with: trained once, then copied."""
 
     def make(name: str, *line: str) -> Path:
         folder = tmp_path / name

@@ -42,7 +42,7 @@ CHANGES = (
     *("mkdir", "rmdir"),
 )
 FAILING = {"write", "open", "mkdir", "fsync", "replace"}
-"""What a full or broken disk refuses."""
+"""Refused by a full or broken disk."""
 CRASHED = 99
 """Exit code of a command with a traceback."""
 

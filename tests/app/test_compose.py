@@ -1,4 +1,4 @@
-"""What is composed cheaply equals what Hydra composes: values, types, folders, texts, errors."""
+"""Cheap composition equals Hydra's: values, types, folders, texts, errors."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ ALSO_WRONG = [
     ["head@loss=sigmoid", "seed=2"],
     ["+probes@second=off", "seed=3"],
 ]
-"""In the ways of those above."""
+"""Refused in the same ways as those above."""
 
 
 POOL = """
@@ -162,7 +162,7 @@ def test_every_choice_of_every_group(sweep, row):
 
 
 def ends_and_others(values):
-    """All of them; but those of one kind, of which two are enough, with the slow tests."""
+    """Mark all but the first and the last as slow."""
     return [
         value if value in (values[0], values[-1]) else pytest.param(value, marks=pytest.mark.slow)
         for value in values

@@ -33,7 +33,7 @@ def half(run, tmp_path_factory):
 
 
 def step_when_killed(command, call, kept):
-    """What is kept by the time of a change."""
+    """Return the newest step on the disk at the time of a change."""
     start(command, kept, call=call)
     return newest_step(command.folder)
 

@@ -37,7 +37,7 @@ REFUSED = {
     "seed=1 --multirun head=sigmoid": "head=sigmoid stands behind a flag; give flags first",
 }
 RUNNING = {"--run", "--multirun"}
-"""What all other tests use."""
+"""Used by all other tests."""
 
 
 @pytest.fixture(autouse=True)

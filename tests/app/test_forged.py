@@ -212,7 +212,7 @@ class Forger:
 
 
 def problems(place: Path, out: Path) -> list[str]:
-    """What is wrong about how each command reads a folder."""
+    """Return the faults of each command that reads a folder."""
     found = []
     for name, task in tasks(place, out).items():
         printed, refused = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
@@ -265,7 +265,7 @@ def forged_tables(folder: Path, draw: random.Random) -> str:
 
 
 def judged(place: Path, out: Path, seed: int, count: int) -> dict[str, list[str]]:
-    """What is wrong about each of `count` forgeries: of one run, or of all."""
+    """Return the faults over `count` forgeries, of one run or of all."""
     draw, found = random.Random(seed), {}
     forgers = [Forger(path.parent) for path in sorted(place.rglob("status.json"))]
     tables = {path: path.read_bytes() for path in place.glob("*") if path.name in TABLES}

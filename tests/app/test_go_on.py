@@ -191,7 +191,7 @@ def test_without_a_checkpoint_it_is_begun_anew_as_it_was_recorded(
 def test_a_command_that_names_its_folder_twice_begins_or_goes_on(
     tmp_path, undisturbed, monkeypatch, capsys
 ):
-    """What a scheduler starts again and again, whenever it was killed."""
+    """As a scheduler starts it, again and again, whenever it was killed."""
     folder = tmp_path / "run"
     line = (*RUN, f"hydra.run.dir={folder}", f"resume={folder}")
     assert trained(monkeypatch, capsys, *line)[0] == 0
@@ -271,7 +271,7 @@ def test_a_run_of_a_sweep_and_a_run_in_use_are_refused(tmp_path, monkeypatch, ca
     ],
 )
 def test_a_signal_ends_a_run_after_its_step_and_says_how_to_go_on(tmp_path, ignored, name, code):
-    """Those that nohup, or the background of a shell, has had ignored from the start do not."""
+    """Signals that nohup, or the background of a shell, has had ignored from the start do not."""
     folder = tmp_path / "a b=c"
     deaf = [f"trap '' {one.removeprefix('SIG')};" for one in ignored]
     process = subprocess.Popen(

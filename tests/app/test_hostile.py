@@ -1,4 +1,4 @@
-"""What others hand over is data: nothing in it is run, whatever it says."""
+"""Files of others are data: nothing in them is run, whatever they say."""
 
 from __future__ import annotations
 

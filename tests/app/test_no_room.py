@@ -43,7 +43,7 @@ def said_in_a_line(answer, place):
 
 
 def test_a_limit_of_the_size_of_files(server, tmp_path):
-    """What is there on every system, in place of a disk that is full."""
+    """Every system has this limit, in place of a disk that is full."""
     command = Command(server, tmp_path / "run", RUN)
     sizes = [path.stat().st_size for path in command.folder.iterdir() if path.is_file()]
     for most in sorted({size - 1 for size in sizes if size > 500})[-3:]:

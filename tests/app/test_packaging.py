@@ -66,7 +66,7 @@ def test_the_entry_point_names_the_launcher():
 
 
 def compose_theirs(python: Path | str, folder: Path) -> str:
-    """What another application prints of the configurations that it composes."""
+    """Run another application; return what it prints of the configurations that it composes."""
     (folder / "conf").mkdir(parents=True)
     (folder / "conf" / "app.yaml").write_text(THEIR_CONFIG)
     (folder / "app.py").write_text(THEIRS)

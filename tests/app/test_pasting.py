@@ -1,4 +1,4 @@
-"""What is printed to go on with can be pasted, whatever a folder is called, wherever one stands."""
+"""Printed commands can be pasted, whatever a folder is called and wherever one stands."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def usual(tmp_path_factory):
 
 
 def there(name):
-    """Whether the system has a locale."""
+    """Return True if the system has a locale."""
     known = subprocess.run(["locale", "-a"], capture_output=True, text=True).stdout
     return name.replace("-", "").lower() in known.lower().replace("-", "").split()
 

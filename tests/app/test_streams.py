@@ -68,7 +68,7 @@ def test_what_an_encoding_lacks_is_replaced(monkeypatch, encoding, written):
 
 @pytest.fixture
 def shown(tmp_path, monkeypatch):
-    """What a command writes on a standard output of this encoding."""
+    """Return what a command writes on a standard output of this encoding."""
     for pair, end in (("softmax+ce", 0.9), ("sigmoid+se", 0.8)):
         for seed in range(3):
             typed = ["data.path=größe数.csv"]

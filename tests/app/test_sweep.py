@@ -190,7 +190,7 @@ def test_jobs_without_data_are_refused_and_leave_nothing(train):
 
 @pytest.fixture
 def values(monkeypatch) -> list:
-    """What sweepers are given."""
+    """Return what sweepers are given."""
     from mlr.app.sweep import Sweep
 
     given: list = []

@@ -1,4 +1,4 @@
-"""What each generated dataset is for, in numbers."""
+"""Properties that each generated dataset is made for, in numbers."""
 
 import resource
 from hashlib import sha256

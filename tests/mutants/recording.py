@@ -23,7 +23,7 @@ Place = tuple[str, int, int]
 
 
 class Lines:
-    """What one test file executes: the tests of a line, and of each test the time."""
+    """Lines that one test file executes: the tests of each, and of each test the time."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""What became of each mutant: one line of JSON each, the latest counts."""
+"""Outcomes of mutants: one line of JSON each, the latest counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What objectives say to targets and logits that are none, and what they pass in silence."""
+"""Targets and logits that objectives refuse or warn of, and those that they pass in silence."""
 
 from __future__ import annotations
 

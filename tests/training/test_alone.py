@@ -124,7 +124,7 @@ def assert_identical(found, alone):
 
 
 def assert_each_identical_once(runs, results):
-    """Of runs with one seed and then the same ones with another: in turn with either."""
+    """Of runs with one seed, then the same ones with another: each is compared with one of both."""
     half = len(runs) // 2
     for number in range(half):
         place = number + half * (number % 2)

@@ -1,4 +1,4 @@
-"""What is recorded of a run equals what a plain loop with autograd sees at the same steps."""
+"""Recorded numbers equal those that a plain loop with autograd sees at the same steps."""
 
 from __future__ import annotations
 

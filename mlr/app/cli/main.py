@@ -18,7 +18,7 @@ from mlr.durable import WriteError
 
 INTERRUPTED = 130
 _UNMAPPED = re.compile("failed to map segment|annot allocate memory")
-"""A library cannot be loaded."""
+"""In the message of a library that memory is too small to load."""
 COMMANDS = {
     "train": "train one configuration, or with -m every combination of several",
     "compare": "compare runs in a table by head and loss, or by any other keys",
@@ -41,7 +41,7 @@ def start(name: str) -> int:
 
 
 def _ended(task: Callable[[], int]) -> int:
-    """The exit code of a task, whatever standard output is and however little memory there is."""
+    """Run a task; return its exit code, that of a lost output, or of a lack of memory."""
     streams.read_letters()
     streams.prepare()
     try:

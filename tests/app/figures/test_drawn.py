@@ -1,4 +1,4 @@
-"""What a person reads in a figure: words and their places, limits, curves, marks and colours."""
+"""Figures as a person reads them: words and their places, limits, curves, marks and colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What figures show, as numbers: nothing is drawn here."""
+"""Numbers that figures show; nothing is drawn here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is printed of folders, their state, and the exit code, of folders written by hand."""
+"""Findings, state and exit code of folders that are written by hand."""
 
 from __future__ import annotations
 
