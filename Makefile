@@ -75,7 +75,7 @@ test-hydra-next: $(NEXT)/installed  ## run the tests of the application on the n
 	@$(NEXT)/bin/python -c 'import hydra, omegaconf; print("Hydra", hydra.__version__, "OmegaConf", omegaconf.__version__)'
 	@# both halves, whatever becomes of the first
 	export OMP_NUM_THREADS=1; $(NEXT)/bin/python -m pytest -n 2 --dist worksteal tests/app; fast=$$?; \
-	$(NEXT)/bin/python -m pytest -n 2 -m slow tests/app/test_conformance.py tests/app/test_packaging.py && exit $$fast
+	$(NEXT)/bin/python -m pytest -n 2 -m slow tests/app/cli/test_conformance.py tests/app/cli/test_packaging.py && exit $$fast
 
 # Ray, submitit and Optuna above all that .venv has
 EXTRAS := .venv-extras
@@ -87,7 +87,7 @@ $(EXTRAS)/installed: .venv/installed
 	@touch $@
 
 test-extras: $(EXTRAS)/installed  ## run real sweeps on Ray, submitit and Optuna
-	$(EXTRAS)/bin/python -m pytest -m slow tests/app/test_engines.py tests/app/test_optuna.py
+	$(EXTRAS)/bin/python -m pytest -m slow tests/app/sweep/test_engines.py tests/app/sweep/test_optuna.py
 
 test-mutants: install  ## put small faults into mlr and list those that no fast test notices; takes hours
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants $(ARGS)

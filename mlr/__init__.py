@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlr.lazy import lazy_exports
+from mlr.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from mlr.loop.probe import GradientProbe
     from mlr.objectives.objective import Objective
-    from mlr.watch.probe import GradientProbe
 
 # the packages are found without help
 __getattr__ = lazy_exports(
     __name__,
-    {"GradientProbe": "mlr.watch.probe", "Objective": "mlr.objectives.objective"},
+    {"GradientProbe": "mlr.loop.probe", "Objective": "mlr.objectives.objective"},
 )
 
 __all__ = ["GradientProbe", "Objective"]

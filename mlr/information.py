@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Normal
 from torch.nn.functional import one_hot
 
-from mlr.checks import InputError, positive, whole
+from mlr.core.checks import InputError, positive, whole
 
 HALF_LOG_TAU = 0.91893853320467274178
 """½ log 2π: what a Gaussian's −log-likelihood has beside the squared error."""

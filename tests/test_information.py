@@ -16,7 +16,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.distributions import Bernoulli, Categorical, Laplace, Normal
 
 from mlr import information as info
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from tests.objectives.mp_reference import ulps
 
 BESIDE = Path(__file__).parents[2] / "shared" / "reference"

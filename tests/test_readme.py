@@ -39,7 +39,7 @@ def words(line: str) -> list[str]:
 
 def trained(line: str) -> int:
     """The exit code of scripts/train.py, whose script sets more than a test may leave behind."""
-    from mlr.app.command import main
+    from mlr.app.cli.command import main
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", words(line))
@@ -91,7 +91,7 @@ def test_the_lecture_works(line, script, tmp_path, monkeypatch):
 @pytest.mark.parametrize("line", [line for line in TRAINING[1:] if line not in GOING_ON])
 def test_the_training_works(line, tmp_path, monkeypatch, capfd):
     """Without its figures, but for those of the first command; of seeds by the dozen two."""
-    monkeypatch.setattr("mlr.app.figures.record.PICTURES", ())
+    monkeypatch.setattr("mlr.analysis.figures.record.PICTURES", ())
     line = re.sub(r"seed=range\(0,\d+\)", "seed=range(0,2)", line)
     if "mnist_mlp" in line:
         source, cache = mnist_folder(), tmp_path / "cache" / "mlr" / "mnist"
@@ -114,7 +114,7 @@ def test_the_training_works(line, tmp_path, monkeypatch, capfd):
 
 def test_a_run_goes_on_and_its_checkpoint_is_read(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mlr.app.figures.record.PICTURES", ())
+    monkeypatch.setattr("mlr.analysis.figures.record.PICTURES", ())
     for line in GOING_ON:
         assert trained(line) == 0
     assert "epochs: 40" in (tmp_path / "runs/mine/.hydra/config.yaml").read_text()
@@ -188,7 +188,7 @@ def test_pictures_and_files_named_exist():
 
 
 def test_the_table_of_pairs_is_the_programs_own():
-    from mlr.checks import InputError
+    from mlr.core.checks import InputError
     from mlr.heads import HEADS
     from mlr.objectives.pairs import check_pair, find_head
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mlr.checks import flag, known
+from mlr.core.checks import flag, known
 from mlr.data import options
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import pi
 from typing import TYPE_CHECKING
 
-from mlr.checks import non_negative
+from mlr.core.checks import non_negative
 from mlr.data.generated import Generated
 from mlr.data.prepare import sklearn_seed
 

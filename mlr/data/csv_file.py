@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, flag, known, listed, whole
+from mlr.core.checks import InputError, flag, known, listed, whole
 from mlr.data import options, prepare, table
 from mlr.data.base import Dataset, Source
 from mlr.data.cells import is_number, number

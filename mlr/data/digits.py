@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlr.checks import DataError, InputError, fraction, whole
+from mlr.core.checks import DataError, InputError, fraction, whole
 from mlr.data import options, prepare
 from mlr.data.base import Dataset, Source
 

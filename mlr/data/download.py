@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mlr.core.durable import WriteError, append, remove, rename
+from mlr.core.locks import hold
 from mlr.data.faults import fault, tail
-from mlr.durable import WriteError, append, remove, rename
-from mlr.locks import hold
 
 if TYPE_CHECKING:
     from requests import Response, Session

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from os import PathLike, fspath
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 
 
 class DataWarning(UserWarning):

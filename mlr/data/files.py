@@ -9,7 +9,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO, Protocol
 
-from mlr.checks import InputError, memory_limit
+from mlr.core.checks import InputError, memory_limit
 from mlr.data.faults import LONGEST, fault, tail
 
 MOST_BYTES = 4 * 2**30

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from mlr.checks import DataError, InputError, fraction, memory_limit, whole
+from mlr.core.checks import DataError, InputError, fraction, memory_limit, whole
 from mlr.data import options, prepare
 from mlr.data.base import Dataset, Source
 

@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 from mlr.data.faults import fault
 
 MAGIC = b"\x1f\x8b"

@@ -13,7 +13,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 from mlr.data.faults import fault
 from mlr.data.files import BEST_RATIO, MOST_BYTES, Stream, fill, no_web_page, opened
 from mlr.data.gunzip import MAGIC, Unpacked

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.data import idx, validate
 from mlr.data.download import digest
 from mlr.data.faults import LONGEST, fault, tail

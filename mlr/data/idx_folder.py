@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 
-from mlr.checks import fraction, whole
+from mlr.core.checks import fraction, whole
 from mlr.data import idx_files, options, prepare, validate
 from mlr.data.base import Dataset, Source
 

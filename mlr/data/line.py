@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-from mlr.checks import InputError, non_negative, typed, whole
+from mlr.core.checks import InputError, non_negative, typed, whole
 from mlr.data import options, prepare
 from mlr.data.base import Dataset, Source
 

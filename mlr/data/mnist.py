@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import ClassVar
 
-from mlr.checks import DataError, InputError, flag, fraction, whole
+from mlr.core.checks import DataError, InputError, flag, fraction, whole
 from mlr.data import download as web
 from mlr.data import idx_files, options, prepare
 from mlr.data.base import Dataset, Source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlr.checks import non_negative
+from mlr.core.checks import non_negative
 from mlr.data.generated import Generated
 from mlr.data.prepare import sklearn_seed
 

@@ -15,7 +15,7 @@ from math import prod
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.data.faults import fault, shown
 from mlr.data.files import BEST_RATIO, MOST_BYTES, fill, no_web_page, opened
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, known, whole
+from mlr.core.checks import InputError, known, whole
 from mlr.data import options, prepare, validate
 from mlr.data.base import Dataset, Source
 from mlr.data.faults import fault, tail

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from os import PathLike, fspath
 from pathlib import Path
 
-from mlr.checks import InputError, fraction, known, listed, nearest, typed, unknown, whole
+from mlr.core.checks import InputError, fraction, known, listed, nearest, typed, unknown, whole
 from mlr.data.faults import LONGEST, tail
 
 COLUMN_SCALES = ("none", "standardize", "minmax")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, non_negative, positive
+from mlr.core.checks import InputError, non_negative, positive
 from mlr.data import options
 from mlr.data.generated import Generated
 from mlr.data.prepare import generator

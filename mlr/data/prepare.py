@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from mlr.checks import memory_limit
+from mlr.core.checks import memory_limit
+from mlr.core.seeds import derive_seed
 from mlr.data import scaling, validate
 from mlr.data.base import Dataset, Split
 from mlr.data.faults import fault, shown
-from mlr.seeds import derive_seed
 
 if TYPE_CHECKING:
     import numpy as np

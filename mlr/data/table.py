@@ -16,7 +16,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from mlr.checks import listed
+from mlr.core.checks import listed
 from mlr.data.cells import MISSING, has_decimal_comma, is_number, number, with_point
 from mlr.data.faults import LONGEST, fault, shown, tail
 from mlr.data.files import no_web_page, opened

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from mlr.core.domains import UNIT, Region
 from mlr.heads.base import Head, clipped
-from mlr.interval import UNIT, Region
 
 if TYPE_CHECKING:
     from torch import Tensor

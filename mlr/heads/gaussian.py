@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
+from mlr.core.domains import GAUSSIANS, Region
 from mlr.heads.base import Head
-from mlr.interval import GAUSSIANS, Region
 
 if TYPE_CHECKING:
     from torch import Tensor

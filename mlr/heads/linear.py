@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from mlr.core.domains import REALS, Region
 from mlr.heads.base import Head
-from mlr.interval import REALS, Region
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import pi, sqrt
 from typing import TYPE_CHECKING, ClassVar
 
+from mlr.core.domains import OPEN_UNIT, Region
 from mlr.heads.base import Head
-from mlr.interval import OPEN_UNIT, Region
 
 if TYPE_CHECKING:
     from torch import Tensor

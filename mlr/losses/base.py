@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.interval import Region
+from mlr.core.domains import Region
 
 if TYPE_CHECKING:
     from torch import Tensor

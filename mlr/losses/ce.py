@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.interval import SIMPLEX, Region
+from mlr.core.domains import SIMPLEX, Region
 from mlr.losses.base import Loss, floored_log, floored_log_of_complement
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.checks import non_negative
-from mlr.interval import SIMPLEX, Region
+from mlr.core.checks import non_negative
+from mlr.core.domains import SIMPLEX, Region
 from mlr.losses.base import (
     LEAST_PROBABILITY,
     Loss,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.checks import InputError, positive
-from mlr.interval import SIMPLEX, Region
+from mlr.core.checks import InputError, positive
+from mlr.core.domains import SIMPLEX, Region
 from mlr.losses.base import Loss, floored_log, floored_log_of_complement, no_likelihood
 
 if TYPE_CHECKING:

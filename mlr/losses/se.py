@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.interval import REALS, Region
+from mlr.core.domains import REALS, Region
 from mlr.losses.base import Loss
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.checks import fraction
-from mlr.interval import SIMPLEX, Region
+from mlr.core.checks import fraction
+from mlr.core.domains import SIMPLEX, Region
 from mlr.losses.base import Loss, no_likelihood
 from mlr.losses.ce import CrossEntropy
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, known, non_negative, typed, whole, whole_numbers
+from mlr.core.checks import InputError, known, non_negative, typed, whole, whole_numbers
 from mlr.models.base import Model
 from mlr.models.initialise import SCHEMES, initialise
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from mlr.seeds import derive_seed
+from mlr.core.seeds import derive_seed
 
 if TYPE_CHECKING:
     from torch import nn

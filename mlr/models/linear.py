@@ -6,7 +6,7 @@ from collections import OrderedDict
 from math import prod
 from typing import TYPE_CHECKING
 
-from mlr.checks import finite, known, non_negative
+from mlr.core.checks import finite, known, non_negative
 from mlr.models.base import Model
 from mlr.models.initialise import SCHEMES, initialise
 

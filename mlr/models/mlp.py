@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, known, non_negative, typed, whole_numbers
+from mlr.core.checks import InputError, known, non_negative, typed, whole_numbers
 from mlr.models.base import Model
 from mlr.models.initialise import SCHEMES, initialise
 

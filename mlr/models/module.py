@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
+from mlr.core.seeds import derive_seed
 from mlr.models.base import Model
-from mlr.seeds import derive_seed
 
 if TYPE_CHECKING:
     from torch import nn

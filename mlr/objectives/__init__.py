@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlr.lazy import lazy_exports
+from mlr.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mlr.objectives.exact import EXACT

@@ -7,9 +7,9 @@ import warnings
 import torch
 from torch import Tensor
 
-from mlr.checks import InputError, users_stacklevel
+from mlr.core.checks import InputError, users_stacklevel
+from mlr.core.domains import Interval, Region
 from mlr.heads.base import Head
-from mlr.interval import Interval, Region
 from mlr.losses.base import Loss
 
 FEWEST = 32

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
+from mlr.core.domains import OPEN_UNIT, REALS, SIMPLEX
 from mlr.heads.base import Head
-from mlr.interval import OPEN_UNIT, REALS, SIMPLEX
 from mlr.losses.base import Loss
 from mlr.objectives import misuse
 from mlr.objectives.attached import Compiled, Eager, Gradient, Transformed

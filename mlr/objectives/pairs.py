@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlr.checks import InputError, known
+from mlr.core.checks import InputError, known
+from mlr.core.domains import REALS, UNIT, Interval
 from mlr.heads import HEADS, ClippedLinear, Head, Linear, Sigmoid, Softmax
-from mlr.interval import REALS, UNIT, Interval
 from mlr.losses import (
     AMBIGUOUS,
     LOSSES,

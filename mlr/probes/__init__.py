@@ -8,7 +8,7 @@ So a probe costs nothing on other steps, and a few operations on two hundred.
 
 from typing import TYPE_CHECKING
 
-from mlr.lazy import lazy_exports
+from mlr.core.lazy import lazy_exports
 from mlr.probes.settings import ProbeSettings
 
 if TYPE_CHECKING:

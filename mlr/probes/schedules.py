@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from math import log10
 
-from mlr.checks import InputError, typed
+from mlr.core.checks import InputError, typed
 
 _DECADES = 6  # of steps, that log-spaced points are spread over where nobody knows the end
 _FORM = re.compile(r"(every|log_spaced)[:(]\s*(\d+)\s*\)?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from mlr.checks import positive, whole
+from mlr.core.checks import positive, whole
 from mlr.probes.schedules import Schedule
 
 FAMILIES = (

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlr.lazy import lazy_exports
+from mlr.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from mlr.durable import WriteError, atomic_write
+    from mlr.core.durable import WriteError, atomic_write
     from mlr.records.bulk import Ending, finish_all, flush_all, record_histograms, record_scalars
     from mlr.records.events import EventWriter
     from mlr.records.folder import RunFolder
@@ -35,8 +35,8 @@ __getattr__ = lazy_exports(
         "Recorder": "mlr.records.recorder",
         "RunFolder": "mlr.records.folder",
         "SummaryRun": "mlr.records.summary",
-        "WriteError": "mlr.durable",
-        "atomic_write": "mlr.durable",
+        "WriteError": "mlr.core.durable",
+        "atomic_write": "mlr.core.durable",
         "finish_all": "mlr.records.bulk",
         "flush_all": "mlr.records.bulk",
         "load": "mlr.records.frames",

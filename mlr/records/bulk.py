@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlr import durable
-from mlr.durable import WriteError
+from mlr.core import durable
+from mlr.core.durable import WriteError
 from mlr.records.blocks import encode_histograms, encode_scalars, final_rows, plain_numbers
 from mlr.records.recorder import Recorder
 

@@ -18,7 +18,7 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from mlr.checks import DataError, UnreadableError
+from mlr.core.checks import DataError, UnreadableError
 from mlr.records.format import UNSEALED, FormatError, check_format
 
 SEAL, ABOUT = "~sha256", "mlr"

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mlr import durable
-from mlr.checks import DataError
-from mlr.commandline import command
+from mlr.core import durable
+from mlr.core.checks import DataError
+from mlr.core.commandline import command
 from mlr.records.eventfile import payload, spans
 from mlr.records.events import EventWriter
 from mlr.records.table import rows_before

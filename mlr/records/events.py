@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mlr import durable
+from mlr.core import durable
 from mlr.records.encoding import (
     check_steps,
     event,

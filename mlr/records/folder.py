@@ -18,8 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mlr.checks import DataError, InputError, PlaceError, UnreadableError, known
-from mlr.durable import WriteError, atomic_write, create_exclusive
+from mlr.core.checks import DataError, InputError, PlaceError, UnreadableError, known
+from mlr.core.durable import WriteError, atomic_write, create_exclusive
 from mlr.records.format import (
     FORMAT,
     STATUSES,

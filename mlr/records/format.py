@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 
 FORMAT = 2
 UNSEALED, UNNAMED = 1, 2

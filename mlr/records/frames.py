@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.records.aggregate import read_table
 from mlr.records.reading import Recorded, read_all
 from mlr.records.settings import PAIR, Value, setting, text, texts

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.records.plain_yaml import DEEPEST, Loader, checked, parsed, read_text
 
 MOST_BYTES = 64 << 10

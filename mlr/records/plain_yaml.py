@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 
 MOST_BYTES = 4 << 20
 MOST_NODES = 250_000

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mlr.checks import DataError, InputError, UnreadableError
-from mlr.commandline import command
+from mlr.core.checks import DataError, InputError, UnreadableError
+from mlr.core.commandline import command
 from mlr.records.aggregate import Series, read_series
 from mlr.records.finding import STATUS, Found, below
 from mlr.records.folder import read_status

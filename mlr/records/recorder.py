@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mlr.checks import DataError
-from mlr.durable import WriteError
+from mlr.core.checks import DataError
+from mlr.core.durable import WriteError
 from mlr.records.blocks import Rows, encode_scalars, final_rows, plain_numbers
 from mlr.records.continuing import check_position
 from mlr.records.events import Serialisable

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlr.durable import WriteError
+from mlr.core.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate, read_series
 from mlr.records.colours import colouring
 from mlr.records.events import EventWriter

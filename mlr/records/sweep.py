@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlr.durable import atomic_write
+from mlr.core.durable import atomic_write
 
 _FIRST, _LAST = ("run", "status"), ("reason",)
 _QUOTE, _FORMULA = "'", tuple("=+-@\t\r\n＝＋－＠")

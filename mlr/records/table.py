@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlr import durable
-from mlr.checks import DataError
+from mlr.core import durable
+from mlr.core.checks import DataError
 from mlr.records.decimals import cells, texts
 from mlr.records.encoding import check_steps
 from mlr.records.manifest import Entry

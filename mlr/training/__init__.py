@@ -9,7 +9,7 @@ and logged steps measured by a second thread, where that pays.
 
 from typing import TYPE_CHECKING
 
-from mlr.lazy import lazy_exports
+from mlr.core.lazy import lazy_exports
 from mlr.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer
 from mlr.training.schedules import SCHEDULES, Constant, Cosine, LearningRate, Step
 

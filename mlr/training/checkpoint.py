@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlr.checks import DataError
-from mlr.durable import atomic_write, rename
+from mlr.core.checks import DataError
+from mlr.core.durable import atomic_write, rename
 from mlr.records import RunFolder
 from mlr.records.container import encode, read
 from mlr.records.format import FORMAT, check_format

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mlr.core.seeds import derive_seed
 from mlr.data.base import Dataset, Split
-from mlr.seeds import derive_seed
 from mlr.training.arrange import Spread, classes_first, distinct
 from mlr.training.run_objectives import Targets
 from mlr.training.step import Program

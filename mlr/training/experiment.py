@@ -8,7 +8,7 @@ from functools import cached_property
 
 from torch import nn
 
-from mlr.checks import InputError, known, positive, whole
+from mlr.core.checks import InputError, known, positive, whole
 from mlr.data.base import Dataset
 from mlr.objectives import Objective
 from mlr.probes import ProbeSettings

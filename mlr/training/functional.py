@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from mlr.core.seeds import derive_seed
 from mlr.probes.taps import SLOPES, Taps, square_norms
-from mlr.seeds import derive_seed
 from mlr.training.layerwatch import LayerWatch
 from mlr.training.parameters import Layout
 from mlr.training.threads import threads

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.records import Recorder
 from mlr.training.anatomy import Anatomy
 from mlr.training.background import Background

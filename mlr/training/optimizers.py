@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.checks import InputError, flag, fraction, non_negative, positive
+from mlr.core.checks import InputError, flag, fraction, non_negative, positive
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mlr.seeds import derive_seed
+from mlr.core.seeds import derive_seed
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _BLOCK = 1 << 19

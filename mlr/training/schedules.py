@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import cos, pi
 from typing import ClassVar
 
-from mlr.checks import fraction, positive, whole
+from mlr.core.checks import fraction, positive, whole
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from math import inf
 import torch
 from torch import Tensor
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 from mlr.training.endings import Ending, Endings
 from mlr.training.rows import Row
 from mlr.training.snapshots import Snapshots

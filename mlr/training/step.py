@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.probes import NetworkValues
 from mlr.training.arrange import distinct
 from mlr.training.background import Background

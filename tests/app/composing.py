@@ -14,10 +14,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from mlr.app.command import CONFIGS, VERSION_BASE
-from mlr.app.launch import Launch
-from mlr.app.names import register_resolvers
-from mlr.app.schema import register_schema
+from mlr.app.cli.command import CONFIGS, VERSION_BASE
+from mlr.app.config.schema import register_schema
+from mlr.app.sweep.launch import Launch
+from mlr.app.sweep.resolvers import register_resolvers
 
 
 class Stock(NamedTuple):

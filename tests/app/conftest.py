@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from .killing import kill_server
+from tests.app.killing import kill_server
 
 
 class Finished(NamedTuple):
@@ -40,12 +40,12 @@ class Finished(NamedTuple):
 def train(tmp_path, monkeypatch, capfd):
     """Runs scripts/train.py's main in this process, in an empty folder, without its figures.
 
-    These take longer than most of what is tested; tests/app/figures has them.
+    These take longer than most of what is tested; tests/analysis/figures has them.
     """
-    monkeypatch.setattr("mlr.app.figures.record.PICTURES", ())
+    monkeypatch.setattr("mlr.analysis.figures.record.PICTURES", ())
 
     def run(*overrides: str) -> Finished:
-        from mlr.app.command import main
+        from mlr.app.cli.command import main
 
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["train.py", *overrides])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from .judging import ROOT, Case
+from tests.app.judging import ROOT, Case
 
 MAIN = "defaults: [schema, {head: softmax}, {loss: ce}, {model: linear}, {data: digits}, "
 MAIN += "{optimizer: sgd}, {schedule: constant}, {probes: basic}, _self_]\n"
@@ -27,8 +27,8 @@ CALLS = (
     "torch.load",
     "torch.hub.load",
     "pickle.loads",
-    "mlr.app.parts.import_module",
-    "mlr.durable.os.system",
+    "mlr.training.instantiate.import_module",
+    "mlr.core.durable.os.system",
     "torch.nn.functional.torch.load",
     "torch.nn.modules.module.torch.hub.load",
     "hydra.utils.call",

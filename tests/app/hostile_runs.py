@@ -10,8 +10,7 @@ import numpy as np
 
 from mlr.records.container import decode, encode
 from mlr.records.manifest import JSON, sealed
-
-from .judging import Case, Judge
+from tests.app.judging import Case, Judge
 
 
 def forged(text: str) -> bytes:

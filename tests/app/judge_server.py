@@ -16,7 +16,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from mlr.app.telling import told
+from mlr.app.cli.errors import told
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 STARTS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork"}
@@ -24,10 +24,10 @@ TALKS = {"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto",
 UNPICKLED = ("omegaconf", "hydra", "mlr", "builtins", "typing", "collections", "enum", "copyreg")
 SECONDS = 60
 PROGRAMS = {
-    "train": "mlr.app.command",
-    "compare": "mlr.app.compare.command",
-    "report": "mlr.app.report.command",
-    "explain": "mlr.app.explain.command",
+    "train": "mlr.app.cli.command",
+    "compare": "mlr.analysis.compare.command",
+    "report": "mlr.analysis.report.command",
+    "explain": "mlr.analysis.explain.command",
 }
 
 

@@ -29,13 +29,14 @@ from tempfile import TemporaryDirectory
 
 from hydra.core.hydra_config import HydraConfig
 
-from mlr.app import console, job_files, ranking
-from mlr.app.command import main
-from mlr.app.session import Session
+from mlr.app.cli.command import main
+from mlr.app.run import job_files
+from mlr.app.sweep import summary as ranking
+from mlr.app.sweep.session import Session
+from mlr.core import console
 from mlr.training import keeper, loop
-
-from ..quick import replaced
-from .killing import RUN, TRUSTED
+from tests.app.killing import RUN, TRUSTED
+from tests.quick import replaced
 
 CHANGES = (
     *("open", "write", "fsync", "sync", "replace", "rename", "unlink", "ftruncate", "close"),

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 from mlr.records.container import read
 
 ROOT = Path(__file__).parents[2]

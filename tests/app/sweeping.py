@@ -41,7 +41,7 @@ class Trained:
 
 @pytest.fixture
 def trained(monkeypatch) -> Trained:
-    from mlr.app import batch
+    from mlr.app.sweep import program_runner as batch
 
     seen, real = Trained(), batch.train
 

@@ -1,8 +1,7 @@
 import pytest
 
 from mlr.data import SOURCES
-
-from .support import OWN_FILES, publish, write_idx_folder
+from tests.data.support import OWN_FILES, publish, write_idx_folder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 from hypothesis import strategies as st
 
-from .support import idx_bytes
+from tests.data.support import idx_bytes
 
 LIES = [0, 1, 2, 3, 9, 255, 2**16, 2**31 - 1, 2**31, 2**32 - 1]
 HTML = b"<!DOCTYPE html><html><body>404 Not Found</body></html>"

@@ -9,11 +9,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.data import SOURCES, Blobs, Digits, SyntheticMnist
 from mlr.data.dataset import check_dataset
-
-from .support import CONFIGS, OFFLINE, OWN_FILES
+from tests.data.support import CONFIGS, OFFLINE, OWN_FILES
 
 OVERRIDES = {"csv": {"path": "x.csv"}, "npz": {"path": "x.npz"}, "idx": {"root": "x"}}
 

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from mlr.checks import DataError, InputError
+from mlr.core.checks import DataError, InputError
 from mlr.data import Csv, table
 
 ROWS = [f"{i},{i / 10},{'red' if i % 3 else 'blue'},note {i}" for i in range(30)]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 from mlr.data.base import Dataset, Split
 from mlr.data.dataset import check_dataset
 

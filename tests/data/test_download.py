@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from requests import Session, exceptions
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
+from mlr.core.durable import WriteError
 from mlr.data import download
-from mlr.durable import WriteError
 
 CONTENT = bytes(range(256)) * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -14,13 +14,12 @@ import numpy as np
 import pytest
 from hypothesis import currently_in_test_context, event, given
 
-from mlr.checks import DataError, InputError
+from mlr.core.checks import DataError, InputError
 from mlr.data import Csv, Idx, Mnist, Npz, download, idx, validate
 from mlr.data.faults import DataWarning
-
-from ..fuzzing import fuzzed
-from . import damage
-from .support import idx_bytes, write_idx_folder
+from tests.data import damage
+from tests.data.support import idx_bytes, write_idx_folder
+from tests.fuzzing import fuzzed
 
 pytestmark = pytest.mark.fuzz
 

@@ -9,7 +9,7 @@ import torch
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.data import Blobs, Digits, Line, Moons, Neuron, Outliers, SyntheticMnist, Xor
 from mlr.data.prepare import generator
 

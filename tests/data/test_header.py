@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mlr.checks import DataError, InputError, listed
+from mlr.core.checks import DataError, InputError, listed
 from mlr.data import Csv
 from mlr.data.faults import DataWarning
 from mlr.data.header import Sign, is_data, is_names, signs

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 from mlr.data import files, idx
 from mlr.data.files import opened
-
-from .support import TYPE_BYTES, idx_bytes
+from tests.data.support import TYPE_BYTES, idx_bytes
 
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 

@@ -3,12 +3,11 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from mlr.checks import DataError, InputError
+from mlr.core.checks import DataError, InputError
 from mlr.data import Idx, Mnist
 from mlr.data.faults import DataWarning
 from mlr.data.idx_files import Published
-
-from .support import idx_bytes, publish, write_idx_folder
+from tests.data.support import idx_bytes, publish, write_idx_folder
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ import shutil
 import pytest
 import torch
 
-from mlr.checks import DataError, InputError
+from mlr.core.checks import DataError, InputError
 from mlr.data import FashionMnist, Mnist, download
-
-from .support import mnist_folder, publish, write_idx_folder
+from tests.data.support import mnist_folder, publish, write_idx_folder
 
 needs_mnist = pytest.mark.skipif(
     not mnist_folder().is_dir(),

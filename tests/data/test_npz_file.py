@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from mlr.checks import DataError, InputError
+from mlr.core.checks import DataError, InputError
 from mlr.data import Npz, npz_arrays
 from mlr.data.faults import DataWarning
-
-from .damage import npy
+from tests.data.damage import npy
 
 X, Y = np.arange(80.0).reshape(40, 2), np.arange(40) % 4
 

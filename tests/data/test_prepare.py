@@ -3,7 +3,7 @@ import warnings
 import numpy as np
 import pytest
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 from mlr.data import prepare
 from mlr.data.faults import DataWarning
 from mlr.data.prepare import Arrays, Plan

@@ -10,7 +10,8 @@ import pytest
 import torch
 from mpmath import mp, mpf
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
+from mlr.core.domains import REALS, Interval
 from mlr.heads import (
     HEADS,
     ClippedLinear,
@@ -24,7 +25,6 @@ from mlr.heads import (
     Sparsemax,
 )
 from mlr.heads.cloglog import MIDDLE, integrals
-from mlr.interval import REALS, Interval
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "head"
 every_head = pytest.mark.parametrize("head", [head() for head in HEADS], ids=lambda h: h.name)

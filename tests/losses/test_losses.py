@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.information import HALF_LOG_TAU
 from mlr.losses import (
     LOSSES,

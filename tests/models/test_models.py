@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.models import MODELS, Cnn, Linear, Mlp, UserModule
 from mlr.models.initialise import SCHEMES
 from mlr.training.structure import dense_structure

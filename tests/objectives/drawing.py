@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
-from mlr.interval import Region
+from mlr.core.domains import Region
 from mlr.objectives.pairs import find_head, find_loss
 from tests.objectives.rounding import FORMATS
 

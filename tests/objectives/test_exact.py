@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from mlr.core.domains import REALS
 from mlr.heads import HEADS, ClippedLinear, Linear, Sigmoid, Softmax
-from mlr.interval import REALS
 from mlr.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Matching, SquaredError
 from mlr.objectives import EXACT, Objective
 from tests.objectives.mp_reference import reference, ulps

@@ -10,7 +10,7 @@ from decimal import Decimal, localcontext
 import pytest
 import torch
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.heads import HEADS
 from mlr.objectives import Objective, gaussian
 from tests.objectives.mp_reference import mp, mpf, ulps

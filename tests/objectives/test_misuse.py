@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.objectives import Objective
 
 Z = torch.randn(64, 10, generator=torch.Generator().manual_seed(0))

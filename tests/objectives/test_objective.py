@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
+from mlr.core.domains import UNIT
 from mlr.heads import ClippedLinear, Head, Linear, Sigmoid, Softmax
-from mlr.interval import UNIT
 from mlr.losses import Loss, Matching, SquaredError
 from mlr.objectives import EXACT, Objective
 from mlr.objectives.attached import Compiled

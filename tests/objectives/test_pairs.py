@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
+from mlr.core.domains import Interval
 from mlr.heads import HEADS, Head
-from mlr.interval import Interval
 from mlr.losses import LOSSES
 from mlr.objectives import check_pair
 

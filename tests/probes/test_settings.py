@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.probes.schedules import Schedule
 from mlr.probes.settings import FAMILIES, ProbeSettings
 

@@ -8,12 +8,11 @@ from timeit import repeat
 import numpy as np
 import pytest
 
-from mlr.durable import WriteError
+from mlr.core.durable import WriteError
 from mlr.records import RunFolder
 from mlr.records.bulk import Ending, finish_all, flush_all, record_histograms, record_scalars
 from mlr.records.recorder import Recorder
-
-from .reading import accumulate, event_files, events
+from tests.records.reading import accumulate, event_files, events
 
 TAGS = ("loss/train", "accuracy/val", "logit_grad/wrong", "größe", "loss/test")
 FINAL = {"loss/test": 0.1, "accuracy/val": 0.5, "seconds": 2.0}

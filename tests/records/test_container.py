@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 from mlr.records.container import decode, encode, read
 
 ARRAYS = {

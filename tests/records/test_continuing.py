@@ -7,12 +7,11 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 from mlr.records import Recorder, RunFolder
 from mlr.records.continuing import check_files, check_position, going_on, take_back
 from mlr.records.events import EventWriter
-
-from .reading import accumulate, event_files, points
+from tests.records.reading import accumulate, event_files, points
 
 TAGS = ("loss/train", "loss/val")
 

@@ -12,7 +12,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto.event_pb2 import Event
 
-from mlr.durable import atomic_write
+from mlr.core.durable import atomic_write
 from mlr.records.encoding import event, record, scalar_records
 from mlr.records.eventfile import MOST, payload, repaired, spans
 from mlr.records.events import EventWriter

@@ -10,8 +10,7 @@ import pytest
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.records.events import EventWriter, _host
-
-from .reading import accumulate, crc32c, event_files, events
+from tests.records.reading import accumulate, crc32c, event_files, events
 
 TAGS = ("loss/train", "grad_norm/Schicht größer 0", "a", "梯度/错 🙂", "x" * 300)
 

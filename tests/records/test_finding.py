@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from mlr.checks import UnreadableError
+from mlr.core.checks import UnreadableError
 from mlr.records.finding import below
 from mlr.records.folder import read_status
 

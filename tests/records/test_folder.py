@@ -11,15 +11,14 @@ from threading import Barrier
 
 import pytest
 
-from mlr import durable as durable_module
-from mlr.checks import DataError, InputError
-from mlr.durable import WriteError
+from mlr.core import durable as durable_module
+from mlr.core.checks import DataError, InputError
+from mlr.core.durable import WriteError
 from mlr.records import RunFolder
 from mlr.records.folder import check_links, read_status
 from mlr.records.format import FormatError
 from mlr.records.manifest import JSON, entry, sealed
-
-from .reading import names
+from tests.records.reading import names
 
 
 def _claim(path: Path, together) -> bool:

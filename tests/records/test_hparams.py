@@ -5,8 +5,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 from mlr.records.events import EventWriter
 from mlr.records.folder import STATUSES
 from mlr.records.hparams import hparams_summaries, session_end
-
-from .reading import accumulate
+from tests.records.reading import accumulate
 
 HPARAMS = {"head": "sigmoid", "lr": 0.1, "seed": 3, "nesterov": True, "clip": None}
 

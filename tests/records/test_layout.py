@@ -7,8 +7,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
 from mlr.records.events import EventWriter
 from mlr.records.layout import DETAILS, PAGES, bands_summary, layout_summary, link, pages
-
-from .reading import accumulate
+from tests.records.reading import accumulate
 
 LAYERS = tuple(f"grad_norm/layer{number}" for number in range(3))
 TAGS = (
@@ -146,8 +145,7 @@ def test_details_add_charts_to_the_pages_and_pages_behind_them():
 def test_every_tag_of_full_probes_but_totals_has_a_chart():
     from mlr.probes import ProbeSettings
     from mlr.training.log import run_tags
-
-    from ..training.conftest import dataset, experiment
+    from tests.training.conftest import dataset, experiment
 
     every = dict.fromkeys(("confidence", "classes", "slopes", "ratios", "direction", "units"), True)
     settings = ProbeSettings(**every, sample_gradient=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mlr import records
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from tests.records.written import write_run
 
 SERIES = {

@@ -7,7 +7,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 from mlr.records.manifest import (
     JSON,
     YAML,

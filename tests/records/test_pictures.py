@@ -5,8 +5,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from mlr.records.events import EventWriter
 from mlr.records.hparams import hparams_summaries
 from mlr.records.pictures import picture_records
-
-from .reading import events
+from tests.records.reading import events
 
 
 def write(folder, *tags):

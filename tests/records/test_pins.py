@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlr.records.pins import MOST, pinned_pictures
-
-from .test_pictures import write
+from tests.records.test_pictures import write
 
 TAG = "figure/course"
 

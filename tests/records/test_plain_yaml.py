@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.records import parsed_once, plain_yaml
 from mlr.records.plain_yaml import read_yaml
 

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from mlr.checks import DataError, InputError, UnreadableError
+from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.records.reading import read_all, read_runs, remedied
 from tests.records.written import retell, write_run
 

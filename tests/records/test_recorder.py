@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from tensorboard.plugins.hparams import api_pb2, metadata
 
-from mlr import durable as durable_module
+from mlr.core import durable as durable_module
 from mlr.records import Recorder, RunFolder
 from mlr.records.folder import read_status
-
-from .reading import accumulate, event_files, events
+from tests.records.reading import accumulate, event_files, events
 
 TAGS = ("loss/train", "loss/val", "loss/test", "logit_grad/wrong")
 HPARAMS = {"head": "sigmoid", "loss": "se", "lr": 0.1, "clip": None}

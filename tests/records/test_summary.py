@@ -9,14 +9,13 @@ import pytest
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata
 
-from mlr import durable as durable_module
+from mlr.core import durable as durable_module
 from mlr.records import WriteError
 from mlr.records.events import EventWriter
 from mlr.records.summary import COUNT, LIMIT, SummaryRun, write_summary
 from mlr.records.table import MetricsTable
-
-from .reading import accumulate, names
-from .sweeps import PAIRS, RATES, TAGS, write_sweep
+from tests.records.reading import accumulate, names
+from tests.records.sweeps import PAIRS, RATES, TAGS, write_sweep
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,10 @@
 import pytest
 
 from mlr.records.summary import write_summary
-
-from .sweeps import PAIRS, RATES, write_sweep
+from tests.records.sweeps import PAIRS, RATES, write_sweep
 
 pytest.importorskip("selenium")
-from .browser import chromium, tensorboard, wait
+from tests.records.browser import chromium, tensorboard, wait
 
 # one process makes the runs and starts the browser, for all tests that look at them
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("summary")]

@@ -2,11 +2,10 @@ import csv
 
 import pytest
 
-from mlr.durable import WriteError
+from mlr.core.durable import WriteError
 from mlr.records import write_runs_table
 from mlr.records.sweep import read_runs_table
-
-from .reading import names
+from tests.records.reading import names
 
 
 def read(path):

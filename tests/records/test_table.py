@@ -6,8 +6,8 @@ from timeit import repeat
 import numpy as np
 import pytest
 
-from mlr import durable as durable_module
-from mlr.durable import WriteError
+from mlr.core import durable as durable_module
+from mlr.core.durable import WriteError
 from mlr.records.table import MetricsTable
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 from mlr.models import Mlp
 from mlr.records import RunFolder
 from mlr.records.container import encode, read

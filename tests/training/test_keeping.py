@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 from mlr.models import Linear, Mlp
 from mlr.probes import ProbeSettings
 from mlr.training import SGD, Adam, train

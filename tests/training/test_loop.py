@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.data.base import Dataset, Split
 from mlr.heads import Sigmoid
 from mlr.information import HALF_LOG_TAU

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.data.base import Dataset, Split
 from mlr.models import Mlp
 from mlr.training import SGD, train

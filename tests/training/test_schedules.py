@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 from mlr.training import Constant, Cosine, Step
 
 # ½(1 + cos(πs/8)), s = 0 … 7

@@ -4,8 +4,7 @@ import torch
 
 from mlr.models import Linear, Mlp
 from mlr.training import SGD, train
-
-from .conftest import dataset, experiment
+from tests.training.conftest import dataset, experiment
 
 
 def ended(steps, **changes):

@@ -7,7 +7,7 @@ from math import inf, nan
 import pytest
 import torch
 
-from mlr.checks import DataError
+from mlr.core.checks import DataError
 from mlr.training import Adam
 from mlr.training.background import Background
 from mlr.training.endings import Ending, Endings

@@ -96,7 +96,7 @@ def test_nothing_is_recorded_after_an_early_end(tmp_path):
 
 
 def test_a_run_without_it_is_another_program():
-    from mlr.checks import InputError
+    from mlr.core.checks import InputError
 
     with pytest.raises(InputError, match="must share test_every_epoch"):
         train([run(), replace(run(), test_every_epoch=False)])

@@ -14,7 +14,7 @@ from rich.text import Text
 from mlr.app.board.browser import has_browser
 from mlr.app.board.server import serve
 from mlr.app.board.view import view
-from mlr.app.console import console, shown
+from mlr.core.console import console, shown
 
 
 def main(folder: str, browser: bool = True, every: bool = False) -> int:

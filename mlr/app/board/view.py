@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mlr.app.ranking import MOST_SHOWN
-from mlr.app.sweep_folder import TABLE
-from mlr.checks import InputError
+from mlr.app.sweep.summary import MOST_SHOWN
+from mlr.app.sweep.sweep_folder import TABLE
+from mlr.core.checks import InputError
 from mlr.records.colours import colouring
 from mlr.records.layout import MOST_TICKED, link
 from mlr.records.pins import pinned_pictures

@@ -39,6 +39,6 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(folder: list[str], by: str, **chosen: str | None) -> int:
     """Compare the runs in the folders; returns the exit code."""
-    from mlr.app.compare.command import main as compare
+    from mlr.analysis.compare.command import main as compare
 
     return compare(folder, by, **chosen)

@@ -17,6 +17,6 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(folder: str, json: bool) -> int:
     """Explain the runs in the folder; returns the exit code."""
-    from mlr.app.explain.command import main as explain
+    from mlr.analysis.explain.command import main as explain
 
     return explain(folder, json)

@@ -11,10 +11,10 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import NoReturn
 
-from mlr.app import streams
-from mlr.checks import DASHES, InputError, memory_limit, nearest
-from mlr.commandline import command
-from mlr.durable import WriteError
+from mlr.core import streams
+from mlr.core.checks import DASHES, InputError, memory_limit, nearest
+from mlr.core.commandline import command
+from mlr.core.durable import WriteError
 
 INTERRUPTED = 130
 _UNMAPPED = re.compile("failed to map segment|annot allocate memory")
@@ -98,7 +98,7 @@ def _run(name: str) -> int:
 
 
 def _told(task: Callable[[], int]) -> int:
-    from mlr.app.telling import told  # with rich, which takes a moment
+    from mlr.app.cli.errors import told  # with rich, which takes a moment
 
     return told(task)
 

@@ -17,6 +17,6 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(folder: str, out: str | None) -> int:
     """Write the page of the folder; returns the exit code."""
-    from mlr.app.report.command import main as report
+    from mlr.analysis.report.command import main as report
 
     return report(folder, out)

@@ -19,7 +19,7 @@ def main() -> int:
     # before there is anything to keep
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
-        from mlr.app.command import main as train
+        from mlr.app.cli.command import main as train
 
         return train()
     except KeyboardInterrupt:  # before there was anything to keep

@@ -22,6 +22,6 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(folder: list[str], repair: bool) -> int:
     """Verify the runs in the folders; returns the exit code."""
-    from mlr.app.verify.command import main as verify
+    from mlr.analysis.verify.command import main as verify
 
     return verify(folder, repair)

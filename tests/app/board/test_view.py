@@ -12,7 +12,7 @@ import pytest
 
 from mlr.app.board import view as module
 from mlr.app.board.view import view
-from mlr.checks import InputError
+from mlr.core.checks import InputError
 
 TAGS = ("loss/train", "loss/val", "logit_grad/wrong", "stuck/fraction")
 CLOCK = iter(range(1_000_000_000, 2_000_000_000))

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def mlr(tmp_path, monkeypatch, capfd):
     """Runs `mlr …` in this process, in an empty folder; gives exit code, output and errors."""
-    monkeypatch.setattr("mlr.app.figures.record.PICTURES", ())
+    monkeypatch.setattr("mlr.analysis.figures.record.PICTURES", ())
     monkeypatch.setattr("mlr.app.cli.train.gc.set_threshold", lambda *_: None)
     monkeypatch.setattr("mlr.app.cli.train.atexit.register", lambda *_: None)
     monkeypatch.setattr("mlr.app.cli.train.signal.signal", lambda *_: None)
@@ -143,7 +143,7 @@ def test_the_shell_completes_commands_and_options(mlr, monkeypatch):
 
 
 def test_figures_draws_nothing_when_asked_for_help(script, tmp_path, monkeypatch):
-    import mlr.app.readme_picture as module
+    import mlr.lecture.readme_picture as module
 
     drawn = []
     monkeypatch.setattr(module, "draw_readme_picture", drawn.append)
@@ -175,7 +175,7 @@ def test_the_benchmark_refuses_in_one_sentence(script, tmp_path, words, told):
 
 
 def test_a_sweep_is_tried_again_by_the_same_command(monkeypatch):
-    from mlr.app.ranking import resume_command
+    from mlr.app.sweep.summary import resume_command
 
     line = ["mlr", "-m", "loss=se,bce", "hydra.sweep.dir=x", "sweep.resume=x", "seed=range(0,2)"]
     monkeypatch.setattr(sys, "argv", line)

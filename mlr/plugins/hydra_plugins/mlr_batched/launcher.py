@@ -1,4 +1,4 @@
-"""The launcher that Hydra finds; its work is done by mlr.app.launch.
+"""The launcher that Hydra finds; its work is done by mlr.app.sweep.launch.
 
 Hydra imports this module at every start, single runs included, so it imports little.
 """
@@ -17,7 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 if TYPE_CHECKING:
-    from mlr.app.launch import Launch
+    from mlr.app.sweep.launch import Launch
 
 
 class BatchedLauncher(Launcher):
@@ -33,7 +33,7 @@ class BatchedLauncher(Launcher):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Called by the sweeper, before it validates jobs."""
-        from mlr.app.launch import Launch
+        from mlr.app.sweep.launch import Launch
 
         self._launch = Launch(hydra_context, task_function, config)
 
@@ -41,7 +41,7 @@ class BatchedLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run one batch of the sweep."""
-        from mlr.app.sweepjob import Engine
+        from mlr.app.sweep.sweep_job import Engine
 
         assert self._launch is not None, "launch before setup"
         engine = None

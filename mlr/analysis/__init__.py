@@ -1,0 +1,1 @@
+"""Answers from finished runs: rankings, diagnoses, tables, pages, figures, checksums."""

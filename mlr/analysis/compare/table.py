@@ -1,0 +1,314 @@
+"""Rankings in a terminal: as many columns as it is wide, names always whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mlr.analysis.compare.comparison import Comparison, Ranking, Row
+from mlr.analysis.compare.groups import short
+from mlr.analysis.compare.headline import brief, headline, is_share, label, p_text
+from mlr.analysis.compare.measures import ACCURACY
+from mlr.analysis.compare.statistics import LEVEL
+from mlr.analysis.compare.verdicts import BEST
+from mlr.analysis.formatting import number, percent, with_spread
+from mlr.core.console import shown
+from mlr.core.streams import as_shown
+from mlr.records.ranking import is_higher_better, loss_of
+
+WIDEST = 10_000
+MOST_NAMED = 20
+NONE = "–"
+RATE, AGAINST = "best lr", "against the first"
+UPDATES, EPOCHS = "updates to 90 % ↓", "epochs to 90 % ↓"
+WRONG, RIGHT, STUCK, LOST = "‖dL/dz‖ wrong", "‖dL/dz‖ right", "stuck % ↓", "lost"
+FURTHER = (("loss/test", 2), ("rmse/test", 3), ("predicted_std/test", 8))
+"""Final numbers shown apart from the metric, and how early they give way in a narrow terminal."""
+OUTPUTS = {
+    "prediction/target_1": "output for target 1",
+    "prediction/target_0": "output for target 0",
+    "prediction/mean": "output",
+    "prediction/test": "prediction",
+}
+"""Mean outputs, shown where all rows have them and the data are a few examples."""
+FEW = 10
+
+
+class Column(NamedTuple):
+    """A column of the table."""
+
+    head: str
+    cell: Callable[[Row], str]
+    rank: float
+    """the lower, the longer it stays in a terminal that gets narrower"""
+    needed: bool = False
+    """True if it is there without any entry too"""
+
+
+def print_comparison(out: Console, comparison: Comparison) -> None:
+    """Every ranking, how to read it, and what cannot be compared or does not count."""
+    said: set[str] = set()
+    for ranking in comparison.rankings:
+        print_ranking(out, ranking, full=True, said=said)
+        out.print()
+    if not comparison.mixed:  # means over other settings are no answer
+        print_headline(out, comparison.rankings)
+    print_apart(out, comparison)
+    for line in _warnings(comparison):
+        out.print(Text(line, style="yellow"), soft_wrap=True)
+
+
+def print_apart(out: Console, comparison: Comparison) -> None:
+    """Print which rankings cannot be compared with each other, and why."""
+    for line in apart_lines(comparison):
+        out.print(Text(line, style="yellow"), soft_wrap=True)
+
+
+def print_ranking(
+    out: Console,
+    ranking: Ranking,
+    full: bool = False,
+    most: int | None = None,
+    said: set[str] | None = None,
+) -> None:
+    """One ranking, and how to read it.
+
+    Args:
+        out: where.
+        ranking: of configurations.
+        full: whether to show the tests against the first row and epochs.
+        most: rows that are shown; None shows all.
+        said: explanations that were printed before; those printed now are added.
+    """
+    said = set() if said is None else said
+    if ranking.title:
+        out.print(Text(ranking.title, style="bold"))
+    rows = ranking.listed[:most]
+    columns = [
+        one
+        for one in _columns(ranking, rows, full)
+        if one.needed or any(one.cell(row) not in ("", NONE) for row in rows)
+    ]
+    table, kept, left_out = _fitting(out, ranking.keys, rows, columns)
+    out.print(table)
+    if len(rows) < len(ranking.rows):
+        out.print(f"… and {len(ranking.rows) - len(rows)} more in runs.csv")
+    for line in _legend(ranking, rows, kept, left_out):
+        if line not in said:
+            out.print(Text(line, style="dim"), soft_wrap=True)
+    said.update(_legend(ranking, rows, kept, left_out))
+
+
+def print_headline(out: Console, rankings: Sequence[Ranking]) -> None:
+    """Print a sentence for each ranking."""
+    for ranking in rankings:
+        lead = f"{ranking.title}: " if ranking.title else ""
+        out.print(Text(f"{lead}{headline(ranking)}"), soft_wrap=True)
+
+
+def _columns(ranking: Ranking, rows: Sequence[Row], full: bool) -> list[Column]:
+    """The columns that may have an entry."""
+    found = [
+        Column(RATE, _rate, 2),
+        Column("runs", _runs, 1, needed=True),
+        Column(_head(ranking.metric), lambda row: _final(row, ranking.metric), 0, needed=True),
+    ]
+    if full:
+        found.append(Column(AGAINST, _verdict, 3, needed=len(rows) > 1))
+        found = found if len(rows) > 1 else found[:-1]
+    found += [Column(_head(tag), _of(tag), rank) for tag, rank in FURTHER if tag != ranking.metric]
+    found += [Column(OUTPUTS[tag], _of(tag), 2.5) for tag in _outputs(rows)]
+    if ranking.metric != "stuck/fraction":
+        found.append(Column(STUCK, _stuck, 5))
+    found.append(Column(UPDATES, lambda row: _count(row.updates_to_90), 4))
+    if full:
+        found.append(Column(EPOCHS, lambda row: _count(row.epochs_to_90), 9))
+    found += [
+        Column(WRONG, _of("logit_grad/wrong"), 6),
+        Column(RIGHT, _of("logit_grad/right"), 7),
+        Column(LOST, _lost, 1.5),
+    ]
+    return found
+
+
+def _of(tag: str) -> Callable[[Row], str]:
+    return lambda row: _final(row, tag)
+
+
+def _head(metric: str) -> str:
+    """A final number and its direction, where it has one."""
+    if is_higher_better(metric):
+        return f"{label(metric)} ↑"
+    lower = metric.startswith(("loss/", "rmse/", "stuck/"))
+    return f"{label(metric)} ↓" if lower else label(metric)
+
+
+def _outputs(rows: Sequence[Row]) -> list[str]:
+    """Tags of the mean outputs that every row has; none where they are means of many examples."""
+    examples = [(run.anatomy or {}).get("examples") for row in rows for run in row.members]
+    if not all(isinstance(count, int) and count <= FEW for count in examples):
+        return []
+    return [tag for tag in OUTPUTS if all(tag in row.finals for row in rows)]
+
+
+def _fitting(
+    out: Console, keys: Sequence[str], rows: Sequence[Row], columns: Sequence[Column]
+) -> tuple[Table, list[str], list[str]]:
+    """The table with all columns that fit, their heads, and the heads of the others."""
+    kept: list[Column] = []
+    width = out.width
+    for column in sorted(columns, key=lambda column: column.rank):
+        more = [one for one in columns if one in kept or one is column]
+        wide = _width(out, _table(keys, rows, more))
+        if wide <= width or not kept:
+            kept = more
+            width = max(width, wide)  # the terminal breaks lines, where rich would cut
+    out.width = max(out.width, width)
+    left_out = [column.head for column in columns if column not in kept]
+    return _table(keys, rows, kept), [column.head for column in kept], left_out
+
+
+def _width(out: Console, table: Table) -> int:
+    return out.measure(table, options=out.options.update(max_width=WIDEST)).maximum
+
+
+def _table(keys: Sequence[str], rows: Sequence[Row], columns: Sequence[Column]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for key, head in zip(keys, short(keys), strict=True):
+        longest = max(len(as_shown(brief(row.keys[key]))) for row in rows)
+        named = "head+loss" if key == "pair" else head
+        table.add_column(as_shown(named), overflow="fold", min_width=longest)
+    for column in columns:
+        table.add_column(as_shown(column.head), justify="right", no_wrap=True)
+    for row in rows:
+        cells = [brief(row.keys[key]) for key in keys] + [column.cell(row) for column in columns]
+        style = "bold" if row.verdict == BEST else ""
+        table.add_row(*(Text(as_shown(cell)) for cell in cells), style=style)
+    return table
+
+
+def _rate(row: Row) -> str:
+    count = len(row.rates)
+    return f"{brief(row.lr)} (of {count})" if count > 1 else brief(row.lr)
+
+
+def _runs(row: Row) -> str:
+    return f"{row.seeds} of {row.seeds + row.missing}" if row.missing else str(row.seeds)
+
+
+def _final(row: Row, tag: str) -> str:
+    if tag not in row.finals:
+        return NONE
+    return with_spread(*row.finals[tag], is_share(tag))
+
+
+def _verdict(row: Row) -> str:
+    return row.verdict if row.p is None else f"{row.verdict}, {p_text(row.p)}"
+
+
+def _stuck(row: Row) -> str:
+    return NONE if row.stuck is None else percent(row.stuck)
+
+
+def _count(value: float | None) -> str:
+    return NONE if value is None else number(round(value, 2))
+
+
+def _lost(row: Row) -> str:
+    """Count the runs that were not trained to a good end, at any learning rate."""
+    names = ("diverged", "failed", "interrupted", "running")
+    counts = [(getattr(row, name), name) for name in names]
+    return ", ".join(f"{count} {name}" for count, name in counts if count)
+
+
+def _legend(
+    ranking: Ranking, rows: Sequence[Row], kept: Sequence[str], left_out: Sequence[str]
+) -> list[str]:
+    """How to read the columns that are there."""
+    lines = [_spreads(rows)]
+    several = len({loss_of(row.members) for row in rows if row.members}) > 1
+    if several and _head("loss/test") in kept:
+        lines.append("test loss: each in units of its own loss, not comparable between losses")
+    if ranking.metric == "rmse/test":
+        lines.append(
+            "test RMSE: root mean squared error of the predicted means, comparable between losses"
+        )
+    meanings = {
+        AGAINST: "against the first: paired t-test over common seeds, Holm's correction for all "
+        f"pairs; significant where p ≤ {LEVEL}",
+        UPDATES: goal(ranking),
+        WRONG: "‖dL/dz‖ wrong, right: mean over the training examples that are predicted so at the "
+        f"end; {NONE} where there is none",
+        STUCK: "stuck: training examples that are predicted wrongly and receive no gradient at the "
+        "end",
+        LOST: "lost: of all runs, at any learning rate" if ranking.rated else "",
+    }
+    lines += [meaning for head, meaning in meanings.items() if head in kept and meaning]
+    if left_out:
+        lines.append(f"the terminal is too narrow for: {', '.join(left_out)}")
+    return [line for line in lines if line]
+
+
+def _spreads(rows: Sequence[Row]) -> str:
+    return "mean ± std over seeds" if any(row.std is not None for row in rows) else ""
+
+
+def goal(ranking: Ranking) -> str:
+    """Explain what times to 90 % are counted to; empty where there is nothing to reach."""
+    mark = ranking.mark
+    if mark is None:
+        return ""
+    if mark.tag != ACCURACY:
+        return (
+            "updates to 90 %: until loss/train has gone 90 % of the way from its first value to "
+            f"the lowest end; {NONE} where it never does"
+        )
+    way = "of the best end"
+    if mark.constant:
+        way = f"of the way from {percent(mark.constant)}, a constant prediction's, to the best end"
+    return (
+        f"updates to 90 %: until the validation accuracy is {percent(mark.accuracy)}, 90 % {way}; "
+        f"{NONE} where it never is"
+    )
+
+
+def apart_lines(comparison: Comparison) -> list[str]:
+    """Why there is more than one ranking."""
+    data = list(dict.fromkeys(one.data for one in comparison.rankings))
+    losses = list(dict.fromkeys(one.loss for one in comparison.rankings if one.loss))
+    lines = []
+    if len(data) > 1:
+        lines.append(f"different data are not compared with each other: {', '.join(data)}")
+    if losses:
+        lines.append(
+            f"values of different losses ({', '.join(losses)}) have different units and are not "
+            "compared with each other"
+        )
+    if comparison.unknown:
+        lines.append("the data of some runs were not recorded: they are ranked as if of one data")
+    return lines
+
+
+def _warnings(comparison: Comparison) -> list[str]:
+    lines = []
+    if comparison.mixed:
+        keys = ",".join([*comparison.by, *comparison.mixed])
+        lines.append(
+            "\nsome rows average runs that differ in more than the seed; "
+            f"to keep them apart: --by {keys}"
+        )
+    unended = comparison.unended
+    if unended:
+        lines.append(
+            f"\n{len(unended)} of {comparison.runs} runs have not finished and are not counted:"
+        )
+    for run in unended[:MOST_NAMED]:
+        reason = f": {run.entries['reason']}" if run.entries.get("reason") else ""
+        lines.append(f"  {run.status} {shown(run.folder.absolute())}{reason}")
+    if len(unended) > MOST_NAMED:
+        lines.append(f"  … and {len(unended) - MOST_NAMED} more, named by --json")
+    return lines

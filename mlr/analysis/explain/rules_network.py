@@ -1,0 +1,100 @@
+"""Rules about the network below the output."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlr.analysis.explain import course
+from mlr.analysis.explain.diagnosis import Finding
+from mlr.analysis.explain.facts import Facts, percent, short
+from mlr.analysis.explain.rules_output import dead_classes
+
+STARVED = 0.01
+"""Gradient norm of the first layer as a share of the output layer's: sound nets had 0.1 to 3."""
+AT_CONSTANT = 0.95
+"""Of a constant prediction's loss, at the end: above that nothing but the classes' shares is
+learned."""
+LEVEL = 0.02
+"""Largest distance of the validation loss of the last quarter from the quarter before."""
+ENOUGH = 1.0
+"""Times the loss of a constant prediction: what the updates would have taken from the loss, to
+first order, if they had not undone each other."""
+TOLD_APART = 0.15
+"""By how much more often the nearest training example has the same class than the model is right:
+features that say nothing of the class have 0."""
+
+
+def starved(facts: Facts) -> Finding | None:
+    """The first layer has had next to no gradient, and nothing was learned."""
+    share = course.layer_share(facts)
+    known = share[~np.isnan(share)]
+    if not facts.unlearned or not len(known):
+        return None
+    typical = float(np.median(known))
+    if not typical < STARVED:
+        return None
+    first, last = facts.layers[0], facts.layers[-1]
+    norms = [float(np.median(facts.values(f"grad_norm/{name}"))) for name in (first, last)]
+    return Finding(
+        f"The gradient does not reach the hidden layers: that of {first} is {{share}} times that "
+        f"of {last}, so that only the last layers learn.",
+        f"median grad_norm/{first} {short(norms[0])}, grad_norm/{last} {short(norms[1])}; "
+        f"loss/train {short(facts.metric('loss/train'))}, of a constant prediction "
+        f"{short(facts.constant)}",
+        _sound_init(facts),
+        {"share": (typical, short)},
+    )
+
+
+def underfitting(facts: Facts) -> Finding | None:
+    """The loss has settled at that of a constant prediction, though the features tell the class."""
+    loss, constant = facts.metric("loss/train"), facts.constant
+    right, nearest = facts.metric("accuracy/train"), facts.anatomy("data", "neighbours")
+    if not (loss >= AT_CONSTANT * constant and course.settled(facts) <= LEVEL):
+        return None
+    if len(dead_classes(facts)):  # a larger model gives their outputs no gradient either
+        return None
+    adam = "adam" in str(facts.part("optimizer").get("_target_")).lower()
+    moved = _first_order_gain(facts, adam)
+    if not (moved >= ENOUGH * constant and nearest - right >= TOLD_APART):
+        return None
+    return Finding(
+        "The model underfits: its training loss has settled at {loss}, no better than the "
+        f"{short(constant)} of a constant prediction, though the features tell the classes apart: "
+        "for {nearest} of the training examples the nearest other one has the same class.",
+        f"loss/train {short(loss)}, accuracy/train {short(right)}; loss/val of the last quarter "
+        f"within {percent(course.settled(facts))} of the quarter before, while learning_rate times "
+        f"{'' if adam else 'squared '}grad_norm/total adds up to {short(moved)}",
+        _more_capacity(facts),
+        {"loss": (loss, short), "nearest": (nearest, percent)},
+    )
+
+
+def _first_order_gain(facts: Facts, adam: bool) -> float:
+    """Σ η‖g‖² over the updates: what the loss would have lost on a straight slope.
+
+    Adam divides by the size of the gradient, so that there it is at least Σ η‖g‖.
+    """
+    norms, rates = facts.values("grad_norm/total"), facts.values("learning_rate")
+    if len(norms) != len(rates) or not len(norms):
+        return float("nan")
+    return float((rates * (norms if adam else norms**2)).mean() * facts.updates)
+
+
+def _more_capacity(facts: Facts) -> str:
+    """A hidden layer for a model without one, or one four times as wide."""
+    model = facts.part("model")
+    if str(model.get("_target_", "mlr.models.Linear")).endswith(".Linear"):
+        return "model=mlp"
+    widths = model.get("widths")
+    if not isinstance(widths, list) or not all(isinstance(width, int) for width in widths):
+        return ""
+    return f"model.widths=[{','.join(str(4 * width) for width in widths)}]"
+
+
+def _sound_init(facts: Facts) -> str:
+    """He's weights and ReLUs, where the model has such settings."""
+    settings = {"init": "he", "init_scale": "1", "activation": "relu"}
+    return " ".join(
+        f"model.{key}={value}" for key, value in settings.items() if facts.takes("model", key)
+    )

@@ -1,0 +1,86 @@
+"""Regression: what is predicted, against the one feature or against the targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from mlr.analysis.figures import canvas
+from mlr.analysis.figures.seen import Array, Moment
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CAPTION = (
+    "One feature: the prediction over the training points; the band is two predicted standard "
+    "deviations, of heads that predict one. More features: targets against predictions, on the "
+    "diagonal where they agree. The first target where there are several."
+)
+_GRID = 121
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What is drawn.
+
+    labels: of the axes.
+    grid: x of the curve (G,).
+    mean: the curve (G,).
+    spread: predicted standard deviation along it (G,); None where none is predicted.
+    x, y: the points (M,).
+    """
+
+    labels: tuple[str, str]
+    grid: Array
+    mean: Array
+    spread: Array | None
+    x: Array
+    y: Array
+
+
+def shown(moment: Moment) -> Fit | None:
+    """The fit of a regression; None for a classification of more than one feature or output."""
+    data, seen = moment.experiment.data, moment.train
+    one = int(np.prod(data.feature_shape)) == 1
+    if data.classes is not None and not (one and seen.logits.shape[1] == 1):
+        return None
+    targets = seen.targets[:, 0]
+    if not one:
+        means = seen.predictions[:, 0]
+        ends = np.array([min(means.min(), targets.min()), max(means.max(), targets.max())])
+        return Fit(("prediction y", "target t"), ends, ends, None, means, targets)
+    x = seen.features.reshape(-1)
+    grid = np.linspace(*canvas.padded(x.min(), x.max()), _GRID)
+    features = torch.from_numpy(grid).reshape(-1, *data.feature_shape)
+    head = moment.experiment.objective.head
+    predictions = head(moment.network(features)).double().numpy()
+    spread = predictions[:, predictions.shape[1] // 2] if moment.experiment.spread else None
+    return Fit(
+        ("feature x", "prediction y and target t"), grid, predictions[:, 0], spread, x, targets
+    )
+
+
+def draw(found: Fit, title: str) -> Figure:
+    """Points, and the curve over them."""
+    along = found.labels[0] == "feature x"
+    keys = [("● training", canvas.SKY), ("— " + ("prediction" if along else "y = t"), canvas.WRONG)]
+    if found.spread is not None:
+        keys.append(("▬ ± 2σ predicted", canvas.ORANGE))
+    figure = canvas.new_figure(title, keys)
+    every = np.concatenate([found.y, found.mean])
+    axes = canvas.new_axes(
+        figure,
+        canvas.BODY,
+        x=(float(found.grid[0]), float(found.grid[-1])),
+        y=canvas.padded(every.min(), every.max()),
+        labels=found.labels,
+    )
+    if found.spread is not None:
+        low, high = found.mean - 2 * found.spread, found.mean + 2 * found.spread
+        axes.fill_between(found.grid, low, high, color=canvas.ORANGE, alpha=0.35, linewidth=0)
+    axes.plot(found.x, found.y, "o", color=canvas.SKY, markersize=3, alpha=0.7)
+    axes.plot(found.grid, found.mean, color=canvas.WRONG, linewidth=2)
+    return figure

@@ -1,0 +1,202 @@
+"""Loss and derivative against the logit, and where on them the run's own samples stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlr.analysis.figures import canvas
+from mlr.analysis.figures.seen import Array, Moment, Seen
+from mlr.heads import Linear
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CAPTION = (
+    "Loss and its derivative, as the pair of head and loss has them; a mark is a training example. "
+    "One output: its logit. K outputs of their own: the logit of an example's class (target 1) "
+    "and the largest of the others (target 0), each output's part of the loss. Outputs that "
+    "depend on each other: the margin, the logit of the class less the largest other one; the "
+    "curves are those of a single rival and of all others as large as it, the marks are the "
+    "examples' own numbers. Regression: the error y - t."
+)
+_GRID, _LEAST = 241, 4.0
+_FEW = 50  # marks that need not let each other through
+_GONE = -60.0  # a logit whose share of a softmax is nothing
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve over the grid: its name, L and dL/dz."""
+
+    name: str
+    losses: Array
+    grads: Array
+
+
+@dataclass(frozen=True)
+class LossCurve:
+    """What is drawn.
+
+    across: what x is.
+    grid: x of the curves (G,).
+    x, losses, grads: of the marks (M,).
+    right: of the marks (M,); None for regression.
+    """
+
+    across: str
+    grid: Array
+    lines: tuple[Line, ...]
+    x: Array
+    losses: Array
+    grads: Array
+    right: NDArray[np.bool_] | None
+
+
+def shown(moment: Moment) -> LossCurve | None:
+    """The curves and marks; None for a head of two numbers a target, or a bent regression."""
+    head, seen = moment.experiment.objective.head, moment.train
+    if head.range.per_target > 1:
+        return None
+    if seen.labels is None:
+        return _errors(moment, seen) if isinstance(head, Linear) else None
+    return _margins(moment, seen) if head.range.least_outputs > 1 else _outputs(moment, seen)
+
+
+def draw(found: LossCurve, title: str) -> Figure:
+    """Two panels, the loss above its derivative."""
+    styles = ("—", "– –")
+    keys = [
+        (f"{dash} {one.name}", canvas.INK) for dash, one in zip(styles, found.lines, strict=False)
+    ]
+    if found.right is not None:
+        keys += [("| right", canvas.RIGHT), ("| wrong", canvas.WRONG)]
+    figure = canvas.new_figure(title, keys)
+    losses, grads = ([getattr(one, part) for one in found.lines] for part in ("losses", "grads"))
+    _panel(figure, 0.54, ("", "loss L"), found, losses, found.losses)
+    _panel(figure, 0.135, (found.across, "dL/dz"), found, grads, found.grads)
+    return figure
+
+
+def _panel(
+    figure: Figure,
+    bottom: float,
+    labels: tuple[str, str],
+    found: LossCurve,
+    curves: Sequence[Array],
+    marks: Array,
+) -> None:
+    """Curves and marks over the same x; the wrong ones on top."""
+    x = (float(found.grid[0]), float(found.grid[-1]))
+    every = np.concatenate([*curves, marks[(found.x >= x[0]) & (found.x <= x[1])]])
+    y = canvas.padded(float(every.min()), float(every.max()))
+    axes = canvas.new_axes(figure, (0.155, bottom, 0.815, 0.31), x=x, y=y, labels=labels)
+    for curve, style in zip(curves, ("-", "--"), strict=False):
+        axes.plot(found.grid, curve, style, color=canvas.INK, linewidth=1.2)
+    width, alpha = (1.3, 0.55) if len(found.x) > _FEW else (2.5, 1)
+    groups = [(canvas.BLUE, np.ones(len(found.x), bool))]
+    if found.right is not None:
+        groups = [(canvas.RIGHT, found.right), (canvas.WRONG, ~found.right)]
+    for colour, chosen in groups:
+        axes.plot(found.x[chosen], marks[chosen], "|", color=colour, ms=9, mew=width, alpha=alpha)
+
+
+def of_one_output(moment: Moment, z: Array, target: float, outputs: int) -> tuple[Array, Array]:
+    """L and dL/dz of one output's logits (M,) where each output has its own share of the loss.
+
+    The K − 1 others stand at z = 0 with target 0, and their share is taken off again.
+    """
+    logits = np.zeros((len(z), outputs))
+    targets = np.zeros_like(logits)
+    logits[:, 0], targets[:, 0] = z, target
+    losses, grads = _judged(moment, logits, targets)
+    if outputs > 1:
+        rest, _ = _judged(moment, np.zeros((1, outputs)), np.zeros((1, outputs)))
+        losses = losses - rest * (outputs - 1) / outputs
+    return losses, grads[:, 0]
+
+
+def _outputs(moment: Moment, seen: Seen) -> LossCurve:
+    """Against single logits: of target 1 first, then of target 0."""
+    assert seen.labels is not None
+    assert seen.right is not None
+    count = seen.logits.shape[1]
+    if count == 1:
+        own, right = seen.logits[:, 0], seen.right
+        ones, zeros = seen.labels == 1, seen.labels == 0
+        logits = (own[ones], own[zeros])
+        rights = np.concatenate([right[ones], right[zeros]])
+    else:
+        logits, rights = class_and_rival(seen), np.tile(seen.right, 2)
+    grid = _grid(np.concatenate(logits))
+    curves = [of_one_output(moment, grid, target, count) for target in (1.0, 0.0)]
+    marks = [
+        of_one_output(moment, z, target, count)
+        for z, target in zip(logits, (1.0, 0.0), strict=True)
+    ]
+    names = ("target 1", "target 0")
+    lines = tuple(Line(name, *one) for name, one in zip(names, curves, strict=True))
+    losses, grads = (np.concatenate(parts) for parts in zip(*marks, strict=True))
+    return LossCurve("logit z", grid, lines, np.concatenate(logits), losses, grads, rights)
+
+
+def _margins(moment: Moment, seen: Seen) -> LossCurve:
+    """Against the margin, the logit of an example's class less the largest other one."""
+    own, rival = class_and_rival(seen)
+    margins, count = own - rival, seen.logits.shape[1]
+    grid = _grid(margins)
+    logits = np.zeros((len(grid), count))
+    logits[:, 0] = grid
+    targets = np.zeros_like(logits)
+    targets[:, 0] = 1
+    level = _judged(moment, logits, targets)
+    lines = [Line("all others level", level[0], level[1][:, 0])]
+    if count > 2:
+        logits[:, 2:] = np.minimum(grid, 0)[:, None] + _GONE
+        alone = _judged(moment, logits, targets)
+        lines.append(Line("one rival", alone[0], alone[1][:, 0]))
+    slopes = np.take_along_axis(seen.logit_grads, seen.labels[:, None], 1)[:, 0]  # type: ignore[index]
+    return LossCurve(
+        "margin: logit of the class − largest other",
+        grid,
+        tuple(lines),
+        margins,
+        seen.losses,
+        slopes,
+        seen.right,
+    )
+
+
+def _errors(moment: Moment, seen: Seen) -> LossCurve:
+    """Against the error of a linear unit, which is all that its loss depends on."""
+    errors = (seen.logits - seen.targets).ravel()
+    grid = _grid(errors, least=0.0)
+    count = seen.logits.shape[1]
+    curve, marks = (of_one_output(moment, x, 0.0, count) for x in (grid, errors))
+    return LossCurve("error y − t", grid, (Line("loss", *curve),), errors, *marks, None)
+
+
+def class_and_rival(seen: Seen) -> tuple[Array, Array]:
+    """Logits of the examples' classes (N,), and the largest other one of each (N,)."""
+    assert seen.labels is not None
+    rows = np.arange(len(seen.labels))
+    others = seen.logits.copy()
+    others[rows, seen.labels] = -np.inf
+    return seen.logits[rows, seen.labels], others.max(1)
+
+
+def _judged(moment: Moment, logits: Array, targets: Array) -> tuple[Array, Array]:
+    losses, grads = moment.judge(torch.from_numpy(logits), torch.from_numpy(targets))
+    return losses.numpy(), grads.numpy()
+
+
+def _grid(x: Array, least: float = _LEAST) -> Array:
+    """Over nearly all marks, and at least from −least to least: single ones far out hide it."""
+    low, high = np.quantile(x, [0.005, 0.995])
+    low, high = canvas.padded(min(low, -least), max(high, least), 0.03)
+    return np.linspace(low, high, _GRID)

@@ -1,0 +1,81 @@
+"""The outputs y over the updates, next to their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlr.analysis.figures import canvas
+from mlr.analysis.figures.seen import Array
+from mlr.records.aggregate import read_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CAPTION = (
+    "Mean output y over the training batches, after so many updates; of a single example the "
+    "output itself. Dashed: the target. A flat curve far from its target is a saturated output "
+    "that does not learn."
+)
+NAMES = {
+    "prediction/target_1": ("target 1", canvas.BLUE, 1.0),
+    "prediction/target_0": ("target 0", canvas.VERMILLION, 0.0),
+    "prediction/mean": ("all outputs", canvas.BLUE, None),
+}
+"""By tag: what the curve is called, its colour, and the target."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One series: updates (P,) and outputs (P,), with the tag it is recorded under."""
+
+    tag: str
+    steps: Array
+    outputs: Array
+
+
+def shown(metrics: Path, final: Mapping[str, float], steps: int) -> list[Curve]:
+    """The curves that a run has recorded; none where `probes.prediction` is off.
+
+    Args:
+        metrics: its metrics.csv.
+        final: its last numbers by tag.
+        steps: updates that it has done.
+    """
+    tags, table = read_table(metrics)
+    curves = []
+    for tag in NAMES:
+        if tag not in tags:
+            continue
+        at, values = table[:, 0], table[:, 2 + tags.index(tag)]
+        if tag in final:
+            at, values = np.append(at, steps), np.append(values, final[tag])
+        finite = np.isfinite(values)
+        if finite.sum() > 1:
+            curves.append(Curve(tag, at[finite], values[finite]))
+    return curves
+
+
+def draw(found: list[Curve], title: str) -> Figure:
+    """The curves over the updates."""
+    keys = [(f"— {NAMES[one.tag][0]}", NAMES[one.tag][1]) for one in found]
+    figure = canvas.new_figure(title, [*keys, ("– – target", canvas.GREY)])
+    targets = [NAMES[one.tag][2] for one in found]
+    every = [value for one in found for value in (one.outputs.min(), one.outputs.max())]
+    every += [target for target in targets if target is not None]
+    axes = canvas.new_axes(
+        figure,
+        canvas.BODY,
+        x=(0.0, float(max(one.steps.max() for one in found))),
+        y=canvas.padded(float(min(every)), float(max(every))),
+        labels=("updates", "output y"),
+    )
+    for one, target in zip(found, targets, strict=True):
+        if target is not None:
+            axes.axhline(target, color=canvas.GREY, linewidth=1, linestyle="--")
+        axes.plot(one.steps, one.outputs, color=NAMES[one.tag][1], linewidth=2)
+    return figure

@@ -1,0 +1,132 @@
+"""Two features: where the run decides for which class, and the training points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mlr.analysis.figures import canvas
+from mlr.analysis.figures.seen import Array, Moment
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CAPTION = (
+    "Which class is predicted where; the stronger the colour, the surer, and the dark line is the "
+    "decision boundary. Points are training examples in the colour of their class, crosses those "
+    "that are predicted wrongly."
+)
+CELLS = 160
+"""Places in each direction at which the run is asked."""
+_MOST_POINTS = 600
+_STRENGTH = 0.55  # of the surest colour: points must stand out against it
+
+
+@dataclass(frozen=True)
+class Plane:
+    """What is drawn.
+
+    x, y: limits of the features.
+    classes: predicted class (CELLS, CELLS), rows from the lowest y up.
+    sureness: 0 where undecided to 1 where sure, likewise.
+    points: training examples (M, 2).
+    labels: their classes (M,).
+    right: whether they are predicted rightly (M,).
+    names: how many classes there are.
+    """
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    classes: NDArray[np.int64]
+    sureness: Array
+    points: Array
+    labels: NDArray[np.int64]
+    right: NDArray[np.bool_]
+    names: tuple[str, ...]
+
+
+def shown(moment: Moment) -> Plane | None:
+    """The plane of a classification with two features and few classes, else None."""
+    data, seen = moment.experiment.data, moment.train
+    count = data.classes
+    flat = int(np.prod(data.feature_shape)) == 2
+    if count is None or count > len(canvas.CLASSES) or not flat:
+        return None
+    assert seen.labels is not None
+    assert seen.right is not None
+    points = seen.features.reshape(len(seen.labels), 2)
+    low, high = points.min(0), points.max(0)
+    x, y = (canvas.padded(low[axis], high[axis], 0.08) for axis in (0, 1))
+    across, up = (
+        np.linspace(*ends, 2 * CELLS + 1)[1::2] for ends in (x, y)
+    )  # the middles of cells
+    grid = np.stack(np.meshgrid(across, up), -1).reshape(-1, *data.feature_shape)
+    logits = moment.network(torch.from_numpy(grid))
+    head = moment.experiment.objective.head
+    some = slice(0, _MOST_POINTS)
+    return Plane(
+        x,
+        y,
+        head.classify(logits).numpy().reshape(CELLS, CELLS),
+        sureness(head(logits).double().numpy()).reshape(CELLS, CELLS),
+        points[some],
+        seen.labels[some],
+        seen.right[some],
+        tuple(moment.class_names(10)),
+    )
+
+
+def sureness(predictions: Array) -> Array:
+    """0 (…) where all classes are equal, 1 where one has all: from predictions y (…, K)."""
+    y = predictions.clip(0, 1)
+    if y.shape[-1] == 1:
+        return np.abs(2 * y[..., 0] - 1)
+    even = 1 / y.shape[-1]
+    return ((y.max(-1) - even) / (1 - even)).clip(0, 1)
+
+
+def boundary(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Cells of a plane (rows, columns) whose next one up or to the right has another class."""
+    found = np.zeros(classes.shape, bool)
+    found[:-1] |= classes[:-1] != classes[1:]
+    found[:, :-1] |= classes[:, :-1] != classes[:, 1:]
+    return found
+
+
+def draw(found: Plane, title: str) -> Figure:
+    """The plane in the classes' colours."""
+    numbers = [str(number) for number in range(len(found.names))]
+    word = "class " if list(found.names) == numbers and len(numbers) <= 4 else ""
+    keys = list(zip((f"● {word}{name}" for name in found.names), canvas.CLASSES, strict=False))
+    wrong = ~found.right
+    figure = canvas.new_figure(title, [*keys, (f"✕ {wrong.sum()} wrong", canvas.INK)])
+    axes = canvas.new_axes(
+        figure, canvas.BODY, x=found.x, y=found.y, labels=("feature 0", "feature 1")
+    )
+    palette = _palette(len(found.names))
+    share = _STRENGTH * found.sureness[..., None]
+    colours = 1 - share * (1 - palette[found.classes])
+    colours[boundary(found.classes)] = 0.2
+    axes.imshow(
+        colours, extent=(*found.x, *found.y), origin="lower", aspect="auto", interpolation="nearest"
+    )
+    axes.grid(False)
+    for number, colour in enumerate(canvas.CLASSES[: len(found.names)]):
+        own = found.labels == number
+        axes.plot(
+            *found.points[own & found.right].T, "o", color=colour, ms=3.6, mec="white", mew=0.5
+        )
+        for edge, width in ((canvas.INK, 2.8), (colour, 1.4)):
+            axes.plot(*found.points[own & wrong].T, "x", color=edge, ms=6, mew=width)
+    return figure
+
+
+def _palette(count: int) -> Array:
+    """Colours (count, 3) of the classes, 0 to 1."""
+    from matplotlib.colors import to_rgb
+
+    return np.array([to_rgb(colour) for colour in canvas.CLASSES[:count]])

@@ -1,0 +1,75 @@
+"""Precision and recall at every threshold, for TensorBoard's PR CURVES page, without TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.pr_curve import metadata
+from tensorboard.util import tensor_util
+
+from mlr.analysis.figures.seen import Array, Moment
+
+THRESHOLDS = 101
+MOST_CLASSES = 10
+CAPTION = (
+    "Validation examples; the score of class {number} is its prediction, clipped to [0, 1] for "
+    "units that leave it."
+)
+
+
+def shown(moment: Moment) -> dict[int, Array]:
+    """By class that has examples, what `curve` gives.
+
+    Of two classes it is class 1; of more than ten, of a regression, and without validation,
+    there are none.
+    """
+    count, seen = moment.experiment.data.classes, moment.val
+    if count is None or count > MOST_CLASSES or seen is None or seen.labels is None:
+        return {}
+    chosen = (1,) if count == 2 else range(count)
+    return {
+        number: curve(seen.class_scores[:, number], seen.labels == number)
+        for number in chosen
+        if number in seen.labels
+    }
+
+
+def curve(scores: Array, positive: NDArray[np.bool_]) -> Array:
+    """True and false positives, true and false negatives, precision, recall: (6, THRESHOLDS).
+
+    At threshold τ of 0, 0.01, …, 1 an example counts as positive where its score is ≥ τ. A
+    precision of 0/0 is 1, as at the curve's end.
+
+    Args:
+        scores: (N,), 0 to 1.
+        positive: which examples are of the class (N,), at least one.
+    """
+    thresholds = np.linspace(0, 1, THRESHOLDS)
+    # how many scores lie below each threshold, of both kinds
+    below = [np.searchsorted(np.sort(scores[side]), thresholds) for side in (positive, ~positive)]
+    false_negatives, true_negatives = below
+    true_positives = positive.sum() - false_negatives
+    false_positives = (~positive).sum() - true_negatives
+    called = true_positives + false_positives
+    precision = np.where(called > 0, true_positives / np.maximum(called, 1), 1.0)
+    recall = true_positives / positive.sum()
+    counts = (true_positives, false_positives, true_negatives, false_negatives)
+    return np.stack([*counts, precision, recall]).astype(float)
+
+
+def summary(found: dict[int, Array], names: Sequence[str] = ()) -> Summary:
+    """The curves as one Summary, `pr_curve/<class>` each; `names` are those of the classes."""
+    values = []
+    for number, columns in found.items():
+        name = names[number] if names else number
+        about = metadata.create_summary_metadata(
+            display_name=f"class {name}",
+            description=CAPTION.format(number=name),
+            num_thresholds=THRESHOLDS,
+        )
+        tensor = tensor_util.make_tensor_proto(columns.astype(np.float32))
+        values.append(Summary.Value(tag=f"pr_curve/{number}", metadata=about, tensor=tensor))
+    return Summary(value=values)

@@ -1,0 +1,122 @@
+"""Whether the run is right as often as it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlr.analysis.figures import canvas
+from mlr.analysis.figures.seen import Array, Moment
+from mlr.core.domains import UNIT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CAPTION = (
+    "Validation examples in bins of confidence, which is the prediction for the predicted class. "
+    "Bars: the share that is right. On the diagonal a run is right as often as it says; where it "
+    "is right less often it is too sure, else too unsure. Bars below count the examples. ECE, the "
+    "expected calibration error, is the mean distance from the diagonal (Guo et al., On "
+    "calibration of modern neural networks, ICML 2017)."
+)
+BINS = 15
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Bins of confidence, B of them; NaN where one is empty.
+
+    counts: examples (B,).
+    accuracy: share of them that is right (B,).
+    confidence: their mean confidence (B,).
+    """
+
+    counts: NDArray[np.int64]
+    accuracy: Array
+    confidence: Array
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: Σ_b n_b/n |accuracy_b − confidence_b|.
+
+        Source: Guo et al., On calibration of modern neural networks, ICML 2017, equation 3.
+        """
+        gaps = np.abs(self.accuracy - self.confidence)
+        return float(np.nansum(self.counts * gaps) / self.counts.sum())
+
+
+def in_bins(confidence: Array, right: NDArray[np.bool_]) -> Reliability:
+    """Examples in `BINS` bins ((b − 1)/B, b/B]; a confidence of 0 is in the first.
+
+    Args:
+        confidence: of each prediction (N,), 0 to 1.
+        right: whether it is right (N,).
+    """
+    places = np.ceil(confidence * BINS).astype(int).clip(1, BINS) - 1
+    counts, hits, sums = (
+        np.bincount(places, weights, BINS) for weights in (None, right.astype(float), confidence)
+    )
+    with np.errstate(invalid="ignore"):  # 0/0 of empty bins
+        return Reliability(counts, hits / counts, sums / counts)
+
+
+def shown(moment: Moment) -> Reliability | None:
+    """The bins of a classification whose predictions are shares, else None."""
+    head, seen = moment.experiment.objective.head, moment.val
+    if seen is None or seen.decided is None or seen.right is None or not UNIT.contains(head.range):
+        return None
+    confidence = np.take_along_axis(seen.class_scores, seen.decided[:, None], 1)[:, 0]
+    return in_bins(confidence, seen.right)
+
+
+def draw(found: Reliability, title: str) -> Figure:
+    """Bars of accuracy over bars of counts."""
+    parts = ("■ right", "■ right, too unsure", "■ too sure")
+    keys = list(zip(parts, (canvas.BLUE, canvas.SKY, canvas.WRONG), strict=True))
+    figure = canvas.new_figure(f"{title}: ECE {found.error:.1%}", keys)
+    left = np.arange(BINS) / BINS
+    axes = canvas.new_axes(
+        figure,
+        (0.155, 0.34, 0.815, 0.51),
+        x=(0, 1),
+        y=(0, 1),
+        labels=("", "share right"),
+        ticks=([0, 0.5, 1], [0, 0.5, 1]),
+    )
+    filled = found.counts > 0
+    accuracy, confidence = found.accuracy[filled], found.confidence[filled]
+    both = np.minimum(accuracy, confidence)
+    for low, high, colour in (
+        (np.zeros_like(both), both, canvas.BLUE),
+        (both, accuracy, canvas.SKY),
+        (both, confidence, canvas.WRONG),
+    ):
+        _bars(axes, left[filled], low, high, colour)
+    axes.plot([0, 1], [0, 1], "--", color=canvas.INK, linewidth=1)
+    below = canvas.new_axes(
+        figure,
+        (0.155, 0.135, 0.815, 0.13),
+        x=(0, 1),
+        y=(0, 1.08 * float(found.counts.max())),
+        labels=("confidence", "count"),
+        ticks=([0, 0.5, 1], [0, int(found.counts.max())]),
+    )
+    _bars(below, left, np.zeros(BINS), found.counts.astype(float), canvas.GREY)
+    return figure
+
+
+def _bars(axes: Axes, left: Array, low: Array, high: Array, colour: str) -> None:
+    """Bars from `low` to `high` in one artist, a fifth of the time of matplotlib's own."""
+    from matplotlib.collections import PolyCollection
+
+    x = np.stack([left, left, left + 1 / BINS, left + 1 / BINS], 1)
+    y = np.stack([low, high, high, low], 1)
+    corners = np.stack([x, y], 2)
+    axes.add_collection(
+        PolyCollection(corners, facecolor=colour, edgecolor="white"),  # type: ignore[arg-type]
+        autolim=False,
+    )

@@ -1,0 +1,180 @@
+"""The examples of a run at one moment: the numbers that every figure is made of."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.func import functional_call
+
+from mlr.core.seeds import derive_seed
+from mlr.data.base import Split
+from mlr.objectives.evaluate import gradient_of, losses_of, plain
+from mlr.records.aggregate import Series, read_series
+from mlr.training import Experiment
+from mlr.training.examples import one_hot_targets
+
+Array = NDArray[np.floating]
+MOST_EXAMPLES = {"train": 1_000, "val": 2_000}
+"""Of a split that is larger, so many are looked at, the same in every run and at every moment."""
+_ROWS = 500  # examples that go through the network at a time: it bounds the memory
+
+
+@dataclass(frozen=True)
+class Seen:
+    """N examples of one split; those with a logit or loss that is not finite are left out."""
+
+    features: Array
+    """(N, *feature_shape)"""
+    targets: Array
+    """t (N, K)"""
+    labels: NDArray[np.int64] | None
+    """classes (N,); None for regression"""
+    logits: Array
+    """z (N, K)"""
+    predictions: Array
+    """y (N, K)"""
+    losses: Array
+    """L (N,)"""
+    logit_grads: Array
+    """dL/dz (N, K)"""
+    decided: NDArray[np.int64] | None
+    """predicted classes (N,); None for regression"""
+    lost: int
+    """examples left out"""
+
+    @property
+    def right(self) -> NDArray[np.bool_] | None:
+        """Tell if each example is predicted rightly (N,); None for regression."""
+        return None if self.labels is None else self.labels == self.decided
+
+    @cached_property
+    def grad_sizes(self) -> Array:
+        """‖dL/dz‖₂ (N,)."""
+        return np.linalg.norm(self.logit_grads, axis=1)
+
+    @cached_property
+    def class_scores(self) -> Array:
+        """Scores of each class (N, classes), clipped to [0, 1]; (1 − y, y) for one output."""
+        scores = self.predictions.clip(0, 1)
+        return np.hstack([1 - scores, scores]) if scores.shape[1] == 1 else scores
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A run with the parameters θ that it had after `step` updates."""
+
+    experiment: Experiment
+    step: int
+    parameters: Mapping[str, Tensor]
+    metrics: Path | None = None
+    """the run's metrics.csv; None where nothing was recorded"""
+
+    @cached_property
+    def series(self) -> Series | None:
+        """The series recorded up to this moment; None for nothing."""
+        whole = None if self.metrics is None else read_series(self.metrics)
+        if whole is None:
+            return None
+        rows = int((whole.steps <= self.step).sum())
+        return whole._replace(steps=whole.steps[:rows], values=whole.values[:rows], epochs=None)
+
+    @cached_property
+    def network(self) -> Callable[[Tensor], Tensor]:
+        """Features (N, …) → logits (N, K), in evaluation, in the run's dtype, on the CPU."""
+        module = copy.deepcopy(self.experiment.module).cpu().eval()
+        dtype = getattr(torch, self.experiment.dtype)
+        module = module.to(dtype)
+
+        @torch.no_grad()
+        def logits(features: Tensor) -> Tensor:
+            parts = features.to("cpu", dtype).split(_ROWS)
+            own = dict(self.parameters)
+            with torch.random.fork_rng(devices=[]):  # a user's module may draw
+                torch.manual_seed(derive_seed(self.experiment.seed, "evaluation"))
+                return torch.cat([functional_call(module, own, (part,)) for part in parts])
+
+        return logits
+
+    @cached_property
+    def train(self) -> Seen:
+        """Of the training split, from which it learns."""
+        return self._look("train")
+
+    @cached_property
+    def val(self) -> Seen | None:
+        """Of the validation split, by which it is judged; None without validation."""
+        return self._look("val") if self.experiment.data.validated else None
+
+    def class_names(self, most: int) -> list[str]:
+        """The names of the classes, cut to so many characters; numbers where they have none.
+
+        What all of them begin with is left out first, as the Iris- of Iris-setosa.
+        """
+        data = self.experiment.data
+        names = data.labels or [str(number) for number in range(data.classes or 0)]
+        alike = _alike(names)
+        if max(map(len, names), default=0) > most and alike < min(map(len, names)):
+            names = [name[alike:] for name in names]
+        return [_safe(name if len(name) <= most else f"{name[: most - 1]}…") for name in names]
+
+    def judge(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses (N,) and dL/dz (N, K) as training computes them.
+
+        Args:
+            logits: z (N, K).
+            targets: t (N, K).
+        """
+        formula = self.experiment.objective.formula
+        losses, grads = (
+            plain(formula, part, logits, targets, precise=False)
+            for part in (losses_of, gradient_of)
+        )
+        return losses, grads
+
+    def _look(self, name: str) -> Seen:
+        data, head = self.experiment.data, self.experiment.objective.head
+        features, labels = _some(getattr(data, name), MOST_EXAMPLES[name])
+        logits, count = self.network(features), len(features)
+        features, labels, logits = _where(logits.isfinite().all(1), features, labels, logits)
+        targets = one_hot_targets(labels, data.classes, logits.shape[1], logits.dtype)
+        losses, grads = self.judge(logits, targets)
+        classes = [] if data.classes is None else [labels, head.classify(logits)]
+        numbers = (features, targets, logits, head(logits), losses, grads)
+        kept = [one.numpy() for one in _where(losses.isfinite(), *numbers, *classes)]
+        x, t, z, y, costs, slopes = (one.astype(np.float64) for one in kept[:6])
+        known, decided = kept[6:] or (None, None)
+        return Seen(x, t, known, z, y, costs, slopes, decided, count - len(costs))
+
+
+def _alike(names: Sequence[str]) -> int:
+    """How many characters all names begin with."""
+    columns = [set(column) for column in zip(*names, strict=False)]
+    return next((place for place, own in enumerate(columns) if len(own) > 1), len(columns))
+
+
+def _safe(name: str) -> str:
+    """A name of a user's own as matplotlib writes it: no formula, nothing that cannot be seen."""
+    return "".join(char if char.isprintable() else "?" for char in name).replace("$", r"\$")
+
+
+def _some(split: Split, most: int) -> tuple[Tensor, Tensor]:
+    """Features and targets of at most so many examples, on the CPU."""
+    count, device = len(split), split.features.device
+    if count <= most:
+        return split.features.cpu(), split.targets.cpu()
+    generator = torch.Generator().manual_seed(derive_seed(0, "figures", count))
+    chosen = torch.randperm(count, generator=generator)[:most].to(device)
+    return split.features[chosen].cpu(), split.targets[chosen].cpu()
+
+
+def _where(chosen: Tensor, *columns: Tensor) -> list[Tensor]:
+    """The chosen rows of every column."""
+    return [column[chosen] for column in columns]

@@ -1,0 +1,47 @@
+"""The command report: read runs, write one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.text import Text
+
+from mlr.analysis.explain import explain
+from mlr.analysis.report import content, page
+from mlr.app.cli.errors import tell_left_out
+from mlr.core import console
+from mlr.core.durable import atomic_write
+
+FILE = "report.html"
+
+
+def main(place: str, out: str | None = None) -> int:
+    """Write the report of a run or a sweep; returns the exit code.
+
+    Args:
+        place: folder of the run, the sweep, or above them.
+        out: the file; None is report.html in that folder.
+
+    Raises:
+        InputError: there is no run in `place`.
+        WriteError: it cannot be written.
+    """
+    path = write(Path(place), None if out is None else Path(out))
+    size = path.stat().st_size / 1e6
+    console.console().print(Text(f"report       {path} ({size:.1f} MB)"), soft_wrap=True)
+    return 0
+
+
+def write(place: Path, path: Path | None = None) -> Path:
+    """Write the page, whole or not at all; returns where it is.
+
+    Raises:
+        InputError: there is no run in `place`.
+        WriteError: it cannot be written.
+    """
+    found = content.read(place)
+    tell_left_out([*found.runs, *found.left_out], [place])
+    target = place / FILE if path is None else path
+    text = page.html(found, explain(found.runs))
+    atomic_write(target, text.encode("utf-8", errors="backslashreplace"), sync=False)
+    return target

@@ -1,0 +1,280 @@
+"""The page: one section a question, charts from inlined data, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from mlr.analysis.compare.table import goal
+from mlr.analysis.explain.health import reassurance
+from mlr.analysis.report import listing, summary
+from mlr.analysis.report.content import Content, Panel, charts, written
+from mlr.analysis.webpage import BASE, document
+from mlr.app.cli.errors import left_out
+from mlr.core.commandline import for_others
+
+if TYPE_CHECKING:
+    from mlr.analysis.explain import Diagnosis
+
+SCRIPTS = ("numbers", "chart", "scales", "matrix", "curves", "sensitivity", "theory", "tables")
+"""Of assets/, in the order in which they need each other."""
+LAST = "page"
+MOST_DIAGNOSES = 6
+"""Of those that are open."""
+
+
+def html(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
+    """The whole page.
+
+    Args:
+        content: of the runs.
+        diagnoses: what `mlr.analysis.explain` found, the gravest first.
+    """
+    found = charts(content)
+    sections = [
+        _summary(content, diagnoses),
+        _curves(content, found),
+        _sensitivity(content, found),
+        _theory(content),
+        _ranking(content),
+        _runs(content),
+    ]
+    style, script = stylesheet(), code()
+    body = f"""<header>
+<p class="above">Report of {"a run" if len(content.runs) == 1 else "a sweep"}</p>
+<h1>{escape(content.place.resolve().name)}</h1>
+{_contents(sections)}
+</header>
+<main>
+<noscript><p class="answer">The charts need JavaScript; summary and tables do not.</p></noscript>
+{"".join(sections)}</main>
+{_footer()}
+<p id="spoken" class="unseen" role="status"></p>
+<script type="application/json" id="data">{embedded(found)}</script>
+<script>{script}</script>"""
+    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+    policy += "img-src data:; base-uri 'none'; form-action 'none'"
+    return document(f"{content.place.resolve().name}: report", policy, style, body)
+
+
+def embedded(value: Any) -> str:
+    """`value` as JSON that ends no <script>; a number that JSON has not becomes null."""
+    text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+@cache
+def stylesheet() -> str:
+    """All of it: that of uPlot, the family's and the report's own."""
+    return _file("uplot/uPlot.min.css") + BASE + _file("assets/report.css")
+
+
+@cache
+def code() -> str:
+    """All of the page's script."""
+    parts = "".join(_file(f"assets/{name}.js") for name in (*SCRIPTS, LAST))
+    return f'{_file("uplot/uPlot.iife.min.js")}\n(() => {{\n"use strict";\n{parts}}})();\n'
+
+
+def _file(name: str) -> str:
+    return files("mlr.analysis.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """The hash that lets just this text run, and nothing that somebody slipped in."""
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _contents(sections: Sequence[str]) -> str:
+    names = {"curves": "Curves", "sensitivity": "Settings", "theory": "Theory"}
+    names |= {"ranking": "Ranking", "runs": "Runs"}
+    shown = {key: name for key, name in names.items() if f'id="{key}"' in "".join(sections)}
+    links = "".join(f'<a href="#{key}">{name}</a>' for key, name in shown.items())
+    return f'<nav aria-label="Sections">{links}</nav>'
+
+
+def _section(name: str, title: str, inner: str) -> str:
+    return f"""<section id="{name}" aria-labelledby="{name}-title">
+<h2 id="{name}-title">{title}</h2>
+{inner}</section>
+"""
+
+
+def _summary(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
+    first, rest = diagnoses[:MOST_DIAGNOSES], diagnoses[MOST_DIAGNOSES:]
+    found = _diagnoses(first)
+    if not first:
+        found = f"<p>{_told(reassurance(content.runs))}</p>\n"
+    if rest:
+        found += f"<details><summary>{len(rest)} more</summary>{_diagnoses(rest)}</details>\n"
+    counts = (summary.counts(content), summary.spread(content), summary.apart(content))
+    told = " ".join(filter(None, counts))
+    said = summary.verdicts(content)
+    if len(said) == 1:
+        verdicts = f'<p class="verdict">{_told(said[0])}</p>'
+    else:
+        items = "\n".join(f"<li>{_told(one)}</li>" for one in said)
+        verdicts = f'<ul class="verdicts">\n{items}\n</ul>'
+    return f"""<section id="summary" aria-label="Summary">
+{verdicts}
+<p>{_told(told)}</p>
+{_left_out(content)}{found}</section>
+"""
+
+
+def _left_out(content: Content) -> str:
+    """The runs that cannot be read, of which the table of every run tells why."""
+    line = left_out([*content.runs, *content.left_out], [content.place])
+    return f'<p class="bad">{_told(line)}</p>\n' if line else ""
+
+
+def _diagnoses(found: Sequence[Diagnosis]) -> str:
+    items = "".join(map(_diagnosis, found))
+    return f'<ul class="diagnoses">\n{items}</ul>\n' if items else ""
+
+
+def _diagnosis(one: Diagnosis) -> str:
+    count = f", {one.count}" if one.total > 1 else ""
+    where = f'<span class="small">{escape(one.cell)}{count}</span><br>' if one.cell else ""
+    remedy = f" Try <code>{escape(one.remedy)}</code>" if one.remedy else ""
+    return (
+        f"<li>{where}<strong>{_told(one.sentence)}</strong>{remedy}"
+        f'<br><span class="small">{_told(one.evidence)}</span></li>\n'
+    )
+
+
+def _told(text: str) -> str:
+    """`text` as HTML; a number keeps its % on its line."""
+    return escape(text).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _matrix(content: Content, what: str) -> str:
+    """A panel for each pair, heads below and losses next to each other; a matrix a data set."""
+    parts = []
+    for data in content.datasets:
+        panels = [
+            _panel(content, Panel(data, head, loss), what)
+            for head in content.heads(data)
+            for loss in content.losses(data)
+        ]
+        title = f"<h3>{escape(data)}</h3>\n" if data else ""
+        columns = f'data-columns="{len(content.losses(data))}"'
+        parts.append(f'{title}<div class="matrix" {columns}>\n{"".join(panels)}</div>\n')
+    return "".join(parts)
+
+
+def _panel(content: Content, panel: Panel, what: str) -> str:
+    name = escape(written((panel.head, panel.loss)))
+    if panel.key in content.best:
+        place = content.panels.index(panel)
+        return f"""<figure class="panel" data-pair="{place}">
+<figcaption>{name}</figcaption>
+<div class="chart" tabindex="0" role="img" aria-label="{escape(panel.label)}: {what}"></div>
+<ul class="values"></ul>
+</figure>
+"""
+    told = {one.reason: one.status for one in content.unmade if one.pair == panel.pair}
+    if not told:
+        return f'<figure class="panel absent"><figcaption>{name}</figcaption>not tried</figure>\n'
+    reason, status = next(iter(told.items()))
+    return f"""<figure class="panel absent"><figcaption>{name}</figcaption>
+<p class="bad">{escape(status)}</p><p>{escape(reason)}</p></figure>
+"""
+
+
+def _curves(content: Content, found: dict[str, Any]) -> str:
+    if not found["steps"]:
+        return ""
+    several = len(content.groups) > len(content.best)
+    words = "Lines are means over seeds, bands hold 80 % of them (10 to 90 % quantile)"
+    best = "; each pair at the setting chosen on validation data" if several else ""
+    seeds = f"{words}{best}. " if len(content.runs) > len(content.groups) else ""
+    grey = "Grey: the other pairs. " if len(content.best) > 1 else ""
+    text = f"{seeds}{grey}Drag over a chart to magnify, double-click to undo; "
+    inner = f"""<div class="controls"></div>
+<p class="small">{escape(text)}arrow keys move the cursor of a chart that has the focus.</p>
+{_matrix(content, "learning curve")}"""
+    return _section("curves", "Who learns, and who gets gradient?", inner)
+
+
+def _sensitivity(content: Content, found: dict[str, Any]) -> str:
+    if not found["keys"] or not found["finals"]:
+        return ""
+    figures = "".join(
+        f"""<figure class="panel wide" data-key="{place}">
+<figcaption>against {escape(name)}</figcaption>
+<div class="chart" tabindex="0" role="img" aria-label="final number against {escape(name)}"></div>
+<ul class="values"></ul>
+</figure>
+"""
+        for place, (_, name) in enumerate(found["keys"])
+    )
+    others = ", other settings as chosen on validation data" if len(content.keys) > 1 else ""
+    inner = f"""<div class="controls"></div>
+<p class="small">Mean over seeds{others}; bars hold 80 % of them. × marks settings where runs
+diverged, at the bottom where all did.</p>
+<div class="wide-panels">
+{figures}</div>
+"""
+    return _section("sensitivity", "How much do the settings matter?", inner)
+
+
+def _theory(content: Content) -> str:
+    inner = f"""<div class="controls"></div>
+<p class="small">Lines: closed form against the logit of one output. Circles: the mean that was
+measured over training data with the final parameters; the larger, the more outputs lie there. The
+outermost hold all logits beyond ±10. A softmax compares a logit with the others, z − log Σ e^z of
+the others, and the lines have these equal: with CE the gradient depends on nothing else, with SE
+and BCE circles may lie off the lines.</p>
+{_matrix(content, "loss and gradient against the logit")}"""
+    return _section("theory", "What should the gradient be, and what was it?", inner)
+
+
+def _ranking(content: Content) -> str:
+    tables = listing.rankings(content)
+    if not tables:
+        return ""
+    goals = list(dict.fromkeys(filter(None, map(goal, content.comparison.rankings))))
+    goals = goals if len(goals) == 1 else []
+    lines = [
+        "Mean ± standard deviation over seeds. Test loss: each in units of its own loss.",
+        "Against the first: paired t-test over common seeds, Holm’s correction for all pairs.",
+        "‖dL/dz‖ where wrong: mean over the training examples that are predicted wrongly at the "
+        "end.",
+        *(f"{one[0].upper()}{one[1:]}." for one in goals),
+    ]
+    note = f'<p class="small">{_told(" ".join(lines))}</p>\n'
+    return _section("ranking", "Which is best?", note + tables)
+
+
+def _runs(content: Content) -> str:
+    shared = listing.settings(listing.common(content.runs))
+    inner = f"""<details><summary>Command and configuration that all runs share</summary>
+{shared}</details>
+<p class="small">Open a run’s name for the settings that differ from the other runs.</p>
+{listing.every_run(content)}"""
+    return _section("runs", "Every run", inner)
+
+
+def _footer() -> str:
+    return f"""<footer class="small">
+<p>Made by <code>{escape(for_others("report"))}</code>. Charts by uPlot 1.6.32, © Leon Sorokin,
+under the MIT licence:</p>
+<details><summary>licence of uPlot</summary><pre>{escape(_file("uplot/LICENSE"))}</pre></details>
+</footer>"""

@@ -1,0 +1,135 @@
+"""Loss and dL/dz of pairs against one logit, in closed form, and what was measured there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import log
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlr.analysis.report.curves import significant
+from mlr.analysis.report.groups import Group
+from mlr.core.checks import InputError
+from mlr.core.domains import Interval
+from mlr.heads import Head
+from mlr.losses import Loss
+from mlr.records.reading import Recorded
+from mlr.training.instantiate import make_part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mlr.objectives import Objective
+
+LIMIT, POINTS = 10, 321
+"""Logits run from −LIMIT to LIMIT, on a grid that has all whole and half numbers."""
+CLASSES = 2
+"""Where nobody counted them."""
+
+
+class Pair(NamedTuple):
+    """A head and a loss as their configurations, and how many classes were counted."""
+
+    head: Mapping[str, Any]
+    loss: Mapping[str, Any]
+    classes: int
+
+
+def pair_of(group: Group) -> Pair:
+    """The pair of a group."""
+    run = group.runs[0]
+    classes = ((run.anatomy or {}).get("classes") or {}).get("count") or [0] * CLASSES
+    return Pair(run.config.get("head") or {}, run.config.get("loss") or {}, len(classes))
+
+
+def theory(pair: Pair) -> dict[str, Any]:
+    """Curves of a pair for targets 0 and 1.
+
+    Of outputs that share a sum of 1 the logit stands against all others, as z_k − log Σ e^z_j
+    over j ≠ k, which are equal, and for target 0 another class is the right one. Outputs that
+    do not share in each other's cost are drawn alone.
+
+    Returns:
+        outputs: K of the curves; loss, gradient: two lists over the grid; or why: what keeps
+        it from being drawn.
+    """
+    try:
+        objective, outputs = _objective(pair)
+    except InputError as error:
+        return {"why": str(error)}
+    logits, targets = _cases(outputs)
+    losses = objective.losses(logits, targets)
+    gradients = objective.gradient(logits, targets)[..., 0]
+    return {
+        "outputs": outputs,
+        "loss": [significant(row.numpy()) for row in losses],
+        "gradient": [significant(row.numpy()) for row in gradients],
+    }
+
+
+def grid() -> list[float]:
+    """The logits of the curves."""
+    return [round(2 * LIMIT * at / (POINTS - 1) - LIMIT, 6) for at in range(POINTS)]
+
+
+def measured(runs: Sequence[Recorded]) -> list[list[list[float]]]:
+    """Mean dL/dz by logit over all outputs of all runs, in the middle of each bin.
+
+    Returns:
+        For target 0 and for target 1: [z, mean dL/dz, share of all outputs of that target];
+        empty where nothing was measured. The open first and last bins stand half a bin
+        beyond their edge.
+    """
+    found = [(run.anatomy or {}).get("logits") for run in runs]
+    tables: list[Mapping[str, Any]] = [table for table in found if table]
+    if not tables:
+        return [[], []]
+    edges = tables[0]["edges"]
+    tables = [table for table in tables if table["edges"] == edges]
+    half = (edges[1] - edges[0]) / 2
+    centres = [edges[0] - half, *(edge + half for edge in edges)]
+    return [_row(tables, target, centres) for target in (0, 1)]
+
+
+def _row(
+    tables: Sequence[Mapping[str, Any]], target: int, centres: Sequence[float]
+) -> list[list[float]]:
+    found, whole = [], sum(sum(table["count"][target]) for table in tables)
+    for at, z in enumerate(centres):
+        pairs = [(table["count"][target][at], table["grad"][target][at]) for table in tables]
+        seen = [(count, grad) for count, grad in pairs if count and grad is not None]
+        if count := sum(count for count, _ in seen):
+            mean = sum(count * grad for count, grad in seen) / count
+            found.append(significant([z, mean, count / whole]))
+    return found
+
+
+def _objective(pair: Pair) -> tuple[Objective, int]:
+    """The objective of a pair, and how many outputs its curves are drawn with.
+
+    Raises:
+        InputError: head or loss are not mlr's own, or not of one logit for each target.
+    """
+    # takes seconds, and nothing else of the page needs torch
+    from mlr.objectives import Objective
+
+    head = make_part("head", pair.head, Head, ())  # type: ignore[type-abstract]
+    loss = make_part("loss", pair.loss, Loss, ())  # type: ignore[type-abstract]
+    if head.range.per_target != 1:
+        raise InputError(f"head={head.name} has two logits for each target: no one curve.")
+    alone = head.range.least_outputs == 1 and isinstance(loss.domain, Interval)
+    outputs = 1 if alone else head.outputs(pair.classes)
+    return Objective(head, loss, outputs=outputs, strict=False), outputs
+
+
+def _cases(outputs: int) -> tuple[Tensor, Tensor]:
+    """Logits and targets (2, POINTS, K): the first logit varies, and is target 0, then 1."""
+    import torch
+
+    # together the others come to e^0
+    logits = torch.full((2, POINTS, outputs), -log(max(1, outputs - 1)), dtype=torch.float64)
+    logits[..., 0] = torch.tensor(grid(), dtype=torch.float64)
+    targets = torch.zeros_like(logits)
+    targets[1, :, 0] = 1
+    if outputs > 1:
+        targets[0, :, 1] = 1
+    return logits, targets

@@ -1,0 +1,118 @@
+"""The entry point of scripts/train.py: Hydra around a session, and errors in one sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from contextlib import suppress
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from omegaconf import DictConfig
+
+from mlr.app.cli.help import register_help
+from mlr.app.config.arguments import check_arguments
+from mlr.app.config.config_errors import one_sentence, raised_by_hydra
+from mlr.app.config.config_policy import guarded
+from mlr.app.config.output_paths import CONFIGS
+from mlr.app.config.schema import register_schema
+from mlr.app.run.existing_runs import CHECKPOINT
+from mlr.app.run.signals import Signals
+from mlr.app.sweep.resolvers import register_resolvers
+from mlr.app.sweep.session import Session, SweepRefused
+from mlr.app.sweep.sweep import JobError
+from mlr.core import console, debugging
+from mlr.core.checks import InputError
+from mlr.core.durable import WriteError
+from mlr.core.shell_quoting import override, train_command, trusted
+
+RESUME = re.compile(r"\+*resume=")
+# Hydra 1.4 knows no other behaviour, and warns when it is asked for
+VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
+
+
+def main() -> int:
+    """Run what the command line asks for; returns the exit code."""
+    # Hydra then raises instead of printing a shortened traceback and exiting by itself
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    debugging.take_flag()
+    register_help()
+    register_schema()
+    register_resolvers(sys.argv[1:])
+    signals = Signals()
+    session = Session(signals=signals)
+
+    def task(config: DictConfig) -> float | None:
+        return session.job(config)
+
+    task.batch = session.batch  # type: ignore[attr-defined]
+    task.prepare = session.prepare  # type: ignore[attr-defined]
+    entry = hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")
+    try:
+        check_arguments(sys.argv[1:], get_args_parser())
+        with signals, guarded(sys.argv[1:]):
+            try:
+                with suppress(JobError):  # reported with the others
+                    entry(task)()
+                return session.report()
+            except KeyboardInterrupt:
+                return _interrupted(session, signals)
+    except SweepRefused as refusal:
+        debugging.show(refusal)
+        console.refuse(str(refusal))
+        return refusal.exit_code
+    except Exception as error:
+        debugging.show(error)
+        message = _sentence(error, crashed=error is session.crash)
+        if message is None:
+            raise  # a mistake of ours, or of a user's own code: they need the traceback
+        console.refuse(message)
+        session.withdraw()
+        if session.sweep is not None:
+            session.report(interrupted=True)
+        placed = isinstance(error, OSError) and error.errno is not None
+        code = WriteError.exit_code if placed else InputError.exit_code
+        return getattr(error, "exit_code", code)
+    finally:
+        session.close()
+
+
+def _interrupted(session: Session, signals: Signals) -> int:
+    run = session.run
+    saved = ""
+    if run is not None and run.folder is not None:
+        place = override("resume", console.shown(run.folder))
+        go_on = train_command(place, *trusted(run.overrides))
+        saved = f"; continue with: {go_on}"
+        if not (run.folder / CHECKPOINT).exists():
+            saved = f"; what was recorded until then is saved in {run.folder}"
+    if session.sweep is not None:
+        saved = "; what was finished is saved"
+    console.say(f"interrupted{saved}")
+    if session.sweep is not None:
+        session.report(interrupted=True)
+    return signals.exit_code
+
+
+def _sentence(error: Exception, crashed: bool) -> str | None:
+    """Return the sentence about `error`; None if its traceback is what helps."""
+    if isinstance(error, (InputError, WriteError)):
+        return str(error)
+    if crashed:
+        return None
+    if isinstance(error, OSError) and error.errno and error.filename:  # also as Hydra writes
+        other = "choose another hydra.run.dir or hydra.sweep.dir"
+        if any(one.startswith("sweep.resume=") for one in sys.argv[1:]):
+            other = "copy the sweep to where it can be written, and resume it there"
+        return f"cannot write {error.filename}: {error.strerror}; {other}."
+    if raised_by_hydra(error):
+        message = one_sentence(error)
+        if message.startswith("Unknown option ") and any(map(RESUME.match, sys.argv[1:])):
+            # options are composed before the run is read
+            message = message.partition(". ")[0]
+            message += "; with resume=, name the part too, as in model=mlp model.widths=[64]."
+        return message
+    if isinstance(error, OSError):
+        return f"cannot write the output: {error.strerror}."
+    return None

@@ -1,0 +1,106 @@
+"""The text of --help: each choice in a few words, and the configuration with its comments.
+
+Written as Hydra asks for it, so that no other command pays for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from inspect import signature
+from textwrap import wrap
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from mlr.app.config.catalogue import GROUPS, choices, comments, root_comments, title
+from mlr.app.sweep.resolvers import leaves
+
+WIDTH = 80
+TITLES = {
+    "head": "the output unit: predictions y from logits z",
+    "loss": "the cost of an example's predictions y for its targets t",
+    "model": "from features to logits",
+    "data": "the data set",
+    "optimizer": "how the weights are updated from the gradient",
+    "schedule": "the learning rate over the run",
+    "probes": "what is measured during training, and when",
+    "experiment": "a complete configuration; options typed with it take precedence",
+}
+_NAME, _SETTING = 20, 34
+"""Columns before a description of a choice, of an option."""
+_NO_BREAK = "\u00a0"
+
+
+def register_help() -> None:
+    """Make known to OmegaConf what the template of --help asks for."""
+    register: Any = OmegaConf.register_new_resolver
+    if "use_cache" in signature(OmegaConf.register_resolver).parameters:  # 2.4's name for it
+        register = OmegaConf.register_resolver
+    register("help_choices", _choices_filled, replace=True)
+    register("help_settings", _settings_filled, replace=True)
+
+
+def _choices_filled() -> str:
+    return choices_text().replace("$", "$$")  # Hydra fills the names after a $
+
+
+def _settings_filled(*, _root_: DictConfig) -> str:
+    return settings_text(_root_).replace("$", "$$")
+
+
+def choices_text() -> str:
+    """Every choice of every group, with a line or two on each."""
+    return "\n".join(_choices())
+
+
+def _choices() -> Iterator[str]:
+    for group, group_title in TITLES.items():
+        yield f"{group}: {group_title}"
+        for name in choices()[group]:
+            yield from described(f"  {name}", title(group, name), _NAME)
+        yield ""
+
+
+def settings_text(config: DictConfig) -> str:
+    """Every option with its value and its comment, as it would be typed.
+
+    Args:
+        config: the whole configuration, Hydra's own part included.
+    """
+    chosen = config.hydra.runtime.choices
+    told = root_comments()
+    for group in GROUPS:
+        if chosen.get(group) in choices()[group]:
+            own = comments(group, chosen[group])
+            told |= {f"{group}.{key}": comment for key, comment in own.items()}
+    task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    plain = OmegaConf.to_container(task)
+    assert isinstance(plain, dict)
+    lines = [f"  {group}={chosen[group]}" for group in GROUPS if chosen.get(group)]
+    values = leaves({str(key): value for key, value in plain.items()})
+    for key, value in sorted(values, key=lambda one: one[0].partition(".")[0] in GROUPS):
+        if not key.endswith("_target_"):
+            lines += described(f"  {key}={_shown(value)}", told.get(key, ""), _SETTING)
+    return "\n".join(lines)
+
+
+def described(name: str, text: str, column: int) -> list[str]:
+    """Lines of at most 80 columns: a name, and next to it what it is."""
+    pieces = wrap(_kept_together(text), WIDTH - column, break_on_hyphens=False) or [""]
+    pieces = [piece.replace(_NO_BREAK, " ") for piece in pieces]
+    first = f"{name:{column}}" if len(name) < column else f"{name}\n{'':{column}}"
+    return [f"{first}{pieces[0]}".rstrip(), *(f"{'':{column}}{piece}" for piece in pieces[1:])]
+
+
+def _kept_together(text: str) -> str:
+    """No line ends within a formula's brackets, or next to a sign."""
+    text = re.sub(r"[(\[][^()\[\]]{,24}[)\]]", lambda one: one[0].replace(" ", _NO_BREAK), text)
+    return re.sub(r" ([−=+]) ", rf"{_NO_BREAK}\1{_NO_BREAK}", text)
+
+
+def _shown(value: object) -> str:
+    """A value as it is typed."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value).replace(" ", "") if isinstance(value, list) else str(value)

@@ -1,0 +1,1 @@
+"""From the command line and configs/ to the checked parts of a run."""

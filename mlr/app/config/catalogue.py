@@ -1,0 +1,238 @@
+"""The groups of configs/, their choices and their options, read from the files.
+
+Nothing is composed here: a refusal, or --help, must not take the time of that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
+
+from mlr.app.config import output_paths as places
+from mlr.app.config.schema import Config
+from mlr.core.checks import CHOOSE, nearest, unknown
+from mlr.losses import AMBIGUOUS, OTHER_NAMES
+
+GROUPS: Mapping[str, str] = {
+    "head": "a head",
+    "loss": "a loss",
+    "model": "a model",
+    "data": "a data set",
+    "optimizer": "an optimizer",
+    "schedule": "a schedule",
+    "probes": "a set of probes",
+    "experiment": "an experiment",
+}
+"""With what a choice of each is called."""
+MEANT: Mapping[str, str] = {
+    **dict.fromkeys(("learning_rate", "rate", "eta"), "lr"),
+    **dict.fromkeys(("l2", "wd", "decay"), "weight_decay"),
+    **dict.fromkeys(("batch", "bs", "minibatch"), "batch_size"),
+    **dict.fromkeys(("hidden", "layers", "units", "hidden_sizes", "hidden_units"), "widths"),
+    **dict.fromkeys(("random_state", "random_seed"), "seed"),
+    **dict.fromkeys(("iterations", "updates", "max_steps"), "steps"),
+    **dict.fromkeys(("early_stopping",), "patience"),
+    **dict.fromkeys(("clip", "gradient_clipping", "clip_grad_norm"), "max_grad_norm"),
+    **dict.fromkeys(("warmup",), "warmup_steps"),
+    **dict.fromkeys(("dataset",), "data"),
+    **dict.fromkeys(("network", "net", "architecture"), "model"),
+    **dict.fromkeys(("optim", "opt"), "optimizer"),
+    **dict.fromkeys(("scheduler", "lr_scheduler"), "schedule"),
+    **dict.fromkeys(("criterion", "cost"), "loss"),
+}
+"""Options and groups by their names in other libraries."""
+SYNONYMS: Mapping[str, str] = {
+    **dict.fromkeys(("crossentropy", "xent", "log_loss", "categorical_cross_entropy"), "ce"),
+    **dict.fromkeys(("binary_cross_entropy", "bce_with_logits", "logistic_loss"), "bce"),
+    **dict.fromkeys(("l2", "squared_error", "mean_squared_error", "brier", "quadratic"), "se"),
+    **dict.fromkeys(("l1", "absolute_error", "mean_absolute_error"), "mae"),
+    **dict.fromkeys(("label_smoothing",), "smoothed_ce"),
+    **dict.fromkeys(("logistic",), "sigmoid"),
+    **dict.fromkeys(("identity", "none"), "linear"),
+    **dict.fromkeys(("normal",), "gaussian"),
+    **dict.fromkeys(("clipped", "clip"), "clipped_linear"),
+    **dict.fromkeys(("momentum",), "sgd"),
+    **dict.fromkeys(("conv", "convnet", "lenet"), "cnn"),
+}
+"""Choices by their names in other libraries."""
+_MOST_NAMED = 2
+"""Choices that a sentence names of those that have an option."""
+
+
+@lru_cache(maxsize=1)
+def choices() -> dict[str, list[str]]:
+    """The names of the choices of each group, in alphabetical order."""
+    return {
+        group: sorted(path.stem for path in (places.CONFIGS / group).glob("*.yaml"))
+        for group in GROUPS
+    }
+
+
+@lru_cache(maxsize=256)
+def text(group: str, name: str) -> str:
+    """The file of one choice."""
+    return Path(places.CONFIGS, group, f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def title(group: str, name: str) -> str:
+    """A choice in a few words: the first comment of its file."""
+    lines = text(group, name).splitlines()
+    comments = [line for line in lines if line.startswith("#") and "@package" not in line]
+    return comments[0].lstrip("# ") if comments else ""
+
+
+def options(group: str, name: str) -> list[str]:
+    """The options that one choice has, in the order of its file."""
+    return [key for key in re.findall(r"^(\w+):", text(group, name), re.M) if key != "_target_"]
+
+
+def comments(group: str, name: str) -> dict[str, str]:
+    """The comment that the file of a choice has next to each option."""
+    return dict(re.findall(r"^(\w+):[^#\n]*# (.+)$", text(group, name), re.M))
+
+
+def root_comments() -> dict[str, str]:
+    """The same of the options that belong to no group, by whole key.
+
+    Of an option inside of another, comments that stand above it do as well.
+    """
+    found, owner, above = {}, "", ""
+    for line in Path(places.CONFIGS, "train.yaml").read_text(encoding="utf-8").splitlines():
+        if comment := re.match(r" +# (.+)", line):
+            above += f" {comment[1]}"
+        if entry := re.match(r'( *)"?(\w+)"?:[^#]*(?:# (.+))?$', line):
+            owner = owner if entry[1] else entry[2]
+            found[f"{owner}.{entry[2]}" if entry[1] else owner] = entry[3] or above.strip()
+            above = ""
+    return found
+
+
+def root_options() -> list[str]:
+    """The options that belong to no group, as `epochs` and `objective.strict`."""
+    found = []
+    for field in fields(Config):
+        kind = field.default_factory
+        if isinstance(kind, type) and is_dataclass(kind):
+            found += [f"{field.name}.{inner.name}" for inner in fields(kind)]
+        elif field.name not in GROUPS:
+            found.append(field.name)
+    return found
+
+
+def root_types() -> dict[str, Any]:
+    """The types of these options, `list` for a list of any kind."""
+    found = {}
+    for name, kind in get_type_hints(Config).items():
+        inner = get_type_hints(kind) if is_dataclass(kind) else {"": kind}
+        for last, its in inner.items():
+            found[f"{name}.{last}".rstrip(".")] = get_origin(its) or its
+    return found
+
+
+@lru_cache(maxsize=1)
+def all_options() -> dict[str, list[str]]:
+    """Every option by its whole key, with the choices of its group that have it."""
+    found: dict[str, list[str]] = {key: [] for key in root_options()}
+    for group, names in choices().items():
+        for name in names if group != "experiment" else ():
+            for option in options(group, name):
+                found.setdefault(f"{group}.{option}", []).append(name)
+    return found
+
+
+def takes_list(key: str) -> bool:
+    """Return True if an option is a list, as `model.widths`."""
+    group, _, option = key.lstrip("+").rpartition(".")
+    names = all_options().get(key.lstrip("+"), [])
+    is_list = rf"^{option}: *\["
+    return key in ("allow", "allow_targets") or any(
+        re.search(is_list, text(group, name), re.M) for name in names
+    )
+
+
+def named_values(key: str) -> list[str]:
+    """The names among which an option or a group chooses; empty for numbers and free text."""
+    if key in GROUPS:
+        return choices()[key]
+    group, _, option = key.rpartition(".")
+    owners = all_options().get(key, [])
+    said = comments(group, owners[0]).get(option, "") if owners else root_comments().get(key, "")
+    return re.findall(r"\w+", said.rpartition(":")[2]) if " | " in said else []
+
+
+def option_meant(name: str, cutoff: float = 0.7) -> str | None:
+    """The whole key of the option, or the group, that was probably meant by its last name."""
+    name = MEANT.get(name.casefold().replace("-", "_"), name)
+    if name in GROUPS:
+        return name
+    by_name: dict[str, str] = {group: group for group in GROUPS}
+    for key in all_options():
+        by_name.setdefault(key.rpartition(".")[2], key)
+    near = nearest(name, by_name, cutoff)
+    return by_name[near] if near else None
+
+
+def unknown_choice(group: str, name: str, known: list[str] | None = None) -> str:
+    """The sentence about a choice that its group does not have.
+
+    Args:
+        group: as in `head`.
+        name: as typed.
+        known: the choices that there are, where a folder of the user's adds to them.
+    """
+    if group == "loss" and name in AMBIGUOUS:
+        return AMBIGUOUS[name]
+    there = choices().get(group, []) if known is None else known
+    if name in ("", "null", "None"):
+        given = f"{group}={name}" if name else group
+        return f"{given} has no value. {CHOOSE}{', '.join(there)}."
+    for other, names in choices().items():
+        if other != group and name in names:
+            hint = f"{name} is {GROUPS[other]}: {other}={name}"
+            return f"Unknown {group}={name}. {hint}. {CHOOSE}{', '.join(there)}."
+    meant = name.casefold().replace("-", "_")
+    meant = SYNONYMS.get(meant, OTHER_NAMES.get(meant, name))
+    near = meant if meant in there else nearest(name, there)
+    return unknown(f"{group}={name}", there, near and f"{group}={near}")
+
+
+def unknown_option(key: str, siblings: list[str], target: str | None = None) -> str:
+    """The sentence about an option that is not there.
+
+    Args:
+        key: as typed, as in `model.activation`.
+        siblings: the options that there are at its place.
+        target: the class that the place describes, where it is one.
+    """
+    prefix, _, last = key.rpartition(".")
+    owner = _owner(prefix, target)
+    near = _near_option(prefix, last, siblings, owner)
+    given = f"option {key}" + (f" of {owner}" if owner else "")
+    return unknown(given if siblings else f"{given}, which has none", siblings, near)
+
+
+def _owner(prefix: str, target: str | None) -> str | None:
+    """The choice that has the options at `prefix`, as in `model=linear`; None if no one does."""
+    names = choices().get(prefix, []) if target else []
+    own = [name for name in names if f"_target_: {target}\n" in text(prefix, name)]
+    return f"{prefix}={own[0]}" if len(own) == 1 else None
+
+
+def _near_option(prefix: str, last: str, siblings: list[str], owner: str | None) -> str | None:
+    """The option that was meant: one at the same place, or one of the same name elsewhere."""
+    name = MEANT.get(last.casefold().replace("-", "_"), last)
+    near = nearest(name, siblings, 0.7)
+    if near is not None:
+        return f"{prefix}.{near}" if prefix else near
+    if prefix and owner:
+        others = all_options().get(f"{prefix}.{name}", [])
+        if len(others) > _MOST_NAMED:
+            return f"{prefix}={others[0]} or another that has it"
+        if others:
+            has = "which has it" if len(others) == 1 else "which have it"
+            return f"{' or '.join(f'{prefix}={one}' for one in others)}, {has}"
+    return option_meant(name, 1.0 if prefix else 0.7)

@@ -1,0 +1,224 @@
+"""A configuration judged: plain objects, all checked, and torch not yet imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from mlr.app.config.catalogue import unknown_option
+from mlr.app.config.data_warnings import told
+from mlr.app.config.schema import Config
+from mlr.core.checks import InputError, known, memory_limit, positive, typed, unknown, whole
+from mlr.data.base import Dataset, Source
+from mlr.heads.base import Head
+from mlr.losses.base import Loss
+from mlr.models import Model
+from mlr.objectives.pairs import check_pair
+from mlr.probes import ProbeSettings
+from mlr.training import LearningRate, Optimizer
+from mlr.training.instantiate import make_part
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mlr.training import Experiment
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+LARGEST_SEED = 2**63 - 1
+LARGEST_RATE = 1e20
+"""Above it the first step overflows float32, whatever the gradient."""
+MOST_UPDATES = 10**8
+"""Hours of training; each has its learning rate in a list that is made at the start."""
+SPLITS = ("train", "val", "test")
+LOSSES = tuple(f"loss/{split}" for split in SPLITS)
+OF_CLASSES = (
+    *(f"accuracy/{split}" for split in SPLITS),
+    *("logit_grad/wrong", "logit_grad/right"),
+)
+"""Final numbers that only a classification has."""
+ADDED = ("evaluate",)
+"""Root groups that runs of older versions do not have."""
+GROUPS = ("head", "loss", "model", "data", "optimizer", "schedule", "probes")
+ROOT = tuple(field.name for field in fields(Config))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parts of a run, and the plain configuration that names them."""
+
+    config: dict[str, Any]
+    head: Head
+    loss: Loss
+    model: Model
+    source: Source
+    optimizer: Optimizer
+    schedule: LearningRate
+    probes: ProbeSettings
+
+    def load(self) -> Dataset:
+        """The data, with a user's own checked.
+
+        Raises:
+            InputError: they are missing or damaged.
+        """
+        from mlr.data.dataset import check_dataset
+
+        with told():
+            data = self.source.load(self.config["seed"])
+        if not isinstance(data, Dataset):
+            raise InputError(f"data={self.source.name} loads a {type(data).__name__}, no Dataset.")
+        if not type(self.source).__module__.startswith("mlr."):
+            check_dataset(data)  # mlr's own sources have checked theirs
+        return data
+
+    def build(self, data: Dataset | None = None) -> Experiment:
+        """Import torch, load the data, and initialise the model.
+
+        Args:
+            data: what `load` would return, where a sibling has loaded it already.
+
+        Raises:
+            InputError: the data are missing or damaged, or the parts do not fit them.
+        """
+        from mlr.app.config.device import choose_device
+        from mlr.objectives import Objective
+        from mlr.training import Experiment
+        from mlr.training.experiment import check_one_program
+
+        config = self.config
+        device = choose_device(config["device"], config["dtype"])
+        data = self.load() if data is None else data
+        _check_metric(config["objective_metric"], data.classes is None)
+        if data.classes is None:
+            outputs = self.head.range.per_target * data.train.targets.shape[1]
+        else:
+            outputs = self.head.outputs(data.classes)
+        strict = config["objective"]["strict"]
+        check_pair(self.head, self.loss, outputs, strict, regression=data.classes is None)
+        experiment = Experiment(
+            # training wants its gradients fast, not to the last place of float64
+            objective=Objective(
+                self.head, self.loss, outputs=outputs, strict=strict, precise=False
+            ),
+            module=self._module(data.feature_shape, outputs),
+            data=data,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+            probes=self.probes,
+            epochs=config["epochs"],
+            steps=config["steps"],
+            batch_size=config["batch_size"],
+            seed=config["seed"],
+            dtype=config["dtype"],
+            device=device,
+            max_grad_norm=config["max_grad_norm"],
+            patience=config["patience"],
+            shuffle=not self.source.in_file_order,
+            drop_last=self.source.drop_last,
+            test_every_epoch=config.get("evaluate", {}).get("test_every_epoch", False),
+        )
+        if experiment.total_steps > MOST_UPDATES:
+            raise InputError(
+                f"{experiment.total_steps:.0e} updates are more than {MOST_UPDATES:.0e}; "
+                "choose fewer epochs or steps."
+            )
+        check_one_program([experiment])
+        return experiment
+
+    def _module(self, feature_shape: tuple[int, ...], outputs: int) -> nn.Module:
+        seed, dtype = self.config["seed"], self.config["dtype"]
+        try:
+            return self.model.build(feature_shape, outputs, seed, dtype)
+        except (MemoryError, RuntimeError) as error:
+            if "alloc" not in str(error) and not isinstance(error, MemoryError):
+                raise
+            raise InputError(
+                f"model={self.model.name} does not fit into memory{memory_limit()}; "
+                "make it smaller."
+            ) from error
+
+
+def make_plan(config: Mapping[str, Any]) -> Plan:
+    """The plan of a plain, resolved configuration.
+
+    Raises:
+        InputError: a value out of range, an unknown option, or a pair of head and loss
+            that means nothing.
+    """
+    _check_root(config)
+    allowed = config["allow_targets"]
+    plan = Plan(
+        config=dict(config),
+        head=make_part("head", config["head"], Head, allowed),  # type: ignore[type-abstract]
+        loss=make_part("loss", config["loss"], Loss, allowed),  # type: ignore[type-abstract]
+        model=make_part("model", config["model"], Model, allowed),  # type: ignore[type-abstract]
+        source=make_part("data", config["data"], Source, allowed),  # type: ignore[type-abstract]
+        optimizer=make_part("optimizer", config["optimizer"], Optimizer, allowed),  # type: ignore[type-abstract]
+        schedule=make_part("schedule", config["schedule"], LearningRate, allowed),  # type: ignore[type-abstract]
+        probes=make_part("probes", config["probes"], ProbeSettings, allowed),
+    )
+    classes = plan.source.classes
+    if plan.optimizer.lr > LARGEST_RATE:
+        raise InputError(f"optimizer.lr={plan.optimizer.lr} must be at most {LARGEST_RATE:g}.")
+    _check_metric(config["objective_metric"], plan.source.regression)
+    # a user's own source may show only what it loads
+    own = type(plan.source).__module__.startswith("mlr.")
+    said = own or plan.source.regression or classes is not None
+    check_pair(
+        plan.head,
+        plan.loss,
+        plan.head.outputs(classes) if classes is not None else None,
+        config["objective"]["strict"],
+        regression=plan.source.regression if said else None,
+    )
+    return plan
+
+
+def _check_root(config: Mapping[str, Any]) -> None:
+    for key in config:  # only +key=… can bring in another one, and nothing would read it
+        if key not in ROOT:
+            raise InputError(unknown_option(str(key), sorted(ROOT)))
+    _check_shape(config)
+    whole("seed", config["seed"], at_least=0, at_most=LARGEST_SEED)
+    whole("epochs", config["epochs"])
+    whole("batch_size", config["batch_size"])
+    for name in ("steps", "patience"):
+        if config[name] is not None:
+            whole(name, config[name])
+    if config["max_grad_norm"] is not None:
+        positive("max_grad_norm", config["max_grad_norm"])
+    known("dtype", config["dtype"], ("float32", "float64"))
+    if config["device"] == "gpu":
+        raise InputError(unknown("device=gpu", DEVICES, "device=cuda"))
+    known("device", config["device"], DEVICES)
+    positive("checkpoint.seconds", config["checkpoint"].get("seconds"))
+    most = config["sweep"].get("max_runs_per_batch")
+    if most is not None:
+        whole("sweep.max_runs_per_batch", most)
+
+
+def _check_shape(config: Mapping[str, Any]) -> None:
+    """Hydra has seen to it; what others recorded of a run may be anything."""
+    for key in ROOT:
+        if key not in config and key not in ADDED:
+            raise InputError(f"{key} is missing from the configuration.")
+    for key in (*GROUPS, "objective", "evaluate", "checkpoint", "sweep"):
+        if key in config and not isinstance(config[key], Mapping):
+            raise InputError(f"{key}={typed(config[key])} must be a group of options.")
+    names = config["allow_targets"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"allow_targets={typed(names)} must be a list of names.")
+    for group, key in (("objective", "strict"), ("evaluate", "test_every_epoch")):
+        if group in config and not isinstance(config[group].get(key), bool):
+            found = typed(config[group].get(key))
+            raise InputError(f"{group}.{key}={found} must be true or false.")
+
+
+def _check_metric(name: str, regression: bool) -> None:
+    if regression and name in OF_CLASSES:
+        raise InputError(
+            f"objective_metric={name} needs classes, but the data are a regression; "
+            f"use one of {', '.join(LOSSES)}."
+        )
+    known("objective_metric", name, (*LOSSES, *OF_CLASSES))

@@ -1,0 +1,117 @@
+"""Run folders of a sweep that was ended before: finished ones are kept, others made way for."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from mlr.core.checks import InputError, UnreadableError
+from mlr.records.folder import read_status
+from mlr.records.format import FormatError
+from mlr.records.outcome import FINISHED, Outcome
+
+PREVIOUS = "checkpoint-previous.safetensors"
+STATUS, CHECKPOINT = "status.json", "checkpoint.safetensors"
+HYDRA, LOCK = ".hydra", ".lock"
+OURS = ("metrics.csv", LOCK, CHECKPOINT, PREVIOUS)
+
+
+def outcome_of(folder: Path, status: Mapping[str, Any], number: int = 0) -> Outcome:
+    """What became of the run in `folder`, by its status.json."""
+    metrics = {tag: float(value) for tag, value in (status.get("metrics") or {}).items()}
+    ended = str(status.get("status"))
+    # nothing runs there any more, or nobody would ask; and a power failure can leave less
+    # than status.json tells of
+    if ended in ("running", "None") or (ended in FINISHED and not _has_parameters(folder)):
+        ended = "interrupted"
+    return Outcome(
+        folder.name,
+        status.get("overrides") or [],
+        ended,
+        status.get("reason"),
+        folder,
+        metrics if ended in FINISHED else {},
+        pair=status.get("pair") or "",
+        number=number,
+    )
+
+
+def outcome_at(folder: Path, expected: str, number: int) -> Outcome | None:
+    """What became of the run that `folder` holds, where it is of the expected hash."""
+    status = read_or_none(folder)
+    return outcome_of(folder, status, number) if status.get("config_hash") == expected else None
+
+
+def make_way(folder: Path, expected: str) -> None:
+    """Clear `folder` of an unfinished run of the expected hash; others are left to be refused."""
+    status = read_or_none(folder)
+    same = status.get("config_hash") == expected
+    if (same and outcome_of(folder, status).status not in FINISHED) or _is_damaged(folder):
+        clear(folder)
+
+
+def clear(folder: Path, but: Collection[str] = ()) -> None:
+    """Remove what a run wrote into its folder, and the folder if nothing else is in it.
+
+    status.json last: until then a killed clearing is still seen as an unfinished run.
+
+    Args:
+        folder: of the run; nothing is done where there is none.
+        but: names that are left.
+    """
+    if not folder.is_dir():
+        return
+    if HYDRA not in but:
+        shutil.rmtree(folder / HYDRA, ignore_errors=True)
+    for path in folder.iterdir():
+        if _is_ours(path.name) and path.name not in but:
+            path.unlink()
+    if STATUS not in but:
+        (folder / STATUS).unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def runs_in(sweep: Path) -> dict[Path, dict[str, Any]]:
+    """status.json of every run below `sweep`, by folder, as `read_or_none` has it."""
+    return {path.parent: read_or_none(path.parent) for path in sorted(sweep.rglob(STATUS))}
+
+
+def read_or_none(folder: Path) -> dict[str, Any]:
+    """status.json of a folder; empty where there is none that is sound.
+
+    Raises:
+        FormatError: it is of another format, and no run to make way for.
+        UnreadableError: it cannot be read, likewise.
+    """
+    try:
+        return read_status(folder)
+    except (FormatError, UnreadableError):
+        raise
+    except InputError:
+        return {}
+
+
+def _has_parameters(folder: Path) -> bool:
+    try:
+        return (folder / CHECKPOINT).stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _is_damaged(folder: Path) -> bool:
+    """Tell if a run is there, and nothing else, of which status.json tells nothing.
+
+    A process was killed while it made it, or a power failure left only what was written later.
+    """
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    whole = all(_is_ours(name) or name in (STATUS, HYDRA) for name in names)
+    return not read_or_none(folder) and (STATUS in names or (whole and names not in ([], [HYDRA])))
+
+
+def _is_ours(name: str) -> bool:
+    """Tell if a file is one that a run writes, status.json aside."""
+    own = name in OURS or name.startswith("events.out.tfevents.")
+    return own or (name.startswith(".") and name.endswith(".tmp"))

@@ -1,0 +1,65 @@
+"""Files of a run's folder that are Hydra's, and the folder itself where nothing came of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from mlr.app.config.yaml_templates import to_yaml
+from mlr.core.durable import WriteError, atomic_write
+from mlr.records.manifest import entry
+
+if TYPE_CHECKING:
+    from mlr.records import RunFolder
+
+
+def write_hydra_files(folder: RunFolder, config: DictConfig, hydra: DictConfig) -> None:
+    """`.hydra/{config,overrides,hydra}.yaml`, as Hydra itself would write them."""
+    write_files(folder, hydra_files(config, hydra))
+
+
+def hydra_files(config: DictConfig, hydra: DictConfig) -> dict[str, str]:
+    """Texts of the files in a run's `.hydra`."""
+    hydra = hydra.copy()
+    with read_write(hydra), open_dict(hydra):
+        hydra.output_subdir = ".hydra"
+    return {
+        "config.yaml": to_yaml(config),
+        "hydra.yaml": to_yaml(OmegaConf.create({"hydra": hydra})),
+        "overrides.yaml": to_yaml(hydra.overrides.task),
+    }
+
+
+def write_files(folder: RunFolder, files: Mapping[str, str]) -> None:
+    """Write the files of a run's `.hydra`.
+
+    Raises:
+        WriteError: naming what could not be written.
+    """
+    target = folder.path / ".hydra"
+    try:
+        target.mkdir(exist_ok=True)
+    except OSError as error:
+        raise WriteError(target, error) from error
+    for name, text in files.items():
+        content = text.encode()
+        atomic_write(target / name, content, sync=False)
+        folder.files[f".hydra/{name}"] = entry(content)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove the folder that Hydra made and nothing filled, and `runs/<date>/` above it.
+
+    Other folders above were made by a person, for all we know.
+    """
+    with suppress(OSError):
+        folder.rmdir()
+        date, runs = folder.parent, folder.parent.parent
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", date.name) and runs.name == "runs":
+            date.rmdir()
+            runs.rmdir()

@@ -1,0 +1,1 @@
+"""Sweeps: from jobs to tensor programs, engines, folders and their summary."""

@@ -1,0 +1,201 @@
+"""The end of a sweep in the terminal: its rankings, and all that did not go well."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mlr.analysis.seed_groups import Cell, cells
+from mlr.app.sweep.sweep import Sweep
+from mlr.core.checks import InputError
+from mlr.core.commandline import command
+from mlr.core.console import console, refuse, shown
+from mlr.core.durable import WriteError
+from mlr.core.shell_quoting import override
+from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.settings import RATE, plain, texts
+
+if TYPE_CHECKING:
+    from mlr.records.reading import Recorded
+    from mlr.records.summary import Summary, SummaryRun
+
+MOST_CELLS = 30
+MOST_LINES = 100
+MOST_TRACES = 3
+MOST_EXPLAINED = 1000
+"""Runs explained at the end of a sweep; of more, their files take seconds to read."""
+MOST_SHOWN = 500
+"""Runs that TensorBoard shows; of more it draws blank charts."""
+
+
+def print_sweep(sweep: Sweep, rows: Sequence[Outcome], interrupted: bool = False) -> None:
+    """The whole report.
+
+    Args:
+        sweep: what this process did.
+        rows: every run of the folder, those of before included.
+        interrupted: whether jobs are left that were never begun.
+    """
+    out = console()
+    out.print()
+    runs = [_recorded(row, len(rows)) for row in rows if row.status != "refused"]
+    ended = [run for run in runs if run.status in FINISHED]
+    if ended:
+        _print_rankings(out, ended)
+    _print_refused(out, rows)
+    _print_left_out(out, sweep)
+    unfinished = [row for row in rows if row.status in ("failed", "interrupted")]
+    _print_failures(out, [row for row in unfinished if row.status == "failed"], len(rows))
+    _print_diagnosis(out, sweep.folder.path, ended)
+    _print_places(out, sweep.folder.path, rows, _summary(sweep, cells(rows), ended))
+    if unfinished or interrupted:
+        out.print(Text(f"try again    {resume_command(sweep.folder.path)}"), soft_wrap=True)
+
+
+def resume_command(folder: Path) -> str:
+    """The command line of this process, with the folder to go on in."""
+    own = ("sweep.resume=", "hydra.sweep.dir=")
+    line = [word for word in sys.argv[1:] if not word.startswith(own)]
+    return command("train", *line, override("sweep.resume", shown(folder)))
+
+
+def _recorded(row: Outcome, of: int) -> Recorded:
+    """A run of the folder with all that its status.json tells; of very many, what is known here."""
+    from mlr.records.folder import read_status
+    from mlr.records.reading import Recorded
+
+    found: dict[str, Any] = {"overrides": row.overrides, "metrics": row.metrics}
+    if row.folder is not None and of <= MOST_EXPLAINED:
+        with suppress(InputError):
+            found |= read_status(row.folder)
+    elif (seed := texts(row.overrides).get("seed")) is not None:
+        found["seed"] = plain(seed)
+    known = {"status": row.status, "pair": row.pair} if row.pair else {"status": row.status}
+    return Recorded(row.folder or Path(row.name), found | known)
+
+
+def _print_rankings(out: Console, ended: Sequence[Recorded]) -> None:
+    """A table of each data set, and what it comes to with each pair at its best learning rate."""
+    from mlr.analysis.compare.comparison import compare
+    from mlr.analysis.compare.groups import varied
+    from mlr.analysis.compare.table import print_apart, print_headline, print_ranking
+
+    keys = varied(ended)
+    timed = len(ended) <= MOST_EXPLAINED  # it reads metrics.csv, as the diagnosis does
+    found = compare(ended, ["pair", *keys], timed=timed)
+    said: set[str] = set()
+    for ranking in found.rankings:
+        print_ranking(out, ranking, most=MOST_CELLS, said=said)
+        out.print()
+    rates_chosen = compare(ended, ["pair", *(key for key in keys if key != RATE)], timed=timed)
+    print_headline(out, rates_chosen.rankings)
+    print_apart(out, found)
+    diverged = sum(run.status == "diverged" for run in ended)
+    if 0 < diverged < len(ended):
+        out.print(f"{diverged} of {len(ended)} runs diverged", style="yellow")
+
+
+def _print_refused(out: Console, rows: Sequence[Outcome]) -> None:
+    refused = Counter((row.pair, row.reason) for row in rows if row.status == "refused")
+    if not refused:
+        return
+    out.print(f"\n{refused.total()} of {len(rows)} refused", style="yellow")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("pair")
+    table.add_column("jobs", justify="right")
+    table.add_column("reason", overflow="fold")
+    for (pair, reason), count in list(refused.items())[:MOST_CELLS]:
+        table.add_row(Text(pair), str(count), Text(str(reason)))
+    out.print(table)
+    if len(refused) > MOST_CELLS:
+        out.print(f"… and {len(refused) - MOST_CELLS} more in runs.csv")
+
+
+def _print_left_out(out: Console, sweep: Sweep) -> None:
+    if sweep.reused:
+        out.print(f"\n{sweep.reused} finished before, not trained again")
+    if sweep.equal:
+        job, name = sweep.equal[0]
+        count = len(sweep.equal)
+        first = f"#{job.number} ({' '.join(job.overrides)}) is {name}"
+        words = "job equals another one and was" if count == 1 else "jobs equal others and were"
+        out.print(Text(f"\n{count} {words} not trained again: {first}{', …' * (count > 1)}"))
+
+
+def _print_failures(out: Console, failed: Sequence[Outcome], total: int) -> None:
+    if not failed:
+        return
+    out.print(f"\n{len(failed)} of {total} failed", style="red")
+    for row in failed[:MOST_LINES]:
+        line = f"  {' '.join(row.overrides) or 'default'}: {row.reason}"
+        out.print(Text(line), soft_wrap=True)
+    if len(failed) > MOST_LINES:
+        out.print(f"… and {len(failed) - MOST_LINES} more in runs.csv")
+    traces = {row.reason: row.trace for row in reversed(failed) if row.trace}
+    for trace in list(reversed(traces.values()))[:MOST_TRACES]:
+        print(trace, file=sys.stderr, end="")
+
+
+def _print_diagnosis(out: Console, place: Path, ended: Sequence[Recorded]) -> None:
+    if not ended:
+        return
+    if len(ended) > MOST_EXPLAINED:
+        out.print(Text(f"\nexplain      {command('explain', shown(place))}"), soft_wrap=True)
+        return
+    from mlr.analysis.explain import print_diagnosis
+
+    print_diagnosis(out, ended, place)
+
+
+def _summary(sweep: Sweep, found: Sequence[Cell], ended: Sequence[Recorded]) -> Summary | None:
+    """The small logdir, where TensorBoard would draw nothing of the whole."""
+    if len(ended) <= MOST_SHOWN:
+        return None
+    from mlr.records.summary import write_summary
+
+    try:
+        return write_summary(sweep.folder.path, summary_runs(found, ended))
+    except WriteError as error:  # the runs are there; their summary can be had again
+        refuse(str(error))
+        return None
+
+
+def summary_runs(found: Sequence[Cell], ended: Sequence[Recorded]) -> list[SummaryRun]:
+    """The runs of a summary: of each pair and data set, the cell to choose first."""
+    from mlr.records.datasets import by_data
+    from mlr.records.ranking import chosen, chosen_on, shared_metric
+    from mlr.records.summary import SummaryRun
+
+    runs = {run.folder: run for run in ended}
+    of_data = {run.folder: data for data, own in by_data(ended).items() for run in own}
+    rivals: dict[str, list[tuple[Cell, list[Recorded]]]] = {}
+    for cell in found:
+        own = [runs[run.folder] for run in cell.runs if run.folder in runs]
+        if own:
+            rivals.setdefault(f"{cell.pair} {of_data[own[0].folder]}", []).append((cell, own))
+    result = []
+    for among, members in rivals.items():
+        groups = [own for _, own in members]
+        tag = chosen_on(shared_metric(groups), [run for own in groups for run in own])
+        for cell, own in (members[place] for place in chosen(groups, tag)):
+            result += [SummaryRun(run.folder, cell.folder, cell.hparams, among) for run in own]
+    return result
+
+
+def _print_places(
+    out: Console, folder: Path, rows: Sequence[Outcome], summary: Summary | None
+) -> None:
+    out.print()
+    out.print(Text(f"sweep folder {shown(folder)}"), soft_wrap=True)
+    if any(row.metrics for row in rows):
+        means = "  (means over seeds)" if summary is not None else ""
+        look = command("board", shown(folder))
+        out.print(Text(f"look at it   {look}{means}"), soft_wrap=True)

@@ -1,0 +1,274 @@
+"""A sweep's folder: one process at a time works on it; it says what was asked and what came."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import socket
+import sys
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlr.app.run.existing_runs import LOCK, clear, outcome_of, runs_in
+from mlr.core.checks import InputError, PlaceError
+from mlr.core.durable import WriteError, atomic_write, create_exclusive
+from mlr.core.locks import hold
+from mlr.records.folder import check_links, versions
+from mlr.records.format import FORMAT, UNNAMED, UNSEALED, check_format, never_sealed
+from mlr.records.identity import is_of_run
+from mlr.records.manifest import YAML, SealError, entry, read_small, sealed, unsealed
+from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.plain_yaml import parsed
+from mlr.records.sweep import write_runs_table
+
+TABLE, STORY = "runs.csv", "sweep.yaml"
+DAMAGED = ""
+"""In place of the hash of a run whose status.json cannot be read: it is begun anew."""
+
+
+class SweepFolder:
+    """A folder that this process has claimed, or taken up again.
+
+    before: runs that were there already, by folder.
+    """
+
+    def __init__(self, path: Path, lock: int) -> None:
+        self.path = path
+        self.started = _now()
+        self.before: dict[Path, Outcome] = {}
+        self._hashes: dict[Path, str] = {}
+        self._commands: list[dict[str, Any]] = []
+        self._lock = lock
+
+    @classmethod
+    def claim(cls, path: Path) -> SweepFolder:
+        """Make the folder a new sweep's.
+
+        Raises:
+            InputError: it holds one already.
+            PlaceError: it cannot be written.
+        """
+        check_free(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            create_exclusive(path / TABLE, b"")
+        except WriteError as error:
+            if error.errno == errno.EEXIST:
+                raise _taken(path) from error
+            raise PlaceError(str(error)) from error
+        except OSError as error:
+            raise PlaceError(str(WriteError(path, error))) from error
+        return cls(path, _locked(path))
+
+    @classmethod
+    def resume(cls, path: Path) -> SweepFolder:
+        """Take up the sweep that the folder holds.
+
+        Raises:
+            InputError: there is none, or another process works on it.
+        """
+        check_sweep(path)
+        folder = cls(path, _locked(path))
+        for run, status in runs_in(path).items():
+            folder.before[run] = outcome_of(run, status)
+            folder._hashes[run] = str(status.get("config_hash")) if status else DAMAGED
+        with suppress(OSError, ValueError, KeyError, TypeError):  # it is written anew anyway
+            folder._commands = list(read_story(path)["commands"])
+        return folder
+
+    def close(self) -> None:
+        """Let others work on the folder."""
+        with suppress(OSError):  # closed already
+            os.close(self._lock)
+
+    def finished(self) -> dict[str, Outcome]:
+        """Runs that need not be trained again, by the hash of their configuration."""
+        ended = {run: one for run, one in self.before.items() if one.status in FINISHED}
+        return {self._hashes[run]: one for run, one in ended.items()}
+
+    def unfinished(self) -> dict[str, Path]:
+        """Where runs without an end are, by the hash of their configuration."""
+        left = [run for run, one in self.before.items() if one.status not in FINISHED]
+        return {self._hashes[run]: run for run in left}
+
+    def drop_unfinished(self, folders: Mapping[str, Path]) -> None:
+        """Remove the runs without an end whose configurations are trained now in other folders.
+
+        Args:
+            folders: by hash, where they are trained; what is there already may go on.
+        """
+        for run, outcome in list(self.before.items()):
+            expected = self._hashes[run]
+            if outcome.status not in FINISHED and expected in {*folders, DAMAGED}:
+                if folders.get(expected) != run:
+                    clear(run)
+                del self.before[run]
+
+    def rows(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """What the table holds: the runs of before that are no job now, then the outcomes."""
+        now = {outcome.folder for outcome in outcomes}
+        return [*(one for run, one in self.before.items() if run not in now), *outcomes]
+
+    def write(self, outcomes: Sequence[Outcome], status: str, equal: int = 0) -> None:
+        """Replace runs.csv and sweep.yaml, every run of the folder once.
+
+        Args:
+            outcomes: of the jobs of this process, each run once.
+            status: running, done, failed or interrupted.
+            equal: jobs that were equal to others.
+
+        Raises:
+            WriteError: a file could not be written.
+        """
+        rows = self.rows(outcomes)
+        command = {
+            "command": shlex.join(sys.orig_argv),
+            "started": self.started,
+            "ended": None if status == "running" else _now(),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+        story = {
+            "format": FORMAT,
+            "status": status,
+            "commands": [*self._commands, command],
+            "runs": dict(Counter(outcome.status for outcome in rows)),
+            "equal_jobs": equal,
+            "overrides": _varied(rows),
+        }
+        if status == "running":  # told first: no sweep that has ended has another table
+            self._tell(story)
+        table = write_runs_table(self.path / TABLE, [_row(outcome) for outcome in rows])
+        if status != "running":
+            self._tell(story | {"files": {TABLE: entry(table)}})
+
+    def _tell(self, story: Mapping[str, Any]) -> None:
+        text = yaml.safe_dump(story, sort_keys=False, allow_unicode=True, width=1000)
+        body = text.encode("utf-8", "backslashreplace")
+        atomic_write(self.path / STORY, sealed(body, YAML), sync=False)
+
+
+def read_story(folder: Path) -> dict[str, Any]:
+    """What sweep.yaml in `folder` says.
+
+    Raises:
+        OSError: it cannot be read.
+        FormatError: it is of another format.
+        ValueError: it is not, to the bit, what was written.
+    """
+    path = folder / STORY
+    content = read_small(path)
+    try:
+        told = parsed(unsealed(content, YAML).decode("utf-8"), path)
+    except SealError:
+        if never_sealed(older := parsed(content.decode("utf-8"), path)):
+            check_format(path, older.get("format", UNSEALED))
+        raise
+    if not isinstance(told, dict):
+        raise ValueError("it holds no mapping")
+    check_format(path, told.get("format", UNNAMED))
+    return told
+
+
+def check_free(path: Path) -> None:
+    """Refuse a folder that holds a sweep.
+
+    Raises:
+        InputError: it does.
+    """
+    if (path / TABLE).exists():
+        raise _taken(path)
+
+
+def check_sweep(path: Path) -> None:
+    """Refuse to resume what is no sweep.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not (path / TABLE).exists():
+        raise InputError(
+            f"sweep.resume={path} is not the folder of a sweep: it holds no {TABLE}; "
+            "give the folder that the sweep printed."
+        )
+    check_links(path)
+
+
+def check_versions(path: Path, allowed: Collection[str]) -> None:
+    """Refuse to go on with runs of other versions, which would not end as the others did.
+
+    Args:
+        path: the sweep's folder.
+        allowed: differences that are accepted: `versions`, or single ones as `versions.torch`.
+
+    Raises:
+        InputError: naming the first difference.
+    """
+    now = versions()
+    for status in runs_in(path).values():
+        for name, version in (status.get("versions") or {}).items():
+            if version != now.get(name) and not {"versions", f"versions.{name}"} & {*allowed}:
+                raise InputError(
+                    f"sweep.resume={path} was begun with {name} {version}, not {now.get(name)}; "
+                    f"install that again, or accept other numbers by allow=[versions.{name}]."
+                )
+
+
+def _taken(path: Path) -> InputError:
+    return InputError(
+        f"{path} already holds a sweep; choose another hydra.sweep.dir, "
+        f"or continue that one by sweep.resume={path}."
+    )
+
+
+def _locked(path: Path) -> int:
+    """The lock of a folder.
+
+    Raises:
+        InputError: another process holds it.
+        PlaceError: it cannot be written.
+    """
+    try:
+        return hold(path / LOCK, f"process {os.getpid()} on {socket.gethostname()}")
+    except BlockingIOError as error:
+        raise InputError(
+            f"{path} is worked on by {error}; wait for its end, or end it, to resume the sweep."
+        ) from error
+    except WriteError as error:
+        raise PlaceError(str(error)) from error
+
+
+def _row(outcome: Outcome) -> dict[str, object]:
+    return {
+        "run": outcome.name,
+        "status": outcome.status,
+        **{key.lstrip("+"): value for key, value in _overrides(outcome).items()},
+        **outcome.metrics,
+        "reason": outcome.reason or "",
+    }
+
+
+def _varied(rows: Sequence[Outcome]) -> Mapping[str, list[str]]:
+    """Every override with the values it took, in the order of their first appearance."""
+    values: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for key, value in _overrides(row).items():
+            values.setdefault(key, {})[value] = None
+    return {key: list(found) for key, found in values.items()}
+
+
+def _overrides(outcome: Outcome) -> dict[str, str]:
+    """What was typed of the run itself, by key."""
+    own = [part for part in outcome.overrides if "=" in part and is_of_run(part)]
+    return dict(part.split("=", 1) for part in own)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

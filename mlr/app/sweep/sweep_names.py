@@ -1,0 +1,105 @@
+"""Folder names of a sweep's runs: head and loss, what varies in the sweep, and the seed.
+
+A name is a function of its job and of what the command typed with one value only, so that
+the jobs of later batches, of a resumed sweep and of any launcher are named by one rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from mlr.app.config.run_names import run_name, told_by_pair
+from mlr.app.run.existing_runs import runs_in
+from mlr.app.sweep.sweep_size import values_of
+from mlr.records.identity import is_of_run
+
+
+class RunNames:
+    """The names of one sweep's runs; different jobs get different ones."""
+
+    def __init__(
+        self, typed: Sequence[str], params: Mapping[str, Any], resumed: Path | str | None
+    ) -> None:
+        """Find out what is constant.
+
+        Args:
+            typed: overrides of the command line, values to be swept included.
+            params: the sweeper's own, by key.
+            resumed: folder whose runs go on; of what they were typed with, nothing else is
+                constant.
+        """
+        own = [f"{key}={value}" for key, value in params.items()]
+        self._constant = _constant([*own, *typed])
+        found = {} if resumed is None else runs_in(Path(resumed))
+        told = {run.name: status.get("overrides") for run, status in found.items()}
+        lines = {name: _of_run(own) for name, own in told.items() if isinstance(own, list)}
+        self._shared = frozenset.intersection(*lines.values()) if lines else None
+        self._owners = {name.casefold(): own for name, own in lines.items()}
+
+    @classmethod
+    def of(cls, hydra: DictConfig, typed: Sequence[str], resumed: Path | str | None) -> RunNames:
+        """The names of the sweep with this `hydra` configuration; the rest as above."""
+        params: Any = OmegaConf.select(hydra, "sweeper.params")
+        plain: Any = {} if params is None else OmegaConf.to_container(params, resolve=False)
+        return cls(typed, plain, resumed)
+
+    def __call__(self, pair: str, overrides: Sequence[str]) -> str:
+        """The name of the job with these overrides, the same whenever it is asked for.
+
+        Args:
+            pair: head and loss, as `pair_of` names them.
+            overrides: all of the job's own, as its sweeper made them.
+        """
+        lines = _of_run(overrides)
+        varied = dict(_parted(line) for line in overrides if line in lines and self._varies(line))
+        settings = {k: v for k, v in varied.items() if not told_by_pair(pair, k, v)}
+        name = run_name(pair, settings)
+        # file systems of Windows and macOS take A and a for one name
+        if self._owners.setdefault(name.casefold(), lines) != lines:
+            name = run_name(pair, settings, other=",".join(sorted(lines)))
+            self._owners[name.casefold()] = lines
+        return name
+
+    def _varies(self, line: str) -> bool:
+        key, _ = _parted(line)
+        shared = self._shared is None or line in self._shared
+        return key == "seed" or key not in self._constant or not shared
+
+
+def _constant(typed: Sequence[str]) -> set[str]:
+    """Keys that were typed with one value; of a key typed twice the last counts, as in Hydra."""
+    varied: dict[str, bool] = {}
+    for line in typed:
+        try:
+            (one,) = OverridesParser.create().parse_overrides([line])
+        except HydraException:  # Hydra reports it, or it is no override
+            continue
+        key, _ = _parted(one.get_key_element())
+        varied[key] = _is_swept(one)
+    return {key for key, swept in varied.items() if not swept}
+
+
+def _is_swept(override: Override) -> bool:
+    if isinstance(override.value(), (ChoiceSweep, RangeSweep)):
+        return values_of(override) > 1
+    return override.is_sweep_override()
+
+
+def _of_run(overrides: Sequence[Any]) -> frozenset[str]:
+    """Those overrides that say what the run is."""
+    return frozenset(line for line in map(str, overrides) if is_of_run(line))
+
+
+def _parted(line: str) -> tuple[str, str]:
+    """Key and value of an override; of a value in quotes, what they hold."""
+    key, _, value = line.partition("=")
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        value = value[1:-1]
+    return key.lstrip("+~"), value

@@ -1,0 +1,120 @@
+"""Whole commands as a person types them: a sweep in one program, one by one, and in processes.
+
+The others are measured on fewer jobs. One more command each, of one job a process, tells what
+starting them takes; what the jobs add to that is counted as often as the sweep has jobs.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+from mlr.benchmarks.rows import Measure, Row, duration, in_turn, timed
+from mlr.benchmarks.sweep import train_unrecorded
+from mlr.benchmarks.works import LOGISTIC, experiment
+from mlr.data import Blobs
+
+REPEATS = 3
+JOBS, FEW, PROCESSES = 512, 32, 2
+# 1,000 examples to train on
+WORK = (
+    *("data=blobs", "data.n=1250", "data.val_fraction=0.1", "data.test_fraction=0.1"),
+    *("batch_size=32", "epochs=20", "head=sigmoid"),
+)
+TRAIN = (str(Path(__file__).parents[2] / "scripts" / "train.py"),)
+# one by one, as in hydra/launcher=basic, but for launchers of other processes
+ALONE = ("-m", "mlr.benchmarks.one_by_one")
+BASIC = ("hydra/launcher=basic",)
+JOBLIB = ("hydra/launcher=joblib", f"hydra.launcher.n_jobs={PROCESSES}")
+
+
+def rows(
+    repeats: int, jobs: int = JOBS, few: int = FEW, work: Sequence[str] = WORK
+) -> Iterator[Row]:
+    """The sweep, and the same by Hydra's own launchers."""
+    repeats = min(repeats, REPEATS)
+    joblib = find_spec("hydra_plugins.hydra_joblib_launcher") is not None
+    with TemporaryDirectory() as folder:
+        here = Path(folder)
+        commands = [
+            command(here, TRAIN, work, jobs),
+            command(here, TRAIN, work, 1),
+            command(here, TRAIN, (*work, *BASIC), 1),
+            command(here, TRAIN, (*work, *BASIC), few),
+        ]
+        if joblib:
+            commands.append(command(here, ALONE, (*work, *JOBLIB), PROCESSES))
+            commands.append(command(here, ALONE, (*work, *JOBLIB), few))
+        computing = compute(jobs)
+        whole, start, *others, computed = in_turn([*commands, computing], repeats, warm_up=False)
+    yield Row(f"{jobs} jobs", duration(whole), value=whole, unit=" s", most=12)
+    basic = scaled(others[0], others[1], 1, few, jobs)
+    other = f"{duration(basic)} by hydra/launcher=basic, of {few} jobs in {duration(others[1])}"
+    yield Row(
+        "compared with one job after the other", duration(whole), other, basic / whole, least=8
+    )
+    name = f"hydra/launcher=joblib, {PROCESSES} processes"
+    if joblib:
+        both = scaled(others[2], others[3], PROCESSES, few, jobs)
+        other = f"{duration(both)} by {name}, of {few} jobs in {duration(others[3])}"
+        yield Row("compared with several processes", duration(whole), other, both / whole, least=5)
+    else:
+        yield Row(name, other="not installed: pip install '.[benchmark]'")
+    parts = (
+        f"{duration(whole)} − one job {duration(start)} − data and computing {duration(computed)}"
+    )
+    each = (whole - start - computed) / jobs
+    yield Row("files and composition of a run", duration(each), parts, each * 1e3, " ms", most=5)
+
+
+def scaled(start: float, measured: float, least: int, few: int, jobs: int) -> float:
+    """Seconds of `jobs`, where `least` took `start` and `few` took `measured`."""
+    return start + (measured - start) * (jobs - least) / (few - least)
+
+
+def command(here: Path, program: Sequence[str], work: Sequence[str], jobs: int) -> Measure:
+    """The measure of a sweep of `jobs`, in a folder below `here`.
+
+    The folder stays: ext4 makes files several times as slowly for minutes after others were
+    removed.
+    """
+    losses = "se,bce" if jobs > 1 else "bce"
+    choices = (f"loss={losses}", f"seed=range(0,{max(1, jobs // 2)})")
+    line = [sys.executable, *program, "--multirun", *work, *choices]
+
+    def measure() -> float:
+        folder = here / token_hex(8)
+        folder.mkdir()
+        started = perf_counter()
+        done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
+        seconds = perf_counter() - started
+        found = len(list(folder.rglob("status.json")))
+        if done.returncode or found != jobs:
+            raise RuntimeError(f"{' '.join(line)}: {found} runs\n{done.stdout}{done.stderr}")
+        return seconds
+
+    return measure
+
+
+def compute(jobs: int) -> Measure:
+    """The measure of what the same sweep loads, makes and trains, without composition and files."""
+    losses = ("se", "bce") if jobs > 1 else ("bce",)
+
+    def sweep() -> None:
+        source = Blobs(n=1250, val_fraction=0.1, test_fraction=0.1)
+        datasets = [source.load(seed) for seed in range(max(1, jobs // 2))]
+        experiments = [
+            experiment(LOGISTIC, data, seed, loss)
+            for loss in losses
+            for seed, data in enumerate(datasets)
+        ]
+        train_unrecorded(experiments)
+
+    sweep()  # what is imported and loaded once belongs to the start of a command
+    return timed(sweep)

@@ -1,0 +1,84 @@
+"""Losses and dL/dz of one batch, beside torch's own functions of logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mlr.benchmarks.rows import Row, duration, in_turn, timed
+from mlr.objectives import Objective
+
+CLASSES = 10
+PROMISED = MappingProxyType({4096: 1.0, 128: 1.2})
+CALLS = 100
+"""Calls in one measure, so that a clock's tick is nothing beside it."""
+MORE = 5
+"""A measure takes milliseconds: there are that many times as many of them as of the others."""
+
+OfLogits = Callable[[Tensor, Tensor], Tensor]
+"""Logits and targets → the mean loss."""
+
+
+def rows(
+    repeats: int, promised: Mapping[int, float] = PROMISED, calls: int = CALLS
+) -> Iterator[Row]:
+    """Each pair at each batch size: forward and backward, per-example losses, their mean."""
+    for size, most in promised.items():
+        z = torch.randn(size, CLASSES, generator=torch.Generator().manual_seed(0))
+        z.requires_grad_()
+        for pair, own_targets, others in _targets(size):
+            own: OfLogits = partial(_own, Objective(*pair.split("+")))
+            name, function = BESIDE[pair]
+            steps = [(own, own_targets), *((function, targets) for targets in others.values())]
+            took, *them = in_turn(
+                [timed(partial(_step, calls, of_logits, z, t)) for of_logits, t in steps],
+                repeats * MORE,
+            )
+            for words, seconds in zip(others, them, strict=True):
+                other = f"{duration(seconds / calls)}: {name} {words}".rstrip()
+                what = f"{pair}, ({size}, {CLASSES})"
+                yield Row(what, duration(took / calls), other, took / seconds, most=most)
+
+
+def _targets(size: int) -> Iterator[tuple[str, Tensor, dict[str, Tensor]]]:
+    """Each pair, its targets for mlr, and those for torch by what they are."""
+    generator = torch.Generator().manual_seed(1)
+    classes = torch.randint(CLASSES, (size,), generator=generator)
+    hot = functional.one_hot(classes, CLASSES).float()
+    yield "softmax+ce", hot, {"of one-hot targets": hot, "of class numbers": classes}
+    yes = torch.randint(2, (size, CLASSES), generator=generator).float()
+    yield "sigmoid+bce", yes, {"": yes}
+    real = torch.randn(size, CLASSES, generator=generator)
+    yield "linear+se", real, {"": real}
+
+
+def _step(calls: int, function: OfLogits, z: Tensor, t: Tensor) -> None:
+    for _ in range(calls):
+        torch.autograd.grad(function(z, t), z)
+
+
+def _own(objective: Objective, z: Tensor, t: Tensor) -> Tensor:
+    mean: Tensor = objective(z, t).mean()
+    return mean
+
+
+def _mean(function: Callable[..., Tensor], z: Tensor, t: Tensor) -> Tensor:
+    return function(z, t, reduction="none").mean()
+
+
+BESIDE: Mapping[str, tuple[str, OfLogits]] = MappingProxyType(
+    {
+        "softmax+ce": ("F.cross_entropy", partial(_mean, functional.cross_entropy)),
+        "sigmoid+bce": (
+            "F.binary_cross_entropy_with_logits",
+            partial(_mean, functional.binary_cross_entropy_with_logits),
+        ),
+        "linear+se": ("F.mse_loss", partial(_mean, functional.mse_loss)),
+    }
+)
+"""By pair: a function of torch's in words, and its mean of losses that are all there."""

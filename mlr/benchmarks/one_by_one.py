@@ -1,0 +1,40 @@
+"""scripts/train.py without its sweeps: each job a run of its own, for any of Hydra's launchers.
+
+python -m mlr.benchmarks.one_by_one --multirun hydra/launcher=joblib seed=0,1
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from mlr.app.cli.command import VERSION_BASE
+from mlr.app.config.output_paths import CONFIGS
+from mlr.app.config.schema import register_schema
+from mlr.app.run.job import run_job
+from mlr.app.sweep.resolvers import register_resolvers
+
+
+def task(config: DictConfig) -> None:
+    """One job, in whatever process."""
+    outcome = run_job(config, HydraConfig.get(), nullcontext(_untold))  # type: ignore[arg-type]
+    if outcome.status != "done":
+        raise RuntimeError(f"{outcome.status}: {outcome.reason}")
+
+
+def _untold(done: int, total: int) -> None:
+    """No bar: others write to the same terminal."""
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    register_schema()
+    register_resolvers()
+    hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")(task)()
+
+
+if __name__ == "__main__":
+    main()

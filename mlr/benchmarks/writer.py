@@ -1,0 +1,98 @@
+"""Scalars written by the million, beside torch's SummaryWriter, and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
+from time import perf_counter, time
+
+import numpy as np
+
+from mlr.benchmarks.rows import Measure, Row, duration, in_turn, timed
+from mlr.records import EventWriter, Recorder, RunFolder, flush_all, record_scalars
+
+SCALARS = 1_000_000
+TAGS = tuple(f"group/{number}" for number in range(20))
+RUNS = 100
+OF_TORCH = 50
+"""Every so many of the steps SummaryWriter writes too; it takes as long for each."""
+
+
+def rows(repeats: int, scalars: int = SCALARS, runs: int = RUNS) -> Iterator[Row]:
+    """One file, the files of a sweep, and whether what is read is what was written."""
+    values = np.random.default_rng(0).normal(size=(scalars // len(TAGS), len(TAGS)))
+    values = values.astype(np.float32)
+    with TemporaryDirectory() as folder:
+        here = Path(folder)
+        measures = [
+            timed(lambda: write_events(here / token_hex(8), values)),
+            sweep(here, values, runs),
+            timed(lambda: write_by_torch(here / token_hex(8), values[::OF_TORCH])),
+        ]
+        events, both, torch = in_turn(measures, repeats)
+        each = torch / values[::OF_TORCH].size
+        other = f"{duration(each)} each by SummaryWriter"
+        for what, seconds in (
+            ("events of one run", events),
+            (f"events, metrics.csv of {runs} runs", both),
+        ):
+            took = f"{duration(seconds)} for {values.size:,}"
+            yield Row(what, took, other, seconds / values.size * 1e6, " µs", most=1)
+        target = here / "read"
+        write_events(target, values)
+        started = perf_counter()
+        equal = read_back(target, values)
+        took = duration(perf_counter() - started)
+        yield Row("read by EventAccumulator", f"{took}", "equal values", equal, least=1)
+
+
+def write_events(folder: Path, values: np.ndarray) -> None:
+    """All of values (P, T) into one event file."""
+    folder.mkdir()
+    writer = EventWriter(folder)
+    writer.scalars(np.arange(len(values)), TAGS, values, np.full(len(values), time()))
+    writer.flush()
+
+
+def sweep(here: Path, values: np.ndarray, runs: int) -> Measure:
+    """The measure of recording values (P·R, T) for R runs whose folders were made before."""
+    steps = np.arange(len(values) // runs)
+    columns = values[: len(steps) * runs].reshape(len(steps), runs, len(TAGS))
+    present = np.ones(columns.shape, dtype=bool)
+
+    def measure() -> float:
+        folder = here / token_hex(8)
+        claimed = [RunFolder.claim(folder / str(run)) for run in range(runs)]
+        recorders = [Recorder(one, TAGS, {}) for one in claimed]
+        started = perf_counter()
+        record_scalars(recorders, steps, steps / 10, columns, present, time() + steps)
+        flush_all(recorders)
+        return perf_counter() - started
+
+    return measure
+
+
+def write_by_torch(folder: Path, values: np.ndarray) -> None:
+    """The same by add_scalar."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder)) as writer:
+        for step, row in enumerate(values.tolist()):
+            for tag, value in zip(TAGS, row, strict=True):
+                writer.add_scalar(tag, value, step)
+
+
+def read_back(folder: Path, values: np.ndarray) -> float:
+    """Share of values (P, T) that TensorBoard's own reader finds as they were written."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    reader = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    equal = 0
+    for column, tag in zip(values.T, TAGS, strict=True):
+        read = reader.Scalars(tag)
+        in_order = [point.step for point in read] == list(range(len(column)))
+        found = np.array([point.value for point in read], dtype=np.float32)
+        equal += int((found == column).sum()) if in_order else 0
+    return equal / values.size

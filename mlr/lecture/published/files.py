@@ -1,0 +1,81 @@
+"""Where the published data lie: MNIST's images, and the curves that Nielsen stored."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mlr.core.checks import InputError
+from mlr.data import Mnist
+
+BESIDE = Path(__file__).parents[4] / "shared" / "data"
+"""Beside the checkout, where nothing else was said."""
+CLASSES = 10
+WHITE = 255
+"""The largest pixel."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Part of MNIST: pixels (N, 784) of 0 to 255, labels (N,)."""
+
+    pixels: Tensor
+    labels: Tensor
+
+    @property
+    def one_hot(self) -> Tensor:
+        """Targets (N, 10), float64."""
+        return torch.eye(CLASSES, dtype=torch.float64)[self.labels]
+
+
+def mnist_root() -> Path | None:
+    """Folder of the four files: $MLR_MNIST, or beside the checkout; None: the user's cache."""
+    if "MLR_MNIST" in os.environ:
+        return Path(os.environ["MLR_MNIST"])
+    beside = BESIDE / "mnist"
+    return beside if beside.is_dir() else None
+
+
+def mnist_overrides() -> tuple[str, ...]:
+    """The same images for scripts/train.py."""
+    root = mnist_root()
+    return ("data=mnist",) if root is None else ("data=mnist", f"data.root={root}")
+
+
+def mnist(validation: int = 0) -> dict[str, Images]:
+    """MNIST by split: `train` without its last `validation` images, `val`, `test`.
+
+    Raises:
+        InputError: the files are not there and cannot be downloaded, or they are damaged.
+    """
+    # the loader wants one image for validation at least; those of a split are never mixed
+    data = Mnist(root=mnist_root(), val_size=max(1, validation), scale="none").load(0)
+    splits = {
+        name: Images(split.features.flatten(1), split.targets)
+        for name, split in (("train", data.train), ("val", data.val), ("test", data.test))
+    }
+    if validation == 0:
+        both = (splits["train"], splits.pop("val"))
+        splits["train"] = Images(
+            torch.cat([part.pixels for part in both]), torch.cat([part.labels for part in both])
+        )
+    return splits
+
+
+def curves_folder() -> Path:
+    """Folder of Nielsen's stored curves: $MLR_NIELSEN, or beside the checkout.
+
+    Raises:
+        InputError: it is not there.
+    """
+    folder = Path(os.environ.get("MLR_NIELSEN", BESIDE / "nielsen-curves"))
+    if not folder.is_dir():
+        raise InputError(
+            f"Nielsen's stored curves are not in {folder}: name a folder with the fig/*.json of "
+            "github.com/mnielsen/neural-networks-and-deep-learning in MLR_NIELSEN."
+        )
+    return folder

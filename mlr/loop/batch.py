@@ -1,0 +1,110 @@
+"""What a person's logits and targets are: examples, outputs, and classes or numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from mlr.core.checks import InputError
+from mlr.core.domains import OPEN_UNIT, SIMPLEX, UNIT
+from mlr.heads import Head
+
+MOST_NUMBERS = 1 << 22
+"""Logits of a batch that are measured; of larger ones, every n-th example."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """The task that the logits are for.
+
+    outputs: K.
+    classes: how many; None for regression.
+    """
+
+    outputs: int
+    classes: int | None
+
+    def labels(self, targets: Tensor) -> Tensor:
+        """Number of each class (…, B), of targets (…, B) or (…, B, K)."""
+        if not targets.is_floating_point():
+            return targets
+        return targets[..., 0] >= 0.5 if self.outputs == 1 else targets.argmax(-1)
+
+    def decide(self, logits: Tensor, head: Head | None) -> Tensor:
+        """Number of the predicted class (…, B); without a head, that of z ≥ 0 or the largest."""
+        if head is not None:
+            return head.decide(logits)
+        return logits[..., 0] >= 0 if self.outputs == 1 else logits.argmax(-1)
+
+
+class Batch:
+    """A batch as rows: one example each, however many axes it had.
+
+    Targets are class numbers if they are whole, or one-hot if the head predicts
+    probabilities; else they are numbers to regress.
+
+    Args:
+        logits: (B, …, K), or (B,) of a single output.
+        targets: class numbers (B, …), one-hot, probabilities or numbers (B, …, K).
+        head: None if nobody named one.
+
+    Attributes:
+        task: what the logits are for.
+        examples: how many there are, also of those that are not measured.
+
+    Raises:
+        InputError: the shapes do not fit.
+    """
+
+    def __init__(self, logits: Tensor, targets: Tensor, head: Head | None) -> None:
+        whole = not targets.is_floating_point()
+        self.task, self.examples, one_hot, self._every = _arranged(
+            logits.shape, targets.shape, whole, head
+        )
+        self.logits = self.of_logits(logits)
+        targets = targets.detach()
+        if one_hot:
+            targets = targets.argmax(-1)
+        width = () if whole else (targets.numel() // self.examples,)
+        self.targets = targets.reshape(self.examples, *width)[:: self._every].clone()
+
+    def of_logits(self, values: Tensor) -> Tensor:
+        """A copy of values that stand beside the logits, one row a measured example."""
+        rows = values.detach().reshape(self.examples, self.task.outputs)
+        if self._every > 1:
+            rows = rows[:: self._every]
+        wide = torch.float64 if values.dtype == torch.float64 else torch.float32
+        return rows.to(wide, copy=True)
+
+
+@lru_cache(maxsize=64)
+def _arranged(
+    logits: torch.Size, targets: torch.Size, whole: bool, head: Head | None
+) -> tuple[Task, int, bool, int]:
+    """The task, the examples, whether whole targets are one-hot, every how many are measured."""
+    if len(logits) == 1:
+        logits = torch.Size((*logits, 1))
+    outputs, leading = logits[-1], logits[:-1]
+    width = outputs // (head.range.per_target if head is not None else 1)
+    fitting = {(*leading, width), leading if whole or outputs == 1 else (*leading, width)}
+    if tuple(targets) not in fitting or not leading.numel():
+        raise _misfit(logits, targets, whole)
+    probable = head is not None and head.range in (UNIT, OPEN_UNIT, SIMPLEX)
+    task = Task(outputs, max(2, outputs) if whole or probable else None)
+    one_hot = whole and outputs > 1 and len(targets) == len(logits)
+    every = max(1, -(-logits.numel() // MOST_NUMBERS))
+    return task, leading.numel(), one_hot, every
+
+
+def _misfit(logits: torch.Size, targets: torch.Size, whole: bool) -> InputError:
+    given, wanted = f"targets of shape {tuple(targets)}", f"logits of shape {tuple(logits)}"
+    if not whole and targets == logits[:-1]:
+        return InputError(f"{given} for {wanted} must be class numbers: give targets.long().")
+    return InputError(
+        f"{given} do not fit {wanted}; the last axis of the logits is that of the "
+        "classes or outputs, and targets have the shape of the logits, or lack that axis and "
+        "are class numbers."
+    )

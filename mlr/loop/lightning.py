@@ -1,0 +1,176 @@
+"""A `GradientProbe` as a callback of Lightning's Trainer, which this module alone needs.
+
+It works with the package `lightning` and with `pytorch_lightning`: the one imported before it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from math import isfinite
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from mlr.core.checks import InputError
+from mlr.heads import Head
+from mlr.loop.probe import GradientProbe
+from mlr.probes import ProbeSettings
+
+
+def _lightning() -> Any:
+    """The package whose Trainer is used."""
+    names = ("lightning.pytorch", "pytorch_lightning")
+    for name in sorted(names, key=lambda name: name not in sys.modules):
+        try:
+            return import_module(name)
+        except ModuleNotFoundError as missing:
+            if missing.name not in (name, name.partition(".")[0]):
+                raise
+    raise ImportError("mlr.loop.lightning needs Lightning: pip install lightning")
+
+
+class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
+    """Watches every `fit`, with nothing to change in the LightningModule.
+
+    Logits are what a module's forward gives, targets are taken from the batch, the loss is what
+    `training_step` returns. Accumulation, precision and length are read from the Trainer. In
+    distributed training, the first process watches its own part of the batch.
+
+    Attributes:
+        probe: of the running or the last `fit`.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str | None = None,
+        *,
+        head: Head | str | None = None,
+        settings: ProbeSettings | str = "basic",
+        schedule: int | str | None = None,
+        reduction: Literal["mean", "sum"] = "mean",
+        module: str = "",
+        targets: Callable[[Any], Tensor] | None = None,
+    ) -> None:
+        """What to watch; the arguments but the last two are those of `GradientProbe`.
+
+        Args:
+            folder: a new run folder; None writes to the Trainer's TensorBoardLogger.
+            head: what turns logits into predictions, or its name.
+            settings: basic, full or off, or `mlr.probes.ProbeSettings`.
+            schedule: of all that `settings` gives no schedule of its own.
+            reduction: how the loss is reduced over the batch.
+            module: the part of the LightningModule whose forward gives the logits, as `net`;
+                empty for the LightningModule itself.
+            targets: takes a batch and gives its targets; None takes `batch[1]`.
+        """
+        super().__init__()
+        self.folder, self.module = folder, module
+        self.targets = targets if targets is not None else _second
+        self.options: dict[str, Any] = {
+            "head": head,
+            "settings": settings,
+            "schedule": schedule,
+            "reduction": reduction,
+        }
+        self.probe: GradientProbe | None = None
+        self._handle: Any = None
+        self._batch: Any = None
+        self._logits: Any = None
+
+    def on_train_start(self, trainer: Any, pl_module: nn.Module) -> None:
+        """Begin to watch.
+
+        Raises:
+            InputError: no folder and no logger to write to, or what `GradientProbe` refuses.
+        """
+        if not trainer.is_global_zero:
+            return
+        self.probe = GradientProbe(
+            pl_module.get_submodule(self.module),
+            trainer.optimizers,
+            self.folder,
+            writer=None if self.folder is not None else _writer(trainer),
+            total_steps=_total(trainer),
+            first_step=trainer.global_step,
+            accumulate=trainer.accumulate_grad_batches,
+            scaler=getattr(trainer.precision_plugin, "scaler", None),
+            **self.options,
+        )
+        self._handle = pl_module.get_submodule(self.module).register_forward_hook(self._hear)
+
+    def on_train_batch_start(self, trainer: Any, pl_module: nn.Module, batch: Any, *_: Any) -> None:
+        """Remember where the targets are."""
+        self._batch = batch
+
+    def on_before_backward(self, trainer: Any, pl_module: nn.Module, loss: Tensor) -> None:
+        """Watch.
+
+        Raises:
+            InputError: the module gave no logits, or the batch no targets.
+        """
+        probe, logits, self._logits = self.probe, self._logits, None
+        if probe is None:
+            return
+        if not isinstance(logits, Tensor):
+            raise InputError(
+                f"The forward of {self._named(pl_module)} gave no tensor of logits in "
+                f"training_step, but {type(logits).__name__}; name the part that does, as in "
+                "GradientProbeCallback(module='net')."
+            )
+        loss = loss.detach() * trainer.accumulate_grad_batches
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        if scaler is not None:
+            loss = loss / scaler.scale(torch.ones((), device=loss.device))
+        probe.watch(logits, self.targets(self._batch), loss)
+
+    def on_train_end(self, trainer: Any, pl_module: nn.Module) -> None:
+        """Write the rest."""
+        self._end(None)
+
+    def on_exception(self, trainer: Any, pl_module: nn.Module, exception: BaseException) -> None:
+        """Write the rest, and how it failed."""
+        self._end(exception)
+
+    def _end(self, error: BaseException | None) -> None:
+        self._batch = self._logits = None
+        if self._handle is not None:
+            self._handle.remove()
+        if self.probe is not None:
+            self.probe.__exit__(None if error is None else type(error), error, None)
+
+    def _hear(self, module: nn.Module, arguments: Any, outputs: Any) -> None:
+        if torch.is_grad_enabled():
+            self._logits = outputs
+
+    def _named(self, pl_module: nn.Module) -> str:
+        return self.module or type(pl_module).__name__
+
+
+def _second(batch: Any) -> Tensor:
+    if isinstance(batch, (tuple, list)) and len(batch) > 1 and isinstance(batch[1], Tensor):
+        return batch[1]
+    raise InputError(
+        f"A batch of type {type(batch).__name__} has no targets at [1]; say where they are, as in "
+        "GradientProbeCallback(targets=lambda batch: batch['label'])."
+    )
+
+
+def _writer(trainer: Any) -> Any:
+    """The SummaryWriter of the first logger that has one."""
+    for logger in trainer.loggers:
+        if hasattr(logger.experiment, "add_scalar"):
+            return logger.experiment
+    raise InputError(
+        "GradientProbeCallback has nowhere to write: give it a folder, as in "
+        "GradientProbeCallback('runs/mine'), or give the Trainer a TensorBoardLogger."
+    )
+
+
+def _total(trainer: Any) -> int | None:
+    """How many updates there will be; None where the Trainer cannot tell."""
+    total = trainer.estimated_stepping_batches
+    return int(total) if isfinite(total) and total > 0 else None

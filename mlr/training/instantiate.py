@@ -1,0 +1,166 @@
+"""The object that a group of the configuration names by `_target_`.
+
+A name is refused before it is imported unless it is, to the letter, that of one of mlr's own
+parts or of a public class of torch.nn, or lies in a package that the user allowed by name.
+Nothing else in mlr makes an object of what a configuration names.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mlr.core.checks import InputError, nearest, typed, unknown
+from mlr.data import SOURCES
+from mlr.heads import HEADS
+from mlr.losses import LOSSES
+from mlr.models import MODELS, Model, UserModule
+from mlr.probes import ProbeSettings
+from mlr.training import OPTIMIZERS, SCHEDULES
+
+Part = TypeVar("Part")
+
+_PACKAGES: Mapping[str, Sequence[type]] = {
+    "mlr.heads": HEADS,
+    "mlr.losses": LOSSES,
+    "mlr.models": MODELS,
+    "mlr.data": SOURCES,
+    "mlr.training": (*OPTIMIZERS, *SCHEDULES),
+    "mlr.probes": (ProbeSettings,),
+}
+OWN = {f"{package}.{kind.__name__}": kind for package, kinds in _PACKAGES.items() for kind in kinds}
+"""All that `_target_` may name of mlr, as configs/ writes it."""
+LAYERS = "torch.nn."
+
+
+def make_part(
+    group: str, settings: Mapping[str, Any], base: type[Part], allowed: Sequence[str]
+) -> Part:
+    """The object of `base` that `settings` describes: its `_target_` called with the rest.
+
+    Args:
+        group: name of the configuration group, for messages.
+        settings: plain values, `_target_` among them.
+        base: the abstract class that the target must derive from.
+        allowed: what may be imported besides mlr's own parts and torch.nn: packages, modules
+            or classes.
+
+    Raises:
+        InputError: a target that is not allowed, not found, or of another kind; an option
+            that it does not know, or a value that it refuses.
+    """
+    if not isinstance(settings, Mapping):
+        raise InputError(f"{group}={typed(settings)} must be a group of options.")
+    options = dict(settings)
+    target = options.pop("_target_", None)
+    if not isinstance(target, str) or "." not in target.strip("."):
+        raise InputError(
+            f"{group}._target_={target} must name a class with its module, "
+            f"as in {group}._target_=my_package.MyClass."
+        )
+    kind = _find(group, target, allowed)
+    if base is Model and _is_module(kind):
+        return UserModule(kind, options)  # type: ignore[return-value]
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        raise InputError(f"{group}._target_={target} is not a {base.__module__}.{base.__name__}.")
+    if inspect.isabstract(kind):
+        missing = ", ".join(sorted(getattr(kind, "__abstractmethods__", ())))
+        raise InputError(f"{group}._target_={target} is not finished: it lacks {missing}.")
+    _check_options(group, kind, options)
+    return kind(**options)
+
+
+def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
+    if target in OWN:
+        return OWN[target]
+    if target.startswith(LAYERS):
+        return _layer(group, target)
+    if not is_allowed(target, allowed):
+        raise InputError(_unknown(group, target))
+    if _HERE not in sys.meta_path:
+        sys.meta_path.append(_HERE)
+    module, _, name = target.rpartition(".")
+    try:
+        kind = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{group}._target_={target} cannot be imported: {error}.") from error
+    home = getattr(kind, "__module__", None)
+    if isinstance(kind, type) and not is_allowed(f"{home}.{kind.__qualname__}", allowed):
+        raise InputError(
+            f"{group}._target_={target} is {home}.{kind.__qualname__} under another name; "
+            "give it its own, and allow that."
+        )
+    return kind
+
+
+class _Here(MetaPathFinder):
+    """A user's package commonly lies where they stand; looked for last, so it hides no other."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return None if path else PathFinder.find_spec(name, [str(Path.cwd())])
+
+
+_HERE = _Here()
+
+
+def is_allowed(target: str, allowed: Iterable[str]) -> bool:
+    """Return True if `target` is, or lies in, a package that a user allows by name."""
+    return any(target == name or target.startswith(f"{name}.") for name in allowed if name)
+
+
+def _layer(group: str, target: str) -> Any:
+    """A class of torch.nn by its public name, and none that can be reached through another."""
+    from torch import nn
+
+    name = target.removeprefix(LAYERS)
+    kind = getattr(nn, name, None) if name.isidentifier() and name in nn.modules.__all__ else None
+    if kind is None:
+        raise InputError(f"{group}._target_={target} is not a public class of torch.nn.")
+    return kind
+
+
+def _unknown(group: str, target: str) -> str:
+    package, _, name = target.rpartition(".")
+    if package in _PACKAGES:
+        names = [kind.__name__ for kind in _PACKAGES[package]]
+        near = nearest(name, names, 0.4)
+        return unknown(f"{group}._target_={target}", names, near and f"{package}.{near}")
+    return (
+        f"{group}._target_={target} is none of mlr's own parts and not in torch.nn, so it is not "
+        f"imported. If you trust it, add allow_targets=[{target.split('.')[0]}]."
+    )
+
+
+def _is_module(kind: Any) -> bool:
+    torch = sys.modules.get("torch")  # imported already if `kind` is one of its classes
+    return torch is not None and isinstance(kind, type) and issubclass(kind, torch.nn.Module)
+
+
+def _check_options(group: str, kind: type, options: Mapping[str, Any]) -> None:
+    parameters = _parameters(kind)
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    names = [parameter.name for parameter in parameters]
+    for option in options:
+        if option not in names:
+            near = nearest(str(option), names)
+            given = f"option {group}.{option} of {kind.__name__}"
+            raise InputError(unknown(given, names, near and f"{group}.{near}"))
+    for parameter in parameters:
+        if parameter.default is parameter.empty and parameter.name not in options:
+            raise InputError(
+                f"{group}.{parameter.name} has no value yet; set {group}.{parameter.name}=…"
+            )
+
+
+@lru_cache(maxsize=256)
+def _parameters(kind: type) -> tuple[inspect.Parameter, ...]:
+    """Return the parameters of a class; cached, for a thousand jobs ask for them."""
+    return tuple(inspect.signature(kind).parameters.values())

@@ -1,0 +1,65 @@
+"""Own parts that give NaN from their first call are named, and no learning rate is."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlr.analysis.explain import findings
+from tests.analysis.explain.made import falling, run
+from tests.app.conftest import train  # noqa: F401
+
+OWN = """
+import torch
+from torch import nn
+from mlr.losses import SquaredError
+
+class LogOfNothing(SquaredError):
+    name = "own"
+    def __call__(self, predictions, targets):
+        return super().__call__(predictions, targets) + torch.log(predictions.sum(-1) - 1e6)
+
+class Constant(SquaredError):
+    name = "own"
+    def __call__(self, predictions, targets):  # its gradient is that of squared error
+        return super().__call__(predictions, targets) + torch.full_like(targets[..., 0], torch.nan)
+
+class Net(nn.Linear):
+    def __init__(self): super().__init__(2, 1)
+    def forward(self, x): return super().forward(x) / 0 * 0
+"""
+LINE = ("data=blobs", "head=sigmoid", "loss=se", "epochs=2", "allow_targets=[broken_parts]")
+
+
+@pytest.mark.parametrize(
+    ("typed", "where", "part"),
+    [
+        ("loss._target_=broken_parts.LogOfNothing", "The loss", "loss (broken_parts.LogOfNothing)"),
+        ("loss._target_=broken_parts.Constant", "The loss", "loss (broken_parts.Constant)"),
+        ("model._target_=broken_parts.Net", "A logit", "model (broken_parts.Net)"),
+    ],
+)
+def test_what_was_never_finite_is_not_the_rates_doing(train, tmp_path, typed, where, part):  # noqa: F811
+    (tmp_path / "broken_parts.py").write_text(OWN)
+    own = ("model=custom",) if typed.startswith("model") else ()
+    finished = train(*LINE, *own, typed)
+    assert finished.status()["status"] == "diverged"
+    (line,) = [line for line in finished.out.splitlines() if line.startswith("diagnosis")]
+    assert f"{where} is not finite before the first update" in line
+    assert f"look at what the {part} computes" in line
+    assert "Try" not in line
+    assert "optimizer.lr" not in finished.out
+    (reason,) = [line for line in finished.out.splitlines() if line.startswith("diverged: ")]
+    assert reason.endswith("it was so before any update: look at the model and the loss")
+
+
+def test_a_rate_that_is_too_high_at_once_is_still_called_so(tmp_path):
+    lost = {"status": "diverged", "metrics": {"loss/train": float("nan")}}
+    refused = {"update": 1, "tensor": "the updated output.weight", "examples": [0]}
+    one = run(tmp_path / "run", curves=falling(), refused=refused, **lost)
+    assert list(findings(one)) == ["lr_too_high"]
+    refused["tensor"] = "the gradient of hidden1.weight"
+    two = run(tmp_path / "other", curves=falling(), refused=refused, **lost)
+    assert list(findings(two)) == ["not_finite"]
+    refused["update"] = 2
+    three = run(tmp_path / "third", curves=falling(), refused=refused, **lost)
+    assert list(findings(three)) == ["lr_too_high"]

@@ -1,0 +1,318 @@
+"""Each section of the benchmark, so small that no time it takes means anything."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from mlr.benchmarks import (
+    SECTIONS,
+    chosen,
+    commands,
+    jax_program,
+    keeping,
+    measure,
+    memory,
+    own_loop,
+    probes,
+    sweep,
+    with_jax,
+    writer,
+)
+from mlr.benchmarks import works as one
+from mlr.benchmarks.rows import Row, duration, in_turn, table
+from mlr.core.checks import InputError
+from mlr.models import Cnn, Mlp
+from mlr.training import log, train
+from mlr.training.measure import Measurements
+
+ROOT = Path(__file__).parents[2]
+TINY = replace(one.LOGISTIC, examples=200, epochs=1)
+FEW_IMAGES = one.Work("images", 300, 784, 10, 128, 1, Mlp())
+
+
+def shown(rows) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table(rows))
+    return console.file.getvalue()
+
+
+def test_a_row_is_judged_by_its_promise():
+    assert Row("", value=3.0, most=3).kept
+    assert Row("", value=3.1, most=3).kept is False
+    assert Row("", value=3.1, least=3).kept
+    assert Row("", value=float("nan"), most=3).kept is False
+    assert Row("", value=3.1).kept is None
+    assert Row("not measured", most=3).kept is None
+
+
+def test_a_table_says_all_of_it():
+    text = shown([Row("work [a]", "1 s", "9 s by hand", 1 / 9, " s", most=0.4), Row("b", value=2)])
+    for part in ("work [a]", "1 s", "9 s by hand", "0.111 s", "≤ 0.4 s", "kept"):
+        assert part in text
+    assert "missed" in shown([Row("", value=1, least=8)])
+
+
+def test_durations_have_a_unit_that_suits_them():
+    assert [duration(x) for x in (81, 1.5, 0.0123, 4.2e-7)] == [
+        "81 s",
+        "1.5 s",
+        "12.3 ms",
+        "0.42 µs",
+    ]
+
+
+def test_measures_are_taken_in_turn_and_the_first_of_each_does_not_count():
+    calls = []
+    times = iter([100.0, 100.0, 1.0, 20.0, 9.0, 30.0, 2.0, 10.0])
+
+    def measured(name):
+        calls.append(name)
+        return next(times)
+
+    assert in_turn([lambda: measured("a"), lambda: measured("b")], 3) == [10.0, 2.0]
+    assert calls == ["a", "b", "b", "a"] * 2
+
+
+def test_sections_are_chosen_by_name():
+    assert "memory" not in [section.name for section in chosen([])]
+    assert [section.name for section in chosen(["memory", "jax", "memory"])] == ["memory", "jax"]
+    with pytest.raises(InputError, match="Did you mean section=sweep"):
+        chosen(["speed"])
+
+
+def test_every_section_has_a_home():
+    for section in SECTIONS.values():
+        module, function = section.home
+        assert callable(getattr(import_module(module), function))
+
+
+def test_what_checkpoints_cost():
+    (row,) = keeping.rows(1, TINY)
+    assert 0 < row.value < 1
+    assert row.promise == "≤ 0.01"
+
+
+def test_sections_are_printed_as_they_come(monkeypatch, capsys):
+    monkeypatch.setattr(writer, "rows", lambda repeats: iter([Row(f"{repeats} times")]))
+    measure(chosen(["writer"]), 7)
+    said = capsys.readouterr().out
+    assert said.index(SECTIONS["writer"].title) < said.index("7 times")
+
+
+def test_one_run():
+    rows = list(one.rows(1, {TINY: 0.4, FEW_IMAGES: 0.95}))
+    assert [row.most for row in rows] == [0.4, 0.95]
+    assert all(row.value > 0 for row in rows)
+
+
+def test_sweeps():
+    rows = list(sweep.rows(1, TINY, (1, 2), {2: 0.5}))
+    assert [row.what for row in rows] == ["N = 1", "N = 2", "a run at N = 2"]
+    assert [row.most for row in rows] == [None, 0.5, 1]
+
+
+def test_digits_are_all_trained_on():
+    data = sweep.all_digits()
+    assert data.train.features.shape == (1797, 64)
+    (row,) = sweep.mlps(1, replace(sweep.DIGITS, epochs=1), (2,), {2: 0.15})
+    assert row.most == 0.15
+
+
+def test_without_records_every_number_is_computed(monkeypatch):
+    measured = []
+    real = Measurements.measured
+    monkeypatch.setattr(Measurements, "measured", lambda self: measured.append(1) or real(self))
+    functions = (log.record_scalars, log.record_histograms, log.flush_all)
+    data = one.make_data(TINY)
+    run = one.experiment(TINY, data, seed=3)
+    (result,) = sweep.train_unrecorded([run])
+    assert measured
+    assert (log.record_scalars, log.record_histograms, log.flush_all) == functions
+    (expected,) = train([run])
+    assert result.metrics == expected.metrics
+
+
+def test_a_million_scalars_or_a_few():
+    rows = list(writer.rows(1, scalars=2000, runs=2))
+    assert [row.most for row in rows] == [1, 1, None]
+    assert rows[-1].value == 1
+
+
+def test_other_values_than_those_written_are_seen(tmp_path):
+    values = np.ones((50, len(writer.TAGS)), dtype=np.float32)
+    writer.write_events(tmp_path / "run", values)
+    values[3, 4] = 2
+    assert writer.read_back(tmp_path / "run", values) == 1 - 1 / values.size
+
+
+def test_jax_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setattr(with_jax, "find_spec", lambda name: None)
+    (row,) = with_jax.rows(1)
+    assert ".[benchmark]" in row.other
+
+
+@pytest.fixture
+def of_jax():
+    """Three runs, and what programs of JAX make of them."""
+    jax = pytest.importorskip("jax")
+    work = replace(TINY, epochs=3)
+    data = one.make_data(work)
+    runs = [one.experiment(work, data, seed) for seed in range(3)]
+    arguments = with_jax.arguments_of(work, runs)
+
+    def results(**options):
+        program = jax_program.compiled(data, arguments, **options)
+        return jax.device_get(program(*arguments))
+
+    return runs, results
+
+
+def test_jax_trains_the_same_runs(of_jax):
+    runs, results = of_jax
+    (weights, bias), numbers, _, _ = results(drawn=False, measured=False)
+    assert numbers.shape == (3, 3, 7, 2)
+    for run, result in enumerate(train(runs)):
+        weight, offset = result.parameters.values()
+        torch.testing.assert_close(torch.tensor(weights[run]), weight[0], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(torch.tensor(bias[run]), offset[0], rtol=1e-4, atol=1e-6)
+
+
+def test_jax_measures_the_same_numbers(of_jax, monkeypatch):
+    runs, results = of_jax
+    _, numbers, validation, ends = results(drawn=False, measured=True)
+    found: list[np.ndarray] = []
+    monkeypatch.setattr(log, "record_scalars", lambda *block: found.append(block[3]))
+    own = sweep.train_unrecorded(runs)
+    assert not found  # nothing is recorded there
+    monkeypatch.setattr(log, "record_histograms", lambda *_, **__: None)
+    monkeypatch.setattr(log, "flush_all", lambda recorders: None)
+    train(runs, [object()] * 3)
+    tags = log.run_tags(runs[0])
+    (block,) = found
+    columns = [tags.index(tag) for tag in jax_program.TAGS]
+    steps = numbers.reshape(3, 21, -1).swapaxes(0, 1)
+    np.testing.assert_allclose(steps, block[:21][..., columns], rtol=1e-3, atol=1e-5)
+    at_ends = block[7::7][..., [tags.index("loss/val"), tags.index("accuracy/val")]]
+    np.testing.assert_allclose(validation.swapaxes(0, 1), at_ends, rtol=1e-3, atol=1e-5)
+    for split, judged in zip(("train", "val", "test"), ends, strict=True):
+        expected = [[r.metrics[f"{name}/{split}"] for name in ("loss", "accuracy")] for r in own]
+        np.testing.assert_allclose(judged, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_jax_draws_orders_of_its_own(of_jax):
+    _, results = of_jax
+    (handed, _), _, _, _ = results(drawn=False, measured=True)
+    (drawn, _), numbers, validation, _ = results(drawn=True, measured=True)
+    assert not np.allclose(handed, drawn, rtol=1e-4)
+    np.testing.assert_allclose(handed, drawn, atol=0.1)  # after 21 updates by 0.1
+    assert np.isfinite(numbers[..., 0]).all()
+    assert validation.shape == (3, 3, 2)
+
+
+def test_jax_beside_mlr():
+    pytest.importorskip("jax")
+    rows = list(with_jax.rows(1, TINY, (1, 2)))
+    assert [row.most for row in rows] == [1, None, None] * 2
+
+
+def fake_command(here, program, work, jobs):
+    """A start of 3 s, and 0.25 s a job alone, 0.125 in two processes, 0.01 in a program."""
+    each = 0.25 if commands.BASIC[0] in work else 0.125 if program == commands.ALONE else 0.01
+    return lambda: 3 + each * jobs
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_few_jobs_are_counted_as_many(monkeypatch, installed):
+    monkeypatch.setattr(commands, "command", fake_command)
+    monkeypatch.setattr(commands, "compute", lambda jobs: lambda: 0.01)
+    monkeypatch.setattr(commands, "find_spec", lambda name: True if installed else None)
+    whole, basic, joblib, overhead = commands.rows(1)
+    assert whole.value == pytest.approx(3 + 5.12)
+    assert basic.value == pytest.approx((3 + 128) / whole.value)
+    if installed:
+        assert joblib.value == pytest.approx((3 + 64) / whole.value)
+    else:
+        assert ".[benchmark]" in joblib.other
+    assert overhead.value == pytest.approx((5.12 - 0.01 - 0.01) / 512 * 1e3)
+
+
+def test_the_work_of_the_commands_computes():
+    assert commands.compute(4)() > 0
+
+
+def test_a_command_that_fails_says_what_it_said(tmp_path):
+    with pytest.raises(RuntimeError, match="epochs=0"):
+        commands.command(tmp_path, commands.TRAIN, (*commands.WORK, "epochs=0"), 1)()
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_commands():
+    rows = list(commands.rows(1, jobs=4, few=4, work=(*commands.WORK, "epochs=1")))
+    assert [row.what for row in rows][:2] == ["4 jobs", "compared with one job after the other"]
+    joblib = find_spec("hydra_plugins.hydra_joblib_launcher") is not None
+    assert (rows[2].value is not None) == joblib
+
+
+@pytest.mark.slow
+def test_jobs_of_other_launchers_run_alone(tmp_path):
+    line = (*commands.WORK, "epochs=1", "hydra/launcher=basic")
+    assert commands.command(tmp_path, commands.ALONE, line, 2)() > 0
+
+
+def test_slopes_of_memory(monkeypatch):
+    stated = memory.bytes_of_a_run()
+    monkeypatch.setattr(
+        memory, "peak", lambda count, budget=0: (200 * memory.MIB + min(count, 1000) * stated, 1.0)
+    )
+    rows = list(memory.rows(1, (100, 200, 400), 10_000, 1000 * stated))
+    assert [row.value for row in rows if row.most] == pytest.approx([1, 1, 999 / 1000])
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_memory():
+    rows = list(memory.rows(1, (1, 3), 4, 1 << 20))
+    assert "4 in a budget of 1 MiB" in rows[-1].what
+
+
+def test_the_script_explains_itself():
+    line = [sys.executable, str(ROOT / "scripts" / "benchmark.py"), "--help"]
+    done = subprocess.run(line, check=True, capture_output=True, text=True)
+    assert all(f"  {name} " in done.stdout for name in SECTIONS)
+
+
+def test_what_measuring_costs():
+    small = replace(TINY, features=16, model=Cnn(channels=[2]))
+    rows = list(probes.rows(1, [probes.Case(TINY), probes.Case(small, side=4)]))
+    assert [row.most for row in rows] == [1.02, 1.1, 1.3, 2] * 2
+    assert all(row.value > 0 for row in rows)
+
+
+def test_loops_of_ones_own(monkeypatch):
+    work = replace(FEW_IMAGES, features=6, examples=260, epochs=1)
+    monkeypatch.setattr(own_loop, "find_spec", lambda name: None)
+    rows = list(own_loop.rows(1, work, epochs=2))
+    assert [row.most for row in rows] == [1.02, 1.1, 1.3, 2, None, None]
+    assert all(row.value > 0 for row in rows[:4])
+    assert all("not installed: pip install" in row.other for row in rows[4:])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("lightning") is None, reason="Lightning is not installed")
+@pytest.mark.filterwarnings("default")
+def test_lightning_and_backpack_beside():
+    rows = list(own_loop.rows(1, replace(FEW_IMAGES, features=6, examples=260), epochs=1))
+    assert all(row.value > 0 for row in rows if "not installed" not in row.other)
+    assert rows[4].value > 0

@@ -1,0 +1,35 @@
+"""The programs of the section "On your own loop" run as a reader would run them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.loop.loops import table
+
+SECTION = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+EXAMPLES = dict(re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", SECTION, re.DOTALL))
+
+
+def test_the_loops_record_what_they_promise(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(EXAMPLES["own_loop.py"] + EXAMPLES["own_loop_amp.py"], {})
+    mine, amp = (table(tmp_path / "runs" / name) for name in ("mine", "amp"))
+    assert mine[0]["step"] == 0
+    assert len(mine) > 50
+    assert mine[-1]["logit_grad/wrong"] > 0
+    assert amp[-1]["step"] <= 49
+    assert amp[-1]["sample_grad/mean"] < 100
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_the_callback_is_taken_by_a_trainer(tmp_path, monkeypatch):
+    pytest.importorskip("lightning")
+    monkeypatch.chdir(tmp_path)
+    scope: dict = {}
+    exec(EXAMPLES["own_loop_lightning.py"], scope)
+    kinds = [type(callback).__name__ for callback in scope["trainer"].callbacks]
+    assert "GradientProbeCallback" in kinds
