@@ -13,7 +13,7 @@ from mlr.app.identity import identity
 from mlr.app.run_names import pair_of
 from mlr.app.sweep_names import RunNames
 from mlr.commandline import command
-from mlr.objectives.pairs import usual_loss
+from mlr.objectives.compatibility import usual_loss
 
 
 def register_resolvers(typed: Sequence[str] = ()) -> None:

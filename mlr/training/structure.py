@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mlr.heads.functions import sigmoid_
+
 _aten = torch.ops.aten
 
 
@@ -23,16 +25,10 @@ class Activation:
         return self.backward(torch.ones_like(outputs), outputs)
 
 
-def _sigmoid(z: Tensor) -> Tensor:
-    # torch.sigmoid rounds otherwise at the end of an array than within: a run's numbers would
-    # hang on its neighbours
-    return z.neg_().exp_().add_(1).reciprocal_()
-
-
 ACTIVATIONS: dict[type[nn.Module], Activation] = {
     nn.ReLU: Activation(torch.relu_, lambda delta, a: _aten.threshold_backward(delta, a, 0)),
     nn.Tanh: Activation(torch.tanh_, _aten.tanh_backward.default),
-    nn.Sigmoid: Activation(_sigmoid, _aten.sigmoid_backward.default),
+    nn.Sigmoid: Activation(sigmoid_, _aten.sigmoid_backward.default),
 }
 
 

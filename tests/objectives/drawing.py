@@ -13,7 +13,7 @@ import torch
 from numpy.random import Generator
 
 from mlr.interval import Region
-from mlr.objectives.pairs import find_head, find_loss
+from mlr.objectives.compatibility import find_head, find_loss
 from tests.objectives.rounding import FORMATS
 
 ANY = {1: 0.4, 2: 0.25, 3: 0.25, 10: 0.1}

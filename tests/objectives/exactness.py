@@ -16,7 +16,7 @@ import torch
 from mlr.heads import HEADS
 from mlr.losses import LOSSES
 from mlr.objectives import EXACT, Objective
-from mlr.objectives.pairs import find_head
+from mlr.objectives.compatibility import find_head
 from tests.objectives.drawing import draw, widths
 from tests.objectives.oracle import truths
 from tests.objectives.rounding import Rounded

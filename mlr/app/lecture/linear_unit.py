@@ -14,7 +14,7 @@ from mlr.app.lecture.lab import Lab, Trained
 from mlr.app.lecture.one_logit import costs, logit, logits, slopes
 from mlr.data import Outliers
 from mlr.heads import Linear
-from mlr.objectives.pairs import find_head
+from mlr.objectives.compatibility import find_head
 
 ROUNDING = 1e-12
 

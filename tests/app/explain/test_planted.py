@@ -22,7 +22,7 @@ from mlr.app.job import resolved
 from mlr.app.names import register_resolvers
 from mlr.app.plan import make_plan
 from mlr.app.schema import register_schema
-from mlr.objectives.pairs import check_pair
+from mlr.objectives.compatibility import check_pair
 
 
 def some(place: int):
