@@ -16,7 +16,6 @@ from mlr.objectives.kernels.kernel import Kernel
 
 Gradients = tuple[None, Tensor | None, Tensor | None]
 # the protocol of a Function's methods is torch's
-# ruff: noqa: D102
 
 
 def attached(kernel: Kernel, logits: Tensor, targets: Tensor) -> Tensor:

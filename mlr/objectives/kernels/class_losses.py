@@ -94,9 +94,9 @@ def class_costs(
 
     def gradient(z: Tensor, t: Tensor) -> Tensor:
         terms = terms_of(z)
-        slopes = -times(weigh(t) * cost.fall(terms.one), terms.one.rate)
+        slopes = -terms.one.to_logits(weigh(t) * cost.fall(terms.one))
         if both or z.shape[-1] == 1:
-            slopes = slopes + times(weigh(1 - t) * cost.fall(terms.zero), terms.zero.rate)
+            slopes = slopes + terms.zero.to_logits(weigh(1 - t) * cost.fall(terms.zero))
         return slopes
 
     return Kernel(losses, gradient)

@@ -18,7 +18,8 @@ from torch.nn.functional import logsigmoid
 from mlr.heads import ClippedLinear, ComplementaryLogLog, HardSigmoid, Head, Probit, Sigmoid
 from mlr.heads.base import clipped
 from mlr.heads.functions import sigmoid
-from mlr.losses.base import LEAST_PROBABILITY, LOG_FLOOR
+from mlr.losses.base import LOG_FLOOR
+from mlr.objectives.kernels.kernel import times
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class ClassTerm:
         rest: 1 − p.
         cost: −log p.
         cost_of_rest: −log(1 − p).
-        rate: |dp/dz| / p.
+        rate: |dp/dz| / p, or |dp/dz| itself if there is `per`.
+        per: p, where 1/p may be no number; 1 where the floor of log p holds.
     """
 
     p: Tensor
@@ -38,6 +40,12 @@ class ClassTerm:
     cost: Tensor
     cost_of_rest: Tensor
     rate: Tensor
+    per: Tensor | None = None
+
+    def to_logits(self, falls: Tensor) -> Tensor:
+        """Return u·|dp/dz|/p of u (…, K), with 0·∞ = 0."""
+        slopes = times(falls, self.rate)
+        return slopes if self.per is None else slopes / self.per
 
 
 @dataclass(frozen=True)
@@ -157,18 +165,20 @@ def is_inside(z: Tensor, clipped: Tensor) -> Tensor:
 
 def floored_terms(y: Tensor, rest: Tensor, slope: Tensor) -> ClassTerms:
     """Both classes of a y that may be 0 or 1, where the floored logarithm has no gradient."""
-    costs, rates = [], []
-    for p, other in ((y, rest), (rest, y)):
-        is_floored = p <= LEAST_PROBABILITY
-        costs.append(-_log(p, other).masked_fill(is_floored, LOG_FLOOR))
-        rates.append((slope / p.masked_fill(is_floored, 1.0)).masked_fill(is_floored, 0.0))
-    return ClassTerms.of((y, rest), (costs[0], costs[1]), (rates[0], rates[1]), slope)
+    logs = _log(y, rest), _log(rest, y)
+    terms = []
+    for p, other, log_p, log_other in ((y, rest, *logs), (rest, y, *reversed(logs))):
+        is_floored = log_p <= LOG_FLOOR
+        rate, per = slope.masked_fill(is_floored, 0.0), p.masked_fill(is_floored, 1.0)
+        cost = -log_p.masked_fill(is_floored, LOG_FLOOR)
+        terms.append(ClassTerm(p, other, cost, -log_other, rate, per))
+    return ClassTerms(terms[0], terms[1], slope)
 
 
 def _log(p: Tensor, rest: Tensor) -> Tensor:
     """Logarithms of p; the branch not taken is kept finite, or its gradient would be 0·∞."""
-    is_large = p > 0.5
-    small = p.masked_fill(is_large | (p == 0), 1.0).log()
+    is_large, is_none = p > 0.5, p == 0
+    small = p.masked_fill(is_large | is_none, 1.0).log().masked_fill(is_none, -torch.inf)
     # log p = log1p(−rest): near 1, rest has the digits that p has not
     return torch.where(is_large, (-rest * is_large).log1p(), small)
 

@@ -25,7 +25,7 @@ def sigmoid_se_gradient(z: Tensor, t: Tensor) -> Tensor:
     """(y − t)·y·(1 − y)."""
     y, rest = _both_sides(z)
     # interpolates from y at t = 0 to −(1 − y) at t = 1, exact at both ends
-    return torch.lerp(y, -rest, t) * y * rest
+    return torch.lerp(y, -rest, t) * (y * rest)
 
 
 def sigmoid_bce_losses(z: Tensor, t: Tensor) -> Tensor:

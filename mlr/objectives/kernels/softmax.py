@@ -7,7 +7,6 @@ logits z (…, K), targets t (…, K) → losses (…), gradients (…, K).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,7 +26,6 @@ from mlr.losses import (
     SquaredError,
 )
 from mlr.objectives.kernels.class_losses import (
-    CLASS_LOSSES,
     LOGARITHM,
     ClassCost,
     focal,
@@ -87,15 +85,13 @@ def softmax_bce_losses(z: Tensor, t: Tensor) -> Tensor:
 
 def softmax_bce_gradient(z: Tensor, t: Tensor) -> Tensor:
     """Σ_j of y_k y_j (g_k − g_j), g_j = (1 − t_j)/(1 − y_j) − t_j/y_j."""
-    below, index, _ = _below_largest(z)
-    term = softmax_term(z)
+    index, term = z.max(-1, keepdim=True).indices, softmax_term(z)
     # −y_j g_j but for the largest, whose y/(1 − y) may be no number
     falls = t - (1 - t) * term.p / term.rest.scatter(-1, index, 1.0)
     falls = falls.scatter(-1, index, 0.0)
     top_y, top_t = term.p.gather(-1, index), t.gather(-1, index)
     # y_k/(1 − y_max) is the softmax of all but the largest
-    among = below.scatter(-1, index, -torch.inf).clamp(min=torch.finfo(z.dtype).min)
-    among = among.softmax(-1).scatter(-1, index, 0.0)
+    among = z.clamp(min=torch.finfo(z.dtype).min).scatter(-1, index, -torch.inf).softmax(-1)
     of_top = (top_t * term.p - (1 - top_t) * top_y * among).scatter(-1, index, 0.0)
     own = (1 - t) * term.p - t * term.rest
     return term.p * (_sum_of_others(falls)) + of_top + own
