@@ -6,12 +6,10 @@ heads import it when they are called.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-_aten = torch.ops.aten
+_softplus_backward = torch.ops.aten.softplus_backward.default
 
 REGISTERS = 32
 """Elements that a vectorised loop of torch takes at a time; the remainder is computed singly."""
@@ -31,7 +29,13 @@ def weighted_sigmoid(weight: Tensor, z: Tensor) -> Tensor:
     """
     # torch has σ as the slope of softplus: e^z/(1 + e^z), and 1 where e^−z is below half an ulp
     threshold = 20 if z.dtype == torch.float32 else 40
-    return _padded(lambda w, x: _aten.softplus_backward(w, x, 1, threshold), weight, z)
+    missing = -z.numel() % REGISTERS
+    if not missing or not z.is_cpu:
+        return _softplus_backward(weight, z, 1, threshold)
+    # filled up to whole registers: torch rounds the remainder of an array differently, and the
+    # numbers of a run must not depend on the runs that are computed with it
+    w, x = (torch.cat((one.reshape(-1), one.new_zeros(missing))) for one in (weight, z))
+    return _softplus_backward(w, x, 1, threshold)[:-missing].view(z.shape)
 
 
 def sigmoid_(z: Tensor) -> Tensor:
@@ -50,16 +54,3 @@ def log_odds(z: Tensor) -> Tensor:
     log_y = z - z.logsumexp(-1, keepdim=True)
     # of all but k: log(1 − y_k)
     return log_y - torch.log(-torch.expm1(log_y))
-
-
-def _padded(function: Callable[..., Tensor], *values: Tensor) -> Tensor:
-    """Apply an elementwise function to tensors of one shape, filled up to whole registers.
-
-    Some functions of torch round the remainder of an array differently, and the numbers of a
-    run must not depend on the runs that are computed with it.
-    """
-    missing = -values[0].numel() % REGISTERS
-    if not missing or not values[0].is_cpu:
-        return function(*values)
-    flat = (torch.cat((x.reshape(-1), x.new_zeros(missing))) for x in values)
-    return function(*flat)[:-missing].view(values[0].shape)

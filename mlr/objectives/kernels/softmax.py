@@ -64,7 +64,7 @@ def softmax_ce_gradient(z: Tensor, t: Tensor) -> Tensor:
     y = e / e.sum(-1, keepdim=True)
     d = y - t
     # where y is near 1, y − 1 is −Σ of the others: its rounding is what the entries miss to 0
-    return d.addcmul(t * y.round(), d.sum(-1, keepdim=True), value=-1)
+    return d.addcmul(t * y, d.sum(-1, keepdim=True), value=-1)
 
 
 def softmax_se_losses(z: Tensor, t: Tensor) -> Tensor:
