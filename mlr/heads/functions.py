@@ -11,6 +11,10 @@ from torch import Tensor
 
 _softplus_backward = torch.ops.aten.softplus_backward.default
 
+_ONES = {
+    dtype: (torch.ones((), dtype=dtype), -torch.ones((), dtype=dtype))
+    for dtype in (torch.float32, torch.float64)
+}
 REGISTERS = 32
 """Elements that a vectorised loop of torch takes at a time; the remainder is computed singly."""
 
@@ -22,20 +26,46 @@ def sigmoid(z: Tensor) -> Tensor:
     return e.masked_fill(z > 0, 1.0) / (1 + e)
 
 
-def weighted_sigmoid(weight: Tensor, z: Tensor) -> Tensor:
-    """Return w·σ(z) of w and z (…) in one native pass, as a training step wants it.
+def sigmoid_errors(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Return σ(z) − t for t = 0 and t = 1: σ(z) and −σ(−z) of z (…), exact in both tails.
 
-    Every number is rounded alike wherever it lies in the tensor.
+    Two native passes, as a training step wants them, of float32 or float64.
     """
+    one, minus_one = _ONES[z.dtype]
     # torch has σ as the slope of softplus: e^z/(1 + e^z), and 1 where e^−z is below half an ulp
     threshold = 20 if z.dtype == torch.float32 else 40
-    missing = -z.numel() % REGISTERS
-    if not missing or not z.is_cpu:
-        return _softplus_backward(weight, z, 1, threshold)
-    # filled up to whole registers: torch rounds the remainder of an array differently, and the
-    # numbers of a run must not depend on the runs that are computed with it
-    w, x = (torch.cat((one.reshape(-1), one.new_zeros(missing))) for one in (weight, z))
-    return _softplus_backward(w, x, 1, threshold)[:-missing].view(z.shape)
+    if not z.is_cpu:
+        one, minus_one = one.to(z.device), minus_one.to(z.device)
+    elif z.numel() % REGISTERS:
+        filled = filled_up(z)
+        found = (
+            _softplus_backward(one, filled, 1, threshold),
+            _softplus_backward(minus_one, -filled, 1, threshold),
+        )
+        return found[0][: z.numel()].view(z.shape), found[1][: z.numel()].view(z.shape)
+    return (
+        _softplus_backward(one, z, 1, threshold),
+        _softplus_backward(minus_one, -z, 1, threshold),
+    )
+
+
+def softplus(z: Tensor) -> Tensor:
+    """Return log(1 + e^z) = −log σ(−z) of z (…), exact in both tails: one native pass."""
+    # where e^−z is below half an ulp, softplus is z
+    threshold = 20 if z.dtype == torch.float32 else 40
+    if z.numel() % REGISTERS and z.is_cpu:
+        found = torch.nn.functional.softplus(filled_up(z), threshold=threshold)
+        return found[: z.numel()].view(z.shape)
+    return torch.nn.functional.softplus(z, threshold=threshold)
+
+
+def filled_up(z: Tensor) -> Tensor:
+    """Return the numbers of z in one row, with zeros behind them that fill the last register.
+
+    Some functions of torch round the remainder of an array differently, and the numbers of a
+    run must not depend on the runs that are computed with it.
+    """
+    return torch.cat((z.reshape(-1), z.new_zeros(-z.numel() % REGISTERS)))
 
 
 def sigmoid_(z: Tensor) -> Tensor:

@@ -13,11 +13,10 @@ from math import log, pi, sqrt
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from mlr.heads import ClippedLinear, ComplementaryLogLog, HardSigmoid, Head, Probit, Sigmoid
 from mlr.heads.base import clipped
-from mlr.heads.functions import sigmoid
+from mlr.heads.functions import sigmoid, softplus
 from mlr.losses.base import LOG_FLOOR
 from mlr.objectives.kernels.kernel import times
 
@@ -81,7 +80,7 @@ TermsOf = Callable[[Tensor], ClassTerms]
 def sigmoid_terms(z: Tensor) -> ClassTerms:
     """σ(z) and σ(−z)."""
     y, rest = sigmoid(z), sigmoid(-z)
-    return ClassTerms.of((y, rest), (-logsigmoid(z), -logsigmoid(-z)), (rest, y), y * rest)
+    return ClassTerms.of((y, rest), (softplus(-z), softplus(z)), (rest, y), y * rest)
 
 
 def probit_terms(z: Tensor) -> ClassTerms:

@@ -1,7 +1,7 @@
 """Kernels of the sigmoid unit with squared error and the cross-entropies.
 
-Soft targets mix the two hard ones, so that nothing cancels at either: with y = σ(z) and
-1 − y = σ(−z) the error is y − t = (1 − t)·σ(z) − t·σ(−z).
+With y = σ(z) and 1 − y = σ(−z) the error is y − t = (1 − t)·σ(z) − t·σ(−z): a soft target lies
+between two hard ones, and nothing cancels at either.
 """
 
 from __future__ import annotations
@@ -10,27 +10,29 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from mlr.heads.functions import weighted_sigmoid
+from mlr.heads.functions import sigmoid_errors, softplus
 from mlr.objectives.kernels.kernel import Kernel, times
 from mlr.objectives.kernels.linear import half_squares
 
 
 def sigmoid_se_losses(z: Tensor, t: Tensor) -> Tensor:
     """½ Σ (y − t)²."""
-    y, rest = _both_sides(z)
-    return half_squares(torch.lerp(y, -rest, t))
+    return half_squares(sigmoid_bce_gradient(z, t))
 
 
 def sigmoid_se_gradient(z: Tensor, t: Tensor) -> Tensor:
     """(y − t)·y·(1 − y)."""
-    y, rest = _both_sides(z)
-    # interpolates from y at t = 0 to −(1 − y) at t = 1, exact at both ends
-    return torch.lerp(y, -rest, t) * (y * rest)
+    at_0, at_1 = sigmoid_errors(z)
+    return -(torch.lerp(at_0, at_1, t) * (at_0 * at_1))
 
 
 def sigmoid_bce_losses(z: Tensor, t: Tensor) -> Tensor:
-    """Σ [−t log σ(z) − (1 − t) log σ(−z)]."""
-    return (times(t, -logsigmoid(z)) + times(1 - t, -logsigmoid(-z))).sum(-1)
+    """Σ [−t log σ(z) − (1 − t) log σ(−z)] = Σ [softplus(±z) + (h − t)z], + for h = 0."""
+    # h is the nearer hard target
+    h = t.round()
+    # 0·∞ = 0: an infinite logit that is right costs nothing; NaN is kept by softplus
+    way = ((h - t) * z).nan_to_num(0.0, torch.inf, -torch.inf)
+    return (softplus((1 - 2 * h) * z) + way).sum(-1)
 
 
 def sigmoid_bce_hard_losses(z: Tensor, t: Tensor) -> Tensor:
@@ -39,28 +41,22 @@ def sigmoid_bce_hard_losses(z: Tensor, t: Tensor) -> Tensor:
 
 
 def sigmoid_bce_gradient(z: Tensor, t: Tensor) -> Tensor:
-    """y − t = (1 − t)·σ(z) − t·σ(−z)."""
-    return weighted_sigmoid(1 - t, z) - weighted_sigmoid(t, -z)
+    """y − t, from σ(z) at t = 0 to −σ(−z) at t = 1."""
+    return torch.lerp(*sigmoid_errors(z), t)
 
 
 def sigmoid_ce_losses(z: Tensor, t: Tensor) -> Tensor:
     """K = 1: as BCE; else Σ −t log σ(z), which `strict` refuses."""
     if z.shape[-1] == 1:
         return sigmoid_bce_losses(z, t)
-    return times(t, -logsigmoid(z)).sum(-1)
+    return times(t, softplus(-z)).sum(-1)
 
 
 def sigmoid_ce_gradient(z: Tensor, t: Tensor) -> Tensor:
     """K = 1: as BCE; else −t·σ(−z)."""
     if z.shape[-1] == 1:
         return sigmoid_bce_gradient(z, t)
-    return -weighted_sigmoid(t, -z)
-
-
-def _both_sides(z: Tensor) -> tuple[Tensor, Tensor]:
-    """σ(z) and σ(−z)."""
-    one = torch.ones_like(z)
-    return weighted_sigmoid(one, z), weighted_sigmoid(one, -z)
+    return t * sigmoid_errors(z)[1]
 
 
 SIGMOID_SE = Kernel(sigmoid_se_losses, sigmoid_se_gradient)
