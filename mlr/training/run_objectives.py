@@ -1,4 +1,4 @@
-"""The objectives of all lanes: neighbours with the same one are computed together."""
+"""Objectives along the run axis: neighbouring lanes with the same one are computed together."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class RunObjectives:
         return joined(parts, axis, logits[..., 0])
 
     def margins(self, logits: Tensor) -> Tensor:
-        """Each logit beside what it is compared with (L, B, K), see `Group.margins`."""
+        """Log-odds of the outputs (L, B, K), see `Group.margins`."""
         parts = [group.margins(group.cut(logits, 0)) for group in self.groups]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -138,7 +138,7 @@ class Group:
     kernel: Kernel
 
     def cut(self, values: Tensor, axis: int) -> Tensor:
-        """The group's part along the run axis."""
+        """Narrow values to the group's lanes."""
         count = self.rows.stop - self.rows.start
         if count == values.shape[axis]:
             return values
@@ -160,9 +160,9 @@ class Group:
 
 
 def joined(parts: Sequence[Tensor], axis: int, like: Tensor) -> Tensor:
-    """The groups' parts of what has the shape of `like`, lying in memory as that does.
+    """Join the groups' parts to the shape of `like`, with its memory layout.
 
-    Means over examples round by how these lie, and must not hang on the number of groups.
+    Means over examples round by the layout, and must not depend on the number of groups.
     """
     whole = torch.empty_like(like)
     if len(parts) == 1 and parts[0].stride() == whole.stride():
@@ -175,6 +175,6 @@ def joined(parts: Sequence[Tensor], axis: int, like: Tensor) -> Tensor:
 
 
 def identity(objective: Objective) -> tuple[object, ...]:
-    """What makes two objectives the same function."""
+    """Types and scalars of head and loss: equal for objectives that are the same function."""
     parts = (objective.head, objective.loss)
     return tuple((type(part), tuple(sorted(vars(part).items()))) for part in parts)

@@ -1,4 +1,4 @@
-"""Which modules are dense networks, and of what shape: these have a closed-form backward."""
+"""Layers of dense networks, which have a closed-form backward."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ACTIVATIONS: dict[type[nn.Module], Activation] = {
 
 @dataclass(frozen=True)
 class Dense:
-    """One dense layer of a module: its name there, its width, and what follows it."""
+    """A dense layer of a module: its name there, its widths and its activation."""
 
     name: str
     inputs: int
@@ -50,11 +50,11 @@ class DenseOnly:
         return parameters
 
     def buffers(self, lane: int) -> dict[str, Tensor]:
-        """What a module holds beside its parameters."""
+        """Buffers of the module: none."""
         return {}
 
     def load_buffers(self, lane: int, buffers: Mapping[str, Tensor]) -> None:
-        """Put back what `buffers` gave."""
+        """Restore buffers: there are none."""
 
 
 def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[Dense] | None:
