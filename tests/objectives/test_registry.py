@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from mlr.heads import Sigmoid
-from mlr.interval import UNIT
 from mlr.losses import SquaredError
 from mlr.objectives import KERNELS, Kernel, Objective, register
 from tests.objectives.test_objective import Quartic

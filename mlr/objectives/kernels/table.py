@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 from torch import Tensor, func
@@ -43,19 +44,22 @@ Pair: TypeAlias = tuple[type[Head], type[Loss]]
 
 
 def _class_losses() -> dict[Pair, Entry]:
-    """Every head of probabilities with every loss of mlr's: by its class terms."""
+    """Every head of probabilities with every loss of mlr's."""
     entries: dict[Pair, Entry] = {}
     for loss_type, make in CLASS_LOSSES.items():
-        for head_type, terms in TERMS.items():
-            entries[head_type, loss_type] = lambda _, loss, make=make, terms=terms: make(
-                terms, loss
-            )
-        entries[Sparsemax, loss_type] = lambda _, loss, make=make: projected(
-            make(sparsemax_terms, loss)
-        )
+        for head_type, terms_of in TERMS.items():
+            entries[head_type, loss_type] = _of_loss(partial(make, terms_of))
+        entries[Sparsemax, loss_type] = _of_loss(partial(make, sparsemax_terms), projected)
     for loss_type, make_softmax in SOFTMAX.items():
-        entries[Softmax, loss_type] = lambda _, loss, make=make_softmax: make(loss)
+        entries[Softmax, loss_type] = _of_loss(make_softmax)
     return entries
+
+
+def _of_loss(
+    make: Callable[[Any], Kernel], wrap: Callable[[Kernel], Kernel] | None = None
+) -> Entry:
+    """An entry that makes the kernel of the loss alone."""
+    return lambda head, loss: wrap(make(loss)) if wrap else make(loss)
 
 
 def _gaussian_nll(entries: dict[Pair, Entry]) -> dict[Pair, Entry]:
