@@ -18,7 +18,7 @@ from mlr.losses import LOSSES
 from mlr.objectives import KERNELS, Objective
 from tests.objectives.drawing import draw, widths
 from tests.objectives.oracle import truths
-from tests.objectives.rounding import Rounded
+from tests.objectives.rounding import FORMATS, Rounded
 
 PAIRS = [
     (head.name, loss.name)
@@ -82,7 +82,10 @@ def measured(
     """The distances of `count` points; each is computed as functions and through autograd."""
     z, t = draw(head, loss, outputs, dtype, count)
     rows = list(zip(z.tolist(), t.tolist(), strict=True))
-    work = [(head, loss, some) for some in (rows[i : i + 2000] for i in range(0, count, 2000))]
+    bits = FORMATS[dtype][0]
+    work = [
+        (head, loss, bits, some) for some in (rows[i : i + 2000] for i in range(0, count, 2000))
+    ]
     if processes:
         with get_context("spawn").Pool(processes) as pool:
             chunks = pool.starmap(truths, work)
@@ -99,11 +102,12 @@ def measured(
     farther = distances[1] > distances[0]
     shape = (count, outputs + 1)
     ulps = np.maximum(*distances).reshape(shape)
+    # sums of subnormal numbers, each off by half an ulp, and of a softmax: of any numbers
+    is_tiny = np.abs(true.nearest().reshape(shape)) < torch.finfo(dtype).smallest_normal
+    lost = outputs * is_tiny
     if head == "softmax":
-        lost = lost_by_differences(z)[:, None]
-        # twice a sum of subnormal numbers, each off by half an ulp
-        is_tiny = np.abs(true.nearest().reshape(shape)) < torch.finfo(dtype).smallest_normal
-        ulps = np.maximum(ulps - lost - outputs * is_tiny, 0)
+        lost = lost + lost_by_differences(z)[:, None] + outputs / 2
+    ulps = np.maximum(ulps - lost, 0)
     return Distances(
         z,
         t,
@@ -120,9 +124,8 @@ def lost_by_differences(z: torch.Tensor) -> np.ndarray:
     of the others is subtracted too.
     """
     wide = z.float() if z.dtype.itemsize == 2 else z
-    is_nothing = wide - wide.amax(-1, keepdim=True) < LEAST[wide.dtype]
     errors = [
-        error_of_difference(wide, top).masked_fill(is_nothing, 0).abs().amax(-1)
+        error_of_difference(wide, top).masked_fill(wide - top < LEAST[wide.dtype], 0).abs().amax(-1)
         for top in wide.topk(2, -1).values.split(1, -1)
     ]
     return (6 / torch.finfo(z.dtype).eps * sum(errors)).double().numpy()

@@ -171,11 +171,11 @@ def computed_in(bits: int, head: str, loss: str, z: list[float], t: list[float])
     return formula([mpfr(x) for x in z], [mpfr(x) for x in t])
 
 
-def term_sizes(head: str, loss: str, z: list[float], t: list[float]) -> Numbers:
+def term_sizes(head: str, loss: str, bits: int, z: list[float], t: list[float]) -> Numbers:
     """The largest terms of L and of each dL/dz: what rounding is measured by where terms cancel.
 
     The terms of ∂L/∂y_k are those of its two hard targets, t_k times the one and 1 − t_k times
-    the other; those of dL/dz_k = Σ_j ∂y_j/∂z_k ∂L/∂y_j are its products.
+    the other; those of dL/dz_k = Σ_j ∂y_j/∂z_k ∂L/∂y_j are its products. The type has `bits`.
     """
     gmpy2.get_context().precision = BITS[0]
     out, t = HEADS[head]([mpfr(x) for x in z]), [mpfr(x) for x in t]
@@ -190,16 +190,18 @@ def term_sizes(head: str, loss: str, z: list[float], t: list[float]) -> Numbers:
             max(abs(c * a), abs((1 - c) * b)) for a, b, c in zip(one, none, weights, strict=True)
         ]
     of_logits = of_outputs if loss == "matching" else out.largest_back(of_outputs)
-    squares = sum(abs(a * b) for a, b in zip(out.errors(t), errors, strict=True))
+    # an error y − t of 0 is off by some ulp of its terms, and its square by their square
+    off = gmpy2.div_2exp(mpfr(1), bits - 2)
+    squares = sum((abs(a) + b * off) * b for a, b in zip(out.errors(t), errors, strict=True))
     value = {"mae": sum(errors), "hinge": 2 * sum(errors)}.get(loss, squares)
     return [value if loss in PLAIN else mpfr(0), *of_logits]
 
 
 def truths(
-    head: str, loss: str, rows: list[tuple[list[float], list[float]]]
+    head: str, loss: str, bits: int, rows: list[tuple[list[float], list[float]]]
 ) -> list[tuple[Numbers, Numbers]]:
     """Truth and sizes of the terms of many examples: the work of one process."""
-    return [(truth(head, loss, z, t), term_sizes(head, loss, z, t)) for z, t in rows]
+    return [(truth(head, loss, z, t), term_sizes(head, loss, bits, z, t)) for z, t in rows]
 
 
 def _settled(a: mpfr, b: mpfr, bits: int) -> bool:

@@ -15,7 +15,7 @@ from mlr.interval import REALS
 from mlr.losses import LOSSES, Matching
 from mlr.objectives import KERNELS, Objective
 from tests.objectives.exactness import limit, lost_by_differences
-from tests.objectives.mp_reference import distance, mpf, reference, ulps
+from tests.objectives.mp_reference import BITS, distance, mpf, reference, ulps
 from tests.objectives.oracle import term_sizes
 
 DTYPES = (torch.float64, torch.float32)
@@ -59,7 +59,7 @@ def compared(head: str, loss: str, cases: list[dict], dtype: torch.dtype) -> flo
     worst = 0.0
     for row, case in enumerate(cases):
         found, true = [losses[row], *gradients[row]], [case["loss_value"], *(case["grad"] or [])]
-        terms = term_sizes(head, loss, z[row].tolist(), t[row].tolist())
+        terms = term_sizes(head, loss, BITS[dtype][0], z[row].tolist(), t[row].tolist())
         for got, exact, term in zip(found, true, terms, strict=False):
             if exact != "inf":
                 far = distance(got, mpf(exact), mpf(str(term)), dtype) - lost[row]
