@@ -7,10 +7,13 @@ other classes for 1 − y of a softmax; no log(p + ε).
 
 Exactness: for hard targets within 4 ulp of the truth, wherever that is a number of the type;
 where terms of both signs meet (soft targets, the Jacobian of a softmax, 1 − r² of a Gaussian)
-within 4 ulp of the largest term. tests/objectives/exactness.py has the few larger bounds, of
-heads and losses that amplify the rounding of what they are made of: e^−e^z of cloglog, y^q of
-gce, the rim of sparsemax. Differences of logits in a softmax are rounded once: where
-z_k − z_max is no number of the type, that adds half an ulp for each unit of it.
+within 4 ulp of the largest term. Larger are the bounds of
+
+    - squared error of sigmoid and softmax, products of four rounded factors: 8;
+    - a softmax: half an ulp more for each of the K terms of a sum, and up to one for each unit of
+      a difference z_k − z_max that is no number of the type, for it is rounded once;
+    - what amplifies the rounding of its parts: other heads and losses 10, erfc of probit 24, the
+      rim of sparsemax 120, e^−e^z of cloglog 500, y^q of gce 1000.
 
 Adding a kernel:
     - of a new head with a probability for each output: its class terms and a line in
