@@ -190,7 +190,7 @@ def test_pictures_and_files_named_exist():
 def test_the_table_of_pairs_is_the_programs_own():
     from mlr.core.checks import InputError
     from mlr.heads import HEADS
-    from mlr.objectives.pairs import check_pair, find_head
+    from mlr.objectives.compatibility import check_pair, find_head
 
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", README, re.M)
     assert {row[0] for row in rows} == {head.name for head in HEADS}

@@ -132,7 +132,7 @@ def experiment(work: Work, data: Dataset, seed: int = 0, loss: str | None = None
     """
     head, usual = ("sigmoid", "bce") if work.outputs == 1 else ("softmax", "ce")
     return Experiment(
-        objective=Objective(head, loss or usual, outputs=work.outputs, precise=False),
+        objective=Objective(head, loss or usual, outputs=work.outputs),
         module=work.model.build(data.feature_shape, work.outputs, seed),
         data=data,
         optimizer=SGD(lr=LR),

@@ -1,9 +1,10 @@
 """Heads: the output units, each a pure map from logits z (…, K) to predictions y (…, K).
 
 A head knows its range, its slope ∂y/∂z and its convex potential A with ∇A = y, and
-nothing of losses. `mlr.objectives` joins a head and a loss. Adding one: a file here,
-its class in `HEADS`, a YAML of the same name in `configs/head/`.
-Nothing here imports torch.
+nothing of losses. `mlr.objectives` joins a head and a loss. Adding one: a file here, its class
+in `HEADS`, a YAML of the same name in `configs/head/`; for exact losses and gradients also its
+class terms in `objectives/kernels/class_terms.py`. `functions` has σ in its exact forms.
+Nothing here imports torch before a head is called.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Head(ABC):
 
     @abstractmethod
     def slope(self, logits: Tensor) -> Tensor:
-        """∂y_k/∂z_k (…, K): how much each output still answers to its own logit."""
+        """∂y_k/∂z_k (…, K), the response of each output to its own logit."""
 
     def outputs(self, classes: int) -> int:
         """Return how many logits this head needs for `classes` classes.
@@ -55,12 +55,12 @@ class Head(ABC):
         """Class indices (…): y ≥ ½ for one output, else the largest logit.
 
         Every head of mlr grows with its own logit, so the largest logit is the largest
-        prediction, and a tie made only by clipping or rounding is still broken rightly.
+        prediction, and a tie that clipping or rounding makes is broken by the logits.
         """
         return self.decide(logits).long()
 
     def decide(self, logits: Tensor) -> Tensor:
-        """The same in the type of the logits: floats compare several times as fast as truths."""
+        """Return the classes in the type of the logits: floats compare faster than booleans."""
         outputs = logits.shape[-1]
         if outputs == 1 and self.middle is not None:
             return logits[..., 0].clone().ge_(self.middle)

@@ -1,4 +1,4 @@
-"""The complementary log-log unit: whether at least one event happens, of a Poisson rate e^z."""
+"""The complementary log-log unit: the probability of at least one event at a Poisson rate e^z."""
 
 from __future__ import annotations
 

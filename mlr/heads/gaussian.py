@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Gaussian(Head):
     """y = (μ, σ) = (m, eˢ) of z = (m, s): K means first, then K logarithms of σ.
 
-    The network tells its own uncertainty. In log σ every σ > 0 is a real number, with as many
+    The network states its own uncertainty. In log σ every σ > 0 is a real number, with as many
     digits whatever its size, and the loss needs no logarithm; at the maximum of likelihood the
     curvature is 2, whatever the unit of the targets. The logarithm of the variance is 2s, and
     softplus would tie the curvature to the unit. In natural parameters (μ/σ², −1/(2σ²)) the
@@ -47,7 +47,7 @@ class Gaussian(Head):
         return cat([means**0, logs.exp()], -1)
 
     def outputs(self, classes: int) -> int:
-        """None: a Gaussian predicts numbers.
+        """Refuse classes: a Gaussian predicts numbers.
 
         Raises:
             InputError: always.
@@ -58,7 +58,7 @@ class Gaussian(Head):
         )
 
     def decide(self, logits: Tensor) -> Tensor:
-        """Not defined: a Gaussian predicts numbers.
+        """Refuse classes: a Gaussian predicts numbers.
 
         Raises:
             TypeError: always.

@@ -23,9 +23,9 @@ class Sigmoid(Head):
 
     def __call__(self, logits: Tensor) -> Tensor:
         """y = σ(z) (…, K)."""
-        e = _exp_of_minus_size(logits)
-        # σ(z) = 1/(1 + e^−|z|) above 0 and e^−|z|/(1 + e^−|z|) below: small σ stay exact
-        return e.masked_fill(logits > 0, 1.0) / (1 + e)
+        from mlr.heads.functions import sigmoid
+
+        return sigmoid(logits)
 
     def potential(self, logits: Tensor) -> Tensor:
         """A(z) = Σ_k softplus(z_k) = Σ_k log(1 + e^z_k) (…)."""
@@ -40,8 +40,3 @@ class Sigmoid(Head):
         e = logits.abs().neg_().exp_()
         whole = 1 + e
         return (e / whole).div_(whole)
-
-
-def _exp_of_minus_size(z: Tensor) -> Tensor:
-    # e^−|z|, spelled so that the derivative at 0 is one-sided and not |z|'s 0
-    return (-z).where(z > 0, z).exp()

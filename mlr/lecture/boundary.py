@@ -44,7 +44,7 @@ def fit(head: str, loss: str, more: Sequence[float] = (), updates: int = 2000) -
     largest steady learning rate solves least squares in a single update.
     """
     objective = Objective(head, loss, outputs=1)
-    gradient = objective.formula.gradient  # as in the engine's own step, without its checks
+    gradient = objective.kernel.gradient  # as in the engine's own step, without its checks
     x = torch.tensor([*POINTS, *more], dtype=torch.float64).unsqueeze(1)
     t = torch.tensor([*CLASSES, *(1.0 for _ in more)], dtype=torch.float64).unsqueeze(1)
     mean, deviation = x.mean(), x.std(correction=0)

@@ -19,7 +19,7 @@ def descend(head: str, loss: str, starts: Sequence[float], lr: float = 1.0) -> T
     All starts move in one tensor, by the formula itself, as in the engine's own step: the checks
     around it, or an epoch's validation, would take longer than the 162,799 updates of one start.
     """
-    gradient = Objective(head, loss, outputs=1).formula.gradient
+    gradient = Objective(head, loss, outputs=1).kernel.gradient
     with torch.inference_mode():
         z = torch.tensor(starts, dtype=torch.float64).unsqueeze(1)
         target = torch.ones_like(z)

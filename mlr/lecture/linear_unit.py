@@ -14,7 +14,7 @@ from mlr.lecture.boundary import CLASSES, POINTS, Fit, fit
 from mlr.lecture.drawing import mark, rule, sketch
 from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.one_logit import costs, logit, logits, slopes
-from mlr.objectives.pairs import find_head
+from mlr.objectives.compatibility import find_head
 
 ROUNDING = 1e-12
 

@@ -2,7 +2,8 @@
 
 A loss knows where predictions and targets must lie and which distribution it is the
 −log-likelihood of, if of any, and nothing of heads. `mlr.objectives` joins a head and a loss.
-Adding one: a file here, its class in `LOSSES`, a YAML of the same name in `configs/loss/`.
+Adding one: a file here, its class in `LOSSES`, a YAML of the same name in `configs/loss/`; for
+exact gradients also a line in `objectives/kernels/class_losses.py`, or in `kernels/table.py`.
 Nothing here imports torch before a loss is called.
 """
 

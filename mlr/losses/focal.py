@@ -63,7 +63,7 @@ class Focal(Loss):
         return (rest.masked_fill(none, 1.0) ** self.gamma).masked_fill(none, 0.0**self.gamma)
 
     def likelihood(self, predictions: Tensor) -> Distribution:
-        """None.
+        """Refuse: this loss is no −log-likelihood.
 
         Raises:
             TypeError: always; e^−L of all classes do not add up to a constant.

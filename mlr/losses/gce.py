@@ -53,7 +53,7 @@ class GeneralisedCrossEntropy(Loss):
         return -cost.sum(-1) / self.q
 
     def likelihood(self, predictions: Tensor) -> Distribution:
-        """None.
+        """Refuse: this loss is no −log-likelihood.
 
         Raises:
             TypeError: always; e^−L of all classes do not add up to a constant.

@@ -37,7 +37,7 @@ class Hinge(Loss):
         return 2 * (t * (1 - y).relu() + (1 - t) * y.relu()).sum(-1)
 
     def likelihood(self, predictions: Tensor) -> Distribution:
-        """None.
+        """Refuse: this loss is no −log-likelihood.
 
         Raises:
             TypeError: always; e^−L of the two classes do not add up to a constant.

@@ -29,7 +29,7 @@ class Matching(Loss):
     matches_head: ClassVar[bool] = True
 
     def __call__(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """Not defined on predictions.
+        """Refuse: the loss is not defined on predictions.
 
         Raises:
             TypeError: always; predictions do not tell the logits of a clipped unit.
@@ -40,7 +40,7 @@ class Matching(Loss):
         )
 
     def likelihood(self, predictions: Tensor) -> Distribution:
-        """Depends on the head: Gaussian, Bernoulli and categorical for the classic three.
+        """Refuse: it depends on the head: Gaussian, Bernoulli, categorical for the classic three.
 
         Raises:
             TypeError: always.

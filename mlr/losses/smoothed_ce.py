@@ -52,7 +52,7 @@ class SmoothedCrossEntropy(Loss):
         return (1 - self.epsilon) * targets + self.epsilon / max(targets.shape[-1], 2)
 
     def likelihood(self, predictions: Tensor) -> Distribution:
-        """None.
+        """Refuse: this loss is no −log-likelihood.
 
         Raises:
             TypeError: always; e^−L of all classes do not add up to a constant.

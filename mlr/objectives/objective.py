@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -9,13 +11,14 @@ from mlr.core.checks import InputError
 from mlr.core.domains import OPEN_UNIT, REALS, SIMPLEX
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
-from mlr.objectives import misuse
-from mlr.objectives.attached import Compiled, Eager, Gradient, Transformed
-from mlr.objectives.evaluate import exactly, gradient_of, losses_of, plain
-from mlr.objectives.exact import EXACT
-from mlr.objectives.formula import Formula
-from mlr.objectives.matching import matching
-from mlr.objectives.pairs import check_pair, find_head, find_loss
+from mlr.objectives import validation
+from mlr.objectives.autograd import attached
+from mlr.objectives.compatibility import check_pair, find_head, find_loss
+from mlr.objectives.kernels.kernel import MODERATE
+from mlr.objectives.kernels.table import kernel_of
+
+FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+HALVES = {torch.float16, torch.bfloat16}
 
 
 class Objective(torch.nn.Module):
@@ -25,15 +28,13 @@ class Objective(torch.nn.Module):
     (B, K), or (R, B, K) for R runs. Targets are one-hot or soft probabilities (real numbers for
     squared error).
 
-    The classic pairs give value and dL/dz within 2 ulp of the truth wherever it is
-    representable, in half precision the nearest number. Where nearly all cancels the bound is
-    2⁻⁶² of y_k + t_k instead: in float64 where a soft target is the prediction to 10 bits or
-    more; of softmax with se, gaussian_nll or bce also with three or more soft targets, and of
-    softmax+bce where the two largest logits are equal. The bounds of the further heads and
-    losses are those of tests/objectives/test_further.py.
+    A pair is computed by its kernel in the type of the logits; half precision in float32,
+    rounded once. Value and dL/dz are within 4 ulp of the truth for hard targets, tails and
+    subnormal numbers included, and within 4 ulp of the largest term for soft ones;
+    `mlr.objectives.kernels` says where the bound is another.
 
     Works under torch.func, torch.compile and autocast, whose half-precision logits give float32
-    losses. On an accelerator, and in what is compiled, nothing looks at a value.
+    losses. On an accelerator, and in what is compiled, no value is looked at.
 
     ∞ and NaN: a logit of −∞ is a masked class of a softmax or a sure output of a sigmoid: it
     costs nothing unless it is asked for, and ∞ then, with the finite gradient of the limit.
@@ -46,9 +47,9 @@ class Objective(torch.nn.Module):
     Attributes:
         head: the head, logits → predictions.
         loss: the loss, predictions and targets → cost.
-        formula: the functions that are computed.
-        exact: whether the formula is a fused one that cancels nothing; otherwise it is
-            composed of head and loss by automatic differentiation.
+        kernel: the two functions that are computed, losses and gradient.
+        exact: whether the kernel is an exact one of the pair; otherwise it is composed of head
+            and loss by automatic differentiation.
     """
 
     def __init__(
@@ -58,7 +59,6 @@ class Objective(torch.nn.Module):
         *,
         outputs: int | None = None,
         strict: bool = True,
-        precise: bool = True,
     ) -> None:
         """Join `head` and `loss`, instances or names.
 
@@ -67,20 +67,18 @@ class Objective(torch.nn.Module):
             loss: a loss or the name of one.
             outputs: K, if it is known; logits of another width are then refused.
             strict: False lets pairs run that are defined but senseless.
-            precise: False computes float64 as fast as float32, with errors of a few ulp of
-                the largest term instead of the result.
 
         Raises:
-            InputError: the pair is not legal, see `pairs.check_pair`.
+            InputError: the pair is not legal, see `check_pair`.
         """
         super().__init__()
         self.head, self.loss = find_head(head), find_loss(loss)
-        self.outputs, self.strict, self.precise = outputs, strict, precise
+        self.outputs, self.strict = outputs, strict
         check_pair(self.head, self.loss, outputs, strict)
         self._per_target = self.head.range.per_target
         self._refused = [self._refuses(n * self._per_target) for n in (1, 2)]
-        self.formula, self.exact = _formula(self.head, self.loss)
-        region = misuse.target_region(self.head, self.loss)
+        self.kernel, self.exact = kernel_of(self.head, self.loss)
+        region = validation.target_region(self.head, self.loss)
         self._any_target = region == REALS
         self._sum_to_1 = region.least_outputs > 1
         self._squashes = self.head.range in (OPEN_UNIT, SIMPLEX)
@@ -101,16 +99,9 @@ class Objective(torch.nn.Module):
         Raises:
             InputError: shapes differ, K does not suit the pair, or targets are none of the loss.
         """
-        logits = self._checked(logits, targets)
-        formula, precise = self.formula, self.precise
-        if torch.compiler.is_compiling():
-            return plain(formula, gradient_of, logits, targets, precise)
-        if not torch._C._are_functorch_transforms_active():
-            self._seen(logits, targets)
-            if not _needs_graph(logits, targets):
-                return exactly(formula, gradient_of, logits, targets, precise)
-        slopes: Tensor = Gradient.apply(formula, precise, logits, targets)
-        return slopes
+        self._checked(logits, targets)
+        logits, targets, dtype = _computed(logits, targets)
+        return self.kernel.gradient(logits, targets).to(dtype)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """L (…) with autograd attached: its backward is `gradient`.
@@ -118,19 +109,16 @@ class Objective(torch.nn.Module):
         Raises:
             InputError: shapes differ, K does not suit the pair, or targets are none of the loss.
         """
-        logits = self._checked(logits, targets)
-        formula, precise = self.formula, self.precise
-        fused: Tensor
-        if torch.compiler.is_compiling():
-            fused = Compiled.apply(formula, precise, logits, targets)
-        elif torch._C._are_functorch_transforms_active():
-            fused = Transformed.apply(formula, precise, logits, targets)
+        seen, kernel = self._checked(logits, targets), self.kernel
+        logits, targets, dtype = _computed(logits, targets)
+        with_graph = torch.is_grad_enabled() and (logits.requires_grad or targets.requires_grad)
+        if kernel.differentiable or not (with_graph or _transformed()):
+            losses = kernel.losses(logits, targets)
+        elif kernel.hard_losses is not None and seen and _is_moderate(logits):
+            losses = kernel.hard_losses(logits, targets)
         else:
-            hard, classes = self._seen(logits, targets)
-            if not _needs_graph(logits, targets):
-                return exactly(formula, losses_of, logits, targets, precise)
-            fused = Eager.apply(formula, precise, logits, targets, hard, classes)
-        return fused
+            losses = attached(kernel, logits, targets)
+        return losses.to(dtype)
 
     def extra_repr(self) -> str:
         """What torch prints between the brackets."""
@@ -144,20 +132,20 @@ class Objective(torch.nn.Module):
             return True
         return False
 
-    def _checked(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The logits, in float32 under autocast; static shapes and types are judged here."""
+    def _checked(self, logits: Tensor, targets: Tensor) -> bool:
+        """Judge shapes, types and values; True if all targets are seen to be hard."""
         count, types = self._per_target, (logits.dtype, targets.dtype)
         same = logits.shape == targets.shape if count == 1 else False
         if not same or not FLOATS.issuperset(types):
-            misuse.check_shapes(logits, targets, count)
+            validation.check_shapes(logits, targets, count)
         width = logits.shape[-1] if logits.dim() else 0
         if width == 0 or (self.outputs is not None and width != self.outputs):
             self._refuse_width(logits)
         if self._refused[width > count]:
             check_pair(self.head, self.loss, width, self.strict)
-        if logits.dtype in HALVES and torch.is_autocast_enabled(logits.device.type):
-            return logits.float()
-        return logits
+        if not logits.is_cpu or torch.compiler.is_compiling() or _transformed():
+            return False
+        return self._check_values(logits, targets)
 
     def _refuse_width(self, logits: Tensor) -> None:
         if logits.dim() == 0:
@@ -167,65 +155,57 @@ class Objective(torch.nn.Module):
             f"objective was made for outputs={self.outputs or 'at least 1'}."
         )
 
-    def _seen(self, logits: Tensor, targets: Tensor) -> tuple[bool, Tensor | None]:
-        """Judge values; whether all targets are 0 or 1, and the classes if they are one-hot."""
-        if not logits.is_cpu or logits.numel() == 0:
-            return False, None
+    def _check_values(self, logits: Tensor, targets: Tensor) -> bool:
+        """Refuse targets that are none of the loss, warn of logits that are probabilities.
+
+        Returns:
+            Whether all targets are hard: 0 or 1, and one-hot where they must sum to 1.
+        """
         self._calls[0] += 1
         # at calls 1, 2, 4, 8 …: who passes probabilities does so from the first
         due = self._squashes and self._calls[0].bit_count() == 1
-        if due and misuse.warn_of_probabilities(self.head, logits):
+        if due and validation.warn_of_probabilities(self.head, logits):
             self._squashes = False
-        if self._any_target:
-            return False, None
-        if self._sum_to_1 and targets.shape[-1] > 1:
-            classes = _classes(targets)
-            if classes is not None:
-                return True, classes
-        elif _all_hard(targets):
-            return True, None
-        misuse.check_targets(self.head, self.loss, targets)
-        return False, None
+        if self._any_target or not targets.numel():
+            return False
+        if _is_hard(targets, self._sum_to_1 and targets.shape[-1] > 1):
+            return True
+        validation.check_targets(self.head, self.loss, targets)
+        return False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "kernel"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.kernel, self.exact = kernel_of(self.head, self.loss)
 
 
-FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-HALVES = {torch.float16, torch.bfloat16}
+def _computed(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
+    """Logits and targets in the type that kernels compute in, and the type of the results."""
+    dtype = logits.dtype
+    if dtype in HALVES:
+        autocast = torch.is_autocast_enabled(logits.device.type)
+        return logits.float(), targets.float(), torch.float32 if autocast else dtype
+    return logits, targets.to(dtype), dtype
 
 
-def _needs_graph(logits: Tensor, targets: Tensor) -> bool:
-    return torch.is_grad_enabled() and (logits.requires_grad or targets.requires_grad)
-
-
-def _all_hard(targets: Tensor) -> bool:
-    """Tell if all are 0 or 1."""
+def _is_hard(targets: Tensor, sum_to_1: bool) -> bool:
+    """Tell if all targets are 0 or 1, and sum to 1 over the outputs where they must."""
     low, high = torch.aminmax(torch.addcmul(targets, targets, targets, value=-1))
-    return low.item() == 0.0 and high.item() == 0.0
+    if low.item() != 0.0 or high.item() != 0.0:
+        return False
+    if not sum_to_1:
+        return True
+    low, high = torch.aminmax(targets.sum(-1))
+    return low.item() == 1.0 and high.item() == 1.0
 
 
-def _classes(targets: Tensor) -> Tensor | None:
-    """Where the 1 is (…, 1), of targets that are all one-hot; None for others."""
-    top, classes = targets.max(-1, keepdim=True)
-    low, high = torch.aminmax(top)
-    if low.item() == 1.0 and high.item() == 1.0 and targets.count_nonzero().item() == top.numel():
-        return classes
-    return None
+def _is_moderate(logits: Tensor) -> bool:
+    low, high = torch.aminmax(logits)
+    return low.item() > -MODERATE and high.item() < MODERATE
 
 
-def _formula(head: Head, loss: Loss) -> tuple[Formula, bool]:
-    """The exact formula if there is one, else the matching or the composed one."""
-    pair = EXACT.get((type(head), type(loss)))
-    if pair is not None:
-        return (pair if isinstance(pair, Formula) else pair(head, loss)), True
-    return (matching(head) if loss.matches_head else _composed(head, loss)), False
-
-
-def _composed(head: Head, loss: Loss) -> Formula:
-    """loss(head(z), t), differentiated by torch: for the heads and losses of users."""
-
-    def losses(logits: Tensor, targets: Tensor) -> Tensor:
-        return loss(head(logits), targets)
-
-    def gradient(logits: Tensor, targets: Tensor) -> Tensor:
-        return torch.func.grad(lambda z: losses(z, targets).sum())(logits)
-
-    return Formula(losses, gradient, wide=False)
+def _transformed() -> bool:
+    """Return True inside a transform of torch.func, where values are not to be looked at."""
+    return torch._C._are_functorch_transforms_active()

@@ -44,9 +44,9 @@ class Look:
         self.program, self.threshold = program, program.threshold
         self.logits = program.network.logits(chunk.inputs)
         # spread over lanes, targets have no order in memory, and operations with them crawl
-        given = chunk.targets.given
-        like = self.logits[..., : given.shape[-1]]
-        self.targets = Targets(torch.empty_like(like).copy_(given), program.signed)
+        values = chunk.targets.values
+        like = self.logits[..., : values.shape[-1]]
+        self.targets = Targets(torch.empty_like(like).copy_(values))
         self.losses = objectives.losses(self.logits, self.targets)
         self.grads = objectives.gradient(self.logits, self.targets)
         self.sizes = lengths(self.grads)

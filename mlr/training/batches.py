@@ -62,8 +62,7 @@ class Batches:
         self.targets = examples.targets.flatten(0, 1)
         if self.lanes_last:
             self.features = self.features.t().contiguous()
-            # signs made here and not batch by batch: of what is spread the order is lost
-            self.targets = program.targets(self.targets.t().contiguous()).given
+            self.targets = self.targets.t().contiguous()
         # one in use, some ready, one in the making
         self.buffers = Buffers(self.features, AHEAD + 1)
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
@@ -114,8 +113,7 @@ class Batches:
         inputs = self._columns("inputs", self.features, rows, constant=1)
         batches = self.spread.lanes_last(inputs).unsqueeze(1).split(self.batch_size, dim=2)
         aims = self._split(self._columns("targets", self.targets, rows))
-        signed = self.program.signed
-        return zip(batches, (Targets(own, signed) for own in aims), strict=True)
+        return zip(batches, map(Targets, aims), strict=True)
 
     def _columns(self, name: str, table: Tensor, rows: Tensor, constant: int = 0) -> Tensor:
         """Values (D + constant, C, G) of rows (C, G), with ones behind the D columns."""
@@ -134,7 +132,7 @@ class Batches:
         """The batches of rows (G, C)."""
         inputs = self._gathered("inputs", self.features, rows)
         values = self._gathered("targets", self.targets, rows)
-        aims = (self.program.targets(classes_first(part)) for part in values)
+        aims = (Targets(classes_first(part)) for part in values)
         return zip(inputs, aims, strict=True)
 
     def _gathered(self, name: str, table: Tensor, rows: Tensor) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""Where the boundary of one output would lie best."""
+"""The threshold on a single logit that separates two classes best."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from torch import Tensor
 
 
 def best_threshold(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The threshold on a single logit that leaves the fewest examples wrong.
+    """Find the threshold on a single logit that leaves the fewest examples wrong.
 
-    Class 1 is predicted from the threshold on. What it leaves wrong is what the direction of
-    the weights costs; what the head's own threshold leaves beyond that is a boundary out of
-    place.
+    Class 1 is predicted from the threshold on. The examples that it leaves wrong are due to the
+    direction of the weights; those that the head's own threshold adds, to a misplaced boundary.
 
     Args:
         logits: (L, B).

@@ -59,9 +59,9 @@ class Evaluation:
         """Logits and targets of a chunk."""
         logits = self.program.network.logits(chunk.inputs)
         # spread over lanes, targets have no order in memory, and operations with them crawl
-        given = chunk.targets.given
-        like = logits[..., : given.shape[-1]]
-        return logits, Targets(torch.empty_like(like).copy_(given), self.program.signed)
+        values = chunk.targets.values
+        like = logits[..., : values.shape[-1]]
+        return logits, Targets(torch.empty_like(like).copy_(values))
 
     def _squares(self, chunk: Chunk) -> dict[str, Tensor]:
         logits, targets = self._seen(chunk)

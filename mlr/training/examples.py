@@ -97,10 +97,9 @@ class Examples:
         ]
 
     def _aims(self, values: Tensor) -> Targets:
-        """Targets of values (U, N, K); of what is spread no more is computed."""
-        aims = self.program.targets(values)
-        given = aims.given if self.program.network.lanes_last else classes_first(aims.given)
-        return Targets(self._arranged(given), aims.signed)
+        """Targets of values (U, N, K), arranged before they are expanded to lanes."""
+        values = values if self.program.network.lanes_last else classes_first(values)
+        return Targets(self._arranged(values))
 
     def _arranged(self, values: Tensor) -> Tensor:
         """Values (U, N, …) of the datasets as (L, N, …) of the lanes."""

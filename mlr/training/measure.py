@@ -170,7 +170,7 @@ def stack_values(program: Program, steps: Sequence[LoggedStep]) -> StepValues:
     """What probes read, of steps of one batch size and with the same due."""
     objectives, axes, due = program.objectives, program.memory_axes, steps[0].due
     logits = stacked([kept.logits for kept in steps], axes)
-    targets = Targets(stacked([kept.targets.given for kept in steps], axes), program.signed)
+    targets = Targets(stacked([kept.targets.values for kept in steps], axes))
     classified = program.classification
     predictions = None
     if due & {"confidence", "slopes", "prediction"}:

@@ -1,82 +1,71 @@
-"""The objectives of all lanes: neighbours with the same one are computed together."""
+"""Objectives along the run axis: neighbouring lanes with the same one are computed together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from mlr.heads import Head
+from mlr.heads.functions import log_odds
 from mlr.losses import Loss
 from mlr.objectives import Objective
-from mlr.objectives.evaluate import gradient_of, losses_of, plain
-from mlr.objectives.formula import TensorFunction
+from mlr.objectives.kernels.kernel import Kernel
 
 
 class Targets:
-    """Targets: t (…, B, K), or for one output of two classes its signs.
+    """Targets t (…, B, K): one-hot, one column for two classes, or real numbers.
 
     Args:
-        given: t: one-hot or real numbers; or its signs 1 − 2t (…, B, 1), those of dL/dz.
-        signed: whether signs are given.
+        values: t (…, B, K).
     """
 
-    def __init__(self, given: Tensor, signed: bool) -> None:
-        self.given, self.signed = given, signed
+    def __init__(self, values: Tensor) -> None:
+        self.values = values
 
     def of_lanes(self, rows: slice) -> Targets:
-        """Those of some lanes."""
-        return Targets(self.given[rows], self.signed)
-
-    @cached_property
-    def values(self) -> Tensor:
-        """t (…, B, K)."""
-        return torch.rsub(self.given, 0.5, alpha=0.5) if self.signed else self.given
+        """Targets of some lanes."""
+        return Targets(self.values[rows])
 
     @cached_property
     def labels(self) -> Tensor:
         """The number of each class (…, B), in the type of the targets."""
-        if self.given.shape[-1] == 1:
+        outputs = self.values.shape[-1]
+        if outputs == 1:
             return self.values[..., 0]
         # Σ k t_k, several times as fast as the place of the 1
-        numbers = torch.arange(
-            self.given.shape[-1], dtype=self.given.dtype, device=self.given.device
-        )
-        return (self.given * numbers).sum(-1)
+        numbers = torch.arange(outputs, dtype=self.values.dtype, device=self.values.device)
+        return (self.values * numbers).sum(-1)
 
 
 class RunObjectives:
     """The objectives along the run axis.
 
-    Where a formula is steady, it is called itself, in the program's own dtype: its errors stay
-    at a few ulp of the largest term. Others are computed in a wider type. None of these tensors
-    needs a check at every step.
+    Kernels are called themselves, without the checks of `Objective`: none of these tensors
+    needs one at every step.
 
     Args:
         objectives: of each run; equal neighbours are computed together.
-        signed: whether targets come with signs.
     """
 
-    def __init__(self, objectives: Sequence[Objective], signed: bool) -> None:
+    def __init__(self, objectives: Sequence[Objective]) -> None:
         self.groups: list[Group] = []
         start = 0
         for index in range(1, len(objectives) + 1):
             if index == len(objectives) or identity(objectives[index]) != identity(
                 objectives[start]
             ):
-                self.groups.append(Group.of(slice(start, index), objectives[start], signed))
+                one = objectives[start]
+                self.groups.append(Group(slice(start, index), one.head, one.loss, one.kernel))
                 start = index
 
     def gradient(self, logits: Tensor, targets: Targets) -> Tensor:
         """dL/dz (L, B, K), lying in memory as the logits do: sums over it round by that."""
         if len(self.groups) == 1:
-            group = self.groups[0]
-            if group.signed:  # elementwise in tensors that lie alike
-                return group.gradient(logits, targets.given)
-            whole = group.gradient(logits, targets.values)
+            whole = self.groups[0].kernel.gradient(logits, targets.values)
             # the stride of a single output means nothing
             axes = 3 if logits.shape[-1] > 1 else 2
             if whole.stride()[:axes] == logits.stride()[:axes]:
@@ -84,19 +73,21 @@ class RunObjectives:
             return torch.empty_like(logits).copy_(whole)
         joined = torch.empty_like(logits)
         for group in self.groups:
-            joined[group.rows] = group.gradient(logits[group.rows], group.targets(targets, 0))
+            joined[group.rows] = group.kernel.gradient(
+                logits[group.rows], targets.values[group.rows]
+            )
         return joined
 
     def losses(self, logits: Tensor, targets: Targets, axis: int = 0) -> Tensor:
         """Losses (…, L, B); `axis` is that of L."""
         parts = [
-            group.losses(group.cut(logits, axis), group.targets(targets, axis))
+            group.kernel.losses(group.cut(logits, axis), group.cut(targets.values, axis))
             for group in self.groups
         ]
         return joined(parts, axis, logits[..., 0])
 
     def margins(self, logits: Tensor) -> Tensor:
-        """Each logit beside what it is compared with (L, B, K), see `Group.margins`."""
+        """Log-odds of the outputs (L, B, K), see `Group.margins`."""
         parts = [group.margins(group.cut(logits, 0)) for group in self.groups]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -140,48 +131,23 @@ class RunObjectives:
 
 @dataclass(frozen=True)
 class Group:
-    """Neighbours with one objective, and what computes it."""
+    """Neighbouring lanes with one objective, and its kernel."""
 
     rows: slice
     head: Head
     loss: Loss
-    losses: TensorFunction
-    gradient: TensorFunction
-    signed: bool
-    """whether the functions take signs for targets"""
-
-    @classmethod
-    def of(cls, rows: slice, objective: Objective, signed: bool) -> Group:
-        """The formula that suits the targets."""
-        formula, hard = objective.formula, objective.formula.hard
-        of = partial(cls, rows, objective.head, objective.loss)
-        if signed and hard is not None:
-            return of(hard.losses, hard.gradient, True)
-        if formula.steady:
-            return of(formula.losses, formula.gradient, False)
-        losses, gradient = (
-            partial(plain, formula, part, precise=objective.precise)
-            for part in (losses_of, gradient_of)
-        )
-        return of(losses, gradient, False)
+    kernel: Kernel
 
     def cut(self, values: Tensor, axis: int) -> Tensor:
-        """The group's part along the run axis."""
+        """Narrow values to the group's lanes."""
         count = self.rows.stop - self.rows.start
         if count == values.shape[axis]:
             return values
         return values.narrow(axis, self.rows.start, count)
 
     def margins(self, logits: Tensor) -> Tensor:
-        """z_k, or z_k − log Σ_{j≠k} exp z_j (…, K) where outputs share a sum of 1.
-
-        A softmax is a sigmoid of that: y_k = σ(z_k − log Σ_{j≠k} exp z_j).
-        """
-        if self.head.range.least_outputs == 1:
-            return logits
-        whole = logits.logsumexp(-1, keepdim=True)
-        # of all but k: log(e^whole − e^z_k)
-        return logits - whole - torch.log(-torch.expm1(logits - whole))
+        """z_k, or the log-odds z_k − log Σ_{j≠k} exp z_j (…, K) where outputs share a sum of 1."""
+        return logits if self.head.range.least_outputs == 1 else log_odds(logits)
 
     def prediction_grads(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """dL/dy (…, K) by automatic differentiation; NaN where there is none."""
@@ -193,15 +159,11 @@ class Group:
             losses = self.loss(own, targets.clone())
             return torch.autograd.grad(losses.sum(), own)[0]
 
-    def targets(self, targets: Targets, axis: int) -> Tensor:
-        """Its targets, or their signs."""
-        return self.cut(targets.given if self.signed else targets.values, axis)
-
 
 def joined(parts: Sequence[Tensor], axis: int, like: Tensor) -> Tensor:
-    """The groups' parts of what has the shape of `like`, lying in memory as that does.
+    """Join the groups' parts to the shape of `like`, with its memory layout.
 
-    Means over examples round by how these lie, and must not hang on the number of groups.
+    Means over examples round by the layout, and must not depend on the number of groups.
     """
     whole = torch.empty_like(like)
     if len(parts) == 1 and parts[0].stride() == whole.stride():
@@ -214,6 +176,6 @@ def joined(parts: Sequence[Tensor], axis: int, like: Tensor) -> Tensor:
 
 
 def identity(objective: Objective) -> tuple[object, ...]:
-    """What makes two objectives the same function."""
+    """Types and scalars of head and loss: equal for objectives that are the same function."""
     parts = (objective.head, objective.loss)
     return tuple((type(part), tuple(sorted(vars(part).items()))) for part in parts)

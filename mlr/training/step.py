@@ -113,14 +113,13 @@ class Program:
         self.threshold = first.probes.threshold
         self.outputs = self._outputs(experiments)
         self.classification = self.subject.classes is not None
-        self.signed = self.outputs == 1 and self.classification
         self.spread = first.spread
         objectives = [one.objective for one in self.lanes]
-        self.objectives = RunObjectives(objectives, self.signed)
+        self.objectives = RunObjectives(objectives)
         self.parts = [Part(slice(None), self.network, self.objectives)]
         if weights.parts:
             self.parts = [
-                Part(rows, network, RunObjectives(objectives[rows], self.signed))
+                Part(rows, network, RunObjectives(objectives[rows]))
                 for rows, network in weights.parts
             ]
         optimizers = [one.optimizer for one in self.lanes]
@@ -144,10 +143,6 @@ class Program:
         if self.together:
             return values.narrow(axis, 0, len(self.runs))
         return values.index_select(axis, self.lane_index)
-
-    def targets(self, values: Tensor) -> Targets:
-        """Targets t as the objectives want them."""
-        return Targets(1 - 2 * values if self.signed else values, self.signed)
 
     def _outputs(self, experiments: Sequence[Experiment]) -> int:
         """K of the model's logits, the same that every head needs."""
@@ -207,7 +202,7 @@ class Program:
         if "ratios" in due:
             found |= self.capture.after_update(self.parameters)
         # a copy of the targets: their memory is used again
-        copied = Targets(targets.given.clone(), targets.signed)
+        copied = Targets(targets.values.clone())
         logits, logit_grads = self.joined(done)
         return LoggedStep(step, logits, copied, logit_grads, due, NetworkValues(**found))
 

@@ -1,4 +1,4 @@
-"""Which modules are dense networks, and of what shape: these have a closed-form backward."""
+"""Layers of dense networks, which have a closed-form backward."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from mlr.heads.functions import sigmoid_
 
 _aten = torch.ops.aten
 
@@ -23,22 +25,16 @@ class Activation:
         return self.backward(torch.ones_like(outputs), outputs)
 
 
-def _sigmoid(z: Tensor) -> Tensor:
-    # torch.sigmoid rounds otherwise at the end of an array than within: a run's numbers would
-    # hang on its neighbours
-    return z.neg_().exp_().add_(1).reciprocal_()
-
-
 ACTIVATIONS: dict[type[nn.Module], Activation] = {
     nn.ReLU: Activation(torch.relu_, lambda delta, a: _aten.threshold_backward(delta, a, 0)),
     nn.Tanh: Activation(torch.tanh_, _aten.tanh_backward.default),
-    nn.Sigmoid: Activation(_sigmoid, _aten.sigmoid_backward.default),
+    nn.Sigmoid: Activation(sigmoid_, _aten.sigmoid_backward.default),
 }
 
 
 @dataclass(frozen=True)
 class Dense:
-    """One dense layer of a module: its name there, its width, and what follows it."""
+    """A dense layer of a module: its name there, its widths and its activation."""
 
     name: str
     inputs: int
@@ -54,11 +50,11 @@ class DenseOnly:
         return parameters
 
     def buffers(self, lane: int) -> dict[str, Tensor]:
-        """What a module holds beside its parameters."""
+        """Buffers of the module: none."""
         return {}
 
     def load_buffers(self, lane: int, buffers: Mapping[str, Tensor]) -> None:
-        """Put back what `buffers` gave."""
+        """Restore buffers: there are none."""
 
 
 def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[Dense] | None:

@@ -13,7 +13,7 @@ import torch
 from numpy.random import Generator
 
 from mlr.core.domains import Region
-from mlr.objectives.pairs import find_head, find_loss
+from mlr.objectives.compatibility import find_head, find_loss
 from tests.objectives.rounding import FORMATS
 
 ANY = {1: 0.4, 2: 0.25, 3: 0.25, 10: 0.1}
@@ -50,13 +50,16 @@ def draw(
     z = rounded(_mixed(kinds, rng, (count, outputs)), dtype)
     y = predicted(head, z)
     summed = _of_several(find_loss(loss).target_domain) or loss == "matching"
+    # the sign of y − t, which mae's gradient is, means nothing where they are equal
+    free, shared = (FREE[:4], DISTRIBUTIONS[:4]) if loss == "mae" else (FREE, DISTRIBUTIONS)
     if _of_several(find_head(head).range):
-        t = on_the_simplex(_mixed(DISTRIBUTIONS, rng, y), dtype)
+        t = on_the_simplex(_mixed(shared, rng, y), dtype)
         if not summed:
-            t = np.where(rng.random((count, 1)) < 0.3, rounded(_mixed(FREE, rng, y), dtype), t)
+            t = np.where(rng.random((count, 1)) < 0.3, rounded(_mixed(free, rng, y), dtype), t)
     else:
         real = (head, loss) in REAL_TARGETS
-        t = rounded(_mixed([*FREE, *([any_real] * 2 if real else [])], rng, y), dtype)
+        beyond = any_real if head == "linear" else somewhat_beyond
+        t = rounded(_mixed([*free, *([beyond] * 2 if real else [])], rng, y), dtype)
     return torch.from_numpy(z).to(dtype), torch.from_numpy(t).to(dtype)
 
 
@@ -209,6 +212,11 @@ def any_real(rng: Generator, y: np.ndarray) -> np.ndarray:
     near = y * (1 + rng.choice([0, 1e-16, 1e-12, 1e-6], size=y.shape) * rng.normal(size=y.shape))
     far = _signs(rng, y.shape) * _sizes(rng, -20, 20, y.shape)
     return np.where(rng.random(y.shape) < 0.5, near, far)
+
+
+def somewhat_beyond(rng: Generator, y: np.ndarray) -> np.ndarray:
+    """Real numbers about [0, 1]: far ones would magnify the last digit of a subnormal y."""
+    return any_real(rng, y).clip(-1, 2)
 
 
 FREE = [hard, hard, anywhere, near_the_ends, as_predicted, uniform, smoothed]

@@ -24,6 +24,20 @@ def ulps(got: float, true: mpf, dtype: torch.dtype) -> float:
     return float(abs(mpf(got) - true) / mpf(2) ** exponent)
 
 
+def distance(got: float, true: mpf, scale: mpf, dtype: torch.dtype) -> float:
+    """In ulp of the truth, or of the scale if that is larger."""
+    largest = torch.finfo(dtype).max
+    if abs(true) > largest:
+        return 0.0 if got == math.copysign(math.inf, true) else math.inf
+    of_result = ulps(got, true, dtype)
+    if scale <= abs(true):
+        return of_result
+    precision, smallest = BITS[dtype]
+    place = [max(int(mp.floor(mp.log(x, 2))) - precision + 1, smallest) if x else smallest
+             for x in (abs(true), scale)]  # fmt: skip
+    return of_result * 2.0 ** (place[0] - place[1])
+
+
 def reference(head: str, loss: str, z: list[float], t: list[float]) -> tuple[mpf, list[mpf]]:
     """The loss and its gradient, by the chain rule, literally."""
     z, t = [mpf(x) for x in z], [mpf(x) for x in t]

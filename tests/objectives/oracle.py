@@ -28,6 +28,10 @@ TINY = 2.0**-60
 """Logits below it start with 1536 bits: in few, 1 + z is 1 however often that is repeated."""
 
 
+PLAIN = ("se", "gaussian_nll", "mae", "hinge", "matching")
+"""Losses of y − t, whose terms y and t may cancel; all others add up terms of one sign."""
+
+
 def linear(z: Numbers) -> Outputs:
     """y = z."""
     return Outputs(z, [1 - x for x in z], _none, _none, lambda g: g)
@@ -90,7 +94,14 @@ def softmax(z: Numbers) -> Outputs:
         pairs = list(zip(y, g, strict=True))
         return [a * sum(b * (d - c) for b, c in pairs) for a, d in pairs]
 
-    return Outputs(y, rest, log_y, log_rest, back)
+    def largest_back(sizes: Numbers) -> Numbers:
+        products = [a * b for a, b in zip(y, sizes, strict=True)]
+        return [
+            max([b * s * a, *(a * p for j, p in enumerate(products) if j != k)])
+            for k, (a, b, s) in enumerate(zip(y, rest, sizes, strict=True))
+        ]
+
+    return Outputs(y, rest, log_y, log_rest, back, largest=largest_back)
 
 
 def se(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
@@ -160,9 +171,37 @@ def computed_in(bits: int, head: str, loss: str, z: list[float], t: list[float])
     return formula([mpfr(x) for x in z], [mpfr(x) for x in t])
 
 
-def truths(head: str, loss: str, rows: list[tuple[list[float], list[float]]]) -> list[Numbers]:
-    """The same of many examples: what a process beside this one is given to do."""
-    return [truth(head, loss, z, t) for z, t in rows]
+def term_sizes(head: str, loss: str, bits: int, z: list[float], t: list[float]) -> Numbers:
+    """The largest terms of L and of each dL/dz: what rounding is measured by where terms cancel.
+
+    The terms of ∂L/∂y_k are those of its two hard targets, t_k times the one and 1 − t_k times
+    the other; those of dL/dz_k = Σ_j ∂y_j/∂z_k ∂L/∂y_j are its products. The type has `bits`.
+    """
+    gmpy2.get_context().precision = BITS[0]
+    out, t = HEADS[head]([mpfr(x) for x in z]), [mpfr(x) for x in t]
+    errors = [max(abs((1 - c) * a), abs(c * b)) for a, b, c in zip(out.y, out.rest, t, strict=True)]
+    if loss == "matching":
+        of_outputs = errors
+    else:
+        literal = "ce" if loss == "smoothed_ce" else loss
+        one, none = (LOSSES[literal](out, [mpfr(c)] * len(t))[1] for c in (1, 0))
+        weights = parts.smoothed(t) if loss == "smoothed_ce" else t
+        of_outputs = [
+            max(abs(c * a), abs((1 - c) * b)) for a, b, c in zip(one, none, weights, strict=True)
+        ]
+    of_logits = of_outputs if loss == "matching" else out.largest_back(of_outputs)
+    # an error y − t of 0 is off by some ulp of its terms, and its square by their square
+    off = gmpy2.div_2exp(mpfr(1), bits - 2)
+    squares = sum((abs(a) + b * off) * b for a, b in zip(out.errors(t), errors, strict=True))
+    value = {"mae": sum(errors), "hinge": 2 * sum(errors)}.get(loss, squares)
+    return [value if loss in PLAIN else mpfr(0), *of_logits]
+
+
+def truths(
+    head: str, loss: str, bits: int, rows: list[tuple[list[float], list[float]]]
+) -> list[tuple[Numbers, Numbers]]:
+    """Truth and sizes of the terms of many examples: the work of one process."""
+    return [(truth(head, loss, z, t), term_sizes(head, loss, bits, z, t)) for z, t in rows]
 
 
 def _settled(a: mpfr, b: mpfr, bits: int) -> bool:

@@ -29,6 +29,12 @@ class Outputs:
     floored: bool = False
     """Whether logarithms end at −100 and give no gradient there."""
 
+    largest: Callable[[Numbers], Numbers] | None = None
+
+    def largest_back(self, sizes: Numbers) -> Numbers:
+        """The largest product of the Jacobian and numbers of these sizes, for each logit."""
+        return (self.largest or self.back)(sizes)
+
     def errors(self, t: Numbers) -> Numbers:
         """y − t: above ½ of the complements, where nothing was rounded to 1."""
         numbers = zip(self.y, self.rest, t, strict=True)

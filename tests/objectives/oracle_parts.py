@@ -41,7 +41,11 @@ def sparsemax(z: Numbers) -> Outputs:
         mean = sum(b for a, b in zip(y, g, strict=True) if a > 0) / size
         return [b - mean if a > 0 else mpfr(0) for a, b in zip(y, g, strict=True)]
 
-    return _piecewise(y, rest, back)
+    def largest(sizes: Numbers) -> Numbers:
+        shared = max(b for a, b in zip(y, sizes, strict=True) if a > 0) / size
+        return [max(b, shared) if a > 0 else mpfr(0) for a, b in zip(y, sizes, strict=True)]
+
+    return _piecewise(y, rest, back, largest)
 
 
 def probit(z: Numbers) -> Outputs:
@@ -119,9 +123,13 @@ def gce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
 
 def smoothed_ce(out: Outputs, t: Numbers) -> tuple[mpfr, Numbers]:
     """−Σ t'_k log y_k, t' = (1 − ε)t + ε/K."""
+    return _of_classes(lambda p, rest, log, slope: (-log, -slope), out, smoothed(t))
+
+
+def smoothed(t: Numbers) -> Numbers:
+    """(1 − ε)t + ε/K."""
     share = mpfr(SCALARS["epsilon"])
-    smoothed = [(1 - share) * c + share / max(len(t), 2) for c in t]
-    return _of_classes(lambda p, rest, log, slope: (-log, -slope), out, smoothed)
+    return [(1 - share) * c + share / max(len(t), 2) for c in t]
 
 
 def probit_matching(z: Numbers, t: Numbers) -> Numbers:
@@ -205,14 +213,25 @@ def _ein(x: mpfr) -> mpfr:
     return total
 
 
-def _piecewise(y: Numbers, rest: Numbers, back: Callable[[Numbers], Numbers]) -> Outputs:
+def _piecewise(
+    y: Numbers,
+    rest: Numbers,
+    back: Callable[[Numbers], Numbers],
+    largest: Callable[[Numbers], Numbers] | None = None,
+) -> Outputs:
     """Outputs that reach 0 and 1, where logarithms are floored."""
 
     def log(p: mpfr, other: mpfr) -> mpfr:
         return max(gmpy2.log1p(-other) if other < 0.5 else gmpy2.log(p), mpfr(LOG_FLOOR))
 
     return Outputs(
-        y, rest, lambda k: log(y[k], rest[k]), lambda k: log(rest[k], y[k]), back, floored=True
+        y,
+        rest,
+        lambda k: log(y[k], rest[k]),
+        lambda k: log(rest[k], y[k]),
+        back,
+        floored=True,
+        largest=largest,
     )
 
 

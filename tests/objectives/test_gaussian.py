@@ -5,32 +5,31 @@ from __future__ import annotations
 import math
 import random
 import re
-from decimal import Decimal, localcontext
 
 import pytest
 import torch
 
 from mlr.core.checks import InputError
 from mlr.heads import HEADS
-from mlr.objectives import Objective, gaussian
-from tests.objectives.mp_reference import mp, mpf, ulps
+from mlr.objectives import Objective
+from mlr.objectives.kernels import gaussian
+from tests.objectives.mp_reference import distance, mp, mpf
 
 DTYPES = (torch.float64, torch.float32)
-LIMIT = 2.0
-"""ulp; measured worst 1.4 in float64 and 0.5 in float32 over 200,000 points."""
-KEPT = {torch.float64: 2.0**-96, torch.float32: 2.0**-50}
-"""Absolute error of 1 − r² where it vanishes: r² has no more digits."""
+LIMIT = 4.0
+"""ulp of the largest term."""
 
 
-def reference(z: list[float], t: list[float]) -> tuple[mpf, list[mpf], list[mpf]]:
-    """Value, dL/dm and dL/ds, literally."""
-    value, to_mean, to_log = mpf(0), [], []
+def reference(z: list[float], t: list[float]) -> tuple[mpf, list[mpf], list[mpf], mpf]:
+    """Value, dL/dm, dL/ds, literally, and the largest term of the value."""
+    value, to_mean, to_log, terms = mpf(0), [], [], [mpf(1)]
     for m, s, target in zip(z[: len(t)], z[len(t) :], t, strict=True):
         d, inverse = mpf(target) - mpf(m), mp.exp(-2 * mpf(s))
         value += d * d * inverse / 2 + mpf(s) + mp.log(2 * mp.pi) / 2
+        terms += [d * d * inverse / 2, abs(mpf(s))]
         to_mean.append(-d * inverse)
         to_log.append(1 - d * d * inverse)
-    return value, to_mean, to_log
+    return value, to_mean, to_log, max(terms)
 
 
 def one(rng: random.Random) -> tuple[float, float, float]:
@@ -59,12 +58,9 @@ def drawn(count: int, outputs: int, dtype: torch.dtype) -> tuple[torch.Tensor, t
     return z.to(dtype), torch.tensor([t for *_, t in rows], dtype=torch.float64).to(dtype)
 
 
-def assert_near(got: float, true: mpf, dtype: torch.dtype, kept: float = 0.0) -> None:
-    """Within 2 ulp, infinite where no number is as large, never NaN."""
-    if abs(true) > torch.finfo(dtype).max:
-        assert got == math.copysign(math.inf, true)
-    else:
-        assert abs(mpf(got) - true) <= kept or ulps(got, true, dtype) <= LIMIT, (got, true)
+def assert_near(got: float, true: mpf, dtype: torch.dtype, term: mpf | int = 0) -> None:
+    """Within 4 ulp of the term or the truth, infinite where no number is as large, never NaN."""
+    assert distance(got, true, mpf(term), dtype) <= LIMIT, (got, true)
 
 
 def compared(count: int, outputs: int, dtype: torch.dtype) -> None:
@@ -73,17 +69,17 @@ def compared(count: int, outputs: int, dtype: torch.dtype) -> None:
     values, slopes = objective.losses(z, t).tolist(), objective.gradient(z, t).tolist()
     with mp.workdps(60):
         for row in range(count):
-            value, to_mean, to_log = reference(z[row].tolist(), t[row].tolist())
-            assert_near(values[row], value, dtype)
+            value, to_mean, to_log, term = reference(z[row].tolist(), t[row].tolist())
+            assert_near(values[row], value, dtype, term)
             for got, true in zip(slopes[row][:outputs], to_mean, strict=True):
                 assert_near(got, true, dtype)
             for got, true in zip(slopes[row][outputs:], to_log, strict=True):
-                assert_near(got, true, dtype, KEPT[dtype])
+                assert_near(got, true, dtype, max(1, 1 - true))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_value_and_gradient_to_two_ulp(outputs, dtype):
+def test_value_and_gradient_to_four_ulp(outputs, dtype):
     compared(600, outputs, dtype)
 
 
@@ -105,29 +101,13 @@ ENDS = [
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("precise", [True, False])
 @pytest.mark.parametrize(("m", "s", "t", "value", "to_mean", "to_log"), ENDS)
-def test_the_ends_of_the_numbers(m, s, t, value, to_mean, to_log, precise, dtype):
+def test_the_ends_of_the_numbers(m, s, t, value, to_mean, to_log, dtype):
     """Infinite or 0 where the truth is beyond the numbers, and NaN nowhere."""
-    objective = Objective("gaussian", "gaussian_nll", precise=precise)
+    objective = Objective("gaussian", "gaussian_nll")
     logits, targets = torch.tensor([[m, s]], dtype=dtype), torch.tensor([[t]], dtype=dtype)
     assert objective.losses(logits, targets).item() == pytest.approx(value, rel=1e-7)
     assert objective.gradient(logits, targets)[0].tolist() == [to_mean, to_log]
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("s", [-5.0, 0.0, 300.0, 400.0, 710.0])
-def test_a_residual_beyond_the_largest_number(s, dtype):
-    largest = torch.finfo(dtype).max
-    for m, t in ((-largest, largest), (largest, -largest), (largest, 0.0)):
-        z, targets = torch.tensor([[m, s]], dtype=dtype), torch.tensor([[t]], dtype=dtype)
-        objective = Objective("gaussian", "gaussian_nll")
-        with mp.workdps(60):
-            value, to_mean, to_log = reference(z[0].tolist(), targets[0].tolist())
-            assert_near(objective.losses(z, targets).item(), value, dtype)
-            found = objective.gradient(z, targets)[0].tolist()
-            for got, true in zip(found, (*to_mean, *to_log), strict=True):
-                assert_near(got, true, dtype)
 
 
 @pytest.mark.parametrize("s", [-1e4, -200.0, -100.0, 0.0, 100.0, 200.0, 1e4])
@@ -140,23 +120,14 @@ def test_the_formula_of_a_training_step_in_float32_has_no_nan(s):
         assert not slopes.isnan().any()
 
 
-def test_log_2_in_parts():
-    with localcontext(prec=60):
-        missing = Decimal(2).ln() - sum(Decimal(part) for part in gaussian.LOG_2)
-        assert abs(missing) < Decimal(2) ** -130
-    for part in gaussian.LOG_2[:2]:
-        assert all(2000 * part * 2**k == round(2000 * part * 2**k) for k in (80, 81))
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("head", [head for head in HEADS if head.range.per_target == 1])
 def test_without_a_deviation_it_is_squared_error_and_a_constant(head, dtype):
-    """The gradient to the bit; the very functions."""
+    """The gradient to the bit."""
     z = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
     t = torch.eye(3, dtype=dtype)[torch.arange(40) % 3]
     nll, se = Objective(head(), "gaussian_nll"), Objective(head(), "se")
     assert torch.equal(nll.gradient(z, t), se.gradient(z, t))
-    assert nll.formula.gradient is se.formula.gradient
     constant = 1.5 * math.log(2 * math.pi)
     torch.testing.assert_close(nll.losses(z, t), se.losses(z, t) + constant, rtol=1e-6, atol=0)
 

@@ -96,11 +96,11 @@ def run_of(
 ):
     key = (kind, classes, seed if own_data else 0)
     data = DATA.setdefault(key, data_of(*key))
-    objective = Objective(head, loss, precise=False)
+    objective = Objective(head, loss)
     head_of = objective.head
     outputs = head_of.outputs(classes) if classes else head_of.range.per_target
     run = Experiment(
-        objective=Objective(head, loss, outputs=outputs, precise=False),
+        objective=Objective(head, loss, outputs=outputs),
         module=module_of(kind, FEATURES[kind], outputs, seed, dtype),
         data=data,
         optimizer=OPTIMIZERS[optimizer](lr),

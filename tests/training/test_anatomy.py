@@ -116,7 +116,7 @@ def test_more_than_a_hundred_classes_are_not_told_apart():
 def test_a_softmax_is_a_sigmoid_of_its_logit_against_the_others():
     """So that with cross-entropy dL/dz, bin by bin, lies on the sigmoid's curve."""
     z = 3 * torch.randn(7, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    objectives = RunObjectives([Objective("softmax", "ce")] * 7, signed=False)
+    objectives = RunObjectives([Objective("softmax", "ce")] * 7)
     torch.testing.assert_close(objectives.margins(z).sigmoid(), z.softmax(-1))
-    alone = RunObjectives([Objective("sigmoid", "bce")] * 7, signed=False)
+    alone = RunObjectives([Objective("sigmoid", "bce")] * 7)
     assert alone.margins(z) is z

@@ -457,7 +457,7 @@ def plain_module():
 @pytest.mark.parametrize("changed", ["objective", "module"])
 def test_cycles_are_looked_for_where_torch_leaves_some(changed):
     """They hold tensors; scripts/train.py has Python look for others seldom."""
-    new = {"objective": Objective(Own(), "bce", precise=False), "module": plain_module()}
+    new = {"objective": Objective(Own(), "bce"), "module": plain_module()}
     seen: list[tuple[bool, int]] = []
     before = gc.get_threshold()
     gc.set_threshold(200_000, 20, 50)

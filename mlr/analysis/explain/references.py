@@ -1,4 +1,4 @@
-"""The losses of a model that knows nothing, which tell a good start and a useless end.
+"""Losses of constant predictors: what a good start and a useless end look like.
 
 p_k is the share of class k in the training data; with one output, p is that of class 1.
 

@@ -16,7 +16,6 @@ from torch.func import functional_call
 
 from mlr.core.seeds import derive_seed
 from mlr.data.base import Split
-from mlr.objectives.evaluate import gradient_of, losses_of, plain
 from mlr.records.aggregate import Series, read_series
 from mlr.training import Experiment
 from mlr.training.examples import one_hot_targets
@@ -132,12 +131,8 @@ class Moment:
             logits: z (N, K).
             targets: t (N, K).
         """
-        formula = self.experiment.objective.formula
-        losses, grads = (
-            plain(formula, part, logits, targets, precise=False)
-            for part in (losses_of, gradient_of)
-        )
-        return losses, grads
+        kernel = self.experiment.objective.kernel
+        return kernel.losses(logits, targets), kernel.gradient(logits, targets)
 
     def _look(self, name: str) -> Seen:
         data, head = self.experiment.data, self.experiment.objective.head

@@ -12,7 +12,7 @@ from typing import Any
 import hydra
 from hydra.core.default_element import InputDefault
 
-from mlr.objectives.pairs import usual_loss
+from mlr.objectives.compatibility import usual_loss
 
 _ENTRY = re.compile(r"\$\{usual_loss:\s*\$\{head\}\s*\}")
 

@@ -14,7 +14,7 @@ from mlr.data.base import Dataset, Source
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
 from mlr.models import Model
-from mlr.objectives.pairs import check_pair
+from mlr.objectives.compatibility import check_pair
 from mlr.probes import ProbeSettings
 from mlr.training import LearningRate, Optimizer
 from mlr.training.instantiate import make_part
@@ -97,10 +97,7 @@ class Plan:
         strict = config["objective"]["strict"]
         check_pair(self.head, self.loss, outputs, strict, regression=data.classes is None)
         experiment = Experiment(
-            # training wants its gradients fast, not to the last place of float64
-            objective=Objective(
-                self.head, self.loss, outputs=outputs, strict=strict, precise=False
-            ),
+            objective=Objective(self.head, self.loss, outputs=outputs, strict=strict),
             module=self._module(data.feature_shape, outputs),
             data=data,
             optimizer=self.optimizer,

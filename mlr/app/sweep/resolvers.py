@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from mlr.app.config.run_names import pair_of
 from mlr.app.sweep.sweep_names import RunNames
 from mlr.core.commandline import command
-from mlr.objectives.pairs import usual_loss
+from mlr.objectives.compatibility import usual_loss
 from mlr.records.identity import identity
 
 

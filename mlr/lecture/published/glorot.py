@@ -82,7 +82,7 @@ def surface(loss: str, reach: float, seed: int) -> Surface:
     hidden = torch.tanh(first * x)
     logits = (second * hidden).unsqueeze(-1)
     t = targets.unsqueeze(-1).expand_as(logits)
-    objective = Objective("sigmoid", loss, outputs=1, precise=False)
+    objective = Objective("sigmoid", loss, outputs=1)
     errors = objective.gradient(logits, t).squeeze(-1)
     to_first = (errors * second * (1 - hidden.square()) * x).mean(-1)
     to_second = (errors * hidden).mean(-1)

@@ -21,7 +21,7 @@ from mlr.lecture.published.files import Images
 from mlr.objectives import Objective
 from mlr.training.threads import threads
 
-FORMULA = Objective("sigmoid", "bce", outputs=OUTPUTS).formula
+FORMULA = Objective("sigmoid", "bce", outputs=OUTPUTS).kernel
 """Called itself, as in a training step: no batch is checked, errors are of a few ulp."""
 GREYS = 256
 Series = dict[str, list[float]]

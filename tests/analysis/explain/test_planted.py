@@ -22,7 +22,7 @@ from mlr.app.sweep.resolvers import register_resolvers
 from mlr.benchmarks import explain
 from mlr.benchmarks.faults import FINE, HEALTHY, PLANTED
 from mlr.benchmarks.rows import table
-from mlr.objectives.pairs import check_pair
+from mlr.objectives.compatibility import check_pair
 
 
 def some(place: int):

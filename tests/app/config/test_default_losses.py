@@ -13,7 +13,7 @@ from mlr.app.sweep.resolvers import spoken
 from mlr.core.checks import InputError
 from mlr.heads import HEADS
 from mlr.objectives import Objective
-from mlr.objectives.pairs import check_pair, usual_loss
+from mlr.objectives.compatibility import check_pair, usual_loss
 from tests.app.composing import sweep_of
 
 USUAL = {

@@ -59,22 +59,14 @@ def check_targets(head: Head, loss: Loss, targets: Tensor) -> None:
     home = region.entries
     if not isinstance(home, Interval):
         return
-    outside = (t < home.low) | (t > home.high)
-    if outside.any():
-        value = t[outside][0].item()
-        raise InputError(
-            f"targets hold {value:g}, but loss={loss.name} needs {region.describe('targets')}."
-            f"{_kind_of_label(value)}"
-        )
+    low, high = (end.item() for end in torch.aminmax(t))
+    if not (home.low <= low and high <= home.high):
+        _refuse_outside(region, loss, t, (t < home.low) | (t > home.high))
     if region.least_outputs > 1 and t.shape[-1] > 1:
-        sums = t.sum(-1)
-        wrong = (sums - 1).abs() > max(1e-3, 16 * torch.finfo(t.dtype).eps)
-        if wrong.any():
-            raise InputError(
-                f"targets sum to {sums[wrong][0].item():g} over the {t.shape[-1]} outputs, but "
-                f"loss={loss.name} needs {region.describe('targets')}. For several classes at "
-                "once use head=sigmoid loss=bce."
-            )
+        off, sums = max(1e-3, 16 * torch.finfo(t.dtype).eps), t.sum(-1)
+        low, high = (end.item() for end in torch.aminmax(sums))
+        if not (1 - off <= low and high <= 1 + off):
+            _refuse_sums(region, loss, t.shape[-1], sums[(sums - 1).abs() > off])
 
 
 def warn_of_probabilities(head: Head, logits: Tensor) -> bool:
@@ -97,6 +89,24 @@ def warn_of_probabilities(head: Head, logits: Tensor) -> bool:
         stacklevel=users_stacklevel(),
     )
     return True
+
+
+def _refuse_outside(region: Region, loss: Loss, targets: Tensor, outside: Tensor) -> None:
+    if outside.any():
+        value = targets[outside][0].item()
+        raise InputError(
+            f"targets hold {value:g}, but loss={loss.name} needs {region.describe('targets')}."
+            f"{_kind_of_label(value)}"
+        )
+
+
+def _refuse_sums(region: Region, loss: Loss, outputs: int, wrong: Tensor) -> None:
+    if len(wrong):
+        raise InputError(
+            f"targets sum to {wrong[0].item():g} over the {outputs} outputs, but "
+            f"loss={loss.name} needs {region.describe('targets')}. For several classes at "
+            "once use head=sigmoid loss=bce."
+        )
 
 
 def _what_differs(logits: Tensor, targets: Tensor, per_target: int) -> str:

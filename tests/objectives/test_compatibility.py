@@ -214,7 +214,7 @@ def test_a_users_head_gets_advice_too():
 def test_judging_a_pair_imports_no_torch():
     code = (
         "import sys\n"
-        "from mlr.objectives.pairs import check_pair\n"
+        "from mlr.objectives.compatibility import check_pair\n"
         "import mlr.heads, mlr.losses, mlr.objectives\n"
         "check_pair('sigmoid', 'bce', 1)\n"
         "assert 'torch' not in sys.modules"

@@ -1,0 +1,24 @@
+"""Kernels: the losses and dL/dz of each pair of head and loss, on logits; one file a family.
+
+`table.KERNELS` says which kernel computes a pair; training, `Objective`, figures, report and
+lecture call the same two functions. Arithmetic is that of the logits' own type, float32 or
+float64, in forms that keep both tails: log σ, log1p, expm1, σ(−z) for 1 − σ(z), the sum of the
+other classes for 1 − y of a softmax; no log(p + ε).
+
+Exactness: for hard targets within 4 ulp of the truth, wherever that is a number of the type;
+where terms of both signs meet (soft targets, the Jacobian of a softmax, 1 − r² of a Gaussian)
+within 4 ulp of the largest term. Larger are the bounds of
+
+    - squared error, a product of four rounded factors: of the sigmoid 8, of a softmax 14, with
+      bce 6;
+    - a softmax: half an ulp more for each of the K terms of a sum, and up to one for each unit of
+      a difference z_k − z_max that is no number of the type, for it is rounded once;
+    - what amplifies the rounding of its parts: other heads and losses 10, erfc of probit 24, the
+      rim of sparsemax 120, e^−e^z of cloglog 500, y^q of gce 1000.
+
+Adding a kernel:
+    - of a new head with a probability for each output: its class terms and a line in
+      `class_terms.TERMS` give one exact kernels with every loss;
+    - of one pair: two functions and a line in `table.KERNELS`;
+    - of a pair of your own, outside mlr: `mlr.objectives.register(MyHead, MyLoss, kernel)`.
+"""

@@ -1,0 +1,57 @@
+"""Kernels of the Gaussian −log-likelihood.
+
+Shapes: logits z = (m, s) (…, 2K), means and log standard deviations; targets t (…, K) → losses
+(…), gradients (…, 2K). With the residual r = (t − m)e⁻ˢ
+
+    L = Σ_k [½r_k² + s_k + ½ log 2π],  dL/dm = −r e⁻ˢ,  dL/ds = 1 − r².
+"""
+
+from __future__ import annotations
+
+from math import log
+
+import torch
+from torch import Tensor
+
+from mlr.information import HALF_LOG_TAU
+from mlr.objectives.kernels.kernel import Kernel
+
+
+def gaussian_losses(z: Tensor, t: Tensor) -> Tensor:
+    """Σ ½r² + s + ½ log 2π."""
+    r, _ = _residuals(z, t)
+    square, s = r * r, z.chunk(2, -1)[1]
+    # where r² is infinite the sum is, even if log σ is −∞
+    return torch.where(square.isinf(), square, 0.5 * square + s + HALF_LOG_TAU).sum(-1)
+
+
+def gaussian_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """(−r e⁻ˢ, 1 − r²)."""
+    r, (first, second) = _residuals(z, t)
+    return torch.cat([-r * first * second, 1 - r * r], -1)
+
+
+def of_deviation_one(se: Kernel) -> Kernel:
+    """The kernel of a head that gives no σ: the squared error, and ½ log 2π an output.
+
+    The gradient is that of the squared error, the very function.
+    """
+
+    def losses(z: Tensor, t: Tensor) -> Tensor:
+        return se.losses(z, t) + HALF_LOG_TAU * z.shape[-1]
+
+    return Kernel(losses, se.gradient, se.differentiable)
+
+
+def _residuals(z: Tensor, t: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """r = (t − m)e⁻ˢ (…, K), and two factors of e⁻ˢ."""
+    m, s = z.chunk(2, -1)
+    # the second factor is 1 but where e⁻ˢ alone may be no number; beyond the ends r² and dL/dm
+    # are 0 or infinite as they are there, and 0·∞ never comes up
+    end = float(int(log(torch.finfo(z.dtype).max)))
+    near = s.clamp(-end, end)
+    factors = (-near).exp(), (near - s).clamp(-end, end).exp()
+    return (t - m) * factors[0] * factors[1], factors
+
+
+GAUSSIAN_NLL = Kernel(gaussian_losses, gaussian_gradient)

@@ -1,0 +1,41 @@
+"""A kernel: the losses of one pair of head and loss, and their gradient, on logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+TensorFunction = Callable[[Tensor, Tensor], Tensor]
+"""Logits z (…, K) and targets t (…, K) → a tensor."""
+
+MODERATE = 40.0
+"""Logits within it have differences whose exponentials are numbers of float32."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Two pure functions of logits z (…, K) and targets t (…, K), made of torch operations.
+
+    Both compute in the type of the logits, float32 or float64, without a branch on any value.
+    Training calls `gradient`, so that it has no spare operations.
+
+    Attributes:
+        losses: (z, t) → L (…), per example, summed over the outputs.
+        gradient: (z, t) → dL/dz (…, K), of each example's own loss.
+        differentiable: whether torch's own differentiation of `losses` is as exact as
+            `gradient`; otherwise autograd is given `gradient` for it.
+        hard_losses: the losses of hard targets and logits within ±`MODERATE`, in few operations
+            that torch differentiates as exactly: for speed with autograd. None: no such form.
+    """
+
+    losses: TensorFunction
+    gradient: TensorFunction
+    differentiable: bool = False
+    hard_losses: TensorFunction | None = None
+
+
+def times(weight: Tensor, cost: Tensor) -> Tensor:
+    """Return the product with 0·∞ = 0: a class of weight 0 costs nothing."""
+    return weight * cost.masked_fill((weight == 0) & cost.isinf(), 0.0)

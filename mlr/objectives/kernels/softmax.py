@@ -1,0 +1,220 @@
+"""Kernels of heads whose outputs share one probability: softmax and sparsemax.
+
+1 − y_k is never computed as such where y_k may be near 1: the other classes are summed. Shapes:
+logits z (…, K), targets t (…, K) → losses (…), gradients (…, K).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mlr.heads.sparsemax import Sparsemax, threshold
+from mlr.losses import (
+    AbsoluteError,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Focal,
+    GeneralisedCrossEntropy,
+    Hinge,
+    Loss,
+    Matching,
+    SmoothedCrossEntropy,
+    SquaredError,
+)
+from mlr.objectives.kernels.class_losses import (
+    LOGARITHM,
+    ClassCost,
+    focal,
+    generalised,
+    unchanged,
+)
+from mlr.objectives.kernels.class_terms import ClassTerm, ClassTerms, floored_terms
+from mlr.objectives.kernels.kernel import Kernel, times
+from mlr.objectives.kernels.linear import half_squares
+
+BEYOND = 0.75
+"""A cost above this power of the largest number stands for the infinite one of a masked class."""
+
+
+def softmax_ce_losses(z: Tensor, t: Tensor) -> Tensor:
+    """−Σ t_k log y_k, −log y_k = (z_max − z_k) + log(1 + Σ of the other e^(z_j − z_max))."""
+    top, index = z.max(-1, keepdim=True)
+    largest = torch.finfo(z.dtype).max
+    # a masked class, of logit −∞, costs the largest number, for 0·∞ is none
+    below = (z - top).clamp(min=-largest)
+    others = below.exp().scatter(-1, index, 0.0).sum(-1, keepdim=True)
+    losses = (t * (others.log1p() - below)).sum(-1)
+    return losses.masked_fill(losses > largest**BEYOND, torch.inf)
+
+
+def softmax_ce_hard_losses(z: Tensor, t: Tensor) -> Tensor:
+    """log(1 + Σ_{j≠c} e^(z_j − z_c)), c the true class."""
+    others = (z - (t * z).sum(-1, keepdim=True)).exp() * (1 - t)
+    return others.sum(-1).log1p()
+
+
+def softmax_ce_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """y − t, whose entries sum to 0."""
+    # torch.softmax takes twice the time of these calls
+    e = (z - z.amax(-1, keepdim=True)).exp()
+    y = e / e.sum(-1, keepdim=True)
+    d = y - t
+    # where y is near 1, y − 1 is −Σ of the others: its rounding is what the entries miss to 0
+    return d.addcmul(t * y, d.sum(-1, keepdim=True), value=-1)
+
+
+def softmax_se_losses(z: Tensor, t: Tensor) -> Tensor:
+    """½ Σ (y_k − t_k)²."""
+    return half_squares(_error(softmax_term(z), t))
+
+
+def softmax_se_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """y_k Σ_j y_j (d_k − d_j), d = y − t."""
+    term = softmax_term(z)
+    return _to_logits(term, -term.p * _error(term, t))
+
+
+def softmax_bce_losses(z: Tensor, t: Tensor) -> Tensor:
+    """Σ −t_k log y_k − (1 − t_k) log(1 − y_k)."""
+    term = softmax_term(z)
+    return (times(t, term.cost) + times(1 - t, term.cost_of_rest)).sum(-1)
+
+
+def softmax_bce_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """Σ_j of y_k y_j (g_k − g_j), g_j = (1 − t_j)/(1 − y_j) − t_j/y_j."""
+    index, term = z.max(-1, keepdim=True).indices, softmax_term(z)
+    # −y_j g_j but for the largest, whose y/(1 − y) may be no number
+    falls = t - (1 - t) * term.p / term.rest.scatter(-1, index, 1.0)
+    falls = falls.scatter(-1, index, 0.0)
+    top_y, top_t = term.p.gather(-1, index), t.gather(-1, index)
+    # y_k/(1 − y_max) is the softmax of all but the largest
+    among = z.clamp(min=torch.finfo(z.dtype).min).scatter(-1, index, -torch.inf).softmax(-1)
+    of_top = (top_t * term.p - (1 - top_t) * top_y * among).scatter(-1, index, 0.0)
+    own = (1 - t) * term.p - t * term.rest
+    return term.p * (_sum_of_others(falls)) + of_top + own
+
+
+def class_costs(cost: ClassCost, weigh: Callable[[Tensor], Tensor] = unchanged) -> Kernel:
+    """Σ w(t_k) f(y_k), y = softmax(z); w is `weigh`."""
+
+    def losses(z: Tensor, t: Tensor) -> Tensor:
+        return times(weigh(t), cost.value(softmax_term(z))).sum(-1)
+
+    def gradient(z: Tensor, t: Tensor) -> Tensor:
+        term = softmax_term(z)
+        return _to_logits(term, times(weigh(t), cost.fall(term)))
+
+    return Kernel(losses, gradient)
+
+
+def softmax_mae_losses(z: Tensor, t: Tensor) -> Tensor:
+    """Σ |y_k − t_k|."""
+    return _error(softmax_term(z), t).abs().sum(-1)
+
+
+def softmax_mae_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """y_k Σ_j y_j (s_k − s_j), s = sign(y − t): sums of one sign, but where y_k = t_k."""
+    term = softmax_term(z)
+    sign = _error(term, t).sign()
+    over, under, even = ((term.p * (sign == one)).sum(-1, keepdim=True) for one in (1, -1, 0))
+    up, down = 2 * under + even, -(2 * over + even)
+    return term.p * torch.where(sign > 0, up, torch.where(sign < 0, down, under - over))
+
+
+def softmax_hinge_losses(z: Tensor, t: Tensor) -> Tensor:
+    """2 Σ t_k (1 − y_k) + (1 − t_k) y_k."""
+    term = softmax_term(z)
+    return 2 * (t * term.rest + (1 - t) * term.p).sum(-1)
+
+
+def softmax_hinge_gradient(z: Tensor, t: Tensor) -> Tensor:
+    """−4 y_k (t_k − ⟨t, y⟩)."""
+    term = softmax_term(z)
+    return 4 * _to_logits(term, t * term.p)
+
+
+def softmax_term(z: Tensor) -> ClassTerm:
+    """Every class of a softmax; `rate` is (dy_k/dz_k)/y_k = 1 − y_k."""
+    below, index, others = _below_largest(z)
+    whole = below.gather(-1, index).exp() + others
+    y = below.exp() / whole
+    # 1 − y_max is the share of the others; every other y is at most ½
+    rest = (1 - y).scatter(-1, index, others / whole)
+    log_whole = others.log1p()
+    # −log(1 − y_max) by the logarithm of the others, which may be no number themselves
+    of_top = log_whole - below.scatter(-1, index, -torch.inf).logsumexp(-1, keepdim=True)
+    of_top = torch.where(others > 0.5, -(-1 / whole).log1p(), of_top)
+    cost_of_rest = (-(-y.scatter(-1, index, 0.0)).log1p()).scatter(-1, index, of_top)
+    return ClassTerm(y, rest, log_whole - below, cost_of_rest, rest)
+
+
+def _below_largest(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """z_k − z_max (…, K), the place of the largest and Σ of the other e^(z_k − z_max) (…, 1)."""
+    top, index = z.max(-1, keepdim=True)
+    below = z - top
+    return below, index, below.exp().scatter(-1, index, 0.0).sum(-1, keepdim=True)
+
+
+def _error(term: ClassTerm, t: Tensor) -> Tensor:
+    """y − t, without 1 − y where y is near 1."""
+    return (1 - t) * term.p - t * term.rest
+
+
+def _to_logits(term: ClassTerm, falls: Tensor) -> Tensor:
+    """dL/dz_k = y_k Σ_{j≠k} u_j − u_k (1 − y_k) of u_k = −y_k ∂L/∂y_k."""
+    return term.p * _sum_of_others(falls) - falls * term.rest
+
+
+def _sum_of_others(values: Tensor) -> Tensor:
+    """Σ_{j≠k} v_j (…, K), summed at the largest, where the total less v_k would cancel."""
+    index = values.abs().max(-1, keepdim=True).indices
+    others = values.scatter(-1, index, 0.0).sum(-1, keepdim=True)
+    return (others + values.gather(-1, index) - values).scatter(-1, index, others)
+
+
+def sparsemax_terms(z: Tensor) -> ClassTerms:
+    """Sparsemax y and 1 − y, their logarithms floored; `slope` is 1 in the support."""
+    y = Sparsemax()(z)
+    index = y.max(-1, keepdim=True).indices
+    others = y.scatter(-1, index, 0.0).sum(-1, keepdim=True)
+    return floored_terms(y, (1 - y).scatter(-1, index, others), (y > 0).to(z.dtype))
+
+
+def projected(kernel: Kernel) -> Kernel:
+    """The kernel of sparsemax, of one for its outputs alone: dL/dz_k = dL/dy_k − the mean in S."""
+
+    def gradient(z: Tensor, t: Tensor) -> Tensor:
+        supported = Sparsemax()(z).sign()
+        size = supported.sum(-1, keepdim=True)
+        of_y = kernel.gradient(z, t)
+        return supported * ((size - 1) * of_y - _sum_of_others(of_y)) / size
+
+    return Kernel(kernel.losses, gradient)
+
+
+def sparsemax_matching_losses(z: Tensor, t: Tensor) -> Tensor:
+    """½ Σ (y_k − t_k)² + Σ t_k max(0, τ − z_k): A(z) − ⟨t, z⟩ + ½‖t‖² for Σ t = 1."""
+    below_top = z - z.amax(-1, keepdim=True)
+    missing = (threshold(below_top) - below_top).relu()
+    d = sparsemax_terms(z).error(t)
+    return (0.5 * d * d + times(t, missing)).sum(-1)
+
+
+SOFTMAX_CE = Kernel(softmax_ce_losses, softmax_ce_gradient, hard_losses=softmax_ce_hard_losses)
+SOFTMAX: dict[type[Loss], Callable[[Any], Kernel]] = {
+    SquaredError: lambda loss: Kernel(softmax_se_losses, softmax_se_gradient),
+    BinaryCrossEntropy: lambda loss: Kernel(softmax_bce_losses, softmax_bce_gradient),
+    CrossEntropy: lambda loss: SOFTMAX_CE,
+    Matching: lambda loss: SOFTMAX_CE,
+    AbsoluteError: lambda loss: Kernel(softmax_mae_losses, softmax_mae_gradient),
+    Hinge: lambda loss: Kernel(softmax_hinge_losses, softmax_hinge_gradient),
+    Focal: lambda loss: class_costs(focal(loss.gamma)),
+    GeneralisedCrossEntropy: lambda loss: class_costs(generalised(loss.q)),
+    SmoothedCrossEntropy: lambda loss: class_costs(LOGARITHM, loss.smoothed),
+}
+"""A loss → its kernel with the softmax."""
+SPARSEMAX_MATCHING = Kernel(sparsemax_matching_losses, lambda z, t: sparsemax_terms(z).error(t))

@@ -1,0 +1,138 @@
+"""The table of pairs: which kernel computes a head with a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+from torch import Tensor, func
+
+from mlr.heads import (
+    ClippedLinear,
+    ComplementaryLogLog,
+    Gaussian,
+    HardSigmoid,
+    Head,
+    Linear,
+    Probit,
+    Sigmoid,
+    Softmax,
+    Sparsemax,
+)
+from mlr.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    GaussianNll,
+    Hinge,
+    Loss,
+    Matching,
+    SquaredError,
+)
+from mlr.objectives.kernels import matching
+from mlr.objectives.kernels.class_losses import CLASS_LOSSES, hinge
+from mlr.objectives.kernels.class_terms import TERMS, linear_terms
+from mlr.objectives.kernels.gaussian import GAUSSIAN_NLL, of_deviation_one
+from mlr.objectives.kernels.kernel import Kernel
+from mlr.objectives.kernels.linear import CLIPPED_MATCHING, CLIPPED_SE, LINEAR_SE
+from mlr.objectives.kernels.sigmoid import SIGMOID_BCE, SIGMOID_CE, SIGMOID_SE
+from mlr.objectives.kernels.softmax import SOFTMAX, SPARSEMAX_MATCHING, projected, sparsemax_terms
+
+Entry: TypeAlias = Kernel | Callable[[Any, Any], Kernel]
+"""A kernel, or what makes it of the head and the loss where these have scalars, as γ of focal."""
+Pair: TypeAlias = tuple[type[Head], type[Loss]]
+
+
+def _class_losses() -> dict[Pair, Entry]:
+    """Every head of probabilities with every loss of mlr's."""
+    entries: dict[Pair, Entry] = {}
+    for loss_type, make in CLASS_LOSSES.items():
+        for head_type, terms_of in TERMS.items():
+            entries[head_type, loss_type] = _of_loss(partial(make, terms_of))
+        entries[Sparsemax, loss_type] = _of_loss(partial(make, sparsemax_terms), projected)
+    for loss_type, make_softmax in SOFTMAX.items():
+        entries[Softmax, loss_type] = _of_loss(make_softmax)
+    return entries
+
+
+def _of_loss(
+    make: Callable[[Any], Kernel], wrap: Callable[[Kernel], Kernel] | None = None
+) -> Entry:
+    """An entry that makes the kernel of the loss alone."""
+    return lambda head, loss: wrap(make(loss)) if wrap else make(loss)
+
+
+def _gaussian_nll(entries: dict[Pair, Entry]) -> dict[Pair, Entry]:
+    """Heads that give no σ with the Gaussian likelihood: their squared error, and a constant."""
+
+    def of(entry: Entry) -> Entry:
+        return lambda head, loss: of_deviation_one(_made(entry, head, loss))
+
+    heads = [head for head, loss in entries if loss is SquaredError]
+    return {(head, GaussianNll): of(entries[head, SquaredError]) for head in heads}
+
+
+def _made(entry: Entry, head: Head, loss: Loss) -> Kernel:
+    return entry if isinstance(entry, Kernel) else entry(head, loss)
+
+
+KERNELS: dict[Pair, Entry] = {
+    **_class_losses(),
+    (Linear, SquaredError): LINEAR_SE,
+    (Linear, Hinge): hinge(linear_terms),
+    (ClippedLinear, SquaredError): CLIPPED_SE,
+    (Sigmoid, SquaredError): SIGMOID_SE,
+    (Sigmoid, BinaryCrossEntropy): SIGMOID_BCE,
+    (Sigmoid, CrossEntropy): SIGMOID_CE,
+    # the matching loss of the classic three is the loss that everyone knows
+    (Linear, Matching): LINEAR_SE,
+    (Sigmoid, Matching): SIGMOID_BCE,
+    (ClippedLinear, Matching): CLIPPED_MATCHING,
+    (HardSigmoid, Matching): matching.HARD_SIGMOID_MATCHING,
+    (Probit, Matching): matching.PROBIT_MATCHING,
+    (ComplementaryLogLog, Matching): matching.CLOGLOG_MATCHING,
+    (Sparsemax, Matching): SPARSEMAX_MATCHING,
+    (Gaussian, GaussianNll): GAUSSIAN_NLL,
+}
+"""Every legal pair of mlr's heads and losses, and those that `register` adds."""
+KERNELS |= _gaussian_nll(KERNELS)
+
+
+def register(head: type[Head], loss: type[Loss], kernel: Entry) -> None:
+    """Have every objective of this head and this loss computed by an exact kernel.
+
+    Call it where the head or the loss is defined, so that whoever imports it has the kernel.
+
+    Args:
+        head: the class of the head.
+        loss: the class of the loss.
+        kernel: the kernel, or a function (head, loss) → kernel of the two instances.
+
+    Raises:
+        TypeError: `head` or `loss` is no class of heads or losses.
+    """
+    for name, found, base in (("head", head, Head), ("loss", loss, Loss)):
+        if not (isinstance(found, type) and issubclass(found, base)):
+            raise TypeError(f"{name}={found!r} must be a class derived from {base.__name__}.")
+    KERNELS[head, loss] = kernel
+
+
+def kernel_of(head: Head, loss: Loss) -> tuple[Kernel, bool]:
+    """Return the kernel of a pair, and True if it is an exact one of the table."""
+    entry = KERNELS.get((type(head), type(loss)))
+    if entry is not None:
+        return _made(entry, head, loss), True
+    return (matching.matching(head) if loss.matches_head else composed(head, loss)), False
+
+
+def composed(head: Head, loss: Loss) -> Kernel:
+    """Compute loss(head(z), t), differentiated by torch: for heads and losses without a kernel."""
+
+    def losses(z: Tensor, t: Tensor) -> Tensor:
+        return loss(head(z), t)
+
+    def gradient(z: Tensor, t: Tensor) -> Tensor:
+        slopes: Tensor = func.grad(lambda x: losses(x, t).sum())(z)
+        return slopes
+
+    return Kernel(losses, gradient, differentiable=True)
