@@ -21,8 +21,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from mlr.training.arrange import classes_first
-from mlr.training.layerwatch import LayerWatch
+from mlr.probes.layers import UnitStatistics
+from mlr.training.memory_layout import classes_first
 from mlr.training.parameters import Layout
 from mlr.training.structure import Activation, Dense, DenseOnly
 
@@ -102,7 +102,7 @@ class DenseNetwork(DenseOnly):
         return classes_first(inputs[..., : self.outputs])
 
     def forward(
-        self, inputs: Tensor, step: int, watched: bool = False
+        self, inputs: Tensor, step: int, recorded: bool = False
     ) -> tuple[Tensor, list[Tensor]]:
         """Logits (L, B, K), and the activations that `backward` needs."""
         activations = [inputs]
@@ -115,7 +115,7 @@ class DenseNetwork(DenseOnly):
         return outputs if layer.activation is None else layer.activation.forward(outputs)
 
     def backward(
-        self, activations: list[Tensor], delta: Tensor, watch: LayerWatch | None = None
+        self, activations: list[Tensor], delta: Tensor, units: UnitStatistics | None = None
     ) -> None:
         """Write the gradients of the mean loss, given each example's δ (L, B, K) at the logits."""
         share = 1 / delta.shape[1]
@@ -125,14 +125,14 @@ class DenseNetwork(DenseOnly):
             self.product(inputs.mT, delta, scale=share, out=layer.weight_t_grad)
             if layer.bias_grad is not None:
                 torch.sum(delta, 1, out=layer.bias_grad).mul_(share)
-            if watch is not None:
-                watch.dense(layer.name, inputs, delta, layer.bias_grad is not None)
+            if units is not None:
+                units.dense(layer.name, inputs, delta, layer.bias_grad is not None)
             if index > 0:
                 delta = self.product(delta, layer.weight_t.mT.contiguous())
                 before = self.layers[index - 1]
                 if before.activation is not None:
-                    if watch is not None:
-                        watch.hidden(before.name, inputs, partial(before.activation.slopes, inputs))
+                    if units is not None:
+                        units.hidden(before.name, inputs, partial(before.activation.slopes, inputs))
                     delta = before.activation.backward(delta, inputs)
 
     def _filled_up(self, delta: Tensor) -> Tensor:

@@ -22,9 +22,9 @@ from mlr.records import RunFolder
 from mlr.records.container import encode, read
 from mlr.records.format import FORMAT, check_format
 from mlr.records.manifest import entry
-from mlr.training.endings import Ending
 from mlr.training.result import Result
 from mlr.training.state import State
+from mlr.training.stopping import RunEnd
 
 _LIMIT = 1 << 62
 MODEL, MOMENT, SNAPSHOT, PREVIOUS = "model.", "optimizer.", "snapshot.", "previous_gradient"
@@ -112,7 +112,7 @@ def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Stat
         previous=tensors.get(PREVIOUS),
         snapshots=sorted((int(step), row) for step, row in _named(tensors, SNAPSHOT).items()),
         best=_named(tensors, BEST),
-        ending=None if ending is None else Ending(**ending),
+        ending=None if ending is None else RunEnd(**ending),
         **numbers | {"lowest": float(numbers["lowest"])},
     )
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mlr.data.base import Dataset, Split
 from mlr.seeds import derive_seed
-from mlr.training.arrange import Spread, classes_first, distinct
+from mlr.training.memory_layout import Spread, classes_first, distinct
 from mlr.training.run_objectives import Targets
 from mlr.training.step import Program
 from mlr.training.threads import threads

@@ -1,7 +1,7 @@
-"""The updates of L lanes as one: moments are flat (L, P) tensors, rates are (L, 1).
+"""Optimizer updates of L lanes at once: moments are flat (L, P) tensors, rates are (L, 1).
 
-So a step is a handful of operations for any network and any number of runs. Tested
-equal to torch.optim.
+A step is a few operations for any network and any number of runs. Results are tested to equal
+those of torch.optim.
 """
 
 from __future__ import annotations
@@ -12,21 +12,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mlr.training.arrange import distinct
-from mlr.training.optimizers import SGD, Adam
-
-State = dict[str, Tensor]
+from mlr.training.memory_layout import distinct
 
 
 def column(values: Sequence[float], like: Tensor) -> Tensor:
-    """Per-run numbers as (L, 1) in the dtype and on the device of `like`."""
+    """Make a column (L, 1) of per-run numbers, in the dtype and on the device of `like`."""
     return torch.tensor(values, dtype=like.dtype, device=like.device).unsqueeze(1)
 
 
 class Stepper(ABC):
-    """The update of L lanes: holds their rates as (L, 1) tensors and their moments in `state`."""
+    """Update of L lanes, with their rates as (L, 1) tensors and their moments by name."""
 
-    state: State
+    moments: dict[str, Tensor]
 
     @abstractmethod
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
@@ -41,54 +38,84 @@ class Stepper(ABC):
 
 
 class SGDStepper(Stepper):
-    """Without momentum and decay, a single operation."""
+    """SGD; without momentum and decay, a single operation.
 
-    def __init__(self, runs: Sequence[SGD], parameters: Tensor) -> None:
-        self.negative_lr = column([-run.lr for run in runs], parameters)
-        self.decays, self.moves, self.looks_ahead = runs[0].operations
-        self.decay = column([run.weight_decay for run in runs], parameters)
-        self.momentum = column([run.momentum for run in runs], parameters)
-        self.state: State = {"velocity": torch.zeros_like(parameters)} if self.moves else {}
+    Args:
+        lr: of each lane.
+        decay: weight decays; empty if none is used.
+        momentum: of each lane; empty if none is used.
+        nesterov: whether the momentum is Nesterov's.
+        parameters: θ (L, P).
+    """
+
+    def __init__(
+        self,
+        lr: Sequence[float],
+        decay: Sequence[float],
+        momentum: Sequence[float],
+        nesterov: bool,
+        parameters: Tensor,
+    ) -> None:
+        self.negative_lr = column([-rate for rate in lr], parameters)
+        self.decay = column(decay, parameters) if decay else None
+        self.momentum = column(momentum, parameters) if momentum else None
+        self.nesterov = nesterov
+        self.moments = {"velocity": torch.zeros_like(parameters)} if momentum else {}
 
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
-        """Torch's SGD with dampening 0."""
-        if self.decays:
+        """Update as torch's SGD with dampening 0."""
+        if self.decay is not None:
             gradients.addcmul_(parameters, self.decay)
         direction = gradients
-        if self.moves:
-            direction = self.state["velocity"].mul_(self.momentum).add_(gradients)
-            if self.looks_ahead:
+        if self.momentum is not None:
+            direction = self.moments["velocity"].mul_(self.momentum).add_(gradients)
+            if self.nesterov:
                 direction = torch.addcmul(gradients, direction, self.momentum)
         parameters.addcmul_(direction, self.negative_lr, value=factor)
 
 
 class AdamStepper(Stepper):
-    """Adam, or AdamW when the decay is decoupled."""
+    """Adam, or AdamW if the decay is decoupled.
 
-    def __init__(self, runs: Sequence[Adam], parameters: Tensor, decoupled: bool) -> None:
-        self.lr = column([run.lr for run in runs], parameters)
-        (self.decays,) = runs[0].operations
-        self.decay = column([run.weight_decay for run in runs], parameters)
-        firsts, which = distinct([(run.beta1, run.beta2) for run in runs])
-        self.betas = [(runs[first].beta1, runs[first].beta2) for first in firsts]
+    Args:
+        lr: of each lane.
+        decay: weight decays; empty if none is used.
+        betas: (β₁, β₂) of each lane.
+        eps: of each lane.
+        decoupled: whether the decay is decoupled.
+        parameters: θ (L, P).
+    """
+
+    def __init__(
+        self,
+        lr: Sequence[float],
+        decay: Sequence[float],
+        betas: Sequence[tuple[float, float]],
+        eps: Sequence[float],
+        decoupled: bool,
+        parameters: Tensor,
+    ) -> None:
+        self.lr, self.eps = column(lr, parameters), column(eps, parameters)
+        self.decay = column(decay, parameters) if decay else None
+        firsts, which = distinct(betas)
+        self.betas = [betas[first] for first in firsts]
         self.beta_of = torch.tensor(which, device=parameters.device)
-        self.one_minus_beta1 = column([1 - run.beta1 for run in runs], parameters)
-        self.beta2 = column([run.beta2 for run in runs], parameters)
-        self.one_minus_beta2 = column([1 - run.beta2 for run in runs], parameters)
-        self.eps = column([run.eps for run in runs], parameters)
+        self.one_minus_beta1 = column([1 - beta1 for beta1, _ in betas], parameters)
+        self.beta2 = column([beta2 for _, beta2 in betas], parameters)
+        self.one_minus_beta2 = column([1 - beta2 for _, beta2 in betas], parameters)
         self.decoupled = decoupled
-        self.state: State = {
+        self.moments = {
             "mean": torch.zeros_like(parameters),
             "square": torch.zeros_like(parameters),
         }
 
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
-        """Torch's Adam or AdamW without amsgrad."""
-        if self.decays and self.decoupled:
+        """Update as torch's Adam or AdamW without amsgrad."""
+        if self.decay is not None and self.decoupled:
             parameters.mul_(1 - factor * self.lr * self.decay)
-        elif self.decays:
+        elif self.decay is not None:
             gradients.addcmul_(parameters, self.decay)
-        mean, square = self.state["mean"], self.state["square"]
+        mean, square = self.moments["mean"], self.moments["square"]
         mean.lerp_(gradients, self.one_minus_beta1)
         square.mul_(self.beta2).add_(gradients.square_().mul_(self.one_minus_beta2))
         rates = column([factor / (1 - beta1**number) for beta1, _ in self.betas], mean)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mlr.checks import known, whole
 from mlr.probes.schedules import Schedule
-from mlr.probes.settings import FAMILIES, HISTOGRAMS, ProbeSettings
+from mlr.probes.settings import NAMES, HISTOGRAMS, ProbeSettings
 
 Due = frozenset[str]
 NOTHING: Due = frozenset()
@@ -15,7 +15,7 @@ NOTHING: Due = frozenset()
 PRESETS = {
     "off": ProbeSettings(points=0, histograms=0, figures=0),
     "basic": ProbeSettings(),
-    "full": ProbeSettings(**dict.fromkeys(FAMILIES, True)),
+    "full": ProbeSettings(**dict.fromkeys(NAMES, True)),
 }
 """As `configs/probes/` has them."""
 

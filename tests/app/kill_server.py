@@ -32,7 +32,7 @@ from hydra.core.hydra_config import HydraConfig
 from mlr.app import console, job_files, ranking
 from mlr.app.command import main
 from mlr.app.session import Session
-from mlr.training import keeper, loop
+from mlr.training import checkpointing, loop
 
 from ..quick import replaced
 from .killing import RUN, TRUSTED
@@ -254,7 +254,7 @@ def warm() -> None:
 if __name__ == "__main__":
     for place in replaced():
         setattr(*place)
-    keeper.SHARE = 1e9  # a run is kept as often as it may be
+    checkpointing.SHARE = 1e9  # a run is kept as often as it may be
     warm()
     # all is written by then
     console.print_run = ranking.print_sweep = lambda *_: None

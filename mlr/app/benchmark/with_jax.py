@@ -22,7 +22,7 @@ from mlr.app.benchmark.rows import Row, duration, in_turn, timed
 from mlr.app.benchmark.sweep import train_unrecorded
 from mlr.app.benchmark.works import LOGISTIC, Work, experiment, make_data
 from mlr.training import Experiment
-from mlr.training.orders import Orders
+from mlr.training.shuffling import Orders
 
 COUNTS = (1, 8, 64, 512)
 
