@@ -15,9 +15,9 @@ from mlr import GradientProbe
 from mlr.data.base import Dataset, Split
 from mlr.objectives import Objective
 from mlr.probes import ProbeSettings
+from mlr.probes.settings import presets
 from mlr.training import SGD, Experiment
 from mlr.training.log import run_tags
-from mlr.watch.schedule import PRESETS
 from tests.watch.loops import batches, module, table, train
 
 TOLERANCES = [(torch.float32, 1e-6), (torch.float64, 1e-12)]
@@ -140,7 +140,7 @@ def test_the_tags_are_those_of_mlrs_own_trainings(tmp_path):
     experiment = Experiment(
         objective=Objective("softmax", "ce"), module=model,
         data=Dataset("d", split, split, split, 3), optimizer=SGD(lr=0.1), epochs=1,
-        batch_size=8, seed=0, probes=PRESETS["full"],
+        batch_size=8, seed=0, probes=presets()["full"],
     )  # fmt: skip
     of_training = [
         tag for tag in run_tags(experiment) if not tag.endswith(("/val", "/test"))
@@ -338,7 +338,7 @@ def test_large_batches_are_measured_in_part(tmp_path, monkeypatch):
 def test_presets_are_those_of_the_configuration():
     from omegaconf import OmegaConf
 
-    for name, preset in PRESETS.items():
+    for name, preset in presets().items():
         entries = OmegaConf.to_container(OmegaConf.load(f"configs/probes/{name}.yaml"))
         assert entries.pop("_target_") == "mlr.probes.ProbeSettings"
         own = ProbeSettings(**entries)
