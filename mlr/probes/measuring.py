@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from time import perf_counter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -89,12 +88,6 @@ class Measured(NamedTuple):
     """by tag, over batch and outputs (H, R, …); empty if H is 0"""
 
 
-def measure_now(measure: Callable[[], Part]) -> Callable[[], Part]:
-    """Measure a stack on the calling thread; returns a function that gives the result."""
-    part = measure()
-    return lambda: part
-
-
 def _all(values: Tensor) -> Tensor:
     return values
 
@@ -109,7 +102,6 @@ class Measurements(Generic[S]):
         values_of: makes the `StepValues` of a stack.
         axes: order in which the axes of logits (R, B, K) lie in memory.
         runs_of: selects the R runs on axis 1 of values (P, L, …) of the lanes.
-        start: has a stack measured; returns a function that gives the result.
         runs: number of runs, for the size of a flush.
     """
 
@@ -119,11 +111,10 @@ class Measurements(Generic[S]):
         values_of: Callable[[Sequence[S]], StepValues],
         axes: Axes = (0, 1, 2),
         runs_of: Callable[[Tensor], Tensor] = _all,
-        start: Callable[[Callable[[], Part]], Callable[[], Part]] = measure_now,
         runs: int = 1,
     ) -> None:
         self.probes, self.values_of = probes, values_of
-        self.axes, self.runs_of, self.start, self.runs = axes, runs_of, start, runs
+        self.axes, self.runs_of, self.runs = axes, runs_of, runs
         self.tags = tuple(tag for probe in probes.values() for tag in probe.tags)
         self.kept = 0
         self.forget()
@@ -134,7 +125,7 @@ class Measurements(Generic[S]):
         self.moments: list[tuple[int, float]] = []
         self.stacks: dict[Any, list[tuple[int, S]]] = defaultdict(list)
         self.drawn: list[int] = []
-        self.started: list[Callable[[], Part]] = []
+        self.parts: list[Part] = []
 
     def keep(self, step: S) -> None:
         """Add a step, later than those before."""
@@ -146,8 +137,9 @@ class Measurements(Generic[S]):
             self.drawn.append(self.kept)
         self.kept += 1
         if len(stack) * step.logits.numel() >= STACK_VALUES:
+            part = self._measured(stack)
             del self.stacks[alike]
-            self.started.append(self.start(partial(self._measured, stack)))
+            self.parts.append(part)
 
     def due(self) -> bool:
         """Tell if enough steps are kept, or enough time has passed, for a flush."""
@@ -161,9 +153,7 @@ class Measurements(Generic[S]):
         """
         if not self.moments:
             return None
-        # what is left is too little for a thread of its own
-        parts = [self._measured(stack) for stack in self.stacks.values()]
-        parts += [finish() for finish in self.started]
+        parts = [*self.parts, *(self._measured(stack) for stack in self.stacks.values())]
         places, drawn = list(range(self.first, self.kept)), self.drawn
         numbers, present = np.split(
             _fetched([(part.places, part.numbers) for part in parts], places), 2, axis=-1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from time import time
 from typing import NamedTuple
@@ -15,10 +15,9 @@ from torch import Tensor
 from mlr.probes import StepValues, edges, make_probes
 from mlr.probes.base import stack_network
 from mlr.probes.families import fields_read
-from mlr.probes.measuring import Measured, Measurements, Part, measure_now, stacked
+from mlr.probes.measuring import Measured, Measurements, stacked
 from mlr.records import Recorder
 from mlr.records.bulk import flush_all, record_histograms, record_scalars
-from mlr.training.background import Background
 from mlr.training.experiment import Experiment
 from mlr.training.run_objectives import Targets
 from mlr.training.step import LoggedStep, Program
@@ -59,7 +58,6 @@ class StepLog:
         program: Program,
         recorders: Sequence[Recorder | None],
         stopping: Stopping,
-        background: Background,
     ) -> None:
         first = program.runs[0]
         self.program, self.recorders, self.stopping = program, recorders, stopping
@@ -69,7 +67,6 @@ class StepLog:
             partial(stack_values, program),
             program.memory_axes,
             partial(program.of_runs, axis=1),
-            _starter(program, background),
             len(recorders),
         )
         self.tags = run_tags(first)
@@ -203,12 +200,3 @@ def stack_values(program: Program, steps: Sequence[LoggedStep]) -> StepValues:
         network=stack_network([kept.network for kept in steps]),
         broken=losses.sum(-1, keepdim=True).isfinite().logical_not_(),
     )
-
-
-def _starter(
-    program: Program, background: Background
-) -> Callable[[Callable[[], Part]], Callable[[], Part]]:
-    """Choose the thread that measures: another one, unless operations use all threads."""
-    if program.all_threads:
-        return measure_now
-    return lambda measure: partial(background.finish, background.start(measure))

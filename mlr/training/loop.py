@@ -82,7 +82,7 @@ def train(
         guard = DivergenceGuard(program, splits["train"], stopping)
         snapshots = snapshots or [()] * len(experiments)
         kept = Snapshots(program, [snapshots[run] for run in order])
-        log = StepLog(program, [recorders[run] for run in order], stopping, background)
+        log = StepLog(program, [recorders[run] for run in order], stopping)
         diagnostics = FinalDiagnostics(program, splits["train"])
         diagnostics.begin()
         stopping.begin(program.of_runs(diagnostics.first["loss"]))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mlr.probes.histograms import Histogram
 from mlr.probes.measuring import Measured, Measurements
-from mlr.watch.sinks import Sink
+from mlr.watch.sinks import Block, Sink
 from mlr.watch.steps import StepStack, WatchedStep
 
 FINAL = (
@@ -90,12 +90,12 @@ class Recording:
         self._remember_last(values, present)
         values = np.concatenate((values, rates.astype(values.dtype)), axis=1)
         present = np.concatenate((present, np.ones_like(rates, dtype=bool)), axis=1)
-        self.sink.scalars(measured.steps, measured.times, values, present)
-        steps, times = measured.steps[measured.drawn], measured.times[measured.drawn]
-        for tag, columns in measured.histograms.items():
-            bars = Histogram(*(column[:, 0] for column in columns))
-            self.sink.histograms(steps, times, tag, bars)
-        self.sink.flush()
+        histograms = {
+            tag: Histogram(*(column[:, 0] for column in columns))
+            for tag, columns in measured.histograms.items()
+        }
+        numbers = (measured.steps, measured.times, values, present)
+        self.sink.record(Block(*numbers, measured.drawn, histograms))
 
     def _remember_last(self, values: NDArray, present: NDArray) -> None:
         assert self.stack is not None

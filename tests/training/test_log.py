@@ -140,7 +140,7 @@ def test_it_is_time_to_flush_after_so_many_bytes_or_seconds(monkeypatch):
     monkeypatch.setattr(measuring, "FLUSH_BYTES", 3_000)
     with Background(0) as background:
         program = Program([experiment(seed=seed) for seed in range(2)], background)
-        kept = log.StepLog(program, [object(), None], Stopping(program), background)
+        kept = log.StepLog(program, [object(), None], Stopping(program))
     moments = kept.measurements.moments
     monkeypatch.setattr(kept.measurements, "keep", moments.append)
     for due in (False, False, False, True):
