@@ -58,8 +58,8 @@ S = TypeVar("S", bound=ScheduledStep)
 Axes = tuple[int, int, int]
 
 
-class Part(NamedTuple):
-    """Measurements of one stack, still on the device; places count all steps ever kept."""
+class StackNumbers(NamedTuple):
+    """Measurements of one stack, still on the device; places number all steps."""
 
     places: list[int]
     """place of each step (P,)"""
@@ -95,7 +95,7 @@ def _all(values: Tensor) -> Tensor:
 class Measurements(Generic[S]):
     """Steps that are measured in stacks of one batch size and with the same families due.
 
-    A stack is measured as soon as it is full, so that few of the steps' tensors are kept.
+    A stack is measured as soon as it is full, so that few of the steps' tensors stay in memory.
 
     Args:
         probes: by family, from `make_probes`.
@@ -125,7 +125,7 @@ class Measurements(Generic[S]):
         self.moments: list[tuple[int, float]] = []
         self.stacks: dict[Any, list[tuple[int, S]]] = defaultdict(list)
         self.drawn: list[int] = []
-        self.parts: list[Part] = []
+        self.parts: list[StackNumbers] = []
 
     def keep(self, step: S) -> None:
         """Add a step, later than those before."""
@@ -142,12 +142,12 @@ class Measurements(Generic[S]):
             self.parts.append(part)
 
     def due(self) -> bool:
-        """Tell if enough steps are kept, or enough time has passed, for a flush."""
+        """Tell if there are enough steps, or enough time has passed, for a flush."""
         full = len(self.moments) * self.runs * BYTES_OF_A_STEP > FLUSH_BYTES
         return full or perf_counter() - self.flushed_at > FLUSH_SECONDS
 
     def measured(self) -> Measured | None:
-        """Measure all kept steps, in their order; None if there are none.
+        """Measure all steps, in their order; None if there are none.
 
         Numbers come from the device in one transfer, and each kind of histogram.
         """
@@ -169,7 +169,7 @@ class Measurements(Generic[S]):
             *(np.array(drawn, dtype=np.int64) - self.first, histograms),
         )
 
-    def _measured(self, stack: list[tuple[int, S]]) -> Part:
+    def _measured(self, stack: list[tuple[int, S]]) -> StackNumbers:
         drawn = [(place, step) for place, step in stack if HISTOGRAMS in step.due]
         histograms = {}
         for tag, field in SHOWN.items() if drawn else ():
@@ -181,7 +181,7 @@ class Measurements(Generic[S]):
                 torch.cat((counts.double(), torch.stack(columns, dim=-1)), dim=-1)
             )
         values = self.values_of([step for _, step in stack])
-        return Part(
+        return StackNumbers(
             [place for place, _ in stack],
             self.runs_of(numbers_of(self.probes, values, stack[0][1].due)),
             [place for place, _ in drawn],

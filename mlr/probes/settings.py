@@ -16,21 +16,15 @@ if TYPE_CHECKING:
 NAMES = tuple(family.name for family in FAMILIES)
 HISTOGRAMS = "histograms"
 
-_Options = make_dataclass(
-    "_Options",
-    [
-        ("points", "int | str", 200),
-        *((family.name, "bool | int | str", family.basic) for family in FAMILIES),
-        (HISTOGRAMS, "bool | int | str", 50),
-        ("figures", "int", 1),
-        ("threshold", "float", 0.01),
-    ],
+_Families = make_dataclass(
+    "_Families",
+    [(family.name, "bool | int | str", family.basic) for family in FAMILIES],
     frozen=True,
 )
 
 
 @dataclass(frozen=True)
-class ProbeSettings(_Options):  # type: ignore[misc, valid-type]
+class ProbeSettings(_Families):  # type: ignore[misc, valid-type]
     """Options that say what is measured and on which steps.
 
     Each family of `FAMILIES` is an option: true (as often as `points` says), false, or a
@@ -38,8 +32,8 @@ class ProbeSettings(_Options):  # type: ignore[misc, valid-type]
     which nothing is due costs nothing.
 
     Args:
-        points: the schedule of all families that are true.
         performance, prediction, …: one option per family, with its default from `FAMILIES`.
+        points: the schedule of all families that are true.
         histograms: the schedule of histograms of logits and dL/dz.
         figures: number of steps of a run with figures, including the last.
         threshold: slopes and gradients below it count as saturated and stuck.
@@ -47,6 +41,11 @@ class ProbeSettings(_Options):  # type: ignore[misc, valid-type]
     Raises:
         InputError: an invalid schedule, or a number out of range.
     """
+
+    points: int | str = 200
+    histograms: bool | int | str = 50
+    figures: int = 1
+    threshold: float = 0.01
 
     def __post_init__(self) -> None:
         Schedule.of("probes.points", self.points)

@@ -23,7 +23,7 @@ AHEAD = 2
 """Items made before they are needed: one is ready while the next is being made."""
 
 
-class Work(Generic[Item]):
+class PendingCall(Generic[Item]):
     """A call that is done once, by the first thread that gets to it."""
 
     def __init__(self, function: Callable[[], Item]) -> None:
@@ -65,7 +65,7 @@ class Background:
         self.pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="mlr")
         # each thread has its own inference mode
         self.inference = torch.is_inference_mode_enabled()
-        self.queue: deque[Work[Any]] = deque()
+        self.queue: deque[PendingCall[Any]] = deque()
 
     def __enter__(self) -> Background:
         return self
@@ -81,7 +81,7 @@ class Background:
 
     def side_by_side(self, functions: Sequence[Callable[[], Item]]) -> list[Item]:
         """Call several functions at once, the first of them on this thread."""
-        works = [Work(function) for function in functions]
+        works = [PendingCall(function) for function in functions]
         for work in works[1:]:
             self.queue.appendleft(work)
             self.pool.submit(self._work)
@@ -96,19 +96,21 @@ class Background:
         """
         if not self.threads or not worth:
             yield from items
-        coming: deque[Work[Item]] = deque()
+        coming: deque[PendingCall[Item]] = deque()
         while True:
             while len(coming) <= AHEAD:
                 coming.append(self._following(items, coming[-1] if coming else None))
             yield coming.popleft().result
 
-    def _following(self, items: Iterator[Item], before: Work[Item] | None) -> Work[Item]:
+    def _following(
+        self, items: Iterator[Item], before: PendingCall[Item] | None
+    ) -> PendingCall[Item]:
         def make() -> Item:
             if before is not None:
                 before.do()  # a generator has one user at a time, and its items an order
             return next(items)
 
-        work = Work(make)
+        work = PendingCall(make)
         self.queue.append(work)
         self.pool.submit(self._work)
         return work

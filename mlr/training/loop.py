@@ -189,7 +189,7 @@ def _results(
     views = program.layout.views(program.of_runs(program.parameters).cpu().contiguous())
     moments = {
         name: program.of_runs(value).cpu().contiguous()
-        for name, value in program.stepper.moments.items()
+        for name, value in program.stepper.state.items()
     }
     results, best_steps = [], stopping.best_step.tolist()
     for run, own in enumerate(program.runs):

@@ -1,8 +1,8 @@
-"""How the values of all lanes lie in memory.
+"""Memory layout of the values of all lanes.
 
-A lane is a run's place on the run axis of a program. Inputs, logits and targets have the
-shape (L, B, …) wherever they are read; networks of a few weights want them to lie in
-memory as (…, B, L), so that their operations are long, all others with the lanes first.
+A lane is a run's place on the run axis of a program. Inputs, logits and targets have the shape
+(L, B, …). In memory, networks of a few weights have them as (…, B, L), so that their operations
+are long; all others have the lanes first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def distinct(items: Sequence[Hashable]) -> tuple[list[int], list[int]]:
-    """Positions of the first of each distinct item, and for each item which of these it is."""
+    """Find the position of each distinct item, and for each item the number of its value."""
     number: dict[Hashable, int] = {}
     first: list[int] = []
     for position, item in enumerate(items):
@@ -25,9 +25,9 @@ def distinct(items: Sequence[Hashable]) -> tuple[list[int], list[int]]:
 
 
 class Spread:
-    """From the values of G groups to those of L lanes, each lane in one group.
+    """Expansion of the values of G groups to L lanes, each lane in one group.
 
-    One group costs nothing, lanes that are their own groups neither.
+    It costs nothing for one group, or if each lane is its own group.
     """
 
     def __init__(self, group_of_lane: Sequence[int], device: torch.device) -> None:
@@ -37,24 +37,18 @@ class Spread:
         self.index = torch.tensor(group_of_lane, device=device)
 
     def lanes_first(self, values: Tensor) -> Tensor:
-        """Values (G, B, …) → (L, B, …)."""
+        """Expand values (G, B, …) → (L, B, …)."""
         if self.groups == 1:
             return values.expand(self.lanes, *values.shape[1:])
         return values if self.identity else values.index_select(0, self.index)
 
     def lanes_last(self, values: Tensor) -> Tensor:
-        """Values (D, B, G) → (D, B, L), the lanes last in memory."""
+        """Expand values (D, B, G) → (D, B, L), lanes last in memory."""
         if self.groups == 1:
             return values.expand(*values.shape[:2], self.lanes)
         return values if self.identity else values.index_select(2, self.index)
 
 
-def stacked(tensors: Sequence[Tensor], axes: Sequence[int]) -> Tensor:
-    """P tensors (L, B, K) as (P, L, B, K), each of them with its axes in this order in memory."""
-    back = [1 + axes.index(axis) for axis in range(3)]
-    return torch.stack([tensor.permute(*axes) for tensor in tensors]).permute(0, *back)
-
-
 def classes_first(values: Tensor) -> Tensor:
-    """The same (L, B, K), with the batch last in memory: a sum over few classes is then fast."""
+    """Copy (L, B, K) with the batch last in memory, for fast sums over few classes."""
     return values.mT.contiguous().mT

@@ -29,7 +29,7 @@ class LanesCopy(NamedTuple):
 def copy_lanes(program: Program, run: int | None = None) -> LanesCopy:
     """Copy the lane of a run, or all lanes."""
     lane = slice(None) if run is None else slice(program.lane_of[run], program.lane_of[run] + 1)
-    moments = {name: own[lane].clone() for name, own in program.stepper.moments.items()}
+    moments = {name: own[lane].clone() for name, own in program.stepper.state.items()}
     buffers = [program.network.buffers(number) for number in _with_buffers(program, lane)]
     return LanesCopy(lane, program.parameters[lane].clone(), moments, buffers)
 
@@ -38,7 +38,7 @@ def restore_lanes(program: Program, copy: LanesCopy) -> None:
     """Write a copy back to its lanes."""
     program.parameters[copy.lanes] = copy.parameters
     for name, own in copy.moments.items():
-        program.stepper.moments[name][copy.lanes] = own
+        program.stepper.state[name][copy.lanes] = own
     for number, buffers in zip(_with_buffers(program, copy.lanes), copy.buffers, strict=True):
         program.network.load_buffers(number, buffers)
 

@@ -1,8 +1,7 @@
-"""Closed-form backward of networks of a few weights, with the lanes last in memory.
+"""Closed-form backward pass of networks of a few weights, with the lanes last in memory.
 
-Multiplying matrices this small costs more in calls than in arithmetic; here each weight is
-a row of L numbers and each operation as long as the sweep. The formulas are those of
-`backprop`, spelled out elementwise.
+For matrices this small, calls take longer than arithmetic; here each weight is a row of L numbers
+and each operation as long as the sweep. The formulas are those of `backprop`, elementwise.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from mlr.training.parameters import Layout
 from mlr.training.structure import Activation, Dense, DenseOnly
 
 BLOCK = 32
-"""Lanes come in blocks of this size, spare ones repeating a run. torch sums the last columns
-of a matrix in another order than those that fill its registers, so none may be a last one."""
+"""Lanes come in blocks of this size, with spare lanes that repeat a run. torch sums the last
+columns of a matrix in another order than those that fill its registers, so none may be last."""
 
 MOST_WEIGHTS = 32
-"""A layer of more weights is multiplied faster as a matrix: measured with 1 and 512 runs."""
+"""A layer with more weights is multiplied faster as a matrix, measured with 1 and 512 runs."""
 
 _FEW_INPUTS = 3
 
@@ -43,11 +42,11 @@ class LaneLayer:
     bias_grad: Tensor | None
     """(out, L)"""
     both_grads: Tensor | None
-    """(in + 1, out, L): the bias is the weight of an input that is always 1"""
+    """(in + 1, out, L), the bias being the weight of a constant input 1"""
     activation: Activation | None
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Inputs (in, 1, B, L), or with a constant 1 behind them → activations (out, B, L)."""
+        """Compute activations (out, B, L) of inputs (in, 1, B, L), with or without a constant 1."""
         if len(self.columns) <= _FEW_INPUTS:
             first, *others = inputs.unbind()
             if self.bias is None:
@@ -64,7 +63,7 @@ class LaneLayer:
         return outputs if self.activation is None else self.activation.forward(outputs)
 
     def gradients(self, inputs: Tensor, delta: Tensor, share: Tensor) -> None:
-        """Write share · Σ over B of δ x and of δ, of inputs as they came and δ (out, B, L)."""
+        """Write share · Σ over B of δ x and of δ, for inputs as in `__call__` and δ (out, B, L)."""
         if len(inputs) > len(self.columns) and self.both_grads is not None:
             torch.sum(delta * inputs, 2, out=self.both_grads).mul_(share)
             return
@@ -95,7 +94,7 @@ class LaneNetwork(DenseOnly):
         grads: Tensor,
     ) -> None:
         self.shares: dict[int, Tensor] = {}
-        """B → 1/B, for a tensor is multiplied by another one faster than by a number"""
+        """B → 1/B: multiplying by a tensor is faster than by a number"""
         views, grad_views = layout.views(flat), layout.views(grads)
         self.layers: list[LaneLayer] = []
         for layer in structure:
@@ -112,20 +111,20 @@ class LaneNetwork(DenseOnly):
                     weight_grad=grad_views[weight].permute(2, 1, 0),
                     bias=views[bias].permute(1, 0).unsqueeze(1) if has_bias else None,
                     bias_grad=grad_views[bias].permute(1, 0) if has_bias else None,
-                    # the bias lies behind the weight, as in nn.Linear
+                    # the bias follows the weight, as in nn.Linear
                     both_grads=both.t().view(-1, layer.outputs, len(flat)) if has_bias else None,
                     activation=layer.activation,
                 )
             )
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Inputs (L, B, D) → logits (L, B, K), both lanes last in memory."""
+        """Compute logits (L, B, K) of inputs (L, B, D), both lanes last in memory."""
         return self.forward(inputs.permute(2, 1, 0).unsqueeze(1), 0)[0]
 
     def forward(
         self, inputs: Tensor, step: int, recorded: bool = False
     ) -> tuple[Tensor, list[Tensor]]:
-        """Logits (L, B, K) of inputs (D + 1, 1, B, L), and what `backward` needs of them."""
+        """Compute logits (L, B, K) of inputs (D + 1, 1, B, L), and what `backward` needs."""
         tape = [inputs]
         for layer in self.layers[:-1]:
             tape.append(layer(tape[-1]).unsqueeze(1))
@@ -155,7 +154,7 @@ class LaneNetwork(DenseOnly):
                     delta = before.activation.backward(delta, outputs)
 
     def _share(self, delta: Tensor) -> Tensor:
-        """1/B of δ (out, B, L)."""
+        """Return 1/B for δ (out, B, L)."""
         batch = delta.shape[1]
         if batch not in self.shares:
             self.shares[batch] = delta.new_tensor(1 / batch)

@@ -1,8 +1,8 @@
-"""The order of the examples in each epoch: a pure function of (seed, epoch), many at once.
+"""Shuffle the examples of each epoch: a pure function of (seed, epoch), for many seeds at once.
 
-Shuffled by a bijection of the numbers below a power of 2, keyed by (seed, epoch), of which those
-below the count of examples are taken. It costs a fifth of sorting random keys, and whatever seeds
-are drawn with it, an order is the same. Or as given, in every epoch.
+A bijection of the numbers below a power of 2, keyed by (seed, epoch), gives the order; numbers
+above the count of examples are left out. It takes a fifth of the time of sorting random keys, and
+an order does not depend on the other seeds. Without shuffling the order is that of the data.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from mlr.seeds import derive_seed
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _BLOCK = 1 << 19
-"""Numbers that are mixed at a time: few enough for cache."""
+"""Numbers that are mixed at a time, which fit into the cache."""
 _ROUNDS = 6
-"""With 4, neighbours in order are a little alike; with 6 no test tells them from shuffling."""
+"""With 4, neighbours in an order are slightly similar; with 6 no test finds a difference."""
 _LEAST_BITS = 8
-"""In a smaller domain the rounds do not make all orders of a few examples equally likely."""
+"""In a smaller domain not all orders of a few examples are equally likely."""
 
 
 class Orders:
-    """The orders of S seeds, shuffled.
+    """Shuffled orders of S seeds.
 
     Args:
         seeds: any numbers.
@@ -48,7 +48,7 @@ class Orders:
         self.order = np.empty((len(seeds), count), dtype=self.kind)
 
     def epoch(self, epoch: int) -> NDArray[np.unsignedinteger]:
-        """Example numbers (S, count), a permutation for each seed, valid until the next call."""
+        """Return example numbers (S, count), a permutation per seed, valid until the next call."""
         state = _mix64(self.keys + np.uint64(_GOLDEN * (epoch + 1) % 2**64))
         steps = np.arange(1, _ROUNDS + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
         words = _mix64(state + steps[:, None])[..., None]
@@ -62,7 +62,7 @@ class Orders:
     def _bijection(
         self, factors: NDArray[np.unsignedinteger], summands: NDArray[np.unsignedinteger]
     ) -> NDArray[np.unsignedinteger]:
-        """All numbers below 2^bits (S, 2^bits), mixed by the factors and summands of each round."""
+        """Mix all numbers below 2^bits (S, 2^bits) by the factors and summands of each round."""
         x, y = self.mixed[: factors.shape[1]], self.spare[: factors.shape[1]]
         mask, half = self.kind((1 << self.bits) - 1), self.kind((self.bits + 1) // 2)
         before = self.numbers
@@ -81,18 +81,18 @@ class Orders:
 
 
 class Given:
-    """The same order for all S seeds and every epoch: that which the examples have."""
+    """The order of the data, for all S seeds and every epoch."""
 
     def __init__(self, seeds: Sequence[int], count: int) -> None:
         self.order = np.broadcast_to(np.arange(count, dtype=np.uint32), (len(seeds), count))
 
     def epoch(self, epoch: int) -> NDArray[np.unsignedinteger]:
-        """Example numbers (S, count), in order."""
+        """Return example numbers (S, count), in order."""
         return self.order
 
 
 def orders_of(shuffle: bool, seeds: Sequence[int], count: int) -> Orders | Given:
-    """The orders of S seeds, shuffled or as given."""
+    """Make the orders of S seeds, shuffled or as given."""
     return Orders(seeds, count) if shuffle else Given(seeds, count)
 
 

@@ -55,8 +55,7 @@ def states_of(
     """Copy the state of every run after `step` updates."""
     now = program.of_runs(program.parameters).cpu().contiguous()
     moments = {
-        name: program.of_runs(own).cpu().contiguous()
-        for name, own in program.stepper.moments.items()
+        name: program.of_runs(own).cpu().contiguous() for name, own in program.stepper.state.items()
     }
     previous = program.statistics.previous
     if previous is not None:
@@ -106,7 +105,7 @@ def restore(
         views = program.layout.views(program.parameters[lane : lane + 1])
         like = {name: own[0] for name, own in views.items()}
         expected = program.network.state_dict(lane, like)
-        moments = program.stepper.moments
+        moments = program.stepper.state
         _check("parameters", state.state_dict, expected)
         _check("moments", state.moments, {name: own[lane] for name, own in moments.items()})
         rows = {f"snapshot {step}": row for step, row in state.snapshots}
@@ -126,7 +125,7 @@ def restore(
     lanes = torch.tensor(
         [program.lane_of[run] for run in program.run_of], device=program.parameters.device
     )
-    for tensor in (program.parameters, *program.stepper.moments.values()):
+    for tensor in (program.parameters, *program.stepper.state.values()):
         tensor.copy_(tensor[lanes])
     before = [state.previous for state in states if state.previous is not None]
     if before:

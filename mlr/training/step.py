@@ -18,7 +18,7 @@ from mlr.probes.layers import OF_LAYERS, ParameterStatistics, UnitStatistics
 from mlr.training.background import Background
 from mlr.training.experiment import Experiment
 from mlr.training.memory_layout import distinct
-from mlr.training.network import Kind, Network, Weights, kind_of
+from mlr.training.network import Kind, LaneWeights, Network, kind_of
 from mlr.training.parameters import FlatParameters
 from mlr.training.run_objectives import RunObjectives, Targets, identity
 from mlr.training.steppers import column, limit_norm
@@ -92,7 +92,7 @@ class Program:
 
     Args:
         experiments: of equal `program_key`, sorted by objective.
-        background: threads beside this one.
+        background: further threads.
 
     Raises:
         InputError: the model gives another number of logits than the heads need.
@@ -110,7 +110,7 @@ class Program:
         self.device = torch.device(first.device)
         self.together = self.lane_of[-1] == len(experiments) - 1
         self.lane_index = torch.tensor(self.lane_of, device=self.device)
-        weights = Weights(self.kind, self.lanes, self.busy)
+        weights = LaneWeights(self.kind, self.lanes, self.busy)
         self.layout, self.network = weights.layout, weights.network
         self.parameters, self.gradients = weights.parameters, weights.gradients
         self.subject = subject_of(first)

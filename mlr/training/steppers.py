@@ -21,9 +21,9 @@ def column(values: Sequence[float], like: Tensor) -> Tensor:
 
 
 class Stepper(ABC):
-    """Update of L lanes, with their rates as (L, 1) tensors and their moments by name."""
+    """Update of L lanes, with rates as (L, 1) tensors and moments by name in `state`."""
 
-    moments: dict[str, Tensor]
+    state: dict[str, Tensor]
 
     @abstractmethod
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
@@ -60,7 +60,7 @@ class SGDStepper(Stepper):
         self.decay = column(decay, parameters) if decay else None
         self.momentum = column(momentum, parameters) if momentum else None
         self.nesterov = nesterov
-        self.moments = {"velocity": torch.zeros_like(parameters)} if momentum else {}
+        self.state = {"velocity": torch.zeros_like(parameters)} if momentum else {}
 
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
         """Update as torch's SGD with dampening 0."""
@@ -68,7 +68,7 @@ class SGDStepper(Stepper):
             gradients.addcmul_(parameters, self.decay)
         direction = gradients
         if self.momentum is not None:
-            direction = self.moments["velocity"].mul_(self.momentum).add_(gradients)
+            direction = self.state["velocity"].mul_(self.momentum).add_(gradients)
             if self.nesterov:
                 direction = torch.addcmul(gradients, direction, self.momentum)
         parameters.addcmul_(direction, self.negative_lr, value=factor)
@@ -104,7 +104,7 @@ class AdamStepper(Stepper):
         self.beta2 = column([beta2 for _, beta2 in betas], parameters)
         self.one_minus_beta2 = column([1 - beta2 for _, beta2 in betas], parameters)
         self.decoupled = decoupled
-        self.moments = {
+        self.state = {
             "mean": torch.zeros_like(parameters),
             "square": torch.zeros_like(parameters),
         }
@@ -115,7 +115,7 @@ class AdamStepper(Stepper):
             parameters.mul_(1 - factor * self.lr * self.decay)
         elif self.decay is not None:
             gradients.addcmul_(parameters, self.decay)
-        mean, square = self.moments["mean"], self.moments["square"]
+        mean, square = self.state["mean"], self.state["square"]
         mean.lerp_(gradients, self.one_minus_beta1)
         square.mul_(self.beta2).add_(gradients.square_().mul_(self.one_minus_beta2))
         rates = column([factor / (1 - beta1**number) for beta1, _ in self.betas], mean)

@@ -90,7 +90,7 @@ class TrainedParameters:
 
     def subtract(self, values: Values, others: Values) -> Values:
         """v − w, in place."""
-        torch._foreach_sub_(values, others)
+        torch._foreach_sub_(values, others)  # type: ignore[call-overload]
         return values
 
     def by_layer(self, network: NetworkValues) -> NetworkValues:

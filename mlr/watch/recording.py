@@ -1,4 +1,4 @@
-"""Recording of watched steps: measured in blocks, and handed to a sink."""
+"""Recording of watched steps: measured in blocks, and written to a sink."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Recording:
             self.flush()
 
     def flush(self) -> None:
-        """Measure the collected steps in one transfer, and hand them to the sink.
+        """Measure the collected steps in one transfer, and record them.
 
         A full disk stops the recording, with a warning, and not the training.
         """
@@ -84,9 +84,8 @@ class Recording:
 
     def _record(self, measured: Measured, rates: NDArray) -> None:
         assert self.stack is not None
-        values, present = (
-            part[:, 0, self.stack.known] for part in (measured.numbers, measured.present)
-        )
+        values = measured.numbers[:, 0, self.stack.known]
+        present = measured.present[:, 0, self.stack.known]
         self._remember_last(values, present)
         values = np.concatenate((values, rates.astype(values.dtype)), axis=1)
         present = np.concatenate((present, np.ones_like(rates, dtype=bool)), axis=1)
@@ -94,8 +93,9 @@ class Recording:
             tag: Histogram(*(column[:, 0] for column in columns))
             for tag, columns in measured.histograms.items()
         }
-        numbers = (measured.steps, measured.times, values, present)
-        self.sink.record(Block(*numbers, measured.drawn, histograms))
+        self.sink.record(
+            Block(measured.steps, measured.times, values, present, measured.drawn, histograms)
+        )
 
     def _remember_last(self, values: NDArray, present: NDArray) -> None:
         assert self.stack is not None

@@ -12,7 +12,7 @@ from mlr.heads import Head
 from mlr.probes import NetworkValues, ProbeSettings, StepValues, Subject, make_probes
 from mlr.probes.base import stack_network
 from mlr.probes.families import fields_read
-from mlr.watch.batch import Task
+from mlr.watch.batch import LogitsTask
 from mlr.watch.parameters import TrainedParameters
 
 
@@ -31,7 +31,7 @@ class WatchedStep:
     """class indices (B,), or one-hot or numbers (B, K)"""
     loss: Tensor | None
     """mean L ()"""
-    task: Task
+    task: LogitsTask
     """properties of the logits' task"""
     batch: int
     """length of the first axis of the logits, which layers have too"""
@@ -77,7 +77,7 @@ class StepStack:
     def __init__(
         self,
         settings: ProbeSettings,
-        task: Task,
+        task: LogitsTask,
         head: Head | None,
         parameters: TrainedParameters,
         dense: tuple[str, ...],

@@ -9,7 +9,7 @@ from threading import Barrier
 import pytest
 import torch
 
-from mlr.training.background import Background, Work
+from mlr.training.background import Background, PendingCall
 
 BUSY = [(1, True), (4, True)]
 
@@ -63,7 +63,7 @@ def test_interrupted_work_is_still_to_be_done():
             raise KeyboardInterrupt
         return "measured"
 
-    work = Work(interrupted_once)
+    work = PendingCall(interrupted_once)
     with pytest.raises(KeyboardInterrupt):
         work.do()
     assert work.result == "measured"
@@ -75,7 +75,7 @@ def test_work_that_fails_raises_each_time_it_is_asked():
     def fails():
         raise ValueError("not this way")
 
-    work = Work(fails)
+    work = PendingCall(fails)
     for _ in range(2):
         with pytest.raises(ValueError, match="not this way"):
             _ = work.result

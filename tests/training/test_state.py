@@ -29,7 +29,7 @@ def become(program, number):
     """All parameters and moments of the runs, each with 100 times its number more."""
     for run, lane in enumerate(program.lane_of):
         program.parameters[lane] = number + 100 * run
-        for moment in program.stepper.moments.values():
+        for moment in program.stepper.state.values():
             moment[lane] = -number - 100 * run
 
 
@@ -76,7 +76,7 @@ def test_a_fresh_program_takes_them_up(states):
     assert restore(states, program, stopping, snapshots) == 8
     rows = [program.parameters[lane].unique().tolist() for lane in program.lane_of]
     assert rows == [[4], [108], [208], [304]]
-    for moment in program.stepper.moments.values():
+    for moment in program.stepper.state.values():
         assert [moment[lane].unique().item() for lane in program.lane_of] == [-4, -108, -208, -304]
     assert stopping.lowest.tolist() == [inf, 3, 2, 3]
     assert stopping.waited.tolist() == [2, 1, 0, 1]

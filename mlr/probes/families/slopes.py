@@ -1,4 +1,4 @@
-"""Slopes of the head and of the loss, which show which of them makes dL/dz vanish."""
+"""Slopes of the head and of the loss, which show the cause of a small dL/dz."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mlr.probes.families.classes import own_output
 class Slopes(Probe):
     """Mean |dy/dz| and |dL/dy|, whose product is |dL/dz| if each output has its own loss term.
 
-    `slope/head_wrong`, `slope/loss_wrong` and the same of right predictions: means over the
-    examples, at the output of an example's own class. For regression `slope/head` and
+    `slope/head_wrong`, `slope/loss_wrong` and the same for correct predictions: means over the
+    examples, at the output of an example's class. For regression `slope/head` and
     `slope/loss`, over all examples and outputs.
 
     A loss that is no function of predictions (matching) has no slope in y.
