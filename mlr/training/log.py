@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from time import time
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,19 +22,6 @@ from mlr.training.run_objectives import Targets
 from mlr.training.step import LoggedStep, Program
 from mlr.training.stopping import Stopping
 from mlr.training.subject import subject_of
-
-
-class ScalarBlock(NamedTuple):
-    """Rows of numbers: M steps, R runs."""
-
-    steps: NDArray[np.int64]
-    """(M,)"""
-    times: NDArray[np.float64]
-    """seconds since 1970 (M,)"""
-    values: NDArray[np.floating]
-    """(M, R, tags)"""
-    present: NDArray[np.bool_]
-    """whether each value exists (M, R, tags)"""
 
 
 def run_tags(experiment: Experiment) -> tuple[str, ...]:
@@ -102,9 +88,9 @@ class StepLog:
         if not self.wanted or (measured is None and not self.means):
             self._forget()
             return
-        block = self._block(measured)
+        rows = self._rows(measured)
         self._forget()  # if interrupted from here on, the next flush records no step twice
-        self._record_block(block)
+        self._record_scalars(*rows)
         if measured is not None:
             self._record_histograms(measured)
         flush_all(self.recorders)
@@ -116,18 +102,18 @@ class StepLog:
         batches = [np.inf if one is None else one.batches for one in ended]
         return np.array(steps, dtype=np.float64), np.array(batches, dtype=np.float64)
 
-    def _record_block(self, block: ScalarBlock) -> None:
-        """Record a block, for each run without means after its end and batches it did not see.
+    def _record_scalars(
+        self, steps: NDArray, times: NDArray, values: NDArray, present: NDArray
+    ) -> None:
+        """Record rows, for each run without means after its end and batches it did not see.
 
         The batch after its last update belongs to a run only if that update was refused.
         """
-        steps, (ends, batches) = block.steps[:, None], self._ends()
-        block.present[(steps > ends)[..., None] & self.of_splits] = False
-        block.present[(steps >= batches)[..., None] & ~self.of_splits] = False
-        epochs = block.steps / self.steps_per_epoch
-        record_scalars(
-            self.recorders, block.steps, epochs, block.values, block.present, block.times
-        )
+        ends, batches = self._ends()
+        present[(steps[:, None] > ends)[..., None] & self.of_splits] = False
+        present[(steps[:, None] >= batches)[..., None] & ~self.of_splits] = False
+        epochs = steps / self.steps_per_epoch
+        record_scalars(self.recorders, steps, epochs, values, present, times)
 
     def _record_histograms(self, measured: Measured) -> None:
         """Record the histograms of each run before its end."""
@@ -144,8 +130,8 @@ class StepLog:
                 wall_times=times,
             )
 
-    def _block(self, measured: Measured | None) -> ScalarBlock:
-        """Join steps and means to rows of numbers, one per step."""
+    def _rows(self, measured: Measured | None) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Join steps and means: steps and times (M,), values and presence (M, R, tags)."""
         stamps: dict[int, float] = {}
         if measured is not None:
             stamps |= zip(measured.steps.tolist(), measured.times.tolist(), strict=True)
@@ -173,7 +159,7 @@ class StepLog:
                 values[rows, :, self.column[tag]] = means.cpu().numpy()
                 present[rows, :, self.column[tag]] = True
         times = np.array([stamps[step] for step in order])
-        return ScalarBlock(np.array(order), times, values, present)
+        return np.array(order), times, values, present
 
 
 def stack_values(program: Program, steps: Sequence[LoggedStep]) -> StepValues:

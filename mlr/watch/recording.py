@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mlr.probes.histograms import Histogram
 from mlr.probes.measuring import Measured, Measurements
-from mlr.watch.sinks import Block, Sink
+from mlr.watch.sinks import Sink
 from mlr.watch.steps import StepStack, WatchedStep
 
 FINAL = (
@@ -93,9 +93,7 @@ class Recording:
             tag: Histogram(*(column[:, 0] for column in columns))
             for tag, columns in measured.histograms.items()
         }
-        self.sink.record(
-            Block(measured.steps, measured.times, values, present, measured.drawn, histograms)
-        )
+        self.sink.record(measured._replace(numbers=values, present=present, histograms=histograms))
 
     def _remember_last(self, values: NDArray, present: NDArray) -> None:
         assert self.stack is not None

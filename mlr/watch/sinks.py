@@ -5,31 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.probes.histograms import Histogram, edges
+from mlr.probes.measuring import Measured
 from mlr.records import Recorder, RunFolder
-
-
-class Block(NamedTuple):
-    """Numbers of P steps, H of them with histograms."""
-
-    steps: NDArray[np.int64]
-    """(P,)"""
-    times: NDArray[np.float64]
-    """seconds since 1970 (P,)"""
-    values: NDArray[np.floating]
-    """(P, tags)"""
-    present: NDArray[np.bool_]
-    """whether each value exists (P, tags)"""
-    drawn: NDArray[np.int64]
-    """rows of the steps with histograms (H,)"""
-    histograms: dict[str, Histogram[NDArray]]
-    """by tag (H, …)"""
 
 
 class FolderSink:
@@ -51,11 +35,11 @@ class FolderSink:
         """Open the files for all tags that may come."""
         self.recorder = Recorder(self.folder, tags, self.hparams)
 
-    def record(self, block: Block) -> None:
-        """Append a block; epochs are NaN, because a loop does not report them."""
+    def record(self, block: Measured) -> None:
+        """Append numbers (P, tags) and histograms (H, …); epochs are NaN, for a loop has none."""
         assert self.recorder is not None
         epochs = np.full(len(block.steps), np.nan)
-        self.recorder.scalars(block.steps, epochs, block.values, block.present, block.times)
+        self.recorder.scalars(block.steps, epochs, block.numbers, block.present, block.times)
         for tag, bars in block.histograms.items():
             self.recorder.histograms(
                 *(block.steps[block.drawn], tag, edges(bars.minimum, bars.maximum)),
@@ -90,7 +74,7 @@ class WriterSink:
         """Set the names of all tags that may come."""
         self.tags = tuple(tags)
 
-    def record(self, block: Block) -> None:
+    def record(self, block: Measured) -> None:
         """Write one event per step, or one call per number, and histograms if possible."""
         self.step = int(block.steps[-1])
         for step, time, row, there in zip(*block[:4], strict=True):
@@ -105,7 +89,7 @@ class WriterSink:
             for tag, bars in block.histograms.items():
                 self._histograms(block, tag, bars)
 
-    def _histograms(self, block: Block, tag: str, bars: Histogram[NDArray]) -> None:
+    def _histograms(self, block: Measured, tag: str, bars: Histogram[NDArray]) -> None:
         limits = edges(bars.minimum, bars.maximum)
         for row, place in enumerate(block.drawn):
             self.writer.add_histogram_raw(
