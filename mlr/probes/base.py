@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -56,15 +56,9 @@ class NetworkValues:
     """share of each hidden layer's activations with |φ'(z)| below the threshold (…, H)"""
 
 
-def stack_network(steps: Sequence[NetworkValues]) -> NetworkValues:
-    """Stack the values of P steps along a new leading axis P."""
-    return NetworkValues(
-        **{
-            field.name: torch.stack([getattr(step, field.name) for step in steps])
-            for field in fields(NetworkValues)
-            if getattr(steps[0], field.name) is not None
-        }
-    )
+def stack_network(steps: Sequence[Mapping[str, Tensor]]) -> NetworkValues:
+    """Stack the fields of P steps along a new leading axis P."""
+    return NetworkValues(**{name: torch.stack([step[name] for step in steps]) for name in steps[0]})
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlr.probes.base import NetworkValues, Probe, StepValues
+from mlr.probes.base import Probe, StepValues
 from mlr.probes.histograms import BINS, Histogram, histogram
 from mlr.probes.settings import HISTOGRAMS
 
@@ -26,35 +26,27 @@ SHOWN = {"histogram/logits": "logits", "histogram/logit_grad": "logit_grads"}
 """Tag of each histogram, and the field of a step that it shows."""
 
 
-class ScheduledStep(Protocol):
+class ScheduledStep(NamedTuple):
     """Tensors that a measured step of R runs, or L lanes of a program, leaves behind."""
 
-    @property
-    def step(self) -> int:
-        """Number of updates before it."""
-
-    @property
-    def time(self) -> float:
-        """Seconds since 1970."""
-
-    @property
-    def due(self) -> frozenset[str]:
-        """Names of the due families, and of the histograms."""
-
-    @property
-    def logits(self) -> Tensor:
-        """z (R, B, K)."""
-
-    @property
-    def logit_grads(self) -> Tensor:
-        """dL/dz (R, B, K) of each example's own loss."""
-
-    @property
-    def network(self) -> NetworkValues:
-        """Layer statistics, with a leading axis R."""
+    step: int
+    """number of updates before it"""
+    time: float
+    """seconds since 1970"""
+    due: frozenset[str]
+    """names of the due families, and of the histograms"""
+    logits: Tensor
+    """z (R, B, K)"""
+    targets: Any
+    """in the form that the caller's `values_of` reads"""
+    logit_grads: Tensor
+    """dL/dz (R, B, K) of each example's own loss"""
+    statistics: Mapping[str, Tensor]
+    """fields of `NetworkValues`, with a leading axis R"""
+    loss: Tensor | None = None
+    """mean L (), if losses cannot be computed from logits and targets"""
 
 
-S = TypeVar("S", bound=ScheduledStep)
 Axes = tuple[int, int, int]
 
 
@@ -92,7 +84,7 @@ def _all(values: Tensor) -> Tensor:
     return values
 
 
-class Measurements(Generic[S]):
+class Measurements:
     """Steps that are measured in stacks of one batch size and with the same families due.
 
     A stack is measured as soon as it is full, so that few of the steps' tensors stay in memory.
@@ -108,7 +100,7 @@ class Measurements(Generic[S]):
     def __init__(
         self,
         probes: Mapping[str, Probe],
-        values_of: Callable[[Sequence[S]], StepValues],
+        values_of: Callable[[Sequence[ScheduledStep]], StepValues],
         axes: Axes = (0, 1, 2),
         runs_of: Callable[[Tensor], Tensor] = _all,
         runs: int = 1,
@@ -123,11 +115,11 @@ class Measurements(Generic[S]):
         """Drop all steps, which are recorded."""
         self.first, self.flushed_at = self.kept, perf_counter()
         self.moments: list[tuple[int, float]] = []
-        self.stacks: dict[Any, list[tuple[int, S]]] = defaultdict(list)
+        self.stacks: dict[Any, list[tuple[int, ScheduledStep]]] = defaultdict(list)
         self.drawn: list[int] = []
         self.parts: list[StackNumbers] = []
 
-    def keep(self, step: S) -> None:
+    def keep(self, step: ScheduledStep) -> None:
         """Add a step, later than those before."""
         alike = (step.logits.shape, step.due)
         stack = self.stacks[alike]
@@ -169,7 +161,7 @@ class Measurements(Generic[S]):
             *(np.array(drawn, dtype=np.int64) - self.first, histograms),
         )
 
-    def _measured(self, stack: list[tuple[int, S]]) -> StackNumbers:
+    def _measured(self, stack: list[tuple[int, ScheduledStep]]) -> StackNumbers:
         drawn = [(place, step) for place, step in stack if HISTOGRAMS in step.due]
         histograms = {}
         for tag, field in SHOWN.items() if drawn else ():

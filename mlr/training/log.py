@@ -14,12 +14,12 @@ from torch import Tensor
 from mlr.probes import StepValues, edges, make_probes
 from mlr.probes.base import stack_network
 from mlr.probes.families import fields_read
-from mlr.probes.measuring import Measured, Measurements, stacked
+from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stacked
 from mlr.records import Recorder
 from mlr.records.bulk import flush_all, record_histograms, record_scalars
 from mlr.training.experiment import Experiment
 from mlr.training.run_objectives import Targets
-from mlr.training.step import LoggedStep, Program
+from mlr.training.step import Program
 from mlr.training.stopping import Stopping
 from mlr.training.subject import subject_of
 
@@ -68,7 +68,7 @@ class StepLog:
         self.means: list[tuple[float, int, dict[str, Tensor]]] = []
         self.measurements.forget()
 
-    def keep(self, step: LoggedStep) -> None:
+    def keep(self, step: ScheduledStep) -> None:
         """Add a measured step; it is recorded at the next flush."""
         if self.wanted:
             self.measurements.keep(step)
@@ -162,7 +162,7 @@ class StepLog:
         return np.array(order), times, values, present
 
 
-def stack_values(program: Program, steps: Sequence[LoggedStep]) -> StepValues:
+def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues:
     """Stack steps of one batch size and with the same families due for the probes."""
     objectives, axes = program.objectives, program.memory_axes
     fields = fields_read(steps[0].due)
@@ -183,6 +183,6 @@ def stack_values(program: Program, steps: Sequence[LoggedStep]) -> StepValues:
         prediction_grads=objectives.prediction_grads(predictions, targets, axis=1)
         if predictions is not None and "prediction_grads" in fields
         else None,
-        network=stack_network([kept.network for kept in steps]),
+        network=stack_network([kept.statistics for kept in steps]),
         broken=losses.sum(-1, keepdim=True).isfinite().logical_not_(),
     )

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from mlr.checks import InputError
-from mlr.probes import NetworkValues
 from mlr.probes.families import fields_read
 from mlr.probes.layers import OF_LAYERS, ParameterStatistics, UnitStatistics
+from mlr.probes.measuring import ScheduledStep
 from mlr.training.background import Background
 from mlr.training.experiment import Experiment
 from mlr.training.memory_layout import distinct
@@ -26,25 +26,6 @@ from mlr.training.subject import subject_of
 from mlr.training.threads import threads
 
 NOTHING: frozenset[str] = frozenset()
-
-
-class LoggedStep(NamedTuple):
-    """Tensors of a measured step of L lanes, from which numbers are computed later."""
-
-    step: int
-    """updates done before it"""
-    time: float
-    """seconds since 1970"""
-    logits: Tensor
-    """z (L, B, K)"""
-    targets: Targets
-    """t (L, B, K)"""
-    logit_grads: Tensor
-    """dL/dz (L, B, K) of each example's own loss"""
-    due: frozenset[str]
-    """names of the due families, and of the histograms"""
-    network: NetworkValues
-    """layer statistics of L lanes"""
 
 
 def by_objective(experiments: Sequence[Experiment]) -> list[int]:
@@ -182,7 +163,7 @@ class Program:
         step: int,
         due: frozenset[str] = NOTHING,
         next_due: frozenset[str] = NOTHING,
-    ) -> LoggedStep | None:
+    ) -> ScheduledStep | None:
         """Do one step on a batch of `Batches`; returns its tensors if anything is due.
 
         Args:
@@ -213,7 +194,7 @@ class Program:
         # a copy of the targets: their memory is used again
         copied = Targets(targets.given.clone(), targets.signed)
         logits, logit_grads = self.joined(done)
-        return LoggedStep(step, time(), logits, copied, logit_grads, due, NetworkValues(**found))
+        return ScheduledStep(step, time(), due, logits, copied, logit_grads, found)
 
     def _units(self, due: frozenset[str]) -> list[UnitStatistics]:
         """Make statistics for each part, if any due family reads layers."""

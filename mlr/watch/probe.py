@@ -145,7 +145,7 @@ class GradientProbe:
         if value is not None and not self._mean:
             value /= batch.examples
         step = WatchedStep(
-            *(self.step, self._due, time(), rate, batch.logits[None], batch.targets, value),
+            *(self.step, self._due, time(), rate, batch.logits, batch.targets, value),
             *(batch.task, len(logits)),
         )
         if former is not None and "nonfinite" in former.statistics:
@@ -196,7 +196,7 @@ class GradientProbe:
     def _of_logits(self, step: WatchedStep, batch: Batch, gradient: Tensor) -> None:
         """Copy dL/dz within a backward pass; the parameters' gradients follow at its end."""
         if step is self._pending and not step.updated:
-            step.grads = batch.of_logits(gradient)[None]
+            step.grads = batch.of_logits(gradient)
             Variable._execution_engine.queue_callback(
                 partial(self._differentiated, step, batch.examples)
             )

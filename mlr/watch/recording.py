@@ -32,7 +32,7 @@ class Recording:
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.stack: StepStack | None = None
-        self.measurements: Measurements[WatchedStep] | None = None
+        self.measurements: Measurements | None = None
         self.rates: list[float | Tensor] = []
         self.last: dict[str, float] = {}
         self.broken = False
@@ -47,7 +47,7 @@ class Recording:
         """Add a step, later than those before."""
         if self.broken or self.measurements is None:
             return
-        self.measurements.keep(step)
+        self.measurements.keep(step.scheduled())
         self.rates.append(step.rate)
         if self.measurements.due():
             self.flush()

@@ -9,16 +9,17 @@ import torch
 from torch import Tensor
 
 from mlr.heads import Head
-from mlr.probes import NetworkValues, ProbeSettings, StepValues, Subject, make_probes
+from mlr.probes import ProbeSettings, StepValues, Subject, make_probes
 from mlr.probes.base import stack_network
 from mlr.probes.families import fields_read
+from mlr.probes.measuring import ScheduledStep
 from mlr.watch.batch import LogitsTask
 from mlr.watch.parameters import TrainedParameters
 
 
 @dataclass
 class WatchedStep:
-    """Tensors of a step with B examples and n parameters; see `ScheduledStep`."""
+    """Step with B examples and n parameters, until its update is done."""
 
     step: int
     due: frozenset[str]
@@ -26,7 +27,7 @@ class WatchedStep:
     rate: float | Tensor
     """the optimizer's learning rate"""
     logits: Tensor
-    """z (1, B, K)"""
+    """z (B, K)"""
     targets: Tensor
     """class indices (B,), or one-hot or numbers (B, K)"""
     loss: Tensor | None
@@ -36,7 +37,7 @@ class WatchedStep:
     batch: int
     """length of the first axis of the logits, which layers have too"""
     grads: Tensor | None = None
-    """dL/dz (1, B, K) of each example's own loss; None before the backward pass"""
+    """dL/dz (B, K) of each example's own loss; None before the backward pass"""
     statistics: dict[str, Tensor] = field(default_factory=dict)
     """fields of `NetworkValues`, by parameter (n,) instead of by layer"""
     differentiated: bool = False
@@ -44,16 +45,14 @@ class WatchedStep:
     updated: bool = False
     """whether the optimizer's step was done"""
 
-    @property
-    def logit_grads(self) -> Tensor:
-        """dL/dz (1, B, K)."""
+    def scheduled(self) -> ScheduledStep:
+        """Return the tensors for the probes, with a run axis of 1."""
         assert self.grads is not None
-        return self.grads
-
-    @property
-    def network(self) -> NetworkValues:
-        """Layer statistics, with a leading axis of one run."""
-        return NetworkValues(**{name: own[None] for name, own in self.statistics.items()})
+        return ScheduledStep(
+            *(self.step, self.time, self.due, self.logits[None], self.targets[None]),
+            *(self.grads[None], {name: own[None] for name, own in self.statistics.items()}),
+            self.loss,
+        )
 
 
 class StepStack:
@@ -101,10 +100,10 @@ class StepStack:
         of_loss = tag.startswith("slope/loss") or (tag == "loss/train" and not has_loss)
         return of_loss or (tag == "saturation/fraction" and self.head is None)
 
-    def values(self, steps: Sequence[WatchedStep]) -> StepValues:
+    def values(self, steps: Sequence[ScheduledStep]) -> StepValues:
         """Stack steps of one shape and with the same families due, with a run axis of 1."""
         logits = torch.stack([step.logits for step in steps])
-        targets = torch.stack([step.targets for step in steps])[:, None]
+        targets = torch.stack([step.targets for step in steps])
         labels = right = None
         if self.task.classes is not None:
             classes = self.task.labels(targets)
@@ -127,6 +126,6 @@ class StepStack:
             labels=labels,
             predictions=predictions,
             prediction_grads=everywhere,
-            network=self.parameters.by_layer(stack_network([step.network for step in steps])),
+            network=self.parameters.by_layer(stack_network([step.statistics for step in steps])),
             broken=~logits.sum((-2, -1)).isfinite()[..., None] | losses.isinf(),
         )

@@ -1,4 +1,4 @@
-"""LayerHooks hear what autograd computes, example by example, and change nothing."""
+"""Layer hooks record what autograd computes, example by example, and change nothing."""
 
 from __future__ import annotations
 

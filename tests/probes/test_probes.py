@@ -266,7 +266,7 @@ def test_only_twenty_classes_have_tags_of_their_own():
 
 def test_steps_are_stacked_field_by_field():
     steps = [
-        NetworkValues(gradient_norms=torch.tensor([[1.0 + p]]), dead=torch.tensor([[5.0 + p]]))
+        {"gradient_norms": torch.tensor([[1.0 + p]]), "dead": torch.tensor([[5.0 + p]])}
         for p in range(2)
     ]
     whole = stack_network(steps)

@@ -40,9 +40,17 @@ def test_one_file_and_one_line_make_a_probe(tmp_path):
     table = families / "__init__.py"
     before, opening, after = table.read_text().partition("FAMILIES = (\n")
     table.write_text(before + opening + LINE + after)
-    options = ["data=xor", "epochs=2", "+probes.largest_logit=every:1", "hydra.run.dir=run"]
+    options = ["data=xor", "epochs=2", "+probes.largest_logit=every:1", "probes.figures=0"]
     subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(families.parents[1]), "train", *options],
+        [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            str(families.parents[1]),
+            "train",
+            *options,
+            "hydra.run.dir=run",
+        ],
         check=True,
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},

@@ -1,4 +1,4 @@
-"""What an anatomy says beside its numbers, which `test_final_numbers` recomputes."""
+"""Final diagnostics besides the numbers that `test_final_numbers` recomputes."""
 
 from __future__ import annotations
 
