@@ -120,8 +120,7 @@ class FinalDiagnostics:
         """batches whose logits are binned"""
         self.first: Sums = {}
         self.sums: Sums = {}
-        self.closer: Sums = {}
-        self.kept: dict[str, Tensor] = {}
+        self.details: Sums = {}
 
     def begin(self) -> None:
         """Evaluate some examples before the first update."""
@@ -133,15 +132,16 @@ class FinalDiagnostics:
     def end(self) -> Sums:
         """Evaluate all examples; returns the means (R,) by tag."""
         sums: list[Sums] = []
-        for number, batch in enumerate(self.evaluation.batches()):
+        details: list[Sums] = []
+        for batch in self.evaluation.batches():
             sums.append(sums_of(self.program, batch))
             if self.program.classification:
                 sums[-1] |= sums_by_kind(self.program, batch)
             if self.outputs:
                 sums[-1] |= sums_of_outputs(self.program, batch)
-            if number < self._detailed:
-                self._add_details(batch)
-        self.sums = added(sums)
+            if len(details) < self._detailed:
+                details.append(self._details(batch))
+        self.sums, self.details = added(sums), _joined(details)
         return {tag: self.program.of_runs(own) for tag, own in self._means().items()}
 
     def _means(self) -> dict[str, Tensor]:
@@ -164,55 +164,48 @@ class FinalDiagnostics:
         means["zero_grad/fraction"] = sums["zero"] / count
         return means
 
-    def _add_details(self, batch: EvaluatedBatch) -> None:
-        """Count the logits of hard targets by bin; keep sizes for quantiles, and single logits."""
-        kept = {"sizes": batch.gradient_sizes}
-        added = {}
+    def _details(self, batch: EvaluatedBatch) -> Sums:
+        """Return sizes for quantiles, and of classifications logits by bin and single logits."""
+        found = {"sizes": batch.gradient_sizes}
         if self.program.classification:
             margins = self.program.objectives.margins(batch.logits)
-            added = _binned(margins, batch.targets.values, batch.logit_grads)
-        if self.program.classification and batch.logits.shape[-1] == 1:
-            kept["single"] = batch.logits[..., 0]
-            kept["labels"] = batch.labels
-        for name, own in added.items():
-            before = self.closer.get(name)
-            self.closer[name] = own if before is None else before + own
-        for name, own in kept.items():
-            before = self.kept.get(name)
-            self.kept[name] = own if before is None else torch.cat((before, own), dim=1)
+            found |= _binned(margins, batch.targets.values, batch.logit_grads)
+            if batch.logits.shape[-1] == 1:
+                found |= {"single": batch.logits[..., 0], "labels": batch.labels}
+        return found
 
     def reports(self) -> list[dict[str, Any]]:
         """Report each run as JSON holds it: shares, means, and None for nothing."""
-        program = self.program
-        sizes = self.kept["sizes"].sort(1).values
-        if "single" in self.kept:
-            at, wrong = best_threshold(self.kept["single"], self.kept["labels"])
-            self.closer |= {"boundary_at": at, "boundary_wrong": wrong}
-        self.kept = {}
+        details = self.details
+        sizes = details.pop("sizes").sort(1).values
         places = [round(quantile * (sizes.shape[1] - 1)) for quantile in QUANTILES]
-        tensors = {"first": self.first, "sums": self.sums, "closer": self.closer}
-        known = {
-            kind: {name: program.of_runs(value).cpu().numpy() for name, value in own.items()}
-            for kind, own in tensors.items()
-        }
-        quantiles = program.of_runs(sizes[:, places]).cpu().numpy()
-        data: dict[int, dict[str, Any]] = {}
+        details["quantiles"] = sizes[:, places]
+        if "single" in details:
+            at, wrong = best_threshold(details.pop("single"), details.pop("labels"))
+            details |= {"boundary_at": at, "boundary_wrong": wrong}
+        known = [
+            {name: self.program.of_runs(value).cpu().numpy() for name, value in own.items()}
+            for own in (self.first, self.sums, details)
+        ]
+        data = {id(one.data): one.data.train for one in self.program.runs}
+        described = {key: data_report(train.features) for key, train in data.items()}
         nearest: dict[int, float | None] = {}
         found = []
-        for run, experiment in enumerate(program.runs):
-            part = {kind: {n: v[run] for n, v in kept.items()} for kind, kept in known.items()}
-            own = report(part["first"], part["sums"], part["closer"], self.count)
-            if id(experiment.data) not in data:
-                data[id(experiment.data)] = data_report(experiment.data.train.features)
-            own["gradient"] = numbers(quantiles[run])
+        for run, experiment in enumerate(self.program.runs):
+            first, sums, own_details = (
+                {name: values[run] for name, values in own.items()} for own in known
+            )
+            own = report(first, sums, own_details, self.count)
+            own["gradient"] = numbers(own_details["quantiles"])
             if experiment.data.labels and "classes" in own:
                 own["classes"]["labels"] = list(experiment.data.labels)
-            about, train = data[id(experiment.data)], experiment.data.train
+            key = id(experiment.data)
+            about = described[key]
             if _learned_little(own):
-                if id(experiment.data) not in nearest:
-                    share = same_class_as_nearest(train.features, train.targets)
-                    nearest[id(experiment.data)] = numbers(share)
-                about = about | {"neighbours": nearest[id(experiment.data)]}
+                if key not in nearest:
+                    share = same_class_as_nearest(data[key].features, data[key].targets)
+                    nearest[key] = numbers(share)
+                about = about | {"neighbours": nearest[key]}
             found.append(own | {"data": about})
         return found
 
@@ -223,6 +216,17 @@ def _learned_little(own: dict[str, Any]) -> bool:
     if not counts:
         return False
     return bool(own["wrong"] > LITTLE * (1 - max(counts) / sum(counts)) > 0)
+
+
+def _joined(details: list[Sums]) -> Sums:
+    """Concatenate what is per example, and add up what is per bin."""
+    per_bin = [
+        {name: own for name, own in one.items() if name.startswith("bin")} for one in details
+    ]
+    return added(per_bin) | {
+        name: torch.cat([one[name] for one in details], dim=1)
+        for name in details[0].keys() - per_bin[0].keys()
+    }
 
 
 def _binned(logits: Tensor, targets: Tensor, grads: Tensor) -> Sums:
