@@ -101,7 +101,8 @@ class ModelHooks:
 
     def before_update(self, due: frozenset[str]) -> None:
         """Copy the weights if their change is due."""
-        self.statistics.before_update(self.parameters.weights(), due)
+        if "update_norms" in fields_read(due):
+            self.statistics.before_update(self.parameters.weights(), due)
 
     def after_update(self, step: WatchedStep, last: bool) -> None:
         """Measure the change of the weights.
@@ -110,7 +111,8 @@ class ModelHooks:
             step: takes the statistics.
             last: whether no other optimizer changes them further.
         """
-        step.statistics |= self.statistics.after_update(self.parameters.weights(), last)
+        if self.statistics.weights is not None:
+            step.statistics |= self.statistics.after_update(self.parameters.weights(), last)
 
     def forget_weights(self) -> None:
         """Drop the copy of the weights."""
