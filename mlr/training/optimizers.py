@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
 from mlr.checks import InputError, flag, fraction, non_negative, positive
@@ -66,14 +66,7 @@ class SGD(Optimizer):
         """Make one update for all runs; without momentum and decay it is a single operation."""
         from mlr.training.steppers import SGDStepper
 
-        decays, moves, nesterov = runs[0].operations
-        return SGDStepper(
-            [run.lr for run in runs],
-            [run.weight_decay for run in runs if decays],
-            [run.momentum for run in runs if moves],
-            nesterov,
-            parameters,
-        )
+        return SGDStepper(_columns(runs), parameters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,15 +93,7 @@ class Adam(Optimizer):
         """Make one update for all runs."""
         from mlr.training.steppers import AdamStepper
 
-        (decays,) = runs[0].operations
-        return AdamStepper(
-            [run.lr for run in runs],
-            [run.weight_decay for run in runs if decays],
-            [(run.beta1, run.beta2) for run in runs],
-            [run.eps for run in runs],
-            cls.decoupled,
-            parameters,
-        )
+        return AdamStepper(_columns(runs), parameters, cls.decoupled)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +102,12 @@ class AdamW(Adam):
 
     name = "adamw"
     decoupled = True
+
+
+def _columns(runs: Sequence[Optimizer]) -> dict[str, list[float]]:
+    """Collect each setting of all runs by name."""
+    names = [field.name for field in fields(runs[0])]
+    return {name: [getattr(run, name) for run in runs] for name in names}
 
 
 OPTIMIZERS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW)

@@ -7,17 +7,24 @@ those of torch.optim.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from mlr.training.memory_layout import distinct
 
+Settings = Mapping[str, Sequence[float]]
+
 
 def column(values: Sequence[float], like: Tensor) -> Tensor:
     """Make a column (L, 1) of per-run numbers, in the dtype and on the device of `like`."""
     return torch.tensor(values, dtype=like.dtype, device=like.device).unsqueeze(1)
+
+
+def _if_used(values: Sequence[float], like: Tensor) -> Tensor | None:
+    """Make a column, or None if all values are 0: runs of one program need the same operations."""
+    return column(values, like) if any(values) else None
 
 
 class Stepper(ABC):
@@ -41,26 +48,17 @@ class SGDStepper(Stepper):
     """SGD; without momentum and decay, a single operation.
 
     Args:
-        lr: of each lane.
-        decay: weight decays; empty if none is used.
-        momentum: of each lane; empty if none is used.
-        nesterov: whether the momentum is Nesterov's.
+        settings: columns of `SGD` by name, a number per lane.
         parameters: θ (L, P).
     """
 
-    def __init__(
-        self,
-        lr: Sequence[float],
-        decay: Sequence[float],
-        momentum: Sequence[float],
-        nesterov: bool,
-        parameters: Tensor,
-    ) -> None:
-        self.negative_lr = column([-rate for rate in lr], parameters)
-        self.decay = column(decay, parameters) if decay else None
-        self.momentum = column(momentum, parameters) if momentum else None
-        self.nesterov = nesterov
-        self.state = {"velocity": torch.zeros_like(parameters)} if momentum else {}
+    def __init__(self, settings: Settings, parameters: Tensor) -> None:
+        self.negative_lr = column([-rate for rate in settings["lr"]], parameters)
+        self.decay = _if_used(settings["weight_decay"], parameters)
+        self.momentum = _if_used(settings["momentum"], parameters)
+        self.nesterov = bool(settings["nesterov"][0])
+        moves = self.momentum is not None
+        self.state = {"velocity": torch.zeros_like(parameters)} if moves else {}
 
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
         """Update as torch's SGD with dampening 0."""
@@ -78,25 +76,15 @@ class AdamStepper(Stepper):
     """Adam, or AdamW if the decay is decoupled.
 
     Args:
-        lr: of each lane.
-        decay: weight decays; empty if none is used.
-        betas: (β₁, β₂) of each lane.
-        eps: of each lane.
-        decoupled: whether the decay is decoupled.
+        settings: columns of `Adam` by name, a number per lane.
         parameters: θ (L, P).
+        decoupled: whether the decay is decoupled.
     """
 
-    def __init__(
-        self,
-        lr: Sequence[float],
-        decay: Sequence[float],
-        betas: Sequence[tuple[float, float]],
-        eps: Sequence[float],
-        decoupled: bool,
-        parameters: Tensor,
-    ) -> None:
-        self.lr, self.eps = column(lr, parameters), column(eps, parameters)
-        self.decay = column(decay, parameters) if decay else None
+    def __init__(self, settings: Settings, parameters: Tensor, decoupled: bool) -> None:
+        self.lr, self.eps = (column(settings[name], parameters) for name in ("lr", "eps"))
+        self.decay = _if_used(settings["weight_decay"], parameters)
+        betas = list(zip(settings["beta1"], settings["beta2"], strict=True))
         firsts, which = distinct(betas)
         self.betas = [betas[first] for first in firsts]
         self.beta_of = torch.tensor(which, device=parameters.device)
