@@ -20,7 +20,7 @@ from mlr.benchmarks.works import IMAGES, LR, Work, experiment, make_data
 from mlr.data.base import Dataset
 from mlr.records import Recorder, RunFolder
 from mlr.training import train
-from mlr.training.keeping import Keeping
+from mlr.training.checkpointing import CheckpointHooks
 from mlr.training.log import run_tags
 
 MOST = 0.01
@@ -41,21 +41,21 @@ def rows(repeats: int, work: Work = LONG) -> Iterator[Row]:
 
 def _run(work: Work, data: Dataset, folder: Path) -> tuple[float, float]:
     """Seconds that a run takes, and those of them that go into keeping it."""
-    run, spent, keep = experiment(work, data), [0.0], Keeping.keep
+    run, spent, keep = experiment(work, data), [0.0], CheckpointHooks.save
 
-    def timed(self: Keeping, step: int) -> None:
+    def timed(self: CheckpointHooks, step: int) -> None:
         began = perf_counter()
         keep(self, step)
         spent[0] += perf_counter() - began
 
     began = perf_counter()
     claimed = RunFolder.claim(folder / token_hex(8))
-    Keeping.keep = timed  # type: ignore[method-assign]
+    CheckpointHooks.save = timed  # type: ignore[method-assign]
     try:
         with Recorder(claimed, run_tags(run), {"lr": LR}) as recorder:
             keeper = keeper_of([Kept({"checkpoint": {"seconds": SECONDS}}, run, recorder)], None)
             (result,) = train([run], [recorder], keeper=keeper)
             recorder.finish(result.status, result.metrics)
     finally:
-        Keeping.keep = keep  # type: ignore[method-assign]
+        CheckpointHooks.save = keep  # type: ignore[method-assign]
     return perf_counter() - began, spent[0]

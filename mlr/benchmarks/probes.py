@@ -12,8 +12,8 @@ from types import MappingProxyType
 from mlr.benchmarks.rows import Row, duration, in_turn, timed
 from mlr.benchmarks.works import IMAGES, LOGISTIC, Work, by_mlr, make_data
 from mlr.data.base import Dataset, Split
-from mlr.loop.schedule import PRESETS
 from mlr.models import Cnn, Linear
+from mlr.probes.settings import presets
 
 DEFAULT = MappingProxyType({"basic": 1.02, "full": 1.10})
 EVERY_STEP = MappingProxyType({"basic": 1.3, "full": 2.0})
@@ -53,14 +53,14 @@ def rows(repeats: int, cases: Sequence[Case] = CASES) -> Iterator[Row]:
     for case in cases:
         data = _data(case)
         with TemporaryDirectory() as folder:
-            measures = [timed(partial(by_mlr, case.work, data, Path(folder), PRESETS["off"]))]
+            measures = [timed(partial(by_mlr, case.work, data, Path(folder), presets()["off"]))]
             asked = [
                 (name, words, most)
                 for words, promises in (("default", DEFAULT), ("every step", EVERY_STEP))
                 for name, most in promises.items()
             ]
             for name, words, _ in asked:
-                chosen = PRESETS[name]
+                chosen = presets()[name]
                 if words == "every step":
                     chosen = replace(chosen, points="every:1")
                 measures.append(timed(partial(by_mlr, case.work, data, Path(folder), chosen)))

@@ -22,7 +22,7 @@ from mlr.benchmarks.rows import Row, duration, in_turn, timed
 from mlr.benchmarks.sweep import train_unrecorded
 from mlr.benchmarks.works import LOGISTIC, Work, experiment, make_data
 from mlr.training import Experiment
-from mlr.training.orders import Orders
+from mlr.training.shuffling import Orders
 
 COUNTS = (1, 8, 64, 512)
 

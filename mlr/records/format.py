@@ -188,4 +188,4 @@ _ANATOMY: Mapping[str, Callable[[Any], bool]] = {
     "gradient": _row(_is_number),
     "data": _is_data,
 }
-"""Of an anatomy (see `mlr.training.anatomy_report`), likewise; the others are numbers."""
+"""Of an anatomy (see `mlr.training.diagnostics_report`), likewise; the others are numbers."""

@@ -84,7 +84,7 @@ class Recorded:
 
     @property
     def anatomy(self) -> Mapping[str, Any] | None:
-        """The measurements of `mlr.training.anatomy` over the training data; None without any."""
+        """Results of `mlr.training.final_diagnostics`; None if there are none."""
         return self.entries.get("anatomy") or None
 
     @cached_property

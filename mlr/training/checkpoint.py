@@ -1,4 +1,4 @@
-"""A run's checkpoint: a state, and what else is needed to go on with it, as one checked file.
+"""Checkpoint of a run: its state and the metadata to continue from it, in one checked file.
 
 `model.<name>` is the module's state_dict, `optimizer.<name>` a moment, `snapshot.<step>` the
 parameters of that step, `best.<name>` a parameter when the validation loss was lowest, unless
@@ -22,9 +22,9 @@ from mlr.records import RunFolder
 from mlr.records.container import encode, read
 from mlr.records.format import FORMAT, check_format
 from mlr.records.manifest import entry
-from mlr.training.endings import Ending
 from mlr.training.result import Result
 from mlr.training.state import State
+from mlr.training.stopping import RunEnd
 
 _LIMIT = 1 << 62
 MODEL, MOMENT, SNAPSHOT, PREVIOUS = "model.", "optimizer.", "snapshot.", "previous_gradient"
@@ -35,7 +35,7 @@ NUMBERS = ("lowest", "waited", "best_step", "threads")
 def save_checkpoint(
     folder: RunFolder, state: State, about: Mapping[str, Any], sync: bool = True
 ) -> None:
-    """Replace a run's checkpoint; the one before stays beside it.
+    """Replace a run's checkpoint; the previous one is renamed.
 
     Args:
         folder: the run's.
@@ -79,7 +79,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
-    """A state, and what was saved about it.
+    """Load a state, and the metadata saved with it.
 
     Raises:
         FormatError: it is of another format.
@@ -112,13 +112,13 @@ def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Stat
         previous=tensors.get(PREVIOUS),
         snapshots=sorted((int(step), row) for step, row in _named(tensors, SNAPSHOT).items()),
         best=_named(tensors, BEST),
-        ending=None if ending is None else Ending(**ending),
+        ending=None if ending is None else RunEnd(**ending),
         **numbers | {"lowest": float(numbers["lowest"])},
     )
 
 
 def final_state(result: Result) -> State:
-    """What a run is at its end, with nothing that only going on needs."""
+    """Make the state of a run at its end, without what only continuing needs."""
     step, best = result.best
     return State(result.steps, result.state_dict, result.optimizer_state, best_step=step, best=best)
 

@@ -34,7 +34,7 @@ from mlr.app.run import job_files
 from mlr.app.sweep import summary as ranking
 from mlr.app.sweep.session import Session
 from mlr.core import console
-from mlr.training import keeper, loop
+from mlr.training import checkpointing, loop
 from tests.app.killing import RUN, TRUSTED
 from tests.quick import replaced
 
@@ -255,7 +255,7 @@ def warm() -> None:
 if __name__ == "__main__":
     for place in replaced():
         setattr(*place)
-    keeper.SHARE = 1e9  # a run is kept as often as it may be
+    checkpointing.SHARE = 1e9  # a run is kept as often as it may be
     warm()
     # all is written by then
     console.print_run = ranking.print_sweep = lambda *_: None

@@ -33,8 +33,8 @@ from mlr.benchmarks import works as one
 from mlr.benchmarks.rows import Row, duration, in_turn, table
 from mlr.core.checks import InputError
 from mlr.models import Cnn, Mlp
+from mlr.probes.measuring import Measurements
 from mlr.training import log, train
-from mlr.training.measure import Measurements
 
 ROOT = Path(__file__).parents[2]
 TINY = replace(one.LOGISTIC, examples=200, epochs=1)

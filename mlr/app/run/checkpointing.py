@@ -14,7 +14,7 @@ from mlr.records.identity import identity
 if TYPE_CHECKING:
     from mlr.records import Recorder
     from mlr.training import Experiment
-    from mlr.training.keeper import Keeper
+    from mlr.training.checkpointing import Keeper
     from mlr.training.state import State
 
 
@@ -35,7 +35,7 @@ def keeper_of(runs: Sequence[Kept], signals: Signals | None) -> Keeper:
         runs: in the order of the program's callers.
         signals: that end the program after its present step.
     """
-    from mlr.training.keeper import Keeper
+    from mlr.training.checkpointing import Keeper
 
     starts = [run.start for run in runs if run.start is not None]
     return Keeper(

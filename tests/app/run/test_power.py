@@ -10,7 +10,7 @@ import pytest
 
 from mlr.app.cli.command import main
 from mlr.app.run import checkpointing as keepers
-from mlr.training import keeper, loop
+from mlr.training import checkpointing, loop
 from tests.app.disk_model import Disk, lay_down, recorded
 from tests.app.killing import RUN, Command, newest_step
 from tests.app.run.test_killed import SWEEP, kept_at
@@ -40,7 +40,7 @@ class Recording:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(keepers._Files, "write", write)
-            patch.setattr(keeper, "SHARE", 1e9)
+            patch.setattr(checkpointing, "SHARE", 1e9)
             patch.setattr(sys, "argv", ["scripts/train.py", *line])
             patch.setattr(loop, "PROGRESS_SECONDS", 0.0 if often else 1e9)
             with recorded(self.disk, patch):

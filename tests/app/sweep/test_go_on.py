@@ -56,7 +56,7 @@ def test_more_epochs_are_those_of_a_longer_run(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_each_step_is_shown_once_after_one_and_two_resumes(tmp_path, monkeypatch, capsys, killed):
-    monkeypatch.setattr("mlr.training.keeper.SHARE", 1e9)
+    monkeypatch.setattr("mlr.training.checkpointing.SHARE", 1e9)
     each = "checkpoint.seconds=0.000001"  # kept at the end of each epoch
     probes = ("probes.points=every:1", "probes.histograms=every:1", "probes.figures=0")
     base = ("data=moons", "batch_size=100", *probes)
