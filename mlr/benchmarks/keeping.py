@@ -7,6 +7,7 @@ differ by more than that on any machine that does something else too.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
@@ -14,7 +15,9 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from mlr.app.run.checkpointing import Kept, keeper_of
+from mlr.app.run.checkpointing import keeper_of
+from mlr.app.run.claiming import ClaimedRun, PreparedRun
+from mlr.app.run.job import Job
 from mlr.benchmarks.rows import Row, duration
 from mlr.benchmarks.works import IMAGES, LR, Work, experiment, make_data
 from mlr.data.base import Dataset
@@ -53,8 +56,9 @@ def _run(work: Work, data: Dataset, folder: Path) -> tuple[float, float]:
     Keeping.keep = timed  # type: ignore[method-assign]
     try:
         with Recorder(claimed, run_tags(run), {"lr": LR}) as recorder:
-            keeper = keeper_of([Kept({"checkpoint": {"seconds": SECONDS}}, run, recorder)], None)
-            (result,) = train([run], [recorder], keeper=keeper)
+            job = Job(0, (), {"checkpoint": {"seconds": SECONDS}}, claimed.path, {})
+            own = ClaimedRun(PreparedRun(job, run), recorder, {}, ExitStack())
+            (result,) = train([run], [recorder], keeper=keeper_of([own], None))
             recorder.finish(result.status, result.metrics)
     finally:
         Keeping.keep = keep  # type: ignore[method-assign]

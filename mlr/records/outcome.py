@@ -1,4 +1,4 @@
-"""How a job ended, as plain values: what tables show, other processes return, sweepers get."""
+"""How a job ended, as plain values for tables, other processes and sweepers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from typing import Any
 from mlr.core import debugging
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
-from mlr.records.ranking import FINISHED
 
-__all__ = ["FINISHED", "Outcome", "cause", "trace_of"]
+FINISHED = ("done", "diverged")
+"""Statuses of runs that need not be trained again."""
+DIVERGED = 4
+"""Exit code of a command whose only run diverged."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,16 @@ class Outcome:
 
     name: of its folder.
     overrides: as typed.
-    pair: head and loss, as in `sigmoid+se`.
+    status: one of those above.
+    reason: one sentence, unless it is done.
+    folder: of the run, if it has begun.
     metrics: final numbers by tag; empty unless it was trained to an end.
     settings: the configuration as flat scalars, likewise.
+    seconds: wall time of the program that trained it.
+    pair: head and loss, as in `sigmoid+se`.
     number: of the job in its sweep.
     trace: the traceback of an error that no input explains.
-    exit_code: of a command that trains no other job.
+    error_code: exit code for the error that ended it.
     """
 
     name: str
@@ -42,10 +48,15 @@ class Outcome:
     pair: str = ""
     number: int = 0
     trace: str = ""
-    exit_code: int = 0
+    error_code: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of a command that trains no other job."""
+        return DIVERGED if self.status == "diverged" else self.error_code
 
     def objective(self, metric: str) -> float:
-        """What an optimising sweeper gets: `metric`, or +inf where it has no finite worth.
+        """Return `metric` for an optimising sweeper, or +inf where it is not finite.
 
         A sweeper that maximises must be told so by the person, and then infinity is no
         penalty: such metrics are better minimised as losses.
@@ -55,14 +66,14 @@ class Outcome:
 
 
 def cause(error: BaseException) -> str:
-    """An error as the reason of an ending."""
+    """Describe an error as the reason of an ending."""
     if isinstance(error, (InputError, WriteError)):
         return str(error)
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def trace_of(error: BaseException) -> str:
-    """The traceback that helps whoever mends their code; none for what one sentence says."""
+    """Format the traceback of an error; "" for an expected one, unless --debug was given."""
     if isinstance(error, (InputError, WriteError, MemoryError)) and not debugging.asked:
         return ""
     return "".join(traceback.format_exception(error))

@@ -13,13 +13,12 @@ from math import fsum, inf, isfinite, nan, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from mlr.records.outcome import FINISHED
 from mlr.records.settings import Value, setting, text
 
 if TYPE_CHECKING:
     from mlr.records.reading import Recorded  # needs numpy, which a refused sweep does without
 
-FINISHED = ("done", "diverged")
-"""Statuses of a run that was trained to an end; it need not be trained again."""
 ENOUGH = 0.9
 """Of its finished runs, what a configuration must not lose without standing behind."""
 ACCURACY, LOSS, ERROR = "accuracy/test", "loss/test", "rmse/test"

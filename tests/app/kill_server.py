@@ -30,7 +30,7 @@ from tempfile import TemporaryDirectory
 from hydra.core.hydra_config import HydraConfig
 
 from mlr.app.cli.command import main
-from mlr.app.run import job_files, printing
+from mlr.app.run import job, printing
 from mlr.app.sweep import summary as ranking
 from mlr.app.sweep.session import Session
 from mlr.training import keeper, loop
@@ -207,8 +207,8 @@ def wait_at_first_job(channel) -> None:
                 waited.append(True)
                 session.watched = False
                 if real.__name__ == "job":  # its texts are the same in every fork
-                    texts = job_files.hydra_files(*arguments, HydraConfig.get())
-                    job_files.hydra_files = lambda *_: texts
+                    texts = job.hydra_files(*arguments, HydraConfig.get())
+                    job.hydra_files = lambda *_: texts
                 serve()
             return real(session, *arguments)
 

@@ -9,6 +9,7 @@ import yaml
 from mlr.app.lab import Lab
 from mlr.app.sweep.session import Session
 from mlr.app.sweep.sweep import Sweep
+from mlr.app.sweep.sweep_folder import SweepFolder
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 from mlr.records.sweep import read_story
@@ -69,7 +70,7 @@ def test_a_run_names_the_command_that_makes_it_again(tmp_path, kind):
 
 def test_an_interrupted_sweep_says_so(tmp_path, monkeypatch):
     def interrupt(self, jobs, folder, engine=None):
-        self.sweep = Sweep.open(folder, None)
+        self.sweep = Sweep(SweepFolder.claim(folder))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Session, "batch", interrupt)

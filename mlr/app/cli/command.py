@@ -64,7 +64,7 @@ def main() -> int:
         return refusal.exit_code
     except Exception as error:
         debugging.show(error)
-        message = _sentence(error, crashed=error is session.crash)
+        message = _sentence(error)
         if message is None:
             raise  # a mistake of ours, or of a user's own code: they need the traceback
         console.refuse(message)
@@ -95,12 +95,10 @@ def _interrupted(session: Session, signals: Signals) -> int:
     return signals.exit_code
 
 
-def _sentence(error: Exception, crashed: bool) -> str | None:
+def _sentence(error: Exception) -> str | None:
     """Return the sentence about `error`; None if its traceback is what helps."""
     if isinstance(error, (InputError, WriteError)):
         return str(error)
-    if crashed:
-        return None
     if isinstance(error, OSError) and error.errno and error.filename:  # also as Hydra writes
         other = "choose another hydra.run.dir or hydra.sweep.dir"
         if any(one.startswith("sweep.resume=") for one in sys.argv[1:]):

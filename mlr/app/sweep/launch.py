@@ -26,8 +26,8 @@ from mlr.app.config.composition_cache import Composed, current, identified, with
 from mlr.app.config.config_errors import one_sentence
 from mlr.app.config.output_paths import check_place
 from mlr.app.config.run_names import pair_of
-from mlr.app.run.job import CHDIR
-from mlr.app.sweep.sweep_job import Engine, SweepJob
+from mlr.app.run.job import CHDIR, Job
+from mlr.app.sweep.engines import Engine
 from mlr.app.sweep.sweep_names import RunNames
 from mlr.core.checks import InputError
 
@@ -82,7 +82,7 @@ class Launch:
         self._call_back("on_job_end", overrides, jobs, [{"job_return": one} for one in returns])
         return returns
 
-    def _job(self, lines: Sequence[str], number: int, sweep: Path) -> SweepJob:
+    def _job(self, lines: Sequence[str], number: int, sweep: Path) -> Job:
         composed = self.composer.compose(lines)
         _check_settings(composed.base.hydra)
         config = composed.plain()
@@ -93,7 +93,7 @@ class Launch:
         if composed.base.interpolated:
             config = self._resolved(composed, number, folder)
         files = composed.documents(number, folder)
-        return SweepJob(number, composed.overrides, config, folder, files)
+        return Job(number, composed.overrides, config, folder, files)
 
     def _subdir(self, composed: Composed, config: Mapping[str, Any], number: int) -> str:
         raw = composed.base.hydra["sweep"]["subdir"]
@@ -128,19 +128,19 @@ class Launch:
         with current(tree), _in_one_sentence():
             return OmegaConf.to_container(without_hydra(tree), resolve=True)  # type: ignore[return-value]
 
-    def _tree(self, lines: Sequence[str], job: SweepJob) -> DictConfig:
+    def _tree(self, lines: Sequence[str], job: Job) -> DictConfig:
         """The job's whole configuration, as Hydra gives it to callbacks."""
         tree = self.composer.tree(self.composer.compose(lines))
         return identified(tree, job.number, job.folder)
 
-    def _unfinished(self, lines: Sequence[str], job: SweepJob) -> BatchReturn:
+    def _unfinished(self, lines: Sequence[str], job: Job) -> BatchReturn:
         return BatchReturn(partial(self._tree, tuple(lines), job), list(job.overrides))
 
     def _call_back(
         self,
         event: str,
         overrides: Sequence[Sequence[str]],
-        jobs: Sequence[SweepJob],
+        jobs: Sequence[Job],
         arguments: Sequence[dict[str, Any]],
     ) -> None:
         callbacks = self.context.callbacks
@@ -214,9 +214,9 @@ def _check_settings(hydra: dict[str, Any]) -> None:
         )
 
 
-def _check_folders(jobs: Sequence[SweepJob]) -> None:
+def _check_folders(jobs: Sequence[Job]) -> None:
     """Refuse different jobs in one folder; equal ones are trained once."""
-    seen: dict[Path, SweepJob] = {}
+    seen: dict[Path, Job] = {}
     for job in jobs:
         other = seen.setdefault(job.folder, job)
         if other is not job and other.hash != job.hash:

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mlr.app.config.run_names import run_name, told_by_pair
 from mlr.app.run.existing_runs import runs_in
-from mlr.app.sweep.sweep_size import values_of
+from mlr.app.sweep.sweep_checks import values_of
 from mlr.records.identity import is_of_run
 
 

@@ -111,7 +111,7 @@ def test_other_versions_and_data_are_refused(tmp_path, monkeypatch, capsys):
     assert trained(monkeypatch, capsys, *run, f"hydra.run.dir={folder}")[0] == 0
     more = (f"resume={folder}", "epochs=3")
     with monkeypatch.context() as patch:
-        patch.setattr("mlr.app.run.checkpointing.versions", lambda: {"torch": "9.9"})
+        patch.setattr("mlr.app.run.resume.versions", lambda: {"torch": "9.9"})
         code, _, error = trained(patch, capsys, *more)
         assert (code, "versions." in error) == (2, True)
     table.write_text("\n".join(["a,b,label", *rows[:-1], "3,3,1"]) + "\n")

@@ -14,7 +14,7 @@ from hydra.core.utils import JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import OmegaConf
 
-from mlr.app.sweep.sweep_job import Engine
+from mlr.app.sweep.engines import Engine
 from mlr.core.checks import InputError
 from tests.app.composing import sweep_of
 

@@ -41,7 +41,7 @@ class BatchedLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run one batch of the sweep."""
-        from mlr.app.sweep.sweep_job import Engine
+        from mlr.app.sweep.engines import Engine
 
         assert self._launch is not None, "launch before setup"
         engine = None

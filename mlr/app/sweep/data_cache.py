@@ -1,4 +1,4 @@
-"""Data that many runs of a sweep share: loaded once, one object wherever they are equal."""
+"""Load the data that many runs of a sweep share once, as one object wherever they are equal."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from mlr.data import Dataset
 from mlr.records.identity import data_key
 
 MOST_BYTES = 1 << 30
-"""Kept for runs to come; what waiting runs hold is theirs."""
+"""Of data cached for runs to come; what waiting runs hold is theirs."""
 
 
 class DataCache:
-    """Datasets by what decides them: source, options, and the seed."""
+    """Datasets by their source, its options, and the seed."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[Dataset, int]] = OrderedDict()
+        self._cached: OrderedDict[str, tuple[Dataset, int]] = OrderedDict()
         self._bytes = 0
         self._first: dict[str, Dataset] = {}  # by options alone
 
     def of(self, plan: Plan) -> Dataset:
-        """The data of a run.
+        """Return the data of a run.
 
         Raises:
             InputError: they are missing or damaged.
         """
         key = data_key(plan.config)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key][0]
+        if key in self._cached:
+            self._cached.move_to_end(key)
+            return self._cached[key][0]
         loaded = plan.load()
         data = self._same(plan, loaded)
         size = _size(data) if data is loaded else 0
-        self._kept[key] = (data, size)
+        self._cached[key] = (data, size)
         self._bytes += size
-        while self._bytes > MOST_BYTES and len(self._kept) > 1:
-            dropped, size = self._kept.popitem(last=False)[1]
+        while self._bytes > MOST_BYTES and len(self._cached) > 1:
+            dropped, size = self._cached.popitem(last=False)[1]
             self._bytes -= size
             self._first = {key: one for key, one in self._first.items() if one is not dropped}
         return data
 
-    def forget(self) -> None:
-        """Keep nothing."""
-        self._kept.clear()
+    def clear(self) -> None:
+        """Drop all datasets."""
+        self._cached.clear()
         self._first.clear()
         self._bytes = 0
 
     def _same(self, plan: Plan, data: Dataset) -> Dataset:
-        """The object loaded for another seed, where this source does not depend on it."""
+        """Return the object loaded for another seed, if this source does not depend on it."""
         options = str(sorted(plan.config["data"].items(), key=str))
         first = self._first.setdefault(options, data)
         return first if _equal(first, data) else data

@@ -1,4 +1,4 @@
-"""Files of a run's folder that are Hydra's, and the folder itself where nothing came of it."""
+"""Hydra's files in a run's folder, and the folder itself if nothing came of it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,18 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from mlr.app.config.yaml_templates import to_yaml
 from mlr.core.durable import WriteError, atomic_write
+from mlr.records.file_names import HYDRA
 from mlr.records.manifest import entry
 
 if TYPE_CHECKING:
     from mlr.records import RunFolder
 
 
-def write_hydra_files(folder: RunFolder, config: DictConfig, hydra: DictConfig) -> None:
-    """`.hydra/{config,overrides,hydra}.yaml`, as Hydra itself would write them."""
-    write_files(folder, hydra_files(config, hydra))
-
-
 def hydra_files(config: DictConfig, hydra: DictConfig) -> dict[str, str]:
-    """Texts of the files in a run's `.hydra`."""
+    """Return the texts of a run's `.hydra`, by name, as Hydra itself would write them."""
     hydra = hydra.copy()
     with read_write(hydra), open_dict(hydra):
-        hydra.output_subdir = ".hydra"
+        hydra.output_subdir = HYDRA
     return {
         "config.yaml": to_yaml(config),
         "hydra.yaml": to_yaml(OmegaConf.create({"hydra": hydra})),
@@ -36,12 +32,12 @@ def hydra_files(config: DictConfig, hydra: DictConfig) -> dict[str, str]:
 
 
 def write_files(folder: RunFolder, files: Mapping[str, str]) -> None:
-    """Write the files of a run's `.hydra`.
+    """Write files of a run's `.hydra`.
 
     Raises:
         WriteError: naming what could not be written.
     """
-    target = folder.path / ".hydra"
+    target = folder.path / HYDRA
     try:
         target.mkdir(exist_ok=True)
     except OSError as error:
@@ -49,13 +45,13 @@ def write_files(folder: RunFolder, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         content = text.encode()
         atomic_write(target / name, content, sync=False)
-        folder.files[f".hydra/{name}"] = entry(content)
+        folder.files[f"{HYDRA}/{name}"] = entry(content)
 
 
 def remove_empty(folder: Path) -> None:
-    """Remove the folder that Hydra made and nothing filled, and `runs/<date>/` above it.
+    """Remove the folder that Hydra made, if it is empty, and `runs/<date>/` above it.
 
-    Other folders above were made by a person, for all we know.
+    A person may have made other folders above.
     """
     with suppress(OSError):
         folder.rmdir()
