@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlr.app.run.existing_runs import clear
+from mlr.app.run.hydra_files import write_files
 from mlr.app.run.job import Job, part_names
 from mlr.app.run.resume import EarlierRun
 from mlr.core import console
@@ -17,7 +18,7 @@ from mlr.core.checks import InputError
 from mlr.core.locks import hold
 from mlr.records import Recorder, RunFolder
 from mlr.records.file_names import HYDRA, LOCK, STATUS
-from mlr.records.outcome import Outcome
+from mlr.records.outcome import Outcome, cause
 from mlr.records.settings import hyperparameters
 from mlr.training import Experiment
 from mlr.training.log import run_tags
@@ -57,7 +58,7 @@ class ClaimedRun(NamedTuple):
 
 
 def claim(run: PreparedRun) -> ClaimedRun:
-    """Claim the folder of a run, and lock it if the run is a single one.
+    """Claim the folder of a run, lock it if the run is a single one, and open its records.
 
     Raises:
         InputError: it holds another run, another process trains one there, or it cannot be made.
@@ -71,10 +72,13 @@ def claim(run: PreparedRun) -> ClaimedRun:
             job.folder.mkdir(parents=True, exist_ok=True)
             lock.enter_context(hold_run(job.folder))
         folder = _folder(run)
-        if before is None or before.state is None:
-            recorder = Recorder(folder, tags, settings)
-        else:
-            recorder = Recorder.go_on(folder, tags, before.about["records"], before.state.step)
+        with _ended_by_errors(folder):
+            # at once: a run that was killed goes on as was asked last
+            write_files(folder, job.files)
+            if before is None or before.state is None:
+                recorder = Recorder(folder, tags, settings)
+            else:
+                recorder = Recorder.go_on(folder, tags, before.about["records"], before.state.step)
         if run.single and before is None:  # no lock is left in the folder of another run
             lock.enter_context(hold_run(job.folder))
         if run.single and before is not None and before.about:
@@ -100,6 +104,18 @@ def _folder(run: PreparedRun) -> RunFolder:
     if run.single:  # what was typed for it first tells the run
         entries["overrides"] = before.status.get("overrides", [])
     return RunFolder.reopen(job.folder, **entries)
+
+
+@contextmanager
+def _ended_by_errors(folder: RunFolder) -> Iterator[None]:
+    """Let no claimed folder say "running" after an error."""
+    try:
+        yield
+    except BaseException as error:
+        status = "failed" if isinstance(error, Exception) else "interrupted"
+        with suppress(OSError):  # the first error is the one to tell
+            folder.write_status(status, reason=cause(error))
+        raise
 
 
 def hold_run(folder: Path) -> ExitStack:

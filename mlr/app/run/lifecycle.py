@@ -15,7 +15,6 @@ from mlr.analysis.figures.record import moments_before_end, record_figures
 from mlr.app.run.checkpointing import keeper_of
 from mlr.app.run.claiming import ClaimedRun, PreparedRun, claim
 from mlr.app.run.existing_runs import clear, clear_unfinished, outcome_of
-from mlr.app.run.hydra_files import write_files
 from mlr.app.run.signals import Signals
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
@@ -84,21 +83,16 @@ class _Attempt:
 
     def _begin(self, run: PreparedRun) -> None:
         """Claim the folder of a run; a run that cannot begin fails alone."""
-        job, number = run.job, len(self.claimed)
         try:
             self.claimed.append(claim(run))
-            write_files(self.claimed[-1].recorder.folder, job.files)
+        except InputError as error:  # the folder holds another run, or cannot be made
+            self.report(run.job.failed(error, folder=run.job.folder))
         except BaseException as error:
-            begun = len(self.claimed) > number
-            # the folder of an InputError is another run's
-            if not begun and run.before is None and not isinstance(error, InputError):
-                clear_unfinished(job.folder, job.hash)
+            if run.before is None:
+                clear_unfinished(run.job.folder, run.job.hash)
             if not isinstance(error, Exception):
                 raise
-            if begun:
-                self._end(self.claimed.pop(), error)
-            else:
-                self.report(job.failed(error, folder=job.folder))
+            self.report(run.job.failed(error, folder=run.job.folder))
 
     def _train(self) -> None:
         runs = self.claimed
