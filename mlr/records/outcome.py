@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from mlr.core import debugging
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 
@@ -70,10 +68,3 @@ def cause(error: BaseException) -> str:
     if isinstance(error, (InputError, WriteError)):
         return str(error)
     return f"{type(error).__name__}: {error}".removesuffix(": ")
-
-
-def trace_of(error: BaseException) -> str:
-    """Format the traceback of an error; "" for an expected one, unless --debug was given."""
-    if isinstance(error, (InputError, WriteError, MemoryError)) and not debugging.asked:
-        return ""
-    return "".join(traceback.format_exception(error))

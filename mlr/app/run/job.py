@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -14,10 +15,11 @@ from omegaconf.errors import OmegaConfBaseException
 from mlr.app.config.config_errors import one_sentence, scarce_memory
 from mlr.app.config.run_names import pair_of, part_name
 from mlr.app.run.hydra_files import hydra_files
+from mlr.core import debugging
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 from mlr.records.identity import config_hash
-from mlr.records.outcome import Outcome, cause, trace_of
+from mlr.records.outcome import Outcome, cause
 
 CHDIR = (
     "hydra.job.chdir=true is not supported: runs of one program share one folder to "
@@ -63,11 +65,16 @@ class Job:
         self, error: BaseException, status: str = "failed", folder: Path | None = None
     ) -> Outcome:
         """Return the outcome of the job that `error` ended; `folder` if its run has begun."""
-        reason, code = cause(error), getattr(error, "exit_code", CRASHED)
-        if not isinstance(error, (InputError, WriteError)) and (scarce := scarce_memory(error)):
-            reason, code = scarce, WriteError.exit_code
-        trace = "" if status == "interrupted" else trace_of(error)
-        return self.outcome(status, reason, folder=folder, trace=trace, error_code=code)
+        known = isinstance(error, (InputError, WriteError))
+        scarce = None if known else scarce_memory(error)
+        expected = known or scarce or status == "interrupted"
+        return self.outcome(
+            status,
+            scarce or cause(error),
+            folder=folder,
+            trace="" if expected and not debugging.asked else "".join(format_exception(error)),
+            error_code=WriteError.exit_code if scarce else getattr(error, "exit_code", CRASHED),
+        )
 
     def not_begun(self, error: Exception) -> Outcome:
         """Return the outcome of the job whose configuration raised `error`."""
