@@ -1,4 +1,4 @@
-"""Commands around a task: its errors in one sentence, and their exit codes."""
+"""Run the task of a command: its errors in one sentence, and their exit codes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ INTERRUPTED = 130
 
 
 def told(task: Callable[[], int]) -> int:
-    """The exit code of a task; what ends it early is told in one sentence.
+    """Return the exit code of a task; print an expected error in one sentence.
 
     Args:
-        task: does what a command is for, and returns its exit code.
+        task: the work of a command; returns its exit code.
     """
     debugging.take_flag()
     try:

@@ -13,7 +13,7 @@ from typing import Any
 
 import ray
 
-from mlr.app.sweep.engines import Chunk, OnceListener, run_task, split
+from mlr.app.sweep.engines import Chunk, OutcomeCollector, run_task, split
 from mlr.core.checks import InputError
 
 PATIENCE = 30.0
@@ -21,7 +21,7 @@ PATIENCE = 30.0
 
 
 def run(
-    groups: Sequence[Chunk], options: Mapping[str, Any], folder: Path, listener: OnceListener
+    groups: Sequence[Chunk], options: Mapping[str, Any], folder: Path, collector: OutcomeCollector
 ) -> None:
     """Train all groups on a cluster: the one at `address`, or one of this machine alone."""
     del folder  # Ray keeps its logs in its own
@@ -29,7 +29,7 @@ def run(
     if here:
         _connect(options["address"], options["num_cpus"])
     try:
-        _run(groups, options, listener)
+        _run(groups, options, collector)
     finally:
         if here:
             ray.shutdown()
@@ -46,7 +46,7 @@ def _connect(address: str | None, cpus: int | None) -> None:
         ) from error
 
 
-def _run(groups: Sequence[Chunk], options: Mapping[str, Any], listener: OnceListener) -> None:
+def _run(groups: Sequence[Chunk], options: Mapping[str, Any], collector: OutcomeCollector) -> None:
     cpus = options["cpus_per_task"]
     task = ray.remote(run_task).options(
         num_cpus=cpus, num_gpus=options["gpus_per_task"], max_retries=options["retries"]
@@ -59,22 +59,22 @@ def _run(groups: Sequence[Chunk], options: Mapping[str, Any], listener: OnceList
         while running:
             ended, _ = ray.wait(list(running), num_returns=1)
             for reference in ended:
-                _collect(reference, running[reference], listener)
+                _collect(reference, running[reference], collector)
                 del running[reference]
     except BaseException:
         for reference in running:
             ray.cancel(reference)  # Ctrl-C for the task
         ray.wait(list(running), num_returns=len(running), timeout=PATIENCE)
         for chunk in running.values():
-            listener.stopped(chunk)
+            collector.stopped(chunk)
         raise
 
 
-def _collect(reference: Any, chunk: Chunk, listener: OnceListener) -> None:
+def _collect(reference: Any, chunk: Chunk, collector: OutcomeCollector) -> None:
     try:
         outcomes = ray.get(reference)
     except ray.exceptions.RayError as error:  # lost more often than it is repeated
-        listener.lost(chunk, error)
+        collector.lost(chunk, error)
         return
     for outcome in outcomes:
-        listener.ended(outcome)
+        collector.ended(outcome)

@@ -14,7 +14,7 @@ from typing import Any
 
 import submitit
 
-from mlr.app.sweep.engines import Chunk, OnceListener, run_task, split
+from mlr.app.sweep.engines import Chunk, OutcomeCollector, run_task, split
 from mlr.core.checks import InputError
 from mlr.records.outcome import Outcome
 
@@ -36,7 +36,7 @@ class Task:
 
 
 def run(
-    groups: Sequence[Chunk], options: Mapping[str, Any], folder: Path, listener: OnceListener
+    groups: Sequence[Chunk], options: Mapping[str, Any], folder: Path, collector: OutcomeCollector
 ) -> None:
     """Train all groups as jobs, as many at once as SLURM allows."""
     executor = _executor(options, folder / LOGS)
@@ -55,17 +55,17 @@ def run(
                 continue
             try:
                 for outcome in job.result():
-                    listener.ended(outcome)
+                    collector.ended(outcome)
             except Exception as error:  # lost with its machine, most often
                 if retries:
                     again = executor.submit(Task(), chunk, *arguments)
                     running.append((again, chunk, retries - 1))
                 else:
-                    listener.lost(chunk, error)
+                    collector.lost(chunk, error)
     except BaseException:
         for job, chunk, _ in running:
             job.cancel()
-            listener.stopped(chunk)
+            collector.stopped(chunk)
         raise
 
 

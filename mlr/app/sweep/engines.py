@@ -18,7 +18,7 @@ from mlr.core.checks import InputError, known
 from mlr.records.outcome import FINISHED, Outcome
 
 Chunk = Sequence[Job]
-Run = Callable[[Sequence[Chunk], Mapping[str, Any], Path, "OnceListener"], None]
+Run = Callable[[Sequence[Chunk], Mapping[str, Any], Path, "OutcomeCollector"], None]
 """Trains chunks as options say; logs of its own go below the sweep's folder."""
 
 # engine → its module, and the package that has to be installed
@@ -40,17 +40,23 @@ class Engine:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-class OnceListener(ProgressListener):
-    """Listener that passes each job's end on once, though a worker may be lost after some."""
+class OutcomeCollector(ProgressListener):
+    """Listener that collects each job's outcome once, though a worker may be lost after some.
 
-    def __init__(self, listener: ProgressListener) -> None:
-        self.listener = listener
-        self.numbers: set[int] = set()
+    An interruption loses none of them.
+
+    Args:
+        listener: called at each end, too.
+        outcomes: to be filled, by number of the job.
+    """
+
+    def __init__(self, listener: ProgressListener, outcomes: dict[int, Outcome]) -> None:
+        self.listener, self.outcomes = listener, outcomes
 
     def ended(self, outcome: Outcome) -> None:
-        """Pass it on, unless that was done before."""
-        if outcome.number not in self.numbers:
-            self.numbers.add(outcome.number)
+        """Collect an outcome, unless the job has one."""
+        if outcome.number not in self.outcomes:
+            self.outcomes[outcome.number] = outcome
             self.listener.ended(outcome)
 
     def progress(self, runs: float) -> None:
@@ -76,16 +82,16 @@ def run_chunks(
     groups: Sequence[Chunk],
     engine: Engine | None,
     folder: Path,
-    listener: ProgressListener,
+    collector: OutcomeCollector,
     signals: Signals | None = None,
 ) -> None:
-    """Train all jobs, and report every outcome to `listener`, once.
+    """Train all jobs, and collect every outcome.
 
     Args:
         groups: jobs that are likely to share a program.
         engine: of a cluster; None trains here.
         folder: the sweep's.
-        listener: is called at every job's end.
+        collector: of the outcomes.
         signals: that end what is trained here after its present step.
 
     Raises:
@@ -94,7 +100,7 @@ def run_chunks(
     if not groups:
         return
     if engine is None:
-        _here(groups, OnceListener(listener), signals)
+        _here(groups, collector, signals)
         return
     module, package = ENGINES[known("hydra.launcher.engine", engine.name, ENGINES)]
     try:
@@ -106,7 +112,7 @@ def run_chunks(
             f"hydra/launcher=batched_{engine.name} needs {package}, which is not installed; "
             f"run pip install '.[{engine.name}]' in mlr's folder."
         ) from error
-    run(groups, engine.options, folder, OnceListener(listener))
+    run(groups, engine.options, folder, collector)
 
 
 def split(groups: Sequence[Chunk], workers: int, most: int | None = None) -> list[Chunk]:
@@ -145,11 +151,11 @@ def run_task(chunk: Chunk, threads: int, place: str) -> list[Outcome]:
         raise
 
 
-def _here(groups: Sequence[Chunk], listener: OnceListener, signals: Signals | None) -> None:
+def _here(groups: Sequence[Chunk], collector: OutcomeCollector, signals: Signals | None) -> None:
     from mlr.app.sweep.packing import run_chunk  # torch: not before there is something to train
 
     for chunk in groups:
         try:
-            run_chunk(chunk, listener, signals)
+            run_chunk(chunk, collector, signals)
         except Exception as error:  # a mistake of ours: the other chunks go on
-            listener.lost(chunk, error)
+            collector.lost(chunk, error)

@@ -11,7 +11,7 @@ from pathlib import Path
 from mlr.app.config.run_spec import make_plan
 from mlr.app.run.job import Job
 from mlr.app.run.signals import Signals
-from mlr.app.sweep.engines import Engine, run_chunks
+from mlr.app.sweep.engines import Engine, OutcomeCollector, run_chunks
 from mlr.app.sweep.progress import ProgressListener, progress_line
 from mlr.app.sweep.sweep_folder import SweepFolder
 from mlr.records.identity import group_key
@@ -70,7 +70,7 @@ class Sweep:
         total = len(self.runs) + len(fresh)
         line = progress_line(total, counts) if self.watched else nullcontext(ProgressListener())
         with line as listener:
-            collector = _Collector(listener, self.runs)
+            collector = OutcomeCollector(listener, self.runs)
             run_chunks(_grouped(fresh.values()), engine, self.folder.path, collector, self.signals)
         ended = {key: self.runs[job.number] for key, job in fresh.items()}
         self._finished |= {key: one for key, one in ended.items() if one.status in FINISHED}
@@ -112,20 +112,6 @@ class Sweep:
         """Return the numbers of the jobs to draw."""
         judged = sorted((job for job in jobs if job.number in hashes), key=lambda job: job.number)
         return jobs_to_draw(judged, self._drawn)
-
-
-class _Collector(ProgressListener):
-    """Listener that collects every outcome at once, so that an interruption loses none."""
-
-    def __init__(self, listener: ProgressListener, runs: dict[int, Outcome]) -> None:
-        self.listener, self.runs = listener, runs
-
-    def ended(self, outcome: Outcome) -> None:
-        self.runs[outcome.number] = outcome
-        self.listener.ended(outcome)
-
-    def progress(self, runs: float) -> None:
-        self.listener.progress(runs)
 
 
 def jobs_to_draw(jobs: Iterable[Job], seen: set[Sequence[str]]) -> set[int]:

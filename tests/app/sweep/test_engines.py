@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlr.app.sweep.engines import OnceListener, run_task, split
+from mlr.app.sweep.engines import OutcomeCollector, run_task, split
 from mlr.app.sweep.progress import ProgressListener
 from mlr.records.outcome import Outcome
 from tests.app.sweeping import FAST, on_disk
@@ -37,7 +37,7 @@ def test_a_job_is_told_of_once():
             self.outcomes.append(outcome)
 
     heard = Heard()
-    once = OnceListener(heard)
+    once = OutcomeCollector(heard, {})
     for status in ("done", "failed"):
         once.ended(Outcome("a", [], status, number=3))
     assert [outcome.status for outcome in heard.outcomes] == ["done"]
