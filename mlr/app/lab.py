@@ -1,4 +1,4 @@
-"""The laboratory of a slide: trains by the same code as scripts/train.py, and reads what came."""
+"""Train the runs of a slide by the same code as scripts/train.py, and read their numbers."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ Series = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Trained:
-    """A run that the lab made.
+    """A run that a lab has trained.
 
-    command: makes it again, in the shell.
+    command: shell command that trains it again.
     folder: the run's.
-    whole: all that the command makes: the run's folder, or that of its sweep.
+    whole: the run's folder, or that of its sweep.
     metrics: final numbers by tag.
     """
 
@@ -52,7 +52,7 @@ class Trained:
 
     @cached_property
     def series(self) -> dict[str, Series]:
-        """Steps and values of every tag, from metrics.csv; where a tag has none, both empty."""
+        """Steps and values of every tag, from metrics.csv; both empty for a tag without values."""
         with (self.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         return {
@@ -65,7 +65,7 @@ class Trained:
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        """The trained parameters by name, as in `output.weight`: torch tensors."""
+        """Trained parameters by name, as in `output.weight`: torch tensors."""
         from mlr.training.checkpoint import load_checkpoint
 
         state, _ = load_checkpoint(self.folder / "checkpoint.safetensors")
@@ -73,14 +73,14 @@ class Trained:
 
 
 class Lab:
-    """Where one slide's runs are made.
+    """Trainer of the runs of one slide.
 
     folder: of the slide; each run or sweep gets a numbered folder in it.
-    watched: whether progress is shown, for what takes minutes.
+    watched: True to show progress, for trainings of minutes.
     """
 
     def __init__(self, folder: Path, watched: bool = False) -> None:
-        """Make the folder and take away what an earlier lab made there, and nothing else.
+        """Make the folder, and remove the runs of an earlier lab from it, and nothing else.
 
         Raises:
             WriteError: the folder cannot be made or written.
@@ -98,7 +98,7 @@ class Lab:
         """Train one configuration.
 
         Args:
-            *overrides: as behind `mlr train`.
+            *overrides: arguments of `mlr train`.
 
         Raises:
             InputError: it is refused, or does not train to its end.
@@ -116,7 +116,7 @@ class Lab:
         """Train every combination of several values, as `-m` does, in its order.
 
         Args:
-            *overrides: as behind `mlr train -m`.
+            *overrides: arguments of `mlr train -m`.
 
         Raises:
             InputError: a job is refused, or does not train to its end.
@@ -139,7 +139,7 @@ class Lab:
         ]
 
     def _next(self) -> Path:
-        """A folder of its own for a run or a sweep, listed before it is made."""
+        """Return a new folder for a run or a sweep; it is listed before it is made."""
         self._count += 1
         name = f"{self._count:02d}"
         append(self.folder / MADE, f"{name}\n".encode())
@@ -148,7 +148,7 @@ class Lab:
 
 @contextmanager
 def _typed(command: str) -> Iterator[None]:
-    """Runs made meanwhile say that this command made them: it makes them again."""
+    """Record `command` as the command line of the runs inside; it trains them again."""
     own, sys.orig_argv = sys.orig_argv, shlex.split(command)
     try:
         yield
@@ -162,7 +162,7 @@ def _sweep(
     folder: Path,
     overrides: tuple[str, ...],
 ) -> None:
-    """Run all jobs, and tell in the sweep's folder how it ended, as scripts/train.py does."""
+    """Run all jobs, and write into the sweep's folder how it ended, as scripts/train.py does."""
     try:
         with suppress(JobError):  # the outcome of its job reports it
             _hydra(True, task, folder, overrides)
@@ -195,7 +195,9 @@ def _hydra(
 
 def _trained(outcome: Outcome, command: str, whole: Path) -> Trained:
     if outcome.status not in FINISHED or outcome.folder is None:
-        raise InputError(f"{command} did not train to its end: {outcome.reason}")
+        error = InputError(f"{command} did not train to its end: {outcome.reason}")
+        error.add_note(outcome.trace)
+        raise error
     return Trained(command, outcome.folder, whole, outcome.metrics)
 
 
@@ -211,6 +213,6 @@ def _clear_made(folder: Path) -> None:
             clear(run)
         for own in OF_A_SWEEP:
             (made / own).unlink(missing_ok=True)
-        with suppress(OSError):  # somebody keeps something there, or it is gone
+        with suppress(OSError):  # it holds files of others, or it is gone
             made.rmdir()
     (folder / MADE).unlink()

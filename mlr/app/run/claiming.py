@@ -18,7 +18,7 @@ from mlr.core.checks import InputError
 from mlr.core.locks import hold
 from mlr.records import Recorder, RunFolder
 from mlr.records.file_names import HYDRA, LOCK, STATUS
-from mlr.records.outcome import Outcome, cause
+from mlr.records.outcome import cause
 from mlr.records.settings import hyperparameters
 from mlr.training import Experiment
 from mlr.training.log import run_tags
@@ -50,11 +50,6 @@ class ClaimedRun(NamedTuple):
     recorder: Recorder
     settings: Mapping[str, Any]
     lock: ExitStack
-
-    def outcome(self, status: str, reason: str | None = None, **more: Any) -> Outcome:
-        """Return how the run ended; `more` are further fields of it."""
-        job = self.prepared.job
-        return job.outcome(status, reason, folder=job.folder, settings=self.settings, **more)
 
 
 def claim(run: PreparedRun) -> ClaimedRun:
@@ -101,19 +96,19 @@ def _folder(run: PreparedRun) -> RunFolder:
         clear(job.folder, but=(LOCK, HYDRA, STATUS) if before.status else (LOCK,))
         if not before.status:
             return RunFolder.claim(job.folder, **entries)
-    if run.single:  # what was typed for it first tells the run
+    if run.single:  # its first command stays in its status.json
         entries["overrides"] = before.status.get("overrides", [])
     return RunFolder.reopen(job.folder, **entries)
 
 
 @contextmanager
 def _ended_by_errors(folder: RunFolder) -> Iterator[None]:
-    """Let no claimed folder say "running" after an error."""
+    """Record in status.json that an error ended the run, so that it does not say "running"."""
     try:
         yield
     except BaseException as error:
         status = "failed" if isinstance(error, Exception) else "interrupted"
-        with suppress(OSError):  # the first error is the one to tell
+        with suppress(OSError):  # the first error is the reason
             folder.write_status(status, reason=cause(error))
         raise
 

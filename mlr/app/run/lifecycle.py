@@ -1,4 +1,4 @@
-"""The life of runs that share a tensor program: claimed, trained, recorded, ended.
+"""Carry runs that share a tensor program through their life: claim, train, record, end.
 
 A single run is a program of one; each run of a program leaves what it would leave alone.
 """
@@ -127,20 +127,11 @@ class _Attempt:
         with suppress(WriteError):  # of all of them; each holds its own
             finish_all([run.recorder for run in runs], endings, sync=len(runs) == 1)
         for result in results:
-            run = runs[0]
-            if run.recorder.error is not None:
-                self._end(run, run.recorder.error)
+            if runs[0].recorder.error is not None:
+                self._end(runs[0], runs[0].recorder.error)
             else:
-                self.report(
-                    run.outcome(
-                        result.status,
-                        result.reason,
-                        metrics=result.metrics,
-                        seconds=result.seconds,
-                    )
-                )
-            run.lock.close()
-            del runs[0]
+                self.report(_outcome(runs[0], result))
+            runs.pop(0).lock.close()
 
     def _end_all(self, error: BaseException, status: str = "failed") -> None:
         while self.claimed:
@@ -153,12 +144,12 @@ class _Attempt:
                 self._end(run, run.recorder.error or error, status)
 
     def _end(self, run: ClaimedRun, error: BaseException, status: str = "failed") -> None:
-        """End a run that has no result; what was recorded until then is kept."""
+        """End a run that has no result; its records until then are complete."""
         outcome = run.prepared.job.failed(error, status, run.prepared.job.folder)
         sync = run.prepared.single
         try:
             run.recorder.finish(status, reason=outcome.reason, sync=sync)
-        except OSError:  # the reason to tell is the first one
+        except OSError:  # the first error is the reason
             with suppress(OSError):
                 run.recorder.folder.write_status(status, sync, reason=outcome.reason)
         self.report(outcome)
@@ -181,6 +172,18 @@ class _Attempt:
 def _moments(run: PreparedRun) -> tuple[int, ...]:
     """Return the numbers of updates before the end after which the run is drawn."""
     return moments_before_end(run.experiment) if run.job.drawn else ()
+
+
+def _outcome(run: ClaimedRun, result: Result) -> Outcome:
+    job = run.prepared.job
+    return job.outcome(
+        result.status,
+        result.reason,
+        folder=job.folder,
+        metrics=result.metrics,
+        settings=run.settings,
+        seconds=result.seconds,
+    )
 
 
 def _last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:

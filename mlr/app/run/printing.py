@@ -1,4 +1,4 @@
-"""The summary of a run in the terminal."""
+"""Print how a run ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPLITS = ("train", "val", "test")
 
 
 def print_run(outcome: Outcome) -> None:
-    """The summary of one finished run."""
+    """Print the summary of a finished run."""
     assert outcome.folder is not None
     out, settings, metrics = console(), outcome.settings, outcome.metrics
     title = " ".join(f"{key}={settings[key]}" for key in ("head", "loss", "model", "data"))
@@ -58,7 +58,7 @@ def _print_diagnosis(out: Console, folder: Path) -> None:
     from mlr.records.folder import read_status
     from mlr.records.reading import Recorded
 
-    # its files were written by this process just now, and need no look at their checksums
+    # this process has just written its files: no checksums are needed
     print_diagnosis(out, [Recorded(folder, read_status(folder))], folder)
 
 
@@ -68,7 +68,7 @@ def _size(metrics: Mapping[str, float], side: str) -> str:
 
 
 def print_job(label: str, outcome: Outcome) -> None:
-    """One line for a job of a sweep as it ends."""
+    """Print a line about a job of a sweep as it ends."""
     line = Text(f"{label} {' '.join(outcome.overrides) or 'default'}: ")
     if outcome.status == "done":
         line.append(_headline(outcome.metrics))

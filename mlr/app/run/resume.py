@@ -86,13 +86,13 @@ def earlier_run(folder: Path, or_new: bool) -> EarlierRun | None:
         InputError: the folder holds no run, or one of a sweep.
         DataError: none of its checkpoints is intact, or its configuration is lost.
     """
-    kept = _has_checkpoint(folder)
-    if or_new and not kept and not read_or_none(folder):
+    has_checkpoint = _has_checkpoint(folder)
+    if or_new and not has_checkpoint and not read_or_none(folder):
         return None
     try:
         status = read_status(folder)
     except DataError as error:
-        if not kept or isinstance(error, (FormatError, UnreadableError)):
+        if not has_checkpoint or isinstance(error, (FormatError, UnreadableError)):
             raise
         status = {}  # it is damaged; the checkpoint has all that is needed
     if (folder.parent / RUNS_TABLE).exists():
@@ -101,7 +101,7 @@ def earlier_run(folder: Path, or_new: bool) -> EarlierRun | None:
             f"sweep.resume={folder.parent}."
         )
     config = _recorded(folder, status)
-    if kept:
+    if has_checkpoint:
         run = newest(folder, status)
         # as it was to be when it was killed, perhaps longer than at its checkpoint
         return run if config is None else run._replace(about=run.about | {"config": config})

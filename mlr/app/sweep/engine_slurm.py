@@ -20,7 +20,7 @@ from mlr.records.outcome import Outcome
 
 LOGS = ".submitit"
 SECONDS = 0.5
-"""Between two looks at the jobs; submitit asks SLURM itself less often."""
+"""Between two polls of the jobs; submitit asks SLURM itself less often."""
 
 
 class Task:

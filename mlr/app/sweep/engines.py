@@ -60,7 +60,7 @@ class OutcomeCollector(ProgressListener):
             self.listener.ended(outcome)
 
     def progress(self, runs: float) -> None:
-        """Pass it on."""
+        """Pass progress on."""
         self.listener.progress(runs)
 
     def lost(self, chunk: Chunk, error: Exception) -> None:

@@ -84,7 +84,7 @@ def run_chunk(
 
 
 class _Packing:
-    """The state of `run_chunk`."""
+    """Jobs of a chunk, built and waiting for their programs."""
 
     def __init__(self, listener: ProgressListener, signals: Signals | None) -> None:
         self.listener, self.signals = listener, signals
@@ -141,13 +141,15 @@ class _Packing:
         except MemoryError:
             pass
         except Exception as error:
-            return self._refuse(job, error)
+            self._refuse(job, error)
+            return None
         self.train_all()  # makes room to try once more
         self.data.clear()
         try:
             return self._build(job)
         except Exception as error:
-            return self._refuse(job, error)
+            self._refuse(job, error)
+            return None
 
     def _refuse(self, job: Job, error: Exception) -> None:
         clear_unfinished(job.folder, job.hash)

@@ -32,7 +32,7 @@ class ProgressLine(ProgressListener):
         self.bar, self.task, self.counts = bar, task, counts
 
     def ended(self, outcome: Outcome) -> None:
-        """Count it."""
+        """Count the job."""
         self.counts[outcome.status] += 1
         self.progress(0.0)
 

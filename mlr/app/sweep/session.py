@@ -41,7 +41,7 @@ class SweepRefused(BaseException):
 
 
 class Session:
-    """The outcomes of the jobs of one process.
+    """The jobs of one process and their outcomes.
 
     run: outcome of a single run.
     sweep: the sweep, if it is one.
@@ -158,7 +158,7 @@ class Session:
         return value
 
     def report(self, interrupted: bool = False) -> int:
-        """Print the summary; returns the exit code."""
+        """Print the summary; return the exit code."""
         if self.sweep is not None:
             return self._report_sweep(self.sweep, interrupted)
         if self.run is None:
