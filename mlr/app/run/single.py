@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from mlr.app.config.run_spec import Plan, make_plan
 from mlr.app.config.yaml_templates import to_yaml
 from mlr.app.run.existing_runs import outcome_of
-from mlr.app.run.job import Job, job_of, part_names
+from mlr.app.run.job import Job, job_of, part_names, task_overrides
 from mlr.app.run.resume import EarlierRun, check_same, continued, earlier_run, is_over
 from mlr.app.run.signals import Signals
 from mlr.core.checks import InputError
@@ -38,14 +38,12 @@ def train_single(
         bar: gives a function that shows progress, while it is entered.
         drawn: False to draw no figures, whatever the settings say.
         signals: that end it after its present step; without any they end it at once.
-
-    Raises:
-        InputError: the command line is refused before there is a job.
     """
-    job = job_of(config, hydra, drawn)
+    job = Job(0, task_overrides(hydra), {}, Path(hydra.runtime.output_dir), {})
     # of a command that names both, a scheduler may start it the first time or again
     or_new = any(one.startswith("hydra.run.dir=") for one in hydra.overrides.hydra)
     try:
+        job = job_of(config, hydra, drawn)
         before = _before(job, or_new)
         plan = make_plan(continued(before, job.config, job.overrides) if before else job.config)
         if before is not None and is_over(before, plan):
