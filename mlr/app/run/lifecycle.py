@@ -24,14 +24,14 @@ from mlr.training import Experiment, Result, train
 
 Report = Callable[[Outcome], None]
 """Called with the outcome of each run, exactly once."""
-Progress = Callable[[float], None]
+ProgressReport = Callable[[float], None]
 """Called with how many runs' worth of the program is done."""
 
 
 def train_program(
     runs: Sequence[PreparedRun],
     report: Report,
-    progress: Progress | None = None,
+    progress: ProgressReport | None = None,
     signals: Signals | None = None,
 ) -> None:
     """Train runs as one program, whatever becomes of some of them.
@@ -59,7 +59,9 @@ class _Attempt:
     claimed: runs that have begun and not ended.
     """
 
-    def __init__(self, report: Report, progress: Progress | None, signals: Signals | None) -> None:
+    def __init__(
+        self, report: Report, progress: ProgressReport | None, signals: Signals | None
+    ) -> None:
         self.report, self.progress, self.signals = report, progress, signals
         self.claimed: list[ClaimedRun] = []
 

@@ -23,7 +23,7 @@ SECONDS = 0.5
 """Between two polls of the jobs; submitit asks SLURM itself less often."""
 
 
-class Task:
+class ChunkTask:
     """`run_task` for submitit; it is submitted again when its time is over."""
 
     def __call__(self, chunk: Chunk, threads: int, place: str) -> list[Outcome]:
@@ -43,7 +43,7 @@ def run(
     arguments = (options["cpus_per_task"], str(Path.cwd()))
     with executor.batch():  # one array of jobs
         running = [
-            (executor.submit(Task(), chunk, *arguments), chunk, options["retries"])
+            (executor.submit(ChunkTask(), chunk, *arguments), chunk, options["retries"])
             for chunk in split(groups, options["workers"], options["runs_per_task"])
         ]
     try:
@@ -58,7 +58,7 @@ def run(
                     collector.ended(outcome)
             except Exception as error:  # lost with its machine, most often
                 if retries:
-                    again = executor.submit(Task(), chunk, *arguments)
+                    again = executor.submit(ChunkTask(), chunk, *arguments)
                     running.append((again, chunk, retries - 1))
                 else:
                     collector.lost(chunk, error)
