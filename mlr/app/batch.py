@@ -20,7 +20,7 @@ from mlr.app.runs_begun import clear, make_way, outcome_of
 from mlr.app.signals import Signals
 from mlr.checks import DataError, InputError
 from mlr.durable import WriteError
-from mlr.records.bulk import Ending, finish_all
+from mlr.records.recorder import RunEnd, finish_all
 from mlr.training import Result, train
 from mlr.training.checkpoint import final_state, save_checkpoint
 
@@ -152,7 +152,7 @@ def _finish(begun: list[Claimed], results: Sequence[Result], tell: Tell) -> None
         if run.ready.job.drawn and recorder.error is None:
             record_figures(recorder, run.ready.experiment, result)
     endings = [
-        Ending(
+        RunEnd(
             one.status,
             one.metrics,
             one.reason,

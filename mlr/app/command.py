@@ -19,13 +19,13 @@ from mlr.app.help import register_help
 from mlr.app.names import register_resolvers
 from mlr.app.pasting import override, train_command, trusted
 from mlr.app.places import CONFIGS
-from mlr.app.runs_begun import CHECKPOINT
 from mlr.app.schema import register_schema
 from mlr.app.session import Session, SweepRefused
 from mlr.app.signals import Signals
 from mlr.app.sweep import JobError
 from mlr.checks import InputError
 from mlr.durable import WriteError
+from mlr.records.run_folder import CHECKPOINT
 
 RESUME = re.compile(r"\+*resume=")
 # Hydra 1.4 knows no other behaviour, and warns when it is asked for

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlr import durable
 from mlr.app.identity import identity
-from mlr.app.runs_begun import STATUS
 from mlr.app.signals import Signals
-from mlr.records.folder import versions
+from mlr.records.run_folder import STATUS
+from mlr.records.status import versions
 
 if TYPE_CHECKING:
     from mlr.records import Recorder
@@ -60,7 +60,7 @@ class _Files:
 
     def write(self, states: Sequence[State]) -> None:
         """Records first, so that no checkpoint tells of some that are not there."""
-        from mlr.records.bulk import FailingAlone, raise_if_none_left
+        from mlr.records.recorder import FailingAlone, raise_if_none_left
 
         positions: dict[int, dict[str, Any]] = {}
         for number, run in enumerate(self.runs):

@@ -14,7 +14,7 @@ from mlr.app.run_names import pair_of
 from mlr.app.sweepjob import SweepJob
 from mlr.checks import InputError
 from mlr.durable import WriteError
-from mlr.records.ranking import FINISHED
+from mlr.records.status import FINISHED
 
 __all__ = ["FINISHED", "Outcome", "cause", "trace_of", "unmade"]
 

@@ -18,14 +18,14 @@ import yaml
 
 from mlr.app.identity import is_of_run
 from mlr.app.outcome import FINISHED, Outcome
-from mlr.app.runs_begun import LOCK, clear, outcome_of, runs_in
+from mlr.app.runs_begun import clear, outcome_of, runs_in
 from mlr.checks import InputError, PlaceError
 from mlr.durable import WriteError, atomic_write, create_exclusive
 from mlr.locks import hold
-from mlr.records.folder import check_links, versions
-from mlr.records.format import FORMAT, UNNAMED, UNSEALED, check_format, never_sealed
-from mlr.records.manifest import YAML, SealError, entry, read_small, sealed, unsealed
+from mlr.records.checksums import checksum, read_small
 from mlr.records.plain_yaml import parsed
+from mlr.records.run_folder import LOCK, check_links
+from mlr.records.status import FORMAT, FORMATS, check_format, versions
 from mlr.records.sweep import write_runs_table
 
 TABLE, STORY = "runs.csv", "sweep.yaml"
@@ -147,12 +147,11 @@ class SweepFolder:
             self._tell(story)
         table = write_runs_table(self.path / TABLE, [_row(outcome) for outcome in rows])
         if status != "running":
-            self._tell(story | {"files": {TABLE: entry(table)}})
+            self._tell(story | {"files": {TABLE: checksum(table)}})
 
     def _tell(self, story: Mapping[str, Any]) -> None:
         text = yaml.safe_dump(story, sort_keys=False, allow_unicode=True, width=1000)
-        body = text.encode("utf-8", "backslashreplace")
-        atomic_write(self.path / STORY, sealed(body, YAML), sync=False)
+        atomic_write(self.path / STORY, text.encode("utf-8", "backslashreplace"), sync=False)
 
 
 def read_story(folder: Path) -> dict[str, Any]:
@@ -161,19 +160,13 @@ def read_story(folder: Path) -> dict[str, Any]:
     Raises:
         OSError: it cannot be read.
         FormatError: it is of another format.
-        ValueError: it is not, to the bit, what was written.
+        ValueError: it holds no YAML, or no mapping.
     """
     path = folder / STORY
-    content = read_small(path)
-    try:
-        told = parsed(unsealed(content, YAML).decode("utf-8"), path)
-    except SealError:
-        if never_sealed(older := parsed(content.decode("utf-8"), path)):
-            check_format(path, older.get("format", UNSEALED))
-        raise
+    told = parsed(read_small(path).decode("utf-8"), path)
     if not isinstance(told, dict):
         raise ValueError("it holds no mapping")
-    check_format(path, told.get("format", UNNAMED))
+    check_format(path, told.get("format", FORMATS[0]))
     return told
 
 

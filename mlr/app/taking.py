@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mlr.app.resume import Begun
-from mlr.app.runs_begun import HYDRA, LOCK, STATUS, clear
+from mlr.app.runs_begun import clear
 from mlr.checks import InputError
 from mlr.locks import hold
-from mlr.records.folder import RunFolder
+from mlr.records.run_folder import HYDRA, LOCK, STATUS, RunFolder
 
 
 def take(

@@ -18,16 +18,11 @@ from struct import iter_unpack
 import google_crc32c
 import numpy as np
 
+from mlr.records.framing import FOOTER, HEADER, header, masked, record
+
 Bytes = np.ndarray  # of uint8
-_HEADER = 12  # length and its checksum
 _SEVENS = 2 ** (7 * np.arange(1, 9))  # the first numbers that need one more byte as varint
-_DELTA = 0xA282EAD8  # of masked checksums
 _STEP_LIMIT = 2**63 - 1
-
-
-def record(payload: bytes) -> bytes:
-    """One record of a TensorBoard event file around `payload`, a serialised Event."""
-    return _header(len(payload)) + payload + _checksum(payload)
 
 
 def event(wall_time: float, step: int, field: int, content: bytes) -> bytes:
@@ -188,14 +183,14 @@ def _histogram_template(tag: str, bins: int, step_width: int) -> tuple[Bytes, li
 def _template(summary: bytes, step_width: int) -> tuple[Bytes, int]:
     """A record around `summary` with zeros for wall time, step and checksum; where it starts."""
     payload = b"\x09" + bytes(8) + b"\x10" + bytes(step_width) + _chunk(5, summary)
-    whole = _header(len(payload)) + payload + bytes(4)
-    return np.frombuffer(whole, np.uint8), len(whole) - 4 - len(summary)
+    whole = header(len(payload)) + payload + bytes(FOOTER)
+    return np.frombuffer(whole, np.uint8), len(whole) - FOOTER - len(summary)
 
 
 def _rows(template: Bytes, steps: np.ndarray, wall_times: np.ndarray, width: int) -> Bytes:
     """P copies of the template, (P, length), with wall times and steps filled in."""
     rows = np.tile(template, (len(steps), 1))
-    at = _HEADER + 1
+    at = HEADER + 1
     _column(rows, at, "<f8")[:] = wall_times
     sevens = steps.astype(np.uint64)[:, None] >> (np.uint64(7) * np.arange(width, dtype=np.uint64))
     digits = (sevens & np.uint64(0x7F)).astype(np.uint8)
@@ -212,34 +207,15 @@ def _column(rows: Bytes, start: int, dtype: str) -> np.ndarray:
 def _seal(rows: Bytes) -> list[bytes]:
     """The rows as bytes, each ended by the checksum of its payload."""
     size, body = rows.shape[1], rows.reshape(-1).data
-    payloads = chain.from_iterable(iter_unpack(f"{_HEADER}x{size - _HEADER - 4}s4x", body))
+    payloads = chain.from_iterable(iter_unpack(f"{HEADER}x{size - HEADER - 4}s4x", body))
     sums = np.array(list(map(google_crc32c.value, payloads)), dtype="<u4")
-    _column(rows, size - 4, "<u4")[:] = _mask(sums)
+    _column(rows, size - 4, "<u4")[:] = masked(sums)
     return list(chain.from_iterable(iter_unpack(f"{size}s", body)))
 
 
 def _chunk(field: int, content: bytes) -> bytes:
     """A length-delimited field of protocol buffers."""
     return varint(field << 3 | 2) + varint(len(content)) + content
-
-
-def _header(length: int) -> bytes:
-    """The first 12 bytes of a record: the payload's length and the checksum of that."""
-    size = length.to_bytes(8, "little")
-    return size + _checksum(size)
-
-
-def _checksum(content: bytes) -> bytes:
-    """The masked CRC-32C of `content`, 4 bytes."""
-    checksum = google_crc32c.value(content)
-    rotated = (checksum >> 15 | checksum << 17) & 0xFFFFFFFF
-    return (rotated + _DELTA & 0xFFFFFFFF).to_bytes(4, "little")
-
-
-def _mask(sums: np.ndarray) -> np.ndarray:
-    """TFRecord's masking, so that a checksum of data that holds checksums stays a good one."""
-    rotated = (sums >> np.uint32(15)) | (sums << np.uint32(17))
-    return rotated + np.uint32(_DELTA)
 
 
 def check_steps(steps: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -74,7 +74,7 @@ def session_end(status: str, when: float) -> Summary:
     """How the run ended: done is a success, any other end a failure.
 
     Args:
-        status: one of `mlr.records.folder.STATUSES`.
+        status: one of `mlr.records.status.STATUSES`.
         when: seconds since 1970, UTC.
     """
     end = SessionEndInfo(status=_ENDS[status], end_time_secs=when)

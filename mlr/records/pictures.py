@@ -1,40 +1,30 @@
-"""Pictures of a run's event file, for a summary that shows them beside its means."""
+"""Pictures of a run's event files, copied into a summary that shows them next to its means."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from mlr.records.framing import records
+from mlr.records.run_folder import EVENTS
 
 # the tag is field 1 of a Summary's value: key, length, text
 _TAG = re.compile(rb"\x0a[\x00-\x7f](figure|pr_curve)/")
-_HEADER, _CHECKSUM = 12, 4
 
 
 def picture_records(folder: Path) -> bytes:
-    """The records of a run's figures and PR curves, as they lie in its event files.
+    """Copy the records of a run's figures and PR curves from its event files.
 
-    Nothing of them is decoded: a record holds a tag of one kind only, and is copied whole. A
-    damaged or missing file ends the copying and is no error, for the run itself stands.
+    Nothing is decoded: a record holds a tag of one kind only, and is copied whole. A damaged or
+    missing file ends the copying and is no error, because the run itself is not affected.
     """
-    found = []
-    for path in sorted(folder.glob("events.out.tfevents.*")):
-        try:
+    found: list[bytes] = []
+    for path in sorted(folder.glob(f"{EVENTS}*")):
+        with suppress(OSError, ValueError):
             content = path.read_bytes()
-        except OSError:
-            continue
-        if b"figure/" in content:  # of most files nothing more is looked at
-            found += [one for one in _records(content) if _TAG.search(one)]
+            if b"figure/" in content:  # most files are not searched further
+                for record in records(content):
+                    if _TAG.search(record.framed):
+                        found.append(record.framed)
     return b"".join(found)
-
-
-def _records(content: bytes) -> Iterator[bytes]:
-    """The whole records of an event file: length, its checksum, payload, its checksum."""
-    start = 0
-    while start + _HEADER <= len(content):
-        length = int.from_bytes(content[start : start + 8], "little")
-        end = start + _HEADER + length + _CHECKSUM
-        if end > len(content):
-            return
-        yield content[start:end]
-        start = end

@@ -25,7 +25,7 @@ import numpy as np
 from mlr.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate, read_series
 from mlr.records.colours import colouring
-from mlr.records.events import EventWriter
+from mlr.records.event_writer import EventWriter
 from mlr.records.hparams import HEADLINES, hparams_summaries, session_end
 from mlr.records.layout import bands_summary, link
 from mlr.records.pictures import picture_records

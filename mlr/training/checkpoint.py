@@ -19,9 +19,9 @@ from torch import Tensor
 from mlr.checks import DataError
 from mlr.durable import atomic_write, rename
 from mlr.records import RunFolder
-from mlr.records.container import encode, read
-from mlr.records.format import FORMAT, check_format
-from mlr.records.manifest import entry
+from mlr.records.checkpoint_file import encode, read
+from mlr.records.checksums import checksum
+from mlr.records.status import FORMAT, FORMATS, check_format
 from mlr.training.endings import Ending
 from mlr.training.result import Result
 from mlr.training.state import State
@@ -67,7 +67,7 @@ def save_checkpoint(
         if known is not None:
             folder.files[before.name] = known
     atomic_write(newest, content, sync)
-    folder.files[newest.name] = entry(content)
+    folder.files[newest.name] = checksum(content)
 
 
 def _is_whole(path: Path) -> bool:
@@ -86,7 +86,7 @@ def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
         DataError: the file is missing or damaged.
     """
     arrays, about = read(path)
-    check_format(path, about.get("format"))
+    check_format(path, about.get("format", FORMATS[0]))
     try:
         return _state(arrays, about), about
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mlr.records.container import decode, encode
-from mlr.records.manifest import JSON, sealed
+from mlr.records.checkpoint_file import decode, encode
+from mlr.records.checksums import JSON, sealed
 
 from .judging import Case, Judge
 

@@ -138,7 +138,7 @@ def unreadable(run, monkeypatch):
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
-    monkeypatch.setattr("mlr.records.finding.os.scandir", denied)
+    monkeypatch.setattr("mlr.records.discovery.os.scandir", denied)
 
 
 def linked_run(run, monkeypatch):
@@ -245,7 +245,7 @@ def test_a_file_that_cannot_be_read_is_told_too(sweep, read, monkeypatch):
     def fail(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mlr.records.manifest.file_digest", fail)
+    monkeypatch.setattr("mlr.records.checksums.file_digest", fail)
     code, out, err = read(sweep / "sigmoid+bce,seed=1")
     assert (code, out) == (74, "")
     assert "metrics.csv cannot be read: Permission denied." in err

@@ -21,7 +21,7 @@ from mlr.app.report.command import main as report
 from mlr.app.telling import told
 from mlr.app.verify.command import main as verify
 from mlr.records import load
-from mlr.records.format import check_status
+from mlr.records.status import check_status
 
 from ..fuzzing import FACTOR
 from .hostile_runs import forged

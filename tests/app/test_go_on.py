@@ -15,7 +15,7 @@ import pytest
 
 from mlr import locks
 from mlr.app.command import main
-from mlr.records.container import encode, read
+from mlr.records.checkpoint_file import encode, read
 
 from ..records.reading import points
 from ..records.written import retell

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from tensorboard.plugins.hparams import api_pb2, metadata
 
-from mlr.records.events import EventWriter
-from mlr.records.folder import STATUSES
+from mlr.records.event_writer import EventWriter
 from mlr.records.hparams import hparams_summaries, session_end
+from mlr.records.run_folder import STATUSES
 
 from .reading import accumulate
 

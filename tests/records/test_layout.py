@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
-from mlr.records.events import EventWriter
+from mlr.records.event_writer import EventWriter
 from mlr.records.layout import DETAILS, PAGES, bands_summary, layout_summary, link, pages
 
 from .reading import accumulate

@@ -2,7 +2,7 @@
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from mlr.records.events import EventWriter
+from mlr.records.event_writer import EventWriter
 from mlr.records.hparams import hparams_summaries
 from mlr.records.pictures import picture_records
 

@@ -75,7 +75,7 @@ def test_a_run_with_a_changed_file_is_left_out(runs, name, change):
 
 def test_each_kind_of_a_run_that_is_left_out(runs):
     write_run(runs / "c")
-    retell(runs / "b", None, format=3)
+    retell(runs / "b", None, format=4)
     status = runs / "a" / "status.json"
     status.write_bytes(status.read_bytes()[:-3])
     kinds = {"a": "damaged", "b": "of another format", "c": "done"}

@@ -8,8 +8,8 @@ import torch
 from mlr.checks import DataError
 from mlr.models import Mlp
 from mlr.records import RunFolder
-from mlr.records.container import encode, read
-from mlr.records.format import FormatError
+from mlr.records.checkpoint_file import encode, read
+from mlr.records.status import FormatError
 from mlr.training import SGD, train
 from mlr.training.checkpoint import final_state, load_checkpoint, save_checkpoint
 from mlr.training.endings import Ending

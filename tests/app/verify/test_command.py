@@ -16,7 +16,7 @@ from mlr.app.verify.findings import Examined, Finding
 from mlr.app.verify.run import check_events, lock_of
 from mlr.app.verify.run import examine as examine_run
 from mlr.app.verify.sweep import examine as examine_sweep
-from mlr.records.manifest import YAML, entry, sealed
+from mlr.records.checksums import YAML, entry, sealed
 from tests.records.written import retell, write_run
 
 from .making import events_of, flip

@@ -12,17 +12,17 @@ import time
 
 import numpy as np
 import pytest
+from mlr.app.verify.repair import mend
+from mlr.app.verify.run import examine
 
 from mlr.app.resume import newest
 from mlr.app.verify.findings import DAMAGED
-from mlr.app.verify.repair import mend
-from mlr.app.verify.run import examine
 from mlr.checks import DataError
 from mlr.durable import atomic_write
-from mlr.records.container import read
-from mlr.records.eventfile import repaired, spans
-from mlr.records.events import EventWriter
-from mlr.records.folder import read_status
+from mlr.records.checkpoint_file import read
+from mlr.records.event_writer import EventWriter
+from mlr.records.framing import repaired, spans
+from mlr.records.run_folder import read_status
 
 from .making import bits, events_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlr.app.verify.findings import content_of, judged
-from mlr.records.format import FormatError
+from mlr.records.status import FormatError
 
 
 def test_a_file_of_more_than_2_gib_is_not_read(tmp_path, monkeypatch):

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from mlr.checks import DataError
-from mlr.records.container import read
-from mlr.records.format import FORMAT, FormatError
+from mlr.records.checkpoint_file import read
+from mlr.records.status import FORMAT, FormatError
 from mlr.training.checkpoint import load_checkpoint
 from tests.records.written import retell
 
@@ -136,7 +136,7 @@ def test_a_sweeps_story_of_another_format(swept, tmp_path, verified):
 
 def test_a_changed_seal_is_no_older_format(run):
     """Neither a changed digit nor a changed name of the seal."""
-    from mlr.records.folder import read_status
+    from mlr.records.run_folder import read_status
 
     text = (run / "status.json").read_text()
     for was, now in (('"seal": "', '"real": "'), ('"status": "done"', '"status": "dome"')):

@@ -9,16 +9,16 @@ import sys
 import tarfile
 
 import pytest
+from mlr.app.verify.run import examine
 
 from mlr import durable, locks
 from mlr.app.report.command import write as write_report
 from mlr.app.verify.findings import DAMAGED
-from mlr.app.verify.run import examine
 from mlr.checks import DataError
-from mlr.records.container import read
-from mlr.records.eventfile import repaired
-from mlr.records.folder import RunFolder, read_status
-from mlr.records.manifest import LISTED
+from mlr.records.checkpoint_file import read
+from mlr.records.checksums import LISTED
+from mlr.records.framing import repaired
+from mlr.records.run_folder import RunFolder, read_status
 from mlr.training.checkpoint import save_checkpoint
 from mlr.training.state import State
 
@@ -291,7 +291,7 @@ def test_what_is_no_run_and_what_cannot_be_read(tmp_path, run, verified, monkeyp
     def fail(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mlr.records.manifest.file_digest", fail)
+    monkeypatch.setattr("mlr.records.checksums.file_digest", fail)
     code, files, _ = verified(run)
     assert code == 74
     assert files["metrics.csv"] == "unreadable Permission denied"

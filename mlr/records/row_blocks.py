@@ -1,7 +1,7 @@
-"""Logged steps of many runs as the bytes of their files.
+"""Encoding of logged steps of many runs as the bytes of their files.
 
-The rows of several runs are laid out together, because numpy's cost is by the call and not
-by the row. A row's bytes do not depend on what is laid out beside it.
+The rows of several runs are encoded together, because numpy's cost is by the call and not
+by the row. The bytes of a row do not depend on the others.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import NamedTuple
 import numpy as np
 
 from mlr.records.encoding import check_steps, histogram_records, scalar_records
-from mlr.records.table import check_increase, row_starts, text
+from mlr.records.metrics_table import check_increase, format_rows
 
-_NUMBERS = 1 << 15  # laid out at a time: what is computed of them stays in the processor's cache
+_NUMBERS = 1 << 15  # encoded at a time, so that intermediate results stay in the cache
 
 
-class Rows(NamedTuple):
-    """What one run adds to its files."""
+class EncodedRows(NamedTuple):
+    """Bytes that a block of logged steps adds to the files of one run."""
 
     events: bytes
     """records of the event file"""
     lines: bytes
-    """rows of the table, with zero bytes between"""
+    """rows of the table"""
     first: int
     """the first step"""
     last: int
@@ -42,8 +42,8 @@ def encode_scalars(
     present: np.ndarray,
     wall_times: np.ndarray,
     runs: Sequence[int],
-) -> Iterator[Rows | None]:
-    """The rows of each of `runs`, in their order; None for a run without any value.
+) -> Iterator[EncodedRows | None]:
+    """Encode the rows of each of `runs`, in their order; None for a run without any value.
 
     Args:
         tags: T names.
@@ -66,15 +66,13 @@ def encode_scalars(
         wanted = shape if name in arrays else shape[:1]
         if array.shape != wanted:
             raise ValueError(f"{name} must have shape {wanted}, not {array.shape}.")
-    starts = row_starts(steps, epochs) if len(steps) else np.zeros((0, 1), np.uint8)
     for some in _parts(runs, len(steps) * len(tags)):
         there = present[:, some].swapaxes(0, 1)
-        kept = there.any(axis=2)
-        at = np.nonzero(kept)[1]
-        rows = values[:, some].swapaxes(0, 1)[kept]
-        counts = kept.sum(axis=1)
+        filled = there.any(axis=2)
+        at, counts = np.nonzero(filled)[1], filled.sum(axis=1)
+        rows = values[:, some].swapaxes(0, 1)[filled]
         yield from encode_rows(
-            tags, counts, steps[at], epochs[at], starts[at], rows, there[kept], wall_times[at]
+            tags, counts, steps[at], epochs[at], rows, there[filled], wall_times[at]
         )
 
 
@@ -83,19 +81,17 @@ def encode_rows(
     counts: np.ndarray,
     steps: np.ndarray,
     epochs: np.ndarray,
-    starts: np.ndarray,
     values: np.ndarray,
     present: np.ndarray,
     wall_times: np.ndarray,
-) -> Iterator[Rows | None]:
-    """The rows of several runs, one run's behind the other's.
+) -> Iterator[EncodedRows | None]:
+    """Encode the rows of several runs, those of one run after those of another.
 
     Args:
         tags: T names.
         counts: int (R,), rows of each run.
         steps: int (N,).
         epochs: (N,).
-        starts: uint8 (N, width), from `row_starts`.
         values: (N, T).
         present: bool (N, T).
         wall_times: (N,).
@@ -104,16 +100,16 @@ def encode_rows(
         yield from [None] * len(counts)
         return
     records = scalar_records(steps, tags, values, wall_times, present)
-    characters = text(starts, values, present)
+    lines = format_rows(steps, epochs, values, present)
     seen = np.where(present, steps[:, None], -1)
     ends = np.cumsum(counts).tolist()
     for start, end in zip([0, *ends], ends, strict=False):
         if start == end:
             yield None
             continue
-        yield Rows(
+        yield EncodedRows(
             b"".join(records[start:end]),
-            characters[start:end].tobytes(),
+            "".join(lines[start:end]).encode(),
             int(steps[start]),
             int(steps[end - 1]),
             float(epochs[end - 1]),
@@ -131,7 +127,7 @@ def encode_histograms(
     wall_times: np.ndarray,
     runs: Sequence[int],
 ) -> Iterator[bytes]:
-    """The records of each of `runs`, in their order.
+    """Encode the histograms of each of `runs`, in their order, as records.
 
     Args:
         steps: int (P,), 0 or above.
@@ -156,17 +152,17 @@ def encode_histograms(
             raise ValueError(f"moments must have shape {counts.shape[:2]}, not {array.shape}.")
     minimum, maximum, total, squares = moments
     for some in _parts(runs, 2 * len(steps) * counts.shape[2]):
-        kept = present[:, some].T
-        at, bars = np.nonzero(kept)[1], counts[:, some].swapaxes(0, 1)[kept].astype(np.float64)
+        filled = present[:, some].T
+        at, bars = np.nonzero(filled)[1], counts[:, some].swapaxes(0, 1)[filled].astype(np.float64)
         columns = (minimum, maximum, None, total, squares)
         rows = [
-            bars.sum(axis=1) if column is None else column[:, some].T[kept] for column in columns
+            bars.sum(axis=1) if column is None else column[:, some].T[filled] for column in columns
         ]
-        edges = limits[:, some].swapaxes(0, 1)[kept]
+        edges = limits[:, some].swapaxes(0, 1)[filled]
         records = histogram_records(
             steps[at], tag, edges, bars, np.stack(rows, axis=1).astype(np.float64), wall_times[at]
         )
-        ends = np.cumsum(kept.sum(axis=1)).tolist()
+        ends = np.cumsum(filled.sum(axis=1)).tolist()
         for start, end in zip([0, *ends], ends, strict=False):
             yield b"".join(records[start:end])
 
@@ -179,21 +175,21 @@ def final_rows(
     metrics: Sequence[Mapping[str, float]],
     dtype: np.dtype,
     wall_time: float,
-) -> Iterator[Rows | None]:
-    """The final numbers that the last step of each run does not hold yet.
+) -> Iterator[EncodedRows | None]:
+    """Encode the final numbers that the last step of each run does not hold yet.
 
     Args:
         tags: T names.
         steps: the last step of each of R runs.
         epochs: and its epoch.
-        seen: int (R, T), as in `Rows`.
+        seen: int (R, T), as in `EncodedRows`.
         metrics: final numbers by tag, of each run.
         dtype: of the numbers in the table.
         wall_time: seconds since 1970, UTC.
     """
     numbers = [[own.get(tag, np.nan) for tag in tags] for own in metrics]
     known = np.array([[tag in own for tag in tags] for own in metrics], dtype=bool)
-    last, ends = check_steps(np.array(steps)), np.array(epochs, dtype=np.float64)
+    last = check_steps(np.array(steps))
     present = known & (seen < last[:, None])
     rows = present.any(axis=1)
     with np.errstate(over="ignore"):
@@ -202,21 +198,15 @@ def final_rows(
         tags,
         np.asarray(rows, dtype=np.int64),
         last[rows],
-        ends[rows],
-        row_starts(last, ends)[rows],
+        np.array(epochs, dtype=np.float64)[rows],
         values[rows],
         present[rows],
         np.full(int(rows.sum()), wall_time),
     )
 
 
-def plain_numbers(metrics: Mapping[str, float] | None) -> dict[str, float]:
-    """Final numbers as Python's own."""
-    return {tag: float(value) for tag, value in (metrics or {}).items()}
-
-
 def _parts(runs: Sequence[int], numbers: int) -> Iterator[np.ndarray]:
-    """Positions of as many runs, of so many numbers each, as are laid out together."""
+    """Split runs, of so many numbers each, into groups that are encoded together."""
     size = max(1, _NUMBERS // max(1, numbers))
     for start in range(0, len(runs), size):
         yield np.array(runs[start : start + size], dtype=np.int64)

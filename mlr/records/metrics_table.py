@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +14,21 @@ import numpy as np
 
 from mlr import durable
 from mlr.checks import DataError
-from mlr.records.decimals import cells, texts
+from mlr.records.checksums import Checksum
 from mlr.records.encoding import check_steps
-from mlr.records.manifest import Entry
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Digest
 
 
+_CELLS = (",", ",%.9g", ",%.1f", ",%r")
+"""Formats of a cell: without a value, of float32, of a whole number, of float64."""
+_LARGEST_WHOLE = 1e9
+"""Nine digits tell all float32 apart."""
+
+
 class MetricsTable:
-    r"""A growing CSV file with columns step, epoch and the tags given at the start.
+    r"""A CSV file with columns step, epoch and the tags given at the start, appended to by rows.
 
     Numbers are the shortest that read back as the same number of the array's own dtype:
     a float32 0.1 stands as 0.1. A value that is absent leaves its cell empty, which numpy,
@@ -72,15 +78,14 @@ class MetricsTable:
             )
         if len(steps):
             check_increase(steps)
-            there = None if present is None else np.broadcast_to(present, shape)
-            lines = text(row_starts(steps, epochs), values, there)
-            self.add(lines.tobytes(), int(steps[0]), int(steps[-1]))
+            there = np.broadcast_to(True if present is None else present, shape)
+            lines = "".join(format_rows(steps, epochs, values, there))
+            self.add(lines.encode(), int(steps[0]), int(steps[-1]))
 
-    def add(self, rows: bytes, first: int, last: int) -> None:
-        """Add rows as `text` makes them, from step `first` to step `last`."""
+    def add(self, lines: bytes, first: int, last: int) -> None:
+        """Add the characters of rows, from step `first` to step `last`."""
         if first < self._step:
             raise ValueError(f"steps must increase, from {self._step} on.")
-        lines = rows.translate(None, b"\0")
         if first == self._step:
             line, end, lines = lines.partition(b"\n")
             self._fill_last(line + end)
@@ -102,7 +107,7 @@ class MetricsTable:
         self._last = merged
 
     def position(self) -> dict[str, Any]:
-        """Where the flushed file ends, for `go_on`; JSON can hold it."""
+        """Return where the flushed file ends, for `resume`; JSON can hold it."""
         return {
             "bytes": self._size,
             "step": self._step,
@@ -110,8 +115,8 @@ class MetricsTable:
             "sha256": self._digest.hexdigest(),
         }
 
-    def go_on(self, position: Mapping[str, Any]) -> None:
-        """Cut the file where `position` was taken, and go on from there.
+    def resume(self, position: Mapping[str, Any]) -> None:
+        """Cut the file where `position` was taken, and continue from there.
 
         Raises:
             DataError: the file is not there, or is not what it was.
@@ -125,7 +130,7 @@ class MetricsTable:
         self._begun, self._buffer = True, [self._last]
 
     def pending_bytes(self) -> int:
-        """What is in memory until the next flush."""
+        """Return the size of what waits in memory for the next flush."""
         return sum(map(len, self._buffer))
 
     def flush(self, sync: bool = False) -> None:
@@ -148,8 +153,8 @@ class MetricsTable:
             self._digest.update(tail[:done])
             self._tail = tail[done:]
 
-    def entry(self) -> Entry:
-        """What a manifest says of the flushed file."""
+    def checksum(self) -> Checksum:
+        """Return size and SHA-256 of the flushed file, without reading it."""
         whole = self._digest.copy()
         whole.update(self._tail)
         return {"bytes": self._size, "sha256": whole.hexdigest()}
@@ -160,7 +165,7 @@ class MetricsTable:
 
 
 def rows_before(path: Path, position: Mapping[str, Any]) -> Digest:
-    """The SHA-256 of all rows but the last of what stood in the file when `position` was taken.
+    """Compute the SHA-256 of all rows but the last that the file had at `position`.
 
     Raises:
         DataError: the file is not there, or is not what it was.
@@ -184,44 +189,61 @@ def check_increase(steps: np.ndarray) -> None:
         raise ValueError("steps must increase.")
 
 
-def row_starts(steps: np.ndarray, epochs: np.ndarray) -> np.ndarray:
-    """The first two cells of rows, uint8 (P, width), with zero bytes behind."""
-    pairs = zip(steps.tolist(), texts(epochs), strict=True)
-    starts = np.array([f"{step},{epoch}" for step, epoch in pairs], dtype="S")
-    return starts.view(np.uint8).reshape(len(starts), -1)
-
-
-def text(starts: np.ndarray, values: np.ndarray, present: np.ndarray | None) -> np.ndarray:
-    """Rows of the table as characters, with zero bytes between, which are to be deleted.
+def format_rows(
+    steps: np.ndarray, epochs: np.ndarray, values: np.ndarray, present: np.ndarray
+) -> list[str]:
+    """Format rows of the table, each with the end of its line.
 
     Args:
-        starts: uint8 (N, width) from `row_starts`.
+        steps: int (N,).
+        epochs: (N,).
         values: (N, T).
-        present: bool (N, T); False leaves the cell empty, None means all are there.
-
-    Returns:
-        uint8 (N, length).
+        present: bool (N, T); False leaves the cell empty.
     """
-    shape = values.shape
-    if present is None or present.all():
-        filled = cells(values.ravel())
-    else:
-        there = np.flatnonzero(present)
-        some = cells(values.ravel()[there]).view(np.uint64)
-        words = np.zeros((values.size, some.shape[1]), np.uint64)
-        words[:, 0] = ord(",")
-        words[there] = some
-        filled = words.view(np.uint8)
-    width = starts.shape[1]
-    rows = np.zeros((shape[0], width + shape[1] * filled.shape[1] + 1), np.uint8)
-    rows[:, :width] = starts
-    rows[:, width:-1] = filled.reshape(shape[0], -1)
-    rows[:, -1] = ord("\n")
+    numbers = _shortest(values)
+    if values.dtype == np.float64:
+        kinds = np.where(present, np.uint8(3), np.uint8(0))
+    else:  # whole numbers get their point and zero, so that no reader takes them for integers
+        with np.errstate(invalid="ignore"):  # a signalling nan
+            whole = (np.rint(numbers) == numbers) & (np.abs(numbers) < _LARGEST_WHOLE)
+        kinds = np.where(present, np.uint8(1) + whole, np.uint8(0))
+    cells, start, rows = numbers[present].tolist(), 0, []
+    ends = np.cumsum(present.sum(axis=1)).tolist()
+    for step, epoch, kind, end in zip(
+        steps.tolist(), epochs.astype(np.float64).tolist(), kinds, ends, strict=True
+    ):
+        rows.append(_row_format(kind.tobytes()) % (step, epoch, *cells[start:end]))
+        start = end
     return rows
 
 
+@lru_cache(maxsize=1 << 12)
+def _row_format(kinds: bytes) -> str:
+    """Format of a whole row; of each cell the position in `_CELLS`."""
+    return "%d,%r" + "".join(map(_CELLS.__getitem__, kinds)) + "\n"
+
+
+def _shortest(values: np.ndarray) -> np.ndarray:
+    """Doubles of the fewest decimal digits that read back as `values` in their own dtype.
+
+    One digit more than the precision's suffices for nearly all, two for most others, nine for
+    every float32. Subnormal numbers have more digits than they need.
+    """
+    with np.errstate(all="ignore"):  # zero and what is not finite stay as they are
+        numbers = values.astype(np.float64)
+        if values.dtype == np.float64:
+            return numbers
+        exact, precision = numbers.copy(), np.finfo(values.dtype).precision
+        power = np.floor(np.log10(np.abs(exact)))
+        for digits in (precision + 2, precision + 1):
+            scale = 10.0 ** (digits - 1 - power)
+            rounded = np.rint(exact * scale) / scale
+            np.copyto(numbers, rounded, where=rounded.astype(values.dtype) == values)
+    return numbers
+
+
 def _line(cells: Sequence[str]) -> str:
-    """A row of texts, quoted where CSV needs it."""
+    """Write a row of texts as CSV, quoted where needed."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue()

@@ -1,4 +1,4 @@
-"""Which status.json is of this format: literal entries, right and wrong."""
+"""Entries of status.json, right and wrong, and numbers of formats."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from math import inf, nan
 
 import pytest
 
-from mlr.records.format import FormatError, check_format, check_status, never_sealed
+from mlr.records.status import FormatError, RunStatus, check_entries, check_format, encode_entries
 
 LARGEST = 2**63 - 1
 RIGHT = {
@@ -87,42 +87,62 @@ def pairs(table):
 
 @pytest.mark.parametrize(("key", "value"), pairs(RIGHT))
 def test_an_entry_that_mlr_writes(key, value):
-    check_status({key: value})
+    check_entries({key: value})
 
 
 @pytest.mark.parametrize(("key", "value"), pairs(WRONG))
 def test_an_entry_that_no_mlr_writes(key, value):
     with pytest.raises(ValueError, match=f"its entry '{key}' is not as mlr writes it"):
-        check_status({key: value})
+        check_entries({key: value})
 
 
 @pytest.mark.parametrize(("key", "value"), pairs(RIGHT_ANATOMY))
 def test_an_anatomy_that_mlr_writes(key, value):
-    check_status({"anatomy": {key: value}})
+    check_entries({"anatomy": {key: value}})
 
 
 @pytest.mark.parametrize(("key", "value"), pairs(WRONG_ANATOMY))
 def test_an_anatomy_that_no_mlr_writes(key, value):
     with pytest.raises(ValueError, match=rf"its entry 'anatomy\.{key}' is not as mlr writes it"):
-        check_status({"anatomy": {key: value}})
+        check_entries({"anatomy": {key: value}})
 
 
-def test_two_is_read_and_every_other_number_refused():
+def test_two_and_three_are_read_and_every_other_number_is_refused():
     check_format("status.json", 2)
-    numbers = [(1, 1), (3, 3), (-2, -2), (LARGEST + 1, "unknown")]
+    check_format("status.json", 3)
+    numbers = [(1, 1), (4, 4), (-2, -2), (LARGEST + 1, "unknown")]
     for found, told in [*numbers, *((one, "unknown") for one in (True, 2.0, "2", None))]:
         with pytest.raises(FormatError) as caught:
             check_format("status.json", found)
         assert str(caught.value) == (
-            f"status.json is of format {told}, and this mlr reads format 2: "
+            f"status.json is of format {told}, and this mlr reads formats 2 to 3: "
             "read it with the mlr that wrote it, or train it again."
         )
 
 
-def test_what_never_had_a_seal():
-    assert never_sealed({"status": "done"})
-    assert never_sealed({"status": "done", "reason": "a" * 63})
-    assert never_sealed({"real": "a" * 64, "status": "done"})
-    sealed = [{"status": "done", name: "a" * 64} for name in ("seal", "real")]
-    for found in (*sealed, {"seal": "a", "status": "done"}, {"command": "a"}, {}, [], None):
-        assert not never_sealed(found)
+def test_what_is_encoded_is_decoded_and_any_changed_bit_is_found():
+    status = RunStatus.begun(7, "train.py", pair="a+b", metrics={"loss": inf, "größe": 0.1})
+    content = status.encode()
+    found = RunStatus.decode(content, "status.json")
+    assert found == {**status, "metrics": {"loss": "inf", "größe": 0.1}}
+    assert list(found) == list(status)
+    assert (found.seed, found.reason, found["reason"], found.get("steps")) == (7, None, None, None)
+    assert "steps" not in found
+    spoiled = [content[:size] for size in range(len(content))]
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        spoiled.append(bytes(flipped))
+    for one in [*spoiled, content + b"\n", content.upper(), content * 2]:
+        with pytest.raises(ValueError, match="its SHA-256 is not the one written into it"):
+            RunStatus.decode(one, "status.json")
+
+
+def test_without_a_number_it_is_of_the_format_that_did_not_name_its_own():
+    assert RunStatus.decode(encode_entries({"status": "done"}), "").status == "done"
+    assert len(RunStatus()) == 0
+
+
+def test_entries_of_others_are_ignored():
+    found = RunStatus.decode(encode_entries({"status": "done", "of somebody": 1}), "")
+    assert dict(found) == {"status": "done", "reason": None, "finished": None, "seed": None}

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Sequence
 from functools import lru_cache
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -15,18 +16,19 @@ from typing import Protocol
 import numpy as np
 
 from mlr import durable
+from mlr.records.checksums import Checksum
 from mlr.records.encoding import (
     check_steps,
     event,
-    histogram_records,
-    record,
     scalar_records,
     summary_record,
 )
+from mlr.records.framing import record
+from mlr.records.run_folder import EVENTS
 
 _NUMBER = count()
 _SESSION_LOG, _START = 7, b"\x08\x01"  # Event.session_log = {status: START}
-_NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.")
+_NAME = re.compile(rf"{re.escape(EVENTS)}(\d+)\.")
 
 
 class Serialisable(Protocol):
@@ -38,30 +40,33 @@ class Serialisable(Protocol):
 
 
 class EventWriter:
-    """Appends scalars, histograms and other summaries to one new event file of a folder.
+    """Appends scalars and other summaries to one new event file of a folder.
 
-    Everything is kept in memory until `flush`, which appends it by one write and closes
-    the file again; the file appears at the first flush. TensorBoard keeps scalars as
+    Everything stays in memory until `flush`, which appends it by one write and closes
+    the file again; the file appears at the first flush. TensorBoard stores scalars as
     float32. Not for use by several threads at once.
+
+    Attributes:
+        path: of the file.
+        size: bytes written.
     """
 
     def __init__(self, folder: Path, first: bool = False, purge_step: int | None = None):
-        """A writer whose file sorts behind those in `folder`.
+        """Choose a file name that sorts after those in `folder`.
 
         Args:
             folder: where the file will be.
-            first: nobody wrote an event file there, so there is nothing to look for.
-            purge_step: readers forget what they read of this and later steps before.
+            first: True if the folder has no event file, so that it is not searched.
+            purge_step: step from which on readers forget what they read before.
         """
         self.path = folder / _file_name(folder, first)
-        self.size = 0
-        """bytes written"""
+        self.size, self._digest = 0, sha256()
         version = event(time.time(), 0, 3, b"brain.Event:2")
         self._buffer = [record(version)]
         if purge_step is not None:
             start = record(event(time.time(), purge_step, _SESSION_LOG, _START))
             # twice: the reader of `tensorboard --load_fast=false` takes the first start that it
-            # sees for the beginning of the run, whose first file tells of none
+            # sees for the beginning of the run, whose first file has none
             self._buffer += [start, start]
         self._begun = False
 
@@ -98,60 +103,6 @@ class EventWriter:
             _check_shape("present", present, values.shape)
         self.add(b"".join(scalar_records(steps, names, values, wall_times, present)))
 
-    def histograms(
-        self,
-        steps: np.ndarray,
-        tag: str,
-        limits: np.ndarray,
-        counts: np.ndarray,
-        minimum: np.ndarray,
-        maximum: np.ndarray,
-        total: np.ndarray,
-        total_squares: np.ndarray,
-        wall_times: np.ndarray,
-    ) -> None:
-        """Add one histogram a step.
-
-        Args:
-            steps: int (P,), 0 or above.
-            tag: name of the histogram.
-            limits: (P, bins) or (bins,) right edges of the buckets, increasing; bucket 0
-                begins at `minimum`.
-            counts: (P, bins) how many values fell into each bucket.
-            minimum: (P,) smallest value.
-            maximum: (P,) largest value.
-            total: (P,) sum of the values.
-            total_squares: (P,) sum of their squares.
-            wall_times: (P,) seconds since 1970, UTC.
-
-        Raises:
-            ValueError: shapes disagree, there is no bucket, or a step is negative.
-        """
-        steps, counts = check_steps(steps), np.asarray(counts, dtype=np.float64)
-        if counts.ndim != 2 or counts.shape[0] != len(steps) or not counts.shape[1]:
-            raise ValueError(f"counts must have shape ({len(steps)}, bins), not {counts.shape}.")
-        limits = np.asarray(limits, dtype=np.float64)
-        if limits.ndim == 1:
-            limits = np.broadcast_to(limits, (len(steps), len(limits)))
-        _check_shape("limits", limits, counts.shape)
-        wall_times = np.asarray(wall_times, dtype=np.float64)
-        columns = {
-            "minimum": minimum,
-            "maximum": maximum,
-            "number": counts.sum(axis=1),
-            "total": total,
-            "total_squares": total_squares,
-            "wall_times": wall_times,
-        }
-        for name, column in columns.items():
-            _check_shape(name, np.asarray(column), (len(steps),))
-        if len(steps):
-            moments = np.stack(
-                [np.asarray(column, np.float64) for column in list(columns.values())[:5]], axis=1
-            )
-            records = histogram_records(steps, tag, limits, counts, moments, wall_times)
-            self.add(b"".join(records))
-
     def add(self, records: bytes) -> None:
         """Add whole records, as `encoding` makes them."""
         self._buffer.append(records)
@@ -172,11 +123,11 @@ class EventWriter:
         self.add(summary_record(proto.SerializeToString(), step, when))
 
     def pending_bytes(self) -> int:
-        """What is in memory until the next flush."""
+        """Return the size of what waits in memory for the next flush."""
         return sum(map(len, self._buffer))
 
     def flush(self, sync: bool = False) -> None:
-        """Append all that was added to the file; after an error it is still there to try again.
+        """Append all that was added to the file; after an error it can be tried again.
 
         Args:
             sync: wait until it is on the disk.
@@ -190,6 +141,11 @@ class EventWriter:
             self._begun = True
             self._buffer = []
             self.size += len(content)
+            self._digest.update(content)
+
+    def checksum(self) -> Checksum:
+        """Return size and SHA-256 of the flushed file, without reading it."""
+        return {"bytes": self.size, "sha256": self._digest.hexdigest()}
 
     def close(self) -> None:
         """Flush, and wait until the file is on the disk."""
@@ -197,7 +153,7 @@ class EventWriter:
 
 
 def _file_name(folder: Path, first: bool) -> str:
-    """A new name that sorts after the event files already in the folder.
+    """Choose a name that sorts after the event files already in the folder.
 
     TensorBoard reads a run's files by name; the time in it is pushed on where the clock
     went back or stood still.
@@ -207,12 +163,12 @@ def _file_name(folder: Path, first: bool) -> str:
         found = (_NAME.match(entry.name) for entry in folder.iterdir())
         newest = max((int(match[1]) for match in found if match), default=-1)
     when = max(int(time.time()), newest + 1)
-    return f"events.out.tfevents.{when:010d}.{_host()}.{os.getpid()}.{next(_NUMBER)}"
+    return f"{EVENTS}{when:010d}.{_host()}.{os.getpid()}.{next(_NUMBER)}"
 
 
 @lru_cache(maxsize=1)
 def _host() -> str:
-    """This machine's name, as a part of a file name."""
+    """Return this machine's name, as a part of a file name."""
     return re.sub(r"[^\w.-]", "-", socket.gethostname()) or "localhost"
 
 

@@ -15,9 +15,9 @@ from mlr import durable as durable_module
 from mlr.checks import DataError, InputError
 from mlr.durable import WriteError
 from mlr.records import RunFolder
-from mlr.records.folder import check_links, read_status
-from mlr.records.format import FormatError
-from mlr.records.manifest import JSON, entry, sealed
+from mlr.records.checksums import checksum
+from mlr.records.run_folder import check_links, read_status
+from mlr.records.status import FormatError, encode_entries
 
 from .reading import names
 
@@ -178,7 +178,7 @@ def test_a_full_disk_keeps_the_old_status(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"\xff", b'{"format": 2, "status": "done"}', sealed(b'{"a": [', JSON)],
+    [b"", b"{", b"[]", b"\xff", b'{"format": 3, "status": "done"}'],
 )
 def test_a_damaged_status_is_refused(tmp_path, content):
     (tmp_path / "status.json").write_bytes(content)
@@ -188,7 +188,7 @@ def test_a_damaged_status_is_refused(tmp_path, content):
 
 def test_a_status_that_is_no_file_or_too_large_is_refused(tmp_path, monkeypatch):
     RunFolder.claim(tmp_path / "a")
-    monkeypatch.setattr("mlr.records.manifest.MOST", 10)
+    monkeypatch.setattr("mlr.records.checksums.MOST", 10)
     with pytest.raises(DataError, match="more than 10"):
         read_status(tmp_path / "a")
     (tmp_path / "b").mkdir()
@@ -202,10 +202,10 @@ def test_a_run_that_has_ended_lists_its_files(tmp_path):
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "config.yaml").write_bytes(b"seed: 0\n")
     (tmp_path / "notes.txt").write_text("mine")
-    folder.files["metrics.csv"] = entry(b"step\n")
+    folder.files["metrics.csv"] = checksum(b"step\n")
     assert "files" not in read_status(tmp_path)
     folder.write_status("done")
-    known = {"metrics.csv": entry(b"step\n"), ".hydra/config.yaml": entry(b"seed: 0\n")}
+    known = {"metrics.csv": checksum(b"step\n"), ".hydra/config.yaml": checksum(b"seed: 0\n")}
     assert read_status(tmp_path)["files"] == known
     again = RunFolder.reopen(tmp_path)
     assert "files" not in again.status
@@ -216,7 +216,7 @@ def test_a_run_taken_up_again_says_who_goes_on(tmp_path, monkeypatch):
     folder.write_status("interrupted", reason="Ctrl-C", steps=3)
     started = folder.status["started"]
     for number, now in enumerate(("2031-01-01T00:00:00+00:00", "2032-01-01T00:00:00+00:00"), 1):
-        monkeypatch.setattr("mlr.records.folder._now", lambda now=now: now)
+        monkeypatch.setattr("mlr.records.status.now", lambda now=now: now)
         again = RunFolder.reopen(tmp_path, f"again {number}", device="cpu")
         assert again.status == read_status(tmp_path)
     assert {key: again.status[key] for key in ("seed", "pair", "steps", "started")} == {
@@ -263,19 +263,19 @@ def test_a_status_that_is_a_link_is_refused(tmp_path):
 
 def test_a_status_of_another_format_is_told(tmp_path):
     folder = RunFolder.claim(tmp_path)
-    folder.write_status(None, format=3)
-    with pytest.raises(FormatError, match=r"status\.json is of format 3"):
+    folder.write_status(None, format=4)
+    with pytest.raises(FormatError, match=r"status\.json is of format 4"):
         read_status(tmp_path)
-    status = {key: one for key, one in folder.status.items() if key != "format"}
-    (tmp_path / "status.json").write_text(json.dumps(status))  # without a seal
-    with pytest.raises(FormatError, match=r"status\.json is of format 1"):
-        read_status(tmp_path)
-    body = json.dumps(status).encode()[:-1]  # with one, it is of the format that did not say so
-    (tmp_path / "status.json").write_bytes(sealed(body, JSON))
-    assert read_status(tmp_path) == status
-    (tmp_path / "status.json").write_bytes(sealed(b'{"status": "dome"', JSON))
+    folder.write_status(None, format=2)
+    assert read_status(tmp_path).format == 2
+    (tmp_path / "status.json").write_bytes(encode_entries({"status": "dome"}))
     with pytest.raises(DataError, match="damaged: its entry 'status' is not as mlr writes it"):
         read_status(tmp_path)
+
+
+def test_an_unknown_entry_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="colour"):
+        RunFolder.claim(tmp_path, colour="red")
 
 
 def test_a_missing_status_is_refused(tmp_path):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from mlr.records.events import EventWriter, _host
+from mlr.records import Recorder, RunFolder
+from mlr.records.event_writer import EventWriter, _host
 
 from .reading import accumulate, crc32c, event_files, events
 
@@ -116,10 +117,9 @@ def histogram_columns(points: int, bins: int):
 @pytest.mark.parametrize("bins", [1, 15, 16, 30, 300])
 def test_histograms_read_back_equal(tmp_path, bins):
     columns = histogram_columns(7, bins)
-    writer = EventWriter(tmp_path)
-    writer.histograms(np.arange(7) * 1000, "logits/größe", *columns)
-    writer.close()
-    assert len(events(writer.path)) == 8
+    recorder = Recorder(RunFolder.claim(tmp_path), (), {})
+    recorder.histograms(np.arange(7) * 1000, "logits/größe", *columns)
+    recorder.flush()
     limits, counts, minimum, maximum, total, squares, _ = columns
     for row, point in enumerate(accumulate(tmp_path).Histograms("logits/größe")):
         read = point.histogram_value
@@ -132,9 +132,10 @@ def test_histograms_read_back_equal(tmp_path, bins):
 
 def test_one_set_of_edges_serves_all_steps(tmp_path):
     ones = np.ones(3)
-    writer = EventWriter(tmp_path)
-    writer.histograms(np.arange(3), "h", [1.0, 2.0], np.ones((3, 2)), ones, ones, ones, ones, ones)
-    writer.close()
+    recorder = Recorder(RunFolder.claim(tmp_path), (), {})
+    counts = np.ones((3, 2))
+    recorder.histograms(np.arange(3), "h", [1.0, 2.0], counts, ones, ones, ones, ones, ones)
+    recorder.flush()
     assert accumulate(tmp_path).Histograms("h")[2].histogram_value.bucket_limit == [1.0, 2.0]
 
 
@@ -155,12 +156,11 @@ def test_rust_data_server_reads_scalars_and_histograms(tmp_path):
     from tensorboard.data import server_ingester
     from tensorboard.util.grpc_util import ChannelCredsType
 
-    writer = EventWriter(tmp_path / "run")
-    writer.path.parent.mkdir()
+    recorder = Recorder(RunFolder.claim(tmp_path / "run"), ("a", "ü/b"), {})
     steps, values = np.array([0, 2**40]), np.array([[1.5, np.nan], [2.5, 3.5]])
-    writer.scalars(steps, ("a", "ü/b"), values, np.array([1.0, 2.0]))
-    writer.histograms(np.arange(2), "h", *histogram_columns(2, 30))
-    writer.close()
+    recorder.scalars(steps, np.zeros(2), values, wall_times=np.array([1.0, 2.0]))
+    recorder.histograms(np.arange(2), "h", *histogram_columns(2, 30))
+    recorder.flush()
     port_file = tmp_path / "port"
     server = subprocess.Popen(
         [binary, f"--logdir={tmp_path}", "--reload=once", "--port=0", f"--port-file={port_file}"]
@@ -250,13 +250,15 @@ def test_wrong_arrays_are_refused(tmp_path, change, text):
 
 
 def test_wrong_histograms_are_refused(tmp_path):
-    writer, one = EventWriter(tmp_path), np.ones(1)
+    recorder, one = Recorder(RunFolder.claim(tmp_path), (), {}), np.ones(1)
     with pytest.raises(ValueError, match="bins"):
-        writer.histograms(np.arange(1), "h", [], np.ones((1, 0)), one, one, one, one, one)
+        recorder.histograms(np.arange(1), "h", [], np.ones((1, 0)), one, one, one, one, one)
     with pytest.raises(ValueError, match="limits"):
-        writer.histograms(np.arange(1), "h", [1.0], np.ones((1, 2)), one, one, one, one, one)
-    with pytest.raises(ValueError, match="total must"):
-        writer.histograms(np.arange(1), "h", [1.0], np.ones((1, 1)), one, one, np.ones(2), one, one)
+        recorder.histograms(np.arange(1), "h", [1.0], np.ones((1, 2)), one, one, one, one, one)
+    with pytest.raises(ValueError, match="moments must"):
+        recorder.histograms(
+            np.arange(1), "h", [1.0], np.ones((1, 1)), one, one, np.ones(2), one, one
+        )
 
 
 def test_a_scalar_costs_at_most_a_microsecond_and_a_half(tmp_path):

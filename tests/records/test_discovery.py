@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from mlr.checks import UnreadableError
-from mlr.records.finding import below
-from mlr.records.folder import read_status
+from mlr.records.discovery import folders_below
+from mlr.records.run_folder import read_status
 
 NOBODY = 65534
 
@@ -45,7 +45,7 @@ def tree(tmp_path):
 
 def found(top):
     """Paths of runs and sweeps below `top`, and why one is not looked into."""
-    folders = list(below(top))
+    folders = list(folders_below(top))
     runs = {str(one.path.relative_to(top)): one.problem for one in folders if one.is_run}
     return runs, [str(one.path.relative_to(top)) for one in folders if one.is_sweep]
 

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from mlr.checks import DataError
-from mlr.records.container import decode, encode, read
+from mlr.records.checkpoint_file import decode, encode, read
 
 ARRAYS = {
     "weight": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -50,13 +50,6 @@ def test_the_order_is_kept_and_the_bytes_are_the_same():
         assert list(decode(bytearray(content)).arrays) == names
 
 
-def test_what_does_not_say_what_its_tensors_are_is_refused(monkeypatch):
-    monkeypatch.setattr("mlr.records.container.json.dumps", lambda _: "[]")
-    content = encode(ARRAYS, ABOUT)
-    with pytest.raises(ValueError, match="does not say what its tensors are"):
-        decode(bytearray(content))
-
-
 def test_other_tools_read_it(tmp_path):
     arrays = load_file(written(tmp_path, encode(ARRAYS, ABOUT)))
     np.testing.assert_array_equal(arrays["weight"], ARRAYS["weight"])
@@ -64,10 +57,8 @@ def test_other_tools_read_it(tmp_path):
 
 def test_every_truncation_is_refused(tmp_path):
     content = encode(ARRAYS, ABOUT)
-    header = 8 + int.from_bytes(content[:8], "little")
     for size in range(len(content)):
-        told = "its end is missing$" if size < header else r"(its|it|no) "
-        with pytest.raises(ValueError, match=f"^{told}"):
+        with pytest.raises(ValueError, match=r"^(its|it) "):
             decode(bytearray(content[:size]))
     with pytest.raises(DataError, match="damaged"):
         read(written(tmp_path, content + b"\0"))
@@ -78,7 +69,7 @@ def test_every_flipped_bit_is_refused():
     for bit in range(8 * len(content)):
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(ValueError, match=r"^(its|it|no) "):
+        with pytest.raises(ValueError, match=r"^(its|it) "):
             decode(flipped)
 
 
@@ -98,29 +89,32 @@ def test_garbage_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "offsets", [["0", "32"], [-32, 0], [0.0, 32.0], [True, 33], [0, 31], [0], 1]
+    "offsets", [["0", "32"], [-32, 0], [0.0, 32.0], [True, 33], [0, 31], [0, 10**30], [0], 1]
 )
 def test_a_seal_that_lies_nowhere_is_refused(tmp_path, offsets):
     header = json.dumps({"~sha256": {"data_offsets": offsets}}).encode()
     content = len(header).to_bytes(8, "little") + header + bytes(64)
-    with pytest.raises(DataError, match="it holds no SHA-256"):
+    with pytest.raises(DataError, match=r"damaged: its? .*SHA-256"):
         read(written(tmp_path, content))
 
 
-@pytest.mark.parametrize("name", ["weight", "wide", "bytes"])
-def test_the_tensor_that_changed_is_named(name):
+@pytest.mark.parametrize("told", [[], {}, {"order": ["x"], "about": {}}, {"order": 3}])
+def test_what_does_not_say_what_its_tensors_are_is_refused(monkeypatch, told):
+    monkeypatch.setattr(
+        "mlr.records.checkpoint_file.json.dumps", lambda _: str(told).replace("'", '"')
+    )
     content = encode(ARRAYS, ABOUT)
-    length = int.from_bytes(content[:8], "little")
-    offsets = json.loads(content[8 : 8 + length])[name]["data_offsets"]
-    first, last = (8 + length + offset for offset in offsets)
-    for at in (first, last - 1):
-        changed = content[:at] + bytes((content[at] ^ 1,)) + content[at + 1 :]
-        with pytest.raises(ValueError, match=f"tensor '{name}' in bytes {first} to {last} changed"):
-            decode(bytearray(changed))
-    changed = content.replace(b'"step\\":', b'"stop\\":')
-    assert changed != content
-    with pytest.raises(ValueError, match=f"its header in bytes 0 to {8 + length} changed"):
-        decode(bytearray(changed))
+    with pytest.raises(ValueError, match="it is no checkpoint"):
+        decode(bytearray(content))
+
+
+def test_a_checkpoint_of_format_2_is_read(monkeypatch):
+    """It had a checksum of each tensor in place of their order."""
+    dumps = json.dumps
+    sums = {"sums": dict.fromkeys(ARRAYS, 7), "about": ABOUT}
+    monkeypatch.setattr("mlr.records.checkpoint_file.json.dumps", lambda _: dumps(sums))
+    arrays, about = decode(bytearray(encode(ARRAYS, ABOUT)))
+    assert (list(arrays), about) == (list(ARRAYS), ABOUT)
 
 
 def test_a_missing_file_is_named(tmp_path):

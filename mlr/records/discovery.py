@@ -1,4 +1,4 @@
-"""The folders below one, looked through once: runs, sweeps, and what nobody may look into."""
+"""Search of a folder for runs and sweeps, and for folders that cannot be searched."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-STATUS = "status.json"
+from mlr.records.run_folder import CHECKPOINT, METRICS, STATUS
+
 SWEEP = ("runs.csv", "sweep.yaml")
-_LEFT_BEHIND = {"metrics.csv", "checkpoint.safetensors"}
-"""Files of a run from which status.json has been taken away."""
+_LEFT_BEHIND = {METRICS, CHECKPOINT}
+"""Files of a run whose status.json was removed."""
 
 
-class Found(NamedTuple):
-    """A folder.
+class FoundFolder(NamedTuple):
+    """A folder that was found.
 
-    path: of it.
-    names: of what is in it.
-    problem: why it is not looked into; empty where it is.
+    Attributes:
+        path: of the folder.
+        names: of its entries.
+        problem: reason why it was not searched; empty if it was.
     """
 
     path: Path
@@ -27,20 +29,19 @@ class Found(NamedTuple):
 
     @property
     def is_run(self) -> bool:
-        """True of a run's folder, and where there could be one."""
+        """True for a run's folder, and for one that was not searched."""
         return bool(self.problem) or STATUS in self.names or self.names >= _LEFT_BEHIND
 
     @property
     def is_sweep(self) -> bool:
-        """True of a sweep's folder."""
+        """True for a sweep's folder."""
         return not self.names.isdisjoint(SWEEP)
 
 
-def below(top: Path) -> Iterator[Found]:
-    """`top` and all folders below it; links out of it are not followed, and told where they lead.
+def folders_below(top: Path) -> Iterator[FoundFolder]:
+    """Yield `top` and all folders below it; links out of it are not followed.
 
-    Those of which nobody may see what is in them, and links to a run or a sweep elsewhere, have
-    a problem.
+    Folders that cannot be read, and links to a run or a sweep elsewhere, have a problem.
     """
     waiting = [os.fspath(top)]
     while waiting:
@@ -49,18 +50,19 @@ def below(top: Path) -> Iterator[Found]:
             with os.scandir(folder) as found:
                 entries = list(found)
         except OSError as error:
-            yield Found(Path(folder), problem=f"{folder} cannot be read: {error.strerror}.")
+            problem = f"{folder} cannot be read: {error.strerror}."
+            yield FoundFolder(Path(folder), problem=problem)
             continue
-        yield Found(Path(folder), frozenset(one.name for one in entries))
+        yield FoundFolder(Path(folder), frozenset(one.name for one in entries))
         waiting += [one.path for one in entries if one.is_dir(follow_symlinks=False)]
         for one in entries:
             if one.is_symlink() and (target := _elsewhere(one.path, top)):
                 problem = f"{one.path} is a link, which is not followed: give {target} itself."
-                yield Found(Path(one.path), problem=problem)
+                yield FoundFolder(Path(one.path), problem=problem)
 
 
 def _elsewhere(link: str, top: Path) -> str:
-    """Where a link leads; empty unless a run or a sweep is there that is not below `top`."""
+    """Return the target of a link to a run or a sweep that is not below `top`, else nothing."""
     target = Path(os.path.realpath(link))
     if target.is_relative_to(os.path.realpath(top)):
         return ""
@@ -70,5 +72,5 @@ def _elsewhere(link: str, top: Path) -> str:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # nobody may look
+    except OSError:  # permission is denied
         return False

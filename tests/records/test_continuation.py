@@ -9,8 +9,8 @@ import pytest
 
 from mlr.checks import DataError
 from mlr.records import Recorder, RunFolder
-from mlr.records.continuing import check_files, check_position, going_on, take_back
-from mlr.records.events import EventWriter
+from mlr.records.continuation import check_files, check_position, continue_events, truncate
+from mlr.records.event_writer import EventWriter
 
 from .reading import accumulate, event_files, points
 
@@ -41,7 +41,7 @@ def kept(tmp_path):
 def test_a_run_goes_on_where_it_was_kept(kept, times):
     folder, position = kept
     for _ in range(times):
-        recorder = Recorder.go_on(folder, TAGS, position, 5)
+        recorder = Recorder.resume(folder, TAGS, position, 5)
     assert (recorder.step, recorder.epoch, recorder.dtype) == (4, 0.4, np.float32)
     assert recorder.seen.tolist() == [4, 4]
     record(recorder, [7], [1.5])
@@ -64,7 +64,7 @@ def test_a_run_goes_on_where_it_was_kept(kept, times):
 
 def test_final_numbers_have_the_digits_of_what_was_recorded_before(kept):
     folder, position = kept
-    recorder = Recorder.go_on(folder, TAGS, position, 5)
+    recorder = Recorder.resume(folder, TAGS, position, 5)
     recorder.finish("done", {"loss/train": 7.0, "loss/val": 1 / 3}, at=(5, 0.5))
     assert folder.metrics.read_text().splitlines()[-1] == "5,0.5,7.0,0.33333334"
 
@@ -72,7 +72,7 @@ def test_final_numbers_have_the_digits_of_what_was_recorded_before(kept):
 def test_a_run_with_other_tags_does_not_go_on(kept):
     folder, position = kept
     with pytest.raises(DataError, match="was recorded with other tags; its probes differ"):
-        Recorder.go_on(folder, (*TAGS, "accuracy/train"), position, 5)
+        Recorder.resume(folder, (*TAGS, "accuracy/train"), position, 5)
     assert "9.0" in folder.metrics.read_text()
 
 
@@ -114,7 +114,7 @@ def test_the_least_position(tmp_path):
     position = recorder.position()
     assert (position["step"], position["table"]["step"], position["seen"]) == (0, -1, [-1, -1])
     check_position(recorder.folder.path, position)
-    again = Recorder.go_on(recorder.folder, TAGS, position, 0)
+    again = Recorder.resume(recorder.folder, TAGS, position, 0)
     record(again, [0], [0.5])
     again.flush()
     rows = ["step,epoch,loss/train,loss/val", "0,0.0,0.5,1.0"]
@@ -168,7 +168,7 @@ def test_files_that_were_changed_are_named(kept):
 def test_event_files_of_later_are_removed(tmp_path):
     for name, content in ((NAME, b"abcdef"), (f"{NAME}.later", b"x"), ("notes.txt", b"mine")):
         (tmp_path / name).write_bytes(content)
-    take_back(tmp_path, {NAME: 4})
+    truncate(tmp_path, {NAME: 4})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
         NAME: b"abcd",
         "notes.txt": b"mine",
@@ -182,7 +182,7 @@ def test_however_often_it_goes_on_at_a_step_that_is_told_once(tmp_path):
     writer.flush()
     sizes = {writer.path.name: writer.size}
     for step in (5, 5, 3, 5):
-        again = going_on(tmp_path, sizes, step)
+        again = continue_events(tmp_path, sizes, step)
         again.flush()
         sizes[again.path.name] = again.size
         assert points(tmp_path) == {"loss/val": [(3, "0.5"), (5, "0.25")]}
