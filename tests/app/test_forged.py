@@ -21,7 +21,7 @@ from mlr.app.report.command import main as report
 from mlr.app.telling import told
 from mlr.app.verify.command import main as verify
 from mlr.records import load
-from mlr.records.status import check_status
+from mlr.records.status import check_entries
 
 from ..fuzzing import FACTOR
 from .hostile_runs import forged
@@ -164,7 +164,7 @@ class Forger:
             if type(node[last]) in (int, float) and last != "format" and draw.random() < share:
                 was, node[last] = node[last], draw.choice(few)
                 try:
-                    check_status(status)
+                    check_entries(status)
                 except ValueError:
                     node[last] = was
                 else:

@@ -82,7 +82,7 @@ def test_each_kind_of_a_run_that_is_left_out(runs):
     assert {name: kind for name, (kind, _) in told(runs).items()} == kinds
     other = read_runs(runs)[1]
     assert remedied(other, runs) == other.entries["reason"]
-    assert "is of format 3, and this mlr reads format 2" in other.entries["reason"]
+    assert "is of format 4, and this mlr reads formats 2 to 3" in other.entries["reason"]
 
 
 def test_where_none_can_be_read_the_first_reason_is_told(runs, tmp_path_factory):
