@@ -202,25 +202,26 @@ def format_rows(
     """
     numbers = _shortest(values)
     if values.dtype == np.float64:
-        kinds = np.where(present, np.uint8(3), np.uint8(0))
+        kinds = np.where(present, np.uint8(3), np.uint8(0)).tobytes()
     else:  # whole numbers get their point and zero, so that no reader takes them for integers
         with np.errstate(invalid="ignore"):  # a signalling nan
             whole = (np.rint(numbers) == numbers) & (np.abs(numbers) < _LARGEST_WHOLE)
-        kinds = np.where(present, np.uint8(1) + whole, np.uint8(0))
-    cells, start, rows = numbers[present].tolist(), 0, []
+        kinds = np.where(present, np.uint8(1) + whole, np.uint8(0)).tobytes()
+    cells, width, start, rows = numbers[present].tolist(), values.shape[1], 0, []
     ends = np.cumsum(present.sum(axis=1)).tolist()
-    for step, epoch, kind, end in zip(
-        steps.tolist(), epochs.astype(np.float64).tolist(), kinds, ends, strict=True
+    for row, (step, epoch, end) in enumerate(
+        zip(steps.tolist(), epochs.tolist(), ends, strict=True)
     ):
-        rows.append(_row_format(kind.tobytes()) % (step, epoch, *cells[start:end]))
+        format_ = _row_format(step, epoch, kinds[row * width : (row + 1) * width])
+        rows.append(format_ % tuple(cells[start:end]))
         start = end
     return rows
 
 
 @lru_cache(maxsize=1 << 12)
-def _row_format(kinds: bytes) -> str:
-    """Format of a whole row; of each cell the position in `_CELLS`."""
-    return "%d,%r" + "".join(map(_CELLS.__getitem__, kinds)) + "\n"
+def _row_format(step: int, epoch: float, kinds: bytes) -> str:
+    """Format of a row; of each cell the position in `_CELLS`."""
+    return f"{step},{float(epoch)!r}" + "".join(map(_CELLS.__getitem__, kinds)) + "\n"
 
 
 def _shortest(values: np.ndarray) -> np.ndarray:

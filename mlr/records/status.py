@@ -21,7 +21,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
@@ -225,16 +225,18 @@ class RunStatus(Mapping[str, Any]):
     files: Mapping[str, Checksum] | None = _entry(_by_name(_is_checksum))
 
     def __getitem__(self, name: str) -> Any:
-        value = getattr(self, name) if name in _CHECKS else None
-        if value is None and (self.status is None or name not in _WRITTEN_AS_NULL):
-            raise KeyError(name)
-        return value
+        return self._entries()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in _CHECKS if name in self)
+        return iter(self._entries())
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self._entries())
+
+    def _entries(self) -> dict[str, Any]:
+        """Return the entries that stand in the file, where some are null."""
+        nulls = _WRITTEN_AS_NULL if self.status is not None else ()
+        return {k: value for k, value in vars(self).items() if value is not None or k in nulls}
 
     @classmethod
     def begun(cls, seed: int | None, command: str | None, **entries: Any) -> RunStatus:
@@ -245,21 +247,21 @@ class RunStatus(Mapping[str, Any]):
             command: its command line; None takes this process's own.
             **entries: further fields.
         """
-        status = cls(
-            format=FORMAT,
-            status="running",
-            started=now(),
-            seed=seed,
-            command=shlex.join(sys.orig_argv) if command is None else command,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            versions=dict(versions()),
-        )
-        return replace(status, **entries)
+        first: dict[str, Any] = {
+            "format": FORMAT,
+            "status": "running",
+            "started": now(),
+            "seed": seed,
+            "command": shlex.join(sys.orig_argv) if command is None else command,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "versions": dict(versions()),
+        }
+        return cls(**first | entries)
 
     def encode(self) -> bytes:
         """Encode as UTF-8 JSON that any language reads, without NaN."""
-        return encode_entries(self)
+        return encode_entries(self._entries())
 
     @classmethod
     def decode(cls, content: bytes, place: object) -> RunStatus:
