@@ -13,11 +13,17 @@ from mlr.app.names import leaves
 from mlr.app.outcome import FINISHED
 from mlr.app.plan import Plan
 from mlr.app.runs_begun import read_or_none
-from mlr.app.sweep_folder import TABLE
 from mlr.checks import DataError, InputError, UnreadableError
 from mlr.records import RunFolder
 from mlr.records.plain_yaml import read_yaml
-from mlr.records.run_folder import CHECKPOINT, CONFIG, PREVIOUS, check_links, read_status
+from mlr.records.run_folder import (
+    CHECKPOINT,
+    CONFIG,
+    PREVIOUS,
+    RUNS_TABLE,
+    check_links,
+    read_status,
+)
 from mlr.records.status import FormatError, RunStatus
 
 if TYPE_CHECKING:
@@ -60,7 +66,7 @@ def begun(folder: Path, or_new: bool) -> Begun | None:
         if not kept or isinstance(error, (FormatError, UnreadableError)):
             raise
         status = RunStatus()  # it is damaged; the checkpoint tells all that is needed
-    if (folder.parent / TABLE).exists():
+    if (folder.parent / RUNS_TABLE).exists():
         raise InputError(
             f"resume={folder} is a run of a sweep; continue the whole sweep by -m "
             f"sweep.resume={folder.parent}."

@@ -22,15 +22,13 @@ from mlr.app.runs_begun import clear, outcome_of, runs_in
 from mlr.checks import InputError, PlaceError
 from mlr.durable import WriteError, atomic_write, create_exclusive
 from mlr.locks import hold
-from mlr.records.checksums import checksum, read_small
-from mlr.records.plain_yaml import parsed
-from mlr.records.run_folder import LOCK, check_links
-from mlr.records.status import FORMAT, FORMATS, check_format, versions
-from mlr.records.sweep import write_runs_table
+from mlr.records.checksums import checksum
+from mlr.records.run_folder import LOCK, RUNS_TABLE, STORY, check_links
+from mlr.records.status import FORMAT, versions
+from mlr.records.sweep import read_story, write_runs_table
 
-TABLE, STORY = "runs.csv", "sweep.yaml"
 DAMAGED = ""
-"""In place of the hash of a run whose status.json cannot be read: it is begun anew."""
+"""In place of the hash of a run whose status.json is damaged: it starts again."""
 
 
 class SweepFolder:
@@ -58,7 +56,7 @@ class SweepFolder:
         check_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            create_exclusive(path / TABLE, b"")
+            create_exclusive(path / RUNS_TABLE, b"")
         except WriteError as error:
             if error.errno == errno.EEXIST:
                 raise _taken(path) from error
@@ -145,29 +143,13 @@ class SweepFolder:
         }
         if status == "running":  # told first: no sweep that has ended has another table
             self._tell(story)
-        table = write_runs_table(self.path / TABLE, [_row(outcome) for outcome in rows])
+        table = write_runs_table(self.path / RUNS_TABLE, [_row(outcome) for outcome in rows])
         if status != "running":
-            self._tell(story | {"files": {TABLE: checksum(table)}})
+            self._tell(story | {"files": {RUNS_TABLE: checksum(table)}})
 
     def _tell(self, story: Mapping[str, Any]) -> None:
         text = yaml.safe_dump(story, sort_keys=False, allow_unicode=True, width=1000)
         atomic_write(self.path / STORY, text.encode("utf-8", "backslashreplace"), sync=False)
-
-
-def read_story(folder: Path) -> dict[str, Any]:
-    """What sweep.yaml in `folder` says.
-
-    Raises:
-        OSError: it cannot be read.
-        FormatError: it is of another format.
-        ValueError: it holds no YAML, or no mapping.
-    """
-    path = folder / STORY
-    told = parsed(read_small(path).decode("utf-8"), path)
-    if not isinstance(told, dict):
-        raise ValueError("it holds no mapping")
-    check_format(path, told.get("format", FORMATS[0]))
-    return told
 
 
 def check_free(path: Path) -> None:
@@ -176,7 +158,7 @@ def check_free(path: Path) -> None:
     Raises:
         InputError: it does.
     """
-    if (path / TABLE).exists():
+    if (path / RUNS_TABLE).exists():
         raise _taken(path)
 
 
@@ -186,9 +168,9 @@ def check_sweep(path: Path) -> None:
     Raises:
         InputError: it is none.
     """
-    if not (path / TABLE).exists():
+    if not (path / RUNS_TABLE).exists():
         raise InputError(
-            f"sweep.resume={path} is not the folder of a sweep: it holds no {TABLE}; "
+            f"sweep.resume={path} is not the folder of a sweep: it holds no {RUNS_TABLE}; "
             "give the folder that the sweep printed."
         )
     check_links(path)

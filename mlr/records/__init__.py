@@ -16,7 +16,6 @@ from mlr.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mlr.durable import WriteError, atomic_write
-    from mlr.records.event_writer import EventWriter
     from mlr.records.frames import load
     from mlr.records.metrics_table import MetricsTable
     from mlr.records.recorder import (
@@ -30,12 +29,13 @@ if TYPE_CHECKING:
     from mlr.records.run_folder import RunFolder
     from mlr.records.summary import SummaryRun, write_summary
     from mlr.records.sweep import write_runs_table
+    from mlr.records.tensorboard.event_writer import EventWriter
 
 # claiming a folder must not wait for numpy
 __getattr__ = lazy_exports(
     __name__,
     {
-        "EventWriter": "mlr.records.event_writer",
+        "EventWriter": "mlr.records.tensorboard.event_writer",
         "MetricsTable": "mlr.records.metrics_table",
         "Recorder": "mlr.records.recorder",
         "RunEnd": "mlr.records.recorder",

@@ -13,10 +13,10 @@ from typing import Any
 
 from mlr import durable
 from mlr.checks import DataError
-from mlr.records.event_writer import EventWriter
-from mlr.records.framing import records
 from mlr.records.metrics_table import rows_before
 from mlr.records.run_folder import EVENTS, METRICS
+from mlr.records.tensorboard.event_writer import EventWriter
+from mlr.records.tensorboard.framing import records
 
 _LIMIT = 1 << 62
 _DTYPES = ("float16", "float32", "float64")

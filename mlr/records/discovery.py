@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mlr.records.run_folder import CHECKPOINT, METRICS, STATUS
+from mlr.records.run_folder import CHECKPOINT, METRICS, RUNS_TABLE, STATUS, STORY
 
-SWEEP = ("runs.csv", "sweep.yaml")
+SWEEP = (RUNS_TABLE, STORY)
 _LEFT_BEHIND = {METRICS, CHECKPOINT}
 """Files of a run whose status.json was removed."""
 

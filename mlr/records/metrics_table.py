@@ -15,7 +15,7 @@ import numpy as np
 from mlr import durable
 from mlr.checks import DataError
 from mlr.records.checksums import Checksum
-from mlr.records.encoding import check_steps
+from mlr.records.tensorboard.encoding import check_steps
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Digest

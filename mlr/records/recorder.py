@@ -20,12 +20,12 @@ from mlr.checks import DataError
 from mlr.durable import WriteError
 from mlr.records.checksums import checksum
 from mlr.records.continuation import check_position, continue_events, truncate
-from mlr.records.event_writer import EventWriter, Serialisable
-from mlr.records.hparams import HEADLINES, PROMINENT, hparams_summaries, session_end
-from mlr.records.layout import layout_summary
 from mlr.records.metrics_table import MetricsTable
 from mlr.records.row_blocks import EncodedRows, encode_histograms, encode_scalars, final_rows
 from mlr.records.run_folder import RunFolder
+from mlr.records.tensorboard.event_writer import EventWriter, Serialisable
+from mlr.records.tensorboard.hparams import HEADLINES, PROMINENT, hparams_summaries, session_end
+from mlr.records.tensorboard.layout import layout_summary
 
 SPILL_BYTES = 64 << 20
 """Largest size of encoded rows in memory; above it, runs are flushed before all are encoded."""

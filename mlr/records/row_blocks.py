@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlr.records.encoding import check_steps, histogram_records, scalar_records
 from mlr.records.metrics_table import check_increase, format_rows
+from mlr.records.tensorboard.encoding import check_steps, histogram_records, scalar_records
 
 _NUMBERS = 1 << 15  # encoded at a time, so that intermediate results stay in the cache
 

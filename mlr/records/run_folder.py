@@ -1,5 +1,7 @@
 """A run's folder: the names of its files, and the claim by which it belongs to one run.
 
+All file names of runs and sweeps stand here. Of a run:
+
 - status.json: how the run was started and how it ended, see `mlr.records.status`.
 - metrics.csv: the logged steps as a table.
 - events.out.tfevents.*: the same for TensorBoard, one file a process.
@@ -7,6 +9,8 @@
   checkpoint-previous.safetensors: the state before that.
 - .hydra/: the configuration, as Hydra writes it.
 - .lock: held by the process that trains the run.
+
+Of a sweep: such a folder a run, runs.csv with a row a run, and sweep.yaml with its commands.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from mlr.records.status import STATUSES, RunStatus, now
 STATUS, METRICS, EVENTS = "status.json", "metrics.csv", "events.out.tfevents."
 CHECKPOINT, PREVIOUS = "checkpoint.safetensors", "checkpoint-previous.safetensors"
 HYDRA, LOCK = ".hydra", ".lock"
+RUNS_TABLE, STORY = "runs.csv", "sweep.yaml"
 CONFIG, HYDRA_CONFIG = f"{HYDRA}/config.yaml", f"{HYDRA}/hydra.yaml"
 LISTED = (METRICS, CHECKPOINT, PREVIOUS, CONFIG, HYDRA_CONFIG, f"{HYDRA}/overrides.yaml")
 """Files of fixed names whose checksums status.json lists when the run has ended."""

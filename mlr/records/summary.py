@@ -24,11 +24,11 @@ import numpy as np
 
 from mlr.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate, read_series
-from mlr.records.colours import colouring
-from mlr.records.event_writer import EventWriter
-from mlr.records.hparams import HEADLINES, hparams_summaries, session_end
-from mlr.records.layout import bands_summary, link
-from mlr.records.pictures import picture_records
+from mlr.records.tensorboard.colours import colouring
+from mlr.records.tensorboard.event_writer import EventWriter
+from mlr.records.tensorboard.hparams import HEADLINES, hparams_summaries, session_end
+from mlr.records.tensorboard.layout import bands_summary, link
+from mlr.records.tensorboard.pictures import picture_records
 
 LIMIT = 400  # cells: with those in `best` there are fewer than the 500 that TensorBoard draws
 READABLE = 20  # lines of one chart

@@ -1,4 +1,4 @@
-"""runs.csv of a sweep: one row a run, whatever became of it."""
+"""Files of a sweep: runs.csv, one row a run, and sweep.yaml, its commands and their outcome."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mlr.durable import atomic_write
+from mlr.records.checksums import read_small
+from mlr.records.plain_yaml import parsed
+from mlr.records.run_folder import STORY
+from mlr.records.status import FORMATS, check_format
 
 _FIRST, _LAST = ("run", "status"), ("reason",)
 _QUOTE, _FORMULA = "'", tuple("=+-@\t\r\n＝＋－＠")
@@ -49,6 +53,22 @@ def read_runs_table(path: Path) -> list[dict[str, str]]:
         rows = csv.reader(file)
         columns = [unmarked(column) for column in next(rows, [])]
         return [dict(zip(columns, map(unmarked, row), strict=False)) for row in rows]
+
+
+def read_story(folder: Path) -> dict[str, Any]:
+    """Read sweep.yaml of a folder.
+
+    Raises:
+        OSError: it cannot be read.
+        FormatError: it is of another format.
+        ValueError: it holds no YAML, or no mapping.
+    """
+    path = folder / STORY
+    told = parsed(read_small(path).decode("utf-8"), path)
+    if not isinstance(told, dict):
+        raise ValueError("it holds no mapping")
+    check_format(path, told.get("format", FORMATS[0]))
+    return told
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:

@@ -10,7 +10,7 @@ import pytest
 from mlr.checks import DataError
 from mlr.records import Recorder, RunFolder
 from mlr.records.continuation import check_files, check_position, continue_events, truncate
-from mlr.records.event_writer import EventWriter
+from mlr.records.tensorboard.event_writer import EventWriter
 
 from .reading import accumulate, event_files, points
 

@@ -17,13 +17,11 @@ from typing import Any, NamedTuple
 
 from mlr.app.console import shown
 from mlr.app.pasting import override, train_command
-from mlr.app.sweep_folder import STORY, TABLE, read_story
 from mlr.checks import DataError, UnreadableError
 from mlr.locks import holder
 from mlr.records.checkpoint_file import read
 from mlr.records.checksums import check_file, read_small, size_of
 from mlr.records.continuation import check_events, check_position
-from mlr.records.framing import records
 from mlr.records.metrics_table import rows_before
 from mlr.records.run_folder import (
     CHECKPOINT,
@@ -32,10 +30,14 @@ from mlr.records.run_folder import (
     LOCK,
     METRICS,
     PREVIOUS,
+    RUNS_TABLE,
     STATUS,
+    STORY,
     read_status,
 )
 from mlr.records.status import FINISHED, FORMATS, FormatError, RunStatus, check_format
+from mlr.records.sweep import read_story
+from mlr.records.tensorboard.framing import records
 
 GOOD, DAMAGED, UNREADABLE, FORMAT = "ok", "damaged", "unreadable", "format"
 SUMMARY = "summary"
@@ -123,10 +125,11 @@ def examine_run(folder: Path) -> FolderFindings:
         said = said._replace(text=f"{said.text.partition('; ')[0]}; {_resume(folder)} rewrites it")
     for name, expected in files.items():
         if name not in (CHECKPOINT, PREVIOUS):
-            check = partial(_check_listed, folder / name, folder, expected)
-            found.append(judged(folder, name, lost, check))
+            listed = partial(_check_listed, folder / name, folder, expected)
+            found.append(judged(folder, name, lost, listed))
     if not files and intact:
-        found += _check_records(folder, lost, next(iter(intact.values())))
+        for name, check in _records_of(folder, next(iter(intact.values()))):
+            found.append(judged(folder, name, lost, check))
     owner = holder(lock_of(folder)) if status.status == "running" else None
     return FolderFindings(folder, *_state(folder, status, owner, intact), [said, *found])
 
@@ -134,7 +137,7 @@ def examine_run(folder: Path) -> FolderFindings:
 def lock_of(folder: Path) -> Path:
     """Return the lock that the process which trains the run holds: its own, or its sweep's."""
     sweep = folder.parent
-    return (sweep if (sweep / TABLE).exists() else folder) / LOCK
+    return (sweep if (sweep / RUNS_TABLE).exists() else folder) / LOCK
 
 
 def _is_of_run(name: str) -> bool:
@@ -196,27 +199,12 @@ def _check_checkpoint(
     return f"step {step:,}"
 
 
-def _check_records(folder: Path, lost: str, newest: _Checkpoint) -> Iterator[FileFinding]:
-    """Check what table and event files held when the checkpoint of a run without an end was taken.
-
-    The position of the checkpoint has been checked.
-    """
-    if newest.records is None:
-        return
-    until = f"as of step {newest.step:,}"
-    for name, size in newest.records["events"].items():
-
-        def events(path: Path = folder / name, size: int = size) -> str:
-            check_events(path, size)
-            return until
-
-        yield judged(folder, name, lost, events)
-
-    def table() -> str:
-        rows_before(folder / METRICS, newest.records["table"])  # type: ignore[index]
-        return until
-
-    yield judged(folder, METRICS, lost, table)
+def _records_of(folder: Path, newest: _Checkpoint) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield the files that a checkpoint of a run without an end counts on, each with its check."""
+    if newest.records is not None:
+        for name, size in newest.records["events"].items():
+            yield name, partial(check_events, folder / name, size)
+        yield METRICS, partial(rows_before, folder / METRICS, newest.records["table"])
 
 
 def _state(
@@ -262,17 +250,17 @@ def examine_sweep(folder: Path) -> FolderFindings:
         told.update(read_story(folder))
 
     def table() -> None:
-        size_of(folder / TABLE, folder)
+        size_of(folder / RUNS_TABLE, folder)
         files = told.get("files")
-        expected = files.get(TABLE) if isinstance(files, dict) else None
+        expected = files.get(RUNS_TABLE) if isinstance(files, dict) else None
         if isinstance(expected, dict) and isinstance(expected.get("bytes"), int):
-            check_file(folder / TABLE, folder, expected)
+            check_file(folder / RUNS_TABLE, folder, expected)
 
     def events(path: Path) -> str:
         size_of(path, folder)
         return f"{sum(1 for _ in records(path.read_bytes())):,} records"
 
-    found = [judged(folder, STORY, remedy, story), judged(folder, TABLE, remedy, table)]
+    found = [judged(folder, STORY, remedy, story), judged(folder, RUNS_TABLE, remedy, table)]
     found += _missing_runs(folder)
     for path in sorted((folder / SUMMARY).rglob(f"{EVENTS}*")):
         name = path.relative_to(folder).as_posix()
@@ -284,7 +272,7 @@ def examine_sweep(folder: Path) -> FolderFindings:
 def _missing_runs(folder: Path) -> list[FileFinding]:
     """Find runs that are finished by the table, and not there."""
     try:
-        text = read_small(folder / TABLE).decode("utf-8", "replace")
+        text = read_small(folder / RUNS_TABLE).decode("utf-8", "replace")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, ValueError, csv.Error):  # reported for the table itself
         return []

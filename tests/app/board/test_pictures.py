@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from mlr.app.board.view import view
 
-from ...records.test_pictures import write
+from ...records.tensorboard.test_pictures import write
 
 COURSE = "figure/course"
 CLOCK = iter(range(1_000_000_000, 2_000_000_000))

@@ -9,9 +9,9 @@ import yaml
 from mlr.app.lecture.lab import Lab
 from mlr.app.session import Session
 from mlr.app.sweep import Sweep
-from mlr.app.sweep_folder import read_story
 from mlr.checks import InputError
 from mlr.durable import WriteError
+from mlr.records.sweep import read_story
 
 NEURON = ("experiment=neuron", "epochs=20")
 

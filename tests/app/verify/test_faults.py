@@ -17,9 +17,9 @@ from mlr.app.resume import newest
 from mlr.app.verify.findings import DAMAGED, examine_run
 from mlr.checks import DataError
 from mlr.records.checkpoint_file import read
-from mlr.records.event_writer import EventWriter
-from mlr.records.framing import records
 from mlr.records.run_folder import read_status
+from mlr.records.tensorboard.event_writer import EventWriter
+from mlr.records.tensorboard.framing import records
 
 from .making import bits, events_of
 

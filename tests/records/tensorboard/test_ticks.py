@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from mlr.records.ticks import ticked
+from mlr.records.tensorboard.ticks import ticked
 
 
 def sweep(pairs: int, rates: int, seeds: int) -> list[str]:

@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from mlr.records.encoding import event, scalar_records
-from mlr.records.framing import record, records
+from mlr.records.tensorboard.encoding import event, scalar_records
+from mlr.records.tensorboard.framing import record, records
 
 VERSION = record(event(1000.0, 0, 3, b"brain.Event:2"))
 

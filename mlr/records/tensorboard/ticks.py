@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from itertools import zip_longest
 
-from mlr.records.layout import MOST_TICKED
+from mlr.records.tensorboard.layout import MOST_TICKED
 
 _PAIR = re.compile(r"\w+\+\w+")
 _SEED = re.compile(r"(?:^|[,/])seed=(-?\d+)(?:,|$)")

@@ -5,10 +5,17 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
-from mlr.records.event_writer import EventWriter
-from mlr.records.layout import DETAILS, PAGES, bands_summary, layout_summary, link, pages
+from mlr.records.tensorboard.event_writer import EventWriter
+from mlr.records.tensorboard.layout import (
+    DETAILS,
+    PAGES,
+    bands_summary,
+    layout_summary,
+    link,
+    pages,
+)
 
-from .reading import accumulate
+from ..reading import accumulate
 
 LAYERS = tuple(f"grad_norm/layer{number}" for number in range(3))
 TAGS = (
@@ -147,7 +154,7 @@ def test_every_tag_of_full_probes_but_totals_has_a_chart():
     from mlr.probes import ProbeSettings
     from mlr.training.log import run_tags
 
-    from ..training.conftest import dataset, experiment
+    from ...training.conftest import dataset, experiment
 
     every = dict.fromkeys(("confidence", "classes", "slopes", "ratios", "direction", "units"), True)
     settings = ProbeSettings(**every, sample_gradient=True)

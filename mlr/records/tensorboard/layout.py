@@ -15,7 +15,7 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
-from mlr.records.colours import BY_PAIR
+from mlr.records.tensorboard.colours import BY_PAIR
 
 _NONE = " (▲ none)"
 # question → charts; chart → regular expressions of its tags, each matched to the end

@@ -2,11 +2,11 @@
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from mlr.records.event_writer import EventWriter
-from mlr.records.hparams import hparams_summaries
-from mlr.records.pictures import picture_records
+from mlr.records.tensorboard.event_writer import EventWriter
+from mlr.records.tensorboard.hparams import hparams_summaries
+from mlr.records.tensorboard.pictures import picture_records
 
-from .reading import events
+from ..reading import events
 
 
 def write(folder, *tags):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlr.records.pins import MOST, pinned_pictures
+from mlr.records.tensorboard.pins import MOST, pinned_pictures
 
 from .test_pictures import write
 

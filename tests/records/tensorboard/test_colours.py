@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from mlr.records.colours import MOST, colouring
+from mlr.records.tensorboard.colours import MOST, colouring
 
 
 def groups(names: list[str]) -> list[list[str]]:

@@ -10,9 +10,9 @@ import pytest
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.records import Recorder, RunFolder
-from mlr.records.event_writer import EventWriter, _host
+from mlr.records.tensorboard.event_writer import EventWriter, _host
 
-from .reading import accumulate, crc32c, event_files, events
+from ..reading import accumulate, crc32c, event_files, events
 
 TAGS = ("loss/train", "grad_norm/Schicht größer 0", "a", "梯度/错 🙂", "x" * 300)
 

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from tensorboard.plugins.hparams import api_pb2, metadata
 
-from mlr.records.event_writer import EventWriter
-from mlr.records.hparams import hparams_summaries, session_end
 from mlr.records.run_folder import STATUSES
+from mlr.records.tensorboard.event_writer import EventWriter
+from mlr.records.tensorboard.hparams import hparams_summaries, session_end
 
-from .reading import accumulate
+from ..reading import accumulate
 
 HPARAMS = {"head": "sigmoid", "lr": 0.1, "seed": 3, "nesterov": True, "clip": None}
 

@@ -18,7 +18,7 @@ from struct import iter_unpack
 import google_crc32c
 import numpy as np
 
-from mlr.records.framing import FOOTER, HEADER, header, masked, record
+from mlr.records.tensorboard.framing import FOOTER, HEADER, header, masked, record
 
 Bytes = np.ndarray  # of uint8
 _SEVENS = 2 ** (7 * np.arange(1, 9))  # the first numbers that need one more byte as varint

@@ -6,8 +6,8 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from mlr.records.framing import records
 from mlr.records.run_folder import EVENTS
+from mlr.records.tensorboard.framing import records
 
 # the tag is field 1 of a Summary's value: key, length, text
 _TAG = re.compile(rb"\x0a[\x00-\x7f](figure|pr_curve)/")

@@ -17,14 +17,14 @@ import numpy as np
 
 from mlr import durable
 from mlr.records.checksums import Checksum
-from mlr.records.encoding import (
+from mlr.records.run_folder import EVENTS
+from mlr.records.tensorboard.encoding import (
     check_steps,
     event,
     scalar_records,
     summary_record,
 )
-from mlr.records.framing import record
-from mlr.records.run_folder import EVENTS
+from mlr.records.tensorboard.framing import record
 
 _NUMBER = count()
 _SESSION_LOG, _START = 7, b"\x08\x01"  # Event.session_log = {status: START}
