@@ -1,4 +1,4 @@
-"""metrics.csv: one row a logged step, for spreadsheets, pandas and people."""
+"""Table of the logged steps, metrics.csv, for spreadsheets, pandas and people."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class MetricsTable:
     a float32 0.1 stands as 0.1. A value that is absent leaves its cell empty, which numpy,
     pandas, polars, R, SQL and spreadsheets take for missing: a nan would be text in a
     spreadsheet, and make every mean of SQL and polars nan. nan and inf stand only for values
-    that were recorded so. A column without any value is text to duckdb, until it is cast:
-    `try_cast("loss/test" as double)`. UTF-8, comma, line ends \n. Kept in memory until `flush`.
+    that were recorded as such. A column without any value is text to duckdb, until it is cast:
+    `try_cast("loss/test" as double)`. UTF-8, comma, line ends \n. Rows wait in memory for `flush`.
     """
 
     def __init__(self, path: Path, tags: Sequence[str]):
@@ -134,7 +134,7 @@ class MetricsTable:
         return sum(map(len, self._buffer))
 
     def flush(self, sync: bool = False) -> None:
-        """Append what was added to the file; after an error it is still there to try again.
+        """Append the added rows to the file; after an error it can be tried again.
 
         Args:
             sync: wait until it is on the disk.
@@ -225,7 +225,7 @@ def _row_format(step: int, epoch: float, kinds: bytes) -> str:
 
 
 def _shortest(values: np.ndarray) -> np.ndarray:
-    """Doubles of the fewest decimal digits that read back as `values` in their own dtype.
+    """Find doubles of few decimal digits that read back as `values` in their own dtype.
 
     One digit more than the precision's suffices for nearly all, two for most others, nine for
     every float32. Subnormal numbers have more digits than they need.

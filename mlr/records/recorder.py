@@ -8,8 +8,8 @@ for byte, however many others are recorded with it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
 
@@ -161,20 +161,14 @@ class Recorder:
         present: np.ndarray | None = None,
         wall_times: np.ndarray | None = None,
     ) -> None:
-        """Record a block of logged steps.
+        """Record a block of logged steps, as `record_scalars` without the axis R.
 
         Args:
             steps: int (P,), increasing.
-            epochs: (P,) passes over the training data so far.
-            values: (P, T) in the order of the tags. float32 stands in metrics.csv with
-                float32's digits, float64 with float64's.
-            present: bool (P, T); False leaves a value out, and a row without any value is
-                no row; None means all are there.
-            wall_times: (P,) seconds since 1970, UTC; None spreads the steps evenly over
-                the time since the last flush.
-
-        Raises:
-            ValueError: shapes disagree or a step is negative.
+            epochs: (P,).
+            values: (P, T).
+            present: bool (P, T); None means all are there.
+            wall_times: (P,); None spreads the steps evenly over the time since the last flush.
         """
         if wall_times is None:
             wall_times = np.linspace(self._flushed_at, time.time(), len(steps) + 1)[1:]
@@ -200,21 +194,9 @@ class Recorder:
         total_squares: np.ndarray,
         wall_times: np.ndarray | None = None,
     ) -> None:
-        """Record one histogram a step.
+        """Record one histogram a step, as `record_histograms` without the axis R.
 
-        Args:
-            steps: int (P,), 0 or above.
-            tag: name of the histogram.
-            limits: (P, bins) or (bins,) right edges of the buckets, increasing.
-            counts: (P, bins) values in each bucket.
-            minimum: (P,) smallest value.
-            maximum: (P,) largest value.
-            total: (P,) sum of the values.
-            total_squares: (P,) sum of their squares.
-            wall_times: (P,) seconds since 1970, UTC; None is now.
-
-        Raises:
-            ValueError: shapes disagree, there is no bucket, or a step is negative.
+        `limits` may be (bins,), equal for all steps; `wall_times` None is now.
         """
         edges = np.asarray(limits)
         if edges.ndim == 1:
@@ -361,12 +343,13 @@ def record_scalars(
         ValueError: shapes disagree or a step is negative.
         WriteError: no recorder is left that can write.
     """
-    spill = _Spill()
+    waiting = 0
     for (tags, _), runs in _grouped(recorders).items():
         rows = encode_scalars(tags, steps, epochs, values, present, wall_times, list(runs))
         for recorder, own in zip(runs.values(), rows, strict=True):
-            with FailingAlone(recorder):
-                spill.add(recorder, recorder._take(own, values.dtype))
+            with failing_alone(recorder):
+                waiting += recorder._take(own, values.dtype)
+            waiting = _spilled(waiting, runs.values())
     raise_if_none_left(recorders)
 
 
@@ -407,10 +390,10 @@ def record_histograms(
     records = encode_histograms(
         steps, tag, limits, counts, moments, present, wall_times, list(runs)
     )
-    spill = _Spill()
+    waiting = 0
     for recorder, own in zip(runs.values(), records, strict=True):
         recorder.events.add(own)
-        spill.add(recorder, len(own))
+        waiting = _spilled(waiting + len(own), runs.values())
     raise_if_none_left(recorders)
 
 
@@ -421,7 +404,7 @@ def flush_all(recorders: Sequence[Recorder | None]) -> None:
         WriteError: no recorder is left that can write.
     """
     for _, recorder in _able(recorders):
-        with FailingAlone(recorder):
+        with failing_alone(recorder):
             recorder.flush()
     raise_if_none_left(recorders)
 
@@ -467,48 +450,33 @@ def _finish(
             now,
         )
         for (run, recorder), row in zip(runs.items(), rows, strict=True):
-            with FailingAlone(recorder):
+            with failing_alone(recorder):
                 recorder._take(row, dtype)
                 recorder._close_files(ends[run], sync, now)
     before_status()
     for run, recorder in _able(recorders):
-        with FailingAlone(recorder):
+        with failing_alone(recorder):
             recorder._write_end(ends[run], sync)
     raise_if_none_left(recorders)
 
 
-class _Spill:
-    """Flushes runs while others are encoded, so that the bytes of a block do not pile up."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Recorder] = []
-        self.bytes = 0
-
-    def add(self, recorder: Recorder, size: int) -> None:
-        """Count the bytes that were added to `recorder`."""
-        self.waiting.append(recorder)
-        self.bytes += size
-        if self.bytes > SPILL_BYTES:
-            for one in self.waiting:
-                with FailingAlone(one):
-                    one.flush()
-            self.waiting, self.bytes = [], 0
+def _spilled(waiting: int, recorders: Iterable[Recorder]) -> int:
+    """Flush the runs if more than `SPILL_BYTES` wait in memory; returns the bytes that wait."""
+    if waiting <= SPILL_BYTES:
+        return waiting
+    for recorder in recorders:
+        with failing_alone(recorder):
+            recorder.flush()
+    return 0
 
 
-class FailingAlone:
-    """Context that moves a WriteError into the recorder's `error`, so that siblings go on."""
-
-    def __init__(self, recorder: Recorder):
-        self.recorder = recorder
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, WriteError):
-            self.recorder.error = error
-            return True
-        return False
+@contextmanager
+def failing_alone(recorder: Recorder) -> Iterator[None]:
+    """Move a WriteError of the block into the recorder's `error`, so that siblings go on."""
+    try:
+        yield
+    except WriteError as error:
+        recorder.error = error
 
 
 def _able(recorders: Sequence[Recorder | None]) -> Iterator[tuple[int, Recorder]]:

@@ -42,7 +42,7 @@ def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> byt
 
 
 def read_runs_table(path: Path) -> list[dict[str, str]]:
-    """The rows of such a file, each text as it was before it was marked.
+    """Read the rows of a runs.csv, each text as it was before `marked`.
 
     Raises:
         OSError: it cannot be read.
@@ -72,7 +72,7 @@ def read_story(folder: Path) -> dict[str, Any]:
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV, each ended by a newline; a cell with any line break in it is quoted."""
+    """Format rows as CSV, each ended by a newline; a cell with any line break in it is quoted."""
     lines = []
     for row in rows:
         line = io.StringIO(newline="")
@@ -82,9 +82,9 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def marked(text: str) -> str:
-    """A text of a CSV file; one that a spreadsheet would run as a formula begins with a quote.
+    """Put a quote before a text that a spreadsheet would run as a formula.
 
-    A negative number is none.
+    A negative number is no formula.
     """
     if not text.lstrip(_QUOTE).startswith(_FORMULA):
         return text
@@ -96,13 +96,13 @@ def marked(text: str) -> str:
 
 
 def unmarked(text: str) -> str:
-    """The text that `marked` was given."""
+    """Undo `marked`."""
     is_marked = text.startswith(_QUOTE) and text.lstrip(_QUOTE).startswith(_FORMULA)
     return text[1:] if is_marked else text
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The union of the rows' columns in their stable order."""
+    """Return the union of the rows' columns in their stable order."""
     seen = dict.fromkeys(column for row in rows for column in row)
     first = [column for column in _FIRST if column in seen or column in ("run", "status")]
     last = [column for column in _LAST if column in seen]
@@ -112,7 +112,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _cell(value: Any) -> Any:
-    """A value as the csv module writes it: None as nothing, a number as its shortest text."""
+    """Convert a value for the csv module, which writes None as nothing."""
     if value is True or value is False:
         return "true" if value else "false"
     return marked(value) if isinstance(value, str) else value

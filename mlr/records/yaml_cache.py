@@ -1,8 +1,8 @@
-"""Configurations of many runs, which say nearly the same: equal entries are parsed once.
+"""Cache of parsed YAML for the configurations of many runs, most of whose entries are equal.
 
 A mapping in block style, as OmegaConf writes it, is a sequence of entries that do not depend on
-each other. Each is remembered by its text, and so are the entries within it; what is not so plain
-is parsed by `plain_yaml` as a whole.
+each other. Each is cached by its text, and so are the entries within it; other YAML is parsed by
+`plain_yaml` as a whole.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mlr.checks import InputError
 from mlr.records.plain_yaml import DEEPEST, Loader, checked, parsed, read_text
 
 MOST_BYTES = 64 << 10
-"""Of a file that is taken apart; those of mlr's runs have 5 kB."""
+"""Largest file that is split into entries; those of mlr's runs have 5 kB."""
 _ENTRIES = re.compile(r"(?<=\n)(?=[^ \n-])")
 _KEY = re.compile(r"(?:[A-Za-z_][\w./@-]*|'[^'\n]*'):(?=[ \n])")
 _BELOW = re.compile(r"\n(?:  .*\n|\n)+")
@@ -26,11 +26,11 @@ _BELOW = re.compile(r"\n(?:  .*\n|\n)+")
 # anchors reach into other entries, and these characters end a line of YAML too
 _NOT_PLAIN = re.compile("[&\r\x85\u2028\u2029]")
 Entry = tuple[str, Any, int]
-"""Key, value, and how many collections deep the value is."""
+"""Key, value, and depth of the collections in the value."""
 
 
 class _NotPlainError(Exception):
-    """The text is YAML of another kind, or none."""
+    """The text is not a mapping in block style."""
 
 
 def read_yaml(path: Path) -> Any:
@@ -71,7 +71,7 @@ def _entry(text: str) -> Entry:
 
 
 def _leaf(text: str) -> Entry:
-    """One key and its value, by the parser."""
+    """Parse one key and its value."""
     try:
         checked(text, Path())
         ((key, value),) = yaml.load(text, Loader).items()

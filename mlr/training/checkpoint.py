@@ -1,4 +1,4 @@
-"""A run's checkpoint: a state, and what else is needed to go on with it, as one checked file.
+"""Checkpoints of a run: its state, and all else that resuming needs, as one file with a checksum.
 
 `model.<name>` is the module's state_dict, `optimizer.<name>` a moment, `snapshot.<step>` the
 parameters of that step, `best.<name>` a parameter when the validation loss was lowest, unless
@@ -35,12 +35,12 @@ NUMBERS = ("lowest", "waited", "best_step", "threads")
 def save_checkpoint(
     folder: RunFolder, state: State, about: Mapping[str, Any], sync: bool = True
 ) -> None:
-    """Replace a run's checkpoint; the one before stays beside it.
+    """Replace a run's checkpoint, and keep the one before under another name.
 
     Args:
         folder: the run's.
         state: of the run.
-        about: what JSON can hold: its configuration, and where its records end.
+        about: its configuration, and where its records end; JSON can hold it.
         sync: wait until it is on the disk.
 
     Raises:
@@ -60,7 +60,7 @@ def save_checkpoint(
     )
     newest, before = folder.checkpoint, folder.checkpoint_before
     known = folder.files.pop(newest.name, None)
-    # one that is damaged does not push out the good one that the run went on from
+    # a damaged one does not replace the good one from which the run was resumed
     if newest.exists() and (known is not None or _is_whole(newest)):
         folder.files.pop(before.name, None)
         rename(newest, before)
@@ -79,7 +79,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
-    """A state, and what was saved about it.
+    """Load a state, and what was saved with it.
 
     Raises:
         FormatError: it is of another format.
@@ -118,7 +118,7 @@ def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Stat
 
 
 def final_state(result: Result) -> State:
-    """What a run is at its end, with nothing that only going on needs."""
+    """Return the state at the end of a run, without what only resuming needs."""
     step, best = result.best
     return State(result.steps, result.state_dict, result.optimizer_state, best_step=step, best=best)
 

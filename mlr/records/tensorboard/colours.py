@@ -1,4 +1,4 @@
-"""Colours of TensorBoard's lines: one for each value of what varies between the runs."""
+"""Colours of TensorBoard's lines: one for each value of a setting that varies between runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SETTING = re.compile(r"(?:^|[,/])([\w.+]+)=(\[[^\]]*\]|[^,/]*)")
 
 
 def colouring(names: Sequence[str]) -> str:
-    """How the lines of runs are coloured, as TensorBoard's address says it.
+    """Choose the colouring of runs, in the syntax of TensorBoard's address.
 
     By head and loss where they vary. Otherwise by all that varies but the seed; where that has
     more values than there are colours, by the option with the most values that has not.

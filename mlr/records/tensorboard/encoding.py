@@ -1,11 +1,10 @@
-"""TensorBoard's records as bytes, whole columns at a time.
+"""Encoding of TensorBoard's events, whole columns at a time.
 
-A file is a chain of records: length (8 bytes), its checksum, payload, its checksum; a
-payload is one `Event` of protocol buffers. Records with the same tags, and steps of the same
-number of bytes, differ in numbers only: they are laid out once, as a template, and numpy
-fills the columns of all of them at once. What else is in a call does not change a record.
+The payload of a record is one `Event` of protocol buffers. Records with the same tags, and steps
+of the same number of bytes, differ in numbers only: they are built once, as a template, and numpy
+fills the columns of all of them at once. A record does not depend on the others of a call.
 
-Source: tensorboard/compat/proto/{event,summary}.proto; TFRecord format of TensorFlow.
+Source: tensorboard/compat/proto/{event,summary}.proto.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _STEP_LIMIT = 2**63 - 1
 
 
 def event(wall_time: float, step: int, field: int, content: bytes) -> bytes:
-    """A serialised Event whose field number `field` (3 version, 5 summary) holds `content`.
+    """Serialise an Event whose field number `field` (3 version, 5 summary) holds `content`.
 
     Args:
         wall_time: seconds since 1970, UTC.
@@ -39,7 +38,7 @@ def event(wall_time: float, step: int, field: int, content: bytes) -> bytes:
 
 
 def summary_record(summary: bytes, step: int, wall_time: float) -> bytes:
-    """The record of a serialised Summary."""
+    """Build the record of a serialised Summary."""
     return record(event(wall_time, step, 5, summary))
 
 
@@ -50,12 +49,12 @@ def scalar_records(
     wall_times: np.ndarray,
     present: np.ndarray | None = None,
 ) -> list[bytes]:
-    """One record a row, holding every tag's value of that step.
+    """Build one record a row, with every tag's value of that step.
 
     Args:
         steps: int (P,), 0 or above.
         tags: T names.
-        values: (P, T); kept as float32, the only number TensorBoard's scalars have.
+        values: (P, T); stored as float32, the only number TensorBoard's scalars have.
         wall_times: (P,) seconds since 1970, UTC.
         present: bool (P, T); False leaves a value out, None means all are there.
 
@@ -89,7 +88,7 @@ def histogram_records(
     moments: np.ndarray,
     wall_times: np.ndarray,
 ) -> list[bytes]:
-    """One record a row, holding one histogram.
+    """Build one record a row, with one histogram.
 
     Args:
         steps: int (P,), 0 or above.
@@ -117,7 +116,7 @@ def histogram_records(
 
 
 def varint(number: int) -> bytes:
-    """A whole number in protocol buffers' base 128, lowest 7 bits first."""
+    """Encode a whole number in protocol buffers' base 128, lowest 7 bits first."""
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -129,10 +128,10 @@ def varint(number: int) -> bytes:
 def _in_groups(
     keys: Bytes, steps: np.ndarray, encode: Callable[[np.ndarray, int], list[bytes]]
 ) -> list[bytes]:
-    """The records of rows that differ in more than numbers, in the order of the rows.
+    """Encode rows in groups that differ in numbers only; returns records in the order of the rows.
 
     Args:
-        keys: (N, K) what rows must share to be laid out alike, besides the bytes of the step.
+        keys: (N, K) bytes that the rows of a group share, as well as the width of the step.
         steps: int (N,).
         encode: (rows, bytes of the step) → their records; rows is an index (n,).
     """
@@ -156,7 +155,7 @@ def _in_groups(
 
 @lru_cache(maxsize=512)
 def _scalar_template(tags: tuple[str, ...], step_width: int) -> tuple[Bytes, list[int]]:
-    """A record with zeros for the numbers, and where each value begins."""
+    """Build a record with zeros for the numbers, and find where each value begins."""
     summary, ends = b"", []
     for tag in tags:
         value = _chunk(1, tag.encode("utf-8")) + b"\x15" + bytes(4)
@@ -168,7 +167,7 @@ def _scalar_template(tags: tuple[str, ...], step_width: int) -> tuple[Bytes, lis
 
 @lru_cache(maxsize=512)
 def _histogram_template(tag: str, bins: int, step_width: int) -> tuple[Bytes, list[int], int, int]:
-    """A record with zeros, and where the moments, the limits and the counts begin."""
+    """Build a record with zeros, and find where moments, limits and counts begin."""
     packed = varint(8 * bins) + bytes(8 * bins)
     # min, max, num, sum, sum_squares are fields 1 to 5, doubles: one byte of key, 8 of number
     moments = b"".join(bytes([number << 3 | 1]) + bytes(8) for number in range(1, 6))
@@ -181,14 +180,14 @@ def _histogram_template(tag: str, bins: int, step_width: int) -> tuple[Bytes, li
 
 
 def _template(summary: bytes, step_width: int) -> tuple[Bytes, int]:
-    """A record around `summary` with zeros for wall time, step and checksum; where it starts."""
+    """Frame `summary` with zeros for wall time, step and checksum; returns its start too."""
     payload = b"\x09" + bytes(8) + b"\x10" + bytes(step_width) + _chunk(5, summary)
     whole = header(len(payload)) + payload + bytes(FOOTER)
     return np.frombuffer(whole, np.uint8), len(whole) - FOOTER - len(summary)
 
 
 def _rows(template: Bytes, steps: np.ndarray, wall_times: np.ndarray, width: int) -> Bytes:
-    """P copies of the template, (P, length), with wall times and steps filled in."""
+    """Copy the template P times, (P, length), and fill in wall times and steps."""
     rows = np.tile(template, (len(steps), 1))
     at = HEADER + 1
     _column(rows, at, "<f8")[:] = wall_times
@@ -200,12 +199,12 @@ def _rows(template: Bytes, steps: np.ndarray, wall_times: np.ndarray, width: int
 
 
 def _column(rows: Bytes, start: int, dtype: str) -> np.ndarray:
-    """The numbers that begin at byte `start` of each row, to be filled in."""
+    """View the numbers that begin at byte `start` of each row, to fill them in."""
     return np.ndarray(len(rows), dtype, rows.data, start, rows.strides[:1])
 
 
 def _seal(rows: Bytes) -> list[bytes]:
-    """The rows as bytes, each ended by the checksum of its payload."""
+    """Add the checksums of the payloads, and return the rows as bytes."""
     size, body = rows.shape[1], rows.reshape(-1).data
     payloads = chain.from_iterable(iter_unpack(f"{HEADER}x{size - HEADER - 4}s4x", body))
     sums = np.array(list(map(google_crc32c.value, payloads)), dtype="<u4")
@@ -214,12 +213,12 @@ def _seal(rows: Bytes) -> list[bytes]:
 
 
 def _chunk(field: int, content: bytes) -> bytes:
-    """A length-delimited field of protocol buffers."""
+    """Encode a length-delimited field of protocol buffers."""
     return varint(field << 3 | 2) + varint(len(content)) + content
 
 
 def check_steps(steps: Sequence[int] | np.ndarray) -> np.ndarray:
-    """The steps as an int64 array (P,).
+    """Check steps, and return them as an int64 array (P,).
 
     Raises:
         ValueError: not whole numbers from 0 to 2⁶³ − 1, or not one axis.

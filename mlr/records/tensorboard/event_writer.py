@@ -1,4 +1,4 @@
-"""A run's TensorBoard event file, written in bulk."""
+"""Writer of a run's event file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Serialisable(Protocol):
     """Any protocol-buffer message."""
 
     def SerializeToString(self) -> bytes:  # noqa: N802  protobuf's name
-        """The message as bytes."""
+        """Serialise the message."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Records of TensorBoard's event files, the one place that knows how they are framed.
+"""Framing of the records of TensorBoard's event files.
 
 A file is a chain of records: length (8 bytes, little-endian), masked CRC-32C of the length,
 payload, masked CRC-32C of the payload.

@@ -1,8 +1,8 @@
-"""The HPARAMS page: what each run was, and what came of it.
+"""Summaries for TensorBoard's HPARAMS page: settings of each run, and its final numbers.
 
 Every run states the whole experiment (all keys, their types, the metrics to show), because
-TensorBoard takes the columns from whichever run it finds first; then its own values, then
-how it ended. Built without TensorFlow, which tensorboard.plugins.hparams.api would need.
+TensorBoard takes the columns from the run that it finds first; then its own values, then
+its end. Built without TensorFlow, which tensorboard.plugins.hparams.api would need.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def hparams_summaries(
     started: float | None = None,
     prominent: Sequence[str] = PROMINENT,
 ) -> list[Summary]:
-    """The experiment and the start of this run's session.
+    """Build the summaries of the experiment and of the start of this run's session.
 
     Args:
         hparams: name → value; None stands as "none". A name must have one type in all runs
@@ -71,7 +71,7 @@ def hparams_summaries(
 
 @lru_cache(maxsize=16)  # runs of a sweep that end together
 def session_end(status: str, when: float) -> Summary:
-    """How the run ended: done is a success, any other end a failure.
+    """Build the summary of a run's end: done is a success, any other end a failure.
 
     Args:
         status: one of `mlr.records.status.STATUSES`.
@@ -83,7 +83,7 @@ def session_end(status: str, when: float) -> Summary:
 
 @lru_cache(maxsize=64)
 def _experiment(columns: tuple[tuple[str, type, bool], ...], metrics: tuple[str, ...]) -> Summary:
-    """The columns of the page; equal for all runs of a sweep, so built once.
+    """Build the summary of the page's columns, which are equal for all runs of a sweep.
 
     TensorBoard takes one run's statement for all runs of a logdir. So a column
     states its type and no domain: a list of the values seen so far would be a filter that
@@ -106,7 +106,7 @@ def _experiment(columns: tuple[tuple[str, type, bool], ...], metrics: tuple[str,
 
 
 def _summary(tag: str, data: HParamsPluginData) -> Summary:
-    """Plugin data as the summary that carries it."""
+    """Wrap plugin data in a summary."""
     value = Summary.Value(
         tag=tag, metadata=metadata.create_summary_metadata(data), tensor=metadata.NULL_TENSOR
     )
@@ -114,7 +114,7 @@ def _summary(tag: str, data: HParamsPluginData) -> Summary:
 
 
 def _plain(name: str, value: object) -> Value:
-    """A value that the page can hold."""
+    """Convert a value to one that the page can show."""
     if value is None:
         return "none"
     item = value.item() if hasattr(value, "item") else value
@@ -127,7 +127,7 @@ def _plain(name: str, value: object) -> Value:
 
 
 def _legible(text: str) -> str:
-    """A text as UTF-8 can hold it.
+    """Replace characters that UTF-8 cannot encode.
 
     Where Python takes the system for one of ASCII, the letters of paths come as lone bytes.
     """
@@ -135,6 +135,6 @@ def _legible(text: str) -> str:
 
 
 def _title(tag: str) -> str:
-    """`accuracy/test` as the column head `accuracy (test)`."""
+    """Format `accuracy/test` as the column head `accuracy (test)`."""
     group, _, name = tag.partition("/")
     return f"{group} ({name})" if name else group

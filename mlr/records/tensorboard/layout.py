@@ -1,4 +1,4 @@
-"""The CUSTOM SCALARS page: charts over all runs, sorted by the question they answer."""
+"""Layout of TensorBoard's CUSTOM SCALARS page: charts, sorted by the question they answer."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ DETAILS: dict[str, dict[str, str]] = {
         "gradient of one example: mean and largest": "sample_grad/",
     },
 }
-"""Pages that only runs with probes=full have; behind the others, wherever TensorBoard begins."""
-# what stands on a page whose charts a run cannot fill, a regression for example: each run
+"""Pages of runs with probes=full, after the others."""
+# charts of a page whose usual charts a run cannot fill, a regression for example: each run
 # names every page, because TensorBoard joins their layouts in the order of the runs
 _INSTEAD = {"Who gets gradient?": {"all examples: mean ‖dL/dz‖": "logit_grad/mean$"}}
-# question → what its tags begin with, and what a chart of a single one is called
+# question → beginning of its tags, and title of the chart of a single one
 _SINGLE = {
     "Which layer starves?": ("grad_norm/", "{}: gradient norm"),
     "Which class is dead?": ("logit_grad_class/", "class {}: mean |dL/dz_k|"),
@@ -85,7 +85,7 @@ _PINNED = ("logit_grad/wrong", "logit_grad/right", "stuck/fraction", "accuracy/v
 
 @lru_cache(maxsize=64)
 def layout_summary(tags: tuple[str, ...]) -> Summary:
-    """The layout as a Summary for any step: the charts that a run with these tags can fill.
+    """Build the layout of a run, with the charts that its tags can fill, as a summary of any step.
 
     TensorBoard joins the layouts of all runs; equal charts become one. Built without
     TensorFlow, which tensorboard.plugins.custom_scalar.summary would need.
@@ -103,7 +103,7 @@ def layout_summary(tags: tuple[str, ...]) -> Summary:
 
 
 def bands_summary(tags: tuple[str, ...], bands: tuple[str, str]) -> Summary:
-    """The layout of aggregates: the same charts of one tag each, as mean and band.
+    """Build the layout of aggregates: the charts of one tag each, as mean and band.
 
     Args:
         tags: every scalar that the aggregate has.
@@ -125,7 +125,7 @@ def bands_summary(tags: tuple[str, ...], bands: tuple[str, str]) -> Summary:
 
 
 def _summary(layout: layout_pb2.Layout) -> Summary:
-    """A layout as the summary that carries it."""
+    """Wrap a layout in a summary."""
     tensor = TensorProto(
         dtype=DT_STRING,
         tensor_shape=TensorShapeProto(),
@@ -146,7 +146,7 @@ def link(
     ticked: str | None = None,
     pictures: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The end of TensorBoard's address that opens TIME SERIES ready to compare runs.
+    """Build the query of TensorBoard's address that opens TIME SERIES ready to compare runs.
 
     Nothing is smoothed, because the first steps tell most, and the charts of the questions are on
     top, where the alphabet would put the single point of `accuracy/test`.
@@ -154,7 +154,7 @@ def link(
     Args:
         tags: every scalar that the runs may have recorded.
         runs: regular expression of the runs to show; a person can change it on the page.
-        colour: what lines of one colour have in common, from `colouring`.
+        colour: grouping of the lines, from `colouring`.
         ticked: regular expression of the runs on IMAGES, PR CURVES, CUSTOM SCALARS and SCALARS,
             which are blank at first where there are more than `MOST_TICKED`; None is `runs`.
         pictures: cards to pin above the charts, from `pinned_pictures`.
@@ -171,13 +171,13 @@ def link(
     if runs is not None:
         query["runFilter"] = runs
     if ticked or runs:
-        # what the older pages take, and keep when a person goes there
+        # parameters of the older pages, which stay when a person opens them
         fragment += "&" + urlencode({"regexInput": ticked or runs, "_smoothingWeight": 0})
     return f"?{urlencode(query)}#{fragment}"
 
 
 def pages(tags: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """The pages and charts, of all and one a layer and class, that at least one of `tags` fills."""
+    """Return the pages and charts that at least one of `tags` fills, by question and title."""
     found = {}
     for question, charts in (PAGES | DETAILS).items():
         if question in _SINGLE:
@@ -191,7 +191,7 @@ def pages(tags: tuple[str, ...]) -> dict[str, dict[str, str]]:
 def _with_single(
     charts: Mapping[str, str], tags: Iterable[str], start: str, title: str
 ) -> dict[str, str]:
-    """The charts, the first of which shows all tags of one kind, with one for each such tag."""
+    """Add a chart for each tag of the kind that the first chart shows together."""
     names = [tag.removeprefix(start) for tag in tags if tag.startswith(start)]
     names = [name for name in names if name != "total"]
     (every, pattern), *others = charts.items()
@@ -203,7 +203,7 @@ def _with_single(
 
 
 def _filled(charts: Mapping[str, str], tags: Iterable[str]) -> dict[str, str]:
-    """The charts that at least one of `tags` fills."""
+    """Select the charts that at least one of `tags` fills."""
     return {
         title: pattern
         for title, pattern in charts.items()

@@ -7,13 +7,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mlr.records.run_folder import EVENTS
+
 MOST = 4
 """Pictures pinned: two rows of a wide window."""
 _EXPERIMENT = "defaultExperimentId"  # TensorBoard's, of any logdir
 
 
 def pinned_pictures(folder: Path, runs: Iterable[Path], tag: str) -> list[dict[str, Any]]:
-    """Entries of `pinnedCards` in TensorBoard's address: of the first runs that have the picture.
+    """Build entries of `pinnedCards` in TensorBoard's address, for the first runs with a picture.
 
     Args:
         folder: that TensorBoard opens.
@@ -32,7 +34,7 @@ def pinned_pictures(folder: Path, runs: Iterable[Path], tag: str) -> list[dict[s
 
 
 def _has(run: Path, tag: bytes) -> bool:
-    for path in sorted(run.glob("events.out.tfevents.*")):
+    for path in sorted(run.glob(f"{EVENTS}*")):
         with suppress(OSError):
             if tag in path.read_bytes():
                 return True

@@ -1,4 +1,4 @@
-"""Which of many runs TensorBoard is asked to tick: of more than 40 its older pages tick none."""
+"""Choice of the runs that TensorBoard ticks: of more than 40 its older pages tick none."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _SEED = re.compile(r"(?:^|[,/])seed=(-?\d+)(?:,|$)")
 
 
 def ticked(names: Iterable[str], seed: str = "") -> str | None:
-    """Regular expression of at most `MOST_TICKED` runs; None where there are no more.
+    """Build a regular expression of `MOST_TICKED` runs at most; None where there are no more.
 
-    Those of one seed; where even these are too many, some of each pair of head and loss.
+    It takes the runs of one seed; if even these are too many, some of each head and loss.
 
     Args:
         names: of all runs, relative to the folder that TensorBoard opens, as in
