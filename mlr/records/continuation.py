@@ -127,18 +127,9 @@ def check_files(folder: Path, position: Mapping[str, Any]) -> None:
         DataError: naming the file, and what to do.
     """
     for name, size in position["events"].items():
-        check_events(folder / name, size)
+        for _ in _summaries(folder / name, size):
+            pass
     rows_before(folder / METRICS, position["table"])
-
-
-def check_events(path: Path, size: int) -> None:
-    """Check the records in the first `size` bytes of an event file.
-
-    Raises:
-        DataError: naming the file, and what to do.
-    """
-    for _ in _summaries(path, size):
-        pass
 
 
 def _is_size(number: Any) -> bool:

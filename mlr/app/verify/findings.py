@@ -21,7 +21,7 @@ from mlr.checks import DataError, UnreadableError
 from mlr.locks import holder
 from mlr.records.checkpoint_file import read
 from mlr.records.checksums import check_file, read_small, size_of
-from mlr.records.continuation import check_events, check_position
+from mlr.records.continuation import check_position
 from mlr.records.metrics_table import rows_before
 from mlr.records.run_folder import (
     CHECKPOINT,
@@ -145,11 +145,15 @@ def _is_of_run(name: str) -> bool:
     return name in LISTED or (name.startswith(EVENTS) and not set(name) & set("/\\\0"))
 
 
-def _check_listed(path: Path, folder: Path, expected: Mapping[str, Any]) -> None:
+def _check_listed(path: Path, folder: Path, expected: Mapping[str, Any]) -> str:
     check_file(path, folder, expected)
-    if "sha256" not in expected:  # an event file of format 2
-        for _ in records(path.read_bytes()):
-            pass
+    return "" if "sha256" in expected else _check_events(path, folder)  # of format 2
+
+
+def _check_events(path: Path, folder: Path, size: int | None = None) -> str:
+    """Check the records in the first `size` bytes of an event file; returns how many there are."""
+    size_of(path, folder)
+    return f"{sum(1 for _ in records(path.read_bytes()[:size])):,} records"
 
 
 def _checkpoints(
@@ -203,7 +207,7 @@ def _records_of(folder: Path, newest: _Checkpoint) -> Iterator[tuple[str, Callab
     """Yield the files that a checkpoint of a run without an end counts on, each with its check."""
     if newest.records is not None:
         for name, size in newest.records["events"].items():
-            yield name, partial(check_events, folder / name, size)
+            yield name, partial(_check_events, folder / name, folder, size)
         yield METRICS, partial(rows_before, folder / METRICS, newest.records["table"])
 
 
@@ -256,15 +260,11 @@ def examine_sweep(folder: Path) -> FolderFindings:
         if isinstance(expected, dict) and isinstance(expected.get("bytes"), int):
             check_file(folder / RUNS_TABLE, folder, expected)
 
-    def events(path: Path) -> str:
-        size_of(path, folder)
-        return f"{sum(1 for _ in records(path.read_bytes())):,} records"
-
     found = [judged(folder, STORY, remedy, story), judged(folder, RUNS_TABLE, remedy, table)]
     found += _missing_runs(folder)
     for path in sorted((folder / SUMMARY).rglob(f"{EVENTS}*")):
         name = path.relative_to(folder).as_posix()
-        found.append(judged(folder, name, remedy, partial(events, path)))
+        found.append(judged(folder, name, remedy, partial(_check_events, path, folder)))
     owner = holder(folder / LOCK)
     return FolderFindings(folder, *_state_of_sweep(folder, told, owner), found)
 
