@@ -89,9 +89,9 @@ def decode(content: bytearray) -> CheckpointContent:
     # a file of somebody else can have a seal that fits, whatever it holds
     try:
         arrays = load(bytes(content))
-        told = json.loads(_header(content)["__metadata__"][ABOUT])
-        order = told["order"] if "order" in told else list(told["sums"])  # format 2
-        return CheckpointContent({name: arrays[name] for name in order}, dict(told["about"]))
+        entry = json.loads(_header(content)["__metadata__"][ABOUT])
+        order = entry["order"] if "order" in entry else list(entry["sums"])  # format 2
+        return CheckpointContent({name: arrays[name] for name in order}, dict(entry["about"]))
     except (SafetensorError, *_MALFORMED) as error:
         raise ValueError(f"it is no checkpoint ({str(error)[:100]})") from error
 

@@ -1,8 +1,8 @@
 """Truncation of a run's files to where its checkpoint was taken, and their continuation.
 
 Rows and records that were written after the checkpoint are cut off. The events continue in a
-new file: readers that saw what was cut off are told by it to forget these steps, and what lies
-before the checkpoint at the same steps is repeated.
+new file: it makes readers forget the steps that were cut off, and repeats what lies before the
+checkpoint at the same steps.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def continue_events(folder: Path, sizes: Mapping[str, int], step: int) -> EventW
 def _summaries(path: Path, size: int) -> Iterator[tuple[bytes, int, bool]]:
     """Read the records of summaries and session starts in the first `size` bytes of a file.
 
-    Yields each record, its step, and True for the start of a session. What lies behind is cut
+    Yields each record, its step, and True for the start of a session. The rest is cut
     off: a power failure may have left a part of it.
     """
     from google.protobuf.message import DecodeError

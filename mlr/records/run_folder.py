@@ -1,6 +1,6 @@
 """A run's folder: the names of its files, and the claim by which it belongs to one run.
 
-All file names of runs and sweeps stand here. Of a run:
+All file names of runs and sweeps are defined here. Of a run:
 
 - status.json: how the run was started and how it ended, see `mlr.records.status`.
 - metrics.csv: the logged steps as a table.

@@ -95,11 +95,11 @@ def write_summary(sweep: Path, runs: Sequence[SummaryRun]) -> Summary | None:
         return None
     pairs = _pairs(cells, members)
     share = max(1, LIMIT // len(pairs))
-    kept = [name for names in pairs.values() for name in names[:share]]
+    written = [name for names in pairs.values() for name in names[:share]]
     first = _first(pairs)
     nested = len(first) < len(cells)
     with _replaced(sweep / "summary") as new:
-        for name in kept:
+        for name in written:
             place = new / "all" / name if nested else new / name
             hparams, pictures = members[name][0].hparams, _pictures(members[name])
             _write_cell(place, cells[name], hparams, pictures, bands=not nested)
@@ -107,7 +107,7 @@ def write_summary(sweep: Path, runs: Sequence[SummaryRun]) -> Summary | None:
                 _write_cell(new / "best" / name, cells[name], None, pictures, bands=True)
     tags = {tag for cell in cells.values() for tag in cell.tags}
     folder = sweep / "summary"
-    return Summary(folder, link_to(folder, tags), len(members), len(members) - len(kept))
+    return Summary(folder, link_to(folder, tags), len(members), len(members) - len(written))
 
 
 def link_to(folder: Path, tags: Iterable[str]) -> str:

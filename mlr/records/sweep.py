@@ -22,7 +22,7 @@ def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> byt
     """Write all rows, replacing the file at once; returns what it then holds.
 
     The columns are the union over the rows: run, status, then overrides and metrics in the
-    order of their first appearance, those with a `/` (TensorBoard's tags) behind the
+    order of their first appearance, those with a `/` (TensorBoard's tags) after the
     others, then reason. A value that is missing or None leaves its cell empty, as in
     `MetricsTable`; True and False stand as in YAML.
 
@@ -64,11 +64,11 @@ def read_story(folder: Path) -> dict[str, Any]:
         ValueError: it holds no YAML, or no mapping.
     """
     path = folder / STORY
-    told = parsed(read_small(path).decode("utf-8"), path)
-    if not isinstance(told, dict):
+    story = parsed(read_small(path).decode("utf-8"), path)
+    if not isinstance(story, dict):
         raise ValueError("it holds no mapping")
-    check_format(path, told.get("format", FORMATS[0]))
-    return told
+    check_format(path, story.get("format", FORMATS[0]))
+    return story
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:

@@ -101,10 +101,10 @@ def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Stat
     counts += [] if ending is None else [ending["step"]]
     if not all(type(count) is int and 0 <= count < _LIMIT for count in counts):
         raise ValueError(f"{counts} are not counts")
-    told = ending is None or (
+    is_sound = ending is None or (
         isinstance(ending["refused"], dict) and isinstance(ending["reason"], str)
     )
-    if not told:
+    if not is_sound:
         raise ValueError("its ending is none")
     return State(
         state_dict=_named(tensors, MODEL),

@@ -247,15 +247,15 @@ def _train_again(folder: Path) -> str:
 def examine_sweep(folder: Path) -> FolderFindings:
     """Check the files of the sweep in `folder` that are of no single run."""
     remedy = f"{_resume_sweep(folder)} writes it again"
-    told: dict[str, Any] = {}
+    contents: dict[str, Any] = {}
 
     def story() -> None:
         size_of(folder / STORY, folder)
-        told.update(read_story(folder))
+        contents.update(read_story(folder))
 
     def table() -> None:
         size_of(folder / RUNS_TABLE, folder)
-        files = told.get("files")
+        files = contents.get("files")
         expected = files.get(RUNS_TABLE) if isinstance(files, dict) else None
         if isinstance(expected, dict) and isinstance(expected.get("bytes"), int):
             check_file(folder / RUNS_TABLE, folder, expected)
@@ -266,7 +266,7 @@ def examine_sweep(folder: Path) -> FolderFindings:
         name = path.relative_to(folder).as_posix()
         found.append(judged(folder, name, remedy, partial(_check_events, path, folder)))
     owner = holder(folder / LOCK)
-    return FolderFindings(folder, *_state_of_sweep(folder, told, owner), found)
+    return FolderFindings(folder, *_state_of_sweep(folder, contents, owner), found)
 
 
 def _missing_runs(folder: Path) -> list[FileFinding]:
