@@ -1,9 +1,9 @@
-"""Writing that survives: whole files by rename, appended files that end at a boundary.
+"""Durable writing: whole files by rename, appended files that end at a boundary.
 
-The only place of mlr that opens a file for writing, but for the lock files of `locks`, which
-need not last. Every failure becomes one `WriteError` that names the path and the cause, whatever
-system call it came from. All calls go through this module's `os`, so that a test can let the n-th
-of them fail or be the last.
+No other module of mlr opens a file for writing, except `locks`, whose files need not last. Every
+failure becomes one `WriteError` that names the path and the cause, independent of the system call.
+All calls go through this module's `os`, so that a test can let the n-th of them fail or be the
+last.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class WriteError(OSError):
         self.needed = needed
 
     def __str__(self) -> str:
-        """One sentence: path, cause, and for a full disk what is needed and free."""
+        """One sentence: path, cause, and for a full disk the bytes needed and free."""
         return f"cannot write {self.filename}: {self.strerror}{self.space}"
 
     @property
     def space(self) -> str:
-        """What is needed and free, in brackets, where a disk is full; else nothing."""
+        """Bytes needed and free, in brackets, for a full disk; else an empty text."""
         if self.errno not in (errno.ENOSPC, errno.EDQUOT):
             return ""
         return f" ({self.needed:,} bytes needed, {_free(Path(self.filename)):,} free)"
@@ -51,20 +51,20 @@ def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
             leaves the old or the new file too. False leaves only the promise about readers.
 
     Raises:
-        WriteError: the old file is then untouched and nothing is left beside it.
+        WriteError: the old file is then untouched and no other is left.
     """
     if path.exists() and not path.is_file():
         # a rename would put a file in the place of a device such as /dev/stdout
         raise WriteError(path, OSError(errno.EINVAL, "it is there, and no file"))
-    # beside the target: a rename across file systems is no rename
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{next(_NUMBER)}.tmp")
+    # in the same folder: a rename across file systems is no rename
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_NUMBER)}.tmp")
     try:
-        _create(beside, content, sync)
+        _create(temporary, content, sync)
         try:
-            os.replace(beside, path)
+            os.replace(temporary, path)
         except OSError:
             with suppress(OSError):
-                os.unlink(beside)
+                os.unlink(temporary)
             raise
         if sync:
             sync_folder(path.parent)
@@ -73,7 +73,7 @@ def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
 
 
 def create_exclusive(path: Path, content: bytes) -> None:
-    """Create the file at `path` holding `content`; of many callers exactly one succeeds.
+    """Create the file at `path` with `content`; of many callers exactly one succeeds.
 
     Raises:
         WriteError: with errno EEXIST where the file was there before, else with the cause.
@@ -122,10 +122,10 @@ def append(path: Path, content: bytes, new: bool = False, sync: bool = False) ->
 
 
 def replace_end(path: Path, old: bytes, new: bytes) -> None:
-    """Write `new` over the last bytes of the file at `path`, which are `old` and no longer.
+    """Write `new` over the last bytes of the file at `path`, which are `old`.
 
-    One write call, as in `append`. Where the file ends otherwise, somebody else changed
-    it, and `new` is appended.
+    One write call, as in `append`. `new` is at least as long as `old`. If the file ends
+    otherwise, somebody else changed it, and `new` is appended.
 
     Raises:
         WriteError: naming path and cause; the file then ends as it did.
@@ -155,7 +155,7 @@ def replace_end(path: Path, old: bytes, new: bytes) -> None:
 
 
 def cut(path: Path, size: int) -> None:
-    """Cut the file at `path` off behind `size` bytes, and wait until that is on the disk.
+    """Truncate the file at `path` to `size` bytes, and wait until that is on the disk.
 
     Raises:
         WriteError: it could not be cut, or is shorter than that.
@@ -174,7 +174,7 @@ def cut(path: Path, size: int) -> None:
 
 
 def rename(path: Path, target: Path) -> None:
-    """Give the file at `path` another name in its folder, in place of what has that name.
+    """Rename the file at `path` within its folder, and replace a file of that name.
 
     Raises:
         WriteError: naming the target.
@@ -263,7 +263,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 
 def _free(path: Path) -> int:
-    """Bytes free at the nearest existing folder above `path`; 0 where nobody can tell."""
+    """Return the bytes free at the nearest existing folder above `path`; 0 if unknown."""
     for folder in path.parents:
         with suppress(OSError):
             return shutil.disk_usage(folder).free

@@ -14,7 +14,7 @@ from mlr.app.sweep.sweep_job import SweepJob
 from mlr.core import debugging
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
-from mlr.records.ranking import FINISHED
+from mlr.records.status import FINISHED
 
 __all__ = ["FINISHED", "Outcome", "cause", "trace_of", "unmade"]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlr.records.settings import Value, setting, text
+from mlr.records.status import FINISHED
 
 if TYPE_CHECKING:
     from mlr.records.reading import Recorded  # needs numpy, which a refused sweep does without
 
-FINISHED = ("done", "diverged")
 """Statuses of a run that was trained to an end; it need not be trained again."""
 ENOUGH = 0.9
 """Of its finished runs, what a configuration must not lose without standing behind."""
