@@ -7,7 +7,7 @@ import pytest
 
 from mlr.core.checks import InputError
 from mlr.lecture import command
-from mlr.lecture.answer import Answer
+from mlr.lecture.page.answer import Answer
 
 
 class Lecture(NamedTuple):

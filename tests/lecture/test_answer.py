@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mlr.lecture.answer import Answer, Claim, Slide, close, number, percent
+from mlr.lecture.page.answer import Answer, Claim, Slide, close, number, percent
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from math import pi, sqrt
 import pytest
 import torch
 
-from mlr.lecture.one_logit import (
-    bends,
+from mlr.lecture.slides.one_logit import (
     costs,
+    curvature,
     expected_size,
     integral,
     logit,
@@ -31,7 +31,7 @@ def test_slopes_and_bends_are_derivatives():
         rise = (costs(*pair, z + step) - costs(*pair, z - step)) / (2 * step)
         bend = (slopes(*pair, z + step) - slopes(*pair, z - step)) / (2 * step)
         torch.testing.assert_close(slopes(*pair, z), rise, rtol=0, atol=1e-9)
-        torch.testing.assert_close(bends(*pair, z), bend, rtol=0, atol=1e-9)
+        torch.testing.assert_close(curvature(*pair, z), bend, rtol=0, atol=1e-9)
 
 
 def test_lowest_finds_place_and_value():

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from mlr.lecture.answer import Answer
 from mlr.lecture.command import ask
-from mlr.lecture.slides import PARTS, SLIDES
+from mlr.lecture.page.answer import Answer
+from mlr.lecture.slides import CHAPTERS, SLIDES
 
 FAST = {2, 15, 18, 19, 24, 29}
 """Slides that test_statements.py does not ask."""
@@ -46,7 +46,7 @@ def test_slides_are_numbered_once_and_grouped():
     numbers = [slide.number for slide in SLIDES]
     assert len(set(numbers)) == len(numbers)
     assert numbers == sorted(numbers)
-    assert sum(len(part.slides) for part in PARTS) == len(SLIDES)
+    assert sum(len(part.slides) for part in CHAPTERS) == len(SLIDES)
 
 
 @pytest.mark.parametrize("slide", SLIDES, ids=_names)

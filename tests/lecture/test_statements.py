@@ -12,10 +12,17 @@ import yaml
 from mpmath import mp, mpf
 
 from mlr.app.lab import Lab
-from mlr.lecture import clipped, consequences, costs, divergence, small_steps, softmax_limits
-from mlr.lecture.one_logit import crossing
-from mlr.lecture.slides import SLIDES
-from mlr.lecture.xor import _one_update
+from mlr.lecture.slides import (
+    SLIDES,
+    clipped,
+    cross_entropy,
+    distributions,
+    divergence,
+    small_steps,
+    softmax,
+)
+from mlr.lecture.slides.one_logit import crossing
+from mlr.lecture.slides.xor import _one_update
 from tests.data.support import REPO
 from tests.lecture.test_slides import assert_holds
 
@@ -112,7 +119,7 @@ def test_14_a_loss_of_test_examples_states_its_tolerance(ask):
 
 def test_14_the_constant_is_of_all_outputs():
     assert 1.5 * log(2 * np.pi) == pytest.approx(2.75681559961401823, abs=1e-15)
-    found = costs._of_three_outputs()
+    found = distributions._of_three_outputs()
     assert found.holds
     assert found.measured.startswith("2.756816")
 
@@ -222,10 +229,10 @@ def test_32_the_answer_says_why(ask):
 def test_36_the_larger_mean_of_the_clipped_unit_is_told_with_its_zeros(monkeypatch, tmp_path):
     # few nodes: the numbers are those of the published table, held by its claims
     monkeypatch.setattr(
-        consequences,
+        cross_entropy,
         "expected_size",
         lambda head, loss, s, nodes=20: dict(
-            zip(consequences.DEVIATIONS, consequences.SIZES[head, loss], strict=True)
+            zip(cross_entropy.DEVIATIONS, cross_entropy.SIZES[head, loss], strict=True)
         ).get(s, 0.1),
     )
     answer = BY_NUMBER[36].ask(Lab(tmp_path))
@@ -274,8 +281,8 @@ def test_42_the_sum_is_1_earlier(dtype, first):
 
     assert next(gap for gap in range(60) if total(gap) == 1) == first
     torch_type = {np.float64: "float64", np.float32: "float32"}[dtype]
-    (named,) = [one for one in softmax_limits.DTYPES if str(one).endswith(torch_type)]
-    assert softmax_limits._first_one(named) == first
+    (named,) = [one for one in softmax.DTYPES if str(one).endswith(torch_type)]
+    assert softmax._first_one(named) == first
 
 
 def test_42_the_note_names_the_gaps_from_which_a_rounded_prediction_is_1():

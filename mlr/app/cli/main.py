@@ -30,7 +30,7 @@ COMMANDS = {
 }
 ELSEWHERE = {
     "lecture": "mlr.lecture.cli",
-    "figures": "mlr.lecture.readme_picture_cli",
+    "figures": "mlr.lecture.readme_picture",
     "benchmark": "mlr.benchmarks.cli",
 }
 """Modules of commands that stand above the application, which imports none of them."""

@@ -2,29 +2,88 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from mlr.app.lab import Lab, Trained
 from mlr.data import Outliers
 from mlr.heads import Linear
-from mlr.lecture import drawing
-from mlr.lecture.answer import Answer, Claim, Picture, Slide, close, percent
-from mlr.lecture.boundary import CLASSES, POINTS, Fit, fit
-from mlr.lecture.drawing import mark, rule, sketch
-from mlr.lecture.one_logit import costs, logit, logits, slopes
+from mlr.lecture.page import drawing
+from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, percent
+from mlr.lecture.page.drawing import mark, rule, sketch
+from mlr.lecture.slides.one_logit import costs, logit, logits, slopes
+from mlr.objectives import Objective
 from mlr.objectives.pairs import find_head
+
+POINTS, CLASSES = (0.0, 1.0, 2.0, 3.0), (0.0, 0.0, 1.0, 1.0)
+STEEPEST = {("linear", "se"): 1.0, ("sigmoid", "bce"): 0.25}
+"""Largest d²L/dz²; its inverse is the largest learning rate that never overshoots."""
+BOUNDARY = {"linear": 0.5, "sigmoid": 0.0}
+"""Logit whose prediction is ½."""
+
+
+@dataclass(frozen=True)
+class FittedUnit:
+    """A trained unit with z = weight · x + bias.
+
+    boundary: x at which the prediction is ½.
+    right: True for each point that is predicted rightly.
+    loss: mean loss over the points.
+    """
+
+    weight: float
+    bias: float
+    boundary: float
+    right: tuple[bool, ...]
+    loss: float
+
+    @property
+    def accuracy(self) -> float:
+        """Share of points predicted rightly."""
+        return sum(self.right) / len(self.right)
+
+
+def fit_unit(head: str, loss: str, more: Sequence[float] = (), updates: int = 2000) -> FittedUnit:
+    """Train a unit on the four points and on `more` points of class 1.
+
+    Applies gradient descent to all points at once, on inputs of mean 0 and variance 1, where the
+    learning rate 1/`STEEPEST` solves least squares in a single update.
+    """
+    objective = Objective(head, loss, outputs=1)
+    gradient = objective.formula.gradient  # as in a training step, without validation
+    x = torch.tensor([*POINTS, *more], dtype=torch.float64).unsqueeze(1)
+    t = torch.tensor([*CLASSES, *(1.0 for _ in more)], dtype=torch.float64).unsqueeze(1)
+    mean, deviation = x.mean(), x.std(correction=0)
+    inputs = (x - mean) / deviation
+    weight = bias = torch.zeros((), dtype=torch.float64)
+    lr = 1 / STEEPEST[head, loss]
+    with torch.inference_mode():
+        for _ in range(updates):
+            slopes = gradient(weight * inputs + bias, t)
+            weight = weight - lr * (slopes * inputs).mean()
+            bias = bias - lr * slopes.mean()
+        z = weight * inputs + bias
+        right = objective.head.classify(z) == t[:, 0]
+        w, b = float(weight / deviation), float(bias - weight * mean / deviation)
+        boundary = (BOUNDARY[head] - b) / w
+        return FittedUnit(
+            w, b, boundary, tuple(right.tolist()), float(objective.losses(z, t).mean())
+        )
+
 
 ROUNDING = 1e-12
 
 
-def threshold(lab: Lab) -> Answer:
+def threshold_at_half(lab: Lab) -> Answer:
     """How does a linear unit that may predict any number choose between two classes?
 
     Source: lecture.
     """
-    found = fit("linear", "se")
+    found = fit_unit("linear", "se")
     z = logit(0.5 - 1e-9, 0.5)
     classes = Linear().classify(z).tolist()
 
@@ -98,8 +157,8 @@ def outlier_drags(lab: Lab) -> Answer:
 
     Source: a consequence of section 24, not on a slide; Bishop, PRML, 4.1.3, figure 4.4.
     """
-    near, far = fit("linear", "se", (20.0,)), fit("linear", "se", (100.0,))
-    logistic = [fit("sigmoid", "bce", more) for more in ((), (20.0,), (100.0,))]
+    near, far = fit_unit("linear", "se", (20.0,)), fit_unit("linear", "se", (100.0,))
+    logistic = [fit_unit("sigmoid", "bce", more) for more in ((), (20.0,), (100.0,))]
     runs = [
         lab.run("experiment=outliers", "head=linear", "loss=se"),
         lab.run("experiment=outliers", "head=sigmoid", "loss=bce"),
@@ -135,7 +194,7 @@ def _listed(classes: list[int]) -> str:
     return ", ".join(map(str, classes))
 
 
-def _told(found: Fit) -> str:
+def _told(found: FittedUnit) -> str:
     points = ", ".join(f"{x:g}" for x, right in zip(POINTS, found.right, strict=False) if not right)
     return f"wrong: x = {points}"
 
@@ -147,14 +206,14 @@ def _points(axes: Any, *more: float) -> None:
         axes.plot(x[t == c], t[t == c], marker, color=colour, markersize=13, zorder=4)
 
 
-def _unit(axes: Any, found: Fit, head: str, loss: str, limits: tuple[float, float]) -> None:
+def _unit(axes: Any, found: FittedUnit, head: str, loss: str, limits: tuple[float, float]) -> None:
     """The unit's prediction against its input."""
     x = logits(*limits)
     y = find_head(head)(found.weight * x + found.bias)
     axes.plot(x[:, 0], y[:, 0], **drawing.of_pair(head, loss))
 
 
-def _dragged(squared: Fit, logistic: Fit) -> Picture:
+def _dragged(squared: FittedUnit, logistic: FittedUnit) -> Illustration:
     def draw(axes: Any) -> None:
         _points(axes, 20.0)
         _unit(axes, squared, "linear", "se", (-1, 21))
@@ -167,7 +226,7 @@ def _dragged(squared: Fit, logistic: Fit) -> Picture:
     return sketch("one more point of class 1 at x = 20", draw, size=drawing.HALF)
 
 
-def _clouds(runs: list[Trained]) -> Picture:
+def _clouds(runs: list[Trained]) -> Illustration:
     """Test points of the outliers, and where each trained unit predicts ½."""
     test = Outliers().load(0).test
     x, t = test.features.numpy(), test.targets.numpy()
@@ -190,7 +249,7 @@ def _clouds(runs: list[Trained]) -> Picture:
 
 
 SLIDES = (
-    Slide(23, "A threshold at one half", threshold, "Threshold at ½."),
+    Slide(23, "A threshold at one half", threshold_at_half, "Threshold at ½."),
     Slide(
         24,
         "Squared error wants to be exact",

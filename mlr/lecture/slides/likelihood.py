@@ -1,7 +1,8 @@
-"""Slides 2, 3, 5 and 6: maximum likelihood, and why its logarithm is taken."""
+"""Slides 2–6: maximum likelihood, and the reasons to take its logarithm."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from math import log
 
 import numpy as np
@@ -19,8 +20,8 @@ from mlr.information import (
     likelihood,
     log_likelihood,
 )
-from mlr.lecture.answer import Answer, Claim, Picture, Slide, close, number
-from mlr.lecture.drawing import (
+from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number
+from mlr.lecture.page.drawing import (
     BLUE,
     GREEN,
     GREY,
@@ -148,12 +149,12 @@ def independence(lab: Lab) -> Answer:
 
 
 def _coin(heads: float) -> Tensor:
-    """Probabilities (2,) of tails and heads."""
+    """Return the probabilities (2,) of tails and heads."""
     return torch.tensor([1 - heads, heads], dtype=torch.float64)
 
 
 def _thrown(throws: int) -> Tensor:
-    """Shares (4,) of 0,0 0,1 1,0 1,1 among throws of two fair coins."""
+    """Throw two fair coins; returns the shares (4,) of 0,0 0,1 1,0 1,1."""
     generator = torch.Generator().manual_seed(0)
     coins = torch.rand(throws, 2, generator=generator).lt(0.5).double()
     pairs = (coins @ torch.tensor([2.0, 1.0]).double()).long()
@@ -161,13 +162,13 @@ def _thrown(throws: int) -> Tensor:
 
 
 def _apart(joint: Tensor) -> float:
-    """KL (nats) of a joint table (4,) of two coins from the product of its marginals."""
+    """Compute the KL divergence (nats) of a joint table (4,) from the product of its marginals."""
     table = joint.view(2, 2)
     return float(kl_divergence(joint, torch.outer(table.sum(1), table.sum(0)).flatten()))
 
 
-def _table(title: str, joint: Tensor, product: Tensor) -> Picture:
-    """Bars of a joint table next to the product of its marginals."""
+def _table(title: str, joint: Tensor, product: Tensor) -> Illustration:
+    """Draw bars of a joint table next to the product of its marginals."""
     places = np.arange(4)
     with canvas(**HALF) as (figure, axes):
         axes.bar(places - 0.2, joint.numpy(), 0.4, color=BLUE, label="joint p(a, b)")
@@ -275,12 +276,12 @@ def divided_by_m(lab: Lab) -> Answer:
 
 
 def _slope(samples: Tensor, divisor: int) -> float:
-    """Gradient of the log-likelihood, divided, at logit 0."""
+    """Compute the gradient of the log-likelihood, divided by `divisor`, at logit 0."""
     return float(_climb(samples, 1.0, 1, divisor)[1])
 
 
 def _climb(samples: Tensor, rate: float, steps: int, divisor: int) -> Tensor:
-    """The logits (steps + 1,) of gradient ascent on the log-likelihood, divided."""
+    """Compute the logits (steps + 1,) of gradient ascent on the log-likelihood / `divisor`."""
     way = [torch.zeros((), dtype=torch.float64)]
     for _ in range(steps):
         logit = way[-1].clone().requires_grad_()
@@ -288,6 +289,102 @@ def _climb(samples: Tensor, rate: float, steps: int, divisor: int) -> Tensor:
         (slope,) = torch.autograd.grad(height, logit)
         way.append(way[-1] + rate * slope)
     return torch.stack(way)
+
+
+PRECISION = {"float32": torch.float32, "float64": torch.float64}
+
+
+def underflow(lab: Lab) -> Answer:
+    """What happens when many small probabilities are multiplied?
+
+    1,000 factors of ½ do not underflow float64, so the factors are 0.1.
+
+    Source: lecture.
+    """
+    vanished = {
+        (0.1, "float64"): 324,
+        (0.1, "float32"): 46,
+        (0.5, "float64"): 1075,
+        (0.5, "float32"): 150,
+        (0.01, "float64"): 162,
+        (0.01, "float32"): 23,
+    }
+    first = {key: _first_zero(*key) for key in vanished}
+    thousand = torch.ones(1000, dtype=torch.float64)
+    total = float(log_likelihood(_bernoulli(0.1, "float64"), thousand))
+    claims = (
+        *(
+            close(
+                f"the product is 0 from {many:,} factors of {p:g} on in {name}",
+                first[p, name],
+                many,
+                0,
+            )
+            for (p, name), many in vanished.items()
+        ),
+        close("the sum of 1,000 log 0.1 is −2302.585", total, 1000 * log(0.1), 1e-9),
+        close(
+            "1,000 factors of ½ are still 9.33×10⁻³⁰² in float64",
+            float(likelihood(_bernoulli(0.5, "float64"), thousand)),
+            2.0**-1000,
+            1e-314,
+        ),
+    )
+    return Answer(
+        f"Their product goes to 0 and underflows: {first[0.1, 'float64']} factors of 0.1 give "
+        f"exactly 0 in float64, {first[0.1, 'float32']} in float32. The sum of 1,000 logarithms "
+        f"of 0.1 is only {number(total)}.",
+        claims,
+        _underflow_pictures(),
+    )
+
+
+def _bernoulli(p: float, name: str) -> Bernoulli:
+    return Bernoulli(torch.tensor(p, dtype=PRECISION[name]))
+
+
+def _first_zero(p: float, name: str) -> int:
+    """Find the least n for which the product of n factors p is 0."""
+    coin = _bernoulli(p, name)
+
+    def vanished(n: int) -> bool:
+        return float(likelihood(coin, torch.ones(n, dtype=PRECISION[name]))) == 0
+
+    return 1 + bisect_left(range(1, 2000), True, key=vanished)
+
+
+def _underflow_pictures() -> tuple[Illustration, Illustration]:
+    counts = torch.arange(1, 401)
+    products, sums = [], []
+    for name, colour, style in (("float64", BLUE, "-"), ("float32", VERMILLION, "--")):
+        coin, ones = _bernoulli(0.1, name), torch.ones(400, dtype=PRECISION[name])
+        running = torch.stack([likelihood(coin, ones[:n]) for n in counts.tolist()]).double()
+        shown = running.where(running > 0, torch.nan)
+        products.append((counts, shown, line(colour, f"{name}", style)))
+        logs = torch.stack([log_likelihood(coin, ones[:n]) for n in counts.tolist()])
+        sums.append((counts, logs, line(colour, name, style)))
+    return (
+        curves(
+            "the product of n factors of 0.1",
+            products,
+            points=[(45, 1e-45, "float32 ends"), (323, 1e-323, "float64 ends")],
+            xlabel="n",
+            ylabel="∏ p",
+            size=HALF,
+            yscale="log",
+            yticks=[1, 1e-100, 1e-200, 1e-300],
+            ylim=(1e-323, 1e40),
+            xlim=(0, 500),
+        ),
+        curves(
+            "the sum of their logarithms",
+            sums,
+            xlabel="n",
+            ylabel="∑ log p",
+            size=HALF,
+            xlim=(0, 500),
+        ),
+    )
 
 
 SLIDES = (
@@ -304,5 +401,11 @@ SLIDES = (
         "Dividing by m",
         divided_by_m,
         "Expectation with respect to p̂: dividing by m keeps the maximum.",
+    ),
+    Slide(
+        4,
+        "Multiplying small values",
+        underflow,
+        "Question: “multiplying small values?” Answer: “goes to 0”.",
     ),
 )

@@ -1,4 +1,4 @@
-"""Answers of a slide: a sentence, the claims behind it, and pictures of the runs just made."""
+"""Slides and their answers: a sentence, its claims, and pictures of the runs behind them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 class Claim:
     """One checked statement.
 
-    text: what is claimed, with its number.
-    measured: what was measured just now.
-    holds: whether the claim is true of it.
+    text: the claim, with its number.
+    measured: the number that was measured just now.
+    holds: True if the measurement confirms the claim.
     """
 
     text: str
@@ -30,13 +30,13 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One figure.
+class Illustration:
+    """One picture of an answer.
 
-    title: what it shows; read out where it cannot be seen.
+    title: caption, also the text for screen readers.
     svg: the drawing, from `drawing.svg`.
-    command: in the shell, makes again what is drawn; empty: the slide's own.
-    run: folder of the run or sweep that is drawn; None for what is computed without training.
+    command: shell command that reproduces it; empty for the slide's own.
+    run: folder of the run or sweep that is drawn; None if nothing was trained.
     """
 
     title: str
@@ -46,15 +46,15 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A published number, and the same measured here. It is told, never judged.
+class PublishedNumber:
+    """A published number and the same measured here, reported without a verdict.
 
-    what: what was measured.
+    what: the measured quantity.
     published: the number, or the words where the source gives none.
-    ours: measured just now.
-    digits: decimals that are shown; the source's, or more.
-    source: who published it, and where.
-    unit: of both numbers.
+    ours: our number, measured just now.
+    digits: decimals that are shown; those of the source, or more.
+    source: author and place of the publication.
+    unit: unit of both numbers.
     """
 
     what: str
@@ -71,12 +71,12 @@ class Comparison:
 
     @property
     def measured(self) -> str:
-        """Ours as text."""
+        """Our number as text."""
         return self._text(self.ours)
 
     @property
     def difference(self) -> str:
-        """Ours − theirs; empty where one of them is words."""
+        """Ours − theirs; empty if one of them is in words."""
         if isinstance(self.published, str) or isinstance(self.ours, str):
             return ""
         off = self.ours - self.published
@@ -94,14 +94,16 @@ class Comparison:
 class Answer:
     """The answer to a slide's question.
 
-    sentence: the answer, one or two sentences with the measured number in them.
+    sentence: one or two sentences with the measured number in them.
+    claims: the claims behind it.
+    pictures: at most two, drawn side by side.
     rows: published numbers next to ours.
     """
 
     sentence: str
     claims: tuple[Claim, ...]
-    pictures: tuple[Picture, ...] = ()
-    rows: tuple[Comparison, ...] = ()
+    pictures: tuple[Illustration, ...] = ()
+    rows: tuple[PublishedNumber, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -113,11 +115,10 @@ class Answer:
 class Slide:
     """One slide of the lecture, or a published result.
 
-    number: ours, in the order of the lecture; by it the slide is asked for. A published result
-        has a name.
+    number: our number, in the order of the lecture; the name of a published result.
     title: a few words.
-    ask: measures and answers; its docstring is the question.
-    original: the slide's own question, or what it states, as noted down from the lecture.
+    ask: function that measures and answers; its docstring is the question.
+    original: the slide's own question or statement, as noted down from the lecture.
     """
 
     number: int | str
@@ -127,17 +128,17 @@ class Slide:
 
     @property
     def published(self) -> bool:
-        """True for a published result: it may take minutes and need files that are absent."""
+        """True for a published result, which may take minutes and need files that are absent."""
         return isinstance(self.number, str)
 
     @property
     def question(self) -> str:
-        """The first paragraph of the docstring, as one line."""
+        """First paragraph of the docstring, as one line."""
         return self._paragraphs()[0]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The other paragraphs: sources, and slips of the slide."""
+        """Other paragraphs of the docstring: sources, and slips of the slide."""
         return tuple(self._paragraphs()[1:])
 
     def _paragraphs(self) -> list[str]:
@@ -145,36 +146,36 @@ class Slide:
 
 
 @dataclass(frozen=True)
-class Part:
-    """Slides of one topic."""
+class Chapter:
+    """Slides of one topic, under a heading of the page."""
 
     title: str
     slides: tuple[Slide, ...]
 
 
 def close(text: str, measured: float, expected: float, within: float, unit: str = "") -> Claim:
-    """The claim that `measured` is `expected`, to within `within` (absolute).
+    """Claim that `measured` equals `expected`, to within `within` (absolute).
 
     Args:
         text: the claim, its number written out; the tolerance is added to it.
-        measured: through mlr, just now.
+        measured: the number measured through mlr.
         expected: the number of the claim.
-        within: the tolerance for rounding, or chance; 0 for equality.
-        unit: of all three, as in " %".
+        within: tolerance for rounding or chance; 0 for equality.
+        unit: unit of all three, as in " %".
     """
     off = abs(measured - expected)
     equal = measured == expected  # infinities too
     holds = equal or (isfinite(off) and off <= within)
     points = " points" if unit == " %" else unit  # percentages differ by percentage points
-    told = f"{number(measured)}{unit} (off by {number(off, 2)}{points})"
+    shown = f"{number(measured)}{unit} (off by {number(off, 2)}{points})"
     if equal or not expected:
-        told = f"{number(measured, 7 if equal else 2)}{unit}"
+        shown = f"{number(measured, 7 if equal else 2)}{unit}"
     allowed = f", to within {number(within, 3)}{points}{_of(expected, within, unit, text)}"
-    return Claim(text + allowed * (within > 0), told, holds)
+    return Claim(text + allowed * (within > 0), shown, holds)
 
 
 def _of(expected: float, within: float, unit: str, text: str) -> str:
-    """“ of 0.6931472”, with the digits that the tolerance needs; empty where `text` has them."""
+    """Write “ of 0.6931472” with the digits that the tolerance needs; empty if `text` has them."""
     written = (float(one.replace(",", "").replace("−", "-")) for one in DECIMAL.findall(text))
     if not expected or any(abs(one - expected) <= within / 10 for one in written):
         return ""
@@ -188,7 +189,7 @@ def _error(value: float, digits: int) -> float:
 
 
 def number(value: float, digits: int = 7) -> str:
-    """`value` as a person writes it: 0.1481481, −4.539375×10⁻⁵, 22,063."""
+    """Write a number for people: 0.1481481, −4.539375×10⁻⁵, 22,063."""
     whole = isfinite(value) and value == int(value) and abs(value) < 1e15
     text = f"{int(value):,}" if whole else f"{value:.{digits}g}"
     text, _, exponent = text.replace("-", "−").replace("inf", "∞").partition("e")
@@ -199,5 +200,5 @@ def number(value: float, digits: int = 7) -> str:
 
 
 def percent(share: float, decimals: int = 1) -> str:
-    """`share` as a person writes it: 0.695 as 69.5 %, 1.0 as 100 %."""
+    """Write a share in percent: 0.695 as 69.5 %, 1.0 as 100 %."""
     return f"{round(100 * share, decimals):g} %"

@@ -1,4 +1,4 @@
-"""The beginning of the page: the course, its goals, the recap, terms and formulas."""
+"""Texts at the beginning of the page: course, goals, recap, terms and formulas."""
 
 from __future__ import annotations
 

@@ -15,19 +15,19 @@ from torch.nn.functional import cosine_similarity, one_hot
 
 from mlr.app.lab import Lab, Trained
 from mlr.data import Digits
-from mlr.lecture import drawing
-from mlr.lecture.answer import Answer, Claim, Picture, Slide, percent
-from mlr.lecture.drawing import sketch
+from mlr.lecture.page import drawing
+from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, percent
+from mlr.lecture.page.drawing import sketch
 from mlr.objectives import Objective
 
 HEADS, LOSSES = ("clipped_linear", "sigmoid", "softmax"), ("se", "bce", "ce")
 RATES, SEEDS = ("0.5", "2"), 4
 WINDOW = 10
-"""Logged batches of 32 whose mean accuracy counts, about an epoch."""
+"""Logged batches of 32 over which the accuracy is averaged, about an epoch."""
 
 
 @dataclass(frozen=True)
-class Nine:
+class PairMeasurements:
     """Measurements of one head and one loss, over all seeds.
 
     gradient: mean ‖dL/dz‖ of the wrong digits before the first update.
@@ -48,7 +48,7 @@ class Nine:
     accuracy: float
 
     @classmethod
-    def of(cls, runs: Sequence[Sequence[Trained]], direction: float) -> Nine:
+    def of(cls, runs: Sequence[Sequence[Trained]], direction: float) -> PairMeasurements:
         """Measure the runs of each learning rate."""
         starts = [run for own in runs for run in own]
         best = min(runs, key=lambda own: [*_updates(own), -_worst(own)])
@@ -87,7 +87,7 @@ def every_pair(lab: Lab) -> Answer:
     pairs = [(head, loss) for head in HEADS for loss in LOSSES]
     starts = _starts(lab)
     nine = {
-        pair: Nine.of(
+        pair: PairMeasurements.of(
             by_rate[len(RATES) * index : len(RATES) * (index + 1)], mean_direction(*pair, starts)
         )
         for index, pair in enumerate(pairs)
@@ -97,7 +97,7 @@ def every_pair(lab: Lab) -> Answer:
     )
 
 
-def _sentence(nine: Mapping[Pair, Nine]) -> str:
+def _sentence(nine: Mapping[Pair, PairMeasurements]) -> str:
     good, slow = nine["softmax", "ce"], nine["softmax", "se"]
     clipped, of_ce = nine["clipped_linear", "bce"], nine["clipped_linear", "ce"]
     return (
@@ -113,9 +113,9 @@ def _sentence(nine: Mapping[Pair, Nine]) -> str:
 
 
 def _starts(lab: Lab) -> list[tuple[Tensor, Tensor]]:
-    """Logits (N, 10) of the training digits before the first update, and classes, by seed.
+    """Compute the initial logits (N, 10) of the training digits, and their classes, by seed.
 
-    They are those of all nine pairs: no weight changes at this learning rate.
+    They are equal for all nine pairs; at this learning rate no weight changes.
     """
     found = []
     own = ("experiment=nine_cells", "optimizer.lr=1e-30", "epochs=1", f"seed=range(0,{SEEDS})")
@@ -127,11 +127,11 @@ def _starts(lab: Lab) -> list[tuple[Tensor, Tensor]]:
 
 
 def mean_direction(head: str, loss: str, starts: Sequence[tuple[Tensor, Tensor]]) -> float:
-    """Mean cosine between dL/dz and y − t, of the wrong examples whose gradient is not 0.
+    """Compute the mean cosine between dL/dz and y − t over wrong examples with a gradient.
 
     Args:
-        head: of the pair.
-        loss: of the pair.
+        head: head of the pair.
+        loss: loss of the pair.
         starts: logits (N, K) and classes (N,).
     """
     objective = Objective(head, loss, strict=False)
@@ -146,11 +146,11 @@ def mean_direction(head: str, loss: str, starts: Sequence[tuple[Tensor, Tensor]]
     return float(torch.cat(cosines).mean())
 
 
-def _claims(nine: Mapping[Pair, Nine]) -> list[Claim]:
+def _claims(nine: Mapping[Pair, PairMeasurements]) -> list[Claim]:
     return [*_of_gradients(nine), *_of_learning(nine)]
 
 
-def _of_gradients(nine: Mapping[Pair, Nine]) -> list[Claim]:
+def _of_gradients(nine: Mapping[Pair, PairMeasurements]) -> list[Claim]:
     sigmoid = nine["sigmoid", "bce"].gradient / nine["sigmoid", "se"].gradient
     softmax = nine["softmax", "ce"].gradient / nine["softmax", "se"].gradient
     clipped = [nine["clipped_linear", loss].without for loss in LOSSES]
@@ -198,7 +198,7 @@ def _of_gradients(nine: Mapping[Pair, Nine]) -> list[Claim]:
     ]
 
 
-def _of_learning(nine: Mapping[Pair, Nine]) -> list[Claim]:
+def _of_learning(nine: Mapping[Pair, PairMeasurements]) -> list[Claim]:
     fast = {pair for pair, one in nine.items() if one.updates[1] < inf}
     logs = {("sigmoid", "bce"), ("softmax", "bce"), ("softmax", "ce")}
     squared = [nine[head, "se"].updates[0] for head in ("sigmoid", "softmax")]
@@ -224,7 +224,7 @@ def _of_learning(nine: Mapping[Pair, Nine]) -> list[Claim]:
 
 
 def _updates(runs: Sequence[Trained]) -> tuple[float, float]:
-    """Median over the seeds of the updates to 90 % and 99 % of the training digits."""
+    """Compute the median over seeds of the updates to 90 % and 99 % of the training digits."""
     reached = [[_reached(run, share) for run in runs] for share in (0.9, 0.99)]
     return median(reached[0]), median(reached[1])
 
@@ -237,11 +237,11 @@ def _reached(run: Trained, share: float) -> float:
 
 
 def _without(runs: Sequence[Trained], point: int) -> float:
-    """Share of the wrong digits in the batches of one logged step whose gradient is exactly 0."""
+    """Compute the share of wrong digits without gradient in the batches of one logged step."""
     stuck = wrong = 0.0
     for run in runs:
         steps, shares = run.series["stuck/fraction"]
-        # the accuracy goes on to a last point, of the whole split
+        # the accuracy has one more point, of the whole split
         at, right = run.series["accuracy/train"]
         stuck += float(shares[point])
         wrong += 1 - float(right[np.searchsorted(at, steps[point])])
@@ -256,8 +256,8 @@ def _count(updates: float) -> str:
     return "never" if updates == inf else f"{updates:,.0f}"
 
 
-def _gradients(nine: Mapping[Pair, Nine], run: Trained) -> Picture:
-    def cell(one: Nine) -> tuple[float, str, str]:
+def _gradients(nine: Mapping[Pair, PairMeasurements], run: Trained) -> Illustration:
+    def cell(one: PairMeasurements) -> tuple[float, str, str]:
         zero = f"{percent(one.without, 0)} get none" if one.without else "all get some"
         small = f"direction {one.direction:.2f}\n{zero}"
         return np.log10(10 * one.gradient) / 1.5, f"{one.gradient:.2f}", small
@@ -273,8 +273,8 @@ def _gradients(nine: Mapping[Pair, Nine], run: Trained) -> Picture:
     )
 
 
-def _speeds(nine: Mapping[Pair, Nine], run: Trained) -> Picture:
-    def cell(one: Nine) -> tuple[float, str, str]:
+def _speeds(nine: Mapping[Pair, PairMeasurements], run: Trained) -> Illustration:
+    def cell(one: PairMeasurements) -> tuple[float, str, str]:
         strength = 0.0 if one.updates[0] == inf else 1 - np.log10(one.updates[0] / 40) / 1.7
         return strength, _count(one.updates[0]), f"99 %: {_count(one.updates[1])}"
 
@@ -287,7 +287,7 @@ def _speeds(nine: Mapping[Pair, Nine], run: Trained) -> Picture:
 
 
 def _grid(axes: Any, cells: Mapping[Pair, tuple[float, str, str]], colour: str) -> None:
-    """Nine cells: the strength of the colour, the large text and the small."""
+    """Draw nine cells, each with the strength of its colour, a large and a small text."""
     from matplotlib.patches import Rectangle
 
     axes.grid(False)

@@ -23,9 +23,8 @@ from mlr.information import (
     likelihood,
     log_likelihood,
 )
-from mlr.lecture.answer import Answer, Claim, Picture, Slide, close, number
-from mlr.lecture.divergence import DATA
-from mlr.lecture.drawing import (
+from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number
+from mlr.lecture.page.drawing import (
     BLUE,
     GREEN,
     GREY,
@@ -39,7 +38,8 @@ from mlr.lecture.drawing import (
     line,
     sketch,
 )
-from mlr.lecture.entropy import Cost, descend
+from mlr.lecture.slides.divergence import DATA
+from mlr.lecture.slides.entropy import Cost, gradient_descent
 from mlr.objectives import Objective
 
 
@@ -95,7 +95,7 @@ def _three(two: Tensor) -> Categorical:
 
 
 def _equal(name: str, model: Distribution, targets: Tensor, losses: Tensor) -> Claim:
-    """That −log p of each target is its loss."""
+    """Claim that −log p of each target is its loss."""
     # one target along the first axis, of a model for each: so nothing is summed
     costs = -log_likelihood(model, targets.unsqueeze(0))
     off = float(((costs - losses).abs() / (1 + losses)).max())
@@ -103,10 +103,10 @@ def _equal(name: str, model: Distribution, targets: Tensor, losses: Tensor) -> C
 
 
 NOISE = 0.5
-"""Of the line's targets: their standard deviation."""
+"""Standard deviation of the line's targets."""
 
 
-def gaussian(lab: Lab) -> Answer:
+def squared_error_is_gaussian(lab: Lab) -> Answer:
     """Why is the squared error a cross-entropy, too?
 
     For K outputs the constant is ½K log 2π.
@@ -148,14 +148,14 @@ def _of_three_outputs() -> Claim:
 
 
 def _fits(lab: Lab) -> tuple[Trained, Trained, Trained]:
-    """A line fitted by squared error, by a Gaussian's −log-likelihood, and its deviation too."""
+    """Fit a line by squared error, by a Gaussian's −log-likelihood, and with its deviation."""
     own = ("experiment=line", "data.seed=0", f"data.noise={NOISE:g}")
     squared, fixed = lab.sweep(*own, "loss=se,gaussian_nll")
     return squared, fixed, lab.run(*own, "head=gaussian", "loss=gaussian_nll")
 
 
 def _deviation(learnt: Trained) -> float:
-    """σ that a Gaussian head predicts, mean over the inputs −1 and 1."""
+    """Compute the σ that a Gaussian head predicts, mean over the inputs −1 and 1."""
     weight, bias = learnt.parameters["output.weight"][1], learnt.parameters["output.bias"][1]
     return float((bias + weight * torch.tensor([-1.0, 1.0])).exp().mean())
 
@@ -193,7 +193,7 @@ def _line() -> Dataset:
     return Line(seed=0, noise=NOISE).load(0)
 
 
-def _two_costs(y: Tensor, se: Tensor, ce: Tensor) -> Picture:
+def _two_costs(y: Tensor, se: Tensor, ce: Tensor) -> Illustration:
     return curves(
         "one example with target 1",
         [
@@ -208,8 +208,8 @@ def _two_costs(y: Tensor, se: Tensor, ce: Tensor) -> Picture:
     )
 
 
-def _band(squared: Trained, fixed: Trained, learnt: Trained) -> Picture:
-    """Unseen data, the line of squared error, and the Gaussian head's mean and deviation."""
+def _band(squared: Trained, fixed: Trained, learnt: Trained) -> Illustration:
+    """Draw the test data, the line of squared error, and the Gaussian head's mean and deviation."""
     data = _line().test
     x = torch.linspace(-1, 1, 101)
     mean, log_deviation = (
@@ -249,7 +249,7 @@ def four_names(lab: Lab) -> Answer:
         "ML": lambda theta: -likelihood(categorical(theta), samples).log() / m,
     }
     start = torch.tensor([0.0, 1.0, -1.0], dtype=torch.float64)
-    ways = {name: descend(cost, start, 1.0, 40) for name, cost in costs.items()}
+    ways = {name: gradient_descent(cost, start, 1.0, 40) for name, cost in costs.items()}
     fall = {name: torch.stack([costs[name](theta) for theta in ways[name]]) for name in costs}
     above = {name: values - fall["KL"] for name, values in fall.items()}
     constant = float(above["CE"].mean())
@@ -273,7 +273,7 @@ def four_names(lab: Lab) -> Answer:
     )
 
 
-def _four_curves(fall: Mapping[str, Tensor]) -> Picture:
+def _four_curves(fall: Mapping[str, Tensor]) -> Illustration:
     steps = torch.arange(41)
     drawn = (
         ("CE", BLUE, "-", 9),
@@ -298,7 +298,7 @@ SLIDES = (
     Slide(
         14,
         "Squared error is Gaussian",
-        gaussian,
+        squared_error_is_gaussian,
         "MSE is the cross-entropy of the empirical distribution and a Gaussian.",
     ),
     Slide(15, "Four names of one objective", four_names, "KL ⇔ NLL ⇔ CE ⇔ ML."),

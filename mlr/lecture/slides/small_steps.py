@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mlr.app.lab import Lab, Trained
-from mlr.lecture import drawing
-from mlr.lecture.answer import Answer, Claim, Picture, Slide, close
-from mlr.lecture.descent import descend, flow_time, updates_until_right
-from mlr.lecture.drawing import mark, rule, sketch
+from mlr.lecture.page import drawing
+from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close
+from mlr.lecture.page.drawing import mark, rule, sketch
+from mlr.lecture.slides.one_logit import integral, slopes
+from mlr.objectives import Objective
+
+CHUNK = 1 << 12
+
+
+def descend_bias(head: str, loss: str, starts: Sequence[float], lr: float = 1.0) -> Tensor:
+    """Compute the logits (updates + 1, starts) of z ← z − lr · dL/dz, target 1, until all are > 0.
+
+    All starts are updated in one tensor by the formula itself, as in a training step: validating
+    each call would take longer than the 162,799 updates of one start.
+    """
+    gradient = Objective(head, loss, outputs=1).formula.gradient
+    with torch.inference_mode():
+        z = torch.tensor(starts, dtype=torch.float64).unsqueeze(1)
+        target = torch.ones_like(z)
+        path = [z[None]]
+        while not bool((z > 0).all()):
+            rows = z.new_empty(CHUNK, *z.shape)
+            for row in rows.unbind():
+                z = torch.sub(z, gradient(z, target), alpha=lr, out=row)
+            path.append(rows)
+        return torch.cat(path)[..., 0]
+
+
+def updates_until_right(path: Tensor) -> list[int]:
+    """Count the updates until each start of a `path` is above 0 for the first time."""
+    return [int(first) for first in (path > 0).byte().argmax(0)]
+
+
+def flow_time(head: str, loss: str, start: int) -> float:
+    """Compute ∫ dz / |dL/dz| from `start` to 0, the time that gradient flow needs."""
+    return integral(lambda z: 1 / slopes(head, loss, z).abs(), start, 0)
+
 
 STARTS = (-5, -10, -12)
 
@@ -29,7 +64,7 @@ def small_steps(lab: Lab) -> Answer:
 
     Source: lecture; the neuron: Nielsen, Neural Networks and Deep Learning, chapter 3.
     """
-    paths = {loss: descend("sigmoid", loss, STARTS) for loss in ("se", "bce")}
+    paths = {loss: descend_bias("sigmoid", loss, STARTS) for loss in ("se", "bce")}
     squared, cross = (updates_until_right(path) for path in paths.values())
     neurons = _train_neurons(lab)
     out = {name: one.outputs[MIDDLE] for name, one in neurons.items()}
@@ -67,17 +102,17 @@ def _of_escapes(squared: list[int], cross: list[int]) -> list[Claim]:
 
 
 RATE, SLOW = 0.15, 0.005
-"""Learning rates of Nielsen's figures: of squared error, and of cross-entropy."""
+"""Learning rates of Nielsen's figures for squared error and for cross-entropy."""
 MIDDLE = 150
-"""Updates after which the outputs are told."""
+"""Updates after which the outputs are compared."""
 
 
-class Neuron(NamedTuple):
+class TrainedNeuron(NamedTuple):
     """Nielsen's neuron after training.
 
-    run: its run.
+    run: the training.
     outputs: y after 0, 1, … updates.
-    style: of its curve.
+    style: style of its curve.
     """
 
     run: Trained
@@ -85,7 +120,7 @@ class Neuron(NamedTuple):
     style: dict[str, Any]
 
 
-def _train_neurons(lab: Lab) -> dict[str, Neuron]:
+def _train_neurons(lab: Lab) -> dict[str, TrainedNeuron]:
     own = ("experiment=neuron", f"optimizer.lr={RATE}")
     se, bce, clipped = lab.sweep(*own, "head=sigmoid,clipped_linear", "loss=se,bce")[:3]
     slow = lab.run("experiment=neuron", "loss=bce", f"optimizer.lr={SLOW}")
@@ -101,12 +136,12 @@ def _train_neurons(lab: Lab) -> dict[str, Neuron]:
         style |= {"label": f"{style['label']}, η = {rate:g}"}
         if rate == SLOW:
             style |= {"linestyle": (0, (1, 1)), "alpha": 0.75}
-        found[name] = Neuron(run, _outputs(run, pair[1]), style)
+        found[name] = TrainedNeuron(run, _outputs(run, pair[1]), style)
     return found
 
 
 def _outputs(run: Trained, loss: str) -> NDArray[np.float64]:
-    """From the loss of the one example, whose target is 0: L = ½y², or −log(1 − y)."""
+    """Compute the outputs from the loss of the one example: L = ½y², or −log(1 − y)."""
     losses = run.series["loss/train"][1]
     return np.sqrt(2 * losses) if loss == "se" else -np.expm1(-losses)
 
@@ -121,18 +156,18 @@ def _of_neurons(out: dict[str, float]) -> list[Claim]:
     ]
 
 
-def _escapes(paths: dict[str, torch.Tensor]) -> Picture:
-    """Logits of gradient descent on a logarithmic axis of updates."""
+def _escapes(paths: dict[str, torch.Tensor]) -> Illustration:
+    """Draw the logits of gradient descent on a logarithmic axis of updates."""
 
     def draw(axes: Any) -> None:
         for loss, path in paths.items():
             whole = len(path) - 1
             chosen = torch.logspace(0, torch.tensor(float(whole)).log10(), 400).long().unique()
             for start, place in enumerate(updates_until_right(path)):
-                kept = torch.cat((chosen[chosen < place], torch.tensor([place])))
+                drawn = torch.cat((chosen[chosen < place], torch.tensor([place])))
                 label = None if start else loss.upper()
                 style = drawing.of_pair("sigmoid", loss) | {"label": label}
-                axes.plot(kept, path[kept, start], **style)
+                axes.plot(drawn, path[drawn, start], **style)
                 if loss == "se":
                     end = float(path[place, start])
                     mark(axes, place, end, f"{place:,}", (-4, 18 + 22 * start))
@@ -146,7 +181,7 @@ def _escapes(paths: dict[str, torch.Tensor]) -> Picture:
     )
 
 
-def _neurons(neurons: dict[str, Neuron]) -> Picture:
+def _neurons(neurons: dict[str, TrainedNeuron]) -> Illustration:
     def draw(axes: Any) -> None:
         for one in neurons.values():
             axes.plot(one.outputs, **one.style)

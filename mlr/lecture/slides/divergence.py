@@ -12,8 +12,8 @@ from torch.distributions import Categorical
 from mlr.app.lab import Lab
 from mlr.heads import Softmax
 from mlr.information import cross_entropy, entropy, kl_divergence
-from mlr.lecture.answer import Answer, Claim, Picture, Slide, close, number
-from mlr.lecture.drawing import (
+from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number
+from mlr.lecture.page.drawing import (
     BLUE,
     GREY,
     INK,
@@ -26,7 +26,7 @@ from mlr.lecture.drawing import (
 
 
 def distribution(*probabilities: float) -> Tensor:
-    """Probabilities (K,) in float64."""
+    """Return probabilities (K,) in float64."""
     return torch.tensor(probabilities, dtype=torch.float64)
 
 
@@ -87,8 +87,8 @@ def _never_negative() -> Claim:
     return Claim("KL(p‖q) > 0 for 10,000 random pairs", f"least {number(least, 2)}", least > 0)
 
 
-def _parts(p: Tensor, q: Tensor) -> Picture:
-    """Bars of p, q and each outcome's term of KL(p‖q)."""
+def _parts(p: Tensor, q: Tensor) -> Illustration:
+    """Draw bars of p, q and each outcome's term of KL(p‖q)."""
     parts = p * (p.log() - q.log())
     places = np.arange(3)
     with canvas() as (figure, axes):
@@ -197,13 +197,13 @@ def data_term(lab: Lab) -> Answer:
 
 
 def _on_a_line() -> tuple[Tensor, Tensor]:
-    """Probabilities of the first class, and models (…, 3) of three; the others share 2 : 1."""
+    """Return probabilities of the first class, and models (N, 3); the other classes share 2 : 1."""
     share = torch.linspace(0.01, 0.99, 491, dtype=torch.float64)
     rest = 1 - share
     return share, torch.stack([share, rest * 2 / 3, rest / 3], -1)
 
 
-def _two_curves(p: Tensor, share: Tensor, models: Tensor) -> Picture:
+def _two_curves(p: Tensor, share: Tensor, models: Tensor) -> Illustration:
     ce, kl = cross_entropy(p, models), kl_divergence(p, models)
     return curves(
         "models of three classes, p̂ = (0.7, 0.2, 0.1): CE and KL differ by a constant",

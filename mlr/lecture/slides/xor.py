@@ -11,8 +11,8 @@ from mlr.app.lab import Lab, Trained
 from mlr.data import Xor
 from mlr.data.base import Dataset
 from mlr.heads import Sigmoid
-from mlr.lecture.answer import Answer, Claim, Picture, Slide, close, number, percent
-from mlr.lecture.drawing import (
+from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number, percent
+from mlr.lecture.page.drawing import (
     BLUE,
     HALF,
     INK,
@@ -98,7 +98,7 @@ def _of_hidden(trained: Trained) -> tuple[Claim, ...]:
 
 
 def _one_update(lab: Lab) -> Claim:
-    """That SGD's first update from w = 0 is −η · the mean gradient of the mini-batch."""
+    """Claim that SGD's first update from w = 0 is −η · the mean gradient of the mini-batch."""
     train = _data().train
     whole = f"batch_size={len(train)}"
     run = lab.run(*DATA, "model=linear", "model.init=zeros", "epochs=1", whole, "dtype=float64")
@@ -110,7 +110,7 @@ def _one_update(lab: Lab) -> Claim:
 
 
 def at_the_optimum(objective: Objective, bias: float) -> tuple[float, float]:
-    """Mean loss of the four corners for w = 0, and the largest |∂L/∂w| or |∂L/∂b|."""
+    """Compute the mean loss of the four corners for w = 0, and the largest |∂L/∂w| or |∂L/∂b|."""
     z = torch.full((4, 1), bias, dtype=torch.float64)
     inputs = torch.cat([CORNERS, torch.ones(4, 1, dtype=torch.float64)], 1)
     gradient = inputs.T @ objective.gradient(z, SIGNS_DIFFER)
@@ -118,7 +118,7 @@ def at_the_optimum(objective: Objective, bias: float) -> tuple[float, float]:
 
 
 def best_line() -> int:
-    """How many of the four corners the best of many lines gets right."""
+    """Count the corners, of four, that the best of many lines gets right."""
     generator = torch.Generator().manual_seed(0)
     weights = torch.randn(2, 100_000, generator=generator, dtype=torch.float64)
     biases = 2 * torch.randn(100_000, generator=generator, dtype=torch.float64)
@@ -126,8 +126,8 @@ def best_line() -> int:
     return int((classes == SIGNS_DIFFER.bool()).sum(0).max())
 
 
-def _regions(mlp: Trained) -> Picture:
-    """P(Y = 1|x) over the plane, and the test data."""
+def _regions(mlp: Trained) -> Illustration:
+    """Draw P(Y = 1|x) over the plane, and the test data."""
     data = _data().test
     axis = torch.linspace(-1.8, 2.5, 121)
     plane = torch.cartesian_prod(axis, axis)

@@ -12,8 +12,8 @@ from mlr.data import Blobs
 from mlr.data.base import Split
 from mlr.heads import ClippedLinear, Sigmoid, Softmax
 from mlr.information import HALF_LOG_TAU, log_likelihood
-from mlr.lecture.answer import Answer, Claim, Picture, Slide, close, number
-from mlr.lecture.drawing import (
+from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number
+from mlr.lecture.page.drawing import (
     BLUE,
     HALF,
     INK,
@@ -77,8 +77,8 @@ def _logits(run: Trained, x: Tensor) -> Tensor:
     return x.double() @ weight.double().T + bias.double()
 
 
-def _chances(run: Trained, data: Split) -> Picture:
-    """P(Y = 1|x) over the plane, and the data."""
+def _chances(run: Trained, data: Split) -> Illustration:
+    """Draw P(Y = 1|x) over the plane, and the data."""
     axis = torch.linspace(-3.2, 3.2, 131, dtype=torch.float64)
     plane = torch.cartesian_prod(axis, axis)
     chance = Sigmoid()(_logits(run, plane)).reshape(131, 131).T
@@ -95,13 +95,13 @@ def _chances(run: Trained, data: Split) -> Picture:
 
 
 NATURAL = (("linear", "se", 1), ("sigmoid", "bce", 1), ("softmax", "ce", 3))
-"""Head and loss of one distribution, and outputs."""
+"""Head and loss of one distribution, and the number of outputs."""
 BELOW = {
     Normal: ("Gaussian", HALF_LOG_TAU),
     Bernoulli: ("Bernoulli", 0),
     Categorical: ("categorical", 0),
 }
-"""By distribution: its name, and how much its loss is below −log p."""
+"""Name of each distribution, and the difference of −log p and its loss."""
 
 
 def units_and_costs(lab: Lab) -> Answer:
@@ -146,7 +146,7 @@ def units_and_costs(lab: Lab) -> Answer:
 
 
 def _of_its_distribution(objective: Objective, outputs: int) -> list[Claim]:
-    """That loss and gradient of a head follow from its distribution, at 10,000 random logits."""
+    """Claim that loss and gradient follow from the distribution, at 10,000 random logits."""
     generator = torch.Generator().manual_seed(0)
     z = 5 * torch.randn(10_000, outputs, generator=generator, dtype=torch.float64)
     z.requires_grad_()
@@ -219,7 +219,7 @@ def one_number(lab: Lab) -> Answer:
     )
 
 
-def clipped(lab: Lab) -> Answer:
+def clipped_unit(lab: Lab) -> Answer:
     """How can the output of a linear unit be restricted to probabilities?
 
     At z = 0 and z = 1 themselves the derivative does not exist; here it is 1, as in torch.clamp.
@@ -268,5 +268,7 @@ SLIDES = (
         "The output units determine the form of the cross-entropy.",
     ),
     Slide(18, "One number for two classes", one_number, "One number is enough for 2 classes."),
-    Slide(19, "The clipped linear unit", clipped, "Clipped linear unit, y = max(0, min(1, z))."),
+    Slide(
+        19, "The clipped linear unit", clipped_unit, "Clipped linear unit, y = max(0, min(1, z))."
+    ),
 )

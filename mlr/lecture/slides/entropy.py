@@ -12,9 +12,8 @@ from torch import Tensor
 from mlr.app.lab import Lab
 from mlr.heads import Sigmoid, Softmax
 from mlr.information import categorical, cross_entropy, entropy, kl_divergence, log_likelihood
-from mlr.lecture.answer import Answer, Picture, Slide, close, number
-from mlr.lecture.divergence import DATA, distribution
-from mlr.lecture.drawing import (
+from mlr.lecture.page.answer import Answer, Illustration, Slide, close, number
+from mlr.lecture.page.drawing import (
     BLUE,
     GREY,
     SKY,
@@ -24,7 +23,8 @@ from mlr.lecture.drawing import (
     line,
     picture,
 )
-from mlr.lecture.one_logit import crossing
+from mlr.lecture.slides.divergence import DATA, distribution
+from mlr.lecture.slides.one_logit import crossing
 
 Cost = Callable[[Tensor], Tensor]
 
@@ -42,7 +42,8 @@ def three_descents(lab: Lab) -> Answer:
         "NLL": lambda theta: -log_likelihood(categorical(theta), samples) / len(samples),
     }
     ways = {
-        name: descend(cost, distribution(0.0, 1.0, -1.0), 1.0, 400) for name, cost in costs.items()
+        name: gradient_descent(cost, distribution(0.0, 1.0, -1.0), 1.0, 400)
+        for name, cost in costs.items()
     }
     apart = {name: float((ways[name] - ways["KL"]).abs().max()) for name in ("CE", "NLL")}
     end = head(ways["NLL"][-1])
@@ -77,8 +78,8 @@ def three_descents(lab: Lab) -> Answer:
     )
 
 
-def descend(cost: Cost, start: Tensor, rate: float, steps: int) -> Tensor:
-    """Parameters (steps + 1, K) of gradient descent from `start`."""
+def gradient_descent(cost: Cost, start: Tensor, rate: float, steps: int) -> Tensor:
+    """Compute the parameters (steps + 1, K) of gradient descent from `start`."""
     way = [start]
     for _ in range(steps):
         theta = way[-1].clone().requires_grad_()
@@ -122,8 +123,8 @@ def decomposition(lab: Lab) -> Answer:
     )
 
 
-def _four_models(p: Tensor, flat: Tensor) -> Picture:
-    """H(p, q) of four models q, as the sum of H(p) and KL(p‖q)."""
+def _four_models(p: Tensor, flat: Tensor) -> Illustration:
+    """Draw H(p, q) of four models q as the sum of H(p) and KL(p‖q)."""
     cases = {
         "q = p": p,
         "q near p": distribution(0.8, 0.15, 0.05),
@@ -198,14 +199,14 @@ def entropy_of_data(lab: Lab) -> Answer:
 
 
 def _slope(cost: Callable[[Tensor, Tensor], Tensor], p: Tensor, z: Tensor) -> Tensor:
-    """Derivative (N,) of cost(p, q) in the logit z (N,) of q = (σ(−z), σ(z)), by autograd."""
+    """Differentiate cost(p, q) with respect to the logit z (N,) of q = (σ(−z), σ(z))."""
     z = z.clone().requires_grad_()
     q = torch.stack([Sigmoid()(-z), Sigmoid()(z)], -1)
     return torch.autograd.grad(cost(p, q).sum(), z)[0]
 
 
 def _least(cost: Callable[[Tensor, Tensor], Tensor], p: Tensor) -> float:
-    """The logit z of q where cost(p, q) is least."""
+    """Find the logit z of q that minimises cost(p, q)."""
     return crossing(lambda z: _slope(cost, p, z[:, 0]), -6, 6)
 
 

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from mlr.lecture.whole import WINDOW, Nine, _of_gradients, _sentence, mean_direction
+from mlr.lecture.slides.every_pair import (
+    WINDOW,
+    PairMeasurements,
+    _of_gradients,
+    _sentence,
+    mean_direction,
+)
 
 
 def run(right, stuck, wrong_gradient, accuracy):
@@ -30,7 +36,9 @@ STUCK = run([0.25] * 20, [0.3] * 20, 3.0, 0.2)
 
 
 def test_the_best_rate_and_the_worst_seed_count():
-    nine = Nine.of([[STUCK, STUCK], [LEARNS, run([1.0] * 20, [0.0] * 20, 1.0, 0.8)]], 0.5)
+    nine = PairMeasurements.of(
+        [[STUCK, STUCK], [LEARNS, run([1.0] * 20, [0.0] * 20, 1.0, 0.8)]], 0.5
+    )
     # the first seed has WINDOW right batches in the end, the other from the start
     first, other = 2.0 * (5 + WINDOW - 1), 2.0 * (WINDOW - 1)
     assert nine.updates[1] == (first + other) / 2
@@ -40,7 +48,7 @@ def test_the_best_rate_and_the_worst_seed_count():
 
 
 def test_the_start_is_that_of_all_runs():
-    nine = Nine.of([[STUCK], [LEARNS]], 1.0)
+    nine = PairMeasurements.of([[STUCK], [LEARNS]], 1.0)
     assert nine.gradient == 2
     assert nine.without == pytest.approx(0.15 / (1 - 0.375))
 
@@ -49,11 +57,11 @@ def test_shares_are_of_one_batch():
     """The last accuracy is of the whole split, and no batch's."""
     other = run([0.25] * 20, [0.75] * 20, 3.0, 0.2)
     other.series["accuracy/train"][1][-1] = 0.9
-    assert Nine.of([[other]], 1.0).left == 1
+    assert PairMeasurements.of([[other]], 1.0).left == 1
 
 
 def test_a_pair_that_never_gets_there():
-    nine = Nine.of([[STUCK]], 1.0)
+    nine = PairMeasurements.of([[STUCK]], 1.0)
     assert nine.updates == (inf, inf)
     assert nine.left == pytest.approx(0.3 / 0.75)
 
@@ -101,7 +109,7 @@ def nine(**changed):
         for loss in ("se", "bce", "ce"):
             dead = 0.0 if head != "clipped_linear" else 0.86 if loss == "ce" else 0.24
             learns = (head, loss) in logs
-            cells[head, loss] = Nine(
+            cells[head, loss] = PairMeasurements(
                 gradient=1.2 if learns else 0.1,
                 without=dead,
                 direction=1.0 if learns else 0.3,

@@ -1,4 +1,4 @@
-"""The lecture's pictures: the only place of it that knows matplotlib.
+"""Drawing of the lecture's pictures with matplotlib.
 
 Colours go into the SVG as variables of the page (`var(--blue)`), text and axes as its text's
 colour, so that one drawing suits light and dark. Text stays text, in the page's own font.
@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from mlr.analysis.formatting import display_name
 from mlr.app.lab import Trained
-from mlr.lecture import readme_picture
-from mlr.lecture.answer import Picture
+from mlr.lecture.page.answer import Illustration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, told apart by colour-blind people too
+# Okabe and Ito's palette, which colour-blind people can distinguish
 BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 ORANGE, SKY, GREY = "#e69f00", "#56b4e9", "#999999"
 INK, RULE, PAPER = "#010203", "#040506", "#070809"
-"""The colours of the page itself: of text and axes, grid, background."""
+"""Colours of the page itself: text and axes, grid, background."""
 VARIABLES = {
     BLUE: "var(--blue)",
     VERMILLION: "var(--vermillion)",
@@ -39,13 +38,16 @@ VARIABLES = {
     RULE: "var(--rule)",
     PAPER: "var(--paper)",
 }
-PAIRS = readme_picture.PAIRS | {
+PAIRS = {
+    ("clipped_linear", "se"): (GREY, ":"),
+    ("sigmoid", "se"): (VERMILLION, "--"),
+    ("sigmoid", "bce"): (BLUE, "-"),
     ("linear", "se"): (GREEN, "-."),
     ("clipped_linear", "bce"): (ORANGE, ":"),
     ("clipped_linear", "matching"): (SKY, "-"),
     ("softmax", "ce"): (PURPLE, "-"),
 }
-"""One colour and one line style a pair, in every picture; told apart in grey print too."""
+"""One colour and line style per pair in all pictures, distinguishable in grey print too."""
 HEADS = {
     "linear": (GREEN, "-."),
     "clipped_linear": (GREY, ":"),
@@ -56,7 +58,7 @@ LOSSES = {"se": (VERMILLION, "--"), "bce": (BLUE, "-"), "ce": (BLUE, "-")}
 
 
 class Size(TypedDict):
-    """Inches of a picture; the page scales it to its place, type included."""
+    """Size of a picture in inches; the page scales it, type included, to the column."""
 
     width: float
     height: float
@@ -64,7 +66,7 @@ class Size(TypedDict):
 
 WHOLE: Size = {"width": 7.4, "height": 4.6}
 HALF: Size = {"width": 5.8, "height": 4.4}
-"""Of a picture that fills the page, and of one of two: their type is as large."""
+"""Sizes of a picture that fills the page, and of one of two, with type of equal size."""
 _SETTINGS: Any = {
     "svg.fonttype": "none",
     "font.size": 17,
@@ -101,15 +103,15 @@ _SETTINGS: Any = {
 def canvas(
     width: float = WHOLE["width"], height: float = WHOLE["height"], columns: int = 1
 ) -> Iterator[tuple[Figure, Any]]:
-    """An empty figure and its axes, in the lecture's style; draw and call `svg` while it is open.
+    """Open an empty figure in the lecture's style; draw and call `svg` inside the context.
 
-    One picture a question is best. The page shows two side by side (`HALF`), and below each
-    other on a phone, where more columns have to be scrolled.
+    One picture per question is best. The page shows two side by side (`HALF`), and one below the
+    other on a phone.
 
     Args:
-        width: of one column, in inches.
-        height: in inches.
-        columns: axes side by side; for more than one, an array of them is given.
+        width: width of one column in inches.
+        height: height in inches.
+        columns: axes side by side; an array of axes is yielded for more than one.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -120,12 +122,12 @@ def canvas(
 
 
 def svg(figure: Figure) -> str:
-    """The figure as an <svg> element for the page: as wide as its place, in the page's colours."""
+    """Convert a figure to an <svg> element without a width, in the colours of the page."""
     import matplotlib as mpl
 
     text = StringIO()
-    # names of clip paths and markers are hashes of what they draw and this salt: equal names
-    # are then equal shapes, wherever on the page they are
+    # ids of clip paths and markers are hashes of their shape and this salt: with one salt,
+    # equal ids on the page are equal shapes
     with mpl.rc_context({**_SETTINGS, "svg.hashsalt": "mlr"}):
         figure.savefig(text, format="svg", metadata={"Date": None})
     whole = text.getvalue()
@@ -138,30 +140,32 @@ def svg(figure: Figure) -> str:
     return drawing
 
 
-def picture(title: str, figure: Figure, *of: Trained) -> Picture:
-    """The figure as the page shows it.
+def picture(title: str, figure: Figure, *of: Trained) -> Illustration:
+    """Convert a figure to a picture of an answer.
 
     Args:
-        title: what it shows.
-        figure: of an open `canvas`.
-        *of: the runs that are drawn, of a sweep one is enough; none if nothing was trained for it.
+        title: caption.
+        figure: figure of an open `canvas`.
+        *of: runs that are drawn, one of each sweep; none if nothing was trained for it.
     """
     if not of:
-        return Picture(title, svg(figure))
+        return Illustration(title, svg(figure))
     commands = dict.fromkeys(run.command for run in of)
-    return Picture(
+    return Illustration(
         title, svg(figure), " && ".join(commands), Path(commonpath([run.whole for run in of]))
     )
 
 
-def sketch(title: str, draw: Callable[[Any], None], *of: Trained, size: Size = WHOLE) -> Picture:
-    """A picture of one axes, drawn by a function.
+def sketch(
+    title: str, draw: Callable[[Any], None], *of: Trained, size: Size = WHOLE
+) -> Illustration:
+    """Draw a picture of one axes by a function.
 
     Args:
-        title: what it shows.
+        title: caption.
         draw: called with the empty axes.
-        *of: the runs that are drawn, as of `picture`.
-        size: WHOLE, or HALF where the slide has two pictures, which stand side by side.
+        *of: runs that are drawn, as in `picture`.
+        size: WHOLE, or HALF if the slide has two pictures.
     """
     with canvas(**size) as (figure, axes):
         draw(axes)
@@ -176,17 +180,17 @@ def curves(
     size: Size = WHOLE,
     legend: str = "best",
     **settings: Any,
-) -> Picture:
-    """A sketch of nothing but curves.
+) -> Illustration:
+    """Draw a picture of curves.
 
     Args:
-        title: what it shows.
-        lines: x, y and style of each, as of `line`, `of_pair`, `of_head` or `of_loss`.
-        *of: the runs that are drawn, as of `picture`.
-        points: x, y and text of what is to be seen on them.
-        size: WHOLE, or HALF.
-        legend: where it stands, as matplotlib names places; `above` the axes, in two columns.
-        **settings: of the axes: xlabel, ylabel, xscale, yscale, xlim, ylim, ….
+        title: caption.
+        lines: x, y and style of each, the style from `line`, `of_pair`, `of_head` or `of_loss`.
+        *of: runs that are drawn, as in `picture`.
+        points: x, y and text of marked points.
+        size: WHOLE, or HALF if the slide has two pictures.
+        legend: a location of matplotlib, or `above` the axes, in two columns.
+        **settings: properties of the axes: xlabel, ylabel, xscale, yscale, xlim, ylim, ….
     """
 
     def draw(axes: Any) -> None:
@@ -204,7 +208,7 @@ def curves(
 
 
 def mark(axes: Any, x: float, y: float, text: str, offset: tuple[float, float]) -> None:
-    """A point, and what is to be said of it, written so many points (1/72 inch) from it."""
+    """Mark a point with a text at an offset in points (1/72 inch)."""
     axes.plot([x], [y], "o", color=INK, zorder=5)
     axes.annotate(
         text,
@@ -218,30 +222,30 @@ def mark(axes: Any, x: float, y: float, text: str, offset: tuple[float, float]) 
 
 
 def rule(axes: Any, *, x: float | None = None, y: float | None = None) -> None:
-    """A thin dashed line across the axes, at x or at y."""
+    """Draw a thin dashed line across the axes, at x or at y."""
     draw, at = (axes.axvline, x) if x is not None else (axes.axhline, y)
     draw(at, color=INK, linewidth=1.4, linestyle=(0, (4, 4)), zorder=1)
 
 
 def line(colour: str, label: str | None = None, style: str = "-", **more: Any) -> dict[str, Any]:
-    """The style of one curve; without a label it is left out of the legend."""
+    """Build the style of a curve; without a label it is not in the legend."""
     named = {} if label is None else {"label": label}
     return {"color": colour, "linestyle": style, **named, **more}
 
 
 def of_pair(head: str, loss: str) -> dict[str, Any]:
-    """Colour, line style and label of a pair, for `axes.plot(…, **of_pair("sigmoid", "se"))`."""
+    """Return colour, line style and label of a pair, as keywords of `axes.plot`."""
     colour, style = PAIRS[head, loss]
     return line(colour, f"{display_name(head)} + {display_name(loss)}", style)
 
 
 def of_head(head: str) -> dict[str, Any]:
-    """Colour, line style and label of a head."""
+    """Return colour, line style and label of a head."""
     colour, style = HEADS[head]
     return line(colour, display_name(head), style)
 
 
 def of_loss(loss: str) -> dict[str, Any]:
-    """Colour, line style and label of a loss."""
+    """Return colour, line style and label of a loss."""
     colour, style = LOSSES[loss]
     return line(colour, display_name(loss), style)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from mlr.app.lab import Lab, Series, Trained
 from mlr.heads import ClippedLinear
-from mlr.lecture.answer import Answer, Claim, Picture, Slide, close, number, percent
-from mlr.lecture.drawing import BLUE, GREY, HALF, ORANGE, VERMILLION, curves, line, of_pair
-from mlr.lecture.one_logit import normal_logits
+from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number, percent
+from mlr.lecture.page.drawing import BLUE, GREY, HALF, ORANGE, VERMILLION, curves, line, of_pair
+from mlr.lecture.slides.one_logit import normal_logits
 from mlr.objectives import Objective
 
 DEAD = {
@@ -74,11 +74,11 @@ def no_gradient(lab: Lab) -> Answer:
 
 
 WEIGHT = 1.5
-"""Start of the weight that two examples share: x = 1 is outside of [0, 1], x = ½ inside."""
+"""Initial weight that two examples share: the logit of x = 1 is outside [0, 1], of x = ½ inside."""
 
 
 def _shared(inputs: Sequence[float]) -> list[float]:
-    """Logits of the first example while all with z = wx, t = 0 are trained from w = 1.5."""
+    """Train examples with z = wx, t = 0 from w = 1.5; returns the logits of the first."""
     objective = Objective("clipped_linear", "se")
     x = torch.tensor(inputs, dtype=torch.float64)[:, None]
     w, logits = WEIGHT, [WEIGHT * inputs[0]]
@@ -88,7 +88,7 @@ def _shared(inputs: Sequence[float]) -> list[float]:
     return logits
 
 
-def _gradients(z: Tensor, slopes: Mapping[int, Tensor]) -> Picture:
+def _gradients(z: Tensor, slopes: Mapping[int, Tensor]) -> Illustration:
     return curves(
         "gradient against logit",
         [
@@ -101,7 +101,7 @@ def _gradients(z: Tensor, slopes: Mapping[int, Tensor]) -> Picture:
     )
 
 
-def _dead_at_the_start() -> Picture:
+def _dead_at_the_start() -> Illustration:
     spread = torch.logspace(-1, 1.3, 60, dtype=torch.float64)
     return curves(
         "share of random logits outside [0, 1], where dL/dz = 0",
@@ -121,7 +121,7 @@ def _dead_at_the_start() -> Picture:
 
 
 def _descend(start: float, target: float) -> float:
-    """The logit after 200 updates of clipped-linear + SE from `start`."""
+    """Compute the logit after 200 updates of clipped-linear + SE from `start`."""
     objective = Objective("clipped_linear", "se")
     z, t = torch.full((1, 1), start).double(), torch.full((1, 1), target).double()
     for _ in range(200):
@@ -130,7 +130,7 @@ def _descend(start: float, target: float) -> float:
 
 
 def _dead(spread: float) -> float:
-    """Share of z ~ N(0, spread²) where the unit has no slope."""
+    """Compute the share of z ~ N(0, spread²) where the slope of the unit is 0."""
     return float((ClippedLinear().slope(normal_logits(spread)) == 0).double().mean())
 
 
@@ -206,12 +206,12 @@ def _of_starts(clipped: Table, sigmoid: Table) -> list[Claim]:
 
 
 def _freed(runs: Sequence[Trained]) -> tuple[int, int]:
-    """How many starts have stuck examples, and how many of these end with all examples right."""
+    """Count the starts with stuck examples, and those of them that end with all examples right."""
     stuck = [run for run in runs if run.series["stuck/fraction"][1][0] > 0]
     return len(stuck), sum(run.metrics["accuracy/train"] == 1 for run in stuck)
 
 
-def _reached(reached: Mapping[float, float], clipped: Table, sigmoid: Table) -> Picture:
+def _reached(reached: Mapping[float, float], clipped: Table, sigmoid: Table) -> Illustration:
     solved = list(map(_solved, sigmoid.values()))
     return curves(
         f"share of {SEEDS} starts that end with every example right",
@@ -232,8 +232,8 @@ def _reached(reached: Mapping[float, float], clipped: Table, sigmoid: Table) -> 
     )
 
 
-def _stuck(clipped: Table, sigmoid: Table) -> Picture:
-    """The curve that TensorBoard shows as stuck/fraction, its mean over the starts."""
+def _stuck(clipped: Table, sigmoid: Table) -> Illustration:
+    """Draw TensorBoard's curve stuck/fraction, its mean over the starts."""
     wide, near = SPREADS[-1], SPREADS[0]
     drawn = (
         (clipped[wide], line(GREY, f"clipped-linear, s = {wide:g}", ":")),
@@ -257,7 +257,7 @@ def _stuck(clipped: Table, sigmoid: Table) -> Picture:
 
 
 def _one_each(*sweeps: Table) -> list[Trained]:
-    """A run of each sweep."""
+    """Select one run of each sweep."""
     return [runs[0] for sweep in sweeps for runs in list(sweep.values())[:1]]
 
 
@@ -266,12 +266,12 @@ def _by_spread(runs: Sequence[Trained]) -> Table:
 
 
 def _solved(runs: Sequence[Trained]) -> float:
-    """Per cent of the runs that get all training examples right."""
+    """Compute the percentage of runs that get all training examples right."""
     return 100 * sum(run.metrics["accuracy/train"] == 1 for run in runs) / len(runs)
 
 
 def _mean(runs: Sequence[Trained], tag: str) -> Series:
-    """Steps, and the mean of the runs' values of `tag`."""
+    """Average the series `tag` over runs; returns steps and means."""
     series = [run.series[tag] for run in runs]
     return series[0][0], np.mean([values for _, values in series], axis=0)
 

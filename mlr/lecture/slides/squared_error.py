@@ -7,10 +7,10 @@ from typing import Any
 
 from mlr.app.lab import Lab
 from mlr.heads import Sigmoid
-from mlr.lecture import drawing
-from mlr.lecture.answer import Answer, Claim, Picture, Slide, close, number
-from mlr.lecture.drawing import mark, rule, sketch
-from mlr.lecture.one_logit import bends, costs, logit, logits, lowest, slopes
+from mlr.lecture.page import drawing
+from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number
+from mlr.lecture.page.drawing import mark, rule, sketch
+from mlr.lecture.slides.one_logit import costs, curvature, logit, logits, lowest, slopes
 
 
 def squash(lab: Lab) -> Answer:
@@ -135,7 +135,7 @@ def flat_loss(lab: Lab) -> Answer:
 
 
 def _below_half(z: float) -> float:
-    """½ − L of a positive example with squared error: y(1 − y/2)."""
+    """Compute ½ − L of a positive example with squared error, y(1 − y/2)."""
     y = float(Sigmoid()(logit(z)))
     return y * (1 - y / 2)
 
@@ -151,7 +151,7 @@ def vanishing_gradient(lab: Lab) -> Answer:
     y = Sigmoid()(logits(-20, 20, 4001))
     formula = -y[:, 0] * Sigmoid()(-logits(-20, 20, 4001))[:, 0] ** 2
     off = float((slopes("sigmoid", "se", logits(-20, 20, 4001)) - formula).abs().max())
-    left, right = (bends("sigmoid", "se", logits(*ends)) for ends in ((-12, -0.7), (-0.69, 12)))
+    left, right = (curvature("sigmoid", "se", logits(*ends)) for ends in ((-12, -0.7), (-0.69, 12)))
     return Answer(
         f"For a positive example it is largest in size, {number(least, 6)}, at z = −ln 2 = "
         f"{number(place, 4)} (y = 1/3), and vanishes where the prediction is really wrong: "
@@ -178,7 +178,7 @@ def _inside(text: str, low: float, high: float) -> Claim:
     return Claim(text, f"from {number(low, 3)} to 1 − {number(1 - high, 3)}", low > 0 and high < 1)
 
 
-def _derivatives(place: float, least: float) -> Picture:
+def _derivatives(place: float, least: float) -> Illustration:
     def draw(axes: Any) -> None:
         z = logits(-8, 8)
         for pair in (("sigmoid", "se"), ("sigmoid", "bce"), ("clipped_linear", "se")):
