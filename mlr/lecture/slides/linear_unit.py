@@ -174,8 +174,10 @@ def outlier_drags(lab: Lab) -> Answer:
         (
             close("a point at 20 moves it to 105/47 = 2.2340", near.boundary, 105 / 47, ROUNDING),
             close("a point at 100 moves it to 505/207 = 2.4396", far.boundary, 505 / 207, 1e-11),
-            Claim("the point 2 is then wrong, and only it", _told(near), near.right == only_2),
-            Claim("likewise with the point at 100", _told(far), far.right == only_2),
+            Claim(
+                "the point 2 is then wrong, and only it", _wrong_points(near), near.right == only_2
+            ),
+            Claim("likewise with the point at 100", _wrong_points(far), far.right == only_2),
             close(
                 "logistic regression classifies all points rightly in all three cases", kept, 1, 0
             ),
@@ -194,7 +196,7 @@ def _listed(classes: list[int]) -> str:
     return ", ".join(map(str, classes))
 
 
-def _told(found: FittedUnit) -> str:
+def _wrong_points(found: FittedUnit) -> str:
     points = ", ".join(f"{x:g}" for x, right in zip(POINTS, found.right, strict=False) if not right)
     return f"wrong: x = {points}"
 

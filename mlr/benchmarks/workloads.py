@@ -1,7 +1,7 @@
-"""mlr beside the loop a person would write by hand: same model, data, batches and updates.
+"""Time of mlr and of a loop written by hand, with the same model, data, batches and updates.
 
 The hand-written loop is `nn.Module` + `torch.optim.SGD` + `X[idx]` over tensors already in
-memory, and logs nothing; mlr logs as it does by default, into a real run folder. The loop is
+memory, and logs nothing; mlr logs by default settings into a real run folder. The loop is
 measured on one thread and on all, each in turn with mlr, and the worse ratio counts.
 """
 
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mlr.benchmarks.rows import Row, duration, in_turn, timed
+from mlr.benchmarks.rows import BenchmarkRow, duration, in_turn, timed
 from mlr.data.base import Dataset, Split
 from mlr.models import Linear, Mlp, Model
 from mlr.objectives import Objective
@@ -33,8 +33,8 @@ LR = 0.1
 
 
 @dataclass(frozen=True)
-class Work:
-    """One job, done by hand and by mlr."""
+class Workload:
+    """One training, done by hand and by mlr."""
 
     title: str
     examples: int
@@ -46,30 +46,34 @@ class Work:
 
     @property
     def outputs(self) -> int:
-        """Logits an example."""
+        """Logits per example."""
         return 1 if self.classes == 2 else self.classes
 
 
-LOGISTIC = Work(
+LOGISTIC = Workload(
     "logistic regression, n=1000, d=2, batch 32, 20 epochs", 1000, 2, 2, 32, 20, Linear()
 )
-IMAGES = Work("MLP 784-128-10, 60,000 images, batch 128, 1 epoch", 60_000, 784, 10, 128, 1, Mlp())
+IMAGES = Workload(
+    "MLP 784-128-10, 60,000 images, batch 128, 1 epoch", 60_000, 784, 10, 128, 1, Mlp()
+)
 PROMISED = {LOGISTIC: 0.4, IMAGES: 0.95}
 
 
-def rows(repeats: int, works: dict[Work, float] = PROMISED) -> Iterator[Row]:
-    """One run of each work, with the ratio that mlr promises to stay below."""
+def rows(repeats: int, works: dict[Workload, float] = PROMISED) -> Iterator[BenchmarkRow]:
+    """Measure one run of each workload, with its promised ratio."""
     for work, promised in works.items():
         data = make_data(work)
-        # one after the other: threads that wait would still disturb what runs on one
-        compared = [(*_beside(repeats, work, data, one), one) for one in (True, False)]
+        # not in turn: waiting threads would disturb the loop on one thread
+        compared = [(*_mlr_and_loop(repeats, work, data, one), one) for one in (True, False)]
         own, hand, one = max(compared, key=lambda pair: pair[0] / pair[1])
         other = f"{duration(hand)} by hand on {'one thread' if one else 'all threads'}"
-        yield Row(work.title, duration(own), other, own / hand, most=promised)
+        yield BenchmarkRow(work.title, duration(own), other, own / hand, most=promised)
 
 
-def _beside(repeats: int, work: Work, data: Dataset, one_thread: bool) -> tuple[float, float]:
-    """Seconds of mlr and of the loop, in turn."""
+def _mlr_and_loop(
+    repeats: int, work: Workload, data: Dataset, one_thread: bool
+) -> tuple[float, float]:
+    """Measure the seconds of mlr and of the loop, in turn."""
     with TemporaryDirectory() as folder:
         own, hand = in_turn(
             [
@@ -81,8 +85,8 @@ def _beside(repeats: int, work: Work, data: Dataset, one_thread: bool) -> tuple[
     return own, hand
 
 
-def make_data(work: Work) -> Dataset:
-    """Noise with a linear rule in it: the values do not matter to the time."""
+def make_data(work: Workload) -> Dataset:
+    """Generate noise with linearly separated labels; the values do not matter for time."""
     generator = torch.Generator().manual_seed(0)
     features = torch.rand(work.examples, work.features, generator=generator)
     rule = torch.randn(work.features, work.classes, generator=generator)
@@ -91,18 +95,18 @@ def make_data(work: Work) -> Dataset:
     return Dataset("benchmark", Split(features, labels), held_out, held_out, work.classes)
 
 
-def by_hand(work: Work, data: Dataset, times: int = 1, one_thread: bool = False) -> None:
-    """The loop as tutorials write it, so many times.
+def by_hand(work: Workload, data: Dataset, times: int = 1, one_thread: bool = False) -> None:
+    """Run the loop of the tutorials `times` times.
 
-    On one thread it is the faster where batches are small, above all beside other programs:
-    threads that wait for each other then take ten times as long.
+    With small batches it is faster on one thread, above all on a busy machine, where threads that
+    wait for each other take ten times as long.
     """
     with threads(1) if one_thread else nullcontext():
         for _ in range(times):
             _loop(work, data)
 
 
-def _loop(work: Work, data: Dataset) -> None:
+def _loop(work: Workload, data: Dataset) -> None:
     module: nn.Module = work.model.build(data.feature_shape, work.outputs, 0)
     optimizer = torch.optim.SGD(module.parameters(), lr=LR)
     x, labels = data.train.features, data.train.targets
@@ -121,14 +125,14 @@ def _loop(work: Work, data: Dataset) -> None:
             optimizer.step()
 
 
-def experiment(work: Work, data: Dataset, seed: int = 0, loss: str | None = None) -> Experiment:
-    """One run as the command line makes it.
+def experiment(work: Workload, data: Dataset, seed: int = 0, loss: str | None = None) -> Experiment:
+    """Build one run as the command line does.
 
     Args:
-        work: what it is.
-        data: its examples.
-        seed: of its initial parameters and the order of its data.
-        loss: None for the logarithmic one.
+        work: the workload.
+        data: its dataset.
+        seed: seed of the initial parameters and the order of the data.
+        loss: name of the loss; None for BCE or CE.
     """
     head, usual = ("sigmoid", "bce") if work.outputs == 1 else ("softmax", "ce")
     return Experiment(
@@ -142,14 +146,16 @@ def experiment(work: Work, data: Dataset, seed: int = 0, loss: str | None = None
     )
 
 
-def by_mlr(work: Work, data: Dataset, folder: Path, probes: ProbeSettings | None = None) -> None:
-    """One run with all its files: events, histograms, metrics.csv, status, in a new folder.
+def by_mlr(
+    work: Workload, data: Dataset, folder: Path, probes: ProbeSettings | None = None
+) -> None:
+    """Train one run with all its files: events, histograms, metrics.csv, status.
 
     Args:
-        work: what it is.
-        data: its examples.
-        folder: where its folder is made.
-        probes: what is logged; None for the default.
+        work: the workload.
+        data: its dataset.
+        folder: parent of the run's folder.
+        probes: settings of the probes; None for the default.
     """
     run = replace(experiment(work, data), probes=probes or ProbeSettings())
     claimed = RunFolder.claim(folder / token_hex(8))

@@ -1,7 +1,7 @@
-"""What it costs that a run can be ended at any moment: its time with a checkpoint a second.
+"""Cost of checkpointing once a second, as a share of a run's time.
 
-The time that goes into keeping is set beside the whole of the same run: two runs of seconds
-differ by more than that on any machine that does something else too.
+The time spent in checkpoints is compared with the whole of the same run: two runs of seconds
+differ by more than that on a machine with other load.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from mlr.app.run.checkpointing import Kept, keeper_of
-from mlr.benchmarks.rows import Row, duration
-from mlr.benchmarks.works import IMAGES, LR, Work, experiment, make_data
+from mlr.benchmarks.rows import BenchmarkRow, duration
+from mlr.benchmarks.workloads import IMAGES, LR, Workload, experiment, make_data
 from mlr.data.base import Dataset
 from mlr.records import Recorder, RunFolder
 from mlr.training import train
@@ -28,19 +28,21 @@ SECONDS = 1.0
 LONG = replace(IMAGES, title="MLP 784-128-10, batch 128, 20 epochs", epochs=20)
 
 
-def rows(repeats: int, work: Work = LONG) -> Iterator[Row]:
-    """A run that is kept once a second."""
+def rows(repeats: int, work: Workload = LONG) -> Iterator[BenchmarkRow]:
+    """Measure a run with a checkpoint every second."""
     data = make_data(work)
     with TemporaryDirectory() as folder:
-        _run(work, data, Path(folder))  # what is found out about the data once is in no other
+        _run(work, data, Path(folder))  # warm-up: work that is done once per dataset
         measured = [_run(work, data, Path(folder)) for _ in range(min(repeats, 5))]
-    whole, keeping = (median(own) for own in zip(*measured, strict=True))
-    share = median(keeping / whole for whole, keeping in measured)
-    yield Row(work.title, duration(whole), f"{duration(keeping)} keeping", share, most=MOST)
+    whole, spent = (median(own) for own in zip(*measured, strict=True))
+    share = median(part / whole for whole, part in measured)
+    yield BenchmarkRow(
+        work.title, duration(whole), f"{duration(spent)} checkpointing", share, most=MOST
+    )
 
 
-def _run(work: Work, data: Dataset, folder: Path) -> tuple[float, float]:
-    """Seconds that a run takes, and those of them that go into keeping it."""
+def _run(work: Workload, data: Dataset, folder: Path) -> tuple[float, float]:
+    """Measure the seconds of a run, and those spent in its checkpoints."""
     run, spent, keep = experiment(work, data), [0.0], Keeping.keep
 
     def timed(self: Keeping, step: int) -> None:
