@@ -77,8 +77,11 @@ def test_one_slide_asked_again_replaces_its_section_only(written):
     assert len(re.findall("<section ", html)) == 2
 
 
-def test_a_picture_without_a_run_is_made_by_its_slide(written):
+def test_a_picture_without_a_run_is_made_by_its_slide(written, tmp_path):
     assert "<code>python scripts/lecture.py 2</code>" in written((TWO, answer()))
+    result = SavedAnswer(Slide("it", "it", ask), answer(), "2026-01-01T00:00:00+00:00", 1, {})
+    page = render.page_html(tmp_path, (), [result])
+    assert "<code>python scripts/lecture.py published it</code>" in page
 
 
 def test_what_was_kept_and_is_damaged_is_left_out(written, tmp_path):

@@ -16,7 +16,7 @@ from mlr.core.checks import InputError
 from mlr.core.commandline import for_others
 from mlr.core.durable import atomic_write
 from mlr.lecture.page import introduction
-from mlr.lecture.page.answer import Chapter, Claim, Illustration, PublishedNumber
+from mlr.lecture.page.answer import Chapter, Claim, Illustration, PublishedNumber, Slide
 from mlr.lecture.page.saved_answers import SavedAnswer
 
 FILE = "index.html"
@@ -215,7 +215,7 @@ def _row(one: SavedAnswer) -> str:
 
 def _section(folder: Path, one: SavedAnswer, numbers: Sequence[int | str]) -> str:
     slide, answer = one.slide, one.answer
-    figures = "".join(_figure(folder, picture, slide.number) for picture in answer.pictures)
+    figures = "".join(_figure(folder, picture, slide) for picture in answer.pictures)
     kind = "pair" if len(answer.pictures) == 2 else "figures"
     notes = "".join(f'<p class="small">{_markup(note)}</p>\n' for note in slide.notes)
     which = "Published" if slide.published else f"Section {slide.number}"
@@ -241,8 +241,9 @@ def _steps(number: int | str, numbers: Sequence[int | str]) -> str:
     return f'<span class="steps">{"".join(links)}</span>'
 
 
-def _figure(folder: Path, picture: Illustration, number: int | str) -> str:
-    command = picture.command or for_others("lecture", str(number))
+def _figure(folder: Path, picture: Illustration, slide: Slide) -> str:
+    words = ("published",) if slide.published else ()
+    command = picture.command or for_others("lecture", *words, str(slide.number))
     title = escape(picture.title, quote=True)
     drawing = picture.svg.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
     run = ""

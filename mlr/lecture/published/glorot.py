@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from mlr.app.lab import Lab
-from mlr.core.commandline import for_others
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Claim, Illustration, PublishedNumber, percent
 from mlr.objectives import Objective
@@ -99,6 +98,5 @@ def _picture(loss: str, reach: float) -> Illustration:
         axes.contourf(*grid, share, levels=[0, FLAT[0]], colors=[drawing.GREY], alpha=0.45)
         axes.contour(*grid, drawn.losses.T, levels=14, colors=colour, linewidths=1.8)
         axes.set(xlabel="w₁, first layer", ylabel="w₂, second layer", aspect="equal")
-        svg = drawing.svg(figure)
-    title = f"{loss.upper()}: contours of the training criterion; grey: plateaus"
-    return Illustration(title, svg, for_others("lecture", "published", "glorot_plateaus"))
+        title = f"{loss.upper()}: contours of the training criterion; grey: plateaus"
+        return drawing.picture(title, figure)

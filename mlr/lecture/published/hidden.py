@@ -181,7 +181,5 @@ def _picture(hidden: int, judged: dict[str, list[DigitResults]]) -> Illustration
                 )
         axes.set(yscale="log", xlabel="images of its digit found, %", ylabel="mean |dL/dz| on them")
         axes.legend()
-        svg = drawing.svg(figure)
-    run = judged["se"][0].run
-    title = f"the output units of all runs with {hidden} hidden units"
-    return Illustration(title, svg, run.command, run.whole)
+        title = f"the output units of all runs with {hidden} hidden units"
+        return drawing.picture(title, figure, judged["se"][0].run)

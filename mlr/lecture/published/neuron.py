@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from math import exp
 
-import numpy as np
-
 from mlr.app.lab import Lab, Trained
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Illustration, PublishedNumber, close
+from mlr.lecture.slides.small_steps import neuron_outputs
 
 UPDATES = 301
 """Updates of his animations, which count from 0 to 300."""
@@ -73,12 +72,10 @@ def _train(lab: Lab, start: tuple[float, float]) -> list[Trained]:
 
 
 def _outputs(runs: list[Trained]) -> Outputs:
-    """Compute the outputs from the loss of the one example, whose target is 0."""
     pairs = [(loss, rate) for loss in ("se", "bce") for rate in (SLOW, FAST)]
-    series = [run.series["loss/train"][1] for run in runs]
     return {
-        (loss, rate): (np.sqrt(2 * losses) if loss == "se" else -np.expm1(-losses)).tolist()
-        for (loss, rate), losses in zip(pairs, series, strict=True)
+        (loss, rate): neuron_outputs(run, loss).tolist()
+        for (loss, rate), run in zip(pairs, runs, strict=True)
     }
 
 
@@ -112,6 +109,4 @@ def _picture(outputs: Outputs, run: Trained) -> Illustration:
         axes.plot(outputs["bce", SLOW], **style)
         axes.set(xlabel=f"updates, η = {FAST}", ylabel="output, target 0", ylim=(0, 1.02))
         axes.legend()
-        svg = drawing.svg(figure)
-    title = "the neuron's output from w = b = 2"
-    return Illustration(title, svg, run.command, run.whole)
+        return drawing.picture("the neuron's output from w = b = 2", figure, run)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlr.app.lab import Lab
-from mlr.core.commandline import for_others
 from mlr.core.console import progress_bar
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Claim, Illustration, PublishedNumber, number
@@ -158,6 +157,4 @@ def _picture(pairs: Sequence[ComparedSeries]) -> Illustration:
         axes.plot([], [], "o", color=drawing.INK, markersize=5, label="Nielsen")
         axes.set(xlabel="epochs", ylabel="cost on the test images")
         axes.legend()
-        svg = drawing.svg(figure)
-    command = for_others("lecture", "published", "nielsen_curves")
-    return Illustration("overfitting, and weight decay against it", svg, command)
+        return drawing.picture("overfitting, and weight decay against it", figure)

@@ -8,10 +8,9 @@ from statistics import mean
 import torch
 
 from mlr.app.lab import Lab
-from mlr.core.commandline import for_others
 from mlr.data.base import Dataset, Split
 from mlr.lecture.page import drawing
-from mlr.lecture.page.answer import Answer, Claim, Illustration, PublishedNumber
+from mlr.lecture.page.answer import Answer, Claim, PublishedNumber
 from mlr.models import Mlp
 from mlr.objectives import Objective
 from mlr.training import SGD, Experiment, train
@@ -115,9 +114,8 @@ def many_classes(lab: Lab) -> Answer:
         axes.set_xticks(CLASSES, CLASSES)
         axes.minorticks_off()
         axes.legend()
-        svg = drawing.svg(figure)
-    command = for_others("lecture", "published", "many_classes")
-    return Answer(sentence, (claim,), (Illustration("accuracy by classes", svg, command),), rows)
+        accuracies = drawing.picture("accuracy by classes", figure)
+    return Answer(sentence, (claim,), (accuracies,), rows)
 
 
 def mixture(classes: int, seed: int) -> Dataset:

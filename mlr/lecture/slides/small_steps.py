@@ -136,12 +136,12 @@ def _train_neurons(lab: Lab) -> dict[str, TrainedNeuron]:
         style |= {"label": f"{style['label']}, η = {rate:g}"}
         if rate == SLOW:
             style |= {"linestyle": (0, (1, 1)), "alpha": 0.75}
-        found[name] = TrainedNeuron(run, _outputs(run, pair[1]), style)
+        found[name] = TrainedNeuron(run, neuron_outputs(run, pair[1]), style)
     return found
 
 
-def _outputs(run: Trained, loss: str) -> NDArray[np.float64]:
-    """Compute the outputs from the loss of the one example: L = ½y², or −log(1 − y)."""
+def neuron_outputs(run: Trained, loss: str) -> NDArray[np.float64]:
+    """Compute the outputs, target 0, from the loss of the one example: L = ½y², or −log(1 − y)."""
     losses = run.series["loss/train"][1]
     return np.sqrt(2 * losses) if loss == "se" else -np.expm1(-losses)
 
