@@ -1,4 +1,4 @@
-"""Each section of the benchmark, so small that no time it takes means anything."""
+"""Sections of the benchmark on tiny workloads, whose times are meaningless."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_every_section_has_a_home():
         assert callable(getattr(import_module(module), function))
 
 
-def test_what_checkpoints_cost():
+def test_the_cost_of_checkpoints():
     (row,) = checkpointing.rows(1, TINY)
     assert 0 < row.value < 1
     assert row.promise == "≤ 0.01"
@@ -169,7 +169,7 @@ def test_jax_that_is_not_installed_is_named(monkeypatch):
 
 @pytest.fixture
 def of_jax():
-    """Three runs, and what programs of JAX make of them."""
+    """Three runs, and a function that trains them by a program of JAX."""
     jax = pytest.importorskip("jax")
     work = replace(TINY, epochs=3)
     data = one.make_data(work)
@@ -225,14 +225,14 @@ def test_jax_draws_orders_of_its_own(of_jax):
     assert validation.shape == (3, 3, 2)
 
 
-def test_jax_beside_mlr():
+def test_jax_compared_with_mlr():
     pytest.importorskip("jax")
     rows = list(jax_sweep.rows(1, TINY, (1, 2)))
     assert [row.most for row in rows] == [1, None, None] * 2
 
 
 def fake_command(here, program, work, jobs):
-    """A start of 3 s, and 0.25 s a job alone, 0.125 in two processes, 0.01 in a program."""
+    """Take 3 s to start, and per job 0.25 s alone, 0.125 s in two processes, 0.01 s in a program."""
     each = 0.25 if commands.BASIC[0] in work else 0.125 if program == commands.ALONE else 0.01
     return lambda: 3 + each * jobs
 
@@ -300,7 +300,7 @@ def test_the_script_explains_itself():
     assert all(f"  {name} " in done.stdout for name in SECTIONS)
 
 
-def test_what_measuring_costs():
+def test_the_cost_of_probes():
     small = replace(TINY, features=16, model=Cnn(channels=[2]))
     rows = list(probes.rows(1, [probes.ProbedTraining(TINY), probes.ProbedTraining(small, side=4)]))
     assert [row.most for row in rows] == [1.02, 1.1, 1.3, 2] * 2
@@ -319,7 +319,7 @@ def test_loops_of_ones_own(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("lightning") is None, reason="Lightning is not installed")
 @pytest.mark.filterwarnings("default")
-def test_lightning_and_backpack_beside():
+def test_lightning_and_backpack():
     rows = list(own_loop.rows(1, replace(FEW_IMAGES, features=6, examples=260), epochs=1))
     assert all(row.value > 0 for row in rows if "not installed" not in row.other)
     assert rows[4].value > 0

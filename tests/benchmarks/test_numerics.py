@@ -37,7 +37,7 @@ NAMES = [
 
 
 def table() -> list[list[str]]:
-    """The README's cells, row by row."""
+    """Read the cells of the README, row by row."""
     text = README.read_text(encoding="utf-8")
     block = re.search(r"<!-- numerics -->\n(.*?)<!-- /numerics -->", text, re.DOTALL)
     assert block, "README.md has no table between <!-- numerics --> and <!-- /numerics -->"
@@ -50,7 +50,7 @@ def cells(text: str) -> list[list[str]]:
 
 
 def alike(stated: str, computed: str) -> bool:
-    """Whether two cells say the same, but for what another processor rounds otherwise."""
+    """Compare two cells up to differences in rounding between processors."""
     a, b = (CELL.fullmatch(text.replace("−", "-")) for text in (stated, computed))
     sizes = float(a["size"]), float(b["size"])
     near = sizes[0] == sizes[1] or 1 / 3 < sizes[0] / sizes[1] < 3
@@ -160,7 +160,7 @@ def test_keras_writes_no_settings_of_its_own(monkeypatch, tmp_path):
     assert "KERAS_BACKEND" not in os.environ
 
 
-def test_the_speed_of_a_batch_is_set_beside_torchs():
+def test_the_speed_of_a_batch_is_compared_with_torchs():
     rows = list(objectives.rows(1, {8: 1.5}, calls=2))
     assert [row.what.partition(",")[0] for row in rows] == [
         "softmax+ce", "softmax+ce", "sigmoid+bce", "linear+se"

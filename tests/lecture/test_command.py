@@ -113,7 +113,7 @@ def test_slides_come_in_the_order_of_the_lecture():
     assert [slide.number for slide in command.select_slides(["20", "4"])] == [4, 20]
 
 
-def test_an_interruption_keeps_what_was_answered(lecture, tmp_path):
+def test_an_interruption_saves_the_answers_so_far(lecture, tmp_path):
     code, _, err = lecture(good, interrupted, good)
     assert code == 130
     told = "interrupted; the slides answered so far are in lecture/index.html."
@@ -121,7 +121,7 @@ def test_an_interruption_keeps_what_was_answered(lecture, tmp_path):
     assert "1 of 1 claims hold" in page(tmp_path)
 
 
-def test_a_slide_begun_anew_and_interrupted_keeps_no_old_answer(lecture, tmp_path):
+def test_a_slide_asked_again_and_interrupted_keeps_no_old_answer(lecture, tmp_path):
     lecture(good, good)
     lecture(good, interrupted, names=["2"])
     assert "1 of 1 claims hold" in page(tmp_path)
@@ -158,7 +158,7 @@ def test_the_page_of_somebody_else_is_left_alone(lecture, tmp_path):
     assert page(tmp_path) == "<h1>My lecture</h1>"
 
 
-def test_what_the_lecture_trains_is_not_among_the_runs_of_a_person(lecture, tmp_path):
+def test_runs_of_the_lecture_are_not_among_the_users_runs(lecture, tmp_path):
     def trained(lab):
         """Is it trained?"""
         lab.run("data=blobs", "epochs=1")

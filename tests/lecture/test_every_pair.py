@@ -1,4 +1,4 @@
-"""What is measured of the nine cells."""
+"""Measurements of every head with every loss."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_right_examples_and_those_without_gradient_do_not_count():
 
 
 def nine(**changed):
-    """Nine cells: clipped + BCE has the largest gradient and never learns."""
+    """Build nine pairs: clipped + BCE has the largest gradient and never learns."""
     logs = [("sigmoid", "bce"), ("softmax", "bce"), ("softmax", "ce")]
     cells = {}
     for head in ("clipped_linear", "sigmoid", "softmax"):
@@ -127,8 +127,8 @@ def held(cells):
 
 def test_the_size_of_the_gradient_alone_does_not_decide():
     sentence = _sentence(nine())
-    for told in ("its size", "direction", "15.62", "never", "24 %", "86 %", "cosine of only 0.30"):
-        assert told in sentence
+    for shown in ("its size", "direction", "15.62", "never", "24 %", "86 %", "cosine of only 0.30"):
+        assert shown in sentence
     assert all(held(nine()).values())
 
 

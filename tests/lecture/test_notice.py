@@ -1,4 +1,4 @@
-"""Claims of slides 23–45 do not hold of other numbers."""
+"""Claims of slides 23–45 fail with other numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Costs, slopes and bends of one logit, and what is found and integrated over it."""
+"""Loss, derivatives, minima and integrals of one logit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_target_is_one_unless_said_otherwise():
     assert costs("linear", "se", logit(0.0, 10.0), target=0.0).tolist() == [0, 50]
 
 
-def test_slopes_and_bends_are_derivatives():
+def test_slopes_and_curvatures_are_derivatives():
     z, step = logits(-4, 4, 81), 1e-5
     for pair in (("sigmoid", "se"), ("sigmoid", "bce"), ("linear", "se")):
         rise = (costs(*pair, z + step) - costs(*pair, z - step)) / (2 * step)

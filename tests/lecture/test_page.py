@@ -35,7 +35,7 @@ def answer(holds=True, run=None):
 
 @pytest.fixture
 def written(tmp_path):
-    """Writes answers to slides, and gives the page of all that are kept."""
+    """Return a function that saves answers to slides and returns the page of all."""
 
     def write(*answers: tuple[Slide, Answer]) -> str:
         for slide, one in answers:
@@ -50,7 +50,7 @@ def written(tmp_path):
     return write
 
 
-def test_a_section_tells_question_answer_and_claims(written, tmp_path):
+def test_a_section_shows_question_answer_and_claims(written, tmp_path):
     html = written((ONE, answer(run=tmp_path / "1" / "01")))
     assert "1 of 1 claims hold" in html
     order = ["Is 1 &lt; 2?", "<svg ", "Yes, by 1 &amp; more.", "<td>1 &lt; 2</td><td>1 → 2</td>"]
@@ -84,7 +84,7 @@ def test_a_picture_without_a_run_is_made_by_its_slide(written, tmp_path):
     assert "<code>python scripts/lecture.py published it</code>" in page
 
 
-def test_what_was_kept_and_is_damaged_is_left_out(written, tmp_path):
+def test_a_damaged_answer_is_left_out(written, tmp_path):
     written((ONE, answer()), (TWO, answer()))
     (tmp_path / "1" / saved_answers.FILE).write_text('{"sentence": 1}')
     html = written()
@@ -99,7 +99,7 @@ def test_nothing_is_loaded_from_elsewhere(written):
     assert "<script" not in html
 
 
-def test_times_and_versions_are_told(written):
+def test_times_and_versions_are_shown(written):
     html = written((ONE, answer()))
     assert re.search(r"Measured \d+ \w+ \d{4}, \d\d:\d\d UTC, 1 section in \d s, with python", html)
     assert "torch 2." in html

@@ -25,8 +25,8 @@ def assert_holds(answer) -> None:
     assert [claim for claim in answer.claims if not claim.holds] == []
     assert any(character.isdigit() for character in answer.sentence), "the measured number"
     assert len(re.findall(r"[.?!] [A-Z]", answer.sentence)) <= 1, "one or two sentences"
-    told = [text for one in answer.claims for text in (one.text, one.measured)]
-    raw = [text for text in (answer.sentence, *told) if re.search(r"\d[eE][−+-]?\d|\d%", text)]
+    shown = [text for one in answer.claims for text in (one.text, one.measured)]
+    raw = [text for text in (answer.sentence, *shown) if re.search(r"\d[eE][−+-]?\d|\d%", text)]
     assert raw == [], "numbers as people write them"
 
 

@@ -32,8 +32,8 @@ def test_a_start_that_is_right_needs_no_update():
 
 def test_starts_do_not_move_each_other():
     alone = descend_bias("sigmoid", "bce", (-3.0,))
-    beside = descend_bias("sigmoid", "bce", (-3.0, -4.0))
-    assert torch.equal(alone[:, 0], beside[: len(alone), 0])
+    both = descend_bias("sigmoid", "bce", (-3.0, -4.0))
+    assert torch.equal(alone[:, 0], both[: len(alone), 0])
 
 
 @pytest.mark.parametrize("start", [-1, -5, -10])

@@ -43,7 +43,7 @@ def lecture(monkeypatch, tmp_path, capsys):
     return run
 
 
-def test_ours_stands_beside_theirs_with_the_difference(lecture, tmp_path):
+def test_ours_stands_next_to_theirs_with_the_difference(lecture, tmp_path):
     code, out, err = lecture(measured)
     assert (code, err) == (0, "")
     (line,) = [line.split() for line in out.splitlines() if "the <error>" in line]

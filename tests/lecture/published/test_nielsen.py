@@ -86,9 +86,9 @@ def plain(curve, data):
 
 def test_runs_side_by_side_are_each_as_if_alone():
     splits = {"train": images(40), "val": images(30, seed=1)}
-    told = []
-    found = replay(TINY, splits, None, told.append)
-    assert sorted(told) == [4, 4, 8, 8]  # an epoch of one run, and of two that see the same
+    updates = []
+    found = replay(TINY, splits, None, updates.append)
+    assert sorted(updates) == [4, 4, 8, 8]  # an epoch of one run, and of two that see the same
     data = {name: ScaledImages.of(split) for name, split in splits.items()}
     for curve in TINY:
         alone = plain(curve, data)
@@ -96,7 +96,7 @@ def test_runs_side_by_side_are_each_as_if_alone():
             assert found[curve][name] == pytest.approx(alone[name], rel=1e-12), (curve, name)
 
 
-def test_whoever_is_interrupted_does_not_wait_for_the_others():
+def test_an_interrupt_does_not_wait_for_the_others():
     """Two programs: the first is of two runs and is interrupted, the other would never end."""
     first = [replace(curve, earlier=2) for curve in TINY[:2]]
     endless = replace(TINY[0], epochs=10**9)
@@ -116,7 +116,7 @@ def test_outputs_listen_to_their_own_run_only():
     assert network.output_weight[network.units[1], :10].abs().max() == 0
 
 
-def test_a_difference_is_told():
+def test_a_difference_is_reported():
     equal = ComparedSeries(STORED_RUNS[0], "training cost", [1.0, 0.5], [1.0, 0.5])
     off = equal._replace(ours=[1.0, 0.5 + 1e-8])
     assert _costs([equal]).holds
