@@ -232,7 +232,7 @@ def test_jax_compared_with_mlr():
 
 
 def fake_command(here, program, work, jobs):
-    """Take 3 s to start, and per job 0.25 s alone, 0.125 s in two processes, 0.01 s in a program."""
+    """Take 3 s to start, per job 0.25 s alone, 0.125 s in two processes, 0.01 s in one program."""
     each = 0.25 if commands.BASIC[0] in work else 0.125 if program == commands.ALONE else 0.01
     return lambda: 3 + each * jobs
 

@@ -8,7 +8,7 @@ from mlr.lecture.page.answer import Answer, Claim, Slide, close, number, percent
 
 
 @pytest.mark.parametrize(
-    ("measured", "expected", "within", "holds", "told"),
+    ("measured", "expected", "within", "holds", "shown"),
     [
         (0.25, 0.25, 0, True, "0.25"),
         (0.25 + 1e-9, 0.25, 1e-8, True, "0.25 (off by 10⁻⁹)"),
