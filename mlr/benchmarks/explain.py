@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mlr.records.reading import Recorded
-
-
 HEALTHY = "healthy"
 
 

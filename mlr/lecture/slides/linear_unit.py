@@ -202,14 +202,14 @@ def _wrong_points(found: FittedUnit) -> str:
 
 
 def _points(axes: Any, *more: float) -> None:
-    """The four points at the height of their classes, and more of class 1."""
+    """Draw the four points at the height of their classes, and more of class 1."""
     x, t = np.array([*POINTS, *more]), np.array([*CLASSES, *(1.0 for _ in more)])
     for c, colour, marker in ((0.0, drawing.VERMILLION, "s"), (1.0, drawing.BLUE, "o")):
         axes.plot(x[t == c], t[t == c], marker, color=colour, markersize=13, zorder=4)
 
 
 def _unit(axes: Any, found: FittedUnit, head: str, loss: str, limits: tuple[float, float]) -> None:
-    """The unit's prediction against its input."""
+    """Draw the prediction of a unit against its input."""
     x = logits(*limits)
     y = find_head(head)(found.weight * x + found.bias)
     axes.plot(x[:, 0], y[:, 0], **drawing.of_pair(head, loss))
@@ -229,7 +229,7 @@ def _dragged(squared: FittedUnit, logistic: FittedUnit) -> Illustration:
 
 
 def _clouds(runs: list[Trained]) -> Illustration:
-    """Test points of the outliers, and where each trained unit predicts ½."""
+    """Draw test points of the outliers, and the line on which each trained unit predicts ½."""
     test = Outliers().load(0).test
     x, t = test.features.numpy(), test.targets.numpy()
 
