@@ -10,18 +10,13 @@ numpy, scikit-learn or requests before `load()`.
 from __future__ import annotations
 
 from mlr.data.base import Dataset, Source, Split
-from mlr.data.blobs import Blobs
 from mlr.data.csv_file import Csv
 from mlr.data.digits import Digits
 from mlr.data.idx_folder import Idx
-from mlr.data.line import Line
 from mlr.data.mnist import FashionMnist, Mnist
-from mlr.data.moons import Moons
-from mlr.data.neuron import Neuron
 from mlr.data.npz_file import Npz
-from mlr.data.outliers import Outliers
 from mlr.data.synthetic_mnist import SyntheticMnist
-from mlr.data.xor import Xor
+from mlr.data.toy import Blobs, Line, Moons, Neuron, Outliers, Xor
 
 SOURCES: tuple[type[Source], ...] = (
     Blobs,

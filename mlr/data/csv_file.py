@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from mlr.checks import InputError, flag, known, listed, whole
 from mlr.data import options, prepare, table
 from mlr.data.base import Dataset, Source
-from mlr.data.cells import is_number, number
 from mlr.data.faults import LONGEST, DataWarning, fault, shown, tail
+from mlr.data.table import is_number, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,7 +102,7 @@ class Csv(Source):
         classes = None if self.regression else len(labels)
         plain = [number(label) for label in labels] == list(range(len(labels)))
         named = () if plain else tuple(labels)
-        plan = prepare.Plan(self.name, classes, self.scale, seed=seed, labels=named)
+        plan = prepare.Preparation(self.name, classes, self.scale, seed=seed, labels=named)
         data = prepare.to_dataset(plan, *splits)
         if left_out:
             _warn_left_out(self.path, left_out)

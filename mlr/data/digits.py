@@ -71,7 +71,7 @@ class Digits(Source):
             )
         except DataError as error:  # the digits are always the same, so the options are at fault
             raise InputError(str(error)) from None
-        plan = prepare.Plan(
+        plan = prepare.Preparation(
             self.name, self.classes, self.scale, _LARGEST_PIXEL, self.label_noise, seed
         )
         return prepare.to_dataset(plan, *splits)

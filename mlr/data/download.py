@@ -6,7 +6,6 @@ the target is the whole file or not there.
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from mlr.data.faults import fault, tail
+from mlr.data.files import is_intact
 from mlr.durable import WriteError
 
 if TYPE_CHECKING:
@@ -68,24 +68,6 @@ def fetch(urls: Sequence[str], sha256: str, target: Path, timeout: float = TIMEO
     text = "; ".join(reasons)
     text = text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}…"
     raise fault(tail(target.name, 40), f"cannot be downloaded ({text})")
-
-
-def is_intact(target: Path, sha256: str) -> bool:
-    """Return True if the file exists and has the content that it should have."""
-    return target.is_file() and digest(target) == sha256
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, hexadecimal.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise fault(path, f"cannot be read: {error.strerror or error}.") from None
 
 
 def _require_https(url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import fstat
@@ -82,3 +83,21 @@ def no_web_page(path: Path, opening: bytes) -> None:
     """
     if opening.lstrip()[:1] == b"<":
         raise fault(path, "is an HTML or XML page, not data: get the file again, by another way.")
+
+
+def is_intact(target: Path, sha256: str) -> bool:
+    """Return True if the file exists and has the content that it should have."""
+    return target.is_file() and digest(target) == sha256
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise fault(path, f"cannot be read: {error.strerror or error}.") from None

@@ -1,12 +1,27 @@
-"""Idx: any folder of IDX files under MNIST's names, such as KMNIST or a user's own."""
+"""Folders of IDX files under MNIST's names, such as KMNIST or a user's own."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlr.checks import fraction, whole
-from mlr.data import idx_files, options, prepare, validate
+from mlr.checks import InputError, fraction, whole
+from mlr.data import idx, options, prepare, validate
 from mlr.data.base import Dataset, Source
+from mlr.data.faults import LONGEST, fault, tail
+from mlr.data.files import digest
+from mlr.data.prepare import Arrays
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# both spellings are in use: train-images-idx3-ubyte and train-images.idx3-ubyte
+_NAME = r"{part}-{content}[-.]idx\d-\w+(\.gz)?"
+_USUAL = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
 
 
 class Idx(Source):
@@ -62,7 +77,7 @@ class Idx(Source):
         import numpy as np
 
         where = f"data={self.name}"
-        files = idx_files.load(where, self.root, self.classes, test_needed=False)
+        files = load(where, self.root, self.classes, test_needed=False)
         shares = self.shares if files.test is None else self.shares[:1]
         parts = prepare.split(
             where,
@@ -76,5 +91,125 @@ class Idx(Source):
             validate.warn_shared(where, files.train.features, files.test.features, "test")
             parts.append(files.test)
         largest = 255.0 if files.train.features.dtype == np.uint8 else None
-        plan = prepare.Plan(self.name, files.classes, self.scale, largest, self.label_noise, seed)
+        plan = prepare.Preparation(
+            self.name, files.classes, self.scale, largest, self.label_noise, seed
+        )
         return prepare.to_dataset(plan, *parts)
+
+
+@dataclass(frozen=True)
+class Published:
+    """SHA-256 of the only files that are taken, packed and unpacked.
+
+    Without any of the unpacked ones, these are not judged.
+    """
+
+    packed: Collection[str] = ()
+    unpacked: Collection[str] = ()
+
+    def check(self, file: Path) -> None:
+        """Refuse a file that is none of them.
+
+        Raises:
+            DataError: gives its SHA-256.
+        """
+        if not self.unpacked and not (self.packed and file.suffix == ".gz"):
+            return
+        found = digest(file)
+        if found not in {*self.packed, *self.unpacked}:
+            raise fault(
+                file,
+                f"(SHA-256 {found[:12]}…) is not the file that was published, and may be damaged: "
+                "get it again, or use data=idx for images of your own.",
+            )
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a folder holds: examples to train on, examples for the test if there are any, K."""
+
+    train: Arrays
+    test: Arrays | None
+    classes: int
+
+
+def load(
+    where: str,
+    folder: Path,
+    classes: int | None,
+    test_needed: bool,
+    published: Published | None = None,
+) -> Files:
+    """Read `train-images…`, `train-labels…` and, if there, `t10k-images…`, `t10k-labels…`.
+
+    Args:
+        where: which data are meant, for messages.
+        folder: holds the files, raw or .gz; where both are, the raw one is read.
+        classes: K, or None to read it off the training labels.
+        test_needed: whether the t10k pair must be there.
+        published: the only files that are taken; by default any.
+
+    Raises:
+        InputError: there is no such folder.
+        DataError: a file is missing, damaged, or another one than was published; counts
+            differ, a label is out of range.
+    """
+    if not folder.is_dir():
+        kind = "not a folder" if folder.exists() else "not there"
+        opening = f"{where} looks for its files in data.root="
+        raise InputError(f"{opening}{tail(folder, LONGEST - 100)}, which is {kind}.")
+    published = published or Published()
+    train, classes = _pair(folder, "train", classes, published)
+    names = [entry.name for entry in folder.iterdir()]
+    has_test = any(name.startswith(("t10k-images", "t10k-labels")) for name in names)
+    if not (has_test or test_needed):
+        return Files(train, None, classes)
+    test, _ = _pair(folder, "t10k", classes, published)
+    return Files(train, test, classes)
+
+
+def _pair(folder: Path, part: str, classes: int | None, published: Published) -> tuple[Arrays, int]:
+    """Images and labels of one part, their counts compared and their labels checked."""
+    image_file, label_file = _find(folder, part, "images"), _find(folder, part, "labels")
+    images, labels = idx.read(image_file), idx.read(label_file)
+    for file in (image_file, label_file):
+        # after reading: whoever cut or doubled a file is told that, and not its checksum
+        published.check(file)
+    if images.ndim < 2:
+        raise fault(
+            image_file,
+            f"holds {images.size} single numbers; images have two dimensions or more.",
+        )
+    if len(images) != len(labels):
+        raise fault(
+            image_file,
+            f"holds {len(images)} images but {tail(label_file.name, 60)} {len(labels)} labels; "
+            "every image needs one label.",
+        )
+    labels, classes = validate.class_labels(str(label_file), labels, classes)
+    return Arrays(_with_channel(images), labels), classes
+
+
+def _find(folder: Path, part: str, content: str) -> Path:
+    """The one file of this part and content; raw before packed, as unpacking leaves both."""
+    pattern = re.compile(_NAME.format(part=part, content=content))
+    found = sorted(entry for entry in folder.iterdir() if pattern.fullmatch(entry.name))
+    raw = [entry for entry in found if entry.suffix != ".gz"] or found
+    if not raw:
+        usual = f"{part}-{content}-{_USUAL[content]}"
+        raise fault(
+            folder,
+            f"holds no {usual} or {usual}.gz; put it there, or name another folder with "
+            "data.root=FOLDER.",
+        )
+    if len(raw) > 1:
+        names = ", ".join(tail(entry.name, 30) for entry in raw[:2])
+        raise fault(
+            folder, f"holds {len(raw)} files of {part} {content}: {names}…; leave only one."
+        )
+    return raw[0]
+
+
+def _with_channel(images: NDArray) -> NDArray:
+    """Grey images (N, height, width) get the channel that convolutions expect."""
+    return images[:, None] if images.ndim == 3 else images

@@ -9,9 +9,10 @@ from typing import ClassVar
 
 from mlr.checks import DataError, InputError, flag, fraction, whole
 from mlr.data import download as web
-from mlr.data import idx_files, options, prepare
+from mlr.data import idx_folder, options, prepare
 from mlr.data.base import Dataset, Source
 from mlr.data.faults import LONGEST, fault, tail
+from mlr.data.files import is_intact
 
 _LARGEST_PIXEL = 255.0
 _BY_256 = "unit256"
@@ -75,14 +76,14 @@ class _FourFiles(Source):
         """
         folder = self._cached() if self.root is None else self.root
         where = f"data={self.name}"
-        published = idx_files.Published(self.hashes.values(), self.unpacked)
-        files = idx_files.load(where, folder, self.classes, True, published)
+        published = idx_folder.Published(self.hashes.values(), self.unpacked)
+        files = idx_folder.load(where, folder, self.classes, True, published)
         assert files.test is not None
         train, val = self._divided(files.train)
         scale, largest = self.scale, _LARGEST_PIXEL
         if scale == _BY_256:
             scale, largest = "unit", 256.0
-        plan = prepare.Plan(self.name, self.classes, scale, largest, self.label_noise, seed)
+        plan = prepare.Preparation(self.name, self.classes, scale, largest, self.label_noise, seed)
         return prepare.to_dataset(plan, train, val, files.test)
 
     def _divided(self, data: prepare.Arrays) -> tuple[prepare.Arrays, prepare.Arrays]:
@@ -102,7 +103,7 @@ class _FourFiles(Source):
 
         folder = Path(platformdirs.user_cache_dir("mlr")) / self.name
         for file, sha256 in self.hashes.items():
-            if not self.download and not web.is_intact(folder / file, sha256):
+            if not self.download and not is_intact(folder / file, sha256):
                 raise fault(
                     folder / file,
                     "is missing or damaged, and data.download=false forbids to get it: put it "

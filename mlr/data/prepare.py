@@ -43,7 +43,7 @@ class Arrays:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Preparation:
     """How arrays become a dataset.
 
     classes: K, or None when the targets are real numbers.
@@ -163,7 +163,7 @@ def flip_labels(
     return flipped
 
 
-def to_dataset(plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
+def to_dataset(plan: Preparation, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
     """Validate three splits, add label noise to the training labels, scale, make tensors.
 
     Validation may be empty: then there is none.
@@ -179,7 +179,7 @@ def to_dataset(plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
         raise fault(f"data={plan.name}", what) from None
 
 
-def _to_dataset(where: str, plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
+def _to_dataset(where: str, plan: Preparation, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
     splits = {"training": train, "validation": val, "test": test}
     for split_name, data in splits.items():
         check_split(where, split_name, data, plan.classes, train.features.shape[1:])

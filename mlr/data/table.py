@@ -8,19 +8,19 @@ Source: RFC 4180.
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mlr.checks import listed
-from mlr.data.cells import MISSING, has_decimal_comma, is_number, number, with_point
 from mlr.data.faults import LONGEST, fault, shown, tail
 from mlr.data.files import no_web_page, opened
-from mlr.data.header import is_data, is_names
 from mlr.data.options import DELIMITERS, named
 
 if TYPE_CHECKING:
@@ -36,6 +36,11 @@ LONGEST_LINE = 4 * 2**20
 _LONGEST_NAME = 30
 _COUNTING = frozenset({"", "index", "id", "unnamed: 0"})
 """Names, in any case, of columns that may only count the rows."""
+_LOOKED_AT = 1000
+"""Rows that are compared with the first line."""
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
+"""Texts that mean a value is missing, in any case."""
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -316,3 +321,78 @@ def _refuse_width(where: str, form: Format, row: list[str], width: int) -> NoRet
     if len(row) == width + 1 and not row[-1]:
         hint = f"take the {form.delimiter!r} off its end."
     raise fault(where, f"has {len(row)} values and the first line {width}; {hint}")
+
+
+class Sign(Enum):
+    """What one cell of the first line says of it."""
+
+    NUMBER = auto()
+    """a number above numbers"""
+    VALUE = auto()
+    """a text that occurs below"""
+    NAME = auto()
+    """a text above numbers"""
+    OTHER = auto()
+    """a text that is none of the few below, which repeat"""
+    NOTHING = auto()
+
+
+def signs(first: Sequence[str], rows: Sequence[Sequence[str]]) -> set[Sign]:
+    """What the cells of the first line say, compared with the rows below."""
+    below = zip(*rows[:_LOOKED_AT], strict=True)
+    return {_sign(cell, texts) for cell, texts in zip(first, below, strict=True)}
+
+
+def is_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Tell if the first line looks like the rows below it, and no cell of it like a name."""
+    found = signs(first, rows)
+    return bool(found & {Sign.NUMBER, Sign.VALUE}) and not found & {Sign.NAME, Sign.OTHER}
+
+
+def is_names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Tell if the first line can be no data: a text stands above numbers, and no number does."""
+    found = signs(first, rows)
+    return Sign.NAME in found and Sign.NUMBER not in found
+
+
+def _sign(cell: str, below: Sequence[str]) -> Sign:
+    there = [text for text in below if not is_missing(text)]
+    if is_missing(cell) or not there:
+        return Sign.NOTHING
+    numbers = sum(map(is_number, there))
+    if 2 * numbers > len(there):
+        return Sign.NUMBER if is_number(cell) else Sign.NAME
+    if cell in there:
+        return Sign.VALUE
+    return Sign.OTHER if len(set(there)) < len(there) else Sign.NOTHING
+
+
+def number(text: str) -> float | None:
+    """The number that a text is, or None."""
+    # Python reads 1_000 as a number; in a table it is a typing error
+    if "_" in text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def is_missing(text: str) -> bool:
+    """Tell if a value is missing."""
+    return text.lower() in MISSING
+
+
+def is_number(text: str) -> bool:
+    """Tell if a text is a number; `nan` alone says nothing of its column."""
+    return not is_missing(text) and number(text) is not None
+
+
+def has_decimal_comma(text: str) -> bool:
+    """Tell if a text is a number as much of Europe writes it, as in 5,1."""
+    return _DECIMAL_COMMA.fullmatch(text) is not None
+
+
+def with_point(text: str) -> str:
+    """A number with a decimal comma as one with a point; any other text as it is."""
+    return text.replace(",", ".") if has_decimal_comma(text) else text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlr.data.cells import has_decimal_comma, is_missing, is_number, number, with_point
+from mlr.data.table import has_decimal_comma, is_missing, is_number, number, with_point
 
 
 @pytest.mark.parametrize(

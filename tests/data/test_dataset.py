@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from mlr.checks import DataError
-from mlr.data.base import Dataset, Split
-from mlr.data.dataset import check_dataset
+from mlr.data.base import Dataset, Split, check_dataset
 
 ONES, LABELS = torch.ones(4, 2), torch.arange(4) % 3
 GOOD = Split(ONES, LABELS)

@@ -145,7 +145,9 @@ def test_a_stalled_mirror_is_left_after_the_time_out(fetch):
     ],
 )
 def test_a_mirror_that_does_not_deliver_is_named_with_the_reason(fetch, bad, message):
-    with pytest.raises(DataError, match=rf"^file\.gz cannot .* \(127\.0\.0\.1:\d+: {message}\S*\)$"):
+    with pytest.raises(
+        DataError, match=rf"^file\.gz cannot .* \(127\.0\.0\.1:\d+: {message}\S*\)$"
+    ):
         fetch(bad, timeout=0.1)
     assert files(fetch) == []
 

@@ -6,7 +6,7 @@ import torch
 from mlr.checks import DataError, InputError, listed
 from mlr.data import Csv
 from mlr.data.faults import DataWarning
-from mlr.data.header import Sign, is_data, is_names, signs
+from mlr.data.table import Sign, is_data, is_names, signs
 
 IRIS = [
     *[f"{5 + i / 10},{3 + i % 4 / 10},{1.4 + i % 3 / 10},0.2,Iris-setosa" for i in range(10)],

@@ -53,7 +53,9 @@ def test_the_content_decides_not_the_name(pack, write):
 def test_members_of_a_gzip_file_are_joined(write):
     content = idx_bytes(IMAGES)
     path = write(gzip.compress(content[:11]) + gzip.compress(content[11:]) + bytes(100))
-    assert (idx.read(path) == IMAGES).all(), "zeros that a tape or a disk padded it with are no data"
+    assert (idx.read(path) == IMAGES).all(), (
+        "zeros that a tape or a disk padded it with are no data"
+    )
 
 
 GOOD = idx_bytes(IMAGES)
