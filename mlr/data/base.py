@@ -1,4 +1,4 @@
-"""Dataset of three splits, the source that loads it, and a check for sources that a user wrote."""
+"""Dataset of three splits, the source that loads it, and the checks of a user-written source."""
 
 from __future__ import annotations
 

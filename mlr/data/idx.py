@@ -56,7 +56,7 @@ def read(path: Path) -> NDArray:
 
 @contextmanager
 def _unpacked(path: Path, file: BinaryIO) -> Iterator[Stream]:
-    """Open the content of a gzip file; damage that is met while reading becomes a DataError."""
+    """Open the content of a gzip file; damage found while reading becomes a DataError."""
     try:
         with gzip.GzipFile(fileobj=file) as stream:
             yield stream
@@ -68,7 +68,7 @@ def _unpacked(path: Path, file: BinaryIO) -> Iterator[Stream]:
 
 
 def _values(path: Path, stream: Stream, most: int, packed: bool) -> NDArray:
-    """Read header and values of a stream that can hold `most` bytes."""
+    """Read header and values of a stream of `most` bytes at most."""
     import numpy as np
 
     code, shape = _header(path, stream)
@@ -94,7 +94,7 @@ def _values(path: Path, stream: Stream, most: int, packed: bool) -> NDArray:
 
 
 def _header(path: Path, stream: Stream) -> tuple[int, tuple[int, ...]]:
-    """The type byte and the dimensions."""
+    """Read the type byte and the dimensions."""
     magic = _exactly(stream, _HEADER)
     _refuse_other_formats(path, magic)
     code, count = magic[2], magic[3]
@@ -133,7 +133,7 @@ def _refuse_other_formats(path: Path, magic: bytes) -> None:
 
 
 def _refuse_impossible(path: Path, size: int, most: int) -> None:
-    """Refuse a header that declares more than the file can hold, before any memory is taken."""
+    """Refuse a header that declares more than a file of this size can unpack to."""
     if size > most:
         raise fault(
             path,
@@ -151,7 +151,7 @@ def _truncated(path: Path, shape: tuple[int, ...], size: int, found: int) -> Dat
 
 
 def _exactly(stream: Stream, size: int) -> bytes:
-    """`size` bytes, or what there is of them."""
+    """Read `size` bytes, or fewer at the end of the stream."""
     room = bytearray(size)
     return bytes(room[: fill(memoryview(room), stream)])
 

@@ -36,12 +36,12 @@ class Idx(Source):
         classes: K; None reads it off the labels, which then must include every class.
         val_fraction: share of the training files' examples for validation.
         test_fraction: share of them for the test, used only where there is no t10k pair.
-        split_seed: decides which example is in which split.
+        split_seed: seed that assigns the examples to the splits.
         label_noise: share of training labels replaced by another class, drawn by the run's seed.
         scale: none, unit (bytes divided by 255, other numbers by the largest in training) or
             standardize (one mean and deviation for all pixels of the training split).
         order: shuffled: another order of the training examples in each epoch, by the run's seed;
-            given: that of the file, which is then split in its order too.
+            given: the order of the file, in which it is then split too.
         drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
@@ -68,7 +68,7 @@ class Idx(Source):
         self.take_order(order, drop_last)
 
     def load(self, seed: int) -> Dataset:
-        """Features (N, 1, height, width), or as the files have them, and labels (N,).
+        """Read features (N, 1, height, width), or as the files have them, and labels (N,).
 
         Raises:
             InputError: there is no such folder.
@@ -99,16 +99,18 @@ class Idx(Source):
 
 @dataclass(frozen=True)
 class Published:
-    """SHA-256 of the only files that are taken, packed and unpacked.
+    """SHA-256 of the only files that are accepted.
 
-    Without any of the unpacked ones, these are not judged.
+    Attributes:
+        packed: hashes of the .gz files; empty accepts any.
+        unpacked: hashes of the raw files; empty accepts any raw file.
     """
 
     packed: Collection[str] = ()
     unpacked: Collection[str] = ()
 
     def check(self, file: Path) -> None:
-        """Refuse a file that is none of them.
+        """Refuse any other file.
 
         Raises:
             DataError: gives its SHA-256.
@@ -125,8 +127,14 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Files:
-    """What a folder holds: examples to train on, examples for the test if there are any, K."""
+class IdxArrays:
+    """Content of a folder.
+
+    Attributes:
+        train: examples to train on.
+        test: examples for the test, None without a t10k pair.
+        classes: K.
+    """
 
     train: Arrays
     test: Arrays | None
@@ -139,15 +147,15 @@ def load(
     classes: int | None,
     test_needed: bool,
     published: Published | None = None,
-) -> Files:
+) -> IdxArrays:
     """Read `train-images…`, `train-labels…` and, if there, `t10k-images…`, `t10k-labels…`.
 
     Args:
-        where: which data are meant, for messages.
-        folder: holds the files, raw or .gz; where both are, the raw one is read.
+        where: name of the data, for messages.
+        folder: with the files, raw or .gz; of both the raw one is read.
         classes: K, or None to read it off the training labels.
-        test_needed: whether the t10k pair must be there.
-        published: the only files that are taken; by default any.
+        test_needed: True if the t10k pair must be there.
+        published: the only files that are accepted; by default any.
 
     Raises:
         InputError: there is no such folder.
@@ -163,17 +171,17 @@ def load(
     names = [entry.name for entry in folder.iterdir()]
     has_test = any(name.startswith(("t10k-images", "t10k-labels")) for name in names)
     if not (has_test or test_needed):
-        return Files(train, None, classes)
+        return IdxArrays(train, None, classes)
     test, _ = _pair(folder, "t10k", classes, published)
-    return Files(train, test, classes)
+    return IdxArrays(train, test, classes)
 
 
 def _pair(folder: Path, part: str, classes: int | None, published: Published) -> tuple[Arrays, int]:
-    """Images and labels of one part, their counts compared and their labels checked."""
+    """Read images and labels of one part; compare their counts and check the labels."""
     image_file, label_file = _find(folder, part, "images"), _find(folder, part, "labels")
     images, labels = idx.read(image_file), idx.read(label_file)
     for file in (image_file, label_file):
-        # after reading: whoever cut or doubled a file is told that, and not its checksum
+        # after reading, whose message about a cut file says more than a checksum
         published.check(file)
     if images.ndim < 2:
         raise fault(
@@ -191,7 +199,7 @@ def _pair(folder: Path, part: str, classes: int | None, published: Published) ->
 
 
 def _find(folder: Path, part: str, content: str) -> Path:
-    """The one file of this part and content; raw before packed, as unpacking leaves both."""
+    """Return the only file of this part and content; raw before packed if there are both."""
     pattern = re.compile(_NAME.format(part=part, content=content))
     found = sorted(entry for entry in folder.iterdir() if pattern.fullmatch(entry.name))
     raw = [entry for entry in found if entry.suffix != ".gz"] or found
@@ -211,5 +219,5 @@ def _find(folder: Path, part: str, content: str) -> Path:
 
 
 def _with_channel(images: NDArray) -> NDArray:
-    """Grey images (N, height, width) get the channel that convolutions expect."""
+    """Add the channel that convolutions expect to grey images (N, height, width)."""
     return images[:, None] if images.ndim == 3 else images

@@ -1,7 +1,7 @@
-"""Arrays of a user's own, as numpy.savez writes them.
+"""Arrays in .npz files of a user's own, as numpy.savez writes them.
 
-Each array is judged by its header before memory is allocated. numpy's own reader allocates what a
-header declares, and tries to unpickle a file that is no archive.
+Each array is checked by its header before memory is allocated: numpy.load allocates what a header
+declares, and tries to unpickle a file that is no archive.
 
 Source: numpy.lib.format, version 1.0 and 2.0.
 """
@@ -21,7 +21,7 @@ from mlr.checks import InputError, known, whole
 from mlr.data import options, prepare, validate
 from mlr.data.base import Dataset, Source
 from mlr.data.faults import fault, shown, tail
-from mlr.data.files import BEST_RATIO, MOST_BYTES, fill, no_web_page, opened
+from mlr.data.files import BEST_RATIO, MOST_BYTES, no_web_page, opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,9 +36,9 @@ _KINDS = "biuf"
 class Npz(Source):
     """Features (N, ...) and labels (N,), or targets (N,) or (N, K), under two keys.
 
-    Arrays `<features>_val` and `<labels>_val`, `<features>_test` and `<labels>_test` are taken as
-    those splits where the file has them (`x_val`, `y_val`, …); what it has not is split off the
-    training examples by `split_seed`, not by the run's seed: the data are real.
+    Arrays `<features>_val` and `<labels>_val`, `<features>_test` and `<labels>_test` are the
+    validation and test splits where the file has them (`x_val`, `y_val`, …); otherwise these are
+    split off the training examples by `split_seed`, not by the run's seed: the data are real.
 
     Args:
         path: the file.
@@ -48,11 +48,11 @@ class Npz(Source):
         classes: K; None reads it off the labels, which then must include every class.
         val_fraction: share of examples for validation, where the file has none for it.
         test_fraction: share of examples for the test, where the file has none for it.
-        split_seed: decides which example is in which split.
+        split_seed: seed that assigns the examples to the splits.
         scale: none, standardize or minmax, fitted on the training split; vectors by column,
             arrays of more dimensions as a whole.
         order: shuffled: another order of the training examples in each epoch, by the run's seed;
-            given: that of the file, which is then split in its order too.
+            given: the order of the file, in which it is then split too.
         drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
@@ -85,7 +85,7 @@ class Npz(Source):
         self.take_order(order, drop_last)
 
     def load(self, seed: int) -> Dataset:
-        """Features (N, ...), and labels (N,) or targets (N, K).
+        """Read features (N, ...), and labels (N,) or targets (N, K).
 
         Raises:
             InputError: the file or a key is missing.
@@ -93,12 +93,12 @@ class Npz(Source):
         """
         where = f"data={self.name}"
         with archive(self.path, "data.path") as arrays:
-            judged, classes = self._judged(arrays)
+            checked, classes = self._checked(arrays)
             shares = {"_val": self.val_fraction, "_test": self.test_fraction}
-            wanted = {part: share for part, share in shares.items() if part not in judged}
+            wanted = {part: share for part, share in shares.items() if part not in checked}
             rows = prepare.split_rows(
                 where,
-                judged[""].targets,
+                checked[""].targets,
                 tuple(wanted.values()),
                 self.split_seed,
                 stratify=not self.regression,
@@ -107,7 +107,7 @@ class Npz(Source):
             # last: they may unpack to gigabytes
             given = {
                 part: prepare.Arrays(arrays.read(self.features + part), data.targets)
-                for part, data in judged.items()
+                for part, data in checked.items()
             }
         whole = given.pop("")
         for part, data in given.items():
@@ -117,10 +117,10 @@ class Npz(Source):
         plan = prepare.Preparation(self.name, classes, self.scale, seed=seed)
         return prepare.to_dataset(plan, train, given["_val"], given["_test"])
 
-    def _judged(self, arrays: Archive) -> tuple[dict[str, prepare.Arrays], int | None]:
-        """The splits that the file has, by the end of their keys, and K.
+    def _checked(self, arrays: Archive) -> tuple[dict[str, prepare.Arrays], int | None]:
+        """Return the splits of the file by the suffix of their keys, and K.
 
-        Of the features there are the shapes alone, which take no memory.
+        The features are placeholders of the right shape, which take no memory.
         """
         found: dict[str, prepare.Arrays] = {}
         classes = self.classes
@@ -135,7 +135,7 @@ class Npz(Source):
     def _pair(
         self, arrays: Archive, suffix: str, classes: int | None
     ) -> tuple[prepare.Arrays, int | None]:
-        """The shape of the features and the targets of one split, and K."""
+        """Return placeholder features and the targets of one split, and K."""
         import numpy as np
 
         x_key, y_key = self.features + suffix, self.labels + suffix
@@ -166,10 +166,10 @@ class Npz(Source):
 
 
 class Archive:
-    """The arrays of an open file, by name."""
+    """Arrays of an open file, by name."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile, on_disk: int) -> None:
-        """Look at the list of what `archive`, the file `path` of so many bytes, holds."""
+        """Read the table of contents of `archive`, a file `path` of `on_disk` bytes."""
         self.path, self._archive, self._on_disk = path, archive, on_disk
         entries = archive.infolist()
         if len(entries) > MOST_ARRAYS:
@@ -180,14 +180,14 @@ class Archive:
 
     @property
     def names(self) -> list[str]:
-        """Of all arrays, in the order of the file."""
+        """Names of all arrays, in the order of the file."""
         return list(self._entries)
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of an array, of which no more is unpacked than its header.
+        """Read the shape of an array from its header, without unpacking the rest.
 
         Raises:
             DataError: it holds objects, texts or anything but real numbers, or its header
@@ -197,26 +197,17 @@ class Archive:
             return self._header(name, stream.read(_LONGEST_HEADER)).shape
 
     def read(self, name: str) -> NDArray:
-        """The numbers of an array.
+        """Read the numbers of an array.
 
         Raises:
-            DataError: `shape` raises it, or the numbers are damaged.
+            DataError: as `shape`, or the numbers are damaged.
         """
-        import numpy as np
+        from numpy.lib import format as npy
 
-        with self._open(name) as stream:
-            opening = stream.read(_LONGEST_HEADER)
-            dtype, shape, fortran, end = self._header(name, opening)
-            flat = np.empty(prod(shape), dtype)
-            room, begun = flat.view(np.uint8).data, opening[end:]
-            room[: len(begun)] = begun
-            found = len(begun) + fill(room[len(begun) :], stream)
-            # reading behind the end verifies the checksum
-            if found != len(room) or stream.read(1):
-                where = self._where(name)
-                raise fault(where, f"is truncated: {found} of {len(room)} bytes are there.")
-        values = flat.reshape(shape, order="F" if fortran else "C")
-        return values.astype(dtype.newbyteorder("="), order="C", copy=False)
+        self.shape(name)
+        with self._open(name) as stream:  # verifies its checksum at the last byte
+            values = npy.read_array(stream, allow_pickle=False, max_header_size=_LONGEST_HEADER)
+        return values.astype(values.dtype.newbyteorder("="), order="C", copy=False)
 
     def _where(self, name: str) -> str:
         return f"{self.path}: array {shown(name)}"
@@ -230,7 +221,7 @@ class Archive:
         return self._archive.open(entry)
 
     def _header(self, name: str, opening: bytes) -> _Header:
-        """The header of an array that opens like that, if the file can hold what it declares."""
+        """Parse a header and compare its size with that of the packed array."""
         where, entry = self._where(name), self._entries[name]
         header = _header(where, opening)
         size = prod(header.shape) * header.dtype.itemsize
@@ -248,15 +239,15 @@ class Archive:
 
 @contextmanager
 def archive(path: Path, option: str) -> Iterator[Archive]:
-    """The arrays of a file; pickled objects are never loaded.
+    """Open the arrays of a file; pickled objects are never loaded.
 
     Args:
         path: the file.
-        option: that names it.
+        option: override that names the file, as in data.path.
 
     Raises:
         InputError: there is no file of that name.
-        DataError: it is no archive, or is damaged; so does whatever is read from it.
+        DataError: it is no archive, or is found damaged while it is open.
     """
     with opened(path, MOST_BYTES, option) as (file, on_disk):
         no_web_page(path, file.read(64))
@@ -275,23 +266,22 @@ def archive(path: Path, option: str) -> Iterator[Archive]:
 
 
 class _Header(NamedTuple):
-    """Type, shape and order of an array, and where its numbers begin."""
+    """Type and shape of an array, and the offset of its numbers."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
-    fortran: bool
     end: int
 
 
 def _header(where: str, opening: bytes) -> _Header:
-    """The header that an array opens with."""
+    """Parse the header at the beginning of an array."""
     from numpy.lib import format as npy
 
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     stream = BytesIO(opening)
     try:
         reader = readers[npy.read_magic(stream)]
-        shape, fortran, dtype = reader(stream, max_header_size=_LONGEST_HEADER)
+        shape, _, dtype = reader(stream, max_header_size=_LONGEST_HEADER)
     # numpy parses it as Python, and fails with a dozen kinds
     except Exception:
         raise fault(where, "has a damaged header; write it again with numpy.savez.") from None
@@ -301,4 +291,4 @@ def _header(where: str, opening: bytes) -> _Header:
         raise fault(where, f"holds {kind}; only real numbers are read{hint}.")
     if any(type(size) is not int or size < 0 for size in shape) or len(shape) > 32:
         raise fault(where, "declares a shape that no array has.")
-    return _Header(dtype, shape, fortran, stream.tell())
+    return _Header(dtype, shape, stream.tell())

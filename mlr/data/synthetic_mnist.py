@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LARGEST_PIXEL = 255.0
-# images drawn at once: bounds the memory, at 8 · 64 · 28 · 2 bytes each
+# images drawn at once, which take 8 · 64 · 28 · 2 bytes each
 _CHUNK = 1000
 # the ranges of the variations at deformation 1
 _ROTATION, _SHEAR, _SHIFT = 0.22, 0.28, 1.8
@@ -28,9 +28,9 @@ _HEIGHT, _WIDTH = (15.5, 20.5), (12.0, 18.0)
 _WAVES, _WAVE_SIZE = 3, 1.0
 _PEN = (0.75, 1.2)
 POINTS = 64
-"""Points that stand for a glyph; about one for each 0.6 pixels of its length."""
+"""Number of points that represent a glyph: about one for each 0.6 pixels of its length."""
 SIZE = 28
-"""Pixels along an image's side, as in MNIST."""
+"""Side of an image in pixels, as in MNIST."""
 
 Arc = tuple[float, float, float, float, float, float]
 """Centre x and y, radius in x and in y, first and last angle in quarter turns from the right,
@@ -121,7 +121,7 @@ class SyntheticMnist(Generated):
         non_negative("data.deformation", self.deformation)
 
     def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
-        """Images (n, 1, 28, 28) as bytes and labels (n,)."""
+        """Draw images (n, 1, 28, 28) as bytes and labels (n,)."""
         import numpy as np
 
         rng = generator(seed, self.name, "images")
@@ -133,7 +133,7 @@ class SyntheticMnist(Generated):
         return images, labels
 
     def _images(self, labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Images (N, 28, 28) of these digits."""
+        """Draw images (N, 28, 28) of these digits."""
         import numpy as np
 
         outlines, lengths = _choose(labels, rng)
@@ -162,7 +162,7 @@ class SyntheticMnist(Generated):
     def _place(
         self, points: NDArray[np.float64], rng: np.random.Generator
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Turn, shear, stretch and shift points (N, P, 2) into pixels; also the sizes (N,)."""
+        """Turn, shear, stretch and shift points (N, P, 2) into pixels; also return sizes (N,)."""
         import numpy as np
 
         count, strength = len(points), self.deformation
@@ -186,7 +186,7 @@ class SyntheticMnist(Generated):
 def _choose(
     labels: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A way of writing for each label: outlines (N, P, 2) and their lengths (N,)."""
+    """Choose a glyph for each label; return outlines (N, P, 2) and their lengths (N,)."""
     import numpy as np
 
     ways = np.array([len(digit) for digit in FONT])
@@ -199,7 +199,7 @@ def _choose(
 
 
 def outline(glyph: Glyph) -> tuple[NDArray[np.float64], float]:
-    """Points (POINTS, 2) at equal distances along a glyph's strokes, and its length in boxes."""
+    """Return points (POINTS, 2) at equal distances along a glyph, and its length in boxes."""
     import numpy as np
 
     strokes = [np.concatenate([_traced(piece) for piece in stroke]) for stroke in glyph]
@@ -217,7 +217,7 @@ def outline(glyph: Glyph) -> tuple[NDArray[np.float64], float]:
 def render(
     points: NDArray[np.float64], ink: NDArray[np.float64], width: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Draw strokes as sums of round Gaussian dots, which a matrix product does for all at once.
+    """Draw strokes as sums of round Gaussian dots, by one matrix product for all images.
 
     A dot's exp(−(dx² + dy²) / 2w²) is a product of one factor a column and one a row, so an image
     is rowsᵀ · columns.
@@ -241,7 +241,7 @@ def render(
 
 
 def _traced(piece: Piece) -> NDArray[np.float64]:
-    """A point as itself, an arc as a chain of points."""
+    """Return a piece as a chain of points."""
     import numpy as np
 
     if len(piece) == 2:
@@ -254,7 +254,7 @@ def _traced(piece: Piece) -> NDArray[np.float64]:
 def _resampled(
     stroke: NDArray[np.float64], steps: NDArray[np.float64], count: int
 ) -> NDArray[np.float64]:
-    """`count` points at equal distances along a chain."""
+    """Return `count` points at equal distances along a chain."""
     import numpy as np
 
     along = np.concatenate([[0.0], np.cumsum(steps)])
