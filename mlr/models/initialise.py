@@ -1,4 +1,4 @@
-"""Initial weights: one seeded generator a parameter, so that layers do not shift each other."""
+"""Initial weights: each parameter has its own seed, so that one layer does not affect another."""
 
 from __future__ import annotations
 
