@@ -6,7 +6,7 @@ Generated data follow the run's seed, or `data.seed` where that is set. Real dat
 imports torch, numpy, scikit-learn or pooch before `load()`.
 
 Adding a dataset takes three steps: a file in this package with a class derived from `Source` (or
-`Generated`), the class in `SOURCES`, and `configs/data/<name>.yaml` with its defaults.
+`Generated`), its class imported into `SOURCES`, and `configs/data/<name>.yaml` with its defaults.
 """
 
 from __future__ import annotations
