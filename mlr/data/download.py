@@ -95,7 +95,7 @@ def _reason(error: Exception, timeout: float) -> str:
         exceptions.TooManyRedirects: "redirects without end",
         exceptions.InvalidSchema: "leads away from https",
     }
-    if isinstance(error, exceptions.HTTPError):
+    if isinstance(error, exceptions.HTTPError) and error.response is not None:
         return f"answers {error.response.status_code}"
     if not isinstance(error, exceptions.RequestException):
         return "sends another file"
