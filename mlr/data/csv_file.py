@@ -72,7 +72,7 @@ class Csv(Source):
         self.regression = known("data.task", task, options.TASKS) == "regression"
         self.shares = options.split_shares(val_fraction, test_fraction)
         self.split_seed = whole("data.split_seed", split_seed, at_least=0)
-        self.scale = options.scale(scale, options.COLUMN_SCALES)
+        self.scale = known("data.scale", scale, options.COLUMN_SCALES)
         self.take_order(order, drop_last)
         self.classes = None
 

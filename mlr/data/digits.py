@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlr.checks import DataError, InputError, fraction, whole
+from mlr.checks import DataError, InputError, fraction, known, whole
 from mlr.data import options, prepare
 from mlr.data.base import Dataset, Source
 
@@ -46,7 +46,7 @@ class Digits(Source):
         self.label_noise = fraction("data.label_noise", label_noise)
         self.shares = options.split_shares(val_fraction, test_fraction)
         self.split_seed = whole("data.split_seed", split_seed, at_least=0)
-        self.scale = options.scale(scale, options.IMAGE_SCALES)
+        self.scale = known("data.scale", scale, options.IMAGE_SCALES)
         self.take_order(order, drop_last)
 
     def load(self, seed: int) -> Dataset:

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from mlr.checks import DataError, InputError, fraction, memory_limit, whole
+from mlr.checks import DataError, InputError, fraction, known, memory_limit, whole
 from mlr.data import options, prepare
 from mlr.data.base import Dataset, Source
 
@@ -49,7 +49,7 @@ class Generated(Source):
         whole("data.n", self.n, at_least=3 * self.classes)
         fraction("data.label_noise", self.label_noise)
         options.split_shares(self.val_fraction, self.test_fraction)
-        options.scale(self.scale, self.scales)
+        known("data.scale", self.scale, self.scales)
         options.optional_whole("data.seed", self.seed)
         self.take_order(self.order, self.drop_last)
 

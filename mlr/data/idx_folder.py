@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlr.checks import InputError, fraction, whole
+from mlr.checks import InputError, fraction, known, whole
 from mlr.data import idx, options, prepare, validate
 from mlr.data.base import Dataset, Source
 from mlr.data.faults import LONGEST, fault, tail
@@ -64,7 +64,7 @@ class Idx(Source):
         self.shares = options.split_shares(val_fraction, test_fraction)
         self.split_seed = whole("data.split_seed", split_seed, at_least=0)
         self.label_noise = fraction("data.label_noise", label_noise)
-        self.scale = options.scale(scale, options.IMAGE_SCALES)
+        self.scale = known("data.scale", scale, options.IMAGE_SCALES)
         self.take_order(order, drop_last)
 
     def load(self, seed: int) -> Dataset:

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import ClassVar
 
-from mlr.checks import DataError, InputError, flag, fraction, whole
+from mlr.checks import DataError, InputError, flag, fraction, known, whole
 from mlr.data import download as web
 from mlr.data import idx_folder, options, prepare
 from mlr.data.base import Dataset, Source
@@ -61,7 +61,7 @@ class _FourFiles(Source):
         self.val_size = whole("data.val_size", val_size, at_least=0)
         self.train_size = options.optional_whole("data.train_size", train_size, at_least=1)
         self.label_noise = fraction("data.label_noise", label_noise)
-        self.scale = options.scale(scale, (*options.IMAGE_SCALES, _BY_256))
+        self.scale = known("data.scale", scale, (*options.IMAGE_SCALES, _BY_256))
         self.take_order(order, drop_last)
 
     def load(self, seed: int) -> Dataset:

@@ -81,7 +81,7 @@ class Npz(Source):
             raise InputError(f"data.classes={classes} makes no sense with data.task=regression.")
         self.val_fraction, self.test_fraction = options.split_shares(val_fraction, test_fraction)
         self.split_seed = whole("data.split_seed", split_seed, at_least=0)
-        self.scale = options.scale(scale, options.COLUMN_SCALES)
+        self.scale = known("data.scale", scale, options.COLUMN_SCALES)
         self.take_order(order, drop_last)
 
     def load(self, seed: int) -> Dataset:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from os import PathLike, fspath
 from pathlib import Path
 
-from mlr.checks import InputError, fraction, known, listed, nearest, typed, unknown, whole
+from mlr.checks import InputError, fraction, listed, nearest, typed, unknown, whole
 from mlr.data.faults import LONGEST, tail
 
 COLUMN_SCALES = ("none", "standardize", "minmax")
@@ -86,15 +86,6 @@ def path(name: str, value: str | PathLike[str] | None, what: str) -> Path:
         return Path(value).expanduser()
     except RuntimeError:
         raise InputError(f"{name}={value} names a home folder that does not exist.") from None
-
-
-def scale(value: str, allowed: tuple[str, ...]) -> str:
-    """Return the name of a scaling if it is one of `allowed`.
-
-    Raises:
-        InputError: lists the allowed ones.
-    """
-    return known("data.scale", value, allowed)
 
 
 def named(option: str, name: str, names: Iterable[str], of: str) -> str:
