@@ -46,7 +46,7 @@ def fetch(urls: Sequence[str], sha256: str, target: Path, timeout: float = TIMEO
     import pooch
     from requests.exceptions import RequestException
 
-    pooch.get_logger().setLevel("WARNING")
+    pooch.get_logger().setLevel("WARNING")  # the bar and the error say enough
     loader = pooch.HTTPDownloader(
         progressbar=sys.stderr.isatty(),
         chunk_size=_CHUNK,
