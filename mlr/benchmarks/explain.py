@@ -59,7 +59,7 @@ def rows(repeats: int, cases: Sequence[Case] = (*PLANTED, *FINE)) -> Iterator[Ro
 
 def judge(folder: Path, cases: Sequence[Case]) -> list[Judged]:
     """Train all cases, and ask for the first finding of every run in which its fault took."""
-    from mlr.lecture.lab import Lab
+    from mlr.app.lab import Lab
 
     tables = {name: str(path) for name, path in write_tables(folder).items()}
     lab = Lab(folder / "runs")

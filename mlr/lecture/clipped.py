@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mlr.app.lab import Lab, Series, Trained
 from mlr.heads import ClippedLinear
 from mlr.lecture.answer import Answer, Claim, Picture, Slide, close, number, percent
 from mlr.lecture.drawing import BLUE, GREY, HALF, ORANGE, VERMILLION, curves, line, of_pair
-from mlr.lecture.lab import Lab, Series, Trained
 from mlr.lecture.one_logit import normal_logits
 from mlr.objectives import Objective
 

@@ -17,12 +17,12 @@ from time import perf_counter
 from rich.console import Console
 from rich.text import Text
 
+from mlr.app.lab import Lab
 from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 from mlr.lecture import kept, page, published
 from mlr.lecture.answer import Answer, Slide
-from mlr.lecture.lab import Lab
 from mlr.lecture.slides import PARTS, SLIDES
 
 FOLDER = Path("lecture")

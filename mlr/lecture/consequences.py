@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
+from mlr.app.lab import Lab
 from mlr.heads import Sigmoid
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Claim, Slide, close, number, percent
 from mlr.lecture.clipped import DEAD
 from mlr.lecture.drawing import rule, sketch
-from mlr.lecture.lab import Lab
 from mlr.lecture.one_logit import bends, crossing, expected_size, logits, normal_logits, slopes
 
 DEVIATIONS = (0.5, 1.0, 2.0, 5.0, 10.0)

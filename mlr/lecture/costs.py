@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Laplace, Normal
 
+from mlr.app.lab import Lab, Trained
 from mlr.data import Line
 from mlr.data.base import Dataset
 from mlr.heads import Softmax
@@ -39,7 +40,6 @@ from mlr.lecture.drawing import (
     sketch,
 )
 from mlr.lecture.entropy import Cost, descend
-from mlr.lecture.lab import Lab, Trained
 from mlr.objectives import Objective
 
 

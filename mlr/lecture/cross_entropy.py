@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from mlr.app.lab import Lab
 from mlr.heads import Sigmoid
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Claim, Slide, close, number
 from mlr.lecture.drawing import mark, rule, sketch
-from mlr.lecture.lab import Lab
 from mlr.lecture.one_logit import (
     costs,
     logit,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical
 
+from mlr.app.lab import Lab
 from mlr.heads import Softmax
 from mlr.information import cross_entropy, entropy, kl_divergence
 from mlr.lecture.answer import Answer, Claim, Picture, Slide, close, number
@@ -22,7 +23,6 @@ from mlr.lecture.drawing import (
     line,
     picture,
 )
-from mlr.lecture.lab import Lab
 
 
 def distribution(*probabilities: float) -> Tensor:

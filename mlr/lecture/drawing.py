@@ -14,10 +14,10 @@ from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from mlr.app.sweep.resolvers import spoken
+from mlr.analysis.formatting import display_name
+from mlr.app.lab import Trained
 from mlr.lecture import readme_picture
 from mlr.lecture.answer import Picture
-from mlr.lecture.lab import Trained
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -232,16 +232,16 @@ def line(colour: str, label: str | None = None, style: str = "-", **more: Any) -
 def of_pair(head: str, loss: str) -> dict[str, Any]:
     """Colour, line style and label of a pair, for `axes.plot(…, **of_pair("sigmoid", "se"))`."""
     colour, style = PAIRS[head, loss]
-    return line(colour, f"{spoken(head)} + {spoken(loss)}", style)
+    return line(colour, f"{display_name(head)} + {display_name(loss)}", style)
 
 
 def of_head(head: str) -> dict[str, Any]:
     """Colour, line style and label of a head."""
     colour, style = HEADS[head]
-    return line(colour, spoken(head), style)
+    return line(colour, display_name(head), style)
 
 
 def of_loss(loss: str) -> dict[str, Any]:
     """Colour, line style and label of a loss."""
     colour, style = LOSSES[loss]
-    return line(colour, spoken(loss), style)
+    return line(colour, display_name(loss), style)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mlr.app.lab import Lab
 from mlr.heads import Sigmoid, Softmax
 from mlr.information import categorical, cross_entropy, entropy, kl_divergence, log_likelihood
 from mlr.lecture.answer import Answer, Picture, Slide, close, number
@@ -23,7 +24,6 @@ from mlr.lecture.drawing import (
     line,
     picture,
 )
-from mlr.lecture.lab import Lab
 from mlr.lecture.one_logit import crossing
 
 Cost = Callable[[Tensor], Tensor]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal
 
+from mlr.app.lab import Lab
 from mlr.information import (
     bernoulli,
     fit_bernoulli,
@@ -31,7 +32,6 @@ from mlr.lecture.drawing import (
     line,
     picture,
 )
-from mlr.lecture.lab import Lab
 
 HEADS_OF_TEN = torch.tensor([1, 1, 0, 1, 0, 1, 1, 1, 0, 1], dtype=torch.float64)
 """Ten throws of a coin, seven heads."""

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from mlr.app.lab import Lab, Trained
 from mlr.data import Outliers
 from mlr.heads import Linear
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Claim, Picture, Slide, close, percent
 from mlr.lecture.boundary import CLASSES, POINTS, Fit, fit
 from mlr.lecture.drawing import mark, rule, sketch
-from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.one_logit import costs, logit, logits, slopes
 from mlr.objectives.pairs import find_head
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mlr.app.lab import Lab, Trained
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Claim, Picture, Slide, close
 from mlr.lecture.descent import descend, flow_time, updates_until_right
 from mlr.lecture.drawing import mark, rule, sketch
-from mlr.lecture.lab import Lab, Trained
 
 STARTS = (-5, -10, -12)
 

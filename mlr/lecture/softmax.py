@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mlr.app.lab import Lab
 from mlr.heads import Sigmoid, Softmax
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Claim, Slide, close, number
 from mlr.lecture.drawing import rule, sketch
-from mlr.lecture.lab import Lab
 from mlr.lecture.one_logit import logits
 from mlr.losses import CrossEntropy
 from mlr.objectives import Objective

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mlr.app.lab import Lab, Trained
 from mlr.heads import Softmax
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Claim, Picture, Slide, close, number
 from mlr.lecture.drawing import rule, sketch
-from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.one_logit import logits
 from mlr.lecture.softmax import COLOURS, WIDTHS, random_logits
 from mlr.objectives import Objective

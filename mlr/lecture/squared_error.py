@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import log
 from typing import Any
 
+from mlr.app.lab import Lab
 from mlr.heads import Sigmoid
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Claim, Picture, Slide, close, number
 from mlr.lecture.drawing import mark, rule, sketch
-from mlr.lecture.lab import Lab
 from mlr.lecture.one_logit import bends, costs, logit, logits, lowest, slopes
 
 

@@ -8,10 +8,10 @@ from math import log
 import torch
 from torch.distributions import Bernoulli
 
+from mlr.app.lab import Lab
 from mlr.information import likelihood, log_likelihood
 from mlr.lecture.answer import Answer, Picture, Slide, close, number
 from mlr.lecture.drawing import BLUE, HALF, VERMILLION, curves, line
-from mlr.lecture.lab import Lab
 
 PRECISION = {"float32": torch.float32, "float64": torch.float64}
 

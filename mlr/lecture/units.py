@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Normal
 from torch.nn.functional import one_hot
 
+from mlr.app.lab import Lab, Trained
 from mlr.data import Blobs
 from mlr.data.base import Split
 from mlr.heads import ClippedLinear, Sigmoid, Softmax
@@ -26,7 +27,6 @@ from mlr.lecture.drawing import (
     of_pair,
     picture,
 )
-from mlr.lecture.lab import Lab, Trained
 from mlr.objectives import Objective
 
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, one_hot
 
+from mlr.app.lab import Lab, Trained
 from mlr.data import Digits
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Claim, Picture, Slide, percent
 from mlr.lecture.drawing import sketch
-from mlr.lecture.lab import Lab, Trained
 from mlr.objectives import Objective
 
 HEADS, LOSSES = ("clipped_linear", "sigmoid", "softmax"), ("se", "bce", "ce")

@@ -7,6 +7,7 @@ from math import log
 import torch
 from torch import Tensor
 
+from mlr.app.lab import Lab, Trained
 from mlr.data import Xor
 from mlr.data.base import Dataset
 from mlr.heads import Sigmoid
@@ -22,7 +23,6 @@ from mlr.lecture.drawing import (
     line,
     picture,
 )
-from mlr.lecture.lab import Lab, Trained
 from mlr.objectives import Objective
 
 CORNERS = torch.tensor([[-1, -1], [-1, 1], [1, -1], [1, 1]], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""runs.csv of a sweep: one row a run, whatever became of it."""
+"""Files of a sweep: runs.csv, one row a run, and sweep.yaml, its commands and their outcome."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mlr.core.durable import atomic_write
+from mlr.records.file_names import STORY
+from mlr.records.format import UNNAMED, UNSEALED, check_format, never_sealed
+from mlr.records.manifest import YAML, SealError, read_small, unsealed
+from mlr.records.plain_yaml import parsed
 
 _FIRST, _LAST = ("run", "status"), ("reason",)
 _QUOTE, _FORMULA = "'", tuple("=+-@\t\r\n＝＋－＠")
@@ -49,6 +53,28 @@ def read_runs_table(path: Path) -> list[dict[str, str]]:
         rows = csv.reader(file)
         columns = [unmarked(column) for column in next(rows, [])]
         return [dict(zip(columns, map(unmarked, row), strict=False)) for row in rows]
+
+
+def read_story(folder: Path) -> dict[str, Any]:
+    """What sweep.yaml in `folder` says.
+
+    Raises:
+        OSError: it cannot be read.
+        FormatError: it is of another format.
+        ValueError: it is not, to the bit, what was written.
+    """
+    path = folder / STORY
+    content = read_small(path)
+    try:
+        told = parsed(unsealed(content, YAML).decode("utf-8"), path)
+    except SealError:
+        if never_sealed(older := parsed(content.decode("utf-8"), path)):
+            check_format(path, older.get("format", UNSEALED))
+        raise
+    if not isinstance(told, dict):
+        raise ValueError("it holds no mapping")
+    check_format(path, told.get("format", UNNAMED))
+    return told
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mlr.app.lab import Lab
 from mlr.lecture import boundary, cross_entropy, linear_unit, one_logit, softmax_limits
 from mlr.lecture import squared_error as squared
-from mlr.lecture.lab import Lab
 
 
 @pytest.fixture

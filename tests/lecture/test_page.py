@@ -5,10 +5,10 @@ from html import unescape
 
 import pytest
 
+from mlr.app.lab import Trained
 from mlr.lecture import kept, page
 from mlr.lecture.answer import Answer, Claim, Part, Picture, Slide
 from mlr.lecture.drawing import BLUE, INK, canvas, curves, line, of_pair, svg
-from mlr.lecture.lab import Trained
 
 
 def ask(lab):

@@ -11,8 +11,8 @@ import torch
 import yaml
 from mpmath import mp, mpf
 
+from mlr.app.lab import Lab
 from mlr.lecture import clipped, consequences, costs, divergence, small_steps, softmax_limits
-from mlr.lecture.lab import Lab
 from mlr.lecture.one_logit import crossing
 from mlr.lecture.slides import SLIDES
 from mlr.lecture.xor import _one_update

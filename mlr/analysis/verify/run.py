@@ -10,8 +10,6 @@ from shlex import quote
 from typing import Any, NamedTuple
 
 from mlr.analysis.verify.findings import DAMAGED, NOTE, Examined, Finding, content_of, judged
-from mlr.app.run.existing_runs import CHECKPOINT, LOCK, PREVIOUS, STATUS
-from mlr.app.sweep.sweep_folder import TABLE
 from mlr.core.checks import DataError
 from mlr.core.console import shown
 from mlr.core.locks import holder
@@ -19,6 +17,7 @@ from mlr.core.shell_quoting import override, train_command
 from mlr.records.container import decode
 from mlr.records.continuing import METRICS, PREFIX, check_position
 from mlr.records.eventfile import spans
+from mlr.records.file_names import CHECKPOINT, LOCK, PREVIOUS, RUNS_TABLE, STATUS
 from mlr.records.folder import read_status
 from mlr.records.format import check_format
 from mlr.records.manifest import LISTED, Entry, check_entry, listed, size_of
@@ -74,7 +73,7 @@ def examine(folder: Path) -> Examined:
 def lock_of(folder: Path) -> Path:
     """The lock that whoever trains the run holds: its own, or its sweep's."""
     sweep = folder.parent
-    return (sweep if (sweep / TABLE).exists() else folder) / LOCK
+    return (sweep if (sweep / RUNS_TABLE).exists() else folder) / LOCK
 
 
 def _listed(status: Mapping[str, Any]) -> dict[str, Entry]:

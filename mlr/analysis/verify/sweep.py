@@ -10,12 +10,12 @@ from typing import Any
 
 from mlr.analysis.verify.findings import DAMAGED, Examined, Finding, judged
 from mlr.analysis.verify.run import REPAIR, check_events, resume_sweep
-from mlr.app.run.existing_runs import LOCK
-from mlr.app.sweep.sweep_folder import STORY, TABLE, read_story
 from mlr.core.locks import holder
 from mlr.records.continuing import PREFIX
+from mlr.records.file_names import LOCK, RUNS_TABLE, STORY
 from mlr.records.manifest import check_entry, read_small, size_of
 from mlr.records.outcome import FINISHED
+from mlr.records.sweep import read_story
 
 SUMMARY = "summary"
 
@@ -32,14 +32,14 @@ def examine(folder: Path) -> Examined:
         return ""
 
     def table() -> str:
-        size_of(folder / TABLE, folder)
+        size_of(folder / RUNS_TABLE, folder)
         files = told.get("files")
-        entry = files.get(TABLE) if isinstance(files, dict) else None
+        entry = files.get(RUNS_TABLE) if isinstance(files, dict) else None
         if isinstance(entry, dict) and isinstance(entry.get("bytes"), int):
-            check_entry(folder / TABLE, folder, entry)
+            check_entry(folder / RUNS_TABLE, folder, entry)
         return ""
 
-    found = [judged(STORY, remedy, story), judged(TABLE, remedy, table)]
+    found = [judged(STORY, remedy, story), judged(RUNS_TABLE, remedy, table)]
     found += _missing(folder)
     for path in sorted((folder / SUMMARY).rglob(f"{PREFIX}*")):
         name = path.relative_to(folder).as_posix()
@@ -50,7 +50,7 @@ def examine(folder: Path) -> Examined:
 def _missing(folder: Path) -> list[Finding]:
     """Runs that the table says are finished, and that are not there."""
     try:
-        text = read_small(folder / TABLE).decode("utf-8", "replace")
+        text = read_small(folder / RUNS_TABLE).decode("utf-8", "replace")
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, ValueError, csv.Error):  # said of the table itself
         return []

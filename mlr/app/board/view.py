@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlr.app.sweep.summary import MOST_SHOWN
-from mlr.app.sweep.sweep_folder import TABLE
 from mlr.core.checks import InputError
 from mlr.records.colours import colouring
+from mlr.records.file_names import RUNS_TABLE
 from mlr.records.layout import MOST_TICKED, link
 from mlr.records.pins import pinned_pictures
 from mlr.records.summary import link_to
@@ -84,7 +84,7 @@ def _runs(folder: Path) -> list[Path]:
 
 def _parents(runs: Iterable[Path]) -> list[Path]:
     """The sweeps that runs belong to, and the runs that belong to none, the newest last."""
-    marks = {mark if (mark := run.parent / TABLE).exists() else run / _STATUS for run in runs}
+    marks = {mark if (mark := run.parent / RUNS_TABLE).exists() else run / _STATUS for run in runs}
     return [mark.parent for mark in sorted(marks, key=lambda mark: mark.stat().st_mtime)]
 
 
@@ -115,5 +115,5 @@ def _ticked(place: Path, runs: Sequence[Path]) -> str | None:
 def _names(sweep: Path) -> list[str]:
     """Runs of a sweep in the order of its jobs; none while it is at work."""
     with suppress(OSError, KeyError, ValueError, csv.Error):
-        return [row["run"] for row in read_runs_table(sweep / TABLE)]
+        return [row["run"] for row in read_runs_table(sweep / RUNS_TABLE)]
     return []

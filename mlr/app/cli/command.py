@@ -17,7 +17,6 @@ from mlr.app.config.config_errors import one_sentence, raised_by_hydra
 from mlr.app.config.config_policy import guarded
 from mlr.app.config.output_paths import CONFIGS
 from mlr.app.config.schema import register_schema
-from mlr.app.run.existing_runs import CHECKPOINT
 from mlr.app.run.signals import Signals
 from mlr.app.sweep.resolvers import register_resolvers
 from mlr.app.sweep.session import Session, SweepRefused
@@ -26,6 +25,7 @@ from mlr.core import console, debugging
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 from mlr.core.shell_quoting import override, train_command, trusted
+from mlr.records.file_names import CHECKPOINT
 
 RESUME = re.compile(r"\+*resume=")
 # Hydra 1.4 knows no other behaviour, and warns when it is asked for

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlr.app.run.existing_runs import STATUS
 from mlr.app.run.signals import Signals
 from mlr.core import durable
+from mlr.records.file_names import STATUS
 from mlr.records.folder import versions
 from mlr.records.identity import identity
 

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from mlr.core.checks import InputError, UnreadableError
+from mlr.records.file_names import CHECKPOINT, HYDRA, LOCK, METRICS, PREVIOUS, STATUS
 from mlr.records.folder import read_status
 from mlr.records.format import FormatError
 from mlr.records.outcome import FINISHED, Outcome
 
-PREVIOUS = "checkpoint-previous.safetensors"
-STATUS, CHECKPOINT = "status.json", "checkpoint.safetensors"
-HYDRA, LOCK = ".hydra", ".lock"
-OURS = ("metrics.csv", LOCK, CHECKPOINT, PREVIOUS)
+OURS = (METRICS, LOCK, CHECKPOINT, PREVIOUS)
 
 
 def outcome_of(folder: Path, status: Mapping[str, Any], number: int = 0) -> Outcome:

@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from mlr.app.run.existing_runs import HYDRA, LOCK, STATUS, clear
+from mlr.app.run.existing_runs import clear
 from mlr.app.run.resume import Begun
 from mlr.core.checks import InputError
 from mlr.core.locks import hold
+from mlr.records.file_names import HYDRA, LOCK, STATUS
 from mlr.records.folder import RunFolder
 
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlr.app.config.run_spec import Plan
 from mlr.app.run.checkpointing import about_of
-from mlr.app.run.existing_runs import CHECKPOINT, HYDRA, PREVIOUS, read_or_none
-from mlr.app.sweep.resolvers import leaves
-from mlr.app.sweep.sweep_folder import TABLE
+from mlr.app.run.existing_runs import read_or_none
 from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.records import RunFolder
+from mlr.records.file_names import CHECKPOINT, HYDRA, PREVIOUS, RUNS_TABLE
 from mlr.records.folder import check_links, read_status
 from mlr.records.format import FormatError
 from mlr.records.identity import NOT_THE_RUN, config_hash, identity
 from mlr.records.outcome import FINISHED
 from mlr.records.plain_yaml import read_yaml
+from mlr.records.settings import leaves
 
 if TYPE_CHECKING:
     from mlr.training import Experiment
@@ -60,7 +60,7 @@ def begun(folder: Path, or_new: bool) -> Begun | None:
         if not kept or isinstance(error, (FormatError, UnreadableError)):
             raise
         status = {}  # it is damaged; the checkpoint tells all that is needed
-    if (folder.parent / TABLE).exists():
+    if (folder.parent / RUNS_TABLE).exists():
         raise InputError(
             f"resume={folder} is a run of a sweep; continue the whole sweep by -m "
             f"sweep.resume={folder.parent}."

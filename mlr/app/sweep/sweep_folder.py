@@ -16,19 +16,18 @@ from typing import Any
 
 import yaml
 
-from mlr.app.run.existing_runs import LOCK, clear, outcome_of, runs_in
+from mlr.app.run.existing_runs import clear, outcome_of, runs_in
 from mlr.core.checks import InputError, PlaceError
 from mlr.core.durable import WriteError, atomic_write, create_exclusive
 from mlr.core.locks import hold
+from mlr.records.file_names import LOCK, RUNS_TABLE, STORY
 from mlr.records.folder import check_links, versions
-from mlr.records.format import FORMAT, UNNAMED, UNSEALED, check_format, never_sealed
+from mlr.records.format import FORMAT
 from mlr.records.identity import is_of_run
-from mlr.records.manifest import YAML, SealError, entry, read_small, sealed, unsealed
+from mlr.records.manifest import YAML, entry, sealed
 from mlr.records.outcome import FINISHED, Outcome
-from mlr.records.plain_yaml import parsed
-from mlr.records.sweep import write_runs_table
+from mlr.records.sweep import read_story, write_runs_table
 
-TABLE, STORY = "runs.csv", "sweep.yaml"
 DAMAGED = ""
 """In place of the hash of a run whose status.json cannot be read: it is begun anew."""
 
@@ -58,7 +57,7 @@ class SweepFolder:
         check_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            create_exclusive(path / TABLE, b"")
+            create_exclusive(path / RUNS_TABLE, b"")
         except WriteError as error:
             if error.errno == errno.EEXIST:
                 raise _taken(path) from error
@@ -145,36 +144,14 @@ class SweepFolder:
         }
         if status == "running":  # told first: no sweep that has ended has another table
             self._tell(story)
-        table = write_runs_table(self.path / TABLE, [_row(outcome) for outcome in rows])
+        table = write_runs_table(self.path / RUNS_TABLE, [_row(outcome) for outcome in rows])
         if status != "running":
-            self._tell(story | {"files": {TABLE: entry(table)}})
+            self._tell(story | {"files": {RUNS_TABLE: entry(table)}})
 
     def _tell(self, story: Mapping[str, Any]) -> None:
         text = yaml.safe_dump(story, sort_keys=False, allow_unicode=True, width=1000)
         body = text.encode("utf-8", "backslashreplace")
         atomic_write(self.path / STORY, sealed(body, YAML), sync=False)
-
-
-def read_story(folder: Path) -> dict[str, Any]:
-    """What sweep.yaml in `folder` says.
-
-    Raises:
-        OSError: it cannot be read.
-        FormatError: it is of another format.
-        ValueError: it is not, to the bit, what was written.
-    """
-    path = folder / STORY
-    content = read_small(path)
-    try:
-        told = parsed(unsealed(content, YAML).decode("utf-8"), path)
-    except SealError:
-        if never_sealed(older := parsed(content.decode("utf-8"), path)):
-            check_format(path, older.get("format", UNSEALED))
-        raise
-    if not isinstance(told, dict):
-        raise ValueError("it holds no mapping")
-    check_format(path, told.get("format", UNNAMED))
-    return told
 
 
 def check_free(path: Path) -> None:
@@ -183,7 +160,7 @@ def check_free(path: Path) -> None:
     Raises:
         InputError: it does.
     """
-    if (path / TABLE).exists():
+    if (path / RUNS_TABLE).exists():
         raise _taken(path)
 
 
@@ -193,9 +170,9 @@ def check_sweep(path: Path) -> None:
     Raises:
         InputError: it is none.
     """
-    if not (path / TABLE).exists():
+    if not (path / RUNS_TABLE).exists():
         raise InputError(
-            f"sweep.resume={path} is not the folder of a sweep: it holds no {TABLE}; "
+            f"sweep.resume={path} is not the folder of a sweep: it holds no {RUNS_TABLE}; "
             "give the folder that the sweep printed."
         )
     check_links(path)

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mlr.app.lab import Lab
 from mlr.core.commandline import for_others
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Claim, Comparison, Picture, percent
-from mlr.lecture.lab import Lab
 from mlr.objectives import Objective
 
 SOURCE = "Glorot and Bengio 2010, section 4.1 and Fig. 5"

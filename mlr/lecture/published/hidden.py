@@ -11,9 +11,9 @@ from statistics import mean
 import torch
 from torch import Tensor
 
+from mlr.app.lab import Lab, Trained
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Comparison, Picture, number
-from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.published.files import CLASSES, WHITE, Images, mnist, mnist_overrides
 from mlr.objectives import Objective
 

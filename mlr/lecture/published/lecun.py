@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mlr.app.lab import Lab, Trained
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Comparison, Picture
-from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.published.files import CLASSES, WHITE, Images, mnist, mnist_overrides
 
 TABLE = "LeCun, Cortes and Burges, The MNIST database, table of results"

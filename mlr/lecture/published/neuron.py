@@ -6,9 +6,9 @@ from math import exp
 
 import numpy as np
 
+from mlr.app.lab import Lab, Trained
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Comparison, Picture, close
-from mlr.lecture.lab import Lab, Trained
 
 UPDATES = 301
 """His animations count from 0 to 300, and update each time."""

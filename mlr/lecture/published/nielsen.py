@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mlr.app.lab import Lab
 from mlr.core.commandline import for_others
 from mlr.core.console import progress_bar
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Claim, Comparison, Picture, number
-from mlr.lecture.lab import Lab
 from mlr.lecture.published.curves import BATCH, CURVES, Curve, initial
 from mlr.lecture.published.files import Images, curves_folder, mnist
 from mlr.lecture.published.replay import GREYS, replay

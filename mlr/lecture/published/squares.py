@@ -7,11 +7,11 @@ from statistics import mean
 
 import torch
 
+from mlr.app.lab import Lab
 from mlr.core.commandline import for_others
 from mlr.data.base import Dataset, Split
 from mlr.lecture import drawing
 from mlr.lecture.answer import Answer, Claim, Comparison, Picture
-from mlr.lecture.lab import Lab
 from mlr.models import Mlp
 from mlr.objectives import Objective
 from mlr.training import SGD, Experiment, train

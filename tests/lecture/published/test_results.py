@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from mlr.app.lab import Lab
 from mlr.lecture.answer import Comparison
-from mlr.lecture.lab import Lab
 from mlr.lecture.published import glorot, hidden, lecun, neuron, squares
 from mlr.objectives import Objective
 from tests.lecture.published.support import images, need_mnist
