@@ -18,7 +18,7 @@ LAYERS = [
     {"training", "loop"},
     {"analysis"},
     {"app"},
-    {"plugins", "__main__"},
+    {"plugins", "__main__", "interval", "watch"},
     {"lecture", "benchmarks"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
