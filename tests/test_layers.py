@@ -20,7 +20,7 @@ LAYERS = [
     {"training", "loop"},
     {"analysis"},
     {"app"},
-    {"plugins", "__main__"},
+    {"plugins", "__main__", "interval", "watch"},
     {"lecture", "benchmarks"},
 ]
 ABOVE = LAYERS[-1]

@@ -8,7 +8,7 @@ from math import dist, exp, hypot, pi
 import numpy as np
 import pytest
 
-from mlr.data.glyphs import FONT, POINTS, SIZE, outline, render
+from mlr.data.synthetic_mnist import FONT, POINTS, SIZE, outline, render
 
 GLYPHS = [glyph for digit in FONT for glyph in digit]
 SEVEN = 0.7 + hypot(0.45, 1)
