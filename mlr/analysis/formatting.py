@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import floor, isfinite, log10
+from collections.abc import Mapping
+from math import floor, isfinite, log10, nan
 
 DIGITS = 4
 """Significant digits of a number without a standard deviation."""
@@ -69,3 +70,25 @@ def _rounded(mean: float, std: float, most: int | None) -> str:
 def _place(value: float) -> int:
     """The power of ten of the first digit."""
     return floor(log10(abs(value)))
+
+
+def display_name(name: str) -> str:
+    """A head's or loss's name as a person writes it, as in `clipped-linear`, `BCE`."""
+    if name == "gaussian_nll":
+        return "Gaussian NLL"
+    short = ("se", "bce", "ce", "mae", "gce")
+    return name.upper() if name in short else name.replace("_", "-")
+
+
+OUTPUTS = {
+    "prediction/target_1": " for target 1",
+    "prediction/target_0": " for target 0",
+    "prediction/mean": "",
+}
+"""What follows a mean output in a sentence, by its tag."""
+
+
+def output_texts(metrics: Mapping[str, float]) -> list[str]:
+    """Mean outputs by target, as in `0.2028 for target 0`; none where none was measured."""
+    found = {tag: metrics[tag] for tag in OUTPUTS if metrics.get(tag, nan) == metrics.get(tag, nan)}
+    return [f"{value:.4g}{OUTPUTS[tag]}" for tag, value in found.items()]

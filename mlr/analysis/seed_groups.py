@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlr.app.config.run_names import run_name
 from mlr.records.identity import is_of_run
 from mlr.records.outcome import FINISHED, Outcome
 from mlr.records.settings import RATE, plain, texts
@@ -30,11 +29,6 @@ class Cell:
     def name(self) -> str:
         """As a row of a table is named."""
         return " ".join([self.pair, *self._texts]).strip()
-
-    @property
-    def folder(self) -> str:
-        """As a run's folder is named, without the seed; TensorBoard has little room for names."""
-        return run_name(self.pair, self.chosen)
 
     @property
     def hparams(self) -> dict[str, Any]:

@@ -9,14 +9,12 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from mlr.app.config.run_names import pair_of
-from mlr.app.sweep.sweep_job import SweepJob
 from mlr.core import debugging
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 from mlr.records.status import FINISHED
 
-__all__ = ["FINISHED", "Outcome", "cause", "trace_of", "unmade"]
+__all__ = ["FINISHED", "Outcome", "cause", "trace_of"]
 
 
 @dataclass(frozen=True)
@@ -68,16 +66,3 @@ def trace_of(error: BaseException) -> str:
     if isinstance(error, (InputError, WriteError, MemoryError)) and not debugging.asked:
         return ""
     return "".join(traceback.format_exception(error))
-
-
-def unmade(job: SweepJob, status: str, error: Exception) -> Outcome:
-    """How a job ended that was never begun."""
-    return Outcome(
-        job.folder.name,
-        job.overrides,
-        status,
-        cause(error),
-        pair=pair_of(job.config),
-        number=job.number,
-        trace=trace_of(error),
-    )

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from mlr.records.identity import identity
+
 if TYPE_CHECKING:
     from mlr.records.reading import Recorded  # needs numpy, which a refused sweep does without
 
@@ -91,4 +93,31 @@ def _leaves(config: Mapping[str, Any], prefix: str = "") -> list[str]:
             found += _leaves(value, f"{prefix}{key}.")
         elif key != "_target_":
             found.append(f"{prefix}{key}")
+    return found
+
+
+def hyperparameters(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The whole configuration as flat scalars, the parts by name and the rate as `lr` first.
+
+    Args:
+        config: plain, resolved configuration.
+        names: group → name of the part chosen.
+    """
+    flat: dict[str, Any] = dict(names)
+    flat["lr"] = config["optimizer"].get("lr")
+    flat["seed"] = config["seed"]
+    for key, value in leaves(identity(config)):
+        if key not in ("seed", "optimizer.lr") and not key.endswith("_target_"):
+            flat[key] = value if isinstance(value, (bool, int, float, str)) else str(value)
+    return flat
+
+
+def leaves(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Values by their whole key, as in `optimizer.lr`; lists are values."""
+    found: list[tuple[str, Any]] = []
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            found += leaves(value, f"{prefix}{key}.")
+        else:
+            found.append((f"{prefix}{key}", value))
     return found

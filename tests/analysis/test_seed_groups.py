@@ -3,6 +3,7 @@ from __future__ import annotations
 from math import inf, nan
 
 from mlr.analysis.seed_groups import Cell, cells
+from mlr.app.config.run_names import run_name
 from mlr.records.outcome import Outcome
 
 
@@ -19,7 +20,7 @@ def test_a_cell_is_everything_but_the_seed():
     ]
     low, high = cells(runs)
     assert (low.name, high.name) == ("sigmoid+se optimizer.lr=0.1", "sigmoid+se optimizer.lr=1")
-    assert high.folder == "sigmoid+se,lr=1"
+    assert run_name(high.pair, high.chosen) == "sigmoid+se,lr=1"
     assert high.hparams == {"head": "sigmoid", "loss": "se", "lr": 1}
     assert (low.runs, high.runs) == (runs[:2], runs[2:])
 
@@ -37,4 +38,4 @@ def test_a_sweeper_gets_infinity_for_what_is_no_number():
 
 def test_folders_of_cells_name_keys_by_their_last_part_where_that_tells_them_apart():
     both = Cell("a+b", {"data.seed": "1", "model.seed": "2", "optimizer.lr": "3"}, [])
-    assert both.folder == "a+b,data.seed=1,model.seed=2,lr=3"
+    assert run_name(both.pair, both.chosen) == "a+b,data.seed=1,model.seed=2,lr=3"

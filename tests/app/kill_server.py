@@ -30,10 +30,9 @@ from tempfile import TemporaryDirectory
 from hydra.core.hydra_config import HydraConfig
 
 from mlr.app.cli.command import main
-from mlr.app.run import job_files
+from mlr.app.run import job_files, printing
 from mlr.app.sweep import summary as ranking
 from mlr.app.sweep.session import Session
-from mlr.core import console
 from mlr.training import keeper, loop
 from tests.app.killing import RUN, TRUSTED
 from tests.quick import replaced
@@ -258,7 +257,7 @@ if __name__ == "__main__":
     keeper.SHARE = 1e9  # a run is kept as often as it may be
     warm()
     # all is written by then
-    console.print_run = ranking.print_sweep = lambda *_: None
+    printing.print_run = ranking.print_sweep = lambda *_: None
     gc.collect()
     gc.freeze()
     templates: dict[tuple[str, ...], Template] = {}

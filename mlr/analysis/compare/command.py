@@ -10,7 +10,7 @@ from mlr.analysis.compare.comparison import COLUMNS, Comparison, Ranking, compar
 from mlr.analysis.compare.export import as_csv, as_json
 from mlr.analysis.compare.groups import PAIR
 from mlr.analysis.compare.table import print_comparison
-from mlr.app.cli.errors import tell_left_out
+from mlr.analysis.left_out import tell_left_out
 from mlr.core import console
 from mlr.core.checks import InputError, known
 from mlr.core.durable import atomic_write

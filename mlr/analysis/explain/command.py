@@ -11,7 +11,7 @@ from mlr.analysis.explain.diagnosis import Diagnosis
 from mlr.analysis.explain.health import reassurance
 from mlr.analysis.explain.judge import explain
 from mlr.analysis.explain.printing import command, print_in_full
-from mlr.app.cli.errors import tell_left_out
+from mlr.analysis.left_out import tell_left_out
 from mlr.core import console
 from mlr.core.streams import write_utf8
 from mlr.records.reading import Recorded, read_runs

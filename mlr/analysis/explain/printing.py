@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from mlr.analysis.explain.diagnosis import Diagnosis, kind, sentence
 from mlr.analysis.explain.health import reassurance
 from mlr.analysis.explain.judge import by_cell, explain
+from mlr.analysis.formatting import OUTPUTS, output_texts
 from mlr.core import commandline
-from mlr.core.console import OUTPUTS, output_texts, shown
+from mlr.core.console import shown
 from mlr.records.reading import Recorded
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.text import Text
 
 from mlr.analysis.explain import explain
+from mlr.analysis.left_out import tell_left_out
 from mlr.analysis.report import content, page
-from mlr.app.cli.errors import tell_left_out
 from mlr.core import console
 from mlr.core.durable import atomic_write
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from mlr.analysis.compare.comparison import Comparison, Ranking, compare
 from mlr.analysis.compare.groups import short, varied
+from mlr.analysis.formatting import display_name
 from mlr.analysis.report.curves import curves, drawn, significant
 from mlr.analysis.report.groups import (
     Group,
@@ -24,7 +25,6 @@ from mlr.analysis.report.groups import (
 from mlr.analysis.report.quantities import FINALS, Quantity, there
 from mlr.analysis.report.theory import grid, measured, pair_of
 from mlr.analysis.report.theory_process import Theory
-from mlr.app.sweep.resolvers import spoken
 from mlr.heads import HEADS
 from mlr.losses import LOSSES
 from mlr.records.aggregate import QUANTILES
@@ -178,7 +178,7 @@ def charts(content: Content) -> dict[str, Any]:
 
 def written(pair: tuple[str, str]) -> str:
     """A pair as a person writes it."""
-    return " + ".join(spoken(name) for name in pair if name) or "unknown pair"
+    return " + ".join(display_name(name) for name in pair if name) or "unknown pair"
 
 
 def joined(pair: tuple[str, str]) -> str:

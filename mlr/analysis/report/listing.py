@@ -14,9 +14,8 @@ from mlr.analysis.formatting import number, percent, with_spread
 from mlr.analysis.report.content import Content, parted, written
 from mlr.analysis.report.groups import Group, Unmade
 from mlr.analysis.report.quantities import Quantity
-from mlr.app.sweep.resolvers import leaves
 from mlr.records.reading import Recorded
-from mlr.records.settings import Value, setting, text
+from mlr.records.settings import Value, leaves, setting, text
 
 _ABSENT = "\N{EN DASH}"
 

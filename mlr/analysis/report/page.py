@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlr.analysis.compare.table import goal
 from mlr.analysis.explain.health import reassurance
+from mlr.analysis.left_out import left_out
 from mlr.analysis.report import listing, summary
 from mlr.analysis.report.content import Content, Panel, charts, written
 from mlr.analysis.webpage import BASE, document
-from mlr.app.cli.errors import left_out
 from mlr.core.commandline import for_others
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mlr.app.config.catalogue import GROUPS, choices, comments, root_comments, title
-from mlr.app.sweep.resolvers import leaves
+from mlr.records.settings import leaves
 
 WIDTH = 80
 TITLES = {

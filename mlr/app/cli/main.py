@@ -28,6 +28,12 @@ COMMANDS = {
     "lecture": "run the lecture and write its page",
     "board": "open TensorBoard on runs, in the browser",
 }
+ELSEWHERE = {
+    "lecture": "mlr.lecture.cli",
+    "figures": "mlr.lecture.readme_picture",
+    "benchmark": "mlr.benchmarks.cli",
+}
+"""Modules of commands that stand above the application, which imports none of them."""
 
 
 def main() -> int:
@@ -73,7 +79,7 @@ def _chosen(words: Sequence[str]) -> int:
 
 
 def _run(name: str) -> int:
-    module = import_module(f"mlr.app.cli.{name}")
+    module = import_module(ELSEWHERE.get(name, f"mlr.app.cli.{name}"))
     if name == "train":
         code: int = module.main()
         return code
@@ -172,6 +178,10 @@ def _help() -> str:
 
 
 def _unknown(word: str) -> NoReturn:
+    if word in ELSEWHERE:
+        raise InputError(
+            f"mlr {word} needs a checkout of the repository: run python scripts/{word}.py there."
+        )
     near = get_close_matches(word, COMMANDS, n=1)
     hint = f" Did you mean mlr {near[0]}?" if near else ""
     if not near and "=" in word:

@@ -27,12 +27,12 @@ from mlr.app.run.resume import (
     is_over,
 )
 from mlr.app.run.signals import Signals
-from mlr.app.sweep.resolvers import hyperparameters
 from mlr.core import console, debugging
 from mlr.core.checks import DataError, InputError
 from mlr.core.durable import WriteError
 from mlr.records.identity import config_hash
 from mlr.records.outcome import Outcome, cause
+from mlr.records.settings import hyperparameters
 
 if TYPE_CHECKING:
     from mlr.records import RunFolder

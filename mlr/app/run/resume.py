@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlr.app.config.run_spec import Plan
 from mlr.app.run.checkpointing import about_of
 from mlr.app.run.existing_runs import read_or_none
-from mlr.app.sweep.resolvers import leaves
 from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.records import RunFolder
 from mlr.records.identity import NOT_THE_RUN, config_hash, identity
@@ -24,6 +23,7 @@ from mlr.records.run_folder import (
     check_links,
     read_status,
 )
+from mlr.records.settings import leaves
 from mlr.records.status import FormatError, RunStatus
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import Any
 from mlr.app.run.existing_runs import outcome_at
 from mlr.app.run.signals import Signals
 from mlr.app.sweep.progress import Watch
-from mlr.app.sweep.sweep_job import Engine, SweepJob
+from mlr.app.sweep.sweep_job import Engine, SweepJob, unmade
 from mlr.core.checks import InputError, known
-from mlr.records.outcome import FINISHED, Outcome, unmade
+from mlr.records.outcome import FINISHED, Outcome
 
 Chunk = Sequence[SweepJob]
 Run = Callable[[Sequence[Chunk], Mapping[str, Any], Path, "Told"], None]

@@ -17,10 +17,10 @@ from mlr.app.run.signals import Signals
 from mlr.app.sweep.prepared_run import Ready
 from mlr.app.sweep.program_runner import train_batch
 from mlr.app.sweep.progress import Watch
-from mlr.app.sweep.sweep_job import SweepJob
+from mlr.app.sweep.sweep_job import SweepJob, unmade
 from mlr.core import durable
 from mlr.core.checks import InputError
-from mlr.records.outcome import FINISHED, Outcome, unmade
+from mlr.records.outcome import FINISHED, Outcome
 from mlr.training import Experiment
 from mlr.training.experiment import program_key
 from mlr.training.memory import bytes_of_data, bytes_per_run, free_bytes

@@ -9,12 +9,12 @@ from mlr.app.config.run_spec import Plan
 from mlr.app.run.checkpointing import Kept
 from mlr.app.run.job import first_entries, pair_name, part_names
 from mlr.app.run.resume import Begun
-from mlr.app.sweep.resolvers import hyperparameters
 from mlr.app.sweep.sweep_job import SweepJob
 from mlr.core.checks import DataError
 from mlr.core.durable import WriteError
 from mlr.records import Recorder, RunFolder
 from mlr.records.outcome import Outcome
+from mlr.records.settings import hyperparameters
 from mlr.training import Experiment
 from mlr.training.log import run_tags
 

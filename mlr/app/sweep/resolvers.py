@@ -1,8 +1,8 @@
-"""Names of folders and columns, and the resolvers by which the configuration asks for them."""
+"""The OmegaConf resolvers of mlr's configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from inspect import signature
 from secrets import token_hex
 from typing import Any
@@ -13,7 +13,6 @@ from mlr.app.config.run_names import pair_of
 from mlr.app.sweep.sweep_names import RunNames
 from mlr.core.commandline import command
 from mlr.objectives.pairs import usual_loss
-from mlr.records.identity import identity
 
 
 def register_resolvers(typed: Sequence[str] = ()) -> None:
@@ -62,38 +61,3 @@ def _pair(*, _root_: Any) -> str:
     """Head and loss of the configuration that asks."""
     targets = {group: OmegaConf.select(_root_, f"{group}._target_") for group in ("head", "loss")}
     return pair_of({group: {"_target_": target} for group, target in targets.items()})
-
-
-def hyperparameters(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The whole configuration as flat scalars, the parts by name and the rate as `lr` first.
-
-    Args:
-        config: plain, resolved configuration.
-        names: group → name of the part chosen.
-    """
-    flat: dict[str, Any] = dict(names)
-    flat["lr"] = config["optimizer"].get("lr")
-    flat["seed"] = config["seed"]
-    for key, value in leaves(identity(config)):
-        if key not in ("seed", "optimizer.lr") and not key.endswith("_target_"):
-            flat[key] = value if isinstance(value, (bool, int, float, str)) else str(value)
-    return flat
-
-
-def leaves(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Values by their whole key, as in `optimizer.lr`; lists are values."""
-    found: list[tuple[str, Any]] = []
-    for key, value in node.items():
-        if isinstance(value, Mapping):
-            found += leaves(value, f"{prefix}{key}.")
-        else:
-            found.append((f"{prefix}{key}", value))
-    return found
-
-
-def spoken(name: str) -> str:
-    """A head's or loss's name as a person writes it, as in `clipped-linear`, `BCE`."""
-    if name == "gaussian_nll":
-        return "Gaussian NLL"
-    short = ("se", "bce", "ce", "mae", "gce")
-    return name.upper() if name in short else name.replace("_", "-")

@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mlr.app.config.config_errors import scarce_memory
+from mlr.app.run import printing
 from mlr.app.run.job import CHDIR, DIVERGED, resolved, run_job, task_overrides
 from mlr.app.run.job_files import hydra_files, remove_empty
 from mlr.app.run.signals import Signals
@@ -160,7 +161,7 @@ class Session:
         remove_empty(folder)  # a refused job leaves nothing behind
         outcome = self.sweep.runs.get(job.number) if self.sweep else None
         if outcome is not None:
-            console.print_job(f"#{job.number}", outcome)
+            printing.print_job(f"#{job.number}", outcome)
         if isinstance(value, Exception):
             raise value
         return value
@@ -174,7 +175,7 @@ class Session:
         if self.run.status in ("refused", "failed"):
             console.refuse(str(self.run.reason))
             return self.run.exit_code
-        console.print_run(self.run)
+        printing.print_run(self.run)
         return self.run.exit_code
 
     def end_sweep(self, interrupted: bool = False) -> bool:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlr.analysis.seed_groups import Cell, cells
+from mlr.app.config.run_names import run_name
 from mlr.app.sweep.sweep import Sweep
 from mlr.core.checks import InputError
 from mlr.core.commandline import command
@@ -186,7 +187,8 @@ def summary_runs(found: Sequence[Cell], ended: Sequence[Recorded]) -> list[Summa
         groups = [own for _, own in members]
         tag = chosen_on(shared_metric(groups), [run for own in groups for run in own])
         for cell, own in (members[place] for place in chosen(groups, tag)):
-            result += [SummaryRun(run.folder, cell.folder, cell.hparams, among) for run in own]
+            folder = run_name(cell.pair, cell.chosen)  # TensorBoard has little room for names
+            result += [SummaryRun(run.folder, folder, cell.hparams, among) for run in own]
     return result
 
 

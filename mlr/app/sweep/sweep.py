@@ -8,16 +8,16 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from mlr.analysis.figures.moments import drawn_jobs
 from mlr.app.config.run_spec import make_plan
 from mlr.app.run.signals import Signals
+from mlr.app.sweep.drawn_jobs import drawn_jobs
 from mlr.app.sweep.engines import run_chunks
 from mlr.app.sweep.progress import Watch, live_line
 from mlr.app.sweep.sweep_folder import SweepFolder
-from mlr.app.sweep.sweep_job import Engine, SweepJob
+from mlr.app.sweep.sweep_job import Engine, SweepJob, unmade
 from mlr.core.checks import InputError
 from mlr.records.identity import group_key
-from mlr.records.outcome import FINISHED, Outcome, unmade
+from mlr.records.outcome import FINISHED, Outcome
 
 
 class JobError(Exception):

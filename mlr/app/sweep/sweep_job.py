@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mlr.app.config.run_names import pair_of
 from mlr.records.identity import config_hash
+from mlr.records.outcome import Outcome, cause, trace_of
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,16 @@ class Engine:
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def unmade(job: SweepJob, status: str, error: Exception) -> Outcome:
+    """How a job ended that was never begun."""
+    return Outcome(
+        job.folder.name,
+        job.overrides,
+        status,
+        cause(error),
+        pair=pair_of(job.config),
+        number=job.number,
+        trace=trace_of(error),
+    )
