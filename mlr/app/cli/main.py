@@ -180,7 +180,7 @@ def _help() -> str:
 def _unknown(word: str) -> NoReturn:
     if word in ELSEWHERE:
         raise InputError(
-            f"mlr {word} needs a checkout of the repository: run python scripts/{word}.py there."
+            f"mlr {word} needs a checkout of the repository: run its scripts/{word}.py."
         )
     near = get_close_matches(word, COMMANDS, n=1)
     hint = f" Did you mean mlr {near[0]}?" if near else ""
