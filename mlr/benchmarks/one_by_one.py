@@ -1,4 +1,4 @@
-"""scripts/train.py without its sweeps: each job a run of its own, for any of Hydra's launchers.
+"""Train each job of a sweep as a separate run, by any of Hydra's launchers.
 
 python -m mlr.benchmarks.one_by_one --multirun hydra/launcher=joblib seed=0,1
 """
@@ -18,7 +18,7 @@ from mlr.records.outcome import Outcome
 
 
 def task(config: DictConfig) -> None:
-    """One job, in whatever process."""
+    """Run one job, in any process."""
     outcomes: list[Outcome] = []
     train_single(config, HydraConfig.get(), outcomes.append)  # type: ignore[arg-type]
     if outcomes[0].status != "done":
@@ -26,7 +26,7 @@ def task(config: DictConfig) -> None:
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the command line."""
     register_schema()
     register_resolvers()
     hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")(task)()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlr.core.checks import InputError
 from mlr.records.aggregate import read_table
 from mlr.records.reading import Recorded, read_all
+from mlr.records.run_folder import METRICS
 from mlr.records.settings import PAIR, Value, setting, text, texts
 
 if TYPE_CHECKING:
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def load(place: Path | str, *more: Path | str, series: bool = False) -> DataFrame:
-    """The runs of folders as a table.
+    """Load the runs of folders as a table.
 
     Columns, in this order:
 
     - run (the folder's name), folder, status, pair, head, loss: text.
     - seed: whole numbers.
-    - each override that anybody typed, by its key, as in `optimizer.lr`; of runs whose command
-      line was silent about it, what their configuration says. Whole numbers, numbers, bools or
+    - each override that anybody typed, by its key, as in `optimizer.lr`; for runs without it on
+      their command line, the value in their configuration. Whole numbers, numbers, bools or
       text; missing where a run has no such option.
     - without `series` the final numbers by tag, as in `accuracy/test`; float64, NaN where there
       is none. A run that is not done has a row too: look at `status`.
@@ -59,7 +60,7 @@ def load(place: Path | str, *more: Path | str, series: bool = False) -> DataFram
 
 
 def _identities(runs: Sequence[Recorded], pd: Any) -> dict[str, Any]:
-    """The columns that say what each run was."""
+    """Build the columns that identify the runs."""
     columns: dict[str, Sequence[Value]] = {
         "run": [run.name for run in runs],
         "folder": [str(run.folder) for run in runs],
@@ -72,7 +73,7 @@ def _identities(runs: Sequence[Recorded], pd: Any) -> dict[str, Any]:
 
 
 def _column(values: Sequence[Value], pd: Any) -> Any:
-    """Values as what they are: bools, whole numbers, numbers, or text."""
+    """Convert values to the narrowest of bools, whole numbers, numbers, or text."""
     kinds = {type(value) for value in values if value is not None}
     missing = None in values
     if kinds == {bool}:
@@ -94,7 +95,7 @@ def _fits(value: Value) -> bool:
 def _long(runs: Sequence[Recorded], identities: Any, pd: Any) -> DataFrame:
     import numpy as np
 
-    tables = [read_table(run.folder / "metrics.csv") for run in runs]
+    tables = [read_table(run.folder / METRICS) for run in runs]
     lengths = [len(table) for _, table in tables]
     tags = dict.fromkeys(["step", "epoch", *(tag for own, _ in tables for tag in own)])
     columns = {tag: place for place, tag in enumerate(tags)}

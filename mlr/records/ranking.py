@@ -13,8 +13,8 @@ from math import fsum, inf, isfinite, nan, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlr.records.outcome import FINISHED
 from mlr.records.settings import Value, setting, text
+from mlr.records.status import FINISHED
 
 if TYPE_CHECKING:
     from mlr.records.reading import Recorded  # needs numpy, which a refused sweep does without

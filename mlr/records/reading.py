@@ -1,4 +1,4 @@
-"""Runs as they lie on disk: what compares, reports and explains them reads them here."""
+"""Reading of runs from their folders, for all that compares, reports and explains them."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ import numpy as np
 from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.core.commandline import command
 from mlr.records.aggregate import Series, read_series
-from mlr.records.finding import STATUS, Found, below
-from mlr.records.folder import read_status
-from mlr.records.format import FormatError
-from mlr.records.manifest import check_entry, listed
-from mlr.records.parsed_once import read_yaml
+from mlr.records.checksums import check_file
+from mlr.records.discovery import FoundFolder, folders_below
+from mlr.records.run_folder import CONFIG, HYDRA_CONFIG, METRICS, STATUS, read_status
 from mlr.records.settings import texts
+from mlr.records.status import FormatError, RunStatus
+from mlr.records.yaml_cache import read_yaml
 
 DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"
-"""Statuses of a run that is left out: a file is not what was written, cannot be read, or is of
-another format. It has no share in any number."""
+"""Statuses of a run that is left out of all numbers: a file was changed, cannot be read, or is of
+another format."""
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-_METRICS, _CONFIG, _HYDRA = "metrics.csv", ".hydra/config.yaml", ".hydra/hydra.yaml"
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run's folder and its status.json; the larger files are read when they are asked for.
+    """A run that was read back: its status.json; the larger files are read on first use.
 
-    folder: of the run.
-    entries: everything that status.json says.
-    changed: names of files that are not what was written: no word of them is believed.
+    Attributes:
+        folder: of the run.
+        entries: of status.json.
+        changed: names of files that differ from their checksums, and are not used.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class Recorded:
 
     @property
     def pair(self) -> str:
-        """Head and loss, as in `sigmoid+se`; empty where status.json names none."""
+        """Head and loss, as in `sigmoid+se`; empty without an entry."""
         return str(self.entries.get("pair") or "")
 
     @property
@@ -73,7 +73,7 @@ class Recorded:
 
     @cached_property
     def finals(self) -> dict[str, float]:
-        """Final numbers by tag, as written; empty where it was not trained to an end."""
+        """Final numbers by tag, as written; empty for a run without an end."""
         found = self.entries.get("metrics") or {}
         return {tag: float(value) for tag, value in found.items()}
 
@@ -84,32 +84,32 @@ class Recorded:
 
     @property
     def anatomy(self) -> Mapping[str, Any] | None:
-        """The measurements of `mlr.training.anatomy` over the training data; None without any."""
+        """Final diagnostics over the training data; None without any."""
         return self.entries.get("anatomy") or None
 
     @cached_property
     def series(self) -> Series | None:
-        """metrics.csv; None where there is none, and of a damaged run."""
-        return None if self.changed else read_series(self.folder / _METRICS)
+        """Logged steps of metrics.csv; None without any, and for a damaged run."""
+        return None if self.changed else read_series(self.folder / METRICS)
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """`.hydra/config.yaml`; empty where there is none that can be read."""
-        return {} if _CONFIG in self.changed else _yaml(self.folder / _CONFIG)
+        """Configuration of the run; empty if it cannot be read."""
+        return {} if CONFIG in self.changed else _yaml(self.folder / CONFIG)
 
     @cached_property
     def choices(self) -> Mapping[str, str | None]:
-        """The option chosen of each group, as in `model` → `linear`; empty where none is told."""
-        found = {} if _HYDRA in self.changed else _yaml(self.folder / _HYDRA)
+        """Chosen option of each config group, as in `model` → `linear`; empty if unknown."""
+        found = {} if HYDRA_CONFIG in self.changed else _yaml(self.folder / HYDRA_CONFIG)
         for key in ("hydra", "runtime", "choices"):
             found = _mapping(found.get(key))
         return {str(group): None if one is None else str(one) for group, one in found.items()}
 
 
 def read_runs(place: Path | str) -> list[Recorded]:
-    """The run in a folder, or all runs anywhere below it, in the order of their paths.
+    """Read the run in a folder, or all runs below it, in the order of their paths.
 
-    Those that cannot be read are among them, with `changed` and a reason.
+    Runs that cannot be read are included, with `changed` and a reason.
 
     Args:
         place: a run's folder, a sweep's, or one above them, as `runs`.
@@ -122,7 +122,7 @@ def read_runs(place: Path | str) -> list[Recorded]:
 
 
 def read_all(places: Sequence[Path | str]) -> list[Recorded]:
-    """The runs of several folders, as `read_runs` has them, each once."""
+    """Read the runs of several folders as `read_runs` does, each once."""
     found: dict[Path, Recorded] = {}
     for place in places:
         for run in _runs_of(Path(place)):
@@ -135,7 +135,7 @@ def read_all(places: Sequence[Path | str]) -> list[Recorded]:
 
 
 def remedied(run: Recorded, place: Path | str) -> str:
-    """Say why a run is left out, and name the command that says more about a damaged one.
+    """Explain why a run is left out, and name the command that says more about a damaged one.
 
     Args:
         run: one that is left out.
@@ -156,21 +156,21 @@ def _runs_of(place: Path) -> list[Recorded]:
     return found
 
 
-def _run_folders(top: Path) -> list[Found]:
-    """`top` alone if it is a run's, else all runs below it, in the order of their paths."""
-    folders = below(top)
+def _run_folders(top: Path) -> list[FoundFolder]:
+    """Return `top` alone if it is a run's, else all runs below it, in the order of their paths."""
+    folders = folders_below(top)
     first = next(folders)
     if STATUS in first.names:
         return [first]
     return sorted(found for found in (first, *folders) if found.is_run)
 
 
-def _recorded(found: Found) -> Recorded:
-    """A run; of one that is left out its status.json is told, if that is sound."""
+def _recorded(found: FoundFolder) -> Recorded:
+    """Read one run; one that is left out still has its status.json, if that is intact."""
     folder = found.path
     if found.problem:
         return _left_out(folder, {STATUS: UnreadableError(found.problem)})
-    for _ in range(2):  # once more, for somebody may have begun to go on with it in between
+    for _ in range(2):  # once more: somebody may have continued the run in between
         try:
             entries = read_status(folder)
         except InputError as error:
@@ -184,21 +184,21 @@ def _recorded(found: Found) -> Recorded:
 def _left_out(
     folder: Path, changed: Mapping[str, InputError], entries: Mapping[str, Any] | None = None
 ) -> Recorded:
-    """A run of which files, at least one, are not what was written, and why."""
+    """Describe a run that is left out because of its changed files, each with the reason."""
     first = next(iter(changed.values()))
     kinds: Mapping[type, str] = {FormatError: OTHER, UnreadableError: UNREADABLE}
     about = {"status": kinds.get(type(first), DAMAGED), "reason": str(first)}
     return Recorded(folder, {**(entries or {}), **about}, changed)
 
 
-def _changed(folder: Path, entries: Mapping[str, Any]) -> dict[str, InputError]:
-    """Of the files that are read here those that are not as status.json lists them, and why."""
-    files, found = listed(entries), dict[str, InputError]()
-    for name in (_METRICS, _CONFIG, _HYDRA):
+def _changed(folder: Path, entries: RunStatus) -> dict[str, InputError]:
+    """Find the files that differ from their checksums in status.json, each with the reason."""
+    files, found = entries.files or {}, dict[str, InputError]()
+    for name in (METRICS, CONFIG, HYDRA_CONFIG):
         path = folder / name
         try:
             if name in files:
-                check_entry(path, folder, files[name])
+                check_file(path, folder, files[name])
         except FileNotFoundError:
             found[name] = DataError(f"{path} is missing.")
         except OSError as error:
@@ -214,7 +214,7 @@ def _in_float32(value: float) -> float:
 
 
 def _mapping(found: Any) -> dict[str, Any]:
-    """Return `found` if it is a mapping, else an empty one: others may have written it."""
+    """Return `found` if it is a mapping, else an empty one: anybody may have written it."""
     return found if isinstance(found, dict) else {}
 
 

@@ -1,10 +1,10 @@
-"""The small logdir of a big sweep: one line a cell, the mean over its seeds.
+"""Summary of a big sweep as a small logdir: one line a cell, the mean over its seeds.
 
 TensorBoard ticks nothing above 500 runs and draws every chart blank; below that, hundreds of
-lines in seven colours say nothing either. A cell is everything that was swept but the seed.
+lines in seven colours say nothing either. A cell is one combination of all settings but the seed.
 `summary/best` holds the best cell of each head and loss, with the band that 80 % of its runs
 are in, and is what the link opens; `summary/all` holds every cell, for the HPARAMS page and
-for those who look for more. Where the best are all, the cells stand in `summary` itself: one
+for those who look for more. If the best are all, the cells stand in `summary` itself: one
 cell a head and loss, or one head and loss with a few cells. Figures are those of the cell's
 run that was drawn.
 """
@@ -24,11 +24,12 @@ import numpy as np
 
 from mlr.core.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate, read_series
-from mlr.records.colours import colouring
-from mlr.records.events import EventWriter
-from mlr.records.hparams import HEADLINES, hparams_summaries, session_end
-from mlr.records.layout import bands_summary, link
-from mlr.records.pictures import picture_records
+from mlr.records.run_folder import METRICS
+from mlr.records.tensorboard.colours import colouring
+from mlr.records.tensorboard.event_writer import EventWriter
+from mlr.records.tensorboard.hparams import HEADLINES, hparams_summaries, session_end
+from mlr.records.tensorboard.layout import bands_summary, link
+from mlr.records.tensorboard.pictures import picture_records
 
 LIMIT = 400  # cells: with those in `best` there are fewer than the 500 that TensorBoard draws
 READABLE = 20  # lines of one chart
@@ -45,14 +46,14 @@ class SummaryRun(NamedTuple):
     cell: str
     """as its folder is named, but without the seed: sigmoid+se,lr=0.1"""
     hparams: Mapping[str, Any]
-    """what the cell is, without the seed"""
+    """settings of the cell, without the seed"""
     among: str = ""
     """the cells from which one is chosen, of one pair and one data set; by default those whose
     names begin with the same pair"""
 
 
 class Summary(NamedTuple):
-    """What was written."""
+    """Folder, address and size of a summary."""
 
     folder: Path
     """the logdir"""
@@ -86,7 +87,7 @@ def write_summary(sweep: Path, runs: Sequence[SummaryRun]) -> Summary | None:
         members.setdefault(run.cell, []).append(run)
     cells: dict[str, Aggregate] = {}
     for name, own in members.items():
-        series = (read_series(run.folder / "metrics.csv") for run in own)
+        series = (read_series(run.folder / METRICS) for run in own)
         found = aggregate([one for one in series if one is not None], len(own))
         if found is not None:
             cells[name] = found
@@ -94,11 +95,11 @@ def write_summary(sweep: Path, runs: Sequence[SummaryRun]) -> Summary | None:
         return None
     pairs = _pairs(cells, members)
     share = max(1, LIMIT // len(pairs))
-    kept = [name for names in pairs.values() for name in names[:share]]
+    written = [name for names in pairs.values() for name in names[:share]]
     first = _first(pairs)
     nested = len(first) < len(cells)
     with _replaced(sweep / "summary") as new:
-        for name in kept:
+        for name in written:
             place = new / "all" / name if nested else new / name
             hparams, pictures = members[name][0].hparams, _pictures(members[name])
             _write_cell(place, cells[name], hparams, pictures, bands=not nested)
@@ -106,11 +107,11 @@ def write_summary(sweep: Path, runs: Sequence[SummaryRun]) -> Summary | None:
                 _write_cell(new / "best" / name, cells[name], None, pictures, bands=True)
     tags = {tag for cell in cells.values() for tag in cell.tags}
     folder = sweep / "summary"
-    return Summary(folder, link_to(folder, tags), len(members), len(members) - len(kept))
+    return Summary(folder, link_to(folder, tags), len(members), len(members) - len(written))
 
 
 def link_to(folder: Path, tags: Iterable[str]) -> str:
-    """The end of TensorBoard's address that opens a summary.
+    """Build the query of TensorBoard's address that opens a summary.
 
     Args:
         folder: of the summary.
@@ -122,7 +123,7 @@ def link_to(folder: Path, tags: Iterable[str]) -> str:
 
 
 def _first(pairs: Mapping[str, Sequence[str]]) -> list[str]:
-    """The cells to show at first: the best of each pair.
+    """Choose the cells to show at first: the best of each pair.
 
     Cells of one pair are compared with each other, so all of them are shown, or the best
     if they are too many to tell apart.
@@ -136,7 +137,7 @@ def _first(pairs: Mapping[str, Sequence[str]]) -> list[str]:
 def _pairs(
     cells: Iterable[str], members: Mapping[str, Sequence[SummaryRun]]
 ) -> dict[str, list[str]]:
-    """The cells of each head and loss, in their order; names without a pair stand together."""
+    """Group the cells by head and loss, in their order; names without a pair form one group."""
     pairs: dict[str, list[str]] = {}
     for name in cells:
         pair = _PAIR.match(name)
@@ -145,7 +146,7 @@ def _pairs(
 
 
 def _pictures(runs: Sequence[SummaryRun]) -> bytes:
-    """Records of the figures of the one run of a cell that is drawn, if one is."""
+    """Copy the figures of the one run of a cell that has any."""
     return next(filter(None, (picture_records(run.folder) for run in runs)), b"")
 
 
@@ -156,7 +157,7 @@ def _write_cell(
     pictures: bytes,
     bands: bool,
 ) -> None:
-    """One run of the logdir: the mean under the usual tags, and what stands beside it."""
+    """Write a cell as a run of the logdir: the mean under the usual tags, bands, and pictures."""
     folder.mkdir(parents=True)
     writer = EventWriter(folder, first=True)
     tags, blocks = [*cell.tags], [cell.mean]
@@ -181,7 +182,7 @@ def _write_cell(
 
 @contextmanager
 def _replaced(folder: Path) -> Iterator[Path]:
-    """A new folder to fill, which takes the place of `folder` when the block ends well."""
+    """Yield a new folder to fill, which replaces `folder` when the block ends without error."""
     new, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
     try:
         shutil.rmtree(new, ignore_errors=True)  # of a process with this number, long ago

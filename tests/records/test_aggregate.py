@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlr.records.aggregate import Series, aggregate, read_series
-from mlr.records.table import MetricsTable
+from mlr.records.metrics_table import MetricsTable
 
 TAGS = ("loss/train", "accuracy/val")
 

@@ -15,10 +15,10 @@ from mlr.analysis.compare.verdicts import verdicts
 from mlr.core.checks import InputError, known
 from mlr.records import ranking
 from mlr.records.datasets import UNKNOWN, by_data
-from mlr.records.outcome import FINISHED
 from mlr.records.ranking import by_seed, final, mean_and_std
 from mlr.records.reading import Recorded
 from mlr.records.settings import RATE, Value, setting
+from mlr.records.status import FINISHED
 
 OF_DATA = ("data", "experiment")
 """Roots of keys that decide which data there are."""

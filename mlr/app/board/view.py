@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 from mlr.app.sweep.summary import MOST_SHOWN
 from mlr.core.checks import InputError
-from mlr.records.colours import colouring
-from mlr.records.file_names import RUNS_TABLE
-from mlr.records.layout import MOST_TICKED, link
-from mlr.records.pins import pinned_pictures
+from mlr.records.run_folder import RUNS_TABLE
 from mlr.records.summary import link_to
 from mlr.records.sweep import read_runs_table
-from mlr.records.ticks import ticked
+from mlr.records.tensorboard.colours import colouring
+from mlr.records.tensorboard.layout import MOST_TICKED, link
+from mlr.records.tensorboard.pins import pinned_pictures
+from mlr.records.tensorboard.ticks import ticked
 
 COURSE = "figure/course"
 """The picture on logarithmic axes, which shows the first updates whatever the charts hide."""

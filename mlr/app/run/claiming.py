@@ -17,8 +17,8 @@ from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.locks import hold
 from mlr.records import Recorder, RunFolder
-from mlr.records.file_names import HYDRA, LOCK, STATUS
 from mlr.records.outcome import cause
+from mlr.records.run_folder import HYDRA, LOCK, STATUS
 from mlr.records.settings import hyperparameters
 from mlr.training import Experiment
 from mlr.training.log import run_tags
@@ -73,7 +73,7 @@ def claim(run: PreparedRun) -> ClaimedRun:
             if before is None or before.state is None:
                 recorder = Recorder(folder, tags, settings)
             else:
-                recorder = Recorder.go_on(folder, tags, before.about["records"], before.state.step)
+                recorder = Recorder.resume(folder, tags, before.about["records"], before.state.step)
         if run.single and before is None:  # no lock is left in the folder of another run
             lock.enter_context(hold_run(job.folder))
         if run.single and before is not None and before.about:

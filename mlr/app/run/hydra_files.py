@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from mlr.app.config.yaml_templates import to_yaml
 from mlr.core.durable import WriteError, atomic_write
-from mlr.records.file_names import HYDRA
-from mlr.records.manifest import entry
+from mlr.records.checksums import checksum
+from mlr.records.run_folder import HYDRA
 
 if TYPE_CHECKING:
     from mlr.records import RunFolder
@@ -45,7 +45,7 @@ def write_files(folder: RunFolder, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         content = text.encode()
         atomic_write(target / name, content, sync=False)
-        folder.files[f"{HYDRA}/{name}"] = entry(content)
+        folder.files[f"{HYDRA}/{name}"] = checksum(content)
 
 
 def remove_empty(folder: Path) -> None:

@@ -18,8 +18,8 @@ from mlr.app.run.existing_runs import clear, clear_unfinished, outcome_of
 from mlr.app.run.signals import Signals
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
-from mlr.records.bulk import Ending, finish_all
 from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.recorder import RunEnd, finish_all
 from mlr.training import Experiment, Result, train
 
 Report = Callable[[Outcome], None]
@@ -116,8 +116,8 @@ class _Attempt:
     def _finish(self, results: Sequence[Result]) -> None:
         """Record the last numbers; runs that cannot write them fail alone."""
         runs = self.claimed
-        endings = [
-            Ending(
+        ends = [
+            RunEnd(
                 result.status,
                 result.metrics,
                 result.reason,
@@ -127,7 +127,7 @@ class _Attempt:
             for run, result in zip(runs, results, strict=True)
         ]
         with suppress(WriteError):  # of all of them; each holds its own
-            finish_all([run.recorder for run in runs], endings, sync=len(runs) == 1)
+            finish_all([run.recorder for run in runs], ends, sync=len(runs) == 1)
         for result in results:
             if runs[0].recorder.error is not None:
                 self._end(runs[0], runs[0].recorder.error)

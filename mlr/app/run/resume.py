@@ -15,13 +15,19 @@ from mlr.app.run.existing_runs import read_or_none
 from mlr.app.run.job import Job
 from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.records import RunFolder
-from mlr.records.file_names import CHECKPOINT, HYDRA, PREVIOUS, RUNS_TABLE
-from mlr.records.folder import check_links, read_status, versions
-from mlr.records.format import FormatError
 from mlr.records.identity import NOT_THE_RUN, config_hash, identity
 from mlr.records.outcome import FINISHED
 from mlr.records.plain_yaml import read_yaml
+from mlr.records.run_folder import (
+    CHECKPOINT,
+    CONFIG,
+    PREVIOUS,
+    RUNS_TABLE,
+    check_links,
+    read_status,
+)
 from mlr.records.settings import leaves
+from mlr.records.status import FormatError, RunStatus, versions
 
 if TYPE_CHECKING:
     from mlr.training import Experiment
@@ -45,14 +51,14 @@ class EarlierRun(NamedTuple):
     """
 
     folder: Path
-    status: dict[str, Any]
+    status: RunStatus
     state: State | None
     about: dict[str, Any]
 
     @classmethod
     def unreadable(cls, folder: Path) -> EarlierRun:
         """Return a run that left nothing to go on with, so that a new one replaces it."""
-        return cls(folder, {}, None, {})
+        return cls(folder, RunStatus(), None, {})
 
     def continues(self, total: int) -> str:
         """Describe how the run ended and where it goes on; `total` is the number of updates."""
@@ -94,7 +100,7 @@ def earlier_run(folder: Path, or_new: bool) -> EarlierRun | None:
     except DataError as error:
         if not has_checkpoint or isinstance(error, (FormatError, UnreadableError)):
             raise
-        status = {}  # it is damaged; the checkpoint has all that is needed
+        status = RunStatus()  # it is damaged; the checkpoint has all that is needed
     if (folder.parent / RUNS_TABLE).exists():
         raise InputError(
             f"resume={folder} is a run of a sweep; continue the whole sweep by -m "
@@ -118,7 +124,7 @@ def earlier_run(folder: Path, or_new: bool) -> EarlierRun | None:
 def _recorded(folder: Path, status: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the configuration that a run recorded; None if it is not whole."""
     try:
-        found = read_yaml(folder / HYDRA / "config.yaml")
+        found = read_yaml(folder / CONFIG)
     except InputError:
         return None
     same = isinstance(found, dict) and config_hash(found) == status.get("config_hash")
@@ -131,11 +137,11 @@ def newest(folder: Path, status: Mapping[str, Any]) -> EarlierRun:
     Raises:
         DataError: none is intact.
     """
-    from mlr.records.continuing import check_position
+    from mlr.records.continuation import check_position
     from mlr.training.checkpoint import load_checkpoint
 
     check_links(folder)
-    run = RunFolder(folder, dict(status))
+    run = RunFolder(folder, status)
     reasons = []
     for path in (run.checkpoint, run.checkpoint_before):
         try:
@@ -206,7 +212,7 @@ def check_same(run: EarlierRun, config: Mapping[str, Any], experiment: Experimen
     """
     import torch
 
-    from mlr.records.continuing import check_files
+    from mlr.records.continuation import check_files
 
     allowed = {*config["allow"], "allow_targets", *NOT_THE_RUN}
     if config["schedule"].get("_target_") == "mlr.training.Constant":

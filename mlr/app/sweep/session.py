@@ -25,8 +25,8 @@ from mlr.app.sweep.sweep_folder import SweepFolder, check_free, check_sweep, che
 from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
-from mlr.records.file_names import STATUS
 from mlr.records.outcome import DIVERGED, Outcome, cause
+from mlr.records.run_folder import STATUS
 
 PARTLY_FAILED = 5
 """Exit code of a sweep some of whose jobs failed."""

@@ -70,8 +70,8 @@ def resume_command(folder: Path) -> str:
 
 def _recorded(row: Outcome, of: int) -> Recorded:
     """A run of the folder with all that its status.json tells; of very many, what is known here."""
-    from mlr.records.folder import read_status
     from mlr.records.reading import Recorded
+    from mlr.records.run_folder import read_status
 
     found: dict[str, Any] = {"overrides": row.overrides, "metrics": row.metrics}
     if row.folder is not None and of <= MOST_EXPLAINED:
