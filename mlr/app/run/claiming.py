@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mlr.app.config.run_names import pair_of
 from mlr.app.run.existing_runs import clear
 from mlr.app.run.hydra_files import write_files
 from mlr.app.run.job import Job, part_names
@@ -86,7 +87,7 @@ def _folder(run: PreparedRun) -> RunFolder:
     job, before = run.job, run.before
     entries: dict[str, Any] = {
         "seed": job.config["seed"],
-        "pair": job.outcome("running").pair,
+        "pair": pair_of(job.config),
         "overrides": list(job.overrides),
         "config_hash": job.hash,
     }
