@@ -3,8 +3,8 @@
 A `RunFolder` is claimed once and carries status.json. A `Recorder` fills it: each block of
 logged steps goes to an `EventWriter` (TensorBoard) and a `MetricsTable` (metrics.csv), and
 `finish` adds the final numbers and the end of the HParams session; `bulk` does the same to
-all recorders of a sweep at once. Of many runs, `write_runs_table` makes a table, runs.csv,
-and `write_summary` a logdir with the mean over seeds. All write through `durable` only.
+all recorders of a sweep at once. Of many runs, `write_runs_table` makes a table, runs.csv.
+All write through `durable` only.
 `load` reads runs back, as a pandas DataFrame.
 """
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mlr.records.folder import RunFolder
     from mlr.records.frames import load
     from mlr.records.recorder import Recorder
-    from mlr.records.summary import SummaryRun, write_summary
     from mlr.records.sweep import write_runs_table
     from mlr.records.table import MetricsTable
 
@@ -34,7 +33,6 @@ __getattr__ = lazy_exports(
         "MetricsTable": "mlr.records.table",
         "Recorder": "mlr.records.recorder",
         "RunFolder": "mlr.records.folder",
-        "SummaryRun": "mlr.records.summary",
         "WriteError": "mlr.core.durable",
         "atomic_write": "mlr.core.durable",
         "finish_all": "mlr.records.bulk",
@@ -43,7 +41,6 @@ __getattr__ = lazy_exports(
         "record_histograms": "mlr.records.bulk",
         "record_scalars": "mlr.records.bulk",
         "write_runs_table": "mlr.records.sweep",
-        "write_summary": "mlr.records.summary",
     },
 )
 
@@ -53,7 +50,6 @@ __all__ = [
     "MetricsTable",
     "Recorder",
     "RunFolder",
-    "SummaryRun",
     "WriteError",
     "atomic_write",
     "finish_all",
@@ -62,5 +58,4 @@ __all__ = [
     "record_histograms",
     "record_scalars",
     "write_runs_table",
-    "write_summary",
 ]

@@ -12,9 +12,9 @@ from typing import Any
 from mlr.core import debugging
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
-from mlr.records.ranking import FINISHED
 
-__all__ = ["FINISHED", "Outcome", "cause", "trace_of"]
+FINISHED = ("done", "diverged")
+"""Statuses of a run that was trained to an end and need not be trained again."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Runs as they lie on disk: what compares, reports and explains them reads them here."""
+"""Finished runs read back from their folders, for analysis and notebooks."""
 
 from __future__ import annotations
 
@@ -13,67 +13,64 @@ import numpy as np
 
 from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.core.commandline import command
-from mlr.records.aggregate import Series, read_series
 from mlr.records.finding import STATUS, Found, below
 from mlr.records.folder import read_status
 from mlr.records.format import FormatError
 from mlr.records.manifest import check_entry, listed
 from mlr.records.parsed_once import read_yaml
-from mlr.records.settings import texts
+from mlr.records.series import Series, read_series
+from mlr.records.settings import PAIR, Value, plain, texts
 
 DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"
-"""Statuses of a run that is left out: a file is not what was written, cannot be read, or is of
-another format. It has no share in any number."""
+"""Statuses of a run that is left out of all numbers: a file is not what was written, cannot be
+read, or is of another format."""
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 _METRICS, _CONFIG, _HYDRA = "metrics.csv", ".hydra/config.yaml", ".hydra/hydra.yaml"
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run's folder and its status.json; the larger files are read when they are asked for.
-
-    folder: of the run.
-    entries: everything that status.json says.
-    changed: names of files that are not what was written: no word of them is believed.
-    """
+    """A run on disk: its folder and status.json; larger files are read on first use."""
 
     folder: Path
     entries: Mapping[str, Any]
+    """all of status.json"""
     changed: Collection[str] = ()
+    """names of files that are not what was written, and whose content is therefore ignored"""
 
     @property
     def name(self) -> str:
-        """The folder's own name, as in `sigmoid+se,seed=0`."""
+        """Name of the folder, as in `sigmoid+se,seed=0`."""
         return self.folder.name
 
     @property
     def status(self) -> str:
-        """running, done, failed, diverged or interrupted; another where `changed` is not empty."""
+        """running, done, failed, diverged or interrupted; else a status of a run left out."""
         return str(self.entries.get("status"))
 
     @property
     def pair(self) -> str:
-        """Head and loss, as in `sigmoid+se`; empty where status.json names none."""
+        """Head and loss, as in `sigmoid+se`; empty if status.json names none."""
         return str(self.entries.get("pair") or "")
 
     @property
     def seed(self) -> int | None:
-        """The seed in the configuration; None without one."""
+        """Seed of the configuration; None without one."""
         return self.entries.get("seed")
 
     @property
     def overrides(self) -> Sequence[str]:
-        """As typed."""
+        """Overrides as typed."""
         return self.entries.get("overrides") or []
 
     @cached_property
     def typed(self) -> Mapping[str, str]:
-        """The overrides by key."""
+        """Overrides by key."""
         return texts(self.overrides)
 
     @cached_property
     def finals(self) -> dict[str, float]:
-        """Final numbers by tag, as written; empty where it was not trained to an end."""
+        """Final numbers by tag, as written; empty if it was not trained to an end."""
         found = self.entries.get("metrics") or {}
         return {tag: float(value) for tag, value in found.items()}
 
@@ -84,35 +81,57 @@ class Recorded:
 
     @property
     def anatomy(self) -> Mapping[str, Any] | None:
-        """The measurements of `mlr.training.anatomy` over the training data; None without any."""
+        """Final diagnostics over the training data; None without any."""
         return self.entries.get("anatomy") or None
 
     @cached_property
     def series(self) -> Series | None:
-        """metrics.csv; None where there is none, and of a damaged run."""
+        """metrics.csv; None if there is none, or if the run is damaged."""
         return None if self.changed else read_series(self.folder / _METRICS)
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """`.hydra/config.yaml`; empty where there is none that can be read."""
+        """`.hydra/config.yaml`; empty if it cannot be read."""
         return {} if _CONFIG in self.changed else _yaml(self.folder / _CONFIG)
 
     @cached_property
     def choices(self) -> Mapping[str, str | None]:
-        """The option chosen of each group, as in `model` → `linear`; empty where none is told."""
+        """Option chosen of each group, as in `model` → `linear`; empty if it cannot be read."""
         found = {} if _HYDRA in self.changed else _yaml(self.folder / _HYDRA)
         for key in ("hydra", "runtime", "choices"):
             found = _mapping(found.get(key))
         return {str(group): None if one is None else str(one) for group, one in found.items()}
 
+    def setting(self, key: str) -> Value:
+        """Look up a setting: as typed, else as configured, else as chosen.
+
+        The configuration is read only if status.json does not tell.
+
+        Args:
+            key: `pair`, `head`, `loss`, `seed`, or a key of the configuration, as
+                `optimizer.lr`; a group, as `model`, gives the name of its option.
+
+        Returns:
+            None if nothing is set or known; lists as text, `[1,2]`.
+        """
+        if key == "seed":
+            return self.seed
+        if key in PAIR and self.pair:
+            head, _, loss = self.pair.partition("+")
+            return {"pair": self.pair, "head": head, "loss": loss}[key]
+        if key in self.typed:
+            return plain(self.typed[key])
+        found = _scalar(self.config, key)
+        return self.choices.get(key) if found is None else found
+
 
 def read_runs(place: Path | str) -> list[Recorded]:
-    """The run in a folder, or all runs anywhere below it, in the order of their paths.
+    """Read the run in a folder, or all runs anywhere below it, in the order of their paths.
 
-    Those that cannot be read are among them, with `changed` and a reason.
+    Runs that cannot be read are included, with `changed` and a reason.
 
     Args:
-        place: a run's folder, a sweep's, or one above them, as `runs`.
+        place: folder of a run or of a sweep, or one above them, as `runs`.
 
     Raises:
         InputError: there is no such folder, or it holds no run.
@@ -122,7 +141,7 @@ def read_runs(place: Path | str) -> list[Recorded]:
 
 
 def read_all(places: Sequence[Path | str]) -> list[Recorded]:
-    """The runs of several folders, as `read_runs` has them, each once."""
+    """Read the runs of several folders as `read_runs` does, each once."""
     found: dict[Path, Recorded] = {}
     for place in places:
         for run in _runs_of(Path(place)):
@@ -135,7 +154,7 @@ def read_all(places: Sequence[Path | str]) -> list[Recorded]:
 
 
 def remedied(run: Recorded, place: Path | str) -> str:
-    """Say why a run is left out, and name the command that says more about a damaged one.
+    """Explain why a run is left out, with the command that says more about a damaged one.
 
     Args:
         run: one that is left out.
@@ -157,7 +176,7 @@ def _runs_of(place: Path) -> list[Recorded]:
 
 
 def _run_folders(top: Path) -> list[Found]:
-    """`top` alone if it is a run's, else all runs below it, in the order of their paths."""
+    """Find `top` alone if it is a run, else all runs below it, in the order of their paths."""
     folders = below(top)
     first = next(folders)
     if STATUS in first.names:
@@ -166,11 +185,11 @@ def _run_folders(top: Path) -> list[Found]:
 
 
 def _recorded(found: Found) -> Recorded:
-    """A run; of one that is left out its status.json is told, if that is sound."""
+    """Read a run; one that is left out keeps the entries of a sound status.json."""
     folder = found.path
     if found.problem:
         return _left_out(folder, {STATUS: UnreadableError(found.problem)})
-    for _ in range(2):  # once more, for somebody may have begun to go on with it in between
+    for _ in range(2):  # again, since a process may have resumed it in between
         try:
             entries = read_status(folder)
         except InputError as error:
@@ -184,7 +203,7 @@ def _recorded(found: Found) -> Recorded:
 def _left_out(
     folder: Path, changed: Mapping[str, InputError], entries: Mapping[str, Any] | None = None
 ) -> Recorded:
-    """A run of which files, at least one, are not what was written, and why."""
+    """Build a run with at least one changed file, and the reason."""
     first = next(iter(changed.values()))
     kinds: Mapping[type, str] = {FormatError: OTHER, UnreadableError: UNREADABLE}
     about = {"status": kinds.get(type(first), DAMAGED), "reason": str(first)}
@@ -192,7 +211,7 @@ def _left_out(
 
 
 def _changed(folder: Path, entries: Mapping[str, Any]) -> dict[str, InputError]:
-    """Of the files that are read here those that are not as status.json lists them, and why."""
+    """Check the files that are read here against status.json; names of changed ones and why."""
     files, found = listed(entries), dict[str, InputError]()
     for name in (_METRICS, _CONFIG, _HYDRA):
         path = folder / name
@@ -209,12 +228,12 @@ def _changed(folder: Path, entries: Mapping[str, Any]) -> dict[str, InputError]:
 
 
 def _in_float32(value: float) -> float:
-    """Return `value`, infinite where a float32 would be, so that it has a square."""
+    """Return `value`, infinite if a float32 would be, so that it has a square."""
     return value if abs(value) <= _LARGEST_FLOAT32 or value != value else copysign(inf, value)
 
 
 def _mapping(found: Any) -> dict[str, Any]:
-    """Return `found` if it is a mapping, else an empty one: others may have written it."""
+    """Return `found` if it is a mapping, else an empty one."""
     return found if isinstance(found, dict) else {}
 
 
@@ -224,3 +243,15 @@ def _yaml(path: Path) -> dict[str, Any]:
     except InputError:
         return {}
     return _mapping(found)
+
+
+def _scalar(config: Mapping[str, Any], key: str) -> Value:
+    """Look up a dotted key; None for a mapping or nothing, lists as text."""
+    node: Any = config
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    if isinstance(node, Mapping):
+        return None
+    if isinstance(node, list):
+        return f"[{','.join(map(str, node))}]"
+    return node if isinstance(node, (bool, int, float)) or node is None else str(node)
