@@ -1,19 +1,16 @@
-"""Report runs that a table, a page or a diagnosis leaves out, since they cannot be read."""
+"""Name the runs that a table, a page or a diagnosis leaves out, since they cannot be read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlr.core import console
 from mlr.core.checks import listed
-
-if TYPE_CHECKING:
-    from mlr.records.reading import Recorded
+from mlr.records.reading import Recorded, remedied
 
 MOST_NAMES = 60
-"""Characters of the names of runs in one line."""
+"""Most characters of names of runs in one line."""
 
 
 def tell_left_out(runs: Sequence[Recorded], places: Sequence[Path | str]) -> None:
@@ -23,7 +20,7 @@ def tell_left_out(runs: Sequence[Recorded], places: Sequence[Path | str]) -> Non
 
 
 def left_out(runs: Sequence[Recorded], places: Sequence[Path | str]) -> str:
-    """One line on the runs that cannot be read; empty where all can.
+    """Write one line on the runs that cannot be read; empty if all can.
 
     Args:
         runs: all that were found.
@@ -32,8 +29,6 @@ def left_out(runs: Sequence[Recorded], places: Sequence[Path | str]) -> str:
     lost = [run for run in runs if run.changed]
     if not lost:
         return ""
-    from mlr.records.reading import remedied  # numpy takes a moment
-
     first, *others = lost
     reason = remedied(first, places[0] if len(places) == 1 else first.folder)
     count = f"{len(lost)} of {len(runs)} runs"

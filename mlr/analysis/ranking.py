@@ -1,54 +1,62 @@
-"""The one rule by which configurations are ranked, and by which a setting of each is chosen.
+"""The only rule that orders configurations, chooses settings and decides which runs count.
 
-The terminal, compare, report and the summary of a sweep all order by this module. A configuration
-is a list of runs that differ in their seed only. Test data rank configurations; where several
-settings of one configuration were tried, such as learning rates, validation data choose among them,
-because the best of many test results is best partly by luck.
+Terminal, compare, report and the summary of a sweep all order by this module. A configuration
+is a list of runs that differ in their seed only. Only runs of one data set are ranked together
+(`by_data`). Test data rank configurations; of several settings of one configuration, such as
+learning rates, validation data choose one, because the best of many test results is best partly
+by luck.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import fsum, inf, isfinite, nan, sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
-from mlr.records.settings import Value, setting, text
+from mlr.records.outcome import FINISHED
+from mlr.records.reading import Recorded
+from mlr.records.settings import RATE, Value, text
 
-if TYPE_CHECKING:
-    from mlr.records.reading import Recorded  # needs numpy, which a refused sweep does without
-
-FINISHED = ("done", "diverged")
-"""Statuses of a run that was trained to an end; it need not be trained again."""
 ENOUGH = 0.9
-"""Of its finished runs, what a configuration must not lose without standing behind."""
+"""Share of its finished runs that a configuration must not lose, or it ranks behind."""
 ACCURACY, LOSS, ERROR = "accuracy/test", "loss/test", "rmse/test"
+UNKNOWN = "unknown data"
+NOT_THE_DATA = {"seed", "split_seed", "scale", "root", "download", "order", "drop_last"}
+"""Options of the data under which the task stays the same."""
+_NOT_OF_DATA = {
+    *("head", "loss", "objective", "model", "optimizer", "schedule", "probes", "seed", "epochs"),
+    *("steps", "batch_size", "max_grad_norm", "patience", "dtype", "device"),
+}
+"""Roots of overrides that do not concern the data; any other might, as an experiment does."""
+
+Options = tuple[tuple[str, str], ...]
 
 
 class Standing(NamedTuple):
-    """Where a configuration stands; the smaller, the further ahead."""
+    """Sort key of a configuration; the smaller, the better."""
 
     behind: bool
     """It has no number, or more than a tenth of its finished runs has none."""
     cost: float
-    """Its mean over seeds; the negative mean where higher is better."""
+    """Mean over seeds; the negative mean if higher is better."""
 
 
 def is_higher_better(metric: str) -> bool:
-    """Tell the direction of a metric: accuracies are to be high, all else low."""
+    """Return True for accuracies; all other final numbers are to be low."""
     return metric.startswith("accuracy/")
 
 
 def final(run: Recorded, metric: str) -> float | None:
-    """The final `metric` of a run that ended well; None where it has none that is finite."""
+    """Return the final `metric` of a run that is done; None if it has no finite one."""
     value = run.metrics.get(metric, nan)
     return value if run.status == "done" and isfinite(value) else None
 
 
 def by_seed(runs: Iterable[Recorded], metric: str) -> dict[int | Path, float]:
-    """The final `metric` of each seed; the mean where several runs have one seed.
+    """Collect the final `metric` by seed; the mean if several runs have one seed.
 
-    A run without a seed stands for itself.
+    A run without a seed is listed by its folder.
     """
     values: dict[int | Path, list[float]] = {}
     for run in runs:
@@ -59,7 +67,7 @@ def by_seed(runs: Iterable[Recorded], metric: str) -> dict[int | Path, float]:
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation (over n − 1; NaN for one number) of at least one number."""
+    """Compute mean and standard deviation (over n − 1; NaN for n = 1) of at least one number."""
     mean = fsum(values) / len(values)
     if len(values) == 1:
         return mean, nan
@@ -67,25 +75,21 @@ def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
 
 
 def standing(runs: Sequence[Recorded], metric: str) -> Standing:
-    """Where runs of one configuration stand.
-
-    Runs that failed or still run count neither for it nor against it.
-    """
+    """Compute the sort key of a configuration; runs that failed or still run do not count."""
     values = list(by_seed(runs, metric).values())
     if not values:
         return Standing(True, inf)
     ended = [run for run in runs if run.status in FINISHED]
-    there = [run for run in ended if final(run, metric) is not None]
+    with_metric = [run for run in ended if final(run, metric) is not None]
     mean = mean_and_std(values)[0]
     cost = -mean if is_higher_better(metric) else mean
-    return Standing(len(there) < ENOUGH * len(ended), cost)
+    return Standing(len(with_metric) < ENOUGH * len(ended), cost)
 
 
 def ranked(groups: Sequence[Sequence[Recorded]], metric: str) -> list[int]:
-    """Places of configurations in `groups`, the best first.
+    """Order configurations: their places in `groups`, the best first.
 
-    Configurations of one mean are in the order of their pairs' names, and those of one loss
-    in the order of its value.
+    Ties are broken by the name of the pair, then by the test loss.
     """
 
     def key(place: int) -> tuple[Standing, tuple[str, ...], Standing, int]:
@@ -96,17 +100,17 @@ def ranked(groups: Sequence[Sequence[Recorded]], metric: str) -> list[int]:
 
 
 def places(groups: Sequence[Sequence[Recorded]], metric: str) -> list[int]:
-    """The rank of each configuration of a ranked list, from 1; equal means share one."""
+    """Return the rank of each configuration of a ranked list, from 1; ties share one."""
     standings = [standing(runs, metric) for runs in groups]
     return [1 + sum(other < one for other in standings) for one in standings]
 
 
 def shared_metric(groups: Iterable[Sequence[Recorded]]) -> str:
-    """The final number by which configurations trained on one data set can be ranked.
+    """Choose the final number by which configurations of one data set are ranked.
 
-    That is the test accuracy where all have one; the test loss where all have the same loss; else
-    the root mean squared error of the predicted means on test data where all have one. Where there
-    is none of them it is the test loss, by which only configurations of one loss can be compared.
+    That is the test accuracy if all have one; the test loss if all have the same loss; else the
+    root mean squared error of the predicted means on test data if all have one. Otherwise it is
+    the test loss, by which only configurations of one loss can be compared.
     """
     runs = [run for group in groups for run in group]
     done = [tags for run in runs if (tags := set(_finite(run)))]
@@ -117,44 +121,44 @@ def shared_metric(groups: Iterable[Sequence[Recorded]]) -> str:
 
 
 def by_loss(runs: Sequence[Recorded]) -> dict[str, list[Recorded]]:
-    """Runs by the name and the options of their loss, whose values have units of their own."""
+    """Group runs by name and options of their loss, each of which has its own unit."""
     found: dict[str, list[Recorded]] = {}
-    options = _options(runs)
+    options = _loss_options(runs)
     for run in runs:
         found.setdefault(" ".join(filter(None, _loss(run, options))), []).append(run)
     return found
 
 
 def loss_of(runs: Sequence[Recorded]) -> tuple[str, ...]:
-    """Every loss of the runs, with the options that were typed."""
-    return tuple(sorted({" ".join(_loss(run, _options([run]))) for run in runs}))
+    """List every loss of the runs, with the options that were typed."""
+    return tuple(sorted({" ".join(_loss(run, _loss_options([run]))) for run in runs}))
 
 
 def chosen_on(metric: str, runs: Iterable[Recorded]) -> str | None:
-    """The final number by which a setting is chosen where `metric` ranks.
+    """Name the final number by which a setting is chosen if `metric` ranks.
 
     Returns:
-        The same quantity of the validation split; where there is none, of the training data, or the
-        training loss; None where nothing of them was recorded. A `metric` that is not of the test
-        split is itself.
+        The same quantity of the validation split; without one, of the training data, or the
+        training loss; None if none of them was recorded. A `metric` that is not of the test
+        split is returned as it is.
     """
     name, _, split = metric.rpartition("/")
     if split != "test":
         return metric
-    there = {tag for run in runs for tag in _finite(run)}
+    recorded = {tag for run in runs for tag in _finite(run)}
     candidates = (f"{name}/val", f"{name}/train", "loss/train")
-    return next((tag for tag in candidates if tag in there), None)
+    return next((tag for tag in candidates if tag in recorded), None)
 
 
 def chosen(settings: Sequence[Sequence[Recorded]], tag: str | None) -> list[int]:
-    """Places of the settings of one configuration, the one to choose first.
+    """Order the settings of one configuration: their places, the one to choose first.
 
-    Among settings that are equal in `tag`, the loss on the same split decides where all have the
-    same loss; after that, the order in which they come.
+    Ties in `tag` are broken by the loss on the same split if all have the same loss, then by
+    the order of `settings`.
 
     Args:
-        settings: the runs of each, the first to be preferred first.
-        tag: from `chosen_on`; None chooses the first that loses no runs.
+        settings: runs of each setting, the preferred setting first.
+        tag: from `chosen_on`; None chooses the first setting that loses no runs.
     """
     split = (tag or "").rpartition("/")[2]
     alike = len(by_loss([run for runs in settings for run in runs])) == 1
@@ -171,18 +175,86 @@ def chosen(settings: Sequence[Sequence[Recorded]], tag: str | None) -> list[int]
     return sorted(range(len(settings)), key=key)
 
 
+def by_rate(runs: Sequence[Recorded]) -> dict[Value, list[Recorded]]:
+    """Group runs by learning rate, the lowest first: settings of which `chosen` takes one."""
+    rates: dict[Value, list[Recorded]] = {}
+    for run in runs:
+        rates.setdefault(run.setting(RATE), []).append(run)
+    return dict(sorted(rates.items(), key=lambda item: _number(item[0])))
+
+
+def by_data(runs: Sequence[Recorded]) -> dict[str, list[Recorded]]:
+    """Group runs by data set, in the order of their first appearance.
+
+    Returns:
+        By name of the data, with the options in which data sets of that name differ, as in
+        `digits label_noise=0.2`; `UNKNOWN` if neither configuration nor command names any.
+    """
+    known: dict[object, tuple[str, Options]] = {}
+    found: dict[tuple[str, Options], list[Recorded]] = {}
+    for run in runs:
+        key = _data_overrides(run)
+        if key not in known:  # reading a configuration takes a millisecond
+            known[key] = _data(run)
+        found.setdefault(known[key], []).append(run)
+    return {_data_label(data, list(found)): members for data, members in found.items()}
+
+
+def _number(value: Value) -> float:
+    return float(value) if isinstance(value, (int, float)) else -inf
+
+
 def _finite(run: Recorded) -> list[str]:
-    """Tags of the final numbers that a run ended well with."""
+    """List the tags of the finite final numbers of a run that is done."""
     return [tag for tag in run.metrics if final(run, tag) is not None]
 
 
-def _options(runs: Iterable[Recorded]) -> list[str]:
-    """Options of losses that somebody typed."""
+def _loss_options(runs: Iterable[Recorded]) -> list[str]:
+    """List the options of losses that were typed for any run."""
     typed = dict.fromkeys(key for run in runs for key in run.typed)
     return [key for key in typed if key.startswith("loss.")]
 
 
 def _loss(run: Recorded, options: Sequence[str]) -> tuple[str, ...]:
-    found: dict[str, Value] = {key.partition(".")[2]: setting(run, key) for key in options}
+    found: dict[str, Value] = {key.partition(".")[2]: run.setting(key) for key in options}
     named = [f"{key}={text(value)}" for key, value in found.items() if value is not None]
-    return (text(setting(run, "loss")), *named)
+    return (text(run.setting("loss")), *named)
+
+
+def _data_overrides(run: Recorded) -> tuple[Path, str, tuple[str, ...]]:
+    """Key that is equal for runs of one command with the same options of the data."""
+    typed = [key for key in run.overrides if _root(key) not in _NOT_OF_DATA]
+    return run.folder.parent, str(run.entries.get("command")), tuple(typed)
+
+
+def _root(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0].partition(".")[0]
+
+
+def _data(run: Recorded) -> tuple[str, Options]:
+    """Return name and options of a run's data, without those in `NOT_THE_DATA`."""
+    configured: Any = run.config.get("data")
+    options: dict[str, Value] = dict(configured) if isinstance(configured, Mapping) else {}
+    for key, value in run.typed.items():
+        if key.startswith("data."):
+            options.setdefault(key.removeprefix("data."), value)
+    target = str(options.get("_target_") or "").rpartition(".")[2].lower()
+    name = text(run.setting("data")) or target
+    own = {key: value for key, value in options.items() if key not in NOT_THE_DATA}
+    return name, tuple(sorted((key, _option_text(value)) for key, value in own.items()))
+
+
+def _option_text(value: Value) -> str:
+    """Write an option as text, 1.0 as 1."""
+    return text(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def _data_label(data: tuple[str, Options], every: Sequence[tuple[str, Options]]) -> str:
+    name, options = data
+    others = [dict(other) for other_name, other in every if other_name == name]
+    differ = [
+        f"{key}={value}"
+        for key, value in options
+        if any(other.get(key) != value for other in others)
+    ]
+    return " ".join([name or UNKNOWN, *differ])

@@ -1,21 +1,21 @@
-"""What mlr's pages share: one file of HTML that needs nothing else, and the look of a family."""
+"""HTML document and stylesheet shared by mlr's pages, each a file that needs no other."""
 
 from __future__ import annotations
 
 from html import escape
 
 GENERATOR = '<meta name="generator" content="mlr">'
-"""Says whose page it is."""
+"""Mark of a page that mlr wrote."""
 
 
 def document(title: str, policy: str, style: str, body: str) -> str:
-    """A whole page.
+    """Write a whole page.
 
     Args:
         title: as text.
-        policy: the Content-Security-Policy; nothing is ever loaded, not even by mistake.
+        policy: the Content-Security-Policy, by which nothing is loaded.
         style: the stylesheet.
-        body: what <body> holds, as HTML.
+        body: content of <body>, as HTML.
     """
     return f"""<!doctype html>
 <html lang="en">
@@ -36,7 +36,7 @@ def document(title: str, policy: str, style: str, body: str) -> str:
 """
 
 
-# a page that is about to be printed calls itself so, and is on white paper then
+# a script adds the class printing before the page is printed, for white paper
 BASE = """
 :root {
   color-scheme: light dark;

@@ -13,12 +13,12 @@ from rich.console import Console
 
 from mlr.analysis.compare.comparison import compare
 from mlr.analysis.compare.table import print_comparison
-from mlr.analysis.report import content, listing
-from mlr.analysis.seed_groups import cells
+from mlr.analysis.grouping import seed_groups
+from mlr.analysis.report import content, tables
+from mlr.analysis.summary import by_pair_and_data, write_summary
 from mlr.app.sweep import summary as ranking
 from mlr.records.outcome import Outcome
 from mlr.records.reading import read_runs
-from mlr.records.summary import write_summary
 from tests.records.reading import names
 from tests.records.written import write_run
 
@@ -109,7 +109,7 @@ def test_report(sweep):
     assert order == ALL
     best = [(pair, str(one.chosen["optimizer.lr"])) for (_, pair), one in found.best.items()]
     assert sorted(best) == sorted(CHOSEN)
-    table = listing.rankings(found)
+    table = tables.rankings(found)
     places = [int(row.partition('data-value="')[2].partition('"')[0]) for row in rows(table)]
     assert places == PLACES
 
@@ -121,8 +121,9 @@ def rows(html: str) -> list[str]:
 def test_summary(sweep):
     folder, outcomes = sweep
     ended = [ranking._recorded(one, len(outcomes)) for one in outcomes]
-    summary = write_summary(folder, ranking.summary_runs(cells(outcomes), ended))
-    assert names(summary.folder / "best") == sorted(f"{pair},lr={rate}" for pair, rate in CHOSEN)
+    pairs = by_pair_and_data(seed_groups(ended))
+    summary = write_summary(folder, pairs, ranking.line_name)
+    assert names(summary / "best") == sorted(f"{pair},lr={rate}" for pair, rate in CHOSEN)
 
 
 def test_runs_too_many_to_read_are_ranked_the_same(sweep, monkeypatch):

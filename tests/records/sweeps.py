@@ -4,9 +4,9 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from mlr.records.summary import SummaryRun
 
 from mlr.records import Ending, Recorder, RunFolder, finish_all, flush_all, record_scalars
-from mlr.records.summary import SummaryRun
 
 TAGS = (
     *("loss/train", "accuracy/train", "logit_grad/wrong", "logit_grad/right", "stuck/fraction"),

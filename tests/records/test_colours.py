@@ -6,7 +6,6 @@ import json
 import re
 
 import pytest
-
 from mlr.records.colours import MOST, colouring
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from mlr.records.pins import MOST, pinned_pictures
+
 from tests.records.test_pictures import write
 
 TAG = "figure/course"

@@ -4,8 +4,9 @@ from math import inf
 
 import pytest
 
+from mlr.analysis.grouping import known_keys
 from mlr.records.reading import read_all, read_runs
-from mlr.records.settings import known_keys, plain, setting, text, texts
+from mlr.records.settings import plain, text, texts
 from tests.records.written import write_run
 
 CONFIG = """
@@ -45,7 +46,7 @@ def run(tmp_path):
     ],
 )
 def test_typed_before_configured_before_chosen(run, key, value):
-    assert setting(run, key) == value
+    assert run.setting(key) == value
 
 
 def test_every_key_that_may_be_asked_for(run):
@@ -64,7 +65,7 @@ def test_a_key_that_one_run_has_is_known(run, tmp_path):
 def test_a_run_without_files_of_hydra_knows_what_was_typed(tmp_path):
     write_run(tmp_path, "", None, ["head=softmax", "epochs=2"])
     (run,) = read_runs(tmp_path)
-    assert [setting(run, key) for key in ("head", "loss", "seed", "epochs")] == [
+    assert [run.setting(key) for key in ("head", "loss", "seed", "epochs")] == [
         "softmax",
         None,
         None,

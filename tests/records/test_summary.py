@@ -6,13 +6,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from mlr.records.summary import COUNT, LIMIT, SummaryRun, write_summary
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata
 
 from mlr.core import durable as durable_module
 from mlr.records import WriteError
 from mlr.records.events import EventWriter
-from mlr.records.summary import COUNT, LIMIT, SummaryRun, write_summary
 from mlr.records.table import MetricsTable
 from tests.records.reading import accumulate, names
 from tests.records.sweeps import PAIRS, RATES, TAGS, write_sweep

@@ -1,8 +1,8 @@
 """A person who swept 2,000 runs sees the answer at first sight, in a real browser."""
 
 import pytest
-
 from mlr.records.summary import write_summary
+
 from tests.records.sweeps import PAIRS, RATES, write_sweep
 
 pytest.importorskip("selenium")

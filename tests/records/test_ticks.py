@@ -7,7 +7,6 @@ import re
 from collections import Counter
 
 import pytest
-
 from mlr.records.ticks import ticked
 
 

@@ -1,4 +1,4 @@
-"""The command explain: read runs, find faults, print them."""
+"""The command explain: read runs, find faults and print them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from mlr.analysis.explain.diagnosis import Diagnosis
-from mlr.analysis.explain.health import reassurance
-from mlr.analysis.explain.judge import explain
-from mlr.analysis.explain.printing import command, print_in_full
+from mlr.analysis.explain.diagnose import explain
+from mlr.analysis.explain.findings import Diagnosis
+from mlr.analysis.explain.printing import print_in_full, reassurance
+from mlr.analysis.explain.remedies import command
 from mlr.analysis.left_out import tell_left_out
 from mlr.core import console
 from mlr.core.streams import write_utf8
@@ -38,7 +38,7 @@ def main(place: str, as_json: bool) -> int:
 
 
 def as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str, object]:
-    """The same as plain values: `diagnoses`, or where there is none a `summary`."""
+    """Build plain values: `diagnoses`, or a `summary` if there are none."""
     rows = []
     for one in found:
         row = asdict(replace(one, findings=())) | {"runs": list(one.runs)}

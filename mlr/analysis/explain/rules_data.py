@@ -7,9 +7,10 @@ from math import hypot
 
 import numpy as np
 
-from mlr.analysis.explain import course
-from mlr.analysis.explain.diagnosis import Finding, Number
-from mlr.analysis.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts, percent, short
+from mlr.analysis.explain import curve_shape
+from mlr.analysis.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts
+from mlr.analysis.explain.findings import Finding, Number
+from mlr.analysis.formatting import approx, approx_percent
 
 LARGE, SMALL = 4.0, 0.02
 """Root mean square of the features: standardised ones have 1, images in 0..1 have 0.1 to 0.5."""
@@ -60,11 +61,12 @@ def unscaled(facts: Facts, symptoms: Sequence[Rule]) -> Finding | None:
     return Finding(
         f"The features are far too {what} for these weights and this learning rate: their typical "
         "size is {size}, where about 1 is expected.",
-        f"features: mean {short(mean)}, std {short(std)}, largest "
-        f"{short(facts.anatomy('data', 'largest'))}; loss before the first update "
-        f"{short(facts.anatomy('start', 'loss'))}, at the end {short(facts.metric('loss/train'))}",
+        f"features: mean {approx(mean)}, std {approx(std)}, largest "
+        f"{approx(facts.anatomy('data', 'largest'))}; loss before the first update "
+        f"{approx(facts.anatomy('start', 'loss'))}, at the end "
+        f"{approx(facts.metric('loss/train'))}",
         "data.scale=standardize" if facts.takes("data", "scale") else "",
-        {"size": (size, short)},
+        {"size": (size, approx)},
     )
 
 
@@ -78,7 +80,7 @@ def label_noise(facts: Facts) -> Finding | None:
 def _contradicted(facts: Facts) -> Finding | None:
     """Only the training labels are wrong: the others are predicted better."""
     trained, found = facts.metric("accuracy/train"), facts.held_out
-    lead = course.held_out_lead(facts)
+    lead = curve_shape.held_out_lead(facts)
     if not (found - trained >= TRAILS or lead >= LEAD):
         return None
     noise = float(np.fmax(found - trained, lead))
@@ -86,9 +88,9 @@ def _contradicted(facts: Facts) -> Finding | None:
         facts,
         "About {noise} of the training labels are wrong, it seems: validation and test examples "
         "are predicted better than those of the training.",
-        f"accuracy/train {short(trained)}, mean of accuracy/val and accuracy/test "
-        f"{short(found)}; largest lead of accuracy/val over the batches {short(lead)}",
-        noise=(noise, percent),
+        f"accuracy/train {approx(trained)}, mean of accuracy/val and accuracy/test "
+        f"{approx(found)}; largest lead of accuracy/val over the batches {approx(lead)}",
+        noise=(noise, approx_percent),
     )
 
 
@@ -106,8 +108,8 @@ def _errors_in_confidence(facts: Facts) -> Finding | None:
         facts,
         "Many labels are wrong, it seems: errors are made with as much confidence as right "
         "answers, while between classes that overlap they are made in doubt.",
-        f"accuracy/train {short(1 - wrong)}; total variation between the confidence of wrong and "
-        f"right examples {short(distance)}",
+        f"accuracy/train {approx(1 - wrong)}; total variation between the confidence of wrong and "
+        f"right examples {approx(distance)}",
     )
 
 
@@ -125,10 +127,11 @@ def overfitting(facts: Facts) -> Finding | None:
     return Finding(
         "The model overfits: its training accuracy is {trained}, the mean of its validation and "
         "test accuracy {found}.",
-        f"accuracy/train {short(trained)}, mean of accuracy/val and accuracy/test {short(found)}; "
-        f"loss/train {short(loss)}, loss/val {short(rest)} (lowest {short(lowest)})",
+        f"accuracy/train {approx(trained)}, mean of accuracy/val and accuracy/test "
+        f"{approx(found)}; "
+        f"loss/train {approx(loss)}, loss/val {approx(rest)} (lowest {approx(lowest)})",
         "patience=5 optimizer.weight_decay=0.001",
-        {"trained": (trained, percent), "found": (found, percent)},
+        {"trained": (trained, approx_percent), "found": (found, approx_percent)},
     )
 
 

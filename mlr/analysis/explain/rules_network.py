@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlr.analysis.explain import course
-from mlr.analysis.explain.diagnosis import Finding
-from mlr.analysis.explain.facts import Facts, percent, short
+from mlr.analysis.explain import curve_shape
+from mlr.analysis.explain.facts import Facts
+from mlr.analysis.explain.findings import Finding
 from mlr.analysis.explain.rules_output import dead_classes
+from mlr.analysis.formatting import approx, approx_percent
 
 STARVED = 0.01
 """Gradient norm of the first layer as a share of the output layer's: sound nets had 0.1 to 3."""
@@ -26,7 +27,7 @@ features that say nothing of the class have 0."""
 
 def starved(facts: Facts) -> Finding | None:
     """The first layer has had next to no gradient, and nothing was learned."""
-    share = course.layer_share(facts)
+    share = curve_shape.layer_share(facts)
     known = share[~np.isnan(share)]
     if not facts.unlearned or not len(known):
         return None
@@ -38,11 +39,11 @@ def starved(facts: Facts) -> Finding | None:
     return Finding(
         f"The gradient does not reach the hidden layers: that of {first} is {{share}} times that "
         f"of {last}, so that only the last layers learn.",
-        f"median grad_norm/{first} {short(norms[0])}, grad_norm/{last} {short(norms[1])}; "
-        f"loss/train {short(facts.metric('loss/train'))}, of a constant prediction "
-        f"{short(facts.constant)}",
+        f"median grad_norm/{first} {approx(norms[0])}, grad_norm/{last} {approx(norms[1])}; "
+        f"loss/train {approx(facts.metric('loss/train'))}, of a constant prediction "
+        f"{approx(facts.constant)}",
         _sound_init(facts),
-        {"share": (typical, short)},
+        {"share": (typical, approx)},
     )
 
 
@@ -50,7 +51,7 @@ def underfitting(facts: Facts) -> Finding | None:
     """The loss has settled at that of a constant prediction, though the features tell the class."""
     loss, constant = facts.metric("loss/train"), facts.constant
     right, nearest = facts.metric("accuracy/train"), facts.anatomy("data", "neighbours")
-    if not (loss >= AT_CONSTANT * constant and course.settled(facts) <= LEVEL):
+    if not (loss >= AT_CONSTANT * constant and curve_shape.settled(facts) <= LEVEL):
         return None
     if len(dead_classes(facts)):  # a larger model gives their outputs no gradient either
         return None
@@ -60,13 +61,14 @@ def underfitting(facts: Facts) -> Finding | None:
         return None
     return Finding(
         "The model underfits: its training loss has settled at {loss}, no better than the "
-        f"{short(constant)} of a constant prediction, though the features tell the classes apart: "
+        f"{approx(constant)} of a constant prediction, though the features tell the classes apart: "
         "for {nearest} of the training examples the nearest other one has the same class.",
-        f"loss/train {short(loss)}, accuracy/train {short(right)}; loss/val of the last quarter "
-        f"within {percent(course.settled(facts))} of the quarter before, while learning_rate times "
-        f"{'' if adam else 'squared '}grad_norm/total adds up to {short(moved)}",
+        f"loss/train {approx(loss)}, accuracy/train {approx(right)}; loss/val of the last quarter "
+        f"within {approx_percent(curve_shape.settled(facts))} of the quarter before, while "
+        "learning_rate times "
+        f"{'' if adam else 'squared '}grad_norm/total adds up to {approx(moved)}",
         _more_capacity(facts),
-        {"loss": (loss, short), "nearest": (nearest, percent)},
+        {"loss": (loss, approx), "nearest": (nearest, approx_percent)},
     )
 
 

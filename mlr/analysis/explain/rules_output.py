@@ -7,17 +7,10 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
-from mlr.analysis.explain import course
-from mlr.analysis.explain.diagnosis import Finding
-from mlr.analysis.explain.facts import (
-    OF_ONE_OUTPUT,
-    TRAILS,
-    Facts,
-    logit_counts,
-    percent,
-    short,
-    whole,
-)
+from mlr.analysis.explain import curve_shape
+from mlr.analysis.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts, logit_counts
+from mlr.analysis.explain.findings import Finding
+from mlr.analysis.formatting import approx, approx_percent, whole
 
 CLIPPING = {"clipped_linear": "clipped-linear unit", "hard_sigmoid": "hard sigmoid"}
 """Heads of exactly no slope outside an interval, and what people call them."""
@@ -68,10 +61,10 @@ def clipped_dead(facts: Facts) -> Finding | None:
     other = "head=softmax loss=ce" if name is None else "head=sigmoid loss=bce"
     return Finding(
         f"{{stuck}} of the training examples are predicted wrongly and receive no gradient: {why}.",
-        f"stuck/zero {short(stuck)}, before the first update "
-        f"{short(facts.anatomy('start', 'stuck_zero'))}; accuracy/train {short(1 - wrong)}",
+        f"stuck/zero {approx(stuck)}, before the first update "
+        f"{approx(facts.anatomy('start', 'stuck_zero'))}; accuracy/train {approx(1 - wrong)}",
         f"{other}, or loss=matching",
-        {"stuck": (stuck, percent)},
+        {"stuck": (stuck, approx_percent)},
     )
 
 
@@ -91,9 +84,9 @@ def no_likelihood(facts: Facts) -> Finding | None:
         "the loss only raises the output of each example's class and lowers none; {high} of the "
         "outputs whose target is 0 have a logit above 0, and {wrong} of the training examples are "
         "predicted wrongly.",
-        f"logits of target 0 from 0 on: {short(high)}; accuracy/train {short(1 - wrong)}",
+        f"logits of target 0 from 0 on: {approx(high)}; accuracy/train {approx(1 - wrong)}",
         "head=softmax, or loss=bce",
-        {"high": (high, percent), "wrong": (wrong, percent)},
+        {"high": (high, approx_percent), "wrong": (wrong, approx_percent)},
     )
 
 
@@ -116,11 +109,11 @@ def _saturated_to_the_end(facts: Facts) -> Finding | None:
     return Finding(
         "{stuck} of the training examples are predicted wrongly and receive next to no gradient: "
         f"the {facts.head} is saturated, and {_cost(facts)} does not make up for its small slope.",
-        f"stuck/fraction {short(stuck)}; accuracy/train {short(1 - wrong)}; saturation/fraction "
-        f"{short(facts.saturated)}; logit_grad/wrong "
-        f"{short(facts.metric('logit_grad/wrong'))}",
+        f"stuck/fraction {approx(stuck)}; accuracy/train {approx(1 - wrong)}; saturation/fraction "
+        f"{approx(facts.saturated)}; logit_grad/wrong "
+        f"{approx(facts.metric('logit_grad/wrong'))}",
         _with_full_gradient(facts),
-        {"stuck": (stuck, percent)},
+        {"stuck": (stuck, approx_percent)},
     )
 
 
@@ -130,7 +123,7 @@ def _saturated_for_long(facts: Facts) -> Finding | None:
     wrong, (steps, pulls) = facts.anatomy("start", "wrong"), facts.points("logit_grad/wrong")
     if facts.head in CLIPPING_ALL or facts.head == "linear" or not (wrong >= FLAT and len(pulls)):
         return None
-    took = course.time_above(facts, (start + end) / 2)
+    took = curve_shape.time_above(facts, (start + end) / 2)
     faint = FAINT * 10 / max(10, len(facts.per_class("count")))
     if not (steps[0] == 0 and pulls[0] <= faint and end < start and took >= HELD_UP):
         return None
@@ -138,11 +131,11 @@ def _saturated_for_long(facts: Facts) -> Finding | None:
         "{wrong} of the training examples were predicted wrongly at the start, with next to no "
         f"gradient: the {facts.head} was saturated, and {_cost(facts)} does not make up for its "
         "small slope; the loss was half-way down only after {took} of the updates.",
-        f"before the first update logit_grad/wrong {short(pulls[0])}, stuck/fraction "
-        f"{short(facts.anatomy('start', 'stuck'))}, loss {short(start)}; after "
-        f"{whole(facts.updates)} updates loss/train {short(end)}",
+        f"before the first update logit_grad/wrong {approx(pulls[0])}, stuck/fraction "
+        f"{approx(facts.anatomy('start', 'stuck'))}, loss {approx(start)}; after "
+        f"{whole(facts.updates)} updates loss/train {approx(end)}",
         _with_full_gradient(facts),
-        {"wrong": (wrong, percent), "took": (took, percent)},
+        {"wrong": (wrong, approx_percent), "took": (took, approx_percent)},
     )
 
 
@@ -163,9 +156,9 @@ def dead_class(facts: Facts) -> Finding | None:
     )
     return Finding(
         f"{_classes([facts.class_name(k) for k in dead.tolist()])} {why}",
-        f"recall of {facts.class_name(worst)} {short(recall[worst])}, mean |dL/dz_{worst}| over "
-        f"its examples {short(gradient[worst])}; of the classes found: "
-        f"{short(float(gradient[live].mean()))}",
+        f"recall of {facts.class_name(worst)} {approx(recall[worst])}, mean |dL/dz_{worst}| over "
+        f"its examples {approx(gradient[worst])}; of the classes found: "
+        f"{approx(float(gradient[live].mean()))}",
         _with_full_gradient(facts),
         {"dead": (len(dead), whole)},
         of_many=f"Some classes ({{dead}} of {len(recall)} in each run) are {why}",
@@ -192,11 +185,15 @@ def confident_right(facts: Facts) -> Finding | None:
         "{past} of the training examples have an output beyond their target; squared error counts "
         "this as an error and shifts the boundary so that {wrong} are predicted wrongly; another "
         "threshold on the same output would leave {best}.",
-        f"wrong {short(wrong)} at the threshold 0.5, {short(best)} at "
-        f"{short(facts.anatomy('boundary', 'at'))}; y > 1 for target 1 or y < 0 for target 0: "
-        f"{short(past)}",
+        f"wrong {approx(wrong)} at the threshold 0.5, {approx(best)} at "
+        f"{approx(facts.anatomy('boundary', 'at'))}; y > 1 for target 1 or y < 0 for target 0: "
+        f"{approx(past)}",
         "head=sigmoid loss=bce",
-        {"past": (past, percent), "wrong": (wrong, percent), "best": (best, percent)},
+        {
+            "past": (past, approx_percent),
+            "wrong": (wrong, approx_percent),
+            "best": (best, approx_percent),
+        },
     )
 
 

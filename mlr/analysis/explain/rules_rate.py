@@ -6,10 +6,11 @@ from math import isfinite
 
 import numpy as np
 
-from mlr.analysis.explain import course
-from mlr.analysis.explain.diagnosis import Finding, Number
-from mlr.analysis.explain.facts import Facts, percent, short, whole
+from mlr.analysis.explain import curve_shape
+from mlr.analysis.explain.facts import Facts
+from mlr.analysis.explain.findings import Finding, Number
 from mlr.analysis.explain.rules_start import initial_loss
+from mlr.analysis.formatting import approx, approx_percent, whole
 
 PEAK = 5.0
 """Times the loss of a sane start: sound training, batch by batch, stays below 2."""
@@ -48,18 +49,18 @@ def lr_too_high(facts: Facts) -> Finding | None:
     # what has come to rest needs no look at its curves; and a high start has much to come down from
     if ends < UNSETTLED * sane or initial_loss(facts) is not None:
         return None
-    peak = course.peak(facts)
+    peak = curve_shape.peak(facts)
     if peak >= PEAK:
         why = "the loss rose to {peak} times its size at the start and did not settle"
-        last = f"the larger of loss/train and loss/val {short(ends)}"
+        last = f"the larger of loss/train and loss/val {approx(ends)}"
         evidence = f"loss/train {_course(facts)}; {last}"
-        return _too_high(facts, why, evidence, peak=(peak, short))
+        return _too_high(facts, why, evidence, peak=(peak, approx))
     return _leaping(facts, sane) or _ruined(facts, sane)
 
 
 def _leaping(facts: Facts, sane: float) -> Finding | None:
     """The loss goes up and down from one validation to the next."""
-    leaps, validated = course.leaps(facts), facts.values("loss/val")
+    leaps, validated = curve_shape.leaps(facts), facts.values("loss/val")
     if leaps != leaps:
         return None
     late = validated[len(validated) // 2 :]
@@ -67,25 +68,25 @@ def _leaping(facts: Facts, sane: float) -> Finding | None:
     if not any(leaps >= factor and least >= share * sane for factor, share in LEAPS):
         return None
     why = "from epoch to epoch the loss still leaps, typically by a factor of {times}"
-    between = f"loss/val in the second half from {short(late.min())} to {short(late.max())}"
+    between = f"loss/val in the second half from {approx(late.min())} to {approx(late.max())}"
     return _too_high(facts, why, between, times=(float(np.exp(leaps)), "{:.1f}".format))
 
 
 def _ruined(facts: Facts, sane: float) -> Finding | None:
     """The first updates were such that the later ones can do nothing."""
-    share = course.layer_share(facts)
+    share = curve_shape.layer_share(facts)
     if len(share) and share[0] >= ALIVE and share[-1] < KILLED * share[0]:
         norms = facts.values(f"grad_norm/{facts.layers[0]}")
         if norms[-1] < KILLED * norms[0] and facts.metric("loss/train") >= IN_VAIN * sane:
             why = "the first updates have killed the hidden units, which no longer learn"
-            fell = f"grad_norm/{facts.layers[0]} from {short(norms[0])} to {short(norms[-1])}"
+            fell = f"grad_norm/{facts.layers[0]} from {approx(norms[0])} to {approx(norms[-1])}"
             return _too_high(facts, why, f"{fell}; loss/train {_course(facts)}")
     if not facts.unlearned:
         return None
     before, after = facts.anatomy("start", "saturated"), facts.anatomy("saturated")
     if before <= SOFT and after >= HARD and facts.anatomy("stuck") >= 0.5 * facts.anatomy("wrong"):
         why = "the first updates have saturated the outputs, which no longer learn"
-        outputs = f"saturated outputs {short(before)} at the start, {short(after)} at the end"
+        outputs = f"saturated outputs {approx(before)} at the start, {approx(after)} at the end"
         return _too_high(facts, why, f"{outputs}; loss/train {_course(facts)}")
     return None
 
@@ -99,13 +100,13 @@ def lr_too_low(facts: Facts) -> Finding | None:
     held_back = _held_back(facts)
     if held_back is not None:
         return held_back
-    fall = course.fall(facts)
+    fall = curve_shape.fall(facts)
     late = LATE_IF_USELESS if facts.unlearned or end >= facts.constant else LATE
     if not (fall.steady >= STEADY and fall.late >= late):
         return None
-    fell = f"{fall.tag} fell by {percent(fall.whole)} in all"
+    fell = f"{fall.tag} fell by {approx_percent(fall.whole)} in all"
     if isfinite(fall.late):  # else it did not fall at first
-        fell += f", in the second half {short(fall.late)} times as much as in the first"
+        fell += f", in the second half {approx(fall.late)} times as much as in the first"
     return _too_low(facts, f"{fell}; loss/train {_course(facts)}")
 
 
@@ -119,9 +120,9 @@ def _held_back(facts: Facts) -> Finding | None:
         "The warm-up is longer than the training: after {updates} of schedule.warmup_steps="
         f"{whole(warm)} updates the learning rate has come to {{reached}}, not to optimizer.lr="
         f"{rate:g}, and most of the loss is still there.",
-        f"learning_rate at most {short(reached)}; loss/train {_course(facts)}",
+        f"learning_rate at most {approx(reached)}; loss/train {_course(facts)}",
         f"schedule.warmup_steps={max(1, int(updates) // 10)}",
-        {"updates": (updates, whole), "reached": (reached, short)},
+        {"updates": (updates, whole), "reached": (reached, approx)},
     )
 
 
@@ -144,7 +145,7 @@ def _too_high(facts: Facts, why: str, evidence: str, **numbers: Number) -> Findi
     rate, reached = facts.setting("optimizer", "lr"), facts.reached_rate
     if reached < REACHED * rate:
         said = f"The learning rate {{reached}}, on its way to optimizer.lr={rate:g}, is too high"
-        numbers["reached"], rate = (reached, short), reached
+        numbers["reached"], rate = (reached, approx), reached
     else:
         rate = rate if isfinite(rate) else reached
         said = f"The learning rate{_named(isfinite(rate))} is too high"
@@ -187,8 +188,8 @@ def _course(facts: Facts) -> str:
     first = start if start == start else float(losses[0]) if len(losses) else float("nan")
     end = facts.run.metrics.get("loss/train")
     last = end if end is not None else float(losses[-1]) if len(losses) else float("nan")
-    top = f", at most {short(float(losses.max()))}" if len(losses) else ""
-    return f"{short(first)} at the start{top}, {short(last)} at the end"
+    top = f", at most {approx(float(losses.max()))}" if len(losses) else ""
+    return f"{approx(first)} at the start{top}, {approx(last)} at the end"
 
 
 def _or_nothing(value: float) -> float:

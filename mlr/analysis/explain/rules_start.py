@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mlr.analysis.explain import course
-from mlr.analysis.explain.diagnosis import Finding
-from mlr.analysis.explain.facts import Facts, percent, short
+from mlr.analysis.explain import curve_shape
+from mlr.analysis.explain.facts import Facts
+from mlr.analysis.explain.findings import Finding
+from mlr.analysis.formatting import approx, approx_percent
 
 HIGH_START = {"ce": 4.0, "se": 100.0}
 """Times ln K, or what it is for the pair: a linear model of unscaled digits, which trains well
@@ -68,8 +69,8 @@ def _seen(facts: Facts) -> str:
     tags = ("nonfinite/logits", "nonfinite/logit_grad")
     counts = [(tag, _at_start(facts, tag)) for tag in tags]
     loss = facts.anatomy("start", "loss")
-    told = [f"loss {short(loss) if loss == loss else 'not finite'}"]
-    return ", ".join(told + [f"{tag} {short(count)}" for tag, count in counts if count == count])
+    told = [f"loss {approx(loss) if loss == loss else 'not finite'}"]
+    return ", ".join(told + [f"{tag} {approx(count)}" for tag, count in counts if count == count])
 
 
 def initial_loss(facts: Facts) -> Finding | None:
@@ -79,16 +80,16 @@ def initial_loss(facts: Facts) -> Finding | None:
     high = start >= HIGH_START["se" if quadratic else "ce"] * sane
     if not high or not (quadratic or start - sane >= HIGHER_BY) or _cost_nothing(facts, sane):
         return None
-    known = f"{short(sane)}"
+    known = f"{approx(sane)}"
     if facts.loss == "ce" and facts.head == "softmax":
         known = f"ln K = {known}"
     return Finding(
         "The initial predictions are confident and wrong: the loss before the first update is "
         f"{{start}}, where a constant prediction has {known}. The initial weights are too large.",
-        f"loss before the first update {short(start)}, expected at most {short(sane)}; "
-        f"wrong {percent(facts.anatomy('start', 'wrong'))}",
+        f"loss before the first update {approx(start)}, expected at most {approx(sane)}; "
+        f"wrong {approx_percent(facts.anatomy('start', 'wrong'))}",
         _smaller_weights(facts),
-        {"start": (start, short)},
+        {"start": (start, approx)},
     )
 
 
@@ -96,7 +97,7 @@ def _cost_nothing(facts: Facts, sane: float) -> bool:
     """True if a run ended well, and soon was where others begin."""
     loss, right = facts.metric("loss/train"), facts.metric("accuracy/train")
     well = loss <= LEARNED * sane and right >= RIGHT and not right - facts.held_out > BEHIND
-    return well and course.time_above(facts, sane) <= SOON
+    return well and curve_shape.time_above(facts, sane) <= SOON
 
 
 def _smaller_weights(facts: Facts) -> str:

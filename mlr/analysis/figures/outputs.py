@@ -11,7 +11,7 @@ import numpy as np
 
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array
-from mlr.records.aggregate import read_table
+from mlr.records.series import read_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""The command report: read runs, write one page."""
+"""The command report: read runs and write one page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def main(place: str, out: str | None = None) -> int:
 
 
 def write(place: Path, path: Path | None = None) -> Path:
-    """Write the page, whole or not at all; returns where it is.
+    """Write the page, whole or not at all; returns its path.
 
     Raises:
         InputError: there is no run in `place`.

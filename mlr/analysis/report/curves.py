@@ -1,4 +1,4 @@
-"""Learning curves of groups as plain numbers, few enough for a page."""
+"""Learning curves of groups as numbers, few enough for a page."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from mlr.analysis.report.groups import Group
-from mlr.analysis.report.quantities import CURVES, Quantity, there
+from mlr.analysis.quantities import CURVES, Quantity, recorded
+from mlr.analysis.report.groups import ReportGroup
 
 MOST_NUMBERS = 350_000
-"""Of all curves of a page: about 2.5 MB."""
+"""Most numbers in all curves of a page: about 2.5 MB."""
 FEWEST_POINTS = 8
 
 
-def curves(ordered: Sequence[Group]) -> dict[str, Any]:
-    """Curves of each group's quantities against the number of updates.
+def curves(ordered: Sequence[ReportGroup]) -> dict[str, Any]:
+    """Compute curves of each group's quantities against the number of updates.
 
     Returns:
-        steps: lists of step numbers, which curves share.
-        groups: one mapping a group, from tag to [place in `steps`, mean] or, for more than
-            one run, [place, mean, 10 % quantile, 90 % quantile].
+        steps: lists of step numbers, shared by curves.
+        groups: one mapping per group, from tag to [place in `steps`, mean] or, for several
+            runs, [place, mean, 10 % quantile, 90 % quantile].
     """
     shown = drawn(ordered)
     count = sum(1 + 2 * (len(group.runs) > 1) for group in ordered) * len(shown)
@@ -33,19 +33,19 @@ def curves(ordered: Sequence[Group]) -> dict[str, Any]:
     }
 
 
-def drawn(ordered: Sequence[Group]) -> list[Quantity]:
-    """The quantities that any group has recorded."""
+def drawn(ordered: Sequence[ReportGroup]) -> list[Quantity]:
+    """List the quantities that any group has recorded."""
     found = [group.aggregate for group in ordered]
-    return there(CURVES, {tag for one in found if one is not None for tag in one.tags})
+    return recorded(CURVES, {tag for one in found if one is not None for tag in one.tags})
 
 
 def significant(values: Sequence[float] | np.ndarray) -> list[float]:
-    """`values` with four digits."""
+    """Round values to four significant digits."""
     return [float(f"{value:.4g}") for value in np.asarray(values).tolist()]
 
 
 def _of_group(
-    group: Group, shown: Sequence[Quantity], points: int, steps: dict[tuple[int, ...], int]
+    group: ReportGroup, shown: Sequence[Quantity], points: int, steps: dict[tuple[int, ...], int]
 ) -> dict[str, Any]:
     found, several = group.aggregate, len(group.runs) > 1
     result: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""The report in a few plain sentences."""
+"""Sentences at the top of a report."""
 
 from __future__ import annotations
 
@@ -6,29 +6,28 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from mlr.analysis.compare.comparison import Row
+from mlr.analysis.compare.comparison import CompareRow
 from mlr.analysis.compare.headline import headline, namer
 from mlr.analysis.compare.table import apart_lines
 from mlr.analysis.formatting import percent
-from mlr.analysis.report.content import Content, parted, written
+from mlr.analysis.report.content import Content, display_pair
 
 
 def verdicts(content: Content) -> list[str]:
-    """A text for each ranking: which pairs are significantly better, and which tie."""
-    found = []
-    for ranking in content.rated:
-        name, lead = namer(ranking), f"{ranking.title}: " if ranking.title else ""
-        found.append(lead + headline(ranking, partial(_name, by_keys=name)))
-    return found
+    """Write a text for each ranking: which pairs are significantly better, and which tie."""
+    return [
+        ranking.lead + headline(ranking, partial(_name, by_keys=namer(ranking)))
+        for ranking in content.rated
+    ]
 
 
 def apart(content: Content) -> str:
-    """Which rankings cannot be compared, and why; empty where all can."""
+    """Explain which rankings cannot be compared; empty if all can."""
     return " ".join(f"{line[0].upper()}{line[1:]}." for line in apart_lines(content.comparison))
 
 
 def counts(content: Content) -> str:
-    """How many runs there are, and what became of them."""
+    """Count runs and jobs by status."""
     runs = len(content.runs)
     status = Counter(run.status for run in content.runs)
     pairs = len({run.pair for run in content.runs})
@@ -39,13 +38,13 @@ def counts(content: Content) -> str:
     diverged = status.pop("diverged", 0)
     others = [f"{count} {name}" for name, count in sorted(status.items())]
     text += f": {', '.join([*others, f'{diverged} diverged'])}."
-    unmade = Counter(one.status for one in content.unmade)
-    jobs = [f" {_many(count, 'job')} {name}." for name, count in sorted(unmade.items())]
+    untrained = Counter(one.status for one in content.untrained)
+    jobs = [f" {_many(count, 'job')} {name}." for name, count in sorted(untrained.items())]
     return text + "".join(jobs)
 
 
 def spread(content: Content) -> str:
-    """How far groups of runs lie apart; empty where there are less than two, or several data."""
+    """Write the range of mean accuracies; empty for fewer than two, or for several data sets."""
     if len(content.comparison.rankings) > 1:
         return ""
     metric = content.comparison.rankings[0].metric
@@ -58,10 +57,10 @@ def spread(content: Content) -> str:
     )
 
 
-def _name(row: Row, by_keys: Callable[[Row], str]) -> str:
-    """A configuration with its pair as a person writes it."""
+def _name(row: CompareRow, by_keys: Callable[[CompareRow], str]) -> str:
+    """Name a configuration with its pair written for people."""
     pair = str(row.keys["pair"] or "")
-    return by_keys(row).replace(pair, written(parted(pair)), 1) if pair else by_keys(row)
+    return by_keys(row).replace(pair, display_pair(pair), 1) if pair else by_keys(row)
 
 
 def _many(count: int, noun: str) -> str:

@@ -7,7 +7,7 @@ from math import log
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlr.analysis.report.curves import significant
-from mlr.analysis.report.groups import Group
+from mlr.analysis.report.groups import ReportGroup
 from mlr.core.checks import InputError
 from mlr.core.domains import Interval
 from mlr.heads import Head
@@ -34,7 +34,7 @@ class Pair(NamedTuple):
     classes: int
 
 
-def pair_of(group: Group) -> Pair:
+def pair_of(group: ReportGroup) -> Pair:
     """The pair of a group."""
     run = group.runs[0]
     classes = ((run.anatomy or {}).get("classes") or {}).get("count") or [0] * CLASSES

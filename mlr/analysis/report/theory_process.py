@@ -1,7 +1,7 @@
-"""Closed forms of pairs by a process of their own.
+"""Closed forms of pairs, computed by a second process.
 
-They alone of the report need torch, whose import takes seconds and 200 MB. The process imports
-it while this one reads runs.
+They are the only part of a report that needs torch, whose import takes seconds and 200 MB. The
+process imports it while this one reads runs.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from {} import answer; 
 
 
 class Theory:
-    """Curves of pairs, on their way; `theory` says what they are."""
+    """Curves of pairs, computed in the background; see `theory`."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
-        """Begin, if torch is not at hand."""
+        """Start the process unless torch is imported."""
         self._pairs = pairs
         self._process = None if "torch" in sys.modules else _started(pairs)
 
     def curves(self) -> list[dict[str, Any]]:
-        """One mapping a pair; waits for the process, and does its work where it failed."""
+        """Return one mapping per pair; waits for the process, and does its work if it failed."""
         if self._process is not None:
             with self._process as process:
-                told = process.stdout.read()  # type: ignore[union-attr]
+                answer = process.stdout.read()  # type: ignore[union-attr]
             if process.returncode == 0:
-                found: list[dict[str, Any]] = json.loads(told)
+                found: list[dict[str, Any]] = json.loads(answer)
                 return found
         return [theory(pair) for pair in self._pairs]
 
 
 def answer() -> None:
     """Read pairs from standard input, and write their curves to standard output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked too, and this pipe ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too
     pairs = [Pair(*fields) for fields in json.load(sys.stdin)]
     json.dump([theory(pair) for pair in pairs], sys.stdout)
 
 
 def _started(pairs: Sequence[Pair]) -> subprocess.Popen[str] | None:
-    """The process, with its question asked; None where there can be no other process."""
+    """Start the process and send its pairs; None if there can be no other process."""
     # -P: nothing of the working folder is imported
     line = [sys.executable, "-P", "-c", _PROGRAM.format(__name__), _ROOT]
     pipe = subprocess.PIPE

@@ -4,7 +4,7 @@ import pytest
 import torch  # noqa: F401 - so that no process is started for the closed forms
 
 from mlr.analysis.report import content
-from mlr.analysis.report.content import Panel, charts, joined, parted, written
+from mlr.analysis.report.content import Panel, charts, display_pair
 from tests.analysis.report.making import add_run, refuse, small_sweep
 
 
@@ -68,8 +68,7 @@ def test_a_quantity_that_a_group_lacks_is_none(tmp_path):
 
 
 def test_pairs_in_words():
-    assert written(("sigmoid", "bce")) == "sigmoid + BCE"
-    assert (written(("sigmoid", "")), written(("", ""))) == ("sigmoid", "unknown pair")
-    assert (joined(("a", "b")), joined(("a", "")), joined(("", ""))) == ("a+b", "a", "")
-    assert (parted("a+b"), parted("a"), parted("")) == (("a", "b"), ("a", ""), ("", ""))
+    assert display_pair("sigmoid+bce") == "sigmoid + BCE"
+    assert (display_pair("sigmoid"), display_pair("")) == ("sigmoid", "unknown pair")
+    assert (Panel("", "a", "").pair, Panel("", "", "").pair) == ("a", "")
     assert Panel("xor", "sigmoid", "bce").key == ("xor", "sigmoid+bce")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlr.analysis.explain import course
+from mlr.analysis.explain import curve_shape
 from tests.analysis.explain.sides import facts
 
 INF, NAN = float("inf"), float("nan")
@@ -33,7 +33,7 @@ def about(expected):
     ],
 )
 def test_a_peak_is_a_median_of_three(losses, expected):
-    assert course.peak(facts({TRAINED: losses, "start.loss": 1.0})) == about(expected)
+    assert curve_shape.peak(facts({TRAINED: losses, "start.loss": 1.0})) == about(expected)
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_a_peak_is_a_median_of_three(losses, expected):
     ],
 )
 def test_a_peak_is_a_multiple_of_the_loss_at_a_sane_start(told, expected):
-    assert course.peak(facts({TRAINED: [2, 4, 4, 4, 1, 1]} | told)) == about(expected)
+    assert curve_shape.peak(facts({TRAINED: [2, 4, 4, 4, 1, 1]} | told)) == about(expected)
 
 
 @pytest.mark.parametrize("first", [0, -1])
 def test_nothing_is_a_multiple_of_no_loss(first):
-    assert course.peak(facts({TRAINED: [first, 4, 4, 4, 1, 1]})) == about(NAN)
+    assert curve_shape.peak(facts({TRAINED: [first, 4, 4, 4, 1, 1]})) == about(NAN)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_nothing_is_a_multiple_of_no_loss(first):
     ],
 )
 def test_leaps(losses, expected):
-    assert course.leaps(facts({VALIDATED: losses})) == about(expected)
+    assert curve_shape.leaps(facts({VALIDATED: losses})) == about(expected)
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_leaps(losses, expected):
     ],
 )
 def test_the_time_above_a_level(told, expected):
-    assert course.time_above(facts(told), 2.0) == about(expected)
+    assert curve_shape.time_above(facts(told), 2.0) == about(expected)
 
 
 def test_a_table_that_counts_no_updates_tells_no_time():
     told = facts({TRAINED: [9, 9, 1, 9, 2, 1]})
     series = told.run.series
     vars(told.run)["series"] = series._replace(steps=0 * series.steps)  # others may have written it
-    assert np.isnan(course.time_above(told, 2.0))
+    assert np.isnan(curve_shape.time_above(told, 2.0))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_table_that_counts_no_updates_tells_no_time():
     ],
 )
 def test_what_has_settled(losses, expected):
-    assert course.settled(facts({VALIDATED: losses})) == about(expected)
+    assert curve_shape.settled(facts({VALIDATED: losses})) == about(expected)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_what_has_settled(losses, expected):
     ],
 )
 def test_how_a_curve_falls(losses, steady, late, whole):
-    found = course.fall(facts({VALIDATED: losses}))
+    found = curve_shape.fall(facts({VALIDATED: losses}))
     assert found[1:] == about((steady, late, whole))
 
 
@@ -145,12 +145,14 @@ def test_few_validations_are_replaced_by_sixths_of_the_training():
     # five of 5 and one of 4, with means 9, 8, 7, 5, 4, 3: down by 4 to the fourth, and by 2 then
     about_it = np.array([0.5, -0.5, 0.25, -0.25, 0])
     losses = np.concatenate([mean + about_it for mean in (9, 8, 7, 5, 4, 3)])[:29]
-    found = course.fall(facts({TRAINED: losses, VALIDATED: [3, 2, 1, 1, 1]}))
+    found = curve_shape.fall(facts({TRAINED: losses, VALIDATED: [3, 2, 1, 1, 1]}))
     assert found[0] == "loss/train"
     assert found[1:] == about((1, 0.5, 6 / 9))
-    assert course.fall(facts({TRAINED: losses[:24]})).steady == 1
-    assert np.isnan(course.fall(facts({TRAINED: losses[:23]}))[1:]).all()
-    assert course.fall(facts({TRAINED: losses, VALIDATED: [6, 5, 4, 3, 2, 1]}))[0] == "loss/val"
+    assert curve_shape.fall(facts({TRAINED: losses[:24]})).steady == 1
+    assert np.isnan(curve_shape.fall(facts({TRAINED: losses[:23]}))[1:]).all()
+    assert (
+        curve_shape.fall(facts({TRAINED: losses, VALIDATED: [6, 5, 4, 3, 2, 1]}))[0] == "loss/val"
+    )
 
 
 NORMS = "curve.grad_norm/"
@@ -169,7 +171,7 @@ NORMS = "curve.grad_norm/"
     ],
 )
 def test_the_first_layer_compared_with_the_last(norms, expected):
-    share = course.layer_share(facts({NORMS + name: curve for name, curve in norms.items()}))
+    share = curve_shape.layer_share(facts({NORMS + name: curve for name, curve in norms.items()}))
     assert share == about(np.array(expected))
 
 
@@ -177,7 +179,7 @@ def led(validated, trained, every=3):
     """The lead of a run that is validated every few rows, the first time after two of them."""
     found = np.full(every * len(validated), NAN)
     found[every - 1 :: every] = validated
-    return course.held_out_lead(
+    return curve_shape.held_out_lead(
         facts({"curve.accuracy/val": found, "curve.accuracy/train": trained})
     )
 

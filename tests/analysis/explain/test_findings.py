@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mlr.analysis.explain.diagnosis import Diagnosis, Finding, kind, sentence
-from mlr.analysis.explain.facts import percent, short, whole
+from mlr.analysis.explain.findings import Diagnosis, Finding, kind, sentence
+from mlr.analysis.formatting import approx, approx_percent, whole
 
 
 def one(share, count=3, of_many=""):
-    numbers = {"share": (share, percent), "count": (count, whole)}
+    numbers = {"share": (share, approx_percent), "count": (count, whole)}
     return Finding("{share} of {count}.", "", "", numbers, of_many=of_many)
 
 
@@ -18,7 +18,7 @@ def test_numbers_that_differ_are_a_range_and_the_same_once():
     assert sentence([one(0.4), one(0.38), one(0.52)]) == "38 to 52 % of 3."
     assert sentence([one(0.401), one(0.4, 5)]) == "40 % of 3 to 5."  # both read the same
     assert sentence([one(0.0004), one(0.5)]) == "under 0.1 to 50 % of 3."
-    sizes = [Finding("{size}", "", "", {"size": (size, short)}) for size in (2.5, 11.0)]
+    sizes = [Finding("{size}", "", "", {"size": (size, approx)}) for size in (2.5, 11.0)]
     assert sentence(sizes) == "2.5 to 11"
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mlr.records.aggregate import Series, aggregate, read_series
+from mlr.analysis.aggregate import aggregate
+from mlr.records.series import Series, read_series
 from mlr.records.table import MetricsTable
 
 TAGS = ("loss/train", "accuracy/val")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mlr.analysis.compare.statistics import FEWEST, LEVEL, holm, paired_p, pairwise
+from mlr.analysis.compare.significance import FEWEST, LEVEL, holm, paired_p, pairwise
 
 
 @pytest.mark.parametrize("seeds", [3, 4, 5, 12, 100])

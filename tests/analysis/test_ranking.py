@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mlr.records.ranking import (
+from mlr.analysis.ranking import (
     Standing,
     by_loss,
+    by_rate,
     by_seed,
     chosen,
     chosen_on,
@@ -191,3 +192,22 @@ def test_a_setting_at_which_runs_diverge_is_not_chosen_for_the_others_sake():
         [run(0.99, accuracy_val=0.99), run(inf, seed=1, status="diverged", accuracy_val=nan)],
     ]
     assert chosen(settings, "accuracy/val") == [0, 1]
+
+
+def test_learning_rates_are_numbers_from_low_to_high():
+    runs = [run(0.9, f"optimizer.lr={text}") for text in ("10", "0.5", "1e-3", "0.50")]
+    rates = by_rate(runs)
+    assert list(rates) == [0.001, 0.5, 10]
+    assert rates[0.5] == [runs[1], runs[3]]
+
+
+def test_a_run_without_a_rate_or_with_a_text_for_it_comes_first():
+    runs = [run(0.9, f"optimizer.lr={text}") for text in ("0.5", "auto", "-1")]
+    assert list(by_rate(runs)) == ["auto", -1, 0.5]
+    assert list(by_rate([runs[0], run()])) == [None, 0.5]
+
+
+def test_the_lowest_of_equal_rates_is_chosen():
+    rates = [[run(0.7), run(0.8, seed=1)], [run(0.75), run(0.75, seed=1)]]
+    assert chosen(rates, METRIC) == [0, 1]
+    assert chosen([*rates, [run(0.9)]], METRIC)[0] == 2

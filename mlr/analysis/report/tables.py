@@ -1,4 +1,4 @@
-"""The report's tables: groups as ranked, every run with its configuration."""
+"""Tables of a report: the ranked groups, and every run with its configuration."""
 
 from __future__ import annotations
 
@@ -7,34 +7,32 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from mlr.analysis.compare.comparison import Ranking, Row
-from mlr.analysis.compare.groups import short
-from mlr.analysis.compare.headline import brief, p_text
-from mlr.analysis.formatting import number, percent, with_spread
-from mlr.analysis.report.content import Content, parted, written
-from mlr.analysis.report.groups import Group, Unmade
-from mlr.analysis.report.quantities import Quantity
+from mlr.analysis.compare.comparison import CompareRow, Ranking
+from mlr.analysis.compare.table import NONE, lost_text, time_text, verdict_text
+from mlr.analysis.formatting import brief, number, percent, with_spread
+from mlr.analysis.grouping import short
+from mlr.analysis.quantities import Quantity, is_share
+from mlr.analysis.report.content import Content, display_pair
+from mlr.analysis.report.groups import ReportGroup, UntrainedJob
 from mlr.records.reading import Recorded
-from mlr.records.settings import Value, leaves, setting, text
-
-_ABSENT = "\N{EN DASH}"
+from mlr.records.settings import Value, leaves, text
 
 
-class Cell(NamedTuple):
-    """A cell: HTML, and what it is sorted by; None stands behind in any order."""
+class TableCell(NamedTuple):
+    """Content of a cell as HTML, and the value to sort by; None comes last in any order."""
 
     html: str
     value: float | str | None = None
     number: bool = True
 
 
-def table(name: str, heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """A table that can be sorted by each of its heads and filtered.
+def table(name: str, heads: Sequence[str], rows: Sequence[Sequence[TableCell]]) -> str:
+    """Write a table that can be filtered, and sorted by each of its heads.
 
     Args:
-        name: of its <caption>, for those who cannot see it.
+        name: of its <caption>, for screen readers.
         heads: as text.
-        rows: one cell a head.
+        rows: one cell per head.
     """
     names = "".join(
         f'<th scope="col"><button type="button">{escape(head)}</button></th>' for head in heads
@@ -51,7 +49,7 @@ def table(name: str, heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> st
 
 
 def rankings(content: Content) -> str:
-    """Groups, the best first: what `scripts/compare.py` prints, and the further final numbers."""
+    """Write the rankings that `compare` prints, with all final numbers."""
     groups, parts = iter(content.groups), []
     for one in content.comparison.rankings:
         own = [next(groups) for _ in one.rows]
@@ -61,43 +59,38 @@ def rankings(content: Content) -> str:
     return "".join(parts)
 
 
-def _ranking(content: Content, ranking: Ranking, groups: Sequence[Group]) -> str:
+def _ranking(content: Content, ranking: Ranking, groups: Sequence[ReportGroup]) -> str:
     keys = [key for key in content.keys if key in ranking.keys]
     first, *others = _metric_first(content.finals, ranking.metric)
-    heads = ["rank", "head + loss", *short(keys), "runs", _head(first)]
-    heads += ["against the first", *map(_head, others), "updates to 90 % ↓", "epochs to 90 % ↓"]
+    heads = ["rank", "head + loss", *short(keys), "runs", first.heading]
+    heads += ["against the first", *(one.heading for one in others)]
+    heads += ["updates to 90 % ↓", "epochs to 90 % ↓"]
     rows = []
     for group, row in zip(groups, ranking.rows, strict=True):
-        cells = [Cell(str(row.place), row.place), _pair(group.pair)]
+        cells = [TableCell(str(row.place), row.place), _pair(group.pair)]
         cells += [_value(group.chosen[key]) for key in keys]
         cells += [_runs(row), _mean(row, first), _verdict(row)]
         cells += [_mean(row, one) for one in others]
-        rows.append([*cells, _number(row.updates_to_90), _number(row.epochs_to_90)])
+        rows.append([*cells, _time(row.updates_to_90), _time(row.epochs_to_90)])
     name = ", ".join(filter(None, ("Configurations, best first", ranking.title)))
     return table(name, heads, rows)
 
 
-def _head(quantity: Quantity) -> str:
-    """A final number and its direction, where it has one."""
-    lower = quantity.tag.startswith(("loss/", "rmse/", "stuck/"))
-    return quantity.label + (" ↑" if quantity.more else " ↓" if lower else "")
-
-
 def every_run(content: Content) -> str:
-    """One row a run, with its configuration as far as it is not that of all."""
+    """Write one row per run, with the part of its configuration that not all runs share."""
     shared = common(content.runs)
     heads = ["run", "status", "head + loss", *short(content.keys), "seed"]
     heads += [one.label for one in content.finals]
     rows = [_run(run, content, shared) for run in content.runs]
-    empty = [Cell(_ABSENT)] * (len(heads) - 3)
-    others = [*content.unmade, *map(_left_out, content.left_out)]
+    empty = [TableCell(NONE)] * (len(heads) - 3)
+    others = [*content.untrained, *map(_left_out, content.left_out)]
     rows += [[_name(one), _status(one.status), _pair(one.pair), *empty] for one in others]
     return table("Every run", heads, rows)
 
 
 def common(runs: Sequence[Recorded]) -> dict[str, Any]:
-    """The command, and keys and values of configurations, as far as all runs share them."""
-    known = [found for run in runs if (found := _told_of(run))]
+    """Select the command and the keys and values of configurations that all runs share."""
+    known = [found for run in runs if (found := _configured(run))]
     first = known[0] if known else {}
     return {
         key: value
@@ -107,7 +100,7 @@ def common(runs: Sequence[Recorded]) -> dict[str, Any]:
 
 
 def settings(config: Mapping[str, Any]) -> str:
-    """Keys and values as a list."""
+    """Write keys and values as a list."""
     rows = (
         f"<dt>{escape(key)}</dt><dd>{escape(value if isinstance(value, str) else _typed(value))}"
         "</dd>"
@@ -123,88 +116,82 @@ def _metric_first(finals: Sequence[Quantity], metric: str) -> list[Quantity]:
     return found
 
 
-def _run(run: Recorded, content: Content, shared: Mapping[str, Any]) -> list[Cell]:
+def _run(run: Recorded, content: Content, shared: Mapping[str, Any]) -> list[TableCell]:
     about = {"reason": run.entries.get("reason"), "updates": run.entries.get("steps")}
     own = {key: value for key, value in about.items() if value is not None}
-    own |= {key: value for key, value in _told_of(run).items() if key not in shared}
+    own |= {key: value for key, value in _configured(run).items() if key not in shared}
     details = f"<details><summary>{escape(run.name)}</summary>{settings(own)}</details>"
     numbers = [_final(run, one) for one in content.finals]
-    chosen = [_value(setting(run, key)) for key in content.keys]
-    first = [Cell(details, run.name, False), _status(run.status), _pair(run.pair)]
+    chosen = [_value(run.setting(key)) for key in content.keys]
+    first = [TableCell(details, run.name, False), _status(run.status), _pair(run.pair)]
     return [*first, *chosen, _value(run.seed), *numbers]
 
 
-def _told_of(run: Recorded) -> dict[str, Any]:
-    """How the run was called, and its configuration."""
+def _configured(run: Recorded) -> dict[str, Any]:
+    """Return the command of the run and its flat configuration."""
     command = run.entries.get("command")
     return ({"command": command} if command else {}) | dict(leaves(run.config))
 
 
-def _left_out(run: Recorded) -> Unmade:
-    return Unmade(run.name, run.status, run.pair, str(run.entries["reason"]))
+def _left_out(run: Recorded) -> UntrainedJob:
+    return UntrainedJob(run.name, run.status, run.pair, str(run.entries["reason"]))
 
 
-def _name(one: Unmade) -> Cell:
+def _name(one: UntrainedJob) -> TableCell:
     details = f"<details><summary>{escape(one.name)}</summary><p>{escape(one.reason)}</p></details>"
-    return Cell(details, one.name, False)
+    return TableCell(details, one.name, False)
 
 
-def _status(status: str) -> Cell:
+def _status(status: str) -> TableCell:
     kind = {"done": "good", "running": ""}.get(status, "bad")
-    return Cell(f'<span class="{kind}">{escape(status)}</span>', status, False)
+    return TableCell(f'<span class="{kind}">{escape(status)}</span>', status, False)
 
 
-def _pair(pair: str) -> Cell:
-    name = written(parted(pair))
-    return Cell(escape(name), name, False)
+def _pair(pair: str) -> TableCell:
+    name = display_pair(pair)
+    return TableCell(escape(name), name, False)
 
 
-def _value(value: Value) -> Cell:
+def _value(value: Value) -> TableCell:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return Cell(escape(brief(value)), float(value))
-    return Cell(escape(text(value)) or _ABSENT, text(value) or None, False)
+        return TableCell(escape(brief(value)), float(value))
+    return TableCell(escape(text(value)) or NONE, text(value) or None, False)
 
 
-def _final(run: Recorded, quantity: Quantity) -> Cell:
+def _final(run: Recorded, quantity: Quantity) -> TableCell:
     value = run.metrics.get(quantity.tag)
     if value is None or value != value:
-        return Cell(_ABSENT)
-    return Cell(percent(value) if quantity.share else number(value), value)
+        return TableCell(NONE)
+    return TableCell(percent(value) if is_share(quantity.tag) else number(value), value)
 
 
-def _mean(row: Row, quantity: Quantity) -> Cell:
+def _mean(row: CompareRow, quantity: Quantity) -> TableCell:
     if quantity.tag not in row.finals:
-        return Cell(_ABSENT)
+        return TableCell(NONE)
     mean, std = row.finals[quantity.tag]
-    return Cell(with_spread(mean, std, quantity.share), mean)
+    return TableCell(with_spread(mean, std, is_share(quantity.tag)), mean)
 
 
-def _runs(row: Row) -> Cell:
-    lost = [
-        f"{count} {name}"
-        for name in ("diverged", "failed", "interrupted", "running")
-        if (count := getattr(row, name))
-    ]
-    also = f' <span class="bad">({", ".join(lost)})</span>' if lost else ""
-    return Cell(f"{row.seeds}{also}", row.seeds)
+def _runs(row: CompareRow) -> TableCell:
+    lost = lost_text(row)
+    also = f' <span class="bad">({lost})</span>' if lost else ""
+    return TableCell(f"{row.seeds}{also}", row.seeds)
 
 
-def _verdict(row: Row) -> Cell:
-    if row.p is None:
-        return Cell(escape(row.verdict), row.verdict, False)
-    return Cell(f"{escape(row.verdict)}, {escape(p_text(row.p))}", row.p, False)
+def _verdict(row: CompareRow) -> TableCell:
+    return TableCell(escape(verdict_text(row)), row.verdict if row.p is None else row.p, False)
 
 
-def _number(value: float | None) -> Cell:
-    return Cell(_ABSENT) if value is None else Cell(number(round(value, 2)), value)
+def _time(value: float | None) -> TableCell:
+    return TableCell(time_text(value), value)
 
 
-def _td(cell: Cell) -> str:
+def _td(cell: TableCell) -> str:
     value = "" if cell.value is None else f' data-value="{escape(str(cell.value))}"'
     kind = ' class="number"' if cell.number else ""
     return f"<td{kind}{value}>{cell.html}</td>"
 
 
 def _typed(value: Any) -> str:
-    """A value as in a configuration file."""
+    """Write a value as in a configuration file."""
     return json.dumps(value, ensure_ascii=False, default=str)

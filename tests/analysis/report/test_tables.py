@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import pytest
 import torch  # noqa: F401 - so that no process is started for the closed forms
 
-from mlr.analysis.compare.comparison import Row
-from mlr.analysis.report import content, listing
-from mlr.analysis.report.quantities import Quantity
+from mlr.analysis.compare.comparison import CompareRow
+from mlr.analysis.quantities import Quantity
+from mlr.analysis.report import content, tables
 from mlr.records.reading import Recorded
 from tests.analysis.report.making import add_run, config, metrics, small_sweep
 from tests.records.written import write_run
@@ -50,7 +50,7 @@ def sweep(tmp_path):
 
 
 def test_the_ranking_is_that_of_compare_with_further_numbers(sweep):
-    head, first, *_, last = Cells(listing.rankings(sweep)).rows
+    head, first, *_, last = Cells(tables.rankings(sweep)).rows
     assert texts(head) == [
         *("rank", "head + loss", "lr", "runs", "test accuracy ↑", "against the first"),
         *("test loss ↓", "validation accuracy ↑", "training accuracy ↑", "‖dL/dz‖ where wrong"),
@@ -70,7 +70,7 @@ def test_the_ranking_is_that_of_compare_with_further_numbers(sweep):
 
 
 def test_every_run_has_its_row_and_its_own_settings(sweep):
-    head, first, *_, lost, _, _, _, _, refused = Cells(listing.every_run(sweep)).rows
+    head, first, *_, lost, _, _, _, _, refused = Cells(tables.every_run(sweep)).rows
     assert texts(head)[:6] == ["run", "status", "head + loss", "lr", "seed", "test accuracy"]
     name = "sigmoid+bce,optimizer.lr=0.1,seed=0"
     about = "head._target_mlr.heads.Sigmoidloss._target_mlr.losses.BinaryCrossEntropy"
@@ -96,7 +96,7 @@ def test_settings_that_are_words_are_told_as_words(tmp_path):
     for name in ("relu", "tanh"):
         add_run(tmp_path, "sigmoid", "se", 0, 0.5, model__activation=name)
     found = content.read(tmp_path)
-    for html in (listing.rankings(found), listing.every_run(found)):
+    for html in (tables.rankings(found), tables.every_run(found)):
         head, *rows = Cells(html).rows
         column = texts(head).index("activation")
         assert [row[column] for row in rows] == [("relu", "relu", False), ("tanh", "tanh", False)]
@@ -105,10 +105,10 @@ def test_settings_that_are_words_are_told_as_words(tmp_path):
 def test_a_run_that_tells_its_updates_and_no_reason(tmp_path):
     write_run(tmp_path / "one", metrics=metrics(0.5), config=config("sigmoid", "se"), steps=640)
     write_run(tmp_path / "two", metrics=metrics(float("nan")), config=config("sigmoid", "se"))
-    _, one, two = Cells(listing.every_run(content.read(tmp_path))).rows
+    _, one, two = Cells(tables.every_run(content.read(tmp_path))).rows
     assert (one[0][0], two[0][0]) == ("oneupdates640", "two")  # nothing of a reason
     assert two[4] == (DASH, None, True)
-    assert listing.settings({"a": None, "b": True, "c": "é", "d": [1]}) == (
+    assert tables.settings({"a": None, "b": True, "c": "é", "d": [1]}) == (
         "<dl><dt>a</dt><dd>null</dd><dt>b</dt><dd>true</dd><dt>c</dt><dd>é</dd>"
         "<dt>d</dt><dd>[1]</dd></dl>"
     )
@@ -116,7 +116,7 @@ def test_a_run_that_tells_its_updates_and_no_reason(tmp_path):
 
 def test_what_json_does_not_know_is_told_as_text():
     """YAML knows dates."""
-    assert listing.settings({"day": date(2026, 11, 30)}) == (
+    assert tables.settings({"day": date(2026, 11, 30)}) == (
         "<dl><dt>day</dt><dd>&quot;2026-11-30&quot;</dd></dl>"
     )
 
@@ -125,7 +125,7 @@ def test_a_damaged_run_has_its_row_with_the_reason(tmp_path):
     write_run(tmp_path / "whole", metrics=metrics(0.5), seed=0)
     path = write_run(tmp_path / "lost", metrics=metrics(0.5), seed=1) / "status.json"
     path.write_text(path.read_text().replace("sigmoid+se", "sigmoid+ce"))
-    *_, lost = Cells(listing.every_run(content.read(tmp_path))).rows
+    *_, lost = Cells(tables.every_run(content.read(tmp_path))).rows
     assert lost[0][0].startswith("lost")
     assert "is damaged" in lost[0][0]
     assert (lost[0][1], lost[1][1]) == ("lost", "damaged")
@@ -136,18 +136,18 @@ def test_a_setting_that_one_run_lacks_is_not_common(tmp_path):
     write_run(tmp_path / "two", config=config("sigmoid", "bce"))
     write_run(tmp_path / "three")  # tells its command only
     runs = content.read(tmp_path).runs
-    assert listing.common(runs) == {"command": "train.py"}
-    assert "optimizer.lr" not in listing.common(runs[:2])
-    assert listing.common(runs[:1])["optimizer.lr"] == 1
-    assert listing.common([]) == {}
-    assert listing.common([Recorded(tmp_path / "none", {})]) == {}  # nor is no command told
+    assert tables.common(runs) == {"command": "train.py"}
+    assert "optimizer.lr" not in tables.common(runs[:2])
+    assert tables.common(runs[:1])["optimizer.lr"] == 1
+    assert tables.common([]) == {}
+    assert tables.common([Recorded(tmp_path / "none", {})]) == {}  # nor is no command told
 
 
-def row(**changes) -> Row:
+def row(**changes) -> CompareRow:
     names = ("keys", "members", "place", "seeds", "mean", "std", "verdict", "p", "finals")
-    found = dict.fromkeys(Row.__dataclass_fields__) | dict.fromkeys(names)
+    found = dict.fromkeys(CompareRow.__dataclass_fields__) | dict.fromkeys(names)
     found |= {"diverged": 0, "failed": 0, "interrupted": 0, "running": 0}
-    made = object.__new__(Row)
+    made = object.__new__(CompareRow)
     for name, value in (found | changes).items():
         object.__setattr__(made, name, value)
     return made
@@ -155,20 +155,20 @@ def row(**changes) -> Row:
 
 def test_runs_that_did_not_end_well_are_counted_by_what_became_of_them():
     made = row(seeds=3, diverged=1, failed=2, interrupted=3, running=4)
-    html, value, _ = listing._runs(made)
+    html, value, _ = tables._runs(made)
     assert html == ('3 <span class="bad">(1 diverged, 2 failed, 3 interrupted, 4 running)</span>')
-    assert (value, listing._runs(row(seeds=2)).html) == (3, "2")
+    assert (value, tables._runs(row(seeds=2)).html) == (3, "2")
 
 
 def test_a_verdict_comes_with_its_p():
-    html, value, _ = listing._verdict(row(verdict="worse <", p=0.012))
+    html, value, _ = tables._verdict(row(verdict="worse <", p=0.012))
     assert (html, value) == ("worse &lt;, p = 0.012", 0.012)
-    assert listing._verdict(row(verdict="first", p=None)).value == "first"
+    assert tables._verdict(row(verdict="first", p=None)).value == "first"
 
 
 def test_numbers_have_two_decimals_at_most():
-    assert listing._number(3.14159) == ("3.14", 3.14159, True)
-    assert listing._number(None) == (DASH, None, True)
+    assert tables._time(3.14159) == ("3.14", 3.14159, True)
+    assert tables._time(None) == (DASH, None, True)
 
 
 @pytest.mark.parametrize(
@@ -182,36 +182,21 @@ def test_numbers_have_two_decimals_at_most():
     ],
 )
 def test_values_of_settings(value, cell):
-    assert listing._value(value) == cell
-
-
-@pytest.mark.parametrize(
-    ("tag", "head"),
-    [
-        ("loss/test", "x ↓"),
-        ("rmse/test", "x ↓"),
-        ("stuck/fraction", "x ↓"),
-        ("logit_grad/wrong", "x"),
-        ("saturation/fraction", "x"),
-    ],
-)
-def test_a_head_has_the_direction_that_is_better(tag, head):
-    assert listing._head(Quantity(tag, "x")) == head
-    assert listing._head(Quantity(tag, "x", more=True)) == "x ↑"
+    assert tables._value(value) == cell
 
 
 def test_a_metric_that_is_no_final_number_is_still_the_first():
     finals = [Quantity("loss/test", "test loss"), Quantity("accuracy/test", "test accuracy")]
-    assert listing._metric_first(finals, "accuracy/test") == finals[::-1]
-    assert listing._metric_first(finals, "f1/test")[0] == Quantity("f1/test", "f1/test")
-    assert listing._metric_first([], "f1/test") == [Quantity("f1/test", "f1/test")]
+    assert tables._metric_first(finals, "accuracy/test") == finals[::-1]
+    assert tables._metric_first(finals, "f1/test")[0] == Quantity("f1/test", "f1/test")
+    assert tables._metric_first([], "f1/test") == [Quantity("f1/test", "f1/test")]
 
 
 def test_each_data_set_has_its_own_table(tmp_path):
     for data, losses in (("neuron", ("bce", "se")), ("xor", ("bce", "se")), ("moons", ("se",))):
         for place, loss in enumerate(losses):
             add_run(tmp_path, "sigmoid", loss, 0, 0.9 - 0.1 * place, data=data)
-    html = listing.rankings(content.read(tmp_path))
+    html = tables.rankings(content.read(tmp_path))
     assert html.count("<table") == 2  # one configuration is no ranking
     assert [part.partition("<")[0] for part in html.split("<h3>")[1:]] == ["neuron", "xor"]
     assert html.count("<caption>Configurations, best first, xor</caption>") == 1

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from mlr.records.datasets import UNKNOWN, by_data
+from mlr.analysis.ranking import UNKNOWN, by_data
 from mlr.records.reading import read_runs
 from tests.records.written import write_run
 

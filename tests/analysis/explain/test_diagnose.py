@@ -9,7 +9,7 @@ import pytest
 
 from mlr.analysis.explain import RULES, explain, findings
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.health import reassurance
+from mlr.analysis.explain.printing import reassurance
 from mlr.records.reading import read_runs
 from tests.analysis.explain.cells import run, seeds
 from tests.analysis.explain.made import METRICS, SOUND, changed, falling

@@ -5,14 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlr.analysis.compare.groups import (
-    best_rate,
-    by_rate,
-    check_keys,
-    grouped,
-    short,
-    varied,
-)
+from mlr.analysis.grouping import check_keys, grouped, short, varied
 from mlr.core.checks import InputError
 from mlr.records.reading import Recorded
 
@@ -40,26 +33,6 @@ def test_runs_are_grouped_by_any_keys_in_the_order_they_come():
         ("softmax+ce", 0),
         ("sigmoid+se", 1),
     ]
-
-
-def test_learning_rates_are_numbers_from_low_to_high():
-    runs = [run(0.9, f"optimizer.lr={text}") for text in ("10", "0.5", "1e-3", "0.50")]
-    rates = by_rate(runs)
-    assert list(rates) == [0.001, 0.5, 10]
-    assert rates[0.5] == [runs[1], runs[3]]
-    assert by_rate(runs, rated=False) == {None: runs}
-
-
-def test_a_run_without_a_rate_or_with_a_text_for_it_comes_first():
-    runs = [run(0.9, f"optimizer.lr={text}") for text in ("0.5", "auto", "-1")]
-    assert list(by_rate(runs)) == ["auto", -1, 0.5]
-    assert list(by_rate([runs[0], run()])) == [None, 0.5]
-
-
-def test_the_best_rate_is_chosen_by_a_number_and_is_the_lowest_of_equals():
-    rates = {0.1: [run(0.7), run(0.8, seed=1)], 1.0: [run(0.75), run(0.75, seed=1)]}
-    assert best_rate(rates, METRIC) == 0.1
-    assert best_rate(rates | {0.5: [run(0.9)]}, METRIC) == 0.5
 
 
 @pytest.mark.parametrize(

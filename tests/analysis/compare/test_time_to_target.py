@@ -6,9 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlr.analysis.compare.measures import NEVER, Mark, Reached, marks, median_of, reached
-from mlr.records.aggregate import Series
+from mlr.analysis.compare.time_to_target import (
+    NEVER,
+    Reached,
+    Target,
+    median_of,
+    reached,
+    shared_target,
+)
 from mlr.records.reading import Recorded
+from mlr.records.series import Series
 
 
 def series(tag: str, *values: float) -> Series:
@@ -29,29 +36,29 @@ def cell(tag: str, *ends: float, pair: str = "a+se", classes=None, lost: int = 0
 
 def test_the_mark_is_90_percent_of_the_way_from_a_constant_prediction_to_the_best():
     groups = [cell("accuracy/val", 0.8, 1.0, classes=[30, 10]), cell("accuracy/val", 0.5)]
-    (mark, other) = marks(groups)
-    assert mark == other == Mark("accuracy/val", 0.9, 0.75)
-    assert mark.accuracy == pytest.approx(0.885)
+    target = shared_target(groups)
+    assert target == Target("accuracy/val", 0.9, 0.75)
+    assert target.accuracy == pytest.approx(0.885)
 
 
 def test_one_class_or_none_known_begins_at_nothing():
     for classes in (None, [5, 0], [5]):
-        (mark,) = marks([cell("accuracy/val", 0.9, classes=classes)])
-        assert mark.accuracy == pytest.approx(0.81)
+        target = shared_target([cell("accuracy/val", 0.9, classes=classes)])
+        assert target.accuracy == pytest.approx(0.81)
 
 
 def test_nothing_is_worth_reaching_where_none_is_better_than_a_constant():
-    assert marks([cell("accuracy/val", 0.52, classes=[5, 5])]) == [None]
-    assert marks([cell("accuracy/val", 0.59, classes=[5, 5])]) == [None]
-    assert marks([cell("accuracy/val", 0.61, classes=[5, 5])]) != [None]
-    assert marks([cell("accuracy/val", 0.6, classes=[5, 5])]) != [None]  # 0.5 + 0.2 · 0.5
-    assert marks([cell("accuracy/val", 0.0)]) == [None]
-    assert marks([cell("loss/other", 0.1)]) == [None]
+    assert shared_target([cell("accuracy/val", 0.52, classes=[5, 5])]) is None
+    assert shared_target([cell("accuracy/val", 0.59, classes=[5, 5])]) is None
+    assert shared_target([cell("accuracy/val", 0.61, classes=[5, 5])]) is not None
+    assert shared_target([cell("accuracy/val", 0.6, classes=[5, 5])]) is not None  # 0.5 + 0.2 · 0.5
+    assert shared_target([cell("accuracy/val", 0.0)]) is None
+    assert shared_target([cell("loss/other", 0.1)]) is None
 
 
 def test_who_lost_its_runs_sets_no_mark():
-    found = marks([cell("accuracy/val", 0.99, lost=2), cell("accuracy/val", 0.5)])
-    assert {mark.best for mark in found} == {0.5}
+    found = shared_target([cell("accuracy/val", 0.99, lost=2), cell("accuracy/val", 0.5)])
+    assert found.best == 0.5
 
 
 def test_a_regression_has_a_mark_where_all_have_one_loss():
@@ -60,33 +67,33 @@ def test_a_regression_has_a_mark_where_all_have_one_loss():
         cell("loss/train", 1.1, pair="linear+nll"),
         cell("loss/train", 0.3, pair="gaussian+nll"),
     )
-    assert [mark.best for mark in marks([linear, gaussian])] == [0.3, 0.3]
-    assert marks([linear, gaussian, cell("loss/train", 0.2, pair="linear+se")]) == [None] * 3
+    assert shared_target([linear, gaussian]).best == 0.3
+    assert shared_target([linear, gaussian, cell("loss/train", 0.2, pair="linear+se")]) is None
 
 
-MARK = Mark("accuracy/val", 0.8)
+TARGET = Target("accuracy/val", 0.8)
 
 
 def test_the_first_point_at_the_mark():
-    found = reached(series("accuracy/val", 0.1, 0.71, 0.72, 0.85, 0.8), MARK)
+    found = reached(series("accuracy/val", 0.1, 0.71, 0.72, 0.85, 0.8), TARGET)
     assert found == Reached(updates=20, epochs=0.5)
-    assert reached(series("accuracy/val", 0.8, 0.1, 0.8), MARK) == Reached(0, 0.0)
+    assert reached(series("accuracy/val", 0.8, 0.1, 0.8), TARGET) == Reached(0, 0.0)
 
 
 def test_a_unit_that_never_learns_never_gets_there():
     """Of its own end, 0 %, it had 90 % at once: the fastest of all."""
-    assert reached(series("accuracy/val", 0.0, 0.0, 0.0), MARK) == NEVER
+    assert reached(series("accuracy/val", 0.0, 0.0, 0.0), TARGET) == NEVER
 
 
 def test_a_loss_has_to_fall_as_far_as_the_best_of_its_kind():
-    mark = Mark("loss/train", 1.0)
-    assert reached(series("loss/train", 11.0, 5.0, 2.1, 1.9, 1.0), mark) == Reached(30, 0.75)
-    assert reached(series("loss/train", 11.0, 10.0, 9.0), mark) == NEVER
-    assert reached(series("loss/train", 1.0, 1.0), mark) == NEVER
-    assert reached(series("loss/train", 11.0, 2.5, 2.0), mark) == Reached(20, 0.5)
-    low = Mark("loss/train", 0.25)
+    target = Target("loss/train", 1.0)
+    assert reached(series("loss/train", 11.0, 5.0, 2.1, 1.9, 1.0), target) == Reached(30, 0.75)
+    assert reached(series("loss/train", 11.0, 10.0, 9.0), target) == NEVER
+    assert reached(series("loss/train", 1.0, 1.0), target) == NEVER
+    assert reached(series("loss/train", 11.0, 2.5, 2.0), target) == Reached(20, 0.5)
+    low = Target("loss/train", 0.25)
     assert reached(series("loss/train", 0.75, 0.375, 0.28125), low) == Reached(20, 0.5)
-    assert reached(series("loss/train", 10.0, inf, 1.0), mark) == Reached(20, 0.5)
+    assert reached(series("loss/train", 10.0, inf, 1.0), target) == Reached(20, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -95,15 +102,15 @@ def test_a_loss_has_to_fall_as_far_as_the_best_of_its_kind():
     ids=str,
 )
 def test_no_time_where_there_is_no_point_before_the_last(nothing):
-    assert reached(nothing, MARK) is None
+    assert reached(nothing, TARGET) is None
 
 
 def test_a_number_that_was_not_finite_on_the_way_is_not_reached():
-    assert reached(series("accuracy/val", inf, 0.1, 0.9), MARK) == Reached(20, 0.5)
+    assert reached(series("accuracy/val", inf, 0.1, 0.9), TARGET) == Reached(20, 0.5)
 
 
 def test_epochs_that_nobody_counted():
-    found = reached(series("accuracy/val", 0.1, 0.8, 0.8)._replace(epochs=None), MARK)
+    found = reached(series("accuracy/val", 0.1, 0.8, 0.8)._replace(epochs=None), TARGET)
     assert found.updates == 10
     assert isnan(found.epochs)
 
