@@ -7,7 +7,8 @@ import re
 from collections import Counter
 
 import pytest
-from mlr.records.ticks import ticked
+
+from mlr.app.board.run_selection import ticked
 
 
 def sweep(pairs: int, rates: int, seeds: int) -> list[str]:

@@ -1,8 +1,8 @@
 """Figures and curves are copied whole, and nothing else is."""
 
-from mlr.records.pictures import picture_records
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from mlr.analysis.summary import picture_records
 from mlr.records.events import EventWriter
 from mlr.records.hparams import hparams_summaries
 from tests.records.reading import events

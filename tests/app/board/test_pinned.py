@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from mlr.records.pins import MOST, pinned_pictures
 
-from tests.records.test_pictures import write
+from mlr.app.board.run_selection import PINNED, pinned_pictures
+from tests.analysis.test_picture_records import write
 
 TAG = "figure/course"
 
@@ -27,7 +27,7 @@ def test_the_first_runs_that_have_it_are_pinned(tmp_path):
         write(runs[number], TAG)
     pinned = pinned_pictures(tmp_path, [*runs[::-1], tmp_path / "nowhere"], TAG)
     assert [card["runId"][-1] for card in pinned] == ["7", "6", "4", "3"]
-    assert len(pinned) == MOST
+    assert len(pinned) == PINNED
 
 
 @pytest.mark.parametrize("content", [b"", b"figure/weights"])

@@ -6,7 +6,8 @@ import json
 import re
 
 import pytest
-from mlr.records.colours import MOST, colouring
+
+from mlr.app.board.run_selection import COLOURS, colouring
 
 
 def groups(names: list[str]) -> list[list[str]]:
@@ -55,12 +56,12 @@ def test_of_more_cells_than_colours_one_option_is_chosen():
     names = [
         f"model.widths=[{width},{width}],lr={rate},seed=0"
         for width in (8, 16, 32)
-        for rate in range(MOST + 1)
+        for rate in range(COLOURS + 1)
     ]
     assert groups(names) == [names[:8], names[8:16], names[16:]]
 
 
 @pytest.mark.parametrize("end", ["", ",seed=0", ",seed=1"])
 def test_of_one_option_with_too_many_values_each_run_has_its_own(end):
-    names = [f"lr={rate}{other}" for rate in range(MOST + 1) for other in {end, ",seed=0"}]
+    names = [f"lr={rate}{other}" for rate in range(COLOURS + 1) for other in {end, ",seed=0"}]
     assert groups(names) == [[name] for name in names]
