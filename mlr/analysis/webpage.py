@@ -37,6 +37,7 @@ def document(title: str, policy: str, style: str, body: str) -> str:
 
 
 # a script adds the class printing before the page is printed, for white paper
+# darker or lighter than the palette if the text would be hard to read
 BASE = """
 :root {
   color-scheme: light dark;

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from mlr.analysis.formatting import display_name
+from mlr.analysis.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
 from mlr.app.lab import Trained
 from mlr.lecture import readme_picture
 from mlr.lecture.answer import Picture
@@ -22,9 +23,6 @@ from mlr.lecture.answer import Picture
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, told apart by colour-blind people too
-BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-ORANGE, SKY, GREY = "#e69f00", "#56b4e9", "#999999"
 INK, RULE, PAPER = "#010203", "#040506", "#070809"
 """The colours of the page itself: of text and axes, grid, background."""
 VARIABLES = {

@@ -32,7 +32,7 @@ from mlr.records.reading import Recorded, read_runs
 from mlr.records.settings import RATE
 
 
-class Panel(NamedTuple):
+class PairPanel(NamedTuple):
     """Place of a chart: one pair on one data set."""
 
     data: str
@@ -79,7 +79,7 @@ class Content:
     theory: Theory
 
     @cached_property
-    def tried(self) -> set[Panel]:
+    def tried(self) -> set[PairPanel]:
         """All combinations of data set, head and loss, the refused ones too."""
         known = {_panel(one.data, one.pair) for one in self.groups}
         (data, *others) = self.datasets
@@ -103,14 +103,14 @@ class Content:
         return list(dict.fromkeys(ranking.data for ranking in self.comparison.rankings))
 
     @cached_property
-    def panels(self) -> list[Panel]:
+    def panels(self) -> list[PairPanel]:
         """All that was tried, in the order of the matrices: by data set, head, then loss."""
         return [
             panel
             for data in self.datasets
             for head in self.heads(data)
             for loss in self.losses(data)
-            if (panel := Panel(data, head, loss)) in self.tried
+            if (panel := PairPanel(data, head, loss)) in self.tried
         ]
 
     @property
@@ -180,9 +180,9 @@ def display_pair(pair: str) -> str:
     return " + ".join(map(display_name, filter(None, pair.split("+")))) or "unknown pair"
 
 
-def _panel(data: str, pair: str) -> Panel:
+def _panel(data: str, pair: str) -> PairPanel:
     head, _, loss = pair.partition("+")
-    return Panel(data, head, loss)
+    return PairPanel(data, head, loss)
 
 
 def _group(

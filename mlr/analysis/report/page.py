@@ -16,7 +16,7 @@ from mlr.analysis.compare.table import goal
 from mlr.analysis.explain.printing import reassurance
 from mlr.analysis.left_out import left_out
 from mlr.analysis.report import summary, tables
-from mlr.analysis.report.content import Content, Panel, charts, display_pair
+from mlr.analysis.report.content import Content, PairPanel, charts, display_pair
 from mlr.analysis.webpage import BASE, document
 from mlr.core.commandline import for_others
 
@@ -169,7 +169,7 @@ def _matrix(content: Content, what: str) -> str:
     parts = []
     for data in content.datasets:
         panels = [
-            _panel(content, Panel(data, head, loss), what)
+            _panel(content, PairPanel(data, head, loss), what)
             for head in content.heads(data)
             for loss in content.losses(data)
         ]
@@ -179,7 +179,7 @@ def _matrix(content: Content, what: str) -> str:
     return "".join(parts)
 
 
-def _panel(content: Content, panel: Panel, what: str) -> str:
+def _panel(content: Content, panel: PairPanel, what: str) -> str:
     name = escape(display_pair(panel.pair))
     if panel.key in content.best:
         place = content.panels.index(panel)
