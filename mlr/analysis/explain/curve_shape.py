@@ -1,4 +1,4 @@
-"""Numbers read off the curves of a run: does the loss leap, fall still, or rise in the end."""
+"""Shape of a run's curves as numbers: peaks, leaps, steadiness and progress."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from mlr.analysis.explain.facts import Facts
 
 FEWEST = 6
-"""Values of a curve below which its shape says nothing."""
+"""Values that a curve needs for its shape to count."""
 
 
 def peak(facts: Facts) -> float:
-    """The largest training loss on the way, as a multiple of what it is at a sane start.
+    """Compute the largest training loss as a multiple of that at a sane start.
 
-    A median of three neighbours, so that one odd batch does not count.
+    Medians of three neighbours, so that a single batch does not count.
     """
     losses = facts.values("loss/train")
     if len(losses) < FEWEST:
@@ -29,10 +29,10 @@ def peak(facts: Facts) -> float:
 
 
 def leaps(facts: Facts) -> float:
-    """The typical factor, as log, between validation losses of one epoch and the next.
+    """Compute the typical log factor between validation losses of successive epochs.
 
-    The root mean square of log L(e + 1) − log L(e) about its mean, over the second half: a
-    steady fall or rise is none.
+    The standard deviation of log L(e + 1) − log L(e) over the second half: 0 for a steady fall
+    or rise.
     """
     losses = facts.values("loss/val")
     late = losses[len(losses) // 2 :]
@@ -42,9 +42,9 @@ def leaps(facts: Facts) -> float:
 
 
 def time_above(facts: Facts, level: float) -> float:
-    """Share of the updates after which a loss was last above a level; NaN without a curve.
+    """Compute the share of updates after which a loss was last above a level; NaN for no curve.
 
-    Of the training loss, or of the validation loss where that was not recorded.
+    The training loss, or the validation loss if that was not recorded.
     """
     for tag in ("loss/train", "loss/val"):
         steps, losses = facts.points(tag)
@@ -55,9 +55,9 @@ def time_above(facts: Facts, level: float) -> float:
 
 
 def settled(facts: Facts) -> float:
-    """How far the validation loss of the last quarter is from that of the one before.
+    """Compute the distance of the last quarter's validation loss from that of the quarter before.
 
-    As a share of it; NaN for few validations. Means over a quarter, so that batches cancel.
+    As a share of the latter, of means over a quarter; NaN for few validations.
     """
     losses = facts.values("loss/val")
     if len(losses) < 2 * FEWEST or not np.isfinite(losses).all():
@@ -67,20 +67,20 @@ def settled(facts: Facts) -> float:
 
 
 class Fall(NamedTuple):
-    """How a curve falls."""
+    """Progress of a loss."""
 
     tag: str
     """of the curve"""
     steady: float = nan
-    """share of its moves that go down"""
+    """share of downward moves"""
     late: float = nan
-    """what the second half brings, as a multiple of what the first brought"""
+    """fall in the second half, as a multiple of the fall in the first"""
     whole: float = nan
-    """what all of it brings, as a share of its first value"""
+    """whole fall, as a share of the first value"""
 
 
 def fall(facts: Facts) -> Fall:
-    """How the validation loss falls, from epoch to epoch, or the training loss by sixths."""
+    """Describe how the validation loss falls per epoch, or the training loss in sixths."""
     tag, losses = "loss/val", facts.values("loss/val")
     if len(losses) < FEWEST:
         tag, losses = "loss/train", facts.values("loss/train")
@@ -97,9 +97,9 @@ def fall(facts: Facts) -> Fall:
 
 
 def layer_share(facts: Facts) -> NDArray[np.float64]:
-    """Gradient norm of the first layer as a share of the output layer's, step by step (P,).
+    """Compute the first layer's gradient norm as a share of the output layer's, per step (P,).
 
-    Empty for a model of one layer; NaN where the output layer has no gradient.
+    Empty for a model of one layer; NaN if the output layer has no gradient.
     """
     layers = facts.layers
     if len(layers) < 2:
@@ -112,18 +112,18 @@ def layer_share(facts: Facts) -> NDArray[np.float64]:
 
 
 def held_out_lead(facts: Facts) -> float:
-    """By how much validation examples were found more often than trained ones, at its largest.
+    """Compute the largest lead of validation over training accuracy.
 
-    Accuracy of the validation before an epoch less that of the batches in it: a model that only
-    gets better trails. The mean over a third of the epochs, the first tenth left out; NaN for
-    few epochs.
+    That is the accuracy of the validation before an epoch less that of the batches in it, which
+    is negative for a model that improves: the mean over a third of the epochs, without the first
+    tenth; NaN for few epochs.
     """
     steps, validated = facts.points("accuracy/val")
     at, trained = facts.points("accuracy/train")
     finite = np.isfinite(validated).all() and np.isfinite(trained).all()
     if len(steps) < FEWEST or not finite:
         return nan
-    epoch = np.searchsorted(steps, at, "right")  # how many validations came before
+    epoch = np.searchsorted(steps, at, "right")  # number of earlier validations
     batches = np.bincount(epoch, minlength=len(steps))
     found = np.bincount(epoch, trained, minlength=len(steps))
     later = np.arange(max(1, len(steps) // 10), len(steps))

@@ -1,4 +1,4 @@
-"""Rules about the data: their scale, their labels, and how many they are."""
+"""Rules about the data: scale, labels and number of examples."""
 
 from __future__ import annotations
 
@@ -15,38 +15,37 @@ from mlr.analysis.formatting import approx, approx_percent
 LARGE, SMALL = 4.0, 0.02
 """Root mean square of the features: standardised ones have 1, images in 0..1 have 0.1 to 0.5."""
 FEW_WRONG = 0.02
-"""Wrong examples below which it does not matter which of them are stuck."""
+"""Share of wrong examples below which stuck ones do not matter."""
 LEAD = 0.1
-"""Held-out accuracy above that of training at some time: sound runs reach 0.09."""
+"""Lead of held-out over training accuracy at any time: sound runs reach 0.09."""
 ENOUGH = 200
-"""Training examples below which such a lead can be chance."""
+"""Training examples below which a lead can be chance."""
 ALIKE = 0.1
 """Distance of the confidence of wrong from that of right examples: 0.05 to 0.09 where labels were
 replaced at random; 0.3 and more where classes overlap, as errors are then made in doubt."""
 SURE = 0.85
-"""Share of right examples with a confidence of 0.6 or more: where most answers are given in doubt,
-errors are no surprise."""
+"""Share of right examples with a confidence of 0.6 or more: with less, errors are no surprise."""
 TOO_SURE = 0.5
-"""Errors with a confidence of 0.9 or more: a model that is sure of everything tells nothing."""
+"""Share of errors with a confidence of 0.9 or more: a model sure of everything tells nothing."""
 WRONG = 0.05
-"""Wrong training samples below which labels are as clean as most."""
+"""Share of wrong training examples below which labels are as clean as most."""
 GAP = 0.15
-"""Training accuracy above that of the rest: sound runs on 1,000 images reach 0.13."""
+"""Lead of training over held-out accuracy: sound runs on 1,000 images reach 0.13."""
 RISE = 2.0
-"""Loss on the rest as a multiple of that of training, and at the end of its lowest."""
+"""Held-out loss as a multiple of the training loss, and of its own lowest value."""
 SMALLER_GAP, BY_HEART = 0.08, 10.0
-"""A gap that is enough where the validation loss has risen by `RISE`, or is so many times that of
-training."""
+"""A smaller gap suffices if the validation loss has risen by `RISE`, or is so many times the
+training loss."""
 
 Rule = Callable[[Facts], Finding | None]
 
 
 def unscaled(facts: Facts, symptoms: Sequence[Rule]) -> Finding | None:
-    """Features far from 1, in a run that is not well.
+    """Find features far from 1 in a run with a symptom.
 
     Args:
         facts: of the run.
-        symptoms: rules of which one must hold; a run that copes with its data is left alone.
+        symptoms: rules of which one must apply.
     """
     mean, std = facts.anatomy("data", "mean"), facts.anatomy("data", "std")
     size = hypot(mean, std)
@@ -71,14 +70,14 @@ def unscaled(facts: Facts, symptoms: Sequence[Rule]) -> Finding | None:
 
 
 def label_noise(facts: Facts) -> Finding | None:
-    """Training labels that contradict what is found elsewhere, or errors made with confidence."""
+    """Find training labels contradicted by held-out data, or errors made with confidence."""
     if not facts.anatomy("examples") >= ENOUGH or facts.unlearned:
         return None
     return _contradicted(facts) or _errors_in_confidence(facts)
 
 
 def _contradicted(facts: Facts) -> Finding | None:
-    """Only the training labels are wrong: the others are predicted better."""
+    """Find wrong training labels: held-out examples are predicted better."""
     trained, found = facts.metric("accuracy/train"), facts.held_out
     lead = curve_shape.held_out_lead(facts)
     if not (found - trained >= TRAILS or lead >= LEAD):
@@ -95,10 +94,10 @@ def _contradicted(facts: Facts) -> Finding | None:
 
 
 def _errors_in_confidence(facts: Facts) -> Finding | None:
-    """Labels are wrong everywhere: a model that knows better is sure of its errors."""
+    """Find wrong labels in all splits: errors are made with confidence."""
     several = len(facts.per_class("count")) > 2
     if facts.head in OF_ONE_OUTPUT and facts.loss not in ("se", "bce", "matching") and several:
-        return None  # separate outputs without a share in 1 may all be near 1, right or wrong
+        return None  # outputs that do not sum to 1 may all be near 1, right or wrong
     wrong = facts.anatomy("wrong")
     distance, opinion = confidence_distance(facts)
     too_sure = facts.anatomy("surprise") > TOO_SURE * wrong
@@ -114,7 +113,7 @@ def _errors_in_confidence(facts: Facts) -> Finding | None:
 
 
 def overfitting(facts: Facts) -> Finding | None:
-    """Training examples are predicted better than validation and test examples."""
+    """Find a lead of training over held-out accuracy with a rise of the loss."""
     trained, found = facts.metric("accuracy/train"), facts.held_out
     loss, rest = facts.metric("loss/train"), facts.metric("loss/val")
     if not (trained - found >= SMALLER_GAP and rest >= RISE * loss):
@@ -149,10 +148,10 @@ def confidence_distance(facts: Facts) -> tuple[float, float]:
     return float(0.5 * np.abs(p - q).sum()), float(q[1:].sum())
 
 
-def _noise(facts: Facts, said: str, evidence: str, **numbers: Number) -> Finding:
-    """Noise that was asked for can be left out; else a loss that does not insist on each label."""
+def _noise(facts: Facts, template: str, evidence: str, **numbers: Number) -> Finding:
+    """Build a finding: remove configured noise, else use a loss that tolerates wrong labels."""
     data = facts.config.get("data")
     if isinstance(data, dict) and data.get("label_noise"):
-        return Finding(said, evidence, "data.label_noise=0", numbers)
+        return Finding(template, evidence, "data.label_noise=0", numbers)
     shared = len(facts.per_class("count")) > 2 or facts.head not in OF_ONE_OUTPUT
-    return Finding(said, evidence, f"{'head=softmax ' if shared else ''}loss=gce", numbers)
+    return Finding(template, evidence, f"{'head=softmax ' if shared else ''}loss=gce", numbers)

@@ -1,4 +1,4 @@
-"""Rules about the network below the output."""
+"""Rules about the hidden layers."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from mlr.analysis.explain.rules_output import dead_classes
 from mlr.analysis.formatting import approx, approx_percent
 
 STARVED = 0.01
-"""Gradient norm of the first layer as a share of the output layer's: sound nets had 0.1 to 3."""
+"""First layer's gradient norm as a share of the output layer's: sound networks have 0.1 to 3."""
 AT_CONSTANT = 0.95
-"""Of a constant prediction's loss, at the end: above that nothing but the classes' shares is
-learned."""
+"""Share of a constant prediction's loss above which only the shares of classes are learned."""
 LEVEL = 0.02
-"""Largest distance of the validation loss of the last quarter from the quarter before."""
+"""Largest distance of the last quarter's validation loss from the quarter before."""
 ENOUGH = 1.0
-"""Times the loss of a constant prediction: what the updates would have taken from the loss, to
-first order, if they had not undone each other."""
+"""First-order decrease of the loss by all updates, in units of a constant prediction's loss."""
 TOLD_APART = 0.15
-"""By how much more often the nearest training example has the same class than the model is right:
-features that say nothing of the class have 0."""
+"""Lead of the nearest neighbour's over the model's training accuracy; 0 for features that are
+independent of the class."""
 
 
 def starved(facts: Facts) -> Finding | None:
-    """The first layer has had next to no gradient, and nothing was learned."""
+    """Find a first layer almost without gradient in a run that learned nothing."""
     share = curve_shape.layer_share(facts)
     known = share[~np.isnan(share)]
     if not facts.unlearned or not len(known):
@@ -48,12 +46,12 @@ def starved(facts: Facts) -> Finding | None:
 
 
 def underfitting(facts: Facts) -> Finding | None:
-    """The loss has settled at that of a constant prediction, though the features tell the class."""
+    """Find a loss settled at a constant prediction's though features separate the classes."""
     loss, constant = facts.metric("loss/train"), facts.constant
     right, nearest = facts.metric("accuracy/train"), facts.anatomy("data", "neighbours")
     if not (loss >= AT_CONSTANT * constant and curve_shape.settled(facts) <= LEVEL):
         return None
-    if len(dead_classes(facts)):  # a larger model gives their outputs no gradient either
+    if len(dead_classes(facts)):  # a larger model would not give their outputs a gradient
         return None
     adam = "adam" in str(facts.part("optimizer").get("_target_")).lower()
     moved = _first_order_gain(facts, adam)
@@ -73,9 +71,9 @@ def underfitting(facts: Facts) -> Finding | None:
 
 
 def _first_order_gain(facts: Facts, adam: bool) -> float:
-    """Σ η‖g‖² over the updates: what the loss would have lost on a straight slope.
+    """Compute Σ η‖g‖² over the updates, the decrease of the loss to first order.
 
-    Adam divides by the size of the gradient, so that there it is at least Σ η‖g‖.
+    Adam divides by the size of the gradient, so that it is at least Σ η‖g‖.
     """
     norms, rates = facts.values("grad_norm/total"), facts.values("learning_rate")
     if len(norms) != len(rates) or not len(norms):
@@ -84,7 +82,7 @@ def _first_order_gain(facts: Facts, adam: bool) -> float:
 
 
 def _more_capacity(facts: Facts) -> str:
-    """A hidden layer for a model without one, or one four times as wide."""
+    """Suggest a hidden layer for a model without one, or layers four times as wide."""
     model = facts.part("model")
     if str(model.get("_target_", "mlr.models.Linear")).endswith(".Linear"):
         return "model=mlp"
@@ -95,7 +93,7 @@ def _more_capacity(facts: Facts) -> str:
 
 
 def _sound_init(facts: Facts) -> str:
-    """He's weights and ReLUs, where the model has such settings."""
+    """Suggest He's weights and ReLUs, if the model has such settings."""
     settings = {"init": "he", "init_scale": "1", "activation": "relu"}
     return " ".join(
         f"model.{key}={value}" for key, value in settings.items() if facts.takes("model", key)

@@ -1,4 +1,4 @@
-"""Rules about the start: numbers that are not finite, and initial weights that cost too much."""
+"""Rules about the start: numbers that are not finite, and too large initial weights."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from mlr.analysis.explain.findings import Finding
 from mlr.analysis.formatting import approx, approx_percent
 
 HIGH_START = {"ce": 4.0, "se": 100.0}
-"""Times ln K, or what it is for the pair: a linear model of unscaled digits, which trains well
-for all that, has 3. Squared error of a linear unit grows with the square of the logits: He's
-weights behind two features start at up to 50 times it, and train well."""
+"""Multiple of the expected loss, ln K or its equivalent for the pair: a linear model of unscaled
+digits trains well from 3. Squared error of a linear unit grows with the square of the logits: He's
+weights after two features train well from up to 50."""
 HIGHER_BY = 5.0
-"""And more than it, in nats: He's weights behind two features start at up to 3 for ln 2."""
+"""Least excess over it in nats: He's weights after two features start at up to 3 for ln 2."""
 LEARNED, RIGHT, BEHIND = 0.1, 0.98, 0.04
-"""A run ended well with at most this share of the loss of knowing nothing, at least this training
-accuracy, and a test accuracy that is at most so much lower: 0.031 in Nielsen's network of 100
-units, as good as published; 0.045 and more where large weights let a model overfit."""
+"""Conditions of a good end: at most this share of the expected initial loss, at least this training
+accuracy, and a held-out accuracy at most so much lower: 0.031 in Nielsen's network of 100 units, as
+good as published; 0.045 and more for a model that overfits by large weights."""
 SOON = 0.1
-"""Share of the updates after which a start that cost nothing is forgotten."""
+"""Share of the updates within which a high start must be made up for."""
 OVERFLOW = 1e15
-"""Features beyond that are no longer finite once squared and summed in float32."""
+"""Size of features whose squares overflow when summed in float32."""
 UPDATED = "the updated"
-"""Begins the name of a tensor that only the update made infinite."""
+"""Prefix of a tensor that only the update made infinite."""
 
 
 def not_finite(facts: Facts) -> Finding | None:
-    """A logit, a loss or a gradient is NaN or infinite before the first update."""
+    """Find a logit, loss or gradient that is not finite before the first update."""
     where = _first_lost(facts)
     if where is None or facts.anatomy("data", "largest") >= OVERFLOW:
         return None
@@ -43,7 +43,7 @@ def not_finite(facts: Facts) -> Finding | None:
 
 
 def _first_lost(facts: Facts) -> str | None:
-    """Name the tensor that was not finite before the first update, as the records have it."""
+    """Name the recorded tensor that was not finite before the first update."""
     refused = facts.run.entries.get("refused")
     if isinstance(refused, dict) and refused.get("update") == 1:
         tensor = str(refused.get("tensor"))
@@ -51,7 +51,7 @@ def _first_lost(facts: Facts) -> str | None:
     start = (facts.run.anatomy or {}).get("start") or {}
     lost = start.get("loss", 0) is None
     if not (lost or facts.diverged or facts.unlearned):
-        return None  # what learns needs no look at its series
+        return None  # a run that learned need not be read
     if _at_start(facts, "nonfinite/logits") > 0:
         return "a logit"
     if lost:
@@ -60,7 +60,7 @@ def _first_lost(facts: Facts) -> str | None:
 
 
 def _at_start(facts: Facts, tag: str) -> float:
-    """A number recorded at update 0; NaN for none."""
+    """Return a number recorded at update 0; NaN for none."""
     steps, values = facts.points(tag)
     return float(values[0]) if len(steps) and steps[0] == 0 else float("nan")
 
@@ -69,12 +69,12 @@ def _seen(facts: Facts) -> str:
     tags = ("nonfinite/logits", "nonfinite/logit_grad")
     counts = [(tag, _at_start(facts, tag)) for tag in tags]
     loss = facts.anatomy("start", "loss")
-    told = [f"loss {approx(loss) if loss == loss else 'not finite'}"]
-    return ", ".join(told + [f"{tag} {approx(count)}" for tag, count in counts if count == count])
+    seen = [f"loss {approx(loss) if loss == loss else 'not finite'}"]
+    return ", ".join(seen + [f"{tag} {approx(count)}" for tag, count in counts if count == count])
 
 
 def initial_loss(facts: Facts) -> Finding | None:
-    """The initial predictions are confident and wrong: their loss is far above a constant's."""
+    """Find initial predictions that are confident and wrong."""
     start, sane = facts.anatomy("start", "loss"), facts.expected_start
     quadratic = facts.head in ("linear", "clipped_linear")
     high = start >= HIGH_START["se" if quadratic else "ce"] * sane
@@ -94,7 +94,7 @@ def initial_loss(facts: Facts) -> Finding | None:
 
 
 def _cost_nothing(facts: Facts, sane: float) -> bool:
-    """True if a run ended well, and soon was where others begin."""
+    """Return True if a run ended well and made up for its start soon."""
     loss, right = facts.metric("loss/train"), facts.metric("accuracy/train")
     well = loss <= LEARNED * sane and right >= RIGHT and not right - facts.held_out > BEHIND
     return well and curve_shape.time_above(facts, sane) <= SOON
