@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import floor, isfinite, log10, nan
 
 from mlr.records.settings import Value, text
@@ -92,6 +92,11 @@ def approx(value: float) -> str:
 def whole(value: float) -> str:
     """Write a count with separators, as `1,640`."""
     return f"{value:,.0f}"
+
+
+def significant(values: Iterable[float]) -> list[float]:
+    """Round numbers for the charts of a page to four significant digits."""
+    return [float(f"{value:.4g}") for value in values]
 
 
 def p_text(p: float, sign: str = "=") -> str:

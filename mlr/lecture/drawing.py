@@ -14,8 +14,8 @@ from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from mlr.analysis import palette
 from mlr.analysis.formatting import display_name
-from mlr.analysis.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
 from mlr.app.lab import Trained
 from mlr.lecture import readme_picture
 from mlr.lecture.answer import Picture
@@ -23,6 +23,8 @@ from mlr.lecture.answer import Picture
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+BLUE, VERMILLION, GREEN = palette.BLUE, palette.VERMILLION, palette.GREEN
+PURPLE, ORANGE, SKY, GREY = palette.PURPLE, palette.ORANGE, palette.SKY, palette.GREY
 INK, RULE, PAPER = "#010203", "#040506", "#070809"
 """The colours of the page itself: of text and axes, grid, background."""
 VARIABLES = {

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.image import metadata
 
-from mlr.analysis.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
+from mlr.analysis import palette
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
 
+BLUE, VERMILLION, GREEN = palette.BLUE, palette.VERMILLION, palette.GREEN
+PURPLE, ORANGE, SKY, GREY = palette.PURPLE, palette.ORANGE, palette.SKY, palette.GREY
 INK = "#222222"
 RIGHT, WRONG = BLUE, VERMILLION
 CLASSES = (ORANGE, BLUE, GREEN, PURPLE, SKY, VERMILLION, GREY)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Moment
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Validation examples by their class (rows) and the predicted one (columns). Colour is the "
@@ -43,7 +39,7 @@ def collect(moment: Moment) -> ConfusionMatrix | None:
     return ConfusionMatrix(counts.reshape(count, count), names)
 
 
-def draw(found: ConfusionMatrix, title: str) -> Figure:
+def draw(found: ConfusionMatrix, title: str) -> canvas.Figure:
     """Draw a square of shares with the counts in it."""
     counts = found.counts
     total, right = int(counts.sum()), int(np.trace(counts))

@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, floor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Every logged update, on logarithmic axes: the first updates have as much room as the last. "
@@ -111,7 +107,7 @@ def collect(moment: Moment) -> Course | None:
     return Course(panels, int(series.steps[-1])) if panels else None
 
 
-def draw(found: Course, title: str) -> Figure:
+def draw(found: Course, title: str) -> canvas.Figure:
     """Draw the panels as bands of one pair of axes, since ticks take the longest."""
     figure = canvas.new_figure(title, height=3.5)
     bases = [place * _BAND for place in reversed(range(len(found.panels)))]
@@ -146,7 +142,7 @@ def _in_band(heights: Any, base: float, panel: CoursePanel) -> Any:
     return base + (heights - low) / (high - low)
 
 
-def _divide(figure: Figure, axes: Axes, panels: Sequence[CoursePanel]) -> None:
+def _divide(figure: canvas.Figure, axes: canvas.Axes, panels: Sequence[CoursePanel]) -> None:
     """Separate the bands by white stripes with their labels and the names of their lines."""
     height = len(panels) * _BAND - _GAP + 2 * _EDGE
     for place, panel in enumerate(panels):

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "One feature: the prediction over the training points; the band is two predicted standard "
@@ -63,7 +59,7 @@ def collect(moment: Moment) -> RegressionFit | None:
     )
 
 
-def draw(found: RegressionFit, title: str) -> Figure:
+def draw(found: RegressionFit, title: str) -> canvas.Figure:
     """Draw the points, and the curve on top."""
     along = found.labels[0] == "feature x"
     keys = [("● training", canvas.SKY), ("— " + ("prediction" if along else "y = t"), canvas.WRONG)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,9 +12,6 @@ from numpy.typing import NDArray
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment, Seen
 from mlr.heads import Linear
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Loss and its derivative, as the pair of head and loss has them; a mark is a training example. "
@@ -68,7 +64,7 @@ def collect(moment: Moment) -> LossCurve | None:
     return _margins(moment, seen) if head.range.least_outputs > 1 else _outputs(moment, seen)
 
 
-def draw(found: LossCurve, title: str) -> Figure:
+def draw(found: LossCurve, title: str) -> canvas.Figure:
     """Draw two panels, the loss above its derivative."""
     styles = ("—", "– –")
     keys = [
@@ -84,7 +80,7 @@ def draw(found: LossCurve, title: str) -> Figure:
 
 
 def _panel(
-    figure: Figure,
+    figure: canvas.Figure,
     bottom: float,
     labels: tuple[str, str],
     found: LossCurve,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,6 @@ from numpy.typing import NDArray
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment
 from mlr.analysis.figures.weights import tiled
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Training examples that are predicted wrongly, those of the largest loss first; of a "
@@ -93,7 +89,7 @@ def collect(moment: Moment) -> MostWrong:
     )
 
 
-def draw(found: MostWrong, title: str) -> Figure:
+def draw(found: MostWrong, title: str) -> canvas.Figure:
     """Draw images with words below them, or rows of a table."""
     about = f"largest losses of {found.examples} training examples"
     if found.wrong:
@@ -125,7 +121,7 @@ def draw(found: MostWrong, title: str) -> Figure:
     return figure
 
 
-def _table(found: MostWrong, title: str, about: str) -> Figure:
+def _table(found: MostWrong, title: str, about: str) -> canvas.Figure:
     figure = canvas.new_figure(title, [(about, canvas.INK)], height=2.9)
     flat = found.features.reshape(len(found.features), -1)
     more = ", …" if flat.shape[1] > _NUMBERS else ""

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array
 from mlr.records.series import read_table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Mean output y over the training batches, after so many updates; of a single example the "
@@ -60,7 +56,7 @@ def collect(metrics: Path, final: Mapping[str, float], steps: int) -> list[Outpu
     return curves
 
 
-def draw(found: list[OutputCurve], title: str) -> Figure:
+def draw(found: list[OutputCurve], title: str) -> canvas.Figure:
     """Draw the curves over the updates."""
     keys = [(f"— {NAMES[one.tag][0]}", NAMES[one.tag][1]) for one in found]
     figure = canvas.new_figure(title, [*keys, ("– – target", canvas.GREY)])

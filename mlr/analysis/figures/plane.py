@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,9 +10,6 @@ from numpy.typing import NDArray
 
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Which class is predicted where; the stronger the colour, the surer, and the dark line is the "
@@ -97,7 +93,7 @@ def boundary(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
     return found
 
 
-def draw(found: DecisionPlane, title: str) -> Figure:
+def draw(found: DecisionPlane, title: str) -> canvas.Figure:
     """Draw the plane in the classes' colours."""
     numbers = [str(number) for number in range(len(found.names))]
     word = "class " if list(found.names) == numbers and len(numbers) <= 4 else ""

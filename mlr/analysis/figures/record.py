@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from mlr.analysis.figures import (
+    canvas,
     confusion,
     course,
     fit,
@@ -23,9 +24,6 @@ from mlr.core import console
 from mlr.records import Recorder
 from mlr.training import Experiment, Result
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 class FigureKind(NamedTuple):
     """Kind of figure."""
@@ -34,7 +32,7 @@ class FigureKind(NamedTuple):
     title: str
     caption: str
     collect: Callable[[Moment], Any]
-    draw: Callable[[Any, str], Figure]
+    draw: Callable[[Any, str], canvas.Figure]
 
 
 PICTURES = tuple(

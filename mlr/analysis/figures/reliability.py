@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +10,6 @@ from numpy.typing import NDArray
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment
 from mlr.core.domains import UNIT
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Validation examples in bins of confidence, which is the prediction for the predicted class. "
@@ -73,7 +68,7 @@ def collect(moment: Moment) -> Reliability | None:
     return in_bins(confidence, seen.right)
 
 
-def draw(found: Reliability, title: str) -> Figure:
+def draw(found: Reliability, title: str) -> canvas.Figure:
     """Draw bars of accuracy above bars of counts."""
     parts = ("■ right", "■ right, too unsure", "■ too sure")
     keys = list(zip(parts, (canvas.BLUE, canvas.SKY, canvas.WRONG), strict=True))
@@ -109,7 +104,7 @@ def draw(found: Reliability, title: str) -> Figure:
     return figure
 
 
-def _bars(axes: Axes, left: Array, low: Array, high: Array, colour: str) -> None:
+def _bars(axes: canvas.Axes, left: Array, low: Array, high: Array, colour: str) -> None:
     """Draw bars from `low` to `high` as one artist, in a fifth of the time of matplotlib's bars."""
     from matplotlib.collections import PolyCollection
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Weights of the first layer as images, all on one scale: red adds to the unit, blue takes "
@@ -82,7 +78,7 @@ def columns_of(count: int) -> int:
     return int(np.ceil(np.sqrt(count)))
 
 
-def draw(found: WeightImages, title: str) -> Figure:
+def draw(found: WeightImages, title: str) -> canvas.Figure:
     """Draw a sheet of images with a scale of colours."""
     count = len(found.images)
     some = f", {count} of {found.count} units" if count < found.count else ""

@@ -1,4 +1,4 @@
-"""Content of a report: its runs in groups, and the numbers of its charts."""
+"""Content of a report: its runs in groups, and the panels of its charts."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-
-from mlr.analysis.aggregate import QUANTILES
 from mlr.analysis.compare.comparison import Comparison, Ranking, compare
 from mlr.analysis.formatting import display_name
-from mlr.analysis.grouping import HEAD_LOSS, short, varied
+from mlr.analysis.grouping import HEAD_LOSS, varied
 from mlr.analysis.quantities import FINALS, Quantity, recorded
-from mlr.analysis.report.curves import curves, drawn, significant
 from mlr.analysis.report.groups import (
     ReportGroup,
     UntrainedJob,
     best_of_pairs,
     groups,
-    numeric_keys,
     untrained,
 )
-from mlr.analysis.report.theory import grid, measured, pair_of
+from mlr.analysis.report.theory import pair_of
 from mlr.analysis.report.theory_process import Theory
 from mlr.heads import HEADS
 from mlr.losses import LOSSES
@@ -145,36 +140,6 @@ def read(place: Path) -> Content:
     return Content(place, runs, left_out, comparison, rated, made, jobs, theory)
 
 
-def charts(content: Content) -> dict[str, Any]:
-    """Collect the numbers of the page's charts as plain values."""
-    panels = content.panels
-    places = {panel.key: place for place, panel in enumerate(panels)}
-    best = content.best
-    lines = curves(content.groups)
-    numeric = numeric_keys(content.groups)
-    named = zip(content.keys, short(content.keys), strict=True)
-    return {
-        "pairs": [panel.label for panel in panels],
-        "losses": [panel.loss for panel in panels],
-        "sets": [panel.data for panel in panels],
-        "quantities": [one.as_object() for one in drawn(content.groups)],
-        "finals": [one.as_object() for one in content.finals],
-        "steps": lines["steps"],
-        "groups": [
-            _group(group, places[group.data, group.pair], own, content.finals)
-            for group, own in zip(content.groups, lines["groups"], strict=True)
-        ],
-        "keys": [[key, name] for key, name in named if key in numeric],
-        "theory": {
-            "z": grid(),
-            "pairs": {
-                places[key]: found | {"points": measured(best[key].runs)}
-                for key, found in zip(best, content.theory.curves(), strict=True)
-            },
-        },
-    }
-
-
 def display_pair(pair: str) -> str:
     """Write a pair for people, as in `sigmoid + SE`."""
     return " + ".join(map(display_name, filter(None, pair.split("+")))) or "unknown pair"
@@ -183,29 +148,6 @@ def display_pair(pair: str) -> str:
 def _panel(data: str, pair: str) -> PairPanel:
     head, _, loss = pair.partition("+")
     return PairPanel(data, head, loss)
-
-
-def _group(
-    group: ReportGroup, pair: int, own: dict[str, Any], finals: Sequence[Quantity]
-) -> dict[str, Any]:
-    return {
-        "pair": pair,
-        "label": group.label,
-        "runs": len(group.runs),
-        "diverged": group.diverged,
-        "best": group.choice == 0,
-        "choice": group.choice,
-        "values": dict(group.chosen),
-        "finals": {one.tag: _spread(group.finals(one.tag)) for one in finals},
-        "curves": own,
-    }
-
-
-def _spread(values: Sequence[float]) -> list[float] | None:
-    """Compute mean, 10 % and 90 % quantile."""
-    if not values:
-        return None
-    return significant([float(np.mean(values)), *np.quantile(values, QUANTILES)])
 
 
 def _sorted(names: Iterable[str], known: Sequence[str]) -> list[str]:

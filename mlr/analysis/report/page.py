@@ -16,7 +16,8 @@ from mlr.analysis.compare.table import goal
 from mlr.analysis.explain.printing import reassurance
 from mlr.analysis.left_out import left_out
 from mlr.analysis.report import summary, tables
-from mlr.analysis.report.content import Content, PairPanel, charts, display_pair
+from mlr.analysis.report.charts import charts
+from mlr.analysis.report.content import Content, PairPanel, display_pair
 from mlr.analysis.webpage import BASE, document
 from mlr.core.commandline import for_others
 

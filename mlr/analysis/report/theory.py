@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import log
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlr.analysis.report.curves import significant
+from mlr.analysis.formatting import significant
 from mlr.analysis.report.groups import ReportGroup
 from mlr.core.checks import InputError
 from mlr.core.domains import Interval
@@ -61,8 +61,8 @@ def theory(pair: Pair) -> dict[str, Any]:
     gradients = objective.gradient(logits, targets)[..., 0]
     return {
         "outputs": outputs,
-        "loss": [significant(row.numpy()) for row in losses],
-        "gradient": [significant(row.numpy()) for row in gradients],
+        "loss": [significant(row.tolist()) for row in losses],
+        "gradient": [significant(row.tolist()) for row in gradients],
     }
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch  # noqa: F401 - so that no process is started for the closed forms
 
 from mlr.analysis.report import content
-from mlr.analysis.report.content import PairPanel, charts, display_pair
+from mlr.analysis.report.charts import charts
+from mlr.analysis.report.content import PairPanel, display_pair
 from tests.analysis.report.making import add_run, refuse, small_sweep
 
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from mlr.analysis.compare.comparison import compare
-from mlr.analysis.report import curves as module
-from mlr.analysis.report.curves import FEWEST_POINTS, curves, significant
+from mlr.analysis.formatting import significant
+from mlr.analysis.report import charts as module
+from mlr.analysis.report.charts import FEWEST_POINTS, curves
 from mlr.analysis.report.groups import groups
 from mlr.records.reading import read_runs
 from tests.analysis.report.making import POINTS, add_run
