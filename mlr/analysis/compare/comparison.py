@@ -10,7 +10,7 @@ from math import isfinite
 import numpy as np
 
 from mlr.analysis import ranking
-from mlr.analysis.compare.significance import verdicts
+from mlr.analysis.compare.significance import Verdict, verdicts
 from mlr.analysis.compare.time_to_target import Target, median_of, reached, shared_target
 from mlr.analysis.grouping import HEAD_LOSS, check_keys, differs, grouped, varied
 from mlr.analysis.ranking import by_data, by_rate, by_seed, final, mean_and_std
@@ -228,23 +228,20 @@ def _ranking(
     """Fill `about` with the rows of its groups."""
     metric, everyone = about.metric, [run for runs in groups.values() for run in runs]
     rated = RATE not in keys and RATE in varied(everyone)
-    rates = [by_rate(runs) if rated else {None: runs} for runs in groups.values()]
+    rates: list[Mapping[Value, Sequence[Recorded]]] = [
+        by_rate(runs) if rated else {None: runs} for runs in groups.values()
+    ]
     tag = ranking.chosen_on(metric, everyone)
-    picked = []
-    for one in rates:
-        settings = list(one.values())
-        picked.append(settings[ranking.chosen(settings, tag)[0]])
+    settings = [list(one.values()) for one in rates]
+    picked = [one[ranking.chosen(one, tag)[0]] for one in settings]
     order = ranking.ranked(picked, metric)
     names = [dict(zip(keys, values, strict=True)) for values in groups]
     in_order = [picked[at] for at in order]
     target = shared_target(in_order) if timed else None
     found, p = verdicts(in_order, metric)
     rows = [
-        replace(
-            _row(names[at], place, rates[at], picked[at], metric, target),
-            **{"p": one.p, "common": one.common, "verdict": one.text},
-        )
-        for at, place, one in zip(order, ranking.places(in_order, metric), found, strict=True)
+        _row(names[at], place, rates[at], picked[at], metric, target, verdict)
+        for at, place, verdict in zip(order, ranking.places(in_order, metric), found, strict=True)
     ]
     return replace(about, chosen_on=tag, target=target, rows=rows, p=p)
 
@@ -261,6 +258,7 @@ def _row(
     runs: Sequence[Recorded],
     metric: str,
     target: Target | None,
+    verdict: Verdict,
 ) -> CompareRow:
     """Compute the numbers of `runs`, which are those of one of the group's learning rates."""
     everyone = [run for members in rates.values() for run in members]
@@ -279,7 +277,10 @@ def _row(
         lr=next(rate for rate, members in rates.items() if members is runs),
         rates={rate: (_spread(members, metric) or (None,))[0] for rate, members in rates.items()},
         runs=len(everyone),
-        **{name: status[name] for name in LOST},
+        diverged=status["diverged"],
+        failed=status["failed"],
+        interrupted=status["interrupted"],
+        running=status["running"],
         seeds=len(by_seed(runs, metric)),
         missing=len(ended) - len(with_metric),
         stands_behind=ranking.standing(runs, metric).behind and mean is not None,
@@ -290,6 +291,9 @@ def _row(
         logit_grad_wrong=finals.get("logit_grad/wrong", (None,))[0],
         logit_grad_right=finals.get("logit_grad/right", (None,))[0],
         stuck=finals.get("stuck/fraction", (None,))[0],
+        p=verdict.p,
+        common=verdict.common,
+        verdict=verdict.text,
         finals=finals,
         members=runs,
     )

@@ -84,7 +84,7 @@ class UntrainedJob:
 
 def groups(comparison: Comparison) -> list[ReportGroup]:
     """Build all groups, in the order of the rows of a comparison by `pair` and other keys."""
-    found = []
+    found: list[ReportGroup] = []
     rivals: dict[tuple[str, str], tuple[str, list[int]]] = {}
     for ranking in comparison.rankings:
         for row in ranking.rows:
