@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import floor, isfinite, log10, nan
 
-from mlr.records.settings import Value, text
+from mlr.records.settings import Value, value_text
 
 DIGITS = 4
 """Significant digits of a number without a standard deviation."""
@@ -106,7 +106,7 @@ def p_text(p: float, sign: str = "=") -> str:
 
 def brief(value: Value) -> str:
     """Write a setting: 10000 for 10000.0, 1e-06."""
-    return f"{value:.12g}" if isinstance(value, float) else text(value)
+    return f"{value:.12g}" if isinstance(value, float) else value_text(value)
 
 
 def display_name(name: str) -> str:

@@ -10,7 +10,7 @@ from mlr.core.checks import known
 from mlr.records.identity import is_of_run
 from mlr.records.outcome import FINISHED
 from mlr.records.reading import Recorded
-from mlr.records.settings import PAIR, RATE, Value, leaves, plain, texts
+from mlr.records.settings import PAIR, RATE, Value, leaves, parse_value, split_overrides
 
 HEAD_LOSS = ("head", "loss")
 _CLASSES = tuple(f"{group}._target_" for group in HEAD_LOSS)
@@ -37,7 +37,7 @@ class SeedGroup:
     def hparams(self) -> dict[str, Any]:
         """Head, loss and the overrides as typed values."""
         head, _, loss = self.pair.partition("+")
-        values = {key: plain(value) for key, value in self.chosen.items()}
+        values = {key: parse_value(value) for key, value in self.chosen.items()}
         values = {key: "none" if value is None else value for key, value in values.items()}
         rate = {"lr": values.pop(RATE)} if RATE in values else {}
         return {"head": head, "loss": loss, **rate, **values}
@@ -60,8 +60,12 @@ def seed_groups(runs: Sequence[Recorded]) -> list[SeedGroup]:
 def _overrides(run: Recorded) -> dict[str, str]:
     """Overrides by key that identify the seed group; a known pair names head and loss."""
     named = ("seed", *HEAD_LOSS) if run.pair else ("seed",)
-    typed = texts(filter(is_of_run, run.overrides))
-    return {key: value for key, value in typed.items() if key not in named}
+    return {key: value for key, value in run_overrides(run).items() if key not in named}
+
+
+def run_overrides(run: Recorded) -> dict[str, str]:
+    """Return the typed settings of a run by key, without those of its sweep."""
+    return split_overrides(filter(is_of_run, run.overrides))
 
 
 def grouped(
@@ -85,7 +89,7 @@ def varied(runs: Sequence[Recorded]) -> list[str]:
     The class of a head or loss is in its name, unless two classes have the same one. Options that
     concern measuring only make no other configuration.
     """
-    typed = dict.fromkeys(key for run in runs for key in texts(filter(is_of_run, run.overrides)))
+    typed = dict.fromkeys(key for run in runs for key in run_overrides(run))
     left_out = ("seed", *HEAD_LOSS)
     keys = [key for key in typed if key not in left_out and not _is_of_measuring(key)]
     pairs = len({run.pair for run in runs})

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from mlr.records.outcome import FINISHED
 from mlr.records.reading import Recorded
-from mlr.records.settings import RATE, Value, text
+from mlr.records.settings import RATE, Value, value_text
 
 ENOUGH = 0.9
 """Share of its finished runs that a configuration must not lose, or it ranks behind."""
@@ -217,8 +217,8 @@ def _loss_options(runs: Iterable[Recorded]) -> list[str]:
 
 def _loss(run: Recorded, options: Sequence[str]) -> tuple[str, ...]:
     found: dict[str, Value] = {key.partition(".")[2]: run.setting(key) for key in options}
-    named = [f"{key}={text(value)}" for key, value in found.items() if value is not None]
-    return (text(run.setting("loss")), *named)
+    named = [f"{key}={value_text(value)}" for key, value in found.items() if value is not None]
+    return (value_text(run.setting("loss")), *named)
 
 
 def _data_overrides(run: Recorded) -> tuple[Path, str, tuple[str, ...]]:
@@ -239,14 +239,14 @@ def _data(run: Recorded) -> tuple[str, Options]:
         if key.startswith("data."):
             options.setdefault(key.removeprefix("data."), value)
     target = str(options.get("_target_") or "").rpartition(".")[2].lower()
-    name = text(run.setting("data")) or target
+    name = value_text(run.setting("data")) or target
     own = {key: value for key, value in options.items() if key not in NOT_THE_DATA}
     return name, tuple(sorted((key, _option_text(value)) for key, value in own.items()))
 
 
 def _option_text(value: Value) -> str:
     """Write an option as text, 1.0 as 1."""
-    return text(int(value) if isinstance(value, float) and value.is_integer() else value)
+    return value_text(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _data_label(data: tuple[str, Options], every: Sequence[tuple[str, Options]]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlr.core.checks import InputError
 from mlr.records.reading import Recorded, read_all
 from mlr.records.series import read_table
-from mlr.records.settings import PAIR, Value, text
+from mlr.records.settings import PAIR, Value, value_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped]
@@ -83,7 +83,7 @@ def _column(values: Sequence[Value], pd: Any) -> Any:
         return pd.array(values, dtype="Int64" if missing else "int64")
     if kinds and kinds <= {int, float}:
         return pd.array(values, dtype="float64")
-    return pd.Series([None if value is None else text(value) for value in values])
+    return pd.Series([None if value is None else value_text(value) for value in values])
 
 
 def _fits(value: Value) -> bool:

@@ -19,7 +19,7 @@ from mlr.records.format import FormatError
 from mlr.records.manifest import check_entry, listed
 from mlr.records.parsed_once import read_yaml
 from mlr.records.series import Series, read_series
-from mlr.records.settings import PAIR, Value, plain, texts
+from mlr.records.settings import PAIR, Value, parse_value, split_overrides
 
 DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"
 """Statuses of a run that is left out of all numbers: a file is not what was written, cannot be
@@ -66,7 +66,7 @@ class Recorded:
     @cached_property
     def typed(self) -> Mapping[str, str]:
         """Overrides by key."""
-        return texts(self.overrides)
+        return split_overrides(self.overrides)
 
     @cached_property
     def finals(self) -> dict[str, float]:
@@ -120,7 +120,7 @@ class Recorded:
             head, _, loss = self.pair.partition("+")
             return {"pair": self.pair, "head": head, "loss": loss}[key]
         if key in self.typed:
-            return plain(self.typed[key])
+            return parse_value(self.typed[key])
         found = _scalar(self.config, key)
         return self.choices.get(key) if found is None else found
 

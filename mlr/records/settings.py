@@ -15,7 +15,7 @@ PAIR = ("pair", "head", "loss")
 _WORDS: Mapping[str, Value] = {"true": True, "false": False, "null": None}
 
 
-def texts(overrides: Iterable[str]) -> dict[str, str]:
+def split_overrides(overrides: Iterable[str]) -> dict[str, str]:
     """Split overrides into key and value, as typed.
 
     The key of `+key=1` is `key`; `~key` sets nothing.
@@ -24,7 +24,7 @@ def texts(overrides: Iterable[str]) -> dict[str, str]:
     return {key: value for key, equals, value in parts if equals and not key.startswith("~")}
 
 
-def plain(typed: str) -> Value:
+def parse_value(typed: str) -> Value:
     """Parse a value of the command line: a number, a bool, null or text."""
     if typed.lower() in _WORDS:
         return _WORDS[typed.lower()]
@@ -39,7 +39,7 @@ def plain(typed: str) -> Value:
     return typed[1:-1] if quoted else typed
 
 
-def text(value: Value) -> str:
+def value_text(value: Value) -> str:
     """Write a value as it is typed; None is the empty text."""
     if value is None:
         return ""

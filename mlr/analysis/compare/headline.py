@@ -11,7 +11,7 @@ from mlr.analysis.formatting import brief, number, p_text, with_spread
 from mlr.analysis.grouping import HEAD_LOSS, short
 from mlr.analysis.quantities import DIRECTED, is_share, label
 from mlr.analysis.ranking import is_higher_better
-from mlr.records.settings import text
+from mlr.records.settings import value_text
 
 MOST_NAMED = 4
 MORE_SEEDS = "seed=range(0,5)"
@@ -24,7 +24,7 @@ def namer(ranking: Ranking) -> Name:
 
     def name(row: CompareRow) -> str:
         keys = {key: row.keys[key] for key in ranking.keys if key in named}
-        pair = [text(keys.pop(key)) for key in ("pair", "head", "loss") if key in keys]
+        pair = [value_text(keys.pop(key)) for key in ("pair", "head", "loss") if key in keys]
         values = zip(short(list(keys)), keys.values(), strict=True)
         others = [f"{key}={brief(value)}" for key, value in values if value is not None]
         return " ".join(filter(None, ("+".join(filter(None, pair)), *others))) or "all runs"

@@ -7,11 +7,12 @@ from math import isfinite, nan
 from typing import Any
 
 from mlr.analysis.explain.findings import OR, Diagnosis, Finding
+from mlr.analysis.grouping import run_overrides
 from mlr.core import commandline
-from mlr.records.identity import identity, is_of_run
+from mlr.records.identity import identity
 from mlr.records.outcome import FINISHED
 from mlr.records.reading import Recorded
-from mlr.records.settings import leaves, plain, texts
+from mlr.records.settings import leaves, parse_value
 
 CURED = 0.9
 """Largest share of errors, or of the loss if it is the same, that a helpful remedy leaves."""
@@ -93,15 +94,19 @@ def _mean(runs: Sequence[Recorded], tag: str) -> float:
 def _settings(run: Recorded) -> dict[str, Any]:
     """Collect every setting by key; only the typed ones without a configuration."""
     if run.config:
-        return dict(leaves({k: v for k, v in identity(run.config).items() if k not in IRRELEVANT}))
+        own = {key: value for key, value in identity(run.config).items() if key not in IRRELEVANT}
+        return dict(leaves(own))
     return _typed(run)
 
 
 def _typed(run: Recorded) -> dict[str, Any]:
     """Collect the typed settings without head and loss, which the pair names."""
-    typed = texts(filter(is_of_run, run.overrides))
     left_out = (*IRRELEVANT, "head", "loss")
-    return {key: value for key, value in typed.items() if key.partition(".")[0] not in left_out}
+    return {
+        key: value
+        for key, value in run_overrides(run).items()
+        if key.partition(".")[0] not in left_out
+    }
 
 
 def _without(settings: Mapping[str, Any], changes: Mapping[str, str]) -> dict[str, Any]:
@@ -116,7 +121,7 @@ def _without(settings: Mapping[str, Any], changes: Mapping[str, str]) -> dict[st
 
 def _has(run: Recorded, key: str, value: str) -> bool:
     """Return True if a run has a setting."""
-    found, wanted = run.setting(key), plain(value)
+    found, wanted = run.setting(key), parse_value(value)
     if isinstance(found, (int, float)) and isinstance(wanted, (int, float)):
         return abs(found - wanted) <= 1e-6 * abs(wanted)
     return found == wanted

@@ -15,7 +15,7 @@ from mlr.analysis.quantities import Quantity, is_share
 from mlr.analysis.report.content import Content, display_pair
 from mlr.analysis.report.groups import ReportGroup, UntrainedJob
 from mlr.records.reading import Recorded
-from mlr.records.settings import Value, leaves, text
+from mlr.records.settings import Value, leaves, value_text
 
 
 class TableCell(NamedTuple):
@@ -155,7 +155,7 @@ def _pair(pair: str) -> TableCell:
 def _value(value: Value) -> TableCell:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return TableCell(escape(brief(value)), float(value))
-    return TableCell(escape(text(value)) or NONE, text(value) or None, False)
+    return TableCell(escape(value_text(value)) or NONE, value_text(value) or None, False)
 
 
 def _final(run: Recorded, quantity: Quantity) -> TableCell:

@@ -21,7 +21,7 @@ from mlr.core.console import console, refuse, shown
 from mlr.core.durable import WriteError
 from mlr.core.shell_quoting import override
 from mlr.records.outcome import FINISHED, Outcome
-from mlr.records.settings import RATE, plain, texts
+from mlr.records.settings import RATE, parse_value, split_overrides
 
 if TYPE_CHECKING:
     from mlr.analysis.grouping import SeedGroup
@@ -76,8 +76,8 @@ def _recorded(row: Outcome, of: int) -> Recorded:
     if row.folder is not None and of <= MOST_EXPLAINED:
         with suppress(InputError):
             found |= read_status(row.folder)
-    elif (seed := texts(row.overrides).get("seed")) is not None:
-        found["seed"] = plain(seed)
+    elif (seed := split_overrides(row.overrides).get("seed")) is not None:
+        found["seed"] = parse_value(seed)
     known = {"status": row.status, "pair": row.pair} if row.pair else {"status": row.status}
     return Recorded(row.folder or Path(row.name), found | known)
 
