@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from mlr.analysis.compare.comparison import COLUMNS, CompareRow, Comparison, Ranking, compare
+from mlr.analysis.compare.comparison import COLUMNS, CompareResult, CompareRow, Ranking, compare
 from mlr.analysis.compare.headline import headline
 from mlr.analysis.compare.significance import LEVEL
 from mlr.analysis.compare.table import print_comparison
@@ -70,7 +70,7 @@ def main(
     return 0
 
 
-def _sorted(comparison: Comparison, column: str | None) -> Comparison:
+def _sorted(comparison: CompareResult, column: str | None) -> CompareResult:
     """Sort each ranking by a key or a field of `CompareRow`, the smallest first, None last.
 
     Raises:
@@ -95,7 +95,7 @@ def _sorted(comparison: Comparison, column: str | None) -> Comparison:
     return replace(comparison, rankings=[resorted(one) for one in comparison.rankings])
 
 
-def as_csv(comparison: Comparison) -> str:
+def as_csv(comparison: CompareResult) -> str:
     """Write a row per configuration: its keys, its ranking, the fields of `CompareRow`."""
     rows: list[list[Any]] = [[*comparison.by, "ranking", "metric", *COLUMNS]]
     for ranking in comparison.rankings:
@@ -106,7 +106,7 @@ def as_csv(comparison: Comparison) -> str:
     return csv_text([[marked(one) if isinstance(one, str) else one for one in row] for row in rows])
 
 
-def as_json(comparison: Comparison) -> str:
+def as_json(comparison: CompareResult) -> str:
     """Write the whole comparison, and the runs that do not count by name."""
     found: dict[str, Any] = {
         "by": list(comparison.by),

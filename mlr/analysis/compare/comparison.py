@@ -145,7 +145,7 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CompareResult:
     """Every ranking.
 
     by: keys that distinguish configurations.
@@ -174,7 +174,7 @@ def compare(
     by: Sequence[str] = HEAD_LOSS,
     metric: str | None = None,
     timed: bool = True,
-) -> Comparison:
+) -> CompareResult:
     """Rank the configurations of each data set, each at the learning rate chosen on validation.
 
     Args:
@@ -201,7 +201,7 @@ def compare(
             found.append(_ranking(about, grouped(own, keys), keys, timed))
     others = [key for key in (*HEAD_LOSS, *varied(sound)) if key != RATE and not _named(key, keys)]
     rows = [group for members in data_sets.values() for group in grouped(members, keys).values()]
-    return Comparison(
+    return CompareResult(
         keys,
         found,
         [key for key in others if any(differs(group, key) for group in rows)],

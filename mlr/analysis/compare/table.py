@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlr.analysis.compare.comparison import LOST as STATUSES
-from mlr.analysis.compare.comparison import CompareRow, Comparison, Ranking
+from mlr.analysis.compare.comparison import CompareResult, CompareRow, Ranking
 from mlr.analysis.compare.headline import headline
 from mlr.analysis.compare.significance import BEST, LEVEL
 from mlr.analysis.compare.time_to_target import ACCURACY
@@ -50,7 +50,7 @@ class Column(NamedTuple):
     """True if it is shown even without any entry"""
 
 
-def print_comparison(out: Console, comparison: Comparison) -> None:
+def print_comparison(out: Console, comparison: CompareResult) -> None:
     """Print every ranking, its legend, and what cannot be compared or does not count."""
     said: set[str] = set()
     for ranking in comparison.rankings:
@@ -63,7 +63,7 @@ def print_comparison(out: Console, comparison: Comparison) -> None:
         out.print(Text(line, style="yellow"), soft_wrap=True)
 
 
-def print_apart(out: Console, comparison: Comparison) -> None:
+def print_apart(out: Console, comparison: CompareResult) -> None:
     """Print which rankings cannot be compared with each other, and why."""
     for line in apart_lines(comparison):
         out.print(Text(line, style="yellow"), soft_wrap=True)
@@ -272,7 +272,7 @@ def goal(ranking: Ranking) -> str:
     )
 
 
-def apart_lines(comparison: Comparison) -> list[str]:
+def apart_lines(comparison: CompareResult) -> list[str]:
     """Explain why there is more than one ranking."""
     data = list(dict.fromkeys(one.data for one in comparison.rankings))
     losses = list(dict.fromkeys(one.loss for one in comparison.rankings if one.loss))
@@ -289,7 +289,7 @@ def apart_lines(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _warnings(comparison: Comparison) -> list[str]:
+def _warnings(comparison: CompareResult) -> list[str]:
     lines = []
     if comparison.mixed:
         keys = ",".join([*comparison.by, *comparison.mixed])

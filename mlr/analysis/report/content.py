@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from mlr.analysis.compare.comparison import Comparison, Ranking, compare
+from mlr.analysis.compare.comparison import CompareResult, Ranking, compare
 from mlr.analysis.formatting import display_name
 from mlr.analysis.grouping import HEAD_LOSS, varied
 from mlr.analysis.quantities import FINALS, Quantity, recorded
@@ -67,7 +67,7 @@ class Content:
     place: Path
     runs: Sequence[Recorded]
     left_out: Sequence[Recorded]
-    comparison: Comparison
+    comparison: CompareResult
     rated: Sequence[Ranking]
     groups: Sequence[ReportGroup]
     untrained: Sequence[UntrainedJob]

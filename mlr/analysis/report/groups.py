@@ -11,7 +11,7 @@ from math import isfinite
 from pathlib import Path
 
 from mlr.analysis.aggregate import Aggregate, aggregate
-from mlr.analysis.compare.comparison import Comparison
+from mlr.analysis.compare.comparison import CompareResult
 from mlr.analysis.formatting import brief
 from mlr.analysis.grouping import short
 from mlr.analysis.quantities import CURVES
@@ -82,7 +82,7 @@ class UntrainedJob:
     reason: str
 
 
-def groups(comparison: Comparison) -> list[ReportGroup]:
+def groups(comparison: CompareResult) -> list[ReportGroup]:
     """Build all groups, in the order of the rows of a comparison by `pair` and other keys."""
     found: list[ReportGroup] = []
     rivals: dict[tuple[str, str], tuple[str, list[int]]] = {}

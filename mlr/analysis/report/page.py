@@ -36,7 +36,7 @@ def html(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
 
     Args:
         content: of the runs.
-        diagnoses: from `mlr.analysis.explain`, the gravest first.
+        diagnoses: from `mlr.analysis.explain`, the most important first.
     """
     found = charts(content)
     sections = [

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mlr.analysis.compare.comparison import CompareRow, Comparison, Ranking
+from mlr.analysis.compare.comparison import CompareResult, CompareRow, Ranking
 from mlr.analysis.compare.table import print_comparison, print_ranking
 from mlr.analysis.compare.time_to_target import Target
 from mlr.records.reading import Recorded
@@ -67,10 +67,10 @@ FOLDER = Path("/somewhere/else")
 P = np.array([[nan, 0.00012], [0.00012, nan]])
 TARGET = Target("accuracy/val", 0.95, 0.1)
 RANKING = Ranking("", "", "accuracy/test", "accuracy/val", TARGET, [ROW, OTHER], P)
-COMPARISON = Comparison(["head", "loss"], [RANKING], [], [], 24)
+COMPARISON = CompareResult(["head", "loss"], [RANKING], [], [], 24)
 
 
-def printed(comparison: Comparison, width: int = 220) -> list[str]:
+def printed(comparison: CompareResult, width: int = 220) -> list[str]:
     out = io.StringIO()
     print_comparison(Console(file=out, width=width, highlight=False), comparison)
     return out.getvalue().splitlines()
