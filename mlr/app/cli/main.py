@@ -30,7 +30,7 @@ COMMANDS = {
 }
 ELSEWHERE = {
     "lecture": "mlr.lecture.cli",
-    "figures": "mlr.lecture.readme_picture_cli",
+    "figures": "mlr.lecture.readme_picture",
     "benchmark": "mlr.benchmarks.cli",
 }
 """Modules of commands that stand above the application, which imports none of them."""
@@ -178,6 +178,10 @@ def _help() -> str:
 
 
 def _unknown(word: str) -> NoReturn:
+    if word in ELSEWHERE:
+        raise InputError(
+            f"mlr {word} needs a checkout of the repository: run python scripts/{word}.py there."
+        )
     near = get_close_matches(word, COMMANDS, n=1)
     hint = f" Did you mean mlr {near[0]}?" if near else ""
     if not near and "=" in word:

@@ -62,7 +62,7 @@ class Plan:
         Raises:
             InputError: they are missing or damaged.
         """
-        from mlr.data.dataset import check_dataset
+        from mlr.data.base import check_dataset
 
         with told():
             data = self.source.load(self.config["seed"])

@@ -79,6 +79,7 @@ def test_the_help_of_train_shows_how_it_is_called(mlr):
     [
         (["trian", "head=x"], "Unknown command trian. Did you mean mlr train? Choose from train, "),
         (["head=sigmoid"], "Unknown command head=sigmoid. Did you mean mlr train head=sigmoid? "),
+        (["benchmark"], "mlr benchmark needs a checkout of the repository: run python scripts/"),
         (["xyz"], "Unknown command xyz. Choose from train, compare, explain, report, verify, "),
         (["compare"], "the following arguments are required: folder; mlr compare --help shows"),
         (["report", "a", "--ouf", "b"], "Unknown flag --ouf. Did you mean --out?"),
