@@ -10,7 +10,6 @@ that was drawn.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from mlr.analysis.aggregate import Aggregate, aggregate
 from mlr.analysis.grouping import SeedGroup
 from mlr.analysis.ranking import by_data, chosen, chosen_on, shared_metric
 from mlr.core.durable import WriteError
+from mlr.records.aggregate import Aggregate, aggregate
 from mlr.records.events import EventWriter
 from mlr.records.hparams import HEADLINES, hparams_summaries, session_end
 from mlr.records.layout import bands_summary
+from mlr.records.pictures import picture_records
 from mlr.records.series import read_series
 
 LIMIT = 400
@@ -37,9 +37,6 @@ COLOURS = 7
 """Colours of TensorBoard."""
 BANDS = ("q10", "q90")
 COUNT = "runs/counted"
-# the tag is field 1 of a Summary's value: key, length, text
-_PICTURE_TAG = re.compile(rb"\x0a[\x00-\x7f](figure|pr_curve)/")
-_HEADER, _CHECKSUM = 12, 4
 
 
 def by_pair_and_data(groups: Sequence[SeedGroup]) -> dict[str, list[SeedGroup]]:
@@ -167,32 +164,3 @@ def _replaced(folder: Path) -> Iterator[Path]:
     finally:
         for left in (new, old):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def picture_records(folder: Path) -> bytes:
-    """Copy the records of a run's figures and PR curves from its event files.
-
-    Nothing is decoded: a record holds tags of one kind only, and is copied whole. At damage or a
-    missing file the copy ends without an error.
-    """
-    found = []
-    for path in sorted(folder.glob("events.out.tfevents.*")):
-        try:
-            content = path.read_bytes()
-        except OSError:
-            continue
-        if b"figure/" in content:  # most files have none
-            found += [one for one in _records(content) if _PICTURE_TAG.search(one)]
-    return b"".join(found)
-
-
-def _records(content: bytes) -> Iterator[bytes]:
-    """Split an event file into records: length, its checksum, payload, its checksum."""
-    start = 0
-    while start + _HEADER <= len(content):
-        length = int.from_bytes(content[start : start + 8], "little")
-        end = start + _HEADER + length + _CHECKSUM
-        if end > len(content):
-            return
-        yield content[start:end]
-        start = end

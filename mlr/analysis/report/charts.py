@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from mlr.analysis.aggregate import QUANTILES
 from mlr.analysis.formatting import significant
 from mlr.analysis.grouping import short
 from mlr.analysis.quantities import CURVES, Quantity, recorded
 from mlr.analysis.report.content import Content
 from mlr.analysis.report.groups import ReportGroup, numeric_keys
 from mlr.analysis.report.theory import grid, measured
+from mlr.records.aggregate import QUANTILES
 
 MOST_NUMBERS = 350_000
 """Most numbers in all curves of a page: about 2.5 MB."""

@@ -10,12 +10,12 @@ from functools import cached_property
 from math import isfinite
 from pathlib import Path
 
-from mlr.analysis.aggregate import Aggregate, aggregate
 from mlr.analysis.compare.comparison import CompareResult
 from mlr.analysis.formatting import brief
 from mlr.analysis.grouping import short
 from mlr.analysis.quantities import CURVES
 from mlr.analysis.ranking import chosen, chosen_on
+from mlr.records.aggregate import Aggregate, aggregate
 from mlr.records.reading import Recorded
 from mlr.records.series import Series
 from mlr.records.settings import Value

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from mlr.app.board.run_selection import COLOURS, PINNED, colouring, pinned_pictures, ticked
-from tests.analysis.test_picture_records import write
+from tests.records.test_pictures import write
 
 TAG = "figure/course"
 

@@ -2,9 +2,9 @@
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from mlr.analysis.summary import picture_records
 from mlr.records.events import EventWriter
 from mlr.records.hparams import hparams_summaries
+from mlr.records.pictures import picture_records
 from tests.records.reading import events
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlr.analysis.aggregate import aggregate
+from mlr.records.aggregate import aggregate
 from mlr.records.series import Series, read_series
 from mlr.records.table import MetricsTable
 
