@@ -9,7 +9,6 @@ import io
 from math import nan
 
 import pytest
-import torch  # noqa: F401 - so that no process is started for the closed forms
 from rich.console import Console
 
 from mlr.analysis.compare.comparison import compare

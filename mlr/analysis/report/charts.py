@@ -12,7 +12,7 @@ from mlr.analysis.grouping import short
 from mlr.analysis.quantities import CURVES, Quantity, recorded
 from mlr.analysis.report.content import Content
 from mlr.analysis.report.groups import ReportGroup, numeric_keys
-from mlr.analysis.report.theory import grid, measured
+from mlr.analysis.report.theory import grid, measured, theory
 from mlr.records.aggregate import QUANTILES
 
 MOST_NUMBERS = 350_000
@@ -24,7 +24,6 @@ def charts(content: Content) -> dict[str, Any]:
     """Collect the numbers of the page's charts as plain values."""
     panels = content.panels
     places = {panel.key: place for place, panel in enumerate(panels)}
-    best = content.best
     lines = curves(content.groups)
     numeric = numeric_keys(content.groups)
     named = zip(content.keys, short(content.keys), strict=True)
@@ -43,8 +42,8 @@ def charts(content: Content) -> dict[str, Any]:
         "theory": {
             "z": grid(),
             "pairs": {
-                places[key]: found | {"points": measured(best[key].runs)}
-                for key, found in zip(best, content.theory.curves(), strict=True)
+                places[key]: theory(group) | {"points": measured(group.runs)}
+                for key, group in content.best.items()
             },
         },
     }

@@ -19,8 +19,6 @@ from mlr.analysis.report.groups import (
     groups,
     untrained,
 )
-from mlr.analysis.report.theory import pair_of
-from mlr.analysis.report.theory_process import Theory
 from mlr.heads import HEADS
 from mlr.losses import LOSSES
 from mlr.records.reading import Recorded, read_runs
@@ -61,7 +59,6 @@ class Content:
     rated: rankings of the same runs with each group at one learning rate.
     groups: runs that differ in the seed only, the best group first.
     untrained: jobs without a folder.
-    theory: curves of the best group of each pair, in their order.
     """
 
     place: Path
@@ -71,7 +68,6 @@ class Content:
     rated: Sequence[Ranking]
     groups: Sequence[ReportGroup]
     untrained: Sequence[UntrainedJob]
-    theory: Theory
 
     @cached_property
     def tried(self) -> set[PairPanel]:
@@ -136,8 +132,7 @@ def read(place: Path) -> Content:
     comparison = compare(runs, ["pair", *keys])
     rated = compare(runs, ["pair", *(key for key in keys if key != RATE)]).rankings
     made, jobs = groups(comparison), untrained(place, found)
-    theory = Theory([pair_of(group) for group in best_of_pairs(made).values()])
-    return Content(place, runs, left_out, comparison, rated, made, jobs, theory)
+    return Content(place, runs, left_out, comparison, rated, made, jobs)
 
 
 def display_pair(pair: str) -> str:

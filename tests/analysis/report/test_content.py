@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-import torch  # noqa: F401 - so that no process is started for the closed forms
 
 from mlr.analysis.report import content
 from mlr.analysis.report.charts import charts

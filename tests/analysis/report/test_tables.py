@@ -6,7 +6,6 @@ from datetime import date
 from html.parser import HTMLParser
 
 import pytest
-import torch  # noqa: F401 - so that no process is started for the closed forms
 
 from mlr.analysis.compare.comparison import CompareRow
 from mlr.analysis.quantities import Quantity

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 from math import exp, log
-from typing import Any
 
 import pytest
 
 from mlr.analysis.report.groups import ReportGroup
-from mlr.analysis.report.theory import grid, measured, pair_of
-from mlr.analysis.report.theory import theory as theory_of
+from mlr.analysis.report.theory import grid, measured, theory
 from mlr.records.reading import Recorded, read_runs
 from tests.analysis.report.making import anatomy, config
 from tests.records.written import write_run
@@ -18,10 +16,6 @@ def group(folder, head: str, loss: str, **more) -> ReportGroup:
         folder / "run", f"{head}+{loss}", config=config(head, loss, **more), anatomy=anatomy()
     )
     return ReportGroup(f"{head}+{loss}", {}, read_runs(folder))
-
-
-def theory(group: ReportGroup) -> dict[str, Any]:
-    return theory_of(pair_of(group))
 
 
 def at(values, z: float) -> float:
