@@ -13,12 +13,11 @@ from rich.console import Console
 
 from mlr.analysis.compare.comparison import compare
 from mlr.analysis.compare.table import print_comparison
-from mlr.analysis.grouping import seed_groups
 from mlr.analysis.report import content, tables
-from mlr.analysis.summary import by_pair_and_data, write_summary
 from mlr.app.sweep import summary as ranking
 from mlr.records.outcome import Outcome
 from mlr.records.reading import read_runs
+from mlr.records.summary import write_summary
 from tests.records.reading import names
 from tests.records.written import write_run
 
@@ -121,8 +120,7 @@ def rows(html: str) -> list[str]:
 def test_summary(sweep):
     folder, outcomes = sweep
     ended = [ranking._recorded(one, len(outcomes)) for one in outcomes]
-    pairs = by_pair_and_data(seed_groups(ended))
-    summary = write_summary(folder, pairs, ranking.line_name)
+    summary = write_summary(folder, ranking.summary_lines(ended))
     assert names(summary / "best") == sorted(f"{pair},lr={rate}" for pair, rate in CHOSEN)
 
 

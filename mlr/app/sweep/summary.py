@@ -26,6 +26,7 @@ from mlr.records.settings import RATE, parse_value, split_overrides
 if TYPE_CHECKING:
     from mlr.analysis.grouping import SeedGroup
     from mlr.records.reading import Recorded
+    from mlr.records.summary import SummaryLine
 
 MOST_ROWS = 30
 MOST_LINES = 100
@@ -159,20 +160,38 @@ def _summary(sweep: Sweep, ended: Sequence[Recorded]) -> Path | None:
     """Write the summary of a sweep too large for TensorBoard."""
     if len(ended) <= MOST_SHOWN:
         return None
-    from mlr.analysis.grouping import seed_groups
-    from mlr.analysis.summary import by_pair_and_data, write_summary
+    from mlr.records.summary import write_summary
 
-    pairs = by_pair_and_data(seed_groups(ended))
     try:
-        return write_summary(sweep.folder.path, pairs, line_name)
+        return write_summary(sweep.folder.path, summary_lines(ended))
     except WriteError as error:  # the runs are there, and the summary can be written again
         refuse(str(error))
         return None
 
 
-def line_name(group: SeedGroup) -> str:
-    """Name a line of the summary like a run's folder, for TensorBoard has little room."""
-    return run_name(group.pair, group.chosen)
+def summary_lines(ended: Sequence[Recorded]) -> list[list[SummaryLine]]:
+    """Describe the settings of each pair and data set, the one to choose first."""
+    from mlr.analysis.grouping import seed_groups
+    from mlr.analysis.ranking import by_data, chosen, chosen_on, shared_metric
+
+    data = {run.folder: name for name, runs in by_data(ended).items() for run in runs}
+    rivals: dict[tuple[str, str], list[SeedGroup]] = {}
+    for group in seed_groups(ended):
+        rivals.setdefault((group.pair, data[group.runs[0].folder]), []).append(group)
+    lines = []
+    for groups in rivals.values():
+        runs = [group.runs for group in groups]
+        tag = chosen_on(shared_metric(runs), [run for own in runs for run in own])
+        lines.append([_summary_line(groups[place]) for place in chosen(runs, tag)])
+    return lines
+
+
+def _summary_line(group: SeedGroup) -> SummaryLine:
+    """Name a line like a run's folder, since TensorBoard has little room for names."""
+    from mlr.records.summary import SummaryLine
+
+    name = run_name(group.pair, group.chosen)
+    return SummaryLine(name, group.hparams, [run.folder for run in group.runs])
 
 
 def _print_places(

@@ -12,15 +12,13 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlr.analysis.grouping import SeedGroup
-from mlr.analysis.ranking import by_data, chosen, chosen_on, shared_metric
 from mlr.core.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate
 from mlr.records.events import EventWriter
@@ -39,36 +37,26 @@ BANDS = ("q10", "q90")
 COUNT = "runs/counted"
 
 
-def by_pair_and_data(groups: Sequence[SeedGroup]) -> dict[str, list[SeedGroup]]:
-    """Sort settings by pair and data set; of each the setting to choose comes first."""
-    data_sets = by_data([run for group in groups for run in group.runs])
-    data = {run.folder: name for name, runs in data_sets.items() for run in runs}
-    found: dict[str, list[SeedGroup]] = {}
-    for group in groups:
-        found.setdefault(f"{group.pair} {data[group.runs[0].folder]}", []).append(group)
-    return {among: _chosen_first(members) for among, members in found.items()}
+class SummaryLine(NamedTuple):
+    """One setting: the mean over runs that differ in their seed."""
+
+    name: str
+    """of its folder, as `sigmoid+se,lr=0.1`"""
+    hparams: Mapping[str, Any]
+    """settings without the seed"""
+    runs: Sequence[Path]
+    """folders of the runs"""
 
 
-def _chosen_first(groups: Sequence[SeedGroup]) -> list[SeedGroup]:
-    runs = [group.runs for group in groups]
-    tag = chosen_on(shared_metric(runs), [run for own in runs for run in own])
-    return [groups[place] for place in chosen(runs, tag)]
-
-
-def write_summary(
-    sweep: Path,
-    pairs: Mapping[str, Sequence[SeedGroup]],
-    name: Callable[[SeedGroup], str],
-) -> Path | None:
+def write_summary(sweep: Path, pairs: Sequence[Sequence[SummaryLine]]) -> Path | None:
     """Write `<sweep>/summary` from the metrics.csv of the runs, replacing an older one.
 
     If there are more than 400 settings, each pair keeps its first, as many as any other pair.
 
     Args:
         sweep: folder of the sweep.
-        pairs: settings from which one is chosen, the best first, as from `by_pair_and_data`.
-            Runs that recorded nothing count as runs without numbers.
-        name: gives the folder's name of a setting, as `sigmoid+se,lr=0.1`.
+        pairs: the settings of each pair and data set, the one to choose first. Runs that
+            recorded nothing count as runs without numbers.
 
     Returns:
         The summary's folder; None if there is nothing to show.
@@ -76,11 +64,11 @@ def write_summary(
     Raises:
         WriteError: naming the path and the cause; the older summary is then untouched.
     """
-    lines = {name(group): group for groups in pairs.values() for group in groups}
-    means = {key: mean for key, group in lines.items() if (mean := _mean(group)) is not None}
+    means = {line.name: mean for own in pairs for line in own if (mean := _mean(line)) is not None}
     if not means:
         return None
-    shown = [[key for group in own if (key := name(group)) in means] for own in pairs.values()]
+    lines = {line.name: line for own in pairs for line in own}
+    shown = [[line.name for line in own if line.name in means] for own in pairs]
     shown = [names for names in shown if names]
     share = max(1, LIMIT // len(shown))
     best = _best(shown)
@@ -95,10 +83,10 @@ def write_summary(
     return sweep / "summary"
 
 
-def _mean(group: SeedGroup) -> Aggregate | None:
-    # not `Recorded.series`, which would keep all of them in memory
-    series = (read_series(run.folder / "metrics.csv") for run in group.runs)
-    return aggregate([one for one in series if one is not None], len(group.runs))
+def _mean(line: SummaryLine) -> Aggregate | None:
+    # one run at a time: the series of all runs take much memory
+    series = (read_series(run / "metrics.csv") for run in line.runs)
+    return aggregate([one for one in series if one is not None], len(line.runs))
 
 
 def _best(pairs: Sequence[Sequence[str]]) -> list[str]:
@@ -113,9 +101,9 @@ def _best(pairs: Sequence[Sequence[str]]) -> list[str]:
     return list(names if len(names) <= READABLE else names[:COLOURS])
 
 
-def _pictures(group: SeedGroup) -> bytes:
+def _pictures(line: SummaryLine) -> bytes:
     """Copy the figures of the first run of a setting that has any."""
-    return next(filter(None, (picture_records(run.folder) for run in group.runs)), b"")
+    return next(filter(None, (picture_records(run) for run in line.runs)), b"")
 
 
 def _write_line(

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlr.analysis.grouping import SeedGroup
 from mlr.records import Ending, Recorder, RunFolder, finish_all, flush_all, record_scalars
-from mlr.records.reading import Recorded
+from mlr.records.summary import SummaryLine
 
 TAGS = (
     *("loss/train", "accuracy/train", "logit_grad/wrong", "logit_grad/right", "stuck/fraction"),
@@ -23,21 +22,17 @@ ENDS = np.linspace(0.5, 0.05, len(PAIRS))
 RATES = (0.01, 0.1, 0.3, 1.0)
 
 
-def line_name(group: SeedGroup) -> str:
-    """The name of a line, with short keys and without the seed."""
-    chosen = [f"{key.rpartition('.')[2]}={value}" for key, value in group.chosen.items()]
-    return ",".join(filter(None, [group.pair, *chosen]))
-
-
-def line(folders, pair="", **chosen) -> SeedGroup:
+def line(folders, pair="", **chosen) -> SummaryLine:
     """A line of runs that lie in these folders."""
-    chosen = {"optimizer.lr" if key == "lr" else key: str(one) for key, one in chosen.items()}
-    return SeedGroup(pair, chosen, [Recorded(folder, {}) for folder in folders])
+    name = ",".join(filter(None, [pair, *(f"{key}={value}" for key, value in chosen.items())]))
+    head, _, loss = pair.partition("+")
+    options = {key: float(one) if key == "lr" else one for key, one in chosen.items()}
+    return SummaryLine(name, {"head": head, "loss": loss, **options}, folders)
 
 
 def write_sweep(
     folder: Path, seeds: int, points: int = 40, rates=RATES
-) -> dict[str, list[SeedGroup]]:
+) -> dict[str, list[SummaryLine]]:
     """Finished runs of every pair, rate and seed; at a rate of 1 half of them diverge.
 
     Returns:
@@ -60,7 +55,7 @@ def write_sweep(
         finish_all(recorders, endings)
     best_first = [f"{rate:g}" for rate in sorted(rates, key=lambda rate: (rate >= 1, -rate))]
 
-    def one(pair: str, rate: str) -> SeedGroup:
+    def one(pair: str, rate: str) -> SummaryLine:
         runs = [folder / f"{pair},lr={rate},seed={seed}" for seed in range(seeds)]
         return line(runs, pair, lr=rate)
 

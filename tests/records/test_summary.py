@@ -9,23 +9,23 @@ import pytest
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata
 
-from mlr.analysis.summary import COUNT, LIMIT
-from mlr.analysis.summary import write_summary as write
 from mlr.app.board.view import View
 from mlr.core import durable as durable_module
 from mlr.records import WriteError
 from mlr.records.events import EventWriter
+from mlr.records.summary import COUNT, LIMIT
+from mlr.records.summary import write_summary as write
 from mlr.records.table import MetricsTable
-from tests.analysis.sweeps import PAIRS, RATES, TAGS, line, line_name, write_sweep
 from tests.records.reading import accumulate, names
+from tests.records.sweeps import PAIRS, RATES, TAGS, line, write_sweep
 
 
 def write_summary(folder, pairs):
-    return write(folder, pairs, line_name)
+    return write(folder, list(pairs.values()))
 
 
 def every(pairs) -> list[str]:
-    return sorted(line_name(group) for groups in pairs.values() for group in groups)
+    return sorted(one.name for lines in pairs.values() for one in lines)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_every_line_and_the_best_of_each_pair(sweep):
 def test_a_cell_holds_the_mean_the_band_and_how_many_they_are(sweep):
     _, pairs, summary = sweep
     cell = f"{PAIRS[0]},lr=0.3"
-    own = [run.folder for run in pairs[PAIRS[0]][0].runs]
+    own = pairs[PAIRS[0]][0].runs
     alone = np.array([[p.value for p in accumulate(run).Scalars("loss/val")] for run in own])
     found = accumulate(summary / "best" / cell)
     for tag, expected in (
@@ -166,7 +166,7 @@ def test_lines_of_one_pair_are_shown_in_colours_of_their_own(tmp_path, pair, cou
     groups = [line([tmp_path / str(rate)], pair, lr=rate) for rate in range(count)]
     for rate in range(count):
         table(tmp_path / str(rate), **{"loss/train": [1.0, rate]})
-    summary, found = write_summary(tmp_path, {pair: groups}), list(map(line_name, groups))
+    summary, found = write_summary(tmp_path, {pair: groups}), [one.name for one in groups]
     (colour,) = parse_qs(urlsplit(View(summary).link()).query)["runColorGroup"]
     if colour != "run":
         captured = {re.search(colour.removeprefix("regex:"), name).groups() for name in found}

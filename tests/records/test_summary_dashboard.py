@@ -2,9 +2,9 @@
 
 import pytest
 
-from mlr.analysis.summary import write_summary
 from mlr.app.board.view import View
-from tests.analysis.sweeps import PAIRS, RATES, line_name, write_sweep
+from mlr.records.summary import write_summary
+from tests.records.sweeps import PAIRS, RATES, write_sweep
 
 pytest.importorskip("selenium")
 from tests.records.browser import chromium, tensorboard, wait
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 def summary(folder):
     pairs = write_sweep(folder, SEEDS)
     assert sum(len(group.runs) for groups in pairs.values() for group in groups) == 2048
-    return write_summary(folder, pairs, line_name)
+    return write_summary(folder, list(pairs.values()))
 
 
 @pytest.fixture(scope="module")
