@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mlr.core import checks
 from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.core.commandline import command
 from mlr.records.finding import STATUS, Found, below
@@ -24,6 +25,8 @@ from mlr.records.settings import PAIR, Value, parse_value, split_overrides
 DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"
 """Statuses of a run that is left out of all numbers: a file is not what was written, cannot be
 read, or is of another format."""
+_MOST_NAMES = 60
+"""Characters of names of runs in one line."""
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 _METRICS, _CONFIG, _HYDRA = "metrics.csv", ".hydra/config.yaml", ".hydra/hydra.yaml"
 
@@ -164,6 +167,25 @@ def remedied(run: Recorded, place: Path | str) -> str:
     if run.status != DAMAGED:
         return reason
     return f"{reason.rstrip('.')}; {command('verify', str(place))} says more."
+
+
+def left_out(runs: Sequence[Recorded], places: Sequence[Path | str]) -> str:
+    """Write one line on the runs that cannot be read; empty if all can.
+
+    Args:
+        runs: all that were found.
+        places: the folders in which they were found.
+    """
+    lost = [run for run in runs if run.changed]
+    if not lost:
+        return ""
+    first, *others = lost
+    reason = remedied(first, places[0] if len(places) == 1 else first.folder)
+    count = f"{len(lost)} of {len(runs)} runs"
+    if not others:
+        return f"{count} is left out: {reason}"
+    names = checks.listed([run.name for run in lost], _MOST_NAMES)
+    return f"{count} are left out ({names}), the first: {reason}"
 
 
 def _runs_of(place: Path) -> list[Recorded]:

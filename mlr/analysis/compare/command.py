@@ -14,13 +14,12 @@ from mlr.analysis.compare.headline import headline
 from mlr.analysis.compare.significance import LEVEL
 from mlr.analysis.compare.table import print_comparison
 from mlr.analysis.grouping import HEAD_LOSS
-from mlr.analysis.left_out import tell_left_out
 from mlr.analysis.ranking import is_higher_better
 from mlr.core import console
 from mlr.core.checks import InputError, known
 from mlr.core.durable import atomic_write
 from mlr.core.streams import write_utf8
-from mlr.records.reading import read_all
+from mlr.records.reading import left_out, read_all
 from mlr.records.settings import Value
 from mlr.records.sweep import csv_text, marked
 
@@ -59,7 +58,8 @@ def main(
     if found.mixed and tuple(keys) == HEAD_LOSS:  # means over other settings were not asked for
         found = compare(runs, [*keys, *found.mixed], metric)
     comparison = _sorted(found, sort)
-    tell_left_out(runs, places)
+    if line := left_out(runs, places):
+        console.refuse(line)
     for place, text in ((csv, as_csv(comparison)), (json, as_json(comparison))):
         if place == STDOUT:
             write_utf8(text)

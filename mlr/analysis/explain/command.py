@@ -11,10 +11,9 @@ from mlr.analysis.explain.diagnose import explain
 from mlr.analysis.explain.findings import Diagnosis
 from mlr.analysis.explain.printing import print_in_full, reassurance
 from mlr.analysis.explain.remedies import command
-from mlr.analysis.left_out import tell_left_out
 from mlr.core import console
 from mlr.core.streams import write_utf8
-from mlr.records.reading import Recorded, read_runs
+from mlr.records.reading import Recorded, left_out, read_runs
 
 
 def main(place: str, as_json: bool) -> int:
@@ -28,7 +27,8 @@ def main(place: str, as_json: bool) -> int:
         InputError: there are no runs.
     """
     runs = read_runs(Path(place))
-    tell_left_out(runs, [place])
+    if line := left_out(runs, [place]):
+        console.refuse(line)
     found = explain(runs)
     if as_json:
         write_utf8(json.dumps(as_object(runs, found), ensure_ascii=False, indent=2) + "\n")

@@ -7,10 +7,10 @@ from pathlib import Path
 from rich.text import Text
 
 from mlr.analysis.explain import explain
-from mlr.analysis.left_out import tell_left_out
 from mlr.analysis.report import content, page
 from mlr.core import console
 from mlr.core.durable import atomic_write
+from mlr.records.reading import left_out
 
 FILE = "report.html"
 
@@ -40,7 +40,8 @@ def write(place: Path, path: Path | None = None) -> Path:
         WriteError: it cannot be written.
     """
     found = content.read(place)
-    tell_left_out([*found.runs, *found.left_out], [place])
+    if line := left_out([*found.runs, *found.left_out], [place]):
+        console.refuse(line)
     target = place / FILE if path is None else path
     text = page.html(found, explain(found.runs))
     atomic_write(target, text.encode("utf-8", errors="backslashreplace"), sync=False)

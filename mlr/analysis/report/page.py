@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from mlr.analysis.compare.table import goal
 from mlr.analysis.explain.printing import reassurance
-from mlr.analysis.left_out import left_out
 from mlr.analysis.report import summary, tables
 from mlr.analysis.report.charts import charts
 from mlr.analysis.report.content import Content, PairPanel, display_pair
 from mlr.analysis.webpage import BASE, document
 from mlr.core.commandline import for_others
+from mlr.records.reading import left_out
 
 if TYPE_CHECKING:
     from mlr.analysis.explain import Diagnosis
