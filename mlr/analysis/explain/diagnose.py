@@ -10,7 +10,7 @@ from mlr.analysis.explain.facts import Facts
 from mlr.analysis.explain.findings import Diagnosis, Finding, kind, sentence
 from mlr.analysis.explain.remedies import TriedRemedies
 from mlr.analysis.explain.rules_data import Rule, label_noise, overfitting, unscaled
-from mlr.analysis.explain.rules_network import starved, underfitting
+from mlr.analysis.explain.rules_network import initial_loss, not_finite, starved, underfitting
 from mlr.analysis.explain.rules_output import (
     clipped_dead,
     confident_right,
@@ -19,7 +19,6 @@ from mlr.analysis.explain.rules_output import (
     saturated,
 )
 from mlr.analysis.explain.rules_rate import lr_too_high, lr_too_low
-from mlr.analysis.explain.rules_start import initial_loss, not_finite
 from mlr.analysis.grouping import SeedGroup, seed_groups
 from mlr.records.reading import Recorded
 

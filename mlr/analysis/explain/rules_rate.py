@@ -9,7 +9,7 @@ import numpy as np
 from mlr.analysis.explain import curve_shape
 from mlr.analysis.explain.facts import Facts
 from mlr.analysis.explain.findings import Finding, Number
-from mlr.analysis.explain.rules_start import initial_loss
+from mlr.analysis.explain.rules_network import initial_loss
 from mlr.analysis.formatting import approx, approx_percent, whole
 
 PEAK = 5.0

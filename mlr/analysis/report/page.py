@@ -6,15 +6,19 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Sequence
-from functools import cache
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from mlr.analysis.compare.table import goal
+from mlr.analysis.compare.comparison import CompareRow
+from mlr.analysis.compare.headline import headline, namer
+from mlr.analysis.compare.table import apart_lines, goal
 from mlr.analysis.explain.printing import reassurance
-from mlr.analysis.report import summary, tables
+from mlr.analysis.formatting import percent
+from mlr.analysis.report import tables
 from mlr.analysis.report.charts import charts
 from mlr.analysis.report.content import Content, PairPanel, display_pair
 from mlr.analysis.webpage import BASE, document
@@ -124,19 +128,72 @@ def _summary(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
         found = f"<p>{_escaped(reassurance(content.runs))}</p>\n"
     if rest:
         found += f"<details><summary>{len(rest)} more</summary>{_diagnoses(rest)}</details>\n"
-    counts = (summary.counts(content), summary.spread(content), summary.apart(content))
-    text = " ".join(filter(None, counts))
-    sentences = summary.verdicts(content)
+    text = " ".join(filter(None, (counts(content), spread(content), apart(content))))
+    sentences = verdicts(content)
     if len(sentences) == 1:
-        verdicts = f'<p class="verdict">{_escaped(sentences[0])}</p>'
+        answer = f'<p class="verdict">{_escaped(sentences[0])}</p>'
     else:
         items = "\n".join(f"<li>{_escaped(one)}</li>" for one in sentences)
-        verdicts = f'<ul class="verdicts">\n{items}\n</ul>'
+        answer = f'<ul class="verdicts">\n{items}\n</ul>'
     return f"""<section id="summary" aria-label="Summary">
-{verdicts}
+{answer}
 <p>{_escaped(text)}</p>
 {_left_out(content)}{found}</section>
 """
+
+
+def verdicts(content: Content) -> list[str]:
+    """Write a text for each ranking: which pairs are significantly better, and which tie."""
+    return [
+        ranking.lead + headline(ranking, partial(_name, by_keys=namer(ranking)))
+        for ranking in content.rated
+    ]
+
+
+def apart(content: Content) -> str:
+    """Explain which rankings cannot be compared; empty if all can."""
+    return " ".join(f"{line[0].upper()}{line[1:]}." for line in apart_lines(content.comparison))
+
+
+def counts(content: Content) -> str:
+    """Count runs and jobs by status."""
+    runs = len(content.runs)
+    status = Counter(run.status for run in content.runs)
+    pairs = len({run.pair for run in content.runs})
+    seeds = len({run.seed for run in content.runs})
+    text = f"{_many(runs, 'run')} of {_many(pairs, 'pair')} of head and loss"
+    if seeds > 1:
+        text += f", {seeds} seeds"
+    diverged = status.pop("diverged", 0)
+    others = [f"{count} {name}" for name, count in sorted(status.items())]
+    text += f": {', '.join([*others, f'{diverged} diverged'])}."
+    untrained = Counter(one.status for one in content.untrained)
+    jobs = [f" {_many(count, 'job')} {name}." for name, count in sorted(untrained.items())]
+    return text + "".join(jobs)
+
+
+def spread(content: Content) -> str:
+    """Write the range of mean accuracies; empty for fewer than two, or for several data sets."""
+    if len(content.comparison.rankings) > 1:
+        return ""
+    metric = content.comparison.rankings[0].metric
+    means = [row.mean for row in content.comparison.rows if row.mean is not None]
+    if len(means) < 2 or not metric.startswith("accuracy/"):
+        return ""
+    return (
+        f"Means over seeds range from {percent(min(means))} to {percent(max(means))} "
+        f"over {len(means)} configurations."
+    )
+
+
+def _name(row: CompareRow, by_keys: Callable[[CompareRow], str]) -> str:
+    """Name a configuration with its pair written for people."""
+    pair = str(row.keys["pair"] or "")
+    return by_keys(row).replace(pair, display_pair(pair), 1) if pair else by_keys(row)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _left_out(content: Content) -> str:

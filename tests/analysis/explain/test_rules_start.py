@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlr.analysis.explain import findings
-from mlr.analysis.explain.rules_start import initial_loss, not_finite
+from mlr.analysis.explain.rules_network import initial_loss, not_finite
 from tests.analysis.explain.sides import check, facts, on_either_side
 
 PLAIN = {
