@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mlr.analysis import formatting
 from mlr.analysis.compare.comparison import LOST as STATUSES
 from mlr.analysis.compare.comparison import CompareResult, CompareRow, Ranking
 from mlr.analysis.compare.headline import headline
@@ -29,12 +30,8 @@ UPDATES, EPOCHS = "updates to 90 % ↓", "epochs to 90 % ↓"
 WRONG, RIGHT, STUCK, LOST = "‖dL/dz‖ wrong", "‖dL/dz‖ right", "stuck % ↓", "lost"
 FURTHER = (("loss/test", 2), ("rmse/test", 3), ("predicted_std/test", 8))
 """Final numbers shown apart from the metric, and how early a narrow terminal drops them."""
-OUTPUTS = {
-    "prediction/target_1": "output for target 1",
-    "prediction/target_0": "output for target 0",
-    "prediction/mean": "output",
-    "prediction/test": "prediction",
-}
+OUTPUTS = {tag: f"output{words}" for tag, words in formatting.OUTPUTS.items()}
+OUTPUTS |= {"prediction/test": "prediction"}
 """Mean outputs, shown if all rows have them and the data are a few examples."""
 FEW = 10
 
