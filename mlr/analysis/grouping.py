@@ -8,9 +8,9 @@ from typing import Any
 
 from mlr.core.checks import known
 from mlr.records.identity import is_of_run
-from mlr.records.outcome import FINISHED
 from mlr.records.reading import Recorded
 from mlr.records.settings import PAIR, RATE, Value, leaves, parse_value, split_overrides
+from mlr.records.status import FINISHED
 
 HEAD_LOSS = ("head", "loss")
 _CLASSES = tuple(f"{group}._target_" for group in HEAD_LOSS)

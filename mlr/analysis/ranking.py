@@ -14,9 +14,9 @@ from math import fsum, inf, isfinite, nan, sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlr.records.outcome import FINISHED
 from mlr.records.reading import Recorded
 from mlr.records.settings import RATE, Value, value_text
+from mlr.records.status import FINISHED
 
 ENOUGH = 0.9
 """Share of its finished runs that a configuration must not lose, or it ranks behind."""

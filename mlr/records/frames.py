@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlr.core.checks import InputError
 from mlr.records.reading import Recorded, read_all
+from mlr.records.run_folder import METRICS
 from mlr.records.series import read_table
 from mlr.records.settings import PAIR, Value, value_text
 
@@ -94,7 +95,7 @@ def _fits(value: Value) -> bool:
 def _long(runs: Sequence[Recorded], identities: Any, pd: Any) -> DataFrame:
     import numpy as np
 
-    tables = [read_table(run.folder / "metrics.csv") for run in runs]
+    tables = [read_table(run.folder / METRICS) for run in runs]
     lengths = [len(table) for _, table in tables]
     tags = dict.fromkeys(["step", "epoch", *(tag for own, _ in tables for tag in own)])
     columns = {tag: place for place, tag in enumerate(tags)}

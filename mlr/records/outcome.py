@@ -13,9 +13,6 @@ from mlr.core import debugging
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 
-FINISHED = ("done", "diverged")
-"""Statuses of a run that was trained to an end and need not be trained again."""
-
 
 @dataclass(frozen=True)
 class Outcome:

@@ -1,4 +1,4 @@
-"""Finished runs read back from their folders, for analysis and notebooks."""
+"""Reading of runs from their folders, for all that compares, reports and explains them."""
 
 from __future__ import annotations
 
@@ -14,26 +14,31 @@ import numpy as np
 from mlr.core import checks
 from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.core.commandline import command
-from mlr.records.finding import STATUS, Found, below
-from mlr.records.folder import read_status
-from mlr.records.format import FormatError
-from mlr.records.manifest import check_entry, listed
-from mlr.records.parsed_once import read_yaml
+from mlr.records.checksums import check_file
+from mlr.records.discovery import FoundFolder, folders_below
+from mlr.records.run_folder import CONFIG, HYDRA_CONFIG, METRICS, STATUS, read_status
 from mlr.records.series import Series, read_series
 from mlr.records.settings import PAIR, Value, parse_value, split_overrides
+from mlr.records.status import FormatError, RunStatus
+from mlr.records.yaml_cache import read_yaml
 
 DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"
-"""Statuses of a run that is left out of all numbers: a file is not what was written, cannot be
-read, or is of another format."""
+"""Statuses of a run that is left out of all numbers: a file was changed, cannot be read, or is of
+another format."""
 _MOST_NAMES = 60
 """Characters of names of runs in one line."""
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-_METRICS, _CONFIG, _HYDRA = "metrics.csv", ".hydra/config.yaml", ".hydra/hydra.yaml"
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run on disk: its folder and status.json; larger files are read on first use."""
+    """A run that was read back: its status.json; the larger files are read on first use.
+
+    Attributes:
+        folder: of the run.
+        entries: of status.json.
+        changed: names of files that differ from their checksums, and are not used.
+    """
 
     folder: Path
     entries: Mapping[str, Any]
@@ -53,7 +58,7 @@ class Recorded:
 
     @property
     def pair(self) -> str:
-        """Head and loss, as in `sigmoid+se`; empty if status.json names none."""
+        """Head and loss, as in `sigmoid+se`; empty without an entry."""
         return str(self.entries.get("pair") or "")
 
     @property
@@ -73,7 +78,7 @@ class Recorded:
 
     @cached_property
     def finals(self) -> dict[str, float]:
-        """Final numbers by tag, as written; empty if it was not trained to an end."""
+        """Final numbers by tag, as written; empty for a run without an end."""
         found = self.entries.get("metrics") or {}
         return {tag: float(value) for tag, value in found.items()}
 
@@ -89,18 +94,18 @@ class Recorded:
 
     @cached_property
     def series(self) -> Series | None:
-        """metrics.csv; None if there is none, or if the run is damaged."""
-        return None if self.changed else read_series(self.folder / _METRICS)
+        """Logged steps of metrics.csv; None without any, and for a damaged run."""
+        return None if self.changed else read_series(self.folder / METRICS)
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """`.hydra/config.yaml`; empty if it cannot be read."""
-        return {} if _CONFIG in self.changed else _yaml(self.folder / _CONFIG)
+        """Configuration of the run; empty if it cannot be read."""
+        return {} if CONFIG in self.changed else _yaml(self.folder / CONFIG)
 
     @cached_property
     def choices(self) -> Mapping[str, str | None]:
-        """Option chosen of each group, as in `model` → `linear`; empty if it cannot be read."""
-        found = {} if _HYDRA in self.changed else _yaml(self.folder / _HYDRA)
+        """Chosen option of each config group, as in `model` → `linear`; empty if unknown."""
+        found = {} if HYDRA_CONFIG in self.changed else _yaml(self.folder / HYDRA_CONFIG)
         for key in ("hydra", "runtime", "choices"):
             found = _mapping(found.get(key))
         return {str(group): None if one is None else str(one) for group, one in found.items()}
@@ -129,7 +134,7 @@ class Recorded:
 
 
 def read_runs(place: Path | str) -> list[Recorded]:
-    """Read the run in a folder, or all runs anywhere below it, in the order of their paths.
+    """Read the run in a folder, or all runs below it, in the order of their paths.
 
     Runs that cannot be read are included, with `changed` and a reason.
 
@@ -157,7 +162,7 @@ def read_all(places: Sequence[Path | str]) -> list[Recorded]:
 
 
 def remedied(run: Recorded, place: Path | str) -> str:
-    """Explain why a run is left out, with the command that says more about a damaged one.
+    """Explain why a run is left out, and name the command that says more about a damaged one.
 
     Args:
         run: one that is left out.
@@ -197,21 +202,21 @@ def _runs_of(place: Path) -> list[Recorded]:
     return found
 
 
-def _run_folders(top: Path) -> list[Found]:
-    """Find `top` alone if it is a run, else all runs below it, in the order of their paths."""
-    folders = below(top)
+def _run_folders(top: Path) -> list[FoundFolder]:
+    """Return `top` alone if it is a run's, else all runs below it, in the order of their paths."""
+    folders = folders_below(top)
     first = next(folders)
     if STATUS in first.names:
         return [first]
     return sorted(found for found in (first, *folders) if found.is_run)
 
 
-def _recorded(found: Found) -> Recorded:
-    """Read a run; one that is left out keeps the entries of a sound status.json."""
+def _recorded(found: FoundFolder) -> Recorded:
+    """Read one run; one that is left out still has its status.json, if that is intact."""
     folder = found.path
     if found.problem:
         return _left_out(folder, {STATUS: UnreadableError(found.problem)})
-    for _ in range(2):  # again, since a process may have resumed it in between
+    for _ in range(2):  # once more: somebody may have continued the run in between
         try:
             entries = read_status(folder)
         except InputError as error:
@@ -225,21 +230,21 @@ def _recorded(found: Found) -> Recorded:
 def _left_out(
     folder: Path, changed: Mapping[str, InputError], entries: Mapping[str, Any] | None = None
 ) -> Recorded:
-    """Build a run with at least one changed file, and the reason."""
+    """Describe a run that is left out because of its changed files, each with the reason."""
     first = next(iter(changed.values()))
     kinds: Mapping[type, str] = {FormatError: OTHER, UnreadableError: UNREADABLE}
     about = {"status": kinds.get(type(first), DAMAGED), "reason": str(first)}
     return Recorded(folder, {**(entries or {}), **about}, changed)
 
 
-def _changed(folder: Path, entries: Mapping[str, Any]) -> dict[str, InputError]:
-    """Check the files that are read here against status.json; names of changed ones and why."""
-    files, found = listed(entries), dict[str, InputError]()
-    for name in (_METRICS, _CONFIG, _HYDRA):
+def _changed(folder: Path, entries: RunStatus) -> dict[str, InputError]:
+    """Find the files that differ from their checksums in status.json, each with the reason."""
+    files, found = entries.files or {}, dict[str, InputError]()
+    for name in (METRICS, CONFIG, HYDRA_CONFIG):
         path = folder / name
         try:
             if name in files:
-                check_entry(path, folder, files[name])
+                check_file(path, folder, files[name])
         except FileNotFoundError:
             found[name] = DataError(f"{path} is missing.")
         except OSError as error:
@@ -255,7 +260,7 @@ def _in_float32(value: float) -> float:
 
 
 def _mapping(found: Any) -> dict[str, Any]:
-    """Return `found` if it is a mapping, else an empty one."""
+    """Return `found` if it is a mapping, else an empty one: anybody may have written it."""
     return found if isinstance(found, dict) else {}
 
 

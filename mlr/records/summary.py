@@ -21,11 +21,11 @@ import numpy as np
 
 from mlr.core.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate
-from mlr.records.events import EventWriter
-from mlr.records.hparams import HEADLINES, hparams_summaries, session_end
-from mlr.records.layout import bands_summary
-from mlr.records.pictures import picture_records
 from mlr.records.series import read_series
+from mlr.records.tensorboard.event_writer import EventWriter
+from mlr.records.tensorboard.hparams import HEADLINES, hparams_summaries, session_end
+from mlr.records.tensorboard.layout import bands_summary
+from mlr.records.tensorboard.pictures import picture_records
 
 LIMIT = 400
 """Lines in all: with those in `best` there are fewer than the 500 that TensorBoard draws."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlr.records import Ending, Recorder, RunFolder, finish_all, flush_all, record_scalars
+from mlr.records import Recorder, RunEnd, RunFolder, finish_all, flush_all, record_scalars
 from mlr.records.summary import SummaryLine
 
 TAGS = (
@@ -49,7 +49,7 @@ def write_sweep(
         record_scalars(recorders, steps, steps / 32, values, present, 1e9 + steps)
         flush_all(recorders)
         endings = [
-            Ending("done", {"loss/test": float(run[-1, 0]), "accuracy/test": float(run[-1, 1])})
+            RunEnd("done", {"loss/test": float(run[-1, 0]), "accuracy/test": float(run[-1, 1])})
             for run in values.swapaxes(0, 1)
         ]
         finish_all(recorders, endings)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mlr.records.aggregate import aggregate
+from mlr.records.metrics_table import MetricsTable
 from mlr.records.series import Series, read_series
-from mlr.records.table import MetricsTable
 
 TAGS = ("loss/train", "accuracy/val")
 

@@ -12,10 +12,10 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 from mlr.app.board.view import View
 from mlr.core import durable as durable_module
 from mlr.records import WriteError
-from mlr.records.events import EventWriter
+from mlr.records.metrics_table import MetricsTable
 from mlr.records.summary import COUNT, LIMIT
 from mlr.records.summary import write_summary as write
-from mlr.records.table import MetricsTable
+from mlr.records.tensorboard.event_writer import EventWriter
 from tests.records.reading import accumulate, names
 from tests.records.sweeps import PAIRS, RATES, TAGS, line, write_sweep
 

@@ -15,9 +15,9 @@ from mlr.analysis.compare.time_to_target import Target, median_of, reached, shar
 from mlr.analysis.grouping import HEAD_LOSS, check_keys, differs, grouped, varied
 from mlr.analysis.ranking import by_data, by_rate, by_seed, final, mean_and_std
 from mlr.core.checks import InputError, known
-from mlr.records.outcome import FINISHED
 from mlr.records.reading import Recorded
 from mlr.records.settings import RATE, Value
+from mlr.records.status import FINISHED
 
 OF_DATA = ("data", "experiment")
 """Roots of keys that determine the data."""

@@ -15,8 +15,8 @@ from mlr.analysis.formatting import OUTPUTS, approx, approx_percent, output_text
 from mlr.analysis.grouping import seed_groups
 from mlr.core import commandline
 from mlr.core.console import shown
-from mlr.records.outcome import FINISHED
 from mlr.records.reading import Recorded
+from mlr.records.status import FINISHED
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,9 +10,9 @@ from mlr.analysis.explain.findings import OR, Diagnosis, Finding
 from mlr.analysis.grouping import run_overrides
 from mlr.core import commandline
 from mlr.records.identity import identity
-from mlr.records.outcome import FINISHED
 from mlr.records.reading import Recorded
 from mlr.records.settings import leaves, parse_value
+from mlr.records.status import FINISHED
 
 CURED = 0.9
 """Largest share of errors, or of the loss if it is the same, that a helpful remedy leaves."""

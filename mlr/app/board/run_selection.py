@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from mlr.records.layout import BY_PAIR, MOST_TICKED
+from mlr.records.tensorboard.layout import BY_PAIR, MOST_TICKED
 
 COLOURS = 7
 """Colours of TensorBoard; of more values two share one."""

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from mlr.app.board.run_selection import colouring, pinned_pictures, seed_of, ticked
 from mlr.app.sweep.summary import MOST_SHOWN
 from mlr.core.checks import InputError
-from mlr.records.file_names import RUNS_TABLE
-from mlr.records.layout import MOST_TICKED, link
+from mlr.records.run_folder import RUNS_TABLE
 from mlr.records.sweep import read_runs_table
+from mlr.records.tensorboard.layout import MOST_TICKED, link
 
 COURSE = "figure/course"
 """Picture on logarithmic axes, which shows the first updates."""

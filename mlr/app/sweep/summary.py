@@ -20,8 +20,9 @@ from mlr.core.commandline import command
 from mlr.core.console import console, refuse, shown
 from mlr.core.durable import WriteError
 from mlr.core.shell_quoting import override
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
 from mlr.records.settings import RATE, parse_value, split_overrides
+from mlr.records.status import FINISHED
 
 if TYPE_CHECKING:
     from mlr.analysis.grouping import SeedGroup
@@ -69,9 +70,9 @@ def resume_command(folder: Path) -> str:
 
 
 def _recorded(row: Outcome, of: int) -> Recorded:
-    """Read a run's status.json; if there are very many runs, use what is in memory."""
-    from mlr.records.folder import read_status
+    """A run of the folder with all that its status.json tells; of very many, what is known here."""
     from mlr.records.reading import Recorded
+    from mlr.records.run_folder import read_status
 
     found: dict[str, Any] = {"overrides": row.overrides, "metrics": row.metrics}
     if row.folder is not None and of <= MOST_EXPLAINED:

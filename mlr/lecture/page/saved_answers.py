@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlr.core.durable import WriteError, atomic_write
 from mlr.lecture.page.answer import Answer, Claim, Illustration, PublishedNumber, Slide
-from mlr.records.folder import versions
+from mlr.records.status import versions
 
 FILE = "answer.json"
 

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from mlr.app.board.run_selection import COLOURS, PINNED, colouring, pinned_pictures, ticked
-from tests.records.test_pictures import write
+from tests.records.tensorboard.test_pictures import write
 
 TAG = "figure/course"
 
