@@ -4,7 +4,7 @@ A `RunFolder` is claimed once and carries status.json (`status.RunStatus`). A `R
 each block of logged steps goes to an `EventWriter` (TensorBoard) and a `MetricsTable`
 (metrics.csv), and `finish` adds the final numbers; `record_scalars`, `flush_all` and `finish_all`
 do the same for all runs of a program at once. `write_runs_table` writes the table of a sweep,
-runs.csv, and `write_summary` a logdir with the mean over seeds. All files are written through
+runs.csv. All files are written through
 `durable`. `load` reads runs back, as a pandas DataFrame.
 """
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         record_scalars,
     )
     from mlr.records.run_folder import RunFolder
-    from mlr.records.summary import SummaryRun, write_summary
     from mlr.records.sweep import write_runs_table
     from mlr.records.tensorboard.event_writer import EventWriter
 
@@ -40,7 +39,6 @@ __getattr__ = lazy_exports(
         "Recorder": "mlr.records.recorder",
         "RunEnd": "mlr.records.recorder",
         "RunFolder": "mlr.records.run_folder",
-        "SummaryRun": "mlr.records.summary",
         "WriteError": "mlr.core.durable",
         "atomic_write": "mlr.core.durable",
         "finish_all": "mlr.records.recorder",
@@ -49,7 +47,6 @@ __getattr__ = lazy_exports(
         "record_histograms": "mlr.records.recorder",
         "record_scalars": "mlr.records.recorder",
         "write_runs_table": "mlr.records.sweep",
-        "write_summary": "mlr.records.summary",
     },
 )
 
@@ -59,7 +56,6 @@ __all__ = [
     "Recorder",
     "RunEnd",
     "RunFolder",
-    "SummaryRun",
     "WriteError",
     "atomic_write",
     "finish_all",
@@ -68,5 +64,4 @@ __all__ = [
     "record_histograms",
     "record_scalars",
     "write_runs_table",
-    "write_summary",
 ]

@@ -10,9 +10,6 @@ from typing import Any
 
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
-from mlr.records.status import FINISHED
-
-__all__ = ["DIVERGED", "FINISHED", "Outcome", "cause"]
 
 DIVERGED = 4
 """Exit code of a command whose only run diverged."""

@@ -11,19 +11,22 @@ from typing import Any
 
 import numpy as np
 
+from mlr.core import checks
 from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.core.commandline import command
-from mlr.records.aggregate import Series, read_series
 from mlr.records.checksums import check_file
 from mlr.records.discovery import FoundFolder, folders_below
 from mlr.records.run_folder import CONFIG, HYDRA_CONFIG, METRICS, STATUS, read_status
-from mlr.records.settings import texts
+from mlr.records.series import Series, read_series
+from mlr.records.settings import PAIR, Value, parse_value, split_overrides
 from mlr.records.status import FormatError, RunStatus
 from mlr.records.yaml_cache import read_yaml
 
 DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"
 """Statuses of a run that is left out of all numbers: a file was changed, cannot be read, or is of
 another format."""
+_MOST_NAMES = 60
+"""Characters of names of runs in one line."""
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 
@@ -39,16 +42,18 @@ class Recorded:
 
     folder: Path
     entries: Mapping[str, Any]
+    """all of status.json"""
     changed: Collection[str] = ()
+    """names of files that are not what was written, and whose content is therefore ignored"""
 
     @property
     def name(self) -> str:
-        """The folder's own name, as in `sigmoid+se,seed=0`."""
+        """Name of the folder, as in `sigmoid+se,seed=0`."""
         return self.folder.name
 
     @property
     def status(self) -> str:
-        """running, done, failed, diverged or interrupted; another where `changed` is not empty."""
+        """running, done, failed, diverged or interrupted; else a status of a run left out."""
         return str(self.entries.get("status"))
 
     @property
@@ -58,18 +63,18 @@ class Recorded:
 
     @property
     def seed(self) -> int | None:
-        """The seed in the configuration; None without one."""
+        """Seed of the configuration; None without one."""
         return self.entries.get("seed")
 
     @property
     def overrides(self) -> Sequence[str]:
-        """As typed."""
+        """Overrides as typed."""
         return self.entries.get("overrides") or []
 
     @cached_property
     def typed(self) -> Mapping[str, str]:
-        """The overrides by key."""
-        return texts(self.overrides)
+        """Overrides by key."""
+        return split_overrides(self.overrides)
 
     @cached_property
     def finals(self) -> dict[str, float]:
@@ -105,6 +110,28 @@ class Recorded:
             found = _mapping(found.get(key))
         return {str(group): None if one is None else str(one) for group, one in found.items()}
 
+    def setting(self, key: str) -> Value:
+        """Look up a setting: as typed, else as configured, else as chosen.
+
+        The configuration is read only if status.json does not tell.
+
+        Args:
+            key: `pair`, `head`, `loss`, `seed`, or a key of the configuration, as
+                `optimizer.lr`; a group, as `model`, gives the name of its option.
+
+        Returns:
+            None if nothing is set or known; lists as text, `[1,2]`.
+        """
+        if key == "seed":
+            return self.seed
+        if key in PAIR and self.pair:
+            head, _, loss = self.pair.partition("+")
+            return {"pair": self.pair, "head": head, "loss": loss}[key]
+        if key in self.typed:
+            return parse_value(self.typed[key])
+        found = _scalar(self.config, key)
+        return self.choices.get(key) if found is None else found
+
 
 def read_runs(place: Path | str) -> list[Recorded]:
     """Read the run in a folder, or all runs below it, in the order of their paths.
@@ -112,7 +139,7 @@ def read_runs(place: Path | str) -> list[Recorded]:
     Runs that cannot be read are included, with `changed` and a reason.
 
     Args:
-        place: a run's folder, a sweep's, or one above them, as `runs`.
+        place: folder of a run or of a sweep, or one above them, as `runs`.
 
     Raises:
         InputError: there is no such folder, or it holds no run.
@@ -145,6 +172,25 @@ def remedied(run: Recorded, place: Path | str) -> str:
     if run.status != DAMAGED:
         return reason
     return f"{reason.rstrip('.')}; {command('verify', str(place))} says more."
+
+
+def left_out(runs: Sequence[Recorded], places: Sequence[Path | str]) -> str:
+    """Write one line on the runs that cannot be read; empty if all can.
+
+    Args:
+        runs: all that were found.
+        places: the folders in which they were found.
+    """
+    lost = [run for run in runs if run.changed]
+    if not lost:
+        return ""
+    first, *others = lost
+    reason = remedied(first, places[0] if len(places) == 1 else first.folder)
+    count = f"{len(lost)} of {len(runs)} runs"
+    if not others:
+        return f"{count} is left out: {reason}"
+    names = checks.listed([run.name for run in lost], _MOST_NAMES)
+    return f"{count} are left out ({names}), the first: {reason}"
 
 
 def _runs_of(place: Path) -> list[Recorded]:
@@ -209,7 +255,7 @@ def _changed(folder: Path, entries: RunStatus) -> dict[str, InputError]:
 
 
 def _in_float32(value: float) -> float:
-    """Return `value`, infinite where a float32 would be, so that it has a square."""
+    """Return `value`, infinite if a float32 would be, so that it has a square."""
     return value if abs(value) <= _LARGEST_FLOAT32 or value != value else copysign(inf, value)
 
 
@@ -224,3 +270,15 @@ def _yaml(path: Path) -> dict[str, Any]:
     except InputError:
         return {}
     return _mapping(found)
+
+
+def _scalar(config: Mapping[str, Any], key: str) -> Value:
+    """Look up a dotted key; None for a mapping or nothing, lists as text."""
+    node: Any = config
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    if isinstance(node, Mapping):
+        return None
+    if isinstance(node, list):
+        return f"[{','.join(map(str, node))}]"
+    return node if isinstance(node, (bool, int, float)) or node is None else str(node)

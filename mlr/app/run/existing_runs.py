@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlr.core.checks import InputError, UnreadableError
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
 from mlr.records.run_folder import (
     CHECKPOINT,
     EVENTS,
@@ -19,7 +19,7 @@ from mlr.records.run_folder import (
     STATUS,
     read_status,
 )
-from mlr.records.status import FormatError, RunStatus
+from mlr.records.status import FINISHED, FormatError, RunStatus
 
 OURS = (METRICS, LOCK, CHECKPOINT, PREVIOUS)
 

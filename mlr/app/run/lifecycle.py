@@ -18,8 +18,9 @@ from mlr.app.run.existing_runs import clear, clear_unfinished, outcome_of
 from mlr.app.run.signals import Signals
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
 from mlr.records.recorder import RunEnd, finish_all
+from mlr.records.status import FINISHED
 from mlr.training import Experiment, Result, train
 
 Report = Callable[[Outcome], None]

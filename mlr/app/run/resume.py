@@ -16,7 +16,6 @@ from mlr.app.run.job import Job
 from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.records import RunFolder
 from mlr.records.identity import NOT_THE_RUN, config_hash, identity
-from mlr.records.outcome import FINISHED
 from mlr.records.plain_yaml import read_yaml
 from mlr.records.run_folder import (
     CHECKPOINT,
@@ -27,7 +26,7 @@ from mlr.records.run_folder import (
     read_status,
 )
 from mlr.records.settings import leaves
-from mlr.records.status import FormatError, RunStatus, versions
+from mlr.records.status import FINISHED, FormatError, RunStatus, versions
 
 if TYPE_CHECKING:
     from mlr.training import Experiment

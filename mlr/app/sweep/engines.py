@@ -15,7 +15,8 @@ from mlr.app.run.job import Job
 from mlr.app.run.signals import Signals
 from mlr.app.sweep.progress import ProgressListener
 from mlr.core.checks import InputError, known
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
+from mlr.records.status import FINISHED
 
 Chunk = Sequence[Job]
 Run = Callable[[Sequence[Chunk], Mapping[str, Any], Path, "OutcomeCollector"], None]

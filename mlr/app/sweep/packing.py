@@ -19,7 +19,8 @@ from mlr.app.run.signals import Signals
 from mlr.app.sweep.data_cache import DataCache
 from mlr.app.sweep.progress import ProgressListener
 from mlr.core import durable
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
+from mlr.records.status import FINISHED
 from mlr.training import Experiment
 from mlr.training.experiment import program_key
 from mlr.training.memory import bytes_of_data, bytes_per_run, free_bytes

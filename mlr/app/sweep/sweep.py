@@ -15,7 +15,8 @@ from mlr.app.sweep.engines import Engine, OutcomeCollector, run_chunks
 from mlr.app.sweep.progress import ProgressListener, progress_line
 from mlr.app.sweep.sweep_folder import SweepFolder
 from mlr.records.identity import group_key
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
+from mlr.records.status import FINISHED
 
 MOST_DRAWN = 12
 """Runs of a sweep that are drawn: a person looks at no more, and each takes a moment."""

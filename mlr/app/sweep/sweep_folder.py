@@ -22,9 +22,9 @@ from mlr.core.durable import WriteError, atomic_write, create_exclusive
 from mlr.core.locks import hold
 from mlr.records.checksums import checksum
 from mlr.records.identity import is_of_run
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
 from mlr.records.run_folder import LOCK, RUNS_TABLE, STORY, check_links
-from mlr.records.status import FORMAT, versions
+from mlr.records.status import FINISHED, FORMAT, versions
 from mlr.records.sweep import read_story, write_runs_table
 
 DAMAGED = ""

@@ -14,6 +14,7 @@ from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from mlr.analysis import palette
 from mlr.analysis.formatting import display_name
 from mlr.app.lab import Trained
 from mlr.lecture.page.answer import Illustration
@@ -21,9 +22,8 @@ from mlr.lecture.page.answer import Illustration
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, which colour-blind people can distinguish
-BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-ORANGE, SKY, GREY = "#e69f00", "#56b4e9", "#999999"
+BLUE, VERMILLION, GREEN = palette.BLUE, palette.VERMILLION, palette.GREEN
+PURPLE, ORANGE, SKY, GREY = palette.PURPLE, palette.ORANGE, palette.SKY, palette.GREY
 INK, RULE, PAPER = "#010203", "#040506", "#070809"
 """Colours of the page itself: text and axes, grid, background."""
 VARIABLES = {

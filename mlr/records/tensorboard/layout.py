@@ -15,8 +15,8 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
-from mlr.records.tensorboard.colours import BY_PAIR
-
+BY_PAIR = r"regex:(\w+\+\w+|^[^+]+$)"
+"""Colour by head and loss, which begin a run's name; other names have a colour each."""
 _NONE = " (▲ none)"
 # question → charts; chart → regular expressions of its tags, each matched to the end
 PAGES: dict[str, dict[str, str]] = {

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 
 from mlr.analysis.explain import RULES
 from mlr.analysis.explain import explain as explained
-from mlr.analysis.explain.printing import command
+from mlr.analysis.explain.remedies import command
 from mlr.app.cli.command import CONFIGS, VERSION_BASE
 from mlr.app.config.run_spec import make_plan
 from mlr.app.config.schema import register_schema

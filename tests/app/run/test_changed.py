@@ -226,7 +226,8 @@ def test_numbers_are_those_of_the_other_runs(sweep, capfd):
 
 
 def test_the_page_still_has_curves_and_theory(sweep):
-    from mlr.analysis.report.content import charts, read
+    from mlr.analysis.report.charts import charts
+    from mlr.analysis.report.content import read
 
     whole = charts(read(sweep))
     (sweep / "sigmoid+bce,seed=0" / CONFIG).unlink()
