@@ -6,17 +6,21 @@ import os
 import re
 import sys
 from contextlib import suppress
+from pathlib import Path
+from typing import cast
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from mlr.app.cli.help import register_help
-from mlr.app.config.arguments import check_arguments
+from mlr.app.config.arguments import canonical, check_arguments
 from mlr.app.config.config_errors import one_sentence, raised_by_hydra
-from mlr.app.config.config_policy import guarded
+from mlr.app.config.config_policy import check_output, guarded
 from mlr.app.config.output_paths import CONFIGS
 from mlr.app.config.schema import register_schema
+from mlr.app.run.job_files import remove_empty
 from mlr.app.run.signals import Signals
 from mlr.app.sweep.resolvers import register_resolvers
 from mlr.app.sweep.session import Session, SweepRefused
@@ -44,10 +48,18 @@ def main() -> int:
     session = Session(signals=signals)
 
     def task(config: DictConfig) -> float | None:
+        hydra = cast(DictConfig, HydraConfig.get())
+        try:
+            check_output(hydra)
+        except InputError:
+            remove_empty(Path(hydra.runtime.output_dir))
+            raise
         return session.job(config)
 
     task.batch = session.batch  # type: ignore[attr-defined]
     task.prepare = session.prepare  # type: ignore[attr-defined]
+    # Hydra and its completion read the words again
+    sys.argv[1:] = map(canonical, sys.argv[1:])
     entry = hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")
     try:
         check_arguments(sys.argv[1:], get_args_parser())

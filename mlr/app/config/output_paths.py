@@ -52,22 +52,6 @@ def check_place(option: str, value: object) -> None:
     _check_target(option, shown, Path(text))
 
 
-def check_below(option: str, value: object) -> None:
-    """Refuse an output folder out of the current one; a file may choose among these only.
-
-    Links are not followed: `runs` may well be one, to a larger disk.
-
-    Raises:
-        InputError: it leads out.
-    """
-    here = Path.cwd()
-    if not Path(os.path.normpath(here / str(value))).is_relative_to(here):
-        raise InputError(
-            f"{option}={str(value)[:60]} comes from a file and leads out of the current folder; "
-            f"type it if you mean it, or choose a folder below, as in {option}=runs/mine."
-        )
-
-
 def _check_target(option: str, shown: str, path: Path) -> None:
     try:
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):

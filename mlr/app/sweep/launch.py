@@ -44,6 +44,7 @@ class Launch:
         """Put the cheap composition in Hydra's place, for the sweeper too."""
         self.composer = Composer(context.config_loader, config)
         context.config_loader = self.composer  # type: ignore[assignment]
+        check_place("hydra.sweep.dir", config.hydra.sweep.dir)
         prepare = getattr(task, "prepare", None)
         if prepare is not None:  # before the sweeper writes its multirun.yaml
             prepare(config)
