@@ -51,18 +51,17 @@ def main() -> int:
         hydra = cast(DictConfig, HydraConfig.get())
         try:
             check_output(hydra)
-        except InputError:
+        except InputError as error:
             remove_empty(Path(hydra.runtime.output_dir))
-            raise
+            raise SweepRefused(error) from error
         return session.job(config)
 
     task.batch = session.batch  # type: ignore[attr-defined]
     task.prepare = session.prepare  # type: ignore[attr-defined]
-    # Hydra and its completion read the words again
-    sys.argv[1:] = map(canonical, sys.argv[1:])
     entry = hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")
     try:
         check_arguments(sys.argv[1:], get_args_parser())
+        sys.argv[1:] = map(canonical, sys.argv[1:])  # Hydra reads them from there
         with signals, guarded(sys.argv[1:]):
             try:
                 with suppress(JobError):  # reported with the others

@@ -141,6 +141,8 @@ def check_output(hydra: Any) -> None:
     """
     folder = Path(hydra.runtime.output_dir)
     sweep = Path(hydra.runtime.cwd, hydra.sweep.dir)
+    if hydra.job.chdir:  # which is refused as a whole
+        return
     if hydra.mode == RunMode.RUN:
         check_place("hydra.run.dir", folder)
     elif sweep.resolve() not in folder.resolve().parents:

@@ -122,6 +122,7 @@ def test_a_place_of_no_use_is_refused_by_the_command(train, tmp_path, monkeypatc
     finished = train(*line)
     assert finished.code == 2
     assert why in finished.err
+    assert finished.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
