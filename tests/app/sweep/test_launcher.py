@@ -14,6 +14,7 @@ from hydra.core.utils import JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import OmegaConf
 
+from mlr.app.sweep.launch import Launch
 from mlr.app.sweep.sweep_job import Engine
 from mlr.core.checks import InputError
 from tests.app.composing import sweep_of
@@ -40,11 +41,6 @@ def test_the_batch_gets_every_job_at_once(tmp_path):
 def test_what_is_returned_tells_of_its_job():
     (one,) = sweep_of().launch([["seed=3"]], 4)
     assert one.overrides == ["seed=3"]
-    assert one.cfg.seed == 3
-    assert "hydra" not in one.cfg
-    assert one.hydra_cfg.hydra.job.num == 4
-    assert one.hydra_cfg.hydra.job.id == "4"
-    assert one.hydra_cfg.hydra.runtime.output_dir.endswith("softmax+ce,seed=3")
     assert one.task_name == "train"
     assert one.working_dir == str(Path.cwd())
 
@@ -93,6 +89,7 @@ def test_prepare_comes_first():
     def task(config):
         raise AssertionError
 
+    task.batch = None
     task.prepare = lambda config: seen.append(config.seed)
     launcher = Plugins.instance().class_name_to_class[
         "hydra_plugins.mlr_batched.launcher.BatchedLauncher"
@@ -100,6 +97,12 @@ def test_prepare_comes_first():
     sweep = sweep_of()
     launcher.setup(hydra_context=sweep.context, task_function=task, config=sweep.master)
     assert seen == [0]
+
+
+def test_another_programs_task_is_refused():
+    sweep = sweep_of()
+    with pytest.raises(InputError, match="use hydra/launcher=basic"):
+        Launch(sweep.context, lambda config: None, sweep.master)
 
 
 class Witness(Callback):
@@ -112,7 +115,12 @@ class Witness(Callback):
         self.seen.append(("start", config.seed, HydraConfig.get().job.num, task.__name__))
 
     def on_job_end(self, config, job_return, **more):
-        self.seen.append(("end", config.seed, config.hydra.job.num, job_return.return_value))
+        hydra, value = job_return.hydra_cfg.hydra, job_return.return_value
+        assert job_return.cfg.seed == config.seed
+        assert "hydra" not in job_return.cfg
+        assert hydra.job.id == str(config.hydra.job.num)
+        assert hydra.runtime.output_dir.endswith(f"softmax+ce,seed={config.seed}")
+        self.seen.append(("end", config.seed, config.hydra.job.num, value))
 
 
 # 1.4 wants to be told which callbacks are trusted
