@@ -311,28 +311,12 @@ def test_hydras_configuration_is_left_as_it_was(sweep):
 def test_a_scalar_is_read_as_it_was_written():
     rng = random.Random(0)
     alphabet = string.printable + "éß\u2028\ufeff🙂"
-    words = [
-        "null",
-        "true",
-        "~",
-        "1",
-        "1.",
-        ".5",
-        "1e5",
-        "0x1f",
-        "0o7",
-        "012",
-        "+1",
-        "=",
-        "<<",
-        "y",
-        "1:30",
-        "2024-01-01",
-    ]
+    words = ["null", "true", "~", "1", "1.", ".5", "1e5", "0x1f", "0o7", "012", "+1", "=", "<<"]
+    words += ["y", "1:30", "2024-01-01"]
     values: list = [0, -1, 10**30, 0.0, -0.0, 1e300, 1e-5, 0.1, float("nan"), True, None, *words]
     for length in range(1, 100):
         for letters in (alphabet, "abc =/,.+-019'\"", "abc=/,.+-019"):
-            values.append("".join(rng.choices(letters, k=length)))
+            values.append("".join(rng.choices(letters, k=length)).replace("${", "$"))
     for value in values:
         text = scalar_text(value)
         assert "\n" not in text
