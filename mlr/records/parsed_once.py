@@ -1,8 +1,8 @@
-"""Configurations of many runs, which say nearly the same: equal entries are parsed once.
+"""Read the configurations of many runs, which are nearly equal: equal entries are parsed once.
 
 A mapping in block style, as OmegaConf writes it, is a sequence of entries that do not depend on
-each other. Each is remembered by its text, and so are the entries within it; what is not so plain
-is parsed by `plain_yaml` as a whole.
+each other. Each is cached by its text, and so are the entries within it; other texts are parsed
+by `plain_yaml` as a whole.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from omegaconf import OmegaConf
 from mlr.app.config.flags import read_flags
 from mlr.app.config.output_paths import CONFIGS, check_place
 from mlr.core.checks import InputError
-from mlr.records.plain_yaml import checked_yaml
+from mlr.records.plain_yaml import checked, read_text
 from mlr.training.instantiate import is_allowed
 
 MAIN = "train"
@@ -204,7 +204,7 @@ class CheckedFiles(FileConfigSource):
             InputError: it is refused; names the file.
         """
         path = Path(self.path, self._normalize_file_name(config_path))
-        checked_yaml(path)
+        checked(read_text(path), path)
         try:
             result = super().load_config(config_path)
         except Exception as error:  # OmegaConf's and Hydra's own, of many kinds
