@@ -44,8 +44,6 @@ SETTINGS = (
     *("sweeper.n_trials", "sweeper.n_jobs", "sweeper.direction"),
 )
 """Options of `hydra` that a file may set; only the subdir, checked later, as an interpolation."""
-CHOICES = ("launcher", "sweeper", "sweeper/sampler", "job_logging", "hydra_logging")
-"""Groups of `hydra` in which a file may choose what installed packages offer."""
 TYPED = ("allow_targets", "resume", "allow")
 """Options that count on the command line only: trust, and which run is changed."""
 CALLING = ("callbacks", "launcher", "sweeper", "job_logging", "hydra_logging")
@@ -289,18 +287,18 @@ def _check_interpolations(path: Path, text: str) -> None:
 
 
 def _check_default(path: Path, item: Any) -> None:
-    """Refuse an entry of a defaults list that reaches out of its folder, or into hydra."""
+    """Refuse an entry of a defaults list that reaches out of its folder, or into hydra.
+
+    It may choose in groups of hydra: `check_file` leaves only those of installed packages.
+    """
     entries = item.items() if isinstance(item, dict) else [(item, None)]
     for key, value in entries:
         found = _DEFAULT.fullmatch(str(key))
         group, package = (found["group"], found["package"] or "") if found else (str(key), "hydra")
         parts = group.strip().strip("/").split("/")
         values = [str(one) for one in (value if isinstance(value, list) else [value])]
-        inner = "/".join(parts[1:]) if parts[0] == "hydra" else None
         if ".." in [*parts, *"/".join(values).split("/")] or "hydra" in re.split(r"\W+", package):
             raise _refused(path, f"asks for {str(key)[:60]} in its defaults")
-        if inner is not None and inner not in CHOICES:
-            raise _refused(path, f"chooses hydra/{inner[:40]} in its defaults")
 
 
 def _settings(node: dict[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
