@@ -18,7 +18,7 @@ from mlr.core.checks import InputError
 from mlr.records.plain_yaml import DEEPEST, Loader, checked, parsed, read_text
 
 MOST_BYTES = 64 << 10
-"""Of a file that is taken apart; those of mlr's runs have 5 kB."""
+"""Largest file that is split into entries; those of mlr's runs have 5 kB."""
 _ENTRIES = re.compile(r"(?<=\n)(?=[^ \n-])")
 _KEY = re.compile(r"(?:[A-Za-z_][\w./@-]*|'[^'\n]*'):(?=[ \n])")
 _BELOW = re.compile(r"\n(?:  .*\n|\n)+")
@@ -30,7 +30,7 @@ Entry = tuple[str, Any, int]
 
 
 class _NotPlainError(Exception):
-    """The text is YAML of another kind, or none."""
+    """The text is not a plain mapping in block style."""
 
 
 def read_yaml(path: Path) -> Any:
@@ -71,7 +71,7 @@ def _entry(text: str) -> Entry:
 
 
 def _leaf(text: str) -> Entry:
-    """One key and its value, by the parser."""
+    """Parse one key and its value."""
     try:
         checked(text, Path())
         ((key, value),) = yaml.load(text, Loader).items()

@@ -17,7 +17,7 @@ from mlr.core.checks import InputError
 
 MOST_BYTES = 4 << 20
 MOST_NODES = 250_000
-"""With aliases written out; the largest file of mlr's own, a sweep's, has a few thousand."""
+"""Largest number of values, aliases written out; files of mlr's own have a few thousand."""
 DEEPEST = 64
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KINDS = ("null", "bool", "int", "float", "str", "seq", "map")
@@ -25,7 +25,7 @@ _TAGS = {f"tag:yaml.org,2002:{kind}" for kind in _KINDS}
 
 
 class Loader(_Base):  # type: ignore[misc]
-    """Makes plain values; a whole number that no float can hold is refused."""
+    """Loader of plain values; refuses a whole number that no float can hold."""
 
     def construct_yaml_int(self, node: Any) -> int:
         """Read a whole number; ValueError if a float cannot hold it."""

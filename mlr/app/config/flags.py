@@ -1,4 +1,4 @@
-"""Hydra's flags: each works, or is refused in one sentence before argparse prints its usage."""
+"""Check Hydra's flags: each works, or is refused in one sentence instead of argparse's usage."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _HELP = {"-h", "--help"}
 
 
 class Line(NamedTuple):
-    """A command line without its flags.
+    """A command line, its flags separated.
 
     overrides: all other words.
-    multirun: whether several values are tried.
-    own: whether configuration files of the user's add choices.
-    help: whether help is asked for.
+    multirun: True if several values are tried.
+    own: True if configuration files of the user's add choices.
+    help: True if help is asked for.
     """
 
     overrides: list[str]
@@ -66,7 +66,7 @@ def without_flags(words: Sequence[str], parser: ArgumentParser) -> Line:
 
 
 def _known(flag: str, actions: Collection[str]) -> str | None:
-    """The flag itself, or the only one that begins so, as argparse takes it."""
+    """Return the flag itself, or the only one that begins so, as argparse takes it."""
     if flag in actions:
         return flag
     full = [one for one in actions if one.startswith(flag)] if flag.startswith("--") else []
@@ -83,7 +83,7 @@ def _check_value(flag: str, value: str, action: Action) -> None:
 
 
 def _unknown_flag(word: str, following: Sequence[str], flags: Iterable[str]) -> str:
-    """The sentence about a flag that is none: an option with hyphens, or another flag."""
+    """Return the sentence about an unknown flag, or an option with hyphens."""
     name, equals, value = word.lstrip("-" + DASHES).partition("=")
     if not equals and following and "=" not in following[0] and following[0][:1] != "-":
         equals, value = "=", following[0]
@@ -106,7 +106,7 @@ def read_flags(arguments: Sequence[str]) -> Namespace:
         arguments: without the program.
 
     Raises:
-        InputError: Hydra would print its usage, or go on without what was asked for.
+        InputError: Hydra would print its usage, or ignore the flag.
     """
     parser = get_args_parser()
     _one_sentence(parser)

@@ -1,4 +1,4 @@
-"""Batches of a sweep's jobs, as Hydra hands them to a launcher: composed, and run as one."""
+"""Compose the jobs that Hydra hands to a launcher, and run them as one batch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from mlr.core.checks import InputError
 RUN_NAME = "${run_name:}"
 """mlr's own hydra.sweep.subdir, known here so that it need not be parsed for each job."""
 NUMBER = "${hydra.job.num}"
-"""Hydra's own, likewise."""
+"""Hydra's own hydra.sweep.subdir."""
 
 
 class BatchTask(Protocol):
@@ -173,7 +173,7 @@ def _absolute(place: object) -> Path:
 
 
 def _check_settings(hydra: dict[str, Any]) -> None:
-    """Refuse what all jobs of one process have in common."""
+    """Refuse settings that would differ between jobs of one process."""
     if hydra["job"]["chdir"]:
         raise InputError(CHDIR)
     if hydra["job"]["env_set"]:
