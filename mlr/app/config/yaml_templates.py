@@ -22,6 +22,7 @@ Keys = tuple[str, ...]
 _MARK = "mlr7hole{}7mlr"
 _UNQUOTED = re.compile(r"(?=.*[=/])[a-zA-Z/+][\w./,+=-]*", re.ASCII)
 """Overrides and paths that YAML can mistake for nothing else; most strings here are that."""
+_NUMBER = re.compile("0|[1-9][0-9]*", re.ASCII)
 
 
 class Template:
@@ -64,6 +65,8 @@ def scalar_text(value: Any) -> str:
     """Return the YAML of a scalar, in one line."""
     if isinstance(value, str) and _UNQUOTED.fullmatch(value):
         return value
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return f"'{value}'"
     return str(value) if type(value) is int else _scalar_text(repr(value), value)
 
 
