@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import cast
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -18,6 +17,7 @@ from mlr.app.cli.help import register_help
 from mlr.app.config.arguments import canonical, check_arguments
 from mlr.app.config.config_errors import one_sentence, raised_by_hydra
 from mlr.app.config.config_policy import check_output, guarded
+from mlr.app.config.flags import read_flags
 from mlr.app.config.output_paths import CONFIGS
 from mlr.app.config.schema import register_schema
 from mlr.app.run.job_files import remove_empty
@@ -61,10 +61,11 @@ def main() -> int:
 
 def _run(session: Session, signals: Signals) -> int:
     """Let Hydra run the jobs of the command line; return the exit code."""
-    check_arguments(sys.argv[1:], get_args_parser())
+    flags = read_flags(sys.argv[1:])
+    check_arguments(flags)
     sys.argv[1:] = map(canonical, sys.argv[1:])  # Hydra reads them from there
     entry = hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")
-    with signals, guarded(sys.argv[1:]):
+    with signals, guarded(flags):
         try:
             with suppress(JobError):  # reported with the others
                 entry(_task(session))()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from argparse import ArgumentParser
+from argparse import Namespace
 from collections.abc import Sequence
 from shlex import quote
 
@@ -20,7 +20,6 @@ from mlr.app.config.catalogue import (
     takes_list,
     unknown_choice,
 )
-from mlr.app.config.flags import without_flags
 from mlr.core.checks import CHOOSE, InputError, nearest
 from mlr.losses import OTHER_NAMES
 
@@ -36,30 +35,30 @@ def canonical(line: str) -> str:
     return f"{key}={re.sub(r'[A-Za-z_]+', lambda one: OTHER_NAMES.get(one[0], one[0]), value)}"
 
 
-def check_arguments(words: Sequence[str], parser: ArgumentParser) -> None:
+def check_arguments(flags: Namespace) -> None:
     """Refuse words that are not written as options are, and choices that do not exist.
 
     Args:
-        words: of the command line, without the program.
-        parser: of Hydra's flags.
+        flags: the command line, parsed by `read_flags`.
 
     Raises:
         InputError: with the right spelling.
     """
-    line = without_flags(words, parser)
-    given = line.overrides
+    given = flags.overrides
+    folders = flags.config_dir or flags.config_path or flags.config_name
+    own_choices = folders or any("searchpath" in word for word in given)
     for place, word in enumerate(given):
         _check_text(word)
         _check_spaces(word, given[place + 1 :], given[:place])
     for place, word in enumerate(given):
-        if "=" not in word and line.help:
+        if "=" not in word and flags.help:
             raise InputError(f"--help is about all options: leave {word} out.")
         if "=" not in word and not word.startswith("~"):
             raise InputError(_bare(word, given[place + 1 :], given[:place]))
         _check_key(word)
         if not {"'", '"'} & set(word):
-            _check_value(word, line.multirun)
-        if not line.own:
+            _check_value(word, flags.multirun)
+        if not own_choices:
             _check_choice(word)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from argparse import Namespace
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -27,7 +28,6 @@ from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from mlr.app.config.flags import read_flags
 from mlr.app.config.output_paths import CONFIGS, check_place
 from mlr.core.checks import InputError
 from mlr.records.plain_yaml import checked, read_text
@@ -55,16 +55,15 @@ _DEFAULT = re.compile(r"(?:(?:optional|override)\s+)*(?P<group>[^@]*)(?:@(?P<pac
 
 
 @contextmanager
-def guarded(arguments: Sequence[str]) -> Iterator[None]:
+def guarded(flags: Namespace) -> Iterator[None]:
     """Check the command line, and every file that Hydra loads inside the context.
 
     Args:
-        arguments: of the command line, without the program.
+        flags: the command line, parsed by `read_flags`.
 
     Raises:
-        InputError: a flag, an override or a file asks for what it may not.
+        InputError: an override or a file asks for what it may not.
     """
-    flags = read_flags(arguments)
     overrides = [one for line in flags.overrides for one in _parsed(line)]
     check_overrides(overrides)
     if not (flags.cfg or flags.info or flags.help or flags.shell_completion):
