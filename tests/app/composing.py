@@ -59,7 +59,7 @@ class Sweep:
         return self.jobs
 
     def stock(self, overrides: Sequence[str], number: int = 0) -> Stock:
-        """What hydra.core.utils.run_job does before it calls the task."""
+        """Prepare a job as hydra.core.utils.run_job does before it calls the task."""
         composed = self.loader.load_sweep_config(self.master, list(overrides))
         tree = composed.copy()
         with open_dict(tree):

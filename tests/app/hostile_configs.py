@@ -1,4 +1,4 @@
-"""What a colleague, or the web, could write into a configuration to run code here."""
+"""Configurations that a colleague, or the web, could write to run code here."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def targets() -> Iterator[Case]:
 
 
 def hydra_sections() -> Iterator[tuple[str, str]]:
-    """What the file may say of Hydra itself."""
+    """Sections `hydra` of a file."""
     for call in CALLS[:6]:
         yield f"callback {call}", f"callbacks: {{x: {{_target_: {call}}}}}"
     nested = "callbacks: {x: {_target_: hydra.experimental.callbacks.LogJobReturnCallback, "
@@ -109,7 +109,7 @@ def sections() -> Iterator[Case]:
 
 
 def detours() -> Iterator[Case]:
-    """The same by packages, groups of hydra, defaults and nodes that stand for others."""
+    """Attacks by packages, groups of hydra, defaults, and nodes that stand for others."""
     mark = "x: {_target_: evil_mod.Mark}\n"
     by_head = ("--config-dir", "{folder}", "head=evil")
     for group in ("callbacks", "launcher", "sweeper", "job_logging", "env"):
@@ -160,6 +160,14 @@ def detours() -> Iterator[Case]:
         "rerun, short", ("--experimental-re={folder}/config.pickle",), {"config.pickle": b"x"}
     )
     yield Case("no types, but a group", BY_MAIN, {"it.yaml": "defaults: [{head: softmax}]\n"})
+    yield Case("an own main", BY_MAIN[:2], {"train.yaml": "seed: 1\n"})
+    yield Case("one of ours as main", ("--config-name", "head/sigmoid.yaml"))
+    yield Case("odd defaults", by_head, {"head/evil.yaml": "defaults: 5\n"})
+    yield Case(
+        "default by an interpolation",
+        by_head,
+        {"head/evil.yaml": "defaults: ['other@${dtype}']\n", "head/other.yaml": mark},
+    )
     yield Case("no types", BY_MAIN, {"it.yaml": "seed: 1\n"})
     yield Case("an own schema", BY_MAIN, {"it.yaml": MAIN, "schema.yaml": "a: 1\n"})
 

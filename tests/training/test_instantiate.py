@@ -1,4 +1,4 @@
-"""What `_target_` may name: mlr's own parts and torch.nn's classes to the letter, else a user's."""
+"""`_target_` names mlr's own parts and torch.nn's classes to the letter, else allowed packages."""
 
 from __future__ import annotations
 

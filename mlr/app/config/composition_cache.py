@@ -50,7 +50,7 @@ class Base:
     """
 
     def __init__(self, tree: DictConfig) -> None:
-        """Take the composition `tree`, which nobody may change afterwards."""
+        """Take the composition `tree`, which must not change afterwards."""
         self.tree = tree
         self.plain: dict[str, Any]
         self.hydra: dict[str, Any]

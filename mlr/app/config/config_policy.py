@@ -72,7 +72,7 @@ def guarded(flags: Namespace) -> Iterator[None]:
     # Hydra has no other place to look at a file before its interpolations are resolved
     sources: Any = SourcesRegistry.instance().types
     plain = sources["file"]
-    sources["file"] = partial(CheckedFiles, main=flags.config_name or MAIN)
+    sources["file"] = partial(CheckedFiles, main=(flags.config_name or MAIN).removesuffix(".yaml"))
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", ".* is not available", UserWarning)
@@ -101,7 +101,8 @@ def check_overrides(overrides: Sequence[Override]) -> None:
     for one in overrides:
         if "hydra" in re.split(r"\W+", one.package or ""):
             raise InputError(f"{one.input_line!s:.60} moves a file into hydra; leave @… out.")
-        for key, value in _leaves(one.key_or_group, one.value()):
+        place = ".".join(re.findall(r"[^.\[\]'\"]+", one.key_or_group))  # 1.4 takes a[b] for a.b
+        for key, value in _leaves(place, one.value()):
             if key.startswith("hydra."):
                 _check_hydra(key, value, allowed)
 
@@ -207,12 +208,16 @@ class CheckedFiles(FileConfigSource):
         except Exception as error:  # OmegaConf's and Hydra's own, of many kinds
             text = str(error).strip().partition("\n")[0]
             raise InputError(f"{path} cannot be loaded: {text}.") from error
-        if not _within(path, CONFIGS):
+        name = config_path.removesuffix(".yaml")
+        content = OmegaConf.to_container(result.config, resolve=False)
+        own = _within(path, CONFIGS)
+        if name == self.main and not (own and name == MAIN):
+            _check_main(path, content)
+        if not own:
             if not _within(path, Path(self.path)):
                 raise InputError(f"{path} lies outside the folder {self.path} by a link or `..`.")
-            content = OmegaConf.to_container(result.config, resolve=False)
             package = str(cast(Any, result.header).get("package") or "")
-            check_file(path, config_path.removesuffix(".yaml"), package, content, self.main)
+            check_file(path, name, package, content)
         return result
 
 
@@ -220,7 +225,14 @@ def _within(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def check_file(path: Path, name: str, package: str, content: Any, main: str = MAIN) -> None:
+def _check_main(path: Path, content: Any) -> None:
+    """Refuse a main configuration without the types and the settings of Hydra that mlr needs."""
+    defaults = content.get("defaults") if isinstance(content, dict) else None
+    if not isinstance(defaults, list) or MAIN not in defaults:
+        raise InputError(f"{path} must list `{MAIN}`, mlr's main configuration, in its defaults.")
+
+
+def check_file(path: Path, name: str, package: str, content: Any) -> None:
     """Refuse a file of others that is more than data.
 
     Args:
@@ -228,7 +240,6 @@ def check_file(path: Path, name: str, package: str, content: Any, main: str = MA
         name: in its folder, as `head/sigmoid`.
         package: that its header names.
         content: plain values, interpolations as they are.
-        main: name of the main configuration.
 
     Raises:
         InputError: names the file.
@@ -241,9 +252,7 @@ def check_file(path: Path, name: str, package: str, content: Any, main: str = MA
         _check_interpolations(path, text)
     plain: dict[Any, Any] = content if isinstance(content, dict) else {}
     defaults = plain.get("defaults") or []
-    if name == main and MAIN not in defaults:
-        raise InputError(f"{path} must list `{MAIN}`, mlr's main configuration, in its defaults.")
-    for item in defaults:
+    for item in defaults if isinstance(defaults, list) else [defaults]:
         _check_default(path, item)
     _check_trust(path, plain)
     hydra = plain.get("hydra")
@@ -296,7 +305,8 @@ def _check_default(path: Path, item: Any) -> None:
         group, package = (found["group"], found["package"] or "") if found else (str(key), "hydra")
         parts = group.strip().strip("/").split("/")
         values = [str(one) for one in (value if isinstance(value, list) else [value])]
-        if ".." in [*parts, *"/".join(values).split("/")] or "hydra" in re.split(r"\W+", package):
+        leads_out = ".." in [*parts, *"/".join(values).split("/")]
+        if leads_out or "$" in str(key) or "hydra" in re.split(r"\W+", package):
             raise _refused(path, f"asks for {str(key)[:60]} in its defaults")
 
 

@@ -232,7 +232,7 @@ def _check_root(config: Mapping[str, Any]) -> None:
 
 
 def _check_shape(config: Mapping[str, Any]) -> None:
-    """Check what Hydra has checked of a command line, but nobody of a recorded run."""
+    """Check the shape of a configuration; Hydra has done so, but not for a recorded run."""
     for key in ROOT:
         if key not in config and key not in ADDED:
             raise InputError(f"{key} is missing from the configuration.")

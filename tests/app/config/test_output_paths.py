@@ -1,4 +1,4 @@
-"""Where runs may lie: any name that can be seen, and no place where they would do harm."""
+"""Output folders: any visible name is allowed, and no place where runs would do harm."""
 
 from __future__ import annotations
 
