@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -88,9 +88,11 @@ class Launch:
             self._check_sweep_folder(overrides[index], first + index, folder)
         _check_folders(jobs)
         folder.mkdir(parents=True, exist_ok=True)
-        name, here = JobRuntime.instance().get("name"), str(Path.cwd())
-        returns = [JobReturn(list(job.overrides), None, None, here, name) for job in jobs]
-        self._call_back("on_job_start", overrides, jobs, {"task_function": self.task})
+        trees = [
+            partial(self._tree, lines, job) for lines, job in zip(overrides, jobs, strict=True)
+        ]
+        returns = [BatchReturn(tree, job) for tree, job in zip(trees, jobs, strict=True)]
+        self._call_back("on_job_start", trees, [{"task_function": self.task}] * len(jobs))
         options = {} if engine is None else {"engine": engine}
         with current(self.config.copy()):  # the sweep's: of no job, so it has no job.num
             results = self.task.batch(jobs, folder, **options)
@@ -98,7 +100,7 @@ class Launch:
             failed = isinstance(result, Exception)
             one.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
             one.return_value = result
-        self._call_back("on_job_end", overrides, jobs, {}, returns)
+        self._call_back("on_job_end", trees, [{"job_return": one} for one in returns])
         return returns
 
     def _job(self, lines: Sequence[str], number: int, sweep: Path) -> SweepJob:
@@ -146,25 +148,46 @@ class Launch:
         with current(tree), _in_one_sentence():
             return OmegaConf.to_container(without_hydra(tree), resolve=True)  # type: ignore[return-value]
 
+    def _tree(self, lines: Sequence[str], job: SweepJob) -> DictConfig:
+        """Return the whole configuration of a job, as Hydra gives it to callbacks."""
+        return identified(self.loader.tree(self.loader.compose(lines)), job.number, job.folder)
+
     def _call_back(
         self,
         event: str,
-        overrides: Sequence[Sequence[str]],
-        jobs: Sequence[SweepJob],
-        arguments: dict[str, Any],
-        returns: Sequence[JobReturn] = (),
+        trees: Sequence[Callable[[], DictConfig]],
+        arguments: Sequence[dict[str, Any]],
     ) -> None:
         """Call the user's callbacks for each job, with its whole configuration."""
         callbacks = self.context.callbacks
-        for index, (lines, job) in enumerate(zip(overrides, jobs, strict=True)):
-            if not callbacks.callbacks:
-                return
-            tree = identified(self.loader.tree(self.loader.compose(lines)), job.number, job.folder)
-            if returns:
-                arguments = {"job_return": (one := returns[index])}
-                one.cfg, one.hydra_cfg = without_hydra(tree), OmegaConf.masked_copy(tree, "hydra")
+        for composed, more in zip(trees if callbacks.callbacks else (), arguments, strict=False):
+            tree = composed()
             with current(tree):
-                getattr(callbacks, event)(config=tree, **arguments)
+                getattr(callbacks, event)(config=tree, **more)
+
+
+class BatchReturn(JobReturn):
+    """Outcome of a job, whose configuration is composed again when it is asked for.
+
+    Ten thousand configurations at once would take a gigabyte.
+    """
+
+    def __init__(self, tree: Callable[[], DictConfig], job: SweepJob) -> None:
+        """Compose the configuration of `job` by `tree`."""
+        self._tree = tree
+        self.overrides = list(job.overrides)
+        self.working_dir = str(Path.cwd())
+        self.task_name = JobRuntime.instance().get("name")
+
+    @property
+    def cfg(self) -> DictConfig:  # type: ignore[override]
+        """The task's part."""
+        return without_hydra(self._tree())
+
+    @property
+    def hydra_cfg(self) -> DictConfig:  # type: ignore[override]
+        """Hydra's part."""
+        return OmegaConf.masked_copy(self._tree(), "hydra")
 
 
 def _absolute(place: object) -> Path:

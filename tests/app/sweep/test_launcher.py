@@ -41,6 +41,11 @@ def test_the_batch_gets_every_job_at_once(tmp_path):
 def test_what_is_returned_tells_of_its_job():
     (one,) = sweep_of().launch([["seed=3"]], 4)
     assert one.overrides == ["seed=3"]
+    assert one.cfg.seed == 3
+    assert "hydra" not in one.cfg
+    assert one.hydra_cfg.hydra.job.num == 4
+    assert one.hydra_cfg.hydra.job.id == "4"
+    assert one.hydra_cfg.hydra.runtime.output_dir.endswith("softmax+ce,seed=3")
     assert one.task_name == "train"
     assert one.working_dir == str(Path.cwd())
 
@@ -115,12 +120,7 @@ class Witness(Callback):
         self.seen.append(("start", config.seed, HydraConfig.get().job.num, task.__name__))
 
     def on_job_end(self, config, job_return, **more):
-        hydra, value = job_return.hydra_cfg.hydra, job_return.return_value
-        assert job_return.cfg.seed == config.seed
-        assert "hydra" not in job_return.cfg
-        assert hydra.job.id == str(config.hydra.job.num)
-        assert hydra.runtime.output_dir.endswith(f"softmax+ce,seed={config.seed}")
-        self.seen.append(("end", config.seed, config.hydra.job.num, value))
+        self.seen.append(("end", config.seed, config.hydra.job.num, job_return.return_value))
 
 
 # 1.4 wants to be told which callbacks are trusted
