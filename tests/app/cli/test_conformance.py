@@ -85,7 +85,7 @@ class TestBatchFromTheShell(IntegrationTestSuite):
     """Every case holds for a batch, but for those refused."""
 
     def generate_custom_cmd(self):
-        runner = str(Path(__file__).with_name("forced_batch.py"))
+        runner = str(Path(__file__).parents[1] / "forced_batch.py")
         return lambda command, filename: [command[0], runner, *command[1:]]
 
     @pytest.fixture(autouse=True)
