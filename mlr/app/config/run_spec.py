@@ -42,7 +42,16 @@ OF_CLASSES = (
 """Final numbers that only a classification has."""
 ADDED = ("evaluate",)
 """Root groups that runs of older versions do not have."""
-GROUPS = ("head", "loss", "model", "data", "optimizer", "schedule", "probes")
+PARTS: Mapping[str, type] = {
+    "head": Head,
+    "loss": Loss,
+    "model": Model,
+    "data": Source,
+    "optimizer": Optimizer,
+    "schedule": LearningRate,
+    "probes": ProbeSettings,
+}
+"""Groups of the configuration, each with the abstract class of its parts."""
 OF_EXPERIMENT = ("epochs", "steps", "batch_size", "seed", "dtype", "max_grad_norm", "patience")
 """Root options that are an Experiment's own."""
 ROOT = tuple(field.name for field in fields(Config))
@@ -155,16 +164,10 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
     """
     _check_root(config)
     allowed = config["allow_targets"]
-    plan = Plan(
-        config=dict(config),
-        head=make_part("head", config["head"], Head, allowed),  # type: ignore[type-abstract]
-        loss=make_part("loss", config["loss"], Loss, allowed),  # type: ignore[type-abstract]
-        model=make_part("model", config["model"], Model, allowed),  # type: ignore[type-abstract]
-        source=make_part("data", config["data"], Source, allowed),  # type: ignore[type-abstract]
-        optimizer=make_part("optimizer", config["optimizer"], Optimizer, allowed),  # type: ignore[type-abstract]
-        schedule=make_part("schedule", config["schedule"], LearningRate, allowed),  # type: ignore[type-abstract]
-        probes=make_part("probes", config["probes"], ProbeSettings, allowed),
-    )
+    parts: dict[str, Any] = {
+        group: make_part(group, config[group], base, allowed) for group, base in PARTS.items()
+    }
+    plan = Plan(dict(config), source=parts.pop("data"), **parts)
     source, classes = plan.source, plan.source.classes
     if plan.optimizer.lr > LARGEST_RATE:
         raise InputError(f"optimizer.lr={plan.optimizer.lr} must be at most {LARGEST_RATE:g}.")
@@ -236,7 +239,7 @@ def _check_shape(config: Mapping[str, Any]) -> None:
     for key in ROOT:
         if key not in config and key not in ADDED:
             raise InputError(f"{key} is missing from the configuration.")
-    for key in (*GROUPS, "objective", "evaluate", "checkpoint", "sweep"):
+    for key in (*PARTS, "objective", "evaluate", "checkpoint", "sweep"):
         if key in config and not isinstance(config[key], Mapping):
             raise InputError(f"{key}={typed(config[key])} must be a group of options.")
     names = config["allow_targets"]
