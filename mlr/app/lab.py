@@ -27,7 +27,8 @@ from mlr.app.sweep.sweep import JobError
 from mlr.core.checks import InputError
 from mlr.core.commandline import for_others
 from mlr.core.durable import WriteError, append
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
+from mlr.records.status import FINISHED
 
 MADE = ".made"
 """Names of the folders that the lab made in a slide's folder, a line each."""

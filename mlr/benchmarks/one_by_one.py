@@ -1,4 +1,4 @@
-"""scripts/train.py without its sweeps: each job a run of its own, for any of Hydra's launchers.
+"""Train each job of a sweep as a separate run, by any of Hydra's launchers.
 
 python -m mlr.benchmarks.one_by_one --multirun hydra/launcher=joblib seed=0,1
 """
@@ -19,18 +19,18 @@ from mlr.app.sweep.resolvers import register_resolvers
 
 
 def task(config: DictConfig) -> None:
-    """One job, in whatever process."""
-    outcome = run_job(config, HydraConfig.get(), nullcontext(_untold))  # type: ignore[arg-type]
+    """Run one job, in any process."""
+    outcome = run_job(config, HydraConfig.get(), nullcontext(_no_progress))  # type: ignore[arg-type]
     if outcome.status != "done":
         raise RuntimeError(f"{outcome.status}: {outcome.reason}")
 
 
-def _untold(done: int, total: int) -> None:
-    """No bar: others write to the same terminal."""
+def _no_progress(done: int, total: int) -> None:
+    """Show no progress, since other processes write to the same terminal."""
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the command line."""
     register_schema()
     register_resolvers()
     hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")(task)()

@@ -12,9 +12,6 @@ from typing import Any
 from mlr.core import debugging
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
-from mlr.records.ranking import FINISHED
-
-__all__ = ["FINISHED", "Outcome", "cause", "trace_of"]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mlr.probes import edges, make_probes
 from mlr.records import Recorder
-from mlr.records.bulk import flush_all, record_histograms, record_scalars
+from mlr.records.recorder import flush_all, record_histograms, record_scalars
 from mlr.training.background import Background
 from mlr.training.capture import subject_of
 from mlr.training.endings import Endings

@@ -30,7 +30,7 @@ from mlr.core import console, debugging
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 from mlr.core.shell_quoting import override, train_command, trusted
-from mlr.records.file_names import CHECKPOINT
+from mlr.records.run_folder import CHECKPOINT
 
 RESUME = re.compile(r"\+*resume=")
 # Hydra 1.4 knows no other behaviour, and warns when it is asked for

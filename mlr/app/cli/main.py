@@ -24,13 +24,13 @@ COMMANDS = {
     "compare": "compare runs in a table by head and loss, or by any other keys",
     "explain": "say what is wrong with runs, with the evidence and the remedy",
     "report": "write one HTML page about runs that needs nothing else",
-    "verify": "check every file of runs against its checksums, and repair",
+    "verify": "check every file of runs against its checksum",
     "lecture": "run the lecture and write its page",
     "board": "open TensorBoard on runs, in the browser",
 }
 ELSEWHERE = {
     "lecture": "mlr.lecture.cli",
-    "figures": "mlr.lecture.readme_picture_cli",
+    "figures": "mlr.lecture.readme_picture",
     "benchmark": "mlr.benchmarks.cli",
 }
 """Modules of commands that stand above the application, which imports none of them."""
@@ -178,6 +178,10 @@ def _help() -> str:
 
 
 def _unknown(word: str) -> NoReturn:
+    if word in ELSEWHERE:
+        raise InputError(
+            f"mlr {word} needs a checkout of the repository: run its scripts/{word}.py."
+        )
     near = get_close_matches(word, COMMANDS, n=1)
     hint = f" Did you mean mlr {near[0]}?" if near else ""
     if not near and "=" in word:

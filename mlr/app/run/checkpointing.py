@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlr.app.run.signals import Signals
 from mlr.core import durable
-from mlr.records.file_names import STATUS
-from mlr.records.folder import versions
 from mlr.records.identity import identity
+from mlr.records.run_folder import STATUS
+from mlr.records.status import versions
 
 if TYPE_CHECKING:
     from mlr.records import Recorder
@@ -60,19 +60,19 @@ class _Files:
 
     def write(self, states: Sequence[State]) -> None:
         """Records first, so that no checkpoint tells of some that are not there."""
-        from mlr.records.bulk import FailingAlone, raise_if_none_left
+        from mlr.records.recorder import failing_alone, raise_if_none_left
 
         positions: dict[int, dict[str, Any]] = {}
         for number, run in enumerate(self.runs):
             if run.recorder.error is None:
-                with FailingAlone(run.recorder):
+                with failing_alone(run.recorder):
                     positions[number] = run.recorder.position(self.alone)
         if self.claims_wait:
             durable.sync_path(self.runs[0].recorder.folder.path / STATUS)
             self.claims_wait = False
         self._wait()
         for number, records in positions.items():
-            with FailingAlone(self.runs[number].recorder):
+            with failing_alone(self.runs[number].recorder):
                 self._save(self.runs[number], states[number], records)
         self._wait()
         raise_if_none_left([run.recorder for run in self.runs])

@@ -8,10 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from mlr.core.checks import InputError, UnreadableError
-from mlr.records.file_names import CHECKPOINT, HYDRA, LOCK, METRICS, PREVIOUS, STATUS
-from mlr.records.folder import read_status
-from mlr.records.format import FormatError
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
+from mlr.records.run_folder import (
+    CHECKPOINT,
+    EVENTS,
+    HYDRA,
+    LOCK,
+    METRICS,
+    PREVIOUS,
+    STATUS,
+    read_status,
+)
+from mlr.records.status import FINISHED, FormatError, RunStatus
 
 OURS = (METRICS, LOCK, CHECKPOINT, PREVIOUS)
 
@@ -72,12 +80,12 @@ def clear(folder: Path, but: Collection[str] = ()) -> None:
         folder.rmdir()
 
 
-def runs_in(sweep: Path) -> dict[Path, dict[str, Any]]:
+def runs_in(sweep: Path) -> dict[Path, RunStatus]:
     """status.json of every run below `sweep`, by folder, as `read_or_none` has it."""
     return {path.parent: read_or_none(path.parent) for path in sorted(sweep.rglob(STATUS))}
 
 
-def read_or_none(folder: Path) -> dict[str, Any]:
+def read_or_none(folder: Path) -> RunStatus:
     """status.json of a folder; empty where there is none that is sound.
 
     Raises:
@@ -89,7 +97,7 @@ def read_or_none(folder: Path) -> dict[str, Any]:
     except (FormatError, UnreadableError):
         raise
     except InputError:
-        return {}
+        return RunStatus()
 
 
 def _has_parameters(folder: Path) -> bool:
@@ -111,5 +119,5 @@ def _is_damaged(folder: Path) -> bool:
 
 def _is_ours(name: str) -> bool:
     """Tell if a file is one that a run writes, status.json aside."""
-    own = name in OURS or name.startswith("events.out.tfevents.")
+    own = name in OURS or name.startswith(EVENTS)
     return own or (name.startswith(".") and name.endswith(".tmp"))

@@ -13,8 +13,7 @@ from mlr.app.run.existing_runs import clear
 from mlr.app.run.resume import Begun
 from mlr.core.checks import InputError
 from mlr.core.locks import hold
-from mlr.records.file_names import HYDRA, LOCK, STATUS
-from mlr.records.folder import RunFolder
+from mlr.records.run_folder import HYDRA, LOCK, STATUS, RunFolder
 
 
 def take(

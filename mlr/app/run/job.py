@@ -229,7 +229,7 @@ def record(
     if before is None or before.state is None:
         recorder = Recorder(run.folder, tags, settings)
     else:
-        recorder = Recorder.go_on(run.folder, tags, before.about["records"], before.state.step)
+        recorder = Recorder.resume(run.folder, tags, before.about["records"], before.state.step)
     if before is not None:
         console.say(_goes_on(before, experiment.total_steps))
     with recorder, bar as progress:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from mlr.app.config.yaml_templates import to_yaml
 from mlr.core.durable import WriteError, atomic_write
-from mlr.records.manifest import entry
+from mlr.records.checksums import checksum
 
 if TYPE_CHECKING:
     from mlr.records import RunFolder
@@ -49,7 +49,7 @@ def write_files(folder: RunFolder, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         content = text.encode()
         atomic_write(target / name, content, sync=False)
-        folder.files[f".hydra/{name}"] = entry(content)
+        folder.files[f".hydra/{name}"] = checksum(content)
 
 
 def remove_empty(folder: Path) -> None:

@@ -55,8 +55,8 @@ def _print_numbers(out: Console, metrics: Mapping[str, float]) -> None:
 
 def _print_diagnosis(out: Console, folder: Path) -> None:
     from mlr.analysis.explain import print_diagnosis
-    from mlr.records.folder import read_status
     from mlr.records.reading import Recorded
+    from mlr.records.run_folder import read_status
 
     # its files were written by this process just now, and need no look at their checksums
     print_diagnosis(out, [Recorded(folder, read_status(folder))], folder)

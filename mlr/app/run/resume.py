@@ -12,13 +12,18 @@ from mlr.app.run.checkpointing import about_of
 from mlr.app.run.existing_runs import read_or_none
 from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.records import RunFolder
-from mlr.records.file_names import CHECKPOINT, HYDRA, PREVIOUS, RUNS_TABLE
-from mlr.records.folder import check_links, read_status
-from mlr.records.format import FormatError
 from mlr.records.identity import NOT_THE_RUN, config_hash, identity
-from mlr.records.outcome import FINISHED
 from mlr.records.plain_yaml import read_yaml
+from mlr.records.run_folder import (
+    CHECKPOINT,
+    CONFIG,
+    PREVIOUS,
+    RUNS_TABLE,
+    check_links,
+    read_status,
+)
 from mlr.records.settings import leaves
+from mlr.records.status import FINISHED, FormatError, RunStatus
 
 if TYPE_CHECKING:
     from mlr.training import Experiment
@@ -34,7 +39,7 @@ class Begun(NamedTuple):
     """A run that was begun before."""
 
     folder: Path
-    status: dict[str, Any]
+    status: RunStatus
     state: State | None
     """as it was kept; None where nothing was, so that it is begun anew"""
     about: dict[str, Any]
@@ -59,7 +64,7 @@ def begun(folder: Path, or_new: bool) -> Begun | None:
     except DataError as error:
         if not kept or isinstance(error, (FormatError, UnreadableError)):
             raise
-        status = {}  # it is damaged; the checkpoint tells all that is needed
+        status = RunStatus()  # it is damaged; the checkpoint tells all that is needed
     if (folder.parent / RUNS_TABLE).exists():
         raise InputError(
             f"resume={folder} is a run of a sweep; continue the whole sweep by -m "
@@ -83,7 +88,7 @@ def begun(folder: Path, or_new: bool) -> Begun | None:
 def _recorded(folder: Path, status: Mapping[str, Any]) -> dict[str, Any] | None:
     """The configuration that a run wrote down; None where it is not whole."""
     try:
-        found = read_yaml(folder / HYDRA / "config.yaml")
+        found = read_yaml(folder / CONFIG)
     except InputError:
         return None
     same = isinstance(found, dict) and config_hash(found) == status.get("config_hash")
@@ -96,11 +101,11 @@ def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
     Raises:
         DataError: none is intact.
     """
-    from mlr.records.continuing import check_position
+    from mlr.records.continuation import check_position
     from mlr.training.checkpoint import load_checkpoint
 
     check_links(folder)
-    run = RunFolder(folder, dict(status))
+    run = RunFolder(folder, status)
     reasons = []
     for path in (run.checkpoint, run.checkpoint_before):
         try:
@@ -171,7 +176,7 @@ def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment) ->
     """
     import torch
 
-    from mlr.records.continuing import check_files
+    from mlr.records.continuation import check_files
 
     allowed = {*config["allow"], "allow_targets", *NOT_THE_RUN}
     if config["schedule"].get("_target_") == "mlr.training.Constant":

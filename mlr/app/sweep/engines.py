@@ -14,7 +14,8 @@ from mlr.app.run.signals import Signals
 from mlr.app.sweep.progress import Watch
 from mlr.app.sweep.sweep_job import Engine, SweepJob, unmade
 from mlr.core.checks import InputError, known
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
+from mlr.records.status import FINISHED
 
 Chunk = Sequence[SweepJob]
 Run = Callable[[Sequence[Chunk], Mapping[str, Any], Path, "Told"], None]

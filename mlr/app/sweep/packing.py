@@ -20,7 +20,8 @@ from mlr.app.sweep.progress import Watch
 from mlr.app.sweep.sweep_job import SweepJob, unmade
 from mlr.core import durable
 from mlr.core.checks import InputError
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
+from mlr.records.status import FINISHED
 from mlr.training import Experiment
 from mlr.training.experiment import program_key
 from mlr.training.memory import bytes_of_data, bytes_per_run, free_bytes

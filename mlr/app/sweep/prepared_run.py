@@ -74,7 +74,7 @@ def claim(ready: Ready) -> Claimed:
         return Claimed(ready, Recorder(folder, tags, settings), settings)
     folder = RunFolder.reopen(job.folder, overrides=list(job.overrides))
     try:
-        recorder = Recorder.go_on(folder, tags, before.about["records"], before.state.step)
+        recorder = Recorder.resume(folder, tags, before.about["records"], before.state.step)
     except WriteError as error:  # shorter than they were
         raise DataError(str(error)) from error
     return Claimed(ready, recorder, settings)

@@ -18,9 +18,10 @@ from mlr.app.run.signals import Signals
 from mlr.app.sweep.prepared_run import Claimed, Ready, claim
 from mlr.core.checks import DataError, InputError
 from mlr.core.durable import WriteError
-from mlr.records.bulk import Ending, finish_all
 from mlr.records.identity import identity
-from mlr.records.outcome import FINISHED, Outcome, cause, trace_of
+from mlr.records.outcome import Outcome, cause, trace_of
+from mlr.records.recorder import RunEnd, finish_all
+from mlr.records.status import FINISHED
 from mlr.training import Result, train
 from mlr.training.checkpoint import final_state, save_checkpoint
 
@@ -152,7 +153,7 @@ def _finish(begun: list[Claimed], results: Sequence[Result], tell: Tell) -> None
         if run.ready.job.drawn and recorder.error is None:
             record_figures(recorder, run.ready.experiment, result)
     endings = [
-        Ending(
+        RunEnd(
             one.status,
             one.metrics,
             one.reason,

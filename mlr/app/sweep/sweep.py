@@ -17,7 +17,8 @@ from mlr.app.sweep.sweep_folder import SweepFolder
 from mlr.app.sweep.sweep_job import Engine, SweepJob, unmade
 from mlr.core.checks import InputError
 from mlr.records.identity import group_key
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
+from mlr.records.status import FINISHED
 
 
 class JobError(Exception):

@@ -20,16 +20,15 @@ from mlr.app.run.existing_runs import clear, outcome_of, runs_in
 from mlr.core.checks import InputError, PlaceError
 from mlr.core.durable import WriteError, atomic_write, create_exclusive
 from mlr.core.locks import hold
-from mlr.records.file_names import LOCK, RUNS_TABLE, STORY
-from mlr.records.folder import check_links, versions
-from mlr.records.format import FORMAT
+from mlr.records.checksums import checksum
 from mlr.records.identity import is_of_run
-from mlr.records.manifest import YAML, entry, sealed
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
+from mlr.records.run_folder import LOCK, RUNS_TABLE, STORY, check_links
+from mlr.records.status import FINISHED, FORMAT, versions
 from mlr.records.sweep import read_story, write_runs_table
 
 DAMAGED = ""
-"""In place of the hash of a run whose status.json cannot be read: it is begun anew."""
+"""In place of the hash of a run whose status.json is damaged: it starts again."""
 
 
 class SweepFolder:
@@ -146,12 +145,11 @@ class SweepFolder:
             self._tell(story)
         table = write_runs_table(self.path / RUNS_TABLE, [_row(outcome) for outcome in rows])
         if status != "running":
-            self._tell(story | {"files": {RUNS_TABLE: entry(table)}})
+            self._tell(story | {"files": {RUNS_TABLE: checksum(table)}})
 
     def _tell(self, story: Mapping[str, Any]) -> None:
         text = yaml.safe_dump(story, sort_keys=False, allow_unicode=True, width=1000)
-        body = text.encode("utf-8", "backslashreplace")
-        atomic_write(self.path / STORY, sealed(body, YAML), sync=False)
+        atomic_write(self.path / STORY, text.encode("utf-8", "backslashreplace"), sync=False)
 
 
 def check_free(path: Path) -> None:

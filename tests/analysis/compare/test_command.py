@@ -16,7 +16,7 @@ import pytest
 from scipy import stats
 
 from mlr import records
-from mlr.analysis.compare.statistics import holm
+from mlr.analysis.compare.significance import holm
 from mlr.app.cli.errors import told
 from tests.records.written import write_run
 

@@ -74,7 +74,7 @@ def test_saturation_is_named_whatever_counts_as_stuck(train):
 
 def test_the_picture_shows_the_outputs_over_the_updates(lesson):
     (se,) = [run for run in lesson.runs if run.name.startswith("sigmoid+se")]
-    (curve,) = outputs.shown(se / "metrics.csv", {"prediction/target_0": 0.5}, UPDATES + 1)
+    (curve,) = outputs.collect(se / "metrics.csv", {"prediction/target_0": 0.5}, UPDATES + 1)
     assert curve.tag == "prediction/target_0"
     assert curve.steps.tolist() == [*range(UPDATES + 1), UPDATES + 1]
     assert curve.outputs[:-1] == pytest.approx(neuron("se"), rel=1e-6)

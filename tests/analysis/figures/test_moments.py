@@ -1,6 +1,6 @@
 import pytest
 
-from mlr.analysis.figures.moments import moments
+from mlr.analysis.figures.record import moments
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 
 from mlr.app.cli.command import main
 from mlr.core import locks
-from mlr.records.container import encode, read
+from mlr.records.checkpoint_file import encode, read
 from tests.app.killing import KEPT, ROOT, came_to
 from tests.records.reading import points
 from tests.records.written import retell
