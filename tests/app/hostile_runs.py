@@ -143,7 +143,7 @@ def resumed(name: str, files: Mapping[str, bytes]) -> Case:
 
 
 def changes() -> dict[str, Callable[[dict[str, Any], dict[str, Any]], Any]]:
-    """What may be wrong about a checkpoint whose seal is whole."""
+    """Faults of a checkpoint whose seal is whole."""
     found: dict[str, Callable[[dict[str, Any], dict[str, Any]], Any]] = {
         "nothing": lambda arrays, about: about.clear(),
         "no tensor": lambda arrays, about: arrays.pop("model.output.weight"),

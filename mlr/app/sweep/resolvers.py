@@ -1,4 +1,4 @@
-"""The OmegaConf resolvers of mlr's configuration."""
+"""OmegaConf resolvers of mlr's configuration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def register_resolvers(typed: Sequence[str] = ()) -> None:
     command as it is typed.
 
     Args:
-        typed: the command line, which says what is the same for all jobs of a sweep.
+        typed: the command line, which shows the options that all jobs of a sweep share.
     """
     # OmegaConf 2.4 gives the name of a legacy function to this one, and warns of the old name
     register: Any = OmegaConf.register_new_resolver
@@ -38,12 +38,12 @@ def register_resolvers(typed: Sequence[str] = ()) -> None:
 
 
 def either(value: Any, otherwise: Any) -> Any:
-    """`value`, or what stands in for null."""
+    """Return `value`, or `otherwise` if it is null."""
     return otherwise if value is None else value
 
 
 class _Namer:
-    """`${run_name:}` for launchers that ask for one job at a time."""
+    """Resolver `${run_name:}`, for launchers that compose one job at a time."""
 
     def __init__(self, typed: Sequence[str]) -> None:
         self._typed = [word for word in typed if not word.startswith("-")]
@@ -58,6 +58,6 @@ class _Namer:
 
 
 def _pair(*, _root_: Any) -> str:
-    """Head and loss of the configuration that asks."""
+    """Return head and loss of the configuration that has the interpolation."""
     targets = {group: OmegaConf.select(_root_, f"{group}._target_") for group in ("head", "loss")}
     return pair_of({group: {"_target_": target} for group, target in targets.items()})
