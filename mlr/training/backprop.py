@@ -128,7 +128,10 @@ class DenseNetwork(DenseOnly):
             if units is not None:
                 units.dense(layer.name, inputs, delta, layer.bias_grad is not None)
             if index > 0:
-                delta = self.product(delta, layer.weight_t.mT.contiguous())
+                # a copy in any case: of one lane of one output, a view passes for contiguous, and
+                # its strides would choose another routine, which rounds otherwise on some CPUs
+                weight = layer.weight_t.mT.clone(memory_format=torch.contiguous_format)
+                delta = self.product(delta, weight)
                 before = self.layers[index - 1]
                 if before.activation is not None:
                     if units is not None:

@@ -19,7 +19,7 @@ from mlr.training.run_objectives import Targets
 from mlr.training.run_snapshots import LanesCopy, copy_lanes, restore_lanes
 from mlr.training.shuffling import orders_of
 from mlr.training.step import Program
-from mlr.training.stopping import ADVICE, BEFORE, RunEnd, Stopping
+from mlr.training.stopping import ADVICE, BEFORE, Stop, Stopping
 
 
 class DivergenceGuard:
@@ -77,7 +77,7 @@ class DivergenceGuard:
             # on devices that sum in any order the repetition may differ
             reason = f"the parameters are not finite after {step} updates; {ADVICE}"
             refused = {"update": step, "tensor": "a parameter", "examples": []}
-            self.stopping.end(run, RunEnd(self.step, "diverged", reason, refused), first[run])
+            self.stopping.end(run, Stop(self.step, "diverged", reason, refused), first[run])
         restore_lanes(program, now)
         program.statistics.previous = previous
 
@@ -105,7 +105,7 @@ class DivergenceGuard:
         # before any update the learning rate is not the cause
         advice = ADVICE if at or tensor.startswith("the updated") else BEFORE
         reason = f"update {at + 1} was refused: {tensor} is not finite; {advice}"
-        self.stopping.end(run, RunEnd(at, "diverged", reason, refused), copy)
+        self.stopping.end(run, Stop(at, "diverged", reason, refused), copy)
 
     def _numbers(self, run: int, at: int) -> list[int]:
         """Return the numbers of the training examples in the batch of an update."""

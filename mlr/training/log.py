@@ -16,7 +16,7 @@ from mlr.probes.base import stack_network
 from mlr.probes.families import fields_read
 from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stacked
 from mlr.records import Recorder
-from mlr.records.bulk import flush_all, record_histograms, record_scalars
+from mlr.records.recorder import flush_all, record_histograms, record_scalars
 from mlr.training.experiment import Experiment
 from mlr.training.run_objectives import Targets
 from mlr.training.step import Program

@@ -16,7 +16,7 @@ from torch import Tensor
 from mlr.core.checks import DataError
 from mlr.training.run_snapshots import LanesCopy, Snapshots, named_parameters
 from mlr.training.step import Program
-from mlr.training.stopping import RunEnd, Stopping
+from mlr.training.stopping import Stop, Stopping
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class State:
     waited: int = 0
     best_step: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
-    ending: RunEnd | None = None
+    ending: Stop | None = None
     threads: int | None = None
 
 

@@ -20,7 +20,7 @@ from mlr.training.step import Program
 
 
 @dataclass(frozen=True)
-class RunEnd:
+class Stop:
     """Time and reason of a run's end.
 
     step: updates done.
@@ -61,7 +61,7 @@ class Stopping:
         self.lowest = self.best.new_full((len(patience),), torch.inf)
         self.waited = torch.zeros(len(patience), dtype=torch.int64, device=self.best.device)
         self.best_step = torch.zeros_like(self.waited)
-        self.ended: dict[int, RunEnd] = {}
+        self.ended: dict[int, Stop] = {}
         self.frozen: dict[int, LanesCopy] = {}
         self.begun_finite = [True] * len(patience)
 
@@ -86,11 +86,11 @@ class Stopping:
             if not fine:
                 advice = ADVICE if self.begun_finite[run] else BEFORE
                 reason = f"the validation loss is not finite after {step} updates; {advice}"
-                self.end(run, RunEnd(step, "diverged", reason), copy_lanes(self.program, run))
+                self.end(run, Stop(step, "diverged", reason), copy_lanes(self.program, run))
             elif spent := self._out_of_patience(run, waited[run]):
-                self.end(run, RunEnd(step, "done", spent), copy_lanes(self.program, run))
+                self.end(run, Stop(step, "done", spent), copy_lanes(self.program, run))
 
-    def end(self, run: int, ending: RunEnd, copy: LanesCopy) -> None:
+    def end(self, run: int, ending: Stop, copy: LanesCopy) -> None:
         """Stop a run, which is frozen as `copy`."""
         self.ended[run], self.frozen[run] = ending, copy
 
@@ -113,7 +113,7 @@ class Stopping:
             return None
         return f"stopped early: no lower validation loss for patience={patience} epochs"
 
-    def at_last(self, run: int, steps: int, metrics: Mapping[str, float]) -> RunEnd:
+    def at_last(self, run: int, steps: int, metrics: Mapping[str, float]) -> Stop:
         """Return the end of a run: an earlier one, or that after all its updates.
 
         Args:
@@ -124,12 +124,12 @@ class Stopping:
         if run in self.ended:
             return self.ended[run]
         if "loss/val" in metrics or isfinite(metrics["loss/train"]):
-            return RunEnd(steps, "done", "")
+            return Stop(steps, "done", "")
         advice = ADVICE if self.begun_finite[run] else BEFORE
         reason = f"the training loss is not finite after {steps} updates; {advice}"
-        return RunEnd(steps, "diverged", reason)
+        return Stop(steps, "diverged", reason)
 
-    def resume(self, run: int, ending: RunEnd | None, waited: int) -> None:
+    def resume(self, run: int, ending: Stop | None, waited: int) -> None:
         """Apply early stopping again to a run that is restored from a checkpoint.
 
         Args:

@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from mlr.core.seeds import derive_seed
 from mlr.data.base import Split
-from mlr.records.aggregate import Series, read_series
+from mlr.records.series import Series, read_series
 from mlr.training import Experiment
 from mlr.training.evaluation import EvaluatedBatch
 from mlr.training.examples import one_hot_targets
