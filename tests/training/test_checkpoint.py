@@ -13,7 +13,7 @@ from mlr.records.status import FormatError
 from mlr.training import SGD, train
 from mlr.training.checkpoint import final_state, load_checkpoint, save_checkpoint
 from mlr.training.state import State
-from mlr.training.stopping import RunEnd
+from mlr.training.stopping import Stop
 from tests.training.conftest import experiment
 
 WHOLE = State(
@@ -26,7 +26,7 @@ WHOLE = State(
     waited=3,
     best_step=8,
     best={"weight": torch.tensor([8.0, 9])},
-    ending=RunEnd(11, "diverged", "why", {"update": 12, "examples": [1]}),
+    ending=Stop(11, "diverged", "why", {"update": 12, "examples": [1]}),
     threads=2,
 )
 

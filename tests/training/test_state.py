@@ -13,7 +13,7 @@ from mlr.training.background import Background
 from mlr.training.run_snapshots import Snapshots, copy_lanes
 from mlr.training.state import restore, states_of
 from mlr.training.step import Program
-from mlr.training.stopping import RunEnd, Stopping
+from mlr.training.stopping import Stop, Stopping
 from tests.training.conftest import experiment
 
 
@@ -41,7 +41,7 @@ def states():
     snapshots.take(2)
     become(program, 4)
     stopping.watch(4, torch.tensor([nan, 3.0, 3.0, 3.0]))
-    stopping.end(3, RunEnd(4, "diverged", "why"), copy_lanes(program, 3))
+    stopping.end(3, Stop(4, "diverged", "why"), copy_lanes(program, 3))
     become(program, 8)
     stopping.watch(8, torch.tensor([0.0, 3.5, 2.0, 1.0]))
     return states_of(program, 8, stopping, snapshots)
