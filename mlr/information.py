@@ -1,9 +1,9 @@
-"""Information and likelihood: entropy, cross-entropy, KL divergence; maximum likelihood.
+"""Entropy, cross-entropy, KL divergence and maximum likelihood.
 
-All in nats. Discrete distributions are probabilities p (…, K) over the last axis, Gaussians
-their means and standard deviations, samples lie along the first axis. The identities that the
-losses rest on: H(p, q) = H(p) + KL(p‖q); the −log-likelihood of m samples is m H(p̂, q), with p̂
-their empirical distribution; so the q of maximum likelihood is that of least KL(p̂‖q).
+All quantities are in nats. Discrete distributions are probabilities p (…, K) over the last axis,
+Gaussians are given by means and standard deviations, samples lie along the first axis. The losses
+rest on two identities: H(p, q) = H(p) + KL(p‖q), and the −log-likelihood of m samples is m H(p̂, q)
+with p̂ their empirical distribution. Hence the q of maximum likelihood minimises KL(p̂‖q).
 
 Source: lecture sections 2–14; Goodfellow et al., Deep Learning, 3.13 and 5.5.
 """
@@ -21,11 +21,13 @@ from torch.nn.functional import one_hot
 from mlr.core.checks import InputError, positive, whole
 
 HALF_LOG_TAU = 0.91893853320467274178
-"""½ log 2π: what a Gaussian's −log-likelihood has beside the squared error."""
+"""½ log 2π, the constant of a Gaussian's −log-likelihood with σ = 1."""
 
 
 def entropy(p: Tensor) -> Tensor:
-    """H(p) = −Σ_k p_k log p_k (…) of p (…, K), with 0·log 0 = 0; ∂H/∂p_k at 0 is +∞.
+    """Return the entropy H(p) = −Σ_k p_k log p_k (…) of p (…, K), with 0·log 0 = 0.
+
+    The gradient at p_k = 0 is +∞.
 
     Raises:
         InputError: p is no tensor of probabilities (…, K ≥ 2) of floating type.
@@ -35,9 +37,9 @@ def entropy(p: Tensor) -> Tensor:
 
 
 def cross_entropy(p: Tensor, q: Tensor) -> Tensor:
-    """H(p, q) = −Σ_k p_k log q_k (…), with 0·log 0 = 0, and +∞ where q_k = 0 < p_k.
+    """Return the cross-entropy H(p, q) = −Σ_k p_k log q_k (…) of p (…, K) and q (…, K).
 
-    Leading axes of p (…, K) and q (…, K) broadcast. Where both are 0 the gradient is 0.
+    With 0·log 0 = 0 and gradient 0 there; +∞ if q_k = 0 < p_k. Leading axes broadcast.
 
     Raises:
         InputError: not probabilities (…, K ≥ 2) of floating type with the same K.
@@ -50,12 +52,13 @@ def cross_entropy(p: Tensor, q: Tensor) -> Tensor:
 
 
 def kl_divergence(p: Tensor, q: Tensor) -> Tensor:
-    """KL(p‖q) = Σ_k p_k log(p_k/q_k) (…), 0 exactly for p = q, and +∞ where q_k = 0 < p_k.
+    """Return the Kullback-Leibler divergence KL(p‖q) = Σ_k p_k log(p_k/q_k) (…).
 
-    Computed as Σ_k [p_k log(p_k/q_k) − p_k + q_k], which is the same where both sum to 1: no
-    term is negative, so nothing cancels when p is near q, and that Σ p and Σ q are rounded
-    does not show. Its gradients are log(p/q) and 1 − p/q, which along the simplex are those of
-    the sum above. Leading axes of p (…, K) and q (…, K) broadcast.
+    It is exactly 0 for p = q, and +∞ if q_k = 0 < p_k. It is computed as
+    Σ_k [p_k log(p_k/q_k) − p_k + q_k], which is equal if p and q sum to 1: no term is negative, so
+    nothing cancels for p near q, and the rounding of Σ p and Σ q has no effect. The gradients are
+    log(p/q) and 1 − p/q, which along the simplex are those of the sum above. Leading axes of
+    p (…, K) and q (…, K) broadcast.
 
     Raises:
         InputError: not probabilities (…, K ≥ 2) of floating type with the same K.
@@ -67,17 +70,17 @@ def kl_divergence(p: Tensor, q: Tensor) -> Tensor:
 
 
 def gaussian_entropy(std: Tensor) -> Tensor:
-    """H = log σ + ½ log 2π + ½ (…) of N(·, σ²)."""
+    """Return the entropy H = log σ + ½ log 2π + ½ (…) of N(·, σ²)."""
     return std.log() + (HALF_LOG_TAU + 0.5)
 
 
 def gaussian_cross_entropy(
     mean: Tensor, std: Tensor, other_mean: Tensor, other_std: Tensor
 ) -> Tensor:
-    """H(p, q) = ½ ((μ − μ')² + σ²)/σ'² + log σ' + ½ log 2π (…), p = N(μ, σ²), q = N(μ', σ'²).
+    """Return the cross-entropy H(p, q) of p = N(μ, σ²) and q = N(μ', σ'²).
 
-    σ = 0 makes p a single point t = μ: the −log-likelihood of q for it, and for σ' = 1 the
-    squared error ½(μ' − t)² + ½ log 2π.
+    H(p, q) = ½ ((μ − μ')² + σ²)/σ'² + log σ' + ½ log 2π (…). For σ = 0, p is the single point
+    t = μ and H the −log-likelihood of t under q: for σ' = 1 this is ½(μ' − t)² + ½ log 2π.
 
     Source: lecture section 14; Goodfellow et al., Deep Learning, 5.5.1.
     """
@@ -88,9 +91,10 @@ def gaussian_cross_entropy(
 def gaussian_kl_divergence(
     mean: Tensor, std: Tensor, other_mean: Tensor, other_std: Tensor
 ) -> Tensor:
-    """KL(p‖q) = log(σ'/σ) + ½ ((μ − μ')² + σ²)/σ'² − ½ (…), p = N(μ, σ²), q = N(μ', σ'²).
+    """Return the divergence KL(p‖q) of p = N(μ, σ²) and q = N(μ', σ'²).
 
-    A sum of three terms ≥ 0, so that nothing cancels when p is near q.
+    KL(p‖q) = log(σ'/σ) + ½ ((μ − μ')² + σ²)/σ'² − ½ (…), computed as a sum of three terms ≥ 0, so
+    that nothing cancels for p near q.
     """
     away, wider = (mean - other_mean) / other_std, (std - other_std) / other_std
     # with r = σ/σ': −log r + ½(r² − 1) = (r − 1 − log r) + ½(r − 1)²
@@ -98,7 +102,7 @@ def gaussian_kl_divergence(
 
 
 def log_likelihood(distribution: Distribution, samples: Tensor) -> Tensor:
-    """ℓ = log p(X) = Σ_i log p(x_i) (…) of independent samples x (m, …).
+    """Return the log-likelihood ℓ = log p(X) = Σ_i log p(x_i) (…) of independent samples x (m, …).
 
     Source: lecture sections 2–5.
     """
@@ -106,9 +110,9 @@ def log_likelihood(distribution: Distribution, samples: Tensor) -> Tensor:
 
 
 def likelihood(distribution: Distribution, samples: Tensor) -> Tensor:
-    """L = p(X) = Π_i p(x_i) (…) of independent samples x (m, …).
+    """Return the likelihood L = p(X) = Π_i p(x_i) (…) of independent samples x (m, …).
 
-    Its maximum is that of its logarithm, but 324 factors of 0.1 are 0 in float64, 46 in float32.
+    It has the maximum of its logarithm, but 324 factors of 0.1 are 0 in float64, 46 in float32.
 
     Source: lecture sections 3–5.
     """
@@ -116,10 +120,10 @@ def likelihood(distribution: Distribution, samples: Tensor) -> Tensor:
 
 
 def fit_bernoulli(samples: Tensor) -> Bernoulli:
-    """The Bernoulli distribution of maximum likelihood: p = the share of ones of x (m, …).
+    """Fit a Bernoulli distribution by maximum likelihood: p is the share of ones in x (m, …).
 
     Raises:
-        InputError: no samples, or others than 0 and 1.
+        InputError: no samples, or values other than 0 and 1.
     """
     _check_samples(samples)
     if not ((samples == 0) | (samples == 1)).all():
@@ -128,10 +132,10 @@ def fit_bernoulli(samples: Tensor) -> Bernoulli:
 
 
 def fit_categorical(samples: Tensor, classes: int) -> Categorical:
-    """The categorical distribution of maximum likelihood: the share of each class in x (m, …).
+    """Fit a categorical distribution by maximum likelihood: the share of each class in x (m, …).
 
     Raises:
-        InputError: no samples, or others than whole numbers from 0 to `classes` − 1.
+        InputError: no samples, or values other than whole numbers from 0 to `classes` − 1.
     """
     _check_samples(samples)
     if samples.is_floating_point() or samples.min() < 0 or samples.max() >= classes:
@@ -143,10 +147,10 @@ def fit_categorical(samples: Tensor, classes: int) -> Categorical:
 
 
 def fit_gaussian(samples: Tensor) -> Normal:
-    """The Gaussian of maximum likelihood: mean and standard deviation, divisor m, of x (m, …).
+    """Fit a Gaussian by maximum likelihood: mean and standard deviation (divisor m) of x (m, …).
 
     Raises:
-        InputError: no samples, or all equal: the likelihood then grows without end as σ → 0.
+        InputError: no samples, or all equal: the likelihood is then unbounded as σ → 0.
     """
     _check_samples(samples)
     values = samples.double()
@@ -160,29 +164,32 @@ def fit_gaussian(samples: Tensor) -> Normal:
 
 
 def bernoulli(logit: Tensor) -> Bernoulli:
-    """Bernoulli distributions of any real logit z (…): p = σ(z)."""
+    """Return Bernoulli distributions with p = σ(z) of real logits z (…)."""
     return Bernoulli(logits=logit)
 
 
 def categorical(logits: Tensor) -> Categorical:
-    """Categorical distributions of any real logits z (…, K): p = softmax(z)."""
+    """Return categorical distributions with p = softmax(z) of real logits z (…, K)."""
     return Categorical(logits=logits)
 
 
 def gaussian(parameters: Tensor) -> Normal:
-    """Gaussians of any real parameters (…, 2): the mean, and the logarithm of σ."""
+    """Return Gaussians of real parameters (…, 2): the mean and log σ."""
     return Normal(parameters[..., 0], parameters[..., 1].exp(), validate_args=False)
 
 
 class Descent(NamedTuple):
-    """The result of gradient descent on a likelihood, and the way there."""
+    """Result and trajectory of gradient descent on a likelihood.
+
+    Attributes:
+        distribution: of the last parameters.
+        parameters: θ before each step and after the last (steps + 1, …).
+        losses: −1/m log-likelihood at each of them (steps + 1, …).
+    """
 
     distribution: Distribution
-    """of the last parameters"""
     parameters: Tensor
-    """θ before each step, and after the last (steps + 1, …)"""
     losses: Tensor
-    """−1/m log-likelihood of each of them (steps + 1, …)"""
 
 
 def fit_by_descent(
@@ -192,21 +199,22 @@ def fit_by_descent(
     rate: float = 0.5,
     steps: int = 1000,
 ) -> Descent:
-    """Maximum likelihood by gradient descent θ ← θ − rate · ∇(−1/m Σ_i log p(x_i; θ)).
+    """Fit by gradient descent θ ← θ − rate · ∇(−1/m Σ_i log p(x_i; θ)).
 
-    Converges to the closed form, down to rounding, where the maximum is at a finite θ and `rate`
-    below 2 over the largest curvature there: ¼ for a logit, ½ for logits, max(1/σ², 2) for
-    `gaussian`.
+    Converges to the closed form, up to rounding, if the maximum is at a finite θ and `rate` is
+    below 2 / (largest curvature): the curvature is at most ¼ for a logit, ½ for logits and
+    max(1/σ², 2) for `gaussian`.
 
     Args:
-        family: unconstrained parameters → distribution: `bernoulli`, `categorical`, `gaussian`.
-        start: θ at first, in the precision to compute in.
+        family: map from unconstrained parameters to a distribution: `bernoulli`, `categorical` or
+            `gaussian`.
+        start: initial θ; its dtype is that of the computation.
         samples: x (m, …).
-        rate: length of a step by gradient.
-        steps: how many.
+        rate: learning rate.
+        steps: number of steps.
 
     Raises:
-        InputError: no samples, or a path that leaves the finite numbers.
+        InputError: no samples, or θ becomes infinite or NaN.
 
     Source: lecture sections 2, 6 and 10.
     """
@@ -227,7 +235,7 @@ def fit_by_descent(
 
 
 class _Divergence(torch.autograd.Function):
-    """p log(p/q) − p + q of each pair of numbers ≥ 0: itself ≥ 0, and 0 only for p = q."""
+    """Elementwise p log(p/q) − p + q of p, q ≥ 0, which is ≥ 0, and 0 only for p = q."""
 
     generate_vmap_rule = True
 
@@ -235,7 +243,7 @@ class _Divergence(torch.autograd.Function):
     def forward(p: Tensor, q: Tensor) -> Tensor:
         difference = q - p
         s = difference / (p + q)
-        # log(q/p) = 2 artanh s and q − p = 2ps + (q − p)s: the leading terms cancel on paper
+        # log(q/p) = 2 artanh s and q − p = 2ps + (q − p)s: the leading terms cancel exactly
         near = difference * s - 2 * p * s * _artanh_beyond_first(s)
         far = difference + (p * _log_ratio(p, q)).masked_fill(p == 0, 0.0)
         return torch.where(s.abs() < NEAR, near, far)
@@ -258,11 +266,11 @@ def _divergence(p: Tensor, q: Tensor) -> Tensor:
 
 
 NEAR, TERMS = 0.5, 26
-"""|q − p|/(p + q) below which a series is better than logarithms, and its length."""
+"""Bound on |q − p|/(p + q) for the series of artanh, and its number of terms."""
 
 
 def _artanh_beyond_first(s: Tensor) -> Tensor:
-    """artanh(s)/s − 1 = s²/3 + s⁴/5 + s⁶/7 + …, for |s| ≤ ½."""
+    """Return artanh(s)/s − 1 = s²/3 + s⁴/5 + s⁶/7 + …, for |s| ≤ ½."""
     square, series = s * s, torch.zeros_like(s)
     for term in range(TERMS, 0, -1):
         series = square * (1 / (2 * term + 1) + series)
@@ -270,10 +278,10 @@ def _artanh_beyond_first(s: Tensor) -> Tensor:
 
 
 def _log_ratio(p: Tensor, q: Tensor) -> Tensor:
-    """log(p/q), to a few ulp of itself also where p is near q; 0 for 0/0."""
+    """Return log(p/q) to a few ulp, also for p near q; 0 for 0/0."""
     ratio, excess = p / q, (p - q) / q
     smallest = torch.finfo(ratio.dtype).tiny
-    # a ratio that is no normal number is so far from 1 that a difference of logarithms will do
+    # a ratio outside the normal numbers is so far from 1 that log p − log q is accurate
     normal = (ratio >= smallest) & ratio.isfinite()
     far = torch.where(normal, ratio.log(), p.log() - q.log())
     log = torch.where(excess.abs() < 0.5, excess.log1p(), far)
@@ -281,7 +289,7 @@ def _log_ratio(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _check_probabilities(**given: Tensor) -> None:
-    """Shapes and types: that entries are ≥ 0 and sum to 1 is the caller's part."""
+    """Check shapes and types; the caller ensures that entries are ≥ 0 and sum to 1."""
     for name, values in given.items():
         if not values.is_floating_point() or values.dim() == 0 or values.shape[-1] < 2:
             raise InputError(

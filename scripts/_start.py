@@ -10,7 +10,7 @@ SCRIPTS = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(SCRIPTS)
 NEEDED = (
     "torch", "hydra", "omegaconf", "tensorboard", "numpy", "sklearn", "scipy", "matplotlib",
-    "platformdirs", "requests", "urllib3", "tqdm", "rich", "google_crc32c", "safetensors",
+    "platformdirs", "pooch", "rich", "google_crc32c", "safetensors",
 )  # fmt: skip
 """The dependencies of pyproject.toml, by the names that are imported."""
 

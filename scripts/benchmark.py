@@ -1,4 +1,4 @@
-"""Time mlr and other ways to do the same, and print each promise with what was measured.
+"""Time mlr and other programs that do the same, and print each promise with its measurement.
 
 python scripts/benchmark.py --help
 """

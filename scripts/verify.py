@@ -1,6 +1,6 @@
-"""Check every file of runs against its checksums, and repair.
+"""Check every file of runs against its checksum.
 
-python scripts/verify.py runs --repair
+python scripts/verify.py runs
 """
 
 if __name__ == "__main__":

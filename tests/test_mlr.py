@@ -24,6 +24,15 @@ def test_nothing_heavy_is_imported_with_it():
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
+def test_former_names_of_packages_still_import():
+    program = (
+        "import mlr.watch, mlr.loop, mlr.interval; from mlr.watch.lightning import *; "
+        "from mlr.interval import OPEN_UNIT; from mlr.core import domains; "
+        "assert mlr.watch is mlr.loop and OPEN_UNIT is domains.OPEN_UNIT"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
 def test_other_names_are_unknown():
     import mlr
 

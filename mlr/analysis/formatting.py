@@ -1,8 +1,11 @@
-"""Numbers as a person reads them: the terminal, compare and report write them alike."""
+"""Numbers and names as text: terminal, compare, explain and report write them alike."""
 
 from __future__ import annotations
 
-from math import floor, isfinite, log10
+from collections.abc import Iterable, Mapping
+from math import floor, isfinite, log10, nan
+
+from mlr.records.settings import Value, value_text
 
 DIGITS = 4
 """Significant digits of a number without a standard deviation."""
@@ -11,30 +14,30 @@ OF_SPREAD = 2
 MOST_DECIMALS = 2
 """Decimals of a percentage."""
 SMALLEST, LARGEST = 1e-5, 1e7
-"""Beyond these a number is written with an exponent."""
+"""Outside of these a number is written with an exponent."""
 NOTHING = 1e-6
-"""Of the mean: a standard deviation below it is rounding."""
+"""Share of the mean below which a standard deviation is rounding."""
 
 
 def number(value: float) -> str:
-    """Four significant digits, all digits of a large number: 0.01208, 12346, 6.556e-29."""
+    """Write four significant digits, all digits of a large number: 0.01208, 12346, 6.556e-29."""
     if not isfinite(value):
         return str(value)
     if value == 0:
         return "0"
     if not SMALLEST <= abs(value) < LARGEST:
         return f"{value:.{DIGITS}g}"
-    text = f"{value:.{max(0, DIGITS - 1 - _place(value))}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    digits = f"{value:.{max(0, DIGITS - 1 - _exponent(value))}f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
 def percent(share: float) -> str:
-    """A share in percent: 93.31 %."""
+    """Write a share in percent: 93.31 %."""
     return f"{100 * share:.{MOST_DECIMALS}f} %" if isfinite(share) else f"{share} %"
 
 
 def with_spread(mean: float, std: float | None, share: bool = False) -> str:
-    """Mean ± standard deviation, rounded alike: 200 ± 100, 0.9649 ± 0.0058, 93.3 ± 1.9 %.
+    """Write mean ± standard deviation: 200 ± 100, 0.9649 ± 0.0058, 93.3 ± 1.9 %.
 
     The standard deviation has two significant digits, and the mean as many decimals.
 
@@ -58,14 +61,71 @@ def with_spread(mean: float, std: float | None, share: bool = False) -> str:
 def _rounded(mean: float, std: float, most: int | None) -> str:
     decimals = most or 0
     if std > 0:
-        decimals = OF_SPREAD - 1 - _place(std)
-        if _place(round(std, decimals)) > _place(std):  # 0.0999 is 0.10, not 0.100
+        decimals = OF_SPREAD - 1 - _exponent(std)
+        if _exponent(round(std, decimals)) > _exponent(std):  # 0.0999 is 0.10, not 0.100
             decimals -= 1
         decimals = decimals if most is None else min(decimals, most)
     shown = max(0, decimals)
     return f"{round(mean, decimals):.{shown}f} ± {round(std, decimals):.{shown}f}"
 
 
-def _place(value: float) -> int:
-    """The power of ten of the first digit."""
+def _exponent(value: float) -> int:
+    """Return the power of ten of the first digit."""
     return floor(log10(abs(value)))
+
+
+def approx_percent(share: float) -> str:
+    """Write a share for a sentence, as `68 %`; never 0 % or 100 % unless it is exactly that."""
+    size = 100 * share
+    if 0 < size < 0.05:
+        return "under 0.1 %"
+    if 99 < size < 100:
+        return f"{min(size, 99.9):.1f} %"
+    return f"{size:.1f} %" if 0 < size < 9.95 else f"{size:.0f} %"
+
+
+def approx(value: float) -> str:
+    """Write three significant digits."""
+    return f"{value:.3g}"
+
+
+def whole(value: float) -> str:
+    """Write a count with separators, as `1,640`."""
+    return f"{value:,.0f}"
+
+
+def significant(values: Iterable[float]) -> list[float]:
+    """Round numbers for the charts of a page to four significant digits."""
+    return [float(f"{value:.4g}") for value in values]
+
+
+def p_text(p: float, sign: str = "=") -> str:
+    """Write a p-value in two digits: p = 0.012; p < 0.0001."""
+    return f"p {sign} {p:.2g}" if p >= 1e-4 else "p < 0.0001"
+
+
+def brief(value: Value) -> str:
+    """Write a setting: 10000 for 10000.0, 1e-06."""
+    return f"{value:.12g}" if isinstance(value, float) else value_text(value)
+
+
+def display_name(name: str) -> str:
+    """Write the name of a head or loss for people, as in `clipped-linear`, `BCE`."""
+    if name == "gaussian_nll":
+        return "Gaussian NLL"
+    short = ("se", "bce", "ce", "mae", "gce")
+    return name.upper() if name in short else name.replace("_", "-")
+
+
+OUTPUTS = {
+    "prediction/target_1": " for target 1",
+    "prediction/target_0": " for target 0",
+    "prediction/mean": "",
+}
+"""Tag of a mean output → the words that follow it in a sentence."""
+
+
+def output_texts(metrics: Mapping[str, float]) -> list[str]:
+    """Write the mean outputs by target, as in `0.2028 for target 0`; none if none was measured."""
+    found = {tag: metrics[tag] for tag in OUTPUTS if metrics.get(tag, nan) == metrics.get(tag, nan)}
+    return [f"{value:.4g}{OUTPUTS[tag]}" for tag, value in found.items()]

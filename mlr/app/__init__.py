@@ -1,15 +1,7 @@
-"""The application: Hydra's configuration turned into plain objects, runs and their reports.
+"""The application: from a command line to runs in their folders.
 
-`schema` types and checks the root; `parts` makes the object that a group names; `plan`
-joins them and refuses what cannot run, all before torch is imported; `job` trains one
-run into its folder; `console` is what a person sees; `errors` turns Hydra's messages
-into one sentence; `session` and `command` are the entry. `cli` has every command, as `mlr` and
-scripts/ call them; `board` opens TensorBoard.
-
-A sweep: `launch` and `compose` make the jobs (`sweepjob`; `bases` are compositions by Hydra,
-`documents` the texts of `.hydra`), `sweep` judges them and leaves out what is equal or
-finished (`identity`, `sweep_folder`, `runs_begun`), `engines` hands chunks to
-`chunk.run_chunk`, here or on a cluster, which trains them by `batch`; each ends as an
-`outcome`, which `live` counts; `ranking` shows the `cells`. `compare` sets runs of any sweeps
-side by side.
+`config` composes a configuration, checks it and builds the parts that it names, all before torch
+is imported. `run` carries runs through their one life. `sweep` makes programs of many jobs, here
+or on a cluster. `cli` has every command, as `mlr` and scripts/ call them; `board` opens
+TensorBoard; `lab` trains the runs of a slide.
 """

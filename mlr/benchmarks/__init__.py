@@ -1,9 +1,5 @@
-"""Measure every promise about speed and memory, and what mlr is compared with, in one run.
+"""Benchmarks: measure every promise about speed, memory and accuracy, next to other programs.
 
-A section measures and yields rows; `SECTIONS` names them all. What can be measured within this
-process is measured in turn with the other thing, so that both meet the same machine.
+A module measures and yields rows; `cli.SECTIONS` names them all. Programs that run in this process
+are measured in turn, so that both meet the same state of the machine. Needs a checkout.
 """
-
-from mlr.benchmarks.sections import SECTIONS, Section, chosen, measure
-
-__all__ = ["SECTIONS", "Section", "chosen", "measure"]

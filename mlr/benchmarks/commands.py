@@ -1,7 +1,7 @@
-"""Whole commands as a person types them: a sweep in one program, one by one, and in processes.
+"""Whole commands: a sweep in one program, one job after the other, and in several processes.
 
-The others are measured on fewer jobs. One more command each, of one job a process, tells what
-starting them takes; what the jobs add to that is counted as often as the sweep has jobs.
+The latter two are measured on fewer jobs and extrapolated: another command with one job per process
+measures the start, and the time that each further job adds is counted for all jobs of the sweep.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from secrets import token_hex
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from mlr.benchmarks.rows import Measure, Row, duration, in_turn, timed
+from mlr.benchmarks.rows import BenchmarkRow, Measure, duration, in_turn, timed
 from mlr.benchmarks.sweep import train_unrecorded
-from mlr.benchmarks.works import LOGISTIC, experiment
+from mlr.benchmarks.workloads import LOGISTIC, experiment
 from mlr.data import Blobs
 
 REPEATS = 3
@@ -28,7 +28,7 @@ WORK = (
     *("batch_size=32", "epochs=20", "head=sigmoid"),
 )
 TRAIN = (str(Path(__file__).parents[2] / "scripts" / "train.py"),)
-# one by one, as in hydra/launcher=basic, but for launchers of other processes
+# one job after the other, as in hydra/launcher=basic, but for launchers of other processes
 ALONE = ("-m", "mlr.benchmarks.one_by_one")
 BASIC = ("hydra/launcher=basic",)
 JOBLIB = ("hydra/launcher=joblib", f"hydra.launcher.n_jobs={PROCESSES}")
@@ -36,53 +36,57 @@ JOBLIB = ("hydra/launcher=joblib", f"hydra.launcher.n_jobs={PROCESSES}")
 
 def rows(
     repeats: int, jobs: int = JOBS, few: int = FEW, work: Sequence[str] = WORK
-) -> Iterator[Row]:
-    """The sweep, and the same by Hydra's own launchers."""
+) -> Iterator[BenchmarkRow]:
+    """Measure the sweep, and the same by Hydra's own launchers."""
     repeats = min(repeats, REPEATS)
     joblib = find_spec("hydra_plugins.hydra_joblib_launcher") is not None
     with TemporaryDirectory() as folder:
         here = Path(folder)
         commands = [
-            command(here, TRAIN, work, jobs),
-            command(here, TRAIN, work, 1),
-            command(here, TRAIN, (*work, *BASIC), 1),
-            command(here, TRAIN, (*work, *BASIC), few),
+            sweep_command(here, TRAIN, work, jobs),
+            sweep_command(here, TRAIN, work, 1),
+            sweep_command(here, TRAIN, (*work, *BASIC), 1),
+            sweep_command(here, TRAIN, (*work, *BASIC), few),
         ]
         if joblib:
-            commands.append(command(here, ALONE, (*work, *JOBLIB), PROCESSES))
-            commands.append(command(here, ALONE, (*work, *JOBLIB), few))
+            commands.append(sweep_command(here, ALONE, (*work, *JOBLIB), PROCESSES))
+            commands.append(sweep_command(here, ALONE, (*work, *JOBLIB), few))
         computing = compute(jobs)
         whole, start, *others, computed = in_turn([*commands, computing], repeats, warm_up=False)
-    yield Row(f"{jobs} jobs", duration(whole), value=whole, unit=" s", most=12)
+    yield BenchmarkRow(f"{jobs} jobs", duration(whole), value=whole, unit=" s", most=12)
     basic = scaled(others[0], others[1], 1, few, jobs)
     other = f"{duration(basic)} by hydra/launcher=basic, of {few} jobs in {duration(others[1])}"
-    yield Row(
+    yield BenchmarkRow(
         "compared with one job after the other", duration(whole), other, basic / whole, least=8
     )
     name = f"hydra/launcher=joblib, {PROCESSES} processes"
     if joblib:
         both = scaled(others[2], others[3], PROCESSES, few, jobs)
         other = f"{duration(both)} by {name}, of {few} jobs in {duration(others[3])}"
-        yield Row("compared with several processes", duration(whole), other, both / whole, least=5)
+        yield BenchmarkRow(
+            "compared with several processes", duration(whole), other, both / whole, least=5
+        )
     else:
-        yield Row(name, other="not installed: pip install '.[benchmark]'")
+        yield BenchmarkRow(name, other="not installed: pip install '.[benchmark]'")
     parts = (
         f"{duration(whole)} − one job {duration(start)} − data and computing {duration(computed)}"
     )
     each = (whole - start - computed) / jobs
-    yield Row("files and composition of a run", duration(each), parts, each * 1e3, " ms", most=5)
+    yield BenchmarkRow(
+        "files and composition of a run", duration(each), parts, each * 1e3, " ms", most=5
+    )
 
 
 def scaled(start: float, measured: float, least: int, few: int, jobs: int) -> float:
-    """Seconds of `jobs`, where `least` took `start` and `few` took `measured`."""
+    """Extrapolate to `jobs`, where `least` took `start` seconds and `few` took `measured`."""
     return start + (measured - start) * (jobs - least) / (few - least)
 
 
-def command(here: Path, program: Sequence[str], work: Sequence[str], jobs: int) -> Measure:
-    """The measure of a sweep of `jobs`, in a folder below `here`.
+def sweep_command(here: Path, program: Sequence[str], work: Sequence[str], jobs: int) -> Measure:
+    """Build the measure of a sweep of `jobs` in a folder below `here`.
 
-    The folder stays: ext4 makes files several times as slowly for minutes after others were
-    removed.
+    The folder is not removed: ext4 creates files several times as slowly for minutes after a
+    removal.
     """
     losses = "se,bce" if jobs > 1 else "bce"
     choices = (f"loss={losses}", f"seed=range(0,{max(1, jobs // 2)})")
@@ -103,7 +107,7 @@ def command(here: Path, program: Sequence[str], work: Sequence[str], jobs: int) 
 
 
 def compute(jobs: int) -> Measure:
-    """The measure of what the same sweep loads, makes and trains, without composition and files."""
+    """Build the measure of the same sweep's data and training, without composition and files."""
     losses = ("se", "bce") if jobs > 1 else ("bce",)
 
     def sweep() -> None:
@@ -116,5 +120,5 @@ def compute(jobs: int) -> Measure:
         ]
         train_unrecorded(experiments)
 
-    sweep()  # what is imported and loaded once belongs to the start of a command
+    sweep()  # warm-up: imports and loading belong to the start of a command
     return timed(sweep)

@@ -1,4 +1,4 @@
-"""Losses and dL/dz of one batch, beside torch's own functions of logits."""
+"""Time of losses and dL/dz of one batch, compared with torch's own functions of logits."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mlr.benchmarks.rows import Row, duration, in_turn, timed
+from mlr.benchmarks.rows import BenchmarkRow, duration, in_turn, timed
 from mlr.objectives import Objective
 
 CLASSES = 10
 PROMISED = MappingProxyType({4096: 1.0, 128: 1.2})
 CALLS = 100
-"""Calls in one measure, so that a clock's tick is nothing beside it."""
+"""Calls per measure, so that it takes much longer than a tick of the clock."""
 MORE = 5
-"""A measure takes milliseconds: there are that many times as many of them as of the others."""
+"""Factor on the repeats, since a measure takes milliseconds only."""
 
 OfLogits = Callable[[Tensor, Tensor], Tensor]
 """Logits and targets → the mean loss."""
@@ -26,14 +26,14 @@ OfLogits = Callable[[Tensor, Tensor], Tensor]
 
 def rows(
     repeats: int, promised: Mapping[int, float] = PROMISED, calls: int = CALLS
-) -> Iterator[Row]:
-    """Each pair at each batch size: forward and backward, per-example losses, their mean."""
+) -> Iterator[BenchmarkRow]:
+    """Measure each pair at each batch size: losses, their mean, and the backward pass."""
     for size, most in promised.items():
         z = torch.randn(size, CLASSES, generator=torch.Generator().manual_seed(0))
         z.requires_grad_()
         for pair, own_targets, others in _targets(size):
             own: OfLogits = partial(_own, Objective(*pair.split("+")))
-            name, function = BESIDE[pair]
+            name, function = OF_TORCH[pair]
             steps = [(own, own_targets), *((function, targets) for targets in others.values())]
             took, *them = in_turn(
                 [timed(partial(_step, calls, of_logits, z, t)) for of_logits, t in steps],
@@ -42,11 +42,11 @@ def rows(
             for words, seconds in zip(others, them, strict=True):
                 other = f"{duration(seconds / calls)}: {name} {words}".rstrip()
                 what = f"{pair}, ({size}, {CLASSES})"
-                yield Row(what, duration(took / calls), other, took / seconds, most=most)
+                yield BenchmarkRow(what, duration(took / calls), other, took / seconds, most=most)
 
 
 def _targets(size: int) -> Iterator[tuple[str, Tensor, dict[str, Tensor]]]:
-    """Each pair, its targets for mlr, and those for torch by what they are."""
+    """Yield each pair, its targets for mlr, and those for torch by kind."""
     generator = torch.Generator().manual_seed(1)
     classes = torch.randint(CLASSES, (size,), generator=generator)
     hot = functional.one_hot(classes, CLASSES).float()
@@ -71,7 +71,7 @@ def _mean(function: Callable[..., Tensor], z: Tensor, t: Tensor) -> Tensor:
     return function(z, t, reduction="none").mean()
 
 
-BESIDE: Mapping[str, tuple[str, OfLogits]] = MappingProxyType(
+OF_TORCH: Mapping[str, tuple[str, OfLogits]] = MappingProxyType(
     {
         "softmax+ce": ("F.cross_entropy", partial(_mean, functional.cross_entropy)),
         "sigmoid+bce": (
@@ -81,4 +81,4 @@ BESIDE: Mapping[str, tuple[str, OfLogits]] = MappingProxyType(
         "linear+se": ("F.mse_loss", partial(_mean, functional.mse_loss)),
     }
 )
-"""By pair: a function of torch's in words, and its mean of losses that are all there."""
+"""By pair: name of torch's function, and the mean of its per-example losses."""

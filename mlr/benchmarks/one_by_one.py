@@ -1,11 +1,9 @@
-"""scripts/train.py without its sweeps: each job a run of its own, for any of Hydra's launchers.
+"""Train each job of a sweep as a separate run, by any of Hydra's launchers.
 
 python -m mlr.benchmarks.one_by_one --multirun hydra/launcher=joblib seed=0,1
 """
 
 from __future__ import annotations
-
-from contextlib import nullcontext
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -14,23 +12,21 @@ from omegaconf import DictConfig
 from mlr.app.cli.command import VERSION_BASE
 from mlr.app.config.output_paths import CONFIGS
 from mlr.app.config.schema import register_schema
-from mlr.app.run.job import run_job
+from mlr.app.run.single import train_single
 from mlr.app.sweep.resolvers import register_resolvers
+from mlr.records.outcome import Outcome
 
 
 def task(config: DictConfig) -> None:
-    """One job, in whatever process."""
-    outcome = run_job(config, HydraConfig.get(), nullcontext(_untold))  # type: ignore[arg-type]
-    if outcome.status != "done":
-        raise RuntimeError(f"{outcome.status}: {outcome.reason}")
-
-
-def _untold(done: int, total: int) -> None:
-    """No bar: others write to the same terminal."""
+    """Run one job, in any process."""
+    outcomes: list[Outcome] = []
+    train_single(config, HydraConfig.get(), outcomes.append)  # type: ignore[arg-type]
+    if outcomes[0].status != "done":
+        raise RuntimeError(f"{outcomes[0].status}: {outcomes[0].reason}")
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the command line."""
     register_schema()
     register_resolvers()
     hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")(task)()

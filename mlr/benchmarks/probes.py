@@ -1,4 +1,4 @@
-"""What measuring costs: the same training with probes=off, basic and full, files included."""
+"""Cost of probes: the same training with probes=off, basic and full, files included."""
 
 from __future__ import annotations
 
@@ -9,68 +9,72 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-from mlr.benchmarks.rows import Row, duration, in_turn, timed
-from mlr.benchmarks.works import IMAGES, LOGISTIC, Work, by_mlr, make_data
+from mlr.benchmarks.rows import BenchmarkRow, duration, in_turn, timed
+from mlr.benchmarks.workloads import IMAGES, LOGISTIC, Workload, by_mlr, make_data
 from mlr.data.base import Dataset, Split
-from mlr.loop.schedule import PRESETS
 from mlr.models import Cnn, Linear
+from mlr.probes.settings import presets
 
 DEFAULT = MappingProxyType({"basic": 1.02, "full": 1.10})
 EVERY_STEP = MappingProxyType({"basic": 1.3, "full": 2.0})
 
 
 @dataclass(frozen=True)
-class Case:
-    """One training.
+class ProbedTraining:
+    """A training that is measured with and without probes.
 
-    work: what is trained.
-    side: of its square images; None for flat features.
-    repeats: most repeats, for long ones.
+    work: the workload.
+    side: side of its square images; None for flat features.
+    repeats: most repeats, fewer for long trainings.
     """
 
-    work: Work
+    work: Workload
     side: int | None = None
     repeats: int = 11
 
 
 CASES = (
-    Case(
-        Work("softmax regression 784-10, batch 128, 10 epochs", 60_000, 784, 10, 128, 10, Linear()),
+    ProbedTraining(
+        Workload(
+            "softmax regression 784-10, batch 128, 10 epochs", 60_000, 784, 10, 128, 10, Linear()
+        ),
         repeats=5,
     ),
-    Case(replace(IMAGES, title="MLP 784-128-10, batch 128, 10 epochs", epochs=10), repeats=5),
-    Case(
-        Work("CNN, 28×28, batch 64, 5 epochs", 8_000, 784, 10, 64, 5, Cnn(channels=[8, 16])),
+    ProbedTraining(
+        replace(IMAGES, title="MLP 784-128-10, batch 128, 10 epochs", epochs=10), repeats=5
+    ),
+    ProbedTraining(
+        Workload("CNN, 28×28, batch 64, 5 epochs", 8_000, 784, 10, 64, 5, Cnn(channels=[8, 16])),
         side=28,
         repeats=3,
     ),
-    Case(LOGISTIC),
+    ProbedTraining(LOGISTIC),
 )
 
 
-def rows(repeats: int, cases: Sequence[Case] = CASES) -> Iterator[Row]:
-    """Each training at the default schedule and at every step, beside the same unmeasured."""
+def rows(repeats: int, cases: Sequence[ProbedTraining] = CASES) -> Iterator[BenchmarkRow]:
+    """Compare each training, by default and with probes at every step, with the unmeasured."""
     for case in cases:
         data = _data(case)
         with TemporaryDirectory() as folder:
-            measures = [timed(partial(by_mlr, case.work, data, Path(folder), PRESETS["off"]))]
+            measures = [timed(partial(by_mlr, case.work, data, Path(folder), presets()["off"]))]
             asked = [
                 (name, words, most)
                 for words, promises in (("default", DEFAULT), ("every step", EVERY_STEP))
                 for name, most in promises.items()
             ]
             for name, words, _ in asked:
-                chosen = PRESETS[name]
+                chosen = presets()[name]
                 if words == "every step":
                     chosen = replace(chosen, points="every:1")
                 measures.append(timed(partial(by_mlr, case.work, data, Path(folder), chosen)))
             off, *others = in_turn(measures, min(repeats, case.repeats))
         for (name, words, most), own in zip(asked, others, strict=True):
             what = f"{case.work.title}: {name}, {words}"
-            yield Row(what, duration(own), f"{duration(off)} off", own / off, most=most)
+            yield BenchmarkRow(what, duration(own), f"{duration(off)} off", own / off, most=most)
 
 
-def _data(case: Case) -> Dataset:
+def _data(case: ProbedTraining) -> Dataset:
     data = make_data(case.work)
     if case.side is None:
         return data

@@ -1,4 +1,4 @@
-"""Results of a measurement: a row of the report, and rows as a table."""
+"""Rows of the report, and the timing of alternatives in turn."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from rich.markup import escape
 from rich.table import Table
 
 Measure = Callable[[], float]
-"""Does something once; returns the seconds it took."""
+"""Does something once; returns its duration in seconds."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One thing measured.
+class BenchmarkRow:
+    """One measurement and its promise.
 
-    what: which.
-    mlr: what mlr took.
-    other: what the other thing took, and which that is.
-    value: what is judged, most often a ratio.
-    unit: of the value.
-    most: the promise, if it is an upper bound.
-    least: the promise, if it is a lower one.
+    what: name of the measurement.
+    mlr: result of mlr, as text.
+    other: result and name of the program compared with, as text.
+    value: number that the promise bounds, most often a ratio.
+    unit: unit of the value.
+    most: promised upper bound.
+    least: promised lower bound.
     """
 
     what: str
@@ -38,7 +38,7 @@ class Row:
 
     @property
     def promise(self) -> str:
-        """The promise in words; empty without one."""
+        """Promise in words; empty without one."""
         if self.most is not None:
             return f"≤ {self.most:g}{self.unit}"
         return "" if self.least is None else f"≥ {self.least:g}{self.unit}"
@@ -53,21 +53,21 @@ class Row:
         return not (too_much or too_little)
 
 
-def table(rows: Iterable[Row]) -> Table:
-    """Rows as a person reads them."""
-    made = Table(box=box.SIMPLE_HEAD)
+def table(rows: Iterable[BenchmarkRow]) -> Table:
+    """Build the table of rows for the terminal."""
+    built = Table(box=box.SIMPLE_HEAD)
     for name in ("", "mlr", "compared with", "result", "promised", ""):
-        made.add_column(name, justify="right" if name in ("mlr", "result", "promised") else "left")
+        built.add_column(name, justify="right" if name in ("mlr", "result", "promised") else "left")
     verdicts = {True: "[green]kept[/]", False: "[bold red]missed[/]", None: ""}
     for row in rows:
         value = "" if row.value is None else f"{row.value:.3g}{row.unit}"
         cells = (row.what, row.mlr, row.other, value, row.promise)
-        made.add_row(*map(escape, cells), verdicts[row.kept])
-    return made
+        built.add_row(*map(escape, cells), verdicts[row.kept])
+    return built
 
 
 def duration(seconds: float) -> str:
-    """Seconds in a unit that suits them."""
+    """Format seconds in a suitable unit."""
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
@@ -75,7 +75,7 @@ def duration(seconds: float) -> str:
 
 
 def timed(job: Callable[[], object]) -> Measure:
-    """The measure of a job."""
+    """Build the measure of a job."""
 
     def measure() -> float:
         started = perf_counter()
@@ -86,9 +86,9 @@ def timed(job: Callable[[], object]) -> Measure:
 
 
 def in_turn(measures: Sequence[Measure], repeats: int, warm_up: bool = True) -> list[float]:
-    """The median of each, one measured after the other and all of them again.
+    """Measure alternatives in turn, repeatedly; returns the median of each.
 
-    Each time another begins, for what is measured first finds the machine rested.
+    Each round begins with another one, since the first of a round finds the machine rested.
     """
     found: list[list[float]] = [[] for _ in measures]
     for repeat in range(repeats + warm_up):

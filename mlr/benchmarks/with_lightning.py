@@ -13,42 +13,42 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from mlr.benchmarks.works import LR, Work
+from mlr.benchmarks.workloads import LR, Workload
 
 
 class Module(pl.LightningModule):  # type: ignore[misc, unused-ignore]
     """The network and its loss."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Workload) -> None:
         super().__init__()
         self.net = work.model.build((work.features,), work.outputs, 0)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        """Mean cross-entropy."""
+        """Compute the mean cross-entropy."""
         inputs, targets = batch
         return F.cross_entropy(self.net(inputs), targets)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """SGD."""
+        """Return plain SGD."""
         return torch.optim.SGD(self.parameters(), lr=LR)
 
 
 class WithRecipe(Module):
-    """Gradient norms as Lightning's documentation has them, "Debug your model (intermediate)"."""
+    """The recipe of Lightning's "Debug your model (intermediate)": log gradient norms."""
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the norm of every parameter's gradient."""
         self.log_dict(grad_norm(self.net, norm_type=2))
 
 
-def fit(
-    work: Work,
+def fit_in_trainer(
+    work: Workload,
     batches: list[tuple[Tensor, Tensor]],
     folder: Path,
     recipe: bool = False,
     callback: Any = None,
 ) -> None:
-    """One pass over the batches, with Lightning's own logging of every 50th step."""
+    """Train one pass over the batches, with Lightning's own logging of every 50th step."""
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=1,

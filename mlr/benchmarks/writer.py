@@ -1,4 +1,4 @@
-"""Scalars written by the million, beside torch's SummaryWriter, and read back."""
+"""Time of writing and reading a million scalars, compared with torch's SummaryWriter."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from time import perf_counter, time
 
 import numpy as np
 
-from mlr.benchmarks.rows import Measure, Row, duration, in_turn, timed
+from mlr.benchmarks.rows import BenchmarkRow, Measure, duration, in_turn, timed
 from mlr.records import EventWriter, Recorder, RunFolder, flush_all, record_scalars
 
 SCALARS = 1_000_000
 TAGS = tuple(f"group/{number}" for number in range(20))
 RUNS = 100
 OF_TORCH = 50
-"""Every so many of the steps SummaryWriter writes too; it takes as long for each."""
+"""Interval of the steps that SummaryWriter writes; its time per step is constant."""
 
 
-def rows(repeats: int, scalars: int = SCALARS, runs: int = RUNS) -> Iterator[Row]:
-    """One file, the files of a sweep, and whether what is read is what was written."""
+def rows(repeats: int, scalars: int = SCALARS, runs: int = RUNS) -> Iterator[BenchmarkRow]:
+    """Measure one file, the files of a sweep, and the share of values that are read back equal."""
     values = np.random.default_rng(0).normal(size=(scalars // len(TAGS), len(TAGS)))
     values = values.astype(np.float32)
     with TemporaryDirectory() as folder:
@@ -39,17 +39,17 @@ def rows(repeats: int, scalars: int = SCALARS, runs: int = RUNS) -> Iterator[Row
             (f"events, metrics.csv of {runs} runs", both),
         ):
             took = f"{duration(seconds)} for {values.size:,}"
-            yield Row(what, took, other, seconds / values.size * 1e6, " µs", most=1)
+            yield BenchmarkRow(what, took, other, seconds / values.size * 1e6, " µs", most=1)
         target = here / "read"
         write_events(target, values)
         started = perf_counter()
         equal = read_back(target, values)
         took = duration(perf_counter() - started)
-        yield Row("read by EventAccumulator", f"{took}", "equal values", equal, least=1)
+        yield BenchmarkRow("read by EventAccumulator", f"{took}", "equal values", equal, least=1)
 
 
 def write_events(folder: Path, values: np.ndarray) -> None:
-    """All of values (P, T) into one event file."""
+    """Write values (P, T) into one event file."""
     folder.mkdir()
     writer = EventWriter(folder)
     writer.scalars(np.arange(len(values)), TAGS, values, np.full(len(values), time()))
@@ -57,7 +57,7 @@ def write_events(folder: Path, values: np.ndarray) -> None:
 
 
 def sweep(here: Path, values: np.ndarray, runs: int) -> Measure:
-    """The measure of recording values (P·R, T) for R runs whose folders were made before."""
+    """Build the measure of recording values (P·R, T) for R runs with existing folders."""
     steps = np.arange(len(values) // runs)
     columns = values[: len(steps) * runs].reshape(len(steps), runs, len(TAGS))
     present = np.ones(columns.shape, dtype=bool)
@@ -75,7 +75,7 @@ def sweep(here: Path, values: np.ndarray, runs: int) -> Measure:
 
 
 def write_by_torch(folder: Path, values: np.ndarray) -> None:
-    """The same by add_scalar."""
+    """Write values (P, T) by add_scalar."""
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(str(folder)) as writer:
@@ -85,7 +85,7 @@ def write_by_torch(folder: Path, values: np.ndarray) -> None:
 
 
 def read_back(folder: Path, values: np.ndarray) -> float:
-    """Share of values (P, T) that TensorBoard's own reader finds as they were written."""
+    """Compute the share of values (P, T) that TensorBoard's own reader reads back equal."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     reader = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()

@@ -1,8 +1,7 @@
-"""Checks of plain values, and the one kind of error that a person's input can cause.
+"""Checks of plain values, and the errors that a person's input can cause.
 
-Every message is one sentence or two: what is wrong with the value found, what is
-allowed, which override mends it. `InputError` is a ValueError, so that callers of
-the library need to know nothing of mlr to catch it.
+Every message is one or two sentences: the wrong value, what is allowed, which override fixes it.
+`InputError` is a ValueError, so that callers of the library can catch it without importing mlr.
 """
 
 from __future__ import annotations
@@ -16,41 +15,42 @@ from types import ModuleType
 
 resource: ModuleType | None
 try:
-    import resource  # now: without memory there is no loading it
+    import resource  # at once: it cannot be loaded when memory has run out
 except ImportError:  # Windows has none
     resource = None
 
 CHOOSE = "Choose from "
-"""Begins every list of choices, which ends its sentence."""
+"""Beginning of every list of choices."""
 DASHES = "‐‑‒–—"
-"""Characters that word processors put for a hyphen."""
+"""Characters that word processors substitute for a hyphen."""
 _SHORTEST_BEGINNING = 3
-"""Letters by which a longer name is recognised, as accuracy/test by acc."""
+"""Smallest number of letters that identify a longer name, as acc does accuracy/test."""
 
 
 class InputError(ValueError):
-    """A value that a person gave is refused; the text is meant to be read by that person.
+    """Refusal of a value that a person gave; the text is shown to the person.
 
-    exit_code: with which a command that meets it ends.
+    Attributes:
+        exit_code: of a command that ends with this error.
     """
 
     exit_code = 2
 
 
 class DataError(InputError):
-    """Not an option but a file or its content is at fault: data, a damaged run."""
+    """Refusal of a file or its content rather than an option: bad data, a damaged run."""
 
     exit_code = 3
 
 
 class UnreadableError(DataError):
-    """A file or a folder is there, but cannot be read: permission is denied, a disk fails."""
+    """File or folder that exists but cannot be read: permission denied, a disk failure."""
 
     exit_code = 74
 
 
 class PlaceError(InputError):
-    """A folder that was named cannot be made or written."""
+    """Folder that cannot be created or written."""
 
     exit_code = 74
 
@@ -59,7 +59,7 @@ def known(name: str, value: str, allowed: Iterable[str]) -> str:
     """Return `value` if it is one of `allowed`.
 
     Raises:
-        InputError: names the nearest known value and lists them all.
+        InputError: names the nearest allowed value and lists all.
     """
     choices = sorted(allowed)
     if value in choices:
@@ -69,13 +69,13 @@ def known(name: str, value: str, allowed: Iterable[str]) -> str:
 
 
 def unknown(given: str, choices: Iterable[str], near: str | None = None, of: str = "") -> str:
-    """The sentence about a name that nothing has.
+    """Return the message about an unknown name.
 
     Args:
-        given: what was typed, with what it is, as in `head=sigmod`.
-        choices: what it might have been.
-        near: which of them was probably meant.
-        of: what has these choices, as in ` of own.csv`.
+        given: the override as typed, as in `head=sigmod`.
+        choices: the known names.
+        near: the one that was probably meant.
+        of: owner of the choices, as in ` of own.csv`.
     """
     hint = f" Did you mean {near}?" if near else ""
     listed = ", ".join(choices)
@@ -83,7 +83,7 @@ def unknown(given: str, choices: Iterable[str], near: str | None = None, of: str
 
 
 def nearest(name: str, choices: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The choice that was probably meant, whatever its case and hyphens; None if none is near."""
+    """Return the choice nearest to `name`, ignoring case and hyphens; None if none is near."""
     spelled = {_spelled(choice): choice for choice in choices}
     given = _spelled(name)
     near = get_close_matches(given, spelled, n=1, cutoff=cutoff)
@@ -97,7 +97,7 @@ def _spelled(name: str) -> str:
 
 
 def listed(choices: Sequence[str], room: int) -> str:
-    """As many of `choices` as `room` characters take, at least one, and how many more there are."""
+    """Join choices up to `room` characters, at least one, and count those left out."""
     for count in range(min(len(choices), max(room, 1)), 0, -1):
         more = "" if count == len(choices) else f" … and {len(choices) - count} more"
         text = ", ".join(choices[:count]) + more
@@ -107,7 +107,7 @@ def listed(choices: Sequence[str], room: int) -> str:
 
 
 def memory_limit() -> str:
-    """The limit of its own that a process without memory has met, in brackets; empty for none."""
+    """Return the process's own memory limit in brackets, for messages; empty without one."""
     if resource is None:
         return ""
     most, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -117,7 +117,7 @@ def memory_limit() -> str:
 
 
 def users_stacklevel() -> int:
-    """The `stacklevel` with which a warning given by the caller shows the user's own line."""
+    """Return the `stacklevel` with which a warning shows the line of the user's own code."""
     frame, level = sys._getframe(1), 1
     while frame.f_globals.get("__name__", "").partition(".")[0] in ("mlr", "torch"):
         if frame.f_back is None:
@@ -127,7 +127,7 @@ def users_stacklevel() -> int:
 
 
 def typed(value: object) -> str:
-    """Return a value as an override has it: null for None, true for True."""
+    """Return a value as it is typed in an override: null for None, true for True."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -221,7 +221,7 @@ def whole_numbers(name: str, values: Sequence[int]) -> tuple[int, ...]:
 def _is_finite(value: float) -> bool:
     try:
         return isfinite(value)
-    except OverflowError:  # a whole number that no float reaches
+    except OverflowError:  # an integer above the largest float
         return False
 
 

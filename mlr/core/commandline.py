@@ -1,7 +1,6 @@
-"""Command lines of mlr as a person can paste them, in the form in which they called it.
+"""Command lines of mlr to paste, in the form in which the running command was called.
 
-`python scripts/train.py` in a checkout, `mlr train` where mlr is installed: what a command prints
-for the person to type next begins as that command began.
+That is `python scripts/train.py` in a checkout and `mlr train` where mlr is installed.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ SCRIPTS = CODE.parent / "scripts"
 
 
 def command(name: str, *words: str) -> str:
-    """A command with its words, quoted for the shell of the person who called this one.
+    """Return a command line quoted for the shell, in the form of the running command.
 
     Args:
-        name: of the command, as in `train`.
-        *words: that follow it.
+        name: name of the command, as in `train`.
+        *words: its arguments.
     """
     return shlex.join([*_here(name), *words])
 
 
 def for_others(name: str, *words: str) -> str:
-    """The same command for a page that others read: without paths of this machine."""
+    """Return a command line for pages that others read, without paths of this machine."""
     return shlex.join([*_anywhere(name), *words])
 
 

@@ -1,30 +1,22 @@
-"""The terminal: progress, refusals, the summary of a run."""
+"""The terminal: tables, progress and refusals that no name given by others can disturb."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import isfinite, nan
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
-from rich.table import Table
-from rich.text import Text
 
 from mlr.core import debugging
 from mlr.core.checks import CHOOSE, listed
-from mlr.core.commandline import command
 from mlr.core.text import printable
 
-if TYPE_CHECKING:
-    from mlr.records.outcome import Outcome
-    from mlr.training.loop import Progress
-
-SPLITS = ("train", "val", "test")
+Progress = Callable[[int, int], None]
+"""Called with the updates done and their number."""
 WIDE = 200
 """Columns of a table that goes into a file: nothing needs to be cut there."""
 NARROW = 40
@@ -135,83 +127,3 @@ def shown(path: Path) -> str:
     if found == ".":  # which is no folder for a run
         return str(Path.cwd())
     return f"./{found}" if found.startswith("-") else found
-
-
-def print_run(outcome: Outcome) -> None:
-    """The summary of one finished run."""
-    assert outcome.folder is not None
-    out, settings, metrics = console(), outcome.settings, outcome.metrics
-    title = " ".join(f"{key}={settings[key]}" for key in ("head", "loss", "model", "data"))
-    out.print()
-    out.print(Text(title, style="bold"), Text(f"({outcome.seconds:.1f} s)", style="dim"))
-    if any(isfinite(number) for number in metrics.values()):  # none where an update was refused
-        _print_numbers(out, metrics)
-    if outcome.reason:
-        out.print(Text(f"{outcome.status}: {outcome.reason}", style="yellow"))
-    _print_diagnosis(out, outcome.folder)
-    out.print(Text(f"run folder   {shown(outcome.folder)}"), soft_wrap=True)
-    out.print(Text(f"look at it   {command('board', shown(outcome.folder))}"), soft_wrap=True)
-
-
-def _print_numbers(out: Console, metrics: Mapping[str, float]) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    splits = [split for split in SPLITS if f"loss/{split}" in metrics]  # not all have validation
-    for split in splits:
-        table.add_column(split, justify="right")
-    for name, label in (("loss", "loss"), ("predicted_std", "predicted std")):
-        if f"{name}/test" in metrics:
-            table.add_row(label, *(f"{metrics[f'{name}/{split}']:.4g}" for split in splits))
-    if "accuracy/test" in metrics:
-        table.add_row("accuracy", *(f"{metrics[f'accuracy/{split}']:.2%}" for split in splits))
-    out.print(table)
-    if "logit_grad/wrong" in metrics:
-        wrong, right = (_size(metrics, side) for side in ("wrong", "right"))
-        out.print(f"mean ‖dL/dz‖ in training data: {wrong} where wrong, {right} where right")
-    if outputs := output_texts(metrics):
-        out.print(f"mean output y in training data: {', '.join(outputs)}")
-
-
-OUTPUTS = {
-    "prediction/target_1": " for target 1",
-    "prediction/target_0": " for target 0",
-    "prediction/mean": "",
-}
-"""What follows a mean output in a sentence, by its tag."""
-
-
-def output_texts(metrics: Mapping[str, float]) -> list[str]:
-    """Mean outputs by target, as in `0.2028 for target 0`; none where none was measured."""
-    found = {tag: metrics[tag] for tag in OUTPUTS if metrics.get(tag, nan) == metrics.get(tag, nan)}
-    return [f"{value:.4g}{OUTPUTS[tag]}" for tag, value in found.items()]
-
-
-def _print_diagnosis(out: Console, folder: Path) -> None:
-    from mlr.analysis.explain import print_diagnosis
-    from mlr.records.folder import read_status
-    from mlr.records.reading import Recorded
-
-    # its files were written by this process just now, and need no look at their checksums
-    print_diagnosis(out, [Recorded(folder, read_status(folder))], folder)
-
-
-def _size(metrics: Mapping[str, float], side: str) -> str:
-    value = metrics[f"logit_grad/{side}"]
-    return "none" if value != value else f"{value:.3g}"
-
-
-def print_job(label: str, outcome: Outcome) -> None:
-    """One line for a job of a sweep as it ends."""
-    line = Text(f"{label} {' '.join(outcome.overrides) or 'default'}: ")
-    if outcome.status == "done":
-        line.append(_headline(outcome.metrics))
-    else:
-        style = "yellow" if outcome.status == "refused" else "red"
-        line.append(f"{outcome.status}: {outcome.reason}", style=style)
-    console().print(line, soft_wrap=True)
-
-
-def _headline(metrics: Mapping[str, float]) -> str:
-    if "accuracy/test" in metrics:
-        return f"test accuracy {metrics['accuracy/test']:.2%}, loss {metrics['loss/test']:.4g}"
-    return f"test loss {metrics['loss/test']:.4g}"

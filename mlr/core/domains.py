@@ -1,8 +1,8 @@
-"""Sets of numbers: where predictions live and where a loss is defined.
+"""Domains: the sets of values that heads predict and losses accept.
 
-A head states its `range`, a loss its `domain`; a pair is legal when the first
-lies inside the second. Nothing here imports torch, so that a configuration is
-judged before a second is spent on loading it.
+A head declares its `range`, a loss its `domain`; a pair is legal if the first lies inside the
+second. This module does not import torch, so that a configuration is checked before torch is
+loaded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Interval:
-    """A real interval with open or closed ends: the possible values of one number."""
+    """Real interval with open or closed ends: the possible values of one number."""
 
     low: float
     high: float
@@ -22,17 +22,17 @@ class Interval:
     includes_high: bool = True
 
     least_outputs: ClassVar[int] = 1
-    """One number alone can lie in an interval."""
+    """Smallest number of outputs: a single number can lie in an interval."""
     per_target: ClassVar[int] = 1
-    """One number is predicted for each target."""
+    """Numbers predicted for each target."""
 
     @property
     def entries(self) -> Interval:
-        """Where each single number lies: the interval itself."""
+        """Domain of each single number: the interval itself."""
         return self
 
     def contains(self, other: Region) -> bool:
-        """Tell if every value of `other` (or every entry of its vectors) lies in here."""
+        """Return True if every value of `other`, or entry of its vectors, lies in this interval."""
         inner = other.entries
         if isinstance(inner, Gaussians):
             return False
@@ -45,11 +45,11 @@ class Interval:
         return above and below
 
     def closure(self) -> Interval:
-        """The interval with its finite ends added: where soft targets may lie."""
+        """Return the interval with its finite ends added: the domain of soft targets."""
         return Interval(self.low, self.high, self.low > -inf, self.high < inf)
 
     def describe(self, noun: str) -> str:
-        """Words for a sentence: `predictions in [0, 1]`, or `any real number`."""
+        """Return words for a sentence: `predictions in [0, 1]`, or `any real number`."""
         if self.low == -inf and self.high == inf:
             return "any real number"
         left, right = "[" if self.includes_low else "(", "]" if self.includes_high else ")"
@@ -64,25 +64,25 @@ class Simplex:
     """Vectors of K ≥ 2 probabilities that sum to one."""
 
     least_outputs: ClassVar[int] = 2
-    """A single number that sums to one is the constant 1."""
+    """Smallest number of outputs: a single number that sums to one is the constant 1."""
     per_target: ClassVar[int] = 1
-    """Each target has its own probability."""
+    """Numbers predicted for each target."""
 
     @property
     def entries(self) -> Interval:
-        """Where each single probability lies."""
+        """Domain of each single probability."""
         return UNIT
 
     def contains(self, other: Region) -> bool:
-        """Tell if `other` gives probability vectors too."""
+        """Return True if `other` consists of probability vectors too."""
         return isinstance(other, Simplex)
 
     def closure(self) -> Simplex:
-        """The simplex is closed already."""
+        """Return the simplex itself, which is closed."""
         return self
 
     def describe(self, noun: str) -> str:
-        """Words for a sentence: `predictions that are probabilities and sum to 1`."""
+        """Return words for a sentence: `predictions that are probabilities and sum to 1`."""
         return f"{noun} that are probabilities and sum to 1"
 
     def __str__(self) -> str:
@@ -91,28 +91,28 @@ class Simplex:
 
 @dataclass(frozen=True)
 class Gaussians:
-    """Vectors of K means and, behind them, K standard deviations above 0."""
+    """Vectors of K means followed by K standard deviations above 0."""
 
     least_outputs: ClassVar[int] = 1
-    """One target alone can be Gaussian."""
+    """Smallest number of outputs: a single target can be Gaussian."""
     per_target: ClassVar[int] = 2
-    """Each target has a mean and a standard deviation."""
+    """Numbers predicted for each target: a mean and a standard deviation."""
 
     @property
     def entries(self) -> Gaussians:
-        """The region itself: its numbers belong together."""
+        """Domain of the whole vector: means and deviations are not interchangeable."""
         return self
 
     def contains(self, other: Region) -> bool:
-        """Tell if `other` gives Gaussians: a number without a deviation is a mean, with σ = 1."""
+        """Return True: a prediction without a standard deviation is a mean with σ = 1."""
         return True
 
     def closure(self) -> Gaussians:
-        """The region itself: no target is a Gaussian."""
+        """Return the domain itself: no target is a Gaussian."""
         return self
 
     def describe(self, noun: str) -> str:
-        """Words for a sentence: `predictions that are means and standard deviations`."""
+        """Return words for a sentence: `predictions that are means and standard deviations`."""
         return f"{noun} that are means and standard deviations"
 
     def __str__(self) -> str:

@@ -1,9 +1,8 @@
-"""Writing that survives: whole files by rename, appended files that end at a boundary.
+"""Durable writing: whole files by rename, appended files that end at a boundary.
 
-The only place of mlr that opens a file for writing, but for the lock files of `locks`, which
-need not last. Every failure becomes one `WriteError` that names the path and the cause, whatever
-system call it came from. All calls go through this module's `os`, so that a test can let the n-th
-of them fail or be the last.
+This is the only module of mlr that opens files for writing, except for the lock files of `locks`.
+Every failure becomes a `WriteError` that names the path and the cause. All system calls go through
+this module's `os`, so that a test can make the n-th of them fail or kill the process there.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _NO_FOLDER_SYNC = {errno.EINVAL, errno.EACCES, errno.EPERM, errno.EBADF, errno.E
 
 
 class WriteError(OSError):
-    """A file could not be written; `errno`, `strerror` and `filename` are set as in OSError."""
+    """Failure to write a file; `errno`, `strerror` and `filename` are set as in OSError."""
 
     exit_code = 74
 
@@ -30,41 +29,41 @@ class WriteError(OSError):
         self.needed = needed
 
     def __str__(self) -> str:
-        """One sentence: path, cause, and for a full disk what is needed and free."""
+        """Return one sentence: path, cause, and for a full disk the bytes needed and free."""
         return f"cannot write {self.filename}: {self.strerror}{self.space}"
 
     @property
     def space(self) -> str:
-        """What is needed and free, in brackets, where a disk is full; else nothing."""
+        """Bytes needed and free, in brackets, if the disk is full; else empty."""
         if self.errno not in (errno.ENOSPC, errno.EDQUOT):
             return ""
         return f" ({self.needed:,} bytes needed, {_free(Path(self.filename)):,} free)"
 
 
 def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
-    """Replace the file at `path` by `content`, so that readers see the old or the new one, whole.
+    """Replace the file at `path` by `content`; readers see the complete old or new file.
 
     Args:
         path: the file; its folder must exist.
         content: all of the file.
-        sync: wait until file and name are on the disk (fsync), so that a power loss
-            leaves the old or the new file too. False leaves only the promise about readers.
+        sync: wait until file and name are on the disk (fsync), so that the same holds after a
+            power loss.
 
     Raises:
-        WriteError: the old file is then untouched and nothing is left beside it.
+        WriteError: the old file is then unchanged and no temporary file is left.
     """
     if path.exists() and not path.is_file():
-        # a rename would put a file in the place of a device such as /dev/stdout
+        # a rename would replace a device such as /dev/stdout by a file
         raise WriteError(path, OSError(errno.EINVAL, "it is there, and no file"))
-    # beside the target: a rename across file systems is no rename
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{next(_NUMBER)}.tmp")
+    # in the target's folder, since a rename works within one file system only
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_NUMBER)}.tmp")
     try:
-        _create(beside, content, sync)
+        _create(temporary, content, sync)
         try:
-            os.replace(beside, path)
+            os.replace(temporary, path)
         except OSError:
             with suppress(OSError):
-                os.unlink(beside)
+                os.unlink(temporary)
             raise
         if sync:
             sync_folder(path.parent)
@@ -73,10 +72,10 @@ def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
 
 
 def create_exclusive(path: Path, content: bytes) -> None:
-    """Create the file at `path` holding `content`; of many callers exactly one succeeds.
+    """Create the file at `path` with `content`; of many concurrent callers exactly one succeeds.
 
     Raises:
-        WriteError: with errno EEXIST where the file was there before, else with the cause.
+        WriteError: with errno EEXIST if the file exists, else with the cause.
     """
     try:
         _create(path, content, sync=False)
@@ -85,12 +84,12 @@ def create_exclusive(path: Path, content: bytes) -> None:
 
 
 def append(path: Path, content: bytes, new: bool = False, sync: bool = False) -> None:
-    """Append `content` to the file at `path`, or leave the file as it was.
+    """Append `content` to the file at `path`, or leave the file unchanged.
 
-    One write call: a process killed in the middle leaves all or nothing, as far as the
-    system writes it in one go. A write that fails half way is cut off again, so that the
-    file ends at the same boundary as before and the call can be repeated. The file is
-    open only during the call, so a thousand runs hold no thousand descriptors.
+    It is one write call, so a process killed in it leaves all or nothing, as far as the system
+    writes at once. A write that fails halfway is truncated, so that the file ends at the same
+    boundary as before and the call can be repeated. The file is open only during the call, so
+    that a thousand runs need no thousand descriptors.
 
     Args:
         path: the file.
@@ -99,7 +98,7 @@ def append(path: Path, content: bytes, new: bool = False, sync: bool = False) ->
         sync: wait until the bytes are on the disk.
 
     Raises:
-        WriteError: naming path and cause.
+        WriteError: names path and cause.
     """
     try:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (os.O_EXCL if new else 0)
@@ -109,7 +108,7 @@ def append(path: Path, content: bytes, new: bool = False, sync: bool = False) ->
             _write_all(descriptor, content)
             if sync:
                 os.fsync(descriptor)
-        except BaseException:  # an interruption too: whoever catches it flushes again
+        except BaseException:  # also an interruption, after which the caller flushes again
             with suppress(OSError):
                 os.ftruncate(descriptor, size)
                 if new:
@@ -122,13 +121,13 @@ def append(path: Path, content: bytes, new: bool = False, sync: bool = False) ->
 
 
 def replace_end(path: Path, old: bytes, new: bytes) -> None:
-    """Write `new` over the last bytes of the file at `path`, which are `old` and no longer.
+    """Overwrite the last bytes of the file at `path`, which are `old`, by `new`.
 
-    One write call, as in `append`. Where the file ends otherwise, somebody else changed
-    it, and `new` is appended.
+    It is one write call, as in `append`; `new` must not be shorter than `old`. If the file does
+    not end with `old`, another program changed it, and `new` is appended.
 
     Raises:
-        WriteError: naming path and cause; the file then ends as it did.
+        WriteError: names path and cause; the file then ends as before.
     """
     try:
         descriptor = os.open(path, os.O_RDWR)
@@ -155,10 +154,10 @@ def replace_end(path: Path, old: bytes, new: bytes) -> None:
 
 
 def cut(path: Path, size: int) -> None:
-    """Cut the file at `path` off behind `size` bytes, and wait until that is on the disk.
+    """Truncate the file at `path` to `size` bytes, and wait until that is on the disk.
 
     Raises:
-        WriteError: it could not be cut, or is shorter than that.
+        WriteError: it cannot be truncated, or is shorter.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY)
@@ -174,10 +173,10 @@ def cut(path: Path, size: int) -> None:
 
 
 def rename(path: Path, target: Path) -> None:
-    """Give the file at `path` another name in its folder, in place of what has that name.
+    """Rename the file at `path` within its folder, replacing a file of that name.
 
     Raises:
-        WriteError: naming the target.
+        WriteError: names the target.
     """
     try:
         os.replace(path, target)
@@ -186,7 +185,7 @@ def rename(path: Path, target: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove the file at `path`, if it is there.
+    """Remove the file at `path` if it exists.
 
     Raises:
         WriteError: it cannot be removed.
@@ -199,7 +198,7 @@ def remove(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in `folder` are on the disk, where the file system can do that."""
+    """Wait until the names in `folder` are on the disk, if the file system supports that."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as cause:
@@ -216,10 +215,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_path(path: Path) -> None:
-    """Wait until the file at `path` is on the disk, and so are the names that lead to it.
+    """Wait until the file at `path` and the names of its folders are on the disk.
 
     Raises:
-        WriteError: naming the file.
+        WriteError: names the file.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -234,13 +233,13 @@ def sync_path(path: Path) -> None:
 
 
 def sync_all() -> None:
-    """Wait until all that was written is on the disk: one wait for many files."""
+    """Wait until all writes of the system are on the disk: one wait for many files."""
     if hasattr(os, "sync"):  # Windows has none
         os.sync()
 
 
 def _create(path: Path, content: bytes, sync: bool) -> None:
-    """Create `path`, which must not exist, with `content`; a failed write removes it again."""
+    """Create `path`, which must not exist, with `content`; remove it if the write fails."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         try:
@@ -256,14 +255,14 @@ def _create(path: Path, content: bytes, sync: bool) -> None:
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
-    """Write all of `content`; the system may take less than it was given."""
+    """Write all of `content`; one call of the system may write less."""
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
 
 def _free(path: Path) -> int:
-    """Bytes free at the nearest existing folder above `path`; 0 where nobody can tell."""
+    """Return the bytes free at the nearest existing folder above `path`, 0 if unknown."""
     for folder in path.parents:
         with suppress(OSError):
             return shutil.disk_usage(folder).free

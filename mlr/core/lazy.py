@@ -1,6 +1,6 @@
-"""Packages that export names without importing what defines them (PEP 562).
+"""Lazy exports of packages (PEP 562).
 
-torch takes seconds to import; a configuration is judged, and help given, before that.
+torch takes seconds to import; a configuration is checked and help is printed before that.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """A module's `__getattr__` that imports each name of `homes` from its module when asked.
+    """Return a module's `__getattr__` that imports each exported name at its first use.
 
     Args:
         package: the module's `__name__`.

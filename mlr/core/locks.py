@@ -1,4 +1,4 @@
-"""Lock files: one process at a time works in a folder, and a lock whose holder is gone is none."""
+"""Lock files: one process at a time works in a folder; the lock ends with its process."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from mlr.core.durable import WriteError
 
 
 def hold(path: Path, owner: str) -> int:
-    """The open lock file `path`; the system lets it go when the process ends, however.
+    """Lock the file `path` and return its descriptor; the system unlocks it when the process ends.
 
     Args:
-        path: the file, made if it is not there, and left when the lock is let go.
-        owner: who holds it, for whoever finds it held.
+        path: the file, created if absent; it stays when the lock is released.
+        owner: name of this process, written for others that find the file locked.
 
     Raises:
-        BlockingIOError: another process holds it; its text says who.
+        BlockingIOError: another process holds it; the text is its name.
         WriteError: the file cannot be made or written.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise WriteError(path, error) from error
-    with suppress(ImportError):  # Windows has none; there, two processes are not told apart
+    with suppress(ImportError):  # Windows has none, and so no locks
         import fcntl
 
         try:
@@ -35,16 +35,16 @@ def hold(path: Path, owner: str) -> int:
             raise BlockingIOError(holder or "another process") from None
         except OSError:  # a file system without locks
             return descriptor
-    with suppress(OSError):  # on a full disk it is held without a name
+    with suppress(OSError):  # on a full disk the lock has no name
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{owner}\n".encode())
     return descriptor
 
 
 def holder(path: Path) -> str | None:
-    """Who holds the lock file `path`, as `hold` was told; None where nobody does, or none can tell.
+    """Return the name of the process that holds the lock file `path`, None if there is none.
 
-    Writes nothing, so that folders of others can be looked at too.
+    Writes nothing, so that it works in read-only folders too.
     """
     with suppress(OSError, ImportError), path.open("rb") as file:
         import fcntl

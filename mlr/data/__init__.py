@@ -1,27 +1,24 @@
-"""Data: sources check their options when made and load a Dataset of three splits when asked.
+"""Sources of data: each checks its options at construction and loads a Dataset of three splits.
 
 Generated data follow the run's seed, or `data.seed` where that is set. Real data are split by
 `data.split_seed` or as published, so that runs of different seeds are tested on the same examples.
-`prepare` turns arrays into a Dataset, `validate` judges their values, once. Adding data: a file
-here, its class in `SOURCES`, a YAML of its `name` in `configs/data/`. Nothing here imports torch,
-numpy, scikit-learn or requests before `load()`.
+`prepare` turns arrays into a Dataset and `validate` checks their values, once. No module here
+imports torch, numpy, scikit-learn or pooch before `load()`.
+
+Adding a dataset takes three steps: a file in this package with a class derived from `Source` (or
+`Generated`), its class imported into `SOURCES`, and `configs/data/<name>.yaml` with its defaults.
 """
 
 from __future__ import annotations
 
 from mlr.data.base import Dataset, Source, Split
-from mlr.data.blobs import Blobs
 from mlr.data.csv_file import Csv
 from mlr.data.digits import Digits
 from mlr.data.idx_folder import Idx
-from mlr.data.line import Line
 from mlr.data.mnist import FashionMnist, Mnist
-from mlr.data.moons import Moons
-from mlr.data.neuron import Neuron
 from mlr.data.npz_file import Npz
-from mlr.data.outliers import Outliers
 from mlr.data.synthetic_mnist import SyntheticMnist
-from mlr.data.xor import Xor
+from mlr.data.toy import Blobs, Line, Moons, Neuron, Outliers, Xor
 
 SOURCES: tuple[type[Source], ...] = (
     Blobs,

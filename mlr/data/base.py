@@ -1,4 +1,4 @@
-"""The parts of a dataset: splits of tensors, and the source that loads and checks them."""
+"""Dataset of three splits, the source that loads it, and the checks of a user-written source."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mlr.core.checks import flag, known
 from mlr.data import options
+from mlr.data.faults import fault
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 class Split:
     """Examples of one split.
 
-    features: (N, *feature_shape) floating point.
-    targets: class indices (N,) int64 for classification; values (N, K) floating for regression.
+    Attributes:
+        features: (N, *feature_shape) floating point.
+        targets: class indices (N,) int64 for classification; values (N, K) floating for
+            regression.
     """
 
     features: Tensor
@@ -32,10 +35,15 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Training, validation and test examples; `classes` is None for regression.
+    """Training, validation and test examples.
 
-    val: without an example where the run is to have no validation.
-    labels: name of each class, where these are not simply 0..K−1.
+    Attributes:
+        name: of the source.
+        train: examples to train on.
+        val: examples for validation; empty if the run has none.
+        test: examples for the test.
+        classes: K, None for regression.
+        labels: name of each class, where these are not simply 0..K−1.
     """
 
     name: str
@@ -57,7 +65,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of all its numbers, hexadecimal."""
+        """SHA-256 of all numbers, hexadecimal."""
         digest = sha256()
         for split in (self.train, self.val, self.test):
             for tensor in (split.features, split.targets):
@@ -67,14 +75,14 @@ class Dataset:
 
 
 class Source(ABC):
-    """Where a dataset comes from: checks its own options at construction, loads on `load()`.
+    """Loader of a dataset: checks its options at construction, loads on `load()`.
 
     Importing and constructing a source costs no torch import.
     """
 
     name: ClassVar[str]
     classes: int | None
-    """Class count, None for regression or (until loaded) for files of a user's own."""
+    """K; None for regression or, until loaded, for files of a user's own."""
     regression: bool = False
     """True if targets are real numbers; files of a user's own decide it by their `task`."""
     order: str = options.SHUFFLED
@@ -83,7 +91,7 @@ class Source(ABC):
     """True if an epoch leaves out its last examples where they do not fill a batch."""
 
     def take_order(self, order: str, drop_last: bool) -> None:
-        """Set how epochs go through the training examples.
+        """Check and set how epochs go through the training examples.
 
         Raises:
             InputError: an unknown order, or a `drop_last` that is not true or false.
@@ -98,9 +106,87 @@ class Source(ABC):
 
     @abstractmethod
     def load(self, seed: int) -> Dataset:
-        """Generate or read the data; `seed` decides noise and split, nothing else does.
+        """Generate or read the data; only noise and split may depend on `seed`.
 
         Raises:
             InputError: the options do not fit the data, or name none.
             DataError: the data are missing, damaged or out of range.
         """
+
+
+def check_dataset(data: Dataset) -> None:
+    """Check shapes, types and values of all three splits, of which `val` may be empty.
+
+    Raises:
+        DataError: names the split and the offending value.
+    """
+    if data.labels and len(data.labels) != data.classes:
+        raise fault(
+            f"data={data.name}", f"has {len(data.labels)} labels for {data.classes} classes."
+        )
+    for name in ("train", "val", "test"):
+        split: Split = getattr(data, name)
+        where = f"the {name} split of data={data.name}"
+        _check_features(where, split, data.feature_shape, may_be_empty=name == "val")
+        if data.classes is None:
+            _check_values(where, split)
+        else:
+            _check_labels(where, split, data.classes)
+
+
+def _check_features(where: str, split: Split, shape: tuple[int, ...], may_be_empty: bool) -> None:
+    from torch import Tensor
+
+    features = split.features
+    if not isinstance(features, Tensor) or not isinstance(split.targets, Tensor):
+        raise fault(where, "must hold torch tensors.")
+    found = tuple(features.shape[1:])
+    empty = features.shape[1:].numel() == 0 or not (may_be_empty or len(features))
+    if features.dim() < 2 or empty:
+        raise fault(
+            where,
+            f"has features of shape {tuple(features.shape)}; they must be (N, …) with "
+            "at least one example and one number each.",
+        )
+    if found != shape:
+        raise fault(where, f"has examples of shape {found}, the training split of shape {shape}.")
+    if not features.is_floating_point():
+        raise fault(where, f"has features of type {features.dtype}; they must be floating.")
+    bad = (~features.isfinite()).flatten(1).any(1).nonzero()
+    if len(bad) > 0:
+        raise fault(
+            where,
+            f"has features that are not finite in {len(bad)} examples, first in row {int(bad[0])}.",
+        )
+    if len(split.targets) != len(features):
+        raise fault(where, f"has {len(features)} examples but {len(split.targets)} targets.")
+
+
+def _check_values(where: str, split: Split) -> None:
+    targets = split.targets
+    if targets.dim() != 2 or not targets.is_floating_point() or not targets.isfinite().all():
+        raise fault(
+            where,
+            f"has targets of shape {tuple(targets.shape)} and type {targets.dtype}; for "
+            "regression they must be finite floating numbers (N, K).",
+        )
+
+
+def _check_labels(where: str, split: Split, classes: int) -> None:
+    import torch
+
+    labels = split.targets
+    if labels.dim() != 1 or labels.dtype != torch.int64:
+        raise fault(
+            where,
+            f"has labels of shape {tuple(labels.shape)} and type {labels.dtype}; they "
+            "must be class indices (N,) of type int64.",
+        )
+    bad = ((labels < 0) | (labels >= classes)).nonzero()
+    if len(bad):
+        row = int(bad[0])
+        raise fault(
+            where,
+            f"has label {int(labels[row])} in row {row}; with {classes} classes the "
+            f"labels are 0 to {classes - 1}.",
+        )

@@ -1,4 +1,4 @@
-"""Csv: a table of a user's own, columns chosen by name."""
+"""Tables in CSV files of a user's own, with columns chosen by name."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from mlr.core.checks import InputError, flag, known, listed, whole
 from mlr.data import options, prepare, table
 from mlr.data.base import Dataset, Source
-from mlr.data.cells import is_number, number
 from mlr.data.faults import LONGEST, DataWarning, fault, shown, tail
+from mlr.data.table import is_number, number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 class Csv(Source):
-    """A text file, most often with a header line; one line an example.
+    """Text file with one example a line, most often below a header line.
 
     The split follows `split_seed`, not the run's seed: the data are real.
 
@@ -29,18 +29,18 @@ class Csv(Source):
         label: name of the label's column, without a header its number from 0 (-1 is the last);
             None takes the column `label`, without a header the last.
         features: names or numbers of the features' columns; None takes all numeric columns but
-            the label, and warns which others there are.
+            the label, and warns of the others.
         delimiter: the character between columns, or comma, semicolon, tab or bar.
-        header: whether the first line names the columns; None refuses one that looks like data.
+        header: True if the first line names the columns; None refuses one that looks like data.
         decimal: point or comma, as numbers are written.
         task: classification (labels of any text, mapped to 0..K−1 in sorted order, numbers by
             value) or regression (the label is a real number).
         val_fraction: share of examples for validation; 0 for no validation.
         test_fraction: share of examples for the test.
-        split_seed: decides which example is in which split.
+        split_seed: seed that assigns the examples to the splits.
         scale: none, standardize or minmax, by column, fitted on the training split.
         order: shuffled: another order of the training examples in each epoch, by the run's seed;
-            given: that of the file, which is then split in its order too.
+            given: the order of the file, in which it is then split too.
         drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
@@ -72,12 +72,12 @@ class Csv(Source):
         self.regression = known("data.task", task, options.TASKS) == "regression"
         self.shares = options.split_shares(val_fraction, test_fraction)
         self.split_seed = whole("data.split_seed", split_seed, at_least=0)
-        self.scale = options.scale(scale, options.COLUMN_SCALES)
+        self.scale = known("data.scale", scale, options.COLUMN_SCALES)
         self.take_order(order, drop_last)
         self.classes = None
 
     def load(self, seed: int) -> Dataset:
-        """Features (N, D), and labels (N,) or targets (N, 1).
+        """Read features (N, D), and labels (N,) or targets (N, 1).
 
         Raises:
             InputError: there is no such file or column.
@@ -102,14 +102,14 @@ class Csv(Source):
         classes = None if self.regression else len(labels)
         plain = [number(label) for label in labels] == list(range(len(labels)))
         named = () if plain else tuple(labels)
-        plan = prepare.Plan(self.name, classes, self.scale, seed=seed, labels=named)
+        plan = prepare.Preparation(self.name, classes, self.scale, seed=seed, labels=named)
         data = prepare.to_dataset(plan, *splits)
         if left_out:
             _warn_left_out(self.path, left_out)
         return data
 
     def _label_column(self, content: table.Table) -> str:
-        """The name of the label's column."""
+        """Return the name of the label's column."""
         names = content.header
         if str(self.label) not in names and any(map(is_number, names)) and not content.numbered:
             there = listed([tail(one, 15) for one in names], 40)
@@ -121,7 +121,7 @@ class Csv(Source):
         return content.name(self.label, "data.label")
 
     def _feature_columns(self, content: table.Table, label: str) -> tuple[list[str], list[str]]:
-        """The names of the features' columns, and which are left out by default, and why."""
+        """Return the names of the features' columns, and the columns left out with the reason."""
         if self.features is not None:
             names = [content.name(one, "data.features") for one in self.features]
             _check_names(names, label)
@@ -140,7 +140,7 @@ class Csv(Source):
         ]
 
     def _targets(self, content: table.Table, label: str) -> tuple[NDArray, list[str]]:
-        """Numbers (N, 1) and no names, or class indices (N,) and the names of the classes."""
+        """Return numbers (N, 1) and no names, or class indices (N,) and the class names."""
         if self.regression:
             return content.numbers([label], "data.label"), []
         indices, names = content.categories(label)
@@ -154,7 +154,7 @@ class Csv(Source):
 
 
 def _warn_left_out(path: Path, columns: Sequence[str]) -> None:
-    """Tell which columns are no features, and why."""
+    """Warn that columns are not used as features, with the reason of each."""
     start = f"{tail(path, 40)}: not used as features: "
     end = "; data.features=[…] chooses among columns of numbers."
     text = listed(columns, LONGEST - len(start + end))
@@ -162,7 +162,7 @@ def _warn_left_out(path: Path, columns: Sequence[str]) -> None:
 
 
 def _label(label: str | int | None, header: bool | None) -> str | int:
-    """The name or number of the label's column."""
+    """Return the name or number of the label's column."""
     if label is None:
         return -1 if header is False else "label"
     if isinstance(label, bool) or not isinstance(label, (str, int)) or label == "":
@@ -192,7 +192,7 @@ def _names(features: Sequence[str | int] | None, label: str | int) -> list[str |
 
 
 def _check_names(features: Sequence[str], label: str) -> None:
-    """Refuse a feature that is chosen twice, or is the label."""
+    """Refuse a feature that is chosen twice or is the label."""
     doubled = {name for name, times in Counter(features).items() if times > 1}
     if doubled:
         raise InputError(f"data.features names {tail(', '.join(sorted(doubled)), 60)} twice.")

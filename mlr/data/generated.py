@@ -1,11 +1,12 @@
-"""What all generated classes share: a count, a split, label noise, a scaling, a seed."""
+"""Base class of the generated classification data."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
-from mlr.core.checks import DataError, InputError, fraction, memory_limit, whole
+from mlr.core.checks import DataError, InputError, fraction, known, memory_limit, whole
 from mlr.data import options, prepare
 from mlr.data.base import Dataset, Source
 
@@ -14,53 +15,50 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@dataclass(eq=False, kw_only=True)
 class Generated(Source):
-    """Labelled points made by a seed: `seed` of the options, or the run's when that is None.
+    """Labelled examples drawn from a seed; each field of a subclass is one more option.
 
     Args:
-        n: examples in all three splits together.
-        classes: K.
-        label_noise: share of the training labels replaced by a different class.
+        n: number of examples in all three splits together.
+        label_noise: share of the training labels replaced by another class.
         val_fraction: share of the n examples for validation.
         test_fraction: share of the n examples for the test.
-        scale: a name out of `scales`.
-        seed: fixes the data whatever the run's seed; None follows the run's.
+        scale: one of `scales`, fitted on the training split.
+        seed: fixes the data; None follows the run's seed.
         order: shuffled: another order of the training examples in each epoch, by the run's seed;
-            given: the one in which they were drawn.
+            given: the order in which they were drawn.
         drop_last: leave out the last examples of an epoch that do not fill a batch.
-        scales: the scalings allowed.
-        full_scale: the largest value a feature can have, for `scale=unit`.
     """
 
-    def __init__(
-        self,
-        n: int,
-        classes: int,
-        label_noise: float,
-        val_fraction: float,
-        test_fraction: float,
-        scale: str,
-        seed: int | None,
-        order: str,
-        drop_last: bool,
-        scales: tuple[str, ...] = options.COLUMN_SCALES,
-        full_scale: float | None = None,
-    ) -> None:
-        self.classes: int = whole("data.classes", classes, at_least=2)
-        self.n = whole("data.n", n, at_least=3 * classes)
-        self.label_noise = fraction("data.label_noise", label_noise)
-        self.shares = options.split_shares(val_fraction, test_fraction)
-        self.scale = options.scale(scale, scales)
-        self.seed = options.optional_whole("data.seed", seed)
-        self.take_order(order, drop_last)
-        self._full_scale = full_scale
+    n: int = 1000
+    label_noise: float = 0.0
+    val_fraction: float = 0.2
+    test_fraction: float = 0.2
+    scale: str = "standardize"
+    seed: int | None = None
+    order: str = options.SHUFFLED
+    drop_last: bool = False
+    classes: int = field(default=2, init=False)
+    scales: ClassVar[tuple[str, ...]] = options.COLUMN_SCALES
+    full_scale: ClassVar[float | None] = None
+    """Largest value that a feature can have, for `scale=unit`."""
+
+    def __post_init__(self) -> None:
+        whole("data.classes", self.classes, at_least=2)
+        whole("data.n", self.n, at_least=3 * self.classes)
+        fraction("data.label_noise", self.label_noise)
+        options.split_shares(self.val_fraction, self.test_fraction)
+        known("data.scale", self.scale, self.scales)
+        options.optional_whole("data.seed", self.seed)
+        self.take_order(self.order, self.drop_last)
 
     @abstractmethod
     def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
         """Draw the features (n, ...) and labels (n,), a pure function of `seed`."""
 
     def load(self, seed: int) -> Dataset:
-        """Draw, split with the classes alike in all splits, flip training labels, scale.
+        """Draw, split with equal shares of the classes, flip training labels, scale.
 
         Raises:
             InputError: too few examples for the splits, or more than memory holds.
@@ -72,11 +70,12 @@ class Generated(Source):
             raise InputError(
                 f"data.n={self.n} examples do not fit into memory{memory_limit()}."
             ) from None
-        plan = prepare.Plan(
-            self.name, self.classes, self.scale, self._full_scale, self.label_noise, seed
+        plan = prepare.Preparation(
+            self.name, self.classes, self.scale, self.full_scale, self.label_noise, seed
         )
+        shares = (self.val_fraction, self.test_fraction)
         try:
-            splits = prepare.split(f"data={self.name}", data, self.shares, seed, stratify=True)
+            splits = prepare.split(f"data={self.name}", data, shares, seed, stratify=True)
             return prepare.to_dataset(plan, *splits)
         except DataError as error:  # only options can make generated data unfit
             raise InputError(str(error)) from None

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: 70,000 grey images of 28×28 pixels in ten classes, by download."""
+"""Downloaded images: MNIST and Fashion-MNIST, 70,000 of 28×28 pixels in ten classes each."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from os import PathLike
 from pathlib import Path
 from typing import ClassVar
 
-from mlr.core.checks import DataError, InputError, flag, fraction, whole
+from mlr.core.checks import DataError, InputError, flag, fraction, known, whole
 from mlr.data import download as web
-from mlr.data import idx_files, options, prepare
+from mlr.data import idx_folder, options, prepare
 from mlr.data.base import Dataset, Source
 from mlr.data.faults import LONGEST, fault, tail
+from mlr.data.files import is_intact
 
 _LARGEST_PIXEL = 255.0
 _BY_256 = "unit256"
 
 
 class _FourFiles(Source):
-    """Four IDX files with a published hash each; no others are taken, so that results compare.
+    """Four IDX files with published hashes; no others are accepted, so that results compare.
 
-    The official split is kept: the last `val_size` training images are for validation, the first
-    ones are trained on, and the 10,000 test images are the test. No seed changes it.
+    The split is the official one: the last `val_size` training images are for validation, the
+    first ones are trained on, and the 10,000 test images are the test. No seed changes it.
 
     Args:
-        root: folder with the four files, raw or .gz; None means this user's cache, filled by
-            download.
-        download: whether files missing from the cache are downloaded.
-        val_size: how many of the last training images are for validation.
-        train_size: how many of the first ones to train on; None takes all that are left.
+        root: folder with the four files, raw or .gz; None: the user's cache, filled by download.
+        download: True to download files that are missing from the cache.
+        val_size: number of the last training images that are for validation.
+        train_size: number of the first ones to train on; None takes all that are left.
         label_noise: share of training labels replaced by another class, drawn by the run's seed.
         scale: none (0..255), unit (divided by 255), unit256 (divided by 256, as in the files of
             Theano's and Nielsen's tutorials) or standardize (one mean and deviation for all
             pixels, of the training split).
         order: shuffled: another order of the training examples in each epoch, by the run's seed;
-            given: that of the files.
+            given: the order of the files.
         drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
@@ -43,7 +43,7 @@ class _FourFiles(Source):
     hashes: ClassVar[Mapping[str, str]]
     """SHA-256 of each packed file."""
     unpacked: ClassVar[tuple[str, ...]] = ()
-    """Hashes of the unpacked files, where they are known; other files are taken as they are."""
+    """SHA-256 of the unpacked files; empty where unknown, and then any are accepted."""
 
     def __init__(
         self,
@@ -61,28 +61,28 @@ class _FourFiles(Source):
         self.val_size = whole("data.val_size", val_size, at_least=0)
         self.train_size = options.optional_whole("data.train_size", train_size, at_least=1)
         self.label_noise = fraction("data.label_noise", label_noise)
-        self.scale = options.scale(scale, (*options.IMAGE_SCALES, _BY_256))
+        self.scale = known("data.scale", scale, (*options.IMAGE_SCALES, _BY_256))
         self.take_order(order, drop_last)
 
     def load(self, seed: int) -> Dataset:
-        """Features (N, 1, 28, 28) and labels (N,).
+        """Read features (N, 1, 28, 28) and labels (N,).
 
         Raises:
             InputError: there is no such folder, or the sizes do not fit.
             DataError: the files are missing and cannot be downloaded, are damaged, or are not
-                those that were published.
+                the published ones.
             WriteError: the cache cannot be written.
         """
         folder = self._cached() if self.root is None else self.root
         where = f"data={self.name}"
-        published = idx_files.Published(self.hashes.values(), self.unpacked)
-        files = idx_files.load(where, folder, self.classes, True, published)
+        published = idx_folder.Published(self.hashes.values(), self.unpacked)
+        files = idx_folder.load(where, folder, self.classes, True, published)
         assert files.test is not None
         train, val = self._divided(files.train)
         scale, largest = self.scale, _LARGEST_PIXEL
         if scale == _BY_256:
             scale, largest = "unit", 256.0
-        plan = prepare.Plan(self.name, self.classes, scale, largest, self.label_noise, seed)
+        plan = prepare.Preparation(self.name, self.classes, scale, largest, self.label_noise, seed)
         return prepare.to_dataset(plan, train, val, files.test)
 
     def _divided(self, data: prepare.Arrays) -> tuple[prepare.Arrays, prepare.Arrays]:
@@ -97,12 +97,12 @@ class _FourFiles(Source):
         return data.take(slice(size)), data.take(slice(available, None))
 
     def _cached(self) -> Path:
-        """The folder of this user's cache, the four files in it complete."""
+        """Return the folder of the user's cache with the four files complete."""
         import platformdirs
 
         folder = Path(platformdirs.user_cache_dir("mlr")) / self.name
         for file, sha256 in self.hashes.items():
-            if not self.download and not web.is_intact(folder / file, sha256):
+            if not self.download and not is_intact(folder / file, sha256):
                 raise fault(
                     folder / file,
                     "is missing or damaged, and data.download=false forbids to get it: put it "
@@ -155,7 +155,7 @@ class Mnist(_FourFiles):
 
 
 class FashionMnist(_FourFiles):
-    """Clothes in ten classes, images (1, 28, 28): as MNIST in form, harder in content.
+    """Clothes in ten classes, images (1, 28, 28), harder to classify than MNIST.
 
     Source: H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017; MIT licence.
     """

@@ -1,4 +1,4 @@
-"""Checks of the options that several sources share; costs no numpy, so that errors come at once.
+"""Checks of options that several sources share, without numpy, so that errors come at once.
 
 Every name in a message is the override that a person would type, `data.<option>`.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from os import PathLike, fspath
 from pathlib import Path
 
-from mlr.core.checks import InputError, fraction, known, listed, nearest, typed, unknown, whole
+from mlr.core.checks import InputError, fraction, listed, nearest, typed, unknown, whole
 from mlr.data.faults import LONGEST, tail
 
 COLUMN_SCALES = ("none", "standardize", "minmax")
@@ -18,14 +18,14 @@ _LONGEST_NAME = 30
 _MOST_COMPARED = 1000
 TASKS = ("classification", "regression")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
-"""Characters between columns that a command line may not hold, by name."""
+"""Separators that are awkward on a command line, by name."""
 DECIMALS = ("point", "comma")
 SHUFFLED, GIVEN = "shuffled", "given"
 ORDERS = (SHUFFLED, GIVEN)
 
 
 def split_share(name: str, value: float) -> float:
-    """Return the share of examples that a split takes, which is never empty.
+    """Return the share of examples of a split that may not be empty.
 
     Raises:
         InputError: `value` is not in (0, 1).
@@ -36,7 +36,7 @@ def split_share(name: str, value: float) -> float:
 
 
 def split_shares(val_fraction: float, test_fraction: float) -> tuple[float, float]:
-    """Return both shares if something is left to train on; there may be no validation.
+    """Return both shares if they leave something to train on; validation may be empty.
 
     Raises:
         InputError: the share for validation is not in [0, 1), that for the test not in (0, 1),
@@ -73,10 +73,10 @@ def text(name: str, value: str) -> str:
 
 
 def path(name: str, value: str | PathLike[str] | None, what: str) -> Path:
-    """Return `value` as a path with `~` expanded; whether it exists is a question for load().
+    """Return `value` as a path with `~` expanded; its existence is checked by load().
 
     Raises:
-        InputError: nothing was given, or no text; `what` says what is wanted.
+        InputError: nothing was given, or no text; `what` is what the path should name.
     """
     if value is None:
         raise InputError(f"{name} is not set: name {what} with {name}=PATH.")
@@ -88,23 +88,14 @@ def path(name: str, value: str | PathLike[str] | None, what: str) -> Path:
         raise InputError(f"{name}={value} names a home folder that does not exist.") from None
 
 
-def scale(value: str, allowed: tuple[str, ...]) -> str:
-    """Return the name of a scaling if it is one of `allowed`.
-
-    Raises:
-        InputError: lists the allowed ones.
-    """
-    return known("data.scale", value, allowed)
-
-
 def named(option: str, name: str, names: Iterable[str], of: str) -> str:
-    """Return `name` if data have something of that name, as `known` does of what mlr has.
+    """Return `name` if it is one of `names`, which come from a file.
 
     Args:
-        option: that gives the name, as in data.label.
-        name: likewise.
-        names: there are, however many and long; a file decides.
-        of: what has them, for messages.
+        option: override that gives the name, as in data.label.
+        name: the name given.
+        names: any number, of any length.
+        of: what has these names, for messages.
 
     Raises:
         InputError: lists the nearest and the first of them.

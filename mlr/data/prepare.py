@@ -1,7 +1,7 @@
-"""From arrays to a Dataset: seeds, stratified splits, label noise, validation, scaling, tensors.
+"""Conversion of arrays to a Dataset: stratified splits, label noise, validation, scaling.
 
-All randomness is a pure function of a seed and the dataset's name; no global generator is read
-or moved. Sources gather arrays and hand them to `to_dataset`, where values are validated once.
+All randomness is a pure function of a seed and the dataset's name; no global generator is used.
+Sources pass their arrays to `to_dataset`, where values are validated once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MEASURED = ": data.task=regression"
 _REGRESSION = {"data=csv": _MEASURED, "data=npz": _MEASURED}
-"""Override by which labels are taken for numbers, by the data that have it."""
+"""Override that makes labels real numbers, for the data that have it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Arrays:
     targets: NDArray
 
     def take(self, rows: NDArray[np.int64] | slice) -> Arrays:
-        """The examples of these rows, in this order."""
+        """Return the examples of these rows, in this order."""
         return Arrays(self.features[rows], self.targets[rows])
 
     def __len__(self) -> int:
@@ -43,13 +43,17 @@ class Arrays:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How arrays become a dataset.
+class Preparation:
+    """Options of the conversion of arrays to a dataset.
 
-    classes: K, or None when the targets are real numbers.
-    scale: a kind of `scaling.fit`; full_scale is its `unit`.
-    label_noise: share of the training labels to replace; seed decides which.
-    labels: names of the classes; () where they are simply 0..K−1.
+    Attributes:
+        name: of the dataset.
+        classes: K, or None when the targets are real numbers.
+        scale: a kind of `scaling.fit`.
+        full_scale: divisor of the kind `unit`; None takes the largest feature.
+        label_noise: share of the training labels to replace.
+        seed: of the label noise.
+        labels: names of the classes; () where they are simply 0..K−1.
     """
 
     name: str
@@ -62,14 +66,14 @@ class Plan:
 
 
 def generator(seed: int, *purpose: str) -> np.random.Generator:
-    """A random generator for one purpose, unrelated to that of any other purpose or seed."""
+    """Return a random generator for one purpose, unrelated to that of any other purpose or seed."""
     import numpy as np
 
     return np.random.default_rng(derive_seed(seed, *purpose))
 
 
 def sklearn_seed(seed: int, *purpose: str) -> int:
-    """A seed for one purpose in the 32 bits that scikit-learn takes."""
+    """Return a seed for one purpose in the 32 bits that scikit-learn takes."""
     return derive_seed(seed, *purpose) % 2**32
 
 
@@ -82,7 +86,7 @@ def split(
     in_order: bool = False,
     labels: Sequence[str] = (),
 ) -> list[Arrays]:
-    """Split examples as `split_rows` splits their targets."""
+    """Split examples by the rows of `split_rows`."""
     return [
         data.take(rows)
         for rows in split_rows(where, data.targets, shares, seed, stratify, in_order, labels)
@@ -98,15 +102,15 @@ def split_rows(
     in_order: bool = False,
     labels: Sequence[str] = (),
 ) -> list[NDArray[np.int64] | slice]:
-    """Split examples at random into a rest and one part a share, each class alike in all.
+    """Split rows at random into a rest and one part for each share, stratified by class.
 
     Args:
-        where: which data are meant, for messages.
-        targets: of N examples, labels (N,) or values.
-        shares: the part of all N that each further split takes; nothing for 0.
-        seed: decides who goes where.
-        stratify: targets are labels (N,) whose shares all splits keep.
-        in_order: not at random: the first examples are the rest, then each part follows.
+        where: name of the data, for messages.
+        targets: labels (N,) or values of N examples.
+        shares: fraction of all N for each further split; 0 gives an empty one.
+        seed: of the random assignment.
+        stratify: give all splits the same shares of the labels (N,).
+        in_order: split in the order of the file instead: first the rest, then each part.
         labels: names of the classes, for messages.
 
     Returns:
@@ -133,7 +137,7 @@ def split_rows(
         if count == 0:
             parts.append(rest[:0])
             continue
-        # here: data that bring all their splits need not wait a second for it
+        # imported here, since it takes a second that data with their own splits do not need
         from sklearn.model_selection import train_test_split
 
         own = targets[rest] if stratify else None
@@ -143,7 +147,7 @@ def split_rows(
                 rest, test_size=count, stratify=own, random_state=random_state
             )
         except ValueError:
-            # what is left of a rare class after the first split can be too little for the second
+            # the first split can leave too few examples of a rare class for the second
             raise fault(
                 where,
                 f"cannot be split into {len(wanted)} parts with all classes alike: a class "
@@ -163,7 +167,7 @@ def flip_labels(
     return flipped
 
 
-def to_dataset(plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
+def to_dataset(plan: Preparation, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
     """Validate three splits, add label noise to the training labels, scale, make tensors.
 
     Validation may be empty: then there is none.
@@ -179,7 +183,7 @@ def to_dataset(plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
         raise fault(f"data={plan.name}", what) from None
 
 
-def _to_dataset(where: str, plan: Plan, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
+def _to_dataset(where: str, plan: Preparation, train: Arrays, val: Arrays, test: Arrays) -> Dataset:
     splits = {"training": train, "validation": val, "test": test}
     for split_name, data in splits.items():
         check_split(where, split_name, data, plan.classes, train.features.shape[1:])
@@ -200,7 +204,7 @@ def _to_dataset(where: str, plan: Plan, train: Arrays, val: Arrays, test: Arrays
 def check_split(
     where: str, split_name: str, data: Arrays, classes: int | None, shape: tuple[int, ...]
 ) -> None:
-    """Refuse a split that is empty or not finite, or whose examples have not this shape.
+    """Refuse a split that is empty or not finite, or whose examples have another shape.
 
     Raises:
         DataError: names the split.
@@ -252,7 +256,7 @@ def _tensors(features: NDArray[np.float32], targets: NDArray, classes: int | Non
     import torch
 
     if classes is None:
-        # not -1, which nobody can tell of an empty split
+        # not -1, which is ambiguous for an empty split
         targets = targets.reshape(len(targets), prod(targets.shape[1:])).astype(np.float32)
     return Split(
         torch.from_numpy(np.ascontiguousarray(features)),

@@ -1,7 +1,7 @@
 """Scaling of features: an offset and a divisor, fitted on the training examples only.
 
-Table columns are scaled each by itself. Images are scaled as a whole: a pixel at the rim that
-lights up once in 10,000 images would otherwise become the largest number of the dataset.
+Tables are scaled column by column, images as a whole: a pixel at the rim that lights up once in
+10,000 images would otherwise become the largest number of the dataset.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scaling:
-    """x ↦ (x − offset) / divisor, for numbers or one number a column."""
+    """Map x ↦ (x − offset) / divisor, with one number for all features or one a column."""
 
     offset: NDArray[np.float64]
     divisor: NDArray[np.float64]
@@ -46,7 +46,7 @@ def fit(kind: str, features: NDArray, full_scale: float | None = None) -> Scalin
         full_scale: the largest value possible (255 for bytes); None takes the largest found.
 
     Returns:
-        The scaling; what is constant in training is shifted but never divided by zero.
+        The scaling; a feature that is constant in training is shifted but never divided by zero.
     """
     import numpy as np
 
@@ -63,7 +63,7 @@ def fit(kind: str, features: NDArray, full_scale: float | None = None) -> Scalin
         return Scaling(low, _never_zero(spread))
     mean = features.mean(axis=axis, dtype=np.float64)
     deviation = features.std(axis=axis, dtype=np.float64)
-    # of a constant column the deviation is a rounding error, not zero: judge by the spread
+    # the deviation of a constant column is a rounding error, not zero
     return Scaling(np.asarray(mean), np.where(spread > 0, _never_zero(deviation), 1.0))
 
 

@@ -1,6 +1,6 @@
-"""A table of texts, read from a CSV file, that knows where each value came from.
+"""Tables of texts read from CSV files, with the line number of each row.
 
-Whatever is wrong is told with column, line and value; lines count from 1, the header included.
+Errors name column, line and value; lines count from 1, the header included.
 
 Source: RFC 4180.
 """
@@ -8,19 +8,19 @@ Source: RFC 4180.
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from mlr.core.checks import listed
-from mlr.data.cells import MISSING, has_decimal_comma, is_number, number, with_point
 from mlr.data.faults import LONGEST, fault, shown, tail
 from mlr.data.files import no_web_page, opened
-from mlr.data.header import is_data, is_names
 from mlr.data.options import DELIMITERS, named
 
 if TYPE_CHECKING:
@@ -30,21 +30,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_BYTES = 256 * 2**20
-"""Of a table, which takes some twenty times as much memory while it is read."""
+"""Largest file of a table, which takes some twenty times as much memory while it is read."""
 LONGEST_LINE = 4 * 2**20
-"""Characters of one line."""
+"""Largest number of characters in one line."""
 _LONGEST_NAME = 30
 _COUNTING = frozenset({"", "index", "id", "unnamed: 0"})
-"""Names, in any case, of columns that may only count the rows."""
+"""Names, in lower case, of columns that may only count the rows."""
+_LOOKED_AT = 1000
+"""Number of rows that are compared with the first line."""
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
+"""Texts of missing values, in lower case."""
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
 class Format:
-    """The format of a table in a file.
+    """Format of a table in a file.
 
-    delimiter: the character between columns.
-    header: whether the first line names the columns; None refuses one that looks like data.
-    comma: whether numbers have a decimal comma.
+    Attributes:
+        delimiter: character between columns.
+        header: True if the first line names the columns; None refuses one that looks like data.
+        comma: True if numbers have a decimal comma.
     """
 
     delimiter: str = ","
@@ -54,10 +60,14 @@ class Format:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts under the names of their columns, which are 0, 1, … where there is no header.
+    """Rows of texts in named columns.
 
-    lines: the rows' line numbers in the file.
-    numbered: whether the columns have no other names than their numbers.
+    Attributes:
+        path: of the file.
+        header: names of the columns, 0, 1, … where the file has none.
+        rows: texts of each row.
+        lines: line number of each row in the file.
+        numbered: True if the file has no names of columns.
     """
 
     path: Path
@@ -68,7 +78,7 @@ class Table:
 
     @cached_property
     def columns(self) -> dict[str, tuple[str, ...]]:
-        """The texts of each column, by name; of several without a name the one that has any."""
+        """Texts of each column by name; of several unnamed columns one that is not empty."""
         found: dict[str, tuple[str, ...]] = {}
         for name, texts in zip(self.header, zip(*self.rows, strict=True), strict=True):
             if name not in found or any(texts):
@@ -76,7 +86,7 @@ class Table:
         return found
 
     def refuse_missing(self, features: Sequence[str], label: str) -> None:
-        """Refuse missing values; an empty text alone is a missing label: `none` may be a class.
+        """Refuse missing values; of labels only an empty one, since `none` may be a class.
 
         Raises:
             DataError: names the columns with missing values, and the first line.
@@ -106,10 +116,10 @@ class Table:
         return f" missing value{'s' * (count > 1)} of {len(self.rows)}"
 
     def numeric(self) -> list[str]:
-        """Names of the columns that hold numbers.
+        """Return the names of the columns that hold numbers.
 
-        A single number makes a column numeric: of a column with one typing error the error is
-        told by `numbers`, rather than the column left out in silence.
+        A single number makes a column numeric, so that a typing error in a column is reported by
+        `numbers` and the column not left out silently.
         """
         return [name for name, texts in self.columns.items() if any(map(is_number, texts))]
 
@@ -122,14 +132,14 @@ class Table:
         return first in (0, 1) and values == [first + row for row in range(len(values))]
 
     def is_empty(self, name: str) -> bool:
-        """Return True if a column is empty, as behind a comma at the end of each line."""
+        """Return True if a column is empty, as after a comma at the end of each line."""
         return not any(self.columns[name])
 
     def refuse_decimal_comma(self, names: Sequence[str]) -> None:
         """Refuse columns of texts that are numbers with a decimal comma.
 
         Raises:
-            DataError: names the first.
+            DataError: names the first such column.
         """
         for name in names:
             texts = self.columns[name]
@@ -141,7 +151,7 @@ class Table:
                 )
 
     def numbers(self, names: Sequence[str], option: str) -> NDArray[np.float64]:
-        """Columns (N, D) of finite numbers, of which none is missing.
+        """Return columns (N, D) of finite numbers.
 
         Raises:
             DataError: names the column, line and value that is no finite number.
@@ -160,7 +170,7 @@ class Table:
         return np.stack(columns, axis=1)
 
     def categories(self, name: str) -> tuple[NDArray[np.int64], list[str]]:
-        """Indices (N,) of a column's texts among its distinct ones, and these in sorted order.
+        """Return the distinct texts of a column in sorted order, and the index (N,) of each text.
 
         Numbers are sorted by value, so that 10 follows 9; `1` and `1.0` stay two texts.
         """
@@ -174,11 +184,11 @@ class Table:
         return np.array([place[text] for text in texts], np.int64), distinct
 
     def name(self, chosen: str | int, option: str) -> str:
-        """The name of the column that an option chooses.
+        """Return the name of the column that an option chooses.
 
         Args:
-            chosen: a name; of columns without names a number from 0, from the end below 0.
-            option: that says so, as in data.label.
+            chosen: a name; without a header a number from 0, or from the end below 0.
+            option: the override that chooses, as in data.label.
 
         Raises:
             InputError: there is none; names the nearest and lists the first of them.
@@ -233,7 +243,7 @@ def read(path: Path, form: Format) -> Table:
 
 
 def _lines(path: Path, text: TextIOWrapper) -> Iterator[str]:
-    """The lines of a file, none of them longer than memory should hold."""
+    """Yield the lines of a file; refuse one that is too long."""
     number = 1
     while line := text.readline(LONGEST_LINE):
         if len(line) == LONGEST_LINE:
@@ -265,7 +275,7 @@ def _table(path: Path, form: Format, reader: _csv.Reader) -> Table:
         raise fault(path, "has a header but no lines of data.")
     if form.header is None:
         _refuse_data(path, first, rows[1:])
-    # a spreadsheet may leave empty columns behind the table
+    # spreadsheets may leave empty columns to the right of the table
     filled = [own for place, own in enumerate(first) if own or any(row[place] for row in rows[1:])]
     name, times = Counter(filled).most_common(1)[0]
     if times > 1:
@@ -292,7 +302,7 @@ def _refuse_names(path: Path, first: list[str], rows: list[list[str]]) -> None:
 
 
 def _check_delimiter(path: Path, form: Format, first: list[str]) -> None:
-    """Refuse a first line that another character divides, and the given one does not."""
+    """Refuse a first line that contains another delimiter but not the given one."""
     if len(first) > 1:
         return
     found = {name: first[0].count(char) for name, char in DELIMITERS.items()}
@@ -316,3 +326,78 @@ def _refuse_width(where: str, form: Format, row: list[str], width: int) -> NoRet
     if len(row) == width + 1 and not row[-1]:
         hint = f"take the {form.delimiter!r} off its end."
     raise fault(where, f"has {len(row)} values and the first line {width}; {hint}")
+
+
+class Sign(Enum):
+    """Evidence of one cell of the first line that it is a header or data."""
+
+    NUMBER = auto()
+    """a number above numbers"""
+    VALUE = auto()
+    """a text that occurs below"""
+    NAME = auto()
+    """a text above numbers"""
+    OTHER = auto()
+    """a text that is none of the few below, which repeat"""
+    NOTHING = auto()
+
+
+def signs(first: Sequence[str], rows: Sequence[Sequence[str]]) -> set[Sign]:
+    """Return the evidence of all cells of the first line, compared with the rows below."""
+    below = zip(*rows[:_LOOKED_AT], strict=True)
+    return {_sign(cell, texts) for cell, texts in zip(first, below, strict=True)}
+
+
+def is_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Return True if the first line looks like the rows below it, and no cell like a name."""
+    found = signs(first, rows)
+    return bool(found & {Sign.NUMBER, Sign.VALUE}) and not found & {Sign.NAME, Sign.OTHER}
+
+
+def is_names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Return True if the first line cannot be data: texts stand above numbers, and no number."""
+    found = signs(first, rows)
+    return Sign.NAME in found and Sign.NUMBER not in found
+
+
+def _sign(cell: str, below: Sequence[str]) -> Sign:
+    there = [text for text in below if not is_missing(text)]
+    if is_missing(cell) or not there:
+        return Sign.NOTHING
+    numbers = sum(map(is_number, there))
+    if 2 * numbers > len(there):
+        return Sign.NUMBER if is_number(cell) else Sign.NAME
+    if cell in there:
+        return Sign.VALUE
+    return Sign.OTHER if len(set(there)) < len(there) else Sign.NOTHING
+
+
+def number(text: str) -> float | None:
+    """Return the number that a text is, or None."""
+    # Python reads 1_000 as a number; in a table it is a typing error
+    if "_" in text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def is_missing(text: str) -> bool:
+    """Return True if a text means a missing value."""
+    return text.lower() in MISSING
+
+
+def is_number(text: str) -> bool:
+    """Return True if a text is a number; `nan` counts as missing."""
+    return not is_missing(text) and number(text) is not None
+
+
+def has_decimal_comma(text: str) -> bool:
+    """Return True if a text is a number with a decimal comma, as in 5,1."""
+    return _DECIMAL_COMMA.fullmatch(text) is not None
+
+
+def with_point(text: str) -> str:
+    """Replace the decimal comma of a number by a point; return other texts unchanged."""
+    return text.replace(",", ".") if has_decimal_comma(text) else text

@@ -1,7 +1,7 @@
 """Checks of the values of a dataset, made once, when it is loaded.
 
-Each takes `where`, the words that tell a person which data are meant
-(`data=csv` or a file), and raises a DataError that names the first offender.
+Each takes `where`, the name of the data in messages (`data=csv` or a file), and raises a DataError
+that names the first offending value.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def finite(where: str, values: NDArray, what: str = "features") -> None:
     """Refuse NaN, infinities and numbers that float32 cannot hold.
 
     Args:
-        where: which data are meant.
+        where: name of the data.
         values: (N, ...) numbers.
-        what: what the numbers are, for the message.
+        what: name of the numbers, for the message.
 
     Raises:
         DataError: gives the number of bad rows and the first, counted from 0.
@@ -88,10 +88,10 @@ def class_labels(
     """Return labels as int64 and the class count K.
 
     Args:
-        where: which data are meant.
+        where: name of the data.
         labels: (N,) whole numbers 0..K−1, in any numeric type.
         classes: K, or None to read it off the largest label; then every class must occur.
-        numbers: how labels are taken for real numbers instead, if they can be.
+        numbers: hint for the message, to use labels as real numbers instead.
 
     Raises:
         DataError: the first label that is not a whole number in 0..K−1, with its index.
@@ -123,7 +123,7 @@ def class_labels(
 
 
 def warn_absent(where: str, labels: NDArray, classes: int, names: Sequence[str] = ()) -> None:
-    """Warn when a class has no training example: legal, and nearly always a mistake."""
+    """Warn if a class has no training example, which is legal but nearly always a mistake."""
     import numpy as np
 
     found = set(np.unique(labels).tolist())
@@ -140,20 +140,20 @@ def warn_absent(where: str, labels: NDArray, classes: int, names: Sequence[str] 
 
 
 def warn_alike(where: str, features: NDArray) -> None:
-    """Warn when all training examples (N, ...) are the same: there is nothing to learn from."""
-    # nearly always the second already differs, and the others need no look
+    """Warn if all training examples (N, ...) are equal."""
+    # nearly always the second already differs
     if len(features) > 1 and (features[1] == features[0]).all() and (features == features[0]).all():
         text = f"{where}: all {len(features)} training examples are alike."
         warnings.warn(text, DataWarning, stacklevel=3)
 
 
 def warn_shared(where: str, train: NDArray, other: NDArray, split: str) -> None:
-    """Warn when a tenth or more of a split that came by itself is in training as well.
+    """Warn if a tenth or more of a split that a file defines occurs in training as well.
 
-    No refusal: of few pixels or columns, honest examples come twice.
+    This is no error: with few pixels or columns, examples can be equal by chance.
 
     Args:
-        where: which data are meant.
+        where: name of the data.
         train: features (N, ...).
         other: features (M, ...) of the split.
         split: its name, for the message.
@@ -172,13 +172,13 @@ def warn_shared(where: str, train: NDArray, other: NDArray, split: str) -> None:
 
 
 def shape_of(values: NDArray) -> str:
-    """A shape as numpy writes it, cut where nobody reads on."""
+    """Return a shape as numpy writes it, cut to 40 characters."""
     text = str(tuple(values.shape))
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def _kind(labels: NDArray) -> str:
-    """What labels (N, K) probably are, and how they become class numbers."""
+    """Return a hint how labels (N, K) become class numbers."""
     import numpy as np
 
     if labels.ndim != 2 or labels.size == 0:
@@ -216,7 +216,7 @@ def _refuse_first(where: str, labels: NDArray, bad: NDArray, rule: str, hint: st
 
 
 def _hint(labels: NDArray, classes: int | None) -> str:
-    """What the person probably has: labels −1 and +1, or 1..K."""
+    """Return a hint for labels −1 and +1, or 1..K."""
     if not labels.size:
         return ""
     low, high = labels.min(), labels.max()
@@ -228,7 +228,7 @@ def _hint(labels: NDArray, classes: int | None) -> str:
 
 
 def _refuse_gaps(where: str, found: NDArray, classes: int) -> None:
-    """Refuse classes that do not occur; `found` are those that do, in order."""
+    """Refuse absent classes; `found` are the present ones, in order."""
     if len(found) == classes:
         return
     absent = next(k for k in count() if k >= len(found) or found[k] != k)

@@ -12,7 +12,7 @@ from argparse import ArgumentParser
 
 
 def add_options(parser: ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Declare the arguments of the command."""
     parser.add_argument(
         "slide",
         nargs="*",
@@ -26,6 +26,6 @@ def run(slide: list[str]) -> int:
     """Ask the slides; returns the exit code."""
     from mlr.lecture.command import main as lecture
 
-    # being told to end is as good as Ctrl-C: what was answered is kept
+    # a SIGTERM saves the answers so far, as Ctrl-C does
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return lecture(slide)

@@ -1,7 +1,7 @@
-"""The command lecture.py: ask slides, print their claims, write the page.
+"""Command lecture.py: ask slides, print their claims, write the page.
 
 Asking some slides replaces their sections only: every answer is saved next to its runs, in
-lecture/<number>/answer.json, and the page is made of all that are there. Runs of an earlier
+lecture/<number>/answer.json, and the page is made of all saved answers. Runs of an earlier
 call are removed when their slide is asked again; nothing else in these folders is touched.
 """
 
@@ -17,16 +17,17 @@ from time import perf_counter
 from rich.console import Console
 from rich.text import Text
 
+from mlr.app.lab import Lab
 from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
-from mlr.lecture import kept, page, published
-from mlr.lecture.answer import Answer, Slide
-from mlr.lecture.lab import Lab
-from mlr.lecture.slides import PARTS, SLIDES
+from mlr.lecture import published
+from mlr.lecture.page import render, saved_answers
+from mlr.lecture.page.answer import Answer, Slide
+from mlr.lecture.slides import CHAPTERS, SLIDES
 
 FOLDER = Path("lecture")
-"""Not in `runs`: what stands there is a person's own training."""
+"""Separate from `runs`, which holds the user's own runs."""
 INTERRUPTED = 130
 SEVERAL = re.compile(r"\d+\D+\d[\d\D]*")
 """A range or a list of slides in one word, as in 1-5 or 1,2."""
@@ -38,12 +39,12 @@ def main(names: Sequence[str]) -> int:
     After `published` come names of published results; none: all but the slowest.
 
     Raises:
-        InputError: there is no such slide, one of its runs is refused, or somebody else's page
-            is where the lecture's would be.
-        WriteError: a folder or the page cannot be written.
+        InputError: There is no such slide, one of its runs is refused, or the page's file was
+            written by something else.
+        WriteError: A folder or the page cannot be written.
     """
-    slides, out = chosen(names), console.console()
-    page.check_free(FOLDER)
+    slides, out = select_slides(names), console.console()
+    render.refuse_foreign_page(FOLDER)
     try:
         answers = _ask(slides, out)
     except KeyboardInterrupt:
@@ -57,14 +58,14 @@ def main(names: Sequence[str]) -> int:
     return int(held < len(claims))
 
 
-def chosen(names: Sequence[str]) -> list[Slide]:
-    """The slides of these numbers, in the order of the lecture; all of them for none.
+def select_slides(names: Sequence[str]) -> list[Slide]:
+    """Select slides by number, in the order of the lecture; without numbers, all.
 
     Raises:
-        InputError: there is no such slide.
+        InputError: There is no such slide.
     """
     if names[:1] == [published.NAME]:
-        return published.chosen(names[1:])
+        return published.select_results(names[1:])
     by_name = {str(slide.number): slide for slide in SLIDES}
     for name in names:
         if name not in by_name:
@@ -73,8 +74,8 @@ def chosen(names: Sequence[str]) -> list[Slide]:
 
 
 def _unknown(name: str, numbers: Sequence[str]) -> str:
-    """One sentence: the slide that was typed, the slides there are, and how several are typed."""
-    known = f"Unknown slide {published.shown(name)}: slides are {numbers[0]}–{numbers[-1]}"
+    """Write the error of an unknown slide: the known ones, and how several are typed."""
+    known = f"Unknown slide {published.shortened(name)}: slides are {numbers[0]}–{numbers[-1]}"
     if SEVERAL.fullmatch(name):
         return f"{known}; write several with spaces, as in 1 2 3."
     near = get_close_matches(name, (published.NAME, *published.names()), n=1)
@@ -88,31 +89,32 @@ def ask(slide: Slide, root: Path) -> Answer:
     """Ask one slide, with its runs in a folder of its own, and save the answer there.
 
     Raises:
-        InputError: one of its runs is refused.
-        WriteError: its folder cannot be written.
+        InputError: One of its runs is refused.
+        WriteError: Its folder cannot be written.
     """
     folder, start = root / str(slide.number), perf_counter()
     lab = Lab(folder, watched=slide.published)
-    kept.forget(folder)
+    saved_answers.remove(folder)
     answer = slide.ask(lab)
-    kept.keep(folder, slide, answer, perf_counter() - start)
+    saved_answers.save(folder, slide, answer, perf_counter() - start)
     return answer
 
 
 def write_page(root: Path) -> Path:
-    """The page of every answer saved below `root`.
+    """Write the page of all answers saved below `root`.
 
     Raises:
-        WriteError: it cannot be written.
+        WriteError: It cannot be written.
     """
-    results = published.PART
-    there = [kept.read(root / str(slide.number), slide) for slide in (*SLIDES, *results.slides)]
-    return page.write(root, (*PARTS, results), [one for one in there if one is not None])
+    results = published.CHAPTER
+    slides = (*SLIDES, *results.slides)
+    saved = [saved_answers.load(root / str(slide.number), slide) for slide in slides]
+    return render.write_html(root, (*CHAPTERS, results), [one for one in saved if one is not None])
 
 
 def _ask(slides: Sequence[Slide], out: Console) -> list[Answer]:
     answers = []
-    alone = any(slide.published for slide in slides)  # these show a progress of their own
+    alone = any(slide.published for slide in slides)  # these show progress themselves
     with _progress(out, 0 if alone else len(slides)) as progress:
         for slide in slides:
             progress(slide)
@@ -133,7 +135,7 @@ def _print(slide: Slide, answer: Answer, out: Console) -> None:
     which = "" if slide.published else slide.number
     out.print(Text(f"{which:>3}  {slide.title}", style="bold"), soft_wrap=True)
     if answer.rows:
-        out.print(published.table(answer.rows))
+        out.print(published.published_table(answer.rows))
     for claim in answer.claims:
         verdict = "holds" if claim.holds else "does not hold"
         line = Text(f"     {claim.text} → {claim.measured} → ")
@@ -147,16 +149,16 @@ def _colour(good: bool) -> str:
 def _interrupted() -> int:
     """Write the page of the answers so far; returns the exit code."""
     try:
-        told = f"the slides answered so far are in {write_page(FOLDER)}"
+        message = f"the slides answered so far are in {write_page(FOLDER)}"
     except WriteError as error:
-        told = str(error).removesuffix(".")
-    console.say(f"interrupted; {told}.")
+        message = str(error).removesuffix(".")
+    console.say(f"interrupted; {message}.")
     return INTERRUPTED
 
 
 @contextmanager
 def _progress(out: Console, total: int) -> Iterator[Callable[[Slide], None]]:
-    """A transient progress bar; none if the output is not a terminal or `total` is 0."""
+    """Show a transient progress bar; none if the output is no terminal or `total` is 0."""
     if not (total and out.is_terminal):
         yield lambda slide: None
         return

@@ -1,10 +1,10 @@
-"""The gradient of your own PyTorch loop, measured by the probes of mlr's trainings.
+"""Gradients of any PyTorch loop, measured by the probes of mlr's own training.
 
-A `GradientProbe` listens by hooks, which are there on scheduled steps only: to the logits in
-`watch`, to the parameters' gradients at the end of each backward pass, to dense layers by
-`mlr.probes.taps`, to the weights by the optimizer's own step hooks. What it heard is a
-`Point`; a stack of them is measured at once (`measure`) and goes to a sink: a run's folder or a
-SummaryWriter. It never changes a gradient, a parameter or a random number.
+`GradientProbe` has hooks on scheduled steps only: for the logits in `watch`, for the parameters'
+gradients at the end of each backward pass, for dense layers (`mlr.probes.layer_hooks`), and for
+the weights the optimizer's own step hooks. They fill a `WatchedStep`; `mlr.probes.measuring`
+measures many of them at once for a sink, a run's folder or a SummaryWriter. Gradients, parameters
+and random numbers are never changed.
 """
 
 from typing import TYPE_CHECKING

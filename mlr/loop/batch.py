@@ -1,4 +1,4 @@
-"""What a person's logits and targets are: examples, outputs, and classes or numbers."""
+"""Interpretation of a user's logits and targets: examples, outputs, classes or numbers."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ from mlr.core.domains import OPEN_UNIT, SIMPLEX, UNIT
 from mlr.heads import Head
 
 MOST_NUMBERS = 1 << 22
-"""Logits of a batch that are measured; of larger ones, every n-th example."""
+"""Largest number of logits that are measured; of larger batches, every n-th example."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """The task that the logits are for.
+class LogitsTask:
+    """Task of the logits.
 
     outputs: K.
-    classes: how many; None for regression.
+    classes: number of classes; None for regression.
     """
 
     outputs: int
     classes: int | None
 
     def labels(self, targets: Tensor) -> Tensor:
-        """Number of each class (…, B), of targets (…, B) or (…, B, K)."""
+        """Class index (…, B) of targets (…, B) or (…, B, K)."""
         if not targets.is_floating_point():
             return targets
         return targets[..., 0] >= 0.5 if self.outputs == 1 else targets.argmax(-1)
 
     def decide(self, logits: Tensor, head: Head | None) -> Tensor:
-        """Number of the predicted class (…, B); without a head, that of z ≥ 0 or the largest."""
+        """Predicted class index (…, B); without a head, by z ≥ 0 or the largest logit."""
         if head is not None:
             return head.decide(logits)
         return logits[..., 0] >= 0 if self.outputs == 1 else logits.argmax(-1)
 
 
 class Batch:
-    """A batch as rows: one example each, however many axes it had.
+    """Batch with one row per example, for any number of axes.
 
-    Targets are class numbers if they are whole, or one-hot if the head predicts
-    probabilities; else they are numbers to regress.
+    Targets are class indices if they are integers, or one-hot if the head predicts probabilities;
+    else they are regression targets.
 
     Args:
         logits: (B, …, K), or (B,) of a single output.
-        targets: class numbers (B, …), one-hot, probabilities or numbers (B, …, K).
-        head: None if nobody named one.
+        targets: class indices (B, …), one-hot, probabilities or numbers (B, …, K).
+        head: None if unknown.
 
     Attributes:
-        task: what the logits are for.
-        examples: how many there are, also of those that are not measured.
+        task: of the logits.
+        examples: number of examples, including those that are not measured.
 
     Raises:
         InputError: the shapes do not fit.
@@ -72,7 +72,7 @@ class Batch:
         self.targets = targets.reshape(self.examples, *width)[:: self._every].clone()
 
     def of_logits(self, values: Tensor) -> Tensor:
-        """A copy of values that stand beside the logits, one row a measured example."""
+        """Copy values with the shape of the logits, one row per measured example."""
         rows = values.detach().reshape(self.examples, self.task.outputs)
         if self._every > 1:
             rows = rows[:: self._every]
@@ -83,8 +83,8 @@ class Batch:
 @lru_cache(maxsize=64)
 def _arranged(
     logits: torch.Size, targets: torch.Size, whole: bool, head: Head | None
-) -> tuple[Task, int, bool, int]:
-    """The task, the examples, whether whole targets are one-hot, every how many are measured."""
+) -> tuple[LogitsTask, int, bool, int]:
+    """Find the task, number of examples, whether targets are one-hot, and the measured stride."""
     if len(logits) == 1:
         logits = torch.Size((*logits, 1))
     outputs, leading = logits[-1], logits[:-1]
@@ -93,7 +93,7 @@ def _arranged(
     if tuple(targets) not in fitting or not leading.numel():
         raise _misfit(logits, targets, whole)
     probable = head is not None and head.range in (UNIT, OPEN_UNIT, SIMPLEX)
-    task = Task(outputs, max(2, outputs) if whole or probable else None)
+    task = LogitsTask(outputs, max(2, outputs) if whole or probable else None)
     one_hot = whole and outputs > 1 and len(targets) == len(logits)
     every = max(1, -(-logits.numel() // MOST_NUMBERS))
     return task, leading.numel(), one_hot, every

@@ -1,6 +1,6 @@
-"""A `GradientProbe` as a callback of Lightning's Trainer, which this module alone needs.
+"""`GradientProbe` as a callback of Lightning's Trainer; only this module needs Lightning.
 
-It works with the package `lightning` and with `pytorch_lightning`: the one imported before it.
+It works with the packages `lightning` and `pytorch_lightning`: with the one imported before it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mlr.probes import ProbeSettings
 
 
 def _lightning() -> Any:
-    """The package whose Trainer is used."""
+    """Import the package whose Trainer is used."""
     names = ("lightning.pytorch", "pytorch_lightning")
     for name in sorted(names, key=lambda name: name not in sys.modules):
         try:
@@ -34,11 +34,11 @@ def _lightning() -> Any:
 
 
 class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
-    """Watches every `fit`, with nothing to change in the LightningModule.
+    """Callback that measures every `fit`, without changes to the LightningModule.
 
-    Logits are what a module's forward gives, targets are taken from the batch, the loss is what
-    `training_step` returns. Accumulation, precision and length are read from the Trainer. In
-    distributed training, the first process watches its own part of the batch.
+    Logits are the output of a module's forward, targets are taken from the batch, and the loss is
+    the result of `training_step`. Accumulation, precision and length are read from the Trainer. In
+    distributed training, the first process measures its own part of the batch.
 
     Attributes:
         probe: of the running or the last `fit`.
@@ -55,17 +55,17 @@ class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
         module: str = "",
         targets: Callable[[Any], Tensor] | None = None,
     ) -> None:
-        """What to watch; the arguments but the last two are those of `GradientProbe`.
+        """Set the options; all but the last two are those of `GradientProbe`.
 
         Args:
             folder: a new run folder; None writes to the Trainer's TensorBoardLogger.
-            head: what turns logits into predictions, or its name.
+            head: the head that turns logits into predictions, or its name.
             settings: basic, full or off, or `mlr.probes.ProbeSettings`.
-            schedule: of all that `settings` gives no schedule of its own.
-            reduction: how the loss is reduced over the batch.
+            schedule: for all families without a schedule of their own.
+            reduction: reduction of the loss over the batch.
             module: the part of the LightningModule whose forward gives the logits, as `net`;
                 empty for the LightningModule itself.
-            targets: takes a batch and gives its targets; None takes `batch[1]`.
+            targets: function from a batch to its targets; None takes `batch[1]`.
         """
         super().__init__()
         self.folder, self.module = folder, module
@@ -82,10 +82,10 @@ class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
         self._logits: Any = None
 
     def on_train_start(self, trainer: Any, pl_module: nn.Module) -> None:
-        """Begin to watch.
+        """Make the probe.
 
         Raises:
-            InputError: no folder and no logger to write to, or what `GradientProbe` refuses.
+            InputError: no folder and no logger to write to, or an option of `GradientProbe`.
         """
         if not trainer.is_global_zero:
             return
@@ -100,14 +100,16 @@ class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
             scaler=getattr(trainer.precision_plugin, "scaler", None),
             **self.options,
         )
-        self._handle = pl_module.get_submodule(self.module).register_forward_hook(self._hear)
+        self._handle = pl_module.get_submodule(self.module).register_forward_hook(
+            self._store_logits
+        )
 
     def on_train_batch_start(self, trainer: Any, pl_module: nn.Module, batch: Any, *_: Any) -> None:
-        """Remember where the targets are."""
+        """Store the batch, for its targets."""
         self._batch = batch
 
     def on_before_backward(self, trainer: Any, pl_module: nn.Module, loss: Tensor) -> None:
-        """Watch.
+        """Measure the batch.
 
         Raises:
             InputError: the module gave no logits, or the batch no targets.
@@ -132,7 +134,7 @@ class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
         self._end(None)
 
     def on_exception(self, trainer: Any, pl_module: nn.Module, exception: BaseException) -> None:
-        """Write the rest, and how it failed."""
+        """Write the rest, and the failure."""
         self._end(exception)
 
     def _end(self, error: BaseException | None) -> None:
@@ -142,7 +144,7 @@ class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
         if self.probe is not None:
             self.probe.__exit__(None if error is None else type(error), error, None)
 
-    def _hear(self, module: nn.Module, arguments: Any, outputs: Any) -> None:
+    def _store_logits(self, module: nn.Module, arguments: Any, outputs: Any) -> None:
         if torch.is_grad_enabled():
             self._logits = outputs
 
@@ -160,7 +162,7 @@ def _second(batch: Any) -> Tensor:
 
 
 def _writer(trainer: Any) -> Any:
-    """The SummaryWriter of the first logger that has one."""
+    """Find the SummaryWriter of the first logger that has one."""
     for logger in trainer.loggers:
         if hasattr(logger.experiment, "add_scalar"):
             return logger.experiment
@@ -171,6 +173,6 @@ def _writer(trainer: Any) -> Any:
 
 
 def _total(trainer: Any) -> int | None:
-    """How many updates there will be; None where the Trainer cannot tell."""
+    """Number of updates; None if the Trainer does not know it."""
     total = trainer.estimated_stepping_batches
     return int(total) if isfinite(total) and total > 0 else None

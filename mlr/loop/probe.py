@@ -1,7 +1,8 @@
-"""The gradient instrument for a loop of one's own."""
+"""Gradient probe for any PyTorch training loop."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,20 +15,19 @@ from torch import Tensor, nn
 from torch.autograd import Variable
 from torch.optim import Optimizer
 
-from mlr.core.checks import InputError, known, whole
+from mlr.core.checks import InputError, known, users_stacklevel, whole
 from mlr.heads import HEADS, Head
-from mlr.loop import notices
 from mlr.loop.batch import Batch
-from mlr.loop.hearing import Hearing
-from mlr.loop.point import Meter, Point
+from mlr.loop.model_hooks import ModelHooks
 from mlr.loop.recording import Recording
-from mlr.loop.schedule import NOTHING, Plan, settings_of
+from mlr.loop.schedule import NOTHING, DueSteps, settings_of
 from mlr.loop.sinks import FolderSink, Sink, WriterSink
+from mlr.loop.steps import StepStack, WatchedStep
 from mlr.probes import ProbeSettings
 
 
 class GradientProbe:
-    """Records who gets gradient, in three lines around any module, optimizer and loss.
+    """Measure gradients in three lines around any module, optimizer and loss.
 
         probe = GradientProbe(model, optimizer, "runs/mine", head="softmax")
         for inputs, targets in loader:
@@ -39,15 +39,15 @@ class GradientProbe:
             optimizer.step()
         probe.close()
 
-    The numbers are those of mlr's own trainings, by the same probes and with the same tags.
-    Gradients, parameters and random numbers are the same with and without it.
+    Numbers and tags are those of mlr's own training, computed by the same probes. Gradients,
+    parameters and random numbers are the same with and without it.
 
-    Norms of the parameters' gradients are read at the end of the backward pass, so before
-    anything clips them. Where examples depend on each other, as by batch normalisation,
-    "the gradient of an example" is that of its loss through its own activations.
+    Norms of the parameters' gradients are read at the end of the backward pass, before clipping.
+    If examples depend on each other, as with batch normalisation, the gradient of an example is
+    that of its loss through its own activations.
 
     Attributes:
-        step: updates so far, those of the first optimizer; a step that a scaler skips is none.
+        step: updates of the first optimizer so far, without those that a scaler skips.
     """
 
     def __init__(
@@ -66,26 +66,26 @@ class GradientProbe:
         accumulate: int = 1,
         scaler: torch.amp.GradScaler | None = None,
     ) -> None:
-        """Begin to watch.
+        """Register the hooks.
 
         Args:
-            model: whose trained parameters are watched.
-            optimizer: what updates them, one or several.
+            model: with the trained parameters.
+            optimizer: one or several that update them.
             folder: a new run folder, with TensorBoard events and metrics.csv.
             writer: instead of it, a SummaryWriter; it stays open.
-            head: what turns logits into predictions, or its name. Without it, predictions of
-                classes are the largest logit or z ≥ 0, and nothing tells of slopes,
-                saturation and confidence.
+            head: the head that turns logits into predictions, or its name. Without it, the
+                predicted class is that of the largest logit or z ≥ 0, and slopes, saturation and
+                confidence are not measured.
             settings: basic, full or off, or `mlr.probes.ProbeSettings`.
-            schedule: of all that `settings` gives no schedule of its own: a number of points,
+            schedule: for all families without a schedule of their own: a number of points,
                 every:n or log_spaced:n.
-            total_steps: how many updates there will be, if that is known: points are then
-                spread evenly over them, else they become rarer as the loop goes on.
-            first_step: the number of the first update, of a loop that goes on.
-            reduction: how the loss is reduced over the batch.
-            accumulate: backward passes an update; the last one's batch is watched. A mean loss
-                is taken to be divided by it.
-            scaler: of automatic mixed precision; all numbers are told unscaled.
+            total_steps: number of updates, if known: points are then spread evenly over them,
+                else they become rarer with time.
+            first_step: number of the first update, for a loop that is resumed.
+            reduction: reduction of the loss over the batch.
+            accumulate: backward passes per update, of which the last one's batch is watched. A
+                mean loss is expected to be divided by it.
+            scaler: of automatic mixed precision; all numbers are recorded unscaled.
 
         Raises:
             InputError: an unknown name, a number out of range, a folder that holds a run, both
@@ -97,17 +97,18 @@ class GradientProbe:
         self._accumulate = whole("accumulate", accumulate)
         self._scaler = scaler
         self.step = first_step
-        self._plan = Plan(self.settings, first_step, total_steps)
+        self._schedule = DueSteps(self.settings, first_step, total_steps)
         self._optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
         if not self._optimizers:
             raise InputError("GradientProbe needs an optimizer, but the list of them is empty.")
-        self._hearing = Hearing(model, self.settings.threshold)
-        notices.tell_of_layers(self.settings, self._hearing.taps)
+        self._hooks = ModelHooks(model, self.settings.threshold)
+        if missing := self._hooks.missing(self.settings):
+            warnings.warn(missing, stacklevel=users_stacklevel())
         self._recording = Recording(self._sink(model, folder, writer))
-        self._pending: Point | None = None
-        self._told = self._closed = False
-        self._due = self._plan.due(first_step)
-        self._hearing.arm(self._due)
+        self._pending: WatchedStep | None = None
+        self._warned = self._closed = False
+        self._due = self._schedule.due(first_step)
+        self._hooks.arm(self._due)
         self._handles = [
             handle
             for one in self._optimizers
@@ -118,16 +119,16 @@ class GradientProbe:
         ]
 
     def watch(self, logits: Tensor, targets: Tensor, loss: Tensor | None = None) -> None:
-        """Look at a batch, before its backward pass; on steps where nothing is due, do nothing.
+        """Measure a batch, before its backward pass; do nothing on steps where nothing is due.
 
         Args:
-            logits: z (B, …, K), those that the loss was computed from. Axes between are of
-                further examples, as of the words of a text.
+            logits: z (B, …, K) from which the loss was computed. Further axes are of further
+                examples, as the words of a text.
             targets: class numbers (B, …), or one-hot, probabilities or numbers (B, …, K).
             loss: the loss () of the batch, neither scaled nor divided, for `loss/train`.
 
         Raises:
-            InputError: the shapes do not fit, or no gradient can come to the logits.
+            InputError: the shapes do not fit, or the logits have no graph.
         """
         if not self._due or self._closed or not torch.is_grad_enabled():
             return
@@ -136,28 +137,28 @@ class GradientProbe:
                 "probe.watch was given logits without a graph; give those that the loss is "
                 "computed from, before its backward pass, and no detached copy."
             )
-        self._finish_point()
+        self._finish_step()
         batch = Batch(logits, targets, self._head)
         former, rate = self._pending, self._optimizers[0].param_groups[0]["lr"]
         rate = rate.clone() if isinstance(rate, Tensor) else rate
         value = None if loss is None else loss.detach().clone()
         if value is not None and not self._mean:
             value /= batch.examples
-        point = Point(
+        step = WatchedStep(
             *(self.step, self._due, time(), rate, batch.logits, batch.targets, value),
             *(batch.task, len(logits)),
         )
-        if former is not None and "nonfinite" in former.sizes:
-            point.sizes["nonfinite"] = former.sizes["nonfinite"]
-        self._pending = point
-        logits.register_hook(partial(self._heard, point, batch))
+        if former is not None and "nonfinite" in former.statistics:
+            step.statistics["nonfinite"] = former.statistics["nonfinite"]
+        self._pending = step
+        logits.register_hook(partial(self._of_logits, step, batch))
 
     def flush(self) -> None:
-        """Measure what is kept, and write it."""
+        """Measure the steps so far, and write them."""
         self._recording.flush()
 
     def close(self, metrics: Mapping[str, float] | None = None) -> None:
-        """Write the rest and let go of the model and the optimizer.
+        """Write the rest and remove all hooks.
 
         Args:
             metrics: final numbers by tag, as {"accuracy/test": 0.98}.
@@ -165,7 +166,7 @@ class GradientProbe:
         self._end("done", None, metrics)
 
     def __enter__(self) -> GradientProbe:
-        """Itself."""
+        """Return the probe."""
         return self
 
     def __exit__(
@@ -187,80 +188,82 @@ class GradientProbe:
         self._closed = True
         for handle in self._handles:
             handle.remove()
-        self._hearing.arm(NOTHING)
-        self._finish_point()
+        self._hooks.arm(NOTHING)
+        self._finish_step()
         self._pending = None
         self._recording.close(status, reason, metrics or {})
 
-    def _heard(self, point: Point, batch: Batch, gradient: Tensor) -> None:
-        """Within a backward pass: dL/dz is here, the parameters' gradients at its end."""
-        if point is self._pending and not point.stepped:
-            point.logit_grads = batch.of_logits(gradient)
+    def _of_logits(self, step: WatchedStep, batch: Batch, gradient: Tensor) -> None:
+        """Copy dL/dz within a backward pass; the parameters' gradients follow at its end."""
+        if step is self._pending and not step.updated:
+            step.grads = batch.of_logits(gradient)
             Variable._execution_engine.queue_callback(
-                partial(self._differentiated, point, batch.examples)
+                partial(self._differentiated, step, batch.examples)
             )
 
     @torch.no_grad()
-    def _differentiated(self, point: Point, examples: int) -> None:
+    def _differentiated(self, step: WatchedStep, examples: int) -> None:
         scale = None
         factor: Tensor | float = float(self._accumulate if self._mean else 1)
-        assert point.logit_grads is not None
+        assert step.grads is not None
         if self._scaler is not None:
             # without waiting for the device, as its get_scale() would
-            scale = self._scaler.scale(torch.ones((), device=point.logits.device))
+            scale = self._scaler.scale(torch.ones((), device=step.logits.device))
             factor = factor / scale
-        point.logit_grads *= factor * examples if self._mean else factor
-        self._hearing.of_gradients(point, scale, factor, self._mean)
-        point.heard = True
+        step.grads *= factor * examples if self._mean else factor
+        self._hooks.of_gradients(step, scale, factor, self._mean)
+        step.differentiated = True
 
     def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
         if not self._due and self._pending is None:
-            return  # as on most steps, which are to cost nothing
+            return  # as on most steps, which must cost nothing
         if optimizer is self._optimizers[0]:
-            self._finish_point()
+            self._finish_step()
         due = self._due if self._pending is None else self._pending.due
-        if "ratios" in due:
-            with torch.no_grad():
-                self._hearing.before_update()
+        with torch.no_grad():
+            self._hooks.before_update(due)
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         if self._pending is not None:
             with torch.no_grad():
-                self._hearing.after_update(self._pending, len(self._optimizers) == 1)
+                self._hooks.after_update(self._pending, len(self._optimizers) == 1)
         if optimizer is not self._optimizers[0]:
             return
         if self._pending is not None:
-            self._pending.stepped = True
+            self._pending.updated = True
         elif self._due:
-            self._hearing.forget_weights()
+            self._hooks.forget_weights()
         self.step += 1
-        former, self._due = self._due, self._plan.due(self.step)
+        former, self._due = self._due, self._schedule.due(self.step)
         if former or self._due:
-            self._hearing.remember(self._due)
-            self._hearing.arm(self._due)
+            self._hooks.remember(self._due)
+            self._hooks.arm(self._due)
 
-    def _finish_point(self) -> None:
-        """Keep the pending one, if its update has come."""
-        point = self._pending
-        if point is None or not point.stepped:
+    def _finish_step(self) -> None:
+        """Record the pending step, if its update is done."""
+        step = self._pending
+        if step is None or not step.updated:
             return
         self._pending = None
-        self._hearing.forget_weights()
-        if not point.heard:
-            if not self._told:
-                self._told = True
-                notices.tell_of_logits(self.step - 1)
+        self._hooks.forget_weights()
+        if not step.differentiated:
+            if not self._warned:
+                self._warned = True
+                warnings.warn(
+                    f"Nothing is recorded of step {self.step - 1}: no gradient came to the logits "
+                    "that probe.watch was given. Give those that the loss is computed from.",
+                    stacklevel=users_stacklevel(),
+                )
             return
-        if not self._recording.begun:
-            self._recording.begin(self._meter(point))
-        self._recording.keep(point)
-
-    def _meter(self, point: Point) -> Meter:
-        heard = self._hearing
-        return Meter(
-            *(self.settings, point.task, self._head, heard.layers, heard.dense, heard.hidden),
-            has_loss=point.loss is not None,
-        )
+        if self._recording.stack is None:
+            hooks = self._hooks
+            stack = StepStack(
+                *(self.settings, step.task, self._head),
+                *(hooks.parameters, hooks.dense, hooks.hidden),
+                has_loss=step.loss is not None,
+            )
+            self._recording.begin(stack)
+        self._recording.keep(step)
 
     def _sink(self, model: nn.Module, folder: Path | str | None, writer: Any) -> Sink:
         if (folder is None) == (writer is None):

@@ -1,4 +1,4 @@
-"""What is due on which step of a loop, whether or not its length is known."""
+"""Families due on each step of a loop, whether or not its length is known."""
 
 from __future__ import annotations
 
@@ -7,37 +7,30 @@ from dataclasses import replace
 
 from mlr.core.checks import known, whole
 from mlr.probes.schedules import Schedule
-from mlr.probes.settings import FAMILIES, HISTOGRAMS, ProbeSettings
+from mlr.probes.settings import HISTOGRAMS, ProbeSettings, presets
 
 Due = frozenset[str]
 NOTHING: Due = frozenset()
 
-PRESETS = {
-    "off": ProbeSettings(points=0, histograms=0, figures=0),
-    "basic": ProbeSettings(),
-    "full": ProbeSettings(**dict.fromkeys(FAMILIES, True)),
-}
-"""As `configs/probes/` has them."""
-
 
 def settings_of(settings: ProbeSettings | str, schedule: int | str | None) -> ProbeSettings:
-    """Settings by name or as they are, with another schedule of all families that have none.
+    """Look up settings by name, and replace the schedule of families that have none of their own.
 
     Raises:
         InputError: an unknown name, or no schedule.
     """
     if not isinstance(settings, ProbeSettings):
-        settings = PRESETS[known("settings", settings, PRESETS)]
+        settings = presets()[known("settings", settings, presets())]
     return settings if schedule is None else replace(settings, points=schedule)
 
 
-class Plan:
-    """Which families are due on which step.
+class DueSteps:
+    """Families due on each step.
 
     Args:
-        settings: their schedules.
-        first: the first step, on which everything is due, so that all of it is seen once.
-        total: how many steps there will be; None if nobody knows. Later steps have nothing.
+        settings: with the schedules.
+        first: the first step, on which everything is due, which shows what can be measured.
+        total: number of steps; None if unknown. Later steps have nothing due.
     """
 
     def __init__(self, settings: ProbeSettings, first: int, total: int | None) -> None:
@@ -50,11 +43,11 @@ class Plan:
         for name in (*settings.families, HISTOGRAMS):
             families[settings.schedules[name]].add(name)
         self.families = [(schedule, frozenset(names)) for schedule, names in families.items()]
-        # histograms stand at steps that have numbers too, unless they have a rhythm of their own
+        # histograms are due on steps that have numbers too, unless they have their own schedule
         self.alone = settings.schedules[HISTOGRAMS].kind != "evenly" or not self.all
 
     def due(self, step: int) -> Due:
-        """Families, and histograms."""
+        """Return the due families and histograms."""
         if step == self.first:
             return self.all | self._found(step)
         return self._found(step)

@@ -1,44 +1,19 @@
-"""Where the numbers go: a run's folder as mlr's trainings write it, or a SummaryWriter."""
+"""Outputs of a `GradientProbe`: a run folder as mlr's training writes it, or a SummaryWriter."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.probes.histograms import Histogram, edges
+from mlr.probes.measuring import Measured
 from mlr.records import Recorder, RunFolder
-
-
-class Sink(Protocol):
-    """Takes blocks of P points."""
-
-    def begin(self, tags: Sequence[str]) -> None:
-        """Every tag that may come, once, before the first block."""
-        ...
-
-    def scalars(self, steps: NDArray, times: NDArray, values: NDArray, present: NDArray) -> None:
-        """Numbers (P, tags) at steps (P,), those that are present."""
-        ...
-
-    def histograms(
-        self, steps: NDArray, times: NDArray, tag: str, bars: Histogram[NDArray]
-    ) -> None:
-        """A histogram a step."""
-        ...
-
-    def flush(self) -> None:
-        """Write what came."""
-        ...
-
-    def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
-        """The loop has ended so, with these final numbers."""
-        ...
 
 
 class FolderSink:
@@ -46,7 +21,7 @@ class FolderSink:
 
     Args:
         folder: new, or without a run.
-        hparams: what the run is, for TensorBoard's HParams page.
+        hparams: properties of the run for TensorBoard's HParams page.
 
     Raises:
         InputError: the folder holds a run, or cannot be written.
@@ -57,30 +32,24 @@ class FolderSink:
         self.recorder: Recorder | None = None
 
     def begin(self, tags: Sequence[str]) -> None:
-        """Open the files."""
+        """Open the files for all tags that may come."""
         self.recorder = Recorder(self.folder, tags, self.hparams)
 
-    def scalars(self, steps: NDArray, times: NDArray, values: NDArray, present: NDArray) -> None:
-        """Rows of metrics.csv and events; nobody told of epochs."""
+    def record(self, block: Measured) -> None:
+        """Append numbers (P, tags) and histograms (H, …); epochs are NaN, for a loop has none."""
         assert self.recorder is not None
-        epochs = np.full(len(steps), np.nan)
-        self.recorder.scalars(steps, epochs, values, present, times)
-
-    def histograms(
-        self, steps: NDArray, times: NDArray, tag: str, bars: Histogram[NDArray]
-    ) -> None:
-        """Events."""
-        assert self.recorder is not None
-        limits = edges(bars.minimum, bars.maximum)
-        self.recorder.histograms(steps, tag, limits, **bars._asdict(), wall_times=times)
-
-    def flush(self) -> None:
-        """Append to the files."""
-        if self.recorder is not None:
-            self.recorder.flush()
+        epochs = np.full(len(block.steps), np.nan)
+        self.recorder.scalars(block.steps, epochs, block.numbers, block.present, block.times)
+        for tag, bars in block.histograms.items():
+            self.recorder.histograms(
+                *(block.steps[block.drawn], tag, edges(bars.minimum, bars.maximum)),
+                **bars._asdict(),
+                wall_times=block.times[block.drawn],
+            )
+        self.recorder.flush()
 
     def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
-        """End of the run."""
+        """Record the end of the run with its final numbers."""
         if self.recorder is None:
             self.folder.write_status(status, reason=reason, metrics=dict(metrics))
         else:
@@ -88,10 +57,10 @@ class FolderSink:
 
 
 class WriterSink:
-    """Somebody's SummaryWriter, or anything with its `add_scalar`; it stays open.
+    """A user's SummaryWriter, or any object with its `add_scalar`; it stays open.
 
     Args:
-        writer: torch's, tensorboardX's or the like.
+        writer: torch's, tensorboardX's or a similar one.
     """
 
     def __init__(self, writer: Any) -> None:
@@ -102,13 +71,13 @@ class WriterSink:
         self.step = 0
 
     def begin(self, tags: Sequence[str]) -> None:
-        """Remember the names."""
+        """Set the names of all tags that may come."""
         self.tags = tuple(tags)
 
-    def scalars(self, steps: NDArray, times: NDArray, values: NDArray, present: NDArray) -> None:
-        """One event a step, or one call a number."""
-        self.step = int(steps[-1])
-        for step, time, row, there in zip(steps, times, values, present, strict=True):
+    def record(self, block: Measured) -> None:
+        """Write one event per step, or one call per number, and histograms if possible."""
+        self.step = int(block.steps[-1])
+        for step, time, row, there in zip(*block[:4], strict=True):
             pairs = [(self.tags[i], float(row[i])) for i in np.flatnonzero(there)]
             if hasattr(self.files, "add_summary"):
                 entries = [Summary.Value(tag=tag, simple_value=number) for tag, number in pairs]
@@ -116,15 +85,13 @@ class WriterSink:
             else:
                 for tag, number in pairs:
                     self.writer.add_scalar(tag, number, int(step))
+        if hasattr(self.writer, "add_histogram_raw"):
+            for tag, bars in block.histograms.items():
+                self._histograms(block, tag, bars)
 
-    def histograms(
-        self, steps: NDArray, times: NDArray, tag: str, bars: Histogram[NDArray]
-    ) -> None:
-        """One call a step, where the writer takes histograms."""
-        if not hasattr(self.writer, "add_histogram_raw"):
-            return
+    def _histograms(self, block: Measured, tag: str, bars: Histogram[NDArray]) -> None:
         limits = edges(bars.minimum, bars.maximum)
-        for row, step in enumerate(steps):
+        for row, place in enumerate(block.drawn):
             self.writer.add_histogram_raw(
                 tag,
                 min=float(bars.minimum[row]),
@@ -134,17 +101,17 @@ class WriterSink:
                 sum_squares=float(bars.total_squares[row]),
                 bucket_limits=limits[row].tolist(),
                 bucket_counts=bars.counts[row].tolist(),
-                global_step=int(step),
-                walltime=float(times[row]),
+                global_step=int(block.steps[place]),
+                walltime=float(block.times[place]),
             )
 
-    def flush(self) -> None:
-        """The writer has its own time."""
-
     def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
-        """Hand over the final numbers that are new, and have all of it written."""
+        """Write the final numbers that are new, and flush the writer."""
         for tag, number in metrics.items():
             if tag not in self.tags:
                 self.writer.add_scalar(tag, number, self.step)
         with suppress(AttributeError):
             self.writer.flush()
+
+
+Sink = FolderSink | WriterSink

@@ -1,8 +1,9 @@
-"""Models: each checks its options when made, and builds a plain nn.Module on `build()`.
+"""Models: each checks its options at construction and builds a plain nn.Module on `build()`.
 
-A model maps features (B, *feature_shape) to logits (B, K). It knows nothing of heads
-and losses: its last layer is always linear. Any nn.Module of a user's own serves as
-well (`model._target_=my_package.MyNet`).
+A model maps features (B, *feature_shape) to logits (B, K). It knows nothing of heads and losses:
+its last layer is always linear. Any nn.Module of a user's own can be used as well
+(`model._target_=my_package.MyNet`). Adding a model takes a file here, its class in `MODELS`, and
+`configs/model/<name>.yaml` with its defaults.
 """
 
 from mlr.models.base import Model

@@ -1,4 +1,4 @@
-"""What every model is: options checked at once, a module built when torch is there."""
+"""Base class of models: options are checked at construction, the module is built later."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 
 
 class Model(ABC):
-    """A recipe for an nn.Module; importing and making one costs no torch import."""
+    """Recipe for an nn.Module; importing and constructing one costs no torch import."""
 
     name: ClassVar[str]
 
     def build(
         self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str = "float32"
     ) -> nn.Module:
-        """A module (B, *feature_shape) → logits (B, outputs), initialised from `seed` alone.
+        """Build a module (B, *feature_shape) → logits (B, outputs), initialised from `seed` alone.
 
-        The caller's random generator is left as it is.
+        The global random generator is left unchanged.
 
         Args:
-            feature_shape: of one example.
+            feature_shape: shape of one example.
             outputs: K.
-            seed: decides every initial value.
+            seed: determines every initial value.
             dtype: of the parameters; a seed's values in float32 are those in float64, rounded.
 
         Raises:
@@ -32,11 +32,11 @@ class Model(ABC):
         """
         import torch
 
-        with torch.random.fork_rng(devices=[]):  # modules draw when they are made
+        with torch.random.fork_rng(devices=[]):  # modules draw at construction
             return self.construct(feature_shape, outputs, seed, dtype)
 
     @abstractmethod
     def construct(
         self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str
     ) -> nn.Module:
-        """What `build` returns; free to draw from torch's global generator."""
+        """Construct the module for `build`; may draw from torch's global generator."""

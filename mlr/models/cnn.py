@@ -1,4 +1,4 @@
-"""A small convolutional network for images."""
+"""Small convolutional network for images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 _CHANNELS = (1, 3, 4)
-"""Of grey images, of coloured ones, and of those that can be seen through."""
+"""Numbers of channels of grey images, colour images, and colour images with transparency."""
 
 
 class Cnn(Model):
-    """Convolution, ReLU and 2×2 max-pooling for each entry of `channels`, then a linear layer.
+    """Convolution, ReLU and 2×2 max-pooling for each of `channels`, then a linear layer.
 
     Args:
         channels: feature maps of each convolution.
@@ -51,11 +51,15 @@ class Cnn(Model):
     def construct(
         self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str
     ) -> nn.Module:
-        """Images (B, C, H, W) → logits (B, outputs)."""
+        """Construct images (B, C, H, W) → logits (B, outputs)."""
         from torch import nn
 
         smallest = 2 ** len(self.channels)
-        if len(feature_shape) != 3 or min(feature_shape[1:]) < smallest or _last(feature_shape):
+        if (
+            len(feature_shape) != 3
+            or min(feature_shape[1:]) < smallest
+            or _channels_last(feature_shape)
+        ):
             raise InputError(
                 f"model=cnn needs images (channels, height, width) of at least "
                 f"{smallest}×{smallest} pixels, not features of shape {feature_shape}; "
@@ -74,16 +78,16 @@ class Cnn(Model):
         return initialise(module, self.init, self.init_scale, seed, dtype)
 
 
-def _last(shape: tuple[int, ...]) -> bool:
-    """Return True if images (…, …, …) have their channels last, as most programs save them."""
+def _channels_last(shape: tuple[int, ...]) -> bool:
+    """Return True if images seem to have their channels last, as most programs save them."""
     return len(shape) == 3 and shape[2] in _CHANNELS and min(shape[:2]) > max(_CHANNELS)
 
 
 def _remedy(shape: tuple[int, ...]) -> str:
-    """Say how data of another shape become images, or which model takes them as they are."""
+    """Return a hint how data of another shape become images, or which model accepts them."""
     if len(shape) == 2:
         return "save them with an axis for the one channel, x[:, None]"
-    if _last(shape):
+    if _channels_last(shape):
         return "save them with the channels first, np.moveaxis(x, -1, 1)"
     if len(shape) == 3:
         return "use fewer model.channels, or model=mlp"

@@ -1,4 +1,4 @@
-"""Initial weights: one seeded generator a parameter, so that layers do not shift each other."""
+"""Initial weights: each parameter has its own seed, so that one layer does not affect another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mlr.core.seeds import derive_seed
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Generator, Tensor, nn
 
 SCHEMES = ("torch", "glorot", "he", "lecun", "normal", "zeros")
 
@@ -46,7 +46,7 @@ def initialise(
     return module.to(getattr(torch, dtype))
 
 
-def _draw(parameter, scheme: str, fan_in: int, fan_out: int, generator) -> None:  # type: ignore[no-untyped-def]
+def _draw(parameter: Tensor, scheme: str, fan_in: int, fan_out: int, generator: Generator) -> None:
     is_weight = parameter.dim() > 1
     if scheme == "torch":
         bound = 1 / sqrt(fan_in)

@@ -1,4 +1,4 @@
-"""One linear layer: logistic and softmax regression."""
+"""Linear model: logistic and softmax regression."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Linear(Model):
-    """z = W x + b.
+    """One linear layer, z = W x + b.
 
     Args:
         init: scheme of `mlr.models.initialise`.
@@ -41,7 +41,7 @@ class Linear(Model):
     def construct(
         self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str
     ) -> nn.Module:
-        """nn.Sequential(flatten, output) with logits (B, outputs)."""
+        """Construct nn.Sequential(flatten, output) with logits (B, outputs)."""
         from torch import nn
 
         output = nn.Linear(prod(feature_shape), outputs)

@@ -1,4 +1,4 @@
-"""Dense layers with one activation between them."""
+"""Multilayer perceptron: dense layers with an activation between them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACTIVATIONS = ("relu", "tanh", "sigmoid")
 
 
 class Mlp(Model):
-    """Multilayer perceptron.
+    """Multilayer perceptron with one activation for all hidden layers.
 
     Args:
         widths: units of each hidden layer, input side first.
@@ -49,7 +49,7 @@ class Mlp(Model):
     def construct(
         self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str
     ) -> nn.Module:
-        """nn.Sequential(flatten, hidden1, activation1, …, output) with logits (B, outputs)."""
+        """Construct nn.Sequential(flatten, hidden1, relu1, …, output) with logits (B, outputs)."""
         from torch import nn
 
         activations = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}

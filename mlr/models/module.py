@@ -1,4 +1,4 @@
-"""A user's own nn.Module class, given by name in the configuration."""
+"""Adapter of a user's own nn.Module class, named in the configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class UserModule(Model):
-    """Builds `kind(**options)`; `feature_shape` and `outputs` are passed if it asks for them.
+    """Model that builds `kind(**options)`, adding `feature_shape` and `outputs` if it takes them.
 
     Args:
         kind: an nn.Module class whose forward maps (B, *feature_shape) to logits (B, K).
@@ -31,7 +31,7 @@ class UserModule(Model):
     def construct(
         self, feature_shape: tuple[int, ...], outputs: int, seed: int, dtype: str
     ) -> nn.Module:
-        """The module, initialised under a seed of its own and shown to give (B, outputs)."""
+        """Construct the module under a derived seed and check its output shape (B, outputs)."""
         import torch
 
         asked = inspect.signature(self.kind).parameters

@@ -1,39 +1,39 @@
-"""Probes: pure functions of what a step computed anyway, to the numbers a person looks at.
+"""Probes: pure functions from values that a step computed anyway to the numbers recorded.
 
-`ProbeSettings` says which family is due when. The loop keeps the logits, targets and
-gradients of such steps, and what layers came to (`NetworkValues`); a stack of them, with a
-leading axis P of points, are the `StepValues` that a probe turns into (P, R, tags) at once.
-So a probe costs nothing on other steps, and a few operations on two hundred.
+`ProbeSettings` says which family is due on which step. A measured step leaves its logits,
+targets and gradients, and layer statistics (`NetworkValues`, filled by `mlr.probes.layers`).
+`Measurements` stacks P such steps into `StepValues`, and each due `Probe` turns these into
+numbers (P, R, tags) at once. Training and `GradientProbe` use the same modules. A step on which
+nothing is due costs nothing.
+
+To add a probe, see `mlr.probes.families`: one file and one line.
 """
 
 from typing import TYPE_CHECKING
 
 from mlr.core.lazy import lazy_exports
-from mlr.probes.settings import ProbeSettings
+from mlr.probes.families import FAMILIES
+from mlr.probes.settings import ProbeSettings, make_probes
 
 if TYPE_CHECKING:
-    from mlr.probes.base import Probe, StepValues, Subject
-    from mlr.probes.family import PROBES, make_probes
+    from mlr.probes.base import NetworkValues, Probe, StepValues, Subject
     from mlr.probes.histograms import Histogram, edges, histogram
-    from mlr.probes.network import NetworkValues
 
 __getattr__ = lazy_exports(
     __name__,
     {
-        "PROBES": "mlr.probes.family",
         "Histogram": "mlr.probes.histograms",
-        "NetworkValues": "mlr.probes.network",
+        "NetworkValues": "mlr.probes.base",
         "Probe": "mlr.probes.base",
         "StepValues": "mlr.probes.base",
         "Subject": "mlr.probes.base",
         "edges": "mlr.probes.histograms",
         "histogram": "mlr.probes.histograms",
-        "make_probes": "mlr.probes.family",
     },
 )
 
 __all__ = [
-    "PROBES",
+    "FAMILIES",
     "Histogram",
     "NetworkValues",
     "Probe",

@@ -1,8 +1,9 @@
-"""What a probe reads, and of which runs it can."""
+"""Values of measured steps, and the interface of the probes that read them."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -10,18 +11,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mlr.probes.network import NetworkValues
-
 
 @dataclass(frozen=True)
 class Subject:
-    """What there is to measure in a run.
+    """Properties of a run that decide which numbers it has.
 
-    classes: how many; None for regression.
+    classes: number of classes; None for regression.
     spread: whether standard deviations are predicted.
     layers: names of the layers with parameters.
-    dense: which of them are dense: the gradients of single examples are known there.
-    hidden: which of them have units that can be dead or flat.
+    dense: names of the dense layers, for which gradients of single examples are known.
+    hidden: names of the layers with units that can be dead or flat.
     """
 
     classes: int | None
@@ -32,10 +31,42 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class NetworkValues:
+    """Layer statistics of a step, reduced at the step because layers are too large to keep.
+
+    Fields that no due family reads are None. Shapes: … runs (and points), N layers, D dense
+    layers, H hidden layers, B batch.
+    """
+
+    gradient_norms: Tensor | None = None
+    """‖∂ mean L/∂θ‖₂ of each layer (…, N), before clipping"""
+    nonfinite: Tensor | None = None
+    """number of non-finite entries in each layer's gradient (…, N)"""
+    sample_squares: Tensor | None = None
+    """‖∂L_i/∂θ‖₂² of each dense layer and example (…, D, B)"""
+    weight_norms: Tensor | None = None
+    """‖θ‖₂ of each layer before the update (…, N)"""
+    update_norms: Tensor | None = None
+    """‖Δθ‖₂ of each layer (…, N)"""
+    cosine: Tensor | None = None
+    """⟨g, g'⟩ / ‖g‖‖g'‖ of this step's gradient and the previous one (…)"""
+    dead: Tensor | None = None
+    """share of each hidden layer's units that are 0 for the whole batch (…, H)"""
+    flat: Tensor | None = None
+    """share of each hidden layer's activations with |φ'(z)| below the threshold (…, H)"""
+
+
+def stack_network(steps: Sequence[Mapping[str, Tensor]]) -> NetworkValues:
+    """Stack the fields of P steps along a new leading axis P."""
+    return NetworkValues(**{name: torch.stack([step[name] for step in steps]) for name in steps[0]})
+
+
+@dataclass(frozen=True)
 class StepValues:
     """One batch of each run at each of P measured steps, before the update of that step.
 
-    What no due family reads may be None. Shapes: P points, R runs, B batch, K outputs.
+    Optional fields that no due family reads are None. Shapes: P points, R runs, B batch,
+    K outputs.
     """
 
     logits: Tensor
@@ -47,27 +78,29 @@ class StepValues:
     slopes: Tensor
     """dy_k/dz_k (P, R, B, K)"""
     right: Tensor | None
-    """1.0 where predicted rightly, else 0.0 (P, R, B), for numbers add up faster than truths;
-    None for regression"""
+    """1.0 for correct predictions, else 0.0 (P, R, B); None for regression. Floats are summed
+    several times as fast as booleans"""
     spreads: Tensor | None = None
     """predicted standard deviations (P, R, B, targets); None for heads that predict none"""
     labels: Tensor | None = None
-    """the number of each example's class, in the type of the logits (P, R, B)"""
+    """class index of each example, in the dtype of the logits (P, R, B)"""
     predictions: Tensor | None = None
     """y (P, R, B, K)"""
     prediction_grads: Tensor | None = None
     """dL/dy (P, R, B, K); NaN for a loss that is no function of predictions"""
     network: NetworkValues | None = None
-    """what the parameters and layers came to, with leading axes (P, R)"""
+    """layer statistics, with leading axes (P, R)"""
+    broken: Tensor | None = None
+    """whether a run's numbers are no longer finite (P, R, 1): its NaN are values, not gaps"""
 
     @cached_property
     def gradient_sizes(self) -> Tensor:
-        """‖dL/dz‖₂ (P, R, B): how hard each example pulls on its own logits."""
+        """‖dL/dz‖₂ (P, R, B): the size of each example's gradient at its logits."""
         return lengths(self.logit_grads)
 
     @cached_property
     def wrong(self) -> Tensor:
-        """1.0 where predicted wrongly, else 0.0 (P, R, B)."""
+        """1.0 for wrong predictions, else 0.0 (P, R, B)."""
         assert self.right is not None
         return 1 - self.right
 
@@ -75,14 +108,23 @@ class StepValues:
 class Probe(ABC):
     """A family of numbers: `tags` names them, `measure` computes them (P, R, tags)."""
 
-    family: ClassVar[str]
-    """its name among the settings"""
+    reads: ClassVar[frozenset[str]] = frozenset()
+    """optional fields of `StepValues` and `NetworkValues` that `measure` needs"""
     tags: tuple[str, ...]
-    """what a run of the subject it was made for has; none where there is nothing to measure"""
+    """names of the numbers for its subject; empty if there is nothing to measure"""
+
+    @abstractmethod
+    def __init__(self, subject: Subject, threshold: float) -> None:
+        """Set `tags`.
+
+        Args:
+            subject: properties of the run.
+            threshold: slopes and gradients below it count as saturated and stuck.
+        """
 
     @abstractmethod
     def measure(self, values: StepValues) -> Tensor:
-        """One number (P, R, tags) a point, run and tag; NaN where there is nothing to measure."""
+        """Compute one number per point, run and tag (P, R, tags); NaN where there is none."""
 
 
 def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
@@ -94,7 +136,7 @@ def mean_over(values: Tensor, chosen: Tensor) -> Tensor:
 
 
 def below(values: Tensor, threshold: float) -> Tensor:
-    """1.0 where v < threshold, else 0.0, NaN included: a tenth of the time of truths."""
+    """1.0 where v < threshold, else 0.0, also for NaN; ten times as fast as booleans."""
     return torch.lt(values, threshold, out=torch.empty_like(values))
 
 

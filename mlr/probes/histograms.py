@@ -1,4 +1,4 @@
-"""How a whole tensor is spread: equal bins between its smallest and largest finite value."""
+"""Histograms of whole tensors: equal bins between the smallest and largest finite value."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Array = TypeVar("Array")
 
 BINS = 30
 LEAST_WIDTH = 1e-12
-"""Of all bins together: a constant tensor still needs some width."""
+"""Smallest width of all bins together, for constant tensors."""
 
 
 class Histogram(NamedTuple, Generic[Array]):
-    """Counts of tensors or arrays: what an event file's histogram holds, but for `edges`."""
+    """Counts and moments of tensors or arrays, as in an event file, without `edges`."""
 
     counts: Array
     """(…, BINS)"""
@@ -32,11 +32,11 @@ class Histogram(NamedTuple, Generic[Array]):
 
 
 def histogram(values: Tensor) -> Histogram[Tensor]:
-    """Histogram over the last axis of `values` (…, N), in float64.
+    """Compute histograms over the last axis of `values` (…, N), in float64.
 
-    Entries that are not finite are left out here; the probe `nonfinite` counts them.
+    Non-finite entries are left out; the probe `nonfinite` counts them.
     """
-    if values.device.type == "mps":  # which has no float64
+    if values.device.type == "mps":  # has no float64
         values = values.cpu()
     low, high = values.amin(-1).double(), values.amax(-1).double()
     finite, known = None, values.to(torch.float64, copy=True)
@@ -53,19 +53,19 @@ def histogram(values: Tensor) -> Histogram[Tensor]:
 
 
 def _counts(bins: Tensor, counted: Tensor | None) -> Tensor:
-    """How often each bin occurs (…, BINS) in bins (…, N), of those counted."""
+    """Count each bin (…, BINS) in bins (…, N), over the entries in `counted`."""
     rows = bins.shape[:-1].numel()
     starts = torch.arange(0, rows * BINS, BINS, device=bins.device).view(*bins.shape[:-1], 1)
     bins += starts
     if counted is not None:
         bins = bins.where(counted, rows * BINS)
-    # in the order of memory: another one would take a copy
+    # in memory order, which needs no copy
     axes = sorted(range(bins.dim()), key=bins.stride, reverse=True)
     found = torch.bincount(bins.permute(axes).reshape(-1), minlength=rows * BINS)
     return found[: rows * BINS].view(*bins.shape[:-1], BINS).int()
 
 
 def edges(minimum: NDArray[np.float64], maximum: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Right edges (…, BINS) of the bins between these (…)."""
+    """Compute the right edges (…, BINS) of the bins between these (…)."""
     width = np.maximum(maximum - minimum, LEAST_WIDTH) / BINS
     return minimum[..., None] + width[..., None] * np.arange(1, BINS + 1)

@@ -1,7 +1,7 @@
-"""On which steps something is measured, as a person writes it: 200, every:10, log_spaced:200.
+"""Schedules of measured steps, written as 200, every:10 or log_spaced:200.
 
-Free of torch: a configuration is judged before torch is imported. Hydra takes `every(10)` on
-its command line for a function of its own, so a colon stands there; elsewhere either does.
+The module is free of torch: configurations are checked before torch is imported. Hydra parses
+`every(10)` on its command line as one of its functions, so it is written with a colon there.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from math import log10
 
 from mlr.core.checks import InputError, typed
 
-_DECADES = 6  # of steps, that log-spaced points are spread over where nobody knows the end
+_DECADES = 6  # of steps over which log-spaced points are spread if the length is unknown
 _FORM = re.compile(r"(every|log_spaced)[:(]\s*(\d+)\s*\)?")
 _ALLOWED = "200 (about so many points), every:10 (each tenth step), log_spaced:200, or 0 for never"
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which of a run's steps.
+    """Selection of a run's steps.
 
     kind: evenly (about `number` steps), every (each `number`-th) or log_spaced.
-    number: 0 is never.
+    number: 0 for never.
     """
 
     kind: str
@@ -30,14 +30,14 @@ class Schedule:
 
     @classmethod
     def of(cls, name: str, value: int | str) -> Schedule:
-        """The schedule that is written as `value`.
+        """Parse a schedule.
 
         Args:
             name: of the setting, for the message.
             value: a number of points, `every:n` or `log_spaced:n`; `every(n)` is the same.
 
         Raises:
-            InputError: it is none of these.
+            InputError: the value is none of these.
         """
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return cls("evenly", value)
@@ -47,7 +47,7 @@ class Schedule:
         return cls(form[1], int(form[2]))
 
     def steps(self, total: int) -> list[int]:
-        """The chosen ones of the steps 0 … total − 1, ascending; both ends are among them.
+        """Select from the steps 0 … total − 1, in ascending order and with both ends.
 
         The spacing of `evenly` is a whole number, so that runs of one length are measured at
         equal steps; that of `log_spaced` grows by equal factors.
@@ -64,11 +64,11 @@ class Schedule:
         return steps if steps[-1] == last else [*steps, last]
 
     def due(self, step: int) -> bool:
-        """Return True if `step` is chosen where nobody knows how many there will be.
+        """Tell if `step` is selected when the number of steps is unknown.
 
-        evenly: each of the first `number`/4 steps, then every second, every fourth, …: by every
-        doubling of the steps `number`/8 more, so that of 200 there are 132 among 500 steps, 215
-        among 5,000 and 299 among 50,000. log_spaced: `number` points a million steps.
+        evenly: each of the first `number`/4 steps, then every second, every fourth, …: each
+        doubling of the steps adds `number`/8 points, so that 200 gives 132 points in 500 steps,
+        215 in 5,000 and 299 in 50,000. log_spaced: `number` points in a million steps.
         """
         if self.number == 0:
             return False

@@ -1,11 +1,11 @@
-"""What a run leaves behind, from numpy arrays to files; nothing here knows of training.
+"""Files of runs and sweeps, from numpy arrays to the disk and back; independent of training.
 
-A `RunFolder` is claimed once and carries status.json. A `Recorder` fills it: each block of
-logged steps goes to an `EventWriter` (TensorBoard) and a `MetricsTable` (metrics.csv), and
-`finish` adds the final numbers and the end of the HParams session; `bulk` does the same to
-all recorders of a sweep at once. Of many runs, `write_runs_table` makes a table, runs.csv,
-and `write_summary` a logdir with the mean over seeds. All write through `durable` only.
-`load` reads runs back, as a pandas DataFrame.
+A `RunFolder` is claimed once and carries status.json (`status.RunStatus`). A `Recorder` fills it:
+each block of logged steps goes to an `EventWriter` (TensorBoard) and a `MetricsTable`
+(metrics.csv), and `finish` adds the final numbers; `record_scalars`, `flush_all` and `finish_all`
+do the same for all runs of a program at once. `write_runs_table` writes the table of a sweep,
+runs.csv. All files are written through
+`durable`. `load` reads runs back, as a pandas DataFrame.
 """
 
 from __future__ import annotations
@@ -16,44 +16,46 @@ from mlr.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mlr.core.durable import WriteError, atomic_write
-    from mlr.records.bulk import Ending, finish_all, flush_all, record_histograms, record_scalars
-    from mlr.records.events import EventWriter
-    from mlr.records.folder import RunFolder
     from mlr.records.frames import load
-    from mlr.records.recorder import Recorder
-    from mlr.records.summary import SummaryRun, write_summary
+    from mlr.records.metrics_table import MetricsTable
+    from mlr.records.recorder import (
+        Recorder,
+        RunEnd,
+        finish_all,
+        flush_all,
+        record_histograms,
+        record_scalars,
+    )
+    from mlr.records.run_folder import RunFolder
     from mlr.records.sweep import write_runs_table
-    from mlr.records.table import MetricsTable
+    from mlr.records.tensorboard.event_writer import EventWriter
 
 # claiming a folder must not wait for numpy
 __getattr__ = lazy_exports(
     __name__,
     {
-        "Ending": "mlr.records.bulk",
-        "EventWriter": "mlr.records.events",
-        "MetricsTable": "mlr.records.table",
+        "EventWriter": "mlr.records.tensorboard.event_writer",
+        "MetricsTable": "mlr.records.metrics_table",
         "Recorder": "mlr.records.recorder",
-        "RunFolder": "mlr.records.folder",
-        "SummaryRun": "mlr.records.summary",
+        "RunEnd": "mlr.records.recorder",
+        "RunFolder": "mlr.records.run_folder",
         "WriteError": "mlr.core.durable",
         "atomic_write": "mlr.core.durable",
-        "finish_all": "mlr.records.bulk",
-        "flush_all": "mlr.records.bulk",
+        "finish_all": "mlr.records.recorder",
+        "flush_all": "mlr.records.recorder",
         "load": "mlr.records.frames",
-        "record_histograms": "mlr.records.bulk",
-        "record_scalars": "mlr.records.bulk",
+        "record_histograms": "mlr.records.recorder",
+        "record_scalars": "mlr.records.recorder",
         "write_runs_table": "mlr.records.sweep",
-        "write_summary": "mlr.records.summary",
     },
 )
 
 __all__ = [
-    "Ending",
     "EventWriter",
     "MetricsTable",
     "Recorder",
+    "RunEnd",
     "RunFolder",
-    "SummaryRun",
     "WriteError",
     "atomic_write",
     "finish_all",
@@ -62,5 +64,4 @@ __all__ = [
     "record_histograms",
     "record_scalars",
     "write_runs_table",
-    "write_summary",
 ]

@@ -7,29 +7,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlr.core.checks import InputError
-from mlr.records.aggregate import read_table
 from mlr.records.reading import Recorded, read_all
-from mlr.records.settings import PAIR, Value, setting, text, texts
+from mlr.records.run_folder import METRICS
+from mlr.records.series import read_table
+from mlr.records.settings import PAIR, Value, value_text
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped]
 
 
 def load(place: Path | str, *more: Path | str, series: bool = False) -> DataFrame:
-    """The runs of folders as a table.
+    """Load the runs of folders as a table.
 
     Columns, in this order:
 
     - run (the folder's name), folder, status, pair, head, loss: text.
-    - seed: whole numbers.
-    - each override that anybody typed, by its key, as in `optimizer.lr`; of runs whose command
-      line was silent about it, what their configuration says. Whole numbers, numbers, bools or
-      text; missing where a run has no such option.
-    - without `series` the final numbers by tag, as in `accuracy/test`; float64, NaN where there
-      is none. A run that is not done has a row too: look at `status`.
-    - with `series` step (whole numbers), epoch and each tag of metrics.csv; float64, NaN where
-      nothing was recorded at that step, infinite where it was not finite. Runs that recorded
-      nothing have no row, and damaged ones have none.
+    - seed: integers.
+    - each override typed for any run, by its key, as in `optimizer.lr`; for other runs the
+      value of their configuration. Integers, floats, bools or text; missing if a run has no such
+      option.
+    - without `series` the final numbers by tag, as in `accuracy/test`; float64, NaN for none.
+      A run that is not done has a row too: see `status`.
+    - with `series` step (integers), epoch and each tag of metrics.csv; float64, NaN if nothing
+      was recorded at that step, infinite if it was not finite. Runs that recorded nothing and
+      damaged runs have no row.
 
     Example:
         runs = records.load("runs/2026-01-31/12-00-00-abcdef")
@@ -38,7 +39,7 @@ def load(place: Path | str, *more: Path | str, series: bool = False) -> DataFram
     Args:
         place: folder of a run, of a sweep, or above them.
         *more: further ones; a run found twice is one row.
-        series: one row a run and logged step, not one a run.
+        series: one row per run and logged step, instead of one per run.
 
     Raises:
         InputError: there is no such folder, it holds no run, or pandas is not installed.
@@ -59,20 +60,20 @@ def load(place: Path | str, *more: Path | str, series: bool = False) -> DataFram
 
 
 def _identities(runs: Sequence[Recorded], pd: Any) -> dict[str, Any]:
-    """The columns that say what each run was."""
+    """Build the columns that identify a run."""
     columns: dict[str, Sequence[Value]] = {
         "run": [run.name for run in runs],
         "folder": [str(run.folder) for run in runs],
         "status": [run.status for run in runs],
     }
-    typed = [key for run in runs for key in texts(run.overrides)]
+    typed = [key for run in runs for key in run.typed]
     for key in dict.fromkeys([*PAIR, "seed", *typed]):
-        columns[key] = [setting(run, key) for run in runs]
+        columns[key] = [run.setting(key) for run in runs]
     return {key: _column(values, pd) for key, values in columns.items()}
 
 
 def _column(values: Sequence[Value], pd: Any) -> Any:
-    """Values as what they are: bools, whole numbers, numbers, or text."""
+    """Convert values to a column of bools, integers, floats or text."""
     kinds = {type(value) for value in values if value is not None}
     missing = None in values
     if kinds == {bool}:
@@ -83,18 +84,18 @@ def _column(values: Sequence[Value], pd: Any) -> Any:
         return pd.array(values, dtype="Int64" if missing else "int64")
     if kinds and kinds <= {int, float}:
         return pd.array(values, dtype="float64")
-    return pd.Series([None if value is None else text(value) for value in values])
+    return pd.Series([None if value is None else value_text(value) for value in values])
 
 
 def _fits(value: Value) -> bool:
-    """Return True unless the value is a whole number too large for int64."""
+    """Return True unless the value is an integer too large for int64."""
     return not isinstance(value, int) or -(2**63) <= value < 2**63
 
 
 def _long(runs: Sequence[Recorded], identities: Any, pd: Any) -> DataFrame:
     import numpy as np
 
-    tables = [read_table(run.folder / "metrics.csv") for run in runs]
+    tables = [read_table(run.folder / METRICS) for run in runs]
     lengths = [len(table) for _, table in tables]
     tags = dict.fromkeys(["step", "epoch", *(tag for own, _ in tables for tag in own)])
     columns = {tag: place for place, tag in enumerate(tags)}

@@ -1,6 +1,6 @@
-"""When two configurations are the same run, and when two runs can be one program.
+"""Identity of a run, of its data and of its tensor program, from plain configurations.
 
-Plain dictionaries in, text out; nothing here imports torch.
+Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from hashlib import blake2b
 from typing import Any
 
 NOT_THE_RUN = ("sweep", "objective_metric", "resume", "allow", "checkpoint")
-"""Root keys that say how runs are made and compared, not what a run is."""
+"""Root keys that say how runs are made and compared; they are no part of a run's identity."""
 
 OF_ONE_RUN = {
     *("head", "loss", "objective", "seed", "max_grad_norm", "patience"),
     *("model.init", "model.init_scale", "model.weight", "model.bias"),
     *("data.seed", "data.label_noise", "data.noise"),
 }
-"""What may differ within one tensor program, beside the numbers of the optimizer."""
+"""Settings that may differ within one tensor program, as the optimizer's numbers may."""
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run is: the configuration without what only its sweep needs."""
+    """Return the configuration without the keys in `NOT_THE_RUN`."""
     return {key: value for key, value in config.items() if key not in NOT_THE_RUN}
 
 
 def is_of_run(override: str) -> bool:
-    """Tell if `override`, as typed, says what a run is, and not how its sweep is made."""
+    """Return True if `override`, as typed, is part of a run's identity."""
     root = override.lstrip("+").partition("=")[0].partition(".")[0]
     return root not in NOT_THE_RUN
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """Equal for configurations that make the same run, whatever was typed to get them.
+    """Hash a configuration: equal for those that give the same run, however they were typed.
 
     Args:
         config: plain, interpolations resolved.
@@ -43,9 +43,9 @@ def config_hash(config: Mapping[str, Any]) -> str:
 
 
 def group_key(config: Mapping[str, Any]) -> str:
-    """Equal for runs that are likely to fit into one tensor program.
+    """Key that is equal for runs likely to fit into one tensor program.
 
-    Only a first sorting: what was built decides in the end (`mlr.training.program_key`).
+    A first sorting only: `mlr.training.program_key` of the built parts decides.
     """
     shared: dict[str, Any] = {}
     for key, value in identity(config).items():
@@ -57,7 +57,7 @@ def group_key(config: Mapping[str, Any]) -> str:
 
 
 def data_key(config: Mapping[str, Any]) -> str:
-    """Equal for runs whose source loads the same data: its options and the seed that counts."""
+    """Key that is equal for runs of the same data: the source's options and the seed it uses."""
     data = config["data"]
     own = str(data.get("_target_")).startswith("mlr.")
     fixed = own and data.get("seed") is not None
@@ -71,7 +71,7 @@ def _without(group: str, value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    """One text for equal values: keys in order, and 1.0 as 1."""
+    """Serialise a value, keys sorted and 1.0 as 1, so that equal values have equal text."""
     return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, default=str)
 
 

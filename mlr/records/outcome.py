@@ -1,22 +1,18 @@
-"""How a job ended, as plain values: what tables show, other processes return, sweepers get."""
+"""How a job ended, as plain values for tables, other processes and sweepers."""
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from mlr.app.config.run_names import pair_of
-from mlr.app.sweep.sweep_job import SweepJob
-from mlr.core import debugging
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
-from mlr.records.ranking import FINISHED
 
-__all__ = ["FINISHED", "Outcome", "cause", "trace_of", "unmade"]
+DIVERGED = 4
+"""Exit code of a command whose only run diverged."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +21,16 @@ class Outcome:
 
     name: of its folder.
     overrides: as typed.
-    pair: head and loss, as in `sigmoid+se`.
+    status: one of those above.
+    reason: one sentence, unless it is done.
+    folder: of the run, if it has begun.
     metrics: final numbers by tag; empty unless it was trained to an end.
     settings: the configuration as flat scalars, likewise.
+    seconds: wall time of the program that trained it.
+    pair: head and loss, as in `sigmoid+se`.
     number: of the job in its sweep.
     trace: the traceback of an error that no input explains.
-    exit_code: of a command that trains no other job.
+    error_code: exit code for the error that ended it.
     """
 
     name: str
@@ -44,10 +44,15 @@ class Outcome:
     pair: str = ""
     number: int = 0
     trace: str = ""
-    exit_code: int = 0
+    error_code: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of a command that trains no other job."""
+        return DIVERGED if self.status == "diverged" else self.error_code
 
     def objective(self, metric: str) -> float:
-        """What an optimising sweeper gets: `metric`, or +inf where it has no finite worth.
+        """Return `metric` for an optimising sweeper, or +inf where it is not finite.
 
         A sweeper that maximises must be told so by the person, and then infinity is no
         penalty: such metrics are better minimised as losses.
@@ -57,27 +62,7 @@ class Outcome:
 
 
 def cause(error: BaseException) -> str:
-    """An error as the reason of an ending."""
+    """Describe an error as the reason of an ending."""
     if isinstance(error, (InputError, WriteError)):
         return str(error)
     return f"{type(error).__name__}: {error}".removesuffix(": ")
-
-
-def trace_of(error: BaseException) -> str:
-    """The traceback that helps whoever mends their code; none for what one sentence says."""
-    if isinstance(error, (InputError, WriteError, MemoryError)) and not debugging.asked:
-        return ""
-    return "".join(traceback.format_exception(error))
-
-
-def unmade(job: SweepJob, status: str, error: Exception) -> Outcome:
-    """How a job ended that was never begun."""
-    return Outcome(
-        job.folder.name,
-        job.overrides,
-        status,
-        cause(error),
-        pair=pair_of(job.config),
-        number=job.number,
-        trace=trace_of(error),
-    )

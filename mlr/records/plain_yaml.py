@@ -1,6 +1,6 @@
-"""YAML that others may have written, read as data: what could harm or mislead is refused.
+"""Read YAML that others may have written as data, within limits of size, depth and aliases.
 
-A file is walked once as a stream of events before any object is made of it, so that neither
+A text is read once as a stream of events before any object is made of it, so that neither
 nesting nor aliases can cost more than their text.
 """
 
@@ -17,7 +17,7 @@ from mlr.core.checks import InputError
 
 MOST_BYTES = 4 << 20
 MOST_NODES = 250_000
-"""With aliases written out; the largest file of mlr's own, a sweep's, has a few thousand."""
+"""Largest number of values, aliases written out; files of mlr's own have a few thousand."""
 DEEPEST = 64
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KINDS = ("null", "bool", "int", "float", "str", "seq", "map")
@@ -25,7 +25,7 @@ _TAGS = {f"tag:yaml.org,2002:{kind}" for kind in _KINDS}
 
 
 class Loader(_Base):  # type: ignore[misc]
-    """Makes plain values; a whole number that no float can hold is refused."""
+    """Loader of plain values; refuses a whole number that no float can hold."""
 
     def construct_yaml_int(self, node: Any) -> int:
         """Read a whole number; ValueError if a float cannot hold it."""
@@ -42,7 +42,7 @@ def read_yaml(path: Path) -> Any:
     """Read a file as plain values.
 
     Raises:
-        InputError: it cannot be read, or `checked_yaml` refuses it.
+        InputError: it cannot be read, or `checked` refuses it.
     """
     return parsed(read_text(path), path)
 
@@ -64,19 +64,8 @@ def parsed(text: str, path: Path) -> Any:
         raise InputError(f"{path} holds a value that YAML does not know.") from error
 
 
-def checked_yaml(path: Path) -> str:
-    """The text of a file that is safe to load, and says every thing once.
-
-    Raises:
-        InputError: it is no file of UTF-8, or too large, or `checked` refuses it.
-    """
-    text = read_text(path)
-    checked(text, path)
-    return text
-
-
 def read_text(path: Path) -> str:
-    """Read a file of a size that a configuration may have.
+    """Read the text of a file of a size that a configuration may have.
 
     Raises:
         InputError: it cannot be read, is too large, or no UTF-8.
@@ -87,16 +76,15 @@ def read_text(path: Path) -> str:
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{path} is larger than {MOST_BYTES >> 20} MiB.")
         with path.open("rb") as file:
-            text = file.read(MOST_BYTES + 1).decode("utf-8")
+            return file.read(MOST_BYTES + 1).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    return text
 
 
 def checked(text: str, path: Path) -> None:
-    """Refuse a text that is not safe to load, or says a thing twice.
+    """Refuse a text that is not safe to load, or has a key twice.
 
     Args:
         text: of YAML.
@@ -106,101 +94,95 @@ def checked(text: str, path: Path) -> None:
         InputError: it is too deep, grows by its aliases, has a tag or a key that occurs twice,
             or is no YAML; names the file and the line.
     """
-    walk = _Walk(path)
+    walk, line, problem = _Walk(), 1, None
     try:
         for event in yaml.parse(text, Loader):
-            walk.take(event)
+            line = event.start_mark.line + 1
+            if problem := walk.take(event):
+                break
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        walk.line = mark.line + 1 if mark else walk.line
-        raise walk.refused(_problem(error)) from error
+        line, problem = mark.line + 1 if mark else line, _problem(error)
+    if problem:
+        raise InputError(f"{path}, line {line}: {problem}.")
 
 
 @dataclass
 class _Collection:
     """A sequence or mapping that is open.
 
-    nodes: so far, aliases written out; `below`: how deep they lie.
+    before: nodes of the text before it.
+    height: how many levels are below it, so far.
     """
 
     mapping: bool
     anchor: str | None
-    nodes: int = 1
-    below: int = 0
+    before: int
+    height: int = 0
     children: int = 0
     keys: set[str] = field(default_factory=set)
 
 
 class _Walk:
-    """Over the events of one file, in their order."""
+    """Measures of a text over its events, aliases written out."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.line = 1
+    def __init__(self) -> None:
         self._open: list[_Collection] = []
-        self._sizes: dict[str, tuple[int, int]] = {}
-        self._total = self._documents = 0
+        self._anchors: dict[str | None, tuple[int, int]] = {}  # nodes and height
+        self._nodes = self._documents = 0
 
-    def take(self, event: Any) -> None:
-        """Refuse what is wrong about the next event."""
-        self.line = event.start_mark.line + 1
+    def take(self, event: Any) -> str | None:
+        """Return what is wrong about the next event; None for nothing."""
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
-            if self._documents > 1:
-                raise self.refused("holds a second document")
-        elif isinstance(event, yaml.CollectionEndEvent):
+            return "holds a second document" if self._documents > 1 else None
+        if isinstance(event, yaml.CollectionEndEvent):
             closed = self._open.pop()
-            self._add(closed.anchor, closed.nodes, closed.below + 1, counted=True)
-        elif isinstance(event, yaml.NodeEvent):
-            self._place(event)
-            if isinstance(event, yaml.CollectionStartEvent):
-                mapping = isinstance(event, yaml.MappingStartEvent)
-                self._open.append(_Collection(mapping, event.anchor))
-                self._total += 1
-                self._check_size(0)
-            elif isinstance(event, yaml.ScalarEvent):
-                self._add(event.anchor, 1, 0)
-            elif event.anchor in self._sizes:
-                self._add(None, *self._sizes[event.anchor])
-            else:
-                raise self.refused("has an alias of what is not whole before it")
+            self._rise(closed.height + 1)
+            self._anchors[closed.anchor] = self._nodes - closed.before, closed.height + 1
+        if not isinstance(event, yaml.NodeEvent):
+            return None
+        nodes, height = 1, 0
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchors:
+                return "has an alias of what is not whole before it"
+            nodes, height = self._anchors[event.anchor]
+        elif isinstance(event, yaml.ScalarEvent):
+            self._anchors[event.anchor] = 1, 0
+        return self._misplaced(event) or self._grown(event, nodes, height)
 
-    def refused(self, what: str) -> InputError:
-        """Why the file is, with the line."""
-        return InputError(f"{self.path}, line {self.line}: {what}.")
+    def _grown(self, event: Any, nodes: int, height: int) -> str | None:
+        """Count a node, and refuse what is too large by it."""
+        if isinstance(event, yaml.CollectionStartEvent):
+            mapping = isinstance(event, yaml.MappingStartEvent)
+            self._open.append(_Collection(mapping, event.anchor, self._nodes))
+        self._nodes += nodes
+        self._rise(height)
+        if len(self._open) + height > DEEPEST:
+            return f"is nested more than {DEEPEST} deep"
+        return f"comes to more than {MOST_NODES:,} values" if self._nodes > MOST_NODES else None
 
-    def _place(self, event: Any) -> None:
+    def _rise(self, height: int) -> None:
+        if self._open:
+            self._open[-1].height = max(self._open[-1].height, height)
+
+    def _misplaced(self, event: Any) -> str | None:
         """Refuse a node with a tag, or one that is a key and may not be."""
         tag = getattr(event, "tag", None)
         if tag not in (None, "!") and tag not in _TAGS:
-            raise self.refused("has a tag, which asks for more than data")
-        if not self._open:
-            return
-        parent = self._open[-1]
+            return "has a tag, which asks for more than data"
+        parent = self._open[-1] if self._open else None
+        if parent is None:
+            return None
         parent.children += 1
         if not parent.mapping or parent.children % 2 == 0:
-            return
+            return None
         if not isinstance(event, yaml.ScalarEvent):
-            raise self.refused("has a key that is not a plain word")
+            return "has a key that is not a plain word"
         if event.value in parent.keys:
-            raise self.refused(f"has the key {event.value[:40]!r} twice")
+            return f"has the key {event.value[:40]!r} twice"
         parent.keys.add(event.value)
-
-    def _add(self, anchor: str | None, nodes: int, below: int, counted: bool = False) -> None:
-        if anchor is not None:
-            self._sizes[anchor] = nodes, below
-        self._total += 0 if counted else nodes
-        self._check_size(below)
-        if self._open:
-            parent = self._open[-1]
-            parent.nodes += nodes
-            parent.below = max(parent.below, below)
-
-    def _check_size(self, below: int) -> None:
-        if len(self._open) + below > DEEPEST:
-            raise self.refused(f"is nested more than {DEEPEST} deep")
-        if self._total > MOST_NODES:
-            raise self.refused(f"comes to more than {MOST_NODES:,} values")
+        return None
 
 
 def _problem(error: yaml.YAMLError) -> str:

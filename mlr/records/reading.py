@@ -1,4 +1,4 @@
-"""Runs as they lie on disk: what compares, reports and explains them reads them here."""
+"""Reading of runs from their folders, for all that compares, reports and explains them."""
 
 from __future__ import annotations
 
@@ -11,69 +11,74 @@ from typing import Any
 
 import numpy as np
 
+from mlr.core import checks
 from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.core.commandline import command
-from mlr.records.aggregate import Series, read_series
-from mlr.records.finding import STATUS, Found, below
-from mlr.records.folder import read_status
-from mlr.records.format import FormatError
-from mlr.records.manifest import check_entry, listed
-from mlr.records.parsed_once import read_yaml
-from mlr.records.settings import texts
+from mlr.records.checksums import check_file
+from mlr.records.discovery import FoundFolder, folders_below
+from mlr.records.run_folder import CONFIG, HYDRA_CONFIG, METRICS, STATUS, read_status
+from mlr.records.series import Series, read_series
+from mlr.records.settings import PAIR, Value, parse_value, split_overrides
+from mlr.records.status import FormatError, RunStatus
+from mlr.records.yaml_cache import read_yaml
 
 DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"
-"""Statuses of a run that is left out: a file is not what was written, cannot be read, or is of
-another format. It has no share in any number."""
+"""Statuses of a run that is left out of all numbers: a file was changed, cannot be read, or is of
+another format."""
+_MOST_NAMES = 60
+"""Characters of names of runs in one line."""
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-_METRICS, _CONFIG, _HYDRA = "metrics.csv", ".hydra/config.yaml", ".hydra/hydra.yaml"
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run's folder and its status.json; the larger files are read when they are asked for.
+    """A run that was read back: its status.json; the larger files are read on first use.
 
-    folder: of the run.
-    entries: everything that status.json says.
-    changed: names of files that are not what was written: no word of them is believed.
+    Attributes:
+        folder: of the run.
+        entries: of status.json.
+        changed: names of files that differ from their checksums, and are not used.
     """
 
     folder: Path
     entries: Mapping[str, Any]
+    """all of status.json"""
     changed: Collection[str] = ()
+    """names of files that are not what was written, and whose content is therefore ignored"""
 
     @property
     def name(self) -> str:
-        """The folder's own name, as in `sigmoid+se,seed=0`."""
+        """Name of the folder, as in `sigmoid+se,seed=0`."""
         return self.folder.name
 
     @property
     def status(self) -> str:
-        """running, done, failed, diverged or interrupted; another where `changed` is not empty."""
+        """running, done, failed, diverged or interrupted; else a status of a run left out."""
         return str(self.entries.get("status"))
 
     @property
     def pair(self) -> str:
-        """Head and loss, as in `sigmoid+se`; empty where status.json names none."""
+        """Head and loss, as in `sigmoid+se`; empty without an entry."""
         return str(self.entries.get("pair") or "")
 
     @property
     def seed(self) -> int | None:
-        """The seed in the configuration; None without one."""
+        """Seed of the configuration; None without one."""
         return self.entries.get("seed")
 
     @property
     def overrides(self) -> Sequence[str]:
-        """As typed."""
+        """Overrides as typed."""
         return self.entries.get("overrides") or []
 
     @cached_property
     def typed(self) -> Mapping[str, str]:
-        """The overrides by key."""
-        return texts(self.overrides)
+        """Overrides by key."""
+        return split_overrides(self.overrides)
 
     @cached_property
     def finals(self) -> dict[str, float]:
-        """Final numbers by tag, as written; empty where it was not trained to an end."""
+        """Final numbers by tag, as written; empty for a run without an end."""
         found = self.entries.get("metrics") or {}
         return {tag: float(value) for tag, value in found.items()}
 
@@ -84,35 +89,57 @@ class Recorded:
 
     @property
     def anatomy(self) -> Mapping[str, Any] | None:
-        """The measurements of `mlr.training.anatomy` over the training data; None without any."""
+        """Final diagnostics over the training data; None without any."""
         return self.entries.get("anatomy") or None
 
     @cached_property
     def series(self) -> Series | None:
-        """metrics.csv; None where there is none, and of a damaged run."""
-        return None if self.changed else read_series(self.folder / _METRICS)
+        """Logged steps of metrics.csv; None without any, and for a damaged run."""
+        return None if self.changed else read_series(self.folder / METRICS)
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """`.hydra/config.yaml`; empty where there is none that can be read."""
-        return {} if _CONFIG in self.changed else _yaml(self.folder / _CONFIG)
+        """Configuration of the run; empty if it cannot be read."""
+        return {} if CONFIG in self.changed else _yaml(self.folder / CONFIG)
 
     @cached_property
     def choices(self) -> Mapping[str, str | None]:
-        """The option chosen of each group, as in `model` → `linear`; empty where none is told."""
-        found = {} if _HYDRA in self.changed else _yaml(self.folder / _HYDRA)
+        """Chosen option of each config group, as in `model` → `linear`; empty if unknown."""
+        found = {} if HYDRA_CONFIG in self.changed else _yaml(self.folder / HYDRA_CONFIG)
         for key in ("hydra", "runtime", "choices"):
             found = _mapping(found.get(key))
         return {str(group): None if one is None else str(one) for group, one in found.items()}
 
+    def setting(self, key: str) -> Value:
+        """Look up a setting: as typed, else as configured, else as chosen.
+
+        The configuration is read only if status.json does not tell.
+
+        Args:
+            key: `pair`, `head`, `loss`, `seed`, or a key of the configuration, as
+                `optimizer.lr`; a group, as `model`, gives the name of its option.
+
+        Returns:
+            None if nothing is set or known; lists as text, `[1,2]`.
+        """
+        if key == "seed":
+            return self.seed
+        if key in PAIR and self.pair:
+            head, _, loss = self.pair.partition("+")
+            return {"pair": self.pair, "head": head, "loss": loss}[key]
+        if key in self.typed:
+            return parse_value(self.typed[key])
+        found = _scalar(self.config, key)
+        return self.choices.get(key) if found is None else found
+
 
 def read_runs(place: Path | str) -> list[Recorded]:
-    """The run in a folder, or all runs anywhere below it, in the order of their paths.
+    """Read the run in a folder, or all runs below it, in the order of their paths.
 
-    Those that cannot be read are among them, with `changed` and a reason.
+    Runs that cannot be read are included, with `changed` and a reason.
 
     Args:
-        place: a run's folder, a sweep's, or one above them, as `runs`.
+        place: folder of a run or of a sweep, or one above them, as `runs`.
 
     Raises:
         InputError: there is no such folder, or it holds no run.
@@ -122,7 +149,7 @@ def read_runs(place: Path | str) -> list[Recorded]:
 
 
 def read_all(places: Sequence[Path | str]) -> list[Recorded]:
-    """The runs of several folders, as `read_runs` has them, each once."""
+    """Read the runs of several folders as `read_runs` does, each once."""
     found: dict[Path, Recorded] = {}
     for place in places:
         for run in _runs_of(Path(place)):
@@ -135,7 +162,7 @@ def read_all(places: Sequence[Path | str]) -> list[Recorded]:
 
 
 def remedied(run: Recorded, place: Path | str) -> str:
-    """Say why a run is left out, and name the command that says more about a damaged one.
+    """Explain why a run is left out, and name the command that says more about a damaged one.
 
     Args:
         run: one that is left out.
@@ -147,6 +174,25 @@ def remedied(run: Recorded, place: Path | str) -> str:
     return f"{reason.rstrip('.')}; {command('verify', str(place))} says more."
 
 
+def left_out(runs: Sequence[Recorded], places: Sequence[Path | str]) -> str:
+    """Write one line on the runs that cannot be read; empty if all can.
+
+    Args:
+        runs: all that were found.
+        places: the folders in which they were found.
+    """
+    lost = [run for run in runs if run.changed]
+    if not lost:
+        return ""
+    first, *others = lost
+    reason = remedied(first, places[0] if len(places) == 1 else first.folder)
+    count = f"{len(lost)} of {len(runs)} runs"
+    if not others:
+        return f"{count} is left out: {reason}"
+    names = checks.listed([run.name for run in lost], _MOST_NAMES)
+    return f"{count} are left out ({names}), the first: {reason}"
+
+
 def _runs_of(place: Path) -> list[Recorded]:
     if not place.is_dir():
         raise InputError(f"{place} is not a folder; give a folder of runs, for example runs.")
@@ -156,21 +202,21 @@ def _runs_of(place: Path) -> list[Recorded]:
     return found
 
 
-def _run_folders(top: Path) -> list[Found]:
-    """`top` alone if it is a run's, else all runs below it, in the order of their paths."""
-    folders = below(top)
+def _run_folders(top: Path) -> list[FoundFolder]:
+    """Return `top` alone if it is a run's, else all runs below it, in the order of their paths."""
+    folders = folders_below(top)
     first = next(folders)
     if STATUS in first.names:
         return [first]
     return sorted(found for found in (first, *folders) if found.is_run)
 
 
-def _recorded(found: Found) -> Recorded:
-    """A run; of one that is left out its status.json is told, if that is sound."""
+def _recorded(found: FoundFolder) -> Recorded:
+    """Read one run; one that is left out still has its status.json, if that is intact."""
     folder = found.path
     if found.problem:
         return _left_out(folder, {STATUS: UnreadableError(found.problem)})
-    for _ in range(2):  # once more, for somebody may have begun to go on with it in between
+    for _ in range(2):  # once more: somebody may have continued the run in between
         try:
             entries = read_status(folder)
         except InputError as error:
@@ -184,21 +230,21 @@ def _recorded(found: Found) -> Recorded:
 def _left_out(
     folder: Path, changed: Mapping[str, InputError], entries: Mapping[str, Any] | None = None
 ) -> Recorded:
-    """A run of which files, at least one, are not what was written, and why."""
+    """Describe a run that is left out because of its changed files, each with the reason."""
     first = next(iter(changed.values()))
     kinds: Mapping[type, str] = {FormatError: OTHER, UnreadableError: UNREADABLE}
     about = {"status": kinds.get(type(first), DAMAGED), "reason": str(first)}
     return Recorded(folder, {**(entries or {}), **about}, changed)
 
 
-def _changed(folder: Path, entries: Mapping[str, Any]) -> dict[str, InputError]:
-    """Of the files that are read here those that are not as status.json lists them, and why."""
-    files, found = listed(entries), dict[str, InputError]()
-    for name in (_METRICS, _CONFIG, _HYDRA):
+def _changed(folder: Path, entries: RunStatus) -> dict[str, InputError]:
+    """Find the files that differ from their checksums in status.json, each with the reason."""
+    files, found = entries.files or {}, dict[str, InputError]()
+    for name in (METRICS, CONFIG, HYDRA_CONFIG):
         path = folder / name
         try:
             if name in files:
-                check_entry(path, folder, files[name])
+                check_file(path, folder, files[name])
         except FileNotFoundError:
             found[name] = DataError(f"{path} is missing.")
         except OSError as error:
@@ -209,12 +255,12 @@ def _changed(folder: Path, entries: Mapping[str, Any]) -> dict[str, InputError]:
 
 
 def _in_float32(value: float) -> float:
-    """Return `value`, infinite where a float32 would be, so that it has a square."""
+    """Return `value`, infinite if a float32 would be, so that it has a square."""
     return value if abs(value) <= _LARGEST_FLOAT32 or value != value else copysign(inf, value)
 
 
 def _mapping(found: Any) -> dict[str, Any]:
-    """Return `found` if it is a mapping, else an empty one: others may have written it."""
+    """Return `found` if it is a mapping, else an empty one: anybody may have written it."""
     return found if isinstance(found, dict) else {}
 
 
@@ -224,3 +270,15 @@ def _yaml(path: Path) -> dict[str, Any]:
     except InputError:
         return {}
     return _mapping(found)
+
+
+def _scalar(config: Mapping[str, Any], key: str) -> Value:
+    """Look up a dotted key; None for a mapping or nothing, lists as text."""
+    node: Any = config
+    for part in key.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    if isinstance(node, Mapping):
+        return None
+    if isinstance(node, list):
+        return f"[{','.join(map(str, node))}]"
+    return node if isinstance(node, (bool, int, float)) or node is None else str(node)

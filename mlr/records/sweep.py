@@ -1,4 +1,4 @@
-"""runs.csv of a sweep: one row a run, whatever became of it."""
+"""Files of a sweep: runs.csv, one row a run, and sweep.yaml, its commands and their outcome."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mlr.core.durable import atomic_write
+from mlr.records.checksums import read_small
+from mlr.records.plain_yaml import parsed
+from mlr.records.run_folder import STORY
+from mlr.records.status import FORMATS, check_format
 
 _FIRST, _LAST = ("run", "status"), ("reason",)
 _QUOTE, _FORMULA = "'", tuple("=+-@\t\r\n＝＋－＠")
@@ -18,7 +22,7 @@ def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> byt
     """Write all rows, replacing the file at once; returns what it then holds.
 
     The columns are the union over the rows: run, status, then overrides and metrics in the
-    order of their first appearance, those with a `/` (TensorBoard's tags) behind the
+    order of their first appearance, those with a `/` (TensorBoard's tags) after the
     others, then reason. A value that is missing or None leaves its cell empty, as in
     `MetricsTable`; True and False stand as in YAML.
 
@@ -38,7 +42,7 @@ def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> byt
 
 
 def read_runs_table(path: Path) -> list[dict[str, str]]:
-    """The rows of such a file, each text as it was before it was marked.
+    """Read the rows of a runs.csv, each text as it was before `marked`.
 
     Raises:
         OSError: it cannot be read.
@@ -51,8 +55,24 @@ def read_runs_table(path: Path) -> list[dict[str, str]]:
         return [dict(zip(columns, map(unmarked, row), strict=False)) for row in rows]
 
 
+def read_story(folder: Path) -> dict[str, Any]:
+    """Read sweep.yaml of a folder.
+
+    Raises:
+        OSError: it cannot be read.
+        FormatError: it is of another format.
+        ValueError: it holds no YAML, or no mapping.
+    """
+    path = folder / STORY
+    story = parsed(read_small(path).decode("utf-8"), path)
+    if not isinstance(story, dict):
+        raise ValueError("it holds no mapping")
+    check_format(path, story.get("format", FORMATS[0]))
+    return story
+
+
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV, each ended by a newline; a cell with any line break in it is quoted."""
+    """Format rows as CSV, each ended by a newline; a cell with any line break in it is quoted."""
     lines = []
     for row in rows:
         line = io.StringIO(newline="")
@@ -62,9 +82,9 @@ def csv_text(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def marked(text: str) -> str:
-    """A text of a CSV file; one that a spreadsheet would run as a formula begins with a quote.
+    """Put a quote before a text that a spreadsheet would run as a formula.
 
-    A negative number is none.
+    A negative number is no formula.
     """
     if not text.lstrip(_QUOTE).startswith(_FORMULA):
         return text
@@ -76,13 +96,13 @@ def marked(text: str) -> str:
 
 
 def unmarked(text: str) -> str:
-    """The text that `marked` was given."""
+    """Undo `marked`."""
     is_marked = text.startswith(_QUOTE) and text.lstrip(_QUOTE).startswith(_FORMULA)
     return text[1:] if is_marked else text
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The union of the rows' columns in their stable order."""
+    """Return the union of the rows' columns in their stable order."""
     seen = dict.fromkeys(column for row in rows for column in row)
     first = [column for column in _FIRST if column in seen or column in ("run", "status")]
     last = [column for column in _LAST if column in seen]
@@ -92,7 +112,7 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _cell(value: Any) -> Any:
-    """A value as the csv module writes it: None as nothing, a number as its shortest text."""
+    """Convert a value for the csv module, which writes None as nothing."""
     if value is True or value is False:
         return "true" if value else "false"
     return marked(value) if isinstance(value, str) else value

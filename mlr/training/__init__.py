@@ -1,10 +1,9 @@
 """Training: one engine for one run or a thousand, with a leading run axis R everywhere.
 
-An `Experiment` says what one run is; `train([experiment, …])` carries all of them as one
-tensor program. Parameters live in one flat (L, P) buffer, a lane a run, with spare lanes
-where that is faster; dense networks are differentiated in closed form, any other module by
-autograd; a step computes nothing that only a logged step needs. Batches are gathered ahead
-and logged steps measured by a second thread, where that pays.
+An `Experiment` describes one run; `train([experiment, …])` computes all of them as one tensor
+program. Parameters are in one flat (L, P) buffer, a lane per run, with spare lanes where that is
+faster. Dense networks are differentiated in closed form, any other module by autograd. A step
+computes nothing that only a measured step needs. A second thread gathers batches ahead.
 """
 
 from typing import TYPE_CHECKING

@@ -1,13 +1,13 @@
-"""Closed-form backward of dense networks over the run axis: no autograd, every δ for free.
+"""Closed-form backward pass of dense networks over the run axis, without autograd.
 
     forward   a₀ = x,  z_l = a_{l−1} W_lᵀ + b_l,  a_l = φ(z_l)
     backward  δ_L = dL/dz,  ∂L̄/∂W_l = δ_lᵀ a_{l−1}/B,  ∂L̄/∂b_l = Σ_B δ_l/B,
               δ_{l−1} = (δ_l W_l) ⊙ φ'(z_{l−1}),  φ' written in a = φ(z)
 
-L̄ is the mean of the B losses. A product is computed so that its rounding does not hang on
-how many lanes there are or where they lie in memory: rows by columns, so that Wᵀ is what is
-stored (rows by rows, a·bᵀ, round by the addresses of both), and into results that begin at
-equal addresses modulo 64 bytes, by which MKL chooses its kernels.
+L̄ is the mean of the B losses. Products are computed so that rounding does not depend on the
+number of lanes or their place in memory: rows by columns, so that Wᵀ is stored (rows by rows,
+a·bᵀ, round by the addresses of both), and into results that begin at equal addresses modulo 64
+bytes, by which MKL chooses its kernels.
 
 Source: Rumelhart, Hinton & Williams 1986; Nielsen ch. 2, BP1–BP4.
 """
@@ -21,21 +21,21 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from mlr.training.arrange import classes_first
-from mlr.training.layerwatch import LayerWatch
+from mlr.probes.layers import UnitStatistics
+from mlr.training.memory_layout import classes_first
 from mlr.training.parameters import Layout
 from mlr.training.structure import Activation, Dense, DenseOnly
 
 ALIGN = 16
-"""Numbers by whose multiple results begin: 64 bytes of float32. Products by that many columns
-take a third of the time of those by ten, so the last layer keeps its filled-up outputs."""
+"""Results begin at multiples of this many numbers: 64 bytes of float32. Products with that many
+columns take a third of the time of those with ten, so the last layer's outputs are padded."""
 
 
 @dataclass(frozen=True)
 class DenseLayer:
     """Views of one layer's parameters and gradients.
 
-    Made once a program: making a view takes as long as multiplying a small matrix.
+    They are made once per program: a view takes as long as multiplying a small matrix.
     """
 
     name: str
@@ -57,8 +57,8 @@ class DenseNetwork(DenseOnly):
         layout: with every weight turned.
         flat: parameters (L, P).
         grads: their gradients, written by `backward`.
-        busy: how many threads a product of one lane keeps busy; None multiplies all lanes in
-            one call, on one thread.
+        busy: number of threads for a product of one lane; None multiplies all lanes in one call,
+            on one thread.
     """
 
     flat_inputs = True
@@ -77,7 +77,7 @@ class DenseNetwork(DenseOnly):
         )
         self.outputs = structure[-1].outputs
         self.filled: dict[int, Tensor] = {}
-        """B → δ (L, B, filled up outputs), whose last columns stay 0"""
+        """B → δ (L, B, padded outputs), whose last columns stay 0"""
         stored, stored_grads = layout.stored(flat), layout.stored(grads)
         self.layers: list[DenseLayer] = []
         for layer in structure:
@@ -96,15 +96,15 @@ class DenseNetwork(DenseOnly):
             )
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Inputs (L, B, D) → logits (L, B, K)."""
+        """Compute logits (L, B, K) of inputs (L, B, D)."""
         for layer in self.layers:
             inputs = self._apply(layer, inputs)
         return classes_first(inputs[..., : self.outputs])
 
     def forward(
-        self, inputs: Tensor, step: int, watched: bool = False
+        self, inputs: Tensor, step: int, recorded: bool = False
     ) -> tuple[Tensor, list[Tensor]]:
-        """Logits (L, B, K), and the activations that `backward` needs."""
+        """Compute logits (L, B, K), and the activations that `backward` needs."""
         activations = [inputs]
         for layer in self.layers:
             activations.append(self._apply(layer, activations[-1]))
@@ -115,28 +115,31 @@ class DenseNetwork(DenseOnly):
         return outputs if layer.activation is None else layer.activation.forward(outputs)
 
     def backward(
-        self, activations: list[Tensor], delta: Tensor, watch: LayerWatch | None = None
+        self, activations: list[Tensor], delta: Tensor, units: UnitStatistics | None = None
     ) -> None:
         """Write the gradients of the mean loss, given each example's δ (L, B, K) at the logits."""
         share = 1 / delta.shape[1]
-        delta = self._filled_up(delta)
+        delta = self._padded(delta)
         for index in range(len(self.layers) - 1, -1, -1):
             layer, inputs = self.layers[index], activations[index]
             self.product(inputs.mT, delta, scale=share, out=layer.weight_t_grad)
             if layer.bias_grad is not None:
                 torch.sum(delta, 1, out=layer.bias_grad).mul_(share)
-            if watch is not None:
-                watch.dense(layer.name, inputs, delta, layer.bias_grad is not None)
+            if units is not None:
+                units.dense(layer.name, inputs, delta, layer.bias_grad is not None)
             if index > 0:
-                delta = self.product(delta, layer.weight_t.mT.contiguous())
+                # a copy in any case: of one lane of one output, a view passes for contiguous, and
+                # its strides would choose another routine, which rounds otherwise on some CPUs
+                weight = layer.weight_t.mT.clone(memory_format=torch.contiguous_format)
+                delta = self.product(delta, weight)
                 before = self.layers[index - 1]
                 if before.activation is not None:
-                    if watch is not None:
-                        watch.hidden(before.name, inputs, partial(before.activation.slopes, inputs))
+                    if units is not None:
+                        units.hidden(before.name, inputs, partial(before.activation.slopes, inputs))
                     delta = before.activation.backward(delta, inputs)
 
-    def _filled_up(self, delta: Tensor) -> Tensor:
-        """δ (L, B, K) with zeros for the outputs that only fill up the last layer."""
+    def _padded(self, delta: Tensor) -> Tensor:
+        """Pad δ (L, B, K) with zeros to the padded outputs of the last layer."""
         lanes, batch, outputs = delta.shape
         if batch not in self.filled:
             self.filled[batch] = delta.new_zeros(lanes, batch, outputs + -outputs % ALIGN)
@@ -145,7 +148,7 @@ class DenseNetwork(DenseOnly):
 
 
 def results(lanes: int, rows: int, columns: int, like: Tensor) -> Tensor:
-    """An empty (L, rows, columns) whose lanes all begin at multiples of `ALIGN`."""
+    """Allocate (L, rows, columns) with all lanes at multiples of `ALIGN`."""
     size = rows * columns
     flat = like.new_empty(lanes, size + -size % ALIGN)
     return flat[:, :size].view(lanes, rows, columns)
@@ -154,12 +157,12 @@ def results(lanes: int, rows: int, columns: int, like: Tensor) -> Tensor:
 def product_together(
     a: Tensor, b: Tensor, add: Tensor | None = None, scale: float = 1.0, out: Tensor | None = None
 ) -> Tensor:
-    """Scale · a b + add, of matrices a (L, n, k), b (L, k, m), add (L, 1, m), in one call."""
+    """Compute scale · a b + add for a (L, n, k), b (L, k, m), add (L, 1, m) in one call."""
     if b.shape[2] == 1 and out is not None:
-        # a column that lies between others is written by another routine, which rounds otherwise
+        # a column between others is written by another routine, which rounds differently
         return out.copy_(product_together(a, b, add, scale))
     if len(a) == 1 and 1 in b.shape[1:]:
-        # so is the product of one matrix and one column, or of a column and a row: make it two
+        # as is the product of one matrix and one column, or of a column and a row: make it two
         twice = (2, -1, -1)
         both = product_together(
             a.expand(twice), b.expand(twice), None if add is None else add.expand(twice), scale
@@ -181,7 +184,7 @@ def product_alone(
     *,
     busy: int,
 ) -> Tensor:
-    """The same, one lane after the other, each on `busy` threads."""
+    """Compute the same, one lane after the other, each on `busy` threads."""
     if out is None:
         out = results(len(a), a.shape[1], b.shape[2], a)
     if b.shape[2] == 1:  # the product with a single column rounds by its address

@@ -1,34 +1,35 @@
-"""Batches of every lane: gathered many at a time, once for runs that see the same."""
+"""Batches of every lane, gathered many at a time, and once for runs that see the same data."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import count
+from math import prod
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlr.training.arrange import Spread, classes_first, distinct
 from mlr.training.background import AHEAD
-from mlr.training.buffers import Buffers
 from mlr.training.examples import Examples
+from mlr.training.memory_layout import Spread, classes_first, distinct
 from mlr.training.network import Kind
-from mlr.training.orders import orders_of
 from mlr.training.run_objectives import Targets
+from mlr.training.shuffling import orders_of
 from mlr.training.step import Program
 from mlr.training.threads import threads
 
 GATHER_BYTES = 2 << 20
-"""Features gathered in one operation: enough to make its overhead vanish, few enough for cache."""
+"""Features gathered in one operation: many for its overhead, few enough for the cache."""
 
 WORTH_A_THREAD = 3 << 20
-"""Bytes of features an epoch, from which another thread gathers them: measured on two cores."""
+"""Bytes of features per epoch above which another thread gathers them, measured on two cores."""
 
 
 class Batches:
-    """The training split of each lane, in the order of its seed.
+    """Batches of the training split of each lane, shuffled by its seed.
 
     Lanes with one seed and one dataset are a group: they share one gather.
 
@@ -43,8 +44,8 @@ class Batches:
         self.batch_size, self.lanes_last = first.batch_size, program.network.lanes_last
         self.steps = first.steps_per_epoch
         self.seen = min(self.count, self.steps * self.batch_size)
-        """examples of an epoch: without its last ones, where these do not fill a batch"""
-        # in the order given, runs of all seeds see the same
+        """examples of an epoch, without the last ones if an incomplete batch is dropped"""
+        # without shuffling, runs of all seeds see the same
         seeds = [lane.seed if first.shuffle else 0 for lane in program.lanes]
         data_of = examples.data_of
         firsts, group_of = distinct(list(zip(data_of, seeds, strict=True)))
@@ -68,23 +69,23 @@ class Batches:
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
         batch_bytes = row_bytes * self.batch_size * len(firsts)
         self.chunk = self.batch_size * max(1, GATHER_BYTES // batch_bytes)
-        # memory that is used again
+        # reused memory
         self.rows = np.empty(len(firsts) * self.chunk, dtype=np.int64)
         gathered = len(firsts) * self.count * row_bytes
-        # the products of a single wide run keep all cores busy themselves
+        # products of a single wide run use all cores themselves
         alone = program.kind is Kind.WIDE and len(program.lanes) == 1
         self.worth_a_thread = gathered >= WORTH_A_THREAD and not alone
         self.busy = 1 if self.worth_a_thread else program.busy
 
     def chunks(self, done: int = 0) -> Iterator[tuple[list[tuple[Tensor, Targets]], bool]]:
-        """Batches without end, many at a time, and whether an epoch ends with them.
+        """Iterate without end over lists of batches, and whether an epoch ends with them.
 
-        The first are those that follow `done` updates.
+        A batch is inputs (L, B, *feature_shape), or lanes last (D + 1, 1, B, L) with a constant 1
+        after the features, and targets (L, B, K). Its memory is reused after as many further
+        lists as there are buffers.
 
-        A batch is inputs (L, B, *feature_shape), or lanes last (D + 1, 1, B, L) with a
-        constant 1 behind the features, and targets (L, B, K).
-
-        What a batch holds is valid until so many more chunks are asked for as there are buffers.
+        Args:
+            done: updates before the first batch.
         """
         gather = self._lanes_last if self.lanes_last else self._lanes_first
         first, skipped = divmod(done, self.steps)
@@ -97,7 +98,7 @@ class Batches:
             skipped = 0
 
     def _rows(self, orders: NDArray[np.unsignedinteger]) -> Tensor:
-        """Rows (G, C) of the tables, or lanes last (C, G), of orders (S, C) of the seeds."""
+        """Convert orders (S, C) of the seeds to rows (G, C) of the tables, or lanes last (C, G)."""
         if self.seed_of is not None:
             orders = orders[self.seed_of]
         if self.lanes_last:
@@ -109,36 +110,60 @@ class Batches:
         return torch.from_numpy(rows).to(self.features.device)
 
     def _lanes_last(self, rows: Tensor) -> Iterator[tuple[Tensor, Targets]]:
-        """The batches of rows (C, G), lanes last; the columns of the tables lie together."""
+        """Gather the batches of rows (C, G), lanes last, from tables stored by column."""
         inputs = self._columns("inputs", self.features, rows, constant=1)
         batches = self.spread.lanes_last(inputs).unsqueeze(1).split(self.batch_size, dim=2)
         aims = self._split(self._columns("targets", self.targets, rows))
         return zip(batches, map(Targets, aims), strict=True)
 
     def _columns(self, name: str, table: Tensor, rows: Tensor, constant: int = 0) -> Tensor:
-        """Values (D + constant, C, G) of rows (C, G), with ones behind the D columns."""
+        """Gather values (D + constant, C, G) of rows (C, G), with ones after the D columns."""
         chosen = self.buffers.take(name, len(table) + constant, *rows.shape)
         torch.index_select(table, 1, rows.view(-1), out=chosen[: len(table)].flatten(1))
         chosen[len(table) :] = 1
         return chosen
 
     def _split(self, values: Tensor) -> tuple[Tensor, ...]:
-        """Batches (L, B, D) of the groups' values (D, C, G), lanes last in memory."""
-        # spread over lanes, targets have no order in memory, and operations with them crawl
+        """Split the groups' values (D, C, G) into batches (L, B, D), lanes last in memory."""
+        # copied, because operations on expanded (stride 0) tensors are slow
         whole = self.spread.lanes_last(values).contiguous().permute(2, 1, 0)
         return whole.split(self.batch_size, dim=1)
 
     def _lanes_first(self, rows: Tensor) -> Iterator[tuple[Tensor, Targets]]:
-        """The batches of rows (G, C)."""
+        """Gather the batches of rows (G, C)."""
         inputs = self._gathered("inputs", self.features, rows)
         values = self._gathered("targets", self.targets, rows)
         aims = (Targets(classes_first(part)) for part in values)
         return zip(inputs, aims, strict=True)
 
     def _gathered(self, name: str, table: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
-        """Batches (L, B, …) of rows (G, C) of a table."""
+        """Gather batches (L, B, …) of rows (G, C) of a table."""
         chosen = self.buffers.take(name, rows.numel(), *table.shape[1:])
         with threads(self.busy):  # copies: nothing rounds
             torch.index_select(table, 0, rows.reshape(-1), out=chosen)
         whole = chosen.view(*rows.shape, *table.shape[1:])
         return self.spread.lanes_first(whole).split(self.batch_size, dim=1)
+
+
+class Buffers:
+    """Reusable memory in several sets, used in turn: allocating costs more than filling it.
+
+    Args:
+        like: tensor with the dtype and device of the memory.
+        sets: number of sets.
+    """
+
+    def __init__(self, like: Tensor, sets: int) -> None:
+        self.like = like
+        self.sets: deque[dict[str, Tensor]] = deque({} for _ in range(sets))
+
+    def turn(self) -> None:
+        """Change to the next set, whose contents are no longer valid."""
+        self.sets.rotate()
+
+    def take(self, name: str, *shape: int) -> Tensor:
+        """Return an uninitialised tensor in the memory that had this name in this set."""
+        size, memory = prod(shape), self.sets[0].get(name)
+        if memory is None or len(memory) < size:
+            memory = self.sets[0][name] = self.like.new_empty(size)
+        return memory[:size].view(shape)

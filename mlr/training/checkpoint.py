@@ -1,4 +1,4 @@
-"""A run's checkpoint: a state, and what else is needed to go on with it, as one checked file.
+"""Checkpoints of a run: its state, and all else that resuming needs, as one file with a checksum.
 
 `model.<name>` is the module's state_dict, `optimizer.<name>` a moment, `snapshot.<step>` the
 parameters of that step, `best.<name>` a parameter when the validation loss was lowest, unless
@@ -19,12 +19,12 @@ from torch import Tensor
 from mlr.core.checks import DataError
 from mlr.core.durable import atomic_write, rename
 from mlr.records import RunFolder
-from mlr.records.container import encode, read
-from mlr.records.format import FORMAT, check_format
-from mlr.records.manifest import entry
-from mlr.training.endings import Ending
+from mlr.records.checkpoint_file import encode, read
+from mlr.records.checksums import checksum
+from mlr.records.status import FORMAT, FORMATS, check_format
 from mlr.training.result import Result
 from mlr.training.state import State
+from mlr.training.stopping import Stop
 
 _LIMIT = 1 << 62
 MODEL, MOMENT, SNAPSHOT, PREVIOUS = "model.", "optimizer.", "snapshot.", "previous_gradient"
@@ -35,12 +35,12 @@ NUMBERS = ("lowest", "waited", "best_step", "threads")
 def save_checkpoint(
     folder: RunFolder, state: State, about: Mapping[str, Any], sync: bool = True
 ) -> None:
-    """Replace a run's checkpoint; the one before stays beside it.
+    """Replace a run's checkpoint, and keep the one before under another name.
 
     Args:
         folder: the run's.
         state: of the run.
-        about: what JSON can hold: its configuration, and where its records end.
+        about: its configuration, and where its records end; JSON can hold it.
         sync: wait until it is on the disk.
 
     Raises:
@@ -60,14 +60,14 @@ def save_checkpoint(
     )
     newest, before = folder.checkpoint, folder.checkpoint_before
     known = folder.files.pop(newest.name, None)
-    # one that is damaged does not push out the good one that the run went on from
+    # a damaged one does not replace the good one from which the run was resumed
     if newest.exists() and (known is not None or _is_whole(newest)):
         folder.files.pop(before.name, None)
         rename(newest, before)
         if known is not None:
             folder.files[before.name] = known
     atomic_write(newest, content, sync)
-    folder.files[newest.name] = entry(content)
+    folder.files[newest.name] = checksum(content)
 
 
 def _is_whole(path: Path) -> bool:
@@ -79,14 +79,14 @@ def _is_whole(path: Path) -> bool:
 
 
 def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
-    """A state, and what was saved about it.
+    """Load a state, and what was saved with it.
 
     Raises:
         FormatError: it is of another format.
         DataError: the file is missing or damaged.
     """
     arrays, about = read(path)
-    check_format(path, about.get("format"))
+    check_format(path, about.get("format", FORMATS[0]))
     try:
         return _state(arrays, about), about
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -101,10 +101,10 @@ def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Stat
     counts += [] if ending is None else [ending["step"]]
     if not all(type(count) is int and 0 <= count < _LIMIT for count in counts):
         raise ValueError(f"{counts} are not counts")
-    told = ending is None or (
+    is_sound = ending is None or (
         isinstance(ending["refused"], dict) and isinstance(ending["reason"], str)
     )
-    if not told:
+    if not is_sound:
         raise ValueError("its ending is none")
     return State(
         state_dict=_named(tensors, MODEL),
@@ -112,13 +112,13 @@ def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Stat
         previous=tensors.get(PREVIOUS),
         snapshots=sorted((int(step), row) for step, row in _named(tensors, SNAPSHOT).items()),
         best=_named(tensors, BEST),
-        ending=None if ending is None else Ending(**ending),
+        ending=None if ending is None else Stop(**ending),
         **numbers | {"lowest": float(numbers["lowest"])},
     )
 
 
 def final_state(result: Result) -> State:
-    """What a run is at its end, with nothing that only going on needs."""
+    """Return the state at the end of a run, without what only resuming needs."""
     step, best = result.best
     return State(result.steps, result.state_dict, result.optimizer_state, best_step=step, best=best)
 

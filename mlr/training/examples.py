@@ -1,4 +1,4 @@
-"""One split of every run's data, as the program reads it."""
+"""Splits of every run's data in the form that a program reads."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from torch import Tensor
 
 from mlr.core.seeds import derive_seed
 from mlr.data.base import Dataset, Split
-from mlr.training.arrange import Spread, classes_first, distinct
+from mlr.training.memory_layout import Spread, classes_first, distinct
 from mlr.training.run_objectives import Targets
 from mlr.training.step import Program
 from mlr.training.threads import threads
 
 MOST_TRAINING_EXAMPLES = 10_000
-"""A larger training split is judged by so many, drawn once: all of MNIST's would cost a
-third of an epoch and move its accuracy by a tenth of a percent. Drawn, not evenly spaced:
-MNIST's writers alternate, and every sixth of its images is harder than the rest."""
+"""A larger training split is evaluated on so many examples, drawn once: all of MNIST's would take a
+third of an epoch and change its accuracy by 0.1 %. They are drawn, not evenly spaced: MNIST's
+writers alternate, and every sixth of its images is harder than the rest."""
 
 
 def one_hot_targets(
     targets: Tensor, classes: int | None, outputs: int, dtype: torch.dtype
 ) -> Tensor:
-    """Targets t (N, K) for an objective: one-hot, one column for two classes, or as they are.
+    """Convert targets to t (N, K): one-hot, one column for two classes, or values.
 
     Args:
         targets: class indices (N,), or values (N, K) when `classes` is None.
@@ -41,7 +41,7 @@ def one_hot_targets(
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some examples of a split as every lane sees them."""
+    """Some examples of a split, for every lane."""
 
     inputs: Tensor
     """(L, N, …)"""
@@ -50,7 +50,7 @@ class Chunk:
 
 
 class Examples:
-    """One split: U datasets of equal shape, and which of them each lane has.
+    """One split of U datasets of equal shape, and the dataset of each lane.
 
     Attributes:
         features: (U, N, …) in the program's dtype, on its device, flat for dense networks.
@@ -82,11 +82,11 @@ class Examples:
 
     @property
     def count(self) -> int:
-        """Examples of the split, N."""
+        """Number of examples of the split, N."""
         return self.features.shape[1]
 
     def chunks(self, size: int, chosen: Tensor | None = None) -> list[Chunk]:
-        """The split, or the `chosen` examples of it, as every lane sees them, `size` at a time."""
+        """Divide the split, or its `chosen` examples, into chunks of `size` for every lane."""
         parts = [self.features, self.targets]
         if chosen is not None:
             with threads(self.program.busy):  # copies: nothing rounds
@@ -102,13 +102,13 @@ class Examples:
         return Targets(self._arranged(values))
 
     def _arranged(self, values: Tensor) -> Tensor:
-        """Values (U, N, …) of the datasets as (L, N, …) of the lanes."""
+        """Expand values (U, N, …) of the datasets to (L, N, …) of the lanes."""
         if self.program.network.lanes_last:
             return self.spread.lanes_last(values.permute(2, 1, 0).contiguous()).permute(2, 1, 0)
         return self.spread.lanes_first(values)
 
     def thinned(self) -> Tensor | None:
-        """Numbers of at most `MOST_TRAINING_EXAMPLES`, the same in every run; None for all."""
+        """Draw at most `MOST_TRAINING_EXAMPLES` numbers, the same in every run; None for all."""
         if self.count <= MOST_TRAINING_EXAMPLES:
             return None
         generator = torch.Generator().manual_seed(derive_seed(0, "thinned", self.count))

@@ -1,4 +1,4 @@
-"""One run in plain objects: everything that decides its numbers, and nothing else."""
+"""Experiment: one run in plain objects, with everything that decides its numbers."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Experiment:
         data: the dataset, on any device.
         optimizer: its kind and rates.
         schedule: factor on the learning rate in the step number.
-        probes: what is logged, and how often.
+        probes: families that are measured, and how often.
         epochs: passes over the training split; ignored when `steps` is given.
         steps: updates, if not whole epochs.
         batch_size: examples an update; the last batch of an epoch may be smaller.
-        shuffle: another order of the training examples in each epoch, by `seed`; False leaves
-            them in the order that they have in `data`.
+        shuffle: whether each epoch has its own order of the training examples, by `seed`; False
+            keeps the order of `data`.
         drop_last: leave out the last examples of an epoch that do not fill a batch.
         test_every_epoch: record the test split at the end of each epoch too, not only of the run.
         seed: decides the order of the data (the module is initialised already).
@@ -107,7 +107,7 @@ class Experiment:
 
     @cached_property
     def program_parts(self) -> dict[str, Hashable]:
-        """What decides how the run is computed; see `program_key`."""
+        """Properties that decide how the run is computed; see `program_key`."""
         data, optimizer, module = self.data, self.optimizer, self.module
         return {
             "data": (
@@ -128,10 +128,10 @@ class Experiment:
 
 
 def program_key(experiment: Experiment) -> Hashable:
-    """What runs must share to be trained as one program; equal keys can.
+    """Key of a run: runs with equal keys can be trained as one program.
 
     Objective, rates, seed, initial parameters, limits and the values of the data may differ.
-    A rate of exactly 0 leaves out an operation, and so belongs to the key.
+    A rate of exactly 0 leaves out an operation, and is part of the key.
     """
     return tuple(experiment.program_parts.values())
 

@@ -1,7 +1,7 @@
-"""Any nn.Module over the run axis, lane by lane: autograd carries dL/dz back through it.
+"""Any nn.Module over the run axis, lane by lane, differentiated by autograd.
 
-Not vmapped: a vmapped convolution is a grouped one, slower than one after the other and
-rounded otherwise than a run alone.
+It is not vmapped: a vmapped convolution is a grouped one, which is slower than one after the
+other, and rounds differently from a run alone.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from mlr.core.seeds import derive_seed
-from mlr.probes.taps import SLOPES, Taps, square_norms
-from mlr.training.layerwatch import LayerWatch
+from mlr.probes.layer_hooks import SLOPES, LayerHooks, square_norms
+from mlr.probes.layers import UnitStatistics
 from mlr.training.parameters import Layout
 from mlr.training.threads import threads
 
 
 class Tape(NamedTuple):
-    """What a forward pass of one lane leaves behind."""
+    """Record of the forward pass of one lane."""
 
     logits: Tensor
     """z (B, K), in the graph"""
     parameters: dict[str, Tensor]
     """θ by name, leaves of the graph"""
-    taps: Taps | None
-    """what its layers saw, if that is watched"""
+    hooks: LayerHooks | None
+    """hooks of its layers, if their statistics are due"""
 
 
 class FunctionalNetwork:
     """L modules of one kind; inputs (L, B, *feature_shape).
 
-    What a module draws in training, as dropout does, is a function of its run's seed and of
-    the step; what it draws in evaluation, of the seed.
+    Random numbers that a module draws in training, as dropout does, depend on the run's seed and
+    the step; in evaluation, on the seed.
     """
 
     flat_inputs = False
@@ -65,7 +65,7 @@ class FunctionalNetwork:
         return functional_call(self.modules[lane], own, (inputs[lane],))
 
     def state_dict(self, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The module's state_dict with these parameters, tied names and buffers included."""
+        """Return the module's state_dict with these parameters, with tied names and buffers."""
         module = self.modules[lane]
         names = {id(value): name for name, value in module.named_parameters()}
         return {
@@ -74,17 +74,17 @@ class FunctionalNetwork:
         }
 
     def buffers(self, lane: int) -> dict[str, Tensor]:
-        """Copies of what a module holds beside its parameters."""
+        """Copy the module's buffers."""
         return {name: own.clone() for name, own in self.modules[lane].named_buffers()}
 
     def load_buffers(self, lane: int, buffers: Mapping[str, Tensor]) -> None:
-        """Put back what `buffers` gave, or `state_dict`."""
+        """Restore buffers from `buffers` or `state_dict`."""
         for name, own in self.modules[lane].named_buffers():
             if name in buffers:
                 own.copy_(buffers[name])
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Inputs → logits (L, B, K), in evaluation mode."""
+        """Compute logits (L, B, K) in evaluation mode."""
         rows = []
         with threads(self.busy):
             for lane, module in enumerate(self.modules):
@@ -97,49 +97,51 @@ class FunctionalNetwork:
         return torch.stack(rows)
 
     def forward(
-        self, inputs: Tensor, step: int, watched: bool = False
+        self, inputs: Tensor, step: int, recorded: bool = False
     ) -> tuple[Tensor, list[Tape]]:
-        """Logits (L, B, K) in training mode, and the tapes that `backward` needs."""
+        """Compute logits (L, B, K) in training mode, and the tapes that `backward` needs."""
         tapes = []
         for lane, parameters in enumerate(self.parameters):
             torch.manual_seed(derive_seed(self.seeds[lane], "dropout", step))
             own = {name: value.detach().requires_grad_() for name, value in parameters.items()}
-            taps = Taps(self.modules[lane]) if watched else None
-            with threads(self.busy), torch.enable_grad(), taps or nullcontext():
-                tapes.append(Tape(self._apply(lane, own, inputs), own, taps))
+            hooks = LayerHooks(self.modules[lane]) if recorded else None
+            with threads(self.busy), torch.enable_grad(), hooks or nullcontext():
+                tapes.append(Tape(self._apply(lane, own, inputs), own, hooks))
         return torch.stack([tape.logits.detach() for tape in tapes]), tapes
 
-    def backward(self, tapes: list[Tape], delta: Tensor, watch: LayerWatch | None = None) -> None:
+    def backward(
+        self, tapes: list[Tape], delta: Tensor, units: UnitStatistics | None = None
+    ) -> None:
         """Write the gradients of the mean loss, given each example's δ (L, B, K) at the logits."""
         share = 1 / delta.shape[1]
         for lane, tape in enumerate(tapes):
-            uses = tape.taps.uses if tape.taps is not None else []
-            wanted: list[Any] = [*tape.parameters.values(), *(use.edge for use in uses)]
+            calls = tape.hooks.calls if tape.hooks is not None else []
+            wanted: list[Any] = [*tape.parameters.values(), *(call.edge for call in calls)]
             with threads(self.busy):
-                # of a number: given another gradient than 1, torch first imports sympy, for 0.3 s
+                # a scalar: for a gradient other than 1 torch first imports sympy, which takes 0.3 s
                 with torch.enable_grad():
                     total = (tape.logits * (delta[lane] * share)).sum()
                 found = torch.autograd.grad(total, wanted, allow_unused=True)
             for name, gradient in zip(tape.parameters, found, strict=False):
-                if gradient is None:  # the logits do not hang on it
+                if gradient is None:  # the logits do not depend on it
                     self.gradients[name][lane].zero_()
                 else:
                     self.gradients[name][lane].copy_(gradient[0])
-            for use, own in zip(uses, found[len(tape.parameters) :], strict=True):
-                use.delta = None if own is None else own / share
-        if watch is not None:
-            _look(watch, [tape.taps for tape in tapes if tape.taps is not None])
+            for call, own in zip(calls, found[len(tape.parameters) :], strict=True):
+                call.delta = None if own is None else own / share
+        if units is not None:
+            _record(units, [tape.hooks for tape in tapes if tape.hooks is not None])
 
 
-def _look(watch: LayerWatch, lanes: Sequence[Taps]) -> None:
-    """Let `watch` have what the layers of the lanes saw, as far as all of them saw it."""
-    if watch.sees_samples:
-        squares = [square_norms(taps.uses) for taps in lanes]
+def _record(units: UnitStatistics, lanes: Sequence[LayerHooks]) -> None:
+    """Record the layers that were called in all lanes."""
+    if units.reads_samples:
+        squares = [square_norms(hooks.calls) for hooks in lanes]
         for name in squares[0]:
             if all(name in own for own in squares):
-                watch.squares[name] = torch.stack([own[name] for own in squares])
-    if watch.sees_units:
-        for calls in zip(*(taps.activated for taps in lanes), strict=False):
+                units.squares[name] = torch.stack([own[name] for own in squares])
+    if units.reads_units:
+        for calls in zip(*(hooks.activated for hooks in lanes), strict=False):
             outputs = torch.stack([call.outputs for call in calls])
             slope = SLOPES[calls[0].kind]
-            watch.hidden(calls[0].layer, outputs, partial(slope, outputs))
+            units.hidden(calls[0].layer, outputs, partial(slope, outputs))

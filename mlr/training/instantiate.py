@@ -1,4 +1,4 @@
-"""The object that a group of the configuration names by `_target_`.
+"""Construct the object that a group of the configuration names by `_target_`.
 
 A name is refused before it is imported unless it is, to the letter, that of one of mlr's own
 parts or of a public class of torch.nn, or lies in a package that the user allowed by name.
@@ -36,20 +36,27 @@ _PACKAGES: Mapping[str, Sequence[type]] = {
     "mlr.probes": (ProbeSettings,),
 }
 OWN = {f"{package}.{kind.__name__}": kind for package, kinds in _PACKAGES.items() for kind in kinds}
-"""All that `_target_` may name of mlr, as configs/ writes it."""
+"""Parts of mlr that `_target_` may name, as configs/ writes it."""
+ALIASES: dict[str, str] = {}
+"""Names that parts had in older versions, each with that of today: recorded runs have them."""
 LAYERS = "torch.nn."
+
+
+def own_part(target: str) -> type | None:
+    """Return the part of mlr with this `_target_`, which may be an alias; None for others."""
+    return OWN.get(ALIASES.get(target, target))
 
 
 def make_part(
     group: str, settings: Mapping[str, Any], base: type[Part], allowed: Sequence[str]
 ) -> Part:
-    """The object of `base` that `settings` describes: its `_target_` called with the rest.
+    """Construct the object of `base` that `settings` describes: call its `_target_` with the rest.
 
     Args:
         group: name of the configuration group, for messages.
         settings: plain values, `_target_` among them.
         base: the abstract class that the target must derive from.
-        allowed: what may be imported besides mlr's own parts and torch.nn: packages, modules
+        allowed: names that may be imported besides mlr's own parts and torch.nn: packages, modules
             or classes.
 
     Raises:
@@ -78,8 +85,8 @@ def make_part(
 
 
 def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
-    if target in OWN:
-        return OWN[target]
+    if (own := own_part(target)) is not None:
+        return own
     if target.startswith(LAYERS):
         return _layer(group, target)
     if not is_allowed(target, allowed):
@@ -101,7 +108,7 @@ def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
 
 
 class _Here(MetaPathFinder):
-    """A user's package commonly lies where they stand; looked for last, so it hides no other."""
+    """Find a user's package in the current folder; asked last, so it hides no other."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         return None if path else PathFinder.find_spec(name, [str(Path.cwd())])
@@ -116,7 +123,7 @@ def is_allowed(target: str, allowed: Iterable[str]) -> bool:
 
 
 def _layer(group: str, target: str) -> Any:
-    """A class of torch.nn by its public name, and none that can be reached through another."""
+    """Return a class of torch.nn by its public name, and none reached through another module."""
     from torch import nn
 
     name = target.removeprefix(LAYERS)

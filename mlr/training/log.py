@@ -1,146 +1,123 @@
-"""The logged steps of a program, handed to the recorders of its runs in blocks."""
+"""Log of a program: measured steps and means over splits, recorded in blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from time import perf_counter, time
-from typing import NamedTuple
+from functools import partial
+from time import time
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlr.probes import edges, make_probes
+from mlr.probes import StepValues, edges, make_probes
+from mlr.probes.base import stack_network
+from mlr.probes.families import fields_read
+from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stacked
 from mlr.records import Recorder
-from mlr.records.bulk import flush_all, record_histograms, record_scalars
-from mlr.training.background import Background
-from mlr.training.capture import subject_of
-from mlr.training.endings import Endings
+from mlr.records.recorder import flush_all, record_histograms, record_scalars
 from mlr.training.experiment import Experiment
-from mlr.training.measure import Measured, Measurements
-from mlr.training.step import LoggedStep, Program
-
-FLUSH_SECONDS = 2.0
-FLUSH_BYTES = 64 << 20
-BYTES_OF_A_STEP = 500
-"""What a logged step leaves of each run until the flush: numbers, and sometimes histograms."""
-
-
-class Block(NamedTuple):
-    """Rows of numbers: M steps, R runs."""
-
-    steps: NDArray[np.int64]
-    """(M,)"""
-    times: NDArray[np.float64]
-    """seconds since 1970 (M,)"""
-    values: NDArray[np.floating]
-    """(M, R, tags)"""
-    present: NDArray[np.bool_]
-    """which of the values are there (M, R, tags)"""
+from mlr.training.run_objectives import Targets
+from mlr.training.step import Program
+from mlr.training.stopping import Stopping
+from mlr.training.subject import subject_of
 
 
 def run_tags(experiment: Experiment) -> tuple[str, ...]:
-    """Every tag a run of this kind can record, in the order of its table's columns."""
+    """List every tag that a run can record, in the order of its table's columns."""
     classification = experiment.data.classes is not None
     probes = make_probes(experiment.probes, subject_of(experiment))
     names = ["loss", "accuracy" if classification else "rmse"]
     names += ["predicted_std"] * experiment.spread
     judged = ("val", "test") if experiment.data.validated else ("test",)
     splits = [f"{name}/{split}" for name in names for split in judged]
-    return (*(tag for probe in probes for tag in probe.tags), *splits, "learning_rate")
+    measured = (tag for probe in probes.values() for tag in probe.tags)
+    return (*measured, *splits, "learning_rate")
 
 
 class StepLog:
-    """Keeps logged steps, and means over whole splits, until they are due."""
+    """Collects measured steps, and means over whole splits, until a flush."""
 
     def __init__(
         self,
         program: Program,
         recorders: Sequence[Recorder | None],
-        endings: Endings,
-        background: Background,
+        stopping: Stopping,
     ) -> None:
         first = program.runs[0]
-        self.program, self.recorders, self.endings = program, recorders, endings
+        self.program, self.recorders, self.stopping = program, recorders, stopping
         self.wanted = any(recorders)
-        probes = make_probes(first.probes, program.subject)
-        self.measurements = Measurements(program, probes, background)
+        self.measurements = Measurements(
+            make_probes(first.probes, program.subject),
+            partial(stack_values, program),
+            program.memory_axes,
+            partial(program.of_runs, axis=1),
+            len(recorders),
+        )
         self.tags = run_tags(first)
         self.column = {tag: index for index, tag in enumerate(self.tags)}
         self.of_splits = np.array([tag.endswith(("/val", "/test")) for tag in self.tags])
         self.steps_per_epoch = first.steps_per_epoch
-        # the table prints the digits that the numbers have
+        # the table prints the digits of this dtype
         self.number_type = np.float64 if first.dtype == "float64" else np.float32
         self.rates = np.array([run.optimizer.lr for run in program.runs])
-        self.flushed_at = perf_counter()
         self._forget()
 
     def _forget(self) -> None:
-        self.steps: list[tuple[float, int]] = []
         self.means: list[tuple[float, int, dict[str, Tensor]]] = []
-        self.bytes = 0
         self.measurements.forget()
 
-    def keep(self, step: LoggedStep) -> None:
-        """Remember a logged step; its numbers are there at the next flush."""
+    def keep(self, step: ScheduledStep) -> None:
+        """Add a measured step; it is recorded at the next flush."""
         if self.wanted:
-            self.steps.append((time(), step.step))
             self.measurements.keep(step)
-            self.bytes += len(self.recorders) * BYTES_OF_A_STEP
 
     def keep_means(self, step: int, means: dict[str, Tensor]) -> None:
-        """Remember means (R,) over whole splits, by tag, after `step` updates."""
+        """Add means (R,) over whole splits, by tag, after `step` updates."""
         if means:
             self.means.append((time(), step, means))
 
     def due(self) -> bool:
-        """Tell if enough has gathered, or enough time has gone by, for a flush."""
-        return self.bytes > FLUSH_BYTES or perf_counter() - self.flushed_at > FLUSH_SECONDS
+        """Tell if it is time for a flush."""
+        return self.measurements.due()
 
     def flush(self) -> None:
-        """Compute what is kept, and record it."""
-        self.flushed_at = perf_counter()
-        if not self.wanted or not (self.steps or self.means):
+        """Measure the collected steps and record them."""
+        measured = self.measurements.measured() if self.wanted else None
+        if not self.wanted or (measured is None and not self.means):
             self._forget()
             return
-        measured = self.measurements.measured() if self.steps else None
-        block = self._block(measured)
-        drawn = [] if measured is None else self._drawn(measured)
-        self._forget()  # interrupted from here on, the next flush records no step twice
-        self._record_block(block)
+        rows = self._rows(measured)
+        self._forget()  # if interrupted from here on, the next flush records no step twice
+        self._record_scalars(*rows)
         if measured is not None:
-            self._record_histograms(drawn, measured)
+            self._record_histograms(measured)
         flush_all(self.recorders)
 
     def _ends(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Updates that each run did, and batches that it saw (R,); infinite where it goes on."""
-        ended = [self.endings.ended.get(run) for run in range(len(self.recorders))]
+        """Updates and batches at which each run stopped (R,); infinite if it has not."""
+        ended = [self.stopping.ended.get(run) for run in range(len(self.recorders))]
         steps = [np.inf if one is None else one.step for one in ended]
         batches = [np.inf if one is None else one.batches for one in ended]
         return np.array(steps, dtype=np.float64), np.array(batches, dtype=np.float64)
 
-    def _record_block(self, block: Block) -> None:
-        """Hand each run its part of a block: no means after its end, no batch it did not see.
+    def _record_scalars(
+        self, steps: NDArray, times: NDArray, values: NDArray, present: NDArray
+    ) -> None:
+        """Record rows, for each run without means after its end and batches it did not see.
 
-        What its siblings trained on after its last update, it saw only where that was refused.
+        The batch after its last update belongs to a run only if that update was refused.
         """
-        steps, (ends, batches) = block.steps[:, None], self._ends()
-        block.present[(steps > ends)[..., None] & self.of_splits] = False
-        block.present[(steps >= batches)[..., None] & ~self.of_splits] = False
-        epochs = block.steps / self.steps_per_epoch
-        record_scalars(
-            self.recorders, block.steps, epochs, block.values, block.present, block.times
-        )
+        ends, batches = self._ends()
+        present[(steps[:, None] > ends)[..., None] & self.of_splits] = False
+        present[(steps[:, None] >= batches)[..., None] & ~self.of_splits] = False
+        epochs = steps / self.steps_per_epoch
+        record_scalars(self.recorders, steps, epochs, values, present, times)
 
-    def _drawn(self, measured: Measured) -> list[tuple[float, int]]:
-        """Time and step of each that has histograms."""
-        return [self.steps[place - measured.places[0]] for place in measured.drawn]
-
-    def _record_histograms(self, drawn: list[tuple[float, int]], measured: Measured) -> None:
-        """Hand each run the histograms of the steps that have them, before it ended."""
-        steps = np.array([step for _, step in drawn], dtype=np.int64)
-        times = np.array([stamp for stamp, _ in drawn])
+    def _record_histograms(self, measured: Measured) -> None:
+        """Record the histograms of each run before its end."""
+        steps, times = measured.steps[measured.drawn], measured.times[measured.drawn]
         present = steps[:, None] < self._ends()[1]
         for tag, columns in measured.histograms.items():
             record_histograms(
@@ -153,9 +130,11 @@ class StepLog:
                 wall_times=times,
             )
 
-    def _block(self, measured: Measured | None) -> Block:
-        """What is kept as rows of numbers, a row a step."""
-        stamps = {step: stamp for stamp, step in self.steps}
+    def _rows(self, measured: Measured | None) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Join steps and means: steps and times (M,), values and presence (M, R, tags)."""
+        stamps: dict[int, float] = {}
+        if measured is not None:
+            stamps |= zip(measured.steps.tolist(), measured.times.tolist(), strict=True)
         stamps |= {step: stamp for stamp, step, _ in self.means}
         order = sorted(stamps)
         row = {step: index for index, step in enumerate(order)}
@@ -163,12 +142,13 @@ class StepLog:
         values = np.full(shape, np.nan, dtype=self.number_type)
         present = np.zeros(values.shape, dtype=bool)
         if measured is not None:
-            rows = np.array([row[step] for _, step in self.steps])
+            steps = measured.steps.tolist()
+            rows = np.array([row[step] for step in steps])
             probed = measured.numbers
             width = probed.shape[-1]
             values[rows, :, :width] = probed
             present[rows, :, :width] = measured.present
-            factors = np.array([self.program.factors[step] for _, step in self.steps])
+            factors = np.array([self.program.factors[step] for step in steps])
             with np.errstate(over="ignore"):  # a rate of 1e300 is infinite in float32
                 values[rows, :, self.column["learning_rate"]] = factors[:, None] * self.rates
             present[rows, :, self.column["learning_rate"]] = True
@@ -179,4 +159,30 @@ class StepLog:
                 values[rows, :, self.column[tag]] = means.cpu().numpy()
                 present[rows, :, self.column[tag]] = True
         times = np.array([stamps[step] for step in order])
-        return Block(np.array(order), times, values, present)
+        return np.array(order), times, values, present
+
+
+def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues:
+    """Stack steps of one batch size and with the same families due for the probes."""
+    objectives, axes = program.objectives, program.memory_axes
+    fields = fields_read(steps[0].due)
+    logits = stacked([kept.logits for kept in steps], axes)
+    targets = Targets(stacked([kept.targets.values for kept in steps], axes))
+    classified = program.classification
+    losses = objectives.losses(logits, targets, axis=1)
+    predictions = objectives.predictions(logits, axis=1) if "predictions" in fields else None
+    return StepValues(
+        logits=logits,
+        logit_grads=stacked([kept.logit_grads for kept in steps], axes),
+        losses=losses,
+        slopes=objectives.slopes(logits, axis=1),
+        right=objectives.right(logits, targets, axis=1) if classified else None,
+        spreads=objectives.spreads(logits, axis=1) if program.spread else None,
+        labels=targets.labels if classified and "labels" in fields else None,
+        predictions=predictions,
+        prediction_grads=objectives.prediction_grads(predictions, targets, axis=1)
+        if predictions is not None and "prediction_grads" in fields
+        else None,
+        network=stack_network([kept.statistics for kept in steps]),
+        broken=losses.sum(-1, keepdim=True).isfinite().logical_not_(),
+    )

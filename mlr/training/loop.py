@@ -1,4 +1,4 @@
-"""The loop: batches → step → probes → records."""
+"""Training loop: batches → step → probes → records."""
 
 from __future__ import annotations
 
@@ -14,31 +14,29 @@ import torch
 
 from mlr.core.checks import InputError
 from mlr.records import Recorder
-from mlr.training.anatomy import Anatomy
 from mlr.training.background import Background
 from mlr.training.batches import Batches
-from mlr.training.endings import Endings
-from mlr.training.evaluate import Evaluation, means_of
+from mlr.training.checkpointing import CheckpointHooks, Keeper
+from mlr.training.divergence import DivergenceGuard
+from mlr.training.evaluation import Evaluation, means_of
 from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
-from mlr.training.guard import Guard
-from mlr.training.keeper import Keeper
-from mlr.training.keeping import Keeping
+from mlr.training.final_diagnostics import FinalDiagnostics
 from mlr.training.log import StepLog
 from mlr.training.network import Kind, kind_of
 from mlr.training.result import Result
-from mlr.training.snapshots import Snapshots
-from mlr.training.state import named
+from mlr.training.run_snapshots import Snapshots, named_parameters
 from mlr.training.step import NOTHING, Program, by_objective
+from mlr.training.stopping import Stopping
 from mlr.training.threads import threads
 
 Progress = Callable[[int, int], None]
-"""Called with updates done and updates in all, a few times a second."""
+"""Called with the updates done and their total, a few times a second."""
 
 PROGRESS_SECONDS = 0.1
 SPLITS = ("train", "val", "test")
 USUAL = (700, 10, 10)
-"""How often Python looks for cycles if nobody says otherwise; scripts/train.py does."""
+"""Python's default thresholds of garbage collection; scripts/train.py sets others."""
 
 
 def train(
@@ -50,8 +48,8 @@ def train(
 ) -> list[Result]:
     """Train all runs as one tensor program, R = len(experiments).
 
-    On the CPU a run's numbers are those of the run alone, to the bit, whatever runs it is
-    trained with and in whatever order.
+    On the CPU a run's numbers equal those of the run alone to the bit, whatever runs it is trained
+    with and in whatever order.
 
     Point s of a series is measured after s updates: training numbers on the batch of the
     next update, validation numbers at the end of each epoch, if there is validation, and the
@@ -60,15 +58,15 @@ def train(
     Args:
         experiments: runs of one `program_key`: shapes of data and model, optimizer, length.
         recorders: one a run, or None to record nothing.
-        progress: told how far the program is.
+        progress: called with the progress of the program.
         snapshots: of each run, the numbers of updates before its last after which its
-            parameters are kept, in `Result.snapshots`; None for none.
-        keeper: keeps the runs on the disk from time to time, tells where they go on, and when
-            to stop; it orders runs as `experiments` does.
+            parameters are copied to `Result.snapshots`; None for none.
+        keeper: writes checkpoints, gives the states from which runs continue, and says when to
+            stop; it orders runs as `experiments` does.
 
     Raises:
-        InputError: runs that cannot share one program, or do not fit where they are to go on.
-        Stopped: the keeper was asked to stop; it has kept every run before.
+        InputError: runs that cannot share one program, or do not fit their checkpoints.
+        Stopped: the keeper was asked to stop; every run has a checkpoint.
     """
     started = perf_counter()
     check_one_program(experiments)
@@ -80,22 +78,22 @@ def train(
         program = Program([experiments[run] for run in order], background)
         names = [name for name in SPLITS if name != "val" or experiments[0].data.validated]
         splits = {name: Examples(program, name) for name in names}
-        endings = Endings(program)
-        guard = Guard(program, splits["train"], endings)
+        stopping = Stopping(program)
+        guard = DivergenceGuard(program, splits["train"], stopping)
         snapshots = snapshots or [()] * len(experiments)
         kept = Snapshots(program, [snapshots[run] for run in order])
-        log = StepLog(program, [recorders[run] for run in order], endings, background)
-        anatomy = Anatomy(program, splits["train"])
-        anatomy.begin()
-        endings.begin(program.of_runs(anatomy.first["loss"]))
-        keeping = Keeping(keeper, order, program, log, endings, kept, guard)
+        log = StepLog(program, [recorders[run] for run in order], stopping)
+        diagnostics = FinalDiagnostics(program, splits["train"])
+        diagnostics.begin()
+        stopping.begin(program.of_runs(diagnostics.first["loss"]))
+        checkpoints = CheckpointHooks(keeper, order, program, log, stopping, kept, guard)
         try:
-            steps = _run(program, splits, log, endings, kept, background, progress, keeping)
+            steps = _run(program, splits, log, stopping, kept, background, progress, checkpoints)
         finally:
             log.flush()
-        endings.restore()
-        metrics = _final_metrics(program, splits, anatomy)
-        results = _results(program, endings, steps, metrics, anatomy.reports(), started)
+        stopping.restore()
+        metrics = _final_metrics(program, splits, diagnostics)
+        results = _results(program, stopping, steps, metrics, diagnostics.reports(), started)
         results = [replace(one, snapshots=kept.of(n, one.steps)) for n, one in enumerate(results)]
     place = {run: number for number, run in enumerate(order)}
     return [results[place[run]] for run in range(len(order))]
@@ -105,13 +103,13 @@ def _run(
     program: Program,
     splits: dict[str, Examples],
     log: StepLog,
-    endings: Endings,
+    stopping: Stopping,
     snapshots: Snapshots,
     background: Background,
     progress: Progress | None,
-    keeping: Keeping,
+    checkpoints: CheckpointHooks,
 ) -> int:
-    """Every update of the program that is not done yet; returns how many were done in all."""
+    """Do every update of the program that is not done yet; returns how many were done in all."""
     first = program.runs[0]
     total = first.total_steps
     due = first.probes.due(total)
@@ -120,12 +118,29 @@ def _run(
         name for name in splits if name == "val" or (name == "test" and first.test_every_epoch)
     ]
     evaluations = {name: Evaluation(splits[name], program) for name in judged}
-    step, told_at = keeping.begin(), perf_counter()
+    step, reported_at = checkpoints.begin(), perf_counter()
+
+    def end_epoch() -> bool:
+        """Validate and checkpoint after `step` updates; tells if the program is at its end."""
+        checkpoints.guard.judge(step)
+        if not checkpoints.recorded(step):
+            means = means_of(evaluations)
+            log.keep_means(step, means)
+            if "loss/val" in means:
+                stopping.watch(step, means["loss/val"])
+        over = step == total or stopping.all_over
+        if checkpoints.due(over):
+            checkpoints.save(step)
+        if checkpoints.asked():
+            checkpoints.stop(step)
+        return over
+
     coming = background.ahead(batches.chunks(step), batches.worth_a_thread)
-    over = step >= total or endings.all_over
-    for chunk, ends_epoch in (((), True),) if over else coming:
+    over = (step >= total or stopping.all_over) and end_epoch()
+    while not over:
+        chunk, ends_epoch = next(coming)
         for inputs, targets in chunk[: total - step]:
-            snapshots.keep(step)
+            snapshots.take(step)
             kept = program.update(
                 inputs, targets, step, due.get(step, NOTHING), due.get(step + 1, NOTHING)
             )
@@ -133,41 +148,29 @@ def _run(
                 log.keep(kept)
             step += 1
             midst = step % first.steps_per_epoch != 0 and step < total
-            if midst and keeping.asked():
-                keeping.stop(step)
-            if perf_counter() - told_at > PROGRESS_SECONDS:
-                told_at = perf_counter()
+            if midst and checkpoints.asked():
+                checkpoints.stop(step)
+            if perf_counter() - reported_at > PROGRESS_SECONDS:
+                reported_at = perf_counter()
                 if progress is not None:
                     progress(step, total)
                 if log.due():
-                    keeping.guard.judge(step)
+                    checkpoints.guard.judge(step)
                     log.flush()
-                if midst and keeping.due():
-                    keeping.keep(step)
+                if midst and checkpoints.due():
+                    checkpoints.save(step)
         if ends_epoch or step == total:
-            keeping.guard.judge(step)
-            if not keeping.recorded(step):
-                means = means_of(evaluations)
-                log.keep_means(step, means)
-                if "loss/val" in means:
-                    endings.watch(step, means["loss/val"])
-            over = step == total or endings.all_over
-            if keeping.due(over):
-                keeping.keep(step)
-            if keeping.asked():
-                keeping.stop(step)
-            if over:
-                break
+            over = end_epoch()
     if progress is not None:
         progress(step, total)
     return step
 
 
 def _final_metrics(
-    program: Program, splits: dict[str, Examples], anatomy: Anatomy
+    program: Program, splits: dict[str, Examples], diagnostics: FinalDiagnostics
 ) -> dict[str, list[float]]:
-    """By tag, the last point of each series, of every run."""
-    found = anatomy.end()
+    """Compute the last point of each series, by tag, for every run."""
+    found = diagnostics.end()
     judged = {name: Evaluation(own, program) for name, own in splits.items() if name != "train"}
     found |= means_of(judged)
     for split, evaluation in judged.items():
@@ -177,23 +180,23 @@ def _final_metrics(
 
 def _results(
     program: Program,
-    endings: Endings,
+    stopping: Stopping,
     steps: int,
     metrics: dict[str, list[float]],
-    anatomies: Sequence[dict[str, Any]],
+    reports: Sequence[dict[str, Any]],
     started: float,
 ) -> list[Result]:
     views = program.layout.views(program.of_runs(program.parameters).cpu().contiguous())
-    state = {
+    moments = {
         name: program.of_runs(value).cpu().contiguous()
         for name, value in program.stepper.state.items()
     }
-    results, best_steps = [], endings.best_step.tolist()
+    results, best_steps = [], stopping.best_step.tolist()
     for run, own in enumerate(program.runs):
         best = best_steps[run]
         numbers = {tag: values[run] for tag, values in metrics.items()}
-        ending = endings.at_last(run, steps, numbers)
-        # copies: a result must not keep those of all its siblings alive
+        ending = stopping.at_last(run, steps, numbers)
+        # copies: a result must not keep the tensors of all runs alive
         parameters = {name: value[run].contiguous().clone() for name, value in views.items()}
         results.append(
             Result(
@@ -201,12 +204,17 @@ def _results(
                 reason=ending.reason or None,
                 steps=ending.step,
                 metrics=dict.fromkeys(numbers, nan) if ending.refused else _there(numbers),
-                anatomy=anatomies[run],
+                anatomy=reports[run],
                 parameters=parameters,
                 state_dict=program.network.state_dict(program.lane_of[run], parameters),
-                optimizer_state={name: moment[run].clone() for name, moment in state.items()},
+                optimizer_state={name: moment[run].clone() for name, moment in moments.items()},
                 seconds=perf_counter() - started,
-                best=(best, {} if best in (0, ending.step) else named(program, endings.best[run])),
+                best=(
+                    best,
+                    {}
+                    if best in (0, ending.step)
+                    else named_parameters(program, stopping.best[run]),
+                ),
                 refused=ending.refused,
                 point=(ending.batches, ending.batches / own.steps_per_epoch),
             )
@@ -215,7 +223,7 @@ def _results(
 
 
 def _there(numbers: dict[str, float]) -> dict[str, float]:
-    """All numbers but mean outputs for a target that no example has."""
+    """Leave out mean outputs for a target that no example has."""
     return {
         tag: value
         for tag, value in numbers.items()
@@ -225,19 +233,18 @@ def _there(numbers: dict[str, float]) -> dict[str, float]:
 
 @contextmanager
 def _modes(experiments: Sequence[Experiment]) -> Iterator[None]:
-    """Which of torch's modes a program runs in, and how often Python looks for cycles.
+    """Set torch's modes and Python's garbage collection for a program.
 
-    Dense networks need no autograd at all; leaving even its bookkeeping out saves a fifth
-    of a small step. Other modules may draw random numbers, as dropout does; the caller's
-    generator is left untouched.
+    Dense networks need no autograd; leaving out its bookkeeping saves a fifth of a small step.
+    Other modules may draw random numbers, as dropout does; the caller's generator is restored.
     """
     if kind_of(experiments[0]) is Kind.MODULE:
-        # by itself fork_rng warns of every second GPU
+        # without a list fork_rng warns of several GPUs
         used = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
         with torch.no_grad(), torch.random.fork_rng(used), _search_for_cycles(True):
             yield
     else:
-        # torch.func, which differentiates composed objectives, leaves some at every update
+        # torch.func, which differentiates composed objectives, makes cycles at every update
         composed = not all(one.objective.exact for one in experiments)
         with torch.inference_mode(), _search_for_cycles(composed):
             yield
@@ -245,10 +252,10 @@ def _modes(experiments: Sequence[Experiment]) -> Iterator[None]:
 
 @contextmanager
 def _search_for_cycles(made: bool) -> Iterator[None]:
-    """Python's search, at least as often as usual where cycles are made: they hold tensors.
+    """Collect cycles at least as often as by default if any are made, because they hold tensors.
 
-    Elsewhere not at all: that saves a tenth of a small sweep, and in a process with much else
-    in memory half of it.
+    Otherwise collection is off: that saves a tenth of a small sweep, and half of it in a process
+    with many objects.
     """
     enabled, thresholds = gc.isenabled(), gc.get_threshold()
     if not made:

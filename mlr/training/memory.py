@@ -1,4 +1,4 @@
-"""How many runs fit: what one takes within a program, and what is free."""
+"""Memory: bytes per run of a program, and bytes that are free."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ COPIES_OF_PARAMETERS = 22
 COPIES_OF_DATA = 8
 COPIES_OF_ACTIVATIONS = 4
 BYTES_OF_A_POINT = 2_000
-"""A logged step: its numbers as such, as text, and as an event."""
+"""A measured step: its numbers in memory, as text, and as an event."""
 BYTES_AROUND = 200_000
 """Configuration, files of the folder before they are written, objects of Python."""
 LEAST_OF_MACHINE = 4 << 30
-"""Taken to be free where the system does not say."""
+"""Assumed to be free if the system does not report it."""
 
 _LIMITS = {
     # cgroup v2, then v1: limit, what is used of it, and what of that can be dropped
@@ -37,7 +37,7 @@ _LIMITS = {
 
 
 def bytes_per_run(experiment: Experiment) -> int:
-    """What one more run like this one adds to a program's peak, its data not included."""
+    """Estimate the bytes that one more run adds to a program's peak, without its data."""
     size = 8 if experiment.dtype == "float64" else 4
     parameters = sum(value.numel() for value in experiment.module.parameters())
     examples = experiment.batch_size * _activations(experiment.module, experiment.data)
@@ -50,21 +50,21 @@ def bytes_per_run(experiment: Experiment) -> int:
 
 
 def bytes_of_data(data: Dataset) -> int:
-    """What a dataset adds to the peak of a program, however many of the runs share it."""
+    """Estimate the bytes that a dataset adds to a program's peak, however many runs share it."""
     splits = (data.train, data.val, data.test)
     tensors = [tensor for split in splits for tensor in (split.features, split.targets)]
     return COPIES_OF_DATA * sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def free_bytes(device: str) -> int:
-    """What can still be had on a device; limits of a container or of SLURM count."""
+    """Return the free bytes of a device, within the limits of a container or of SLURM."""
     if torch.device(device).type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return min([_of_machine(), *_of_groups()])
 
 
 def _activations(module: nn.Module, data: Dataset) -> int:
-    """Numbers that one example leaves in the layers, itself included."""
+    """Count the numbers of one example in all layers, including itself."""
     counts = [prod(data.feature_shape)]
 
     def count(_: nn.Module, __: object, output: object) -> None:
@@ -76,7 +76,7 @@ def _activations(module: nn.Module, data: Dataset) -> int:
     training = module.training
     try:
         module.eval()
-        # a module that cannot do this says so, in its own words, when it is trained
+        # a module that cannot do this fails with its own message when it is trained
         with torch.no_grad(), suppress(Exception):
             module(data.train.features[:1].to(next(module.parameters())))
     finally:
@@ -91,14 +91,14 @@ def _of_machine() -> int:
         lines = Path("/proc/meminfo").read_text().splitlines()
         fields = dict(line.split(":", 1) for line in lines)
         return int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):  # not Linux: half of what is built in
-        if not hasattr(os, "sysconf"):  # Windows does not even tell that
+    except (OSError, KeyError, ValueError):  # not Linux: half of the installed memory
+        if not hasattr(os, "sysconf"):  # Windows does not report it
             return LEAST_OF_MACHINE
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def _of_groups() -> list[int]:
-    """What is left to the control groups that this process is in."""
+    """Return the free bytes of the control groups of this process."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""How well features tell classes apart, without a model: by the nearest other example."""
+"""Separability of classes by features, without a model: class of the nearest neighbour."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import torch
 from torch import Tensor
 
 MOST_COMPARED = 1024
-"""Examples of which each is compared with all others."""
+"""Largest number of examples that are compared with each other."""
 
 
 def same_class_as_nearest(features: Tensor, labels: Tensor) -> float:
-    """Share of examples whose nearest other one has the same class.
+    """Compute the share of examples whose nearest neighbour has the same class.
 
-    For labels that have nothing to do with the features it is Σ_k p_k². Distances are Euclidean,
-    of features as a model gets them.
+    For labels independent of the features it is Σ_k p_k². Distances are Euclidean, between the
+    features that a model gets.
 
     Args:
-        features: (N, …); of many, so many evenly spread ones are looked at.
-        labels: numbers of the classes (N,).
+        features: (N, …); of many, `MOST_COMPARED` evenly spaced ones are used.
+        labels: class indices (N,).
 
     Source: Cover & Hart 1967, Nearest neighbor pattern classification.
     """

@@ -1,6 +1,6 @@
-"""Which network computes a program: decided by the shape of one run, never by how many there are.
+"""Choice of the network that computes a program, by the shape of one run.
 
-So a run is computed alone as it is in a sweep, to the bit.
+It does not depend on the number of runs, so that a run alone equals itself in a sweep to the bit.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from torch import Tensor
 from mlr.training.backprop import ALIGN, DenseNetwork
 from mlr.training.experiment import Experiment
 from mlr.training.functional import FunctionalNetwork
-from mlr.training.lanes import BLOCK, MOST_WEIGHTS, LaneNetwork
 from mlr.training.parameters import Layout
+from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
 from mlr.training.structure import Dense, dense_structure
 
 Network = LaneNetwork | DenseNetwork | FunctionalNetwork
 
 WIDE = 1 << 21
-"""Multiplications of a product from which two threads are worth their synchronisation."""
+"""Multiplications of a product above which two threads are worth their synchronisation."""
 
 SHARE = 1 << 24
-"""Multiplications of a step that are worth a thread: with fewer, operations are so short that
-threads wait for Python more than they compute."""
+"""Multiplications of a step per thread: with fewer, threads wait for Python more than they
+compute."""
 
 
 class Kind(Enum):
-    """How the lanes of a program are computed."""
+    """Ways to compute the lanes of a program."""
 
     LANES = "lanes last, elementwise"
     NARROW = "all lanes in one product, on one thread"
@@ -38,12 +38,12 @@ class Kind(Enum):
 
     @property
     def block(self) -> int:
-        """Lanes of runs with one objective are a multiple of this."""
+        """Number of which the lanes of runs with one objective are a multiple."""
         return BLOCK if self is Kind.LANES else 1
 
 
 def kind_of(experiment: Experiment) -> Kind:
-    """How a program of such runs is computed."""
+    """Choose the way to compute a program of such runs."""
     structure = dense_structure(experiment.module, experiment.data.feature_shape)
     if structure is None:
         return Kind.MODULE
@@ -53,12 +53,12 @@ def kind_of(experiment: Experiment) -> Kind:
     return Kind.WIDE if experiment.batch_size * max(weights) >= WIDE else Kind.NARROW
 
 
-class Weights:
+class LaneWeights:
     """Parameters and gradients of L lanes, the network over them, and over parts of them.
 
     Attributes:
         network: of all lanes.
-        parts: lanes and the network over them, of each thread; none where one is enough.
+        parts: lanes and their network for each thread; empty if one thread is used.
     """
 
     def __init__(self, kind: Kind, lanes: Sequence[Experiment], busy: int) -> None:
@@ -85,7 +85,7 @@ class Weights:
         self.parts: list[tuple[slice, Network]] = []
         count = self._worth(kind, structure, lanes, busy)
         if structure is not None and count > 1:
-            # every so many lanes, so that each part has its share of every objective
+            # interleaved, so that each part has its share of every objective
             self.parts = [
                 (rows, DenseNetwork(structure, self.layout, parameters[rows], self.gradients[rows]))
                 for rows in (slice(part, None, count) for part in range(count))
@@ -95,7 +95,7 @@ class Weights:
     def _worth(
         kind: Kind, structure: list[Dense] | None, lanes: Sequence[Experiment], busy: int
     ) -> int:
-        """How many threads the lanes are worth."""
+        """Number of threads worth using for the lanes."""
         first = lanes[0]
         if structure is None or kind is not Kind.NARROW or torch.device(first.device).type != "cpu":
             return 1

@@ -1,13 +1,13 @@
-"""Optimizers: the settings of one run, with torch.optim's names and meanings.
+"""Optimizers: settings of one run, with the names and meanings of torch.optim.
 
-Checked before torch is imported; `mlr.training.steppers` holds the updates themselves.
+They are checked before torch is imported; `mlr.training.steppers` computes the updates.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
 from mlr.core.checks import InputError, flag, fraction, non_negative, positive
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer(ABC):
-    """Settings of one run; `stepper` joins those of R runs of one kind into one update."""
+    """Settings of one run; `stepper` joins R runs with one optimizer into one update."""
 
     name: ClassVar[str]
     lr: float
@@ -32,13 +32,13 @@ class Optimizer(ABC):
 
     @property
     def operations(self) -> tuple[bool, ...]:
-        """Which of its operations this run needs; runs of one update need the same."""
+        """Operations that this run needs; runs of one update need the same."""
         return (self.weight_decay > 0,)
 
     @classmethod
     @abstractmethod
     def stepper(cls, runs: Sequence[Optimizer], parameters: Tensor) -> Stepper:
-        """The update of all `runs` (R of this kind) on `parameters` (R, P)."""
+        """Make the update of all `runs` (R of this class) on `parameters` (R, P)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,15 +58,15 @@ class SGD(Optimizer):
 
     @property
     def operations(self) -> tuple[bool, ...]:
-        """Decay, momentum, looking ahead."""
+        """Decay, momentum, Nesterov."""
         return (*super().operations, self.momentum > 0, self.nesterov)
 
     @classmethod
     def stepper(cls, runs: Sequence[SGD], parameters: Tensor) -> Stepper:  # type: ignore[override]
-        """One update for all runs; without momentum and decay it is a single operation."""
+        """Make one update for all runs; without momentum and decay it is a single operation."""
         from mlr.training.steppers import SGDStepper
 
-        return SGDStepper(runs, parameters)
+        return SGDStepper(_columns(runs), parameters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +90,10 @@ class Adam(Optimizer):
 
     @classmethod
     def stepper(cls, runs: Sequence[Adam], parameters: Tensor) -> Stepper:  # type: ignore[override]
-        """One update for all runs."""
+        """Make one update for all runs."""
         from mlr.training.steppers import AdamStepper
 
-        return AdamStepper(runs, parameters, cls.decoupled)
+        return AdamStepper(_columns(runs), parameters, cls.decoupled)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +102,12 @@ class AdamW(Adam):
 
     name = "adamw"
     decoupled = True
+
+
+def _columns(runs: Sequence[Optimizer]) -> dict[str, list[float]]:
+    """Collect each setting of all runs by name."""
+    names = [field.name for field in fields(runs[0])]
+    return {name: [getattr(run, name) for run in runs] for name in names}
 
 
 OPTIMIZERS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW)

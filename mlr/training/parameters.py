@@ -1,10 +1,11 @@
-"""All parameters of all lanes in one flat buffer, and the views that networks compute with."""
+"""Flat storage of all parameters of all lanes, with views by name and statistics by layer."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import isfinite
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each named parameter lies in a flat row of P numbers.
+    """Position of each named parameter in a flat row of P numbers.
 
     One flat row makes an optimizer a handful of operations whatever the network, and a
     layer's gradient norm one operation.
@@ -25,16 +26,16 @@ class Layout:
     turned: frozenset[str] = frozenset()
     """names of matrices that are stored transposed"""
     align: int = 1
-    """what begins or ends a row of a turned matrix, or any parameter, is a multiple of this"""
+    """start and end of each parameter and of each row of a turned matrix are multiples of it"""
 
     @classmethod
     def of(cls, module: nn.Module, turned: Collection[str] = (), align: int = 1) -> Layout:
-        """The layout of `module.named_parameters()`, in their order.
+        """Lay out `module.named_parameters()` in their order.
 
         Args:
             module: any of the program's modules.
             turned: names of matrices to store transposed.
-            align: parameters, and rows of turned ones, are filled up with zeros to multiples of
+            align: parameters, and rows of turned ones, are padded with zeros to multiples of
                 this many numbers.
         """
         names, shapes, starts, size = [], [], [], 0
@@ -47,7 +48,7 @@ class Layout:
         return cls(tuple(names), tuple(shapes), tuple(starts), size, frozenset(turned), align)
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
-        """Views (L, *shape) into `flat` (L, P), by name."""
+        """Return views (L, *shape) into `flat` (L, P), by name."""
         views = {}
         for name, stored in self.stored(flat).items():
             shape = self.shapes[self.names.index(name)]
@@ -58,7 +59,7 @@ class Layout:
         return views
 
     def stored(self, flat: Tensor) -> dict[str, Tensor]:
-        """As they lie in `flat`, filled up: turned ones (L, in, out), others (L, numel)."""
+        """Return the padded parameters in `flat`: turned ones (L, in, out), others (L, numel)."""
         views = {}
         ends = (*self.starts[1:], self.size)
         for name, shape, start, end in zip(self.names, self.shapes, self.starts, ends, strict=True):
@@ -68,7 +69,7 @@ class Layout:
         return views
 
     def layers(self) -> dict[str, slice]:
-        """Columns of each layer: a module's own weight and bias together, in order."""
+        """Return the columns of each layer: a module's own weight and bias together, in order."""
         ends = (*self.starts[1:], self.size)
         spans = zip(self.names, self.starts, ends, strict=True)
         slices = {}
@@ -78,7 +79,7 @@ class Layout:
         return slices
 
     def stack(self, modules: Sequence[nn.Module]) -> Tensor:
-        """The parameters of L modules of this layout as a new flat (L, P) tensor."""
+        """Copy the parameters of L modules of this layout to a new flat (L, P) tensor."""
         columns = list(zip(*(module.parameters() for module in modules), strict=True))
         flat = columns[0][0].new_zeros(len(modules), self.size)
         for view, values in zip(self.views(flat).values(), columns, strict=True):
@@ -86,10 +87,43 @@ class Layout:
         return flat
 
 
-def layer_norms(values: Tensor, layers: Mapping[str, slice]) -> Tensor:
-    """‖v‖₂ of every layer (L, layers) of flat parameters or gradients (L, P)."""
-    norms = [row_norms(values[:, span]) for span in layers.values()]
-    return norms[0] if len(norms) == 1 else torch.cat(norms, dim=1)
+class FlatParameters:
+    """Norms and products of flat (L, P) tensors by layer: `mlr.probes.layers.Parameters`.
+
+    Args:
+        layers: columns of each layer.
+    """
+
+    def __init__(self, layers: Mapping[str, slice]) -> None:
+        self.layers = dict(layers)
+
+    def norms(self, values: Tensor) -> Tensor:
+        """‖v‖₂ of each layer (L, N)."""
+        norms = [row_norms(values[:, span]) for span in self.layers.values()]
+        return norms[0] if len(norms) == 1 else torch.cat(norms, dim=1)
+
+    def nonfinite(self, values: Tensor, norms: Tensor) -> Tensor:
+        """Count the non-finite entries of each layer (L, N)."""
+        # one number is looked at where that needs no wait for a device
+        if norms.is_cpu and isfinite(norms.sum().item()):
+            return torch.zeros_like(norms)
+        counts = [
+            (~values[:, span].isfinite()).sum(1).to(norms.dtype) for span in self.layers.values()
+        ]
+        return torch.stack(counts, dim=1)
+
+    def cosine(self, values: Tensor, others: Tensor, norms: Tensor) -> Tensor:
+        """⟨v, w⟩ / ‖v‖‖w‖ (L,) of the rows of tensors with one memory layout."""
+        sizes = row_norms(values) * row_norms(others)
+        return (values * others).sum(1) / sizes[:, 0]
+
+    def copy(self, values: Tensor, into: Tensor | None) -> Tensor:
+        """Copy values, with their memory layout."""
+        return values.clone() if into is None else into.copy_(values)
+
+    def subtract(self, values: Tensor, others: Tensor) -> Tensor:
+        """v − w, in place."""
+        return values.sub_(others)
 
 
 def row_norms(rows: Tensor) -> Tensor:
@@ -98,8 +132,3 @@ def row_norms(rows: Tensor) -> Tensor:
         return torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     # lanes last: torch's norm goes through memory by rows all the same
     return rows.square().sum(1, keepdim=True).sqrt_()
-
-
-def dots(a: Tensor, b: Tensor) -> Tensor:
-    """⟨a, b⟩ (L,) of the rows of two (L, P) that lie alike in memory."""
-    return (a * b).sum(1)

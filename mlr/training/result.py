@@ -1,4 +1,4 @@
-"""What a finished run is: its status, its final numbers, its parameters."""
+"""Result of a run: status, final numbers, parameters."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ class Result:
 
     status: done or diverged.
     reason: why it ended before its last step, or None.
-    steps: updates that the returned parameters have seen.
+    steps: updates of the returned parameters.
     metrics: final numbers by tag (`loss/test`, `logit_grad/wrong`, …), over whole splits; of
         training data over at most 10,000 examples.
-    anatomy: what became of the training examples, see `mlr.training.anatomy`; JSON can hold it.
+    anatomy: diagnostics of the training examples, see `mlr.training.final_diagnostics`; plain
+        values for JSON.
     parameters: θ by name, on the CPU.
     state_dict: the module's state_dict with these parameters, on the CPU.
     optimizer_state: the optimizer's moments as flat (P,) tensors.
     seconds: wall time of the program that the run was part of.
-    snapshots: updates done and θ by then, on the CPU, where `train` was asked for them.
-    best: updates done when the validation loss was lowest, and θ by then where that was before
+    snapshots: updates done and θ by then, on the CPU, if `train` was asked for them.
+    best: updates done when the validation loss was lowest, and θ by then if that was before
         the end; (0, {}) for none.
-    refused: of the update that would have made it diverge: its number, the first tensor that is
+    refused: for an update that would have made it diverge: its number, the first tensor that is
         not finite, the training examples of its batch; its final numbers are then NaN.
-    point: updates and epochs at which the final numbers stand.
+    point: updates and epochs of the final numbers.
     """
 
     status: str

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: a factor on each run's rate, known for every step in advance."""
+"""Learning-rate schedules: factors on each run's rate, known in advance for every step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlr.core.checks import fraction, positive, whole
 
 @dataclass(frozen=True, kw_only=True)
 class LearningRate(ABC):
-    """A factor in step number; warm-up grows it linearly from 1/warmup_steps to full."""
+    """Factor on the learning rate by step; a warm-up raises it linearly from 1/warmup_steps."""
 
     name: ClassVar[str]
     warmup_steps: int = 0
@@ -22,10 +22,10 @@ class LearningRate(ABC):
 
     @abstractmethod
     def after_warmup(self, step: int, total: int) -> float:
-        """The factor at `step` of `total` steps, both counted from the end of the warm-up."""
+        """Compute the factor at `step` of `total` steps, counted from the end of the warm-up."""
 
     def factors(self, total_steps: int) -> list[float]:
-        """The factor of each of `total_steps` steps."""
+        """Compute the factors of all steps."""
         warm = min(self.warmup_steps, total_steps)
         rising = [(step + 1) / self.warmup_steps for step in range(warm)]
         rest = total_steps - warm
@@ -34,18 +34,21 @@ class LearningRate(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Constant(LearningRate):
-    """Factor 1."""
+    """Constant factor 1."""
 
     name = "constant"
 
     def after_warmup(self, step: int, total: int) -> float:
-        """1 at every step."""
+        """Return 1."""
         return 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cosine(LearningRate):
-    """f + (1 − f)·½(1 + cos(π·step/total)), f the final factor (Loshchilov & Hutter 2017)."""
+    """Cosine decay f + (1 − f)·½(1 + cos(π·step/total)), f the final factor.
+
+    Source: Loshchilov & Hutter 2017.
+    """
 
     name = "cosine"
     final_factor: float = 0.0
@@ -55,13 +58,13 @@ class Cosine(LearningRate):
         fraction("schedule.final_factor", self.final_factor)
 
     def after_warmup(self, step: int, total: int) -> float:
-        """From 1 at step 0 down towards `final_factor` at step `total`."""
+        """Decrease from 1 at step 0 towards `final_factor` at step `total`."""
         return self.final_factor + (1 - self.final_factor) * 0.5 * (1 + cos(pi * step / total))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step(LearningRate):
-    """factor^⌊(drops+1)·step/total⌋: equally long plateaus, each `factor` times the one before."""
+    """Plateaus of equal length, each `factor` times the previous: factor^⌊(drops+1)·step/total⌋."""
 
     name = "step"
     drops: int = 3
@@ -74,7 +77,7 @@ class Step(LearningRate):
         fraction("schedule.factor", self.factor)
 
     def after_warmup(self, step: int, total: int) -> float:
-        """One plateau more than there are drops."""
+        """Return the factor of one of drops + 1 plateaus."""
         return self.factor ** ((self.drops + 1) * step // total)
 
 

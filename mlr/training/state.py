@@ -1,7 +1,7 @@
-"""What one run is between two updates: all that is needed to go on to the bit.
+"""State of a run between two updates, from which training continues to the bit.
 
-No generator's state is among it: orders, noise and initial weights are functions of the seed,
-the epoch and the step.
+It holds no state of a random generator: shuffling, dropout and initial weights are functions of
+the seed, the epoch and the step.
 """
 
 from __future__ import annotations
@@ -14,27 +14,26 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import DataError
-from mlr.training.endings import Ending, Endings
-from mlr.training.rows import Row
-from mlr.training.snapshots import Snapshots
+from mlr.training.run_snapshots import LanesCopy, Snapshots, named_parameters
 from mlr.training.step import Program
+from mlr.training.stopping import Stop, Stopping
 
 
 @dataclass(frozen=True)
 class State:
     """One run after `step` updates, on the CPU.
 
-    step: updates done; where that ends an epoch, its validation is recorded.
+    step: updates done; if that ends an epoch, its validation is recorded.
     state_dict: of its module.
     moments: of the optimizer, by name (P,).
-    previous: the gradient of the last update (P,), where the next step compares its own.
+    previous: the gradient of the last update (P,), if the next step compares its own.
     snapshots: updates done and parameters by then (P,).
-    lowest: validation loss so far.
-    waited: epochs since.
+    lowest: lowest validation loss so far.
+    waited: epochs since then.
     best_step: updates by then.
-    best: parameters by then, by name; none where they are those of the module.
-    ending: how it ended before its siblings; its numbers are those it had then.
-    threads: that round its products; None where their number rounds nothing.
+    best: parameters by then, by name; empty if they are those of the module.
+    ending: its end, if it stopped before other runs; its numbers are those it had then.
+    threads: number of threads that its products are split by; None if none are.
     """
 
     step: int
@@ -46,43 +45,43 @@ class State:
     waited: int = 0
     best_step: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
-    ending: Ending | None = None
+    ending: Stop | None = None
     threads: int | None = None
 
 
 def states_of(
-    program: Program, step: int, endings: Endings, snapshots: Snapshots
+    program: Program, step: int, stopping: Stopping, snapshots: Snapshots
 ) -> Sequence[State]:
-    """Of every run, after `step` updates."""
+    """Copy the state of every run after `step` updates."""
     now = program.of_runs(program.parameters).cpu().contiguous()
     moments = {
         name: program.of_runs(own).cpu().contiguous() for name, own in program.stepper.state.items()
     }
-    previous = program.capture.previous
+    previous = program.statistics.previous
     if previous is not None:
         previous = program.of_runs(previous).cpu().contiguous()
-    best = endings.best.cpu()
-    lowest, waited = endings.lowest.tolist(), endings.waited.tolist()
-    best_steps = endings.best_step.tolist()
+    best = stopping.best.cpu()
+    lowest, waited = stopping.lowest.tolist(), stopping.waited.tolist()
+    best_steps = stopping.best_step.tolist()
     found = []
     for run, lane in enumerate(program.lane_of):
-        row, ending = endings.kept.get(run), endings.ended.get(run)
-        own = Row(now[run], {name: rows[run] for name, rows in moments.items()}, {})
-        own = own if row is None else row
-        parameters = named(program, own.parameters)
-        buffers = {} if row is None else row.buffers
+        ending, own = stopping.ended.get(run), slice(run, run + 1)
+        here = LanesCopy(own, now[own], {name: rows[own] for name, rows in moments.items()}, [])
+        copy = stopping.frozen.get(run, here)
+        parameters = named_parameters(program, copy.parameters[0])
+        buffers = copy.buffers[0] if copy.buffers else {}
         done = step if ending is None else ending.step
         found.append(
             State(
                 step=step,
                 state_dict=program.network.state_dict(lane, parameters) | _cpu(buffers),
-                moments=_cpu(own.moments),
+                moments=_cpu({name: rows[0] for name, rows in copy.moments.items()}),
                 previous=None if previous is None else previous[run].clone(),
-                snapshots=list(snapshots.kept[run]),
+                snapshots=list(snapshots.taken[run]),
                 lowest=lowest[run],
                 waited=waited[run],
                 best_step=best_steps[run],
-                best={} if best_steps[run] in (0, done) else named(program, best[run]),
+                best={} if best_steps[run] in (0, done) else named_parameters(program, best[run]),
                 ending=ending,
                 threads=program.busy if program.all_threads else None,
             )
@@ -90,20 +89,14 @@ def states_of(
     return found
 
 
-def named(program: Program, row: Tensor) -> dict[str, Tensor]:
-    """Copies of a run's parameters (P,), by name, on the CPU."""
-    views = program.layout.views(row.cpu().unsqueeze(0))
-    return {name: own[0].contiguous().clone() for name, own in views.items()}
-
-
 def _cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: own.to("cpu", copy=True) for name, own in tensors.items()}
 
 
 def restore(
-    states: Sequence[State], program: Program, endings: Endings, snapshots: Snapshots
+    states: Sequence[State], program: Program, stopping: Stopping, snapshots: Snapshots
 ) -> int:
-    """Put every run, freshly made, into its state; returns the updates done.
+    """Restore every run of a new program; returns the updates done.
 
     Raises:
         DataError: a state is of another model or optimizer.
@@ -126,8 +119,8 @@ def restore(
         for name, moment in moments.items():
             moment[lane] = state.moments[name]
         program.network.load_buffers(lane, state.state_dict)
-        _take_up(run, state, program, endings)
-        snapshots.kept[run] = list(state.snapshots)
+        _resume(run, state, program, stopping)
+        snapshots.taken[run] = list(state.snapshots)
     # spare lanes are those of the runs that they repeat
     lanes = torch.tensor(
         [program.lane_of[run] for run in program.run_of], device=program.parameters.device
@@ -137,21 +130,21 @@ def restore(
     before = [state.previous for state in states if state.previous is not None]
     if before:
         gradients = torch.empty_like(program.gradients)
-        program.capture.previous = gradients.copy_(
+        program.statistics.previous = gradients.copy_(
             torch.stack(before)[torch.tensor(program.run_of)]
         )
     return states[0].step
 
 
-def _take_up(run: int, state: State, program: Program, endings: Endings) -> None:
-    """Let `endings` know of a run that is in its place what they knew of it."""
-    endings.lowest[run], endings.waited[run] = state.lowest, state.waited
-    endings.best_step[run] = state.best_step
-    endings.best[run] = program.parameters[program.lane_of[run]]
-    for name, view in program.layout.views(endings.best[run : run + 1]).items():
+def _resume(run: int, state: State, program: Program, stopping: Stopping) -> None:
+    """Restore the early stopping of a run whose parameters are restored."""
+    stopping.lowest[run], stopping.waited[run] = state.lowest, state.waited
+    stopping.best_step[run] = state.best_step
+    stopping.best[run] = program.parameters[program.lane_of[run]]
+    for name, view in program.layout.views(stopping.best[run : run + 1]).items():
         if state.best:
             view[0].copy_(state.best[name])
-    endings.take_up(run, state.ending, state.waited)
+    stopping.resume(run, state.ending, state.waited)
 
 
 def _check(what: str, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

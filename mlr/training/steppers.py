@@ -1,32 +1,36 @@
-"""The updates of L lanes as one: moments are flat (L, P) tensors, rates are (L, 1).
+"""Optimizer updates of L lanes at once: moments are flat (L, P) tensors, rates are (L, 1).
 
-So a step is a handful of operations for any network and any number of runs. Tested
-equal to torch.optim.
+A step is a few operations for any network and any number of runs. Results are tested to equal
+those of torch.optim.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from mlr.training.arrange import distinct
-from mlr.training.optimizers import SGD, Adam
+from mlr.training.memory_layout import distinct
 
-State = dict[str, Tensor]
+Settings = Mapping[str, Sequence[float]]
 
 
 def column(values: Sequence[float], like: Tensor) -> Tensor:
-    """Per-run numbers as (L, 1) in the dtype and on the device of `like`."""
+    """Make a column (L, 1) of per-run numbers, in the dtype and on the device of `like`."""
     return torch.tensor(values, dtype=like.dtype, device=like.device).unsqueeze(1)
 
 
-class Stepper(ABC):
-    """The update of L lanes: holds their rates as (L, 1) tensors and their moments in `state`."""
+def _if_used(values: Sequence[float], like: Tensor) -> Tensor | None:
+    """Make a column, or None if all values are 0: runs of one program need the same operations."""
+    return column(values, like) if any(values) else None
 
-    state: State
+
+class Stepper(ABC):
+    """Update of L lanes, with rates as (L, 1) tensors and moments by name in `state`."""
+
+    state: dict[str, Tensor]
 
     @abstractmethod
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
@@ -41,52 +45,63 @@ class Stepper(ABC):
 
 
 class SGDStepper(Stepper):
-    """Without momentum and decay, a single operation."""
+    """SGD; without momentum and decay, a single operation.
 
-    def __init__(self, runs: Sequence[SGD], parameters: Tensor) -> None:
-        self.negative_lr = column([-run.lr for run in runs], parameters)
-        self.decays, self.moves, self.looks_ahead = runs[0].operations
-        self.decay = column([run.weight_decay for run in runs], parameters)
-        self.momentum = column([run.momentum for run in runs], parameters)
-        self.state: State = {"velocity": torch.zeros_like(parameters)} if self.moves else {}
+    Args:
+        settings: columns of `SGD` by name, a number per lane.
+        parameters: θ (L, P).
+    """
+
+    def __init__(self, settings: Settings, parameters: Tensor) -> None:
+        self.negative_lr = column([-rate for rate in settings["lr"]], parameters)
+        self.decay = _if_used(settings["weight_decay"], parameters)
+        self.momentum = _if_used(settings["momentum"], parameters)
+        self.nesterov = bool(settings["nesterov"][0])
+        moves = self.momentum is not None
+        self.state = {"velocity": torch.zeros_like(parameters)} if moves else {}
 
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
-        """Torch's SGD with dampening 0."""
-        if self.decays:
+        """Update as torch's SGD with dampening 0."""
+        if self.decay is not None:
             gradients.addcmul_(parameters, self.decay)
         direction = gradients
-        if self.moves:
+        if self.momentum is not None:
             direction = self.state["velocity"].mul_(self.momentum).add_(gradients)
-            if self.looks_ahead:
+            if self.nesterov:
                 direction = torch.addcmul(gradients, direction, self.momentum)
         parameters.addcmul_(direction, self.negative_lr, value=factor)
 
 
 class AdamStepper(Stepper):
-    """Adam, or AdamW when the decay is decoupled."""
+    """Adam, or AdamW if the decay is decoupled.
 
-    def __init__(self, runs: Sequence[Adam], parameters: Tensor, decoupled: bool) -> None:
-        self.lr = column([run.lr for run in runs], parameters)
-        (self.decays,) = runs[0].operations
-        self.decay = column([run.weight_decay for run in runs], parameters)
-        firsts, which = distinct([(run.beta1, run.beta2) for run in runs])
-        self.betas = [(runs[first].beta1, runs[first].beta2) for first in firsts]
+    Args:
+        settings: columns of `Adam` by name, a number per lane.
+        parameters: θ (L, P).
+        decoupled: whether the decay is decoupled.
+    """
+
+    def __init__(self, settings: Settings, parameters: Tensor, decoupled: bool) -> None:
+        self.lr, self.eps = (column(settings[name], parameters) for name in ("lr", "eps"))
+        self.decay = _if_used(settings["weight_decay"], parameters)
+        betas = list(zip(settings["beta1"], settings["beta2"], strict=True))
+        firsts, which = distinct(betas)
+        self.betas = [betas[first] for first in firsts]
         self.beta_of = torch.tensor(which, device=parameters.device)
-        self.one_minus_beta1 = column([1 - run.beta1 for run in runs], parameters)
-        self.beta2 = column([run.beta2 for run in runs], parameters)
-        self.one_minus_beta2 = column([1 - run.beta2 for run in runs], parameters)
-        self.eps = column([run.eps for run in runs], parameters)
+        self.one_minus_beta1 = column([1 - beta1 for beta1, _ in betas], parameters)
+        self.beta2 = column([beta2 for _, beta2 in betas], parameters)
+        self.one_minus_beta2 = column([1 - beta2 for _, beta2 in betas], parameters)
         self.decoupled = decoupled
-        self.state: State = {
+        self.state = {
             "mean": torch.zeros_like(parameters),
             "square": torch.zeros_like(parameters),
         }
 
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
-        """Torch's Adam or AdamW without amsgrad."""
-        if self.decays and self.decoupled:
+        """Update as torch's Adam or AdamW without amsgrad."""
+        if self.decay is not None and self.decoupled:
             parameters.mul_(1 - factor * self.lr * self.decay)
-        elif self.decays:
+        elif self.decay is not None:
             gradients.addcmul_(parameters, self.decay)
         mean, square = self.state["mean"], self.state["square"]
         mean.lerp_(gradients, self.one_minus_beta1)

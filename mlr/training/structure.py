@@ -1,4 +1,4 @@
-"""Layers of dense networks, which have a closed-form backward."""
+"""Structure of dense networks, for which the backward pass has a closed form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class Activation:
-    """An elementwise function φ, in place, and its backward (δ, a) → δ ⊙ φ'(z), with a = φ(z)."""
+    """Elementwise function φ, in place, and its backward (δ, a) → δ ⊙ φ'(z), with a = φ(z)."""
 
     forward: Callable[[Tensor], Tensor]
     backward: Callable[[Tensor, Tensor], Tensor]
@@ -34,7 +34,7 @@ ACTIVATIONS: dict[type[nn.Module], Activation] = {
 
 @dataclass(frozen=True)
 class Dense:
-    """A dense layer of a module: its name there, its widths and its activation."""
+    """Dense layer of a module: its name there, its widths, and its activation."""
 
     name: str
     inputs: int
@@ -43,25 +43,25 @@ class Dense:
 
 
 class DenseOnly:
-    """Networks of dense layers, which hold nothing but parameters."""
+    """Networks of dense layers, which have no buffers."""
 
     def state_dict(self, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The module's state_dict with these parameters."""
+        """Return the module's state_dict with these parameters."""
         return parameters
 
     def buffers(self, lane: int) -> dict[str, Tensor]:
-        """Buffers of the module: none."""
+        """Return no buffers."""
         return {}
 
     def load_buffers(self, lane: int, buffers: Mapping[str, Tensor]) -> None:
-        """Restore buffers: there are none."""
+        """Restore no buffers."""
 
 
 def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[Dense] | None:
-    """The layers of an nn.Sequential of dense layers; None for anything else.
+    """Find the layers of an nn.Sequential of dense layers; None for any other module.
 
-    Anything that the closed form would compute otherwise than the module itself counts as
-    something else: a part or parameter used twice, a hook, images that are not flattened first.
+    A module that the closed form would compute differently is another module: one with a part or
+    parameter used twice, a hook, or images that are not flattened first.
     """
     # named_children() would leave out repeated parts
     parts = [(name, part) for name, part in module._modules.items() if part is not None]

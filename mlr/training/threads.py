@@ -1,7 +1,7 @@
-"""How many threads compute: one, but where a single product keeps more of them busy.
+"""Number of torch's threads: one, except for products of a single run.
 
-A sum that is split among threads rounds by the split, and the split by how many runs there
-are. So programs run on one thread, and only products computed run by run use all of them.
+A sum that is split among threads rounds by the split, which depends on the number of runs. So
+programs run on one thread, and only products computed run by run use all of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 
 @contextmanager
 def threads(count: int) -> Iterator[int]:
-    """Compute on `count` threads; gives the number there was before, and restores it."""
+    """Compute on `count` threads; yields the number before, and restores it."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from mlr.analysis.formatting import number, percent, with_spread
+from mlr.analysis.formatting import brief, number, p_text, percent, with_spread
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,18 @@ def test_shares_are_in_percent(mean, std, text):
 
 def test_percent():
     assert percent(0.873349) == "87.33 %"
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [(1.0, "p = 1"), (0.0123, "p = 0.012"), (1e-4, "p = 0.0001"), (9.9e-5, "p < 0.0001")],
+)
+def test_p_values_have_two_digits_and_an_end(p, text):
+    assert p_text(p) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(10000.0, "10000"), (1e-6, "1e-06"), (1 / 3, "0.333333333333"), (3, "3")]
+)
+def test_settings_are_written_briefly(value, text):
+    assert brief(value) == text

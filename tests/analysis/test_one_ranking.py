@@ -13,8 +13,7 @@ from rich.console import Console
 
 from mlr.analysis.compare.comparison import compare
 from mlr.analysis.compare.table import print_comparison
-from mlr.analysis.report import content, listing
-from mlr.analysis.seed_groups import cells
+from mlr.analysis.report import content, tables
 from mlr.app.sweep import summary as ranking
 from mlr.records.outcome import Outcome
 from mlr.records.reading import read_runs
@@ -109,7 +108,7 @@ def test_report(sweep):
     assert order == ALL
     best = [(pair, str(one.chosen["optimizer.lr"])) for (_, pair), one in found.best.items()]
     assert sorted(best) == sorted(CHOSEN)
-    table = listing.rankings(found)
+    table = tables.rankings(found)
     places = [int(row.partition('data-value="')[2].partition('"')[0]) for row in rows(table)]
     assert places == PLACES
 
@@ -121,8 +120,8 @@ def rows(html: str) -> list[str]:
 def test_summary(sweep):
     folder, outcomes = sweep
     ended = [ranking._recorded(one, len(outcomes)) for one in outcomes]
-    summary = write_summary(folder, ranking.summary_runs(cells(outcomes), ended))
-    assert names(summary.folder / "best") == sorted(f"{pair},lr={rate}" for pair, rate in CHOSEN)
+    summary = write_summary(folder, ranking.summary_lines(ended))
+    assert names(summary / "best") == sorted(f"{pair},lr={rate}" for pair, rate in CHOSEN)
 
 
 def test_runs_too_many_to_read_are_ranked_the_same(sweep, monkeypatch):

@@ -49,9 +49,9 @@ class Sweep:
             self.jobs, self.folder, self.engine = list(jobs), folder, engine
             return [float(job.number) for job in jobs]
 
-        task.batch = batch
+        task.batch, task.prepare = batch, lambda config: None
         self.launch = Launch(self.context, task, self.master)
-        self.composer = self.launch.composer
+        self.cached = self.launch.loader
 
     def cheap(self, *jobs: Sequence[str], first: int = 0) -> list:
         """Jobs as the batch gets them."""
@@ -59,7 +59,7 @@ class Sweep:
         return self.jobs
 
     def stock(self, overrides: Sequence[str], number: int = 0) -> Stock:
-        """What hydra.core.utils.run_job does before it calls the task."""
+        """Prepare a job as hydra.core.utils.run_job does before it calls the task."""
         composed = self.loader.load_sweep_config(self.master, list(overrides))
         tree = composed.copy()
         with open_dict(tree):
@@ -94,16 +94,3 @@ def sweep_of(*hydra_overrides: str) -> Sweep:
     register_resolvers()
     with initialize_config_dir(str(CONFIGS), job_name="train", **VERSION_BASE):
         return Sweep(hydra_overrides)
-
-
-def same_nodes(one: Any, other: Any) -> bool:
-    """Equal values of equal types and flags, node by node."""
-    if type(one) is not type(other) or one._metadata != other._metadata:
-        return False
-    if isinstance(one, DictConfig) and one._content.__class__ is dict:
-        return list(one._content) == list(other._content) and all(
-            same_nodes(one._get_node(key), other._get_node(key)) for key in one._content
-        )
-    if hasattr(one, "_content"):
-        return str(one._content) == str(other._content)
-    return repr(one._value()) == repr(other._value())

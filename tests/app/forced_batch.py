@@ -37,6 +37,7 @@ def main() -> None:
     def forced(**settings):
         def decorate(task):
             task.batch = lambda jobs, folder: run_in_order(task, jobs, folder)
+            task.prepare = lambda config: None
             return original(**settings)(task)
 
         return decorate

@@ -1,4 +1,4 @@
-"""What a colleague, or the web, could write into a configuration to run code here."""
+"""Configurations that a colleague, or the web, could write to run code here."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import yaml
 
 from tests.app.judging import ROOT, Case
 
-MAIN = "defaults: [schema, {head: softmax}, {loss: ce}, {model: linear}, {data: digits}, "
-MAIN += "{optimizer: sgd}, {schedule: constant}, {probes: basic}, _self_]\n"
-BY_MAIN = ("--config-path", "{folder}", f"hydra.searchpath=[{ROOT}/configs]")
+MAIN = "defaults: [train, _self_]\n"
+BY_MAIN = ("--config-path", "{folder}", "--config-name", "it", f"hydra.searchpath=[{ROOT}/configs]")
 
 
 CALLS = (
@@ -58,7 +57,7 @@ def targets() -> Iterator[Case]:
 
 
 def hydra_sections() -> Iterator[tuple[str, str]]:
-    """What the file may say of Hydra itself."""
+    """Sections `hydra` of a file."""
     for call in CALLS[:6]:
         yield f"callback {call}", f"callbacks: {{x: {{_target_: {call}}}}}"
     nested = "callbacks: {x: {_target_: hydra.experimental.callbacks.LogJobReturnCallback, "
@@ -97,7 +96,7 @@ def sections() -> Iterator[Case]:
     for index, (name, section) in enumerate(hydra_sections()):
         main = f"{MAIN}hydra:\n  {section}\n"
         experiment = f"# @package _global_\nhydra:\n  {section}\n"
-        yield Case(f"main {name}", BY_MAIN, {"train.yaml": main})
+        yield Case(f"main {name}", BY_MAIN, {"it.yaml": main})
         yield Case(
             f"experiment {name}",
             ("-m", "--config-dir", "{folder}", "experiment=evil", "seed=0,1"),
@@ -110,7 +109,7 @@ def sections() -> Iterator[Case]:
 
 
 def detours() -> Iterator[Case]:
-    """The same by packages, groups of hydra, defaults and nodes that stand for others."""
+    """Attacks by packages, groups of hydra, defaults, and nodes that stand for others."""
     mark = "x: {_target_: evil_mod.Mark}\n"
     by_head = ("--config-dir", "{folder}", "head=evil")
     for group in ("callbacks", "launcher", "sweeper", "job_logging", "env"):
@@ -138,7 +137,7 @@ def detours() -> Iterator[Case]:
         )
     yield Case("up", by_head, {"head/evil.yaml": "defaults: [../../../../../etc/passwd]\n"})
     main = MAIN + "hydra: {callbacks: {x: '${head.cb}'}}\nhead: {cb: {_target_: evil_mod.Mark}}\n"
-    yield Case("node", BY_MAIN, {"train.yaml": main})
+    yield Case("node", BY_MAIN, {"it.yaml": main})
     for way in ("${oc.select:head.cb}", "${either:${head.cb},1}", "${head.cb}"):
         line = ("+head.cb={_target_: evil_mod.Mark}", f"+hydra.callbacks.x={way}")
         yield Case(f"node {way}", line)
@@ -154,14 +153,23 @@ def detours() -> Iterator[Case]:
     yield Case(
         "allow in main",
         BY_MAIN,
-        {"train.yaml": MAIN + "allow_targets: [evil_mod]\nhead: {_target_: evil_mod.Mark}\n"},
+        {"it.yaml": MAIN + "allow_targets: [evil_mod]\nhead: {_target_: evil_mod.Mark}\n"},
     )
     yield Case("rerun", ("--experimental-rerun", "{folder}/config.pickle"), {"config.pickle": b"x"})
     yield Case(
         "rerun, short", ("--experimental-re={folder}/config.pickle",), {"config.pickle": b"x"}
     )
-    yield Case("no types", BY_MAIN, {"train.yaml": "seed: 1\n"})
-    yield Case("an own schema", BY_MAIN, {"train.yaml": MAIN, "schema.yaml": "a: 1\n"})
+    yield Case("no types, but a group", BY_MAIN, {"it.yaml": "defaults: [{head: softmax}]\n"})
+    yield Case("an own main", BY_MAIN[:2], {"train.yaml": "seed: 1\n"})
+    yield Case("one of ours as main", ("--config-name", "head/sigmoid.yaml"))
+    yield Case("odd defaults", by_head, {"head/evil.yaml": "defaults: 5\n"})
+    yield Case(
+        "default by an interpolation",
+        by_head,
+        {"head/evil.yaml": "defaults: ['other@${dtype}']\n", "head/other.yaml": mark},
+    )
+    yield Case("no types", BY_MAIN, {"it.yaml": "seed: 1\n"})
+    yield Case("an own schema", BY_MAIN, {"it.yaml": MAIN, "schema.yaml": "a: 1\n"})
 
 
 def resolvers() -> Iterator[Case]:

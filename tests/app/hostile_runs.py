@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
-from mlr.records.container import decode, encode
-from mlr.records.manifest import JSON, sealed
+from mlr.records.checkpoint_file import decode, encode
 from tests.app.judging import Case, Judge
 
 
 def forged(text: str) -> bytes:
     """A status.json with a seal that fits, whatever it says."""
-    return sealed(text.removesuffix("}").encode("utf-8", "surrogatepass"), JSON)
+    body = text.removesuffix("}").encode("utf-8", "surrogatepass")
+    return body + b',\n  "seal": "' + sha256(body).hexdigest().encode() + b'"\n}\n'
 
 
 def status(**more: Any) -> str:
@@ -142,7 +143,7 @@ def resumed(name: str, files: Mapping[str, bytes]) -> Case:
 
 
 def changes() -> dict[str, Callable[[dict[str, Any], dict[str, Any]], Any]]:
-    """What may be wrong about a checkpoint whose seal is whole."""
+    """Faults of a checkpoint whose seal is whole."""
     found: dict[str, Callable[[dict[str, Any], dict[str, Any]], Any]] = {
         "nothing": lambda arrays, about: about.clear(),
         "no tensor": lambda arrays, about: arrays.pop("model.output.weight"),

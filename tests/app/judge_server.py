@@ -1,4 +1,4 @@
-"""Runs commands in forks of itself, and tells what each did that data must not make it do.
+"""Run commands in forks of this process, and report effects that data must not have.
 
 A process of its own, so that what it imports is imported once, and its audit hook sees one
 command. A line of JSON in, as `Judge` sends it; a line out: the exit code, what
@@ -32,7 +32,7 @@ PROGRAMS = {
 
 
 def forbidden(event: str, arguments: tuple, case: dict) -> bool:
-    """Whether a case did what no data may make it do."""
+    """Return True if an audit event is one that data must not cause."""
     if event in STARTS or event in TALKS:
         return True
     if event == "import":

@@ -1,4 +1,4 @@
-"""Artefacts of others, and a judge who sees what a command on one of them does.
+"""Hostile artefacts, and a judge that observes the effects of a command on one of them.
 
 Each is a `Case`: a folder of files, and the command that a person would type on them.
 `evil_mod` can be imported wherever one of them asks for it, and leaves a mark when it is.
@@ -46,7 +46,7 @@ class Case:
 
 
 class Judged(NamedTuple):
-    """What became of a case; `left` are files that were not there before."""
+    """Effects of a case; `left` are files that were not there before."""
 
     code: int | str
     out: str
@@ -117,14 +117,14 @@ class Judge:
 
 
 def raw(page: str) -> list[str]:
-    """What of a name reached a page unescaped, or what a page would load."""
+    """List names that reached a page unescaped, and resources that it would load."""
     marks = ("<script>alert", "<img src=x", "</script><script>alert", "src=http", 'href="http')
     found = [f"the page has {mark}" for mark in marks if mark in page]
     return found if "default-src 'none'" in page else [*found, "the page has no policy"]
 
 
 def problems(case: Case, judged: Judged) -> list[str]:
-    """What is wrong about how a case ended."""
+    """List violations in the effects of a case."""
     found = list(judged.seen)
     if judged.marked:
         found.append("code was executed")

@@ -30,11 +30,10 @@ from tempfile import TemporaryDirectory
 from hydra.core.hydra_config import HydraConfig
 
 from mlr.app.cli.command import main
-from mlr.app.run import job_files
+from mlr.app.run import job, printing
 from mlr.app.sweep import summary as ranking
 from mlr.app.sweep.session import Session
-from mlr.core import console
-from mlr.training import keeper, loop
+from mlr.training import checkpointing, loop
 from tests.app.killing import RUN, TRUSTED
 from tests.quick import replaced
 
@@ -208,8 +207,8 @@ def wait_at_first_job(channel) -> None:
                 waited.append(True)
                 session.watched = False
                 if real.__name__ == "job":  # its texts are the same in every fork
-                    texts = job_files.hydra_files(*arguments, HydraConfig.get())
-                    job_files.hydra_files = lambda *_: texts
+                    texts = job.hydra_files(*arguments, HydraConfig.get())
+                    job.hydra_files = lambda *_: texts
                 serve()
             return real(session, *arguments)
 
@@ -255,10 +254,10 @@ def warm() -> None:
 if __name__ == "__main__":
     for place in replaced():
         setattr(*place)
-    keeper.SHARE = 1e9  # a run is kept as often as it may be
+    checkpointing.SHARE = 1e9  # a run is kept as often as it may be
     warm()
     # all is written by then
-    console.print_run = ranking.print_sweep = lambda *_: None
+    printing.print_run = ranking.print_sweep = lambda *_: None
     gc.collect()
     gc.freeze()
     templates: dict[tuple[str, ...], Template] = {}

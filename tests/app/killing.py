@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mlr.core.checks import DataError
-from mlr.records.container import read
+from mlr.records.checkpoint_file import read
 
 ROOT = Path(__file__).parents[2]
 TRUSTED = "allow_targets=[tests]"

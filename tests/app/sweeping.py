@@ -41,9 +41,9 @@ class Trained:
 
 @pytest.fixture
 def trained(monkeypatch) -> Trained:
-    from mlr.app.sweep import program_runner as batch
+    from mlr.app.run import lifecycle
 
-    seen, real = Trained(), batch.train
+    seen, real = Trained(), lifecycle.train
 
     def train(experiments, recorders, progress, snapshots, keeper):
         seeds = [experiment.seed for experiment in experiments]
@@ -53,5 +53,5 @@ def trained(monkeypatch) -> Trained:
             raise error
         return real(experiments, recorders, progress, snapshots, keeper)
 
-    monkeypatch.setattr(batch, "train", train)
+    monkeypatch.setattr(lifecycle, "train", train)
     return seen

@@ -1,4 +1,4 @@
-"""Each section of the benchmark, so small that no time it takes means anything."""
+"""Sections of the benchmark on tiny workloads, whose times are meaningless."""
 
 from __future__ import annotations
 
@@ -16,29 +16,26 @@ import torch
 from rich.console import Console
 
 from mlr.benchmarks import (
-    SECTIONS,
-    chosen,
+    checkpointing,
     commands,
-    jax_program,
-    keeping,
-    measure,
+    jax_sweep,
     memory,
     own_loop,
     probes,
     sweep,
-    with_jax,
     writer,
 )
-from mlr.benchmarks import works as one
-from mlr.benchmarks.rows import Row, duration, in_turn, table
+from mlr.benchmarks import workloads as one
+from mlr.benchmarks.cli import SECTIONS, measure_sections, select_sections
+from mlr.benchmarks.rows import BenchmarkRow, duration, in_turn, table
 from mlr.core.checks import InputError
 from mlr.models import Cnn, Mlp
+from mlr.probes.measuring import Measurements
 from mlr.training import log, train
-from mlr.training.measure import Measurements
 
 ROOT = Path(__file__).parents[2]
 TINY = replace(one.LOGISTIC, examples=200, epochs=1)
-FEW_IMAGES = one.Work("images", 300, 784, 10, 128, 1, Mlp())
+FEW_IMAGES = one.Workload("images", 300, 784, 10, 128, 1, Mlp())
 
 
 def shown(rows) -> str:
@@ -48,19 +45,24 @@ def shown(rows) -> str:
 
 
 def test_a_row_is_judged_by_its_promise():
-    assert Row("", value=3.0, most=3).kept
-    assert Row("", value=3.1, most=3).kept is False
-    assert Row("", value=3.1, least=3).kept
-    assert Row("", value=float("nan"), most=3).kept is False
-    assert Row("", value=3.1).kept is None
-    assert Row("not measured", most=3).kept is None
+    assert BenchmarkRow("", value=3.0, most=3).kept
+    assert BenchmarkRow("", value=3.1, most=3).kept is False
+    assert BenchmarkRow("", value=3.1, least=3).kept
+    assert BenchmarkRow("", value=float("nan"), most=3).kept is False
+    assert BenchmarkRow("", value=3.1).kept is None
+    assert BenchmarkRow("not measured", most=3).kept is None
 
 
 def test_a_table_says_all_of_it():
-    text = shown([Row("work [a]", "1 s", "9 s by hand", 1 / 9, " s", most=0.4), Row("b", value=2)])
+    text = shown(
+        [
+            BenchmarkRow("work [a]", "1 s", "9 s by hand", 1 / 9, " s", most=0.4),
+            BenchmarkRow("b", value=2),
+        ]
+    )
     for part in ("work [a]", "1 s", "9 s by hand", "0.111 s", "≤ 0.4 s", "kept"):
         assert part in text
-    assert "missed" in shown([Row("", value=1, least=8)])
+    assert "missed" in shown([BenchmarkRow("", value=1, least=8)])
 
 
 def test_durations_have_a_unit_that_suits_them():
@@ -85,10 +87,13 @@ def test_measures_are_taken_in_turn_and_the_first_of_each_does_not_count():
 
 
 def test_sections_are_chosen_by_name():
-    assert "memory" not in [section.name for section in chosen([])]
-    assert [section.name for section in chosen(["memory", "jax", "memory"])] == ["memory", "jax"]
+    assert "memory" not in [section.name for section in select_sections([])]
+    assert [section.name for section in select_sections(["memory", "jax", "memory"])] == [
+        "memory",
+        "jax",
+    ]
     with pytest.raises(InputError, match="Did you mean section=sweep"):
-        chosen(["speed"])
+        select_sections(["speed"])
 
 
 def test_every_section_has_a_home():
@@ -97,15 +102,15 @@ def test_every_section_has_a_home():
         assert callable(getattr(import_module(module), function))
 
 
-def test_what_checkpoints_cost():
-    (row,) = keeping.rows(1, TINY)
+def test_the_cost_of_checkpoints():
+    (row,) = checkpointing.rows(1, TINY)
     assert 0 < row.value < 1
     assert row.promise == "≤ 0.01"
 
 
 def test_sections_are_printed_as_they_come(monkeypatch, capsys):
-    monkeypatch.setattr(writer, "rows", lambda repeats: iter([Row(f"{repeats} times")]))
-    measure(chosen(["writer"]), 7)
+    monkeypatch.setattr(writer, "rows", lambda repeats: iter([BenchmarkRow(f"{repeats} times")]))
+    measure_sections(select_sections(["writer"]), 7)
     said = capsys.readouterr().out
     assert said.index(SECTIONS["writer"].title) < said.index("7 times")
 
@@ -157,22 +162,22 @@ def test_other_values_than_those_written_are_seen(tmp_path):
 
 
 def test_jax_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setattr(with_jax, "find_spec", lambda name: None)
-    (row,) = with_jax.rows(1)
+    monkeypatch.setattr(jax_sweep, "find_spec", lambda name: None)
+    (row,) = jax_sweep.rows(1)
     assert ".[benchmark]" in row.other
 
 
 @pytest.fixture
 def of_jax():
-    """Three runs, and what programs of JAX make of them."""
+    """Three runs, and a function that trains them by a program of JAX."""
     jax = pytest.importorskip("jax")
     work = replace(TINY, epochs=3)
     data = one.make_data(work)
     runs = [one.experiment(work, data, seed) for seed in range(3)]
-    arguments = with_jax.arguments_of(work, runs)
+    arguments = jax_sweep.arguments_of(work, runs)
 
     def results(**options):
-        program = jax_program.compiled(data, arguments, **options)
+        program = jax_sweep.compiled(data, arguments, **options)
         return jax.device_get(program(*arguments))
 
     return runs, results
@@ -200,7 +205,7 @@ def test_jax_measures_the_same_numbers(of_jax, monkeypatch):
     train(runs, [object()] * 3)
     tags = log.run_tags(runs[0])
     (block,) = found
-    columns = [tags.index(tag) for tag in jax_program.TAGS]
+    columns = [tags.index(tag) for tag in jax_sweep.TAGS]
     steps = numbers.reshape(3, 21, -1).swapaxes(0, 1)
     np.testing.assert_allclose(steps, block[:21][..., columns], rtol=1e-3, atol=1e-5)
     at_ends = block[7::7][..., [tags.index("loss/val"), tags.index("accuracy/val")]]
@@ -220,21 +225,21 @@ def test_jax_draws_orders_of_its_own(of_jax):
     assert validation.shape == (3, 3, 2)
 
 
-def test_jax_beside_mlr():
+def test_jax_compared_with_mlr():
     pytest.importorskip("jax")
-    rows = list(with_jax.rows(1, TINY, (1, 2)))
+    rows = list(jax_sweep.rows(1, TINY, (1, 2)))
     assert [row.most for row in rows] == [1, None, None] * 2
 
 
 def fake_command(here, program, work, jobs):
-    """A start of 3 s, and 0.25 s a job alone, 0.125 in two processes, 0.01 in a program."""
+    """Take 3 s to start, per job 0.25 s alone, 0.125 s in two processes, 0.01 s in one program."""
     each = 0.25 if commands.BASIC[0] in work else 0.125 if program == commands.ALONE else 0.01
     return lambda: 3 + each * jobs
 
 
 @pytest.mark.parametrize("installed", [True, False])
 def test_few_jobs_are_counted_as_many(monkeypatch, installed):
-    monkeypatch.setattr(commands, "command", fake_command)
+    monkeypatch.setattr(commands, "sweep_command", fake_command)
     monkeypatch.setattr(commands, "compute", lambda jobs: lambda: 0.01)
     monkeypatch.setattr(commands, "find_spec", lambda name: True if installed else None)
     whole, basic, joblib, overhead = commands.rows(1)
@@ -253,7 +258,7 @@ def test_the_work_of_the_commands_computes():
 
 def test_a_command_that_fails_says_what_it_said(tmp_path):
     with pytest.raises(RuntimeError, match="epochs=0"):
-        commands.command(tmp_path, commands.TRAIN, (*commands.WORK, "epochs=0"), 1)()
+        commands.sweep_command(tmp_path, commands.TRAIN, (*commands.WORK, "epochs=0"), 1)()
 
 
 @pytest.mark.slow
@@ -268,13 +273,15 @@ def test_commands():
 @pytest.mark.slow
 def test_jobs_of_other_launchers_run_alone(tmp_path):
     line = (*commands.WORK, "epochs=1", "hydra/launcher=basic")
-    assert commands.command(tmp_path, commands.ALONE, line, 2)() > 0
+    assert commands.sweep_command(tmp_path, commands.ALONE, line, 2)() > 0
 
 
 def test_slopes_of_memory(monkeypatch):
     stated = memory.bytes_of_a_run()
     monkeypatch.setattr(
-        memory, "peak", lambda count, budget=0: (200 * memory.MIB + min(count, 1000) * stated, 1.0)
+        memory,
+        "peak_memory",
+        lambda count, budget=0: (200 * memory.MIB + min(count, 1000) * stated, 1.0),
     )
     rows = list(memory.rows(1, (100, 200, 400), 10_000, 1000 * stated))
     assert [row.value for row in rows if row.most] == pytest.approx([1, 1, 999 / 1000])
@@ -293,9 +300,9 @@ def test_the_script_explains_itself():
     assert all(f"  {name} " in done.stdout for name in SECTIONS)
 
 
-def test_what_measuring_costs():
+def test_the_cost_of_probes():
     small = replace(TINY, features=16, model=Cnn(channels=[2]))
-    rows = list(probes.rows(1, [probes.Case(TINY), probes.Case(small, side=4)]))
+    rows = list(probes.rows(1, [probes.ProbedTraining(TINY), probes.ProbedTraining(small, side=4)]))
     assert [row.most for row in rows] == [1.02, 1.1, 1.3, 2] * 2
     assert all(row.value > 0 for row in rows)
 
@@ -312,7 +319,7 @@ def test_loops_of_ones_own(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("lightning") is None, reason="Lightning is not installed")
 @pytest.mark.filterwarnings("default")
-def test_lightning_and_backpack_beside():
+def test_lightning_and_backpack():
     rows = list(own_loop.rows(1, replace(FEW_IMAGES, features=6, examples=260), epochs=1))
     assert all(row.value > 0 for row in rows if "not installed" not in row.other)
     assert rows[4].value > 0

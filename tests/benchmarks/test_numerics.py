@@ -12,8 +12,19 @@ import pytest
 import torch
 
 from mlr.benchmarks import numerics, objectives
-from mlr.benchmarks.libraries import LIBRARIES, installed, of_mlr, torch_fused
-from mlr.benchmarks.numerics import CASES, DTYPES, Case, Found, markdown, measured, truth
+from mlr.benchmarks.numerics import (
+    CASES,
+    DTYPES,
+    LIBRARIES,
+    ErrorCase,
+    ErrorSummary,
+    installed,
+    markdown,
+    measure_errors,
+    of_mlr,
+    torch_fused,
+    truth,
+)
 from tests.objectives.oracle import truth as exact
 
 README = Path(__file__).parents[2] / "README.md"
@@ -26,7 +37,7 @@ NAMES = [
 
 
 def table() -> list[list[str]]:
-    """The README's cells, row by row."""
+    """Read the cells of the README, row by row."""
     text = README.read_text(encoding="utf-8")
     block = re.search(r"<!-- numerics -->\n(.*?)<!-- /numerics -->", text, re.DOTALL)
     assert block, "README.md has no table between <!-- numerics --> and <!-- /numerics -->"
@@ -39,7 +50,7 @@ def cells(text: str) -> list[list[str]]:
 
 
 def alike(stated: str, computed: str) -> bool:
-    """Whether two cells say the same, but for what another processor rounds otherwise."""
+    """Compare two cells up to differences in rounding between processors."""
     a, b = (CELL.fullmatch(text.replace("−", "-")) for text in (stated, computed))
     sizes = float(a["size"]), float(b["size"])
     near = sizes[0] == sizes[1] or 1 / 3 < sizes[0] / sizes[1] < 3
@@ -87,7 +98,7 @@ def test_the_truth_is_that_of_the_oracle(pair, dtype):
 def test_mlr_is_right_wherever_there_is_a_number():
     for pair in CASES:
         for dtype in DTYPES.values():
-            for found in measured(of_mlr, pair, dtype):
+            for found in measure_errors(of_mlr, pair, dtype):
                 assert found.wrong is None
                 assert found.largest <= 2 * torch.finfo(dtype).eps
 
@@ -97,9 +108,9 @@ def test_errors_are_found_where_torch_makes_them():
     values, slopes = torch_fused("sigmoid+bce", z, t)
     assert slopes[0].item() == 0
     assert values[1].item() == 0
-    value, slope = measured(torch_fused, "sigmoid+bce", torch.float32)
-    assert value == Found(1.0, (pytest.approx(-8.3), "t = 0"))
-    assert slope == Found(1.0, (pytest.approx(10.1), "t = 1"))
+    value, slope = measure_errors(torch_fused, "sigmoid+bce", torch.float32)
+    assert value == ErrorSummary(1.0, (pytest.approx(-8.3), "t = 0"))
+    assert slope == ErrorSummary(1.0, (pytest.approx(10.1), "t = 1"))
 
 
 def test_a_number_that_is_no_number_is_wrong_without_end():
@@ -108,22 +119,22 @@ def test_a_number_that_is_no_number_is_wrong_without_end():
         missing, far = (z[:, 0] - 3).abs() < 0.01, (z + 4).abs() < 0.01
         return values.masked_fill(missing, torch.nan), slopes.masked_fill(far, 9.0)
 
-    value, slope = measured(broken, "sigmoid+bce", torch.float64)
-    assert value == Found(math.inf, (pytest.approx(3), "t = 0"))
+    value, slope = measure_errors(broken, "sigmoid+bce", torch.float64)
+    assert value == ErrorSummary(math.inf, (pytest.approx(3), "t = 0"))
     assert slope.wrong == (pytest.approx(-4), "t = 0")
 
 
 def test_what_is_found_is_said_in_few_characters():
-    assert str(Found(5.9e-8, None)) == "6e−8"
-    assert str(Found(1.0, (-8.3, "t = 0"))) == "1, wrong from z = −8.3, t = 0"
-    assert str(Found(4.7, (30.0, "K = 2"))) == "5, wrong from z = 30, K = 2"
-    assert str(Found(math.inf, (10.1, "K = 3"))) == "inf, wrong from z = 10.1, K = 3"
-    assert str(Found(7.2e79, (1.0, "K = 3"))) == "7e79, wrong from z = 1, K = 3"
+    assert str(ErrorSummary(5.9e-8, None)) == "6e−8"
+    assert str(ErrorSummary(1.0, (-8.3, "t = 0"))) == "1, wrong from z = −8.3, t = 0"
+    assert str(ErrorSummary(4.7, (30.0, "K = 2"))) == "5, wrong from z = 30, K = 2"
+    assert str(ErrorSummary(math.inf, (10.1, "K = 3"))) == "inf, wrong from z = 10.1, K = 3"
+    assert str(ErrorSummary(7.2e79, (1.0, "K = 3"))) == "7e79, wrong from z = 1, K = 3"
 
 
 def test_libraries_that_are_missing_are_named(monkeypatch):
     monkeypatch.setattr(numerics, "installed", lambda: {"mlr": of_mlr})
-    monkeypatch.setattr(numerics, "CASES", {"sigmoid+bce": (Case((1.0,), "t = 1"),)})
+    monkeypatch.setattr(numerics, "CASES", {"sigmoid+bce": (ErrorCase((1.0,), "t = 1"),)})
     rows = list(numerics.rows(1))
     assert [row.kept for row in rows[:2]] == [True, True]
     (first, _) = (row for row in rows if row.what == "optax")  # one for each type
@@ -149,7 +160,7 @@ def test_keras_writes_no_settings_of_its_own(monkeypatch, tmp_path):
     assert "KERAS_BACKEND" not in os.environ
 
 
-def test_the_speed_of_a_batch_is_set_beside_torchs():
+def test_the_speed_of_a_batch_is_compared_with_torchs():
     rows = list(objectives.rows(1, {8: 1.5}, calls=2))
     assert [row.what.partition(",")[0] for row in rows] == [
         "softmax+ce", "softmax+ce", "sigmoid+bce", "linear+se"

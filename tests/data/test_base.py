@@ -1,4 +1,4 @@
-"""Splits and datasets: what they tell of themselves."""
+"""Datasets: their properties, and the checks of those that a user's own source loads."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from hashlib import sha256
 import pytest
 import torch
 
+from mlr.core.checks import DataError
 from mlr.data import Blobs
-from mlr.data.base import Dataset, Source, Split
+from mlr.data.base import Dataset, Source, Split, check_dataset
 
 
 def split(*numbers, label=0):
@@ -52,3 +53,86 @@ def test_examples_are_shuffled_and_complete_by_default():
 def test_any_number_changes_the_fingerprint(name):
     other = replace(getattr(DATA, name), features=getattr(DATA, name).features + 1)
     assert replace(DATA, **{name: other}).fingerprint != DATA.fingerprint
+
+
+ONES, LABELS = torch.ones(4, 2), torch.arange(4) % 3
+GOOD = Split(ONES, LABELS)
+VALUES = Split(ONES, torch.ones(4, 1))
+LABELLED = Dataset("own", GOOD, GOOD, GOOD, 3)
+MEASURED = Dataset("own", VALUES, VALUES, VALUES, None)
+
+
+def with_nan(row, column):
+    values = torch.ones(4, 2)
+    values[row:, column] = torch.nan
+    return values
+
+
+@pytest.mark.parametrize("data", [LABELLED, MEASURED], ids=["classes", "values"])
+def test_sound_datasets_pass(data):
+    check_dataset(data)
+    check_dataset(replace(data, val=Split(ONES[:0], data.val.targets[:0])))
+    halves = Split(ONES.half(), data.train.targets)
+    check_dataset(replace(data, train=halves, val=halves, test=halves))
+    images = Split(torch.zeros(4, 1, 3, 3), data.train.targets)
+    check_dataset(replace(data, train=images, val=images, test=images))
+
+
+def test_as_many_names_as_classes_pass():
+    check_dataset(replace(LABELLED, labels=("a", "b", "c")))
+    with pytest.raises(DataError, match=r"^data=own has 2 labels for 3 classes\.$"):
+        check_dataset(replace(LABELLED, labels=("a", "b")))
+
+
+@pytest.mark.parametrize("name", ["train", "val", "test"])
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        (Split(ONES.numpy(), LABELS), "must hold torch tensors"),
+        (Split(ONES, LABELS.tolist()), "must hold torch tensors"),
+        (Split(ONES[:, 0], LABELS), r"has features of shape \(4,\); they must be"),
+        (Split(ONES[:, :0], LABELS), r"has features of shape \(4, 0\); they must be"),
+        (Split(ONES.long(), LABELS), "has features of type torch.int64; they must be floating"),
+        (
+            Split(with_nan(1, 1), LABELS),
+            "has features that are not finite in 3 examples, first in row 1",
+        ),
+        (Split(ONES / 0, LABELS), "has features that are not finite in 4 examples, first in row 0"),
+        (Split(ONES, LABELS[:3]), "has 4 examples but 3 targets"),
+        (Split(ONES, LABELS[:, None]), r"has labels of shape \(4, 1\) and type torch.int64; they"),
+        (Split(ONES, LABELS.float()), r"has labels of shape \(4,\) and type torch.float32; they"),
+        (Split(ONES, LABELS.int()), r"has labels of shape \(4,\) and type torch.int32; they"),
+        (
+            Split(ONES, torch.tensor([0, 2, 3, 4])),
+            "has label 3 in row 2; with 3 classes the labels are 0 to 2",
+        ),
+        (Split(ONES, torch.tensor([0, 2, 1, -1])), "has label -1 in row 3; with 3 classes"),
+    ],
+)
+def test_a_split_with_a_fault_is_named(name, split, message):
+    with pytest.raises(DataError, match=rf"^the {name} split of data=own {message}"):
+        check_dataset(replace(LABELLED, **{name: split}))
+
+
+@pytest.mark.parametrize(
+    "targets", [torch.ones(4), torch.ones(4, 1, 1), torch.ones(4, 1).long(), torch.ones(4, 1) / 0]
+)
+def test_targets_of_regression_are_finite_rows(targets):
+    with pytest.raises(DataError, match=r"^the val split of data=own has targets of shape"):
+        check_dataset(replace(MEASURED, val=Split(ONES, targets)))
+
+
+@pytest.mark.parametrize("name", ["val", "test"])
+@pytest.mark.parametrize("shape", [(3,), (2, 1), (1,)])
+def test_examples_of_another_shape_than_those_of_training_are_refused(name, shape):
+    message = rf"^the {name} split of data=own has examples of shape .*, the training .*\(2,\)\.$"
+    with pytest.raises(DataError, match=message):
+        check_dataset(replace(LABELLED, **{name: Split(torch.ones(4, *shape), LABELS)}))
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_only_the_validation_may_be_empty(name):
+    with pytest.raises(
+        DataError, match=rf"{name} split of data=own has features of shape \(0, 2\)"
+    ):
+        check_dataset(replace(LABELLED, **{name: Split(ONES[:0], LABELS[:0])}))

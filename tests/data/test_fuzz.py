@@ -15,7 +15,7 @@ import pytest
 from hypothesis import currently_in_test_context, event, given
 
 from mlr.core.checks import DataError, InputError
-from mlr.data import Csv, Idx, Mnist, Npz, download, idx, validate
+from mlr.data import Csv, Idx, Mnist, Npz, files, idx, validate
 from mlr.data.faults import DataWarning
 from tests.data import damage
 from tests.data.support import idx_bytes, write_idx_folder
@@ -188,7 +188,7 @@ def cached(tmp_path, monkeypatch):
     folder = tmp_path / "mlr" / "mnist"
     folder.parent.mkdir()
     write_idx_folder(folder, packed=True)
-    hashes = {path.name: download.digest(path) for path in folder.iterdir()}
+    hashes = {path.name: files.digest(path) for path in folder.iterdir()}
     monkeypatch.setattr(Mnist, "hashes", {name: hashes[name] for name in Mnist.hashes})
     monkeypatch.setattr(Mnist, "unpacked", ())
     return folder / "t10k-labels-idx1-ubyte.gz"

@@ -6,7 +6,7 @@ import pytest
 from mlr.core.checks import DataError, InputError
 from mlr.data import Idx, Mnist
 from mlr.data.faults import DataWarning
-from mlr.data.idx_files import Published
+from mlr.data.idx_folder import Published
 from tests.data.support import idx_bytes, publish, write_idx_folder
 
 

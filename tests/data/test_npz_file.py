@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mlr.core.checks import DataError, InputError
-from mlr.data import Npz, npz_arrays
+from mlr.data import Npz, npz_file
 from mlr.data.faults import DataWarning
 from tests.data.damage import npy
 
@@ -234,15 +234,15 @@ def test_an_array_of_the_most_dimensions_is_read(tmp_path):
     path = tmp_path / "own.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", npy(X, "<f8", "False", f"(40, {'1, ' * 30}2)"))
-    with npz_arrays.archive(path, "data.path") as arrays:
+    with npz_file.archive(path, "data.path") as arrays:
         assert arrays.read("x").shape == (40, *[1] * 30, 2)
 
 
 def test_the_largest_array_is_read_and_a_larger_one_refused(write, monkeypatch):
     path = write(x=np.tile(Y[:, None], 100), y=Y)  # 40 · 100 · 8 bytes
-    monkeypatch.setattr(npz_arrays, "MOST_BYTES", 32_000)
+    monkeypatch.setattr(npz_file, "MOST_BYTES", 32_000)
     assert Npz(path=path).load(0).feature_shape == (100,)
-    monkeypatch.setattr(npz_arrays, "MOST_BYTES", 31_999)
+    monkeypatch.setattr(npz_file, "MOST_BYTES", 31_999)
     with pytest.raises(DataError, match="array 'x' declares 32000 bytes; 31999 are the most"):
         Npz(path=path).load(0)
 
@@ -267,7 +267,7 @@ def test_arrays_that_are_encrypted_or_packed_otherwise_are_refused(method, encry
 
 
 def test_as_many_arrays_as_an_archive_can_hold_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(npz_arrays, "MOST_ARRAYS", 2)
+    monkeypatch.setattr(npz_file, "MOST_ARRAYS", 2)
     path = tmp_path / "own.npz"
     np.savez(path, x=X, y=Y, z=Y)
     with pytest.raises(DataError, match="holds 3 arrays; 2 are the most"):
@@ -285,7 +285,7 @@ def test_headers_of_version_2_are_read(tmp_path):
         archive.writestr("y.npy", npy(Y, "<i8", "False", "(40,)"))
     with np.load(path) as arrays:
         assert arrays["x"].tolist() == X.tolist()
-    with npz_arrays.archive(path, "data.path") as arrays:
+    with npz_file.archive(path, "data.path") as arrays:
         assert arrays.read("x").tolist() == X.tolist()
         assert ("x" in arrays, "z" in arrays) == (True, False)
 

@@ -6,7 +6,7 @@ import pytest
 from mlr.core.checks import DataError
 from mlr.data import prepare
 from mlr.data.faults import DataWarning
-from mlr.data.prepare import Arrays, Plan
+from mlr.data.prepare import Arrays, Preparation
 
 
 def labelled(n, classes=2):
@@ -92,7 +92,7 @@ def noisy(seed, features, share=0.3):
     other = Arrays(np.eye(3), np.arange(3))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # absent classes
-        plan = Plan("x", 3, label_noise=share, seed=seed)
+        plan = Preparation("x", 3, label_noise=share, seed=seed)
         data = prepare.to_dataset(plan, train, other, other)
     assert data.val.targets.tolist() == data.test.targets.tolist() == [0, 1, 2]
     assert set(data.train.targets.tolist()) <= {0, 1, 2}
@@ -120,7 +120,7 @@ def test_purposes_have_unrelated_generators():
 def test_to_dataset_refuses_splits_of_different_shapes():
     wide = Arrays(np.ones((4, 3)), np.array([0, 1, 0, 1]))
     with pytest.raises(DataError, match=r"training examples of shape \(2,\) but test .*\(3,\)"):
-        prepare.to_dataset(Plan("x", 2), labelled(4), labelled(4), wide)
+        prepare.to_dataset(Preparation("x", 2), labelled(4), labelled(4), wide)
 
 
 @pytest.mark.parametrize(
@@ -141,19 +141,19 @@ def test_a_validation_that_is_half_empty_is_refused(features, targets, message):
 
 def test_to_dataset_refuses_an_empty_split():
     with pytest.raises(DataError, match="data=x has no test examples"):
-        prepare.to_dataset(Plan("x", 2), labelled(4), labelled(4), labelled(0))
+        prepare.to_dataset(Preparation("x", 2), labelled(4), labelled(4), labelled(0))
 
 
 def test_to_dataset_warns_of_one_class_only():
     one = Arrays(np.eye(4), np.zeros(4, np.int64))
     with pytest.warns(UserWarning, match="1 of 2 classes have no training example: 1"):
-        prepare.to_dataset(Plan("x", 2), one, one, one)
+        prepare.to_dataset(Preparation("x", 2), one, one, one)
 
 
 def test_to_dataset_warns_of_examples_that_are_all_alike():
     alike = Arrays(np.ones((4, 2)), np.arange(4) % 2)
     with pytest.warns(UserWarning, match="data=x: all 4 training examples are alike"):
-        prepare.to_dataset(Plan("x", 2), alike, labelled(4), labelled(4))
+        prepare.to_dataset(Preparation("x", 2), alike, labelled(4), labelled(4))
 
 
 def test_seeds_for_scikit_learn_use_all_of_its_32_bits():

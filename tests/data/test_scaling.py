@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlr.data import prepare, scaling
-from mlr.data.prepare import Arrays, Plan
+from mlr.data.prepare import Arrays, Preparation
 
 TRAIN = [[1, 7, -2], [2, 7, 0], [3, 7, 2], [6, 7, 4]]
 OTHER = [[10, 9, -100]]
@@ -43,7 +43,7 @@ def test_scaling_is_fitted_on_training_alone(kind, image, dtype):
         Arrays(np.array(rows, dtype).reshape(-1, 3, *image), np.arange(len(rows)) % 2)
         for rows in (TRAIN, OTHER)
     )
-    data = prepare.to_dataset(Plan("x", 2, kind), train, other, other)
+    data = prepare.to_dataset(Preparation("x", 2, kind), train, other, other)
     expected = (AS_A_WHOLE if image else BY_COLUMN)[kind]
     for split, rows in ((data.train, expected[0]), (data.val, expected[1])):
         np.testing.assert_allclose(split.features.reshape(-1, 3), rows, rtol=1e-6, atol=1e-7)

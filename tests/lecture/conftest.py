@@ -7,11 +7,11 @@ import pytest
 
 from mlr.core.checks import InputError
 from mlr.lecture import command
-from mlr.lecture.answer import Answer
+from mlr.lecture.page.answer import Answer
 
 
 class Lecture(NamedTuple):
-    """All slides, asked once: their answers, or what kept them from one; and the page."""
+    """Answers of all slides, asked once, or the errors they raised; and the page."""
 
     answers: dict[int | str, Answer | Exception]
     page: Path

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from mlr.lecture.answer import Answer, Claim, Slide, close, number, percent
+from mlr.lecture.page.answer import Answer, Claim, Slide, close, number, percent
 
 
 @pytest.mark.parametrize(
-    ("measured", "expected", "within", "holds", "told"),
+    ("measured", "expected", "within", "holds", "shown"),
     [
         (0.25, 0.25, 0, True, "0.25"),
         (0.25 + 1e-9, 0.25, 1e-8, True, "0.25 (off by 10⁻⁹)"),
@@ -21,9 +21,9 @@ from mlr.lecture.answer import Answer, Claim, Slide, close, number, percent
         (math.nan, math.nan, 1, False, "nan (off by nan)"),
     ],
 )
-def test_a_number_close_to_the_claimed_one(measured, expected, within, holds, told):
+def test_a_number_close_to_the_claimed_one(measured, expected, within, holds, shown):
     claim = close("so much", measured, expected, within)
-    assert (claim.measured, claim.holds) == (told, holds)
+    assert (claim.measured, claim.holds) == (shown, holds)
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,8 @@ def test_the_page_is_small(written):
     assert written.stat().st_size < MOST_BYTES
 
 
-def test_what_is_logged_would_be_seen(window, tmp_path):
-    """The emptiness above is no blindness of the test."""
+def test_an_error_in_the_log_would_be_noticed(window, tmp_path):
+    """The test above would notice an error and a request."""
     broken = tmp_path / "broken.html"
     broken.write_text("<script>console.error('no'); fetch('http://127.0.0.1:9/x')</script>")
     window.open(broken.as_uri())

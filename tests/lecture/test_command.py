@@ -5,7 +5,7 @@ import pytest
 from mlr.app.cli.errors import told
 from mlr.core.checks import InputError
 from mlr.lecture import command
-from mlr.lecture.answer import Answer, Claim, Part, Slide, close
+from mlr.lecture.page.answer import Answer, Chapter, Claim, Slide, close
 
 
 def good(lab):
@@ -35,7 +35,7 @@ def lecture(monkeypatch, tmp_path, capsys):
     def run(*asks, names=()):
         slides = tuple(Slide(number, ask.__name__, ask) for number, ask in enumerate(asks, start=1))
         monkeypatch.setattr(command, "SLIDES", slides)
-        monkeypatch.setattr(command, "PARTS", (Part("all", slides),))
+        monkeypatch.setattr(command, "CHAPTERS", (Chapter("all", slides),))
         monkeypatch.chdir(tmp_path)
         code = told(lambda: command.main(names))
         return code, *capsys.readouterr()
@@ -98,22 +98,22 @@ SPACES = "; write several with spaces, as in 1 2 3."
 )
 def test_slides_that_are_not_there_are_answered_by_those_that_are(typed, rest):
     with pytest.raises(InputError) as refused:
-        command.chosen([typed])
+        command.select_slides([typed])
     name = typed or "''"
     assert str(refused.value) == f"Unknown slide {name}: slides are 1–45{rest}"
 
 
 def test_a_long_word_does_not_make_a_long_sentence():
     with pytest.raises(InputError) as refused:
-        command.chosen(["x" * 500])
+        command.select_slides(["x" * 500])
     assert len(str(refused.value)) < 80
 
 
 def test_slides_come_in_the_order_of_the_lecture():
-    assert [slide.number for slide in command.chosen(["20", "4"])] == [4, 20]
+    assert [slide.number for slide in command.select_slides(["20", "4"])] == [4, 20]
 
 
-def test_an_interruption_keeps_what_was_answered(lecture, tmp_path):
+def test_an_interruption_saves_the_answers_so_far(lecture, tmp_path):
     code, _, err = lecture(good, interrupted, good)
     assert code == 130
     told = "interrupted; the slides answered so far are in lecture/index.html."
@@ -121,7 +121,7 @@ def test_an_interruption_keeps_what_was_answered(lecture, tmp_path):
     assert "1 of 1 claims hold" in page(tmp_path)
 
 
-def test_a_slide_begun_anew_and_interrupted_keeps_no_old_answer(lecture, tmp_path):
+def test_a_slide_asked_again_and_interrupted_keeps_no_old_answer(lecture, tmp_path):
     lecture(good, good)
     lecture(good, interrupted, names=["2"])
     assert "1 of 1 claims hold" in page(tmp_path)
@@ -158,7 +158,7 @@ def test_the_page_of_somebody_else_is_left_alone(lecture, tmp_path):
     assert page(tmp_path) == "<h1>My lecture</h1>"
 
 
-def test_what_the_lecture_trains_is_not_among_the_runs_of_a_person(lecture, tmp_path):
+def test_runs_of_the_lecture_are_not_among_the_users_runs(lecture, tmp_path):
     def trained(lab):
         """Is it trained?"""
         lab.run("data=blobs", "epochs=1")

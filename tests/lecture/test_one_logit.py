@@ -1,4 +1,4 @@
-"""Costs, slopes and bends of one logit, and what is found and integrated over it."""
+"""Loss, derivatives, minima and integrals of one logit."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from math import pi, sqrt
 import pytest
 import torch
 
-from mlr.lecture.one_logit import (
-    bends,
+from mlr.lecture.slides.one_logit import (
     costs,
+    curvature,
     expected_size,
     integral,
     logit,
@@ -25,13 +25,13 @@ def test_the_target_is_one_unless_said_otherwise():
     assert costs("linear", "se", logit(0.0, 10.0), target=0.0).tolist() == [0, 50]
 
 
-def test_slopes_and_bends_are_derivatives():
+def test_slopes_and_curvatures_are_derivatives():
     z, step = logits(-4, 4, 81), 1e-5
     for pair in (("sigmoid", "se"), ("sigmoid", "bce"), ("linear", "se")):
         rise = (costs(*pair, z + step) - costs(*pair, z - step)) / (2 * step)
         bend = (slopes(*pair, z + step) - slopes(*pair, z - step)) / (2 * step)
         torch.testing.assert_close(slopes(*pair, z), rise, rtol=0, atol=1e-9)
-        torch.testing.assert_close(bends(*pair, z), bend, rtol=0, atol=1e-9)
+        torch.testing.assert_close(curvature(*pair, z), bend, rtol=0, atol=1e-9)
 
 
 def test_lowest_finds_place_and_value():

@@ -5,10 +5,11 @@ from html import unescape
 
 import pytest
 
-from mlr.lecture import kept, page
-from mlr.lecture.answer import Answer, Claim, Part, Picture, Slide
-from mlr.lecture.drawing import BLUE, INK, canvas, curves, line, of_pair, svg
-from mlr.lecture.lab import Trained
+from mlr.app.lab import Trained
+from mlr.lecture.page import render, saved_answers
+from mlr.lecture.page.answer import Answer, Chapter, Claim, Illustration, Slide
+from mlr.lecture.page.drawing import BLUE, INK, canvas, curves, line, of_pair, svg
+from mlr.lecture.page.saved_answers import SavedAnswer
 
 
 def ask(lab):
@@ -19,33 +20,37 @@ def ask(lab):
 
 
 ONE, TWO = Slide(1, "first & last", ask), Slide(2, "second", ask)
-PARTS = (Part("All", (ONE, TWO)),)
+CHAPTERS = (Chapter("All", (ONE, TWO)),)
 
 
 def answer(holds=True, run=None):
     with canvas() as (figure, axes):
         axes.plot([0, 1], [0, 1], color=BLUE)
         drawing = svg(figure)
-    picture = Picture("a <line>", drawing, "python scripts/train.py a='b'" * (run is not None), run)
+    picture = Illustration(
+        "a <line>", drawing, "python scripts/train.py a='b'" * (run is not None), run
+    )
     return Answer("Yes, by 1 & more.", (Claim("1 < 2", "1 → 2", holds),), (picture,))
 
 
 @pytest.fixture
 def written(tmp_path):
-    """Writes answers to slides, and gives the page of all that are kept."""
+    """Return a function that saves answers to slides and returns the page of all."""
 
     def write(*answers: tuple[Slide, Answer]) -> str:
         for slide, one in answers:
             folder = tmp_path / str(slide.number)
             folder.mkdir(exist_ok=True)
-            kept.keep(folder, slide, one, 1.5)
-        there = [kept.read(tmp_path / str(slide.number), slide) for slide in (ONE, TWO)]
-        return page.write(tmp_path, PARTS, [one for one in there if one]).read_text("utf-8")
+            saved_answers.save(folder, slide, one, 1.5)
+        there = [saved_answers.load(tmp_path / str(slide.number), slide) for slide in (ONE, TWO)]
+        return render.write_html(tmp_path, CHAPTERS, [one for one in there if one]).read_text(
+            "utf-8"
+        )
 
     return write
 
 
-def test_a_section_tells_question_answer_and_claims(written, tmp_path):
+def test_a_section_shows_question_answer_and_claims(written, tmp_path):
     html = written((ONE, answer(run=tmp_path / "1" / "01")))
     assert "1 of 1 claims hold" in html
     order = ["Is 1 &lt; 2?", "<svg ", "Yes, by 1 &amp; more.", "<td>1 &lt; 2</td><td>1 → 2</td>"]
@@ -72,13 +77,16 @@ def test_one_slide_asked_again_replaces_its_section_only(written):
     assert len(re.findall("<section ", html)) == 2
 
 
-def test_a_picture_without_a_run_is_made_by_its_slide(written):
+def test_a_picture_without_a_run_is_made_by_its_slide(written, tmp_path):
     assert "<code>python scripts/lecture.py 2</code>" in written((TWO, answer()))
+    result = SavedAnswer(Slide("it", "it", ask), answer(), "2026-01-01T00:00:00+00:00", 1, {})
+    page = render.page_html(tmp_path, (), [result])
+    assert "<code>python scripts/lecture.py published it</code>" in page
 
 
-def test_what_was_kept_and_is_damaged_is_left_out(written, tmp_path):
+def test_a_damaged_answer_is_left_out(written, tmp_path):
     written((ONE, answer()), (TWO, answer()))
-    (tmp_path / "1" / kept.FILE).write_text('{"sentence": 1}')
+    (tmp_path / "1" / saved_answers.FILE).write_text('{"sentence": 1}')
     html = written()
     assert '<section id="2"' in html
     assert '<section id="1"' not in html
@@ -91,7 +99,7 @@ def test_nothing_is_loaded_from_elsewhere(written):
     assert "<script" not in html
 
 
-def test_times_and_versions_are_told(written):
+def test_times_and_versions_are_shown(written):
     html = written((ONE, answer()))
     assert re.search(r"Measured \d+ \w+ \d{4}, \d\d:\d\d UTC, 1 section in \d s, with python", html)
     assert "torch 2." in html
@@ -100,10 +108,14 @@ def test_times_and_versions_are_told(written):
 def test_slides_and_published_results_are_counted_apart(tmp_path):
     def made(*numbers):
         slides = [Slide(number, "one", ask) for number in numbers]
-        return [kept.Kept(slide, answer(), "2026-01-01T00:00:00+00:00", 1, {}) for slide in slides]
+        return [
+            SavedAnswer(slide, answer(), "2026-01-01T00:00:00+00:00", 1, {}) for slide in slides
+        ]
 
-    assert "2 sections and 1 published result in 3 s" in page.html(tmp_path, (), made(1, 2, "a"))
-    assert ", 2 published results in 2 s" in page.html(tmp_path, (), made("a", "b"))
+    assert "2 sections and 1 published result in 3 s" in render.page_html(
+        tmp_path, (), made(1, 2, "a")
+    )
+    assert ", 2 published results in 2 s" in render.page_html(tmp_path, (), made("a", "b"))
 
 
 def test_a_number_keeps_its_unit_on_its_line(written):
@@ -187,8 +199,8 @@ def test_goals_recap_terms_and_formulas_stand_once_before_the_sections(shown):
 def test_the_slide_s_own_question_stands_below_ours(tmp_path):
     own = "Question: “less?” Answer: “yes, z_k is”."
     slides = (Slide(1, "first", ask, own), Slide(2, "second", ask))
-    made = [kept.Kept(slide, answer(), "2026-01-01T00:00:00+00:00", 1, {}) for slide in slides]
-    html = page.html(tmp_path, (Part("All", slides),), made)
+    made = [SavedAnswer(slide, answer(), "2026-01-01T00:00:00+00:00", 1, {}) for slide in slides]
+    html = render.page_html(tmp_path, (Chapter("All", slides),), made)
     assert html.count("On the slide: ") == 1
     ours, own = html.index("Is 1 &lt; 2?</h2>"), html.index("“yes, z<sub>k</sub> is”")
     assert ours < own < html.index("<svg ")

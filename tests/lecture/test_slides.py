@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from mlr.lecture.answer import Answer
 from mlr.lecture.command import ask
-from mlr.lecture.slides import PARTS, SLIDES
+from mlr.lecture.page.answer import Answer
+from mlr.lecture.slides import CHAPTERS, SLIDES
 
 FAST = {2, 15, 18, 19, 24, 29}
 """Slides that test_statements.py does not ask."""
@@ -25,8 +25,8 @@ def assert_holds(answer) -> None:
     assert [claim for claim in answer.claims if not claim.holds] == []
     assert any(character.isdigit() for character in answer.sentence), "the measured number"
     assert len(re.findall(r"[.?!] [A-Z]", answer.sentence)) <= 1, "one or two sentences"
-    told = [text for one in answer.claims for text in (one.text, one.measured)]
-    raw = [text for text in (answer.sentence, *told) if re.search(r"\d[eE][−+-]?\d|\d%", text)]
+    shown = [text for one in answer.claims for text in (one.text, one.measured)]
+    raw = [text for text in (answer.sentence, *shown) if re.search(r"\d[eE][−+-]?\d|\d%", text)]
     assert raw == [], "numbers as people write them"
 
 
@@ -46,7 +46,7 @@ def test_slides_are_numbered_once_and_grouped():
     numbers = [slide.number for slide in SLIDES]
     assert len(set(numbers)) == len(numbers)
     assert numbers == sorted(numbers)
-    assert sum(len(part.slides) for part in PARTS) == len(SLIDES)
+    assert sum(len(part.slides) for part in CHAPTERS) == len(SLIDES)
 
 
 @pytest.mark.parametrize("slide", SLIDES, ids=_names)

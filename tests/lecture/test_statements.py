@@ -1,4 +1,4 @@
-"""Statements of the lecture, held against numbers that do not come from it."""
+"""Statements of the lecture, compared with numbers from elsewhere."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ import torch
 import yaml
 from mpmath import mp, mpf
 
-from mlr.lecture import clipped, consequences, costs, divergence, small_steps, softmax_limits
-from mlr.lecture.lab import Lab
-from mlr.lecture.one_logit import crossing
-from mlr.lecture.slides import SLIDES
-from mlr.lecture.xor import _one_update
+from mlr.app.lab import Lab
+from mlr.lecture.slides import (
+    SLIDES,
+    clipped,
+    cross_entropy,
+    distributions,
+    divergence,
+    small_steps,
+    softmax,
+)
+from mlr.lecture.slides.one_logit import crossing
+from mlr.lecture.slides.xor import _one_update
 from tests.data.support import REPO
 from tests.lecture.test_slides import assert_holds
 
@@ -54,10 +61,10 @@ def test_1_an_update_of_sgd_is_that_of_its_definition(tmp_path):
 
 
 def test_3_independence_gives_the_product_and_identity_the_one_p(ask):
-    told = ask(3).sentence
-    assert "independence makes the joint probability the product of the marginals" in told
-    assert "identical distribution makes the marginals one and the same p" in told
-    assert f"KL = {0.8 * log(1.6) + 0.2 * log(0.4):.4f}" in told
+    shown = ask(3).sentence
+    assert "independence makes the joint probability the product of the marginals" in shown
+    assert "identical distribution makes the marginals one and the same p" in shown
+    assert f"KL = {0.8 * log(1.6) + 0.2 * log(0.4):.4f}" in shown
     assert claim(ask(3), "but no single p").measured == "p(1, 1) = 0.4, not 0.64"
 
 
@@ -112,7 +119,7 @@ def test_14_a_loss_of_test_examples_states_its_tolerance(ask):
 
 def test_14_the_constant_is_of_all_outputs():
     assert 1.5 * log(2 * np.pi) == pytest.approx(2.75681559961401823, abs=1e-15)
-    found = costs._of_three_outputs()
+    found = distributions._of_three_outputs()
     assert found.holds
     assert found.measured.startswith("2.756816")
 
@@ -207,31 +214,31 @@ def test_30_the_configuration_names_both_rates_and_their_outcomes():
     slow = simulated("bce", 0.005, 300)
     assert f"output {slow[50]:.4f} after 50 updates, {slow[300]:.4f} after 300" in head
     se, bce = simulated("se", 0.15, 300), simulated("bce", 0.15, 300)
-    told = set(numbers(head))
-    assert {round(value, 4) for value in (se[50], bce[50], se[300], bce[300])} <= told
+    shown = set(numbers(head))
+    assert {round(value, 4) for value in (se[50], bce[50], se[300], bce[300])} <= shown
 
 
 # --- cross-entropy, and its consequences
 
 
 def test_32_the_answer_says_why(ask):
-    told = ask(32).sentence
-    assert "one of t and 1 − t is 0: t = 1 leaves −log y, t = 0 leaves −log(1 − y)" in told
+    shown = ask(32).sentence
+    assert "one of t and 1 − t is 0: t = 1 leaves −log y, t = 0 leaves −log(1 − y)" in shown
 
 
-def test_36_the_larger_mean_of_the_clipped_unit_is_told_with_its_zeros(monkeypatch, tmp_path):
+def test_36_the_larger_mean_of_the_clipped_unit_is_given_with_its_zeros(monkeypatch, tmp_path):
     # few nodes: the numbers are those of the published table, held by its claims
     monkeypatch.setattr(
-        consequences,
+        cross_entropy,
         "expected_size",
         lambda head, loss, s, nodes=20: dict(
-            zip(consequences.DEVIATIONS, consequences.SIZES[head, loss], strict=True)
+            zip(cross_entropy.DEVIATIONS, cross_entropy.SIZES[head, loss], strict=True)
         ).get(s, 0.1),
     )
     answer = BY_NUMBER[36].ask(Lab(tmp_path))
     assert answer.holds
-    told = numbers(answer.sentence)
-    assert {0.1033, 0.0196, 0.1844, 0.0199, 65.9} <= set(told)
+    shown = numbers(answer.sentence)
+    assert {0.1033, 0.0196, 0.1844, 0.0199, 65.9} <= set(shown)
     # P(z < 0 or z > 1) of a standard normal
     inside = float(mp.ncdf(1)) - 0.5
     assert 100 * (1 - inside) == pytest.approx(65.9, abs=0.05)
@@ -274,8 +281,8 @@ def test_42_the_sum_is_1_earlier(dtype, first):
 
     assert next(gap for gap in range(60) if total(gap) == 1) == first
     torch_type = {np.float64: "float64", np.float32: "float32"}[dtype]
-    (named,) = [one for one in softmax_limits.DTYPES if str(one).endswith(torch_type)]
-    assert softmax_limits._first_one(named) == first
+    (named,) = [one for one in softmax.DTYPES if str(one).endswith(torch_type)]
+    assert softmax._first_one(named) == first
 
 
 def test_42_the_note_names_the_gaps_from_which_a_rounded_prediction_is_1():
@@ -288,10 +295,10 @@ def test_42_the_note_names_the_gaps_from_which_a_rounded_prediction_is_1():
 
 
 def test_42_one_is_rounding_and_arg_max_a_one_hot_vector(ask):
-    told = ask(42).sentence
-    assert "one-hot vector of arg max" in told
-    assert "only in the limit" in told
-    assert "is rounding of the sum (from 39 on, if y itself is correctly rounded)" in told
+    shown = ask(42).sentence
+    assert "one-hot vector of arg max" in shown
+    assert "only in the limit" in shown
+    assert "is rounding of the sum (from 39 on, if y itself is correctly rounded)" in shown
 
 
 # --- all of them

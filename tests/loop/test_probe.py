@@ -381,7 +381,7 @@ def test_a_full_disk_stops_the_recording_and_not_the_training(tmp_path, monkeypa
     model, twin = module(), module()
     optimizer, plain = sgd(model), sgd(twin)
     probe = every_step(model, optimizer, tmp_path / "run")
-    monkeypatch.setattr("mlr.loop.recording.FLUSH_POINTS", 2)
+    monkeypatch.setattr("mlr.probes.measuring.FLUSH_BYTES", 999)
 
     def refuse(*arguments, **more):
         raise OSError(28, "No space left on device")

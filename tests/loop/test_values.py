@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from mlr import GradientProbe
 from mlr.data.base import Dataset, Split
-from mlr.loop.schedule import PRESETS
 from mlr.objectives import Objective
 from mlr.probes import ProbeSettings
+from mlr.probes.settings import presets
 from mlr.training import SGD, Experiment
 from mlr.training.log import run_tags
 from tests.loop.loops import batches, module, table, train
@@ -140,7 +140,7 @@ def test_the_tags_are_those_of_mlrs_own_trainings(tmp_path):
     experiment = Experiment(
         objective=Objective("softmax", "ce"), module=model,
         data=Dataset("d", split, split, split, 3), optimizer=SGD(lr=0.1), epochs=1,
-        batch_size=8, seed=0, probes=PRESETS["full"],
+        batch_size=8, seed=0, probes=presets()["full"],
     )  # fmt: skip
     of_training = [
         tag for tag in run_tags(experiment) if not tag.endswith(("/val", "/test"))
@@ -338,7 +338,7 @@ def test_large_batches_are_measured_in_part(tmp_path, monkeypatch):
 def test_presets_are_those_of_the_configuration():
     from omegaconf import OmegaConf
 
-    for name, preset in PRESETS.items():
+    for name, preset in presets().items():
         entries = OmegaConf.to_container(OmegaConf.load(f"configs/probes/{name}.yaml"))
         assert entries.pop("_target_") == "mlr.probes.ProbeSettings"
         own = ProbeSettings(**entries)

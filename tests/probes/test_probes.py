@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from mlr.probes import PROBES, NetworkValues, ProbeSettings, StepValues, Subject, make_probes
+from mlr.probes import NetworkValues, ProbeSettings, StepValues, Subject, make_probes
+from mlr.probes.base import stack_network
 from mlr.probes.histograms import BINS, edges, histogram
-from mlr.probes.network import stack_network
-from mlr.probes.settings import FAMILIES
+from mlr.probes.settings import NAMES
 
 POINTS, RUNS, BATCH, CLASSES = 3, 2, 9, 3
 LAYERS, DENSE, HIDDEN = ("conv1", "hidden1", "output"), ("hidden1", "output"), ("hidden1",)
 THRESHOLD = 0.01
-ALL = ProbeSettings(**dict.fromkeys(FAMILIES, True), threshold=THRESHOLD)
+ALL = ProbeSettings(**dict.fromkeys(NAMES, True), threshold=THRESHOLD)
 
 
 def subject(classes: int | None = CLASSES, spread: bool = False) -> Subject:
@@ -31,12 +31,13 @@ def values(outputs: int, classification: bool = True, spread: bool = False) -> S
     classes = 2 if outputs == 1 else outputs
     labels = torch.arange(BATCH, dtype=torch.float64).expand(POINTS, RUNS, BATCH) % classes
     squares = draw(POINTS, RUNS, len(DENSE), BATCH).square()
+    norms = draw(POINTS, RUNS, len(LAYERS)).abs()
+    # of a mean, and so shorter than the mean of the lengths
+    norms[..., [LAYERS.index(name) for name in DENSE]] = 0.5 * squares.sqrt().mean(-1)
     network = NetworkValues(
-        gradient_norms=draw(POINTS, RUNS, len(LAYERS)).abs(),
+        gradient_norms=norms,
         nonfinite=draw(POINTS, RUNS, len(LAYERS)).abs().round(),
         sample_squares=squares,
-        # of a mean, and so shorter than the mean of the lengths
-        dense_norms=0.5 * squares.sqrt().mean(-1),
         weight_norms=draw(POINTS, RUNS, len(LAYERS)).exp(),
         update_norms=draw(POINTS, RUNS, len(LAYERS)).exp(),
         cosine=draw(POINTS, RUNS).tanh(),
@@ -151,7 +152,8 @@ def plain_network(network: NetworkValues, point: int, run: int) -> dict[str, flo
         field.name: getattr(network, field.name)[point, run].tolist()
         for field in fields(NetworkValues)
     }
-    squares, signal = at["sample_squares"], [norm**2 for norm in at["dense_norms"]]
+    squares = at["sample_squares"]
+    signal = [at["gradient_norms"][LAYERS.index(name)] ** 2 for name in DENSE]
     sizes = [math.sqrt(sum(column)) for column in zip(*squares, strict=True)]
     numbers = {
         "grad_norm/total": math.sqrt(sum(n * n for n in at["gradient_norms"])),
@@ -186,7 +188,7 @@ def snr(squares: float, signal: float) -> float:
 def test_every_number_equals_its_plain_twin(outputs, classification, spread):
     step = values(outputs, classification, spread)
     classes = None if not classification else 2 if outputs == 1 else outputs
-    probes = make_probes(ALL, subject(classes, spread))
+    probes = make_probes(ALL, subject(classes, spread)).values()
     tags = [tag for probe in probes for tag in probe.tags]
     for point in range(POINTS):
         for run in range(RUNS):
@@ -247,24 +249,24 @@ def test_ties_at_thresholds_by_hand():
     )
     families = ("performance", "prediction", "logit_gradient", "saturation", "confidence")
     settings = ProbeSettings(
-        **dict.fromkeys(FAMILIES, False) | dict.fromkeys((*families, "classes", "slopes"), True),
+        **dict.fromkeys(NAMES, False) | dict.fromkeys((*families, "classes", "slopes"), True),
         threshold=THRESHOLD,
     )
     found = {}
-    for probe in make_probes(settings, Subject(2)):
+    for probe in make_probes(settings, Subject(2)).values():
         found |= zip(probe.tags, probe.measure(step)[0, 0].tolist(), strict=True)
     assert found == pytest.approx(BY_HAND | {"loss/train": 3.0}, rel=1e-12, nan_ok=True)
 
 
 def test_only_twenty_classes_have_tags_of_their_own():
-    probes = make_probes(ALL, subject(25))
+    probes = make_probes(ALL, subject(25)).values()
     tags = [tag for probe in probes for tag in probe.tags if tag.startswith("logit_grad_class/")]
     assert tags == [f"logit_grad_class/{k}" for k in range(20)]
 
 
 def test_steps_are_stacked_field_by_field():
     steps = [
-        NetworkValues(gradient_norms=torch.tensor([[1.0 + p]]), dead=torch.tensor([[5.0 + p]]))
+        {"gradient_norms": torch.tensor([[1.0 + p]]), "dead": torch.tensor([[5.0 + p]])}
         for p in range(2)
     ]
     whole = stack_network(steps)
@@ -274,21 +276,19 @@ def test_steps_are_stacked_field_by_field():
 
 
 def test_every_family_has_a_schedule_of_its_name_and_its_place():
-    assert tuple(probe.family for probe in PROBES) == FAMILIES
-    made = make_probes(ALL, subject())
-    assert tuple(probe.family for probe in made) == FAMILIES
-    assert {field.name for field in fields(ProbeSettings)} > set(FAMILIES)
+    assert tuple(make_probes(ALL, subject())) == NAMES
+    assert {field.name for field in fields(ProbeSettings)} > set(NAMES)
 
 
 def test_only_what_is_asked_for_is_made():
-    settings = ProbeSettings(**dict.fromkeys(FAMILIES, False) | {"direction": "every:3"})
-    (probe,) = make_probes(settings, subject())
+    settings = ProbeSettings(**dict.fromkeys(NAMES, False) | {"direction": "every:3"})
+    (probe,) = make_probes(settings, subject()).values()
     assert probe.tags == ("grad_cosine/total",)
 
 
 def test_what_a_run_does_not_have_has_no_tags():
     bare = Subject(None, False, ("output",))
-    tags = [tag for probe in make_probes(ALL, bare) for tag in probe.tags]
+    tags = [tag for probe in make_probes(ALL, bare).values() for tag in probe.tags]
     assert not [tag for tag in tags if tag.startswith(("sample_grad", "grad_snr", "dead_units"))]
     assert not [tag for tag in tags if "wrong" in tag or "class" in tag]
 
@@ -296,7 +296,7 @@ def test_what_a_run_does_not_have_has_no_tags():
 def test_no_wrong_example_gives_nan_not_zero():
     step = values(1)
     everyone = replace(step, right=torch.ones_like(step.right))
-    for probe in make_probes(ALL, subject(2)):
+    for probe in make_probes(ALL, subject(2)).values():
         for tag, column in zip(probe.tags, probe.measure(everyone).unbind(-1), strict=True):
             if "wrong" in tag:
                 assert column.isnan().all(), tag
@@ -305,8 +305,9 @@ def test_no_wrong_example_gives_nan_not_zero():
 def test_examples_that_all_agree_have_no_noise_to_compare_with():
     step = values(1)
     same = torch.ones(POINTS, RUNS, len(DENSE), BATCH, dtype=torch.float64)
-    network = replace(step.network, sample_squares=same, dense_norms=same[..., 0])
-    (probe,) = [one for one in make_probes(ALL, subject(2)) if one.family == "sample_gradient"]
+    ones = torch.ones_like(step.network.gradient_norms)
+    network = replace(step.network, sample_squares=same, gradient_norms=ones)
+    probe = make_probes(ALL, subject(2))["sample_gradient"]
     measured = probe.measure(replace(step, network=network))
     assert measured[..., 0].allclose(torch.tensor(math.sqrt(2), dtype=torch.float64))
     assert measured[..., 2:].isnan().all()
@@ -316,7 +317,7 @@ def test_numbers_that_are_not_finite_are_counted():
     step = values(3)
     logits, grads = step.logits.clone(), step.logit_grads.clone()
     logits[0, 1, :2, 0], grads[2, 0, 0, :] = math.inf, math.nan
-    (probe,) = [one for one in make_probes(ALL, subject()) if one.family == "nonfinite"]
+    probe = make_probes(ALL, subject())["nonfinite"]
     measured = probe.measure(replace(step, logits=logits, logit_grads=grads))
     assert measured[..., 0].tolist() == [[0, 2], [0, 0], [0, 0]]
     assert measured[..., 1].tolist() == [[0, 0], [0, 0], [3, 0]]

@@ -9,13 +9,13 @@ import yaml
 
 from mlr.core.checks import InputError
 from mlr.probes.schedules import Schedule
-from mlr.probes.settings import FAMILIES, ProbeSettings
+from mlr.probes.settings import NAMES, ProbeSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "probes"
-NOTHING = dict.fromkeys(FAMILIES, False) | {"histograms": False}
+NOTHING = dict.fromkeys(NAMES, False) | {"histograms": False}
 BASIC = {
     **{"points": 200, "histograms": 50, "figures": 1, "threshold": 0.01},
-    **dict.fromkeys(FAMILIES, False),
+    **dict.fromkeys(NAMES, False),
     **dict.fromkeys(("performance", "logit_gradient", "saturation"), True),
     **dict.fromkeys(("gradient_norm", "nonfinite"), True),
 }
@@ -30,9 +30,9 @@ def test_the_defaults_are_those_of_the_basic_probes():
 def test_the_full_probes_measure_every_family_as_often_and_those_that_are_off_none():
     full, off = (yaml.safe_load((CONFIGS / f"{name}.yaml").read_text()) for name in ("full", "off"))
     del full["_target_"], off["_target_"]
-    assert full == BASIC | dict.fromkeys(FAMILIES, True) | {"figures": 6}
+    assert full == BASIC | dict.fromkeys(NAMES, True) | {"figures": 6}
     assert off == BASIC | NOTHING | {"points": 0, "histograms": 0, "figures": 0}
-    assert ProbeSettings(**full).families == FAMILIES
+    assert ProbeSettings(**full).families == NAMES
     assert ProbeSettings(**off).due(100) == {}
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlr.records import Ending, Recorder, RunFolder, finish_all, flush_all, record_scalars
-from mlr.records.summary import SummaryRun
+from mlr.records import Recorder, RunEnd, RunFolder, finish_all, flush_all, record_scalars
+from mlr.records.summary import SummaryLine
 
 TAGS = (
     *("loss/train", "accuracy/train", "logit_grad/wrong", "logit_grad/right", "stuck/fraction"),
@@ -22,33 +22,44 @@ ENDS = np.linspace(0.5, 0.05, len(PAIRS))
 RATES = (0.01, 0.1, 0.3, 1.0)
 
 
-def write_sweep(folder: Path, seeds: int, points: int = 40, rates=RATES) -> list[SummaryRun]:
+def line(folders, pair="", **chosen) -> SummaryLine:
+    """A line of runs that lie in these folders."""
+    name = ",".join(filter(None, [pair, *(f"{key}={value}" for key, value in chosen.items())]))
+    head, _, loss = pair.partition("+")
+    options = {key: float(one) if key == "lr" else one for key, one in chosen.items()}
+    return SummaryLine(name, {"head": head, "loss": loss, **options}, folders)
+
+
+def write_sweep(
+    folder: Path, seeds: int, points: int = 40, rates=RATES
+) -> dict[str, list[SummaryLine]]:
     """Finished runs of every pair, rate and seed; at a rate of 1 half of them diverge.
 
     Returns:
-        The runs, of each pair those of the best rate first: a higher one falls faster, up to 0.3.
+        The lines of each pair, that of the best rate first: a higher one falls faster, up to 0.3.
     """
     jobs = list(product(range(len(PAIRS)), rates, range(seeds)))
     steps = np.arange(points) * 16
-    found = []
     for start in range(0, len(jobs), 256):
         part = jobs[start : start + 256]
-        cells = [f"{PAIRS[pair]},lr={rate:g}" for pair, rate, _ in part]
-        names = [f"{cell},seed={job[2]}" for cell, job in zip(cells, part, strict=True)]
+        names = [f"{PAIRS[pair]},lr={rate:g},seed={seed}" for pair, rate, seed in part]
         claimed = [RunFolder.claim(folder / name) for name in names]
         recorders = [Recorder(one, TAGS, {"lr": 0.1}) for one in claimed]
         values, present = curves(part, steps)
         record_scalars(recorders, steps, steps / 32, values, present, 1e9 + steps)
         flush_all(recorders)
         endings = [
-            Ending("done", {"loss/test": float(run[-1, 0]), "accuracy/test": float(run[-1, 1])})
+            RunEnd("done", {"loss/test": float(run[-1, 0]), "accuracy/test": float(run[-1, 1])})
             for run in values.swapaxes(0, 1)
         ]
         finish_all(recorders, endings)
-        for one, cell, (pair, rate, _) in zip(claimed, cells, part, strict=True):
-            head, loss = PAIRS[pair].split("+")
-            found.append(SummaryRun(one.path, cell, {"head": head, "loss": loss, "lr": rate}))
-    return sorted(found, key=lambda run: (run.hparams["lr"] >= 1, -run.hparams["lr"]))
+    best_first = [f"{rate:g}" for rate in sorted(rates, key=lambda rate: (rate >= 1, -rate))]
+
+    def one(pair: str, rate: str) -> SummaryLine:
+        runs = [folder / f"{pair},lr={rate},seed={seed}" for seed in range(seeds)]
+        return line(runs, pair, lr=rate)
+
+    return {pair: [one(pair, rate) for rate in best_first] for pair in PAIRS}
 
 
 def curves(jobs, steps) -> tuple[np.ndarray, np.ndarray]:

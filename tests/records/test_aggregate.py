@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from mlr.records.aggregate import Series, aggregate, read_series
-from mlr.records.table import MetricsTable
+from mlr.records.aggregate import aggregate
+from mlr.records.metrics_table import MetricsTable
+from mlr.records.series import Series, read_series
 
 TAGS = ("loss/train", "accuracy/val")
 

@@ -10,8 +10,14 @@ import pytest
 
 from mlr.core.durable import WriteError
 from mlr.records import RunFolder
-from mlr.records.bulk import Ending, finish_all, flush_all, record_histograms, record_scalars
-from mlr.records.recorder import Recorder
+from mlr.records.recorder import (
+    Recorder,
+    RunEnd,
+    finish_all,
+    flush_all,
+    record_histograms,
+    record_scalars,
+)
 from tests.records.reading import accumulate, event_files, events
 
 TAGS = ("loss/train", "accuracy/val", "logit_grad/wrong", "größe", "loss/test")
@@ -59,7 +65,7 @@ def record_together(own, blocks):
         columns, there = bars(1, steps)
         record_histograms(own, steps, "h", *columns, there, times)
         flush_all(own)
-    finish_all(own, [Ending("done", FINAL, "why", {"steps": 3})] * len(own))
+    finish_all(own, [RunEnd("done", FINAL, "why", {"steps": 3})] * len(own))
 
 
 def record_alone(recorder, run, blocks):
@@ -98,7 +104,7 @@ def test_runs_together_leave_the_files_of_runs_alone(tmp_path, dtype):
 @pytest.mark.usefixtures("clock")
 def test_what_stands_beside_a_run_does_not_matter(tmp_path, monkeypatch):
     """However many runs are laid out together, and whether some record nothing."""
-    monkeypatch.setattr("mlr.records.blocks._NUMBERS", 1)
+    monkeypatch.setattr("mlr.records.row_blocks._NUMBERS", 1)
     few = recorders(tmp_path / "a")
     record_together([None if run == 2 else one for run, one in enumerate(few)], [block(0)])
     monkeypatch.undo()
@@ -112,19 +118,19 @@ def test_what_stands_beside_a_run_does_not_matter(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("clock")
 def test_big_blocks_are_written_before_they_are_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr("mlr.records.bulk.SPILL_BYTES", 20_000)
+    monkeypatch.setattr("mlr.records.recorder.SPILL_BYTES", 20_000)
     spilled = recorders(tmp_path / "a")
     steps, epochs, values, present, times = block(0)
     record_scalars(spilled, steps, epochs, values, present, times)
     columns, there = bars(1, steps)
     record_histograms(spilled, steps, "h", *columns, there, times)
-    assert sum(one.files.pending_bytes() for one in spilled) < 60_000
+    assert sum(one.pending_bytes() for one in spilled) < 60_000
     flush_all(spilled)
     monkeypatch.undo()
     monkeypatch.setattr(time, "time", lambda: 1.7e9)
     whole = recorders(tmp_path / "b")
     record_together(whole, [block(0)])
-    finish_all(spilled, [Ending("done", FINAL, "why", {"steps": 3})] * RUNS)
+    finish_all(spilled, [RunEnd("done", FINAL, "why", {"steps": 3})] * RUNS)
     for one, other in zip(spilled, whole, strict=True):
         assert files(one) == files(other)
 
@@ -171,7 +177,7 @@ def test_when_no_run_can_be_written_the_error_is_raised(tmp_path):
 
 def test_recording_nothing_is_no_error():
     flush_all([None, None])
-    finish_all([None], [Ending("done")])
+    finish_all([None], [RunEnd("done")])
 
 
 def open_files() -> int:
@@ -187,7 +193,7 @@ def test_after_a_flush_runs_hold_neither_files_nor_bytes(tmp_path):
     for part in range(3):
         record_scalars(own, steps + 100 * part, steps / 1, values, values > 0, steps / 1)
         flush_all(own)
-        assert sum(one.files.pending_bytes() for one in own) == 0
+        assert sum(one.pending_bytes() for one in own) == 0
     assert open_files() == before
 
 

@@ -8,10 +8,10 @@ import time
 import pytest
 
 from mlr.core.checks import InputError
-from mlr.records import parsed_once, plain_yaml
+from mlr.records import plain_yaml, yaml_cache
 from mlr.records.plain_yaml import read_yaml
 
-READERS = pytest.mark.parametrize("read", [plain_yaml.read_yaml, parsed_once.read_yaml])
+READERS = pytest.mark.parametrize("read", [plain_yaml.read_yaml, yaml_cache.read_yaml])
 
 BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)
@@ -100,8 +100,8 @@ def test_an_entry_that_a_file_shares_with_another_is_parsed_once(tmp_path, monke
     for seed in range(3):
         (tmp_path / f"{seed}.yaml").write_text(f"{entries}seed: {seed + 1}0001\n")
     texts = []
-    monkeypatch.setattr(parsed_once, "checked", lambda text, path: texts.append(text))
-    read = [parsed_once.read_yaml(tmp_path / f"{seed}.yaml") for seed in range(3)]
+    monkeypatch.setattr(yaml_cache, "checked", lambda text, path: texts.append(text))
+    read = [yaml_cache.read_yaml(tmp_path / f"{seed}.yaml") for seed in range(3)]
     head = {"name": "shared_entry", "low": 0.0}
     assert read == [{"head": head, "seed": 10_000 * (seed + 1) + 1} for seed in range(3)]
     assert [text for text in texts if "shared_entry" in text] == ["name: shared_entry\n"]

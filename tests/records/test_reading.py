@@ -75,14 +75,14 @@ def test_a_run_with_a_changed_file_is_left_out(runs, name, change):
 
 def test_each_kind_of_a_run_that_is_left_out(runs):
     write_run(runs / "c")
-    retell(runs / "b", None, format=3)
+    retell(runs / "b", None, format=4)
     status = runs / "a" / "status.json"
     status.write_bytes(status.read_bytes()[:-3])
     kinds = {"a": "damaged", "b": "of another format", "c": "done"}
     assert {name: kind for name, (kind, _) in told(runs).items()} == kinds
     other = read_runs(runs)[1]
     assert remedied(other, runs) == other.entries["reason"]
-    assert "is of format 3, and this mlr reads format 2" in other.entries["reason"]
+    assert "is of format 4, and this mlr reads formats 2 to 3" in other.entries["reason"]
 
 
 def test_where_none_can_be_read_the_first_reason_is_told(runs, tmp_path_factory):

@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 
 from mlr.core import durable as durable_module
 from mlr.records import Recorder, RunFolder
-from mlr.records.folder import read_status
+from mlr.records.run_folder import read_status
 from tests.records.reading import accumulate, event_files, events
 
 TAGS = ("loss/train", "loss/val", "loss/test", "logit_grad/wrong")
@@ -53,7 +53,7 @@ def test_a_run_from_start_to_end(recorder):
     limits = np.tile(np.arange(3.0), (2, 1))
     recorder.histograms(np.array([0, 9]), "logits", limits, counts, ones, ones, ones, ones)
     final = {"loss/train": 0.4, "loss/test": 0.1, "logit_grad/wrong": 9.0, "time": 3.0}
-    recorder.finish("done", final, best_step=7)
+    recorder.finish("done", final, steps=7)
 
     found = accumulate(folder)
     assert [point.step for point in found.Scalars("loss/train")] == list(range(10))
@@ -75,7 +75,7 @@ def test_a_run_from_start_to_end(recorder):
         "logit_grad/wrong": "1.0",
     }
     status = read_status(folder)
-    assert (status["status"], status["reason"], status["best_step"]) == ("done", None, 7)
+    assert (status["status"], status["reason"], status["steps"]) == ("done", None, 7)
     assert status["metrics"] == final
     assert sorted(path.name for path in folder.iterdir()) == [
         event_files(folder)[0].name,

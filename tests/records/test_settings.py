@@ -4,8 +4,9 @@ from math import inf
 
 import pytest
 
+from mlr.analysis.grouping import known_keys
 from mlr.records.reading import read_all, read_runs
-from mlr.records.settings import known_keys, plain, setting, text, texts
+from mlr.records.settings import parse_value, split_overrides, value_text
 from tests.records.written import write_run
 
 CONFIG = """
@@ -45,7 +46,7 @@ def run(tmp_path):
     ],
 )
 def test_typed_before_configured_before_chosen(run, key, value):
-    assert setting(run, key) == value
+    assert run.setting(key) == value
 
 
 def test_every_key_that_may_be_asked_for(run):
@@ -64,7 +65,7 @@ def test_a_key_that_one_run_has_is_known(run, tmp_path):
 def test_a_run_without_files_of_hydra_knows_what_was_typed(tmp_path):
     write_run(tmp_path, "", None, ["head=softmax", "epochs=2"])
     (run,) = read_runs(tmp_path)
-    assert [setting(run, key) for key in ("head", "loss", "seed", "epochs")] == [
+    assert [run.setting(key) for key in ("head", "loss", "seed", "epochs")] == [
         "softmax",
         None,
         None,
@@ -93,13 +94,17 @@ def test_a_run_without_files_of_hydra_knows_what_was_typed(tmp_path):
     ],
 )
 def test_texts_are_the_values_they_stand_for(typed, value, shown):
-    assert plain(typed) == value
-    assert type(plain(typed)) is type(value)
-    assert text(value) == shown
+    assert parse_value(typed) == value
+    assert type(parse_value(typed)) is type(value)
+    assert value_text(value) == shown
 
 
 def test_overrides_by_key():
-    assert texts(["a=1", "+b=x=y", "++c=", "~d", "~e=1"]) == {"a": "1", "b": "x=y", "c": ""}
+    assert split_overrides(["a=1", "+b=x=y", "++c=", "~d", "~e=1"]) == {
+        "a": "1",
+        "b": "x=y",
+        "c": "",
+    }
 
 
 def test_runs_of_several_folders_are_each_there_once(tmp_path):

@@ -1,4 +1,4 @@
-"""The small logdir beside a big sweep: one line a cell, and never a blank chart."""
+"""The small logdir of a big sweep: one line a setting, and never a blank chart."""
 
 import re
 import time
@@ -9,20 +9,30 @@ import pytest
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata
 
+from mlr.app.board.view import View
 from mlr.core import durable as durable_module
 from mlr.records import WriteError
-from mlr.records.events import EventWriter
-from mlr.records.summary import COUNT, LIMIT, SummaryRun, write_summary
-from mlr.records.table import MetricsTable
+from mlr.records.metrics_table import MetricsTable
+from mlr.records.summary import COUNT, LIMIT
+from mlr.records.summary import write_summary as write
+from mlr.records.tensorboard.event_writer import EventWriter
 from tests.records.reading import accumulate, names
-from tests.records.sweeps import PAIRS, RATES, TAGS, write_sweep
+from tests.records.sweeps import PAIRS, RATES, TAGS, line, write_sweep
+
+
+def write_summary(folder, pairs):
+    return write(folder, list(pairs.values()))
+
+
+def every(pairs) -> list[str]:
+    return sorted(one.name for lines in pairs.values() for one in lines)
 
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sweep")
-    runs = write_sweep(folder, seeds=6)
-    return folder, runs, write_summary(folder, runs)
+    pairs = write_sweep(folder, seeds=6)
+    return folder, pairs, write_summary(folder, pairs)
 
 
 def table(folder, **columns):
@@ -34,22 +44,22 @@ def table(folder, **columns):
     metrics.close()
 
 
-def test_every_cell_and_the_best_of_each_pair(sweep):
-    folder, runs, summary = sweep
-    assert summary.folder == folder / "summary"
-    assert (summary.cells, summary.left_out) == (len(PAIRS) * len(RATES), 0)
-    assert names(summary.folder / "all") == sorted({run.cell for run in runs})
+def test_every_line_and_the_best_of_each_pair(sweep):
+    folder, pairs, summary = sweep
+    assert summary == folder / "summary"
+    assert len(every(pairs)) == len(PAIRS) * len(RATES)
+    assert names(summary / "all") == every(pairs)
     # the first of each pair
-    assert names(summary.folder / "best") == sorted(f"{pair},lr=0.3" for pair in PAIRS)
+    assert names(summary / "best") == sorted(f"{pair},lr=0.3" for pair in PAIRS)
     assert [name for name in names(folder) if name.startswith(".")] == []
 
 
 def test_a_cell_holds_the_mean_the_band_and_how_many_they_are(sweep):
-    _, runs, summary = sweep
+    _, pairs, summary = sweep
     cell = f"{PAIRS[0]},lr=0.3"
-    own = [run.folder for run in runs if run.cell == cell]
+    own = pairs[PAIRS[0]][0].runs
     alone = np.array([[p.value for p in accumulate(run).Scalars("loss/val")] for run in own])
-    found = accumulate(summary.folder / "best" / cell)
+    found = accumulate(summary / "best" / cell)
     for tag, expected in (
         ("loss/val", alone.mean(axis=0)),
         ("q10/loss/val", np.quantile(alone, 0.1, axis=0)),
@@ -58,19 +68,19 @@ def test_a_cell_holds_the_mean_the_band_and_how_many_they_are(sweep):
     ):
         read = [point.value for point in found.Scalars(tag)]
         np.testing.assert_allclose(read, expected, rtol=1e-5)
-    mean = accumulate(summary.folder / "all" / cell)
+    mean = accumulate(summary / "all" / cell)
     assert set(mean.Tags()["scalars"]) == {*TAGS, COUNT}
     assert "custom_scalars__config__" in found.PluginTagToContent("custom_scalars")
     assert sorted(mean.PluginTagToContent("hparams"))[0].startswith("_hparams_")
 
 
 def test_diverged_runs_are_counted_out(sweep):
-    counted = accumulate(sweep[2].folder / "all" / f"{PAIRS[0]},lr=1").Scalars(COUNT)
+    counted = accumulate(sweep[2] / "all" / f"{PAIRS[0]},lr=1").Scalars(COUNT)
     assert [point.value for point in counted] == [6] * 20 + [3] * 20
 
 
 def test_the_link_shows_the_best_and_colours_by_pair(sweep):
-    address = urlsplit("http://localhost:6006/" + sweep[2].link)
+    address = urlsplit("http://localhost:6006/" + View(sweep[2]).link())
     query = {name: value for name, (value,) in parse_qs(address.query).items()}
     shown = [f"{kind}/{pair},lr=0.3" for kind in ("best", "all") for pair in PAIRS]
     assert len([name for name in shown if re.search(query["runFilter"], name)]) == len(PAIRS)
@@ -79,91 +89,91 @@ def test_the_link_shows_the_best_and_colours_by_pair(sweep):
     assert address.fragment.startswith("timeseries&regexInput=%5Ebest")
 
 
-def test_one_cell_a_pair_needs_no_folders_for_best_and_all(tmp_path):
-    runs = [run for run in write_sweep(tmp_path, seeds=3, rates=(0.1,)) if "bce" in run.cell]
-    summary = write_summary(tmp_path, runs)
-    assert names(summary.folder) == sorted({run.cell for run in runs})
-    assert "runFilter" not in summary.link
-    found = accumulate(summary.folder / runs[0].cell)
+def test_one_line_a_pair_needs_no_folders_for_best_and_all(tmp_path):
+    pairs = write_sweep(tmp_path, seeds=3, rates=(0.1,))
+    pairs = {pair: groups for pair, groups in pairs.items() if "bce" in pair}
+    summary = write_summary(tmp_path, pairs)
+    assert names(summary) == every(pairs)
+    assert "runFilter" not in View(summary).link()
+    found = accumulate(summary / every(pairs)[0])
     assert {"q10/loss/val", "loss/val"} <= set(found.Tags()["scalars"])
     assert found.PluginTagToContent("hparams")
 
 
 def test_a_second_summary_takes_the_place_of_the_first(tmp_path):
-    runs = write_sweep(tmp_path, seeds=1)
-    write_summary(tmp_path, runs)
-    summary = write_summary(tmp_path, runs[:4])
-    assert summary.cells == 4
-    assert names(summary.folder) == sorted(run.cell for run in runs[:4])
+    pairs = write_sweep(tmp_path, seeds=1)
+    write_summary(tmp_path, pairs)
+    some = {pair: pairs[pair][:1] for pair in PAIRS[:4]}
+    assert names(write_summary(tmp_path, some)) == every(some)
 
 
-def test_cells_of_one_pair_and_other_data_have_a_best_each(tmp_path):
-    runs = []
+def test_settings_of_one_pair_and_other_data_have_a_best_each(tmp_path):
+    pairs = {}
     for data in ("digits", "moons"):
         for rate in (0.1, 0.5):
-            cell = f"sigmoid+se,data={data},lr={rate}"
-            table(tmp_path / cell, **{"loss/train": [1.0, rate]})
-            runs.append(SummaryRun(tmp_path / cell, cell, {"lr": rate}, f"sigmoid+se {data}"))
-    summary = write_summary(tmp_path, runs)
+            place = tmp_path / f"{data}{rate}"
+            table(place, **{"loss/train": [1.0, rate]})
+            one = line([place], "sigmoid+se", data=data, lr=rate)
+            pairs.setdefault(f"sigmoid+se {data}", []).append(one)
+    summary = write_summary(tmp_path, pairs)
     best = [f"sigmoid+se,data={data},lr=0.1" for data in ("digits", "moons")]
-    assert names(summary.folder / "best") == best
+    assert names(summary / "best") == best
 
 
 def test_a_full_disk_leaves_the_old_summary(tmp_path, monkeypatch):
-    runs = write_sweep(tmp_path, seeds=1, rates=(0.1, 1.0))
-    summary = write_summary(tmp_path, runs)
-    before = names(summary.folder / "all")
+    pairs = write_sweep(tmp_path, seeds=1, rates=(0.1, 1.0))
+    summary = write_summary(tmp_path, pairs)
+    before = names(summary / "all")
 
     def fail(*args):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(durable_module.os, "write", fail)
     with pytest.raises(WriteError, match="No space left"):
-        write_summary(tmp_path, runs[:1])
-    assert names(summary.folder / "all") == before
+        write_summary(tmp_path, {PAIRS[0]: pairs[PAIRS[0]]})
+    assert names(summary / "all") == before
     assert [name for name in names(tmp_path) if name.startswith(".")] == []
 
 
-def test_more_cells_than_tensorboard_draws_leave_the_worst_out(tmp_path):
-    runs = []
+def test_more_lines_than_tensorboard_draws_leave_the_worst_out(tmp_path):
+    pairs = {}
     for number in range(520):
         pair = f"sigmoid+{'bce' if number % 4 else 'se'}"
-        cell = f"{pair},lr={number}"
-        table(tmp_path / cell, **{"loss/val": [1.0, number], "accuracy/val": [0.5, 0.5]})
-        runs.append(SummaryRun(tmp_path / cell, cell, {"lr": number}))
-    summary = write_summary(tmp_path, runs)
-    kept = names(summary.folder / "all")
-    assert (summary.cells, summary.left_out) == (520, 520 - len(kept))
-    assert len(kept) + 2 < LIMIT + 3 <= 500
-    assert names(summary.folder / "best") == ["sigmoid+bce,lr=1", "sigmoid+se,lr=0"]
+        place = tmp_path / str(number)
+        table(place, **{"loss/val": [1.0, number], "accuracy/val": [0.5, 0.5]})
+        pairs.setdefault(pair, []).append(line([place], pair, lr=number))
+    summary = write_summary(tmp_path, pairs)
+    shown = names(summary / "all")
+    assert len(shown) + 2 < LIMIT + 3 <= 500
+    assert names(summary / "best") == ["sigmoid+bce,lr=1", "sigmoid+se,lr=0"]
     # se has 130, fewer than its share
-    assert sum("+se" in name for name in kept) == 130
-    assert max(int(name.split("=")[1]) for name in kept if "bce" in name) < 400
+    assert sum("+se" in name for name in shown) == 130
+    assert max(int(name.split("=")[1]) for name in shown if "bce" in name) < 400
 
 
 def test_runs_that_left_nothing_are_no_obstacle(tmp_path):
     table(tmp_path / "a", **{"loss/train": [1.0, 0.5]})
-    runs = [SummaryRun(tmp_path / name, "sigmoid+se", {}) for name in ("a", "b")]
-    summary = write_summary(tmp_path, runs)
-    counted = accumulate(summary.folder / "sigmoid+se").Scalars(COUNT)
+    both = line([tmp_path / name for name in ("a", "b")], "sigmoid+se")
+    summary = write_summary(tmp_path, {"sigmoid+se": [both]})
+    counted = accumulate(summary / "sigmoid+se").Scalars(COUNT)
     assert [point.value for point in counted] == [1, 1]
-    assert write_summary(tmp_path / "none", runs[1:]) is None
+    assert write_summary(tmp_path / "none", {"x": [line([tmp_path / "b"], "x")]}) is None
 
 
-@pytest.mark.parametrize("pair", ["", "sigmoid+se,"])
-@pytest.mark.parametrize(("cells", "best"), [(3, 0), (20, 0), (21, 7)])
-def test_cells_of_one_pair_are_shown_in_colours_of_their_own(tmp_path, pair, cells, best):
-    found = [f"{pair}lr={rate}" for rate in range(cells)]
-    for rate, cell in enumerate(found):
-        table(tmp_path / cell, **{"loss/train": [1.0, rate]})
-    summary = write_summary(tmp_path, [SummaryRun(tmp_path / cell, cell, {}) for cell in found])
-    (colour,) = parse_qs(urlsplit(summary.link).query)["runColorGroup"]
+@pytest.mark.parametrize("pair", ["", "sigmoid+se"])
+@pytest.mark.parametrize(("count", "best"), [(3, 0), (20, 0), (21, 7)])
+def test_lines_of_one_pair_are_shown_in_colours_of_their_own(tmp_path, pair, count, best):
+    groups = [line([tmp_path / str(rate)], pair, lr=rate) for rate in range(count)]
+    for rate in range(count):
+        table(tmp_path / str(rate), **{"loss/train": [1.0, rate]})
+    summary, found = write_summary(tmp_path, {pair: groups}), [one.name for one in groups]
+    (colour,) = parse_qs(urlsplit(View(summary).link()).query)["runColorGroup"]
     if colour != "run":
         captured = {re.search(colour.removeprefix("regex:"), name).groups() for name in found}
-        assert len(captured) == cells
+        assert len(captured) == count
     if best:
-        assert names(summary.folder / "best") == found[:best]
-    assert names(summary.folder / "all" if best else summary.folder) == sorted(found)
+        assert names(summary / "best") == found[:best]
+    assert names(summary / "all" if best else summary) == sorted(found)
 
 
 @pytest.mark.parametrize(("lost", "status"), [(1, "SUCCESS"), (2, "FAILURE")])
@@ -172,8 +182,8 @@ def test_a_cell_of_which_most_runs_diverged_has_diverged(tmp_path, lost, status)
     ends = [[1.0, 0.5], *[[1.0, np.inf]] * lost]
     for name, losses in enumerate(ends):
         table(tmp_path / str(name), **{"loss/train": losses})
-    runs = [SummaryRun(tmp_path / str(name), "a+b", {"lr": 1}) for name in range(1 + lost)]
-    found = accumulate(write_summary(tmp_path, runs).folder / "a+b")
+    one = line([tmp_path / str(name) for name in range(1 + lost)], "a+b")
+    found = accumulate(write_summary(tmp_path, {"a+b": [one]}) / "a+b")
     content = found.PluginTagToContent("hparams")[metadata.SESSION_END_INFO_TAG]
     end = metadata.parse_session_end_info_plugin_data(content)
     assert api_pb2.Status.Name(end.status) == f"STATUS_{status}"
@@ -183,30 +193,28 @@ def test_a_table_of_somebody_else_is_no_obstacle(tmp_path):
     table(tmp_path / "a", **{"loss/train": [1.0, 0.5]})
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "metrics.csv").write_bytes(b"step,epoch,\xff\n1,2\n")
-    runs = [SummaryRun(tmp_path / name, "sigmoid+se", {}) for name in ("a", "b")]
-    assert write_summary(tmp_path, runs).cells == 1
+    both = line([tmp_path / name for name in ("a", "b")], "sigmoid+se")
+    assert names(write_summary(tmp_path, {"sigmoid+se": [both]})) == ["sigmoid+se"]
 
 
 @pytest.mark.slow
 @pytest.mark.long
 def test_two_thousand_runs_are_read_in_seconds(tmp_path):
     """Measured 1.2 s for 2,048 runs of 213 steps and 12 tags."""
-    runs = write_sweep(tmp_path, seeds=64, points=213)
+    pairs = write_sweep(tmp_path, seeds=64, points=213)
     start = time.perf_counter()
-    write_summary(tmp_path, runs)
+    write_summary(tmp_path, pairs)
     assert time.perf_counter() - start < 6
 
 
-def test_a_cell_has_the_pictures_of_its_run_that_is_drawn(tmp_path):
-    runs = []
-    for seed in range(3):
-        folder = tmp_path / f"a+b,seed={seed}"
+def test_a_line_has_the_pictures_of_its_run_that_is_drawn(tmp_path):
+    folders = [tmp_path / f"a+b,seed={seed}" for seed in range(3)]
+    for folder in folders:
         table(folder, **{"loss/train": [1.0, 0.5], "loss/val": [1.0, 0.5]})
-        runs.append(SummaryRun(folder, "a+b", {"head": "a", "loss": "b"}))
-    writer = EventWriter(runs[1].folder)
+    writer = EventWriter(folders[1])
     image = Summary.Image(height=1, width=1, colorspace=3, encoded_image_string=b"png")
     writer.summary(Summary(value=[Summary.Value(tag="figure/weights", image=image)]), 7)
     writer.close()
-    summary = write_summary(tmp_path, runs)
-    (event,) = accumulate(summary.folder / "a+b").Images("figure/weights")
+    summary = write_summary(tmp_path, {"a+b": [line(folders, "a+b")]})
+    (event,) = accumulate(summary / "a+b").Images("figure/weights")
     assert (event.step, event.encoded_image_string) == (7, b"png")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mlr.app.board.view import View
 from mlr.records.summary import write_summary
 from tests.records.sweeps import PAIRS, RATES, write_sweep
 
@@ -23,14 +24,14 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def summary(folder):
-    runs = write_sweep(folder, SEEDS)
-    assert len(runs) == 2048
-    return write_summary(folder, runs)
+    pairs = write_sweep(folder, SEEDS)
+    assert sum(len(group.runs) for groups in pairs.values() for group in groups) == 2048
+    return write_summary(folder, list(pairs.values()))
 
 
 @pytest.fixture(scope="module")
 def address(summary):
-    with tensorboard(summary.folder) as where:
+    with tensorboard(summary) as where:
         yield where
 
 
@@ -41,7 +42,7 @@ def page(tmp_path_factory):
 
 
 def test_time_series_draw_the_best_of_each_pair(page, address, summary):
-    page.open(f"{address}/{summary.link}")
+    page.open(f"{address}/{View(summary).link()}")
     wait(lambda: page.shows(*BEST, "5 cards", "logit_grad/wrong"), "names and pinned charts")
     # TensorBoard has seven colours, and one is nearly grey
     wait(lambda: page.colours("line-chart") >= 6, "a colour a pair")
@@ -50,7 +51,7 @@ def test_time_series_draw_the_best_of_each_pair(page, address, summary):
 
 
 def test_custom_scalars_draw_means_with_bands(page, address, summary):
-    page.open(f"{address}/{summary.link}".replace("#timeseries", "#custom_scalars"))
+    page.open(f"{address}/{View(summary).link()}".replace("#timeseries", "#custom_scalars"))
     wait(lambda: page.shows(*BEST, "Who gets gradient?", "Matches (8)"), "runs and charts")
     assert not page.shows("Missing Tags")
     wait(lambda: page.count(CURVES, "vz-line-chart2") >= len(PAIRS), "curves")
@@ -71,7 +72,7 @@ def test_hparams_list_every_cell(page, address):
 def test_the_sweep_itself_is_blank(page, folder, summary):
     """Why the summary is there; and the colours above are not found in an empty chart."""
     with tensorboard(folder) as address:
-        plain = summary.link.partition("&runFilter")[0] + "#timeseries"
+        plain = View(summary).link().partition("&runFilter")[0] + "#timeseries"
         page.open(f"{address}/{plain}")
         wait(lambda: page.shows("5 cards", "logit_grad/wrong"), "pinned charts")
         assert page.colours("line-chart") == 0

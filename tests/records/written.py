@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mlr.records import MetricsTable, RunFolder
-from mlr.records.folder import read_status
+from mlr.records.run_folder import read_status
 
 NONE = float("nan")
 

@@ -16,7 +16,7 @@ from mlr.losses import LOSSES, Focal, GeneralisedCrossEntropy, SmoothedCrossEntr
 from mlr.models import Linear, Mlp
 from mlr.objectives import Objective, check_pair
 from mlr.probes import ProbeSettings
-from mlr.probes.settings import FAMILIES
+from mlr.probes.settings import NAMES
 from mlr.records import Recorder, RunFolder
 from mlr.training import SGD, Adam, AdamW, Experiment, network, train
 from mlr.training.background import Background
@@ -24,7 +24,7 @@ from mlr.training.log import run_tags
 from mlr.training.network import Kind, kind_of
 from tests.training.conftest import split
 
-ALL = ProbeSettings(**dict.fromkeys(FAMILIES, True))
+ALL = ProbeSettings(**dict.fromkeys(NAMES, True))
 OPTIMIZERS = {
     "sgd": lambda lr: SGD(lr=lr),
     "momentum": lambda lr: SGD(lr=lr, momentum=0.9, weight_decay=0.01),

@@ -1,16 +1,15 @@
-"""Work beside the main thread: done once, in order, and not lost when it is interrupted."""
+"""Work on other threads: done once, in order, and not lost when it is interrupted."""
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from itertools import count, islice
-from threading import Barrier, Event, current_thread, main_thread
+from threading import Barrier
 
 import pytest
 import torch
 
-from mlr.training.background import MOST_WAITING, Background, Work
+from mlr.training.background import Background, PendingCall
 
 BUSY = [(1, True), (4, True)]
 
@@ -40,32 +39,6 @@ def test_an_error_in_the_producer_reaches_the_consumer(threads, worth):
             next(items)
 
 
-@pytest.mark.parametrize("threads", [0, 1, 3])
-def test_every_piece_of_work_is_done_once(threads):
-    done = []
-
-    def work(number):
-        done.append(number)
-        return number * number
-
-    with Background(threads) as background:
-        started = [background.start(lambda number=number: work(number)) for number in range(40)]
-        assert [background.finish(one) for one in started] == [n * n for n in range(40)]
-    assert sorted(done) == list(range(40))
-
-
-def test_the_main_thread_helps_before_too_much_waits():
-    held, helped = Event(), []
-    with Background(1) as background:
-        first = background.start(held.wait)
-        while not first.lock.locked():  # until the thread has taken it up
-            time.sleep(0.001)
-        for _ in range(MOST_WAITING + 1):
-            background.start(lambda: helped.append(current_thread()))
-        assert helped == [main_thread()]
-        held.set()
-
-
 @pytest.mark.parametrize("threads", [1, 3])
 def test_side_by_side_means_at_the_same_time(threads):
     """Each function waits for all others: one after the other they would never end."""
@@ -82,7 +55,6 @@ def test_side_by_side_means_at_the_same_time(threads):
 
 
 def test_interrupted_work_is_still_to_be_done():
-    """Ctrl-C during work for a flush must not lose what the flush is about to record."""
     attempts = []
 
     def interrupted_once():
@@ -91,7 +63,7 @@ def test_interrupted_work_is_still_to_be_done():
             raise KeyboardInterrupt
         return "measured"
 
-    work = Work(interrupted_once)
+    work = PendingCall(interrupted_once)
     with pytest.raises(KeyboardInterrupt):
         work.do()
     assert work.result == "measured"
@@ -99,12 +71,11 @@ def test_interrupted_work_is_still_to_be_done():
     assert len(attempts) == 2
 
 
-def test_work_that_fails_says_so_to_whoever_asks():
+def test_work_that_fails_raises_each_time_it_is_asked():
     def fails():
         raise ValueError("not this way")
 
-    with Background(1) as background:
-        work = background.start(fails)
-        for _ in range(2):
-            with pytest.raises(ValueError, match="not this way"):
-                background.finish(work)
+    work = PendingCall(fails)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="not this way"):
+            _ = work.result

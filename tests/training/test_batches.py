@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from mlr.training import batches, log, measure, train
+from mlr.probes import measuring
+from mlr.training import batches, log, train
 from tests.training.conftest import dataset, experiment
 
 KINDS = {
@@ -33,7 +34,7 @@ def test_numbers_do_not_hang_on_how_batches_are_gathered(monkeypatch, kind):
 
     def numbers(threads_from: int, gathered: int, stacked: int) -> list[np.ndarray]:
         monkeypatch.setattr(batches, "GATHER_BYTES", gathered)
-        monkeypatch.setattr(measure, "STACK_VALUES", stacked)
+        monkeypatch.setattr(measuring, "STACK_VALUES", stacked)
         found.clear()
         runs = [experiment(seed=seed, batch_size=7, **KINDS[kind]()) for seed in range(3)]
         train(runs, [object()] * len(runs))

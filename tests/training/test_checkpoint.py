@@ -8,12 +8,12 @@ import torch
 from mlr.core.checks import DataError
 from mlr.models import Mlp
 from mlr.records import RunFolder
-from mlr.records.container import encode, read
-from mlr.records.format import FormatError
+from mlr.records.checkpoint_file import encode, read
+from mlr.records.status import FormatError
 from mlr.training import SGD, train
 from mlr.training.checkpoint import final_state, load_checkpoint, save_checkpoint
-from mlr.training.endings import Ending
 from mlr.training.state import State
+from mlr.training.stopping import Stop
 from tests.training.conftest import experiment
 
 WHOLE = State(
@@ -26,7 +26,7 @@ WHOLE = State(
     waited=3,
     best_step=8,
     best={"weight": torch.tensor([8.0, 9])},
-    ending=Ending(11, "diverged", "why", {"update": 12, "examples": [1]}),
+    ending=Stop(11, "diverged", "why", {"update": 12, "examples": [1]}),
     threads=2,
 )
 
@@ -47,7 +47,7 @@ def test_a_state_is_read_as_it_was_saved(tmp_path):
     refused = {"update": 12, "examples": [1]}
     ending = {"step": 11, "status": "diverged", "reason": "why", "refused": refused}
     numbers = {"step": 12, "lowest": 0.25, "waited": 3, "best_step": 8, "threads": 2}
-    assert about == {"format": 2, **numbers, "ending": ending, "config": {"seed": 1}}
+    assert about == {"format": 3, **numbers, "ending": ending, "config": {"seed": 1}}
     state, told = load_checkpoint(folder.checkpoint)
     assert told == about
     assert repr(state) == repr(WHOLE)
@@ -82,8 +82,8 @@ def test_numbers_that_are_none_of_a_run_are_refused(tmp_path, key, values):
             DataError, match=r"checkpoint\.safetensors is not a checkpoint of a run"
         ):
             load_checkpoint(folder.checkpoint)
-    folder.checkpoint.write_bytes(encode(arrays, about | {"format": 3}))
-    with pytest.raises(FormatError, match="of format 3"):
+    folder.checkpoint.write_bytes(encode(arrays, about | {"format": 4}))
+    with pytest.raises(FormatError, match="of format 4"):
         load_checkpoint(folder.checkpoint)
 
 
@@ -95,7 +95,7 @@ def test_the_end_of_a_run_has_nothing_that_only_going_on_needs(tmp_path):
     save_checkpoint(folder, final_state(result), {})
     arrays, about = read(folder.checkpoint)
     numbers = {"step": result.steps, "best_step": result.best[0], "waited": 0, "threads": None}
-    assert about == {"format": 2, **numbers, "lowest": float("inf"), "ending": None}
+    assert about == {"format": 3, **numbers, "lowest": float("inf"), "ending": None}
     kinds = {name.partition(".")[0] for name in arrays}
     assert kinds == {"model", "optimizer", "best"}
 

@@ -1,4 +1,4 @@
-"""What `_target_` may name: mlr's own parts and torch.nn's classes to the letter, else a user's."""
+"""`_target_` names mlr's own parts and torch.nn's classes to the letter, else allowed packages."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import pytest
 import yaml
 
 from mlr.app.config.output_paths import CONFIGS
+from mlr.app.config.run_names import part_name
 from mlr.core.checks import InputError
-from mlr.heads import Head
+from mlr.heads import Head, Sigmoid
 from mlr.models import Model, UserModule
 from mlr.probes import ProbeSettings
-from mlr.training.instantiate import OWN, make_part
+from mlr.training.instantiate import ALIASES, OWN, make_part
 
 MINE = """
 import os
@@ -55,6 +56,12 @@ def test_every_part_of_a_configuration_is_known_by_name():
 def test_what_is_not_known_is_refused(target):
     with pytest.raises(InputError):
         make_part("model", {"_target_": target}, Model, [])
+
+
+def test_an_older_name_of_a_part_is_still_known(monkeypatch):
+    monkeypatch.setitem(ALIASES, "mlr.heads.Logistic", "mlr.heads.Sigmoid")
+    assert type(make_part("head", {"_target_": "mlr.heads.Logistic"}, Head, [])) is Sigmoid
+    assert part_name("mlr.heads.Logistic") == "sigmoid"
 
 
 def test_a_class_of_torch_is_a_model():

@@ -6,19 +6,18 @@ import copy
 import csv
 import time
 from math import isfinite
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from mlr.probes import ProbeSettings
+from mlr.probes import ProbeSettings, measuring
 from mlr.records import Recorder, RunFolder
-from mlr.training import SGD, log, loop, measure, train
+from mlr.training import SGD, log, loop, train
 from mlr.training.background import Background
-from mlr.training.endings import Endings
 from mlr.training.log import run_tags
-from mlr.training.orders import Orders
+from mlr.training.shuffling import Orders
 from mlr.training.step import Program
+from mlr.training.stopping import Stopping
 from tests.records.reading import event_files, events
 from tests.training.conftest import dataset, experiment
 from tests.training.twin import optimizer
@@ -137,19 +136,20 @@ def test_epochs_and_times_are_those_of_their_steps(tmp_path):
 
 def test_it_is_time_to_flush_after_so_many_bytes_or_seconds(monkeypatch):
     """A step of two runs is taken for 1,000 bytes."""
-    monkeypatch.setattr(log, "FLUSH_SECONDS", 1e9)
-    monkeypatch.setattr(log, "FLUSH_BYTES", 3_000)
+    monkeypatch.setattr(measuring, "FLUSH_SECONDS", 1e9)
+    monkeypatch.setattr(measuring, "FLUSH_BYTES", 3_000)
     with Background(0) as background:
         program = Program([experiment(seed=seed) for seed in range(2)], background)
-        kept = log.StepLog(program, [object(), None], Endings(program), background)
-    monkeypatch.setattr(kept.measurements, "keep", lambda step: None)
+        kept = log.StepLog(program, [object(), None], Stopping(program))
+    moments = kept.measurements.moments
+    monkeypatch.setattr(kept.measurements, "keep", moments.append)
     for due in (False, False, False, True):
-        kept.keep(SimpleNamespace(step=0))
+        kept.keep((0, 0.0))
         assert kept.due() is due
     kept.wanted = False
     kept.flush()
     assert not kept.due()
-    monkeypatch.setattr(log, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(measuring, "FLUSH_SECONDS", 0.0)
     assert kept.due()
 
 
@@ -201,7 +201,7 @@ def test_interrupted_while_it_records_no_step_is_recorded_twice(tmp_path, monkey
             raise KeyboardInterrupt
 
     monkeypatch.setattr(log, at, interrupted_once)
-    monkeypatch.setattr(log, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(measuring, "FLUSH_SECONDS", 0.0)
     monkeypatch.setattr(loop, "PROGRESS_SECONDS", 0.0)
     recorder = Recorder(RunFolder.claim(tmp_path / "cut"), run_tags(run), {})
     with pytest.raises(KeyboardInterrupt):
@@ -216,8 +216,8 @@ def test_interrupted_while_it_records_no_step_is_recorded_twice(tmp_path, monkey
 def test_numbers_come_from_the_device_once_a_flush(tmp_path, monkeypatch):
     """And each kind of histogram once, however many stacks were measured."""
     run = experiment(epochs=20, probes=ProbeSettings(points="every:1", histograms="every:3"))
-    monkeypatch.setattr(measure, "STACK_VALUES", 200)
-    fetched, real = [], measure.Measurements.measured
+    monkeypatch.setattr(measuring, "STACK_VALUES", 200)
+    fetched, real = [], measuring.Measurements.measured
 
     def counted(self):
         own = torch.Tensor.cpu
@@ -225,7 +225,7 @@ def test_numbers_come_from_the_device_once_a_flush(tmp_path, monkeypatch):
             patch.setattr(torch.Tensor, "cpu", lambda tensor: fetched.append(1) or own(tensor))
             return real(self)
 
-    monkeypatch.setattr(measure.Measurements, "measured", counted)
+    monkeypatch.setattr(measuring.Measurements, "measured", counted)
     (table,) = recorded(tmp_path, [run])
     assert len([step for step in table if "grad_norm/total" in table[step]]) == run.total_steps
-    assert len(fetched) == 1 + len(measure.HISTOGRAMS)
+    assert len(fetched) == 1 + len(measuring.SHOWN)

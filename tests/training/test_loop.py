@@ -297,7 +297,7 @@ def test_divergence_is_a_result_and_siblings_go_on():
 @pytest.mark.parametrize("seconds", [0.0, 1e9])
 def test_no_end_depends_on_the_clock(monkeypatch, seconds):
     monkeypatch.setattr("mlr.training.loop.PROGRESS_SECONDS", seconds)
-    monkeypatch.setattr("mlr.training.log.FLUSH_SECONDS", seconds)
+    monkeypatch.setattr("mlr.probes.measuring.FLUSH_SECONDS", seconds)
     (result,) = train([experiment(head="linear", loss="se", optimizer=SGD(lr=50.0), epochs=200)])
     assert (result.status, result.steps) == ("diverged", 84)
 

@@ -15,11 +15,11 @@ from mlr.records import Recorder, RunFolder
 from mlr.training import Adam, train
 from mlr.training.background import Background
 from mlr.training.checkpoint import final_state, save_checkpoint
-from mlr.training.endings import Endings
 from mlr.training.log import run_tags
 from mlr.training.step import Program
+from mlr.training.stopping import Stopping
 from tests.training.conftest import experiment
-from tests.training.test_keeping import Kept
+from tests.training.test_checkpointing import Kept
 
 BELOW = math.nextafter(1.0, 0.0)
 # validation losses epoch by epoch; patience; the epoch it ends with, 0 for none; the best epoch
@@ -46,10 +46,10 @@ STEPS = 4
 
 
 def watched(rows):
-    """Endings of runs that lose so much, with parameters equal to the number of the epoch."""
+    """Stopping of runs that lose so much, with parameters equal to the number of the epoch."""
     runs = [experiment(patience=patience, seed=seed) for seed, (_, patience) in enumerate(rows)]
     program = Program(runs, Background(0))
-    endings = Endings(program)
+    endings = Stopping(program)
     for epoch in range(1, 1 + max(len(losses) for losses, _ in rows)):
         program.parameters.fill_(epoch)
         # a run whose numbers are all written down goes on as it did
@@ -68,7 +68,7 @@ def assert_ended(endings, run, losses, patience, end, best):
         return
     ending = endings.ended[run]
     assert ending.step == STEPS * end
-    assert set(endings.kept[run].parameters.tolist()) == {end}
+    assert set(endings.frozen[run].parameters.flatten().tolist()) == {end}
     if math.isfinite(losses[end - 1]):
         told = f"stopped early: no lower validation loss for patience={patience} epochs"
         assert (ending.status, ending.reason) == ("done", told)
@@ -95,7 +95,7 @@ def test_beside_others_each_ends_by_its_own():
 
 def test_a_loss_that_never_was_finite_is_not_the_rates_doing():
     program = Program([experiment(seed=seed) for seed in range(2)], Background(0))
-    endings = Endings(program)
+    endings = Stopping(program)
     endings.begin(torch.tensor([0.5, math.inf]))
     endings.watch(STEPS, torch.tensor([math.nan, math.nan]))
     assert endings.ended[0].reason.endswith("; try a smaller optimizer.lr")

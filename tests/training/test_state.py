@@ -10,11 +10,10 @@ import torch
 from mlr.core.checks import DataError
 from mlr.training import Adam
 from mlr.training.background import Background
-from mlr.training.endings import Ending, Endings
-from mlr.training.rows import row_of
-from mlr.training.snapshots import Snapshots
+from mlr.training.run_snapshots import Snapshots, copy_lanes
 from mlr.training.state import restore, states_of
 from mlr.training.step import Program
+from mlr.training.stopping import Stop, Stopping
 from tests.training.conftest import experiment
 
 
@@ -22,8 +21,8 @@ def begun():
     """A program of four runs, nothing done."""
     runs = [experiment(seed=seed, optimizer=Adam(lr=0.1), patience=9) for seed in range(4)]
     program = Program(runs, Background(0))
-    endings = Endings(program)
-    return program, endings, Snapshots(program, [(), (), (2,), ()])
+    stopping = Stopping(program)
+    return program, stopping, Snapshots(program, [(), (), (2,), ()])
 
 
 def become(program, number):
@@ -37,15 +36,15 @@ def become(program, number):
 @pytest.fixture
 def states():
     """After 8 updates: one ended without any validation loss, one at its best after 4."""
-    program, endings, snapshots = begun()
+    program, stopping, snapshots = begun()
     become(program, 2)
-    snapshots.keep(2)
+    snapshots.take(2)
     become(program, 4)
-    endings.watch(4, torch.tensor([nan, 3.0, 3.0, 3.0]))
-    endings.end(3, Ending(4, "diverged", "why"), row_of(program, 3))
+    stopping.watch(4, torch.tensor([nan, 3.0, 3.0, 3.0]))
+    stopping.end(3, Stop(4, "diverged", "why"), copy_lanes(program, 3))
     become(program, 8)
-    endings.watch(8, torch.tensor([0.0, 3.5, 2.0, 1.0]))
-    return states_of(program, 8, endings, snapshots)
+    stopping.watch(8, torch.tensor([0.0, 3.5, 2.0, 1.0]))
+    return states_of(program, 8, stopping, snapshots)
 
 
 def values(tensors):
@@ -73,21 +72,21 @@ def test_each_run_has_what_it_was_when_it_ended_or_is(states):
 
 
 def test_a_fresh_program_takes_them_up(states):
-    program, endings, snapshots = begun()
-    assert restore(states, program, endings, snapshots) == 8
+    program, stopping, snapshots = begun()
+    assert restore(states, program, stopping, snapshots) == 8
     rows = [program.parameters[lane].unique().tolist() for lane in program.lane_of]
     assert rows == [[4], [108], [208], [304]]
     for moment in program.stepper.state.values():
         assert [moment[lane].unique().item() for lane in program.lane_of] == [-4, -108, -208, -304]
-    assert endings.lowest.tolist() == [inf, 3, 2, 3]
-    assert endings.waited.tolist() == [2, 1, 0, 1]
-    assert endings.best_step.tolist() == [0, 4, 8, 4]
-    assert [row.unique().item() for row in endings.best] == [4, 104, 208, 304]
-    assert {run: one.reason for run, one in endings.ended.items() if run == 3} == {3: "why"}
-    assert endings.ended.keys() == {0, 3}
-    assert [len(own) for own in snapshots.kept] == [0, 0, 1, 0]
+    assert stopping.lowest.tolist() == [inf, 3, 2, 3]
+    assert stopping.waited.tolist() == [2, 1, 0, 1]
+    assert stopping.best_step.tolist() == [0, 4, 8, 4]
+    assert [row.unique().item() for row in stopping.best] == [4, 104, 208, 304]
+    assert {run: one.reason for run, one in stopping.ended.items() if run == 3} == {3: "why"}
+    assert stopping.ended.keys() == {0, 3}
+    assert [len(own) for own in snapshots.taken] == [0, 0, 1, 0]
     # and is what it was
-    again = states_of(program, 8, endings, snapshots)
+    again = states_of(program, 8, stopping, snapshots)
     for one, other in zip(again, states, strict=True):
         assert (one.lowest, one.waited, one.best_step) == (
             other.lowest,

@@ -9,7 +9,7 @@ from torch import nn
 from mlr.data.base import Dataset, Split
 from mlr.models import Mlp
 from mlr.probes import ProbeSettings
-from mlr.probes.settings import FAMILIES
+from mlr.probes.settings import NAMES
 from mlr.training import SGD, train
 from mlr.training.network import Kind, kind_of
 from tests.training.conftest import experiment
@@ -31,7 +31,7 @@ def told(tmp_path, rows, head, dtype, threshold):
         data=Dataset("by hand", part, part, part, 2),
         module=module.to(getattr(torch, dtype)),
         optimizer=STILL,
-        probes=ProbeSettings(threshold=threshold, **dict.fromkeys(FAMILIES, True)),
+        probes=ProbeSettings(threshold=threshold, **dict.fromkeys(NAMES, True)),
         batch_size=len(rows),
         epochs=1,
         dtype=dtype,

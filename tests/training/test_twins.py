@@ -12,17 +12,17 @@ from torch import nn
 
 from mlr.models import Linear, Mlp
 from mlr.probes import ProbeSettings
-from mlr.probes.settings import FAMILIES
+from mlr.probes.settings import NAMES
 from mlr.records import Recorder, RunFolder
 from mlr.training import SGD, Adam, train
 from mlr.training.log import run_tags
-from mlr.training.orders import Orders
+from mlr.training.shuffling import Orders
 from tests.training.conftest import dataset, experiment
 from tests.training.twin import optimizer
 
 THRESHOLD = 0.05
 EVERYTHING = ProbeSettings(
-    points="every:1", **dict.fromkeys(FAMILIES, True), histograms=0, threshold=THRESHOLD
+    points="every:1", **dict.fromkeys(NAMES, True), histograms=0, threshold=THRESHOLD
 )
 PAIRS = [
     ("linear", "se", 2),

@@ -10,7 +10,7 @@ import copy
 import torch
 
 from mlr.training import Constant, Experiment
-from mlr.training.orders import Orders
+from mlr.training.shuffling import Orders
 
 
 def optimizer(settings, parameters):

@@ -1,7 +1,6 @@
-"""Finished runs next to each other: what the command compare prints.
+"""Comparison of finished runs: what the command compare prints.
 
-`groups` sorts runs by head, loss or any other key; `measures` says how long they took;
-`statistics` says which differences could be chance, `verdicts` what that means for each row;
-`comparison` joins them to rankings, one for each data set, by the rule of `mlr.records.ranking`;
-`headline` puts a ranking into a sentence, `table` prints it and `export` writes it.
+`comparison` makes a ranking for each data set, with a row per configuration; `time_to_target` and
+`significance` compute the times and tests in it; `headline` puts a ranking into a sentence,
+`table` prints it and `command` also writes it to files.
 """

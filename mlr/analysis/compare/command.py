@@ -1,22 +1,27 @@
-"""The command compare: read runs, compare them, print a table or write a file."""
+"""The command compare: read runs, compare them, print a table or write CSV and JSON."""
 
 from __future__ import annotations
 
+import json as json_module
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
-from mlr.analysis.compare.comparison import COLUMNS, Comparison, Ranking, compare
-from mlr.analysis.compare.export import as_csv, as_json
-from mlr.analysis.compare.groups import PAIR
+from mlr.analysis.compare.comparison import COLUMNS, CompareResult, CompareRow, Ranking, compare
+from mlr.analysis.compare.headline import headline
+from mlr.analysis.compare.significance import LEVEL
 from mlr.analysis.compare.table import print_comparison
-from mlr.app.cli.errors import tell_left_out
+from mlr.analysis.grouping import HEAD_LOSS
+from mlr.analysis.ranking import is_higher_better
 from mlr.core import console
 from mlr.core.checks import InputError, known
 from mlr.core.durable import atomic_write
 from mlr.core.streams import write_utf8
-from mlr.records.ranking import is_higher_better
-from mlr.records.reading import read_all
+from mlr.records.reading import left_out, read_all
+from mlr.records.settings import Value
+from mlr.records.sweep import csv_text, marked
 
 STDOUT = "-"
 
@@ -33,7 +38,7 @@ def main(
 
     Args:
         places: folders of runs or of sweeps.
-        by: keys that tell groups apart, with commas between.
+        by: keys that distinguish groups, separated by commas.
         metric: the final number that ranks.
         sort: the column to sort by, instead.
         csv: a file for the table, `-` for standard output in place of the table.
@@ -50,10 +55,11 @@ def main(
         raise InputError(f"--by={by} names no key; give some, as in --by=head,loss.")
     runs = read_all(places)
     found = compare(runs, keys, metric)
-    if found.mixed and tuple(keys) == PAIR:  # nobody asked for means over other settings
+    if found.mixed and tuple(keys) == HEAD_LOSS:  # means over other settings were not asked for
         found = compare(runs, [*keys, *found.mixed], metric)
     comparison = _sorted(found, sort)
-    tell_left_out(runs, places)
+    if line := left_out(runs, places):
+        console.refuse(line)
     for place, text in ((csv, as_csv(comparison)), (json, as_json(comparison))):
         if place == STDOUT:
             write_utf8(text)
@@ -64,11 +70,11 @@ def main(
     return 0
 
 
-def _sorted(comparison: Comparison, column: str | None) -> Comparison:
-    """Each ranking by a key or a field of `Row`, the smallest first, rows without it last.
+def _sorted(comparison: CompareResult, column: str | None) -> CompareResult:
+    """Sort each ranking by a key or a field of `CompareRow`, the smallest first, None last.
 
     Raises:
-        InputError: there is no such column; lists those there are.
+        InputError: there is no such column; lists the known ones.
     """
     if column is None:
         return comparison
@@ -84,7 +90,59 @@ def _sorted(comparison: Comparison, column: str | None) -> Comparison:
                 return 2, 0, ""
             return (1, 0, value) if isinstance(value, str) else (0, down * value, "")
 
-        order = sorted(range(len(ranking.rows)), key=place)
-        return replace(ranking, order=order)
+        return replace(ranking, order=sorted(range(len(ranking.rows)), key=place))
 
     return replace(comparison, rankings=[resorted(one) for one in comparison.rankings])
+
+
+def as_csv(comparison: CompareResult) -> str:
+    """Write a row per configuration: its keys, its ranking, the fields of `CompareRow`."""
+    rows: list[list[Any]] = [[*comparison.by, "ranking", "metric", *COLUMNS]]
+    for ranking in comparison.rankings:
+        for row in ranking.listed:
+            numbers = [getattr(row, column) for column in COLUMNS]
+            rows.append([*row.keys.values(), ranking.title, ranking.metric, *numbers])
+    # a spreadsheet would run some texts as formulas
+    return csv_text([[marked(one) if isinstance(one, str) else one for one in row] for row in rows])
+
+
+def as_json(comparison: CompareResult) -> str:
+    """Write the whole comparison, and the runs that do not count by name."""
+    found: dict[str, Any] = {
+        "by": list(comparison.by),
+        "test": "paired t-test over common seeds, two-sided; Holm over all pairs of groups",
+        "level": LEVEL,
+        "runs": comparison.runs,
+        "rankings": [_ranking_object(one) for one in comparison.rankings],
+        "mixed": list(comparison.mixed),
+        "unended": [
+            {"run": str(run.folder), "status": run.status, "reason": run.entries.get("reason")}
+            for run in comparison.unended
+        ],
+    }
+    return json_module.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _ranking_object(ranking: Ranking) -> dict[str, Any]:
+    return {
+        "data": ranking.data or None,
+        "loss": ranking.loss or None,
+        "metric": ranking.metric,
+        "better": "higher" if is_higher_better(ranking.metric) else "lower",
+        "learning_rate_chosen_on": ranking.chosen_on,
+        "headline": headline(ranking),
+        "groups": [_row_object(row) for row in ranking.listed],
+    }
+
+
+def _row_object(row: CompareRow) -> dict[str, Any]:
+    # a list of rates, because names in JSON are text
+    rates = [{"lr": _plain(lr), "mean": mean} for lr, mean in row.rates.items()]
+    keys = {key: _plain(value) for key, value in row.keys.items()}
+    fields = {column: getattr(row, column) for column in COLUMNS}
+    return {**keys, **fields, "lr": _plain(row.lr), "rates": rates}
+
+
+def _plain(value: Value) -> Value:
+    """Write an infinite option as text, since JSON has no such number."""
+    return value if not isinstance(value, float) or isfinite(value) else str(value)

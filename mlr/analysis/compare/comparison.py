@@ -1,4 +1,4 @@
-"""A ranking for each data set, a row for each configuration, and the runs that have not ended."""
+"""Rankings of configurations, one for each data set, and the runs that do not count."""
 
 from __future__ import annotations
 
@@ -9,48 +9,50 @@ from math import isfinite
 
 import numpy as np
 
-from mlr.analysis.compare.groups import PAIR, best_rate, by_rate, check_keys, grouped, varied
-from mlr.analysis.compare.measures import Mark, marks, median_of, reached
-from mlr.analysis.compare.verdicts import verdicts
+from mlr.analysis import ranking
+from mlr.analysis.compare.significance import Verdict, verdicts
+from mlr.analysis.compare.time_to_target import Target, median_of, reached, shared_target
+from mlr.analysis.grouping import HEAD_LOSS, check_keys, differs, grouped, varied
+from mlr.analysis.ranking import by_data, by_rate, by_seed, final, mean_and_std
 from mlr.core.checks import InputError, known
-from mlr.records import ranking
-from mlr.records.datasets import UNKNOWN, by_data
-from mlr.records.ranking import FINISHED, by_seed, final, mean_and_std
 from mlr.records.reading import Recorded
-from mlr.records.settings import RATE, Value, setting
+from mlr.records.settings import RATE, Value
+from mlr.records.status import FINISHED
 
 OF_DATA = ("data", "experiment")
-"""Roots of keys that decide which data there are."""
+"""Roots of keys that determine the data."""
+LOST = ("diverged", "failed", "interrupted", "running")
+"""Statuses of runs without a final result, which are fields of `CompareRow`."""
 Spread = tuple[float, float | None]
-"""Mean over seeds, and standard deviation where there are two."""
+"""Mean over seeds, and standard deviation if there are two."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One configuration; None where there is nothing to tell.
+class CompareRow:
+    """One configuration; a field is None if there is nothing to tell.
 
-    keys: what tells the configuration from others.
-    place: from 1; configurations of equal means share one.
-    lr: the learning rate that the numbers below are of, chosen on validation data; None where
-        nobody chose one.
-    rates: mean of the ranking metric by learning rate, None where no run has it.
-    runs: how many the configuration has, at any learning rate.
-    diverged, failed, interrupted, running: how many of these.
-    seeds: how many have the metric, at this learning rate; its mean and std are over these.
-    missing: how many runs at this learning rate were trained to an end without it.
-    stands_behind: whether these are more than a tenth, so that it ranks behind those that lost
-        fewer.
-    epochs_to_90, updates_to_90: until 90 % of the way to where the best configuration ends (see
-        `measures.Mark`), the median over runs.
-    logit_grad_wrong: the final `logit_grad/wrong`, ‖dL/dz‖ averaged over the training examples that
-        are predicted wrongly at the end; the mean over seeds.
-    logit_grad_right: likewise of those predicted rightly.
-    stuck: the final share of training examples that are wrong and without gradient, the mean.
+    keys: settings that distinguish the configuration.
+    place: rank from 1; configurations of equal means share one.
+    lr: learning rate of the numbers below, chosen on validation data; None if there was none to
+        choose.
+    rates: mean of the ranking metric by learning rate, None if no run has it.
+    runs: number of runs, at any learning rate.
+    diverged, failed, interrupted, running: number of these.
+    seeds: runs with the metric, at this learning rate; mean and std are over these.
+    missing: runs at this learning rate that were trained to an end without it.
+    stands_behind: True if these are more than a tenth, so that it ranks behind configurations
+        that lost fewer.
+    epochs_to_90, updates_to_90: until 90 % of the way to the best configuration's end (see
+        `time_to_target.Target`), the median over runs.
+    logit_grad_wrong: final `logit_grad/wrong`, ‖dL/dz‖ averaged over the training examples that
+        are predicted wrongly at the end; mean over seeds.
+    logit_grad_right: the same over those predicted rightly.
+    stuck: final share of training examples that are wrong and without gradient, mean over seeds.
     p: of the paired test against the first row, corrected; None for that row itself.
     common: seeds that both have.
-    verdict: best, first, worse, not significant, or why there is no test.
+    verdict: best, first, worse, not significant, or the reason why there is no test.
     finals: mean and std of every final number.
-    members: the runs at this learning rate.
+    members: runs at this learning rate.
     """
 
     keys: Mapping[str, Value]
@@ -80,71 +82,78 @@ class Row:
 
 
 _NOT_COLUMNS = ("keys", "rates", "finals", "members")
-COLUMNS = tuple(one.name for one in fields(Row) if one.name not in _NOT_COLUMNS)
+COLUMNS = tuple(one.name for one in fields(CompareRow) if one.name not in _NOT_COLUMNS)
 
 
 @dataclass(frozen=True)
 class Ranking:
     """Configurations that can be compared with each other, the best first.
 
-    data: the data set; empty where all runs have the same.
-    loss: the loss that all rows have; empty where losses do not keep rows apart.
+    data: the data set; empty if all runs have the same.
+    loss: the loss of all rows; empty if losses do not separate rankings.
     metric: the final number that ranks.
-    chosen_on: the final number by which learning rates were chosen; None for nothing.
-    mark: what `updates_to_90` is counted to, for the first row.
+    chosen_on: the final number by which learning rates were chosen; None for none.
+    target: to be reached for `updates_to_90`.
     rows: at least one.
-    p: of each pair of rows (G, G), NaN for no test.
-    order: numbers of the rows as they are listed; empty for as they are ranked.
+    p: of each two rows (G, G), NaN for no test.
+    order: numbers of the rows as they are listed; empty for the order of rank.
     """
 
     data: str
     loss: str
     metric: str
     chosen_on: str | None
-    mark: Mark | None
-    rows: Sequence[Row]
+    target: Target | None
+    rows: Sequence[CompareRow]
     p: np.ndarray = field(repr=False, compare=False, default_factory=lambda: np.empty((0, 0)))
     order: Sequence[int] = ()
 
     @property
-    def listed(self) -> list[Row]:
-        """The rows in the order in which a person wants them."""
+    def listed(self) -> list[CompareRow]:
+        """Rows in the order of `order`."""
         return [self.rows[number] for number in self.order] if self.order else list(self.rows)
 
     @property
     def keys(self) -> list[str]:
-        """The keys that tell its rows apart: without those that only say which data it is of."""
+        """Keys that distinguish its rows, without those that only name its data."""
         every = list(self.rows[0].keys)
         found = [
             key
             for key in every
-            if not self.data
-            or key.partition(".")[0] not in OF_DATA
-            or len({row.keys[key] for row in self.rows}) > 1
+            if not self.data or key.partition(".")[0] not in OF_DATA or self.varies(key)
         ]
         return found or every
 
+    def varies(self, key: str) -> bool:
+        """Return True if rows differ in a key."""
+        return len({row.keys[key] for row in self.rows}) > 1
+
     @property
     def title(self) -> str:
-        """The data or loss that tells it from the other rankings; empty where there are none."""
+        """Data or loss that distinguish it from other rankings; empty if it is the only one."""
         return ", ".join(filter(None, (self.data, self.loss and f"loss {self.loss}")))
 
     @property
+    def lead(self) -> str:
+        """Title before a sentence, as `digits: `; empty without a title."""
+        return f"{self.title}: " if self.title else ""
+
+    @property
     def rated(self) -> bool:
-        """True where a learning rate was chosen for any row."""
+        """True if a learning rate was chosen for any row."""
         return any(len(row.rates) > 1 for row in self.rows)
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CompareResult:
     """Every ranking.
 
-    by: keys that tell configurations apart.
+    by: keys that distinguish configurations.
     rankings: at least one; rows of different ones cannot be compared.
     mixed: other keys in which runs of one row differ, apart from seed and learning rate.
     unended: runs that were not trained to an end, and do not count.
-    runs: how many there are in all.
-    unknown: whether a ranking has several rows whose data nobody recorded.
+    runs: number of all runs.
+    unknown: True if a ranking has several rows whose data were not recorded.
     """
 
     by: Sequence[str]
@@ -155,56 +164,54 @@ class Comparison:
     unknown: bool = False
 
     @property
-    def rows(self) -> list[Row]:
-        """The rows of all rankings, one ranking after the other."""
+    def rows(self) -> list[CompareRow]:
+        """Rows of all rankings, one ranking after the other."""
         return [row for one in self.rankings for row in one.rows]
 
 
 def compare(
     runs: Sequence[Recorded],
-    by: Sequence[str] = PAIR,
+    by: Sequence[str] = HEAD_LOSS,
     metric: str | None = None,
     timed: bool = True,
-) -> Comparison:
+) -> CompareResult:
     """Rank the configurations of each data set, each at the learning rate chosen on validation.
 
     Args:
         runs: at least one.
-        by: keys that tell configurations apart, see `mlr.records.settings.setting`.
+        by: keys that distinguish configurations, see `Recorded.setting`.
         metric: a final number; None is the one that all configurations share, see
-            `mlr.records.ranking.shared_metric`. Where it is a loss, each loss has its own ranking.
+            `ranking.shared_metric`. If it is a loss, each loss has its own ranking.
         timed: whether to read metrics.csv for the times to 90 %.
 
     Raises:
-        InputError: no run knows a key or has the metric; lists those known.
+        InputError: no run has a key or the metric; lists the known ones.
     """
     keys = check_keys(runs, by)
-    _check(runs, metric)
+    _check_metric(runs, metric)
     sound = [run for run in runs if not run.changed] or list(runs)
-    differ = varied(sound)
     found = []
-    datasets = by_data(sound)
-    for data, members in datasets.items():
-        label = data if len(datasets) > 1 else ""
+    data_sets = by_data(sound)
+    for data, members in data_sets.items():
+        label = data if len(data_sets) > 1 else ""
         tag = metric or ranking.shared_metric(list(grouped(members, keys).values()))
         parts = ranking.by_loss(members) if tag.startswith("loss/") else {"": members}
         for loss, own in parts.items():
-            told = loss if len(parts) > 1 else ""
-            groups = grouped(own, keys)
-            found.append(_ranking(Ranking(label, told, tag, None, None, ()), groups, keys, timed))
-    others = [key for key in (*PAIR, *differ) if key != RATE and not _told(key, keys)]
-    rows = [group for members in datasets.values() for group in grouped(members, keys).values()]
-    return Comparison(
+            about = Ranking(label, loss if len(parts) > 1 else "", tag, None, None, ())
+            found.append(_ranking(about, grouped(own, keys), keys, timed))
+    others = [key for key in (*HEAD_LOSS, *varied(sound)) if key != RATE and not _named(key, keys)]
+    rows = [group for members in data_sets.values() for group in grouped(members, keys).values()]
+    return CompareResult(
         keys,
         found,
-        [key for key in others if any(_differ(group, key) for group in rows)],
+        [key for key in others if any(differs(group, key) for group in rows)],
         [run for run in runs if run.status not in FINISHED],
         len(runs),
-        len(grouped(datasets.get(UNKNOWN, []), keys)) > 1,
+        len(grouped(data_sets.get(ranking.UNKNOWN, []), keys)) > 1,
     )
 
 
-def _check(runs: Sequence[Recorded], metric: str | None) -> None:
+def _check_metric(runs: Sequence[Recorded], metric: str | None) -> None:
     tags = {tag for run in runs for tag in run.metrics}
     if metric is not None and not tags:
         raise InputError(f"--metric={metric} is not known yet: no run was trained to an end.")
@@ -218,35 +225,30 @@ def _ranking(
     keys: Sequence[str],
     timed: bool,
 ) -> Ranking:
-    """`about` with the rows of its groups."""
+    """Fill `about` with the rows of its groups."""
     metric, everyone = about.metric, [run for runs in groups.values() for run in runs]
     rated = RATE not in keys and RATE in varied(everyone)
-    members = [by_rate(runs, rated) for runs in groups.values()]
+    rates: list[Mapping[Value, Sequence[Recorded]]] = [
+        by_rate(runs) if rated else {None: runs} for runs in groups.values()
+    ]
     tag = ranking.chosen_on(metric, everyone)
-    picked = [rates[best_rate(rates, tag)] for rates in members]
+    settings = [list(one.values()) for one in rates]
+    picked = [one[ranking.chosen(one, tag)[0]] for one in settings]
     order = ranking.ranked(picked, metric)
     names = [dict(zip(keys, values, strict=True)) for values in groups]
-    sorted_ones = [picked[at] for at in order]
-    goals = marks(sorted_ones) if timed else [None] * len(order)
+    in_order = [picked[at] for at in order]
+    target = shared_target(in_order) if timed else None
+    found, p = verdicts(in_order, metric)
     rows = [
-        _row(names[at], place, members[at], picked[at], metric, goal)
-        for at, place, goal in zip(order, ranking.places(sorted_ones, metric), goals, strict=True)
+        _row(names[at], place, rates[at], picked[at], metric, target, verdict)
+        for at, place, verdict in zip(order, ranking.places(in_order, metric), found, strict=True)
     ]
-    found, p = verdicts(sorted_ones, metric)
-    rows = [
-        replace(row, p=one.p, common=one.common, verdict=one.text)
-        for row, one in zip(rows, found, strict=True)
-    ]
-    return replace(about, chosen_on=tag, mark=goals[0], rows=rows, p=p)
+    return replace(about, chosen_on=tag, target=target, rows=rows, p=p)
 
 
-def _told(key: str, keys: Sequence[str]) -> bool:
-    """Tell if `key` is among the keys that tell groups apart, itself or within a pair."""
-    return key in keys or (key in PAIR and "pair" in keys)
-
-
-def _differ(runs: Sequence[Recorded], key: str) -> bool:
-    return len({setting(run, key) for run in runs}) > 1
+def _named(key: str, keys: Sequence[str]) -> bool:
+    """Return True if `key` is among the keys that distinguish groups, itself or in a pair."""
+    return key in keys or (key in HEAD_LOSS and "pair" in keys)
 
 
 def _row(
@@ -255,9 +257,10 @@ def _row(
     rates: Mapping[Value, Sequence[Recorded]],
     runs: Sequence[Recorded],
     metric: str,
-    mark: Mark | None,
-) -> Row:
-    """The numbers of `runs`, which are those of one of the group's learning rates."""
+    target: Target | None,
+    verdict: Verdict,
+) -> CompareRow:
+    """Compute the numbers of `runs`, which are those of one of the group's learning rates."""
     everyone = [run for members in rates.values() for run in members]
     status = Counter(run.status for run in everyone)
     tags = {tag: None for run in runs for tag in run.metrics} | {metric: None}
@@ -267,8 +270,8 @@ def _row(
     mean, std = finals.get(metric, (None, None))
     with_metric = [run for run in runs if final(run, metric) is not None]
     ended = [run for run in runs if run.status in FINISHED]
-    times = [reached(run.series, mark) for run in with_metric] if mark is not None else []
-    return Row(
+    times = [reached(run.series, target) for run in with_metric] if target is not None else []
+    return CompareRow(
         keys=keys,
         place=place,
         lr=next(rate for rate, members in rates.items() if members is runs),
@@ -288,6 +291,9 @@ def _row(
         logit_grad_wrong=finals.get("logit_grad/wrong", (None,))[0],
         logit_grad_right=finals.get("logit_grad/right", (None,))[0],
         stuck=finals.get("stuck/fraction", (None,))[0],
+        p=verdict.p,
+        common=verdict.common,
+        verdict=verdict.text,
         finals=finals,
         members=runs,
     )
@@ -302,5 +308,5 @@ def _spread(runs: Sequence[Recorded], metric: str) -> Spread | None:
 
 
 def _counted(epochs: float) -> float | None:
-    """Epochs, infinite where a mark was not reached; None where nobody counted them."""
+    """Return epochs, infinite if a target was not reached; None if they were not counted."""
     return None if epochs != epochs else epochs

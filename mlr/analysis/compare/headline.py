@@ -1,48 +1,30 @@
-"""A ranking in a sentence: which rows are significantly better, and which tie."""
+"""Put a ranking into a sentence: which rows are significantly better, and which tie."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mlr.analysis.compare.comparison import Ranking, Row
-from mlr.analysis.compare.groups import PAIR, short
-from mlr.analysis.compare.statistics import FEWEST, LEVEL
-from mlr.analysis.compare.verdicts import AHEAD, DIRECTED, FIXED, WORSE
-from mlr.analysis.compare.verdicts import NOT_SIGNIFICANT as EVEN
-from mlr.analysis.formatting import number as plain_number
-from mlr.analysis.formatting import with_spread
-from mlr.records.ranking import is_higher_better
-from mlr.records.settings import Value, text
+from mlr.analysis.compare.comparison import CompareRow, Ranking
+from mlr.analysis.compare.significance import AHEAD, FEWEST, FIXED, LEVEL, WORSE
+from mlr.analysis.compare.significance import NOT_SIGNIFICANT as EVEN
+from mlr.analysis.formatting import brief, number, p_text, with_spread
+from mlr.analysis.grouping import HEAD_LOSS, short
+from mlr.analysis.quantities import DIRECTED, is_share, label
+from mlr.analysis.ranking import is_higher_better
+from mlr.records.settings import value_text
 
 MOST_NAMED = 4
-LABELS = {
-    "accuracy/test": "test accuracy",
-    "loss/test": "test loss",
-    "rmse/test": "test RMSE",
-    "accuracy/val": "validation accuracy",
-    "loss/val": "validation loss",
-    "rmse/val": "validation RMSE",
-    "accuracy/train": "training accuracy",
-    "loss/train": "training loss",
-    "predicted_std/test": "predicted std",
-    "stuck/fraction": "stuck %",
-}
 MORE_SEEDS = "seed=range(0,5)"
-Name = Callable[[Row], str]
-
-
-def label(metric: str) -> str:
-    """A final number as a person names it."""
-    return LABELS.get(metric, metric)
+Name = Callable[[CompareRow], str]
 
 
 def namer(ranking: Ranking) -> Name:
     """Return a function that names a row by its keys, as in `sigmoid+se model=mlp`."""
-    told = {key for key in ranking.keys if key in ("pair", *PAIR) or _varies(ranking, key)}
+    named = {key for key in ranking.keys if key in ("pair", *HEAD_LOSS) or ranking.varies(key)}
 
-    def name(row: Row) -> str:
-        keys = {key: row.keys[key] for key in ranking.keys if key in told}
-        pair = [text(keys.pop(key)) for key in ("pair", "head", "loss") if key in keys]
+    def name(row: CompareRow) -> str:
+        keys = {key: row.keys[key] for key in ranking.keys if key in named}
+        pair = [value_text(keys.pop(key)) for key in ("pair", "head", "loss") if key in keys]
         values = zip(short(list(keys)), keys.values(), strict=True)
         others = [f"{key}={brief(value)}" for key, value in values if value is not None]
         return " ".join(filter(None, ("+".join(filter(None, pair)), *others))) or "all runs"
@@ -50,32 +32,18 @@ def namer(ranking: Ranking) -> Name:
     return name
 
 
-def _varies(ranking: Ranking, key: str) -> bool:
-    return len({row.keys[key] for row in ranking.rows}) > 1
-
-
-def number(row: Row, metric: str) -> str:
-    """The mean of a row that has one, and its spread."""
+def _value(row: CompareRow, metric: str) -> str:
+    """Write the mean of a row that has one, and its spread."""
     assert row.mean is not None
     return with_spread(row.mean, row.std, is_share(metric))
 
 
-def brief(value: Value) -> str:
-    """A setting as a person writes it: 10000 for 10000.0, 1e-06."""
-    return f"{value:.12g}" if isinstance(value, float) else text(value)
-
-
-def is_share(metric: str) -> bool:
-    """Tell if a final number is written in percent."""
-    return metric.startswith(("accuracy/", "stuck/", "saturation/", "zero_grad/"))
-
-
 def headline(ranking: Ranking, name: Name | None = None) -> str:
-    """One or a few sentences.
+    """Write one or a few sentences.
 
     Args:
         ranking: of configurations.
-        name: how a row is called; None is by its keys.
+        name: gives the name of a row; None names it by its keys.
     """
     if not ranking.metric.startswith(DIRECTED):
         return f"{label(ranking.metric)} is neither good nor bad in itself: no ranking."
@@ -85,7 +53,7 @@ def headline(ranking: Ranking, name: Name | None = None) -> str:
         return _without_numbers(ranking)
     metric, first = label(ranking.metric), rows[0]
     if len(rows) == 1:
-        found = f"{name(first)}: {metric} {number(first, ranking.metric)}."
+        found = f"{name(first)}: {metric} {_value(first, ranking.metric)}."
     elif any(row.p is not None for row in rows):
         found = _tested(ranking, rows, name)
     else:
@@ -94,7 +62,7 @@ def headline(ranking: Ranking, name: Name | None = None) -> str:
 
 
 def chosen_by(ranking: Ranking) -> list[str]:
-    """A sentence on how learning rates were chosen, where there was a choice."""
+    """Write a sentence on how learning rates were chosen, if there was a choice."""
     tag = ranking.chosen_on
     if not ranking.rated:
         return []
@@ -112,14 +80,14 @@ def _without_numbers(ranking: Ranking) -> str:
     return f"No run has a {label(ranking.metric)}." if ended else "No run has ended well yet."
 
 
-def _untested(ranking: Ranking, rows: Sequence[Row], name: Name) -> str:
-    """Where no two configurations have seeds enough for a test."""
+def _untested(ranking: Ranking, rows: Sequence[CompareRow], name: Name) -> str:
+    """Describe rows of which no two have enough seeds for a test."""
     first, last, metric = rows[0], rows[-1], label(ranking.metric)
     same = [row for row in rows if row.place == first.place]
     if len(same) == len(rows):
-        text = f"{_names(rows, name)} have the same {metric}, {number(first, ranking.metric)}"
+        text = f"{_names(rows, name)} have the same {metric}, {_value(first, ranking.metric)}"
         return f"{text}: it does not tell them apart.{_times(rows, name)}"
-    value, worst = number(first, ranking.metric), number(last, ranking.metric)
+    value, worst = _value(first, ranking.metric), _value(last, ranking.metric)
     behind = _names([row for row in rows if row.place == last.place], name)
     if len(same) > 1:
         text = f"{_names(same, name)} have the same {metric}, {value}; {behind} last with {worst}."
@@ -132,29 +100,25 @@ def _untested(ranking: Ranking, rows: Sequence[Row], name: Name) -> str:
     return f"{text} Fewer than {FEWEST} common seeds: {MORE_SEEDS} would tell what is chance."
 
 
-def _times(rows: Sequence[Row], name: Name) -> str:
-    """How long equals took, where that differs and all of them got there."""
-    times = [row.updates_to_90 for row in rows]
-    if None in times or len(set(times)) < 2 or len(rows) > MOST_NAMED:
+def _times(rows: Sequence[CompareRow], name: Name) -> str:
+    """Compare the times of ties, if they differ and all reached the target."""
+    times = [row.updates_to_90 for row in rows if row.updates_to_90 is not None]
+    if len(times) < len(rows) or len(set(times)) < 2 or len(rows) > MOST_NAMED:
         return ""
-    found = [f"{name(row)} {_plain(row.updates_to_90)}" for row in rows]
+    found = [f"{name(row)} {number(time)}" for row, time in zip(rows, times, strict=True)]
     return f" Updates to 90 %: {', '.join(found)}."
 
 
-def _plain(value: float | None) -> str:
-    return "" if value is None else plain_number(value)
-
-
-def _tested(ranking: Ranking, rows: Sequence[Row], name: Name) -> str:
-    """Where configurations have seeds enough: who is better than whom, and by which p."""
-    metric, value = label(ranking.metric), number(rows[0], ranking.metric)
+def _tested(ranking: Ranking, rows: Sequence[CompareRow], name: Name) -> str:
+    """Describe tested rows: which is better than which, and by which p."""
+    metric, value = label(ranking.metric), _value(rows[0], ranking.metric)
     tested = [row for row in rows[1:] if row.p is not None and row.verdict != AHEAD]
     worse = [row for row in tested if row.verdict == WORSE]
     # the rows that follow the first with no significant difference, up to one that is worse
     until = next((at for at, row in enumerate(rows[1:], 1) if row.verdict != EVEN), len(rows))
     tied, unclear = rows[:until], [row for row in rows[until:] if row.verdict == EVEN]
     if len(tied) > 1:
-        values = _joined([number(row, ranking.metric) for row in tied])
+        values = _joined([_value(row, ranking.metric) for row in tied])
         bound = _bound([row.p for row in tied if row.p is not None], "≥")
         seeds = min(row.common for row in tied[1:])
         found = f"{_names(tied, name)} tie: {metric} {values}, no significant difference"
@@ -166,7 +130,7 @@ def _tested(ranking: Ranking, rows: Sequence[Row], name: Name) -> str:
     found += _better(ranking, tied, worse, name, everyone=len(tied) + len(worse) == len(rows))
     if unclear:
         bound = _bound([row.p for row in unclear if row.p is not None], "≥")
-        which = ", ".join(f"{name(row)} ({number(row, ranking.metric)})" for row in unclear)
+        which = ", ".join(f"{name(row)} ({_value(row, ranking.metric)})" for row in unclear)
         found += f"; no significant difference to {which}, {bound}"
     few = [row for row in rows[1:] if row.p is None]
     return f"{found}." + (
@@ -175,12 +139,16 @@ def _tested(ranking: Ranking, rows: Sequence[Row], name: Name) -> str:
 
 
 def _better(
-    ranking: Ranking, tied: Sequence[Row], worse: Sequence[Row], name: Name, everyone: bool
+    ranking: Ranking,
+    tied: Sequence[CompareRow],
+    worse: Sequence[CompareRow],
+    name: Name,
+    everyone: bool,
 ) -> str:
-    """Name the rows that are worse than all on top, and those worse than the first alone."""
+    """Name the rows that are worse than all tied ones, and those worse than the first alone."""
     at = {id(row): place for place, row in enumerate(ranking.rows)}
 
-    def p(row: Row) -> list[float]:
+    def p(row: CompareRow) -> list[float]:
         return [float(ranking.p[at[id(one)], at[id(row)]]) for one in tied]
 
     # NaN, where two of them have too few common seeds, is no difference
@@ -202,7 +170,7 @@ def _better(
 
 
 def _lost(ranking: Ranking, name: Name) -> list[str]:
-    """Sentences on configurations that stand behind for what they lost, or have no number."""
+    """Write sentences on configurations that rank behind for lost runs, or have no number."""
     found = []
     behind = [row for row in ranking.rows if row.stands_behind]
     for row in behind[:MOST_NAMED]:
@@ -214,23 +182,18 @@ def _lost(ranking: Ranking, name: Name) -> list[str]:
     return found
 
 
-def _names(rows: Sequence[Row], name: Name) -> str:
+def _names(rows: Sequence[CompareRow], name: Name) -> str:
     return _joined([name(row) for row in rows])
 
 
 def _joined(texts: Sequence[str]) -> str:
-    """Texts with commas, and how many more there are."""
+    """Join texts with commas, and count those beyond `MOST_NAMED`."""
     if len(texts) > MOST_NAMED:
         texts = [*texts[: MOST_NAMED - 1], f"{len(texts) - MOST_NAMED + 1} others"]
     return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
 def _bound(found: Sequence[float], sign: str = "≤") -> str:
-    """The largest of some p-values, or the smallest."""
+    """Write the largest of some p-values, or the smallest."""
     one = max(found) if sign == "≤" else min(found)
     return p_text(one, "=" if len(found) == 1 or one == 1 else sign)
-
-
-def p_text(p: float, sign: str = "=") -> str:
-    """A p-value to two digits: p = 0.012; p < 0.0001."""
-    return f"p {sign} {p:.2g}" if p >= 1e-4 else "p < 0.0001"

@@ -1,4 +1,4 @@
-"""Rankings in a terminal: as many columns as it is wide, names always whole."""
+"""Print rankings in a terminal: as many columns as fit, names always whole."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mlr.analysis.compare.comparison import Comparison, Ranking, Row
-from mlr.analysis.compare.groups import short
-from mlr.analysis.compare.headline import brief, headline, is_share, label, p_text
-from mlr.analysis.compare.measures import ACCURACY
-from mlr.analysis.compare.statistics import LEVEL
-from mlr.analysis.compare.verdicts import BEST
-from mlr.analysis.formatting import number, percent, with_spread
+from mlr.analysis import formatting
+from mlr.analysis.compare.comparison import LOST as STATUSES
+from mlr.analysis.compare.comparison import CompareResult, CompareRow, Ranking
+from mlr.analysis.compare.headline import headline
+from mlr.analysis.compare.significance import BEST, LEVEL
+from mlr.analysis.compare.time_to_target import ACCURACY
+from mlr.analysis.formatting import brief, number, p_text, percent, with_spread
+from mlr.analysis.grouping import short
+from mlr.analysis.quantities import heading, is_share, label
+from mlr.analysis.ranking import loss_of
 from mlr.core.console import shown
 from mlr.core.streams import as_shown
-from mlr.records.ranking import is_higher_better, loss_of
 
 WIDEST = 10_000
 MOST_NAMED = 20
@@ -27,14 +29,10 @@ RATE, AGAINST = "best lr", "against the first"
 UPDATES, EPOCHS = "updates to 90 % ↓", "epochs to 90 % ↓"
 WRONG, RIGHT, STUCK, LOST = "‖dL/dz‖ wrong", "‖dL/dz‖ right", "stuck % ↓", "lost"
 FURTHER = (("loss/test", 2), ("rmse/test", 3), ("predicted_std/test", 8))
-"""Final numbers shown apart from the metric, and how early they give way in a narrow terminal."""
-OUTPUTS = {
-    "prediction/target_1": "output for target 1",
-    "prediction/target_0": "output for target 0",
-    "prediction/mean": "output",
-    "prediction/test": "prediction",
-}
-"""Mean outputs, shown where all rows have them and the data are a few examples."""
+"""Final numbers shown apart from the metric, and how early a narrow terminal drops them."""
+OUTPUTS = {tag: f"output{words}" for tag, words in formatting.OUTPUTS.items()}
+OUTPUTS |= {"prediction/test": "prediction"}
+"""Mean outputs, shown if all rows have them and the data are a few examples."""
 FEW = 10
 
 
@@ -42,15 +40,15 @@ class Column(NamedTuple):
     """A column of the table."""
 
     head: str
-    cell: Callable[[Row], str]
+    cell: Callable[[CompareRow], str]
     rank: float
-    """the lower, the longer it stays in a terminal that gets narrower"""
+    """the lower, the narrower the terminal in which it is still shown"""
     needed: bool = False
-    """True if it is there without any entry too"""
+    """True if it is shown even without any entry"""
 
 
-def print_comparison(out: Console, comparison: Comparison) -> None:
-    """Every ranking, how to read it, and what cannot be compared or does not count."""
+def print_comparison(out: Console, comparison: CompareResult) -> None:
+    """Print every ranking, its legend, and what cannot be compared or does not count."""
     said: set[str] = set()
     for ranking in comparison.rankings:
         print_ranking(out, ranking, full=True, said=said)
@@ -62,7 +60,7 @@ def print_comparison(out: Console, comparison: Comparison) -> None:
         out.print(Text(line, style="yellow"), soft_wrap=True)
 
 
-def print_apart(out: Console, comparison: Comparison) -> None:
+def print_apart(out: Console, comparison: CompareResult) -> None:
     """Print which rankings cannot be compared with each other, and why."""
     for line in apart_lines(comparison):
         out.print(Text(line, style="yellow"), soft_wrap=True)
@@ -75,14 +73,14 @@ def print_ranking(
     most: int | None = None,
     said: set[str] | None = None,
 ) -> None:
-    """One ranking, and how to read it.
+    """Print one ranking and its legend.
 
     Args:
-        out: where.
+        out: terminal.
         ranking: of configurations.
         full: whether to show the tests against the first row and epochs.
         most: rows that are shown; None shows all.
-        said: explanations that were printed before; those printed now are added.
+        said: legends that were printed before; those printed now are added.
     """
     said = set() if said is None else said
     if ranking.title:
@@ -93,62 +91,58 @@ def print_ranking(
         for one in _columns(ranking, rows, full)
         if one.needed or any(one.cell(row) not in ("", NONE) for row in rows)
     ]
-    table, kept, left_out = _fitting(out, ranking.keys, rows, columns)
+    table, heads, left_out = _fitting(out, ranking.keys, rows, columns)
     out.print(table)
     if len(rows) < len(ranking.rows):
         out.print(f"… and {len(ranking.rows) - len(rows)} more in runs.csv")
-    for line in _legend(ranking, rows, kept, left_out):
+    for line in _legend(ranking, rows, heads, left_out):
         if line not in said:
             out.print(Text(line, style="dim"), soft_wrap=True)
-    said.update(_legend(ranking, rows, kept, left_out))
+    said.update(_legend(ranking, rows, heads, left_out))
 
 
 def print_headline(out: Console, rankings: Sequence[Ranking]) -> None:
     """Print a sentence for each ranking."""
     for ranking in rankings:
-        lead = f"{ranking.title}: " if ranking.title else ""
-        out.print(Text(f"{lead}{headline(ranking)}"), soft_wrap=True)
+        out.print(Text(f"{ranking.lead}{headline(ranking)}"), soft_wrap=True)
 
 
-def _columns(ranking: Ranking, rows: Sequence[Row], full: bool) -> list[Column]:
-    """The columns that may have an entry."""
+def _columns(ranking: Ranking, rows: Sequence[CompareRow], full: bool) -> list[Column]:
+    """List the columns that may have an entry."""
     found = [
         Column(RATE, _rate, 2),
         Column("runs", _runs, 1, needed=True),
         Column(_head(ranking.metric), lambda row: _final(row, ranking.metric), 0, needed=True),
     ]
     if full:
-        found.append(Column(AGAINST, _verdict, 3, needed=len(rows) > 1))
+        found.append(Column(AGAINST, verdict_text, 3, needed=len(rows) > 1))
         found = found if len(rows) > 1 else found[:-1]
     found += [Column(_head(tag), _of(tag), rank) for tag, rank in FURTHER if tag != ranking.metric]
     found += [Column(OUTPUTS[tag], _of(tag), 2.5) for tag in _outputs(rows)]
     if ranking.metric != "stuck/fraction":
         found.append(Column(STUCK, _stuck, 5))
-    found.append(Column(UPDATES, lambda row: _count(row.updates_to_90), 4))
+    found.append(Column(UPDATES, lambda row: time_text(row.updates_to_90), 4))
     if full:
-        found.append(Column(EPOCHS, lambda row: _count(row.epochs_to_90), 9))
+        found.append(Column(EPOCHS, lambda row: time_text(row.epochs_to_90), 9))
     found += [
         Column(WRONG, _of("logit_grad/wrong"), 6),
         Column(RIGHT, _of("logit_grad/right"), 7),
-        Column(LOST, _lost, 1.5),
+        Column(LOST, lost_text, 1.5),
     ]
     return found
 
 
-def _of(tag: str) -> Callable[[Row], str]:
+def _of(tag: str) -> Callable[[CompareRow], str]:
     return lambda row: _final(row, tag)
 
 
 def _head(metric: str) -> str:
-    """A final number and its direction, where it has one."""
-    if is_higher_better(metric):
-        return f"{label(metric)} ↑"
-    lower = metric.startswith(("loss/", "rmse/", "stuck/"))
-    return f"{label(metric)} ↓" if lower else label(metric)
+    """Name a final number and its direction."""
+    return heading(metric, label(metric))
 
 
-def _outputs(rows: Sequence[Row]) -> list[str]:
-    """Tags of the mean outputs that every row has; none where they are means of many examples."""
+def _outputs(rows: Sequence[CompareRow]) -> list[str]:
+    """List tags of mean outputs that every row has; none if they average many examples."""
     examples = [(run.anatomy or {}).get("examples") for row in rows for run in row.members]
     if not all(isinstance(count, int) and count <= FEW for count in examples):
         return []
@@ -156,27 +150,27 @@ def _outputs(rows: Sequence[Row]) -> list[str]:
 
 
 def _fitting(
-    out: Console, keys: Sequence[str], rows: Sequence[Row], columns: Sequence[Column]
+    out: Console, keys: Sequence[str], rows: Sequence[CompareRow], columns: Sequence[Column]
 ) -> tuple[Table, list[str], list[str]]:
-    """The table with all columns that fit, their heads, and the heads of the others."""
-    kept: list[Column] = []
+    """Build the table with all columns that fit; also return their heads and those left out."""
+    fitting: list[Column] = []
     width = out.width
     for column in sorted(columns, key=lambda column: column.rank):
-        more = [one for one in columns if one in kept or one is column]
+        more = [one for one in columns if one in fitting or one is column]
         wide = _width(out, _table(keys, rows, more))
-        if wide <= width or not kept:
-            kept = more
-            width = max(width, wide)  # the terminal breaks lines, where rich would cut
+        if wide <= width or not fitting:
+            fitting = more
+            width = max(width, wide)  # the terminal wraps lines, rich would cut them
     out.width = max(out.width, width)
-    left_out = [column.head for column in columns if column not in kept]
-    return _table(keys, rows, kept), [column.head for column in kept], left_out
+    left_out = [column.head for column in columns if column not in fitting]
+    return _table(keys, rows, fitting), [column.head for column in fitting], left_out
 
 
 def _width(out: Console, table: Table) -> int:
     return out.measure(table, options=out.options.update(max_width=WIDEST)).maximum
 
 
-def _table(keys: Sequence[str], rows: Sequence[Row], columns: Sequence[Column]) -> Table:
+def _table(keys: Sequence[str], rows: Sequence[CompareRow], columns: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False)
     for key, head in zip(keys, short(keys), strict=True):
         longest = max(len(as_shown(brief(row.keys[key]))) for row in rows)
@@ -191,47 +185,49 @@ def _table(keys: Sequence[str], rows: Sequence[Row], columns: Sequence[Column]) 
     return table
 
 
-def _rate(row: Row) -> str:
+def _rate(row: CompareRow) -> str:
     count = len(row.rates)
     return f"{brief(row.lr)} (of {count})" if count > 1 else brief(row.lr)
 
 
-def _runs(row: Row) -> str:
+def _runs(row: CompareRow) -> str:
     return f"{row.seeds} of {row.seeds + row.missing}" if row.missing else str(row.seeds)
 
 
-def _final(row: Row, tag: str) -> str:
+def _final(row: CompareRow, tag: str) -> str:
     if tag not in row.finals:
         return NONE
     return with_spread(*row.finals[tag], is_share(tag))
 
 
-def _verdict(row: Row) -> str:
+def verdict_text(row: CompareRow) -> str:
+    """Write the verdict on a row with its p."""
     return row.verdict if row.p is None else f"{row.verdict}, {p_text(row.p)}"
 
 
-def _stuck(row: Row) -> str:
-    return NONE if row.stuck is None else percent(row.stuck)
-
-
-def _count(value: float | None) -> str:
-    return NONE if value is None else number(round(value, 2))
-
-
-def _lost(row: Row) -> str:
-    """Count the runs that were not trained to a good end, at any learning rate."""
-    names = ("diverged", "failed", "interrupted", "running")
-    counts = [(getattr(row, name), name) for name in names]
+def lost_text(row: CompareRow) -> str:
+    """Count the runs without a final result, at any learning rate."""
+    counts = [(getattr(row, name), name) for name in STATUSES]
     return ", ".join(f"{count} {name}" for count, name in counts if count)
 
 
+def time_text(value: float | None) -> str:
+    """Write a time to 90 %."""
+    return NONE if value is None else number(round(value, 2))
+
+
+def _stuck(row: CompareRow) -> str:
+    return NONE if row.stuck is None else percent(row.stuck)
+
+
 def _legend(
-    ranking: Ranking, rows: Sequence[Row], kept: Sequence[str], left_out: Sequence[str]
+    ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[str], left_out: Sequence[str]
 ) -> list[str]:
-    """How to read the columns that are there."""
-    lines = [_spreads(rows)]
+    """Explain the columns that are shown."""
+    spread = any(row.std is not None for row in rows)
+    lines = ["mean ± std over seeds"] if spread else []
     several = len({loss_of(row.members) for row in rows if row.members}) > 1
-    if several and _head("loss/test") in kept:
+    if several and _head("loss/test") in heads:
         lines.append("test loss: each in units of its own loss, not comparable between losses")
     if ranking.metric == "rmse/test":
         lines.append(
@@ -247,37 +243,34 @@ def _legend(
         "end",
         LOST: "lost: of all runs, at any learning rate" if ranking.rated else "",
     }
-    lines += [meaning for head, meaning in meanings.items() if head in kept and meaning]
+    lines += [meaning for head, meaning in meanings.items() if head in heads and meaning]
     if left_out:
         lines.append(f"the terminal is too narrow for: {', '.join(left_out)}")
-    return [line for line in lines if line]
-
-
-def _spreads(rows: Sequence[Row]) -> str:
-    return "mean ± std over seeds" if any(row.std is not None for row in rows) else ""
+    return lines
 
 
 def goal(ranking: Ranking) -> str:
-    """Explain what times to 90 % are counted to; empty where there is nothing to reach."""
-    mark = ranking.mark
-    if mark is None:
+    """Explain the target of times to 90 %; empty if there is none."""
+    target = ranking.target
+    if target is None:
         return ""
-    if mark.tag != ACCURACY:
+    if target.tag != ACCURACY:
         return (
             "updates to 90 %: until loss/train has gone 90 % of the way from its first value to "
             f"the lowest end; {NONE} where it never does"
         )
+    accuracy, constant = percent(target.accuracy), percent(target.constant)
     way = "of the best end"
-    if mark.constant:
-        way = f"of the way from {percent(mark.constant)}, a constant prediction's, to the best end"
+    if target.constant:
+        way = f"of the way from {constant}, a constant prediction's, to the best end"
     return (
-        f"updates to 90 %: until the validation accuracy is {percent(mark.accuracy)}, 90 % {way}; "
+        f"updates to 90 %: until the validation accuracy is {accuracy}, 90 % {way}; "
         f"{NONE} where it never is"
     )
 
 
-def apart_lines(comparison: Comparison) -> list[str]:
-    """Why there is more than one ranking."""
+def apart_lines(comparison: CompareResult) -> list[str]:
+    """Explain why there is more than one ranking."""
     data = list(dict.fromkeys(one.data for one in comparison.rankings))
     losses = list(dict.fromkeys(one.loss for one in comparison.rankings if one.loss))
     lines = []
@@ -293,7 +286,7 @@ def apart_lines(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _warnings(comparison: Comparison) -> list[str]:
+def _warnings(comparison: CompareResult) -> list[str]:
     lines = []
     if comparison.mixed:
         keys = ",".join([*comparison.by, *comparison.mixed])

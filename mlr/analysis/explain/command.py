@@ -1,4 +1,4 @@
-"""The command explain: read runs, find faults, print them."""
+"""The command explain: read runs, find faults and print them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from mlr.analysis.explain.diagnosis import Diagnosis
-from mlr.analysis.explain.health import reassurance
-from mlr.analysis.explain.judge import explain
-from mlr.analysis.explain.printing import command, print_in_full
-from mlr.app.cli.errors import tell_left_out
+from mlr.analysis.explain.diagnose import explain
+from mlr.analysis.explain.findings import Diagnosis
+from mlr.analysis.explain.printing import print_in_full, reassurance
+from mlr.analysis.explain.remedies import command
 from mlr.core import console
 from mlr.core.streams import write_utf8
-from mlr.records.reading import Recorded, read_runs
+from mlr.records.reading import Recorded, left_out, read_runs
 
 
 def main(place: str, as_json: bool) -> int:
@@ -28,7 +27,8 @@ def main(place: str, as_json: bool) -> int:
         InputError: there are no runs.
     """
     runs = read_runs(Path(place))
-    tell_left_out(runs, [place])
+    if line := left_out(runs, [place]):
+        console.refuse(line)
     found = explain(runs)
     if as_json:
         write_utf8(json.dumps(as_object(runs, found), ensure_ascii=False, indent=2) + "\n")
@@ -38,7 +38,7 @@ def main(place: str, as_json: bool) -> int:
 
 
 def as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str, object]:
-    """The same as plain values: `diagnoses`, or where there is none a `summary`."""
+    """Build plain values: `diagnoses`, or a `summary` if there are none."""
     rows = []
     for one in found:
         row = asdict(replace(one, findings=())) | {"runs": list(one.runs)}

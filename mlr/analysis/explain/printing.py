@@ -1,4 +1,4 @@
-"""Diagnoses as a person reads them."""
+"""Print diagnoses, or a reassurance for runs without a fault."""
 
 from __future__ import annotations
 
@@ -7,33 +7,37 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from mlr.analysis.explain.diagnosis import Diagnosis, kind, sentence
-from mlr.analysis.explain.health import reassurance
-from mlr.analysis.explain.judge import by_cell, explain
+from mlr.analysis.explain.diagnose import explain
+from mlr.analysis.explain.facts import Facts
+from mlr.analysis.explain.findings import Diagnosis, kind, sentence
+from mlr.analysis.explain.remedies import advice, command
+from mlr.analysis.formatting import OUTPUTS, approx, approx_percent, output_texts
+from mlr.analysis.grouping import seed_groups
 from mlr.core import commandline
-from mlr.core.console import OUTPUTS, output_texts, shown
+from mlr.core.console import shown
 from mlr.records.reading import Recorded
+from mlr.records.status import FINISHED
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 MOST = 5
-"""Lines at the end of a training."""
+"""Most lines at the end of a training."""
 SCREENFUL = 12
-"""Diagnoses in full."""
+"""Most diagnoses that are printed in full."""
 EARLY = 6
-"""Outputs are also given after a sixth of the updates: 50 of the 300 of experiment=neuron."""
+"""Fraction of the updates after which outputs are given: 50 of 300 in experiment=neuron."""
 MOST_READ = 20
-"""Runs of a cell whose outputs on the way are read."""
+"""Most runs of a group whose outputs during training are read."""
 
 
 def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None:
-    """Print a few lines at the end of a training, none for runs that are well.
+    """Print a few lines at the end of a training; none for runs without a fault.
 
     Args:
-        out: where to.
+        out: terminal.
         runs: of the training.
-        place: their folder, where all of it can be asked for.
+        place: their folder, for the command that prints everything.
     """
     from rich.text import Text
 
@@ -52,14 +56,14 @@ def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None
         out.print(Text(line, style="yellow"), soft_wrap=True)
     if lines:
         more = f" ({len(lines) - MOST} more)" if len(lines) > MOST else ""
-        told = f"explain      {commandline.command('explain', shown(place))}{more}"
-        out.print(Text(told), soft_wrap=True)
+        hint = f"explain      {commandline.command('explain', shown(place))}{more}"
+        out.print(Text(hint), soft_wrap=True)
 
 
 def _of_pairs(found: Sequence[Diagnosis]) -> list[str]:
-    """The first diagnosis of each cell; cells of one pair of which one sentence is true share it.
+    """Write the first diagnosis of each group; groups of one pair may share a sentence.
 
-    A remedy that is not the same in all of them is that of the first, which is named.
+    If their remedies differ, the first group's is given with its name.
     """
     first = {one.cell: one for one in reversed(found)}.values()
     alike: dict[tuple[str, str, str], list[Diagnosis]] = {}
@@ -70,32 +74,32 @@ def _of_pairs(found: Sequence[Diagnosis]) -> list[str]:
     for (pair, _, _), same in alike.items():
         runs, total = sum(len(one.runs) for one in same), sum(one.total for one in same)
         which = same[0].cell if len(same) == 1 else f"{pair} in {len(same)} cells"
-        said = sentence([each for one in same for each in one.findings])
+        text = sentence([each for one in same for each in one.findings])
         given = [one for one in same if one.remedy]
         what = advice(given[0]) if given else ""
         if len({one.remedy for one in same}) > 1:
             what = f"{what.removesuffix('.')} for {given[0].cell}."
         count = f" ({runs} of {total} runs)" if total > 1 else ""
-        lines.append(f"{which}{count}: {said}{what}")
+        lines.append(f"{which}{count}: {text}{what}")
     return lines
 
 
 def _of_outputs(runs: Sequence[Recorded]) -> list[str]:
-    """A line for each cell that has recorded its outputs: where they were, means over its runs."""
+    """Write a line for each group with recorded outputs: their means over its runs."""
     recorded = [run for run in runs if output_texts(run.metrics)]
     lines = []
-    for name, members in by_cell(recorded):
+    for group in seed_groups(recorded):
         outputs = "; ".join(
-            f"{OUTPUTS[tag]}{_on_the_way(members, tag)} {fmean(ends):.4g} at the end".strip()
+            f"{OUTPUTS[tag]}{_on_the_way(group.runs, tag)} {fmean(ends):.4g} at the end".strip()
             for tag in OUTPUTS
-            if (ends := [run.metrics[tag] for run in members if tag in run.metrics])
+            if (ends := [run.metrics[tag] for run in group.runs if tag in run.metrics])
         )
-        lines.append(f"{name}: mean output y in training data {outputs}")
+        lines.append(f"{group.name}: mean output y in training data {outputs}")
     return lines
 
 
 def _on_the_way(runs: Sequence[Recorded], tag: str) -> str:
-    """The same output before the first update and early in the training, where all runs have it."""
+    """Write an output before the first update and early in training, if all runs have it."""
     if len(runs) > MOST_READ:
         return ""
     points = [_points(run, tag) for run in runs]
@@ -108,7 +112,7 @@ def _on_the_way(runs: Sequence[Recorded], tag: str) -> str:
 
 
 def _points(run: Recorded, tag: str) -> dict[int, float]:
-    """Values by step; empty for a run without a series."""
+    """Return values by step; empty for a run without a series."""
     if run.series is None:
         return {}
     rows, values = run.series.of(tag)
@@ -116,7 +120,7 @@ def _points(run: Recorded, tag: str) -> dict[int, float]:
 
 
 def print_in_full(out: Console, runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> None:
-    """Sentence, evidence and remedy of each, or what shows that all is well."""
+    """Print sentence, evidence and remedy of each diagnosis, or a reassurance."""
     from rich.text import Text
 
     if not found:
@@ -140,20 +144,49 @@ def print_in_full(out: Console, runs: Sequence[Recorded], found: Sequence[Diagno
         out.print(f"… and {len(found) - SCREENFUL} more; all of them by --json")
 
 
-def advice(one: Diagnosis) -> str:
-    """The remedy as a sentence, if there is one."""
-    return f" Try {one.remedy}." if one.remedy else ""
+def reassurance(runs: Sequence[Recorded]) -> str:
+    """Write one sentence on runs without a fault, or without final numbers."""
+    judged = [Facts(run) for run in runs if run.status in FINISHED and run.metrics]
+    if not judged:
+        states = ", ".join(sorted({run.status for run in runs}))
+        return f"There are no final numbers to judge ({states}); train to an end first."
+    useless = sum(facts.unlearned for facts in judged)
+    if useless:
+        does = "does" if useless == 1 else "do"
+        which = "the model" if len(judged) == 1 else f"{useless} of {len(judged)} runs"
+        return (
+            f"No rule explains it, but {which} {does} hardly better than a constant prediction; "
+            "try another optimizer.lr or model, or look at the data."
+        )
+    if len(judged) == 1:
+        return _of_one(judged[0])
+    right = [facts.metric("accuracy/test") for facts in judged]
+    known = sorted(value for value in right if value == value)
+    between = (
+        f"; accuracy/test from {approx_percent(known[0])} to {approx_percent(known[-1])}"
+        if known
+        else ""
+    )
+    return f"No fault found in {len(judged)} runs{between}."
 
 
-def command(run: Recorded, one: Diagnosis) -> str | None:
-    """The command that trains the run again with the first choice of the remedy."""
-    if not one.overrides:
-        return None
-    new = dict(word.split("=", 1) for word in one.overrides.split())
-    chosen = tuple(f"{key}." for key in new)  # its options are other ones now
-    old = [
-        word
-        for word in run.overrides
-        if (key := word.lstrip("+").partition("=")[0]) not in new and not key.startswith(chosen)
-    ]
-    return commandline.command("train", *old, *one.overrides.split())
+def _of_one(facts: Facts) -> str:
+    start, end = facts.anatomy("start", "loss"), facts.metric("loss/train")
+    fell = f"the training loss went from {approx(start)} to " if start == start else "loss/train "
+    parts = [f"{fell}{approx(end)}"]
+    if facts.metric("accuracy/train") == facts.metric("accuracy/train"):
+        known = approx_percent(facts.metric("accuracy/train"))
+        parts.append(f"{known} of the training examples are right")
+        if facts.held_out == facts.held_out:
+            parts[-1] += (
+                f" and {approx_percent(facts.held_out)} of the validation and test examples"
+            )
+    wrong = facts.metric("logit_grad/wrong")
+    if wrong == wrong:
+        parts.append(f"the wrong ones have a mean ‖dL/dz‖ of {approx(wrong)}")
+    stuck = facts.anatomy("stuck")
+    if stuck == stuck:
+        share = "none" if stuck == 0 else f"{approx_percent(stuck)} of all"
+        parts.append(f"{share} are wrong without gradient")
+    text = ", ".join(parts[:-1]) + (", and " if len(parts) > 1 else "") + parts[-1]
+    return f"No fault found: {text}."

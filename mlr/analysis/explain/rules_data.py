@@ -1,4 +1,4 @@
-"""Rules about the data: their scale, their labels, and how many they are."""
+"""Rules about the data: scale, labels and number of examples."""
 
 from __future__ import annotations
 
@@ -7,45 +7,45 @@ from math import hypot
 
 import numpy as np
 
-from mlr.analysis.explain import course
-from mlr.analysis.explain.diagnosis import Finding, Number
-from mlr.analysis.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts, percent, short
+from mlr.analysis.explain import curve_shape
+from mlr.analysis.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts
+from mlr.analysis.explain.findings import Finding, Number
+from mlr.analysis.formatting import approx, approx_percent
 
 LARGE, SMALL = 4.0, 0.02
 """Root mean square of the features: standardised ones have 1, images in 0..1 have 0.1 to 0.5."""
 FEW_WRONG = 0.02
-"""Wrong examples below which it does not matter which of them are stuck."""
+"""Share of wrong examples below which stuck ones do not matter."""
 LEAD = 0.1
-"""Held-out accuracy above that of training at some time: sound runs reach 0.09."""
+"""Lead of held-out over training accuracy at any time: sound runs reach 0.09."""
 ENOUGH = 200
-"""Training examples below which such a lead can be chance."""
+"""Training examples below which a lead can be chance."""
 ALIKE = 0.1
 """Distance of the confidence of wrong from that of right examples: 0.05 to 0.09 where labels were
 replaced at random; 0.3 and more where classes overlap, as errors are then made in doubt."""
 SURE = 0.85
-"""Share of right examples with a confidence of 0.6 or more: where most answers are given in doubt,
-errors are no surprise."""
+"""Share of right examples with a confidence of 0.6 or more: with less, errors are no surprise."""
 TOO_SURE = 0.5
-"""Errors with a confidence of 0.9 or more: a model that is sure of everything tells nothing."""
+"""Share of errors with a confidence of 0.9 or more: a model sure of everything tells nothing."""
 WRONG = 0.05
-"""Wrong training samples below which labels are as clean as most."""
+"""Share of wrong training examples below which labels are as clean as most."""
 GAP = 0.15
-"""Training accuracy above that of the rest: sound runs on 1,000 images reach 0.13."""
+"""Lead of training over held-out accuracy: sound runs on 1,000 images reach 0.13."""
 RISE = 2.0
-"""Loss on the rest as a multiple of that of training, and at the end of its lowest."""
+"""Held-out loss as a multiple of the training loss, and of its own lowest value."""
 SMALLER_GAP, BY_HEART = 0.08, 10.0
-"""A gap that is enough where the validation loss has risen by `RISE`, or is so many times that of
-training."""
+"""A smaller gap suffices if the validation loss has risen by `RISE`, or is so many times the
+training loss."""
 
 Rule = Callable[[Facts], Finding | None]
 
 
 def unscaled(facts: Facts, symptoms: Sequence[Rule]) -> Finding | None:
-    """Features far from 1, in a run that is not well.
+    """Find features far from 1 in a run with a symptom.
 
     Args:
         facts: of the run.
-        symptoms: rules of which one must hold; a run that copes with its data is left alone.
+        symptoms: rules of which one must apply.
     """
     mean, std = facts.anatomy("data", "mean"), facts.anatomy("data", "std")
     size = hypot(mean, std)
@@ -60,25 +60,26 @@ def unscaled(facts: Facts, symptoms: Sequence[Rule]) -> Finding | None:
     return Finding(
         f"The features are far too {what} for these weights and this learning rate: their typical "
         "size is {size}, where about 1 is expected.",
-        f"features: mean {short(mean)}, std {short(std)}, largest "
-        f"{short(facts.anatomy('data', 'largest'))}; loss before the first update "
-        f"{short(facts.anatomy('start', 'loss'))}, at the end {short(facts.metric('loss/train'))}",
+        f"features: mean {approx(mean)}, std {approx(std)}, largest "
+        f"{approx(facts.anatomy('data', 'largest'))}; loss before the first update "
+        f"{approx(facts.anatomy('start', 'loss'))}, at the end "
+        f"{approx(facts.metric('loss/train'))}",
         "data.scale=standardize" if facts.takes("data", "scale") else "",
-        {"size": (size, short)},
+        {"size": (size, approx)},
     )
 
 
 def label_noise(facts: Facts) -> Finding | None:
-    """Training labels that contradict what is found elsewhere, or errors made with confidence."""
+    """Find training labels contradicted by held-out data, or errors made with confidence."""
     if not facts.anatomy("examples") >= ENOUGH or facts.unlearned:
         return None
     return _contradicted(facts) or _errors_in_confidence(facts)
 
 
 def _contradicted(facts: Facts) -> Finding | None:
-    """Only the training labels are wrong: the others are predicted better."""
+    """Find wrong training labels: held-out examples are predicted better."""
     trained, found = facts.metric("accuracy/train"), facts.held_out
-    lead = course.held_out_lead(facts)
+    lead = curve_shape.held_out_lead(facts)
     if not (found - trained >= TRAILS or lead >= LEAD):
         return None
     noise = float(np.fmax(found - trained, lead))
@@ -86,17 +87,17 @@ def _contradicted(facts: Facts) -> Finding | None:
         facts,
         "About {noise} of the training labels are wrong, it seems: validation and test examples "
         "are predicted better than those of the training.",
-        f"accuracy/train {short(trained)}, mean of accuracy/val and accuracy/test "
-        f"{short(found)}; largest lead of accuracy/val over the batches {short(lead)}",
-        noise=(noise, percent),
+        f"accuracy/train {approx(trained)}, mean of accuracy/val and accuracy/test "
+        f"{approx(found)}; largest lead of accuracy/val over the batches {approx(lead)}",
+        noise=(noise, approx_percent),
     )
 
 
 def _errors_in_confidence(facts: Facts) -> Finding | None:
-    """Labels are wrong everywhere: a model that knows better is sure of its errors."""
+    """Find wrong labels in all splits: errors are made with confidence."""
     several = len(facts.per_class("count")) > 2
     if facts.head in OF_ONE_OUTPUT and facts.loss not in ("se", "bce", "matching") and several:
-        return None  # separate outputs without a share in 1 may all be near 1, right or wrong
+        return None  # outputs that do not sum to 1 may all be near 1, right or wrong
     wrong = facts.anatomy("wrong")
     distance, opinion = confidence_distance(facts)
     too_sure = facts.anatomy("surprise") > TOO_SURE * wrong
@@ -106,13 +107,13 @@ def _errors_in_confidence(facts: Facts) -> Finding | None:
         facts,
         "Many labels are wrong, it seems: errors are made with as much confidence as right "
         "answers, while between classes that overlap they are made in doubt.",
-        f"accuracy/train {short(1 - wrong)}; total variation between the confidence of wrong and "
-        f"right examples {short(distance)}",
+        f"accuracy/train {approx(1 - wrong)}; total variation between the confidence of wrong and "
+        f"right examples {approx(distance)}",
     )
 
 
 def overfitting(facts: Facts) -> Finding | None:
-    """Training examples are predicted better than validation and test examples."""
+    """Find a lead of training over held-out accuracy with a rise of the loss."""
     trained, found = facts.metric("accuracy/train"), facts.held_out
     loss, rest = facts.metric("loss/train"), facts.metric("loss/val")
     if not (trained - found >= SMALLER_GAP and rest >= RISE * loss):
@@ -125,10 +126,11 @@ def overfitting(facts: Facts) -> Finding | None:
     return Finding(
         "The model overfits: its training accuracy is {trained}, the mean of its validation and "
         "test accuracy {found}.",
-        f"accuracy/train {short(trained)}, mean of accuracy/val and accuracy/test {short(found)}; "
-        f"loss/train {short(loss)}, loss/val {short(rest)} (lowest {short(lowest)})",
+        f"accuracy/train {approx(trained)}, mean of accuracy/val and accuracy/test "
+        f"{approx(found)}; "
+        f"loss/train {approx(loss)}, loss/val {approx(rest)} (lowest {approx(lowest)})",
         "patience=5 optimizer.weight_decay=0.001",
-        {"trained": (trained, percent), "found": (found, percent)},
+        {"trained": (trained, approx_percent), "found": (found, approx_percent)},
     )
 
 
@@ -146,10 +148,10 @@ def confidence_distance(facts: Facts) -> tuple[float, float]:
     return float(0.5 * np.abs(p - q).sum()), float(q[1:].sum())
 
 
-def _noise(facts: Facts, said: str, evidence: str, **numbers: Number) -> Finding:
-    """Noise that was asked for can be left out; else a loss that does not insist on each label."""
+def _noise(facts: Facts, template: str, evidence: str, **numbers: Number) -> Finding:
+    """Build a finding: remove configured noise, else use a loss that tolerates wrong labels."""
     data = facts.config.get("data")
     if isinstance(data, dict) and data.get("label_noise"):
-        return Finding(said, evidence, "data.label_noise=0", numbers)
+        return Finding(template, evidence, "data.label_noise=0", numbers)
     shared = len(facts.per_class("count")) > 2 or facts.head not in OF_ONE_OUTPUT
-    return Finding(said, evidence, f"{'head=softmax ' if shared else ''}loss=gce", numbers)
+    return Finding(template, evidence, f"{'head=softmax ' if shared else ''}loss=gce", numbers)

@@ -1,32 +1,129 @@
-"""Rules about the network below the output."""
+"""Rules about the network: its start and its hidden layers."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from mlr.analysis.explain import course
-from mlr.analysis.explain.diagnosis import Finding
-from mlr.analysis.explain.facts import Facts, percent, short
+from mlr.analysis.explain import curve_shape
+from mlr.analysis.explain.facts import Facts
+from mlr.analysis.explain.findings import Finding
 from mlr.analysis.explain.rules_output import dead_classes
+from mlr.analysis.formatting import approx, approx_percent
 
+HIGH_START = {"ce": 4.0, "se": 100.0}
+"""Multiple of the expected loss, ln K or its equivalent for the pair: a linear model of unscaled
+digits trains well from 3. Squared error of a linear unit grows with the square of the logits: He's
+weights after two features train well from up to 50."""
+HIGHER_BY = 5.0
+"""Least excess over it in nats: He's weights after two features start at up to 3 for ln 2."""
+LEARNED, RIGHT, BEHIND = 0.1, 0.98, 0.04
+"""Conditions of a good end: at most this share of the expected initial loss, at least this training
+accuracy, and a held-out accuracy at most so much lower: 0.031 in Nielsen's network of 100 units, as
+good as published; 0.045 and more for a model that overfits by large weights."""
+SOON = 0.1
+"""Share of the updates within which a high start must be made up for."""
+OVERFLOW = 1e15
+"""Size of features whose squares overflow when summed in float32."""
+UPDATED = "the updated"
+"""Prefix of a tensor that only the update made infinite."""
 STARVED = 0.01
-"""Gradient norm of the first layer as a share of the output layer's: sound nets had 0.1 to 3."""
+"""First layer's gradient norm as a share of the output layer's: sound networks have 0.1 to 3."""
 AT_CONSTANT = 0.95
-"""Of a constant prediction's loss, at the end: above that nothing but the classes' shares is
-learned."""
+"""Share of a constant prediction's loss above which only the shares of classes are learned."""
 LEVEL = 0.02
-"""Largest distance of the validation loss of the last quarter from the quarter before."""
+"""Largest distance of the last quarter's validation loss from the quarter before."""
 ENOUGH = 1.0
-"""Times the loss of a constant prediction: what the updates would have taken from the loss, to
-first order, if they had not undone each other."""
+"""First-order decrease of the loss by all updates, in units of a constant prediction's loss."""
 TOLD_APART = 0.15
-"""By how much more often the nearest training example has the same class than the model is right:
-features that say nothing of the class have 0."""
+"""Lead of the nearest neighbour's over the model's training accuracy; 0 for features that are
+independent of the class."""
+
+
+def not_finite(facts: Facts) -> Finding | None:
+    """Find a logit, loss or gradient that is not finite before the first update."""
+    where = _first_lost(facts)
+    if where is None or facts.anatomy("data", "largest") >= OVERFLOW:
+        return None
+    of_model = where == "a logit" or where.startswith("the gradient of")
+    part = "model" if of_model else "loss"
+    name = facts.part(part).get("_target_")
+    named = f"the {part}" + (f" ({name})" if isinstance(name, str) else "")
+    return Finding(
+        f"{where[0].upper()}{where[1:]} is not finite before the first update, so that no "
+        f"learning rate can help: look at what {named} computes from the first examples.",
+        f"status {facts.run.status}; before the first update {_seen(facts)}",
+        "",
+    )
+
+
+def _first_lost(facts: Facts) -> str | None:
+    """Name the recorded tensor that was not finite before the first update."""
+    refused = facts.run.entries.get("refused")
+    if isinstance(refused, dict) and refused.get("update") == 1:
+        tensor = str(refused.get("tensor"))
+        return None if tensor.startswith(UPDATED) else tensor
+    start = (facts.run.anatomy or {}).get("start") or {}
+    lost = start.get("loss", 0) is None
+    if not (lost or facts.diverged or facts.unlearned):
+        return None  # a run that learned need not be read
+    if _at_start(facts, "nonfinite/logits") > 0:
+        return "a logit"
+    if lost:
+        return "the loss"
+    return "the gradient at a logit" if _at_start(facts, "nonfinite/logit_grad") > 0 else None
+
+
+def _at_start(facts: Facts, tag: str) -> float:
+    """Return a number recorded at update 0; NaN for none."""
+    steps, values = facts.points(tag)
+    return float(values[0]) if len(steps) and steps[0] == 0 else float("nan")
+
+
+def _seen(facts: Facts) -> str:
+    tags = ("nonfinite/logits", "nonfinite/logit_grad")
+    counts = [(tag, _at_start(facts, tag)) for tag in tags]
+    loss = facts.anatomy("start", "loss")
+    seen = [f"loss {approx(loss) if loss == loss else 'not finite'}"]
+    return ", ".join(seen + [f"{tag} {approx(count)}" for tag, count in counts if count == count])
+
+
+def initial_loss(facts: Facts) -> Finding | None:
+    """Find initial predictions that are confident and wrong."""
+    start, sane = facts.anatomy("start", "loss"), facts.expected_start
+    quadratic = facts.head in ("linear", "clipped_linear")
+    high = start >= HIGH_START["se" if quadratic else "ce"] * sane
+    if not high or not (quadratic or start - sane >= HIGHER_BY) or _cost_nothing(facts, sane):
+        return None
+    known = f"{approx(sane)}"
+    if facts.loss == "ce" and facts.head == "softmax":
+        known = f"ln K = {known}"
+    return Finding(
+        "The initial predictions are confident and wrong: the loss before the first update is "
+        f"{{start}}, where a constant prediction has {known}. The initial weights are too large.",
+        f"loss before the first update {approx(start)}, expected at most {approx(sane)}; "
+        f"wrong {approx_percent(facts.anatomy('start', 'wrong'))}",
+        _smaller_weights(facts),
+        {"start": (start, approx)},
+    )
+
+
+def _cost_nothing(facts: Facts, sane: float) -> bool:
+    """Return True if a run ended well and made up for its start soon."""
+    loss, right = facts.metric("loss/train"), facts.metric("accuracy/train")
+    well = loss <= LEARNED * sane and right >= RIGHT and not right - facts.held_out > BEHIND
+    return well and curve_shape.time_above(facts, sane) <= SOON
+
+
+def _smaller_weights(facts: Facts) -> str:
+    model = facts.part("model")
+    if (model.get("weight"), model.get("bias")) != (None, None):
+        return "model.weight=null model.bias=null"
+    return "model.init=torch model.init_scale=1" if facts.takes("model", "init") else ""
 
 
 def starved(facts: Facts) -> Finding | None:
-    """The first layer has had next to no gradient, and nothing was learned."""
-    share = course.layer_share(facts)
+    """Find a first layer almost without gradient in a run that learned nothing."""
+    share = curve_shape.layer_share(facts)
     known = share[~np.isnan(share)]
     if not facts.unlearned or not len(known):
         return None
@@ -38,21 +135,21 @@ def starved(facts: Facts) -> Finding | None:
     return Finding(
         f"The gradient does not reach the hidden layers: that of {first} is {{share}} times that "
         f"of {last}, so that only the last layers learn.",
-        f"median grad_norm/{first} {short(norms[0])}, grad_norm/{last} {short(norms[1])}; "
-        f"loss/train {short(facts.metric('loss/train'))}, of a constant prediction "
-        f"{short(facts.constant)}",
+        f"median grad_norm/{first} {approx(norms[0])}, grad_norm/{last} {approx(norms[1])}; "
+        f"loss/train {approx(facts.metric('loss/train'))}, of a constant prediction "
+        f"{approx(facts.constant)}",
         _sound_init(facts),
-        {"share": (typical, short)},
+        {"share": (typical, approx)},
     )
 
 
 def underfitting(facts: Facts) -> Finding | None:
-    """The loss has settled at that of a constant prediction, though the features tell the class."""
+    """Find a loss settled at a constant prediction's though features separate the classes."""
     loss, constant = facts.metric("loss/train"), facts.constant
     right, nearest = facts.metric("accuracy/train"), facts.anatomy("data", "neighbours")
-    if not (loss >= AT_CONSTANT * constant and course.settled(facts) <= LEVEL):
+    if not (loss >= AT_CONSTANT * constant and curve_shape.settled(facts) <= LEVEL):
         return None
-    if len(dead_classes(facts)):  # a larger model gives their outputs no gradient either
+    if len(dead_classes(facts)):  # a larger model would not give their outputs a gradient
         return None
     adam = "adam" in str(facts.part("optimizer").get("_target_")).lower()
     moved = _first_order_gain(facts, adam)
@@ -60,20 +157,21 @@ def underfitting(facts: Facts) -> Finding | None:
         return None
     return Finding(
         "The model underfits: its training loss has settled at {loss}, no better than the "
-        f"{short(constant)} of a constant prediction, though the features tell the classes apart: "
+        f"{approx(constant)} of a constant prediction, though the features tell the classes apart: "
         "for {nearest} of the training examples the nearest other one has the same class.",
-        f"loss/train {short(loss)}, accuracy/train {short(right)}; loss/val of the last quarter "
-        f"within {percent(course.settled(facts))} of the quarter before, while learning_rate times "
-        f"{'' if adam else 'squared '}grad_norm/total adds up to {short(moved)}",
+        f"loss/train {approx(loss)}, accuracy/train {approx(right)}; loss/val of the last quarter "
+        f"within {approx_percent(curve_shape.settled(facts))} of the quarter before, while "
+        "learning_rate times "
+        f"{'' if adam else 'squared '}grad_norm/total adds up to {approx(moved)}",
         _more_capacity(facts),
-        {"loss": (loss, short), "nearest": (nearest, percent)},
+        {"loss": (loss, approx), "nearest": (nearest, approx_percent)},
     )
 
 
 def _first_order_gain(facts: Facts, adam: bool) -> float:
-    """Σ η‖g‖² over the updates: what the loss would have lost on a straight slope.
+    """Compute Σ η‖g‖² over the updates, the decrease of the loss to first order.
 
-    Adam divides by the size of the gradient, so that there it is at least Σ η‖g‖.
+    Adam divides by the size of the gradient, so that it is at least Σ η‖g‖.
     """
     norms, rates = facts.values("grad_norm/total"), facts.values("learning_rate")
     if len(norms) != len(rates) or not len(norms):
@@ -82,7 +180,7 @@ def _first_order_gain(facts: Facts, adam: bool) -> float:
 
 
 def _more_capacity(facts: Facts) -> str:
-    """A hidden layer for a model without one, or one four times as wide."""
+    """Suggest a hidden layer for a model without one, or layers four times as wide."""
     model = facts.part("model")
     if str(model.get("_target_", "mlr.models.Linear")).endswith(".Linear"):
         return "model=mlp"
@@ -93,7 +191,7 @@ def _more_capacity(facts: Facts) -> str:
 
 
 def _sound_init(facts: Facts) -> str:
-    """He's weights and ReLUs, where the model has such settings."""
+    """Suggest He's weights and ReLUs, if the model has such settings."""
     settings = {"init": "he", "init_scale": "1", "activation": "relu"}
     return " ".join(
         f"model.{key}={value}" for key, value in settings.items() if facts.takes("model", key)

@@ -1,4 +1,4 @@
-"""Rules about the output: who gets no gradient, and why."""
+"""Rules about the output: examples and classes without gradient."""
 
 from __future__ import annotations
 
@@ -7,54 +7,47 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
-from mlr.analysis.explain import course
-from mlr.analysis.explain.diagnosis import Finding
-from mlr.analysis.explain.facts import (
-    OF_ONE_OUTPUT,
-    TRAILS,
-    Facts,
-    logit_counts,
-    percent,
-    short,
-    whole,
-)
+from mlr.analysis.explain import curve_shape
+from mlr.analysis.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts, logit_counts
+from mlr.analysis.explain.findings import Finding
+from mlr.analysis.formatting import approx, approx_percent, whole
 
 CLIPPING = {"clipped_linear": "clipped-linear unit", "hard_sigmoid": "hard sigmoid"}
-"""Heads of exactly no slope outside an interval, and what people call them."""
+"""Heads with slope 0 outside an interval, and their names in sentences."""
 INSIDE = {"clipped_linear": "[0, 1]", "hard_sigmoid": "[−3, 3]"}
 CLIPPING_ALL = (*CLIPPING, "sparsemax")
 COSTS = {"se": "squared error", "mae": "absolute error", "gce": "generalised cross-entropy"}
 SHARED_COSTS = ("ce", "smoothed_ce", "focal")
-"""Losses that look at the output of an example's class alone."""
+"""Losses of the output of an example's class alone."""
 UNSHARED = 0.05
-"""Wrong examples from which a pair that is no likelihood counts as not learned."""
+"""Share of wrong examples from which a pair that is no likelihood has not learned."""
 STUCK = 0.05
-"""Of all training examples: fewer can be mislabelled ones that no gradient should move."""
+"""Share of all training examples: fewer may be mislabelled ones."""
 STUCK_OF_WRONG = 0.2
-"""Of the wrong examples: where fewer are stuck, it is not that which keeps the others wrong."""
+"""Share of the wrong examples: if fewer are stuck, the others are wrong for another reason."""
 FLAT = 0.5
-"""Saturated outputs: 0.85 and more in runs that have stopped learning."""
+"""Share of saturated outputs: 0.85 and more in runs that have stopped learning."""
 FOUND = 0.5
 """Recall from which a class counts as learned."""
 LOST = 0.1
-"""Recall below which it counts as never found: chance, for ten classes."""
+"""Recall below which a class counts as never found: chance, for ten classes."""
 DEAD_GRADIENT = 0.01
 """|dL/dz_k| of a dead class: 0.01 is stuck; a live wrong one has 0.1 to 1 (published case 2B)."""
 HELD_UP = 0.25
-"""Share of the updates after which the loss was half-way down: sound runs, and those that have
-come to rest, need less."""
+"""Share of the updates after which the loss was half-way down: sound runs and settled ones need
+less."""
 FAINT = 0.03
-"""‖dL/dz‖ of wrong examples: squared error gives 0.125 at y = ½ and 0.03 where the slope of a
-sigmoid is an eighth of its largest; cross-entropy at least ½. A softmax that knows nothing gives
-about 1/K, so that of more than ten classes less counts as faint."""
+"""‖dL/dz‖ of wrong examples: squared error gives 0.125 at y = ½ and 0.03 at an eighth of the
+largest slope of a sigmoid; cross-entropy at least ½. An untrained softmax gives about 1/K, so that
+for more than ten classes the limit is lower."""
 DRAGGED = 0.05
-"""Training examples that another threshold would win: beyond that the boundary is out of place."""
+"""Share of training examples that another threshold would correct."""
 PAST_TARGET = 0.03
-"""Right examples beyond their target; without them nothing drags the boundary."""
+"""Share of right examples beyond their target, which shift the boundary."""
 
 
 def clipped_dead(facts: Facts) -> Finding | None:
-    """Wrong examples with a gradient of exactly 0 behind a unit that clips."""
+    """Find wrong examples with a gradient of exactly 0 at a clipping unit."""
     stuck, wrong = facts.anatomy("stuck_zero"), facts.anatomy("wrong")
     if facts.head not in CLIPPING_ALL or facts.diverged or not _holds_back(stuck, wrong):
         return None
@@ -64,19 +57,19 @@ def clipped_dead(facts: Facts) -> Finding | None:
         if name
         else "sparsemax gives each class exactly 0 or 1 for them"
     )
-    # softmax needs an output for each class, and sigmoids refuse ce: either suits its own head
+    # softmax needs an output per class, and sigmoids refuse ce
     other = "head=softmax loss=ce" if name is None else "head=sigmoid loss=bce"
     return Finding(
         f"{{stuck}} of the training examples are predicted wrongly and receive no gradient: {why}.",
-        f"stuck/zero {short(stuck)}, before the first update "
-        f"{short(facts.anatomy('start', 'stuck_zero'))}; accuracy/train {short(1 - wrong)}",
+        f"stuck/zero {approx(stuck)}, before the first update "
+        f"{approx(facts.anatomy('start', 'stuck_zero'))}; accuracy/train {approx(1 - wrong)}",
         f"{other}, or loss=matching",
-        {"stuck": (stuck, percent)},
+        {"stuck": (stuck, approx_percent)},
     )
 
 
 def no_likelihood(facts: Facts) -> Finding | None:
-    """Cross-entropy over outputs that do not share a sum: nothing pulls the others down."""
+    """Find cross-entropy of outputs that do not sum to 1: no other output is lowered."""
     recall, counts = facts.per_class("recall"), logit_counts(facts.run.anatomy)
     if facts.loss not in SHARED_COSTS or facts.head not in OF_ONE_OUTPUT or len(recall) < 3:
         return None
@@ -91,14 +84,14 @@ def no_likelihood(facts: Facts) -> Finding | None:
         "the loss only raises the output of each example's class and lowers none; {high} of the "
         "outputs whose target is 0 have a logit above 0, and {wrong} of the training examples are "
         "predicted wrongly.",
-        f"logits of target 0 from 0 on: {short(high)}; accuracy/train {short(1 - wrong)}",
+        f"logits of target 0 from 0 on: {approx(high)}; accuracy/train {approx(1 - wrong)}",
         "head=softmax, or loss=bce",
-        {"high": (high, percent), "wrong": (wrong, percent)},
+        {"high": (high, approx_percent), "wrong": (wrong, approx_percent)},
     )
 
 
 def saturated(facts: Facts) -> Finding | None:
-    """Wrong examples whose gradient a saturated head has all but put out, at the end or before."""
+    """Find wrong examples almost without gradient at a saturated head, at the end or before."""
     return _saturated_to_the_end(facts) or _saturated_for_long(facts)
 
 
@@ -110,27 +103,27 @@ def _saturated_to_the_end(facts: Facts) -> Finding | None:
         return None
     unsure = facts.confidence("count_wrong")
     if facts.head == "softmax" and len(unsure) and unsure[0] > FLAT * unsure.sum():
-        return None  # of many classes each has a small slope before anything is learned
-    if facts.held_out - (1 - wrong) >= TRAILS:  # wrong labels had better be left alone
+        return None  # with many classes each slope is small before anything is learned
+    if facts.held_out - (1 - wrong) >= TRAILS:  # their labels may be wrong
         return None
     return Finding(
         "{stuck} of the training examples are predicted wrongly and receive next to no gradient: "
         f"the {facts.head} is saturated, and {_cost(facts)} does not make up for its small slope.",
-        f"stuck/fraction {short(stuck)}; accuracy/train {short(1 - wrong)}; saturation/fraction "
-        f"{short(facts.saturated)}; logit_grad/wrong "
-        f"{short(facts.metric('logit_grad/wrong'))}",
+        f"stuck/fraction {approx(stuck)}; accuracy/train {approx(1 - wrong)}; saturation/fraction "
+        f"{approx(facts.saturated)}; logit_grad/wrong "
+        f"{approx(facts.metric('logit_grad/wrong'))}",
         _with_full_gradient(facts),
-        {"stuck": (stuck, percent)},
+        {"stuck": (stuck, approx_percent)},
     )
 
 
 def _saturated_for_long(facts: Facts) -> Finding | None:
-    """A start on the flat part of a sigmoid or softmax, which took much of the training."""
+    """Find a start on the flat part of a sigmoid or softmax that took much of the training."""
     start, end = facts.anatomy("start", "loss"), facts.metric("loss/train")
     wrong, (steps, pulls) = facts.anatomy("start", "wrong"), facts.points("logit_grad/wrong")
     if facts.head in CLIPPING_ALL or facts.head == "linear" or not (wrong >= FLAT and len(pulls)):
         return None
-    took = course.time_above(facts, (start + end) / 2)
+    took = curve_shape.time_above(facts, (start + end) / 2)
     faint = FAINT * 10 / max(10, len(facts.per_class("count")))
     if not (steps[0] == 0 and pulls[0] <= faint and end < start and took >= HELD_UP):
         return None
@@ -138,21 +131,21 @@ def _saturated_for_long(facts: Facts) -> Finding | None:
         "{wrong} of the training examples were predicted wrongly at the start, with next to no "
         f"gradient: the {facts.head} was saturated, and {_cost(facts)} does not make up for its "
         "small slope; the loss was half-way down only after {took} of the updates.",
-        f"before the first update logit_grad/wrong {short(pulls[0])}, stuck/fraction "
-        f"{short(facts.anatomy('start', 'stuck'))}, loss {short(start)}; after "
-        f"{whole(facts.updates)} updates loss/train {short(end)}",
+        f"before the first update logit_grad/wrong {approx(pulls[0])}, stuck/fraction "
+        f"{approx(facts.anatomy('start', 'stuck'))}, loss {approx(start)}; after "
+        f"{whole(facts.updates)} updates loss/train {approx(end)}",
         _with_full_gradient(facts),
-        {"wrong": (wrong, percent), "took": (took, percent)},
+        {"wrong": (wrong, approx_percent), "took": (took, approx_percent)},
     )
 
 
 def dead_class(facts: Facts) -> Finding | None:
-    """Some of several classes are never found, and their own output gets no gradient."""
+    """Find classes with a recall of about 0 whose own output gets no gradient."""
     recall, gradient = facts.per_class("recall"), facts.per_class("grad")
     dead, live = dead_classes(facts), np.flatnonzero(recall >= FOUND)
     if len(recall) < 3:
         return None
-    # of most classes a saturated head is to blame as a whole; a clipped output is dead by itself
+    # if most classes are dead, the head is saturated; a clipped output is dead by itself
     if not len(dead) or not len(live) or (len(dead) > len(live) and facts.head not in CLIPPING_ALL):
         return None
     worst = int(dead[np.argmin(gradient[dead])])
@@ -163,9 +156,9 @@ def dead_class(facts: Facts) -> Finding | None:
     )
     return Finding(
         f"{_classes([facts.class_name(k) for k in dead.tolist()])} {why}",
-        f"recall of {facts.class_name(worst)} {short(recall[worst])}, mean |dL/dz_{worst}| over "
-        f"its examples {short(gradient[worst])}; of the classes found: "
-        f"{short(float(gradient[live].mean()))}",
+        f"recall of {facts.class_name(worst)} {approx(recall[worst])}, mean |dL/dz_{worst}| over "
+        f"its examples {approx(gradient[worst])}; of the classes found: "
+        f"{approx(float(gradient[live].mean()))}",
         _with_full_gradient(facts),
         {"dead": (len(dead), whole)},
         of_many=f"Some classes ({{dead}} of {len(recall)} in each run) are {why}",
@@ -173,7 +166,7 @@ def dead_class(facts: Facts) -> Finding | None:
 
 
 def dead_classes(facts: Facts) -> NDArray[np.intp]:
-    """Numbers of the classes that are never found, and whose own output gets no gradient."""
+    """Return numbers of the classes that are never found and get no gradient."""
     recall, gradient = facts.per_class("recall"), facts.per_class("grad")
     if len(recall) != len(gradient):
         return np.zeros(0, np.intp)
@@ -181,7 +174,7 @@ def dead_classes(facts: Facts) -> NDArray[np.intp]:
 
 
 def confident_right(facts: Facts) -> Finding | None:
-    """Squared error on a linear unit: outputs beyond their target shift the boundary."""
+    """Find outputs of a linear unit beyond their target, which shift the boundary."""
     if facts.head != "linear" or facts.loss not in ("se", "matching"):
         return None
     wrong, best = facts.anatomy("wrong"), facts.anatomy("boundary", "wrong")
@@ -192,16 +185,20 @@ def confident_right(facts: Facts) -> Finding | None:
         "{past} of the training examples have an output beyond their target; squared error counts "
         "this as an error and shifts the boundary so that {wrong} are predicted wrongly; another "
         "threshold on the same output would leave {best}.",
-        f"wrong {short(wrong)} at the threshold 0.5, {short(best)} at "
-        f"{short(facts.anatomy('boundary', 'at'))}; y > 1 for target 1 or y < 0 for target 0: "
-        f"{short(past)}",
+        f"wrong {approx(wrong)} at the threshold 0.5, {approx(best)} at "
+        f"{approx(facts.anatomy('boundary', 'at'))}; y > 1 for target 1 or y < 0 for target 0: "
+        f"{approx(past)}",
         "head=sigmoid loss=bce",
-        {"past": (past, percent), "wrong": (wrong, percent), "best": (best, percent)},
+        {
+            "past": (past, approx_percent),
+            "wrong": (wrong, approx_percent),
+            "best": (best, approx_percent),
+        },
     )
 
 
 def past_target(facts: Facts) -> float:
-    """Share of outputs beyond their target, 1 or 0, by the bins of logits."""
+    """Compute the share of outputs beyond their target, 1 or 0, from bins of logits."""
     zeros, ones = logit_counts(facts.run.anatomy)
     middle, total = len(zeros) // 2, zeros.sum() + ones.sum()  # of the bin from 0 to 1
     return float((zeros[:middle].sum() + ones[middle + 1 :].sum()) / total) if total else nan
@@ -216,7 +213,7 @@ def _holds_back(stuck: float, wrong: float) -> bool:
 
 
 def _with_full_gradient(facts: Facts) -> str:
-    """The loss that undoes the head's slope."""
+    """Suggest the loss that cancels the head's slope."""
     if facts.head in CLIPPING:
         return "head=sigmoid loss=bce, or loss=matching"
     if facts.head == "softmax":
@@ -227,7 +224,7 @@ def _with_full_gradient(facts: Facts) -> str:
 
 
 def _classes(names: list[str]) -> str:
-    """The subject of a sentence, as in `Classes 0 and 3 are`; braces stand for numbers there."""
+    """Write the subject of a sentence, as in `Classes 0 and 3 are`, with braces escaped."""
     own = [name.removeprefix("class ").replace("{", "{{").replace("}", "}}") for name in names]
     if len(own) == 1:
         return f"Class {own[0]} is"

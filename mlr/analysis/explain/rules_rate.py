@@ -6,60 +6,61 @@ from math import isfinite
 
 import numpy as np
 
-from mlr.analysis.explain import course
-from mlr.analysis.explain.diagnosis import Finding, Number
-from mlr.analysis.explain.facts import Facts, percent, short, whole
-from mlr.analysis.explain.rules_start import initial_loss
+from mlr.analysis.explain import curve_shape
+from mlr.analysis.explain.facts import Facts
+from mlr.analysis.explain.findings import Finding, Number
+from mlr.analysis.explain.rules_network import initial_loss
+from mlr.analysis.formatting import approx, approx_percent, whole
 
 PEAK = 5.0
-"""Times the loss of a sane start: sound training, batch by batch, stays below 2."""
+"""Multiple of the loss of a sane start: sound training stays below 2 in every batch."""
 LEAPS = ((0.5, 0.2), (0.3, 0.5))
-"""Typical log factor between validations, and the loss it takes place at, as a share of a
-constant prediction's. Sound runs have up to 0.35 at losses near 0, and 0.26 with noisy labels."""
+"""Typical log factor between validations, and least loss as a share of a constant prediction's.
+Sound runs have up to 0.35 at losses near 0, and 0.26 with noisy labels."""
 UNSETTLED = 0.2
-"""Of a constant prediction's loss: below that a run that leapt has come to rest."""
+"""Share of a constant prediction's loss below which a run has settled."""
 ALIVE, KILLED = 0.01, 1e-3
-"""First layer's gradient compared with the output layer's: what it has at least in sound
-networks, and what is left, as a share of that at the start, where its units have died."""
+"""Least gradient of the first layer as a share of the output layer's in sound networks, and the
+share of its value at the start that is left if its units have died."""
 IN_VAIN = 0.5
-"""Of a constant prediction's loss, at the end: what is left where hidden units died too early."""
+"""Share of a constant prediction's loss that is left if hidden units died too early."""
 SOFT, HARD = 0.1, 0.9
-"""Saturated outputs at the start and at the end: weights that begin too large have 0.3 and more."""
+"""Shares of saturated outputs at the start and end; too large weights start at 0.3 or more."""
 LATE, LATE_IF_USELESS = 0.65, 0.1
-"""Of the first half's progress made in the second: 0.7 to 1 on a straight line. Less is enough
-where nothing was learned yet but to answer always alike."""
+"""Progress of the second half as a share of the first half's: 0.7 to 1 on a straight line. Less
+suffices for a constant prediction."""
 STEADY = 0.9
-"""Share of validations that are better than the one before."""
+"""Share of validations better than the one before."""
 FAR = 0.6
-"""Of a constant prediction's loss, at the end: below that a run has learned what matters."""
+"""Share of a constant prediction's loss below which a run has learned most."""
 MOSTLY = 0.5
-"""Wrong training examples."""
+"""Share of wrong training examples."""
 REACHED = 0.5
-"""Of optimizer.lr: a schedule that never came to so much is what kept the rate low."""
+"""Share of optimizer.lr that a schedule must reach, or it is what kept the rate low."""
 
 
 def lr_too_high(facts: Facts) -> Finding | None:
-    """The loss grew without bound, leaps about, or the first updates have killed the model."""
+    """Find a loss that diverges or leaps, or units killed by the first updates."""
     if facts.diverged:
         why = "the loss grew without bound"
         return _too_high(facts, why, f"status {facts.run.status}; loss/train {_course(facts)}")
     sane = _sane(facts)
     ends = max(facts.metric("loss/train"), facts.metric("loss/val"), key=_or_nothing)
-    # what has come to rest needs no look at its curves; and a high start has much to come down from
+    # a settled run needs no look at its curves; and a high start may fall far
     if ends < UNSETTLED * sane or initial_loss(facts) is not None:
         return None
-    peak = course.peak(facts)
+    peak = curve_shape.peak(facts)
     if peak >= PEAK:
         why = "the loss rose to {peak} times its size at the start and did not settle"
-        last = f"the larger of loss/train and loss/val {short(ends)}"
+        last = f"the larger of loss/train and loss/val {approx(ends)}"
         evidence = f"loss/train {_course(facts)}; {last}"
-        return _too_high(facts, why, evidence, peak=(peak, short))
+        return _too_high(facts, why, evidence, peak=(peak, approx))
     return _leaping(facts, sane) or _ruined(facts, sane)
 
 
 def _leaping(facts: Facts, sane: float) -> Finding | None:
-    """The loss goes up and down from one validation to the next."""
-    leaps, validated = course.leaps(facts), facts.values("loss/val")
+    """Find a loss that goes up and down between validations."""
+    leaps, validated = curve_shape.leaps(facts), facts.values("loss/val")
     if leaps != leaps:
         return None
     late = validated[len(validated) // 2 :]
@@ -67,50 +68,50 @@ def _leaping(facts: Facts, sane: float) -> Finding | None:
     if not any(leaps >= factor and least >= share * sane for factor, share in LEAPS):
         return None
     why = "from epoch to epoch the loss still leaps, typically by a factor of {times}"
-    between = f"loss/val in the second half from {short(late.min())} to {short(late.max())}"
+    between = f"loss/val in the second half from {approx(late.min())} to {approx(late.max())}"
     return _too_high(facts, why, between, times=(float(np.exp(leaps)), "{:.1f}".format))
 
 
 def _ruined(facts: Facts, sane: float) -> Finding | None:
-    """The first updates were such that the later ones can do nothing."""
-    share = course.layer_share(facts)
+    """Find hidden units or outputs that the first updates have put beyond repair."""
+    share = curve_shape.layer_share(facts)
     if len(share) and share[0] >= ALIVE and share[-1] < KILLED * share[0]:
         norms = facts.values(f"grad_norm/{facts.layers[0]}")
         if norms[-1] < KILLED * norms[0] and facts.metric("loss/train") >= IN_VAIN * sane:
             why = "the first updates have killed the hidden units, which no longer learn"
-            fell = f"grad_norm/{facts.layers[0]} from {short(norms[0])} to {short(norms[-1])}"
+            fell = f"grad_norm/{facts.layers[0]} from {approx(norms[0])} to {approx(norms[-1])}"
             return _too_high(facts, why, f"{fell}; loss/train {_course(facts)}")
     if not facts.unlearned:
         return None
     before, after = facts.anatomy("start", "saturated"), facts.anatomy("saturated")
     if before <= SOFT and after >= HARD and facts.anatomy("stuck") >= 0.5 * facts.anatomy("wrong"):
         why = "the first updates have saturated the outputs, which no longer learn"
-        outputs = f"saturated outputs {short(before)} at the start, {short(after)} at the end"
+        outputs = f"saturated outputs {approx(before)} at the start, {approx(after)} at the end"
         return _too_high(facts, why, f"{outputs}; loss/train {_course(facts)}")
     return None
 
 
 def lr_too_low(facts: Facts) -> Finding | None:
-    """The loss falls as steadily at the end as at the start, and is still high."""
+    """Find a loss that still falls steadily at the end, and is still high."""
     end, unknown = facts.metric("loss/train"), facts.constant != facts.constant
-    # without a constant to compare with, most examples still being wrong is far to go as well
+    # without a constant to compare with, most examples must be wrong
     if not (end >= FAR * _sane(facts) or (unknown and facts.anatomy("wrong") >= MOSTLY)):
         return None
     held_back = _held_back(facts)
     if held_back is not None:
         return held_back
-    fall = course.fall(facts)
+    fall = curve_shape.fall(facts)
     late = LATE_IF_USELESS if facts.unlearned or end >= facts.constant else LATE
     if not (fall.steady >= STEADY and fall.late >= late):
         return None
-    fell = f"{fall.tag} fell by {percent(fall.whole)} in all"
-    if isfinite(fall.late):  # else it did not fall at first
-        fell += f", in the second half {short(fall.late)} times as much as in the first"
+    fell = f"{fall.tag} fell by {approx_percent(fall.whole)} in all"
+    if isfinite(fall.late):  # else it did not fall in the first half
+        fell += f", in the second half {approx(fall.late)} times as much as in the first"
     return _too_low(facts, f"{fell}; loss/train {_course(facts)}")
 
 
 def _held_back(facts: Facts) -> Finding | None:
-    """A warm-up that is longer than the training: optimizer.lr itself may be right."""
+    """Find a warm-up longer than the training; optimizer.lr itself may be right."""
     rate, reached = facts.setting("optimizer", "lr"), facts.reached_rate
     warm, updates = facts.setting("schedule", "warmup_steps"), facts.updates
     if not (warm > updates and reached < REACHED * rate):
@@ -119,9 +120,9 @@ def _held_back(facts: Facts) -> Finding | None:
         "The warm-up is longer than the training: after {updates} of schedule.warmup_steps="
         f"{whole(warm)} updates the learning rate has come to {{reached}}, not to optimizer.lr="
         f"{rate:g}, and most of the loss is still there.",
-        f"learning_rate at most {short(reached)}; loss/train {_course(facts)}",
+        f"learning_rate at most {approx(reached)}; loss/train {_course(facts)}",
         f"schedule.warmup_steps={max(1, int(updates) // 10)}",
-        {"updates": (updates, whole), "reached": (reached, short)},
+        {"updates": (updates, whole), "reached": (reached, approx)},
     )
 
 
@@ -140,17 +141,19 @@ def _too_low(facts: Facts, evidence: str) -> Finding:
 
 
 def _too_high(facts: Facts, why: str, evidence: str, **numbers: Number) -> Finding:
-    """The rate that did it: that of the configuration, or what a schedule had come to by then."""
+    """Build a finding on the configured rate, or on the rate that a schedule had reached."""
     rate, reached = facts.setting("optimizer", "lr"), facts.reached_rate
     if reached < REACHED * rate:
-        said = f"The learning rate {{reached}}, on its way to optimizer.lr={rate:g}, is too high"
-        numbers["reached"], rate = (reached, short), reached
+        template = (
+            f"The learning rate {{reached}}, on its way to optimizer.lr={rate:g}, is too high"
+        )
+        numbers["reached"], rate = (reached, approx), reached
     else:
         rate = rate if isfinite(rate) else reached
-        said = f"The learning rate{_named(isfinite(rate))} is too high"
+        template = f"The learning rate{_named(isfinite(rate))} is too high"
     known = isfinite(rate)
     return Finding(
-        f"{said}: {why}.",
+        f"{template}: {why}.",
         evidence,
         f"optimizer.lr={_tenth(rate)}" if known else "",
         _rate(rate) | numbers,
@@ -159,7 +162,7 @@ def _too_high(facts: Facts, why: str, evidence: str, **numbers: Number) -> Findi
 
 
 def _sane(facts: Facts) -> float:
-    """The loss of a constant prediction; that at the start for a pair whose is not known."""
+    """Return the loss of a constant prediction; the loss at the start if it is unknown."""
     known = facts.constant == facts.constant
     return facts.constant if known else facts.anatomy("start", "loss")
 
@@ -181,16 +184,16 @@ def _rates(rate: float, *factors: float) -> list[str]:
 
 
 def _course(facts: Facts) -> str:
-    """The training loss from start to end."""
+    """Describe the training loss from start to end."""
     losses = facts.values("loss/train")
     start = facts.anatomy("start", "loss")
     first = start if start == start else float(losses[0]) if len(losses) else float("nan")
     end = facts.run.metrics.get("loss/train")
     last = end if end is not None else float(losses[-1]) if len(losses) else float("nan")
-    top = f", at most {short(float(losses.max()))}" if len(losses) else ""
-    return f"{short(first)} at the start{top}, {short(last)} at the end"
+    top = f", at most {approx(float(losses.max()))}" if len(losses) else ""
+    return f"{approx(first)} at the start{top}, {approx(last)} at the end"
 
 
 def _or_nothing(value: float) -> float:
-    """For `max`: NaN counts as nothing."""
+    """Replace NaN by −∞, for `max`."""
     return value if value == value else float("-inf")

@@ -1,6 +1,6 @@
 """Figures of one run at some moments, drawn after its training into its event file.
 
-A `Moment` is the run with the parameters it had then, and what it says of two splits (`Seen`).
-Each picture is a file: `shown` makes its numbers of a moment, None where it means nothing for
-this run, and `draw` draws them; `canvas` alone knows matplotlib. `record` goes through them.
+A `Moment` is the run with the parameters it had then, and its view of two splits (`Seen`). Each
+figure is a file: `collect` computes its numbers from a moment, None if it does not suit the run,
+and `draw` draws them on a `canvas`; `record` goes through all of them.
 """

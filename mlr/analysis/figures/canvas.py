@@ -1,8 +1,8 @@
-"""How figures look, and how they become images: all that knows matplotlib.
+"""Style of the figures and their conversion to images: the only module with matplotlib's types.
 
-TensorBoard's IMAGES page shows every image 350 pixels wide, by leaving pixels out or doubling
-them, so that is a figure's width: its type then stays whole. Ticks are what takes matplotlib
-longest, so an axis has few, and legends are words in the colours they explain.
+TensorBoard's IMAGES page scales every image to 350 pixels by dropping or doubling pixels, so that
+is a figure's width. Ticks take matplotlib the longest, so an axis has few, and legends are words
+in the colours they explain.
 """
 
 from __future__ import annotations
@@ -16,31 +16,33 @@ from numpy.typing import NDArray
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.image import metadata
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from mlr.analysis import palette
 
-# Okabe and Ito's palette, told apart by colour-blind people too
-BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-ORANGE, SKY, GREY, INK = "#e69f00", "#56b4e9", "#999999", "#222222"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
+
+BLUE, VERMILLION, GREEN = palette.BLUE, palette.VERMILLION, palette.GREEN
+PURPLE, ORANGE, SKY, GREY = palette.PURPLE, palette.ORANGE, palette.SKY, palette.GREY
+INK = "#222222"
 RIGHT, WRONG = BLUE, VERMILLION
 CLASSES = (ORANGE, BLUE, GREEN, PURPLE, SKY, VERMILLION, GREY)
-"""Of the classes of a plane; those of two are furthest apart."""
+"""Colours of classes; the first two are furthest apart."""
 WIDTH, HEIGHT, DPI = 3.5, 3.3, 100
 DIVERGING = "RdBu_r"
 BODY = (0.155, 0.135, 0.815, 0.715)
 """Left, bottom, width and height of single axes, as shares of a figure."""
 SMALL, NORMAL, LARGE = 7.8, 8.2, 9.4
-_COLOURS = 96  # of an image: text stays smooth, and the file a third as large
+_COLOURS = 96  # of an image: text stays smooth, and the file is a third as large
 _TICKS = 4
 
 
 def new_figure(title: str, keys: Sequence[tuple[str, str]] = (), height: float = HEIGHT) -> Figure:
-    """An empty figure under its title.
+    """Create an empty figure with a title.
 
     Args:
-        title: what it shows.
-        keys: text and colour of what is to be told apart in it.
+        title: at the top.
+        keys: texts and colours of the legend.
         height: in inches.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -65,15 +67,15 @@ def new_axes(
     labels: tuple[str, str] = ("", ""),
     ticks: tuple[Sequence[float] | None, Sequence[float] | None] = (None, None),
 ) -> Axes:
-    """Axes with few ticks and a light grid.
+    """Add axes with few ticks and a light grid.
 
     Args:
-        figure: where they are.
+        figure: to add to.
         place: left, bottom, width and height, as shares of the figure.
         x: limits.
         y: limits.
         labels: of both axes.
-        ticks: where they are; None finds round numbers.
+        ticks: positions; None chooses round numbers.
     """
     axes = figure.add_axes(place)
     xs, ys = (
@@ -95,11 +97,11 @@ def new_axes(
 def new_picture(
     figure: Figure, place: tuple[float, float, float, float], values: NDArray, **settings: Any
 ) -> Axes:
-    """Axes that hold an image and no ticks; x and y are its columns and rows.
+    """Add axes with an image and without ticks; x and y are its columns and rows.
 
     Args:
-        figure: where they are.
-        place: as of `new_axes`.
+        figure: to add to.
+        place: as in `new_axes`.
         values: (rows, columns) or (rows, columns, 3).
         **settings: of matplotlib's imshow.
     """
@@ -118,15 +120,15 @@ def write(
     anchor: tuple[str, str] = ("center", "center"),
     **settings: Any,
 ) -> None:
-    """Words in a small type.
+    """Write words in a small type.
 
     Args:
-        on: axes, whose coordinates x and y are, or a figure, whose shares they are.
-        x: across.
-        y: up.
-        words: what is written.
+        on: axes, with x and y as coordinates, or a figure, with x and y as shares.
+        x: horizontal position.
+        y: vertical position.
+        words: the text.
         colour: of the words.
-        anchor: which of their points stands there, across and up, as matplotlib has it.
+        anchor: horizontal and vertical alignment, as in matplotlib.
         **settings: of matplotlib's text.
     """
     across, up = anchor
@@ -134,7 +136,7 @@ def write(
 
 
 def round_numbers(limits: tuple[float, float]) -> list[float]:
-    """About four round numbers between the limits."""
+    """Choose about four round numbers between the limits."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = limits
@@ -144,13 +146,13 @@ def round_numbers(limits: tuple[float, float]) -> list[float]:
 
 
 def padded(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
-    """Limits a little wider than the numbers between them; never of no width."""
+    """Widen limits a little; they never have the width 0."""
     room = share * (high - low) or max(1.0, abs(high))
     return low - room, high + room
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG file of few colours."""
+    """Encode a figure as a PNG file of few colours."""
     from PIL import Image
 
     canvas: Any = figure.canvas
@@ -160,14 +162,14 @@ def png(figure: Figure) -> bytes:
     file = BytesIO()
     palette = few.getpalette() or []
     at = 3 * int(few.getpixel((0, 0)))  # type: ignore[arg-type]
-    palette[at : at + 3] = [255] * 3  # the paper, which is averaged with its like
+    palette[at : at + 3] = [255] * 3  # the background, averaged with similar colours
     few.putpalette(palette)
     few.save(file, "png")
     return file.getvalue()
 
 
 def image_summary(tag: str, figure: Figure, caption: str) -> Summary:
-    """The figure as TensorBoard's IMAGES page takes it, Markdown below its name."""
+    """Wrap a figure for TensorBoard's IMAGES page, with a caption in Markdown."""
     width, height = (int(size) for size in figure.bbox.size)
     image = Summary.Image(
         width=width, height=height, colorspace=3, encoded_image_string=png(figure)

@@ -1,18 +1,14 @@
-"""Which class is taken for which."""
+"""Confusion matrix of the validation examples."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Moment
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Validation examples by their class (rows) and the predicted one (columns). Colour is the "
@@ -24,15 +20,15 @@ _LONGEST, _SHORT = 8, 3  # characters of a name
 
 
 @dataclass(frozen=True)
-class Confusion:
+class ConfusionMatrix:
     """Counts (K, K) of true × predicted classes, and the K names of the classes."""
 
     counts: NDArray[np.int64]
     names: tuple[str, ...]
 
 
-def shown(moment: Moment) -> Confusion | None:
-    """What is drawn; None for regression, very many classes, and without validation."""
+def collect(moment: Moment) -> ConfusionMatrix | None:
+    """Count classes; None for regression, very many classes, or without validation."""
     count, seen = moment.experiment.data.classes, moment.val
     if count is None or count > MOST_CLASSES or seen is None:
         return None
@@ -40,11 +36,11 @@ def shown(moment: Moment) -> Confusion | None:
         return None
     counts = np.bincount(seen.labels * count + seen.decided, minlength=count**2)
     names = tuple(moment.class_names(_LONGEST if count <= _WITH_COUNTS else _SHORT))
-    return Confusion(counts.reshape(count, count), names)
+    return ConfusionMatrix(counts.reshape(count, count), names)
 
 
-def draw(found: Confusion, title: str) -> Figure:
-    """A square of shares with the counts in it."""
+def draw(found: ConfusionMatrix, title: str) -> canvas.Figure:
+    """Draw a square of shares with the counts in it."""
     counts = found.counts
     total, right = int(counts.sum()), int(np.trace(counts))
     about = f"validation: {right} of {total} right ({right / max(1, total):.1%})"
@@ -58,7 +54,7 @@ def draw(found: Confusion, title: str) -> Figure:
     for number in range(0, size, every):
         name = found.names[number]
         canvas.write(axes, number, size - 0.5 + 0.03 * size, name)
-        # along its side, so that a name takes no more room than a number
+        # vertical, so that a name takes no more room than a number
         canvas.write(axes, -0.5 - 0.03 * size, number, name, rotation=90 * (len(name) > _SHORT))
     if size <= _WITH_COUNTS:
         for row, column in np.argwhere(counts):

@@ -1,4 +1,4 @@
-"""A run from its first update on: the early spikes that linear axes and "ignore outliers" hide."""
+"""Course of a training on logarithmic axes, which show the first updates."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, floor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Every logged update, on logarithmic axes: the first updates have as much room as the last. "
@@ -47,8 +43,8 @@ _GAP, _EDGE = 0.45, 0.06  # between two bands, whose height is 1, and about each
 _BAND = 1 + _GAP
 
 
-class Line(NamedTuple):
-    """One quantity: updates (N,) and finite values (N,), NaN where there are none between."""
+class CourseLine(NamedTuple):
+    """One quantity: updates (N,) and values (N,), NaN for one that is not finite."""
 
     name: str
     colour: str
@@ -57,20 +53,20 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Lines of one axis: from 0 to 1 for shares, else logarithmic where no number is negative."""
+class CoursePanel:
+    """Lines of one axis: from 0 to 1 for shares, else logarithmic if no value is negative."""
 
     label: str
-    lines: Sequence[Line]
+    lines: Sequence[CourseLine]
 
     @cached_property
     def logarithmic(self) -> bool:
-        """Tell if heights are decimal logarithms."""
+        """True if heights are decimal logarithms."""
         return self.label != _SHARE and not any((line.values < 0).any() for line in self.lines)
 
     @cached_property
     def limits(self) -> tuple[float, float]:
-        """The lowest and the highest height; never the same."""
+        """Lowest and highest height; never equal."""
         if self.label == _SHARE:
             return 0.0, 1.0
         every = np.concatenate([_height_of(line.values, self) for line in self.lines])
@@ -83,14 +79,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class Course:
-    """The picture: panels, and the last update of all."""
+    """All panels, and the last update."""
 
-    panels: Sequence[Panel]
+    panels: Sequence[CoursePanel]
     last: int
 
 
-def shown(moment: Moment) -> Course | None:
-    """Collect what the run has recorded up to the moment; None before there are two points."""
+def collect(moment: Moment) -> Course | None:
+    """Collect the series up to the moment; None for fewer than two points."""
     series = moment.series
     if series is None or len(series.steps) < 2 or series.steps[-1] < 1:
         return None
@@ -99,18 +95,20 @@ def shown(moment: Moment) -> Course | None:
         if label == _GRADIENT and moment.experiment.data.classes is None:
             tags = (_OF_ALL,)
         lines = [
-            Line(name, colour, series.steps[rows], np.where(np.isfinite(values), values, np.nan))
+            CourseLine(
+                name, colour, series.steps[rows], np.where(np.isfinite(values), values, np.nan)
+            )
             for tag, name, colour in tags
             for rows, values in [series.of(tag)]
             if np.isfinite(values).any()
         ]
         if lines:
-            panels.append(Panel(label, lines))
+            panels.append(CoursePanel(label, lines))
     return Course(panels, int(series.steps[-1])) if panels else None
 
 
-def draw(found: Course, title: str) -> Figure:
-    """Panels over one axis of updates, as bands of single axes: ticks are what takes longest."""
+def draw(found: Course, title: str) -> canvas.Figure:
+    """Draw the panels as bands of one pair of axes, since ticks take the longest."""
     figure = canvas.new_figure(title, height=3.5)
     bases = [place * _BAND for place in reversed(range(len(found.panels)))]
     ticks: dict[float, str] = {}
@@ -130,7 +128,7 @@ def draw(found: Course, title: str) -> Figure:
     axes.tick_params(labelsize=_SIZE)
     axes.xaxis.label.set_fontsize(_SIZE)
     for base, panel in zip(bases, found.panels, strict=True):
-        for line in reversed(panel.lines):  # the first stands over the others
+        for line in reversed(panel.lines):  # the first is on top
             x, y = np.log10(1 + line.steps), _in_band(_height_of(line.values, panel), base, panel)
             dots = "o-" if len(x) < _FEW else "-"
             axes.plot(x, y, dots, color=line.colour, linewidth=1.5, markersize=3)
@@ -138,14 +136,14 @@ def draw(found: Course, title: str) -> Figure:
     return figure
 
 
-def _in_band(heights: Any, base: float, panel: Panel) -> Any:
-    """Heights of a panel as those of the axes: its band begins at `base` and is 1 high."""
+def _in_band(heights: Any, base: float, panel: CoursePanel) -> Any:
+    """Convert heights of a panel to the axes: its band begins at `base` and is 1 high."""
     low, high = panel.limits
     return base + (heights - low) / (high - low)
 
 
-def _divide(figure: Figure, axes: Axes, panels: Sequence[Panel]) -> None:
-    """White room between the bands, with each one's label and its lines' names in it."""
+def _divide(figure: canvas.Figure, axes: canvas.Axes, panels: Sequence[CoursePanel]) -> None:
+    """Separate the bands by white stripes with their labels and the names of their lines."""
     height = len(panels) * _BAND - _GAP + 2 * _EDGE
     for place, panel in enumerate(panels):
         base = (len(panels) - 1 - place) * _BAND
@@ -162,13 +160,13 @@ def _divide(figure: Figure, axes: Axes, panels: Sequence[Panel]) -> None:
             x -= 0.03 + 0.0225 * len(name)
 
 
-def _smallest(panel: Panel) -> float:
+def _smallest(panel: CoursePanel) -> float:
     positive = [line.values[line.values > 0] for line in panel.lines]
     return float(min((one.min() for one in positive if len(one)), default=1.0))
 
 
-def _height_of(values: Array, panel: Panel) -> Array:
-    """Where values stand: as they are, or their logarithms, 0 a little below the smallest."""
+def _height_of(values: Array, panel: CoursePanel) -> Array:
+    """Convert values to heights: unchanged, or logarithms with 0 a little below the smallest."""
     if not panel.logarithmic:
         return values
     logs = np.full(len(values), np.log10(_smallest(panel)) - _ZERO)
@@ -177,12 +175,12 @@ def _height_of(values: Array, panel: Panel) -> Array:
     return logs
 
 
-def _has_zero(panel: Panel) -> bool:
+def _has_zero(panel: CoursePanel) -> bool:
     return any((line.values == 0).any() for line in panel.lines)
 
 
-def _ticks(panel: Panel) -> dict[float, str]:
-    """Some heights, and what is written there."""
+def _ticks(panel: CoursePanel) -> dict[float, str]:
+    """Choose heights of ticks and their labels."""
     low, high = panel.limits
     if panel.label == _SHARE:
         return {0.0: "0", 0.5: "½", 1.0: "1"}
@@ -200,7 +198,7 @@ def _ticks(panel: Panel) -> dict[float, str]:
 
 
 def _between_decades(low: float, high: float) -> dict[float, str]:
-    """Round numbers in less than two decades."""
+    """Choose round numbers within less than two decades."""
     found: dict[float, str] = {}
     for power in range(floor(low), ceil(high) + 1):
         heights = {power + float(np.log10(digit)): digit * 10.0**power for digit in (1, 2, 5)}
@@ -209,7 +207,7 @@ def _between_decades(low: float, high: float) -> dict[float, str]:
 
 
 def _written(power: int) -> str:
-    """A power of ten as it takes least room."""
+    """Write a power of ten in the least room."""
     if -3 <= power <= 3:
         return f"{10.0**power:g}"
     return "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -1,18 +1,14 @@
-"""Regression: what is predicted, against the one feature or against the targets."""
+"""Predictions of a regression against its one feature or against the targets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "One feature: the prediction over the training points; the band is two predicted standard "
@@ -23,13 +19,13 @@ _GRID = 121
 
 
 @dataclass(frozen=True)
-class Fit:
-    """What is drawn.
+class RegressionFit:
+    """Points and a curve.
 
     labels: of the axes.
     grid: x of the curve (G,).
     mean: the curve (G,).
-    spread: predicted standard deviation along it (G,); None where none is predicted.
+    spread: predicted standard deviation along it (G,); None if none is predicted.
     x, y: the points (M,).
     """
 
@@ -41,8 +37,8 @@ class Fit:
     y: Array
 
 
-def shown(moment: Moment) -> Fit | None:
-    """The fit of a regression; None for a classification of more than one feature or output."""
+def collect(moment: Moment) -> RegressionFit | None:
+    """Collect the fit; None for a classification of several features or outputs."""
     data, seen = moment.experiment.data, moment.train
     one = int(np.prod(data.feature_shape)) == 1
     if data.classes is not None and not (one and seen.logits.shape[1] == 1):
@@ -51,20 +47,20 @@ def shown(moment: Moment) -> Fit | None:
     if not one:
         means = seen.predictions[:, 0]
         ends = np.array([min(means.min(), targets.min()), max(means.max(), targets.max())])
-        return Fit(("prediction y", "target t"), ends, ends, None, means, targets)
+        return RegressionFit(("prediction y", "target t"), ends, ends, None, means, targets)
     x = seen.features.reshape(-1)
     grid = np.linspace(*canvas.padded(x.min(), x.max()), _GRID)
     features = torch.from_numpy(grid).reshape(-1, *data.feature_shape)
     head = moment.experiment.objective.head
     predictions = head(moment.network(features)).double().numpy()
     spread = predictions[:, predictions.shape[1] // 2] if moment.experiment.spread else None
-    return Fit(
+    return RegressionFit(
         ("feature x", "prediction y and target t"), grid, predictions[:, 0], spread, x, targets
     )
 
 
-def draw(found: Fit, title: str) -> Figure:
-    """Points, and the curve over them."""
+def draw(found: RegressionFit, title: str) -> canvas.Figure:
+    """Draw the points, and the curve on top."""
     along = found.labels[0] == "feature x"
     keys = [("● training", canvas.SKY), ("— " + ("prediction" if along else "y = t"), canvas.WRONG)]
     if found.spread is not None:

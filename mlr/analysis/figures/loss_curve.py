@@ -1,10 +1,9 @@
-"""Loss and derivative against the logit, and where on them the run's own samples stand."""
+"""Loss and dL/dz against the logit, with the run's training examples as marks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,9 +12,6 @@ from numpy.typing import NDArray
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment, Seen
 from mlr.heads import Linear
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Loss and its derivative, as the pair of head and loss has them; a mark is a training example. "
@@ -26,12 +22,12 @@ CAPTION = (
     "examples' own numbers. Regression: the error y - t."
 )
 _GRID, _LEAST = 241, 4.0
-_FEW = 50  # marks that need not let each other through
-_GONE = -60.0  # a logit whose share of a softmax is nothing
+_FEW = 50  # marks that need not be transparent
+_GONE = -60.0  # a logit without a share of a softmax
 
 
 @dataclass(frozen=True)
-class Line:
+class LossLine:
     """One curve over the grid: its name, L and dL/dz."""
 
     name: str
@@ -41,9 +37,9 @@ class Line:
 
 @dataclass(frozen=True)
 class LossCurve:
-    """What is drawn.
+    """Curves and marks.
 
-    across: what x is.
+    across: label of x.
     grid: x of the curves (G,).
     x, losses, grads: of the marks (M,).
     right: of the marks (M,); None for regression.
@@ -51,15 +47,15 @@ class LossCurve:
 
     across: str
     grid: Array
-    lines: tuple[Line, ...]
+    lines: tuple[LossLine, ...]
     x: Array
     losses: Array
     grads: Array
     right: NDArray[np.bool_] | None
 
 
-def shown(moment: Moment) -> LossCurve | None:
-    """The curves and marks; None for a head of two numbers a target, or a bent regression."""
+def collect(moment: Moment) -> LossCurve | None:
+    """Collect curves and marks; None for two logits per target, or a nonlinear regression."""
     head, seen = moment.experiment.objective.head, moment.train
     if head.range.per_target > 1:
         return None
@@ -68,8 +64,8 @@ def shown(moment: Moment) -> LossCurve | None:
     return _margins(moment, seen) if head.range.least_outputs > 1 else _outputs(moment, seen)
 
 
-def draw(found: LossCurve, title: str) -> Figure:
-    """Two panels, the loss above its derivative."""
+def draw(found: LossCurve, title: str) -> canvas.Figure:
+    """Draw two panels, the loss above its derivative."""
     styles = ("—", "– –")
     keys = [
         (f"{dash} {one.name}", canvas.INK) for dash, one in zip(styles, found.lines, strict=False)
@@ -84,14 +80,14 @@ def draw(found: LossCurve, title: str) -> Figure:
 
 
 def _panel(
-    figure: Figure,
+    figure: canvas.Figure,
     bottom: float,
     labels: tuple[str, str],
     found: LossCurve,
     curves: Sequence[Array],
     marks: Array,
 ) -> None:
-    """Curves and marks over the same x; the wrong ones on top."""
+    """Draw curves and marks; wrong examples are on top."""
     x = (float(found.grid[0]), float(found.grid[-1]))
     every = np.concatenate([*curves, marks[(found.x >= x[0]) & (found.x <= x[1])]])
     y = canvas.padded(float(every.min()), float(every.max()))
@@ -107,9 +103,9 @@ def _panel(
 
 
 def of_one_output(moment: Moment, z: Array, target: float, outputs: int) -> tuple[Array, Array]:
-    """L and dL/dz of one output's logits (M,) where each output has its own share of the loss.
+    """Compute L and dL/dz of one output's logits (M,) if each output has its own part of the loss.
 
-    The K − 1 others stand at z = 0 with target 0, and their share is taken off again.
+    The K − 1 others are at z = 0 with target 0, and their part is subtracted.
     """
     logits = np.zeros((len(z), outputs))
     targets = np.zeros_like(logits)
@@ -122,7 +118,7 @@ def of_one_output(moment: Moment, z: Array, target: float, outputs: int) -> tupl
 
 
 def _outputs(moment: Moment, seen: Seen) -> LossCurve:
-    """Against single logits: of target 1 first, then of target 0."""
+    """Collect curves against single logits, of target 1 first, then of target 0."""
     assert seen.labels is not None
     assert seen.right is not None
     count = seen.logits.shape[1]
@@ -140,13 +136,13 @@ def _outputs(moment: Moment, seen: Seen) -> LossCurve:
         for z, target in zip(logits, (1.0, 0.0), strict=True)
     ]
     names = ("target 1", "target 0")
-    lines = tuple(Line(name, *one) for name, one in zip(names, curves, strict=True))
+    lines = tuple(LossLine(name, *one) for name, one in zip(names, curves, strict=True))
     losses, grads = (np.concatenate(parts) for parts in zip(*marks, strict=True))
     return LossCurve("logit z", grid, lines, np.concatenate(logits), losses, grads, rights)
 
 
 def _margins(moment: Moment, seen: Seen) -> LossCurve:
-    """Against the margin, the logit of an example's class less the largest other one."""
+    """Collect curves against the margin: the logit of the class less the largest other one."""
     own, rival = class_and_rival(seen)
     margins, count = own - rival, seen.logits.shape[1]
     grid = _grid(margins)
@@ -155,11 +151,11 @@ def _margins(moment: Moment, seen: Seen) -> LossCurve:
     targets = np.zeros_like(logits)
     targets[:, 0] = 1
     level = _judged(moment, logits, targets)
-    lines = [Line("all others level", level[0], level[1][:, 0])]
+    lines = [LossLine("all others level", level[0], level[1][:, 0])]
     if count > 2:
         logits[:, 2:] = np.minimum(grid, 0)[:, None] + _GONE
         alone = _judged(moment, logits, targets)
-        lines.append(Line("one rival", alone[0], alone[1][:, 0]))
+        lines.append(LossLine("one rival", alone[0], alone[1][:, 0]))
     slopes = np.take_along_axis(seen.logit_grads, seen.labels[:, None], 1)[:, 0]  # type: ignore[index]
     return LossCurve(
         "margin: logit of the class − largest other",
@@ -173,16 +169,16 @@ def _margins(moment: Moment, seen: Seen) -> LossCurve:
 
 
 def _errors(moment: Moment, seen: Seen) -> LossCurve:
-    """Against the error of a linear unit, which is all that its loss depends on."""
+    """Collect the curve against the error y − t, on which alone a linear unit's loss depends."""
     errors = (seen.logits - seen.targets).ravel()
     grid = _grid(errors, least=0.0)
     count = seen.logits.shape[1]
     curve, marks = (of_one_output(moment, x, 0.0, count) for x in (grid, errors))
-    return LossCurve("error y − t", grid, (Line("loss", *curve),), errors, *marks, None)
+    return LossCurve("error y − t", grid, (LossLine("loss", *curve),), errors, *marks, None)
 
 
 def class_and_rival(seen: Seen) -> tuple[Array, Array]:
-    """Logits of the examples' classes (N,), and the largest other one of each (N,)."""
+    """Return logits of the examples' classes (N,) and the largest other ones (N,)."""
     assert seen.labels is not None
     rows = np.arange(len(seen.labels))
     others = seen.logits.copy()
@@ -196,7 +192,7 @@ def _judged(moment: Moment, logits: Array, targets: Array) -> tuple[Array, Array
 
 
 def _grid(x: Array, least: float = _LEAST) -> Array:
-    """Over nearly all marks, and at least from −least to least: single ones far out hide it."""
+    """Choose x over nearly all marks, at least from −least to least; outliers are left out."""
     low, high = np.quantile(x, [0.005, 0.995])
     low, high = canvas.padded(min(low, -least), max(high, least), 0.03)
     return np.linspace(low, high, _GRID)

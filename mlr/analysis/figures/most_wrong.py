@@ -1,10 +1,9 @@
-"""The examples that the run has most wrong, and what gradient they get."""
+"""Training examples of the largest loss, and their gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,6 @@ from numpy.typing import NDArray
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment
 from mlr.analysis.figures.weights import tiled
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Training examples that are predicted wrongly, those of the largest loss first; of a "
@@ -30,10 +26,10 @@ _NUMBERS = 2  # features of an example that is no image
 
 @dataclass(frozen=True)
 class MostWrong:
-    """The picture of M examples.
+    """Description of M examples.
 
-    wrong: how many are wrong; None for regression.
-    examples: how many there are in all.
+    wrong: number of wrong examples; None for regression.
+    examples: number of all examples.
     features: (M, *feature_shape).
     targets: as words.
     predictions: as words.
@@ -51,7 +47,7 @@ class MostWrong:
 
     @property
     def images(self) -> Array | None:
-        """The features as images (M, height, width), if they are such of one channel."""
+        """Features as images (M, height, width) if they are images of one channel, else None."""
         shape = self.features.shape
         if len(shape) < 3 or np.prod(shape[1:-2]) != 1:
             return None
@@ -59,15 +55,15 @@ class MostWrong:
 
 
 def most_wrong(losses: Array, right: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-    """Numbers of the wrong examples, or of all if none is, by falling loss; `MOST` at most."""
+    """Choose at most `MOST` wrong examples, or of all if none is wrong, by falling loss."""
     chosen = np.arange(len(losses))
     if right is not None and not right.all():
         chosen = chosen[~right]
     return chosen[np.argsort(-losses[chosen], kind="stable")][:MOST]
 
 
-def shown(moment: Moment) -> MostWrong:
-    """The most wrong of the training examples."""
+def collect(moment: Moment) -> MostWrong:
+    """Collect the most wrong of the training examples."""
     seen = moment.train
     chosen = most_wrong(seen.losses, seen.right)
     if seen.labels is None or seen.decided is None:
@@ -93,8 +89,8 @@ def shown(moment: Moment) -> MostWrong:
     )
 
 
-def draw(found: MostWrong, title: str) -> Figure:
-    """Images with words below them, or rows of a table."""
+def draw(found: MostWrong, title: str) -> canvas.Figure:
+    """Draw images with words below them, or rows of a table."""
     about = f"largest losses of {found.examples} training examples"
     if found.wrong:
         about = f"{found.wrong} of {found.examples} training examples are wrong"
@@ -117,7 +113,7 @@ def draw(found: MostWrong, title: str) -> Figure:
             number = row * _COLUMNS + column
             x = 0.02 + 0.96 * (column + 0.5) / _COLUMNS
             words = f"{found.targets[number]} → {found.predictions[number]}"
-            if len(words) > _WIDEST:  # of names there is no room for the share
+            if len(words) > _WIDEST:  # no room for the share
                 words = words.rpartition(" (")[0]
             colour = canvas.WRONG if found.wrong else canvas.INK
             canvas.write(figure, x, top - 0.285, words, colour)
@@ -125,7 +121,7 @@ def draw(found: MostWrong, title: str) -> Figure:
     return figure
 
 
-def _table(found: MostWrong, title: str, about: str) -> Figure:
+def _table(found: MostWrong, title: str, about: str) -> canvas.Figure:
     figure = canvas.new_figure(title, [(about, canvas.INK)], height=2.9)
     flat = found.features.reshape(len(found.features), -1)
     more = ", …" if flat.shape[1] > _NUMBERS else ""
@@ -136,7 +132,7 @@ def _table(found: MostWrong, title: str, about: str) -> Figure:
         "loss": [f"{value:.3g}" for value in found.losses],
         "‖dL/dz‖": [f"{value:.3g}" for value in found.grads],
     }
-    # one text a column: its lines are a table's rows
+    # one text per column, whose lines are the rows
     for x, (head, words) in zip((0.022, 0.37, 0.505, 0.735, 0.865), columns.items(), strict=True):
         canvas.write(figure, x, 0.82, head, anchor=("left", "top"), weight="bold")
         canvas.write(figure, x, 0.745, "\n".join(words), anchor=("left", "top"), linespacing=1.75)

@@ -1,20 +1,16 @@
-"""The outputs y over the updates, next to their targets."""
+"""Outputs y over the updates, and their targets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array
-from mlr.records.aggregate import read_table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mlr.records.series import read_table
 
 CAPTION = (
     "Mean output y over the training batches, after so many updates; of a single example the "
@@ -26,25 +22,25 @@ NAMES = {
     "prediction/target_0": ("target 0", canvas.VERMILLION, 0.0),
     "prediction/mean": ("all outputs", canvas.BLUE, None),
 }
-"""By tag: what the curve is called, its colour, and the target."""
+"""Tag → name of the curve, its colour, and the target."""
 
 
 @dataclass(frozen=True)
-class Curve:
-    """One series: updates (P,) and outputs (P,), with the tag it is recorded under."""
+class OutputCurve:
+    """One series: updates (P,), outputs (P,) and tag."""
 
     tag: str
     steps: Array
     outputs: Array
 
 
-def shown(metrics: Path, final: Mapping[str, float], steps: int) -> list[Curve]:
-    """The curves that a run has recorded; none where `probes.prediction` is off.
+def collect(metrics: Path, final: Mapping[str, float], steps: int) -> list[OutputCurve]:
+    """Collect the recorded curves; none if `probes.prediction` is off.
 
     Args:
-        metrics: its metrics.csv.
-        final: its last numbers by tag.
-        steps: updates that it has done.
+        metrics: metrics.csv of the run.
+        final: last numbers by tag.
+        steps: updates done.
     """
     tags, table = read_table(metrics)
     curves = []
@@ -56,12 +52,12 @@ def shown(metrics: Path, final: Mapping[str, float], steps: int) -> list[Curve]:
             at, values = np.append(at, steps), np.append(values, final[tag])
         finite = np.isfinite(values)
         if finite.sum() > 1:
-            curves.append(Curve(tag, at[finite], values[finite]))
+            curves.append(OutputCurve(tag, at[finite], values[finite]))
     return curves
 
 
-def draw(found: list[Curve], title: str) -> Figure:
-    """The curves over the updates."""
+def draw(found: list[OutputCurve], title: str) -> canvas.Figure:
+    """Draw the curves over the updates."""
     keys = [(f"— {NAMES[one.tag][0]}", NAMES[one.tag][1]) for one in found]
     figure = canvas.new_figure(title, [*keys, ("– – target", canvas.GREY)])
     targets = [NAMES[one.tag][2] for one in found]

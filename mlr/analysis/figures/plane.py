@@ -1,9 +1,8 @@
-"""Two features: where the run decides for which class, and the training points."""
+"""Decision regions in the plane of two features, and the training examples."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,31 +11,28 @@ from numpy.typing import NDArray
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 CAPTION = (
     "Which class is predicted where; the stronger the colour, the surer, and the dark line is the "
     "decision boundary. Points are training examples in the colour of their class, crosses those "
     "that are predicted wrongly."
 )
 CELLS = 160
-"""Places in each direction at which the run is asked."""
+"""Cells of the grid in each direction."""
 _MOST_POINTS = 600
 _STRENGTH = 0.55  # of the surest colour: points must stand out against it
 
 
 @dataclass(frozen=True)
-class Plane:
-    """What is drawn.
+class DecisionPlane:
+    """Predictions on a grid, and examples.
 
     x, y: limits of the features.
     classes: predicted class (CELLS, CELLS), rows from the lowest y up.
     sureness: 0 where undecided to 1 where sure, likewise.
     points: training examples (M, 2).
     labels: their classes (M,).
-    right: whether they are predicted rightly (M,).
-    names: how many classes there are.
+    right: True if predicted rightly (M,).
+    names: of the classes.
     """
 
     x: tuple[float, float]
@@ -49,8 +45,8 @@ class Plane:
     names: tuple[str, ...]
 
 
-def shown(moment: Moment) -> Plane | None:
-    """The plane of a classification with two features and few classes, else None."""
+def collect(moment: Moment) -> DecisionPlane | None:
+    """Predict on the grid; None unless there are two features and few classes."""
     data, seen = moment.experiment.data, moment.train
     count = data.classes
     flat = int(np.prod(data.feature_shape)) == 2
@@ -68,7 +64,7 @@ def shown(moment: Moment) -> Plane | None:
     logits = moment.network(torch.from_numpy(grid))
     head = moment.experiment.objective.head
     some = slice(0, _MOST_POINTS)
-    return Plane(
+    return DecisionPlane(
         x,
         y,
         head.classify(logits).numpy().reshape(CELLS, CELLS),
@@ -81,7 +77,7 @@ def shown(moment: Moment) -> Plane | None:
 
 
 def sureness(predictions: Array) -> Array:
-    """0 (…) where all classes are equal, 1 where one has all: from predictions y (…, K)."""
+    """Map predictions y (…, K) to sureness (…): 0 if all classes are equal, 1 if one has all."""
     y = predictions.clip(0, 1)
     if y.shape[-1] == 1:
         return np.abs(2 * y[..., 0] - 1)
@@ -90,15 +86,15 @@ def sureness(predictions: Array) -> Array:
 
 
 def boundary(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Cells of a plane (rows, columns) whose next one up or to the right has another class."""
+    """Find the cells (rows, columns) whose upper or right neighbour has another class."""
     found = np.zeros(classes.shape, bool)
     found[:-1] |= classes[:-1] != classes[1:]
     found[:, :-1] |= classes[:, :-1] != classes[:, 1:]
     return found
 
 
-def draw(found: Plane, title: str) -> Figure:
-    """The plane in the classes' colours."""
+def draw(found: DecisionPlane, title: str) -> canvas.Figure:
+    """Draw the plane in the classes' colours."""
     numbers = [str(number) for number in range(len(found.names))]
     word = "class " if list(found.names) == numbers and len(numbers) <= 4 else ""
     keys = list(zip((f"● {word}{name}" for name in found.names), canvas.CLASSES, strict=False))
@@ -126,7 +122,7 @@ def draw(found: Plane, title: str) -> Figure:
 
 
 def _palette(count: int) -> Array:
-    """Colours (count, 3) of the classes, 0 to 1."""
+    """Return colours of the classes (count, 3), 0 to 1."""
     from matplotlib.colors import to_rgb
 
     return np.array([to_rgb(colour) for colour in canvas.CLASSES[:count]])

@@ -1,4 +1,4 @@
-"""Precision and recall at every threshold, for TensorBoard's PR CURVES page, without TensorFlow."""
+"""Precision–recall curves for TensorBoard's PR CURVES page, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ CAPTION = (
 )
 
 
-def shown(moment: Moment) -> dict[int, Array]:
-    """By class that has examples, what `curve` gives.
+def collect(moment: Moment) -> dict[int, Array]:
+    """Compute the curve of each class that has examples.
 
-    Of two classes it is class 1; of more than ten, of a regression, and without validation,
-    there are none.
+    Of two classes that is class 1; none for more than ten, a regression, or without validation.
     """
     count, seen = moment.experiment.data.classes, moment.val
     if count is None or count > MOST_CLASSES or seen is None or seen.labels is None:
@@ -38,17 +37,17 @@ def shown(moment: Moment) -> dict[int, Array]:
 
 
 def curve(scores: Array, positive: NDArray[np.bool_]) -> Array:
-    """True and false positives, true and false negatives, precision, recall: (6, THRESHOLDS).
+    """Count true and false positives and negatives, with precision and recall: (6, THRESHOLDS).
 
     At threshold τ of 0, 0.01, …, 1 an example counts as positive where its score is ≥ τ. A
     precision of 0/0 is 1, as at the curve's end.
 
     Args:
         scores: (N,), 0 to 1.
-        positive: which examples are of the class (N,), at least one.
+        positive: True for examples of the class (N,), at least one.
     """
     thresholds = np.linspace(0, 1, THRESHOLDS)
-    # how many scores lie below each threshold, of both kinds
+    # numbers of scores below each threshold, of both kinds
     below = [np.searchsorted(np.sort(scores[side]), thresholds) for side in (positive, ~positive)]
     false_negatives, true_negatives = below
     true_positives = positive.sum() - false_negatives
@@ -61,7 +60,7 @@ def curve(scores: Array, positive: NDArray[np.bool_]) -> Array:
 
 
 def summary(found: dict[int, Array], names: Sequence[str] = ()) -> Summary:
-    """The curves as one Summary, `pr_curve/<class>` each; `names` are those of the classes."""
+    """Build one Summary with a tag `pr_curve/<class>` for each curve; `names` are the classes'."""
     values = []
     for number, columns in found.items():
         name = names[number] if names else number

@@ -1,11 +1,12 @@
-"""All figures of a run, into its event file; whatever fails in that is told, and no more."""
+"""Draw all figures of a run into its event file; an error is reported, and does not end the run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from mlr.analysis.figures import (
+    canvas,
     confusion,
     course,
     fit,
@@ -18,28 +19,24 @@ from mlr.analysis.figures import (
     weights,
 )
 from mlr.analysis.figures.canvas import image_summary
-from mlr.analysis.figures.moments import moments
 from mlr.analysis.figures.seen import Moment
 from mlr.core import console
 from mlr.records import Recorder
 from mlr.training import Experiment, Result
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-class Picture(NamedTuple):
-    """One kind of figure."""
+class FigureKind(NamedTuple):
+    """Kind of figure."""
 
     name: str
     title: str
     caption: str
-    shown: Callable[[Moment], Any]
-    draw: Callable[[Any, str], Figure]
+    collect: Callable[[Moment], Any]
+    draw: Callable[[Any, str], canvas.Figure]
 
 
 PICTURES = tuple(
-    Picture(name, title, part.CAPTION, part.shown, part.draw)
+    FigureKind(name, title, part.CAPTION, part.collect, part.draw)
     for name, title, part in (
         ("loss_curve", "{pair}", loss_curve),
         ("course", "Course of training", course),
@@ -54,19 +51,34 @@ PICTURES = tuple(
 
 
 def moments_before_end(experiment: Experiment) -> tuple[int, ...]:
-    """Numbers of updates after which `train` is to keep the parameters, for `record_figures`."""
+    """Return the updates after which `train` takes snapshots for `record_figures`."""
     return moments(experiment.probes.figures, experiment.total_steps)[:-1]
 
 
-def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -> None:
-    """Draw the run at the moments that were kept and at its end, as `probes.figures` says.
+def moments(count: int, total_steps: int) -> tuple[int, ...]:
+    """Choose `count` updates: start, end, and others evenly on a logarithmic scale.
 
-    Never raises for a figure: one sentence on standard error says what went wrong.
+    Most is learned at first. One moment is the end; short runs have fewer moments.
+
+    Args:
+        count: number of moments, 0 for none.
+        total_steps: updates of the whole run.
+    """
+    if count <= 1:
+        return (total_steps,) * count
+    between = (round(total_steps ** (place / (count - 1))) for place in range(1, count - 1))
+    return tuple(sorted({0, *between, total_steps}))
+
+
+def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -> None:
+    """Draw the run at its snapshots and at its end, as many times as `probes.figures`.
+
+    An error in a figure is printed to standard error and not raised.
 
     Args:
         recorder: of the run, not finished yet.
-        experiment: what was trained.
-        result: what came of it.
+        experiment: of the run.
+        result: of the training.
     """
     if not experiment.probes.figures:
         return
@@ -80,9 +92,9 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
 
 
 def draw_outputs(recorder: Recorder, experiment: Experiment, result: Result) -> None:
-    """The outputs over the updates, of a run that has recorded them."""
+    """Draw the outputs over the updates if they were recorded."""
     folder, objective = recorder.folder.path, experiment.objective
-    found = outputs.shown(folder / "metrics.csv", result.metrics, result.steps)
+    found = outputs.collect(folder / "metrics.csv", result.metrics, result.steps)
     if found:
         title = f"Output, {objective.head.name} + {objective.loss.name}"
         about = f"{outputs.CAPTION} Run {folder.name}."
@@ -91,7 +103,7 @@ def draw_outputs(recorder: Recorder, experiment: Experiment, result: Result) -> 
 
 
 def draw_moment(recorder: Recorder, moment: Moment) -> None:
-    """Every figure that makes sense for the run; none where no number is finite."""
+    """Draw every figure that suits the run; none if no number is finite."""
     seen = [one for one in (moment.train, moment.val) if one is not None]
     if not all(len(one.losses) for one in seen):
         return
@@ -101,14 +113,14 @@ def draw_moment(recorder: Recorder, moment: Moment) -> None:
     lost = sum(one.lost for one in seen)
     about = f"step {moment.step}" + (f", {lost} examples not finite" if lost else "")
     for picture in PICTURES:
-        found = picture.shown(moment)
+        found = picture.collect(moment)
         if found is not None:
             figure = picture.draw(found, f"{picture.title.format(pair=pair)}, {about}")
             tag = f"figure/{picture.name}"
             recorder.summary(
                 image_summary(tag, figure, f"{picture.caption} Run {name}."), moment.step
             )
-    curves = pr_curves.shown(moment)
+    curves = pr_curves.collect(moment)
     if curves:
         names = moment.experiment.data.labels
         recorder.summary(pr_curves.summary(curves, names), moment.step)

@@ -1,9 +1,8 @@
-"""Whether the run is right as often as it says."""
+"""Reliability diagram: accuracy by confidence."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +10,6 @@ from numpy.typing import NDArray
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment
 from mlr.core.domains import UNIT
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Validation examples in bins of confidence, which is the prediction for the predicted class. "
@@ -28,11 +23,11 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Reliability:
-    """Bins of confidence, B of them; NaN where one is empty.
+    """Statistics of B bins of confidence; NaN for an empty one.
 
     counts: examples (B,).
-    accuracy: share of them that is right (B,).
-    confidence: their mean confidence (B,).
+    accuracy: share of right examples (B,).
+    confidence: mean confidence (B,).
     """
 
     counts: NDArray[np.int64]
@@ -41,7 +36,7 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """The expected calibration error: Σ_b n_b/n |accuracy_b − confidence_b|.
+        """Expected calibration error: Σ_b n_b/n |accuracy_b − confidence_b|.
 
         Source: Guo et al., On calibration of modern neural networks, ICML 2017, equation 3.
         """
@@ -50,11 +45,11 @@ class Reliability:
 
 
 def in_bins(confidence: Array, right: NDArray[np.bool_]) -> Reliability:
-    """Examples in `BINS` bins ((b − 1)/B, b/B]; a confidence of 0 is in the first.
+    """Sort examples into `BINS` bins ((b − 1)/B, b/B]; a confidence of 0 is in the first.
 
     Args:
         confidence: of each prediction (N,), 0 to 1.
-        right: whether it is right (N,).
+        right: True for a right prediction (N,).
     """
     places = np.ceil(confidence * BINS).astype(int).clip(1, BINS) - 1
     counts, hits, sums = (
@@ -64,8 +59,8 @@ def in_bins(confidence: Array, right: NDArray[np.bool_]) -> Reliability:
         return Reliability(counts, hits / counts, sums / counts)
 
 
-def shown(moment: Moment) -> Reliability | None:
-    """The bins of a classification whose predictions are shares, else None."""
+def collect(moment: Moment) -> Reliability | None:
+    """Sort the validation examples; None unless predictions are shares of classes."""
     head, seen = moment.experiment.objective.head, moment.val
     if seen is None or seen.decided is None or seen.right is None or not UNIT.contains(head.range):
         return None
@@ -73,8 +68,8 @@ def shown(moment: Moment) -> Reliability | None:
     return in_bins(confidence, seen.right)
 
 
-def draw(found: Reliability, title: str) -> Figure:
-    """Bars of accuracy over bars of counts."""
+def draw(found: Reliability, title: str) -> canvas.Figure:
+    """Draw bars of accuracy above bars of counts."""
     parts = ("■ right", "■ right, too unsure", "■ too sure")
     keys = list(zip(parts, (canvas.BLUE, canvas.SKY, canvas.WRONG), strict=True))
     figure = canvas.new_figure(f"{title}: ECE {found.error:.1%}", keys)
@@ -109,8 +104,8 @@ def draw(found: Reliability, title: str) -> Figure:
     return figure
 
 
-def _bars(axes: Axes, left: Array, low: Array, high: Array, colour: str) -> None:
-    """Bars from `low` to `high` in one artist, a fifth of the time of matplotlib's own."""
+def _bars(axes: canvas.Axes, left: Array, low: Array, high: Array, colour: str) -> None:
+    """Draw bars from `low` to `high` as one artist, in a fifth of the time of matplotlib's bars."""
     from matplotlib.collections import PolyCollection
 
     x = np.stack([left, left, left + 1 / BINS, left + 1 / BINS], 1)

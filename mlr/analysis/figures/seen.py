@@ -1,4 +1,4 @@
-"""The examples of a run at one moment: the numbers that every figure is made of."""
+"""Examples of a run at one moment: the data of all figures."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from torch.func import functional_call
 
 from mlr.core.seeds import derive_seed
 from mlr.data.base import Split
-from mlr.records.aggregate import Series, read_series
+from mlr.records.series import Series, read_series
 from mlr.training import Experiment
+from mlr.training.evaluation import EvaluatedBatch
 from mlr.training.examples import one_hot_targets
+from mlr.training.run_objectives import RunObjectives, Targets
 
 Array = NDArray[np.floating]
 MOST_EXAMPLES = {"train": 1_000, "val": 2_000}
-"""Of a split that is larger, so many are looked at, the same in every run and at every moment."""
+"""Examples used of a larger split, the same in every run and at every moment."""
 _ROWS = 500  # examples that go through the network at a time: it bounds the memory
 
 
 @dataclass(frozen=True)
 class Seen:
-    """N examples of one split; those with a logit or loss that is not finite are left out."""
+    """N examples of one split, without those with a non-finite logit or loss."""
 
     features: Array
     """(N, *feature_shape)"""
@@ -47,11 +49,11 @@ class Seen:
     decided: NDArray[np.int64] | None
     """predicted classes (N,); None for regression"""
     lost: int
-    """examples left out"""
+    """number of examples left out"""
 
     @property
     def right(self) -> NDArray[np.bool_] | None:
-        """Tell if each example is predicted rightly (N,); None for regression."""
+        """Tell if each example is predicted correctly (N,); None for regression."""
         return None if self.labels is None else self.labels == self.decided
 
     @cached_property
@@ -68,7 +70,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Moment:
-    """A run with the parameters θ that it had after `step` updates."""
+    """A run with its parameters θ after `step` updates."""
 
     experiment: Experiment
     step: int
@@ -78,7 +80,7 @@ class Moment:
 
     @cached_property
     def series(self) -> Series | None:
-        """The series recorded up to this moment; None for nothing."""
+        """The series recorded up to this moment; None if there is none."""
         whole = None if self.metrics is None else read_series(self.metrics)
         if whole is None:
             return None
@@ -104,18 +106,18 @@ class Moment:
 
     @cached_property
     def train(self) -> Seen:
-        """Of the training split, from which it learns."""
+        """Examples of the training split."""
         return self._look("train")
 
     @cached_property
     def val(self) -> Seen | None:
-        """Of the validation split, by which it is judged; None without validation."""
+        """Examples of the validation split; None without validation."""
         return self._look("val") if self.experiment.data.validated else None
 
     def class_names(self, most: int) -> list[str]:
-        """The names of the classes, cut to so many characters; numbers where they have none.
+        """Names of the classes, cut to `most` characters; numbers if they have none.
 
-        What all of them begin with is left out first, as the Iris- of Iris-setosa.
+        A common prefix is left out first, as the Iris- of Iris-setosa.
         """
         data = self.experiment.data
         names = data.labels or [str(number) for number in range(data.classes or 0)]
@@ -125,14 +127,15 @@ class Moment:
         return [_safe(name if len(name) <= most else f"{name[: most - 1]}…") for name in names]
 
     def judge(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Losses (N,) and dL/dz (N, K) as training computes them.
+        """Compute losses (N,) and dL/dz (N, K) as training does.
 
         Args:
             logits: z (N, K).
             targets: t (N, K).
         """
-        kernel = self.experiment.objective.kernel
-        return kernel.losses(logits, targets), kernel.gradient(logits, targets)
+        objectives = RunObjectives([self.experiment.objective])
+        batch = EvaluatedBatch(objectives, logits[None], Targets(targets[None]))
+        return batch.losses[0], batch.logit_grads[0]
 
     def _look(self, name: str) -> Seen:
         data, head = self.experiment.data, self.experiment.objective.head
@@ -150,18 +153,18 @@ class Moment:
 
 
 def _alike(names: Sequence[str]) -> int:
-    """How many characters all names begin with."""
+    """Length of the longest common prefix of all names."""
     columns = [set(column) for column in zip(*names, strict=False)]
     return next((place for place, own in enumerate(columns) if len(own) > 1), len(columns))
 
 
 def _safe(name: str) -> str:
-    """A name of a user's own as matplotlib writes it: no formula, nothing that cannot be seen."""
+    """Escape a user's name for matplotlib: no formula, only printable characters."""
     return "".join(char if char.isprintable() else "?" for char in name).replace("$", r"\$")
 
 
 def _some(split: Split, most: int) -> tuple[Tensor, Tensor]:
-    """Features and targets of at most so many examples, on the CPU."""
+    """Select features and targets of at most `most` examples, on the CPU."""
     count, device = len(split), split.features.device
     if count <= most:
         return split.features.cpu(), split.targets.cpu()
@@ -171,5 +174,5 @@ def _some(split: Split, most: int) -> tuple[Tensor, Tensor]:
 
 
 def _where(chosen: Tensor, *columns: Tensor) -> list[Tensor]:
-    """The chosen rows of every column."""
+    """Select the chosen rows of every column."""
     return [column[chosen] for column in columns]

@@ -1,17 +1,13 @@
-"""The weights that look at an image, as images."""
+"""Weights of the first layer as images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlr.analysis.figures import canvas
 from mlr.analysis.figures.seen import Array, Moment
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Weights of the first layer as images, all on one scale: red adds to the unit, blue takes "
@@ -19,17 +15,17 @@ CAPTION = (
     "first 25 are shown."
 )
 MOST = 25
-"""Units that are shown."""
+"""Most units that are shown."""
 
 
 @dataclass(frozen=True)
-class Weights:
-    """What is drawn.
+class WeightImages:
+    """Weights of units, as images.
 
     layer: name of the layer.
     images: (units, height, width).
-    count: units there are.
-    classes: names of the classes whose units are drawn; none where units are no classes.
+    count: number of all units.
+    classes: names of the units if they are classes, else empty.
     """
 
     layer: str
@@ -39,12 +35,12 @@ class Weights:
 
     @property
     def largest(self) -> float:
-        """The end of the scale: the largest |w| shown, 1 where all are 0."""
+        """End of the scale: the largest |w| shown, 1 if all are 0."""
         return float(np.abs(self.images).max()) or 1.0
 
 
-def shown(moment: Moment) -> Weights | None:
-    """The first layer's weights on images of one channel, else None."""
+def collect(moment: Moment) -> WeightImages | None:
+    """Collect the first layer's weights; None unless the data are images of one channel."""
     shape = moment.experiment.data.feature_shape
     if len(shape) < 2 or np.prod(shape[:-2]) != 1:
         return None
@@ -63,11 +59,11 @@ def shown(moment: Moment) -> Weights | None:
     names = moment.class_names(10) if classes else []
     if classes and len(images) == 1:
         names = [names[1] if moment.experiment.data.labels else "class 1"]
-    return Weights(name.rpartition(".")[0] or name, images[:MOST], len(images), tuple(names))
+    return WeightImages(name.rpartition(".")[0] or name, images[:MOST], len(images), tuple(names))
 
 
 def tiled(images: Array, columns: int, gap: float = np.nan) -> Array:
-    """Images (units, h, w) side by side in rows of `columns`, one pixel of `gap` between them."""
+    """Tile images (units, h, w) in rows of `columns`, with one pixel of `gap` between them."""
     count, height, width = images.shape
     rows = -(-count // columns)
     sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), gap)
@@ -78,12 +74,12 @@ def tiled(images: Array, columns: int, gap: float = np.nan) -> Array:
 
 
 def columns_of(count: int) -> int:
-    """Columns of a sheet of `count` images, about as many as rows."""
+    """Choose the columns of a sheet of `count` images, about as many as rows."""
     return int(np.ceil(np.sqrt(count)))
 
 
-def draw(found: Weights, title: str) -> Figure:
-    """A sheet of images, and what its colours mean."""
+def draw(found: WeightImages, title: str) -> canvas.Figure:
+    """Draw a sheet of images with a scale of colours."""
     count = len(found.images)
     some = f", {count} of {found.count} units" if count < found.count else ""
     figure = canvas.new_figure(title, [(f"layer {found.layer}{some}", canvas.INK)])

@@ -1,6 +1,6 @@
-"""One HTML page about a run or a sweep: what scripts/report.py writes.
+"""One HTML page about a run or a sweep: what the command report writes.
 
-`groups` sorts runs by what was chosen, seeds aside; `curves`, `theory` and `finals` turn them
-into numbers for the charts, which `content` joins; `listing` makes the tables, `page` the
-document. What the browser does with it lies in assets/, and draws by uPlot (uplot/, MIT).
+`content` sorts runs into `groups` by settings, seeds aside; `charts` and `theory` compute the
+numbers of the charts; `tables` writes the tables and `page` the document.
+The scripts of the browser are in assets/, and draw with uPlot (uplot/, MIT).
 """

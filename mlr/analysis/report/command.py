@@ -1,4 +1,4 @@
-"""The command report: read runs, write one page."""
+"""The command report: read runs and write one page."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from rich.text import Text
 
 from mlr.analysis.explain import explain
 from mlr.analysis.report import content, page
-from mlr.app.cli.errors import tell_left_out
 from mlr.core import console
 from mlr.core.durable import atomic_write
+from mlr.records.reading import left_out
 
 FILE = "report.html"
 
@@ -33,14 +33,15 @@ def main(place: str, out: str | None = None) -> int:
 
 
 def write(place: Path, path: Path | None = None) -> Path:
-    """Write the page, whole or not at all; returns where it is.
+    """Write the page, whole or not at all; returns its path.
 
     Raises:
         InputError: there is no run in `place`.
         WriteError: it cannot be written.
     """
     found = content.read(place)
-    tell_left_out([*found.runs, *found.left_out], [place])
+    if line := left_out([*found.runs, *found.left_out], [place]):
+        console.refuse(line)
     target = place / FILE if path is None else path
     text = page.html(found, explain(found.runs))
     atomic_write(target, text.encode("utf-8", errors="backslashreplace"), sync=False)

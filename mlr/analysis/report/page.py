@@ -1,4 +1,4 @@
-"""The page: one section a question, charts from inlined data, nothing loaded from anywhere."""
+"""HTML page of a report: one section per question, charts from inlined data, nothing loaded."""
 
 from __future__ import annotations
 
@@ -6,36 +6,41 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Sequence
-from functools import cache
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from mlr.analysis.compare.table import goal
-from mlr.analysis.explain.health import reassurance
-from mlr.analysis.report import listing, summary
-from mlr.analysis.report.content import Content, Panel, charts, written
+from mlr.analysis.compare.comparison import CompareRow
+from mlr.analysis.compare.headline import headline, namer
+from mlr.analysis.compare.table import apart_lines, goal
+from mlr.analysis.explain.printing import reassurance
+from mlr.analysis.formatting import percent
+from mlr.analysis.report import tables
+from mlr.analysis.report.charts import charts
+from mlr.analysis.report.content import Content, PairPanel, display_pair
 from mlr.analysis.webpage import BASE, document
-from mlr.app.cli.errors import left_out
 from mlr.core.commandline import for_others
+from mlr.records.reading import left_out
 
 if TYPE_CHECKING:
     from mlr.analysis.explain import Diagnosis
 
 SCRIPTS = ("numbers", "chart", "scales", "matrix", "curves", "sensitivity", "theory", "tables")
-"""Of assets/, in the order in which they need each other."""
+"""Scripts of assets/, in the order of their dependencies."""
 LAST = "page"
 MOST_DIAGNOSES = 6
-"""Of those that are open."""
+"""Diagnoses that are shown open."""
 
 
 def html(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
-    """The whole page.
+    """Write the whole page.
 
     Args:
         content: of the runs.
-        diagnoses: what `mlr.analysis.explain` found, the gravest first.
+        diagnoses: from `mlr.analysis.explain`, the most important first.
     """
     found = charts(content)
     sections = [
@@ -65,20 +70,20 @@ def html(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
 
 
 def embedded(value: Any) -> str:
-    """`value` as JSON that ends no <script>; a number that JSON has not becomes null."""
+    """Serialise to JSON that cannot end a <script>; numbers unknown to JSON become null."""
     text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 @cache
 def stylesheet() -> str:
-    """All of it: that of uPlot, the family's and the report's own."""
+    """Join the stylesheets of uPlot, of all pages and of the report."""
     return _file("uplot/uPlot.min.css") + BASE + _file("assets/report.css")
 
 
 @cache
 def code() -> str:
-    """All of the page's script."""
+    """Join the scripts of the page."""
     parts = "".join(_file(f"assets/{name}.js") for name in (*SCRIPTS, LAST))
     return f'{_file("uplot/uPlot.iife.min.js")}\n(() => {{\n"use strict";\n{parts}}})();\n'
 
@@ -88,7 +93,7 @@ def _file(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """The hash that lets just this text run, and nothing that somebody slipped in."""
+    """Hash a text, so that the page's policy allows this text and nothing else."""
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
@@ -120,28 +125,81 @@ def _summary(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
     first, rest = diagnoses[:MOST_DIAGNOSES], diagnoses[MOST_DIAGNOSES:]
     found = _diagnoses(first)
     if not first:
-        found = f"<p>{_told(reassurance(content.runs))}</p>\n"
+        found = f"<p>{_escaped(reassurance(content.runs))}</p>\n"
     if rest:
         found += f"<details><summary>{len(rest)} more</summary>{_diagnoses(rest)}</details>\n"
-    counts = (summary.counts(content), summary.spread(content), summary.apart(content))
-    told = " ".join(filter(None, counts))
-    said = summary.verdicts(content)
-    if len(said) == 1:
-        verdicts = f'<p class="verdict">{_told(said[0])}</p>'
+    text = " ".join(filter(None, (counts(content), spread(content), apart(content))))
+    sentences = verdicts(content)
+    if len(sentences) == 1:
+        answer = f'<p class="verdict">{_escaped(sentences[0])}</p>'
     else:
-        items = "\n".join(f"<li>{_told(one)}</li>" for one in said)
-        verdicts = f'<ul class="verdicts">\n{items}\n</ul>'
+        items = "\n".join(f"<li>{_escaped(one)}</li>" for one in sentences)
+        answer = f'<ul class="verdicts">\n{items}\n</ul>'
     return f"""<section id="summary" aria-label="Summary">
-{verdicts}
-<p>{_told(told)}</p>
+{answer}
+<p>{_escaped(text)}</p>
 {_left_out(content)}{found}</section>
 """
 
 
+def verdicts(content: Content) -> list[str]:
+    """Write a text for each ranking: which pairs are significantly better, and which tie."""
+    return [
+        ranking.lead + headline(ranking, partial(_name, by_keys=namer(ranking)))
+        for ranking in content.rated
+    ]
+
+
+def apart(content: Content) -> str:
+    """Explain which rankings cannot be compared; empty if all can."""
+    return " ".join(f"{line[0].upper()}{line[1:]}." for line in apart_lines(content.comparison))
+
+
+def counts(content: Content) -> str:
+    """Count runs and jobs by status."""
+    runs = len(content.runs)
+    status = Counter(run.status for run in content.runs)
+    pairs = len({run.pair for run in content.runs})
+    seeds = len({run.seed for run in content.runs})
+    text = f"{_many(runs, 'run')} of {_many(pairs, 'pair')} of head and loss"
+    if seeds > 1:
+        text += f", {seeds} seeds"
+    diverged = status.pop("diverged", 0)
+    others = [f"{count} {name}" for name, count in sorted(status.items())]
+    text += f": {', '.join([*others, f'{diverged} diverged'])}."
+    untrained = Counter(one.status for one in content.untrained)
+    jobs = [f" {_many(count, 'job')} {name}." for name, count in sorted(untrained.items())]
+    return text + "".join(jobs)
+
+
+def spread(content: Content) -> str:
+    """Write the range of mean accuracies; empty for fewer than two, or for several data sets."""
+    if len(content.comparison.rankings) > 1:
+        return ""
+    metric = content.comparison.rankings[0].metric
+    means = [row.mean for row in content.comparison.rows if row.mean is not None]
+    if len(means) < 2 or not metric.startswith("accuracy/"):
+        return ""
+    return (
+        f"Means over seeds range from {percent(min(means))} to {percent(max(means))} "
+        f"over {len(means)} configurations."
+    )
+
+
+def _name(row: CompareRow, by_keys: Callable[[CompareRow], str]) -> str:
+    """Name a configuration with its pair written for people."""
+    pair = str(row.keys["pair"] or "")
+    return by_keys(row).replace(pair, display_pair(pair), 1) if pair else by_keys(row)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def _left_out(content: Content) -> str:
-    """The runs that cannot be read, of which the table of every run tells why."""
+    """Name the runs that cannot be read; the table of every run has the reasons."""
     line = left_out([*content.runs, *content.left_out], [content.place])
-    return f'<p class="bad">{_told(line)}</p>\n' if line else ""
+    return f'<p class="bad">{_escaped(line)}</p>\n' if line else ""
 
 
 def _diagnoses(found: Sequence[Diagnosis]) -> str:
@@ -154,22 +212,22 @@ def _diagnosis(one: Diagnosis) -> str:
     where = f'<span class="small">{escape(one.cell)}{count}</span><br>' if one.cell else ""
     remedy = f" Try <code>{escape(one.remedy)}</code>" if one.remedy else ""
     return (
-        f"<li>{where}<strong>{_told(one.sentence)}</strong>{remedy}"
-        f'<br><span class="small">{_told(one.evidence)}</span></li>\n'
+        f"<li>{where}<strong>{_escaped(one.sentence)}</strong>{remedy}"
+        f'<br><span class="small">{_escaped(one.evidence)}</span></li>\n'
     )
 
 
-def _told(text: str) -> str:
-    """`text` as HTML; a number keeps its % on its line."""
+def _escaped(text: str) -> str:
+    """Escape a text, with a no-break space before %."""
     return escape(text).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _matrix(content: Content, what: str) -> str:
-    """A panel for each pair, heads below and losses next to each other; a matrix a data set."""
+    """Write a matrix per data set, of a panel per pair: heads are rows, losses columns."""
     parts = []
     for data in content.datasets:
         panels = [
-            _panel(content, Panel(data, head, loss), what)
+            _panel(content, PairPanel(data, head, loss), what)
             for head in content.heads(data)
             for loss in content.losses(data)
         ]
@@ -179,8 +237,8 @@ def _matrix(content: Content, what: str) -> str:
     return "".join(parts)
 
 
-def _panel(content: Content, panel: Panel, what: str) -> str:
-    name = escape(written((panel.head, panel.loss)))
+def _panel(content: Content, panel: PairPanel, what: str) -> str:
+    name = escape(display_pair(panel.pair))
     if panel.key in content.best:
         place = content.panels.index(panel)
         return f"""<figure class="panel" data-pair="{place}">
@@ -189,10 +247,10 @@ def _panel(content: Content, panel: Panel, what: str) -> str:
 <ul class="values"></ul>
 </figure>
 """
-    told = {one.reason: one.status for one in content.unmade if one.pair == panel.pair}
-    if not told:
+    reasons = {one.reason: one.status for one in content.untrained if one.pair == panel.pair}
+    if not reasons:
         return f'<figure class="panel absent"><figcaption>{name}</figcaption>not tried</figure>\n'
-    reason, status = next(iter(told.items()))
+    reason, status = next(iter(reasons.items()))
     return f"""<figure class="panel absent"><figcaption>{name}</figcaption>
 <p class="bad">{escape(status)}</p><p>{escape(reason)}</p></figure>
 """
@@ -247,8 +305,8 @@ and BCE circles may lie off the lines.</p>
 
 
 def _ranking(content: Content) -> str:
-    tables = listing.rankings(content)
-    if not tables:
+    rankings = tables.rankings(content)
+    if not rankings:
         return ""
     goals = list(dict.fromkeys(filter(None, map(goal, content.comparison.rankings))))
     goals = goals if len(goals) == 1 else []
@@ -259,16 +317,16 @@ def _ranking(content: Content) -> str:
         "end.",
         *(f"{one[0].upper()}{one[1:]}." for one in goals),
     ]
-    note = f'<p class="small">{_told(" ".join(lines))}</p>\n'
-    return _section("ranking", "Which is best?", note + tables)
+    note = f'<p class="small">{_escaped(" ".join(lines))}</p>\n'
+    return _section("ranking", "Which is best?", note + rankings)
 
 
 def _runs(content: Content) -> str:
-    shared = listing.settings(listing.common(content.runs))
+    shared = tables.settings(tables.common(content.runs))
     inner = f"""<details><summary>Command and configuration that all runs share</summary>
 {shared}</details>
 <p class="small">Open a run’s name for the settings that differ from the other runs.</p>
-{listing.every_run(content)}"""
+{tables.every_run(content)}"""
     return _section("runs", "Every run", inner)
 
 

@@ -1,13 +1,13 @@
-"""Loss and dL/dz of pairs against one logit, in closed form, and what was measured there."""
+"""Loss and dL/dz of pairs against one logit: closed forms and measured means."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import log
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from mlr.analysis.report.curves import significant
-from mlr.analysis.report.groups import Group
+from mlr.analysis.formatting import significant
+from mlr.analysis.report.groups import ReportGroup
 from mlr.core.checks import InputError
 from mlr.core.domains import Interval
 from mlr.heads import Head
@@ -23,26 +23,11 @@ if TYPE_CHECKING:
 LIMIT, POINTS = 10, 321
 """Logits run from −LIMIT to LIMIT, on a grid that has all whole and half numbers."""
 CLASSES = 2
-"""Where nobody counted them."""
+"""Number of classes if it is unknown."""
 
 
-class Pair(NamedTuple):
-    """A head and a loss as their configurations, and how many classes were counted."""
-
-    head: Mapping[str, Any]
-    loss: Mapping[str, Any]
-    classes: int
-
-
-def pair_of(group: Group) -> Pair:
-    """The pair of a group."""
-    run = group.runs[0]
-    classes = ((run.anatomy or {}).get("classes") or {}).get("count") or [0] * CLASSES
-    return Pair(run.config.get("head") or {}, run.config.get("loss") or {}, len(classes))
-
-
-def theory(pair: Pair) -> dict[str, Any]:
-    """Curves of a pair for targets 0 and 1.
+def theory(group: ReportGroup) -> dict[str, Any]:
+    """Compute the curves of a group's pair for targets 0 and 1.
 
     Of outputs that share a sum of 1 the logit stands against all others, as z_k − log Σ e^z_j
     over j ≠ k, which are equal, and for target 0 another class is the right one. Outputs that
@@ -53,7 +38,7 @@ def theory(pair: Pair) -> dict[str, Any]:
         it from being drawn.
     """
     try:
-        objective, outputs = _objective(pair)
+        objective, outputs = _objective(group.runs[0])
     except InputError as error:
         return {"why": str(error)}
     logits, targets = _cases(outputs)
@@ -61,23 +46,23 @@ def theory(pair: Pair) -> dict[str, Any]:
     gradients = objective.gradient(logits, targets)[..., 0]
     return {
         "outputs": outputs,
-        "loss": [significant(row.numpy()) for row in losses],
-        "gradient": [significant(row.numpy()) for row in gradients],
+        "loss": [significant(row.tolist()) for row in losses],
+        "gradient": [significant(row.tolist()) for row in gradients],
     }
 
 
 def grid() -> list[float]:
-    """The logits of the curves."""
+    """Return the logits of the curves."""
     return [round(2 * LIMIT * at / (POINTS - 1) - LIMIT, 6) for at in range(POINTS)]
 
 
 def measured(runs: Sequence[Recorded]) -> list[list[list[float]]]:
-    """Mean dL/dz by logit over all outputs of all runs, in the middle of each bin.
+    """Compute mean dL/dz by logit over all outputs of all runs, in the middle of each bin.
 
     Returns:
         For target 0 and for target 1: [z, mean dL/dz, share of all outputs of that target];
-        empty where nothing was measured. The open first and last bins stand half a bin
-        beyond their edge.
+        empty if nothing was measured. The open first and last bins are placed half a bin beyond
+        their edge.
     """
     found = [(run.anatomy or {}).get("logits") for run in runs]
     tables: list[Mapping[str, Any]] = [table for table in found if table]
@@ -103,8 +88,8 @@ def _row(
     return found
 
 
-def _objective(pair: Pair) -> tuple[Objective, int]:
-    """The objective of a pair, and how many outputs its curves are drawn with.
+def _objective(run: Recorded) -> tuple[Objective, int]:
+    """Build the objective of a run's pair, and choose the number of outputs of its curves.
 
     Raises:
         InputError: head or loss are not mlr's own, or not of one logit for each target.
@@ -112,17 +97,18 @@ def _objective(pair: Pair) -> tuple[Objective, int]:
     # takes seconds, and nothing else of the page needs torch
     from mlr.objectives import Objective
 
-    head = make_part("head", pair.head, Head, ())  # type: ignore[type-abstract]
-    loss = make_part("loss", pair.loss, Loss, ())  # type: ignore[type-abstract]
+    head = make_part("head", run.config.get("head") or {}, Head, ())  # type: ignore[type-abstract]
+    loss = make_part("loss", run.config.get("loss") or {}, Loss, ())  # type: ignore[type-abstract]
     if head.range.per_target != 1:
         raise InputError(f"head={head.name} has two logits for each target: no one curve.")
+    classes = ((run.anatomy or {}).get("classes") or {}).get("count") or [0] * CLASSES
     alone = head.range.least_outputs == 1 and isinstance(loss.domain, Interval)
-    outputs = 1 if alone else head.outputs(pair.classes)
+    outputs = 1 if alone else head.outputs(len(classes))
     return Objective(head, loss, outputs=outputs, strict=False), outputs
 
 
 def _cases(outputs: int) -> tuple[Tensor, Tensor]:
-    """Logits and targets (2, POINTS, K): the first logit varies, and is target 0, then 1."""
+    """Build logits and targets (2, POINTS, K): the first logit varies, of target 0, then 1."""
     import torch
 
     # together the others come to e^0

@@ -1,5 +1,6 @@
-"""What scripts/verify.py does: every file of a run is held against its checksums, and mended.
+"""The command `mlr verify`: every file of runs and sweeps, compared with its checksum.
 
-`examine` (run, sweep) looks at a folder and finds a `Finding` a file; `mend` does what can be
-done. Folders may be anybody's: links out of them are not followed, and nothing in them is run.
+`findings` compares the files of one folder; `command` finds the folders and prints the result.
+Folders may be anybody's: they are only read, links out of them are not followed, and nothing
+in them is run.
 """

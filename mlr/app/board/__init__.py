@@ -1,5 +1,5 @@
-"""TensorBoard, opened where there is something to see.
+"""The command board: TensorBoard on a folder, with settings that show it well.
 
-`view` finds in a folder what is shown and how, at the moment when it is asked for; `server` runs
-TensorBoard, whose plain address leads to that view; `browser` says whether there is one.
+`view` chooses the logdir and builds the address, `run_selection` colours, ticks and pins runs in
+it, `server` runs TensorBoard so that its plain address leads there.
 """

@@ -1,4 +1,4 @@
-"""TensorBoard in this process, whose plain address leads to a view."""
+"""Run TensorBoard in this process; its plain address redirects to a view."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def leading_to(link: Callable[[], str], inner: Application) -> Application:
-    """The application, of which the page without settings leads to the one with them.
+    """Wrap an application so that its page without settings redirects to the one with them.
 
     Args:
-        link: gives the end of the address, from `?` on.
+        link: returns the end of the address, from `?` on.
         inner: TensorBoard's own application.
     """
 
@@ -37,7 +37,7 @@ def serve(folder: Path, link: Callable[[], str]) -> str:
 
     Args:
         folder: the logdir.
-        link: gives the end of the address that the plain one leads to.
+        link: returns the end of the address to which the plain one redirects.
     """
     # its dashboards take seconds to import
     from tensorboard.program import TensorBoard, create_port_scanning_werkzeug_server
@@ -54,7 +54,7 @@ def serve(folder: Path, link: Callable[[], str]) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Advice of TensorBoard's on its own installation is not shown."""
+    """Silence TensorBoard's advice on its own installation."""
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with redirect_stderr(StringIO()):

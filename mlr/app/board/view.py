@@ -1,4 +1,4 @@
-"""The part of a folder that TensorBoard shows, and the end of the address that shows it well."""
+"""Choose what TensorBoard shows of a folder, and the settings in its address."""
 
 from __future__ import annotations
 
@@ -9,20 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from mlr.app.board.run_selection import colouring, pinned_pictures, seed_of, ticked
 from mlr.app.sweep.summary import MOST_SHOWN
-from mlr.app.sweep.sweep_folder import TABLE
 from mlr.core.checks import InputError
-from mlr.records.colours import colouring
-from mlr.records.layout import MOST_TICKED, link
-from mlr.records.pins import pinned_pictures
-from mlr.records.summary import link_to
+from mlr.records.run_folder import RUNS_TABLE
 from mlr.records.sweep import read_runs_table
-from mlr.records.ticks import ticked
+from mlr.records.tensorboard.layout import MOST_TICKED, link
 
 COURSE = "figure/course"
-"""The picture on logarithmic axes, which shows the first updates whatever the charts hide."""
+"""Picture on logarithmic axes, which shows the first updates."""
 _STATUS, _METRICS = "status.json", "metrics.csv"
-_SEED = re.compile(r"(?:^|,)seed=(-?\d+)(?:,|$)")
 _NO_TAGS = ("step", "epoch")
 
 
@@ -30,16 +26,16 @@ class View(NamedTuple):
     """A folder for TensorBoard.
 
     folder: the logdir.
-    hint: why it is another one than was asked for; empty where it is that.
+    hint: why it is not the folder that was asked for; empty if it is.
     """
 
     folder: Path
     hint: str = ""
 
     def link(self) -> str:
-        """The end of the address, from what lies in the folder now."""
+        """Build the end of the address from the present content of the folder."""
         if self.folder.name == "summary" and not (self.folder / _STATUS).exists():
-            return link_to(self.folder, _tags(_runs(self.folder.parent)))
+            return _summary_link(self.folder, _tags(_runs(self.folder.parent)))
         runs = _runs(self.folder)
         names = [run.relative_to(self.folder).as_posix() for run in runs]
         pictures = pinned_pictures(self.folder, _first_drawn(runs), COURSE)
@@ -47,11 +43,11 @@ class View(NamedTuple):
 
 
 def view(place: Path, every: bool = False) -> View:
-    """Choose what to show of a folder.
+    """Choose the logdir to show for a folder.
 
     Args:
         place: of a run, of a sweep, or above them.
-        every: every run, however many they are.
+        every: show every run, however many there are.
 
     Raises:
         InputError: it is not a folder.
@@ -70,8 +66,15 @@ def view(place: Path, every: bool = False) -> View:
     return View(view(parents[-1]).folder, why)
 
 
+def _summary_link(folder: Path, tags: Iterable[str]) -> str:
+    """Build the end of the address that opens a sweep's summary."""
+    nested = (folder / "best").is_dir()
+    names = sorted(path.name for path in (folder / "best" if nested else folder).iterdir())
+    return link(tags, "^best/" if nested else None, colouring(names))
+
+
 def _first_drawn(runs: Sequence[Path]) -> list[Path]:
-    """Runs of the newest sweep, in the order of its jobs: the first of each kind have figures."""
+    """List the runs of the newest sweep in the order of its jobs: the first have figures."""
     newest = _parents(runs)[-1:]
     order = {name: number for place in newest for number, name in enumerate(_names(place))}
     inner = [run for place in newest for run in runs if run.is_relative_to(place)]
@@ -83,13 +86,13 @@ def _runs(folder: Path) -> list[Path]:
 
 
 def _parents(runs: Iterable[Path]) -> list[Path]:
-    """The sweeps that runs belong to, and the runs that belong to none, the newest last."""
-    marks = {mark if (mark := run.parent / TABLE).exists() else run / _STATUS for run in runs}
+    """List the sweeps of the runs, and the runs that belong to none, the newest last."""
+    marks = {mark if (mark := run.parent / RUNS_TABLE).exists() else run / _STATUS for run in runs}
     return [mark.parent for mark in sorted(marks, key=lambda mark: mark.stat().st_mtime)]
 
 
 def _tags(runs: Iterable[Path]) -> set[str]:
-    """Scalars that runs record: the columns of their tables."""
+    """Collect the scalars of runs: the columns of their tables."""
     found: set[str] = set()
     for run in runs:
         with suppress(OSError), (run / _METRICS).open(encoding="utf-8", errors="replace") as file:
@@ -98,9 +101,10 @@ def _tags(runs: Iterable[Path]) -> set[str]:
 
 
 def _ticked(place: Path, runs: Sequence[Path]) -> str | None:
-    """The regular expression of a few runs, where TensorBoard ticks none of many by itself.
+    """Build a regular expression of a few runs, since TensorBoard ticks none of many.
 
-    Of several sweeps the newest; of a large one those of its first seed, which have figures.
+    Of several sweeps those of the newest; of a large one those of its first seed, which have
+    figures.
     """
     if len(runs) <= MOST_TICKED:
         return None
@@ -108,12 +112,12 @@ def _ticked(place: Path, runs: Sequence[Path]) -> str | None:
     inner = [run for run in runs if run.is_relative_to(newest)]
     if len(inner) <= MOST_TICKED:
         return f"^{re.escape(newest.relative_to(place).as_posix())}(/|$)"
-    seed = _SEED.search(next(iter(_names(newest)), ""))
-    return ticked([run.relative_to(place).as_posix() for run in inner], seed[1] if seed else "")
+    seed = seed_of(next(iter(_names(newest)), ""))
+    return ticked([run.relative_to(place).as_posix() for run in inner], seed)
 
 
 def _names(sweep: Path) -> list[str]:
-    """Runs of a sweep in the order of its jobs; none while it is at work."""
+    """List the runs of a sweep in the order of its jobs; none while it is running."""
     with suppress(OSError, KeyError, ValueError, csv.Error):
-        return [row["run"] for row in read_runs_table(sweep / TABLE)]
+        return [row["run"] for row in read_runs_table(sweep / RUNS_TABLE)]
     return []

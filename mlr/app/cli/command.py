@@ -1,4 +1,4 @@
-"""The entry point of scripts/train.py: Hydra around a session, and errors in one sentence."""
+"""Entry point of scripts/train.py: run Hydra, and print errors in one sentence."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import os
 import re
 import sys
 from contextlib import suppress
+from pathlib import Path
+from typing import cast
 
 import hydra
-from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from mlr.app.cli.help import register_help
-from mlr.app.config.arguments import check_arguments
+from mlr.app.config.arguments import canonical, check_arguments
 from mlr.app.config.config_errors import one_sentence, raised_by_hydra
-from mlr.app.config.config_policy import guarded
+from mlr.app.config.config_policy import check_output, guarded
+from mlr.app.config.flags import read_flags
 from mlr.app.config.output_paths import CONFIGS
 from mlr.app.config.schema import register_schema
-from mlr.app.run.existing_runs import CHECKPOINT
+from mlr.app.run.hydra_files import remove_empty
 from mlr.app.run.signals import Signals
+from mlr.app.sweep.launch import BatchTask
 from mlr.app.sweep.resolvers import register_resolvers
 from mlr.app.sweep.session import Session, SweepRefused
 from mlr.app.sweep.sweep import JobError
@@ -26,6 +30,7 @@ from mlr.core import console, debugging
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 from mlr.core.shell_quoting import override, train_command, trusted
+from mlr.records.run_folder import CHECKPOINT
 
 RESUME = re.compile(r"\+*resume=")
 # Hydra 1.4 knows no other behaviour, and warns when it is asked for
@@ -33,7 +38,7 @@ VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") e
 
 
 def main() -> int:
-    """Run what the command line asks for; returns the exit code."""
+    """Run the command line; return the exit code."""
     # Hydra then raises instead of printing a shortened traceback and exiting by itself
     os.environ["HYDRA_FULL_ERROR"] = "1"
     debugging.take_flag()
@@ -42,40 +47,67 @@ def main() -> int:
     register_resolvers(sys.argv[1:])
     signals = Signals()
     session = Session(signals=signals)
-
-    def task(config: DictConfig) -> float | None:
-        return session.job(config)
-
-    task.batch = session.batch  # type: ignore[attr-defined]
-    task.prepare = session.prepare  # type: ignore[attr-defined]
-    entry = hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")
     try:
-        check_arguments(sys.argv[1:], get_args_parser())
-        with signals, guarded(sys.argv[1:]):
-            try:
-                with suppress(JobError):  # reported with the others
-                    entry(task)()
-                return session.report()
-            except KeyboardInterrupt:
-                return _interrupted(session, signals)
+        return _run(session, signals)
     except SweepRefused as refusal:
         debugging.show(refusal)
         console.refuse(str(refusal))
         return refusal.exit_code
     except Exception as error:
-        debugging.show(error)
-        message = _sentence(error, crashed=error is session.crash)
-        if message is None:
-            raise  # a mistake of ours, or of a user's own code: they need the traceback
-        console.refuse(message)
-        session.withdraw()
-        if session.sweep is not None:
-            session.report(interrupted=True)
-        placed = isinstance(error, OSError) and error.errno is not None
-        code = WriteError.exit_code if placed else InputError.exit_code
-        return getattr(error, "exit_code", code)
+        return _failed(session, error)
     finally:
         session.close()
+
+
+def _run(session: Session, signals: Signals) -> int:
+    """Let Hydra run the jobs of the command line; return the exit code."""
+    flags = read_flags(sys.argv[1:])
+    check_arguments(flags)
+    sys.argv[1:] = map(canonical, sys.argv[1:])  # Hydra reads them from there
+    entry = hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")
+    with signals, guarded(flags):
+        try:
+            with suppress(JobError):  # reported with the others
+                entry(_task(session))()
+            return session.report()
+        except KeyboardInterrupt:
+            return _interrupted(session, signals)
+
+
+def _task(session: Session) -> BatchTask:
+    """Return the function that Hydra calls for each job, and its launcher for a batch."""
+
+    def task(config: DictConfig) -> float | None:
+        hydra = cast(DictConfig, HydraConfig.get())
+        try:
+            check_output(hydra)
+        except InputError as error:
+            remove_empty(Path(hydra.runtime.output_dir))
+            raise SweepRefused(error) from error
+        return session.job(config)
+
+    batched = cast(BatchTask, task)
+    batched.batch, batched.prepare = session.batch, session.prepare  # type: ignore[method-assign]
+    return batched
+
+
+def _failed(session: Session, error: Exception) -> int:
+    """Report an error in one sentence; return the exit code.
+
+    Raises:
+        Exception: the error, if it is a mistake of ours or of a user's own code.
+    """
+    debugging.show(error)
+    message = _sentence(error)
+    if message is None:
+        raise error
+    console.refuse(message)
+    session.withdraw()
+    if session.sweep is not None:
+        session.report(interrupted=True)
+    placed = isinstance(error, OSError) and error.errno is not None
+    code = WriteError.exit_code if placed else InputError.exit_code
+    return getattr(error, "exit_code", code)
 
 
 def _interrupted(session: Session, signals: Signals) -> int:
@@ -95,12 +127,10 @@ def _interrupted(session: Session, signals: Signals) -> int:
     return signals.exit_code
 
 
-def _sentence(error: Exception, crashed: bool) -> str | None:
+def _sentence(error: Exception) -> str | None:
     """Return the sentence about `error`; None if its traceback is what helps."""
     if isinstance(error, (InputError, WriteError)):
         return str(error)
-    if crashed:
-        return None
     if isinstance(error, OSError) and error.errno and error.filename:  # also as Hydra writes
         other = "choose another hydra.run.dir or hydra.sweep.dir"
         if any(one.startswith("sweep.resume=") for one in sys.argv[1:]):

@@ -1,6 +1,6 @@
-"""The text of --help: each choice in a few words, and the configuration with its comments.
+"""Text of --help: each choice in a few words, and the configuration with its comments.
 
-Written as Hydra asks for it, so that no other command pays for it.
+It is made by resolvers of the template in train.yaml, so that no other command takes the time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mlr.app.config.catalogue import GROUPS, choices, comments, root_comments, title
-from mlr.app.sweep.resolvers import leaves
+from mlr.records.settings import leaves
 
 WIDTH = 80
 TITLES = {
@@ -28,12 +28,12 @@ TITLES = {
     "experiment": "a complete configuration; options typed with it take precedence",
 }
 _NAME, _SETTING = 20, 34
-"""Columns before a description of a choice, of an option."""
+"""Columns before the description of a choice, and of an option."""
 _NO_BREAK = "\u00a0"
 
 
 def register_help() -> None:
-    """Make known to OmegaConf what the template of --help asks for."""
+    """Register the resolvers that the template of --help uses."""
     register: Any = OmegaConf.register_new_resolver
     if "use_cache" in signature(OmegaConf.register_resolver).parameters:  # 2.4's name for it
         register = OmegaConf.register_resolver
@@ -50,7 +50,7 @@ def _settings_filled(*, _root_: DictConfig) -> str:
 
 
 def choices_text() -> str:
-    """Every choice of every group, with a line or two on each."""
+    """Return every choice of every group, with a line or two on each."""
     return "\n".join(_choices())
 
 
@@ -63,17 +63,17 @@ def _choices() -> Iterator[str]:
 
 
 def settings_text(config: DictConfig) -> str:
-    """Every option with its value and its comment, as it would be typed.
+    """Return every option with its value and its comment, as it would be typed.
 
     Args:
         config: the whole configuration, Hydra's own part included.
     """
     chosen = config.hydra.runtime.choices
-    told = root_comments()
+    comment_of = root_comments()
     for group in GROUPS:
         if chosen.get(group) in choices()[group]:
             own = comments(group, chosen[group])
-            told |= {f"{group}.{key}": comment for key, comment in own.items()}
+            comment_of |= {f"{group}.{key}": comment for key, comment in own.items()}
     task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     plain = OmegaConf.to_container(task)
     assert isinstance(plain, dict)
@@ -81,26 +81,26 @@ def settings_text(config: DictConfig) -> str:
     values = leaves({str(key): value for key, value in plain.items()})
     for key, value in sorted(values, key=lambda one: one[0].partition(".")[0] in GROUPS):
         if not key.endswith("_target_"):
-            lines += described(f"  {key}={_shown(value)}", told.get(key, ""), _SETTING)
+            lines += described(f"  {key}={_shown(value)}", comment_of.get(key, ""), _SETTING)
     return "\n".join(lines)
 
 
 def described(name: str, text: str, column: int) -> list[str]:
-    """Lines of at most 80 columns: a name, and next to it what it is."""
-    pieces = wrap(_kept_together(text), WIDTH - column, break_on_hyphens=False) or [""]
+    """Return lines of at most 80 columns: a name, and next to it its description."""
+    pieces = wrap(_without_breaks(text), WIDTH - column, break_on_hyphens=False) or [""]
     pieces = [piece.replace(_NO_BREAK, " ") for piece in pieces]
     first = f"{name:{column}}" if len(name) < column else f"{name}\n{'':{column}}"
     return [f"{first}{pieces[0]}".rstrip(), *(f"{'':{column}}{piece}" for piece in pieces[1:])]
 
 
-def _kept_together(text: str) -> str:
-    """No line ends within a formula's brackets, or next to a sign."""
+def _without_breaks(text: str) -> str:
+    """Forbid line breaks within a formula's brackets, and next to a sign."""
     text = re.sub(r"[(\[][^()\[\]]{,24}[)\]]", lambda one: one[0].replace(" ", _NO_BREAK), text)
     return re.sub(r" ([−=+]) ", rf"{_NO_BREAK}\1{_NO_BREAK}", text)
 
 
 def _shown(value: object) -> str:
-    """A value as it is typed."""
+    """Return a value as it is typed."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return str(value).replace(" ", "") if isinstance(value, list) else str(value)

@@ -16,7 +16,6 @@ from mlr.core.checks import DASHES, InputError, memory_limit, nearest
 from mlr.core.commandline import command
 from mlr.core.durable import WriteError
 
-INTERRUPTED = 130
 _UNMAPPED = re.compile("failed to map segment|annot allocate memory")
 """In the message of a library that memory is too small to load."""
 COMMANDS = {
@@ -24,19 +23,25 @@ COMMANDS = {
     "compare": "compare runs in a table by head and loss, or by any other keys",
     "explain": "say what is wrong with runs, with the evidence and the remedy",
     "report": "write one HTML page about runs that needs nothing else",
-    "verify": "check every file of runs against its checksums, and repair",
+    "verify": "check every file of runs against its checksum",
     "lecture": "run the lecture and write its page",
     "board": "open TensorBoard on runs, in the browser",
 }
+ELSEWHERE = {
+    "lecture": "mlr.lecture.cli",
+    "figures": "mlr.lecture.readme_picture",
+    "benchmark": "mlr.benchmarks.cli",
+}
+"""Modules of commands that stand above the application, which imports none of them."""
 
 
 def main() -> int:
-    """`mlr <command> …`; returns the exit code."""
+    """Run `mlr <command> …`; return the exit code."""
     return _ended(lambda: _chosen(sys.argv[1:]))
 
 
 def start(name: str) -> int:
-    """Run the command of this name with the words of sys.argv; returns the exit code."""
+    """Run the command of this name with the words of sys.argv; return the exit code."""
     return _ended(lambda: _run(name))
 
 
@@ -49,8 +54,8 @@ def _ended(task: Callable[[], int]) -> int:
     except (MemoryError, ImportError) as error:
         if not isinstance(error, MemoryError) and not _UNMAPPED.search(str(error)):
             raise
-        told = f"mlr: out of memory{memory_limit()}; what was recorded until then is saved."
-        print(told, file=sys.stderr)
+        end = "; what was recorded until then is saved."
+        print(f"mlr: out of memory{memory_limit()}{end}", file=sys.stderr)
         return WriteError.exit_code
 
 
@@ -73,7 +78,7 @@ def _chosen(words: Sequence[str]) -> int:
 
 
 def _run(name: str) -> int:
-    module = import_module(f"mlr.app.cli.{name}")
+    module = import_module(ELSEWHERE.get(name, f"mlr.app.cli.{name}"))
     if name == "train":
         code: int = module.main()
         return code
@@ -104,15 +109,15 @@ def _told(task: Callable[[], int]) -> int:
 
 
 def _as_called(text: str) -> str:
-    """The text with its examples, lines of `mlr …`, in the form of this call."""
+    """Return a help text with its examples, lines of `mlr …`, in the form of this call."""
     return re.sub(r"^mlr (\w+)", lambda found: command(found[1]), text, flags=re.MULTILINE)
 
 
 class Parser(ArgumentParser):
-    """A command line whose faults are told in one sentence, like all others."""
+    """Argument parser that reports faults in one sentence, as all commands do."""
 
     def check_flags(self, words: Sequence[str]) -> None:
-        """Refuse a flag that is none, before what is missing is asked for.
+        """Refuse unknown flags, before missing arguments are reported.
 
         Raises:
             InputError: names the flag that was probably meant.
@@ -172,6 +177,10 @@ def _help() -> str:
 
 
 def _unknown(word: str) -> NoReturn:
+    if word in ELSEWHERE:
+        raise InputError(
+            f"mlr {word} needs a checkout of the repository: run its scripts/{word}.py."
+        )
     near = get_close_matches(word, COMMANDS, n=1)
     hint = f" Did you mean mlr {near[0]}?" if near else ""
     if not near and "=" in word:

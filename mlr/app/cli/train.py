@@ -11,9 +11,9 @@ INTERRUPTED, TERMINATED = 130, 143
 
 
 def main() -> int:
-    """Run what the command line asks for; returns the exit code."""
-    # what is imported makes half a million objects that live to the end: to look through them
-    # for cycles again and again, and once more at the exit, takes a quarter of a short command
+    """Run the command line; return the exit code."""
+    # imports make half a million objects that live to the end: to search them for cycles
+    # again and again, and once more at the exit, takes a quarter of a short command
     gc.set_threshold(200_000, 20, 50)
     atexit.register(gc.freeze)
     # before there is anything to keep

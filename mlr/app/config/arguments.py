@@ -1,14 +1,14 @@
-"""The command line as it was typed, judged before Hydra parses it.
+"""Check the words of the command line before Hydra parses them.
 
-Hydra speaks of tokens and lexers where a person has forgotten an equals sign. Only what Hydra
-cannot read either is refused here, and names of choices that are not there.
+Hydra's messages are about tokens and lexers where a person has forgotten an equals sign. Only
+words that Hydra cannot read either are refused here, and names of choices that do not exist.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from argparse import ArgumentParser
+from argparse import Namespace
 from collections.abc import Sequence
 from shlex import quote
 
@@ -20,7 +20,6 @@ from mlr.app.config.catalogue import (
     takes_list,
     unknown_choice,
 )
-from mlr.app.config.flags import without_flags
 from mlr.core.checks import CHOOSE, InputError, nearest
 from mlr.losses import OTHER_NAMES
 
@@ -29,42 +28,42 @@ _KEY = r"[+~]*[A-Za-z_][\w./@-]*"
 
 
 def canonical(line: str) -> str:
-    """An override with mlr's own names of losses, as `loss=se` for `loss=mse`."""
+    """Return an override with mlr's own names of losses, as `loss=se` for `loss=mse`."""
     key, _, value = line.partition("=")
     if key.lstrip("+").partition("@")[0] != "loss":
         return line
     return f"{key}={re.sub(r'[A-Za-z_]+', lambda one: OTHER_NAMES.get(one[0], one[0]), value)}"
 
 
-def check_arguments(words: Sequence[str], parser: ArgumentParser) -> None:
-    """Refuse what is not written as options are, and choices that are not there.
+def check_arguments(flags: Namespace) -> None:
+    """Refuse words that are not written as options are, and choices that do not exist.
 
     Args:
-        words: of the command line, without the program.
-        parser: of Hydra's flags.
+        flags: the command line, parsed by `read_flags`.
 
     Raises:
-        InputError: says how to write it.
+        InputError: with the right spelling.
     """
-    line = without_flags(words, parser)
-    given = line.overrides
+    given = flags.overrides
+    folders = flags.config_dir or flags.config_path or flags.config_name
+    own_choices = folders or any("searchpath" in word for word in given)
     for place, word in enumerate(given):
         _check_text(word)
         _check_spaces(word, given[place + 1 :], given[:place])
     for place, word in enumerate(given):
-        if "=" not in word and line.help:
+        if "=" not in word and flags.help:
             raise InputError(f"--help is about all options: leave {word} out.")
         if "=" not in word and not word.startswith("~"):
             raise InputError(_bare(word, given[place + 1 :], given[:place]))
         _check_key(word)
         if not {"'", '"'} & set(word):
-            _check_value(word, line.multirun)
-        if not line.own:
+            _check_value(word, flags.multirun)
+        if not own_choices:
             _check_choice(word)
 
 
 def _check_text(word: str) -> None:
-    """Refuse bytes that are no letters: no file of a run could hold them."""
+    """Refuse bytes that are not UTF-8: no file of a run could hold them."""
     try:
         os.fsencode(word).decode()
     except UnicodeError as error:
@@ -74,7 +73,7 @@ def _check_text(word: str) -> None:
 
 
 def _check_spaces(word: str, following: Sequence[str], before: Sequence[str]) -> None:
-    """Refuse what a space has torn apart: a key from its value, or a list."""
+    """Refuse a space between a key and its value, or in a list."""
     after = following[0] if following else ""
     if not word.strip():
         raise InputError("'' is not an option; options are key=value, as in head=sigmoid.")
@@ -103,7 +102,7 @@ def _count(word: str, letters: str) -> int:
 
 
 def _unfinished(word: str, following: Sequence[str]) -> str:
-    """The sentence about a list with spaces, or one that does not end."""
+    """Return the sentence about a list with spaces, or one that does not end."""
     pieces = [word]
     for piece in following:
         if "=" in piece or not _is_open("".join(pieces)):
@@ -120,14 +119,14 @@ def _unfinished(word: str, following: Sequence[str]) -> str:
 
 
 def _to_try(key: str, values: str) -> str:
-    """Several values of an option as they are typed: a list, or with -m."""
+    """Return how several values of an option are typed: as a list, or with -m."""
     if values.startswith(("[", "{")):
         return quote(f"{key}={values}")
     return quote(f"{key}=[{values}]") if takes_list(key) else f"-m {quote(f'{key}={values}')}"
 
 
 def _further(word: str, following: Sequence[str], before: Sequence[str]) -> str | None:
-    """The sentence about further values of the option before; None if they are none."""
+    """Return the sentence about more values of the preceding option; None if they are none."""
     key, _, value = before[-1].partition("=") if before else ("", "", "")
     values = [value]
     for one in (word, *following):
@@ -142,7 +141,7 @@ def _further(word: str, following: Sequence[str], before: Sequence[str]) -> str 
 
 
 def _alike(key: str, value: str, further: str) -> bool:
-    """Return True if both are values of an option: numbers, true and false, or names it has."""
+    """Return True if both are values of an option: numbers, booleans, or its names."""
     both = (value, further)
     number = r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
     if all(re.fullmatch(rf"{number}|null", one, re.IGNORECASE) for one in both):
@@ -152,7 +151,7 @@ def _alike(key: str, value: str, further: str) -> bool:
 
 
 def _bare(word: str, following: Sequence[str], before: Sequence[str]) -> str:
-    """The sentence about a word without an equals sign."""
+    """Return the sentence about a word without an equals sign."""
     after = following[0] if following else ""
     no = f"{word} is not an option"
     if word in ("help", "h", "?"):
@@ -182,7 +181,7 @@ def _without_value(key: str, after: str) -> str:
 
 
 def _check_key(word: str) -> None:
-    """Refuse an option without a value, one that is added or removed and must not be."""
+    """Refuse an option without a value, and a group that is added or removed."""
     key, _, value = word.partition("=")
     name = key.lstrip("+~")
     if word.startswith(("+", "~")) and name in GROUPS and name != "experiment":
@@ -196,7 +195,7 @@ def _check_key(word: str) -> None:
 
 
 def _check_value(word: str, multirun: bool) -> None:
-    """Refuse values that Hydra cannot read, and several of them where one run is meant."""
+    """Refuse values that Hydra cannot read, and several values for a single run."""
     key, _, value = word.partition("=")
     if value.startswith("="):
         raise InputError(f"write {key}={value.lstrip('=')}, with one equals sign.")
@@ -219,7 +218,7 @@ def _check_value(word: str, multirun: bool) -> None:
 
 
 def _several(key: str, value: str) -> str:
-    """The sentence about several values without -m."""
+    """Return the sentence about several values without -m."""
     if takes_list(key):
         return f"{key}={value} is a list: write {quote(f'{key}=[{value}]')}."
     found = f"{key}={value} lists values to try, which needs -m"
@@ -246,7 +245,7 @@ def _check_choice(word: str) -> None:
 
 
 def _file(path: str, ending: str) -> str:
-    """The sentence about a file where the name of a data set is meant."""
+    """Return the sentence about a file in place of the name of a data set."""
     kind = "npz" if ending == "npz" else "csv"
     label = "" if kind == "npz" else " data.label=…"
     return f"data={path} is a file: write data={kind} {quote(f'data.path={path}')}{label}."

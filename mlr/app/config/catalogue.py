@@ -1,13 +1,13 @@
-"""The groups of configs/, their choices and their options, read from the files.
+"""Groups of configs/, their choices and their options, read from the files.
 
-Nothing is composed here: a refusal, or --help, must not take the time of that.
+Nothing is composed here: refusals and --help must be fast.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
@@ -27,7 +27,7 @@ GROUPS: Mapping[str, str] = {
     "probes": "a set of probes",
     "experiment": "an experiment",
 }
-"""With what a choice of each is called."""
+"""Groups, each with a name for one of its choices."""
 MEANT: Mapping[str, str] = {
     **dict.fromkeys(("learning_rate", "rate", "eta"), "lr"),
     **dict.fromkeys(("l2", "wd", "decay"), "weight_decay"),
@@ -60,12 +60,12 @@ SYNONYMS: Mapping[str, str] = {
 }
 """Choices by their names in other libraries."""
 _MOST_NAMED = 2
-"""Choices that a sentence names of those that have an option."""
+"""Largest number of choices with an option that a sentence lists."""
 
 
 @lru_cache(maxsize=1)
 def choices() -> dict[str, list[str]]:
-    """The names of the choices of each group, in alphabetical order."""
+    """Return the names of the choices of each group, in alphabetical order."""
     return {
         group: sorted(path.stem for path in (places.CONFIGS / group).glob("*.yaml"))
         for group in GROUPS
@@ -74,31 +74,31 @@ def choices() -> dict[str, list[str]]:
 
 @lru_cache(maxsize=256)
 def text(group: str, name: str) -> str:
-    """The file of one choice."""
+    """Return the text of the file of one choice."""
     return Path(places.CONFIGS, group, f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def title(group: str, name: str) -> str:
-    """A choice in a few words: the first comment of its file."""
+    """Return the description of a choice, the first comment of its file."""
     lines = text(group, name).splitlines()
     comments = [line for line in lines if line.startswith("#") and "@package" not in line]
     return comments[0].lstrip("# ") if comments else ""
 
 
 def options(group: str, name: str) -> list[str]:
-    """The options that one choice has, in the order of its file."""
+    """Return the options of one choice, in the order of its file."""
     return [key for key in re.findall(r"^(\w+):", text(group, name), re.M) if key != "_target_"]
 
 
 def comments(group: str, name: str) -> dict[str, str]:
-    """The comment that the file of a choice has next to each option."""
+    """Return the comments on the options of one choice, from its file."""
     return dict(re.findall(r"^(\w+):[^#\n]*# (.+)$", text(group, name), re.M))
 
 
 def root_comments() -> dict[str, str]:
-    """The same of the options that belong to no group, by whole key.
+    """Return the comments on the options that belong to no group, by whole key.
 
-    Of an option inside of another, comments that stand above it do as well.
+    An option within another may have its comment above it.
     """
     found, owner, above = {}, "", ""
     for line in Path(places.CONFIGS, "train.yaml").read_text(encoding="utf-8").splitlines():
@@ -112,19 +112,12 @@ def root_comments() -> dict[str, str]:
 
 
 def root_options() -> list[str]:
-    """The options that belong to no group, as `epochs` and `objective.strict`."""
-    found = []
-    for field in fields(Config):
-        kind = field.default_factory
-        if isinstance(kind, type) and is_dataclass(kind):
-            found += [f"{field.name}.{inner.name}" for inner in fields(kind)]
-        elif field.name not in GROUPS:
-            found.append(field.name)
-    return found
+    """Return the options that belong to no group, as `epochs` and `objective.strict`."""
+    return [key for key in root_types() if key not in GROUPS]
 
 
 def root_types() -> dict[str, Any]:
-    """The types of these options, `list` for a list of any kind."""
+    """Return the types of the root options and groups, `list` for a list of any kind."""
     found = {}
     for name, kind in get_type_hints(Config).items():
         inner = get_type_hints(kind) if is_dataclass(kind) else {"": kind}
@@ -135,7 +128,7 @@ def root_types() -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def all_options() -> dict[str, list[str]]:
-    """Every option by its whole key, with the choices of its group that have it."""
+    """Return every option by its whole key, with the choices of its group that have it."""
     found: dict[str, list[str]] = {key: [] for key in root_options()}
     for group, names in choices().items():
         for name in names if group != "experiment" else ():
@@ -155,7 +148,7 @@ def takes_list(key: str) -> bool:
 
 
 def named_values(key: str) -> list[str]:
-    """The names among which an option or a group chooses; empty for numbers and free text."""
+    """Return the names that an option or a group chooses from; empty for other values."""
     if key in GROUPS:
         return choices()[key]
     group, _, option = key.rpartition(".")
@@ -165,7 +158,7 @@ def named_values(key: str) -> list[str]:
 
 
 def option_meant(name: str, cutoff: float = 0.7) -> str | None:
-    """The whole key of the option, or the group, that was probably meant by its last name."""
+    """Return the whole key of the option, or the group, that a name probably means."""
     name = MEANT.get(name.casefold().replace("-", "_"), name)
     if name in GROUPS:
         return name
@@ -177,12 +170,12 @@ def option_meant(name: str, cutoff: float = 0.7) -> str | None:
 
 
 def unknown_choice(group: str, name: str, known: list[str] | None = None) -> str:
-    """The sentence about a choice that its group does not have.
+    """Return the sentence about a choice that its group does not have.
 
     Args:
         group: as in `head`.
         name: as typed.
-        known: the choices that there are, where a folder of the user's adds to them.
+        known: all choices, where a folder of the user's adds to mlr's.
     """
     if group == "loss" and name in AMBIGUOUS:
         return AMBIGUOUS[name]
@@ -201,12 +194,12 @@ def unknown_choice(group: str, name: str, known: list[str] | None = None) -> str
 
 
 def unknown_option(key: str, siblings: list[str], target: str | None = None) -> str:
-    """The sentence about an option that is not there.
+    """Return the sentence about an option that does not exist.
 
     Args:
         key: as typed, as in `model.activation`.
-        siblings: the options that there are at its place.
-        target: the class that the place describes, where it is one.
+        siblings: the options of the same group.
+        target: `_target_` of the group, if it has one.
     """
     prefix, _, last = key.rpartition(".")
     owner = _owner(prefix, target)
@@ -216,14 +209,14 @@ def unknown_option(key: str, siblings: list[str], target: str | None = None) -> 
 
 
 def _owner(prefix: str, target: str | None) -> str | None:
-    """The choice that has the options at `prefix`, as in `model=linear`; None if no one does."""
+    """Return the choice that a `_target_` belongs to, as in `model=linear`; None if not one."""
     names = choices().get(prefix, []) if target else []
     own = [name for name in names if f"_target_: {target}\n" in text(prefix, name)]
     return f"{prefix}={own[0]}" if len(own) == 1 else None
 
 
 def _near_option(prefix: str, last: str, siblings: list[str], owner: str | None) -> str | None:
-    """The option that was meant: one at the same place, or one of the same name elsewhere."""
+    """Return the option that was meant: one of the same group, or of this name elsewhere."""
     name = MEANT.get(last.casefold().replace("-", "_"), last)
     near = nearest(name, siblings, 0.7)
     if near is not None:

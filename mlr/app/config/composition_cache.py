@@ -1,46 +1,57 @@
-"""A composition by Hydra, and the jobs that differ from it in scalars only."""
+"""Configurations of a sweep's jobs: composed by Hydra once for each choice of groups.
+
+Hydra composes a job in tens of milliseconds, and does it twice. But most jobs differ from
+another one in scalars only, as in `seed=3`. These are set on top of that job's composition,
+converted by OmegaConf to the type of their place; overrides of any other kind belong to the
+composition. Values and errors equal Hydra's own: a job that cannot be had in this way is
+composed by Hydra.
+"""
 
 from __future__ import annotations
 
 import copy
-import pickle
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from hydra._internal import config_loader_impl
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict, read_write
 
-from mlr.app.config.yaml_templates import (
-    Documents,
-    Filled,
-    Keys,
-    Template,
-    copy_plain,
-    list_text,
-    to_yaml,
-)
+from mlr.app.config.arguments import canonical
+from mlr.app.config.yaml_templates import Keys, Template, list_text
 
 SCALARS = (bool, int, float, str, type(None))
-OVERRIDES = ("hydra", "overrides", "task")
-DIRNAME = ("hydra", "job", "override_dirname")
-IDENTITY = (("hydra", "job", "id"), ("hydra", "job", "num"), ("hydra", "runtime", "output_dir"))
+MOST_JOBS = 1 << 14
+"""Most jobs in the cache: the sweeper asks for each before the launcher does."""
+MOST_BASES = 1024
+"""Most compositions in the cache; they take about 70 kB each."""
+_JOB = (
+    *(("hydra", "overrides", "task"), ("hydra", "job", "override_dirname")),
+    *(("hydra", "job", "id"), ("hydra", "job", "num"), ("hydra", "runtime", "output_dir")),
+)
+"""Keys of Hydra's part that differ between jobs."""
 
 
 class Base:
-    """One composition by Hydra, and what scalars set on top of it come to.
+    """One composition by Hydra.
 
-    plain: of the task, interpolations as they are.
+    tree: all of the configuration, Hydra's own part included.
+    plain: the task's part as plain values, interpolations as they are.
     hydra: Hydra's own, likewise.
     overrides: of the task, as typed.
     """
 
     def __init__(self, tree: DictConfig) -> None:
-        """`tree`: all of the configuration, Hydra's own part included."""
-        self.fresh = _copier(tree)
+        """Take the composition `tree`, which must not change afterwards."""
+        self.tree = tree
         self.plain: dict[str, Any]
         self.hydra: dict[str, Any]
         self.overrides: list[str]
@@ -62,15 +73,15 @@ class Base:
         return node
 
     def is_scalar(self, keys: Keys) -> bool:
-        """Tell if a plain value stands at `keys`, as opposed to nothing or more than that."""
+        """Return True if a plain value stands at `keys`, as opposed to nothing or a group."""
         value = self.at(keys)
         return isinstance(value, SCALARS) and "${" not in str(value)
 
     def converted(self, line: str, keys: Keys, value: Any) -> Any:
-        """Convert `value` for its place at `keys`, by the type of the place.
+        """Convert a value to the type of its place.
 
         Args:
-            line: the override, by which the answer is remembered.
+            line: the override, the key of the cache.
             keys: of a scalar.
             value: to be set there.
 
@@ -83,27 +94,28 @@ class Base:
             self._values[line] = OmegaConf.select(self._task, place)
         return self._values[line]
 
-    def template(self, holes: tuple[Keys, ...]) -> Template:
-        """The text of `config.yaml` with holes."""
+    def config_template(self, holes: tuple[Keys, ...]) -> Template:
+        """Return the text of `config.yaml` with holes."""
         if holes not in self._templates:
             self._templates[holes] = Template(self.plain, holes)
         return self._templates[holes]
 
     @cached_property
     def hydra_template(self) -> Template:
-        """The text of `hydra.yaml` with holes for all that differs between jobs."""
-        hydra = {**self.hydra, "output_subdir": shown_subdir(self.hydra["output_subdir"])}
-        return Template({"hydra": hydra}, (OVERRIDES, DIRNAME, *IDENTITY))
+        """The text of `hydra.yaml` with holes for what differs between jobs."""
+        # mlr writes these files itself, so Hydra is given no folder for them
+        subdir = self.hydra["output_subdir"] or ".hydra"
+        return Template({"hydra": {**self.hydra, "output_subdir": subdir}}, _JOB)
 
 
 @dataclass(frozen=True)
 class Composed:
-    """One job's configuration.
+    """The configuration of one job.
 
-    base: the composition it rests on.
+    base: the composition by Hydra that it rests on.
     overrides: of the task, as typed.
     patches: place and value of each scalar set on top.
-    dirname: Hydra's `hydra.job.override_dirname`.
+    dirname: `hydra.job.override_dirname`.
     """
 
     base: Base
@@ -112,8 +124,8 @@ class Composed:
     dirname: str
 
     def tree(self) -> DictConfig:
-        """All of it, Hydra's own part included, as Hydra composes it."""
-        tree = self.base.fresh()
+        """Return all of the configuration, Hydra's own part included, as Hydra composes it."""
+        tree = copy.deepcopy(self.base.tree)
         if self.patches:
             for keys, value in self.patches:
                 OmegaConf.update(tree, ".".join(keys), value)
@@ -122,8 +134,8 @@ class Composed:
         return tree
 
     def plain(self) -> dict[str, Any]:
-        """The task's part as plain values, interpolations as they are."""
-        plain: dict[str, Any] = copy_plain(self.base.plain)
+        """Return the task's part as plain values, interpolations as they are."""
+        plain = copy.deepcopy(self.base.plain)
         for keys, value in self.patches:
             node = plain
             for key in keys[:-1]:
@@ -131,24 +143,177 @@ class Composed:
             node[keys[-1]] = value
         return plain
 
-    def documents(self, number: int, folder: Path) -> Documents:
-        """The texts of the job's `.hydra`, as Hydra writes them."""
+    def files(self, number: int, folder: Path) -> dict[str, str]:
+        """Return the texts of the job's `.hydra`, with the values that Hydra would write."""
         holes = tuple(keys for keys, _ in self.patches)
-        config: str | Filled | None
-        hydra: str | Filled | None
-        config = self.base.template(holes).fill([value for _, value in self.patches])
-        identity = (str(number), number, str(folder))
-        hydra = self.base.hydra_template.fill([list(self.overrides), self.dirname, *identity])
-        if config is None or hydra is None:
-            tree = identified(self.tree(), number, folder)
-            config = config or to_yaml(without_hydra(tree))
-            hydra = hydra or _hydra_text(tree)
-        overrides = list_text(self.overrides)
-        return Documents({"config.yaml": config, "hydra.yaml": hydra, "overrides.yaml": overrides})
+        config = self.base.config_template(holes).fill([value for _, value in self.patches])
+        job = (list(self.overrides), self.dirname, str(number), number, str(folder))
+        hydra = self.base.hydra_template.fill(job)
+        return {
+            "config.yaml": config,
+            "hydra.yaml": hydra,
+            "overrides.yaml": list_text(self.overrides),
+        }
+
+
+class CachedLoader:
+    """Stand in for Hydra's config loader while a sweep is made; pass on what is not cached."""
+
+    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
+        """Compose by `loader`, for the sweep of `master`."""
+        self.loader = loader
+        self.master = master
+        self._bases: dict[tuple[str, ...], Base] = {}
+        self._composed: dict[tuple[str, ...], Composed] = {}
+        self._search: tuple[Any, ...] = ()
+        if master.hydra.searchpath:  # groups may lie there, too
+            own = OmegaConf.to_container(master.hydra.overrides.hydra)
+            self._search = (master.hydra.job.config_name, own)
+        self._groups: dict[str, bool] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loader, name)
+
+    def load_sweep_config(
+        self, master_config: DictConfig, sweep_overrides: Sequence[str]
+    ) -> DictConfig:
+        """Compose a job for a sweeper, which only wants to know that it can be composed.
+
+        Returns:
+            The composition that the job rests on, without the scalars set on top.
+        """
+        if master_config is not self.master:
+            return self.loader.load_sweep_config(master_config, list(sweep_overrides))
+        return self.compose(sweep_overrides).base.tree
+
+    def tree(self, composed: Composed) -> DictConfig:
+        """Return a job's configuration with the values that resolvers have cached."""
+        tree = composed.tree()
+        OmegaConf.copy_cache(from_config=self.master, to_config=tree)
+        return tree
+
+    def compose(self, overrides: Sequence[str]) -> Composed:
+        """Compose one job.
+
+        Raises:
+            HydraException: Hydra's own, if the overrides make no configuration.
+        """
+        lines = tuple(map(canonical, overrides))
+        composed = self._composed.get(lines)
+        if composed is None:
+            with suppress(Exception):  # Hydra reports it in its own words, or knows better
+                composed = self._patched(lines)
+            if composed is None:
+                base = self._base(lines)
+                dirname = base.hydra["job"]["override_dirname"]
+                composed = Composed(base, tuple(base.overrides), (), dirname)
+            if len(self._composed) >= MOST_JOBS:
+                self._composed.clear()
+            self._composed[lines] = composed
+        return composed
+
+    def _patched(self, lines: tuple[str, ...]) -> Composed | None:
+        parsed = [_parse(line) for line in lines]
+        scalars = [one for one in parsed if self._sets_a_scalar(one)]
+        base = self._base(_lines(one for one in parsed if one not in scalars))
+        on_top = [one for one in scalars if base.is_scalar(_keys(one))]
+        below = [one for one in parsed if one not in on_top]
+        if len(on_top) < len(scalars):  # the others name no scalar of this composition
+            base = self._base(_lines(below))
+        if not self._independent(base, on_top, below):
+            return None
+        patches = tuple(
+            (_keys(one), base.converted(str(one.input_line), _keys(one), one.value()))
+            for one in on_top
+        )
+        if not all(isinstance(value, SCALARS) for _, value in patches):
+            return None
+        task = [one for one in parsed if not one.is_hydra_override()]
+        return Composed(base, _lines(task), patches, _dirname(base, task))
+
+    def _sets_a_scalar(self, override: Override) -> bool:
+        """Return True if `override` can only change one value of the task."""
+        key = override.key_or_group
+        value = override.value()
+        return (
+            override.type == OverrideType.CHANGE
+            and override.value_type == ValueType.ELEMENT
+            and override.package is None
+            and not getattr(override, "is_value_path", False)  # 1.4's other spelling of a key
+            and re.fullmatch(r"\w+(\.\w+)*", key) is not None
+            and key.partition(".")[0] != "hydra"
+            and isinstance(value, SCALARS)
+            and not (isinstance(value, str) and ("${" in value or value == "???"))
+            and not self._is_group(key)
+        )
+
+    def _independent(self, base: Base, on_top: list[Override], below: list[Override]) -> bool:
+        """Return True if setting `on_top` after `below` changes nothing."""
+        places = [_keys(one) for one in on_top]
+        if len(set(places)) < len(places) or not all(map(base.is_scalar, places)):
+            return False
+        if list(base.overrides) != [str(x.input_line) for x in below if not x.is_hydra_override()]:
+            return False  # they set the list itself
+        for one in below:
+            if self._is_group(one.key_or_group) and not isinstance(one.value(), dict):
+                continue  # Hydra chooses groups before it sets anything
+            keys = _keys(one)
+            if any(keys[: len(place)] == place[: len(keys)] for place in places):
+                return False
+            if base.interpolated and not _sets_its_key(base, one, keys):
+                return False
+        return True
+
+    def _is_group(self, key: str) -> bool:
+        if key not in self._groups:
+            # None: be it choices or groups that it holds
+            self._groups[key] = bool(self.loader.get_group_options(key, None, *self._search))
+        return self._groups[key]
+
+    def _base(self, lines: tuple[str, ...]) -> Base:
+        """Return Hydra's composition of these overrides."""
+        if lines not in self._bases:
+            if len(self._bases) >= MOST_BASES:
+                del self._bases[next(iter(self._bases))]
+            self._bases[lines] = Base(self.loader.load_sweep_config(self.master, list(lines)))
+        return self._bases[lines]
+
+
+@lru_cache(maxsize=1 << 16)
+def _parse(line: str) -> Override:
+    return OverridesParser.create().parse_overrides([line])[0]
+
+
+@lru_cache(maxsize=1 << 10)
+def _split(key: str) -> Keys:
+    return tuple(part for part in re.split(r"[.\[\]]", key) if part)
+
+
+def _keys(override: Override) -> Keys:
+    return _split(override.key_or_group)
+
+
+def _lines(overrides: Iterable[Override]) -> tuple[str, ...]:
+    return tuple(str(one.input_line) for one in overrides)
+
+
+def _sets_its_key(base: Base, override: Override, keys: Keys) -> bool:
+    """Return True if `override` sets its key, and nothing else by an interpolation."""
+    sets = override.type in (OverrideType.CHANGE, OverrideType.ADD, OverrideType.FORCE_ADD)
+    reached = isinstance(base.at(keys[:-1]), dict)
+    return sets and reached and isinstance(override.value(), SCALARS)
+
+
+def _dirname(base: Base, task: list[Override]) -> str:
+    """Return `hydra.job.override_dirname`, which Hydra 1.3 computes as it composes."""
+    compute = getattr(config_loader_impl, "get_overrides_dirname", None)
+    if compute is None:  # 1.4: an interpolation
+        return str(base.hydra["job"]["override_dirname"])
+    return str(compute(overrides=task, **base.hydra["job"]["config"]["override_dirname"]))
 
 
 def identified(tree: DictConfig, number: int, folder: Path | None = None) -> DictConfig:
-    """`tree` with the job's number, and its folder once that is known."""
+    """Set the job's number in `tree`, and its folder once that is known."""
     with read_write(tree), open_dict(tree), read_write(tree.hydra):
         tree.hydra.job.id = str(number)
         tree.hydra.job.num = number
@@ -158,16 +323,11 @@ def identified(tree: DictConfig, number: int, folder: Path | None = None) -> Dic
 
 
 def without_hydra(tree: DictConfig) -> DictConfig:
-    """The task's part alone, a copy."""
+    """Return a copy of the task's part alone."""
     task = copy.deepcopy(tree)
     with flag_override(task, ["readonly", "struct"], False):
         del task["hydra"]
     return task
-
-
-def shown_subdir(subdir: str | None) -> str:
-    """The folder of Hydra's files: mlr writes them itself, so Hydra is told of none."""
-    return ".hydra" if subdir is None else subdir
 
 
 @contextmanager
@@ -180,19 +340,3 @@ def current(tree: DictConfig) -> Iterator[None]:
         yield
     finally:
         instance.cfg = before
-
-
-def _hydra_text(tree: DictConfig) -> str:
-    hydra = OmegaConf.masked_copy(tree, "hydra")
-    with read_write(hydra.hydra), open_dict(hydra.hydra):
-        hydra.hydra.output_subdir = shown_subdir(hydra.hydra.output_subdir)
-    return to_yaml(hydra)
-
-
-def _copier(tree: DictConfig) -> Callable[[], DictConfig]:
-    """Makes copies of `tree`."""
-    try:
-        pickled = pickle.dumps(tree)  # five times as fast as deepcopy
-    except (pickle.PicklingError, AttributeError, TypeError):  # types made inside a function
-        return lambda: copy.deepcopy(tree)
-    return lambda: pickle.loads(pickled)

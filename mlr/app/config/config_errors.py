@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's messages as one sentence: what is wrong, what is allowed."""
+"""Explain errors of Hydra and OmegaConf in one sentence: what is wrong, and what is allowed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NO_NULL: Mapping[Any, str] = {
 
 
 def one_sentence(error: BaseException) -> str:
-    """A message for the person at the terminal, from an error of the configuration."""
+    """Return the sentence for the person at the terminal about an error of the configuration."""
     causes = _causes(error)
     for explain in (_unknown_choice, _unknown_key, _null, _wrong_type, _schedule):
         for cause in causes:
@@ -45,7 +45,7 @@ def one_sentence(error: BaseException) -> str:
 
 
 def _first_line(causes: list[BaseException]) -> str:
-    """The most telling line: the cause's, where Hydra only says which override failed."""
+    """Return the most specific line: the cause's, where Hydra only names the override."""
     lines = [_opening(str(cause)) for cause in causes]
     line = next((line for line in lines if line), type(causes[0]).__name__)
     if line.startswith("Error merging override") and len(lines) > 1:
@@ -120,7 +120,7 @@ def _unknown_key(error: BaseException) -> str | None:
 
 
 def _null(error: BaseException) -> str | None:
-    """Say what an option must be that has no null."""
+    """Return the sentence about an option that cannot be null."""
     found = re.search(r"field '([\w.]+)' is not Optional", str(error))
     if not found:
         return None
@@ -166,7 +166,7 @@ def _rewritten(key: str, value: str) -> str:
 
 
 def _schedule(error: BaseException) -> str | None:
-    """Hydra takes what stands before a bracket for a function of its own."""
+    """Return the sentence about a schedule with brackets, which Hydra takes for a function."""
     found = re.search(r"Error parsing override '(.*?)=(every|log_spaced)\((\d*)\)", str(error))
     if not found:
         return None

@@ -1,283 +1,336 @@
-"""Limits of what Hydra may do with a configuration, judged when it is composed, before it acts.
+"""Restrict what a configuration can make Hydra do: run no code, write nowhere else.
 
-`guarded` stands between Hydra's composition and all that Hydra then instantiates: callbacks,
-launcher, sweeper, logging. What may be instantiated is told by exact names; further ones, and a
-user's own modules, come from `allow_targets` on the command line and from nowhere else.
+Hydra imports and calls what its own part of a configuration names: callbacks, launcher, sweeper,
+logging. Files from folders other than mlr's (`--config-dir`, `--config-path`,
+`hydra.searchpath`) are data: each is checked before it is loaded, and may set the options of a
+run and a short list of Hydra's. Overrides may name code for Hydra only together with
+`allow_targets`, which counts on the command line alone. The parts of a run are checked where
+they are constructed, in `mlr.training.instantiate`.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from argparse import Namespace
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import OmegaConf
 
-from mlr.app.config.arguments import canonical
-from mlr.app.config.composition_cache import current
-from mlr.app.config.flags import read_flags
-from mlr.app.config.output_paths import check_below, check_place
-from mlr.app.config.schema import Config
-from mlr.app.config.untrusted_config import JudgedFiles
+from mlr.app.config.output_paths import CONFIGS, check_place
 from mlr.core.checks import InputError
+from mlr.records.plain_yaml import checked, read_text
 from mlr.training.instantiate import is_allowed
 
-_PLUGINS = "hydra_plugins.hydra_"
-TARGETS = {
-    "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
-    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
-    "hydra_plugins.mlr_batched.launcher.BatchedLauncher",
-    f"{_PLUGINS}ax_sweeper.ax_sweeper.AxSweeper",
-    f"{_PLUGINS}joblib_launcher.joblib_launcher.JoblibLauncher",
-    f"{_PLUGINS}nevergrad_sweeper.nevergrad_sweeper.NevergradSweeper",
-    f"{_PLUGINS}optuna_sweeper._impl.create_nsgaii_sampler",
-    f"{_PLUGINS}optuna_sweeper._impl.create_nsgaiii_sampler",
-    f"{_PLUGINS}optuna_sweeper.optuna_sweeper.OptunaSweeper",
-    f"{_PLUGINS}ray_launcher.ray_aws_launcher.RayAWSLauncher",
-    f"{_PLUGINS}ray_launcher.ray_launcher.RayLauncher",
-    f"{_PLUGINS}submitit_launcher.submitit_launcher.LocalLauncher",
-    f"{_PLUGINS}submitit_launcher.submitit_launcher.SlurmLauncher",
-    "optuna.samplers.CmaEsSampler",
-    "optuna.samplers.GPSampler",
-    "optuna.samplers.GridSampler",
-    "optuna.samplers.MOTPESampler",
-    "optuna.samplers.NSGAIISampler",
-    "optuna.samplers.QMCSampler",
-    "optuna.samplers.RandomSampler",
-    "optuna.samplers.TPESampler",
-}
-"""What hydra.launcher and hydra.sweeper may name, beside what allow_targets allows."""
-CALLED = ("_target_", "custom_search_space")
-FACTORIES = {"colorlog.ColoredFormatter"}
-HANDLERS = {"logging.StreamHandler", "logging.FileHandler"}
-STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
-LOG_FILES = {"${hydra.runtime.output_dir}/${hydra.job.name}.log"}
-FILE_NAME = re.compile(r"[\w.=,+@-]+")
-TYPED = ("resume", "allow", "sweep.resume")
-"""Of a run that is there: nobody but who types may change it."""
-_TEXT = ("hydra:", "now:")
-"""Resolvers that give no more than a text."""
+MAIN = "train"
+RESOLVERS = (
+    *("command", "either", "hydra", "now", "oc.select", "pair", "run_name", "short_id"),
+    "usual_loss",
+)
+"""Resolvers that a file may call; none reads the environment, or parses a text."""
+SETTINGS = (
+    *("mode", "searchpath", "sweep.subdir", "sweeper.params", "sweeper.max_batch_size"),
+    *("sweeper.n_trials", "sweeper.n_jobs", "sweeper.direction"),
+)
+"""Options of `hydra` that a file may set; only the subdir, checked later, as an interpolation."""
+TYPED = ("allow_targets", "resume", "allow")
+"""Options that count on the command line only: trust, and which run is changed."""
+CALLING = ("callbacks", "launcher", "sweeper", "job_logging", "hydra_logging")
+"""Parts of `hydra` of which Hydra makes objects."""
+TARGETS = ("_target_", "custom_search_space", "()", "class")
+"""Keys in them that name what is called."""
+_INTERPOLATION = re.compile(r"\$\{\s*(?:[.\w\[\]-]*\}|([A-Za-z_][\w.]*)\s*:)")
+_DEFAULT = re.compile(r"(?:(?:optional|override)\s+)*(?P<group>[^@]*)(?:@(?P<package>.*))?")
 
 
 @contextmanager
-def guarded(arguments: Sequence[str]) -> Iterator[None]:
-    """Have every configuration judged that Hydra composes meanwhile.
+def guarded(flags: Namespace) -> Iterator[None]:
+    """Check the command line, and every file that Hydra loads inside the context.
 
     Args:
-        arguments: of the command line, without the program.
+        flags: the command line, parsed by `read_flags`.
 
     Raises:
-        InputError: a flag cannot be followed.
+        InputError: an override or a file asks for what it may not.
     """
-    flags = read_flags(arguments)
-    typed = _typed(flags.overrides)
-    trains = not (flags.cfg or flags.info or flags.help or flags.shell_completion)
-    keys = {one.lstrip("+").partition("=")[0] for one in arguments}
+    overrides = [one for line in flags.overrides for one in _parsed(line)]
+    check_overrides(overrides)
+    if not (flags.cfg or flags.info or flags.help or flags.shell_completion):
+        check_folders(overrides, "sweep" if flags.multirun else "run")
     Plugins.instance()  # registers the kinds of sources, once
-    sources, loaders = SourcesRegistry.instance().types, cast(Any, ConfigLoaderImpl)
-    files, plain = sources["file"], loaders._load_configuration_impl
-
-    def judged(
-        loader: ConfigLoaderImpl,
-        config_name: str | None,
-        overrides: Sequence[str],
-        run_mode: RunMode,
-        *given: Any,
-        **named: Any,
-    ) -> DictConfig:
-        lines = [canonical(line) for line in overrides]
-        if lines != list(overrides):
-            named.pop("parsed_overrides", None)  # 1.4 has them parsed already
+    # Hydra has no other place to look at a file before its interpolations are resolved
+    sources: Any = SourcesRegistry.instance().types
+    plain = sources["file"]
+    sources["file"] = partial(CheckedFiles, main=(flags.config_name or MAIN).removesuffix(".yaml"))
+    try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", ".* is not available", UserWarning)
-            try:
-                tree = plain(loader, config_name, lines, run_mode, *given, **named)
-            except UserWarning as warning:  # of a search path
-                raise InputError(str(warning)) from warning
-        if flags.hydra_help:  # of Hydra's own part alone, and nothing is made of it
-            return tree
-        # 1.4 leaves the mode of a single run open until it is composed
-        alone = trains and run_mode == RunMode.RUN
-        check_composed(tree, typed, keys, RunMode.RUN if alone else None)
-        check_typed(tree, keys)
-        return tree
-
-    sources["file"] = JudgedFiles
-    loaders._load_configuration_impl = judged
-    try:
-        yield
+            yield
+    except UserWarning as warning:
+        if "is not available" not in str(warning):
+            raise
+        raise InputError(str(warning)) from warning  # a folder of hydra.searchpath
     finally:
-        sources["file"] = files
-        loaders._load_configuration_impl = plain
+        sources["file"] = plain
 
 
-def check_composed(
-    tree: DictConfig,
-    allowed: Collection[str],
-    keys: Collection[str] = (),
-    mode: RunMode | None = None,
-) -> None:
-    """Refuse a configuration that would make Hydra run code, or write where it must not.
-
-    Args:
-        tree: all of it, Hydra's own part included.
-        allowed: names that `allow_targets` has on the command line.
-        keys: of the command line.
-        mode: in which it is used, where it does not say so itself.
+def check_overrides(overrides: Sequence[Override]) -> None:
+    """Refuse overrides by which Hydra would call what `allow_targets` does not name.
 
     Raises:
-        InputError: naming the key.
+        InputError: names the key.
     """
-    if OmegaConf.get_type(tree) is not Config:
-        raise InputError(
-            "the main configuration has not mlr's types; "
-            "begin its list of defaults with `schema`, as configs/train.yaml does."
-        )
-    plain: Any = OmegaConf.to_container(tree, resolve=False, enum_to_str=True)
-    trusted = plain.get("allow_targets")
-    for name in trusted if isinstance(trusted, list) else ():
-        if name not in allowed:
-            raise InputError(
-                f"allow_targets={name} counts only where it is typed: "
-                "neither a file nor a sweeper can say whom you trust."
-            )
-    hydra = plain["hydra"]
-    for part in ("callbacks", "launcher", "sweeper"):
-        _check_targets(tree, f"hydra.{part}", hydra.get(part), allowed)
-    for part in ("job_logging", "hydra_logging"):
-        _check_logging(tree, f"hydra.{part}", hydra.get(part))
-    if not FILE_NAME.fullmatch(str(hydra["job"]["name"])):
-        raise InputError(f"hydra.job.name={hydra['job']['name']!a:.60} must be a plain name.")
-    if hydra["output_subdir"] is not None:
-        raise InputError("hydra.output_subdir must be null: mlr writes .hydra itself.")
-    if ".." in (parts := str(hydra["sweep"]["subdir"]).split("/")) or not parts[0]:
-        raise InputError("hydra.sweep.subdir leads out of the sweep's folder, hydra.sweep.dir.")
-    mode = tree.hydra.mode or mode
-    if mode is not None:
-        _check_places(tree, "run" if mode == RunMode.RUN else "sweep", keys)
+    allowed = {
+        str(name)
+        for one in overrides
+        if one.key_or_group == "allow_targets"
+        for value in _values(one)
+        for name in (value if isinstance(value, list) else [value])
+    }
+    for one in overrides:
+        if "hydra" in re.split(r"\W+", one.package or ""):
+            raise InputError(f"{one.input_line!s:.60} moves a file into hydra; leave @… out.")
+        place = ".".join(re.findall(r"[^.\[\]'\"]+", one.key_or_group))  # 1.4 takes a[b] for a.b
+        for key, value in _leaves(place, one.value()):
+            if key.startswith("hydra."):
+                _check_hydra(key, value, allowed)
 
 
-def check_typed(tree: DictConfig, keys: Collection[str]) -> None:
-    """Refuse a file that says which run is changed, or with what differences.
+def check_folders(overrides: Sequence[Override], mode: str) -> None:
+    """Refuse output folders that are typed as plain values, or the usual one inside mlr's code.
+
+    Others are checked when they are resolved: `check_output`.
 
     Args:
-        tree: all of the configuration.
-        keys: of the command line.
+        overrides: of the command line.
+        mode: run or sweep.
 
     Raises:
-        InputError: naming the key.
+        InputError: `check_place` refuses it.
     """
-    for key in TYPED:
-        value = OmegaConf.select(tree, key, throw_on_missing=False)
-        if value and key not in keys:
-            raise InputError(f"{key}={str(value)[:60]} counts only where it is typed.")
+    typed = dict(pair for one in overrides for pair in _leaves(one.key_or_group, one.value()))
+    for key in ("hydra.run.dir", "hydra.sweep.dir"):
+        if key in typed and "${" not in str(typed[key]):
+            check_place(key, typed[key])
+    resumed = typed.get("resume" if mode == "run" else "sweep.resume")
+    if f"hydra.{mode}.dir" not in typed and resumed is None:
+        check_place(f"hydra.{mode}.dir", "runs")
 
 
-def _typed(overrides: Iterable[str]) -> frozenset[str]:
-    """Collect what `allow_targets` names on the command line."""
-    found: set[str] = set()
-    for line in overrides:
-        if line.lstrip("+").startswith("allow_targets"):
-            for value in _values(line):
-                found |= {str(one) for one in (value if isinstance(value, list) else [value])}
-    return frozenset(found)
+def check_output(hydra: Any) -> None:
+    """Refuse the folder that Hydra has made for a job.
+
+    Args:
+        hydra: Hydra's part of the job's configuration.
+
+    Raises:
+        InputError: it would do harm, or lies outside of its sweep.
+    """
+    folder = Path(hydra.runtime.output_dir)
+    sweep = Path(hydra.runtime.cwd, hydra.sweep.dir)
+    if hydra.job.chdir:  # which is refused as a whole
+        return
+    if hydra.mode == RunMode.RUN:
+        check_place("hydra.run.dir", folder)
+    elif sweep.resolve() not in folder.resolve().parents:
+        raise InputError(f"hydra.sweep.subdir leads to {folder}, out of the sweep's {sweep}.")
 
 
-def _values(line: str) -> list[Any]:
-    """List what one override sets, or each that it tries; nothing where Hydra will refuse it."""
+def _parsed(line: str) -> list[Override]:
+    """Parse one override; the list is empty where Hydra will refuse it."""
     try:
-        (override,) = OverridesParser.create().parse_overrides([line])
-    except Exception:  # told of by Hydra, when it parses all
+        return list(OverridesParser.create().parse_overrides([line]))
+    except Exception:  # reported by Hydra, when it parses all
         return []
+
+
+def _values(override: Override) -> list[Any]:
+    """List what an override sets, or each value that it tries."""
     swept = override.is_sweep_override() and override.is_discrete_sweep()
     return list(override.sweep_iterator()) if swept else [override.value()]
 
 
-def _check_targets(tree: DictConfig, key: str, node: Any, allowed: Collection[str]) -> None:
-    for place, name, value in _items(key, node):
-        _check_no_node(tree, place, value)
-        asked = name in CALLED and value is not None
-        if asked and value not in TARGETS and not is_allowed(str(value), allowed):
-            raise InputError(
-                f"{place}={str(value)[:60]} is not known to mlr, so it is not imported; "
-                f"if you trust it, add allow_targets=[{str(value)[:60]}]."
-            )
-
-
-def _check_logging(tree: DictConfig, key: str, node: Any) -> None:
-    for place, name, value in _items(key, node):
-        _check_no_node(tree, place, value)
-        text = value if isinstance(value, str) else ""
-        bad = name in ("()", ".") and value not in FACTORIES
-        bad |= name == "class" and value not in HANDLERS
-        bad |= text.startswith(("ext://", "cfg://")) and text not in STREAMS
-        bad |= name == "filename" and value not in LOG_FILES
-        if bad:
-            raise InputError(f"{place}={str(value)[:60]} is nothing that mlr lets logging do.")
-
-
-def _check_no_node(tree: DictConfig, place: str, value: Any) -> None:
-    """Refuse an interpolation that stands for more than a scalar: what it holds goes unjudged."""
-    name = _asked(value) if isinstance(value, str) else ""
-    if not name or name.startswith(_TEXT):
-        return
-    target = None
-    plain = re.fullmatch(r"\w+(\.\w+)*", name) is not None
-    with suppress(OmegaConfBaseException):  # as the number of a job, which none has yet
-        target = OmegaConf.select(tree, name) if plain else None
-    if OmegaConf.is_config(target) or not plain:
-        raise InputError(f"{place}={value[:60]} must be a plain value.")
-
-
-def _asked(text: str) -> str:
-    """Return what stands between the braces of a text that is one interpolation, else nothing."""
-    text = text.strip()
-    depth = 0
-    for place, character in enumerate(text):
-        depth += (character == "{") - (character == "}")
-        if place > 0 and depth == 0 and place < len(text) - 1:
-            return ""
-    return text[2:-1].strip() if text.startswith("${") and text.endswith("}") else ""
-
-
-def _check_places(tree: DictConfig, mode: str, keys: Collection[str]) -> None:
-    key = f"hydra.{mode}.dir"
-    typed = {key, f"hydra.{mode}", "hydra"} & {*keys}
-    try:
-        with current(tree):
-            place = OmegaConf.select(tree, key)
-            resumed = OmegaConf.select(tree, "resume" if mode == "run" else "sweep.resume")
-    except OmegaConfBaseException:  # told of where it is needed
-        return
-    finally:
-        OmegaConf.set_readonly(tree.hydra, False)  # as it was: to be current makes it so
-    check_place(key, place)
-    if not typed and place != resumed:
-        check_below(key, place)
-
-
-def _items(key: str, node: Any) -> Iterator[tuple[str, str, Any]]:
-    """Every value below `key`, with its whole key and the last part of it."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            yield from _below(f"{key}.{name}", str(name), value)
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from _below(f"{key}.{index}", "", value)
-    elif node is not None:
-        yield key, "", node
-
-
-def _below(key: str, name: str, value: Any) -> Iterator[tuple[str, str, Any]]:
-    if isinstance(value, (dict, list)):
-        yield from _items(key, value)
+def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield whole keys and plain values at and below `key`."""
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _leaves(f"{key}.{name}", inner)
+    elif isinstance(value, list) and value:
+        for inner in value:
+            yield from _leaves(key, inner)
     else:
-        yield key, name, value
+        yield key, value
+
+
+def _check_hydra(key: str, value: Any, allowed: Collection[str]) -> None:
+    """Refuse a value typed for an option of Hydra."""
+    part, last, text = key.split(".")[1], key.rpartition(".")[2], str(value)
+    if part in CALLING and "${" in text:
+        raise InputError(f"{key}={text:.60} must be a plain value.")
+    if part in CALLING and last in TARGETS and value is not None and not is_allowed(text, allowed):
+        raise InputError(
+            f"{key}={text:.60} is not known to mlr, so it is not imported; "
+            f"if you trust it, add allow_targets=[{text:.60}]."
+        )
+    if key == "hydra.output_subdir" and value is not None:
+        raise InputError("hydra.output_subdir must be null: mlr writes .hydra itself.")
+
+
+class CheckedFiles(FileConfigSource):
+    """A folder of configuration files, each checked before it is loaded."""
+
+    def __init__(self, provider: str, path: str, main: str = MAIN) -> None:
+        """Read files of `path`; `main` is the name of the main configuration."""
+        super().__init__(provider=provider, path=path)
+        self.main = main
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Load a file.
+
+        Raises:
+            InputError: it is refused; names the file.
+        """
+        path = Path(self.path, self._normalize_file_name(config_path))
+        checked(read_text(path), path)
+        try:
+            result = super().load_config(config_path)
+        except Exception as error:  # OmegaConf's and Hydra's own, of many kinds
+            text = str(error).strip().partition("\n")[0]
+            raise InputError(f"{path} cannot be loaded: {text}.") from error
+        name = config_path.removesuffix(".yaml")
+        content = OmegaConf.to_container(result.config, resolve=False)
+        own = _within(path, CONFIGS)
+        if name == self.main and not (own and name == MAIN):
+            _check_main(path, content)
+        if not own:
+            if not _within(path, Path(self.path)):
+                raise InputError(f"{path} lies outside the folder {self.path} by a link or `..`.")
+            package = str(cast(Any, result.header).get("package") or "")
+            check_file(path, name, package, content)
+        return result
+
+
+def _within(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _check_main(path: Path, content: Any) -> None:
+    """Refuse a main configuration without the types and the settings of Hydra that mlr needs."""
+    defaults = content.get("defaults") if isinstance(content, dict) else None
+    if not isinstance(defaults, list) or MAIN not in defaults:
+        raise InputError(f"{path} must list `{MAIN}`, mlr's main configuration, in its defaults.")
+
+
+def check_file(path: Path, name: str, package: str, content: Any) -> None:
+    """Refuse a file of others that is more than data.
+
+    Args:
+        path: of the file.
+        name: in its folder, as `head/sigmoid`.
+        package: that its header names.
+        content: plain values, interpolations as they are.
+
+    Raises:
+        InputError: names the file.
+    """
+    if name == "schema":
+        raise _refused(path, "has the name of mlr's own types")
+    if "hydra" in name.split("/")[:-1] or "hydra" in re.split(r"\W+", package):
+        raise _refused(path, f"sets hydra.{name.rpartition('/')[2]}")
+    for text in _texts(content):
+        _check_interpolations(path, text)
+    plain: dict[Any, Any] = content if isinstance(content, dict) else {}
+    defaults = plain.get("defaults") or []
+    for item in defaults if isinstance(defaults, list) else [defaults]:
+        _check_default(path, item)
+    _check_trust(path, plain)
+    hydra = plain.get("hydra")
+    for key, value in _settings(hydra) if isinstance(hydra, dict) else ():
+        _check_setting(path, key, value)
+
+
+def _check_trust(path: Path, content: dict[Any, Any]) -> None:
+    sweep = content.get("sweep")
+    found = {key: content.get(key) for key in TYPED}
+    found["sweep.resume"] = sweep.get("resume") if isinstance(sweep, dict) else None
+    for key, value in found.items():
+        if value:
+            raise InputError(f"{path}: {key}={value!s:.60} counts only where it is typed.")
+
+
+def _check_setting(path: Path, key: str, value: Any) -> None:
+    if key not in SETTINGS:
+        raise _refused(path, f"sets hydra.{key}")
+    if key != "sweep.subdir" and any("${" in text for text in _texts(value)):
+        raise _refused(path, f"has an interpolation in hydra.{key}")
+    if key == "searchpath":
+        for place in value if isinstance(value, list) else [value]:
+            if "://" in str(place).removeprefix("file://"):
+                raise _refused(path, f"puts {place!s:.60} into hydra.searchpath")
+    if key == "sweeper.params" and isinstance(value, dict):
+        for param in value:
+            if {"hydra", *TYPED} & set(re.split(r"\W+", str(param))):
+                raise _refused(path, f"sets {param!s:.60} in hydra.sweeper.params")
+
+
+def _check_interpolations(path: Path, text: str) -> None:
+    start = text.find("${")
+    while start >= 0:
+        found = _INTERPOLATION.match(text, start)
+        if found is None or (found[1] is not None and found[1] not in RESOLVERS):
+            asked = re.match(r"\$\{[\w.\s]{0,40}", text[start:])
+            raise _refused(path, f"asks for {asked[0].strip() if asked else '${'}…}}")
+        start = text.find("${", start + 2)
+
+
+def _check_default(path: Path, item: Any) -> None:
+    """Refuse an entry of a defaults list that reaches out of its folder, or into hydra.
+
+    It may choose in groups of hydra: `check_file` leaves only those of installed packages.
+    """
+    entries = item.items() if isinstance(item, dict) else [(item, None)]
+    for key, value in entries:
+        found = _DEFAULT.fullmatch(str(key))
+        group, package = (found["group"], found["package"] or "") if found else (str(key), "hydra")
+        parts = group.strip().strip("/").split("/")
+        values = [str(one) for one in (value if isinstance(value, list) else [value])]
+        leads_out = ".." in [*parts, *"/".join(values).split("/")]
+        if leads_out or "$" in str(key) or "hydra" in re.split(r"\W+", package):
+            raise _refused(path, f"asks for {str(key)[:60]} in its defaults")
+
+
+def _settings(node: dict[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield keys below `hydra` with their values; what is a value as a whole is not opened."""
+    for key, value in node.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value and name not in SETTINGS:
+            yield from _settings(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _texts(key)
+            yield from _texts(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _texts(value)
+    elif isinstance(node, str):
+        yield node
+
+
+def _refused(path: Path, what: str) -> InputError:
+    return InputError(f"{path} {what}, which a file of others may not; type it if you mean it.")

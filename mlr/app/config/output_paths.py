@@ -1,4 +1,4 @@
-"""Where a run or a sweep may write, judged before a folder is made."""
+"""Check output folders before they are made."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ CODE = Path(__file__).parents[2]
 ROOT = CODE.parent
 INSTALLED = CODE / "configs"
 CONFIGS = INSTALLED if (INSTALLED / "train.yaml").is_file() else ROOT / "configs"
-"""In mlr/ where it is installed, next to it in its repository."""
-BESIDE = ("configs", "scripts", "tests", ".git")
-"""Beside mlr/, where it is used from its repository."""
+"""In mlr/ if it is installed, next to mlr/ in the repository."""
+FOLDERS = ("configs", "scripts", "tests", ".git")
+"""Folders of the repository, besides mlr/, in which no runs are written."""
 LONGEST_PART, LONGEST_PATH = 255, 4095
-"""Bytes, of Linux and of all others that matter."""
+"""Bytes, on Linux and other systems."""
 
 
 def check_place(option: str, value: object) -> None:
@@ -26,7 +26,7 @@ def check_place(option: str, value: object) -> None:
 
     Args:
         option: hydra.run.dir or hydra.sweep.dir.
-        value: what it comes to.
+        value: of the option, resolved.
 
     Raises:
         InputError: it is empty, the root, or in mlr's own code; its name is no text, has a
@@ -52,22 +52,6 @@ def check_place(option: str, value: object) -> None:
     _check_target(option, shown, Path(text))
 
 
-def check_below(option: str, value: object) -> None:
-    """Refuse an output folder out of the current one; a file may choose among these only.
-
-    Links are not followed: `runs` may well be one, to a larger disk.
-
-    Raises:
-        InputError: it leads out.
-    """
-    here = Path.cwd()
-    if not Path(os.path.normpath(here / str(value))).is_relative_to(here):
-        raise InputError(
-            f"{option}={str(value)[:60]} comes from a file and leads out of the current folder; "
-            f"type it if you mean it, or choose a folder below, as in {option}=runs/mine."
-        )
-
-
 def _check_target(option: str, shown: str, path: Path) -> None:
     try:
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
@@ -79,7 +63,7 @@ def _check_target(option: str, shown: str, path: Path) -> None:
         raise InputError(f"{option}={shown} is a link that leads in a circle.") from error
     if target == Path(target.anchor):
         raise InputError(f"{option}={shown} is the root of all files; give a folder of its own.")
-    code = [CODE, *(ROOT / name for name in BESIDE if (ROOT / "pyproject.toml").exists())]
+    code = [CODE, *(ROOT / name for name in FOLDERS if (ROOT / "pyproject.toml").exists())]
     here = Path.cwd()
     if not path.is_absolute() and any(here.is_relative_to(one) for one in code):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Names of runs: of a pair of head and loss, and of a folder in a sweep."""
+"""Names of runs: of their head and loss, and of their folder in a sweep."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from mlr.app.config.run_spec import ROOT
 from mlr.heads import HEADS
 from mlr.losses import LOSSES
-from mlr.training.instantiate import OWN
+from mlr.training.instantiate import own_part
 
 LONGEST_NAME = 120
 """Bytes of a folder's name: file systems take 255, people and TensorBoard fewer."""
@@ -23,7 +23,7 @@ _WITHOUT_OPTIONS = {part.name for part in _PARTS if not signature(part).paramete
 
 
 def run_name(pair: str, settings: Mapping[str, str], other: str = "") -> str:
-    """A folder's name, as in `sigmoid+se,lr=0.1,seed=3`.
+    """Return a folder's name, as in `sigmoid+se,lr=0.1,seed=3`.
 
     The pair comes first, so that names sort and TensorBoard can colour by it, and the seed
     last. What a file system or a shell would stumble over becomes `_`. A name so changed, or
@@ -31,8 +31,8 @@ def run_name(pair: str, settings: Mapping[str, str], other: str = "") -> str:
 
     Args:
         pair: head and loss.
-        settings: what else tells the run, by key, as typed.
-        other: tells the run from others of this pair and these settings.
+        settings: other options that tell the run from others, by key, as typed.
+        other: text that differs from that of other runs of this pair and these settings.
     """
     seed = settings.get("seed", "")
     readable = 0 < len(seed) <= _LONGEST_SEED and re.fullmatch(r"-?\w+", seed, re.ASCII)
@@ -44,14 +44,14 @@ def run_name(pair: str, settings: Mapping[str, str], other: str = "") -> str:
     room = LONGEST_NAME - len(end)
     if name == whole and not other and len(name.encode()) <= room:
         return name + end
-    told = f"{whole}\n{other}".encode("utf-8", "surrogateescape")
-    digest = blake2b(told, digest_size=_DIGEST).hexdigest()
+    text = f"{whole}\n{other}".encode("utf-8", "surrogateescape")
+    digest = blake2b(text, digest_size=_DIGEST).hexdigest()
     cut = name.encode("utf-8", "replace")[: room - len(digest) - 1].decode("utf-8", "ignore")
     return f"{cut}-{digest}{end}"
 
 
 def short_keys(keys: Sequence[str] | Mapping[str, Any]) -> list[str]:
-    """Keys as a name has room for: their last part, where it is a word and no other key has it."""
+    """Shorten keys to their last part, where it is a word and no other key has it."""
     last = [re.split(r"[./]", key)[-1] for key in keys]
     return [
         name if last.count(name) == 1 and name not in (*ROOT, "_target_") else key
@@ -60,7 +60,7 @@ def short_keys(keys: Sequence[str] | Mapping[str, Any]) -> list[str]:
 
 
 def pair_of(config: Mapping[str, Any]) -> str:
-    """Head and loss of a configuration, as in `sigmoid+se`, in letters that a folder can have.
+    """Return head and loss of a configuration, as in `sigmoid+se`, in letters for a folder.
 
     Args:
         config: not judged yet, so it may name anything.
@@ -75,14 +75,14 @@ def pair_of(config: Mapping[str, Any]) -> str:
 
 
 def told_by_pair(pair: str, key: str, value: str) -> bool:
-    """Tell if the pair's name says all that `key=value` chooses.
+    """Return True if the pair's name says all that `key=value` chooses.
 
     A choice of another name than its part's may have options of its own, where the part has any.
 
     Args:
         pair: head and loss, as `pair_of` names them.
         key: of an override, as in `head` or `head._target_`.
-        value: what it chooses, as typed.
+        value: of the override, as typed.
     """
     for group, part in zip(PAIR, pair.split("+"), strict=False):
         if key == f"{group}._target_":
@@ -97,9 +97,9 @@ def _letters(name: str) -> str:
 
 
 def part_name(target: str) -> str:
-    """The name of a part by its `_target_`: mlr's own, or the user's class.
+    """Return the name of a part by its `_target_`: mlr's own, or that of the user's class.
 
     A user's class is named before it is imported, and so not asked for a name of its own.
     """
-    own: Any = OWN.get(target)
+    own: Any = own_part(target)
     return target.rpartition(".")[2] if own is None else str(own.name)

@@ -1,16 +1,19 @@
-"""A configuration judged: plain objects, all checked, and torch not yet imported."""
+"""Check a configuration, and make plain objects of it; torch is not imported before `build`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from mlr.app.config.catalogue import unknown_option
-from mlr.app.config.data_warnings import told
 from mlr.app.config.schema import Config
-from mlr.core.checks import InputError, known, memory_limit, positive, typed, unknown, whole
+from mlr.core import console
+from mlr.core.checks import InputError, flag, known, memory_limit, positive, typed, unknown, whole
 from mlr.data.base import Dataset, Source
+from mlr.data.faults import DataWarning
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
 from mlr.models import Model
@@ -39,8 +42,21 @@ OF_CLASSES = (
 """Final numbers that only a classification has."""
 ADDED = ("evaluate",)
 """Root groups that runs of older versions do not have."""
-GROUPS = ("head", "loss", "model", "data", "optimizer", "schedule", "probes")
+PARTS: Mapping[str, type] = {
+    "head": Head,
+    "loss": Loss,
+    "model": Model,
+    "data": Source,
+    "optimizer": Optimizer,
+    "schedule": LearningRate,
+    "probes": ProbeSettings,
+}
+"""Groups of the configuration, each with the abstract class of its parts."""
+OF_EXPERIMENT = ("epochs", "steps", "batch_size", "seed", "dtype", "max_grad_norm", "patience")
+"""Root options that are an Experiment's own."""
 ROOT = tuple(field.name for field in fields(Config))
+_warned: set[str] = set()
+"""Warnings about data that were printed; each is once, for all runs of a sweep."""
 
 
 @dataclass(frozen=True)
@@ -56,32 +72,36 @@ class Plan:
     schedule: LearningRate
     probes: ProbeSettings
 
+    @property
+    def own_source(self) -> bool:
+        """Tell if the source is mlr's, and so has checked its data."""
+        return type(self.source).__module__.startswith("mlr.")
+
     def load(self) -> Dataset:
-        """The data, with a user's own checked.
+        """Load the data, and check those of a user's own source.
 
         Raises:
             InputError: they are missing or damaged.
         """
-        from mlr.data.dataset import check_dataset
+        from mlr.data.base import check_dataset
 
-        with told():
+        with _printed_once():
             data = self.source.load(self.config["seed"])
         if not isinstance(data, Dataset):
             raise InputError(f"data={self.source.name} loads a {type(data).__name__}, no Dataset.")
-        if not type(self.source).__module__.startswith("mlr."):
-            check_dataset(data)  # mlr's own sources have checked theirs
+        if not self.own_source:
+            check_dataset(data)
         return data
 
     def build(self, data: Dataset | None = None) -> Experiment:
         """Import torch, load the data, and initialise the model.
 
         Args:
-            data: what `load` would return, where a sibling has loaded it already.
+            data: the result of `load`, where it was called already.
 
         Raises:
             InputError: the data are missing or damaged, or the parts do not fit them.
         """
-        from mlr.app.config.device import choose_device
         from mlr.objectives import Objective
         from mlr.training import Experiment
         from mlr.training.experiment import check_one_program
@@ -89,13 +109,15 @@ class Plan:
         config = self.config
         device = choose_device(config["device"], config["dtype"])
         data = self.load() if data is None else data
-        _check_metric(config["objective_metric"], data.classes is None)
+        regression = data.classes is None
+        _check_metric(config["objective_metric"], regression)
         if data.classes is None:
             outputs = self.head.range.per_target * data.train.targets.shape[1]
         else:
             outputs = self.head.outputs(data.classes)
         strict = config["objective"]["strict"]
-        check_pair(self.head, self.loss, outputs, strict, regression=data.classes is None)
+        if regression or data.classes != self.source.classes:  # else `make_plan` knew it all
+            check_pair(self.head, self.loss, outputs, strict, regression)
         experiment = Experiment(
             objective=Objective(self.head, self.loss, outputs=outputs, strict=strict),
             module=self._module(data.feature_shape, outputs),
@@ -103,17 +125,11 @@ class Plan:
             optimizer=self.optimizer,
             schedule=self.schedule,
             probes=self.probes,
-            epochs=config["epochs"],
-            steps=config["steps"],
-            batch_size=config["batch_size"],
-            seed=config["seed"],
-            dtype=config["dtype"],
             device=device,
-            max_grad_norm=config["max_grad_norm"],
-            patience=config["patience"],
             shuffle=not self.source.in_file_order,
             drop_last=self.source.drop_last,
             test_every_epoch=config.get("evaluate", {}).get("test_every_epoch", False),
+            **{key: config[key] for key in OF_EXPERIMENT},
         )
         if experiment.total_steps > MOST_UPDATES:
             raise InputError(
@@ -137,51 +153,68 @@ class Plan:
 
 
 def make_plan(config: Mapping[str, Any]) -> Plan:
-    """The plan of a plain, resolved configuration.
+    """Make the parts of a plain, resolved configuration.
 
     Raises:
-        InputError: a value out of range, an unknown option, or a pair of head and loss
-            that means nothing.
+        InputError: a value out of range, an unknown option, or a head and a loss that cannot
+            be trained together.
     """
     _check_root(config)
     allowed = config["allow_targets"]
-    plan = Plan(
-        config=dict(config),
-        head=make_part("head", config["head"], Head, allowed),  # type: ignore[type-abstract]
-        loss=make_part("loss", config["loss"], Loss, allowed),  # type: ignore[type-abstract]
-        model=make_part("model", config["model"], Model, allowed),  # type: ignore[type-abstract]
-        source=make_part("data", config["data"], Source, allowed),  # type: ignore[type-abstract]
-        optimizer=make_part("optimizer", config["optimizer"], Optimizer, allowed),  # type: ignore[type-abstract]
-        schedule=make_part("schedule", config["schedule"], LearningRate, allowed),  # type: ignore[type-abstract]
-        probes=make_part("probes", config["probes"], ProbeSettings, allowed),
-    )
-    classes = plan.source.classes
+    parts: dict[str, Any] = {
+        group: make_part(group, config[group], base, allowed) for group, base in PARTS.items()
+    }
+    plan = Plan(dict(config), source=parts.pop("data"), **parts)
+    source, classes = plan.source, plan.source.classes
     if plan.optimizer.lr > LARGEST_RATE:
         raise InputError(f"optimizer.lr={plan.optimizer.lr} must be at most {LARGEST_RATE:g}.")
-    _check_metric(config["objective_metric"], plan.source.regression)
-    # a user's own source may show only what it loads
-    own = type(plan.source).__module__.startswith("mlr.")
-    said = own or plan.source.regression or classes is not None
+    _check_metric(config["objective_metric"], source.regression)
+    # a user's own source may show only by what it loads if it is a regression
+    known_kind = plan.own_source or source.regression or classes is not None
     check_pair(
         plan.head,
         plan.loss,
-        plan.head.outputs(classes) if classes is not None else None,
+        None if classes is None else plan.head.outputs(classes),
         config["objective"]["strict"],
-        regression=plan.source.regression if said else None,
+        regression=source.regression if known_kind else None,
     )
     return plan
 
 
+def choose_device(name: str, dtype: str) -> str:
+    """Return the torch device for `name`; auto takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        InputError: the device is not there, or cannot compute in `dtype`.
+    """
+    import torch
+
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available() and dtype != "float64",
+        "cpu": True,
+    }
+    if name == "auto":
+        return next(device for device in there if there[device])
+    if not there[name]:
+        reason = (
+            "cannot compute in float64; use dtype=float32 or device=cpu"
+            if name == "mps" and torch.backends.mps.is_available()
+            else "is not available on this machine; use device=auto or device=cpu"
+        )
+        raise InputError(f"device={name} {reason}.")
+    return name
+
+
 def _check_root(config: Mapping[str, Any]) -> None:
+    """Check the options that belong to no part."""
     for key in config:  # only +key=… can bring in another one, and nothing would read it
         if key not in ROOT:
             raise InputError(unknown_option(str(key), sorted(ROOT)))
     _check_shape(config)
     whole("seed", config["seed"], at_least=0, at_most=LARGEST_SEED)
-    whole("epochs", config["epochs"])
-    whole("batch_size", config["batch_size"])
-    for name in ("steps", "patience"):
-        if config[name] is not None:
+    for name in ("epochs", "batch_size", "steps", "patience"):
+        if config[name] is not None or name in ("epochs", "batch_size"):
             whole(name, config[name])
     if config["max_grad_norm"] is not None:
         positive("max_grad_norm", config["max_grad_norm"])
@@ -193,23 +226,22 @@ def _check_root(config: Mapping[str, Any]) -> None:
     most = config["sweep"].get("max_runs_per_batch")
     if most is not None:
         whole("sweep.max_runs_per_batch", most)
+    for group, key in (("objective", "strict"), ("evaluate", "test_every_epoch")):
+        if group in config:
+            flag(f"{group}.{key}", config[group].get(key))
 
 
 def _check_shape(config: Mapping[str, Any]) -> None:
-    """Hydra has seen to it; what others recorded of a run may be anything."""
+    """Check the shape of a configuration; Hydra has done so, but not for a recorded run."""
     for key in ROOT:
         if key not in config and key not in ADDED:
             raise InputError(f"{key} is missing from the configuration.")
-    for key in (*GROUPS, "objective", "evaluate", "checkpoint", "sweep"):
+    for key in (*PARTS, "objective", "evaluate", "checkpoint", "sweep"):
         if key in config and not isinstance(config[key], Mapping):
             raise InputError(f"{key}={typed(config[key])} must be a group of options.")
     names = config["allow_targets"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(f"allow_targets={typed(names)} must be a list of names.")
-    for group, key in (("objective", "strict"), ("evaluate", "test_every_epoch")):
-        if group in config and not isinstance(config[group].get(key), bool):
-            found = typed(config[group].get(key))
-            raise InputError(f"{group}.{key}={found} must be true or false.")
 
 
 def _check_metric(name: str, regression: bool) -> None:
@@ -219,3 +251,18 @@ def _check_metric(name: str, regression: bool) -> None:
             f"use one of {', '.join(LOSSES)}."
         )
     known("objective_metric", name, (*LOSSES, *OF_CLASSES))
+
+
+@contextmanager
+def _printed_once() -> Iterator[None]:
+    """Print warnings about data on standard error; pass others on."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        yield
+    for one in caught:
+        text = str(one.message)
+        if not issubclass(one.category, DataWarning):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+        elif text not in _warned:
+            _warned.add(text)
+            console.say(text)

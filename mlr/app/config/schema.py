@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.default_element import InputDefault
 from omegaconf import MISSING
 
-from mlr.app.config.default_losses import teach_usual_losses
+from mlr.objectives.compatibility import usual_loss
+
+_USUAL_LOSS = re.compile(r"\$\{usual_loss:\s*\$\{head\}\s*\}")
+"""The entry of the defaults list in train.yaml that makes the loss depend on the head."""
 
 
 @dataclass
 class ObjectiveConfig:
-    """strict=false lets a defined but senseless pair run."""
+    """Strictness about pairs of head and loss: false lets a defined but senseless one run."""
 
     strict: bool = MISSING
 
 
 @dataclass
 class SweepConfig:
-    """How a sweep is made; what a run is does not depend on it."""
+    """Options of a sweep, on which the runs themselves do not depend."""
 
     max_runs_per_batch: int | None = MISSING
     yes: bool = MISSING
@@ -29,21 +36,21 @@ class SweepConfig:
 
 @dataclass
 class CheckpointConfig:
-    """How often a run is kept while it is trained."""
+    """Seconds between two checkpoints of a run."""
 
     seconds: float = MISSING
 
 
 @dataclass
 class EvaluateConfig:
-    """On what a run is judged while it is trained."""
+    """Splits that are evaluated during training."""
 
     test_every_epoch: bool = MISSING
 
 
 @dataclass
 class Config:
-    """One run, as the command line and YAML give it."""
+    """Configuration of one run, as the command line and YAML give it."""
 
     head: dict[str, Any] = field(default_factory=dict)
     loss: dict[str, Any] = field(default_factory=dict)
@@ -71,8 +78,27 @@ class Config:
 
 
 def register_schema() -> None:
-    """Make the types known to Hydra, as the first entry of the defaults list, and the losses."""
-    teach_usual_losses()
+    """Register the types with Hydra, as the first entry of the defaults list."""
+    _teach_usual_loss()
     store = ConfigStore.instance()
     if "schema.yaml" not in store.repo:  # 1.4 warns of a second time
         store.store(name="schema", node=Config)
+
+
+def _teach_usual_loss() -> None:
+    """Have Hydra 1.4 understand `${usual_loss:${head}}` in a defaults list.
+
+    Hydra 1.3 asks OmegaConf, and so the resolver. Hydra 1.4 fills in nothing but names of groups.
+    """
+    plain: Any = InputDefault._resolve_interpolation_impl
+    if hydra.__version__.startswith("1.3.") or getattr(plain, "taught", False):
+        return
+
+    def resolved(self: InputDefault, choices: Mapping[str, Any], value: str, *more: Any) -> Any:
+        head = choices.get("head")
+        if isinstance(head, str) and _USUAL_LOSS.fullmatch(str(value)):
+            return usual_loss(head), usual_loss(head)
+        return plain(self, choices, value, *more)
+
+    resolved.taught = True  # type: ignore[attr-defined]
+    InputDefault._resolve_interpolation_impl = resolved  # type: ignore[method-assign,assignment]

@@ -1,4 +1,4 @@
-"""Run folders of a sweep that was ended before: finished ones are kept, others made way for."""
+"""Runs that a folder holds already: read them, or clear the folder of an unfinished one."""
 
 from __future__ import annotations
 
@@ -8,22 +8,28 @@ from pathlib import Path
 from typing import Any
 
 from mlr.core.checks import InputError, UnreadableError
-from mlr.records.folder import read_status
-from mlr.records.format import FormatError
-from mlr.records.outcome import FINISHED, Outcome
+from mlr.records.outcome import Outcome
+from mlr.records.run_folder import (
+    CHECKPOINT,
+    EVENTS,
+    HYDRA,
+    LOCK,
+    METRICS,
+    PREVIOUS,
+    STATUS,
+    read_status,
+)
+from mlr.records.status import FINISHED, FormatError, RunStatus
 
-PREVIOUS = "checkpoint-previous.safetensors"
-STATUS, CHECKPOINT = "status.json", "checkpoint.safetensors"
-HYDRA, LOCK = ".hydra", ".lock"
-OURS = ("metrics.csv", LOCK, CHECKPOINT, PREVIOUS)
+OURS = (METRICS, LOCK, CHECKPOINT, PREVIOUS)
 
 
 def outcome_of(folder: Path, status: Mapping[str, Any], number: int = 0) -> Outcome:
-    """What became of the run in `folder`, by its status.json."""
+    """Return how the run in `folder` ended, by its status.json."""
     metrics = {tag: float(value) for tag, value in (status.get("metrics") or {}).items()}
     ended = str(status.get("status"))
     # nothing runs there any more, or nobody would ask; and a power failure can leave less
-    # than status.json tells of
+    # than status.json lists
     if ended in ("running", "None") or (ended in FINISHED and not _has_parameters(folder)):
         ended = "interrupted"
     return Outcome(
@@ -39,13 +45,16 @@ def outcome_of(folder: Path, status: Mapping[str, Any], number: int = 0) -> Outc
 
 
 def outcome_at(folder: Path, expected: str, number: int) -> Outcome | None:
-    """What became of the run that `folder` holds, where it is of the expected hash."""
+    """Return how the run in `folder` ended; None if there is none of the expected hash."""
     status = read_or_none(folder)
     return outcome_of(folder, status, number) if status.get("config_hash") == expected else None
 
 
-def make_way(folder: Path, expected: str) -> None:
-    """Clear `folder` of an unfinished run of the expected hash; others are left to be refused."""
+def clear_unfinished(folder: Path, expected: str) -> None:
+    """Clear `folder` of an unfinished run of the expected hash, or of a damaged one.
+
+    Other runs are left; the claim of the folder is then refused.
+    """
     status = read_or_none(folder)
     same = status.get("config_hash") == expected
     if (same and outcome_of(folder, status).status not in FINISHED) or _is_damaged(folder):
@@ -74,16 +83,16 @@ def clear(folder: Path, but: Collection[str] = ()) -> None:
         folder.rmdir()
 
 
-def runs_in(sweep: Path) -> dict[Path, dict[str, Any]]:
-    """status.json of every run below `sweep`, by folder, as `read_or_none` has it."""
+def runs_in(sweep: Path) -> dict[Path, RunStatus]:
+    """Return status.json of every run below `sweep`, by folder, as `read_or_none` reads it."""
     return {path.parent: read_or_none(path.parent) for path in sorted(sweep.rglob(STATUS))}
 
 
-def read_or_none(folder: Path) -> dict[str, Any]:
-    """status.json of a folder; empty where there is none that is sound.
+def read_or_none(folder: Path) -> RunStatus:
+    """Return status.json of a folder; empty if there is none that is sound.
 
     Raises:
-        FormatError: it is of another format, and no run to make way for.
+        FormatError: it is of another format, and no run that may be cleared.
         UnreadableError: it cannot be read, likewise.
     """
     try:
@@ -91,7 +100,7 @@ def read_or_none(folder: Path) -> dict[str, Any]:
     except (FormatError, UnreadableError):
         raise
     except InputError:
-        return {}
+        return RunStatus()
 
 
 def _has_parameters(folder: Path) -> bool:
@@ -102,7 +111,7 @@ def _has_parameters(folder: Path) -> bool:
 
 
 def _is_damaged(folder: Path) -> bool:
-    """Tell if a run is there, and nothing else, of which status.json tells nothing.
+    """Return True if the folder holds a run, and nothing else, without a sound status.json.
 
     A process was killed while it made it, or a power failure left only what was written later.
     """
@@ -112,6 +121,6 @@ def _is_damaged(folder: Path) -> bool:
 
 
 def _is_ours(name: str) -> bool:
-    """Tell if a file is one that a run writes, status.json aside."""
-    own = name in OURS or name.startswith("events.out.tfevents.")
+    """Return True if a file is one that a run writes, status.json aside."""
+    own = name in OURS or name.startswith(EVENTS)
     return own or (name.startswith(".") and name.endswith(".tmp"))

@@ -1,4 +1,7 @@
-"""resume=<folder>: a run that was ended goes on, from its own configuration read as data."""
+"""Find a run that was ended before, and check that it can go on.
+
+A single run (`resume=<folder>`) goes on from its own configuration, read as data.
+"""
 
 from __future__ import annotations
 
@@ -8,70 +11,107 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlr.app.config.run_spec import Plan
-from mlr.app.run.checkpointing import about_of
-from mlr.app.run.existing_runs import CHECKPOINT, HYDRA, PREVIOUS, read_or_none
-from mlr.app.sweep.resolvers import leaves
-from mlr.app.sweep.sweep_folder import TABLE
+from mlr.app.run.existing_runs import read_or_none
+from mlr.app.run.job import Job
 from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.records import RunFolder
-from mlr.records.folder import check_links, read_status
-from mlr.records.format import FormatError
 from mlr.records.identity import NOT_THE_RUN, config_hash, identity
-from mlr.records.outcome import FINISHED
 from mlr.records.plain_yaml import read_yaml
+from mlr.records.run_folder import (
+    CHECKPOINT,
+    CONFIG,
+    PREVIOUS,
+    RUNS_TABLE,
+    check_links,
+    read_status,
+)
+from mlr.records.settings import leaves
+from mlr.records.status import FINISHED, FormatError, RunStatus, versions
 
 if TYPE_CHECKING:
     from mlr.training import Experiment
     from mlr.training.state import State
 
 NEEDED = {"config", "records", "versions", "device", "data"}
-"""What a checkpoint that can be gone on from says."""
+"""Entries of a checkpoint from which a run can go on."""
 LONGER = ("epochs", "steps")
-"""What may be raised without being allowed by name."""
+"""Options that may be raised without being allowed by name."""
+HOW_IT_ENDED = {"running": "was killed", "done": "came to its end", "failed": "failed"}
+"""By the status of an earlier run."""
 
 
-class Begun(NamedTuple):
-    """A run that was begun before."""
+class EarlierRun(NamedTuple):
+    """A run that has begun before.
+
+    folder: of the run.
+    status: what its status.json says; empty if that is damaged.
+    state: of its checkpoint; None if there is none, so that it starts again.
+    about: its configuration, and the other entries of its checkpoint.
+    """
 
     folder: Path
-    status: dict[str, Any]
+    status: RunStatus
     state: State | None
-    """as it was kept; None where nothing was, so that it is begun anew"""
     about: dict[str, Any]
 
+    @classmethod
+    def unreadable(cls, folder: Path) -> EarlierRun:
+        """Return a run that left nothing to go on with, so that a new one replaces it."""
+        return cls(folder, RunStatus(), None, {})
 
-def begun(folder: Path, or_new: bool) -> Begun | None:
-    """The run of a folder, by its newest intact checkpoint, or by what it was to be.
+    def continues(self, total: int) -> str:
+        """Describe how the run ended and where it goes on; `total` is the number of updates."""
+        ended = self.status.get("status")
+        how = "does not say how it ended"
+        if ended is not None:
+            how = HOW_IT_ENDED.get(ended, f"was {ended}")
+        if self.state is None:
+            return f"the run {how} before its first checkpoint; it starts again."
+        return f"the run {how}; it continues after {self.state.step:,} of {total:,} updates."
+
+
+def conditions(config: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:
+    """Return the entries of a checkpoint on which the end of its run depends."""
+    return {
+        "config": identity(config),
+        "versions": dict(versions()),
+        "device": experiment.device,
+        "data": experiment.data.fingerprint,
+    }
+
+
+def earlier_run(folder: Path, or_new: bool) -> EarlierRun | None:
+    """Return the single run of a folder, by its newest intact checkpoint or its configuration.
 
     Args:
         folder: the run's.
-        or_new: whether a new run is as welcome; None then says that there is none to go on with.
+        or_new: True to return None if there is no run to go on with.
 
     Raises:
         InputError: the folder holds no run, or one of a sweep.
-        DataError: none of its checkpoints is intact, or it says nothing of how it was begun.
+        DataError: none of its checkpoints is intact, or its configuration is lost.
     """
-    kept = (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists()
-    if or_new and not kept and not read_or_none(folder):
+    has_checkpoint = _has_checkpoint(folder)
+    if or_new and not has_checkpoint and not read_or_none(folder):
         return None
     try:
         status = read_status(folder)
     except DataError as error:
-        if not kept or isinstance(error, (FormatError, UnreadableError)):
+        if not has_checkpoint or isinstance(error, (FormatError, UnreadableError)):
             raise
-        status = {}  # it is damaged; the checkpoint tells all that is needed
-    if (folder.parent / TABLE).exists():
+        status = RunStatus()  # it is damaged; the checkpoint has all that is needed
+    if (folder.parent / RUNS_TABLE).exists():
         raise InputError(
             f"resume={folder} is a run of a sweep; continue the whole sweep by -m "
             f"sweep.resume={folder.parent}."
         )
     config = _recorded(folder, status)
-    if kept:
+    if has_checkpoint:
         run = newest(folder, status)
-        # what it was to be when it was killed, perhaps longer than when it was kept
+        # as it was to be when it was killed, perhaps longer than at its checkpoint
         return run if config is None else run._replace(about=run.about | {"config": config})
     if config is not None:
-        return Begun(folder, status, None, {"config": config})
+        return EarlierRun(folder, status, None, {"config": config})
     if or_new:
         return None
     raise DataError(
@@ -81,26 +121,26 @@ def begun(folder: Path, or_new: bool) -> Begun | None:
 
 
 def _recorded(folder: Path, status: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The configuration that a run wrote down; None where it is not whole."""
+    """Return the configuration that a run recorded; None if it is not whole."""
     try:
-        found = read_yaml(folder / HYDRA / "config.yaml")
+        found = read_yaml(folder / CONFIG)
     except InputError:
         return None
     same = isinstance(found, dict) and config_hash(found) == status.get("config_hash")
     return found if same else None
 
 
-def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
-    """A run as its newest intact checkpoint has it.
+def newest(folder: Path, status: Mapping[str, Any]) -> EarlierRun:
+    """Return a run by its newest intact checkpoint.
 
     Raises:
         DataError: none is intact.
     """
-    from mlr.records.continuing import check_position
+    from mlr.records.continuation import check_position
     from mlr.training.checkpoint import load_checkpoint
 
     check_links(folder)
-    run = RunFolder(folder, dict(status))
+    run = RunFolder(folder, status)
     reasons = []
     for path in (run.checkpoint, run.checkpoint_before):
         try:
@@ -111,16 +151,16 @@ def newest(folder: Path, status: Mapping[str, Any]) -> Begun:
         except DataError as error:
             reasons.append(str(error))
         else:
-            return Begun(folder, run.status, state, about)
+            return EarlierRun(folder, run.status, state, about)
     raise DataError(f"resume={folder} cannot be continued, start it again: {reasons[0]}")
 
 
-def continued(run: Begun, now: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """The configuration of a run with what was typed changed in it.
+def continued(run: EarlierRun, now: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the recorded configuration of a run, with the overrides of the command line.
 
     Args:
         run: as it was.
-        now: what was composed from the command line.
+        now: the configuration composed from the command line.
         overrides: of the command line.
     """
     config = deepcopy(run.about["config"])
@@ -136,11 +176,11 @@ def continued(run: Begun, now: Mapping[str, Any], overrides: Sequence[str]) -> d
     return config | {name: now[name] for name in NOT_THE_RUN if name in now}
 
 
-def is_over(run: Begun, plan: Plan) -> bool:
-    """Tell if a run that came to an end has nothing left to do.
+def is_over(run: EarlierRun, plan: Plan) -> bool:
+    """Return True if a run came to its end and has nothing left to do.
 
     Raises:
-        InputError: it diverged, and should go on otherwise.
+        InputError: it diverged, and cannot go on with other options.
     """
     status = run.status.get("status")
     if status not in FINISHED:
@@ -157,8 +197,8 @@ def is_over(run: Begun, plan: Plan) -> bool:
     return old == new
 
 
-def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment) -> None:
-    """Refuse what would not end as the undisturbed run does, unless `allow` names it.
+def check_same(run: EarlierRun, config: Mapping[str, Any], experiment: Experiment) -> None:
+    """Refuse differences that would change the end of the run, unless `allow` names them.
 
     Args:
         run: as it was.
@@ -171,16 +211,16 @@ def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment) ->
     """
     import torch
 
-    from mlr.records.continuing import check_files
+    from mlr.records.continuation import check_files
 
     allowed = {*config["allow"], "allow_targets", *NOT_THE_RUN}
     if config["schedule"].get("_target_") == "mlr.training.Constant":
         allowed |= set(LONGER)  # other rates depend on the length
     old, new = dict(leaves(run.about["config"])), dict(leaves(config))
     if run.state is not None:
-        about = about_of(config, experiment)
-        for told, into in ((run.about, old), (about, new)):
-            into |= leaves({"versions": told["versions"], "on": {"device": told["device"]}})
+        about = conditions(config, experiment)
+        for entries, into in ((run.about, old), (about, new)):
+            into |= leaves({"versions": entries["versions"], "on": {"device": entries["device"]}})
         if run.state.threads is not None:  # they round products otherwise
             old["threads"], new["threads"] = run.state.threads, torch.get_num_threads()
     for key in sorted({*old, *new}):
@@ -206,8 +246,8 @@ def check_same(run: Begun, config: Mapping[str, Any], experiment: Experiment) ->
     check_files(run.folder, run.about["records"])
 
 
-def _check_fits(run: Begun, state: State, experiment: Experiment) -> None:
-    """Refuse another model, optimizer or probe than what was kept and recorded is of.
+def _check_fits(run: EarlierRun, state: State, experiment: Experiment) -> None:
+    """Refuse another model, optimizer or probes than those of the checkpoint.
 
     Raises:
         InputError: naming which.
@@ -235,30 +275,30 @@ def _check_fits(run: Begun, state: State, experiment: Experiment) -> None:
             )
 
 
-def begun_before(
-    folder: Path, config: Mapping[str, Any], expected: str, experiment: Experiment
-) -> Begun | None:
-    """The run of a sweep that can go on where it was ended; None begins it anew.
+def run_to_continue(job: Job, experiment: Experiment) -> EarlierRun | None:
+    """Return the run of a sweep's job if it can go on from a checkpoint; None starts it again.
 
     Args:
-        folder: where it is, if anything is there.
-        config: of the run.
-        expected: its `config_hash`.
-        experiment: as it is built now.
+        job: whose folder may hold the run.
+        experiment: of the job, as it is built now.
     """
     try:
-        if not (folder / CHECKPOINT).exists() and not (folder / PREVIOUS).exists():
+        if not _has_checkpoint(job.folder):
             return None
-        status = read_status(folder)
-        run = newest(folder, status)
-        check_same(run, config, experiment)
-    except (InputError, DataError):
+        status = read_status(job.folder)
+        run = newest(job.folder, status)
+        check_same(run, job.config, experiment)
+    except InputError:
         return None
-    return run if status.get("config_hash") == expected else None
+    return run if status.get("config_hash") == job.hash else None
+
+
+def _has_checkpoint(folder: Path) -> bool:
+    return (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists()
 
 
 def _put(config: dict[str, Any], now: Mapping[str, Any], path: Sequence[str]) -> None:
-    """Copy what lies at `path` from one tree into the other."""
+    """Copy the value at `path` from `now` into `config`."""
     *above, last = path
     for name in above:
         inner, now = config.setdefault(name, {}), now.get(name) or {}

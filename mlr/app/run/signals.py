@@ -1,4 +1,4 @@
-"""Signals that end a command: at once, or where a run is trained after its present step."""
+"""Handle the signals that end a command: at once, or after the present step of a training."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from types import FrameType, TracebackType
 from typing import Any
 
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129, "SIGUSR1": 75}
-"""By signal. Schedulers of clusters send SIGUSR1 before the time is up: 75 asks to come again."""
+"""By signal. Schedulers of clusters send SIGUSR1 before the time is up; 75 asks for a restart."""
 AT_ONCE = b"mlr: stopped at once; the last checkpoint is intact.\n"
 
 
 class Signals:
-    """Hears them while it is entered.
+    """Handler of the signals while it is entered.
 
-    received: name of the first one, None before.
+    received: name of the first signal, None before.
     """
 
     def __init__(self) -> None:
@@ -27,19 +27,19 @@ class Signals:
 
     @property
     def exit_code(self) -> int:
-        """Of a command that a signal ends."""
+        """Exit code of a command that a signal ends."""
         return EXIT_CODES[self.received or "SIGINT"]
 
     def asked(self) -> bool:
-        """Tell if one has come."""
+        """Return True after a signal."""
         return self.received is not None
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let what runs inside ask by itself, and end at its own time.
+        """Defer the interruption: the code inside polls `asked`, and ends at its own time.
 
         Raises:
-            KeyboardInterrupt: a signal came that nobody asked for any more.
+            KeyboardInterrupt: on exit, after a signal.
         """
         self._defers = True
         try:
@@ -52,10 +52,10 @@ class Signals:
     def __enter__(self) -> Signals:
         for name in EXIT_CODES:
             number = getattr(signal, name, None)  # Windows lacks some
-            # who ignores a signal, as nohup does, goes on ignoring it
+            # a signal that is ignored, as by nohup, stays ignored
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 with suppress(ValueError):  # not the main thread
-                    self._before[number] = signal.signal(number, self._hear)
+                    self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -67,7 +67,7 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         again = self.received is not None
         name = signal.Signals(number).name
         self.received = self.received or name

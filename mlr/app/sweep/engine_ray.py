@@ -13,21 +13,23 @@ from typing import Any
 
 import ray
 
-from mlr.app.sweep.engines import Chunk, Told, run_task, split
+from mlr.app.sweep.engines import Chunk, OutcomeCollector, run_task, split
 from mlr.core.checks import InputError
 
 PATIENCE = 30.0
-"""Seconds that interrupted tasks have to say so in their folders."""
+"""Seconds in which interrupted tasks write so into their folders."""
 
 
-def run(groups: Sequence[Chunk], options: Mapping[str, Any], folder: Path, told: Told) -> None:
+def run(
+    groups: Sequence[Chunk], options: Mapping[str, Any], folder: Path, collector: OutcomeCollector
+) -> None:
     """Train all groups on a cluster: the one at `address`, or one of this machine alone."""
     del folder  # Ray keeps its logs in its own
     here = not ray.is_initialized()
     if here:
         _connect(options["address"], options["num_cpus"])
     try:
-        _run(groups, options, told)
+        _run(groups, options, collector)
     finally:
         if here:
             ray.shutdown()
@@ -44,7 +46,7 @@ def _connect(address: str | None, cpus: int | None) -> None:
         ) from error
 
 
-def _run(groups: Sequence[Chunk], options: Mapping[str, Any], told: Told) -> None:
+def _run(groups: Sequence[Chunk], options: Mapping[str, Any], collector: OutcomeCollector) -> None:
     cpus = options["cpus_per_task"]
     task = ray.remote(run_task).options(
         num_cpus=cpus, num_gpus=options["gpus_per_task"], max_retries=options["retries"]
@@ -57,22 +59,22 @@ def _run(groups: Sequence[Chunk], options: Mapping[str, Any], told: Told) -> Non
         while running:
             ended, _ = ray.wait(list(running), num_returns=1)
             for reference in ended:
-                _collect(reference, running[reference], told)
+                _collect(reference, running[reference], collector)
                 del running[reference]
     except BaseException:
         for reference in running:
             ray.cancel(reference)  # Ctrl-C for the task
         ray.wait(list(running), num_returns=len(running), timeout=PATIENCE)
         for chunk in running.values():
-            told.stopped(chunk)
+            collector.stopped(chunk)
         raise
 
 
-def _collect(reference: Any, chunk: Chunk, told: Told) -> None:
+def _collect(reference: Any, chunk: Chunk, collector: OutcomeCollector) -> None:
     try:
         outcomes = ray.get(reference)
     except ray.exceptions.RayError as error:  # lost more often than it is repeated
-        told.lost(chunk, error)
+        collector.lost(chunk, error)
         return
     for outcome in outcomes:
-        told.ended(outcome)
+        collector.ended(outcome)

@@ -14,34 +14,36 @@ from typing import Any
 
 import submitit
 
-from mlr.app.sweep.engines import Chunk, Told, run_task, split
+from mlr.app.sweep.engines import Chunk, OutcomeCollector, run_task, split
 from mlr.core.checks import InputError
 from mlr.records.outcome import Outcome
 
 LOGS = ".submitit"
 SECONDS = 0.5
-"""Between two looks at the jobs; submitit asks SLURM itself less often."""
+"""Between two polls of the jobs; submitit asks SLURM itself less often."""
 
 
-class Task:
-    """`run_task` as submitit wants it: told that its time is over, it asks to be called again."""
+class ChunkTask:
+    """`run_task` for submitit; it is submitted again when its time is over."""
 
     def __call__(self, chunk: Chunk, threads: int, place: str) -> list[Outcome]:
         """Train a chunk."""
         return run_task(chunk, threads, place)
 
     def checkpoint(self, *arguments: Any) -> submitit.helpers.DelayedSubmission:
-        """What is to be submitted in place of this call: itself, as finished runs are kept."""
+        """Return what is submitted in place of this call: itself, as finished runs are left."""
         return submitit.helpers.DelayedSubmission(self, *arguments)
 
 
-def run(groups: Sequence[Chunk], options: Mapping[str, Any], folder: Path, told: Told) -> None:
+def run(
+    groups: Sequence[Chunk], options: Mapping[str, Any], folder: Path, collector: OutcomeCollector
+) -> None:
     """Train all groups as jobs, as many at once as SLURM allows."""
     executor = _executor(options, folder / LOGS)
     arguments = (options["cpus_per_task"], str(Path.cwd()))
     with executor.batch():  # one array of jobs
         running = [
-            (executor.submit(Task(), chunk, *arguments), chunk, options["retries"])
+            (executor.submit(ChunkTask(), chunk, *arguments), chunk, options["retries"])
             for chunk in split(groups, options["workers"], options["runs_per_task"])
         ]
     try:
@@ -53,17 +55,17 @@ def run(groups: Sequence[Chunk], options: Mapping[str, Any], folder: Path, told:
                 continue
             try:
                 for outcome in job.result():
-                    told.ended(outcome)
+                    collector.ended(outcome)
             except Exception as error:  # lost with its machine, most often
                 if retries:
-                    again = executor.submit(Task(), chunk, *arguments)
+                    again = executor.submit(ChunkTask(), chunk, *arguments)
                     running.append((again, chunk, retries - 1))
                 else:
-                    told.lost(chunk, error)
+                    collector.lost(chunk, error)
     except BaseException:
         for job, chunk, _ in running:
             job.cancel()
-            told.stopped(chunk)
+            collector.stopped(chunk)
         raise
 
 

@@ -1,23 +1,25 @@
-"""Where chunks of a sweep are trained: in this process, or by the machines of a cluster."""
+"""Train chunks of a sweep in this process, or by the machines of a cluster."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mlr.app.run.existing_runs import outcome_at
+from mlr.app.run.job import Job
 from mlr.app.run.signals import Signals
-from mlr.app.sweep.progress import Watch
-from mlr.app.sweep.sweep_job import Engine, SweepJob
+from mlr.app.sweep.progress import ProgressListener
 from mlr.core.checks import InputError, known
-from mlr.records.outcome import FINISHED, Outcome, unmade
+from mlr.records.outcome import Outcome
+from mlr.records.status import FINISHED
 
-Chunk = Sequence[SweepJob]
-Run = Callable[[Sequence[Chunk], Mapping[str, Any], Path, "Told"], None]
+Chunk = Sequence[Job]
+Run = Callable[[Sequence[Chunk], Mapping[str, Any], Path, "OutcomeCollector"], None]
 """Trains chunks as options say; logs of its own go below the sweep's folder."""
 
 # engine → its module, and the package that has to be installed
@@ -27,52 +29,70 @@ ENGINES = {
 }
 
 
-class Told(Watch):
-    """Tells of each job once, though a worker may be lost after it finished some."""
+@dataclass(frozen=True)
+class Engine:
+    """The cluster that trains a sweep's chunks, as the launcher's configuration says.
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
-        self.numbers: set[int] = set()
+    name: `ray` or `slurm`; without an engine it is this process.
+    options: the other fields of `hydra/launcher=batched_<name>`, plain.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class OutcomeCollector(ProgressListener):
+    """Listener that collects each job's outcome once, though a worker may be lost after some.
+
+    An interruption loses none of them.
+
+    Args:
+        listener: called at each end, too.
+        outcomes: to be filled, by number of the job.
+    """
+
+    def __init__(self, listener: ProgressListener, outcomes: dict[int, Outcome]) -> None:
+        self.listener, self.outcomes = listener, outcomes
 
     def ended(self, outcome: Outcome) -> None:
-        """Pass it on, unless it was told before."""
-        if outcome.number not in self.numbers:
-            self.numbers.add(outcome.number)
-            self.watch.ended(outcome)
+        """Collect an outcome, unless the job has one."""
+        if outcome.number not in self.outcomes:
+            self.outcomes[outcome.number] = outcome
+            self.listener.ended(outcome)
 
     def progress(self, runs: float) -> None:
-        """Pass it on."""
-        self.watch.progress(runs)
+        """Pass progress on."""
+        self.listener.progress(runs)
 
     def lost(self, chunk: Chunk, error: Exception) -> None:
-        """A chunk came to no end: what its runs' folders say holds, the rest failed."""
+        """Handle the loss of a worker: finished folders are trusted, the other jobs failed."""
         for job in chunk:
-            there = outcome_at(job.folder, job.hash, job.number)
-            ended = there is not None and there.status in (*FINISHED, "failed")
-            self.ended(there if there and ended else unmade(job, "failed", error))
+            found = outcome_at(job.folder, job.hash, job.number)
+            ended = found is not None and found.status in (*FINISHED, "failed")
+            self.ended(found if found and ended else job.failed(error))
 
     def stopped(self, chunk: Chunk) -> None:
-        """A chunk was given up: what was begun is told of, the rest was never tried."""
+        """Handle a chunk that was given up: report the runs that have begun."""
         for job in chunk:
-            there = outcome_at(job.folder, job.hash, job.number)
-            if there is not None:
-                self.ended(there)
+            found = outcome_at(job.folder, job.hash, job.number)
+            if found is not None:
+                self.ended(found)
 
 
 def run_chunks(
     groups: Sequence[Chunk],
     engine: Engine | None,
     folder: Path,
-    watch: Watch,
+    collector: OutcomeCollector,
     signals: Signals | None = None,
 ) -> None:
-    """Train all jobs; every outcome is told to `watch`, once.
+    """Train all jobs, and collect every outcome.
 
     Args:
         groups: jobs that are likely to share a program.
         engine: of a cluster; None trains here.
         folder: the sweep's.
-        watch: is told of every job's end.
+        collector: of the outcomes.
         signals: that end what is trained here after its present step.
 
     Raises:
@@ -81,7 +101,7 @@ def run_chunks(
     if not groups:
         return
     if engine is None:
-        _here(groups, Told(watch), signals)
+        _here(groups, collector, signals)
         return
     module, package = ENGINES[known("hydra.launcher.engine", engine.name, ENGINES)]
     try:
@@ -93,11 +113,11 @@ def run_chunks(
             f"hydra/launcher=batched_{engine.name} needs {package}, which is not installed; "
             f"run pip install '.[{engine.name}]' in mlr's folder."
         ) from error
-    run(groups, engine.options, folder, Told(watch))
+    run(groups, engine.options, folder, collector)
 
 
 def split(groups: Sequence[Chunk], workers: int, most: int | None = None) -> list[Chunk]:
-    """Groups as the chunks of `workers`, of `most` jobs at most."""
+    """Split groups into the chunks of `workers`, of `most` jobs at most."""
     chunks = []
     for group in groups:
         size = most or -(-len(group) // max(1, workers))
@@ -106,15 +126,15 @@ def split(groups: Sequence[Chunk], workers: int, most: int | None = None) -> lis
 
 
 def run_task(chunk: Chunk, threads: int, place: str) -> list[Outcome]:
-    """What a cluster's worker does; called again after it was lost, it goes on.
+    """Train a chunk as a cluster's worker; called again after it was lost, it goes on.
 
-    A signal ends it after its present step, and is then handed on to whoever started the worker,
-    who may let it come again.
+    A signal ends it after its present step, and is then raised again for whoever started the
+    worker, who may submit it again.
 
     Args:
         chunk: jobs.
         threads: its share of the machine's cores.
-        place: where the person stands; relative paths of data start there.
+        place: the person's working directory; relative paths of data start there.
     """
     os.chdir(place)
     import torch
@@ -132,11 +152,11 @@ def run_task(chunk: Chunk, threads: int, place: str) -> list[Outcome]:
         raise
 
 
-def _here(groups: Sequence[Chunk], told: Told, signals: Signals | None) -> None:
+def _here(groups: Sequence[Chunk], collector: OutcomeCollector, signals: Signals | None) -> None:
     from mlr.app.sweep.packing import run_chunk  # torch: not before there is something to train
 
     for chunk in groups:
         try:
-            run_chunk(chunk, told, signals)
+            run_chunk(chunk, collector, signals)
         except Exception as error:  # a mistake of ours: the other chunks go on
-            told.lost(chunk, error)
+            collector.lost(chunk, error)

@@ -1,4 +1,4 @@
-"""`run_chunk`: jobs in, outcomes out; what every engine calls, here or on a machine of a cluster.
+"""Train jobs as few tensor programs as memory allows: `run_chunk`, which every engine calls.
 
 Experiments are built one after the other and wait until their program is full, so that
 memory holds what is trained next and no more.
@@ -10,28 +10,28 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from mlr.app.config.run_spec import make_plan
-from mlr.app.run.data_cache import DataCache
-from mlr.app.run.existing_runs import make_way, outcome_at
-from mlr.app.run.resume import begun_before
+from mlr.app.run.claiming import PreparedRun
+from mlr.app.run.existing_runs import clear_unfinished, outcome_at
+from mlr.app.run.job import Job
+from mlr.app.run.lifecycle import train_program
+from mlr.app.run.resume import run_to_continue
 from mlr.app.run.signals import Signals
-from mlr.app.sweep.prepared_run import Ready
-from mlr.app.sweep.program_runner import train_batch
-from mlr.app.sweep.progress import Watch
-from mlr.app.sweep.sweep_job import SweepJob
+from mlr.app.sweep.data_cache import DataCache
+from mlr.app.sweep.progress import ProgressListener
 from mlr.core import durable
-from mlr.core.checks import InputError
-from mlr.records.outcome import FINISHED, Outcome, unmade
+from mlr.records.outcome import Outcome
+from mlr.records.status import FINISHED
 from mlr.training import Experiment
 from mlr.training.experiment import program_key
 from mlr.training.memory import bytes_of_data, bytes_per_run, free_bytes
 
 SHARE_OF_FREE_MEMORY = 0.5
-"""What a batch may take; the rest is for what it is built from, and for others."""
+"""Share of a program; the rest is for what it is built from, and for other processes."""
 
 
 @dataclass
-class Waiting:
-    """Runs that wait to be trained together.
+class WaitingProgram:
+    """Runs that wait to be trained as one program.
 
     each: bytes that a run adds, its data not included.
     data: of the runs, each dataset once.
@@ -39,16 +39,16 @@ class Waiting:
     """
 
     each: int
-    runs: list[Ready] = field(default_factory=list)
+    runs: list[PreparedRun] = field(default_factory=list)
     data: set[int] = field(default_factory=set)
     taken: int = 0
 
     def needs(self, experiment: Experiment) -> int:
-        """Bytes that one more run adds."""
+        """Return the bytes that one more run adds."""
         new = id(experiment.data) not in self.data
         return self.each + (bytes_of_data(experiment.data) if new else 0)
 
-    def add(self, run: Ready) -> None:
+    def add(self, run: PreparedRun) -> None:
         """Let a run wait with the others."""
         self.taken += self.needs(run.experiment)
         self.data.add(id(run.experiment.data))
@@ -56,50 +56,52 @@ class Waiting:
 
 
 def run_chunk(
-    jobs: Sequence[SweepJob], watch: Watch | None = None, signals: Signals | None = None
+    jobs: Sequence[Job],
+    listener: ProgressListener | None = None,
+    signals: Signals | None = None,
 ) -> list[Outcome]:
-    """Train jobs into their folders, as few tensor programs as memory and differences allow.
+    """Train jobs into their folders.
 
-    May be called again after it was killed: runs that it finished are kept, others go on from
-    their checkpoints, or are begun anew. No failure of a job is raised; only what is no
-    `Exception` ends it early, as Ctrl-C does, and then every begun run says so.
+    May be called again after it was killed: finished runs are left as they are, others go on from
+    their checkpoints or start again. No failure of a job is raised; only what is no
+    `Exception` ends it early, as Ctrl-C does, and then every run that has begun says so.
 
     Args:
         jobs: in any order; those built alike should stand together.
-        watch: is told of every job's end as it comes.
+        listener: is called at every job's end.
         signals: that end what is trained after its present step.
 
     Returns:
         One outcome a job, in order.
     """
-    chunk = _Chunk(watch or Watch(), signals)
+    packing = _Packing(listener or ProgressListener(), signals)
     try:
         for job in jobs:
-            chunk.take(job)
-        chunk.train_all()
+            packing.add(job)
+        packing.train_all()
     finally:
         durable.sync_all()  # one wait, where each run alone waits for its own files
-    return [chunk.outcomes[job.number] for job in jobs]
+    return [packing.outcomes[job.number] for job in jobs]
 
 
-class _Chunk:
-    """The state of `run_chunk`."""
+class _Packing:
+    """Jobs of a chunk, built and waiting for their programs."""
 
-    def __init__(self, watch: Watch, signals: Signals | None) -> None:
-        self.watch, self.signals = watch, signals
+    def __init__(self, listener: ProgressListener, signals: Signals | None) -> None:
+        self.listener, self.signals = listener, signals
         self.outcomes: dict[int, Outcome] = {}
         self.data = DataCache()
-        self.waiting: dict[Hashable, Waiting] = {}
+        self.waiting: dict[Hashable, WaitingProgram] = {}
         self.budget: float | None = None
 
-    def take(self, job: SweepJob) -> None:
+    def add(self, job: Job) -> None:
         """Build a job and let it wait, once those that leave no room for it are trained."""
         built = self._built(job)
         if built is None:
             return
         run, key = built
         if key not in self.waiting:
-            self.waiting[key] = Waiting(bytes_per_run(run.experiment))
+            self.waiting[key] = WaitingProgram(bytes_per_run(run.experiment))
         if self.budget is None:
             self.budget = SHARE_OF_FREE_MEMORY * free_bytes(run.experiment.device)
         while self._taken() + self.waiting[key].needs(run.experiment) > self.budget:
@@ -118,48 +120,47 @@ class _Chunk:
 
     def _train(self, key: Hashable) -> None:
         program = self.waiting[key]
-        self.waiting[key] = Waiting(program.each)
+        self.waiting[key] = WaitingProgram(program.each)
         if program.runs:
-            train_batch(program.runs, self._tell, self.watch.progress, self.signals)
+            train_program(program.runs, self._report, self.listener.progress, self.signals)
 
     def _taken(self) -> int:
         return sum(program.taken for program in self.waiting.values())
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _report(self, outcome: Outcome) -> None:
         self.outcomes[outcome.number] = outcome
-        self.watch.ended(outcome)
+        self.listener.ended(outcome)
 
-    def _built(self, job: SweepJob) -> tuple[Ready, Hashable] | None:
-        """The job as objects, and its program; None where it is at its end already."""
-        expected = job.hash
-        before = outcome_at(job.folder, expected, job.number)
+    def _built(self, job: Job) -> tuple[PreparedRun, Hashable] | None:
+        """Build a job, and find its program; None if it is finished or fails."""
+        before = outcome_at(job.folder, job.hash, job.number)
         if before is not None and before.status in FINISHED:
-            self._tell(before)
+            self._report(before)
             return None
-        error: Exception
         try:
             return self._build(job)
-        except MemoryError as scarce:
-            error = scarce
-        except Exception as other:
-            make_way(job.folder, expected)
-            self._tell(unmade(job, "refused" if isinstance(other, InputError) else "failed", other))
+        except MemoryError:
+            pass
+        except Exception as error:
+            self._refuse(job, error)
             return None
         self.train_all()  # makes room to try once more
-        self.data.forget()
+        self.data.clear()
         try:
             return self._build(job)
-        except Exception as other:
-            error = other
-        make_way(job.folder, expected)
-        self._tell(unmade(job, "failed", error))
-        return None
+        except Exception as error:
+            self._refuse(job, error)
+            return None
 
-    def _build(self, job: SweepJob) -> tuple[Ready, Hashable]:
+    def _refuse(self, job: Job, error: Exception) -> None:
+        clear_unfinished(job.folder, job.hash)
+        self._report(job.not_begun(error))
+
+    def _build(self, job: Job) -> tuple[PreparedRun, Hashable]:
         plan = make_plan(job.config)
         experiment = plan.build(self.data.of(plan))
-        before = begun_before(job.folder, plan.config, job.hash, experiment)
+        before = run_to_continue(job, experiment)
         if before is None:
-            make_way(job.folder, job.hash)
+            clear_unfinished(job.folder, job.hash)
         done = 0 if before is None or before.state is None else before.state.step
-        return Ready(job, plan, experiment, before), (program_key(experiment), done)
+        return PreparedRun(job, experiment, before), (program_key(experiment), done)

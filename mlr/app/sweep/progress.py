@@ -1,4 +1,4 @@
-"""A sweep as it runs: one line that a terminal shows and nobody else."""
+"""Show the progress of a sweep, as one line in a terminal."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
-class Watch:
-    """Is told what becomes of jobs; this one lets it go by."""
+class ProgressListener:
+    """Listener to the progress of jobs; this base class ignores it."""
 
     def ended(self, outcome: Outcome) -> None:
-        """A job has come to its end, whatever end it is."""
+        """Handle the end of a job, whatever end it is."""
 
     def progress(self, runs: float) -> None:
-        """So many runs' worth of the batch in training is done."""
+        """Handle progress of the program in training, by how many runs' worth is done."""
 
 
-class LiveLine(Watch):
-    """Bar, runs done and otherwise ended, time left."""
+class ProgressLine(ProgressListener):
+    """Line with a bar, runs done and otherwise ended, and the time left."""
 
     def __init__(self, bar: Bar, task: TaskID, counts: Counter[str]) -> None:
         self.bar, self.task, self.counts = bar, task, counts
 
     def ended(self, outcome: Outcome) -> None:
-        """Count it."""
+        """Count the job."""
         self.counts[outcome.status] += 1
         self.progress(0.0)
 
@@ -41,21 +41,21 @@ class LiveLine(Watch):
         over = sum(self.counts.values())
         rest = [f"{self.counts[status]} {status}" for status in self.counts if status != "done"]
         words = " ".join([f"{self.counts['done']} done", *rest])
-        # files are written after the training: a batch never moves the bar back
+        # files are written after the training: a program never moves the bar back
         known = next(task.completed for task in self.bar.tasks if task.id == self.task)
         self.bar.update(self.task, completed=max(known, over + 0.9 * runs), words=words)
 
 
 @contextmanager
-def live_line(total: int, counts: Counter[str]) -> Iterator[Watch]:
-    """What watches `total` jobs: a line on standard error, or nothing where no one looks.
+def progress_line(total: int, counts: Counter[str]) -> Iterator[ProgressListener]:
+    """Show the progress of `total` jobs on standard error, if that is a terminal.
 
     Args:
-        total: jobs.
-        counts: statuses of those that are at their end already.
+        total: number of jobs.
+        counts: statuses of those that have ended already.
     """
     if not is_watched():
-        yield Watch()
+        yield ProgressListener()
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -68,6 +68,6 @@ def live_line(total: int, counts: Counter[str]) -> Iterator[Watch]:
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, refresh_per_second=4) as bar:
-        line = LiveLine(bar, bar.add_task("", total=total, words=""), counts)
+        line = ProgressLine(bar, bar.add_task("", total=total, words=""), counts)
         line.progress(0.0)
         yield line

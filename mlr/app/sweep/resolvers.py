@@ -1,8 +1,8 @@
-"""Names of folders and columns, and the resolvers by which the configuration asks for them."""
+"""OmegaConf resolvers of mlr's configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from inspect import signature
 from secrets import token_hex
 from typing import Any
@@ -13,7 +13,6 @@ from mlr.app.config.run_names import pair_of
 from mlr.app.sweep.sweep_names import RunNames
 from mlr.core.commandline import command
 from mlr.objectives.compatibility import usual_loss
-from mlr.records.identity import identity
 
 
 def register_resolvers(typed: Sequence[str] = ()) -> None:
@@ -24,7 +23,7 @@ def register_resolvers(typed: Sequence[str] = ()) -> None:
     command as it is typed.
 
     Args:
-        typed: the command line, which says what is the same for all jobs of a sweep.
+        typed: the command line, which shows the options that all jobs of a sweep share.
     """
     # OmegaConf 2.4 gives the name of a legacy function to this one, and warns of the old name
     register: Any = OmegaConf.register_new_resolver
@@ -39,12 +38,12 @@ def register_resolvers(typed: Sequence[str] = ()) -> None:
 
 
 def either(value: Any, otherwise: Any) -> Any:
-    """`value`, or what stands in for null."""
+    """Return `value`, or `otherwise` if it is null."""
     return otherwise if value is None else value
 
 
 class _Namer:
-    """`${run_name:}` for launchers that ask for one job at a time."""
+    """Resolver `${run_name:}`, for launchers that compose one job at a time."""
 
     def __init__(self, typed: Sequence[str]) -> None:
         self._typed = [word for word in typed if not word.startswith("-")]
@@ -59,41 +58,6 @@ class _Namer:
 
 
 def _pair(*, _root_: Any) -> str:
-    """Head and loss of the configuration that asks."""
+    """Return head and loss of the configuration that has the interpolation."""
     targets = {group: OmegaConf.select(_root_, f"{group}._target_") for group in ("head", "loss")}
     return pair_of({group: {"_target_": target} for group, target in targets.items()})
-
-
-def hyperparameters(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The whole configuration as flat scalars, the parts by name and the rate as `lr` first.
-
-    Args:
-        config: plain, resolved configuration.
-        names: group → name of the part chosen.
-    """
-    flat: dict[str, Any] = dict(names)
-    flat["lr"] = config["optimizer"].get("lr")
-    flat["seed"] = config["seed"]
-    for key, value in leaves(identity(config)):
-        if key not in ("seed", "optimizer.lr") and not key.endswith("_target_"):
-            flat[key] = value if isinstance(value, (bool, int, float, str)) else str(value)
-    return flat
-
-
-def leaves(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Values by their whole key, as in `optimizer.lr`; lists are values."""
-    found: list[tuple[str, Any]] = []
-    for key, value in node.items():
-        if isinstance(value, Mapping):
-            found += leaves(value, f"{prefix}{key}.")
-        else:
-            found.append((f"{prefix}{key}", value))
-    return found
-
-
-def spoken(name: str) -> str:
-    """A head's or loss's name as a person writes it, as in `clipped-linear`, `BCE`."""
-    if name == "gaussian_nll":
-        return "Gaussian NLL"
-    short = ("se", "bce", "ce", "mae", "gce")
-    return name.upper() if name in short else name.replace("_", "-")

@@ -1,9 +1,10 @@
-"""The jobs of one process: one, or those of a sweep, and what is said of them at the end."""
+"""The jobs of one process, a single run or those of a sweep, and the report at the end."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import cast
@@ -12,25 +13,27 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from mlr.app.config.config_errors import scarce_memory
-from mlr.app.run.job import CHDIR, DIVERGED, resolved, run_job, task_overrides
-from mlr.app.run.job_files import hydra_files, remove_empty
+from mlr.app.run import printing
+from mlr.app.run.hydra_files import remove_empty
+from mlr.app.run.job import CRASHED, Job, job_of, task_overrides
 from mlr.app.run.signals import Signals
-from mlr.app.sweep.sweep import Sweep, check_command, check_resume
-from mlr.app.sweep.sweep_folder import check_free, check_sweep, check_versions
-from mlr.app.sweep.sweep_job import Engine, SweepJob
-from mlr.app.sweep.sweep_size import check_count
+from mlr.app.run.single import train_single
+from mlr.app.sweep.engines import Engine
+from mlr.app.sweep.sweep import Sweep
+from mlr.app.sweep.sweep_checks import check_command, check_count, check_metric, check_resume
+from mlr.app.sweep.sweep_folder import SweepFolder, check_free, check_sweep, check_versions
 from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
-from mlr.records.outcome import Outcome, cause
+from mlr.records.outcome import DIVERGED, Outcome, cause
+from mlr.records.run_folder import STATUS
 
 PARTLY_FAILED = 5
 """Exit code of a sweep some of whose jobs failed."""
 
 
 class SweepRefused(BaseException):
-    """Ends a sweep before its first job; no Exception, so that Hydra does not go on to the next."""
+    """End of a sweep before its first job; no Exception, so that Hydra does not go on."""
 
     def __init__(self, cause: InputError) -> None:
         super().__init__(str(cause))
@@ -38,29 +41,27 @@ class SweepRefused(BaseException):
 
 
 class Session:
-    """The outcomes of the jobs of one process.
+    """The jobs of one process and their outcomes.
 
-    run: how a single run ended.
+    run: outcome of a single run.
     sweep: the sweep, if it is one.
-    crash: an error of a single run that is no one's input.
     """
 
     def __init__(
         self, watched: bool = True, drawn: bool = True, signals: Signals | None = None
     ) -> None:
-        """Another program may do without progress, and without figures.
+        """Begin without any job.
 
         Args:
-            watched: whether progress is shown.
-            drawn: whether runs have figures, as far as their settings want them.
+            watched: True to show progress.
+            drawn: False to draw no figures, whatever the settings say.
             signals: that end what is trained after its present step.
         """
         self.watched, self.drawn, self.signals = watched, drawn, signals
         self.run: Outcome | None = None
         self.sweep: Sweep | None = None
-        self.crash: BaseException | None = None
-        self._goes_on = False  # whether more batches come, that a failure must not prevent
-        self._story: Path | None = None  # what Hydra writes of a sweep before its first job
+        self._goes_on = False  # True if more batches come, which a failure must not prevent
+        self._multirun: Path | None = None  # Hydra's file about a sweep, before its first job
 
     def prepare(self, config: DictConfig) -> None:
         """Refuse a sweep before anything is written; called by the launcher.
@@ -73,7 +74,7 @@ class Session:
         self._goes_on = config.hydra.sweeper.get("max_batch_size") is not None
         try:
             check_count(config.hydra.overrides.task, config.sweep.yes)
-            _check_metric(config)
+            check_metric(config)
             check_command(typed, bool(config.hydra.sweeper.get("params")), resume)
             check_resume(folder, resume)
             if resume is None:
@@ -83,18 +84,18 @@ class Session:
                 check_versions(folder, config.allow)
         except InputError as error:
             raise SweepRefused(error) from error
-        story = folder / "multirun.yaml"
-        self._story = None if story.exists() else story
+        multirun = folder / "multirun.yaml"
+        self._multirun = None if multirun.exists() else multirun
 
     def withdraw(self) -> None:
-        """Remove what Hydra wrote of a sweep that was refused before its first job."""
-        if self.sweep is None and self._story is not None:
+        """Remove Hydra's file about a sweep that was refused before its first job."""
+        if self.sweep is None and self._multirun is not None:
             with suppress(OSError):  # its folder may be what was wrong
-                self._story.unlink(missing_ok=True)
-            remove_empty(self._story.parent)
+                self._multirun.unlink(missing_ok=True)
+            remove_empty(self._multirun.parent)
 
     def batch(
-        self, jobs: Sequence[SweepJob], sweep_folder: Path, engine: Engine | None = None
+        self, jobs: Sequence[Job], sweep_folder: Path, engine: Engine | None = None
     ) -> list[float | Exception]:
         """Run jobs of a sweep; the sweeper may come back with more.
 
@@ -104,13 +105,14 @@ class Session:
         if not jobs:
             return []
         if self.sweep is None:
+            resume = jobs[0].config["sweep"]["resume"]
             try:
-                self.sweep = Sweep.open(sweep_folder, jobs[0].config["sweep"]["resume"])
+                check_resume(sweep_folder, resume)
+                folder = (SweepFolder.claim if resume is None else SweepFolder.resume)(sweep_folder)
             except InputError as error:
                 remove_empty(jobs[0].folder)  # Hydra's basic launcher has made it
                 raise SweepRefused(error) from error
-            self.sweep.watched, self.sweep.drawn = self.watched, self.drawn
-            self.sweep.signals = self.signals
+            self.sweep = Sweep(folder, self.watched, self.drawn, self.signals)
         values = self.sweep.batch(jobs, engine)
         if self._goes_on:  # the basic sweeper would end at a failure, and reads no values
             return [inf if isinstance(value, Exception) else value for value in values]
@@ -121,64 +123,56 @@ class Session:
         hydra = cast(DictConfig, HydraConfig.get())
         if hydra.mode == RunMode.MULTIRUN:
             return self._job_of_sweep(config, hydra)
-        bar = console.progress_bar("training") if self.watched else nullcontext(_unseen)
+        folder = Path(hydra.runtime.output_dir)
+        bar = console.progress_bar("training") if self.watched else None
         try:
-            self.run = run_job(config, hydra, bar, self.drawn, self.signals)
-        except BaseException as error:
-            folder, scarce = Path(hydra.runtime.output_dir), scarce_memory(error)
-            status = "failed" if isinstance(error, Exception) else "interrupted"
-            there = folder if folder.exists() else None
-            reason, code = scarce or cause(error), WriteError.exit_code
-            self.run = Outcome(
-                folder.name, task_overrides(hydra), status, reason, there, exit_code=code
-            )
-            if scarce is None:
-                self.crash = error
-                raise
-        if self.run.status == "refused":
-            return None
-        return self.run.objective(config.objective_metric)
+            train_single(config, hydra, self._report_run, bar, self.drawn, self.signals)
+        except KeyboardInterrupt as error:
+            if self.run is None:
+                there = folder if (folder / STATUS).exists() else None
+                overrides = task_overrides(hydra)
+                self.run = Outcome(folder.name, overrides, "interrupted", cause(error), there)
+            raise
+        finally:
+            remove_empty(folder)  # a refused job leaves nothing
+        return None if self.run is None else self.run.objective(config.objective_metric)
+
+    def _report_run(self, outcome: Outcome) -> None:
+        self.run = outcome
 
     def _job_of_sweep(self, config: DictConfig, hydra: DictConfig) -> float:
-        if hydra.job.chdir:
-            raise InputError(CHDIR)
         launcher = hydra.runtime.choices["hydra/launcher"]
         if launcher != "basic" and not launcher.startswith("batched"):
             raise InputError(
                 f"hydra/launcher={launcher} gives each job a process of its own, and these cannot "
                 "share a sweep's folder; use hydra/launcher=batched, batched_ray or batched_slurm."
             )
-        folder, sweep = Path(hydra.runtime.output_dir), Path(hydra.runtime.cwd, hydra.sweep.dir)
-        job = SweepJob(
-            number=hydra.job.num,
-            overrides=tuple(task_overrides(hydra)),
-            config=resolved(config),
-            folder=folder,
-            files=hydra_files(config, hydra),
-        )
+        job, sweep = job_of(config, hydra), Path(hydra.runtime.cwd, hydra.sweep.dir)
         (value,) = self.batch([job], sweep)
-        remove_empty(folder)  # a refused job leaves nothing behind
+        remove_empty(job.folder)  # a refused job leaves nothing
         outcome = self.sweep.runs.get(job.number) if self.sweep else None
         if outcome is not None:
-            console.print_job(f"#{job.number}", outcome)
+            printing.print_job(f"#{job.number}", outcome)
         if isinstance(value, Exception):
             raise value
         return value
 
     def report(self, interrupted: bool = False) -> int:
-        """Print the summary; returns the exit code."""
+        """Print the summary; return the exit code."""
         if self.sweep is not None:
             return self._report_sweep(self.sweep, interrupted)
         if self.run is None:
             return 0
         if self.run.status in ("refused", "failed"):
-            console.refuse(str(self.run.reason))
-            return self.run.exit_code
-        console.print_run(self.run)
+            print(self.run.trace, file=sys.stderr, end="")
+            if self.run.exit_code != CRASHED:  # the traceback says it all
+                console.refuse(str(self.run.reason))
+        else:
+            printing.print_run(self.run)
         return self.run.exit_code
 
     def end_sweep(self, interrupted: bool = False) -> bool:
-        """Write into the sweep's folder what became of it; returns whether it failed.
+        """Write into the sweep's folder how it ended; return True if a job failed.
 
         Raises:
             WriteError: a full disk, most often.
@@ -200,7 +194,7 @@ class Session:
     def _report_sweep(self, sweep: Sweep, interrupted: bool) -> int:
         try:
             failed = self.end_sweep(interrupted)
-        except WriteError as error:  # what became of the runs is told all the same
+        except WriteError as error:  # the runs are reported all the same
             console.refuse(str(error))
             failed = True
         # its libraries may find no memory: all is written by now
@@ -214,21 +208,3 @@ class Session:
         # as of a single run: a sweep that holds nothing but diverged runs has no result
         trained = {row.status for row in rows} - {"refused"}
         return DIVERGED if trained == {"diverged"} else 0
-
-
-def _check_metric(config: DictConfig) -> None:
-    """Refuse an optimising sweeper that would get a number of validation where there is none."""
-    metric, basic = config.objective_metric, "BasicSweeper"
-    if config.hydra.sweeper._target_.endswith(basic) or not metric.endswith("/val"):
-        return
-    for option in ("val_fraction", "val_size"):
-        if config.data.get(option, 1) == 0:
-            raise InputError(
-                f"objective_metric={metric} is what the sweeper optimises, and data.{option}=0 "
-                f"leaves no validation; use objective_metric=loss/train, or a data.{option} above "
-                "0."
-            )
-
-
-def _unseen(done: int, total: int) -> None:
-    """Progress that nobody watches."""

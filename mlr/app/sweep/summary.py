@@ -1,4 +1,4 @@
-"""The end of a sweep in the terminal: its rankings, and all that did not go well."""
+"""Report of a sweep in the terminal: rankings, refusals, failures and diagnoses."""
 
 from __future__ import annotations
 
@@ -13,36 +13,38 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mlr.analysis.seed_groups import Cell, cells
+from mlr.app.config.run_names import run_name
 from mlr.app.sweep.sweep import Sweep
 from mlr.core.checks import InputError
 from mlr.core.commandline import command
 from mlr.core.console import console, refuse, shown
 from mlr.core.durable import WriteError
 from mlr.core.shell_quoting import override
-from mlr.records.outcome import FINISHED, Outcome
-from mlr.records.settings import RATE, plain, texts
+from mlr.records.outcome import Outcome
+from mlr.records.settings import RATE, parse_value, split_overrides
+from mlr.records.status import FINISHED
 
 if TYPE_CHECKING:
+    from mlr.analysis.grouping import SeedGroup
     from mlr.records.reading import Recorded
-    from mlr.records.summary import Summary, SummaryRun
+    from mlr.records.summary import SummaryLine
 
-MOST_CELLS = 30
+MOST_ROWS = 30
 MOST_LINES = 100
 MOST_TRACES = 3
 MOST_EXPLAINED = 1000
-"""Runs explained at the end of a sweep; of more, their files take seconds to read."""
+"""Runs explained at the end of a sweep; the files of more take seconds to read."""
 MOST_SHOWN = 500
-"""Runs that TensorBoard shows; of more it draws blank charts."""
+"""Runs that TensorBoard shows; for more it draws blank charts."""
 
 
 def print_sweep(sweep: Sweep, rows: Sequence[Outcome], interrupted: bool = False) -> None:
-    """The whole report.
+    """Print the whole report.
 
     Args:
-        sweep: what this process did.
-        rows: every run of the folder, those of before included.
-        interrupted: whether jobs are left that were never begun.
+        sweep: as run by this process.
+        rows: every run of the folder, those of earlier processes included.
+        interrupted: whether some jobs were never started.
     """
     out = console()
     out.print()
@@ -55,13 +57,13 @@ def print_sweep(sweep: Sweep, rows: Sequence[Outcome], interrupted: bool = False
     unfinished = [row for row in rows if row.status in ("failed", "interrupted")]
     _print_failures(out, [row for row in unfinished if row.status == "failed"], len(rows))
     _print_diagnosis(out, sweep.folder.path, ended)
-    _print_places(out, sweep.folder.path, rows, _summary(sweep, cells(rows), ended))
+    _print_places(out, sweep.folder.path, rows, _summary(sweep, ended))
     if unfinished or interrupted:
         out.print(Text(f"try again    {resume_command(sweep.folder.path)}"), soft_wrap=True)
 
 
 def resume_command(folder: Path) -> str:
-    """The command line of this process, with the folder to go on in."""
+    """Return the command line of this process with the folder to resume."""
     own = ("sweep.resume=", "hydra.sweep.dir=")
     line = [word for word in sys.argv[1:] if not word.startswith(own)]
     return command("train", *line, override("sweep.resume", shown(folder)))
@@ -69,31 +71,31 @@ def resume_command(folder: Path) -> str:
 
 def _recorded(row: Outcome, of: int) -> Recorded:
     """A run of the folder with all that its status.json tells; of very many, what is known here."""
-    from mlr.records.folder import read_status
     from mlr.records.reading import Recorded
+    from mlr.records.run_folder import read_status
 
     found: dict[str, Any] = {"overrides": row.overrides, "metrics": row.metrics}
     if row.folder is not None and of <= MOST_EXPLAINED:
         with suppress(InputError):
             found |= read_status(row.folder)
-    elif (seed := texts(row.overrides).get("seed")) is not None:
-        found["seed"] = plain(seed)
+    elif (seed := split_overrides(row.overrides).get("seed")) is not None:
+        found["seed"] = parse_value(seed)
     known = {"status": row.status, "pair": row.pair} if row.pair else {"status": row.status}
     return Recorded(row.folder or Path(row.name), found | known)
 
 
 def _print_rankings(out: Console, ended: Sequence[Recorded]) -> None:
-    """A table of each data set, and what it comes to with each pair at its best learning rate."""
+    """Print a table for each data set, and its headline with each pair at its best rate."""
     from mlr.analysis.compare.comparison import compare
-    from mlr.analysis.compare.groups import varied
     from mlr.analysis.compare.table import print_apart, print_headline, print_ranking
+    from mlr.analysis.grouping import varied
 
     keys = varied(ended)
     timed = len(ended) <= MOST_EXPLAINED  # it reads metrics.csv, as the diagnosis does
     found = compare(ended, ["pair", *keys], timed=timed)
     said: set[str] = set()
     for ranking in found.rankings:
-        print_ranking(out, ranking, most=MOST_CELLS, said=said)
+        print_ranking(out, ranking, most=MOST_ROWS, said=said)
         out.print()
     rates_chosen = compare(ended, ["pair", *(key for key in keys if key != RATE)], timed=timed)
     print_headline(out, rates_chosen.rankings)
@@ -112,11 +114,11 @@ def _print_refused(out: Console, rows: Sequence[Outcome]) -> None:
     table.add_column("pair")
     table.add_column("jobs", justify="right")
     table.add_column("reason", overflow="fold")
-    for (pair, reason), count in list(refused.items())[:MOST_CELLS]:
+    for (pair, reason), count in list(refused.items())[:MOST_ROWS]:
         table.add_row(Text(pair), str(count), Text(str(reason)))
     out.print(table)
-    if len(refused) > MOST_CELLS:
-        out.print(f"… and {len(refused) - MOST_CELLS} more in runs.csv")
+    if len(refused) > MOST_ROWS:
+        out.print(f"… and {len(refused) - MOST_ROWS} more in runs.csv")
 
 
 def _print_left_out(out: Console, sweep: Sweep) -> None:
@@ -155,43 +157,46 @@ def _print_diagnosis(out: Console, place: Path, ended: Sequence[Recorded]) -> No
     print_diagnosis(out, ended, place)
 
 
-def _summary(sweep: Sweep, found: Sequence[Cell], ended: Sequence[Recorded]) -> Summary | None:
-    """The small logdir, where TensorBoard would draw nothing of the whole."""
+def _summary(sweep: Sweep, ended: Sequence[Recorded]) -> Path | None:
+    """Write the summary of a sweep too large for TensorBoard."""
     if len(ended) <= MOST_SHOWN:
         return None
     from mlr.records.summary import write_summary
 
     try:
-        return write_summary(sweep.folder.path, summary_runs(found, ended))
-    except WriteError as error:  # the runs are there; their summary can be had again
+        return write_summary(sweep.folder.path, summary_lines(ended))
+    except WriteError as error:  # the runs are there, and the summary can be written again
         refuse(str(error))
         return None
 
 
-def summary_runs(found: Sequence[Cell], ended: Sequence[Recorded]) -> list[SummaryRun]:
-    """The runs of a summary: of each pair and data set, the cell to choose first."""
-    from mlr.records.datasets import by_data
-    from mlr.records.ranking import chosen, chosen_on, shared_metric
-    from mlr.records.summary import SummaryRun
+def summary_lines(ended: Sequence[Recorded]) -> list[list[SummaryLine]]:
+    """Describe the settings of each pair and data set, the one to choose first."""
+    from mlr.analysis.grouping import seed_groups
+    from mlr.analysis.ranking import by_data, chosen, chosen_on, shared_metric
 
-    runs = {run.folder: run for run in ended}
-    of_data = {run.folder: data for data, own in by_data(ended).items() for run in own}
-    rivals: dict[str, list[tuple[Cell, list[Recorded]]]] = {}
-    for cell in found:
-        own = [runs[run.folder] for run in cell.runs if run.folder in runs]
-        if own:
-            rivals.setdefault(f"{cell.pair} {of_data[own[0].folder]}", []).append((cell, own))
-    result = []
-    for among, members in rivals.items():
-        groups = [own for _, own in members]
-        tag = chosen_on(shared_metric(groups), [run for own in groups for run in own])
-        for cell, own in (members[place] for place in chosen(groups, tag)):
-            result += [SummaryRun(run.folder, cell.folder, cell.hparams, among) for run in own]
-    return result
+    data = {run.folder: name for name, runs in by_data(ended).items() for run in runs}
+    rivals: dict[tuple[str, str], list[SeedGroup]] = {}
+    for group in seed_groups(ended):
+        rivals.setdefault((group.pair, data[group.runs[0].folder]), []).append(group)
+    lines = []
+    for groups in rivals.values():
+        runs = [group.runs for group in groups]
+        tag = chosen_on(shared_metric(runs), [run for own in runs for run in own])
+        lines.append([_summary_line(groups[place]) for place in chosen(runs, tag)])
+    return lines
+
+
+def _summary_line(group: SeedGroup) -> SummaryLine:
+    """Name a line like a run's folder, since TensorBoard has little room for names."""
+    from mlr.records.summary import SummaryLine
+
+    name = run_name(group.pair, group.chosen)
+    return SummaryLine(name, group.hparams, [run.folder for run in group.runs])
 
 
 def _print_places(
-    out: Console, folder: Path, rows: Sequence[Outcome], summary: Summary | None
+    out: Console, folder: Path, rows: Sequence[Outcome], summary: Path | None
 ) -> None:
     out.print()
     out.print(Text(f"sweep folder {shown(folder)}"), soft_wrap=True)

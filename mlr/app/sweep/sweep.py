@@ -1,4 +1,4 @@
-"""A sweep: jobs judged, equal and finished ones left out, the others trained in chunks."""
+"""A sweep: its jobs judged, equal and finished ones left out, the others trained in chunks."""
 
 from __future__ import annotations
 
@@ -8,95 +8,92 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from mlr.analysis.figures.moments import drawn_jobs
 from mlr.app.config.run_spec import make_plan
+from mlr.app.run.job import Job
 from mlr.app.run.signals import Signals
-from mlr.app.sweep.engines import run_chunks
-from mlr.app.sweep.progress import Watch, live_line
+from mlr.app.sweep.engines import Engine, OutcomeCollector, run_chunks
+from mlr.app.sweep.progress import ProgressListener, progress_line
 from mlr.app.sweep.sweep_folder import SweepFolder
-from mlr.app.sweep.sweep_job import Engine, SweepJob
-from mlr.core.checks import InputError
 from mlr.records.identity import group_key
-from mlr.records.outcome import FINISHED, Outcome, unmade
+from mlr.records.outcome import Outcome
+from mlr.records.status import FINISHED
+
+MOST_DRAWN = 12
+"""Runs of a sweep that are drawn: a person looks at no more, and each takes a moment."""
+PARTS = ("head", "loss", "model", "data")
+"""Groups of which a run is drawn for each new combination."""
 
 
 class JobError(Exception):
-    """A job of a sweep failed; what a sweeper gets in place of its metric."""
+    """A job of a sweep failed; a sweeper gets it in place of the metric."""
 
 
 class Sweep:
     """All jobs of one sweep, in as many batches as its sweeper asks for.
 
     folder: the sweep's.
-    runs: what became of jobs, by number; those that equal another one are not among them.
+    runs: outcomes by number; jobs that equal another one are not among them.
     equal: jobs left out because they equal another one, with that one's name.
-    reused: jobs that were finished before.
-    metric: what sweepers get, and cells of one pair are compared by.
-    watched: whether a line shows its progress.
+    reused: number of jobs that were finished before.
+    watched: True to show its progress.
+    drawn: False to draw no figures.
     signals: that end it after the present step of what is trained.
     """
 
-    def __init__(self, folder: SweepFolder) -> None:
+    def __init__(
+        self,
+        folder: SweepFolder,
+        watched: bool = True,
+        drawn: bool = True,
+        signals: Signals | None = None,
+    ) -> None:
         self.folder = folder
         self.runs: dict[int, Outcome] = {}
-        self.equal: list[tuple[SweepJob, str]] = []
+        self.equal: list[tuple[Job, str]] = []
         self.reused = 0
-        self.metric = "loss/val"
-        self.watched = self.drawn = True
-        self.signals: Signals | None = None
+        self.watched, self.drawn, self.signals = watched, drawn, signals
         self._finished = folder.finished()
         self._before = set(self._finished)
         self._drawn: set[Sequence[str]] = set()
 
-    @classmethod
-    def open(cls, path: Path, resume: str | None) -> Sweep:
-        """The sweep of a folder: a new one, or the one to resume.
-
-        Raises:
-            InputError: the folder is taken, or holds nothing to resume.
-        """
-        check_resume(path, resume)
-        return cls(SweepFolder.claim(path) if resume is None else SweepFolder.resume(path))
-
-    def batch(self, jobs: Sequence[SweepJob], engine: Engine | None) -> list[float | Exception]:
-        """Run jobs; what fails takes nothing else down.
+    def batch(self, jobs: Sequence[Job], engine: Engine | None) -> list[float | Exception]:
+        """Run jobs; a failure ends no other job.
 
         Returns:
-            By job, what `objective_metric` names (see `Outcome.objective`), or `JobError`.
+            By job, the number that `objective_metric` names (see `Outcome.objective`), or
+            `JobError`.
         """
-        self.metric = str(jobs[0].config["objective_metric"])
         hashes = self._judged(jobs)
-        fresh = self._with_figures(jobs, self._fresh(jobs, hashes), hashes)
-        fresh = _in_place(fresh, self.folder.unfinished())
+        fresh = _in_place(self._fresh(jobs, hashes), self.folder.unfinished())
         self.folder.drop_unfinished({key: job.folder for key, job in fresh.items()})
         self.folder.write(list(self.runs.values()), "running", len(self.equal))
         counts = Counter(outcome.status for outcome in self.runs.values())
         total = len(self.runs) + len(fresh)
-        with live_line(total, counts) if self.watched else nullcontext(Watch()) as line:
-            watch = _Collecting(line, self.runs)
-            run_chunks(_grouped(fresh.values()), engine, self.folder.path, watch, self.signals)
+        line = progress_line(total, counts) if self.watched else nullcontext(ProgressListener())
+        with line as listener:
+            collector = OutcomeCollector(listener, self.runs)
+            run_chunks(_grouped(fresh.values()), engine, self.folder.path, collector, self.signals)
         ended = {key: self.runs[job.number] for key, job in fresh.items()}
         self._finished |= {key: one for key, one in ended.items() if one.status in FINISHED}
         known = self._finished | ended
         ends = {job.number: known[hashes[job.number]] for job in jobs if job.number in hashes}
         return [_value(ends.get(job.number) or self.runs[job.number], job) for job in jobs]
 
-    def _judged(self, jobs: Sequence[SweepJob]) -> dict[int, str]:
-        """Hashes of the jobs that can run, by number."""
+    def _judged(self, jobs: Sequence[Job]) -> dict[int, str]:
+        """Return the hashes of the jobs that can run, by number."""
         hashes = {}
         for job in jobs:
             try:
                 make_plan(job.config)
                 hashes[job.number] = job.hash
-            except InputError as error:
-                self.runs[job.number] = unmade(job, "refused", error)
-            except Exception as error:  # of a user's own part, most often
-                self.runs[job.number] = unmade(job, "failed", error)
+            except Exception as error:
+                self.runs[job.number] = job.not_begun(error)
         return hashes
 
-    def _fresh(self, jobs: Sequence[SweepJob], hashes: dict[int, str]) -> dict[str, SweepJob]:
-        """The jobs to train, each of another hash."""
-        fresh: dict[str, SweepJob] = {}
+    def _fresh(self, jobs: Sequence[Job], hashes: dict[int, str]) -> dict[str, Job]:
+        """Return the jobs to train, each of another hash; finished runs have their figures."""
+        fresh: dict[str, Job] = {}
+        drawn = self._to_draw(jobs, hashes) if self.drawn else set()
         for job in jobs:
             key = hashes.get(job.number)
             if key is None:
@@ -109,80 +106,41 @@ class Sweep:
             elif key in fresh:
                 self.equal.append((job, fresh[key].folder.name))
             else:
-                fresh[key] = job
+                fresh[key] = replace(job, drawn=True) if job.number in drawn else job
         return fresh
 
-    def _with_figures(
-        self, jobs: Sequence[SweepJob], fresh: dict[str, SweepJob], hashes: dict[int, str]
-    ) -> dict[str, SweepJob]:
-        """The jobs to train, and which are drawn; those finished before have their figures."""
+    def _to_draw(self, jobs: Sequence[Job], hashes: dict[int, str]) -> set[int]:
+        """Return the numbers of the jobs to draw."""
         judged = sorted((job for job in jobs if job.number in hashes), key=lambda job: job.number)
-        chosen = drawn_jobs(judged, self._drawn) if self.drawn else set()
-        return {
-            key: replace(job, drawn=True) if job.number in chosen else job
-            for key, job in fresh.items()
-        }
+        return jobs_to_draw(judged, self._drawn)
 
 
-class _Collecting(Watch):
-    """Keeps every outcome at once, so that an interruption loses none."""
-
-    def __init__(self, line: Watch, runs: dict[int, Outcome]) -> None:
-        self.line, self.runs = line, runs
-
-    def ended(self, outcome: Outcome) -> None:
-        self.runs[outcome.number] = outcome
-        self.line.ended(outcome)
-
-    def progress(self, runs: float) -> None:
-        self.line.progress(runs)
-
-
-def check_command(typed: Sequence[str], params: bool, resume: str | None) -> None:
-    """Refuse what would train other runs than are meant.
+def jobs_to_draw(jobs: Iterable[Job], seen: set[Sequence[str]]) -> set[int]:
+    """Choose the jobs whose runs are drawn: the first of each head, loss, model and data.
 
     Args:
-        typed: overrides of the command line.
-        params: whether the sweeper has jobs of its own.
-        resume: the folder to go on in.
+        jobs: of a sweep, in the order of their numbers.
+        seen: combinations drawn in the sweep before; those chosen now are added.
 
-    Raises:
-        InputError: `resume` of a single run; or a folder of a sweep, and not a word of its jobs.
+    Returns:
+        Their numbers.
     """
-    keys = [one.lstrip("+~").partition("=")[0] for one in typed]
-    if "resume" in keys:
-        raise InputError(
-            "resume=… continues one run: leave -m out; a sweep is continued by sweep.resume=…"
-        )
-    jobs = [key for key in keys if not key.startswith(("sweep.", "allow"))]
-    if resume is not None and not jobs and not params:
-        raise InputError(
-            f"sweep.resume={resume} needs the options of the sweep, too: "
-            f"give its command again, which is in {Path(resume, 'sweep.yaml')}."
-        )
+    chosen = set()
+    for job in jobs:
+        kind = tuple(str(job.config[part].get("_target_")) for part in PARTS)
+        if kind not in seen and len(seen) < MOST_DRAWN:
+            seen.add(kind)
+            chosen.add(job.number)
+    return chosen
 
 
-def check_resume(path: Path, resume: str | None) -> None:
-    """Refuse two folders for one sweep.
+def _in_place(fresh: Mapping[str, Job], begun: Mapping[str, Path]) -> dict[str, Job]:
+    """Put each job where it was begun before; a displaced job takes a freed folder.
 
-    Raises:
-        InputError: hydra.sweep.dir is another one than the sweep to resume.
-    """
-    if resume is not None and Path(resume).resolve() != path.resolve():
-        raise InputError(
-            f"sweep.resume={resume} and hydra.sweep.dir={path} are different folders; "
-            "leave hydra.sweep.dir out to resume."
-        )
-
-
-def _in_place(fresh: Mapping[str, SweepJob], begun: Mapping[str, Path]) -> dict[str, SweepJob]:
-    """The jobs, those that were begun where they were begun.
-
-    More seeds, an option left out or another order change the names of jobs. Whose place is
-    taken gets one that its owner has no need of.
+    More seeds, an option left out or another order change the names of jobs.
 
     Args:
-        fresh: by hash.
+        fresh: jobs by hash.
         begun: folders by hash.
     """
     taken = {begun[key] for key in fresh if key in begun}
@@ -194,15 +152,15 @@ def _in_place(fresh: Mapping[str, SweepJob], begun: Mapping[str, Path]) -> dict[
     return placed
 
 
-def _grouped(jobs: Iterable[SweepJob]) -> list[list[SweepJob]]:
-    """Jobs that are likely to share a program, each group in the order of its jobs."""
-    groups: dict[str, list[SweepJob]] = {}
+def _grouped(jobs: Iterable[Job]) -> list[list[Job]]:
+    """Group jobs that are likely to share a program, each group in the order of its jobs."""
+    groups: dict[str, list[Job]] = {}
     for job in jobs:
         groups.setdefault(group_key(job.config), []).append(job)
     return list(groups.values())
 
 
-def _value(outcome: Outcome, job: SweepJob) -> float | Exception:
+def _value(outcome: Outcome, job: Job) -> float | Exception:
     if outcome.status == "failed":
         return JobError(f"job #{job.number} failed: {outcome.reason}")
     return outcome.objective(str(job.config["objective_metric"]))

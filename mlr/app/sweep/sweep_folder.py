@@ -1,4 +1,4 @@
-"""A sweep's folder: one process at a time works on it; it says what was asked and what came."""
+"""The folder of a sweep: claim or resume it, and write its runs.csv and sweep.yaml."""
 
 from __future__ import annotations
 
@@ -16,27 +16,25 @@ from typing import Any
 
 import yaml
 
-from mlr.app.run.existing_runs import LOCK, clear, outcome_of, runs_in
+from mlr.app.run.existing_runs import clear, outcome_of, runs_in
 from mlr.core.checks import InputError, PlaceError
 from mlr.core.durable import WriteError, atomic_write, create_exclusive
 from mlr.core.locks import hold
-from mlr.records.folder import check_links, versions
-from mlr.records.format import FORMAT, UNNAMED, UNSEALED, check_format, never_sealed
+from mlr.records.checksums import checksum
 from mlr.records.identity import is_of_run
-from mlr.records.manifest import YAML, SealError, entry, read_small, sealed, unsealed
-from mlr.records.outcome import FINISHED, Outcome
-from mlr.records.plain_yaml import parsed
-from mlr.records.sweep import write_runs_table
+from mlr.records.outcome import Outcome
+from mlr.records.run_folder import LOCK, RUNS_TABLE, STORY, check_links
+from mlr.records.status import FINISHED, FORMAT, versions
+from mlr.records.sweep import read_story, write_runs_table
 
-TABLE, STORY = "runs.csv", "sweep.yaml"
 DAMAGED = ""
-"""In place of the hash of a run whose status.json cannot be read: it is begun anew."""
+"""In place of the hash of a run whose status.json cannot be read: it starts again."""
 
 
 class SweepFolder:
-    """A folder that this process has claimed, or taken up again.
+    """The folder of a sweep, locked by this process.
 
-    before: runs that were there already, by folder.
+    before: outcomes of runs that were there already, by folder.
     """
 
     def __init__(self, path: Path, lock: int) -> None:
@@ -49,7 +47,7 @@ class SweepFolder:
 
     @classmethod
     def claim(cls, path: Path) -> SweepFolder:
-        """Make the folder a new sweep's.
+        """Claim the folder for a new sweep.
 
         Raises:
             InputError: it holds one already.
@@ -58,7 +56,7 @@ class SweepFolder:
         check_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            create_exclusive(path / TABLE, b"")
+            create_exclusive(path / RUNS_TABLE, b"")
         except WriteError as error:
             if error.errno == errno.EEXIST:
                 raise _taken(path) from error
@@ -69,7 +67,7 @@ class SweepFolder:
 
     @classmethod
     def resume(cls, path: Path) -> SweepFolder:
-        """Take up the sweep that the folder holds.
+        """Resume the sweep that the folder holds.
 
         Raises:
             InputError: there is none, or another process works on it.
@@ -79,27 +77,27 @@ class SweepFolder:
         for run, status in runs_in(path).items():
             folder.before[run] = outcome_of(run, status)
             folder._hashes[run] = str(status.get("config_hash")) if status else DAMAGED
-        with suppress(OSError, ValueError, KeyError, TypeError):  # it is written anew anyway
+        with suppress(OSError, ValueError, KeyError, TypeError):  # it is replaced anyway
             folder._commands = list(read_story(path)["commands"])
         return folder
 
     def close(self) -> None:
-        """Let others work on the folder."""
+        """Release the folder."""
         with suppress(OSError):  # closed already
             os.close(self._lock)
 
     def finished(self) -> dict[str, Outcome]:
-        """Runs that need not be trained again, by the hash of their configuration."""
+        """Return the runs that need not be trained again, by the hash of their configuration."""
         ended = {run: one for run, one in self.before.items() if one.status in FINISHED}
         return {self._hashes[run]: one for run, one in ended.items()}
 
     def unfinished(self) -> dict[str, Path]:
-        """Where runs without an end are, by the hash of their configuration."""
+        """Return the folders of unfinished runs, by the hash of their configuration."""
         left = [run for run, one in self.before.items() if one.status not in FINISHED]
         return {self._hashes[run]: run for run in left}
 
     def drop_unfinished(self, folders: Mapping[str, Path]) -> None:
-        """Remove the runs without an end whose configurations are trained now in other folders.
+        """Remove unfinished runs whose configurations are trained now in other folders.
 
         Args:
             folders: by hash, where they are trained; what is there already may go on.
@@ -112,7 +110,7 @@ class SweepFolder:
                 del self.before[run]
 
     def rows(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """What the table holds: the runs of before that are no job now, then the outcomes."""
+        """Return the rows of the table: earlier runs that are no job now, then the outcomes."""
         now = {outcome.folder for outcome in outcomes}
         return [*(one for run, one in self.before.items() if run not in now), *outcomes]
 
@@ -143,38 +141,15 @@ class SweepFolder:
             "equal_jobs": equal,
             "overrides": _varied(rows),
         }
-        if status == "running":  # told first: no sweep that has ended has another table
-            self._tell(story)
-        table = write_runs_table(self.path / TABLE, [_row(outcome) for outcome in rows])
+        if status == "running":  # first: no sweep that has ended has another table
+            self._write_story(story)
+        table = write_runs_table(self.path / RUNS_TABLE, [_row(outcome) for outcome in rows])
         if status != "running":
-            self._tell(story | {"files": {TABLE: entry(table)}})
+            self._write_story(story | {"files": {RUNS_TABLE: checksum(table)}})
 
-    def _tell(self, story: Mapping[str, Any]) -> None:
+    def _write_story(self, story: Mapping[str, Any]) -> None:
         text = yaml.safe_dump(story, sort_keys=False, allow_unicode=True, width=1000)
-        body = text.encode("utf-8", "backslashreplace")
-        atomic_write(self.path / STORY, sealed(body, YAML), sync=False)
-
-
-def read_story(folder: Path) -> dict[str, Any]:
-    """What sweep.yaml in `folder` says.
-
-    Raises:
-        OSError: it cannot be read.
-        FormatError: it is of another format.
-        ValueError: it is not, to the bit, what was written.
-    """
-    path = folder / STORY
-    content = read_small(path)
-    try:
-        told = parsed(unsealed(content, YAML).decode("utf-8"), path)
-    except SealError:
-        if never_sealed(older := parsed(content.decode("utf-8"), path)):
-            check_format(path, older.get("format", UNSEALED))
-        raise
-    if not isinstance(told, dict):
-        raise ValueError("it holds no mapping")
-    check_format(path, told.get("format", UNNAMED))
-    return told
+        atomic_write(self.path / STORY, text.encode("utf-8", "backslashreplace"), sync=False)
 
 
 def check_free(path: Path) -> None:
@@ -183,26 +158,26 @@ def check_free(path: Path) -> None:
     Raises:
         InputError: it does.
     """
-    if (path / TABLE).exists():
+    if (path / RUNS_TABLE).exists():
         raise _taken(path)
 
 
 def check_sweep(path: Path) -> None:
-    """Refuse to resume what is no sweep.
+    """Refuse to resume a folder that holds no sweep.
 
     Raises:
         InputError: it is none.
     """
-    if not (path / TABLE).exists():
+    if not (path / RUNS_TABLE).exists():
         raise InputError(
-            f"sweep.resume={path} is not the folder of a sweep: it holds no {TABLE}; "
+            f"sweep.resume={path} is not the folder of a sweep: it holds no {RUNS_TABLE}; "
             "give the folder that the sweep printed."
         )
     check_links(path)
 
 
 def check_versions(path: Path, allowed: Collection[str]) -> None:
-    """Refuse to go on with runs of other versions, which would not end as the others did.
+    """Refuse to go on with runs of other versions, whose numbers would differ.
 
     Args:
         path: the sweep's folder.
@@ -229,7 +204,7 @@ def _taken(path: Path) -> InputError:
 
 
 def _locked(path: Path) -> int:
-    """The lock of a folder.
+    """Lock a folder; return the open lock file.
 
     Raises:
         InputError: another process holds it.
@@ -256,7 +231,7 @@ def _row(outcome: Outcome) -> dict[str, object]:
 
 
 def _varied(rows: Sequence[Outcome]) -> Mapping[str, list[str]]:
-    """Every override with the values it took, in the order of their first appearance."""
+    """Return every override with its values, in the order of their first appearance."""
     values: dict[str, dict[str, None]] = {}
     for row in rows:
         for key, value in _overrides(row).items():
@@ -265,7 +240,7 @@ def _varied(rows: Sequence[Outcome]) -> Mapping[str, list[str]]:
 
 
 def _overrides(outcome: Outcome) -> dict[str, str]:
-    """What was typed of the run itself, by key."""
+    """Return the overrides that describe the run itself, by key."""
     own = [part for part in outcome.overrides if "=" in part and is_of_run(part)]
     return dict(part.split("=", 1) for part in own)
 

@@ -1,6 +1,6 @@
-"""Folder names of a sweep's runs: head and loss, what varies in the sweep, and the seed.
+"""Name the runs of a sweep: head and loss, the options that vary in the sweep, and the seed.
 
-A name is a function of its job and of what the command typed with one value only, so that
+A name depends on its job and on the options with one value only in the command, so that
 the jobs of later batches, of a resumed sweep and of any launcher are named by one rule.
 """
 
@@ -17,41 +17,40 @@ from omegaconf import DictConfig, OmegaConf
 
 from mlr.app.config.run_names import run_name, told_by_pair
 from mlr.app.run.existing_runs import runs_in
-from mlr.app.sweep.sweep_size import values_of
+from mlr.app.sweep.sweep_checks import values_of
 from mlr.records.identity import is_of_run
 
 
 class RunNames:
-    """The names of one sweep's runs; different jobs get different ones."""
+    """Names of the runs of one sweep; different jobs get different names."""
 
     def __init__(
         self, typed: Sequence[str], params: Mapping[str, Any], resumed: Path | str | None
     ) -> None:
-        """Find out what is constant.
+        """Find the options that are constant.
 
         Args:
             typed: overrides of the command line, values to be swept included.
             params: the sweeper's own, by key.
-            resumed: folder whose runs go on; of what they were typed with, nothing else is
-                constant.
+            resumed: folder whose runs go on; only options that all of them share are constant.
         """
         own = [f"{key}={value}" for key, value in params.items()]
         self._constant = _constant([*own, *typed])
         found = {} if resumed is None else runs_in(Path(resumed))
-        told = {run.name: status.get("overrides") for run, status in found.items()}
-        lines = {name: _of_run(own) for name, own in told.items() if isinstance(own, list)}
+        typed_before = {run.name: status.get("overrides") for run, status in found.items()}
+        lines = {name: _of_run(own) for name, own in typed_before.items() if isinstance(own, list)}
         self._shared = frozenset.intersection(*lines.values()) if lines else None
         self._owners = {name.casefold(): own for name, own in lines.items()}
 
     @classmethod
     def of(cls, hydra: DictConfig, typed: Sequence[str], resumed: Path | str | None) -> RunNames:
-        """The names of the sweep with this `hydra` configuration; the rest as above."""
+        """Return the names for the sweep of a `hydra` configuration; other arguments as above."""
         params: Any = OmegaConf.select(hydra, "sweeper.params")
         plain: Any = {} if params is None else OmegaConf.to_container(params, resolve=False)
         return cls(typed, plain, resumed)
 
     def __call__(self, pair: str, overrides: Sequence[str]) -> str:
-        """The name of the job with these overrides, the same whenever it is asked for.
+        """Return the name of the job with these overrides, the same at every call.
 
         Args:
             pair: head and loss, as `pair_of` names them.
@@ -74,7 +73,7 @@ class RunNames:
 
 
 def _constant(typed: Sequence[str]) -> set[str]:
-    """Keys that were typed with one value; of a key typed twice the last counts, as in Hydra."""
+    """Return the keys typed with one value; of a key typed twice the last counts, as in Hydra."""
     varied: dict[str, bool] = {}
     for line in typed:
         try:
@@ -93,12 +92,12 @@ def _is_swept(override: Override) -> bool:
 
 
 def _of_run(overrides: Sequence[Any]) -> frozenset[str]:
-    """Those overrides that say what the run is."""
+    """Return the overrides that describe the run itself."""
     return frozenset(line for line in map(str, overrides) if is_of_run(line))
 
 
 def _parted(line: str) -> tuple[str, str]:
-    """Key and value of an override; of a value in quotes, what they hold."""
+    """Split an override into key and value, without the quotes of the value."""
     key, _, value = line.partition("=")
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
         value = value[1:-1]

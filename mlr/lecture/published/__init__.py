@@ -1,9 +1,9 @@
 """Published results next to ours: numbers of papers and books, and the same measured here.
 
-A result is a function like that of a slide; its `Answer` holds `Comparison`s: what, published,
-ours, the difference, the source. A difference is reported, never tuned away. `lecture.py
-published` runs them, and each has a section of the lecture's page. Numbers are quoted from
-sources that were read; where a source gives words, the words stand in their place.
+A result is a function like that of a slide; its `Answer` holds a `PublishedNumber` for each number.
+A difference is reported, never tuned away. `lecture.py published` runs the results, and each has a
+section of the lecture's page. Numbers are quoted from sources that were read; where a source gives
+words, these are quoted instead.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rich.table import Table
 
 from mlr.core.checks import InputError, nearest, unknown
 from mlr.core.streams import as_shown
-from mlr.lecture.answer import Comparison, Part, Slide
+from mlr.lecture.page.answer import Chapter, PublishedNumber, Slide
 from mlr.lecture.published.glorot import glorot_plateaus
 from mlr.lecture.published.hidden import nielsen_30, nielsen_100
 from mlr.lecture.published.lecun import lecun_linear
@@ -26,7 +26,7 @@ from mlr.lecture.published.squares import many_classes, squares_on_digits
 
 NAME = "published"
 LONGEST = 24
-"""Characters of a mistyped name that are shown."""
+"""Length to which a mistyped name is shortened."""
 QUICK = (
     Slide("nielsen_neuron", "Nielsen's saturated neuron", nielsen_neuron),
     Slide("lecun_linear", "LeCun's linear classifier", lecun_linear),
@@ -40,40 +40,42 @@ SLOW = (
     Slide("nielsen_100", "Nielsen's 100 hidden units", nielsen_100),
 )
 """Sweeps of minutes to a quarter of an hour, run by name only."""
-PART = Part("Published results", (*QUICK, *SLOW))
+CHAPTER = Chapter("Published results", (*QUICK, *SLOW))
 
 
-def chosen(names: Sequence[str]) -> list[Slide]:
-    """The results of these names; the quick ones for none.
+def select_results(names: Sequence[str]) -> list[Slide]:
+    """Select results by name; without names, the quick ones.
 
     Raises:
-        InputError: there is no such result.
+        InputError: There is no result of that name.
     """
-    by_name = {str(result.number): result for result in PART.slides}
+    by_name = {str(result.number): result for result in CHAPTER.slides}
     for name in names:
         if name not in by_name:
-            raise InputError(unknown(f"result {shown(name)}", by_name, nearest(name, by_name, 0.5)))
+            raise InputError(
+                unknown(f"result {shortened(name)}", by_name, nearest(name, by_name, 0.5))
+            )
     return [by_name[name] for name in names] or list(QUICK)
 
 
 def names() -> tuple[str, ...]:
-    """Names of all results."""
-    return tuple(str(result.number) for result in PART.slides)
+    """List the names of all results."""
+    return tuple(str(result.number) for result in CHAPTER.slides)
 
 
-def shown(name: str) -> str:
-    """The word that was typed, shortened if it is long."""
+def shortened(name: str) -> str:
+    """Shorten a long word that was typed."""
     return (name if len(name) <= LONGEST else f"{name[:LONGEST]}…") or "''"
 
 
-def table(rows: Sequence[Comparison]) -> Table:
-    """Ours, theirs, and the difference."""
-    made = Table(box=box.SIMPLE_HEAD)
-    made.add_column("measured")
+def published_table(rows: Sequence[PublishedNumber]) -> Table:
+    """Build a table of the published numbers, ours, and the differences."""
+    built = Table(box=box.SIMPLE_HEAD)
+    built.add_column("measured")
     for name in ("published", "here", "difference"):
-        made.add_column(name, justify="right")
-    made.add_column("source")
+        built.add_column(name, justify="right")
+    built.add_column("source")
     for row in rows:
         cells = (row.what, row.theirs, row.measured, row.difference, row.source)
-        made.add_row(*(escape(as_shown(cell)) for cell in cells))
-    return made
+        built.add_row(*(escape(as_shown(cell)) for cell in cells))
+    return built

@@ -1,4 +1,4 @@
-"""Where the published data lie: MNIST's images, and the curves that Nielsen stored."""
+"""Data of the published results: MNIST, and the curves that Nielsen stored."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from mlr.core.checks import InputError
 from mlr.data import Mnist
 
-BESIDE = Path(__file__).parents[4] / "shared" / "data"
-"""Beside the checkout, where nothing else was said."""
+SHARED_DATA = Path(__file__).parents[4] / "shared" / "data"
+"""Default folder of the data, next to the checkout."""
 CLASSES = 10
 WHITE = 255
 """The largest pixel."""
@@ -28,31 +28,31 @@ class Images:
 
     @property
     def one_hot(self) -> Tensor:
-        """Targets (N, 10), float64."""
+        """One-hot targets (N, 10), float64."""
         return torch.eye(CLASSES, dtype=torch.float64)[self.labels]
 
 
 def mnist_root() -> Path | None:
-    """Folder of the four files: $MLR_MNIST, or beside the checkout; None: the user's cache."""
+    """Find MNIST's folder: $MLR_MNIST, or next to the checkout; None for the user's cache."""
     if "MLR_MNIST" in os.environ:
         return Path(os.environ["MLR_MNIST"])
-    beside = BESIDE / "mnist"
-    return beside if beside.is_dir() else None
+    shared = SHARED_DATA / "mnist"
+    return shared if shared.is_dir() else None
 
 
 def mnist_overrides() -> tuple[str, ...]:
-    """The same images for scripts/train.py."""
+    """Overrides of scripts/train.py for the same images."""
     root = mnist_root()
     return ("data=mnist",) if root is None else ("data=mnist", f"data.root={root}")
 
 
 def mnist(validation: int = 0) -> dict[str, Images]:
-    """MNIST by split: `train` without its last `validation` images, `val`, `test`.
+    """Load MNIST by split: `train` without its last `validation` images, `val`, `test`.
 
     Raises:
-        InputError: the files are not there and cannot be downloaded, or they are damaged.
+        InputError: The files are missing and cannot be downloaded, or they are damaged.
     """
-    # the loader wants one image for validation at least; those of a split are never mixed
+    # the loader needs at least one validation image, and never mixes the images of a split
     data = Mnist(root=mnist_root(), val_size=max(1, validation), scale="none").load(0)
     splits = {
         name: Images(split.features.flatten(1), split.targets)
@@ -67,12 +67,12 @@ def mnist(validation: int = 0) -> dict[str, Images]:
 
 
 def curves_folder() -> Path:
-    """Folder of Nielsen's stored curves: $MLR_NIELSEN, or beside the checkout.
+    """Find the folder of Nielsen's stored curves: $MLR_NIELSEN, or next to the checkout.
 
     Raises:
-        InputError: it is not there.
+        InputError: It does not exist.
     """
-    folder = Path(os.environ.get("MLR_NIELSEN", BESIDE / "nielsen-curves"))
+    folder = Path(os.environ.get("MLR_NIELSEN", SHARED_DATA / "nielsen-curves"))
     if not folder.is_dir():
         raise InputError(
             f"Nielsen's stored curves are not in {folder}: name a folder with the fig/*.json of "

@@ -7,30 +7,29 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mlr.core.commandline import for_others
-from mlr.lecture import drawing
-from mlr.lecture.answer import Answer, Claim, Comparison, Picture, percent
-from mlr.lecture.lab import Lab
+from mlr.app.lab import Lab
+from mlr.lecture.page import drawing
+from mlr.lecture.page.answer import Answer, Claim, Illustration, PublishedNumber, percent
 from mlr.objectives import Objective
 
 SOURCE = "Glorot and Bengio 2010, section 4.1 and Fig. 5"
 WORDS = "more severe with SE"
 EXAMPLES, DRAWS, POINTS = 10, 20, 121
-"""Random examples a surface; surfaces that are averaged; points a weight."""
+"""Random examples per surface, surfaces that are averaged, grid points per weight."""
 LOSSES = ("se", "bce")
 FLAT = (0.01, 0.1)
 """A point is on a plateau where the gradient is shorter than this share of the longest."""
 
 
 class Surface(NamedTuple):
-    """Over a grid of weights: the mean loss (W₁, W₂), and the length of its gradient."""
+    """Mean loss (W₁, W₂) over a grid of two weights, and the norm of its gradient."""
 
     weights: Tensor
     losses: Tensor
     slopes: Tensor
 
     def plateau(self, share: float) -> Tensor:
-        """Where the gradient is shorter than `share` of the surface's own longest."""
+        """Mask of the points whose gradient is shorter than `share` of the longest."""
         return self.slopes < share * self.slopes.max()
 
 
@@ -53,9 +52,9 @@ def glorot_plateaus(lab: Lab) -> Answer:
                 found = [one.plateau(flat).double().mean() for one in drawn]
                 shares[reach, flat, loss] = 100 * float(torch.stack(found).mean())
         for flat in FLAT:
-            told = ", ".join(f"{loss.upper()} {shares[reach, flat, loss]:.1f} %" for loss in LOSSES)
+            here = ", ".join(f"{loss.upper()} {shares[reach, flat, loss]:.1f} %" for loss in LOSSES)
             what = f"surface with gradient under {percent(flat, 0)} of its longest, |w| ≤ {reach}"
-            rows.append(Comparison(what, WORDS, told, 1, SOURCE))
+            rows.append(PublishedNumber(what, WORDS, here, 1, SOURCE))
     (se, bce), (near_se, near_bce) = (
         [shares[reach, FLAT[0], loss] for loss in LOSSES] for reach in (10, 4)
     )
@@ -73,7 +72,7 @@ def glorot_plateaus(lab: Lab) -> Answer:
 
 
 def surface(loss: str, reach: float, seed: int) -> Surface:
-    """The mean of `loss` over random examples, for weights in [−reach, reach]²."""
+    """Compute the mean of `loss` over random examples, for weights in [−reach, reach]²."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(EXAMPLES, dtype=torch.float64, generator=generator)
     targets = (torch.rand(EXAMPLES, generator=generator) < 0.5).double()
@@ -89,8 +88,8 @@ def surface(loss: str, reach: float, seed: int) -> Surface:
     return Surface(weights, objective.losses(logits, t).mean(-1), to_first.hypot(to_second))
 
 
-def _picture(loss: str, reach: float) -> Picture:
-    """Contours of one surface, its plateaus shaded."""
+def _picture(loss: str, reach: float) -> Illustration:
+    """Draw the contours of one surface, with its plateaus shaded."""
     drawn = surface(loss, reach, 0)
     colour, _ = drawing.LOSSES[loss]
     with drawing.canvas(width=6.4, height=5.6) as (figure, axes):
@@ -99,6 +98,5 @@ def _picture(loss: str, reach: float) -> Picture:
         axes.contourf(*grid, share, levels=[0, FLAT[0]], colors=[drawing.GREY], alpha=0.45)
         axes.contour(*grid, drawn.losses.T, levels=14, colors=colour, linewidths=1.8)
         axes.set(xlabel="w₁, first layer", ylabel="w₂, second layer", aspect="equal")
-        svg = drawing.svg(figure)
-    title = f"{loss.upper()}: contours of the training criterion; grey: plateaus"
-    return Picture(title, svg, for_others("lecture", "published", "glorot_plateaus"))
+        title = f"{loss.upper()}: contours of the training criterion; grey: plateaus"
+        return drawing.picture(title, figure)

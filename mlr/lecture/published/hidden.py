@@ -11,21 +11,21 @@ from statistics import mean
 import torch
 from torch import Tensor
 
-from mlr.lecture import drawing
-from mlr.lecture.answer import Answer, Comparison, Picture, number
-from mlr.lecture.lab import Lab, Trained
+from mlr.app.lab import Lab, Trained
+from mlr.lecture.page import drawing
+from mlr.lecture.page.answer import Answer, Illustration, PublishedNumber, number
 from mlr.lecture.published.files import CLASSES, WHITE, Images, mnist, mnist_overrides
 from mlr.objectives import Objective
 
 SEEDS = 16
 LOSSES = ("se", "bce")
 PUBLISHED = {(30, "se"): 95.42, (30, "bce"): 95.49, (100, "se"): 96.59, (100, "bce"): 96.82}
-"""Percent of the test images right, in the best epoch of the best of three runs."""
+"""Test accuracy in percent, in the best epoch of the best of three runs."""
 SOURCE = {"se": "Nielsen, chapter 1", "bce": "Nielsen, chapter 3"}
 STUCK = 90.0
-"""Percent right; a run that ends below is stuck."""
+"""Test accuracy in percent below which a run is stuck."""
 DEAD = 10.0
-"""Percent, what guessing finds; an output unit that finds fewer of its digit's images is dead."""
+"""Percent that guessing finds; an output unit that finds fewer of its digit's images is dead."""
 
 
 def nielsen_30(lab: Lab) -> Answer:
@@ -52,10 +52,9 @@ def nielsen_100(lab: Lab) -> Answer:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A trained network on the test images; by digit k, over the images of k.
+class DigitResults:
+    """Test results of a trained network; by digit k, over the images of k.
 
-    run: the training.
     found: percent that the network calls k (10,).
     gradients: mean |dL/dz_k| (10,).
     """
@@ -66,7 +65,7 @@ class Judged:
 
     @property
     def accuracy(self) -> float:
-        """Percent of all test images."""
+        """Test accuracy in percent."""
         return 100 * self.run.metrics["accuracy/test"]
 
     @property
@@ -76,12 +75,12 @@ class Judged:
 
     @cached_property
     def dead(self) -> list[int]:
-        """Digits that are found less often than by guessing."""
+        """Digits that are found less often than guessing would."""
         return (self.found < DEAD).nonzero().flatten().tolist()
 
 
-def judge(run: Trained, loss: str, test: Images) -> Judged:
-    """Look at a sigmoid network of one hidden layer digit by digit."""
+def digit_results(run: Trained, loss: str, test: Images) -> DigitResults:
+    """Evaluate a sigmoid network of one hidden layer digit by digit."""
     layers = {name: value.double() for name, value in run.parameters.items()}
     pixels = test.pixels.double() / WHITE
     hidden = torch.sigmoid(pixels @ layers["hidden1.weight"].T + layers["hidden1.bias"])
@@ -91,12 +90,12 @@ def judge(run: Trained, loss: str, test: Images) -> Judged:
     guesses = logits.argmax(1)
     found = [100 * (guesses[mine] == digit).double().mean() for digit, mine in enumerate(own)]
     sizes = [gradients[mine, digit].mean() for digit, mine in enumerate(own)]
-    return Judged(run, torch.stack(found), torch.stack(sizes))
+    return DigitResults(run, torch.stack(found), torch.stack(sizes))
 
 
 def best_of_three(values: Sequence[float]) -> float:
-    """The mean, over all threes of `values`, of the largest."""
-    ranked = enumerate(sorted(values))  # the i-th is the largest of C(i, 2) threes
+    """Mean, over all subsets of three `values`, of the largest."""
+    ranked = enumerate(sorted(values))  # the i-th is the largest of C(i, 2) subsets
     return sum(value * comb(i, 2) for i, value in ranked) / comb(len(values), 3)
 
 
@@ -108,13 +107,13 @@ def _compare(lab: Lab, hidden: int) -> Answer:
         f"model.widths=[{hidden}]",
         *mnist_overrides(),
     )
-    return told(hidden, {"se": runs[:SEEDS], "bce": runs[SEEDS:]})
+    return answer_of(hidden, {"se": runs[:SEEDS], "bce": runs[SEEDS:]})
 
 
-def told(hidden: int, runs: dict[str, list[Trained]]) -> Answer:
-    """The answer that the runs of both losses, by seed, give."""
+def answer_of(hidden: int, runs: dict[str, list[Trained]]) -> Answer:
+    """Answer from the runs of both losses, by seed."""
     test = mnist()["test"]
-    judged = {loss: [judge(run, loss, test) for run in own] for loss, own in runs.items()}
+    judged = {loss: [digit_results(run, loss, test) for run in own] for loss, own in runs.items()}
     stuck = {loss: sum(one.stuck for one in judged[loss]) for loss in LOSSES}
     dead = {loss: sum(len(one.dead) for one in judged[loss]) for loss in LOSSES}
     rows = [row for loss in LOSSES for row in _rows(hidden, loss, judged[loss])]
@@ -128,12 +127,12 @@ def told(hidden: int, runs: dict[str, list[Trained]]) -> Answer:
     return Answer(sentence, (), (picture,), tuple(rows))
 
 
-def _rows(hidden: int, loss: str, judged: Sequence[Judged]) -> list[Comparison]:
+def _rows(hidden: int, loss: str, judged: Sequence[DigitResults]) -> list[PublishedNumber]:
     accuracies = [one.accuracy for one in judged]
     published, source = PUBLISHED[hidden, loss], SOURCE[loss]
     name, count = f"{hidden} hidden, {loss.upper()}", len(judged)
     rows = [
-        Comparison(f"{name}: test accuracy, {kind}", published, value, 2, source, " %")
+        PublishedNumber(f"{name}: test accuracy, {kind}", published, value, 2, source, " %")
         for kind, value in (
             ("best of three seeds", best_of_three(accuracies)),
             (f"mean of {count} seeds", mean(accuracies)),
@@ -142,34 +141,34 @@ def _rows(hidden: int, loss: str, judged: Sequence[Judged]) -> list[Comparison]:
     ]
     words = "some runs quite a bit worse" if (hidden, loss) == (100, "se") else "not given"
     below = f"{sum(one.stuck for one in judged)} of {count}"
-    rows.append(Comparison(f"{name}: seeds below {STUCK:g} %", words, below, 0, source))
+    rows.append(PublishedNumber(f"{name}: seeds below {STUCK:g} %", words, below, 0, source))
     return rows + [
-        Comparison(f"{name}: {what}", "not given", measured, 0, source)
+        PublishedNumber(f"{name}: {what}", "not given", measured, 0, source)
         for what, measured in _units(judged).items()
     ]
 
 
-def _units(judged: Sequence[Judged]) -> dict[str, str]:
-    """Results of the output units of all runs, and of the run with the most dead ones."""
+def _units(judged: Sequence[DigitResults]) -> dict[str, str]:
+    """Dead and living output units of all runs, and of the run with the most dead ones."""
     living = [
         size
         for one in judged
         for digit, size in enumerate(one.gradients.tolist())
         if digit not in one.dead
     ]
-    told = {
+    found = {
         "dead output units": f"{sum(len(one.dead) for one in judged)} of {len(judged) * CLASSES}",
         "mean |dL/dz| of living units": f"{number(mean(living), 2)}",
     }
     seed, worst = max(enumerate(judged), key=lambda pair: len(pair[1].dead))
     if worst.dead:
         sizes = (f"{digit}: {number(float(worst.gradients[digit]), 1)}" for digit in worst.dead)
-        told[f"mean |dL/dz| of seed {seed}'s dead digits"] = ", ".join(sizes)
-    return told
+        found[f"mean |dL/dz| of seed {seed}'s dead digits"] = ", ".join(sizes)
+    return found
 
 
-def _picture(hidden: int, judged: dict[str, list[Judged]]) -> Picture:
-    """Each output unit: its gradient against how many of its images it finds."""
+def _picture(hidden: int, judged: dict[str, list[DigitResults]]) -> Illustration:
+    """Plot each output unit: its gradient against the share of its images that it finds."""
     marks = {"se": "x", "bce": "o"}
     with drawing.canvas() as (figure, axes):
         for loss, runs in judged.items():
@@ -182,7 +181,5 @@ def _picture(hidden: int, judged: dict[str, list[Judged]]) -> Picture:
                 )
         axes.set(yscale="log", xlabel="images of its digit found, %", ylabel="mean |dL/dz| on them")
         axes.legend()
-        svg = drawing.svg(figure)
-    run = judged["se"][0].run
-    title = f"the output units of all runs with {hidden} hidden units"
-    return Picture(title, svg, run.command, run.whole)
+        title = f"the output units of all runs with {hidden} hidden units"
+        return drawing.picture(title, figure, judged["se"][0].run)

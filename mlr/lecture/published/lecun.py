@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlr.lecture import drawing
-from mlr.lecture.answer import Answer, Comparison, Picture
-from mlr.lecture.lab import Lab, Trained
+from mlr.app.lab import Lab, Trained
+from mlr.lecture.page import drawing
+from mlr.lecture.page.answer import Answer, Illustration, PublishedNumber
 from mlr.lecture.published.files import CLASSES, WHITE, Images, mnist, mnist_overrides
 
 TABLE = "LeCun, Cortes and Burges, The MNIST database, table of results"
@@ -23,7 +23,7 @@ BY_SGD: tuple[tuple[str, float | str, tuple[str, ...]], ...] = (
     ("sigmoid + SE", "not given", ("head=sigmoid", "loss=se", "optimizer.lr=0.5")),
     ("softmax + CE", "not given", ("head=softmax", "loss=ce", "optimizer.lr=0.1")),
 )
-"""Runs by name: the table's number and the overrides."""
+"""Trainings: name, test error of the table, overrides."""
 
 
 def lecun_linear(lab: Lab) -> Answer:
@@ -42,7 +42,7 @@ def lecun_linear(lab: Lab) -> Answer:
     weight = least_squares(splits["train"])
     closed = percent_wrong(scores(splits["test"], weight), splits["test"].labels)
     training = percent_wrong(scores(splits["train"], weight), splits["train"].labels)
-    rows = [Comparison("test error, linear + SE, closed form", 12.0, closed, 2, TABLE, " %")]
+    rows = [PublishedNumber("test error, linear + SE, closed form", 12.0, closed, 2, TABLE, " %")]
     trained: dict[str, float] = {}
     runs = []
     for pair, published, overrides in BY_SGD:
@@ -50,9 +50,9 @@ def lecun_linear(lab: Lab) -> Answer:
         runs.append(run)
         trained[pair] = wrong = 100 - 100 * run.metrics["accuracy/test"]
         what = f"test error, {pair}, 10 epochs of SGD"
-        rows.append(Comparison(what, published, wrong, 2, TABLE, " %"))
+        rows.append(PublishedNumber(what, published, wrong, 2, TABLE, " %"))
     what = "images guessed right by their mean darkness"
-    rows.append(Comparison(what, 2225, right_by_darkness(), 0, DARKNESS))
+    rows.append(PublishedNumber(what, 2225, right_by_darkness(), 0, DARKNESS))
     return Answer(
         f"No: least squares has a test error of {closed:.2f} %, {closed - 12:.1f} points more than "
         f"the table, and {training:.2f} % on its own training images. Losses that do not punish "
@@ -64,8 +64,8 @@ def lecun_linear(lab: Lab) -> Answer:
     )
 
 
-def _bars(wrong: Mapping[str, float], runs: Sequence[Trained]) -> Picture:
-    """Test errors in percent, by name, next to the table's 12 %."""
+def _bars(wrong: Mapping[str, float], runs: Sequence[Trained]) -> Illustration:
+    """Draw test errors in percent, by name, next to the table's 12 %."""
     colours = (drawing.GREY, drawing.GREEN, drawing.VERMILLION, drawing.PURPLE)
 
     def draw(axes: Any) -> None:
@@ -80,31 +80,31 @@ def _bars(wrong: Mapping[str, float], runs: Sequence[Trained]) -> Picture:
 
 
 def least_squares(images: Images) -> Tensor:
-    """Weights (785, 10), the bias last, of least mean squared error on one-hot targets.
+    """Fit weights (785, 10), the bias last, by least squares on one-hot targets.
 
-    The shortest of all that have it: pixels that are never lit get none.
+    The solution of least norm: pixels that are never lit get weight 0.
     """
     inputs = _with_one(images)
     values, vectors = torch.linalg.eigh(inputs.T @ inputs)
-    kept = values > CONSTANT * values[-1]
-    values, vectors = values[kept], vectors[:, kept]
+    varying = values > CONSTANT * values[-1]
+    values, vectors = values[varying], vectors[:, varying]
     return vectors @ (vectors.T @ (inputs.T @ images.one_hot) / values.unsqueeze(1))
 
 
 def scores(images: Images, weight: Tensor) -> Tensor:
-    """Logits (N, 10)."""
+    """Compute logits (N, 10)."""
     return _with_one(images) @ weight
 
 
 def percent_wrong(logits: Tensor, labels: Tensor) -> float:
-    """Share of images whose largest logit (N, K) is not their label's (N,)."""
+    """Compute the percentage of images whose largest logit (N, K) is not their label's (N,)."""
     return 100 * float((logits.argmax(1) != labels).double().mean())
 
 
 def right_by_darkness() -> int:
-    """Test images whose sum of pixels is nearest to the mean sum of their own digit, of 10,000.
+    """Count the test images, of 10,000, that the mean darkness of the digits classifies rightly.
 
-    Learnt from 50,000 images, as his.
+    The means are of 50,000 images, as Nielsen's.
     """
     splits = mnist(10_000)
     sums = {name: part.pixels.double().sum(1) for name, part in splits.items()}
@@ -115,6 +115,6 @@ def right_by_darkness() -> int:
 
 
 def _with_one(images: Images) -> Tensor:
-    """Pixels in [0, 1] and a last 1 for the bias (N, 785)."""
+    """Scale pixels to [0, 1] and append a 1 for the bias (N, 785)."""
     pixels = images.pixels.double() / WHITE
     return torch.cat([pixels, torch.ones(len(pixels), 1, dtype=pixels.dtype)], 1)

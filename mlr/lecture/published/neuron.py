@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from math import exp
 
-import numpy as np
-
-from mlr.lecture import drawing
-from mlr.lecture.answer import Answer, Comparison, Picture, close
-from mlr.lecture.lab import Lab, Trained
+from mlr.app.lab import Lab, Trained
+from mlr.lecture.page import drawing
+from mlr.lecture.page.answer import Answer, Illustration, PublishedNumber, close
+from mlr.lecture.slides.small_steps import neuron_outputs
 
 UPDATES = 301
-"""His animations count from 0 to 300, and update each time."""
+"""Updates of his animations, which count from 0 to 300."""
 MIDDLE = 150
 BAD, WORSE = (0.6, 0.9), (2.0, 2.0)
 """Initial weight and bias."""
@@ -41,8 +40,8 @@ def nielsen_neuron(lab: Lab) -> Answer:
     worse = outputs[WORSE]
     squared, entropy = worse["se", FAST][MIDDLE], worse["bce", FAST][MIDDLE]
     rows = [
-        Comparison("output at w = 0.6, b = 0.9", 0.82, outputs[BAD]["se", FAST][0], 2, TEXT),
-        Comparison("output at w = 2, b = 2", 0.98, worse["se", FAST][0], 2, TEXT),
+        PublishedNumber("output at w = 0.6, b = 0.9", 0.82, outputs[BAD]["se", FAST][0], 2, TEXT),
+        PublishedNumber("output at w = 2, b = 2", 0.98, worse["se", FAST][0], 2, TEXT),
     ]
     for number, start in enumerate((BAD, WORSE), start=1):
         rows += _comparisons(number, start, outputs[start])
@@ -60,7 +59,7 @@ def nielsen_neuron(lab: Lab) -> Answer:
 
 
 def _train(lab: Lab, start: tuple[float, float]) -> list[Trained]:
-    """Squared error at both rates, then cross-entropy."""
+    """Train with squared error at both rates, then with cross-entropy."""
     return lab.sweep(
         "experiment=neuron",
         "loss=se,bce",
@@ -73,36 +72,36 @@ def _train(lab: Lab, start: tuple[float, float]) -> list[Trained]:
 
 
 def _outputs(runs: list[Trained]) -> Outputs:
-    """From the loss of the one example, whose target is 0."""
     pairs = [(loss, rate) for loss in ("se", "bce") for rate in (SLOW, FAST)]
-    series = [run.series["loss/train"][1] for run in runs]
     return {
-        (loss, rate): (np.sqrt(2 * losses) if loss == "se" else -np.expm1(-losses)).tolist()
-        for (loss, rate), losses in zip(pairs, series, strict=True)
+        (loss, rate): neuron_outputs(run, loss).tolist()
+        for (loss, rate), run in zip(pairs, runs, strict=True)
     }
 
 
-def _comparisons(number: int, start: tuple[float, float], outputs: Outputs) -> list[Comparison]:
+def _comparisons(
+    number: int, start: tuple[float, float], outputs: Outputs
+) -> list[PublishedNumber]:
     squared, entropy = SHOWN[start]
     at = f"output {UPDATES} updates after w = {start[0]:g}, b = {start[1]:g}"
     ours = outputs["se", FAST][UPDATES], as_animated(start), outputs["bce", SLOW][UPDATES]
     of_entropy = CODE.format(number + 2)
     return [
-        Comparison(f"{at}: SE, η = {FAST}", squared, ours[0], 4, CODE.format(number)),
-        Comparison(f"{at}: BCE along dC/da, η = {SLOW}", entropy, ours[1], 4, of_entropy),
-        Comparison(f"{at}: BCE along dC/dz, η = {SLOW}", entropy, ours[2], 4, of_entropy),
+        PublishedNumber(f"{at}: SE, η = {FAST}", squared, ours[0], 4, CODE.format(number)),
+        PublishedNumber(f"{at}: BCE along dC/da, η = {SLOW}", entropy, ours[1], 4, of_entropy),
+        PublishedNumber(f"{at}: BCE along dC/dz, η = {SLOW}", entropy, ours[2], 4, of_entropy),
     ]
 
 
 def as_animated(start: tuple[float, float], updates: int = UPDATES) -> float:
-    """Output after his animation's updates: w and b each by −η/(1 − a)."""
+    """Compute the output after his animation's updates, of w and b by −η/(1 − a) each."""
     logit = sum(start)
     for _ in range(updates):
         logit -= 2 * SLOW * (1 + exp(logit))  # 1/(1 − σ(z)) = 1 + eᶻ
     return 1 / (1 + exp(-logit))
 
 
-def _picture(outputs: Outputs, run: Trained) -> Picture:
+def _picture(outputs: Outputs, run: Trained) -> Illustration:
     with drawing.canvas() as (figure, axes):
         for loss in ("se", "bce"):
             axes.plot(outputs[loss, FAST], **drawing.of_pair("sigmoid", loss))
@@ -110,6 +109,4 @@ def _picture(outputs: Outputs, run: Trained) -> Picture:
         axes.plot(outputs["bce", SLOW], **style)
         axes.set(xlabel=f"updates, η = {FAST}", ylabel="output, target 0", ylim=(0, 1.02))
         axes.legend()
-        svg = drawing.svg(figure)
-    title = "the neuron's output from w = b = 2"
-    return Picture(title, svg, run.command, run.whole)
+        return drawing.picture("the neuron's output from w = b = 2", figure, run)

@@ -1,4 +1,4 @@
-"""Nielsen's stored curves next to the same runs made here."""
+"""Comparison of the curves that Nielsen stored with the same runs trained here."""
 
 from __future__ import annotations
 
@@ -10,26 +10,31 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlr.core.commandline import for_others
+from mlr.app.lab import Lab
 from mlr.core.console import progress_bar
-from mlr.lecture import drawing
-from mlr.lecture.answer import Answer, Claim, Comparison, Picture, number
-from mlr.lecture.lab import Lab
-from mlr.lecture.published.curves import BATCH, CURVES, Curve, initial
+from mlr.lecture.page import drawing
+from mlr.lecture.page.answer import Answer, Claim, Illustration, PublishedNumber, number
 from mlr.lecture.published.files import Images, curves_folder, mnist
-from mlr.lecture.published.replay import GREYS, replay
+from mlr.lecture.published.stored_runs import (
+    BATCH,
+    GREYS,
+    STORED_RUNS,
+    StoredRun,
+    initial_parameters,
+    replay,
+)
 
 VALIDATION = 10_000
 CLOSE = 1e-9
-"""The most that a cost may be off."""
+"""Largest difference of a cost that counts as equal."""
 TIMED = 300
 """Updates of each run by which plain numpy is timed."""
 
 
-class Pair(NamedTuple):
-    """One series, a number an epoch, and the same as he stored it."""
+class ComparedSeries(NamedTuple):
+    """One series, a number per epoch, and the same as he stored it."""
 
-    curve: Curve
+    curve: StoredRun
     name: str
     ours: list[float]
     theirs: list[float]
@@ -45,24 +50,24 @@ def nielsen_curves(lab: Lab) -> Answer:
     Source: M. Nielsen, Neural Networks and Deep Learning, 2015, chapter 3, and the .json files in
     github.com/mnielsen/neural-networks-and-deep-learning @ 72db53d7.
     """
-    return compare(CURVES)
+    return compare_curves(STORED_RUNS)
 
 
-def compare(curves: Sequence[Curve], epochs: int | None = None) -> Answer:
+def compare_curves(curves: Sequence[StoredRun], epochs: int | None = None) -> Answer:
     """Replay `curves`, or their first `epochs`, and compare them with the stored ones.
 
     Raises:
-        InputError: MNIST or the stored curves are not there.
+        InputError: MNIST or the stored curves are missing.
     """
     folder, splits = curves_folder(), mnist(VALIDATION)
     stored = {curve: curve.published(folder) for curve in curves}
     updates = [curve.images // BATCH * curve.passes(epochs) for curve in curves]
     started = perf_counter()
     with progress_bar("training") as show:
-        found = replay(curves, splits, epochs, _told(show, sum(updates)))
+        found = replay(curves, splits, epochs, _counted(show, sum(updates)))
     seconds = perf_counter() - started
     pairs = [
-        Pair(curve, name, ours, stored[curve][name][: len(ours)])
+        ComparedSeries(curve, name, ours, stored[curve][name][: len(ours)])
         for curve in curves
         for name, ours in found[curve].items()
     ]
@@ -77,11 +82,11 @@ def compare(curves: Sequence[Curve], epochs: int | None = None) -> Answer:
     return Answer(sentence, (costs, counts), (_picture(pairs),), tuple(map(_row, pairs)))
 
 
-def numpy_seconds(curve: Curve, train: Images) -> float:
-    """Seconds of one update as a person writes it in numpy."""
+def numpy_seconds(curve: StoredRun, train: Images) -> float:
+    """Measure the seconds of one update in plain numpy."""
     pixels = train.pixels[: TIMED * BATCH].double().numpy() / GREYS
     targets = train.one_hot[: TIMED * BATCH].numpy()
-    b1, b2, w1, w2 = initial(curve)
+    b1, b2, w1, w2 = initial_parameters(curve)
     keep, rate = 1 - curve.rate * curve.decay / curve.images, curve.rate / BATCH
     started = perf_counter()
     for at in range(0, len(pixels), BATCH):
@@ -98,13 +103,13 @@ def _sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
     return 1 / (1 + np.exp(-z))
 
 
-def _row(pair: Pair) -> Comparison:
+def _row(pair: ComparedSeries) -> PublishedNumber:
     what = f"{pair.curve.name}: {pair.name} after {len(pair.ours)} epochs"
     digits = 0 if pair.name.endswith("count") else 10
-    return Comparison(what, pair.theirs[-1], pair.ours[-1], digits, f"{pair.curve.file}.json")
+    return PublishedNumber(what, pair.theirs[-1], pair.ours[-1], digits, f"{pair.curve.file}.json")
 
 
-def _costs(pairs: Sequence[Pair]) -> Claim:
+def _costs(pairs: Sequence[ComparedSeries]) -> Claim:
     off = [
         abs(ours - theirs)
         for pair in pairs
@@ -115,7 +120,7 @@ def _costs(pairs: Sequence[Pair]) -> Claim:
     return Claim(f"every cost is his within {CLOSE:g}", measured, max(off, default=0) <= CLOSE)
 
 
-def _counts(pairs: Sequence[Pair]) -> Claim:
+def _counts(pairs: Sequence[ComparedSeries]) -> Claim:
     equal = [
         ours == theirs
         for pair in pairs
@@ -126,21 +131,21 @@ def _counts(pairs: Sequence[Pair]) -> Claim:
     return Claim("every count of right images is his", measured, all(equal))
 
 
-def _told(show: Callable[[int, int], None], total: int) -> Callable[[int], None]:
-    """Adds up what several threads tell of."""
+def _counted(show: Callable[[int, int], None], total: int) -> Callable[[int], None]:
+    """Sum the progress of several threads."""
     lock, done = Lock(), 0
 
-    def tell(updates: int) -> None:
+    def progress(updates: int) -> None:
         nonlocal done
         with lock:
             done += updates
             show(done, total)
 
-    return tell
+    return progress
 
 
-def _picture(pairs: Sequence[Pair]) -> Picture:
-    """The test cost of the 1000 images, ours as lines and his as dots; else the first cost."""
+def _picture(pairs: Sequence[ComparedSeries]) -> Illustration:
+    """Draw the test cost of the runs on 1000 images, ours as lines and his as dots."""
     costs = [pair for pair in pairs if pair.name.endswith("cost")]
     drawn = [pair for pair in costs if pair.name == "evaluation cost"] or costs[:1]
     with drawing.canvas() as (figure, axes):
@@ -152,6 +157,4 @@ def _picture(pairs: Sequence[Pair]) -> Picture:
         axes.plot([], [], "o", color=drawing.INK, markersize=5, label="Nielsen")
         axes.set(xlabel="epochs", ylabel="cost on the test images")
         axes.legend()
-        svg = drawing.svg(figure)
-    command = for_others("lecture", "published", "nielsen_curves")
-    return Picture("overfitting, and weight decay against it", svg, command)
+        return drawing.picture("overfitting, and weight decay against it", figure)

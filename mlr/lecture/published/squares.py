@@ -1,4 +1,4 @@
-"""Squared error in the place of cross-entropy: what three papers say of it, on small data."""
+"""Squared error instead of cross-entropy: the claims of three papers, on small data."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from statistics import mean
 
 import torch
 
-from mlr.core.commandline import for_others
+from mlr.app.lab import Lab
 from mlr.data.base import Dataset, Split
-from mlr.lecture import drawing
-from mlr.lecture.answer import Answer, Claim, Comparison, Picture
-from mlr.lecture.lab import Lab
+from mlr.lecture.page import drawing
+from mlr.lecture.page.answer import Answer, Claim, PublishedNumber
 from mlr.models import Mlp
 from mlr.objectives import Objective
 from mlr.training import SGD, Experiment, train
 
 SEEDS = 5
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0)
-"""Learning rates, of which each pair gets the best on validation."""
+"""Learning rates, of which the best on validation counts for each pair."""
 PAIRS = (("linear", "se"), ("sigmoid", "se"), ("sigmoid", "bce"), ("softmax", "ce"))
 CLASSES = (2, 10, 30, 100)
 SLOW = (0.003, 0.01, 0.03, 0.1, 0.3)
-"""The same for the mixtures, whose features are larger."""
+"""Learning rates of the mixtures, whose features are larger."""
 FEATURES, EACH, FEW = 20, 50, 3
-"""Of the mixtures: dimensions, examples a class, seeds."""
+"""Dimensions, examples per class and seeds of the mixtures."""
 HUI = "Hui and Belkin 2021, abstract and introduction"
 GREAT = "Making Sigmoid-MSE Great Again, arXiv 2411.11213, abstract"
 DEMIRKAYA = "Demirkaya, Chen and Oymak 2020, abstract"
@@ -55,7 +54,7 @@ def squares_on_digits(lab: Lab) -> Answer:
         ("sigmoid", "se"): ("comparable", GREAT),
     }
     rows = tuple(
-        Comparison(
+        PublishedNumber(
             f"digits, {head} + {loss.upper()}: test accuracy compared with softmax + CE",
             words,
             f"{best[head, loss]:.2f} % against {ce:.2f} %",
@@ -64,12 +63,14 @@ def squares_on_digits(lab: Lab) -> Answer:
         )
         for (head, loss), (words, source) in said.items()
     )
-    told = ", ".join(f"{h} + {loss.upper()} {value:.1f} %" for (h, loss), value in best.items())
+    accuracies = ", ".join(
+        f"{h} + {loss.upper()} {value:.1f} %" for (h, loss), value in best.items()
+    )
     away = ", ".join(
         f"{head} + {loss.upper()} {best[head, loss] - ce:+.1f} points".replace("-", "−")
         for head, loss in said
     )
-    sentence = f"The test accuracies are {told}. Compared with softmax + CE: {away}."
+    sentence = f"The test accuracies are {accuracies}. Compared with softmax + CE: {away}."
     return Answer(sentence, (), (), rows)
 
 
@@ -87,7 +88,7 @@ def many_classes(lab: Lab) -> Answer:
     found = {(k, pair): _of_mixtures(k, *pair) for k in CLASSES for pair in pairs}
     behind = [found[k, pairs[1]] - found[k, pairs[0]] for k in CLASSES]
     rows = tuple(
-        Comparison(
+        PublishedNumber(
             f"mixture of {k} classes: test accuracy, linear + SE against softmax + CE",
             "SE falls behind with K",
             f"{found[k, pairs[0]]:.1f} % against {found[k, pairs[1]]:.1f} %",
@@ -113,13 +114,12 @@ def many_classes(lab: Lab) -> Answer:
         axes.set_xticks(CLASSES, CLASSES)
         axes.minorticks_off()
         axes.legend()
-        svg = drawing.svg(figure)
-    command = for_others("lecture", "published", "many_classes")
-    return Answer(sentence, (claim,), (Picture("accuracy by classes", svg, command),), rows)
+        accuracies = drawing.picture("accuracy by classes", figure)
+    return Answer(sentence, (claim,), (accuracies,), rows)
 
 
 def mixture(classes: int, seed: int) -> Dataset:
-    """Round clouds of deviation 1 around centres that are drawn from the same distribution."""
+    """Draw round clouds of deviation 1 around centres from the same distribution."""
     generator = torch.Generator().manual_seed(seed)
     centres = torch.randn(classes, FEATURES, generator=generator)
 
@@ -132,7 +132,7 @@ def mixture(classes: int, seed: int) -> Dataset:
 
 
 def _of_mixtures(classes: int, head: str, loss: str) -> float:
-    """Percent right of one pair, all its rates and seeds trained as one program."""
+    """Compute the test accuracy of one pair in percent; its runs are trained as one program."""
     objective = Objective(head, loss)
     outputs = objective.head.outputs(classes)
     data = [mixture(classes, seed) for seed in range(FEW)]
@@ -152,11 +152,11 @@ def _of_mixtures(classes: int, head: str, loss: str) -> float:
 
 
 def _best(metrics: Sequence[Mapping[str, float]], seeds: int) -> float:
-    """Percent right on the test, mean over seeds, of the rate that is best on validation.
+    """Compute the mean test accuracy in percent of the rate that is best on validation.
 
     Args:
         metrics: of all runs, rate by rate.
-        seeds: runs of each rate.
+        seeds: number of runs of each rate.
     """
     rates = [metrics[at : at + seeds] for at in range(0, len(metrics), seeds)]
     best = max(rates, key=lambda runs: mean(one["accuracy/val"] for one in runs))

@@ -16,7 +16,7 @@ import pytest
 from scipy import stats
 
 from mlr import records
-from mlr.analysis.compare.statistics import holm
+from mlr.analysis.compare.significance import holm
 from mlr.app.cli.errors import told
 from tests.records.written import write_run
 
@@ -119,7 +119,7 @@ def test_a_folder_without_runs_is_one_sentence(tmp_path):
 
 def test_no_heavy_library_is_imported_before_it_is_needed():
     code = (
-        "import sys; import mlr.analysis.compare.command as command; import mlr.analysis.compare.table; "
+        "import sys, mlr.analysis.compare.command as command, mlr.analysis.compare.table; "
         "print({'torch', 'scipy', 'pandas', 'hydra', 'tensorboard'} & set(sys.modules))"
     )
     done = subprocess.run(

@@ -9,10 +9,9 @@ from math import inf, nan
 
 import pytest
 
-from mlr.analysis.compare.command import main
+from mlr.analysis.compare.command import as_csv, as_json, main
 from mlr.analysis.compare.comparison import COLUMNS, compare
-from mlr.analysis.compare.export import as_csv, as_json
-from mlr.analysis.compare.measures import Mark
+from mlr.analysis.compare.time_to_target import Target
 from mlr.core.checks import InputError
 from mlr.records.reading import read_runs
 from tests.records.written import write_run
@@ -91,7 +90,7 @@ def test_the_learning_rate_is_not_that_of_the_best_test_result(tmp_path):
 def test_what_a_row_says_of_the_way_there(sweep):
     """The mark is 0.9 · 0.9705; of what ends at 0.97 the third point, of the others none."""
     (ranking,) = compare(read_runs(sweep)).rankings
-    assert ranking.mark == Mark("accuracy/val", pytest.approx(0.9705), 0.0)
+    assert ranking.target == Target("accuracy/val", pytest.approx(0.9705), 0.0)
     first, second, last = ranking.rows
     assert (first.epochs_to_90, first.updates_to_90) == (1, 20)
     assert (second.epochs_to_90, second.updates_to_90) == (1, 20)
@@ -104,7 +103,7 @@ def test_what_a_row_says_of_the_way_there(sweep):
 
 def test_without_the_curves_there_are_no_times(sweep):
     (ranking,) = compare(read_runs(sweep), timed=False).rankings
-    assert ranking.mark is None
+    assert ranking.target is None
     for row in ranking.rows:
         assert (row.epochs_to_90, row.updates_to_90) == (None, None)
 

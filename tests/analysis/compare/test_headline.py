@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mlr.analysis.compare.comparison import compare
-from mlr.analysis.compare.headline import brief, headline, is_share, p_text
+from mlr.analysis.compare.headline import headline
+from mlr.analysis.quantities import is_share
 from mlr.records.reading import Recorded
 
 
@@ -308,21 +309,6 @@ def test_runs_that_ended_without_the_metric():
 )
 def test_shares_are_written_in_percent(metric, share):
     assert is_share(metric) is share
-
-
-@pytest.mark.parametrize(
-    ("p", "text"),
-    [(1.0, "p = 1"), (0.0123, "p = 0.012"), (1e-4, "p = 0.0001"), (9.9e-5, "p < 0.0001")],
-)
-def test_p_values_have_two_digits_and_an_end(p, text):
-    assert p_text(p) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(10000.0, "10000"), (1e-6, "1e-06"), (1 / 3, "0.333333333333"), (3, "3")]
-)
-def test_settings_are_written_briefly(value, text):
-    assert brief(value) == text
 
 
 def test_long_lists_are_counted():

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mlr.analysis.compare.comparison import Comparison, Ranking, Row
-from mlr.analysis.compare.measures import Mark
+from mlr.analysis.compare.comparison import CompareResult, CompareRow, Ranking
 from mlr.analysis.compare.table import print_comparison, print_ranking
+from mlr.analysis.compare.time_to_target import Target
 from mlr.records.reading import Recorded
 
-ROW = Row(
+ROW = CompareRow(
     keys={"head": "softmax", "loss": "smoothed_ce"},
     place=1,
     lr=0.5,
@@ -65,12 +65,12 @@ OTHER = replace(
 )
 FOLDER = Path("/somewhere/else")
 P = np.array([[nan, 0.00012], [0.00012, nan]])
-MARK = Mark("accuracy/val", 0.95, 0.1)
-RANKING = Ranking("", "", "accuracy/test", "accuracy/val", MARK, [ROW, OTHER], P)
-COMPARISON = Comparison(["head", "loss"], [RANKING], [], [], 24)
+TARGET = Target("accuracy/val", 0.95, 0.1)
+RANKING = Ranking("", "", "accuracy/test", "accuracy/val", TARGET, [ROW, OTHER], P)
+COMPARISON = CompareResult(["head", "loss"], [RANKING], [], [], 24)
 
 
-def printed(comparison: Comparison, width: int = 220) -> list[str]:
+def printed(comparison: CompareResult, width: int = 220) -> list[str]:
     out = io.StringIO()
     print_comparison(Console(file=out, width=width, highlight=False), comparison)
     return out.getvalue().splitlines()
@@ -106,7 +106,7 @@ def test_a_column_without_an_entry_is_left_out():
         ROW, stuck=None, updates_to_90=None, epochs_to_90=None, diverged=0, running=0, std=None
     )
     bare = replace(row, finals={"accuracy/test": (0.9, None), "loss/test": (0.5, None)})
-    lines = short(replace(RANKING, rows=[bare], mark=None))
+    lines = short(replace(RANKING, rows=[bare], target=None))
     assert lines[0].split("  ")[0] == "head"
     for name in ("stuck", "90 %", "dL/dz", "lost", "against", "predicted", "RMSE"):
         assert name not in lines[0]
@@ -258,21 +258,21 @@ def test_the_best_row_is_bold():
 
 
 @pytest.mark.parametrize(
-    ("mark", "goal"),
+    ("target", "goal"),
     [
         (
-            Mark("loss/train", 0.3),
+            Target("loss/train", 0.3),
             "until loss/train has gone 90 % of the way from its first value to the lowest end; – "
             "where it never does",
         ),
         (
-            Mark("accuracy/val", 0.9),
+            Target("accuracy/val", 0.9),
             "until the validation accuracy is 81.00 %, 90 % of the best end; – where it never is",
         ),
     ],
 )
-def test_what_times_are_counted_to_is_said(mark, goal):
-    assert f"updates to 90 %: {goal}" in short(replace(RANKING, mark=mark))
+def test_what_times_are_counted_to_is_said(target, goal):
+    assert f"updates to 90 %: {goal}" in short(replace(RANKING, target=target))
 
 
 def test_lost_runs_are_of_all_learning_rates_where_there_were_several():

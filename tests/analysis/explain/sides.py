@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from mlr.analysis.explain.diagnosis import Finding
 from mlr.analysis.explain.facts import Facts
-from mlr.records.aggregate import Series
+from mlr.analysis.explain.findings import Finding
 from mlr.records.reading import Recorded
+from mlr.records.series import Series
 from tests.analysis.explain.made import changed
 
 Told = Mapping[str, Any]

@@ -13,7 +13,6 @@ import pytest
 from mlr.analysis.explain.command import main
 from mlr.app.cli import errors as telling
 from tests.analysis.explain.made import METRICS, SOUND, changed, falling, run
-from tests.app.conftest import train  # noqa: F401
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "explain.py"
 DEAD = ("data=blobs", "data.seed=0", "epochs=2", "head=clipped_linear", "loss=se", "model.bias=8")
@@ -101,7 +100,7 @@ def test_the_script_is_main_with_arguments(tmp_path, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["runs"] == 1
 
 
-def test_a_training_ends_with_its_diagnosis(train):  # noqa: F811
+def test_a_training_ends_with_its_diagnosis(train):
     finished = train(*DEAD)
     (line,) = [line for line in finished.out.splitlines() if line.startswith("diagnosis")]
     assert "receive no gradient: the clipped-linear unit is outside [0, 1] for them." in line
@@ -111,11 +110,11 @@ def test_a_training_ends_with_its_diagnosis(train):  # noqa: F811
     assert (script, finished.folder / folder) == ("scripts/explain.py", finished.runs[0])
 
 
-def test_a_sound_training_ends_without_one(train):  # noqa: F811
+def test_a_sound_training_ends_without_one(train):
     assert "diagnosis" not in train(*WELL).out
 
 
-def test_a_sweep_ends_with_a_line_for_each_afflicted_cell(train):  # noqa: F811
+def test_a_sweep_ends_with_a_line_for_each_afflicted_cell(train):
     finished = train(
         "-m", *DEAD[:3], "model.bias=8", "head=clipped_linear,sigmoid", "loss=se,bce", "seed=0,1"
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlr.analysis.explain.facts import logit_counts, percent, short, whole
+from mlr.analysis.explain.facts import logit_counts
+from mlr.analysis.formatting import approx, approx_percent, whole
 from tests.analysis.explain.made import run
 from tests.analysis.explain.sides import facts
 
@@ -28,11 +29,11 @@ INF, NAN = float("inf"), float("nan")
     ],
 )
 def test_a_share_in_percent(share, written):
-    assert percent(share) == written
+    assert approx_percent(share) == written
 
 
 def test_numbers_and_counts():
-    assert [short(value) for value in (0.12345, 1234.5, 0, NAN)] == [
+    assert [approx(value) for value in (0.12345, 1234.5, 0, NAN)] == [
         "0.123",
         "1.23e+03",
         "0",

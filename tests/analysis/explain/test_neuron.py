@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from mlr.analysis.figures import canvas, outputs
-from tests.app.conftest import train  # noqa: F401
 
 UPDATES = 300
 
@@ -28,7 +27,7 @@ def neuron(loss: str, rate: float = 0.15) -> list[float]:
 
 
 @pytest.fixture
-def lesson(train):  # noqa: F811
+def lesson(train):
     return train("-m", "experiment=neuron", "loss=se,bce")
 
 
@@ -62,20 +61,20 @@ def test_the_sweep_says_where_the_outputs_ended_and_what_held_one_up(lesson):
     assert "learning rate" not in lesson.out
 
 
-def test_a_single_run_says_where_its_output_ended(train):  # noqa: F811
+def test_a_single_run_says_where_its_output_ended(train):
     out = train("experiment=neuron", "loss=se").out
     assert "mean output y in training data: 0.2028 for target 0\n" in out
     assert "mean output" not in train("data=blobs", "epochs=1", "hydra.run.dir=other").out
 
 
-def test_saturation_is_named_whatever_counts_as_stuck(train):  # noqa: F811
+def test_saturation_is_named_whatever_counts_as_stuck(train):
     out = train("experiment=neuron", "loss=se", "probes=basic").out  # the slope is above its 0.01
     assert "the sigmoid was saturated" in out
 
 
 def test_the_picture_shows_the_outputs_over_the_updates(lesson):
     (se,) = [run for run in lesson.runs if run.name.startswith("sigmoid+se")]
-    (curve,) = outputs.shown(se / "metrics.csv", {"prediction/target_0": 0.5}, UPDATES + 1)
+    (curve,) = outputs.collect(se / "metrics.csv", {"prediction/target_0": 0.5}, UPDATES + 1)
     assert curve.tag == "prediction/target_0"
     assert curve.steps.tolist() == [*range(UPDATES + 1), UPDATES + 1]
     assert curve.outputs[:-1] == pytest.approx(neuron("se"), rel=1e-6)
@@ -87,7 +86,7 @@ def test_the_picture_shows_the_outputs_over_the_updates(lesson):
     assert canvas.png(figure)
 
 
-def test_runs_with_such_a_series_are_drawn_with_it(train):  # noqa: F811
+def test_runs_with_such_a_series_are_drawn_with_it(train):
     from tests.records.reading import accumulate
 
     tags = accumulate(train("experiment=neuron", "loss=se", "epochs=2").runs[0]).Tags()

@@ -6,7 +6,6 @@ import pytest
 
 from mlr.analysis.explain import findings
 from tests.analysis.explain.made import falling, run
-from tests.app.conftest import train  # noqa: F401
 
 OWN = """
 import torch
@@ -38,7 +37,7 @@ LINE = ("data=blobs", "head=sigmoid", "loss=se", "epochs=2", "allow_targets=[bro
         ("model._target_=broken_parts.Net", "A logit", "model (broken_parts.Net)"),
     ],
 )
-def test_what_was_never_finite_is_not_the_rates_doing(train, tmp_path, typed, where, part):  # noqa: F811
+def test_what_was_never_finite_is_not_the_rates_doing(train, tmp_path, typed, where, part):
     (tmp_path / "broken_parts.py").write_text(OWN)
     own = ("model=custom",) if typed.startswith("model") else ()
     finished = train(*LINE, *own, typed)

@@ -13,14 +13,14 @@ from hydra import compose, initialize_config_dir
 
 from mlr.analysis.explain import RULES
 from mlr.analysis.explain import explain as explained
-from mlr.analysis.explain.printing import command
+from mlr.analysis.explain.remedies import command
 from mlr.app.cli.command import CONFIGS, VERSION_BASE
 from mlr.app.config.run_spec import make_plan
 from mlr.app.config.schema import register_schema
 from mlr.app.run.job import resolved
 from mlr.app.sweep.resolvers import register_resolvers
 from mlr.benchmarks import explain
-from mlr.benchmarks.faults import FINE, HEALTHY, PLANTED
+from mlr.benchmarks.explain import FINE, HEALTHY, PLANTED
 from mlr.benchmarks.rows import table
 from mlr.objectives.compatibility import check_pair
 
@@ -43,10 +43,10 @@ def test_every_rule_is_planted_and_enough_runs_are():
 @pytest.mark.slow
 @pytest.mark.parametrize("place", [0, pytest.param(-1, marks=pytest.mark.long)])
 def test_planted_faults_are_named_first_and_sound_runs_left_alone(tmp_path, place):
-    judged = explain.judge(tmp_path, some(place))
-    rates = explain.rates(judged)
-    assert {rate.rule: rate.others for rate in rates if rate.others} == {}
-    assert {rate.rule for rate in rates} == {*RULES, HEALTHY}
+    judged = explain.diagnose_cases(tmp_path, some(place))
+    hit_rates = explain.hit_rates(judged)
+    assert {rate.rule: rate.others for rate in hit_rates if rate.others} == {}
+    assert {rate.rule for rate in hit_rates} == {*RULES, HEALTHY}
     _remedies_can_be_trained(judged)
 
 
@@ -84,7 +84,10 @@ def test_what_is_said_instead_is_told():
         pass
 
     case = PLANTED[0]
-    judged = [explain.Judged(case, Run(), "lr_too_high"), explain.Judged(case, Run(), "unscaled")]
-    (rate,) = explain.rates(judged)
+    judged = [
+        explain.DiagnosedRun(case, Run(), "lr_too_high"),
+        explain.DiagnosedRun(case, Run(), "unscaled"),
+    ]
+    (rate,) = explain.hit_rates(judged)
     assert (rate.right, rate.total) == (1, 2)
     assert rate.others == [f"lr_too_high: {case.overrides}"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlr.analysis.explain.diagnosis import Finding
+from mlr.analysis.explain.findings import Finding
 from mlr.analysis.explain.rules_data import label_noise, overfitting, unscaled
 from tests.analysis.explain.sides import check, facts, on_either_side
 

@@ -12,7 +12,6 @@ import pytest
 from mlr.analysis.explain import findings
 from mlr.analysis.explain.rules_rate import lr_too_high, lr_too_low
 from tests.analysis.explain.sides import check, facts, on_either_side
-from tests.app.conftest import train  # noqa: F401
 
 ROWS = 22
 PLAIN = {
@@ -331,7 +330,7 @@ def test_the_rate_is_the_first_that_is_told(rule, told):
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "constant"])
-def test_the_command_of_the_report_is_told_so(train, schedule):  # noqa: F811
+def test_the_command_of_the_report_is_told_so(train, schedule):
     line = ("data=digits", f"schedule={schedule}", "schedule.warmup_steps=100000", "epochs=2")
     out = train(*line, "head=softmax", "loss=ce", "optimizer.lr=0.02").out
     assert "The warm-up is longer than the training" in out

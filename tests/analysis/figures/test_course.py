@@ -29,7 +29,7 @@ def at(tmp_path, step=100, rows=ROWS, name="one output", header=HEADER):
     """The course of a run that recorded these rows, at a moment of it."""
     path = tmp_path / "metrics.csv"
     path.write_text(f"{header}\n{rows.strip()}\n")
-    return course.shown(replace(moment(**KINDS[name]), step=step, metrics=path))
+    return course.collect(replace(moment(**KINDS[name]), step=step, metrics=path))
 
 
 def lines(found) -> dict[str, list[tuple[int, float]]]:

@@ -84,7 +84,9 @@ def test_limits_are_a_little_wider_than_the_numbers():
 
 
 def test_the_confusion_is_a_share_of_each_row_with_the_counts_in_it():
-    figure = confusion.draw(confusion.Confusion(np.array([[3, 1], [5, 5]]), ("a", "long name")), "")
+    figure = confusion.draw(
+        confusion.ConfusionMatrix(np.array([[3, 1], [5, 5]]), ("a", "long name")), ""
+    )
     (axes,) = figure.axes
     (image,) = axes.images
     np.testing.assert_allclose(image.get_array(), [[0.75, 0.25], [0.5, 0.5]])
@@ -109,9 +111,9 @@ def test_the_confusion_is_a_share_of_each_row_with_the_counts_in_it():
 
 def test_of_many_classes_every_fifth_is_named_and_none_is_counted():
     names = tuple(f"{number}" for number in range(13))
-    figure = confusion.draw(confusion.Confusion(np.eye(13, dtype=int), names), "")
+    figure = confusion.draw(confusion.ConfusionMatrix(np.eye(13, dtype=int), names), "")
     assert [one.get_text() for one in figure.axes[0].texts] == ["0", "0", "5", "5", "10", "10"]
-    whole = confusion.draw(confusion.Confusion(np.eye(12, dtype=int), names[:12]), "")
+    whole = confusion.draw(confusion.ConfusionMatrix(np.eye(12, dtype=int), names[:12]), "")
     assert len(whole.axes[0].texts) == 3 * 12
 
 
@@ -122,14 +124,14 @@ def test_names_get_shorter_with_more_classes_until_there_are_too_many(count, dra
     one = moment(classes=count, head="softmax", loss="ce")
     labels = tuple(f"{number}" * 9 for number in range(count))
     data = replace(one.experiment.data, labels=labels)
-    found = confusion.shown(replace(one, experiment=replace(one.experiment, data=data)))
+    found = confusion.collect(replace(one, experiment=replace(one.experiment, data=data)))
     assert (found is not None) == drawn
     assert names is None or len(found.names[1]) == len(names)
 
 
 def test_shares_have_a_linear_axis_from_0_to_1():
-    lines = [course.Line("stuck", canvas.WRONG, np.array([0, 9]), np.array([0.2, 0.4]))]
-    figure = course.draw(course.Course([course.Panel("share", lines)], 9), "")
+    lines = [course.CourseLine("stuck", canvas.WRONG, np.array([0, 9]), np.array([0.2, 0.4]))]
+    figure = course.draw(course.Course([course.CoursePanel("share", lines)], 9), "")
     (axes,) = figure.axes
     assert xy(line(axes, canvas.WRONG, "o")) == pytest.approx(np.array([[0, 1], [0.2, 0.4]]))
     assert [one.get_text() for one in axes.get_yticklabels()] == ["0", "½", "1"]
@@ -138,9 +140,9 @@ def test_shares_have_a_linear_axis_from_0_to_1():
 
 def test_a_bands_label_and_names_stand_above_it_in_their_colours():
     steps = np.arange(50.0)
-    one = course.Line("train", canvas.INK, steps, steps + 1)
-    other = course.Line("val", canvas.GREEN, steps, steps + 2)
-    panels = [course.Panel("loss", [one, other]), course.Panel("share", [one])]
+    one = course.CourseLine("train", canvas.INK, steps, steps + 1)
+    other = course.CourseLine("val", canvas.GREEN, steps, steps + 2)
+    panels = [course.CoursePanel("loss", [one, other]), course.CoursePanel("share", [one])]
     figure = course.draw(course.Course(panels, 49), "")
     (axes,) = figure.axes
     assert axes.get_ylim() == pytest.approx((-0.06, 2.51))
@@ -165,7 +167,7 @@ def test_a_bands_label_and_names_stand_above_it_in_their_colours():
 
 
 def test_the_fit_is_a_curve_over_points_with_two_deviations_about_it():
-    found = fit.Fit(
+    found = fit.RegressionFit(
         ("feature x", "y"),
         np.array([0.0, 1.0]),
         np.array([1.0, 3.0]),
@@ -190,7 +192,7 @@ def test_the_fit_is_a_curve_over_points_with_two_deviations_about_it():
 
 def test_of_many_features_targets_stand_against_predictions_on_the_diagonal():
     one = moment(**KINDS["many features"])
-    figure, own = fit.draw(fit.shown(one), ""), one.train
+    figure, own = fit.draw(fit.collect(one), ""), one.train
     (axes,) = figure.axes
     np.testing.assert_array_equal(
         xy(line(axes, canvas.SKY, "o")), [own.predictions[:, 0], own.targets[:, 0]]
@@ -204,7 +206,10 @@ def test_of_many_features_targets_stand_against_predictions_on_the_diagonal():
 
 def curve(count: int = 3) -> loss_curve.LossCurve:
     grid = np.linspace(-2, 2, 5)
-    lines = (loss_curve.Line("target 1", grid**2, grid), loss_curve.Line("target 0", grid, -grid))
+    lines = (
+        loss_curve.LossLine("target 1", grid**2, grid),
+        loss_curve.LossLine("target 0", grid, -grid),
+    )
     right = np.arange(count) > 0
     x = np.append(np.full(count - 1, 1.0), 9.0)[::-1]
     return loss_curve.LossCurve("logit z", grid, lines, x, 7 * x, -x, right)
@@ -241,7 +246,7 @@ def test_many_marks_let_each_other_through():
 
 
 def test_a_regression_has_marks_of_one_colour():
-    found = loss_curve.shown(moment(**KINDS["a line"]))
+    found = loss_curve.collect(moment(**KINDS["a line"]))
     figure = loss_curve.draw(found, "")
     for axes, marks in zip(figure.axes, (found.losses, found.grads), strict=True):
         np.testing.assert_array_equal(xy(line(axes, canvas.BLUE, "|")), [found.x, marks])
@@ -251,7 +256,7 @@ def test_a_regression_has_marks_of_one_colour():
 
 def test_the_grid_covers_nearly_all_marks_and_at_least_4():
     one = moment(**KINDS["one output"])
-    grid = loss_curve.shown(one).grid
+    grid = loss_curve.collect(one).grid
     assert np.abs(one.train.logits).max() < 4
     assert (grid[0], grid[-1]) == pytest.approx((-4.24, 4.24))
     far = np.append(np.linspace(-10, 10, 2001), 1e6)
@@ -317,7 +322,7 @@ def test_images_of_several_channels_are_no_image():
 
 def test_a_regressions_most_wrong_come_with_numbers():
     one = moment(**KINDS["a line with spread"])
-    found = most_wrong.shown(one)
+    found = most_wrong.collect(one)
     largest = np.argmax(one.train.losses)
     assert (found.wrong, found.examples) == (None, 40)
     assert found.targets[0] == f"{one.train.targets[largest, 0]:.3g}"
@@ -331,19 +336,19 @@ def test_outputs_are_those_of_metrics_csv_and_the_end(tmp_path):
         "step,epoch,prediction/target_0,loss/train,prediction/target_1\n"
         "0,0,0.5,9,0.25\n10,1,inf,9,0.75\n20,2,,9,0.5\n"
     )
-    one, zero = outputs.shown(path, {"prediction/target_0": 0.1}, 30)
+    one, zero = outputs.collect(path, {"prediction/target_0": 0.1}, 30)
     assert (one.tag, one.steps.tolist()) == ("prediction/target_1", [0, 10, 20])
     assert one.outputs.tolist() == [0.25, 0.75, 0.5]
     assert (zero.steps.tolist(), zero.outputs.tolist()) == ([0, 30], [0.5, 0.1])
-    (alone,) = outputs.shown(path, {}, 30)  # one point makes no curve
+    (alone,) = outputs.collect(path, {}, 30)  # one point makes no curve
     assert alone.tag == "prediction/target_1"
 
 
 def test_outputs_are_drawn_with_their_targets():
     steps = np.array([0.0, 40.0])
     found = [
-        outputs.Curve("prediction/target_1", steps, np.array([0.5, 0.9])),
-        outputs.Curve("prediction/target_0", np.array([0.0, 30.0]), np.array([0.5, -0.6])),
+        outputs.OutputCurve("prediction/target_1", steps, np.array([0.5, 0.9])),
+        outputs.OutputCurve("prediction/target_0", np.array([0.0, 30.0]), np.array([0.5, -0.6])),
     ]
     figure = outputs.draw(found, "")
     (axes,) = figure.axes
@@ -358,13 +363,13 @@ def test_outputs_are_drawn_with_their_targets():
     assert [one.get_text() for one in figure.texts[1:]] == [
         *("— target 1", "— target 0", "– – target")
     ]
-    every = outputs.draw([outputs.Curve("prediction/mean", steps, np.array([3.0, 5.0]))], "")
+    every = outputs.draw([outputs.OutputCurve("prediction/mean", steps, np.array([3.0, 5.0]))], "")
     assert every.axes[0].get_ylim() == pytest.approx((2.9, 5.1))
     assert len(every.axes[0].lines) == 1
 
 
-def made_plane(names: tuple[str, ...] = ("0", "1")) -> plane.Plane:
-    return plane.Plane(
+def made_plane(names: tuple[str, ...] = ("0", "1")) -> plane.DecisionPlane:
+    return plane.DecisionPlane(
         (0.0, 2.0),
         (10.0, 13.0),
         np.array([[0, 0, 1], [0, 0, 1]]),
@@ -414,7 +419,7 @@ def test_classes_without_names_are_called_such_where_there_is_room(names, first)
 
 def test_the_plane_is_a_little_larger_than_the_points():
     one = moment()
-    found, (x, y) = plane.shown(one), one.train.features.T
+    found, (x, y) = plane.collect(one), one.train.features.T
     for ends, own in ((found.x, x), (found.y, y)):
         room = 0.08 * (own.max() - own.min())
         assert ends == pytest.approx((own.min() - room, own.max() + room))
@@ -422,8 +427,8 @@ def test_the_plane_is_a_little_larger_than_the_points():
 
 def test_a_plane_of_more_classes_than_colours_is_not_drawn():
     assert len(canvas.CLASSES) == len(set(canvas.CLASSES)) == 7
-    assert plane.shown(moment(classes=7, head="softmax", loss="ce")) is not None
-    assert plane.shown(moment(classes=8, head="softmax", loss="ce")) is None
+    assert plane.collect(moment(classes=7, head="softmax", loss="ce")) is not None
+    assert plane.collect(moment(classes=8, head="softmax", loss="ce")) is None
 
 
 def test_the_bars_of_the_reliability_stand_between_accuracy_and_confidence():
@@ -461,7 +466,7 @@ def test_a_single_example_has_its_bar():
 
 def test_weights_have_one_scale_that_is_told():
     images = np.array([[[1.0, -0.5]], [[0.0, 0.25]], [[0.5, 0.5]]])
-    figure = weights.draw(weights.Weights("hidden", images, 30, ("a", "b", "c")), "")
+    figure = weights.draw(weights.WeightImages("hidden", images, 30, ("a", "b", "c")), "")
     sheet, bar = figure.axes
     assert sheet.images[0].get_clim() == (-1, 1)
     assert sheet.images[0].get_cmap().name == bar.images[0].get_cmap().name == "RdBu_r"
@@ -475,9 +480,9 @@ def test_weights_have_one_scale_that_is_told():
     middle = (place.y0 + place.y1) / 2
     assert said["-1"].get_position() == (pytest.approx(place.x0 - 0.01), pytest.approx(middle))
     assert said["+1"].get_position() == (pytest.approx(place.x1 + 0.01), pytest.approx(middle))
-    whole = weights.draw(weights.Weights("output", images, 3, ()), "")
+    whole = weights.draw(weights.WeightImages("output", images, 3, ()), "")
     assert "layer output" in words(whole)
-    assert weights.Weights("output", 0 * images, 3, ()).largest == 1
+    assert weights.WeightImages("output", 0 * images, 3, ()).largest == 1
 
 
 def test_filters_are_images_of_one_channel_only():
@@ -485,7 +490,7 @@ def test_filters_are_images_of_one_channel_only():
 
     def of(shape, **parameters):
         other = moment(shape, 3, head="softmax", loss="ce") if shape != (1, 4, 4) else one
-        return weights.shown(replace(other, parameters=parameters))
+        return weights.collect(replace(other, parameters=parameters))
 
     filters = torch.arange(18.0).view(2, 1, 3, 3)
     found = of((1, 4, 4), **{"conv.weight": filters, "output.weight": torch.zeros(3, 8)})
@@ -499,7 +504,7 @@ def test_filters_are_images_of_one_channel_only():
 
 
 def test_the_one_output_of_two_classes_is_the_image_of_class_1():
-    assert weights.shown(moment((1, 4, 4))).classes == ("class 1",)
+    assert weights.collect(moment((1, 4, 4))).classes == ("class 1",)
 
 
 def test_titles_say_which_moment_and_how_many_examples_are_left_out(monkeypatch):
@@ -511,7 +516,7 @@ def test_titles_say_which_moment_and_how_many_examples_are_left_out(monkeypatch)
 
     first, *_ = record.PICTURES
     monkeypatch.setattr(record, "PICTURES", (first._replace(draw=draw),))
-    monkeypatch.setattr(record.pr_curves, "shown", lambda one: {})
+    monkeypatch.setattr(record.pr_curves, "collect", lambda one: {})
     folder = SimpleNamespace(path=SimpleNamespace(name="run"), metrics=None)
     recorder = SimpleNamespace(
         folder=folder, summary=lambda made, step: tags.append((made.value[0].tag, step))

@@ -1,7 +1,6 @@
 import pytest
 
-from mlr.analysis.figures.moments import MOST_DRAWN, drawn_jobs, moments
-from mlr.app.sweep.sweep_job import SweepJob
+from mlr.analysis.figures.record import moments
 
 
 @pytest.mark.parametrize(
@@ -17,24 +16,3 @@ from mlr.app.sweep.sweep_job import SweepJob
 )
 def test_moments_are_the_start_the_end_and_even_ratios_between(count, total, expected):
     assert moments(count, total) == expected
-
-
-def job(number, head="sigmoid", loss="se", model="linear", **config):
-    parts = {"head": head, "loss": loss, "model": model, "data": "digits"}
-    targets = {group: {"_target_": name} for group, name in parts.items()}
-    return SweepJob(number, (), {**targets, **config}, folder=None, files={})
-
-
-def test_the_first_run_of_each_kind_is_drawn():
-    jobs = [
-        *(job(0, seed=0), job(1, seed=1), job(2, loss="bce", seed=0), job(3, loss="bce", seed=1)),
-        *(job(4, model="mlp"), job(5, lr=0.3)),
-    ]
-    seen = set()
-    assert drawn_jobs(jobs, seen) == {0, 2, 4}
-    assert drawn_jobs([job(6), job(7, head="softmax")], seen) == {7}  # a later batch
-
-
-def test_no_more_than_a_person_looks_at():
-    jobs = [job(number, head=f"head{number}") for number in range(2 * MOST_DRAWN)]
-    assert drawn_jobs(jobs, set()) == set(range(MOST_DRAWN))

@@ -63,7 +63,7 @@ def test_what_makes_sense_is_drawn_as_a_card_shows_it(name):
     one = moment(**KINDS[name])
     drawn = {}
     for picture in PICTURES:
-        found = picture.shown(one)
+        found = picture.collect(one)
         if found is not None:
             figure = picture.draw(found, picture.title)
             drawn[picture.name] = canvas.png(figure)
@@ -86,7 +86,7 @@ def test_hidden_units_and_many_classes_are_drawn():
     ):
         one = moment((1, 4, 4), head="softmax", loss="ce", **changes)
         for picture in PICTURES:
-            found = picture.shown(one)
+            found = picture.collect(one)
             assert found is None or canvas.png(picture.draw(found, picture.title))
 
 

@@ -80,7 +80,7 @@ def test_the_runs_module_and_random_numbers_are_left_alone():
 @pytest.mark.parametrize("name", ["one output", "own outputs", "clipped", "linear", "a line"])
 def test_marks_stand_on_the_curves_with_the_samples_own_gradients(name):
     one = moment(**KINDS[name])
-    found = loss_curve.shown(one)
+    found = loss_curve.collect(one)
     own, count = one.train, len(one.train.losses)
     if name == "a line":
         z, grads = (own.logits - own.targets)[:, 0], own.logit_grads[:, 0]
@@ -117,7 +117,7 @@ def test_each_outputs_losses_add_up_to_the_examples():
 
 def test_the_margin_tells_right_from_wrong_and_its_curves_are_the_formulas():
     one = moment(classes=4, head="softmax", loss="ce")
-    found = loss_curve.shown(one)
+    found = loss_curve.collect(one)
     np.testing.assert_array_equal(found.x > 0, found.right)
     level, alone = found.lines
     m = found.grid
@@ -126,18 +126,18 @@ def test_the_margin_tells_right_from_wrong_and_its_curves_are_the_formulas():
     np.testing.assert_allclose(alone.grads, -1 / (1 + np.exp(m)), rtol=1e-9)
     between = np.interp(found.x, m, level.losses) + 1e-2 >= found.losses
     assert between.all()
-    (single,) = loss_curve.shown(moment(**KINDS["softmax of two"])).lines
+    (single,) = loss_curve.collect(moment(**KINDS["softmax of two"])).lines
     zero = np.abs(single.losses - log(2)).argmin()
     assert len(single.losses) // 2 == pytest.approx(zero, abs=len(m) / 4)
 
 
 def test_a_gaussian_has_no_curve_of_one_logit():
-    assert loss_curve.shown(moment(**KINDS["a line with spread"])) is None
+    assert loss_curve.collect(moment(**KINDS["a line with spread"])) is None
 
 
 def test_the_plane_asks_the_network():
     one = moment(classes=3, head="softmax", loss="ce")
-    found = plane.shown(one)
+    found = plane.collect(one)
     half_x, half_y = ((ends[1] - ends[0]) / plane.CELLS / 2 for ends in (found.x, found.y))
     for row, column in ((0, 0), (17, 90), (plane.CELLS - 1, 3)):
         x = found.x[0] + (2 * column + 1) * half_x
@@ -161,35 +161,35 @@ def test_sureness_and_boundary():
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (1, 2, 2)])
 def test_only_two_features_make_a_plane(shape):
-    assert plane.shown(moment(shape)) is None
+    assert plane.collect(moment(shape)) is None
 
 
 def test_the_fit_is_the_prediction_over_the_data():
     one = moment(**KINDS["a line with spread"])
-    found = fit.shown(one)
+    found = fit.collect(one)
     mean, log_spread = one.network(torch.from_numpy(found.grid)[:, None]).T.numpy()
     np.testing.assert_allclose(found.mean, mean)
     np.testing.assert_allclose(found.spread, np.exp(log_spread))
-    assert fit.shown(moment(**KINDS["a line"])).spread is None
-    many = fit.shown(moment(**KINDS["many features"]))
+    assert fit.collect(moment(**KINDS["a line"])).spread is None
+    many = fit.collect(moment(**KINDS["many features"]))
     assert many.labels == ("prediction y", "target t")
-    assert fit.shown(moment()) is None
+    assert fit.collect(moment()) is None
 
 
 def test_weights_of_a_class_are_its_image():
     one = moment(**KINDS["images"])
-    found = weights.shown(one)
+    found = weights.collect(one)
     matrix = one.parameters["output.weight"]
     np.testing.assert_array_equal(found.images, matrix.view(3, 4, 4))
     assert (found.classes, found.count) == (("0", "1", "2"), 3)
     assert found.largest == matrix.abs().max()
-    flat = weights.shown(moment((4, 5), 3, head="softmax", loss="ce"))  # without a channel
+    flat = weights.collect(moment((4, 5), 3, head="softmax", loss="ce"))  # without a channel
     assert flat.images.shape == (3, 4, 5)
-    assert weights.shown(moment()) is None
+    assert weights.collect(moment()) is None
 
 
 def test_of_many_units_the_first_are_shown():
-    found = weights.shown(moment((1, 4, 4), 3, head="softmax", loss="ce", model=Mlp(widths=[30])))
+    found = weights.collect(moment((1, 4, 4), 3, head="softmax", loss="ce", model=Mlp(widths=[30])))
     assert found.images.shape == (weights.MOST, 4, 4)
     assert (found.classes, found.count) == ((), 30)
 
@@ -216,7 +216,7 @@ def test_the_most_wrong_have_the_largest_losses_of_the_wrong():
 
 def test_the_most_wrong_come_with_their_numbers():
     one = moment(**KINDS["images"])
-    found, own = most_wrong.shown(one), one.train
+    found, own = most_wrong.collect(one), one.train
     chosen = most_wrong.most_wrong(own.losses, own.right)
     np.testing.assert_array_equal(found.images, own.features[chosen, 0])
     np.testing.assert_array_equal(found.grads, own.grad_sizes[chosen])
@@ -230,7 +230,7 @@ def test_the_most_wrong_come_with_their_numbers():
 @pytest.mark.parametrize("name", CLASSIFICATIONS)
 def test_confusion_counts_every_validation_example(name):
     one = moment(**KINDS[name])
-    counts, own = confusion.shown(one).counts, one.val
+    counts, own = confusion.collect(one).counts, one.val
     for row in range(len(counts)):
         for column in range(len(counts)):
             expected = ((own.labels == row) & (own.decided == column)).sum()
@@ -259,10 +259,10 @@ def test_a_calibrated_run_has_no_error_and_an_edge_belongs_to_the_bin_below():
 
 
 def test_only_shares_can_be_relied_on():
-    assert reliability.shown(moment(**KINDS["linear"])) is None
+    assert reliability.collect(moment(**KINDS["linear"])) is None
     one = moment(**KINDS["one output"])
     y = one.val.predictions[:, 0]
-    found = reliability.shown(one)
+    found = reliability.collect(one)
     mean = (found.counts * np.nan_to_num(found.confidence)).sum() / found.counts.sum()
     assert mean == pytest.approx(np.maximum(y, 1 - y).mean())
 
@@ -294,20 +294,20 @@ def test_at_a_threshold_that_nothing_reaches_precision_is_1():
 def test_a_class_without_examples_has_no_curve():
     one = moment(**KINDS["own outputs"])
     one.val.labels[one.val.labels == 2] = 0
-    assert list(pr_curves.shown(one)) == [0, 1]
+    assert list(pr_curves.collect(one)) == [0, 1]
 
 
 def test_two_classes_have_one_curve_more_have_one_each():
-    assert list(pr_curves.shown(moment())) == [1]
-    assert list(pr_curves.shown(moment(**KINDS["softmax of two"]))) == [1]
-    assert list(pr_curves.shown(moment(**KINDS["own outputs"]))) == [0, 1, 2]
-    assert pr_curves.shown(moment(**KINDS["a line"])) == {}
-    assert len(pr_curves.shown(moment(classes=10, head="softmax", loss="ce"))) > 5
-    assert pr_curves.shown(moment(classes=11, head="softmax", loss="ce")) == {}
+    assert list(pr_curves.collect(moment())) == [1]
+    assert list(pr_curves.collect(moment(**KINDS["softmax of two"]))) == [1]
+    assert list(pr_curves.collect(moment(**KINDS["own outputs"]))) == [0, 1, 2]
+    assert pr_curves.collect(moment(**KINDS["a line"])) == {}
+    assert len(pr_curves.collect(moment(classes=10, head="softmax", loss="ce"))) > 5
+    assert pr_curves.collect(moment(classes=11, head="softmax", loss="ce")) == {}
     one = moment(**KINDS["clipped"])
     y = one.val.predictions[:, 0]
     np.testing.assert_array_equal(
-        pr_curves.shown(one)[1], pr_curves.curve(y.clip(0, 1), one.val.labels == 1)
+        pr_curves.collect(one)[1], pr_curves.curve(y.clip(0, 1), one.val.labels == 1)
     )
 
 
@@ -321,18 +321,18 @@ def named(labels: tuple[str, ...], shape: tuple[int, ...] = (2,), **changes):
 def test_classes_are_named_as_their_data_name_them():
     one = named(("setosa", "a name that is long", "$x$"))
     assert one.class_names(8) == ["setosa", "a name …", r"\$x\$"]
-    assert confusion.shown(one).names == ("setosa", "a name …", r"\$x\$")
-    assert plane.shown(one).names == ("setosa", "a name th…", r"\$x\$")
-    found = most_wrong.shown(one)
+    assert confusion.collect(one).names == ("setosa", "a name …", r"\$x\$")
+    assert plane.collect(one).names == ("setosa", "a name th…", r"\$x\$")
+    found = most_wrong.collect(one)
     assert set(found.targets) <= set(one.class_names(6))
     assert found.predictions[0].partition(" (")[0] in one.class_names(6)
     flowers = named(("Iris-setosa", "Iris-versicolor", "Iris-virginica"))
     assert flowers.class_names(8) == ["setosa", "versico…", "virgini…"]
     assert flowers.class_names(20)[0] == "Iris-setosa"
-    assert weights.shown(named(("x", "y", "z"), (1, 4, 4))).classes == ("x", "y", "z")
+    assert weights.collect(named(("x", "y", "z"), (1, 4, 4))).classes == ("x", "y", "z")
     for part in (confusion, plane, most_wrong):
-        assert canvas.png(part.draw(part.shown(one), "title"))
-    curves = pr_curves.summary(pr_curves.shown(one), one.experiment.data.labels)
+        assert canvas.png(part.draw(part.collect(one), "title"))
+    curves = pr_curves.summary(pr_curves.collect(one), one.experiment.data.labels)
     assert curves.value[0].metadata.display_name == "class setosa"
     assert curves.value[0].tag == "pr_curve/0"
 
@@ -344,5 +344,5 @@ def test_without_validation_nothing_of_it_is_drawn(name):
     data = replace(data, val=Split(data.val.features[:0], data.val.targets[:0]))
     one = replace(one, experiment=replace(one.experiment, data=data))
     assert one.val is None
-    assert confusion.shown(one) is reliability.shown(one) is None
-    assert pr_curves.shown(one) == {}
+    assert confusion.collect(one) is reliability.collect(one) is None
+    assert pr_curves.collect(one) == {}

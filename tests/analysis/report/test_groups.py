@@ -4,7 +4,13 @@ import pytest
 
 from mlr.analysis.compare.comparison import compare
 from mlr.analysis.report import groups
-from mlr.analysis.report.groups import Group, Unmade, best_of_pairs, numeric_keys, unmade
+from mlr.analysis.report.groups import (
+    ReportGroup,
+    UntrainedJob,
+    best_of_pairs,
+    numeric_keys,
+    untrained,
+)
 from mlr.records.reading import Recorded, read_runs
 from tests.analysis.report.making import add_run, refuse, small_sweep
 from tests.records.written import write_run
@@ -41,8 +47,8 @@ def test_final_numbers_are_those_of_runs_that_ended_well(tmp_path):
         recorded(tmp_path, metrics={"loss/test": value}, status=status)
         for value, status in ((1.0, "done"), ("nan", "done"), (5.0, "diverged"), (2.0, "done"))
     ]
-    assert Group("a+b", {}, runs).finals("loss/test") == [1.0, 2.0]
-    assert Group("a+b", {}, runs).finals("accuracy/test") == []
+    assert ReportGroup("a+b", {}, runs).finals("loss/test") == [1.0, 2.0]
+    assert ReportGroup("a+b", {}, runs).finals("accuracy/test") == []
 
 
 @pytest.mark.parametrize(
@@ -50,15 +56,15 @@ def test_final_numbers_are_those_of_runs_that_ended_well(tmp_path):
     [((0.1, 1), True), ((1, 1), False), ((0.1, "auto"), False), ((True, False), False)],
 )
 def test_keys_that_are_numbers(values, numeric):
-    made = [Group("a+b", {"key": value}, []) for value in values]
+    made = [ReportGroup("a+b", {"key": value}, []) for value in values]
     assert numeric_keys(made) == (["key"] if numeric else [])
 
 
 def test_jobs_without_a_folder_are_those_of_the_table(tmp_path):
     folder = add_run(tmp_path, "sigmoid", "se", 0, 0.5)
     refuse(tmp_path, ("sigmoid+se", folder.name, ""), ("linear+ce", "linear+ce,seed=0", "no <b>"))
-    assert unmade(tmp_path, read_runs(tmp_path)) == [
-        Unmade("linear+ce,seed=0", "refused", "linear+ce", "no <b>")
+    assert untrained(tmp_path, read_runs(tmp_path)) == [
+        UntrainedJob("linear+ce,seed=0", "refused", "linear+ce", "no <b>")
     ]
 
 
@@ -66,33 +72,35 @@ def test_a_refused_job_is_named_by_the_class_and_not_by_its_choice(tmp_path):
     add_run(tmp_path, "sigmoid", "se", 0, 0.5)
     table = "run,status,head,loss,reason\n" + '"Arctan+ce,seed=0",refused,arctan,ce,no\n'
     (tmp_path / "runs.csv").write_text(table + "17,refused,linear,ce,no\n")
-    found = unmade(tmp_path, read_runs(tmp_path))
+    found = untrained(tmp_path, read_runs(tmp_path))
     assert [one.pair for one in found] == ["Arctan+ce", "linear+ce"]
 
 
 def test_a_table_of_somebody_else_is_none(tmp_path):
     add_run(tmp_path, "sigmoid", "se", 0, 0.5)
     (tmp_path / "runs.csv").write_bytes(b"\xff\xfe,a\n1,2\n")
-    assert unmade(tmp_path, read_runs(tmp_path)) == []
+    assert untrained(tmp_path, read_runs(tmp_path)) == []
     (tmp_path / "runs.csv").write_text("a,b\n1,2\n")
-    assert unmade(tmp_path, read_runs(tmp_path)) == []
+    assert untrained(tmp_path, read_runs(tmp_path)) == []
     (tmp_path / "runs.csv").write_text("run,head\n,linear\nx,linear\n")
-    assert unmade(tmp_path, read_runs(tmp_path)) == [Unmade("x", "unknown", "linear", "")]
+    assert untrained(tmp_path, read_runs(tmp_path)) == [UntrainedJob("x", "unknown", "linear", "")]
 
 
 def test_a_group_without_series_has_no_aggregate(tmp_path):
-    assert Group("a+b", {}, [recorded(tmp_path)]).aggregate is None
+    assert ReportGroup("a+b", {}, [recorded(tmp_path)]).aggregate is None
 
 
 def test_a_label_names_what_tells_a_group_from_others(tmp_path):
     keys = {"optimizer.lr": 0.1, "model.bias": None, "batch_size": 8}
-    named = [Group("a+b", keys, [], told=told) for told in (None, ["batch_size"], [])]
+    named = [
+        ReportGroup("a+b", keys, [], labelled=labelled) for labelled in (None, ["batch_size"], [])
+    ]
     assert [group.label for group in named] == ["lr=0.1, batch_size=8", "batch_size=8", ""]
     assert [group.name for group in named] == [
         "a+b lr=0.1, batch_size=8",
         "a+b batch_size=8",
         "a+b",
     ]
-    assert Group("", {}, [recorded(tmp_path)]).name == "run"
-    assert Group("", keys, []).name == "lr=0.1, batch_size=8"
+    assert ReportGroup("", {}, [recorded(tmp_path)]).name == "run"
+    assert ReportGroup("", keys, []).name == "lr=0.1, batch_size=8"
     assert named[0].choice == 0

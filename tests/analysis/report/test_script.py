@@ -10,8 +10,8 @@ from time import process_time
 
 import pytest
 
+from mlr.analysis.quantities import CURVES
 from mlr.analysis.report.command import write
-from mlr.analysis.report.quantities import CURVES
 from tests.analysis.report.making import anatomy, config, metrics
 from tests.records.written import write_run
 

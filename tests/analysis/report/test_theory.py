@@ -1,27 +1,21 @@
 from __future__ import annotations
 
 from math import exp, log
-from typing import Any
 
 import pytest
 
-from mlr.analysis.report.groups import Group
-from mlr.analysis.report.theory import grid, measured, pair_of
-from mlr.analysis.report.theory import theory as theory_of
+from mlr.analysis.report.groups import ReportGroup
+from mlr.analysis.report.theory import grid, measured, theory
 from mlr.records.reading import Recorded, read_runs
 from tests.analysis.report.making import anatomy, config
 from tests.records.written import write_run
 
 
-def group(folder, head: str, loss: str, **more) -> Group:
+def group(folder, head: str, loss: str, **more) -> ReportGroup:
     write_run(
         folder / "run", f"{head}+{loss}", config=config(head, loss, **more), anatomy=anatomy()
     )
-    return Group(f"{head}+{loss}", {}, read_runs(folder))
-
-
-def theory(group: Group) -> dict[str, Any]:
-    return theory_of(pair_of(group))
+    return ReportGroup(f"{head}+{loss}", {}, read_runs(folder))
 
 
 def at(values, z: float) -> float:
@@ -62,7 +56,7 @@ def test_what_cannot_be_drawn_says_why(tmp_path, head, loss, why):
 
 def test_a_run_without_configuration_says_why(tmp_path):
     write_run(tmp_path / "run")
-    assert "head._target_" in theory(Group("sigmoid+se", {}, read_runs(tmp_path)))["why"]
+    assert "head._target_" in theory(ReportGroup("sigmoid+se", {}, read_runs(tmp_path)))["why"]
 
 
 def test_measured_points_are_means_over_all_outputs_of_all_runs(tmp_path):

@@ -34,9 +34,9 @@ def run(trained, tmp_path) -> Path:
 def verified(capsys):
     """Runs the command; its exit code, and its output by lines, by the second word of each."""
 
-    def call(*places: Path, repair: bool = False) -> tuple[int, dict[str, str], str]:
+    def call(*places: Path) -> tuple[int, dict[str, str], str]:
         capsys.readouterr()
-        code = told(lambda: verify([str(place) for place in places], repair))
+        code = told(lambda: verify([str(place) for place in places]))
         shown = capsys.readouterr()
         lines = [line.split(maxsplit=2) for line in shown.out.splitlines()]
         files = {words[1]: " ".join((words[0], *words[2:])) for words in lines if len(words) > 1}

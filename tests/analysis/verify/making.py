@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from mlr.app.cli.command import main
-from mlr.training import keeper
+from mlr.training import checkpointing
 
 RUN = ("data=moons", "epochs=3", "probes.points=20", "seed=3", "probes.figures=0")
 
 
 def train(*arguments: object) -> int:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keeper, "SHARE", 1e9)  # it is kept as often as it may be
+        patch.setattr(checkpointing, "SHARE", 1e9)  # it is kept as often as it may be
         patch.setattr("mlr.analysis.figures.record.PICTURES", ())
         patch.setattr(sys, "argv", ["scripts/train.py", *map(str, arguments)])
         return main()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from pathlib import Path
 
@@ -11,13 +10,16 @@ import pytest
 import yaml
 
 from mlr.analysis.verify import command
-from mlr.analysis.verify.findings import Examined, Finding
-from mlr.analysis.verify.run import check_events, lock_of
-from mlr.analysis.verify.run import examine as examine_run
-from mlr.analysis.verify.sweep import examine as examine_sweep
+from mlr.analysis.verify.findings import (
+    FileFinding,
+    FolderFindings,
+    examine_run,
+    examine_sweep,
+    lock_of,
+)
 from mlr.core import locks
-from mlr.records.manifest import YAML, entry, sealed
-from tests.analysis.verify.making import events_of, flip
+from mlr.records.checksums import checksum
+from tests.analysis.verify.making import flip
 from tests.records.written import retell, write_run
 
 
@@ -25,13 +27,13 @@ def write_sweep(folder: Path, table: str = "run,status\n", **told) -> Path:
     """A sweep's own files, as if mlr had written them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "runs.csv").write_text(table)
-    story = {"format": 2, "files": {"runs.csv": entry(table.encode())}, "status": "done"}
+    story = {"format": 3, "files": {"runs.csv": checksum(table.encode())}, "status": "done"}
     text = yaml.safe_dump(story | told, sort_keys=False)
-    (folder / "sweep.yaml").write_bytes(sealed(text.encode(), YAML))
+    (folder / "sweep.yaml").write_text(text)
     return folder
 
 
-def kinds(examined: Examined) -> dict[str, str]:
+def kinds(examined: FolderFindings) -> dict[str, str]:
     return {one.name: one.kind for one in examined.found}
 
 
@@ -121,55 +123,6 @@ def test_a_sound_run_goes_on_nowhere_and_an_interrupted_one_does(run, verified):
     assert "continue with" not in verified(run)[2]
 
 
-def test_what_holds_no_record_stays_as_it_is(run, verified):
-    for name, content in (("a", b""), ("b", b"x"), ("c", bytes(99))):
-        (run / f"events.out.tfevents.{name}").write_bytes(content)
-    code, files, _ = verified(run, repair=True)
-    assert code == 3
-    assert files["events.out.tfevents.a"] == "ok 0 records"
-    for name, content in (("b", b"x"), ("c", bytes(99))):
-        assert files[f"events.out.tfevents.{name}"].startswith("damaged is not an event file; ")
-        assert (run / f"events.out.tfevents.{name}").read_bytes() == content
-    assert list(run.glob("*.damaged*")) == []
-
-
-def test_event_files_are_mended_and_a_table_beside_them_is_not(run, verified):
-    flip(events_of(run), 4000)
-    (run / "metrics.csv").write_bytes(b"x")
-    before = verified(run)[1]["metrics.csv"]
-    code, files, _ = verified(run, repair=True)
-    assert code == 3
-    assert files["metrics.csv"] == before
-    assert files[events_of(run).name].startswith("mended ")
-    assert (run / "metrics.csv").read_bytes() == b"x"
-
-
-def test_places_of_damage_are_told_up_to_three(run):
-    path = events_of(run)
-    content, starts = path.read_bytes(), [0]
-    while starts[-1] < len(content):  # length, its checksum, data, their checksum
-        size = int.from_bytes(content[starts[-1] : starts[-1] + 8], "little")
-        starts.append(starts[-1] + size + 16)
-    count = f"{len(starts) - 1:,}"
-    assert check_events(path, run, None, None) == f"{count} records"
-    places = []
-    for number in (0, 2, 4, 6):
-        flip(path, 8 * (starts[number] + 12))
-        places.append(f"{starts[number]:,} to {starts[number + 1]:,}")
-        more = " and 1 more places" if number == 6 else ""
-        told = f"{len(places)} of {count} records damaged, bytes {', '.join(places[:3])}{more}"
-        with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
-            check_events(path, run, None, None)
-
-
-def test_folders_that_look_like_leftovers_stay(run, verified):
-    (run / ".a.12.3.tmp").mkdir()
-    code, files, _ = verified(run, repair=True)
-    assert code == 0
-    assert ".a.12.3.tmp" not in files
-    assert (run / ".a.12.3.tmp").is_dir()
-
-
 def test_a_link_to_a_run_elsewhere_is_told_and_not_followed(run, tmp_path, verified):
     top = tmp_path / "top"
     top.mkdir()
@@ -183,34 +136,11 @@ def test_a_link_to_a_run_elsewhere_is_told_and_not_followed(run, tmp_path, verif
     assert files["metrics.csv"].startswith("damaged")
 
 
-def test_leftovers_behind_a_link_are_not_looked_for(run, tmp_path, verified):
-    outside = tmp_path / "outside"
-    (run / ".hydra").rename(outside)
-    (run / ".hydra").symlink_to(outside)
-    (outside / ".a.12.3.tmp").write_text("x")
-    (run / ".b.12.3.tmp").write_text("x")
-    link = tmp_path / "link"
-    link.symlink_to(run)
-    files = verified(link, repair=True)[1]
-    assert ".hydra/.a.12.3.tmp" not in files
-    assert files[".b.12.3.tmp"] == "mended removed"
-    assert (outside / ".a.12.3.tmp").exists()
-
-
-def test_a_run_without_a_told_event_file_is_mended_too(run, verified):
-    """A killed one: status.json tells of no file yet."""
-    retell(run, "running", files={})
-    flip(events_of(run), 4000)
-    assert verified(run)[0] == 3
-    assert verified(run, repair=True)[0] == 0
-    assert verified(run)[0] == 0
-
-
 @pytest.fixture
 def printed(tmp_path, monkeypatch, capsys):
     """The command with folders that are found to be so."""
 
-    def call(*found: Examined, again: int = 0) -> tuple[int, list[str]]:
+    def call(*found: FolderFindings, again: int = 0) -> tuple[int, list[str]]:
         by_place = {one.place: one for one in found}
         pairs = [(place, by_place.__getitem__) for place in by_place]
         monkeypatch.setattr(command, "folders", lambda place: pairs)
@@ -224,7 +154,7 @@ def printed(tmp_path, monkeypatch, capsys):
     ("found", "code"),
     [
         ((), 0),
-        (("ok", "note", "mended"), 0),
+        (("ok", "ok"), 0),
         (("ok", "damaged"), 3),
         (("format",), 3),
         (("unreadable", "damaged"), 74),
@@ -232,14 +162,16 @@ def printed(tmp_path, monkeypatch, capsys):
 )
 def test_the_worst_finding_is_the_exit_code(printed, found, code):
     assert (
-        printed(Examined(Path("run"), "done", "", [Finding(kind, "a") for kind in found]))[0]
+        printed(
+            FolderFindings(Path("run"), "done", "", [FileFinding(kind, "a") for kind in found])
+        )[0]
         == code
     )
 
 
 def test_files_stand_in_columns_and_are_counted(printed):
-    found = [Finding("ok", "status.json"), Finding("damaged", "a", "is short")]
-    assert printed(Examined(Path("run"), "killed", "go on", found))[1] == [
+    found = [FileFinding("ok", "status.json"), FileFinding("damaged", "a", "is short")]
+    assert printed(FolderFindings(Path("run"), "killed", "go on", found))[1] == [
         "run  killed; continue with: go on",
         "  ok          status.json",
         "  damaged     a            is short",
@@ -248,9 +180,11 @@ def test_files_stand_in_columns_and_are_counted(printed):
 
 
 def test_of_several_folders_what_is_good_is_only_counted(printed):
-    good = Examined(Path("a"), "done", "", [Finding("ok", "x"), Finding("ok", "y")])
-    early = Examined(Path("b"), "killed", "go on", [Finding("ok", "x")])
-    bad = Examined(Path("c"), "done", "", [Finding("ok", "x"), Finding("format", "y", "old")])
+    good = FolderFindings(Path("a"), "done", "", [FileFinding("ok", "x"), FileFinding("ok", "y")])
+    early = FolderFindings(Path("b"), "killed", "go on", [FileFinding("ok", "x")])
+    bad = FolderFindings(
+        Path("c"), "done", "", [FileFinding("ok", "x"), FileFinding("format", "y", "old")]
+    )
     told = [
         "b  killed; continue with: go on",
         "c  done",

@@ -13,26 +13,18 @@ import time
 import numpy as np
 import pytest
 
-from mlr.analysis.verify.findings import DAMAGED
-from mlr.analysis.verify.repair import mend
-from mlr.analysis.verify.run import examine
+from mlr.analysis.verify.findings import DAMAGED, examine_run
 from mlr.app.run.resume import newest
 from mlr.core.checks import DataError
-from mlr.core.durable import atomic_write
-from mlr.records.container import read
-from mlr.records.eventfile import repaired, spans
-from mlr.records.events import EventWriter
-from mlr.records.folder import read_status
+from mlr.records.checkpoint_file import read
+from mlr.records.run_folder import read_status
+from mlr.records.tensorboard.event_writer import EventWriter
+from mlr.records.tensorboard.framing import records
 from tests.analysis.verify.making import bits, events_of
 
 pytestmark = pytest.mark.faults
 FLIPS = 10_000
 NEWEST, BEFORE = "checkpoint.safetensors", "checkpoint-previous.safetensors"
-
-
-def kept(path) -> bool:
-    """Whether any record is left in an event file."""
-    return any(span.whole for span in spans(path.read_bytes()))
 
 
 def refused(reader) -> bool:
@@ -64,7 +56,7 @@ def test_a_spoiled_status_is_refused_by_every_reader(run):
         path.write_bytes(other)
         assert refused(lambda: read_status(run)), case
     path.write_bytes(content)
-    assert examine(run).found[0].kind == "ok"
+    assert examine_run(run).found[0].kind == "ok"
 
 
 def test_a_spoiled_checkpoint_gives_way_to_the_one_before(run):
@@ -79,28 +71,26 @@ def test_a_spoiled_checkpoint_gives_way_to_the_one_before(run):
     assert refused(lambda: newest(run, status))
 
 
-def test_a_spoiled_event_file_loses_the_spoiled_record_only(run):
+def test_a_spoiled_event_file_is_refused_at_the_spoiled_record(run):
     path = events_of(run)
     content = path.read_bytes()
-    whole = [content[span.start : span.end] for span in spans(content)]
-    ends = np.cumsum([len(one) for one in whole])
-    for bit in bits(path, FLIPS, seed=3):
-        other = with_flip(content, bit)
-        lost = int(np.searchsorted(ends, bit // 8, side="right"))
-        found = [other[span.start : span.end] for span in spans(other) if span.whole]
-        assert found == whole[:lost] + whole[lost + 1 :], bit
-        mended = repaired(other)
-        assert len(mended) == len(content), bit
-        assert all(span.whole for span in spans(mended)), bit
-    for size in range(len(content)):
-        there = int(np.searchsorted(ends, size, side="right"))
-        found = [span for span in spans(content[:size]) if span.whole]
-        assert len(found) == there, size
+    starts = [one.start for one in records(content)]
+    for case, other in spoiled(content, path, FLIPS, seed=3):
+        size, whole = len(other), starts
+        if size < len(content):
+            whole = [start for start in starts if start < size]
+        try:
+            found = len(list(records(other)))
+        except ValueError as error:
+            at = int(str(error).removeprefix("is damaged at byte ").replace(",", ""))
+            assert at in whole, case
+        else:
+            assert (found, size) in zip(range(len(starts)), starts, strict=True), case
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_is_spoiled_is_named_and_only_that(trained, tmp_path, seed):
-    """All files of a run, several at once; then what can be mended is mended."""
+    """All files of a run, several at once."""
     folder, chance = tmp_path / "run", random.Random(seed)
     shutil.copytree(trained, folder)
     files = [one for one in folder.rglob("*") if one.is_file() and one.name != ".lock"]
@@ -112,17 +102,11 @@ def test_whatever_is_spoiled_is_named_and_only_that(trained, tmp_path, seed):
             cut = chance.random() < 0.3
             size = chance.randrange(len(content))
             path.write_bytes(content[:size] if cut else with_flip(content, 8 * size + 3))
-        named = {folder / one.name for one in examine(folder).found if one.kind == DAMAGED}
+        named = {folder / one.name for one in examine_run(folder).found if one.kind == DAMAGED}
         if folder / "status.json" in chosen:  # which knows of the others
             assert folder / "status.json" in named, (seed, chosen)
         else:
             assert named == set(chosen), (seed, chosen)
-            mend(examine(folder))
-            left = {folder / one.name for one in examine(folder).found if one.kind == DAMAGED}
-            alone = {one for one in chosen if not one.name.startswith("events") or not kept(one)}
-            assert left == alone, (seed, chosen)
-            for path in folder.rglob("*.damaged*"):
-                path.unlink()
         for path, content in contents.items():
             path.write_bytes(content)
 
@@ -142,7 +126,7 @@ def _follow(folder, stop, failures) -> None:
     failures.put(("end", len(seen)))
 
 
-def test_a_reader_sees_no_broken_record_while_others_write_and_mend(tmp_path):
+def test_a_reader_sees_no_broken_record_while_others_write(tmp_path):
     """F41: a process that reads without a pause, from the first byte to the last."""
     context = multiprocessing.get_context("spawn")
     stop, failures = context.Event(), context.Queue()
@@ -158,8 +142,6 @@ def test_a_reader_sees_no_broken_record_while_others_write_and_mend(tmp_path):
         writer.scalars(steps, ["a"], steps[:, None].astype(float), steps + 1000.0)
         writer.flush()
         written += count
-        if chance.random() < 0.2:  # what was read already is mended to another file in its place
-            atomic_write(writer.path, repaired(writer.path.read_bytes()), sync=False)
         time.sleep(0.01)
     time.sleep(2)
     stop.set()

@@ -1,4 +1,4 @@
-"""Files that are too large, and kinds of findings."""
+"""Errors of checks as kinds of findings."""
 
 from __future__ import annotations
 
@@ -7,23 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mlr.analysis.verify.findings import content_of, judged
-from mlr.records.format import FormatError
-
-
-def test_a_file_of_more_than_2_gib_is_not_read(tmp_path, monkeypatch):
-    path = tmp_path / "events"
-    read = []
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or b"x")
-    for size, whole in ((2**31, True), (2**31 + 1, False)):
-        with path.open("wb") as file:
-            file.truncate(size)  # takes no room
-        if whole:
-            assert content_of(path, tmp_path) == b"x"
-        else:
-            with pytest.raises(ValueError, match="has 2,147,483,649 bytes, more than"):
-                content_of(path, tmp_path)
-    assert read == ["events"]
+from mlr.analysis.verify.findings import judged
+from mlr.core.checks import DataError, UnreadableError
+from mlr.records.status import FormatError
 
 
 @pytest.mark.parametrize(
@@ -33,6 +19,9 @@ def test_a_file_of_more_than_2_gib_is_not_read(tmp_path, monkeypatch):
         (FileNotFoundError(errno.ENOENT, "no"), ("damaged", "a", "is missing; mend it")),
         (PermissionError(errno.EACCES, "denied"), ("unreadable", "a", "denied")),
         (OSError("odd"), ("unreadable", "a", "odd")),
+        (UnreadableError("a disk fails."), ("unreadable", "a", "a disk fails.")),
+        (DataError("here/a is damaged: its end."), ("damaged", "a", "its end; mend it")),
+        (DataError("here/a has 1 byte."), ("damaged", "a", "has 1 byte; mend it")),
         (MemoryError(), ("unreadable", "a", "it is more than memory holds")),
         (FormatError("is of format 1."), ("format", "a", "is of format 1")),
         (ValueError("is short."), ("damaged", "a", "is short; mend it")),
@@ -44,4 +33,4 @@ def test_errors_are_kinds_of_findings(error, expected):
             raise error
         return "good"
 
-    assert judged("a", "mend it", check) == expected
+    assert judged(Path("here"), "a", "mend it", check) == expected

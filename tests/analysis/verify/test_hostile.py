@@ -12,9 +12,9 @@ import pytest
 
 from mlr.app.run.resume import newest
 from mlr.core.checks import DataError
-from mlr.records.container import SEAL, encode, read
-from mlr.records.continuing import check_position
-from mlr.records.folder import read_status
+from mlr.records.checkpoint_file import SEAL, encode, read
+from mlr.records.continuation import check_position
+from mlr.records.run_folder import read_status
 from mlr.training.checkpoint import load_checkpoint
 from tests.analysis.verify.making import RUN, events_of, train
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from mlr.app.board.view import view
-from tests.records.test_pictures import write
+from tests.records.tensorboard.test_pictures import write
 
 COURSE = "figure/course"
 CLOCK = iter(range(1_000_000_000, 2_000_000_000))

@@ -15,7 +15,7 @@ from urllib.request import HTTPRedirectHandler, build_opener
 
 import pytest
 
-from mlr.app.board.browser import has_browser
+from mlr.app.board.command import has_browser
 from mlr.app.board.server import leading_to
 
 ROOT = Path(__file__).parents[3]

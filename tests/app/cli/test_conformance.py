@@ -1,4 +1,4 @@
-"""Hydra's own suites for launchers: task by task as they come, and with batches forced."""
+"""Hydra's own suites for launchers, their tasks made to take batches."""
 
 from __future__ import annotations
 
@@ -57,29 +57,10 @@ def as_a_batch(monkeypatch):
         lambda self, jobs, folder: run_in_order(self, jobs, folder),
         raising=False,
     )
+    monkeypatch.setattr(SweepTaskFunction, "prepare", lambda self, config: None, raising=False)
     if ONE_THREE:  # its suites say working directory and mean output folder, as 1.4's say
         place = property(lambda self: self.hydra_cfg.hydra.runtime.output_dir, lambda self, _: None)
         monkeypatch.setattr(BatchReturn, "working_dir", place, raising=False)
-
-
-@LAUNCHER
-class TestTaskByTask(LauncherTestSuite):
-    """Tasks without a batch go to Hydra's basic launcher."""
-
-
-@pytest.mark.parametrize("launcher_name", ["batched"])
-class TestTaskByTaskInBatches(BatchedSweeperTestSuite):
-    """Likewise, where the sweeper hands out two jobs at a time."""
-
-    @pytest.fixture
-    def overrides(self):
-        return [TWO_AT_A_TIME]
-
-
-@pytest.mark.slow
-@FROM_SHELL
-class TestTaskByTaskFromTheShell(IntegrationTestSuite):
-    """Likewise, as processes."""
 
 
 @LAUNCHER
@@ -104,7 +85,7 @@ class TestBatchFromTheShell(IntegrationTestSuite):
     """Every case holds for a batch, but for those refused."""
 
     def generate_custom_cmd(self):
-        runner = str(Path(__file__).with_name("forced_batch.py"))
+        runner = str(Path(__file__).parents[1] / "forced_batch.py")
         return lambda command, filename: [command[0], runner, *command[1:]]
 
     @pytest.fixture(autouse=True)

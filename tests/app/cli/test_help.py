@@ -15,7 +15,7 @@ FILES = sorted(path for path in CONFIGS.glob("*/*.yaml") if path.parent.name != 
 
 @pytest.fixture(scope="module")
 def helped(tmp_path_factory):
-    """What --help prints, with and without choices."""
+    """Output of --help, with and without choices."""
     import contextlib
     import io
     import sys
@@ -36,7 +36,7 @@ def helped(tmp_path_factory):
 
 
 def told(text: str, name: str) -> str:
-    """What stands next to a name, its lines joined."""
+    """Return the text next to a name, its lines joined."""
     lines = text.splitlines()
     (start,) = [place for place, line in enumerate(lines) if line.startswith(f"  {name} ")]
     found = [lines[start].removeprefix(f"  {name}")]

@@ -79,12 +79,16 @@ def test_the_help_of_train_shows_how_it_is_called(mlr):
     [
         (["trian", "head=x"], "Unknown command trian. Did you mean mlr train? Choose from train, "),
         (["head=sigmoid"], "Unknown command head=sigmoid. Did you mean mlr train head=sigmoid? "),
+        (["benchmark"], "mlr benchmark needs a checkout of the repository: run its scripts/"),
         (["xyz"], "Unknown command xyz. Choose from train, compare, explain, report, verify, "),
         (["compare"], "the following arguments are required: folder; mlr compare --help shows"),
         (["report", "a", "--ouf", "b"], "Unknown flag --ouf. Did you mean --out?"),
         (["compare", "--jsn"], "Unknown flag --jsn. Did you mean --json?"),
         (["explain", "–json", "a"], "Unknown flag –json. Did you mean --json?"),
-        (["verify", "--repiar", "a"], "Unknown flag --repiar. Did you mean --repair?"),
+        (
+            ["verify", "--repair", "a"],
+            "Unknown flag --repair. mlr verify --help shows what there is.",
+        ),
         (["board", "-all"], "Unknown flag -all. Did you mean --all?"),
         (["lecture", "--xyz"], "Unknown flag --xyz. mlr lecture --help shows what there is."),
         (["compare", "--csv", "-", "nowhere"], "nowhere is not a folder; "),

@@ -137,6 +137,7 @@ def installed(wheel, tmp_path_factory):
 def packaged() -> set[str]:
     """Files that belong into the distribution, by their names there."""
     code = {path for path in (ROOT / "mlr").rglob("*") if path.is_file()}
+    code -= {*(ROOT / "mlr" / "benchmarks").rglob("*")}
     named = {str(path.relative_to(ROOT)).removeprefix("mlr/plugins/") for path in code}
     configs = {path for path in (ROOT / "configs").rglob("*") if path.is_file()}
     named |= {f"mlr/{path.relative_to(ROOT)}" for path in configs}

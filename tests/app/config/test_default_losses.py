@@ -8,8 +8,8 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
+from mlr.analysis.formatting import display_name
 from mlr.app.cli.command import CONFIGS, VERSION_BASE
-from mlr.app.sweep.resolvers import spoken
 from mlr.core.checks import InputError
 from mlr.heads import HEADS
 from mlr.objectives import Objective
@@ -154,5 +154,5 @@ def test_another_project_composes_the_groups_without_mlrs_program(tmp_path):
 
 
 def test_the_gaussian_loss_is_spoken_as_people_write_it():
-    assert spoken("gaussian_nll") == "Gaussian NLL"
-    assert spoken("bce") == "BCE"
+    assert display_name("gaussian_nll") == "Gaussian NLL"
+    assert display_name("bce") == "BCE"

@@ -1,4 +1,4 @@
-"""Where runs may lie: any name that can be seen, and no place where they would do harm."""
+"""Output folders: any visible name is allowed, and no place where runs would do harm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from mlr.app.config.output_paths import ROOT, check_below, check_place
+from mlr.app.config.output_paths import ROOT, check_place
 from mlr.app.config.yaml_templates import to_yaml
 from mlr.core.checks import InputError
 from mlr.core.text import printable
@@ -122,6 +122,7 @@ def test_a_place_of_no_use_is_refused_by_the_command(train, tmp_path, monkeypatc
     finished = train(*line)
     assert finished.code == 2
     assert why in finished.err
+    assert finished.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -152,20 +153,3 @@ def test_long_names_of_a_sweep_are_cut_and_told_apart(train, tmp_path):
 )
 def test_what_is_unseen_is_written_out(text, shown):
     assert printable(text) == shown
-
-
-@pytest.mark.parametrize("name", ["runs/mine", "a/../b", "..a", "link/x"])
-def test_a_file_may_choose_a_folder_below(tmp_path, monkeypatch, name):
-    (tmp_path / "here").mkdir()
-    (tmp_path / "here" / "link").symlink_to(tmp_path)  # as `runs` may be one, to a larger disk
-    monkeypatch.chdir(tmp_path / "here")
-    check_below("hydra.run.dir", name)
-    check_below("hydra.run.dir", tmp_path / "here" / name)
-
-
-@pytest.mark.parametrize("name", ["..", "../here2", "a/../../b", "/tmp/x"])
-def test_a_file_may_choose_no_other(tmp_path, monkeypatch, name):
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(InputError, match="comes from a file and leads out of the current folder"):
-        check_below("hydra.run.dir", name)

@@ -10,9 +10,9 @@ import subprocess
 import sys
 
 import pytest
-from hydra._internal.utils import get_args_parser
 
 from mlr.app.config.arguments import check_arguments
+from mlr.app.config.flags import read_flags
 from mlr.core import console
 from mlr.core.checks import CHOOSE, InputError
 
@@ -245,11 +245,11 @@ def test_what_hydra_can_read_is_not_refused(train):
         ["~experiment", "--cfg", "job"],
         ["data=custom", "data._target_=my.Source", "+data.path='x;y=z'", "--cfg", "job"],
     ):
-        check_arguments(line, get_args_parser())
+        check_arguments(read_flags(line))
     with pytest.raises(InputError):
-        check_arguments(["head=own"], get_args_parser())
-    check_arguments(["head=own", "--config-dir", "conf"], get_args_parser())
-    check_arguments(["head=own", "hydra.searchpath=[file://conf]"], get_args_parser())
+        check_arguments(read_flags(["head=own"]))
+    check_arguments(read_flags(["head=own", "--config-dir", "conf"]))
+    check_arguments(read_flags(["head=own", "hydra.searchpath=[file://conf]"]))
 
 
 def test_long_lists_end_at_a_whole_item(capsys):

@@ -138,7 +138,7 @@ def unreadable(run, monkeypatch):
             raise PermissionError(13, "Permission denied", path)
         return scandir(path)
 
-    monkeypatch.setattr("mlr.records.finding.os.scandir", denied)
+    monkeypatch.setattr("mlr.records.discovery.os.scandir", denied)
 
 
 def linked_run(run, monkeypatch):
@@ -155,16 +155,8 @@ def without_status(run, monkeypatch):
     (run / "status.json").unlink()
 
 
-def older(run, monkeypatch):
-    """As mlr wrote it before it sealed what it wrote."""
-    text = (run / "status.json").read_text()
-    (run / "status.json").write_text(
-        text[: text.rindex(',\n  "seal"')].replace('  "format": 2,\n', "") + "\n}\n"
-    )
-
-
 def newer(run, monkeypatch):
-    retell(run, None, format=3)
+    retell(run, None, format=4)
 
 
 LOST = {
@@ -172,8 +164,10 @@ LOST = {
     linked_run: ("/elsewhere itself.", 74),
     linked_status: ("status.json is a link, which is not followed; ", 3),
     without_status: ("holds no run: status.json is missing; ", 3),
-    older: ("status.json is of format 1, and this mlr reads format 2: read it with the mlr", 3),
-    newer: ("status.json is of format 3, and this mlr reads format 2: read it with the mlr", 3),
+    newer: (
+        "status.json is of format 4, and this mlr reads formats 2 to 3: read it with the mlr",
+        3,
+    ),
 }
 
 
@@ -232,7 +226,8 @@ def test_numbers_are_those_of_the_other_runs(sweep, capfd):
 
 
 def test_the_page_still_has_curves_and_theory(sweep):
-    from mlr.analysis.report.content import charts, read
+    from mlr.analysis.report.charts import charts
+    from mlr.analysis.report.content import read
 
     whole = charts(read(sweep))
     (sweep / "sigmoid+bce,seed=0" / CONFIG).unlink()
@@ -245,7 +240,7 @@ def test_a_file_that_cannot_be_read_is_told_too(sweep, read, monkeypatch):
     def fail(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mlr.records.manifest.file_digest", fail)
+    monkeypatch.setattr("mlr.records.checksums.file_digest", fail)
     code, out, err = read(sweep / "sigmoid+bce,seed=1")
     assert (code, out) == (74, "")
     assert "metrics.csv cannot be read: Permission denied." in err
@@ -260,7 +255,7 @@ def test_a_run_that_is_gone_on_with_meanwhile_is_not_damaged(sweep, read, monkey
         truncated(run / "metrics.csv")
         raise ValueError
 
-    monkeypatch.setattr("mlr.records.reading.check_entry", resumed)
+    monkeypatch.setattr("mlr.records.reading.check_file", resumed)
     assert read(run)[::2] == (0, "")
 
 

@@ -21,7 +21,7 @@ from mlr.analysis.report.command import main as report
 from mlr.analysis.verify.command import main as verify
 from mlr.app.cli.errors import told
 from mlr.records import load
-from mlr.records.format import check_status
+from mlr.records.status import check_entries
 from tests.app.hostile_runs import forged
 from tests.fuzzing import FACTOR
 
@@ -163,7 +163,7 @@ class Forger:
             if type(node[last]) in (int, float) and last != "format" and draw.random() < share:
                 was, node[last] = node[last], draw.choice(few)
                 try:
-                    check_status(status)
+                    check_entries(status)
                 except ValueError:
                     node[last] = was
                 else:

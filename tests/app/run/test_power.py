@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from mlr.app.cli.command import main
-from mlr.app.run import checkpointing as keepers
-from mlr.training import keeper, loop
+from mlr.app.run.checkpointing import CheckpointWriter
+from mlr.training import checkpointing, loop
 from tests.app.disk_model import Disk, lay_down, recorded
 from tests.app.killing import RUN, Command, newest_step
 from tests.app.run.test_killed import SWEEP, kept_at
@@ -32,15 +32,15 @@ class Recording:
         self.disk = Disk(self.root)
         self.disk.take_up()
         self.first = self.disk.now
-        real = keepers._Files.write
+        real = CheckpointWriter.write
 
         def write(files, states):
             real(files, states)
             self.promised.append((self.disk.now, states[0].step))
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(keepers._Files, "write", write)
-            patch.setattr(keeper, "SHARE", 1e9)
+            patch.setattr(CheckpointWriter, "write", write)
+            patch.setattr(checkpointing, "SHARE", 1e9)
             patch.setattr(sys, "argv", ["scripts/train.py", *line])
             patch.setattr(loop, "PROGRESS_SECONDS", 0.0 if often else 1e9)
             with recorded(self.disk, patch):

@@ -1,220 +1,300 @@
-"""Sweeps taken up again: nothing finished is lost, and nothing is trained twice."""
+"""A single run is ended, however, and goes on to what it would have been."""
 
 from __future__ import annotations
 
-import re
+import csv
+import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.app.sweeping import FAST, on_disk, rows, statuses, trained  # noqa: F401
+from mlr.app.cli.command import main
+from mlr.core import locks
+from mlr.records.checkpoint_file import encode, read
+from tests.app.killing import KEPT, ROOT, came_to
+from tests.records.reading import points
 from tests.records.written import retell
 
-TRAIN = Path(__file__).parents[3] / "scripts" / "train.py"
+RUN = ("data=moons", *KEPT)
+BARE = ("data=moons", "probes=off")
 
 
-def seeds(trained) -> list[int]:  # noqa: F811
-    return sorted(seed for batch in trained.batches for seed in batch)
+def trained(monkeypatch, capsys, *arguments):
+    """Exit code, standard output and error of one command."""
+    monkeypatch.setattr(sys, "argv", ["scripts/train.py", *map(str, arguments)])
+    code = main()
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
 
 
-def test_a_larger_sweep_trains_only_what_is_new(train, trained, tmp_path):  # noqa: F811
-    assert train("-m", *FAST, "seed=0,1", f"hydra.sweep.dir={tmp_path}/mine").code == 0
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*/status.json")}
-    trained.batches.clear()
-    again = train("-m", "sweep.resume=mine", "seed=2,1,0", *reversed(FAST))
-    assert again.code == 0, again.err
-    assert seeds(trained) == [2]
-    assert "2 finished before" in again.out
-    assert {path: path.read_bytes() for path in before} == before
-    assert statuses(again) == dict.fromkeys("012", "done")
-    assert len(rows(again)) == 3
-    assert re.search(r"sigmoid\+bce +3 ", again.out)
+def assert_as_undisturbed(folder, undisturbed):
+    assert came_to(folder) == came_to(undisturbed)
 
 
-def test_nothing_is_left_to_do(train, trained):  # noqa: F811
-    first = train("-m", *FAST, "seed=0,1")
-    (folder,) = {run.parent for run in first.runs}
-    trained.batches.clear()
-    again = train("-m", *FAST, "seed=0,1", f"sweep.resume={folder}")
-    assert again.code == 0
-    assert trained.batches == []
-    assert statuses(again) == {"0": "done", "1": "done"}
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["scripts/train.py", *RUN, f"hydra.run.dir={folder}"])
+        assert main() == 0
+    return folder
 
 
-@pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
-def test_what_has_no_end_is_begun_anew_in_its_place(
-    train,
-    trained,  # noqa: F811
-    trained_before,
-    tmp_path,
-    status,
-):
-    trained_before("mine", "-m", *FAST, "seed=0,1")
-    (run,) = (tmp_path / "mine").glob("*seed=1*")
-    retell(run, status)
-    (run / "metrics.csv").write_text("half a line")
-    trained.batches.clear()
-    again = train("-m", *reversed(FAST), "seed=0,1", "sweep.resume=mine")
-    assert again.code == 0
-    assert seeds(trained) == [1]
-    assert run.exists()  # known by what it is, though its name would be another now
-    assert on_disk(tmp_path / "mine") == {"0": "done", "1": "done"}
-    assert len(rows(again)) == 2
+def test_more_epochs_are_those_of_a_longer_run(tmp_path, monkeypatch, capsys):
+    base = ("data=moons", "probes.points=every:1", "optimizer=adam", "optimizer.lr=0.01")
+    short, long = tmp_path / "short", tmp_path / "long"
+    trained(monkeypatch, capsys, *base, "epochs=2", f"hydra.run.dir={short}")
+    assert trained(monkeypatch, capsys, f"resume={short}", "epochs=5")[0] == 0
+    trained(monkeypatch, capsys, *base, "epochs=5", f"hydra.run.dir={long}")
+    assert_as_undisturbed(short, long)
 
 
-def test_a_claim_that_was_cut_short_does_not_block(train, trained_before, tmp_path):
-    trained_before("mine", "-m", *FAST, "seed=0,1")
-    (run,) = (tmp_path / "mine").glob("*seed=1*")
-    for path in [path for path in run.rglob("*") if path.is_file()]:
-        path.unlink()
-    (run / "status.json").touch()
-    assert train("-m", *FAST, "seed=0,1", "sweep.resume=mine").code == 0
-    assert on_disk(tmp_path / "mine") == {"0": "done", "1": "done"}
+@pytest.mark.parametrize("killed", [False, True])
+def test_each_step_is_shown_once_after_one_and_two_resumes(tmp_path, monkeypatch, capsys, killed):
+    monkeypatch.setattr("mlr.training.checkpointing.SHARE", 1e9)
+    each = "checkpoint.seconds=0.000001"  # kept at the end of each epoch
+    probes = ("probes.points=every:1", "probes.histograms=every:1", "probes.figures=0")
+    base = ("data=moons", "batch_size=100", *probes)
+    folder = tmp_path / "run"
+    trained(monkeypatch, capsys, *base, each, "epochs=2", f"hydra.run.dir={folder}")
+    for resumes, epochs in ((1, "epochs=4"), (2, "epochs=6")):
+        newest = max(folder.glob("events*"))
+        size = newest.stat().st_size
+        if killed:  # when events were on the disk, but not the checkpoint that tells of them
+            (folder / "checkpoint.safetensors").write_bytes(b"")
+            retell(folder, "running")
+        assert trained(monkeypatch, capsys, f"resume={folder}", epochs, each)[0] == 0
+        assert newest.stat().st_size < size
+        assert len(list(folder.glob("events*"))) == 1 + resumes
+        whole = tmp_path / f"whole{resumes}"
+        trained(monkeypatch, capsys, *base, epochs, f"hydra.run.dir={whole}")
+        assert points(folder) == points(whole)
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [("status.json", ""), ("status.json", '{"status": "do'), ("checkpoint.safetensors", "")],
-)
-def test_a_damaged_run_is_trained_again(
-    train,
-    trained,  # noqa: F811
-    trained_before,
-    tmp_path,
-    name,
-    content,
-):
-    trained_before("mine", "-m", *FAST, "seed=0,1")
-    (run,) = (tmp_path / "mine").glob("*seed=1*")
-    (run / name).write_text(content)
-    trained.batches.clear()
-    again = train("-m", *FAST, "seed=0,1", "sweep.resume=mine")
-    assert again.code == 0, again.err
-    assert seeds(trained) == [1]
-    assert on_disk(tmp_path / "mine") == {"0": "done", "1": "done"}
+def test_what_would_end_otherwise_is_refused_unless_allowed_by_name(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    trained(monkeypatch, capsys, *BARE, "epochs=2", f"hydra.run.dir={folder}")
+    done = json.loads((folder / "status.json").read_text())["steps"]
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    for override, named in (
+        ("optimizer.lr=0.25", "optimizer.lr=0.5, not 0.25"),
+        ("seed=4", "seed=0, not 4"),
+        ("data.label_noise=0.3", "data.label_noise="),
+        ("batch_size=16", "batch_size=32, not 16"),
+    ):
+        code, _, error = trained(monkeypatch, capsys, f"resume={folder}", "epochs=3", override)
+        assert code == 2
+        assert named in error
+        assert "allow=[" in error
+        assert before == {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    code, *_ = trained(
+        monkeypatch, capsys, f"resume={folder}", "epochs=3", "optimizer.lr=0.25",
+        "allow=[optimizer.lr]",
+    )  # fmt: skip
+    assert code == 0
+    status = json.loads((folder / "status.json").read_text())
+    assert status["steps"] == done // 2 * 3
+    assert status["status"] == "done"
 
 
-def test_runs_outside_the_new_command_stay_in_the_table(train, trained):  # noqa: F811
-    trained.wrong = lambda batch: KeyboardInterrupt() if 2 in batch else None
-    first = train("-m", *FAST, "seed=range(0,3)", "sweep.max_runs_per_batch=1")
-    (folder,) = {run.parent for run in first.runs}
-    trained.wrong = lambda batch: None
-    again = train("-m", *FAST, "seed=5", f"sweep.resume={folder}")
-    assert again.code == 0
-    expected = {"0": "done", "1": "done", "2": "interrupted", "5": "done"}
-    assert statuses(again) == expected
-
-
-REFUSED = {
-    ("-m", "seed=0,1", "sweep.resume=nowhere"): "is not the folder of a sweep",
-    ("-m", "seed=0,1", "sweep.resume=own", "hydra.sweep.dir=other"): "are different folders",
-    ("sweep.resume=own",): "needs -m",
-}
-
-
-@pytest.mark.parametrize(("line", "message"), REFUSED.items())
-def test_what_cannot_be_resumed_is_refused(train, tmp_path, line, message):
-    (tmp_path / "own").mkdir()
-    refused = train(*line)
-    assert refused.code == 2
-    assert message in refused.err
-    assert len(refused.err.strip().splitlines()) == 1
-    assert [path.name for path in tmp_path.rglob("*")] == ["own"]
-
-
-def test_a_sweep_at_work_is_not_resumed(train, tmp_path):
-    fcntl = pytest.importorskip("fcntl")
-    assert train("-m", *FAST, "seed=0", f"hydra.sweep.dir={tmp_path}/mine").code == 0
-    with (tmp_path / "mine" / ".lock").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        refused = train("-m", *FAST, "seed=0,1", "sweep.resume=mine")
-    assert refused.code == 2
-    assert "is worked on by process" in refused.err
-    assert train("-m", *FAST, "seed=0,1", "sweep.resume=mine").code == 0
-
-
-def finished_in(folder: Path) -> dict[str, bytes]:
-    """status.json of runs at their end, by run."""
-    found = {path.parent.name: path.read_bytes() for path in folder.rglob("status.json")}
-    return {name: text for name, text in found.items() if b'"status": "done"' in text}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("after", [0, 7, 19])
-def test_killed_at_any_moment_nothing_is_lost_or_done_twice(train, trained, tmp_path, after):  # noqa: F811
-    options = ("sweep.max_runs_per_batch=5", "probes.figures=0")
-    line = ("-m", *FAST, "seed=range(0,20)", *options)
-    folder = tmp_path / "mine"
-    process = subprocess.Popen(
-        [sys.executable, TRAIN, *line, f"hydra.sweep.dir={folder}"],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while process.poll() is None and len(list(folder.glob("*/status.json"))) <= after:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    process.kill()
-    process.wait()
-    before = finished_in(folder)
-    again = train(*line, f"sweep.resume={folder}")
-    assert again.code == 0, again.err
-    after_all = finished_in(folder)
-    assert {name: after_all[name] for name in before} == before
-    assert len(after_all) == 20
-    assert len(seeds(trained)) == 20 - len(before)
-    assert len(rows(again)) == 20
-    assert set(statuses(again).values()) == {"done"}
-    for run in again.runs:
-        assert len((run / "metrics.csv").read_text().splitlines()) == 21
-        assert len(list(run.glob("events.*"))) == 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "after"), [(signal.SIGINT, 1), (signal.SIGTERM, 5)])
-def test_told_to_end_no_run_says_running(train, tmp_path, number, after):
-    line = ("-m", *FAST[:2], "head=sigmoid", "loss=bce", "epochs=300", "seed=range(0,12)")
-    options = ("sweep.max_runs_per_batch=4", "probes.figures=0")
-    process = subprocess.Popen(
-        [sys.executable, TRAIN, *line, *options, f"hydra.sweep.dir={tmp_path}/mine"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while len(list((tmp_path / "mine").glob("*/status.json"))) <= after:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == {2: 130, 15: 143}[int(number)], out + err
-    found = on_disk(tmp_path)
-    assert set(found.values()) <= {"done", "interrupted"}
-    assert "interrupted" in found.values()
-    assert "Traceback" not in err
-    (again,) = [line for line in out.splitlines() if line.startswith("try again")]
-    finished = subprocess.run(
-        again.removeprefix("try again").strip(), shell=True, cwd=tmp_path, capture_output=True
-    )
-    assert finished.returncode == 0, finished.stderr
-    assert on_disk(tmp_path) == {str(seed): "done" for seed in range(12)}
-
-
-def test_runs_of_other_versions_are_refused_unless_allowed(train, tmp_path, monkeypatch):
-    assert train("-m", *FAST, "seed=0", f"hydra.sweep.dir={tmp_path}/mine").code == 0
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+def test_other_versions_and_data_are_refused(tmp_path, monkeypatch, capsys):
+    table = tmp_path / "table.csv"
+    rows = [f"{index % 7},{index % 5},{index % 2}" for index in range(60)]
+    table.write_text("\n".join(["a,b,label", *rows]) + "\n")
+    run = ("data=csv", f"data.path={table}", "epochs=2", "batch_size=8", "probes=off")
+    folder = tmp_path / "run"
+    assert trained(monkeypatch, capsys, *run, f"hydra.run.dir={folder}")[0] == 0
+    more = (f"resume={folder}", "epochs=3")
     with monkeypatch.context() as patch:
-        patch.setattr("mlr.app.sweep.sweep_folder.versions", lambda: {"torch": "9.9"})
-        refused = train("-m", *FAST, "seed=0,1", "sweep.resume=mine")
-        assert refused.code == 2
-        assert "was begun with python " in refused.err
-        assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-        line = ("sweep.resume=mine", "allow=[versions]")
-        assert train("-m", *FAST, "seed=0,1", *line).code == 0
-    assert train("-m", *FAST, "seed=0,1,2", "sweep.resume=mine").code == 0
+        patch.setattr("mlr.app.run.resume.versions", lambda: {"torch": "9.9"})
+        code, _, error = trained(patch, capsys, *more)
+        assert (code, "versions." in error) == (2, True)
+    table.write_text("\n".join(["a,b,label", *rows[:-1], "3,3,1"]) + "\n")
+    code, _, error = trained(monkeypatch, capsys, *more)
+    assert code == 3
+    assert "other data" in error
+    assert trained(monkeypatch, capsys, *more, "allow=[data]")[0] == 0
+
+
+def test_fewer_epochs_and_another_device_are_refused(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    trained(monkeypatch, capsys, *BARE, "epochs=3", f"hydra.run.dir={folder}")
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}", "epochs=2")
+    assert code == 2
+    assert "updates already" in error
+    arrays, about = read(folder / "checkpoint.safetensors")
+    (folder / "checkpoint.safetensors").write_bytes(encode(arrays, about | {"device": "cuda"}))
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}", "epochs=4")
+    assert code == 2
+    assert "device=cuda, not cpu" in error
+    more = (f"resume={folder}", "epochs=4", "allow=[device]")
+    assert trained(monkeypatch, capsys, *more)[0] == 0
+
+
+def test_a_run_that_diverged_does_not_go_on(tmp_path, monkeypatch, capsys):
+    line = (
+        "head=linear",
+        "loss=se",
+        "optimizer.lr=1e10",
+        "epochs=2",
+        "probes.figures=0",
+        f"hydra.run.dir={tmp_path}/a",
+    )
+    assert trained(monkeypatch, capsys, *line)[0] == 4
+    assert trained(monkeypatch, capsys, f"resume={tmp_path}/a")[0] == 4
+    code, _, error = trained(monkeypatch, capsys, f"resume={tmp_path}/a", "epochs=3")
+    assert code == 2
+    assert "diverged" in error
+
+
+def test_a_schedule_allows_more_epochs_by_name_only(tmp_path, monkeypatch, capsys):
+    line = (*BARE, "schedule=cosine", "epochs=2", f"hydra.run.dir={tmp_path}/a")
+    trained(monkeypatch, capsys, *line)
+    more = (f"resume={tmp_path}/a", "epochs=3")
+    code, _, error = trained(monkeypatch, capsys, *more)
+    assert code == 2
+    assert "allow=[epochs]" in error
+    assert trained(monkeypatch, capsys, *more, "allow=[epochs]")[0] == 0
+
+
+def begun_only(folder, undisturbed):
+    """A run that was killed before anything was kept."""
+    shutil.copytree(undisturbed, folder)
+    for path in folder.glob("checkpoint*"):
+        path.unlink()
+    retell(folder, "running")
+    return folder
+
+
+def test_without_a_checkpoint_it_is_begun_anew_as_it_was_recorded(
+    tmp_path, undisturbed, monkeypatch, capsys
+):
+    folder = begun_only(tmp_path / "run", undisturbed)
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}", "optimizer.lr=0.25")
+    assert code == 2
+    assert "optimizer.lr=0.5, not 0.25" in error
+    assert trained(monkeypatch, capsys, f"resume={folder}")[0] == 0
+    assert_as_undisturbed(folder, undisturbed)
+    folder = begun_only(tmp_path / "other", undisturbed)
+    (folder / ".hydra" / "config.yaml").write_text("seed: 7\n")
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}")
+    assert code == 3
+    assert "start it again" in error
+
+
+def test_a_command_that_names_its_folder_twice_begins_or_goes_on(
+    tmp_path, undisturbed, monkeypatch, capsys
+):
+    """As a scheduler starts it, again and again, whenever it was killed."""
+    folder = tmp_path / "run"
+    line = (*RUN, f"hydra.run.dir={folder}", f"resume={folder}")
+    assert trained(monkeypatch, capsys, *line)[0] == 0
+    assert_as_undisturbed(folder, undisturbed)
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert trained(monkeypatch, capsys, *line)[0] == 0
+    assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    (folder / "status.json").write_text("")  # killed in the midst of its claim
+    assert trained(monkeypatch, capsys, *line)[0] == 0
+    assert_as_undisturbed(folder, undisturbed)
+    code, _, error = trained(monkeypatch, capsys, *line, "seed=4")
+    assert code == 2
+    assert "seed=3, not 4" in error
+    code, _, error = trained(monkeypatch, capsys, *line[:-1], f"resume={tmp_path}/else")
+    assert code == 2
+    assert "are different folders" in error
+
+
+def test_a_flipped_bit_of_an_event_file_is_refused(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    line = ("data=moons", "epochs=2", "probes.figures=0", f"hydra.run.dir={folder}")
+    trained(monkeypatch, capsys, *line)
+    (events,) = folder.glob("events*")
+    content = bytearray(events.read_bytes())
+    content[len(content) // 3] ^= 1
+    events.write_bytes(content)
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}", "epochs=3")
+    assert code == 3
+    assert "is damaged at byte" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    tmp_path, undisturbed, monkeypatch, capsys
+):
+    folder = tmp_path / "run"
+    shutil.copytree(undisturbed, folder)
+    newest = folder / "checkpoint.safetensors"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    assert trained(monkeypatch, capsys, f"resume={folder}")[0] == 0
+    assert_as_undisturbed(folder, undisturbed)
+    for path in folder.glob("checkpoint*"):
+        path.write_bytes(b"")
+    retell(folder, "running")
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}")
+    assert code == 3
+    assert "cannot be continued, start it again" in error
+
+
+def test_a_run_of_a_sweep_and_a_run_in_use_are_refused(tmp_path, monkeypatch, capsys):
+    sweep = tmp_path / "sweep"
+    run = (*BARE, "epochs=1")
+    trained(monkeypatch, capsys, "-m", *run, "seed=0,1", f"hydra.sweep.dir={sweep}")
+    member = next(path.parent for path in sweep.rglob("status.json"))
+    code, _, error = trained(monkeypatch, capsys, f"resume='{member}'", "epochs=2")
+    assert code == 2
+    assert "sweep.resume=" in error
+    folder = tmp_path / "run"
+    trained(monkeypatch, capsys, *run, f"hydra.run.dir={folder}")
+    lock = locks.hold(folder / ".lock", "process 7 on earth")
+    code, _, error = trained(monkeypatch, capsys, f"resume={folder}", "epochs=2")
+    assert code == 2
+    assert "is trained by process 7 on earth" in error
+    os.close(lock)
+    assert trained(monkeypatch, capsys, f"resume={folder}", "epochs=2")[0] == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such signals")
+@pytest.mark.parametrize(
+    ("ignored", "name", "code"),
+    [
+        # test_told_to_stop sends this one to forks
+        pytest.param([], "SIGINT", 130, marks=pytest.mark.slow),
+        (["SIGINT", "SIGHUP"], "SIGTERM", 143),
+    ],
+)
+def test_a_signal_ends_a_run_after_its_step_and_says_how_to_go_on(tmp_path, ignored, name, code):
+    """Signals that nohup, or the background of a shell, has had ignored from the start do not."""
+    folder = tmp_path / "a b=c"
+    deaf = [f"trap '' {one.removeprefix('SIG')};" for one in ignored]
+    process = subprocess.Popen(
+        ["sh", "-c", " ".join((*deaf, 'exec "$0" "$@"')), sys.executable, "scripts/train.py",
+         "data=xor", "epochs=2000000", "checkpoint.seconds=0.1", f'hydra.run.dir="{folder}"',
+         "allow_targets=[mine]"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 300
+        while not (folder / "checkpoint.safetensors").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        for one in (*ignored, name):
+            process.send_signal(getattr(signal, one))
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == code
+    told = error.strip().splitlines()[-1]
+    command = f"""{sys.executable} scripts/train.py 'resume="{folder}"' 'allow_targets=[mine]'"""
+    assert told == f"mlr: interrupted; continue with: {command}"
+    assert "Traceback" not in error
+    step = read(folder / "checkpoint.safetensors").about["step"]
+    assert json.loads((folder / "status.json").read_text())["status"] == "interrupted"
+    with (folder / "metrics.csv").open(newline="") as file:
+        assert int(list(csv.DictReader(file))[-1]["step"]) <= step

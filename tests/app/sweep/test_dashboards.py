@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from mlr.records.layout import PAGES, link
+from mlr.records.tensorboard.layout import PAGES, link
 
 pytest.importorskip("selenium")
 from tests.records.browser import chromium, tensorboard, wait

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from mlr.app.sweep.engines import Told, run_task, split
-from mlr.app.sweep.progress import Watch
+from mlr.app.sweep.engines import OutcomeCollector, run_task, split
+from mlr.app.sweep.progress import ProgressListener
 from mlr.records.outcome import Outcome
 from tests.app.sweeping import FAST, on_disk
 
@@ -29,7 +29,7 @@ def test_groups_are_split_into_what_workers_take():
 
 
 def test_a_job_is_told_of_once():
-    class Heard(Watch):
+    class Heard(ProgressListener):
         def __init__(self):
             self.outcomes = []
 
@@ -37,9 +37,9 @@ def test_a_job_is_told_of_once():
             self.outcomes.append(outcome)
 
     heard = Heard()
-    told = Told(heard)
+    once = OutcomeCollector(heard, {})
     for status in ("done", "failed"):
-        told.ended(Outcome("a", [], status, number=3))
+        once.ended(Outcome("a", [], status, number=3))
     assert [outcome.status for outcome in heard.outcomes] == ["done"]
 
 

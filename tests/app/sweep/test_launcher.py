@@ -14,7 +14,8 @@ from hydra.core.utils import JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import OmegaConf
 
-from mlr.app.sweep.sweep_job import Engine
+from mlr.app.sweep.engines import Engine
+from mlr.app.sweep.launch import Launch
 from mlr.core.checks import InputError
 from tests.app.composing import sweep_of
 
@@ -93,6 +94,7 @@ def test_prepare_comes_first():
     def task(config):
         raise AssertionError
 
+    task.batch = None
     task.prepare = lambda config: seen.append(config.seed)
     launcher = Plugins.instance().class_name_to_class[
         "hydra_plugins.mlr_batched.launcher.BatchedLauncher"
@@ -100,6 +102,12 @@ def test_prepare_comes_first():
     sweep = sweep_of()
     launcher.setup(hydra_context=sweep.context, task_function=task, config=sweep.master)
     assert seen == [0]
+
+
+def test_another_programs_task_is_refused():
+    sweep = sweep_of()
+    with pytest.raises(InputError, match="use hydra/launcher=basic"):
+        Launch(sweep.context, lambda config: None, sweep.master)
 
 
 class Witness(Callback):

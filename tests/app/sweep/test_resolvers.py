@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from mlr.app.sweep.resolvers import hyperparameters
+from mlr.records.settings import hyperparameters
 
 
 def test_hyperparameters_are_flat_scalars_with_the_parts_by_name():

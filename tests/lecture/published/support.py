@@ -30,8 +30,8 @@ def need_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def need_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip where Nielsen's stored curves are not."""
-    beside = REPO.parent / "shared" / "data" / "nielsen-curves"
-    folder = Path(os.environ.get("MLR_NIELSEN", beside))
+    default = REPO.parent / "shared" / "data" / "nielsen-curves"
+    folder = Path(os.environ.get("MLR_NIELSEN", default))
     if not folder.exists():
         pytest.skip(f"Nielsen's curves are not in {folder}; name their folder in MLR_NIELSEN")
     monkeypatch.setenv("MLR_NIELSEN", str(folder))

@@ -5,7 +5,7 @@ import pytest
 from mlr.app.cli.errors import told
 from mlr.core.checks import InputError
 from mlr.lecture import command, published
-from mlr.lecture.answer import Answer, Claim, Comparison, Part, Slide
+from mlr.lecture.page.answer import Answer, Chapter, Claim, PublishedNumber, Slide
 
 
 def measured(lab):
@@ -13,8 +13,8 @@ def measured(lab):
 
     Source: a table.
     """
-    row = Comparison("the <error>", 12.0, 13.97, 2, "a table", " %")
-    words = Comparison("plateaus", "worse", "39 %", 0, "a figure")
+    row = PublishedNumber("the <error>", 12.0, 13.97, 2, "a table", " %")
+    words = PublishedNumber("plateaus", "worse", "39 %", 0, "a figure")
     return Answer("Nearly.", (), (), (row, words))
 
 
@@ -35,7 +35,7 @@ def lecture(monkeypatch, tmp_path, capsys):
     def run(*asks, names=()):
         slides = tuple(Slide(ask.__name__, ask.__name__, ask) for ask in asks)
         monkeypatch.setattr(published, "QUICK", slides)
-        monkeypatch.setattr(published, "PART", Part("Published results", slides))
+        monkeypatch.setattr(published, "CHAPTER", Chapter("Published results", slides))
         monkeypatch.chdir(tmp_path)
         code = told(lambda: command.main(["published", *names]))
         return code, *capsys.readouterr()
@@ -43,7 +43,7 @@ def lecture(monkeypatch, tmp_path, capsys):
     return run
 
 
-def test_ours_stands_beside_theirs_with_the_difference(lecture, tmp_path):
+def test_ours_stands_next_to_theirs_with_the_difference(lecture, tmp_path):
     code, out, err = lecture(measured)
     assert (code, err) == (0, "")
     (line,) = [line.split() for line in out.splitlines() if "the <error>" in line]
@@ -86,7 +86,7 @@ def test_an_unknown_result_is_one_sentence(lecture):
 
 def test_an_unknown_result_names_all_there_are():
     with pytest.raises(InputError) as refused:
-        published.chosen(["lecun"])
+        published.select_results(["lecun"])
     told = str(refused.value)
     assert told.startswith("Unknown result lecun. Did you mean lecun_linear? Choose from nielsen_")
     assert told.endswith("nielsen_30, nielsen_100.")
@@ -94,8 +94,8 @@ def test_an_unknown_result_names_all_there_are():
 
 
 def test_the_slow_ones_are_asked_for_by_name():
-    assert not {*published.chosen([])} & {*published.SLOW}
-    assert published.chosen(["nielsen_100"]) == [published.SLOW[1]]
+    assert not {*published.select_results([])} & {*published.SLOW}
+    assert published.select_results(["nielsen_100"]) == [published.SLOW[1]]
 
 
 def test_curves_that_are_absent_are_refused_before_anything_is_trained(monkeypatch, tmp_path):

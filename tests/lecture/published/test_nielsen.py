@@ -7,20 +7,27 @@ import numpy as np
 import pytest
 import torch
 
-from mlr.lecture.published.curves import CURVES, SERIES, initial, orders
-from mlr.lecture.published.nielsen import Pair, _costs, _counts, compare
-from mlr.lecture.published.replay import Scaled, Wide, replay
+from mlr.lecture.published.nielsen import ComparedSeries, _costs, _counts, compare_curves
+from mlr.lecture.published.stored_runs import (
+    SERIES,
+    STORED_RUNS,
+    ScaledImages,
+    SideBySide,
+    initial_parameters,
+    orders,
+    replay,
+)
 from tests.lecture.published.support import images, need_curves, need_mnist
 
 TINY = tuple(
     replace(curve, hidden=hidden, images=40, epochs=2, earlier=earlier, stored=SERIES)
-    for curve, hidden, earlier in zip(CURVES[:3], (3, 5, 4), (0, 0, 2), strict=True)
+    for curve, hidden, earlier in zip(STORED_RUNS[:3], (3, 5, 4), (0, 0, 2), strict=True)
 )
 
 
 def test_there_are_eight_runs_and_their_orders_follow_one_another():
-    assert len(set(CURVES)) == 8
-    assert {len(curve.draws) - 1 for curve in CURVES if curve.earlier == 30} == {1}
+    assert len(set(STORED_RUNS)) == 8
+    assert {len(curve.draws) - 1 for curve in STORED_RUNS if curve.earlier == 30} == {1}
     first, second = orders(50, 0, 2)
     assert sorted(first) == sorted(second) == list(range(50))
     assert [list(order) for order in orders(50, 1, 1)] == [second]
@@ -36,20 +43,20 @@ def test_the_order_is_that_of_python_2():
 
 
 def test_each_initialisation_redraws_all():
-    once, again = CURVES[0], CURVES[1]
+    once, again = STORED_RUNS[0], STORED_RUNS[1]
     generator = np.random.RandomState(12345678)
     drawn = generator.randn(30 + 10 + 30 * 784 + 10 * 30 + 30)
-    np.testing.assert_array_equal(initial(once).hidden_bias, drawn[:30])
-    weights = initial(once).hidden_weight.ravel()
+    np.testing.assert_array_equal(initial_parameters(once).hidden_bias, drawn[:30])
+    weights = initial_parameters(once).hidden_weight.ravel()
     np.testing.assert_array_equal(weights, drawn[40 : 40 + 23520] / 28)
-    np.testing.assert_array_equal(initial(again).hidden_bias, drawn[-30:])
-    large = initial(replace(once, draws=("large",)))
+    np.testing.assert_array_equal(initial_parameters(again).hidden_bias, drawn[-30:])
+    large = initial_parameters(replace(once, draws=("large",)))
     np.testing.assert_array_equal(large.output_weight.ravel(), drawn[40 + 23520 : -30])
 
 
 def plain(curve, data):
     """The same run by torch's autograd and its own loss, alone."""
-    b1, b2, w1, w2 = (torch.from_numpy(part).requires_grad_() for part in initial(curve))
+    b1, b2, w1, w2 = (torch.from_numpy(part).requires_grad_() for part in initial_parameters(curve))
 
     def logits(pixels):
         return torch.sigmoid(pixels @ w1.T + b1) @ w2.T + b2
@@ -62,7 +69,7 @@ def plain(curve, data):
     found = {name: [] for name in SERIES}
     for order in orders(curve.images, curve.earlier, curve.epochs):
         for batch in torch.tensor(order).split(10):
-            part = Scaled(data["train"].pixels[batch], data["train"].targets[batch], batch)
+            part = ScaledImages(data["train"].pixels[batch], data["train"].targets[batch], batch)
             decay = curve.decay / (2 * curve.images) * ((w1**2).sum() + (w2**2).sum())
             gradients = torch.autograd.grad(loss(part).mean() + decay, (b1, b2, w1, w2))
             with torch.no_grad():
@@ -79,17 +86,17 @@ def plain(curve, data):
 
 def test_runs_side_by_side_are_each_as_if_alone():
     splits = {"train": images(40), "val": images(30, seed=1)}
-    told = []
-    found = replay(TINY, splits, None, told.append)
-    assert sorted(told) == [4, 4, 8, 8]  # an epoch of one run, and of two that see the same
-    data = {name: Scaled.of(split) for name, split in splits.items()}
+    updates = []
+    found = replay(TINY, splits, None, updates.append)
+    assert sorted(updates) == [4, 4, 8, 8]  # an epoch of one run, and of two that see the same
+    data = {name: ScaledImages.of(split) for name, split in splits.items()}
     for curve in TINY:
         alone = plain(curve, data)
         for name in SERIES:
             assert found[curve][name] == pytest.approx(alone[name], rel=1e-12), (curve, name)
 
 
-def test_whoever_is_interrupted_does_not_wait_for_the_others():
+def test_an_interrupt_does_not_wait_for_the_others():
     """Two programs: the first is of two runs and is interrupted, the other would never end."""
     first = [replace(curve, earlier=2) for curve in TINY[:2]]
     endless = replace(TINY[0], epochs=10**9)
@@ -103,19 +110,19 @@ def test_whoever_is_interrupted_does_not_wait_for_the_others():
 
 
 def test_outputs_listen_to_their_own_run_only():
-    network, data = Wide(TINY[:2]), Scaled.of(images(10))
+    network, data = SideBySide(TINY[:2]), ScaledImages.of(images(10))
     network.update(data.pixels, data.targets)
     assert network.output_weight[network.units[0], 10:].abs().max() == 0
     assert network.output_weight[network.units[1], :10].abs().max() == 0
 
 
-def test_a_difference_is_told():
-    equal = Pair(CURVES[0], "training cost", [1.0, 0.5], [1.0, 0.5])
+def test_a_difference_is_reported():
+    equal = ComparedSeries(STORED_RUNS[0], "training cost", [1.0, 0.5], [1.0, 0.5])
     off = equal._replace(ours=[1.0, 0.5 + 1e-8])
     assert _costs([equal]).holds
     assert not _costs([equal, off]).holds
     assert "off by 10⁻⁸" in _costs([equal, off]).measured
-    counts = Pair(CURVES[2], "evaluation count", [9270, 9300], [9270, 9301])
+    counts = ComparedSeries(STORED_RUNS[2], "evaluation count", [9270, 9300], [9270, 9301])
     assert not _counts([counts]).holds
     assert _counts([counts]).measured == "1 of 2 counts of right images are equal"
 
@@ -126,6 +133,6 @@ def test_the_stored_curves_come_again(monkeypatch, large, epochs):
     """The first epochs; `lecture.py published nielsen_curves` makes all of them."""
     need_mnist(monkeypatch)
     need_curves(monkeypatch)
-    curves = [curve for curve in CURVES if (curve.images > 1000) == large]
-    answer = compare(curves, epochs)
+    curves = [curve for curve in STORED_RUNS if (curve.images > 1000) == large]
+    answer = compare_curves(curves, epochs)
     assert [claim for claim in answer.claims if not claim.holds] == []

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mlr.lecture.answer import Comparison
-from mlr.lecture.lab import Lab
+from mlr.app.lab import Lab
+from mlr.lecture.page.answer import PublishedNumber
 from mlr.lecture.published import glorot, hidden, lecun, neuron, squares
 from mlr.objectives import Objective
 from tests.lecture.published.support import images, need_mnist
@@ -25,11 +25,11 @@ from tests.lecture.published.support import images, need_mnist
     ],
 )
 def test_a_difference_is_ours_less_theirs(published, ours, digits, difference):
-    assert Comparison("it", published, ours, digits, "a book").difference == difference
+    assert PublishedNumber("it", published, ours, digits, "a book").difference == difference
 
 
 def test_numbers_of_a_comparison_keep_their_unit():
-    row = Comparison("error", 12.0, 13.9712, 2, "a table", " %")
+    row = PublishedNumber("error", 12.0, 13.9712, 2, "a table", " %")
     assert (row.theirs, row.measured) == ("12.00 %", "13.97 %")
 
 
@@ -108,7 +108,7 @@ def trained(dead: int):
 
 @pytest.mark.parametrize("loss", hidden.LOSSES)
 def test_a_dead_output_unit_is_found_with_its_gradient(loss):
-    judged = hidden.judge(trained(dead=3), loss, images(200))
+    judged = hidden.digit_results(trained(dead=3), loss, images(200))
     assert judged.accuracy == 25.0
     assert judged.found[0] == 100.0  # all others tie, and the first is called
     assert 3 in judged.dead

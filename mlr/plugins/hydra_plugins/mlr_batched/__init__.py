@@ -1,1 +1,1 @@
-"""`hydra/launcher=batched`: the jobs of a sweep as one program."""
+"""Launcher `hydra/launcher=batched`, which trains the jobs of a sweep as one program."""

@@ -1,4 +1,4 @@
-"""The launcher that Hydra finds; its work is done by mlr.app.sweep.launch.
+"""Launcher plugin that Hydra finds; its work is done by mlr.app.sweep.launch.
 
 Hydra imports this module at every start, single runs included, so it imports little.
 """
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class BatchedLauncher(Launcher):
-    """Hands all jobs of a batch to the task function at once."""
+    """Launcher that hands all jobs of a batch to the task function at once."""
 
     def __init__(self, engine: str | None = None, **options: Any) -> None:
-        """`engine` and its `options` are passed on to the task; None is this process."""
+        """Keep `engine` and its `options` for the task; None is this process."""
         self.engine = engine
         self.options = options
         self._launch: Launch | None = None
@@ -32,7 +32,7 @@ class BatchedLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Called by the sweeper, before it validates jobs."""
+        """Prepare the sweep; called by the sweeper before it validates jobs."""
         from mlr.app.sweep.launch import Launch
 
         self._launch = Launch(hydra_context, task_function, config)
@@ -41,7 +41,7 @@ class BatchedLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run one batch of the sweep."""
-        from mlr.app.sweep.sweep_job import Engine
+        from mlr.app.sweep.engines import Engine
 
         assert self._launch is not None, "launch before setup"
         engine = None
@@ -53,14 +53,14 @@ class BatchedLauncher(Launcher):
 
 @dataclass
 class BatchedConf:
-    """`hydra/launcher=batched`."""
+    """Configuration of `hydra/launcher=batched`."""
 
     _target_: str = "hydra_plugins.mlr_batched.launcher.BatchedLauncher"
 
 
 @dataclass
 class ClusterConf(BatchedConf):
-    """What every engine is told.
+    """Configuration that all engines have in common.
 
     workers: tasks that a group of runs is split into; null takes as many as can run at once.
     runs_per_task: a smaller size of task.
@@ -76,7 +76,7 @@ class ClusterConf(BatchedConf):
 
 @dataclass
 class RayConf(ClusterConf):
-    """`hydra/launcher=batched_ray`.
+    """Configuration of `hydra/launcher=batched_ray`.
 
     address: of a cluster; null starts one on this machine, with `num_cpus` (null: all).
     """
@@ -88,7 +88,7 @@ class RayConf(ClusterConf):
 
 @dataclass
 class SlurmConf(ClusterConf):
-    """`hydra/launcher=batched_slurm`.
+    """Configuration of `hydra/launcher=batched_slurm`.
 
     cluster: slurm; local trains in processes of this machine, to try it.
     additional: more of sbatch's options, by name.

@@ -1,0 +1,126 @@
+"""Time of a run to get most of the way to the best result.
+
+The target is the same for all configurations that are compared, for a unit that never learns
+reaches 90 % of its own end at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import inf, isfinite, nan
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+
+from mlr.analysis.ranking import by_seed, loss_of, mean_and_std, standing
+from mlr.records.reading import Recorded
+from mlr.records.series import Series
+
+SHARE = 0.9
+LEAST = 0.2
+"""Share of the way from a constant prediction to an accuracy of 1 that the best must go."""
+ACCURACY, LOSS = "accuracy/val", "loss/train"
+
+
+class Target(NamedTuple):
+    """A value to be reached.
+
+    tag: validation accuracy; for a regression the training loss.
+    best: final value of the best configuration.
+    constant: accuracy of always predicting the most frequent class; 0 for a loss, where the
+        way begins at a run's own first loss.
+    """
+
+    tag: str
+    best: float
+    constant: float = 0.0
+
+    @property
+    def accuracy(self) -> float:
+        """Validation accuracy to be reached."""
+        return self.constant + SHARE * (self.best - self.constant)
+
+
+class Reached(NamedTuple):
+    """Point of a training."""
+
+    updates: float
+    """infinite if the target was not reached"""
+    epochs: float
+    """NaN if epochs were not counted"""
+
+
+NEVER = Reached(inf, inf)
+
+
+def shared_target(groups: Sequence[Sequence[Recorded]]) -> Target | None:
+    """Choose the target of configurations: an accuracy, or the training loss if all have one.
+
+    Returns:
+        None if nothing is worth reaching: no configuration gets a fifth of the way from a
+        constant prediction to an accuracy of 1, none has ended well, or losses differ.
+    """
+    accuracies = _ends(groups, ACCURACY)
+    if accuracies:
+        constant = _constant(groups)
+        worth = max(accuracies) >= constant + LEAST * (1 - constant)
+        best = max(accuracies)
+        return Target(ACCURACY, best, constant) if worth and best > 0 else None
+    losses = {loss for runs in groups for loss in loss_of(runs)}
+    ends = _ends(groups, LOSS) if len(losses) == 1 else []
+    return Target(LOSS, min(ends)) if ends else None
+
+
+def _ends(groups: Sequence[Sequence[Recorded]], tag: str) -> list[float]:
+    """Compute means over seeds of the configurations that lost few of their runs."""
+    sound = [runs for runs in groups if not standing(runs, tag).behind]
+    return [mean_and_std(list(by_seed(runs, tag).values()))[0] for runs in sound]
+
+
+def _constant(groups: Iterable[Sequence[Recorded]]) -> float:
+    """Return the share of the most frequent class; 0 if it is unknown or there is one class."""
+    for run in (run for runs in groups for run in runs):
+        counts = ((run.anatomy or {}).get("classes") or {}).get("count") or []
+        if sum(map(bool, counts)) > 1:
+            return float(max(counts) / sum(counts))
+    return 0.0
+
+
+def reached(series: Series | None, target: Target) -> Reached | None:
+    """Find the first recorded point at which a run is at the target.
+
+    accuracy/val has a point at the end of each epoch. For a loss, the target is 90 % of the way
+    from the run's first loss/train to the best end.
+
+    Args:
+        series: of the run; None for nothing.
+        target: to be reached.
+
+    Returns:
+        `NEVER` if it was not reached; None if there are fewer than two points.
+    """
+    if series is None:
+        return None
+    rows, values = series.of(target.tag)
+    if len(rows) < 2:
+        return None
+    if target.tag == ACCURACY:
+        there = values >= np.float32(target.accuracy)
+    else:
+        first = float(values[0])
+        fall = first - target.best
+        there = (values <= first - SHARE * fall) & (fall > 0)
+    there &= np.isfinite(values)
+    if not there.any():
+        return NEVER
+    row = rows[np.argmax(there)]
+    epochs = nan if series.epochs is None else float(series.epochs[row])
+    return Reached(float(series.steps[row]), epochs)
+
+
+def median_of(values: Iterable[float | None]) -> float | None:
+    """Compute the median without None; None for no number, or if it is infinite."""
+    there = [value for value in values if value is not None]
+    middle = float(median(there)) if there else nan
+    return middle if isfinite(middle) else None

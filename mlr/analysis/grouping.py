@@ -1,0 +1,134 @@
+"""Runs grouped by their settings: by any keys, or by all that differs but the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlr.core.checks import known
+from mlr.records.identity import is_of_run
+from mlr.records.reading import Recorded
+from mlr.records.settings import PAIR, RATE, Value, leaves, parse_value, split_overrides
+from mlr.records.status import FINISHED
+
+HEAD_LOSS = ("head", "loss")
+_CLASSES = tuple(f"{group}._target_" for group in HEAD_LOSS)
+
+
+@dataclass(frozen=True)
+class SeedGroup:
+    """Finished runs that differ in their seed only.
+
+    pair: head and loss, as in `sigmoid+se`.
+    chosen: the overrides that distinguish it from other groups, by key, as typed.
+    """
+
+    pair: str
+    chosen: Mapping[str, str]
+    runs: list[Recorded]
+
+    @property
+    def name(self) -> str:
+        """Pair and overrides, as in `sigmoid+se optimizer.lr=0.1`."""
+        return " ".join([self.pair, *(f"{k}={v}" for k, v in self.chosen.items())]).strip()
+
+    @property
+    def hparams(self) -> dict[str, Any]:
+        """Head, loss and the overrides as typed values."""
+        head, _, loss = self.pair.partition("+")
+        values = {key: parse_value(value) for key, value in self.chosen.items()}
+        values = {key: "none" if value is None else value for key, value in values.items()}
+        rate = {"lr": values.pop(RATE)} if RATE in values else {}
+        return {"head": head, "loss": loss, **rate, **values}
+
+
+def seed_groups(runs: Sequence[Recorded]) -> list[SeedGroup]:
+    """Group finished runs by all overrides but the seed, in the order of first appearance."""
+    ended = [run for run in runs if run.status in FINISHED]
+    typed = [_overrides(run) for run in ended]
+    keys = dict.fromkeys(key for one in typed for key in one)
+    varying = [key for key in keys if len({one.get(key) for one in typed}) > 1]
+    found: dict[tuple[str, ...], SeedGroup] = {}
+    for run, one in zip(ended, typed, strict=True):
+        own = {key: one[key] for key in varying if key in one}
+        key = (run.pair, *own, *own.values())
+        found.setdefault(key, SeedGroup(run.pair, own, [])).runs.append(run)
+    return list(found.values())
+
+
+def _overrides(run: Recorded) -> dict[str, str]:
+    """Overrides by key that identify the seed group; a known pair names head and loss."""
+    named = ("seed", *HEAD_LOSS) if run.pair else ("seed",)
+    return {key: value for key, value in run_overrides(run).items() if key not in named}
+
+
+def run_overrides(run: Recorded) -> dict[str, str]:
+    """Return the typed settings of a run by key, without those of its sweep."""
+    return split_overrides(filter(is_of_run, run.overrides))
+
+
+def grouped(
+    runs: Iterable[Recorded], keys: Sequence[str]
+) -> dict[tuple[Value, ...], list[Recorded]]:
+    """Group runs by their values of `keys`, in the order of first appearance."""
+    groups: dict[tuple[Value, ...], list[Recorded]] = {}
+    for run in runs:
+        groups.setdefault(tuple(map(run.setting, keys)), []).append(run)
+    return groups
+
+
+def differs(runs: Iterable[Recorded], key: str) -> bool:
+    """Return True if a setting has several values."""
+    return len({run.setting(key) for run in runs}) > 1
+
+
+def varied(runs: Sequence[Recorded]) -> list[str]:
+    """List the typed keys in which runs differ, apart from head, loss and seed.
+
+    The class of a head or loss is in its name, unless two classes have the same one. Options that
+    concern measuring only make no other configuration.
+    """
+    typed = dict.fromkeys(key for run in runs for key in run_overrides(run))
+    left_out = ("seed", *HEAD_LOSS)
+    keys = [key for key in typed if key not in left_out and not _is_of_measuring(key)]
+    pairs = len({run.pair for run in runs})
+    return [
+        key
+        for key in keys
+        if differs(runs, key)
+        and (key not in _CLASSES or len({(run.pair, run.setting(key)) for run in runs}) > pairs)
+    ]
+
+
+def _is_of_measuring(key: str) -> bool:
+    return key.partition(".")[0] in ("probes", "evaluate")
+
+
+def check_keys(runs: Sequence[Recorded], keys: Iterable[str]) -> list[str]:
+    """Return `keys` with `lr` written out as `optimizer.lr`.
+
+    Raises:
+        InputError: no run has a key; lists the known ones.
+    """
+    found = [RATE if key == "lr" else key for key in keys]
+    typed = {key for run in runs for key in run.typed}
+    if not set(found) <= {*PAIR, "seed", *typed}:  # else no file need be read
+        allowed = known_keys(runs)
+        found = [known("--by", key, allowed) for key in found]
+    return found
+
+
+def known_keys(runs: Sequence[Recorded]) -> list[str]:
+    """List every key that `Recorded.setting` knows: typed for any run, or in its files."""
+    typed = [key for run in runs for key in run.typed]
+    groups = [key for run in runs for key in run.choices if not key.startswith("hydra")]
+    options = [key for run in runs for key, _ in leaves(run.config)]
+    every = dict.fromkeys([*PAIR, "seed", *typed, *groups, *options])
+    return [key for key in every if key.rpartition(".")[2] != "_target_" or key in typed]
+
+
+def short(keys: Sequence[str]) -> list[str]:
+    """Shorten keys to their last part if no other key has the same."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return [name if last.count(name) == 1 else key for name, key in zip(last, keys, strict=True)]

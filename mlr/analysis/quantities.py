@@ -1,0 +1,99 @@
+"""Recorded quantities by tag: how they are named, in which unit, and whether more is better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from mlr.analysis.ranking import is_higher_better
+
+LOWER_IS_BETTER = ("loss/", "rmse/", "stuck/")
+DIRECTED = ("accuracy/", *LOWER_IS_BETTER)
+"""Quantities that are good or bad in themselves; no gradient or output is."""
+SHARES = ("accuracy/", "stuck/", "saturation/", "zero_grad/")
+"""Quantities in percent, on an axis from 0 to 100 %."""
+LOGARITHMIC = ("logit_grad/", "predicted_std/", "grad_norm/")
+"""Quantities on a logarithmic axis; others only if they span more than two decades."""
+LABELS = {
+    "accuracy/test": "test accuracy",
+    "loss/test": "test loss",
+    "rmse/test": "test RMSE",
+    "accuracy/val": "validation accuracy",
+    "loss/val": "validation loss",
+    "rmse/val": "validation RMSE",
+    "accuracy/train": "training accuracy",
+    "loss/train": "training loss",
+    "predicted_std/test": "predicted std",
+    "stuck/fraction": "stuck %",
+}
+
+
+class Quantity(NamedTuple):
+    """A tag and its name in charts and tables."""
+
+    tag: str
+    label: str
+
+    @property
+    def heading(self) -> str:
+        """Label with an arrow if the quantity has a good direction."""
+        return heading(self.tag, self.label)
+
+    def as_object(self) -> dict[str, Any]:
+        """Describe the quantity to the scripts of a page."""
+        return {
+            "tag": self.tag,
+            "label": self.label,
+            "share": is_share(self.tag),
+            "log": self.tag.startswith(LOGARITHMIC),
+            "of_loss": self.tag.startswith("loss/"),  # comparable within one loss only
+            "more": is_higher_better(self.tag),
+        }
+
+
+def _named(*tags: str) -> list[Quantity]:
+    return [Quantity(tag, LABELS[tag]) for tag in tags]
+
+
+CURVES = (
+    *_named("accuracy/val", "accuracy/train", "loss/val", "loss/train"),
+    Quantity("logit_grad/wrong", "‖dL/dz‖ where wrong"),
+    Quantity("logit_grad/right", "‖dL/dz‖ where right"),
+    Quantity("stuck/fraction", "stuck: wrong and ‖dL/dz‖ < 0.01"),
+    Quantity("stuck/zero", "wrong and dL/dz exactly 0"),
+    Quantity("saturation/fraction", "saturated outputs"),
+    Quantity("predicted_std/val", "predicted std"),
+    Quantity("grad_norm/total", "gradient norm"),
+)
+"""Quantities recorded during training."""
+FINALS = (
+    *_named("accuracy/test", "loss/test", "rmse/test", "accuracy/val", "accuracy/train"),
+    Quantity("logit_grad/wrong", "‖dL/dz‖ where wrong"),
+    Quantity("stuck/fraction", "stuck"),
+    Quantity("saturation/fraction", "saturated outputs"),
+    *_named("predicted_std/test"),
+)
+"""Final numbers."""
+
+
+def recorded(quantities: Iterable[Quantity], tags: Iterable[str]) -> list[Quantity]:
+    """Select the quantities that are in `tags`."""
+    known = set(tags)
+    return [one for one in quantities if one.tag in known]
+
+
+def label(tag: str) -> str:
+    """Name a final number for people; a tag without a name as it is."""
+    return LABELS.get(tag, tag)
+
+
+def heading(tag: str, name: str) -> str:
+    """Add an arrow to a name if the quantity has a good direction."""
+    if is_higher_better(tag):
+        return f"{name} ↑"
+    return f"{name} ↓" if tag.startswith(LOWER_IS_BETTER) else name
+
+
+def is_share(tag: str) -> bool:
+    """Return True for a quantity that is written in percent."""
+    return tag.startswith(SHARES)

@@ -1,0 +1,260 @@
+"""The only rule that orders configurations, chooses settings and decides which runs count.
+
+Terminal, compare, report and the summary of a sweep all order by this module. A configuration
+is a list of runs that differ in their seed only. Only runs of one data set are ranked together
+(`by_data`). Test data rank configurations; of several settings of one configuration, such as
+learning rates, validation data choose one, because the best of many test results is best partly
+by luck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import fsum, inf, isfinite, nan, sqrt
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlr.records.reading import Recorded
+from mlr.records.settings import RATE, Value, value_text
+from mlr.records.status import FINISHED
+
+ENOUGH = 0.9
+"""Share of its finished runs that a configuration must not lose, or it ranks behind."""
+ACCURACY, LOSS, ERROR = "accuracy/test", "loss/test", "rmse/test"
+UNKNOWN = "unknown data"
+NOT_THE_DATA = {"seed", "split_seed", "scale", "root", "download", "order", "drop_last"}
+"""Options of the data under which the task stays the same."""
+_NOT_OF_DATA = {
+    *("head", "loss", "objective", "model", "optimizer", "schedule", "probes", "seed", "epochs"),
+    *("steps", "batch_size", "max_grad_norm", "patience", "dtype", "device"),
+}
+"""Roots of overrides that do not concern the data; any other might, as an experiment does."""
+
+Options = tuple[tuple[str, str], ...]
+
+
+class Standing(NamedTuple):
+    """Sort key of a configuration; the smaller, the better."""
+
+    behind: bool
+    """It has no number, or more than a tenth of its finished runs has none."""
+    cost: float
+    """Mean over seeds; the negative mean if higher is better."""
+
+
+def is_higher_better(metric: str) -> bool:
+    """Return True for accuracies; all other final numbers are to be low."""
+    return metric.startswith("accuracy/")
+
+
+def final(run: Recorded, metric: str) -> float | None:
+    """Return the final `metric` of a run that is done; None if it has no finite one."""
+    value = run.metrics.get(metric, nan)
+    return value if run.status == "done" and isfinite(value) else None
+
+
+def by_seed(runs: Iterable[Recorded], metric: str) -> dict[int | Path, float]:
+    """Collect the final `metric` by seed; the mean if several runs have one seed.
+
+    A run without a seed is listed by its folder.
+    """
+    values: dict[int | Path, list[float]] = {}
+    for run in runs:
+        value = final(run, metric)
+        if value is not None:
+            values.setdefault(run.folder if run.seed is None else run.seed, []).append(value)
+    return {seed: fsum(found) / len(found) for seed, found in values.items()}
+
+
+def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
+    """Compute mean and standard deviation (over n − 1; NaN for n = 1) of at least one number."""
+    mean = fsum(values) / len(values)
+    if len(values) == 1:
+        return mean, nan
+    return mean, sqrt(fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def standing(runs: Sequence[Recorded], metric: str) -> Standing:
+    """Compute the sort key of a configuration; runs that failed or still run do not count."""
+    values = list(by_seed(runs, metric).values())
+    if not values:
+        return Standing(True, inf)
+    ended = [run for run in runs if run.status in FINISHED]
+    with_metric = [run for run in ended if final(run, metric) is not None]
+    mean = mean_and_std(values)[0]
+    cost = -mean if is_higher_better(metric) else mean
+    return Standing(len(with_metric) < ENOUGH * len(ended), cost)
+
+
+def ranked(groups: Sequence[Sequence[Recorded]], metric: str) -> list[int]:
+    """Order configurations: their places in `groups`, the best first.
+
+    Ties are broken by the name of the pair, then by the test loss.
+    """
+
+    def key(place: int) -> tuple[Standing, tuple[str, ...], Standing, int]:
+        runs = groups[place]
+        return standing(runs, metric), (runs[0].pair, *loss_of(runs)), standing(runs, LOSS), place
+
+    return sorted(range(len(groups)), key=key)
+
+
+def places(groups: Sequence[Sequence[Recorded]], metric: str) -> list[int]:
+    """Return the rank of each configuration of a ranked list, from 1; ties share one."""
+    standings = [standing(runs, metric) for runs in groups]
+    return [1 + sum(other < one for other in standings) for one in standings]
+
+
+def shared_metric(groups: Iterable[Sequence[Recorded]]) -> str:
+    """Choose the final number by which configurations of one data set are ranked.
+
+    That is the test accuracy if all have one; the test loss if all have the same loss; else the
+    root mean squared error of the predicted means on test data if all have one. Otherwise it is
+    the test loss, by which only configurations of one loss can be compared.
+    """
+    runs = [run for group in groups for run in group]
+    done = [tags for run in runs if (tags := set(_finite(run)))]
+    common = set.intersection(*done) if done else {tag for run in runs for tag in run.metrics}
+    if ACCURACY in common or not common:
+        return ACCURACY
+    return ERROR if ERROR in common and len({loss_of([run]) for run in runs}) > 1 else LOSS
+
+
+def by_loss(runs: Sequence[Recorded]) -> dict[str, list[Recorded]]:
+    """Group runs by name and options of their loss, each of which has its own unit."""
+    found: dict[str, list[Recorded]] = {}
+    options = _loss_options(runs)
+    for run in runs:
+        found.setdefault(" ".join(filter(None, _loss(run, options))), []).append(run)
+    return found
+
+
+def loss_of(runs: Sequence[Recorded]) -> tuple[str, ...]:
+    """List every loss of the runs, with the options that were typed."""
+    return tuple(sorted({" ".join(_loss(run, _loss_options([run]))) for run in runs}))
+
+
+def chosen_on(metric: str, runs: Iterable[Recorded]) -> str | None:
+    """Name the final number by which a setting is chosen if `metric` ranks.
+
+    Returns:
+        The same quantity of the validation split; without one, of the training data, or the
+        training loss; None if none of them was recorded. A `metric` that is not of the test
+        split is returned as it is.
+    """
+    name, _, split = metric.rpartition("/")
+    if split != "test":
+        return metric
+    recorded = {tag for run in runs for tag in _finite(run)}
+    candidates = (f"{name}/val", f"{name}/train", "loss/train")
+    return next((tag for tag in candidates if tag in recorded), None)
+
+
+def chosen(settings: Sequence[Sequence[Recorded]], tag: str | None) -> list[int]:
+    """Order the settings of one configuration: their places, the one to choose first.
+
+    Ties in `tag` are broken by the loss on the same split if all have the same loss, then by
+    the order of `settings`.
+
+    Args:
+        settings: runs of each setting, the preferred setting first.
+        tag: from `chosen_on`; None chooses the first setting that loses no runs.
+    """
+    split = (tag or "").rpartition("/")[2]
+    alike = len(by_loss([run for runs in settings for run in runs])) == 1
+
+    def key(place: int) -> tuple[bool, Standing, Standing]:
+        runs = settings[place]
+        if tag is None:
+            ended = [run for run in runs if run.status in FINISHED]
+            lost = sum(run.status == "diverged" for run in ended)
+            return len(ended) - lost < ENOUGH * len(ended), Standing(False, 0), Standing(False, 0)
+        tie = standing(runs, f"loss/{split}") if alike else Standing(False, 0)
+        return False, standing(runs, tag), tie
+
+    return sorted(range(len(settings)), key=key)
+
+
+def by_rate(runs: Sequence[Recorded]) -> dict[Value, list[Recorded]]:
+    """Group runs by learning rate, the lowest first: settings of which `chosen` takes one."""
+    rates: dict[Value, list[Recorded]] = {}
+    for run in runs:
+        rates.setdefault(run.setting(RATE), []).append(run)
+    return dict(sorted(rates.items(), key=lambda item: _number(item[0])))
+
+
+def by_data(runs: Sequence[Recorded]) -> dict[str, list[Recorded]]:
+    """Group runs by data set, in the order of their first appearance.
+
+    Returns:
+        By name of the data, with the options in which data sets of that name differ, as in
+        `digits label_noise=0.2`; `UNKNOWN` if neither configuration nor command names any.
+    """
+    known: dict[object, tuple[str, Options]] = {}
+    found: dict[tuple[str, Options], list[Recorded]] = {}
+    for run in runs:
+        key = _data_overrides(run)
+        if key not in known:  # reading a configuration takes a millisecond
+            known[key] = _data(run)
+        found.setdefault(known[key], []).append(run)
+    return {_data_label(data, list(found)): members for data, members in found.items()}
+
+
+def _number(value: Value) -> float:
+    return float(value) if isinstance(value, (int, float)) else -inf
+
+
+def _finite(run: Recorded) -> list[str]:
+    """List the tags of the finite final numbers of a run that is done."""
+    return [tag for tag in run.metrics if final(run, tag) is not None]
+
+
+def _loss_options(runs: Iterable[Recorded]) -> list[str]:
+    """List the options of losses that were typed for any run."""
+    typed = dict.fromkeys(key for run in runs for key in run.typed)
+    return [key for key in typed if key.startswith("loss.")]
+
+
+def _loss(run: Recorded, options: Sequence[str]) -> tuple[str, ...]:
+    found: dict[str, Value] = {key.partition(".")[2]: run.setting(key) for key in options}
+    named = [f"{key}={value_text(value)}" for key, value in found.items() if value is not None]
+    return (value_text(run.setting("loss")), *named)
+
+
+def _data_overrides(run: Recorded) -> tuple[Path, str, tuple[str, ...]]:
+    """Key that is equal for runs of one command with the same options of the data."""
+    typed = [key for key in run.overrides if _root(key) not in _NOT_OF_DATA]
+    return run.folder.parent, str(run.entries.get("command")), tuple(typed)
+
+
+def _root(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0].partition(".")[0]
+
+
+def _data(run: Recorded) -> tuple[str, Options]:
+    """Return name and options of a run's data, without those in `NOT_THE_DATA`."""
+    configured: Any = run.config.get("data")
+    options: dict[str, Value] = dict(configured) if isinstance(configured, Mapping) else {}
+    for key, value in run.typed.items():
+        if key.startswith("data."):
+            options.setdefault(key.removeprefix("data."), value)
+    target = str(options.get("_target_") or "").rpartition(".")[2].lower()
+    name = value_text(run.setting("data")) or target
+    own = {key: value for key, value in options.items() if key not in NOT_THE_DATA}
+    return name, tuple(sorted((key, _option_text(value)) for key, value in own.items()))
+
+
+def _option_text(value: Value) -> str:
+    """Write an option as text, 1.0 as 1."""
+    return value_text(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def _data_label(data: tuple[str, Options], every: Sequence[tuple[str, Options]]) -> str:
+    name, options = data
+    others = [dict(other) for other_name, other in every if other_name == name]
+    differ = [
+        f"{key}={value}"
+        for key, value in options
+        if any(other.get(key) != value for other in others)
+    ]
+    return " ".join([name or UNKNOWN, *differ])

@@ -1,0 +1,67 @@
+"""Cost of checkpointing once a second, as a share of a run's time.
+
+The time spent in checkpoints is compared with the whole of the same run: two runs of seconds
+differ by more than that on a machine with other load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from secrets import token_hex
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+from mlr.app.run.checkpointing import keeper_of
+from mlr.app.run.claiming import ClaimedRun, PreparedRun
+from mlr.app.run.job import Job
+from mlr.benchmarks.rows import BenchmarkRow, duration
+from mlr.benchmarks.workloads import IMAGES, LR, Workload, experiment, make_data
+from mlr.data.base import Dataset
+from mlr.records import Recorder, RunFolder
+from mlr.training import train
+from mlr.training.checkpointing import CheckpointHooks
+from mlr.training.log import run_tags
+
+MOST = 0.01
+SECONDS = 1.0
+LONG = replace(IMAGES, title="MLP 784-128-10, batch 128, 20 epochs", epochs=20)
+
+
+def rows(repeats: int, work: Workload = LONG) -> Iterator[BenchmarkRow]:
+    """Measure a run with a checkpoint every second."""
+    data = make_data(work)
+    with TemporaryDirectory() as folder:
+        _run(work, data, Path(folder))  # warm-up: work that is done once per dataset
+        measured = [_run(work, data, Path(folder)) for _ in range(min(repeats, 5))]
+    whole, spent = (median(own) for own in zip(*measured, strict=True))
+    share = median(part / whole for whole, part in measured)
+    yield BenchmarkRow(
+        work.title, duration(whole), f"{duration(spent)} checkpointing", share, most=MOST
+    )
+
+
+def _run(work: Workload, data: Dataset, folder: Path) -> tuple[float, float]:
+    """Measure the seconds of a run, and those spent in its checkpoints."""
+    run, spent, keep = experiment(work, data), [0.0], CheckpointHooks.save
+
+    def timed(self: CheckpointHooks, step: int) -> None:
+        began = perf_counter()
+        keep(self, step)
+        spent[0] += perf_counter() - began
+
+    began = perf_counter()
+    claimed = RunFolder.claim(folder / token_hex(8))
+    CheckpointHooks.save = timed  # type: ignore[method-assign]
+    try:
+        with Recorder(claimed, run_tags(run), {"lr": LR}) as recorder:
+            job = Job(0, (), {"checkpoint": {"seconds": SECONDS}}, claimed.path, {})
+            own = ClaimedRun(PreparedRun(job, run), recorder, {}, ExitStack())
+            (result,) = train([run], [recorder], keeper=keeper_of([own], None))
+            recorder.finish(result.status, result.metrics)
+    finally:
+        CheckpointHooks.save = keep  # type: ignore[method-assign]
+    return perf_counter() - began, spent[0]

@@ -1,0 +1,251 @@
+"""Toy data, each made to show one effect: Blobs, Moons, Xor, Outliers, Line, Neuron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi
+from typing import TYPE_CHECKING
+
+from mlr.core.checks import InputError, finite, non_negative, positive, whole
+from mlr.data import options, prepare
+from mlr.data.base import Dataset, Source, Split
+from mlr.data.generated import Generated
+from mlr.data.prepare import generator, sklearn_seed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(eq=False, kw_only=True)
+class Blobs(Generated):
+    """K round Gaussian clouds, which a linear classifier separates best.
+
+    The centres lie on a circle with neighbours 2 apart, so that K does not change the overlap.
+
+    Args:
+        classes: K ≥ 2.
+        noise: standard deviation of each cloud; with two classes 0.5 leaves 2.3 % of the points
+            on the wrong side of the best boundary.
+
+    Source: scikit-learn, make_blobs.
+    """
+
+    name = "blobs"
+    classes: int = 2
+    noise: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        non_negative("data.noise", self.noise)
+
+    def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
+        """Draw points (n, 2) and labels (n,)."""
+        import numpy as np
+        from sklearn.datasets import make_blobs
+
+        # turned by 45 degrees, so that both features matter when K = 2
+        angles = pi / 4 + 2 * pi * np.arange(self.classes) / self.classes
+        radius = 1 / np.sin(pi / self.classes)
+        centres = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        points, labels = make_blobs(
+            n_samples=self.n,
+            centers=centres,
+            cluster_std=self.noise,
+            random_state=sklearn_seed(seed, self.name, "points"),
+        )
+        return points, labels
+
+
+@dataclass(eq=False, kw_only=True)
+class Moons(Generated):
+    """Two interleaved half circles of radius 1, which no straight line separates.
+
+    Args:
+        noise: standard deviation of the points around their arcs.
+
+    Source: scikit-learn, make_moons.
+    """
+
+    name = "moons"
+    noise: float = 0.15
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        non_negative("data.noise", self.noise)
+
+    def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
+        """Draw points (n, 2) and labels (n,)."""
+        from sklearn.datasets import make_moons
+
+        random_state = sklearn_seed(seed, self.name, "points")
+        points, labels = make_moons(self.n, noise=self.noise, random_state=random_state)
+        return points, labels
+
+
+@dataclass(eq=False, kw_only=True)
+class Xor(Generated):
+    """Clouds at (±1, ±1); class 1 where the signs differ.
+
+    A straight line gets at most three of the four clouds right, and the best linear fit in the
+    sense of every loss is w = 0, b = 0: predictions of ½. A hidden layer solves it.
+
+    Args:
+        noise: standard deviation of each cloud.
+
+    Source: Minsky and Papert, Perceptrons, 1969.
+    """
+
+    name = "xor"
+    scale: str = "none"
+    noise: float = 0.25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        non_negative("data.noise", self.noise)
+
+    def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
+        """Draw points (n, 2) and labels (n,); the sizes of the clouds differ by one at most."""
+        import numpy as np
+
+        rng = generator(seed, self.name, "points")
+        # the classes alternate first, so that they stay balanced for every n
+        cloud = rng.permutation(self.n)
+        labels = cloud % 2
+        first = np.where(cloud // 2 % 2 == 0, 1.0, -1.0)
+        centres = np.stack([first, np.where(labels == 1, -first, first)], axis=1)
+        return centres + self.noise * rng.standard_normal((self.n, 2)), labels
+
+
+@dataclass(eq=False, kw_only=True)
+class Outliers(Generated):
+    """Two separable clouds at (∓1, 0), and some of class 1 far out on the correct side.
+
+    A linear unit with squared error is pulled to the output 1 at the far points too, so it
+    flattens and moves its boundary over the near points of class 1: the least-squares fit gets
+    about 76 % right. Logistic regression stays at about 100 %: a far point on the correct side
+    costs it nothing.
+
+    Args:
+        outliers: share of class 1 that lies far out.
+        distance: first coordinate of the far points' centre, above 1; the near clouds' are ∓1.
+        noise: standard deviation of each cloud.
+
+    Source: Bishop, Pattern Recognition and Machine Learning, 2006, section 4.1.3, figure 4.4.
+    """
+
+    name = "outliers"
+    outliers: float = 0.2
+    distance: float = 12.0
+    noise: float = 0.25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        options.split_share("data.outliers", self.outliers)
+        if positive("data.distance", self.distance) <= 1:
+            raise InputError(
+                f"data.distance={self.distance} must be above 1, where the near points of class 1 "
+                "lie."
+            )
+        non_negative("data.noise", self.noise)
+
+    def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
+        """Draw points (n, 2) and labels (n,)."""
+        import numpy as np
+
+        rng = generator(seed, self.name, "points")
+        labels = rng.permutation(self.n) % 2
+        points = self.noise * rng.standard_normal((self.n, 2))
+        points[:, 0] += np.where(labels == 1, 1.0, -1.0)
+        members = np.flatnonzero(labels == 1)
+        far = members[: round(self.outliers * len(members))]
+        points[far, 0] += self.distance - 1.0
+        return points, labels
+
+
+@dataclass(eq=False, kw_only=True)
+class Line(Source):
+    """t = slope · x + intercept + ε with x uniform in [−1, 1] and ε normal.
+
+    Squared error is the negative log-likelihood of such data.
+
+    Args:
+        n: number of examples in all three splits together.
+        slope: of the line.
+        intercept: of the line.
+        noise: standard deviation of ε.
+        val_fraction: share of the n examples for validation.
+        test_fraction: share of the n examples for the test.
+        seed: fixes the data; None follows the run's seed.
+        order: shuffled: another order of the training examples in each epoch, by the run's seed;
+            given: the order in which they were drawn.
+        drop_last: leave out the last examples of an epoch that do not fill a batch.
+    """
+
+    name = "line"
+    classes = None
+    regression = True
+    n: int = 1000
+    slope: float = 2.0
+    intercept: float = 0.5
+    noise: float = 0.1
+    val_fraction: float = 0.2
+    test_fraction: float = 0.2
+    seed: int | None = None
+    order: str = options.SHUFFLED
+    drop_last: bool = False
+
+    def __post_init__(self) -> None:
+        whole("data.n", self.n, at_least=3)
+        finite("data.slope", self.slope)
+        finite("data.intercept", self.intercept)
+        non_negative("data.noise", self.noise)
+        options.split_shares(self.val_fraction, self.test_fraction)
+        options.optional_whole("data.seed", self.seed)
+        self.take_order(self.order, self.drop_last)
+
+    def load(self, seed: int) -> Dataset:
+        """Draw features (N, 1) and targets (N, 1).
+
+        Raises:
+            InputError: too few examples for the splits.
+        """
+        seed = seed if self.seed is None else self.seed
+        rng = generator(seed, self.name, "points")
+        x = rng.uniform(-1.0, 1.0, (self.n, 1))
+        t = self.slope * x + self.intercept + self.noise * rng.standard_normal((self.n, 1))
+        shares = (self.val_fraction, self.test_fraction)
+        data = prepare.Arrays(x, t)
+        splits = prepare.split(f"data={self.name}", data, shares, seed, stratify=False)
+        return prepare.to_dataset(prepare.Preparation(self.name, None), *splits)
+
+
+@dataclass(eq=False, kw_only=True)
+class Neuron(Source):
+    """The input 1 whose target is class 0, and nothing else: Nielsen's single saturated neuron.
+
+    Started at w = b = 2 a sigmoid unit is wrong and saturated: squared error barely moves it,
+    cross-entropy moves it at once. Training, validation and test are the same single example,
+    because one trajectory is observed and nothing is learnt about other examples.
+
+    Args:
+        order: shuffled or given, which are the same for one example.
+        drop_last: without effect: one example always fills a batch of one.
+
+    Source: Nielsen, Neural Networks and Deep Learning, 2015, chapter 3.
+    """
+
+    name = "neuron"
+    classes = 2
+    order: str = options.SHUFFLED
+    drop_last: bool = False
+
+    def __post_init__(self) -> None:
+        self.take_order(self.order, self.drop_last)
+
+    def load(self, seed: int) -> Dataset:
+        """Return the example, features (1, 1) and label (1,), whatever the seed."""
+        import torch
+
+        example = Split(torch.ones(1, 1), torch.zeros(1, dtype=torch.int64))
+        return Dataset(self.name, example, example, example, self.classes)

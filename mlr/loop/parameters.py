@@ -1,0 +1,123 @@
+"""Trained parameters of a module, with statistics of all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from mlr.core.checks import InputError
+from mlr.probes import NetworkValues
+from mlr.probes.layer_hooks import tag_name
+
+Values = Sequence[Tensor | None]
+"""One tensor per parameter; None if there is none."""
+
+
+class TrainedParameters:
+    """Operations on lists with one tensor per parameter: `mlr.probes.layers.Parameters`.
+
+    Norms and counts are by parameter (n,); `by_layer` sums them to layers after the step.
+
+    Attributes:
+        names: names of the layers, in the order of the module.
+        parameters: all that are trained.
+
+    Raises:
+        InputError: no parameter is trained.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        named = [
+            (tag_name(name.rpartition(".")[0]), parameter)
+            for name, parameter in module.named_parameters()
+            if parameter.requires_grad
+        ]
+        if not named:
+            raise InputError("The model has no parameter that is trained: nothing to watch.")
+        self.names = tuple(dict.fromkeys(layer for layer, _ in named))
+        self.parameters = [parameter for _, parameter in named]
+        self._layer_of = [self.names.index(layer) for layer, _ in named]
+
+    def gradients(self) -> Values:
+        """Return the gradient of each parameter; None if no backward pass reached it."""
+        return [_dense(parameter.grad) for parameter in self.parameters]
+
+    def weights(self) -> Values:
+        """Return the values of all parameters."""
+        return [parameter.detach() for parameter in self.parameters]
+
+    def norms(self, values: Values) -> Tensor:
+        """‖v‖₂ (n,) of each, on one device; 0 for None, NaN if all are None."""
+        present = [_wide(value) for value in values if value is not None]
+        if not present:
+            return torch.full((len(values),), torch.nan)
+        norms = torch._foreach_norm(present)
+        if len(present) == len(values) and len({(n.device, n.dtype) for n in norms}) == 1:
+            return torch.stack(norms)
+        zero, found = norms[0].new_zeros(()), iter(norms)
+        return torch.stack([zero if v is None else next(found).to(zero) for v in values])
+
+    def nonfinite(self, values: Values, norms: Tensor) -> Tensor:
+        """Count the non-finite entries of each (n,)."""
+        if norms.is_cpu and bool(norms.isfinite().all()):
+            return torch.zeros_like(norms)
+        zero = norms.new_zeros(())
+        return torch.stack([zero if v is None else (~v.isfinite()).sum().to(norms) for v in values])
+
+    def cosine(self, values: Values, others: Values, norms: Tensor) -> Tensor:
+        """⟨v, w⟩ / ‖v‖‖w‖ () over all parameters, None being 0."""
+        pairs = [
+            (_wide(v).flatten(), _wide(w).flatten())
+            for v, w in zip(values, others, strict=True)
+            if v is not None and w is not None
+        ]
+        if not pairs:
+            return norms.new_full((), torch.nan)
+        dots = torch.stack([torch.dot(v, w).to(norms) for v, w in pairs])
+        return dots.sum() / (norms.norm() * self.norms(others).norm())
+
+    def copy(self, values: Values, into: Values | None) -> Values:
+        """Copy values, into the memory of an earlier copy if it has their shapes."""
+        if into is None or list(map(_shape, into)) != list(map(_shape, values)):
+            return [value if value is None else value.clone() for value in values]
+        new, old = ([value for value in each if value is not None] for each in (values, into))
+        if old:
+            torch._foreach_copy_(old, new)
+        return into
+
+    def subtract(self, values: Values, others: Values) -> Values:
+        """v − w, in place."""
+        torch._foreach_sub_(values, others)  # type: ignore[call-overload]
+        return values
+
+    def by_layer(self, network: NetworkValues) -> NetworkValues:
+        """Sum statistics by parameter (…, n) to statistics by layer (…, N)."""
+        found = {}
+        for name in ("gradient_norms", "weight_norms", "update_norms"):
+            sizes = getattr(network, name)
+            if sizes is not None:
+                found[name] = self._sums(sizes.double().square()).sqrt().to(sizes.dtype)
+        if network.nonfinite is not None:
+            found["nonfinite"] = self._sums(network.nonfinite)
+        return replace(network, **found)
+
+    def _sums(self, values: Tensor) -> Tensor:
+        layer_of = torch.tensor(self._layer_of, device=values.device)
+        shape = (*values.shape[:-1], len(self.names))
+        return values.new_zeros(shape).index_add_(-1, layer_of, values)
+
+
+def _dense(gradient: Tensor | None) -> Tensor | None:
+    """Convert the sparse gradient of an embedding."""
+    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def _shape(value: Tensor | None) -> torch.Size | None:
+    return None if value is None else value.shape

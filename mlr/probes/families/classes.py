@@ -1,0 +1,41 @@
+"""Gradient at the logit of each class, which shows dead classes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mlr.probes.base import Probe, StepValues, Subject, mean_over
+
+MOST = 20
+"""Classes with a tag of their own; a chart of more lines cannot be read."""
+
+
+class Classes(Probe):
+    """`logit_grad_class/<k>`: mean |dL/dz_k| over the examples of class k, the first 20 of them.
+
+    A single output belongs to both classes.
+    """
+
+    reads = frozenset({"labels"})
+
+    def __init__(self, subject: Subject, threshold: float) -> None:
+        count = min(subject.classes or 0, MOST)
+        self.tags = tuple(f"logit_grad_class/{k}" for k in range(count))
+
+    def measure(self, values: StepValues) -> Tensor:
+        """Compute means over B (P, R, tags); NaN for a class without examples in the batch."""
+        assert values.labels is not None
+        own = own_output(values.logit_grads, values.labels).abs()
+        members = [
+            torch.eq(values.labels, k, out=torch.empty_like(values.labels))
+            for k in range(len(self.tags))
+        ]
+        return torch.stack([mean_over(own, member) for member in members], dim=-1)
+
+
+def own_output(values: Tensor, labels: Tensor) -> Tensor:
+    """Select from values (…, K) the one of each example's class (…), or the only one."""
+    if values.shape[-1] == 1:
+        return values[..., 0]
+    return values.gather(-1, labels.long()[..., None])[..., 0]

@@ -1,0 +1,56 @@
+"""Gradient sizes by confidence, which show if confident errors are corrected."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mlr.probes.base import Probe, StepValues, Subject, mean_over
+
+EDGES = (0.6, 0.9)
+"""Limits between low, middle and high confidence."""
+LEVELS = ("low", "middle", "high")
+
+
+class Confidence(Probe):
+    """Mean ‖dL/dz‖₂ of wrong and right predictions, at three levels of confidence each."""
+
+    reads = frozenset({"predictions"})
+
+    def __init__(self, subject: Subject, threshold: float) -> None:
+        self.tags = ()
+        if subject.classes is not None:
+            self.tags = tuple(
+                f"logit_grad_confidence/{side}_{level}"
+                for side in ("wrong", "right")
+                for level in LEVELS
+            )
+
+    def measure(self, values: StepValues) -> Tensor:
+        """Compute means over B (P, R, tags); NaN where the batch has no such example."""
+        assert values.predictions is not None
+        sizes, sides = values.gradient_sizes, (values.wrong, 1 - values.wrong)
+        levels = levels_of(confidence(values.predictions))
+        return torch.stack(
+            [mean_over(sizes, side * level) for side in sides for level in levels],
+            dim=-1,
+        )
+
+
+def confidence(predictions: Tensor) -> Tensor:
+    """Confidence of predictions (…, K) in their class (…): max_k y_k, or max(y, 1 − y) for K = 1.
+
+    It is outside [0, 1] where predictions are.
+    """
+    if predictions.shape[-1] == 1:
+        return torch.maximum(predictions, 1 - predictions)[..., 0]
+    return predictions.amax(-1)
+
+
+def levels_of(confidence: Tensor) -> list[Tensor]:
+    """Indicators, 1.0 or 0.0, of each level for confidences (…); NaN has no level."""
+    low, high = EDGES
+    sure = (confidence >= high).to(confidence.dtype)
+    known = (confidence >= low).to(confidence.dtype)
+    unsure = (confidence < low).to(confidence.dtype)
+    return [unsure, known - sure, sure]

@@ -1,0 +1,59 @@
+"""Mean output y by its target."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mlr.probes.base import Probe, StepValues, Subject, mean_over
+from mlr.probes.families.classes import own_output
+
+
+class Prediction(Probe):
+    """Mean output y of the batch by its target.
+
+    `prediction/target_1`: over the outputs whose target is 1, which is one output per example,
+    that of its class; for a single output, over the examples of class 1. `prediction/target_0`:
+    over all other outputs. For regression `prediction/mean`, over all examples and outputs,
+    without predicted standard deviations.
+
+    Source: lecture sections 28 to 36; Nielsen, chapter 3, plots y of one neuron.
+    """
+
+    reads = frozenset({"predictions", "labels"})
+
+    def __init__(self, subject: Subject, threshold: float) -> None:
+        self.tags = ("prediction/mean",)
+        if subject.classes is not None:
+            self.tags = ("prediction/target_1", "prediction/target_0")
+
+    def measure(self, values: StepValues) -> Tensor:
+        """Compute means over B (P, R, tags); NaN for a target that the batch does not have."""
+        outputs = values.predictions
+        assert outputs is not None
+        if values.labels is None:
+            if values.spreads is not None:
+                outputs = outputs[..., : values.spreads.shape[-1]]
+            return outputs.mean((-2, -1)).unsqueeze(-1)
+        sides = by_target(outputs, values.labels)
+        return torch.stack([mean_over(mean, there) for mean, there in sides], dim=-1)
+
+
+def by_target(outputs: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Split the outputs (…, B, K) by target and average over K.
+
+    Args:
+        outputs: y.
+        labels: class indices (…, B).
+
+    Returns:
+        For target 1 and for target 0 the mean of each example (…, B), and 1.0 if it has such
+        an output, else 0.0 (…, B).
+    """
+    own = own_output(outputs, labels)
+    if outputs.shape[-1] == 1:
+        return [(own, labels), (own, 1 - labels)]
+    # the sum minus the own output would cancel where that is near 1
+    others = outputs.scatter(-1, labels.long()[..., None], 0).sum(-1) / (outputs.shape[-1] - 1)
+    everyone = torch.ones_like(own)
+    return [(own, everyone), (others, everyone)]

@@ -1,0 +1,213 @@
+"""Measured steps in blocks: many steps in one computation, one transfer from the device a flush."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mlr.probes.base import Probe, StepValues
+from mlr.probes.histograms import BINS, Histogram, histogram
+from mlr.probes.settings import HISTOGRAMS
+
+FLUSH_SECONDS = 2.0
+FLUSH_BYTES = 64 << 20
+BYTES_OF_A_STEP = 500
+"""Memory of a measured step of one run until the flush: numbers, and sometimes histograms."""
+STACK_VALUES = 1 << 18
+"""Logits measured at a time: intermediate values of the probes then stay in cache."""
+SHOWN = {"histogram/logits": "logits", "histogram/logit_grad": "logit_grads"}
+"""Tag of each histogram, and the field of a step that it shows."""
+
+
+class ScheduledStep(NamedTuple):
+    """Tensors that a measured step of R runs, or L lanes of a program, leaves behind."""
+
+    step: int
+    """number of updates before it"""
+    time: float
+    """seconds since 1970"""
+    due: frozenset[str]
+    """names of the due families, and of the histograms"""
+    logits: Tensor
+    """z (R, B, K)"""
+    targets: Any
+    """in the form that the caller's `values_of` reads"""
+    logit_grads: Tensor
+    """dL/dz (R, B, K) of each example's own loss"""
+    statistics: Mapping[str, Tensor]
+    """fields of `NetworkValues`, with a leading axis R"""
+    loss: Tensor | None = None
+    """mean L (), if losses cannot be computed from logits and targets"""
+
+
+Axes = tuple[int, int, int]
+
+
+class StackNumbers(NamedTuple):
+    """Measurements of one stack, still on the device; places number all steps."""
+
+    places: list[int]
+    """place of each step (P,)"""
+    numbers: Tensor
+    """numbers of all probes, followed by 1 for each that is present (P, R, 2 tags)"""
+    drawn: list[int]
+    """place of each step with histograms (H,)"""
+    histograms: dict[str, Tensor]
+    """by tag, the columns of a `Histogram` side by side (H, R, BINS + 4)"""
+
+
+class Measured(NamedTuple):
+    """Measurements of P steps, H of them with histograms."""
+
+    steps: NDArray[np.int64]
+    """updates before each step (P,)"""
+    times: NDArray[np.float64]
+    """seconds since 1970 (P,)"""
+    numbers: NDArray[np.floating]
+    """numbers of all probes (P, R, tags)"""
+    present: NDArray[np.bool_]
+    """whether each number was due and exists (P, R, tags)"""
+    drawn: NDArray[np.int64]
+    """rows of the steps with histograms (H,)"""
+    histograms: dict[str, Histogram[NDArray]]
+    """by tag, over batch and outputs (H, R, …); empty if H is 0"""
+
+
+def _all(values: Tensor) -> Tensor:
+    return values
+
+
+class Measurements:
+    """Steps that are measured in stacks of one batch size and with the same families due.
+
+    A stack is measured as soon as it is full, so that few of the steps' tensors stay in memory.
+
+    Args:
+        probes: by family, from `make_probes`.
+        values_of: makes the `StepValues` of a stack.
+        axes: order in which the axes of logits (R, B, K) lie in memory.
+        runs_of: selects the R runs on axis 1 of values (P, L, …) of the lanes.
+        runs: number of runs, for the size of a flush.
+    """
+
+    def __init__(
+        self,
+        probes: Mapping[str, Probe],
+        values_of: Callable[[Sequence[ScheduledStep]], StepValues],
+        axes: Axes = (0, 1, 2),
+        runs_of: Callable[[Tensor], Tensor] = _all,
+        runs: int = 1,
+    ) -> None:
+        self.probes, self.values_of = probes, values_of
+        self.axes, self.runs_of, self.runs = axes, runs_of, runs
+        self.tags = tuple(tag for probe in probes.values() for tag in probe.tags)
+        self.kept = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop all steps, which are recorded."""
+        self.first, self.flushed_at = self.kept, perf_counter()
+        self.moments: list[tuple[int, float]] = []
+        self.stacks: dict[Any, list[tuple[int, ScheduledStep]]] = defaultdict(list)
+        self.drawn: list[int] = []
+        self.parts: list[StackNumbers] = []
+
+    def keep(self, step: ScheduledStep) -> None:
+        """Add a step, later than those before."""
+        alike = (step.logits.shape, step.due)
+        stack = self.stacks[alike]
+        stack.append((self.kept, step))
+        self.moments.append((step.step, step.time))
+        if HISTOGRAMS in step.due:
+            self.drawn.append(self.kept)
+        self.kept += 1
+        if len(stack) * step.logits.numel() >= STACK_VALUES:
+            part = self._measured(stack)
+            del self.stacks[alike]
+            self.parts.append(part)
+
+    def due(self) -> bool:
+        """Tell if there are enough steps, or enough time has passed, for a flush."""
+        full = len(self.moments) * self.runs * BYTES_OF_A_STEP > FLUSH_BYTES
+        return full or perf_counter() - self.flushed_at > FLUSH_SECONDS
+
+    def measured(self) -> Measured | None:
+        """Measure all steps, in their order; None if there are none.
+
+        Numbers come from the device in one transfer, and each kind of histogram.
+        """
+        if not self.moments:
+            return None
+        parts = [*self.parts, *(self._measured(stack) for stack in self.stacks.values())]
+        places, drawn = list(range(self.first, self.kept)), self.drawn
+        numbers, present = np.split(
+            _fetched([(part.places, part.numbers) for part in parts], places), 2, axis=-1
+        )
+        histograms = {}
+        for tag in SHOWN if drawn else ():
+            having = [(part.drawn, part.histograms[tag]) for part in parts if part.drawn]
+            columns = _fetched(having, drawn)
+            histograms[tag] = Histogram(columns[..., :BINS], *np.moveaxis(columns, -1, 0)[BINS:])
+        steps, times = zip(*self.moments, strict=True)
+        return Measured(
+            *(np.array(steps), np.array(times), numbers, present != 0),
+            *(np.array(drawn, dtype=np.int64) - self.first, histograms),
+        )
+
+    def _measured(self, stack: list[tuple[int, ScheduledStep]]) -> StackNumbers:
+        drawn = [(place, step) for place, step in stack if HISTOGRAMS in step.due]
+        histograms = {}
+        for tag, field in SHOWN.items() if drawn else ():
+            chosen = stacked([getattr(step, field) for _, step in drawn], self.axes)
+            if self.axes.index(1) > self.axes.index(2):  # flattened without a copy
+                chosen = chosen.mT
+            counts, *columns = histogram(chosen.flatten(-2))
+            histograms[tag] = self.runs_of(
+                torch.cat((counts.double(), torch.stack(columns, dim=-1)), dim=-1)
+            )
+        values = self.values_of([step for _, step in stack])
+        return StackNumbers(
+            [place for place, _ in stack],
+            self.runs_of(numbers_of(self.probes, values, stack[0][1].due)),
+            [place for place, _ in drawn],
+            histograms,
+        )
+
+
+def numbers_of(probes: Mapping[str, Probe], values: StepValues, due: frozenset[str]) -> Tensor:
+    """Numbers of all probes, followed by 1.0 for each that is present (P, R, 2 tags).
+
+    A NaN is present only where the run is broken; elsewhere the batch has no such example.
+    """
+    shape, broken = values.losses.shape[:2], values.broken
+    assert broken is not None
+    numbers, present = [values.losses.new_empty(*shape, 0)], [broken.new_empty(*shape, 0)]
+    for family, probe in probes.items():
+        if family in due:
+            found = probe.measure(values)
+            numbers.append(found)
+            present.append(found.isnan().logical_not_().logical_or_(broken))
+        else:
+            numbers.append(values.losses.new_full((*shape, len(probe.tags)), torch.nan))
+            present.append(broken.new_zeros(numbers[-1].shape))
+    return torch.cat((*numbers, torch.cat(present, dim=-1).to(values.losses.dtype)), dim=-1)
+
+
+def stacked(tensors: Sequence[Tensor], axes: Sequence[int]) -> Tensor:
+    """Stack P tensors (L, B, K) to (P, L, B, K), the axes of each in this order in memory."""
+    back = [1 + axes.index(axis) for axis in range(3)]
+    return torch.stack([tensor.permute(*axes) for tensor in tensors]).permute(0, *back)
+
+
+def _fetched(parts: Sequence[tuple[list[int], Tensor]], places: list[int]) -> NDArray[Any]:
+    """Rows of all parts on the host, in the order of their places."""
+    rows = torch.cat([rows for _, rows in parts]).cpu().numpy()
+    own = [place for places_of_part, _ in parts for place in places_of_part]
+    return rows if own == places else rows[np.argsort(own)]

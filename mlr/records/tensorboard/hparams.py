@@ -1,0 +1,140 @@
+"""Summaries for TensorBoard's HPARAMS page: settings of each run, and its final numbers.
+
+Every run states the whole experiment (all keys, their types, the metrics to show), because
+TensorBoard takes the columns from the run that it finds first; then its own values, then
+its end. Built without TensorFlow, which tensorboard.plugins.hparams.api would need.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata, summary_v2
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+
+Value = bool | int | float | str
+# TensorBoard ticks five columns by itself: these, in the order of the alphabet
+PROMINENT = ("head", "loss", "lr", "model", "seed")
+# columns of final numbers, of which it ticks the first five
+HEADLINES = (
+    *("accuracy/test", "loss/test", "accuracy/val", "logit_grad/wrong", "logit_grad/right"),
+    *("loss/val", "loss/train", "accuracy/train", "stuck/fraction", "stuck/zero"),
+    *("saturation/fraction", "zero_grad/fraction"),
+)
+# whole numbers that are names: TensorBoard would print 3 as 3.0000
+_NAMES, _WIDTH = ("seed",), 20
+_ENDS = {
+    "done": api_pb2.STATUS_SUCCESS,
+    "failed": api_pb2.STATUS_FAILURE,
+    "diverged": api_pb2.STATUS_FAILURE,
+    "interrupted": api_pb2.STATUS_FAILURE,
+    "running": api_pb2.STATUS_RUNNING,
+}
+
+
+def hparams_summaries(
+    hparams: Mapping[str, Value | None],
+    metrics: Sequence[str],
+    trial: str | None = None,
+    started: float | None = None,
+    prominent: Sequence[str] = PROMINENT,
+) -> list[Summary]:
+    """Build the summaries of the experiment and of the start of this run's session.
+
+    Args:
+        hparams: name → value; None stands as "none". A name must have one type in all runs
+            of a logdir, or its column turns into text.
+        metrics: tags of scalars to show as columns; TensorBoard takes their last values.
+        trial: name of the run, its row's first column; must differ from run to run, else
+            TensorBoard averages them. None takes a hash of the values.
+        started: seconds since 1970, UTC; None is now.
+        prominent: names of the columns to show first, five at most.
+
+    Returns:
+        Two summaries, for step 0.
+
+    Raises:
+        TypeError: a value is no bool, number or text.
+    """
+    values = {name: _plain(name, value) for name, value in hparams.items()}
+    columns = tuple((name, type(value), name in prominent) for name, value in values.items())
+    return [
+        _experiment(columns, tuple(metrics)),
+        summary_v2.hparams_pb(
+            values, trial_id=None if trial is None else _legible(trial), start_time_secs=started
+        ),
+    ]
+
+
+@lru_cache(maxsize=16)  # runs of a sweep that end together
+def session_end(status: str, when: float) -> Summary:
+    """Build the summary of a run's end: done is a success, any other end a failure.
+
+    Args:
+        status: one of `mlr.records.status.STATUSES`.
+        when: seconds since 1970, UTC.
+    """
+    end = SessionEndInfo(status=_ENDS[status], end_time_secs=when)
+    return _summary(metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=end))
+
+
+@lru_cache(maxsize=64)
+def _experiment(columns: tuple[tuple[str, type, bool], ...], metrics: tuple[str, ...]) -> Summary:
+    """Build the summary of the page's columns, which are equal for all runs of a sweep.
+
+    TensorBoard takes one run's statement for all runs of a logdir. So a column
+    states its type and no domain: a list of the values seen so far would be a filter that
+    hides the runs with others.
+    """
+    types = {bool: api_pb2.DATA_TYPE_BOOL, str: api_pb2.DATA_TYPE_STRING}
+    experiment = api_pb2.Experiment(
+        hparam_infos=[
+            api_pb2.HParamInfo(
+                name=name, type=types.get(kind, api_pb2.DATA_TYPE_FLOAT64), differs=prominent
+            )
+            for name, kind, prominent in columns
+        ],
+        metric_infos=[
+            summary_v2.Metric(tag, display_name=_title(tag)).as_proto() for tag in metrics
+        ],
+        time_created_secs=time.time(),
+    )
+    return _summary(metadata.EXPERIMENT_TAG, HParamsPluginData(experiment=experiment))
+
+
+def _summary(tag: str, data: HParamsPluginData) -> Summary:
+    """Wrap plugin data in a summary."""
+    value = Summary.Value(
+        tag=tag, metadata=metadata.create_summary_metadata(data), tensor=metadata.NULL_TENSOR
+    )
+    return Summary(value=[value])
+
+
+def _plain(name: str, value: object) -> Value:
+    """Convert a value to one that the page can show."""
+    if value is None:
+        return "none"
+    item = value.item() if hasattr(value, "item") else value
+    if name in _NAMES and isinstance(item, int):
+        # as text, which is sorted by its characters: a browser does not show the blanks
+        return f"{item:>{_WIDTH}}"
+    if not isinstance(item, (bool, int, float, str)):
+        raise TypeError(f"hparams[{name!r}]={value!r} must be a bool, a number or text.")
+    return _legible(item) if isinstance(item, str) else item
+
+
+def _legible(text: str) -> str:
+    """Replace characters that UTF-8 cannot encode.
+
+    Where Python takes the system for one of ASCII, the letters of paths come as lone bytes.
+    """
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _title(tag: str) -> str:
+    """Format `accuracy/test` as the column head `accuracy (test)`."""
+    group, _, name = tag.partition("/")
+    return f"{group} ({name})" if name else group

@@ -1,0 +1,136 @@
+"""Decide when the runs of a program are checkpointed or stopped, and hooks of the loop for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+from mlr.training.divergence import DivergenceGuard
+from mlr.training.log import StepLog
+from mlr.training.run_snapshots import Snapshots
+from mlr.training.state import State, restore, states_of
+from mlr.training.step import Program
+from mlr.training.stopping import Stopping
+
+SHARE = 0.01
+"""Largest share of the time for writing: with slow disks or large models it is done less often."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Training was asked to stop, and has written a checkpoint."""
+
+
+class Keeper:
+    """Policy and writer of the checkpoints of one program.
+
+    Args:
+        keep: writes the state of every run.
+        seconds: minimum time between two checkpoints.
+        asked: tells if the program is to stop after the present step.
+        start: state from which each run continues; None starts new runs.
+        at_end: whether a checkpoint is written at the end of the program too.
+    """
+
+    def __init__(
+        self,
+        keep: Callable[[Sequence[State]], None],
+        seconds: float,
+        asked: Callable[[], bool],
+        start: Sequence[State] | None = None,
+        at_end: bool = True,
+    ) -> None:
+        self._keep, self.seconds, self.asked = keep, seconds, asked
+        self.start, self.at_end = start, at_end
+        self._kept_at, self._took = perf_counter(), 0.0
+
+    def due(self) -> bool:
+        """Tell if enough time has passed."""
+        waited = perf_counter() - self._kept_at
+        return waited > max(self.seconds, self._took / SHARE)
+
+    def keep(self, states: Sequence[State]) -> None:
+        """Write the states.
+
+        Raises:
+            WriteError: naming the file.
+        """
+        began = perf_counter()
+        self._keep(states)
+        self._kept_at = perf_counter()
+        self._took = self._kept_at - began
+
+
+class CheckpointHooks:
+    """Calls of the loop to a keeper; without a keeper they do nothing.
+
+    Args:
+        keeper: of the runs in their callers' order.
+        order: number of each run of the program in that order.
+        program: with the runs.
+        log: of the program.
+        stopping: of the program.
+        snapshots: of the program.
+        guard: of the program.
+    """
+
+    def __init__(
+        self,
+        keeper: Keeper | None,
+        order: Sequence[int],
+        program: Program,
+        log: StepLog,
+        stopping: Stopping,
+        snapshots: Snapshots,
+        guard: DivergenceGuard,
+    ) -> None:
+        self.keeper, self.order, self.program = keeper, order, program
+        self.log, self.stopping, self.snapshots, self.guard = log, stopping, snapshots, guard
+        self.began, self.saved = 0, -1
+        self.asked = keeper.asked if keeper is not None else _never
+
+    def begin(self) -> int:
+        """Restore runs that continue; returns the number of updates done."""
+        if self.keeper is not None and self.keeper.start is not None:
+            states = [self.keeper.start[run] for run in self.order]
+            self.began = restore(states, self.program, self.stopping, self.snapshots)
+        self.guard.begin(self.began)
+        return self.began
+
+    def recorded(self, step: int) -> bool:
+        """Tell if the validation after `step` updates, at an epoch's or the run's end, is recorded.
+
+        Within an epoch only the end of a run is validated. Its checkpoint is written before, so
+        that a longer run continues from there.
+        """
+        if step % self.program.runs[0].steps_per_epoch:
+            self.save(step)
+            return False
+        return step == self.began and step > 0
+
+    def due(self, over: bool = False) -> bool:
+        """Tell if it is time for a checkpoint; `over` says that all runs are at their end."""
+        return self.keeper is not None and (self.keeper.due() or (over and self.keeper.at_end))
+
+    def save(self, step: int) -> None:
+        """Flush the log, then checkpoint every run after `step` updates."""
+        if self.keeper is None or self.saved == step:
+            return
+        self.guard.judge(step)
+        self.log.flush()
+        states = states_of(self.program, step, self.stopping, self.snapshots)
+        place = {run: number for number, run in enumerate(self.order)}
+        self.keeper.keep([states[place[run]] for run in range(len(states))])
+        self.saved = step
+
+    def stop(self, step: int) -> None:
+        """Checkpoint the runs and end training.
+
+        Raises:
+            Stopped: always.
+        """
+        self.save(step)
+        raise Stopped(f"stopped after {step} updates")
+
+
+def _never() -> bool:
+    return False

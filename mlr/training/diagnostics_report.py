@@ -1,0 +1,103 @@
+"""Report of the final diagnostics for status.json: plain numbers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mlr.probes.families.confidence import EDGES
+
+LOGIT_EDGES = tuple(range(-10, 11))
+"""Limits of the bins of logits, of which the first and last are open."""
+MOST_ROWS = 1024
+"""Largest number of examples whose features are described."""
+DIGITS = 6
+
+Numbers = Mapping[str, NDArray[Any]]
+
+
+def report(first: Numbers, sums: Numbers, closer: Numbers, count: int) -> dict[str, Any]:
+    """Compute shares and means of one run; None where there is nothing.
+
+    Args:
+        first: means over some examples before the first update.
+        sums: over all examples after the last one.
+        closer: counts and sums by bin of the logit.
+        count: of the examples.
+    """
+    shares = ("zero", "saturated", "stuck", "stuck_zero", "surprise")
+    found: dict[str, Any] = {"examples": count}
+    found |= {name: numbers(sums[name] / count) for name in shares if name in sums}
+    found["start"] = {name: numbers(first[name]) for name in ("loss", *shares) if name in first}
+    if "right" not in sums:
+        return found
+    found["wrong"] = numbers(1 - sums["right"] / count)
+    found["start"]["wrong"] = numbers(1 - first["right"])
+    found["right_pull"] = numbers(_ratio(sums["past_squares"], sums["squares"]))
+    found["confidence"] = {"edges": list(EDGES)}
+    for side in ("wrong", "right"):
+        found["confidence"] |= {
+            f"count_{side}": numbers(sums[f"count_{side}"]),
+            f"grad_{side}": numbers(_ratio(sums[f"grad_{side}"], sums[f"count_{side}"])),
+        }
+    if "class_count" in sums:
+        members, right = sums["class_count"], sums["class_right"]
+        found["classes"] = {
+            "count": numbers(members),
+            "recall": numbers(_ratio(right, members)),
+            "grad": numbers(_ratio(sums["class_grad"], members)),
+            "grad_wrong": numbers(_ratio(sums["class_grad_wrong"], members - right)),
+        }
+    if "boundary_at" in closer:
+        found["boundary"] = {
+            "at": numbers(closer["boundary_at"]),
+            "wrong": numbers(closer["boundary_wrong"]),
+        }
+    found["logits"] = {
+        "edges": list(LOGIT_EDGES),
+        "count": numbers(closer["bins"]),
+        "grad": numbers(_ratio(closer["bin_grads"], closer["bins"])),
+    }
+    return found
+
+
+def data_report(features: Tensor) -> dict[str, Any]:
+    """Describe features (N, …): mean, standard deviation, maximum, differences of columns.
+
+    `feature_std`: the 5, 50 and 95 % quantiles of the standard deviations of the columns that are
+    not constant.
+    """
+    flat = features[:: -(-len(features) // MOST_ROWS)].flatten(1).double()
+    variances, means = torch.var_mean(flat, 0, correction=0)
+    overall = (variances.mean() + means.var(correction=0)).sqrt()
+    columns = variances[variances > 0].sqrt()
+    places = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64, device=columns.device)
+    spread = columns.quantile(places).cpu().numpy() if len(columns) else np.zeros(3)
+    return {
+        "mean": numbers(means.mean()),
+        "std": numbers(overall),
+        "largest": numbers(flat.abs().amax()),
+        "feature_std": numbers(spread),
+    }
+
+
+def _ratio(sums: NDArray[Any], counts: NDArray[Any]) -> NDArray[Any]:
+    """Divide sums by counts; NaN for a count of 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(sums / counts)
+
+
+def numbers(values: Any) -> Any:
+    """Round a number, or nested lists of them, to `DIGITS` digits; None if not finite."""
+    if isinstance(values, np.ndarray) and values.ndim:
+        return [numbers(value) for value in values]
+    number = float(values)
+    if not isfinite(number):
+        return None
+    return int(number) if number.is_integer() else float(f"{number:.{DIGITS}g}")

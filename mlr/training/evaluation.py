@@ -1,0 +1,165 @@
+"""Forward passes over a split, judged by the objectives: validation, diagnostics, figures.
+
+`EvaluatedBatch` holds the logits of a batch and computes losses, gradients and predictions when
+they are asked for. `Evaluation` makes such batches of a split for all runs of a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from mlr.probes.base import lengths
+from mlr.training.examples import Chunk, Examples
+from mlr.training.run_objectives import RunObjectives, Targets
+from mlr.training.step import Program
+
+MOST_ROWS = 2048
+MOST_ROWS_LANES_LAST = 256
+CHUNK_VALUES = 1 << 21
+"""Feature values of one run evaluated at a time. It bounds the memory of activations; it must not
+depend on the number of runs, because sums of parts round by the parts. Lanes last, few rows of
+many lanes fill the cache."""
+
+Sums = dict[str, Tensor]
+
+
+class EvaluatedBatch:
+    """Logits z (L, B, K) of a batch, and quantities derived from them when first used.
+
+    Args:
+        objectives: of the L lanes.
+        logits: z (L, B, K).
+        targets: t (L, B, K).
+    """
+
+    def __init__(self, objectives: RunObjectives, logits: Tensor, targets: Targets) -> None:
+        self.objectives, self.logits, self.targets = objectives, logits, targets
+
+    @cached_property
+    def losses(self) -> Tensor:
+        """L (L, B)."""
+        return self.objectives.losses(self.logits, self.targets)
+
+    @cached_property
+    def logit_grads(self) -> Tensor:
+        """dL/dz (L, B, K)."""
+        return self.objectives.gradient(self.logits, self.targets)
+
+    @cached_property
+    def gradient_sizes(self) -> Tensor:
+        """‖dL/dz‖₂ (L, B)."""
+        return lengths(self.logit_grads)
+
+    @cached_property
+    def predictions(self) -> Tensor:
+        """y (L, B, K)."""
+        return self.objectives.predictions(self.logits)
+
+    @cached_property
+    def slopes(self) -> Tensor:
+        """dy_k/dz_k (L, B, K)."""
+        return self.objectives.slopes(self.logits)
+
+    @cached_property
+    def spreads(self) -> Tensor:
+        """σ (L, B, targets), of heads that predict it."""
+        return self.objectives.spreads(self.logits)
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """Class index of each example (L, B)."""
+        return self.targets.labels.expand(self.logits.shape[:-1])
+
+    @cached_property
+    def right(self) -> Tensor:
+        """1.0 for correct predictions, else 0.0 (L, B)."""
+        return self.objectives.right(self.logits, self.targets)
+
+
+class Evaluation:
+    """A split that is evaluated repeatedly, in batches.
+
+    Args:
+        examples: the split.
+        program: with the runs.
+        most: largest number of examples in a batch; None chooses it by memory.
+        chosen: numbers of the examples that are evaluated; None for all.
+
+    Attributes:
+        count: number of evaluated examples.
+        size: number of examples in a batch.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        program: Program,
+        most: int | None = None,
+        chosen: Tensor | None = None,
+    ) -> None:
+        if most is None:
+            most = max(1, CHUNK_VALUES // examples.features[0, 0].numel())
+        rows = MOST_ROWS_LANES_LAST if program.network.lanes_last else MOST_ROWS
+        self.program, self.size = program, min(rows, most)
+        self.count = examples.count if chosen is None else len(chosen)
+        self.chunks: list[Chunk] = examples.chunks(self.size, chosen)
+
+    def batches(self) -> Iterator[EvaluatedBatch]:
+        """Pass all batches through the networks in evaluation mode."""
+        for chunk in self.chunks:
+            logits = self.program.network.logits(chunk.inputs)
+            # copied, because operations on expanded (stride 0) tensors are slow
+            values = chunk.targets.values
+            targets = torch.empty_like(logits[..., : values.shape[-1]]).copy_(values)
+            yield EvaluatedBatch(self.program.objectives, logits, Targets(targets))
+
+    def means(self) -> Sums:
+        """Compute means (R,) over the split: `loss`, for classification `accuracy`.
+
+        For heads that predict a standard deviation also `predicted_std`, over all targets.
+        """
+        return self._means(self._sums)
+
+    def errors(self) -> Sums:
+        """Compute for regression `rmse` (R,): √ of the mean of (ŷ − t)² over examples and targets.
+
+        ŷ is the prediction, of a Gaussian its mean, so that runs of different losses compare.
+        """
+        if self.program.classification:
+            return {}
+        return {"rmse": self._means(_squares)["square"].sqrt()}
+
+    def _means(self, sums_of: Callable[[EvaluatedBatch], Sums]) -> Sums:
+        sums = added([sums_of(batch) for batch in self.batches()])
+        return {name: self.program.of_runs(own / self.count) for name, own in sums.items()}
+
+    def _sums(self, batch: EvaluatedBatch) -> Sums:
+        sums = {"loss": batch.losses.sum(1)}
+        if self.program.spread:
+            sums["predicted_std"] = batch.spreads.mean(-1).sum(1)
+        if self.program.classification:
+            sums["accuracy"] = batch.right.sum(1)
+        return sums
+
+
+def added(parts: list[Sums]) -> Sums:
+    """Add up the sums of all parts by name."""
+    return {name: sum((part[name] for part in parts[1:]), parts[0][name]) for name in parts[0]}
+
+
+def means_of(evaluations: Mapping[str, Evaluation]) -> Sums:
+    """Compute means (R,) by tag over the splits of these names."""
+    return {
+        f"{name}/{split}": values
+        for split, evaluation in evaluations.items()
+        for name, values in evaluation.means().items()
+    }
+
+
+def _squares(batch: EvaluatedBatch) -> Sums:
+    residuals = batch.objectives.centres(batch.logits) - batch.targets.values
+    return {"square": residuals.square().mean(-1).sum(1)}

@@ -1,0 +1,241 @@
+"""Final diagnostics of training examples: errors, gradients and logits, by class and confidence.
+
+They are computed before the first update and after the last. The numbers go into status.json as
+`anatomy`, for the commands that explain and report runs.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mlr.probes.base import below
+from mlr.probes.families.classes import own_output
+from mlr.probes.families.confidence import confidence, levels_of
+from mlr.probes.families.prediction import by_target
+from mlr.training.boundary import best_threshold
+from mlr.training.diagnostics_report import LOGIT_EDGES, data_report, numbers, report
+from mlr.training.evaluation import EvaluatedBatch, Evaluation, Sums, added
+from mlr.training.examples import Examples
+from mlr.training.neighbours import same_class_as_nearest
+from mlr.training.step import Program
+
+MOST_LOGITS = 1024
+"""Examples, of those the split is judged by, whose logits and quantiles are reported."""
+MOST_CLASSES = 100
+"""Largest number of classes that are reported separately."""
+LITTLE = 0.7
+"""Share of the errors of a constant prediction above which a run has learned little."""
+QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+_OF_CLASSES = ("class_count", "class_right", "class_grad", "class_grad_wrong")
+
+
+def sums_of(program: Program, batch: EvaluatedBatch) -> Sums:
+    """Sum over the examples (L,) what every run has."""
+    sizes = batch.gradient_sizes
+    zero = torch.eq(sizes, 0, out=torch.empty_like(sizes))
+    found = {
+        "loss": batch.losses.sum(1),
+        "zero": zero.sum(1),
+        "saturated": below(batch.slopes.abs(), program.threshold).mean(-1).sum(1),
+    }
+    if program.spread:
+        found["predicted_std"] = batch.spreads.mean(-1).sum(1)
+    if program.classification:
+        wrong = 1 - batch.right
+        found |= {
+            "right": batch.right.sum(1),
+            "stuck": (below(sizes, program.threshold) * wrong).sum(1),
+            "stuck_zero": (zero * wrong).sum(1),
+            "wrong_size": (sizes * wrong).sum(1),
+            "right_size": (sizes * batch.right).sum(1),
+        }
+    return found
+
+
+def sums_by_kind(program: Program, batch: EvaluatedBatch) -> Sums:
+    """Sum further numbers of classifications: (L,), (L, 3) by confidence, (L, classes)."""
+    sizes, right = batch.gradient_sizes, batch.right
+    wrong, squares = 1 - right, sizes.square()
+    levels = torch.stack(levels_of(confidence(batch.predictions)), dim=1)
+    own = own_output(batch.logit_grads, batch.targets.labels)
+    # in which direction an example moves the logit of its class: down is past the target
+    signs = 2 * batch.targets.labels - 1 if batch.logits.shape[-1] == 1 else 1
+    past = right * (own * signs > 0)
+    found = {
+        "squares": squares.sum(1),
+        "past_squares": (squares * past).sum(1),
+        "surprise": (levels[:, -1] * wrong).sum(1),
+    }
+    for side, chosen in (("wrong", wrong), ("right", right)):
+        there = levels * chosen.unsqueeze(1)
+        found[f"count_{side}"] = there.sum(2)
+        found[f"grad_{side}"] = (there * sizes.unsqueeze(1)).sum(2)
+    return found | _sums_by_class(program.subject.classes, batch, own.abs())
+
+
+def _sums_by_class(classes: int | None, batch: EvaluatedBatch, own: Tensor) -> Sums:
+    if classes is None or classes > MOST_CLASSES:
+        return {}
+    parts: dict[str, list[Tensor]] = {name: [] for name in _OF_CLASSES}
+    for k in range(classes):
+        member = (batch.targets.labels == k).to(own.dtype)
+        wrong = member * (1 - batch.right)
+        columns = (member, member * batch.right, member * own, wrong * own)
+        for name, column in zip(_OF_CLASSES, columns, strict=True):
+            parts[name].append(column.sum(1))
+    return {name: torch.stack(columns, dim=1) for name, columns in parts.items()}
+
+
+def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
+    """Sum outputs by target, and count examples with such outputs (L,), as the probe does."""
+    outputs = batch.predictions
+    if not program.classification:
+        means = outputs[..., : batch.targets.values.shape[-1]].mean(-1)
+        return {"output_mean": means.sum(1), "outputs_mean": torch.ones_like(means).sum(1)}
+    found = {}
+    for target, (means, there) in zip((1, 0), by_target(outputs, batch.labels), strict=True):
+        found[f"output_target_{target}"] = (means * there).sum(1)
+        found[f"outputs_target_{target}"] = there.sum(1)
+    return found
+
+
+class FinalDiagnostics:
+    """Diagnostics of the training examples of every run.
+
+    Args:
+        program: with the runs.
+        examples: their training split, of which at most 10,000 examples are used.
+    """
+
+    def __init__(self, program: Program, examples: Examples) -> None:
+        self.program = program
+        self.evaluation = Evaluation(examples, program, MOST_LOGITS, examples.thinned())
+        self.count = self.evaluation.count
+        self.outputs = "prediction" in program.runs[0].probes.families
+        self._detailed = MOST_LOGITS // self.evaluation.size
+        """batches whose logits are binned"""
+        self.first: Sums = {}
+        self.sums: Sums = {}
+        self.details: Sums = {}
+
+    def begin(self) -> None:
+        """Evaluate some examples before the first update."""
+        batches = list(islice(self.evaluation.batches(), self._detailed))
+        count = sum(batch.logits.shape[1] for batch in batches)
+        sums = added([sums_of(self.program, batch) for batch in batches])
+        self.first = {name: value / count for name, value in sums.items()}
+
+    def end(self) -> Sums:
+        """Evaluate all examples; returns the means (R,) by tag."""
+        sums: list[Sums] = []
+        details: list[Sums] = []
+        for batch in self.evaluation.batches():
+            sums.append(sums_of(self.program, batch))
+            if self.program.classification:
+                sums[-1] |= sums_by_kind(self.program, batch)
+            if self.outputs:
+                sums[-1] |= sums_of_outputs(self.program, batch)
+            if len(details) < self._detailed:
+                details.append(self._details(batch))
+        self.sums, self.details = added(sums), _joined(details)
+        return {tag: self.program.of_runs(own) for tag, own in self._means().items()}
+
+    def _means(self) -> dict[str, Tensor]:
+        sums, count = self.sums, self.count
+        means = {"loss/train": sums["loss"] / count}
+        if self.program.spread:
+            means["predicted_std/train"] = sums["predicted_std"] / count
+        if self.program.classification:
+            means |= {
+                "accuracy/train": sums["right"] / count,
+                "logit_grad/wrong": sums["wrong_size"] / (count - sums["right"]),
+                "logit_grad/right": sums["right_size"] / sums["right"],
+                "stuck/fraction": sums["stuck"] / count,
+                "stuck/zero": sums["stuck_zero"] / count,
+            }
+        for name in [name for name in sums if name.startswith("output_")]:
+            kind = name.removeprefix("output_")
+            means[f"prediction/{kind}"] = sums[name] / sums[f"outputs_{kind}"]
+        means["saturation/fraction"] = sums["saturated"] / count
+        means["zero_grad/fraction"] = sums["zero"] / count
+        return means
+
+    def _details(self, batch: EvaluatedBatch) -> Sums:
+        """Return sizes for quantiles, and of classifications logits by bin and single logits."""
+        found = {"sizes": batch.gradient_sizes}
+        if self.program.classification:
+            margins = self.program.objectives.margins(batch.logits)
+            found |= _binned(margins, batch.targets.values, batch.logit_grads)
+            if batch.logits.shape[-1] == 1:
+                found |= {"single": batch.logits[..., 0], "labels": batch.labels}
+        return found
+
+    def reports(self) -> list[dict[str, Any]]:
+        """Report each run as JSON holds it: shares, means, and None for nothing."""
+        details = self.details
+        sizes = details.pop("sizes").sort(1).values
+        places = [round(quantile * (sizes.shape[1] - 1)) for quantile in QUANTILES]
+        details["quantiles"] = sizes[:, places]
+        if "single" in details:
+            at, wrong = best_threshold(details.pop("single"), details.pop("labels"))
+            details |= {"boundary_at": at, "boundary_wrong": wrong}
+        known = [
+            {name: self.program.of_runs(value).cpu().numpy() for name, value in own.items()}
+            for own in (self.first, self.sums, details)
+        ]
+        data = {id(one.data): one.data.train for one in self.program.runs}
+        described = {key: data_report(train.features) for key, train in data.items()}
+        nearest: dict[int, float | None] = {}
+        found = []
+        for run, experiment in enumerate(self.program.runs):
+            first, sums, own_details = (
+                {name: values[run] for name, values in own.items()} for own in known
+            )
+            own = report(first, sums, own_details, self.count)
+            own["gradient"] = numbers(own_details["quantiles"])
+            if experiment.data.labels and "classes" in own:
+                own["classes"]["labels"] = list(experiment.data.labels)
+            key = id(experiment.data)
+            about = described[key]
+            if _learned_little(own):
+                if key not in nearest:
+                    share = same_class_as_nearest(data[key].features, data[key].targets)
+                    nearest[key] = numbers(share)
+                about = about | {"neighbours": nearest[key]}
+            found.append(own | {"data": about})
+        return found
+
+
+def _learned_little(own: dict[str, Any]) -> bool:
+    """Tell if more than `LITTLE` of the errors of a constant prediction are left."""
+    counts = (own.get("classes") or {}).get("count")
+    if not counts:
+        return False
+    return bool(own["wrong"] > LITTLE * (1 - max(counts) / sum(counts)) > 0)
+
+
+def _joined(details: list[Sums]) -> Sums:
+    """Concatenate what is per example, and add up what is per bin."""
+    per_bin = [
+        {name: own for name, own in one.items() if name.startswith("bin")} for one in details
+    ]
+    return added(per_bin) | {
+        name: torch.cat([one[name] for one in details], dim=1)
+        for name in details[0].keys() - per_bin[0].keys()
+    }
+
+
+def _binned(logits: Tensor, targets: Tensor, grads: Tensor) -> Sums:
+    """Count logits (L, B, K) by bin, and sum their dL/dz, by target (L, 2, bins)."""
+    lanes, bins = len(logits), len(LOGIT_EDGES) + 1
+    place = (logits - LOGIT_EDGES[0]).floor().nan_to_num(0).clamp(-1, bins - 2).long() + 1
+    place += (targets > 0.5).long() * bins
+    place += torch.arange(lanes, device=logits.device).view(-1, 1, 1) * (2 * bins)
+    place = place.reshape(-1)
+    counts = torch.bincount(place, minlength=lanes * 2 * bins)
+    pulls = torch.bincount(place, grads.reshape(-1), minlength=lanes * 2 * bins)
+    return {"bins": counts.view(lanes, 2, bins), "bin_grads": pulls.view(lanes, 2, bins)}

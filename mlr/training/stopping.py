@@ -1,0 +1,150 @@
+"""Stop single runs of a program before their last step, by divergence or early stopping.
+
+Validation is judged only at the end of each epoch, and an update is refused by itself, so that no
+run's end depends on the clock or on other runs. A stopped run is copied: its lanes are computed
+further together with the others, and restored at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mlr.training.run_snapshots import LanesCopy, copy_lanes, restore_lanes
+from mlr.training.step import Program
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Time and reason of a run's end.
+
+    step: updates done.
+    status: done or diverged.
+    reason: one sentence.
+    refused: for an update that would have made it diverge: its number, the first tensor that is
+        not finite, and the training examples of its batch; empty for any other end.
+    """
+
+    step: int
+    status: str
+    reason: str
+    refused: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def batches(self) -> int:
+        """Number of batches that the run has computed."""
+        return self.step + bool(self.refused)
+
+
+class Stopping:
+    """Early stopping and divergence of the R runs of a program.
+
+    lowest: lowest validation loss of each run (R,); infinite before the first.
+    waited: epochs since then (R,).
+    best_step: updates by then (R,); 0 before the first.
+    best: parameters by then (R, P).
+    ended: ends of the stopped runs, by number.
+    frozen: copies of the stopped runs.
+    begun_finite: whether the loss of each run was finite before the first update.
+    """
+
+    def __init__(self, program: Program) -> None:
+        patience = [run.patience for run in program.runs]
+        self.program, self.patience = program, patience
+        self.patient = any(epochs is not None for epochs in patience)
+        self.best = program.of_runs(program.parameters).clone()
+        self.lowest = self.best.new_full((len(patience),), torch.inf)
+        self.waited = torch.zeros(len(patience), dtype=torch.int64, device=self.best.device)
+        self.best_step = torch.zeros_like(self.waited)
+        self.ended: dict[int, Stop] = {}
+        self.frozen: dict[int, LanesCopy] = {}
+        self.begun_finite = [True] * len(patience)
+
+    def begin(self, losses: Tensor) -> None:
+        """Check the mean training losses (R,) before the first update."""
+        self.begun_finite = losses.isfinite().tolist()
+
+    @property
+    def all_over(self) -> bool:
+        """Tell if all runs have stopped."""
+        return len(self.ended) == len(self.patience)
+
+    def watch(self, step: int, losses: Tensor) -> None:
+        """Judge every run after `step` updates by its validation losses (R,)."""
+        self._compare(step, losses)
+        if not self.patient and bool(losses.isfinite().all()):
+            return
+        finite, waited = losses.isfinite().tolist(), self.waited.tolist()
+        for run, fine in enumerate(finite):
+            if run in self.ended:
+                continue
+            if not fine:
+                advice = ADVICE if self.begun_finite[run] else BEFORE
+                reason = f"the validation loss is not finite after {step} updates; {advice}"
+                self.end(run, Stop(step, "diverged", reason), copy_lanes(self.program, run))
+            elif spent := self._out_of_patience(run, waited[run]):
+                self.end(run, Stop(step, "done", spent), copy_lanes(self.program, run))
+
+    def end(self, run: int, ending: Stop, copy: LanesCopy) -> None:
+        """Stop a run, which is frozen as `copy`."""
+        self.ended[run], self.frozen[run] = ending, copy
+
+    def _compare(self, step: int, losses: Tensor) -> None:
+        """Copy the runs whose loss is the lowest so far."""
+        better = losses < self.lowest
+        for run in self.ended:
+            better[run] = False
+        if self.patient:
+            self.waited = torch.where(better, 0, self.waited + 1)
+        if bool(better.any()):
+            torch.where(better, losses, self.lowest, out=self.lowest)
+            self.best_step.masked_fill_(better, step)
+            now = self.program.of_runs(self.program.parameters)
+            torch.where(better.unsqueeze(1), now, self.best, out=self.best)
+
+    def _out_of_patience(self, run: int, waited: int) -> str | None:
+        patience = self.patience[run]
+        if patience is None or waited < patience:
+            return None
+        return f"stopped early: no lower validation loss for patience={patience} epochs"
+
+    def at_last(self, run: int, steps: int, metrics: Mapping[str, float]) -> Stop:
+        """Return the end of a run: an earlier one, or that after all its updates.
+
+        Args:
+            run: its number.
+            steps: updates done.
+            metrics: its final numbers by tag; without validation, its training loss decides.
+        """
+        if run in self.ended:
+            return self.ended[run]
+        if "loss/val" in metrics or isfinite(metrics["loss/train"]):
+            return Stop(steps, "done", "")
+        advice = ADVICE if self.begun_finite[run] else BEFORE
+        reason = f"the training loss is not finite after {steps} updates; {advice}"
+        return Stop(steps, "diverged", reason)
+
+    def resume(self, run: int, ending: Stop | None, waited: int) -> None:
+        """Apply early stopping again to a run that is restored from a checkpoint.
+
+        Args:
+            run: its number.
+            ending: its earlier end; with more patience it continues.
+            waited: epochs since its lowest validation loss.
+        """
+        if ending and (ending.status == "diverged" or self._out_of_patience(run, waited)):
+            self.end(run, ending, copy_lanes(self.program, run))
+
+    def restore(self) -> None:
+        """Restore the stopped runs in place."""
+        for copy in self.frozen.values():
+            restore_lanes(self.program, copy)
+
+
+ADVICE = "try a smaller optimizer.lr"
+BEFORE = "it was so before any update: look at the model and the loss"

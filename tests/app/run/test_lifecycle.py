@@ -1,0 +1,76 @@
+"""A single run that an error ends: its exit code, its status, and what is printed."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlr.core.checks import DataError
+from mlr.core.durable import WriteError
+from tests.app.sweeping import FAST, trained  # noqa: F401
+
+ERRORS = {
+    RuntimeError("boom"): (1, "RuntimeError: boom", True),
+    MemoryError(): (74, "out of memory", False),
+    RuntimeError("you tried to allocate 16 bytes. Cannot allocate memory"): (74, "16 bytes", False),
+    DataError("the targets are damaged."): (3, "the targets are damaged.", False),
+}
+
+
+@pytest.mark.parametrize(("error", "expected"), ERRORS.items(), ids=str)
+def test_an_error_of_a_training(train, trained, error, expected):  # noqa: F811
+    code, reason, traceback = expected
+    trained.wrong = lambda seeds: error
+    finished = train(*FAST, "hydra.run.dir=mine")
+    assert finished.code == code
+    assert finished.status()["status"] == "failed"
+    assert reason in finished.status()["reason"]
+    assert reason in finished.err
+    assert finished.err.count("Traceback") == traceback
+    assert len(finished.err.strip().splitlines()) == 1 or traceback
+    assert trained.batches == [[0]]
+    resumed = train("resume=mine")
+    assert (resumed.code, resumed.status()["status"]) == (code, "failed")
+
+
+def test_what_was_interrupted_says_so_and_is_not_locked(train, trained):  # noqa: F811
+    trained.wrong = lambda seeds: KeyboardInterrupt()
+    finished = train(*FAST, "hydra.run.dir=mine")
+    assert finished.code == 130
+    assert finished.status()["status"] == "interrupted"
+    assert "interrupted; what was recorded until then is saved in " in finished.err
+    trained.wrong = lambda seeds: None
+    assert train("resume=mine").code == 0
+
+
+def test_a_part_that_cannot_be_built_leaves_no_folder(train, tmp_path):
+    (tmp_path / "broken.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self): raise ZeroDivisionError('boom')\n"
+    )
+    line = ("model=custom", "model._target_=broken.Net", "allow_targets=[broken]")
+    finished = train(*FAST, *line, "hydra.run.dir=mine")
+    assert (finished.code, finished.err.count("Traceback")) == (1, 1)
+    assert "ZeroDivisionError: boom" in finished.err
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_finished_run_of_a_sweep_has_a_checkpoint_to_go_on_from(train, tmp_path):
+    from mlr.app.run.resume import newest
+
+    assert train(*FAST, "hydra.run.dir=alone").code == 0
+    assert train("-m", *FAST, "seed=0,1", "hydra.sweep.dir=sweep").code == 0
+    alone, swept = (newest(next(tmp_path.glob(one)), {}) for one in ("alone", "sweep/*seed=0"))
+    assert swept.about.keys() == alone.about.keys()
+    assert swept.about["config"] == alone.about["config"]
+    assert swept.state.step == alone.state.step
+    for name, tensor in alone.state.state_dict.items():
+        assert (swept.state.state_dict[name] == tensor).all()
+
+
+def test_a_disk_that_fails_is_one_sentence(train, trained, tmp_path):  # noqa: F811
+    trained.wrong = lambda seeds: WriteError(tmp_path / "it", OSError(5, "Input/output error"))
+    finished = train(*FAST, "hydra.run.dir=mine")
+    assert finished.code == 74
+    assert finished.err.endswith("it: Input/output error\n")
+    assert finished.status()["status"] == "failed"

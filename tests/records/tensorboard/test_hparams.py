@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from tensorboard.plugins.hparams import api_pb2, metadata
+
+from mlr.records.run_folder import STATUSES
+from mlr.records.tensorboard.event_writer import EventWriter
+from mlr.records.tensorboard.hparams import hparams_summaries, session_end
+from tests.records.reading import accumulate
+
+HPARAMS = {"head": "sigmoid", "lr": 0.1, "seed": 3, "nesterov": True, "clip": None}
+
+
+def plugin_data(folder):
+    content = accumulate(folder).PluginTagToContent("hparams")
+    return (
+        metadata.parse_experiment_plugin_data(content[metadata.EXPERIMENT_TAG]),
+        metadata.parse_session_start_info_plugin_data(content[metadata.SESSION_START_INFO_TAG]),
+        metadata.parse_session_end_info_plugin_data(content[metadata.SESSION_END_INFO_TAG]),
+    )
+
+
+def test_tensorboard_reads_columns_values_and_the_end(tmp_path):
+    writer = EventWriter(tmp_path)
+    for summary in hparams_summaries(HPARAMS, ["loss/test", "plain"], "run 7", started=5.0):
+        writer.summary(summary, 0)
+    writer.summary(session_end("done", 1.0), 0)
+    writer.close()
+    experiment, start, end = plugin_data(tmp_path)
+    assert {info.name: info.type for info in experiment.hparam_infos} == {
+        "head": api_pb2.DATA_TYPE_STRING,
+        "lr": api_pb2.DATA_TYPE_FLOAT64,
+        "seed": api_pb2.DATA_TYPE_STRING,
+        "nesterov": api_pb2.DATA_TYPE_BOOL,
+        "clip": api_pb2.DATA_TYPE_STRING,
+    }
+    assert {info.name for info in experiment.hparam_infos if info.differs} == {"head", "lr", "seed"}
+    assert [(info.name.tag, info.display_name) for info in experiment.metric_infos] == [
+        ("loss/test", "loss (test)"),
+        ("plain", "plain"),
+    ]
+    values = {
+        name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()
+    }
+    assert values == {**HPARAMS, "clip": "none", "seed": f"{3:>20}"}
+    assert (start.group_name, start.start_time_secs) == ("run 7", 5.0)
+    assert end.status == api_pb2.STATUS_SUCCESS
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_has_its_end(status):
+    (value,) = session_end(status, 1.5).value
+    assert value.tag == metadata.SESSION_END_INFO_TAG
+    end = metadata.parse_session_end_info_plugin_data(value.metadata.plugin_data.content)
+    kinds = {"done": api_pb2.STATUS_SUCCESS, "running": api_pb2.STATUS_RUNNING}
+    assert end.status == kinds.get(status, api_pb2.STATUS_FAILURE)
+    assert end.end_time_secs == 1.5
+
+
+def test_numpy_numbers_are_taken_and_other_things_refused():
+    hparams_summaries({"lr": np.float32(0.1), "n": np.int64(3), "b": np.bool_(True)}, [])
+    with pytest.raises(TypeError, match=r"hparams\['a'\]=\[1\] must be"):
+        hparams_summaries({"a": [1]}, [])
+
+
+def test_seeds_read_as_whole_numbers_and_sort_as_such():
+    """TensorBoard prints the number 3 as 3.0000, and sorts texts by their characters."""
+    seeds = [0, 2, 10, 9_999, 10_000, np.int64(2**62)]
+    shown = []
+    for seed in seeds:
+        _, start = hparams_summaries({"seed": seed}, [])
+        data = metadata.parse_session_start_info_plugin_data(
+            start.value[0].metadata.plugin_data.content
+        )
+        shown.append(data.hparams["seed"].string_value)
+    assert shown == sorted(shown)
+    assert [text.strip() for text in shown] == [str(seed) for seed in seeds]

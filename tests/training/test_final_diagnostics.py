@@ -1,0 +1,122 @@
+"""Final diagnostics besides the numbers that `test_final_numbers` recomputes."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from mlr.data.base import Dataset, Split
+from mlr.models import Mlp
+from mlr.objectives import Objective
+from mlr.training import SGD, train
+from mlr.training.background import Background
+from mlr.training.diagnostics_report import data_report
+from mlr.training.examples import Examples
+from mlr.training.neighbours import same_class_as_nearest
+from mlr.training.run_objectives import RunObjectives
+from mlr.training.step import Program
+from tests.training.conftest import dataset, experiment, split
+
+
+def test_the_nearest_example_tells_what_could_be_learned():
+    """Clusters on the diagonals, which no line separates; and labels drawn at random."""
+    generator = torch.Generator().manual_seed(0)
+    corners = torch.tensor([[-1.0, -1.0], [1.0, 1.0], [-1.0, 1.0], [1.0, -1.0]])
+    features = corners.repeat(30, 1) + 0.1 * torch.randn(120, 2, generator=generator)
+    labels = torch.tensor([0, 0, 1, 1]).repeat(30)
+    assert same_class_as_nearest(features, labels) == 1
+    apart = (features[:, None] - features[None]).norm(dim=2) + 9 * torch.eye(120)
+    drawn = torch.randint(0, 2, (120,), generator=generator)
+    own = sum(int(drawn[row.argmin()]) == int(k) for row, k in zip(apart, drawn, strict=True))
+    assert same_class_as_nearest(features, drawn) == pytest.approx(own / 120)
+    assert math.isnan(same_class_as_nearest(features[:1], labels[:1]))
+
+
+def test_it_is_looked_for_only_where_little_was_learned():
+    part = split(60, 2, 1, 2)
+    data = Dataset("made", part, part, part, 2)
+    run = experiment(data=data, optimizer=SGD(lr=0.5), epochs=40, model=Mlp(widths=[30]))
+    results = train([run, replace(run, optimizer=SGD(lr=1e-9))])
+    for result in results:
+        counts = result.anatomy["classes"]["count"]
+        little = result.anatomy["wrong"] > 0.7 * (1 - max(counts) / sum(counts))
+        assert ("neighbours" in result.anatomy["data"]) is little
+    assert ["neighbours" in result.anatomy["data"] for result in results] == [False, True]
+
+
+def test_regression_has_no_wrong_examples():
+    (result,) = train([experiment(head="gaussian", loss="gaussian_nll", data=dataset(None))])
+    assert set(result.anatomy) == {"examples", "zero", "saturated", "start", "gradient", "data"}
+    assert set(result.anatomy["start"]) == {"loss", "zero", "saturated"}
+
+
+def test_a_diverged_run_says_nothing_instead_of_nan():
+    run = experiment(head="linear", loss="se", optimizer=SGD(lr=1e9), epochs=40)
+    (result,) = train([run])
+    assert result.status == "diverged"
+    json.dumps(result.anatomy, allow_nan=False)
+
+
+def test_a_large_split_is_judged_by_a_part_of_it():
+    """By 10,000 examples drawn without regard to their order, the first 1,024 of them closely."""
+    parts = [split(size, 2, 1, 2) for size in (10_500, 50, 50)]
+    run = experiment(data=Dataset("large", *parts, 2), epochs=1, batch_size=500)
+    (result,) = train([run])
+    chosen = Examples(Program([run], Background(0)), "train").thinned()
+    assert len(chosen) == len(chosen.unique()) == 10_000
+    assert 0 <= int(chosen.min()) < 20 < 10_480 < int(chosen.max()) < 10_500
+    part = run.data.train
+    weight, bias = (result.parameters[f"output.{name}"] for name in ("weight", "bias"))
+    z, t = (part.features[chosen] @ weight.T + bias)[:, 0], part.targets[chosen].double()
+    losses = binary_cross_entropy_with_logits(z, t, reduction="none")
+    assert result.metrics["loss/train"] == pytest.approx(losses.mean().item(), rel=1e-9)
+    wrong = (z >= 0) != (t == 1)
+    assert result.anatomy["wrong"] == pytest.approx(wrong.double().mean().item(), rel=1e-5)
+    assert result.anatomy["examples"] == 10_000
+    assert result.anatomy["classes"]["count"] == [int((t == k).sum()) for k in (0, 1)]
+    assert np.sum(result.anatomy["logits"]["count"]) == 1024
+
+
+def test_a_split_of_ten_thousand_is_judged_whole():
+    parts = [split(size, 2, 1, 2) for size in (10_000, 5, 5)]
+    program = Program([experiment(data=Dataset("just", *parts, 2))], Background(0))
+    assert Examples(program, "train").thinned() is None
+
+
+def test_what_is_said_of_the_features():
+    features = torch.tensor([[1.0, 5.0, 0.0], [3.0, 5.0, 10.0], [2.0, 5.0, 20.0]])
+    said = data_report(features)
+    assert said["mean"] == pytest.approx(features.mean().item(), rel=1e-5)
+    assert said["std"] == pytest.approx(features.std(correction=0).item(), rel=1e-5)
+    assert said["largest"] == 20
+    low, high = math.sqrt(2 / 3), 10 * math.sqrt(2 / 3)  # the second one is constant
+    assert said["feature_std"] == pytest.approx(
+        [low + 0.05 * (high - low), (low + high) / 2, high - 0.05 * (high - low)], rel=1e-5
+    )
+
+
+def test_more_than_a_hundred_classes_are_not_told_apart():
+    classes = 101
+    targets = torch.arange(303) % classes
+    part = Split(torch.randn(303, 2, generator=torch.Generator().manual_seed(0)), targets)
+    data = Dataset("many", part, part, part, classes)
+    run = experiment(
+        head="softmax", loss="ce", data=data, objective=Objective("softmax", "ce"), epochs=1
+    )
+    (result,) = train([run])
+    assert "classes" not in result.anatomy
+
+
+def test_a_softmax_is_a_sigmoid_of_its_logit_against_the_others():
+    """So that with cross-entropy dL/dz, bin by bin, lies on the sigmoid's curve."""
+    z = 3 * torch.randn(7, 5, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    objectives = RunObjectives([Objective("softmax", "ce")] * 7)
+    torch.testing.assert_close(objectives.margins(z).sigmoid(), z.softmax(-1))
+    alone = RunObjectives([Objective("sigmoid", "bce")] * 7)
+    assert alone.margins(z) is z
