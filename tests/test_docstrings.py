@@ -1,0 +1,52 @@
+"""Docstrings begin with a noun or a verb, and no class name is used twice."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PARSED = {
+    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "mlr").rglob("*.py"))
+}
+PAGE_TEXT = "mlr/lecture/slides/"
+"""Docstrings of slides are the questions printed on them."""
+FORBIDDEN = {"What", "Whether", "Those", "Who", "Whom", "Whose", "Which", "Where", "How", "When"}
+TARGETS = {"Linear"}
+"""Names of a head and of a model, which stand as `_target_` in the configurations of users."""
+
+
+def badly_begun(tree: ast.Module) -> Iterator[str]:
+    """First lines of docstrings that begin with a relative or interrogative word."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            line = (ast.get_docstring(node) or "").partition("\n")[0]
+            if line.partition(" ")[0].rstrip(",:.?") in FORBIDDEN:
+                yield line
+
+
+def test_a_docstring_begins_with_a_noun_or_a_verb():
+    own = {name: tree for name, tree in PARSED.items() if not name.startswith(PAGE_TEXT)}
+    assert {name: lines for name, tree in own.items() if (lines := [*badly_begun(tree)])} == {}
+
+
+@pytest.mark.parametrize("line", ["What a run needs.", "Which of them, if any.", "Whether: so."])
+@pytest.mark.parametrize(
+    "of", ['"""{}"""', 'class A:\n    """{}"""', 'def f():\n    """{}\n    """']
+)
+def test_the_rule_of_docstrings_can_be_broken(of, line):
+    assert [*badly_begun(ast.parse(of.format(line)))] == [line]
+
+
+def test_no_class_name_is_used_twice():
+    files = defaultdict(list)
+    for name, tree in PARSED.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                files[node.name].append(name)
+    assert {name for name, found in files.items() if len(found) > 1} == TARGETS
