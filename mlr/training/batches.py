@@ -16,7 +16,6 @@ from mlr.training.background import AHEAD
 from mlr.training.examples import Examples
 from mlr.training.memory_layout import Spread, classes_first, distinct
 from mlr.training.network import Kind
-from mlr.training.run_objectives import Targets
 from mlr.training.shuffling import orders_of
 from mlr.training.step import Program
 from mlr.training.threads import threads
@@ -77,7 +76,7 @@ class Batches:
         self.worth_a_thread = gathered >= WORTH_A_THREAD and not alone
         self.busy = 1 if self.worth_a_thread else program.busy
 
-    def chunks(self, done: int = 0) -> Iterator[tuple[list[tuple[Tensor, Targets]], bool]]:
+    def chunks(self, done: int = 0) -> Iterator[tuple[list[tuple[Tensor, Tensor]], bool]]:
         """Iterate without end over lists of batches, and whether an epoch ends with them.
 
         A batch is inputs (L, B, *feature_shape), or lanes last (D + 1, 1, B, L) with a constant 1
@@ -109,12 +108,12 @@ class Batches:
             rows += self.offsets
         return torch.from_numpy(rows).to(self.features.device)
 
-    def _lanes_last(self, rows: Tensor) -> Iterator[tuple[Tensor, Targets]]:
+    def _lanes_last(self, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Gather the batches of rows (C, G), lanes last, from tables stored by column."""
         inputs = self._columns("inputs", self.features, rows, constant=1)
         batches = self.spread.lanes_last(inputs).unsqueeze(1).split(self.batch_size, dim=2)
         aims = self._split(self._columns("targets", self.targets, rows))
-        return zip(batches, map(Targets, aims), strict=True)
+        return zip(batches, aims, strict=True)
 
     def _columns(self, name: str, table: Tensor, rows: Tensor, constant: int = 0) -> Tensor:
         """Gather values (D + constant, C, G) of rows (C, G), with ones after the D columns."""
@@ -129,12 +128,11 @@ class Batches:
         whole = self.spread.lanes_last(values).contiguous().permute(2, 1, 0)
         return whole.split(self.batch_size, dim=1)
 
-    def _lanes_first(self, rows: Tensor) -> Iterator[tuple[Tensor, Targets]]:
+    def _lanes_first(self, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Gather the batches of rows (G, C)."""
         inputs = self._gathered("inputs", self.features, rows)
         values = self._gathered("targets", self.targets, rows)
-        aims = (Targets(classes_first(part)) for part in values)
-        return zip(inputs, aims, strict=True)
+        return zip(inputs, map(classes_first, values), strict=True)
 
     def _gathered(self, name: str, table: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
         """Gather batches (L, B, …) of rows (G, C) of a table."""

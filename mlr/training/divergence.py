@@ -15,7 +15,6 @@ from torch import Tensor
 
 from mlr.training.batches import Batches
 from mlr.training.examples import Examples
-from mlr.training.run_objectives import Targets
 from mlr.training.run_snapshots import LanesCopy, copy_lanes, restore_lanes
 from mlr.training.shuffling import orders_of
 from mlr.training.step import Program
@@ -81,7 +80,7 @@ class DivergenceGuard:
         restore_lanes(program, now)
         program.statistics.previous = previous
 
-    def _batches(self) -> Iterator[tuple[Tensor, Targets]]:
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Iterate over the batches since the last check, and further ones."""
         for chunk, _ in Batches(self.examples, self.program).chunks(self.step):
             yield from chunk

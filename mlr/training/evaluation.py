@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mlr.probes.base import lengths
 from mlr.training.examples import Chunk, Examples
-from mlr.training.run_objectives import RunObjectives, Targets
+from mlr.training.run_objectives import RunObjectives, labels_of
 from mlr.training.step import Program
 
 MOST_ROWS = 2048
@@ -36,7 +36,7 @@ class EvaluatedBatch:
         targets: t (L, B, K).
     """
 
-    def __init__(self, objectives: RunObjectives, logits: Tensor, targets: Targets) -> None:
+    def __init__(self, objectives: RunObjectives, logits: Tensor, targets: Tensor) -> None:
         self.objectives, self.logits, self.targets = objectives, logits, targets
 
     @cached_property
@@ -72,12 +72,12 @@ class EvaluatedBatch:
     @cached_property
     def labels(self) -> Tensor:
         """Class index of each example (L, B)."""
-        return self.targets.labels.expand(self.logits.shape[:-1])
+        return labels_of(self.targets)
 
     @cached_property
     def right(self) -> Tensor:
         """1.0 for correct predictions, else 0.0 (L, B)."""
-        return self.objectives.right(self.logits, self.targets)
+        return self.objectives.right(self.logits, self.labels)
 
 
 class Evaluation:
@@ -113,9 +113,9 @@ class Evaluation:
         for chunk in self.chunks:
             logits = self.program.network.logits(chunk.inputs)
             # copied, because operations on expanded (stride 0) tensors are slow
-            values = chunk.targets.values
-            targets = torch.empty_like(logits[..., : values.shape[-1]]).copy_(values)
-            yield EvaluatedBatch(self.program.objectives, logits, Targets(targets))
+            width = chunk.targets.shape[-1]
+            targets = torch.empty_like(logits[..., :width]).copy_(chunk.targets)
+            yield EvaluatedBatch(self.program.objectives, logits, targets)
 
     def means(self) -> Sums:
         """Compute means (R,) over the split: `loss`, for classification `accuracy`.
@@ -161,5 +161,5 @@ def means_of(evaluations: Mapping[str, Evaluation]) -> Sums:
 
 
 def _squares(batch: EvaluatedBatch) -> Sums:
-    residuals = batch.objectives.centres(batch.logits) - batch.targets.values
+    residuals = batch.objectives.centres(batch.logits) - batch.targets
     return {"square": residuals.square().mean(-1).sum(1)}

@@ -11,7 +11,6 @@ from torch import Tensor
 from mlr.core.seeds import derive_seed
 from mlr.data.base import Dataset, Split
 from mlr.training.memory_layout import Spread, classes_first, distinct
-from mlr.training.run_objectives import Targets
 from mlr.training.step import Program
 from mlr.training.threads import threads
 
@@ -45,7 +44,7 @@ class Chunk:
 
     inputs: Tensor
     """(L, N, …)"""
-    targets: Targets
+    targets: Tensor
     """(L, N, K)"""
 
 
@@ -96,10 +95,10 @@ class Examples:
             Chunk(self._arranged(x), self._aims(t)) for x, t in zip(features, targets, strict=True)
         ]
 
-    def _aims(self, values: Tensor) -> Targets:
-        """Targets of values (U, N, K), arranged before they are expanded to lanes."""
+    def _aims(self, values: Tensor) -> Tensor:
+        """Expand targets (U, N, K) to lanes, arranged before."""
         values = values if self.program.network.lanes_last else classes_first(values)
-        return Targets(self._arranged(values))
+        return self._arranged(values)
 
     def _arranged(self, values: Tensor) -> Tensor:
         """Expand values (U, N, …) of the datasets to (L, N, …) of the lanes."""

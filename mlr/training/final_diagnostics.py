@@ -61,9 +61,9 @@ def sums_by_kind(program: Program, batch: EvaluatedBatch) -> Sums:
     sizes, right = batch.gradient_sizes, batch.right
     wrong, squares = 1 - right, sizes.square()
     levels = torch.stack(levels_of(confidence(batch.predictions)), dim=1)
-    own = own_output(batch.logit_grads, batch.targets.labels)
+    own = own_output(batch.logit_grads, batch.labels)
     # in which direction an example moves the logit of its class: down is past the target
-    signs = 2 * batch.targets.labels - 1 if batch.logits.shape[-1] == 1 else 1
+    signs = 2 * batch.labels - 1 if batch.logits.shape[-1] == 1 else 1
     past = right * (own * signs > 0)
     found = {
         "squares": squares.sum(1),
@@ -82,7 +82,7 @@ def _sums_by_class(classes: int | None, batch: EvaluatedBatch, own: Tensor) -> S
         return {}
     parts: dict[str, list[Tensor]] = {name: [] for name in _OF_CLASSES}
     for k in range(classes):
-        member = (batch.targets.labels == k).to(own.dtype)
+        member = (batch.labels == k).to(own.dtype)
         wrong = member * (1 - batch.right)
         columns = (member, member * batch.right, member * own, wrong * own)
         for name, column in zip(_OF_CLASSES, columns, strict=True):
@@ -94,7 +94,7 @@ def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
     """Sum outputs by target, and count examples with such outputs (L,), as the probe does."""
     outputs = batch.predictions
     if not program.classification:
-        means = outputs[..., : batch.targets.values.shape[-1]].mean(-1)
+        means = outputs[..., : batch.targets.shape[-1]].mean(-1)
         return {"output_mean": means.sum(1), "outputs_mean": torch.ones_like(means).sum(1)}
     found = {}
     for target, (means, there) in zip((1, 0), by_target(outputs, batch.labels), strict=True):
@@ -169,7 +169,7 @@ class FinalDiagnostics:
         found = {"sizes": batch.gradient_sizes}
         if self.program.classification:
             margins = self.program.objectives.margins(batch.logits)
-            found |= _binned(margins, batch.targets.values, batch.logit_grads)
+            found |= _binned(margins, batch.targets, batch.logit_grads)
             if batch.logits.shape[-1] == 1:
                 found |= {"single": batch.logits[..., 0], "labels": batch.labels}
         return found

@@ -18,7 +18,7 @@ from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stacked
 from mlr.records import Recorder
 from mlr.records.recorder import flush_all, record_histograms, record_scalars
 from mlr.training.experiment import Experiment
-from mlr.training.run_objectives import Targets
+from mlr.training.run_objectives import labels_of
 from mlr.training.step import Program
 from mlr.training.stopping import Stopping
 from mlr.training.subject import subject_of
@@ -167,8 +167,8 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
     objectives, axes = program.objectives, program.memory_axes
     fields = fields_read(steps[0].due)
     logits = stacked([kept.logits for kept in steps], axes)
-    targets = Targets(stacked([kept.targets.values for kept in steps], axes))
-    classified = program.classification
+    targets = stacked([kept.targets for kept in steps], axes)
+    labels = labels_of(targets) if program.classification else None
     losses = objectives.losses(logits, targets, axis=1)
     predictions = objectives.predictions(logits, axis=1) if "predictions" in fields else None
     return StepValues(
@@ -176,9 +176,9 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
         logit_grads=stacked([kept.logit_grads for kept in steps], axes),
         losses=losses,
         slopes=objectives.slopes(logits, axis=1),
-        right=objectives.right(logits, targets, axis=1) if classified else None,
+        right=None if labels is None else objectives.right(logits, labels, axis=1),
         spreads=objectives.spreads(logits, axis=1) if program.spread else None,
-        labels=targets.labels if classified and "labels" in fields else None,
+        labels=labels if "labels" in fields else None,
         predictions=predictions,
         prediction_grads=objectives.prediction_grads(predictions, targets, axis=1)
         if predictions is not None and "prediction_grads" in fields

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -14,31 +13,6 @@ from mlr.heads.functions import log_odds
 from mlr.losses import Loss
 from mlr.objectives import Objective
 from mlr.objectives.kernels.kernel import Kernel
-
-
-class Targets:
-    """Targets t (…, B, K): one-hot, one column for two classes, or real numbers.
-
-    Args:
-        values: t (…, B, K).
-    """
-
-    def __init__(self, values: Tensor) -> None:
-        self.values = values
-
-    def of_lanes(self, rows: slice) -> Targets:
-        """Targets of some lanes."""
-        return Targets(self.values[rows])
-
-    @cached_property
-    def labels(self) -> Tensor:
-        """The number of each class (…, B), in the type of the targets."""
-        outputs = self.values.shape[-1]
-        if outputs == 1:
-            return self.values[..., 0]
-        # Σ k t_k, several times as fast as the place of the 1
-        numbers = torch.arange(outputs, dtype=self.values.dtype, device=self.values.device)
-        return (self.values * numbers).sum(-1)
 
 
 class RunObjectives:
@@ -62,10 +36,10 @@ class RunObjectives:
                 self.groups.append(Group(slice(start, index), one.head, one.loss, one.kernel))
                 start = index
 
-    def gradient(self, logits: Tensor, targets: Targets) -> Tensor:
+    def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
         """dL/dz (L, B, K), lying in memory as the logits do: sums over it round by that."""
         if len(self.groups) == 1:
-            whole = self.groups[0].kernel.gradient(logits, targets.values)
+            whole = self.groups[0].kernel.gradient(logits, targets)
             # the stride of a single output means nothing
             axes = 3 if logits.shape[-1] > 1 else 2
             if whole.stride()[:axes] == logits.stride()[:axes]:
@@ -73,15 +47,13 @@ class RunObjectives:
             return torch.empty_like(logits).copy_(whole)
         joined = torch.empty_like(logits)
         for group in self.groups:
-            joined[group.rows] = group.kernel.gradient(
-                logits[group.rows], targets.values[group.rows]
-            )
+            joined[group.rows] = group.kernel.gradient(logits[group.rows], targets[group.rows])
         return joined
 
-    def losses(self, logits: Tensor, targets: Targets, axis: int = 0) -> Tensor:
+    def losses(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
         """Losses (…, L, B); `axis` is that of L."""
         parts = [
-            group.kernel.losses(group.cut(logits, axis), group.cut(targets.values, axis))
+            group.kernel.losses(group.cut(logits, axis), group.cut(targets, axis))
             for group in self.groups
         ]
         return joined(parts, axis, logits[..., 0])
@@ -101,10 +73,10 @@ class RunObjectives:
         parts = [group.head(group.cut(logits, axis)) for group in self.groups]
         return joined(parts, axis, logits)
 
-    def prediction_grads(self, predictions: Tensor, targets: Targets, axis: int = 0) -> Tensor:
+    def prediction_grads(self, predictions: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
         """dL/dy (…, L, B, K); NaN where a loss is no function of predictions."""
         parts = [
-            group.prediction_grads(group.cut(predictions, axis), group.cut(targets.values, axis))
+            group.prediction_grads(group.cut(predictions, axis), group.cut(targets, axis))
             for group in self.groups
         ]
         return joined(parts, axis, predictions)
@@ -122,11 +94,11 @@ class RunObjectives:
             parts.append(predictions.chunk(group.head.range.per_target, -1)[0])
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def right(self, logits: Tensor, targets: Targets, axis: int = 0) -> Tensor:
+    def right(self, logits: Tensor, labels: Tensor, axis: int = 0) -> Tensor:
         """1.0 where an example is predicted rightly, else 0.0 (…, L, B)."""
         parts = [group.head.decide(group.cut(logits, axis)) for group in self.groups]
         classes = parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
-        return torch.eq(classes, targets.labels, out=torch.empty_like(classes))
+        return torch.eq(classes, labels, out=torch.empty_like(classes))
 
 
 @dataclass(frozen=True)
@@ -158,6 +130,16 @@ class Group:
             own = predictions.clone().requires_grad_()
             losses = self.loss(own, targets.clone())
             return torch.autograd.grad(losses.sum(), own)[0]
+
+
+def labels_of(targets: Tensor) -> Tensor:
+    """Number of the class of one-hot targets (…, B, K), in their type (…, B)."""
+    outputs = targets.shape[-1]
+    if outputs == 1:
+        return targets[..., 0]
+    # Σ k t_k, several times as fast as the place of the 1
+    numbers = torch.arange(outputs, dtype=targets.dtype, device=targets.device)
+    return (targets * numbers).sum(-1)
 
 
 def joined(parts: Sequence[Tensor], axis: int, like: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from mlr.training.experiment import Experiment
 from mlr.training.memory_layout import distinct
 from mlr.training.network import Kind, LaneWeights, Network, kind_of
 from mlr.training.parameters import FlatParameters
-from mlr.training.run_objectives import RunObjectives, Targets, identity
+from mlr.training.run_objectives import RunObjectives, identity
 from mlr.training.steppers import column, limit_norm
 from mlr.training.subject import subject_of
 from mlr.training.threads import threads
@@ -57,7 +57,7 @@ class ProgramPart(NamedTuple):
     objectives: RunObjectives
 
     def differentiate(
-        self, inputs: Tensor, targets: Targets, step: int, units: UnitStatistics | None
+        self, inputs: Tensor, targets: Tensor, step: int, units: UnitStatistics | None
     ) -> tuple[Tensor, Tensor]:
         """Write the lanes' gradients; returns logits and dL/dz (L, B, K)."""
         logits, tape = self.network.forward(inputs, step, units is not None)
@@ -154,7 +154,7 @@ class Program:
     def update(
         self,
         inputs: Tensor,
-        targets: Targets,
+        targets: Tensor,
         step: int,
         due: frozenset[str] = NOTHING,
         next_due: frozenset[str] = NOTHING,
@@ -187,7 +187,7 @@ class Program:
             return None
         found |= self.statistics.after_update(self.parameters)
         # a copy of the targets: their memory is used again
-        copied = Targets(targets.values.clone())
+        copied = targets.clone()
         logits, logit_grads = self.joined(done)
         return ScheduledStep(step, time(), due, logits, copied, logit_grads, found)
 
@@ -209,7 +209,7 @@ class Program:
         return found
 
     def differentiate(
-        self, inputs: Tensor, targets: Targets, step: int, units: Sequence[UnitStatistics] = ()
+        self, inputs: Tensor, targets: Tensor, step: int, units: Sequence[UnitStatistics] = ()
     ) -> list[tuple[Tensor, Tensor]]:
         """Write the gradients of a batch; returns logits and dL/dz of each part."""
         seen: Sequence[UnitStatistics | None] = units or [None] * len(self.parts)
@@ -220,7 +220,7 @@ class Program:
                 partial(
                     part.differentiate,
                     inputs[part.rows],
-                    targets.of_lanes(part.rows),
+                    targets[part.rows],
                     step,
                     own,
                 )
