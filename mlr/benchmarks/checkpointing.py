@@ -57,11 +57,11 @@ def _run(work: Workload, data: Dataset, folder: Path) -> tuple[float, float]:
     claimed = RunFolder.claim(folder / token_hex(8))
     CheckpointHooks.save = timed  # type: ignore[method-assign]
     try:
-        with Recorder(claimed, run_tags(run), {"lr": LR}) as recorder:
-            job = Job(0, (), {"checkpoint": {"seconds": SECONDS}}, claimed.path, {})
-            own = ClaimedRun(PreparedRun(job, run), recorder, {}, ExitStack())
-            (result,) = train([run], [recorder], keeper=keeper_of([own], None))
-            recorder.finish(result.status, result.metrics)
+        recorder = Recorder(claimed, run_tags(run), {"lr": LR})
+        job = Job(0, (), {"checkpoint": {"seconds": SECONDS}}, claimed.path, {})
+        own = ClaimedRun(PreparedRun(job, run), recorder, {}, ExitStack())
+        (result,) = train([run], [recorder], keeper=keeper_of([own], None))
+        recorder.finish(result.status, result.metrics)
     finally:
         CheckpointHooks.save = keep  # type: ignore[method-assign]
     return perf_counter() - began, spent[0]

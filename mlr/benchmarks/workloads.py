@@ -159,6 +159,6 @@ def by_mlr(
     """
     run = replace(experiment(work, data), probes=probes or ProbeSettings())
     claimed = RunFolder.claim(folder / token_hex(8))
-    with Recorder(claimed, run_tags(run), {"lr": LR}) as recorder:
-        (result,) = train([run], [recorder])
-        recorder.finish(result.status, result.metrics)
+    recorder = Recorder(claimed, run_tags(run), {"lr": LR})
+    (result,) = train([run], [recorder])
+    recorder.finish(result.status, result.metrics)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,9 +44,7 @@ class RunEnd(NamedTuple):
 class Recorder:
     """Writes a run's scalars to TensorBoard and metrics.csv, and its end to status.json.
 
-    Arrays come in blocks of P logged steps and stay in memory until `flush`. Used as a
-    context manager it ends the run in any case: an exception makes it failed, an
-    interruption interrupted, and what was recorded before is on the disk either way.
+    Arrays come in blocks of P logged steps and stay in memory until `flush`.
 
     Attributes:
         folder: of the run.
@@ -57,7 +55,6 @@ class Recorder:
         seen: int (T,), the last step of each tag; -1 before any.
         dtype: of the latest block, so that final numbers have the same digits.
         error: of a run that cannot be written, while the others of its program go on.
-        finished: True after the run's end.
     """
 
     def __init__(
@@ -127,7 +124,6 @@ class Recorder:
         self.folder, self.tags, self.events = folder, tuple(tags), events
         self.table = MetricsTable(folder.metrics, tags)
         self._before = dict(before)  # event files of earlier processes, and their bytes
-        self.finished = False
         self.error: WriteError | None = None
         self.step, self.epoch = 0, 0.0
         self.seen = np.full(len(self.tags), -1)
@@ -292,31 +288,6 @@ class Recorder:
             self.folder.files[file.path.name] = file.checksum()
         metrics = {tag: float(value) for tag, value in end.metrics.items()}
         self.folder.write_status(end.status, sync, reason=end.reason, metrics=metrics, **end.fields)
-        self.finished = True
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self.finished:
-            return
-        if error is None:
-            self.finish("done")
-            return
-        status = "failed" if isinstance(error, Exception) else "interrupted"
-        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
-        try:
-            self.finish(status, reason=reason)
-        except OSError as second:
-            # the first error is the one to report; the full disk often is that one
-            error.add_note(f"The run's status could not be recorded: {second}")
-            with suppress(OSError):
-                self.folder.write_status(status, reason=reason)
 
 
 def record_scalars(
@@ -439,7 +410,6 @@ def _finish(
 ) -> None:
     for recorder in recorders:
         if recorder is not None and recorder.error is not None:
-            recorder.finished = True
             with suppress(OSError):
                 recorder.folder.write_status("failed", sync, reason=str(recorder.error))
     now = time.time()

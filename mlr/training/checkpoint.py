@@ -22,7 +22,6 @@ from mlr.records import RunFolder
 from mlr.records.checkpoint_file import encode, read
 from mlr.records.checksums import checksum
 from mlr.records.status import FORMAT, FORMATS, check_format
-from mlr.training.result import Result
 from mlr.training.state import State
 from mlr.training.stopping import Stop
 
@@ -115,12 +114,6 @@ def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Stat
         ending=None if ending is None else Stop(**ending),
         **numbers | {"lowest": float(numbers["lowest"])},
     )
-
-
-def final_state(result: Result) -> State:
-    """Return the state at the end of a run, without what only resuming needs."""
-    step, best = result.best
-    return State(result.steps, result.state_dict, result.optimizer_state, best_step=step, best=best)
 
 
 def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

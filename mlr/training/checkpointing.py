@@ -28,7 +28,6 @@ class Keeper:
         seconds: minimum time between two checkpoints.
         asked: tells if the program is to stop after the present step.
         start: state from which each run continues; None starts new runs.
-        at_end: whether a checkpoint is written at the end of the program too.
     """
 
     def __init__(
@@ -37,10 +36,9 @@ class Keeper:
         seconds: float,
         asked: Callable[[], bool],
         start: Sequence[State] | None = None,
-        at_end: bool = True,
     ) -> None:
         self._keep, self.seconds, self.asked = keep, seconds, asked
-        self.start, self.at_end = start, at_end
+        self.start = start
         self._kept_at, self._took = perf_counter(), 0.0
 
     def due(self) -> bool:
@@ -109,7 +107,7 @@ class CheckpointHooks:
 
     def due(self, over: bool = False) -> bool:
         """Tell if it is time for a checkpoint; `over` says that all runs are at their end."""
-        return self.keeper is not None and (self.keeper.due() or (over and self.keeper.at_end))
+        return self.keeper is not None and (over or self.keeper.due())
 
     def save(self, step: int) -> None:
         """Flush the log, then checkpoint every run after `step` updates."""

@@ -6,15 +6,12 @@ import pytest
 import torch
 
 from mlr.core.checks import DataError
-from mlr.models import Mlp
 from mlr.records import RunFolder
 from mlr.records.checkpoint_file import encode, read
 from mlr.records.status import FormatError
-from mlr.training import SGD, train
-from mlr.training.checkpoint import final_state, load_checkpoint, save_checkpoint
+from mlr.training.checkpoint import load_checkpoint, save_checkpoint
 from mlr.training.state import State
 from mlr.training.stopping import Stop
-from tests.training.conftest import experiment
 
 WHOLE = State(
     step=12,
@@ -85,19 +82,6 @@ def test_numbers_that_are_none_of_a_run_are_refused(tmp_path, key, values):
     folder.checkpoint.write_bytes(encode(arrays, about | {"format": 4}))
     with pytest.raises(FormatError, match="of format 4"):
         load_checkpoint(folder.checkpoint)
-
-
-def test_the_end_of_a_run_has_nothing_that_only_going_on_needs(tmp_path):
-    changes = {"model": Mlp([4], "tanh", init="torch"), "optimizer": SGD(lr=3.0, momentum=0.9)}
-    (result,) = train([experiment(epochs=9, patience=1, **changes)])
-    assert 0 < result.best[0] < result.steps
-    folder = RunFolder.claim(tmp_path / "run")
-    save_checkpoint(folder, final_state(result), {})
-    arrays, about = read(folder.checkpoint)
-    numbers = {"step": result.steps, "best_step": result.best[0], "waited": 0, "threads": None}
-    assert about == {"format": 3, **numbers, "lowest": float("inf"), "ending": None}
-    kinds = {name.partition(".")[0] for name in arrays}
-    assert kinds == {"model", "optimizer", "best"}
 
 
 def saved(folder, step):

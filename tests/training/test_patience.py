@@ -7,14 +7,12 @@ import math
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from mlr.models import Mlp
 from mlr.records import Recorder, RunFolder
 from mlr.training import Adam, train
 from mlr.training.background import Background
-from mlr.training.checkpoint import final_state, save_checkpoint
 from mlr.training.log import run_tags
 from mlr.training.step import Program
 from mlr.training.stopping import Stopping
@@ -150,22 +148,16 @@ def test_the_recorded_losses_tell_where_it_ended(tmp_path):
         # what it ends with is no snapshot of before its end
         assert [step for step, _ in result.snapshots] == [best]
         assert result.metrics["loss/val"] == losses[end - 1]
-        folder = RunFolder.claim(tmp_path / str(end))
-        save_checkpoint(folder, final_state(result), {})
-        tensors = load_file(folder.checkpoint)
         for name in result.parameters:
-            assert tensors[f"model.{name}"].equal(at[end][name])
-            assert tensors[f"best.{name}"].equal(at[best][name])
+            assert result.state_dict[name].equal(at[end][name])
+            assert result.best[1][name].equal(at[best][name])
 
 
-def test_of_a_run_that_is_best_at_its_end_there_is_no_second_copy(tmp_path):
+def test_of_a_run_that_is_best_at_its_end_there_is_no_second_copy():
     kept = Kept()
     (result,) = train([experiment(epochs=3)], keeper=kept.keeper)
     assert result.best == (result.steps, {}) == (12, {})
     assert (kept.states[-1][0].best_step, kept.states[-1][0].best) == (12, {})
-    folder = RunFolder.claim(tmp_path / "run")
-    save_checkpoint(folder, final_state(result), {})
-    assert not [name for name in load_file(folder.checkpoint) if name.startswith("best")]
 
 
 @pytest.mark.parametrize(
