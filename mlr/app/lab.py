@@ -28,11 +28,12 @@ from mlr.core.checks import InputError
 from mlr.core.commandline import for_others
 from mlr.core.durable import WriteError, append
 from mlr.records.outcome import Outcome
+from mlr.records.run_folder import CHECKPOINT, LOCK, METRICS, RUNS_TABLE, STORY
 from mlr.records.status import FINISHED
 
 MADE = ".made"
 """Names of the folders that the lab made in a slide's folder, a line each."""
-OF_A_SWEEP = ("runs.csv", "sweep.yaml", "multirun.yaml", ".lock")
+OF_A_SWEEP = (RUNS_TABLE, STORY, "multirun.yaml", LOCK)
 Series = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -54,7 +55,7 @@ class Trained:
     @cached_property
     def series(self) -> dict[str, Series]:
         """Steps and values of every tag, from metrics.csv; both empty for a tag without values."""
-        with (self.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        with (self.folder / METRICS).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         return {
             tag: (
@@ -69,7 +70,7 @@ class Trained:
         """Trained parameters by name, as in `output.weight`: torch tensors."""
         from mlr.training.checkpoint import load_checkpoint
 
-        state, _ = load_checkpoint(self.folder / "checkpoint.safetensors")
+        state, _ = load_checkpoint(self.folder / CHECKPOINT)
         return state.state_dict
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from mlr.core.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate
+from mlr.records.run_folder import METRICS
 from mlr.records.series import read_series
 from mlr.records.tensorboard.event_writer import EventWriter
 from mlr.records.tensorboard.hparams import HEADLINES, hparams_summaries, session_end
@@ -85,7 +86,7 @@ def write_summary(sweep: Path, pairs: Sequence[Sequence[SummaryLine]]) -> Path |
 
 def _mean(line: SummaryLine) -> Aggregate | None:
     # one run at a time: the series of all runs take much memory
-    series = (read_series(run / "metrics.csv") for run in line.runs)
+    series = (read_series(run / METRICS) for run in line.runs)
     return aggregate([one for one in series if one is not None], len(line.runs))
 
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from mlr.app.cli.errors import told
+from mlr.app.cli.errors import exit_code_of
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 STARTS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork"}
@@ -62,7 +62,7 @@ def run(case: dict) -> int:
         return module.main()
     more = {"compare": ("head,loss",), "explain": (False,), "report": ()}[case["program"]]
     place = case["arguments"] if case["program"] == "compare" else case["arguments"][0]
-    return told(lambda: module.main(place, *more))
+    return exit_code_of(lambda: module.main(place, *more))
 
 
 def child(case: dict, answer: int) -> None:

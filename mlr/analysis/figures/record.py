@@ -22,6 +22,7 @@ from mlr.analysis.figures.canvas import image_summary
 from mlr.analysis.figures.seen import Moment
 from mlr.core import console
 from mlr.records import Recorder
+from mlr.records.run_folder import METRICS
 from mlr.training import Experiment, Result
 
 
@@ -94,7 +95,7 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
 def draw_outputs(recorder: Recorder, experiment: Experiment, result: Result) -> None:
     """Draw the outputs over the updates if they were recorded."""
     folder, objective = recorder.folder.path, experiment.objective
-    found = outputs.collect(folder / "metrics.csv", result.metrics, result.steps)
+    found = outputs.collect(folder / METRICS, result.metrics, result.steps)
     if found:
         title = f"Output, {objective.head.name} + {objective.loss.name}"
         about = f"{outputs.CAPTION} Run {folder.name}."

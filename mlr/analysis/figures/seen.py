@@ -20,7 +20,7 @@ from mlr.records.series import Series, read_series
 from mlr.training import Experiment
 from mlr.training.evaluation import EvaluatedBatch
 from mlr.training.examples import one_hot_targets
-from mlr.training.run_objectives import RunObjectives, Targets
+from mlr.training.run_objectives import RunObjectives
 
 Array = NDArray[np.floating]
 MOST_EXAMPLES = {"train": 1_000, "val": 2_000}
@@ -134,7 +134,7 @@ class Moment:
             targets: t (N, K).
         """
         objectives = RunObjectives([self.experiment.objective])
-        batch = EvaluatedBatch(objectives, logits[None], Targets(targets[None]))
+        batch = EvaluatedBatch(objectives, logits[None], targets[None])
         return batch.losses[0], batch.logit_grads[0]
 
     def _look(self, name: str) -> Seen:

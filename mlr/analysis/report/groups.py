@@ -17,6 +17,7 @@ from mlr.analysis.quantities import CURVES
 from mlr.analysis.ranking import chosen, chosen_on
 from mlr.records.aggregate import Aggregate, aggregate
 from mlr.records.reading import Recorded
+from mlr.records.run_folder import RUNS_TABLE
 from mlr.records.series import Series
 from mlr.records.settings import Value
 from mlr.records.sweep import read_runs_table
@@ -119,7 +120,7 @@ def numeric_keys(ordered: Sequence[ReportGroup]) -> list[str]:
 def untrained(place: Path, runs: Sequence[Recorded]) -> list[UntrainedJob]:
     """List the jobs of runs.csv that left no folder."""
     made, found = {run.name for run in runs}, []
-    for path in sorted(place.rglob("runs.csv")):
+    for path in sorted(place.rglob(RUNS_TABLE)):
         try:
             rows = read_runs_table(path)
         except (OSError, ValueError, csv.Error):  # not written by mlr

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from mlr.records.run_folder import EVENTS
 from mlr.records.tensorboard.layout import BY_PAIR, MOST_TICKED
 
 COLOURS = 7
@@ -110,7 +111,7 @@ def _pair(name: str) -> str:
 
 
 def _has(run: Path, tag: bytes) -> bool:
-    for path in sorted(run.glob("events.out.tfevents.*")):
+    for path in sorted(run.glob(f"{EVENTS}*")):
         with suppress(OSError):
             if tag in path.read_bytes():
                 return True

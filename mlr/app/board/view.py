@@ -12,13 +12,12 @@ from typing import NamedTuple
 from mlr.app.board.run_selection import colouring, pinned_pictures, seed_of, ticked
 from mlr.app.sweep.summary import MOST_SHOWN
 from mlr.core.checks import InputError
-from mlr.records.run_folder import RUNS_TABLE
+from mlr.records.run_folder import METRICS, RUNS_TABLE, STATUS
 from mlr.records.sweep import read_runs_table
 from mlr.records.tensorboard.layout import MOST_TICKED, link
 
 COURSE = "figure/course"
 """Picture on logarithmic axes, which shows the first updates."""
-_STATUS, _METRICS = "status.json", "metrics.csv"
 _NO_TAGS = ("step", "epoch")
 
 
@@ -34,7 +33,7 @@ class View(NamedTuple):
 
     def link(self) -> str:
         """Build the end of the address from the present content of the folder."""
-        if self.folder.name == "summary" and not (self.folder / _STATUS).exists():
+        if self.folder.name == "summary" and not (self.folder / STATUS).exists():
             return _summary_link(self.folder, _tags(_runs(self.folder.parent)))
         runs = _runs(self.folder)
         names = [run.relative_to(self.folder).as_posix() for run in runs]
@@ -82,12 +81,12 @@ def _first_drawn(runs: Sequence[Path]) -> list[Path]:
 
 
 def _runs(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in folder.rglob(_STATUS))
+    return sorted(path.parent for path in folder.rglob(STATUS))
 
 
 def _parents(runs: Iterable[Path]) -> list[Path]:
     """List the sweeps of the runs, and the runs that belong to none, the newest last."""
-    marks = {mark if (mark := run.parent / RUNS_TABLE).exists() else run / _STATUS for run in runs}
+    marks = {mark if (mark := run.parent / RUNS_TABLE).exists() else run / STATUS for run in runs}
     return [mark.parent for mark in sorted(marks, key=lambda mark: mark.stat().st_mtime)]
 
 
@@ -95,7 +94,7 @@ def _tags(runs: Iterable[Path]) -> set[str]:
     """Collect the scalars of runs: the columns of their tables."""
     found: set[str] = set()
     for run in runs:
-        with suppress(OSError), (run / _METRICS).open(encoding="utf-8", errors="replace") as file:
+        with suppress(OSError), (run / METRICS).open(encoding="utf-8", errors="replace") as file:
             found.update(file.readline().rstrip("\n").split(","))
     return found.difference(_NO_TAGS)
 

@@ -11,7 +11,7 @@ from mlr.core.durable import WriteError
 INTERRUPTED = 130
 
 
-def told(task: Callable[[], int]) -> int:
+def exit_code_of(task: Callable[[], int]) -> int:
     """Return the exit code of a task; print an expected error in one sentence.
 
     Args:

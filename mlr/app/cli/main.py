@@ -72,7 +72,7 @@ def _chosen(words: Sequence[str]) -> int:
     if words[0] in ("-sc", "--shell-completion"):
         return _completed()
     if words[0] not in COMMANDS:
-        return _told(lambda: _unknown(words[0]))
+        return _exit_code_of(lambda: _unknown(words[0]))
     sys.argv = [sys.argv[0], *words[1:]]
     return _run(words[0])
 
@@ -96,16 +96,16 @@ def _run(name: str) -> int:
     def task() -> int:
         parser.check_flags(sys.argv[1:])
         options = vars(parser.parse_args())
-        del options["debug"]  # which `told` has taken
+        del options["debug"]  # which `exit_code_of` has taken
         return module.run(**options)
 
-    return _told(task)
+    return _exit_code_of(task)
 
 
-def _told(task: Callable[[], int]) -> int:
-    from mlr.app.cli.errors import told  # with rich, which takes a moment
+def _exit_code_of(task: Callable[[], int]) -> int:
+    from mlr.app.cli.errors import exit_code_of  # with rich, which takes a moment
 
-    return told(task)
+    return exit_code_of(task)
 
 
 def _as_called(text: str) -> str:

@@ -60,7 +60,7 @@ _warned: set[str] = set()
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunSpec:
     """The parts of a run, and the plain configuration that names them."""
 
     config: dict[str, Any]
@@ -116,7 +116,7 @@ class Plan:
         else:
             outputs = self.head.outputs(data.classes)
         strict = config["objective"]["strict"]
-        if regression or data.classes != self.source.classes:  # else `make_plan` knew it all
+        if regression or data.classes != self.source.classes:  # else `make_run_spec` knew it all
             check_pair(self.head, self.loss, outputs, strict, regression)
         experiment = Experiment(
             objective=Objective(self.head, self.loss, outputs=outputs, strict=strict),
@@ -152,7 +152,7 @@ class Plan:
             ) from error
 
 
-def make_plan(config: Mapping[str, Any]) -> Plan:
+def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
     """Make the parts of a plain, resolved configuration.
 
     Raises:
@@ -164,21 +164,21 @@ def make_plan(config: Mapping[str, Any]) -> Plan:
     parts: dict[str, Any] = {
         group: make_part(group, config[group], base, allowed) for group, base in PARTS.items()
     }
-    plan = Plan(dict(config), source=parts.pop("data"), **parts)
-    source, classes = plan.source, plan.source.classes
-    if plan.optimizer.lr > LARGEST_RATE:
-        raise InputError(f"optimizer.lr={plan.optimizer.lr} must be at most {LARGEST_RATE:g}.")
+    spec = RunSpec(dict(config), source=parts.pop("data"), **parts)
+    source, classes = spec.source, spec.source.classes
+    if spec.optimizer.lr > LARGEST_RATE:
+        raise InputError(f"optimizer.lr={spec.optimizer.lr} must be at most {LARGEST_RATE:g}.")
     _check_metric(config["objective_metric"], source.regression)
     # a user's own source may show only by what it loads if it is a regression
-    known_kind = plan.own_source or source.regression or classes is not None
+    known_kind = spec.own_source or source.regression or classes is not None
     check_pair(
-        plan.head,
-        plan.loss,
-        None if classes is None else plan.head.outputs(classes),
+        spec.head,
+        spec.loss,
+        None if classes is None else spec.head.outputs(classes),
         config["objective"]["strict"],
         regression=source.regression if known_kind else None,
     )
-    return plan
+    return spec
 
 
 def choose_device(name: str, dtype: str) -> str:

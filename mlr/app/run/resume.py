@@ -10,7 +10,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlr.app.config.run_spec import Plan
+from mlr.app.config.run_spec import RunSpec
 from mlr.app.run.existing_runs import read_or_none
 from mlr.app.run.job import Job
 from mlr.core.checks import DataError, InputError, UnreadableError
@@ -176,7 +176,7 @@ def continued(run: EarlierRun, now: Mapping[str, Any], overrides: Sequence[str])
     return config | {name: now[name] for name in NOT_THE_RUN if name in now}
 
 
-def is_over(run: EarlierRun, plan: Plan) -> bool:
+def is_over(run: EarlierRun, spec: RunSpec) -> bool:
     """Return True if a run came to its end and has nothing left to do.
 
     Raises:
@@ -188,7 +188,7 @@ def is_over(run: EarlierRun, plan: Plan) -> bool:
     steps = run.status.get("steps", 0)
     if status == "done" and run.state is not None and run.state.step < steps:
         return False  # its last checkpoint is damaged: it ends once more
-    old, new = (dict(leaves(identity(config))) for config in (run.about["config"], plan.config))
+    old, new = (dict(leaves(identity(config))) for config in (run.about["config"], spec.config))
     if old != new and status == "diverged":
         raise InputError(
             f"resume={run.folder} diverged, and cannot be continued; start again, "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from mlr.app.config.run_spec import Plan, make_plan
+from mlr.app.config.run_spec import RunSpec, make_run_spec
 from mlr.app.config.yaml_templates import to_yaml
 from mlr.app.run.existing_runs import outcome_of
 from mlr.app.run.job import Job, job_of, part_names, task_overrides
@@ -45,14 +45,14 @@ def train_single(
     try:
         job = job_of(config, hydra, drawn)
         before = _before(job, or_new)
-        plan = make_plan(continued(before, job.config, job.overrides) if before else job.config)
-        if before is not None and is_over(before, plan):
-            settings = hyperparameters(plan.config, part_names(plan.config))
+        spec = make_run_spec(continued(before, job.config, job.overrides) if before else job.config)
+        if before is not None and is_over(before, spec):
+            settings = hyperparameters(spec.config, part_names(spec.config))
             return report(replace(outcome_of(job.folder, before.status), settings=settings))
-        experiment = plan.build()
+        experiment = spec.build()
         if before is not None:
-            check_same(before, plan.config, experiment)
-            job = _continued_job(job, plan)
+            check_same(before, spec.config, experiment)
+            job = _continued_job(job, spec)
     except Exception as error:
         return report(job.not_begun(error))
     from mlr.app.run.claiming import PreparedRun  # torch: not before there is something to train
@@ -86,7 +86,7 @@ def _before(job: Job, or_new: bool) -> EarlierRun | None:
     return earlier_run(job.folder, or_new)
 
 
-def _continued_job(job: Job, plan: Plan) -> Job:
+def _continued_job(job: Job, spec: RunSpec) -> Job:
     """Return the job with the configuration that its run goes on with."""
-    text = to_yaml(OmegaConf.create(plan.config | {"resume": None, "allow": []}))
-    return replace(job, config=plan.config, files={"config.yaml": text})
+    text = to_yaml(OmegaConf.create(spec.config | {"resume": None, "allow": []}))
+    return replace(job, config=spec.config, files={"config.yaml": text})

@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 import torch
 
-from mlr.app.config.run_spec import Plan
+from mlr.app.config.run_spec import RunSpec
 from mlr.data import Dataset
 from mlr.records.identity import data_key
 
@@ -22,18 +22,18 @@ class DataCache:
         self._bytes = 0
         self._first: dict[str, Dataset] = {}  # by options alone
 
-    def of(self, plan: Plan) -> Dataset:
+    def of(self, spec: RunSpec) -> Dataset:
         """Return the data of a run.
 
         Raises:
             InputError: they are missing or damaged.
         """
-        key = data_key(plan.config)
+        key = data_key(spec.config)
         if key in self._cached:
             self._cached.move_to_end(key)
             return self._cached[key][0]
-        loaded = plan.load()
-        data = self._same(plan, loaded)
+        loaded = spec.load()
+        data = self._same(spec, loaded)
         size = _size(data) if data is loaded else 0
         self._cached[key] = (data, size)
         self._bytes += size
@@ -49,9 +49,9 @@ class DataCache:
         self._first.clear()
         self._bytes = 0
 
-    def _same(self, plan: Plan, data: Dataset) -> Dataset:
+    def _same(self, spec: RunSpec, data: Dataset) -> Dataset:
         """Return the object loaded for another seed, if this source does not depend on it."""
-        options = str(sorted(plan.config["data"].items(), key=str))
+        options = str(sorted(spec.config["data"].items(), key=str))
         first = self._first.setdefault(options, data)
         return first if _equal(first, data) else data
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
-from mlr.app.config.run_spec import make_plan
+from mlr.app.config.run_spec import make_run_spec
 from mlr.app.run.claiming import PreparedRun
 from mlr.app.run.existing_runs import clear_unfinished, outcome_at
 from mlr.app.run.job import Job
@@ -157,8 +157,8 @@ class _Packing:
         self._report(job.not_begun(error))
 
     def _build(self, job: Job) -> tuple[PreparedRun, Hashable]:
-        plan = make_plan(job.config)
-        experiment = plan.build(self.data.of(plan))
+        spec = make_run_spec(job.config)
+        experiment = spec.build(self.data.of(spec))
         before = run_to_continue(job, experiment)
         if before is None:
             clear_unfinished(job.folder, job.hash)

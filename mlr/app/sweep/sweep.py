@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from mlr.app.config.run_spec import make_plan
+from mlr.app.config.run_spec import make_run_spec
 from mlr.app.run.job import Job
 from mlr.app.run.signals import Signals
 from mlr.app.sweep.engines import Engine, OutcomeCollector, run_chunks
@@ -84,7 +84,7 @@ class Sweep:
         hashes = {}
         for job in jobs:
             try:
-                make_plan(job.config)
+                make_run_spec(job.config)
                 hashes[job.number] = job.hash
             except Exception as error:
                 self.runs[job.number] = job.not_begun(error)

@@ -12,6 +12,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from omegaconf import DictConfig
 
 from mlr.core.checks import InputError
+from mlr.records.run_folder import STORY
 
 MOST_JOBS = 10_000
 """Of more, a person is asked: a zero too many in a range is easily typed."""
@@ -83,7 +84,7 @@ def check_command(typed: Sequence[str], params: bool, resume: str | None) -> Non
     if resume is not None and not jobs and not params:
         raise InputError(
             f"sweep.resume={resume} needs the options of the sweep, too: "
-            f"give its command again, which is in {Path(resume, 'sweep.yaml')}."
+            f"give its command again, which is in {Path(resume, STORY)}."
         )
 
 

@@ -17,7 +17,7 @@ from scipy import stats
 
 from mlr import records
 from mlr.analysis.compare.significance import holm
-from mlr.app.cli.errors import told
+from mlr.app.cli.errors import exit_code_of
 from tests.records.written import write_run
 
 ROOT = Path(__file__).parents[3]
@@ -39,7 +39,7 @@ def compare(capfd):
     from mlr.analysis.compare.command import main
 
     def run(*places, by="head,loss", **options):
-        code = told(lambda: main([str(place) for place in places], by, **options))
+        code = exit_code_of(lambda: main([str(place) for place in places], by, **options))
         printed = capfd.readouterr()
         return code, printed.out, printed.err
 

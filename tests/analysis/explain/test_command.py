@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlr.analysis.explain.command import main
-from mlr.app.cli import errors as telling
+from mlr.app.cli.errors import exit_code_of
 from tests.analysis.explain.made import METRICS, SOUND, changed, falling, run
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "explain.py"
@@ -83,7 +83,7 @@ def test_json_holds_all_of_it(tmp_path, capsys):
 )
 def test_what_holds_no_run_is_refused_in_one_sentence(tmp_path, capsys, make, message):
     make(tmp_path / "runs")
-    assert telling.told(lambda: main(str(tmp_path / "runs"), as_json=False)) == 2
+    assert exit_code_of(lambda: main(str(tmp_path / "runs"), as_json=False)) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("mlr: ")
     assert message in printed.err

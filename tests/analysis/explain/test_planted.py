@@ -15,7 +15,7 @@ from mlr.analysis.explain import RULES
 from mlr.analysis.explain import explain as explained
 from mlr.analysis.explain.remedies import command
 from mlr.app.cli.command import CONFIGS, VERSION_BASE
-from mlr.app.config.run_spec import make_plan
+from mlr.app.config.run_spec import make_run_spec
 from mlr.app.config.schema import register_schema
 from mlr.app.run.job import resolved
 from mlr.app.sweep.resolvers import register_resolvers
@@ -62,10 +62,10 @@ def _remedies_can_be_trained(judged):
                     continue
                 assert line, said
                 config = resolved(compose("train", shlex.split(line)[2:]))
-                plan = make_plan(config)
+                spec = make_run_spec(config)
                 counts = one.run.anatomy.get("classes", {}).get("count")
-                outputs = None if counts is None else plan.head.outputs(len(counts))
-                check_pair(plan.head, plan.loss, outputs, regression=counts is None)
+                outputs = None if counts is None else spec.head.outputs(len(counts))
+                check_pair(spec.head, spec.loss, outputs, regression=counts is None)
 
 
 def test_the_section_tells_hits_alarms_and_times(tmp_path):

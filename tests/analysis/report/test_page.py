@@ -12,7 +12,7 @@ import pytest
 
 from mlr.analysis.explain import Diagnosis
 from mlr.analysis.report import command, content, page
-from mlr.app.cli.errors import told
+from mlr.app.cli.errors import exit_code_of
 from tests.analysis.report.making import add_run, metrics, small_sweep
 from tests.records.written import write_run
 
@@ -249,7 +249,7 @@ def test_the_licence_goes_with_the_code(sweep):
 @pytest.fixture
 def report(capsys):
     def run(*arguments):
-        code = told(lambda: command.main(*arguments))
+        code = exit_code_of(lambda: command.main(*arguments))
         return code, *capsys.readouterr()
 
     return run

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlr.analysis.verify.command import main as verify
-from mlr.app.cli.errors import told
+from mlr.app.cli.errors import exit_code_of
 from tests.analysis.verify.making import RUN, train
 
 
@@ -36,7 +36,7 @@ def verified(capsys):
 
     def call(*places: Path) -> tuple[int, dict[str, str], str]:
         capsys.readouterr()
-        code = told(lambda: verify([str(place) for place in places]))
+        code = exit_code_of(lambda: verify([str(place) for place in places]))
         shown = capsys.readouterr()
         lines = [line.split(maxsplit=2) for line in shown.out.splitlines()]
         files = {words[1]: " ".join((words[0], *words[2:])) for words in lines if len(words) > 1}

@@ -237,7 +237,7 @@ def test_every_experiment_composes():
     from hydra import compose, initialize_config_dir
 
     from mlr.app.cli.command import VERSION_BASE
-    from mlr.app.config.run_spec import make_plan
+    from mlr.app.config.run_spec import make_run_spec
     from mlr.app.config.schema import register_schema
     from mlr.app.sweep.resolvers import register_resolvers
 
@@ -248,7 +248,7 @@ def test_every_experiment_composes():
     for path in paths:
         with initialize_config_dir(str(ROOT / "configs"), **VERSION_BASE):
             config = compose("train", [f"experiment={path.stem}"])
-        make_plan(OmegaConf.to_container(config, resolve=True))
+        make_run_spec(OmegaConf.to_container(config, resolve=True))
         header = path.read_text()
         for word in ("python scripts/train.py", "Source:", "Claim:", "Outcome"):
             assert word in header, f"{path.name} does not say its {word}"

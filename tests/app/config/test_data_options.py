@@ -13,7 +13,7 @@ from mlr import records
 from mlr.analysis.compare.command import main as compare
 from mlr.analysis.explain.command import main as explain
 from mlr.analysis.report.command import main as report
-from mlr.app.config.run_spec import make_plan
+from mlr.app.config.run_spec import make_run_spec
 from mlr.app.sweep.session import Session, SweepRefused
 from mlr.data.base import Split
 from tests.data.support import mnist_folder
@@ -153,7 +153,7 @@ def test_a_run_of_an_older_version_can_still_be_judged(train):
     del config["evaluate"]
     for option in ("order", "drop_last"):
         del config["data"][option]
-    experiment = make_plan(config).build()
+    experiment = make_run_spec(config).build()
     assert (experiment.shuffle, experiment.drop_last, experiment.test_every_epoch) == (
         True,
         False,
@@ -194,7 +194,7 @@ def test_the_published_softmax_regression_to_the_last_digit():
     )
     with initialize_config_dir(str(CONFIGS), **VERSION_BASE):
         config = OmegaConf.to_container(compose("train", [*line.split(), f"data.root={folder}"]))
-    experiment = make_plan(config).build()
+    experiment = make_run_spec(config).build()
     assert experiment.steps_per_epoch == 83
     (result,) = train([experiment], snapshots=[[72 * 83]])
 

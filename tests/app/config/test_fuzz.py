@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from mlr.app.cli.command import VERSION_BASE, main
 from mlr.app.config.output_paths import CONFIGS
-from mlr.app.config.run_spec import Plan, make_plan
+from mlr.app.config.run_spec import RunSpec, make_run_spec
 from mlr.app.config.schema import register_schema
 from mlr.app.sweep.resolvers import register_resolvers
 from mlr.core.checks import InputError
@@ -95,7 +95,7 @@ def judge_values(seed: int, count: int, choices: int) -> None:
         config = changed(draw, draw.choice(known))
         start = time.monotonic()
         try:
-            make_plan(config)
+            make_run_spec(config)
         except InputError as error:
             line = shortened(printable(" ".join(f"mlr: {error}".split())))
             assert not any(map(is_unseen, line))
@@ -131,7 +131,7 @@ def override(draw: random.Random) -> str:
 def judge_lines(seed: int, count: int, folder, monkeypatch) -> None:
     draw = random.Random(seed)
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(Plan, "build", judged)
+    monkeypatch.setattr(RunSpec, "build", judged)
     for number in range(count):
         lines = [override(draw) for _ in range(draw.choice((1, 1, 2, 3)))]
         told = f"seed {seed}, case {number}: {lines}"
@@ -150,7 +150,7 @@ def judge_lines(seed: int, count: int, folder, monkeypatch) -> None:
         assert not list(folder.iterdir()), told
 
 
-def judged(plan, data=None):
+def judged(spec, data=None):
     raise InputError("judged, and found good")
 
 

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from mlr.app.cli import errors as telling
+from mlr.app.cli.errors import exit_code_of
 from mlr.core.console import LONGEST
 from mlr.records import load
 from tests.analysis.report.making import add_run
@@ -67,7 +67,7 @@ def read(request, capfd):
             "explain": lambda: explain(str(place), as_json=False),
             "report": lambda: report(str(place)),
         }
-        code = telling.told(mains[request.param])
+        code = exit_code_of(mains[request.param])
         printed = capfd.readouterr()
         return code, printed.out, printed.err
 
@@ -194,7 +194,7 @@ def test_of_several_folders_one_may_hold_nothing_that_can_be_read(sweep, capfd):
 
     flip(sweep / "sigmoid+bce,seed=1" / "status.json", 99)
     places = [str(sweep / f"sigmoid+bce,seed={seed}") for seed in (1, 0)]
-    assert telling.told(lambda: main(places, "head,loss")) == 0
+    assert exit_code_of(lambda: main(places, "head,loss")) == 0
     assert "1 of 2 runs is left out" in capfd.readouterr().err
 
 

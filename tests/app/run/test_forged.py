@@ -19,7 +19,7 @@ from mlr.analysis.compare.command import main as compare
 from mlr.analysis.explain.command import main as explain
 from mlr.analysis.report.command import main as report
 from mlr.analysis.verify.command import main as verify
-from mlr.app.cli.errors import told
+from mlr.app.cli.errors import exit_code_of
 from mlr.records import load
 from mlr.records.status import check_entries
 from tests.app.hostile_runs import forged
@@ -217,7 +217,7 @@ def problems(place: Path, out: Path) -> list[str]:
         printed, refused = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
         try:
             with redirect_stdout(printed), redirect_stderr(refused):
-                code = told(task)
+                code = exit_code_of(task)
         except Exception as error:
             at = error.__traceback__
             while at is not None and at.tb_next is not None:

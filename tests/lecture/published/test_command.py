@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlr.app.cli.errors import told
+from mlr.app.cli.errors import exit_code_of
 from mlr.core.checks import InputError
 from mlr.lecture import command, published
 from mlr.lecture.page.answer import Answer, Chapter, Claim, PublishedNumber, Slide
@@ -37,7 +37,7 @@ def lecture(monkeypatch, tmp_path, capsys):
         monkeypatch.setattr(published, "QUICK", slides)
         monkeypatch.setattr(published, "CHAPTER", Chapter("Published results", slides))
         monkeypatch.chdir(tmp_path)
-        code = told(lambda: command.main(["published", *names]))
+        code = exit_code_of(lambda: command.main(["published", *names]))
         return code, *capsys.readouterr()
 
     return run
