@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from mlr import GradientProbe
 from mlr.benchmarks.rows import BenchmarkRow, Measure, duration, in_turn
 from mlr.benchmarks.workloads import IMAGES, LR, Workload, make_data
-from mlr.training.threads import threads
+from mlr.training.background import threads
 
 EPOCHS = 10
 """Epochs with the default schedule; at every step one epoch is enough."""

@@ -26,8 +26,8 @@ from mlr.objectives import Objective
 from mlr.probes import ProbeSettings
 from mlr.records import Recorder, RunFolder
 from mlr.training import SGD, Experiment, train
+from mlr.training.background import threads
 from mlr.training.log import run_tags
-from mlr.training.threads import threads
 
 LR = 0.1
 

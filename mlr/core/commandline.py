@@ -5,13 +5,18 @@ That is `python scripts/train.py` in a checkout and `mlr train` where mlr is ins
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 CODE = Path(__file__).resolve().parents[1]
 SCRIPTS = CODE.parent / "scripts"
+_PLAIN = re.compile(r"[A-Za-z0-9_.+-]*/[A-Za-z0-9_./+-]*|[A-Za-z_][A-Za-z0-9_.+-]*")
+_TYPED = ("null", "true", "false", "nan", "inf")
+"""Words that Hydra takes for something else than themselves."""
 
 
 def command(name: str, *words: str) -> str:
@@ -27,6 +32,22 @@ def command(name: str, *words: str) -> str:
 def for_others(name: str, *words: str) -> str:
     """Return a command line for pages that others read, without paths of this machine."""
     return shlex.join([*_anywhere(name), *words])
+
+
+def override(key: str, value: str) -> str:
+    """Return `key=value` quoted for Hydra's grammar, which then reads the value as text."""
+    if _PLAIN.fullmatch(value) and value.lower() not in _TYPED:
+        return f"{key}={value}"
+    text = value.replace("${", r"\${")
+    # a backslash is one, but before a quote
+    text = re.sub(r'(\\*)"', lambda found: 2 * found[1] + r"\"", text)
+    text = re.sub(r"(\\+)$", lambda found: 2 * found[1], text)
+    return f'{key}="{text}"'
+
+
+def trusted(overrides: Sequence[str]) -> list[str]:
+    """Return the `allow_targets` overrides, which no file stores."""
+    return [one for one in overrides if one.lstrip("+").startswith("allow_targets")]
 
 
 def _here(name: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,6 @@ from pathlib import Path
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from mlr.core import debugging
 from mlr.core.checks import CHOOSE, listed
 from mlr.core.text import printable
 
@@ -51,6 +51,23 @@ def is_watched() -> bool:
     return bool(sys.stderr) and sys.stderr.isatty() and Console(stderr=True).is_interactive
 
 
+is_debugging = False
+"""True if the command line has --debug: the traceback of an error is shown too."""
+
+
+def take_debug_flag() -> None:
+    """Take --debug, which Hydra does not know, from the command line."""
+    global is_debugging
+    is_debugging = "--debug" in sys.argv[1:]
+    sys.argv = [word for word in sys.argv if word != "--debug"]
+
+
+def show_traceback(error: BaseException) -> None:
+    """Print the traceback on standard error after --debug."""
+    if is_debugging:
+        traceback.print_exception(error)
+
+
 LONGEST = 200
 """Characters of a refusal, for nobody reads more; --debug shows all of it."""
 LONGEST_PATH = 30
@@ -59,7 +76,7 @@ LONGEST_PATH = 30
 def refuse(message: str) -> None:
     """One sentence on standard error."""
     line = printable(" ".join(f"mlr: {message}".split()))
-    print(line if debugging.asked else shortened(line), file=sys.stderr)
+    print(line if is_debugging else shortened(line), file=sys.stderr)
 
 
 def shortened(line: str) -> str:

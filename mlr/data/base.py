@@ -15,6 +15,8 @@ from mlr.data.faults import fault
 if TYPE_CHECKING:
     from torch import Tensor
 
+SPLITS = ("train", "val", "test")
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -124,7 +126,7 @@ def check_dataset(data: Dataset) -> None:
         raise fault(
             f"data={data.name}", f"has {len(data.labels)} labels for {data.classes} classes."
         )
-    for name in ("train", "val", "test"):
+    for name in SPLITS:
         split: Split = getattr(data, name)
         where = f"the {name} split of data={data.name}"
         _check_features(where, split, data.feature_shape, may_be_empty=name == "val")

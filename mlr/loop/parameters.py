@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mlr.core.checks import InputError
 from mlr.probes import NetworkValues
-from mlr.probes.layer_hooks import tag_name
+from mlr.probes.layer_hooks import tag_name, wide
 
 Values = Sequence[Tensor | None]
 """One tensor per parameter; None if there is none."""
@@ -51,7 +51,7 @@ class TrainedParameters:
 
     def norms(self, values: Values) -> Tensor:
         """‖v‖₂ (n,) of each, on one device; 0 for None, NaN if all are None."""
-        present = [_wide(value) for value in values if value is not None]
+        present = [wide(value) for value in values if value is not None]
         if not present:
             return torch.full((len(values),), torch.nan)
         norms = torch._foreach_norm(present)
@@ -70,7 +70,7 @@ class TrainedParameters:
     def cosine(self, values: Values, others: Values, norms: Tensor) -> Tensor:
         """⟨v, w⟩ / ‖v‖‖w‖ () over all parameters, None being 0."""
         pairs = [
-            (_wide(v).flatten(), _wide(w).flatten())
+            (wide(v).flatten(), wide(w).flatten())
             for v, w in zip(values, others, strict=True)
             if v is not None and w is not None
         ]
@@ -113,10 +113,6 @@ class TrainedParameters:
 def _dense(gradient: Tensor | None) -> Tensor | None:
     """Convert the sparse gradient of an embedding."""
     return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
 def _shape(value: Tensor | None) -> torch.Size | None:

@@ -225,7 +225,7 @@ def sample_square_norms(a: Tensor, delta: Tensor, bias: bool, weight: bool = Tru
             f"a and delta must have shapes (B, …, D) and (B, …, K), not {tuple(a.shape)} and "
             f"{tuple(delta.shape)}, and weight or bias must be counted."
         )
-    a, delta = _wide(a), _wide(delta)
+    a, delta = wide(a), wide(delta)
     if a.dim() == 2:
         squares = square_lengths(delta)
         return squares * square_lengths(a).add_(bias) if weight else squares
@@ -281,5 +281,6 @@ def _is_recorded() -> bool:
     return torch.is_grad_enabled() and not torch._C._are_functorch_transforms_active()
 
 
-def _wide(values: Tensor) -> Tensor:
+def wide(values: Tensor) -> Tensor:
+    """Convert half precision to float32."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Lock
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -21,6 +22,21 @@ Item = TypeVar("Item")
 
 AHEAD = 2
 """Items made before they are needed: one is ready while the next is being made."""
+
+
+@contextmanager
+def threads(count: int) -> Iterator[int]:
+    """Compute on `count` of torch's own threads; yields the number before, and restores it.
+
+    A sum that is split among threads rounds by the split, which depends on the number of runs. So
+    programs run on one thread, and only products computed run by run use all of them.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
 
 
 class PendingCall(Generic[Item]):

@@ -84,7 +84,7 @@ class CheckpointHooks:
         self.keeper, self.order, self.program = keeper, order, program
         self.log, self.stopping, self.snapshots, self.guard = log, stopping, snapshots, guard
         self.began, self.saved = 0, -1
-        self.asked = keeper.asked if keeper is not None else _never
+        self.asked = keeper.asked if keeper is not None else never
 
     def begin(self) -> int:
         """Restore runs that continue; returns the number of updates done."""
@@ -130,5 +130,6 @@ class CheckpointHooks:
         raise Stopped(f"stopped after {step} updates")
 
 
-def _never() -> bool:
+def never() -> bool:
+    """Ask for no stop."""
     return False

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from mlr.core.seeds import derive_seed
 from mlr.data.base import Dataset, Split
+from mlr.training.background import threads
 from mlr.training.memory_layout import Spread, classes_first, distinct
 from mlr.training.step import Program
-from mlr.training.threads import threads
 
 MOST_TRAINING_EXAMPLES = 10_000
 """A larger training split is evaluated on so many examples, drawn once: all of MNIST's would take a

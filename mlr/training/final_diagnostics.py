@@ -16,11 +16,10 @@ from mlr.probes.base import below
 from mlr.probes.families.classes import own_output
 from mlr.probes.families.confidence import confidence, levels_of
 from mlr.probes.families.prediction import by_target
-from mlr.training.boundary import best_threshold
 from mlr.training.diagnostics_report import LOGIT_EDGES, data_report, numbers, report
 from mlr.training.evaluation import EvaluatedBatch, Evaluation, Sums, added
 from mlr.training.examples import Examples
-from mlr.training.neighbours import same_class_as_nearest
+from mlr.training.separability import best_threshold, same_class_as_nearest
 from mlr.training.step import Program
 
 MOST_LOGITS = 1024

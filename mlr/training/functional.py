@@ -19,8 +19,8 @@ from torch.func import functional_call
 from mlr.core.seeds import derive_seed
 from mlr.probes.layer_hooks import SLOPES, LayerHooks, square_norms
 from mlr.probes.layers import UnitStatistics
+from mlr.training.background import threads
 from mlr.training.parameters import Layout
-from mlr.training.threads import threads
 
 
 class Tape(NamedTuple):

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from mlr.core.checks import InputError
+from mlr.data.base import SPLITS
 from mlr.records import Recorder
-from mlr.training.background import Background
+from mlr.training.background import Background, threads
 from mlr.training.batches import Batches
 from mlr.training.checkpointing import CheckpointHooks, Keeper
 from mlr.training.divergence import DivergenceGuard
@@ -28,13 +29,11 @@ from mlr.training.result import Result
 from mlr.training.run_snapshots import Snapshots, named_parameters
 from mlr.training.step import NOTHING, Program, by_objective
 from mlr.training.stopping import Stopping
-from mlr.training.threads import threads
 
 Progress = Callable[[int, int], None]
 """Called with the updates done and their total, a few times a second."""
 
 PROGRESS_SECONDS = 0.1
-SPLITS = ("train", "val", "test")
 USUAL = (700, 10, 10)
 """Python's default thresholds of garbage collection; scripts/train.py sets others."""
 

@@ -15,7 +15,7 @@ from mlr.core.checks import InputError
 from mlr.probes.families import fields_read
 from mlr.probes.layers import OF_LAYERS, ParameterStatistics, UnitStatistics
 from mlr.probes.measuring import ScheduledStep
-from mlr.training.background import Background
+from mlr.training.background import Background, threads
 from mlr.training.experiment import Experiment
 from mlr.training.memory_layout import distinct
 from mlr.training.network import Kind, LaneWeights, Network, kind_of
@@ -23,7 +23,6 @@ from mlr.training.parameters import FlatParameters
 from mlr.training.run_objectives import RunObjectives, identity
 from mlr.training.steppers import column, limit_norm
 from mlr.training.subject import subject_of
-from mlr.training.threads import threads
 
 NOTHING: frozenset[str] = frozenset()
 

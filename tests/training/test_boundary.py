@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mlr.training import SGD, train
-from mlr.training.boundary import best_threshold
+from mlr.training.separability import best_threshold
 from tests.training.conftest import dataset, experiment
 
 

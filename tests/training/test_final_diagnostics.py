@@ -18,8 +18,8 @@ from mlr.training import SGD, train
 from mlr.training.background import Background
 from mlr.training.diagnostics_report import data_report
 from mlr.training.examples import Examples
-from mlr.training.neighbours import same_class_as_nearest
 from mlr.training.run_objectives import RunObjectives
+from mlr.training.separability import same_class_as_nearest
 from mlr.training.step import Program
 from tests.training.conftest import dataset, experiment, split
 

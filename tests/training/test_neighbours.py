@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mlr.training.neighbours import same_class_as_nearest
+from mlr.training.separability import same_class_as_nearest
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from mlr.training.neighbours import same_class_as_nearest
 )
 def test_of_many_examples_evenly_spread_ones_are_compared(monkeypatch, most, share):
     """All of them, every second one at 0, 9 and 20, or every third one at 0 and 11."""
-    monkeypatch.setattr("mlr.training.neighbours.MOST_COMPARED", most)
+    monkeypatch.setattr("mlr.training.separability.MOST_COMPARED", most)
     features = torch.tensor([0.0, 1, 9, 11, 20, 22]).view(6, 1, 1)
     labels = torch.tensor([0, 1, 0, 1, 1, 1])
     assert same_class_as_nearest(features, labels) == pytest.approx(share)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mlr.training.threads import threads
+from mlr.training.background import threads
 
 
 def failing() -> None:

@@ -16,9 +16,9 @@ from shlex import quote
 from typing import Any, NamedTuple
 
 from mlr.core.checks import DataError, UnreadableError
+from mlr.core.commandline import command, override
 from mlr.core.console import shown
 from mlr.core.locks import holder
-from mlr.core.shell_quoting import override, train_command
 from mlr.records.checkpoint_file import read
 from mlr.records.checksums import check_file, read_small, size_of
 from mlr.records.continuation import check_position
@@ -231,7 +231,7 @@ def _state(
 
 
 def _resume(folder: Path) -> str:
-    return train_command(override("resume", shown(folder)))
+    return command("train", override("resume", shown(folder)))
 
 
 def _resume_sweep(sweep: Path) -> str:

@@ -26,10 +26,10 @@ from mlr.app.sweep.launch import BatchTask
 from mlr.app.sweep.resolvers import register_resolvers
 from mlr.app.sweep.session import Session, SweepRefused
 from mlr.app.sweep.sweep import JobError
-from mlr.core import console, debugging
+from mlr.core import console
 from mlr.core.checks import InputError
+from mlr.core.commandline import command, override, trusted
 from mlr.core.durable import WriteError
-from mlr.core.shell_quoting import override, train_command, trusted
 from mlr.records.run_folder import CHECKPOINT
 
 RESUME = re.compile(r"\+*resume=")
@@ -41,7 +41,7 @@ def main() -> int:
     """Run the command line; return the exit code."""
     # Hydra then raises instead of printing a shortened traceback and exiting by itself
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    debugging.take_flag()
+    console.take_debug_flag()
     register_help()
     register_schema()
     register_resolvers(sys.argv[1:])
@@ -50,7 +50,7 @@ def main() -> int:
     try:
         return _run(session, signals)
     except SweepRefused as refusal:
-        debugging.show(refusal)
+        console.show_traceback(refusal)
         console.refuse(str(refusal))
         return refusal.exit_code
     except Exception as error:
@@ -97,7 +97,7 @@ def _failed(session: Session, error: Exception) -> int:
     Raises:
         Exception: the error, if it is a mistake of ours or of a user's own code.
     """
-    debugging.show(error)
+    console.show_traceback(error)
     message = _sentence(error)
     if message is None:
         raise error
@@ -115,7 +115,7 @@ def _interrupted(session: Session, signals: Signals) -> int:
     saved = ""
     if run is not None and run.folder is not None:
         place = override("resume", console.shown(run.folder))
-        go_on = train_command(place, *trusted(run.overrides))
+        go_on = command("train", place, *trusted(run.overrides))
         saved = f"; continue with: {go_on}"
         if not (run.folder / CHECKPOINT).exists():
             saved = f"; what was recorded until then is saved in {run.folder}"

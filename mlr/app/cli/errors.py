@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlr.core import console, debugging
+from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 
@@ -17,11 +17,11 @@ def exit_code_of(task: Callable[[], int]) -> int:
     Args:
         task: the work of a command; returns its exit code.
     """
-    debugging.take_flag()
+    console.take_debug_flag()
     try:
         return task()
     except (InputError, WriteError) as error:
-        debugging.show(error)
+        console.show_traceback(error)
         console.refuse(str(error))
         return error.exit_code
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ from mlr.app.config.catalogue import unknown_option
 from mlr.app.config.schema import Config
 from mlr.core import console
 from mlr.core.checks import InputError, flag, known, memory_limit, positive, typed, unknown, whole
-from mlr.data.base import Dataset, Source
+from mlr.data.base import SPLITS, Dataset, Source
 from mlr.data.faults import DataWarning
 from mlr.heads.base import Head
 from mlr.losses.base import Loss
@@ -33,7 +33,6 @@ LARGEST_RATE = 1e20
 """Above it the first step overflows float32, whatever the gradient."""
 MOST_UPDATES = 10**8
 """Hours of training; each has its learning rate in a list that is made at the start."""
-SPLITS = ("train", "val", "test")
 LOSSES = tuple(f"loss/{split}" for split in SPLITS)
 OF_CLASSES = (
     *(f"accuracy/{split}" for split in SPLITS),

@@ -12,7 +12,7 @@ from mlr.core import durable
 from mlr.records.recorder import failing_alone, raise_if_none_left
 from mlr.records.run_folder import STATUS
 from mlr.training.checkpoint import save_checkpoint
-from mlr.training.checkpointing import Keeper
+from mlr.training.checkpointing import Keeper, never
 from mlr.training.state import State
 
 
@@ -28,7 +28,7 @@ def keeper_of(runs: Sequence[ClaimedRun], signals: Signals | None) -> Keeper:
     return Keeper(
         CheckpointWriter(runs).write,
         min(run.prepared.job.config["checkpoint"]["seconds"] for run in runs),
-        signals.asked if signals is not None else _never,
+        signals.asked if signals is not None else never,
         starts or None,
     )
 
@@ -73,7 +73,3 @@ class CheckpointWriter:
     def _wait(self) -> None:
         if not self.alone:
             durable.sync_all()
-
-
-def _never() -> bool:
-    return False

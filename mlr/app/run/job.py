@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mlr.app.config.config_errors import one_sentence, scarce_memory
 from mlr.app.config.run_names import pair_of, part_name
 from mlr.app.run.hydra_files import hydra_files
-from mlr.core import debugging
+from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 from mlr.records.identity import config_hash
@@ -72,7 +72,7 @@ class Job:
             status,
             scarce or cause(error),
             folder=folder,
-            trace="" if expected and not debugging.asked else "".join(format_exception(error)),
+            trace="" if expected and not console.is_debugging else "".join(format_exception(error)),
             error_code=WriteError.exit_code if scarce else getattr(error, "exit_code", CRASHED),
         )
 

@@ -13,9 +13,8 @@ from rich.text import Text
 from mlr.analysis.formatting import output_texts
 from mlr.core.commandline import command
 from mlr.core.console import console, shown
+from mlr.data.base import SPLITS
 from mlr.records.outcome import Outcome
-
-SPLITS = ("train", "val", "test")
 
 
 def print_run(outcome: Outcome) -> None:

@@ -16,10 +16,9 @@ from rich.text import Text
 from mlr.app.config.run_names import run_name
 from mlr.app.sweep.sweep import Sweep
 from mlr.core.checks import InputError
-from mlr.core.commandline import command
+from mlr.core.commandline import command, override
 from mlr.core.console import console, refuse, shown
 from mlr.core.durable import WriteError
-from mlr.core.shell_quoting import override
 from mlr.records.outcome import Outcome
 from mlr.records.settings import RATE, parse_value, split_overrides
 from mlr.records.status import FINISHED

@@ -10,7 +10,6 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from mlr.records.checksums import checksum
 from mlr.records.identity import is_of_run
 from mlr.records.outcome import Outcome
 from mlr.records.run_folder import LOCK, RUNS_TABLE, STORY, check_links
-from mlr.records.status import FINISHED, FORMAT, versions
+from mlr.records.status import FINISHED, FORMAT, now, versions
 from mlr.records.sweep import read_story, write_runs_table
 
 DAMAGED = ""
@@ -39,7 +38,7 @@ class SweepFolder:
 
     def __init__(self, path: Path, lock: int) -> None:
         self.path = path
-        self.started = _now()
+        self.started = now()
         self.before: dict[Path, Outcome] = {}
         self._hashes: dict[Path, str] = {}
         self._commands: list[dict[str, Any]] = []
@@ -111,8 +110,8 @@ class SweepFolder:
 
     def rows(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Return the rows of the table: earlier runs that are no job now, then the outcomes."""
-        now = {outcome.folder for outcome in outcomes}
-        return [*(one for run, one in self.before.items() if run not in now), *outcomes]
+        present = {outcome.folder for outcome in outcomes}
+        return [*(one for run, one in self.before.items() if run not in present), *outcomes]
 
     def write(self, outcomes: Sequence[Outcome], status: str, equal: int = 0) -> None:
         """Replace runs.csv and sweep.yaml, every run of the folder once.
@@ -129,7 +128,7 @@ class SweepFolder:
         command = {
             "command": shlex.join(sys.orig_argv),
             "started": self.started,
-            "ended": None if status == "running" else _now(),
+            "ended": None if status == "running" else now(),
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }
@@ -186,12 +185,12 @@ def check_versions(path: Path, allowed: Collection[str]) -> None:
     Raises:
         InputError: naming the first difference.
     """
-    now = versions()
+    own = versions()
     for status in runs_in(path).values():
         for name, version in (status.get("versions") or {}).items():
-            if version != now.get(name) and not {"versions", f"versions.{name}"} & {*allowed}:
+            if version != own.get(name) and not {"versions", f"versions.{name}"} & {*allowed}:
                 raise InputError(
-                    f"sweep.resume={path} was begun with {name} {version}, not {now.get(name)}; "
+                    f"sweep.resume={path} was begun with {name} {version}, not {own.get(name)}; "
                     f"install that again, or accept other numbers by allow=[versions.{name}]."
                 )
 
@@ -243,7 +242,3 @@ def _overrides(outcome: Outcome) -> dict[str, str]:
     """Return the overrides that describe the run itself, by key."""
     own = [part for part in outcome.overrides if "=" in part and is_of_run(part)]
     return dict(part.split("=", 1) for part in own)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from mlr.lecture.published.files import Images
 from mlr.objectives import Objective
-from mlr.training.threads import threads
+from mlr.training.background import threads
 
 SEED = 12345678
 BATCH = 10

@@ -9,7 +9,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mlr.analysis.verify.command import main as verify
-from mlr.core.shell_quoting import override, train_command
+from mlr.core.commandline import command, override
 from tests.records.written import retell
 
 SHORT = ("data=moons", "probes=off", "epochs=1")
@@ -35,7 +35,7 @@ NAMES = (
 
 @pytest.mark.parametrize("name", NAMES)
 def test_hydra_and_the_shell_give_back_what_was_meant(name):
-    *_, word = shlex.split(train_command(override("resume", name)))
+    *_, word = shlex.split(command("train", override("resume", name)))
     (parsed,) = OverridesParser.create().parse_overrides([word])
     assert not parsed.is_sweep_override()
     value = parsed.value()
