@@ -15,7 +15,6 @@ import numpy as np
 from mlr.core import durable
 from mlr.core.checks import DataError
 from mlr.records.checksums import Checksum
-from mlr.records.tensorboard.encoding import check_steps
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Digest
@@ -50,40 +49,18 @@ class MetricsTable:
         # of the file without its last row, which may still be filled; then that row
         self._digest, self._tail = sha256(), b""
 
-    def append(
-        self,
-        steps: np.ndarray,
-        epochs: np.ndarray,
-        values: np.ndarray,
-        present: np.ndarray | None = None,
-    ) -> None:
-        """Add one row a step; a first step equal to the last row's fills that row's cells.
+    def add(self, lines: bytes, first: int, last: int) -> None:
+        """Add rows; a first step equal to the last row's fills the cells of that row.
 
         Args:
-            steps: int (P,), increasing.
-            epochs: (P,) passes over the training data so far.
-            values: (P, T) in the order of the tags.
-            present: bool (P, T); False leaves the cell empty, None means all are there.
+            lines: the rows, as `format_rows` makes them, in UTF-8.
+            first: step of the first row.
+            last: step of the last row.
 
         Raises:
-            ValueError: shapes disagree, or the steps do not increase.
+            ValueError: the steps do not increase.
             WriteError: a row that is in the file already could not be filled.
         """
-        steps, epochs, values = check_steps(steps), np.asarray(epochs), np.asarray(values)
-        shape = (len(steps), len(self.tags))
-        if values.shape != shape or epochs.shape != shape[:1]:
-            raise ValueError(
-                f"epochs and values must have shapes {shape[:1]} and {shape}, "
-                f"not {epochs.shape} and {values.shape}."
-            )
-        if len(steps):
-            check_increase(steps)
-            there = np.broadcast_to(True if present is None else present, shape)
-            lines = "".join(format_rows(steps, epochs, values, there))
-            self.add(lines.encode(), int(steps[0]), int(steps[-1]))
-
-    def add(self, lines: bytes, first: int, last: int) -> None:
-        """Add the characters of rows, from step `first` to step `last`."""
         if first < self._step:
             raise ValueError(f"steps must increase, from {self._step} on.")
         if first == self._step:
@@ -159,10 +136,6 @@ class MetricsTable:
         whole.update(self._tail)
         return {"bytes": self._size, "sha256": whole.hexdigest()}
 
-    def close(self) -> None:
-        """Flush, and wait until the file is on the disk."""
-        self.flush(sync=True)
-
 
 def rows_before(path: Path, position: Mapping[str, Any]) -> Digest:
     """Compute the SHA-256 of all rows but the last that the file had at `position`.
@@ -181,12 +154,6 @@ def rows_before(path: Path, position: Mapping[str, Any]) -> Digest:
             f"{path} is damaged within its first {size} bytes, so its run must be started again."
         )
     return digest
-
-
-def check_increase(steps: np.ndarray) -> None:
-    """Raise ValueError unless each step is above the one before."""
-    if (np.diff(steps) <= 0).any():
-        raise ValueError("steps must increase.")
 
 
 def format_rows(

@@ -6,6 +6,7 @@ import pytest
 from mlr.records.aggregate import aggregate
 from mlr.records.metrics_table import MetricsTable
 from mlr.records.series import Series, read_series
+from tests.records.written import add_rows
 
 TAGS = ("loss/train", "accuracy/val")
 
@@ -102,8 +103,8 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
     values[3, 1], values[4, 1], values[5, 1] = np.nan, np.inf, -np.inf
     present = rng.random(values.shape) < 0.5
     table = MetricsTable(tmp_path / "metrics.csv", ["a", "b", "c", "größe"])
-    table.append(np.arange(50) * 3, np.arange(50) / 7, values, present)
-    table.close()
+    add_rows(table, np.arange(50) * 3, np.arange(50) / 7, values, present)
+    table.flush()
     found = read_series(tmp_path / "metrics.csv")
     assert found.tags == ("a", "b", "c", "größe")
     np.testing.assert_array_equal(found.steps, np.arange(50) * 3)

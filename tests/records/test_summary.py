@@ -18,6 +18,7 @@ from mlr.records.summary import write_summary as write
 from mlr.records.tensorboard.event_writer import EventWriter
 from tests.records.reading import accumulate, names
 from tests.records.sweeps import PAIRS, RATES, TAGS, line, write_sweep
+from tests.records.written import add_rows
 
 
 def write_summary(folder, pairs):
@@ -40,8 +41,8 @@ def table(folder, **columns):
     folder.mkdir(parents=True)
     metrics = MetricsTable(folder / "metrics.csv", list(columns))
     values = np.array(list(columns.values()), dtype=np.float32).T
-    metrics.append(np.arange(len(values)), np.arange(len(values)) / 2, values, ~np.isnan(values))
-    metrics.close()
+    add_rows(metrics, np.arange(len(values)), np.arange(len(values)) / 2, values, ~np.isnan(values))
+    metrics.flush()
 
 
 def test_every_line_and_the_best_of_each_pair(sweep):
@@ -214,7 +215,7 @@ def test_a_line_has_the_pictures_of_its_run_that_is_drawn(tmp_path):
     writer = EventWriter(folders[1])
     image = Summary.Image(height=1, width=1, colorspace=3, encoded_image_string=b"png")
     writer.summary(Summary(value=[Summary.Value(tag="figure/weights", image=image)]), 7)
-    writer.close()
+    writer.flush()
     summary = write_summary(tmp_path, {"a+b": [line(folders, "a+b")]})
     (event,) = accumulate(summary / "a+b").Images("figure/weights")
     assert (event.step, event.encoded_image_string) == (7, b"png")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mlr.records import MetricsTable, RunFolder
+from mlr.records.metrics_table import format_rows
 from mlr.records.run_folder import read_status
 
 NONE = float("nan")
@@ -13,6 +14,13 @@ NONE = float("nan")
 def retell(folder: Path, status: str | None = None, **changes) -> None:
     """Let status.json of a run say something else, as if mlr had written it."""
     RunFolder(folder, read_status(folder)).write_status(status, sync=False, **changes)
+
+
+def add_rows(table: MetricsTable, steps, epochs, values, present=None) -> None:
+    """Add one row a step (P,) with values (P, T)."""
+    there = np.ones(values.shape, dtype=bool) if present is None else present
+    lines = "".join(format_rows(steps, epochs, values, there))
+    table.add(lines.encode(), int(steps[0]), int(steps[-1]))
 
 
 def write_run(
@@ -36,8 +44,8 @@ def write_run(
         there = np.array([[value is not None for value in one] for one in columns]).T
         values = np.array([[NONE if value is None else value for value in one] for one in columns])
         steps = np.arange(len(columns[0])) * 10
-        table.append(steps, steps / 20, values.T.astype(dtype), there)
-        table.close()
+        add_rows(table, steps, steps / 20, values.T.astype(dtype), there)
+        table.flush()
     if config or choices:
         (folder / ".hydra").mkdir()
         (folder / ".hydra" / "config.yaml").write_text(config)

@@ -147,10 +147,6 @@ class EventWriter:
         """Return size and SHA-256 of the flushed file, without reading it."""
         return {"bytes": self.size, "sha256": self._digest.hexdigest()}
 
-    def close(self) -> None:
-        """Flush, and wait until the file is on the disk."""
-        self.flush(sync=True)
-
 
 def _file_name(folder: Path, first: bool) -> str:
     """Choose a name that sorts after the event files already in the folder.

@@ -93,7 +93,7 @@ def test_scalars_read_back_equal_by_tensorboard(tmp_path, present):
             None if mask is None else mask[part],
         )
         writer.flush()
-    writer.close()
+    writer.flush()
     found = accumulate(tmp_path)
     for column, tag in enumerate(TAGS):
         rows = slice(None) if mask is None else mask[:, column]
@@ -141,7 +141,7 @@ def test_one_set_of_edges_serves_all_steps(tmp_path):
 def test_any_summary_can_be_added(tmp_path):
     writer = EventWriter(tmp_path)
     writer.summary(Summary(value=[Summary.Value(tag="a", simple_value=2.0)]), 12, wall_time=3.0)
-    writer.close()
+    writer.flush()
     (point,) = accumulate(tmp_path).Scalars("a")
     assert (point.step, point.value, point.wall_time) == (12, 2.0, 3.0)
 
@@ -199,7 +199,7 @@ def test_nothing_is_written_before_flush_and_nothing_twice(tmp_path):
     writer.flush()
     size = writer.path.stat().st_size
     writer.flush()
-    writer.close()
+    writer.flush()
     assert writer.path.stat().st_size == size
 
 

@@ -24,7 +24,7 @@ def test_tensorboard_reads_columns_values_and_the_end(tmp_path):
     for summary in hparams_summaries(HPARAMS, ["loss/test", "plain"], "run 7", started=5.0):
         writer.summary(summary, 0)
     writer.summary(session_end("done", 1.0), 0)
-    writer.close()
+    writer.flush()
     experiment, start, end = plugin_data(tmp_path)
     assert {info.name: info.type for info in experiment.hparam_infos} == {
         "head": api_pb2.DATA_TYPE_STRING,

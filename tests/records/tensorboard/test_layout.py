@@ -32,7 +32,7 @@ GAUSSIAN = ("loss/train", "predicted_std/train", "predicted_std/val", "predicted
 def test_tensorboard_reads_the_questions(tmp_path):
     writer = EventWriter(tmp_path)
     writer.summary(layout_summary(TAGS), 0)
-    writer.close()
+    writer.flush()
     found = accumulate(tmp_path)
     assert list(found.PluginTagToContent("custom_scalars")) == [metadata.CONFIG_SUMMARY_TAG]
     (event,) = found.Tensors(metadata.CONFIG_SUMMARY_TAG)

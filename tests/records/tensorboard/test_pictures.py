@@ -16,7 +16,7 @@ def write(folder, *tags):
     for step, tag in enumerate(tags):
         image = Summary.Image(height=1, width=1, colorspace=3, encoded_image_string=b"figure/x")
         writer.summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
-    writer.close()
+    writer.flush()
     return writer.path
 
 
