@@ -24,7 +24,7 @@ from mlr.records.metrics_table import MetricsTable
 from mlr.records.row_blocks import EncodedRows, encode_histograms, encode_scalars, final_rows
 from mlr.records.run_folder import RunFolder
 from mlr.records.tensorboard.event_writer import EventWriter, Serialisable
-from mlr.records.tensorboard.hparams import HEADLINES, PROMINENT, hparams_summaries, session_end
+from mlr.records.tensorboard.hparams import HEADLINES, hparams_summaries, session_end
 from mlr.records.tensorboard.layout import layout_summary
 
 SPILL_BYTES = 64 << 20
@@ -62,9 +62,7 @@ class Recorder:
         folder: RunFolder,
         tags: Sequence[str],
         hparams: Mapping[str, Any],
-        metrics: Sequence[str] | None = None,
         trial: str | None = None,
-        prominent: Sequence[str] = PROMINENT,
     ):
         """Begin to record a run.
 
@@ -72,10 +70,7 @@ class Recorder:
             folder: the claimed folder.
             tags: every scalar that may come, in the order of the table's columns.
             hparams: settings of the run for the HPARAMS page; bool, number, text or None.
-            metrics: tags shown on that page; None takes the usual ones, even if they are not
-                among `tags`: TensorBoard takes one run's list for all runs of a logdir.
             trial: the run's name on that page; None takes the end of the folder's path.
-            prominent: names of hparams to show first on that page, five at most.
         """
         # a folder just claimed has no event file to search for
         self._open(folder, tags, EventWriter(folder.path, first=True), {})
@@ -83,8 +78,8 @@ class Recorder:
             # its column is narrow: first what tells it from its siblings
             place = folder.path.absolute()
             trial = f"{place.name} ({place.parent.name})"
-        shown = HEADLINES if metrics is None else metrics
-        for summary in hparams_summaries(hparams, shown, trial, None, prominent):
+        # even if they are not among `tags`: TensorBoard takes one run's list for all of a logdir
+        for summary in hparams_summaries(hparams, HEADLINES, trial):
             self.summary(summary, 0)
         self.summary(layout_summary(self.tags), 0)
 

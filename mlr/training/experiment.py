@@ -8,15 +8,14 @@ from functools import cached_property
 
 from torch import nn
 
-from mlr.core.checks import InputError, known, positive, whole
+from mlr.core.checks import InputError
 from mlr.data.base import Dataset
 from mlr.objectives import Objective
 from mlr.probes import ProbeSettings
 from mlr.training.optimizers import Optimizer
+from mlr.training.run_options import check_run_options
 from mlr.training.schedules import Constant, LearningRate
 from mlr.training.structure import dense_structure
-
-DTYPES = ("float32", "float64")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,20 +66,12 @@ class Experiment:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        known("dtype", self.dtype, DTYPES)
-        whole("epochs", self.epochs)
-        whole("batch_size", self.batch_size)
-        if self.steps is not None:
-            whole("steps", self.steps)
-        if self.max_grad_norm is not None:
-            positive("max_grad_norm", self.max_grad_norm)
-        if self.patience is not None:
-            whole("patience", self.patience)
-            if not self.data.validated:
-                raise InputError(
-                    f"patience={self.patience} needs validation examples, and data="
-                    f"{self.data.name} has none here; leave patience out, or give it some."
-                )
+        check_run_options(vars(self))
+        if self.patience is not None and not self.data.validated:
+            raise InputError(
+                f"patience={self.patience} needs validation examples, and data="
+                f"{self.data.name} has none here; leave patience out, or give it some."
+            )
         examples = len(self.data.train)
         if self.batch_size > examples:
             raise InputError(

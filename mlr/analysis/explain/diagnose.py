@@ -48,18 +48,14 @@ OF_DATA = ("label_noise", "overfitting")
 Named = tuple[str, Finding]
 
 
-def findings(run: Recorded, like: Recorded | None = None) -> dict[str, Finding]:
+def findings(run: Recorded) -> dict[str, Finding]:
     """Find the faults of a run, by rule, the most important first.
 
     Of faults in the training only the first is given: the others may be its effects, and labels
     and overfitting cannot be judged before it is repaired.
-
-    Args:
-        run: to be judged.
-        like: a run with the same configuration but the seed, whose files may be read already.
     """
     found = {}
-    for name, one in _every(Facts(run, like)):
+    for name, one in _every(Facts(run)):
         found[name] = one
         if name not in OF_DATA:
             break

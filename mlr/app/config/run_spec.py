@@ -21,6 +21,7 @@ from mlr.objectives.compatibility import check_pair
 from mlr.probes import ProbeSettings
 from mlr.training import LearningRate, Optimizer
 from mlr.training.instantiate import make_part
+from mlr.training.run_options import check_run_options
 
 if TYPE_CHECKING:
     from torch import nn
@@ -212,12 +213,7 @@ def _check_root(config: Mapping[str, Any]) -> None:
             raise InputError(unknown_option(str(key), sorted(ROOT)))
     _check_shape(config)
     whole("seed", config["seed"], at_least=0, at_most=LARGEST_SEED)
-    for name in ("epochs", "batch_size", "steps", "patience"):
-        if config[name] is not None or name in ("epochs", "batch_size"):
-            whole(name, config[name])
-    if config["max_grad_norm"] is not None:
-        positive("max_grad_norm", config["max_grad_norm"])
-    known("dtype", config["dtype"], ("float32", "float64"))
+    check_run_options(config)
     if config["device"] == "gpu":
         raise InputError(unknown("device=gpu", DEVICES, "device=cuda"))
     known("device", config["device"], DEVICES)

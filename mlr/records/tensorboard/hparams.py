@@ -40,7 +40,6 @@ def hparams_summaries(
     metrics: Sequence[str],
     trial: str | None = None,
     started: float | None = None,
-    prominent: Sequence[str] = PROMINENT,
 ) -> list[Summary]:
     """Build the summaries of the experiment and of the start of this run's session.
 
@@ -51,7 +50,6 @@ def hparams_summaries(
         trial: name of the run, its row's first column; must differ from run to run, else
             TensorBoard averages them. None takes a hash of the values.
         started: seconds since 1970, UTC; None is now.
-        prominent: names of the columns to show first, five at most.
 
     Returns:
         Two summaries, for step 0.
@@ -60,7 +58,7 @@ def hparams_summaries(
         TypeError: a value is no bool, number or text.
     """
     values = {name: _plain(name, value) for name, value in hparams.items()}
-    columns = tuple((name, type(value), name in prominent) for name, value in values.items())
+    columns = tuple((name, type(value), name in PROMINENT) for name, value in values.items())
     return [
         _experiment(columns, tuple(metrics)),
         summary_v2.hparams_pb(
