@@ -1,4 +1,4 @@
-"""The terminal: tables, progress and refusals that no name given by others can disturb."""
+"""Terminal output: tables, progress and error messages, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Output(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterator[Segment]:
-        """The pieces that are printed."""
+        """Yield the pieces that are printed."""
         for piece in super().render(renderable, options):
             lines = piece.text.split("\n")
             if piece.control or all(line.isprintable() for line in lines):
@@ -39,7 +39,7 @@ class Output(Console):
 
 
 def console() -> Console:
-    """Standard output, without rich's guesses about what is a number or a path."""
+    """Return standard output, without rich's highlighting of numbers and paths."""
     width = WIDE
     if sys.stdout and sys.stdout.isatty():  # COLUMNS, where it is a number above 0
         width = max(NARROW, shutil.get_terminal_size().columns)
@@ -74,13 +74,13 @@ LONGEST_PATH = 30
 
 
 def refuse(message: str) -> None:
-    """One sentence on standard error."""
+    """Print one sentence on standard error."""
     line = printable(" ".join(f"mlr: {message}".split()))
     print(line if is_debugging else shortened(line), file=sys.stderr)
 
 
 def shortened(line: str) -> str:
-    """At most `LONGEST` characters of a line: fewer choices, the ends of paths, then no middle."""
+    """Cut a line to `LONGEST` characters: fewer choices, the ends of paths, then no middle."""
     line = _fewer_choices(line)
     words = line.split(" ")
     paths = [number for number, word in enumerate(words) if "/" in word]
@@ -95,7 +95,7 @@ def shortened(line: str) -> str:
 
 
 def _fewer_choices(line: str) -> str:
-    """The list that ends a line that is too long, shortened by whole items."""
+    """Shorten the list that ends a line that is too long by whole items."""
     start = line.rfind(CHOOSE) + len(CHOOSE)
     if len(line) <= LONGEST or start < len(CHOOSE):
         return line
@@ -104,7 +104,7 @@ def _fewer_choices(line: str) -> str:
 
 
 def _without_middle(line: str) -> str:
-    """The two ends of a line, in whole words where these are not longer than the ends."""
+    """Return the two ends of a line, cut between words where these are short enough."""
     half = LONGEST // 2 - 2
     begin, end = line[:half], line[-half:]
     begin = begin.rpartition(" ")[0] or begin
@@ -119,7 +119,7 @@ def say(message: str) -> None:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Progress]:
-    """A bar over updates that vanishes when the run ends; silent when no one watches."""
+    """Show a bar over updates that vanishes at the end; nothing if no terminal is there."""
     if not is_watched():
         yield lambda done, total: None
         return
@@ -139,7 +139,7 @@ def progress_bar(label: str) -> Iterator[Progress]:
 
 
 def shown(path: Path) -> str:
-    """`path` relative to where the person stands, if it lies below; never taken for an option."""
+    """Return `path` relative to the working directory if it lies below, never as an option."""
     found = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
     if found == ".":  # which is no folder for a run
         return str(Path.cwd())

@@ -72,7 +72,7 @@ def prepare() -> None:
 
 
 def exit_code(task: Callable[[], int]) -> int:
-    """The exit code of `task`, or 74 where it is 0 and standard output was lost."""
+    """Run `task`; return its exit code, or 74 if that is 0 and standard output was lost."""
     try:
         code = task()
     except SystemExit as end:  # of a --help
@@ -96,7 +96,7 @@ def write_utf8(text: str) -> None:
 
 
 def as_shown(text: str) -> str:
-    """`text` as standard output shows it, for whoever aligns it."""
+    """Return `text` as standard output shows it, so that columns can be aligned."""
     errors = getattr(sys.stdout, "errors", None) or ""
     if not errors.startswith(_ERRORS):
         return text
@@ -143,7 +143,7 @@ def _set_errors(stream: Any) -> None:
 
 
 def _replaced(encoding: str, error: UnicodeError) -> tuple[str | bytes, int]:
-    """A run of characters in `encoding`, or all of it in ASCII: the end of 10²⁰ is no 2."""
+    """Encode a run of characters, all of it in ASCII if `encoding` lacks one: 10²⁰ is not 102."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     run = error.object[error.start : error.end]

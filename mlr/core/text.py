@@ -1,4 +1,4 @@
-"""Text as a person sees it: nothing of others moves the cursor, and ASCII can say all of it."""
+"""Text for the terminal: escape control characters, and transliterate to ASCII."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def is_unseen(character: str) -> bool:
 
 
 def printable(text: str) -> str:
-    r"""`text` with what is unseen as Python writes it: ESC becomes \x1b."""
+    r"""Return `text` with unseen characters escaped as Python does: ESC becomes \x1b."""
     if text.isprintable():
         return text
     return "".join(ascii(one)[1:-1] if is_unseen(one) else one for one in text)
@@ -36,7 +36,7 @@ IN_ASCII = {
 
 
 def in_ascii(text: str) -> str:
-    """`text` as it can be typed, 10⁻¹² σ as 10^-12 sigma; `?` for what has no such form."""
+    """Transliterate `text`: 10⁻¹² σ becomes 10^-12 sigma; `?` stands for any other character."""
     return "".join(
         {"<super>": "^", "<sub>": "_"}.get(kind, "") + "".join(map(_in_ascii, run))
         for kind, run in groupby(text, _raised)
@@ -44,7 +44,7 @@ def in_ascii(text: str) -> str:
 
 
 def _raised(character: str) -> str:
-    """`<super>` or `<sub>`, else nothing."""
+    """Return `<super>` or `<sub>` for a raised or lowered character, else an empty text."""
     kind = unicodedata.decomposition(character).partition(" ")[0]
     return kind if kind in ("<super>", "<sub>") else ""
 

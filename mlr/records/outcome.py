@@ -54,7 +54,7 @@ class Outcome:
     def objective(self, metric: str) -> float:
         """Return `metric` for an optimising sweeper, or +inf where it is not finite.
 
-        A sweeper that maximises must be told so by the person, and then infinity is no
+        A sweeper that maximises must be configured so by the user, and then infinity is no
         penalty: such metrics are better minimised as losses.
         """
         value = self.metrics.get(metric, inf) if self.status == "done" else inf

@@ -74,7 +74,7 @@ def pair_of(config: Mapping[str, Any]) -> str:
     return "+".join(parts)
 
 
-def told_by_pair(pair: str, key: str, value: str) -> bool:
+def implied_by_pair(pair: str, key: str, value: str) -> bool:
     """Return True if the pair's name says all that `key=value` chooses.
 
     A choice of another name than its part's may have options of its own, where the part has any.

@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from mlr.app.config.run_names import run_name, told_by_pair
+from mlr.app.config.run_names import implied_by_pair, run_name
 from mlr.app.run.existing_runs import runs_in
 from mlr.app.sweep.sweep_checks import values_of
 from mlr.records.identity import is_of_run
@@ -58,7 +58,7 @@ class RunNames:
         """
         lines = _of_run(overrides)
         varied = dict(_parted(line) for line in overrides if line in lines and self._varies(line))
-        settings = {k: v for k, v in varied.items() if not told_by_pair(pair, k, v)}
+        settings = {k: v for k, v in varied.items() if not implied_by_pair(pair, k, v)}
         name = run_name(pair, settings)
         # file systems of Windows and macOS take A and a for one name
         if self._owners.setdefault(name.casefold(), lines) != lines:
