@@ -54,7 +54,7 @@ class Recorder:
         step: the last step that was recorded, and `epoch` its epoch.
         seen: int (T,), the last step of each tag; -1 before any.
         dtype: of the latest block, so that final numbers have the same digits.
-        error: of a run that cannot be written, while the others of its program go on.
+        error: of a run that cannot be written, while the others of its program continue.
     """
 
     def __init__(
@@ -443,7 +443,7 @@ def _spilled(waiting: int, recorders: Iterable[Recorder]) -> int:
 
 @contextmanager
 def failing_alone(recorder: Recorder) -> Iterator[None]:
-    """Move a WriteError of the block into the recorder's `error`, so that siblings go on."""
+    """Move a WriteError of the block into the recorder's `error`, so that siblings continue."""
     try:
         yield
     except WriteError as error:

@@ -181,7 +181,7 @@ class RunStatus(Mapping[str, Any]):
         status: one of `STATUSES`.
         reason: of an end that is not the planned one.
         started: time in UTC, ISO 8601.
-        finished: likewise; None while the run goes on.
+        finished: likewise; None while it is running.
         seed: of the configuration.
         command: command line of the latest process.
         host: machine of the latest process.
@@ -198,7 +198,7 @@ class RunStatus(Mapping[str, Any]):
         data: fingerprint of the dataset.
         anatomy: final diagnostics over the training data.
         refused: the update that would have made the parameters infinite or NaN.
-        files: checksums by name; None while the run goes on.
+        files: checksums by name; None while it is running.
     """
 
     format: int | None = _entry(_is_whole)

@@ -1,6 +1,6 @@
 """Comparison of the files of one run or sweep with their checksums.
 
-The files of a run that has ended are listed in its status.json. Of one that goes on, or was
+The files of a run that has ended are listed in its status.json. Of one that is running, or was
 killed, the checkpoint knows how its table and its event files began.
 """
 

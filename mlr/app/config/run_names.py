@@ -63,7 +63,7 @@ def pair_of(config: Mapping[str, Any]) -> str:
     """Return head and loss of a configuration, as in `sigmoid+se`, in letters for a folder.
 
     Args:
-        config: not judged yet, so it may name anything.
+        config: not checked yet, so it may name anything.
     """
     parts = []
     for group in PAIR:

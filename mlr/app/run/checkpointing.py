@@ -20,7 +20,7 @@ def keeper_of(runs: Sequence[ClaimedRun], signals: Signals | None) -> Keeper:
     """Return the hooks by which the loop writes checkpoints of the runs and stops them.
 
     Args:
-        runs: in the order of the program's callers; all go on from the same step, or none does.
+        runs: in the order of the program's callers; all continue from the same step, or none does.
         signals: that end the program after its present step.
     """
     before = [run.prepared.before for run in runs]

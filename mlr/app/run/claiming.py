@@ -1,4 +1,4 @@
-"""Claim the folder of a run, or take it up again where the run goes on."""
+"""Claim the folder of a run, or reopen it if the run continues."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from mlr.training.log import run_tags
 
 
 class PreparedRun(NamedTuple):
-    """A job that was judged and built.
+    """A job that was checked and built.
 
     job: what was composed.
     experiment: what is trained.
-    before: the run that goes on, or that a new one replaces; None for a new run in a new folder.
+    before: the run that continues, or that a new one replaces; None for a new run in a new folder.
     single: True for a run of its own, whose folder is locked; a sweep locks the folder of all.
     """
 

@@ -32,7 +32,7 @@ PARTS = ("head", "loss", "model", "data", "optimizer", "schedule")
 
 @dataclass(frozen=True)
 class Job:
-    """A configuration that is composed but not judged yet.
+    """A configuration that is composed but not checked yet.
 
     Plain and picklable, so that it can be trained by another process or machine.
 

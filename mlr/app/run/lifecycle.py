@@ -43,8 +43,8 @@ def train_program(
         runs: that can share a program (`program_key`), fit into memory, and have done equally
             many updates before.
         report: called with the outcome of each.
-        progress: called as the program goes on.
-        signals: that end the program after its present step; its runs can go on from there.
+        progress: called as the program proceeds.
+        signals: that end the program after its present step; its runs can continue from there.
     """
     waiting = [list(runs)]
     while waiting:

@@ -1,6 +1,6 @@
-"""Find a run that was ended before, and check that it can go on.
+"""Find a run that was ended before, and check that it can continue.
 
-A single run (`resume=<folder>`) goes on from its own configuration, read as data.
+A single run (`resume=<folder>`) continues from its own configuration, read as data.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class EarlierRun(NamedTuple):
 
     @classmethod
     def unreadable(cls, folder: Path) -> EarlierRun:
-        """Return a run that left nothing to go on with, so that a new one replaces it."""
+        """Return a run that left nothing to continue, so that a new one replaces it."""
         return cls(folder, RunStatus(), None, {})
 
     def continues(self, total: int) -> str:
-        """Describe how the run ended and where it goes on; `total` is the number of updates."""
+        """Describe how the run ended and where it continues; `total` is the number of updates."""
         ended = self.status.get("status")
         how = "does not say how it ended"
         if ended is not None:
@@ -85,7 +85,7 @@ def earlier_run(folder: Path, or_new: bool) -> EarlierRun | None:
 
     Args:
         folder: the run's.
-        or_new: True to return None if there is no run to go on with.
+        or_new: True to return None if there is no run to continue.
 
     Raises:
         InputError: the folder holds no run, or one of a sweep.
@@ -180,7 +180,7 @@ def is_over(run: EarlierRun, spec: RunSpec) -> bool:
     """Return True if a run came to its end and has nothing left to do.
 
     Raises:
-        InputError: it diverged, and cannot go on with other options.
+        InputError: it diverged, and cannot continue with other options.
     """
     status = run.status.get("status")
     if status not in FINISHED:
@@ -202,7 +202,7 @@ def check_same(run: EarlierRun, config: Mapping[str, Any], experiment: Experimen
 
     Args:
         run: as it was.
-        config: with which it is to go on.
+        config: with which it is to continue.
         experiment: likewise.
 
     Raises:
@@ -276,7 +276,7 @@ def _check_fits(run: EarlierRun, state: State, experiment: Experiment) -> None:
 
 
 def run_to_continue(job: Job, experiment: Experiment) -> EarlierRun | None:
-    """Return the run of a sweep's job if it can go on from a checkpoint; None starts it again.
+    """Return the run of a sweep's job if it can continue from a checkpoint; None starts it again.
 
     Args:
         job: whose folder may hold the run.

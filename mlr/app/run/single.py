@@ -67,7 +67,7 @@ def train_single(
 
 
 def _before(job: Job, or_new: bool) -> EarlierRun | None:
-    """Return the run to go on with; None for a new run.
+    """Return the run to continue; None for a new run.
 
     Raises:
         InputError: there is none, or the command names two folders.
@@ -87,6 +87,6 @@ def _before(job: Job, or_new: bool) -> EarlierRun | None:
 
 
 def _continued_job(job: Job, spec: RunSpec) -> Job:
-    """Return the job with the configuration that its run goes on with."""
+    """Return the job with the configuration that its run continues with."""
     text = to_yaml(OmegaConf.create(spec.config | {"resume": None, "allow": []}))
     return replace(job, config=spec.config, files={"config.yaml": text})

@@ -126,7 +126,7 @@ def split(groups: Sequence[Chunk], workers: int, most: int | None = None) -> lis
 
 
 def run_task(chunk: Chunk, threads: int, place: str) -> list[Outcome]:
-    """Train a chunk as a cluster's worker; called again after it was lost, it goes on.
+    """Train a chunk as a cluster's worker; called again after it was lost, it continues.
 
     A signal ends it after its present step, and is then raised again for whoever started the
     worker, who may submit it again.

@@ -62,8 +62,8 @@ def run_chunk(
 ) -> list[Outcome]:
     """Train jobs into their folders.
 
-    May be called again after it was killed: finished runs are left as they are, others go on from
-    their checkpoints or start again. No failure of a job is raised; only what is no
+    May be called again after it was killed: finished runs are left as they are, others continue
+    from their checkpoints or start again. No failure of a job is raised; only what is no
     `Exception` ends it early, as Ctrl-C does, and then every run that has begun says so.
 
     Args:

@@ -33,7 +33,7 @@ PARTLY_FAILED = 5
 
 
 class SweepRefused(BaseException):
-    """End of a sweep before its first job; no Exception, so that Hydra does not go on."""
+    """End of a sweep before its first job; no Exception, so that Hydra does not continue."""
 
     def __init__(self, cause: InputError) -> None:
         super().__init__(str(cause))

@@ -70,7 +70,7 @@ def check_command(typed: Sequence[str], params: bool, resume: str | None) -> Non
     Args:
         typed: overrides of the command line.
         params: True if the sweeper has jobs of its own.
-        resume: the folder to go on in.
+        resume: the folder to continue in.
 
     Raises:
         InputError: `resume` of a single run; or a folder of a sweep without any of its jobs.

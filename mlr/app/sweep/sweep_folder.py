@@ -99,7 +99,7 @@ class SweepFolder:
         """Remove unfinished runs whose configurations are trained now in other folders.
 
         Args:
-            folders: by hash, where they are trained; what is there already may go on.
+            folders: by hash, where they are trained; what is there already may continue.
         """
         for run, outcome in list(self.before.items()):
             expected = self._hashes[run]
@@ -176,7 +176,7 @@ def check_sweep(path: Path) -> None:
 
 
 def check_versions(path: Path, allowed: Collection[str]) -> None:
-    """Refuse to go on with runs of other versions, whose numbers would differ.
+    """Refuse to continue runs of other versions, whose numbers would differ.
 
     Args:
         path: the sweep's folder.

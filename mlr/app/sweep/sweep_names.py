@@ -32,7 +32,7 @@ class RunNames:
         Args:
             typed: overrides of the command line, values to be swept included.
             params: the sweeper's own, by key.
-            resumed: folder whose runs go on; only options that all of them share are constant.
+            resumed: folder whose runs continue; only options that all of them share are constant.
         """
         own = [f"{key}={value}" for key, value in params.items()]
         self._constant = _constant([*own, *typed])

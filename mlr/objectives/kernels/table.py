@@ -101,7 +101,7 @@ KERNELS |= _gaussian_nll(KERNELS)
 def register(head: type[Head], loss: type[Loss], kernel: Entry) -> None:
     """Have every objective of this head and this loss computed by an exact kernel.
 
-    Call it where the head or the loss is defined, so that whoever imports it has the kernel.
+    Call it where the head or the loss is defined, so that every import of it registers the kernel.
 
     Args:
         head: the class of the head.
