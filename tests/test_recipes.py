@@ -117,6 +117,7 @@ DATA = '''"""Spirals: two arms of one turn around the origin, which no straight 
 
 from dataclasses import dataclass
 
+from mlr.core.checks import non_negative
 from mlr.data.generated import Generated
 from mlr.data.prepare import generator
 
@@ -132,6 +133,10 @@ class Spiral(Generated):
     name = "spiral"
     noise: float = 0.1
 
+    def __post_init__(self):
+        super().__post_init__()
+        non_negative("data.noise", self.noise)
+
     def draw(self, seed):
         """Draw points (n, 2) and labels (n,)."""
         import numpy as np
@@ -145,7 +150,7 @@ class Spiral(Generated):
 '''
 DATA_YAML = """# Two arms of a spiral.
 _target_: mlr.data.Spiral
-n: 200  # examples in all three splits together
+n: 1000  # examples in all three splits together
 noise: 0.1  # standard deviation of the points around their arm
 label_noise: 0.0  # share of the training labels replaced by another class
 val_fraction: 0.2  # share of the examples for validation; 0: none
@@ -168,7 +173,7 @@ defaults:
   - override /loss: poly
   - override /data: spiral
 loss: {epsilon: 0.5}
-data: {noise: 0.05}
+data: {n: 200, noise: 0.05}
 probes: {largest_logit: "every:1", figures: 0}
 epochs: 2
 """
@@ -188,7 +193,8 @@ def copy(tmp_path_factory) -> Path:
     """A copy of the tree with a head, a loss, a probe, a dataset and an experiment added."""
     tree = tmp_path_factory.mktemp("recipes")
     for name in ("mlr", "configs", "scripts"):
-        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        # compiled files too, which saves seconds, but none that is just being written
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     kernels = tree / "mlr/objectives/kernels"
 
     # a head with its exact losses: mlr.objectives

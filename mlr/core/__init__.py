@@ -1,1 +1,1 @@
-"""What everything stands on: checks, files that survive, domains, the terminal."""
+"""Foundations of all packages: checks, files that survive a crash, domains, the terminal."""

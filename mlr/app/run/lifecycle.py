@@ -35,7 +35,7 @@ def train_program(
     progress: ProgressReport | None = None,
     signals: Signals | None = None,
 ) -> None:
-    """Train runs as one program, whatever becomes of some of them.
+    """Train runs as one program; a run that fails does not end the others.
 
     A program that fails is tried again in halves, until only the runs at fault are left.
 
