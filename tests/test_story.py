@@ -168,13 +168,12 @@ FURTHER = [
 @pytest.mark.slow
 def test_two_classes_are_learnt_with_every_further_head():
     found = together(Blobs().load(0), FURTHER, Linear(), epochs=50)
-    failed = {
-        pair: metrics["accuracy/test"]
-        for pair, metrics in zip(FURTHER, found, strict=True)
-        if metrics["accuracy/test"] <= 0.93
-    }
-    # smoothing asks t' > 0 also where y → 0, and −t'/y throws the right out of [−3, 3]
-    assert list(failed) == [("hard_sigmoid", "smoothed_ce")], failed
+    ended = dict(zip(FURTHER, found, strict=True))
+    # smoothing asks t' > 0 also where y → 0, and −t'/y throws the right out of [−3, 3], so that
+    # the last bit decides where it ends, but never at a small loss
+    assert ended.pop(("hard_sigmoid", "smoothed_ce"))["loss/train"] > 1
+    failed = {pair: one for pair, one in ended.items() if one["accuracy/test"] <= 0.93}
+    assert failed == {}
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -15,7 +15,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from mlr.app.run.checkpointing import keeper_of
+from mlr.app.run.checkpointing import checkpoint_policy
 from mlr.app.run.claiming import ClaimedRun, PreparedRun
 from mlr.app.run.job import Job
 from mlr.benchmarks.rows import BenchmarkRow, duration
@@ -60,7 +60,7 @@ def _run(work: Workload, data: Dataset, folder: Path) -> tuple[float, float]:
         recorder = Recorder(claimed, run_tags(run), {"lr": LR})
         job = Job(0, (), {"checkpoint": {"seconds": SECONDS}}, claimed.path, {})
         own = ClaimedRun(PreparedRun(job, run), recorder, {}, ExitStack())
-        (result,) = train([run], [recorder], keeper=keeper_of([own], None))
+        (result,) = train([run], [recorder], policy=checkpoint_policy([own], None))
         recorder.finish(result.status, result.metrics)
     finally:
         CheckpointHooks.save = keep  # type: ignore[method-assign]

@@ -1,1 +1,1 @@
-"""Foundations of all packages: checks, durable files, domains, the terminal."""
+"""Foundations of all packages: checks, files that survive a crash, domains, the terminal."""

@@ -5,8 +5,13 @@ Generated data follow the run's seed, or `data.seed` where that is set. Real dat
 `prepare` turns arrays into a Dataset and `validate` checks their values, once. No module here
 imports torch, numpy, scikit-learn or pooch before `load()`.
 
-Adding a dataset takes three steps: a file in this package with a class derived from `Source` (or
-`Generated`), its class imported into `SOURCES`, and `configs/data/<name>.yaml` with its defaults.
+To add a dataset:
+
+1. A file here with a class derived from `Source`, or from `Generated` if it is drawn from a seed,
+   which is imported below and stands in `SOURCES`. It is a dataclass whose fields are its options;
+   `__post_init__` checks those that it adds.
+2. `configs/data/<name>.yaml`: a comment on what it is, its `_target_`, and all options, inherited
+   ones included, with the defaults of the class and a comment each.
 """
 
 from __future__ import annotations

@@ -1,10 +1,21 @@
 """Heads: the output units, each a pure map from logits z (…, K) to predictions y (…, K).
 
 A head knows its range, its slope ∂y/∂z and its convex potential A with ∇A = y, and
-nothing of losses. `mlr.objectives` joins a head and a loss. Adding one: a file here, its class
-in `HEADS`, a YAML of the same name in `configs/head/`; for exact losses and gradients also its
-class terms in `objectives/kernels/class_terms.py`. `functions` has σ in its exact forms.
+nothing of losses. `mlr.objectives` joins a head and a loss. `functions` has σ in its exact forms.
 Nothing here imports torch before a head is called.
+
+To add a head:
+
+1. A file here with a class derived from `Head`, which is imported below and stands in `HEADS`.
+2. `configs/head/<name>.yaml` with its formula as a comment, and its `_target_`.
+3. For exact losses and gradients, a function to its `ClassTerms` and a line in `TERMS`, both in
+   `mlr/objectives/kernels/class_terms.py`; a head whose outputs add up to 1 has, instead, a line
+   for each loss in `mlr/objectives/kernels/table.py`. Without either, its losses are
+   composed and differentiated by torch.
+
+Where no loss is chosen, it is trained with `matching`; a line in `USUAL_LOSSES` of
+`mlr.objectives.compatibility` names another. Tests ask by name for its formula, its usual loss and
+its row in README's table of pairs.
 """
 
 from __future__ import annotations

@@ -2,9 +2,20 @@
 
 A loss knows where predictions and targets must lie and which distribution it is the
 −log-likelihood of, if of any, and nothing of heads. `mlr.objectives` joins a head and a loss.
-Adding one: a file here, its class in `LOSSES`, a YAML of the same name in `configs/loss/`; for
-exact gradients also a line in `objectives/kernels/class_losses.py`, or in `kernels/table.py`.
 Nothing here imports torch before a loss is called.
+
+To add a loss:
+
+1. A file here with a class derived from `Loss`, which is imported below and stands in `LOSSES`.
+2. `configs/loss/<name>.yaml` with its formula as a comment, its `_target_`, and the arguments of
+   its constructor with their defaults.
+3. For exact losses and gradients, a line in `CLASS_LOSSES` of
+   `mlr/objectives/kernels/class_losses.py` (heads with a probability for each output, sparsemax)
+   and one in `SOFTMAX` of `mlr/objectives/kernels/softmax.py`; of a sum over classes both are
+   `class_costs` of one `ClassCost`. Single pairs have a line in `mlr/objectives/kernels/table.py`.
+   Without any, its pairs are composed and differentiated by torch.
+
+Tests ask by name for its formula and the heads that it is refused with.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class Objective(torch.nn.Module):
         return losses.to(dtype)
 
     def extra_repr(self) -> str:
-        """Return the text that torch prints between the brackets."""
+        """Return the text between the brackets when torch prints the module."""
         return f"head={self.head.name}, loss={self.loss.name}, exact={self.exact}"
 
     def _refuses(self, width: int) -> bool:

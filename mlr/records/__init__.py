@@ -4,8 +4,8 @@ A `RunFolder` is claimed once and carries status.json (`status.RunStatus`). A `R
 each block of logged steps goes to an `EventWriter` (TensorBoard) and a `MetricsTable`
 (metrics.csv), and `finish` adds the final numbers; `record_scalars`, `flush_all` and `finish_all`
 do the same for all runs of a program at once. `write_runs_table` writes the table of a sweep,
-runs.csv. All files are written through
-`durable`. `load` reads runs back, as a pandas DataFrame.
+runs.csv. All files are written through `mlr.core.durable`. `load` reads runs back, as a pandas
+DataFrame.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def config_hash(config: Mapping[str, Any]) -> str:
 def group_key(config: Mapping[str, Any]) -> str:
     """Key that is equal for runs likely to fit into one tensor program.
 
-    A first sorting only: `mlr.training.program_key` of the built parts decides.
+    A first sorting only: `mlr.training.experiment.program_key` of the built parts decides.
     """
     shared: dict[str, Any] = {}
     for key, value in identity(config).items():

@@ -1,4 +1,4 @@
-"""Outcome of a job, as plain values for tables, other processes and sweepers."""
+"""The end of a job, as plain values for tables, other processes and sweepers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DIVERGED = 4
 
 @dataclass(frozen=True)
 class Outcome:
-    """End of a job: done, diverged, failed, interrupted or refused.
+    """The end of a job: done, diverged, failed, interrupted or refused.
 
     name: of its folder.
     overrides: as typed.

@@ -3,7 +3,20 @@
 An `Experiment` describes one run; `train([experiment, …])` computes all of them as one tensor
 program. Parameters are in one flat (L, P) buffer, a lane per run, with spare lanes where that is
 faster. Dense networks are differentiated in closed form, any other module by autograd. A step
-computes nothing that only a measured step needs. A second thread gathers batches ahead.
+computes nothing that only a measured step needs. Runs with one `experiment.program_key` can share
+a program.
+
+The way of a batch, from YAML to a number in TensorBoard:
+
+    - `configs/train.yaml` names the parts; `app.config.run_spec.Plan.build` makes an `Experiment`
+      of them, and `app.run.lifecycle.train_program` hands it to `loop.train`;
+    - `batches.Batches.chunks` gathers, and `step.Program.update` computes: the network
+      (`backprop`, or `runs_last`, `functional`), dL/dz (`run_objectives`, which calls the kernel of
+      the pair in `mlr.objectives.kernels`) and the update (`steppers`);
+    - a measured step goes to `log.StepLog`: `probes.measuring.Measurements` stacks some and calls
+      the families of `mlr.probes.families`;
+    - `records.recorder.record_scalars` encodes the numbers (`records.row_blocks`,
+      `records.tensorboard.encoding`), and `EventWriter.flush` appends them to the file.
 """
 
 from typing import TYPE_CHECKING

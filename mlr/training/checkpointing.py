@@ -20,8 +20,8 @@ class Stopped(KeyboardInterrupt):
     """Training was asked to stop, and has written a checkpoint."""
 
 
-class Keeper:
-    """Policy and writer of the checkpoints of one program.
+class CheckpointPolicy:
+    """Times, contents and writer of the checkpoints of one program.
 
     Args:
         keep: writes the state of every run.
@@ -59,10 +59,10 @@ class Keeper:
 
 
 class CheckpointHooks:
-    """Calls of the loop to a keeper; without a keeper they do nothing.
+    """Calls of the loop to a checkpoint policy; without one they do nothing.
 
     Args:
-        keeper: of the runs in their callers' order.
+        policy: of the runs in their callers' order.
         order: number of each run of the program in that order.
         program: with the runs.
         log: of the program.
@@ -73,7 +73,7 @@ class CheckpointHooks:
 
     def __init__(
         self,
-        keeper: Keeper | None,
+        policy: CheckpointPolicy | None,
         order: Sequence[int],
         program: Program,
         log: StepLog,
@@ -81,15 +81,15 @@ class CheckpointHooks:
         snapshots: Snapshots,
         guard: DivergenceGuard,
     ) -> None:
-        self.keeper, self.order, self.program = keeper, order, program
+        self.policy, self.order, self.program = policy, order, program
         self.log, self.stopping, self.snapshots, self.guard = log, stopping, snapshots, guard
         self.began, self.saved = 0, -1
-        self.asked = keeper.asked if keeper is not None else never
+        self.asked = policy.asked if policy is not None else never
 
     def begin(self) -> int:
         """Restore runs that continue; returns the number of updates done."""
-        if self.keeper is not None and self.keeper.start is not None:
-            states = [self.keeper.start[run] for run in self.order]
+        if self.policy is not None and self.policy.start is not None:
+            states = [self.policy.start[run] for run in self.order]
             self.began = restore(states, self.program, self.stopping, self.snapshots)
         self.guard.begin(self.began)
         return self.began
@@ -107,17 +107,17 @@ class CheckpointHooks:
 
     def due(self, over: bool = False) -> bool:
         """Tell if it is time for a checkpoint; `over` says that all runs are at their end."""
-        return self.keeper is not None and (over or self.keeper.due())
+        return self.policy is not None and (over or self.policy.due())
 
     def save(self, step: int) -> None:
         """Flush the log, then checkpoint every run after `step` updates."""
-        if self.keeper is None or self.saved == step:
+        if self.policy is None or self.saved == step:
             return
         self.guard.judge(step)
         self.log.flush()
         states = states_of(self.program, step, self.stopping, self.snapshots)
         place = {run: number for number, run in enumerate(self.order)}
-        self.keeper.keep([states[place[run]] for run in range(len(states))])
+        self.policy.keep([states[place[run]] for run in range(len(states))])
         self.saved = step
 
     def stop(self, step: int) -> None:

@@ -17,7 +17,7 @@ from mlr.data.base import SPLITS
 from mlr.records import Recorder
 from mlr.training.background import Background, threads
 from mlr.training.batches import Batches
-from mlr.training.checkpointing import CheckpointHooks, Keeper
+from mlr.training.checkpointing import CheckpointHooks, CheckpointPolicy
 from mlr.training.divergence import DivergenceGuard
 from mlr.training.evaluation import Evaluation, means_of
 from mlr.training.examples import Examples
@@ -43,7 +43,7 @@ def train(
     recorders: Sequence[Recorder | None] | None = None,
     progress: Progress | None = None,
     snapshots: Sequence[Sequence[int]] | None = None,
-    keeper: Keeper | None = None,
+    policy: CheckpointPolicy | None = None,
 ) -> list[Result]:
     """Train all runs as one tensor program, R = len(experiments).
 
@@ -60,12 +60,12 @@ def train(
         progress: called with the progress of the program.
         snapshots: of each run, the numbers of updates before its last after which its
             parameters are copied to `Result.snapshots`; None for none.
-        keeper: writes checkpoints, gives the states from which runs continue, and says when to
+        policy: writes checkpoints, gives the states from which runs continue, and says when to
             stop; it orders runs as `experiments` does.
 
     Raises:
         InputError: runs that cannot share one program, or do not fit their checkpoints.
-        Stopped: the keeper was asked to stop; every run has a checkpoint.
+        Stopped: the policy was asked to stop; every run has a checkpoint.
     """
     started = perf_counter()
     check_one_program(experiments)
@@ -85,7 +85,7 @@ def train(
         diagnostics = FinalDiagnostics(program, splits["train"])
         diagnostics.begin()
         stopping.begin(program.of_runs(diagnostics.first["loss"]))
-        checkpoints = CheckpointHooks(keeper, order, program, log, stopping, kept, guard)
+        checkpoints = CheckpointHooks(policy, order, program, log, stopping, kept, guard)
         try:
             steps = _run(program, splits, log, stopping, kept, background, progress, checkpoints)
         finally:

@@ -45,13 +45,13 @@ def trained(monkeypatch) -> Trained:
 
     seen, real = Trained(), lifecycle.train
 
-    def train(experiments, recorders, progress, snapshots, keeper):
+    def train(experiments, recorders, progress, snapshots, policy):
         seeds = [experiment.seed for experiment in experiments]
         seen.batches.append(seeds)
         error = seen.wrong(seeds)
         if error is not None:
             raise error
-        return real(experiments, recorders, progress, snapshots, keeper)
+        return real(experiments, recorders, progress, snapshots, policy)
 
     monkeypatch.setattr(lifecycle, "train", train)
     return seen

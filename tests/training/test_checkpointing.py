@@ -12,7 +12,7 @@ from mlr.core.checks import DataError
 from mlr.models import Linear, Mlp
 from mlr.probes import ProbeSettings
 from mlr.training import SGD, Adam, train
-from mlr.training.checkpointing import Keeper, Stopped
+from mlr.training.checkpointing import CheckpointPolicy, Stopped
 from tests.training.conftest import dataset, experiment
 from tests.training.test_no_validation import without_validation
 
@@ -66,7 +66,7 @@ class Kept:
 
     def __init__(self, start=None, stop_after=None, seconds=0.0):
         self.states, self.asked_times, self.stop_after = [], 0, stop_after
-        self.keeper = Keeper(self.states.append, seconds, self.asked, start)
+        self.policy = CheckpointPolicy(self.states.append, seconds, self.asked, start)
 
     def asked(self) -> bool:
         self.asked_times += 1
@@ -89,25 +89,25 @@ def assert_equal(found, expected):
                 assert mine[key].equal(yours[key]), key
 
 
-def counts(keeper):
+def counts(policy):
     """Of each run at its end, what patience and the best epoch go by."""
-    return [(one.step, one.waited, one.lowest, one.best_step) for one in keeper.states[-1]]
+    return [(one.step, one.waited, one.lowest, one.best_step) for one in policy.states[-1]]
 
 
 @pytest.mark.parametrize("kind", RUNS)
 def test_stopped_at_any_step_it_goes_on_to_the_bit(kind):
     """In the midst of an epoch, where one ends, one update later, and at the end."""
     whole = Kept()
-    undisturbed = train(RUNS[kind](), keeper=whole.keeper)
+    undisturbed = train(RUNS[kind](), policy=whole.policy)
     stops = 0
     for after in (1, 3, 4, 5, 8, 9, 100):
         first = Kept(stop_after=after)
         try:
-            train(RUNS[kind](), keeper=first.keeper)
+            train(RUNS[kind](), policy=first.policy)
         except Stopped:
             stops += 1
         second = Kept(start=first.states[-1])
-        assert_equal(train(RUNS[kind](), keeper=second.keeper), undisturbed)
+        assert_equal(train(RUNS[kind](), policy=second.policy), undisturbed)
         assert counts(second) == counts(whole)
     assert stops >= 3
 
@@ -118,9 +118,9 @@ def test_snapshots_and_the_last_gradient_go_along():
     (undisturbed,) = train(run(), snapshots=steps)
     first = Kept(stop_after=5)
     with pytest.raises(Stopped):
-        train(run(), snapshots=steps, keeper=first.keeper)
+        train(run(), snapshots=steps, policy=first.policy)
     assert first.states[-1][0].previous is not None
-    (again,) = train(run(), snapshots=steps, keeper=Kept(start=first.states[-1]).keeper)
+    (again,) = train(run(), snapshots=steps, policy=Kept(start=first.states[-1]).policy)
     assert [step for step, _ in again.snapshots] == [step for step, _ in undisturbed.snapshots]
     for (_, mine), (_, yours) in zip(again.snapshots, undisturbed.snapshots, strict=True):
         assert all(mine[name].equal(yours[name]) for name in yours)
@@ -128,15 +128,15 @@ def test_snapshots_and_the_last_gradient_go_along():
 
 def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_once():
     first = Kept()
-    train([experiment(epochs=2)], keeper=first.keeper)
-    more = train([experiment(epochs=5)], keeper=Kept(start=first.states[-1]).keeper)
+    train([experiment(epochs=2)], policy=first.policy)
+    more = train([experiment(epochs=5)], policy=Kept(start=first.states[-1]).policy)
     assert_equal(more, train([experiment(epochs=5)]))
 
 
 def test_more_steps_go_on_from_the_midst_of_an_epoch():
     first = Kept()
-    train([experiment(steps=6)], keeper=first.keeper)
-    more = train([experiment(steps=11)], keeper=Kept(start=first.states[-1]).keeper)
+    train([experiment(steps=6)], policy=first.policy)
+    more = train([experiment(steps=11)], policy=Kept(start=first.states[-1]).policy)
     assert_equal(more, train([experiment(steps=11)]))
 
 
@@ -144,8 +144,8 @@ def test_in_the_midst_of_an_epoch_it_is_kept_when_due(monkeypatch):
     monkeypatch.setattr("mlr.training.loop.PROGRESS_SECONDS", -1.0)
     monkeypatch.setattr("mlr.training.checkpointing.SHARE", 1e9)
     every, seldom = Kept(seconds=-1.0), Kept(seconds=1e9)
-    train([experiment(steps=6)], keeper=every.keeper)
-    train([experiment(steps=6)], keeper=seldom.keeper)
+    train([experiment(steps=6)], policy=every.policy)
+    train([experiment(steps=6)], policy=seldom.policy)
     assert [states[0].step for states in every.states] == [1, 2, 3, 4, 5, 6]
     assert [states[0].step for states in seldom.states] == [6]
 
@@ -153,11 +153,11 @@ def test_in_the_midst_of_an_epoch_it_is_kept_when_due(monkeypatch):
 def test_another_models_state_is_refused():
     first = Kept(stop_after=3)
     with pytest.raises(Stopped):
-        train([experiment(model=Linear())], keeper=first.keeper)
+        train([experiment(model=Linear())], policy=first.policy)
     with pytest.raises(DataError, match="parameters are of another model"):
-        train([experiment(model=Mlp(widths=[4]))], keeper=Kept(start=first.states[-1]).keeper)
+        train([experiment(model=Mlp(widths=[4]))], policy=Kept(start=first.states[-1]).policy)
     with pytest.raises(DataError, match="moments are of another model or optimizer"):
-        train([experiment(optimizer=Adam(lr=0.1))], keeper=Kept(start=first.states[-1]).keeper)
+        train([experiment(optimizer=Adam(lr=0.1))], policy=Kept(start=first.states[-1]).policy)
 
 
 def test_a_keeper_that_takes_long_is_used_less_often(monkeypatch):
@@ -167,11 +167,11 @@ def test_a_keeper_that_takes_long_is_used_less_often(monkeypatch):
     def slow(_):
         now[0] += 2.0
 
-    keeper = Keeper(slow, 1.0, lambda: False)
+    policy = CheckpointPolicy(slow, 1.0, lambda: False)
     now[0] = 1.5
-    assert keeper.due()
-    keeper.keep([])
+    assert policy.due()
+    policy.keep([])
     now[0] += 100
-    assert not keeper.due()
+    assert not policy.due()
     now[0] += 101
-    assert keeper.due()
+    assert policy.due()

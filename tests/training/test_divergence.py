@@ -130,7 +130,7 @@ def test_no_refusal_depends_on_when_it_is_looked_for(monkeypatch, seconds):
     (expected,) = train([wild()])
     monkeypatch.setattr("mlr.training.loop.PROGRESS_SECONDS", seconds)
     monkeypatch.setattr("mlr.probes.measuring.FLUSH_SECONDS", seconds)
-    assert_equal(train([wild()], keeper=Kept(seconds=seconds).keeper), [expected])
+    assert_equal(train([wild()], policy=Kept(seconds=seconds).policy), [expected])
 
 
 def test_a_batch_with_a_run_that_ended_goes_on_to_the_bit():
@@ -140,8 +140,8 @@ def test_a_batch_with_a_run_that_ended_goes_on_to_the_bit():
     for after in (3, 9, 30):
         first = Kept(stop_after=after)
         with pytest.raises(Stopped):
-            train(runs, keeper=first.keeper)
-        assert_equal(train(runs, keeper=Kept(start=first.states[-1]).keeper), undisturbed)
+            train(runs, policy=first.policy)
+        assert_equal(train(runs, policy=Kept(start=first.states[-1]).policy), undisturbed)
 
 
 def test_what_the_second_time_does_not_do_ends_where_it_was_sure(monkeypatch):

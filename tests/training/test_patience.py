@@ -107,10 +107,10 @@ def test_a_run_that_ended_goes_on_with_more_patience_alone(patience, steps):
     changes = {"model": Mlp([4], "tanh", init="torch"), "optimizer": Adam(lr=0.3)}
     changes |= {"batch_size": 50, "epochs": 25}
     ended = Kept()
-    train([experiment(patience=2, **changes)], keeper=ended.keeper)
+    train([experiment(patience=2, **changes)], policy=ended.policy)
     assert ended.states[-1][0].waited == 2
-    start = Kept(start=ended.states[-1]).keeper
-    (again,) = train([experiment(patience=patience, **changes)], keeper=start)
+    start = Kept(start=ended.states[-1]).policy
+    (again,) = train([experiment(patience=patience, **changes)], policy=start)
     # what ended with two epochs of patience has ended with one
     assert again.steps == max(steps, 11)
 
@@ -135,7 +135,7 @@ def test_the_recorded_losses_tell_where_it_ended(tmp_path):
     ends = [(10, 9), (11, 9), (19, 15)]
     asked = [range(25), *ends]
     kept, recorders = Kept(), [recorder, None, None, None]
-    whole, *stopped = train(runs, recorders, snapshots=asked, keeper=kept.keeper)
+    whole, *stopped = train(runs, recorders, snapshots=asked, policy=kept.policy)
     recorder.finish("done", whole.metrics, at=whole.point)
     with recorder.folder.metrics.open(newline="", encoding="utf-8") as file:
         losses = [float(row["loss/val"]) for row in csv.DictReader(file) if row["loss/val"]]
@@ -155,7 +155,7 @@ def test_the_recorded_losses_tell_where_it_ended(tmp_path):
 
 def test_of_a_run_that_is_best_at_its_end_there_is_no_second_copy():
     kept = Kept()
-    (result,) = train([experiment(epochs=3)], keeper=kept.keeper)
+    (result,) = train([experiment(epochs=3)], policy=kept.policy)
     assert result.best == (result.steps, {}) == (12, {})
     assert (kept.states[-1][0].best_step, kept.states[-1][0].best) == (12, {})
 

@@ -12,11 +12,11 @@ from mlr.core import durable
 from mlr.records.recorder import failing_alone, raise_if_none_left
 from mlr.records.run_folder import STATUS
 from mlr.training.checkpoint import save_checkpoint
-from mlr.training.checkpointing import Keeper, never
+from mlr.training.checkpointing import CheckpointPolicy, never
 from mlr.training.state import State
 
 
-def keeper_of(runs: Sequence[ClaimedRun], signals: Signals | None) -> Keeper:
+def checkpoint_policy(runs: Sequence[ClaimedRun], signals: Signals | None) -> CheckpointPolicy:
     """Return the hooks by which the loop writes checkpoints of the runs and stops them.
 
     Args:
@@ -25,7 +25,7 @@ def keeper_of(runs: Sequence[ClaimedRun], signals: Signals | None) -> Keeper:
     """
     before = [run.prepared.before for run in runs]
     starts = [one.state for one in before if one is not None and one.state is not None]
-    return Keeper(
+    return CheckpointPolicy(
         CheckpointWriter(runs).write,
         min(run.prepared.job.config["checkpoint"]["seconds"] for run in runs),
         signals.asked if signals is not None else never,

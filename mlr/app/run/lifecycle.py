@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from mlr.analysis.figures.record import moments_before_end, record_figures
-from mlr.app.run.checkpointing import keeper_of
+from mlr.app.run.checkpointing import checkpoint_policy
 from mlr.app.run.claiming import ClaimedRun, PreparedRun, claim
 from mlr.app.run.existing_runs import clear, clear_unfinished, outcome_of
 from mlr.app.run.signals import Signals
@@ -35,7 +35,7 @@ def train_program(
     progress: ProgressReport | None = None,
     signals: Signals | None = None,
 ) -> None:
-    """Train runs as one program, whatever becomes of some of them.
+    """Train runs as one program; a run that fails does not end the others.
 
     A program that fails is tried again in halves, until only the runs at fault are left.
 
@@ -106,7 +106,7 @@ class _Attempt:
                 [run.recorder for run in runs],
                 self._progress,
                 [_moments(run.prepared) for run in runs],
-                keeper_of(runs, self.signals),
+                checkpoint_policy(runs, self.signals),
             )
         for run, result in zip(runs, results, strict=True):
             if run.prepared.job.drawn and run.recorder.error is None:

@@ -3,5 +3,5 @@
 `launch` makes the jobs of Hydra's overrides. `session` and `sweep` judge them and leave out those
 that are equal or finished; `engines` hands chunks of the others to `packing.run_chunk`, here or
 on a cluster, which trains as many as fit into memory as one program (`mlr.app.run.lifecycle`).
-`summary` prints what came of all.
+`summary` prints the results.
 """

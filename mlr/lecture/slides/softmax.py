@@ -330,7 +330,7 @@ def at_the_start(lab: Lab) -> Answer:
             close("K = 3: ln 3 = 1.098612", found[3], log(3), 1e-15),
             close("K = 10: ln 10 = 2.302585", found[10], log(10), 1e-15),
             *(
-                close(f"K = 3, t = (1, 0, 0): gradient {k} is {name}", got, exact, 1e-16)
+                close(f"K = 3, t = (1, 0, 0): gradient {k} is {name}", got, exact, 2e-16)
                 for k, name, got, exact in zip(
                     (1, 2, 3), ("−2/3", "1/3", "1/3"), gradient, (-2 / 3, 1 / 3, 1 / 3), strict=True
                 )

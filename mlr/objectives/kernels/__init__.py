@@ -18,7 +18,9 @@ within 4 ulp of the largest term. Larger are the bounds of
 
 Adding a kernel:
     - of a new head with a probability for each output: its class terms and a line in
-      `class_terms.TERMS` give one exact kernels with every loss;
+      `class_terms.TERMS` give one exact kernels with every loss of mlr's but `matching`;
+    - of a new loss of classes: a line in `class_losses.CLASS_LOSSES` for those heads and for
+      sparsemax, and one in `softmax.SOFTMAX`;
     - of one pair: two functions and a line in `table.KERNELS`;
     - of a pair of your own, outside mlr: `mlr.objectives.register(MyHead, MyLoss, kernel)`.
 """

@@ -7,8 +7,10 @@ To add a probe, write one file and one line:
 2. A line in `FAMILIES` below.
 
 The option `probes.<name>`, its schedules, the columns of metrics.csv and the presets of
-`GradientProbe` follow from that line; a key that `configs/probes/*.yaml` lacks is set by
-`+probes.<name>=true`. Tags of a new group get their own charts in TensorBoard.
+`GradientProbe` follow from that line. `+probes.<name>=true` sets it, or `probes` of an experiment;
+a family that stays in mlr has a line in each file of `configs/probes/` too (a test asks for it), so
+that `probes=full` and --help have it, and it is set without the plus. Tags of a new group get their
+own charts in TensorBoard.
 """
 
 from __future__ import annotations

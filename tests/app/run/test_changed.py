@@ -130,7 +130,7 @@ def test_several_are_one_line_that_names_as_many_as_it_can(sweep, read):
 
 
 def unreadable(run, monkeypatch):
-    """As for another user; tests/records/test_finding.py has real permissions."""
+    """As for another user; tests/records/test_discovery.py has real permissions."""
     scandir = os.scandir
 
     def denied(path):
