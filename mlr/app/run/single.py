@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -41,7 +42,8 @@ def train_single(
     """
     job = Job(0, task_overrides(hydra), {}, Path(hydra.runtime.output_dir), {})
     # of a command that names both, a scheduler may start it the first time or again
-    or_new = any(one.startswith("hydra.run.dir=") for one in hydra.overrides.hydra)
+    typed: Any = OmegaConf.to_container(hydra.overrides.hydra, resolve=False)
+    or_new = any(one.startswith("hydra.run.dir=") for one in typed)
     try:
         job = job_of(config, hydra, drawn)
         before = _before(job, or_new)

@@ -265,3 +265,10 @@ def test_what_hydra_cannot_write_is_one_sentence(train, tmp_path):
         f"mlr: cannot write {tmp_path}/sweep/multirun.yaml: Is a directory; "
         "copy the sweep to where it can be written, and resume it there.\n"
     )
+
+
+def test_an_interpolation_that_leads_nowhere_hides_no_refusal(train):
+    shown = train("hydra.job.name='${nope}'", "+data.n=sgd")
+    assert shown.code == 2
+    (line,) = shown.err.splitlines()
+    assert "data.n" in line
