@@ -74,7 +74,7 @@ $(NEXT)/installed: .venv/installed
 test-hydra-next: $(NEXT)/installed  ## run the tests of the application on the newest pre-release of Hydra
 	@$(NEXT)/bin/python -c 'import hydra, omegaconf; print("Hydra", hydra.__version__, "OmegaConf", omegaconf.__version__)'
 	@# both halves, whatever becomes of the first
-	export OMP_NUM_THREADS=1; $(NEXT)/bin/python -m pytest -n 2 --dist worksteal tests/app; fast=$$?; \
+	export OMP_NUM_THREADS=1; $(NEXT)/bin/python -m pytest -n 2 --dist worksteal tests/app tests/analysis tests/lecture; fast=$$?; \
 	$(NEXT)/bin/python -m pytest -n 2 -m slow tests/app/cli/test_conformance.py tests/app/cli/test_packaging.py && exit $$fast
 
 # Ray, submitit and Optuna above all that .venv has
