@@ -44,7 +44,8 @@ def limit(head: str, loss: str) -> float:
     if loss in ("se", "gaussian_nll"):
         # products of four rounded factors, y·y·(1 − y), of a softmax summed too
         return {"sigmoid": 8.0, "softmax": 14.0}.get(head, 4.0)
-    return 6.0 if (head, loss) == ("softmax", "bce") else 4.0
+    # sums of ten products of soft targets
+    return 6.0 if (head, loss) in (("softmax", "bce"), ("clipped_linear", "matching")) else 4.0
 
 
 @dataclass(frozen=True)
