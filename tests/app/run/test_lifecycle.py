@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from mlr.core.checks import DataError
 from mlr.core.durable import WriteError
+from mlr.core.locks import hold
+from mlr.records.run_folder import LOCK
 from tests.app.sweeping import FAST, trained  # noqa: F401
 
 ERRORS = {
@@ -74,3 +78,18 @@ def test_a_disk_that_fails_is_one_sentence(train, trained, tmp_path):  # noqa: F
     assert finished.code == 74
     assert finished.err.endswith("it: Input/output error\n")
     assert finished.status()["status"] == "failed"
+
+
+def test_a_new_run_is_locked_while_it_is_trained(train, trained, tmp_path):  # noqa: F811
+    locked = []
+
+    def attempt(seeds):
+        with pytest.raises(BlockingIOError):
+            hold(tmp_path / "mine" / LOCK, "another process")
+        locked.append(seeds)
+        return RuntimeError("enough")
+
+    trained.wrong = attempt
+    train(*FAST, "hydra.run.dir=mine")
+    assert locked == [[0]]
+    os.close(hold(tmp_path / "mine" / LOCK, "the next"))
