@@ -1,4 +1,4 @@
-"""How inputs are generated: the same ones every time, more of them by MLR_FUZZ, nothing left."""
+"""Generation of inputs: the same ones every time, more of them by MLR_FUZZ, nothing left."""
 
 import os
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What a program of one's own imports."""
+"""Imports of a program of one's own."""
 
 from __future__ import annotations
 

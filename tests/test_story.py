@@ -1,4 +1,4 @@
-"""What mlr is for, in numbers: each claim of the lecture that the main job must show."""
+"""The purpose of mlr in numbers: each claim of the lecture that the main job must show."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ MEASURED = "benchmarks/"  # in temporary folders, as those write that mlr is mea
 
 
 def writes(source: str) -> Iterator[str]:
-    """What in `source` writes a file by other means than `mlr.core.durable`."""
+    """Yield each call in `source` that writes a file by other means than `mlr.core.durable`."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue

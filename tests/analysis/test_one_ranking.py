@@ -68,7 +68,7 @@ def sweep(tmp_path_factory):
 
 
 def lines(draw) -> list[list[str]]:
-    """What is printed, in words."""
+    """Words of the printed output."""
     out = io.StringIO()
     draw(Console(file=out, width=250, highlight=False))
     return [line.split() for line in out.getvalue().splitlines()]

@@ -1,4 +1,4 @@
-"""What is on the disk after a power failure: a model of files whose changes reach it at any time.
+"""Model of a disk after a power failure: changes of files reach it at any time.
 
 A change that nothing waited for may have reached the disk or not, whatever came before or after
 it: the weakest that POSIX allows, and weaker than any file system in use. fsync of a file waits
@@ -48,7 +48,7 @@ class Disk:
         self.open: dict[int, int] = {}
 
     def take_up(self) -> None:
-        """What is below the root already is on the disk."""
+        """Files that are below the root already are on the disk."""
         for path in sorted(self.root.rglob("*")):
             number = self.made(path, path.is_dir())
             if path.is_file():

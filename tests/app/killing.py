@@ -31,7 +31,7 @@ CHECKPOINTS = ("checkpoint.safetensors", "checkpoint-previous.safetensors")
 
 
 class Answer(NamedTuple):
-    """How a command ended.
+    """End of a command.
 
     code: None where it was killed.
     calls: changes of the file system that it made, or that the fault met.
@@ -80,7 +80,7 @@ def kill_server(told: Path) -> Iterator[Server]:
 
 @dataclass
 class Command:
-    """What is begun and gone on with, always in one folder.
+    """A command that is begun and continued, always in one folder.
 
     line: as typed, without the folder.
     """
@@ -142,7 +142,7 @@ class Command:
         return {path.parent.name: came_to(path.parent) for path in self.folder.rglob("status.json")}
 
     def begun(self) -> bool:
-        """Whether there is anything to go on with."""
+        """Return True if there is anything to continue."""
         return (self.folder / ("runs.csv" if self.line[0] == "-m" else "status.json")).exists()
 
     def end(self) -> None:

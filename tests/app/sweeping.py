@@ -1,4 +1,4 @@
-"""What tests of sweeps share: fast lines, tables, and a look at what was trained."""
+"""Shared by tests of sweeps: fast lines, tables, and a record of what was trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What others named their runs reaches no terminal as a command."""
+"""Names that others gave their runs reach no terminal as a command."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_create_exclusive_never_replaces(tmp_path):
 
 
 def test_an_interruption_takes_back_what_was_written(tmp_path, monkeypatch):
-    """Who catches it flushes the same bytes again, and no record may stand there twice."""
+    """The caller flushes the same bytes again, and no record may stand there twice."""
     real = os.write
 
     def write(descriptor, content):

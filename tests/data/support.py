@@ -18,7 +18,7 @@ TYPE_BYTES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 
 
 
 def mnist_folder() -> Path:
-    """Where the real MNIST files lie, if anywhere."""
+    """Folder of the real MNIST files, if there is one."""
     return Path(os.environ.get("MLR_MNIST", REPO.parent / "shared" / "data" / "mnist"))
 
 

@@ -1,4 +1,4 @@
-"""What every source must do; a new one is tested here before its author writes a test."""
+"""Contract of every source; a new one is tested here before its author writes a test."""
 
 import inspect
 import subprocess

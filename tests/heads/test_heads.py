@@ -44,7 +44,7 @@ def width(head) -> int:
 
 
 def homes(head) -> list[Interval]:
-    """Where each part of the predictions for three targets lies."""
+    """Places of each part of the predictions for three targets."""
     if head.range.per_target == 2:
         return [REALS, Interval(0, math.inf)]
     return [head.range.closure().entries]
@@ -235,7 +235,7 @@ def test_cloglogs_integrals_have_all_digits(z):
 
 
 def test_cloglogs_continued_fraction_has_enough_steps():
-    """Where it is slowest; the mean over many numbers leaves no rounding."""
+    """At its slowest; the mean over many numbers leaves no rounding."""
     x = torch.linspace(1.5001, 1.51, 100, dtype=torch.float64)
     z = x.log()
     with mp.workdps(30):

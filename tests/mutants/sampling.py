@@ -1,4 +1,4 @@
-"""Which mutants are tried: a fixed share of each package, the same ones for a seed."""
+"""Sampling of mutants: a fixed share of each package, the same ones for a seed."""
 
 from __future__ import annotations
 

@@ -104,11 +104,13 @@ def measured(
     farther = distances[1] > distances[0]
     shape = (count, outputs + 1)
     ulps = np.maximum(*distances).reshape(shape)
-    # sums of subnormal numbers, each off by half an ulp, and of a softmax: of any numbers
+    # sums of subnormal numbers, each off by half an ulp; a gradient is a sum of a softmax only
     is_tiny = np.abs(true.nearest().reshape(shape)) < torch.finfo(dtype).smallest_normal
-    lost = outputs * is_tiny
+    lost = (outputs * is_tiny).astype(float)
     if head == "softmax":
-        lost = lost + lost_by_differences(z)[:, None] + outputs / 2
+        lost += lost_by_differences(z, loss)[:, None] + outputs / 2
+    else:
+        lost[:, 1:] = 0
     ulps = np.maximum(ulps - lost, 0)
     return Distances(
         z,
@@ -119,22 +121,24 @@ def measured(
     )
 
 
-def lost_by_differences(z: torch.Tensor) -> np.ndarray:
-    """Ulp (N,) that the rounding of differences z_k − z_max accounts for, in products of three.
+def lost_by_differences(z: torch.Tensor, loss: str) -> np.ndarray:
+    """Ulp (N,) that the rounding of differences z_k − z_max accounts for.
 
-    An error δ of a difference makes e^(z_k − z_max) wrong by the part δ of it. In bce the largest
-    of the others is subtracted too.
+    An error δ of a difference makes e^(z_k − z_max) wrong by the part δ of it. Gradients of se and
+    bce are products of three such numbers, and in bce the largest of the others is subtracted too.
     """
     wide = z.float() if z.dtype.itemsize == 2 else z
+    tops = wide.topk(2, -1).values.split(1, -1)
     errors = [
         error_of_difference(wide, top).masked_fill(wide - top < LEAST[wide.dtype], 0).abs().amax(-1)
-        for top in wide.topk(2, -1).values.split(1, -1)
+        for top in tops[: 2 if loss == "bce" else 1]
     ]
-    return (6 / torch.finfo(z.dtype).eps * sum(errors)).double().numpy()
+    factors = 1 if loss in ("ce", "matching") else 3
+    return (2 * factors / torch.finfo(z.dtype).eps * sum(errors)).double().numpy()
 
 
 def error_of_difference(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """What rounding took from a − b, exactly, by Knuth's sum."""
+    """Return the part of a − b that rounding took, exactly, by Knuth's sum."""
     whole = a - b
     back = whole - a
     return (a - (whole - back)) - (b + back)

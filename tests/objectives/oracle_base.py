@@ -1,4 +1,4 @@
-"""What an oracle's loss sees of a head, in gmpy2's binary numbers."""
+"""View of a head for an oracle's loss, in gmpy2's binary numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOG_FLOOR = -100
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a loss sees of a head: y, 1 − y and their logarithms, and dL/dy → dL/dz."""
+    """A head for a loss: y, 1 − y and their logarithms, and dL/dy → dL/dz."""
 
     y: Numbers
     rest: Numbers

@@ -1,4 +1,4 @@
-"""Which pairs are refused, in which words, and that judging them loads no torch."""
+"""Refused pairs and their sentences; checking them imports no torch."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_a_hundred_thousand_points_of_every_pair(head, loss, dtype, points):
     ],
 )
 def test_the_oracle_is_the_literal_chain_rule_in_mpmath(head, loss, outputs):
-    """Where 500 digits hold 1 − y beside y: margins below 1000."""
+    """At margins below 1000, where 500 digits hold 1 − y next to y."""
     z, t = draw(head, loss, outputs, torch.float64, 40, seed=1)
     literal = {"matching": "bce" if head == "sigmoid" else "ce"}.get(loss, loss)
     literal = "bce" if literal == "ce" and outputs == 1 else literal

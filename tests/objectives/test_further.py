@@ -199,7 +199,7 @@ def test_the_distance_sees_what_is_wrong():
     + [(*pair, math.inf) for pair in PAIRS if pair[2] == 1],
 )  # fmt: skip
 def test_far_tails_are_no_nan(head, loss, outputs, size):
-    """Where the truth is no float, as e^z of cloglog, it is ∞."""
+    """If the truth is no float, as e^z of cloglog, it is ∞."""
     for dtype in BITS:
         first = torch.tensor([size, -size] * 2, dtype=dtype)
         z = torch.zeros(4, outputs, dtype=dtype)

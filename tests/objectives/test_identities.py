@@ -1,4 +1,4 @@
-"""What must be equal by mathematics alone."""
+"""Identities: equal by mathematics alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every pair makes of infinite logits and of NaN: the limit where there is one, else NaN.
+"""Infinite logits and NaN in every pair: the limit, or NaN without one.
 
 | logits | linear | clipped_linear | sigmoid | softmax |
 |---|---|---|---|---|

@@ -34,7 +34,7 @@ def oracle() -> dict[tuple[str, str, int], list[dict]]:
 
 
 def admitted(case: dict, dtype: torch.dtype) -> bool:
-    """Whether the row follows our conventions and its input exists in `dtype`.
+    """Return True if the row follows our conventions and its input exists in `dtype`.
 
     The oracle's ce of one elementwise output is the literal −t log y; ours is over
     (1 − y, y) as the lecture has it, so that only rows with t = 1 agree. The rest of our

@@ -99,7 +99,7 @@ def chromium(profile: Path) -> Iterator["Page"]:
 
 
 class Page:
-    """What a person sees in the window."""
+    """A page of TensorBoard in the window, read as a person sees it."""
 
     def __init__(self, chrome: Chrome):
         self.chrome = chrome
@@ -148,7 +148,7 @@ class Page:
         return [dict(zip(heads, cells, strict=True)) for heads, cells in rows or []]
 
     def colours(self, selector: str) -> int:
-        """How many colours, other than greys, fill 40 pixels and more of the first match.
+        """Count the colours, other than greys, that fill at least 40 pixels of the first match.
 
         Charts on a canvas have no elements to count; what is drawn there can only be seen.
         """

@@ -80,7 +80,7 @@ def record_alone(recorder, run, blocks):
 
 
 def files(recorder):
-    """What the run left, but for times and places."""
+    """Content of the run's files without times and places."""
     path = recorder.folder.path
     status = json.loads((path / "status.json").read_bytes())
     del status["started"], status["finished"], status["seal"]

@@ -1,4 +1,4 @@
-"""Where the records of a run go on, and from which places they do not."""
+"""Positions from which the records of a run continue, and from which they do not."""
 
 from __future__ import annotations
 

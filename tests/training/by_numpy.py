@@ -91,7 +91,7 @@ class Examples:
             self.down = self.own * np.where(targets == 1, 1, -1) if single else self.own
 
     def shares(self):
-        """What is told of the first and of the last parameters."""
+        """Entries on the first and on the last parameters."""
         found = {
             "zero": share(self.sizes == 0),
             "saturated": share(np.abs(self.slope) < self.threshold),
@@ -137,7 +137,7 @@ class Examples:
         return found | {f"accuracy/{split}": share(self.right)}
 
     def anatomy(self, closer):
-        """What status.json holds of them, `closer` being those that are looked at more closely."""
+        """Entries of status.json on the examples, those in `closer` in more detail."""
         places = [round(q * (len(closer.sizes) - 1)) for q in (0.1, 0.25, 0.5, 0.75, 0.9)]
         found = {"examples": len(self.z), **self.shares()}
         found["gradient"] = np.sort(closer.sizes)[places].tolist()
@@ -166,7 +166,7 @@ class Examples:
         return found
 
     def bins(self):
-        """How many logits lie in each bin, and their mean dL/dz, by target."""
+        """Number of logits in each bin, and their mean dL/dz, by target."""
         z = np.log(self.y / (1 - self.y)) if self.head == "softmax" else self.z
         place = np.digitize(z, EDGES)
         rows = [

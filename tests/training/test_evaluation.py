@@ -1,4 +1,4 @@
-"""How many examples are evaluated at a time; their means are those of `test_final_numbers`."""
+"""Number of examples evaluated at a time; `test_final_numbers` has their means."""
 
 from __future__ import annotations
 

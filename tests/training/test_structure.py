@@ -1,4 +1,4 @@
-"""Which modules are dense networks, of small ones written down."""
+"""Dense networks among small modules that are written down."""
 
 from __future__ import annotations
 

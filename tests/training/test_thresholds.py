@@ -1,4 +1,4 @@
-"""Which side numbers on a threshold count to: logits, counts and sums written down by hand."""
+"""Numbers exactly on a threshold: logits, counts and sums written down by hand."""
 
 from __future__ import annotations
 

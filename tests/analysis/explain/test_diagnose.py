@@ -1,4 +1,4 @@
-"""Which finding comes first, and how many runs of a cell it holds for."""
+"""The order of findings, and the number of runs of a cell that each holds for."""
 
 from __future__ import annotations
 

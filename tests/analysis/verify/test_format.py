@@ -41,7 +41,7 @@ def kinds(value):
 
 
 def described(run: Path, sweep: Path) -> dict:
-    """What a reader of the files depends on."""
+    """Names, types and lengths that a reader of the files depends on."""
     status = json.loads((run / "status.json").read_text())
     status["files"] = sorted(name.partition(".tfevents")[0] for name in status["files"])
     arrays, about = read(run / "checkpoint.safetensors")

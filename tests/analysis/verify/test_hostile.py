@@ -77,7 +77,7 @@ def hostile(content: bytes, count: int, seed: int):
 
 @pytest.fixture(scope="module")
 def audited():
-    """What Python was asked to do while it is listened."""
+    """Names of audit events that only code would raise, and the switch that records them."""
     heard: list[str] = []
     listening = [False]
 

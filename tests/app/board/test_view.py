@@ -1,4 +1,4 @@
-"""What is opened of a folder, and the address that shows it, from the folder alone."""
+"""The logdir and the address that the board opens, found from the folder alone."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def test_a_running_run_is_read_as_before(sweep, read):
 
 
 def test_numbers_are_those_of_the_other_runs(sweep, capfd):
-    """What a damaged configuration says has no share either: no row is made of it."""
+    """A damaged configuration has no share either: no row is made of it."""
     from mlr.analysis.compare.command import main
 
     run = sweep / "sigmoid+bce,seed=1"

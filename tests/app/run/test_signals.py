@@ -1,4 +1,4 @@
-"""What a signal does, where it is waited for and where it is not."""
+"""Effects of a signal inside and outside of a deferring context."""
 
 from __future__ import annotations
 

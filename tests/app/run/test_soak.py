@@ -25,7 +25,7 @@ PAGE = 4096
 
 
 class Held(NamedTuple):
-    """What this process has."""
+    """Resources of this process."""
 
     memory: int
     """bytes"""

@@ -95,7 +95,7 @@ def page(tmp_path_factory):
 
 
 def ask(address: str, path: str, body: object = None):
-    """What TensorBoard's server answers to its own pages."""
+    """Answers of TensorBoard's server to its own pages."""
     data = None if body is None else json.dumps(body).encode()
     request = Request(f"{address}/data/{path}", data, {"Content-Type": "application/json"})
     with urlopen(request, timeout=30) as answer:
