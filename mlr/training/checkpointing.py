@@ -24,7 +24,7 @@ class CheckpointPolicy:
     """Times, contents and writer of the checkpoints of one program.
 
     Args:
-        keep: writes the state of every run.
+        write: writes the state of every run.
         seconds: minimum time between two checkpoints.
         asked: tells if the program is to stop after the present step.
         start: state from which each run continues; None starts new runs.
@@ -32,30 +32,30 @@ class CheckpointPolicy:
 
     def __init__(
         self,
-        keep: Callable[[Sequence[State]], None],
+        write: Callable[[Sequence[State]], None],
         seconds: float,
         asked: Callable[[], bool],
         start: Sequence[State] | None = None,
     ) -> None:
-        self._keep, self.seconds, self.asked = keep, seconds, asked
+        self._write, self.seconds, self.asked = write, seconds, asked
         self.start = start
-        self._kept_at, self._took = perf_counter(), 0.0
+        self._saved_at, self._took = perf_counter(), 0.0
 
     def due(self) -> bool:
         """Tell if enough time has passed."""
-        waited = perf_counter() - self._kept_at
+        waited = perf_counter() - self._saved_at
         return waited > max(self.seconds, self._took / SHARE)
 
-    def keep(self, states: Sequence[State]) -> None:
+    def save(self, states: Sequence[State]) -> None:
         """Write the states.
 
         Raises:
             WriteError: naming the file.
         """
         began = perf_counter()
-        self._keep(states)
-        self._kept_at = perf_counter()
-        self._took = self._kept_at - began
+        self._write(states)
+        self._saved_at = perf_counter()
+        self._took = self._saved_at - began
 
 
 class CheckpointHooks:
@@ -117,7 +117,7 @@ class CheckpointHooks:
         self.log.flush()
         states = states_of(self.program, step, self.stopping, self.snapshots)
         place = {run: number for number, run in enumerate(self.order)}
-        self.policy.keep([states[place[run]] for run in range(len(states))])
+        self.policy.save([states[place[run]] for run in range(len(states))])
         self.saved = step
 
     def stop(self, step: int) -> None:

@@ -160,7 +160,7 @@ def test_another_models_state_is_refused():
         train([experiment(optimizer=Adam(lr=0.1))], policy=Kept(start=first.states[-1]).policy)
 
 
-def test_a_keeper_that_takes_long_is_used_less_often(monkeypatch):
+def test_checkpoints_that_take_long_are_written_less_often(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("mlr.training.checkpointing.perf_counter", lambda: now[0])
 
@@ -170,7 +170,7 @@ def test_a_keeper_that_takes_long_is_used_less_often(monkeypatch):
     policy = CheckpointPolicy(slow, 1.0, lambda: False)
     now[0] = 1.5
     assert policy.due()
-    policy.keep([])
+    policy.save([])
     now[0] += 100
     assert not policy.due()
     now[0] += 101
