@@ -133,7 +133,7 @@ def measured(
         name = str(dtype).removeprefix("torch.")
         lost = [0.0] * len(rows)
         if head == "softmax":
-            lost = lost_by_differences(logits).tolist()
+            lost = lost_by_differences(logits, loss).tolist()
         worst[f"{name} value"] = max(
             distance(got, one.value, one.value_scale, dtype) - slack
             for got, one, slack in zip(found, rows, lost, strict=True)

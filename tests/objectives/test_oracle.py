@@ -55,7 +55,7 @@ def compared(head: str, loss: str, cases: list[dict], dtype: torch.dtype) -> flo
     objective = Objective(head, loss, strict=False)
     z, t = tensors([c["z"] for c in cases], dtype), tensors([c["t"] for c in cases], dtype)
     losses, gradients = objective.losses(z, t).tolist(), objective.gradient(z, t).tolist()
-    lost = lost_by_differences(z).tolist() if head == "softmax" else [0.0] * len(cases)
+    lost = lost_by_differences(z, loss).tolist() if head == "softmax" else [0.0] * len(cases)
     worst = 0.0
     for row, case in enumerate(cases):
         found, true = [losses[row], *gradients[row]], [case["loss_value"], *(case["grad"] or [])]
