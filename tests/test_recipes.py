@@ -59,7 +59,7 @@ _target_: mlr.heads.Steep
 LOSS = '''"""Polynomial cross-entropy."""
 
 from mlr.core.domains import SIMPLEX
-from mlr.losses.base import Loss, floored_log, floored_log_of_complement, no_likelihood
+from mlr.losses.base import Loss, floored_log, floored_log_of_complement
 
 
 class Poly(Loss):
@@ -82,10 +82,6 @@ class Poly(Loss):
         if y.shape[-1] == 1:
             cost = cost + (1 - t) * (self.epsilon * y - floored_log_of_complement(y))
         return cost.sum(-1)
-
-    def likelihood(self, predictions):
-        """Refuse: e^−L of all classes do not add up to a constant."""
-        raise no_likelihood(self.name, "ce")
 '''
 LOSS_COST = '''def poly(epsilon: float) -> ClassCost:
     """f(p) = −log p + ε(1 − p), with the fall 1 + εp."""
