@@ -2,7 +2,7 @@
 
 The truth is mpmath's. Each library takes logits z (N, K) and one-hot targets t (N, K), with K = 1
 for a sigmoid, and returns losses (N,) and gradients (N, K) in float64.
-`python -m mlr.benchmarks.numerics` prints the table of the README.
+`python -m mlr.benchmarks.numerics` prints the table of `mlr/docs/numerics.md`.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def rows(_: int) -> Iterator[BenchmarkRow]:
 
 
 def markdown(libraries: dict[str, Library] | None = None) -> str:
-    """Build the table of the README, of the installed libraries or of others."""
+    """Build the table of the page on numerics, of the installed libraries or of others."""
     heads = [f"{part}, {name}" for name in DTYPES for part in PARTS]
     lines = ["| " + " | ".join(["pair", "library", *heads]) + " |", "|---" * (len(heads) + 2) + "|"]
     for pair in CASES:

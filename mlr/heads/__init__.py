@@ -15,7 +15,7 @@ To add a head:
 
 Where no loss is chosen, it is trained with `matching`; a line in `USUAL_LOSSES` of
 `mlr.objectives.compatibility` names another. Tests ask by name for its formula, its usual loss and
-its row in README's table of pairs.
+its row in the table of `mlr/docs/heads_and_losses.md`.
 """
 
 from __future__ import annotations

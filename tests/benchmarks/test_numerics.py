@@ -1,4 +1,4 @@
-"""The table of numerics in the README, the numbers behind it, and the speed of one batch."""
+"""The table of the page on numerics, the numbers behind it, and the speed of one batch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mlr.benchmarks.numerics import (
 )
 from tests.objectives.oracle import truth as exact
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "mlr" / "docs" / "numerics.md"
 CELL = re.compile(r"(?P<size>\S+?)(, wrong from z = (?P<z>\S+), (?P<words>.+))?")
 SLOW_TO_LOAD = {"keras", "optax"}
 NAMES = [
@@ -37,10 +37,10 @@ NAMES = [
 
 
 def table() -> list[list[str]]:
-    """Read the cells of the README, row by row."""
-    text = README.read_text(encoding="utf-8")
+    """Read the cells of the page, row by row."""
+    text = PAGE.read_text(encoding="utf-8")
     block = re.search(r"<!-- numerics -->\n(.*?)<!-- /numerics -->", text, re.DOTALL)
-    assert block, "README.md has no table between <!-- numerics --> and <!-- /numerics -->"
+    assert block, "numerics.md has no table between <!-- numerics --> and <!-- /numerics -->"
     return cells(block.group(1))
 
 

@@ -1,4 +1,4 @@
-"""Every command and every program in the README is run, as a reader would."""
+"""Every command, program and output in README and the pages is run, as a reader would."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ import pytest
 from tests.data.support import mnist_folder
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"(?:<!-- example: (\S+) -->\n)?```(\w+)\n(.*?)```", README, re.DOTALL)
-COMMANDS = [
-    line.partition("#")[0].strip()
-    for _, language, block in BLOCKS
-    if language == "bash"
-    for line in block.splitlines()
-]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "mlr" / "docs").glob("*.md"))]
+TEXTS = {path: path.read_text(encoding="utf-8") for path in PAGES}
+README = TEXTS[PAGES[0]]
+BLOCK = re.compile(r"(?:<!-- (?:example: )?(\S+) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+BLOCKS = [block for text in TEXTS.values() for block in BLOCK.findall(text)]
+COMMANDS = list(
+    dict.fromkeys(
+        line.partition("#")[0].strip()
+        for _, language, block in BLOCKS
+        if language == "bash"
+        for line in block.splitlines()
+    )
+)
 TRAINING = [line for line in COMMANDS if line.startswith("python scripts/train.py")]
 GOING_ON = [line for line in TRAINING if "runs/mine" in line]
 LECTURE = [line for line in COMMANDS if line.startswith("python scripts/lecture.py")]
@@ -50,7 +55,8 @@ def trained(line: str) -> int:
 
 
 def example(name: str) -> str:
-    (block,) = [block for marked, _, block in BLOCKS if marked == name]
+    """The program of that name; a page may show that of README again."""
+    (block,) = {block for marked, _, block in BLOCKS if marked == name}
     return block
 
 
@@ -78,6 +84,9 @@ def test_the_first_command_works_in_a_process_of_its_own(tmp_path):
     )
     assert shown.returncode == 0, shown.stderr
     assert shown.stderr.strip() == ""
+    printed = shown.stdout.splitlines()
+    for row in example("output").splitlines():
+        assert any(line.startswith(row.removesuffix("…").rstrip()) for line in printed), row
 
 
 @pytest.mark.parametrize("line", LECTURE)
@@ -169,9 +178,7 @@ def test_the_example_of_your_own_head_learns_and_is_consistent(tmp_path, monkeyp
 
 
 def test_the_library_example_prints_a_gradient(capfd):
-    (program,) = [block for name, kind, block in BLOCKS if kind == "python" and not name]
-    assert "from mlr import Objective" in program
-    exec(program, {})
+    exec(example("objective.py"), {})
     assert "-1.0306e-09" in capfd.readouterr().out
 
 
@@ -182,9 +189,33 @@ def test_the_make_target_exists(target):
     assert re.search(rf"^{target}:.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
-def test_pictures_and_files_named_exist():
-    for path in re.findall(r"\]\(([^)]+)\)", README):
-        assert (ROOT / path).exists(), path
+def anchors(text: str) -> set[str]:
+    """Names that links to the headings of a page have."""
+    heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)]+)\)", TEXTS[page]):
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(TEXTS[target]), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_a_page_is_short_and_begins_with_its_purpose(page):
+    lines = TEXTS[page].splitlines()
+    assert lines[0].startswith("# ")
+    assert len(lines) <= (130 if page.stem == "README" else 199)
+    assert page.stem == "README" or lines[2].startswith("This page ")
+
+
+def test_every_page_is_linked_from_readme_and_the_index():
+    for page in PAGES[1:]:
+        assert f"(mlr/docs/{page.name})" in README
+        assert page.stem == "index" or f"({page.name})" in TEXTS[page.with_name("index.md")]
 
 
 def test_the_table_of_pairs_is_the_programs_own():
@@ -192,7 +223,8 @@ def test_the_table_of_pairs_is_the_programs_own():
     from mlr.heads import HEADS
     from mlr.objectives.compatibility import check_pair, find_head
 
-    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", README, re.M)
+    text = TEXTS[ROOT / "mlr" / "docs" / "heads_and_losses.md"]
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", text, re.M)
     assert {row[0] for row in rows} == {head.name for head in HEADS}
     for head, *cells in rows:
         least = find_head(head).range.least_outputs

@@ -1,4 +1,4 @@
-"""The programs of the section "On your own loop" run as a reader would run them."""
+"""The programs of the page "On your own loop" run as a reader would run them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from tests.loop.loops import table
 
-SECTION = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-EXAMPLES = dict(re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", SECTION, re.DOTALL))
+PAGE = (Path(__file__).parents[2] / "mlr" / "docs" / "own_loop.md").read_text(encoding="utf-8")
+EXAMPLES = dict(re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", PAGE, re.DOTALL))
 
 
 def test_the_loops_record_what_they_promise(tmp_path, monkeypatch):
