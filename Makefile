@@ -5,7 +5,7 @@ ARGS ?=
 FIRST := -m experiment=saturated loss=se,bce
 
 .DEFAULT_GOAL := help
-.PHONY: help install train board test test-slow test-faults test-long test-newest test-hydra-next test-extras test-mutants check figures lecture benchmark clean
+.PHONY: help install train board test test-slow test-faults test-long test-newest test-hydra-next test-extras test-mutants check figures lecture docs benchmark clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -97,6 +97,10 @@ figures: install  ## draw the README's picture
 
 lecture: install  ## run the lecture and write lecture/index.html
 	$(BIN)/python scripts/lecture.py
+
+docs: install  ## build the documentation into runs/site
+	@OMP_NUM_THREADS=1 $(BIN)/python -m mlr.docs.build runs/site
+	@echo "built: runs/site/index.html"
 
 benchmark: install  ## time mlr and hand-written loops
 	$(BIN)/python scripts/benchmark.py

@@ -22,9 +22,9 @@ LAYERS = [
     {"app"},
     {"plugins", "__main__", "interval", "watch"},
     {"lecture"},
-    {"benchmarks"},
+    {"benchmarks", "docs"},
 ]
-ABOVE = {"lecture", "benchmarks"}
+ABOVE = {"lecture", "benchmarks", "docs"}
 """Rooms that are no part of the product."""
 NAMED_IN = {"app/cli/main.py"}
 """Modules of the product that may name the rooms above it: the table of commands."""

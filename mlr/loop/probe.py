@@ -29,6 +29,8 @@ from mlr.probes import ProbeSettings
 class GradientProbe:
     """Measure gradients in three lines around any module, optimizer and loss.
 
+    Example::
+
         probe = GradientProbe(model, optimizer, "runs/mine", head="softmax")
         for inputs, targets in loader:
             optimizer.zero_grad()

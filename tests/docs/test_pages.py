@@ -15,7 +15,7 @@ import pytest
 
 from tests.data.support import mnist_folder
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "mlr" / "docs").glob("*.md"))]
 TEXTS = {path: path.read_text(encoding="utf-8") for path in PAGES}
 README = TEXTS[PAGES[0]]

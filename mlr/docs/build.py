@@ -1,0 +1,209 @@
+"""Build the documentation as a site: the pages of this folder, and those that are generated.
+
+python -m mlr.docs.build runs/site
+
+Generated are a page for each head and each loss, with curves drawn by the program, the details
+of the experiments from the headers of their files, and the reference of public names.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from mlr.core.checks import InputError
+from mlr.heads import HEADS, Head
+from mlr.losses import LOSSES, Loss
+from mlr.objectives import Objective, check_pair
+from mlr.objectives.compatibility import usual_loss
+
+PAGES = Path(__file__).parent
+EXPERIMENTS = PAGES.parents[1] / "configs" / "experiment"
+CHAPTERS = (
+    "heads_and_losses", "not_learning", "experiments", "configuration", "dashboards", "compare",
+    "sweeps", "clusters", "runs", "objective", "numerics", "own_loop", "extending", "lecture",
+    "api", "design", "contributing",
+)  # fmt: skip
+"""Pages in the order of the side bar."""
+REFERENCE = {
+    "mlr": ("Objective", "GradientProbe"),
+    "mlr.heads": ("Head", *(head.__name__ for head in HEADS)),
+    "mlr.losses": ("Loss", *(loss.__name__ for loss in LOSSES)),
+    "mlr.objectives": ("Kernel", "check_pair", "register"),
+    "mlr.information": (
+        "entropy", "cross_entropy", "kl_divergence", "gaussian_entropy", "gaussian_cross_entropy",
+        "gaussian_kl_divergence", "log_likelihood", "likelihood", "fit_bernoulli",
+        "fit_categorical", "fit_gaussian", "fit_by_descent",
+    ),
+    "mlr.records": ("load",),
+}  # fmt: skip
+"""Public names by the module that a program imports them from."""
+
+
+def build(site: Path) -> int:
+    """Build the site into a folder; return Sphinx's exit code, which warnings make 1."""
+    from sphinx.cmd.build import main
+
+    with TemporaryDirectory() as folder:
+        source = Path(folder)
+        write_source(source)
+        return int(main(["-q", "-W", "--keep-going", "-b", "html", str(source), str(site)]))
+
+
+def write_source(folder: Path) -> None:
+    """Write all pages, those of this folder and the generated ones, as Sphinx reads them."""
+    for page in (*PAGES.glob("*.md"), PAGES / "conf.py"):
+        shutil.copy(page, folder)
+    (folder / "heads").mkdir()
+    (folder / "losses").mkdir()
+    for head in HEADS:
+        write(folder / "heads" / f"{head.name}.md", head_page(head, folder / "heads"))
+    for loss in LOSSES:
+        write(folder / "losses" / f"{loss.name}.md", loss_page(loss, folder / "losses"))
+    write(folder / "api.md", reference())
+    append(folder / "experiments.md", experiments())
+    append(folder / "heads_and_losses.md", toctree("heads/*", "losses/*"))
+    append(folder / "index.md", toctree(*CHAPTERS))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a page."""
+    path.write_text(text, encoding="utf-8")
+
+
+def append(path: Path, text: str) -> None:
+    """Write a text at the end of a page."""
+    write(path, f"{path.read_text(encoding='utf-8')}\n{text}")
+
+
+def toctree(*names: str) -> str:
+    """Return the contents of the side bar below a page."""
+    lines = ["```{toctree}", ":hidden:", ":glob:", "", *names, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def head_page(head: type[Head], folder: Path) -> str:
+    """Describe a head: its docstring, its curve and slope, and the losses that go with it."""
+    name = head.name
+    lines = [f"# head={name}", "", documented(head), ""]
+    if head.range.per_target == 1:
+        draw_head(head(), folder / f"{name}.svg")
+        lines += [f"![Prediction and slope against the logit]({name}.svg)", ""]
+    lines += ["## Losses", "", f"Without `loss=…` it is trained with `{usual_loss(name)}`.", ""]
+    lines += ["| loss | one output | three outputs |", "|---|---|---|"]
+    lines += [f"| [{loss.name}](../losses/{loss.name}.md) | {legal(head, loss, 1)} "
+              f"| {legal(head, loss, 3)} |" for loss in LOSSES]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def loss_page(loss: type[Loss], folder: Path) -> str:
+    """Describe a loss: its docstring, its curve and gradient, and the heads that go with it."""
+    name = loss.name
+    lines = [f"# loss={name}", "", documented(loss), ""]
+    drawn = draw_loss(loss, folder / f"{name}.svg")
+    if drawn:
+        lines += [f"![Loss and dL/dz of one output with target 1]({name}.svg)", ""]
+    lines += ["## Heads", "", "| head | one output | three outputs |", "|---|---|---|"]
+    lines += [f"| [{head.name}](../heads/{head.name}.md) | {legal(head, loss, 1)} "
+              f"| {legal(head, loss, 3)} |" for head in HEADS]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def documented(part: type) -> str:
+    """Return a docstring as Markdown."""
+    text = inspect.cleandoc(part.__doc__ or "")
+    text = re.sub(r"^Source: ", "**Source:** ", text, flags=re.MULTILINE)
+    return text.replace("_", r"\_").replace("*", r"\*").replace(r"\*\*Source:\*\*", "**Source:**")
+
+
+def legal(head: type[Head], loss: type[Loss], outputs: int) -> str:
+    """Say whether a pair is legal, as the program decides it."""
+    try:
+        count = head.range.per_target
+        check_pair(head.name, loss.name, outputs * count, regression=count > 1 or None)
+    except InputError:
+        return "refused"
+    return "yes"
+
+
+def draw_head(head: Head, path: Path) -> None:
+    """Draw y and dy/dz of the first output; of several, the others have logit 0."""
+    z = logits(head.range.least_outputs)
+    figure, (left, right) = canvas()
+    left.plot(z[:, 0], head(z)[:, 0])
+    left.set(xlabel="logit z", ylabel="prediction y")
+    right.plot(z[:, 0], head.slope(z)[:, 0])
+    right.set(xlabel="logit z", ylabel="slope dy/dz")
+    figure.savefig(path)
+
+
+def draw_loss(loss: type[Loss], path: Path) -> bool:
+    """Draw the loss and dL/dz of the first output, target 1, with the classic heads."""
+    figure, (left, right) = canvas()
+    for head in HEADS[:4]:
+        outputs = head.range.least_outputs
+        z = logits(outputs)
+        t = torch.zeros_like(z)
+        t[:, 0] = 1
+        if legal(head, loss, outputs) == "refused":
+            continue
+        objective = Objective(head.name, loss.name)
+        left.plot(z[:, 0], objective.losses(z, t), label=head.name)
+        right.plot(z[:, 0], objective.gradient(z, t)[:, 0], label=head.name)
+    drawn = bool(left.lines)
+    if drawn:
+        left.set(xlabel="logit z", ylabel="loss", ylim=(0, 6))
+        right.set(xlabel="logit z", ylabel="dL/dz", ylim=(-2.5, 1))
+        left.legend()
+        figure.savefig(path)
+    return drawn
+
+
+def logits(outputs: int) -> torch.Tensor:
+    """Return logits (N, K) whose first output runs from −6 to 6."""
+    z = torch.zeros(601, outputs, dtype=torch.float64)
+    z[:, 0] = torch.linspace(-6, 6, 601, dtype=torch.float64)
+    return z
+
+
+def canvas():  # type: ignore[no-untyped-def]
+    """Return a figure with two axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    axes = figure.subplots(1, 2)
+    for one in axes:
+        one.grid(alpha=0.3)
+    return figure, axes
+
+
+def experiments() -> str:
+    """Return the header of every experiment's file."""
+    parts = ["## Claims and outcomes", ""]
+    for path in sorted(EXPERIMENTS.glob("*.yaml")):
+        header = re.match(r"(?:#.*\n)+", path.read_text(encoding="utf-8"))
+        lines = [line[2:] for line in (header[0] if header else "").splitlines()[1:]]
+        parts += [f"### {path.stem}", "", "```text", *lines, "```", ""]
+    return "\n".join(parts)
+
+
+def reference() -> str:
+    """Return the page that lists the public classes and functions with their docstrings."""
+    lines = ["# Reference", "", "This page lists the public classes and functions.", ""]
+    for module, names in REFERENCE.items():
+        lines += [f"## {module}", "", "```{eval-rst}", f".. currentmodule:: {module}", ""]
+        for name in names:
+            kind = "autofunction" if name[0].islower() else "autoclass"
+            lines += [f".. {kind}:: {name}", "   :members:" if kind == "autoclass" else "", ""]
+        lines += ["```", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(build(Path(sys.argv[1])))
