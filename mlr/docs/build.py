@@ -26,9 +26,9 @@ from mlr.objectives.compatibility import usual_loss
 PAGES = Path(__file__).parent
 EXPERIMENTS = PAGES.parents[1] / "configs" / "experiment"
 CHAPTERS = (
-    "heads_and_losses", "not_learning", "experiments", "configuration", "dashboards", "compare",
-    "sweeps", "clusters", "runs", "objective", "numerics", "own_loop", "extending", "lecture",
-    "api", "design", "contributing",
+    "tutorial", "heads_and_losses", "not_learning", "experiments", "configuration", "dashboards",
+    "compare", "sweeps", "clusters", "runs", "objective", "numerics", "own_loop", "extending",
+    "lecture", "api", "design", "contributing",
 )  # fmt: skip
 """Pages in the order of the side bar."""
 REFERENCE = {

@@ -84,9 +84,29 @@ def test_the_first_command_works_in_a_process_of_its_own(tmp_path):
     )
     assert shown.returncode == 0, shown.stderr
     assert shown.stderr.strip() == ""
-    printed = shown.stdout.splitlines()
-    for row in example("output").splitlines():
-        assert any(line.startswith(row.removesuffix("…").rstrip()) for line in printed), row
+    (block,) = [block for marked, _, block in BLOCK.findall(README) if marked == "output"]
+    check_output(block, shown.stdout)
+
+
+def check_output(block: str, printed: str) -> None:
+    """Every line of a page's block was printed; … stands for the rest of a line."""
+    lines = printed.splitlines()
+    for row in block.splitlines():
+        assert any(line.startswith(row.removesuffix("…").rstrip()) for line in lines), row
+
+
+def test_the_tutorial_prints_what_it_shows(tmp_path, script, capfd):
+    printed = ""
+    for marked, kind, block in BLOCK.findall(TEXTS[ROOT / "mlr" / "docs" / "tutorial.md"]):
+        if marked == "output":
+            check_output(block, printed)
+        elif kind == "bash":
+            printed = ""
+            for line in block.splitlines():
+                if "board.py" not in line:
+                    shown = script(*words(line), folder=tmp_path)
+                    assert shown.code == 0, shown.err
+                    printed += shown.out
 
 
 @pytest.mark.parametrize("line", LECTURE)
