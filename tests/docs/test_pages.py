@@ -260,3 +260,10 @@ def test_the_table_of_pairs_is_the_programs_own():
                 except InputError:
                     found = True
                 assert found == refused, (head, loss, outputs)
+
+
+def test_every_rule_of_explain_has_its_place():
+    from mlr.analysis.explain.diagnose import RULES
+
+    text = TEXTS[ROOT / "mlr" / "docs" / "not_learning.md"]
+    assert {*re.findall(r"^(?:- )?`(\w+)`:", text, re.MULTILINE)} == {*RULES}
