@@ -267,3 +267,13 @@ def test_every_rule_of_explain_has_its_place():
 
     text = TEXTS[ROOT / "mlr" / "docs" / "not_learning.md"]
     assert {*re.findall(r"^(?:- )?`(\w+)`:", text, re.MULTILINE)} == {*RULES}
+
+
+@pytest.mark.parametrize(("folder", "files"), [("configs", "*/*.yaml"), ("scripts", "[a-z]*.py")])
+def test_every_file_of_a_folder_has_its_line(folder, files):
+    text = (ROOT / folder / "README.md").read_text(encoding="utf-8").replace("\\|", "|")
+    listed = dict(re.findall(r"^\| `([^`]+)` \| (.+) \|$", text, re.MULTILINE))
+    paths = {str(path.relative_to(ROOT / folder)): path for path in (ROOT / folder).glob(files)}
+    assert listed.keys() == paths.keys()
+    for name, line in listed.items():
+        assert line in paths[name].read_text(encoding="utf-8"), name
