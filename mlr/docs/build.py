@@ -31,6 +31,8 @@ CHAPTERS = (
     "lecture", "api", "design", "contributing",
 )  # fmt: skip
 """Pages in the order of the side bar."""
+HEAD_CURVES = "The first output; of several outputs the others have logit 0."
+LOSS_CURVES = "An example with target 1 for the first output; of several the others have logit 0."
 REFERENCE = {
     "mlr": ("Objective", "GradientProbe"),
     "mlr.heads": ("Head", *(head.__name__ for head in HEADS)),
@@ -94,7 +96,8 @@ def head_page(head: type[Head], folder: Path) -> str:
     lines = [f"# head={name}", "", documented(head), ""]
     if head.range.per_target == 1:
         draw_head(head(), folder / f"{name}.svg")
-        lines += [f"![Prediction and slope against the logit]({name}.svg)", ""]
+        lines += [f"![Prediction and slope against the logit]({name}.svg)", "", HEAD_CURVES, ""]
+    lines += ["## When it fails", "", section("heads", name), ""]
     lines += ["## Losses", "", f"Without `loss=…` it is trained with `{usual_loss(name)}`.", ""]
     lines += ["| loss | one output | three outputs |", "|---|---|---|"]
     lines += [f"| [{loss.name}](../losses/{loss.name}.md) | {legal(head, loss, 1)} "
@@ -108,11 +111,21 @@ def loss_page(loss: type[Loss], folder: Path) -> str:
     lines = [f"# loss={name}", "", documented(loss), ""]
     drawn = draw_loss(loss, folder / f"{name}.svg")
     if drawn:
-        lines += [f"![Loss and dL/dz of one output with target 1]({name}.svg)", ""]
+        lines += [f"![Loss and dL/dz against the logit]({name}.svg)", "", LOSS_CURVES, ""]
+    lines += ["## When it fails", "", section("losses", name), ""]
     lines += ["## Heads", "", "| head | one output | three outputs |", "|---|---|---|"]
     lines += [f"| [{head.name}](../heads/{head.name}.md) | {legal(head, loss, 1)} "
               f"| {legal(head, loss, 3)} |" for head in HEADS]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def section(kind: str, name: str) -> str:
+    """Return the section of a head or a loss in its file of `parts`."""
+    text = (PAGES / "parts" / f"{kind}.md").read_text(encoding="utf-8")
+    found = re.search(rf"^## {name}\n\n(.+?)\n*(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise LookupError(f"mlr/docs/parts/{kind}.md has no section {name}.")
+    return found[1]
 
 
 def documented(part: type) -> str:

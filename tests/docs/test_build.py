@@ -61,6 +61,14 @@ def test_tables_of_pairs(source):
     assert rows(source / "heads" / "gaussian.md")["gaussian_nll"] == ["yes", "yes"]
 
 
+def test_a_page_has_the_section_of_its_part_alone(source):
+    text = (source / "heads" / "cloglog.md").read_text()
+    assert "can make a step too long.\n" in text
+    assert "A class outside the support" not in text
+    with pytest.raises(LookupError, match="no section cauchit"):
+        build.section("heads", "cauchit")
+
+
 def test_experiments_are_described(source):
     text = (source / "experiments.md").read_text()
     for path in build.EXPERIMENTS.glob("*.yaml"):
