@@ -173,6 +173,12 @@ class Objective(torch.nn.Module):
         validation.check_targets(self.head, self.loss, targets)
         return False
 
+    def _repr_html_(self) -> str:
+        """Display the curves of loss and gradient in a notebook."""
+        from mlr.objectives.display import html
+
+        return html(self.head, self.loss, self.kernel, self.outputs)
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "kernel"}
 
