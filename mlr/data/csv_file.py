@@ -17,7 +17,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlr.core.checks import InputError, flag, listed, typed
+from mlr.core.checks import DataError, InputError, flag, listed, typed
 from mlr.data import options
 from mlr.data.base import Dataset
 from mlr.data.faults import LONGEST, DataWarning, fault, shown, tail
@@ -161,10 +161,13 @@ class Csv(RealSource):
             reader = csv.reader(text, delimiter=self.separator, strict=True)
             try:
                 for row in reader:
-                    if row:
-                        rows.append([self._cell(text) for text in row])
-                        lines.append(reader.line_num)
-                        self._check_width(rows, reader.line_num)
+                    if not row:
+                        continue
+                    row = [text.strip() for text in row]
+                    rows.append(list(map(with_point, row)) if self.decimal == "comma" else row)
+                    lines.append(reader.line_num)
+                    if len(row) != len(rows[0]) or len(row) == 1:
+                        raise self._wrong_width(rows, reader.line_num)
             except csv.Error as error:
                 raise fault(f"{self.file}, line {reader.line_num}:", f"{error}.") from None
             except UnicodeDecodeError as error:
@@ -197,25 +200,18 @@ class Csv(RealSource):
             )
         return _Table(self.file, columns, lines[first:], numbered)
 
-    def _check_width(self, rows: list[list[str]], line: int) -> None:
-        width, found = len(rows[0]), len(rows[-1])
-        if width == 1:
-            raise fault(
+    def _wrong_width(self, rows: list[list[str]], line: int) -> DataError:
+        if len(rows[0]) == 1:
+            return fault(
                 self.file,
                 f"has the single column {shown(rows[0][0], 30)}; name the character between its "
                 f"columns by data.delimiter={', '.join(options.DELIMITERS)}.",
             )
-        if found != width:
-            raise fault(
-                f"{self.file}, line {line}",
-                f"has {found} values and the first line {width}; is data.delimiter="
-                f"{self.separator!r} right?",
-            )
-
-    def _cell(self, text: str) -> str:
-        """Strip a text; a number gets a decimal point."""
-        text = text.strip()
-        return text.replace(",", ".") if self.decimal == "comma" and _almost_number(text) else text
+        return fault(
+            f"{self.file}, line {line}",
+            f"has {len(rows[-1])} values and the first line {len(rows[0])}; is data.delimiter="
+            f"{self.separator!r} right?",
+        )
 
 
 @dataclass(frozen=True)
@@ -306,6 +302,11 @@ def number(text: str) -> float | None:
         return None
 
 
+def with_point(text: str) -> str:
+    """Replace the decimal comma of a number by a point; return other texts unchanged."""
+    return text.replace(",", ".") if _almost_number(text) else text
+
+
 def _almost_number(text: str) -> bool:
     """Return True for a number, with a decimal point or comma, that is not `nan`.
 
@@ -318,11 +319,12 @@ def _almost_number(text: str) -> bool:
 
 def _counts(name: str, texts: Sequence[str]) -> bool:
     """Return True if a column only counts the rows, as an index saved with them does."""
+    if name.lower() not in _COUNTING:
+        return False
     values = list(map(number, texts))
-    start = values[0] if name.lower() in _COUNTING else None
-    return start in (0, 1) and values == [start + row for row in range(len(values))]
+    return any(values == list(range(start, start + len(values))) for start in (0, 1))
 
 
 def _is_column(chosen: object) -> bool:
     """Return True for the name or number of a column."""
-    return isinstance(chosen, (str, int)) and not isinstance(chosen, bool) and chosen != ""
+    return isinstance(chosen, (str, int)) and not isinstance(chosen, bool)

@@ -206,13 +206,13 @@ def _too_few(
     """Return the refusal of splits of `counts`; `sizes` are those of the classes."""
     total, rare, each = sizes.sum(), int(sizes.argmin()), ""
     if len(sizes) > 1:
-        each = f" with each of {len(sizes)} classes in each"
-        each += f" (class {shown(labels[rare], 20) if labels else rare} has {sizes[rare]})"
+        each = f" with all {len(sizes)} classes in each"
+        each += f" ({shown(labels[rare], 20) if labels else rare} has {sizes[rare]})"
     measured = "; measurements need data.task=regression" * bool(2 * len(sizes) > total > 1)
     return fault(
         where,
         f"cannot split {total} examples into {', '.join(map(str, counts))}{each}: give more, or "
-        f"other data.val_fraction and data.test_fraction{measured}.",
+        f"other data.val_fraction, data.test_fraction{measured}.",
     )
 
 
