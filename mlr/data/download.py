@@ -90,6 +90,8 @@ def _reason(error: Exception) -> str:
         return f"answers {error.response.status_code}"
     if isinstance(error, exceptions.InvalidSchema):
         return "leads away from https"
-    if isinstance(error, exceptions.ConnectionError):
+    if type(error) is exceptions.ConnectionError:
         return "no connection; offline?"
-    return type(error).__name__ if isinstance(error, exceptions.RequestException) else "wrong file"
+    if not isinstance(error, exceptions.RequestException):
+        return "another file"
+    return type(error).__name__

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO
 
 from mlr.core.checks import InputError, memory_limit
@@ -30,20 +31,19 @@ def opened(path: Path, most: int, option: str = "") -> Iterator[BinaryIO]:
             fit into memory.
     """
     try:
-        size = path.stat().st_size
-        if not path.is_file():
+        try:
+            status = path.stat()
+        except (FileNotFoundError, ValueError):  # ValueError: a null character in the name
+            if not option:
+                raise fault(path, "does not exist.") from None
+            fix = f"does not exist; name another file by {option}=FILE."
+            raise InputError(f"{tail(path, LONGEST - len(fix) - 1)} {fix}") from None
+        if not S_ISREG(status.st_mode):
             raise fault(path, "is not a file: a folder, a pipe or a device.")
-        if size > most:
-            raise fault(path, f"has {size:,} bytes; {most:,} are the most that is read.")
+        if status.st_size > most:
+            raise fault(path, f"has {status.st_size:,} bytes; {most:,} are the most that is read.")
         with path.open("rb") as file:
             yield file
-    except (FileNotFoundError, ValueError) as error:  # ValueError: a null character in the name
-        if isinstance(error, InputError):
-            raise
-        if not option:
-            raise fault(path, "does not exist.") from None
-        fix = f"does not exist; name another file by {option}=FILE."
-        raise InputError(f"{tail(path, LONGEST - len(fix) - 1)} {fix}") from None
     except OSError as error:
         raise fault(path, f"cannot be read: {error.strerror or type(error).__name__}.") from None
     except MemoryError:

@@ -114,7 +114,7 @@ def read_folder(
         # grey images get the channel that convolutions expect
         images = images[:, None] if images.ndim == 3 else images
         shape = pairs[0].features.shape[1:] if pairs else images.shape[1:]
-        validate.check_split(str(files[0]), images, labels, shape)
+        validate.check_split(f"{files[0]} with {files[1].name}", images, labels, shape)
         labels, classes = validate.class_labels(str(files[1]), labels, classes)
         pairs.append(Arrays(images, labels))
     assert classes is not None
@@ -175,9 +175,10 @@ def _values(path: Path, stream: BinaryIO | gzip.GzipFile) -> NDArray:
             path, f"is no IDX file: it begins with {magic!r}, not with 00 00 and a type of numbers."
         )
     dtype, count = np.dtype(TYPES[magic[2]]), magic[3]
-    shape = tuple(np.frombuffer(stream.read(4 * count), ">u4").tolist())
+    raw = stream.read(4 * count)
+    shape = tuple(int.from_bytes(raw[i : i + 4], "big") for i in range(0, len(raw), 4))
     size = prod(shape) * dtype.itemsize
-    if not 1 <= len(shape) == count <= MOST_DIMENSIONS or size > MOST_BYTES:
+    if not 1 <= count <= MOST_DIMENSIONS or len(raw) < 4 * count or size > MOST_BYTES:
         raise fault(
             path, f"has a damaged header: {count} dimensions and {size:.4g} bytes. {_AGAIN}"
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
+from io import BytesIO
+from math import prod
 from os import PathLike
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,6 +19,8 @@ from mlr.data.prepare import Arrays, RealSource
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_LONGEST_HEADER = 10_000
+"""Bytes; numpy refuses longer ones too."""
 _PARTS = ("", "_val", "_test")
 """Endings of the keys of the training, validation and test examples."""
 
@@ -93,11 +97,13 @@ class Npz(RealSource):
                     where = f"{self.file}: {shown(self.features + part, 20)}"
                     shape = (found[""].features if part else x).shape[1:]
                     validate.check_split(where, x, y, shape)
-                    if self.regression and (y.ndim > 2 or not y.size):
-                        raise fault(where, f"has targets {y.shape!s:.40}, not (N,) or (N, K).")
+                    where = f"{self.file}: {shown(self.labels + part, 20)}"
                     if not self.regression:
-                        where = f"{self.file}: {shown(self.labels + part, 20)}"
                         y, classes = validate.class_labels(where, y, classes)
+                    elif y.ndim > 2 or not y.size:
+                        raise fault(where, f"has targets {y.shape!s:.40}, not (N,) or (N, K).")
+                    else:
+                        validate.finite(where, y, "targets")
                     found[part] = Arrays(x, y)
         except (InputError, OSError, MemoryError):
             raise
@@ -123,7 +129,14 @@ class Npz(RealSource):
                 f"unpacks to {entry.file_size} bytes; {MOST_BYTES} are the most.",
             )
         with archive.open(entry) as stream:
+            opening = BytesIO(stream.read(_LONGEST_HEADER))
+        version = npy.read_magic(opening)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read_header(opening)
+        declared = prod(shape) * dtype.itemsize
+        # before memory is allocated
+        if declared != entry.file_size - opening.tell() and not dtype.hasobject:
+            raise ValueError(f"{key} has another size than its header declares")
+        with archive.open(entry) as stream:
             values = npy.read_array(stream, allow_pickle=False)
-            if stream.read(1):
-                raise ValueError(f"{key} is longer than its header declares")
         return values.astype(values.dtype.newbyteorder("="), order="C", copy=False)

@@ -52,7 +52,9 @@ def check_dataset(data: Dataset) -> None:
         arrays = [tensor.detach().cpu() for tensor in tensors]
         x, y = (t.float().numpy() if t.is_floating_point() else t.numpy() for t in arrays)
         check_split(where, x, y, data.feature_shape, may_be_empty=name == "val")
-        if data.classes is not None:
+        if data.classes is None:
+            finite(where, y, "targets")
+        else:
             class_labels(where, y, data.classes)
 
 
@@ -85,7 +87,6 @@ def check_split(
             where, f"has {len(features)} examples but {count} labels; every example needs one."
         )
     finite(where, features)
-    finite(where, targets, "targets")
 
 
 def finite(where: str, values: NDArray, what: str = "features") -> None:
@@ -158,12 +159,13 @@ def class_labels(where: str, labels: NDArray, classes: int | None) -> tuple[NDAr
     if classes is not None:
         return labels, classes
     present = np.unique(labels)
-    classes = max(2, int(present[-1]) + 1) if len(present) else 2
+    last = int(present[-1])
+    classes = max(2, last + 1)
     if len(present) < classes:
         absent = next(k for k, found in enumerate([*present, -1]) if found != k)
         raise fault(
             where,
-            f"has labels up to {classes - 1} but none of class {absent}; labels must count from "
+            f"has labels up to {last} but none of class {absent}; labels must count from "
             "0 without gaps (y - 1 if they count from 1), or K be stated by data.classes=K.",
         )
     return labels, classes
