@@ -178,6 +178,15 @@ class Csv(RealSource):
                 ) from None
         if len(rows) < 2:
             raise fault(self.file, "has no lines of data below its first line.")
+        label = "label" if self.label is None else str(self.label)
+        unnamed = label not in rows[0] or number(label) is not None
+        if self.header is None and unnamed and any(map(_almost_number, rows[0])):
+            cells = listed([shown(cell, 15) for cell in rows[0]], 40)
+            raise fault(
+                self.file,
+                f"seems to have no header: its first line is {cells}. data.header=false names "
+                "columns by number, data.header=true takes it as a header.",
+            )
         numbered = self.header is False
         names = list(map(str, range(len(rows[0])))) if numbered else rows[0]
         first = 0 if numbered else 1
@@ -189,15 +198,6 @@ class Csv(RealSource):
             if name in columns:
                 raise fault(self.file, f"has two columns named {shown(name)}; rename one of them.")
             columns[name] = texts
-        label = "label" if self.label is None else str(self.label)
-        unnamed = label not in columns or number(label) is not None
-        if self.header is None and unnamed and any(map(_almost_number, names)):
-            cells = listed([shown(cell, 15) for cell in names], 40)
-            raise fault(
-                self.file,
-                f"seems to have no header: its first line is {cells}. data.header=false names "
-                "columns by number, data.header=true takes it as a header.",
-            )
         return _Table(self.file, columns, lines[first:], numbered)
 
     def _wrong_width(self, rows: list[list[str]], line: int) -> DataError:

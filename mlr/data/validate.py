@@ -84,7 +84,7 @@ def check_split(
     if targets.ndim == 0 or len(features) != len(targets):
         count = len(targets) if targets.ndim else "no"
         raise fault(
-            where, f"has {len(features)} examples but {count} labels; every example needs one."
+            where, f"has {len(features)} examples but {count} targets; every example needs one."
         )
     finite(where, features)
 
@@ -103,11 +103,7 @@ def finite(where: str, values: NDArray, what: str = "features") -> None:
     import numpy as np
 
     if values.dtype.kind not in "biuf":
-        raise fault(
-            where,
-            f"has {what} of type {values.dtype!s:.20}; they must be real numbers: number texts "
-            "by np.unique(y, return_inverse=True)[1].",
-        )
+        raise fault(where, f"has {what} of type {values.dtype!s:.20}; they must be real numbers.")
     if values.dtype.kind != "f" or not values.size:
         return
     rows = values.reshape(len(values), -1)

@@ -96,7 +96,7 @@ def test_as_many_names_as_classes_pass():
         (Split(ONES.long(), LABELS), "has features of type torch.int64 .*must be floating"),
         (Split(with_nan(1, 1), LABELS), "has features that are not finite .* row 1 .*: nan"),
         (Split(ONES / 0, LABELS), "has features that are not finite .* in 4 of 4 rows"),
-        (Split(ONES, LABELS[:3]), "has 4 examples but 3 labels"),
+        (Split(ONES, LABELS[:3]), "has 4 examples but 3 targets"),
         (Split(ONES, LABELS[:, None]), r"has labels of shape \(4, 1\) and type int64; they"),
         (Split(ONES, LABELS.float()), r"targets of type torch.float32 and shape \(4,\); .* int64"),
         (Split(ONES, LABELS.int()), r"targets of type torch.int32 and shape \(4,\); .* int64"),

@@ -205,9 +205,10 @@ def test_large_files_are_refused(write, monkeypatch):
 
 
 @pytest.mark.parametrize("label", [None, "5.0", "0.2", -1])
-def test_a_first_line_of_data_is_no_header(write, label):
+@pytest.mark.parametrize("first", [IRIS[0], "5.0,3.0,3.0,0.2,Iris-setosa"])
+def test_a_first_line_of_data_is_no_header(write, label, first):
     with pytest.raises(DataError) as caught:
-        Csv(path=write(*IRIS), label=label).load(0)
+        Csv(path=write(first, *IRIS), label=label).load(0)
     assert "own.csv seems to have no header: its first line is '5.0', '3.0'" in str(caught.value)
     assert "data.header=false" in str(caught.value)
     assert "data.header=true" in str(caught.value)

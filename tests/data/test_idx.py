@@ -223,7 +223,7 @@ def test_colour_images_and_vectors_and_floats(folder):
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("train-labels-idx1-ubyte", np.zeros(59, np.uint8), "60 examples but 59 labels"),
+        ("train-labels-idx1-ubyte", np.zeros(59, np.uint8), "60 examples but 59 targets"),
         ("train-labels-idx1-ubyte", np.arange(60, dtype=np.uint8) % 10 + 1, "y - 1"),
         ("t10k-labels-idx1-ubyte", np.full(20, 10, np.uint8), "t10k-labels.*label 10 .* 0 to 9"),
         ("train-labels-idx1-ubyte", np.zeros((60, 1), np.uint8), r"labels of shape \(60, 1\)"),

@@ -78,7 +78,7 @@ def test_the_largest_features_of_float32_and_none_at_all_are_finite():
     ("features", "count", "message"),
     [
         (np.ones((1, 1)), 1, None),
-        (np.ones((3, 1)), 2, "has 3 examples but 2 labels"),
+        (np.ones((3, 1)), 2, "has 3 examples but 2 targets"),
         (np.ones((0, 1)), 0, r"has features of shape \(0, 1\)"),
         (np.ones((3, 0)), 3, r"has features of shape \(3, 0\)"),
         (np.ones(3), 3, r"has features of shape \(3,\).*single feature is \(N, 1\)"),
@@ -97,7 +97,7 @@ def test_splits_are_refused(features, count, message):
 
 def test_only_a_split_that_may_be_empty_is_taken_empty():
     validate.check_split("data=x", np.ones((0, 2)), np.ones(0), (2,), may_be_empty=True)
-    with pytest.raises(DataError, match="has 0 examples but 3 labels"):
+    with pytest.raises(DataError, match="has 0 examples but 3 targets"):
         validate.check_split("data=x", np.ones((0, 2)), np.ones(3), (2,), may_be_empty=True)
 
 
@@ -145,7 +145,7 @@ def test_only_the_name_of_a_file_is_cut():
     text = str(caught.value)
     assert len(text) == 195
     assert text.startswith("…")
-    assert text.endswith("/train?-labels has 3 examples but 2 labels; every example needs one.")
+    assert text.endswith("/train?-labels has 3 examples but 2 targets; every example needs one.")
 
 
 def test_the_largest_numbers_do_not_wrap_to_minus_one():
