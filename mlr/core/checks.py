@@ -206,16 +206,18 @@ def whole(name: str, value: int, at_least: int = 1, at_most: int | None = None) 
 
 
 def whole_numbers(name: str, values: Sequence[int]) -> tuple[int, ...]:
-    """Return the values of a list if each is a whole number of at least 1.
+    """Return the values of a list if there are some and each is a whole number of at least 1.
 
     Raises:
         InputError: shows the list.
     """
-    for value in values:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            shown = str(list(values)).replace(" ", "").replace("'", "")
-            raise InputError(f"{name}={shown} must list whole numbers of at least 1.")
-    return tuple(values)
+    given = values if isinstance(values, (list, tuple)) else ()
+    if not given or any(type(value) is not int or value < 1 for value in given):
+        shown = typed(values).replace(" ", "").replace("'", "")
+        raise InputError(
+            f"{name}={shown} must list whole numbers of at least 1, as in {name}=[32,16]."
+        )
+    return tuple(given)
 
 
 def _is_finite(value: float) -> bool:

@@ -83,7 +83,7 @@ class RunSpec:
         Raises:
             InputError: they are missing or damaged.
         """
-        from mlr.data.base import check_dataset
+        from mlr.data.validate import check_dataset
 
         with _printed_once():
             data = self.source.load(self.config["seed"])
