@@ -41,8 +41,8 @@ def check_arguments(flags: Namespace) -> None:
             raise InputError(
                 f"{word!a} holds bytes that are not UTF-8; rename what it names."
             ) from error
-        if word.startswith("=") or (word.endswith("=") and after and "=" not in after):
-            raise InputError(f"spaces around the = are not allowed: write {word}{after}.")
+        if "=" in (word[:1], after[:1]) or (word.endswith("=") and after and "=" not in after):
+            raise InputError("spaces around the = are not allowed: write it as in head=sigmoid.")
         if "=" not in word and not word.startswith("~"):
             raise InputError(_bare(word, after))
         if not own_choices:
@@ -51,16 +51,15 @@ def check_arguments(flags: Namespace) -> None:
 
 def _bare(word: str, after: str) -> str:
     """Return the sentence about a word without an equals sign."""
-    if after.startswith("="):
-        return f"spaces around the = are not allowed: write {word}=…, as in head=sigmoid."
     if word in GROUPS or word in all_options():
         return f"{word} has no value: write {word}={after if after and '=' not in after else '…'}."
     found = next((f"{group}={word}" for group, names in choices().items() if word in names), None)
     if found:
         return f"{word} is not an option; options are key=value: {found}?"
     return (
-        f"{word:.60} is not an option; options are key=value, as in head=sigmoid; a list has "
-        "commas without spaces, and a text with spaces needs quotes; see --help."
+        f"{word.strip() or repr(word):.60} is not an option; options are key=value, as in "
+        "head=sigmoid; a list has commas without spaces, and a text with spaces needs quotes; "
+        "see --help."
     )
 
 
@@ -76,4 +75,5 @@ def _check_choice(word: str) -> None:
     for name in value.split(","):
         own = OTHER_NAMES.get(name, name) if group == "loss" else name
         if own not in choices()[group] and (group, name) != ("experiment", "null"):
-            raise InputError(unknown_choice(group, name if re.fullmatch(r"[\w./-]+", name) else value))
+            whole = not re.fullmatch(r"[\w./-]+", name)
+            raise InputError(unknown_choice(group, value if whole else name))

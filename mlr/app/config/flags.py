@@ -69,5 +69,5 @@ def _check_together(flags: Namespace) -> None:
 def _unknown_flag(word: str, flags: Sequence[str]) -> str:
     alike = [flag for flag in flags if flag.startswith("--") == (len(word) > 2)]
     near = nearest(f"-{word[1:]}", alike, 0.75)
-    hint = f"Did you mean {near}?" if near else "Options are key=value, without hyphens; see --help."
-    return f"Unknown flag {word}. {hint}"
+    usual = "Options are key=value, without hyphens; see --help."
+    return f"Unknown flag {word}. " + (f"Did you mean {near}?" if near else usual)
