@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +26,14 @@ from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict, read_write
 
 from mlr.app.config.arguments import canonical
-from mlr.app.config.yaml_templates import Keys, Template, list_text
+
+Keys = tuple[str, ...]
 
 SCALARS = (bool, int, float, str, type(None))
 MOST_JOBS = 1 << 14
 """Most jobs in the cache: the sweeper asks for each before the launcher does."""
 MOST_BASES = 1024
 """Most compositions in the cache; they take about 70 kB each."""
-_JOB = (
-    *(("hydra", "overrides", "task"), ("hydra", "job", "override_dirname")),
-    *(("hydra", "job", "id"), ("hydra", "job", "num"), ("hydra", "runtime", "output_dir")),
-)
-"""Keys of Hydra's part that differ between jobs."""
 
 
 class Base:
@@ -61,7 +57,6 @@ class Base:
         self.overrides = self.hydra["overrides"]["task"]
         self.interpolated = "${" in str(self.plain)
         self._values: dict[str, Any] = {}
-        self._templates: dict[tuple[Keys, ...], Template] = {}
 
     def at(self, keys: Keys) -> Any:
         """Return the value at `keys`, reached through dictionaries only; else Ellipsis."""
@@ -93,19 +88,6 @@ class Base:
             OmegaConf.update(self._task, place, value)
             self._values[line] = OmegaConf.select(self._task, place)
         return self._values[line]
-
-    def config_template(self, holes: tuple[Keys, ...]) -> Template:
-        """Return the text of `config.yaml` with holes."""
-        if holes not in self._templates:
-            self._templates[holes] = Template(self.plain, holes)
-        return self._templates[holes]
-
-    @cached_property
-    def hydra_template(self) -> Template:
-        """The text of `hydra.yaml` with holes for what differs between jobs."""
-        # mlr writes these files itself, so Hydra is given no folder for them
-        subdir = self.hydra["output_subdir"] or ".hydra"
-        return Template({"hydra": {**self.hydra, "output_subdir": subdir}}, _JOB)
 
 
 @dataclass(frozen=True)
@@ -143,16 +125,15 @@ class Composed:
             node[keys[-1]] = value
         return plain
 
-    def files(self, number: int, folder: Path) -> dict[str, str]:
-        """Return the texts of the job's `.hydra`, with the values that Hydra would write."""
-        holes = tuple(keys for keys, _ in self.patches)
-        config = self.base.config_template(holes).fill([value for _, value in self.patches])
-        job = (list(self.overrides), self.dirname, str(number), number, str(folder))
-        hydra = self.base.hydra_template.fill(job)
+    def hydra(self, number: int, folder: Path) -> dict[str, Any]:
+        """Return Hydra's part as plain values, those of the job included."""
+        own = self.base.hydra
+        job = {"override_dirname": self.dirname, "id": str(number), "num": number}
         return {
-            "config.yaml": config,
-            "hydra.yaml": hydra,
-            "overrides.yaml": list_text(self.overrides),
+            **own,
+            "overrides": {**own["overrides"], "task": list(self.overrides)},
+            "job": own["job"] | job,
+            "runtime": own["runtime"] | {"output_dir": str(folder)},
         }
 
 
