@@ -48,13 +48,12 @@ class Base:
     def __init__(self, tree: DictConfig) -> None:
         """Take the composition `tree`, which must not change afterwards."""
         self.tree = tree
-        self.plain: dict[str, Any]
-        self.hydra: dict[str, Any]
-        self.overrides: list[str]
         self._task = without_hydra(tree)
-        self.plain = OmegaConf.to_container(self._task)  # type: ignore[assignment]
-        self.hydra = OmegaConf.to_container(tree.hydra, enum_to_str=True)  # type: ignore[assignment]
-        self.overrides = self.hydra["overrides"]["task"]
+        plain: Any = OmegaConf.to_container(self._task)
+        hydra: Any = OmegaConf.to_container(tree.hydra, enum_to_str=True)
+        self.plain: dict[str, Any] = plain
+        self.hydra: dict[str, Any] = hydra
+        self.overrides: list[str] = hydra["overrides"]["task"]
         self.interpolated = "${" in str(self.plain)
         self._values: dict[str, Any] = {}
 
@@ -73,12 +72,7 @@ class Base:
         return isinstance(value, SCALARS) and "${" not in str(value)
 
     def converted(self, line: str, keys: Keys, value: Any) -> Any:
-        """Convert a value to the type of its place.
-
-        Args:
-            line: the override, the key of the cache.
-            keys: of a scalar.
-            value: to be set there.
+        """Convert the value of the override `line` to the type of its place.
 
         Raises:
             OmegaConfBaseException: it does not fit there.
@@ -235,15 +229,17 @@ class CachedLoader:
             return False
         if list(base.overrides) != [str(x.input_line) for x in below if not x.is_hydra_override()]:
             return False  # they set the list itself
-        for one in below:
-            if self._is_group(one.key_or_group) and not isinstance(one.value(), dict):
-                continue  # Hydra chooses groups before it sets anything
-            keys = _keys(one)
-            if any(keys[: len(place)] == place[: len(keys)] for place in places):
-                return False
-            if base.interpolated and not _sets_its_key(base, one, keys):
-                return False
-        return True
+        return all(self._spares(one, base, places) for one in below)
+
+    def _spares(self, override: Override, base: Base, places: list[Keys]) -> bool:
+        """Return True if `override` sets nothing at `places`, nor by an interpolation there."""
+        value = override.value()
+        if self._is_group(override.key_or_group) and not isinstance(value, dict):
+            return True  # Hydra chooses groups before it sets anything
+        keys = _keys(override)
+        plain = isinstance(value, (*SCALARS, list)) and isinstance(base.at(keys[:-1]), dict)
+        apart = all(keys[: len(place)] != place[: len(keys)] for place in places)
+        return override.type != OverrideType.DEL and plain and apart
 
     def _is_group(self, key: str) -> bool:
         if key not in self._groups:
@@ -276,13 +272,6 @@ def _keys(override: Override) -> Keys:
 
 def _lines(overrides: Iterable[Override]) -> tuple[str, ...]:
     return tuple(str(one.input_line) for one in overrides)
-
-
-def _sets_its_key(base: Base, override: Override, keys: Keys) -> bool:
-    """Return True if `override` sets its key, and nothing else by an interpolation."""
-    sets = override.type in (OverrideType.CHANGE, OverrideType.ADD, OverrideType.FORCE_ADD)
-    reached = isinstance(base.at(keys[:-1]), dict)
-    return sets and reached and isinstance(override.value(), SCALARS)
 
 
 def _dirname(base: Base, task: list[Override]) -> str:
