@@ -189,12 +189,9 @@ class CachedLoader:
 
     def _patched(self, lines: tuple[str, ...]) -> Composed | None:
         parsed = [_parse(line) for line in lines]
-        scalars = [one for one in parsed if self._sets_a_scalar(one)]
-        base = self._base(_lines(one for one in parsed if one not in scalars))
-        on_top = [one for one in scalars if base.is_scalar(_keys(one))]
+        on_top = [one for one in parsed if self._sets_a_scalar(one)]
         below = [one for one in parsed if one not in on_top]
-        if len(on_top) < len(scalars):  # the others name no scalar of this composition
-            base = self._base(_lines(below))
+        base = self._base(_lines(below))
         if not self._independent(base, on_top, below):
             return None
         patches = tuple(
