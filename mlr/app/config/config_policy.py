@@ -48,10 +48,7 @@ _REFERENCE = re.compile(r"\$\{[\w.\[\]-]*\}")
 
 @contextmanager
 def guarded(flags: Namespace) -> Iterator[None]:
-    """Check the command line, and every file that Hydra loads inside the context.
-
-    Args:
-        flags: the command line, parsed by `read_flags`.
+    """Check the command line, parsed by `read_flags`, and every file that Hydra loads inside.
 
     Raises:
         InputError: an override or a file asks for what it may not.
@@ -59,7 +56,7 @@ def guarded(flags: Namespace) -> Iterator[None]:
     overrides = [one for line in flags.overrides for one in _parsed(line)]
     check_overrides(overrides)
     if not (flags.cfg or flags.info or flags.help or flags.shell_completion):
-        check_folders(overrides, "sweep" if flags.multirun else "run")
+        _check_folders(overrides, "sweep" if flags.multirun else "run")
     Plugins.instance()  # registers the kinds of sources, once
     # Hydra has no other place to look at a file before its interpolations are resolved
     sources: Any = SourcesRegistry.instance().types
@@ -87,25 +84,15 @@ def check_overrides(overrides: Sequence[Override]) -> None:
         if "hydra" in re.split(r"\W+", one.package or ""):
             raise InputError(f"{one.input_line!s:.60} moves a file into hydra; leave @… out.")
         for key, value in _leaves(one.key_or_group, one.value()):
-            words = re.split(r"\W+", key)  # 1.4 takes a[b] for a.b
-            if words[0] == "hydra" and {*CALLING} & set(words) and "${" in str(value):
+            words = re.findall(r"\w+", key)  # 1.4 takes a[b] for a.b
+            if words[:1] == ["hydra"] and {*CALLING} & set(words) and "${" in str(value):
                 raise InputError(f"{key}={value!s:.60} must be a plain value.")
             if words == ["hydra", "output_subdir"] and value is not None:
                 raise InputError("hydra.output_subdir must be null: mlr writes .hydra itself.")
 
 
-def check_folders(overrides: Sequence[Override], mode: str) -> None:
-    """Refuse output folders that are typed as plain values, or the usual one inside mlr's code.
-
-    Others are checked when they are resolved: `check_output`.
-
-    Args:
-        overrides: of the command line.
-        mode: run or sweep.
-
-    Raises:
-        InputError: `check_place` refuses it.
-    """
+def _check_folders(overrides: Sequence[Override], mode: str) -> None:
+    """Refuse output folders typed as plain values, or the usual one; `check_output` the others."""
     typed = dict(pair for one in overrides for pair in _leaves(one.key_or_group, one.value()))
     for key in ("hydra.run.dir", "hydra.sweep.dir"):
         if key in typed and "${" not in str(typed[key]):
@@ -116,10 +103,7 @@ def check_folders(overrides: Sequence[Override], mode: str) -> None:
 
 
 def check_output(hydra: Any) -> None:
-    """Refuse the folder that Hydra has made for a job.
-
-    Args:
-        hydra: Hydra's part of the job's configuration.
+    """Refuse the folder that Hydra has made for a job, by Hydra's part of its configuration.
 
     Raises:
         InputError: it would do harm, or lies outside of its sweep.
@@ -163,11 +147,7 @@ class CheckedFiles(FileConfigSource):
         self.main = main
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Load a file.
-
-        Raises:
-            InputError: it is refused; names the file.
-        """
+        """Load a file; InputError if it is refused."""
         path = Path(self.path, self._normalize_file_name(config_path))
         checked(read_text(path), path)
         try:
@@ -176,10 +156,12 @@ class CheckedFiles(FileConfigSource):
             text = str(error).strip().partition("\n")[0]
             raise InputError(f"{path} cannot be loaded: {text}.") from error
         name = config_path.removesuffix(".yaml")
-        content = OmegaConf.to_container(result.config, resolve=False)
+        content: Any = OmegaConf.to_container(result.config, resolve=False)
         own = _within(path, CONFIGS)
         if name == self.main and not (own and name == MAIN):
-            _check_main(path, content)
+            defaults = content.get("defaults") if isinstance(content, dict) else None
+            if not isinstance(defaults, list) or MAIN not in defaults:
+                raise InputError(f"{path} must list `{MAIN}`, mlr's main file, in its defaults.")
         if not own:
             if not _within(path, Path(self.path)):
                 raise InputError(f"{path} lies outside the folder {self.path} by a link or `..`.")
@@ -190,13 +172,6 @@ class CheckedFiles(FileConfigSource):
 
 def _within(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
-
-
-def _check_main(path: Path, content: Any) -> None:
-    """Refuse a main configuration without the types and the settings of Hydra that mlr needs."""
-    defaults = content.get("defaults") if isinstance(content, dict) else None
-    if not isinstance(defaults, list) or MAIN not in defaults:
-        raise InputError(f"{path} must list `{MAIN}`, mlr's main configuration, in its defaults.")
 
 
 def check_file(path: Path, name: str, package: str, content: Any) -> None:

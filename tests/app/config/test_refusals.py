@@ -146,13 +146,13 @@ TYPED = {
     "allow=[null]": "allow=[null]: Invalid type assigned: NoneType is not a subclass of str",
     "model=mlp model.widths=[-3]": "model.widths=[-3] must list whole numbers of at least 1.",
     "model=mlp model.widths=-3": "model.widths=-3 must list the hidden layers, as in model.w",
-    "model=mlp model.widths=32,16": "needs -m, as in -m model.widths=32,16; a list as one value has",
+    "model=mlp model.widths=32,16": "needs -m, as in -m model.widths=32,16; a list as one",
     "optimizer=SGD": "Unknown optimizer=SGD. Did you mean optimizer=sgd? Choose from adam, adamw, ",
     "data=FashionMNIST": "Did you mean data=fashion_mnist?",
     "loss=cross-entropy": "Unknown loss=cross-entropy. Did you mean loss=cross_entropy?",
     "experiment=neuron.yaml": "Did you mean experiment=neuron? Choose from clipped, line, mnist",
-    "model.activation=relu": "Unknown option model.activation. Did you mean model=mlp, which has it? "
-    "Choose from bias, init, init_scale, weight.",
+    "model.activation=relu": "Unknown option model.activation. Did you mean model=mlp, which has "
+    "it? Choose from bias, init, init_scale, weight.",
     "activation=relu": "Unknown option activation. Did you mean model.activation? Choose from all",
     "lr=0.1": "Unknown option lr. Did you mean optimizer.lr? Choose from allow, allow_targets, bat",
     "Head=sigmoid": "Unknown option Head. Did you mean head? Choose from allow, allow_targets, bat",
