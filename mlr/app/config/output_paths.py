@@ -17,6 +17,9 @@ CONFIGS = INSTALLED if (INSTALLED / "train.yaml").is_file() else ROOT / "configs
 FOLDERS = ("configs", "scripts", "tests", ".git")
 """Folders of the repository, besides mlr/, in which no runs are written."""
 
+LONGEST_PART = 255
+"""Bytes of a name that file systems take; mkdir would refuse it halfway."""
+
 
 def check_place(option: str, value: object) -> None:
     """Refuse an output folder that would do harm, or that no one could use afterwards.
@@ -39,6 +42,8 @@ def check_place(option: str, value: object) -> None:
         raise InputError(f"{option}={shown!a} holds bytes that are not UTF-8.") from error
     if unseen := next((one for one in letters if is_unseen(one)), ""):
         raise InputError(f"{option}={shown!a} holds the character {unseen!a}, which none can see.")
+    if any(len(os.fsencode(part)) > LONGEST_PART for part in Path(text).parts):
+        raise InputError(f"{option}={shown} has a name of more than {LONGEST_PART} bytes.")
     _check_target(option, shown, Path(text))
 
 
@@ -47,7 +52,7 @@ def _check_target(option: str, shown: str, path: Path) -> None:
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             path.absolute().stat()
         target = path.resolve()
-    except OSError as error:  # too long, or a link that leads in a circle
+    except OSError as error:  # the path is too long, or a link that leads in a circle
         raise InputError(f"{option}={shown} cannot be used: {error.strerror}.") from error
     if target == Path(target.anchor):
         raise InputError(f"{option}={shown} is the root of all files; give a folder of its own.")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from omegaconf import OmegaConf
-from omegaconf._utils import is_float, yaml_is_bool
 
 from mlr.core.durable import WriteError, atomic_write
 from mlr.records.checksums import checksum
@@ -36,10 +35,13 @@ def _represent_text(dumper: Any, text: str) -> Any:
 
 @lru_cache(maxsize=1 << 14)
 def _spelled(text: str) -> tuple[str, str | None]:
-    """Return the letters of a text, and the quotes without which OmegaConf reads another type."""
+    """Return the letters of a text, and the quotes without which OmegaConf reads a number."""
     # LC_ALL=C makes lone bytes of letters on a command line
     letters = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return letters, "'" if is_float(letters) or yaml_is_bool(letters) else None
+    with suppress(ValueError):
+        float(letters)
+        return letters, "'"
+    return letters, None
 
 
 _Dumper.add_representer(str, _represent_text)
