@@ -2,7 +2,7 @@
 
 An override is refused, in one sentence, by the first of these that it concerns:
 
-    - `flags` and `arguments`: words that are not written as options are, and unknown choices;
+    - `arguments`: words that are not written as options are, and unknown choices;
     - `config_policy`: files that would have Hydra call code, and folders that would do harm;
     - `config_errors`: errors of Hydra and OmegaConf, put into a sentence: unknown options, types;
     - `run_spec.make_run_spec`: values out of range, and parts that do not go together; it calls

@@ -48,7 +48,7 @@ _REFERENCE = re.compile(r"\$\{[\w.\[\]-]*\}")
 
 @contextmanager
 def guarded(flags: Namespace) -> Iterator[None]:
-    """Check the command line, parsed by `read_flags`, and every file that Hydra loads inside.
+    """Check the command line, parsed by `read_arguments`, and every file that Hydra loads inside.
 
     Raises:
         InputError: an override or a file asks for what it may not.

@@ -11,8 +11,7 @@ import sys
 
 import pytest
 
-from mlr.app.config.arguments import check_arguments
-from mlr.app.config.flags import read_flags
+from mlr.app.config.arguments import read_arguments
 from mlr.core import console
 from mlr.core.checks import CHOOSE, InputError
 
@@ -31,11 +30,7 @@ REFUSED = {
     "schedule=exp": "Unknown schedule=exp",
     "experiment=nope": "Unknown experiment=nope. Choose from .*mnist_mlp",
     "head=linear loss=bce": r"loss=bce needs predictions in \[0, 1\], but head=linear gives any",
-    "head=linear loss=ce": "loss=ce needs",
     "head=sigmoid loss=ce": "loss=ce needs .*objective.strict=false",
-    "head=clipped_linear loss=ce": "loss=ce needs",
-    "head=probit loss=focal": "loss=focal needs .*objective.strict=false",
-    "head=linear loss=mae": r"loss=mae needs predictions in \[0, 1\]",
     "data=line": "Use head=linear",
     "head=gaussian": "head=gaussian predicts numbers, but the data have 10 classes. Use head=softm",
     "head=gaussian loss=se data=line": "loss=se needs one prediction for each target, but head=ga",
@@ -48,9 +43,7 @@ REFUSED = {
     "loss=smoothed_ce loss.epsilon=1": r"loss.epsilon=1 must lie in \[0, 1\)",
     "loss=ce loss.gamma=1": "Unknown option loss.gamma.*Did you mean loss=focal, which",
     "optimizer.lr=0": "optimizer.lr=0 must be a finite number above 0",
-    "optimizer.lr=-0.1": "optimizer.lr=-0.1 must be a finite number above 0",
     "optimizer.lr=nan": "optimizer.lr=nan must be a finite number above 0",
-    "optimizer.lr=inf": "optimizer.lr=inf must be a finite number above 0",
     "optimizer.lr=abc": "optimizer.lr=abc must be a finite number above 0",
     "optimizer.momentum=1": r"optimizer.momentum=1 must lie in \[0, 1\)",
     "optimizer.nesterov=true": "needs momentum",
@@ -58,7 +51,6 @@ REFUSED = {
     "batch_size=2.5": "batch_size=2.5 must be a whole number",
     "batch_size=100000": "batch_size=100000 is more than the .* training examples of data=digits",
     "epochs=0": "epochs=0 must be a whole number of at least 1",
-    "steps=0": "steps=0 must be a whole number of at least 1",
     "seed=-1": "seed=-1 must be a whole number of at least 0",
     "seed=1.5": "seed=1.5 must be a whole number",
     "patience=0": "patience=0 must be",
@@ -68,7 +60,6 @@ REFUSED = {
     "probes.points=-1": "probes.points=-1 must be",
     "probes.points=every(10)": r"probes.points=every\(10\) cannot be read",
     "probes.classes=daily": "probes.classes=daily must be a schedule: 200 .*every:10",
-    "probes.figures=-1": "probes.figures=-1 must be",
     "schedule.warmup_steps=-1": "schedule.warmup_steps=-1 must be",
     "model=mlp model.widths=[]": r"model.widths=\[\] must list",
     "model=mlp model.widths=[1000000000000]": "does not fit into memory",
@@ -200,11 +191,11 @@ def test_what_hydra_can_read_is_not_refused(train):
         ["~experiment", "--cfg", "job"],
         ["data=custom", "data._target_=my.Source", "+data.path='x;y=z'", "--cfg", "job"],
     ):
-        check_arguments(read_flags(line))
+        read_arguments(line)
     with pytest.raises(InputError):
-        check_arguments(read_flags(["head=own"]))
-    check_arguments(read_flags(["head=own", "--config-dir", "conf"]))
-    check_arguments(read_flags(["head=own", "hydra.searchpath=[file://conf]"]))
+        read_arguments(["head=own"])
+    read_arguments(["head=own", "--config-dir", "conf"])
+    read_arguments(["head=own", "hydra.searchpath=[file://conf]"])
 
 
 def test_long_lists_end_at_a_whole_item(capsys):
