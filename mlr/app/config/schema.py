@@ -20,7 +20,7 @@ _USUAL_LOSS = re.compile(r"\$\{usual_loss:\s*\$\{head\}\s*\}")
 
 @dataclass
 class ObjectiveConfig:
-    """Strictness about pairs of head and loss: false lets a defined but senseless one run."""
+    """Options of the objective."""
 
     strict: bool = MISSING
 
