@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from mlr.core.checks import positive, whole
-from mlr.probes.families import FAMILIES, probe_class
+from mlr.probes.families import FAMILIES, families_on, probe_class
 from mlr.probes.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -103,10 +103,19 @@ class ProbeSettings(_Families):  # type: ignore[misc, valid-type]
 def presets() -> dict[str, ProbeSettings]:
     """Settings by name, as `configs/probes/` has them."""
     return {
-        "off": ProbeSettings(points=0, histograms=0, figures=0),
+        "off": ProbeSettings(**families_on("off"), points=0, histograms=0, figures=0),
         "basic": ProbeSettings(),
-        "full": ProbeSettings(**dict.fromkeys(NAMES, True), figures=6),
+        "full": ProbeSettings(**families_on("full"), figures=6),
     }
+
+
+def register_families() -> None:
+    """Register with Hydra the options of all families, which `configs/probes/` are made of."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    for preset in presets() if "families" not in store.repo else ():
+        store.store(group="families", name=preset, node=families_on(preset))
 
 
 def make_probes(settings: ProbeSettings, subject: Subject) -> dict[str, Probe]:

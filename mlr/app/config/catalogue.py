@@ -16,6 +16,7 @@ from mlr.app.config import output_paths as places
 from mlr.app.config.schema import Config
 from mlr.core.checks import CHOOSE, nearest, unknown
 from mlr.losses import AMBIGUOUS, OTHER_NAMES
+from mlr.probes.families import FAMILIES, families_on
 
 GROUPS: Mapping[str, str] = {
     "head": "a head",
@@ -74,8 +75,12 @@ def choices() -> dict[str, list[str]]:
 
 @lru_cache(maxsize=256)
 def text(group: str, name: str) -> str:
-    """Return the text of the file of one choice."""
-    return Path(places.CONFIGS, group, f"{name}.yaml").read_text(encoding="utf-8")
+    """Return the text of the file of one choice, with the options that it takes from elsewhere."""
+    own = Path(places.CONFIGS, group, f"{name}.yaml").read_text(encoding="utf-8")
+    if group == "probes":
+        on = families_on(name)
+        own += "".join(f"{one.name}: {on[one.name]}  # {one.summary}\n" for one in FAMILIES)
+    return own
 
 
 def title(group: str, name: str) -> str:
@@ -87,7 +92,8 @@ def title(group: str, name: str) -> str:
 
 def options(group: str, name: str) -> list[str]:
     """Return the options of one choice, in the order of its file."""
-    return [key for key in re.findall(r"^(\w+):", text(group, name), re.M) if key != "_target_"]
+    keys = re.findall(r"^(\w+):", text(group, name), re.M)
+    return [key for key in keys if key not in ("_target_", "defaults")]
 
 
 def comments(group: str, name: str) -> dict[str, str]:

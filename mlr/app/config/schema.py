@@ -13,6 +13,7 @@ from hydra.core.default_element import InputDefault
 from omegaconf import MISSING
 
 from mlr.objectives.compatibility import usual_loss
+from mlr.probes.settings import register_families
 
 _USUAL_LOSS = re.compile(r"\$\{usual_loss:\s*\$\{head\}\s*\}")
 """The entry of the defaults list in train.yaml that makes the loss depend on the head."""
@@ -83,6 +84,7 @@ def register_schema() -> None:
     store = ConfigStore.instance()
     if "schema.yaml" not in store.repo:  # 1.4 warns of a second time
         store.store(name="schema", node=Config)
+    register_families()
 
 
 def _teach_usual_loss() -> None:
