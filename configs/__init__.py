@@ -10,6 +10,6 @@ as `- override /head: sigmoid`; then their options and those of train.yaml, as i
 expected to say of it, in tests/analysis/explain/expected.yaml.
 """
 
-from mlr.probes.settings import register_families
+from mlr.app.config.probe_families import register_families
 
 register_families()

@@ -18,11 +18,7 @@ MOST_NUMBERS = 1 << 22
 
 @dataclass(frozen=True)
 class LogitsTask:
-    """Task of the logits.
-
-    outputs: K.
-    classes: number of classes; None for regression.
-    """
+    """Task of the logits: K outputs, and the number of classes, None for regression."""
 
     outputs: int
     classes: int | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -27,26 +27,24 @@ class Recording:
 
     Args:
         sink: records the blocks.
+        stack_of: makes the stack, of which the first step shows what can be measured.
     """
 
-    def __init__(self, sink: Sink) -> None:
-        self.sink = sink
+    def __init__(self, sink: Sink, stack_of: Callable[[WatchedStep], StepStack]) -> None:
+        self.sink, self.stack_of = sink, stack_of
         self.stack: StepStack | None = None
-        self.measurements: Measurements | None = None
         self.rates: list[float | Tensor] = []
         self.last: dict[str, float] = {}
         self.broken = False
 
-    def begin(self, stack: StepStack) -> None:
-        """Start to record, when it is known what can be measured."""
-        self.stack = stack
-        self.measurements = Measurements(stack.probes, stack.values)
-        self.sink.begin((*stack.tags, "learning_rate"))
-
     def keep(self, step: WatchedStep) -> None:
         """Add a step, later than those before."""
-        if self.broken or self.measurements is None:
+        if self.broken:
             return
+        if self.stack is None:
+            self.stack = self.stack_of(step)
+            self.measurements = Measurements(self.stack.probes, self.stack.values)
+            self.sink.begin((*self.stack.tags, "learning_rate"))
         self.measurements.keep(step.scheduled())
         self.rates.append(step.rate)
         if self.measurements.due():
@@ -57,14 +55,14 @@ class Recording:
 
         A full disk stops the recording, with a warning, and not the training.
         """
-        if self.measurements is None:
+        if self.stack is None:
             return
         measured, rates = self.measurements.measured(), self.rates
         self.measurements.forget()
         self.rates = []
         if measured is not None:
             with self._stopped_by_disk():
-                self._record(measured, np.array([[float(rate)] for rate in rates]))
+                self._record(self.stack, measured, np.array([[float(rate)] for rate in rates]))
 
     def close(self, status: str, reason: str | None, metrics: Mapping[str, float]) -> None:
         """Record the rest, and the end."""
@@ -82,11 +80,13 @@ class Recording:
             self.broken = True
             warnings.warn(f"GradientProbe stops recording: {error}", stacklevel=2)
 
-    def _record(self, measured: Measured, rates: NDArray) -> None:
-        assert self.stack is not None
-        values = measured.numbers[:, 0, self.stack.known]
-        present = measured.present[:, 0, self.stack.known]
-        self._remember_last(values, present)
+    def _record(self, stack: StepStack, measured: Measured, rates: NDArray) -> None:
+        values = measured.numbers[:, 0, stack.known]
+        present = measured.present[:, 0, stack.known]
+        for column, tag in enumerate(stack.tags):
+            rows = np.flatnonzero(present[:, column])
+            if tag in FINAL and len(rows):
+                self.last[tag] = float(values[rows[-1], column])
         values = np.concatenate((values, rates.astype(values.dtype)), axis=1)
         present = np.concatenate((present, np.ones_like(rates, dtype=bool)), axis=1)
         histograms = {
@@ -94,10 +94,3 @@ class Recording:
             for tag, columns in measured.histograms.items()
         }
         self.sink.record(measured._replace(numbers=values, present=present, histograms=histograms))
-
-    def _remember_last(self, values: NDArray, present: NDArray) -> None:
-        assert self.stack is not None
-        for column, tag in enumerate(self.stack.tags):
-            rows = np.flatnonzero(present[:, column])
-            if tag in FINAL and len(rows):
-                self.last[tag] = float(values[rows[-1], column])

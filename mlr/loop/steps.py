@@ -11,10 +11,11 @@ from torch import Tensor
 from mlr.heads import Head
 from mlr.loop.batch import LogitsTask
 from mlr.loop.parameters import TrainedParameters
-from mlr.probes import ProbeSettings, StepValues, Subject, make_probes
-from mlr.probes.base import stack_network
+from mlr.probes import ProbeSettings
+from mlr.probes.base import StepValues, Subject
 from mlr.probes.families import fields_read
-from mlr.probes.measuring import ScheduledStep
+from mlr.probes.measuring import ScheduledStep, stack_network
+from mlr.probes.settings import make_probes
 
 
 @dataclass
@@ -33,13 +34,12 @@ class WatchedStep:
     loss: Tensor | None
     """mean L ()"""
     task: LogitsTask
-    """properties of the logits' task"""
     batch: int
     """length of the first axis of the logits, which layers have too"""
     grads: Tensor | None = None
     """dL/dz (B, K) of each example's own loss; None before the backward pass"""
     statistics: dict[str, Tensor] = field(default_factory=dict)
-    """fields of `NetworkValues`, by parameter (n,) instead of by layer"""
+    """`StepValues.network`, by parameter (n,) instead of by layer"""
     differentiated: bool = False
     """whether a backward pass came to its end"""
     updated: bool = False
@@ -60,12 +60,11 @@ class StepStack:
 
     Args:
         settings: with the families.
-        task: of the logits.
+        first: the first step.
         head: None if unknown.
         parameters: of the model.
         dense: layers with sample gradients.
         hidden: layers with units.
-        has_loss: whether the loss is known.
 
     Attributes:
         probes: by family.
@@ -76,29 +75,28 @@ class StepStack:
     def __init__(
         self,
         settings: ProbeSettings,
-        task: LogitsTask,
+        first: WatchedStep,
         head: Head | None,
         parameters: TrainedParameters,
         dense: tuple[str, ...],
         hidden: tuple[str, ...],
-        has_loss: bool,
     ) -> None:
-        self.task, self.head, self.parameters = task, head, parameters
-        spread = head is not None and head.range.per_target == 2
-        self.subject = Subject(task.classes, spread, parameters.names, dense, hidden)
+        self.task, self.head, self.parameters = first.task, head, parameters
+        self.spread = head is not None and head.range.per_target == 2
+        subject = Subject(first.task.classes, self.spread, parameters.names, dense, hidden)
         self.probes = {
             name: probe
-            for name, probe in make_probes(settings, self.subject).items()
+            for name, probe in make_probes(settings, subject).items()
             if head is not None or "predictions" not in probe.reads
         }
+        unknown = ["slope/loss"]  # the loss as a function of predictions is the user's own
+        if first.loss is None:
+            unknown.append("loss/train")
+        if head is None:
+            unknown.append("saturation/fraction")
         every = [tag for probe in self.probes.values() for tag in probe.tags]
-        self.known = [not self._is_unknown(tag, has_loss) for tag in every]
+        self.known = [not tag.startswith(tuple(unknown)) for tag in every]
         self.tags = tuple(tag for tag, known in zip(every, self.known, strict=True) if known)
-
-    def _is_unknown(self, tag: str, has_loss: bool) -> bool:
-        # the loss as a function of predictions is the user's own
-        of_loss = tag.startswith("slope/loss") or (tag == "loss/train" and not has_loss)
-        return of_loss or (tag == "saturation/fraction" and self.head is None)
 
     def values(self, steps: Sequence[ScheduledStep]) -> StepValues:
         """Stack steps of one shape and with the same families due, with a run axis of 1."""
@@ -112,7 +110,7 @@ class StepStack:
         unknown = logits.new_full((), torch.nan)
         everywhere = predictions = unknown.expand(logits.shape)
         reads_predictions = "predictions" in fields_read(steps[0].due)
-        if self.head is not None and (self.subject.spread or reads_predictions):
+        if self.head is not None and (self.spread or reads_predictions):
             predictions = self.head(logits)
         losses = torch.stack([unknown if one.loss is None else one.loss for one in steps])
         losses = losses.to(logits)[:, None, None]
@@ -122,10 +120,10 @@ class StepStack:
             losses=losses,
             slopes=self.head.slope(logits) if self.head is not None else everywhere,
             right=right,
-            spreads=predictions.chunk(2, -1)[1] if self.subject.spread else None,
+            spreads=predictions.chunk(2, -1)[1] if self.spread else None,
             labels=labels,
             predictions=predictions,
             prediction_grads=everywhere,
-            network=self.parameters.by_layer(stack_network([step.statistics for step in steps])),
+            network=self.parameters.by_layer(stack_network(steps)),
             broken=~logits.sum((-2, -1)).isfinite()[..., None] | losses.isinf(),
         )

@@ -64,10 +64,27 @@ class ProbeSettings(_Families):  # type: ignore[misc, valid-type]
             found[name] = Schedule.of(f"probes.{name}", value)
         return found
 
-    @property
+    @cached_property
     def families(self) -> tuple[str, ...]:
         """Names of the families that are measured on any step."""
         return tuple(name for name in NAMES if self.schedules[name].number)
+
+    @cached_property
+    def _by_schedule(self) -> dict[Schedule, frozenset[str]]:
+        found: dict[Schedule, frozenset[str]] = {}
+        for name, schedule in self.schedules.items():
+            found[schedule] = found.get(schedule, frozenset()) | {name}
+        return found
+
+    def due_at(self, step: int) -> frozenset[str]:
+        """Families and histograms due on a step of a run of unknown length."""
+        due: frozenset[str] = frozenset()
+        for schedule, names in self._by_schedule.items():
+            if schedule.due(step):
+                due |= names
+        # histograms stand at steps that have numbers too, unless they have their own schedule
+        alone = self.schedules[HISTOGRAMS].kind != "evenly" or not self.families
+        return due if alone or due != {HISTOGRAMS} else frozenset()
 
     def due(self, total_steps: int) -> dict[int, frozenset[str]]:
         """Families and histograms due on each of the steps 0 … total_steps − 1, in order.
@@ -107,15 +124,6 @@ def presets() -> dict[str, ProbeSettings]:
         "basic": ProbeSettings(),
         "full": ProbeSettings(**families_on("full"), figures=6),
     }
-
-
-def register_families() -> None:
-    """Register with Hydra the options of all families, which `configs/probes/` are made of."""
-    from hydra.core.config_store import ConfigStore
-
-    store = ConfigStore.instance()
-    for preset in presets() if "families" not in store.repo else ():
-        store.store(group="families", name=preset, node=families_on(preset))
 
 
 def make_probes(settings: ProbeSettings, subject: Subject) -> dict[str, Probe]:

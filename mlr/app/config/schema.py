@@ -12,8 +12,8 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.default_element import InputDefault
 from omegaconf import MISSING
 
+from mlr.app.config.probe_families import register_families
 from mlr.objectives.compatibility import usual_loss
-from mlr.probes.settings import register_families
 
 _USUAL_LOSS = re.compile(r"\$\{usual_loss:\s*\$\{head\}\s*\}")
 """The entry of the defaults list in train.yaml that makes the loss depend on the head."""

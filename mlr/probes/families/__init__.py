@@ -6,7 +6,7 @@ To add a probe, write one file and one line:
    `measure` from `StepValues` to numbers, `reads` for the optional fields it needs.
 2. A line in `FAMILIES` below.
 
-The option `probes.<name>`, with its place in --help and `probes=full`, its schedules and the columns
+The option `probes.<name>`, its place in --help and in `probes=full`, its schedules and the columns
 of metrics.csv follow from that line. Tags of a new group get their own charts in TensorBoard.
 """
 

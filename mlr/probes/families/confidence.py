@@ -1,7 +1,5 @@
 """Gradient sizes by confidence, which show if confident errors are corrected."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Mean output y by its target."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
