@@ -12,13 +12,12 @@ from pathlib import Path
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from mlr.core.checks import CHOOSE, listed
 from mlr.core.text import printable
 
 Progress = Callable[[int, int], None]
 """Called with the updates done and their number."""
 WIDE = 200
-"""Columns of a table that goes into a file: nothing needs to be cut there."""
+"""Columns of a table that goes into a file."""
 NARROW = 40
 """Columns of the narrowest terminal: in fewer, its own broken lines read better than cut words."""
 
@@ -70,7 +69,6 @@ def show_traceback(error: BaseException) -> None:
 
 LONGEST = 200
 """Characters of a refusal, for nobody reads more; --debug shows all of it."""
-LONGEST_PATH = 30
 
 
 def refuse(message: str) -> None:
@@ -80,33 +78,10 @@ def refuse(message: str) -> None:
 
 
 def shortened(line: str) -> str:
-    """Cut a line to `LONGEST` characters: fewer choices, the ends of paths, then no middle."""
-    line = _fewer_choices(line)
-    words = line.split(" ")
-    paths = [number for number, word in enumerate(words) if "/" in word]
-    for number in sorted(paths, key=lambda number: -len(words[number])):
-        name, equals, path = words[number].partition("=")
-        if "/" in name:  # no option's value, but a run's folder, as in a+b,seed=0
-            name, equals, path = "", "", words[number]
-        if len(" ".join(words)) > LONGEST and len(path) > LONGEST_PATH:
-            words[number] = f"{name}{equals}…{path[1 - LONGEST_PATH :]}"
-    line = " ".join(words)
-    return line if len(line) <= LONGEST else _without_middle(line)
-
-
-def _fewer_choices(line: str) -> str:
-    """Shorten the list that ends a line that is too long by whole items."""
-    start = line.rfind(CHOOSE) + len(CHOOSE)
-    if len(line) <= LONGEST or start < len(CHOOSE):
+    """Cut a line to `LONGEST` characters by its middle, between words where these are short."""
+    if len(line) <= LONGEST:
         return line
-    choices = line[start:].removesuffix(".").split(", ")
-    return f"{line[:start]}{listed(choices, LONGEST - start - 1)}."
-
-
-def _without_middle(line: str) -> str:
-    """Return the two ends of a line, cut between words where these are short enough."""
-    half = LONGEST // 2 - 2
-    begin, end = line[:half], line[-half:]
+    begin, end = line[: 2 * LONGEST // 3], line[3 - LONGEST // 3 :]
     begin = begin.rpartition(" ")[0] or begin
     end = end.partition(" ")[2] or end
     return f"{begin.rstrip()} … {end.lstrip()}"
