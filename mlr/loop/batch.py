@@ -69,9 +69,7 @@ class Batch:
 
     def of_logits(self, values: Tensor) -> Tensor:
         """Copy values with the shape of the logits, one row per measured example."""
-        rows = values.detach().reshape(self.examples, self.task.outputs)
-        if self._every > 1:
-            rows = rows[:: self._every]
+        rows = values.detach().reshape(self.examples, self.task.outputs)[:: self._every]
         wide = torch.float64 if values.dtype == torch.float64 else torch.float32
         return rows.to(wide, copy=True)
 
@@ -87,20 +85,13 @@ def _arranged(
     width = outputs // (head.range.per_target if head is not None else 1)
     fitting = {(*leading, width), leading if whole or outputs == 1 else (*leading, width)}
     if tuple(targets) not in fitting or not leading.numel():
-        raise _misfit(logits, targets, whole)
+        raise InputError(
+            f"targets of shape {tuple(targets)} do not fit logits of shape {tuple(logits)}; the "
+            "last axis of the logits is that of the classes or outputs, and targets have the shape "
+            "of the logits, or lack that axis and are class numbers: targets.long()."
+        )
     probable = head is not None and head.range in (UNIT, OPEN_UNIT, SIMPLEX)
     task = LogitsTask(outputs, max(2, outputs) if whole or probable else None)
     one_hot = whole and outputs > 1 and len(targets) == len(logits)
     every = max(1, -(-logits.numel() // MOST_NUMBERS))
     return task, leading.numel(), one_hot, every
-
-
-def _misfit(logits: torch.Size, targets: torch.Size, whole: bool) -> InputError:
-    given, wanted = f"targets of shape {tuple(targets)}", f"logits of shape {tuple(logits)}"
-    if not whole and targets == logits[:-1]:
-        return InputError(f"{given} for {wanted} must be class numbers: give targets.long().")
-    return InputError(
-        f"{given} do not fit {wanted}; the last axis of the logits is that of the "
-        "classes or outputs, and targets have the shape of the logits, or lack that axis and "
-        "are class numbers."
-    )

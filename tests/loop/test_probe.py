@@ -371,7 +371,7 @@ def test_models_and_batches_that_do_not_fit_are_refused(tmp_path):
             InputError, match=r"targets of shape \(3,\) do not fit logits of shape \(4, 3\)"
         ):
             probe.watch(logits, torch.zeros(3, dtype=torch.long))
-        with pytest.raises(InputError, match=r"must be class numbers: give targets.long\(\)"):
+        with pytest.raises(InputError, match=r"are class numbers: targets.long\(\)"):
             probe.watch(logits, torch.zeros(4))
         with pytest.raises(InputError, match="logits without a graph"):
             probe.watch(logits.detach(), torch.zeros(4, dtype=torch.long))
