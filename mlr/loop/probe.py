@@ -16,12 +16,13 @@ from torch.autograd import Variable
 from torch.optim import Optimizer
 
 from mlr.core.checks import InputError, known, users_stacklevel, whole
-from mlr.heads import HEADS, Head
+from mlr.heads import Head
 from mlr.loop.batch import Batch
 from mlr.loop.model_hooks import ModelHooks
 from mlr.loop.recording import Recording
 from mlr.loop.sinks import FolderSink, Sink, WriterSink
-from mlr.loop.steps import StepStack, WatchedStep
+from mlr.loop.steps import WatchedStep
+from mlr.objectives.compatibility import find_head
 from mlr.probes import ProbeSettings
 from mlr.probes.settings import presets
 
@@ -96,7 +97,7 @@ class GradientProbe:
         if not isinstance(settings, ProbeSettings):
             settings = presets()[known("settings", settings, presets())]
         self.settings = settings if schedule is None else replace(settings, points=schedule)
-        self._head = _head_of(head)
+        self._head = find_head(head) if head is not None else None
         self._mean = known("reduction", reduction, ("mean", "sum")) == "mean"
         self._accumulate = whole("accumulate", accumulate)
         self._scaler = scaler
@@ -108,7 +109,8 @@ class GradientProbe:
         if not self._optimizers:
             raise InputError("GradientProbe needs an optimizer, but the list of them is empty.")
         self._hooks = ModelHooks(model, self.settings)
-        self._recording = Recording(self._sink(model, folder, writer), self._stack_of)
+        sink = self._sink(model, folder, writer)
+        self._recording = Recording(sink, self.settings, self._head, self._hooks)
         self._pending: WatchedStep | None = None
         self._warned = self._closed = False
         self._due = self._due_at(first_step)
@@ -256,13 +258,6 @@ class GradientProbe:
             return
         self._recording.keep(step)
 
-    def _stack_of(self, first: WatchedStep) -> StepStack:
-        hooks = self._hooks
-        return StepStack(
-            *(self.settings, first, self._head),
-            *(hooks.parameters, hooks.dense, hooks.hidden),
-        )
-
     def _due_at(self, step: int) -> frozenset[str]:
         """Families due on a step; all on the first one, which shows what can be measured."""
         table = self._table
@@ -283,10 +278,3 @@ class GradientProbe:
                 "lr": float(self._optimizers[0].param_groups[0]["lr"]),
             },
         )
-
-
-def _head_of(head: Head | str | None) -> Head | None:
-    if head is None or isinstance(head, Head):
-        return head
-    kinds = {kind.name: kind for kind in HEADS}
-    return kinds[known("head", head, kinds)]()

@@ -1,19 +1,26 @@
-"""Recording of watched steps: measured in blocks, and written to a sink."""
+"""Recording of watched steps: stacked, measured in blocks, and written to a sink."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mlr.heads import Head
+from mlr.loop.model_hooks import ModelHooks
 from mlr.loop.sinks import Sink
-from mlr.loop.steps import StepStack, WatchedStep
+from mlr.loop.steps import WatchedStep
+from mlr.probes import ProbeSettings
+from mlr.probes.base import StepValues, Subject
+from mlr.probes.families import fields_read
 from mlr.probes.histograms import Histogram
-from mlr.probes.measuring import Measured, Measurements
+from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stack_network
+from mlr.probes.settings import make_probes
 
 FINAL = (
     *("loss/train", "accuracy/train", "logit_grad/wrong", "logit_grad/right"),
@@ -22,16 +29,81 @@ FINAL = (
 """Tags whose last number is a final one."""
 
 
-class Recording:
-    """Collects steps, and flushes them in blocks.
+class StepStack:
+    """Probes of one loop, and the values that they read of stacked steps.
 
     Args:
-        sink: records the blocks.
-        stack_of: makes the stack, of which the first step shows what can be measured.
+        settings: with the families.
+        head: None if unknown.
+        hooks: of the model.
+        first: the first step, which shows what can be measured.
+
+    Attributes:
+        probes: by family.
+        known: whether each tag of the probes can be measured.
+        tags: names of those that can.
     """
 
-    def __init__(self, sink: Sink, stack_of: Callable[[WatchedStep], StepStack]) -> None:
-        self.sink, self.stack_of = sink, stack_of
+    def __init__(
+        self, settings: ProbeSettings, head: Head | None, hooks: ModelHooks, first: WatchedStep
+    ) -> None:
+        self.task, self.head, self.parameters = first.task, head, hooks.parameters
+        self.spread = head is not None and head.range.per_target == 2
+        subject = Subject(
+            first.task.classes, self.spread, hooks.parameters.names, hooks.dense, hooks.hidden
+        )
+        self.probes = {
+            name: probe
+            for name, probe in make_probes(settings, subject).items()
+            if head is not None or "predictions" not in probe.reads
+        }
+        unknown = ["slope/loss"]  # the loss as a function of predictions is the user's own
+        if first.loss is None:
+            unknown.append("loss/train")
+        if head is None:
+            unknown.append("saturation/fraction")
+        every = [tag for probe in self.probes.values() for tag in probe.tags]
+        self.known = [not tag.startswith(tuple(unknown)) for tag in every]
+        self.tags = tuple(tag for tag, known in zip(every, self.known, strict=True) if known)
+
+    def values(self, steps: Sequence[ScheduledStep]) -> StepValues:
+        """Stack steps of one shape and with the same families due, with a run axis of 1."""
+        logits = torch.stack([step.logits for step in steps])
+        targets = torch.stack([step.targets for step in steps])
+        labels = right = None
+        if self.task.classes is not None:
+            classes = self.task.labels(targets)
+            labels = classes.to(logits.dtype)
+            right = (self.task.decide(logits, self.head) == classes).to(logits.dtype)
+        unknown = logits.new_full((), torch.nan)
+        everywhere = predictions = unknown.expand(logits.shape)
+        reads_predictions = "predictions" in fields_read(steps[0].due)
+        if self.head is not None and (self.spread or reads_predictions):
+            predictions = self.head(logits)
+        losses = torch.stack([unknown if one.loss is None else one.loss for one in steps])
+        losses = losses.to(logits)[:, None, None]
+        return StepValues(
+            logits=logits,
+            logit_grads=torch.stack([step.logit_grads for step in steps]),
+            losses=losses,
+            slopes=self.head.slope(logits) if self.head is not None else everywhere,
+            right=right,
+            spreads=predictions.chunk(2, -1)[1] if self.spread else None,
+            labels=labels,
+            predictions=predictions,
+            prediction_grads=everywhere,
+            network=self.parameters.by_layer(stack_network(steps)),
+            broken=~logits.sum((-2, -1)).isfinite()[..., None] | losses.isinf(),
+        )
+
+
+class Recording:
+    """Collects steps, and flushes them in blocks to a sink."""
+
+    def __init__(
+        self, sink: Sink, settings: ProbeSettings, head: Head | None, hooks: ModelHooks
+    ) -> None:
+        self.sink, self.settings, self.head, self.hooks = sink, settings, head, hooks
         self.stack: StepStack | None = None
         self.rates: list[float | Tensor] = []
         self.last: dict[str, float] = {}
@@ -42,7 +114,7 @@ class Recording:
         if self.broken:
             return
         if self.stack is None:
-            self.stack = self.stack_of(step)
+            self.stack = StepStack(self.settings, self.head, self.hooks, step)
             self.measurements = Measurements(self.stack.probes, self.stack.values)
             self.sink.begin((*self.stack.tags, "learning_rate"))
         self.measurements.keep(step.scheduled())
