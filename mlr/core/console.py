@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import traceback
@@ -69,6 +70,7 @@ def show_traceback(error: BaseException) -> None:
 
 LONGEST = 200
 """Characters of a refusal, for nobody reads more; --debug shows all of it."""
+LONGEST_PATH = 30
 
 
 def refuse(message: str) -> None:
@@ -78,7 +80,10 @@ def refuse(message: str) -> None:
 
 
 def shortened(line: str) -> str:
-    """Cut a line to `LONGEST` characters by its middle, between words where these are short."""
+    """Cut a line to `LONGEST` characters: the beginnings of long paths, then the middle."""
+    for path in sorted(re.findall(r"[^\s=]*/\S*", line), key=len, reverse=True):
+        if len(line) > LONGEST and len(path) > LONGEST_PATH:
+            line = line.replace(path, f"…{path[1 - LONGEST_PATH :]}", 1)
     if len(line) <= LONGEST:
         return line
     begin, end = line[: 2 * LONGEST // 3], line[3 - LONGEST // 3 :]

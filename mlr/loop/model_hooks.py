@@ -75,9 +75,6 @@ class ModelHooks:
             found["gradient_norms"] = found["gradient_norms"] / scale
         if "cosine" in found:
             found["cosine"] = found["cosine"].to(step.logits)
-        if "nonfinite" in step.statistics:
-            # several attempts at one step, of which a scaler rejects those that overflow
-            found["nonfinite"] = found["nonfinite"].maximum(step.statistics["nonfinite"])
         if self.layers is not None and _reads_layers(step.due):
             found |= self._of_layers(step, self.layers, factor)
             self.layers.clear()

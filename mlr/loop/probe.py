@@ -145,7 +145,7 @@ class GradientProbe:
             )
         self._finish_step()
         batch = Batch(logits, targets, self._head)
-        former, rate = self._pending, self._optimizers[0].param_groups[0]["lr"]
+        rate = self._optimizers[0].param_groups[0]["lr"]
         rate = rate.clone() if isinstance(rate, Tensor) else rate
         value = None if loss is None else loss.detach().clone()
         if value is not None and not self._mean:
@@ -154,8 +154,6 @@ class GradientProbe:
             *(self.step, self._due, time(), rate, batch.logits, batch.targets, value),
             *(batch.task, len(logits)),
         )
-        if former is not None and "nonfinite" in former.statistics:
-            step.statistics["nonfinite"] = former.statistics["nonfinite"]
         self._pending = step
         logits.register_hook(partial(self._of_logits, step, batch))
 

@@ -14,7 +14,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -63,8 +63,7 @@ class DenseCall:
     """δ (B, …, K), after a backward pass reached it"""
 
 
-@dataclass(frozen=True)
-class ActivationCall:
+class ActivationCall(NamedTuple):
     """Call of an activation module."""
 
     layer: str
