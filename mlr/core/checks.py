@@ -4,8 +4,6 @@ Every message is one or two sentences: the wrong value, what is allowed, which o
 `InputError` is a ValueError, so that callers of the library can catch it without importing mlr.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Iterable, Sequence

@@ -3,8 +3,6 @@
 That is `python scripts/train.py` in a checkout and `mlr train` where mlr is installed.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import shutil

@@ -1,7 +1,5 @@
 """Terminal output: tables, progress and error messages, with control characters escaped."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import sys
@@ -99,21 +97,13 @@ def say(message: str) -> None:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Progress]:
-    """Show a bar over updates that vanishes at the end; nothing if no terminal is there."""
+    """Show a bar that vanishes at the end; nothing if no terminal is there."""
     if not is_watched():
         yield lambda done, total: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("updates"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

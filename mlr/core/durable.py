@@ -1,11 +1,9 @@
 """Durable writing: whole files by rename, appended files that end at a boundary.
 
 This is the only module of mlr that opens files for writing, except for the lock files of `locks`.
-Every failure becomes a `WriteError` that names the path and the cause. All system calls go through
+Every failure raises a `WriteError` that names the path and the cause. All system calls go through
 this module's `os`, so that a test can make the n-th of them fail or kill the process there.
 """
-
-from __future__ import annotations
 
 import errno
 import os
@@ -63,14 +61,13 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
     """Replace the file at `path` by `content`; readers see the complete old or new file.
 
+    If that fails, the old file is unchanged and no temporary file is left.
+
     Args:
         path: the file; its folder must exist.
         content: all of the file.
         sync: wait until file and name are on the disk (fsync), so that the same holds after a
             power loss.
-
-    Raises:
-        WriteError: the old file is then unchanged and no temporary file is left.
     """
     if path.exists() and not path.is_file():
         # a rename would replace a device such as /dev/stdout by a file
@@ -90,11 +87,7 @@ def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
 
 
 def create_exclusive(path: Path, content: bytes) -> None:
-    """Create the file at `path` with `content`; of many concurrent callers exactly one succeeds.
-
-    Raises:
-        WriteError: with errno EEXIST if the file exists, else with the cause.
-    """
+    """Create the file at `path` with `content`; of many concurrent callers exactly one succeeds."""
     with _naming(path, len(content)):
         _create(path, content, sync=False)
 
@@ -112,9 +105,6 @@ def append(path: Path, content: bytes, new: bool = False, sync: bool = False) ->
         content: bytes to add.
         new: the file must not exist yet.
         sync: wait until the bytes are on the disk.
-
-    Raises:
-        WriteError: names path and cause.
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (os.O_EXCL if new else 0)
     with _naming(path, len(content)), _opened(path, flags) as descriptor:
@@ -134,11 +124,9 @@ def append(path: Path, content: bytes, new: bool = False, sync: bool = False) ->
 def replace_end(path: Path, old: bytes, new: bytes) -> None:
     """Overwrite the last bytes of the file at `path`, which are `old`, by `new`.
 
-    It is one write call, as in `append`; `new` must not be shorter than `old`. If the file does
-    not end with `old`, another program changed it, and `new` is appended.
-
-    Raises:
-        WriteError: names path and cause; the file then ends as before.
+    It is one write call, as in `append`, and if it fails the file ends as before; `new` must not
+    be shorter than `old`. If the file does not end with `old`, another program changed it, and
+    `new` is appended.
     """
     with _naming(path, len(new)), _opened(path, os.O_RDWR) as descriptor:
         size = os.fstat(descriptor).st_size
@@ -159,11 +147,7 @@ def replace_end(path: Path, old: bytes, new: bytes) -> None:
 
 
 def cut(path: Path, size: int) -> None:
-    """Truncate the file at `path` to `size` bytes, and wait until that is on the disk.
-
-    Raises:
-        WriteError: it cannot be truncated, or is shorter.
-    """
+    """Truncate the file at `path`, which must be longer, and wait until that is on the disk."""
     with _naming(path), _opened(path, os.O_WRONLY) as descriptor:
         if os.fstat(descriptor).st_size < size:
             raise OSError(errno.EIO, f"it should hold {size} bytes at least")

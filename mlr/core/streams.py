@@ -4,8 +4,6 @@ A result is in its files before it is printed. What a standard stream cannot tak
 the exit code says so at the end; what its encoding lacks is written as `?`.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import select

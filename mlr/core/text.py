@@ -1,7 +1,5 @@
 """Control characters in text for the terminal."""
 
-from __future__ import annotations
-
 import unicodedata
 
 

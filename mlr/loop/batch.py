@@ -1,7 +1,5 @@
 """Interpretation of a user's logits and targets: examples, outputs, classes or numbers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

@@ -3,8 +3,6 @@
 It works with the packages `lightning` and `pytorch_lightning`: with the one imported before it.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Layer statistics of a model during a scheduled step, by hooks that other steps do not have."""
 
-from __future__ import annotations
-
 import warnings
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Trained parameters of a module, with statistics of all of them at once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Recording of watched steps: stacked, measured in blocks, and written to a sink."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

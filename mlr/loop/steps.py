@@ -1,7 +1,5 @@
 """Scheduled steps of a loop, until their update is done."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from torch import Tensor

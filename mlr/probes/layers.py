@@ -5,8 +5,6 @@ they are differentiated. Training and `GradientProbe` store parameters different
 flat tensor and as a list; each brings its own `Parameters`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 

@@ -167,4 +167,4 @@ def test_a_bar_needs_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with console.progress_bar("training") as progress:
         progress(1, 2)
-    assert re.search("training.*1/2", capsys.readouterr().err)
+    assert re.search("training.* 50%", capsys.readouterr().err)

@@ -36,7 +36,7 @@ class Confidence(Probe):
 
 
 def confidence(predictions: Tensor) -> Tensor:
-    """Confidence of predictions (…, K) in their class (…): max_k y_k, or max(y, 1 − y) for K = 1."""
+    """Confidence (…) of predictions (…, K): max_k y_k, or max(y, 1 − y) for K = 1."""
     if predictions.shape[-1] == 1:
         return torch.maximum(predictions, 1 - predictions)[..., 0]
     return predictions.amax(-1)
