@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlr.probes import StepValues, edges, make_probes
-from mlr.probes.base import stack_network
+from mlr.probes.base import StepValues
 from mlr.probes.families import fields_read
-from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stacked
+from mlr.probes.histograms import edges
+from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stack_network, stacked
+from mlr.probes.settings import make_probes
 from mlr.records import Recorder
 from mlr.records.recorder import flush_all, record_histograms, record_scalars
 from mlr.training.experiment import Experiment
@@ -183,6 +184,6 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
         prediction_grads=objectives.prediction_grads(predictions, targets, axis=1)
         if predictions is not None and "prediction_grads" in fields
         else None,
-        network=stack_network([kept.statistics for kept in steps]),
+        network=stack_network(steps),
         broken=losses.sum(-1, keepdim=True).isfinite().logical_not_(),
     )

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import torch
 
-from mlr.probes import Subject
+from mlr.probes.base import Subject
 from mlr.probes.layer_hooks import LayerHooks
 from mlr.training.experiment import Experiment
 from mlr.training.parameters import Layout

@@ -47,7 +47,6 @@ def start(name: str) -> int:
 
 def _ended(task: Callable[[], int]) -> int:
     """Run a task; return its exit code, that of a lost output, or of a lack of memory."""
-    streams.read_letters()
     streams.prepare()
     try:
         return streams.exit_code(task)

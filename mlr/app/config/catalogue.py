@@ -12,6 +12,7 @@ from pathlib import Path
 from mlr.app.config import output_paths as places
 from mlr.core.checks import nearest, unknown
 from mlr.losses import AMBIGUOUS, OTHER_NAMES
+from mlr.probes.families import FAMILIES, families_on
 
 GROUPS = ("head", "loss", "model", "data", "optimizer", "schedule", "probes", "experiment")
 _OTHER_NAMES = {"learning_rate": "lr", "hidden": "widths"}
@@ -29,7 +30,12 @@ def choices() -> dict[str, list[str]]:
 
 @lru_cache(maxsize=256)
 def _text(group: str, name: str) -> str:
-    return Path(places.CONFIGS, group, f"{name}.yaml").read_text(encoding="utf-8")
+    """Return the text of the file of one choice, with the options that it takes from elsewhere."""
+    own = Path(places.CONFIGS, group, f"{name}.yaml").read_text(encoding="utf-8")
+    if group == "probes":
+        on = families_on(name)
+        own += "".join(f"{one.name}: {on[one.name]}  # {one.summary}\n" for one in FAMILIES)
+    return own
 
 
 def title(group: str, name: str) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 import tomllib
 from importlib.metadata import version
@@ -104,16 +102,6 @@ def test_a_mistake_is_told_in_one_sentence(mlr, words, told):
     assert err.startswith(f"mlr: {told}")
     assert err.count("\n") == 1
     assert len(err) <= 201
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems read words as UTF-8")
-def test_letters_of_a_plain_locale_are_read():
-    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    code = "import sys; from mlr.app.cli.main import main; sys.exit(main())"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "größe"], env=os.environ | plain, capture_output=True, cwd=ROOT
-    )
-    assert done.stderr.decode().startswith("mlr: Unknown command größe. ")
 
 
 RUN = ("data=neuron", "batch_size=1", "head=sigmoid", "loss=se", "epochs=2")

@@ -12,8 +12,7 @@ import sys
 import pytest
 
 from mlr.app.config.arguments import read_arguments
-from mlr.core import console
-from mlr.core.checks import CHOOSE, InputError
+from mlr.core.checks import InputError
 
 REFUSED = {
     "head=sigmod": "Unknown head=sigmod. Did you mean head=sigmoid",
@@ -196,18 +195,6 @@ def test_what_hydra_can_read_is_not_refused(train):
         read_arguments(["head=own"])
     read_arguments(["head=own", "--config-dir", "conf"])
     read_arguments(["head=own", "hydra.searchpath=[file://conf]"])
-
-
-def test_long_lists_end_at_a_whole_item(capsys):
-    names = [f"choice_{number}" for number in range(40)]
-    console.refuse(f"Unknown head=x. {CHOOSE}{', '.join(names)}.")
-    err = capsys.readouterr().err
-    shown, _, rest = err.partition(" … and ")
-    assert len(err) <= 201
-    count = shown.count("choice_")
-    assert shown.endswith(f"choice_{count - 1}")
-    assert rest == f"{40 - count} more.\n"
-    assert count > 10
 
 
 LIGHT = {
