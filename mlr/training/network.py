@@ -14,7 +14,7 @@ from torch import Tensor
 from mlr.training.backprop import ALIGN, DenseNetwork
 from mlr.training.experiment import Experiment
 from mlr.training.functional import FunctionalNetwork
-from mlr.training.parameters import Layout
+from mlr.training.memory_layout import Layout
 from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
 from mlr.training.structure import Dense, dense_structure
 

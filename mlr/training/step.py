@@ -17,11 +17,10 @@ from mlr.probes.layers import OF_LAYERS, ParameterStatistics, UnitStatistics
 from mlr.probes.measuring import ScheduledStep
 from mlr.training.background import Background, threads
 from mlr.training.experiment import Experiment
-from mlr.training.memory_layout import distinct
+from mlr.training.memory_layout import FlatParameters, distinct
 from mlr.training.network import Kind, LaneWeights, Network, kind_of
-from mlr.training.parameters import FlatParameters
 from mlr.training.run_objectives import RunObjectives, identity
-from mlr.training.steppers import column, limit_norm
+from mlr.training.steppers import column, limit_norm, make_stepper
 from mlr.training.subject import subject_of
 
 NOTHING: frozenset[str] = frozenset()
@@ -108,7 +107,7 @@ class Program:
                 for rows, network in weights.parts
             ]
         optimizers = [one.optimizer for one in self.lanes]
-        self.stepper = type(optimizers[0]).stepper(optimizers, self.parameters)
+        self.stepper = make_stepper(optimizers, self.parameters)
         limits = [one.max_grad_norm for one in self.lanes if one.max_grad_norm is not None]
         self.limits = column(limits, self.parameters) if limits else None  # of all or of none
         self.factors = first.schedule.factors(first.total_steps)

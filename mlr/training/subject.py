@@ -9,7 +9,7 @@ import torch
 from mlr.probes import Subject
 from mlr.probes.layer_hooks import LayerHooks
 from mlr.training.experiment import Experiment
-from mlr.training.parameters import Layout
+from mlr.training.memory_layout import Layout
 from mlr.training.structure import dense_structure
 
 
