@@ -21,7 +21,7 @@ from mlr.training.experiment import Experiment
 from mlr.training.run_objectives import labels_of
 from mlr.training.step import Program
 from mlr.training.stopping import Stopping
-from mlr.training.subject import subject_of
+from mlr.training.structure import subject_of
 
 
 def run_tags(experiment: Experiment) -> tuple[str, ...]:

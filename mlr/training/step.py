@@ -21,7 +21,7 @@ from mlr.training.memory_layout import FlatParameters, distinct
 from mlr.training.network import Kind, LaneWeights, Network, kind_of
 from mlr.training.run_objectives import RunObjectives, identity
 from mlr.training.steppers import column, limit_norm, make_stepper
-from mlr.training.subject import subject_of
+from mlr.training.structure import subject_of
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -142,10 +142,11 @@ class Program:
                 needed = head.range.per_target * data.train.targets.shape[1]
             else:
                 needed = head.outputs(data.classes)
-            if found != needed:
+            if found != needed or experiment.objective.outputs not in (None, needed):
                 raise InputError(
-                    f"the model gives {found} logits, but head={head.name} needs {needed} "
-                    f"outputs for data={data.name}."
+                    f"the model gives {found} logits and the objective is made for "
+                    f"{experiment.objective.outputs or 'any'}, but head={head.name} needs "
+                    f"{needed} outputs for data={data.name}."
                 )
         return found
 
