@@ -6,7 +6,7 @@ they are asked for. `Evaluation` makes such batches of a split for all runs of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import torch
@@ -117,32 +117,29 @@ class Evaluation:
             targets = torch.empty_like(logits[..., :width]).copy_(chunk.targets)
             yield EvaluatedBatch(self.program.objectives, logits, targets)
 
-    def means(self) -> Sums:
+    def means(self, errors: bool = False) -> Sums:
         """Compute means (R,) over the split: `loss`, for classification `accuracy`.
 
-        For heads that predict a standard deviation also `predicted_std`, over all targets.
+        For heads that predict a standard deviation also `predicted_std`, over all targets. With
+        `errors`, for regression `rmse`: √ of the mean of (ŷ − t)² over examples and targets, ŷ
+        being the prediction, of a Gaussian its mean, so that runs of different losses compare.
         """
-        return self._means(self._sums)
+        squares = errors and not self.program.classification
+        sums = added([self._sums(batch, squares) for batch in self.batches()])
+        means = {name: self.program.of_runs(own / self.count) for name, own in sums.items()}
+        if squares:
+            means["rmse"] = means["rmse"].sqrt()
+        return means
 
-    def errors(self) -> Sums:
-        """Compute for regression `rmse` (R,): √ of the mean of (ŷ − t)² over examples and targets.
-
-        ŷ is the prediction, of a Gaussian its mean, so that runs of different losses compare.
-        """
-        if self.program.classification:
-            return {}
-        return {"rmse": self._means(_squares)["square"].sqrt()}
-
-    def _means(self, sums_of: Callable[[EvaluatedBatch], Sums]) -> Sums:
-        sums = added([sums_of(batch) for batch in self.batches()])
-        return {name: self.program.of_runs(own / self.count) for name, own in sums.items()}
-
-    def _sums(self, batch: EvaluatedBatch) -> Sums:
+    def _sums(self, batch: EvaluatedBatch, squares: bool) -> Sums:
         sums = {"loss": batch.losses.sum(1)}
         if self.program.spread:
             sums["predicted_std"] = batch.spreads.mean(-1).sum(1)
         if self.program.classification:
             sums["accuracy"] = batch.right.sum(1)
+        if squares:
+            residuals = batch.objectives.centres(batch.logits) - batch.targets
+            sums["rmse"] = residuals.square().mean(-1).sum(1)
         return sums
 
 
@@ -151,15 +148,10 @@ def added(parts: list[Sums]) -> Sums:
     return {name: sum((part[name] for part in parts[1:]), parts[0][name]) for name in parts[0]}
 
 
-def means_of(evaluations: Mapping[str, Evaluation]) -> Sums:
+def means_of(evaluations: Mapping[str, Evaluation], errors: bool = False) -> Sums:
     """Compute means (R,) by tag over the splits of these names."""
     return {
         f"{name}/{split}": values
         for split, evaluation in evaluations.items()
-        for name, values in evaluation.means().items()
+        for name, values in evaluation.means(errors).items()
     }
-
-
-def _squares(batch: EvaluatedBatch) -> Sums:
-    residuals = batch.objectives.centres(batch.logits) - batch.targets
-    return {"square": residuals.square().mean(-1).sum(1)}
