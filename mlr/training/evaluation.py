@@ -67,7 +67,7 @@ class EvaluatedBatch:
     @cached_property
     def spreads(self) -> Tensor:
         """σ (L, B, targets), of heads that predict it."""
-        return self.objectives.spreads(self.logits)
+        return self.predictions[..., self.targets.shape[-1] :]
 
     @cached_property
     def labels(self) -> Tensor:
@@ -138,7 +138,7 @@ class Evaluation:
         if self.program.classification:
             sums["accuracy"] = batch.right.sum(1)
         if squares:
-            residuals = batch.objectives.centres(batch.logits) - batch.targets
+            residuals = batch.predictions[..., : batch.targets.shape[-1]] - batch.targets
             sums["rmse"] = residuals.square().mean(-1).sum(1)
         return sums
 

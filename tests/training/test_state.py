@@ -115,7 +115,7 @@ def test_tensors_of_another_run_are_refused(states, name, tensor):
     if tensor is None:
         del tensors[name]
     wrong = [*states[:3], replace(states[3], tensors=tensors)]
-    with pytest.raises(DataError, match="of another model or optimizer: .* do not fit"):
+    with pytest.raises(DataError, match=r"of another model or optimizer: .* do not fit"):
         restore(wrong, *begun())
 
 
