@@ -15,9 +15,8 @@ from torch import Tensor
 from mlr.training.background import AHEAD, threads
 from mlr.training.examples import Examples
 from mlr.training.memory_layout import Spread, classes_first, distinct
-from mlr.training.network import Kind
 from mlr.training.shuffling import orders_of
-from mlr.training.step import Program
+from mlr.training.step import Kind, Program
 
 GATHER_BYTES = 2 << 20
 """Features gathered in one operation: many for its overhead, few enough for the cache."""

@@ -25,9 +25,8 @@ from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.final_diagnostics import FinalDiagnostics
 from mlr.training.log import StepLog
-from mlr.training.network import Kind, kind_of
 from mlr.training.state import Snapshot, Snapshots, named_parameters, restore, states_of
-from mlr.training.step import NOTHING, Program, by_objective
+from mlr.training.step import NOTHING, Kind, Program, by_objective, kind_of
 from mlr.training.stopping import Stopping
 
 Progress = Callable[[int, int], None]

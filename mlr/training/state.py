@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import DataError
-from mlr.training.network import Kind
-from mlr.training.step import Program
+from mlr.training.step import Kind, Program
 
 if TYPE_CHECKING:
     from mlr.training.stopping import Stop, Stopping
