@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mlr.probes.base import lengths
-from mlr.training.examples import Chunk, Examples
+from mlr.training.examples import Examples
 from mlr.training.run_objectives import RunObjectives, labels_of
 from mlr.training.step import Program
 
@@ -106,15 +106,14 @@ class Evaluation:
         rows = MOST_ROWS_LANES_LAST if program.network.lanes_last else MOST_ROWS
         self.program, self.size = program, min(rows, most)
         self.count = examples.count if chosen is None else len(chosen)
-        self.chunks: list[Chunk] = examples.chunks(self.size, chosen)
+        self.chunks = examples.chunks(self.size, chosen)
 
     def batches(self) -> Iterator[EvaluatedBatch]:
         """Pass all batches through the networks in evaluation mode."""
-        for chunk in self.chunks:
-            logits = self.program.network.logits(chunk.inputs)
+        for inputs, t in self.chunks:
+            logits = self.program.network.logits(inputs)
             # copied, because operations on expanded (stride 0) tensors are slow
-            width = chunk.targets.shape[-1]
-            targets = torch.empty_like(logits[..., :width]).copy_(chunk.targets)
+            targets = torch.empty_like(logits[..., : t.shape[-1]]).copy_(t)
             yield EvaluatedBatch(self.program.objectives, logits, targets)
 
     def means(self, errors: bool = False) -> Sums:
