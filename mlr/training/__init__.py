@@ -27,14 +27,13 @@ from mlr.training.schedules import SCHEDULES, Constant, Cosine, LearningRate, St
 
 if TYPE_CHECKING:
     from mlr.training.experiment import Experiment
-    from mlr.training.loop import train
-    from mlr.training.result import Result
+    from mlr.training.loop import Result, train
 
 __getattr__ = lazy_exports(
     __name__,
     {
         "Experiment": "mlr.training.experiment",
-        "Result": "mlr.training.result",
+        "Result": "mlr.training.loop",
         "train": "mlr.training.loop",
     },
 )

@@ -22,7 +22,7 @@ from mlr.training.experiment import Experiment
 from mlr.training.run_objectives import labels_of
 from mlr.training.step import Program
 from mlr.training.stopping import Stopping
-from mlr.training.subject import subject_of
+from mlr.training.structure import subject_of
 
 
 def run_tags(experiment: Experiment) -> tuple[str, ...]:
@@ -171,14 +171,17 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
     targets = stacked([kept.targets for kept in steps], axes)
     labels = labels_of(targets) if program.classification else None
     losses = objectives.losses(logits, targets, axis=1)
-    predictions = objectives.predictions(logits, axis=1) if "predictions" in fields else None
+    predictions = spreads = None
+    if program.spread or "predictions" in fields:
+        predictions = objectives.predictions(logits, axis=1)
+        spreads = predictions[..., targets.shape[-1] :] if program.spread else None
     return StepValues(
         logits=logits,
         logit_grads=stacked([kept.logit_grads for kept in steps], axes),
         losses=losses,
         slopes=objectives.slopes(logits, axis=1),
         right=None if labels is None else objectives.right(logits, labels, axis=1),
-        spreads=objectives.spreads(logits, axis=1) if program.spread else None,
+        spreads=spreads,
         labels=labels if "labels" in fields else None,
         predictions=predictions,
         prediction_grads=objectives.prediction_grads(predictions, targets, axis=1)

@@ -20,8 +20,8 @@ from mlr.models import Model
 from mlr.objectives.compatibility import check_pair
 from mlr.probes import ProbeSettings
 from mlr.training import LearningRate, Optimizer
+from mlr.training.experiment import check_run_options
 from mlr.training.instantiate import make_part
-from mlr.training.run_options import check_run_options
 
 if TYPE_CHECKING:
     from torch import nn
