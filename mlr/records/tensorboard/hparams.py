@@ -36,10 +36,7 @@ _ENDS = {
 
 
 def hparams_summaries(
-    hparams: Mapping[str, Value | None],
-    metrics: Sequence[str],
-    trial: str | None = None,
-    started: float | None = None,
+    hparams: Mapping[str, Value | None], metrics: Sequence[str], trial: str
 ) -> list[Summary]:
     """Build the summaries of the experiment and of the start of this run's session.
 
@@ -48,8 +45,7 @@ def hparams_summaries(
             of a logdir, or its column turns into text.
         metrics: tags of scalars to show as columns; TensorBoard takes their last values.
         trial: name of the run, its row's first column; must differ from run to run, else
-            TensorBoard averages them. None takes a hash of the values.
-        started: seconds since 1970, UTC; None is now.
+            TensorBoard averages them.
 
     Returns:
         Two summaries, for step 0.
@@ -61,9 +57,7 @@ def hparams_summaries(
     columns = tuple((name, type(value), name in PROMINENT) for name, value in values.items())
     return [
         _experiment(columns, tuple(metrics)),
-        summary_v2.hparams_pb(
-            values, trial_id=None if trial is None else _legible(trial), start_time_secs=started
-        ),
+        summary_v2.hparams_pb(values, trial_id=_legible(trial)),
     ]
 
 
