@@ -16,11 +16,11 @@ from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.core.commandline import command
 from mlr.records.checksums import check_file
 from mlr.records.discovery import FoundFolder, folders_below
+from mlr.records.plain_yaml import read_yaml
 from mlr.records.run_folder import CONFIG, HYDRA_CONFIG, METRICS, STATUS, read_status
 from mlr.records.series import Series, read_series
 from mlr.records.settings import PAIR, Value, parse_value, split_overrides
 from mlr.records.status import FormatError, RunStatus
-from mlr.records.yaml_cache import read_yaml
 
 DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"
 """Statuses of a run that is left out of all numbers: a file was changed, cannot be read, or is of
