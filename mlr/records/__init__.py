@@ -2,8 +2,8 @@
 
 A `RunFolder` is claimed once and carries status.json (`status.RunStatus`). A `Recorder` fills it
 with its event file (TensorBoard) and metrics.csv: `record_scalars`, `flush_all` and `finish_all`
-serve all runs of a program at once. `write_runs_table` writes the table of a sweep, runs.csv. All
-files are written through `mlr.core.durable`. `load` reads runs back, as a pandas DataFrame.
+serve all runs of a program at once. All files are written through `mlr.core.durable`. `load` reads
+runs back, as a pandas DataFrame.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from mlr.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from mlr.core.durable import WriteError, atomic_write
     from mlr.records.frames import load
     from mlr.records.recorder import (
         Recorder,
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
         record_scalars,
     )
     from mlr.records.run_folder import RunFolder
-    from mlr.records.sweep import write_runs_table
 
 # claiming a folder must not wait for numpy
 __getattr__ = lazy_exports(
@@ -33,14 +31,11 @@ __getattr__ = lazy_exports(
         "Recorder": "mlr.records.recorder",
         "RunEnd": "mlr.records.recorder",
         "RunFolder": "mlr.records.run_folder",
-        "WriteError": "mlr.core.durable",
-        "atomic_write": "mlr.core.durable",
         "finish_all": "mlr.records.recorder",
         "flush_all": "mlr.records.recorder",
         "load": "mlr.records.frames",
         "record_histograms": "mlr.records.recorder",
         "record_scalars": "mlr.records.recorder",
-        "write_runs_table": "mlr.records.sweep",
     },
 )
 
@@ -48,12 +43,9 @@ __all__ = [
     "Recorder",
     "RunEnd",
     "RunFolder",
-    "WriteError",
-    "atomic_write",
     "finish_all",
     "flush_all",
     "load",
     "record_histograms",
     "record_scalars",
-    "write_runs_table",
 ]

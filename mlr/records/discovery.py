@@ -66,11 +66,5 @@ def _elsewhere(link: str, top: Path) -> str:
     target = Path(os.path.realpath(link))
     if target.is_relative_to(os.path.realpath(top)):
         return ""
-    return str(target) if any(_exists(target / name) for name in (STATUS, *SWEEP)) else ""
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # permission is denied
-        return False
+    known = any(os.access(target / name, os.F_OK) for name in (STATUS, *SWEEP))
+    return str(target) if known else ""

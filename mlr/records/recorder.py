@@ -29,7 +29,7 @@ from mlr.records.checksums import Checksum, checksum
 from mlr.records.continuation import check_position, repeated_records, rows_before, truncate
 from mlr.records.encoding import event, histogram_records, scalar_records, table_head, table_rows
 from mlr.records.run_folder import EVENTS, RunFolder
-from mlr.records.tensorboard.hparams import HEADLINES, hparams_summaries, session_end
+from mlr.records.tensorboard.hparams import hparams_summaries, session_end
 from mlr.records.tensorboard.layout import layout_summary
 
 SPILL_BYTES = 64 << 20
@@ -199,7 +199,7 @@ class Recorder:
             place = folder.path.absolute()
             trial = f"{place.name} ({place.parent.name})"
         # even if they are not among `tags`: TensorBoard takes one run's list for all of a logdir
-        for summary in hparams_summaries(hparams, HEADLINES, trial):
+        for summary in hparams_summaries(hparams, trial):
             self.summary(summary, 0)
         self.summary(layout_summary(self.tags), 0)
 

@@ -26,7 +26,7 @@ from mlr.records.encoding import records, scalar_records
 from mlr.records.recorder import new_events, summary_record
 from mlr.records.run_folder import EVENTS, METRICS
 from mlr.records.series import read_series
-from mlr.records.tensorboard.hparams import HEADLINES, hparams_summaries, session_end
+from mlr.records.tensorboard.hparams import hparams_summaries, session_end
 from mlr.records.tensorboard.layout import bands_summary
 
 LIMIT = 400
@@ -145,7 +145,7 @@ def _write_line(
     blocks.append(np.maximum(line.counts.max(axis=1, keepdims=True), 0))
     values = np.concatenate(blocks, axis=1)
     if hparams is not None:
-        for proto in hparams_summaries(hparams, HEADLINES, folder.name):
+        for proto in hparams_summaries(hparams, folder.name):
             events.add(summary_record(proto, 0))
         # the page filters by it; a diverged run has no finite loss in the end
         status = "done" if 2 * line.final("loss/train")[1] >= line.runs else "diverged"

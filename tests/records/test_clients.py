@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mlr import records
-from mlr.records import Recorder, RunFolder, write_runs_table
+from mlr.records import Recorder, RunFolder
+from mlr.records.sweep import write_runs_table
 from tests.records.reading import accumulate
 from tests.records.written import record_one
 

@@ -11,7 +11,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 
 from mlr.app.board.view import View
 from mlr.core import durable as durable_module
-from mlr.records import WriteError
+from mlr.core.durable import WriteError
 from mlr.records.summary import COUNT, LIMIT, picture_records
 from mlr.records.summary import write_summary as write
 from mlr.records.tensorboard.hparams import hparams_summaries
@@ -221,7 +221,7 @@ def pictures(path, *tags):
     """An event file of pictures, among settings that name some."""
     image = Summary.Image(height=1, width=1, colorspace=3, encoded_image_string=b"figure/x")
     values = [Summary(value=[Summary.Value(tag=tag, image=image)]) for tag in tags]
-    settings = hparams_summaries({"data.path": "figure/data.csv"}, ["loss/val"], "a")
+    settings = hparams_summaries({"data.path": "figure/data.csv"}, "a")
     path.mkdir()
     return write_events(path, *((one, 0) for one in settings), *zip(values, range(9), strict=False))
 

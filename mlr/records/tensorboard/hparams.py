@@ -8,7 +8,7 @@ its end. Built without TensorFlow, which tensorboard.plugins.hparams.api would n
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -18,7 +18,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, Sessi
 Value = bool | int | float | str
 # TensorBoard ticks five columns by itself: these, in the order of the alphabet
 PROMINENT = ("head", "loss", "lr", "model", "seed")
-# columns of final numbers, of which it ticks the first five
+# columns of final numbers, their last values, of which it ticks the first five
 HEADLINES = (
     *("accuracy/test", "loss/test", "accuracy/val", "logit_grad/wrong", "logit_grad/right"),
     *("loss/val", "loss/train", "accuracy/train", "stuck/fraction", "stuck/zero"),
@@ -26,24 +26,15 @@ HEADLINES = (
 )
 # whole numbers that are names: TensorBoard would print 3 as 3.0000
 _NAMES, _WIDTH = ("seed",), 20
-_ENDS = {
-    "done": api_pb2.STATUS_SUCCESS,
-    "failed": api_pb2.STATUS_FAILURE,
-    "diverged": api_pb2.STATUS_FAILURE,
-    "interrupted": api_pb2.STATUS_FAILURE,
-    "running": api_pb2.STATUS_RUNNING,
-}
+_ENDS = {"done": api_pb2.STATUS_SUCCESS, "running": api_pb2.STATUS_RUNNING}
 
 
-def hparams_summaries(
-    hparams: Mapping[str, Value | None], metrics: Sequence[str], trial: str
-) -> list[Summary]:
+def hparams_summaries(hparams: Mapping[str, Value | None], trial: str) -> list[Summary]:
     """Build the summaries of the experiment and of the start of this run's session.
 
     Args:
         hparams: name → value; None stands as "none". A name must have one type in all runs
             of a logdir, or its column turns into text.
-        metrics: tags of scalars to show as columns; TensorBoard takes their last values.
         trial: name of the run, its row's first column; must differ from run to run, else
             TensorBoard averages them.
 
@@ -55,10 +46,7 @@ def hparams_summaries(
     """
     values = {name: _plain(name, value) for name, value in hparams.items()}
     columns = tuple((name, type(value), name in PROMINENT) for name, value in values.items())
-    return [
-        _experiment(columns, tuple(metrics)),
-        summary_v2.hparams_pb(values, trial_id=_legible(trial)),
-    ]
+    return [_experiment(columns), summary_v2.hparams_pb(values, trial_id=_legible(trial))]
 
 
 @lru_cache(maxsize=16)  # runs of a sweep that end together
@@ -69,12 +57,12 @@ def session_end(status: str, when: float) -> Summary:
         status: one of `mlr.records.status.STATUSES`.
         when: seconds since 1970, UTC.
     """
-    end = SessionEndInfo(status=_ENDS[status], end_time_secs=when)
+    end = SessionEndInfo(status=_ENDS.get(status, api_pb2.STATUS_FAILURE), end_time_secs=when)
     return _summary(metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=end))
 
 
 @lru_cache(maxsize=64)
-def _experiment(columns: tuple[tuple[str, type, bool], ...], metrics: tuple[str, ...]) -> Summary:
+def _experiment(columns: tuple[tuple[str, type, bool], ...]) -> Summary:
     """Build the summary of the page's columns, which are equal for all runs of a sweep.
 
     TensorBoard takes one run's statement for all runs of a logdir. So a column
@@ -90,7 +78,7 @@ def _experiment(columns: tuple[tuple[str, type, bool], ...], metrics: tuple[str,
             for name, kind, prominent in columns
         ],
         metric_infos=[
-            summary_v2.Metric(tag, display_name=_title(tag)).as_proto() for tag in metrics
+            summary_v2.Metric(tag, display_name=_title(tag)).as_proto() for tag in HEADLINES
         ],
         time_created_secs=time.time(),
     )
