@@ -23,24 +23,14 @@ _MALFORMED = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
 class CheckpointContent(NamedTuple):
-    """Contents of a checkpoint file.
-
-    Attributes:
-        arrays: tensors by name, in the order in which they were given.
-        about: values that JSON can hold.
-    """
+    """Contents of a checkpoint file: tensors by name, in their order, and values of JSON."""
 
     arrays: dict[str, NDArray[Any]]
     about: dict[str, Any]
 
 
 def encode(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> bytes:
-    """Encode the content of a checkpoint file.
-
-    Args:
-        arrays: of booleans or numbers, by name.
-        about: values that JSON can hold; infinity and NaN come back as such.
-    """
+    """Encode arrays of booleans or numbers, and values that JSON can hold, infinity and NaN too."""
     from safetensors.numpy import save
 
     tensors = {name: np.asarray(own, order="C") for name, own in arrays.items()}

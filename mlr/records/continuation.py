@@ -35,13 +35,8 @@ def truncate(folder: Path, sizes: Mapping[str, int]) -> None:
 def repeated_records(folder: Path, sizes: Mapping[str, int], step: int) -> bytes:
     """Return the records of steps from `step` on, for a new event file that makes readers forget.
 
-    Args:
-        folder: of the run.
-        sizes: bytes of the event files before, by name.
-        step: updates that the run has done.
-
     Raises:
-        DataError: a file before it is damaged.
+        DataError: a file of `sizes`, bytes by name, is damaged.
     """
     repeated: list[tuple[bytes, int]] = []
     for name, size in sizes.items():
@@ -75,11 +70,7 @@ def _summaries(path: Path, size: int) -> Iterator[tuple[bytes, int, bool]]:
 
 
 def check_position(folder: Path, position: Any) -> None:
-    """Check that a position was taken in this folder, whose files are as long at least.
-
-    Args:
-        folder: of the run.
-        position: from `Recorder.position`, or anything in its place.
+    """Check that a position, or anything, was taken in this folder, whose files are as long.
 
     Raises:
         DataError: it is no position, or a file is missing or shorter.

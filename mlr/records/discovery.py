@@ -15,13 +15,7 @@ _LEFT_BEHIND = {METRICS, CHECKPOINT}
 
 
 class FoundFolder(NamedTuple):
-    """A folder that was found.
-
-    Attributes:
-        path: of the folder.
-        names: of its entries.
-        problem: reason why it was not searched; empty if it was.
-    """
+    """A folder, the names in it, and the reason why it was not searched, if it was not."""
 
     path: Path
     names: frozenset[str] = frozenset()

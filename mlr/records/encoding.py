@@ -217,10 +217,7 @@ def _in_groups(
 ) -> list[bytes]:
     """Encode rows in groups that differ in numbers only; returns records in the order of the rows.
 
-    Args:
-        keys: (N, K) bytes that the rows of a group share, as well as the width of the step.
-        steps: int (N,).
-        encode: (rows, bytes of the step) → their records; rows is an index (n,).
+    The rows of a group share `keys` (N, K) and the bytes of a step, which `encode` takes with them.
     """
     size = keys.shape[1] + 1  # and one byte for the step's width
     padded = np.zeros((len(keys), -(-size // 8) * 8), np.uint8)

@@ -67,11 +67,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def parsed(text: str, path: Path) -> Any:
-    """Read a text as plain values.
-
-    Args:
-        text: of YAML.
-        path: of the file that it is from.
+    """Read a text, of the file at `path`, as plain values.
 
     Raises:
         InputError: `checked` refuses it.
@@ -102,11 +98,7 @@ def read_text(path: Path) -> str:
 
 
 def checked(text: str, path: Path) -> None:
-    """Refuse a text that is not safe to load, or has a key twice.
-
-    Args:
-        text: of YAML.
-        path: of the file that it is from.
+    """Refuse a text, of the file at `path`, that is not safe to load, or has a key twice.
 
     Raises:
         InputError: it is too deep, has an alias, a tag or a key that occurs twice, or is no YAML;

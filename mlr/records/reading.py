@@ -42,9 +42,7 @@ class Recorded:
 
     folder: Path
     entries: Mapping[str, Any]
-    """all of status.json"""
     changed: Collection[str] = ()
-    """names of files that are not what was written, and whose content is therefore ignored"""
 
     @property
     def name(self) -> str:
@@ -116,11 +114,9 @@ class Recorded:
         The configuration is read only if status.json does not tell.
 
         Args:
-            key: `pair`, `head`, `loss`, `seed`, or a key of the configuration, as
-                `optimizer.lr`; a group, as `model`, gives the name of its option.
-
-        Returns:
-            None if nothing is set or known; lists as text, `[1,2]`.
+            key: `pair`, `head`, `loss`, `seed`, or a key of the configuration, as `optimizer.lr`; a
+                group, as `model`, gives the name of its option. None if nothing is set or known;
+                lists as text, `[1,2]`.
         """
         if key == "seed":
             return self.seed
@@ -162,12 +158,7 @@ def read_all(places: Sequence[Path | str]) -> list[Recorded]:
 
 
 def remedied(run: Recorded, place: Path | str) -> str:
-    """Explain why a run is left out, and name the command that says more about a damaged one.
-
-    Args:
-        run: one that is left out.
-        place: its folder, or one above it.
-    """
+    """Explain why a run at `place` is left out, and the command that says more of damage."""
     reason = str(run.entries["reason"])
     if run.status != DAMAGED:
         return reason
@@ -175,12 +166,7 @@ def remedied(run: Recorded, place: Path | str) -> str:
 
 
 def left_out(runs: Sequence[Recorded], places: Sequence[Path | str]) -> str:
-    """Write one line on the runs that cannot be read; empty if all can.
-
-    Args:
-        runs: all that were found.
-        places: the folders in which they were found.
-    """
+    """Write one line on those of all runs at `places` that cannot be read; empty if all can."""
     lost = [run for run in runs if run.changed]
     if not lost:
         return ""
@@ -266,10 +252,9 @@ def _mapping(found: Any) -> dict[str, Any]:
 
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        found = read_yaml(path)
+        return _mapping(read_yaml(path))
     except InputError:
         return {}
-    return _mapping(found)
 
 
 def _scalar(config: Mapping[str, Any], key: str) -> Value:

@@ -78,12 +78,7 @@ class GrowingFile:
         self._buffer, self._begun = [head], False
 
     def cut(self, position: Mapping[str, Any]) -> None:
-        """Continue the table where `position` was taken.
-
-        Raises:
-            DataError: the file is not there, or is not what it was.
-            WriteError: it cannot be cut.
-        """
+        """Continue a table where `position` was taken; errors are those of `Recorder.resume`."""
         self.digest, self.last = rows_before(self.path, position), position["last"].encode()
         # the last row may have been filled since: it is written once more
         self.size = position["bytes"] - len(self.last)
@@ -98,11 +93,7 @@ class GrowingFile:
         self._buffer.append(content)
 
     def replace_last(self, new: bytes) -> None:
-        """Replace `last` by bytes that are no fewer.
-
-        Raises:
-            WriteError: it is in the file already, which cannot be written.
-        """
+        """Replace `last` by bytes that are no fewer; WriteError if that cannot be written."""
         if self._buffer:
             self._buffer[-1] = self._buffer[-1].removesuffix(self.last) + new
         else:
@@ -219,7 +210,7 @@ class Recorder:
             step: updates that the run has done there.
 
         Raises:
-            DataError: the files hold less than they should.
+            DataError: the files are not what they were up to there.
             WriteError: they cannot be changed.
         """
         check_position(folder.path, position)
@@ -256,14 +247,7 @@ class Recorder:
         return int(self.seen.max(initial=-1))
 
     def position(self, sync: bool = True) -> dict[str, Any]:
-        """Flush, and return where the files end; JSON can hold it.
-
-        Args:
-            sync: wait until what is flushed is on the disk.
-
-        Raises:
-            WriteError: naming the file.
-        """
+        """Flush, and return where the files end; JSON can hold it."""
         self.flush(sync)
         table = {
             "bytes": self.table.size,
@@ -285,14 +269,7 @@ class Recorder:
         self.events.add(summary_record(summary, step))
 
     def flush(self, sync: bool = False) -> None:
-        """Append all that was recorded to the files.
-
-        Args:
-            sync: wait until it is on the disk.
-
-        Raises:
-            WriteError: naming the file; what could not be written waits for the next flush.
-        """
+        """Append all that was recorded to the files, as `GrowingFile.flush`."""
         self.events.flush(sync)
         self.table.flush(sync)
 
@@ -310,11 +287,7 @@ class Recorder:
     def _add(self, steps: np.ndarray, events: bytes, lines: bytes, seen: np.ndarray) -> None:
         """Add rows to both files, where a first step equal to the last row's fills that row.
 
-        Args:
-            steps: int (N,) of the rows.
-            events: their records.
-            lines: the same for the table.
-            seen: int (N, T), the step where a tag is there, else -1.
+        `seen` is the step where a tag is there, else -1, int (N, T).
         """
         if steps[0] < self._row:
             raise ValueError(f"steps must increase, from {self._row} on.")
@@ -482,13 +455,7 @@ def finish_all(
 def _add_final(
     recorders: Sequence[Recorder], metrics: Sequence[Mapping[str, float]], now: float
 ) -> None:
-    """Add the final numbers that the last step of each run does not hold yet.
-
-    Args:
-        recorders: of the same tags and dtype.
-        metrics: final numbers of each, by tag.
-        now: seconds since 1970, UTC.
-    """
+    """Add the final numbers of runs of one dtype that their last steps do not hold yet."""
     tags = recorders[0].tags
     numbers = np.array([[own.get(tag, np.nan) for tag in tags] for own in metrics], dtype=float)
     last = np.array([recorder.step for recorder in recorders])

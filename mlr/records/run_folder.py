@@ -42,10 +42,15 @@ class RunFolder:
         path: of the folder.
         status: contents of status.json.
         files: checksums of files that are complete, by name, as their writers know them.
+        metrics: path of the table of logged steps.
+        checkpoint: of the latest checkpoint; at the end of the run, of the final parameters.
+        checkpoint_before: of the checkpoint before that.
     """
 
     def __init__(self, path: Path, status: RunStatus):
         self.path, self.status = path, status
+        self.metrics, self.checkpoint = path / METRICS, path / CHECKPOINT
+        self.checkpoint_before = path / PREVIOUS
         self.files: dict[str, Checksum] = {}
 
     @classmethod
@@ -81,12 +86,7 @@ class RunFolder:
 
     @classmethod
     def reopen(cls, path: Path | str, command: str | None = None, **fields: Any) -> RunFolder:
-        """Continue the run of a folder; the caller holds its lock.
-
-        Args:
-            path: the folder.
-            command: the command line; None takes this process's own.
-            **fields: further fields of `RunStatus` that change.
+        """Continue the run of a folder, as `claim` begins one; the caller holds its lock.
 
         Raises:
             InputError: it holds no run.
@@ -101,21 +101,6 @@ class RunFolder:
         sessions = [*(before.sessions or []), fresh.started]
         folder.write_status("running", reason=None, **again, sessions=sessions, **fields)
         return folder
-
-    @property
-    def metrics(self) -> Path:
-        """The table of logged steps."""
-        return self.path / METRICS
-
-    @property
-    def checkpoint(self) -> Path:
-        """The latest checkpoint; at the end of the run, the final parameters."""
-        return self.path / CHECKPOINT
-
-    @property
-    def checkpoint_before(self) -> Path:
-        """The checkpoint before the latest."""
-        return self.path / PREVIOUS
 
     def write_status(self, status: str | None = None, sync: bool = True, **fields: Any) -> None:
         """Replace status.json, as one atomic step.

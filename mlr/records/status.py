@@ -99,11 +99,8 @@ def _by_name(of: Check) -> Check:
 
 
 def _is_checksum(found: Any) -> bool:
-    return (
-        isinstance(found, dict)
-        and _is_count(found.get("bytes"))
-        and _is_text(found.get("sha256", ""))
-    )
+    sound = isinstance(found, dict) and _is_count(found.get("bytes"))
+    return sound and _is_text(found.get("sha256", ""))
 
 
 def _is_number_or_row(found: Any) -> bool:
@@ -161,12 +158,9 @@ class RunStatus(Mapping[str, Any]):
         format: number of the folder's format.
         status: one of `STATUSES`.
         reason: of an end that is not the planned one.
-        started: time in UTC, ISO 8601.
-        finished: likewise; None while it is running.
+        started: time in UTC, ISO 8601, as `finished`, which is None while it is running.
         seed: of the configuration.
-        command: command line of the latest process.
-        host: machine of the latest process.
-        pid: its number.
+        command: command line of the latest process, as `host` and `pid`.
         versions: by package, of what decides the numbers; None for what is not installed.
         sessions: times at which the run was continued.
         pair: head and loss, as in `sigmoid+se`.
@@ -221,13 +215,7 @@ class RunStatus(Mapping[str, Any]):
 
     @classmethod
     def begun(cls, seed: int | None, command: str | None, **entries: Any) -> RunStatus:
-        """Describe a run that begins now, in this process.
-
-        Args:
-            seed: of the run.
-            command: its command line; None takes this process's own.
-            **entries: further fields.
-        """
+        """Describe a run that begins now, in this process; `command` None takes its own line."""
         first: dict[str, Any] = {
             "format": FORMAT,
             "status": "running",
@@ -246,11 +234,7 @@ class RunStatus(Mapping[str, Any]):
 
     @classmethod
     def decode(cls, content: bytes, place: object) -> RunStatus:
-        """Decode and check the content of a status.json, which anybody may have written.
-
-        Args:
-            content: of the file.
-            place: its path, for errors.
+        """Decode and check the content of a status.json, at `place`, that anybody may have written.
 
         Raises:
             FormatError: it is of another format.

@@ -42,14 +42,11 @@ _PICTURE = re.compile(rb"\x0a[\x00-\x7f](figure|pr_curve)/")
 
 
 class SummaryLine(NamedTuple):
-    """One setting: the mean over runs that differ in their seed."""
+    """One setting: its name, as `sigmoid+se,lr=0.1`, options but the seed, and runs' folders."""
 
     name: str
-    """of its folder, as `sigmoid+se,lr=0.1`"""
     hparams: Mapping[str, Any]
-    """settings without the seed"""
     runs: Sequence[Path]
-    """folders of the runs"""
 
 
 def write_summary(sweep: Path, pairs: Sequence[Sequence[SummaryLine]]) -> Path | None:

@@ -51,12 +51,7 @@ def hparams_summaries(hparams: Mapping[str, Value | None], trial: str) -> list[S
 
 @lru_cache(maxsize=16)  # runs of a sweep that end together
 def session_end(status: str, when: float) -> Summary:
-    """Build the summary of a run's end: done is a success, any other end a failure.
-
-    Args:
-        status: one of `mlr.records.status.STATUSES`.
-        when: seconds since 1970, UTC.
-    """
+    """Build the summary of a run's end at `when`: done is a success, any other end a failure."""
     end = SessionEndInfo(status=_ENDS.get(status, api_pb2.STATUS_FAILURE), end_time_secs=when)
     return _summary(metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=end))
 
@@ -65,9 +60,8 @@ def session_end(status: str, when: float) -> Summary:
 def _experiment(columns: tuple[tuple[str, type, bool], ...]) -> Summary:
     """Build the summary of the page's columns, which are equal for all runs of a sweep.
 
-    TensorBoard takes one run's statement for all runs of a logdir. So a column
-    states its type and no domain: a list of the values seen so far would be a filter that
-    hides the runs with others.
+    A column states its type and no domain: a list of the values seen so far would be a filter
+    that hides the runs with others.
     """
     types = {bool: api_pb2.DATA_TYPE_BOOL, str: api_pb2.DATA_TYPE_STRING}
     experiment = api_pb2.Experiment(
