@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from struct import iter_unpack
-from typing import TypeVar
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -31,7 +31,6 @@ _CELLS = (",", ",%.9g", ",%.1f", ",%r")
 """Formats of a cell: without a value, of float32, of a whole number, of float64."""
 _LARGEST_WHOLE = 1e9
 """Nine digits tell all float32 apart."""
-Sum = TypeVar("Sum", int, np.ndarray)
 
 
 def record(payload: bytes) -> bytes:
@@ -299,10 +298,11 @@ def _header(length: int) -> bytes:
 
 
 def _checksum(content: bytes) -> bytes:
-    return _masked(google_crc32c.value(content)).to_bytes(FOOTER, "little")
+    checksum: int = _masked(google_crc32c.value(content))
+    return checksum.to_bytes(FOOTER, "little")
 
 
-def _masked(checksum: Sum) -> Sum:
+def _masked(checksum: Any) -> Any:
     """Mask CRC-32C, so that the checksum of data that holds checksums stays a good one."""
     rotated = (checksum >> 15 | checksum << 17) & 0xFFFFFFFF
     return rotated + _DELTA & 0xFFFFFFFF

@@ -123,7 +123,7 @@ class GrowingFile:
         return {"bytes": self.size, "sha256": whole.hexdigest()}
 
 
-def new_events(folder: Path, first: bool = False, purge_step: int | None = None) -> GrowingFile:
+def new_events(folder: Path, purge_step: int | None = None) -> GrowingFile:
     """Begin an event file whose name sorts after those in `folder`.
 
     TensorBoard reads a run's files by name; the time in it is pushed on where the clock went back
@@ -131,13 +131,10 @@ def new_events(folder: Path, first: bool = False, purge_step: int | None = None)
 
     Args:
         folder: where the file will be.
-        first: True if the folder has no event file, so that it is not searched.
         purge_step: step from which on readers forget what they read before.
     """
-    now, newest = time.time(), -1
-    if not first and folder.is_dir():
-        found = (_NAME.match(entry.name) for entry in folder.iterdir())
-        newest = max((int(match[1]) for match in found if match), default=-1)
+    now, found = time.time(), (_NAME.match(entry.name) for entry in folder.iterdir())
+    newest = max((int(match[1]) for match in found if match), default=-1)
     host = re.sub(r"[^\w.-]", "-", socket.gethostname()) or "localhost"
     name = f"{max(int(now), newest + 1):010d}.{host}.{os.getpid()}.{next(_NUMBER)}"
     head = event(now, 0, _VERSION, b"brain.Event:2")
@@ -183,8 +180,7 @@ class Recorder:
             hparams: settings of the run for the HPARAMS page; bool, number, text or None.
             trial: the run's name on that page; None takes the end of the folder's path.
         """
-        # a folder just claimed has no event file to search for
-        self._open(folder, tags, new_events(folder.path, first=True), {})
+        self._open(folder, tags, new_events(folder.path), {})
         if trial is None:
             # its column is narrow: first what tells it from its siblings
             place = folder.path.absolute()

@@ -132,7 +132,7 @@ def _write_line(
 ) -> None:
     """Write one run of the logdir: the mean under the usual tags, the count and the band."""
     folder.mkdir(parents=True)
-    events = new_events(folder, first=True)
+    events = new_events(folder)
     tags, blocks = [*line.tags], [line.mean]
     if bands:
         tags += [f"{band}/{tag}" for band in BANDS for tag in line.tags]
