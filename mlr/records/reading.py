@@ -129,23 +129,15 @@ class Recorded:
         return self.choices.get(key) if found is None else found
 
 
-def read_runs(place: Path | str) -> list[Recorded]:
-    """Read the run in a folder, or all runs below it, in the order of their paths.
+def read_runs(*places: Path | str) -> list[Recorded]:
+    """Read the runs in folders or anywhere below them, each once, in the order of their paths.
 
     Runs that cannot be read are included, with `changed` and a reason.
-
-    Args:
-        place: folder of a run or of a sweep, or one above them, as `runs`.
 
     Raises:
         InputError: there is no such folder, or it holds no run.
         DataError: no run there can be read.
     """
-    return read_all([place])
-
-
-def read_all(places: Sequence[Path | str]) -> list[Recorded]:
-    """Read the runs of several folders as `read_runs` does, each once."""
     found: dict[Path, Recorded] = {}
     for place in places:
         for run in _runs_of(Path(place)):

@@ -5,7 +5,7 @@ from math import inf
 import pytest
 
 from mlr.analysis.grouping import known_keys
-from mlr.records.reading import read_all, read_runs
+from mlr.records.reading import read_runs
 from mlr.records.settings import parse_value, split_overrides, value_text
 from tests.records.written import write_run
 
@@ -110,7 +110,7 @@ def test_overrides_by_key():
 def test_runs_of_several_folders_are_each_there_once(tmp_path):
     for name in ("a/one", "a/two", "b/one"):
         write_run(tmp_path / name)
-    found = read_all([tmp_path / "a", tmp_path / "b" / "one", tmp_path / "a" / ".." / "a" / "two"])
+    found = read_runs(tmp_path / "a", tmp_path / "b" / "one", tmp_path / "a" / ".." / "a" / "two")
     assert [run.folder.relative_to(tmp_path).as_posix() for run in found] == [
         "a/one",
         "a/two",
