@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mlr.heads.functions import sigmoid_
-from mlr.probes import Subject
+from mlr.probes.base import Subject
 from mlr.probes.layer_hooks import LayerHooks
 from mlr.training.experiment import Experiment
 from mlr.training.memory_layout import Layout

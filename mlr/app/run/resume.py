@@ -130,7 +130,7 @@ def _recorded(folder: Path, status: Mapping[str, Any]) -> dict[str, Any] | None:
     return found if same else None
 
 
-def newest(folder: Path, status: Mapping[str, Any]) -> EarlierRun:
+def newest(folder: Path, status: RunStatus) -> EarlierRun:
     """Return a run by its newest intact checkpoint.
 
     Raises:
