@@ -204,11 +204,14 @@ def _too_few(
     where: str, counts: list[int], sizes: NDArray[np.int64], labels: Sequence[str]
 ) -> DataError:
     """Return the refusal of splits of `counts`; `sizes` are those of the classes."""
-    total, rare, each = sizes.sum(), int(sizes.argmin()), ""
+    total, each, measured = sizes.sum(), "", ""
     if len(sizes) > 1:
         each = f" with all {len(sizes)} classes in each"
+    if 2 * len(sizes) > total > 1:
+        measured = "; measurements need data.task=regression"
+    elif each:
+        rare = int(sizes.argmin())
         each += f" ({shown(labels[rare], 20) if labels else rare} has {sizes[rare]})"
-    measured = "; measurements need data.task=regression" * bool(2 * len(sizes) > total > 1)
     return fault(
         where,
         f"cannot split {total} examples into {', '.join(map(str, counts))}{each}: give more, or "

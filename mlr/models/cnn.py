@@ -50,9 +50,8 @@ class Cnn(Model):
         if len(feature_shape) != 3 or min(feature_shape[1:]) < smallest:
             raise InputError(
                 f"model=cnn needs images (channels, height, width) of at least "
-                f"{smallest}×{smallest} pixels, not features of shape {feature_shape}; use "
-                "model=mlp or fewer model.channels, or save the images channels first, grey ones "
-                "as x[:, None], others as np.moveaxis(x, -1, 1)."
+                f"{smallest}×{smallest} pixels, not {feature_shape}; use model=mlp, fewer "
+                "model.channels, or channels first: x[:, None] or np.moveaxis(x, -1, 1)."
             )
         depth, height, width = feature_shape
         layers: OrderedDict[str, nn.Module] = OrderedDict()

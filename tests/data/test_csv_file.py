@@ -116,7 +116,7 @@ def changed(line, row):
         ([HEADER, *ROWS], {"features": ["remark"]}, "column remark: 'note 0' is not a number"),
         ([HEADER, *ROWS], {"features": ["width", "label"]}, "data.features names label twice"),
         ([HEADER, *ROWS], {"features": ["width", "width"]}, "data.features names width twice"),
-        ([HEADER, *ROWS], {"label": "remark"}, "'note 0' has 1.: .* data.task=regression"),
+        ([HEADER, *ROWS], {"label": "remark"}, "all 30 classes in each: .* data.task=regression"),
         ([HEADER, *ROWS], {"task": "regression"}, "column label: 'blue' is not a number"),
         (["x,label", "1,a", "2,a"], {}, "line 2 has the single label 'a' in column label"),
         (["x,label", "u,a", "v,b"], {}, "has no numeric column besides label"),
