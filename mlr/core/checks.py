@@ -66,12 +66,12 @@ def known(name: str, value: str, allowed: Iterable[str]) -> str:
 
 
 def unknown(given: str, choices: Iterable[str], near: str | None = None, of: str = "") -> str:
-    """Return the message about an unknown name.
+    """Return the message about an unknown name, with the one that was probably meant.
 
     Args:
         given: the override as typed, as in `head=sigmod`.
         choices: the known names.
-        near: the one that was probably meant.
+        near: as in `head=sigmoid`.
         of: owner of the choices, as in ` of own.csv`.
     """
     hint = f" Did you mean {near}?" if near else ""

@@ -18,12 +18,7 @@ _TYPED = ("null", "true", "false", "nan", "inf")
 
 
 def command(name: str, *words: str) -> str:
-    """Return a command line quoted for the shell, in the form of the running command.
-
-    Args:
-        name: name of the command, as in `train`.
-        *words: its arguments.
-    """
+    """Return a command line, as of `train`, quoted for the shell, in the form of this call."""
     return shlex.join([*_here(name), *words])
 
 

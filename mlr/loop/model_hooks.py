@@ -85,16 +85,6 @@ class ModelHooks:
         """
         self.statistics.remember(self.parameters.gradients(), next_due)
 
-    def before_update(self, due: frozenset[str]) -> None:
-        """Copy the weights if their change is due."""
-        if "update_norms" in fields_read(due):
-            self.statistics.before_update(self.parameters.weights(), due)
-
-    def after_update(self, step: WatchedStep, last: bool) -> None:
-        """Measure the change of the weights, as `ParameterStatistics.after_update`."""
-        if self.statistics.weights is not None:
-            step.statistics |= self.statistics.after_update(self.parameters.weights(), last)
-
     def _of_layers(
         self, step: WatchedStep, layers: LayerHooks, factor: Tensor | float
     ) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ class TrainedParameters:
 
     Attributes:
         names: names of the layers, in the order of the module.
-        parameters: all that are trained.
+        weights: values of all parameters that are trained.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -31,16 +31,13 @@ class TrainedParameters:
         if not named:
             raise InputError("The model has no parameter that is trained: nothing to watch.")
         self.names = tuple(dict.fromkeys(layer for layer, _ in named))
-        self.parameters = [parameter for _, parameter in named]
+        self.weights = [parameter for _, parameter in named]
         self._layer_of = [self.names.index(layer) for layer, _ in named]
 
     def gradients(self) -> Values:
         """Return the gradient of each parameter; None if no backward pass reached it."""
-        return [_dense(parameter.grad) for parameter in self.parameters]
-
-    def weights(self) -> Values:
-        """Return the values of all parameters."""
-        return [parameter.detach() for parameter in self.parameters]
+        grads = [weight.grad for weight in self.weights]
+        return [grad.to_dense() if grad is not None and grad.is_sparse else grad for grad in grads]
 
     def norms(self, values: Values) -> Tensor:
         """‖v‖₂ (n,) of each, on one device; 0 for None, NaN if all are None."""
@@ -100,11 +97,6 @@ class TrainedParameters:
         layer_of = torch.tensor(self._layer_of, device=values.device)
         shape = (*values.shape[:-1], len(self.names))
         return values.new_zeros(shape).index_add_(-1, layer_of, values)
-
-
-def _dense(gradient: Tensor | None) -> Tensor | None:
-    """Convert the sparse gradient of an embedding."""
-    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
 
 
 def _shapes(values: Values) -> list[torch.Size | None]:

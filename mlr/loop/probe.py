@@ -106,8 +106,6 @@ class GradientProbe:
         if total_steps is not None:
             self._table = self.settings.due(whole("total_steps", total_steps))
         self._optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
-        if not self._optimizers:
-            raise InputError("GradientProbe needs an optimizer, but the list of them is empty.")
         self._hooks = ModelHooks(model, self.settings)
         sink = self._sink(model, folder, writer)
         self._recording = Recording(sink, self.settings, self._head, self._hooks)
@@ -195,23 +193,20 @@ class GradientProbe:
     def _of_logits(self, step: WatchedStep, batch: Batch, gradient: Tensor) -> None:
         """Copy dL/dz within a backward pass; the parameters' gradients follow at its end."""
         if step is self._pending and not step.updated:
-            step.grads = batch.of_logits(gradient)
             Variable._execution_engine.queue_callback(
-                partial(self._differentiated, step, batch.examples)
+                partial(self._differentiated, step, batch.of_logits(gradient), batch.examples)
             )
 
     @torch.no_grad()
-    def _differentiated(self, step: WatchedStep, examples: int) -> None:
+    def _differentiated(self, step: WatchedStep, grads: Tensor, examples: int) -> None:
         scale = None
         factor: Tensor | float = float(self._accumulate if self._mean else 1)
-        assert step.grads is not None
         if self._scaler is not None:
             # without waiting for the device, as its get_scale() would
             scale = self._scaler.scale(torch.ones((), device=step.logits.device))
             factor = factor / scale
-        step.grads *= factor * examples if self._mean else factor
+        step.grads = grads.mul_(factor * examples if self._mean else factor)
         self._hooks.of_gradients(step, scale, factor * step.batch if self._mean else factor)
-        step.differentiated = True
 
     def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
         if not self._due and self._pending is None:
@@ -220,12 +215,14 @@ class GradientProbe:
             self._finish_step()
         due = self._due if self._pending is None else self._pending.due
         with torch.no_grad():
-            self._hooks.before_update(due)
+            self._hooks.statistics.before_update(self._hooks.parameters.weights, due)
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         if self._pending is not None:
+            weights, last = self._hooks.parameters.weights, len(self._optimizers) == 1
             with torch.no_grad():
-                self._hooks.after_update(self._pending, len(self._optimizers) == 1)
+                found = self._hooks.statistics.after_update(weights, last)
+            self._pending.statistics |= found
         if optimizer is not self._optimizers[0]:
             return
         if self._pending is not None:
@@ -245,16 +242,15 @@ class GradientProbe:
             return
         self._pending = None
         self._hooks.statistics.forget_weights()
-        if not step.differentiated:
-            if not self._warned:
-                self._warned = True
-                warnings.warn(
-                    f"Nothing is recorded of step {self.step - 1}: no gradient came to the logits "
-                    "that probe.watch was given. Give those that the loss is computed from.",
-                    stacklevel=users_stacklevel(),
-                )
-            return
-        self._recording.keep(step)
+        if step.grads is not None:
+            self._recording.keep(step)
+        elif not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"Nothing is recorded of step {self.step - 1}: no gradient came to the logits "
+                "that probe.watch was given. Give those that the loss is computed from.",
+                stacklevel=users_stacklevel(),
+            )
 
     def _due_at(self, step: int) -> frozenset[str]:
         """Families due on a step; all on the first one, which shows what can be measured."""

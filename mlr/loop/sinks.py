@@ -15,15 +15,7 @@ from mlr.records import Recorder, RunFolder, record_histograms, record_scalars
 
 
 class FolderSink:
-    """A claimed run folder: events, metrics.csv and status.json.
-
-    Args:
-        folder: new, or without a run.
-        hparams: properties of the run for TensorBoard's HParams page.
-
-    Raises:
-        InputError: the folder holds a run, or cannot be written.
-    """
+    """A claimed run folder, new or without a run: events, metrics.csv and status.json."""
 
     def __init__(self, folder: Path | str, hparams: Mapping[str, Any]) -> None:
         self.folder, self.hparams = RunFolder.claim(folder, pair=hparams["head"]), hparams
@@ -58,11 +50,7 @@ class FolderSink:
 
 
 class WriterSink:
-    """A user's SummaryWriter, or any object with its `add_scalar`; it stays open.
-
-    Args:
-        writer: torch's, tensorboardX's or a similar one.
-    """
+    """A user's SummaryWriter, or any object with its `add_scalar`; it stays open."""
 
     def __init__(self, writer: Any) -> None:
         self.writer = writer

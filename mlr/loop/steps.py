@@ -27,11 +27,9 @@ class WatchedStep:
     batch: int
     """length of the first axis of the logits, which layers have too"""
     grads: Tensor | None = None
-    """dL/dz (B, K) of each example's own loss; None before the backward pass"""
+    """dL/dz (B, K) of each example's own loss; None before the end of a backward pass"""
     statistics: dict[str, Tensor] = field(default_factory=dict)
     """`StepValues.network`, by parameter (n,) instead of by layer"""
-    differentiated: bool = False
-    """whether a backward pass came to its end"""
     updated: bool = False
     """whether the optimizer's step was done"""
 
