@@ -32,7 +32,7 @@ def save_checkpoint(
     """Replace a run's checkpoint, and keep the one before under another name.
 
     Args:
-        folder: the run's.
+        folder: of the run.
         state: of the run.
         about: its configuration, and where its records end; JSON can hold it.
         sync: wait until it is on the disk.

@@ -28,17 +28,18 @@ def report(first: Numbers, sums: Numbers, closer: Numbers, count: int) -> dict[s
     Args:
         first: means over some examples before the first update.
         sums: over all examples after the last one.
-        closer: counts and sums by bin of the logit.
+        closer: quantiles of ‖dL/dz‖, and counts and sums by bin of the logit.
         count: of the examples.
     """
     shares = ("zero", "saturated", "stuck", "stuck_zero", "surprise")
     found: dict[str, Any] = {"examples": count}
     found |= {name: numbers(sums[name] / count) for name in shares if name in sums}
     found["start"] = {name: numbers(first[name]) for name in ("loss", *shares) if name in first}
-    if "right" not in sums:
+    found["gradient"] = numbers(closer["quantiles"])
+    if "accuracy" not in sums:
         return found
-    found["wrong"] = numbers(1 - sums["right"] / count)
-    found["start"]["wrong"] = numbers(1 - first["right"])
+    found["wrong"] = numbers(1 - sums["accuracy"] / count)
+    found["start"]["wrong"] = numbers(1 - first["accuracy"])
     found["right_pull"] = numbers(_ratio(sums["past_squares"], sums["squares"]))
     found["confidence"] = {"edges": list(EDGES)}
     for side in ("wrong", "right"):

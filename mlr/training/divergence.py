@@ -22,13 +22,7 @@ from mlr.training.stopping import ADVICE, BEFORE, Stop, Stopping
 
 
 class DivergenceGuard:
-    """Checks of the updates of a program.
-
-    Args:
-        program: in its state after the updates given to `begin`.
-        examples: the training split.
-        stopping: stops the runs that diverge.
-    """
+    """Checks of the updates of a program, on these training examples."""
 
     def __init__(self, program: Program, examples: Examples, stopping: Stopping) -> None:
         self.program, self.examples, self.stopping = program, examples, stopping

@@ -7,7 +7,7 @@ other, and rounds differently from a run alone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
@@ -63,25 +63,6 @@ class FunctionalNetwork:
     def _apply(self, lane: int, parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
         own = {name: value[0] for name, value in parameters.items()}
         return functional_call(self.modules[lane], own, (inputs[lane],))
-
-    def state_dict(self, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the module's state_dict with these parameters, with tied names and buffers."""
-        module = self.modules[lane]
-        names = {id(value): name for name, value in module.named_parameters()}
-        return {
-            key: parameters[names[id(value)]] if id(value) in names else value.cpu().clone()
-            for key, value in module.state_dict(keep_vars=True).items()
-        }
-
-    def buffers(self, lane: int) -> dict[str, Tensor]:
-        """Copy the module's buffers."""
-        return {name: own.clone() for name, own in self.modules[lane].named_buffers()}
-
-    def load_buffers(self, lane: int, buffers: Mapping[str, Tensor]) -> None:
-        """Restore buffers from `buffers` or `state_dict`."""
-        for name, own in self.modules[lane].named_buffers():
-            if name in buffers:
-                own.copy_(buffers[name])
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Compute logits (L, B, K) in evaluation mode."""

@@ -25,7 +25,14 @@ from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.final_diagnostics import FinalDiagnostics
 from mlr.training.log import StepLog
-from mlr.training.state import Snapshot, Snapshots, named_parameters, restore, states_of
+from mlr.training.state import (
+    Snapshot,
+    Snapshots,
+    named_parameters,
+    restore,
+    state_dict_of,
+    states_of,
+)
 from mlr.training.step import NOTHING, Kind, Program, by_objective, kind_of
 from mlr.training.stopping import Stopping
 
@@ -151,7 +158,8 @@ class TrainingLoop:
         self.log = StepLog(program, recorders, self.stopping)
         self.diagnostics = FinalDiagnostics(program, self.splits["train"])
         self.diagnostics.begin()
-        self.stopping.begin(program.of_runs(self.diagnostics.first["loss"]))
+        losses = program.of_runs(self.diagnostics.first["loss"])
+        self.stopping.begun_finite = losses.isfinite().tolist()
         self.step = self.began = 0
         """updates done, and those of them before this training"""
         self.saved = -1
@@ -270,7 +278,7 @@ class TrainingLoop:
                     metrics=known,
                     anatomy=reports[run],
                     parameters=parameters,
-                    state_dict=program.network.state_dict(program.lane_of[run], parameters),
+                    state_dict=state_dict_of(program, program.lane_of[run], parameters),
                     seconds=perf_counter() - started,
                     snapshots=self.snapshots.of(run, ending.step),
                     refused=ending.refused,

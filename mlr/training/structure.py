@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -45,21 +45,6 @@ class Dense:
     inputs: int
     outputs: int
     activation: Activation | None
-
-
-class DenseOnly:
-    """Networks of dense layers, which have no buffers."""
-
-    def state_dict(self, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the module's state_dict with these parameters."""
-        return parameters
-
-    def buffers(self, lane: int) -> dict[str, Tensor]:
-        """Return no buffers."""
-        return {}
-
-    def load_buffers(self, lane: int, buffers: Mapping[str, Tensor]) -> None:
-        """Restore no buffers."""
 
 
 def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[Dense] | None:
