@@ -29,10 +29,6 @@ class Batches:
     """Batches of the training split of each lane, shuffled by its seed.
 
     Lanes with one seed and one dataset are a group: they share one gather.
-
-    Args:
-        examples: the training split.
-        program: whose lanes see it.
     """
 
     def __init__(self, examples: Examples, program: Program) -> None:
@@ -137,10 +133,7 @@ class Batches:
         return self.spread.lanes_first(whole).split(self.batch_size, dim=1)
 
     def _memory(self, name: str, *shape: int) -> Tensor:
-        """Return an uninitialised tensor in the memory that had this name in this turn.
-
-        Allocating costs more than filling it.
-        """
+        """Return an uninitialised tensor in reused memory: allocating costs more than filling."""
         size, memory = prod(shape), self.buffers[0].get(name)
         if memory is None or len(memory) < size:
             memory = self.buffers[0][name] = self.features.new_empty(size)

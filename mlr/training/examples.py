@@ -65,11 +65,7 @@ class Examples:
         return self.features.shape[1]
 
     def chunks(self, size: int, chosen: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
-        """Divide the split, or its `chosen` examples, into chunks of `size` for every lane.
-
-        Returns:
-            Inputs (L, N, …) and targets (L, N, K) of each chunk.
-        """
+        """Divide the split, or its `chosen` examples: inputs (L, N, …), targets (L, N, K)."""
         parts = [self.features, self.targets]
         if chosen is not None:
             with threads(self.program.busy):  # copies: nothing rounds

@@ -106,12 +106,7 @@ def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
 
 
 class FinalDiagnostics:
-    """Diagnostics of the training examples of every run.
-
-    Args:
-        program: with the runs.
-        examples: their training split, of which at most 10,000 examples are used.
-    """
+    """Diagnostics of at most 10,000 training examples of every run."""
 
     def __init__(self, program: Program, examples: Examples) -> None:
         self.program = program

@@ -87,13 +87,20 @@ def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
         return own
     if target.startswith(LAYERS):
         return _layer(group, target)
+    package, _, name = target.rpartition(".")
+    if package in _PACKAGES and not is_allowed(target, allowed):
+        names = [kind.__name__ for kind in _PACKAGES[package]]
+        near = nearest(name, names, 0.4)
+        raise InputError(unknown(f"{group}._target_={target}", names, near and f"{package}.{near}"))
     if not is_allowed(target, allowed):
-        raise InputError(_unknown(group, target))
+        raise InputError(
+            f"{group}._target_={target} is none of mlr's own parts and not in torch.nn, so it is "
+            f"not imported. If you trust it, add allow_targets=[{target.split('.')[0]}]."
+        )
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # last, so that a user's package hides no other
-    module, _, name = target.rpartition(".")
     try:
-        kind = getattr(import_module(module), name)
+        kind = getattr(import_module(package), name)
     except (ImportError, AttributeError) as error:
         raise InputError(f"{group}._target_={target} cannot be imported: {error}.") from error
     home = getattr(kind, "__module__", None)
@@ -119,18 +126,6 @@ def _layer(group: str, target: str) -> Any:
     if kind is None:
         raise InputError(f"{group}._target_={target} is not a public class of torch.nn.")
     return kind
-
-
-def _unknown(group: str, target: str) -> str:
-    package, _, name = target.rpartition(".")
-    if package in _PACKAGES:
-        names = [kind.__name__ for kind in _PACKAGES[package]]
-        near = nearest(name, names, 0.4)
-        return unknown(f"{group}._target_={target}", names, near and f"{package}.{near}")
-    return (
-        f"{group}._target_={target} is none of mlr's own parts and not in torch.nn, so it is not "
-        f"imported. If you trust it, add allow_targets=[{target.split('.')[0]}]."
-    )
 
 
 def _is_module(kind: Any) -> bool:

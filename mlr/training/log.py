@@ -40,10 +40,7 @@ class StepLog:
     """Collects measured steps, and means over whole splits, until a flush."""
 
     def __init__(
-        self,
-        program: Program,
-        recorders: Sequence[Recorder | None],
-        stopping: Stopping,
+        self, program: Program, recorders: Sequence[Recorder | None], stopping: Stopping
     ) -> None:
         first = program.runs[0]
         self.program, self.recorders, self.stopping = program, recorders, stopping
@@ -97,10 +94,10 @@ class StepLog:
 
     def _ends(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Updates and batches at which each run stopped (R,); infinite if it has not."""
-        ended = [self.stopping.ended.get(run) for run in range(len(self.recorders))]
-        steps = [np.inf if one is None else one.step for one in ended]
-        batches = [np.inf if one is None else one.batches for one in ended]
-        return np.array(steps, dtype=np.float64), np.array(batches, dtype=np.float64)
+        steps, batches = np.full((2, len(self.recorders)), np.inf)
+        for run, ending in self.stopping.ended.items():
+            steps[run], batches[run] = ending.step, ending.batches
+        return steps, batches
 
     def _record_scalars(
         self, steps: NDArray, times: NDArray, values: NDArray, present: NDArray

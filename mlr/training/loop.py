@@ -129,14 +129,10 @@ def train(
 
 
 class TrainingLoop:
-    """Updates of one program, and what is done between them.
+    """Updates of one program, and evaluation, recording and checkpoints between them.
 
-    Args:
-        program: the runs, sorted by objective.
-        recorders: of the runs.
-        snapshots: of each run, numbers of updates after which its parameters are copied.
-        order: number of each run in the callers' order.
-        policy: of the runs in the callers' order; None checkpoints nothing.
+    Arguments are those of `train`, in the order of the program's runs; `policy` is in the callers'
+    order, in which runs have the numbers `order`.
     """
 
     def __init__(
@@ -238,11 +234,7 @@ class TrainingLoop:
         self.saved = self.step
 
     def stop_if_asked(self) -> None:
-        """Checkpoint the runs and end training if the policy is asked to.
-
-        Raises:
-            Stopped: it was.
-        """
+        """Checkpoint the runs and raise `Stopped` if the policy is asked to."""
         if self.policy is not None and self.policy.asked():
             self.save()
             raise Stopped(f"stopped after {self.step} updates")

@@ -123,11 +123,7 @@ class Layout:
 
 
 class FlatParameters:
-    """Norms and products of flat (L, P) tensors by layer: `mlr.probes.layers.Parameters`.
-
-    Args:
-        layers: columns of each layer.
-    """
+    """Norms and products of flat (L, P) tensors by layer: `mlr.probes.layers.Parameters`."""
 
     def __init__(self, layers: Mapping[str, slice]) -> None:
         self.layers = dict(layers)

@@ -83,12 +83,7 @@ def named_parameters(program: Program, row: Tensor) -> dict[str, Tensor]:
 
 
 class Snapshots:
-    """Parameters of single runs at requested steps; other steps cost a look-up.
-
-    Args:
-        program: with the runs.
-        steps: for each run, numbers of updates after which its parameters are copied.
-    """
+    """Parameters of each run after the numbers of updates in `steps`; others cost a look-up."""
 
     def __init__(self, program: Program, steps: Sequence[Sequence[int]]) -> None:
         self.program = program

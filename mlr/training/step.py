@@ -110,13 +110,9 @@ class ProgramPart(NamedTuple):
 
 
 class Program:
-    """R runs that share one tensor program: parameters (L, P), and the update of all.
+    """R runs of equal `program_key`, sorted by objective: parameters (L, P), and the update of all.
 
     Tensors have L ≥ R lanes, some of which are spare; results are those of the runs.
-
-    Args:
-        experiments: of equal `program_key`, sorted by objective.
-        background: further threads.
 
     Raises:
         InputError: the model gives another number of logits than the heads need.
