@@ -78,16 +78,12 @@ class DivergenceGuard:
 
     def _first(self, logits: Tensor, logit_grads: Tensor, gradients: Tensor, lane: int) -> str:
         """Name the first non-finite tensor of an update, in the order of computation."""
-        layout = self.program.layout
-        if not logits.isfinite().all():
-            return "a logit"
-        if not logit_grads.isfinite().all():
-            return "the gradient at a logit"
-        for name, own in reversed(layout.views(gradients[None]).items()):
-            if not own.isfinite().all():
-                return f"the gradient of {name}"
-        updated = layout.views(self.program.parameters[lane : lane + 1]).items()
-        return f"the updated {next(name for name, own in updated if not own.isfinite().all())}"
+        layout, updated = self.program.layout, self.program.parameters[lane : lane + 1]
+        found = [("a logit", logits), ("the gradient at a logit", logit_grads)]
+        views = reversed(layout.views(gradients[None]).items())
+        found += [(f"the gradient of {name}", own) for name, own in views]
+        found += [(f"the updated {name}", own) for name, own in layout.views(updated).items()]
+        return next(name for name, own in found if not own.isfinite().all())
 
     def _refuse(self, run: int, at: int, tensor: str, copy: LanesCopy) -> None:
         """Stop a run before the update that follows `at` others."""

@@ -50,16 +50,6 @@ class EvaluatedBatch:
         return self.objectives.predictions(self.logits)
 
     @cached_property
-    def slopes(self) -> Tensor:
-        """dy_k/dz_k (L, B, K)."""
-        return self.objectives.slopes(self.logits)
-
-    @cached_property
-    def spreads(self) -> Tensor:
-        """σ (L, B, targets), of heads that predict it."""
-        return self.predictions[..., self.targets.shape[-1] :]
-
-    @cached_property
     def labels(self) -> Tensor:
         """Class index of each example (L, B)."""
         return labels_of(self.targets)
@@ -126,7 +116,8 @@ def sums_of(program: Program, batch: EvaluatedBatch) -> Sums:
     """Sum over the examples (L,): loss, and what the kind of the data has besides."""
     sums = {"loss": batch.losses.sum(1)}
     if program.spread:
-        sums["predicted_std"] = batch.spreads.mean(-1).sum(1)
+        spreads = batch.predictions[..., batch.targets.shape[-1] :]
+        sums["predicted_std"] = spreads.mean(-1).sum(1)
     if program.classification:
         sums["accuracy"] = batch.right.sum(1)
     return sums

@@ -41,11 +41,11 @@ _OF_CLASSES = ("class_count", "class_right", "class_grad", "class_grad_wrong")
 
 def sums_of_sizes(program: Program, batch: EvaluatedBatch) -> Sums:
     """Sum over the examples (L,) what every run has."""
-    sizes = batch.gradient_sizes
+    sizes, slopes = batch.gradient_sizes, batch.objectives.slopes(batch.logits)
     zero = torch.eq(sizes, 0, out=torch.empty_like(sizes))
     found = sums_of(program, batch) | {
         "zero": zero.sum(1),
-        "saturated": below(batch.slopes.abs(), program.threshold).mean(-1).sum(1),
+        "saturated": below(slopes.abs(), program.threshold).mean(-1).sum(1),
     }
     if program.classification:
         wrong = 1 - batch.right

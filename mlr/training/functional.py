@@ -24,14 +24,11 @@ from mlr.training.memory_layout import Layout
 
 
 class Tape(NamedTuple):
-    """Record of the forward pass of one lane."""
+    """Logits z (B, K) and parameters of one lane in the graph, and hooks that are due."""
 
     logits: Tensor
-    """z (B, K), in the graph"""
     parameters: dict[str, Tensor]
-    """θ by name, leaves of the graph"""
     hooks: LayerHooks | None
-    """hooks of its layers, if their statistics are due"""
 
 
 class FunctionalNetwork:

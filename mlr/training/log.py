@@ -75,10 +75,6 @@ class StepLog:
         if means:
             self.means.append((time(), step, means))
 
-    def due(self) -> bool:
-        """Tell if it is time for a flush."""
-        return self.measurements.due()
-
     def flush(self) -> None:
         """Measure the collected steps and record them."""
         measured = self.measurements.measured() if self.wanted else None

@@ -196,7 +196,7 @@ class TrainingLoop:
                     reported_at = perf_counter()
                     if progress is not None:
                         progress(self.step, self.total)
-                    if self.log.due():
+                    if self.log.measurements.due():
                         self.guard.judge(self.step)
                         self.log.flush()
                     if midst and self.policy is not None and self.policy.due():
@@ -248,12 +248,16 @@ class TrainingLoop:
         """Evaluate all splits; returns the results of a training that began at `started`."""
         program = self.program
         self.stopping.restore()
-        metrics = self._final_metrics()
+        metrics = self.diagnostics.end()
+        judged = {name: own for name, own in self.splits.items() if name != "train"}
+        evaluations = {name: Evaluation(own, program) for name, own in judged.items()}
+        metrics |= means_of(evaluations, errors=True)
+        lists = {tag: values.tolist() for tag, values in metrics.items()}
         reports = self.diagnostics.reports()
         rows = program.of_runs(program.parameters).cpu().contiguous()
         results = []
         for run, own in enumerate(program.runs):
-            numbers = {tag: values[run] for tag, values in metrics.items()}
+            numbers = {tag: values[run] for tag, values in lists.items()}
             ending = self.stopping.at_last(run, self.step, numbers)
             parameters = named_parameters(program, rows[run])
             # there is no mean output for a target that no example has
@@ -278,14 +282,6 @@ class TrainingLoop:
                 )
             )
         return results
-
-    def _final_metrics(self) -> dict[str, list[float]]:
-        """Compute the last point of each series, by tag, for every run."""
-        found = self.diagnostics.end()
-        judged = {name: own for name, own in self.splits.items() if name != "train"}
-        evaluations = {name: Evaluation(own, self.program) for name, own in judged.items()}
-        found |= means_of(evaluations, errors=True)
-        return {tag: values.tolist() for tag, values in found.items()}
 
 
 @contextmanager

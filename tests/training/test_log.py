@@ -145,12 +145,12 @@ def test_it_is_time_to_flush_after_so_many_bytes_or_seconds(monkeypatch):
     monkeypatch.setattr(kept.measurements, "keep", moments.append)
     for due in (False, False, False, True):
         kept.keep((0, 0.0))
-        assert kept.due() is due
+        assert kept.measurements.due() is due
     kept.wanted = False
     kept.flush()
-    assert not kept.due()
+    assert not kept.measurements.due()
     monkeypatch.setattr(measuring, "FLUSH_SECONDS", 0.0)
-    assert kept.due()
+    assert kept.measurements.due()
 
 
 def test_validation_is_recorded_at_the_end_of_each_epoch(tmp_path):
