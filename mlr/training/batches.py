@@ -64,9 +64,9 @@ class Batches:
         self.chunk = self.batch_size * max(1, GATHER_BYTES // batch_bytes)
         # reused memory
         self.rows = np.empty(len(firsts) * self.chunk, dtype=np.int64)
-        gathered = len(firsts) * self.count * row_bytes
         # products of a single wide run use all cores themselves
         alone = program.kind is Kind.WIDE and len(program.lanes) == 1
+        gathered = len(firsts) * self.count * row_bytes
         self.worth_a_thread = gathered >= WORTH_A_THREAD and not alone
         self.busy = 1 if self.worth_a_thread else program.busy
 

@@ -82,14 +82,13 @@ def sums_by_kind(program: Program, batch: EvaluatedBatch) -> Sums:
 def _sums_by_class(classes: int | None, batch: EvaluatedBatch, own: Tensor) -> Sums:
     if classes is None or classes > MOST_CLASSES:
         return {}
-    parts: dict[str, list[Tensor]] = {name: [] for name in _OF_CLASSES}
+    rows = []
     for k in range(classes):
         member = (batch.labels == k).to(own.dtype)
         wrong = member * (1 - batch.right)
         columns = (member, member * batch.right, member * own, wrong * own)
-        for name, column in zip(_OF_CLASSES, columns, strict=True):
-            parts[name].append(column.sum(1))
-    return {name: torch.stack(columns, dim=1) for name, columns in parts.items()}
+        rows.append(torch.stack([column.sum(1) for column in columns]))
+    return dict(zip(_OF_CLASSES, torch.stack(rows, dim=2), strict=True))
 
 
 def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:

@@ -101,10 +101,8 @@ class FunctionalNetwork:
                     total = (tape.logits * (delta[lane] * share)).sum()
                 found = torch.autograd.grad(total, wanted, allow_unused=True)
             for name, gradient in zip(tape.parameters, found, strict=False):
-                if gradient is None:  # the logits do not depend on it
-                    self.gradients[name][lane].zero_()
-                else:
-                    self.gradients[name][lane].copy_(gradient[0])
+                # None: the logits do not depend on it
+                self.gradients[name][lane] = 0 if gradient is None else gradient[0]
             for call, own in zip(calls, found[len(tape.parameters) :], strict=True):
                 call.delta = None if own is None else own / share
         if units is not None:

@@ -169,12 +169,10 @@ class TrainingLoop:
         program, first = self.program, self.program.runs[0]
         due = first.probes.due(self.total)
         batches = Batches(self.splits["train"], program)
-        every_epoch = [
-            name
-            for name in self.splits
-            if name == "val" or (name == "test" and first.test_every_epoch)
-        ]
-        evaluations = {name: Evaluation(self.splits[name], program) for name in every_epoch}
+        judged = ("val", "test") if first.test_every_epoch else ("val",)
+        evaluations = {
+            name: Evaluation(own, program) for name, own in self.splits.items() if name in judged
+        }
         coming = program.background.ahead(batches.chunks(self.step), batches.worth_a_thread)
         over = (self.step >= self.total or self.stopping.all_over) and self.end_epoch(evaluations)
         reported_at = perf_counter()
@@ -249,8 +247,9 @@ class TrainingLoop:
         program = self.program
         self.stopping.restore()
         metrics = self.diagnostics.end()
-        judged = {name: own for name, own in self.splits.items() if name != "train"}
-        evaluations = {name: Evaluation(own, program) for name, own in judged.items()}
+        evaluations = {
+            name: Evaluation(own, program) for name, own in self.splits.items() if name != "train"
+        }
         metrics |= means_of(evaluations, errors=True)
         lists = {tag: values.tolist() for tag, values in metrics.items()}
         reports = self.diagnostics.reports()

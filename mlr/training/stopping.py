@@ -42,11 +42,8 @@ class Stopping:
     """Early stopping and divergence of the R runs of a program.
 
     lowest: lowest validation loss of each run (R,); infinite before the first.
-    waited: epochs since then (R,).
-    best_step: updates by then (R,); 0 before the first.
-    best: parameters by then (R, P).
-    ended: ends of the stopped runs, by number.
-    frozen: copies of the stopped runs.
+    waited, best_step, best: epochs since then (R,), updates (R,) and parameters (R, P) by then.
+    ended, frozen: ends and copies of the stopped runs, by number.
     begun_finite: whether the loss of each run was finite before the first update.
     """
 
