@@ -62,7 +62,6 @@ class Batches:
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
         batch_bytes = row_bytes * self.batch_size * len(firsts)
         self.chunk = self.batch_size * max(1, GATHER_BYTES // batch_bytes)
-        # reused memory
         self.rows = np.empty(len(firsts) * self.chunk, dtype=np.int64)
         # products of a single wide run use all cores themselves
         alone = program.kind is Kind.WIDE and len(program.lanes) == 1

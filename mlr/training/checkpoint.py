@@ -70,8 +70,7 @@ def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
     """Load a state, and what was saved with it.
 
     Raises:
-        FormatError: it is of another format.
-        DataError: the file is missing or damaged.
+        DataError: the file is missing, damaged or of another format.
     """
     arrays, about = read(path)
     check_format(path, about.get("format", FORMATS[0]))

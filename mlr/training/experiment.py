@@ -149,11 +149,7 @@ SHARED = (
 
 
 def check_one_program(experiments: Sequence[Experiment]) -> None:
-    """Refuse runs that cannot be one tensor program.
-
-    Raises:
-        InputError: no runs, or runs of different `program_key`.
-    """
+    """Refuse no runs, runs of different `program_key`, and models with nothing to train."""
     if not experiments:
         raise InputError("There is no run to train.")
     first = experiments[0].program_parts

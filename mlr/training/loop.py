@@ -290,9 +290,9 @@ def _modes(experiments: Sequence[Experiment]) -> Iterator[None]:
     Dense networks need no autograd; leaving out its bookkeeping saves a fifth of a small step.
     Other modules may draw random numbers, as dropout does; the caller's generator is restored.
 
-    Where autograd or torch.func, which differentiates composed objectives, make cycles, which hold
-    tensors, they are collected at least as often as by default. Otherwise collection is off: that
-    saves a tenth of a small sweep, and half of it in a process with many objects.
+    Autograd, and torch.func for composed objectives, make cycles that hold tensors: they are
+    collected at least as often as by default. Otherwise collection is off, which saves a tenth of
+    a small sweep, and half of it in a process with many objects.
     """
     module = kind_of(experiments[0]) is Kind.MODULE
     enabled, thresholds = gc.isenabled(), gc.get_threshold()

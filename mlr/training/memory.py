@@ -24,13 +24,11 @@ BYTES_OF_A_POINT = 2_000
 BYTES_AROUND = 200_000
 """Configuration, files of the folder before they are written, objects of Python."""
 
+V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 _LIMITS = {
     # cgroup v2, then v1: limit, what is used of it, and what of that can be dropped
     "/sys/fs/cgroup": ("memory.max", "memory.current", "inactive_file"),
-    "/sys/fs/cgroup/memory": (
-        *("memory.limit_in_bytes", "memory.usage_in_bytes"),
-        "total_inactive_file",
-    ),
+    "/sys/fs/cgroup/memory": V1,
 }
 
 
