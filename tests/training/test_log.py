@@ -119,12 +119,9 @@ def test_epochs_and_times_are_those_of_their_steps(tmp_path):
     """Of 4 updates an epoch, the last with the 2 examples that are left."""
     run = experiment(epochs=2, probes=ProbeSettings(points="every:1"))
     before = time.time()
-    recorder = Recorder(RunFolder.claim(tmp_path / "run"), run_tags(run), {})
-    (result,) = train([run], [recorder])
-    recorder.finish(result.status, result.metrics, at=result.point)
-    table = table_of(recorder)
+    ((result, table),) = trained(tmp_path, [run])
     assert {step: row["epoch"] for step, row in table.items()} == {n: n / 4 for n in range(9)}
-    (file,) = event_files(recorder.folder.path)
+    (file,) = event_files(tmp_path / "0")
     times = {
         one.step: one.wall_time
         for one in events(file)
