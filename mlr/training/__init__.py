@@ -22,17 +22,16 @@ The way of a batch, from YAML to a number in TensorBoard:
 from typing import TYPE_CHECKING
 
 from mlr.core.lazy import lazy_exports
+from mlr.training.experiment import Experiment
 from mlr.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer
 from mlr.training.schedules import SCHEDULES, Constant, Cosine, LearningRate, Step
 
 if TYPE_CHECKING:
-    from mlr.training.experiment import Experiment
     from mlr.training.loop import Result, train
 
 __getattr__ = lazy_exports(
     __name__,
     {
-        "Experiment": "mlr.training.experiment",
         "Result": "mlr.training.loop",
         "train": "mlr.training.loop",
     },

@@ -39,11 +39,7 @@ def threads(count: int) -> Iterator[int]:
 
 
 class Background:
-    """Pool of threads; leaving its context waits for them.
-
-    Args:
-        threads: number of threads; without any, work is done on the calling thread.
-    """
+    """Pool of threads; with a number of 0, work is done on the calling thread."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads

@@ -29,10 +29,6 @@ class Batches:
     """Batches of the training split of each lane, shuffled by its seed.
 
     Lanes with one seed and one dataset are a group: they share one gather.
-
-    Args:
-        examples: the training split.
-        program: whose lanes see it.
     """
 
     def __init__(self, examples: Examples, program: Program) -> None:
@@ -66,11 +62,10 @@ class Batches:
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
         batch_bytes = row_bytes * self.batch_size * len(firsts)
         self.chunk = self.batch_size * max(1, GATHER_BYTES // batch_bytes)
-        # reused memory
         self.rows = np.empty(len(firsts) * self.chunk, dtype=np.int64)
-        gathered = len(firsts) * self.count * row_bytes
         # products of a single wide run use all cores themselves
         alone = program.kind is Kind.WIDE and len(program.lanes) == 1
+        gathered = len(firsts) * self.count * row_bytes
         self.worth_a_thread = gathered >= WORTH_A_THREAD and not alone
         self.busy = 1 if self.worth_a_thread else program.busy
 
@@ -137,10 +132,7 @@ class Batches:
         return self.spread.lanes_first(whole).split(self.batch_size, dim=1)
 
     def _memory(self, name: str, *shape: int) -> Tensor:
-        """Return an uninitialised tensor in the memory that had this name in this turn.
-
-        Allocating costs more than filling it.
-        """
+        """Return an uninitialised tensor in reused memory: allocating costs more than filling."""
         size, memory = prod(shape), self.buffers[0].get(name)
         if memory is None or len(memory) < size:
             memory = self.buffers[0][name] = self.features.new_empty(size)

@@ -32,7 +32,7 @@ def save_checkpoint(
     """Replace a run's checkpoint, and keep the one before under another name.
 
     Args:
-        folder: the run's.
+        folder: of the run.
         state: of the run.
         about: its configuration, and where its records end; JSON can hold it.
         sync: wait until it is on the disk.
@@ -70,8 +70,7 @@ def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
     """Load a state, and what was saved with it.
 
     Raises:
-        FormatError: it is of another format.
-        DataError: the file is missing or damaged.
+        DataError: the file is missing, damaged or of another format.
     """
     arrays, about = read(path)
     check_format(path, about.get("format", FORMATS[0]))

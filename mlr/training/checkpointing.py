@@ -42,11 +42,7 @@ class CheckpointPolicy:
         return waited > max(self.seconds, self._took / SHARE)
 
     def save(self, states: Sequence[State]) -> None:
-        """Write the states.
-
-        Raises:
-            WriteError: naming the file.
-        """
+        """Write the states."""
         began = perf_counter()
         self._write(states)
         self._saved_at = perf_counter()

@@ -25,20 +25,18 @@ Numbers = Mapping[str, NDArray[Any]]
 def report(first: Numbers, sums: Numbers, closer: Numbers, count: int) -> dict[str, Any]:
     """Compute shares and means of one run; None where there is nothing.
 
-    Args:
-        first: means over some examples before the first update.
-        sums: over all examples after the last one.
-        closer: counts and sums by bin of the logit.
-        count: of the examples.
+    `first` has means before the first update, `sums` sums over `count` examples after the last,
+    `closer` quantiles of ‖dL/dz‖, and counts and sums by bin of the logit.
     """
     shares = ("zero", "saturated", "stuck", "stuck_zero", "surprise")
     found: dict[str, Any] = {"examples": count}
     found |= {name: numbers(sums[name] / count) for name in shares if name in sums}
     found["start"] = {name: numbers(first[name]) for name in ("loss", *shares) if name in first}
-    if "right" not in sums:
+    found["gradient"] = numbers(closer["quantiles"])
+    if "accuracy" not in sums:
         return found
-    found["wrong"] = numbers(1 - sums["right"] / count)
-    found["start"]["wrong"] = numbers(1 - first["right"])
+    found["wrong"] = numbers(1 - sums["accuracy"] / count)
+    found["start"]["wrong"] = numbers(1 - first["accuracy"])
     found["right_pull"] = numbers(_ratio(sums["past_squares"], sums["squares"]))
     found["confidence"] = {"edges": list(EDGES)}
     for side in ("wrong", "right"):
@@ -106,12 +104,8 @@ def numbers(values: Any) -> Any:
 def same_class_as_nearest(features: Tensor, labels: Tensor) -> float:
     """Compute the share of examples whose nearest neighbour has the same class.
 
-    For labels independent of the features it is Σ_k p_k². Distances are Euclidean, between the
-    features that a model gets.
-
-    Args:
-        features: (N, …); of many, `MOST_ROWS` evenly spaced ones are used.
-        labels: class indices (N,).
+    For labels independent of the features it is Σ_k p_k². Of many features (N, …), `MOST_ROWS`
+    evenly spaced ones are compared.
 
     Source: Cover & Hart 1967, Nearest neighbor pattern classification.
     """
@@ -129,14 +123,8 @@ def best_threshold(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
     Class 1 is predicted from the threshold on. The examples that it leaves wrong are due to the
     direction of the weights; those that the head's own threshold adds, to a misplaced boundary.
-
-    Args:
-        logits: (L, B).
-        labels: 0 or 1 (L, B).
-
-    Returns:
-        Thresholds (L,), each a logit that occurs, or infinite where class 1 is best predicted
-        for none; and shares wrong (L,).
+    Of logits and labels 0 or 1 (L, B), it returns thresholds (L,), each a logit that occurs or
+    infinite where class 1 is best predicted for none, and shares wrong (L,).
     """
     ordered, order = logits.sort(dim=1)
     ones = labels.gather(1, order).to(logits.dtype)

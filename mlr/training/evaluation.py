@@ -1,8 +1,4 @@
-"""Forward passes over a split, judged by the objectives: validation, diagnostics, figures.
-
-`EvaluatedBatch` holds the logits of a batch and computes losses, gradients and predictions when
-they are asked for. `Evaluation` makes such batches of a split for all runs of a program.
-"""
+"""Forward passes over a split, judged by the objectives: validation, diagnostics, figures."""
 
 from __future__ import annotations
 
@@ -28,13 +24,7 @@ Sums = dict[str, Tensor]
 
 
 class EvaluatedBatch:
-    """Logits z (L, B, K) of a batch, and quantities derived from them when first used.
-
-    Args:
-        objectives: of the L lanes.
-        logits: z (L, B, K).
-        targets: t (L, B, K).
-    """
+    """Logits z and targets t (L, B, K), and quantities derived from them when first used."""
 
     def __init__(self, objectives: RunObjectives, logits: Tensor, targets: Tensor) -> None:
         self.objectives, self.logits, self.targets = objectives, logits, targets
@@ -60,16 +50,6 @@ class EvaluatedBatch:
         return self.objectives.predictions(self.logits)
 
     @cached_property
-    def slopes(self) -> Tensor:
-        """dy_k/dz_k (L, B, K)."""
-        return self.objectives.slopes(self.logits)
-
-    @cached_property
-    def spreads(self) -> Tensor:
-        """σ (L, B, targets), of heads that predict it."""
-        return self.predictions[..., self.targets.shape[-1] :]
-
-    @cached_property
     def labels(self) -> Tensor:
         """Class index of each example (L, B)."""
         return labels_of(self.targets)
@@ -81,17 +61,13 @@ class EvaluatedBatch:
 
 
 class Evaluation:
-    """A split that is evaluated repeatedly, in batches.
+    """A split that is evaluated repeatedly, `count` examples in batches of `size`.
 
     Args:
         examples: the split.
         program: with the runs.
         most: largest number of examples in a batch; None chooses it by memory.
         chosen: numbers of the examples that are evaluated; None for all.
-
-    Attributes:
-        count: number of evaluated examples.
-        size: number of examples in a batch.
     """
 
     def __init__(
@@ -124,22 +100,27 @@ class Evaluation:
         being the prediction, of a Gaussian its mean, so that runs of different losses compare.
         """
         squares = errors and not self.program.classification
-        sums = added([self._sums(batch, squares) for batch in self.batches()])
-        means = {name: self.program.of_runs(own / self.count) for name, own in sums.items()}
+        parts = []
+        for batch in self.batches():
+            parts.append(sums_of(self.program, batch))
+            if squares:
+                residuals = batch.predictions[..., : batch.targets.shape[-1]] - batch.targets
+                parts[-1]["rmse"] = residuals.square().mean(-1).sum(1)
+        means = {name: self.program.of_runs(own / self.count) for name, own in added(parts).items()}
         if squares:
             means["rmse"] = means["rmse"].sqrt()
         return means
 
-    def _sums(self, batch: EvaluatedBatch, squares: bool) -> Sums:
-        sums = {"loss": batch.losses.sum(1)}
-        if self.program.spread:
-            sums["predicted_std"] = batch.spreads.mean(-1).sum(1)
-        if self.program.classification:
-            sums["accuracy"] = batch.right.sum(1)
-        if squares:
-            residuals = batch.predictions[..., : batch.targets.shape[-1]] - batch.targets
-            sums["rmse"] = residuals.square().mean(-1).sum(1)
-        return sums
+
+def sums_of(program: Program, batch: EvaluatedBatch) -> Sums:
+    """Sum over the examples (L,): loss, and what the kind of the data has besides."""
+    sums = {"loss": batch.losses.sum(1)}
+    if program.spread:
+        spreads = batch.predictions[..., batch.targets.shape[-1] :]
+        sums["predicted_std"] = spreads.mean(-1).sum(1)
+    if program.classification:
+        sums["accuracy"] = batch.right.sum(1)
+    return sums
 
 
 def added(parts: list[Sums]) -> Sums:

@@ -19,14 +19,7 @@ writers alternate, and every sixth of its images is harder than the rest."""
 def one_hot_targets(
     targets: Tensor, classes: int | None, outputs: int, dtype: torch.dtype
 ) -> Tensor:
-    """Convert targets to t (N, K): one-hot, one column for two classes, or values.
-
-    Args:
-        targets: class indices (N,), or values (N, K) when `classes` is None.
-        classes: class count.
-        outputs: logits of the model, K.
-        dtype: of the result.
-    """
+    """Convert classes (N,) to t (N, K), one-hot or one column; values if `classes` is None."""
     if classes is None:
         return targets.to(dtype)
     if outputs == 1:
@@ -35,12 +28,9 @@ def one_hot_targets(
 
 
 class Examples:
-    """One split of U datasets of equal shape, and the dataset of each lane.
+    """One split of U datasets of equal shape, and the dataset of each lane: `data_of`.
 
-    Attributes:
-        features: (U, N, …) in the program's dtype, on its device, flat for dense networks.
-        targets: t (U, N, K): one-hot, one column, or values.
-        data_of: dataset of each lane.
+    Features (U, N, …) are flat for dense networks; targets are t (U, N, K).
     """
 
     def __init__(self, program: Program, split: str) -> None:
@@ -65,11 +55,7 @@ class Examples:
         return self.features.shape[1]
 
     def chunks(self, size: int, chosen: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
-        """Divide the split, or its `chosen` examples, into chunks of `size` for every lane.
-
-        Returns:
-            Inputs (L, N, …) and targets (L, N, K) of each chunk.
-        """
+        """Divide the split, or its `chosen` examples: inputs (L, N, …), targets (L, N, K)."""
         parts = [self.features, self.targets]
         if chosen is not None:
             with threads(self.program.busy):  # copies: nothing rounds

@@ -22,11 +22,7 @@ DTYPES = ("float32", "float64")
 
 
 def check_run_options(options: Mapping[str, Any]) -> None:
-    """Check the options of a run that belong to no part, without importing torch.
-
-    Raises:
-        InputError: naming the first that is out of range.
-    """
+    """Check the options of a run that belong to no part, without importing torch."""
     for name in ("epochs", "batch_size", "steps", "patience"):
         if options[name] is not None or name in ("epochs", "batch_size"):
             whole(name, options[name])
@@ -153,11 +149,7 @@ SHARED = (
 
 
 def check_one_program(experiments: Sequence[Experiment]) -> None:
-    """Refuse runs that cannot be one tensor program.
-
-    Raises:
-        InputError: no runs, or runs of different `program_key`.
-    """
+    """Refuse no runs, runs of different `program_key`, and models with nothing to train."""
     if not experiments:
         raise InputError("There is no run to train.")
     first = experiments[0].program_parts

@@ -6,6 +6,7 @@ They are computed before the first update and after the last. The numbers go int
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -24,7 +25,7 @@ from mlr.training.diagnostics_report import (
     report,
     same_class_as_nearest,
 )
-from mlr.training.evaluation import EvaluatedBatch, Evaluation, Sums, added
+from mlr.training.evaluation import EvaluatedBatch, Evaluation, Sums, added, sums_of
 from mlr.training.examples import Examples
 from mlr.training.step import Program
 
@@ -38,21 +39,17 @@ QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _OF_CLASSES = ("class_count", "class_right", "class_grad", "class_grad_wrong")
 
 
-def sums_of(program: Program, batch: EvaluatedBatch) -> Sums:
+def sums_of_sizes(program: Program, batch: EvaluatedBatch) -> Sums:
     """Sum over the examples (L,) what every run has."""
-    sizes = batch.gradient_sizes
+    sizes, slopes = batch.gradient_sizes, batch.objectives.slopes(batch.logits)
     zero = torch.eq(sizes, 0, out=torch.empty_like(sizes))
-    found = {
-        "loss": batch.losses.sum(1),
+    found = sums_of(program, batch) | {
         "zero": zero.sum(1),
-        "saturated": below(batch.slopes.abs(), program.threshold).mean(-1).sum(1),
+        "saturated": below(slopes.abs(), program.threshold).mean(-1).sum(1),
     }
-    if program.spread:
-        found["predicted_std"] = batch.spreads.mean(-1).sum(1)
     if program.classification:
         wrong = 1 - batch.right
         found |= {
-            "right": batch.right.sum(1),
             "stuck": (below(sizes, program.threshold) * wrong).sum(1),
             "stuck_zero": (zero * wrong).sum(1),
             "wrong_size": (sizes * wrong).sum(1),
@@ -85,14 +82,13 @@ def sums_by_kind(program: Program, batch: EvaluatedBatch) -> Sums:
 def _sums_by_class(classes: int | None, batch: EvaluatedBatch, own: Tensor) -> Sums:
     if classes is None or classes > MOST_CLASSES:
         return {}
-    parts: dict[str, list[Tensor]] = {name: [] for name in _OF_CLASSES}
+    rows = []
     for k in range(classes):
         member = (batch.labels == k).to(own.dtype)
         wrong = member * (1 - batch.right)
         columns = (member, member * batch.right, member * own, wrong * own)
-        for name, column in zip(_OF_CLASSES, columns, strict=True):
-            parts[name].append(column.sum(1))
-    return {name: torch.stack(columns, dim=1) for name, columns in parts.items()}
+        rows.append(torch.stack([column.sum(1) for column in columns]))
+    return dict(zip(_OF_CLASSES, torch.stack(rows, dim=2), strict=True))
 
 
 def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
@@ -109,12 +105,7 @@ def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
 
 
 class FinalDiagnostics:
-    """Diagnostics of the training examples of every run.
-
-    Args:
-        program: with the runs.
-        examples: their training split, of which at most 10,000 examples are used.
-    """
+    """Diagnostics of at most 10,000 training examples of every run."""
 
     def __init__(self, program: Program, examples: Examples) -> None:
         self.program = program
@@ -131,7 +122,7 @@ class FinalDiagnostics:
         """Evaluate some examples before the first update."""
         batches = list(islice(self.evaluation.batches(), self._detailed))
         count = sum(batch.logits.shape[1] for batch in batches)
-        sums = added([sums_of(self.program, batch) for batch in batches])
+        sums = added([sums_of_sizes(self.program, batch) for batch in batches])
         self.first = {name: value / count for name, value in sums.items()}
 
     def end(self) -> Sums:
@@ -139,7 +130,7 @@ class FinalDiagnostics:
         sums: list[Sums] = []
         detailed: list[EvaluatedBatch] = []
         for batch in self.evaluation.batches():
-            sums.append(sums_of(self.program, batch))
+            sums.append(sums_of_sizes(self.program, batch))
             if self.program.classification:
                 sums[-1] |= sums_by_kind(self.program, batch)
             if self.outputs:
@@ -151,14 +142,13 @@ class FinalDiagnostics:
 
     def _means(self) -> dict[str, Tensor]:
         sums, count = self.sums, self.count
-        means = {"loss/train": sums["loss"] / count}
-        if self.program.spread:
-            means["predicted_std/train"] = sums["predicted_std"] / count
+        of_split = ("loss", "predicted_std", "accuracy")
+        means = {f"{name}/train": sums[name] / count for name in of_split if name in sums}
         if self.program.classification:
+            right = sums["accuracy"]
             means |= {
-                "accuracy/train": sums["right"] / count,
-                "logit_grad/wrong": sums["wrong_size"] / (count - sums["right"]),
-                "logit_grad/right": sums["right_size"] / sums["right"],
+                "logit_grad/wrong": sums["wrong_size"] / (count - right),
+                "logit_grad/right": sums["right_size"] / right,
                 "stuck/fraction": sums["stuck"] / count,
                 "stuck/zero": sums["stuck_zero"] / count,
             }
@@ -190,26 +180,24 @@ class FinalDiagnostics:
             {name: self.program.of_runs(value).cpu().numpy() for name, value in own.items()}
             for own in (self.first, self.sums, self.details)
         ]
-        data = {id(one.data): one.data.train for one in self.program.runs}
-        described = {key: data_report(train.features) for key, train in data.items()}
-        nearest: dict[int, float | None] = {}
+        splits = {id(one.data): one.data.train for one in self.program.runs}
+        described = {key: data_report(split.features) for key, split in splits.items()}
+        nearest = cache(
+            lambda key: same_class_as_nearest(splits[key].features, splits[key].targets)
+        )
         found = []
         for run, experiment in enumerate(self.program.runs):
-            first, sums, own_details = (
-                {name: values[run] for name, values in own.items()} for own in known
+            first, sums, details = (
+                {name: values[run] for name, values in part.items()} for part in known
             )
-            own = report(first, sums, own_details, self.count)
-            own["gradient"] = numbers(own_details["quantiles"])
+            own = report(first, sums, details, self.count)
             if experiment.data.labels and "classes" in own:
                 own["classes"]["labels"] = list(experiment.data.labels)
             key = id(experiment.data)
-            about = described[key]
+            own["data"] = dict(described[key])
             if _learned_little(own):
-                if key not in nearest:
-                    share = same_class_as_nearest(data[key].features, data[key].targets)
-                    nearest[key] = numbers(share)
-                about = about | {"neighbours": nearest[key]}
-            found.append(own | {"data": about})
+                own["data"]["neighbours"] = numbers(nearest(key))
+            found.append(own)
         return found
 
 

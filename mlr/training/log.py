@@ -41,10 +41,7 @@ class StepLog:
     """Collects measured steps, and means over whole splits, until a flush."""
 
     def __init__(
-        self,
-        program: Program,
-        recorders: Sequence[Recorder | None],
-        stopping: Stopping,
+        self, program: Program, recorders: Sequence[Recorder | None], stopping: Stopping
     ) -> None:
         first = program.runs[0]
         self.program, self.recorders, self.stopping = program, recorders, stopping
@@ -79,10 +76,6 @@ class StepLog:
         if means:
             self.means.append((time(), step, means))
 
-    def due(self) -> bool:
-        """Tell if it is time for a flush."""
-        return self.measurements.due()
-
     def flush(self) -> None:
         """Measure the collected steps and record them."""
         measured = self.measurements.measured() if self.wanted else None
@@ -98,10 +91,10 @@ class StepLog:
 
     def _ends(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Updates and batches at which each run stopped (R,); infinite if it has not."""
-        ended = [self.stopping.ended.get(run) for run in range(len(self.recorders))]
-        steps = [np.inf if one is None else one.step for one in ended]
-        batches = [np.inf if one is None else one.batches for one in ended]
-        return np.array(steps, dtype=np.float64), np.array(batches, dtype=np.float64)
+        steps, batches = np.full((2, len(self.recorders)), np.inf)
+        for run, ending in self.stopping.ended.items():
+            steps[run], batches[run] = ending.step, ending.batches
+        return steps, batches
 
     def _record_scalars(
         self, steps: NDArray, times: NDArray, values: NDArray, present: NDArray
@@ -133,34 +126,31 @@ class StepLog:
 
     def _rows(self, measured: Measured | None) -> tuple[NDArray, NDArray, NDArray, NDArray]:
         """Join steps and means: steps and times (M,), values and presence (M, R, tags)."""
-        stamps: dict[int, float] = {}
-        if measured is not None:
-            stamps |= zip(measured.steps.tolist(), measured.times.tolist(), strict=True)
-        stamps |= {step: stamp for stamp, step, _ in self.means}
-        order = sorted(stamps)
-        row = {step: index for index, step in enumerate(order)}
+        steps = [] if measured is None else measured.steps.tolist()
+        ends = [step for _, step, _ in self.means]
+        order = np.array(sorted({*steps, *ends}))
+        times = np.empty(len(order))
         shape = (len(order), len(self.recorders), len(self.tags))
         values = np.full(shape, np.nan, dtype=self.number_type)
         present = np.zeros(values.shape, dtype=bool)
         if measured is not None:
-            steps = measured.steps.tolist()
-            rows = np.array([row[step] for step in steps])
-            probed = measured.numbers
-            width = probed.shape[-1]
-            values[rows, :, :width] = probed
+            rows = np.searchsorted(order, steps)
+            times[rows] = measured.times
+            width = measured.numbers.shape[-1]
+            values[rows, :, :width] = measured.numbers
             present[rows, :, :width] = measured.present
             factors = np.array([self.program.factors[step] for step in steps])
             with np.errstate(over="ignore"):  # a rate of 1e300 is infinite in float32
                 values[rows, :, self.column["learning_rate"]] = factors[:, None] * self.rates
             present[rows, :, self.column["learning_rate"]] = True
         if self.means:
-            rows = np.array([row[step] for _, step, _ in self.means])
+            rows = np.searchsorted(order, ends)
+            times[rows] = [stamp for stamp, _, _ in self.means]
             for tag in self.means[0][2]:
                 means = torch.stack([means[tag] for _, _, means in self.means])
                 values[rows, :, self.column[tag]] = means.cpu().numpy()
                 present[rows, :, self.column[tag]] = True
-        times = np.array([stamps[step] for step in order])
-        return np.array(order), times, values, present
+        return order, times, values, present
 
 
 def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues:

@@ -25,7 +25,14 @@ from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.final_diagnostics import FinalDiagnostics
 from mlr.training.log import StepLog
-from mlr.training.state import Snapshot, Snapshots, named_parameters, restore, states_of
+from mlr.training.state import (
+    Snapshot,
+    Snapshots,
+    named_parameters,
+    restore,
+    state_dict_of,
+    states_of,
+)
 from mlr.training.step import NOTHING, Kind, Program, by_objective, kind_of
 from mlr.training.stopping import Stopping
 
@@ -122,14 +129,10 @@ def train(
 
 
 class TrainingLoop:
-    """Updates of one program, and what is done between them.
+    """Updates of one program, and evaluation, recording and checkpoints between them.
 
-    Args:
-        program: the runs, sorted by objective.
-        recorders: of the runs.
-        snapshots: of each run, numbers of updates after which its parameters are copied.
-        order: number of each run in the callers' order.
-        policy: of the runs in the callers' order; None checkpoints nothing.
+    Arguments are those of `train`, in the order of the program's runs; `policy` is in the callers'
+    order, in which runs have the numbers `order`.
     """
 
     def __init__(
@@ -151,7 +154,8 @@ class TrainingLoop:
         self.log = StepLog(program, recorders, self.stopping)
         self.diagnostics = FinalDiagnostics(program, self.splits["train"])
         self.diagnostics.begin()
-        self.stopping.begin(program.of_runs(self.diagnostics.first["loss"]))
+        losses = program.of_runs(self.diagnostics.first["loss"])
+        self.stopping.begun_finite = losses.isfinite().tolist()
         self.step = self.began = 0
         """updates done, and those of them before this training"""
         self.saved = -1
@@ -165,12 +169,10 @@ class TrainingLoop:
         program, first = self.program, self.program.runs[0]
         due = first.probes.due(self.total)
         batches = Batches(self.splits["train"], program)
-        every_epoch = [
-            name
-            for name in self.splits
-            if name == "val" or (name == "test" and first.test_every_epoch)
-        ]
-        evaluations = {name: Evaluation(self.splits[name], program) for name in every_epoch}
+        judged = ("val", "test") if first.test_every_epoch else ("val",)
+        evaluations = {
+            name: Evaluation(own, program) for name, own in self.splits.items() if name in judged
+        }
         coming = program.background.ahead(batches.chunks(self.step), batches.worth_a_thread)
         over = (self.step >= self.total or self.stopping.all_over) and self.end_epoch(evaluations)
         reported_at = perf_counter()
@@ -192,7 +194,7 @@ class TrainingLoop:
                     reported_at = perf_counter()
                     if progress is not None:
                         progress(self.step, self.total)
-                    if self.log.due():
+                    if self.log.measurements.due():
                         self.guard.judge(self.step)
                         self.log.flush()
                     if midst and self.policy is not None and self.policy.due():
@@ -230,11 +232,7 @@ class TrainingLoop:
         self.saved = self.step
 
     def stop_if_asked(self) -> None:
-        """Checkpoint the runs and end training if the policy is asked to.
-
-        Raises:
-            Stopped: it was.
-        """
+        """Checkpoint the runs and raise `Stopped` if the policy is asked to."""
         if self.policy is not None and self.policy.asked():
             self.save()
             raise Stopped(f"stopped after {self.step} updates")
@@ -248,12 +246,17 @@ class TrainingLoop:
         """Evaluate all splits; returns the results of a training that began at `started`."""
         program = self.program
         self.stopping.restore()
-        metrics = self._final_metrics()
+        metrics = self.diagnostics.end()
+        evaluations = {
+            name: Evaluation(own, program) for name, own in self.splits.items() if name != "train"
+        }
+        metrics |= means_of(evaluations, errors=True)
+        lists = {tag: values.tolist() for tag, values in metrics.items()}
         reports = self.diagnostics.reports()
         rows = program.of_runs(program.parameters).cpu().contiguous()
         results = []
         for run, own in enumerate(program.runs):
-            numbers = {tag: values[run] for tag, values in metrics.items()}
+            numbers = {tag: values[run] for tag, values in lists.items()}
             ending = self.stopping.at_last(run, self.step, numbers)
             parameters = named_parameters(program, rows[run])
             # there is no mean output for a target that no example has
@@ -270,7 +273,7 @@ class TrainingLoop:
                     metrics=known,
                     anatomy=reports[run],
                     parameters=parameters,
-                    state_dict=program.network.state_dict(program.lane_of[run], parameters),
+                    state_dict=state_dict_of(program, program.lane_of[run], parameters),
                     seconds=perf_counter() - started,
                     snapshots=self.snapshots.of(run, ending.step),
                     refused=ending.refused,
@@ -278,14 +281,6 @@ class TrainingLoop:
                 )
             )
         return results
-
-    def _final_metrics(self) -> dict[str, list[float]]:
-        """Compute the last point of each series, by tag, for every run."""
-        found = self.diagnostics.end()
-        judged = {name: own for name, own in self.splits.items() if name != "train"}
-        evaluations = {name: Evaluation(own, self.program) for name, own in judged.items()}
-        found |= means_of(evaluations, errors=True)
-        return {tag: values.tolist() for tag, values in found.items()}
 
 
 @contextmanager
@@ -295,9 +290,9 @@ def _modes(experiments: Sequence[Experiment]) -> Iterator[None]:
     Dense networks need no autograd; leaving out its bookkeeping saves a fifth of a small step.
     Other modules may draw random numbers, as dropout does; the caller's generator is restored.
 
-    Where autograd or torch.func, which differentiates composed objectives, make cycles, which hold
-    tensors, they are collected at least as often as by default. Otherwise collection is off: that
-    saves a tenth of a small sweep, and half of it in a process with many objects.
+    Autograd, and torch.func for composed objectives, make cycles that hold tensors: they are
+    collected at least as often as by default. Otherwise collection is off, which saves a tenth of
+    a small sweep, and half of it in a process with many objects.
     """
     module = kind_of(experiments[0]) is Kind.MODULE
     enabled, thresholds = gc.isenabled(), gc.get_threshold()

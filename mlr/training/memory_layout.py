@@ -73,11 +73,7 @@ class Layout:
     def of(cls, module: nn.Module, turned: Collection[str] = (), align: int = 1) -> Layout:
         """Lay out `module.named_parameters()` in their order.
 
-        Args:
-            module: any of the program's modules.
-            turned: names of matrices to store transposed.
-            align: parameters, and rows of turned ones, are padded with zeros to multiples of
-                this many numbers.
+        Parameters, and rows of those in `turned`, are padded with zeros to multiples of `align`.
         """
         shapes, columns, size = {}, {}, 0
         for name, parameter in module.named_parameters():
@@ -123,11 +119,7 @@ class Layout:
 
 
 class FlatParameters:
-    """Norms and products of flat (L, P) tensors by layer: `mlr.probes.layers.Parameters`.
-
-    Args:
-        layers: columns of each layer.
-    """
+    """Norms and products of flat (L, P) tensors by layer: `mlr.probes.layers.Parameters`."""
 
     def __init__(self, layers: Mapping[str, slice]) -> None:
         self.layers = dict(layers)

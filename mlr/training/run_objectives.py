@@ -19,11 +19,7 @@ from mlr.objectives.kernels.kernel import Kernel
 class RunObjectives:
     """The objectives along the run axis.
 
-    Kernels are called themselves, without the checks of `Objective`: none of these tensors
-    needs one at every step.
-
-    Args:
-        objectives: of each run; equal neighbours are computed together.
+    Kernels are called themselves, without the checks of `Objective` at every step.
     """
 
     def __init__(self, objectives: Sequence[Objective]) -> None:

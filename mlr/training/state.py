@@ -6,16 +6,16 @@ the seed, the epoch and the step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlr.core.checks import DataError
-from mlr.training.step import Kind, Program
+from mlr.training.step import Program
 
 if TYPE_CHECKING:
     from mlr.training.stopping import Stop, Stopping
@@ -42,7 +42,10 @@ def copy_lanes(program: Program, run: int | None = None) -> LanesCopy:
     """Copy the lane of a run, or all lanes."""
     lane = slice(None) if run is None else slice(program.lane_of[run], program.lane_of[run] + 1)
     moments = {name: own[lane].clone() for name, own in program.stepper.state.items()}
-    buffers = [program.network.buffers(number) for number in _with_buffers(program, lane)]
+    buffers = [
+        {name: own.clone() for name, own in module.named_buffers()}
+        for module in program.network.modules[lane]
+    ]
     return LanesCopy(lane, program.parameters[lane].clone(), moments, buffers)
 
 
@@ -51,14 +54,26 @@ def restore_lanes(program: Program, copy: LanesCopy) -> None:
     program.parameters[copy.lanes] = copy.parameters
     for name, own in copy.moments.items():
         program.stepper.state[name][copy.lanes] = own
-    for number, buffers in zip(_with_buffers(program, copy.lanes), copy.buffers, strict=True):
-        program.network.load_buffers(number, buffers)
+    for module, buffers in zip(program.network.modules[copy.lanes], copy.buffers, strict=True):
+        _load_buffers(module, buffers)
 
 
-def _with_buffers(program: Program, lanes: slice) -> range:
-    """Select the lanes whose networks can have buffers."""
-    every = range(len(program.lanes))
-    return every[lanes] if program.kind is Kind.MODULE else range(0)
+def _load_buffers(module: nn.Module, buffers: Mapping[str, Tensor]) -> None:
+    for name, own in module.named_buffers():
+        if name in buffers:
+            own.copy_(buffers[name])
+
+
+def state_dict_of(program: Program, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the module's state_dict with these parameters, with tied names and buffers."""
+    if not program.network.modules:
+        return parameters
+    module = program.network.modules[lane]
+    names = {id(value): name for name, value in module.named_parameters()}
+    return {
+        key: parameters[names[id(value)]] if id(value) in names else value.cpu().clone()
+        for key, value in module.state_dict(keep_vars=True).items()
+    }
 
 
 def named_parameters(program: Program, row: Tensor) -> dict[str, Tensor]:
@@ -68,12 +83,7 @@ def named_parameters(program: Program, row: Tensor) -> dict[str, Tensor]:
 
 
 class Snapshots:
-    """Parameters of single runs at requested steps; other steps cost a look-up.
-
-    Args:
-        program: with the runs.
-        steps: for each run, numbers of updates after which its parameters are copied.
-    """
+    """Parameters of each run after the numbers of updates in `steps`; others cost a look-up."""
 
     def __init__(self, program: Program, steps: Sequence[Sequence[int]]) -> None:
         self.program = program
@@ -151,7 +161,7 @@ def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapsh
     for run, lane in enumerate(program.lane_of):
         ending = stopping.ended.get(run)
         copy = stopping.frozen.get(run) or copy_lanes(program, run)
-        model = program.network.state_dict(lane, named_parameters(program, copy.parameters[0]))
+        model = state_dict_of(program, lane, named_parameters(program, copy.parameters[0]))
         for buffers in copy.buffers:
             model |= {name: own.cpu() for name, own in buffers.items()}
         tensors = {MODEL + name: own for name, own in model.items()}
@@ -186,7 +196,8 @@ def restore(
             parameter.copy_(model[name])
         for name, moment in program.stepper.state.items():
             moment[lane] = state.tensors[MOMENT + name]
-        program.network.load_buffers(lane, model)
+        for module in program.network.modules[lane : lane + 1]:
+            _load_buffers(module, model)
         stopping.lowest[run], stopping.waited[run] = state.lowest, state.waited
         stopping.best_step[run] = state.best_step
         stopping.best[run] = program.parameters[lane]
@@ -212,7 +223,7 @@ def restore(
 def _check_shapes(program: Program, lane: int, state: State, own: dict[str, Tensor]) -> None:
     """Check the names, shapes and types of a state's tensors, given parameters of a lane."""
     row = program.parameters[lane]
-    expected = {MODEL + name: like for name, like in program.network.state_dict(lane, own).items()}
+    expected = {MODEL + name: like for name, like in state_dict_of(program, lane, own).items()}
     expected |= {MOMENT + name: row for name in program.stepper.state}
     for name in state.tensors:
         if name == PREVIOUS or name.startswith(SNAPSHOT):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 from functools import partial
+from itertools import groupby
 from math import prod
 from time import time
 from typing import NamedTuple
@@ -82,11 +83,10 @@ def place(experiments: Sequence[Experiment], block: int) -> tuple[list[int], lis
 
     Runs with one objective fill whole blocks; spare lanes repeat one of them.
     """
-    _, group_of = distinct([identity(one.objective) for one in experiments])
     lanes: list[int] = []
     lane_of: list[int] = []
-    for group in range(max(group_of) + 1):
-        members = [run for run, own in enumerate(group_of) if own == group]
+    for _, group in groupby(enumerate(experiments), lambda run: identity(run[1].objective)):
+        members = [run for run, _ in group]
         lane_of += range(len(lanes), len(lanes) + len(members))
         lanes += members + [members[0]] * (-len(members) % block)
     return lanes, lane_of
@@ -110,13 +110,9 @@ class ProgramPart(NamedTuple):
 
 
 class Program:
-    """R runs that share one tensor program: parameters (L, P), and the update of all.
+    """R runs of equal `program_key`, sorted by objective: parameters (L, P), and the update of all.
 
     Tensors have L ≥ R lanes, some of which are spare; results are those of the runs.
-
-    Args:
-        experiments: of equal `program_key`, sorted by objective.
-        background: further threads.
 
     Raises:
         InputError: the model gives another number of logits than the heads need.

@@ -22,12 +22,7 @@ def column(values: Sequence[float], like: Tensor) -> Tensor:
 
 
 class SGDStepper:
-    """SGD; without momentum and decay, a single operation.
-
-    Args:
-        lanes: the optimizer of each lane; all have the same operations.
-        parameters: θ (L, P).
-    """
+    """SGD of lanes with the same operations; without momentum and decay, a single one."""
 
     def __init__(self, lanes: Sequence[Any], parameters: Tensor) -> None:
         first = lanes[0]

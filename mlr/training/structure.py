@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -47,21 +47,6 @@ class Dense:
     activation: Activation | None
 
 
-class DenseOnly:
-    """Networks of dense layers, which have no buffers."""
-
-    def state_dict(self, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the module's state_dict with these parameters."""
-        return parameters
-
-    def buffers(self, lane: int) -> dict[str, Tensor]:
-        """Return no buffers."""
-        return {}
-
-    def load_buffers(self, lane: int, buffers: Mapping[str, Tensor]) -> None:
-        """Restore no buffers."""
-
-
 def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[Dense] | None:
     """Find the layers of an nn.Sequential of dense layers; None for any other module.
 
@@ -96,33 +81,28 @@ def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[D
 
 
 def subject_of(experiment: Experiment) -> Subject:
-    """Describe what can be measured in a run."""
-    structure = dense_structure(experiment.module, experiment.data.feature_shape)
+    """Describe what can be measured in a run; layers of other modules are found by one example."""
+    module, data = experiment.module, experiment.data
+    structure = dense_structure(module, data.feature_shape)
     if structure is None:
-        dense, hidden = _traced(experiment)
+        hooks, training = LayerHooks(module), module.training
+        example = data.train.features[:1].to(next(module.parameters()))
+        try:
+            module.eval()
+            # a module that cannot do this fails with its own message when it is trained
+            with torch.inference_mode(False), torch.enable_grad(), hooks, suppress(Exception):
+                module(example.clone())
+        finally:
+            module.train(training)
+        dense = list(dict.fromkeys(call.layer for call in hooks.calls))
+        hidden = list(dict.fromkeys(one.layer for one in hooks.activated))
     else:
         dense = [layer.name for layer in structure]
         hidden = [layer.name for layer in structure if layer.activation is not None]
     return Subject(
-        classes=experiment.data.classes,
+        classes=data.classes,
         spread=experiment.spread,
-        layers=tuple(Layout.of(experiment.module).layers()),
+        layers=tuple(Layout.of(module).layers()),
         dense=tuple(dense),
         hidden=tuple(hidden),
     )
-
-
-def _traced(experiment: Experiment) -> tuple[list[str], list[str]]:
-    """Dense and hidden layers of any module, found by passing it one example."""
-    module = experiment.module
-    hooks, training = LayerHooks(module), module.training
-    example = experiment.data.train.features[:1].to(next(module.parameters()))
-    try:
-        module.eval()
-        # a module that cannot do this fails with its own message when it is trained
-        with torch.inference_mode(False), torch.enable_grad(), hooks, suppress(Exception):
-            module(example.clone())
-    finally:
-        module.train(training)
-    dense = dict.fromkeys(call.layer for call in hooks.calls)
-    return list(dense), list(dict.fromkeys(one.layer for one in hooks.activated))

@@ -94,7 +94,7 @@ def test_beside_others_each_ends_by_its_own():
 def test_a_loss_that_never_was_finite_is_not_the_rates_doing():
     program = Program([experiment(seed=seed) for seed in range(2)], Background(0))
     endings = Stopping(program)
-    endings.begin(torch.tensor([0.5, math.inf]))
+    endings.begun_finite = [True, False]
     endings.watch(STEPS, torch.tensor([math.nan, math.nan]))
     assert endings.ended[0].reason.endswith("; try a smaller optimizer.lr")
     assert endings.ended[1].reason.endswith(
