@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from mlr.app.board.view import view
-from tests.records.tensorboard.test_pictures import write
+from tests.records.written import write_pictures
 
 COURSE = "figure/course"
 CLOCK = iter(range(1_000_000_000, 2_000_000_000))
@@ -19,7 +19,7 @@ def sweep(folder: Path, *names: str, drawn: tuple[str, ...] = ()) -> None:
     """Leave what a sweep leaves, its jobs in this order."""
     folder.mkdir(parents=True)
     for name in names:
-        write(folder / name, *([COURSE] if name in drawn else []))
+        write_pictures(folder / name, *([COURSE] if name in drawn else []))
         (folder / name / "metrics.csv").write_text("step,epoch,loss/val\n")
         (folder / name / "status.json").write_text("{}")
     (folder / "runs.csv").write_text("run,status\n" + "".join(f'"{name}",done\n' for name in names))

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from mlr.app.board.run_selection import COLOURS, PINNED, colouring, pinned_pictures, ticked
-from tests.records.tensorboard.test_pictures import write
+from tests.records.written import write_pictures
 
 TAG = "figure/course"
 
@@ -125,7 +125,7 @@ def test_of_few_runs_all_are_ticked():
 
 def test_a_card_names_picture_and_run(tmp_path):
     (tmp_path / "s").mkdir()
-    write(tmp_path / "s" / "a+b,lr=0.1,seed=0", "figure/weights", TAG)
+    write_pictures(tmp_path / "s" / "a+b,lr=0.1,seed=0", "figure/weights", TAG)
     (run,) = (tmp_path / "s").iterdir()
     name = "defaultExperimentId/s/a+b,lr=0.1,seed=0"
     expected = {"plugin": "images", "tag": "figure/course", "runId": name, "sample": 0}
@@ -135,9 +135,9 @@ def test_a_card_names_picture_and_run(tmp_path):
 
 def test_the_first_runs_that_have_it_are_pinned(tmp_path):
     runs = [tmp_path / f"{number}" for number in range(8)]
-    write(runs[5], "figure/weights")
+    write_pictures(runs[5], "figure/weights")
     for number in (7, 6, 4, 3, 2):
-        write(runs[number], TAG)
+        write_pictures(runs[number], TAG)
     pinned = pinned_pictures(tmp_path, [*runs[::-1], tmp_path / "nowhere"], TAG)
     assert [card["runId"][-1] for card in pinned] == ["7", "6", "4", "3"]
     assert len(pinned) == PINNED
