@@ -84,16 +84,6 @@ def approx_percent(share: float) -> str:
     return f"{size:.1f} %" if 0 < size < 9.95 else f"{size:.0f} %"
 
 
-def approx(value: float) -> str:
-    """Write three significant digits."""
-    return f"{value:.3g}"
-
-
-def whole(value: float) -> str:
-    """Write a count with separators, as `1,640`."""
-    return f"{value:,.0f}"
-
-
 def significant(values: Iterable[float]) -> list[float]:
     """Round numbers for the charts of a page to four significant digits."""
     return [float(f"{value:.4g}") for value in values]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from mlr.core.checks import known
 from mlr.records.identity import is_of_run
@@ -12,6 +12,8 @@ from mlr.records.reading import Recorded
 from mlr.records.settings import PAIR, RATE, Value, leaves, parse_value, split_overrides
 from mlr.records.status import FINISHED
 
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
 HEAD_LOSS = ("head", "loss")
 _CLASSES = tuple(f"{group}._target_" for group in HEAD_LOSS)
 
@@ -68,14 +70,19 @@ def run_overrides(run: Recorded) -> dict[str, str]:
     return split_overrides(filter(is_of_run, run.overrides))
 
 
+def collected(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Group items by key, in the order of first appearance."""
+    found: dict[Key, list[Item]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return found
+
+
 def grouped(
     runs: Iterable[Recorded], keys: Sequence[str]
 ) -> dict[tuple[Value, ...], list[Recorded]]:
     """Group runs by their values of `keys`, in the order of first appearance."""
-    groups: dict[tuple[Value, ...], list[Recorded]] = {}
-    for run in runs:
-        groups.setdefault(tuple(map(run.setting, keys)), []).append(run)
-    return groups
+    return collected(runs, lambda run: tuple(map(run.setting, keys)))
 
 
 def differs(runs: Iterable[Recorded], key: str) -> bool:

@@ -5,8 +5,8 @@ lists causes before their effects, so that the first finding is the one to repai
 the findings of many runs by seed group. No torch, no training.
 """
 
+from mlr.analysis.explain.command import print_diagnosis
 from mlr.analysis.explain.diagnose import RULES, explain, findings
 from mlr.analysis.explain.findings import Diagnosis, Finding
-from mlr.analysis.explain.printing import print_diagnosis
 
 __all__ = ["RULES", "Diagnosis", "Finding", "explain", "findings", "print_diagnosis"]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import Diagnosis, Finding, kind, sentence
-from mlr.analysis.explain.remedies import TriedRemedies
-from mlr.analysis.explain.rules_data import Rule, label_noise, overfitting, unscaled
+from mlr.analysis.explain.findings import OR, Diagnosis, Finding, sentence
+from mlr.analysis.explain.remedies import Refutes, refuted_by
+from mlr.analysis.explain.rules_data import label_noise, overfitting, unscaled
 from mlr.analysis.explain.rules_network import initial_loss, not_finite, starved, underfitting
 from mlr.analysis.explain.rules_output import (
     clipped_dead,
@@ -19,26 +18,16 @@ from mlr.analysis.explain.rules_output import (
     saturated,
 )
 from mlr.analysis.explain.rules_rate import lr_too_high, lr_too_low
-from mlr.analysis.grouping import SeedGroup, seed_groups
+from mlr.analysis.grouping import SeedGroup, collected, seed_groups
 from mlr.records.reading import Recorded
 
-SYMPTOMS = (lr_too_high, clipped_dead, dead_class, saturated, starved, initial_loss, lr_too_low)
-"""Symptoms that features of a wrong scale can cause."""
-RULES: dict[str, Rule] = {
-    "not_finite": not_finite,
-    "unscaled": partial(unscaled, symptoms=SYMPTOMS),
-    "clipped_dead": clipped_dead,
-    "no_likelihood": no_likelihood,
-    "lr_too_high": lr_too_high,
-    "dead_class": dead_class,
-    "saturated": saturated,
-    "starved": starved,
-    "confident_right": confident_right,
-    "initial_loss": initial_loss,
-    "lr_too_low": lr_too_low,
-    "underfitting": underfitting,
-    "label_noise": label_noise,
-    "overfitting": overfitting,
+RULES = {
+    rule.__name__: rule
+    for rule in (
+        *(not_finite, unscaled, clipped_dead, no_likelihood, lr_too_high, dead_class, saturated),
+        *(starved, confident_right, initial_loss, lr_too_low, underfitting),
+        *(label_noise, overfitting),
+    )
 }
 """Causes are listed before their effects: unscaled features make a learning rate too high, which
 saturates outputs, which keep a class from being learned. A clipped unit without gradient stays
@@ -93,34 +82,27 @@ def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
     return sorted(found, key=lambda one: (-len(one.runs) / one.total, order.index(one.rule)))
 
 
-def _first(run: Recorded, like: Recorded, remedies: TriedRemedies) -> Named | None:
+def _of_group(group: SeedGroup, every: Sequence[Recorded]) -> list[Diagnosis]:
+    """Diagnose the runs of a seed group; runs that share a sentence are counted together."""
+    runs, refutes = group.runs, refuted_by(every, group.runs)
+    firsts = [(run.name, *one) for run in runs if (one := _first(Facts(run, runs[0]), refutes))]
+    diagnoses = []
+    for having in collected(firsts, lambda one: (one[1], one[2].kind, one[2].remedy)).values():
+        names, (rule, *_), found = zip(*having, strict=True)
+        evidence = f"{names[0]}: {found[0].evidence}" if len(names) > 1 else found[0].evidence
+        about = (sentence(found), evidence, found[0].remedy, list(names))
+        diagnoses.append(Diagnosis(rule, *about, group.name, len(runs), found))
+    return diagnoses
+
+
+def _first(facts: Facts, refutes: Refutes) -> Named | None:
     """Return the first finding that leaves something to try; else the first, without a remedy."""
     first = None
-    for rule, one in _every(Facts(run, like)):
-        remedy = remedies.left(one) if one.remedy else ""
+    for rule, one in _every(facts):
+        left = [remedy for remedy in one.remedy.split(OR) if not refutes(remedy)]
+        spare = (remedy for remedy in one.spare if not refutes(remedy))
+        remedy = OR.join(left) or next(spare, "")
         if remedy or not one.remedy:
             return rule, replace(one, remedy=remedy)
         first = first or (rule, replace(one, remedy=""))
     return first
-
-
-def _of_group(group: SeedGroup, every: Sequence[Recorded]) -> list[Diagnosis]:
-    """Diagnose the runs of a seed group; runs that share a sentence are counted together."""
-    runs, remedies = group.runs, TriedRemedies(every, group.runs)
-    alike: dict[tuple[str, str, str], list[tuple[str, Finding]]] = {}
-    for run in runs:
-        found = _first(run, runs[0], remedies)
-        if found is not None:
-            rule, one = found
-            alike.setdefault((rule, kind(one), one.remedy), []).append((run.name, one))
-    diagnoses = []
-    for (rule, _, remedy), having in alike.items():
-        names, found_in = [own for own, _ in having], [one for _, one in having]
-        evidence = found_in[0].evidence
-        if len(having) > 1:
-            evidence = f"{names[0]}: {evidence}"
-        text = sentence(found_in)
-        diagnoses.append(
-            Diagnosis(rule, text, evidence, remedy, names, group.name, len(runs), found_in)
-        )
-    return diagnoses

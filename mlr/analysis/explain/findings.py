@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-Number = tuple[float, Callable[[float], str]]
-"""A number of one run, and the function that writes it."""
+from mlr.analysis.formatting import approx_percent
+
 OR = ", or "
 """Separator of the alternatives of a remedy."""
 
@@ -15,7 +15,7 @@ OR = ", or "
 class Finding:
     """Fault of one run, found by one rule.
 
-    template: the sentence; `{name}` stands for a number.
+    template: the sentence; `{name:.3g}` stands for a number, `{name:%}` for a share.
     evidence: numbers that show the fault, with their tags.
     remedy: overrides to add, the first choice first; alternatives after ", or ".
     numbers: numbers of the sentence by name; a sentence on several runs has their range.
@@ -26,7 +26,7 @@ class Finding:
     template: str
     evidence: str
     remedy: str
-    numbers: Mapping[str, Number] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
     of_many: str = ""
     spare: Sequence[str] = ()
 
@@ -35,34 +35,29 @@ class Finding:
         """Sentence on this run."""
         return sentence([self])
 
+    @property
+    def kind(self) -> str:
+        """Template that findings must share to be put into one sentence."""
+        return self.of_many or self.template
+
+
+class _Range(tuple[float, ...]):
+    """A number of several runs, written as the smallest and the largest if these differ."""
+
+    def __format__(self, spec: str) -> str:
+        ends = (min(self), max(self))
+        low, high = (
+            map(approx_percent, ends) if spec == "%" else (format(one, spec) for one in ends)
+        )
+        return low if low == high else f"{low.removesuffix(' %')} to {high}"
+
 
 def sentence(findings: Sequence[Finding]) -> str:
-    """Write one sentence on several runs: numbers that differ become a range.
-
-    Args:
-        findings: of equal `kind`.
-    """
+    """Write one sentence on the runs of findings of equal `kind`."""
     first = findings[0]
-    template = first.of_many if len(findings) > 1 and first.of_many else first.template
-    names = first.numbers
-    return template.format(
-        **{name: _range([one.numbers[name] for one in findings]) for name in names}
-    )
-
-
-def kind(one: Finding) -> str:
-    """Return the template that findings must share to be put into one sentence."""
-    return one.of_many or one.template
-
-
-def _range(numbers: Sequence[Number]) -> str:
-    """Write the smallest and the largest number; only one if they read the same."""
-    write = numbers[0][1]
-    values = [value for value, _ in numbers]
-    low, high = write(min(values)), write(max(values))
-    if low == high:
-        return low
-    return f"{low.removesuffix(' %')} to {high}"
+    template = first.kind if len(findings) > 1 else first.template
+    numbers = {name: _Range(one.numbers[name] for one in findings) for name in first.numbers}
+    return template.format(**numbers)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from math import isfinite, nan
 from typing import Any
 
-from mlr.analysis.explain.findings import OR, Diagnosis, Finding
+from mlr.analysis.explain.findings import Diagnosis
 from mlr.analysis.grouping import run_overrides
 from mlr.core import commandline
 from mlr.records.identity import identity
@@ -21,28 +22,23 @@ LOSSES = ("loss/val", "loss/train")
 """In the order of preference: some runs have no validation."""
 IRRELEVANT = ("probes", "seed", "device")
 """Settings in which two runs to compare may differ."""
+Refutes = Callable[[str], bool]
 
 
-class TriedRemedies:
-    """Remedies for one seed group that other runs have tried already."""
+def refuted_by(runs: Sequence[Recorded], own: Sequence[Recorded]) -> Refutes:
+    """Return a test for remedies of `own` that some of `runs` have tried, without getting better.
 
-    def __init__(self, runs: Sequence[Recorded], members: Sequence[Recorded]) -> None:
-        """Compare `members`, the runs of the group, with all `runs`."""
-        self._runs, self._members = runs, members
-        self._refuted: dict[str, bool] = {}
+    Args:
+        runs: of any configuration.
+        own: runs of one seed group.
+    """
 
-    def refutes(self, remedy: str) -> bool:
-        """Return True if there are runs of that configuration, and none is better."""
-        if remedy not in self._refuted:
-            others = tried(self._runs, self._members, remedy)
-            self._refuted[remedy] = bool(others) and not helped(self._members, others)
-        return self._refuted[remedy]
+    @cache
+    def refutes(remedy: str) -> bool:
+        others = tried(runs, own, remedy) if remedy else []
+        return bool(others) and not helped(own, others)
 
-    def left(self, one: Finding) -> str:
-        """Return the alternatives of a remedy not tried in vain, else the first such spare one."""
-        given = [remedy for remedy in one.remedy.split(OR) if not self.refutes(remedy)]
-        spare = (remedy for remedy in one.spare if not self.refutes(remedy))
-        return OR.join(given) or next(spare, "")
+    return refutes
 
 
 def tried(runs: Sequence[Recorded], own: Sequence[Recorded], remedy: str) -> list[Recorded]:
@@ -57,16 +53,18 @@ def tried(runs: Sequence[Recorded], own: Sequence[Recorded], remedy: str) -> lis
     head, _, loss = own[0].pair.partition("+")
     pair = f"{changes.get('head', head)}+{changes.get('loss', loss)}"
     near = [run for run in runs if run.status in FINISHED and run.pair == pair]
+    # of runs that were typed differently no file need be read
     typed = _without(_typed(own[0]), changes)
-    near = [run for run in near if not _conflict(_without(_typed(run), changes), typed)]
-    near = [run for run in near if all(_has(run, *change) for change in changes.items())]
+    near = [
+        run
+        for run in near
+        if all(
+            typed.get(key, value) == value for key, value in _without(_typed(run), changes).items()
+        )
+        and all(_has(run, *change) for change in changes.items())
+    ]
     wanted = _without(_settings(own[0]), changes) if near else {}
     return [run for run in near if _without(_settings(run), changes) == wanted]
-
-
-def _conflict(typed: Mapping[str, str], others: Mapping[str, str]) -> bool:
-    """Return True if two runs were typed differently, so that no file need be read."""
-    return any(typed[key] != others[key] for key in typed.keys() & others.keys())
 
 
 def helped(own: Sequence[Recorded], others: Sequence[Recorded]) -> bool:
@@ -86,8 +84,7 @@ def helped(own: Sequence[Recorded], others: Sequence[Recorded]) -> bool:
 
 def _mean(runs: Sequence[Recorded], tag: str) -> float:
     """Compute the mean of a final number over runs in which it is finite; NaN for none."""
-    values = [run.metrics.get(tag, nan) for run in runs]
-    known = [value for value in values if isfinite(value)]
+    known = [value for run in runs if isfinite(value := run.metrics.get(tag, nan))]
     return sum(known) / len(known) if known else nan
 
 
@@ -101,22 +98,13 @@ def _settings(run: Recorded) -> dict[str, Any]:
 
 def _typed(run: Recorded) -> dict[str, Any]:
     """Collect the typed settings without head and loss, which the pair names."""
-    left_out = (*IRRELEVANT, "head", "loss")
-    return {
-        key: value
-        for key, value in run_overrides(run).items()
-        if key.partition(".")[0] not in left_out
-    }
+    return _without(run_overrides(run), (*IRRELEVANT, "head", "loss"))
 
 
-def _without(settings: Mapping[str, Any], changes: Mapping[str, str]) -> dict[str, Any]:
-    """Remove the settings that a change replaces; a chosen group replaces its options."""
-    groups = tuple(f"{key}." for key in changes)
-    return {
-        key: value
-        for key, value in settings.items()
-        if key not in changes and not key.startswith(groups)
-    }
+def _without(settings: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """Remove the settings of some keys, and of the options of a group with that key."""
+    left_out = tuple(f"{key}." for key in keys)
+    return {key: value for key, value in settings.items() if not f"{key}.".startswith(left_out)}
 
 
 def _has(run: Recorded, key: str, value: str) -> bool:
@@ -127,20 +115,15 @@ def _has(run: Recorded, key: str, value: str) -> bool:
     return found == wanted
 
 
-def advice(one: Diagnosis) -> str:
-    """Write the remedy as a sentence; empty for none."""
-    return f" Try {one.remedy}." if one.remedy else ""
-
-
 def command(run: Recorded, one: Diagnosis) -> str | None:
     """Return the command that trains the run again with the first choice of the remedy."""
     if not one.overrides:
         return None
-    new = dict(word.split("=", 1) for word in one.overrides.split())
-    chosen = tuple(f"{key}." for key in new)  # options of the part that is replaced
+    new = one.overrides.split()
+    replaced = tuple(f"{word.partition('=')[0]}." for word in new)  # and options of the part
     old = [
         word
         for word in run.overrides
-        if (key := word.lstrip("+").partition("=")[0]) not in new and not key.startswith(chosen)
+        if not f"{word.lstrip('+').partition('=')[0]}.".startswith(replaced)
     ]
-    return commandline.command("train", *old, *one.overrides.split())
+    return commandline.command("train", *old, *new)

@@ -8,7 +8,7 @@ from mlr.analysis.explain import curve_shape
 from mlr.analysis.explain.facts import Facts
 from mlr.analysis.explain.findings import Finding
 from mlr.analysis.explain.rules_output import dead_classes
-from mlr.analysis.formatting import approx, approx_percent
+from mlr.analysis.formatting import approx_percent
 
 HIGH_START = {"ce": 4.0, "se": 100.0}
 """Multiple of the expected loss, ln K or its equivalent for the pair: a linear model of unscaled
@@ -44,10 +44,9 @@ def not_finite(facts: Facts) -> Finding | None:
     where = _first_lost(facts)
     if where is None or facts.anatomy("data", "largest") >= OVERFLOW:
         return None
-    of_model = where == "a logit" or where.startswith("the gradient of")
-    part = "model" if of_model else "loss"
+    part = "model" if where == "a logit" or where.startswith("the gradient of") else "loss"
     name = facts.part(part).get("_target_")
-    named = f"the {part}" + (f" ({name})" if isinstance(name, str) else "")
+    named = f"the {part} ({name})" if name else f"the {part}"
     return Finding(
         f"{where[0].upper()}{where[1:]} is not finite before the first update, so that no "
         f"learning rate can help: look at what {named} computes from the first examples.",
@@ -58,12 +57,11 @@ def not_finite(facts: Facts) -> Finding | None:
 
 def _first_lost(facts: Facts) -> str | None:
     """Name the recorded tensor that was not finite before the first update."""
-    refused = facts.run.entries.get("refused")
-    if isinstance(refused, dict) and refused.get("update") == 1:
+    refused = facts.run.entries.get("refused") or {}
+    if refused.get("update") == 1:
         tensor = str(refused.get("tensor"))
         return None if tensor.startswith(UPDATED) else tensor
-    start = (facts.run.anatomy or {}).get("start") or {}
-    lost = start.get("loss", 0) is None
+    lost = (facts.run.anatomy or {}).get("start", {}).get("loss", 0) is None
     if not (lost or facts.diverged or facts.unlearned):
         return None  # a run that learned need not be read
     if _at_start(facts, "nonfinite/logits") > 0:
@@ -80,11 +78,12 @@ def _at_start(facts: Facts, tag: str) -> float:
 
 
 def _seen(facts: Facts) -> str:
-    tags = ("nonfinite/logits", "nonfinite/logit_grad")
-    counts = [(tag, _at_start(facts, tag)) for tag in tags]
     loss = facts.anatomy("start", "loss")
-    seen = [f"loss {approx(loss) if loss == loss else 'not finite'}"]
-    return ", ".join(seen + [f"{tag} {approx(count)}" for tag, count in counts if count == count])
+    seen = [f"loss {loss:.3g}" if loss == loss else "loss not finite"]
+    for tag in ("nonfinite/logits", "nonfinite/logit_grad"):
+        count = _at_start(facts, tag)
+        seen += [f"{tag} {count:.3g}"] if count == count else []
+    return ", ".join(seen)
 
 
 def initial_loss(facts: Facts) -> Finding | None:
@@ -94,16 +93,15 @@ def initial_loss(facts: Facts) -> Finding | None:
     high = start >= HIGH_START["se" if quadratic else "ce"] * sane
     if not high or not (quadratic or start - sane >= HIGHER_BY) or _cost_nothing(facts, sane):
         return None
-    known = f"{approx(sane)}"
-    if facts.loss == "ce" and facts.head == "softmax":
-        known = f"ln K = {known}"
+    known = "ln K = " if facts.run.pair == "softmax+ce" else ""
     return Finding(
         "The initial predictions are confident and wrong: the loss before the first update is "
-        f"{{start}}, where a constant prediction has {known}. The initial weights are too large.",
-        f"loss before the first update {approx(start)}, expected at most {approx(sane)}; "
+        f"{{start:.3g}}, where a constant prediction has {known}{sane:.3g}. The initial weights "
+        "are too large.",
+        f"loss before the first update {start:.3g}, expected at most {sane:.3g}; "
         f"wrong {approx_percent(facts.anatomy('start', 'wrong'))}",
         _smaller_weights(facts),
-        {"start": (start, approx)},
+        {"start": start},
     )
 
 
@@ -133,13 +131,12 @@ def starved(facts: Facts) -> Finding | None:
     first, last = facts.layers[0], facts.layers[-1]
     norms = [float(np.median(facts.values(f"grad_norm/{name}"))) for name in (first, last)]
     return Finding(
-        f"The gradient does not reach the hidden layers: that of {first} is {{share}} times that "
-        f"of {last}, so that only the last layers learn.",
-        f"median grad_norm/{first} {approx(norms[0])}, grad_norm/{last} {approx(norms[1])}; "
-        f"loss/train {approx(facts.metric('loss/train'))}, of a constant prediction "
-        f"{approx(facts.constant)}",
+        f"The gradient does not reach the hidden layers: that of {first} is {{share:.3g}} times "
+        f"that of {last}, so that only the last layers learn.",
+        f"median grad_norm/{first} {norms[0]:.3g}, grad_norm/{last} {norms[1]:.3g}; loss/train "
+        f"{facts.metric('loss/train'):.3g}, of a constant prediction {facts.constant:.3g}",
         _sound_init(facts),
-        {"share": (typical, approx)},
+        {"share": typical},
     )
 
 
@@ -156,15 +153,14 @@ def underfitting(facts: Facts) -> Finding | None:
     if not (moved >= ENOUGH * constant and nearest - right >= TOLD_APART):
         return None
     return Finding(
-        "The model underfits: its training loss has settled at {loss}, no better than the "
-        f"{approx(constant)} of a constant prediction, though the features tell the classes apart: "
-        "for {nearest} of the training examples the nearest other one has the same class.",
-        f"loss/train {approx(loss)}, accuracy/train {approx(right)}; loss/val of the last quarter "
-        f"within {approx_percent(curve_shape.settled(facts))} of the quarter before, while "
-        "learning_rate times "
-        f"{'' if adam else 'squared '}grad_norm/total adds up to {approx(moved)}",
+        "The model underfits: its training loss has settled at {loss:.3g}, no better than the "
+        f"{constant:.3g} of a constant prediction, though the features tell the classes apart: "
+        "for {nearest:%} of the training examples the nearest other one has the same class.",
+        f"loss/train {loss:.3g}, accuracy/train {right:.3g}; loss/val of the last quarter within "
+        f"{approx_percent(curve_shape.settled(facts))} of the quarter before, while learning_rate "
+        f"times {'' if adam else 'squared '}grad_norm/total adds up to {moved:.3g}",
         _more_capacity(facts),
-        {"loss": (loss, approx), "nearest": (nearest, approx_percent)},
+        {"loss": loss, "nearest": nearest},
     )
 
 

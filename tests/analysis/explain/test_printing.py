@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from mlr.analysis.explain import Diagnosis, explain, print_diagnosis
-from mlr.analysis.explain.printing import print_in_full
+from mlr.analysis.explain.command import print_in_full
 from mlr.analysis.explain.remedies import command
 from tests.analysis.explain.cells import run, seeds
 

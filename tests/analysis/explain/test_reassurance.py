@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlr.analysis.explain.printing import reassurance
+from mlr.analysis.explain.command import reassurance
 from tests.analysis.explain.cells import run
 
 WELL = {
