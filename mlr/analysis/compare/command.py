@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -78,21 +79,19 @@ def _sorted(comparison: CompareResult, column: str | None) -> CompareResult:
     """
     if column is None:
         return comparison
-    name = known("--sort", column, [*comparison.by, *COLUMNS])
+    known("--sort", column, [*comparison.by, *COLUMNS])
 
-    def resorted(ranking: Ranking) -> Ranking:
-        down = -1 if name == "mean" and is_higher_better(ranking.metric) else 1
+    def place(row: CompareRow, down: int) -> tuple[int, float, str]:
+        value = row.keys[column] if column in row.keys else getattr(row, column)
+        if value is None:
+            return 2, 0, ""
+        return (1, 0, value) if isinstance(value, str) else (0, down * value, "")
 
-        def place(number: int) -> tuple[int, float, str]:
-            row = ranking.rows[number]
-            value = row.keys[name] if name in row.keys else getattr(row, name)
-            if value is None:
-                return 2, 0, ""
-            return (1, 0, value) if isinstance(value, str) else (0, down * value, "")
-
-        return replace(ranking, order=sorted(range(len(ranking.rows)), key=place))
-
-    return replace(comparison, rankings=[resorted(one) for one in comparison.rankings])
+    rankings = []
+    for one in comparison.rankings:
+        down = -1 if column == "mean" and is_higher_better(one.metric) else 1
+        rankings.append(replace(one, order=sorted(one.rows, key=partial(place, down=down))))
+    return replace(comparison, rankings=rankings)
 
 
 def as_csv(comparison: CompareResult) -> str:

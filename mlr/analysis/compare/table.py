@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import NamedTuple
 
 from rich.console import Console
@@ -19,7 +20,7 @@ from mlr.analysis.formatting import brief, number, p_text, percent, with_spread
 from mlr.analysis.grouping import short
 from mlr.analysis.quantities import heading, is_share, label
 from mlr.analysis.ranking import loss_of
-from mlr.core.console import shown
+from mlr.core.console import print_lines, shown
 from mlr.core.streams import as_shown
 
 WIDEST = 10_000
@@ -37,14 +38,12 @@ FEW = 10
 
 
 class Column(NamedTuple):
-    """A column of the table."""
+    """A column of the table, shown if any row has an entry, or its rank is 0."""
 
     head: str
     cell: Callable[[CompareRow], str]
     rank: float
     """the lower, the narrower the terminal in which it is still shown"""
-    needed: bool = False
-    """True if it is shown even without any entry"""
 
 
 def print_comparison(out: Console, comparison: CompareResult) -> None:
@@ -56,14 +55,17 @@ def print_comparison(out: Console, comparison: CompareResult) -> None:
     if not comparison.mixed:  # means over other settings are no answer
         print_headline(out, comparison.rankings)
     print_apart(out, comparison)
-    for line in _warnings(comparison):
-        out.print(Text(line, style="yellow"), soft_wrap=True)
+    print_lines(out, *_warnings(comparison), style="yellow")
 
 
 def print_apart(out: Console, comparison: CompareResult) -> None:
     """Print which rankings cannot be compared with each other, and why."""
-    for line in apart_lines(comparison):
-        out.print(Text(line, style="yellow"), soft_wrap=True)
+    print_lines(out, *apart_lines(comparison), style="yellow")
+
+
+def print_headline(out: Console, rankings: Sequence[Ranking]) -> None:
+    """Print a sentence for each ranking."""
+    print_lines(out, *(f"{ranking.lead}{headline(ranking)}" for ranking in rankings))
 
 
 def print_ranking(
@@ -89,51 +91,47 @@ def print_ranking(
     columns = [
         one
         for one in _columns(ranking, rows, full)
-        if one.needed or any(one.cell(row) not in ("", NONE) for row in rows)
+        if one.rank == 0 or any(one.cell(row) not in ("", NONE) for row in rows)
     ]
-    table, heads, left_out = _fitting(out, ranking.keys, rows, columns)
-    out.print(table)
+    fitting = _fitting(out, ranking.keys, rows, columns)
+    out.print(_table(ranking.keys, rows, fitting))
     if len(rows) < len(ranking.rows):
         out.print(f"… and {len(ranking.rows) - len(rows)} more in runs.csv")
-    for line in _legend(ranking, rows, heads, left_out):
-        if line not in said:
-            out.print(Text(line, style="dim"), soft_wrap=True)
-    said.update(_legend(ranking, rows, heads, left_out))
-
-
-def print_headline(out: Console, rankings: Sequence[Ranking]) -> None:
-    """Print a sentence for each ranking."""
-    for ranking in rankings:
-        out.print(Text(f"{ranking.lead}{headline(ranking)}"), soft_wrap=True)
+    legend = _legend(ranking, rows, [column.head for column in fitting])
+    left_out = [column.head for column in columns if column not in fitting]
+    if left_out:
+        legend.append(f"the terminal is too narrow for: {', '.join(left_out)}")
+    print_lines(out, *(line for line in legend if line not in said), style="dim")
+    said.update(legend)
 
 
 def _columns(ranking: Ranking, rows: Sequence[CompareRow], full: bool) -> list[Column]:
     """List the columns that may have an entry."""
+    metric = ranking.metric
     found = [
         Column(RATE, _rate, 2),
-        Column("runs", _runs, 1, needed=True),
-        Column(_head(ranking.metric), lambda row: _final(row, ranking.metric), 0, needed=True),
+        Column("runs", _runs, 1),
+        Column(_head(metric), _of(metric), 0),
     ]
-    if full:
-        found.append(Column(AGAINST, verdict_text, 3, needed=len(rows) > 1))
-        found = found if len(rows) > 1 else found[:-1]
-    found += [Column(_head(tag), _of(tag), rank) for tag, rank in FURTHER if tag != ranking.metric]
+    if full and len(rows) > 1:
+        found.append(Column(AGAINST, verdict_text, 3))
+    found += [Column(_head(tag), _of(tag), rank) for tag, rank in FURTHER if tag != metric]
     found += [Column(OUTPUTS[tag], _of(tag), 2.5) for tag in _outputs(rows)]
-    if ranking.metric != "stuck/fraction":
+    if metric != "stuck/fraction":
         found.append(Column(STUCK, _stuck, 5))
     found.append(Column(UPDATES, lambda row: time_text(row.updates_to_90), 4))
     if full:
         found.append(Column(EPOCHS, lambda row: time_text(row.epochs_to_90), 9))
-    found += [
-        Column(WRONG, _of("logit_grad/wrong"), 6),
-        Column(RIGHT, _of("logit_grad/right"), 7),
-        Column(LOST, lost_text, 1.5),
-    ]
-    return found
+    found.append(Column(WRONG, _of("logit_grad/wrong"), 6))
+    found.append(Column(RIGHT, _of("logit_grad/right"), 7))
+    return [*found, Column(LOST, lost_text, 1.5)]
 
 
 def _of(tag: str) -> Callable[[CompareRow], str]:
-    return lambda row: _final(row, tag)
+    def cell(row: CompareRow) -> str:
+        return with_spread(*row.finals[tag], is_share(tag)) if tag in row.finals else NONE
+
+    return cell
 
 
 def _head(metric: str) -> str:
@@ -143,31 +141,25 @@ def _head(metric: str) -> str:
 
 def _outputs(rows: Sequence[CompareRow]) -> list[str]:
     """List tags of mean outputs that every row has; none if they average many examples."""
-    examples = [(run.anatomy or {}).get("examples") for row in rows for run in row.members]
-    if not all(isinstance(count, int) and count <= FEW for count in examples):
+    examples = [(run.anatomy or {}).get("examples") or inf for row in rows for run in row.members]
+    if max(examples, default=0) > FEW:
         return []
     return [tag for tag in OUTPUTS if all(tag in row.finals for row in rows)]
 
 
 def _fitting(
     out: Console, keys: Sequence[str], rows: Sequence[CompareRow], columns: Sequence[Column]
-) -> tuple[Table, list[str], list[str]]:
-    """Build the table with all columns that fit; also return their heads and those left out."""
+) -> list[Column]:
+    """Select the columns that fit into the terminal, which is widened if only one is left."""
     fitting: list[Column] = []
-    width = out.width
+    options = out.options.update(max_width=WIDEST)
     for column in sorted(columns, key=lambda column: column.rank):
         more = [one for one in columns if one in fitting or one is column]
-        wide = _width(out, _table(keys, rows, more))
-        if wide <= width or not fitting:
+        wide = out.measure(_table(keys, rows, more), options=options).maximum
+        if wide <= out.width or not fitting:
             fitting = more
-            width = max(width, wide)  # the terminal wraps lines, rich would cut them
-    out.width = max(out.width, width)
-    left_out = [column.head for column in columns if column not in fitting]
-    return _table(keys, rows, fitting), [column.head for column in fitting], left_out
-
-
-def _width(out: Console, table: Table) -> int:
-    return out.measure(table, options=out.options.update(max_width=WIDEST)).maximum
+            out.width = max(out.width, wide)  # the terminal wraps lines, rich would cut them
+    return fitting
 
 
 def _table(keys: Sequence[str], rows: Sequence[CompareRow], columns: Sequence[Column]) -> Table:
@@ -194,12 +186,6 @@ def _runs(row: CompareRow) -> str:
     return f"{row.seeds} of {row.seeds + row.missing}" if row.missing else str(row.seeds)
 
 
-def _final(row: CompareRow, tag: str) -> str:
-    if tag not in row.finals:
-        return NONE
-    return with_spread(*row.finals[tag], is_share(tag))
-
-
 def verdict_text(row: CompareRow) -> str:
     """Write the verdict on a row with its p."""
     return row.verdict if row.p is None else f"{row.verdict}, {p_text(row.p)}"
@@ -220,9 +206,7 @@ def _stuck(row: CompareRow) -> str:
     return NONE if row.stuck is None else percent(row.stuck)
 
 
-def _legend(
-    ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[str], left_out: Sequence[str]
-) -> list[str]:
+def _legend(ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[str]) -> list[str]:
     """Explain the columns that are shown."""
     spread = any(row.std is not None for row in rows)
     lines = ["mean ± std over seeds"] if spread else []
@@ -243,10 +227,7 @@ def _legend(
         "end",
         LOST: "lost: of all runs, at any learning rate" if ranking.rated else "",
     }
-    lines += [meaning for head, meaning in meanings.items() if head in heads and meaning]
-    if left_out:
-        lines.append(f"the terminal is too narrow for: {', '.join(left_out)}")
-    return lines
+    return lines + [meaning for head, meaning in meanings.items() if head in heads and meaning]
 
 
 def goal(ranking: Ranking) -> str:
@@ -287,18 +268,16 @@ def apart_lines(comparison: CompareResult) -> list[str]:
 
 
 def _warnings(comparison: CompareResult) -> list[str]:
-    lines = []
+    lines, unended = [], comparison.unended
     if comparison.mixed:
         keys = ",".join([*comparison.by, *comparison.mixed])
         lines.append(
             "\nsome rows average runs that differ in more than the seed; "
             f"to keep them apart: --by {keys}"
         )
-    unended = comparison.unended
     if unended:
-        lines.append(
-            f"\n{len(unended)} of {comparison.runs} runs have not finished and are not counted:"
-        )
+        count = f"{len(unended)} of {comparison.runs} runs"
+        lines.append(f"\n{count} have not finished and are not counted:")
     for run in unended[:MOST_NAMED]:
         reason = f": {run.entries['reason']}" if run.entries.get("reason") else ""
         lines.append(f"  {run.status} {shown(run.folder.absolute())}{reason}")
