@@ -85,26 +85,21 @@ COLUMNS = tuple(one.name for one in fields(CompareRow) if one.name not in _NOT_C
 
 @dataclass(frozen=True)
 class Ranking:
-    """Configurations that can be compared with each other, the best first.
-
-    data: the data set; empty if all runs have the same.
-    loss: the loss of all rows; empty if losses do not separate rankings.
-    metric: the final number that ranks.
-    chosen_on: the final number by which learning rates were chosen; None for none.
-    target: to be reached for `updates_to_90`.
-    rows: at least one.
-    p: of each two rows (G, G), NaN for no test.
-    order: the rows as they are listed; empty for the order of rank.
-    """
+    """Configurations that can be compared with each other, the best first."""
 
     data: str
+    """the data set; empty if all runs have the same"""
     loss: str
+    """the loss of all rows; empty if losses do not separate rankings"""
     metric: str
     chosen_on: str | None
+    """the final number by which learning rates were chosen; None for none"""
     target: Target | None
     rows: Sequence[CompareRow]
-    p: np.ndarray = field(repr=False, compare=False, default_factory=lambda: np.empty((0, 0)))
+    p: np.ndarray
+    """of each two rows (G, G), NaN for no test"""
     order: Sequence[CompareRow] = ()
+    """the rows as they are listed; empty for the order of rank"""
 
     @property
     def listed(self) -> Sequence[CompareRow]:
@@ -115,12 +110,8 @@ class Ranking:
     def keys(self) -> list[str]:
         """Keys that distinguish its rows, without those that only name its data."""
         every = list(self.rows[0].keys)
-        found = [
-            key
-            for key in every
-            if not self.data or key.partition(".")[0] not in OF_DATA or self.varies(key)
-        ]
-        return found or every
+        of_data = [key for key in every if self.data and key.partition(".")[0] in OF_DATA]
+        return [key for key in every if key not in of_data or self.varies(key)] or every
 
     def varies(self, key: str) -> bool:
         """Return True if rows differ in a key."""
@@ -144,22 +135,18 @@ class Ranking:
 
 @dataclass(frozen=True)
 class CompareResult:
-    """Every ranking.
-
-    by: keys that distinguish configurations.
-    rankings: at least one; rows of different ones cannot be compared.
-    mixed: other keys in which runs of one row differ, apart from seed and learning rate.
-    unended: runs that were not trained to an end, and do not count.
-    runs: number of all runs.
-    unknown: True if a ranking has several rows whose data were not recorded.
-    """
+    """Every ranking; rows of different ones cannot be compared."""
 
     by: Sequence[str]
     rankings: Sequence[Ranking]
     mixed: Sequence[str]
+    """other keys in which runs of one row differ, apart from seed and learning rate"""
     unended: Sequence[Recorded]
+    """runs that were not trained to an end, and do not count"""
     runs: int
+    """number of all runs"""
     unknown: bool = False
+    """True if a ranking has several rows whose data were not recorded"""
 
     @property
     def rows(self) -> list[CompareRow]:

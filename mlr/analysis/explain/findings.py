@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from mlr.analysis.formatting import approx_percent
 
 OR = ", or "
 """Separator of the alternatives of a remedy."""
+_NUMBER = re.compile(r"\{(\w+):([^{}]*)\}")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,12 @@ def sentence(findings: Sequence[Finding]) -> str:
     first = findings[0]
     template = first.kind if len(findings) > 1 else first.template
     numbers = {name: _Range(one.numbers[name] for one in findings) for name in first.numbers}
-    return template.format(**numbers)
+
+    def written(place: re.Match[str]) -> str:
+        name, spec = place.groups()
+        return format(numbers[name], spec) if name in numbers else place[0]
+
+    return _NUMBER.sub(written, template)  # names that others gave may hold braces
 
 
 @dataclass(frozen=True)

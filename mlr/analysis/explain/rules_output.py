@@ -158,7 +158,7 @@ def dead_class(facts: Facts) -> Finding | None:
         f"its examples {gradient[worst]:.3g}; of the classes found: {gradient[live].mean():.3g}",
         _with_full_gradient(facts),
         {"dead": len(dead)},
-        of_many=f"Some classes ({{dead}} of {len(recall)} in each run) are {why}",
+        of_many=f"Some classes ({{dead:d}} of {len(recall)} in each run) are {why}",
     )
 
 
@@ -205,8 +205,8 @@ def _with_full_gradient(facts: Facts) -> str:
 
 
 def _classes(names: list[str]) -> str:
-    """Write the subject of a sentence, as in `Classes 0 and 3 are`, with braces escaped."""
-    own = [name.removeprefix("class ").replace("{", "{{").replace("}", "}}") for name in names]
+    """Write the subject of a sentence, as in `Classes 0 and 3 are`."""
+    own = [name.removeprefix("class ") for name in names]
     if len(own) == 1:
         return f"Class {own[0]} is"
     return f"Classes {', '.join(own[:-1])} and {own[-1]} are"
