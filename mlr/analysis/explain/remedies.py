@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from math import isfinite, nan
 from typing import Any
 
 from mlr.analysis.explain.findings import Diagnosis
-from mlr.analysis.grouping import run_overrides
 from mlr.core import commandline
 from mlr.records.identity import identity
 from mlr.records.reading import Recorded
@@ -20,7 +19,7 @@ CURED = 0.9
 ACCURACIES = ("accuracy/val", "accuracy/train")
 LOSSES = ("loss/val", "loss/train")
 """In the order of preference: some runs have no validation."""
-IRRELEVANT = ("probes", "seed", "device")
+IRRELEVANT = ("probes.", "seed.", "device.")
 """Settings in which two runs to compare may differ."""
 Refutes = Callable[[str], bool]
 
@@ -53,18 +52,24 @@ def tried(runs: Sequence[Recorded], own: Sequence[Recorded], remedy: str) -> lis
     head, _, loss = own[0].pair.partition("+")
     pair = f"{changes.get('head', head)}+{changes.get('loss', loss)}"
     near = [run for run in runs if run.status in FINISHED and run.pair == pair]
-    # of runs that were typed differently no file need be read
-    typed = _without(_typed(own[0]), changes)
-    near = [
-        run
-        for run in near
-        if all(
-            typed.get(key, value) == value for key, value in _without(_typed(run), changes).items()
-        )
-        and all(_has(run, *change) for change in changes.items())
-    ]
-    wanted = _without(_settings(own[0]), changes) if near else {}
-    return [run for run in near if _without(_settings(run), changes) == wanted]
+    near = [run for run in near if all(_has(run, *change) for change in changes.items())]
+    wanted = _settings(own[0], changes) if near else {}
+    return [run for run in near if _settings(run, changes) == wanted]
+
+
+def _settings(run: Recorded, changes: Mapping[str, str]) -> dict[str, Any]:
+    """Collect every setting by key but those that a change replaces, with the options of a part."""
+    left_out = (*IRRELEVANT, *(f"{key}." for key in changes))
+    every = leaves(identity(run.config))
+    return {key: value for key, value in every if not f"{key}.".startswith(left_out)}
+
+
+def _has(run: Recorded, key: str, value: str) -> bool:
+    """Return True if a run has a setting."""
+    found, wanted = run.setting(key), parse_value(value)
+    if isinstance(found, (int, float)) and isinstance(wanted, (int, float)):
+        return abs(found - wanted) <= 1e-6 * abs(wanted)
+    return found == wanted
 
 
 def helped(own: Sequence[Recorded], others: Sequence[Recorded]) -> bool:
@@ -86,33 +91,6 @@ def _mean(runs: Sequence[Recorded], tag: str) -> float:
     """Compute the mean of a final number over runs in which it is finite; NaN for none."""
     known = [value for run in runs if isfinite(value := run.metrics.get(tag, nan))]
     return sum(known) / len(known) if known else nan
-
-
-def _settings(run: Recorded) -> dict[str, Any]:
-    """Collect every setting by key; only the typed ones without a configuration."""
-    if run.config:
-        own = {key: value for key, value in identity(run.config).items() if key not in IRRELEVANT}
-        return dict(leaves(own))
-    return _typed(run)
-
-
-def _typed(run: Recorded) -> dict[str, Any]:
-    """Collect the typed settings without head and loss, which the pair names."""
-    return _without(run_overrides(run), (*IRRELEVANT, "head", "loss"))
-
-
-def _without(settings: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    """Remove the settings of some keys, and of the options of a group with that key."""
-    left_out = tuple(f"{key}." for key in keys)
-    return {key: value for key, value in settings.items() if not f"{key}.".startswith(left_out)}
-
-
-def _has(run: Recorded, key: str, value: str) -> bool:
-    """Return True if a run has a setting."""
-    found, wanted = run.setting(key), parse_value(value)
-    if isinstance(found, (int, float)) and isinstance(wanted, (int, float)):
-        return abs(found - wanted) <= 1e-6 * abs(wanted)
-    return found == wanted
 
 
 def command(run: Recorded, one: Diagnosis) -> str | None:
