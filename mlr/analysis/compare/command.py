@@ -44,10 +44,6 @@ def main(
         sort: the column to sort by, instead.
         csv: a file for the table, `-` for standard output in place of the table.
         json: likewise.
-
-    Raises:
-        InputError: no such runs, key or column.
-        WriteError: a file cannot be written.
     """
     if csv == json == STDOUT:
         raise InputError("--csv=- and --json=- cannot share the output; give one a file.")
@@ -72,11 +68,7 @@ def main(
 
 
 def _sorted(comparison: CompareResult, column: str | None) -> CompareResult:
-    """Sort each ranking by a key or a field of `CompareRow`, the smallest first, None last.
-
-    Raises:
-        InputError: there is no such column; lists the known ones.
-    """
+    """Sort each ranking by a key or a field of `CompareRow`, the smallest first, None last."""
     if column is None:
         return comparison
     known("--sort", column, [*comparison.by, *COLUMNS])

@@ -24,17 +24,14 @@ ACCURACY, LOSS = "accuracy/val", "loss/train"
 
 
 class Target(NamedTuple):
-    """A value to be reached.
-
-    tag: validation accuracy; for a regression the training loss.
-    best: final value of the best configuration.
-    constant: accuracy of always predicting the most frequent class; 0 for a loss, where the
-        way begins at a run's own first loss.
-    """
+    """A value to be reached."""
 
     tag: str
+    """validation accuracy; for a regression the training loss"""
     best: float
+    """final value of the best configuration"""
     constant: float = 0.0
+    """accuracy of the most frequent class; of a loss, the way begins at a run's own first loss"""
 
     @property
     def accuracy(self) -> float:
@@ -56,9 +53,8 @@ NEVER = Reached(inf, inf)
 def shared_target(groups: Sequence[Sequence[Recorded]]) -> Target | None:
     """Choose the target of configurations: an accuracy, or the training loss if all have one.
 
-    Returns:
-        None if nothing is worth reaching: no configuration gets a fifth of the way from a
-        constant prediction to an accuracy of 1, none has ended well, or losses differ.
+    None if nothing is worth reaching: no configuration gets a fifth of the way from a constant
+    prediction to an accuracy of 1, none has ended well, or losses differ.
     """
     accuracies = _ends(groups, ACCURACY)
     if accuracies:
@@ -86,13 +82,9 @@ def _constant(groups: Iterable[Sequence[Recorded]]) -> float:
 
 
 def reached(series: Series | None, target: Target) -> Reached | None:
-    """Find the first recorded point at which a run is at the target.
+    """Find the first recorded point at the target, or `NEVER`; None for fewer than two points.
 
-    accuracy/val has a point at the end of each epoch. For a loss, the target is 90 % of the way
-    from the run's first loss/train to the best end.
-
-    Returns:
-        `NEVER` if it was not reached; None if there are fewer than two points.
+    For a loss, the target is 90 % of the way from the run's first loss/train to the best end.
     """
     if series is None or len(series.of(target.tag)[0]) < 2:
         return None

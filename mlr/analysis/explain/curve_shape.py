@@ -15,10 +15,7 @@ FEWEST = 6
 
 
 def peak(facts: Facts) -> float:
-    """Compute the largest training loss as a multiple of that at a sane start.
-
-    Medians of three neighbours, so that a single batch does not count.
-    """
+    """Compute the largest median of three training losses as a multiple of a sane start's."""
     losses = facts.values("loss/train")
     if len(losses) < FEWEST:
         return nan
@@ -29,10 +26,9 @@ def peak(facts: Facts) -> float:
 
 
 def leaps(facts: Facts) -> float:
-    """Compute the typical log factor between validation losses of successive epochs.
+    """Compute the standard deviation of log L(e + 1) − log L(e) over the second half of epochs.
 
-    The standard deviation of log L(e + 1) − log L(e) over the second half: 0 for a steady fall
-    or rise.
+    0 for a validation loss that falls or rises steadily.
     """
     losses = facts.values("loss/val")
     late = losses[len(losses) // 2 :]
@@ -42,9 +38,9 @@ def leaps(facts: Facts) -> float:
 
 
 def time_above(facts: Facts, level: float) -> float:
-    """Compute the share of updates after which a loss was last above a level; NaN for no curve.
+    """Compute the share of updates after which the training loss was last above a level.
 
-    The training loss, or the validation loss if that was not recorded.
+    The validation loss if that was not recorded; NaN for no curve.
     """
     for tag in ("loss/train", "loss/val"):
         steps, losses = facts.points(tag)
@@ -67,10 +63,9 @@ def settled(facts: Facts) -> float:
 
 
 class Fall(NamedTuple):
-    """Progress of a loss."""
+    """Progress of the loss under a tag."""
 
     tag: str
-    """of the curve"""
     steady: float = nan
     """share of downward moves"""
     late: float = nan
