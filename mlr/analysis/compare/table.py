@@ -18,7 +18,7 @@ from mlr.analysis.compare.significance import BEST, LEVEL
 from mlr.analysis.compare.time_to_target import ACCURACY
 from mlr.analysis.formatting import brief, number, p_text, percent, with_spread
 from mlr.analysis.grouping import short
-from mlr.analysis.quantities import heading, is_share, label
+from mlr.analysis.quantities import is_share, named
 from mlr.analysis.ranking import loss_of
 from mlr.core.console import print_lines, shown
 from mlr.core.streams import as_shown
@@ -32,7 +32,6 @@ WRONG, RIGHT, STUCK, LOST = "‖dL/dz‖ wrong", "‖dL/dz‖ right", "stuck % �
 FURTHER = (("loss/test", 2), ("rmse/test", 3), ("predicted_std/test", 8))
 """Final numbers shown apart from the metric, and how early a narrow terminal drops them."""
 OUTPUTS = {tag: f"output{words}" for tag, words in formatting.OUTPUTS.items()}
-OUTPUTS |= {"prediction/test": "prediction"}
 """Mean outputs, shown if all rows have them and the data are a few examples."""
 FEW = 10
 
@@ -54,13 +53,7 @@ def print_comparison(out: Console, comparison: CompareResult) -> None:
         out.print()
     if not comparison.mixed:  # means over other settings are no answer
         print_headline(out, comparison.rankings)
-    print_apart(out, comparison)
-    print_lines(out, *_warnings(comparison), style="yellow")
-
-
-def print_apart(out: Console, comparison: CompareResult) -> None:
-    """Print which rankings cannot be compared with each other, and why."""
-    print_lines(out, *apart_lines(comparison), style="yellow")
+    print_lines(out, *apart_lines(comparison), *_warnings(comparison), style="yellow")
 
 
 def print_headline(out: Console, rankings: Sequence[Ranking]) -> None:
@@ -135,8 +128,7 @@ def _of(tag: str) -> Callable[[CompareRow], str]:
 
 
 def _head(metric: str) -> str:
-    """Name a final number and its direction."""
-    return heading(metric, label(metric))
+    return named(metric)[0].heading
 
 
 def _outputs(rows: Sequence[CompareRow]) -> list[str]:

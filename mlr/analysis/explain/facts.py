@@ -86,9 +86,9 @@ class Facts:
         return [name for tag in norms if (name := tag.partition("/")[2]) != "total"]
 
     def class_name(self, k: int) -> str:
-        """Name a class by its label if the data have one, as in `class 'virginica'`."""
-        labels = self._diagnostics("classes", "labels") or []
-        return f"class '{labels[k]}'" if k < len(labels) else f"class {k}"
+        """Name a class by its label in quotes if the data have one, else by its number."""
+        labels = self._diagnostics("classes", "labels")
+        return f"'{labels[k]}'" if labels else str(k)
 
     def part(self, group: str) -> Mapping[str, Any]:
         """Return the configuration of a group; empty for none."""

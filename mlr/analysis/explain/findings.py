@@ -69,25 +69,19 @@ def sentence(findings: Sequence[Finding]) -> str:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Fault of several runs of one seed group.
-
-    rule: name of the rule.
-    sentence: true of each of the runs.
-    evidence: numbers that show the fault, with their tags; of several runs those of the first.
-    remedy: overrides to add, the first choice first; alternatives after ", or ".
-    runs: names of the runs that have the fault.
-    cell: name of the seed group; empty for a single run.
-    total: number of runs in the group.
-    findings: of each of the runs.
-    """
+    """Fault of several runs of one seed group, with a sentence that is true of each of them."""
 
     rule: str
     sentence: str
     evidence: str
+    """as of a finding; of several runs that of the first"""
     remedy: str
     runs: Sequence[str]
+    """names of the runs that have the fault"""
     cell: str = ""
+    """name of the seed group; empty for a single run"""
     total: int = 1
+    """number of runs in the group"""
     findings: Sequence[Finding] = ()
 
     @property

@@ -154,7 +154,7 @@ def dead_class(facts: Facts) -> Finding | None:
     )
     return Finding(
         f"{_classes([facts.class_name(k) for k in dead.tolist()])} {why}",
-        f"recall of {facts.class_name(worst)} {recall[worst]:.3g}, mean |dL/dz_{worst}| over "
+        f"recall of class {facts.class_name(worst)} {recall[worst]:.3g}, mean |dL/dz_{worst}| over "
         f"its examples {gradient[worst]:.3g}; of the classes found: {gradient[live].mean():.3g}",
         _with_full_gradient(facts),
         {"dead": len(dead)},
@@ -206,7 +206,5 @@ def _with_full_gradient(facts: Facts) -> str:
 
 def _classes(names: list[str]) -> str:
     """Write the subject of a sentence, as in `Classes 0 and 3 are`."""
-    own = [name.removeprefix("class ") for name in names]
-    if len(own) == 1:
-        return f"Class {own[0]} is"
-    return f"Classes {', '.join(own[:-1])} and {own[-1]} are"
+    *others, last = names
+    return f"Classes {', '.join(others)} and {last} are" if others else f"Class {last} is"
