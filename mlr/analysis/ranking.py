@@ -13,6 +13,7 @@ from math import fsum, inf, isfinite, nan, sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mlr.analysis.formatting import brief
 from mlr.analysis.grouping import collected
 from mlr.records.reading import Recorded
 from mlr.records.settings import RATE, Value, value_text
@@ -210,12 +211,7 @@ def _data(run: Recorded) -> DataSet:
     target = str(options.get("_target_") or "").rpartition(".")[2].lower()
     name = value_text(run.setting("data")) or target
     own = {key: value for key, value in options.items() if key not in NOT_THE_DATA}
-    return name, tuple(sorted((key, _option_text(value)) for key, value in own.items()))
-
-
-def _option_text(value: Value) -> str:
-    """Write an option as text, 1.0 as 1."""
-    return value_text(int(value) if isinstance(value, float) and value.is_integer() else value)
+    return name, tuple(sorted((key, brief(value)) for key, value in own.items()))
 
 
 def _data_label(data: DataSet, every: Sequence[DataSet]) -> str:
