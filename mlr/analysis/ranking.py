@@ -83,10 +83,7 @@ def standing(runs: Sequence[Recorded], metric: str) -> Standing:
 
 
 def ranked(groups: Sequence[Sequence[Recorded]], metric: str) -> list[int]:
-    """Order configurations: their places in `groups`, the best first.
-
-    Ties are broken by the name of the pair, then by the test loss.
-    """
+    """Order places in `groups`, the best first; ties by the name of the pair, then test loss."""
 
     def key(runs: Sequence[Recorded]) -> tuple[Standing, tuple[str, ...], Standing]:
         return standing(runs, metric), (runs[0].pair, *loss_of(runs)), standing(runs, LOSS)
@@ -184,7 +181,6 @@ def by_data(runs: Iterable[Recorded]) -> dict[str, list[Recorded]]:
 
 
 def _finite(run: Recorded) -> list[str]:
-    """List the tags of the finite final numbers of a run that is done."""
     return [tag for tag in run.metrics if final(run, tag) is not None]
 
 

@@ -55,7 +55,6 @@ def headline(ranking: Ranking, name: Name | None = None) -> str:
 
 
 def _chosen_by(ranking: Ranking) -> list[str]:
-    """Write a sentence on how learning rates were chosen, if there was a choice."""
     tag = ranking.chosen_on
     if not ranking.rated:
         return []
@@ -74,7 +73,6 @@ def _without_numbers(ranking: Ranking) -> str:
 
 
 def _untested(ranking: Ranking, rows: Sequence[CompareRow], name: Name) -> str:
-    """Describe rows of which no two have enough seeds for a test."""
     metric, value = label(ranking.metric), _value(rows[0], ranking.metric)
     same = [row for row in rows if row.place == rows[0].place]
     behind = _names([row for row in rows if row.place == rows[-1].place], name)
@@ -97,7 +95,6 @@ def _untested(ranking: Ranking, rows: Sequence[CompareRow], name: Name) -> str:
 
 
 def _times(rows: Sequence[CompareRow], name: Name) -> str:
-    """Compare the times of ties, if they differ and all reached the target."""
     times = [row.updates_to_90 for row in rows if row.updates_to_90 is not None]
     if len(times) < len(rows) or len(set(times)) < 2 or len(rows) > MOST_NAMED:
         return ""
@@ -106,7 +103,6 @@ def _times(rows: Sequence[CompareRow], name: Name) -> str:
 
 
 def _tested(ranking: Ranking, rows: Sequence[CompareRow], name: Name) -> str:
-    """Describe tested rows: which is better than which, and by which p."""
     metric, value = label(ranking.metric), _value(rows[0], ranking.metric)
     worse = [row for row in rows if row.verdict == WORSE]
     # the rows that follow the first with no significant difference, up to one that is worse
@@ -164,7 +160,6 @@ def _p(rows: Sequence[CompareRow]) -> list[float]:
 
 
 def _lost(ranking: Ranking, name: Name) -> list[str]:
-    """Write sentences on configurations that rank behind for lost runs, or have no number."""
     found = []
     behind = [row for row in ranking.rows if row.stands_behind]
     for row in behind[:MOST_NAMED]:

@@ -87,7 +87,6 @@ def _ignores_seeds(runs: Sequence[Recorded]) -> bool:
 
 
 def _values(groups: Sequence[Sequence[Recorded]], metric: str) -> np.ndarray:
-    """Tabulate the metric by configuration and seed (G, S); NaN for none."""
     found = [by_seed(runs, metric) for runs in groups]
     seeds = dict.fromkeys(seed for one in found for seed in one)
     places = {seed: place for place, seed in enumerate(seeds)}

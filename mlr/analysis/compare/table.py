@@ -99,7 +99,6 @@ def print_ranking(
 
 
 def _columns(ranking: Ranking, rows: Sequence[CompareRow], full: bool) -> list[Column]:
-    """List the columns that may have an entry."""
     metric = ranking.metric
     found = [
         Column(RATE, _rate, 2),
@@ -199,7 +198,6 @@ def _stuck(row: CompareRow) -> str:
 
 
 def _legend(ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[str]) -> list[str]:
-    """Explain the columns that are shown."""
     spread = any(row.std is not None for row in rows)
     lines = ["mean ± std over seeds"] if spread else []
     several = len({loss_of(row.members) for row in rows if row.members}) > 1

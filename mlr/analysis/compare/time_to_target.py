@@ -1,8 +1,4 @@
-"""Time of a run to get most of the way to the best result.
-
-The target is the same for all configurations that are compared, for a unit that never learns
-reaches 90 % of its own end at once.
-"""
+"""Time of a run to get most of the way to the best result of all configurations."""
 
 from __future__ import annotations
 

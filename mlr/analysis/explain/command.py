@@ -54,7 +54,6 @@ def main(place: str, as_json: bool) -> int:
 
 
 def _as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str, object]:
-    """Build plain values: `diagnoses`, or a `summary` if there are none."""
     rows = []
     for one in found:
         rows.append({key: value for key, value in vars(one).items() if key != "findings"})

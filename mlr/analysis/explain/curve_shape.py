@@ -38,10 +38,7 @@ def leaps(facts: Facts) -> float:
 
 
 def time_above(facts: Facts, level: float) -> float:
-    """Compute the share of updates after which the training loss was last above a level.
-
-    The validation loss if that was not recorded; NaN for no curve.
-    """
+    """Compute the share of updates after which the training, else validation loss was above."""
     for tag in ("loss/train", "loss/val"):
         steps, losses = facts.points(tag)
         if len(steps) >= FEWEST and steps[-1] > 0:

@@ -52,7 +52,6 @@ def findings(run: Recorded) -> dict[str, Finding]:
 
 
 def _every(facts: Facts) -> Iterator[Named]:
-    """Apply all rules in their order."""
     for name, rule in RULES.items():
         one = rule(facts)
         if one is not None:
@@ -60,16 +59,10 @@ def _every(facts: Facts) -> Iterator[Named]:
 
 
 def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
-    """Diagnose runs, the most important fault first.
+    """Diagnose runs, the most important fault first; nothing for runs without a fault.
 
-    A remedy that some of the runs have tried in vain is not given again.
-
-    Args:
-        runs: one, of which everything is reported; or several, of which each seed group's runs
-            are counted by their most important fault.
-
-    Returns:
-        Nothing for runs without a fault, or without anything to judge.
+    Of one run everything is reported; of several, each seed group's runs are counted by their
+    most important fault, and a remedy that some of them have tried in vain is not given again.
     """
     if len(runs) == 1:
         (run,) = runs

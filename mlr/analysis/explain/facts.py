@@ -19,7 +19,8 @@ HARDLY_BETTER = 0.9
 """Share of the loss or error of a constant prediction above which nothing was learned."""
 
 SMALL = 0.01
-"""Gradient or slope below which it counts as none: the default of `probes.threshold`."""
+"""Gradient or slope below which it counts as none: the default of `probes.threshold`. If that is
+smaller, shares below it are estimated from mean gradients by confidence and from logits."""
 FLAT_FROM = 6
 """Bins of logits at each end, below −5 and from 5, where a sigmoid's slope is 0.0066."""
 
@@ -33,12 +34,7 @@ class Facts:
     """One run, whose files are read on first use."""
 
     def __init__(self, run: Recorded, like: Recorded | None = None) -> None:
-        """Wrap a run.
-
-        Args:
-            run: to be judged.
-            like: a run with the same configuration but the seed, whose files may be read already.
-        """
+        """Judge `run`; `like` has the same configuration but the seed, and may be read already."""
         self.run = run
         self._like = like or run
         self.head, _, self.loss = run.pair.partition("+")
@@ -137,10 +133,7 @@ class Facts:
 
     @cached_property
     def stuck(self) -> float:
-        """Share of examples that are wrong and have a gradient below the default threshold.
-
-        If `probes.threshold` is smaller, it is estimated from mean gradients by confidence.
-        """
+        """Share of examples that are wrong with a gradient below `SMALL`; estimated if need be."""
         counts, pulls = self.row("confidence", "count_wrong"), self.row("confidence", "grad_wrong")
         faint = float(counts[pulls <= SMALL].sum()) if len(counts) == len(pulls) else nan
         own = self.anatomy("stuck")
@@ -154,10 +147,7 @@ class Facts:
 
     @cached_property
     def saturated(self) -> float:
-        """Share of outputs on the flat part of their head, by the default threshold.
-
-        If `probes.threshold` is smaller, it is estimated from logits of a sigmoid or softmax.
-        """
+        """Share of outputs with a slope below `SMALL`; estimated from logits if need be."""
         own, counts = self.anatomy("saturated"), self.logit_counts.sum(0)
         if own != own or self.head not in ("sigmoid", "softmax") or not counts.sum() > 0:
             return own

@@ -30,15 +30,9 @@ LIKE_CE = ("ce", "smoothed_ce", "focal")
 
 
 def constant(head: str, loss: str, counts: NDArray[np.float64]) -> float:
-    """Compute the loss of the best constant prediction.
+    """Compute the loss of the best constant prediction from the examples of each class (K,).
 
-    Args:
-        head: its name.
-        loss: its name.
-        counts: examples of each class (K,).
-
-    Returns:
-        NaN for a pair that has no formula here, with fewer than two classes, or a NaN count.
+    NaN for a pair that has no formula here, with fewer than two classes, or a NaN count.
     """
     return _loss(head, loss, counts, best=True)
 
@@ -78,6 +72,5 @@ def _cost(head: str, loss: str, counts: NDArray[np.float64]) -> str:
 
 
 def _surprise(p: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute −p log y, 0 where p is."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(p > 0, -p * np.log(y), 0.0)

@@ -25,12 +25,7 @@ Refutes = Callable[[str], bool]
 
 
 def refuted_by(runs: Sequence[Recorded], own: Sequence[Recorded]) -> Refutes:
-    """Return a test for remedies of `own` that some of `runs` have tried, without getting better.
-
-    Args:
-        runs: of any configuration.
-        own: runs of one seed group.
-    """
+    """Return a test for remedies of a seed group `own` that some of `runs` have tried in vain."""
 
     @cache
     def refutes(remedy: str) -> bool:
@@ -41,13 +36,7 @@ def refuted_by(runs: Sequence[Recorded], own: Sequence[Recorded]) -> Refutes:
 
 
 def tried(runs: Sequence[Recorded], own: Sequence[Recorded], remedy: str) -> list[Recorded]:
-    """Find the runs that differ from `own` by the overrides of a remedy only.
-
-    Args:
-        runs: of any configuration.
-        own: runs of one seed group.
-        remedy: overrides separated by blanks.
-    """
+    """Find the runs that differ from a seed group `own` by the overrides of a remedy only."""
     changes = dict(word.split("=", 1) for word in remedy.split())
     head, _, loss = own[0].pair.partition("+")
     pair = f"{changes.get('head', head)}+{changes.get('loss', loss)}"
@@ -65,7 +54,6 @@ def _settings(run: Recorded, changes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _has(run: Recorded, key: str, value: str) -> bool:
-    """Return True if a run has a setting."""
     found, wanted = run.setting(key), parse_value(value)
     if isinstance(found, (int, float)) and isinstance(wanted, (int, float)):
         return abs(found - wanted) <= 1e-6 * abs(wanted)
@@ -88,7 +76,6 @@ def helped(own: Sequence[Recorded], others: Sequence[Recorded]) -> bool:
 
 
 def _mean(runs: Sequence[Recorded], tag: str) -> float:
-    """Compute the mean of a final number over runs in which it is finite; NaN for none."""
     known = [value for run in runs if isfinite(value := run.metrics.get(tag, nan))]
     return sum(known) / len(known) if known else nan
 

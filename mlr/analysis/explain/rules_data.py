@@ -74,7 +74,6 @@ def label_noise(facts: Facts) -> Finding | None:
 
 
 def _contradicted(facts: Facts) -> Finding | None:
-    """Find wrong training labels: held-out examples are predicted better."""
     trained, found = facts.metric("accuracy/train"), facts.held_out
     lead = curve_shape.held_out_lead(facts)
     if not (found - trained >= TRAILS or lead >= LEAD):
@@ -114,7 +113,6 @@ def _errors_in_confidence(facts: Facts) -> Finding | None:
 
 
 def _without_noise(facts: Facts) -> str:
-    """Suggest to remove configured noise, else a loss that tolerates wrong labels."""
     if facts.part("data").get("label_noise"):
         return "data.label_noise=0"
     shared = len(facts.row("classes", "count")) > 2 or facts.head not in OF_ONE_OUTPUT

@@ -56,7 +56,6 @@ def not_finite(facts: Facts) -> Finding | None:
 
 
 def _first_lost(facts: Facts) -> str | None:
-    """Name the recorded tensor that was not finite before the first update."""
     refused = facts.run.entries.get("refused") or {}
     if refused.get("update") == 1:
         tensor = str(refused.get("tensor"))
@@ -72,7 +71,6 @@ def _first_lost(facts: Facts) -> str | None:
 
 
 def _at_start(facts: Facts, tag: str) -> float:
-    """Return a number recorded at update 0; NaN for none."""
     steps, values = facts.points(tag)
     return float(values[0]) if len(steps) and steps[0] == 0 else float("nan")
 
@@ -165,10 +163,7 @@ def underfitting(facts: Facts) -> Finding | None:
 
 
 def _first_order_gain(facts: Facts, adam: bool) -> float:
-    """Compute Σ η‖g‖² over the updates, the decrease of the loss to first order.
-
-    Adam divides by the size of the gradient, so that it is at least Σ η‖g‖.
-    """
+    """Compute Σ η‖g‖² over the updates, the first-order decrease of the loss; for Adam Σ η‖g‖."""
     norms, rates = facts.values("grad_norm/total"), facts.values("learning_rate")
     if len(norms) != len(rates) or not len(norms):
         return float("nan")
@@ -176,7 +171,6 @@ def _first_order_gain(facts: Facts, adam: bool) -> float:
 
 
 def _more_capacity(facts: Facts) -> str:
-    """Suggest a hidden layer for a model without one, or layers four times as wide."""
     model = facts.part("model")
     if str(model.get("_target_", "mlr.models.Linear")).endswith(".Linear"):
         return "model=mlp"
@@ -187,7 +181,6 @@ def _more_capacity(facts: Facts) -> str:
 
 
 def _sound_init(facts: Facts) -> str:
-    """Suggest He's weights and ReLUs, if the model has such settings."""
     settings = {"init": "he", "init_scale": "1", "activation": "relu"}
     return " ".join(
         f"model.{key}={value}" for key, value in settings.items() if facts.takes("model", key)

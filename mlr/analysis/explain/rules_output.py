@@ -205,6 +205,5 @@ def _with_full_gradient(facts: Facts) -> str:
 
 
 def _classes(names: list[str]) -> str:
-    """Write the subject of a sentence, as in `Classes 0 and 3 are`."""
     *others, last = names
     return f"Classes {', '.join(others)} and {last} are" if others else f"Class {last} is"

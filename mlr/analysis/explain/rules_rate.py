@@ -58,7 +58,6 @@ def lr_too_high(facts: Facts) -> Finding | None:
 
 
 def _leaping(facts: Facts, sane: float) -> Finding | None:
-    """Find a loss that goes up and down between validations."""
     leaps, validated = curve_shape.leaps(facts), facts.values("loss/val")
     if leaps != leaps:
         return None
@@ -72,7 +71,6 @@ def _leaping(facts: Facts, sane: float) -> Finding | None:
 
 
 def _ruined(facts: Facts, sane: float) -> Finding | None:
-    """Find hidden units or outputs that the first updates have put beyond repair."""
     share = curve_shape.layer_share(facts)
     if len(share) and share[0] >= ALIVE and share[-1] < KILLED * share[0]:
         norms = facts.values(f"grad_norm/{facts.layers[0]}")
@@ -166,7 +164,6 @@ def _rates(*rates: float) -> list[str]:
 
 
 def _course(facts: Facts) -> str:
-    """Describe the training loss from start to end."""
     losses, start = facts.values("loss/train"), facts.anatomy("start", "loss")
     first, last = (losses[0], losses[-1]) if len(losses) else (nan, nan)
     last = facts.run.metrics.get("loss/train", last)
