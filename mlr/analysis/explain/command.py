@@ -13,8 +13,7 @@ from rich.text import Text
 
 from mlr.analysis.explain.diagnose import explain
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import Diagnosis, sentence
-from mlr.analysis.explain.remedies import command
+from mlr.analysis.explain.findings import OR, Diagnosis, sentence
 from mlr.analysis.formatting import OUTPUTS, approx_percent, output_texts
 from mlr.analysis.grouping import collected, seed_groups
 from mlr.core import commandline, console
@@ -58,7 +57,7 @@ def _as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str
     for one in found:
         rows.append({key: value for key, value in vars(one).items() if key != "findings"})
         if len(runs) == 1:
-            rows[-1]["command"] = command(runs[0], one)
+            rows[-1]["command"] = command(runs[0], one.remedy)
     summary = None if found else reassurance(runs)
     return {"runs": len(runs), "diagnoses": rows, "summary": summary}
 
@@ -74,11 +73,23 @@ def print_in_full(out: Console, runs: Sequence[Recorded], found: Sequence[Diagno
         out.print(title, soft_wrap=True)
         console.print_lines(out, f"  {one.sentence}")
         console.print_lines(out, f"  evidence  {one.evidence}", style="dim")
-        line = command(runs[0], one) if len(runs) == 1 else None
+        line = command(runs[0], one.remedy) if len(runs) == 1 else None
         hints = {"try       ": one.remedy, "paste     ": line}
         console.print_lines(out, *(f"  {name}{hint}" for name, hint in hints.items() if hint))
     if len(found) > SCREENFUL:
         out.print(f"… and {len(found) - SCREENFUL} more; all of them by --json")
+
+
+def command(run: Recorded, remedy: str) -> str | None:
+    """Return the command that trains the run again with the first choice of a remedy, if any."""
+    new = remedy.partition(OR)[0].split()
+    replaced = tuple(f"{word.partition('=')[0]}." for word in new)  # and options of the part
+    old = [
+        word
+        for word in run.overrides
+        if not f"{word.lstrip('+').partition('=')[0]}.".startswith(replaced)
+    ]
+    return commandline.command("train", *old, *new) if new else None
 
 
 def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None:
@@ -108,8 +119,11 @@ def _of_pairs(found: Sequence[Diagnosis]) -> list[str]:
     If their remedies differ, the first group's is given with its name.
     """
     first = reversed({one.cell: one for one in reversed(found)}.values())
+    alike = collected(
+        first, lambda one: (one.cell.partition(" ")[0], one.rule, one.findings[0].kind)
+    )
     lines = []
-    for (pair, *_), same in collected(first, _alike).items():
+    for (pair, *_), same in alike.items():
         runs, total = sum(len(one.runs) for one in same), sum(one.total for one in same)
         which = same[0].cell if len(same) == 1 else f"{pair} in {len(same)} cells"
         text = sentence([each for one in same for each in one.findings])
@@ -119,10 +133,6 @@ def _of_pairs(found: Sequence[Diagnosis]) -> list[str]:
         count = f" ({runs} of {total} runs)" if total > 1 else ""
         lines.append(f"{which}{count}: {text}{advice}")
     return lines
-
-
-def _alike(one: Diagnosis) -> tuple[str, str, str]:
-    return one.cell.partition(" ")[0], one.rule, one.findings[0].kind
 
 
 def _advice(remedy: str) -> str:

@@ -85,11 +85,6 @@ class Diagnosis:
     findings: Sequence[Finding] = ()
 
     @property
-    def overrides(self) -> str:
-        """First choice of the remedy, as typed."""
-        return self.remedy.partition(OR)[0]
-
-    @property
     def count(self) -> str:
         """Number of runs that have it, as in `9 of 10 runs`."""
         return f"{len(self.runs)} of {self.total} runs"

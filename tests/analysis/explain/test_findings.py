@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from mlr.analysis.explain.findings import Diagnosis, Finding, sentence
+from mlr.analysis.explain.findings import Finding, sentence
 
 
 def one(share, count=3, of_many=""):
@@ -27,17 +25,3 @@ def test_several_runs_have_a_sentence_of_their_own():
     assert sentence(apart[:1]) == apart[0].sentence == "40 % of 3."
     assert apart[0].kind == "{count:,.0f} in each."
     assert one(0.4).kind == "{share:%} of {count:,.0f}."
-
-
-@pytest.mark.parametrize(
-    ("remedy", "typed"),
-    [
-        ("head=sigmoid loss=bce, or loss=matching", "head=sigmoid loss=bce"),
-        ("loss=ce", "loss=ce"),
-        ("", ""),
-    ],
-)
-def test_the_first_choice_is_typed(remedy, typed):
-    said = Diagnosis("saturated", "", "", remedy, ["a", "b"], total=5)
-    assert said.overrides == typed
-    assert said.count == "2 of 5 runs"

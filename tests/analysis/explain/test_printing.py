@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mlr.analysis.explain import Diagnosis, explain, print_diagnosis
-from mlr.analysis.explain.command import print_in_full
-from mlr.analysis.explain.remedies import command
+from mlr.analysis.explain import explain, print_diagnosis
+from mlr.analysis.explain.command import command, print_in_full
 from tests.analysis.explain.cells import run, seeds
 
 PLACE = Path("runs")
@@ -275,9 +274,8 @@ def test_what_is_well_is_told_so():
 )
 def test_a_command_replaces_what_the_remedy_sets(typed, remedy, words):
     """The options of a part that is replaced are other ones."""
-    said = Diagnosis("underfitting", "", "", remedy, ["a"])
-    assert command(run("a", WELL, *typed), said) == f"python scripts/train.py {words}"
+    assert command(run("a", WELL, *typed), remedy) == f"python scripts/train.py {words}"
 
 
 def test_without_a_remedy_there_is_no_command():
-    assert command(run("a", WELL), Diagnosis("not_finite", "", "", "", ["a"])) is None
+    assert command(run("a", WELL), "") is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlr.analysis.explain import explain
-from mlr.analysis.explain.remedies import helped, tried
+from mlr.analysis.explain.diagnose import helped, tried
 from tests.analysis.explain.cells import run
 
 NAN = float("nan")
