@@ -30,27 +30,20 @@ Spread = tuple[float, float | None]
 
 @dataclass(frozen=True)
 class CompareRow:
-    """One configuration; a field is None if there is nothing to tell.
+    """One configuration at the learning rate chosen on validation data; None for what it lacks.
 
     keys: settings that distinguish the configuration.
     place: rank from 1; configurations of equal means share one.
-    lr: learning rate of the numbers below, chosen on validation data; None if there was none to
-        choose.
-    rates: mean of the ranking metric by learning rate, None if no run has it.
-    runs: number of runs, at any learning rate; and how many of them were lost.
-    seeds: runs with the metric, at this learning rate; mean and std are over these.
-    missing: runs at this learning rate that were trained to an end without it.
-    stands_behind: True if these are more than a tenth, so that it ranks behind configurations
-        that lost fewer.
-    epochs_to_90, updates_to_90: median time over runs, see `time_to_target.Target`.
-    logit_grad_wrong, logit_grad_right: final ‖dL/dz‖ over the training examples that are predicted
-        wrongly, or rightly, at the end; mean over seeds.
-    stuck: final share of training examples that are wrong and without gradient, mean over seeds.
-    p: of the paired test against the first row, corrected; None for that row itself.
-    common: seeds that both have.
-    verdict: see `significance.Verdict`.
+    rates: mean of the ranking metric by learning rate.
+    runs: number of runs, at any learning rate, and below how many of them were lost.
+    seeds: runs with the metric; mean and std are over these.
+    missing: runs that were trained to an end without it.
+    stands_behind: True if these are so many that it ranks behind configurations that lost fewer.
+    epochs_to_90, updates_to_90: median over runs, see `time_to_target.Target`.
+    logit_grad_wrong, logit_grad_right, stuck: means over seeds of the final numbers.
+    p, common, verdict: see `significance.Verdict`.
     finals: mean and std of every final number.
-    members: runs at this learning rate.
+    members: its runs.
     """
 
     keys: Mapping[str, Value]

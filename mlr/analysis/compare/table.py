@@ -110,7 +110,9 @@ def _columns(ranking: Ranking, rows: Sequence[CompareRow], full: bool) -> list[C
     found += [Column(_head(tag), _of(tag), rank) for tag, rank in FURTHER if tag != metric]
     found += [Column(OUTPUTS[tag], _of(tag), 2.5) for tag in _outputs(rows)]
     if metric != "stuck/fraction":
-        found.append(Column(STUCK, _stuck, 5))
+        found.append(
+            Column(STUCK, lambda row: NONE if row.stuck is None else percent(row.stuck), 5)
+        )
     found.append(Column(UPDATES, lambda row: time_text(row.updates_to_90), 4))
     if full:
         found.append(Column(EPOCHS, lambda row: time_text(row.epochs_to_90), 9))
@@ -193,21 +195,15 @@ def time_text(value: float | None) -> str:
     return NONE if value is None else number(round(value, 2))
 
 
-def _stuck(row: CompareRow) -> str:
-    return NONE if row.stuck is None else percent(row.stuck)
-
-
 def _legend(ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[str]) -> list[str]:
     spread = any(row.std is not None for row in rows)
     lines = ["mean ± std over seeds"] if spread else []
     several = len({loss_of(row.members) for row in rows if row.members}) > 1
-    if several and _head("loss/test") in heads:
-        lines.append("test loss: each in units of its own loss, not comparable between losses")
-    if ranking.metric == "rmse/test":
-        lines.append(
-            "test RMSE: root mean squared error of the predicted means, comparable between losses"
-        )
+    own_units = "test loss: each in units of its own loss, not comparable between losses"
+    rmse = "test RMSE: root mean squared error of the predicted means, comparable between losses"
     meanings = {
+        _head("loss/test"): own_units if several else "",
+        _head("rmse/test"): rmse if ranking.metric == "rmse/test" else "",
         AGAINST: "against the first: paired t-test over common seeds, Holm's correction for all "
         f"pairs; significant where p ≤ {LEVEL}",
         UPDATES: goal(ranking),

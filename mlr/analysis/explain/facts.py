@@ -101,6 +101,12 @@ class Facts:
         return not part or key in part
 
     @property
+    def rate(self) -> float:
+        """Configured learning rate, else the highest; NaN if neither is known."""
+        rate = self.setting("optimizer", "lr")
+        return rate if isfinite(rate) else self.reached_rate
+
+    @property
     def reached_rate(self) -> float:
         """Highest learning rate of any update; NaN if none was recorded."""
         rates = self.values("learning_rate")

@@ -104,8 +104,7 @@ def lr_too_low(facts: Facts) -> Finding | None:
     fell = f"{fall.tag} fell by {approx_percent(fall.whole)} in all"
     if isfinite(fall.late):  # else it did not fall in the first half
         fell += f", in the second half {fall.late:.3g} times as much as in the first"
-    rate = facts.setting("optimizer", "lr")
-    rate = rate if isfinite(rate) else facts.reached_rate
+    rate = facts.rate
     return Finding(
         f"The learning rate{_named(rate)} is too low, or the training too short: the loss still "
         "falls steadily, and most of it is still there.",
@@ -134,12 +133,10 @@ def _held_back(facts: Facts) -> Finding | None:
 
 def _too_high(facts: Facts, why: str, evidence: str, **numbers: float) -> Finding:
     """Build a finding on the configured rate, or on the rate that a schedule had reached."""
-    rate, reached = facts.setting("optimizer", "lr"), facts.reached_rate
+    rate, reached = facts.rate, facts.reached_rate
+    named = _named(rate)
     if reached < REACHED * rate:
         named, rate = f" {{rate:.3g}}, on its way to optimizer.lr={rate:g},", reached
-    else:
-        rate = rate if isfinite(rate) else reached
-        named = _named(rate)
     return Finding(
         f"The learning rate{named} is too high: {why}.",
         evidence,
