@@ -35,15 +35,9 @@ def main(
     csv: str | None = None,
     json: str | None = None,
 ) -> int:
-    """Compare the runs in folders; returns the exit code.
+    """Compare the runs in folders, by keys separated by commas; returns the exit code.
 
-    Args:
-        places: folders of runs or of sweeps.
-        by: keys that distinguish groups, separated by commas.
-        metric: the final number that ranks.
-        sort: the column to sort by, instead.
-        csv: a file for the table, `-` for standard output in place of the table.
-        json: likewise.
+    `csv` and `json` are files, `-` for standard output in place of the table.
     """
     if csv == json == STDOUT:
         raise InputError("--csv=- and --json=- cannot share the output; give one a file.")

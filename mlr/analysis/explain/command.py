@@ -32,15 +32,7 @@ MOST_READ = 20
 
 
 def main(place: str, as_json: bool) -> int:
-    """Explain a run, a sweep or all runs below a folder; returns the exit code.
-
-    Args:
-        place: the folder.
-        as_json: print one JSON object instead of text.
-
-    Raises:
-        InputError: there are no runs.
-    """
+    """Explain a run, a sweep or all runs below a folder; returns the exit code."""
     runs = read_runs(Path(place))
     if line := left_out(runs, [place]):
         console.refuse(line)
@@ -93,13 +85,7 @@ def command(run: Recorded, remedy: str) -> str | None:
 
 
 def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None:
-    """Print a few lines at the end of a training; none for runs without a fault.
-
-    Args:
-        out: terminal.
-        runs: of the training.
-        place: their folder, for the command that prints everything.
-    """
+    """Print a few lines at the end of a training in `place`; none for runs without a fault."""
     found = explain(runs)
     if len(runs) == 1:
         lines = [f"diagnosis    {one.sentence}{_advice(one.remedy)}" for one in found]
@@ -114,10 +100,7 @@ def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None
 
 
 def _of_pairs(found: Sequence[Diagnosis]) -> list[str]:
-    """Write the first diagnosis of each group; groups of one pair may share a sentence.
-
-    If their remedies differ, the first group's is given with its name.
-    """
+    """Write the first diagnosis of each group; groups of one pair may share a sentence."""
     first = reversed({one.cell: one for one in reversed(found)}.values())
     alike = collected(
         first, lambda one: (one.cell.partition(" ")[0], one.rule, one.findings[0].kind)

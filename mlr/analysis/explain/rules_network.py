@@ -11,15 +11,13 @@ from mlr.analysis.explain.rules_output import dead_classes
 from mlr.analysis.formatting import approx_percent
 
 HIGH_START = {"ce": 4.0, "se": 100.0}
-"""Multiple of the expected loss, ln K or its equivalent for the pair: a linear model of unscaled
-digits trains well from 3. Squared error of a linear unit grows with the square of the logits: He's
-weights after two features train well from up to 50."""
+"""Multiple of the expected loss: a linear model of unscaled digits trains well from 3, a linear unit
+with squared error and He's weights from up to 50."""
 HIGHER_BY = 5.0
 """Least excess over it in nats: He's weights after two features start at up to 3 for ln 2."""
 LEARNED, RIGHT, BEHIND = 0.1, 0.98, 0.04
 """Conditions of a good end: at most this share of the expected initial loss, at least this training
-accuracy, and a held-out accuracy at most so much lower: 0.031 in Nielsen's network of 100 units, as
-good as published; 0.045 and more for a model that overfits by large weights."""
+accuracy, and a held-out accuracy at most so much lower: 0.031 in Nielsen's network of 100 units."""
 SOON = 0.1
 """Share of the updates within which a high start must be made up for."""
 OVERFLOW = 1e15
@@ -47,10 +45,15 @@ def not_finite(facts: Facts) -> Finding | None:
     part = "model" if where == "a logit" or where.startswith("the gradient of") else "loss"
     name = facts.part(part).get("_target_")
     named = f"the {part} ({name})" if name else f"the {part}"
+    loss = facts.anatomy("start", "loss")
+    seen = f"loss {loss:.3g}" if loss == loss else "loss not finite"
+    for tag in ("nonfinite/logits", "nonfinite/logit_grad"):
+        count = _at_start(facts, tag)
+        seen += f", {tag} {count:.3g}" if count == count else ""
     return Finding(
         f"{where[0].upper()}{where[1:]} is not finite before the first update, so that no "
         f"learning rate can help: look at what {named} computes from the first examples.",
-        f"status {facts.run.status}; before the first update {_seen(facts)}",
+        f"status {facts.run.status}; before the first update {seen}",
         "",
     )
 
@@ -73,15 +76,6 @@ def _first_lost(facts: Facts) -> str | None:
 def _at_start(facts: Facts, tag: str) -> float:
     steps, values = facts.points(tag)
     return float(values[0]) if len(steps) and steps[0] == 0 else float("nan")
-
-
-def _seen(facts: Facts) -> str:
-    loss = facts.anatomy("start", "loss")
-    seen = [f"loss {loss:.3g}" if loss == loss else "loss not finite"]
-    for tag in ("nonfinite/logits", "nonfinite/logit_grad"):
-        count = _at_start(facts, tag)
-        seen += [f"{tag} {count:.3g}"] if count == count else []
-    return ", ".join(seen)
 
 
 def initial_loss(facts: Facts) -> Finding | None:

@@ -40,12 +40,10 @@ LOST = 0.1
 DEAD_GRADIENT = 0.01
 """|dL/dz_k| of a dead class: 0.01 is stuck; a live wrong one has 0.1 to 1 (published case 2B)."""
 HELD_UP = 0.25
-"""Share of the updates after which the loss was half-way down: sound runs and settled ones need
-less."""
+"""Share of the updates after which the loss was half-way down: sound runs need less."""
 FAINT = 0.03
-"""‖dL/dz‖ of wrong examples: squared error gives 0.125 at y = ½ and 0.03 at an eighth of the
-largest slope of a sigmoid; cross-entropy at least ½. An untrained softmax gives about 1/K, so that
-for more than ten classes the limit is lower."""
+"""‖dL/dz‖ of wrong examples: squared error gives 0.03 at an eighth of the largest slope of a
+sigmoid. An untrained softmax gives about 1/K: for more than ten classes the limit is lower."""
 DRAGGED = 0.05
 """Share of training examples that another threshold would correct."""
 PAST_TARGET = 0.03

@@ -79,15 +79,6 @@ def test_rows_are_of_the_chosen_learning_rate_and_the_best_comes_first(sweep):
     assert (first.failed, first.running, last.diverged, last.missing) == (1, 1, 4, 0)
 
 
-def test_the_learning_rate_is_not_that_of_the_best_test_result(tmp_path):
-    """The test is best at 0.5, by luck; validation chooses 0.1, whose test result is shown."""
-    for rate, test, val in ((0.1, 0.7, 0.9), (0.5, 0.8, 0.6)):
-        metrics = {"accuracy/test": test, "accuracy/val": val}
-        write_run(tmp_path / f"{rate}", overrides=[f"optimizer.lr={rate}"], metrics=metrics)
-    (row,) = compare(read_runs(tmp_path)).rows
-    assert (row.lr, row.mean) == (0.1, 0.7)
-
-
 def test_what_a_row_says_of_the_way_there(sweep):
     """The mark is 0.9 · 0.9705; of what ends at 0.97 the third point, of the others none."""
     (ranking,) = compare(read_runs(sweep)).rankings

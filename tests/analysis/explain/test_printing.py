@@ -250,11 +250,6 @@ def test_more_than_a_screenful_is_cut(cells, last):
     assert lines[4 * 12 :] == last
 
 
-def test_what_is_well_is_told_so():
-    (line,) = in_full(run("a", WELL))
-    assert line.startswith("No fault found: loss/train 0.2")
-
-
 @pytest.mark.parametrize(
     ("typed", "remedy", "words"),
     [
