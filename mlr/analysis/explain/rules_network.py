@@ -11,8 +11,8 @@ from mlr.analysis.explain.rules_output import dead_classes
 from mlr.analysis.formatting import approx_percent
 
 HIGH_START = {"ce": 4.0, "se": 100.0}
-"""Multiple of the expected loss: a linear model of unscaled digits trains well from 3, a linear unit
-with squared error and He's weights from up to 50."""
+"""Multiple of the expected loss: a linear model of unscaled digits trains well from 3, a linear
+unit with squared error and He's weights from up to 50."""
 HIGHER_BY = 5.0
 """Least excess over it in nats: He's weights after two features start at up to 3 for ln 2."""
 LEARNED, RIGHT, BEHIND = 0.1, 0.98, 0.04
