@@ -91,7 +91,9 @@ def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None
         lines = [f"diagnosis    {one.sentence}{_advice(one.remedy)}" for one in found]
     else:
         lines, outputs = _of_pairs(found), list(_of_outputs(runs))
-        console.print_lines(out, *[""][: len(lines + outputs)], *outputs[:MOST])
+        if lines or outputs:
+            out.print()
+        console.print_lines(out, *outputs[:MOST])
     console.print_lines(out, *lines[:MOST], style="yellow")
     if lines:
         more = f" ({len(lines) - MOST} more)" if len(lines) > MOST else ""

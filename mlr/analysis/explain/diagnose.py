@@ -86,8 +86,8 @@ def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
             Diagnosis(rule, one.sentence, one.evidence, one.remedy, (run.name,), findings=[one])
             for rule, one in findings(run).items()
         ]
-    order = list(RULES)
-    found = [one for group in seed_groups(runs) for one in _of_group(group, runs)]
+    order, ended = list(RULES), [run for run in runs if run.status in FINISHED]
+    found = [one for group in seed_groups(ended) for one in _of_group(group, ended)]
     return sorted(found, key=lambda one: (-len(one.runs) / one.total, order.index(one.rule)))
 
 
@@ -133,7 +133,7 @@ def tried(runs: Sequence[Recorded], own: Sequence[Recorded], remedy: str) -> lis
     changes = dict(word.split("=", 1) for word in remedy.split())
     head, _, loss = own[0].pair.partition("+")
     pair = f"{changes.get('head', head)}+{changes.get('loss', loss)}"
-    near = [run for run in runs if run.status in FINISHED and run.pair == pair]
+    near = [run for run in runs if run.pair == pair]
     near = [run for run in near if all(_has(run, *change) for change in changes.items())]
     wanted = _settings(own[0], changes) if near else {}
     return [run for run in near if _settings(run, changes) == wanted]

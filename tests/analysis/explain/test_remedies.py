@@ -41,7 +41,6 @@ def found(own, other, remedy, typed=(), others=(), **choices):
         (set_to("optimizer.lr", 0.1 * (1 + 1.1e-6)), False),
         (set_to("optimizer.lr", "0.1?"), False),
         (RATE | {"status": "diverged"}, True),
-        (RATE | {"status": "failed"}, False),
         (RATE | {"pair": "sigmoid+ce"}, False),
         (RATE | {"pair": "softmax+se"}, False),
         (RATE | {"config.batch_size": 64}, False),
@@ -158,6 +157,7 @@ def test_a_rate_that_was_tried_in_vain_is_not_advised():
     first = rated(10)
     well = ended(0.9, 0.9, status="done")
     assert advised(first, rated(5)) == ("lr_too_high", "optimizer.lr=1")
+    assert advised(first, rated(1, status="failed")) == ("lr_too_high", "optimizer.lr=1")
     assert advised(first, rated(1, **well)) == ("lr_too_high", "optimizer.lr=1")
     assert advised(first, rated(1)) == ("lr_too_high", "optimizer.lr=0.1")
     assert advised(first, rated(1), rated(0.1)) == ("lr_too_high", "optimizer.lr=0.01")
