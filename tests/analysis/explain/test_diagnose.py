@@ -11,9 +11,9 @@ from mlr.analysis.explain import RULES, explain, findings
 from mlr.analysis.explain.command import reassurance
 from mlr.analysis.explain.facts import Facts
 from mlr.records.reading import read_runs
-from tests.analysis.explain.cells import run, seeds
 from tests.analysis.explain.made import METRICS, SOUND, changed, falling
 from tests.analysis.explain.made import run as written
+from tests.analysis.explain.sides import run, seeds
 
 REGRESSION = {
     key: SOUND[key] for key in ("examples", "zero", "saturated", "start", "gradient", "data")

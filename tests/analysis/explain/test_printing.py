@@ -11,7 +11,7 @@ from rich.console import Console
 
 from mlr.analysis.explain import explain, print_diagnosis
 from mlr.analysis.explain.command import command, print_in_full
-from tests.analysis.explain.cells import run, seeds
+from tests.analysis.explain.sides import run, seeds
 
 PLACE = Path("runs")
 TOLD = "explain      python scripts/explain.py runs"

@@ -6,7 +6,7 @@ import pytest
 
 from mlr.analysis.explain import explain
 from mlr.analysis.explain.diagnose import helped, tried
-from tests.analysis.explain.cells import run
+from tests.analysis.explain.sides import run
 
 NAN = float("nan")
 OWN = {
