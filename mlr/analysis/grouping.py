@@ -58,14 +58,10 @@ def seed_groups(runs: Sequence[Recorded]) -> list[SeedGroup]:
 
 
 def _overrides(run: Recorded) -> dict[str, str]:
-    """Overrides by key that identify the seed group; a known pair names head and loss."""
+    """Typed settings of a run by key, without seed, sweep, and the parts that a pair names."""
     named = ("seed", *HEAD_LOSS) if run.pair else ("seed",)
-    return {key: value for key, value in run_overrides(run).items() if key not in named}
-
-
-def run_overrides(run: Recorded) -> dict[str, str]:
-    """Return the typed settings of a run by key, without those of its sweep."""
-    return split_overrides(filter(is_of_run, run.overrides))
+    typed = split_overrides(filter(is_of_run, run.overrides))
+    return {key: value for key, value in typed.items() if key not in named}
 
 
 def collected(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
@@ -93,13 +89,13 @@ def varied(runs: Sequence[Recorded]) -> list[str]:
 
     The class of a head or loss is in its name, unless two classes have the same one.
     """
-    typed = dict.fromkeys(key for run in runs for key in run_overrides(run))
-    keys = [key for key in typed if key.partition(".")[0] not in ("probes", "evaluate")]
+    typed = dict.fromkeys(key for run in runs for key in _overrides(run))
     pairs = len({run.pair for run in runs})
     return [
         key
-        for key in keys
-        if key not in ("seed", *HEAD_LOSS)
+        for key in typed
+        if key not in HEAD_LOSS
+        and key.partition(".")[0] not in ("probes", "evaluate")
         and differs(runs, key)
         and (key not in _CLASSES or len({(run.pair, run.setting(key)) for run in runs}) > pairs)
     ]
