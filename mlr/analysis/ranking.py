@@ -123,10 +123,9 @@ def loss_of(runs: Sequence[Recorded]) -> tuple[str, ...]:
 
 
 def chosen_on(metric: str, runs: Iterable[Recorded]) -> str | None:
-    """Name the final number by which a setting is chosen if `metric` ranks.
+    """Name the final number by which a setting is chosen if `metric` ranks; None for none.
 
-    The same quantity of the validation split; without one, of the training data, or the training
-    loss; None if none of them was recorded. A `metric` of another split is returned as it is.
+    For a `metric` of the test split, that of validation, else of training, else the training loss.
     """
     name, _, split = metric.rpartition("/")
     if split != "test":

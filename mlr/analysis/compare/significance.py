@@ -97,17 +97,14 @@ def _values(groups: Sequence[Sequence[Recorded]], metric: str) -> np.ndarray:
 
 
 def paired_p(differences: np.ndarray, resolution: float = 0.0) -> np.ndarray:
-    """Compute two-sided p of paired t-tests: t = mean / (std / √n), n − 1 degrees of freedom.
+    """Compute two-sided p (M,) of paired t-tests: t = mean / (std / √n), n − 1 degrees of freedom.
 
-    Differences that are all equal have no spread; their p is that of equal signs by chance,
-    2/2ⁿ, or 1 if they are 0.
+    Differences that are all equal, up to rounding, have no spread; their p is that of equal signs
+    by chance, 2/2ⁿ, or 1 if they are 0. NaN if fewer than `FEWEST` seeds are common.
 
     Args:
         differences: (M, S), one row per test; NaN if a seed is missing in one of both.
         resolution: largest difference that rounding can leave, taken as 0.
-
-    Returns:
-        (M,); NaN if fewer than `FEWEST` seeds are common.
     """
     there = ~np.isnan(differences)
     count = there.sum(axis=1)

@@ -49,8 +49,7 @@ NEVER = Reached(inf, inf)
 def shared_target(groups: Sequence[Sequence[Recorded]]) -> Target | None:
     """Choose the target of configurations: an accuracy, or the training loss if all have one.
 
-    None if nothing is worth reaching: no configuration gets a fifth of the way from a constant
-    prediction to an accuracy of 1, none has ended well, or losses differ.
+    None if none has ended well, or got `LEAST` of the way, or losses differ.
     """
     accuracies = _ends(groups, ACCURACY)
     if accuracies:

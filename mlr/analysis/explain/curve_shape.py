@@ -48,10 +48,7 @@ def time_above(facts: Facts, level: float) -> float:
 
 
 def settled(facts: Facts) -> float:
-    """Compute the distance of the last quarter's validation loss from that of the quarter before.
-
-    As a share of the latter, of means over a quarter; NaN for few validations.
-    """
+    """Compute |a − b| / a for the mean validation losses a and b of the last two quarters."""
     losses = facts.values("loss/val")
     if len(losses) < 2 * FEWEST or not np.isfinite(losses).all():
         return nan
@@ -104,11 +101,10 @@ def layer_share(facts: Facts) -> NDArray[np.float64]:
 
 
 def held_out_lead(facts: Facts) -> float:
-    """Compute the largest lead of validation over training accuracy.
+    """Compute the largest lead of validation over training accuracy; NaN for few epochs.
 
-    That is the accuracy of the validation before an epoch less that of the batches in it, which
-    is negative for a model that improves: the mean over a third of the epochs, without the first
-    tenth; NaN for few epochs.
+    A lead is the mean over a third of the epochs, without the first tenth, of the accuracy of the
+    validation before an epoch less that of the batches in it.
     """
     steps, validated = facts.points("accuracy/val")
     at, trained = facts.points("accuracy/train")
