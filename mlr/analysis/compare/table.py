@@ -226,10 +226,11 @@ def goal(ranking: Ranking) -> str:
             "updates to 90 %: until loss/train has gone 90 % of the way from its first value to "
             f"the lowest end; {NONE} where it never does"
         )
-    accuracy, constant = percent(target.accuracy), percent(target.constant)
     way = "of the best end"
     if target.constant:
+        constant = percent(target.constant)
         way = f"of the way from {constant}, a constant prediction's, to the best end"
+    accuracy = percent(target.accuracy)
     return (
         f"updates to 90 %: until the validation accuracy is {accuracy}, 90 % {way}; "
         f"{NONE} where it never is"

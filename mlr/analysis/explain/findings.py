@@ -43,28 +43,19 @@ class Finding:
         return self.of_many or self.template
 
 
-class _Range(tuple[float, ...]):
-    """A number of several runs, written as the smallest and the largest if these differ."""
-
-    def __format__(self, spec: str) -> str:
-        ends = (min(self), max(self))
-        low, high = (
-            map(approx_percent, ends) if spec == "%" else (format(one, spec) for one in ends)
-        )
-        return low if low == high else f"{low.removesuffix(' %')} to {high}"
-
-
 def sentence(findings: Sequence[Finding]) -> str:
-    """Write one sentence on the runs of findings of equal `kind`."""
-    first = findings[0]
-    template = first.kind if len(findings) > 1 else first.template
-    numbers = {name: _Range(one.numbers[name] for one in findings) for name in first.numbers}
+    """Write one sentence on findings of equal `kind`; numbers that differ become a range."""
 
     def written(place: re.Match[str]) -> str:
         name, spec = place.groups()
-        return format(numbers[name], spec) if name in numbers else place[0]
+        if name not in findings[0].numbers:  # names that others gave may hold braces
+            return place[0]
+        values = [one.numbers[name] for one in findings]
+        ends = (min(values), max(values))
+        low, high = map(approx_percent, ends) if spec == "%" else (f"{one:{spec}}" for one in ends)
+        return low if low == high else f"{low.removesuffix(' %')} to {high}"
 
-    return _NUMBER.sub(written, template)  # names that others gave may hold braces
+    return _NUMBER.sub(written, findings[0].kind if len(findings) > 1 else findings[0].template)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,11 @@ def test_numbers_that_differ_are_a_range_and_the_same_once():
     assert sentence(sizes) == "2.5 to 11"
 
 
+def test_braces_in_a_name_are_left_as_they_are():
+    said = Finding("{size:.1f} for {own}, {own.__class__:s} and {0}", "", "", {"size": 2})
+    assert said.sentence == "2.0 for {own}, {own.__class__:s} and {0}"
+
+
 def test_several_runs_have_a_sentence_of_their_own():
     apart = [one(0.4, 3, "{count:,.0f} in each."), one(0.4, 5, "{count:,.0f} in each.")]
     assert sentence(apart) == "3 to 5 in each."
