@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
 from mlr.core.text import printable
 
@@ -42,6 +43,12 @@ def console() -> Console:
     if sys.stdout and sys.stdout.isatty():  # COLUMNS, where it is a number above 0
         width = max(NARROW, shutil.get_terminal_size().columns)
     return Output(highlight=False, width=width)
+
+
+def print_lines(out: Console, *lines: str, style: str = "") -> None:
+    """Print whole lines without markup, which the terminal wraps."""
+    for line in lines:
+        out.print(Text(line, style=style), soft_wrap=True)
 
 
 def is_watched() -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlr.analysis.compare.comparison import CompareRow
 from mlr.analysis.compare.headline import headline, namer
 from mlr.analysis.compare.table import apart_lines, goal
-from mlr.analysis.explain.printing import reassurance
+from mlr.analysis.explain.command import reassurance
 from mlr.analysis.formatting import percent
 from mlr.analysis.report import tables
 from mlr.analysis.report.charts import charts

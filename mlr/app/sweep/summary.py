@@ -17,7 +17,7 @@ from mlr.app.config.run_names import run_name
 from mlr.app.sweep.sweep import Sweep
 from mlr.core.checks import InputError
 from mlr.core.commandline import command, override
-from mlr.core.console import console, refuse, shown
+from mlr.core.console import console, print_lines, refuse, shown
 from mlr.core.durable import WriteError
 from mlr.records.outcome import Outcome
 from mlr.records.settings import RATE, parse_value, split_overrides
@@ -86,7 +86,7 @@ def _recorded(row: Outcome, of: int) -> Recorded:
 def _print_rankings(out: Console, ended: Sequence[Recorded]) -> None:
     """Print a table for each data set, and its headline with each pair at its best rate."""
     from mlr.analysis.compare.comparison import compare
-    from mlr.analysis.compare.table import print_apart, print_headline, print_ranking
+    from mlr.analysis.compare.table import apart_lines, print_headline, print_ranking
     from mlr.analysis.grouping import varied
 
     keys = varied(ended)
@@ -98,7 +98,7 @@ def _print_rankings(out: Console, ended: Sequence[Recorded]) -> None:
         out.print()
     rates_chosen = compare(ended, ["pair", *(key for key in keys if key != RATE)], timed=timed)
     print_headline(out, rates_chosen.rankings)
-    print_apart(out, found)
+    print_lines(out, *apart_lines(found), style="yellow")
     diverged = sum(run.status == "diverged" for run in ended)
     if 0 < diverged < len(ended):
         out.print(f"{diverged} of {len(ended)} runs diverged", style="yellow")

@@ -47,17 +47,6 @@ def test_a_sound_run_is_told_so(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("No fault found: the training loss went from 2.34")
 
 
-def test_a_sweep_is_explained_by_cell(tmp_path, capsys):
-    for seed in range(3):
-        stuck(tmp_path / f"sigmoid+se,seed={seed}", seed)
-        run(tmp_path / f"softmax+ce,seed={seed}")
-    main(str(tmp_path), as_json=False)
-    out = capsys.readouterr().out
-    assert "saturated  sigmoid+se  in 3 of 3 runs" in out
-    assert "softmax" not in out
-    assert "paste" not in out
-
-
 def test_json_holds_all_of_it(tmp_path, capsys):
     stuck(tmp_path / "sigmoid+se")
     main(str(tmp_path / "sigmoid+se"), as_json=True)
