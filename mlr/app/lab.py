@@ -10,20 +10,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from numpy.typing import NDArray
+from omegaconf import DictConfig
 
 from mlr.app.cli.command import VERSION_BASE
 from mlr.app.config.output_paths import CONFIGS
 from mlr.app.config.schema import register_schema
 from mlr.app.run.existing_runs import clear, runs_in
+from mlr.app.run.single import SingleRun
 from mlr.app.sweep.resolvers import register_resolvers
-from mlr.app.sweep.session import Session, SweepRefused
-from mlr.app.sweep.sweep import JobError
+from mlr.app.sweep.sweep import JobError, Sweep, SweepRefused
 from mlr.core.checks import InputError
 from mlr.core.commandline import for_others
 from mlr.core.durable import WriteError, append
@@ -107,12 +109,12 @@ class Lab:
             WriteError: its folder cannot be written.
         """
         folder = self._next()
-        session = Session(watched=self.watched, drawn=False)
+        single = SingleRun(watched=self.watched, drawn=False)
         command = for_others("train", *overrides)
         with _typed(command):
-            _hydra(False, session.job, folder, overrides)
-        assert session.run is not None
-        return _trained(session.run, command, folder)
+            _hydra(False, lambda config: single.train(config, _own_hydra()), folder, overrides)
+        assert single.outcome is not None
+        return _trained(single.outcome, command, folder)
 
     def sweep(self, *overrides: str) -> list[Trained]:
         """Train every combination of several values, as `-m` does, in its order.
@@ -125,20 +127,17 @@ class Lab:
             WriteError: their folder cannot be written.
         """
         folder = self._next()
-        session = Session(watched=self.watched, drawn=False)
+        sweep = Sweep(watched=self.watched, drawn=False)
 
-        def task(config: Any) -> float | None:
-            return session.job(config)
+        def task(config: Any) -> float:
+            return sweep.job(config, _own_hydra())
 
-        task.batch = session.batch  # type: ignore[attr-defined]
-        task.prepare = session.prepare  # type: ignore[attr-defined]
+        task.batch = sweep.batch  # type: ignore[attr-defined]
+        task.prepare = sweep.prepare  # type: ignore[attr-defined]
         command = for_others("train", "-m", *overrides)
         with _typed(command):
-            _sweep(session, task, folder, overrides)
-        assert session.sweep is not None
-        return [
-            _trained(outcome, command, folder) for _, outcome in sorted(session.sweep.runs.items())
-        ]
+            _sweep(sweep, task, folder, overrides)
+        return [_trained(outcome, command, folder) for _, outcome in sorted(sweep.runs.items())]
 
     def _next(self) -> Path:
         """Return a new folder for a run or a sweep; it is listed before it is made."""
@@ -159,8 +158,8 @@ def _typed(command: str) -> Iterator[None]:
 
 
 def _sweep(
-    session: Session,
-    task: Callable[[Any], float | None],
+    sweep: Sweep,
+    task: Callable[[Any], float],
     folder: Path,
     overrides: tuple[str, ...],
 ) -> None:
@@ -168,19 +167,19 @@ def _sweep(
     try:
         with suppress(JobError):  # the outcome of its job reports it
             _hydra(True, task, folder, overrides)
-        session.end_sweep()
+        sweep.end()
     except SweepRefused as refusal:
         raise InputError(str(refusal)) from refusal
     except KeyboardInterrupt:
-        session.end_sweep(interrupted=True)
+        sweep.end(interrupted=True)
         raise
     finally:
-        session.close()
+        sweep.close()
 
 
 def _hydra(
     multirun: bool,
-    task: Callable[[Any], float | None],
+    task: Callable[[Any], float],
     folder: Path,
     overrides: tuple[str, ...],
 ) -> None:
@@ -193,6 +192,11 @@ def _hydra(
         hydra: Any = GlobalHydra.instance().hydra
         call = hydra.multirun if multirun else hydra.run
         call("train", task, [*overrides, f"hydra.{kind}.dir='{where}'"])
+
+
+def _own_hydra() -> DictConfig:
+    """Return Hydra's part of the configuration of the present job."""
+    return cast(DictConfig, HydraConfig.get())
 
 
 def _trained(outcome: Outcome, command: str, whole: Path) -> Trained:

@@ -1,25 +1,29 @@
-"""One job: a composed configuration, and the folder that its run gets."""
+"""One job: a composed configuration, the folder that its run gets, and the texts of its `.hydra`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from traceback import format_exception
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from mlr.app.config.config_errors import one_sentence, scarce_memory
 from mlr.app.config.run_names import pair_of, part_name
-from mlr.app.run.hydra_files import hydra_files
+from mlr.app.config.yaml_templates import to_yaml
 from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 from mlr.records.identity import config_hash
 from mlr.records.outcome import Outcome, cause
+from mlr.records.run_folder import HYDRA
+from mlr.records.settings import hyperparameters
 
 CHDIR = (
     "hydra.job.chdir=true is not supported: runs of one program share one folder to "
@@ -27,6 +31,10 @@ CHDIR = (
 )
 CRASHED = 1
 """Exit code of a command with a traceback, as Python's own."""
+Report = Callable[[Outcome], None]
+"""Called with the outcome of each run."""
+ProgressReport = Callable[[float], None]
+"""Called with how many runs' worth of the program in training is done."""
 PARTS = ("head", "loss", "model", "data", "optimizer", "schedule")
 
 
@@ -55,6 +63,12 @@ class Job:
     def hash(self) -> str:
         """Hash of the configuration, as in `config_hash`."""
         return config_hash(self.config)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration as flat scalars, each part by its name."""
+        names = {group: part_name(self.config[group]["_target_"]) for group in PARTS}
+        return hyperparameters(self.config, names)
 
     def outcome(self, status: str, reason: str | None = None, **more: Any) -> Outcome:
         """Return the job's outcome; `more` are further fields of it."""
@@ -121,6 +135,23 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         raise InputError(f"{one_sentence(error)}.") from error
 
 
-def part_names(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the chosen part of each group: its own name, or that of the user's class."""
-    return {group: part_name(config[group]["_target_"]) for group in PARTS}
+def hydra_files(config: DictConfig, hydra: DictConfig) -> dict[str, str]:
+    """Return the texts of a run's `.hydra`, by name, as Hydra itself would write them."""
+    hydra = hydra.copy()
+    with read_write(hydra), open_dict(hydra):
+        hydra.output_subdir = HYDRA
+    return {
+        "config.yaml": to_yaml(config),
+        "hydra.yaml": to_yaml(OmegaConf.create({"hydra": hydra})),
+        "overrides.yaml": to_yaml(hydra.overrides.task),
+    }
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove the folder that Hydra made, if it is empty, and `runs/<date>/` above it."""
+    with suppress(OSError):
+        folder.rmdir()
+        date, runs = folder.parent, folder.parent.parent
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", date.name) and runs.name == "runs":
+            date.rmdir()
+            runs.rmdir()

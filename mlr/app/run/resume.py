@@ -36,8 +36,6 @@ NEEDED = {"config", "records", "versions", "device", "data"}
 """Entries of a checkpoint from which a run can go on."""
 LONGER = ("epochs", "steps")
 """Options that may be raised without being allowed by name."""
-HOW_IT_ENDED = {"running": "was killed", "done": "came to its end", "failed": "failed"}
-"""By the status of an earlier run."""
 
 
 class EarlierRun(NamedTuple):
@@ -60,14 +58,10 @@ class EarlierRun(NamedTuple):
         return cls(folder, RunStatus(), None, {})
 
     def continues(self, total: int) -> str:
-        """Describe how the run ended and where it continues; `total` is the number of updates."""
-        ended = self.status.get("status")
-        how = "does not say how it ended"
-        if ended is not None:
-            how = HOW_IT_ENDED.get(ended, f"was {ended}")
+        """Describe where the run continues; `total` is the number of updates."""
         if self.state is None:
-            return f"the run {how} before its first checkpoint; it starts again."
-        return f"the run {how}; it continues after {self.state.step:,} of {total:,} updates."
+            return "the run ended before its first checkpoint; it starts again."
+        return f"the run continues after {self.state.step:,} of {total:,} updates."
 
 
 def conditions(config: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:
@@ -247,7 +241,7 @@ def check_same(run: EarlierRun, config: Mapping[str, Any], experiment: Experimen
 
 
 def _check_fits(run: EarlierRun, state: State, experiment: Experiment) -> None:
-    """Refuse another model, optimizer or probes than those of the checkpoint.
+    """Refuse a model, an optimizer or probes other than those of the checkpoint.
 
     Raises:
         InputError: naming which.
@@ -256,19 +250,15 @@ def _check_fits(run: EarlierRun, state: State, experiment: Experiment) -> None:
 
     from mlr.training.log import run_tags
 
-    own = experiment.module.state_dict()
+    own = {name: (one.shape, one.dtype) for name, one in experiment.module.state_dict().items()}
+    there = {name: (one.shape, one.dtype) for name, one in state.state_dict.items()}
     moments = type(experiment.optimizer).stepper([experiment.optimizer], torch.zeros(1, 1)).state
-    shapes = [
-        {name: (one.shape, one.dtype) for name, one in tensors.items()}
-        for tensors in (own, state.state_dict)
-    ]
-    fits = {
-        "model or dtype": shapes[0] == shapes[1],
-        "optimizer": set(moments) == set(state.moments),
-        "probes": len(run_tags(experiment)) == len(run.about["records"]["seen"]),
-    }
-    for what, fit in fits.items():
-        if not fit:
+    for what, fits in (
+        ("model or dtype", own == there),
+        ("optimizer", set(moments) == set(state.moments)),
+        ("probes", len(run_tags(experiment)) == len(run.about["records"]["seen"])),
+    ):
+        if not fits:
             raise InputError(
                 f"resume={run.folder} cannot continue with this {what}, which does not fit "
                 "its checkpoint; start a new run with it."

@@ -25,7 +25,6 @@ from mlr.app.config.config_errors import one_sentence
 from mlr.app.config.output_paths import check_place
 from mlr.app.config.run_names import pair_of
 from mlr.app.run.job import CHDIR, Job
-from mlr.app.sweep.engines import Engine
 from mlr.app.sweep.sweep_names import RunNames
 from mlr.core.checks import InputError
 
@@ -48,7 +47,7 @@ class BatchTask(Protocol):
         """Refuse a sweep before anything is written."""
 
     def batch(
-        self, jobs: Sequence[Job], sweep_folder: Path, engine: Engine | None = None
+        self, jobs: Sequence[Job], sweep_folder: Path, engine: Mapping[str, Any] | None = None
     ) -> Sequence[float | Exception]:
         """Run all jobs; return a number or an exception for each."""
 
@@ -74,28 +73,26 @@ class Launch:
         self.task.prepare(config)  # before the sweeper writes its multirun.yaml
 
     def __call__(
-        self, overrides: Sequence[Sequence[str]], first: int, engine: Engine | None = None
+        self,
+        overrides: Sequence[Sequence[str]],
+        first: int,
+        engine: Mapping[str, Any] | None = None,
     ) -> Sequence[JobReturn]:
-        """Run the jobs of these overrides, numbered from `first`.
+        """Run the jobs of these overrides, numbered from `first`, by the engine with its options.
 
         Raises:
-            InputError: a setting of Hydra's that one program for all jobs cannot honour, or
-                two different jobs of one folder.
+            InputError: a setting of Hydra's that one program for all jobs cannot honour.
         """
-        folder = _absolute(self.config.hydra.sweep.dir)
+        folder = Path(os.path.abspath(self.config.hydra.sweep.dir))  # noqa: PTH100  without `..`
         jobs = [self._job(lines, first + index, folder) for index, lines in enumerate(overrides)]
-        for index in {0, len(jobs) - 1} if jobs else ():
-            self._check_sweep_folder(overrides[index], first + index, folder)
-        _check_folders(jobs)
         folder.mkdir(parents=True, exist_ok=True)
         trees = [
             partial(self._tree, lines, job) for lines, job in zip(overrides, jobs, strict=True)
         ]
         returns = [BatchReturn(tree, job) for tree, job in zip(trees, jobs, strict=True)]
         self._call_back("on_job_start", trees, [{"task_function": self.task}] * len(jobs))
-        options = {} if engine is None else {"engine": engine}
         with current(self.config.copy()):  # the sweep's: of no job, so it has no job.num
-            results = self.task.batch(jobs, folder, **options)
+            results = self.task.batch(jobs, folder, engine)
         for one, result in zip(returns, results, strict=True):
             failed = isinstance(result, Exception)
             one.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
@@ -121,7 +118,9 @@ class Launch:
             return self.names(pair_of(config), composed.overrides)
         if raw == NUMBER:
             return str(number)
-        return str(self._select(composed, number, "hydra.sweep.subdir"))
+        tree = identified(self.loader.tree(composed), number)
+        with current(tree), _in_one_sentence():
+            return str(OmegaConf.select(tree, "hydra.sweep.subdir"))
 
     @cached_property
     def names(self) -> RunNames:
@@ -129,19 +128,6 @@ class Launch:
         typed: Any = OmegaConf.to_container(self.config.hydra.overrides.task, resolve=False)
         resumed = self.config.sweep.resume
         return RunNames.of(self.config.hydra, typed, resumed)
-
-    def _select(self, composed: Composed, number: int, key: str) -> Any:
-        tree = identified(self.loader.tree(composed), number)
-        with current(tree), _in_one_sentence():
-            return OmegaConf.select(tree, key)
-
-    def _check_sweep_folder(self, lines: Sequence[str], number: int, folder: Path) -> None:
-        own = self._select(self.loader.compose(lines), number, "hydra.sweep.dir")
-        if _absolute(own) != folder:
-            raise InputError(
-                f"hydra.sweep.dir would be {own} for job #{number}, but {folder} for the sweep; "
-                "one folder holds all of its runs. Put what differs into hydra.sweep.subdir."
-            )
 
     def _resolved(self, composed: Composed, number: int, folder: Path) -> dict[str, Any]:
         tree = identified(self.loader.tree(composed), number, folder)
@@ -190,11 +176,6 @@ class BatchReturn(JobReturn):
         return OmegaConf.masked_copy(self._tree(), "hydra")
 
 
-def _absolute(place: object) -> Path:
-    """Return a folder from the root on, without `..`."""
-    return Path(os.path.abspath(str(place)))  # noqa: PTH100  `absolute` leaves `..` in
-
-
 def _check_settings(hydra: dict[str, Any]) -> None:
     """Refuse settings that would differ between jobs of one process."""
     if hydra["job"]["chdir"]:
@@ -205,19 +186,6 @@ def _check_settings(hydra: dict[str, Any]) -> None:
             f"hydra.job.env_set (or env_copy) of {names} is not supported: runs of one program "
             "share one environment. Set it in the shell, or use hydra/launcher=basic."
         )
-
-
-def _check_folders(jobs: Sequence[Job]) -> None:
-    """Refuse different jobs in one folder; equal ones are trained once."""
-    seen: dict[Path, Job] = {}
-    for job in jobs:
-        other = seen.setdefault(job.folder, job)
-        if other is not job and other.hash != job.hash:
-            raise InputError(
-                f"jobs #{other.number} ({' '.join(other.overrides)}) and #{job.number} "
-                f"({' '.join(job.overrides)}) would share the folder {job.folder}; "
-                "let hydra.sweep.subdir tell them apart, as ${hydra.job.num} does."
-            )
 
 
 @contextmanager

@@ -5,59 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
+from rich.console import Console
+
+from mlr.app.run.job import ProgressReport
 from mlr.core.console import is_watched
-from mlr.records.outcome import Outcome
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
-
-
-class ProgressListener:
-    """Listener to the progress of jobs; this base class ignores it."""
-
-    def ended(self, outcome: Outcome) -> None:
-        """Handle the end of a job, whatever end it is."""
-
-    def progress(self, runs: float) -> None:
-        """Handle progress of the program in training, by how many runs' worth is done."""
-
-
-class ProgressLine(ProgressListener):
-    """Line with a bar, runs done and otherwise ended, and the time left."""
-
-    def __init__(self, bar: Bar, task: TaskID, counts: Counter[str]) -> None:
-        self.bar, self.task, self.counts = bar, task, counts
-
-    def ended(self, outcome: Outcome) -> None:
-        """Count the job."""
-        self.counts[outcome.status] += 1
-        self.progress(0.0)
-
-    def progress(self, runs: float) -> None:
-        """Move the bar."""
-        over = sum(self.counts.values())
-        rest = [f"{self.counts[status]} {status}" for status in self.counts if status != "done"]
-        words = " ".join([f"{self.counts['done']} done", *rest])
-        # files are written after the training: a program never moves the bar back
-        known = next(task.completed for task in self.bar.tasks if task.id == self.task)
-        self.bar.update(self.task, completed=max(known, over + 0.9 * runs), words=words)
 
 
 @contextmanager
-def progress_line(total: int, counts: Counter[str]) -> Iterator[ProgressListener]:
+def progress_line(
+    total: int, counts: Counter[str], shown: bool = True
+) -> Iterator[ProgressReport]:
     """Show the progress of `total` jobs on standard error, if that is a terminal.
 
     Args:
         total: number of jobs.
-        counts: statuses of those that have ended already.
+        counts: statuses of those that have ended, which the caller updates.
+        shown: False to show nothing.
+
+    Yields:
+        The function to call at each progress.
     """
-    if not is_watched():
-        yield ProgressListener()
+    if not shown or not is_watched():
+        yield lambda runs: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -66,8 +37,17 @@ def progress_line(total: int, counts: Counter[str]) -> Iterator[ProgressListener
         TextColumn("{task.fields[words]} of {task.total:.0f}"),
         TimeRemainingColumn(),
     )
-    console = Console(stderr=True)
+    console, furthest = Console(stderr=True), 0.0
+
+    def moved(runs: float) -> None:
+        nonlocal furthest
+        rest = [f"{counts[status]} {status}" for status in counts if status != "done"]
+        words = " ".join([f"{counts['done']} done", *rest])
+        # files are written after the training: a program never moves the bar back
+        furthest = max(furthest, counts.total() + 0.9 * runs)
+        bar.update(task, completed=furthest, words=words)
+
     with Progress(*columns, console=console, transient=True, refresh_per_second=4) as bar:
-        line = ProgressLine(bar, bar.add_task("", total=total, words=""), counts)
-        line.progress(0.0)
-        yield line
+        task = bar.add_task("", total=total, words="")
+        moved(0.0)
+        yield moved

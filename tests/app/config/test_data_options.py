@@ -14,7 +14,7 @@ from mlr.analysis.compare.command import main as compare
 from mlr.analysis.explain.command import main as explain
 from mlr.analysis.report.command import main as report
 from mlr.app.config.run_spec import make_run_spec
-from mlr.app.sweep.session import Session, SweepRefused
+from mlr.app.sweep.sweep import Sweep, SweepRefused
 from mlr.data.base import Split
 from tests.data.support import mnist_folder
 
@@ -87,14 +87,14 @@ def test_only_an_optimising_sweeper_needs_the_metric(option, tmp_path):
         }
     )
     with pytest.raises(SweepRefused, match=r"objective_metric=loss/val .* use .*=loss/train") as e:
-        Session().prepare(config)
+        Sweep().prepare(config)
     assert option in str(e.value)
     assert len(str(e.value)) <= 195
     OmegaConf.update(config, "objective_metric", "loss/train")
-    Session().prepare(config)
+    Sweep().prepare(config)
     OmegaConf.update(config, "objective_metric", "loss/val")
     OmegaConf.update(config, "hydra.sweeper._target_", "a.BasicSweeper")
-    Session().prepare(config)
+    Sweep().prepare(config)
 
 
 def test_a_recipe_in_order_goes_on_to_the_bit(train, tmp_path):

@@ -67,16 +67,16 @@ def test_a_batch_too_large_for_memory_is_halved(train, trained):  # noqa: F811
 
 
 def test_a_run_that_cannot_be_written_fails_alone(train, monkeypatch):
-    from mlr.app.run import checkpointing
+    from mlr.app.run import lifecycle
 
-    real = checkpointing.save_checkpoint
+    real = lifecycle.save_checkpoint
 
     def save(folder, *others, **more):
         if "seed=1" in str(folder.path):
             raise WriteError(folder.path, OSError(28, "No space left on device"))
         return real(folder, *others, **more)
 
-    monkeypatch.setattr(checkpointing, "save_checkpoint", save)
+    monkeypatch.setattr(lifecycle, "save_checkpoint", save)
     finished = train("-m", *FAST, "seed=0,1,2")
     assert finished.code == 5
     assert statuses(finished) == on_disk(finished.folder)
@@ -85,16 +85,16 @@ def test_a_run_that_cannot_be_written_fails_alone(train, monkeypatch):
 
 
 def test_a_run_that_cannot_be_begun_fails_alone(train, monkeypatch):
-    from mlr.app.run import claiming
+    from mlr.app.run import lifecycle
 
-    real = claiming.Recorder
+    real = lifecycle.Recorder
 
     def recorder(folder, *others):
         if "seed=1" in folder.path.name:
             raise TypeError("no such number")
         return real(folder, *others)
 
-    monkeypatch.setattr(claiming, "Recorder", recorder)
+    monkeypatch.setattr(lifecycle, "Recorder", recorder)
     finished = train("-m", *FAST, "seed=0,1,2")
     assert finished.code == 5
     assert statuses(finished) == {"0": "done", "1": "failed", "2": "done"}
@@ -195,8 +195,8 @@ def values(monkeypatch) -> list:
     given: list = []
     real = Sweep.batch
 
-    def batch(self, jobs, engine):
-        given.extend(real(self, jobs, engine))
+    def batch(self, *arguments):
+        given.extend(real(self, *arguments))
         return given
 
     monkeypatch.setattr(Sweep, "batch", batch)
