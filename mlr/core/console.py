@@ -15,8 +15,8 @@ from rich.segment import Segment
 from mlr.core.checks import CHOOSE, listed
 from mlr.core.text import printable
 
-Progress = Callable[[int, int], None]
-"""Called with the updates done and their number."""
+Progress = Callable[[float, int], None]
+"""Called with what is done, updates or runs, and the number of all."""
 WIDE = 200
 """Columns of a table that goes into a file: nothing needs to be cut there."""
 NARROW = 40
@@ -118,8 +118,8 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Progress]:
-    """Show a bar over updates that vanishes at the end; nothing if no terminal is there."""
+def progress_bar(label: str, unit: str = "updates") -> Iterator[Progress]:
+    """Show a bar that vanishes at the end; nothing if no terminal is there."""
     if not is_watched():
         yield lambda done, total: None
         return
@@ -130,7 +130,7 @@ def progress_bar(label: str) -> Iterator[Progress]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("updates"),
+        TextColumn(unit),
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -24,7 +25,6 @@ from mlr.app.config.schema import register_schema
 from mlr.app.run.job import remove_empty
 from mlr.app.run.signals import Signals
 from mlr.app.run.single import SingleRun
-from mlr.app.sweep.launch import BatchTask
 from mlr.app.sweep.resolvers import register_resolvers
 from mlr.app.sweep.sweep import JobError, Sweep, SweepRefused
 from mlr.core import console
@@ -75,7 +75,7 @@ def _run(single: SingleRun, sweep: Sweep, signals: Signals) -> int:
             return _interrupted(single, sweep, signals)
 
 
-def _task(single: SingleRun, sweep: Sweep) -> BatchTask:
+def _task(single: SingleRun, sweep: Sweep) -> Callable[[DictConfig], float]:
     """Return the function that Hydra calls for each job, and its launcher for a batch."""
 
     def task(config: DictConfig) -> float:
@@ -88,9 +88,8 @@ def _task(single: SingleRun, sweep: Sweep) -> BatchTask:
         own = sweep.job if hydra.mode == RunMode.MULTIRUN else single.train
         return own(config, hydra)
 
-    batched = cast(BatchTask, task)
-    batched.batch, batched.prepare = sweep.batch, sweep.prepare  # type: ignore[method-assign]
-    return batched
+    task.batch, task.prepare = sweep.batch, sweep.prepare  # type: ignore[attr-defined]
+    return task
 
 
 def _failed(sweep: Sweep, error: Exception) -> int:

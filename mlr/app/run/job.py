@@ -1,4 +1,4 @@
-"""One job: a composed configuration, the folder that its run gets, and the texts of its `.hydra`."""
+"""One job: a composed configuration, the folder of its run, and the texts of its `.hydra`."""
 
 from __future__ import annotations
 

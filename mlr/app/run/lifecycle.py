@@ -165,9 +165,15 @@ class _Attempt:
             if run.recorder.error is not None:
                 self._end(run, run.recorder.error)
             else:
-                more = {"metrics": result.metrics, "settings": run.job.settings}
-                more |= {"folder": run.job.folder, "seconds": result.seconds}
-                self.report(run.job.outcome(result.status, result.reason, **more))
+                outcome = run.job.outcome(
+                    result.status,
+                    result.reason,
+                    folder=run.job.folder,
+                    metrics=result.metrics,
+                    settings=run.job.settings,
+                    seconds=result.seconds,
+                )
+                self.report(outcome)
             runs.pop(0).lock.close()
 
     def _end_all(self, error: BaseException, status: str = "failed") -> None:

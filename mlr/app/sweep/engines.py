@@ -72,10 +72,7 @@ def run_chunks(
     from mlr.app.sweep.packing import run_chunk  # torch: not before there is something to train
 
     for chunk in groups:
-        try:
-            run_chunk(chunk, report, progress, signals)
-        except Exception as error:  # a mistake of ours: the other chunks go on
-            _report_lost(chunk, error, report)
+        run_chunk(chunk, report, progress, signals)
 
 
 def run_task(chunk: Chunk, threads: int, place: str) -> list[Outcome]:
@@ -159,7 +156,7 @@ def _run_on_slurm(
     except BaseException:
         for job, chunk, _ in running:
             job.cancel()
-            _report_stopped(chunk, report)
+            _report_lost(chunk, None, report)
         raise
 
 
@@ -226,25 +223,22 @@ def _run_on_ray(
         if running:
             ray.wait(list(running), num_returns=len(running), timeout=PATIENCE)
         for chunk in running.values():
-            _report_stopped(chunk, report)
+            _report_lost(chunk, None, report)
         raise
     finally:
         if here:
             ray.shutdown()
 
 
-def _report_lost(chunk: Chunk, error: Exception, report: Report) -> None:
-    """Report the jobs of a lost worker: finished folders are trusted, the other jobs failed."""
+def _report_lost(chunk: Chunk, error: Exception | None, report: Report) -> None:
+    """Report the jobs of a lost worker by their folders: those that have not ended failed.
+
+    Without an error the chunk was given up: those that have begun are reported as they are.
+    """
     for job in chunk:
         found = outcome_at(job.folder, job.hash, job.number)
-        ended = found is not None and found.status in (*FINISHED, "failed")
-        report(found if found and ended else job.failed(error))
-
-
-def _report_stopped(chunk: Chunk, report: Report) -> None:
-    """Report the runs that have begun of a chunk that was given up."""
-    for job in chunk:
-        found = outcome_at(job.folder, job.hash, job.number)
+        if error is not None and (found is None or found.status not in (*FINISHED, "failed")):
+            found = job.failed(error)
         if found is not None:
             report(found)
 

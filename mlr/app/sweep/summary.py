@@ -63,8 +63,16 @@ def print_sweep(
     _print_left_out(out, equal, reused)
     unfinished = [row for row in rows if row.status in ("failed", "interrupted")]
     _print_failures(out, [row for row in unfinished if row.status == "failed"], len(rows))
-    _print_diagnosis(out, folder, ended)
-    _print_places(out, folder, rows, _summary(folder, ended))
+    if len(ended) > MOST_EXPLAINED:
+        out.print(Text(f"\nexplain      {command('explain', shown(folder))}"), soft_wrap=True)
+    elif ended:
+        from mlr.analysis.explain import print_diagnosis
+
+        print_diagnosis(out, ended, folder)
+    means = "  (means over seeds)" if _summary(folder, ended) is not None else ""
+    out.print(Text(f"\nsweep folder {shown(folder)}"), soft_wrap=True)
+    if any(row.metrics for row in rows):
+        out.print(Text(f"look at it   {command('board', shown(folder))}{means}"), soft_wrap=True)
     if unfinished or interrupted:
         out.print(Text(f"try again    {resume_command(folder)}"), soft_wrap=True)
 
@@ -133,10 +141,10 @@ def _print_left_out(out: Console, equal: Sequence[tuple[Job, str]], reused: int)
         out.print(f"\n{reused} finished before, not trained again")
     if equal:
         job, name = equal[0]
+        words = "job equals another one" if len(equal) == 1 else "jobs equal others"
         first = f"#{job.number} ({' '.join(job.overrides)}) is {name}"
-        words = "job equals another one and was" if len(equal) == 1 else "jobs equal others and were"
         more = ", …" if len(equal) > 1 else ""
-        out.print(Text(f"\n{len(equal)} {words} not trained again: {first}{more}"))
+        out.print(Text(f"\n{len(equal)} {words}, not trained again: {first}{more}"))
 
 
 def _print_failures(out: Console, failed: Sequence[Outcome], total: int) -> None:
@@ -151,17 +159,6 @@ def _print_failures(out: Console, failed: Sequence[Outcome], total: int) -> None
     traces = {row.reason: row.trace for row in reversed(failed) if row.trace}
     for trace in list(reversed(traces.values()))[:MOST_TRACES]:
         print(trace, file=sys.stderr, end="")
-
-
-def _print_diagnosis(out: Console, place: Path, ended: Sequence[Recorded]) -> None:
-    if not ended:
-        return
-    if len(ended) > MOST_EXPLAINED:
-        out.print(Text(f"\nexplain      {command('explain', shown(place))}"), soft_wrap=True)
-        return
-    from mlr.analysis.explain import print_diagnosis
-
-    print_diagnosis(out, ended, place)
 
 
 def _summary(folder: Path, ended: Sequence[Recorded]) -> Path | None:
@@ -200,14 +197,3 @@ def _summary_line(group: SeedGroup) -> SummaryLine:
 
     name = run_name(group.pair, group.chosen)
     return SummaryLine(name, group.hparams, [run.folder for run in group.runs])
-
-
-def _print_places(
-    out: Console, folder: Path, rows: Sequence[Outcome], summary: Path | None
-) -> None:
-    out.print()
-    out.print(Text(f"sweep folder {shown(folder)}"), soft_wrap=True)
-    if any(row.metrics for row in rows):
-        means = "  (means over seeds)" if summary is not None else ""
-        look = command("board", shown(folder))
-        out.print(Text(f"look at it   {look}{means}"), soft_wrap=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -17,8 +16,7 @@ from mlr.app.config.run_spec import make_run_spec
 from mlr.app.run.job import Job, job_of, remove_empty
 from mlr.app.run.signals import Signals
 from mlr.app.sweep.engines import run_chunks
-from mlr.app.sweep.progress import progress_line
-from mlr.app.sweep.sweep_checks import check_command, check_count, check_metric, check_resume
+from mlr.app.sweep.sweep_checks import check_command, check_count, check_resume
 from mlr.app.sweep.sweep_folder import SweepFolder, check_free, check_sweep, check_versions
 from mlr.core import console
 from mlr.core.checks import InputError
@@ -88,7 +86,6 @@ class Sweep:
         self._goes_on = config.hydra.sweeper.get("max_batch_size") is not None
         try:
             check_count(typed, config.sweep.yes)
-            check_metric(config)
             check_command(typed, bool(config.hydra.sweeper.get("params")), resume)
             check_resume(folder, resume)
             if resume is None:
@@ -146,19 +143,28 @@ class Sweep:
             return []
         own = self.folder = self.folder or self._opened(jobs[0], folder)
         hashes = self._judged(jobs)
-        fresh = _in_place(self._fresh(jobs, hashes), own.unfinished())
+        begun = own.unfinished()  # where the present names are others, as of a grown sweep
+        fresh = {
+            key: replace(job, folder=begun.get(key, job.folder))
+            for key, job in self._fresh(jobs, hashes).items()
+        }
         own.drop_unfinished({key: job.folder for key, job in fresh.items()})
-        own.write(list(self.runs.values()), "running", len(self.equal))
-        counts = Counter(outcome.status for outcome in self.runs.values())
-        with progress_line(len(self.runs) + len(fresh), counts, self.watched) as moved:
+        own.write(list(self.runs.values()), "running")
+        total, furthest = len(self.runs) + len(fresh), 0.0
+        with console.progress_bar("sweep", "runs") if self.watched else nullcontext() as show:
 
-            def ended(outcome: Outcome) -> None:
-                if outcome.number not in self.runs:  # a lost worker may have reported it
-                    self.runs[outcome.number] = outcome
-                    counts[outcome.status] += 1
-                    moved(0.0)
+            def progress(runs: float) -> None:
+                nonlocal furthest
+                # files are written after the training: a program never moves the bar back
+                furthest = max(furthest, len(self.runs) + 0.9 * runs)
+                if show is not None:
+                    show(furthest, total)
 
-            run_chunks(_grouped(fresh.values()), engine, own.path, ended, moved, self.signals)
+            def ended(outcome: Outcome) -> None:  # perhaps again, of a lost worker
+                self.runs.setdefault(outcome.number, outcome)
+                progress(0.0)
+
+            run_chunks(_grouped(fresh.values()), engine, own.path, ended, progress, self.signals)
         ends = {key: self.runs[job.number] for key, job in fresh.items()}
         self._finished |= {key: one for key, one in ends.items() if one.status in FINISHED}
         known = self._finished | ends
@@ -247,7 +253,7 @@ class Sweep:
         statuses = {outcome.status for outcome in self.runs.values()}
         failed = "failed" in statuses or (statuses == {"refused"} and not self.reused)
         status = "interrupted" if interrupted else "failed" if "failed" in statuses else "done"
-        self.folder.write(list(self.runs.values()), status, len(self.equal))
+        self.folder.write(list(self.runs.values()), status)
         return failed
 
     def close(self) -> None:
@@ -273,24 +279,6 @@ def jobs_to_draw(jobs: Iterable[Job], seen: set[Sequence[str]]) -> set[int]:
             seen.add(kind)
             chosen.add(job.number)
     return chosen
-
-
-def _in_place(fresh: Mapping[str, Job], begun: Mapping[str, Path]) -> dict[str, Job]:
-    """Put each job where it was begun before; a displaced job takes a freed folder.
-
-    More seeds, an option left out or another order change the names of jobs.
-
-    Args:
-        fresh: jobs by hash.
-        begun: folders by hash.
-    """
-    taken = {begun[key] for key in fresh if key in begun}
-    free = [job.folder for key, job in fresh.items() if key in begun and job.folder not in taken]
-    placed = {}
-    for key, job in fresh.items():
-        own = free.pop() if key not in begun and job.folder in taken else job.folder
-        placed[key] = replace(job, folder=begun.get(key, own))
-    return placed
 
 
 def _grouped(jobs: Iterable[Job]) -> list[list[Job]]:

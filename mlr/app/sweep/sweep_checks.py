@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
-from omegaconf import DictConfig
+from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
 
 from mlr.core.checks import InputError
 from mlr.records.run_folder import STORY
@@ -29,7 +28,7 @@ def check_count(overrides: Sequence[str], meant: bool) -> None:
         InputError: it has more than 10,000 jobs, which are not meant.
     """
     swept = OverridesParser.create().parse_overrides(list(overrides))
-    jobs = prod(values_of(one) for one in swept if one.is_discrete_sweep())
+    jobs = prod(_values_of(one.value()) for one in swept if one.is_discrete_sweep())
     if jobs > MOST_JOBS and not meant:
         raise InputError(
             f"this sweep has {jobs:,} jobs, more than {MOST_JOBS:,}; "
@@ -37,31 +36,12 @@ def check_count(overrides: Sequence[str], meant: bool) -> None:
         )
 
 
-def values_of(override: Override) -> int:
-    """Return the number of values that an override takes; those of a glob are not known yet."""
-    value: Any = override.value()
+def _values_of(value: Any) -> int:
+    """Return the number of values of a sweep; those of a glob are not known yet."""
     if isinstance(value, RangeSweep):
         start, stop, step = (float(part or 0) for part in (value.start, value.stop, value.step))
         return max(0, ceil((stop - start) / step))
     return len(value.list) if isinstance(value, ChoiceSweep) else 1
-
-
-def check_metric(config: DictConfig) -> None:
-    """Refuse an optimising sweeper that would get a number of validation where there is none.
-
-    Raises:
-        InputError: `objective_metric` is of a split without examples.
-    """
-    metric, basic = config.objective_metric, "BasicSweeper"
-    if config.hydra.sweeper._target_.endswith(basic) or not metric.endswith("/val"):
-        return
-    for option in ("val_fraction", "val_size"):
-        if config.data.get(option, 1) == 0:
-            raise InputError(
-                f"objective_metric={metric} is what the sweeper optimises, and data.{option}=0 "
-                f"leaves no validation; use objective_metric=loss/train, or a data.{option} above "
-                "0."
-            )
 
 
 def check_command(typed: Sequence[str], params: bool, resume: str | None) -> None:

@@ -23,6 +23,7 @@ from mlr.records.checksums import checksum
 from mlr.records.identity import is_of_run
 from mlr.records.outcome import Outcome
 from mlr.records.run_folder import LOCK, RUNS_TABLE, STORY, check_links
+from mlr.records.settings import split_overrides
 from mlr.records.status import FINISHED, FORMAT, now, versions
 from mlr.records.sweep import read_story, write_runs_table
 
@@ -56,12 +57,11 @@ class SweepFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             create_exclusive(path / RUNS_TABLE, b"")
-        except WriteError as error:
-            if error.errno == errno.EEXIST:
-                raise _taken(path) from error
-            raise PlaceError(str(error)) from error
         except OSError as error:
-            raise PlaceError(str(WriteError(path, error))) from error
+            if isinstance(error, WriteError) and error.errno == errno.EEXIST:
+                raise _taken(path) from error
+            placed = error if isinstance(error, WriteError) else WriteError(path, error)
+            raise PlaceError(str(placed)) from error
         return cls(path, _locked(path))
 
     @classmethod
@@ -113,13 +113,12 @@ class SweepFolder:
         present = {outcome.folder for outcome in outcomes}
         return [*(one for run, one in self.before.items() if run not in present), *outcomes]
 
-    def write(self, outcomes: Sequence[Outcome], status: str, equal: int = 0) -> None:
+    def write(self, outcomes: Sequence[Outcome], status: str) -> None:
         """Replace runs.csv and sweep.yaml, every run of the folder once.
 
         Args:
             outcomes: of the jobs of this process, each run once.
             status: running, done, failed or interrupted.
-            equal: jobs that were equal to others.
 
         Raises:
             WriteError: a file could not be written.
@@ -132,13 +131,11 @@ class SweepFolder:
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }
-        story = {
+        story: dict[str, Any] = {
             "format": FORMAT,
             "status": status,
             "commands": [*self._commands, command],
             "runs": dict(Counter(outcome.status for outcome in rows)),
-            "equal_jobs": equal,
-            "overrides": _varied(rows),
         }
         if status == "running":  # first: no sweep that has ended has another table
             self._write_story(story)
@@ -220,25 +217,11 @@ def _locked(path: Path) -> int:
 
 
 def _row(outcome: Outcome) -> dict[str, object]:
+    own = [one for one in outcome.overrides if is_of_run(one)]
     return {
         "run": outcome.name,
         "status": outcome.status,
-        **{key.lstrip("+"): value for key, value in _overrides(outcome).items()},
+        **split_overrides(own),
         **outcome.metrics,
         "reason": outcome.reason or "",
     }
-
-
-def _varied(rows: Sequence[Outcome]) -> Mapping[str, list[str]]:
-    """Return every override with its values, in the order of their first appearance."""
-    values: dict[str, dict[str, None]] = {}
-    for row in rows:
-        for key, value in _overrides(row).items():
-            values.setdefault(key, {})[value] = None
-    return {key: list(found) for key, found in values.items()}
-
-
-def _overrides(outcome: Outcome) -> dict[str, str]:
-    """Return the overrides that describe the run itself, by key."""
-    own = [part for part in outcome.overrides if "=" in part and is_of_run(part)]
-    return dict(part.split("=", 1) for part in own)
