@@ -6,7 +6,6 @@ A single run is a program of one; each run of a program leaves what it would lea
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -17,14 +16,13 @@ import torch
 
 from mlr.analysis.figures.record import moments_before_end, record_figures
 from mlr.app.config.run_names import pair_of
-from mlr.app.run.existing_runs import clear, clear_unfinished, outcome_of
+from mlr.app.run.existing_runs import clear, clear_unfinished, hold_folder, outcome_of
 from mlr.app.run.job import Job, ProgressReport, Report
 from mlr.app.run.resume import EarlierRun, conditions
 from mlr.app.run.signals import Signals
 from mlr.core import console, durable
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError, atomic_write
-from mlr.core.locks import hold
 from mlr.records import Recorder, RunFolder
 from mlr.records.checksums import checksum
 from mlr.records.outcome import cause
@@ -227,7 +225,7 @@ def claim(run: PreparedRun) -> None:
     job, before = run.job, run.before
     if run.single and before is not None:
         job.folder.mkdir(parents=True, exist_ok=True)
-        _lock(run)
+        run.lock.callback(os.close, hold_folder(job.folder))
     folder = _claimed_folder(run)
     try:
         # at once: a run that was killed goes on as was asked last
@@ -244,7 +242,7 @@ def claim(run: PreparedRun) -> None:
             folder.write_status(status, reason=cause(error))
         raise
     if run.single and before is None:  # no lock is left in the folder of another run
-        _lock(run)
+        run.lock.callback(os.close, hold_folder(job.folder))
     if run.single and before is not None and before.about:
         console.say(before.continues(run.experiment.total_steps))
 
@@ -267,16 +265,6 @@ def _claimed_folder(run: PreparedRun) -> RunFolder:
     if run.single:  # its first command stays in its status.json
         entries["overrides"] = before.status.get("overrides", [])
     return RunFolder.reopen(job.folder, **entries)
-
-
-def _lock(run: PreparedRun) -> None:
-    """Keep other processes from the run until its lock is closed."""
-    folder = run.job.folder
-    try:
-        lock = hold(folder / LOCK, f"process {os.getpid()} on {socket.gethostname()}")
-    except BlockingIOError as error:
-        raise InputError(f"{folder} is trained by {error}; wait for its end, or end it.") from error
-    run.lock.callback(os.close, lock)
 
 
 def _write_files(folder: RunFolder, files: Mapping[str, str]) -> None:

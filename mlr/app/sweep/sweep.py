@@ -143,11 +143,10 @@ class Sweep:
             return []
         own = self.folder = self.folder or self._opened(jobs[0], folder)
         hashes = self._judged(jobs)
-        begun = own.unfinished()  # where the present names are others, as of a grown sweep
-        fresh = {
-            key: replace(job, folder=begun.get(key, job.folder))
-            for key, job in self._fresh(jobs, hashes).items()
-        }
+        fresh = self._fresh(jobs, hashes)
+        for key, run in own.by_hash(finished=False).items():
+            if key in fresh:  # it may have another name now, as in a sweep that grows
+                fresh[key] = replace(fresh[key], folder=run.folder)
         own.drop_unfinished({key: job.folder for key, job in fresh.items()})
         own.write(list(self.runs.values()), "running")
         total, furthest = len(self.runs) + len(fresh), 0.0
@@ -178,7 +177,7 @@ class Sweep:
         except InputError as error:
             remove_empty(first.folder)  # Hydra's basic launcher has made it
             raise SweepRefused(error) from error
-        self._finished = folder.finished()
+        self._finished = folder.by_hash(finished=True)
         self._before = set(self._finished)
         return folder
 

@@ -15,14 +15,13 @@ from typing import Any
 
 import yaml
 
-from mlr.app.run.existing_runs import clear, outcome_of, runs_in
-from mlr.core.checks import InputError, PlaceError
+from mlr.app.run.existing_runs import clear, hold_folder, outcome_of, runs_in
+from mlr.core.checks import InputError
 from mlr.core.durable import WriteError, atomic_write, create_exclusive
-from mlr.core.locks import hold
 from mlr.records.checksums import checksum
 from mlr.records.identity import is_of_run
 from mlr.records.outcome import Outcome
-from mlr.records.run_folder import LOCK, RUNS_TABLE, STORY, check_links
+from mlr.records.run_folder import RUNS_TABLE, STORY, check_links
 from mlr.records.settings import split_overrides
 from mlr.records.status import FINISHED, FORMAT, now, versions
 from mlr.records.sweep import read_story, write_runs_table
@@ -51,18 +50,17 @@ class SweepFolder:
 
         Raises:
             InputError: it holds one already.
-            PlaceError: it cannot be written.
+            OSError: it cannot be written.
         """
         check_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             create_exclusive(path / RUNS_TABLE, b"")
-        except OSError as error:
-            if isinstance(error, WriteError) and error.errno == errno.EEXIST:
+        except WriteError as error:
+            if error.errno == errno.EEXIST:
                 raise _taken(path) from error
-            placed = error if isinstance(error, WriteError) else WriteError(path, error)
-            raise PlaceError(str(placed)) from error
-        return cls(path, _locked(path))
+            raise
+        return cls(path, hold_folder(path))
 
     @classmethod
     def resume(cls, path: Path) -> SweepFolder:
@@ -72,7 +70,7 @@ class SweepFolder:
             InputError: there is none, or another process works on it.
         """
         check_sweep(path)
-        folder = cls(path, _locked(path))
+        folder = cls(path, hold_folder(path))
         for run, status in runs_in(path).items():
             folder.before[run] = outcome_of(run, status)
             folder._hashes[run] = str(status.get("config_hash")) if status else DAMAGED
@@ -85,15 +83,13 @@ class SweepFolder:
         with suppress(OSError):  # closed already
             os.close(self._lock)
 
-    def finished(self) -> dict[str, Outcome]:
-        """Return the runs that need not be trained again, by the hash of their configuration."""
-        ended = {run: one for run, one in self.before.items() if one.status in FINISHED}
-        return {self._hashes[run]: one for run, one in ended.items()}
-
-    def unfinished(self) -> dict[str, Path]:
-        """Return the folders of unfinished runs, by the hash of their configuration."""
-        left = [run for run, one in self.before.items() if one.status not in FINISHED]
-        return {self._hashes[run]: run for run in left}
+    def by_hash(self, finished: bool) -> dict[str, Outcome]:
+        """Return the finished, or the other runs, by the hash of their configuration."""
+        return {
+            self._hashes[run]: one
+            for run, one in self.before.items()
+            if (one.status in FINISHED) is finished
+        }
 
     def drop_unfinished(self, folders: Mapping[str, Path]) -> None:
         """Remove unfinished runs whose configurations are trained now in other folders.
@@ -197,23 +193,6 @@ def _taken(path: Path) -> InputError:
         f"{path} already holds a sweep; choose another hydra.sweep.dir, "
         f"or continue that one by sweep.resume={path}."
     )
-
-
-def _locked(path: Path) -> int:
-    """Lock a folder; return the open lock file.
-
-    Raises:
-        InputError: another process holds it.
-        PlaceError: it cannot be written.
-    """
-    try:
-        return hold(path / LOCK, f"process {os.getpid()} on {socket.gethostname()}")
-    except BlockingIOError as error:
-        raise InputError(
-            f"{path} is worked on by {error}; wait for its end, or end it, to resume the sweep."
-        ) from error
-    except WriteError as error:
-        raise PlaceError(str(error)) from error
 
 
 def _row(outcome: Outcome) -> dict[str, object]:
