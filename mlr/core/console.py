@@ -118,9 +118,9 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def progress_bar(label: str, unit: str = "updates") -> Iterator[Progress]:
+def progress_bar(label: str, unit: str = "updates", watched: bool = True) -> Iterator[Progress]:
     """Show a bar that vanishes at the end; nothing if no terminal is there."""
-    if not is_watched():
+    if not (watched and is_watched()):
         yield lambda done, total: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn

@@ -65,13 +65,10 @@ def clear_unfinished(folder: Path, expected: str) -> None:
 
 
 def clear(folder: Path, but: Collection[str] = ()) -> None:
-    """Remove what a run wrote into its folder, and the folder if nothing else is in it.
+    """Remove what a run wrote into its folder, and the folder if it is empty then.
 
-    status.json last: until then a killed clearing is still seen as an unfinished run.
-
-    Args:
-        folder: of the run; nothing is done where there is none.
-        but: names that are left.
+    status.json last: until then a killed clearing is still seen as an unfinished run. Files named
+    in `but` are left.
     """
     if not folder.is_dir():
         return

@@ -81,16 +81,13 @@ def train_program(
 
 
 class _Attempt:
-    """One attempt to train runs as one program.
-
-    claimed: runs that have begun and not ended.
-    """
+    """One attempt to train runs as one program."""
 
     def __init__(
         self, report: Report, progress: ProgressReport | None, signals: Signals | None
     ) -> None:
         self.report, self.progress, self.signals = report, progress, signals
-        self.claimed: list[PreparedRun] = []
+        self.claimed: list[PreparedRun] = []  # begun and not ended
 
     def run(self, runs: Sequence[PreparedRun]) -> list[PreparedRun]:
         """Train the runs; return those to try again, in smaller programs."""
@@ -281,12 +278,7 @@ def _write_files(folder: RunFolder, files: Mapping[str, str]) -> None:
 
 
 def checkpoint_policy(runs: Sequence[PreparedRun], signals: Signals | None) -> CheckpointPolicy:
-    """Return the hooks by which the loop writes checkpoints of the runs and stops them.
-
-    Args:
-        runs: in the order of the program's callers; all continue from the same step, or none does.
-        signals: that end the program after its present step.
-    """
+    """Return the hooks by which the loop writes checkpoints of the runs and stops them."""
     before = [run.before for run in runs]
     starts = [one.state for one in before if one is not None and one.state is not None]
     return CheckpointPolicy(

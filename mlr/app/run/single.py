@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
@@ -29,6 +28,7 @@ from mlr.core.console import shown
 from mlr.data.base import SPLITS
 from mlr.records.outcome import Outcome, cause
 from mlr.records.run_folder import STATUS
+from mlr.records.status import RunStatus
 
 if TYPE_CHECKING:
     from mlr.app.run.lifecycle import PreparedRun
@@ -67,7 +67,13 @@ class SingleRun:
         try:
             run = self._prepare(config, hydra)
             if run is not None:
-                self._carry_out(run)
+                from mlr.app.run.lifecycle import train_program
+
+                total = run.experiment.total_steps
+                with console.progress_bar("training", watched=self.watched) as show:
+                    train_program(
+                        [run], self._end, lambda runs: show(runs * total, total), self.signals
+                    )
         except KeyboardInterrupt as error:
             if self.outcome is None:
                 there = folder if (folder / STATUS).exists() else None
@@ -101,20 +107,12 @@ class SingleRun:
             self.outcome = job.not_begun(error)
             return None
         if before is None and job.config["resume"] is not None:
-            before = EarlierRun.unreadable(job.folder)
+            before = EarlierRun(job.folder, RunStatus(), None, {})  # it left nothing to continue
         from mlr.app.run.lifecycle import PreparedRun  # torch: not before there is a run to train
 
         return PreparedRun(job, experiment, before, single=True)
 
-    def _carry_out(self, run: PreparedRun) -> None:
-        from mlr.app.run.lifecycle import train_program
-
-        total = run.experiment.total_steps
-        with console.progress_bar("training") if self.watched else nullcontext() as show:
-            progress = None if show is None else lambda runs: show(round(runs * total), total)
-            train_program([run], self._report, progress, self.signals)
-
-    def _report(self, outcome: Outcome) -> None:
+    def _end(self, outcome: Outcome) -> None:
         self.outcome = outcome
 
     def report(self) -> int:
@@ -186,12 +184,8 @@ def _print_numbers(out: Console, metrics: Mapping[str, float]) -> None:
         table.add_row("accuracy", *(f"{metrics[f'accuracy/{split}']:.2%}" for split in splits))
     out.print(table)
     if "logit_grad/wrong" in metrics:
-        wrong, right = (_size(metrics, side) for side in ("wrong", "right"))
+        sizes = (metrics[f"logit_grad/{side}"] for side in ("wrong", "right"))
+        wrong, right = ("none" if size != size else f"{size:.3g}" for size in sizes)
         out.print(f"mean ‖dL/dz‖ in training data: {wrong} where wrong, {right} where right")
     if outputs := output_texts(metrics):
         out.print(f"mean output y in training data: {', '.join(outputs)}")
-
-
-def _size(metrics: Mapping[str, float], side: str) -> str:
-    value = metrics[f"logit_grad/{side}"]
-    return "none" if value != value else f"{value:.3g}"

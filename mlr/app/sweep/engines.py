@@ -42,13 +42,13 @@ def run_chunks(
     progress: ProgressReport,
     signals: Signals | None = None,
 ) -> None:
-    """Train all jobs.
+    """Train all jobs of a sweep.
 
     Args:
         groups: jobs that are likely to share a program.
         options: of the launcher, the name of its `engine` among them; None trains here.
         folder: the sweep's.
-        report: called with the outcome of each job, a second time perhaps if a worker was lost.
+        report: called with each outcome, a second time perhaps if a worker was lost.
         progress: called as a program proceeds that is trained here.
         signals: that end what is trained here after its present step.
 
@@ -76,15 +76,10 @@ def run_chunks(
 
 
 def run_task(chunk: Chunk, threads: int, place: str) -> list[Outcome]:
-    """Train a chunk as a cluster's worker; called again after it was lost, it continues.
+    """Train a chunk as a cluster's worker does; called again after it was lost, it continues.
 
     A signal ends it after its present step, and is then raised again for whoever started the
-    worker, who may submit it again.
-
-    Args:
-        chunk: jobs.
-        threads: its share of the machine's cores.
-        place: the person's working directory; relative paths of data start there.
+    worker, who may submit it again. Relative paths of data start at `place`.
     """
     os.chdir(place)
     import torch
@@ -106,9 +101,9 @@ def run_task(chunk: Chunk, threads: int, place: str) -> list[Outcome]:
 class ChunkTask:
     """`run_task` for submitit; it is submitted again when its time is over."""
 
-    def __call__(self, chunk: Chunk, threads: int, place: str) -> list[Outcome]:
+    def __call__(self, *arguments: Any) -> list[Outcome]:
         """Train a chunk."""
-        return run_task(chunk, threads, place)
+        return run_task(*arguments)
 
     def checkpoint(self, *arguments: Any) -> submitit.helpers.DelayedSubmission:
         """Return what is submitted in place of this call: itself, as finished runs are left."""

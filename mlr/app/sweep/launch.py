@@ -36,9 +36,8 @@ NUMBER = "${hydra.job.num}"
 class Launch:
     """The work of a launcher, for the sweep of one configuration.
 
-    Hydra hands the task function on to the launcher. That of mlr, which runs one job, has two
-    attributes: `prepare(config)` refuses a sweep before anything is written, and
-    `batch(jobs, folder, engine)` runs all jobs and returns a number or an exception for each.
+    The task function of mlr, which Hydra hands on, has two attributes: `prepare(config)` refuses a
+    sweep before anything is written, and `batch(jobs, folder, engine)` runs all jobs.
     """
 
     def __init__(self, context: HydraContext, task: TaskFunction, config: DictConfig) -> None:

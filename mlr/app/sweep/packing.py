@@ -35,17 +35,11 @@ def run_chunk(
     progress: ProgressReport | None = None,
     signals: Signals | None = None,
 ) -> None:
-    """Train jobs into their folders.
+    """Train jobs into their folders; those built alike should stand together.
 
     May be called again after it was killed: finished runs are left as they are, others continue
     from their checkpoints or start again. No failure of a job is raised; only what is no
     `Exception` ends it early, as Ctrl-C does, and then every run that has begun says so.
-
-    Args:
-        jobs: in any order; those built alike should stand together.
-        report: called with the outcome of every job at its end.
-        progress: called as a program proceeds.
-        signals: that end what is trained after its present step.
     """
     packing = _Packing(report, progress, signals)
     try:
@@ -113,20 +107,12 @@ class _Packing:
     def _built(self, job: Job) -> PreparedRun | None:
         """Build a job; None if it fails."""
         try:
-            try:
-                return self._build(job)
-            except MemoryError:
-                self.train_all()  # makes room to try once more
-                self.cache.clear()
-                return self._build(job)
+            spec = make_run_spec(job.config)
+            experiment = spec.build(self.cache.of(spec))
         except Exception as error:
             clear_unfinished(job.folder, job.hash)
             self.report(job.not_begun(error))
             return None
-
-    def _build(self, job: Job) -> PreparedRun:
-        spec = make_run_spec(job.config)
-        experiment = spec.build(self.cache.of(spec))
         before = run_to_continue(job, experiment)
         if before is None:
             clear_unfinished(job.folder, job.hash)
@@ -150,7 +136,7 @@ class DataCache:
         key = data_key(spec.config)
         if key not in self._cached:
             if self._bytes > MOST_BYTES:
-                self.clear()
+                self._cached, self._equal, self._bytes = {}, {}, 0
             data = spec.load()
             # most sources depend on the seed, some do not
             content = str(sorted(spec.config["data"].items(), key=str)), data.fingerprint
@@ -159,9 +145,3 @@ class DataCache:
                 self._bytes += bytes_of_data(data)
             self._cached[key] = self._equal[content]
         return self._cached[key]
-
-    def clear(self) -> None:
-        """Drop all datasets."""
-        self._cached.clear()
-        self._equal.clear()
-        self._bytes = 0

@@ -29,10 +29,7 @@ def register_resolvers(typed: Sequence[str] = ()) -> None:
 
     `short_id` is a random name of the process, `pair` head and loss of a job, `run_name` its
     folder, `either` the first of two that is not null, `usual_loss` that of a head, `command` a
-    command as it is typed.
-
-    Args:
-        typed: the command line, which shows the options that all jobs of a sweep share.
+    command as it is typed. The command line `typed` shows what all jobs of a sweep share.
     """
     # OmegaConf 2.4 gives the name of a legacy function to this one, and warns of the old name
     register: Any = OmegaConf.register_new_resolver
@@ -41,14 +38,9 @@ def register_resolvers(typed: Sequence[str] = ()) -> None:
     register("short_id", lambda: token_hex(3), use_cache=True, replace=True)
     register("pair", _pair, replace=True)
     register("run_name", _Namer(typed), replace=True)
-    register("either", either, replace=True)
+    register("either", lambda first, other: other if first is None else first, replace=True)
     register("usual_loss", usual_loss, replace=True)
     register("command", command, replace=True)
-
-
-def either(value: Any, otherwise: Any) -> Any:
-    """Return `value`, or `otherwise` if it is null."""
-    return otherwise if value is None else value
 
 
 class _Namer:
@@ -101,12 +93,7 @@ class RunNames:
         return cls(typed, plain, resumed)
 
     def __call__(self, pair: str, overrides: Sequence[str]) -> str:
-        """Return the name of the job with these overrides, the same at every call.
-
-        Args:
-            pair: head and loss, as `pair_of` names them.
-            overrides: all of the job's own, as its sweeper made them.
-        """
+        """Return the name of the job with these overrides, the same at every call."""
         lines = _of_run(overrides)
         varied = dict(_parted(line) for line in overrides if line in lines and self._varies(line))
         settings = {k: v for k, v in varied.items() if not implied_by_pair(pair, k, v)}

@@ -51,7 +51,7 @@ def print_sweep(
         rows: every run of the folder, those of earlier processes included.
         equal: jobs that equal another one, with its name.
         reused: number of jobs that were finished before.
-        interrupted: whether some jobs were never started.
+        interrupted: True if some jobs were never started.
     """
     out = console()
     out.print()
@@ -69,7 +69,15 @@ def print_sweep(
         from mlr.analysis.explain import print_diagnosis
 
         print_diagnosis(out, ended, folder)
-    means = "  (means over seeds)" if _summary(folder, ended) is not None else ""
+    means = ""
+    if len(ended) > MOST_SHOWN:
+        from mlr.records.summary import write_summary
+
+        try:
+            write_summary(folder, summary_lines(ended))
+            means = "  (means over seeds)"
+        except WriteError as error:  # the runs are there, and the summary can be written again
+            refuse(str(error))
     out.print(Text(f"\nsweep folder {shown(folder)}"), soft_wrap=True)
     if any(row.metrics for row in rows):
         out.print(Text(f"look at it   {command('board', shown(folder))}{means}"), soft_wrap=True)
@@ -159,19 +167,6 @@ def _print_failures(out: Console, failed: Sequence[Outcome], total: int) -> None
     traces = {row.reason: row.trace for row in reversed(failed) if row.trace}
     for trace in list(reversed(traces.values()))[:MOST_TRACES]:
         print(trace, file=sys.stderr, end="")
-
-
-def _summary(folder: Path, ended: Sequence[Recorded]) -> Path | None:
-    """Write the summary of a sweep too large for TensorBoard."""
-    if len(ended) <= MOST_SHOWN:
-        return None
-    from mlr.records.summary import write_summary
-
-    try:
-        return write_summary(folder, summary_lines(ended))
-    except WriteError as error:  # the runs are there, and the summary can be written again
-        refuse(str(error))
-        return None
 
 
 def summary_lines(ended: Sequence[Recorded]) -> list[list[SummaryLine]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
-from math import inf
+from math import ceil, inf, prod
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
 from omegaconf import DictConfig
 from rich.text import Text
 
@@ -16,17 +18,25 @@ from mlr.app.config.run_spec import make_run_spec
 from mlr.app.run.job import Job, job_of, remove_empty
 from mlr.app.run.signals import Signals
 from mlr.app.sweep.engines import run_chunks
-from mlr.app.sweep.sweep_checks import check_command, check_count, check_resume
-from mlr.app.sweep.sweep_folder import SweepFolder, check_free, check_sweep, check_versions
+from mlr.app.sweep.sweep_folder import (
+    SweepFolder,
+    check_free,
+    check_resume,
+    check_sweep,
+    check_versions,
+)
 from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 from mlr.records.identity import group_key
 from mlr.records.outcome import DIVERGED, Outcome
+from mlr.records.run_folder import STORY
 from mlr.records.status import FINISHED
 
 PARTLY_FAILED = 5
 """Exit code of a sweep some of whose jobs failed."""
+MOST_JOBS = 10_000
+"""Of more, a person is asked: a zero too many in a range is easily typed."""
 MOST_DRAWN = 12
 """Runs of a sweep that are drawn: a person looks at no more, and each takes a moment."""
 PARTS = ("head", "loss", "model", "data")
@@ -57,13 +67,7 @@ class Sweep:
     def __init__(
         self, watched: bool = True, drawn: bool = True, signals: Signals | None = None
     ) -> None:
-        """Begin without any job.
-
-        Args:
-            watched: True to show progress.
-            drawn: False to draw no figures, whatever the settings say.
-            signals: that end what is trained after its present step.
-        """
+        """Begin without any job; the arguments are those of `SingleRun`."""
         self.watched, self.drawn, self.signals = watched, drawn, signals
         self.folder: SweepFolder | None = None
         self.runs: dict[int, Outcome] = {}
@@ -133,8 +137,7 @@ class Sweep:
             engine: options of a cluster; None trains in this process.
 
         Returns:
-            By job, the number that `objective_metric` names (see `Outcome.objective`), or
-            `JobError`.
+            By job, its `Outcome.objective`, or `JobError`.
 
         Raises:
             SweepRefused: the folder is taken, or holds nothing to resume.
@@ -144,20 +147,17 @@ class Sweep:
         own = self.folder = self.folder or self._opened(jobs[0], folder)
         hashes = self._judged(jobs)
         fresh = self._fresh(jobs, hashes)
-        for key, run in own.by_hash(finished=False).items():
-            if key in fresh:  # it may have another name now, as in a sweep that grows
-                fresh[key] = replace(fresh[key], folder=run.folder)
-        own.drop_unfinished({key: job.folder for key, job in fresh.items()})
+        for key, place in own.take_up(fresh).items():  # its name may be another now
+            fresh[key] = replace(fresh[key], folder=place)
         own.write(list(self.runs.values()), "running")
         total, furthest = len(self.runs) + len(fresh), 0.0
-        with console.progress_bar("sweep", "runs") if self.watched else nullcontext() as show:
+        with console.progress_bar("sweep", "runs", self.watched) as show:
 
             def progress(runs: float) -> None:
                 nonlocal furthest
                 # files are written after the training: a program never moves the bar back
                 furthest = max(furthest, len(self.runs) + 0.9 * runs)
-                if show is not None:
-                    show(furthest, total)
+                show(furthest, total)
 
             def ended(outcome: Outcome) -> None:  # perhaps again, of a lost worker
                 self.runs.setdefault(outcome.number, outcome)
@@ -177,7 +177,7 @@ class Sweep:
         except InputError as error:
             remove_empty(first.folder)  # Hydra's basic launcher has made it
             raise SweepRefused(error) from error
-        self._finished = folder.by_hash(finished=True)
+        self._finished = folder.finished()
         self._before = set(self._finished)
         return folder
 
@@ -261,15 +261,52 @@ class Sweep:
             self.folder.close()
 
 
+def check_count(overrides: Sequence[str], meant: bool) -> None:
+    """Refuse a sweep of more than 10,000 jobs, unless they are meant."""
+    swept = OverridesParser.create().parse_overrides(list(overrides))
+    jobs = prod(_values_of(one.value()) for one in swept if one.is_discrete_sweep())
+    if jobs > MOST_JOBS and not meant:
+        raise InputError(
+            f"this sweep has {jobs:,} jobs, more than {MOST_JOBS:,}; "
+            "if all of them are meant, add sweep.yes=true."
+        )
+
+
+def _values_of(value: Any) -> int:
+    """Return the number of values of a sweep; those of a glob are not known yet."""
+    if isinstance(value, RangeSweep):
+        start, stop, step = (float(part or 0) for part in (value.start, value.stop, value.step))
+        return max(0, ceil((stop - start) / step))
+    return len(value.list) if isinstance(value, ChoiceSweep) else 1
+
+
+def check_command(typed: Sequence[str], params: bool, resume: str | None) -> None:
+    """Refuse `resume` of a single run, and a sweep to resume without any of its jobs.
+
+    Args:
+        typed: overrides of the command line.
+        params: True if the sweeper has jobs of its own.
+        resume: the folder to continue in.
+    """
+    keys = [one.lstrip("+~").partition("=")[0] for one in typed]
+    if "resume" in keys:
+        raise InputError(
+            "resume=… continues one run: leave -m out; a sweep is continued by sweep.resume=…"
+        )
+    jobs = [key for key in keys if not key.startswith(("sweep.", "allow"))]
+    if resume is not None and not jobs and not params:
+        raise InputError(
+            f"sweep.resume={resume} needs the options of the sweep, too: "
+            f"give its command again, which is in {Path(resume, STORY)}."
+        )
+
+
 def jobs_to_draw(jobs: Iterable[Job], seen: set[Sequence[str]]) -> set[int]:
-    """Choose the jobs whose runs are drawn: the first of each head, loss, model and data.
+    """Return the numbers of the jobs to draw: the first of each head, loss, model and data.
 
     Args:
         jobs: of a sweep, in the order of their numbers.
         seen: combinations drawn in the sweep before; those chosen now are added.
-
-    Returns:
-        Their numbers.
     """
     chosen = set()
     for job in jobs:

@@ -52,7 +52,6 @@ class SweepFolder:
             InputError: it holds one already.
             OSError: it cannot be written.
         """
-        check_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             create_exclusive(path / RUNS_TABLE, b"")
@@ -83,26 +82,26 @@ class SweepFolder:
         with suppress(OSError):  # closed already
             os.close(self._lock)
 
-    def by_hash(self, finished: bool) -> dict[str, Outcome]:
-        """Return the finished, or the other runs, by the hash of their configuration."""
-        return {
-            self._hashes[run]: one
-            for run, one in self.before.items()
-            if (one.status in FINISHED) is finished
-        }
+    def finished(self) -> dict[str, Outcome]:
+        """Return the runs that need not be trained again, by the hash of their configuration."""
+        ended = {run: one for run, one in self.before.items() if one.status in FINISHED}
+        return {self._hashes[run]: one for run, one in ended.items()}
 
-    def drop_unfinished(self, folders: Mapping[str, Path]) -> None:
-        """Remove unfinished runs whose configurations are trained now in other folders.
+    def take_up(self, hashes: Collection[str]) -> dict[str, Path]:
+        """Remove the unfinished runs of `hashes` from those before; return their folders by hash.
 
-        Args:
-            folders: by hash, where they are trained; what is there already may continue.
+        Damaged runs are removed from the disk, too.
         """
+        folders = {}
         for run, outcome in list(self.before.items()):
             expected = self._hashes[run]
-            if outcome.status not in FINISHED and expected in {*folders, DAMAGED}:
-                if folders.get(expected) != run:
-                    clear(run)
+            if outcome.status not in FINISHED and expected in {*hashes, DAMAGED}:
                 del self.before[run]
+                if expected == DAMAGED:
+                    clear(run)
+                else:
+                    folders[expected] = run
+        return folders
 
     def rows(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Return the rows of the table: earlier runs that are no job now, then the outcomes."""
@@ -145,21 +144,13 @@ class SweepFolder:
 
 
 def check_free(path: Path) -> None:
-    """Refuse a folder that holds a sweep.
-
-    Raises:
-        InputError: it does.
-    """
+    """Refuse a folder that holds a sweep."""
     if (path / RUNS_TABLE).exists():
         raise _taken(path)
 
 
 def check_sweep(path: Path) -> None:
-    """Refuse to resume a folder that holds no sweep.
-
-    Raises:
-        InputError: it is none.
-    """
+    """Refuse to resume a folder that holds no sweep."""
     if not (path / RUNS_TABLE).exists():
         raise InputError(
             f"sweep.resume={path} is not the folder of a sweep: it holds no {RUNS_TABLE}; "
@@ -168,15 +159,19 @@ def check_sweep(path: Path) -> None:
     check_links(path)
 
 
+def check_resume(path: Path, resume: str | None) -> None:
+    """Refuse a hydra.sweep.dir that is another folder than the sweep to resume."""
+    if resume is not None and Path(resume).resolve() != path.resolve():
+        raise InputError(
+            f"sweep.resume={resume} and hydra.sweep.dir={path} are different folders; "
+            "leave hydra.sweep.dir out to resume."
+        )
+
+
 def check_versions(path: Path, allowed: Collection[str]) -> None:
-    """Refuse to continue runs of other versions, whose numbers would differ.
+    """Refuse to continue runs of other versions, unless `versions` or `versions.<name>` is allowed.
 
-    Args:
-        path: the sweep's folder.
-        allowed: differences that are accepted: `versions`, or single ones as `versions.torch`.
-
-    Raises:
-        InputError: naming the first difference.
+    Their numbers would differ.
     """
     own = versions()
     for status in runs_in(path).values():

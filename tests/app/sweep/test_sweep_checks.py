@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlr.app.sweep.sweep_checks import check_count
+from mlr.app.sweep.sweep import check_count
 from mlr.core.checks import InputError
 
 
