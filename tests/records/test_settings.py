@@ -6,7 +6,7 @@ import pytest
 
 from mlr.analysis.grouping import known_keys
 from mlr.records.reading import read_all, read_runs
-from mlr.records.settings import parse_value, split_overrides, value_text
+from mlr.records.settings import hyperparameters, parse_value, split_overrides, value_text
 from tests.records.written import write_run
 
 CONFIG = """
@@ -125,3 +125,21 @@ def test_a_final_number_that_no_float32_can_hold_is_infinite(tmp_path):
     found = {tag: value for tag, value in run.metrics.items() if tag != "rmse/test"}
     assert found == {"loss/test": inf, "loss/val": -inf, "loss/train": 3.4e38}
     assert run.metrics["rmse/test"] != run.metrics["rmse/test"]
+
+
+def test_hyperparameters_are_flat_scalars_with_the_parts_by_name():
+    config = {
+        "head": {"_target_": "mlr.heads.Sigmoid"},
+        "model": {"_target_": "mlr.models.Mlp", "widths": [8, 4]},
+        "optimizer": {"_target_": "mlr.training.SGD", "lr": 0.5, "nesterov": False},
+        "seed": 3,
+        "steps": None,
+    }
+    assert hyperparameters(config, {"head": "sigmoid"}) == {
+        "head": "sigmoid",
+        "lr": 0.5,
+        "seed": 3,
+        "model.widths": "[8, 4]",
+        "optimizer.nesterov": False,
+        "steps": "None",
+    }
