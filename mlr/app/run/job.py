@@ -98,11 +98,6 @@ class Job:
 def job_of(config: DictConfig, hydra: DictConfig, drawn: bool = False) -> Job:
     """Return the job that Hydra composed.
 
-    Args:
-        config: the task's configuration.
-        hydra: Hydra's own, of this job.
-        drawn: True to draw the run's figures.
-
     Raises:
         InputError: a setting of Hydra's that is not supported, or an interpolation without target.
     """

@@ -128,11 +128,7 @@ class DataCache:
         self._bytes = 0
 
     def of(self, spec: RunSpec) -> Dataset:
-        """Return the data of a run.
-
-        Raises:
-            InputError: they are missing or damaged.
-        """
+        """Return the data of a run."""
         key = data_key(spec.config)
         if key not in self._cached:
             if self._bytes > MOST_BYTES:

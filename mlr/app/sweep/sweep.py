@@ -149,7 +149,7 @@ class Sweep:
         fresh = self._fresh(jobs, hashes)
         for key, place in own.take_up(fresh).items():  # its name may be another now
             fresh[key] = replace(fresh[key], folder=place)
-        own.write(list(self.runs.values()), "running")
+        own.write(list(self.runs.values()), "running", len(self.equal))
         total, furthest = len(self.runs) + len(fresh), 0.0
         with console.progress_bar("sweep", "runs", self.watched) as show:
 
@@ -252,7 +252,7 @@ class Sweep:
         statuses = {outcome.status for outcome in self.runs.values()}
         failed = "failed" in statuses or (statuses == {"refused"} and not self.reused)
         status = "interrupted" if interrupted else "failed" if "failed" in statuses else "done"
-        self.folder.write(list(self.runs.values()), status)
+        self.folder.write(list(self.runs.values()), status, len(self.equal))
         return failed
 
     def close(self) -> None:

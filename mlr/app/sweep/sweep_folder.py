@@ -108,12 +108,13 @@ class SweepFolder:
         present = {outcome.folder for outcome in outcomes}
         return [*(one for run, one in self.before.items() if run not in present), *outcomes]
 
-    def write(self, outcomes: Sequence[Outcome], status: str) -> None:
+    def write(self, outcomes: Sequence[Outcome], status: str, equal: int) -> None:
         """Replace runs.csv and sweep.yaml, every run of the folder once.
 
         Args:
             outcomes: of the jobs of this process, each run once.
             status: running, done, failed or interrupted.
+            equal: number of jobs that were equal to others.
 
         Raises:
             WriteError: a file could not be written.
@@ -131,6 +132,8 @@ class SweepFolder:
             "status": status,
             "commands": [*self._commands, command],
             "runs": dict(Counter(outcome.status for outcome in rows)),
+            "equal_jobs": equal,
+            "overrides": _varied(rows),
         }
         if status == "running":  # first: no sweep that has ended has another table
             self._write_story(story)
@@ -191,11 +194,19 @@ def _taken(path: Path) -> InputError:
 
 
 def _row(outcome: Outcome) -> dict[str, object]:
-    own = [one for one in outcome.overrides if is_of_run(one)]
-    return {
-        "run": outcome.name,
-        "status": outcome.status,
-        **split_overrides(own),
-        **outcome.metrics,
-        "reason": outcome.reason or "",
-    }
+    first = {"run": outcome.name, "status": outcome.status, **_overrides(outcome)}
+    return first | {**outcome.metrics, "reason": outcome.reason or ""}
+
+
+def _varied(rows: Sequence[Outcome]) -> dict[str, list[str]]:
+    """Return every override with its values, in the order of their first appearance."""
+    values: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for key, value in _overrides(row).items():
+            values.setdefault(key, {})[value] = None
+    return {key: list(found) for key, found in values.items()}
+
+
+def _overrides(outcome: Outcome) -> dict[str, str]:
+    """Return the overrides that describe the run itself, by key."""
+    return split_overrides(filter(is_of_run, outcome.overrides))

@@ -140,6 +140,7 @@ def test_equal_jobs_are_trained_once(train, trained, line):  # noqa: F811
     story = yaml.safe_load((sweep_folder(finished) / "sweep.yaml").read_text())
     assert story["status"] == "done"
     assert story["runs"] == {"done": fresh}
+    assert story["equal_jobs"] == 1
 
 
 def test_interrupting_keeps_what_is_finished(train, trained):  # noqa: F811
