@@ -62,7 +62,7 @@ class Launch:
         first: int,
         engine: Mapping[str, Any] | None = None,
     ) -> Sequence[JobReturn]:
-        """Run the jobs of these overrides, numbered from `first`, by the engine with its options."""
+        """Run the jobs of these overrides, numbered from `first`, by an engine with its options."""
         folder = Path(os.path.abspath(self.config.hydra.sweep.dir))  # noqa: PTH100  without `..`
         jobs = [self._job(lines, first + index, folder) for index, lines in enumerate(overrides)]
         folder.mkdir(parents=True, exist_ok=True)
