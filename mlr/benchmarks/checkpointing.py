@@ -7,7 +7,6 @@ differ by more than that on a machine with other load.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
@@ -15,9 +14,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from mlr.app.run.checkpointing import checkpoint_policy
-from mlr.app.run.claiming import ClaimedRun, PreparedRun
 from mlr.app.run.job import Job
+from mlr.app.run.lifecycle import PreparedRun, checkpoint_policy
 from mlr.benchmarks.rows import BenchmarkRow, duration
 from mlr.benchmarks.workloads import IMAGES, LR, Workload, experiment, make_data
 from mlr.data.base import Dataset
@@ -59,7 +57,8 @@ def _run(work: Workload, data: Dataset, folder: Path) -> tuple[float, float]:
     try:
         recorder = Recorder(claimed, run_tags(run), {"lr": LR})
         job = Job(0, (), {"checkpoint": {"seconds": SECONDS}}, claimed.path, {})
-        own = ClaimedRun(PreparedRun(job, run), recorder, {}, ExitStack())
+        own = PreparedRun(job, run)
+        own.recorder = recorder
         (result,) = train([run], [recorder], policy=checkpoint_policy([own], None))
         recorder.finish(result.status, result.metrics)
     finally:

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from mlr.core.text import printable
 
-Progress = Callable[[int, int], None]
-"""Called with the updates done and their number."""
+Progress = Callable[[float, int], None]
+"""Called with what is done, updates or runs, and the number of all."""
 WIDE = 200
 """Columns of a table that goes into a file."""
 NARROW = 40
@@ -103,9 +103,9 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Progress]:
+def progress_bar(label: str, watched: bool = True) -> Iterator[Progress]:
     """Show a bar that vanishes at the end; nothing if no terminal is there."""
-    if not is_watched():
+    if not (watched and is_watched()):
         yield lambda done, total: None
         return
     from rich.progress import Progress as Bar

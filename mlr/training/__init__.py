@@ -8,8 +8,8 @@ a program.
 
 The way of a batch, from YAML to a number in TensorBoard:
 
-    - `configs/train.yaml` names the parts; `app.config.run_spec.Plan.build` makes an `Experiment`
-      of them, and `app.run.lifecycle.train_program` hands it to `loop.train`;
+    - `configs/train.yaml` names the parts; `app.run.single` has `app.config.run_spec.RunSpec.build`
+      make an `Experiment` of them, and `app.run.lifecycle.train_program` hands it to `loop.train`;
     - `batches.Batches.chunks` gathers, and `step.Program.update` computes: the network
       (`backprop`, or `runs_last`, `functional`), dL/dz (`run_objectives`, which calls the kernel of
       the pair in `mlr.objectives.kernels`) and the update (`steppers`);

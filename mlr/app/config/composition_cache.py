@@ -298,12 +298,12 @@ def without_hydra(tree: DictConfig) -> DictConfig:
 
 
 @contextmanager
-def current(tree: DictConfig) -> Iterator[None]:
+def current(tree: DictConfig) -> Iterator[DictConfig]:
     """Let HydraConfig, and so `${hydra:…}`, be that of `tree`."""
     instance = HydraConfig.instance()
     before = instance.cfg
     instance.set_config(tree)
     try:
-        yield
+        yield tree
     finally:
         instance.cfg = before

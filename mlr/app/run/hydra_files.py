@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from omegaconf import OmegaConf
 
-from mlr.core.durable import WriteError, atomic_write
-from mlr.records.checksums import checksum
 from mlr.records.run_folder import HYDRA
 
 if TYPE_CHECKING:
-    from mlr.records import RunFolder
+    pass
 
 _CDumper: Any = getattr(yaml, "CDumper", yaml.Dumper)  # OmegaConf's own takes ten times as long
 
@@ -72,33 +67,3 @@ def hydra_files(config: Any, hydra: Any) -> dict[str, str]:
         "hydra.yaml": to_yaml({"hydra": own}),
         "overrides.yaml": to_yaml(own["overrides"]["task"]),
     }
-
-
-def write_files(folder: RunFolder, files: Mapping[str, str]) -> None:
-    """Write files of a run's `.hydra`.
-
-    Raises:
-        WriteError: naming what could not be written.
-    """
-    target = folder.path / HYDRA
-    try:
-        target.mkdir(exist_ok=True)
-    except OSError as error:
-        raise WriteError(target, error) from error
-    for name, text in files.items():
-        content = text.encode()
-        atomic_write(target / name, content, sync=False)
-        folder.files[f"{HYDRA}/{name}"] = checksum(content)
-
-
-def remove_empty(folder: Path) -> None:
-    """Remove the folder that Hydra made, if it is empty, and `runs/<date>/` above it.
-
-    A person may have made other folders above.
-    """
-    with suppress(OSError):
-        folder.rmdir()
-        date, runs = folder.parent, folder.parent.parent
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", date.name) and runs.name == "runs":
-            date.rmdir()
-            runs.rmdir()
