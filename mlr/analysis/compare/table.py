@@ -20,7 +20,6 @@ from mlr.analysis.grouping import short
 from mlr.analysis.quantities import heading, is_share, label
 from mlr.analysis.ranking import loss_of
 from mlr.core.console import shown
-from mlr.core.streams import as_shown
 
 WIDEST = 10_000
 MOST_NAMED = 20
@@ -173,15 +172,15 @@ def _width(out: Console, table: Table) -> int:
 def _table(keys: Sequence[str], rows: Sequence[CompareRow], columns: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False)
     for key, head in zip(keys, short(keys), strict=True):
-        longest = max(len(as_shown(brief(row.keys[key]))) for row in rows)
+        longest = max(len(brief(row.keys[key])) for row in rows)
         named = "head+loss" if key == "pair" else head
-        table.add_column(as_shown(named), overflow="fold", min_width=longest)
+        table.add_column(named, overflow="fold", min_width=longest)
     for column in columns:
-        table.add_column(as_shown(column.head), justify="right", no_wrap=True)
+        table.add_column(column.head, justify="right", no_wrap=True)
     for row in rows:
         cells = [brief(row.keys[key]) for key in keys] + [column.cell(row) for column in columns]
         style = "bold" if row.verdict == BEST else ""
-        table.add_row(*(Text(as_shown(cell)) for cell in cells), style=style)
+        table.add_row(*(Text(cell) for cell in cells), style=style)
     return table
 
 

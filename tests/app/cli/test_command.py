@@ -263,7 +263,7 @@ def test_what_hydra_cannot_write_is_one_sentence(train, tmp_path):
     assert finished.code == 74
     assert finished.err == (
         f"mlr: cannot write {tmp_path}/sweep/multirun.yaml: Is a directory; "
-        "copy the sweep to where it can be written, and resume it there.\n"
+        "choose another hydra.run.dir or hydra.sweep.dir.\n"
     )
 
 
