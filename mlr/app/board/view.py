@@ -101,13 +101,12 @@ def ticked(names: Sequence[str], newest: str) -> str | None:
     """
     if len(names) <= MOST_TICKED:
         return None
-    if newest != ".":
-        pattern = f"^{re.escape(newest)}(/|$)"
-        names = [name for name in names if re.search(pattern, name)]
-        if len(names) <= MOST_TICKED:
-            return pattern
+    start = "^" if newest == "." else f"^{re.escape(newest)}(/|$)"
+    names = [name for name in names if re.search(start, name)]
+    if len(names) <= MOST_TICKED:
+        return start
     seeds = [int(found[1]) for name in names if (found := _SEED.search(name))]
-    pattern = rf"(^|[,/])seed={min(seeds, default='')}(,|$)"
+    pattern = rf"{start}(.*[,/])?seed={min(seeds, default='')}(,|$)"
     names = [name for name in names if re.search(pattern, name)] or names
     if len(names) <= MOST_TICKED:
         return pattern
