@@ -10,8 +10,7 @@ import numpy as np
 from mlr.analysis.formatting import significant
 from mlr.analysis.grouping import short
 from mlr.analysis.quantities import CURVES, Quantity, recorded
-from mlr.analysis.report.content import Content
-from mlr.analysis.report.groups import ReportGroup, numeric_keys
+from mlr.analysis.report.content import Content, ReportGroup
 from mlr.analysis.report.theory import grid, measured, theory
 from mlr.records.aggregate import QUANTILES
 
@@ -23,10 +22,8 @@ FEWEST_POINTS = 8
 def charts(content: Content) -> dict[str, Any]:
     """Collect the numbers of the page's charts as plain values."""
     panels = content.panels
-    places = {panel.key: place for place, panel in enumerate(panels)}
     lines = curves(content.groups)
-    numeric = numeric_keys(content.groups)
-    named = zip(content.keys, short(content.keys), strict=True)
+    names = zip(content.keys, short(content.keys), strict=True)
     return {
         "pairs": [panel.label for panel in panels],
         "losses": [panel.loss for panel in panels],
@@ -35,21 +32,31 @@ def charts(content: Content) -> dict[str, Any]:
         "finals": [one.as_object() for one in content.finals],
         "steps": lines["steps"],
         "groups": [
-            _group(group, places[group.data, group.pair], own, content.finals)
+            {
+                "pair": panels.index(group.panel),
+                "label": group.label,
+                "runs": len(group.runs),
+                "diverged": group.diverged,
+                "best": group.choice == 0,
+                "choice": group.choice,
+                "values": dict(group.chosen),
+                "finals": {one.tag: _spread(group.finals(one.tag)) for one in content.finals},
+                "curves": own,
+            }
             for group, own in zip(content.groups, lines["groups"], strict=True)
         ],
-        "keys": [[key, name] for key, name in named if key in numeric],
+        "keys": [[key, name] for key, name in names if key in content.numeric_keys],
         "theory": {
             "z": grid(),
             "pairs": {
-                places[key]: theory(group) | {"points": measured(group.runs)}
-                for key, group in content.best.items()
+                panels.index(panel): theory(group) | {"points": measured(group.runs)}
+                for panel, group in content.best.items()
             },
         },
     }
 
 
-def curves(ordered: Sequence[ReportGroup]) -> dict[str, Any]:
+def curves(groups: Sequence[ReportGroup]) -> dict[str, Any]:
     """Compute curves of each group's quantities against the number of updates.
 
     Returns:
@@ -57,14 +64,12 @@ def curves(ordered: Sequence[ReportGroup]) -> dict[str, Any]:
         groups: one mapping per group, from tag to [place in `steps`, mean] or, for several
             runs, [place, mean, 10 % quantile, 90 % quantile].
     """
-    shown = drawn(ordered)
-    count = sum(1 + 2 * (len(group.runs) > 1) for group in ordered) * len(shown)
+    shown = drawn(groups)
+    count = sum(1 + 2 * (len(group.runs) > 1) for group in groups) * len(shown)
     points = max(FEWEST_POINTS, MOST_NUMBERS // max(count, 1))
     steps: dict[tuple[int, ...], int] = {}
-    return {
-        "groups": [_of_group(group, shown, points, steps) for group in ordered],
-        "steps": [list(one) for one in steps],
-    }
+    found = [_of_group(group, shown, points, steps) for group in groups]
+    return {"groups": found, "steps": [list(one) for one in steps]}
 
 
 def drawn(ordered: Sequence[ReportGroup]) -> list[Quantity]:
@@ -91,22 +96,6 @@ def _of_group(
         tables = (found.mean, found.low, found.high) if several else (found.mean,)
         result[tag] = [place, *(significant(table[rows, column].tolist()) for table in tables)]
     return result
-
-
-def _group(
-    group: ReportGroup, pair: int, own: dict[str, Any], finals: Sequence[Quantity]
-) -> dict[str, Any]:
-    return {
-        "pair": pair,
-        "label": group.label,
-        "runs": len(group.runs),
-        "diverged": group.diverged,
-        "best": group.choice == 0,
-        "choice": group.choice,
-        "values": dict(group.chosen),
-        "finals": {one.tag: _spread(group.finals(one.tag)) for one in finals},
-        "curves": own,
-    }
 
 
 def _spread(values: Sequence[float]) -> list[float] | None:

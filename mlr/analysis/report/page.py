@@ -8,7 +8,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -28,9 +28,18 @@ from mlr.records.reading import left_out
 if TYPE_CHECKING:
     from mlr.analysis.explain import Diagnosis
 
-SCRIPTS = ("numbers", "chart", "scales", "matrix", "curves", "sensitivity", "theory", "tables")
+SCRIPTS = (
+    "numbers",
+    "chart",
+    "scales",
+    "matrix",
+    "curves",
+    "sensitivity",
+    "theory",
+    "tables",
+    "page",
+)
 """Scripts of assets/, in the order of their dependencies."""
-LAST = "page"
 MOST_DIAGNOSES = 6
 """Diagnoses that are shown open."""
 
@@ -75,16 +84,14 @@ def embedded(value: Any) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-@cache
 def stylesheet() -> str:
     """Join the stylesheets of uPlot, of all pages and of the report."""
     return _file("uplot/uPlot.min.css") + BASE + _file("assets/report.css")
 
 
-@cache
 def code() -> str:
     """Join the scripts of the page."""
-    parts = "".join(_file(f"assets/{name}.js") for name in (*SCRIPTS, LAST))
+    parts = "".join(_file(f"assets/{name}.js") for name in SCRIPTS)
     return f'{_file("uplot/uPlot.iife.min.js")}\n(() => {{\n"use strict";\n{parts}}})();\n'
 
 
@@ -226,11 +233,7 @@ def _matrix(content: Content, what: str) -> str:
     """Write a matrix per data set, of a panel per pair: heads are rows, losses columns."""
     parts = []
     for data in content.datasets:
-        panels = [
-            _panel(content, PairPanel(data, head, loss), what)
-            for head in content.heads(data)
-            for loss in content.losses(data)
-        ]
+        panels = [_panel(content, panel, what) for panel in content.matrix(data)]
         title = f"<h3>{escape(data)}</h3>\n" if data else ""
         columns = f'data-columns="{len(content.losses(data))}"'
         parts.append(f'{title}<div class="matrix" {columns}>\n{"".join(panels)}</div>\n')
@@ -239,7 +242,7 @@ def _matrix(content: Content, what: str) -> str:
 
 def _panel(content: Content, panel: PairPanel, what: str) -> str:
     name = escape(display_pair(panel.pair))
-    if panel.key in content.best:
+    if panel in content.best:
         place = content.panels.index(panel)
         return f"""<figure class="panel" data-pair="{place}">
 <figcaption>{name}</figcaption>
@@ -247,12 +250,11 @@ def _panel(content: Content, panel: PairPanel, what: str) -> str:
 <ul class="values"></ul>
 </figure>
 """
-    reasons = {one.reason: one.status for one in content.untrained if one.pair == panel.pair}
-    if not reasons:
+    job = next((one for one in content.untrained if one.pair == panel.pair), None)
+    if job is None:
         return f'<figure class="panel absent"><figcaption>{name}</figcaption>not tried</figure>\n'
-    reason, status = next(iter(reasons.items()))
     return f"""<figure class="panel absent"><figcaption>{name}</figcaption>
-<p class="bad">{escape(status)}</p><p>{escape(reason)}</p></figure>
+<p class="bad">{escape(job.status)}</p><p>{escape(str(job.entries["reason"]))}</p></figure>
 """
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import log
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlr.analysis.formatting import significant
-from mlr.analysis.report.groups import ReportGroup
+from mlr.analysis.report.content import ReportGroup
 from mlr.core.checks import InputError
 from mlr.core.domains import Interval
 from mlr.heads import Head
@@ -64,28 +66,26 @@ def measured(runs: Sequence[Recorded]) -> list[list[list[float]]]:
         empty if nothing was measured. The open first and last bins are placed half a bin beyond
         their edge.
     """
-    found = [(run.anatomy or {}).get("logits") for run in runs]
-    tables: list[Mapping[str, Any]] = [table for table in found if table]
+    tables = [table for run in runs if (table := (run.anatomy or {}).get("logits"))]
     if not tables:
         return [[], []]
     edges = tables[0]["edges"]
     tables = [table for table in tables if table["edges"] == edges]
     half = (edges[1] - edges[0]) / 2
-    centres = [edges[0] - half, *(edge + half for edge in edges)]
-    return [_row(tables, target, centres) for target in (0, 1)]
-
-
-def _row(
-    tables: Sequence[Mapping[str, Any]], target: int, centres: Sequence[float]
-) -> list[list[float]]:
-    found, whole = [], sum(sum(table["count"][target]) for table in tables)
-    for at, z in enumerate(centres):
-        pairs = [(table["count"][target][at], table["grad"][target][at]) for table in tables]
-        seen = [(count, grad) for count, grad in pairs if count and grad is not None]
-        if count := sum(count for count, _ in seen):
-            mean = sum(count * grad for count, grad in seen) / count
-            found.append(significant([z, mean, count / whole]))
-    return found
+    centres = np.array([edges[0] - half, *(edge + half for edge in edges)])
+    counts = np.array([table["count"] for table in tables])
+    grads = np.array([table["grad"] for table in tables], float)  # NaN for None
+    whole = counts.sum((0, 2))
+    seen = np.where(np.isnan(grads), 0, counts)
+    sums = np.nansum(seen * grads, 0)
+    return [
+        [
+            significant([centres[at], sums[target, at] / count, count / whole[target]])
+            for at, count in enumerate(seen[:, target].sum(0))
+            if count
+        ]
+        for target in (0, 1)
+    ]
 
 
 def _objective(run: Recorded) -> tuple[Objective, int]:

@@ -88,7 +88,8 @@ def judged(folder: Path, name: str, check: Callable[[], object]) -> FileFinding:
         return FileFinding(UNREADABLE, name, text)
     except ValueError as error:
         kind = FORMAT if isinstance(error, FormatError) else DAMAGED
-        return FileFinding(kind, name, str(error).removeprefix(f"{folder / name} ").rstrip("."))
+        text = str(error).removeprefix(f"{folder / name} ").removeprefix("is damaged: ")
+        return FileFinding(kind, name, text.rstrip("."))
 
 
 def examine_run(folder: Path) -> FolderFindings:

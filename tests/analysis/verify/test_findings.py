@@ -20,7 +20,7 @@ from mlr.records.status import FormatError
         (PermissionError(errno.EACCES, "denied"), ("unreadable", "a", "denied")),
         (OSError("odd"), ("unreadable", "a", "odd")),
         (UnreadableError("a disk fails."), ("unreadable", "a", "a disk fails.")),
-        (DataError("here/a is damaged: its end."), ("damaged", "a", "is damaged: its end")),
+        (DataError("here/a is damaged: its end."), ("damaged", "a", "its end")),
         (DataError("here/a has 1 byte."), ("damaged", "a", "has 1 byte")),
         (MemoryError(), ("unreadable", "a", "it is more than memory holds")),
         (FormatError("is of format 1."), ("format", "a", "is of format 1")),
