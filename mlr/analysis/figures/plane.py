@@ -95,6 +95,8 @@ def boundary(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def draw(found: DecisionPlane, title: str) -> canvas.Figure:
     """Draw the plane in the classes' colours."""
+    from matplotlib.colors import to_rgb
+
     numbers = [str(number) for number in range(len(found.names))]
     word = "class " if list(found.names) == numbers and len(numbers) <= 4 else ""
     keys = list(zip((f"● {word}{name}" for name in found.names), canvas.CLASSES, strict=False))
@@ -103,7 +105,7 @@ def draw(found: DecisionPlane, title: str) -> canvas.Figure:
     axes = canvas.new_axes(
         figure, canvas.BODY, x=found.x, y=found.y, labels=("feature 0", "feature 1")
     )
-    palette = _palette(len(found.names))
+    palette = np.array([to_rgb(colour) for colour in canvas.CLASSES])
     share = _STRENGTH * found.sureness[..., None]
     colours = 1 - share * (1 - palette[found.classes])
     colours[boundary(found.classes)] = 0.2
@@ -119,10 +121,3 @@ def draw(found: DecisionPlane, title: str) -> canvas.Figure:
         for edge, width in ((canvas.INK, 2.8), (colour, 1.4)):
             axes.plot(*found.points[own & wrong].T, "x", color=edge, ms=6, mew=width)
     return figure
-
-
-def _palette(count: int) -> Array:
-    """Return colours of the classes (count, 3), 0 to 1."""
-    from matplotlib.colors import to_rgb
-
-    return np.array([to_rgb(colour) for colour in canvas.CLASSES[:count]])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from os.path import commonprefix
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,7 @@ class Moment:
         """
         data = self.experiment.data
         names = data.labels or [str(number) for number in range(data.classes or 0)]
-        alike = _alike(names)
+        alike = len(commonprefix(names))  # noqa: RUF071
         if max(map(len, names), default=0) > most and alike < min(map(len, names)):
             names = [name[alike:] for name in names]
         return [_safe(name if len(name) <= most else f"{name[: most - 1]}…") for name in names]
@@ -150,12 +151,6 @@ class Moment:
         x, t, z, y, costs, slopes = (one.astype(np.float64) for one in kept[:6])
         known, decided = kept[6:] or (None, None)
         return Seen(x, t, known, z, y, costs, slopes, decided, count - len(costs))
-
-
-def _alike(names: Sequence[str]) -> int:
-    """Length of the longest common prefix of all names."""
-    columns = [set(column) for column in zip(*names, strict=False)]
-    return next((place for place, own in enumerate(columns) if len(own) > 1), len(columns))
 
 
 def _safe(name: str) -> str:
