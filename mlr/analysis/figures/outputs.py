@@ -33,10 +33,13 @@ class OutputCurve(NamedTuple):
 
 def collect(moment: Moment, final: Mapping[str, float]) -> list[OutputCurve]:
     """Collect the recorded curves with their final numbers; none if `probes.prediction` is off."""
-    curves = []
-    for tag in NAMES if moment.series is not None else ():
-        rows, outputs = moment.series.of(tag)
-        steps = moment.series.steps[rows]
+    curves: list[OutputCurve] = []
+    series = moment.series
+    if series is None:
+        return curves
+    for tag in NAMES:
+        rows, outputs = series.of(tag)
+        steps = series.steps[rows]
         if tag in final:
             steps, outputs = np.append(steps, moment.step), np.append(outputs, final[tag])
         finite = np.isfinite(outputs)

@@ -160,11 +160,11 @@ def _safe(name: str) -> str:
 
 def _some(split: Split, most: int) -> tuple[Tensor, Tensor]:
     """Select features and targets of at most `most` examples, on the CPU."""
-    count, device = len(split), split.features.device
-    if count <= most:
-        return split.features.cpu(), split.targets.cpu()
-    generator = torch.Generator().manual_seed(derive_seed(0, "figures", count))
-    chosen = torch.randperm(count, generator=generator)[:most].to(device)
+    count = len(split)
+    chosen: slice | Tensor = slice(None)
+    if count > most:
+        generator = torch.Generator().manual_seed(derive_seed(0, "figures", count))
+        chosen = torch.randperm(count, generator=generator)[:most].to(split.features.device)
     return split.features[chosen].cpu(), split.targets[chosen].cpu()
 
 
