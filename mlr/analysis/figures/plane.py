@@ -57,9 +57,7 @@ def collect(moment: Moment) -> DecisionPlane | None:
     points = seen.features.reshape(len(seen.labels), 2)
     low, high = points.min(0), points.max(0)
     x, y = (canvas.padded(low[axis], high[axis], 0.08) for axis in (0, 1))
-    across, up = (
-        np.linspace(*ends, 2 * CELLS + 1)[1::2] for ends in (x, y)
-    )  # the middles of cells
+    across, up = (np.linspace(*ends, 2 * CELLS + 1)[1::2] for ends in (x, y))  # middles of cells
     grid = np.stack(np.meshgrid(across, up), -1).reshape(-1, *data.feature_shape)
     logits = moment.network(torch.from_numpy(grid))
     head = moment.experiment.objective.head

@@ -128,12 +128,7 @@ class Moment:
         return [_safe(name if len(name) <= most else f"{name[: most - 1]}…") for name in names]
 
     def judge(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute losses (N,) and dL/dz (N, K) as training does.
-
-        Args:
-            logits: z (N, K).
-            targets: t (N, K).
-        """
+        """Compute losses (N,) and dL/dz (N, K) of logits and targets (N, K) as training does."""
         objectives = RunObjectives([self.experiment.objective])
         batch = EvaluatedBatch(objectives, logits[None], targets[None])
         return batch.losses[0], batch.logit_grads[0]
