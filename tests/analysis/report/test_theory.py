@@ -4,8 +4,8 @@ from math import exp, log
 
 import pytest
 
+from mlr.analysis.report.charts import grid, measured, theory
 from mlr.analysis.report.content import PairPanel, ReportGroup
-from mlr.analysis.report.theory import grid, measured, theory
 from mlr.records.reading import Recorded, read_runs
 from tests.analysis.report.making import anatomy, config
 from tests.records.written import write_run
