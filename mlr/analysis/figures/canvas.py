@@ -28,10 +28,12 @@ INK = "#222222"
 RIGHT, WRONG = BLUE, VERMILLION
 CLASSES = (ORANGE, BLUE, GREEN, PURPLE, SKY, VERMILLION, GREY)
 """Colours of classes; the first two are furthest apart."""
+Place = tuple[float, float, float, float]
+"""Left, bottom, width and height of axes, as shares of a figure."""
 WIDTH, HEIGHT, DPI = 3.5, 3.3, 100
 DIVERGING = "RdBu_r"
-BODY = (0.155, 0.135, 0.815, 0.715)
-"""Left, bottom, width and height of single axes, as shares of a figure."""
+BODY: Place = (0.155, 0.135, 0.815, 0.715)
+"""Place of single axes."""
 SMALL, NORMAL, LARGE = 7.8, 8.2, 9.4
 _COLOURS = 96  # of an image: text stays smooth, and the file is a third as large
 _TICKS = 4
@@ -54,23 +56,14 @@ def new_figure(title: str, keys: Sequence[tuple[str, str]] = (), height: float =
 
 def new_axes(
     figure: Figure,
-    place: tuple[float, float, float, float],
+    place: Place,
     *,
     x: tuple[float, float],
     y: tuple[float, float],
     labels: tuple[str, str] = ("", ""),
     ticks: tuple[Sequence[float] | None, Sequence[float] | None] = (None, None),
 ) -> Axes:
-    """Add axes with few ticks and a light grid.
-
-    Args:
-        figure: to add to.
-        place: left, bottom, width and height, as shares of the figure.
-        x: limits.
-        y: limits.
-        labels: of both axes.
-        ticks: positions; None chooses round numbers.
-    """
+    """Add axes with limits x and y, few ticks, None for round numbers, and a light grid."""
     axes = figure.add_axes(place)
     xs, ys = (
         round_numbers(limits) if own is None else own
@@ -88,9 +81,7 @@ def new_axes(
     return axes
 
 
-def new_picture(
-    figure: Figure, place: tuple[float, float, float, float], values: NDArray, **settings: Any
-) -> Axes:
+def new_picture(figure: Figure, place: Place, values: NDArray, **settings: Any) -> Axes:
     """Add axes with an image and without ticks, by matplotlib's imshow."""
     axes = figure.add_axes(place)
     axes.set_axis_off()

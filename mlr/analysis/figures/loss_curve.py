@@ -35,21 +35,15 @@ class LossLine(NamedTuple):
 
 
 class LossCurve(NamedTuple):
-    """Curves and marks.
+    """Curves and marks."""
 
-    across: label of x.
-    grid: x of the curves (G,).
-    x, losses, grads: of the marks (M,).
-    right: of the marks (M,); None for regression.
-    """
-
-    across: str
-    grid: Array
+    across: str  # label of x
+    grid: Array  # x of the curves (G,)
     lines: Sequence[LossLine]
-    x: Array
-    losses: Array
-    grads: Array
-    right: NDArray[np.bool_] | None
+    x: Array  # of the marks (M,)
+    losses: Array  # of the marks (M,)
+    grads: Array  # of the marks (M,)
+    right: NDArray[np.bool_] | None  # of the marks (M,); None for regression
 
 
 def collect(moment: Moment) -> LossCurve | None:

@@ -26,24 +26,15 @@ _NUMBERS = 2  # features of an example that is no image
 
 @dataclass(frozen=True)
 class MostWrong:
-    """Description of M examples.
+    """Description of M examples."""
 
-    wrong: number of wrong examples; None for regression.
-    examples: number of all examples.
-    features: (M, *feature_shape).
-    targets: as words.
-    predictions: as words.
-    losses: L (M,).
-    grads: ‖dL/dz‖₂ (M,).
-    """
-
-    wrong: int | None
-    examples: int
-    features: Array
-    targets: Sequence[str]
-    predictions: Sequence[str]
-    losses: Array
-    grads: Array
+    wrong: int | None  # number of wrong examples; None for regression
+    examples: int  # number of all examples
+    features: Array  # (M, *feature_shape)
+    targets: Sequence[str]  # as words
+    predictions: Sequence[str]  # as words
+    losses: Array  # L (M,)
+    grads: Array  # ‖dL/dz‖₂ (M,)
 
     @property
     def images(self) -> Array | None:

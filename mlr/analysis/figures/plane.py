@@ -24,25 +24,16 @@ _STRENGTH = 0.55  # of the surest colour: points must stand out against it
 
 @dataclass(frozen=True)
 class DecisionPlane:
-    """Predictions on a grid, and examples.
+    """Predictions on a grid, and examples."""
 
-    x, y: limits of the features.
-    classes: predicted class (CELLS, CELLS), rows from the lowest y up.
-    sureness: 0 where undecided to 1 where sure, likewise.
-    points: training examples (M, 2).
-    labels: their classes (M,).
-    right: True if predicted rightly (M,).
-    names: of the classes.
-    """
-
-    x: tuple[float, float]
-    y: tuple[float, float]
-    classes: NDArray[np.int64]
-    sureness: Array
-    points: Array
-    labels: NDArray[np.int64]
-    right: NDArray[np.bool_]
-    names: tuple[str, ...]
+    x: tuple[float, float]  # limits
+    y: tuple[float, float]  # limits
+    classes: NDArray[np.int64]  # predicted (CELLS, CELLS), rows from the lowest y up
+    sureness: Array  # 0 where undecided to 1 where sure, likewise
+    points: Array  # training examples (M, 2)
+    labels: NDArray[np.int64]  # their classes (M,)
+    right: NDArray[np.bool_]  # True if predicted rightly (M,)
+    names: tuple[str, ...]  # of the classes
 
 
 def collect(moment: Moment) -> DecisionPlane | None:

@@ -23,16 +23,11 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Reliability:
-    """Statistics of B bins of confidence; NaN for an empty one.
+    """Statistics of B bins of confidence; NaN for an empty one."""
 
-    counts: examples (B,).
-    accuracy: share of right examples (B,).
-    confidence: mean confidence (B,).
-    """
-
-    counts: NDArray[np.int64]
-    accuracy: Array
-    confidence: Array
+    counts: NDArray[np.int64]  # examples (B,)
+    accuracy: Array  # share of right examples (B,)
+    confidence: Array  # mean confidence (B,)
 
     @property
     def error(self) -> float:

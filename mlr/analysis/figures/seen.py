@@ -33,24 +33,15 @@ _ROWS = 500  # examples that go through the network at a time: it bounds the mem
 class Seen:
     """N examples of one split, without those with a non-finite logit or loss."""
 
-    features: Array
-    """(N, *feature_shape)"""
-    targets: Array
-    """t (N, K)"""
-    labels: NDArray[np.int64] | None
-    """classes (N,); None for regression"""
-    logits: Array
-    """z (N, K)"""
-    predictions: Array
-    """y (N, K)"""
-    losses: Array
-    """L (N,)"""
-    logit_grads: Array
-    """dL/dz (N, K)"""
-    decided: NDArray[np.int64] | None
-    """predicted classes (N,); None for regression"""
-    lost: int
-    """number of examples left out"""
+    features: Array  # (N, *feature_shape)
+    targets: Array  # t (N, K)
+    labels: NDArray[np.int64] | None  # classes (N,); None for regression
+    logits: Array  # z (N, K)
+    predictions: Array  # y (N, K)
+    losses: Array  # L (N,)
+    logit_grads: Array  # dL/dz (N, K)
+    decided: NDArray[np.int64] | None  # predicted classes (N,); None for regression
+    lost: int  # number of examples left out
 
     @property
     def right(self) -> NDArray[np.bool_] | None:
@@ -76,8 +67,7 @@ class Moment:
     experiment: Experiment
     step: int
     parameters: Mapping[str, Tensor]
-    metrics: Path | None = None
-    """the run's metrics.csv; None where nothing was recorded"""
+    metrics: Path | None = None  # the run's metrics.csv; None where nothing was recorded
 
     @cached_property
     def series(self) -> Series | None:

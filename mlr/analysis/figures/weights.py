@@ -21,18 +21,12 @@ MOST = 25
 
 @dataclass(frozen=True)
 class WeightImages:
-    """Weights of units, as images.
+    """Weights of units, as images."""
 
-    layer: name of the layer.
-    images: (units, height, width).
-    count: number of all units.
-    classes: names of the units if they are classes, else empty.
-    """
-
-    layer: str
-    images: Array
-    count: int
-    classes: tuple[str, ...]
+    layer: str  # name of the layer
+    images: Array  # (units, height, width)
+    count: int  # number of all units
+    classes: tuple[str, ...]  # names of the units if they are classes, else empty
 
     @property
     def largest(self) -> float:

@@ -43,13 +43,7 @@ GOOD, DAMAGED, UNREADABLE, FORMAT = "ok", "damaged", "unreadable", "format"
 
 
 class FileFinding(NamedTuple):
-    """Result for one file.
-
-    Attributes:
-        kind: one of the four above.
-        name: within the folder.
-        text: what is wrong.
-    """
+    """Result for one file: one of the four kinds above, its name, and what is wrong."""
 
     kind: str
     name: str
@@ -65,7 +59,7 @@ class FolderFindings:
         state: in a few words, as in `done, 640 updates`.
         go_on: command that continues what was ended early.
         remedy: what to do with damaged files.
-        found: results of the files.
+        found: of the files.
     """
 
     place: Path

@@ -77,11 +77,7 @@ def view(place: Path, every: bool = False) -> View:
 
 
 def colouring(names: Sequence[str]) -> str:
-    """Choose how TensorBoard colours runs: by pair if it varies, else by all else but the seed.
-
-    Args:
-        names: of the runs, as TensorBoard shows them.
-    """
+    """Choose how TensorBoard colours runs: by pair if it varies, else by all else but the seed."""
     if len({found[0] for name in names if (found := _PAIR.search(name))}) > 1:
         return BY_PAIR
     return BY_SEED_GROUP if len({_SEED.sub("", name) for name in names}) > 1 else BY_RUN
@@ -91,13 +87,12 @@ def ticked(names: Sequence[str], newest: str) -> str | None:
     """Choose the runs that TensorBoard's older pages tick: of more than 40 they tick none.
 
     Args:
-        names: of all runs, relative to the folder that TensorBoard opens, as in
-            `sweep/sigmoid+se,lr=0.1,seed=3`.
-        newest: name of the newest sweep or run, `.` for that folder itself.
+        names: of all runs, as TensorBoard shows them.
+        newest: name of the newest sweep or run, `.` for all of the folder.
 
     Returns:
-        Regular expression of the newest runs; of more than 40 those of the lowest seed; of more
-        than 40 some of them; None if no choice is needed.
+        Regular expression of the newest runs, of those of the lowest seed if these are too many,
+        or of some of them; None if no choice is needed.
     """
     if len(names) <= MOST_TICKED:
         return None
@@ -115,12 +110,7 @@ def ticked(names: Sequence[str], newest: str) -> str | None:
 
 
 def pinned_pictures(folder: Path, runs: Iterable[Path]) -> list[dict[str, Any]]:
-    """Build entries of `pinnedCards` in TensorBoard's address, for the first runs with a course.
-
-    Args:
-        folder: that TensorBoard opens.
-        runs: folders in or below it.
-    """
+    """Build entries of `pinnedCards` in TensorBoard's address, for the first runs with a course."""
     found: list[dict[str, Any]] = []
     for run in runs:
         if len(found) == PINNED:

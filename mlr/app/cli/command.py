@@ -104,16 +104,14 @@ def _failed(session: Session, error: Exception) -> int:
 
 
 def _interrupted(session: Session, signals: Signals) -> int:
-    run = session.run
-    saved = ""
-    if run is not None and run.folder is not None:
-        place = override("resume", console.shown(run.folder))
-        go_on = command("train", place, *trusted(run.overrides))
-        saved = f"; continue with: {go_on}"
-        if not (run.folder / CHECKPOINT).exists():
-            saved = f"; what was recorded until then is saved in {run.folder}"
+    run, saved = session.run, ""
     if session.sweep is not None:
         saved = "; what was finished is saved"
+    elif run is not None and run.folder is not None:
+        saved = f"; what was recorded until then is saved in {run.folder}"
+        if (run.folder / CHECKPOINT).exists():
+            place = override("resume", console.shown(run.folder))
+            saved = f"; continue with: {command('train', place, *trusted(run.overrides))}"
     console.say(f"interrupted{saved}")
     if session.sweep is not None:
         session.report(interrupted=True)
