@@ -42,11 +42,13 @@ def prepare() -> None:
 
 
 def _taking_all(stream: Any, number: int) -> Any:
-    stream = stream or open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    encoding = "utf-8"
     if type(stream) is io.TextIOWrapper and type(_file(stream)) is io.FileIO:
         stream.flush()
-        file = io.BufferedWriter(_Forgiving(stream.fileno(), "w", closefd=False))
-        stream = io.TextIOWrapper(file, stream.encoding, line_buffering=True)
+        number, encoding, stream = stream.fileno(), stream.encoding, None
+    if stream is None:
+        file = io.BufferedWriter(_Forgiving(number, "w", closefd=False))
+        stream = io.TextIOWrapper(file, encoding, line_buffering=True)
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="backslashreplace")
     return stream
