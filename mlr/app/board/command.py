@@ -62,9 +62,7 @@ def has_browser(environment: Mapping[str, str], platform: str = sys.platform) ->
 def serve(folder: Path, link: Callable[[], str]) -> str:
     """Start TensorBoard on the first free port from 6006 on; returns its address.
 
-    Args:
-        folder: the logdir.
-        link: returns the end of the address to which the plain one redirects.
+    The plain address redirects to the one with the end that `link` returns.
     """
     # its dashboards take seconds to import
     from tensorboard.program import TensorBoard, create_port_scanning_werkzeug_server
