@@ -21,9 +21,10 @@ LAYERS = [
     {"analysis"},
     {"app"},
     {"plugins", "__main__", "interval", "watch"},
-    {"lecture", "benchmarks"},
+    {"lecture"},
+    {"benchmarks"},
 ]
-ABOVE = LAYERS[-1]
+ABOVE = {"lecture", "benchmarks"}
 """Rooms that are no part of the product."""
 NAMED_IN = {"app/cli/main.py"}
 """Modules of the product that may name the rooms above it: the table of commands."""

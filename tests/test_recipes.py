@@ -59,7 +59,7 @@ _target_: mlr.heads.Steep
 LOSS = '''"""Polynomial cross-entropy."""
 
 from mlr.core.domains import SIMPLEX
-from mlr.losses.base import Loss, floored_log, floored_log_of_complement, no_likelihood
+from mlr.losses.base import Loss, floored_log, floored_log_of_complement
 
 
 class Poly(Loss):
@@ -82,10 +82,6 @@ class Poly(Loss):
         if y.shape[-1] == 1:
             cost = cost + (1 - t) * (self.epsilon * y - floored_log_of_complement(y))
         return cost.sum(-1)
-
-    def likelihood(self, predictions):
-        """Refuse: e^−L of all classes do not add up to a constant."""
-        raise no_likelihood(self.name, "ce")
 '''
 LOSS_COST = '''def poly(epsilon: float) -> ClassCost:
     """f(p) = −log p + ε(1 − p), with the fall 1 + εp."""
@@ -261,7 +257,7 @@ def copy(tmp_path_factory) -> Path:
     return tree
 
 
-def python(tree: Path, *line: str) -> None:
+def python(tree: Path, *line: str) -> str:
     done = subprocess.run(
         [sys.executable, *line],
         cwd=tree,
@@ -271,6 +267,7 @@ def python(tree: Path, *line: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_an_experiment_of_new_parts_is_trained(copy):
@@ -284,6 +281,21 @@ def test_an_experiment_of_new_parts_is_trained(copy):
     assert len(largest) == status["steps"]
     assert min(largest) >= 0
     assert "epsilon: 0.5" in (copy / "run/.hydra/config.yaml").read_text()
+
+
+@pytest.mark.parametrize(("probes", "on"), [("off", "false"), ("basic", "false"), ("full", "true")])
+def test_a_new_probe_is_an_option_of_every_set_and_on_in_the_full_one(copy, probes, on):
+    told = python(copy, "scripts/train.py", "--help", f"probes={probes}")
+    assert f"\n  probes.largest_logit={on}" in told
+    assert told.count("largest logit of the batch") == 1
+
+
+def test_a_new_probe_has_a_schedule_and_a_column(copy):
+    line = ("data=moons", "probes=full", "probes.largest_logit=every:2", "steps=5")
+    python(copy, "scripts/train.py", *line, "hydra.run.dir=full")
+    with (copy / "full/metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows if row["largest_logit/batch"]] == ["0", "2", "4"]
 
 
 EXACT = """

@@ -23,8 +23,8 @@ from mlr.benchmarks.workloads import IMAGES, LR, Workload, experiment, make_data
 from mlr.data.base import Dataset
 from mlr.records import Recorder, RunFolder
 from mlr.training import train
-from mlr.training.checkpointing import CheckpointHooks
 from mlr.training.log import run_tags
+from mlr.training.loop import TrainingLoop
 
 MOST = 0.01
 SECONDS = 1.0
@@ -46,16 +46,16 @@ def rows(repeats: int, work: Workload = LONG) -> Iterator[BenchmarkRow]:
 
 def _run(work: Workload, data: Dataset, folder: Path) -> tuple[float, float]:
     """Measure the seconds of a run, and those spent in its checkpoints."""
-    run, spent, keep = experiment(work, data), [0.0], CheckpointHooks.save
+    run, spent, keep = experiment(work, data), [0.0], TrainingLoop.save
 
-    def timed(self: CheckpointHooks, step: int) -> None:
+    def timed(self: TrainingLoop) -> None:
         began = perf_counter()
-        keep(self, step)
+        keep(self)
         spent[0] += perf_counter() - began
 
     began = perf_counter()
     claimed = RunFolder.claim(folder / token_hex(8))
-    CheckpointHooks.save = timed  # type: ignore[method-assign]
+    TrainingLoop.save = timed  # type: ignore[method-assign]
     try:
         recorder = Recorder(claimed, run_tags(run), {"lr": LR})
         job = Job(0, (), {"checkpoint": {"seconds": SECONDS}}, claimed.path, {})
@@ -63,5 +63,5 @@ def _run(work: Workload, data: Dataset, folder: Path) -> tuple[float, float]:
         (result,) = train([run], [recorder], policy=checkpoint_policy([own], None))
         recorder.finish(result.status, result.metrics)
     finally:
-        CheckpointHooks.save = keep  # type: ignore[method-assign]
+        TrainingLoop.save = keep  # type: ignore[method-assign]
     return perf_counter() - began, spent[0]

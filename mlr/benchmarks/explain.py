@@ -327,7 +327,7 @@ def rows(repeats: int, cases: Sequence[Fault] = (*PLANTED, *FINE)) -> Iterator[B
 
 def diagnose_cases(folder: Path, cases: Sequence[Fault]) -> list[DiagnosedRun]:
     """Train all cases and diagnose every run in which the fault came about."""
-    from mlr.app.lab import Lab
+    from mlr.lecture.lab import Lab
 
     tables = {name: str(path) for name, path in write_tables(folder).items()}
     lab = Lab(folder / "runs")

@@ -3,8 +3,6 @@
 That is `python scripts/train.py` in a checkout and `mlr train` where mlr is installed.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import shutil
@@ -50,6 +48,10 @@ def trusted(overrides: Sequence[str]) -> list[str]:
     return [one for one in overrides if one.lstrip("+").startswith("allow_targets")]
 
 
+def _called() -> Path:
+    return Path(sys.argv[0] if sys.argv else "")
+
+
 def _here(name: str) -> list[str]:
     called = _called()
     if called.stem == "mlr":
@@ -57,7 +59,7 @@ def _here(name: str) -> list[str]:
         return ["mlr" if found else str(called), name]
     if called == CODE / "__main__.py":
         return [sys.orig_argv[0], "-m", "mlr", name]
-    if _is_script(called):
+    if called.suffix == ".py" and called.is_file() and called.resolve().parent == SCRIPTS:
         return [sys.orig_argv[0], str(called.with_name(f"{name}.py"))]
     return _anywhere(name)
 
@@ -68,11 +70,3 @@ def _anywhere(name: str) -> list[str]:
     if not installed and (SCRIPTS / f"{name}.py").is_file():
         return ["python", f"scripts/{name}.py"]
     return ["mlr", name]
-
-
-def _called() -> Path:
-    return Path(sys.argv[0] if sys.argv else "")
-
-
-def _is_script(called: Path) -> bool:
-    return called.suffix == ".py" and called.is_file() and called.resolve().parent == SCRIPTS

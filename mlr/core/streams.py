@@ -1,16 +1,15 @@
-"""Standard output and error that never end the work: closed, full, or of any encoding.
+"""Standard output and error: closed, full or of any encoding, they never end the work.
 
 A result is in its files before it is printed. What a standard stream cannot take is dropped, and
-the exit code says so at the end; what its encoding lacks is escaped.
+the exit code says so at the end; what its encoding lacks is written as `?`.
 """
-
-from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 from mlr.core.durable import WriteError
 
@@ -24,40 +23,28 @@ class _Forgiving(io.FileIO):
     fault: OSError | None = None
 
     def write(self, content: Any) -> int:
+        """Write all that can be written."""
+        left = memoryview(content).cast("B")
+        size = len(left)
         try:
-            return super().write(content)
+            while left:
+                if (taken := super().write(left)) is None:  # a pipe that does not block
+                    select.select([], [self], [])
+                else:
+                    left = left[taken:]
         except OSError as error:
             self.fault = self.fault or error
-            return len(content)
+        return size
 
 
 def prepare() -> None:
     """Have standard output and error take everything from now on; may be called again."""
     for number in range(3):
         try:
-            os.set_blocking(number, True)
+            os.fstat(number)
         except OSError:  # closed: a run's file would get its number, and what is printed there
             os.open(os.devnull, os.O_RDWR)
     sys.stdout, sys.stderr = _taking_all(sys.stdout, 1), _taking_all(sys.stderr, 2)
-
-
-def _taking_all(stream: Any, number: int) -> Any:
-    encoding = "utf-8"
-    if type(stream) is io.TextIOWrapper and type(_file(stream)) is io.FileIO:
-        stream.flush()
-        number, encoding, stream = stream.fileno(), stream.encoding, None
-    if stream is None:
-        file = io.BufferedWriter(_Forgiving(number, "w", closefd=False))
-        stream = io.TextIOWrapper(file, encoding, line_buffering=True)
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors="backslashreplace")
-    return stream
-
-
-def _file(stream: Any) -> Any:
-    """Return the file below the buffers of a stream."""
-    buffer = getattr(stream, "buffer", None)
-    return getattr(buffer, "raw", buffer)  # python -u has no buffer
 
 
 def exit_code(task: Callable[[], int]) -> int:
@@ -82,3 +69,20 @@ def write_utf8(text: str) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()
+
+
+def _taking_all(stream: TextIO | None, number: int) -> TextIO:
+    encoding, by_line = "utf-8", True
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
+        encoding, by_line = stream.encoding, stream.line_buffering or stream.write_through
+    if stream is not None and type(_file(stream)) is not io.FileIO:  # done before, or a notebook's
+        return stream
+    file = io.BufferedWriter(_Forgiving(number, "w", closefd=False))
+    return io.TextIOWrapper(file, encoding, "replace", line_buffering=by_line)
+
+
+def _file(stream: Any) -> Any:
+    """Return the file below the buffers of a stream; with `python -u` it has one buffer fewer."""
+    buffer = getattr(stream, "buffer", None)
+    return getattr(buffer, "raw", buffer)

@@ -1,6 +1,4 @@
-"""Text for the terminal: control characters escaped."""
-
-from __future__ import annotations
+"""Control characters in text for the terminal."""
 
 import unicodedata
 

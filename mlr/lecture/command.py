@@ -17,11 +17,11 @@ from time import perf_counter
 from rich.console import Console
 from rich.text import Text
 
-from mlr.app.lab import Lab
 from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 from mlr.lecture import published
+from mlr.lecture.lab import Lab
 from mlr.lecture.page import render, saved_answers
 from mlr.lecture.page.answer import Answer, Slide
 from mlr.lecture.slides import CHAPTERS, SLIDES

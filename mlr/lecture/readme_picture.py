@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from mlr.app.config.output_paths import ROOT
-from mlr.app.lab import Lab
 from mlr.core.durable import atomic_write
+from mlr.lecture.lab import Lab
 from mlr.lecture.page.drawing import of_pair
 from mlr.objectives import Objective
 

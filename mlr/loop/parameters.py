@@ -1,15 +1,11 @@
 """Trained parameters of a module, with statistics of all of them at once."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from mlr.core.checks import InputError
-from mlr.probes import NetworkValues
 from mlr.probes.layer_hooks import tag_name, wide
 
 Values = Sequence[Tensor | None]
@@ -24,9 +20,6 @@ class TrainedParameters:
     Attributes:
         names: names of the layers, in the order of the module.
         parameters: all that are trained.
-
-    Raises:
-        InputError: no parameter is trained.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -81,7 +74,7 @@ class TrainedParameters:
 
     def copy(self, values: Values, into: Values | None) -> Values:
         """Copy values, into the memory of an earlier copy if it has their shapes."""
-        if into is None or list(map(_shape, into)) != list(map(_shape, values)):
+        if into is None or _shapes(into) != _shapes(values):
             return [value if value is None else value.clone() for value in values]
         new, old = ([value for value in each if value is not None] for each in (values, into))
         if old:
@@ -93,16 +86,15 @@ class TrainedParameters:
         torch._foreach_sub_(values, others)  # type: ignore[call-overload]
         return values
 
-    def by_layer(self, network: NetworkValues) -> NetworkValues:
+    def by_layer(self, statistics: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Sum statistics by parameter (…, n) to statistics by layer (…, N)."""
-        found = {}
-        for name in ("gradient_norms", "weight_norms", "update_norms"):
-            sizes = getattr(network, name)
-            if sizes is not None:
-                found[name] = self._sums(sizes.double().square()).sqrt().to(sizes.dtype)
-        if network.nonfinite is not None:
-            found["nonfinite"] = self._sums(network.nonfinite)
-        return replace(network, **found)
+        found = dict(statistics)
+        for name in {"gradient_norms", "weight_norms", "update_norms"} & found.keys():
+            sizes = found[name]
+            found[name] = self._sums(sizes.double().square()).sqrt().to(sizes.dtype)
+        if "nonfinite" in found:
+            found["nonfinite"] = self._sums(found["nonfinite"])
+        return found
 
     def _sums(self, values: Tensor) -> Tensor:
         layer_of = torch.tensor(self._layer_of, device=values.device)
@@ -115,5 +107,5 @@ def _dense(gradient: Tensor | None) -> Tensor | None:
     return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
 
 
-def _shape(value: Tensor | None) -> torch.Size | None:
-    return None if value is None else value.shape
+def _shapes(values: Values) -> list[torch.Size | None]:
+    return [None if value is None else value.shape for value in values]

@@ -1,7 +1,5 @@
 """Outputs of a `GradientProbe`: a run folder as mlr's training writes it, or a SummaryWriter."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +11,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.probes.histograms import Histogram, edges
 from mlr.probes.measuring import Measured
-from mlr.records import Recorder, RunFolder
+from mlr.records import Recorder, RunFolder, record_histograms, record_scalars
 
 
 class FolderSink:
@@ -39,11 +37,14 @@ class FolderSink:
         """Append numbers (P, tags) and histograms (H, …); epochs are NaN, for a loop has none."""
         assert self.recorder is not None
         epochs = np.full(len(block.steps), np.nan)
-        self.recorder.scalars(block.steps, epochs, block.numbers, block.present, block.times)
+        numbers, present = block.numbers[:, None], block.present[:, None]  # one run
+        record_scalars([self.recorder], block.steps, epochs, numbers, present, block.times)
         for tag, bars in block.histograms.items():
-            self.recorder.histograms(
-                *(block.steps[block.drawn], tag, edges(bars.minimum, bars.maximum)),
-                **bars._asdict(),
+            record_histograms(
+                *([self.recorder], block.steps[block.drawn], tag),
+                limits=edges(bars.minimum, bars.maximum)[:, None],
+                **{name: column[:, None] for name, column in bars._asdict().items()},
+                present=np.ones((len(block.drawn), 1), dtype=bool),
                 wall_times=block.times[block.drawn],
             )
         self.recorder.flush()

@@ -30,21 +30,16 @@ class Loss(ABC):
     def __call__(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """Losses (…) of predictions y (…, K) against targets t (…, K)."""
 
-    @abstractmethod
     def likelihood(self, predictions: Tensor) -> Distribution:
-        """The torch distribution whose −log-likelihood is this loss, up to a constant.
+        """Return the torch distribution whose −log-likelihood is this loss, up to a constant.
 
         Raises:
-            TypeError: there is none; the sentence says why.
+            TypeError: there is none: e^−L over all targets does not add up to a constant.
         """
-
-
-def no_likelihood(name: str, instead: str) -> TypeError:
-    """The error of a loss that is no −log-likelihood, and which one to take instead."""
-    return TypeError(
-        f"loss={name} is not a −log-likelihood: e^−L of all classes do not add up to a constant. "
-        f"Take {instead} for a likelihood."
-    )
+        raise TypeError(
+            f"loss={self.name} gives no likelihood: e^−L over all targets would have to add up to "
+            "a constant. Take loss=se, bce or ce for one."
+        )
 
 
 LOG_FLOOR = -100.0

@@ -11,12 +11,10 @@ from mlr.losses.base import (
     Loss,
     floored_log,
     floored_log_of_complement,
-    no_likelihood,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.distributions import Distribution
 
 
 class Focal(Loss):
@@ -61,11 +59,3 @@ class Focal(Loss):
         """(1 − p)^γ of 1 − p, whose derivative at 0 is 0 and not 0^(γ − 1)."""
         none = rest == 0
         return (rest.masked_fill(none, 1.0) ** self.gamma).masked_fill(none, 0.0**self.gamma)
-
-    def likelihood(self, predictions: Tensor) -> Distribution:
-        """Refuse: this loss is no −log-likelihood.
-
-        Raises:
-            TypeError: always; e^−L of all classes do not add up to a constant.
-        """
-        raise no_likelihood(self.name, "ce")

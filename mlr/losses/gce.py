@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mlr.core.checks import InputError, positive
 from mlr.core.domains import SIMPLEX, Region
-from mlr.losses.base import Loss, floored_log, floored_log_of_complement, no_likelihood
+from mlr.losses.base import Loss, floored_log, floored_log_of_complement
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.distributions import Distribution
 
 
 class GeneralisedCrossEntropy(Loss):
@@ -51,11 +50,3 @@ class GeneralisedCrossEntropy(Loss):
         if y.shape[-1] == 1:
             cost = cost + (1 - t) * (self.q * floored_log_of_complement(y)).expm1()
         return -cost.sum(-1) / self.q
-
-    def likelihood(self, predictions: Tensor) -> Distribution:
-        """Refuse: this loss is no −log-likelihood.
-
-        Raises:
-            TypeError: always; e^−L of all classes do not add up to a constant.
-        """
-        raise no_likelihood(self.name, "ce")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from mlr.core.domains import REALS, UNIT, Region
-from mlr.losses.base import Loss, no_likelihood
+from mlr.losses.base import Loss
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.distributions import Distribution
 
 
 class Hinge(Loss):
@@ -35,11 +34,3 @@ class Hinge(Loss):
         y, t = predictions, targets
         # 1 − f = 2(1 − y) and 1 + f = 2y
         return 2 * (t * (1 - y).relu() + (1 - t) * y.relu()).sum(-1)
-
-    def likelihood(self, predictions: Tensor) -> Distribution:
-        """Refuse: this loss is no −log-likelihood.
-
-        Raises:
-            TypeError: always; e^−L of the two classes do not add up to a constant.
-        """
-        raise no_likelihood(self.name, "bce")

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mlr.core.checks import fraction
 from mlr.core.domains import SIMPLEX, Region
-from mlr.losses.base import Loss, no_likelihood
+from mlr.losses.base import Loss
 from mlr.losses.ce import CrossEntropy
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.distributions import Distribution
 
 
 class SmoothedCrossEntropy(Loss):
@@ -50,11 +49,3 @@ class SmoothedCrossEntropy(Loss):
     def smoothed(self, targets: Tensor) -> Tensor:
         """Targets t' = (1 − ε)t + ε/K (…, K); for one output K is 2."""
         return (1 - self.epsilon) * targets + self.epsilon / max(targets.shape[-1], 2)
-
-    def likelihood(self, predictions: Tensor) -> Distribution:
-        """Refuse: this loss is no −log-likelihood.
-
-        Raises:
-            TypeError: always; e^−L of all classes do not add up to a constant.
-        """
-        raise no_likelihood(self.name, "ce")

@@ -1,7 +1,5 @@
 """Measured steps in blocks: many steps in one computation, one transfer from the device a flush."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
@@ -42,12 +40,9 @@ class ScheduledStep(NamedTuple):
     logit_grads: Tensor
     """dL/dz (R, B, K) of each example's own loss"""
     statistics: Mapping[str, Tensor]
-    """fields of `NetworkValues`, with a leading axis R"""
+    """`StepValues.network`, with a leading axis R"""
     loss: Tensor | None = None
     """mean L (), if losses cannot be computed from logits and targets"""
-
-
-Axes = tuple[int, int, int]
 
 
 class StackNumbers(NamedTuple):
@@ -80,10 +75,6 @@ class Measured(NamedTuple):
     """by tag, over batch and outputs (H, R, …); empty if H is 0"""
 
 
-def _all(values: Tensor) -> Tensor:
-    return values
-
-
 class Measurements:
     """Steps that are measured in stacks of one batch size and with the same families due.
 
@@ -101,13 +92,12 @@ class Measurements:
         self,
         probes: Mapping[str, Probe],
         values_of: Callable[[Sequence[ScheduledStep]], StepValues],
-        axes: Axes = (0, 1, 2),
-        runs_of: Callable[[Tensor], Tensor] = _all,
+        axes: tuple[int, int, int] = (0, 1, 2),
+        runs_of: Callable[[Tensor], Tensor] = lambda values: values,
         runs: int = 1,
     ) -> None:
         self.probes, self.values_of = probes, values_of
         self.axes, self.runs_of, self.runs = axes, runs_of, runs
-        self.tags = tuple(tag for probe in probes.values() for tag in probe.tags)
         self.kept = 0
         self.forget()
 
@@ -204,6 +194,12 @@ def stacked(tensors: Sequence[Tensor], axes: Sequence[int]) -> Tensor:
     """Stack P tensors (L, B, K) to (P, L, B, K), the axes of each in this order in memory."""
     back = [1 + axes.index(axis) for axis in range(3)]
     return torch.stack([tensor.permute(*axes) for tensor in tensors]).permute(0, *back)
+
+
+def stack_network(steps: Sequence[ScheduledStep]) -> dict[str, Tensor]:
+    """Stack the statistics of P steps along a new leading axis P."""
+    first = steps[0].statistics
+    return {name: torch.stack([step.statistics[name] for step in steps]) for name in first}
 
 
 def _fetched(parts: Sequence[tuple[list[int], Tensor]], places: list[int]) -> NDArray[Any]:

@@ -15,8 +15,8 @@ The way of a batch, from YAML to a number in TensorBoard:
       the pair in `mlr.objectives.kernels`) and the update (`steppers`);
     - a measured step goes to `log.StepLog`: `probes.measuring.Measurements` stacks some and calls
       the families of `mlr.probes.families`;
-    - `records.recorder.record_scalars` encodes the numbers (`records.row_blocks`,
-      `records.tensorboard.encoding`), and `EventWriter.flush` appends them to the file.
+    - `records.recorder.record_scalars` encodes the numbers (`records.encoding`), and
+      `Recorder.flush` appends them to the files.
 """
 
 from typing import TYPE_CHECKING
@@ -27,14 +27,13 @@ from mlr.training.schedules import SCHEDULES, Constant, Cosine, LearningRate, St
 
 if TYPE_CHECKING:
     from mlr.training.experiment import Experiment
-    from mlr.training.loop import train
-    from mlr.training.result import Result
+    from mlr.training.loop import Result, train
 
 __getattr__ = lazy_exports(
     __name__,
     {
         "Experiment": "mlr.training.experiment",
-        "Result": "mlr.training.result",
+        "Result": "mlr.training.loop",
         "train": "mlr.training.loop",
     },
 )

@@ -22,8 +22,7 @@ import torch
 from torch import Tensor
 
 from mlr.probes.layers import UnitStatistics
-from mlr.training.memory_layout import classes_first
-from mlr.training.parameters import Layout
+from mlr.training.memory_layout import Layout, classes_first
 from mlr.training.structure import Activation, Dense, DenseOnly
 
 ALIGN = 16

@@ -1,8 +1,6 @@
 """Checkpoints of a run: its state, and all else that resuming needs, as one file with a checksum.
 
-`model.<name>` is the module's state_dict, `optimizer.<name>` a moment, `snapshot.<step>` the
-parameters of that step, `best.<name>` a parameter when the validation loss was lowest, unless
-that is now. Nothing in the file can be code.
+Nothing in the file can be code.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mlr.core.checks import DataError
 from mlr.core.durable import atomic_write, rename
@@ -26,9 +23,7 @@ from mlr.training.state import State
 from mlr.training.stopping import Stop
 
 _LIMIT = 1 << 62
-MODEL, MOMENT, SNAPSHOT, PREVIOUS = "model.", "optimizer.", "snapshot.", "previous_gradient"
-BEST = "best."
-NUMBERS = ("lowest", "waited", "best_step", "threads")
+NUMBERS = ("step", "lowest", "waited", "best_step", "threads")
 
 
 def save_checkpoint(
@@ -45,16 +40,10 @@ def save_checkpoint(
     Raises:
         WriteError: naming the file; the checkpoint before is still there.
     """
-    tensors = {MODEL + name: own for name, own in state.state_dict.items()}
-    tensors |= {MOMENT + name: own for name, own in state.moments.items()}
-    tensors |= {f"{SNAPSHOT}{step}": row for step, row in state.snapshots}
-    tensors |= {BEST + name: own for name, own in state.best.items()}
-    if state.previous is not None:
-        tensors[PREVIOUS] = state.previous
-    numbers = {name: getattr(state, name) for name in ("step", *NUMBERS)}
+    numbers = {name: getattr(state, name) for name in NUMBERS}
     ending = None if state.ending is None else asdict(state.ending)
     content = encode(
-        {name: own.numpy() for name, own in tensors.items()},
+        {name: own.numpy() for name, own in state.tensors.items()},
         {"format": FORMAT, **numbers, "ending": ending, **about},
     )
     newest, before = folder.checkpoint, folder.checkpoint_before
@@ -93,30 +82,17 @@ def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
 
 
 def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> State:
-    tensors = {name: torch.from_numpy(own) for name, own in arrays.items()}
-    ending, numbers = about["ending"], {name: about[name] for name in ("step", *NUMBERS)}
+    ending, numbers = about["ending"], {name: about[name] for name in NUMBERS}
+    stop = None if ending is None else Stop(**ending)
     counts = [numbers[name] for name in ("step", "waited", "best_step")]
     counts += [] if numbers["threads"] is None else [numbers["threads"]]
-    counts += [] if ending is None else [ending["step"]]
+    counts += [] if stop is None else [stop.step]
     if not all(type(count) is int and 0 <= count < _LIMIT for count in counts):
         raise ValueError(f"{counts} are not counts")
-    is_sound = ending is None or (
-        isinstance(ending["refused"], dict) and isinstance(ending["reason"], str)
-    )
-    if not is_sound:
+    if stop and not (isinstance(stop.refused, dict) and isinstance(stop.reason, str)):
         raise ValueError("its ending is none")
-    return State(
-        state_dict=_named(tensors, MODEL),
-        moments=_named(tensors, MOMENT),
-        previous=tensors.get(PREVIOUS),
-        snapshots=sorted((int(step), row) for step, row in _named(tensors, SNAPSHOT).items()),
-        best=_named(tensors, BEST),
-        ending=None if ending is None else Stop(**ending),
-        **numbers | {"lowest": float(numbers["lowest"])},
-    )
-
-
-def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): own for name, own in tensors.items() if name.startswith(prefix)
-    }
+    numbers["lowest"] = float(numbers["lowest"])
+    tensors = {name: torch.from_numpy(own) for name, own in arrays.items()}
+    state = State(tensors=tensors, ending=stop, **numbers)
+    _ = state.snapshots  # their names must be numbers
+    return state

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from mlr.training.batches import Batches
 from mlr.training.examples import Examples
-from mlr.training.run_snapshots import LanesCopy, copy_lanes, restore_lanes
 from mlr.training.shuffling import orders_of
+from mlr.training.state import LanesCopy, copy_lanes, restore_lanes
 from mlr.training.step import Program
 from mlr.training.stopping import ADVICE, BEFORE, Stop, Stopping
 

@@ -6,14 +6,14 @@ they are asked for. `Evaluation` makes such batches of a split for all runs of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from mlr.probes.base import lengths
-from mlr.training.examples import Chunk, Examples
+from mlr.training.examples import Examples
 from mlr.training.run_objectives import RunObjectives, labels_of
 from mlr.training.step import Program
 
@@ -67,7 +67,7 @@ class EvaluatedBatch:
     @cached_property
     def spreads(self) -> Tensor:
         """σ (L, B, targets), of heads that predict it."""
-        return self.objectives.spreads(self.logits)
+        return self.predictions[..., self.targets.shape[-1] :]
 
     @cached_property
     def labels(self) -> Tensor:
@@ -106,43 +106,39 @@ class Evaluation:
         rows = MOST_ROWS_LANES_LAST if program.network.lanes_last else MOST_ROWS
         self.program, self.size = program, min(rows, most)
         self.count = examples.count if chosen is None else len(chosen)
-        self.chunks: list[Chunk] = examples.chunks(self.size, chosen)
+        self.chunks = examples.chunks(self.size, chosen)
 
     def batches(self) -> Iterator[EvaluatedBatch]:
         """Pass all batches through the networks in evaluation mode."""
-        for chunk in self.chunks:
-            logits = self.program.network.logits(chunk.inputs)
+        for inputs, t in self.chunks:
+            logits = self.program.network.logits(inputs)
             # copied, because operations on expanded (stride 0) tensors are slow
-            width = chunk.targets.shape[-1]
-            targets = torch.empty_like(logits[..., :width]).copy_(chunk.targets)
+            targets = torch.empty_like(logits[..., : t.shape[-1]]).copy_(t)
             yield EvaluatedBatch(self.program.objectives, logits, targets)
 
-    def means(self) -> Sums:
+    def means(self, errors: bool = False) -> Sums:
         """Compute means (R,) over the split: `loss`, for classification `accuracy`.
 
-        For heads that predict a standard deviation also `predicted_std`, over all targets.
+        For heads that predict a standard deviation also `predicted_std`, over all targets. With
+        `errors`, for regression `rmse`: √ of the mean of (ŷ − t)² over examples and targets, ŷ
+        being the prediction, of a Gaussian its mean, so that runs of different losses compare.
         """
-        return self._means(self._sums)
+        squares = errors and not self.program.classification
+        sums = added([self._sums(batch, squares) for batch in self.batches()])
+        means = {name: self.program.of_runs(own / self.count) for name, own in sums.items()}
+        if squares:
+            means["rmse"] = means["rmse"].sqrt()
+        return means
 
-    def errors(self) -> Sums:
-        """Compute for regression `rmse` (R,): √ of the mean of (ŷ − t)² over examples and targets.
-
-        ŷ is the prediction, of a Gaussian its mean, so that runs of different losses compare.
-        """
-        if self.program.classification:
-            return {}
-        return {"rmse": self._means(_squares)["square"].sqrt()}
-
-    def _means(self, sums_of: Callable[[EvaluatedBatch], Sums]) -> Sums:
-        sums = added([sums_of(batch) for batch in self.batches()])
-        return {name: self.program.of_runs(own / self.count) for name, own in sums.items()}
-
-    def _sums(self, batch: EvaluatedBatch) -> Sums:
+    def _sums(self, batch: EvaluatedBatch, squares: bool) -> Sums:
         sums = {"loss": batch.losses.sum(1)}
         if self.program.spread:
             sums["predicted_std"] = batch.spreads.mean(-1).sum(1)
         if self.program.classification:
             sums["accuracy"] = batch.right.sum(1)
+        if squares:
+            residuals = batch.predictions[..., : batch.targets.shape[-1]] - batch.targets
+            sums["rmse"] = residuals.square().mean(-1).sum(1)
         return sums
 
 
@@ -151,15 +147,10 @@ def added(parts: list[Sums]) -> Sums:
     return {name: sum((part[name] for part in parts[1:]), parts[0][name]) for name in parts[0]}
 
 
-def means_of(evaluations: Mapping[str, Evaluation]) -> Sums:
+def means_of(evaluations: Mapping[str, Evaluation], errors: bool = False) -> Sums:
     """Compute means (R,) by tag over the splits of these names."""
     return {
         f"{name}/{split}": values
         for split, evaluation in evaluations.items()
-        for name, values in evaluation.means().items()
+        for name, values in evaluation.means(errors).items()
     }
-
-
-def _squares(batch: EvaluatedBatch) -> Sums:
-    residuals = batch.objectives.centres(batch.logits) - batch.targets
-    return {"square": residuals.square().mean(-1).sum(1)}

@@ -16,10 +16,16 @@ from mlr.probes.base import below
 from mlr.probes.families.classes import own_output
 from mlr.probes.families.confidence import confidence, levels_of
 from mlr.probes.families.prediction import by_target
-from mlr.training.diagnostics_report import LOGIT_EDGES, data_report, numbers, report
+from mlr.training.diagnostics_report import (
+    LOGIT_EDGES,
+    best_threshold,
+    data_report,
+    numbers,
+    report,
+    same_class_as_nearest,
+)
 from mlr.training.evaluation import EvaluatedBatch, Evaluation, Sums, added
 from mlr.training.examples import Examples
-from mlr.training.separability import best_threshold, same_class_as_nearest
 from mlr.training.step import Program
 
 MOST_LOGITS = 1024
@@ -116,7 +122,7 @@ class FinalDiagnostics:
         self.count = self.evaluation.count
         self.outputs = "prediction" in program.runs[0].probes.families
         self._detailed = MOST_LOGITS // self.evaluation.size
-        """batches whose logits are binned"""
+        """number of batches whose logits are reported"""
         self.first: Sums = {}
         self.sums: Sums = {}
         self.details: Sums = {}
@@ -131,16 +137,16 @@ class FinalDiagnostics:
     def end(self) -> Sums:
         """Evaluate all examples; returns the means (R,) by tag."""
         sums: list[Sums] = []
-        details: list[Sums] = []
+        detailed: list[EvaluatedBatch] = []
         for batch in self.evaluation.batches():
             sums.append(sums_of(self.program, batch))
             if self.program.classification:
                 sums[-1] |= sums_by_kind(self.program, batch)
             if self.outputs:
                 sums[-1] |= sums_of_outputs(self.program, batch)
-            if len(details) < self._detailed:
-                details.append(self._details(batch))
-        self.sums, self.details = added(sums), _joined(details)
+            if len(detailed) < self._detailed:
+                detailed.append(batch)
+        self.sums, self.details = added(sums), self._details(detailed)
         return {tag: self.program.of_runs(own) for tag, own in self._means().items()}
 
     def _means(self) -> dict[str, Tensor]:
@@ -163,28 +169,26 @@ class FinalDiagnostics:
         means["zero_grad/fraction"] = sums["zero"] / count
         return means
 
-    def _details(self, batch: EvaluatedBatch) -> Sums:
-        """Return sizes for quantiles, and of classifications logits by bin and single logits."""
-        found = {"sizes": batch.gradient_sizes}
+    def _details(self, batches: list[EvaluatedBatch]) -> Sums:
+        """Return quantiles of the sizes, and of classifications logits by bin and a threshold."""
+        sizes = torch.cat([batch.gradient_sizes for batch in batches], dim=1).sort(1).values
+        places = [round(quantile * (sizes.shape[1] - 1)) for quantile in QUANTILES]
+        found = {"quantiles": sizes[:, places]}
         if self.program.classification:
-            margins = self.program.objectives.margins(batch.logits)
-            found |= _binned(margins, batch.targets, batch.logit_grads)
-            if batch.logits.shape[-1] == 1:
-                found |= {"single": batch.logits[..., 0], "labels": batch.labels}
+            logits = torch.cat([batch.logits for batch in batches], dim=1)
+            targets = torch.cat([batch.targets for batch in batches], dim=1)
+            grads = torch.cat([batch.logit_grads for batch in batches], dim=1)
+            found |= _binned(self.program.objectives.margins(logits), targets, grads)
+            if logits.shape[-1] == 1:
+                at, wrong = best_threshold(logits[..., 0], targets[..., 0])
+                found |= {"boundary_at": at, "boundary_wrong": wrong}
         return found
 
     def reports(self) -> list[dict[str, Any]]:
         """Report each run as JSON holds it: shares, means, and None for nothing."""
-        details = self.details
-        sizes = details.pop("sizes").sort(1).values
-        places = [round(quantile * (sizes.shape[1] - 1)) for quantile in QUANTILES]
-        details["quantiles"] = sizes[:, places]
-        if "single" in details:
-            at, wrong = best_threshold(details.pop("single"), details.pop("labels"))
-            details |= {"boundary_at": at, "boundary_wrong": wrong}
         known = [
             {name: self.program.of_runs(value).cpu().numpy() for name, value in own.items()}
-            for own in (self.first, self.sums, details)
+            for own in (self.first, self.sums, self.details)
         ]
         data = {id(one.data): one.data.train for one in self.program.runs}
         described = {key: data_report(train.features) for key, train in data.items()}
@@ -215,17 +219,6 @@ def _learned_little(own: dict[str, Any]) -> bool:
     if not counts:
         return False
     return bool(own["wrong"] > LITTLE * (1 - max(counts) / sum(counts)) > 0)
-
-
-def _joined(details: list[Sums]) -> Sums:
-    """Concatenate what is per example, and add up what is per bin."""
-    per_bin = [
-        {name: own for name, own in one.items() if name.startswith("bin")} for one in details
-    ]
-    return added(per_bin) | {
-        name: torch.cat([one[name] for one in details], dim=1)
-        for name in details[0].keys() - per_bin[0].keys()
-    }
 
 
 def _binned(logits: Tensor, targets: Tensor, grads: Tensor) -> Sums:

@@ -20,7 +20,7 @@ from mlr.core.seeds import derive_seed
 from mlr.probes.layer_hooks import SLOPES, LayerHooks, square_norms
 from mlr.probes.layers import UnitStatistics
 from mlr.training.background import threads
-from mlr.training.parameters import Layout
+from mlr.training.memory_layout import Layout
 
 
 class Tape(NamedTuple):

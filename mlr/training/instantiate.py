@@ -12,8 +12,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,8 +89,8 @@ def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
         return _layer(group, target)
     if not is_allowed(target, allowed):
         raise InputError(_unknown(group, target))
-    if _HERE not in sys.meta_path:
-        sys.meta_path.append(_HERE)
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # last, so that a user's package hides no other
     module, _, name = target.rpartition(".")
     try:
         kind = getattr(import_module(module), name)
@@ -105,16 +103,6 @@ def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
             "give it its own, and allow that."
         )
     return kind
-
-
-class _Here(MetaPathFinder):
-    """Find a user's package in the current folder; asked last, so it hides no other."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        return None if path else PathFinder.find_spec(name, [str(Path.cwd())])
-
-
-_HERE = _Here()
 
 
 def is_allowed(target: str, allowed: Iterable[str]) -> bool:

@@ -11,17 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlr.probes import StepValues, edges, make_probes
-from mlr.probes.base import stack_network
+from mlr.probes.base import StepValues
 from mlr.probes.families import fields_read
-from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stacked
+from mlr.probes.histograms import edges
+from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stack_network, stacked
+from mlr.probes.settings import make_probes
 from mlr.records import Recorder
 from mlr.records.recorder import flush_all, record_histograms, record_scalars
 from mlr.training.experiment import Experiment
 from mlr.training.run_objectives import labels_of
 from mlr.training.step import Program
 from mlr.training.stopping import Stopping
-from mlr.training.subject import subject_of
+from mlr.training.structure import subject_of
 
 
 def run_tags(experiment: Experiment) -> tuple[str, ...]:
@@ -170,19 +171,22 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
     targets = stacked([kept.targets for kept in steps], axes)
     labels = labels_of(targets) if program.classification else None
     losses = objectives.losses(logits, targets, axis=1)
-    predictions = objectives.predictions(logits, axis=1) if "predictions" in fields else None
+    predictions = spreads = None
+    if program.spread or "predictions" in fields:
+        predictions = objectives.predictions(logits, axis=1)
+        spreads = predictions[..., targets.shape[-1] :] if program.spread else None
     return StepValues(
         logits=logits,
         logit_grads=stacked([kept.logit_grads for kept in steps], axes),
         losses=losses,
         slopes=objectives.slopes(logits, axis=1),
         right=None if labels is None else objectives.right(logits, labels, axis=1),
-        spreads=objectives.spreads(logits, axis=1) if program.spread else None,
+        spreads=spreads,
         labels=labels if "labels" in fields else None,
         predictions=predictions,
         prediction_grads=objectives.prediction_grads(predictions, targets, axis=1)
         if predictions is not None and "prediction_grads" in fields
         else None,
-        network=stack_network([kept.statistics for kept in steps]),
+        network=stack_network(steps),
         broken=losses.sum(-1, keepdim=True).isfinite().logical_not_(),
     )

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mlr.probes.layers import UnitStatistics
-from mlr.training.parameters import Layout
+from mlr.training.memory_layout import Layout
 from mlr.training.structure import Activation, Dense, DenseOnly
 
 BLOCK = 32
@@ -100,7 +100,7 @@ class LaneNetwork(DenseOnly):
         for layer in structure:
             weight, bias = f"{layer.name}.weight", f"{layer.name}.bias"
             has_bias = bias in views
-            start = layout.starts[layout.names.index(weight)]
+            start = layout.columns[weight].start
             both = grads[:, start : start + (layer.inputs + 1) * layer.outputs]
             turned = views[weight].permute(2, 1, 0).unsqueeze(2)
             self.layers.append(

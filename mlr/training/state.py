@@ -1,22 +1,100 @@
-"""State of a run between two updates, from which training continues to the bit.
+"""States of runs between two updates, from which training continues to the bit.
 
-It holds no state of a random generator: shuffling, dropout and initial weights are functions of
+They hold no state of a random generator: shuffling, dropout and initial weights are functions of
 the seed, the epoch and the step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from mlr.core.checks import DataError
-from mlr.training.run_snapshots import LanesCopy, Snapshots, named_parameters
-from mlr.training.step import Program
-from mlr.training.stopping import Stop, Stopping
+from mlr.training.step import Kind, Program
+
+if TYPE_CHECKING:
+    from mlr.training.stopping import Stop, Stopping
+
+Snapshot = tuple[int, dict[str, Tensor]]
+"""Updates done, and θ by name, on the CPU."""
+MODEL, MOMENT, SNAPSHOT, BEST = "model.", "optimizer.", "snapshot.", "best."
+PREVIOUS = "previous_gradient"
+
+
+class LanesCopy(NamedTuple):
+    """Copy of everything that updates change in n lanes of a program."""
+
+    lanes: slice
+    parameters: Tensor
+    """(n, P)"""
+    moments: dict[str, Tensor]
+    """of the optimizer, each (n, P)"""
+    buffers: list[dict[str, Tensor]]
+    """of each lane's module; empty for dense networks, which have none"""
+
+
+def copy_lanes(program: Program, run: int | None = None) -> LanesCopy:
+    """Copy the lane of a run, or all lanes."""
+    lane = slice(None) if run is None else slice(program.lane_of[run], program.lane_of[run] + 1)
+    moments = {name: own[lane].clone() for name, own in program.stepper.state.items()}
+    buffers = [program.network.buffers(number) for number in _with_buffers(program, lane)]
+    return LanesCopy(lane, program.parameters[lane].clone(), moments, buffers)
+
+
+def restore_lanes(program: Program, copy: LanesCopy) -> None:
+    """Write a copy back to its lanes."""
+    program.parameters[copy.lanes] = copy.parameters
+    for name, own in copy.moments.items():
+        program.stepper.state[name][copy.lanes] = own
+    for number, buffers in zip(_with_buffers(program, copy.lanes), copy.buffers, strict=True):
+        program.network.load_buffers(number, buffers)
+
+
+def _with_buffers(program: Program, lanes: slice) -> range:
+    """Select the lanes whose networks can have buffers."""
+    every = range(len(program.lanes))
+    return every[lanes] if program.kind is Kind.MODULE else range(0)
+
+
+def named_parameters(program: Program, row: Tensor) -> dict[str, Tensor]:
+    """Copy a run's parameters (P,) to the CPU, by name."""
+    views = program.layout.views(row.cpu().unsqueeze(0))
+    return {name: own[0].contiguous().clone() for name, own in views.items()}
+
+
+class Snapshots:
+    """Parameters of single runs at requested steps; other steps cost a look-up.
+
+    Args:
+        program: with the runs.
+        steps: for each run, numbers of updates after which its parameters are copied.
+    """
+
+    def __init__(self, program: Program, steps: Sequence[Sequence[int]]) -> None:
+        self.program = program
+        self.due: dict[int, list[int]] = {}
+        for run, own in enumerate(steps):
+            for step in own:
+                self.due.setdefault(step, []).append(run)
+        self.taken: list[list[tuple[int, Tensor]]] = [[] for _ in steps]
+
+    def take(self, step: int) -> None:
+        """Copy the parameters due after `step` updates."""
+        for run in self.due.get(step, ()):
+            row = self.program.parameters[self.program.lane_of[run]]
+            self.taken[run].append((step, row.to("cpu", copy=True).contiguous()))
+
+    def of(self, run: int, end: int) -> tuple[Snapshot, ...]:
+        """Return the snapshots of a run taken before its last update, of number `end`."""
+        taken = self.taken[run]
+        return tuple(
+            (step, named_parameters(self.program, row)) for step, row in taken if step < end
+        )
 
 
 @dataclass(frozen=True)
@@ -24,73 +102,71 @@ class State:
     """One run after `step` updates, on the CPU.
 
     step: updates done; if that ends an epoch, its validation is recorded.
-    state_dict: of its module.
-    moments: of the optimizer, by name (P,).
-    previous: the gradient of the last update (P,), if the next step compares its own.
-    snapshots: updates done and parameters by then (P,).
+    tensors: by their names in a checkpoint: `model.<name>` of the module's state_dict,
+        `optimizer.<name>` a moment (P,), `snapshot.<step>` the parameters (P,) of that step,
+        `best.<name>` a parameter when the validation loss was lowest, unless that is now, and
+        `previous_gradient` (P,) if the next step compares its own.
     lowest: lowest validation loss so far.
     waited: epochs since then.
     best_step: updates by then.
-    best: parameters by then, by name; empty if they are those of the module.
     ending: its end, if it stopped before other runs; its numbers are those it had then.
     threads: number of threads that its products are split by; None if none are.
     """
 
     step: int
-    state_dict: dict[str, Tensor]
-    moments: dict[str, Tensor]
-    previous: Tensor | None = None
-    snapshots: list[tuple[int, Tensor]] = field(default_factory=list)
+    tensors: dict[str, Tensor]
     lowest: float = inf
     waited: int = 0
     best_step: int = 0
-    best: dict[str, Tensor] = field(default_factory=dict)
     ending: Stop | None = None
     threads: int | None = None
 
+    def named(self, prefix: str) -> dict[str, Tensor]:
+        """Return the tensors whose names begin with `prefix`, without it."""
+        return {
+            name.removeprefix(prefix): own
+            for name, own in self.tensors.items()
+            if name.startswith(prefix)
+        }
 
-def states_of(
-    program: Program, step: int, stopping: Stopping, snapshots: Snapshots
-) -> Sequence[State]:
+    @property
+    def state_dict(self) -> dict[str, Tensor]:
+        """The module's state_dict."""
+        return self.named(MODEL)
+
+    @property
+    def snapshots(self) -> list[tuple[int, Tensor]]:
+        """Updates done, and parameters by then."""
+        return sorted((int(step), row) for step, row in self.named(SNAPSHOT).items())
+
+
+def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapshots) -> list[State]:
     """Copy the state of every run after `step` updates."""
-    now = program.of_runs(program.parameters).cpu().contiguous()
-    moments = {
-        name: program.of_runs(own).cpu().contiguous() for name, own in program.stepper.state.items()
-    }
     previous = program.statistics.previous
     if previous is not None:
         previous = program.of_runs(previous).cpu().contiguous()
-    best = stopping.best.cpu()
+    best, best_steps = stopping.best.cpu(), stopping.best_step.tolist()
     lowest, waited = stopping.lowest.tolist(), stopping.waited.tolist()
-    best_steps = stopping.best_step.tolist()
     found = []
     for run, lane in enumerate(program.lane_of):
-        ending, own = stopping.ended.get(run), slice(run, run + 1)
-        here = LanesCopy(own, now[own], {name: rows[own] for name, rows in moments.items()}, [])
-        copy = stopping.frozen.get(run, here)
-        parameters = named_parameters(program, copy.parameters[0])
-        buffers = copy.buffers[0] if copy.buffers else {}
-        done = step if ending is None else ending.step
+        ending = stopping.ended.get(run)
+        copy = stopping.frozen.get(run) or copy_lanes(program, run)
+        model = program.network.state_dict(lane, named_parameters(program, copy.parameters[0]))
+        for buffers in copy.buffers:
+            model |= {name: own.cpu() for name, own in buffers.items()}
+        tensors = {MODEL + name: own for name, own in model.items()}
+        tensors |= {MOMENT + name: own[0].cpu() for name, own in copy.moments.items()}
+        tensors |= {f"{SNAPSHOT}{at}": row for at, row in snapshots.taken[run]}
+        if best_steps[run] not in (0, step if ending is None else ending.step):
+            own_best = named_parameters(program, best[run])
+            tensors |= {BEST + name: own for name, own in own_best.items()}
+        if previous is not None:
+            tensors[PREVIOUS] = previous[run].clone()
+        threads = program.busy if program.all_threads else None
         found.append(
-            State(
-                step=step,
-                state_dict=program.network.state_dict(lane, parameters) | _cpu(buffers),
-                moments=_cpu({name: rows[0] for name, rows in copy.moments.items()}),
-                previous=None if previous is None else previous[run].clone(),
-                snapshots=list(snapshots.taken[run]),
-                lowest=lowest[run],
-                waited=waited[run],
-                best_step=best_steps[run],
-                best={} if best_steps[run] in (0, done) else named_parameters(program, best[run]),
-                ending=ending,
-                threads=program.busy if program.all_threads else None,
-            )
+            State(step, tensors, lowest[run], waited[run], best_steps[run], ending, threads)
         )
     return found
-
-
-def _cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: own.to("cpu", copy=True) for name, own in tensors.items()}
 
 
 def restore(
@@ -103,31 +179,28 @@ def restore(
     """
     for run, (lane, state) in enumerate(zip(program.lane_of, states, strict=True)):
         views = program.layout.views(program.parameters[lane : lane + 1])
-        like = {name: own[0] for name, own in views.items()}
-        expected = program.network.state_dict(lane, like)
-        moments = program.stepper.state
-        _check("parameters", state.state_dict, expected)
-        _check("moments", state.moments, {name: own[lane] for name, own in moments.items()})
-        rows = {f"snapshot {step}": row for step, row in state.snapshots}
-        if state.previous is not None:
-            rows["previous gradient"] = state.previous
-        _check("snapshots", rows, dict.fromkeys(rows, program.parameters[lane]))
-        if state.best:
-            _check("best parameters", state.best, like)
-        for name, own in like.items():
-            own.copy_(state.state_dict[name])
-        for name, moment in moments.items():
-            moment[lane] = state.moments[name]
-        program.network.load_buffers(lane, state.state_dict)
-        _resume(run, state, program, stopping)
-        snapshots.taken[run] = list(state.snapshots)
+        own = {name: view[0] for name, view in views.items()}
+        model, best = state.state_dict, state.named(BEST)
+        _check_shapes(program, lane, state, own)
+        for name, parameter in own.items():
+            parameter.copy_(model[name])
+        for name, moment in program.stepper.state.items():
+            moment[lane] = state.tensors[MOMENT + name]
+        program.network.load_buffers(lane, model)
+        stopping.lowest[run], stopping.waited[run] = state.lowest, state.waited
+        stopping.best_step[run] = state.best_step
+        stopping.best[run] = program.parameters[lane]
+        for name, view in program.layout.views(stopping.best[run : run + 1]).items():
+            view[0].copy_(best.get(name, view[0]))
+        stopping.resume(run, state.ending, state.waited)
+        snapshots.taken[run] = state.snapshots
     # spare lanes are those of the runs that they repeat
     lanes = torch.tensor(
         [program.lane_of[run] for run in program.run_of], device=program.parameters.device
     )
     for tensor in (program.parameters, *program.stepper.state.values()):
         tensor.copy_(tensor[lanes])
-    before = [state.previous for state in states if state.previous is not None]
+    before = [state.tensors[PREVIOUS] for state in states if PREVIOUS in state.tensors]
     if before:
         gradients = torch.empty_like(program.gradients)
         program.statistics.previous = gradients.copy_(
@@ -136,21 +209,22 @@ def restore(
     return states[0].step
 
 
-def _resume(run: int, state: State, program: Program, stopping: Stopping) -> None:
-    """Restore the early stopping of a run whose parameters are restored."""
-    stopping.lowest[run], stopping.waited[run] = state.lowest, state.waited
-    stopping.best_step[run] = state.best_step
-    stopping.best[run] = program.parameters[program.lane_of[run]]
-    for name, view in program.layout.views(stopping.best[run : run + 1]).items():
-        if state.best:
-            view[0].copy_(state.best[name])
-    stopping.resume(run, state.ending, state.waited)
-
-
-def _check(what: str, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    shapes = {name: (own.shape, own.dtype) for name, own in expected.items()}
-    if {name: (own.shape, own.dtype) for name, own in found.items()} != shapes:
+def _check_shapes(program: Program, lane: int, state: State, own: dict[str, Tensor]) -> None:
+    """Check the names, shapes and types of a state's tensors, given parameters of a lane."""
+    row = program.parameters[lane]
+    expected = {MODEL + name: like for name, like in program.network.state_dict(lane, own).items()}
+    expected |= {MOMENT + name: row for name in program.stepper.state}
+    for name in state.tensors:
+        if name == PREVIOUS or name.startswith(SNAPSHOT):
+            expected[name] = row
+    if state.named(BEST):
+        expected |= {BEST + name: like for name, like in own.items()}
+    wanted, given = (
+        {(name, one.shape, one.dtype) for name, one in tensors.items()}
+        for tensors in (expected, state.tensors)
+    )
+    if wanted != given:
+        names = sorted({name for name, *_ in wanted ^ given})
         raise DataError(
-            f"the checkpoint's {what} are of another model or optimizer: "
-            f"{', '.join(sorted(found))} instead of {', '.join(sorted(shapes))}, or other shapes."
+            f"the checkpoint is of another model or optimizer: {', '.join(names)} do not fit."
         )

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlr.training.run_snapshots import LanesCopy, copy_lanes, restore_lanes
+from mlr.training.state import LanesCopy, copy_lanes, restore_lanes
 from mlr.training.step import Program
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlr.app.lab import Lab
+from mlr.lecture.lab import Lab
 from mlr.lecture.slides import cross_entropy, linear_unit, one_logit, softmax
 from mlr.lecture.slides import squared_error as squared
 

@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from mlr.app.lab import Trained
+from mlr.lecture.lab import Trained
 from mlr.lecture.page import render, saved_answers
 from mlr.lecture.page.answer import Answer, Chapter, Claim, Illustration, Slide
 from mlr.lecture.page.drawing import BLUE, INK, canvas, curves, line, of_pair, svg

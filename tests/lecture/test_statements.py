@@ -11,7 +11,7 @@ import torch
 import yaml
 from mpmath import mp, mpf
 
-from mlr.app.lab import Lab
+from mlr.lecture.lab import Lab
 from mlr.lecture.slides import (
     SLIDES,
     clipped,

@@ -219,7 +219,7 @@ def test_what_is_no_likelihood_says_so(loss):
 
     torch.testing.assert_close(mass(CrossEntropy()), torch.ones(50).double())
     assert mass(loss).std() > 0.01
-    with pytest.raises(TypeError, match=f"loss={loss.name} is not a −log-likelihood: e"):
+    with pytest.raises(TypeError, match=f"loss={loss.name} gives no likelihood: e"):
         loss.likelihood(drawn(2, 3))
 
 

@@ -24,7 +24,8 @@ def stages(
     tests that start processes, whose lines are not recorded.
     """
     names = test_files(root)
-    near = [name for name in names if is_near(name, mutant.path)]
+    folder = nearest_folder(names, mutant.path)
+    near = [name for name in names if PurePosixPath(name).parent == folder]
     lines = [recorded(name, mutant.path) for name in near]
     hit = _hits(root, mutant, lines)
     yield _ordered(mutant, lines, hit, float("inf"))
@@ -43,13 +44,17 @@ def test_files(root: Path) -> list[str]:
     return sorted(name for name in found if not name.startswith("tests/mutants/"))
 
 
-def is_near(name: str, path: str) -> bool:
-    """In the folder that mirrors the package of `path`."""
-    return PurePosixPath(name).parent.parts[1:] == PurePosixPath(path).parent.parts[1:]
+def nearest_folder(names: list[str], path: str) -> PurePosixPath:
+    """Return the folder of tests that mirrors the package of `path`, or else one above it."""
+    folders = {PurePosixPath(name).parent for name in names}
+    package = PurePosixPath("tests", *PurePosixPath(path).parent.parts[1:])
+    return next(folder for folder in (package, *package.parents) if folder in folders)
 
 
 def _mirrors(name: str, path: str) -> bool:
-    return is_near(name, path) and PurePosixPath(name).stem == f"test_{PurePosixPath(path).stem}"
+    test, module = PurePosixPath(name), PurePosixPath(path)
+    above = PurePosixPath("tests", *module.parent.parts[1:])
+    return above.is_relative_to(test.parent) and test.stem == f"test_{module.stem}"
 
 
 def _hits(root: Path, mutant: Mutant, lines: list[Lines]) -> dict[str, set[str]]:

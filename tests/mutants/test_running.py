@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.mutants.operators import mutants
+from tests.mutants.picking import nearest_folder
 from tests.mutants.results import Results
 from tests.mutants.running import Workplace
 
@@ -109,6 +110,20 @@ def test_outcome(place, change, expected):
     assert found == expected
     assert test.startswith(by if expected == "noticed" else "")
     assert (place.tree / "mlr/it/part.py").read_text() == CODE
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("mlr/it/part.py", "tests/it"),
+        ("mlr/it/deep/part.py", "tests/it"),
+        ("mlr/other/part.py", "tests"),
+        ("mlr/part.py", "tests"),
+    ],
+)
+def test_tests_stand_in_the_package_folder_or_above(path, folder):
+    names = ["tests/test_all.py", "tests/it/test_part.py", "tests/that/test_part.py"]
+    assert str(nearest_folder(names, path)) == folder
 
 
 def test_results_are_taken_up_again(tmp_path):

@@ -16,7 +16,7 @@ from mlr.models import Linear, Mlp
 from mlr.objectives import Objective
 from mlr.probes import ProbeSettings
 from mlr.training import SGD, Adam, train
-from mlr.training.network import Kind, kind_of
+from mlr.training.step import Kind, kind_of
 from tests.training.conftest import dataset, experiment, split
 from tests.training.twin import train_plainly
 

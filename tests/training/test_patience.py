@@ -143,21 +143,21 @@ def test_the_recorded_losses_tell_where_it_ended(tmp_path):
     assert [one.lowest for one in kept.states[-1]] == [losses[at - 1] for at in (15, 9, 9, 15)]
     at = dict(whole.snapshots)
     assert [by_rule(losses, patience) for patience in patiences[1:]] == ends
-    for result, (end, best) in zip(stopped, ends, strict=True):
-        assert (result.steps, result.best[0]) == (end, best)
+    for result, state, (end, best) in zip(stopped, kept.states[-1][1:], ends, strict=True):
+        assert (result.steps, state.best_step) == (end, best)
         # what it ends with is no snapshot of before its end
         assert [step for step, _ in result.snapshots] == [best]
         assert result.metrics["loss/val"] == losses[end - 1]
         for name in result.parameters:
             assert result.state_dict[name].equal(at[end][name])
-            assert result.best[1][name].equal(at[best][name])
+            assert state.tensors[f"best.{name}"].equal(at[best][name])
 
 
 def test_of_a_run_that_is_best_at_its_end_there_is_no_second_copy():
     kept = Kept()
-    (result,) = train([experiment(epochs=3)], policy=kept.policy)
-    assert result.best == (result.steps, {}) == (12, {})
-    assert (kept.states[-1][0].best_step, kept.states[-1][0].best) == (12, {})
+    train([experiment(epochs=3)], policy=kept.policy)
+    (state,) = kept.states[-1]
+    assert (state.step, state.best_step, state.named("best.")) == (12, 12, {})
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,8 @@ def test_a_loss_that_never_moves_is_best_at_first(epochs, steps, told):
     nn.init.zeros_(module[0].weight)
     nn.init.constant_(module[0].bias, -1.0)
     run = experiment(head="clipped_linear", loss="se", module=module, patience=3, epochs=epochs)
-    (result,) = train([run])
+    kept = Kept()
+    (result,) = train([run], policy=kept.policy)
     assert (result.steps, result.reason) == (steps, told)
-    assert (result.best[0], result.status) == (4, "done")
+    assert (kept.states[-1][0].best_step, result.status) == (4, "done")
     assert result.state_dict["0.bias"].item() == -1

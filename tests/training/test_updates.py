@@ -17,6 +17,7 @@ from mlr.training import SGD, Adam, AdamW, Cosine, Step, train
 from mlr.training.log import run_tags
 from mlr.training.steppers import limit_norm
 from tests.training.conftest import experiment
+from tests.training.test_checkpointing import Kept
 
 BATCH, STEPS = 16, 12  # 3 epochs of 50 examples: the last batch of each has 2
 
@@ -123,13 +124,14 @@ def test_every_optimizer_under_every_schedule(kind, schedule):
     pairs = OPTIMIZERS[kind]
     model = Mlp(widths=[5], activation="tanh", init="torch")
     runs = [run_of(mine, model=model, seed=seed, **changes) for seed, (mine, _) in enumerate(pairs)]
-    for run, result, (_, make) in zip(runs, train(runs), pairs, strict=True):
+    together, alone = Kept(), Kept()
+    results = train(runs, policy=together.policy)
+    for run, result, (_, make) in zip(runs, results, pairs, strict=True):
         assert_same(result, by_torch(run, make, scheduler)[0])
-    # its moments are those of the run alone
-    (alone,) = train(runs[1:])
-    assert all(
-        own.equal(result.optimizer_state[name]) for name, own in alone.optimizer_state.items()
-    )
+    train(runs[1:], policy=alone.policy)
+    moments = together.states[-1][1].named("optimizer.")
+    for name, own in alone.states[-1][0].named("optimizer.").items():
+        assert own.equal(moments[name])
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -159,7 +161,10 @@ def test_moments_are_torchs():
     nn.functional.binary_cross_entropy_with_logits(logits, labels).backward()
     g = torch.cat([own.grad.flatten() for own in module.parameters()])
     theta = torch.cat([own.detach().flatten() for own in module.parameters()])
-    sgd, adamw = (train([run])[0].optimizer_state for run in runs)
+    ends = Kept(), Kept()
+    for run, end in zip(runs, ends, strict=True):
+        train([run], policy=end.policy)
+    sgd, adamw = (end.states[-1][0].named("optimizer.") for end in ends)
     torch.testing.assert_close(sgd, {"velocity": g + 0.2 * theta})
     torch.testing.assert_close(adamw, {"mean": 0.2 * g, "square": 0.3 * g.square()})
 

@@ -19,7 +19,7 @@ from mlr.core import console
 from mlr.core.checks import InputError, known
 from mlr.core.durable import atomic_write
 from mlr.core.streams import write_utf8
-from mlr.records.reading import left_out, read_all
+from mlr.records.reading import left_out, read_runs
 from mlr.records.settings import Value
 from mlr.records.sweep import csv_text, marked
 
@@ -53,7 +53,7 @@ def main(
     keys = [key.strip() for key in by.split(",") if key.strip()]
     if not keys:
         raise InputError(f"--by={by} names no key; give some, as in --by=head,loss.")
-    runs = read_all(places)
+    runs = read_runs(*places)
     found = compare(runs, keys, metric)
     if found.mixed and tuple(keys) == HEAD_LOSS:  # means over other settings were not asked for
         found = compare(runs, [*keys, *found.mixed], metric)

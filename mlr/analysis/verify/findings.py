@@ -21,8 +21,8 @@ from mlr.core.console import shown
 from mlr.core.locks import holder
 from mlr.records.checkpoint_file import read
 from mlr.records.checksums import check_file, size_of
-from mlr.records.continuation import check_position
-from mlr.records.metrics_table import rows_before
+from mlr.records.continuation import check_position, rows_before
+from mlr.records.encoding import records
 from mlr.records.run_folder import (
     CHECKPOINT,
     EVENTS,
@@ -37,7 +37,6 @@ from mlr.records.run_folder import (
 )
 from mlr.records.status import FINISHED, FORMATS, FormatError, RunStatus, check_format
 from mlr.records.sweep import read_runs_table, read_story
-from mlr.records.tensorboard.framing import records
 
 GOOD, DAMAGED, UNREADABLE, FORMAT = "ok", "damaged", "unreadable", "format"
 

@@ -13,10 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from mlr.app.cli.help import register_help
-from mlr.app.config.arguments import canonical, check_arguments
+from mlr.app.config.arguments import canonical, read_arguments
 from mlr.app.config.config_errors import one_sentence, raised_by_hydra
 from mlr.app.config.config_policy import check_output, guarded
-from mlr.app.config.flags import read_flags
 from mlr.app.config.output_paths import CONFIGS
 from mlr.app.config.schema import register_schema
 from mlr.app.run.hydra_files import remove_empty
@@ -59,8 +58,7 @@ def main() -> int:
 
 def _run(session: Session, signals: Signals) -> int:
     """Let Hydra run the jobs of the command line; return the exit code."""
-    flags = read_flags(sys.argv[1:])
-    check_arguments(flags)
+    flags = read_arguments(sys.argv[1:])
     sys.argv[1:] = map(canonical, sys.argv[1:])  # Hydra reads them from there
     entry = hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")
     with signals, guarded(flags):

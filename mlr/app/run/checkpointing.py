@@ -12,7 +12,7 @@ from mlr.core import durable
 from mlr.records.recorder import failing_alone, raise_if_none_left
 from mlr.records.run_folder import STATUS
 from mlr.training.checkpoint import save_checkpoint
-from mlr.training.checkpointing import CheckpointPolicy, never
+from mlr.training.checkpointing import CheckpointPolicy
 from mlr.training.state import State
 
 
@@ -28,7 +28,7 @@ def checkpoint_policy(runs: Sequence[ClaimedRun], signals: Signals | None) -> Ch
     return CheckpointPolicy(
         CheckpointWriter(runs).write,
         min(run.prepared.job.config["checkpoint"]["seconds"] for run in runs),
-        signals.asked if signals is not None else never,
+        signals.asked if signals is not None else lambda: False,
         starts or None,
     )
 

@@ -130,7 +130,7 @@ def _recorded(folder: Path, status: Mapping[str, Any]) -> dict[str, Any] | None:
     return found if same else None
 
 
-def newest(folder: Path, status: Mapping[str, Any]) -> EarlierRun:
+def newest(folder: Path, status: RunStatus) -> EarlierRun:
     """Return a run by its newest intact checkpoint.
 
     Raises:
@@ -255,16 +255,18 @@ def _check_fits(run: EarlierRun, state: State, experiment: Experiment) -> None:
     import torch
 
     from mlr.training.log import run_tags
+    from mlr.training.state import MOMENT
+    from mlr.training.steppers import make_stepper
 
     own = experiment.module.state_dict()
-    moments = type(experiment.optimizer).stepper([experiment.optimizer], torch.zeros(1, 1)).state
+    moments = make_stepper([experiment.optimizer], torch.zeros(1, 1)).state
     shapes = [
         {name: (one.shape, one.dtype) for name, one in tensors.items()}
         for tensors in (own, state.state_dict)
     ]
     fits = {
         "model or dtype": shapes[0] == shapes[1],
-        "optimizer": set(moments) == set(state.moments),
+        "optimizer": set(moments) == set(state.named(MOMENT)),
         "probes": len(run_tags(experiment)) == len(run.about["records"]["seen"]),
     }
     for what, fit in fits.items():

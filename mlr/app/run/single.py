@@ -11,8 +11,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mlr.app.config.run_spec import RunSpec, make_run_spec
-from mlr.app.config.yaml_templates import to_yaml
 from mlr.app.run.existing_runs import outcome_of
+from mlr.app.run.hydra_files import to_yaml
 from mlr.app.run.job import Job, job_of, part_names, task_overrides
 from mlr.app.run.resume import EarlierRun, check_same, continued, earlier_run, is_over
 from mlr.app.run.signals import Signals
@@ -90,5 +90,5 @@ def _before(job: Job, or_new: bool) -> EarlierRun | None:
 
 def _continued_job(job: Job, spec: RunSpec) -> Job:
     """Return the job with the configuration that its run continues with."""
-    text = to_yaml(OmegaConf.create(spec.config | {"resume": None, "allow": []}))
+    text = to_yaml(spec.config | {"resume": None, "allow": []})
     return replace(job, config=spec.config, files={"config.yaml": text})

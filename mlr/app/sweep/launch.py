@@ -24,6 +24,7 @@ from mlr.app.config.composition_cache import (
 from mlr.app.config.config_errors import one_sentence
 from mlr.app.config.output_paths import check_place
 from mlr.app.config.run_names import pair_of
+from mlr.app.run.hydra_files import hydra_files
 from mlr.app.run.job import CHDIR, Job
 from mlr.app.sweep.engines import Engine
 from mlr.app.sweep.sweep_names import RunNames
@@ -111,9 +112,10 @@ class Launch:
         if sweep not in folder.parents:
             raise InputError(f"hydra.sweep.subdir leads to {folder}, out of the sweep's {sweep}.")
         check_place("hydra.sweep.subdir", folder)
+        files = hydra_files(config, composed.hydra(number, folder))
         if composed.base.interpolated:
             config = self._resolved(composed, number, folder)
-        return Job(number, composed.overrides, config, folder, composed.files(number, folder))
+        return Job(number, composed.overrides, config, folder, files)
 
     def _subdir(self, composed: Composed, config: Mapping[str, Any], number: int) -> str:
         raw = composed.base.hydra["sweep"]["subdir"]

@@ -9,7 +9,7 @@ from inspect import getdoc
 from math import isfinite
 from pathlib import Path
 
-from mlr.app.lab import Lab
+from mlr.lecture.lab import Lab
 
 DECIMAL = re.compile(r"(?<![\w.])−?\d[\d,]*(?:\.\d+)?(?!×10)")
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from mlr.analysis import palette
 from mlr.analysis.formatting import display_name
-from mlr.app.lab import Trained
+from mlr.lecture.lab import Trained
 from mlr.lecture.page.answer import Illustration
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mlr.app.lab import Lab
+from mlr.lecture.lab import Lab
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Claim, Illustration, PublishedNumber, percent
 from mlr.objectives import Objective

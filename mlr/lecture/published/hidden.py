@@ -11,7 +11,7 @@ from statistics import mean
 import torch
 from torch import Tensor
 
-from mlr.app.lab import Lab, Trained
+from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Illustration, PublishedNumber, number
 from mlr.lecture.published.files import CLASSES, WHITE, Images, mnist, mnist_overrides

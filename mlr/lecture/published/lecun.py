@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlr.app.lab import Lab, Trained
+from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Illustration, PublishedNumber
 from mlr.lecture.published.files import CLASSES, WHITE, Images, mnist, mnist_overrides

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import exp
 
-from mlr.app.lab import Lab, Trained
+from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Illustration, PublishedNumber, close
 from mlr.lecture.slides.small_steps import neuron_outputs

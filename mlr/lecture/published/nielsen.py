@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlr.app.lab import Lab
 from mlr.core.console import progress_bar
+from mlr.lecture.lab import Lab
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Claim, Illustration, PublishedNumber, number
 from mlr.lecture.published.files import Images, curves_folder, mnist

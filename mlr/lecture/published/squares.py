@@ -7,8 +7,8 @@ from statistics import mean
 
 import torch
 
-from mlr.app.lab import Lab
 from mlr.data.base import Dataset, Split
+from mlr.lecture.lab import Lab
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Claim, PublishedNumber
 from mlr.models import Mlp

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlr.app.lab import Lab, Series, Trained
 from mlr.heads import ClippedLinear
+from mlr.lecture.lab import Lab, Series, Trained
 from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number, percent
 from mlr.lecture.page.drawing import BLUE, GREY, HALF, ORANGE, VERMILLION, curves, line, of_pair
 from mlr.lecture.slides.one_logit import normal_logits

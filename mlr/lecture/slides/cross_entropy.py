@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from mlr.app.lab import Lab
 from mlr.heads import Sigmoid
+from mlr.lecture.lab import Lab
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Claim, Slide, close, number, percent
 from mlr.lecture.page.drawing import mark, rule, sketch

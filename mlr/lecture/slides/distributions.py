@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Laplace, Normal
 
-from mlr.app.lab import Lab, Trained
 from mlr.data import Line
 from mlr.data.base import Dataset
 from mlr.heads import Softmax
@@ -23,6 +22,7 @@ from mlr.information import (
     likelihood,
     log_likelihood,
 )
+from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number
 from mlr.lecture.page.drawing import (
     BLUE,

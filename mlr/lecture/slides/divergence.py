@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical
 
-from mlr.app.lab import Lab
 from mlr.heads import Softmax
 from mlr.information import cross_entropy, entropy, kl_divergence
+from mlr.lecture.lab import Lab
 from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number
 from mlr.lecture.page.drawing import (
     BLUE,

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlr.app.lab import Lab
 from mlr.heads import Sigmoid, Softmax
 from mlr.information import categorical, cross_entropy, entropy, kl_divergence, log_likelihood
+from mlr.lecture.lab import Lab
 from mlr.lecture.page.answer import Answer, Illustration, Slide, close, number
 from mlr.lecture.page.drawing import (
     BLUE,

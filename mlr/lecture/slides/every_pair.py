@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, one_hot
 
-from mlr.app.lab import Lab, Trained
 from mlr.data import Digits
+from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, percent
 from mlr.lecture.page.drawing import sketch

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal
 
-from mlr.app.lab import Lab
 from mlr.information import (
     bernoulli,
     fit_bernoulli,
@@ -20,6 +19,7 @@ from mlr.information import (
     likelihood,
     log_likelihood,
 )
+from mlr.lecture.lab import Lab
 from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number
 from mlr.lecture.page.drawing import (
     BLUE,

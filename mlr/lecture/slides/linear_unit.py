@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlr.app.lab import Lab, Trained
 from mlr.data import Outliers
 from mlr.heads import Linear
+from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, percent
 from mlr.lecture.page.drawing import mark, rule, sketch

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlr.app.lab import Lab, Trained
+from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close
 from mlr.lecture.page.drawing import mark, rule, sketch

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mlr.app.lab import Lab, Trained
 from mlr.heads import Sigmoid, Softmax
+from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number
 from mlr.lecture.page.drawing import rule, sketch

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import log
 from typing import Any
 
-from mlr.app.lab import Lab
 from mlr.heads import Sigmoid
+from mlr.lecture.lab import Lab
 from mlr.lecture.page import drawing
 from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number
 from mlr.lecture.page.drawing import mark, rule, sketch

@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Normal
 from torch.nn.functional import one_hot
 
-from mlr.app.lab import Lab, Trained
 from mlr.data import Blobs
 from mlr.data.base import Split
 from mlr.heads import ClippedLinear, Sigmoid, Softmax
 from mlr.information import HALF_LOG_TAU, log_likelihood
+from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number
 from mlr.lecture.page.drawing import (
     BLUE,

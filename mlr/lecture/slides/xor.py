@@ -7,10 +7,10 @@ from math import log
 import torch
 from torch import Tensor
 
-from mlr.app.lab import Lab, Trained
 from mlr.data import Xor
 from mlr.data.base import Dataset
 from mlr.heads import Sigmoid
+from mlr.lecture.lab import Lab, Trained
 from mlr.lecture.page.answer import Answer, Claim, Illustration, Slide, close, number, percent
 from mlr.lecture.page.drawing import (
     BLUE,

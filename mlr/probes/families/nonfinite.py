@@ -1,7 +1,5 @@
 """Number of non-finite values by layer, which shows where a run diverges."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -23,10 +21,8 @@ class Nonfinite(Probe):
 
     def measure(self, values: StepValues) -> Tensor:
         """Compute counts (P, R, tags)."""
-        assert values.network is not None
-        assert values.network.nonfinite is not None
         of_batch = [count_nonfinite(part, (-2, -1)) for part in (values.logits, values.logit_grads)]
-        return torch.cat((torch.stack(of_batch, dim=-1), values.network.nonfinite), dim=-1)
+        return torch.cat((torch.stack(of_batch, dim=-1), values.network["nonfinite"]), dim=-1)
 
 
 def count_nonfinite(values: Tensor, axes: tuple[int, ...]) -> Tensor:

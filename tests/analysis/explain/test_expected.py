@@ -10,7 +10,7 @@ import yaml
 
 from mlr.analysis.explain import RULES, findings
 from mlr.app.config.output_paths import CONFIGS
-from mlr.app.lab import Lab
+from mlr.lecture.lab import Lab
 from mlr.records.reading import Recorded, read_runs
 from tests.data.support import mnist_folder
 

@@ -239,7 +239,7 @@ def test_a_damaged_checkpoint_does_not_push_out_the_good_one(run):
     flip(run / CHECKPOINTS[0], 900)
     folder = RunFolder(run, read_status(run))
     about = read(run / CHECKPOINTS[1]).about
-    save_checkpoint(folder, State(5, {}, {}), {"config": about["config"]}, sync=False)
+    save_checkpoint(folder, State(5, {}), {"config": about["config"]}, sync=False)
     assert (run / CHECKPOINTS[1]).read_bytes() == good
     assert read(run / CHECKPOINTS[0]).about["step"] == 5
 

@@ -13,7 +13,7 @@ import pytest
 from mlr.app.board import view as module
 from mlr.app.board.view import COURSE, PINNED, colouring, ticked, view
 from mlr.core.checks import InputError
-from tests.records.tensorboard.test_pictures import write
+from tests.records.written import write_pictures
 
 TAGS = ("loss/train", "loss/val", "logit_grad/wrong", "stuck/fraction")
 CHARTS = ["logit_grad/wrong", "stuck/fraction", "loss/val"]
@@ -25,7 +25,7 @@ def run(folder: Path, tags: tuple[str, ...] = TAGS, drawn: bool = False) -> None
     folder.mkdir(parents=True)
     (folder / "metrics.csv").write_text(",".join(("step", "epoch", *tags)) + "\n")
     (folder / "status.json").write_text("{}")
-    write(folder, "figure/weights", *([COURSE] if drawn else []))
+    write_pictures(folder, "figure/weights", *([COURSE] if drawn else []))
     os.utime(folder / "status.json", (now := next(CLOCK), now))
 
 

@@ -131,8 +131,8 @@ def test_folders_that_a_person_made_stay(train, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("y = y * 2 - 1", "label -1 in row"),
-        ("x[3] = float('nan')", "not finite in 1 examples, first in row 3"),
+        ("y = y * 2 - 1", "label -1 at index"),
+        ("x[3] = float('nan')", "not finite in float32 in 1 of 20 rows, the first in row 3"),
         ("y = y.int()", "type torch.int32"),
         ("x, y = x[:0], y[:0]", "at least one example"),
         ("y = y[:-1]", "20 examples but 19 targets"),

@@ -84,7 +84,7 @@ def test_the_help_of_train_shows_how_it_is_called(mlr):
         (["compare", "--met", "x"], "the following arguments are required: folder; mlr compare"),
         (["explain", "nowhere"], "nowhere is "),
         (["board", "nowhere"], "nowhere is not a folder; "),
-        (["train", "--epochs"], "--epochs is not a flag: write epochs=…, without hyphens"),
+        (["train", "--epochs"], "Unknown flag --epochs. Options are key=value, without hyphens"),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence(mlr, words, told):

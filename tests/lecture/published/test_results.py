@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mlr.app.lab import Lab
+from mlr.lecture.lab import Lab
 from mlr.lecture.page.answer import PublishedNumber
 from mlr.lecture.published import glorot, hidden, lecun, neuron, squares
 from mlr.objectives import Objective

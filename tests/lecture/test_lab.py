@@ -6,12 +6,12 @@ import sys
 import pytest
 import yaml
 
-from mlr.app.lab import Lab
 from mlr.app.sweep.session import Session
 from mlr.app.sweep.sweep import Sweep
 from mlr.app.sweep.sweep_folder import SweepFolder
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
+from mlr.lecture.lab import Lab
 from mlr.records.sweep import read_story
 
 NEURON = ("experiment=neuron", "epochs=20")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,48 +97,37 @@ class Lab:
             raise WriteError(Path(error.filename or folder), error) from error
 
     def run(self, *overrides: str) -> Trained:
-        """Train one configuration.
-
-        Args:
-            *overrides: arguments of `mlr train`.
+        """Train one configuration, given by arguments of `mlr train`.
 
         Raises:
             InputError: it is refused, or does not train to its end.
             WriteError: its folder cannot be written.
         """
-        folder = self._next()
-        session = Session(watched=self.watched, drawn=False)
-        command = for_others("train", *overrides)
-        with _typed(command):
-            _hydra(False, session.job, folder, overrides)
-        assert session.run is not None
-        return _trained(session.run, command, folder)
+        (trained,) = self._train(False, overrides)
+        return trained
 
     def sweep(self, *overrides: str) -> list[Trained]:
-        """Train every combination of several values, as `-m` does, in its order.
-
-        Args:
-            *overrides: arguments of `mlr train -m`.
+        """Train every combination of several values, as `mlr train -m` does, in its order.
 
         Raises:
             InputError: a job is refused, or does not train to its end.
             WriteError: their folder cannot be written.
         """
+        return self._train(True, overrides)
+
+    def _train(self, multirun: bool, overrides: Sequence[str]) -> list[Trained]:
         folder = self._next()
         session = Session(watched=self.watched, drawn=False)
-
-        def task(config: Any) -> float | None:
-            return session.job(config)
-
-        task.batch = session.batch  # type: ignore[attr-defined]
-        task.prepare = session.prepare  # type: ignore[attr-defined]
-        command = for_others("train", "-m", *overrides)
+        command = for_others("train", *["-m"] * multirun, *overrides)
         with _typed(command):
-            _sweep(session, task, folder, overrides)
-        assert session.sweep is not None
-        return [
-            _trained(outcome, command, folder) for _, outcome in sorted(session.sweep.runs.items())
-        ]
+            if not multirun:
+                _hydra(session, folder, overrides)
+                assert session.run is not None
+                return [_trained(session.run, command, folder)]
+            _sweep(session, folder, overrides)
+            assert session.sweep is not None
+            runs = sorted(session.sweep.runs.items())
+            return [_trained(outcome, command, folder) for _, outcome in runs]
 
     def _next(self) -> Path:
         """Return a new folder for a run or a sweep; it is listed before it is made."""
@@ -158,16 +147,11 @@ def _typed(command: str) -> Iterator[None]:
         sys.orig_argv = own
 
 
-def _sweep(
-    session: Session,
-    task: Callable[[Any], float | None],
-    folder: Path,
-    overrides: tuple[str, ...],
-) -> None:
+def _sweep(session: Session, folder: Path, overrides: Sequence[str]) -> None:
     """Run all jobs, and write into the sweep's folder how it ended, as scripts/train.py does."""
     try:
         with suppress(JobError):  # the outcome of its job reports it
-            _hydra(True, task, folder, overrides)
+            _hydra(session, folder, overrides, multirun=True)
         session.end_sweep()
     except SweepRefused as refusal:
         raise InputError(str(refusal)) from refusal
@@ -179,12 +163,14 @@ def _sweep(
 
 
 def _hydra(
-    multirun: bool,
-    task: Callable[[Any], float | None],
-    folder: Path,
-    overrides: tuple[str, ...],
+    session: Session, folder: Path, overrides: Sequence[str], multirun: bool = False
 ) -> None:
     """Let Hydra compose and run into `folder`, as its own main does."""
+
+    def task(config: Any) -> float | None:
+        return session.job(config)
+
+    task.batch, task.prepare = session.batch, session.prepare  # type: ignore[attr-defined]
     register_schema()
     register_resolvers()
     kind = "sweep" if multirun else "run"
