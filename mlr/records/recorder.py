@@ -437,7 +437,7 @@ def finish_all(
     for dtype in {recorder.dtype for recorder in runs.values()}:
         same = [run for run, recorder in runs.items() if recorder.dtype == dtype]
         _add_final([runs[run] for run in same], [ends[run].metrics for run in same], now)
-    for run, recorder in runs.items():
+    for run, recorder in _able(recorders).items():
         with failing_alone(recorder):
             recorder._close_files(ends[run], sync, now)
     if not sync:

@@ -15,14 +15,10 @@ _BLANKS = bytes.maketrans(b",\n", b"  ")
 class Series(NamedTuple):
     """The table that one run recorded, P logged steps of T tags."""
 
-    tags: tuple[str, ...]
-    """T names"""
-    steps: np.ndarray
-    """int (P,)"""
-    values: np.ndarray
-    """float32 (P, T); NaN for no value, infinite for a value that was not finite"""
-    epochs: np.ndarray | None = None
-    """float (P,), passes over the training data; None if they were not counted"""
+    tags: tuple[str, ...]  # T names
+    steps: np.ndarray  # int (P,)
+    values: np.ndarray  # float32 (P, T); NaN for no value, infinite for a value that was not finite
+    epochs: np.ndarray | None = None  # float (P,); None if they were not counted
 
     def of(self, tag: str) -> tuple[np.ndarray, np.ndarray]:
         """Return rows (N,) and values (N,) of a tag, finite or not; both empty for none."""

@@ -153,50 +153,33 @@ class RunStatus(Mapping[str, Any]):
     """The entries of status.json, in the order of the file; None for one that is missing.
 
     As a mapping, an instance has the entries that stand in the file.
-
-    Attributes:
-        format: number of the folder's format.
-        status: one of `STATUSES`.
-        reason: of an end that is not the planned one.
-        started: time in UTC, ISO 8601, as `finished`, which is None while it is running.
-        seed: of the configuration.
-        command: command line of the latest process, as `host` and `pid`.
-        versions: by package, of what decides the numbers; None for what is not installed.
-        sessions: times at which the run was continued.
-        pair: head and loss, as in `sigmoid+se`.
-        overrides: as typed.
-        config_hash: of the configuration, as in `mlr.records.identity`.
-        metrics: final numbers by tag; "nan", "inf" and "-inf" for what JSON lacks.
-        steps: updates that were done.
-        threads: of torch, on which the last bits of wide products depend.
-        device: as torch names it.
-        data: fingerprint of the dataset.
-        anatomy: final diagnostics over the training data.
-        refused: the update that would have made the parameters infinite or NaN.
-        files: checksums by name; None while it is running.
     """
 
     format: int | None = _entry(_is_whole)
     status: str | None = _entry(lambda found: found in STATUSES)
-    reason: str | None = _entry(_is_text_or_none)
-    started: str | None = _entry(_is_text)
-    finished: str | None = _entry(_is_text_or_none)
+    reason: str | None = _entry(_is_text_or_none)  # of an end that is not the planned one
+    started: str | None = _entry(_is_text)  # in UTC, ISO 8601
+    finished: str | None = _entry(_is_text_or_none)  # likewise; None while it is running
     seed: int | None = _entry(lambda found: found is None or _is_whole(found))
-    command: str | None = _entry(_is_text)
+    command: str | None = _entry(_is_text)  # of the latest process, as host and pid
     host: str | None = _entry(_is_text)
     pid: int | None = _entry(_is_whole)
+    # by package, of what decides the numbers; None for what is not installed
     versions: Mapping[str, str | None] | None = _entry(_by_name(_is_text_or_none))
-    sessions: Sequence[str] | None = _entry(_row(_is_text))
-    pair: str | None = _entry(_is_text)
-    overrides: Sequence[str] | None = _entry(_row(_is_text))
-    config_hash: str | None = _entry(_is_text)
+    sessions: Sequence[str] | None = _entry(_row(_is_text))  # times at which it was continued
+    pair: str | None = _entry(_is_text)  # head and loss, as in `sigmoid+se`
+    overrides: Sequence[str] | None = _entry(_row(_is_text))  # as typed
+    config_hash: str | None = _entry(_is_text)  # as in `mlr.records.identity`
+    # final numbers by tag; "nan", "inf" and "-inf" for what JSON lacks
     metrics: Mapping[str, float | str] | None = _entry(_by_name(_is_metric))
-    steps: int | None = _entry(_is_count)
-    threads: int | None = _entry(_is_count)
-    device: str | None = _entry(_is_text)
-    data: str | None = _entry(_is_text)
-    anatomy: Mapping[str, Any] | None = _entry(_are_diagnostics)
+    steps: int | None = _entry(_is_count)  # updates that were done
+    threads: int | None = _entry(_is_count)  # the last bits of wide products depend on them
+    device: str | None = _entry(_is_text)  # as torch names it
+    data: str | None = _entry(_is_text)  # fingerprint of the dataset
+    anatomy: Mapping[str, Any] | None = _entry(_are_diagnostics)  # over the training data
+    # the update that would have made the parameters infinite or NaN
     refused: Mapping[str, Any] | None = _entry(lambda found: isinstance(found, dict))
+    # by name; None while it is running
     files: Mapping[str, Checksum] | None = _entry(_by_name(_is_checksum))
 
     def __getitem__(self, name: str) -> Any:

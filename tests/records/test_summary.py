@@ -6,7 +6,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata
 
 from mlr.app.board.view import View
@@ -14,10 +13,9 @@ from mlr.core import durable as durable_module
 from mlr.core.durable import WriteError
 from mlr.records.summary import COUNT, LIMIT, picture_records
 from mlr.records.summary import write_summary as write
-from mlr.records.tensorboard.hparams import hparams_summaries
 from tests.records.reading import accumulate, events, names
 from tests.records.sweeps import PAIRS, RATES, TAGS, line, write_sweep
-from tests.records.written import write_events, write_table
+from tests.records.written import write_pictures, write_table
 
 
 def write_summary(folder, pairs):
@@ -210,20 +208,10 @@ def test_a_line_has_the_pictures_of_its_run_that_is_drawn(tmp_path):
     folders = [tmp_path / f"a+b,seed={seed}" for seed in range(3)]
     for folder in folders:
         table(folder, **{"loss/train": [1.0, 0.5], "loss/val": [1.0, 0.5]})
-    image = Summary.Image(height=1, width=1, colorspace=3, encoded_image_string=b"png")
-    write_events(folders[1], (Summary(value=[Summary.Value(tag="figure/weights", image=image)]), 7))
+    write_pictures(folders[1], "other", "figure/weights")
     summary = write_summary(tmp_path, {"a+b": [line(folders, "a+b")]})
     (event,) = accumulate(summary / "a+b").Images("figure/weights")
-    assert (event.step, event.encoded_image_string) == (7, b"png")
-
-
-def pictures(path, *tags):
-    """An event file of pictures, among settings that name some."""
-    image = Summary.Image(height=1, width=1, colorspace=3, encoded_image_string=b"figure/x")
-    values = [Summary(value=[Summary.Value(tag=tag, image=image)]) for tag in tags]
-    settings = hparams_summaries({"data.path": "figure/data.csv"}, "a")
-    path.mkdir()
-    return write_events(path, *((one, 0) for one in settings), *zip(values, range(9), strict=False))
+    assert (event.step, event.encoded_image_string) == (1, b"figure/x")
 
 
 def copied(folder, records):
@@ -234,7 +222,7 @@ def copied(folder, records):
 
 
 def test_pictures_are_copied_and_nothing_else(tmp_path):
-    path = pictures(tmp_path / "run", "figure/weights", "other/figure", "pr_curve/1")
+    path = write_pictures(tmp_path / "run", "figure/weights", "other/figure", "pr_curve/1")
     found = picture_records(tmp_path / "run")
     assert copied(tmp_path, found) == [("figure/weights", 0), ("pr_curve/1", 2)]
     path.write_bytes(path.read_bytes()[:-3])  # what is whole

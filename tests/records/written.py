@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.records import Recorder, RunFolder, record_scalars
 from mlr.records.encoding import table_head, table_rows
 from mlr.records.recorder import new_events, summary_record
 from mlr.records.run_folder import read_status
+from mlr.records.tensorboard.hparams import hparams_summaries
 
 NONE = float("nan")
 
@@ -31,6 +33,16 @@ def write_events(folder: Path, *summaries) -> Path:
         file.add(summary_record(summary, step))
     file.flush()
     return file.path
+
+
+def write_pictures(folder: Path, *tags) -> Path:
+    """Write an event file of one picture a step, among settings that name some."""
+    folder.mkdir(exist_ok=True)
+    image = Summary.Image(height=1, width=1, colorspace=3, encoded_image_string=b"figure/x")
+    values = [Summary(value=[Summary.Value(tag=tag, image=image)]) for tag in tags]
+    settings = hparams_summaries({"data.path": "figure/data.csv"}, "a")
+    steps = range(len(tags))
+    return write_events(folder, *((one, 0) for one in settings), *zip(values, steps, strict=True))
 
 
 def record_one(recorder: Recorder, steps, epochs, values, present=None, times=None) -> None:
