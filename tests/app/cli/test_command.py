@@ -138,7 +138,8 @@ def test_folders_that_a_person_made_stay(train, tmp_path):
         ("y = y[:-1]", "20 examples but 19 targets"),
     ],
 )
-def test_a_users_own_data_are_checked(train, tmp_path, change, message):
+def test_a_users_own_data_are_checked(train, tmp_path, monkeypatch, change, message):
+    monkeypatch.setattr(sys, "path", [*sys.path])  # which gets the folder of the user's module
     (tmp_path / "my_data.py").write_text(
         "import torch\n"
         "from mlr.data import Dataset, Source, Split\n"
