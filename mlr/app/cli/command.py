@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,7 +31,6 @@ from mlr.core.commandline import command, override, trusted
 from mlr.core.durable import WriteError
 from mlr.records.run_folder import CHECKPOINT
 
-RESUME = re.compile(r"\+*resume=")
 # Hydra 1.4 knows no other behaviour, and warns when it is asked for
 VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
@@ -91,11 +89,7 @@ def _task(single: SingleRun, sweep: Sweep) -> Callable[[DictConfig], float]:
 
 
 def _failed(sweep: Sweep, error: Exception) -> int:
-    """Report an error in one sentence; return the exit code.
-
-    Raises:
-        Exception: the error, if it is a mistake of ours or of a user's own code.
-    """
+    """Report an error in one sentence; raise it again if its traceback is what helps."""
     console.show_traceback(error)
     message = _sentence(error)
     if message is None:
@@ -103,22 +97,19 @@ def _failed(sweep: Sweep, error: Exception) -> int:
     console.refuse(message)
     sweep.withdraw()
     sweep.report(interrupted=True)
-    placed = isinstance(error, OSError) and error.errno is not None
-    code = WriteError.exit_code if placed else InputError.exit_code
-    return getattr(error, "exit_code", code)
+    is_lost = isinstance(error, OSError) and error.errno
+    return getattr(error, "exit_code", WriteError.exit_code if is_lost else InputError.exit_code)
 
 
 def _interrupted(single: SingleRun, sweep: Sweep, signals: Signals) -> int:
-    run = single.outcome
-    saved = ""
-    if run is not None and run.folder is not None:
-        place = override("resume", console.shown(run.folder))
-        go_on = command("train", place, *trusted(run.overrides))
-        saved = f"; continue with: {go_on}"
-        if not (run.folder / CHECKPOINT).exists():
-            saved = f"; what was recorded until then is saved in {run.folder}"
+    run, saved = single.outcome, ""
     if sweep.folder is not None:
         saved = "; what was finished is saved"
+    elif run is not None and run.folder is not None:
+        saved = f"; what was recorded until then is saved in {run.folder}"
+        if (run.folder / CHECKPOINT).exists():
+            place = override("resume", console.shown(run.folder))
+            saved = f"; continue with: {command('train', place, *trusted(run.overrides))}"
     console.say(f"interrupted{saved}")
     sweep.report(interrupted=True)
     return signals.exit_code
@@ -128,18 +119,7 @@ def _sentence(error: Exception) -> str | None:
     """Return the sentence about `error`; None if its traceback is what helps."""
     if isinstance(error, (InputError, WriteError)):
         return str(error)
-    if isinstance(error, OSError) and error.errno and error.filename:  # also as Hydra writes
+    if isinstance(error, OSError) and error.errno:  # also as Hydra writes
         other = "choose another hydra.run.dir or hydra.sweep.dir"
-        if any(one.startswith("sweep.resume=") for one in sys.argv[1:]):
-            other = "copy the sweep to where it can be written, and resume it there"
-        return f"cannot write {error.filename}: {error.strerror}; {other}."
-    if raised_by_hydra(error):
-        message = one_sentence(error)
-        if message.startswith("Unknown option ") and any(map(RESUME.match, sys.argv[1:])):
-            # options are composed before the run is read
-            message = message.partition(". ")[0]
-            message += "; with resume=, name the part too, as in model=mlp model.widths=[64]."
-        return message
-    if isinstance(error, OSError):
-        return f"cannot write the output: {error.strerror}."
-    return None
+        return f"cannot write {error.filename or 'the output'}: {error.strerror}; {other}."
+    return one_sentence(error) if raised_by_hydra(error) else None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlr.analysis.explain.command import main
-from mlr.app.cli.errors import exit_code_of
+from mlr.app.cli.main import exit_code_of
 from tests.analysis.explain.made import METRICS, SOUND, changed, falling, run
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "explain.py"
