@@ -1,7 +1,4 @@
-"""Checkpoints of a run: its state, and all else that resuming needs, as one file with a checksum.
-
-Nothing in the file can be code.
-"""
+"""Checkpoint files: a run's state and all else that resuming needs, none of which can be code."""
 
 from __future__ import annotations
 
@@ -19,8 +16,7 @@ from mlr.records import RunFolder
 from mlr.records.checkpoint_file import encode, read
 from mlr.records.checksums import checksum
 from mlr.records.status import FORMAT, FORMATS, check_format
-from mlr.training.state import State
-from mlr.training.stopping import Stop
+from mlr.training.state import State, Stop
 
 _LIMIT = 1 << 62
 NUMBERS = ("step", "lowest", "waited", "best_step", "threads")

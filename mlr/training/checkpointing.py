@@ -1,11 +1,29 @@
-"""Decide when the runs of a program are checkpointed, or stopped from outside."""
+"""Checkpoints of the runs of a program: when they are due, and the states in them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
-from mlr.training.state import State
+import torch
+from torch import Tensor
+
+from mlr.core.checks import DataError
+from mlr.training.state import (
+    BEST,
+    MODEL,
+    MOMENT,
+    PREVIOUS,
+    SNAPSHOT,
+    Snapshots,
+    State,
+    copy_lanes,
+    load_buffers,
+    named_parameters,
+    state_dict_of,
+)
+from mlr.training.step import Program
+from mlr.training.stopping import Stopping
 
 SHARE = 0.01
 """Largest share of the time for writing: with slow disks or large models it is done less often."""
@@ -47,3 +65,94 @@ class CheckpointPolicy:
         self._write(states)
         self._saved_at = perf_counter()
         self._took = self._saved_at - began
+
+
+def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapshots) -> list[State]:
+    """Copy the state of every run after `step` updates."""
+    previous = program.statistics.previous
+    if previous is not None:
+        previous = program.of_runs(previous).cpu().contiguous()
+    best, best_steps = stopping.best.cpu(), stopping.best_step.tolist()
+    lowest, waited = stopping.lowest.tolist(), stopping.waited.tolist()
+    found = []
+    for run, lane in enumerate(program.lane_of):
+        ending = stopping.ended.get(run)
+        copy = stopping.frozen.get(run) or copy_lanes(program, run)
+        model = state_dict_of(program, lane, named_parameters(program, copy.parameters[0]))
+        for buffers in copy.buffers:
+            model |= {name: own.cpu() for name, own in buffers.items()}
+        tensors = {MODEL + name: own for name, own in model.items()}
+        tensors |= {MOMENT + name: own[0].cpu() for name, own in copy.moments.items()}
+        tensors |= {f"{SNAPSHOT}{at}": row for at, row in snapshots.taken[run]}
+        if best_steps[run] not in (0, step if ending is None else ending.step):
+            own_best = named_parameters(program, best[run])
+            tensors |= {BEST + name: own for name, own in own_best.items()}
+        if previous is not None:
+            tensors[PREVIOUS] = previous[run].clone()
+        threads = program.busy if program.all_threads else None
+        found.append(
+            State(step, tensors, lowest[run], waited[run], best_steps[run], ending, threads)
+        )
+    return found
+
+
+def restore(
+    states: Sequence[State], program: Program, stopping: Stopping, snapshots: Snapshots
+) -> int:
+    """Restore every run of a new program; returns the updates done.
+
+    Raises:
+        DataError: a state is of another model or optimizer.
+    """
+    for run, (lane, state) in enumerate(zip(program.lane_of, states, strict=True)):
+        views = program.layout.views(program.parameters[lane : lane + 1])
+        own = {name: view[0] for name, view in views.items()}
+        model, best = state.state_dict, state.named(BEST)
+        _check_shapes(program, lane, state, own)
+        for name, parameter in own.items():
+            parameter.copy_(model[name])
+        for name, moment in program.stepper.state.items():
+            moment[lane] = state.tensors[MOMENT + name]
+        for module in program.network.modules[lane : lane + 1]:
+            load_buffers(module, model)
+        stopping.lowest[run], stopping.waited[run] = state.lowest, state.waited
+        stopping.best_step[run] = state.best_step
+        stopping.best[run] = program.parameters[lane]
+        for name, view in program.layout.views(stopping.best[run : run + 1]).items():
+            view[0].copy_(best.get(name, view[0]))
+        stopping.resume(run, state.ending, state.waited)
+        snapshots.taken[run] = state.snapshots
+    # spare lanes are those of the runs that they repeat
+    lanes = torch.tensor(
+        [program.lane_of[run] for run in program.run_of], device=program.parameters.device
+    )
+    for tensor in (program.parameters, *program.stepper.state.values()):
+        tensor.copy_(tensor[lanes])
+    before = [state.tensors[PREVIOUS] for state in states if PREVIOUS in state.tensors]
+    if before:
+        gradients = torch.empty_like(program.gradients)
+        program.statistics.previous = gradients.copy_(
+            torch.stack(before)[torch.tensor(program.run_of)]
+        )
+    return states[0].step
+
+
+def _check_shapes(program: Program, lane: int, state: State, own: dict[str, Tensor]) -> None:
+    """Check the names, shapes and types of a state's tensors, given parameters of a lane."""
+    row = program.parameters[lane]
+    expected = {MODEL + name: like for name, like in state_dict_of(program, lane, own).items()}
+    expected |= {MOMENT + name: row for name in program.stepper.state}
+    for name in state.tensors:
+        if name == PREVIOUS or name.startswith(SNAPSHOT):
+            expected[name] = row
+    if state.named(BEST):
+        expected |= {BEST + name: like for name, like in own.items()}
+    wanted, given = (
+        {(name, one.shape, one.dtype) for name, one in tensors.items()}
+        for tensors in (expected, state.tensors)
+    )
+    if wanted != given:
+        names = sorted({name for name, *_ in wanted ^ given})
+        raise DataError(
+            f"the checkpoint is of another model or optimizer: {', '.join(names)} do not fit."
+        )

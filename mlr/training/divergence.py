@@ -16,9 +16,9 @@ from torch import Tensor
 from mlr.training.batches import Batches
 from mlr.training.examples import Examples
 from mlr.training.shuffling import orders_of
-from mlr.training.state import LanesCopy, copy_lanes, restore_lanes
+from mlr.training.state import LanesCopy, Stop, copy_lanes, restore_lanes
 from mlr.training.step import Program
-from mlr.training.stopping import ADVICE, BEFORE, Stop, Stopping
+from mlr.training.stopping import ADVICE, BEFORE, Stopping
 
 
 class DivergenceGuard:

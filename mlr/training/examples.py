@@ -48,11 +48,7 @@ class Examples:
         alone = len(firsts) == 1
         self.features = features[0].unsqueeze(0) if alone else torch.stack(features)
         self.targets = targets[0].unsqueeze(0) if alone else torch.stack(targets)
-
-    @property
-    def count(self) -> int:
-        """Number of examples of the split, N."""
-        return self.features.shape[1]
+        self.count = self.features.shape[1]
 
     def chunks(self, size: int, chosen: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
         """Divide the split, or its `chosen` examples: inputs (L, N, …), targets (L, N, K)."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mlr.objectives import Objective
+    from mlr.probes import Subject
 
 DTYPES = ("float32", "float64")
 
@@ -108,6 +109,13 @@ class Experiment:
     def spread(self) -> bool:
         """Tell if a standard deviation is predicted for each target."""
         return self.objective.head.range.per_target > 1
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The classes and layers that can be measured."""
+        from mlr.training.structure import subject_of
+
+        return subject_of(self.module, self.data, self.spread)
 
     @cached_property
     def program_parts(self) -> dict[str, Hashable]:

@@ -57,8 +57,7 @@ def make_part(
             or classes.
 
     Raises:
-        InputError: a target that is not allowed, not found, or of another kind; an option
-            that it does not know, or a value that it refuses.
+        InputError: the target is not allowed, not found or of another kind, or refuses an option.
     """
     if not isinstance(settings, Mapping):
         raise InputError(f"{group}={typed(settings)} must be a group of options.")

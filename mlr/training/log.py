@@ -22,13 +22,12 @@ from mlr.training.experiment import Experiment
 from mlr.training.run_objectives import labels_of
 from mlr.training.step import Program
 from mlr.training.stopping import Stopping
-from mlr.training.structure import subject_of
 
 
 def run_tags(experiment: Experiment) -> tuple[str, ...]:
     """List every tag that a run can record, in the order of its table's columns."""
     classification = experiment.data.classes is not None
-    probes = make_probes(experiment.probes, subject_of(experiment))
+    probes = make_probes(experiment.probes, experiment.subject)
     names = ["loss", "accuracy" if classification else "rmse"]
     names += ["predicted_std"] * experiment.spread
     judged = ("val", "test") if experiment.data.validated else ("test",)

@@ -18,21 +18,14 @@ from mlr.data.base import SPLITS
 from mlr.records import Recorder
 from mlr.training.background import Background, threads
 from mlr.training.batches import Batches
-from mlr.training.checkpointing import CheckpointPolicy, Stopped
+from mlr.training.checkpointing import CheckpointPolicy, Stopped, restore, states_of
 from mlr.training.divergence import DivergenceGuard
 from mlr.training.evaluation import Evaluation, means_of
 from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.final_diagnostics import FinalDiagnostics
 from mlr.training.log import StepLog
-from mlr.training.state import (
-    Snapshot,
-    Snapshots,
-    named_parameters,
-    restore,
-    state_dict_of,
-    states_of,
-)
+from mlr.training.state import Snapshot, Snapshots, named_parameters, state_dict_of
 from mlr.training.step import NOTHING, Kind, Program, by_objective, kind_of
 from mlr.training.stopping import Stopping
 

@@ -7,18 +7,13 @@ the seed, the epoch and the step.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from mlr.core.checks import DataError
 from mlr.training.step import Program
-
-if TYPE_CHECKING:
-    from mlr.training.stopping import Stop, Stopping
 
 Snapshot = tuple[int, dict[str, Tensor]]
 """Updates done, and θ by name, on the CPU."""
@@ -27,15 +22,15 @@ PREVIOUS = "previous_gradient"
 
 
 class LanesCopy(NamedTuple):
-    """Copy of everything that updates change in n lanes of a program."""
+    """Copy of everything that updates change in n lanes: parameters and moments (n, P), buffers.
+
+    Dense networks have no buffers.
+    """
 
     lanes: slice
     parameters: Tensor
-    """(n, P)"""
     moments: dict[str, Tensor]
-    """of the optimizer, each (n, P)"""
     buffers: list[dict[str, Tensor]]
-    """of each lane's module; empty for dense networks, which have none"""
 
 
 def copy_lanes(program: Program, run: int | None = None) -> LanesCopy:
@@ -55,10 +50,11 @@ def restore_lanes(program: Program, copy: LanesCopy) -> None:
     for name, own in copy.moments.items():
         program.stepper.state[name][copy.lanes] = own
     for module, buffers in zip(program.network.modules[copy.lanes], copy.buffers, strict=True):
-        _load_buffers(module, buffers)
+        load_buffers(module, buffers)
 
 
-def _load_buffers(module: nn.Module, buffers: Mapping[str, Tensor]) -> None:
+def load_buffers(module: nn.Module, buffers: Mapping[str, Tensor]) -> None:
+    """Restore those of a module's buffers that are in `buffers`."""
     for name, own in module.named_buffers():
         if name in buffers:
             own.copy_(buffers[name])
@@ -108,6 +104,25 @@ class Snapshots:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """Time and reason of a run's end."""
+
+    step: int
+    """updates done"""
+    status: str
+    """done or diverged"""
+    reason: str
+    refused: dict[str, Any] = field(default_factory=dict)
+    """of an update that would have made it diverge: its number, the first tensor that is not
+    finite, the training examples of its batch"""
+
+    @property
+    def batches(self) -> int:
+        """Number of batches that the run has computed."""
+        return self.step + bool(self.refused)
+
+
+@dataclass(frozen=True)
 class State:
     """One run after `step` updates, on the CPU.
 
@@ -148,94 +163,3 @@ class State:
     def snapshots(self) -> list[tuple[int, Tensor]]:
         """Updates done, and parameters by then."""
         return sorted((int(step), row) for step, row in self.named(SNAPSHOT).items())
-
-
-def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapshots) -> list[State]:
-    """Copy the state of every run after `step` updates."""
-    previous = program.statistics.previous
-    if previous is not None:
-        previous = program.of_runs(previous).cpu().contiguous()
-    best, best_steps = stopping.best.cpu(), stopping.best_step.tolist()
-    lowest, waited = stopping.lowest.tolist(), stopping.waited.tolist()
-    found = []
-    for run, lane in enumerate(program.lane_of):
-        ending = stopping.ended.get(run)
-        copy = stopping.frozen.get(run) or copy_lanes(program, run)
-        model = state_dict_of(program, lane, named_parameters(program, copy.parameters[0]))
-        for buffers in copy.buffers:
-            model |= {name: own.cpu() for name, own in buffers.items()}
-        tensors = {MODEL + name: own for name, own in model.items()}
-        tensors |= {MOMENT + name: own[0].cpu() for name, own in copy.moments.items()}
-        tensors |= {f"{SNAPSHOT}{at}": row for at, row in snapshots.taken[run]}
-        if best_steps[run] not in (0, step if ending is None else ending.step):
-            own_best = named_parameters(program, best[run])
-            tensors |= {BEST + name: own for name, own in own_best.items()}
-        if previous is not None:
-            tensors[PREVIOUS] = previous[run].clone()
-        threads = program.busy if program.all_threads else None
-        found.append(
-            State(step, tensors, lowest[run], waited[run], best_steps[run], ending, threads)
-        )
-    return found
-
-
-def restore(
-    states: Sequence[State], program: Program, stopping: Stopping, snapshots: Snapshots
-) -> int:
-    """Restore every run of a new program; returns the updates done.
-
-    Raises:
-        DataError: a state is of another model or optimizer.
-    """
-    for run, (lane, state) in enumerate(zip(program.lane_of, states, strict=True)):
-        views = program.layout.views(program.parameters[lane : lane + 1])
-        own = {name: view[0] for name, view in views.items()}
-        model, best = state.state_dict, state.named(BEST)
-        _check_shapes(program, lane, state, own)
-        for name, parameter in own.items():
-            parameter.copy_(model[name])
-        for name, moment in program.stepper.state.items():
-            moment[lane] = state.tensors[MOMENT + name]
-        for module in program.network.modules[lane : lane + 1]:
-            _load_buffers(module, model)
-        stopping.lowest[run], stopping.waited[run] = state.lowest, state.waited
-        stopping.best_step[run] = state.best_step
-        stopping.best[run] = program.parameters[lane]
-        for name, view in program.layout.views(stopping.best[run : run + 1]).items():
-            view[0].copy_(best.get(name, view[0]))
-        stopping.resume(run, state.ending, state.waited)
-        snapshots.taken[run] = state.snapshots
-    # spare lanes are those of the runs that they repeat
-    lanes = torch.tensor(
-        [program.lane_of[run] for run in program.run_of], device=program.parameters.device
-    )
-    for tensor in (program.parameters, *program.stepper.state.values()):
-        tensor.copy_(tensor[lanes])
-    before = [state.tensors[PREVIOUS] for state in states if PREVIOUS in state.tensors]
-    if before:
-        gradients = torch.empty_like(program.gradients)
-        program.statistics.previous = gradients.copy_(
-            torch.stack(before)[torch.tensor(program.run_of)]
-        )
-    return states[0].step
-
-
-def _check_shapes(program: Program, lane: int, state: State, own: dict[str, Tensor]) -> None:
-    """Check the names, shapes and types of a state's tensors, given parameters of a lane."""
-    row = program.parameters[lane]
-    expected = {MODEL + name: like for name, like in state_dict_of(program, lane, own).items()}
-    expected |= {MOMENT + name: row for name in program.stepper.state}
-    for name in state.tensors:
-        if name == PREVIOUS or name.startswith(SNAPSHOT):
-            expected[name] = row
-    if state.named(BEST):
-        expected |= {BEST + name: like for name, like in own.items()}
-    wanted, given = (
-        {(name, one.shape, one.dtype) for name, one in tensors.items()}
-        for tensors in (expected, state.tensors)
-    )
-    if wanted != given:
-        names = sorted({name for name, *_ in wanted ^ given})
-        raise DataError(
-            f"the checkpoint is of another model or optimizer: {', '.join(names)} do not fit."
-        )

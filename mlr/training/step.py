@@ -30,7 +30,7 @@ from mlr.training.memory_layout import FlatParameters, Layout, distinct
 from mlr.training.run_objectives import RunObjectives, identity
 from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
 from mlr.training.steppers import column, limit_norm, make_stepper
-from mlr.training.structure import dense_structure, subject_of
+from mlr.training.structure import dense_structure
 
 NOTHING: frozenset[str] = frozenset()
 Network = LaneNetwork | DenseNetwork | FunctionalNetwork
@@ -133,7 +133,7 @@ class Program:
         objectives = [one.objective for one in self.lanes]
         self.objectives = RunObjectives(objectives)
         self.network, self.parts = self._networks(objectives)
-        self.subject = subject_of(first)
+        self.subject = first.subject
         self.statistics = ParameterStatistics(FlatParameters(self.layout.layers()))
         self.threshold = first.probes.threshold
         self.outputs = self._outputs(experiments)

@@ -8,34 +8,13 @@ further together with the others, and restored at the end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from mlr.training.state import LanesCopy, copy_lanes, restore_lanes
+from mlr.training.state import LanesCopy, Stop, copy_lanes, restore_lanes
 from mlr.training.step import Program
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Time and reason of a run's end."""
-
-    step: int
-    """updates done"""
-    status: str
-    """done or diverged"""
-    reason: str
-    refused: dict[str, Any] = field(default_factory=dict)
-    """of an update that would have made it diverge: its number, the first tensor that is not
-    finite, the training examples of its batch"""
-
-    @property
-    def batches(self) -> int:
-        """Number of batches that the run has computed."""
-        return self.step + bool(self.refused)
 
 
 class Stopping:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mlr.data.base import Dataset
 from mlr.heads.functions import sigmoid_
 from mlr.probes.base import Subject
 from mlr.probes.layer_hooks import LayerHooks
-from mlr.training.experiment import Experiment
 from mlr.training.memory_layout import Layout
 
 _aten = torch.ops.aten
@@ -80,9 +80,8 @@ def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[D
     return layers if layers and layers[-1].activation is None else None
 
 
-def subject_of(experiment: Experiment) -> Subject:
+def subject_of(module: nn.Module, data: Dataset, spread: bool) -> Subject:
     """Describe what can be measured in a run; layers of other modules are found by one example."""
-    module, data = experiment.module, experiment.data
     structure = dense_structure(module, data.feature_shape)
     if structure is None:
         hooks, training = LayerHooks(module), module.training
@@ -101,7 +100,7 @@ def subject_of(experiment: Experiment) -> Subject:
         hidden = [layer.name for layer in structure if layer.activation is not None]
     return Subject(
         classes=data.classes,
-        spread=experiment.spread,
+        spread=spread,
         layers=tuple(Layout.of(module).layers()),
         dense=tuple(dense),
         hidden=tuple(hidden),

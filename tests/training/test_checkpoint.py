@@ -10,8 +10,7 @@ from mlr.records import RunFolder
 from mlr.records.checkpoint_file import encode, read
 from mlr.records.status import FormatError
 from mlr.training.checkpoint import load_checkpoint, save_checkpoint
-from mlr.training.state import State
-from mlr.training.stopping import Stop
+from mlr.training.state import State, Stop
 
 WHOLE = State(
     step=12,

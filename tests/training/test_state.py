@@ -12,9 +12,10 @@ from mlr.core.checks import DataError
 from mlr.models import Linear, Mlp
 from mlr.training import SGD, Adam, train
 from mlr.training.background import Background
-from mlr.training.state import Snapshots, copy_lanes, restore, states_of
+from mlr.training.checkpointing import restore, states_of
+from mlr.training.state import Snapshots, Stop, copy_lanes
 from mlr.training.step import Program
-from mlr.training.stopping import Stop, Stopping
+from mlr.training.stopping import Stopping
 from tests.training.conftest import dataset, experiment
 
 

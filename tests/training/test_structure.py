@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mlr.models import Linear, Mlp
-from mlr.training.structure import ACTIVATIONS, dense_structure, subject_of
+from mlr.training.structure import ACTIVATIONS, dense_structure
 from tests.training.conftest import experiment
 
 
@@ -126,5 +126,4 @@ class Own(nn.Module):
     ],
 )
 def test_hidden_layers_are_those_with_an_activation(run, dense, hidden):
-    subject = subject_of(run)
-    assert (list(subject.dense), list(subject.hidden)) == (dense, hidden)
+    assert (list(run.subject.dense), list(run.subject.hidden)) == (dense, hidden)
