@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NAMES = tuple(family.name for family in FAMILIES)
 HISTOGRAMS = "histograms"
+_ALONE, _NOTHING = frozenset({HISTOGRAMS}), frozenset[str]()
 
 _Families = make_dataclass(
     "_Families",
@@ -73,18 +74,20 @@ class ProbeSettings(_Families):  # type: ignore[misc, valid-type]
     def _by_schedule(self) -> dict[Schedule, frozenset[str]]:
         found: dict[Schedule, frozenset[str]] = {}
         for name, schedule in self.schedules.items():
-            found[schedule] = found.get(schedule, frozenset()) | {name}
+            if schedule.number:
+                found[schedule] = found.get(schedule, frozenset()) | {name}
         return found
 
     def due_at(self, step: int) -> frozenset[str]:
         """Families and histograms due on a step of a run of unknown length."""
-        due: frozenset[str] = frozenset()
+        due = _NOTHING
         for schedule, names in self._by_schedule.items():
             if schedule.due(step):
                 due |= names
         # histograms stand at steps that have numbers too, unless they have their own schedule
-        alone = self.schedules[HISTOGRAMS].kind != "evenly" or not self.families
-        return due if alone or due != {HISTOGRAMS} else frozenset()
+        if due == _ALONE and self.families and self.schedules[HISTOGRAMS].kind == "evenly":
+            return _NOTHING
+        return due
 
     def due(self, total_steps: int) -> dict[int, frozenset[str]]:
         """Families and histograms due on each of the steps 0 … total_steps − 1, in order.

@@ -119,11 +119,6 @@ def test_settings_out_of_range_are_refused(field, value, message):
         ProbeSettings(**{field: value})
 
 
-def test_nothing_is_due_where_nothing_is_asked_for():
-    assert ProbeSettings(**NOTHING).due(100) == {}
-    assert ProbeSettings(points=0, histograms=0).due(100) == {}
-
-
 def test_each_family_has_a_schedule_of_its_own():
     settings = ProbeSettings(**NOTHING | {"points": "every:10", "classes": True, "units": 2})
     due = settings.due(25)
