@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlr.core.checks import InputError, known, positive, whole
 from mlr.data.base import Dataset
 from mlr.probes import ProbeSettings
+from mlr.probes.base import Subject
 from mlr.training.optimizers import Optimizer
 from mlr.training.schedules import Constant, LearningRate
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mlr.objectives import Objective
-    from mlr.probes import Subject
+    from mlr.probes.base import Subject
 
 DTYPES = ("float32", "float64")
 
