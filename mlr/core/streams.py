@@ -1,17 +1,40 @@
 """Standard output and error: closed, full or of any encoding, they never end the work.
 
 A result is in its files before it is printed. What a standard stream cannot take is dropped, and
-the exit code says so at the end; what its encoding lacks is written as `?`.
+the exit code says so at the end; what its encoding lacks is written in ASCII.
 """
 
+import codecs
 import io
 import os
+import re
 import select
 import sys
+import unicodedata
 from collections.abc import Callable
 from typing import Any, TextIO
 
 from mlr.core.durable import WriteError
+
+IN_ASCII = {
+    **{"‖": "||", "±": "+-", "−": "-", "–": "-", "×": "x", "·": "*", "∞": "inf", "√": "sqrt"},
+    **{"↑": "^", "↓": "v", "→": "->", "≤": "<=", "≥": ">=", "⁄": "/", "’": "'", "σ": "sigma"},
+}
+"""Stand-ins of signs that mlr prints and Unicode does not decompose into ASCII."""
+_RAISED = re.compile("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+
+
+def in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Handle an error of encoding: 10⁻¹² ½ becomes 10^-12 1/2, and any other sign `?`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = _RAISED.sub(lambda raised: f"^{raised[0]}", error.object[error.start : error.end])
+    parts = unicodedata.normalize("NFKD", text)
+    signs = (IN_ASCII.get(one, one) for one in parts if not unicodedata.combining(one))
+    return "".join(sign if sign.isascii() else "?" for sign in signs), error.end
+
+
+codecs.register_error("in_ascii", in_ascii)
 
 
 class _Forgiving(io.FileIO):
@@ -74,12 +97,12 @@ def write_utf8(text: str) -> None:
 def _taking_all(stream: TextIO | None, number: int) -> TextIO:
     encoding, by_line = "utf-8", True
     if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="replace")
+        stream.reconfigure(errors="in_ascii")
         encoding, by_line = stream.encoding, stream.line_buffering or stream.write_through
     if stream is not None and type(_file(stream)) is not io.FileIO:  # done before, or a notebook's
         return stream
     file = io.BufferedWriter(_Forgiving(number, "w", closefd=False))
-    return io.TextIOWrapper(file, encoding, "replace", line_buffering=by_line)
+    return io.TextIOWrapper(file, encoding, "in_ascii", line_buffering=by_line)
 
 
 def _file(stream: Any) -> Any:
