@@ -229,7 +229,11 @@ def _in_groups(
     encoded: list[bytes] = []
     for rows in np.split(order, ends):
         encoded += encode(rows, int(widths[rows[0]])) if len(rows) else []
-    return encoded if not len(ends) else [encoded[place] for place in np.argsort(order).tolist()]
+    if not len(ends):
+        return encoded
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return [encoded[row] for row in place.tolist()]
 
 
 @lru_cache(maxsize=512)

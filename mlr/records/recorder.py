@@ -285,9 +285,10 @@ class Recorder:
 
         `seen` is the step where a tag is there, else -1, int (N, T).
         """
-        if steps[0] < self._row:
-            raise ValueError(f"steps must increase, from {self._row} on.")
-        if steps[0] == self._row:
+        before = self._row
+        if steps[0] < before:
+            raise ValueError(f"steps must increase, from {before} on.")
+        if steps[0] == before:
             line, end, lines = lines.partition(b"\n")
             self.table.replace_last(_filled(self.table.last, line + end))
         if lines:
