@@ -9,3 +9,7 @@ as `- override /head: sigmoid`; then their options and those of train.yaml, as i
 `optimizer: {lr: 0.5}`. Its loss stays where another head is typed. Tests ask for what `explain` is
 expected to say of it, in tests/analysis/explain/expected.yaml.
 """
+
+from mlr.app.config.probe_families import register_families
+
+register_families()

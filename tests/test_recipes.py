@@ -257,7 +257,7 @@ def copy(tmp_path_factory) -> Path:
     return tree
 
 
-def python(tree: Path, *line: str) -> None:
+def python(tree: Path, *line: str) -> str:
     done = subprocess.run(
         [sys.executable, *line],
         cwd=tree,
@@ -267,6 +267,7 @@ def python(tree: Path, *line: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_an_experiment_of_new_parts_is_trained(copy):
@@ -280,6 +281,21 @@ def test_an_experiment_of_new_parts_is_trained(copy):
     assert len(largest) == status["steps"]
     assert min(largest) >= 0
     assert "epsilon: 0.5" in (copy / "run/.hydra/config.yaml").read_text()
+
+
+@pytest.mark.parametrize(("probes", "on"), [("off", "false"), ("basic", "false"), ("full", "true")])
+def test_a_new_probe_is_an_option_of_every_set_and_on_in_the_full_one(copy, probes, on):
+    told = python(copy, "scripts/train.py", "--help", f"probes={probes}")
+    assert f"\n  probes.largest_logit={on}" in told
+    assert told.count("largest logit of the batch") == 1
+
+
+def test_a_new_probe_has_a_schedule_and_a_column(copy):
+    line = ("data=moons", "probes=full", "probes.largest_logit=every:2", "steps=5")
+    python(copy, "scripts/train.py", *line, "hydra.run.dir=full")
+    with (copy / "full/metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows if row["largest_logit/batch"]] == ["0", "2", "4"]
 
 
 EXACT = """

@@ -37,14 +37,10 @@ def percent(share: float) -> str:
 
 
 def with_spread(mean: float, std: float | None, share: bool = False) -> str:
-    """Write mean ± standard deviation: 200 ± 100, 0.9649 ± 0.0058, 93.3 ± 1.9 %.
+    """Write mean ± standard deviation: 200 ± 100, 0.9649 ± 0.0058; of a share 93.3 ± 1.9 %.
 
-    The standard deviation has two significant digits, and the mean as many decimals.
-
-    Args:
-        mean: of runs that differ in their seed.
-        std: over them; None or NaN for a single run, which has the mean alone.
-        share: whether both are shares, to be written in percent.
+    The standard deviation has two significant digits, and the mean as many decimals; None or NaN
+    leaves the mean alone.
     """
     one = percent(mean) if share else number(mean)
     if std is None or not isfinite(std) or not isfinite(mean):
@@ -70,7 +66,6 @@ def _rounded(mean: float, std: float, most: int | None) -> str:
 
 
 def _exponent(value: float) -> int:
-    """Return the power of ten of the first digit."""
     return floor(log10(abs(value)))
 
 
@@ -82,16 +77,6 @@ def approx_percent(share: float) -> str:
     if 99 < size < 100:
         return f"{min(size, 99.9):.1f} %"
     return f"{size:.1f} %" if 0 < size < 9.95 else f"{size:.0f} %"
-
-
-def approx(value: float) -> str:
-    """Write three significant digits."""
-    return f"{value:.3g}"
-
-
-def whole(value: float) -> str:
-    """Write a count with separators, as `1,640`."""
-    return f"{value:,.0f}"
 
 
 def significant(values: Iterable[float]) -> list[float]:

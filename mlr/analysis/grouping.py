@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from mlr.core.checks import known
 from mlr.records.identity import is_of_run
@@ -12,20 +12,19 @@ from mlr.records.reading import Recorded
 from mlr.records.settings import PAIR, RATE, Value, leaves, parse_value, split_overrides
 from mlr.records.status import FINISHED
 
+Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
 HEAD_LOSS = ("head", "loss")
 _CLASSES = tuple(f"{group}._target_" for group in HEAD_LOSS)
 
 
 @dataclass(frozen=True)
 class SeedGroup:
-    """Finished runs that differ in their seed only.
-
-    pair: head and loss, as in `sigmoid+se`.
-    chosen: the overrides that distinguish it from other groups, by key, as typed.
-    """
+    """Finished runs that differ in their seed only."""
 
     pair: str
     chosen: Mapping[str, str]
+    """the overrides that distinguish it from other groups, by key, as typed"""
     runs: list[Recorded]
 
     @property
@@ -49,33 +48,35 @@ def seed_groups(runs: Sequence[Recorded]) -> list[SeedGroup]:
     typed = [_overrides(run) for run in ended]
     keys = dict.fromkeys(key for one in typed for key in one)
     varying = [key for key in keys if len({one.get(key) for one in typed}) > 1]
-    found: dict[tuple[str, ...], SeedGroup] = {}
-    for run, one in zip(ended, typed, strict=True):
-        own = {key: one[key] for key in varying if key in one}
-        key = (run.pair, *own, *own.values())
-        found.setdefault(key, SeedGroup(run.pair, own, [])).runs.append(run)
-    return list(found.values())
+
+    def chosen(run: Recorded) -> tuple[str, tuple[tuple[str, str], ...]]:
+        own = _overrides(run)
+        return run.pair, tuple((key, own[key]) for key in varying if key in own)
+
+    found = collected(ended, chosen).items()
+    return [SeedGroup(pair, dict(own), members) for (pair, own), members in found]
 
 
 def _overrides(run: Recorded) -> dict[str, str]:
-    """Overrides by key that identify the seed group; a known pair names head and loss."""
+    """Typed settings of a run by key, without seed, sweep, and the parts that a pair names."""
     named = ("seed", *HEAD_LOSS) if run.pair else ("seed",)
-    return {key: value for key, value in run_overrides(run).items() if key not in named}
+    typed = split_overrides(filter(is_of_run, run.overrides))
+    return {key: value for key, value in typed.items() if key not in named}
 
 
-def run_overrides(run: Recorded) -> dict[str, str]:
-    """Return the typed settings of a run by key, without those of its sweep."""
-    return split_overrides(filter(is_of_run, run.overrides))
+def collected(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Group items by key, in the order of first appearance."""
+    found: dict[Key, list[Item]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return found
 
 
 def grouped(
     runs: Iterable[Recorded], keys: Sequence[str]
 ) -> dict[tuple[Value, ...], list[Recorded]]:
     """Group runs by their values of `keys`, in the order of first appearance."""
-    groups: dict[tuple[Value, ...], list[Recorded]] = {}
-    for run in runs:
-        groups.setdefault(tuple(map(run.setting, keys)), []).append(run)
-    return groups
+    return collected(runs, lambda run: tuple(map(run.setting, keys)))
 
 
 def differs(runs: Iterable[Recorded], key: str) -> bool:
@@ -84,39 +85,29 @@ def differs(runs: Iterable[Recorded], key: str) -> bool:
 
 
 def varied(runs: Sequence[Recorded]) -> list[str]:
-    """List the typed keys in which runs differ, apart from head, loss and seed.
+    """List the typed keys in which runs differ, apart from head, loss, seed and measuring.
 
-    The class of a head or loss is in its name, unless two classes have the same one. Options that
-    concern measuring only make no other configuration.
+    The class of a head or loss is in its name, unless two classes have the same one.
     """
-    typed = dict.fromkeys(key for run in runs for key in run_overrides(run))
-    left_out = ("seed", *HEAD_LOSS)
-    keys = [key for key in typed if key not in left_out and not _is_of_measuring(key)]
+    typed = dict.fromkeys(key for run in runs for key in _overrides(run))
     pairs = len({run.pair for run in runs})
     return [
         key
-        for key in keys
-        if differs(runs, key)
+        for key in typed
+        if key not in HEAD_LOSS
+        and key.partition(".")[0] not in ("probes", "evaluate")
+        and differs(runs, key)
         and (key not in _CLASSES or len({(run.pair, run.setting(key)) for run in runs}) > pairs)
     ]
 
 
-def _is_of_measuring(key: str) -> bool:
-    return key.partition(".")[0] in ("probes", "evaluate")
-
-
 def check_keys(runs: Sequence[Recorded], keys: Iterable[str]) -> list[str]:
-    """Return `keys` with `lr` written out as `optimizer.lr`.
-
-    Raises:
-        InputError: no run has a key; lists the known ones.
-    """
+    """Return `keys` with `lr` written out; raises InputError with the known ones for another."""
     found = [RATE if key == "lr" else key for key in keys]
-    typed = {key for run in runs for key in run.typed}
-    if not set(found) <= {*PAIR, "seed", *typed}:  # else no file need be read
-        allowed = known_keys(runs)
-        found = [known("--by", key, allowed) for key in found]
-    return found
+    if set(found) <= {*PAIR, "seed", *(key for run in runs for key in run.typed)}:
+        return found  # no file need be read
+    allowed = known_keys(runs)
+    return [known("--by", key, allowed) for key in found]
 
 
 def known_keys(runs: Sequence[Recorded]) -> list[str]:

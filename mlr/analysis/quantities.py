@@ -37,7 +37,9 @@ class Quantity(NamedTuple):
     @property
     def heading(self) -> str:
         """Label with an arrow if the quantity has a good direction."""
-        return heading(self.tag, self.label)
+        if is_higher_better(self.tag):
+            return f"{self.label} ↑"
+        return f"{self.label} ↓" if self.tag.startswith(LOWER_IS_BETTER) else self.label
 
     def as_object(self) -> dict[str, Any]:
         """Describe the quantity to the scripts of a page."""
@@ -51,12 +53,18 @@ class Quantity(NamedTuple):
         }
 
 
-def _named(*tags: str) -> list[Quantity]:
-    return [Quantity(tag, LABELS[tag]) for tag in tags]
+def label(tag: str) -> str:
+    """Name a final number for people; a tag without a name as it is."""
+    return LABELS.get(tag, tag)
+
+
+def named(*tags: str) -> list[Quantity]:
+    """List final numbers by their usual names."""
+    return [Quantity(tag, label(tag)) for tag in tags]
 
 
 CURVES = (
-    *_named("accuracy/val", "accuracy/train", "loss/val", "loss/train"),
+    *named("accuracy/val", "accuracy/train", "loss/val", "loss/train"),
     Quantity("logit_grad/wrong", "‖dL/dz‖ where wrong"),
     Quantity("logit_grad/right", "‖dL/dz‖ where right"),
     Quantity("stuck/fraction", "stuck: wrong and ‖dL/dz‖ < 0.01"),
@@ -67,11 +75,11 @@ CURVES = (
 )
 """Quantities recorded during training."""
 FINALS = (
-    *_named("accuracy/test", "loss/test", "rmse/test", "accuracy/val", "accuracy/train"),
+    *named("accuracy/test", "loss/test", "rmse/test", "accuracy/val", "accuracy/train"),
     Quantity("logit_grad/wrong", "‖dL/dz‖ where wrong"),
     Quantity("stuck/fraction", "stuck"),
     Quantity("saturation/fraction", "saturated outputs"),
-    *_named("predicted_std/test"),
+    *named("predicted_std/test"),
 )
 """Final numbers."""
 
@@ -80,18 +88,6 @@ def recorded(quantities: Iterable[Quantity], tags: Iterable[str]) -> list[Quanti
     """Select the quantities that are in `tags`."""
     known = set(tags)
     return [one for one in quantities if one.tag in known]
-
-
-def label(tag: str) -> str:
-    """Name a final number for people; a tag without a name as it is."""
-    return LABELS.get(tag, tag)
-
-
-def heading(tag: str, name: str) -> str:
-    """Add an arrow to a name if the quantity has a good direction."""
-    if is_higher_better(tag):
-        return f"{name} ↑"
-    return f"{name} ↓" if tag.startswith(LOWER_IS_BETTER) else name
 
 
 def is_share(tag: str) -> bool:

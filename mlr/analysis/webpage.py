@@ -12,14 +12,7 @@ GENERATOR = '<meta name="generator" content="mlr">'
 
 
 def document(title: str, policy: str, style: str, body: str) -> str:
-    """Write a whole page.
-
-    Args:
-        title: as text.
-        policy: the Content-Security-Policy, by which nothing is loaded.
-        style: the stylesheet.
-        body: content of <body>, as HTML.
-    """
+    """Write a page: title as text, Content-Security-Policy, stylesheet and content of <body>."""
     return f"""<!doctype html>
 <html lang="en">
 <head>

@@ -7,7 +7,6 @@ differ by more than that on a machine with other load.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
@@ -15,16 +14,15 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from mlr.app.run.checkpointing import checkpoint_policy
-from mlr.app.run.claiming import ClaimedRun, PreparedRun
 from mlr.app.run.job import Job
+from mlr.app.run.lifecycle import PreparedRun, checkpoint_policy
 from mlr.benchmarks.rows import BenchmarkRow, duration
 from mlr.benchmarks.workloads import IMAGES, LR, Workload, experiment, make_data
 from mlr.data.base import Dataset
 from mlr.records import Recorder, RunFolder
 from mlr.training import train
-from mlr.training.checkpointing import CheckpointHooks
 from mlr.training.log import run_tags
+from mlr.training.loop import TrainingLoop
 
 MOST = 0.01
 SECONDS = 1.0
@@ -46,22 +44,23 @@ def rows(repeats: int, work: Workload = LONG) -> Iterator[BenchmarkRow]:
 
 def _run(work: Workload, data: Dataset, folder: Path) -> tuple[float, float]:
     """Measure the seconds of a run, and those spent in its checkpoints."""
-    run, spent, keep = experiment(work, data), [0.0], CheckpointHooks.save
+    run, spent, keep = experiment(work, data), [0.0], TrainingLoop.save
 
-    def timed(self: CheckpointHooks, step: int) -> None:
+    def timed(self: TrainingLoop) -> None:
         began = perf_counter()
-        keep(self, step)
+        keep(self)
         spent[0] += perf_counter() - began
 
     began = perf_counter()
     claimed = RunFolder.claim(folder / token_hex(8))
-    CheckpointHooks.save = timed  # type: ignore[method-assign]
+    TrainingLoop.save = timed  # type: ignore[method-assign]
     try:
         recorder = Recorder(claimed, run_tags(run), {"lr": LR})
         job = Job(0, (), {"checkpoint": {"seconds": SECONDS}}, claimed.path, {})
-        own = ClaimedRun(PreparedRun(job, run), recorder, {}, ExitStack())
+        own = PreparedRun(job, run)
+        own.recorder = recorder
         (result,) = train([run], [recorder], policy=checkpoint_policy([own], None))
         recorder.finish(result.status, result.metrics)
     finally:
-        CheckpointHooks.save = keep  # type: ignore[method-assign]
+        TrainingLoop.save = keep  # type: ignore[method-assign]
     return perf_counter() - began, spent[0]

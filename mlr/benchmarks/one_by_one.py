@@ -12,17 +12,17 @@ from omegaconf import DictConfig
 from mlr.app.cli.command import VERSION_BASE
 from mlr.app.config.output_paths import CONFIGS
 from mlr.app.config.schema import register_schema
-from mlr.app.run.single import train_single
+from mlr.app.run.single import SingleRun
 from mlr.app.sweep.resolvers import register_resolvers
-from mlr.records.outcome import Outcome
 
 
 def task(config: DictConfig) -> None:
     """Run one job, in any process."""
-    outcomes: list[Outcome] = []
-    train_single(config, HydraConfig.get(), outcomes.append)  # type: ignore[arg-type]
-    if outcomes[0].status != "done":
-        raise RuntimeError(f"{outcomes[0].status}: {outcomes[0].reason}")
+    single = SingleRun(watched=False, drawn=False)
+    single.train(config, HydraConfig.get())  # type: ignore[arg-type]
+    outcome = single.outcome
+    if outcome is None or outcome.status != "done":
+        raise RuntimeError(f"{outcome and outcome.status}: {outcome and outcome.reason}")
 
 
 def main() -> None:

@@ -11,7 +11,9 @@ from time import perf_counter, time
 import numpy as np
 
 from mlr.benchmarks.rows import BenchmarkRow, Measure, duration, in_turn, timed
-from mlr.records import EventWriter, Recorder, RunFolder, flush_all, record_scalars
+from mlr.records import Recorder, RunFolder, flush_all, record_scalars
+from mlr.records.encoding import scalar_records
+from mlr.records.recorder import new_events
 
 SCALARS = 1_000_000
 TAGS = tuple(f"group/{number}" for number in range(20))
@@ -51,9 +53,10 @@ def rows(repeats: int, scalars: int = SCALARS, runs: int = RUNS) -> Iterator[Ben
 def write_events(folder: Path, values: np.ndarray) -> None:
     """Write values (P, T) into one event file."""
     folder.mkdir()
-    writer = EventWriter(folder)
-    writer.scalars(np.arange(len(values)), TAGS, values, np.full(len(values), time()))
-    writer.flush()
+    file, steps = new_events(folder), np.arange(len(values))
+    there = np.ones(values.shape, dtype=bool)
+    file.add(b"".join(scalar_records(steps, TAGS, values, np.full(len(values), time()), there)))
+    file.flush()
 
 
 def sweep(here: Path, values: np.ndarray, runs: int) -> Measure:

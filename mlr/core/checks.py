@@ -4,20 +4,21 @@ Every message is one or two sentences: the wrong value, what is allowed, which o
 `InputError` is a ValueError, so that callers of the library can catch it without importing mlr.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from math import isfinite
+from sys import float_info
 from types import ModuleType
+from typing import TypeVar
 
 resource: ModuleType | None
 try:
     import resource  # at once: it cannot be loaded when memory has run out
 except ImportError:  # Windows has none
     resource = None
+
+T = TypeVar("T")
 
 CHOOSE = "Choose from "
 """Beginning of every list of choices."""
@@ -56,11 +57,7 @@ class PlaceError(InputError):
 
 
 def known(name: str, value: str, allowed: Iterable[str]) -> str:
-    """Return `value` if it is one of `allowed`.
-
-    Raises:
-        InputError: names the nearest allowed value and lists all.
-    """
+    """Return `value` if it is one of `allowed`; else name the nearest and list all."""
     choices = sorted(allowed)
     if value in choices:
         return value
@@ -69,12 +66,12 @@ def known(name: str, value: str, allowed: Iterable[str]) -> str:
 
 
 def unknown(given: str, choices: Iterable[str], near: str | None = None, of: str = "") -> str:
-    """Return the message about an unknown name.
+    """Return the message about an unknown name, with the one that was probably meant.
 
     Args:
         given: the override as typed, as in `head=sigmod`.
         choices: the known names.
-        near: the one that was probably meant.
+        near: as in `head=sigmoid`.
         of: owner of the choices, as in ` of own.csv`.
     """
     hint = f" Did you mean {near}?" if near else ""
@@ -108,10 +105,8 @@ def listed(choices: Sequence[str], room: int) -> str:
 
 def memory_limit() -> str:
     """Return the process's own memory limit in brackets, for messages; empty without one."""
-    if resource is None:
-        return ""
-    most, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if most == resource.RLIM_INFINITY:
+    most = -1 if resource is None else resource.getrlimit(resource.RLIMIT_AS)[0]
+    if resource is None or most == resource.RLIM_INFINITY:
         return ""
     return f" (ulimit -v gives all of this process {most >> 20:,} MiB)"
 
@@ -134,96 +129,66 @@ def typed(value: object) -> str:
 
 
 def positive(name: str, value: float) -> float:
-    """Return `value` if it is finite and above 0.
-
-    Raises:
-        InputError: otherwise.
-    """
-    if not _is_number(value) or not _is_finite(value) or value <= 0:
-        raise InputError(f"{name}={typed(value)} must be a finite number above 0.")
-    return value
+    """Return a finite number above 0; anything else is an InputError."""
+    return _fitting(name, value, _is_finite(value) and value > 0, "be a finite number above 0")
 
 
 def non_negative(name: str, value: float) -> float:
-    """Return `value` if it is finite and at least 0.
-
-    Raises:
-        InputError: otherwise.
-    """
-    if not _is_number(value) or not _is_finite(value) or value < 0:
-        raise InputError(f"{name}={typed(value)} must be a finite number, 0 or above.")
-    return value
+    """Return a finite number of at least 0; anything else is an InputError."""
+    return _fitting(name, value, _is_finite(value) and value >= 0, "be a finite number, 0 or above")
 
 
 def finite(name: str, value: float) -> float:
-    """Return `value` if it is a finite number.
-
-    Raises:
-        InputError: otherwise.
-    """
-    if not _is_number(value) or not _is_finite(value):
-        raise InputError(f"{name}={typed(value)} must be a finite number.")
-    return value
+    """Return a finite number; anything else is an InputError."""
+    return _fitting(name, value, _is_finite(value), "be a finite number")
 
 
 def fraction(name: str, value: float) -> float:
-    """Return `value` if it lies in [0, 1).
-
-    Raises:
-        InputError: otherwise.
-    """
-    if not _is_number(value) or not 0 <= value < 1:
-        raise InputError(f"{name}={typed(value)} must lie in [0, 1).")
-    return value
+    """Return a number in [0, 1); anything else is an InputError."""
+    return _fitting(name, value, _is_finite(value) and 0 <= value < 1, "lie in [0, 1)")
 
 
 def flag(name: str, value: bool) -> bool:
-    """Return `value` if it is true or false.
-
-    Raises:
-        InputError: otherwise.
-    """
-    if not isinstance(value, bool):
-        raise InputError(f"{name}={typed(value)} must be true or false.")
-    return value
+    """Return true or false; anything else is an InputError."""
+    return _fitting(name, value, isinstance(value, bool), "be true or false")
 
 
 def whole(name: str, value: int, at_least: int = 1, at_most: int | None = None) -> int:
-    """Return `value` if it is a whole number within the bounds given.
-
-    Raises:
-        InputError: otherwise.
-    """
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or value < at_least or (at_most is not None and value > at_most):
-        upper = "" if at_most is None else f" and at most {at_most}"
-        whole_float = isinstance(value, float) and float(value).is_integer()
-        hint = f": write {int(value)}" if whole_float else ""
-        raise InputError(
-            f"{name}={typed(value)} must be a whole number of at least {at_least}{upper}{hint}."
-        )
-    return value
+    """Return a whole number within the bounds given; anything else is an InputError."""
+    fits = _is_whole(value) and value >= at_least and (at_most is None or value <= at_most)
+    upper = "" if at_most is None else f" and at most {at_most}"
+    if isinstance(value, float) and float(value).is_integer():
+        upper += f": write {int(value)}"
+    return _fitting(name, value, fits, f"be a whole number of at least {at_least}{upper}")
 
 
 def whole_numbers(name: str, values: Sequence[int]) -> tuple[int, ...]:
-    """Return the values of a list if each is a whole number of at least 1.
+    """Return the values of a list if there are some and each is a whole number of at least 1.
 
     Raises:
         InputError: shows the list.
     """
-    for value in values:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            shown = str(list(values)).replace(" ", "").replace("'", "")
-            raise InputError(f"{name}={shown} must list whole numbers of at least 1.")
-    return tuple(values)
+    given = values if isinstance(values, (list, tuple)) else ()
+    if not given or any(type(value) is not int or value < 1 for value in given):
+        shown = typed(values).replace(" ", "").replace("'", "")
+        raise InputError(
+            f"{name}={shown} must list whole numbers of at least 1, as in {name}=[32,16]."
+        )
+    return tuple(given)
 
 
-def _is_finite(value: float) -> bool:
-    try:
-        return isfinite(value)
-    except OverflowError:  # an integer above the largest float
+def _fitting(name: str, value: T, fits: bool, rule: str) -> T:
+    if not fits:
+        raise InputError(f"{name}={typed(value)} must {rule}.")
+    return value
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(value: object) -> bool:
+    """Tell if it is a number, neither infinite nor NaN, nor an integer above the largest float."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return abs(value) <= float_info.max

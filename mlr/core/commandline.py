@@ -3,8 +3,6 @@
 That is `python scripts/train.py` in a checkout and `mlr train` where mlr is installed.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import shutil
@@ -20,12 +18,7 @@ _TYPED = ("null", "true", "false", "nan", "inf")
 
 
 def command(name: str, *words: str) -> str:
-    """Return a command line quoted for the shell, in the form of the running command.
-
-    Args:
-        name: name of the command, as in `train`.
-        *words: its arguments.
-    """
+    """Return a command line, as of `train`, quoted for the shell, in the form of this call."""
     return shlex.join([*_here(name), *words])
 
 
@@ -50,6 +43,10 @@ def trusted(overrides: Sequence[str]) -> list[str]:
     return [one for one in overrides if one.lstrip("+").startswith("allow_targets")]
 
 
+def _called() -> Path:
+    return Path(sys.argv[0] if sys.argv else "")
+
+
 def _here(name: str) -> list[str]:
     called = _called()
     if called.stem == "mlr":
@@ -57,7 +54,7 @@ def _here(name: str) -> list[str]:
         return ["mlr" if found else str(called), name]
     if called == CODE / "__main__.py":
         return [sys.orig_argv[0], "-m", "mlr", name]
-    if _is_script(called):
+    if called.suffix == ".py" and called.is_file() and called.resolve().parent == SCRIPTS:
         return [sys.orig_argv[0], str(called.with_name(f"{name}.py"))]
     return _anywhere(name)
 
@@ -68,11 +65,3 @@ def _anywhere(name: str) -> list[str]:
     if not installed and (SCRIPTS / f"{name}.py").is_file():
         return ["python", f"scripts/{name}.py"]
     return ["mlr", name]
-
-
-def _called() -> Path:
-    return Path(sys.argv[0] if sys.argv else "")
-
-
-def _is_script(called: Path) -> bool:
-    return called.suffix == ".py" and called.is_file() and called.resolve().parent == SCRIPTS

@@ -1,7 +1,6 @@
 """Terminal output: tables, progress and error messages, with control characters escaped."""
 
-from __future__ import annotations
-
+import re
 import shutil
 import sys
 import traceback
@@ -11,14 +10,14 @@ from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
-from mlr.core.checks import CHOOSE, listed
 from mlr.core.text import printable
 
-Progress = Callable[[int, int], None]
-"""Called with the updates done and their number."""
+Progress = Callable[[float, int], None]
+"""Called with what is done, updates or runs, and the number of all."""
 WIDE = 200
-"""Columns of a table that goes into a file: nothing needs to be cut there."""
+"""Columns of a table that goes into a file."""
 NARROW = 40
 """Columns of the narrowest terminal: in fewer, its own broken lines read better than cut words."""
 
@@ -44,6 +43,12 @@ def console() -> Console:
     if sys.stdout and sys.stdout.isatty():  # COLUMNS, where it is a number above 0
         width = max(NARROW, shutil.get_terminal_size().columns)
     return Output(highlight=False, width=width)
+
+
+def print_lines(out: Console, *lines: str, style: str = "") -> None:
+    """Print whole lines without markup, which the terminal wraps."""
+    for line in lines:
+        out.print(Text(line, style=style), soft_wrap=True)
 
 
 def is_watched() -> bool:
@@ -80,33 +85,13 @@ def refuse(message: str) -> None:
 
 
 def shortened(line: str) -> str:
-    """Cut a line to `LONGEST` characters: fewer choices, the ends of paths, then no middle."""
-    line = _fewer_choices(line)
-    words = line.split(" ")
-    paths = [number for number, word in enumerate(words) if "/" in word]
-    for number in sorted(paths, key=lambda number: -len(words[number])):
-        name, equals, path = words[number].partition("=")
-        if "/" in name:  # no option's value, but a run's folder, as in a+b,seed=0
-            name, equals, path = "", "", words[number]
-        if len(" ".join(words)) > LONGEST and len(path) > LONGEST_PATH:
-            words[number] = f"{name}{equals}…{path[1 - LONGEST_PATH :]}"
-    line = " ".join(words)
-    return line if len(line) <= LONGEST else _without_middle(line)
-
-
-def _fewer_choices(line: str) -> str:
-    """Shorten the list that ends a line that is too long by whole items."""
-    start = line.rfind(CHOOSE) + len(CHOOSE)
-    if len(line) <= LONGEST or start < len(CHOOSE):
+    """Cut a line to `LONGEST` characters: the beginnings of long paths, then the middle."""
+    for path in sorted(re.findall(r"[^\s=]*/\S*", line), key=len, reverse=True):
+        if len(line) > LONGEST and len(path) > LONGEST_PATH:
+            line = line.replace(path, f"…{path[1 - LONGEST_PATH :]}", 1)
+    if len(line) <= LONGEST:
         return line
-    choices = line[start:].removesuffix(".").split(", ")
-    return f"{line[:start]}{listed(choices, LONGEST - start - 1)}."
-
-
-def _without_middle(line: str) -> str:
-    """Return the two ends of a line, cut between words where these are short enough."""
-    half = LONGEST // 2 - 2
-    begin, end = line[:half], line[-half:]
+    begin, end = line[: 2 * LONGEST // 3], line[3 - LONGEST // 3 :]
     begin = begin.rpartition(" ")[0] or begin
     end = end.partition(" ")[2] or end
     return f"{begin.rstrip()} … {end.lstrip()}"
@@ -118,22 +103,14 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Progress]:
-    """Show a bar over updates that vanishes at the end; nothing if no terminal is there."""
-    if not is_watched():
+def progress_bar(label: str, watched: bool = True) -> Iterator[Progress]:
+    """Show a bar that vanishes at the end; nothing if no terminal is there."""
+    if not (watched and is_watched()):
         yield lambda done, total: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("updates"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -7,13 +7,40 @@ loaded.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
 
 
+class Region(ABC):
+    """A domain."""
+
+    least_outputs: ClassVar[int] = 1
+    """Smallest number of outputs."""
+    per_target: ClassVar[int] = 1
+    """Numbers predicted for each target."""
+
+    @property
+    def entries(self) -> Region:
+        """Domain of each single number, or of the whole vector where these do not stand alone."""
+        return self
+
+    @abstractmethod
+    def contains(self, other: Region) -> bool:
+        """Return True if every value of `other` lies in this domain."""
+
+    def closure(self) -> Region:
+        """Return the domain with its finite ends added: the domain of soft targets."""
+        return self
+
+    @abstractmethod
+    def describe(self, noun: str) -> str:
+        """Return words for a sentence: `predictions in [0, 1]`, or `any real number`."""
+
+
 @dataclass(frozen=True)
-class Interval:
+class Interval(Region):
     """Real interval with open or closed ends: the possible values of one number."""
 
     low: float
@@ -21,20 +48,10 @@ class Interval:
     includes_low: bool = True
     includes_high: bool = True
 
-    least_outputs: ClassVar[int] = 1
-    """Smallest number of outputs: a single number can lie in an interval."""
-    per_target: ClassVar[int] = 1
-    """Numbers predicted for each target."""
-
-    @property
-    def entries(self) -> Interval:
-        """Domain of each single number: the interval itself."""
-        return self
-
     def contains(self, other: Region) -> bool:
         """Return True if every value of `other`, or entry of its vectors, lies in this interval."""
         inner = other.entries
-        if isinstance(inner, Gaussians):
+        if not isinstance(inner, Interval):
             return False
         above = self.low < inner.low or (
             self.low == inner.low and (self.includes_low or not inner.includes_low)
@@ -45,11 +62,11 @@ class Interval:
         return above and below
 
     def closure(self) -> Interval:
-        """Return the interval with its finite ends added: the domain of soft targets."""
+        """Return the interval with its finite ends added."""
         return Interval(self.low, self.high, self.low > -inf, self.high < inf)
 
     def describe(self, noun: str) -> str:
-        """Return words for a sentence: `predictions in [0, 1]`, or `any real number`."""
+        """Return words for a sentence."""
         if self.low == -inf and self.high == inf:
             return "any real number"
         left, right = "[" if self.includes_low else "(", "]" if self.includes_high else ")"
@@ -60,13 +77,10 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Simplex:
-    """Vectors of K ≥ 2 probabilities that sum to one."""
+class Simplex(Region):
+    """Vectors of K ≥ 2 probabilities that sum to one; a single one would be the constant 1."""
 
     least_outputs: ClassVar[int] = 2
-    """Smallest number of outputs: a single number that sums to one is the constant 1."""
-    per_target: ClassVar[int] = 1
-    """Numbers predicted for each target."""
 
     @property
     def entries(self) -> Interval:
@@ -77,12 +91,8 @@ class Simplex:
         """Return True if `other` consists of probability vectors too."""
         return isinstance(other, Simplex)
 
-    def closure(self) -> Simplex:
-        """Return the simplex itself, which is closed."""
-        return self
-
     def describe(self, noun: str) -> str:
-        """Return words for a sentence: `predictions that are probabilities and sum to 1`."""
+        """Return words for a sentence."""
         return f"{noun} that are probabilities and sum to 1"
 
     def __str__(self) -> str:
@@ -90,36 +100,22 @@ class Simplex:
 
 
 @dataclass(frozen=True)
-class Gaussians:
+class Gaussians(Region):
     """Vectors of K means followed by K standard deviations above 0."""
 
-    least_outputs: ClassVar[int] = 1
-    """Smallest number of outputs: a single target can be Gaussian."""
     per_target: ClassVar[int] = 2
-    """Numbers predicted for each target: a mean and a standard deviation."""
-
-    @property
-    def entries(self) -> Gaussians:
-        """Domain of the whole vector: means and deviations are not interchangeable."""
-        return self
 
     def contains(self, other: Region) -> bool:
         """Return True: a prediction without a standard deviation is a mean with σ = 1."""
         return True
 
-    def closure(self) -> Gaussians:
-        """Return the domain itself: no target is a Gaussian."""
-        return self
-
     def describe(self, noun: str) -> str:
-        """Return words for a sentence: `predictions that are means and standard deviations`."""
+        """Return words for a sentence."""
         return f"{noun} that are means and standard deviations"
 
     def __str__(self) -> str:
         return "a mean and a standard deviation"
 
-
-Region = Interval | Simplex | Gaussians
 
 REALS = Interval(-inf, inf, False, False)
 UNIT = Interval(0.0, 1.0)

@@ -1,16 +1,15 @@
 """Durable writing: whole files by rename, appended files that end at a boundary.
 
 This is the only module of mlr that opens files for writing, except for the lock files of `locks`.
-Every failure becomes a `WriteError` that names the path and the cause. All system calls go through
+Every failure raises a `WriteError` that names the path and the cause. All system calls go through
 this module's `os`, so that a test can make the n-th of them fail or kill the process there.
 """
-
-from __future__ import annotations
 
 import errno
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -40,24 +39,42 @@ class WriteError(OSError):
         return f" ({self.needed:,} bytes needed, {_free(Path(self.filename)):,} free)"
 
 
+@contextmanager
+def _naming(path: Path, needed: int = 0) -> Iterator[None]:
+    """Make a failure of the system inside the context a `WriteError`."""
+    try:
+        yield
+    except OSError as cause:
+        raise WriteError(path, cause, needed) from cause
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """Open a file for calls of the system inside the context."""
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
     """Replace the file at `path` by `content`; readers see the complete old or new file.
+
+    If that fails, the old file is unchanged and no temporary file is left.
 
     Args:
         path: the file; its folder must exist.
         content: all of the file.
         sync: wait until file and name are on the disk (fsync), so that the same holds after a
             power loss.
-
-    Raises:
-        WriteError: the old file is then unchanged and no temporary file is left.
     """
     if path.exists() and not path.is_file():
         # a rename would replace a device such as /dev/stdout by a file
         raise WriteError(path, OSError(errno.EINVAL, "it is there, and no file"))
     # in the target's folder, since a rename works within one file system only
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_NUMBER)}.tmp")
-    try:
+    with _naming(path, len(content)):
         _create(temporary, content, sync)
         try:
             os.replace(temporary, path)
@@ -67,20 +84,12 @@ def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
             raise
         if sync:
             sync_folder(path.parent)
-    except OSError as cause:
-        raise WriteError(path, cause, len(content)) from cause
 
 
 def create_exclusive(path: Path, content: bytes) -> None:
-    """Create the file at `path` with `content`; of many concurrent callers exactly one succeeds.
-
-    Raises:
-        WriteError: with errno EEXIST if the file exists, else with the cause.
-    """
-    try:
+    """Create the file at `path` with `content`; of many concurrent callers exactly one succeeds."""
+    with _naming(path, len(content)):
         _create(path, content, sync=False)
-    except OSError as cause:
-        raise WriteError(path, cause, len(content)) from cause
 
 
 def append(path: Path, content: bytes, new: bool = False, sync: bool = False) -> None:
@@ -96,15 +105,11 @@ def append(path: Path, content: bytes, new: bool = False, sync: bool = False) ->
         content: bytes to add.
         new: the file must not exist yet.
         sync: wait until the bytes are on the disk.
-
-    Raises:
-        WriteError: names path and cause.
     """
-    try:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (os.O_EXCL if new else 0)
-        descriptor = os.open(path, flags, 0o666)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (os.O_EXCL if new else 0)
+    with _naming(path, len(content)), _opened(path, flags) as descriptor:
+        size = os.fstat(descriptor).st_size
         try:
-            size = os.fstat(descriptor).st_size
             _write_all(descriptor, content)
             if sync:
                 os.fsync(descriptor)
@@ -114,122 +119,71 @@ def append(path: Path, content: bytes, new: bool = False, sync: bool = False) ->
                 if new:
                     os.unlink(path)
             raise
-        finally:
-            os.close(descriptor)
-    except OSError as cause:
-        raise WriteError(path, cause, len(content)) from cause
 
 
 def replace_end(path: Path, old: bytes, new: bytes) -> None:
     """Overwrite the last bytes of the file at `path`, which are `old`, by `new`.
 
-    It is one write call, as in `append`; `new` must not be shorter than `old`. If the file does
-    not end with `old`, another program changed it, and `new` is appended.
-
-    Raises:
-        WriteError: names path and cause; the file then ends as before.
+    It is one write call, as in `append`, and if it fails the file ends as before; `new` must not
+    be shorter than `old`. If the file does not end with `old`, another program changed it, and
+    `new` is appended.
     """
-    try:
-        descriptor = os.open(path, os.O_RDWR)
+    with _naming(path, len(new)), _opened(path, os.O_RDWR) as descriptor:
+        size = os.fstat(descriptor).st_size
+        start = max(0, size - len(old))
+        os.lseek(descriptor, start, os.SEEK_SET)
+        found = os.read(descriptor, len(old))
+        if found != old:
+            start, found = size, b""
+        os.lseek(descriptor, start, os.SEEK_SET)
         try:
-            size = os.fstat(descriptor).st_size
-            start = max(0, size - len(old))
-            os.lseek(descriptor, start, os.SEEK_SET)
-            found = os.read(descriptor, len(old))
-            if found != old:
-                start, found = size, b""
-            os.lseek(descriptor, start, os.SEEK_SET)
-            try:
-                _write_all(descriptor, new)
-            except BaseException:
-                with suppress(OSError):
-                    os.lseek(descriptor, start, os.SEEK_SET)
-                    _write_all(descriptor, found)
-                    os.ftruncate(descriptor, size)
-                raise
-        finally:
-            os.close(descriptor)
-    except OSError as cause:
-        raise WriteError(path, cause, len(new)) from cause
+            _write_all(descriptor, new)
+        except BaseException:
+            with suppress(OSError):
+                os.lseek(descriptor, start, os.SEEK_SET)
+                _write_all(descriptor, found)
+                os.ftruncate(descriptor, size)
+            raise
 
 
 def cut(path: Path, size: int) -> None:
-    """Truncate the file at `path` to `size` bytes, and wait until that is on the disk.
-
-    Raises:
-        WriteError: it cannot be truncated, or is shorter.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY)
-        try:
-            if os.fstat(descriptor).st_size < size:
-                raise OSError(errno.EIO, f"it should hold {size} bytes at least")
-            os.ftruncate(descriptor, size)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as cause:
-        raise WriteError(path, cause) from cause
+    """Truncate the file at `path`, which must be longer, and wait until that is on the disk."""
+    with _naming(path), _opened(path, os.O_WRONLY) as descriptor:
+        if os.fstat(descriptor).st_size < size:
+            raise OSError(errno.EIO, f"it should hold {size} bytes at least")
+        os.ftruncate(descriptor, size)
+        os.fsync(descriptor)
 
 
 def rename(path: Path, target: Path) -> None:
-    """Rename the file at `path` within its folder, replacing a file of that name.
-
-    Raises:
-        WriteError: names the target.
-    """
-    try:
+    """Rename the file at `path` within its folder, replacing a file of that name."""
+    with _naming(target):
         os.replace(path, target)
-    except OSError as cause:
-        raise WriteError(target, cause) from cause
 
 
 def remove(path: Path) -> None:
-    """Remove the file at `path` if it exists.
-
-    Raises:
-        WriteError: it cannot be removed.
-    """
-    try:
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-    except OSError as cause:
-        raise WriteError(path, cause) from cause
+    """Remove the file at `path` if it exists."""
+    with _naming(path), suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def sync_folder(folder: Path) -> None:
     """Wait until the names in `folder` are on the disk, if the file system supports that."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as cause:
-        if cause.errno in _NO_FOLDER_SYNC:
-            return
-        raise
-    try:
-        os.fsync(descriptor)
+        with _opened(folder, os.O_RDONLY) as descriptor:
+            os.fsync(descriptor)
     except OSError as cause:
         if cause.errno not in _NO_FOLDER_SYNC:
             raise
-    finally:
-        os.close(descriptor)
 
 
 def sync_path(path: Path) -> None:
-    """Wait until the file at `path` and the names of its folders are on the disk.
-
-    Raises:
-        WriteError: names the file.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
+    """Wait until the file at `path` and the names of its folders are on the disk."""
+    with _naming(path):
+        with _opened(path, os.O_RDONLY) as descriptor:
             os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         for folder in path.absolute().parents:
             sync_folder(folder)
-    except OSError as cause:
-        raise WriteError(path, cause) from cause
 
 
 def sync_all() -> None:

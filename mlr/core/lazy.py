@@ -3,15 +3,13 @@
 torch takes seconds to import; a configuration is checked and help is printed before that.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
 
 def lazy_exports(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a module's `__getattr__` that imports each exported name at its first use.
+    """Return the `__getattr__` of a package that imports each name at its first use.
 
     Args:
         package: the module's `__name__`.

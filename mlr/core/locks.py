@@ -1,7 +1,5 @@
 """Lock files: one process at a time works in a folder; the lock ends with its process."""
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from pathlib import Path

@@ -4,8 +4,6 @@ Hence no generator state has to be saved, a run in a sweep draws the same number
 adding a source of randomness changes none of the others.
 """
 
-from __future__ import annotations
-
 from hashlib import blake2b
 
 

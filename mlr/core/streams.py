@@ -4,23 +4,37 @@ A result is in its files before it is printed. What a standard stream cannot tak
 the exit code says so at the end; what its encoding lacks is written in ASCII.
 """
 
-from __future__ import annotations
-
 import codecs
 import io
 import os
+import re
 import select
 import sys
+import unicodedata
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
-from pathlib import Path
 from typing import Any, TextIO
 
 from mlr.core.durable import WriteError
-from mlr.core.text import in_ascii
 
-_ERRORS = "in_ascii_or_"
+IN_ASCII = {
+    **{"‖": "||", "±": "+-", "−": "-", "–": "-", "×": "x", "·": "*", "∞": "inf", "√": "sqrt"},
+    **{"↑": "^", "↓": "v", "→": "->", "≤": "<=", "≥": ">=", "⁄": "/", "’": "'", "σ": "sigma"},
+}
+"""Stand-ins of signs that mlr prints and Unicode does not decompose into ASCII."""
+_RAISED = re.compile("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+
+
+def in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Handle an error of encoding: 10⁻¹² ½ becomes 10^-12 1/2, and any other sign `?`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = _RAISED.sub(lambda raised: f"^{raised[0]}", error.object[error.start : error.end])
+    parts = unicodedata.normalize("NFKD", text)
+    signs = (IN_ASCII.get(one, one) for one in parts if not unicodedata.combining(one))
+    return "".join(sign if sign.isascii() else "?" for sign in signs), error.end
+
+
+codecs.register_error("in_ascii", in_ascii)
 
 
 class _Forgiving(io.FileIO):
@@ -32,7 +46,7 @@ class _Forgiving(io.FileIO):
     fault: OSError | None = None
 
     def write(self, content: Any) -> int:
-        """Write all that can be written; a part of it would be all that `python -u` writes."""
+        """Write all that can be written."""
         left = memoryview(content).cast("B")
         size = len(left)
         try:
@@ -44,21 +58,6 @@ class _Forgiving(io.FileIO):
         except OSError as error:
             self.fault = self.fault or error
         return size
-
-
-def read_letters() -> None:
-    """Start again in UTF-8 mode where the locale, as LC_ALL=C, made lone bytes of letters.
-
-    Hydra writes its files in UTF-8, which has no such bytes.
-    """
-    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
-        return
-    lone = {chr(0xDC00 + byte) for byte in range(0x80, 0x100)}
-    with suppress(FileNotFoundError):  # the working directory is gone
-        if lone.isdisjoint("".join((str(Path.cwd()), *sys.argv))):
-            return
-    os.environ["PYTHONUTF8"] = "1"
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def prepare() -> None:
@@ -95,59 +94,18 @@ def write_utf8(text: str) -> None:
     sys.stdout.buffer.flush()
 
 
-def as_shown(text: str) -> str:
-    """Return `text` as standard output shows it, so that columns can be aligned."""
-    errors = getattr(sys.stdout, "errors", None) or ""
-    if not errors.startswith(_ERRORS):
-        return text
-    return text.encode("ascii", errors).decode(errors.removeprefix(_ERRORS))
-
-
 def _taking_all(stream: TextIO | None, number: int) -> TextIO:
-    if stream is None:
-        stream = io.TextIOWrapper(
-            _Forgiving(number, "w", closefd=False), "utf-8", write_through=True
-        )
-    elif type(stream) is io.TextIOWrapper and type(_file(stream)) is io.FileIO:
-        stream.flush()
-        file: Any = _Forgiving(stream.fileno(), "w", closefd=False)
-        buffered = isinstance(stream.buffer, io.BufferedWriter)  # not so with python -u
-        stream = io.TextIOWrapper(
-            io.BufferedWriter(file) if buffered else file,
-            stream.encoding,
-            stream.errors,
-            line_buffering=stream.line_buffering,
-            write_through=stream.write_through,
-        )
-    _set_errors(stream)
-    return stream
+    encoding, by_line = "utf-8", True
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="in_ascii")
+        encoding, by_line = stream.encoding, stream.line_buffering or stream.write_through
+    if stream is not None and type(_file(stream)) is not io.FileIO:  # done before, or a notebook's
+        return stream
+    file = io.BufferedWriter(_Forgiving(number, "w", closefd=False))
+    return io.TextIOWrapper(file, encoding, "in_ascii", line_buffering=by_line)
 
 
 def _file(stream: Any) -> Any:
-    """Return the file below the buffers of a stream."""
+    """Return the file below the buffers of a stream; with `python -u` it has one buffer fewer."""
     buffer = getattr(stream, "buffer", None)
     return getattr(buffer, "raw", buffer)
-
-
-def _set_errors(stream: Any) -> None:
-    """Have a stream write what its encoding lacks in ASCII."""
-    if not hasattr(stream, "reconfigure") or stream.errors.startswith(_ERRORS):
-        return
-    encoding = codecs.lookup(stream.encoding).name
-    if encoding.startswith("utf"):
-        stream.reconfigure(errors="backslashreplace")  # half a character, as of a name of a file
-        return
-    codecs.register_error(f"{_ERRORS}{encoding}", partial(_replaced, encoding))
-    # each run of other characters then comes to `_replaced` as a whole
-    stream.reconfigure(encoding="ascii", errors=f"{_ERRORS}{encoding}")
-
-
-def _replaced(encoding: str, error: UnicodeError) -> tuple[str | bytes, int]:
-    """Encode a run of characters, all of it in ASCII if `encoding` lacks one: 10²⁰ is not 102."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    run = error.object[error.start : error.end]
-    try:
-        return run.encode(encoding), error.end
-    except UnicodeEncodeError:
-        return in_ascii(run), error.end

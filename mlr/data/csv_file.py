@@ -1,28 +1,43 @@
-"""Tables in CSV files of a user's own, with columns chosen by name."""
+"""Tables in CSV files of a user's own, with columns chosen by name.
+
+Errors name line, column and value; lines count from 1, the header included.
+
+Source: RFC 4180.
+"""
 
 from __future__ import annotations
 
+import csv
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from io import TextIOWrapper
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlr.core.checks import InputError, flag, known, listed, whole
-from mlr.data import options, prepare, table
-from mlr.data.base import Dataset, Source
+from mlr.core.checks import DataError, InputError, flag, listed, typed
+from mlr.data import options
+from mlr.data.base import Dataset
 from mlr.data.faults import LONGEST, DataWarning, fault, shown, tail
-from mlr.data.table import is_number, number
+from mlr.data.files import opened
+from mlr.data.prepare import Arrays, RealSource
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
+MOST_BYTES = 256 * 2**20
+"""Largest file of a table, which takes some twenty times as much memory while it is read."""
+_LONGEST_NAME = 30
+_COUNTING = frozenset({"", "index", "id", "unnamed: 0"})
+"""Names, in lower case, of columns that may only count the rows."""
 
-class Csv(Source):
+
+@dataclass(eq=False, kw_only=True)
+class Csv(RealSource):
     """Text file with one example a line, most often below a header line.
-
-    The split follows `split_seed`, not the run's seed: the data are real.
 
     Args:
         path: the file, UTF-8.
@@ -31,50 +46,50 @@ class Csv(Source):
         features: names or numbers of the features' columns; None takes all numeric columns but
             the label, and warns of the others.
         delimiter: the character between columns, or comma, semicolon, tab or bar.
-        header: True if the first line names the columns; None refuses one that looks like data.
+        header: True if the first line names the columns; None refuses one with numbers in it, if
+            the label's column is not among its names.
         decimal: point or comma, as numbers are written.
         task: classification (labels of any text, mapped to 0..K−1 in sorted order, numbers by
             value) or regression (the label is a real number).
-        val_fraction: share of examples for validation; 0 for no validation.
-        test_fraction: share of examples for the test.
-        split_seed: seed that assigns the examples to the splits.
-        scale: none, standardize or minmax, by column, fitted on the training split.
-        order: shuffled: another order of the training examples in each epoch, by the run's seed;
-            given: the order of the file, in which it is then split too.
-        drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
     name = "csv"
+    classes = None
+    path: str | PathLike[str] | None = None
+    label: str | int | None = None
+    features: Sequence[str | int] | None = None
+    delimiter: str = ","
+    header: bool | None = None
+    decimal: str = "point"
+    task: str = "classification"
 
-    def __init__(
-        self,
-        path: str | PathLike[str] | None = None,
-        label: str | int | None = None,
-        features: Sequence[str | int] | None = None,
-        delimiter: str = ",",
-        header: bool | None = None,
-        decimal: str = "point",
-        task: str = "classification",
-        val_fraction: float = 0.2,
-        test_fraction: float = 0.2,
-        split_seed: int = 0,
-        scale: str = "standardize",
-        order: str = "shuffled",
-        drop_last: bool = False,
-    ) -> None:
-        self.path = options.path("data.path", path, "the CSV file")
-        if header is not None:
-            flag("data.header", header)
-        self.label = _label(label, header)
-        self.features = _names(features, self.label)
-        comma = known("data.decimal", decimal, options.DECIMALS) == "comma"
-        self.format = table.Format(_one_character(delimiter), header, comma)
-        self.regression = known("data.task", task, options.TASKS) == "regression"
-        self.shares = options.split_shares(val_fraction, test_fraction)
-        self.split_seed = whole("data.split_seed", split_seed, at_least=0)
-        self.scale = known("data.scale", scale, options.COLUMN_SCALES)
-        self.take_order(order, drop_last)
-        self.classes = None
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.file = options.path("data.path", self.path, "the CSV file")
+        if self.header is not None:
+            flag("data.header", self.header)
+        self.regression = self.task == "regression"
+        if self.label is not None and not _is_column(self.label):
+            raise InputError(
+                f"data.label={typed(self.label)} must be the name of a column, or its number with "
+                "data.header=false."
+            )
+        named = self.features
+        is_list = isinstance(named, Sequence) and not isinstance(named, str)
+        if named is not None and not (is_list and named and all(map(_is_column, named))):
+            raise InputError(
+                f"data.features={tail(str(named), 60)} must be a list of column names, "
+                "[first,second], or null for all numeric columns."
+            )
+        self.separator = options.DELIMITERS.get(self.delimiter, self.delimiter)
+        # the csv module refuses these itself, but in a TypeError and only when reading
+        if not isinstance(self.separator, str) or (
+            len(self.separator) != 1 or self.separator in '\r\n" '
+        ):
+            raise InputError(
+                f"data.delimiter={typed(self.delimiter)} must be one character, or one of "
+                f"{', '.join(options.DELIMITERS)}."
+            )
 
     def load(self, seed: int) -> Dataset:
         """Read features (N, D), and labels (N,) or targets (N, 1).
@@ -83,132 +98,233 @@ class Csv(Source):
             InputError: there is no such file or column.
             DataError: names the column, the line and the value that is wrong.
         """
-        content = table.read(self.path, self.format)
-        label = self._label_column(content)
-        names, left_out = self._feature_columns(content, label)
-        content.refuse_missing(names, label)
-        x = content.numbers(names, "data.features")
-        y, labels = self._targets(content, label)
-        where = f"data={self.name}"
-        splits = prepare.split(
-            where,
-            prepare.Arrays(x, y),
-            self.shares,
-            self.split_seed,
-            stratify=not self.regression,
-            in_order=self.in_file_order,
-            labels=labels,
-        )
-        classes = None if self.regression else len(labels)
+        table = self._read()
+        label = self.label
+        if label is None:
+            label = -1 if table.numbered else "label"
+        label = table.name(label, "data.label")
+        features, left_out = self._feature_columns(table, label)
+        x = table.numbers(features)
+        labels: list[str] = []
+        if self.regression:
+            data = Arrays(x, table.numbers([label]))
+        else:
+            indices, labels = table.categories(label)
+            data = Arrays(x, indices)
+        shares = (self.val_fraction, self.test_fraction)
+        splits = self.split(data, shares, stratify=not self.regression, labels=labels)
         plain = [number(label) for label in labels] == list(range(len(labels)))
-        named = () if plain else tuple(labels)
-        plan = prepare.Preparation(self.name, classes, self.scale, seed=seed, labels=named)
-        data = prepare.to_dataset(plan, *splits)
+        dataset = self.dataset(seed, len(labels) or None, splits, () if plain else tuple(labels))
         if left_out:
-            _warn_left_out(self.path, left_out)
-        return data
+            start = f"{tail(self.file, 40)}: not used as features: "
+            end = "; data.features=[…] chooses among columns of numbers."
+            text = listed(left_out, LONGEST - len(start + end))
+            warnings.warn(f"{start}{text}{end}", DataWarning, stacklevel=2)
+        return dataset
 
-    def _label_column(self, content: table.Table) -> str:
-        """Return the name of the label's column."""
-        names = content.header
-        if str(self.label) not in names and any(map(is_number, names)) and not content.numbered:
-            there = listed([tail(one, 15) for one in names], 40)
-            raise fault(
-                self.path,
-                f"has no column {tail(str(self.label), 30)} but {there}; if that is data and no "
-                "header, add data.header=false, else data.label=COLUMN.",
-            )
-        return content.name(self.label, "data.label")
-
-    def _feature_columns(self, content: table.Table, label: str) -> tuple[list[str], list[str]]:
+    def _feature_columns(self, table: _Table, label: str) -> tuple[list[str], list[str]]:
         """Return the names of the features' columns, and the columns left out with the reason."""
         if self.features is not None:
-            names = [content.name(one, "data.features") for one in self.features]
-            _check_names(names, label)
+            names = [table.name(one, "data.features") for one in self.features]
+            name, times = Counter([*names, label]).most_common(1)[0]
+            if times > 1:
+                raise InputError(
+                    f"data.features names {tail(name, 60)} twice, or it is the label, which is no "
+                    "feature."
+                )
             return names, []
-        numeric = [name for name in content.numeric() if name != label]
-        others = {*numeric, label}
-        texts = [n for n in content.header if n not in others and not content.is_empty(n)]
-        content.refuse_decimal_comma(texts)
-        counts = {name for name in numeric if content.is_count(name)}
-        names = [name for name in numeric if name not in counts]
+        names, left_out = [], []
+        for name, texts in table.columns.items():
+            if name == label:
+                continue
+            if not any(map(_almost_number, texts)):
+                left_out.append(f"{shown(name, 20)} (text)")
+            elif _counts(name, texts):
+                left_out.append(f"{shown(name, 20)} (it counts the rows)")
+            else:
+                names.append(name)
         if not names:
-            raise fault(self.path, f"has no numeric column besides {tail(label, 30)}.")
-        left_out = [f"{shown(name, 20)} (text)" for name in texts]
-        return names, left_out + [
-            f"{shown(name, 20)} (it counts the rows)" for name in numeric if name in counts
-        ]
+            raise fault(self.file, f"has no numeric column besides {tail(label, 30)}.")
+        return names, left_out
 
-    def _targets(self, content: table.Table, label: str) -> tuple[NDArray, list[str]]:
-        """Return numbers (N, 1) and no names, or class indices (N,) and the class names."""
-        if self.regression:
-            return content.numbers([label], "data.label"), []
-        indices, names = content.categories(label)
-        if len(names) < 2:
+    def _read(self) -> _Table:
+        """Read the file.
+
+        Raises:
+            InputError: there is no file of that name.
+            DataError: the file is no UTF-8, no CSV, without rows, too large, a line has more or
+                fewer values than the first, or that one looks like data and not like a header.
+        """
+        rows, lines = [], []
+        with opened(self.file, MOST_BYTES, "data.path") as file:
+            text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            reader = csv.reader(text, delimiter=self.separator, strict=True)
+            try:
+                for row in reader:
+                    if not row:
+                        continue
+                    row = [text.strip() for text in row]
+                    rows.append(list(map(with_point, row)) if self.decimal == "comma" else row)
+                    lines.append(reader.line_num)
+                    if len(row) != len(rows[0]) or len(row) == 1:
+                        raise self._wrong_width(rows, reader.line_num)
+            except csv.Error as error:
+                raise fault(f"{self.file}, line {reader.line_num}:", f"{error}.") from None
+            except UnicodeDecodeError as error:
+                raise fault(
+                    self.file,
+                    f"is not UTF-8 text: byte 0x{error.object[error.start]:02x} near line "
+                    f"{reader.line_num + 1} cannot be read; save it as UTF-8, unpacked.",
+                ) from None
+        if len(rows) < 2:
+            raise fault(self.file, "has no lines of data below its first line.")
+        label = "label" if self.label is None else str(self.label)
+        unnamed = label not in rows[0] or number(label) is not None
+        if self.header is None and unnamed and any(map(_almost_number, rows[0])):
+            cells = listed([shown(cell, 15) for cell in rows[0]], 40)
             raise fault(
-                self.path,
-                f"has the single label {shown(names[0])} in column {tail(label, 30)}; a "
-                "classifier needs two classes.",
+                self.file,
+                f"seems to have no header: its first line is {cells}. data.header=false names "
+                "columns by number, data.header=true takes it as a header.",
             )
-        return indices, names
+        numbered = self.header is False
+        names = list(map(str, range(len(rows[0])))) if numbered else rows[0]
+        first = 0 if numbered else 1
+        columns: dict[str, tuple[str, ...]] = {}
+        for name, texts in zip(names, zip(*rows[first:], strict=True), strict=True):
+            # spreadsheets may leave empty columns to the right of the table
+            if not name and not any(texts):
+                continue
+            if name in columns:
+                raise fault(self.file, f"has two columns named {shown(name)}; rename one of them.")
+            columns[name] = texts
+        return _Table(self.file, columns, lines[first:], numbered)
 
-
-def _warn_left_out(path: Path, columns: Sequence[str]) -> None:
-    """Warn that columns are not used as features, with the reason of each."""
-    start = f"{tail(path, 40)}: not used as features: "
-    end = "; data.features=[…] chooses among columns of numbers."
-    text = listed(columns, LONGEST - len(start + end))
-    warnings.warn(f"{start}{text}{end}", DataWarning, stacklevel=3)
-
-
-def _label(label: str | int | None, header: bool | None) -> str | int:
-    """Return the name or number of the label's column."""
-    if label is None:
-        return -1 if header is False else "label"
-    if isinstance(label, bool) or not isinstance(label, (str, int)) or label == "":
-        raise InputError(
-            f"data.label={label} must be the name of a column, or its number with "
-            "data.header=false."
+    def _wrong_width(self, rows: list[list[str]], line: int) -> DataError:
+        if len(rows[0]) == 1:
+            return fault(
+                self.file,
+                f"has the single column {shown(rows[0][0], 30)}; name the character between its "
+                f"columns by data.delimiter={', '.join(options.DELIMITERS)}.",
+            )
+        return fault(
+            f"{self.file}, line {line}",
+            f"has {len(rows[-1])} values and the first line {len(rows[0])}; is data.delimiter="
+            f"{self.separator!r} right?",
         )
-    return label
 
 
-def _names(features: Sequence[str | int] | None, label: str | int) -> list[str | int] | None:
-    if features is None:
+@dataclass(frozen=True)
+class _Table:
+    """Texts of each column by name, 0, 1, … where the file is `numbered`; line of each row."""
+
+    file: Path
+    columns: dict[str, tuple[str, ...]]
+    lines: list[int]
+    numbered: bool
+
+    def name(self, chosen: str | int, option: str) -> str:
+        """Return the name of the column that an option chooses.
+
+        Args:
+            chosen: a name; without a header a number from 0, or from the end below 0.
+            option: the override that chooses, as in data.label.
+
+        Raises:
+            InputError: there is none; lists the first names.
+        """
+        value, count = number(str(chosen)), len(self.columns)
+        if self.numbered and value is not None and value in range(-count, 0):
+            chosen = int(value) + count
+        if str(chosen) not in self.columns:
+            raise options.unknown_name(option, str(chosen), self.columns, self.file.name)
+        return str(chosen)
+
+    def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Return columns (N, D) of finite numbers.
+
+        Raises:
+            DataError: names the column, line and value that is no finite number.
+        """
+        import numpy as np
+
+        limit = float(np.finfo(np.float32).max)
+        columns = []
+        for name in names:
+            values = [number(text) for text in self.columns[name]]
+            for place, value in enumerate(values):
+                if value is None or not abs(value) <= limit:
+                    text = self.columns[name][place]
+                    comma = "; a decimal comma needs data.decimal=comma" * ("," in text)
+                    raise fault(
+                        f"{self.file}, line {self.lines[place]}, column "
+                        f"{tail(name, _LONGEST_NAME)}:",
+                        f"{shown(text)} is not a number that float32 can hold{comma}; correct it, "
+                        "or leave out the line, or the column by data.features=[…].",
+                    )
+            columns.append(np.array(values, np.float64))
+        return np.stack(columns, axis=1)
+
+    def categories(self, name: str) -> tuple[NDArray[np.int64], list[str]]:
+        """Return the index (N,) of each text in a column, and the distinct texts in sorted order.
+
+        Numbers are sorted by value, so that 10 follows 9; `1` and `1.0` stay two texts.
+
+        Raises:
+            DataError: a text is empty, or all are the same.
+        """
+        import numpy as np
+
+        texts = self.columns[name]
+        distinct = sorted(set(texts))
+        if "" in distinct or len(distinct) < 2:
+            what = "an empty label" if "" in distinct else f"the single label {shown(texts[0])}"
+            where = f"{self.file}, line {self.lines[texts.index(distinct[0])]}"
+            raise fault(
+                where,
+                f"has {what} in column {tail(name, _LONGEST_NAME)}; a classifier needs two classes "
+                "and a label in each line.",
+            )
+        if all(number(text) is not None for text in distinct):
+            distinct.sort(key=float)
+        place = {text: index for index, text in enumerate(distinct)}
+        return np.array([place[text] for text in texts], np.int64), distinct
+
+
+def number(text: str) -> float | None:
+    """Return the number that a text is, or None."""
+    # Python reads 1_000 as a number; in a table it is a typing error
+    if "_" in text:
         return None
-    if (
-        isinstance(features, str)
-        or not isinstance(features, Sequence)
-        or not all(isinstance(one, (str, int)) and not isinstance(one, bool) for one in features)
-    ):
-        raise InputError(
-            f"data.features={tail(str(features), 60)} must be a list of column names: "
-            "[first,second]."
-        )
-    if not features:
-        raise InputError("data.features=[] names no column; give names, or null for all numeric.")
-    _check_names([str(one) for one in features], str(label))
-    return list(features)
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
-def _check_names(features: Sequence[str], label: str) -> None:
-    """Refuse a feature that is chosen twice or is the label."""
-    doubled = {name for name, times in Counter(features).items() if times > 1}
-    if doubled:
-        raise InputError(f"data.features names {tail(', '.join(sorted(doubled)), 60)} twice.")
-    if label in features:
-        raise InputError(
-            f"data.features includes the label {tail(label, 60)}: the answer is not a feature."
-        )
+def with_point(text: str) -> str:
+    """Replace the decimal comma of a number by a point; return other texts unchanged."""
+    return text.replace(",", ".") if _almost_number(text) else text
 
 
-def _one_character(delimiter: str) -> str:
-    given = "null" if delimiter is None else repr(delimiter)
-    delimiter = options.DELIMITERS.get(delimiter, delimiter)
-    # the csv module refuses these itself, but in a TypeError and only when reading
-    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n" ':
-        raise InputError(
-            f"data.delimiter={given} must be one character, or one of "
-            f"{', '.join(options.DELIMITERS)}."
-        )
-    return delimiter
+def _almost_number(text: str) -> bool:
+    """Return True for a number, with a decimal point or comma, that is not `nan`.
+
+    A single number makes a column numeric, so that a typing error in a column is reported and the
+    column not left out silently.
+    """
+    value = number(text.replace(",", "."))
+    return value is not None and value == value
+
+
+def _counts(name: str, texts: Sequence[str]) -> bool:
+    """Return True if a column only counts the rows, as an index saved with them does."""
+    if name.lower() not in _COUNTING:
+        return False
+    values = list(map(number, texts))
+    return any(values == list(range(start, start + len(values))) for start in (0, 1))
+
+
+def _is_column(chosen: object) -> bool:
+    """Return True for the name or number of a column."""
+    return isinstance(chosen, (str, int)) and not isinstance(chosen, bool)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 TIMEOUT = 10.0
 """Seconds without a connection or a byte after which a mirror counts as stalled."""
 _SCHEMES = ("https://",)
-_CHUNK = 2**16
 _LONGEST_REASON = 70
 
 
@@ -49,7 +48,7 @@ def fetch(urls: Sequence[str], sha256: str, target: Path, timeout: float = TIMEO
     pooch.get_logger().setLevel("WARNING")  # the bar and the error say enough
     loader = pooch.HTTPDownloader(
         progressbar=sys.stderr.isatty(),
-        chunk_size=_CHUNK,
+        chunk_size=2**16,
         timeout=timeout,
         # a server that unpacks on the way would send other bytes than were hashed
         headers={"Accept-Encoding": "identity"},
@@ -62,7 +61,7 @@ def fetch(urls: Sequence[str], sha256: str, target: Path, timeout: float = TIMEO
             pooch.retrieve(url, sha256, target.name, target.parent, downloader=loader)
             return target
         except (RequestException, ValueError) as error:  # ValueError: the hash differs
-            reasons.append(f"{urlsplit(url).netloc}: {_reason(error, timeout)}")
+            reasons.append(f"{urlsplit(url).netloc}: {_reason(error)}")
         except OSError as error:
             raise WriteError(target.parent, error) from error
     text = "; ".join(reasons)
@@ -83,21 +82,16 @@ def _refuse_redirect(response: Response, **_: Any) -> None:
         _require_https(urljoin(response.url, response.headers["Location"]))
 
 
-def _reason(error: Exception, timeout: float) -> str:
+def _reason(error: Exception) -> str:
     """Shorten an error: the texts of requests nest four exceptions deep."""
     from requests import exceptions
 
-    reasons = {
-        exceptions.Timeout: f"no answer within {timeout:g} s",
-        exceptions.SSLError: "its certificate is not trusted",
-        exceptions.ConnectionError: "no connection; offline?",
-        exceptions.ChunkedEncodingError: "broke off",
-        exceptions.TooManyRedirects: "redirects without end",
-        exceptions.InvalidSchema: "leads away from https",
-    }
     if isinstance(error, exceptions.HTTPError) and error.response is not None:
         return f"answers {error.response.status_code}"
+    if isinstance(error, exceptions.InvalidSchema):
+        return "leads away from https"
+    if type(error) is exceptions.ConnectionError:
+        return "no connection; offline?"
     if not isinstance(error, exceptions.RequestException):
-        return "sends another file"
-    known = (text for kind, text in reasons.items() if isinstance(error, kind))
-    return next(known, type(error).__name__)
+        return "another file"
+    return type(error).__name__

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from mlr.core.checks import DataError, InputError, fraction, known, memory_limit, whole
-from mlr.data import options, prepare
-from mlr.data.base import Dataset, Source
+from mlr.core.checks import DataError, InputError, memory_limit, whole
+from mlr.data import validate
+from mlr.data.base import Dataset
+from mlr.data.prepare import Arrays, PreparedSource, split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False, kw_only=True)
-class Generated(Source):
+class Generated(PreparedSource):
     """Labelled examples drawn from a seed; each field of a subclass is one more option.
 
     Args:
@@ -26,9 +27,6 @@ class Generated(Source):
         test_fraction: share of the n examples for the test.
         scale: one of `scales`, fitted on the training split.
         seed: fixes the data; None follows the run's seed.
-        order: shuffled: another order of the training examples in each epoch, by the run's seed;
-            given: the order in which they were drawn.
-        drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
     n: int = 1000
@@ -37,21 +35,12 @@ class Generated(Source):
     test_fraction: float = 0.2
     scale: str = "standardize"
     seed: int | None = None
-    order: str = options.SHUFFLED
-    drop_last: bool = False
     classes: int = field(default=2, init=False)
-    scales: ClassVar[tuple[str, ...]] = options.COLUMN_SCALES
-    full_scale: ClassVar[float | None] = None
-    """Largest value that a feature can have, for `scale=unit`."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         whole("data.classes", self.classes, at_least=2)
         whole("data.n", self.n, at_least=3 * self.classes)
-        fraction("data.label_noise", self.label_noise)
-        options.split_shares(self.val_fraction, self.test_fraction)
-        known("data.scale", self.scale, self.scales)
-        options.optional_whole("data.seed", self.seed)
-        self.take_order(self.order, self.drop_last)
 
     @abstractmethod
     def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
@@ -64,18 +53,15 @@ class Generated(Source):
             InputError: too few examples for the splits, or more than memory holds.
         """
         seed = seed if self.seed is None else self.seed
+        where, shares = f"data={self.name}", (self.val_fraction, self.test_fraction)
         try:
-            data = prepare.Arrays(*self.draw(seed))
+            data = Arrays(*self.draw(seed))
+            validate.finite(where, data.features)
+            splits = split(where, data, shares, seed, stratify=True)
+            return self.dataset(seed, self.classes, splits)
         except MemoryError:
             raise InputError(
                 f"data.n={self.n} examples do not fit into memory{memory_limit()}."
             ) from None
-        plan = prepare.Preparation(
-            self.name, self.classes, self.scale, self.full_scale, self.label_noise, seed
-        )
-        shares = (self.val_fraction, self.test_fraction)
-        try:
-            splits = prepare.split(f"data={self.name}", data, shares, seed, stratify=True)
-            return prepare.to_dataset(plan, *splits)
         except DataError as error:  # only options can make generated data unfit
             raise InputError(str(error)) from None

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import ClassVar
 
-from mlr.core.checks import DataError, InputError, flag, fraction, known, whole
+from mlr.core.checks import DataError, InputError
 from mlr.data import download as web
-from mlr.data import idx_folder, options, prepare
-from mlr.data.base import Dataset, Source
+from mlr.data import idx, options
+from mlr.data.base import Dataset
 from mlr.data.faults import LONGEST, fault, tail
 from mlr.data.files import is_intact
-
-_LARGEST_PIXEL = 255.0
-_BY_256 = "unit256"
+from mlr.data.prepare import Arrays, PreparedSource
 
 
-class _FourFiles(Source):
+@dataclass(eq=False, kw_only=True)
+class _FourFiles(PreparedSource):
     """Four IDX files with published hashes; no others are accepted, so that results compare.
 
     The split is the official one: the last `val_size` training images are for validation, the
@@ -33,36 +33,26 @@ class _FourFiles(Source):
         scale: none (0..255), unit (divided by 255), unit256 (divided by 256, as in the files of
             Theano's and Nielsen's tutorials) or standardize (one mean and deviation for all
             pixels, of the training split).
-        order: shuffled: another order of the training examples in each epoch, by the run's seed;
-            given: the order of the files.
-        drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
-    classes: int = 10
+    classes = 10
+    scales = (*options.IMAGE_SCALES, "unit256")
     mirrors: ClassVar[tuple[str, ...]]
     hashes: ClassVar[Mapping[str, str]]
     """SHA-256 of each packed file."""
     unpacked: ClassVar[tuple[str, ...]] = ()
     """SHA-256 of the unpacked files; empty where unknown, and then any are accepted."""
+    root: str | PathLike[str] | None = None
+    download: bool = True
+    val_size: int = 5000
+    train_size: int | None = None
+    label_noise: float = 0.0
+    scale: str = "unit"
 
-    def __init__(
-        self,
-        root: str | PathLike[str] | None = None,
-        download: bool = True,
-        val_size: int = 5000,
-        train_size: int | None = None,
-        label_noise: float = 0.0,
-        scale: str = "unit",
-        order: str = "shuffled",
-        drop_last: bool = False,
-    ) -> None:
-        self.root = None if root is None else options.path("data.root", root, "a folder")
-        self.download = flag("data.download", download)
-        self.val_size = whole("data.val_size", val_size, at_least=0)
-        self.train_size = options.optional_whole("data.train_size", train_size, at_least=1)
-        self.label_noise = fraction("data.label_noise", label_noise)
-        self.scale = known("data.scale", scale, (*options.IMAGE_SCALES, _BY_256))
-        self.take_order(order, drop_last)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.root is not None:
+            self.root = options.path("data.root", self.root, "a folder")
 
     def load(self, seed: int) -> Dataset:
         """Read features (N, 1, 28, 28) and labels (N,).
@@ -73,19 +63,14 @@ class _FourFiles(Source):
                 the published ones.
             WriteError: the cache cannot be written.
         """
-        folder = self._cached() if self.root is None else self.root
-        where = f"data={self.name}"
-        published = idx_folder.Published(self.hashes.values(), self.unpacked)
-        files = idx_folder.load(where, folder, self.classes, True, published)
-        assert files.test is not None
-        train, val = self._divided(files.train)
-        scale, largest = self.scale, _LARGEST_PIXEL
-        if scale == _BY_256:
-            scale, largest = "unit", 256.0
-        plan = prepare.Preparation(self.name, self.classes, scale, largest, self.label_noise, seed)
-        return prepare.to_dataset(plan, train, val, files.test)
+        folder = self._cached() if self.root is None else Path(self.root)
+        hashes = (self.hashes.values(), self.unpacked)
+        train, test, _ = idx.read_folder(folder, self.classes, *hashes)
+        if test is None:
+            raise fault(folder, "holds no t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz.")
+        return self.dataset(seed, self.classes, (*self._divided(train), test))
 
-    def _divided(self, data: prepare.Arrays) -> tuple[prepare.Arrays, prepare.Arrays]:
+    def _divided(self, data: Arrays) -> tuple[Arrays, Arrays]:
         available = len(data) - self.val_size
         size = available if self.train_size is None else self.train_size
         if not 1 <= size <= available:
@@ -108,18 +93,16 @@ class _FourFiles(Source):
                     "is missing or damaged, and data.download=false forbids to get it: put it "
                     "there, or name its folder by data.root=FOLDER.",
                 )
-            self._fetch(folder / file, sha256)
+            try:
+                web.fetch([mirror + file for mirror in self.mirrors], sha256, folder / file)
+            except DataError as error:
+                why = f"data={self.name}: {error}; put it into "
+                end = ", or set data.root."
+                raise DataError(f"{why}{tail(folder, LONGEST - len(why + end))}{end}") from None
         return folder
 
-    def _fetch(self, target: Path, sha256: str) -> None:
-        try:
-            web.fetch([mirror + target.name for mirror in self.mirrors], sha256, target)
-        except DataError as error:
-            why = f"data={self.name}: {error}; put it into "
-            end = ", or set data.root."
-            raise DataError(f"{why}{tail(target.parent, LONGEST - len(why + end))}{end}") from None
 
-
+@dataclass(eq=False, kw_only=True)
 class Mnist(_FourFiles):
     """Handwritten digits, images (1, 28, 28).
 
@@ -154,6 +137,7 @@ class Mnist(_FourFiles):
     )
 
 
+@dataclass(eq=False, kw_only=True)
 class FashionMnist(_FourFiles):
     """Clothes in ten classes, images (1, 28, 28), harder to classify than MNIST.
 

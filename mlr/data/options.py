@@ -1,27 +1,41 @@
-"""Checks of options that several sources share, without numpy, so that errors come at once.
+"""Options of sources, and one check for all options of one name.
 
-Every name in a message is the override that a person would type, `data.<option>`.
+Checks import no numpy, so that errors come at once. Every name in a message is the override that a
+person would type, `data.<option>`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Any
 
-from mlr.core.checks import InputError, fraction, listed, nearest, typed, unknown, whole
+from mlr.core.checks import (
+    CHOOSE,
+    InputError,
+    finite,
+    flag,
+    fraction,
+    known,
+    listed,
+    non_negative,
+    positive,
+    typed,
+    whole,
+)
 from mlr.data.faults import LONGEST, tail
 
 COLUMN_SCALES = ("none", "standardize", "minmax")
 IMAGE_SCALES = ("none", "unit", "standardize")
-_LONGEST_NAME = 30
-_MOST_COMPARED = 1000
 TASKS = ("classification", "regression")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 """Separators that are awkward on a command line, by name."""
 DECIMALS = ("point", "comma")
 SHUFFLED, GIVEN = "shuffled", "given"
 ORDERS = (SHUFFLED, GIVEN)
+_LONGEST_NAME = 30
 
 
 def split_share(name: str, value: float) -> float:
@@ -33,23 +47,6 @@ def split_share(name: str, value: float) -> float:
     if fraction(name, value) == 0:
         raise InputError(f"{name}={value} would leave that split empty: give a share in (0, 1).")
     return value
-
-
-def split_shares(val_fraction: float, test_fraction: float) -> tuple[float, float]:
-    """Return both shares if they leave something to train on; validation may be empty.
-
-    Raises:
-        InputError: the share for validation is not in [0, 1), that for the test not in (0, 1),
-            or together they take everything.
-    """
-    val = fraction("data.val_fraction", val_fraction)
-    test = split_share("data.test_fraction", test_fraction)
-    if val + test >= 1:
-        raise InputError(
-            f"data.val_fraction={val} and data.test_fraction={test} leave nothing to train on: "
-            "their sum must stay below 1."
-        )
-    return val, test
 
 
 def optional_whole(name: str, value: int | None, at_least: int = 0) -> int | None:
@@ -88,25 +85,53 @@ def path(name: str, value: str | PathLike[str] | None, what: str) -> Path:
         raise InputError(f"{name}={value} names a home folder that does not exist.") from None
 
 
-def named(option: str, name: str, names: Iterable[str], of: str) -> str:
-    """Return `name` if it is one of `names`, which come from a file.
+def unknown_name(option: str, name: str, names: Iterable[str], of: str) -> InputError:
+    """Return an error about a name that is none of `names`, which come from a file called `of`."""
+    there = [tail(one, _LONGEST_NAME) for one in names]
+    start = f"Unknown {option}={tail(name, _LONGEST_NAME)}. {CHOOSE}"
+    end = f" of {tail(of, 2 * _LONGEST_NAME)}."
+    return InputError(f"{start}{listed(there, LONGEST - len(start + end))}{end}")
 
-    Args:
-        option: override that gives the name, as in data.label.
-        name: the name given.
-        names: any number, of any length.
-        of: what has these names, for messages.
+
+CHECKS: dict[str, Callable[[str, Any], object]] = {
+    "n": partial(whole, at_least=3),
+    "label_noise": fraction,
+    "val_fraction": fraction,
+    "test_fraction": split_share,
+    "seed": optional_whole,
+    "split_seed": partial(whole, at_least=0),
+    "val_size": partial(whole, at_least=0),
+    "train_size": partial(optional_whole, at_least=1),
+    "download": flag,
+    "order": partial(known, allowed=ORDERS),
+    "drop_last": flag,
+    "task": partial(known, allowed=TASKS),
+    "decimal": partial(known, allowed=DECIMALS),
+    "noise": non_negative,
+    "deformation": non_negative,
+    "outliers": split_share,
+    "distance": positive,
+    "slope": finite,
+    "intercept": finite,
+}
+"""Check of each option by its name, which means the same in all sources."""
+
+
+def check(options: Mapping[str, Any], scales: tuple[str, ...]) -> None:
+    """Check the options of a source.
 
     Raises:
-        InputError: lists the nearest and the first of them.
+        InputError: the first value that is not allowed, or shares that leave nothing to train on.
     """
-    there = list(names)
-    if name in there:
-        return name
-    few = [one for one in there[:_MOST_COMPARED] if len(one) <= _LONGEST_NAME]
-    near = nearest(name[:_LONGEST_NAME], few)
-    shown = [tail(one, _LONGEST_NAME) for one in there]
-    meant = near and f"{option}={tail(near, _LONGEST_NAME)}"
-    given, of = f"{option}={tail(name, _LONGEST_NAME)}", f" of {tail(of, 2 * _LONGEST_NAME)}"
-    room = LONGEST - len(unknown(given, [""], meant, of))
-    raise InputError(unknown(given, [listed(shown, room)], meant, of))
+    for name, value in options.items():
+        if name == "scale":
+            known("data.scale", value, scales)
+        elif name in CHECKS:
+            CHECKS[name](f"data.{name}", value)
+    if {"val_fraction", "test_fraction"} <= options.keys():
+        val, test = options["val_fraction"], options["test_fraction"]
+        if val + test >= 1:
+            raise InputError(
+                f"data.val_fraction={val} and data.test_fraction={test} leave nothing to train "
+                "on: their sum must stay below 1."
+            )

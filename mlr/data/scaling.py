@@ -36,14 +36,13 @@ class Scaling:
         return scaled.astype(np.float32, copy=False)
 
 
-def fit(kind: str, features: NDArray, full_scale: float | None = None) -> Scaling:
+def fit(kind: str, features: NDArray) -> Scaling:
     """Fit a scaling on training features.
 
     Args:
         kind: `none`; `standardize`: mean 0 and standard deviation 1; `minmax`: into [0, 1];
-            `unit`: divided by `full_scale`.
+            `unit`: divided by 255, if bytes, else by the largest size; `unit256`: divided by 256.
         features: (N, D), scaled by column, or (N, ...) images, scaled as a whole.
-        full_scale: the largest value possible (255 for bytes); None takes the largest found.
 
     Returns:
         The scaling; a feature that is constant in training is shifted but never divided by zero.
@@ -54,9 +53,11 @@ def fit(kind: str, features: NDArray, full_scale: float | None = None) -> Scalin
     zero, one = np.zeros(()), np.ones(())
     if kind == "none":
         return Scaling(zero, one)
+    if kind == "unit256":
+        return Scaling(zero, 256 * one)
     if kind == "unit":
-        largest = np.abs(features, dtype=np.float64).max() if full_scale is None else full_scale
-        return Scaling(zero, _never_zero(np.asarray(largest, np.float64)))
+        largest = 255 if features.dtype == np.uint8 else np.abs(features, dtype=np.float64).max()
+        return Scaling(zero, _never_zero(largest * one))
     low = features.min(axis=axis).astype(np.float64)
     spread = features.max(axis=axis).astype(np.float64) - low
     if kind == "minmax":

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from math import pi
 from typing import TYPE_CHECKING
 
-from mlr.core.checks import non_negative
 from mlr.data import options
 from mlr.data.generated import Generated
 from mlr.data.prepare import generator
@@ -108,17 +107,11 @@ class SyntheticMnist(Generated):
     name = "synthetic_mnist"
     classes = len(FONT)
     scales = options.IMAGE_SCALES
-    full_scale = _LARGEST_PIXEL
     n: int = 10000
     val_fraction: float = 0.1
     scale: str = "unit"
     noise: float = 0.1
     deformation: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        non_negative("data.noise", self.noise)
-        non_negative("data.deformation", self.deformation)
 
     def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
         """Draw images (n, 1, 28, 28) as bytes and labels (n,)."""

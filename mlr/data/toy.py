@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from math import pi
 from typing import TYPE_CHECKING
 
-from mlr.core.checks import InputError, finite, non_negative, positive, whole
-from mlr.data import options, prepare
-from mlr.data.base import Dataset, Source, Split
+from mlr.core.checks import InputError
+from mlr.data import validate
+from mlr.data.base import Dataset, Split
 from mlr.data.generated import Generated
-from mlr.data.prepare import generator, sklearn_seed
+from mlr.data.prepare import Arrays, PreparedSource, generator, sklearn_seed, split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,10 +34,6 @@ class Blobs(Generated):
     name = "blobs"
     classes: int = 2
     noise: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        non_negative("data.noise", self.noise)
 
     def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
         """Draw points (n, 2) and labels (n,)."""
@@ -70,10 +66,6 @@ class Moons(Generated):
     name = "moons"
     noise: float = 0.15
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        non_negative("data.noise", self.noise)
-
     def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
         """Draw points (n, 2) and labels (n,)."""
         from sklearn.datasets import make_moons
@@ -99,10 +91,6 @@ class Xor(Generated):
     name = "xor"
     scale: str = "none"
     noise: float = 0.25
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        non_negative("data.noise", self.noise)
 
     def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
         """Draw points (n, 2) and labels (n,); the sizes of the clouds differ by one at most."""
@@ -141,13 +129,11 @@ class Outliers(Generated):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        options.split_share("data.outliers", self.outliers)
-        if positive("data.distance", self.distance) <= 1:
+        if self.distance <= 1:
             raise InputError(
                 f"data.distance={self.distance} must be above 1, where the near points of class 1 "
                 "lie."
             )
-        non_negative("data.noise", self.noise)
 
     def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
         """Draw points (n, 2) and labels (n,)."""
@@ -164,7 +150,7 @@ class Outliers(Generated):
 
 
 @dataclass(eq=False, kw_only=True)
-class Line(Source):
+class Line(PreparedSource):
     """t = slope · x + intercept + ε with x uniform in [−1, 1] and ε normal.
 
     Squared error is the negative log-likelihood of such data.
@@ -177,9 +163,6 @@ class Line(Source):
         val_fraction: share of the n examples for validation.
         test_fraction: share of the n examples for the test.
         seed: fixes the data; None follows the run's seed.
-        order: shuffled: another order of the training examples in each epoch, by the run's seed;
-            given: the order in which they were drawn.
-        drop_last: leave out the last examples of an epoch that do not fill a batch.
     """
 
     name = "line"
@@ -192,17 +175,6 @@ class Line(Source):
     val_fraction: float = 0.2
     test_fraction: float = 0.2
     seed: int | None = None
-    order: str = options.SHUFFLED
-    drop_last: bool = False
-
-    def __post_init__(self) -> None:
-        whole("data.n", self.n, at_least=3)
-        finite("data.slope", self.slope)
-        finite("data.intercept", self.intercept)
-        non_negative("data.noise", self.noise)
-        options.split_shares(self.val_fraction, self.test_fraction)
-        options.optional_whole("data.seed", self.seed)
-        self.take_order(self.order, self.drop_last)
 
     def load(self, seed: int) -> Dataset:
         """Draw features (N, 1) and targets (N, 1).
@@ -214,34 +186,25 @@ class Line(Source):
         rng = generator(seed, self.name, "points")
         x = rng.uniform(-1.0, 1.0, (self.n, 1))
         t = self.slope * x + self.intercept + self.noise * rng.standard_normal((self.n, 1))
-        shares = (self.val_fraction, self.test_fraction)
-        data = prepare.Arrays(x, t)
-        splits = prepare.split(f"data={self.name}", data, shares, seed, stratify=False)
-        return prepare.to_dataset(prepare.Preparation(self.name, None), *splits)
+        where, shares = f"data={self.name}", (self.val_fraction, self.test_fraction)
+        validate.finite(where, t, "targets")
+        splits = split(where, Arrays(x, t), shares, seed, stratify=False)
+        return self.dataset(seed, None, splits)
 
 
 @dataclass(eq=False, kw_only=True)
-class Neuron(Source):
+class Neuron(PreparedSource):
     """The input 1 whose target is class 0, and nothing else: Nielsen's single saturated neuron.
 
     Started at w = b = 2 a sigmoid unit is wrong and saturated: squared error barely moves it,
     cross-entropy moves it at once. Training, validation and test are the same single example,
     because one trajectory is observed and nothing is learnt about other examples.
 
-    Args:
-        order: shuffled or given, which are the same for one example.
-        drop_last: without effect: one example always fills a batch of one.
-
     Source: Nielsen, Neural Networks and Deep Learning, 2015, chapter 3.
     """
 
     name = "neuron"
     classes = 2
-    order: str = options.SHUFFLED
-    drop_last: bool = False
-
-    def __post_init__(self) -> None:
-        self.take_order(self.order, self.drop_last)
 
     def load(self, seed: int) -> Dataset:
         """Return the example, features (1, 1) and label (1,), whatever the seed."""

@@ -5,25 +5,27 @@ from __future__ import annotations
 import csv
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from numpy.typing import NDArray
+from omegaconf import DictConfig
 
 from mlr.app.cli.command import VERSION_BASE
 from mlr.app.config.output_paths import CONFIGS
 from mlr.app.config.schema import register_schema
 from mlr.app.run.existing_runs import clear, runs_in
+from mlr.app.run.single import SingleRun
 from mlr.app.sweep.resolvers import register_resolvers
-from mlr.app.sweep.session import Session, SweepRefused
-from mlr.app.sweep.sweep import JobError
+from mlr.app.sweep.sweep import JobError, Sweep, SweepRefused
 from mlr.core.checks import InputError
 from mlr.core.commandline import for_others
 from mlr.core.durable import WriteError, append
@@ -97,48 +99,33 @@ class Lab:
             raise WriteError(Path(error.filename or folder), error) from error
 
     def run(self, *overrides: str) -> Trained:
-        """Train one configuration.
-
-        Args:
-            *overrides: arguments of `mlr train`.
+        """Train one configuration, given by arguments of `mlr train`.
 
         Raises:
             InputError: it is refused, or does not train to its end.
             WriteError: its folder cannot be written.
         """
         folder = self._next()
-        session = Session(watched=self.watched, drawn=False)
+        single = SingleRun(watched=self.watched, drawn=False)
         command = for_others("train", *overrides)
         with _typed(command):
-            _hydra(False, session.job, folder, overrides)
-        assert session.run is not None
-        return _trained(session.run, command, folder)
+            _hydra(False, lambda config: single.train(config, _own_hydra()), folder, overrides)
+        assert single.outcome is not None
+        return _trained(single.outcome, command, folder)
 
     def sweep(self, *overrides: str) -> list[Trained]:
-        """Train every combination of several values, as `-m` does, in its order.
-
-        Args:
-            *overrides: arguments of `mlr train -m`.
+        """Train every combination of several values, as `mlr train -m` does, in its order.
 
         Raises:
             InputError: a job is refused, or does not train to its end.
             WriteError: their folder cannot be written.
         """
         folder = self._next()
-        session = Session(watched=self.watched, drawn=False)
-
-        def task(config: Any) -> float | None:
-            return session.job(config)
-
-        task.batch = session.batch  # type: ignore[attr-defined]
-        task.prepare = session.prepare  # type: ignore[attr-defined]
+        sweep = Sweep(watched=self.watched, drawn=False)
         command = for_others("train", "-m", *overrides)
         with _typed(command):
-            _sweep(session, task, folder, overrides)
-        assert session.sweep is not None
-        return [
-            _trained(outcome, command, folder) for _, outcome in sorted(session.sweep.runs.items())
-        ]
+            _sweep(sweep, folder, overrides)
+        return [_trained(outcome, command, folder) for _, outcome in sorted(sweep.runs.items())]
 
     def _next(self) -> Path:
         """Return a new folder for a run or a sweep; it is listed before it is made."""
@@ -158,31 +145,28 @@ def _typed(command: str) -> Iterator[None]:
         sys.orig_argv = own
 
 
-def _sweep(
-    session: Session,
-    task: Callable[[Any], float | None],
-    folder: Path,
-    overrides: tuple[str, ...],
-) -> None:
+def _sweep(sweep: Sweep, folder: Path, overrides: Sequence[str]) -> None:
     """Run all jobs, and write into the sweep's folder how it ended, as scripts/train.py does."""
+
+    def task(config: Any) -> float:
+        return sweep.job(config, _own_hydra())
+
+    task.batch, task.prepare = sweep.batch, sweep.prepare  # type: ignore[attr-defined]
     try:
         with suppress(JobError):  # the outcome of its job reports it
             _hydra(True, task, folder, overrides)
-        session.end_sweep()
+        sweep.end()
     except SweepRefused as refusal:
         raise InputError(str(refusal)) from refusal
     except KeyboardInterrupt:
-        session.end_sweep(interrupted=True)
+        sweep.end(interrupted=True)
         raise
     finally:
-        session.close()
+        sweep.close()
 
 
 def _hydra(
-    multirun: bool,
-    task: Callable[[Any], float | None],
-    folder: Path,
-    overrides: tuple[str, ...],
+    multirun: bool, task: Callable[[Any], float], folder: Path, overrides: Sequence[str]
 ) -> None:
     """Let Hydra compose and run into `folder`, as its own main does."""
     register_schema()
@@ -193,6 +177,11 @@ def _hydra(
         hydra: Any = GlobalHydra.instance().hydra
         call = hydra.multirun if multirun else hydra.run
         call("train", task, [*overrides, f"hydra.{kind}.dir='{where}'"])
+
+
+def _own_hydra() -> DictConfig:
+    """Return Hydra's part of the configuration of the present job."""
+    return cast(DictConfig, HydraConfig.get())
 
 
 def _trained(outcome: Outcome, command: str, whole: Path) -> Trained:

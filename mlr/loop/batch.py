@@ -1,7 +1,5 @@
 """Interpretation of a user's logits and targets: examples, outputs, classes or numbers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,11 +16,7 @@ MOST_NUMBERS = 1 << 22
 
 @dataclass(frozen=True)
 class LogitsTask:
-    """Task of the logits.
-
-    outputs: K.
-    classes: number of classes; None for regression.
-    """
+    """Task of the logits: K outputs, and the number of classes, None for regression."""
 
     outputs: int
     classes: int | None
@@ -73,9 +67,7 @@ class Batch:
 
     def of_logits(self, values: Tensor) -> Tensor:
         """Copy values with the shape of the logits, one row per measured example."""
-        rows = values.detach().reshape(self.examples, self.task.outputs)
-        if self._every > 1:
-            rows = rows[:: self._every]
+        rows = values.detach().reshape(self.examples, self.task.outputs)[:: self._every]
         wide = torch.float64 if values.dtype == torch.float64 else torch.float32
         return rows.to(wide, copy=True)
 
@@ -91,20 +83,13 @@ def _arranged(
     width = outputs // (head.range.per_target if head is not None else 1)
     fitting = {(*leading, width), leading if whole or outputs == 1 else (*leading, width)}
     if tuple(targets) not in fitting or not leading.numel():
-        raise _misfit(logits, targets, whole)
+        raise InputError(
+            f"targets of shape {tuple(targets)} do not fit logits of shape {tuple(logits)}; the "
+            "last axis of the logits is that of the classes or outputs, and targets have the shape "
+            "of the logits, or lack that axis and are class numbers: targets.long()."
+        )
     probable = head is not None and head.range in (UNIT, OPEN_UNIT, SIMPLEX)
     task = LogitsTask(outputs, max(2, outputs) if whole or probable else None)
     one_hot = whole and outputs > 1 and len(targets) == len(logits)
     every = max(1, -(-logits.numel() // MOST_NUMBERS))
     return task, leading.numel(), one_hot, every
-
-
-def _misfit(logits: torch.Size, targets: torch.Size, whole: bool) -> InputError:
-    given, wanted = f"targets of shape {tuple(targets)}", f"logits of shape {tuple(logits)}"
-    if not whole and targets == logits[:-1]:
-        return InputError(f"{given} for {wanted} must be class numbers: give targets.long().")
-    return InputError(
-        f"{given} do not fit {wanted}; the last axis of the logits is that of the "
-        "classes or outputs, and targets have the shape of the logits, or lack that axis and "
-        "are class numbers."
-    )

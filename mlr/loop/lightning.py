@@ -3,33 +3,27 @@
 It works with the packages `lightning` and `pytorch_lightning`: with the one imported before it.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mlr.core.checks import InputError
-from mlr.heads import Head
 from mlr.loop.probe import GradientProbe
-from mlr.probes import ProbeSettings
 
 
 def _lightning() -> Any:
     """Import the package whose Trainer is used."""
     names = ("lightning.pytorch", "pytorch_lightning")
     for name in sorted(names, key=lambda name: name not in sys.modules):
-        try:
+        with suppress(ModuleNotFoundError):
             return import_module(name)
-        except ModuleNotFoundError as missing:
-            if missing.name not in (name, name.partition(".")[0]):
-                raise
     raise ImportError("mlr.loop.lightning needs Lightning: pip install lightning")
 
 
@@ -48,34 +42,22 @@ class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
         self,
         folder: Path | str | None = None,
         *,
-        head: Head | str | None = None,
-        settings: ProbeSettings | str = "basic",
-        schedule: int | str | None = None,
-        reduction: Literal["mean", "sum"] = "mean",
         module: str = "",
         targets: Callable[[Any], Tensor] | None = None,
+        **options: Any,
     ) -> None:
-        """Set the options; all but the last two are those of `GradientProbe`.
+        """Set the options.
 
         Args:
             folder: a new run folder; None writes to the Trainer's TensorBoardLogger.
-            head: the head that turns logits into predictions, or its name.
-            settings: basic, full or off, or `mlr.probes.ProbeSettings`.
-            schedule: for all families without a schedule of their own.
-            reduction: reduction of the loss over the batch.
             module: the part of the LightningModule whose forward gives the logits, as `net`;
                 empty for the LightningModule itself.
             targets: function from a batch to its targets; None takes `batch[1]`.
+            **options: head, settings, schedule and reduction of `GradientProbe`.
         """
         super().__init__()
-        self.folder, self.module = folder, module
+        self.folder, self.module, self.options = folder, module, options
         self.targets = targets if targets is not None else _second
-        self.options: dict[str, Any] = {
-            "head": head,
-            "settings": settings,
-            "schedule": schedule,
-            "reduction": reduction,
-        }
         self.probe: GradientProbe | None = None
         self._handle: Any = None
         self._batch: Any = None
@@ -89,20 +71,20 @@ class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
         """
         if not trainer.is_global_zero:
             return
+        total = trainer.estimated_stepping_batches
+        module = pl_module.get_submodule(self.module)
         self.probe = GradientProbe(
-            pl_module.get_submodule(self.module),
+            module,
             trainer.optimizers,
             self.folder,
             writer=None if self.folder is not None else _writer(trainer),
-            total_steps=_total(trainer),
+            total_steps=int(total) if isfinite(total) and total > 0 else None,
             first_step=trainer.global_step,
             accumulate=trainer.accumulate_grad_batches,
             scaler=getattr(trainer.precision_plugin, "scaler", None),
             **self.options,
         )
-        self._handle = pl_module.get_submodule(self.module).register_forward_hook(
-            self._store_logits
-        )
+        self._handle = module.register_forward_hook(self._store_logits)
 
     def on_train_batch_start(self, trainer: Any, pl_module: nn.Module, batch: Any, *_: Any) -> None:
         """Store the batch, for its targets."""
@@ -119,9 +101,9 @@ class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
             return
         if not isinstance(logits, Tensor):
             raise InputError(
-                f"The forward of {self._named(pl_module)} gave no tensor of logits in "
-                f"training_step, but {type(logits).__name__}; name the part that does, as in "
-                "GradientProbeCallback(module='net')."
+                f"The forward of {self.module or type(pl_module).__name__} gave no tensor of "
+                f"logits in training_step, but {type(logits).__name__}; name the part that does, "
+                "as in GradientProbeCallback(module='net')."
             )
         loss = loss.detach() * trainer.accumulate_grad_batches
         scaler = getattr(trainer.precision_plugin, "scaler", None)
@@ -131,25 +113,21 @@ class GradientProbeCallback(_lightning().Callback):  # type: ignore[misc]
 
     def on_train_end(self, trainer: Any, pl_module: nn.Module) -> None:
         """Write the rest."""
-        self._end(None)
+        self.on_exception(trainer, pl_module, None)
 
-    def on_exception(self, trainer: Any, pl_module: nn.Module, exception: BaseException) -> None:
+    def on_exception(
+        self, trainer: Any, pl_module: nn.Module, exception: BaseException | None
+    ) -> None:
         """Write the rest, and the failure."""
-        self._end(exception)
-
-    def _end(self, error: BaseException | None) -> None:
         self._batch = self._logits = None
         if self._handle is not None:
             self._handle.remove()
         if self.probe is not None:
-            self.probe.__exit__(None if error is None else type(error), error, None)
+            self.probe.__exit__(None, exception, None)
 
     def _store_logits(self, module: nn.Module, arguments: Any, outputs: Any) -> None:
         if torch.is_grad_enabled():
             self._logits = outputs
-
-    def _named(self, pl_module: nn.Module) -> str:
-        return self.module or type(pl_module).__name__
 
 
 def _second(batch: Any) -> Tensor:
@@ -170,9 +148,3 @@ def _writer(trainer: Any) -> Any:
         "GradientProbeCallback has nowhere to write: give it a folder, as in "
         "GradientProbeCallback('runs/mine'), or give the Trainer a TensorBoardLogger."
     )
-
-
-def _total(trainer: Any) -> int | None:
-    """Number of updates; None if the Trainer does not know it."""
-    total = trainer.estimated_stepping_batches
-    return int(total) if isfinite(total) and total > 0 else None

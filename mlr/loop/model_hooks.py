@@ -1,14 +1,15 @@
 """Layer statistics of a model during a scheduled step, by hooks that other steps do not have."""
 
-from __future__ import annotations
-
+import warnings
 from functools import partial
 
 from torch import Tensor, nn
 
+from mlr.core.checks import users_stacklevel
 from mlr.loop.parameters import TrainedParameters, Values
 from mlr.loop.steps import WatchedStep
-from mlr.probes import ProbeSettings, Subject
+from mlr.probes import ProbeSettings
+from mlr.probes.base import Subject
 from mlr.probes.families import fields_read
 from mlr.probes.layer_hooks import SLOPES, LayerHooks, square_norms
 from mlr.probes.layers import OF_LAYERS, ParameterStatistics, UnitStatistics
@@ -23,39 +24,30 @@ _WRAPPERS = {
 class ModelHooks:
     """Fills the layer statistics of a `WatchedStep`.
 
-    Args:
-        model: whose layers are measured.
-        threshold: slopes of activations below it are flat.
-
     Attributes:
         parameters: the trained parameters.
+        statistics: of gradients, weights and updates.
         layers: hooks of dense layers and activations; None for a compiled model.
         dense: layers with sample gradients, known after the first step.
         hidden: layers with units, known after the first step.
     """
 
-    def __init__(self, model: nn.Module, threshold: float) -> None:
+    def __init__(self, model: nn.Module, settings: ProbeSettings) -> None:
         own = unwrapped(model)
-        self.parameters, self.threshold = TrainedParameters(own), threshold
+        self.parameters, self.threshold = TrainedParameters(own), settings.threshold
         self.statistics: ParameterStatistics[Values] = ParameterStatistics(self.parameters)
         self.layers = None if is_compiled(model) else LayerHooks(own, listen=True)
         self.dense: tuple[str, ...] = ()
         self.hidden: tuple[str, ...] = ()
         self._armed = False
         self._first = True
-
-    def missing(self, settings: ProbeSettings) -> str:
-        """Say in one sentence which families or layers cannot be measured; empty if all can."""
         wanted = sorted(name for name in settings.families if _reads_layers(frozenset({name})))
         if wanted and self.layers is None:
-            return (
+            warnings.warn(
                 f"{' and '.join(wanted)} cannot be measured in a model compiled by torch.compile, "
-                "whose layers call no hooks; everything else is."
+                "whose layers call no hooks; everything else is.",
+                stacklevel=users_stacklevel(),
             )
-        if "sample_gradient" in wanted and self.layers is not None and self.layers.left_out:
-            names, reasons = zip(*self.layers.left_out.items(), strict=True)
-            return f"sample_gradient leaves out {', '.join(names)}: {reasons[0]}."
-        return ""
 
     def arm(self, due: frozenset[str]) -> None:
         """Register hooks for the next forward pass if they are due, else remove them."""
@@ -68,58 +60,33 @@ class ModelHooks:
                 self.layers.clear()
             self._armed = wanted
 
-    def of_gradients(
-        self, step: WatchedStep, scale: Tensor | None, factor: Tensor | float, mean: bool
-    ) -> None:
-        """Measure gradients and layers after a backward pass.
+    def of_gradients(self, step: WatchedStep, scale: Tensor | None, factor: Tensor | float) -> None:
+        """Measure the gradients, at the end of a backward pass.
 
         Args:
             step: takes the statistics.
             scale: factor by which the parameters' gradients are too large.
             factor: factor by which those of single examples are too small.
-            mean: whether they are too small by the batch size as well.
         """
         found = self.statistics.of_gradients(self.parameters.gradients(), step.due)
         if "gradient_norms" in found and scale is not None:
             found["gradient_norms"] = found["gradient_norms"] / scale
         if "cosine" in found:
             found["cosine"] = found["cosine"].to(step.logits)
-        if "nonfinite" in step.statistics:
-            # several attempts at one step, of which a scaler rejects those that overflow
-            found["nonfinite"] = found["nonfinite"].maximum(step.statistics["nonfinite"])
         if self.layers is not None and _reads_layers(step.due):
-            found |= self._of_layers(step, self.layers, factor, mean)
+            found |= self._of_layers(step, self.layers, factor)
             self.layers.clear()
         step.statistics |= found
 
     def remember(self, next_due: frozenset[str]) -> None:
         """Copy the gradients of an update if the next step compares its own.
 
-        What a scaler or clipping did to them does not change a cosine.
+        A scaler or clipping multiplies them by one number, which changes no cosine.
         """
         self.statistics.remember(self.parameters.gradients(), next_due)
 
-    def before_update(self, due: frozenset[str]) -> None:
-        """Copy the weights if their change is due."""
-        if "update_norms" in fields_read(due):
-            self.statistics.before_update(self.parameters.weights(), due)
-
-    def after_update(self, step: WatchedStep, last: bool) -> None:
-        """Measure the change of the weights.
-
-        Args:
-            step: takes the statistics.
-            last: whether no other optimizer changes them further.
-        """
-        if self.statistics.weights is not None:
-            step.statistics |= self.statistics.after_update(self.parameters.weights(), last)
-
-    def forget_weights(self) -> None:
-        """Drop the copy of the weights."""
-        self.statistics.forget_weights()
-
     def _of_layers(
-        self, step: WatchedStep, layers: LayerHooks, factor: Tensor | float, mean: bool
+        self, step: WatchedStep, layers: LayerHooks, factor: Tensor | float
     ) -> dict[str, Tensor]:
         fields = fields_read(step.due)
         squares: dict[str, Tensor] = {}
@@ -135,11 +102,10 @@ class ModelHooks:
         subject = Subject(None, dense=self.dense, hidden=self.hidden)
         units = UnitStatistics(step.due, subject, self.threshold)
         like = step.logits.new_zeros(1, step.batch, 1)
-        scale = factor * step.batch if mean else factor
         for name in self.dense if squares else ():
             # a layer that was not called has no part in the loss
             own = squares[name][None] if name in squares else like[..., 0]
-            units.squares[name] = own.to(like) * (scale * scale)
+            units.squares[name] = own.to(like) * (factor * factor)
         for name, one in activated.items():
             # a dense unit is the same at all times, as words of a text
             outputs = one.outputs.flatten(0, -2) if name in layers.layers else one.outputs

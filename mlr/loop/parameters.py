@@ -1,15 +1,11 @@
 """Trained parameters of a module, with statistics of all of them at once."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from mlr.core.checks import InputError
-from mlr.probes import NetworkValues
 from mlr.probes.layer_hooks import tag_name, wide
 
 Values = Sequence[Tensor | None]
@@ -23,10 +19,7 @@ class TrainedParameters:
 
     Attributes:
         names: names of the layers, in the order of the module.
-        parameters: all that are trained.
-
-    Raises:
-        InputError: no parameter is trained.
+        weights: values of all parameters that are trained.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -38,16 +31,13 @@ class TrainedParameters:
         if not named:
             raise InputError("The model has no parameter that is trained: nothing to watch.")
         self.names = tuple(dict.fromkeys(layer for layer, _ in named))
-        self.parameters = [parameter for _, parameter in named]
+        self.weights = [parameter for _, parameter in named]
         self._layer_of = [self.names.index(layer) for layer, _ in named]
 
     def gradients(self) -> Values:
         """Return the gradient of each parameter; None if no backward pass reached it."""
-        return [_dense(parameter.grad) for parameter in self.parameters]
-
-    def weights(self) -> Values:
-        """Return the values of all parameters."""
-        return [parameter.detach() for parameter in self.parameters]
+        grads = [weight.grad for weight in self.weights]
+        return [grad.to_dense() if grad is not None and grad.is_sparse else grad for grad in grads]
 
     def norms(self, values: Values) -> Tensor:
         """‖v‖₂ (n,) of each, on one device; 0 for None, NaN if all are None."""
@@ -81,7 +71,7 @@ class TrainedParameters:
 
     def copy(self, values: Values, into: Values | None) -> Values:
         """Copy values, into the memory of an earlier copy if it has their shapes."""
-        if into is None or list(map(_shape, into)) != list(map(_shape, values)):
+        if into is None or _shapes(into) != _shapes(values):
             return [value if value is None else value.clone() for value in values]
         new, old = ([value for value in each if value is not None] for each in (values, into))
         if old:
@@ -93,16 +83,15 @@ class TrainedParameters:
         torch._foreach_sub_(values, others)  # type: ignore[call-overload]
         return values
 
-    def by_layer(self, network: NetworkValues) -> NetworkValues:
+    def by_layer(self, statistics: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Sum statistics by parameter (…, n) to statistics by layer (…, N)."""
-        found = {}
-        for name in ("gradient_norms", "weight_norms", "update_norms"):
-            sizes = getattr(network, name)
-            if sizes is not None:
-                found[name] = self._sums(sizes.double().square()).sqrt().to(sizes.dtype)
-        if network.nonfinite is not None:
-            found["nonfinite"] = self._sums(network.nonfinite)
-        return replace(network, **found)
+        found = dict(statistics)
+        for name in {"gradient_norms", "weight_norms", "update_norms"} & found.keys():
+            sizes = found[name]
+            found[name] = self._sums(sizes.double().square()).sqrt().to(sizes.dtype)
+        if "nonfinite" in found:
+            found["nonfinite"] = self._sums(found["nonfinite"])
+        return found
 
     def _sums(self, values: Tensor) -> Tensor:
         layer_of = torch.tensor(self._layer_of, device=values.device)
@@ -110,10 +99,5 @@ class TrainedParameters:
         return values.new_zeros(shape).index_add_(-1, layer_of, values)
 
 
-def _dense(gradient: Tensor | None) -> Tensor | None:
-    """Convert the sparse gradient of an embedding."""
-    return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
-
-
-def _shape(value: Tensor | None) -> torch.Size | None:
-    return None if value is None else value.shape
+def _shapes(values: Values) -> list[torch.Size | None]:
+    return [None if value is None else value.shape for value in values]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import time
-from types import TracebackType
 from typing import Any, Literal
 
 import torch
@@ -16,14 +16,17 @@ from torch.autograd import Variable
 from torch.optim import Optimizer
 
 from mlr.core.checks import InputError, known, users_stacklevel, whole
-from mlr.heads import HEADS, Head
+from mlr.heads import Head
 from mlr.loop.batch import Batch
 from mlr.loop.model_hooks import ModelHooks
 from mlr.loop.recording import Recording
-from mlr.loop.schedule import NOTHING, DueSteps, settings_of
 from mlr.loop.sinks import FolderSink, Sink, WriterSink
-from mlr.loop.steps import StepStack, WatchedStep
+from mlr.loop.steps import WatchedStep
+from mlr.objectives.compatibility import find_head
 from mlr.probes import ProbeSettings
+from mlr.probes.settings import presets
+
+NOTHING: frozenset[str] = frozenset()
 
 
 class GradientProbe:
@@ -93,23 +96,24 @@ class GradientProbe:
             InputError: an unknown name, a number out of range, a folder that holds a run, both
                 or none of folder and writer.
         """
-        self.settings = settings_of(settings, schedule)
-        self._head = _head_of(head)
+        if not isinstance(settings, ProbeSettings):
+            settings = presets()[known("settings", settings, presets())]
+        self.settings = settings if schedule is None else replace(settings, points=schedule)
+        self._head = find_head(head) if head is not None else None
         self._mean = known("reduction", reduction, ("mean", "sum")) == "mean"
         self._accumulate = whole("accumulate", accumulate)
         self._scaler = scaler
-        self.step = first_step
-        self._schedule = DueSteps(self.settings, first_step, total_steps)
+        self.step = self._first = whole("first_step", first_step, at_least=0)
+        self._table = None
+        if total_steps is not None:
+            self._table = self.settings.due(whole("total_steps", total_steps))
         self._optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
-        if not self._optimizers:
-            raise InputError("GradientProbe needs an optimizer, but the list of them is empty.")
-        self._hooks = ModelHooks(model, self.settings.threshold)
-        if missing := self._hooks.missing(self.settings):
-            warnings.warn(missing, stacklevel=users_stacklevel())
-        self._recording = Recording(self._sink(model, folder, writer))
+        self._hooks = ModelHooks(model, self.settings)
+        sink = self._sink(model, folder, writer)
+        self._recording = Recording(sink, self.settings, self._head, self._hooks)
         self._pending: WatchedStep | None = None
         self._warned = self._closed = False
-        self._due = self._schedule.due(first_step)
+        self._due = self._due_at(first_step)
         self._hooks.arm(self._due)
         self._handles = [
             handle
@@ -141,7 +145,7 @@ class GradientProbe:
             )
         self._finish_step()
         batch = Batch(logits, targets, self._head)
-        former, rate = self._pending, self._optimizers[0].param_groups[0]["lr"]
+        rate = self._optimizers[0].param_groups[0]["lr"]
         rate = rate.clone() if isinstance(rate, Tensor) else rate
         value = None if loss is None else loss.detach().clone()
         if value is not None and not self._mean:
@@ -150,8 +154,6 @@ class GradientProbe:
             *(self.step, self._due, time(), rate, batch.logits, batch.targets, value),
             *(batch.task, len(logits)),
         )
-        if former is not None and "nonfinite" in former.statistics:
-            step.statistics["nonfinite"] = former.statistics["nonfinite"]
         self._pending = step
         logits.register_hook(partial(self._of_logits, step, batch))
 
@@ -171,12 +173,7 @@ class GradientProbe:
         """Return the probe."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Close; an exception makes the run failed, an interruption interrupted."""
         if error is None:
             self.close()
@@ -198,23 +195,20 @@ class GradientProbe:
     def _of_logits(self, step: WatchedStep, batch: Batch, gradient: Tensor) -> None:
         """Copy dL/dz within a backward pass; the parameters' gradients follow at its end."""
         if step is self._pending and not step.updated:
-            step.grads = batch.of_logits(gradient)
             Variable._execution_engine.queue_callback(
-                partial(self._differentiated, step, batch.examples)
+                partial(self._differentiated, step, batch.of_logits(gradient), batch.examples)
             )
 
     @torch.no_grad()
-    def _differentiated(self, step: WatchedStep, examples: int) -> None:
+    def _differentiated(self, step: WatchedStep, grads: Tensor, examples: int) -> None:
         scale = None
         factor: Tensor | float = float(self._accumulate if self._mean else 1)
-        assert step.grads is not None
         if self._scaler is not None:
             # without waiting for the device, as its get_scale() would
             scale = self._scaler.scale(torch.ones((), device=step.logits.device))
             factor = factor / scale
-        step.grads *= factor * examples if self._mean else factor
-        self._hooks.of_gradients(step, scale, factor, self._mean)
-        step.differentiated = True
+        step.grads = grads.mul_(factor * examples if self._mean else factor)
+        self._hooks.of_gradients(step, scale, factor * step.batch if self._mean else factor)
 
     def _before_step(self, optimizer: Optimizer, *_: Any) -> None:
         if not self._due and self._pending is None:
@@ -223,20 +217,22 @@ class GradientProbe:
             self._finish_step()
         due = self._due if self._pending is None else self._pending.due
         with torch.no_grad():
-            self._hooks.before_update(due)
+            self._hooks.statistics.before_update(self._hooks.parameters.weights, due)
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         if self._pending is not None:
+            weights, last = self._hooks.parameters.weights, len(self._optimizers) == 1
             with torch.no_grad():
-                self._hooks.after_update(self._pending, len(self._optimizers) == 1)
+                found = self._hooks.statistics.after_update(weights, last)
+            self._pending.statistics |= found
         if optimizer is not self._optimizers[0]:
             return
         if self._pending is not None:
             self._pending.updated = True
         elif self._due:
-            self._hooks.forget_weights()
+            self._hooks.statistics.forget_weights()
         self.step += 1
-        former, self._due = self._due, self._schedule.due(self.step)
+        former, self._due = self._due, self._due_at(self.step)
         if former or self._due:
             self._hooks.remember(self._due)
             self._hooks.arm(self._due)
@@ -247,25 +243,22 @@ class GradientProbe:
         if step is None or not step.updated:
             return
         self._pending = None
-        self._hooks.forget_weights()
-        if not step.differentiated:
-            if not self._warned:
-                self._warned = True
-                warnings.warn(
-                    f"Nothing is recorded of step {self.step - 1}: no gradient came to the logits "
-                    "that probe.watch was given. Give those that the loss is computed from.",
-                    stacklevel=users_stacklevel(),
-                )
-            return
-        if self._recording.stack is None:
-            hooks = self._hooks
-            stack = StepStack(
-                *(self.settings, step.task, self._head),
-                *(hooks.parameters, hooks.dense, hooks.hidden),
-                has_loss=step.loss is not None,
+        self._hooks.statistics.forget_weights()
+        if step.grads is not None:
+            self._recording.keep(step)
+        elif not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"Nothing is recorded of step {self.step - 1}: no gradient came to the logits "
+                "that probe.watch was given. Give those that the loss is computed from.",
+                stacklevel=users_stacklevel(),
             )
-            self._recording.begin(stack)
-        self._recording.keep(step)
+
+    def _due_at(self, step: int) -> frozenset[str]:
+        """Families due on a step; all on the first one, which shows what can be measured."""
+        table = self._table
+        due = self.settings.due_at(step) if table is None else table.get(step, NOTHING)
+        return due.union(self.settings.families) if step == self._first else due
 
     def _sink(self, model: nn.Module, folder: Path | str | None, writer: Any) -> Sink:
         if (folder is None) == (writer is None):
@@ -281,10 +274,3 @@ class GradientProbe:
                 "lr": float(self._optimizers[0].param_groups[0]["lr"]),
             },
         )
-
-
-def _head_of(head: Head | str | None) -> Head | None:
-    if head is None or isinstance(head, Head):
-        return head
-    kinds = {kind.name: kind for kind in HEADS}
-    return kinds[known("head", head, kinds)]()

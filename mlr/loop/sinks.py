@@ -1,7 +1,5 @@
 """Outputs of a `GradientProbe`: a run folder as mlr's training writes it, or a SummaryWriter."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,19 +11,11 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.probes.histograms import Histogram, edges
 from mlr.probes.measuring import Measured
-from mlr.records import Recorder, RunFolder
+from mlr.records import Recorder, RunFolder, record_histograms, record_scalars
 
 
 class FolderSink:
-    """A claimed run folder: events, metrics.csv and status.json.
-
-    Args:
-        folder: new, or without a run.
-        hparams: properties of the run for TensorBoard's HParams page.
-
-    Raises:
-        InputError: the folder holds a run, or cannot be written.
-    """
+    """A claimed run folder, new or without a run: events, metrics.csv and status.json."""
 
     def __init__(self, folder: Path | str, hparams: Mapping[str, Any]) -> None:
         self.folder, self.hparams = RunFolder.claim(folder, pair=hparams["head"]), hparams
@@ -39,11 +29,14 @@ class FolderSink:
         """Append numbers (P, tags) and histograms (H, …); epochs are NaN, for a loop has none."""
         assert self.recorder is not None
         epochs = np.full(len(block.steps), np.nan)
-        self.recorder.scalars(block.steps, epochs, block.numbers, block.present, block.times)
+        numbers, present = block.numbers[:, None], block.present[:, None]  # one run
+        record_scalars([self.recorder], block.steps, epochs, numbers, present, block.times)
         for tag, bars in block.histograms.items():
-            self.recorder.histograms(
-                *(block.steps[block.drawn], tag, edges(bars.minimum, bars.maximum)),
-                **bars._asdict(),
+            record_histograms(
+                *([self.recorder], block.steps[block.drawn], tag),
+                limits=edges(bars.minimum, bars.maximum)[:, None],
+                **{name: column[:, None] for name, column in bars._asdict().items()},
+                present=np.ones((len(block.drawn), 1), dtype=bool),
                 wall_times=block.times[block.drawn],
             )
         self.recorder.flush()
@@ -57,11 +50,7 @@ class FolderSink:
 
 
 class WriterSink:
-    """A user's SummaryWriter, or any object with its `add_scalar`; it stays open.
-
-    Args:
-        writer: torch's, tensorboardX's or a similar one.
-    """
+    """A user's SummaryWriter, or any object with its `add_scalar`; it stays open."""
 
     def __init__(self, writer: Any) -> None:
         self.writer = writer

@@ -6,15 +6,12 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mlr.core.checks import InputError, known, non_negative, typed, whole, whole_numbers
+from mlr.core.checks import InputError, known, non_negative, whole, whole_numbers
 from mlr.models.base import Model
 from mlr.models.initialise import SCHEMES, initialise
 
 if TYPE_CHECKING:
     from torch import nn
-
-_CHANNELS = (1, 3, 4)
-"""Numbers of channels of grey images, colour images, and colour images with transparency."""
 
 
 class Cnn(Model):
@@ -36,11 +33,6 @@ class Cnn(Model):
         init: str = "he",
         init_scale: float = 1.0,
     ) -> None:
-        if not isinstance(channels, (list, tuple)) or not channels:
-            raise InputError(
-                f"model.channels={typed(channels)} must list the convolutions, "
-                "as in model.channels=[16,32]."
-            )
         self.channels = whole_numbers("model.channels", channels)
         self.kernel = whole("model.kernel", kernel)
         if kernel % 2 == 0:
@@ -55,15 +47,11 @@ class Cnn(Model):
         from torch import nn
 
         smallest = 2 ** len(self.channels)
-        if (
-            len(feature_shape) != 3
-            or min(feature_shape[1:]) < smallest
-            or _channels_last(feature_shape)
-        ):
+        if len(feature_shape) != 3 or min(feature_shape[1:]) < smallest:
             raise InputError(
                 f"model=cnn needs images (channels, height, width) of at least "
-                f"{smallest}×{smallest} pixels, not features of shape {feature_shape}; "
-                f"{_remedy(feature_shape)}."
+                f"{smallest}×{smallest} pixels, not {feature_shape}; use model=mlp, fewer "
+                "model.channels, or channels first: x[:, None] or np.moveaxis(x, -1, 1)."
             )
         depth, height, width = feature_shape
         layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -76,19 +64,3 @@ class Cnn(Model):
         layers["output"] = nn.Linear(depth * height * width, outputs)
         module = nn.Sequential(layers)
         return initialise(module, self.init, self.init_scale, seed, dtype)
-
-
-def _channels_last(shape: tuple[int, ...]) -> bool:
-    """Return True if images seem to have their channels last, as most programs save them."""
-    return len(shape) == 3 and shape[2] in _CHANNELS and min(shape[:2]) > max(_CHANNELS)
-
-
-def _remedy(shape: tuple[int, ...]) -> str:
-    """Return a hint how data of another shape become images, or which model accepts them."""
-    if len(shape) == 2:
-        return "save them with an axis for the one channel, x[:, None]"
-    if _channels_last(shape):
-        return "save them with the channels first, np.moveaxis(x, -1, 1)"
-    if len(shape) == 3:
-        return "use fewer model.channels, or model=mlp"
-    return "use model=mlp, or save them as images, x.reshape(len(x), channels, height, width)"

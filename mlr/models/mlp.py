@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
-from mlr.core.checks import InputError, known, non_negative, typed, whole_numbers
+from mlr.core.checks import known, non_negative, whole_numbers
 from mlr.models.base import Model
 from mlr.models.initialise import SCHEMES, initialise
 
@@ -36,11 +36,6 @@ class Mlp(Model):
         init: str = "he",
         init_scale: float = 1.0,
     ) -> None:
-        if not isinstance(widths, (list, tuple)) or not widths:
-            raise InputError(
-                f"model.widths={typed(widths)} must list the hidden layers, "
-                "as in model.widths=[128,64]."
-            )
         self.widths = whole_numbers("model.widths", widths)
         self.activation = known("model.activation", activation, ACTIVATIONS)
         self.init = known("model.init", init, SCHEMES)

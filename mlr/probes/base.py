@@ -1,10 +1,8 @@
 """Values of measured steps, and the interface of the probes that read them."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
@@ -31,42 +29,11 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class NetworkValues:
-    """Layer statistics of a step, reduced at the step because layers are too large to keep.
-
-    Fields that no due family reads are None. Shapes: … runs (and points), N layers, D dense
-    layers, H hidden layers, B batch.
-    """
-
-    gradient_norms: Tensor | None = None
-    """‖∂ mean L/∂θ‖₂ of each layer (…, N), before clipping"""
-    nonfinite: Tensor | None = None
-    """number of non-finite entries in each layer's gradient (…, N)"""
-    sample_squares: Tensor | None = None
-    """‖∂L_i/∂θ‖₂² of each dense layer and example (…, D, B)"""
-    weight_norms: Tensor | None = None
-    """‖θ‖₂ of each layer before the update (…, N)"""
-    update_norms: Tensor | None = None
-    """‖Δθ‖₂ of each layer (…, N)"""
-    cosine: Tensor | None = None
-    """⟨g, g'⟩ / ‖g‖‖g'‖ of this step's gradient and the previous one (…)"""
-    dead: Tensor | None = None
-    """share of each hidden layer's units that are 0 for the whole batch (…, H)"""
-    flat: Tensor | None = None
-    """share of each hidden layer's activations with |φ'(z)| below the threshold (…, H)"""
-
-
-def stack_network(steps: Sequence[Mapping[str, Tensor]]) -> NetworkValues:
-    """Stack the fields of P steps along a new leading axis P."""
-    return NetworkValues(**{name: torch.stack([step[name] for step in steps]) for name in steps[0]})
-
-
-@dataclass(frozen=True)
 class StepValues:
     """One batch of each run at each of P measured steps, before the update of that step.
 
-    Optional fields that no due family reads are None. Shapes: P points, R runs, B batch,
-    K outputs.
+    Optional fields that no due family reads are None, or missing in `network`. Shapes: P points,
+    R runs, B batch, K outputs; N layers, D of them dense, H with hidden units.
     """
 
     logits: Tensor
@@ -88,8 +55,18 @@ class StepValues:
     """y (P, R, B, K)"""
     prediction_grads: Tensor | None = None
     """dL/dy (P, R, B, K); NaN for a loss that is no function of predictions"""
-    network: NetworkValues | None = None
-    """layer statistics, with leading axes (P, R)"""
+    network: Mapping[str, Tensor] = field(default_factory=dict)
+    """layer statistics, reduced at the step because layers are too large to keep:
+
+    - gradient_norms: ‖∂ mean L/∂θ‖₂ of each layer (P, R, N), before clipping
+    - nonfinite: number of non-finite entries in each layer's gradient (P, R, N)
+    - sample_squares: ‖∂L_i/∂θ‖₂² of each dense layer and example (P, R, D, B)
+    - weight_norms: ‖θ‖₂ of each layer before the update (P, R, N)
+    - update_norms: ‖Δθ‖₂ of each layer (P, R, N)
+    - cosine: cos(g_s, g_{s−1}) of this and the previous step's gradients (P, R)
+    - dead: share of each hidden layer's units that are 0 for the whole batch (P, R, H)
+    - flat: share of its activations with |φ'(z)| below the threshold (P, R, H)
+    """
     broken: Tensor | None = None
     """whether a run's numbers are no longer finite (P, R, 1): its NaN are values, not gaps"""
 
@@ -109,7 +86,7 @@ class Probe(ABC):
     """A family of numbers: `tags` names them, `measure` computes them (P, R, tags)."""
 
     reads: ClassVar[frozenset[str]] = frozenset()
-    """optional fields of `StepValues` and `NetworkValues` that `measure` needs"""
+    """optional fields of `StepValues` and of its `network` that `measure` needs"""
     tags: tuple[str, ...]
     """names of the numbers for its subject; empty if there is nothing to measure"""
 

@@ -1,7 +1,5 @@
 """Histograms of whole tensors: equal bins between the smallest and largest finite value."""
 
-from __future__ import annotations
-
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,22 +31,18 @@ SLOPES: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
 
 
 class Hook:
-    """Module hook that is dropped from copies and pickles of the module."""
+    """Module hook that does nothing in copies and pickles of the module."""
 
-    def __init__(self, call: Callable[..., None]) -> None:
+    def __init__(self, call: Callable[..., None] | None = None) -> None:
         self.call = call
 
     def __call__(self, *arguments: Any) -> None:
         """Call the function; the module's output is not changed."""
-        self.call(*arguments)
+        if self.call is not None:
+            self.call(*arguments)
 
-    def __reduce__(self) -> tuple[type[Hook], tuple[Callable[..., None]]]:
-        """Pickle as a hook that does nothing."""
-        return Hook, (_nothing,)
-
-
-def _nothing(*arguments: Any) -> None:
-    """Do nothing."""
+    def __reduce__(self) -> tuple[type[Hook], tuple[()]]:
+        return Hook, ()
 
 
 @dataclass
@@ -68,8 +63,7 @@ class DenseCall:
     """δ (B, …, K), after a backward pass reached it"""
 
 
-@dataclass(frozen=True)
-class ActivationCall:
+class ActivationCall(NamedTuple):
     """Call of an activation module."""
 
     layer: str
@@ -86,9 +80,10 @@ class LayerHooks:
     Outside of it there are no hooks. Records are those of the module's last forward pass with
     gradients enabled. A module compiled by torch.compile calls no hooks: use the original.
 
+    A dense layer that shares a parameter with a module of another kind is left out.
+
     Attributes:
         layers: dense layers by their names in tags.
-        left_out: reason why a dense layer, by its name in tags, is not among them.
         calls: calls of the layers, in their order.
         activated: outputs of the activations, in their order.
     """
@@ -102,7 +97,6 @@ class LayerHooks:
         """
         self.module, self.listen = module, listen
         self.layers: dict[str, nn.Linear] = {}
-        self.left_out: dict[str, str] = {}
         self._names: dict[nn.Module, str] = {}
         self._handles: list[Any] = []
         self._find(module)
@@ -110,21 +104,16 @@ class LayerHooks:
         self.clear()
 
     def _find(self, module: nn.Module) -> None:
-        owners = defaultdict(list)
+        owners = defaultdict(set)
         for part in module.modules():
             for parameter in part._parameters.values():
-                owners[id(parameter)].append(part)
+                if parameter is not None:
+                    owners[id(parameter)].add(_dense_pair(part))
         twins: dict[tuple[int, int], str] = {}
         for path, part in module.named_modules():
-            name = tag_name(path)
-            if not _is_dense(part):
-                continue
-            pair = (id(part.weight), id(part.bias))
-            sharing = owners[pair[0]] + (owners[pair[1]] if part.bias is not None else [])
-            if any(not _is_dense(other) or _pair(other) != pair for other in sharing):
-                self.left_out[name] = "it shares a parameter with a module of another kind"
-            else:
-                self._names[part] = twins.setdefault(pair, name)
+            pair = _dense_pair(part)
+            if pair is not None and all(owners.get(one, {pair}) == {pair} for one in pair):
+                self._names[part] = twins.setdefault(pair, tag_name(path))
                 self.layers.setdefault(self._names[part], part)
 
     def _hooks_of(self, module: nn.Module) -> Iterator[tuple[nn.Module, Hook]]:
@@ -143,12 +132,7 @@ class LayerHooks:
         self._handles.append(self.module.register_forward_pre_hook(Hook(self._begin)))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        trace: TracebackType | None = None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Remove the hooks; records stay."""
         for handle in self._handles:
             handle.remove()
@@ -214,17 +198,7 @@ def sample_square_norms(a: Tensor, delta: Tensor, bias: bool, weight: bool = Tru
         delta: ∂L/∂z (B, …, K).
         bias: whether b is included.
         weight: whether W is included.
-
-    Raises:
-        ValueError: shapes disagree, or neither is included.
-
-    Source: Goodfellow 2015, arXiv 1510.01799; Rochette et al. 2019, arXiv 1912.06015.
     """
-    if a.dim() < 2 or a.shape[:-1] != delta.shape[:-1] or not (bias or weight):
-        raise ValueError(
-            f"a and delta must have shapes (B, …, D) and (B, …, K), not {tuple(a.shape)} and "
-            f"{tuple(delta.shape)}, and weight or bias must be counted."
-        )
     a, delta = wide(a), wide(delta)
     if a.dim() == 2:
         squares = square_lengths(delta)
@@ -242,8 +216,13 @@ def square_norms(calls: Iterable[DenseCall]) -> dict[str, Tensor]:
     reached = defaultdict(list)
     for call in calls:
         if call.delta is not None:
-            reached[call.layer].append(call)
-    return {layer: _of_calls(own) for layer, own in reached.items()}
+            reached[call.layer].append((call.inputs, call.delta, call))
+    found = {}
+    for layer, own in reached.items():
+        inputs, deltas, (first, *_) = zip(*own, strict=True)
+        a, delta = _joined(inputs), _joined(deltas)
+        found[layer] = sample_square_norms(a, delta, first.bias, first.weight)
+    return found
 
 
 def tag_name(path: str) -> str:
@@ -251,28 +230,18 @@ def tag_name(path: str) -> str:
     return path.replace(".", "/") or "parameters"
 
 
-def _of_calls(calls: list[DenseCall]) -> Tensor:
-    inputs = [call.inputs for call in calls]
-    deltas = [call.delta for call in calls if call.delta is not None]
-    if len(calls) == 1:
-        a, delta = inputs[0], deltas[0]
-    else:  # calls of one layer are summed over like a time axis
-        a, delta = torch.cat(_timed(inputs), 1), torch.cat(_timed(deltas), 1)
-    return sample_square_norms(a, delta, calls[0].bias, calls[0].weight)
+def _joined(values: Sequence[Tensor]) -> Tensor:
+    """Join the values of a layer's calls, which are summed over, along one time axis (B, T, D)."""
+    if len(values) == 1:
+        return values[0]
+    return torch.cat([one.reshape(len(one), -1, one.shape[-1]) for one in values], dim=1)
 
 
-def _timed(values: list[Tensor]) -> list[Tensor]:
-    """Reshape each to (B, T, D), with T = 1 if there is no such axis."""
-    return [one.reshape(len(one), -1, one.shape[-1]) for one in values]
-
-
-def _is_dense(part: nn.Module) -> bool:
-    """Tell if the module computes a Wᵀ + b with its own parameters."""
+def _dense_pair(part: nn.Module) -> tuple[int, int] | None:
+    """Identify W and b of a module that computes a Wᵀ + b with its own parameters, else None."""
     own = isinstance(part, nn.Linear) and type(part).forward is nn.Linear.forward
-    return own and part._parameters.get("weight") is not None
-
-
-def _pair(part: nn.Module) -> tuple[int, int]:
+    if not own or part._parameters.get("weight") is None:
+        return None
     return id(part.weight), id(part.bias)
 
 

@@ -1,11 +1,9 @@
-"""Layer statistics of a scheduled step: the one place that fills `NetworkValues`.
+"""Layer statistics of a scheduled step: the one place that fills `StepValues.network`.
 
 `ParameterStatistics` reads gradients, weights and updates, `UnitStatistics` the layers while
 they are differentiated. Training and `GradientProbe` store parameters differently, as one
 flat tensor and as a list; each brings its own `Parameters`.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
@@ -30,34 +28,22 @@ class Parameters(Protocol[V]):
 
     def norms(self, values: V) -> Tensor:
         """‖v‖₂ of each layer (…, N)."""
-        ...
 
     def nonfinite(self, values: V, norms: Tensor) -> Tensor:
         """Count the non-finite entries of each layer (…, N), given the `norms` of the values."""
-        ...
 
     def cosine(self, values: V, others: V, norms: Tensor) -> Tensor:
         """⟨v, w⟩ / ‖v‖‖w‖ (…) over all parameters, given the `norms` of the values."""
-        ...
 
     def copy(self, values: V, into: V | None) -> V:
         """Copy values, into the memory of an earlier copy if there is one."""
-        ...
 
     def subtract(self, values: V, others: V) -> V:
         """v − w, which may overwrite v."""
-        ...
 
 
 class ParameterStatistics(Generic[V]):
-    """Statistics of gradients, weights and updates by layer.
-
-    Args:
-        parameters: operations on values of all parameters.
-
-    Attributes:
-        previous: the gradient of the previous step, if the next step compares its own.
-    """
+    """Statistics of gradients, weights and updates by layer."""
 
     def __init__(self, parameters: Parameters[V]) -> None:
         self.parameters = parameters
@@ -99,9 +85,7 @@ class ParameterStatistics(Generic[V]):
     def after_update(self, weights: V, last: bool = True) -> dict[str, Tensor]:
         """Norms of the weights before the update, and of their change; empty if not due.
 
-        Args:
-            weights: after the update.
-            last: whether no other optimizer changes them further.
+        Unless it is the `last` optimizer's update, the change is measured again later.
         """
         if self.weights is None or self._norms is None:
             return {}
@@ -118,13 +102,7 @@ class ParameterStatistics(Generic[V]):
 
 
 class UnitStatistics:
-    """Sample gradients and unit activity, filled layer by layer during differentiation.
-
-    Args:
-        due: names of the due families.
-        subject: names of the layers.
-        threshold: slopes of activations below it count as flat.
-    """
+    """Sample gradients and unit activity, filled layer by layer during differentiation."""
 
     def __init__(self, due: frozenset[str], subject: Subject, threshold: float) -> None:
         fields = fields_read(due)
@@ -149,11 +127,7 @@ class UnitStatistics:
             self.flat[name] = below(slopes().abs(), self.threshold).flatten(1).mean(-1)
 
     def values(self, like: Tensor) -> dict[str, Tensor]:
-        """Fields of `NetworkValues`; NaN for a layer that was not recorded.
-
-        Args:
-            like: dL/dz (L, B, K).
-        """
+        """Statistics of the due families, for dL/dz (L, B, K); NaN for a layer not recorded."""
         runs, batch = like.shape[:2]
         found = {}
         if self.reads_samples:

@@ -1,7 +1,5 @@
 """Measured steps in blocks: many steps in one computation, one transfer from the device a flush."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
@@ -42,25 +40,20 @@ class ScheduledStep(NamedTuple):
     logit_grads: Tensor
     """dL/dz (R, B, K) of each example's own loss"""
     statistics: Mapping[str, Tensor]
-    """fields of `NetworkValues`, with a leading axis R"""
+    """`StepValues.network`, with a leading axis R"""
     loss: Tensor | None = None
     """mean L (), if losses cannot be computed from logits and targets"""
 
 
-Axes = tuple[int, int, int]
-
-
 class StackNumbers(NamedTuple):
-    """Measurements of one stack, still on the device; places number all steps."""
+    """Measurements of one stack, still on the device."""
 
-    places: list[int]
-    """place of each step (P,)"""
+    steps: list[int]
+    """updates before each step (P,)"""
     numbers: Tensor
     """numbers of all probes, followed by 1 for each that is present (P, R, 2 tags)"""
-    drawn: list[int]
-    """place of each step with histograms (H,)"""
     histograms: dict[str, Tensor]
-    """by tag, the columns of a `Histogram` side by side (H, R, BINS + 4)"""
+    """by tag, the columns of a `Histogram` side by side (P, R, BINS + 4); empty if not due"""
 
 
 class Measured(NamedTuple):
@@ -80,10 +73,6 @@ class Measured(NamedTuple):
     """by tag, over batch and outputs (H, R, …); empty if H is 0"""
 
 
-def _all(values: Tensor) -> Tensor:
-    return values
-
-
 class Measurements:
     """Steps that are measured in stacks of one batch size and with the same families due.
 
@@ -101,33 +90,27 @@ class Measurements:
         self,
         probes: Mapping[str, Probe],
         values_of: Callable[[Sequence[ScheduledStep]], StepValues],
-        axes: Axes = (0, 1, 2),
-        runs_of: Callable[[Tensor], Tensor] = _all,
+        axes: tuple[int, int, int] = (0, 1, 2),
+        runs_of: Callable[[Tensor], Tensor] = lambda values: values,
         runs: int = 1,
     ) -> None:
         self.probes, self.values_of = probes, values_of
         self.axes, self.runs_of, self.runs = axes, runs_of, runs
-        self.tags = tuple(tag for probe in probes.values() for tag in probe.tags)
-        self.kept = 0
         self.forget()
 
     def forget(self) -> None:
         """Drop all steps, which are recorded."""
-        self.first, self.flushed_at = self.kept, perf_counter()
+        self.flushed_at = perf_counter()
         self.moments: list[tuple[int, float]] = []
-        self.stacks: dict[Any, list[tuple[int, ScheduledStep]]] = defaultdict(list)
-        self.drawn: list[int] = []
+        self.stacks: dict[Any, list[ScheduledStep]] = defaultdict(list)
         self.parts: list[StackNumbers] = []
 
     def keep(self, step: ScheduledStep) -> None:
         """Add a step, later than those before."""
         alike = (step.logits.shape, step.due)
         stack = self.stacks[alike]
-        stack.append((self.kept, step))
+        stack.append(step)
         self.moments.append((step.step, step.time))
-        if HISTOGRAMS in step.due:
-            self.drawn.append(self.kept)
-        self.kept += 1
         if len(stack) * step.logits.numel() >= STACK_VALUES:
             part = self._measured(stack)
             del self.stacks[alike]
@@ -146,39 +129,29 @@ class Measurements:
         if not self.moments:
             return None
         parts = [*self.parts, *(self._measured(stack) for stack in self.stacks.values())]
-        places, drawn = list(range(self.first, self.kept)), self.drawn
-        numbers, present = np.split(
-            _fetched([(part.places, part.numbers) for part in parts], places), 2, axis=-1
-        )
+        fetched = _fetched([(part.steps, part.numbers) for part in parts])
+        numbers, present = np.split(fetched, 2, axis=-1)
+        having = [part for part in parts if part.histograms]
         histograms = {}
-        for tag in SHOWN if drawn else ():
-            having = [(part.drawn, part.histograms[tag]) for part in parts if part.drawn]
-            columns = _fetched(having, drawn)
+        for tag in SHOWN if having else ():
+            columns = _fetched([(part.steps, part.histograms[tag]) for part in having])
             histograms[tag] = Histogram(columns[..., :BINS], *np.moveaxis(columns, -1, 0)[BINS:])
-        steps, times = zip(*self.moments, strict=True)
-        return Measured(
-            *(np.array(steps), np.array(times), numbers, present != 0),
-            *(np.array(drawn, dtype=np.int64) - self.first, histograms),
-        )
+        steps, times = map(np.array, zip(*self.moments, strict=True))
+        drawn = np.flatnonzero(np.isin(steps, [step for part in having for step in part.steps]))
+        return Measured(steps, times, numbers, present != 0, drawn, histograms)
 
-    def _measured(self, stack: list[tuple[int, ScheduledStep]]) -> StackNumbers:
-        drawn = [(place, step) for place, step in stack if HISTOGRAMS in step.due]
-        histograms = {}
-        for tag, field in SHOWN.items() if drawn else ():
-            chosen = stacked([getattr(step, field) for _, step in drawn], self.axes)
+    def _measured(self, stack: list[ScheduledStep]) -> StackNumbers:
+        due, histograms = stack[0].due, {}
+        for tag, field in SHOWN.items() if HISTOGRAMS in due else ():
+            chosen = stacked([getattr(step, field) for step in stack], self.axes)
             if self.axes.index(1) > self.axes.index(2):  # flattened without a copy
                 chosen = chosen.mT
             counts, *columns = histogram(chosen.flatten(-2))
             histograms[tag] = self.runs_of(
                 torch.cat((counts.double(), torch.stack(columns, dim=-1)), dim=-1)
             )
-        values = self.values_of([step for _, step in stack])
-        return StackNumbers(
-            [place for place, _ in stack],
-            self.runs_of(numbers_of(self.probes, values, stack[0][1].due)),
-            [place for place, _ in drawn],
-            histograms,
-        )
+        numbers = self.runs_of(numbers_of(self.probes, self.values_of(stack), due))
+        return StackNumbers([step.step for step in stack], numbers, histograms)
 
 
 def numbers_of(probes: Mapping[str, Probe], values: StepValues, due: frozenset[str]) -> Tensor:
@@ -206,8 +179,14 @@ def stacked(tensors: Sequence[Tensor], axes: Sequence[int]) -> Tensor:
     return torch.stack([tensor.permute(*axes) for tensor in tensors]).permute(0, *back)
 
 
-def _fetched(parts: Sequence[tuple[list[int], Tensor]], places: list[int]) -> NDArray[Any]:
-    """Rows of all parts on the host, in the order of their places."""
+def stack_network(steps: Sequence[ScheduledStep]) -> dict[str, Tensor]:
+    """Stack the statistics of P steps along a new leading axis P."""
+    first = steps[0].statistics
+    return {name: torch.stack([step.statistics[name] for step in steps]) for name in first}
+
+
+def _fetched(parts: Sequence[tuple[list[int], Tensor]]) -> NDArray[Any]:
+    """Rows of all parts on the host, in the order of their steps."""
     rows = torch.cat([rows for _, rows in parts]).cpu().numpy()
-    own = [place for places_of_part, _ in parts for place in places_of_part]
-    return rows if own == places else rows[np.argsort(own)]
+    steps = [step for steps_of_part, _ in parts for step in steps_of_part]
+    return rows if steps == sorted(steps) else rows[np.argsort(steps)]

@@ -30,14 +30,10 @@ class Schedule:
 
     @classmethod
     def of(cls, name: str, value: int | str) -> Schedule:
-        """Parse a schedule.
-
-        Args:
-            name: of the setting, for the message.
-            value: a number of points, `every:n` or `log_spaced:n`; `every(n)` is the same.
+        """Parse a number of points, `every:n` or `log_spaced:n`; `every(n)` is the same.
 
         Raises:
-            InputError: the value is none of these.
+            InputError: the value is none of these; says so of the setting `name`.
         """
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return cls("evenly", value)

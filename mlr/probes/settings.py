@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from mlr.core.checks import positive, whole
-from mlr.probes.families import FAMILIES, probe_class
+from mlr.probes.families import FAMILIES, families_on, probe_class
 from mlr.probes.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NAMES = tuple(family.name for family in FAMILIES)
 HISTOGRAMS = "histograms"
+_ALONE, _NOTHING = frozenset({HISTOGRAMS}), frozenset[str]()
 
 _Families = make_dataclass(
     "_Families",
@@ -64,10 +65,29 @@ class ProbeSettings(_Families):  # type: ignore[misc, valid-type]
             found[name] = Schedule.of(f"probes.{name}", value)
         return found
 
-    @property
+    @cached_property
     def families(self) -> tuple[str, ...]:
         """Names of the families that are measured on any step."""
         return tuple(name for name in NAMES if self.schedules[name].number)
+
+    @cached_property
+    def _by_schedule(self) -> dict[Schedule, frozenset[str]]:
+        found: dict[Schedule, frozenset[str]] = {}
+        for name, schedule in self.schedules.items():
+            if schedule.number:
+                found[schedule] = found.get(schedule, frozenset()) | {name}
+        return found
+
+    def due_at(self, step: int) -> frozenset[str]:
+        """Families and histograms due on a step of a run of unknown length."""
+        due = _NOTHING
+        for schedule, names in self._by_schedule.items():
+            if schedule.due(step):
+                due |= names
+        # histograms stand at steps that have numbers too, unless they have their own schedule
+        if due == _ALONE and self.families and self.schedules[HISTOGRAMS].kind == "evenly":
+            return _NOTHING
+        return due
 
     def due(self, total_steps: int) -> dict[int, frozenset[str]]:
         """Families and histograms due on each of the steps 0 … total_steps − 1, in order.
@@ -103,9 +123,9 @@ class ProbeSettings(_Families):  # type: ignore[misc, valid-type]
 def presets() -> dict[str, ProbeSettings]:
     """Settings by name, as `configs/probes/` has them."""
     return {
-        "off": ProbeSettings(points=0, histograms=0, figures=0),
+        "off": ProbeSettings(**families_on("off"), points=0, histograms=0, figures=0),
         "basic": ProbeSettings(),
-        "full": ProbeSettings(**dict.fromkeys(NAMES, True), figures=6),
+        "full": ProbeSettings(**families_on("full"), figures=6),
     }
 
 

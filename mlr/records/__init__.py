@@ -1,11 +1,9 @@
 """Files of runs and sweeps, from numpy arrays to the disk and back; independent of training.
 
-A `RunFolder` is claimed once and carries status.json (`status.RunStatus`). A `Recorder` fills it:
-each block of logged steps goes to an `EventWriter` (TensorBoard) and a `MetricsTable`
-(metrics.csv), and `finish` adds the final numbers; `record_scalars`, `flush_all` and `finish_all`
-do the same for all runs of a program at once. `write_runs_table` writes the table of a sweep,
-runs.csv. All files are written through `mlr.core.durable`. `load` reads runs back, as a pandas
-DataFrame.
+A `RunFolder` is claimed once and carries status.json (`status.RunStatus`). A `Recorder` fills it
+with its event file (TensorBoard) and metrics.csv: `record_scalars`, `flush_all` and `finish_all`
+serve all runs of a program at once. All files are written through `mlr.core.durable`. `load` reads
+runs back, as a pandas DataFrame.
 """
 
 from __future__ import annotations
@@ -15,9 +13,7 @@ from typing import TYPE_CHECKING
 from mlr.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from mlr.core.durable import WriteError, atomic_write
     from mlr.records.frames import load
-    from mlr.records.metrics_table import MetricsTable
     from mlr.records.recorder import (
         Recorder,
         RunEnd,
@@ -27,41 +23,29 @@ if TYPE_CHECKING:
         record_scalars,
     )
     from mlr.records.run_folder import RunFolder
-    from mlr.records.sweep import write_runs_table
-    from mlr.records.tensorboard.event_writer import EventWriter
 
 # claiming a folder must not wait for numpy
 __getattr__ = lazy_exports(
     __name__,
     {
-        "EventWriter": "mlr.records.tensorboard.event_writer",
-        "MetricsTable": "mlr.records.metrics_table",
         "Recorder": "mlr.records.recorder",
         "RunEnd": "mlr.records.recorder",
         "RunFolder": "mlr.records.run_folder",
-        "WriteError": "mlr.core.durable",
-        "atomic_write": "mlr.core.durable",
         "finish_all": "mlr.records.recorder",
         "flush_all": "mlr.records.recorder",
         "load": "mlr.records.frames",
         "record_histograms": "mlr.records.recorder",
         "record_scalars": "mlr.records.recorder",
-        "write_runs_table": "mlr.records.sweep",
     },
 )
 
 __all__ = [
-    "EventWriter",
-    "MetricsTable",
     "Recorder",
     "RunEnd",
     "RunFolder",
-    "WriteError",
-    "atomic_write",
     "finish_all",
     "flush_all",
     "load",
     "record_histograms",
     "record_scalars",
-    "write_runs_table",
 ]

@@ -18,20 +18,13 @@ records its last step, which no other run has."""
 class Aggregate(NamedTuple):
     """Mean and quantiles of several series, at P steps of T tags."""
 
-    tags: tuple[str, ...]
-    """T names"""
-    steps: np.ndarray
-    """int (P,)"""
-    mean: np.ndarray
-    """(P, T), over the runs with a finite number there; NaN if none has"""
-    low: np.ndarray
-    """(P, T), the 10 % quantile of the same numbers"""
-    high: np.ndarray
-    """(P, T), the 90 % quantile"""
-    counts: np.ndarray
-    """int (P, T), finite numbers; -1 if no run has anything, finite or not"""
-    runs: int
-    """runs in all, also those without any number"""
+    tags: tuple[str, ...]  # T names
+    steps: np.ndarray  # int (P,)
+    mean: np.ndarray  # (P, T), over the runs with a finite number there; NaN if none has
+    low: np.ndarray  # (P, T), the 10 % quantile of the same numbers
+    high: np.ndarray  # (P, T), the 90 % quantile
+    counts: np.ndarray  # int (P, T), finite numbers; -1 if no run has anything, finite or not
+    runs: int  # runs in all, also those without any number
 
     def final(self, tag: str) -> tuple[float, int]:
         """Return the last mean and count of a tag; NaN and 0 if it was never recorded."""

@@ -23,24 +23,14 @@ _MALFORMED = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
 class CheckpointContent(NamedTuple):
-    """Contents of a checkpoint file.
-
-    Attributes:
-        arrays: tensors by name, in the order in which they were given.
-        about: values that JSON can hold.
-    """
+    """Contents of a checkpoint file: tensors by name, in their order, and values of JSON."""
 
     arrays: dict[str, NDArray[Any]]
     about: dict[str, Any]
 
 
 def encode(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> bytes:
-    """Encode the content of a checkpoint file.
-
-    Args:
-        arrays: of booleans or numbers, by name.
-        about: values that JSON can hold; infinity and NaN come back as such.
-    """
+    """Encode arrays of booleans or numbers, and values that JSON can hold, infinity and NaN too."""
     from safetensors.numpy import save
 
     tensors = {name: np.asarray(own, order="C") for name, own in arrays.items()}
@@ -82,18 +72,15 @@ def decode(content: bytearray) -> CheckpointContent:
     try:
         seal = _seal_of(content)
         written, content[seal] = bytes(content[seal]), bytes(_SIZE)
-    except _MALFORMED:
-        raise ValueError("it holds no SHA-256") from None
-    if sha256(content).digest() != written:
-        raise ValueError("its SHA-256 is not the one written into it")
-    # a file of somebody else can have a seal that fits, whatever it holds
-    try:
+        if sha256(content).digest() != written:
+            raise ValueError("its SHA-256 is not the one written into it")
+        # a file of somebody else can have a seal that fits, whatever it holds
         arrays = load(bytes(content))
         entry = json.loads(_header(content)["__metadata__"][ABOUT])
         order = entry["order"] if "order" in entry else list(entry["sums"])  # format 2
         return CheckpointContent({name: arrays[name] for name in order}, dict(entry["about"]))
     except (SafetensorError, *_MALFORMED) as error:
-        raise ValueError(f"it is no checkpoint ({str(error)[:100]})") from error
+        raise ValueError(f"it is no whole checkpoint ({str(error)[:100]})") from error
 
 
 def _header(content: bytes | bytearray) -> Any:

@@ -1,22 +1,19 @@
-"""Truncation of a run's files to where its checkpoint was taken, and their continuation.
-
-Rows and records that were written after the checkpoint are cut off. The events continue in a
-new file: it makes readers forget the steps that were cut off, and repeats what lies before the
-checkpoint at the same steps.
-"""
+"""The position of a checkpoint in its run's files: its check, and what lies before and after."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlr.core import durable
 from mlr.core.checks import DataError
-from mlr.records.metrics_table import rows_before
+from mlr.records.encoding import payload_of, records
 from mlr.records.run_folder import EVENTS, METRICS
-from mlr.records.tensorboard.event_writer import EventWriter
-from mlr.records.tensorboard.framing import records
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Digest
 
 _LIMIT = 1 << 62
 _DTYPES = ("float16", "float32", "float64")
@@ -35,18 +32,12 @@ def truncate(folder: Path, sizes: Mapping[str, int]) -> None:
         durable.cut(folder / name, size)
 
 
-def continue_events(folder: Path, sizes: Mapping[str, int], step: int) -> EventWriter:
-    """Begin a new event file, whose readers forget steps from `step` on that they read before.
-
-    Args:
-        folder: of the run.
-        sizes: bytes of the event files before, by name.
-        step: updates that the run has done.
+def repeated_records(folder: Path, sizes: Mapping[str, int], step: int) -> bytes:
+    """Return the records of steps from `step` on, for a new event file that makes readers forget.
 
     Raises:
-        DataError: a file before it is damaged.
+        DataError: a file of `sizes`, bytes by name, is damaged.
     """
-    writer = EventWriter(folder, purge_step=step)
     repeated: list[tuple[bytes, int]] = []
     for name, size in sizes.items():
         for framed, own, is_start in _summaries(folder / name, size):
@@ -54,9 +45,7 @@ def continue_events(folder: Path, sizes: Mapping[str, int], step: int) -> EventW
                 repeated = [one for one in repeated if one[1] < own]
             elif own >= step:
                 repeated.append((framed, own))
-    for framed, _ in repeated:
-        writer.add(framed)
-    return writer
+    return b"".join(framed for framed, _ in repeated)
 
 
 def _summaries(path: Path, size: int) -> Iterator[tuple[bytes, int, bool]]:
@@ -69,11 +58,11 @@ def _summaries(path: Path, size: int) -> Iterator[tuple[bytes, int, bool]]:
     from tensorboard.compat.proto.event_pb2 import Event
 
     try:
-        for record in records(path.read_bytes()[:size]):
-            event = Event.FromString(record.payload)
+        for framed in records(path.read_bytes()[:size]):
+            event = Event.FromString(payload_of(framed))
             kind = event.WhichOneof("what")
             if kind in ("summary", "session_log"):
-                yield record.framed, event.step, kind == "session_log"
+                yield framed, event.step, kind == "session_log"
     except (ValueError, DecodeError) as error:
         raise DataError(
             f"{path} {error}; restore it from a copy, or train the run again."
@@ -81,11 +70,7 @@ def _summaries(path: Path, size: int) -> Iterator[tuple[bytes, int, bool]]:
 
 
 def check_position(folder: Path, position: Any) -> None:
-    """Check that a position was taken in this folder, whose files are as long at least.
-
-    Args:
-        folder: of the run.
-        position: from `Recorder.position`, or anything in its place.
+    """Check that a position, or anything, was taken in this folder, whose files are as long.
 
     Raises:
         DataError: it is no position, or a file is missing or shorter.
@@ -130,6 +115,25 @@ def check_files(folder: Path, position: Mapping[str, Any]) -> None:
         for _ in _summaries(folder / name, size):
             pass
     rows_before(folder / METRICS, position["table"])
+
+
+def rows_before(path: Path, position: Mapping[str, Any]) -> Digest:
+    """Compute the SHA-256 of all rows but the last that a table had at `position`.
+
+    Raises:
+        DataError: the file is not there, or is not what it was.
+    """
+    size = position["bytes"] - len(position["last"].encode())
+    try:
+        with path.open("rb") as file:
+            digest = sha256(file.read(size))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    if digest.hexdigest() != position["sha256"]:
+        raise DataError(
+            f"{path} is damaged within its first {size} bytes, so its run must be started again."
+        )
+    return digest
 
 
 def _is_size(number: Any) -> bool:

@@ -15,13 +15,7 @@ _LEFT_BEHIND = {METRICS, CHECKPOINT}
 
 
 class FoundFolder(NamedTuple):
-    """A folder that was found.
-
-    Attributes:
-        path: of the folder.
-        names: of its entries.
-        problem: reason why it was not searched; empty if it was.
-    """
+    """A folder, the names in it, and the reason why it was not searched, if it was not."""
 
     path: Path
     names: frozenset[str] = frozenset()
@@ -66,11 +60,5 @@ def _elsewhere(link: str, top: Path) -> str:
     target = Path(os.path.realpath(link))
     if target.is_relative_to(os.path.realpath(top)):
         return ""
-    return str(target) if any(_exists(target / name) for name in (STATUS, *SWEEP)) else ""
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # permission is denied
-        return False
+    known = any(os.access(target / name, os.F_OK) for name in (STATUS, *SWEEP))
+    return str(target) if known else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlr.core.checks import InputError
-from mlr.records.reading import Recorded, read_all
+from mlr.records.reading import Recorded, read_runs
 from mlr.records.run_folder import METRICS
 from mlr.records.series import read_table
 from mlr.records.settings import PAIR, Value, value_text
@@ -48,7 +48,7 @@ def load(place: Path | str, *more: Path | str, series: bool = False) -> DataFram
         import pandas as pd
     except ImportError as error:
         raise InputError("mlr.records.load needs pandas: pip install pandas.") from error
-    runs = read_all([place, *more])
+    runs = read_runs(place, *more)
     if series:
         runs = [run for run in runs if not run.changed]
     identities = pd.DataFrame(_identities(runs, pd))

@@ -17,34 +17,20 @@ DIVERGED = 4
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a job: done, diverged, failed, interrupted or refused.
+    """The end of a job: done, diverged, failed, interrupted or refused."""
 
-    name: of its folder.
-    overrides: as typed.
-    status: one of those above.
-    reason: one sentence, unless it is done.
-    folder: of the run, if it has begun.
-    metrics: final numbers by tag; empty unless it was trained to an end.
-    settings: the configuration as flat scalars, likewise.
-    seconds: wall time of the program that trained it.
-    pair: head and loss, as in `sigmoid+se`.
-    number: of the job in its sweep.
-    trace: the traceback of an error that no input explains.
-    error_code: exit code for the error that ended it.
-    """
-
-    name: str
-    overrides: Sequence[str]
+    name: str  # of its folder
+    overrides: Sequence[str]  # as typed
     status: str
-    reason: str | None = None
-    folder: Path | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-    pair: str = ""
-    number: int = 0
-    trace: str = ""
-    error_code: int = 0
+    reason: str | None = None  # one sentence, unless it is done
+    folder: Path | None = None  # of the run, if it has begun
+    metrics: Mapping[str, float] = field(default_factory=dict)  # final numbers, if it was trained
+    settings: Mapping[str, Any] = field(default_factory=dict)  # the configuration as flat scalars
+    seconds: float = 0.0  # wall time of the program that trained it
+    pair: str = ""  # head and loss, as in `sigmoid+se`
+    number: int = 0  # of the job in its sweep
+    trace: str = ""  # the traceback of an error that no input explains
+    error_code: int = 0  # exit code for the error that ended it
 
     @property
     def exit_code(self) -> int:

@@ -16,11 +16,11 @@ from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.core.commandline import command
 from mlr.records.checksums import check_file
 from mlr.records.discovery import FoundFolder, folders_below
+from mlr.records.plain_yaml import read_yaml
 from mlr.records.run_folder import CONFIG, HYDRA_CONFIG, METRICS, STATUS, read_status
 from mlr.records.series import Series, read_series
 from mlr.records.settings import PAIR, Value, parse_value, split_overrides
 from mlr.records.status import FormatError, RunStatus
-from mlr.records.yaml_cache import read_yaml
 
 DAMAGED, UNREADABLE, OTHER = "damaged", "unreadable", "of another format"
 """Statuses of a run that is left out of all numbers: a file was changed, cannot be read, or is of
@@ -42,9 +42,7 @@ class Recorded:
 
     folder: Path
     entries: Mapping[str, Any]
-    """all of status.json"""
     changed: Collection[str] = ()
-    """names of files that are not what was written, and whose content is therefore ignored"""
 
     @property
     def name(self) -> str:
@@ -116,11 +114,9 @@ class Recorded:
         The configuration is read only if status.json does not tell.
 
         Args:
-            key: `pair`, `head`, `loss`, `seed`, or a key of the configuration, as
-                `optimizer.lr`; a group, as `model`, gives the name of its option.
-
-        Returns:
-            None if nothing is set or known; lists as text, `[1,2]`.
+            key: `pair`, `head`, `loss`, `seed`, or a key of the configuration, as `optimizer.lr`; a
+                group, as `model`, gives the name of its option. None if nothing is set or known;
+                lists as text, `[1,2]`.
         """
         if key == "seed":
             return self.seed
@@ -133,23 +129,15 @@ class Recorded:
         return self.choices.get(key) if found is None else found
 
 
-def read_runs(place: Path | str) -> list[Recorded]:
-    """Read the run in a folder, or all runs below it, in the order of their paths.
+def read_runs(*places: Path | str) -> list[Recorded]:
+    """Read the runs in folders or anywhere below them, each once, in the order of their paths.
 
     Runs that cannot be read are included, with `changed` and a reason.
-
-    Args:
-        place: folder of a run or of a sweep, or one above them, as `runs`.
 
     Raises:
         InputError: there is no such folder, or it holds no run.
         DataError: no run there can be read.
     """
-    return read_all([place])
-
-
-def read_all(places: Sequence[Path | str]) -> list[Recorded]:
-    """Read the runs of several folders as `read_runs` does, each once."""
     found: dict[Path, Recorded] = {}
     for place in places:
         for run in _runs_of(Path(place)):
@@ -162,12 +150,7 @@ def read_all(places: Sequence[Path | str]) -> list[Recorded]:
 
 
 def remedied(run: Recorded, place: Path | str) -> str:
-    """Explain why a run is left out, and name the command that says more about a damaged one.
-
-    Args:
-        run: one that is left out.
-        place: its folder, or one above it.
-    """
+    """Explain why a run at `place` is left out, and the command that says more of damage."""
     reason = str(run.entries["reason"])
     if run.status != DAMAGED:
         return reason
@@ -175,12 +158,7 @@ def remedied(run: Recorded, place: Path | str) -> str:
 
 
 def left_out(runs: Sequence[Recorded], places: Sequence[Path | str]) -> str:
-    """Write one line on the runs that cannot be read; empty if all can.
-
-    Args:
-        runs: all that were found.
-        places: the folders in which they were found.
-    """
+    """Write one line on those of all runs at `places` that cannot be read; empty if all can."""
     lost = [run for run in runs if run.changed]
     if not lost:
         return ""
@@ -266,10 +244,9 @@ def _mapping(found: Any) -> dict[str, Any]:
 
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        found = read_yaml(path)
+        return _mapping(read_yaml(path))
     except InputError:
         return {}
-    return _mapping(found)
 
 
 def _scalar(config: Mapping[str, Any], key: str) -> Value:

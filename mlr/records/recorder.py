@@ -1,38 +1,59 @@
 """Recording of runs into their folders: scalars, histograms, pictures, and how they ended.
 
 All runs of a sweep's program are recorded by the functions of this module, one call for all of
-them; the methods of a `Recorder` do the same for one run. The files of a run are the same, byte
+them, because numpy's cost is by the call and not by the row. The files of a run are the same, byte
 for byte, however many others are recorded with it.
 """
 
 from __future__ import annotations
 
+import os
+import re
+import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.core import durable
 from mlr.core.checks import DataError
 from mlr.core.durable import WriteError
-from mlr.records.checksums import checksum
-from mlr.records.continuation import check_position, continue_events, truncate
-from mlr.records.metrics_table import MetricsTable
-from mlr.records.row_blocks import EncodedRows, encode_histograms, encode_scalars, final_rows
-from mlr.records.run_folder import RunFolder
-from mlr.records.tensorboard.event_writer import EventWriter, Serialisable
-from mlr.records.tensorboard.hparams import HEADLINES, hparams_summaries, session_end
+from mlr.records.checksums import Checksum, checksum
+from mlr.records.continuation import check_position, repeated_records, rows_before, truncate
+from mlr.records.encoding import event, histogram_records, scalar_records, table_head, table_rows
+from mlr.records.run_folder import EVENTS, RunFolder
+from mlr.records.tensorboard.hparams import hparams_summaries, session_end
 from mlr.records.tensorboard.layout import layout_summary
 
 SPILL_BYTES = 64 << 20
 """Largest size of encoded rows in memory; above it, runs are flushed before all are encoded."""
+_NUMBERS = 1 << 15  # encoded at a time, so that intermediate results stay in the cache
+_NUMBER = count()
+_VERSION, _SUMMARY, _SESSION_LOG = 3, 5, 7
+_START = b"\x08\x01"  # status: START
+_NAME = re.compile(rf"{re.escape(EVENTS)}(\d+)\.")
 
 
 class RunEnd(NamedTuple):
-    """End of a run; the arguments of `Recorder.finish`."""
+    """End of a run.
+
+    Attributes:
+        status: done, failed, diverged or interrupted.
+        metrics: final numbers by tag, for all of status.json, TensorBoard and, where the tag is a
+            column, metrics.csv. A tag already recorded at the last step keeps the number it has
+            there, so that no step holds two.
+        reason: of that status.
+        fields: further fields of `RunStatus`.
+        at: step and epoch of the final numbers, no earlier than the last that is recorded; None
+            takes that one.
+    """
 
     status: str
     metrics: Mapping[str, float] = MappingProxyType({})
@@ -41,10 +62,97 @@ class RunEnd(NamedTuple):
     at: tuple[int, float] | None = None
 
 
+class GrowingFile:
+    """A file that is appended to: what is added stays in memory until `flush` writes all at once.
+
+    Attributes:
+        path: of the file, which appears at the first flush.
+        size: bytes written.
+        digest: SHA-256 of all that was added but `last`.
+        last: the end of it, which `replace_last` may still change.
+    """
+
+    def __init__(self, path: Path, head: bytes = b""):
+        self.path, self.size = path, 0
+        self.digest, self.last = sha256(head), b""
+        self._buffer, self._begun = [head], False
+
+    def cut(self, position: Mapping[str, Any]) -> None:
+        """Continue a table where `position` was taken; errors are those of `Recorder.resume`."""
+        self.digest, self.last = rows_before(self.path, position), position["last"].encode()
+        # the last row may have been filled since: it is written once more
+        self.size = position["bytes"] - len(self.last)
+        durable.cut(self.path, self.size)
+        self._buffer, self._begun = [self.last], True
+
+    def add(self, content: bytes, last: bytes = b"") -> None:
+        """Add bytes that end with `last`."""
+        self.digest.update(self.last)
+        self.digest.update(content.removesuffix(last))
+        self.last = last
+        self._buffer.append(content)
+
+    def replace_last(self, new: bytes) -> None:
+        """Replace `last` by bytes that are no fewer; WriteError if that cannot be written."""
+        if self._buffer:
+            self._buffer[-1] = self._buffer[-1].removesuffix(self.last) + new
+        else:
+            durable.replace_end(self.path, self.last, new)
+            self.size += len(new) - len(self.last)
+        self.last = new
+
+    def flush(self, sync: bool = False) -> None:
+        """Append what was added; after an error it can be tried again.
+
+        Args:
+            sync: wait until it is on the disk, with what earlier flushes did not wait for.
+
+        Raises:
+            WriteError: naming the path and the cause; the file ends where it ended before.
+        """
+        if self._buffer or sync:
+            content = b"".join(self._buffer)
+            durable.append(self.path, content, new=not self._begun, sync=sync)
+            self._buffer, self._begun = [], True
+            self.size += len(content)
+
+    def checksum(self) -> Checksum:
+        """Return size and SHA-256 of the flushed file, without reading it."""
+        whole = self.digest.copy()
+        whole.update(self.last)
+        return {"bytes": self.size, "sha256": whole.hexdigest()}
+
+
+def new_events(folder: Path, purge_step: int | None = None) -> GrowingFile:
+    """Begin an event file whose name sorts after those in `folder`.
+
+    TensorBoard reads a run's files by name; the time in it is pushed on where the clock went back
+    or stood still.
+
+    Args:
+        folder: where the file will be.
+        purge_step: step from which on readers forget what they read before.
+    """
+    now, found = time.time(), (_NAME.match(entry.name) for entry in folder.iterdir())
+    newest = max((int(match[1]) for match in found if match), default=-1)
+    host = re.sub(r"[^\w.-]", "-", socket.gethostname()) or "localhost"
+    name = f"{max(int(now), newest + 1):010d}.{host}.{os.getpid()}.{next(_NUMBER)}"
+    head = event(now, 0, _VERSION, b"brain.Event:2")
+    if purge_step is not None:
+        # twice: the reader of `tensorboard --load_fast=false` takes the first start that it
+        # sees for the beginning of the run, whose first file has none
+        head += 2 * event(now, purge_step, _SESSION_LOG, _START)
+    return GrowingFile(folder / f"{EVENTS}{name}", head)
+
+
+def summary_record(summary: Summary, step: int, wall_time: float | None = None) -> bytes:
+    """Build the record of hparams, a layout or a figure; `wall_time` None is now."""
+    when = time.time() if wall_time is None else wall_time
+    return event(when, step, _SUMMARY, summary.SerializeToString())
+
+
 class Recorder:
     """Writes a run's scalars to TensorBoard and metrics.csv, and its end to status.json.
-
-    Arrays come in blocks of P logged steps and stay in memory until `flush`.
 
     Attributes:
         folder: of the run.
@@ -72,14 +180,13 @@ class Recorder:
             hparams: settings of the run for the HPARAMS page; bool, number, text or None.
             trial: the run's name on that page; None takes the end of the folder's path.
         """
-        # a folder just claimed has no event file to search for
-        self._open(folder, tags, EventWriter(folder.path, first=True), {})
+        self._open(folder, tags, new_events(folder.path), {})
         if trial is None:
             # its column is narrow: first what tells it from its siblings
             place = folder.path.absolute()
             trial = f"{place.name} ({place.parent.name})"
         # even if they are not among `tags`: TensorBoard takes one run's list for all of a logdir
-        for summary in hparams_summaries(hparams, HEADLINES, trial):
+        for summary in hparams_summaries(hparams, trial):
             self.summary(summary, 0)
         self.summary(layout_summary(self.tags), 0)
 
@@ -89,6 +196,9 @@ class Recorder:
     ) -> Recorder:
         """Continue to record where `position` was taken; later records are discarded.
 
+        The events continue in a new file: it makes readers forget the steps that were cut off, and
+        repeats what lies before the checkpoint at the same steps.
+
         Args:
             folder: the run's, reopened.
             tags: as they were.
@@ -96,7 +206,7 @@ class Recorder:
             step: updates that the run has done there.
 
         Raises:
-            DataError: the files hold less than they should.
+            DataError: the files are not what they were up to there.
             WriteError: they cannot be changed.
         """
         check_position(folder.path, position)
@@ -105,8 +215,9 @@ class Recorder:
         before = position["events"]
         truncate(folder.path, before)
         recorder = cls.__new__(cls)
-        recorder._open(folder, tags, continue_events(folder.path, before, step), before)
-        recorder.table.resume(position["table"])
+        recorder._open(folder, tags, new_events(folder.path, purge_step=step), before)
+        recorder.events.add(repeated_records(folder.path, before, step))
+        recorder.table.cut(position["table"])
         recorder.step, recorder.epoch = position["step"], position["epoch"]
         recorder.seen = np.array(position["seen"], dtype=np.int64)
         recorder.dtype = np.dtype(position["dtype"])
@@ -114,167 +225,85 @@ class Recorder:
         return recorder
 
     def _open(
-        self, folder: RunFolder, tags: Sequence[str], events: EventWriter, before: Mapping[str, int]
+        self, folder: RunFolder, tags: Sequence[str], events: GrowingFile, before: Mapping[str, int]
     ) -> None:
         self.folder, self.tags, self.events = folder, tuple(tags), events
-        self.table = MetricsTable(folder.metrics, tags)
+        if len({"step", "epoch", *self.tags}) < len(self.tags) + 2:
+            raise ValueError(f"columns must differ, but one occurs twice: {', '.join(tags)}.")
+        self.table = GrowingFile(folder.metrics, table_head(self.tags))
         self._before = dict(before)  # event files of earlier processes, and their bytes
         self.error: WriteError | None = None
         self.step, self.epoch = 0, 0.0
         self.seen = np.full(len(self.tags), -1)
         self.dtype = np.dtype(np.float64)
-        self._flushed_at = time.time()
+
+    @property
+    def _row(self) -> int:
+        """Step of the last row of the table; -1 before any."""
+        return int(self.seen.max(initial=-1))
 
     def position(self, sync: bool = True) -> dict[str, Any]:
-        """Flush, and return where the files end; JSON can hold it.
-
-        Args:
-            sync: wait until what is flushed is on the disk.
-
-        Raises:
-            WriteError: naming the file.
-        """
+        """Flush, and return where the files end; JSON can hold it."""
         self.flush(sync)
+        table = {
+            "bytes": self.table.size,
+            "step": self._row,
+            "last": self.table.last.decode(),
+            "sha256": self.table.digest.hexdigest(),
+        }
         return {
             "step": self.step,
             "epoch": self.epoch,
             "seen": self.seen.tolist(),
             "dtype": self.dtype.name,
-            "table": self.table.position(),
+            "table": table,
             "events": {**self._before, self.events.path.name: self.events.size},
         }
 
-    def scalars(
-        self,
-        steps: np.ndarray,
-        epochs: np.ndarray,
-        values: np.ndarray,
-        present: np.ndarray | None = None,
-        wall_times: np.ndarray | None = None,
-    ) -> None:
-        """Record a block of logged steps, as `record_scalars` without the axis R.
-
-        Args:
-            steps: int (P,), increasing.
-            epochs: (P,).
-            values: (P, T).
-            present: bool (P, T); None means all are there.
-            wall_times: (P,); None spreads the steps evenly over the time since the last flush.
-        """
-        if wall_times is None:
-            wall_times = np.linspace(self._flushed_at, time.time(), len(steps) + 1)[1:]
-        there = np.ones(values.shape, dtype=bool) if present is None else np.asarray(present)
-        record_scalars(
-            [self],
-            np.asarray(steps),
-            np.asarray(epochs),
-            values[:, None],
-            there[:, None],
-            np.asarray(wall_times),
-        )
-
-    def histograms(
-        self,
-        steps: np.ndarray,
-        tag: str,
-        limits: np.ndarray,
-        counts: np.ndarray,
-        minimum: np.ndarray,
-        maximum: np.ndarray,
-        total: np.ndarray,
-        total_squares: np.ndarray,
-        wall_times: np.ndarray | None = None,
-    ) -> None:
-        """Record one histogram a step, as `record_histograms` without the axis R.
-
-        `limits` may be (bins,), equal for all steps; `wall_times` None is now.
-        """
-        edges = np.asarray(limits)
-        if edges.ndim == 1:
-            edges = np.broadcast_to(edges, (len(steps), len(edges)))
-        record_histograms(
-            [self],
-            np.asarray(steps),
-            tag,
-            edges[:, None],
-            np.asarray(counts)[:, None],
-            np.asarray(minimum)[:, None],
-            np.asarray(maximum)[:, None],
-            np.asarray(total)[:, None],
-            np.asarray(total_squares)[:, None],
-            np.ones((len(steps), 1), dtype=bool),
-            np.full(len(steps), time.time()) if wall_times is None else np.asarray(wall_times),
-        )
-
-    def summary(self, proto: Serialisable, step: int) -> None:
+    def summary(self, summary: Summary, step: int) -> None:
         """Record any other Summary message, a figure for example."""
-        self.events.summary(proto, step)
+        self.events.add(summary_record(summary, step))
 
     def flush(self, sync: bool = False) -> None:
-        """Append all that was recorded to the files.
-
-        Args:
-            sync: wait until it is on the disk.
-
-        Raises:
-            WriteError: naming the file; what could not be written waits for the next flush.
-        """
+        """Append all that was recorded to the files, as `GrowingFile.flush`."""
         self.events.flush(sync)
         self.table.flush(sync)
-        self._flushed_at = time.time()
-
-    def pending_bytes(self) -> int:
-        """Return the size of what waits in memory for the next flush."""
-        return self.events.pending_bytes() + self.table.pending_bytes()
 
     def finish(
         self,
         status: str,
-        final_metrics: Mapping[str, float] | None = None,
+        metrics: Mapping[str, float] = MappingProxyType({}),
         reason: str | None = None,
-        sync: bool = True,
         at: tuple[int, float] | None = None,
-        **fields: Any,
+        sync: bool = True,
     ) -> None:
-        """End the run: the final numbers at its last step, then how it ended.
+        """End the run, as `finish_all` does for several; the arguments are those of `RunEnd`."""
+        finish_all([self], [RunEnd(status, metrics, reason, at=at)], sync)
 
-        Files first, status.json last: a run that says done has all its files.
+    def _add(self, steps: np.ndarray, events: bytes, lines: bytes, seen: np.ndarray) -> None:
+        """Add rows to both files, where a first step equal to the last row's fills that row.
 
-        Args:
-            status: done, failed, diverged or interrupted.
-            final_metrics: tag → number, for all of status.json, TensorBoard and, where the
-                tag is a column, metrics.csv. A tag already recorded at the last step
-                keeps the number it has there, so that no step holds two.
-            reason: of that status.
-            sync: wait until all of it is on the disk.
-            at: step and epoch of the final numbers, no earlier than the last that is recorded;
-                None takes that one.
-            **fields: further fields of `RunStatus`.
-
-        Raises:
-            InputError: an unknown status.
-            WriteError: naming the file; also the error that this recorder holds already, after
-                which status.json says failed if it can be written.
+        `seen` is the step where a tag is there, else -1, int (N, T).
         """
-        _finish([self], [RunEnd(status, final_metrics or {}, reason, fields, at)], sync)
-
-    def _take(self, rows: EncodedRows | None, dtype: np.dtype) -> int:
-        """Add encoded rows to both files; returns their bytes."""
-        if rows is None:
-            return 0
-        self.table.add(rows.lines, rows.first, rows.last)
-        self.events.add(rows.events)
-        self.step, self.epoch, self.dtype = rows.last, rows.epoch, dtype
-        self.seen = np.maximum(self.seen, rows.seen)
-        return len(rows.events) + len(rows.lines)
+        before = self._row
+        if steps[0] < before:
+            raise ValueError(f"steps must increase, from {before} on.")
+        if steps[0] == before:
+            line, end, lines = lines.partition(b"\n")
+            self.table.replace_last(_filled(self.table.last, line + end))
+        if lines:
+            self.table.add(lines, lines[lines.rfind(b"\n", 0, -1) + 1 :])
+        self.events.add(events)
+        self.seen = np.maximum(self.seen, seen.max(axis=0))
 
     def _close_files(self, end: RunEnd, sync: bool, now: float) -> None:
         """Add the final numbers that are no columns, and the end of the HParams session."""
-        others = [tag for tag in end.metrics if tag not in self.tags]
-        if others:
-            values = np.array([[end.metrics[tag] for tag in others]])
-            self.events.scalars(np.array([self.step]), others, values, np.array([now]))
-        self.events.summary(session_end(end.status, now), self.step, now)
+        others = tuple(tag for tag in end.metrics if tag not in self.tags)
+        values = np.array([[end.metrics[tag] for tag in others]])
+        there = np.ones(values.shape, dtype=bool)
+        last, when = np.array([self.step]), np.array([now])
+        self.events.add(b"".join(scalar_records(last, others, values, when, there)))
+        self.events.add(summary_record(session_end(end.status, now), self.step, now))
         self.flush(sync)
 
     def _write_end(self, end: RunEnd, sync: bool) -> None:
@@ -296,7 +325,7 @@ def record_scalars(
     """Record a block of logged steps of R runs.
 
     Args:
-        recorders: one a run; None records nothing.
+        recorders: one a run, all of the same tags; None records nothing.
         steps: int (P,), increasing.
         epochs: (P,) passes over the training data so far.
         values: (P, R, T) in the order of the tags; their dtype decides the digits of
@@ -306,16 +335,22 @@ def record_scalars(
         wall_times: (P,) seconds since 1970, UTC.
 
     Raises:
-        ValueError: shapes disagree or a step is negative.
+        ValueError: the steps are negative or do not increase.
         WriteError: no recorder is left that can write.
     """
-    waiting = 0
-    for (tags, _), runs in _grouped(recorders).items():
-        rows = encode_scalars(tags, steps, epochs, values, present, wall_times, list(runs))
-        for recorder, own in zip(runs.values(), rows, strict=True):
-            with failing_alone(recorder):
-                waiting += recorder._take(own, values.dtype)
-            waiting = _spilled(waiting, runs.values())
+    if (np.diff(steps, prepend=-1) <= 0).any():
+        raise ValueError(f"steps must be 0 or above and increase, not {steps}.")
+    runs, waiting = _able(recorders), 0
+    for some in _parts(runs, steps.size * values.shape[2]):
+        own = [runs[run] for run in some]
+        there = present[:, some].swapaxes(0, 1)
+        filled = there.any(axis=2)
+        at, counts = np.nonzero(filled)[1], filled.sum(axis=1)
+        rows = values[:, some].swapaxes(0, 1)[filled]
+        waiting += _add_rows(
+            own, counts, steps[at], epochs[at], rows, there[filled], wall_times[at]
+        )
+        waiting = _spilled(waiting, runs.values())
     raise_if_none_left(recorders)
 
 
@@ -348,18 +383,21 @@ def record_histograms(
         wall_times: (P,) seconds since 1970, UTC.
 
     Raises:
-        ValueError: shapes disagree, there is no bucket, or a step is negative.
         WriteError: no recorder is left that can write.
     """
-    runs = dict(_able(recorders))
-    moments = (minimum, maximum, total, total_squares)
-    records = encode_histograms(
-        steps, tag, limits, counts, moments, present, wall_times, list(runs)
-    )
-    waiting = 0
-    for recorder, own in zip(runs.values(), records, strict=True):
-        recorder.events.add(own)
-        waiting = _spilled(waiting + len(own), runs.values())
+    runs, waiting = _able(recorders), 0
+    moments = np.stack([minimum, maximum, counts.sum(axis=2), total, total_squares], axis=2)
+    for some in _parts(runs, 2 * counts[:, 0].size):
+        filled = present[:, some].T
+        at = np.nonzero(filled)[1]
+        edges, bars, rows = (
+            one[:, some].swapaxes(0, 1)[filled] for one in (limits, counts, moments)
+        )
+        records = histogram_records(steps[at], tag, edges, bars, rows, wall_times[at])
+        ends = np.cumsum(filled.sum(axis=1)).tolist()
+        for run, start, end in zip(some, [0, *ends], ends, strict=False):
+            runs[run].events.add(b"".join(records[start:end]))
+        waiting = _spilled(waiting + sum(map(len, records)), runs.values())
     raise_if_none_left(recorders)
 
 
@@ -369,18 +407,17 @@ def flush_all(recorders: Sequence[Recorder | None]) -> None:
     Raises:
         WriteError: no recorder is left that can write.
     """
-    for _, recorder in _able(recorders):
-        with failing_alone(recorder):
-            recorder.flush()
+    _flush(_able(recorders).values())
     raise_if_none_left(recorders)
 
 
 def finish_all(
     recorders: Sequence[Recorder | None], ends: Sequence[RunEnd], sync: bool = False
 ) -> None:
-    """End the runs; one whose files cannot be written has the error in `error`.
+    """End the runs: the final numbers at their last steps, then how they ended.
 
-    All files are on the disk before the first status.json says how its run ended.
+    All files are on the disk before the first status.json says how its run ended. One whose files
+    cannot be written has the error in `error`; its status.json says failed if it can be written.
 
     Args:
         recorders: one a run; None records nothing, and one that holds an error has failed.
@@ -391,54 +428,99 @@ def finish_all(
         InputError: an unknown status.
         WriteError: no recorder is left that can write.
     """
-    if sync:
-        _finish(recorders, ends, sync)
-    else:
-        _finish(recorders, ends, sync, before_status=durable.sync_all)
-
-
-def _finish(
-    recorders: Sequence[Recorder | None],
-    ends: Sequence[RunEnd],
-    sync: bool,
-    before_status: Callable[[], None] = lambda: None,
-) -> None:
     for recorder in recorders:
         if recorder is not None and recorder.error is not None:
             with suppress(OSError):
                 recorder.folder.write_status("failed", sync, reason=str(recorder.error))
-    now = time.time()
-    for (tags, dtype), runs in _grouped(recorders).items():
-        for run, recorder in runs.items():
-            recorder.step, recorder.epoch = ends[run].at or (recorder.step, recorder.epoch)
-        rows = final_rows(
-            tags,
-            [recorder.step for recorder in runs.values()],
-            [recorder.epoch for recorder in runs.values()],
-            np.stack([recorder.seen for recorder in runs.values()]),
-            [ends[run].metrics for run in runs],
-            dtype,
-            now,
-        )
-        for (run, recorder), row in zip(runs.items(), rows, strict=True):
-            with failing_alone(recorder):
-                recorder._take(row, dtype)
-                recorder._close_files(ends[run], sync, now)
-    before_status()
-    for run, recorder in _able(recorders):
+    now, runs = time.time(), _able(recorders)
+    for run, recorder in runs.items():
+        recorder.step, recorder.epoch = ends[run].at or (recorder.step, recorder.epoch)
+    for dtype in {recorder.dtype for recorder in runs.values()}:
+        same = [run for run, recorder in runs.items() if recorder.dtype == dtype]
+        _add_final([runs[run] for run in same], [ends[run].metrics for run in same], now)
+    for run, recorder in _able(recorders).items():
+        with failing_alone(recorder):
+            recorder._close_files(ends[run], sync, now)
+    if not sync:
+        durable.sync_all()
+    for run, recorder in _able(recorders).items():
         with failing_alone(recorder):
             recorder._write_end(ends[run], sync)
     raise_if_none_left(recorders)
+
+
+def _add_final(
+    recorders: Sequence[Recorder], metrics: Sequence[Mapping[str, float]], now: float
+) -> None:
+    """Add the final numbers of runs of one dtype that their last steps do not hold yet."""
+    tags = recorders[0].tags
+    numbers = np.array([[own.get(tag, np.nan) for tag in tags] for own in metrics], dtype=float)
+    last = np.array([recorder.step for recorder in recorders])
+    seen = np.stack([recorder.seen for recorder in recorders])
+    present = np.array([[tag in own for tag in tags] for own in metrics], dtype=bool)
+    present &= seen < last[:, None]
+    rows = np.any(present, axis=1)
+    epochs = np.array([recorder.epoch for recorder in recorders], dtype=np.float64)
+    with np.errstate(over="ignore"):
+        values = numbers.astype(recorders[0].dtype)
+    times = np.full(len(rows), now)
+    _add_rows(recorders, rows, *(one[rows] for one in (last, epochs, values, present, times)))
+
+
+def _add_rows(
+    recorders: Sequence[Recorder],
+    counts: np.ndarray,
+    steps: np.ndarray,
+    epochs: np.ndarray,
+    values: np.ndarray,
+    present: np.ndarray,
+    wall_times: np.ndarray,
+) -> int:
+    """Encode rows of several runs, those of one run after those of another; returns the bytes.
+
+    `counts` (R,) are the rows of each run; then one entry a row (N,), else as in `record_scalars`.
+    """
+    records = scalar_records(steps, recorders[0].tags, values, wall_times, present)
+    lines = table_rows(steps, epochs, values, present)
+    seen = np.where(present, steps[:, None], -1)
+    ends, size = np.cumsum(counts).tolist(), 0
+    for recorder, start, end in zip(recorders, [0, *ends], ends, strict=False):
+        if start == end:
+            continue
+        events, rows = b"".join(records[start:end]), "".join(lines[start:end]).encode()
+        size += len(events) + len(rows)
+        recorder.step, recorder.epoch = int(steps[end - 1]), float(epochs[end - 1])
+        recorder.dtype = values.dtype
+        with failing_alone(recorder):
+            recorder._add(steps[start:end], events, rows, seen[start:end])
+    return size
+
+
+def _filled(row: bytes, line: bytes) -> bytes:
+    """Fill the cells of a row of the table where `line` has any, so that a step has one row."""
+    pairs = zip(line[:-1].split(b","), row[:-1].split(b","), strict=True)
+    return b",".join([new or former for new, former in pairs]) + b"\n"
+
+
+def _parts(runs: Mapping[int, Recorder], numbers: int) -> Iterator[list[int]]:
+    """Split runs, of so many numbers each, into groups that are encoded together."""
+    size, left = max(1, _NUMBERS // max(1, numbers)), list(runs)
+    for start in range(0, len(left), size):
+        yield left[start : start + size]
 
 
 def _spilled(waiting: int, recorders: Iterable[Recorder]) -> int:
     """Flush the runs if more than `SPILL_BYTES` wait in memory; returns the bytes that wait."""
     if waiting <= SPILL_BYTES:
         return waiting
+    _flush(recorders)
+    return 0
+
+
+def _flush(recorders: Iterable[Recorder]) -> None:
     for recorder in recorders:
         with failing_alone(recorder):
             recorder.flush()
-    return 0
 
 
 @contextmanager
@@ -450,21 +532,10 @@ def failing_alone(recorder: Recorder) -> Iterator[None]:
         recorder.error = error
 
 
-def _able(recorders: Sequence[Recorder | None]) -> Iterator[tuple[int, Recorder]]:
-    """Yield the recorders that can write, and their positions."""
-    for run, recorder in enumerate(recorders):
-        if recorder is not None and recorder.error is None:
-            yield run, recorder
-
-
-def _grouped(
-    recorders: Sequence[Recorder | None],
-) -> dict[tuple[tuple[str, ...], np.dtype], dict[int, Recorder]]:
-    """Group the recorders that can write by tags and dtype, and then by position."""
-    groups: dict[tuple[tuple[str, ...], np.dtype], dict[int, Recorder]] = {}
-    for run, recorder in _able(recorders):
-        groups.setdefault((recorder.tags, recorder.dtype), {})[run] = recorder
-    return groups
+def _able(recorders: Sequence[Recorder | None]) -> dict[int, Recorder]:
+    """Return the recorders that can write, by position."""
+    pairs = enumerate(recorders)
+    return {run: one for run, one in pairs if one is not None and one.error is None}
 
 
 def raise_if_none_left(recorders: Sequence[Recorder | None]) -> None:

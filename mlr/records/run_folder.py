@@ -16,7 +16,6 @@ Of a sweep: such a folder a run, runs.csv with a row a run, and sweep.yaml with 
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -34,16 +33,6 @@ RUNS_TABLE, STORY = "runs.csv", "sweep.yaml"
 CONFIG, HYDRA_CONFIG = f"{HYDRA}/config.yaml", f"{HYDRA}/hydra.yaml"
 LISTED = (METRICS, CHECKPOINT, PREVIOUS, CONFIG, HYDRA_CONFIG, f"{HYDRA}/overrides.yaml")
 """Files of fixed names whose checksums status.json lists when the run has ended."""
-_CAUSES = {
-    errno.EACCES: "permission is denied",
-    errno.EPERM: "permission is denied",
-    errno.EROFS: "the file system is read-only",
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.ENOTDIR: "a file is in the way",
-    errno.EEXIST: "a file is in the way",
-    errno.ENAMETOOLONG: "the name is too long",
-}
 
 
 class RunFolder:
@@ -53,11 +42,15 @@ class RunFolder:
         path: of the folder.
         status: contents of status.json.
         files: checksums of files that are complete, by name, as their writers know them.
+        metrics: path of the table of logged steps.
+        checkpoint: of the latest checkpoint; at the end of the run, of the final parameters.
+        checkpoint_before: of the checkpoint before that.
     """
 
-    def __init__(self, path: Path, status: Mapping[str, Any]):
-        self.path = path
-        self.status = status if isinstance(status, RunStatus) else RunStatus(**status)
+    def __init__(self, path: Path, status: RunStatus):
+        self.path, self.status = path, status
+        self.metrics, self.checkpoint = path / METRICS, path / CHECKPOINT
+        self.checkpoint_before = path / PREVIOUS
         self.files: dict[str, Checksum] = {}
 
     @classmethod
@@ -93,12 +86,7 @@ class RunFolder:
 
     @classmethod
     def reopen(cls, path: Path | str, command: str | None = None, **fields: Any) -> RunFolder:
-        """Continue the run of a folder; the caller holds its lock.
-
-        Args:
-            path: the folder.
-            command: the command line; None takes this process's own.
-            **fields: further fields of `RunStatus` that change.
+        """Continue the run of a folder, as `claim` begins one; the caller holds its lock.
 
         Raises:
             InputError: it holds no run.
@@ -113,21 +101,6 @@ class RunFolder:
         sessions = [*(before.sessions or []), fresh.started]
         folder.write_status("running", reason=None, **again, sessions=sessions, **fields)
         return folder
-
-    @property
-    def metrics(self) -> Path:
-        """The table of logged steps."""
-        return self.path / METRICS
-
-    @property
-    def checkpoint(self) -> Path:
-        """The latest checkpoint; at the end of the run, the final parameters."""
-        return self.path / CHECKPOINT
-
-    @property
-    def checkpoint_before(self) -> Path:
-        """The checkpoint before the latest."""
-        return self.path / PREVIOUS
 
     def write_status(self, status: str | None = None, sync: bool = True, **fields: Any) -> None:
         """Replace status.json, as one atomic step.
@@ -217,11 +190,10 @@ def _taken(folder: Path) -> InputError:
 
 def _refused(folder: Path, cause: OSError) -> PlaceError:
     """Build the error of a folder that cannot be made or written: what, why, what to do."""
-    why = _CAUSES.get(cause.errno or 0, cause.strerror or str(cause))
     where = cause.filename or folder
     at = "" if Path(where) in (folder, folder / STATUS) else f" at {where}"
     space = WriteError(folder, cause, getattr(cause, "needed", 0)).space
     return PlaceError(
-        f"The run folder {folder} cannot be written: {why}{at}{space}. "
+        f"The run folder {folder} cannot be written: {cause.strerror or cause}{at}{space}. "
         "Choose another (hydra.run.dir=…)."
     )

@@ -15,14 +15,10 @@ _BLANKS = bytes.maketrans(b",\n", b"  ")
 class Series(NamedTuple):
     """The table that one run recorded, P logged steps of T tags."""
 
-    tags: tuple[str, ...]
-    """T names"""
-    steps: np.ndarray
-    """int (P,)"""
-    values: np.ndarray
-    """float32 (P, T); NaN for no value, infinite for a value that was not finite"""
-    epochs: np.ndarray | None = None
-    """float (P,), passes over the training data; None if they were not counted"""
+    tags: tuple[str, ...]  # T names
+    steps: np.ndarray  # int (P,)
+    values: np.ndarray  # float32 (P, T); NaN for no value, infinite for a value that was not finite
+    epochs: np.ndarray | None = None  # float (P,); None if they were not counted
 
     def of(self, tag: str) -> tuple[np.ndarray, np.ndarray]:
         """Return rows (N,) and values (N,) of a tag, finite or not; both empty for none."""
@@ -67,7 +63,7 @@ def _parsed(content: bytes) -> tuple[tuple[str, ...], np.ndarray]:
     """Parse the table's text; without rows if it has no complete one.
 
     Raises:
-        ValueError: it is not as `MetricsTable` writes it.
+        ValueError: it is not as `encoding.table_rows` writes it.
     """
     head, _, body = content.partition(b"\n")
     tags = tuple(head.decode("utf-8").split(",")[2:])

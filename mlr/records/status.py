@@ -26,7 +26,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
-from itertools import pairwise
 from typing import Any
 
 from mlr.core.checks import DataError
@@ -91,11 +90,8 @@ def _is_metric(found: Any) -> bool:
     return found in _NOT_FINITE or (found is not None and _is_number(found))
 
 
-def _row(of: Check, length: int | None = None) -> Check:
-    def is_row(found: Any) -> bool:
-        return isinstance(found, list) and length in (None, len(found)) and all(map(of, found))
-
-    return is_row
+def _row(of: Check) -> Check:
+    return lambda found: isinstance(found, list) and all(map(of, found))
 
 
 def _by_name(of: Check) -> Check:
@@ -103,66 +99,48 @@ def _by_name(of: Check) -> Check:
 
 
 def _is_checksum(found: Any) -> bool:
-    return (
-        isinstance(found, dict)
-        and _is_count(found.get("bytes"))
-        and _is_text(found.get("sha256", ""))
-    )
+    sound = isinstance(found, dict) and _is_count(found.get("bytes"))
+    return sound and _is_text(found.get("sha256", ""))
 
 
-def _are_edges(found: Any) -> bool:
-    """Test for at least two increasing numbers."""
-    if not isinstance(found, list) or len(found) < 2 or None in found:
+def _is_number_or_row(found: Any) -> bool:
+    return _is_number(found) or _row(_is_number)(found)
+
+
+def _is_table(found: Any) -> bool:
+    """Test rows, or pairs of rows, of one length, of which `edges` has one less."""
+    if not isinstance(found, dict):
         return False
-    return all(map(_is_number, found)) and all(low < high for low, high in pairwise(found))
-
-
-def _are_rows(part: Mapping[str, Any], length: int, **rows: Check) -> bool:
-    """Test that the rows which are there have one value a bin or class."""
-    return all(_row(of, length)(part[name]) for name, of in rows.items() if name in part)
-
-
-def _is_confidence(found: Any) -> bool:
-    if not isinstance(found, dict) or not _are_edges(found.get("edges", [0, 1])):
-        return False
-    sizes = {"count_wrong": _is_count, "count_right": _is_count}
-    pulls = {"grad_wrong": _is_number, "grad_right": _is_number}
-    return _are_rows(found, len(found.get("edges", [0, 1])) + 1, **sizes, **pulls)
-
-
-def _are_classes(found: Any) -> bool:
-    if not isinstance(found, dict) or not isinstance(found.get("count"), list):
-        return False
-    numbers = dict.fromkeys(("recall", "grad", "grad_wrong"), _is_number)
-    return _are_rows(found, len(found["count"]), count=_is_count, labels=_is_text, **numbers)
+    lengths = set()
+    for name, row in found.items():
+        of = _is_text if name == "labels" else _is_count if "count" in name else _is_number
+        rows = row if isinstance(row, list) and row and isinstance(row[0], list) else [row]
+        if not all(_row(of)(one) for one in rows) or (name == "edges" and None in row):
+            return False
+        lengths |= {len(one) + (name == "edges") for one in rows}
+    return len(lengths) < 2
 
 
 def _are_logits(found: Any) -> bool:
     """Test the bins for target 0 and for target 1."""
-    if not isinstance(found, dict) or not _are_edges(found.get("edges")):
+    if not _is_table(found) or len(found.get("edges", ())) < 2:
         return False
-    bins = len(found["edges"]) + 1
-    rows = {"count": _is_count, "grad": _is_number}
-    return all(_row(_row(of, bins), 2)(found.get(name)) for name, of in rows.items())
-
-
-def _is_data(found: Any) -> bool:
-    if not isinstance(found, dict) or not _are_rows(found, 3, feature_std=_is_number):
-        return False
-    return all(_is_number(value) for key, value in found.items() if key != "feature_std")
+    return all(list(map(type, found.get(name, ()))) == [list, list] for name in ("count", "grad"))
 
 
 _DIAGNOSTICS: Mapping[str, Check] = {
     "examples": lambda found: _is_count(found) and found > 0,
-    "start": _by_name(_is_number),
-    "confidence": _is_confidence,
-    "classes": _are_classes,
-    "boundary": _by_name(_is_number),
+    **dict.fromkeys(("start", "boundary", "data"), _by_name(_is_number_or_row)),
+    **dict.fromkeys(("confidence", "classes"), _is_table),
     "logits": _are_logits,
-    "gradient": _row(_is_number),
-    "data": _is_data,
 }
-"""Entries of the final diagnostics that are not plain numbers."""
+"""Entries of the final diagnostics that are neither numbers nor rows of numbers."""
+
+
+def _are_diagnostics(found: Any) -> bool:
+    return isinstance(found, dict) and all(
+        _DIAGNOSTICS.get(key, _is_number_or_row)(value) for key, value in found.items()
+    )
 
 
 def _entry(check: Check) -> Any:
@@ -175,53 +153,33 @@ class RunStatus(Mapping[str, Any]):
     """The entries of status.json, in the order of the file; None for one that is missing.
 
     As a mapping, an instance has the entries that stand in the file.
-
-    Attributes:
-        format: number of the folder's format.
-        status: one of `STATUSES`.
-        reason: of an end that is not the planned one.
-        started: time in UTC, ISO 8601.
-        finished: likewise; None while it is running.
-        seed: of the configuration.
-        command: command line of the latest process.
-        host: machine of the latest process.
-        pid: its number.
-        versions: by package, of what decides the numbers; None for what is not installed.
-        sessions: times at which the run was continued.
-        pair: head and loss, as in `sigmoid+se`.
-        overrides: as typed.
-        config_hash: of the configuration, as in `mlr.records.identity`.
-        metrics: final numbers by tag; "nan", "inf" and "-inf" for what JSON lacks.
-        steps: updates that were done.
-        threads: of torch, on which the last bits of wide products depend.
-        device: as torch names it.
-        data: fingerprint of the dataset.
-        anatomy: final diagnostics over the training data.
-        refused: the update that would have made the parameters infinite or NaN.
-        files: checksums by name; None while it is running.
     """
 
     format: int | None = _entry(_is_whole)
     status: str | None = _entry(lambda found: found in STATUSES)
-    reason: str | None = _entry(_is_text_or_none)
-    started: str | None = _entry(_is_text)
-    finished: str | None = _entry(_is_text_or_none)
+    reason: str | None = _entry(_is_text_or_none)  # of an end that is not the planned one
+    started: str | None = _entry(_is_text)  # in UTC, ISO 8601
+    finished: str | None = _entry(_is_text_or_none)  # likewise; None while it is running
     seed: int | None = _entry(lambda found: found is None or _is_whole(found))
-    command: str | None = _entry(_is_text)
+    command: str | None = _entry(_is_text)  # of the latest process, as host and pid
     host: str | None = _entry(_is_text)
     pid: int | None = _entry(_is_whole)
+    # by package, of what decides the numbers; None for what is not installed
     versions: Mapping[str, str | None] | None = _entry(_by_name(_is_text_or_none))
-    sessions: Sequence[str] | None = _entry(_row(_is_text))
-    pair: str | None = _entry(_is_text)
-    overrides: Sequence[str] | None = _entry(_row(_is_text))
-    config_hash: str | None = _entry(_is_text)
+    sessions: Sequence[str] | None = _entry(_row(_is_text))  # times at which it was continued
+    pair: str | None = _entry(_is_text)  # head and loss, as in `sigmoid+se`
+    overrides: Sequence[str] | None = _entry(_row(_is_text))  # as typed
+    config_hash: str | None = _entry(_is_text)  # as in `mlr.records.identity`
+    # final numbers by tag; "nan", "inf" and "-inf" for what JSON lacks
     metrics: Mapping[str, float | str] | None = _entry(_by_name(_is_metric))
-    steps: int | None = _entry(_is_count)
-    threads: int | None = _entry(_is_count)
-    device: str | None = _entry(_is_text)
-    data: str | None = _entry(_is_text)
-    anatomy: Mapping[str, Any] | None = _entry(lambda found: isinstance(found, dict))
+    steps: int | None = _entry(_is_count)  # updates that were done
+    threads: int | None = _entry(_is_count)  # the last bits of wide products depend on them
+    device: str | None = _entry(_is_text)  # as torch names it
+    data: str | None = _entry(_is_text)  # fingerprint of the dataset
+    anatomy: Mapping[str, Any] | None = _entry(_are_diagnostics)  # over the training data
+    # the update that would have made the parameters infinite or NaN
     refused: Mapping[str, Any] | None = _entry(lambda found: isinstance(found, dict))
+    # by name; None while it is running
     files: Mapping[str, Checksum] | None = _entry(_by_name(_is_checksum))
 
     def __getitem__(self, name: str) -> Any:
@@ -240,13 +198,7 @@ class RunStatus(Mapping[str, Any]):
 
     @classmethod
     def begun(cls, seed: int | None, command: str | None, **entries: Any) -> RunStatus:
-        """Describe a run that begins now, in this process.
-
-        Args:
-            seed: of the run.
-            command: its command line; None takes this process's own.
-            **entries: further fields.
-        """
+        """Describe a run that begins now, in this process; `command` None takes its own line."""
         first: dict[str, Any] = {
             "format": FORMAT,
             "status": "running",
@@ -265,11 +217,7 @@ class RunStatus(Mapping[str, Any]):
 
     @classmethod
     def decode(cls, content: bytes, place: object) -> RunStatus:
-        """Decode and check the content of a status.json, which anybody may have written.
-
-        Args:
-            content: of the file.
-            place: its path, for errors.
+        """Decode and check the content of a status.json, at `place`, that anybody may have written.
 
         Raises:
             FormatError: it is of another format.
@@ -309,9 +257,6 @@ def check_entries(entries: Mapping[str, Any]) -> None:
     for key, is_sound in _CHECKS.items():
         if key in entries and not is_sound(entries[key]):
             raise ValueError(f"its entry {key!r} is not as mlr writes it")
-    for key, value in (entries.get("anatomy") or {}).items():
-        if not _DIAGNOSTICS.get(key, _is_number)(value):
-            raise ValueError(f"its entry 'anatomy.{key}' is not as mlr writes it")
 
 
 @lru_cache(maxsize=1)

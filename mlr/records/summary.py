@@ -10,10 +10,11 @@ that was drawn.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,12 +22,12 @@ import numpy as np
 
 from mlr.core.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate
-from mlr.records.run_folder import METRICS
+from mlr.records.encoding import records, scalar_records
+from mlr.records.recorder import new_events, summary_record
+from mlr.records.run_folder import EVENTS, METRICS
 from mlr.records.series import read_series
-from mlr.records.tensorboard.event_writer import EventWriter
-from mlr.records.tensorboard.hparams import HEADLINES, hparams_summaries, session_end
+from mlr.records.tensorboard.hparams import hparams_summaries, session_end
 from mlr.records.tensorboard.layout import bands_summary
-from mlr.records.tensorboard.pictures import picture_records
 
 LIMIT = 400
 """Lines in all: with those in `best` there are fewer than the 500 that TensorBoard draws."""
@@ -36,17 +37,16 @@ COLOURS = 7
 """Colours of TensorBoard."""
 BANDS = ("q10", "q90")
 COUNT = "runs/counted"
+# the tag is field 1 of a Summary's value: key, length, text
+_PICTURE = re.compile(rb"\x0a[\x00-\x7f](figure|pr_curve)/")
 
 
 class SummaryLine(NamedTuple):
-    """One setting: the mean over runs that differ in their seed."""
+    """One setting: its name, as `sigmoid+se,lr=0.1`, options but the seed, and runs' folders."""
 
     name: str
-    """of its folder, as `sigmoid+se,lr=0.1`"""
     hparams: Mapping[str, Any]
-    """settings without the seed"""
     runs: Sequence[Path]
-    """folders of the runs"""
 
 
 def write_summary(sweep: Path, pairs: Sequence[Sequence[SummaryLine]]) -> Path | None:
@@ -104,7 +104,23 @@ def _best(pairs: Sequence[Sequence[str]]) -> list[str]:
 
 def _pictures(line: SummaryLine) -> bytes:
     """Copy the figures of the first run of a setting that has any."""
-    return next(filter(None, (picture_records(run) for run in line.runs)), b"")
+    return next(filter(None, map(picture_records, line.runs)), b"")
+
+
+def picture_records(folder: Path) -> bytes:
+    """Copy the records of a run's figures and PR curves from its event files.
+
+    A damaged or missing file ends the copying and is no error: the run itself is not affected.
+    """
+    found: list[bytes] = []
+    for path in sorted(folder.glob(f"{EVENTS}*")):
+        with suppress(OSError, ValueError):
+            content = path.read_bytes()
+            if b"figure/" in content:  # most files are not searched further
+                for framed in records(content):
+                    if _PICTURE.search(framed):
+                        found.append(framed)
+    return b"".join(found)
 
 
 def _write_line(
@@ -116,25 +132,25 @@ def _write_line(
 ) -> None:
     """Write one run of the logdir: the mean under the usual tags, the count and the band."""
     folder.mkdir(parents=True)
-    writer = EventWriter(folder, first=True)
+    events = new_events(folder)
     tags, blocks = [*line.tags], [line.mean]
     if bands:
         tags += [f"{band}/{tag}" for band in BANDS for tag in line.tags]
         blocks += [line.low, line.high]
-        writer.summary(bands_summary(line.tags, BANDS), 0)
+        events.add(summary_record(bands_summary(line.tags, BANDS), 0))
     tags.append(COUNT)
     blocks.append(np.maximum(line.counts.max(axis=1, keepdims=True), 0))
     values = np.concatenate(blocks, axis=1)
     if hparams is not None:
-        for proto in hparams_summaries(hparams, HEADLINES, folder.name):
-            writer.summary(proto, 0)
+        for proto in hparams_summaries(hparams, folder.name):
+            events.add(summary_record(proto, 0))
         # the page filters by it; a diverged run has no finite loss in the end
         status = "done" if 2 * line.final("loss/train")[1] >= line.runs else "diverged"
-        writer.summary(session_end(status, time.time()), int(line.steps[-1]))
+        events.add(summary_record(session_end(status, time.time()), int(line.steps[-1])))
     now = np.full(len(line.steps), time.time())
-    writer.scalars(line.steps, tags, values, now, ~np.isnan(values))
-    writer.add(pictures)
-    writer.flush()
+    events.add(b"".join(scalar_records(line.steps, tuple(tags), values, now, ~np.isnan(values))))
+    events.add(pictures)
+    events.flush()
 
 
 @contextmanager

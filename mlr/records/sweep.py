@@ -14,7 +14,7 @@ from mlr.records.plain_yaml import parsed
 from mlr.records.run_folder import STORY
 from mlr.records.status import FORMATS, check_format
 
-_FIRST, _LAST = ("run", "status"), ("reason",)
+_FIRST = ("run", "status")
 _QUOTE, _FORMULA = "'", tuple("=+-@\t\r\n＝＋－＠")
 
 
@@ -23,8 +23,8 @@ def write_runs_table(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> byt
 
     The columns are the union over the rows: run, status, then overrides and metrics in the
     order of their first appearance, those with a `/` (TensorBoard's tags) after the
-    others, then reason. A value that is missing or None leaves its cell empty, as in
-    `MetricsTable`; True and False stand as in YAML.
+    others, then reason. A value that is missing or None leaves its cell empty; True and False
+    stand as in YAML.
 
     Args:
         path: the file; its folder must exist.
@@ -104,11 +104,9 @@ def unmarked(text: str) -> str:
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the union of the rows' columns in their stable order."""
     seen = dict.fromkeys(column for row in rows for column in row)
-    first = [column for column in _FIRST if column in seen or column in ("run", "status")]
-    last = [column for column in _LAST if column in seen]
-    between = [column for column in seen if column not in first + last]
-    overrides = [column for column in between if "/" not in column]
-    return [*first, *overrides, *(column for column in between if "/" in column), *last]
+    last = ["reason"] if "reason" in seen else []
+    between = [column for column in seen if column not in (*_FIRST, "reason")]
+    return [*_FIRST, *sorted(between, key=lambda column: "/" in column), *last]
 
 
 def _cell(value: Any) -> Any:

@@ -8,33 +8,31 @@ a program.
 
 The way of a batch, from YAML to a number in TensorBoard:
 
-    - `configs/train.yaml` names the parts; `app.config.run_spec.Plan.build` makes an `Experiment`
-      of them, and `app.run.lifecycle.train_program` hands it to `loop.train`;
+    - `configs/train.yaml` names the parts; `app.run.single` has `app.config.run_spec.RunSpec.build`
+      make an `Experiment` of them, and `app.run.lifecycle.train_program` hands it to `loop.train`;
     - `batches.Batches.chunks` gathers, and `step.Program.update` computes: the network
       (`backprop`, or `runs_last`, `functional`), dL/dz (`run_objectives`, which calls the kernel of
       the pair in `mlr.objectives.kernels`) and the update (`steppers`);
     - a measured step goes to `log.StepLog`: `probes.measuring.Measurements` stacks some and calls
       the families of `mlr.probes.families`;
-    - `records.recorder.record_scalars` encodes the numbers (`records.row_blocks`,
-      `records.tensorboard.encoding`), and `EventWriter.flush` appends them to the file.
+    - `records.recorder.record_scalars` encodes the numbers (`records.encoding`), and
+      `Recorder.flush` appends them to the files.
 """
 
 from typing import TYPE_CHECKING
 
 from mlr.core.lazy import lazy_exports
+from mlr.training.experiment import Experiment
 from mlr.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Optimizer
 from mlr.training.schedules import SCHEDULES, Constant, Cosine, LearningRate, Step
 
 if TYPE_CHECKING:
-    from mlr.training.experiment import Experiment
-    from mlr.training.loop import train
-    from mlr.training.result import Result
+    from mlr.training.loop import Result, train
 
 __getattr__ = lazy_exports(
     __name__,
     {
-        "Experiment": "mlr.training.experiment",
-        "Result": "mlr.training.result",
+        "Result": "mlr.training.loop",
         "train": "mlr.training.loop",
     },
 )

@@ -14,17 +14,16 @@ Source: Rumelhart, Hinton & Williams 1986; Nielsen ch. 2, BP1–BP4.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlr.probes.layers import UnitStatistics
-from mlr.training.memory_layout import classes_first
-from mlr.training.parameters import Layout
-from mlr.training.structure import Activation, Dense, DenseOnly
+from mlr.training.memory_layout import Layout, classes_first
+from mlr.training.structure import Activation, Dense
 
 ALIGN = 16
 """Results begin at multiples of this many numbers: 64 bytes of float32. Products with that many
@@ -33,10 +32,7 @@ columns take a third of the time of those with ten, so the last layer's outputs 
 
 @dataclass(frozen=True)
 class DenseLayer:
-    """Views of one layer's parameters and gradients.
-
-    They are made once per program: a view takes as long as multiplying a small matrix.
-    """
+    """Views of one layer's parameters and gradients; making one takes as long as a product."""
 
     name: str
     weight_t: Tensor
@@ -49,7 +45,7 @@ class DenseLayer:
     activation: Activation | None
 
 
-class DenseNetwork(DenseOnly):
+class DenseNetwork:
     """L dense networks as one; inputs are flat (L, B, D).
 
     Args:
@@ -57,12 +53,12 @@ class DenseNetwork(DenseOnly):
         layout: with every weight turned.
         flat: parameters (L, P).
         grads: their gradients, written by `backward`.
-        busy: number of threads for a product of one lane; None multiplies all lanes in one call,
-            on one thread.
+        busy: threads for a product of one lane; None multiplies all lanes in one call, on one.
     """
 
     flat_inputs = True
     lanes_last = False
+    modules: Sequence[nn.Module] = ()
 
     def __init__(
         self,
@@ -118,8 +114,12 @@ class DenseNetwork(DenseOnly):
         self, activations: list[Tensor], delta: Tensor, units: UnitStatistics | None = None
     ) -> None:
         """Write the gradients of the mean loss, given each example's δ (L, B, K) at the logits."""
-        share = 1 / delta.shape[1]
-        delta = self._padded(delta)
+        lanes, batch, outputs = delta.shape
+        share = 1 / batch
+        if batch not in self.filled:
+            self.filled[batch] = delta.new_zeros(lanes, batch, outputs + -outputs % ALIGN)
+        self.filled[batch][..., :outputs].copy_(delta)
+        delta = self.filled[batch]
         for index in range(len(self.layers) - 1, -1, -1):
             layer, inputs = self.layers[index], activations[index]
             self.product(inputs.mT, delta, scale=share, out=layer.weight_t_grad)
@@ -137,14 +137,6 @@ class DenseNetwork(DenseOnly):
                     if units is not None:
                         units.hidden(before.name, inputs, partial(before.activation.slopes, inputs))
                     delta = before.activation.backward(delta, inputs)
-
-    def _padded(self, delta: Tensor) -> Tensor:
-        """Pad δ (L, B, K) with zeros to the padded outputs of the last layer."""
-        lanes, batch, outputs = delta.shape
-        if batch not in self.filled:
-            self.filled[batch] = delta.new_zeros(lanes, batch, outputs + -outputs % ALIGN)
-        self.filled[batch][..., :outputs].copy_(delta)
-        return self.filled[batch]
 
 
 def results(lanes: int, rows: int, columns: int, like: Tensor) -> Tensor:

@@ -15,9 +15,8 @@ from torch import Tensor
 from mlr.training.background import AHEAD, threads
 from mlr.training.examples import Examples
 from mlr.training.memory_layout import Spread, classes_first, distinct
-from mlr.training.network import Kind
 from mlr.training.shuffling import orders_of
-from mlr.training.step import Program
+from mlr.training.step import Kind, Program
 
 GATHER_BYTES = 2 << 20
 """Features gathered in one operation: many for its overhead, few enough for the cache."""
@@ -30,10 +29,6 @@ class Batches:
     """Batches of the training split of each lane, shuffled by its seed.
 
     Lanes with one seed and one dataset are a group: they share one gather.
-
-    Args:
-        examples: the training split.
-        program: whose lanes see it.
     """
 
     def __init__(self, examples: Examples, program: Program) -> None:
@@ -62,16 +57,15 @@ class Batches:
         if self.lanes_last:
             self.features = self.features.t().contiguous()
             self.targets = self.targets.t().contiguous()
-        # one in use, some ready, one in the making
-        self.buffers = Buffers(self.features, AHEAD + 1)
+        # reused memory by name, in turn: one in use, some ready, one in the making
+        self.buffers: deque[dict[str, Tensor]] = deque({} for _ in range(AHEAD + 1))
         row_bytes = examples.features[0, 0].numel() * examples.features.element_size()
         batch_bytes = row_bytes * self.batch_size * len(firsts)
         self.chunk = self.batch_size * max(1, GATHER_BYTES // batch_bytes)
-        # reused memory
         self.rows = np.empty(len(firsts) * self.chunk, dtype=np.int64)
-        gathered = len(firsts) * self.count * row_bytes
         # products of a single wide run use all cores themselves
         alone = program.kind is Kind.WIDE and len(program.lanes) == 1
+        gathered = len(firsts) * self.count * row_bytes
         self.worth_a_thread = gathered >= WORTH_A_THREAD and not alone
         self.busy = 1 if self.worth_a_thread else program.busy
 
@@ -90,7 +84,7 @@ class Batches:
         for epoch in count(first):
             orders = self.orders.epoch(epoch)[:, : self.seen]
             for start in range(skipped * self.batch_size, self.seen, self.chunk):
-                self.buffers.turn()
+                self.buffers.rotate()
                 rows = self._rows(orders[:, start : start + self.chunk])
                 yield list(gather(rows)), start + self.chunk >= self.seen
             skipped = 0
@@ -109,23 +103,19 @@ class Batches:
 
     def _lanes_last(self, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Gather the batches of rows (C, G), lanes last, from tables stored by column."""
-        inputs = self._columns("inputs", self.features, rows, constant=1)
-        batches = self.spread.lanes_last(inputs).unsqueeze(1).split(self.batch_size, dim=2)
-        aims = self._split(self._columns("targets", self.targets, rows))
-        return zip(batches, aims, strict=True)
+        inputs = self.spread.lanes_last(self._columns("inputs", self.features, rows, constant=1))
+        targets = self.spread.lanes_last(self._columns("targets", self.targets, rows))
+        # copied, because operations on expanded (stride 0) tensors are slow
+        whole = targets.contiguous().permute(2, 1, 0)
+        batches = inputs.unsqueeze(1).split(self.batch_size, dim=2)
+        return zip(batches, whole.split(self.batch_size, dim=1), strict=True)
 
     def _columns(self, name: str, table: Tensor, rows: Tensor, constant: int = 0) -> Tensor:
         """Gather values (D + constant, C, G) of rows (C, G), with ones after the D columns."""
-        chosen = self.buffers.take(name, len(table) + constant, *rows.shape)
+        chosen = self._memory(name, len(table) + constant, *rows.shape)
         torch.index_select(table, 1, rows.view(-1), out=chosen[: len(table)].flatten(1))
         chosen[len(table) :] = 1
         return chosen
-
-    def _split(self, values: Tensor) -> tuple[Tensor, ...]:
-        """Split the groups' values (D, C, G) into batches (L, B, D), lanes last in memory."""
-        # copied, because operations on expanded (stride 0) tensors are slow
-        whole = self.spread.lanes_last(values).contiguous().permute(2, 1, 0)
-        return whole.split(self.batch_size, dim=1)
 
     def _lanes_first(self, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Gather the batches of rows (G, C)."""
@@ -135,32 +125,15 @@ class Batches:
 
     def _gathered(self, name: str, table: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
         """Gather batches (L, B, …) of rows (G, C) of a table."""
-        chosen = self.buffers.take(name, rows.numel(), *table.shape[1:])
+        chosen = self._memory(name, rows.numel(), *table.shape[1:])
         with threads(self.busy):  # copies: nothing rounds
             torch.index_select(table, 0, rows.reshape(-1), out=chosen)
         whole = chosen.view(*rows.shape, *table.shape[1:])
         return self.spread.lanes_first(whole).split(self.batch_size, dim=1)
 
-
-class Buffers:
-    """Reusable memory in several sets, used in turn: allocating costs more than filling it.
-
-    Args:
-        like: tensor with the dtype and device of the memory.
-        sets: number of sets.
-    """
-
-    def __init__(self, like: Tensor, sets: int) -> None:
-        self.like = like
-        self.sets: deque[dict[str, Tensor]] = deque({} for _ in range(sets))
-
-    def turn(self) -> None:
-        """Change to the next set, whose contents are no longer valid."""
-        self.sets.rotate()
-
-    def take(self, name: str, *shape: int) -> Tensor:
-        """Return an uninitialised tensor in the memory that had this name in this set."""
-        size, memory = prod(shape), self.sets[0].get(name)
+    def _memory(self, name: str, *shape: int) -> Tensor:
+        """Return an uninitialised tensor in reused memory: allocating costs more than filling."""
+        size, memory = prod(shape), self.buffers[0].get(name)
         if memory is None or len(memory) < size:
-            memory = self.sets[0][name] = self.like.new_empty(size)
+            memory = self.buffers[0][name] = self.features.new_empty(size)
         return memory[:size].view(shape)

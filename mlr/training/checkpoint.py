@@ -1,9 +1,4 @@
-"""Checkpoints of a run: its state, and all else that resuming needs, as one file with a checksum.
-
-`model.<name>` is the module's state_dict, `optimizer.<name>` a moment, `snapshot.<step>` the
-parameters of that step, `best.<name>` a parameter when the validation loss was lowest, unless
-that is now. Nothing in the file can be code.
-"""
+"""Checkpoint files: a run's state and all else that resuming needs, none of which can be code."""
 
 from __future__ import annotations
 
@@ -14,7 +9,6 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mlr.core.checks import DataError
 from mlr.core.durable import atomic_write, rename
@@ -22,13 +16,10 @@ from mlr.records import RunFolder
 from mlr.records.checkpoint_file import encode, read
 from mlr.records.checksums import checksum
 from mlr.records.status import FORMAT, FORMATS, check_format
-from mlr.training.state import State
-from mlr.training.stopping import Stop
+from mlr.training.state import State, Stop
 
 _LIMIT = 1 << 62
-MODEL, MOMENT, SNAPSHOT, PREVIOUS = "model.", "optimizer.", "snapshot.", "previous_gradient"
-BEST = "best."
-NUMBERS = ("lowest", "waited", "best_step", "threads")
+NUMBERS = ("step", "lowest", "waited", "best_step", "threads")
 
 
 def save_checkpoint(
@@ -37,7 +28,7 @@ def save_checkpoint(
     """Replace a run's checkpoint, and keep the one before under another name.
 
     Args:
-        folder: the run's.
+        folder: of the run.
         state: of the run.
         about: its configuration, and where its records end; JSON can hold it.
         sync: wait until it is on the disk.
@@ -45,16 +36,10 @@ def save_checkpoint(
     Raises:
         WriteError: naming the file; the checkpoint before is still there.
     """
-    tensors = {MODEL + name: own for name, own in state.state_dict.items()}
-    tensors |= {MOMENT + name: own for name, own in state.moments.items()}
-    tensors |= {f"{SNAPSHOT}{step}": row for step, row in state.snapshots}
-    tensors |= {BEST + name: own for name, own in state.best.items()}
-    if state.previous is not None:
-        tensors[PREVIOUS] = state.previous
-    numbers = {name: getattr(state, name) for name in ("step", *NUMBERS)}
+    numbers = {name: getattr(state, name) for name in NUMBERS}
     ending = None if state.ending is None else asdict(state.ending)
     content = encode(
-        {name: own.numpy() for name, own in tensors.items()},
+        {name: own.numpy() for name, own in state.tensors.items()},
         {"format": FORMAT, **numbers, "ending": ending, **about},
     )
     newest, before = folder.checkpoint, folder.checkpoint_before
@@ -81,8 +66,7 @@ def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
     """Load a state, and what was saved with it.
 
     Raises:
-        FormatError: it is of another format.
-        DataError: the file is missing or damaged.
+        DataError: the file is missing, damaged or of another format.
     """
     arrays, about = read(path)
     check_format(path, about.get("format", FORMATS[0]))
@@ -93,30 +77,17 @@ def load_checkpoint(path: Path) -> tuple[State, dict[str, Any]]:
 
 
 def _state(arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> State:
-    tensors = {name: torch.from_numpy(own) for name, own in arrays.items()}
-    ending, numbers = about["ending"], {name: about[name] for name in ("step", *NUMBERS)}
+    ending, numbers = about["ending"], {name: about[name] for name in NUMBERS}
+    stop = None if ending is None else Stop(**ending)
     counts = [numbers[name] for name in ("step", "waited", "best_step")]
     counts += [] if numbers["threads"] is None else [numbers["threads"]]
-    counts += [] if ending is None else [ending["step"]]
+    counts += [] if stop is None else [stop.step]
     if not all(type(count) is int and 0 <= count < _LIMIT for count in counts):
         raise ValueError(f"{counts} are not counts")
-    is_sound = ending is None or (
-        isinstance(ending["refused"], dict) and isinstance(ending["reason"], str)
-    )
-    if not is_sound:
+    if stop and not (isinstance(stop.refused, dict) and isinstance(stop.reason, str)):
         raise ValueError("its ending is none")
-    return State(
-        state_dict=_named(tensors, MODEL),
-        moments=_named(tensors, MOMENT),
-        previous=tensors.get(PREVIOUS),
-        snapshots=sorted((int(step), row) for step, row in _named(tensors, SNAPSHOT).items()),
-        best=_named(tensors, BEST),
-        ending=None if ending is None else Stop(**ending),
-        **numbers | {"lowest": float(numbers["lowest"])},
-    )
-
-
-def _named(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): own for name, own in tensors.items() if name.startswith(prefix)
-    }
+    numbers["lowest"] = float(numbers["lowest"])
+    tensors = {name: torch.from_numpy(own) for name, own in arrays.items()}
+    state = State(tensors=tensors, ending=stop, **numbers)
+    _ = state.snapshots  # their names must be numbers
+    return state

@@ -1,14 +1,27 @@
-"""Decide when the runs of a program are checkpointed or stopped, and hooks of the loop for it."""
+"""Checkpoints of the runs of a program: when they are due, and the states in them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
-from mlr.training.divergence import DivergenceGuard
-from mlr.training.log import StepLog
-from mlr.training.run_snapshots import Snapshots
-from mlr.training.state import State, restore, states_of
+import torch
+from torch import Tensor
+
+from mlr.core.checks import DataError
+from mlr.training.state import (
+    BEST,
+    MODEL,
+    MOMENT,
+    PREVIOUS,
+    SNAPSHOT,
+    Snapshots,
+    State,
+    copy_lanes,
+    load_buffers,
+    named_parameters,
+    state_dict_of,
+)
 from mlr.training.step import Program
 from mlr.training.stopping import Stopping
 
@@ -24,7 +37,7 @@ class CheckpointPolicy:
     """Times, contents and writer of the checkpoints of one program.
 
     Args:
-        write: writes the state of every run.
+        write: writes the state of every run, in their callers' order.
         seconds: minimum time between two checkpoints.
         asked: tells if the program is to stop after the present step.
         start: state from which each run continues; None starts new runs.
@@ -47,89 +60,99 @@ class CheckpointPolicy:
         return waited > max(self.seconds, self._took / SHARE)
 
     def save(self, states: Sequence[State]) -> None:
-        """Write the states.
-
-        Raises:
-            WriteError: naming the file.
-        """
+        """Write the states."""
         began = perf_counter()
         self._write(states)
         self._saved_at = perf_counter()
         self._took = self._saved_at - began
 
 
-class CheckpointHooks:
-    """Calls of the loop to a checkpoint policy; without one they do nothing.
+def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapshots) -> list[State]:
+    """Copy the state of every run after `step` updates."""
+    previous = program.statistics.previous
+    if previous is not None:
+        previous = program.of_runs(previous).cpu().contiguous()
+    best, best_steps = stopping.best.cpu(), stopping.best_step.tolist()
+    lowest, waited = stopping.lowest.tolist(), stopping.waited.tolist()
+    found = []
+    for run, lane in enumerate(program.lane_of):
+        ending = stopping.ended.get(run)
+        copy = stopping.frozen.get(run) or copy_lanes(program, run)
+        model = state_dict_of(program, lane, named_parameters(program, copy.parameters[0]))
+        for buffers in copy.buffers:
+            model |= {name: own.cpu() for name, own in buffers.items()}
+        tensors = {MODEL + name: own for name, own in model.items()}
+        tensors |= {MOMENT + name: own[0].cpu() for name, own in copy.moments.items()}
+        tensors |= {f"{SNAPSHOT}{at}": row for at, row in snapshots.taken[run]}
+        if best_steps[run] not in (0, step if ending is None else ending.step):
+            own_best = named_parameters(program, best[run])
+            tensors |= {BEST + name: own for name, own in own_best.items()}
+        if previous is not None:
+            tensors[PREVIOUS] = previous[run].clone()
+        threads = program.busy if program.all_threads else None
+        found.append(
+            State(step, tensors, lowest[run], waited[run], best_steps[run], ending, threads)
+        )
+    return found
 
-    Args:
-        policy: of the runs in their callers' order.
-        order: number of each run of the program in that order.
-        program: with the runs.
-        log: of the program.
-        stopping: of the program.
-        snapshots: of the program.
-        guard: of the program.
+
+def restore(
+    states: Sequence[State], program: Program, stopping: Stopping, snapshots: Snapshots
+) -> int:
+    """Restore every run of a new program; returns the updates done.
+
+    Raises:
+        DataError: a state is of another model or optimizer.
     """
-
-    def __init__(
-        self,
-        policy: CheckpointPolicy | None,
-        order: Sequence[int],
-        program: Program,
-        log: StepLog,
-        stopping: Stopping,
-        snapshots: Snapshots,
-        guard: DivergenceGuard,
-    ) -> None:
-        self.policy, self.order, self.program = policy, order, program
-        self.log, self.stopping, self.snapshots, self.guard = log, stopping, snapshots, guard
-        self.began, self.saved = 0, -1
-        self.asked = policy.asked if policy is not None else never
-
-    def begin(self) -> int:
-        """Restore runs that continue; returns the number of updates done."""
-        if self.policy is not None and self.policy.start is not None:
-            states = [self.policy.start[run] for run in self.order]
-            self.began = restore(states, self.program, self.stopping, self.snapshots)
-        self.guard.begin(self.began)
-        return self.began
-
-    def recorded(self, step: int) -> bool:
-        """Tell if the validation after `step` updates, at an epoch's or the run's end, is recorded.
-
-        Within an epoch only the end of a run is validated. Its checkpoint is written before, so
-        that a longer run continues from there.
-        """
-        if step % self.program.runs[0].steps_per_epoch:
-            self.save(step)
-            return False
-        return step == self.began and step > 0
-
-    def due(self, over: bool = False) -> bool:
-        """Tell if it is time for a checkpoint; `over` says that all runs are at their end."""
-        return self.policy is not None and (over or self.policy.due())
-
-    def save(self, step: int) -> None:
-        """Flush the log, then checkpoint every run after `step` updates."""
-        if self.policy is None or self.saved == step:
-            return
-        self.guard.judge(step)
-        self.log.flush()
-        states = states_of(self.program, step, self.stopping, self.snapshots)
-        place = {run: number for number, run in enumerate(self.order)}
-        self.policy.save([states[place[run]] for run in range(len(states))])
-        self.saved = step
-
-    def stop(self, step: int) -> None:
-        """Checkpoint the runs and end training.
-
-        Raises:
-            Stopped: always.
-        """
-        self.save(step)
-        raise Stopped(f"stopped after {step} updates")
+    for run, (lane, state) in enumerate(zip(program.lane_of, states, strict=True)):
+        views = program.layout.views(program.parameters[lane : lane + 1])
+        own = {name: view[0] for name, view in views.items()}
+        model, best = state.state_dict, state.named(BEST)
+        _check_shapes(program, lane, state, own)
+        for name, parameter in own.items():
+            parameter.copy_(model[name])
+        for name, moment in program.stepper.state.items():
+            moment[lane] = state.tensors[MOMENT + name]
+        for module in program.network.modules[lane : lane + 1]:
+            load_buffers(module, model)
+        stopping.lowest[run], stopping.waited[run] = state.lowest, state.waited
+        stopping.best_step[run] = state.best_step
+        stopping.best[run] = program.parameters[lane]
+        for name, view in program.layout.views(stopping.best[run : run + 1]).items():
+            view[0].copy_(best.get(name, view[0]))
+        stopping.resume(run, state.ending, state.waited)
+        snapshots.taken[run] = state.snapshots
+    # spare lanes are those of the runs that they repeat
+    lanes = torch.tensor(
+        [program.lane_of[run] for run in program.run_of], device=program.parameters.device
+    )
+    for tensor in (program.parameters, *program.stepper.state.values()):
+        tensor.copy_(tensor[lanes])
+    before = [state.tensors[PREVIOUS] for state in states if PREVIOUS in state.tensors]
+    if before:
+        gradients = torch.empty_like(program.gradients)
+        program.statistics.previous = gradients.copy_(
+            torch.stack(before)[torch.tensor(program.run_of)]
+        )
+    return states[0].step
 
 
-def never() -> bool:
-    """Ask for no stop."""
-    return False
+def _check_shapes(program: Program, lane: int, state: State, own: dict[str, Tensor]) -> None:
+    """Check the names, shapes and types of a state's tensors, given parameters of a lane."""
+    row = program.parameters[lane]
+    expected = {MODEL + name: like for name, like in state_dict_of(program, lane, own).items()}
+    expected |= {MOMENT + name: row for name in program.stepper.state}
+    for name in state.tensors:
+        if name == PREVIOUS or name.startswith(SNAPSHOT):
+            expected[name] = row
+    if state.named(BEST):
+        expected |= {BEST + name: like for name, like in own.items()}
+    wanted, given = (
+        {(name, one.shape, one.dtype) for name, one in tensors.items()}
+        for tensors in (expected, state.tensors)
+    )
+    if wanted != given:
+        names = sorted({name for name, *_ in wanted ^ given})
+        raise DataError(
+            f"the checkpoint is of another model or optimizer: {', '.join(names)} do not fit."
+        )

@@ -16,7 +16,7 @@ from mlr.probes.families.confidence import EDGES
 LOGIT_EDGES = tuple(range(-10, 11))
 """Limits of the bins of logits, of which the first and last are open."""
 MOST_ROWS = 1024
-"""Largest number of examples whose features are described."""
+"""Largest number of examples whose features are described, or compared with each other."""
 DIGITS = 6
 
 Numbers = Mapping[str, NDArray[Any]]
@@ -25,20 +25,18 @@ Numbers = Mapping[str, NDArray[Any]]
 def report(first: Numbers, sums: Numbers, closer: Numbers, count: int) -> dict[str, Any]:
     """Compute shares and means of one run; None where there is nothing.
 
-    Args:
-        first: means over some examples before the first update.
-        sums: over all examples after the last one.
-        closer: counts and sums by bin of the logit.
-        count: of the examples.
+    `first` has means before the first update, `sums` sums over `count` examples after the last,
+    `closer` quantiles of ‖dL/dz‖, and counts and sums by bin of the logit.
     """
     shares = ("zero", "saturated", "stuck", "stuck_zero", "surprise")
     found: dict[str, Any] = {"examples": count}
     found |= {name: numbers(sums[name] / count) for name in shares if name in sums}
     found["start"] = {name: numbers(first[name]) for name in ("loss", *shares) if name in first}
-    if "right" not in sums:
+    found["gradient"] = numbers(closer["quantiles"])
+    if "accuracy" not in sums:
         return found
-    found["wrong"] = numbers(1 - sums["right"] / count)
-    found["start"]["wrong"] = numbers(1 - first["right"])
+    found["wrong"] = numbers(1 - sums["accuracy"] / count)
+    found["start"]["wrong"] = numbers(1 - first["accuracy"])
     found["right_pull"] = numbers(_ratio(sums["past_squares"], sums["squares"]))
     found["confidence"] = {"edges": list(EDGES)}
     for side in ("wrong", "right"):
@@ -101,3 +99,43 @@ def numbers(values: Any) -> Any:
     if not isfinite(number):
         return None
     return int(number) if number.is_integer() else float(f"{number:.{DIGITS}g}")
+
+
+def same_class_as_nearest(features: Tensor, labels: Tensor) -> float:
+    """Compute the share of examples whose nearest neighbour has the same class.
+
+    For labels independent of the features it is Σ_k p_k². Of many features (N, …), `MOST_ROWS`
+    evenly spaced ones are compared.
+
+    Source: Cover & Hart 1967, Nearest neighbor pattern classification.
+    """
+    if len(features) < 2:
+        return float("nan")
+    step = -(-len(features) // MOST_ROWS)
+    points, classes = features[::step].flatten(1).float(), labels[::step]
+    distances = torch.cdist(points, points)
+    distances.fill_diagonal_(torch.inf)
+    return float((classes[distances.argmin(1)] == classes).float().mean())
+
+
+def best_threshold(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the threshold on a single logit that leaves the fewest examples wrong.
+
+    Class 1 is predicted from the threshold on. The examples that it leaves wrong are due to the
+    direction of the weights; those that the head's own threshold adds, to a misplaced boundary.
+    Of logits and labels 0 or 1 (L, B), it returns thresholds (L,), each a logit that occurs or
+    infinite where class 1 is best predicted for none, and shares wrong (L,).
+    """
+    ordered, order = logits.sort(dim=1)
+    ones = labels.gather(1, order).to(logits.dtype)
+    nothing = torch.zeros_like(ones[:, :1])
+    ones_below = torch.cat((nothing, ones.cumsum(1)), dim=1)
+    zeros_below = torch.cat((nothing, (1 - ones).cumsum(1)), dim=1)
+    wrong = ones_below + zeros_below[:, -1:] - zeros_below
+    # no threshold lies between equal logits
+    equal = ordered[:, 1:] == ordered[:, :-1]
+    wrong[:, 1:-1] = wrong[:, 1:-1].masked_fill(equal, torch.inf)
+    fewest, place = wrong.min(dim=1)
+    beyond = torch.full_like(ordered[:, :1], torch.inf)
+    at = torch.cat((ordered, beyond), dim=1).gather(1, place.unsqueeze(1))
+    return at.squeeze(1), fewest / logits.shape[1]

@@ -8,27 +8,21 @@ everything is restored, so that other runs are not affected.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import chain
 from math import isfinite
 
 from torch import Tensor
 
 from mlr.training.batches import Batches
 from mlr.training.examples import Examples
-from mlr.training.run_snapshots import LanesCopy, copy_lanes, restore_lanes
 from mlr.training.shuffling import orders_of
+from mlr.training.state import LanesCopy, Stop, copy_lanes, restore_lanes
 from mlr.training.step import Program
-from mlr.training.stopping import ADVICE, BEFORE, Stop, Stopping
+from mlr.training.stopping import ADVICE, BEFORE, Stopping
 
 
 class DivergenceGuard:
-    """Checks of the updates of a program.
-
-    Args:
-        program: in its state after the updates given to `begin`.
-        examples: the training split.
-        stopping: stops the runs that diverge.
-    """
+    """Checks of the updates of a program, on these training examples."""
 
     def __init__(self, program: Program, examples: Examples, stopping: Stopping) -> None:
         self.program, self.examples, self.stopping = program, examples, stopping
@@ -59,7 +53,9 @@ class DivergenceGuard:
         now, previous = copy_lanes(program), program.statistics.previous
         restore_lanes(program, self.copy)
         first = {run: copy_lanes(program, run) for run in lost}
-        for at, (inputs, targets) in enumerate(self._batches(), self.step):
+        chunks = Batches(self.examples, program).chunks(self.step)
+        batches = chain.from_iterable(chunk for chunk, _ in chunks)
+        for at, (inputs, targets) in enumerate(batches, self.step):
             if not lost or at == step:
                 break
             before = {run: copy_lanes(program, run) for run in lost}
@@ -80,35 +76,23 @@ class DivergenceGuard:
         restore_lanes(program, now)
         program.statistics.previous = previous
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Iterate over the batches since the last check, and further ones."""
-        for chunk, _ in Batches(self.examples, self.program).chunks(self.step):
-            yield from chunk
-
     def _first(self, logits: Tensor, logit_grads: Tensor, gradients: Tensor, lane: int) -> str:
         """Name the first non-finite tensor of an update, in the order of computation."""
-        layout = self.program.layout
-        if not logits.isfinite().all():
-            return "a logit"
-        if not logit_grads.isfinite().all():
-            return "the gradient at a logit"
-        for name, own in reversed(layout.views(gradients[None]).items()):
-            if not own.isfinite().all():
-                return f"the gradient of {name}"
-        updated = layout.views(self.program.parameters[lane : lane + 1]).items()
-        return f"the updated {next(name for name, own in updated if not own.isfinite().all())}"
+        layout, updated = self.program.layout, self.program.parameters[lane : lane + 1]
+        found = [("a logit", logits), ("the gradient at a logit", logit_grads)]
+        views = reversed(layout.views(gradients[None]).items())
+        found += [(f"the gradient of {name}", own) for name, own in views]
+        found += [(f"the updated {name}", own) for name, own in layout.views(updated).items()]
+        return next(name for name, own in found if not own.isfinite().all())
 
     def _refuse(self, run: int, at: int, tensor: str, copy: LanesCopy) -> None:
         """Stop a run before the update that follows `at` others."""
-        refused = {"update": at + 1, "tensor": tensor, "examples": self._numbers(run, at)}
+        own = self.program.runs[run]
+        epoch, batch = divmod(at, own.steps_per_epoch)
+        order = orders_of(own.shuffle, [own.seed], self.examples.count).epoch(epoch)[0]
+        examples = order[batch * own.batch_size :][: own.batch_size].tolist()
+        refused = {"update": at + 1, "tensor": tensor, "examples": examples}
         # before any update the learning rate is not the cause
         advice = ADVICE if at or tensor.startswith("the updated") else BEFORE
         reason = f"update {at + 1} was refused: {tensor} is not finite; {advice}"
         self.stopping.end(run, Stop(at, "diverged", reason, refused), copy)
-
-    def _numbers(self, run: int, at: int) -> list[int]:
-        """Return the numbers of the training examples in the batch of an update."""
-        own = self.program.runs[run]
-        epoch, batch = divmod(at, own.steps_per_epoch)
-        order = orders_of(own.shuffle, [own.seed], self.examples.count).epoch(epoch)[0]
-        return order[batch * own.batch_size :][: own.batch_size].tolist()

@@ -1,19 +1,15 @@
-"""Forward passes over a split, judged by the objectives: validation, diagnostics, figures.
-
-`EvaluatedBatch` holds the logits of a batch and computes losses, gradients and predictions when
-they are asked for. `Evaluation` makes such batches of a split for all runs of a program.
-"""
+"""Forward passes over a split, judged by the objectives: validation, diagnostics, figures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from mlr.probes.base import lengths
-from mlr.training.examples import Chunk, Examples
+from mlr.training.examples import Examples
 from mlr.training.run_objectives import RunObjectives, labels_of
 from mlr.training.step import Program
 
@@ -28,13 +24,7 @@ Sums = dict[str, Tensor]
 
 
 class EvaluatedBatch:
-    """Logits z (L, B, K) of a batch, and quantities derived from them when first used.
-
-    Args:
-        objectives: of the L lanes.
-        logits: z (L, B, K).
-        targets: t (L, B, K).
-    """
+    """Logits z and targets t (L, B, K), and quantities derived from them when first used."""
 
     def __init__(self, objectives: RunObjectives, logits: Tensor, targets: Tensor) -> None:
         self.objectives, self.logits, self.targets = objectives, logits, targets
@@ -60,16 +50,6 @@ class EvaluatedBatch:
         return self.objectives.predictions(self.logits)
 
     @cached_property
-    def slopes(self) -> Tensor:
-        """dy_k/dz_k (L, B, K)."""
-        return self.objectives.slopes(self.logits)
-
-    @cached_property
-    def spreads(self) -> Tensor:
-        """σ (L, B, targets), of heads that predict it."""
-        return self.objectives.spreads(self.logits)
-
-    @cached_property
     def labels(self) -> Tensor:
         """Class index of each example (L, B)."""
         return labels_of(self.targets)
@@ -81,17 +61,13 @@ class EvaluatedBatch:
 
 
 class Evaluation:
-    """A split that is evaluated repeatedly, in batches.
+    """A split that is evaluated repeatedly, `count` examples in batches of `size`.
 
     Args:
         examples: the split.
         program: with the runs.
         most: largest number of examples in a batch; None chooses it by memory.
         chosen: numbers of the examples that are evaluated; None for all.
-
-    Attributes:
-        count: number of evaluated examples.
-        size: number of examples in a batch.
     """
 
     def __init__(
@@ -106,44 +82,45 @@ class Evaluation:
         rows = MOST_ROWS_LANES_LAST if program.network.lanes_last else MOST_ROWS
         self.program, self.size = program, min(rows, most)
         self.count = examples.count if chosen is None else len(chosen)
-        self.chunks: list[Chunk] = examples.chunks(self.size, chosen)
+        self.chunks = examples.chunks(self.size, chosen)
 
     def batches(self) -> Iterator[EvaluatedBatch]:
         """Pass all batches through the networks in evaluation mode."""
-        for chunk in self.chunks:
-            logits = self.program.network.logits(chunk.inputs)
+        for inputs, t in self.chunks:
+            logits = self.program.network.logits(inputs)
             # copied, because operations on expanded (stride 0) tensors are slow
-            width = chunk.targets.shape[-1]
-            targets = torch.empty_like(logits[..., :width]).copy_(chunk.targets)
+            targets = torch.empty_like(logits[..., : t.shape[-1]]).copy_(t)
             yield EvaluatedBatch(self.program.objectives, logits, targets)
 
-    def means(self) -> Sums:
+    def means(self, errors: bool = False) -> Sums:
         """Compute means (R,) over the split: `loss`, for classification `accuracy`.
 
-        For heads that predict a standard deviation also `predicted_std`, over all targets.
+        For heads that predict a standard deviation also `predicted_std`, over all targets. With
+        `errors`, for regression `rmse`: √ of the mean of (ŷ − t)² over examples and targets, ŷ
+        being the prediction, of a Gaussian its mean, so that runs of different losses compare.
         """
-        return self._means(self._sums)
+        squares = errors and not self.program.classification
+        parts = []
+        for batch in self.batches():
+            parts.append(sums_of(self.program, batch))
+            if squares:
+                residuals = batch.predictions[..., : batch.targets.shape[-1]] - batch.targets
+                parts[-1]["rmse"] = residuals.square().mean(-1).sum(1)
+        means = {name: self.program.of_runs(own / self.count) for name, own in added(parts).items()}
+        if squares:
+            means["rmse"] = means["rmse"].sqrt()
+        return means
 
-    def errors(self) -> Sums:
-        """Compute for regression `rmse` (R,): √ of the mean of (ŷ − t)² over examples and targets.
 
-        ŷ is the prediction, of a Gaussian its mean, so that runs of different losses compare.
-        """
-        if self.program.classification:
-            return {}
-        return {"rmse": self._means(_squares)["square"].sqrt()}
-
-    def _means(self, sums_of: Callable[[EvaluatedBatch], Sums]) -> Sums:
-        sums = added([sums_of(batch) for batch in self.batches()])
-        return {name: self.program.of_runs(own / self.count) for name, own in sums.items()}
-
-    def _sums(self, batch: EvaluatedBatch) -> Sums:
-        sums = {"loss": batch.losses.sum(1)}
-        if self.program.spread:
-            sums["predicted_std"] = batch.spreads.mean(-1).sum(1)
-        if self.program.classification:
-            sums["accuracy"] = batch.right.sum(1)
-        return sums
+def sums_of(program: Program, batch: EvaluatedBatch) -> Sums:
+    """Sum over the examples (L,): loss, and what the kind of the data has besides."""
+    sums = {"loss": batch.losses.sum(1)}
+    if program.spread:
+        spreads = batch.predictions[..., batch.targets.shape[-1] :]
+        sums["predicted_std"] = spreads.mean(-1).sum(1)
+    if program.classification:
+        sums["accuracy"] = batch.right.sum(1)
+    return sums
 
 
 def added(parts: list[Sums]) -> Sums:
@@ -151,15 +128,10 @@ def added(parts: list[Sums]) -> Sums:
     return {name: sum((part[name] for part in parts[1:]), parts[0][name]) for name in parts[0]}
 
 
-def means_of(evaluations: Mapping[str, Evaluation]) -> Sums:
+def means_of(evaluations: Mapping[str, Evaluation], errors: bool = False) -> Sums:
     """Compute means (R,) by tag over the splits of these names."""
     return {
         f"{name}/{split}": values
         for split, evaluation in evaluations.items()
-        for name, values in evaluation.means().items()
+        for name, values in evaluation.means(errors).items()
     }
-
-
-def _squares(batch: EvaluatedBatch) -> Sums:
-    residuals = batch.objectives.centres(batch.logits) - batch.targets
-    return {"square": residuals.square().mean(-1).sum(1)}

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from mlr.core.checks import InputError
+from mlr.core.checks import InputError, known, positive, whole
 from mlr.data.base import Dataset
-from mlr.objectives import Objective
 from mlr.probes import ProbeSettings
+from mlr.probes.base import Subject
 from mlr.training.optimizers import Optimizer
-from mlr.training.run_options import check_run_options
 from mlr.training.schedules import Constant, LearningRate
-from mlr.training.structure import dense_structure
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mlr.objectives import Objective
+    from mlr.probes.base import Subject
+
+DTYPES = ("float32", "float64")
+
+
+def check_run_options(options: Mapping[str, Any]) -> None:
+    """Check the options of a run that belong to no part, without importing torch."""
+    for name in ("epochs", "batch_size", "steps", "patience"):
+        if options[name] is not None or name in ("epochs", "batch_size"):
+            whole(name, options[name])
+    if options["max_grad_norm"] is not None:
+        positive("max_grad_norm", options["max_grad_norm"])
+    known("dtype", options["dtype"], DTYPES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +112,17 @@ class Experiment:
         return self.objective.head.range.per_target > 1
 
     @cached_property
+    def subject(self) -> Subject:
+        """The classes and layers that can be measured."""
+        from mlr.training.structure import subject_of
+
+        return subject_of(self.module, self.data, self.spread)
+
+    @cached_property
     def program_parts(self) -> dict[str, Hashable]:
         """Properties that decide how the run is computed; see `program_key`."""
+        from mlr.training.structure import dense_structure
+
         data, optimizer, module = self.data, self.optimizer, self.module
         return {
             "data": (
@@ -134,38 +158,19 @@ SHARED = (
 
 
 def check_one_program(experiments: Sequence[Experiment]) -> None:
-    """Refuse runs that cannot be one tensor program.
-
-    Raises:
-        InputError: no runs, or runs of different `program_key`.
-    """
+    """Refuse no runs, runs of different `program_key`, and models with nothing to train."""
     if not experiments:
         raise InputError("There is no run to train.")
     first = experiments[0].program_parts
-    for other in experiments[1:]:
-        parts = other.program_parts
-        differing = [name for name, value in parts.items() if value != first[name]]
+    for own in experiments:
+        differing = [name for name, value in own.program_parts.items() if value != first[name]]
         if differing:
             raise InputError(
                 f"Runs of one program must share {', '.join(differing)}; train them one by one."
             )
-    for experiment in experiments:
-        _check_module(experiment)
-
-
-def _check_module(experiment: Experiment) -> None:
-    module, data = experiment.module, experiment.data
-    parameters = list(module.parameters())
-    if not parameters or not all(parameter.requires_grad for parameter in parameters):
-        raise InputError(
-            "The model must have parameters, and all of them are trained; one that is to stay "
-            "fixed is a buffer (register_buffer)."
-        )
-    outputs = experiment.objective.outputs
-    if data.classes is not None:
-        needed = experiment.objective.head.outputs(data.classes)
-        if outputs not in (None, needed):
+        parameters = list(own.module.parameters())
+        if not parameters or not all(parameter.requires_grad for parameter in parameters):
             raise InputError(
-                f"head={experiment.objective.head.name} needs {needed} outputs for "
-                f"{data.classes} classes, but the objective was made for {outputs}."
+                "The model must have parameters, and all of them are trained; one that is to stay "
+                "fixed is a buffer (register_buffer)."
             )

@@ -6,6 +6,7 @@ They are computed before the first update and after the last. The numbers go int
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -16,10 +17,16 @@ from mlr.probes.base import below
 from mlr.probes.families.classes import own_output
 from mlr.probes.families.confidence import confidence, levels_of
 from mlr.probes.families.prediction import by_target
-from mlr.training.diagnostics_report import LOGIT_EDGES, data_report, numbers, report
-from mlr.training.evaluation import EvaluatedBatch, Evaluation, Sums, added
+from mlr.training.diagnostics_report import (
+    LOGIT_EDGES,
+    best_threshold,
+    data_report,
+    numbers,
+    report,
+    same_class_as_nearest,
+)
+from mlr.training.evaluation import EvaluatedBatch, Evaluation, Sums, added, sums_of
 from mlr.training.examples import Examples
-from mlr.training.separability import best_threshold, same_class_as_nearest
 from mlr.training.step import Program
 
 MOST_LOGITS = 1024
@@ -32,21 +39,17 @@ QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _OF_CLASSES = ("class_count", "class_right", "class_grad", "class_grad_wrong")
 
 
-def sums_of(program: Program, batch: EvaluatedBatch) -> Sums:
+def sums_of_sizes(program: Program, batch: EvaluatedBatch) -> Sums:
     """Sum over the examples (L,) what every run has."""
-    sizes = batch.gradient_sizes
+    sizes, slopes = batch.gradient_sizes, batch.objectives.slopes(batch.logits)
     zero = torch.eq(sizes, 0, out=torch.empty_like(sizes))
-    found = {
-        "loss": batch.losses.sum(1),
+    found = sums_of(program, batch) | {
         "zero": zero.sum(1),
-        "saturated": below(batch.slopes.abs(), program.threshold).mean(-1).sum(1),
+        "saturated": below(slopes.abs(), program.threshold).mean(-1).sum(1),
     }
-    if program.spread:
-        found["predicted_std"] = batch.spreads.mean(-1).sum(1)
     if program.classification:
         wrong = 1 - batch.right
         found |= {
-            "right": batch.right.sum(1),
             "stuck": (below(sizes, program.threshold) * wrong).sum(1),
             "stuck_zero": (zero * wrong).sum(1),
             "wrong_size": (sizes * wrong).sum(1),
@@ -79,14 +82,13 @@ def sums_by_kind(program: Program, batch: EvaluatedBatch) -> Sums:
 def _sums_by_class(classes: int | None, batch: EvaluatedBatch, own: Tensor) -> Sums:
     if classes is None or classes > MOST_CLASSES:
         return {}
-    parts: dict[str, list[Tensor]] = {name: [] for name in _OF_CLASSES}
+    rows = []
     for k in range(classes):
         member = (batch.labels == k).to(own.dtype)
         wrong = member * (1 - batch.right)
         columns = (member, member * batch.right, member * own, wrong * own)
-        for name, column in zip(_OF_CLASSES, columns, strict=True):
-            parts[name].append(column.sum(1))
-    return {name: torch.stack(columns, dim=1) for name, columns in parts.items()}
+        rows.append(torch.stack([column.sum(1) for column in columns]))
+    return dict(zip(_OF_CLASSES, torch.stack(rows, dim=2), strict=True))
 
 
 def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
@@ -103,12 +105,7 @@ def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
 
 
 class FinalDiagnostics:
-    """Diagnostics of the training examples of every run.
-
-    Args:
-        program: with the runs.
-        examples: their training split, of which at most 10,000 examples are used.
-    """
+    """Diagnostics of at most 10,000 training examples of every run."""
 
     def __init__(self, program: Program, examples: Examples) -> None:
         self.program = program
@@ -116,7 +113,7 @@ class FinalDiagnostics:
         self.count = self.evaluation.count
         self.outputs = "prediction" in program.runs[0].probes.families
         self._detailed = MOST_LOGITS // self.evaluation.size
-        """batches whose logits are binned"""
+        """number of batches whose logits are reported"""
         self.first: Sums = {}
         self.sums: Sums = {}
         self.details: Sums = {}
@@ -125,34 +122,33 @@ class FinalDiagnostics:
         """Evaluate some examples before the first update."""
         batches = list(islice(self.evaluation.batches(), self._detailed))
         count = sum(batch.logits.shape[1] for batch in batches)
-        sums = added([sums_of(self.program, batch) for batch in batches])
+        sums = added([sums_of_sizes(self.program, batch) for batch in batches])
         self.first = {name: value / count for name, value in sums.items()}
 
     def end(self) -> Sums:
         """Evaluate all examples; returns the means (R,) by tag."""
         sums: list[Sums] = []
-        details: list[Sums] = []
+        detailed: list[EvaluatedBatch] = []
         for batch in self.evaluation.batches():
-            sums.append(sums_of(self.program, batch))
+            sums.append(sums_of_sizes(self.program, batch))
             if self.program.classification:
                 sums[-1] |= sums_by_kind(self.program, batch)
             if self.outputs:
                 sums[-1] |= sums_of_outputs(self.program, batch)
-            if len(details) < self._detailed:
-                details.append(self._details(batch))
-        self.sums, self.details = added(sums), _joined(details)
+            if len(detailed) < self._detailed:
+                detailed.append(batch)
+        self.sums, self.details = added(sums), self._details(detailed)
         return {tag: self.program.of_runs(own) for tag, own in self._means().items()}
 
     def _means(self) -> dict[str, Tensor]:
         sums, count = self.sums, self.count
-        means = {"loss/train": sums["loss"] / count}
-        if self.program.spread:
-            means["predicted_std/train"] = sums["predicted_std"] / count
+        of_split = ("loss", "predicted_std", "accuracy")
+        means = {f"{name}/train": sums[name] / count for name in of_split if name in sums}
         if self.program.classification:
+            right = sums["accuracy"]
             means |= {
-                "accuracy/train": sums["right"] / count,
-                "logit_grad/wrong": sums["wrong_size"] / (count - sums["right"]),
-                "logit_grad/right": sums["right_size"] / sums["right"],
+                "logit_grad/wrong": sums["wrong_size"] / (count - right),
+                "logit_grad/right": sums["right_size"] / right,
                 "stuck/fraction": sums["stuck"] / count,
                 "stuck/zero": sums["stuck_zero"] / count,
             }
@@ -163,49 +159,45 @@ class FinalDiagnostics:
         means["zero_grad/fraction"] = sums["zero"] / count
         return means
 
-    def _details(self, batch: EvaluatedBatch) -> Sums:
-        """Return sizes for quantiles, and of classifications logits by bin and single logits."""
-        found = {"sizes": batch.gradient_sizes}
+    def _details(self, batches: list[EvaluatedBatch]) -> Sums:
+        """Return quantiles of the sizes, and of classifications logits by bin and a threshold."""
+        sizes = torch.cat([batch.gradient_sizes for batch in batches], dim=1).sort(1).values
+        places = [round(quantile * (sizes.shape[1] - 1)) for quantile in QUANTILES]
+        found = {"quantiles": sizes[:, places]}
         if self.program.classification:
-            margins = self.program.objectives.margins(batch.logits)
-            found |= _binned(margins, batch.targets, batch.logit_grads)
-            if batch.logits.shape[-1] == 1:
-                found |= {"single": batch.logits[..., 0], "labels": batch.labels}
+            logits = torch.cat([batch.logits for batch in batches], dim=1)
+            targets = torch.cat([batch.targets for batch in batches], dim=1)
+            grads = torch.cat([batch.logit_grads for batch in batches], dim=1)
+            found |= _binned(self.program.objectives.margins(logits), targets, grads)
+            if logits.shape[-1] == 1:
+                at, wrong = best_threshold(logits[..., 0], targets[..., 0])
+                found |= {"boundary_at": at, "boundary_wrong": wrong}
         return found
 
     def reports(self) -> list[dict[str, Any]]:
         """Report each run as JSON holds it: shares, means, and None for nothing."""
-        details = self.details
-        sizes = details.pop("sizes").sort(1).values
-        places = [round(quantile * (sizes.shape[1] - 1)) for quantile in QUANTILES]
-        details["quantiles"] = sizes[:, places]
-        if "single" in details:
-            at, wrong = best_threshold(details.pop("single"), details.pop("labels"))
-            details |= {"boundary_at": at, "boundary_wrong": wrong}
         known = [
             {name: self.program.of_runs(value).cpu().numpy() for name, value in own.items()}
-            for own in (self.first, self.sums, details)
+            for own in (self.first, self.sums, self.details)
         ]
-        data = {id(one.data): one.data.train for one in self.program.runs}
-        described = {key: data_report(train.features) for key, train in data.items()}
-        nearest: dict[int, float | None] = {}
+        splits = {id(one.data): one.data.train for one in self.program.runs}
+        described = {key: data_report(split.features) for key, split in splits.items()}
+        nearest = cache(
+            lambda key: same_class_as_nearest(splits[key].features, splits[key].targets)
+        )
         found = []
         for run, experiment in enumerate(self.program.runs):
-            first, sums, own_details = (
-                {name: values[run] for name, values in own.items()} for own in known
+            first, sums, details = (
+                {name: values[run] for name, values in part.items()} for part in known
             )
-            own = report(first, sums, own_details, self.count)
-            own["gradient"] = numbers(own_details["quantiles"])
+            own = report(first, sums, details, self.count)
             if experiment.data.labels and "classes" in own:
                 own["classes"]["labels"] = list(experiment.data.labels)
             key = id(experiment.data)
-            about = described[key]
+            own["data"] = dict(described[key])
             if _learned_little(own):
-                if key not in nearest:
-                    share = same_class_as_nearest(data[key].features, data[key].targets)
-                    nearest[key] = numbers(share)
-                about = about | {"neighbours": nearest[key]}
-            found.append(own | {"data": about})
+                own["data"]["neighbours"] = numbers(nearest(key))
+            found.append(own)
         return found
 
 
@@ -215,17 +207,6 @@ def _learned_little(own: dict[str, Any]) -> bool:
     if not counts:
         return False
     return bool(own["wrong"] > LITTLE * (1 - max(counts) / sum(counts)) > 0)
-
-
-def _joined(details: list[Sums]) -> Sums:
-    """Concatenate what is per example, and add up what is per bin."""
-    per_bin = [
-        {name: own for name, own in one.items() if name.startswith("bin")} for one in details
-    ]
-    return added(per_bin) | {
-        name: torch.cat([one[name] for one in details], dim=1)
-        for name in details[0].keys() - per_bin[0].keys()
-    }
 
 
 def _binned(logits: Tensor, targets: Tensor, grads: Tensor) -> Sums:

@@ -7,7 +7,7 @@ other, and rounds differently from a run alone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,18 +20,15 @@ from mlr.core.seeds import derive_seed
 from mlr.probes.layer_hooks import SLOPES, LayerHooks, square_norms
 from mlr.probes.layers import UnitStatistics
 from mlr.training.background import threads
-from mlr.training.parameters import Layout
+from mlr.training.memory_layout import Layout
 
 
 class Tape(NamedTuple):
-    """Record of the forward pass of one lane."""
+    """Logits z (B, K) and parameters of one lane in the graph, and hooks that are due."""
 
     logits: Tensor
-    """z (B, K), in the graph"""
     parameters: dict[str, Tensor]
-    """θ by name, leaves of the graph"""
     hooks: LayerHooks | None
-    """hooks of its layers, if their statistics are due"""
 
 
 class FunctionalNetwork:
@@ -63,25 +60,6 @@ class FunctionalNetwork:
     def _apply(self, lane: int, parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
         own = {name: value[0] for name, value in parameters.items()}
         return functional_call(self.modules[lane], own, (inputs[lane],))
-
-    def state_dict(self, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the module's state_dict with these parameters, with tied names and buffers."""
-        module = self.modules[lane]
-        names = {id(value): name for name, value in module.named_parameters()}
-        return {
-            key: parameters[names[id(value)]] if id(value) in names else value.cpu().clone()
-            for key, value in module.state_dict(keep_vars=True).items()
-        }
-
-    def buffers(self, lane: int) -> dict[str, Tensor]:
-        """Copy the module's buffers."""
-        return {name: own.clone() for name, own in self.modules[lane].named_buffers()}
-
-    def load_buffers(self, lane: int, buffers: Mapping[str, Tensor]) -> None:
-        """Restore buffers from `buffers` or `state_dict`."""
-        for name, own in self.modules[lane].named_buffers():
-            if name in buffers:
-                own.copy_(buffers[name])
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Compute logits (L, B, K) in evaluation mode."""
@@ -123,10 +101,8 @@ class FunctionalNetwork:
                     total = (tape.logits * (delta[lane] * share)).sum()
                 found = torch.autograd.grad(total, wanted, allow_unused=True)
             for name, gradient in zip(tape.parameters, found, strict=False):
-                if gradient is None:  # the logits do not depend on it
-                    self.gradients[name][lane].zero_()
-                else:
-                    self.gradients[name][lane].copy_(gradient[0])
+                # None: the logits do not depend on it
+                self.gradients[name][lane] = 0 if gradient is None else gradient[0]
             for call, own in zip(calls, found[len(tape.parameters) :], strict=True):
                 call.delta = None if own is None else own / share
         if units is not None:

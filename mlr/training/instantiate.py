@@ -12,8 +12,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,7 +37,6 @@ OWN = {f"{package}.{kind.__name__}": kind for package, kinds in _PACKAGES.items(
 """Parts of mlr that `_target_` may name, as configs/ writes it."""
 ALIASES: dict[str, str] = {}
 """Names that parts had in older versions, each with that of today: recorded runs have them."""
-LAYERS = "torch.nn."
 
 
 def own_part(target: str) -> type | None:
@@ -60,8 +57,7 @@ def make_part(
             or classes.
 
     Raises:
-        InputError: a target that is not allowed, not found, or of another kind; an option
-            that it does not know, or a value that it refuses.
+        InputError: the target is not allowed, not found or of another kind, or refuses an option.
     """
     if not isinstance(settings, Mapping):
         raise InputError(f"{group}={typed(settings)} must be a group of options.")
@@ -73,7 +69,8 @@ def make_part(
             f"as in {group}._target_=my_package.MyClass."
         )
     kind = _find(group, target, allowed)
-    if base is Model and _is_module(kind):
+    torch = sys.modules.get("torch")  # imported already if `kind` is one of its classes
+    if base is Model and torch and isinstance(kind, type) and issubclass(kind, torch.nn.Module):
         return UserModule(kind, options)  # type: ignore[return-value]
     if not (isinstance(kind, type) and issubclass(kind, base)):
         raise InputError(f"{group}._target_={target} is not a {base.__module__}.{base.__name__}.")
@@ -87,15 +84,27 @@ def make_part(
 def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
     if (own := own_part(target)) is not None:
         return own
-    if target.startswith(LAYERS):
-        return _layer(group, target)
+    package, _, name = target.rpartition(".")
+    if target.startswith("torch.nn."):
+        from torch import nn
+
+        # by its public name, and none reached through another module
+        if package == "torch.nn" and name in nn.modules.__all__:
+            return getattr(nn, name)
+        raise InputError(f"{group}._target_={target} is not a public class of torch.nn.")
+    if package in _PACKAGES and not is_allowed(target, allowed):
+        names = [kind.__name__ for kind in _PACKAGES[package]]
+        near = nearest(name, names, 0.4)
+        raise InputError(unknown(f"{group}._target_={target}", names, near and f"{package}.{near}"))
     if not is_allowed(target, allowed):
-        raise InputError(_unknown(group, target))
-    if _HERE not in sys.meta_path:
-        sys.meta_path.append(_HERE)
-    module, _, name = target.rpartition(".")
+        raise InputError(
+            f"{group}._target_={target} is none of mlr's own parts and not in torch.nn, so it is "
+            f"not imported. If you trust it, add allow_targets=[{target.split('.')[0]}]."
+        )
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # last, so that a user's package hides no other
     try:
-        kind = getattr(import_module(module), name)
+        kind = getattr(import_module(package), name)
     except (ImportError, AttributeError) as error:
         raise InputError(f"{group}._target_={target} cannot be imported: {error}.") from error
     home = getattr(kind, "__module__", None)
@@ -107,47 +116,9 @@ def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
     return kind
 
 
-class _Here(MetaPathFinder):
-    """Find a user's package in the current folder; asked last, so it hides no other."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        return None if path else PathFinder.find_spec(name, [str(Path.cwd())])
-
-
-_HERE = _Here()
-
-
 def is_allowed(target: str, allowed: Iterable[str]) -> bool:
     """Return True if `target` is, or lies in, a package that a user allows by name."""
     return any(target == name or target.startswith(f"{name}.") for name in allowed if name)
-
-
-def _layer(group: str, target: str) -> Any:
-    """Return a class of torch.nn by its public name, and none reached through another module."""
-    from torch import nn
-
-    name = target.removeprefix(LAYERS)
-    kind = getattr(nn, name, None) if name.isidentifier() and name in nn.modules.__all__ else None
-    if kind is None:
-        raise InputError(f"{group}._target_={target} is not a public class of torch.nn.")
-    return kind
-
-
-def _unknown(group: str, target: str) -> str:
-    package, _, name = target.rpartition(".")
-    if package in _PACKAGES:
-        names = [kind.__name__ for kind in _PACKAGES[package]]
-        near = nearest(name, names, 0.4)
-        return unknown(f"{group}._target_={target}", names, near and f"{package}.{near}")
-    return (
-        f"{group}._target_={target} is none of mlr's own parts and not in torch.nn, so it is not "
-        f"imported. If you trust it, add allow_targets=[{target.split('.')[0]}]."
-    )
-
-
-def _is_module(kind: Any) -> bool:
-    torch = sys.modules.get("torch")  # imported already if `kind` is one of its classes
-    return torch is not None and isinstance(kind, type) and issubclass(kind, torch.nn.Module)
 
 
 def _check_options(group: str, kind: type, options: Mapping[str, Any]) -> None:

@@ -11,23 +11,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mlr.probes import StepValues, edges, make_probes
-from mlr.probes.base import stack_network
+from mlr.probes.base import StepValues
 from mlr.probes.families import fields_read
-from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stacked
+from mlr.probes.histograms import edges
+from mlr.probes.measuring import Measured, Measurements, ScheduledStep, stack_network, stacked
+from mlr.probes.settings import make_probes
 from mlr.records import Recorder
 from mlr.records.recorder import flush_all, record_histograms, record_scalars
 from mlr.training.experiment import Experiment
 from mlr.training.run_objectives import labels_of
 from mlr.training.step import Program
 from mlr.training.stopping import Stopping
-from mlr.training.subject import subject_of
 
 
 def run_tags(experiment: Experiment) -> tuple[str, ...]:
     """List every tag that a run can record, in the order of its table's columns."""
     classification = experiment.data.classes is not None
-    probes = make_probes(experiment.probes, subject_of(experiment))
+    probes = make_probes(experiment.probes, experiment.subject)
     names = ["loss", "accuracy" if classification else "rmse"]
     names += ["predicted_std"] * experiment.spread
     judged = ("val", "test") if experiment.data.validated else ("test",)
@@ -40,10 +40,7 @@ class StepLog:
     """Collects measured steps, and means over whole splits, until a flush."""
 
     def __init__(
-        self,
-        program: Program,
-        recorders: Sequence[Recorder | None],
-        stopping: Stopping,
+        self, program: Program, recorders: Sequence[Recorder | None], stopping: Stopping
     ) -> None:
         first = program.runs[0]
         self.program, self.recorders, self.stopping = program, recorders, stopping
@@ -78,10 +75,6 @@ class StepLog:
         if means:
             self.means.append((time(), step, means))
 
-    def due(self) -> bool:
-        """Tell if it is time for a flush."""
-        return self.measurements.due()
-
     def flush(self) -> None:
         """Measure the collected steps and record them."""
         measured = self.measurements.measured() if self.wanted else None
@@ -97,10 +90,10 @@ class StepLog:
 
     def _ends(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Updates and batches at which each run stopped (R,); infinite if it has not."""
-        ended = [self.stopping.ended.get(run) for run in range(len(self.recorders))]
-        steps = [np.inf if one is None else one.step for one in ended]
-        batches = [np.inf if one is None else one.batches for one in ended]
-        return np.array(steps, dtype=np.float64), np.array(batches, dtype=np.float64)
+        steps, batches = np.full((2, len(self.recorders)), np.inf)
+        for run, ending in self.stopping.ended.items():
+            steps[run], batches[run] = ending.step, ending.batches
+        return steps, batches
 
     def _record_scalars(
         self, steps: NDArray, times: NDArray, values: NDArray, present: NDArray
@@ -132,34 +125,31 @@ class StepLog:
 
     def _rows(self, measured: Measured | None) -> tuple[NDArray, NDArray, NDArray, NDArray]:
         """Join steps and means: steps and times (M,), values and presence (M, R, tags)."""
-        stamps: dict[int, float] = {}
-        if measured is not None:
-            stamps |= zip(measured.steps.tolist(), measured.times.tolist(), strict=True)
-        stamps |= {step: stamp for stamp, step, _ in self.means}
-        order = sorted(stamps)
-        row = {step: index for index, step in enumerate(order)}
+        steps = [] if measured is None else measured.steps.tolist()
+        ends = [step for _, step, _ in self.means]
+        order = np.array(sorted({*steps, *ends}))
+        times = np.empty(len(order))
         shape = (len(order), len(self.recorders), len(self.tags))
         values = np.full(shape, np.nan, dtype=self.number_type)
         present = np.zeros(values.shape, dtype=bool)
         if measured is not None:
-            steps = measured.steps.tolist()
-            rows = np.array([row[step] for step in steps])
-            probed = measured.numbers
-            width = probed.shape[-1]
-            values[rows, :, :width] = probed
+            rows = np.searchsorted(order, steps)
+            times[rows] = measured.times
+            width = measured.numbers.shape[-1]
+            values[rows, :, :width] = measured.numbers
             present[rows, :, :width] = measured.present
             factors = np.array([self.program.factors[step] for step in steps])
             with np.errstate(over="ignore"):  # a rate of 1e300 is infinite in float32
                 values[rows, :, self.column["learning_rate"]] = factors[:, None] * self.rates
             present[rows, :, self.column["learning_rate"]] = True
         if self.means:
-            rows = np.array([row[step] for _, step, _ in self.means])
+            rows = np.searchsorted(order, ends)
+            times[rows] = [stamp for stamp, _, _ in self.means]
             for tag in self.means[0][2]:
                 means = torch.stack([means[tag] for _, _, means in self.means])
                 values[rows, :, self.column[tag]] = means.cpu().numpy()
                 present[rows, :, self.column[tag]] = True
-        times = np.array([stamps[step] for step in order])
-        return np.array(order), times, values, present
+        return order, times, values, present
 
 
 def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues:
@@ -170,19 +160,22 @@ def stack_values(program: Program, steps: Sequence[ScheduledStep]) -> StepValues
     targets = stacked([kept.targets for kept in steps], axes)
     labels = labels_of(targets) if program.classification else None
     losses = objectives.losses(logits, targets, axis=1)
-    predictions = objectives.predictions(logits, axis=1) if "predictions" in fields else None
+    predictions = spreads = None
+    if program.spread or "predictions" in fields:
+        predictions = objectives.predictions(logits, axis=1)
+        spreads = predictions[..., targets.shape[-1] :] if program.spread else None
     return StepValues(
         logits=logits,
         logit_grads=stacked([kept.logit_grads for kept in steps], axes),
         losses=losses,
         slopes=objectives.slopes(logits, axis=1),
         right=None if labels is None else objectives.right(logits, labels, axis=1),
-        spreads=objectives.spreads(logits, axis=1) if program.spread else None,
+        spreads=spreads,
         labels=labels if "labels" in fields else None,
         predictions=predictions,
         prediction_grads=objectives.prediction_grads(predictions, targets, axis=1)
         if predictions is not None and "prediction_grads" in fields
         else None,
-        network=stack_network([kept.statistics for kept in steps]),
+        network=stack_network(steps),
         broken=losses.sum(-1, keepdim=True).isfinite().logical_not_(),
     )

@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from math import isnan, nan
 from time import perf_counter
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mlr.core.checks import InputError
 from mlr.data.base import SPLITS
 from mlr.records import Recorder
 from mlr.training.background import Background, threads
 from mlr.training.batches import Batches
-from mlr.training.checkpointing import CheckpointHooks, CheckpointPolicy
+from mlr.training.checkpointing import CheckpointPolicy, Stopped, restore, states_of
 from mlr.training.divergence import DivergenceGuard
 from mlr.training.evaluation import Evaluation, means_of
 from mlr.training.examples import Examples
 from mlr.training.experiment import Experiment, check_one_program
 from mlr.training.final_diagnostics import FinalDiagnostics
 from mlr.training.log import StepLog
-from mlr.training.network import Kind, kind_of
-from mlr.training.result import Result
-from mlr.training.run_snapshots import Snapshots, named_parameters
-from mlr.training.step import NOTHING, Program, by_objective
+from mlr.training.state import Snapshot, Snapshots, named_parameters, state_dict_of
+from mlr.training.step import NOTHING, Kind, Program, by_objective, kind_of
 from mlr.training.stopping import Stopping
 
 Progress = Callable[[int, int], None]
@@ -36,6 +35,39 @@ Progress = Callable[[int, int], None]
 PROGRESS_SECONDS = 0.1
 USUAL = (700, 10, 10)
 """Python's default thresholds of garbage collection; scripts/train.py sets others."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outcome of one run.
+
+    status: done or diverged.
+    reason: why it ended before its last step, or None.
+    steps: updates of the returned parameters.
+    metrics: final numbers by tag (`loss/test`, `logit_grad/wrong`, …), over whole splits; of
+        training data over at most 10,000 examples.
+    anatomy: diagnostics of the training examples, see `mlr.training.final_diagnostics`; plain
+        values for JSON.
+    parameters: θ by name, on the CPU.
+    state_dict: the module's state_dict with these parameters, on the CPU.
+    seconds: wall time of the program that the run was part of.
+    snapshots: updates done and θ by then, on the CPU, if `train` was asked for them.
+    refused: for an update that would have made it diverge: its number, the first tensor that is
+        not finite, the training examples of its batch; its final numbers are then NaN.
+    point: updates and epochs of the final numbers.
+    """
+
+    status: str
+    reason: str | None
+    steps: int
+    metrics: dict[str, float]
+    anatomy: dict[str, Any]
+    parameters: dict[str, Tensor]
+    state_dict: dict[str, Tensor]
+    seconds: float
+    snapshots: tuple[Snapshot, ...]
+    refused: Mapping[str, Any]
+    point: tuple[int, float]
 
 
 def train(
@@ -70,164 +102,178 @@ def train(
     started = perf_counter()
     check_one_program(experiments)
     recorders = recorders or [None] * len(experiments)
+    snapshots = snapshots or [()] * len(experiments)
     if len(recorders) != len(experiments):
         raise InputError(f"{len(experiments)} runs need as many recorders, not {len(recorders)}.")
     with threads(1) as busy, _modes(experiments), Background(busy - 1) as background:
         order = by_objective(experiments)
-        program = Program([experiments[run] for run in order], background)
-        names = [name for name in SPLITS if name != "val" or experiments[0].data.validated]
-        splits = {name: Examples(program, name) for name in names}
-        stopping = Stopping(program)
-        guard = DivergenceGuard(program, splits["train"], stopping)
-        snapshots = snapshots or [()] * len(experiments)
-        kept = Snapshots(program, [snapshots[run] for run in order])
-        log = StepLog(program, [recorders[run] for run in order], stopping)
-        diagnostics = FinalDiagnostics(program, splits["train"])
-        diagnostics.begin()
-        stopping.begin(program.of_runs(diagnostics.first["loss"]))
-        checkpoints = CheckpointHooks(policy, order, program, log, stopping, kept, guard)
+        loop = TrainingLoop(
+            Program([experiments[run] for run in order], background),
+            [recorders[run] for run in order],
+            [snapshots[run] for run in order],
+            order,
+            policy,
+        )
         try:
-            steps = _run(program, splits, log, stopping, kept, background, progress, checkpoints)
+            loop.run(progress)
         finally:
-            log.flush()
-        stopping.restore()
-        metrics = _final_metrics(program, splits, diagnostics)
-        results = _results(program, stopping, steps, metrics, diagnostics.reports(), started)
-        results = [replace(one, snapshots=kept.of(n, one.steps)) for n, one in enumerate(results)]
-    place = {run: number for number, run in enumerate(order)}
-    return [results[place[run]] for run in range(len(order))]
+            loop.log.flush()
+        return loop.in_callers_order(loop.results(started))
 
 
-def _run(
-    program: Program,
-    splits: dict[str, Examples],
-    log: StepLog,
-    stopping: Stopping,
-    snapshots: Snapshots,
-    background: Background,
-    progress: Progress | None,
-    checkpoints: CheckpointHooks,
-) -> int:
-    """Do every update of the program that is not done yet; returns how many were done in all."""
-    first = program.runs[0]
-    total = first.total_steps
-    due = first.probes.due(total)
-    batches = Batches(splits["train"], program)
-    judged = [
-        name for name in splits if name == "val" or (name == "test" and first.test_every_epoch)
-    ]
-    evaluations = {name: Evaluation(splits[name], program) for name in judged}
-    step, reported_at = checkpoints.begin(), perf_counter()
+class TrainingLoop:
+    """Updates of one program, and evaluation, recording and checkpoints between them.
 
-    def end_epoch() -> bool:
-        """Validate and checkpoint after `step` updates; tells if the program is at its end."""
-        checkpoints.guard.judge(step)
-        if not checkpoints.recorded(step):
+    Arguments are those of `train`, in the order of the program's runs; `policy` is in the callers'
+    order, in which runs have the numbers `order`.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        recorders: Sequence[Recorder | None],
+        snapshots: Sequence[Sequence[int]],
+        order: Sequence[int],
+        policy: CheckpointPolicy | None,
+    ) -> None:
+        first = program.runs[0]
+        self.program, self.order, self.policy = program, order, policy
+        self.total, self.epoch_steps = first.total_steps, first.steps_per_epoch
+        names = [name for name in SPLITS if name != "val" or first.data.validated]
+        self.splits = {name: Examples(program, name) for name in names}
+        self.stopping = Stopping(program)
+        self.guard = DivergenceGuard(program, self.splits["train"], self.stopping)
+        self.snapshots = Snapshots(program, snapshots)
+        self.log = StepLog(program, recorders, self.stopping)
+        self.diagnostics = FinalDiagnostics(program, self.splits["train"])
+        self.diagnostics.begin()
+        losses = program.of_runs(self.diagnostics.first["loss"])
+        self.stopping.begun_finite = losses.isfinite().tolist()
+        self.step = self.began = 0
+        """updates done, and those of them before this training"""
+        self.saved = -1
+        if policy is not None and policy.start is not None:
+            states = [policy.start[run] for run in order]
+            self.step = self.began = restore(states, program, self.stopping, self.snapshots)
+        self.guard.begin(self.step)
+
+    def run(self, progress: Progress | None) -> None:
+        """Do every update of the program that is not done yet."""
+        program, first = self.program, self.program.runs[0]
+        due = first.probes.due(self.total)
+        batches = Batches(self.splits["train"], program)
+        judged = ("val", "test") if first.test_every_epoch else ("val",)
+        evaluations = {
+            name: Evaluation(own, program) for name, own in self.splits.items() if name in judged
+        }
+        coming = program.background.ahead(batches.chunks(self.step), batches.worth_a_thread)
+        over = (self.step >= self.total or self.stopping.all_over) and self.end_epoch(evaluations)
+        reported_at = perf_counter()
+        while not over:
+            chunk, ends_epoch = next(coming)
+            for inputs, targets in chunk[: self.total - self.step]:
+                step = self.step
+                self.snapshots.take(step)
+                measured = program.update(
+                    inputs, targets, step, due.get(step, NOTHING), due.get(step + 1, NOTHING)
+                )
+                if measured is not None:
+                    self.log.keep(measured)
+                self.step = step + 1
+                midst = self.step % self.epoch_steps != 0 and self.step < self.total
+                if midst:
+                    self.stop_if_asked()
+                if perf_counter() - reported_at > PROGRESS_SECONDS:
+                    reported_at = perf_counter()
+                    if progress is not None:
+                        progress(self.step, self.total)
+                    if self.log.measurements.due():
+                        self.guard.judge(self.step)
+                        self.log.flush()
+                    if midst and self.policy is not None and self.policy.due():
+                        self.save()
+            if ends_epoch or self.step == self.total:
+                over = self.end_epoch(evaluations)
+        if progress is not None:
+            progress(self.step, self.total)
+
+    def end_epoch(self, evaluations: Mapping[str, Evaluation]) -> bool:
+        """Validate and checkpoint at the end of an epoch or of the run; tells if it is over."""
+        self.guard.judge(self.step)
+        midst = self.step % self.epoch_steps != 0
+        if midst:
+            self.save()  # before the validation, which a longer run does not have here
+        if midst or self.step > self.began:  # else it is recorded already
             means = means_of(evaluations)
-            log.keep_means(step, means)
+            self.log.keep_means(self.step, means)
             if "loss/val" in means:
-                stopping.watch(step, means["loss/val"])
-        over = step == total or stopping.all_over
-        if checkpoints.due(over):
-            checkpoints.save(step)
-        if checkpoints.asked():
-            checkpoints.stop(step)
+                self.stopping.watch(self.step, means["loss/val"])
+        over = self.step == self.total or self.stopping.all_over
+        if over or (self.policy is not None and self.policy.due()):
+            self.save()
+        self.stop_if_asked()
         return over
 
-    coming = background.ahead(batches.chunks(step), batches.worth_a_thread)
-    over = (step >= total or stopping.all_over) and end_epoch()
-    while not over:
-        chunk, ends_epoch = next(coming)
-        for inputs, targets in chunk[: total - step]:
-            snapshots.take(step)
-            kept = program.update(
-                inputs, targets, step, due.get(step, NOTHING), due.get(step + 1, NOTHING)
+    def save(self) -> None:
+        """Flush the log, then checkpoint every run, unless that was done after this update."""
+        if self.policy is None or self.saved == self.step:
+            return
+        self.guard.judge(self.step)
+        self.log.flush()
+        states = states_of(self.program, self.step, self.stopping, self.snapshots)
+        self.policy.save(self.in_callers_order(states))
+        self.saved = self.step
+
+    def stop_if_asked(self) -> None:
+        """Checkpoint the runs and raise `Stopped` if the policy is asked to."""
+        if self.policy is not None and self.policy.asked():
+            self.save()
+            raise Stopped(f"stopped after {self.step} updates")
+
+    def in_callers_order(self, items: Sequence[Any]) -> list[Any]:
+        """Order items of the runs as `train` was given these."""
+        place = {run: number for number, run in enumerate(self.order)}
+        return [items[place[run]] for run in range(len(items))]
+
+    def results(self, started: float) -> list[Result]:
+        """Evaluate all splits; returns the results of a training that began at `started`."""
+        program = self.program
+        self.stopping.restore()
+        metrics = self.diagnostics.end()
+        evaluations = {
+            name: Evaluation(own, program) for name, own in self.splits.items() if name != "train"
+        }
+        metrics |= means_of(evaluations, errors=True)
+        lists = {tag: values.tolist() for tag, values in metrics.items()}
+        reports = self.diagnostics.reports()
+        rows = program.of_runs(program.parameters).cpu().contiguous()
+        results = []
+        for run, own in enumerate(program.runs):
+            numbers = {tag: values[run] for tag, values in lists.items()}
+            ending = self.stopping.at_last(run, self.step, numbers)
+            parameters = named_parameters(program, rows[run])
+            # there is no mean output for a target that no example has
+            known = {
+                tag: nan if ending.refused else value
+                for tag, value in numbers.items()
+                if ending.refused or not (tag.startswith("prediction/") and isnan(value))
+            }
+            results.append(
+                Result(
+                    status=ending.status,
+                    reason=ending.reason or None,
+                    steps=ending.step,
+                    metrics=known,
+                    anatomy=reports[run],
+                    parameters=parameters,
+                    state_dict=state_dict_of(program, program.lane_of[run], parameters),
+                    seconds=perf_counter() - started,
+                    snapshots=self.snapshots.of(run, ending.step),
+                    refused=ending.refused,
+                    point=(ending.batches, ending.batches / own.steps_per_epoch),
+                )
             )
-            if kept is not None:
-                log.keep(kept)
-            step += 1
-            midst = step % first.steps_per_epoch != 0 and step < total
-            if midst and checkpoints.asked():
-                checkpoints.stop(step)
-            if perf_counter() - reported_at > PROGRESS_SECONDS:
-                reported_at = perf_counter()
-                if progress is not None:
-                    progress(step, total)
-                if log.due():
-                    checkpoints.guard.judge(step)
-                    log.flush()
-                if midst and checkpoints.due():
-                    checkpoints.save(step)
-        if ends_epoch or step == total:
-            over = end_epoch()
-    if progress is not None:
-        progress(step, total)
-    return step
-
-
-def _final_metrics(
-    program: Program, splits: dict[str, Examples], diagnostics: FinalDiagnostics
-) -> dict[str, list[float]]:
-    """Compute the last point of each series, by tag, for every run."""
-    found = diagnostics.end()
-    judged = {name: Evaluation(own, program) for name, own in splits.items() if name != "train"}
-    found |= means_of(judged)
-    for split, evaluation in judged.items():
-        found |= {f"{name}/{split}": values for name, values in evaluation.errors().items()}
-    return {tag: values.tolist() for tag, values in found.items()}
-
-
-def _results(
-    program: Program,
-    stopping: Stopping,
-    steps: int,
-    metrics: dict[str, list[float]],
-    reports: Sequence[dict[str, Any]],
-    started: float,
-) -> list[Result]:
-    views = program.layout.views(program.of_runs(program.parameters).cpu().contiguous())
-    moments = {
-        name: program.of_runs(value).cpu().contiguous()
-        for name, value in program.stepper.state.items()
-    }
-    results, best_steps = [], stopping.best_step.tolist()
-    for run, own in enumerate(program.runs):
-        best = best_steps[run]
-        numbers = {tag: values[run] for tag, values in metrics.items()}
-        ending = stopping.at_last(run, steps, numbers)
-        # copies: a result must not keep the tensors of all runs alive
-        parameters = {name: value[run].contiguous().clone() for name, value in views.items()}
-        results.append(
-            Result(
-                status=ending.status,
-                reason=ending.reason or None,
-                steps=ending.step,
-                metrics=dict.fromkeys(numbers, nan) if ending.refused else _there(numbers),
-                anatomy=reports[run],
-                parameters=parameters,
-                state_dict=program.network.state_dict(program.lane_of[run], parameters),
-                optimizer_state={name: moment[run].clone() for name, moment in moments.items()},
-                seconds=perf_counter() - started,
-                best=(
-                    best,
-                    {}
-                    if best in (0, ending.step)
-                    else named_parameters(program, stopping.best[run]),
-                ),
-                refused=ending.refused,
-                point=(ending.batches, ending.batches / own.steps_per_epoch),
-            )
-        )
-    return results
-
-
-def _there(numbers: dict[str, float]) -> dict[str, float]:
-    """Leave out mean outputs for a target that no example has."""
-    return {
-        tag: value
-        for tag, value in numbers.items()
-        if not (tag.startswith("prediction/") and isnan(value))
-    }
+        return results
 
 
 @contextmanager
@@ -236,33 +282,25 @@ def _modes(experiments: Sequence[Experiment]) -> Iterator[None]:
 
     Dense networks need no autograd; leaving out its bookkeeping saves a fifth of a small step.
     Other modules may draw random numbers, as dropout does; the caller's generator is restored.
+
+    Autograd, and torch.func for composed objectives, make cycles that hold tensors: they are
+    collected at least as often as by default. Otherwise collection is off, which saves a tenth of
+    a small sweep, and half of it in a process with many objects.
     """
-    if kind_of(experiments[0]) is Kind.MODULE:
-        # without a list fork_rng warns of several GPUs
-        used = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-        with torch.no_grad(), torch.random.fork_rng(used), _search_for_cycles(True):
-            yield
-    else:
-        # torch.func, which differentiates composed objectives, makes cycles at every update
-        composed = not all(one.objective.exact for one in experiments)
-        with torch.inference_mode(), _search_for_cycles(composed):
-            yield
-
-
-@contextmanager
-def _search_for_cycles(made: bool) -> Iterator[None]:
-    """Collect cycles at least as often as by default if any are made, because they hold tensors.
-
-    Otherwise collection is off: that saves a tenth of a small sweep, and half of it in a process
-    with many objects.
-    """
+    module = kind_of(experiments[0]) is Kind.MODULE
     enabled, thresholds = gc.isenabled(), gc.get_threshold()
-    if not made:
+    if not module and all(one.objective.exact for one in experiments):
         gc.disable()
     elif thresholds[0] > USUAL[0]:
         gc.set_threshold(*USUAL)
+    # without a list fork_rng warns of several GPUs
+    used = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     try:
-        yield
+        with (
+            torch.no_grad() if module else torch.inference_mode(),
+            torch.random.fork_rng(used, enabled=module),
+        ):
+            yield
     finally:
         gc.set_threshold(*thresholds)
         if enabled:

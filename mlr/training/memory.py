@@ -23,16 +23,12 @@ BYTES_OF_A_POINT = 2_000
 """A measured step: its numbers in memory, as text, and as an event."""
 BYTES_AROUND = 200_000
 """Configuration, files of the folder before they are written, objects of Python."""
-LEAST_OF_MACHINE = 4 << 30
-"""Assumed to be free if the system does not report it."""
 
+V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 _LIMITS = {
     # cgroup v2, then v1: limit, what is used of it, and what of that can be dropped
     "/sys/fs/cgroup": ("memory.max", "memory.current", "inactive_file"),
-    "/sys/fs/cgroup/memory": (
-        *("memory.limit_in_bytes", "memory.usage_in_bytes"),
-        "total_inactive_file",
-    ),
+    "/sys/fs/cgroup/memory": V1,
 }
 
 
@@ -92,8 +88,6 @@ def _of_machine() -> int:
         fields = dict(line.split(":", 1) for line in lines)
         return int(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):  # not Linux: half of the installed memory
-        if not hasattr(os, "sysconf"):  # Windows does not report it
-            return LEAST_OF_MACHINE
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 

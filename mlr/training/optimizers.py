@@ -5,22 +5,16 @@ They are checked before torch is imported; `mlr.training.steppers` computes the 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar
+from abc import ABC
+from dataclasses import dataclass
+from typing import ClassVar
 
 from mlr.core.checks import InputError, flag, fraction, non_negative, positive
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from mlr.training.steppers import Stepper
 
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer(ABC):
-    """Settings of one run; `stepper` joins R runs with one optimizer into one update."""
+    """Settings of one run."""
 
     name: ClassVar[str]
     lr: float
@@ -34,11 +28,6 @@ class Optimizer(ABC):
     def operations(self) -> tuple[bool, ...]:
         """Operations that this run needs; runs of one update need the same."""
         return (self.weight_decay > 0,)
-
-    @classmethod
-    @abstractmethod
-    def stepper(cls, runs: Sequence[Optimizer], parameters: Tensor) -> Stepper:
-        """Make the update of all `runs` (R of this class) on `parameters` (R, P)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +50,6 @@ class SGD(Optimizer):
         """Decay, momentum, Nesterov."""
         return (*super().operations, self.momentum > 0, self.nesterov)
 
-    @classmethod
-    def stepper(cls, runs: Sequence[SGD], parameters: Tensor) -> Stepper:  # type: ignore[override]
-        """Make one update for all runs; without momentum and decay it is a single operation."""
-        from mlr.training.steppers import SGDStepper
-
-        return SGDStepper(_columns(runs), parameters)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
@@ -80,7 +62,6 @@ class Adam(Optimizer):
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
-    decoupled: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,26 +69,12 @@ class Adam(Optimizer):
         fraction("optimizer.beta2", self.beta2)
         positive("optimizer.eps", self.eps)
 
-    @classmethod
-    def stepper(cls, runs: Sequence[Adam], parameters: Tensor) -> Stepper:  # type: ignore[override]
-        """Make one update for all runs."""
-        from mlr.training.steppers import AdamStepper
-
-        return AdamStepper(_columns(runs), parameters, cls.decoupled)
-
 
 @dataclass(frozen=True, kw_only=True)
 class AdamW(Adam):
     """Adam with decoupled decay: θ ← (1 − ηλ)θ before the step (Loshchilov & Hutter 2019)."""
 
     name = "adamw"
-    decoupled = True
-
-
-def _columns(runs: Sequence[Optimizer]) -> dict[str, list[float]]:
-    """Collect each setting of all runs by name."""
-    names = [field.name for field in fields(runs[0])]
-    return {name: [getattr(run, name) for run in runs] for name in names}
 
 
 OPTIMIZERS: tuple[type[Optimizer], ...] = (SGD, Adam, AdamW)

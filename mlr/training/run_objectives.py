@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,23 +19,17 @@ from mlr.objectives.kernels.kernel import Kernel
 class RunObjectives:
     """The objectives along the run axis.
 
-    Kernels are called themselves, without the checks of `Objective`: none of these tensors
-    needs one at every step.
-
-    Args:
-        objectives: of each run; equal neighbours are computed together.
+    Kernels are called themselves, without the checks of `Objective` at every step.
     """
 
     def __init__(self, objectives: Sequence[Objective]) -> None:
         self.groups: list[Group] = []
         start = 0
-        for index in range(1, len(objectives) + 1):
-            if index == len(objectives) or identity(objectives[index]) != identity(
-                objectives[start]
-            ):
-                one = objectives[start]
-                self.groups.append(Group(slice(start, index), one.head, one.loss, one.kernel))
-                start = index
+        for _, members in groupby(objectives, key=identity):
+            first, *others = members
+            end = start + 1 + len(others)
+            self.groups.append(Group(slice(start, end), first.head, first.loss, first.kernel))
+            start = end
 
     def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:
         """dL/dz (L, B, K), lying in memory as the logits do: sums over it round by that."""
@@ -52,57 +47,58 @@ class RunObjectives:
 
     def losses(self, logits: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
         """Losses (…, L, B); `axis` is that of L."""
-        parts = [
-            group.kernel.losses(group.cut(logits, axis), group.cut(targets, axis))
-            for group in self.groups
-        ]
-        return joined(parts, axis, logits[..., 0])
+        return self._map(
+            lambda group, z, t: group.kernel.losses(z, t), axis, logits[..., 0], logits, targets
+        )
 
     def margins(self, logits: Tensor) -> Tensor:
-        """Log-odds of the outputs (L, B, K), see `Group.margins`."""
-        parts = [group.margins(group.cut(logits, 0)) for group in self.groups]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        """Log-odds of the outputs (L, B, K): z_k, or z_k − log Σ_{j≠k} exp z_j if they sum to 1."""
+        return self._map(
+            lambda group, z: z if group.head.range.least_outputs == 1 else log_odds(z),
+            0,
+            logits,
+            logits,
+        )
 
     def slopes(self, logits: Tensor, axis: int = 0) -> Tensor:
         """dy_k/dz_k (…, L, B, K)."""
-        parts = [group.head.slope(group.cut(logits, axis)) for group in self.groups]
-        return joined(parts, axis, logits)
+        return self._map(lambda group, z: group.head.slope(z), axis, logits, logits)
 
     def predictions(self, logits: Tensor, axis: int = 0) -> Tensor:
         """y (…, L, B, K)."""
-        parts = [group.head(group.cut(logits, axis)) for group in self.groups]
-        return joined(parts, axis, logits)
+        return self._map(lambda group, z: group.head(z), axis, logits, logits)
 
     def prediction_grads(self, predictions: Tensor, targets: Tensor, axis: int = 0) -> Tensor:
         """dL/dy (…, L, B, K); NaN where a loss is no function of predictions."""
-        parts = [
-            group.prediction_grads(group.cut(predictions, axis), group.cut(targets, axis))
-            for group in self.groups
-        ]
-        return joined(parts, axis, predictions)
-
-    def spreads(self, logits: Tensor, axis: int = 0) -> Tensor:
-        """σ (…, L, B, K) of logits (…, L, B, 2K), of heads that predict it."""
-        parts = [group.head(group.cut(logits, axis)).chunk(2, -1)[1] for group in self.groups]
-        return joined(parts, axis, logits[..., : parts[0].shape[-1]])
-
-    def centres(self, logits: Tensor) -> Tensor:
-        """The prediction of each target (L, B, K): y, or the mean where σ is predicted too."""
-        parts = []
-        for group in self.groups:
-            predictions = group.head(group.cut(logits, 0))
-            parts.append(predictions.chunk(group.head.range.per_target, -1)[0])
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        return self._map(_prediction_grads, axis, predictions, predictions, targets)
 
     def right(self, logits: Tensor, labels: Tensor, axis: int = 0) -> Tensor:
         """1.0 where an example is predicted rightly, else 0.0 (…, L, B)."""
-        parts = [group.head.decide(group.cut(logits, axis)) for group in self.groups]
+        parts = [group.head.decide(_cut(group, logits, axis)) for group in self.groups]
         classes = parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
         return torch.eq(classes, labels, out=torch.empty_like(classes))
 
+    def _map(
+        self, function: Callable[..., Tensor], axis: int, like: Tensor, *values: Tensor
+    ) -> Tensor:
+        """Call a function of a group and its values for each; join to the layout of `like`.
 
-@dataclass(frozen=True)
-class Group:
+        Means over examples round by the memory layout, and must not depend on the number of groups.
+        """
+        parts = [
+            function(group, *(_cut(group, own, axis) for own in values)) for group in self.groups
+        ]
+        whole = torch.empty_like(like)
+        if len(parts) == 1 and parts[0].stride() == whole.stride():
+            return parts[0]
+        for part, rows in zip(
+            parts, whole.split([part.shape[axis] for part in parts], axis), strict=True
+        ):
+            rows.copy_(part)
+        return whole
+
+
+class Group(NamedTuple):
     """Neighbouring lanes with one objective, and its kernel."""
 
     rows: slice
@@ -110,26 +106,24 @@ class Group:
     loss: Loss
     kernel: Kernel
 
-    def cut(self, values: Tensor, axis: int) -> Tensor:
-        """Narrow values to the group's lanes."""
-        count = self.rows.stop - self.rows.start
-        if count == values.shape[axis]:
-            return values
-        return values.narrow(axis, self.rows.start, count)
 
-    def margins(self, logits: Tensor) -> Tensor:
-        """z_k, or the log-odds z_k − log Σ_{j≠k} exp z_j (…, K) where outputs share a sum of 1."""
-        return logits if self.head.range.least_outputs == 1 else log_odds(logits)
+def _cut(group: Group, values: Tensor, axis: int) -> Tensor:
+    """Narrow values to the group's lanes."""
+    count = group.rows.stop - group.rows.start
+    if count == values.shape[axis]:
+        return values
+    return values.narrow(axis, group.rows.start, count)
 
-    def prediction_grads(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """dL/dy (…, K) by automatic differentiation; NaN where there is none."""
-        if self.loss.matches_head:
-            return torch.full_like(predictions, torch.nan)
-        # copies, for autograd takes nothing that was made in inference mode
-        with torch.inference_mode(False), torch.enable_grad():
-            own = predictions.clone().requires_grad_()
-            losses = self.loss(own, targets.clone())
-            return torch.autograd.grad(losses.sum(), own)[0]
+
+def _prediction_grads(group: Group, predictions: Tensor, targets: Tensor) -> Tensor:
+    """dL/dy (…, K) by automatic differentiation; NaN where there is none."""
+    if group.loss.matches_head:
+        return torch.full_like(predictions, torch.nan)
+    # copies, for autograd takes nothing that was made in inference mode
+    with torch.inference_mode(False), torch.enable_grad():
+        own = predictions.clone().requires_grad_()
+        losses = group.loss(own, targets.clone())
+        return torch.autograd.grad(losses.sum(), own)[0]
 
 
 def labels_of(targets: Tensor) -> Tensor:
@@ -140,21 +134,6 @@ def labels_of(targets: Tensor) -> Tensor:
     # Σ k t_k, several times as fast as the place of the 1
     numbers = torch.arange(outputs, dtype=targets.dtype, device=targets.device)
     return (targets * numbers).sum(-1)
-
-
-def joined(parts: Sequence[Tensor], axis: int, like: Tensor) -> Tensor:
-    """Join the groups' parts to the shape of `like`, with its memory layout.
-
-    Means over examples round by the layout, and must not depend on the number of groups.
-    """
-    whole = torch.empty_like(like)
-    if len(parts) == 1 and parts[0].stride() == whole.stride():
-        return parts[0]
-    for part, rows in zip(
-        parts, whole.split([part.shape[axis] for part in parts], axis), strict=True
-    ):
-        rows.copy_(part)
-    return whole
 
 
 def identity(objective: Objective) -> tuple[object, ...]:

@@ -6,15 +6,16 @@ and each operation as long as the sweep. The formulas are those of `backprop`, e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mlr.probes.layers import UnitStatistics
-from mlr.training.parameters import Layout
-from mlr.training.structure import Activation, Dense, DenseOnly
+from mlr.training.memory_layout import Layout
+from mlr.training.structure import Activation, Dense
 
 BLOCK = 32
 """Lanes come in blocks of this size, with spare lanes that repeat a run. torch sums the last
@@ -73,26 +74,17 @@ class LaneLayer:
             torch.sum(delta, 1, out=self.bias_grad).mul_(share)
 
 
-class LaneNetwork(DenseOnly):
+class LaneNetwork:
     """L tiny dense networks as one; training inputs are (D + 1, 1, B, L), the last of them 1.
 
-    Args:
-        structure: the layers.
-        layout: with every weight turned.
-        flat: parameters (L, P), lanes last in memory.
-        grads: their gradients, written by `backward`.
+    Arguments are those of `DenseNetwork`, with lanes last in memory.
     """
 
     flat_inputs = True
     lanes_last = True
+    modules: Sequence[nn.Module] = ()
 
-    def __init__(
-        self,
-        structure: list[Dense],
-        layout: Layout,
-        flat: Tensor,
-        grads: Tensor,
-    ) -> None:
+    def __init__(self, structure: list[Dense], layout: Layout, flat: Tensor, grads: Tensor) -> None:
         self.shares: dict[int, Tensor] = {}
         """B → 1/B: multiplying by a tensor is faster than by a number"""
         views, grad_views = layout.views(flat), layout.views(grads)
@@ -100,7 +92,7 @@ class LaneNetwork(DenseOnly):
         for layer in structure:
             weight, bias = f"{layer.name}.weight", f"{layer.name}.bias"
             has_bias = bias in views
-            start = layout.starts[layout.names.index(weight)]
+            start = layout.columns[weight].start
             both = grads[:, start : start + (layer.inputs + 1) * layer.outputs]
             turned = views[weight].permute(2, 1, 0).unsqueeze(2)
             self.layers.append(
@@ -135,7 +127,10 @@ class LaneNetwork(DenseOnly):
     ) -> None:
         """Write the gradients of the mean loss, given each example's δ (L, B, K) at the logits."""
         delta = delta.permute(2, 1, 0)
-        share = self._share(delta)
+        batch = delta.shape[1]
+        if batch not in self.shares:
+            self.shares[batch] = delta.new_tensor(1 / batch)
+        share = self.shares[batch]
         for index in range(len(self.layers) - 1, -1, -1):
             layer, inputs = self.layers[index], activations[index]
             layer.gradients(inputs, delta, share)
@@ -152,10 +147,3 @@ class LaneNetwork(DenseOnly):
                         seen = outputs.permute(2, 1, 0)
                         units.hidden(before.name, seen, partial(before.activation.slopes, seen))
                     delta = before.activation.backward(delta, outputs)
-
-    def _share(self, delta: Tensor) -> Tensor:
-        """Return 1/B for δ (out, B, L)."""
-        batch = delta.shape[1]
-        if batch not in self.shares:
-            self.shares[batch] = delta.new_tensor(1 / batch)
-        return self.shares[batch]

@@ -7,7 +7,7 @@ an order does not depend on the other seeds. Without shuffling the order is that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,9 @@ class Orders:
         words = _mix64(state + steps[:, None])[..., None]
         factors, summands = (words | np.uint64(1)).astype(self.kind), (words >> np.uint64(32))
         summands = summands.astype(self.kind)
-        for block in self._blocks():
+        rows = len(self.mixed)
+        for start in range(0, len(self.keys), rows):
+            block = slice(start, start + rows)
             numbers = self._bijection(factors[:, block], summands[:, block])
             self.order[block].reshape(-1)[:] = numbers[numbers < self.count]
         return self.order
@@ -74,10 +76,6 @@ class Orders:
             x ^= y
             before = x
         return x
-
-    def _blocks(self) -> Iterator[slice]:
-        rows = len(self.mixed)
-        return (slice(start, start + rows) for start in range(0, len(self.keys), rows))
 
 
 class Given:

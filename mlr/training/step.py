@@ -1,9 +1,15 @@
-"""Update of L lanes: logits → dL/dz → gradients → parameters."""
+"""Update of L lanes: logits → dL/dz → gradients → parameters.
+
+The network that computes them is chosen by the shape of one run. It does not depend on the number
+of runs, so that a run alone equals itself in a sweep to the bit.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from functools import partial
+from itertools import groupby
 from math import prod
 from time import time
 from typing import NamedTuple
@@ -12,19 +18,58 @@ import torch
 from torch import Tensor
 
 from mlr.core.checks import InputError
+from mlr.objectives import Objective
 from mlr.probes.families import fields_read
 from mlr.probes.layers import OF_LAYERS, ParameterStatistics, UnitStatistics
 from mlr.probes.measuring import ScheduledStep
 from mlr.training.background import Background, threads
+from mlr.training.backprop import ALIGN, DenseNetwork
 from mlr.training.experiment import Experiment
-from mlr.training.memory_layout import distinct
-from mlr.training.network import Kind, LaneWeights, Network, kind_of
-from mlr.training.parameters import FlatParameters
+from mlr.training.functional import FunctionalNetwork
+from mlr.training.memory_layout import FlatParameters, Layout, distinct
 from mlr.training.run_objectives import RunObjectives, identity
-from mlr.training.steppers import column, limit_norm
-from mlr.training.subject import subject_of
+from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
+from mlr.training.steppers import column, limit_norm, make_stepper
+from mlr.training.structure import dense_structure
 
 NOTHING: frozenset[str] = frozenset()
+Network = LaneNetwork | DenseNetwork | FunctionalNetwork
+
+WIDE = 1 << 21
+"""Multiplications of a product above which two threads are worth their synchronisation."""
+
+SHARE = 1 << 24
+"""Multiplications of a step per thread: with fewer, threads wait for Python more than they
+compute."""
+
+
+class Kind(Enum):
+    """Ways to compute the lanes of a program."""
+
+    LANES = "lanes last, elementwise"
+    NARROW = "all lanes in one product, on one thread"
+    WIDE = "lane by lane, on all threads"
+    MODULE = "lane by lane, by autograd"
+
+
+def kind_of(experiment: Experiment) -> Kind:
+    """Choose the way to compute a program of such runs."""
+    structure = dense_structure(experiment.module, experiment.data.feature_shape)
+    if structure is None:
+        return Kind.MODULE
+    weights = [layer.inputs * layer.outputs for layer in structure]
+    if max(weights) <= MOST_WEIGHTS:
+        return Kind.LANES
+    return Kind.WIDE if experiment.batch_size * max(weights) >= WIDE else Kind.NARROW
+
+
+def parts_of(kind: Kind, experiment: Experiment, lanes: int, busy: int) -> int:
+    """Count the parts, each on a thread, that the lanes of such runs are worth."""
+    structure = dense_structure(experiment.module, experiment.data.feature_shape)
+    if structure is None or kind is not Kind.NARROW or experiment.device != "cpu":
+        return 1
+    weights = sum(layer.inputs * layer.outputs for layer in structure)
+    return max(1, min(busy, lanes, lanes * experiment.batch_size * weights // SHARE))
 
 
 def by_objective(experiments: Sequence[Experiment]) -> list[int]:
@@ -38,11 +83,10 @@ def place(experiments: Sequence[Experiment], block: int) -> tuple[list[int], lis
 
     Runs with one objective fill whole blocks; spare lanes repeat one of them.
     """
-    _, group_of = distinct([identity(one.objective) for one in experiments])
     lanes: list[int] = []
     lane_of: list[int] = []
-    for group in range(max(group_of) + 1):
-        members = [run for run, own in enumerate(group_of) if own == group]
+    for _, group in groupby(enumerate(experiments), lambda run: identity(run[1].objective)):
+        members = [run for run, _ in group]
         lane_of += range(len(lanes), len(lanes) + len(members))
         lanes += members + [members[0]] * (-len(members) % block)
     return lanes, lane_of
@@ -66,13 +110,9 @@ class ProgramPart(NamedTuple):
 
 
 class Program:
-    """R runs that share one tensor program: parameters (L, P), and the update of all.
+    """R runs of equal `program_key`, sorted by objective: parameters (L, P), and the update of all.
 
     Tensors have L ≥ R lanes, some of which are spare; results are those of the runs.
-
-    Args:
-        experiments: of equal `program_key`, sorted by objective.
-        background: further threads.
 
     Raises:
         InputError: the model gives another number of logits than the heads need.
@@ -84,34 +124,56 @@ class Program:
         self.runs, self.background = experiments, background
         self.busy = 1 + background.threads
         """Threads for operations of a single run."""
-        self.run_of, self.lane_of = place(experiments, self.kind.block)
+        self.run_of, self.lane_of = place(experiments, BLOCK if self.kind is Kind.LANES else 1)
         self.lanes = [experiments[run] for run in self.run_of]
         self.dtype = getattr(torch, first.dtype)
         self.device = torch.device(first.device)
         self.together = self.lane_of[-1] == len(experiments) - 1
         self.lane_index = torch.tensor(self.lane_of, device=self.device)
-        weights = LaneWeights(self.kind, self.lanes, self.busy)
-        self.layout, self.network = weights.layout, weights.network
-        self.parameters, self.gradients = weights.parameters, weights.gradients
-        self.subject = subject_of(first)
+        objectives = [one.objective for one in self.lanes]
+        self.objectives = RunObjectives(objectives)
+        self.network, self.parts = self._networks(objectives)
+        self.subject = first.subject
         self.statistics = ParameterStatistics(FlatParameters(self.layout.layers()))
         self.threshold = first.probes.threshold
         self.outputs = self._outputs(experiments)
         self.classification = self.subject.classes is not None
         self.spread = first.spread
-        objectives = [one.objective for one in self.lanes]
-        self.objectives = RunObjectives(objectives)
-        self.parts = [ProgramPart(slice(None), self.network, self.objectives)]
-        if weights.parts:
-            self.parts = [
-                ProgramPart(rows, network, RunObjectives(objectives[rows]))
-                for rows, network in weights.parts
-            ]
-        optimizers = [one.optimizer for one in self.lanes]
-        self.stepper = type(optimizers[0]).stepper(optimizers, self.parameters)
+        self.stepper = make_stepper([one.optimizer for one in self.lanes], self.parameters)
         limits = [one.max_grad_norm for one in self.lanes if one.max_grad_norm is not None]
         self.limits = column(limits, self.parameters) if limits else None  # of all or of none
         self.factors = first.schedule.factors(first.total_steps)
+
+    def _networks(self, objectives: Sequence[Objective]) -> tuple[Network, list[ProgramPart]]:
+        """Lay out parameters and gradients; returns the network over them, and its parts."""
+        first = self.lanes[0]
+        structure = dense_structure(first.module, first.data.feature_shape)
+        turned = [f"{layer.name}.weight" for layer in structure or ()]
+        align = ALIGN if self.kind in (Kind.NARROW, Kind.WIDE) else 1
+        modules = [experiment.module for experiment in self.lanes]
+        self.layout = layout = Layout.of(first.module, turned, align)
+        self.parameters = layout.stack(modules).to(self.device, self.dtype)
+        if self.kind is Kind.LANES:
+            self.parameters = self.parameters.t().contiguous().t()
+        self.gradients = torch.zeros_like(self.parameters)
+        flat = (layout, self.parameters, self.gradients)
+        network: Network
+        if structure is None:
+            seeds = [one.seed for one in self.lanes]
+            network = FunctionalNetwork(modules, seeds, *flat, self.busy)
+        elif self.kind is Kind.LANES:
+            network = LaneNetwork(structure, *flat)
+        else:
+            network = DenseNetwork(structure, *flat, self.busy if self.kind is Kind.WIDE else None)
+        count = parts_of(self.kind, first, len(self.lanes), self.busy)
+        if structure is None or count == 1:
+            return network, [ProgramPart(slice(None), network, self.objectives)]
+        # interleaved, so that each part has its share of every objective
+        parts = []
+        for rows in (slice(part, None, count) for part in range(count)):
+            own = DenseNetwork(structure, layout, self.parameters[rows], self.gradients[rows])
+            parts.append(ProgramPart(rows, own, RunObjectives(objectives[rows])))
+        return network, parts
 
     @property
     def all_threads(self) -> bool:
@@ -143,10 +205,11 @@ class Program:
                 needed = head.range.per_target * data.train.targets.shape[1]
             else:
                 needed = head.outputs(data.classes)
-            if found != needed:
+            if found != needed or experiment.objective.outputs not in (None, needed):
                 raise InputError(
-                    f"the model gives {found} logits, but head={head.name} needs {needed} "
-                    f"outputs for data={data.name}."
+                    f"the model gives {found} logits and the objective is made for "
+                    f"{experiment.objective.outputs or 'any'}, but head={head.name} needs "
+                    f"{needed} outputs for data={data.name}."
                 )
         return found
 
@@ -172,12 +235,9 @@ class Program:
         found: dict[str, Tensor] = {}
         if due:
             found = self.statistics.of_gradients(self.gradients, due)
-            found |= self._joined_statistics(
-                [
-                    one.values(logit_grads)
-                    for one, (_, logit_grads) in zip(units, done, strict=False)
-                ]
-            )
+            values = [own.values(grads) for own, (_, grads) in zip(units, done, strict=False)]
+            for name in values[0] if values else ():
+                found[name] = self._joined([own[name] for own in values])
         if due or next_due:
             self.statistics.remember(self.gradients, next_due)
             self.statistics.before_update(self.parameters, due)
@@ -196,17 +256,6 @@ class Program:
             return []
         return [UnitStatistics(due, self.subject, self.threshold) for _ in self.parts]
 
-    def _joined_statistics(self, values: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-        """Join the layer statistics of the parts to those of all lanes."""
-        if len(values) <= 1:
-            return values[0] if values else {}
-        found = {}
-        for name, first in values[0].items():
-            found[name] = first.new_empty(len(self.lanes), *first.shape[1:])
-            for part, own in zip(self.parts, values, strict=True):
-                found[name][part.rows] = own[name]
-        return found
-
     def differentiate(
         self, inputs: Tensor, targets: Tensor, step: int, units: Sequence[UnitStatistics] = ()
     ) -> list[tuple[Tensor, Tensor]]:
@@ -216,28 +265,23 @@ class Program:
             return [self.parts[0].differentiate(inputs, targets, step, seen[0])]
         return self.background.side_by_side(
             [
-                partial(
-                    part.differentiate,
-                    inputs[part.rows],
-                    targets[part.rows],
-                    step,
-                    own,
-                )
+                partial(part.differentiate, inputs[part.rows], targets[part.rows], step, own)
                 for part, own in zip(self.parts, seen, strict=True)
             ]
         )
 
     def joined(self, done: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Join logits and dL/dz of the parts to those of all lanes (L, B, K)."""
-        logits, logit_grads = (self._joined(parts) for parts in zip(*done, strict=True))
+        logits, logit_grads = (
+            self._joined([own.mT for own in parts]).mT for parts in zip(*done, strict=True)
+        )
         return logits, logit_grads
 
     def _joined(self, values: Sequence[Tensor]) -> Tensor:
-        """Join values of the parts to (L, B, K), with their memory layout."""
+        """Join values of the parts to those of all lanes (L, …)."""
         if len(values) == 1:
             return values[0]
-        _, batch, outputs = values[0].shape
-        joined = values[0].new_empty(len(self.lanes), outputs, batch).mT
+        joined = values[0].new_empty(len(self.lanes), *values[0].shape[1:])
         for part, own in zip(self.parts, values, strict=True):
             joined[part.rows] = own
         return joined

@@ -6,15 +6,14 @@ those of torch.optim.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mlr.training.memory_layout import distinct
-
-Settings = Mapping[str, Sequence[float]]
+from mlr.training.optimizers import SGD, AdamW, Optimizer
 
 
 def column(values: Sequence[float], like: Tensor) -> Tensor:
@@ -22,86 +21,60 @@ def column(values: Sequence[float], like: Tensor) -> Tensor:
     return torch.tensor(values, dtype=like.dtype, device=like.device).unsqueeze(1)
 
 
-def _if_used(values: Sequence[float], like: Tensor) -> Tensor | None:
-    """Make a column, or None if all values are 0: runs of one program need the same operations."""
-    return column(values, like) if any(values) else None
+class SGDStepper:
+    """SGD of lanes with the same operations; without momentum and decay, a single one."""
 
+    def __init__(self, lanes: Sequence[Any], parameters: Tensor) -> None:
+        first = lanes[0]
+        self.negative_lr = column([-own.lr for own in lanes], parameters)
+        self.decay = column([own.weight_decay for own in lanes], parameters)
+        self.momentum = column([own.momentum for own in lanes], parameters)
+        self.decays, self.moves, self.nesterov = first.operations
+        self.state = {"velocity": torch.zeros_like(parameters)} if self.moves else {}
+        """moments by name (L, P)"""
 
-class Stepper(ABC):
-    """Update of L lanes, with rates as (L, 1) tensors and moments by name in `state`."""
-
-    state: dict[str, Tensor]
-
-    @abstractmethod
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
-        """Update `parameters` (L, P) in place.
+        """Update as torch's SGD with dampening 0.
 
         Args:
-            parameters: θ (L, P).
+            parameters: θ (L, P), updated in place.
             gradients: g (L, P); may be overwritten.
             factor: the schedule's factor on every run's learning rate at this step.
             number: 1 for the first step.
         """
-
-
-class SGDStepper(Stepper):
-    """SGD; without momentum and decay, a single operation.
-
-    Args:
-        settings: columns of `SGD` by name, a number per lane.
-        parameters: θ (L, P).
-    """
-
-    def __init__(self, settings: Settings, parameters: Tensor) -> None:
-        self.negative_lr = column([-rate for rate in settings["lr"]], parameters)
-        self.decay = _if_used(settings["weight_decay"], parameters)
-        self.momentum = _if_used(settings["momentum"], parameters)
-        self.nesterov = bool(settings["nesterov"][0])
-        moves = self.momentum is not None
-        self.state = {"velocity": torch.zeros_like(parameters)} if moves else {}
-
-    def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
-        """Update as torch's SGD with dampening 0."""
-        if self.decay is not None:
+        if self.decays:
             gradients.addcmul_(parameters, self.decay)
         direction = gradients
-        if self.momentum is not None:
+        if self.moves:
             direction = self.state["velocity"].mul_(self.momentum).add_(gradients)
             if self.nesterov:
                 direction = torch.addcmul(gradients, direction, self.momentum)
         parameters.addcmul_(direction, self.negative_lr, value=factor)
 
 
-class AdamStepper(Stepper):
-    """Adam, or AdamW if the decay is decoupled.
+class AdamStepper:
+    """Adam, or AdamW, whose decay is decoupled; arguments and attributes as of `SGDStepper`."""
 
-    Args:
-        settings: columns of `Adam` by name, a number per lane.
-        parameters: θ (L, P).
-        decoupled: whether the decay is decoupled.
-    """
-
-    def __init__(self, settings: Settings, parameters: Tensor, decoupled: bool) -> None:
-        self.lr, self.eps = (column(settings[name], parameters) for name in ("lr", "eps"))
-        self.decay = _if_used(settings["weight_decay"], parameters)
-        betas = list(zip(settings["beta1"], settings["beta2"], strict=True))
+    def __init__(self, lanes: Sequence[Any], parameters: Tensor) -> None:
+        self.lr = column([own.lr for own in lanes], parameters)
+        self.eps = column([own.eps for own in lanes], parameters)
+        self.decay = column([own.weight_decay for own in lanes], parameters)
+        betas = [(own.beta1, own.beta2) for own in lanes]
         firsts, which = distinct(betas)
         self.betas = [betas[first] for first in firsts]
         self.beta_of = torch.tensor(which, device=parameters.device)
         self.one_minus_beta1 = column([1 - beta1 for beta1, _ in betas], parameters)
         self.beta2 = column([beta2 for _, beta2 in betas], parameters)
         self.one_minus_beta2 = column([1 - beta2 for _, beta2 in betas], parameters)
-        self.decoupled = decoupled
-        self.state = {
-            "mean": torch.zeros_like(parameters),
-            "square": torch.zeros_like(parameters),
-        }
+        (self.decays,) = lanes[0].operations
+        self.decoupled = isinstance(lanes[0], AdamW)
+        self.state = {name: torch.zeros_like(parameters) for name in ("mean", "square")}
 
     def step(self, parameters: Tensor, gradients: Tensor, factor: float, number: int) -> None:
         """Update as torch's Adam or AdamW without amsgrad."""
-        if self.decay is not None and self.decoupled:
+        if self.decays and self.decoupled:
             parameters.mul_(1 - factor * self.lr * self.decay)
-        elif self.decay is not None:
+        elif self.decays:
             gradients.addcmul_(parameters, self.decay)
         mean, square = self.state["mean"], self.state["square"]
         mean.lerp_(gradients, self.one_minus_beta1)
@@ -111,6 +84,12 @@ class AdamStepper(Stepper):
         rate, root = rates[self.beta_of], roots[self.beta_of]
         denominator = square.sqrt().div_(root).add_(self.eps)
         parameters.sub_(mean.mul(rate * self.lr).div_(denominator))
+
+
+def make_stepper(lanes: Sequence[Optimizer], parameters: Tensor) -> SGDStepper | AdamStepper:
+    """Make the update of all lanes, whose optimizers are of one class."""
+    kind = SGDStepper if isinstance(lanes[0], SGD) else AdamStepper
+    return kind(lanes, parameters)
 
 
 def limit_norm(gradients: Tensor, limits: Tensor) -> None:

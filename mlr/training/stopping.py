@@ -8,48 +8,21 @@ further together with the others, and restored at the end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from mlr.training.run_snapshots import LanesCopy, copy_lanes, restore_lanes
+from mlr.training.state import LanesCopy, Stop, copy_lanes, restore_lanes
 from mlr.training.step import Program
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Time and reason of a run's end.
-
-    step: updates done.
-    status: done or diverged.
-    reason: one sentence.
-    refused: for an update that would have made it diverge: its number, the first tensor that is
-        not finite, and the training examples of its batch; empty for any other end.
-    """
-
-    step: int
-    status: str
-    reason: str
-    refused: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def batches(self) -> int:
-        """Number of batches that the run has computed."""
-        return self.step + bool(self.refused)
 
 
 class Stopping:
     """Early stopping and divergence of the R runs of a program.
 
     lowest: lowest validation loss of each run (R,); infinite before the first.
-    waited: epochs since then (R,).
-    best_step: updates by then (R,); 0 before the first.
-    best: parameters by then (R, P).
-    ended: ends of the stopped runs, by number.
-    frozen: copies of the stopped runs.
+    waited, best_step, best: epochs since then (R,), updates (R,) and parameters (R, P) by then.
+    ended, frozen: ends and copies of the stopped runs, by number.
     begun_finite: whether the loss of each run was finite before the first update.
     """
 
@@ -64,10 +37,6 @@ class Stopping:
         self.ended: dict[int, Stop] = {}
         self.frozen: dict[int, LanesCopy] = {}
         self.begun_finite = [True] * len(patience)
-
-    def begin(self, losses: Tensor) -> None:
-        """Check the mean training losses (R,) before the first update."""
-        self.begun_finite = losses.isfinite().tolist()
 
     @property
     def all_over(self) -> bool:
@@ -84,9 +53,9 @@ class Stopping:
             if run in self.ended:
                 continue
             if not fine:
-                advice = ADVICE if self.begun_finite[run] else BEFORE
-                reason = f"the validation loss is not finite after {step} updates; {advice}"
-                self.end(run, Stop(step, "diverged", reason), copy_lanes(self.program, run))
+                self.end(
+                    run, self._diverged(run, step, "validation"), copy_lanes(self.program, run)
+                )
             elif spent := self._out_of_patience(run, waited[run]):
                 self.end(run, Stop(step, "done", spent), copy_lanes(self.program, run))
 
@@ -114,29 +83,23 @@ class Stopping:
         return f"stopped early: no lower validation loss for patience={patience} epochs"
 
     def at_last(self, run: int, steps: int, metrics: Mapping[str, float]) -> Stop:
-        """Return the end of a run: an earlier one, or that after all its updates.
+        """Return the end of a run with these final metrics: an earlier one, or after `steps`.
 
-        Args:
-            run: its number.
-            steps: updates done.
-            metrics: its final numbers by tag; without validation, its training loss decides.
+        Without validation, the training loss decides if it diverged.
         """
         if run in self.ended:
             return self.ended[run]
         if "loss/val" in metrics or isfinite(metrics["loss/train"]):
             return Stop(steps, "done", "")
+        return self._diverged(run, steps, "training")
+
+    def _diverged(self, run: int, step: int, split: str) -> Stop:
         advice = ADVICE if self.begun_finite[run] else BEFORE
-        reason = f"the training loss is not finite after {steps} updates; {advice}"
-        return Stop(steps, "diverged", reason)
+        reason = f"the {split} loss is not finite after {step} updates; {advice}"
+        return Stop(step, "diverged", reason)
 
     def resume(self, run: int, ending: Stop | None, waited: int) -> None:
-        """Apply early stopping again to a run that is restored from a checkpoint.
-
-        Args:
-            run: its number.
-            ending: its earlier end; with more patience it continues.
-            waited: epochs since its lowest validation loss.
-        """
+        """End a restored run as it had ended; with more patience it continues."""
         if ending and (ending.status == "diverged" or self._out_of_patience(run, waited)):
             self.end(run, ending, copy_lanes(self.program, run))
 

@@ -1,14 +1,19 @@
-"""Structure of dense networks, for which the backward pass has a closed form."""
+"""Layers of a module: dense networks, which have a closed backward pass, and what is measured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from mlr.data.base import Dataset
 from mlr.heads.functions import sigmoid_
+from mlr.probes.base import Subject
+from mlr.probes.layer_hooks import LayerHooks
+from mlr.training.memory_layout import Layout
 
 _aten = torch.ops.aten
 
@@ -42,21 +47,6 @@ class Dense:
     activation: Activation | None
 
 
-class DenseOnly:
-    """Networks of dense layers, which have no buffers."""
-
-    def state_dict(self, lane: int, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the module's state_dict with these parameters."""
-        return parameters
-
-    def buffers(self, lane: int) -> dict[str, Tensor]:
-        """Return no buffers."""
-        return {}
-
-    def load_buffers(self, lane: int, buffers: Mapping[str, Tensor]) -> None:
-        """Restore no buffers."""
-
-
 def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[Dense] | None:
     """Find the layers of an nn.Sequential of dense layers; None for any other module.
 
@@ -66,8 +56,13 @@ def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[D
     # named_children() would leave out repeated parts
     parts = [(name, part) for name, part in module._modules.items() if part is not None]
     flattened = len(feature_shape) == 1
+    shared = len(list(module.named_parameters(remove_duplicate=False))) > len(
+        list(module.parameters())
+    )
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    hooked = any(getattr(part, kind) for part in module.modules() for kind in kinds)
     repeated = len({id(part) for _, part in parts}) < len(parts)
-    if type(module) is not nn.Sequential or repeated or _shares(module) or _has_hooks(module):
+    if type(module) is not nn.Sequential or repeated or shared or hooked:
         return None
     layers: list[Dense] = []
     for name, part in parts:
@@ -85,11 +80,28 @@ def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[D
     return layers if layers and layers[-1].activation is None else None
 
 
-def _shares(module: nn.Module) -> bool:
-    names = list(module.named_parameters(remove_duplicate=False))
-    return len(names) > len(list(module.parameters()))
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return any(getattr(part, kind) for part in module.modules() for kind in kinds)
+def subject_of(module: nn.Module, data: Dataset, spread: bool) -> Subject:
+    """Describe what can be measured in a run; layers of other modules are found by one example."""
+    structure = dense_structure(module, data.feature_shape)
+    if structure is None:
+        hooks, training = LayerHooks(module), module.training
+        example = data.train.features[:1].to(next(module.parameters()))
+        try:
+            module.eval()
+            # a module that cannot do this fails with its own message when it is trained
+            with torch.inference_mode(False), torch.enable_grad(), hooks, suppress(Exception):
+                module(example.clone())
+        finally:
+            module.train(training)
+        dense = list(dict.fromkeys(call.layer for call in hooks.calls))
+        hidden = list(dict.fromkeys(one.layer for one in hooks.activated))
+    else:
+        dense = [layer.name for layer in structure]
+        hidden = [layer.name for layer in structure if layer.activation is not None]
+    return Subject(
+        classes=data.classes,
+        spread=spread,
+        layers=tuple(Layout.of(module).layers()),
+        dense=tuple(dense),
+        hidden=tuple(hidden),
+    )

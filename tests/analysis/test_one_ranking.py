@@ -104,7 +104,7 @@ def test_compare(sweep):
 
 def test_report(sweep):
     found = content.read(sweep[0])
-    order = [(group.pair, str(group.chosen["optimizer.lr"])) for group in found.groups]
+    order = [(group.panel.pair, str(group.chosen["optimizer.lr"])) for group in found.groups]
     assert order == ALL
     best = [(pair, str(one.chosen["optimizer.lr"])) for (_, pair), one in found.best.items()]
     assert sorted(best) == sorted(CHOSEN)

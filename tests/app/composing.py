@@ -45,7 +45,7 @@ class Sweep:
         def task(config):
             raise AssertionError("the batch is run as one")
 
-        def batch(jobs, folder, **engine):
+        def batch(jobs, folder, engine):
             self.jobs, self.folder, self.engine = list(jobs), folder, engine
             return [float(job.number) for job in jobs]
 

@@ -14,7 +14,7 @@ from hydra.core.utils import JobRuntime
 from omegaconf import OmegaConf
 
 
-def run_in_order(task, jobs, folder):
+def run_in_order(task, jobs):
     """The batch: one task after the other; what Hydra would write is written."""
     returns = []
     for job in jobs:
@@ -36,7 +36,7 @@ def main() -> None:
 
     def forced(**settings):
         def decorate(task):
-            task.batch = lambda jobs, folder: run_in_order(task, jobs, folder)
+            task.batch = lambda jobs, folder, engine: run_in_order(task, jobs)
             task.prepare = lambda config: None
             return original(**settings)(task)
 

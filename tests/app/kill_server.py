@@ -27,12 +27,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hydra.core.hydra_config import HydraConfig
-
 from mlr.app.cli.command import main
-from mlr.app.run import job, printing
+from mlr.app.run import job, single
 from mlr.app.sweep import summary as ranking
-from mlr.app.sweep.session import Session
+from mlr.app.sweep.sweep import Sweep
 from mlr.training import checkpointing, loop
 from tests.app.killing import RUN, TRUSTED
 from tests.quick import replaced
@@ -198,19 +196,19 @@ class Template:
 
 
 def wait_at_first_job(channel) -> None:
-    """Let a session's first job answer requests by forks of itself, which do it."""
+    """Let the first job answer requests by forks of itself, which do it."""
     waited = []
 
     def waiting(real):
-        def call(session, *arguments):
+        def call(own, *arguments):
             if not waited:
                 waited.append(True)
-                session.watched = False
-                if real.__name__ == "job":  # its texts are the same in every fork
-                    texts = job.hydra_files(*arguments, HydraConfig.get())
+                own.watched = False
+                if real.__name__ == "train":  # its texts are the same in every fork
+                    texts = job.hydra_files(*arguments)
                     job.hydra_files = lambda *_: texts
                 serve()
-            return real(session, *arguments)
+            return real(own, *arguments)
 
         return call
 
@@ -223,8 +221,8 @@ def wait_at_first_job(channel) -> None:
             print(json.dumps(answer), file=channel, flush=True)
         os._exit(0)
 
-    for name in ("job", "batch"):
-        setattr(Session, name, waiting(getattr(Session, name)))
+    single.SingleRun.train = waiting(single.SingleRun.train)
+    Sweep.batch = waiting(Sweep.batch)
 
 
 def plainly(request: Request) -> dict:
@@ -257,7 +255,7 @@ if __name__ == "__main__":
     checkpointing.SHARE = 1e9  # a run is kept as often as it may be
     warm()
     # all is written by then
-    printing.print_run = ranking.print_sweep = lambda *_: None
+    single.print_run = ranking.print_sweep = lambda *_: None
     gc.collect()
     gc.freeze()
     templates: dict[tuple[str, ...], Template] = {}

@@ -100,7 +100,6 @@ def test_a_sweep_says_what_is_left_of_it(train, tmp_path, capfd):
         (("-m", "resume=run", "seed=0,1"), "resume=… continues one run: leave -m out"),
         (("-m", "sweep.resume=sweep"), "give its command again, which is in sweep/sweep.yaml"),
         (("-m", "sweep.resume=sweep", "allow=[versions]"), "needs the options of the sweep"),
-        (("resume=run", "model.widths=[3]"), "with resume=, name the part too"),
         (
             ("resume=run", "optimizer=adam", "allow=[optimizer]"),
             "cannot continue with this optimizer",

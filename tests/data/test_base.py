@@ -11,7 +11,8 @@ import torch
 
 from mlr.core.checks import DataError
 from mlr.data import Blobs
-from mlr.data.base import Dataset, Source, Split, check_dataset
+from mlr.data.base import Dataset, Source, Split
+from mlr.data.validate import check_dataset
 
 
 def split(*numbers, label=0):
@@ -92,25 +93,19 @@ def test_as_many_names_as_classes_pass():
         (Split(ONES, LABELS.tolist()), "must hold torch tensors"),
         (Split(ONES[:, 0], LABELS), r"has features of shape \(4,\); they must be"),
         (Split(ONES[:, :0], LABELS), r"has features of shape \(4, 0\); they must be"),
-        (Split(ONES.long(), LABELS), "has features of type torch.int64; they must be floating"),
-        (
-            Split(with_nan(1, 1), LABELS),
-            "has features that are not finite in 3 examples, first in row 1",
-        ),
-        (Split(ONES / 0, LABELS), "has features that are not finite in 4 examples, first in row 0"),
+        (Split(ONES.long(), LABELS), "has features of type torch.int64 .*must be floating"),
+        (Split(with_nan(1, 1), LABELS), "has features that are not finite .* row 1 .*: nan"),
+        (Split(ONES / 0, LABELS), "has features that are not finite .* in 4 of 4 rows"),
         (Split(ONES, LABELS[:3]), "has 4 examples but 3 targets"),
-        (Split(ONES, LABELS[:, None]), r"has labels of shape \(4, 1\) and type torch.int64; they"),
-        (Split(ONES, LABELS.float()), r"has labels of shape \(4,\) and type torch.float32; they"),
-        (Split(ONES, LABELS.int()), r"has labels of shape \(4,\) and type torch.int32; they"),
-        (
-            Split(ONES, torch.tensor([0, 2, 3, 4])),
-            "has label 3 in row 2; with 3 classes the labels are 0 to 2",
-        ),
-        (Split(ONES, torch.tensor([0, 2, 1, -1])), "has label -1 in row 3; with 3 classes"),
+        (Split(ONES, LABELS[:, None]), r"has labels of shape \(4, 1\) and type int64; they"),
+        (Split(ONES, LABELS.float()), r"targets of type torch.float32 and shape \(4,\); .* int64"),
+        (Split(ONES, LABELS.int()), r"targets of type torch.int32 and shape \(4,\); .* int64"),
+        (Split(ONES, torch.tensor([0, 2, 3, 4])), "has label 3 at index 2 .* from 0 to 2"),
+        (Split(ONES, torch.tensor([0, 2, 1, -1])), "has label -1 at index 3 .* from 0 to 2"),
     ],
 )
 def test_a_split_with_a_fault_is_named(name, split, message):
-    with pytest.raises(DataError, match=rf"^the {name} split of data=own {message}"):
+    with pytest.raises(DataError, match=rf"^the {name} split of data=own.* {message}"):
         check_dataset(replace(LABELLED, **{name: split}))
 
 
@@ -118,7 +113,7 @@ def test_a_split_with_a_fault_is_named(name, split, message):
     "targets", [torch.ones(4), torch.ones(4, 1, 1), torch.ones(4, 1).long(), torch.ones(4, 1) / 0]
 )
 def test_targets_of_regression_are_finite_rows(targets):
-    with pytest.raises(DataError, match=r"^the val split of data=own has targets of shape"):
+    with pytest.raises(DataError, match=r"^the val split of data=own has .*targets"):
         check_dataset(replace(MEASURED, val=Split(ONES, targets)))
 
 
@@ -132,7 +127,5 @@ def test_examples_of_another_shape_than_those_of_training_are_refused(name, shap
 
 @pytest.mark.parametrize("name", ["train", "test"])
 def test_only_the_validation_may_be_empty(name):
-    with pytest.raises(
-        DataError, match=rf"{name} split of data=own has features of shape \(0, 2\)"
-    ):
+    with pytest.raises(DataError, match=rf"{name} split .* has features of shape \(0, 2\)"):
         check_dataset(replace(LABELLED, **{name: Split(ONES[:0], LABELS[:0])}))

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from mlr.core.checks import InputError
 from mlr.data import SOURCES, Blobs, Digits, Source, SyntheticMnist
-from mlr.data.base import check_dataset
+from mlr.data.validate import check_dataset
 from tests.data.support import CONFIGS, OFFLINE, OWN_FILES
 
 OVERRIDES = {"csv": {"path": "x.csv"}, "npz": {"path": "x.npz"}, "idx": {"root": "x"}}

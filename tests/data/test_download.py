@@ -135,13 +135,13 @@ def test_a_stalled_mirror_is_left_after_the_time_out(fetch):
     [
         ("missing", "answers 404"),
         ("busy", "answers 503"),
-        ("html", "sends another file"),
+        ("html", "another file"),
         ("file", "leads away from https"),
         ("elsewhere", "leads away from https"),
-        ("loop", "redirects without end"),
-        ("cut", "broke off"),
+        ("loop", "TooManyRedirects"),
+        ("cut", "ChunkedEncodingError"),
         ("stall", "no connection; offline"),
-        ("slow", r"no answer within 0\.1 s"),
+        ("slow", "ReadTimeout"),
     ],
 )
 def test_a_mirror_that_does_not_deliver_is_named_with_the_reason(fetch, bad, message):
@@ -152,21 +152,12 @@ def test_a_mirror_that_does_not_deliver_is_named_with_the_reason(fetch, bad, mes
     assert files(fetch) == []
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (requests.exceptions.SSLError("verify failed"), "its certificate is not trusted"),
-        (requests.exceptions.ContentDecodingError("gzip"), "ContentDecodingError"),
-        (requests.exceptions.ConnectTimeout("slow"), "no answer within 5 s"),
-    ],
-    ids=str,
-)
-def test_errors_of_requests_become_a_few_words(fetch, monkeypatch, error, reason):
+def test_a_certificate_that_is_not_trusted_is_named(fetch, monkeypatch):
     def fails(*_, **__):
-        raise error
+        raise requests.exceptions.SSLError("verify failed")
 
     monkeypatch.setattr(requests, "get", fails)
-    with pytest.raises(DataError, match=rf"\(127\.0\.0\.1:\d+: {reason}\)$"):
+    with pytest.raises(DataError, match=r"\(127\.0\.0\.1:\d+: SSLError\)$"):
         fetch("good")
 
 

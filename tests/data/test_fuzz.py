@@ -139,8 +139,6 @@ def bombs() -> dict[str, bytes]:
         "header.npz": b"\x93NUMPY\2\0" + b"\xff" * 4 + zeros,
         "tail.npz": damage.npy(np.zeros((40, 2)), "<f8", "False", "(40, 2)") + zeros,
         "shape.npz": damage.npy(np.zeros(1), "<f8", "False", "(40000000000, 2)") + zeros,
-        # honest features, and 40 labels of one class
-        "labels.npz": damage.npy(np.zeros((40, 10**5)), "<f8", "False", "(40, 100000)"),
     }.items():
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -155,7 +153,7 @@ def bombs() -> dict[str, bytes]:
 
 BOMBS = (
     *("raw.idx", "far.idx.gz", "short.idx.gz", "members.idx.gz", "header.npz", "tail.npz"),
-    *("shape.npz", "labels.npz", "line.csv", "names.csv"),
+    *("shape.npz", "line.csv", "names.csv"),
 )
 
 

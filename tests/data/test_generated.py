@@ -128,9 +128,7 @@ def test_outliers_must_lie_beyond_the_cloud():
     with pytest.raises(InputError, match=r"data\.distance=1 must be above 1"):
         Outliers(distance=1)
     assert Outliers(distance=1.01).distance == 1.01
-    with pytest.raises(
-        InputError, match=r"data\.outliers=0 would leave that split empty|data\.outl"
-    ):
+    with pytest.raises(InputError, match=r"data\.outliers=0 would leave"):
         Outliers(outliers=0)
 
 
@@ -177,7 +175,7 @@ def test_a_line_is_of_finite_numbers(name, value):
 def test_too_few_examples_for_the_classes_are_refused():
     with pytest.raises(InputError, match=r"data\.n=11 must be a whole number of at least 12"):
         Blobs(n=11, classes=4)
-    with pytest.raises(InputError, match=r"data=blobs with 40 examples gives splits of 24, 8, 8"):
+    with pytest.raises(InputError, match="data=blobs cannot split 40 examples into 24, 8, 8"):
         Blobs(n=40, classes=10).load(0)
 
 

@@ -137,7 +137,7 @@ def test_only_the_published_images_are_mnist(tmp_path):
     with path.open("r+b") as file:
         file.seek(5_000_000)
         file.write(b"\x01")
-    with pytest.raises(DataError, match=r"t10k-images.* \(SHA-256 .*…\) is not the file that was"):
+    with pytest.raises(DataError, match=r"t10k-images.* is not the file that was"):
         Mnist(root=tmp_path).load(0)
     shutil.copy(mnist_folder() / f"{path.name}.gz", tmp_path)
     path.unlink()

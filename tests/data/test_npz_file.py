@@ -76,64 +76,35 @@ def test_arrays_in_columns_and_of_either_byte_order_are_read_alike(shape, dtype,
     [
         ({"x": X}, {}, r"Unknown data\.labels=y. Choose from x"),
         ({"X": X, "y": Y}, {}, r"Unknown data\.features=x. .*Choose from X, y"),
-        ({"x": X, "y": Y[:-1]}, {}, "x has 40 examples but 39 labels"),
-        ({"x": X[:, 0], "y": Y}, {}, r"x has shape \(40,\); .*a single feature is \(N, 1\)"),
-        ({"x": X, "y": Y + 1}, {}, "none of class 0.*taken off"),
-        ({"x": X, "y": Y * 2 - 3}, {}, "label -3 at index 0"),
-        ({"x": X, "y": Y}, {"classes": 3}, r"label 3 at index 3 .*0\.\.2"),
+        ({"x": X, "y": Y[:-1]}, {}, "'x' has 40 examples but 39 targets"),
+        ({"x": X[:, 0], "y": Y}, {}, r"'x' has .* shape \(40,\); .*a single feature is \(N, 1\)"),
+        ({"x": X, "y": Y + 1}, {}, r"none of class 0.* \(y - 1 if"),
+        ({"x": X, "y": Y * 0}, {}, "labels up to 0 but none of class 1"),
+        ({"x": X, "y": Y * 2 - 3}, {}, "'y' has label -3 at index 0"),
+        ({"x": X, "y": Y}, {"classes": 3}, "label 3 at index 3 .* 0 to 2"),
         ({"x": X, "y": Y[:, None]}, {}, r"labels of shape \(40, 1\)"),
-        ({"x": X * np.nan, "y": Y}, {}, "not finite in float32 in 24 of 24 rows"),
-        ({"x": X + 0j, "y": Y}, {}, "'x' holds type complex128; only real numbers"),
-        ({"x": X[:0], "y": Y[:0]}, {}, "has no training examples"),
-        ({"x": X, "y": Y, "x_val": X}, {}, r"Unknown data\.labels=y_val. Did you mean"),
-        (
-            {"x": X, "y": Y, "x_val": X[:, :1], "y_val": Y},
-            {},
-            r"validation examples of shape \(1,\)",
-        ),
-        (
-            {"x": X, "y": np.array(["a", "b"] * 20)},
-            {},
-            r"'y' holds type <U1; only real numbers are read: .* np\.unique\(y, return_inv",
-        ),
-        ({"x": X, "y": Y + 0.5}, {}, r"label 0\.5 at .* a whole number\. .* data\.task=regression"),
-        ({"x": np.array([{}] * 40), "y": Y}, {}, "holds objects, which could be code"),
-        ({"x": X, "y": np.ones((40, 1, 1))}, {"task": "regression"}, r"must be \(N,\) or \(N, K\)"),
+        ({"x": X, "y": np.arange(40) // 39}, {}, "cannot split 40 examples .* .1 has 1.:"),
+        ({"x": X * np.nan, "y": Y}, {}, "not finite in float32 in 40 of 40 rows"),
+        ({"x": X + 0j, "y": Y}, {}, "'x' has features of type complex128; they must be real"),
+        ({"x": X[:0], "y": Y[:0]}, {}, r"'x' has features of shape \(0, 2\)"),
+        ({"x": X, "y": Y, "x_val": X}, {}, r"Unknown data\.labels=y_val. Choose from x, y, x_val"),
+        ({"x": X, "y": Y, "x_val": X[:, :1], "y_val": Y}, {}, r"'x_val' has .* shape \(1,\)"),
+        ({"x": X, "y": Y, "x_test": X, "y_test": Y + 1}, {}, "'y_test' has label 4 at index 3"),
+        ({"x": X, "y": np.array(["a", "b"] * 20)}, {}, r"'y' has .* <U1; .* np\.unique\(y, return"),
+        ({"x": X, "y": Y + 0.5}, {}, r"label 0\.5 at .* data\.task=regression"),
+        ({"x": np.array([{}] * 40), "y": Y}, {}, "Object arrays cannot be loaded"),
+        ({"x": X, "y": np.ones((40, 1, 1))}, {"task": "regression"}, r"not \(N,\) or \(N, K\)"),
         ({"x": X, "y": Y + np.inf}, {"task": "regression"}, "targets that are not finite"),
-        ({"x": np.ones(()), "y": Y}, {}, r"x has shape \(\); features need one row an example"),
-        ({"x": X, "y": np.ones(())}, {}, r"y has shape \(\); each example needs a target"),
-        ({"x": X, "y": np.ones((40, 0))}, {"task": "regression"}, r"\(40, 0\); each example needs"),
-        ({"x": X, "y": Y, "x_test": X[:, :0], "y_test": Y}, {}, r"test examples of shape \(0,\)"),
+        ({"x": np.ones(()), "y": Y}, {}, r"'x' has features of shape \(\)"),
+        ({"x": X, "y": np.ones(())}, {}, "'x' has 40 examples but no targets"),
+        ({"x": X, "y": np.ones((40, 0))}, {"task": "regression"}, r"targets \(40, 0\), not"),
+        ({"x": X, "y": Y, "x_test": X[:, :0], "y_test": Y}, {}, r"of shape \(40, 0\)"),
     ],
 )
 def test_bad_arrays_are_refused(arrays, options, message, write):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         Npz(path=write(**arrays), **options).load(0)
-
-
-@pytest.mark.parametrize(
-    ("arrays", "options", "message"),
-    [
-        ({"y": Y * 0}, {}, "labels up to 0 but none of class 1"),
-        ({"y": Y[:-1]}, {}, "x has 40 examples but 39 labels"),
-        ({"y": np.arange(40) // 39}, {}, "has only 1 of class 1: every class needs 3"),
-        ({"y": Y + np.nan}, {"task": "regression"}, "targets that are not finite"),
-        ({"y": Y, "x_test": X, "y_test": Y + 1}, {}, r"y_test has label 4 at index 3"),
-        ({"y": Y, "x_val": X[:, :1], "y_val": Y}, {}, r"validation examples of shape \(1,\)"),
-        ({"y": Y}, {}, r"is damaged: .*Bad CRC-32 for file .*x\.npy"),
-    ],
-)
-def test_features_are_read_after_all_else_is_judged(arrays, options, message, tmp_path):
-    """They may unpack to gigabytes; these would be found damaged by whoever reads them."""
-    path = tmp_path / "own.npz"
-    # longer than what is read to find its header
-    x = np.arange(4000.0).reshape(40, 100) + 0.125
-    np.savez(path, x=x, **arrays)
-    content, last = path.read_bytes(), struct.pack("<d", 3999.125)
-    assert content.count(last) == 1
-    path.write_bytes(content.replace(last, struct.pack("<d", 0)))
-    with pytest.raises(DataError, match=message):
-        Npz(path=path, **options).load(0)
+    assert len(str(caught.value)) <= 195
 
 
 def test_the_order_of_the_file_is_that_of_the_splits_it_does_not_have(write):
@@ -157,7 +128,7 @@ def test_bad_files_are_refused(write, tmp_path):
     path = tmp_path / "own.npy"
     np.save(path, X)
     with pytest.raises(
-        InputError, match=r"own\.npy is not an \.npz file: write one with numpy\.savez"
+        InputError, match=r"own\.npy is no \.npz file or damaged; write one with numpy\.savez"
     ):
         Npz(path=path).load(0)
     path = write(x=X, y=Y)
@@ -191,7 +162,7 @@ def test_options(tmp_path):
         for value in ("", 5):
             with pytest.raises(InputError, match=rf"data\.{name}={value}.* must be a text that"):
                 Npz(path="x.npz", **{name: value})
-    assert Npz(path="~/x.npz").path == Path.home() / "x.npz"
+    assert Npz(path="~/x.npz").file == Path.home() / "x.npz"
     with pytest.raises(InputError, match=r"data\.path=~nobody-here/x names a home folder that"):
         Npz(path="~nobody-here/x")
 
@@ -212,68 +183,29 @@ def test_a_list_that_promises_more_than_is_packed(tmp_path):
 @pytest.mark.parametrize(
     ("descr", "shape", "message"),
     [
-        ("<f8", "(39, 2)", "is damaged: its header declares 624 bytes, and 640 follow"),
-        ("<f8", "(41, 2)", "is damaged: its header declares 656 bytes, and 640 follow"),
-        ("<f4", "(40, 2)", "is damaged: its header declares 320 bytes, and 640 follow"),
-        ("<f8", "(-40, 2)", "declares a shape that no array has"),
-        ("<f8", "(True, 80)", "declares a shape that no array has"),
-        ("<f8", f"({'1, ' * 31}80, 1)", "declares a shape that no array has"),
-        ("<f8", "(40, 2", "has a damaged header"),
+        *(("<f8", shape, "has another size than") for shape in ("(39, 2)", "(41, 2)", "(-40, 2)")),
+        ("<f4", "(40, 2)", "has another size than"),
+        ("<f8", "(40000000000, 2)", "has another size than"),
+        ("<f8", "(40, 2", "is no .npz file or damaged"),
     ],
 )
-def test_a_header_that_lies_of_its_array_is_told(descr, shape, message, tmp_path):
+def test_a_header_that_lies_of_its_array_is_refused(descr, shape, message, tmp_path):
     path = tmp_path / "own.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", npy(X, descr, "False", shape))
         archive.writestr("y.npy", npy(Y, "<i8", "False", "(40,)"))
-    with pytest.raises(DataError, match=rf"array 'x' {message}"):
+    with pytest.raises(DataError, match=f"own.npz .*{message}"):
         Npz(path=path).load(0)
-
-
-def test_an_array_of_the_most_dimensions_is_read(tmp_path):
-    path = tmp_path / "own.npz"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("x.npy", npy(X, "<f8", "False", f"(40, {'1, ' * 30}2)"))
-    with npz_file.archive(path, "data.path") as arrays:
-        assert arrays.read("x").shape == (40, *[1] * 30, 2)
 
 
 def test_the_largest_array_is_read_and_a_larger_one_refused(write, monkeypatch):
-    path = write(x=np.tile(Y[:, None], 100), y=Y)  # 40 · 100 · 8 bytes
-    monkeypatch.setattr(npz_file, "MOST_BYTES", 32_000)
+    path = write(x=np.tile(Y[:, None], 100), y=Y)  # 40 · 100 · 8 bytes and a header of 128
+    assert npz_file.MOST_BYTES == 4_294_967_296
+    monkeypatch.setattr(npz_file, "MOST_BYTES", 32_128)
     assert Npz(path=path).load(0).feature_shape == (100,)
-    monkeypatch.setattr(npz_file, "MOST_BYTES", 31_999)
-    with pytest.raises(DataError, match="array 'x' declares 32000 bytes; 31999 are the most"):
+    monkeypatch.setattr(npz_file, "MOST_BYTES", 32_127)
+    with pytest.raises(DataError, match="'x' unpacks to 32128 bytes; 32127 are the most"):
         Npz(path=path).load(0)
-
-
-@pytest.mark.parametrize(
-    ("method", "encrypted"),
-    [(zipfile.ZIP_STORED, 1), (zipfile.ZIP_DEFLATED, 1), (zipfile.ZIP_BZIP2, 0)],
-)
-def test_arrays_that_are_encrypted_or_packed_otherwise_are_refused(method, encrypted, tmp_path):
-    path = tmp_path / "own.npz"
-    with zipfile.ZipFile(path, "w", method) as archive:
-        archive.writestr("x.npy", npy(X, "<f8", "False", "(40, 2)"))
-        archive.writestr("y.npy", npy(Y, "<i8", "False", "(40,)"))
-    content = bytearray(path.read_bytes())
-    # the flags in the list at the end, as an encrypting program sets them
-    for place in range(len(content)):
-        if content[place : place + 4] == b"PK\1\2":
-            content[place + 8] |= encrypted
-    path.write_bytes(content)
-    with pytest.raises(DataError, match="array 'x' is encrypted or packed in a way that numpy"):
-        Npz(path=path).load(0)
-
-
-def test_as_many_arrays_as_an_archive_can_hold_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(npz_file, "MOST_ARRAYS", 2)
-    path = tmp_path / "own.npz"
-    np.savez(path, x=X, y=Y, z=Y)
-    with pytest.raises(DataError, match="holds 3 arrays; 2 are the most"):
-        Npz(path=path).load(0)
-    np.savez(path, x=X, y=Y)
-    assert Npz(path=path).load(0).classes == 4
 
 
 def test_headers_of_version_2_are_read(tmp_path):
@@ -285,31 +217,15 @@ def test_headers_of_version_2_are_read(tmp_path):
         archive.writestr("y.npy", npy(Y, "<i8", "False", "(40,)"))
     with np.load(path) as arrays:
         assert arrays["x"].tolist() == X.tolist()
-    with npz_file.archive(path, "data.path") as arrays:
-        assert arrays.read("x").tolist() == X.tolist()
-        assert ("x" in arrays, "z" in arrays) == (True, False)
+    data = Npz(path=path, scale="none", order="given").load(0)
+    assert data.train.features.tolist() == X[:24].tolist()
 
 
-def test_what_is_packed_too_well_to_be_true_is_not_unpacked(tmp_path):
-    """Of an array that is listed with 1.6 MB some 100 bytes are there."""
+def test_numbers_that_were_changed_are_found_by_their_checksum(tmp_path):
     path = tmp_path / "own.npz"
-    content = npy(X[:1], "<f8", "False", "(100000, 2)")
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("x.npy", content)
-        archive.writestr("y.npy", npy(np.arange(100_000) % 4, "<i8", "False", "(100000,)"))
-    short, long = (struct.pack("<I", len(content) - 16 + size) for size in (16, 1_600_000))
-    path.write_bytes(path.read_bytes().replace(short, long))
-    assert path.stat().st_size * 1032 > 1_600_000
-    with pytest.raises(
-        DataError, match="is damaged: its header declares 1600000 bytes, and 1600000"
-    ):
-        Npz(path=path).load(0)
-
-
-def test_two_arrays_of_one_name_are_refused(tmp_path):
-    path = tmp_path / "own.npz"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in ("x.npy", "x", "y.npy"):
-            archive.writestr(name, npy(Y, "<i8", "False", "(40,)"))
-    with pytest.raises(DataError, match="holds two arrays of one name"):
+    np.savez(path, x=X + 0.125, y=Y)
+    content, last = path.read_bytes(), struct.pack("<d", 79.125)
+    assert content.count(last) == 1
+    path.write_bytes(content.replace(last, struct.pack("<d", 0)))
+    with pytest.raises(DataError, match=r"own\.npz is no .* damaged; .*Bad CRC-32 for file"):
         Npz(path=path).load(0)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mlr.core.checks import DataError
-from mlr.data import prepare
+from mlr.data import Digits, prepare
 from mlr.data.faults import DataWarning
-from mlr.data.prepare import Arrays, Preparation
+from mlr.data.prepare import Arrays
 
 
 def labelled(n, classes=2):
@@ -26,24 +26,28 @@ def test_no_share_gives_the_rest_alone():
     assert len(rest) == 7
 
 
-def test_a_class_too_small_for_the_splits_is_refused():
-    data = Arrays(np.ones((20, 1)), np.array([0] * 18 + [1] * 2))
-    with pytest.raises(DataError, match="data=x has only 2 of class 1: every class needs 3"):
-        prepare.split("data=x", data, (0.2, 0.2), 0, stratify=True)
+@pytest.mark.parametrize(
+    ("sizes", "shares", "message"),
+    [
+        ((18, 2), (0.2, 0.2), "20 examples into 12, 4, 4 .* 2 classes in each .1 has 2.:"),
+        # used up by the first split
+        ((40, 3), (0.7, 0.2), "43 examples into 4, 30, 9 .*1 has 3"),
+        ((5, 5, 5), (0.1, 0.2), "15 examples into 10, 2, 3 with all 3 classes in each"),
+        ((4,), (0.1, 0.1), "4 examples into 4, 0, 0: give more, or other"),
+        ((1,) * 9, (0.4, 0.4), r"9 .*; measurements need data\.task=regression"),
+    ],
+)
+def test_splits_that_cannot_hold_every_class_are_refused(sizes, shares, message):
+    labels = np.repeat(range(len(sizes)), sizes)
+    data = Arrays(np.ones((len(labels), 1)), labels)
+    with pytest.raises(DataError, match=f"^data=x cannot split {message}"):
+        prepare.split("data=x", data, shares, 0, stratify=True)
 
 
-def test_a_class_used_up_by_the_first_split_is_refused():
-    data = Arrays(np.ones((43, 1)), np.array([0] * 40 + [1] * 3))
-    with pytest.raises(
-        DataError, match="data=x cannot be split into 3 parts with all classes alike: "
-    ):
-        prepare.split("data=x", data, (0.7, 0.2), 0, stratify=True)
-
-
-def test_a_split_that_comes_out_empty_is_refused():
-    data = Arrays(np.ones((4, 1)), np.ones((4, 1)))
-    with pytest.raises(DataError, match="gives splits of 4, 0, 0"):
-        prepare.split("data=x", data, (0.1, 0.1), 0, stratify=False)
+def test_a_rare_class_is_named_by_its_label():
+    data = Arrays(np.ones((9, 1)), np.arange(9) // 8)
+    with pytest.raises(DataError, match="'rara' has 1"):
+        prepare.split("data=x", data, (0.3, 0.3), 0, stratify=True, labels=["a", "rara"])
 
 
 def test_a_share_of_nothing_is_an_empty_split():
@@ -63,7 +67,7 @@ def test_in_order_an_empty_part_is_refused_and_classes_are_not_counted():
     data = Arrays(np.arange(10.0).reshape(10, 1), np.array([0] * 9 + [1]))
     parts = prepare.split("x", data, (0.2, 0.1), 0, stratify=True, in_order=True)
     assert [part.features[:, 0].tolist() for part in parts] == [[*range(7)], [7, 8], [9]]
-    with pytest.raises(DataError, match="gives splits of 9, 1, 0"):
+    with pytest.raises(DataError, match="into 9, 1, 0"):
         prepare.split("x", data, (0.1, 0.01), 0, stratify=True, in_order=True)
 
 
@@ -92,8 +96,8 @@ def noisy(seed, features, share=0.3):
     other = Arrays(np.eye(3), np.arange(3))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # absent classes
-        plan = Preparation("x", 3, label_noise=share, seed=seed)
-        data = prepare.to_dataset(plan, train, other, other)
+        source = Digits(label_noise=share, scale="none")
+        data = source.dataset(seed, 3, (train, other, other))
     assert data.val.targets.tolist() == data.test.targets.tolist() == [0, 1, 2]
     assert set(data.train.targets.tolist()) <= {0, 1, 2}
     return data.train.targets.nonzero()[:, 0].tolist()
@@ -117,43 +121,10 @@ def test_purposes_have_unrelated_generators():
     assert len(draws) == 4
 
 
-def test_to_dataset_refuses_splits_of_different_shapes():
-    wide = Arrays(np.ones((4, 3)), np.array([0, 1, 0, 1]))
-    with pytest.raises(DataError, match=r"training examples of shape \(2,\) but test .*\(3,\)"):
-        prepare.to_dataset(Preparation("x", 2), labelled(4), labelled(4), wide)
-
-
-@pytest.mark.parametrize(
-    ("features", "targets", "message"),
-    [
-        (np.ones((0, 2)), np.ones(3), "has no validation examples"),
-        (np.ones((3, 0)), np.ones(0), "has validation examples of shape"),
-        (np.ones((3, 2)), np.ones(0), "has 3 examples but 0 labels"),
-        (np.ones((0, 3)), np.ones(0), r"shape \(2,\) but validation examples of shape \(3,\)"),
-    ],
-)
-def test_a_validation_that_is_half_empty_is_refused(features, targets, message):
-    none = Arrays(np.ones((0, 2)), np.ones(0))
-    prepare.check_split("data=x", "validation", none, 2, (2,))
-    with pytest.raises(DataError, match=message):
-        prepare.check_split("data=x", "validation", Arrays(features, targets), 2, (2,))
-
-
-def test_to_dataset_refuses_an_empty_split():
-    with pytest.raises(DataError, match="data=x has no test examples"):
-        prepare.to_dataset(Preparation("x", 2), labelled(4), labelled(4), labelled(0))
-
-
-def test_to_dataset_warns_of_one_class_only():
+def test_a_class_that_is_never_trained_on_is_warned_of():
     one = Arrays(np.eye(4), np.zeros(4, np.int64))
     with pytest.warns(UserWarning, match="1 of 2 classes have no training example: 1"):
-        prepare.to_dataset(Preparation("x", 2), one, one, one)
-
-
-def test_to_dataset_warns_of_examples_that_are_all_alike():
-    alike = Arrays(np.ones((4, 2)), np.arange(4) % 2)
-    with pytest.warns(UserWarning, match="data=x: all 4 training examples are alike"):
-        prepare.to_dataset(Preparation("x", 2), alike, labelled(4), labelled(4))
+        Digits(scale="none").dataset(0, 2, (one, one, one))
 
 
 def test_seeds_for_scikit_learn_use_all_of_its_32_bits():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mlr.data import prepare, scaling
-from mlr.data.prepare import Arrays, Preparation
+from mlr.data import Idx, scaling
+from mlr.data.prepare import Arrays
 
 TRAIN = [[1, 7, -2], [2, 7, 0], [3, 7, 2], [6, 7, 4]]
 OTHER = [[10, 9, -100]]
@@ -43,17 +43,22 @@ def test_scaling_is_fitted_on_training_alone(kind, image, dtype):
         Arrays(np.array(rows, dtype).reshape(-1, 3, *image), np.arange(len(rows)) % 2)
         for rows in (TRAIN, OTHER)
     )
-    data = prepare.to_dataset(Preparation("x", 2, kind), train, other, other)
+    source = Idx(root="x")
+    source.scale = kind
+    data = source.dataset(0, 2, (train, other, other))
     expected = (AS_A_WHOLE if image else BY_COLUMN)[kind]
     for split, rows in ((data.train, expected[0]), (data.val, expected[1])):
         np.testing.assert_allclose(split.features.reshape(-1, 3), rows, rtol=1e-6, atol=1e-7)
     assert data.test.features.tolist() == data.val.features.tolist()
 
 
-@pytest.mark.parametrize(("train", "full_scale"), [(TRAIN, 8.0), ([[1, 2, -8]], None)])
-def test_a_full_scale_divides_whatever_was_found_else_the_largest_size(train, full_scale):
-    data = scaling.fit("unit", np.array(train), full_scale)
-    assert data(np.array(OTHER)).tolist() == [[1.25, 1.125, -12.5]]
+@pytest.mark.parametrize(
+    ("kind", "dtype", "divisor"),
+    [("unit", float, 8), ("unit", np.int8, 8), ("unit", np.uint8, 255), ("unit256", float, 256)],
+)
+def test_the_unit_is_that_of_bytes_or_the_largest_size(kind, dtype, divisor):
+    train = np.array([[1, 2, 8]]).astype(dtype) * (-1 if dtype != np.uint8 else 1)
+    assert scaling.fit(kind, train)(np.array(OTHER)) == pytest.approx(np.array(OTHER) / divisor)
 
 
 @pytest.mark.parametrize("kind", ["standardize", "minmax"])
@@ -90,6 +95,6 @@ def test_black_images_stay_black(kind):
 
 def test_bytes_divided_by_255_are_correctly_rounded():
     images = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
-    scaled = scaling.fit("unit", images, 255.0)(images)
+    scaled = scaling.fit("unit", images)(images)
     exact = (np.arange(256) / 255).astype(np.float32).reshape(images.shape)
     assert (scaled == exact).all()

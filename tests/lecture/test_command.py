@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlr.app.cli.errors import exit_code_of
+from mlr.app.cli.main import exit_code_of
 from mlr.core.checks import InputError
 from mlr.lecture import command
 from mlr.lecture.page.answer import Answer, Chapter, Claim, Slide, close

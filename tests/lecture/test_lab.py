@@ -6,7 +6,6 @@ import sys
 import pytest
 import yaml
 
-from mlr.app.sweep.session import Session
 from mlr.app.sweep.sweep import Sweep
 from mlr.app.sweep.sweep_folder import SweepFolder
 from mlr.core.checks import InputError
@@ -70,10 +69,10 @@ def test_a_run_names_the_command_that_makes_it_again(tmp_path, kind):
 
 def test_an_interrupted_sweep_says_so(tmp_path, monkeypatch):
     def interrupt(self, jobs, folder, engine=None):
-        self.sweep = Sweep(SweepFolder.claim(folder))
+        self.folder = SweepFolder.claim(folder)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Session, "batch", interrupt)
+    monkeypatch.setattr(Sweep, "batch", interrupt)
     with pytest.raises(KeyboardInterrupt):
         Lab(tmp_path).sweep(*NEURON)
     assert yaml.safe_load((tmp_path / "01" / "sweep.yaml").read_text())["status"] == "interrupted"

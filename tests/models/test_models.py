@@ -107,14 +107,9 @@ def test_given_weight_and_bias_fill_the_layer():
         (lambda: Linear(init_scale=-1), "model.init_scale=-1 must be a finite number, 0 or above"),
         (lambda: Cnn(kernel=4), "model.kernel=4 must be odd"),
         (lambda: Cnn(channels=8), "model.channels=8 must list"),
-        (
-            lambda: Cnn().build((2,), 2, 0),
-            r"model=cnn needs images .* shape \(2,\); use model=mlp, or",
-        ),
-        (lambda: Cnn().build((28, 28), 2, 0), r"shape \(28, 28\); .* one channel, x\[:, None\]\."),
-        (lambda: Cnn().build((28, 28, 3), 2, 0), r"first, np\.moveaxis\(x, -1, 1\)\."),
-        (lambda: Cnn().build((28, 28, 1), 2, 0), r"first, np\.moveaxis\(x, -1, 1\)\."),
-        (lambda: Cnn().build((1, 2, 2), 2, 0), r"at least 4×4 pixels, .* fewer model\.channels"),
+        (lambda: Cnn().build((2,), 2, 0), r"model=cnn needs images .*, not \(2,\); use model=mlp"),
+        (lambda: Cnn().build((28, 28), 2, 0), r"not \(28, 28\); .* first: x\[:, None\]"),
+        (lambda: Cnn().build((28, 28, 3), 2, 0), r"or np\.moveaxis\(x, -1, 1\)\."),
         (lambda: Cnn().build((1, 2, 2), 2, 0), "at least 4×4 pixels"),
     ],
 )

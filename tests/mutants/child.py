@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import multiprocessing
 import os
 import resource
 import signal
@@ -87,6 +88,8 @@ def _enter(tree: Path) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    # a worker of a pool may have no children; tests may
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     os.chdir(tree)
     nothing, log = os.open(os.devnull, os.O_RDONLY), os.open("../log", _LOG)
     for target, source in ((0, nothing), (1, log), (2, log)):

@@ -180,7 +180,9 @@ def term_sizes(head: str, loss: str, bits: int, z: list[float], t: list[float]) 
     gmpy2.get_context().precision = BITS[0]
     out, t = HEADS[head]([mpfr(x) for x in z]), [mpfr(x) for x in t]
     errors = [max(abs((1 - c) * a), abs(c * b)) for a, b, c in zip(out.y, out.rest, t, strict=True)]
-    if loss == "matching":
+    # of y − t, whether it is called ce or matching
+    is_error = loss == "matching" or (head, loss) == ("softmax", "ce")
+    if is_error:
         of_outputs = errors
     else:
         literal = "ce" if loss == "smoothed_ce" else loss
@@ -189,7 +191,7 @@ def term_sizes(head: str, loss: str, bits: int, z: list[float], t: list[float]) 
         of_outputs = [
             max(abs(c * a), abs((1 - c) * b)) for a, b, c in zip(one, none, weights, strict=True)
         ]
-    of_logits = of_outputs if loss == "matching" else out.largest_back(of_outputs)
+    of_logits = of_outputs if is_error else out.largest_back(of_outputs)
     # an error y − t of 0 is off by some ulp of its terms, and its square by their square
     off = gmpy2.div_2exp(mpfr(1), bits - 2)
     squares = sum((abs(a) + b * off) * b for a, b in zip(out.errors(t), errors, strict=True))

@@ -198,10 +198,7 @@ class Quartic(Loss):
     target_domain = SquaredError.target_domain
 
     def __call__(self, predictions, targets):
-        return ((predictions - targets) ** 4).sum(-1)
-
-    def likelihood(self, predictions):
-        raise TypeError
+        return ((predictions - targets) ** 4 * (1 + predictions)).sum(-1)
 
 
 @pytest.mark.parametrize(
@@ -217,6 +214,11 @@ def test_users_parts_are_composed(head, loss):
     z = z.detach()
     looped = torch.stack([objective.gradient(a, b) for a, b in zip(z, t, strict=True)])
     assert torch.equal(torch.func.vmap(objective.gradient)(z, t), looped)
+
+
+def test_the_value_of_a_composed_pair():
+    found = Objective("sigmoid", Quartic()).losses(torch.zeros(1, 1), torch.ones(1, 1))
+    assert found.item() == 0.5**4 * 1.5
 
 
 def test_a_users_matching_loss_has_the_error_for_gradient():
@@ -237,6 +239,8 @@ def test_names_and_instances_are_the_same_objective():
     [
         (torch.zeros(4, 1), torch.zeros(4), "targets of shape (4,) do not fit logits of shape "
          "(4, 1): the output axis is missing, (…) against (…, 1); nothing is broadcast."),
+        (torch.zeros(4, 3), torch.zeros(5, 3), "targets of shape (5, 3) do not fit logits of shape "
+         "(4, 3): the shapes must be equal, nothing is broadcast."),
         (torch.zeros(4, 3), torch.zeros(4, 1), "targets of shape (4, 1) do not fit logits of"),
         (torch.zeros(4, 1), torch.zeros(4, 1).long(), "targets of type torch.int64"),
         (torch.zeros(()), torch.zeros(()), "logits of shape () have no output axis"),

@@ -192,7 +192,6 @@ def test_only_plain_dense_layers_are_tapped():
     normed = nn.utils.parametrizations.weight_norm(nn.Linear(3, 3))
     hooks = LayerHooks(nn.Sequential(Scaled(3, 3), normed, nn.Conv1d(3, 3, 1), nn.Linear(3, 3)))
     assert list(hooks.layers) == ["3"]
-    assert not hooks.left_out
 
 
 def test_a_module_that_is_a_layer_itself_has_parameters_for_a_name():
@@ -213,9 +212,7 @@ class Tied(nn.Module):
 
 @pytest.mark.parametrize("part", ["weight", "bias"])
 def test_a_parameter_that_another_kind_of_module_uses_too_is_left_out(part):
-    hooks = LayerHooks(Tied(part))
-    assert not hooks.layers
-    assert hooks.left_out == {"output": "it shares a parameter with a module of another kind"}
+    assert not LayerHooks(Tied(part)).layers
 
 
 def test_activations_bear_the_name_of_the_layer_before():
@@ -305,15 +302,6 @@ def test_autocast_leaves_sums_over_time_as_they_are():
     weights = torch.einsum("ntk,ntd->nkd", delta.double(), a.double())
     expected = weights.square().sum((1, 2)) + delta.double().sum(1).square().sum(1)
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=0)
-
-
-def test_shapes_that_disagree_are_refused():
-    with pytest.raises(ValueError, match="must have shapes"):
-        sample_square_norms(torch.ones(2, 3), torch.ones(3, 3), bias=True)
-    with pytest.raises(ValueError, match="must have shapes"):
-        sample_square_norms(torch.ones(3), torch.ones(2), bias=True)
-    with pytest.raises(ValueError, match="must be counted"):
-        sample_square_norms(torch.ones(2, 3), torch.ones(2, 3), bias=False, weight=False)
 
 
 def test_copies_and_pickles_of_a_tapped_module_are_heard_by_nobody():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mlr.probes import Subject
+from mlr.probes.base import Subject
 from mlr.probes.layers import UnitStatistics
 
 SUBJECT = Subject(2, layers=("hidden1", "output"), dense=("hidden1", "output"), hidden=("hidden1",))

@@ -8,32 +8,37 @@ import pytest
 import yaml
 
 from mlr.core.checks import InputError
+from mlr.probes.families import families_on
 from mlr.probes.schedules import Schedule
-from mlr.probes.settings import NAMES, ProbeSettings
+from mlr.probes.settings import NAMES, ProbeSettings, presets
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "probes"
-NOTHING = dict.fromkeys(NAMES, False) | {"histograms": False}
-BASIC = {
-    **{"points": 200, "histograms": 50, "figures": 1, "threshold": 0.01},
-    **dict.fromkeys(NAMES, False),
-    **dict.fromkeys(("performance", "logit_gradient", "saturation"), True),
-    **dict.fromkeys(("gradient_norm", "nonfinite"), True),
-}
+NOTHING = families_on("off") | {"histograms": False}
+BASIC = {"points": 200, "histograms": 50, "figures": 1, "threshold": 0.01}
 
 
-def test_the_defaults_are_those_of_the_basic_probes():
-    config = yaml.safe_load((CONFIGS / "basic.yaml").read_text())
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("basic", BASIC),
+        ("full", BASIC | {"figures": 6}),
+        ("off", BASIC | {"points": 0, "histograms": 0, "figures": 0}),
+    ],
+)
+def test_the_presets_are_those_of_the_configuration(name, options):
+    config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
     assert config.pop("_target_") == "mlr.probes.ProbeSettings"
-    assert asdict(ProbeSettings()) == config == BASIC
+    assert config.pop("defaults") == ["_self_", f"/families/{name}@_here_"]
+    assert config == options
+    assert asdict(presets()[name]) == options | families_on(name)
 
 
-def test_the_full_probes_measure_every_family_as_often_and_those_that_are_off_none():
-    full, off = (yaml.safe_load((CONFIGS / f"{name}.yaml").read_text()) for name in ("full", "off"))
-    del full["_target_"], off["_target_"]
-    assert full == BASIC | dict.fromkeys(NAMES, True) | {"figures": 6}
-    assert off == BASIC | NOTHING | {"points": 0, "histograms": 0, "figures": 0}
-    assert ProbeSettings(**full).families == NAMES
-    assert ProbeSettings(**off).due(100) == {}
+def test_the_basic_families_are_the_defaults_and_the_full_ones_all():
+    assert asdict(ProbeSettings()) == asdict(presets()["basic"])
+    basic = {"performance", "logit_gradient", "saturation", "gradient_norm", "nonfinite"}
+    assert basic <= set(presets()["basic"].families) < set(NAMES)
+    assert presets()["full"].families == NAMES
+    assert presets()["off"].due(100) == {}
 
 
 @pytest.mark.parametrize("total", [1, 7, 199, 200, 201, 640, 100_000])
@@ -112,11 +117,6 @@ def test_what_is_no_schedule_is_refused(value):
 def test_settings_out_of_range_are_refused(field, value, message):
     with pytest.raises(InputError, match=message):
         ProbeSettings(**{field: value})
-
-
-def test_nothing_is_due_where_nothing_is_asked_for():
-    assert ProbeSettings(**NOTHING).due(100) == {}
-    assert ProbeSettings(points=0, histograms=0).due(100) == {}
 
 
 def test_each_family_has_a_schedule_of_its_own():

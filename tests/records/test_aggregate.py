@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from mlr.records.aggregate import aggregate
-from mlr.records.metrics_table import MetricsTable
 from mlr.records.series import Series, read_series
-from tests.records.written import add_rows
+from tests.records.written import write_table
 
 TAGS = ("loss/train", "accuracy/val")
 
@@ -102,9 +101,8 @@ def test_a_table_is_read_as_it_was_written(tmp_path):
     values = (rng.normal(size=(50, 4)) * 10.0 ** rng.integers(-30, 30, (50, 4))).astype("f4")
     values[3, 1], values[4, 1], values[5, 1] = np.nan, np.inf, -np.inf
     present = rng.random(values.shape) < 0.5
-    table = MetricsTable(tmp_path / "metrics.csv", ["a", "b", "c", "größe"])
-    add_rows(table, np.arange(50) * 3, np.arange(50) / 7, values, present)
-    table.flush()
+    tags, steps = ["a", "b", "c", "größe"], np.arange(50)
+    write_table(tmp_path / "metrics.csv", tags, steps * 3, steps / 7, values, present)
     found = read_series(tmp_path / "metrics.csv")
     assert found.tags == ("a", "b", "c", "größe")
     np.testing.assert_array_equal(found.steps, np.arange(50) * 3)

@@ -58,7 +58,7 @@ def test_other_tools_read_it(tmp_path):
 def test_every_truncation_is_refused(tmp_path):
     content = encode(ARRAYS, ABOUT)
     for size in range(len(content)):
-        with pytest.raises(ValueError, match=r"^(its|it) "):
+        with pytest.raises(ValueError, match="it is no whole checkpoint"):
             decode(bytearray(content[:size]))
     with pytest.raises(DataError, match="damaged"):
         read(written(tmp_path, content + b"\0"))
@@ -69,7 +69,7 @@ def test_every_flipped_bit_is_refused():
     for bit in range(8 * len(content)):
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(ValueError, match=r"^(its|it) "):
+        with pytest.raises(ValueError, match="it is no whole checkpoint"):
             decode(flipped)
 
 
@@ -94,7 +94,7 @@ def test_garbage_is_refused(tmp_path):
 def test_a_seal_that_lies_nowhere_is_refused(tmp_path, offsets):
     header = json.dumps({"~sha256": {"data_offsets": offsets}}).encode()
     content = len(header).to_bytes(8, "little") + header + bytes(64)
-    with pytest.raises(DataError, match=r"damaged: its? .*SHA-256"):
+    with pytest.raises(DataError, match="it is no whole checkpoint"):
         read(written(tmp_path, content))
 
 
@@ -104,7 +104,7 @@ def test_what_does_not_say_what_its_tensors_are_is_refused(monkeypatch, told):
         "mlr.records.checkpoint_file.json.dumps", lambda _: str(told).replace("'", '"')
     )
     content = encode(ARRAYS, ABOUT)
-    with pytest.raises(ValueError, match="it is no checkpoint"):
+    with pytest.raises(ValueError, match="it is no whole checkpoint"):
         decode(bytearray(content))
 
 

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from mlr import records
-from mlr.records import Recorder, RunFolder, write_runs_table
+from mlr.records import Recorder, RunFolder
+from mlr.records.sweep import write_runs_table
 from tests.records.reading import accumulate
+from tests.records.written import record_one
 
 TAGS = ("loss/train", "accuracy/val", "loss/test", "grad_norm/never")
 STEPS = np.array([0, 10, 20, 30])
@@ -29,7 +31,7 @@ FINALS = {"accuracy/test": 1 / 3, "loss/test": 1e-300, "loss/train": nan, "rmse/
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clients") / "run"
     recorder = Recorder(RunFolder.claim(folder, 0, "train.py", pair="sigmoid+se"), TAGS, {})
-    recorder.scalars(STEPS, STEPS / 20, VALUES, THERE, STEPS + 1000.0)
+    record_one(recorder, STEPS, STEPS / 20, VALUES, THERE)
     recorder.finish("interrupted")
     return folder
 

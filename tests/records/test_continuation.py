@@ -6,12 +6,14 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
+from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.core.checks import DataError
 from mlr.records import Recorder, RunFolder
-from mlr.records.continuation import check_files, check_position, continue_events, truncate
-from mlr.records.tensorboard.event_writer import EventWriter
+from mlr.records.continuation import check_files, check_position, repeated_records, truncate
+from mlr.records.recorder import new_events
 from tests.records.reading import accumulate, event_files, points
+from tests.records.written import record_one, write_events
 
 TAGS = ("loss/train", "loss/val")
 
@@ -22,7 +24,7 @@ def record(recorder, steps, values):
     present = np.ones(numbers.shape, dtype=bool)
     present[:-1, 1] = False
     steps = np.array(steps)
-    recorder.scalars(steps, steps / 10, numbers, present, steps + 1000.0)
+    record_one(recorder, steps, steps / 10, numbers, present)
 
 
 @pytest.fixture
@@ -175,13 +177,14 @@ def test_event_files_of_later_are_removed(tmp_path):
 
 
 def test_however_often_it_goes_on_at_a_step_that_is_told_once(tmp_path):
-    writer = EventWriter(tmp_path, first=True)
-    steps, values, times = np.array([3, 5]), np.array([[0.5], [0.25]]), np.array([1.0, 2.0])
-    writer.scalars(steps, ["loss/val"], values, times)
-    writer.flush()
-    sizes = {writer.path.name: writer.size}
+    numbers = ((3, 0.5), (5, 0.25))
+    values = (Summary.Value(tag="loss/val", simple_value=value) for _, value in numbers)
+    pairs = zip((Summary(value=[one]) for one in values), (3, 5), strict=True)
+    first = write_events(tmp_path, *pairs)
+    sizes = {first.name: first.stat().st_size}
     for step in (5, 5, 3, 5):
-        again = continue_events(tmp_path, sizes, step)
+        again = new_events(tmp_path, purge_step=step)
+        again.add(repeated_records(tmp_path, sizes, step))
         again.flush()
         sizes[again.path.name] = again.size
         assert points(tmp_path) == {"loss/val": [(3, "0.5"), (5, "0.25")]}

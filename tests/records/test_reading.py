@@ -7,7 +7,7 @@ from math import inf
 import pytest
 
 from mlr.core.checks import DataError, InputError, UnreadableError
-from mlr.records.reading import read_all, read_runs, remedied
+from mlr.records.reading import read_runs, remedied
 from tests.records.written import retell, write_run
 
 SERIES = {"loss/train": [2.0, 1.0]}
@@ -113,8 +113,8 @@ def test_what_grows_still_is_not_held_against_anything(runs):
 
 
 def test_a_run_that_two_places_lead_to_is_one(runs):
-    assert [run.name for run in read_all([runs / "b", runs, runs / "a"])] == ["b", "a"]
-    assert len(read_all([runs / "b", runs / "a" / ".." / "b"])) == 1
+    assert [run.name for run in read_runs(runs / "b", runs, runs / "a")] == ["b", "a"]
+    assert len(read_runs(runs / "b", runs / "a" / ".." / "b")) == 1
 
 
 @pytest.mark.parametrize(

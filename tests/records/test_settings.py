@@ -5,8 +5,8 @@ from math import inf
 import pytest
 
 from mlr.analysis.grouping import known_keys
-from mlr.records.reading import read_all, read_runs
-from mlr.records.settings import parse_value, split_overrides, value_text
+from mlr.records.reading import read_runs
+from mlr.records.settings import hyperparameters, parse_value, split_overrides, value_text
 from tests.records.written import write_run
 
 CONFIG = """
@@ -107,21 +107,19 @@ def test_overrides_by_key():
     }
 
 
-def test_runs_of_several_folders_are_each_there_once(tmp_path):
-    for name in ("a/one", "a/two", "b/one"):
-        write_run(tmp_path / name)
-    found = read_all([tmp_path / "a", tmp_path / "b" / "one", tmp_path / "a" / ".." / "a" / "two"])
-    assert [run.folder.relative_to(tmp_path).as_posix() for run in found] == [
-        "a/one",
-        "a/two",
-        "b/one",
-    ]
-
-
-def test_a_final_number_that_no_float32_can_hold_is_infinite(tmp_path):
-    metrics = {"loss/test": 1e308, "loss/val": -3.5e38, "loss/train": 3.4e38, "rmse/test": "nan"}
-    write_run(tmp_path, metrics=metrics)
-    (run,) = read_runs(tmp_path)
-    found = {tag: value for tag, value in run.metrics.items() if tag != "rmse/test"}
-    assert found == {"loss/test": inf, "loss/val": -inf, "loss/train": 3.4e38}
-    assert run.metrics["rmse/test"] != run.metrics["rmse/test"]
+def test_hyperparameters_are_flat_scalars_with_the_parts_by_name():
+    config = {
+        "head": {"_target_": "mlr.heads.Sigmoid"},
+        "model": {"_target_": "mlr.models.Mlp", "widths": [8, 4]},
+        "optimizer": {"_target_": "mlr.training.SGD", "lr": 0.5, "nesterov": False},
+        "seed": 3,
+        "steps": None,
+    }
+    assert hyperparameters(config, {"head": "sigmoid"}) == {
+        "head": "sigmoid",
+        "lr": 0.5,
+        "seed": 3,
+        "model.widths": "[8, 4]",
+        "optimizer.nesterov": False,
+        "steps": "None",
+    }

@@ -6,19 +6,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata
 
 from mlr.app.board.view import View
 from mlr.core import durable as durable_module
-from mlr.records import WriteError
-from mlr.records.metrics_table import MetricsTable
-from mlr.records.summary import COUNT, LIMIT
+from mlr.core.durable import WriteError
+from mlr.records.summary import COUNT, LIMIT, picture_records
 from mlr.records.summary import write_summary as write
-from mlr.records.tensorboard.event_writer import EventWriter
-from tests.records.reading import accumulate, names
+from tests.records.reading import accumulate, events, names
 from tests.records.sweeps import PAIRS, RATES, TAGS, line, write_sweep
-from tests.records.written import add_rows
+from tests.records.written import write_pictures, write_table
 
 
 def write_summary(folder, pairs):
@@ -39,10 +36,9 @@ def sweep(tmp_path_factory):
 def table(folder, **columns):
     """A run's folder with a table of these columns."""
     folder.mkdir(parents=True)
-    metrics = MetricsTable(folder / "metrics.csv", list(columns))
     values = np.array(list(columns.values()), dtype=np.float32).T
-    add_rows(metrics, np.arange(len(values)), np.arange(len(values)) / 2, values, ~np.isnan(values))
-    metrics.flush()
+    steps = np.arange(len(values))
+    write_table(folder / "metrics.csv", columns, steps, steps / 2, values, ~np.isnan(values))
 
 
 def test_every_line_and_the_best_of_each_pair(sweep):
@@ -212,10 +208,23 @@ def test_a_line_has_the_pictures_of_its_run_that_is_drawn(tmp_path):
     folders = [tmp_path / f"a+b,seed={seed}" for seed in range(3)]
     for folder in folders:
         table(folder, **{"loss/train": [1.0, 0.5], "loss/val": [1.0, 0.5]})
-    writer = EventWriter(folders[1])
-    image = Summary.Image(height=1, width=1, colorspace=3, encoded_image_string=b"png")
-    writer.summary(Summary(value=[Summary.Value(tag="figure/weights", image=image)]), 7)
-    writer.flush()
+    write_pictures(folders[1], "other", "figure/weights")
     summary = write_summary(tmp_path, {"a+b": [line(folders, "a+b")]})
     (event,) = accumulate(summary / "a+b").Images("figure/weights")
-    assert (event.step, event.encoded_image_string) == (7, b"png")
+    assert (event.step, event.encoded_image_string) == (1, b"figure/x")
+
+
+def copied(folder, records):
+    """Tags and steps of the records, their checksums verified."""
+    path = folder / "copy"
+    path.write_bytes(records)
+    return [(event.summary.value[0].tag, event.step) for event in events(path)]
+
+
+def test_pictures_are_copied_and_nothing_else(tmp_path):
+    path = write_pictures(tmp_path / "run", "figure/weights", "other/figure", "pr_curve/1")
+    found = picture_records(tmp_path / "run")
+    assert copied(tmp_path, found) == [("figure/weights", 0), ("pr_curve/1", 2)]
+    path.write_bytes(path.read_bytes()[:-3])  # what is whole
+    assert copied(tmp_path, picture_records(tmp_path / "run")) == [("figure/weights", 0)]
+    assert picture_records(tmp_path / "nowhere") == b""

@@ -3,8 +3,7 @@ import csv
 import pytest
 
 from mlr.core.durable import WriteError
-from mlr.records import write_runs_table
-from mlr.records.sweep import read_runs_table
+from mlr.records.sweep import read_runs_table, write_runs_table
 from tests.records.reading import names
 
 

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+from tensorboard.compat.proto.summary_pb2 import Summary
 
-from mlr.records import MetricsTable, RunFolder
-from mlr.records.metrics_table import format_rows
+from mlr.records import Recorder, RunFolder, record_scalars
+from mlr.records.encoding import table_head, table_rows
+from mlr.records.recorder import new_events, summary_record
 from mlr.records.run_folder import read_status
+from mlr.records.tensorboard.hparams import hparams_summaries
 
 NONE = float("nan")
 
@@ -16,11 +19,37 @@ def retell(folder: Path, status: str | None = None, **changes) -> None:
     RunFolder(folder, read_status(folder)).write_status(status, sync=False, **changes)
 
 
-def add_rows(table: MetricsTable, steps, epochs, values, present=None) -> None:
-    """Add one row a step (P,) with values (P, T)."""
+def write_table(path: Path, tags, steps, epochs, values, present=None) -> None:
+    """Write metrics.csv with one row a step (P,) of values (P, T)."""
     there = np.ones(values.shape, dtype=bool) if present is None else present
-    lines = "".join(format_rows(steps, epochs, values, there))
-    table.add(lines.encode(), int(steps[0]), int(steps[-1]))
+    rows = "".join(table_rows(np.asarray(steps), np.asarray(epochs), values, there))
+    path.write_bytes(table_head(tags) + rows.encode())
+
+
+def write_events(folder: Path, *summaries) -> Path:
+    """Write an event file of summaries, each with its step."""
+    file = new_events(folder)
+    for summary, step in summaries:
+        file.add(summary_record(summary, step))
+    file.flush()
+    return file.path
+
+
+def write_pictures(folder: Path, *tags) -> Path:
+    """Write an event file of one picture a step, among settings that name some."""
+    folder.mkdir(exist_ok=True)
+    image = Summary.Image(height=1, width=1, colorspace=3, encoded_image_string=b"figure/x")
+    values = [Summary(value=[Summary.Value(tag=tag, image=image)]) for tag in tags]
+    settings = hparams_summaries({"data.path": "figure/data.csv"}, "a")
+    steps = range(len(tags))
+    return write_events(folder, *((one, 0) for one in settings), *zip(values, steps, strict=True))
+
+
+def record_one(recorder: Recorder, steps, epochs, values, present=None, times=None) -> None:
+    """Record steps (P,) of one run, with values (P, T)."""
+    steps, there = np.asarray(steps), np.ones(values.shape, bool) if present is None else present
+    times = steps + 1000.0 if times is None else times
+    record_scalars([recorder], steps, epochs, values[:, None], there[:, None], times)
 
 
 def write_run(
@@ -39,13 +68,11 @@ def write_run(
     """One run; `series` is tag → value each half epoch, None for no value."""
     run = RunFolder.claim(folder, seed, "train.py", pair=pair, overrides=list(overrides))
     if series:
-        table = MetricsTable(run.metrics, list(series))
         columns = list(series.values())
         there = np.array([[value is not None for value in one] for one in columns]).T
         values = np.array([[NONE if value is None else value for value in one] for one in columns])
         steps = np.arange(len(columns[0])) * 10
-        add_rows(table, steps, steps / 20, values.T.astype(dtype), there)
-        table.flush()
+        write_table(run.metrics, list(series), steps, steps / 20, values.T.astype(dtype), there)
     if config or choices:
         (folder / ".hydra").mkdir()
         (folder / ".hydra" / "config.yaml").write_text(config)

@@ -18,10 +18,10 @@ from mlr.objectives import Objective, check_pair
 from mlr.probes import ProbeSettings
 from mlr.probes.settings import NAMES
 from mlr.records import Recorder, RunFolder
-from mlr.training import SGD, Adam, AdamW, Experiment, network, train
+from mlr.training import SGD, Adam, AdamW, Experiment, step, train
 from mlr.training.background import Background
 from mlr.training.log import run_tags
-from mlr.training.network import Kind, kind_of
+from mlr.training.step import Kind, kind_of
 from tests.training.conftest import split
 
 ALL = ProbeSettings(**dict.fromkeys(NAMES, True))
@@ -116,11 +116,9 @@ def run_of(
 def assert_identical(found, alone):
     assert (found.status, found.steps) == (alone.status, alone.steps)
     np.testing.assert_equal(found.metrics, alone.metrics)
-    for part in ("parameters", "optimizer_state"):
-        mine, theirs = getattr(found, part), getattr(alone, part)
-        assert mine.keys() == theirs.keys()
-        for name in mine:
-            assert torch.equal(mine[name].nan_to_num(7.5), theirs[name].nan_to_num(7.5)), name
+    assert found.parameters.keys() == alone.parameters.keys()
+    for name, own in found.parameters.items():
+        assert torch.equal(own.nan_to_num(7.5), alone.parameters[name].nan_to_num(7.5)), name
 
 
 def assert_each_identical_once(runs, results):
@@ -272,7 +270,7 @@ def test_lanes_differentiated_by_several_threads(monkeypatch, share):
     ]
     before = torch.get_num_threads()
     alone = [train([run])[0] for run in runs]
-    monkeypatch.setattr(network, "SHARE", share)
+    monkeypatch.setattr(step, "SHARE", share)
     parts = []
     real = Background.side_by_side
     monkeypatch.setattr(

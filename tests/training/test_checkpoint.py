@@ -10,19 +10,22 @@ from mlr.records import RunFolder
 from mlr.records.checkpoint_file import encode, read
 from mlr.records.status import FormatError
 from mlr.training.checkpoint import load_checkpoint, save_checkpoint
-from mlr.training.state import State
-from mlr.training.stopping import Stop
+from mlr.training.state import State, Stop
 
 WHOLE = State(
     step=12,
-    state_dict={"weight": torch.tensor([1.0, 2])},
-    moments={"first": torch.tensor([3.0]), "second": torch.tensor([4.0])},
-    previous=torch.tensor([5.0]),
-    snapshots=[(9, torch.tensor([6.0])), (10, torch.tensor([7.0]))],
+    tensors={
+        "model.weight": torch.tensor([1.0, 2]),
+        "optimizer.first": torch.tensor([3.0]),
+        "optimizer.second": torch.tensor([4.0]),
+        "snapshot.10": torch.tensor([6.0]),
+        "snapshot.9": torch.tensor([7.0]),
+        "best.weight": torch.tensor([8.0, 9]),
+        "previous_gradient": torch.tensor([5.0]),
+    },
     lowest=0.25,
     waited=3,
     best_step=8,
-    best={"weight": torch.tensor([8.0, 9])},
     ending=Stop(11, "diverged", "why", {"update": 12, "examples": [1]}),
     threads=2,
 )
@@ -36,8 +39,8 @@ def test_a_state_is_read_as_it_was_saved(tmp_path):
         "model.weight": [1, 2],
         "optimizer.first": [3],
         "optimizer.second": [4],
-        "snapshot.9": [6],
-        "snapshot.10": [7],
+        "snapshot.10": [6],
+        "snapshot.9": [7],
         "best.weight": [8, 9],
         "previous_gradient": [5],
     }
@@ -48,6 +51,8 @@ def test_a_state_is_read_as_it_was_saved(tmp_path):
     state, told = load_checkpoint(folder.checkpoint)
     assert told == about
     assert repr(state) == repr(WHOLE)
+    assert state.state_dict["weight"].tolist() == [1, 2]
+    assert [(step, row.item()) for step, row in state.snapshots] == [(9, 7), (10, 6)]
 
 
 @pytest.mark.parametrize(
@@ -79,13 +84,16 @@ def test_numbers_that_are_none_of_a_run_are_refused(tmp_path, key, values):
             DataError, match=r"checkpoint\.safetensors is not a checkpoint of a run"
         ):
             load_checkpoint(folder.checkpoint)
+    folder.checkpoint.write_bytes(encode({"snapshot.x": arrays["snapshot.9"]}, about))
+    with pytest.raises(DataError, match="is not a checkpoint of a run"):
+        load_checkpoint(folder.checkpoint)
     folder.checkpoint.write_bytes(encode(arrays, about | {"format": 4}))
     with pytest.raises(FormatError, match="of format 4"):
         load_checkpoint(folder.checkpoint)
 
 
 def saved(folder, step):
-    save_checkpoint(folder, State(step, {"weight": torch.full((2,), float(step))}, {}), {})
+    save_checkpoint(folder, State(step, {"model.weight": torch.full((2,), float(step))}), {})
     return folder.checkpoint.read_bytes()
 
 

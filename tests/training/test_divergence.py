@@ -41,25 +41,27 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_update_before_is_the_last(kind):
     runs = KINDS[kind]()
-    first, lost, *others = train(runs)
+    kept, short = Kept(), Kept()
+    first, lost, *others = train(runs, policy=kept.policy)
     assert lost.status == "diverged"
     assert lost.refused["update"] == lost.steps + 1
     assert all(own.isfinite().all() for own in lost.parameters.values())
     assert all(own.isfinite().all() for own in lost.state_dict.values())
     assert all(math.isnan(number) for number in lost.metrics.values())
     if lost.steps:
-        (shorter,) = train([replace(runs[1], steps=lost.steps)])
-        for name in ("parameters", "state_dict", "optimizer_state"):
-            mine, its = getattr(lost, name), getattr(shorter, name)
-            assert all(mine[key].equal(its[key]) for key in its)
+        (shorter,) = train([replace(runs[1], steps=lost.steps)], policy=short.policy)
+        assert all(lost.state_dict[key].equal(own) for key, own in shorter.state_dict.items())
+        moments = short.states[-1][0].named("optimizer.")
+        for key, own in kept.states[-1][1].named("optimizer.").items():
+            assert own.equal(moments[key])
     for run, found in zip((runs[0], *runs[2:]), (first, *others), strict=True):
         assert found.status == "done"
         assert_equal([found], train([run]))
 
 
 def test_the_refused_update_is_named_to_the_example():
-    run = wild()
-    (lost,) = train([run])
+    run, kept = wild(), Kept()
+    (lost,) = train([run], policy=kept.policy)
     update, tensor, numbers = (lost.refused[name] for name in ("update", "tensor", "examples"))
     assert f"update {update} was refused" in lost.reason
     assert tensor in lost.reason
@@ -71,7 +73,7 @@ def test_the_refused_update_is_named_to_the_example():
     logits = inputs @ weight.T + bias
     delta = logits - values.view_as(logits)
     gradient = delta.T @ inputs / len(inputs)
-    velocity = lost.optimizer_state["velocity"][: weight.numel()].view_as(weight)
+    velocity = kept.states[-1][0].tensors["optimizer.velocity"][: weight.numel()].view_as(weight)
     changed = weight - run.optimizer.lr * (run.optimizer.momentum * velocity + gradient)
     order = {
         "a logit": logits,

@@ -26,5 +26,5 @@ def test_as_many_examples_at_a_time_as_memory_may_hold(monkeypatch, model, value
     monkeypatch.setattr("mlr.training.evaluation.CHUNK_VALUES", values)
     program = Program([experiment(model=model, data=dataset(2, 600))], Background(0))
     chunks = Evaluation(Examples(program, "val"), program).chunks
-    assert [chunk.inputs.shape[1] for chunk in chunks] == sizes
-    assert [chunk.targets.shape[1] for chunk in chunks] == sizes
+    assert [inputs.shape[1] for inputs, _ in chunks] == sizes
+    assert [targets.shape[1] for _, targets in chunks] == sizes

@@ -16,10 +16,9 @@ from mlr.models import Mlp
 from mlr.objectives import Objective
 from mlr.training import SGD, train
 from mlr.training.background import Background
-from mlr.training.diagnostics_report import data_report
+from mlr.training.diagnostics_report import best_threshold, data_report, same_class_as_nearest
 from mlr.training.examples import Examples
 from mlr.training.run_objectives import RunObjectives
-from mlr.training.separability import same_class_as_nearest
 from mlr.training.step import Program
 from tests.training.conftest import dataset, experiment, split
 
@@ -120,3 +119,57 @@ def test_a_softmax_is_a_sigmoid_of_its_logit_against_the_others():
     torch.testing.assert_close(objectives.margins(z).sigmoid(), z.softmax(-1))
     alone = RunObjectives([Objective("sigmoid", "bce")] * 7)
     assert alone.margins(z) is z
+
+
+@pytest.mark.parametrize(
+    ("most", "share"), [(9, 1 / 3), (6, 1 / 3), (5, 2 / 3), (3, 2 / 3), (2, 0)]
+)
+def test_of_many_examples_evenly_spread_ones_are_compared(monkeypatch, most, share):
+    """All of them, every second one at 0, 9 and 20, or every third one at 0 and 11."""
+    monkeypatch.setattr("mlr.training.diagnostics_report.MOST_ROWS", most)
+    features = torch.tensor([0.0, 1, 9, 11, 20, 22]).view(6, 1, 1)
+    labels = torch.tensor([0, 1, 0, 1, 1, 1])
+    assert same_class_as_nearest(features, labels) == pytest.approx(share)
+
+
+def tried(logits, labels):
+    """The fewest wrong over all thresholds, one after the other."""
+    shares = []
+    for threshold in [*logits.unique().tolist(), float("inf")]:
+        found = (logits >= threshold).to(labels.dtype)
+        shares.append(float((found != labels).double().mean()))
+    return min(shares)
+
+
+@pytest.mark.parametrize("digits", [0, 1, 8])  # 0 and 1: many logits are equal
+def test_no_threshold_leaves_fewer_wrong(digits):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(5, 40, generator=generator, dtype=torch.float64).round(decimals=digits)
+    labels = (torch.rand(5, 40, generator=generator) < 0.4).double()
+    at, wrong = best_threshold(logits, labels)
+    for lane in range(5):
+        assert wrong[lane] == pytest.approx(tried(logits[lane], labels[lane]))
+        found = (logits[lane] >= at[lane]).double()
+        assert (found != labels[lane]).double().mean() == pytest.approx(float(wrong[lane]))
+
+
+def test_of_one_class_alone():
+    logits, ones = torch.tensor([[1.0, 2.0, 3.0]]), torch.ones(1, 3)
+    assert best_threshold(logits, ones)[1].item() == 0
+    at, wrong = best_threshold(logits, 1 - ones)
+    assert (at.item(), wrong.item()) == (float("inf"), 0.0)
+
+
+def test_a_separable_line():
+    at, wrong = best_threshold(torch.tensor([[0.4, 0.1, 0.9]]), torch.tensor([[1.0, 0.0, 1.0]]))
+    assert (round(at.item(), 6), wrong.item()) == (0.4, 0.0)
+
+
+@pytest.mark.parametrize(("classes", "there"), [(2, True), (3, False), (None, False)])
+def test_runs_of_one_output_tell_it(classes, there):
+    kinds = {"head": "linear", "loss": "se", "data": dataset(classes, 61)}
+    runs = [experiment(**kinds, optimizer=SGD(lr=0.01), seed=seed) for seed in range(2)]
+    for result in train(runs):
+        assert ("boundary" in result.anatomy) is there
+        if there:
+            assert 0 <= result.anatomy["boundary"]["wrong"] <= result.anatomy["wrong"] + 1e-9

@@ -14,7 +14,7 @@ from torch import nn
 
 from mlr.models import Mlp
 from mlr.training import SGD, train
-from mlr.training.network import Kind, kind_of
+from mlr.training.step import Kind, kind_of
 from tests.training.conftest import dataset, experiment
 
 

@@ -119,12 +119,9 @@ def test_epochs_and_times_are_those_of_their_steps(tmp_path):
     """Of 4 updates an epoch, the last with the 2 examples that are left."""
     run = experiment(epochs=2, probes=ProbeSettings(points="every:1"))
     before = time.time()
-    recorder = Recorder(RunFolder.claim(tmp_path / "run"), run_tags(run), {})
-    (result,) = train([run], [recorder])
-    recorder.finish(result.status, result.metrics, at=result.point)
-    table = table_of(recorder)
+    ((result, table),) = trained(tmp_path, [run])
     assert {step: row["epoch"] for step, row in table.items()} == {n: n / 4 for n in range(9)}
-    (file,) = event_files(recorder.folder.path)
+    (file,) = event_files(tmp_path / "0")
     times = {
         one.step: one.wall_time
         for one in events(file)
@@ -145,12 +142,12 @@ def test_it_is_time_to_flush_after_so_many_bytes_or_seconds(monkeypatch):
     monkeypatch.setattr(kept.measurements, "keep", moments.append)
     for due in (False, False, False, True):
         kept.keep((0, 0.0))
-        assert kept.due() is due
+        assert kept.measurements.due() is due
     kept.wanted = False
     kept.flush()
-    assert not kept.due()
+    assert not kept.measurements.due()
     monkeypatch.setattr(measuring, "FLUSH_SECONDS", 0.0)
-    assert kept.due()
+    assert kept.measurements.due()
 
 
 def test_validation_is_recorded_at_the_end_of_each_epoch(tmp_path):

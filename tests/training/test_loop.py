@@ -16,7 +16,7 @@ from mlr.models import Linear, Mlp
 from mlr.objectives import Objective
 from mlr.probes import ProbeSettings
 from mlr.training import SGD, Adam, train
-from mlr.training.network import Kind, kind_of
+from mlr.training.step import Kind, kind_of
 from tests.training.conftest import dataset, experiment, split
 from tests.training.twin import train_plainly
 
@@ -168,13 +168,6 @@ def test_runs_of_many_kinds_in_one_program_equal_their_plain_loops(mlp):
         assert_same(result.parameters, train_plainly(run))
 
 
-def test_runs_with_one_seed_share_their_batches_and_still_differ():
-    runs = [experiment(optimizer=SGD(lr=lr)) for lr in (0.1, 0.4)]
-    first, second = train(runs)
-    assert_same(first.parameters, train_plainly(runs[0]))
-    assert_same(second.parameters, train_plainly(runs[1]))
-
-
 def test_steps_end_within_an_epoch():
     run = experiment(steps=6)
     (result,) = train([run])
@@ -186,11 +179,6 @@ def test_a_run_repeats_to_the_bit():
     (one,), (two,) = (train([experiment(dtype="float32")]) for _ in range(2))
     assert all(torch.equal(one.parameters[name], two.parameters[name]) for name in one.parameters)
     assert one.metrics == two.metrics
-
-
-def test_another_seed_is_another_run():
-    (one,), (two,) = train([experiment(seed=0)]), train([experiment(seed=1)])
-    assert not torch.equal(one.parameters["output.weight"], two.parameters["output.weight"])
 
 
 def test_the_callers_module_and_generator_are_left_alone():
@@ -282,18 +270,6 @@ def test_an_accuracy_in_float64_has_its_digits():
     assert result.metrics["accuracy/test"] == right / count
 
 
-def test_divergence_is_a_result_and_siblings_go_on():
-    runs = [
-        experiment(head="linear", loss="se", optimizer=SGD(lr=lr), epochs=200)
-        for lr in (0.1, 1e6, 0.2)
-    ]
-    alone = train(runs[:1])[0]
-    good, bad, other = train(runs)
-    assert [good.status, bad.status, other.status] == ["done", "diverged", "done"]
-    assert "optimizer.lr" in bad.reason
-    assert_same(good.parameters, alone.parameters)
-
-
 @pytest.mark.parametrize("seconds", [0.0, 1e9])
 def test_no_end_depends_on_the_clock(monkeypatch, seconds):
     monkeypatch.setattr("mlr.training.loop.PROGRESS_SECONDS", seconds)
@@ -319,42 +295,54 @@ def test_values_out_of_range_are_refused(change, message):
         experiment(**change)
 
 
-def test_runs_that_cannot_share_a_program_are_refused():
-    data = dataset()
-    one = experiment(data=data)
-    with pytest.raises(InputError, match="must share batch_size"):
-        train([one, experiment(data=data, batch_size=8)])
-    with pytest.raises(InputError, match="must share optimizer"):
-        train([one, experiment(data=data, optimizer=Adam(lr=0.1))])
-    with pytest.raises(InputError, match="must share model"):
-        train([one, experiment(data=data, model=Mlp([4]))])
-    relu, tanh = (experiment(data=data, model=Mlp([4], kind)) for kind in ("relu", "tanh"))
-    with pytest.raises(InputError, match="must share model"):
-        train([relu, tanh])
-    with pytest.raises(InputError, match="must share data"):
-        train([one, experiment(data=dataset(2, 40))])
-    numbers = dataset(None)
-    line = experiment(data=numbers, head="linear", loss="gaussian_nll")
-    with pytest.raises(InputError, match="must share model"):
-        train([line, experiment(data=numbers, head="gaussian", loss="gaussian_nll")])
-    # a rate of 0 leaves an operation out, which moves no bit but where numbers are infinite
-    with pytest.raises(InputError, match="must share optimizer"):
-        train([one, experiment(data=data, optimizer=SGD(lr=0.1, momentum=0.9))])
+@pytest.mark.parametrize(
+    ("first", "second", "part"),
+    [
+        ({}, {"batch_size": 8}, "batch_size"),
+        ({}, {"test_every_epoch": True}, "test_every_epoch"),
+        ({}, {"optimizer": Adam(lr=0.1)}, "optimizer"),
+        # a rate of 0 leaves an operation out, which moves no bit but where numbers are infinite
+        ({}, {"optimizer": SGD(lr=0.1, momentum=0.9)}, "optimizer"),
+        ({}, {"model": Mlp([4])}, "model"),
+        ({"model": Mlp([4], "relu")}, {"model": Mlp([4], "tanh")}, "model"),
+        (
+            {"data": dataset(None), "head": "linear", "loss": "gaussian_nll"},
+            {"data": dataset(None), "head": "gaussian", "loss": "gaussian_nll"},
+            "model",
+        ),
+        ({}, {"data": dataset(2, 40)}, "data"),
+    ],
+)
+def test_runs_that_cannot_share_a_program_are_refused(first, second, part):
+    with pytest.raises(InputError, match=f"must share {part}"):
+        train([experiment(**first), experiment(**second)])
+
+
+def test_as_many_recorders_as_runs_and_at_least_one():
     with pytest.raises(InputError, match="no run"):
         train([])
     with pytest.raises(InputError, match="2 runs need as many recorders, not 1"):
-        train([one, one], [None])
+        train([experiment(), experiment()], [None])
 
 
-def test_modules_that_would_not_be_trained_as_they_are_get_refused():
-    frozen = nn.Sequential(nn.Linear(3, 1))
-    frozen[0].bias.requires_grad_(False)
-    with pytest.raises(InputError, match="all of them are trained"):
-        train([experiment(module=frozen)])
-    with pytest.raises(InputError, match="must have parameters"):
-        train([experiment(module=nn.Flatten())])
-    with pytest.raises(InputError, match="outputs"):
-        train([experiment(module=nn.Linear(3, 2))])
+def frozen():
+    module = nn.Sequential(nn.Linear(3, 1))
+    module[0].bias.requires_grad_(False)
+    return {"module": module}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (frozen(), "all of them are trained"),
+        ({"module": nn.Flatten()}, "must have parameters"),
+        ({"module": nn.Linear(3, 2)}, "the model gives 2 logits"),
+        ({"objective": Objective("sigmoid", "bce", outputs=3)}, "the objective is made for 3"),
+    ],
+)
+def test_modules_that_would_not_be_trained_as_they_are_get_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        train([experiment(**changes)])
 
 
 def test_a_module_used_twice_is_computed_as_it_is():
@@ -420,11 +408,6 @@ def test_progress_ends_at_the_total():
     told = []
     train([experiment(model=Linear())], progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (12, 12)
-
-
-def test_dataset_type_is_what_the_loop_reads():
-    assert dataset().feature_shape == (3,)
-    assert isinstance(dataset(), Dataset)
 
 
 @pytest.mark.parametrize("classes", [2, 3, None])

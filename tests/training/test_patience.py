@@ -94,7 +94,7 @@ def test_beside_others_each_ends_by_its_own():
 def test_a_loss_that_never_was_finite_is_not_the_rates_doing():
     program = Program([experiment(seed=seed) for seed in range(2)], Background(0))
     endings = Stopping(program)
-    endings.begin(torch.tensor([0.5, math.inf]))
+    endings.begun_finite = [True, False]
     endings.watch(STEPS, torch.tensor([math.nan, math.nan]))
     assert endings.ended[0].reason.endswith("; try a smaller optimizer.lr")
     assert endings.ended[1].reason.endswith(
@@ -143,21 +143,21 @@ def test_the_recorded_losses_tell_where_it_ended(tmp_path):
     assert [one.lowest for one in kept.states[-1]] == [losses[at - 1] for at in (15, 9, 9, 15)]
     at = dict(whole.snapshots)
     assert [by_rule(losses, patience) for patience in patiences[1:]] == ends
-    for result, (end, best) in zip(stopped, ends, strict=True):
-        assert (result.steps, result.best[0]) == (end, best)
+    for result, state, (end, best) in zip(stopped, kept.states[-1][1:], ends, strict=True):
+        assert (result.steps, state.best_step) == (end, best)
         # what it ends with is no snapshot of before its end
         assert [step for step, _ in result.snapshots] == [best]
         assert result.metrics["loss/val"] == losses[end - 1]
         for name in result.parameters:
             assert result.state_dict[name].equal(at[end][name])
-            assert result.best[1][name].equal(at[best][name])
+            assert state.tensors[f"best.{name}"].equal(at[best][name])
 
 
 def test_of_a_run_that_is_best_at_its_end_there_is_no_second_copy():
     kept = Kept()
-    (result,) = train([experiment(epochs=3)], policy=kept.policy)
-    assert result.best == (result.steps, {}) == (12, {})
-    assert (kept.states[-1][0].best_step, kept.states[-1][0].best) == (12, {})
+    train([experiment(epochs=3)], policy=kept.policy)
+    (state,) = kept.states[-1]
+    assert (state.step, state.best_step, state.named("best.")) == (12, 12, {})
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,8 @@ def test_a_loss_that_never_moves_is_best_at_first(epochs, steps, told):
     nn.init.zeros_(module[0].weight)
     nn.init.constant_(module[0].bias, -1.0)
     run = experiment(head="clipped_linear", loss="se", module=module, patience=3, epochs=epochs)
-    (result,) = train([run])
+    kept = Kept()
+    (result,) = train([run], policy=kept.policy)
     assert (result.steps, result.reason) == (steps, told)
-    assert (result.best[0], result.status) == (4, "done")
+    assert (kept.states[-1][0].best_step, result.status) == (4, "done")
     assert result.state_dict["0.bias"].item() == -1

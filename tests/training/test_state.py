@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, nan
 
 import pytest
 import torch
 
 from mlr.core.checks import DataError
-from mlr.training import Adam
+from mlr.models import Linear, Mlp
+from mlr.training import SGD, Adam, train
 from mlr.training.background import Background
-from mlr.training.run_snapshots import Snapshots, copy_lanes
-from mlr.training.state import restore, states_of
+from mlr.training.checkpointing import restore, states_of
+from mlr.training.state import Snapshots, Stop, copy_lanes
 from mlr.training.step import Program
-from mlr.training.stopping import Stop, Stopping
-from tests.training.conftest import experiment
+from mlr.training.stopping import Stopping
+from tests.training.conftest import dataset, experiment
 
 
 def begun():
@@ -55,12 +57,12 @@ def values(tensors):
 def test_each_run_has_what_it_was_when_it_ended_or_is(states):
     assert [one.step for one in states] == [8] * 4
     assert [values(one.state_dict) for one in states] == [{4}, {108}, {208}, {304}]
-    assert [values(one.moments) for one in states] == [{-4}, {-108}, {-208}, {-304}]
+    assert [values(one.named("optimizer.")) for one in states] == [{-4}, {-108}, {-208}, {-304}]
     assert [one.lowest for one in states] == [inf, 3, 2, 3]
     assert [one.waited for one in states] == [2, 1, 0, 1]
     assert [one.best_step for one in states] == [0, 4, 8, 4]
     # none before the first, and none where the module has them
-    assert [values(one.best) for one in states] == [set(), {104}, set(), set()]
+    assert [values(one.named("best.")) for one in states] == [set(), {104}, set(), set()]
     assert [one.ending and (one.ending.step, one.ending.status) for one in states] == [
         *((4, "diverged"), None, None, (4, "diverged"))
     ]
@@ -68,7 +70,7 @@ def test_each_run_has_what_it_was_when_it_ended_or_is(states):
         *([], [], [(2, {202})], [])
     ]
     assert {one.threads for one in states} == {None}
-    assert {one.previous for one in states} == {None}
+    assert not any("previous_gradient" in one.tensors for one in states)
 
 
 def test_a_fresh_program_takes_them_up(states):
@@ -94,21 +96,76 @@ def test_a_fresh_program_takes_them_up(states):
             other.best_step,
         )
         assert values(one.state_dict) == values(other.state_dict)
-        assert values(one.best) == values(other.best)
+        assert values(one.named("best.")) == values(other.named("best."))
         assert one.ending == other.ending
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("name", "tensor"),
     [
-        ({"snapshots": [(2, torch.ones(3, dtype=torch.float64))]}, "snapshots"),
-        ({"previous": torch.ones(4)}, "snapshots"),
-        ({"best": {"output.weight": torch.ones(1, 3, dtype=torch.float64)}}, "best parameters"),
-        ({"moments": {}}, "moments"),
-        ({"state_dict": {}}, "parameters"),
+        ("snapshot.2", torch.ones(3, dtype=torch.float64)),
+        ("previous_gradient", torch.ones(4)),
+        ("best.output.weight", torch.ones(1, 3, dtype=torch.float64)),
+        ("optimizer.mean", None),
+        ("model.output.weight", None),
+        ("model.more", torch.ones(4)),
     ],
 )
-def test_tensors_of_another_run_are_refused(states, change, told):
-    wrong = [*states[:3], type(states[3])(**vars(states[3]) | change)]
-    with pytest.raises(DataError, match=f"the checkpoint's {told} are of another model"):
+def test_tensors_of_another_run_are_refused(states, name, tensor):
+    tensors = {**states[3].tensors, name: tensor}
+    if tensor is None:
+        del tensors[name]
+    wrong = [*states[:3], replace(states[3], tensors=tensors)]
+    with pytest.raises(DataError, match=r"of another model or optimizer: .* do not fit"):
         restore(wrong, *begun())
+
+
+def ended(steps, **changes):
+    (result,) = train([experiment(steps=steps, **changes)])
+    return result.parameters
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(
+        torch.equal(value, second[name]) for name, value in first.items()
+    )
+
+
+def test_a_snapshot_is_where_a_shorter_run_ends():
+    kinds = [
+        {"model": Linear()},
+        {"model": Mlp(widths=[40]), "data": dataset(3), "head": "softmax"},
+    ]
+    for kind in kinds:
+        loss = {"loss": "ce"} if "head" in kind else {}
+        one = experiment(steps=9, **kind, **loss)
+        (result,) = train([one], snapshots=[(0, 4)])
+        assert [step for step, _ in result.snapshots] == [0, 4]
+        (_, start), (_, middle) = result.snapshots
+        initial = {name: value.detach() for name, value in one.module.named_parameters()}
+        assert same(start, initial)
+        assert same(middle, ended(4, **kind, **loss))
+
+
+def test_each_run_has_its_own_whatever_the_order_of_the_objectives():
+    runs = [
+        experiment(loss=loss, seed=seed, steps=5)
+        for seed, loss in enumerate(("bce", "se", "bce", "se"))
+    ]
+    results = train(runs, snapshots=[(2,), (), (1, 3), (2,)])
+    assert [[step for step, _ in one.snapshots] for one in results] == [[2], [], [1, 3], [2]]
+    for run, steps, loss in ((0, 2, "bce"), (2, 3, "bce"), (3, 2, "se")):
+        found = dict(results[run].snapshots)[steps]
+        assert same(found, ended(steps, loss=loss, seed=run))
+
+
+def test_nothing_is_kept_of_what_comes_after_a_runs_end():
+    patient = experiment(steps=40, patience=1, optimizer=SGD(lr=50.0))
+    (result,) = train([patient], snapshots=[(0, 39)])
+    assert result.steps < 39
+    assert [step for step, _ in result.snapshots] == [0]
+
+
+def test_without_being_asked_nothing_is_kept():
+    (result,) = train([experiment(steps=3)])
+    assert result.snapshots == ()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from mlr.models import Linear, Mlp
 from mlr.training.structure import ACTIVATIONS, dense_structure
+from tests.training.conftest import experiment
 
 
-class Own(nn.Sequential):
+class OwnSequence(nn.Sequential):
     """Could compute anything."""
 
 
@@ -52,7 +56,7 @@ OTHERS = {
     "flattened from the second axis": (nn.Sequential(nn.Flatten(2), nn.Linear(3, 2)), (2, 3)),
     "flattened up to the second axis": (nn.Sequential(nn.Flatten(1, 1), nn.Linear(6, 2)), (2, 3)),
     "no sequence": (nn.Linear(3, 2), (3,)),
-    "a class of its own": (Own(nn.Linear(3, 2)), (3,)),
+    "a class of its own": (OwnSequence(nn.Linear(3, 2)), (3,)),
     "an activation first": (nn.Sequential(nn.ReLU(), nn.Linear(3, 2)), (3,)),
     "an activation last": (nn.Sequential(nn.Linear(3, 2), nn.ReLU()), (3,)),
     "two activations": (
@@ -98,3 +102,28 @@ def test_activations_and_their_slopes_are_those_of_autograd(kind):
     torch.testing.assert_close(ACTIVATIONS[kind].slopes(found), slopes)
     delta = torch.linspace(1, 2, 13, dtype=torch.float64)
     torch.testing.assert_close(ACTIVATIONS[kind].backward(delta, found), delta * slopes)
+
+
+class Own(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.bend, self.second = nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.second(self.bend(self.first(x)))
+
+
+@pytest.mark.parametrize(
+    ("run", "dense", "hidden"),
+    [
+        (experiment(model=Linear()), ["output"], []),
+        (
+            experiment(model=Mlp(widths=[5, 4])),
+            ["hidden1", "hidden2", "output"],
+            ["hidden1", "hidden2"],
+        ),
+        (replace(experiment(), module=Own().double()), ["first", "second"], ["first"]),
+    ],
+)
+def test_hidden_layers_are_those_with_an_activation(run, dense, hidden):
+    assert (list(run.subject.dense), list(run.subject.hidden)) == (dense, hidden)

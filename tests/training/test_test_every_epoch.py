@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from mlr.records import Recorder, RunFolder
 from mlr.training import SGD, train
-from mlr.training.log import run_tags
 from tests.training.conftest import dataset, experiment
-from tests.training.test_log import recorded
+from tests.training.test_log import recorded, trained
 from tests.training.test_no_validation import without_validation
 
 EPOCHS, BATCH, LR = 4, 16, 0.4
@@ -73,11 +70,8 @@ def test_off_by_default_and_the_same_but_for_the_rows(tmp_path):
 def test_tensorboard_has_one_number_a_step(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    one = run()
-    recorder = Recorder(RunFolder.claim(tmp_path / "run"), run_tags(one), {})
-    (result,) = train([one], [recorder])
-    recorder.finish(result.status, result.metrics, result.reason, at=result.point)
-    events = EventAccumulator(str(tmp_path / "run"), size_guidance={"tensors": 0})
+    trained(tmp_path, [run()])
+    events = EventAccumulator(str(tmp_path / "0"), size_guidance={"tensors": 0})
     events.Reload()
     found = events.Tensors("accuracy/test") if "accuracy/test" in events.Tags()["tensors"] else []
     found = found or events.Scalars("accuracy/test")
@@ -93,10 +87,3 @@ def test_nothing_is_recorded_after_an_early_end(tmp_path):
     tested = [step for step, row in table.items() if "loss/test" in row]
     assert tested == list(range(4, result.steps + 1, 4))
     assert max(other) == 240
-
-
-def test_a_run_without_it_is_another_program():
-    from mlr.core.checks import InputError
-
-    with pytest.raises(InputError, match="must share test_every_epoch"):
-        train([run(), replace(run(), test_every_epoch=False)])

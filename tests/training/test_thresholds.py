@@ -11,7 +11,7 @@ from mlr.models import Mlp
 from mlr.probes import ProbeSettings
 from mlr.probes.settings import NAMES
 from mlr.training import SGD, train
-from mlr.training.network import Kind, kind_of
+from mlr.training.step import Kind, kind_of
 from tests.training.conftest import experiment
 from tests.training.test_log import recorded, trained
 

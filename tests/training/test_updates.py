@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 from dataclasses import replace
 
 import pytest
@@ -12,11 +11,11 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR, StepLR
 
 from mlr.models import Mlp
-from mlr.records import Recorder, RunFolder
 from mlr.training import SGD, Adam, AdamW, Cosine, Step, train
-from mlr.training.log import run_tags
 from mlr.training.steppers import limit_norm
 from tests.training.conftest import experiment
+from tests.training.test_checkpointing import Kept
+from tests.training.test_log import recorded
 
 BATCH, STEPS = 16, 12  # 3 epochs of 50 examples: the last batch of each has 2
 
@@ -123,27 +122,25 @@ def test_every_optimizer_under_every_schedule(kind, schedule):
     pairs = OPTIMIZERS[kind]
     model = Mlp(widths=[5], activation="tanh", init="torch")
     runs = [run_of(mine, model=model, seed=seed, **changes) for seed, (mine, _) in enumerate(pairs)]
-    for run, result, (_, make) in zip(runs, train(runs), pairs, strict=True):
+    together, alone = Kept(), Kept()
+    results = train(runs, policy=together.policy)
+    for run, result, (_, make) in zip(runs, results, pairs, strict=True):
         assert_same(result, by_torch(run, make, scheduler)[0])
-    # its moments are those of the run alone
-    (alone,) = train(runs[1:])
-    assert all(
-        own.equal(result.optimizer_state[name]) for name, own in alone.optimizer_state.items()
-    )
+    train(runs[1:], policy=alone.policy)
+    moments = together.states[-1][1].named("optimizer.")
+    for name, own in alone.states[-1][0].named("optimizer.").items():
+        assert own.equal(moments[name])
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_recorded_rate_is_that_of_each_update(tmp_path, schedule):
     changes, scheduler = SCHEDULES[schedule]
     run = run_of(SGD(lr=0.3), **changes)
-    recorder = Recorder(RunFolder.claim(tmp_path / "run"), run_tags(run), {})
-    (result,) = train([run], [recorder])
-    recorder.finish(result.status, result.metrics, result.reason, at=result.point)
-    with recorder.folder.metrics.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["learning_rate"]]
+    (table,) = recorded(tmp_path, [run])
+    rows = {step: row["learning_rate"] for step, row in table.items() if "learning_rate" in row}
     _, rates, _ = by_torch(run, lambda own: torch.optim.SGD(own, lr=0.3), scheduler)
-    assert [int(row["step"]) for row in rows] == list(range(STEPS))
-    assert [float(row["learning_rate"]) for row in rows] == pytest.approx(rates, rel=1e-12)
+    assert list(rows) == list(range(STEPS))
+    assert list(rows.values()) == pytest.approx(rates, rel=1e-12)
 
 
 def test_moments_are_torchs():
@@ -159,7 +156,10 @@ def test_moments_are_torchs():
     nn.functional.binary_cross_entropy_with_logits(logits, labels).backward()
     g = torch.cat([own.grad.flatten() for own in module.parameters()])
     theta = torch.cat([own.detach().flatten() for own in module.parameters()])
-    sgd, adamw = (train([run])[0].optimizer_state for run in runs)
+    ends = Kept(), Kept()
+    for run, end in zip(runs, ends, strict=True):
+        train([run], policy=end.policy)
+    sgd, adamw = (end.states[-1][0].named("optimizer.") for end in ends)
     torch.testing.assert_close(sgd, {"velocity": g + 0.2 * theta})
     torch.testing.assert_close(adamw, {"mean": 0.2 * g, "square": 0.3 * g.square()})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from mlr.core import console
 from mlr.core.checks import InputError, known
 from mlr.core.durable import atomic_write
 from mlr.core.streams import write_utf8
-from mlr.records.reading import left_out, read_all
+from mlr.records.reading import left_out, read_runs
 from mlr.records.settings import Value
 from mlr.records.sweep import csv_text, marked
 
@@ -34,26 +35,16 @@ def main(
     csv: str | None = None,
     json: str | None = None,
 ) -> int:
-    """Compare the runs in folders; returns the exit code.
+    """Compare the runs in folders, by keys separated by commas; returns the exit code.
 
-    Args:
-        places: folders of runs or of sweeps.
-        by: keys that distinguish groups, separated by commas.
-        metric: the final number that ranks.
-        sort: the column to sort by, instead.
-        csv: a file for the table, `-` for standard output in place of the table.
-        json: likewise.
-
-    Raises:
-        InputError: no such runs, key or column.
-        WriteError: a file cannot be written.
+    `csv` and `json` are files, `-` for standard output in place of the table.
     """
     if csv == json == STDOUT:
         raise InputError("--csv=- and --json=- cannot share the output; give one a file.")
     keys = [key.strip() for key in by.split(",") if key.strip()]
     if not keys:
         raise InputError(f"--by={by} names no key; give some, as in --by=head,loss.")
-    runs = read_all(places)
+    runs = read_runs(*places)
     found = compare(runs, keys, metric)
     if found.mixed and tuple(keys) == HEAD_LOSS:  # means over other settings were not asked for
         found = compare(runs, [*keys, *found.mixed], metric)
@@ -71,28 +62,22 @@ def main(
 
 
 def _sorted(comparison: CompareResult, column: str | None) -> CompareResult:
-    """Sort each ranking by a key or a field of `CompareRow`, the smallest first, None last.
-
-    Raises:
-        InputError: there is no such column; lists the known ones.
-    """
+    """Sort each ranking by a key or a field of `CompareRow`, the smallest first, None last."""
     if column is None:
         return comparison
-    name = known("--sort", column, [*comparison.by, *COLUMNS])
+    known("--sort", column, [*comparison.by, *COLUMNS])
 
-    def resorted(ranking: Ranking) -> Ranking:
-        down = -1 if name == "mean" and is_higher_better(ranking.metric) else 1
+    def place(row: CompareRow, down: int) -> tuple[int, float, str]:
+        value = row.keys[column] if column in row.keys else getattr(row, column)
+        if value is None:
+            return 2, 0, ""
+        return (1, 0, value) if isinstance(value, str) else (0, down * value, "")
 
-        def place(number: int) -> tuple[int, float, str]:
-            row = ranking.rows[number]
-            value = row.keys[name] if name in row.keys else getattr(row, name)
-            if value is None:
-                return 2, 0, ""
-            return (1, 0, value) if isinstance(value, str) else (0, down * value, "")
-
-        return replace(ranking, order=sorted(range(len(ranking.rows)), key=place))
-
-    return replace(comparison, rankings=[resorted(one) for one in comparison.rankings])
+    rankings = []
+    for one in comparison.rankings:
+        down = -1 if column == "mean" and is_higher_better(one.metric) else 1
+        rankings.append(replace(one, order=sorted(one.rows, key=partial(place, down=down))))
+    return replace(comparison, rankings=rankings)
 
 
 def as_csv(comparison: CompareResult) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from math import isfinite
 
 import numpy as np
@@ -23,36 +23,27 @@ OF_DATA = ("data", "experiment")
 """Roots of keys that determine the data."""
 LOST = ("diverged", "failed", "interrupted", "running")
 """Statuses of runs without a final result, which are fields of `CompareRow`."""
+Rates = Mapping[Value, Sequence[Recorded]]
 Spread = tuple[float, float | None]
 """Mean over seeds, and standard deviation if there are two."""
 
 
 @dataclass(frozen=True)
 class CompareRow:
-    """One configuration; a field is None if there is nothing to tell.
+    """One configuration at the learning rate chosen on validation data; None for what it lacks.
 
     keys: settings that distinguish the configuration.
     place: rank from 1; configurations of equal means share one.
-    lr: learning rate of the numbers below, chosen on validation data; None if there was none to
-        choose.
-    rates: mean of the ranking metric by learning rate, None if no run has it.
-    runs: number of runs, at any learning rate.
-    diverged, failed, interrupted, running: number of these.
-    seeds: runs with the metric, at this learning rate; mean and std are over these.
-    missing: runs at this learning rate that were trained to an end without it.
-    stands_behind: True if these are more than a tenth, so that it ranks behind configurations
-        that lost fewer.
-    epochs_to_90, updates_to_90: until 90 % of the way to the best configuration's end (see
-        `time_to_target.Target`), the median over runs.
-    logit_grad_wrong: final `logit_grad/wrong`, ‖dL/dz‖ averaged over the training examples that
-        are predicted wrongly at the end; mean over seeds.
-    logit_grad_right: the same over those predicted rightly.
-    stuck: final share of training examples that are wrong and without gradient, mean over seeds.
-    p: of the paired test against the first row, corrected; None for that row itself.
-    common: seeds that both have.
-    verdict: best, first, worse, not significant, or the reason why there is no test.
+    rates: mean of the ranking metric by learning rate.
+    runs: number of runs, at any learning rate, and below how many of them were lost.
+    seeds: runs with the metric; mean and std are over these.
+    missing: runs that were trained to an end without it.
+    stands_behind: True if these are so many that it ranks behind configurations that lost fewer.
+    epochs_to_90, updates_to_90: median over runs, see `time_to_target.Target`.
+    logit_grad_wrong, logit_grad_right, stuck: means over seeds of the final numbers.
+    p, common, verdict: see `significance.Verdict`.
     finals: mean and std of every final number.
-    members: runs at this learning rate.
+    members: its runs.
     """
 
     keys: Mapping[str, Value]
@@ -87,42 +78,33 @@ COLUMNS = tuple(one.name for one in fields(CompareRow) if one.name not in _NOT_C
 
 @dataclass(frozen=True)
 class Ranking:
-    """Configurations that can be compared with each other, the best first.
-
-    data: the data set; empty if all runs have the same.
-    loss: the loss of all rows; empty if losses do not separate rankings.
-    metric: the final number that ranks.
-    chosen_on: the final number by which learning rates were chosen; None for none.
-    target: to be reached for `updates_to_90`.
-    rows: at least one.
-    p: of each two rows (G, G), NaN for no test.
-    order: numbers of the rows as they are listed; empty for the order of rank.
-    """
+    """Configurations that can be compared with each other, the best first."""
 
     data: str
+    """the data set; empty if all runs have the same"""
     loss: str
+    """the loss of all rows; empty if losses do not separate rankings"""
     metric: str
     chosen_on: str | None
+    """the final number by which learning rates were chosen; None for none"""
     target: Target | None
     rows: Sequence[CompareRow]
-    p: np.ndarray = field(repr=False, compare=False, default_factory=lambda: np.empty((0, 0)))
-    order: Sequence[int] = ()
+    p: np.ndarray
+    """of each two rows (G, G), NaN for no test"""
+    order: Sequence[CompareRow] = ()
+    """the rows as they are listed; empty for the order of rank"""
 
     @property
-    def listed(self) -> list[CompareRow]:
-        """Rows in the order of `order`."""
-        return [self.rows[number] for number in self.order] if self.order else list(self.rows)
+    def listed(self) -> Sequence[CompareRow]:
+        """Rows in the order in which they are shown."""
+        return self.order or self.rows
 
     @property
     def keys(self) -> list[str]:
         """Keys that distinguish its rows, without those that only name its data."""
         every = list(self.rows[0].keys)
-        found = [
-            key
-            for key in every
-            if not self.data or key.partition(".")[0] not in OF_DATA or self.varies(key)
-        ]
-        return found or every
+        of_data = [key for key in every if self.data and key.partition(".")[0] in OF_DATA]
+        return [key for key in every if key not in of_data or self.varies(key)] or every
 
     def varies(self, key: str) -> bool:
         """Return True if rows differ in a key."""
@@ -146,22 +128,18 @@ class Ranking:
 
 @dataclass(frozen=True)
 class CompareResult:
-    """Every ranking.
-
-    by: keys that distinguish configurations.
-    rankings: at least one; rows of different ones cannot be compared.
-    mixed: other keys in which runs of one row differ, apart from seed and learning rate.
-    unended: runs that were not trained to an end, and do not count.
-    runs: number of all runs.
-    unknown: True if a ranking has several rows whose data were not recorded.
-    """
+    """Every ranking; rows of different ones cannot be compared."""
 
     by: Sequence[str]
     rankings: Sequence[Ranking]
     mixed: Sequence[str]
+    """other keys in which runs of one row differ, apart from seed and learning rate"""
     unended: Sequence[Recorded]
+    """runs that were not trained to an end, and do not count"""
     runs: int
+    """number of all runs"""
     unknown: bool = False
+    """True if a ranking has several rows whose data were not recorded"""
 
     @property
     def rows(self) -> list[CompareRow]:
@@ -188,7 +166,11 @@ def compare(
         InputError: no run has a key or the metric; lists the known ones.
     """
     keys = check_keys(runs, by)
-    _check_metric(runs, metric)
+    if metric is not None:
+        tags = {tag for run in runs for tag in run.metrics}
+        if not tags:
+            raise InputError(f"--metric={metric} is not known yet: no run was trained to an end.")
+        known("--metric", metric, tags)
     sound = [run for run in runs if not run.changed] or list(runs)
     found = []
     data_sets = by_data(sound)
@@ -197,9 +179,10 @@ def compare(
         tag = metric or ranking.shared_metric(list(grouped(members, keys).values()))
         parts = ranking.by_loss(members) if tag.startswith("loss/") else {"": members}
         for loss, own in parts.items():
-            about = Ranking(label, loss if len(parts) > 1 else "", tag, None, None, ())
-            found.append(_ranking(about, grouped(own, keys), keys, timed))
-    others = [key for key in (*HEAD_LOSS, *varied(sound)) if key != RATE and not _named(key, keys)]
+            title = loss if len(parts) > 1 else ""
+            found.append(_ranking(label, title, tag, own, keys, timed))
+    named = (RATE, *keys, *(HEAD_LOSS if "pair" in keys else ()))
+    others = [key for key in (*HEAD_LOSS, *varied(sound)) if key not in named]
     rows = [group for members in data_sets.values() for group in grouped(members, keys).values()]
     return CompareResult(
         keys,
@@ -211,57 +194,36 @@ def compare(
     )
 
 
-def _check_metric(runs: Sequence[Recorded], metric: str | None) -> None:
-    tags = {tag for run in runs for tag in run.metrics}
-    if metric is not None and not tags:
-        raise InputError(f"--metric={metric} is not known yet: no run was trained to an end.")
-    if metric is not None:
-        known("--metric", metric, tags)
-
-
 def _ranking(
-    about: Ranking,
-    groups: Mapping[tuple[Value, ...], list[Recorded]],
-    keys: Sequence[str],
-    timed: bool,
+    data: str, loss: str, metric: str, runs: Sequence[Recorded], keys: Sequence[str], timed: bool
 ) -> Ranking:
-    """Fill `about` with the rows of its groups."""
-    metric, everyone = about.metric, [run for runs in groups.values() for run in runs]
-    rated = RATE not in keys and RATE in varied(everyone)
-    rates: list[Mapping[Value, Sequence[Recorded]]] = [
-        by_rate(runs) if rated else {None: runs} for runs in groups.values()
-    ]
-    tag = ranking.chosen_on(metric, everyone)
-    settings = [list(one.values()) for one in rates]
-    picked = [one[ranking.chosen(one, tag)[0]] for one in settings]
-    order = ranking.ranked(picked, metric)
-    names = [dict(zip(keys, values, strict=True)) for values in groups]
-    in_order = [picked[at] for at in order]
-    target = shared_target(in_order) if timed else None
-    found, p = verdicts(in_order, metric)
-    rows = [
-        _row(names[at], place, rates[at], picked[at], metric, target, verdict)
-        for at, place, verdict in zip(order, ranking.places(in_order, metric), found, strict=True)
-    ]
-    return replace(about, chosen_on=tag, target=target, rows=rows, p=p)
-
-
-def _named(key: str, keys: Sequence[str]) -> bool:
-    """Return True if `key` is among the keys that distinguish groups, itself or in a pair."""
-    return key in keys or (key in HEAD_LOSS and "pair" in keys)
+    rated = RATE not in keys and RATE in varied(runs)
+    tag = ranking.chosen_on(metric, runs)
+    found = []
+    for values, own in grouped(runs, keys).items():
+        rates: Rates = by_rate(own) if rated else {None: own}
+        lr = list(rates)[ranking.chosen(list(rates.values()), tag)[0]]
+        found.append((dict(zip(keys, values, strict=True)), rates, lr))
+    order = ranking.ranked([rates[lr] for _, rates, lr in found], metric)
+    found = [found[at] for at in order]
+    members = [rates[lr] for _, rates, lr in found]
+    target = shared_target(members) if timed else None
+    texts, p = verdicts(members, metric)
+    others = zip(ranking.places(members, metric), texts, strict=True)
+    rows = [_row(*one, metric, target, *two) for one, two in zip(found, others, strict=True)]
+    return Ranking(data, loss, metric, tag, target, rows, p)
 
 
 def _row(
     keys: Mapping[str, Value],
-    place: int,
-    rates: Mapping[Value, Sequence[Recorded]],
-    runs: Sequence[Recorded],
+    rates: Rates,
+    lr: Value,
     metric: str,
     target: Target | None,
+    place: int,
     verdict: Verdict,
 ) -> CompareRow:
-    """Compute the numbers of `runs`, which are those of one of the group's learning rates."""
-    everyone = [run for members in rates.values() for run in members]
+    runs, everyone = rates[lr], [run for members in rates.values() for run in members]
     status = Counter(run.status for run in everyone)
     tags = {tag: None for run in runs for tag in run.metrics} | {metric: None}
     if len(ranking.loss_of(runs)) > 1:  # values of different losses have no mean
@@ -274,7 +236,7 @@ def _row(
     return CompareRow(
         keys=keys,
         place=place,
-        lr=next(rate for rate, members in rates.items() if members is runs),
+        lr=lr,
         rates={rate: (_spread(members, metric) or (None,))[0] for rate, members in rates.items()},
         runs=len(everyone),
         diverged=status["diverged"],
@@ -286,7 +248,7 @@ def _row(
         stands_behind=ranking.standing(runs, metric).behind and mean is not None,
         mean=mean,
         std=std,
-        epochs_to_90=median_of(time and _counted(time.epochs) for time in times),
+        epochs_to_90=median_of(time and time.epochs for time in times),
         updates_to_90=median_of(time and time.updates for time in times),
         logit_grad_wrong=finals.get("logit_grad/wrong", (None,))[0],
         logit_grad_right=finals.get("logit_grad/right", (None,))[0],
@@ -305,8 +267,3 @@ def _spread(runs: Sequence[Recorded], metric: str) -> Spread | None:
         return None
     mean, std = mean_and_std(values)
     return mean, std if isfinite(std) else None
-
-
-def _counted(epochs: float) -> float | None:
-    """Return epochs, infinite if a target was not reached; None if they were not counted."""
-    return None if epochs != epochs else epochs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mlr.analysis.compare.comparison import CompareRow, Ranking
-from mlr.analysis.compare.significance import AHEAD, FEWEST, FIXED, LEVEL, WORSE
+from mlr.analysis.compare.significance import FEWEST, FIXED, LEVEL, WORSE
 from mlr.analysis.compare.significance import NOT_SIGNIFICANT as EVEN
 from mlr.analysis.formatting import brief, number, p_text, with_spread
 from mlr.analysis.grouping import HEAD_LOSS, short
@@ -33,18 +33,11 @@ def namer(ranking: Ranking) -> Name:
 
 
 def _value(row: CompareRow, metric: str) -> str:
-    """Write the mean of a row that has one, and its spread."""
-    assert row.mean is not None
-    return with_spread(row.mean, row.std, is_share(metric))
+    return with_spread(*row.finals[metric], is_share(metric))
 
 
 def headline(ranking: Ranking, name: Name | None = None) -> str:
-    """Write one or a few sentences.
-
-    Args:
-        ranking: of configurations.
-        name: gives the name of a row; None names it by its keys.
-    """
+    """Write one or a few sentences; `name` names a row, by its keys if it is None."""
     if not ranking.metric.startswith(DIRECTED):
         return f"{label(ranking.metric)} is neither good nor bad in itself: no ranking."
     name = name or namer(ranking)
@@ -58,11 +51,10 @@ def headline(ranking: Ranking, name: Name | None = None) -> str:
         found = _tested(ranking, rows, name)
     else:
         found = _untested(ranking, rows, name)
-    return " ".join([found, *_lost(ranking, name), *chosen_by(ranking)])
+    return " ".join([found, *_lost(ranking, name), *_chosen_by(ranking)])
 
 
-def chosen_by(ranking: Ranking) -> list[str]:
-    """Write a sentence on how learning rates were chosen, if there was a choice."""
+def _chosen_by(ranking: Ranking) -> list[str]:
     tag = ranking.chosen_on
     if not ranking.rated:
         return []
@@ -81,27 +73,28 @@ def _without_numbers(ranking: Ranking) -> str:
 
 
 def _untested(ranking: Ranking, rows: Sequence[CompareRow], name: Name) -> str:
-    """Describe rows of which no two have enough seeds for a test."""
-    first, last, metric = rows[0], rows[-1], label(ranking.metric)
-    same = [row for row in rows if row.place == first.place]
+    metric, value = label(ranking.metric), _value(rows[0], ranking.metric)
+    same = [row for row in rows if row.place == rows[0].place]
+    behind = _names([row for row in rows if row.place == rows[-1].place], name)
+    last = f"{behind} last with {_value(rows[-1], ranking.metric)}."
     if len(same) == len(rows):
-        text = f"{_names(rows, name)} have the same {metric}, {_value(first, ranking.metric)}"
+        text = f"{_names(rows, name)} have the same {metric}, {value}"
         return f"{text}: it does not tell them apart.{_times(rows, name)}"
-    value, worst = _value(first, ranking.metric), _value(last, ranking.metric)
-    behind = _names([row for row in rows if row.place == last.place], name)
     if len(same) > 1:
-        text = f"{_names(same, name)} have the same {metric}, {value}; {behind} last with {worst}."
+        text = f"{_names(same, name)} have the same {metric}, {value}; {last}"
     else:
-        text = f"{name(first)} comes first with {metric} {value}, {behind} last with {worst}."
+        text = f"{name(rows[0])} comes first with {metric} {value}, {last}"
     if any(row.verdict == FIXED for row in rows):
         return f"{text} All seeds give the same numbers: no difference is chance."
-    if max(row.seeds for row in rows) == 1:
-        return f"{text} One run each: {MORE_SEEDS} would tell what is chance."
-    return f"{text} Fewer than {FEWEST} common seeds: {MORE_SEEDS} would tell what is chance."
+    few = (
+        "One run each"
+        if max(row.seeds for row in rows) == 1
+        else f"Fewer than {FEWEST} common seeds"
+    )
+    return f"{text} {few}: {MORE_SEEDS} would tell what is chance."
 
 
 def _times(rows: Sequence[CompareRow], name: Name) -> str:
-    """Compare the times of ties, if they differ and all reached the target."""
     times = [row.updates_to_90 for row in rows if row.updates_to_90 is not None]
     if len(times) < len(rows) or len(set(times)) < 2 or len(rows) > MOST_NAMED:
         return ""
@@ -110,28 +103,24 @@ def _times(rows: Sequence[CompareRow], name: Name) -> str:
 
 
 def _tested(ranking: Ranking, rows: Sequence[CompareRow], name: Name) -> str:
-    """Describe tested rows: which is better than which, and by which p."""
     metric, value = label(ranking.metric), _value(rows[0], ranking.metric)
-    tested = [row for row in rows[1:] if row.p is not None and row.verdict != AHEAD]
-    worse = [row for row in tested if row.verdict == WORSE]
+    worse = [row for row in rows if row.verdict == WORSE]
     # the rows that follow the first with no significant difference, up to one that is worse
     until = next((at for at, row in enumerate(rows[1:], 1) if row.verdict != EVEN), len(rows))
     tied, unclear = rows[:until], [row for row in rows[until:] if row.verdict == EVEN]
     if len(tied) > 1:
         values = _joined([_value(row, ranking.metric) for row in tied])
-        bound = _bound([row.p for row in tied if row.p is not None], "≥")
         seeds = min(row.common for row in tied[1:])
         found = f"{_names(tied, name)} tie: {metric} {values}, no significant difference"
-        found += f" ({bound}, {seeds} seeds)"
+        found += f" ({_bound(_p(tied), '≥')}, {seeds} seeds)"
     elif worse:
         found = f"{name(rows[0])} is {'first' if unclear else 'best'} with {metric} {value}"
     else:
         found = f"{name(rows[0])} comes first with {metric} {value}"
     found += _better(ranking, tied, worse, name, everyone=len(tied) + len(worse) == len(rows))
     if unclear:
-        bound = _bound([row.p for row in unclear if row.p is not None], "≥")
         which = ", ".join(f"{name(row)} ({_value(row, ranking.metric)})" for row in unclear)
-        found += f"; no significant difference to {which}, {bound}"
+        found += f"; no significant difference to {which}, {_bound(_p(unclear), '≥')}"
     few = [row for row in rows[1:] if row.p is None]
     return f"{found}." + (
         f" Not tested, with too few common seeds: {_names(few, name)}." * bool(few)
@@ -146,31 +135,31 @@ def _better(
     everyone: bool,
 ) -> str:
     """Name the rows that are worse than all tied ones, and those worse than the first alone."""
-    at = {id(row): place for place, row in enumerate(ranking.rows)}
-
-    def p(row: CompareRow) -> list[float]:
-        return [float(ranking.p[at[id(one)], at[id(row)]]) for one in tied]
-
+    first = [ranking.rows.index(row) for row in tied]
+    p = {id(row): ranking.p[first, ranking.rows.index(row)].tolist() for row in worse}
     # NaN, where two of them have too few common seeds, is no difference
-    than_all = [row for row in worse if all(one <= LEVEL for one in p(row))]
+    than_all = [row for row in worse if all(one <= LEVEL for one in p[id(row)])]
     others = [row for row in worse if row not in than_all]
     better = "higher" if is_higher_better(ranking.metric) else "lower"
     found = ""
     if than_all:
         whole = everyone and not others and len(than_all) > 1
         which = "all others" if whole else _names(than_all, name)
-        bound = _bound([one for row in than_all for one in p(row)])
+        bound = _bound([one for row in than_all for one in p[id(row)]])
         both = {1: ",", 2: "; both"}.get(len(tied), "; all")
         found += f"{both} significantly {better} than {which} ({bound})"
     if others:
-        bound = _bound([row.p for row in others if row.p is not None])
         link = "also" if than_all else "is significantly"
-        found += f"; {name(tied[0])} {link} {better} than {_names(others, name)} ({bound})"
+        which = f"{better} than {_names(others, name)} ({_bound(_p(others))})"
+        found += f"; {name(tied[0])} {link} {which}"
     return found
 
 
+def _p(rows: Sequence[CompareRow]) -> list[float]:
+    return [row.p for row in rows if row.p is not None]
+
+
 def _lost(ranking: Ranking, name: Name) -> list[str]:
-    """Write sentences on configurations that rank behind for lost runs, or have no number."""
     found = []
     behind = [row for row in ranking.rows if row.stands_behind]
     for row in behind[:MOST_NAMED]:

@@ -1,11 +1,10 @@
 """Significance of differences between configurations, and a verdict on each.
 
 Runs of one seed begin with the same weights and see the same data in the same order, so
-configurations are compared seed by seed: a paired t-test, two-sided. If two configurations were
-interchangeable, their differences would be symmetric about 0, and for such the test keeps its
-level of 5 % from 3 seeds on, also if numbers are coarse or some runs get stuck (at most 6 % in the
-tests' simulations). Exact permutations of signs need no assumption at all, but 5 seeds could then
-never separate two configurations: their smallest p is 2/2⁵.
+configurations are compared seed by seed: a paired t-test, two-sided. For interchangeable
+configurations it keeps its level of 5 % from 3 seeds on, also if numbers are coarse or some runs
+get stuck (at most 6 % in the tests' simulations); exact permutations of signs could never separate
+two configurations by 5 seeds.
 
 The best configuration is the best partly by luck: of 20 interchangeable ones of 10 seeds it would
 stand out in 18 % of all sweeps if only its own 19 comparisons were corrected for. So Holm's
@@ -51,37 +50,34 @@ class Verdict(NamedTuple):
 
 
 def verdicts(groups: Sequence[Sequence[Recorded]], metric: str) -> tuple[list[Verdict], np.ndarray]:
-    """Test each configuration against the first one over common seeds.
-
-    Args:
-        groups: configurations that can be compared, ranked.
-        metric: a final number.
+    """Test each of some ranked configurations against the first one over common seeds.
 
     Returns:
         One verdict per configuration, and the corrected p of each two (G, G), NaN for no test.
     """
     values = _values(groups, metric)
     p, common = pairwise(values)
-    if all(map(_ignores_seeds, groups)):  # without chance there is nothing to test
-        texts = [FIRST, *[FIXED] * (len(groups) - 1)]
-        found = [Verdict(text, None, int(n)) for text, n in zip(texts, common[0], strict=True)]
-        return found, np.full_like(p, np.nan)
-    ahead = _ahead(values, metric)
-    found = [Verdict(FIRST if by_seed(groups[0], metric) else NOTHING)]
+    fixed = all(map(_ignores_seeds, groups))
+    if fixed:  # without chance there is nothing to test
+        p = np.full_like(p, np.nan)
+    gain = np.nan_to_num(values - values[0]).sum(axis=1) * (1 if is_higher_better(metric) else -1)
+    first = NOTHING if np.isnan(values[0]).all() else FIRST
+    found = [Verdict(first, common=int(common[0, 0]) if fixed else 0)]
     for row in range(1, len(groups)):
         if np.isnan(values[row]).all():
-            found.append(Verdict(NOTHING))
+            text = NOTHING
         elif isnan(p[0, row]):
-            found.append(Verdict(FEW, None, int(common[0, row])))
-        else:
-            worse = AHEAD if ahead[row] else WORSE
-            worse = worse if metric.startswith(DIRECTED) else DIFFERENT
-            text = worse if p[0, row] <= LEVEL else NOT_SIGNIFICANT
-            found.append(Verdict(text, float(p[0, row]), int(common[0, row])))
-    others = [one.text for one in found[1:] if one.text != NOTHING]
-    if others and set(others) == {WORSE}:
-        found[0] = Verdict(BEST)
-    return found, p
+            text = FIXED if fixed else FEW
+        elif p[0, row] > LEVEL:
+            text = NOT_SIGNIFICANT
+        elif not metric.startswith(DIRECTED):
+            text = DIFFERENT
+        else:  # one that is better on common seeds ranks behind for lost runs
+            text = AHEAD if gain[row] > 0 else WORSE
+        tested = None if isnan(p[0, row]) else float(p[0, row])
+        found.append(Verdict(text, tested, int(common[0, row])))
+    others = {one.text for one in found[1:]} - {NOTHING}
+    return [Verdict(BEST) if others == {WORSE} else found[0], *found[1:]], p
 
 
 def _ignores_seeds(runs: Sequence[Recorded]) -> bool:
@@ -91,7 +87,6 @@ def _ignores_seeds(runs: Sequence[Recorded]) -> bool:
 
 
 def _values(groups: Sequence[Sequence[Recorded]], metric: str) -> np.ndarray:
-    """Tabulate the metric by configuration and seed (G, S); NaN for none."""
     found = [by_seed(runs, metric) for runs in groups]
     seeds = dict.fromkeys(seed for one in found for seed in one)
     places = {seed: place for place, seed in enumerate(seeds)}
@@ -101,24 +96,15 @@ def _values(groups: Sequence[Sequence[Recorded]], metric: str) -> np.ndarray:
     return values
 
 
-def _ahead(values: np.ndarray, metric: str) -> np.ndarray:
-    """Find configurations (G,) that are better on common seeds and rank behind for lost runs."""
-    gain = np.nan_to_num(values - values[0]).sum(axis=1)
-    return gain > 0 if is_higher_better(metric) else gain < 0
-
-
 def paired_p(differences: np.ndarray, resolution: float = 0.0) -> np.ndarray:
-    """Compute two-sided p of paired t-tests: t = mean / (std / √n), n − 1 degrees of freedom.
+    """Compute two-sided p (M,) of paired t-tests: t = mean / (std / √n), n − 1 degrees of freedom.
 
-    Differences that are all equal have no spread; their p is that of equal signs by chance,
-    2/2ⁿ, or 1 if they are 0.
+    Differences that are all equal, up to rounding, have no spread; their p is that of equal signs
+    by chance, 2/2ⁿ, or 1 if they are 0. NaN if fewer than `FEWEST` seeds are common.
 
     Args:
         differences: (M, S), one row per test; NaN if a seed is missing in one of both.
         resolution: largest difference that rounding can leave, taken as 0.
-
-    Returns:
-        (M,); NaN if fewer than `FEWEST` seeds are common.
     """
     there = ~np.isnan(differences)
     count = there.sum(axis=1)
@@ -139,10 +125,9 @@ def paired_p(differences: np.ndarray, resolution: float = 0.0) -> np.ndarray:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Correct p-values for their number m: max over i ≤ k of min(1, (m − i + 1) · p₍ᵢ₎).
+    """Correct p (M,) for their number m: max over i ≤ k of min(1, (m − i + 1) · p₍ᵢ₎).
 
-    Args:
-        p: (M,); NaN, for no test, stays NaN.
+    NaN, for no test, stays NaN.
     """
     corrected = np.full(len(p), np.nan)
     order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]  # NaN is sorted to the end
@@ -152,14 +137,10 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def pairwise(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Test each configuration against each other, corrected for all pairs of configurations.
-
-    Args:
-        values: (G, S), by configuration and seed; NaN for none.
+    """Test each two configurations of values (G, S), corrected for their number.
 
     Returns:
-        p-values (G, G) and common seeds int (G, G); p is NaN on the diagonal and for too few
-        common seeds.
+        p (G, G), NaN on the diagonal and for too few common seeds, and common seeds (G, G).
     """
     groups = len(values)
     resolution = _EPSILON * float(np.nanmax(np.abs(values), initial=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import NamedTuple
 
 from rich.console import Console
@@ -17,10 +18,9 @@ from mlr.analysis.compare.significance import BEST, LEVEL
 from mlr.analysis.compare.time_to_target import ACCURACY
 from mlr.analysis.formatting import brief, number, p_text, percent, with_spread
 from mlr.analysis.grouping import short
-from mlr.analysis.quantities import heading, is_share, label
+from mlr.analysis.quantities import is_share, named
 from mlr.analysis.ranking import loss_of
-from mlr.core.console import shown
-from mlr.core.streams import as_shown
+from mlr.core.console import print_lines, shown
 
 WIDEST = 10_000
 MOST_NAMED = 20
@@ -31,20 +31,17 @@ WRONG, RIGHT, STUCK, LOST = "‖dL/dz‖ wrong", "‖dL/dz‖ right", "stuck % �
 FURTHER = (("loss/test", 2), ("rmse/test", 3), ("predicted_std/test", 8))
 """Final numbers shown apart from the metric, and how early a narrow terminal drops them."""
 OUTPUTS = {tag: f"output{words}" for tag, words in formatting.OUTPUTS.items()}
-OUTPUTS |= {"prediction/test": "prediction"}
 """Mean outputs, shown if all rows have them and the data are a few examples."""
 FEW = 10
 
 
 class Column(NamedTuple):
-    """A column of the table."""
+    """A column of the table, shown if any row has an entry, or its rank is 0."""
 
     head: str
     cell: Callable[[CompareRow], str]
     rank: float
     """the lower, the narrower the terminal in which it is still shown"""
-    needed: bool = False
-    """True if it is shown even without any entry"""
 
 
 def print_comparison(out: Console, comparison: CompareResult) -> None:
@@ -55,15 +52,12 @@ def print_comparison(out: Console, comparison: CompareResult) -> None:
         out.print()
     if not comparison.mixed:  # means over other settings are no answer
         print_headline(out, comparison.rankings)
-    print_apart(out, comparison)
-    for line in _warnings(comparison):
-        out.print(Text(line, style="yellow"), soft_wrap=True)
+    print_lines(out, *apart_lines(comparison), *_warnings(comparison), style="yellow")
 
 
-def print_apart(out: Console, comparison: CompareResult) -> None:
-    """Print which rankings cannot be compared with each other, and why."""
-    for line in apart_lines(comparison):
-        out.print(Text(line, style="yellow"), soft_wrap=True)
+def print_headline(out: Console, rankings: Sequence[Ranking]) -> None:
+    """Print a sentence for each ranking."""
+    print_lines(out, *(f"{ranking.lead}{headline(ranking)}" for ranking in rankings))
 
 
 def print_ranking(
@@ -89,99 +83,89 @@ def print_ranking(
     columns = [
         one
         for one in _columns(ranking, rows, full)
-        if one.needed or any(one.cell(row) not in ("", NONE) for row in rows)
+        if one.rank == 0 or any(one.cell(row) not in ("", NONE) for row in rows)
     ]
-    table, heads, left_out = _fitting(out, ranking.keys, rows, columns)
-    out.print(table)
+    fitting = _fitting(out, ranking.keys, rows, columns)
+    out.print(_table(ranking.keys, rows, fitting))
     if len(rows) < len(ranking.rows):
         out.print(f"… and {len(ranking.rows) - len(rows)} more in runs.csv")
-    for line in _legend(ranking, rows, heads, left_out):
-        if line not in said:
-            out.print(Text(line, style="dim"), soft_wrap=True)
-    said.update(_legend(ranking, rows, heads, left_out))
-
-
-def print_headline(out: Console, rankings: Sequence[Ranking]) -> None:
-    """Print a sentence for each ranking."""
-    for ranking in rankings:
-        out.print(Text(f"{ranking.lead}{headline(ranking)}"), soft_wrap=True)
+    legend = _legend(ranking, rows, [column.head for column in fitting])
+    left_out = [column.head for column in columns if column not in fitting]
+    if left_out:
+        legend.append(f"the terminal is too narrow for: {', '.join(left_out)}")
+    print_lines(out, *(line for line in legend if line not in said), style="dim")
+    said.update(legend)
 
 
 def _columns(ranking: Ranking, rows: Sequence[CompareRow], full: bool) -> list[Column]:
-    """List the columns that may have an entry."""
+    metric = ranking.metric
     found = [
         Column(RATE, _rate, 2),
-        Column("runs", _runs, 1, needed=True),
-        Column(_head(ranking.metric), lambda row: _final(row, ranking.metric), 0, needed=True),
+        Column("runs", _runs, 1),
+        Column(_head(metric), _of(metric), 0),
     ]
-    if full:
-        found.append(Column(AGAINST, verdict_text, 3, needed=len(rows) > 1))
-        found = found if len(rows) > 1 else found[:-1]
-    found += [Column(_head(tag), _of(tag), rank) for tag, rank in FURTHER if tag != ranking.metric]
+    if full and len(rows) > 1:
+        found.append(Column(AGAINST, verdict_text, 3))
+    found += [Column(_head(tag), _of(tag), rank) for tag, rank in FURTHER if tag != metric]
     found += [Column(OUTPUTS[tag], _of(tag), 2.5) for tag in _outputs(rows)]
-    if ranking.metric != "stuck/fraction":
-        found.append(Column(STUCK, _stuck, 5))
+    if metric != "stuck/fraction":
+        found.append(
+            Column(STUCK, lambda row: NONE if row.stuck is None else percent(row.stuck), 5)
+        )
     found.append(Column(UPDATES, lambda row: time_text(row.updates_to_90), 4))
     if full:
         found.append(Column(EPOCHS, lambda row: time_text(row.epochs_to_90), 9))
-    found += [
-        Column(WRONG, _of("logit_grad/wrong"), 6),
-        Column(RIGHT, _of("logit_grad/right"), 7),
-        Column(LOST, lost_text, 1.5),
-    ]
-    return found
+    found.append(Column(WRONG, _of("logit_grad/wrong"), 6))
+    found.append(Column(RIGHT, _of("logit_grad/right"), 7))
+    return [*found, Column(LOST, lost_text, 1.5)]
 
 
 def _of(tag: str) -> Callable[[CompareRow], str]:
-    return lambda row: _final(row, tag)
+    def cell(row: CompareRow) -> str:
+        return with_spread(*row.finals[tag], is_share(tag)) if tag in row.finals else NONE
+
+    return cell
 
 
 def _head(metric: str) -> str:
-    """Name a final number and its direction."""
-    return heading(metric, label(metric))
+    return named(metric)[0].heading
 
 
 def _outputs(rows: Sequence[CompareRow]) -> list[str]:
     """List tags of mean outputs that every row has; none if they average many examples."""
-    examples = [(run.anatomy or {}).get("examples") for row in rows for run in row.members]
-    if not all(isinstance(count, int) and count <= FEW for count in examples):
+    examples = [(run.anatomy or {}).get("examples") or inf for row in rows for run in row.members]
+    if max(examples, default=0) > FEW:
         return []
     return [tag for tag in OUTPUTS if all(tag in row.finals for row in rows)]
 
 
 def _fitting(
     out: Console, keys: Sequence[str], rows: Sequence[CompareRow], columns: Sequence[Column]
-) -> tuple[Table, list[str], list[str]]:
-    """Build the table with all columns that fit; also return their heads and those left out."""
+) -> list[Column]:
+    """Select the columns that fit into the terminal, which is widened if only one is left."""
     fitting: list[Column] = []
-    width = out.width
+    options = out.options.update(max_width=WIDEST)
     for column in sorted(columns, key=lambda column: column.rank):
         more = [one for one in columns if one in fitting or one is column]
-        wide = _width(out, _table(keys, rows, more))
-        if wide <= width or not fitting:
+        wide = out.measure(_table(keys, rows, more), options=options).maximum
+        if wide <= out.width or not fitting:
             fitting = more
-            width = max(width, wide)  # the terminal wraps lines, rich would cut them
-    out.width = max(out.width, width)
-    left_out = [column.head for column in columns if column not in fitting]
-    return _table(keys, rows, fitting), [column.head for column in fitting], left_out
-
-
-def _width(out: Console, table: Table) -> int:
-    return out.measure(table, options=out.options.update(max_width=WIDEST)).maximum
+            out.width = max(out.width, wide)  # the terminal wraps lines, rich would cut them
+    return fitting
 
 
 def _table(keys: Sequence[str], rows: Sequence[CompareRow], columns: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False)
     for key, head in zip(keys, short(keys), strict=True):
-        longest = max(len(as_shown(brief(row.keys[key]))) for row in rows)
+        longest = max(len(brief(row.keys[key])) for row in rows)
         named = "head+loss" if key == "pair" else head
-        table.add_column(as_shown(named), overflow="fold", min_width=longest)
+        table.add_column(named, overflow="fold", min_width=longest)
     for column in columns:
-        table.add_column(as_shown(column.head), justify="right", no_wrap=True)
+        table.add_column(column.head, justify="right", no_wrap=True)
     for row in rows:
         cells = [brief(row.keys[key]) for key in keys] + [column.cell(row) for column in columns]
         style = "bold" if row.verdict == BEST else ""
-        table.add_row(*(Text(as_shown(cell)) for cell in cells), style=style)
+        table.add_row(*(Text(cell) for cell in cells), style=style)
     return table
 
 
@@ -192,12 +176,6 @@ def _rate(row: CompareRow) -> str:
 
 def _runs(row: CompareRow) -> str:
     return f"{row.seeds} of {row.seeds + row.missing}" if row.missing else str(row.seeds)
-
-
-def _final(row: CompareRow, tag: str) -> str:
-    if tag not in row.finals:
-        return NONE
-    return with_spread(*row.finals[tag], is_share(tag))
 
 
 def verdict_text(row: CompareRow) -> str:
@@ -216,24 +194,15 @@ def time_text(value: float | None) -> str:
     return NONE if value is None else number(round(value, 2))
 
 
-def _stuck(row: CompareRow) -> str:
-    return NONE if row.stuck is None else percent(row.stuck)
-
-
-def _legend(
-    ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[str], left_out: Sequence[str]
-) -> list[str]:
-    """Explain the columns that are shown."""
+def _legend(ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[str]) -> list[str]:
     spread = any(row.std is not None for row in rows)
     lines = ["mean ± std over seeds"] if spread else []
     several = len({loss_of(row.members) for row in rows if row.members}) > 1
-    if several and _head("loss/test") in heads:
-        lines.append("test loss: each in units of its own loss, not comparable between losses")
-    if ranking.metric == "rmse/test":
-        lines.append(
-            "test RMSE: root mean squared error of the predicted means, comparable between losses"
-        )
+    own_units = "test loss: each in units of its own loss, not comparable between losses"
+    rmse = "test RMSE: root mean squared error of the predicted means, comparable between losses"
     meanings = {
+        _head("loss/test"): own_units if several else "",
+        _head("rmse/test"): rmse if ranking.metric == "rmse/test" else "",
         AGAINST: "against the first: paired t-test over common seeds, Holm's correction for all "
         f"pairs; significant where p ≤ {LEVEL}",
         UPDATES: goal(ranking),
@@ -243,10 +212,7 @@ def _legend(
         "end",
         LOST: "lost: of all runs, at any learning rate" if ranking.rated else "",
     }
-    lines += [meaning for head, meaning in meanings.items() if head in heads and meaning]
-    if left_out:
-        lines.append(f"the terminal is too narrow for: {', '.join(left_out)}")
-    return lines
+    return lines + [meaning for head, meaning in meanings.items() if head in heads and meaning]
 
 
 def goal(ranking: Ranking) -> str:
@@ -259,10 +225,11 @@ def goal(ranking: Ranking) -> str:
             "updates to 90 %: until loss/train has gone 90 % of the way from its first value to "
             f"the lowest end; {NONE} where it never does"
         )
-    accuracy, constant = percent(target.accuracy), percent(target.constant)
     way = "of the best end"
     if target.constant:
+        constant = percent(target.constant)
         way = f"of the way from {constant}, a constant prediction's, to the best end"
+    accuracy = percent(target.accuracy)
     return (
         f"updates to 90 %: until the validation accuracy is {accuracy}, 90 % {way}; "
         f"{NONE} where it never is"
@@ -287,18 +254,16 @@ def apart_lines(comparison: CompareResult) -> list[str]:
 
 
 def _warnings(comparison: CompareResult) -> list[str]:
-    lines = []
+    lines, unended = [], comparison.unended
     if comparison.mixed:
         keys = ",".join([*comparison.by, *comparison.mixed])
         lines.append(
             "\nsome rows average runs that differ in more than the seed; "
             f"to keep them apart: --by {keys}"
         )
-    unended = comparison.unended
     if unended:
-        lines.append(
-            f"\n{len(unended)} of {comparison.runs} runs have not finished and are not counted:"
-        )
+        count = f"{len(unended)} of {comparison.runs} runs"
+        lines.append(f"\n{count} have not finished and are not counted:")
     for run in unended[:MOST_NAMED]:
         reason = f": {run.entries['reason']}" if run.entries.get("reason") else ""
         lines.append(f"  {run.status} {shown(run.folder.absolute())}{reason}")

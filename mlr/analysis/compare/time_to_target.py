@@ -1,13 +1,9 @@
-"""Time of a run to get most of the way to the best result.
-
-The target is the same for all configurations that are compared, for a unit that never learns
-reaches 90 % of its own end at once.
-"""
+"""Time of a run to get most of the way to the best result of all configurations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import inf, isfinite, nan
+from math import inf, isfinite, isnan, nan
 from statistics import median
 from typing import NamedTuple
 
@@ -24,17 +20,14 @@ ACCURACY, LOSS = "accuracy/val", "loss/train"
 
 
 class Target(NamedTuple):
-    """A value to be reached.
-
-    tag: validation accuracy; for a regression the training loss.
-    best: final value of the best configuration.
-    constant: accuracy of always predicting the most frequent class; 0 for a loss, where the
-        way begins at a run's own first loss.
-    """
+    """A value to be reached."""
 
     tag: str
+    """validation accuracy; for a regression the training loss"""
     best: float
+    """final value of the best configuration"""
     constant: float = 0.0
+    """accuracy of the most frequent class; of a loss, the way begins at a run's own first loss"""
 
     @property
     def accuracy(self) -> float:
@@ -43,12 +36,11 @@ class Target(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """Point of a training."""
+    """Point of a training; infinite if the target was not reached."""
 
     updates: float
-    """infinite if the target was not reached"""
-    epochs: float
-    """NaN if epochs were not counted"""
+    epochs: float | None
+    """None if epochs were not counted"""
 
 
 NEVER = Reached(inf, inf)
@@ -57,16 +49,13 @@ NEVER = Reached(inf, inf)
 def shared_target(groups: Sequence[Sequence[Recorded]]) -> Target | None:
     """Choose the target of configurations: an accuracy, or the training loss if all have one.
 
-    Returns:
-        None if nothing is worth reaching: no configuration gets a fifth of the way from a
-        constant prediction to an accuracy of 1, none has ended well, or losses differ.
+    None if none has ended well, or got `LEAST` of the way, or losses differ.
     """
     accuracies = _ends(groups, ACCURACY)
     if accuracies:
-        constant = _constant(groups)
-        worth = max(accuracies) >= constant + LEAST * (1 - constant)
-        best = max(accuracies)
-        return Target(ACCURACY, best, constant) if worth and best > 0 else None
+        constant, best = _constant(groups), max(accuracies)
+        worth = best > 0 and best >= constant + LEAST * (1 - constant)
+        return Target(ACCURACY, best, constant) if worth else None
     losses = {loss for runs in groups for loss in loss_of(runs)}
     ends = _ends(groups, LOSS) if len(losses) == 1 else []
     return Target(LOSS, min(ends)) if ends else None
@@ -81,30 +70,20 @@ def _ends(groups: Sequence[Sequence[Recorded]], tag: str) -> list[float]:
 def _constant(groups: Iterable[Sequence[Recorded]]) -> float:
     """Return the share of the most frequent class; 0 if it is unknown or there is one class."""
     for run in (run for runs in groups for run in runs):
-        counts = ((run.anatomy or {}).get("classes") or {}).get("count") or []
+        counts = (run.anatomy or {}).get("classes", {}).get("count", [])
         if sum(map(bool, counts)) > 1:
             return float(max(counts) / sum(counts))
     return 0.0
 
 
 def reached(series: Series | None, target: Target) -> Reached | None:
-    """Find the first recorded point at which a run is at the target.
+    """Find the first recorded point at the target, or `NEVER`; None for fewer than two points.
 
-    accuracy/val has a point at the end of each epoch. For a loss, the target is 90 % of the way
-    from the run's first loss/train to the best end.
-
-    Args:
-        series: of the run; None for nothing.
-        target: to be reached.
-
-    Returns:
-        `NEVER` if it was not reached; None if there are fewer than two points.
+    For a loss, the target is 90 % of the way from the run's first loss/train to the best end.
     """
-    if series is None:
+    if series is None or len(series.of(target.tag)[0]) < 2:
         return None
     rows, values = series.of(target.tag)
-    if len(rows) < 2:
-        return None
     if target.tag == ACCURACY:
         there = values >= np.float32(target.accuracy)
     else:
@@ -116,7 +95,7 @@ def reached(series: Series | None, target: Target) -> Reached | None:
         return NEVER
     row = rows[np.argmax(there)]
     epochs = nan if series.epochs is None else float(series.epochs[row])
-    return Reached(float(series.steps[row]), epochs)
+    return Reached(float(series.steps[row]), None if isnan(epochs) else epochs)
 
 
 def median_of(values: Iterable[float | None]) -> float | None:

@@ -1,12 +1,10 @@
 """Diagnosis of finished runs in sentences, with evidence and a remedy as an override.
 
-`Facts` are the numbers of one run; a rule looks at them and returns a `Finding` or None; `RULES`
-lists causes before their effects, so that the first finding is the one to repair. `explain` joins
-the findings of many runs by seed group. No torch, no training.
+`Facts` are the numbers of one run; a rule looks at them and returns a `Finding` or None.
 """
 
+from mlr.analysis.explain.command import print_diagnosis
 from mlr.analysis.explain.diagnose import RULES, explain, findings
 from mlr.analysis.explain.findings import Diagnosis, Finding
-from mlr.analysis.explain.printing import print_diagnosis
 
 __all__ = ["RULES", "Diagnosis", "Finding", "explain", "findings", "print_diagnosis"]

@@ -1,53 +1,189 @@
-"""The command explain: read runs, find faults and print them."""
+"""The command explain, and the lines at the end of a training."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from math import isfinite
 from pathlib import Path
+from statistics import fmean
+
+from rich.console import Console
+from rich.text import Text
 
 from mlr.analysis.explain.diagnose import explain
-from mlr.analysis.explain.findings import Diagnosis
-from mlr.analysis.explain.printing import print_in_full, reassurance
-from mlr.analysis.explain.remedies import command
-from mlr.core import console
+from mlr.analysis.explain.facts import Facts
+from mlr.analysis.explain.findings import OR, Diagnosis, sentence
+from mlr.analysis.formatting import OUTPUTS, approx_percent, output_texts
+from mlr.analysis.grouping import collected, seed_groups
+from mlr.core import commandline, console
 from mlr.core.streams import write_utf8
 from mlr.records.reading import Recorded, left_out, read_runs
+from mlr.records.status import FINISHED
+
+MOST = 5
+"""Most lines at the end of a training."""
+SCREENFUL = 12
+"""Most diagnoses that are printed in full."""
+EARLY = 6
+"""Fraction of the updates after which outputs are given: 50 of 300 in experiment=neuron."""
+MOST_READ = 20
+"""Most runs of a group whose outputs during training are read."""
 
 
 def main(place: str, as_json: bool) -> int:
-    """Explain a run, a sweep or all runs below a folder; returns the exit code.
-
-    Args:
-        place: the folder.
-        as_json: print one JSON object instead of text.
-
-    Raises:
-        InputError: there are no runs.
-    """
+    """Explain a run, a sweep or all runs below a folder; returns the exit code."""
     runs = read_runs(Path(place))
     if line := left_out(runs, [place]):
         console.refuse(line)
     found = explain(runs)
     if as_json:
-        write_utf8(json.dumps(as_object(runs, found), ensure_ascii=False, indent=2) + "\n")
+        write_utf8(json.dumps(_as_object(runs, found), ensure_ascii=False, indent=2) + "\n")
     else:
         print_in_full(console.console(), runs, found)
     return 0
 
 
-def as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str, object]:
-    """Build plain values: `diagnoses`, or a `summary` if there are none."""
+def _as_object(runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> dict[str, object]:
     rows = []
     for one in found:
-        row = asdict(replace(one, findings=())) | {"runs": list(one.runs)}
-        del row["findings"]
+        rows.append({key: value for key, value in vars(one).items() if key != "findings"})
         if len(runs) == 1:
-            row["command"] = command(runs[0], one)
-        rows.append(row)
-    return {
-        "runs": len(runs),
-        "diagnoses": rows,
-        "summary": None if found else reassurance(runs),
-    }
+            rows[-1]["command"] = command(runs[0], one.remedy)
+    summary = None if found else reassurance(runs)
+    return {"runs": len(runs), "diagnoses": rows, "summary": summary}
+
+
+def print_in_full(out: Console, runs: Sequence[Recorded], found: Sequence[Diagnosis]) -> None:
+    """Print sentence, evidence and remedy of each diagnosis, or a reassurance."""
+    if not found:
+        console.print_lines(out, reassurance(runs))
+    for one in found[:SCREENFUL]:
+        title = Text(one.rule, style="bold yellow")
+        title.append(f"  {one.cell}" if one.cell else "", style="bold")
+        title.append(f"  in {one.count}" if one.total > 1 else "", style="dim")
+        out.print(title, soft_wrap=True)
+        console.print_lines(out, f"  {one.sentence}")
+        console.print_lines(out, f"  evidence  {one.evidence}", style="dim")
+        line = command(runs[0], one.remedy) if len(runs) == 1 else None
+        hints = {"try       ": one.remedy, "paste     ": line}
+        console.print_lines(out, *(f"  {name}{hint}" for name, hint in hints.items() if hint))
+    if len(found) > SCREENFUL:
+        out.print(f"… and {len(found) - SCREENFUL} more; all of them by --json")
+
+
+def command(run: Recorded, remedy: str) -> str | None:
+    """Return the command that trains the run again with the first choice of a remedy, if any."""
+    new = remedy.partition(OR)[0].split()
+    replaced = tuple(f"{word.partition('=')[0]}." for word in new)  # and options of the part
+    old = [
+        word
+        for word in run.overrides
+        if not f"{word.lstrip('+').partition('=')[0]}.".startswith(replaced)
+    ]
+    return commandline.command("train", *old, *new) if new else None
+
+
+def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None:
+    """Print a few lines at the end of a training in `place`; none for runs without a fault."""
+    found = explain(runs)
+    if len(runs) == 1:
+        lines = [f"diagnosis    {one.sentence}{_advice(one.remedy)}" for one in found]
+    else:
+        lines, outputs = _of_pairs(found), list(_of_outputs(runs))
+        if lines or outputs:
+            out.print()
+        console.print_lines(out, *outputs[:MOST])
+    console.print_lines(out, *lines[:MOST], style="yellow")
+    if lines:
+        more = f" ({len(lines) - MOST} more)" if len(lines) > MOST else ""
+        line = commandline.command("explain", console.shown(place))
+        console.print_lines(out, f"explain      {line}{more}")
+
+
+def _of_pairs(found: Sequence[Diagnosis]) -> list[str]:
+    """Write the first diagnosis of each group; groups of one pair may share a sentence."""
+    first = reversed({one.cell: one for one in reversed(found)}.values())
+    alike = collected(
+        first, lambda one: (one.cell.partition(" ")[0], one.rule, one.findings[0].kind)
+    )
+    lines = []
+    for (pair, *_), same in alike.items():
+        runs, total = sum(len(one.runs) for one in same), sum(one.total for one in same)
+        which = same[0].cell if len(same) == 1 else f"{pair} in {len(same)} cells"
+        text = sentence([each for one in same for each in one.findings])
+        given = next((one for one in same if one.remedy), same[0])
+        differ = len({one.remedy for one in same}) > 1
+        advice = _advice(f"{given.remedy} for {given.cell}" if differ else given.remedy)
+        count = f" ({runs} of {total} runs)" if total > 1 else ""
+        lines.append(f"{which}{count}: {text}{advice}")
+    return lines
+
+
+def _advice(remedy: str) -> str:
+    return f" Try {remedy}." if remedy else ""
+
+
+def _of_outputs(runs: Sequence[Recorded]) -> Iterator[str]:
+    """Write a line for each group with recorded outputs: their means over its runs."""
+    for group in seed_groups([run for run in runs if output_texts(run.metrics)]):
+        outputs = "; ".join(
+            f"{OUTPUTS[tag]}{_on_the_way(group.runs, tag)} {fmean(ends):.4g} at the end".strip()
+            for tag in OUTPUTS
+            if (ends := [run.metrics[tag] for run in group.runs if tag in run.metrics])
+        )
+        yield f"{group.name}: mean output y in training data {outputs}"
+
+
+def _on_the_way(runs: Sequence[Recorded], tag: str) -> str:
+    """Write an output before the first update and early in training, if all runs have it."""
+    if len(runs) > MOST_READ:
+        return ""
+    points = [dict(zip(*Facts(run).points(tag), strict=True)) for run in runs]
+    common = sorted(set.intersection(*map(set, points)))
+    if len(common) < 3:
+        return ""
+    early = min(common, key=lambda step: abs(step - common[-1] / EARLY))
+    start, then = (fmean(one[step] for one in points) for step in (common[0], early))
+    return f" {start:.4g} at the start, {then:.4g} after {early} updates,"
+
+
+def reassurance(runs: Sequence[Recorded]) -> str:
+    """Write one sentence on runs without a fault, or without final numbers."""
+    judged = [Facts(run) for run in runs if run.status in FINISHED and run.metrics]
+    if not judged:
+        states = ", ".join(sorted({run.status for run in runs}))
+        return f"There are no final numbers to judge ({states}); train to an end first."
+    useless = sum(facts.unlearned for facts in judged)
+    if useless:
+        does = "does" if useless == 1 else "do"
+        which = "the model" if len(judged) == 1 else f"{useless} of {len(judged)} runs"
+        return (
+            f"No rule explains it, but {which} {does} hardly better than a constant prediction; "
+            "try another optimizer.lr or model, or look at the data."
+        )
+    if len(judged) == 1:
+        return _of_one(judged[0])
+    right = (facts.metric("accuracy/test") for facts in judged)
+    known = [approx_percent(value) for value in sorted(filter(isfinite, right))]
+    between = f"; accuracy/test from {known[0]} to {known[-1]}" if known else ""
+    return f"No fault found in {len(judged)} runs{between}."
+
+
+def _of_one(facts: Facts) -> str:
+    start, right = facts.anatomy("start", "loss"), facts.metric("accuracy/train")
+    wrong, stuck = facts.metric("logit_grad/wrong"), facts.anatomy("stuck")
+    fell = f"the training loss went from {start:.3g} to " if start == start else "loss/train "
+    parts = [f"{fell}{facts.metric('loss/train'):.3g}"]
+    if right == right:
+        parts.append(f"{approx_percent(right)} of the training examples are right")
+        if facts.held_out == facts.held_out:
+            others = approx_percent(facts.held_out)
+            parts[-1] += f" and {others} of the validation and test examples"
+    if wrong == wrong:
+        parts.append(f"the wrong ones have a mean ‖dL/dz‖ of {wrong:.3g}")
+    if stuck == stuck:
+        share = "none" if stuck == 0 else f"{approx_percent(stuck)} of all"
+        parts.append(f"{share} are wrong without gradient")
+    text = ", ".join(parts[:-1]) + (", and " if len(parts) > 1 else "") + parts[-1]
+    return f"No fault found: {text}."

@@ -15,10 +15,7 @@ FEWEST = 6
 
 
 def peak(facts: Facts) -> float:
-    """Compute the largest training loss as a multiple of that at a sane start.
-
-    Medians of three neighbours, so that a single batch does not count.
-    """
+    """Compute the largest median of three training losses as a multiple of a sane start's."""
     losses = facts.values("loss/train")
     if len(losses) < FEWEST:
         return nan
@@ -29,10 +26,9 @@ def peak(facts: Facts) -> float:
 
 
 def leaps(facts: Facts) -> float:
-    """Compute the typical log factor between validation losses of successive epochs.
+    """Compute the standard deviation of log L(e + 1) − log L(e) over the second half of epochs.
 
-    The standard deviation of log L(e + 1) − log L(e) over the second half: 0 for a steady fall
-    or rise.
+    0 for a validation loss that falls or rises steadily.
     """
     losses = facts.values("loss/val")
     late = losses[len(losses) // 2 :]
@@ -42,10 +38,7 @@ def leaps(facts: Facts) -> float:
 
 
 def time_above(facts: Facts, level: float) -> float:
-    """Compute the share of updates after which a loss was last above a level; NaN for no curve.
-
-    The training loss, or the validation loss if that was not recorded.
-    """
+    """Compute the share of updates after which the training, else validation loss was above."""
     for tag in ("loss/train", "loss/val"):
         steps, losses = facts.points(tag)
         if len(steps) >= FEWEST and steps[-1] > 0:
@@ -55,10 +48,7 @@ def time_above(facts: Facts, level: float) -> float:
 
 
 def settled(facts: Facts) -> float:
-    """Compute the distance of the last quarter's validation loss from that of the quarter before.
-
-    As a share of the latter, of means over a quarter; NaN for few validations.
-    """
+    """Compute |a − b| / a for the mean validation losses a and b of the last two quarters."""
     losses = facts.values("loss/val")
     if len(losses) < 2 * FEWEST or not np.isfinite(losses).all():
         return nan
@@ -67,10 +57,9 @@ def settled(facts: Facts) -> float:
 
 
 class Fall(NamedTuple):
-    """Progress of a loss."""
+    """Progress of the loss under a tag."""
 
     tag: str
-    """of the curve"""
     steady: float = nan
     """share of downward moves"""
     late: float = nan
@@ -112,11 +101,10 @@ def layer_share(facts: Facts) -> NDArray[np.float64]:
 
 
 def held_out_lead(facts: Facts) -> float:
-    """Compute the largest lead of validation over training accuracy.
+    """Compute the largest lead of validation over training accuracy; NaN for few epochs.
 
-    That is the accuracy of the validation before an epoch less that of the batches in it, which
-    is negative for a model that improves: the mean over a third of the epochs, without the first
-    tenth; NaN for few epochs.
+    A lead is the mean over a third of the epochs, without the first tenth, of the accuracy of the
+    validation before an epoch less that of the batches in it.
     """
     steps, validated = facts.points("accuracy/val")
     at, trained = facts.points("accuracy/train")

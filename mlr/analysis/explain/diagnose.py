@@ -1,15 +1,19 @@
-"""Diagnose runs: apply the rules in their order, and join the findings of each seed group."""
+"""Diagnose runs: apply the rules in their order, and join the findings of each seed group.
+
+A remedy that other runs have tried in vain is not given.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache
+from math import isfinite, nan
+from typing import Any
 
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import Diagnosis, Finding, kind, sentence
-from mlr.analysis.explain.remedies import TriedRemedies
-from mlr.analysis.explain.rules_data import Rule, label_noise, overfitting, unscaled
+from mlr.analysis.explain.findings import OR, Diagnosis, Finding, sentence
+from mlr.analysis.explain.rules_data import label_noise, overfitting, unscaled
 from mlr.analysis.explain.rules_network import initial_loss, not_finite, starved, underfitting
 from mlr.analysis.explain.rules_output import (
     clipped_dead,
@@ -19,26 +23,19 @@ from mlr.analysis.explain.rules_output import (
     saturated,
 )
 from mlr.analysis.explain.rules_rate import lr_too_high, lr_too_low
-from mlr.analysis.grouping import SeedGroup, seed_groups
+from mlr.analysis.grouping import SeedGroup, collected, seed_groups
+from mlr.records.identity import identity
 from mlr.records.reading import Recorded
+from mlr.records.settings import leaves, parse_value
+from mlr.records.status import FINISHED
 
-SYMPTOMS = (lr_too_high, clipped_dead, dead_class, saturated, starved, initial_loss, lr_too_low)
-"""Symptoms that features of a wrong scale can cause."""
-RULES: dict[str, Rule] = {
-    "not_finite": not_finite,
-    "unscaled": partial(unscaled, symptoms=SYMPTOMS),
-    "clipped_dead": clipped_dead,
-    "no_likelihood": no_likelihood,
-    "lr_too_high": lr_too_high,
-    "dead_class": dead_class,
-    "saturated": saturated,
-    "starved": starved,
-    "confident_right": confident_right,
-    "initial_loss": initial_loss,
-    "lr_too_low": lr_too_low,
-    "underfitting": underfitting,
-    "label_noise": label_noise,
-    "overfitting": overfitting,
+RULES = {
+    rule.__name__: rule
+    for rule in (
+        *(not_finite, unscaled, clipped_dead, no_likelihood, lr_too_high, dead_class, saturated),
+        *(starved, confident_right, initial_loss, lr_too_low, underfitting),
+        *(label_noise, overfitting),
+    )
 }
 """Causes are listed before their effects: unscaled features make a learning rate too high, which
 saturates outputs, which keep a class from being learned. A clipped unit without gradient stays
@@ -46,6 +43,14 @@ without it at any rate."""
 OF_DATA = ("label_noise", "overfitting")
 """Rules that may both be reported."""
 Named = tuple[str, Finding]
+CURED = 0.9
+"""Largest share of errors, or of the loss if it is the same, that a helpful remedy leaves."""
+ACCURACIES = ("accuracy/val", "accuracy/train")
+LOSSES = ("loss/val", "loss/train")
+"""In the order of preference: some runs have no validation."""
+IRRELEVANT = ("probes.", "seed.", "device.")
+"""Settings in which two runs to compare may differ."""
+Refutes = Callable[[str], bool]
 
 
 def findings(run: Recorded) -> dict[str, Finding]:
@@ -63,7 +68,6 @@ def findings(run: Recorded) -> dict[str, Finding]:
 
 
 def _every(facts: Facts) -> Iterator[Named]:
-    """Apply all rules in their order."""
     for name, rule in RULES.items():
         one = rule(facts)
         if one is not None:
@@ -71,16 +75,10 @@ def _every(facts: Facts) -> Iterator[Named]:
 
 
 def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
-    """Diagnose runs, the most important fault first.
+    """Diagnose runs, the most important fault first; nothing for runs without a fault.
 
-    A remedy that some of the runs have tried in vain is not given again.
-
-    Args:
-        runs: one, of which everything is reported; or several, of which each seed group's runs
-            are counted by their most important fault.
-
-    Returns:
-        Nothing for runs without a fault, or without anything to judge.
+    Of one run everything is reported; of several, each seed group's runs are counted by their
+    most important fault, and a remedy that some of them have tried in vain is not given again.
     """
     if len(runs) == 1:
         (run,) = runs
@@ -88,39 +86,88 @@ def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
             Diagnosis(rule, one.sentence, one.evidence, one.remedy, (run.name,), findings=[one])
             for rule, one in findings(run).items()
         ]
-    order = list(RULES)
-    found = [one for group in seed_groups(runs) for one in _of_group(group, runs)]
+    order, ended = list(RULES), [run for run in runs if run.status in FINISHED]
+    found = [one for group in seed_groups(ended) for one in _of_group(group, ended)]
     return sorted(found, key=lambda one: (-len(one.runs) / one.total, order.index(one.rule)))
 
 
-def _first(run: Recorded, like: Recorded, remedies: TriedRemedies) -> Named | None:
+def _of_group(group: SeedGroup, every: Sequence[Recorded]) -> list[Diagnosis]:
+    """Diagnose the runs of a seed group; runs that share a sentence are counted together."""
+    runs, refutes = group.runs, refuted_by(every, group.runs)
+    firsts = [(run.name, *one) for run in runs if (one := _first(Facts(run, runs[0]), refutes))]
+    diagnoses = []
+    for having in collected(firsts, lambda one: (one[1], one[2].kind, one[2].remedy)).values():
+        names, (rule, *_), found = zip(*having, strict=True)
+        evidence = f"{names[0]}: {found[0].evidence}" if len(names) > 1 else found[0].evidence
+        about = (sentence(found), evidence, found[0].remedy, list(names))
+        diagnoses.append(Diagnosis(rule, *about, group.name, len(runs), found))
+    return diagnoses
+
+
+def _first(facts: Facts, refutes: Refutes) -> Named | None:
     """Return the first finding that leaves something to try; else the first, without a remedy."""
     first = None
-    for rule, one in _every(Facts(run, like)):
-        remedy = remedies.left(one) if one.remedy else ""
+    for rule, one in _every(facts):
+        left = [remedy for remedy in one.remedy.split(OR) if not refutes(remedy)]
+        spare = (remedy for remedy in one.spare if not refutes(remedy))
+        remedy = OR.join(left) or next(spare, "")
         if remedy or not one.remedy:
             return rule, replace(one, remedy=remedy)
         first = first or (rule, replace(one, remedy=""))
     return first
 
 
-def _of_group(group: SeedGroup, every: Sequence[Recorded]) -> list[Diagnosis]:
-    """Diagnose the runs of a seed group; runs that share a sentence are counted together."""
-    runs, remedies = group.runs, TriedRemedies(every, group.runs)
-    alike: dict[tuple[str, str, str], list[tuple[str, Finding]]] = {}
-    for run in runs:
-        found = _first(run, runs[0], remedies)
-        if found is not None:
-            rule, one = found
-            alike.setdefault((rule, kind(one), one.remedy), []).append((run.name, one))
-    diagnoses = []
-    for (rule, _, remedy), having in alike.items():
-        names, found_in = [own for own, _ in having], [one for _, one in having]
-        evidence = found_in[0].evidence
-        if len(having) > 1:
-            evidence = f"{names[0]}: {evidence}"
-        text = sentence(found_in)
-        diagnoses.append(
-            Diagnosis(rule, text, evidence, remedy, names, group.name, len(runs), found_in)
-        )
-    return diagnoses
+def refuted_by(runs: Sequence[Recorded], own: Sequence[Recorded]) -> Refutes:
+    """Return a test for remedies of a seed group `own` that some of `runs` have tried in vain."""
+
+    @cache
+    def refutes(remedy: str) -> bool:
+        others = tried(runs, own, remedy) if remedy else []
+        return bool(others) and not helped(own, others)
+
+    return refutes
+
+
+def tried(runs: Sequence[Recorded], own: Sequence[Recorded], remedy: str) -> list[Recorded]:
+    """Find the runs that differ from a seed group `own` by the overrides of a remedy only."""
+    changes = dict(word.split("=", 1) for word in remedy.split())
+    head, _, loss = own[0].pair.partition("+")
+    pair = f"{changes.get('head', head)}+{changes.get('loss', loss)}"
+    near = [run for run in runs if run.pair == pair]
+    near = [run for run in near if all(_has(run, *change) for change in changes.items())]
+    wanted = _settings(own[0], changes) if near else {}
+    return [run for run in near if _settings(run, changes) == wanted]
+
+
+def _settings(run: Recorded, changes: Mapping[str, str]) -> dict[str, Any]:
+    """Collect every setting by key but those that a change replaces, with the options of a part."""
+    left_out = (*IRRELEVANT, *(f"{key}." for key in changes))
+    every = leaves(identity(run.config))
+    return {key: value for key, value in every if not f"{key}.".startswith(left_out)}
+
+
+def _has(run: Recorded, key: str, value: str) -> bool:
+    found, wanted = run.setting(key), parse_value(value)
+    if isinstance(found, (int, float)) and isinstance(wanted, (int, float)):
+        return abs(found - wanted) <= 1e-6 * abs(wanted)
+    return found == wanted
+
+
+def helped(own: Sequence[Recorded], others: Sequence[Recorded]) -> bool:
+    """Return True if other runs ended clearly better, or cannot be compared."""
+    if all(run.status == "diverged" for run in others):
+        return False
+    # the values of different losses cannot be compared
+    tags = ACCURACIES + (LOSSES if own[0].pair == others[0].pair else ())
+    for tag in tags:
+        mine, theirs = _mean(own, tag), _mean(others, tag)
+        if isfinite(theirs):
+            if tag in ACCURACIES:
+                mine, theirs = 1 - mine, 1 - theirs
+            return not isfinite(mine) or theirs <= CURED * mine
+    return True
+
+
+def _mean(runs: Sequence[Recorded], tag: str) -> float:
+    known = [value for run in runs if isfinite(value := run.metrics.get(tag, nan))]
+    return sum(known) / len(known) if known else nan

@@ -19,73 +19,60 @@ HARDLY_BETTER = 0.9
 """Share of the loss or error of a constant prediction above which nothing was learned."""
 
 SMALL = 0.01
-"""Gradient or slope below which it counts as none: the default of `probes.threshold`."""
+"""Gradient or slope below which it counts as none: the default of `probes.threshold`. If that is
+smaller, shares below it are estimated from mean gradients by confidence and from logits."""
 FLAT_FROM = 6
 """Bins of logits at each end, below −5 and from 5, where a sigmoid's slope is 0.0066."""
 
 OF_ONE_OUTPUT = ("sigmoid", "probit", "cloglog", "hard_sigmoid", "clipped_linear")
 """Heads whose single output is a probability."""
 
-Points = tuple[NDArray[np.int64], NDArray[np.float64]]
-"""Steps and values of a series, without missing values."""
+Row = NDArray[np.float64]
 
 
 class Facts:
     """One run, whose files are read on first use."""
 
     def __init__(self, run: Recorded, like: Recorded | None = None) -> None:
-        """Wrap a run.
-
-        Args:
-            run: to be judged.
-            like: a run with the same configuration but the seed, whose files may be read already.
-        """
+        """Judge `run`; `like` has the same configuration but the seed, and may be read already."""
         self.run = run
         self._like = like or run
         self.head, _, self.loss = run.pair.partition("+")
 
     def anatomy(self, *keys: str) -> float:
         """Return a number of the final diagnostics, as in `("start", "loss")`."""
-        node: Any = self.run.anatomy
+        return _number(self._diagnostics(*keys))
+
+    def row(self, *keys: str) -> Row:
+        """Return a row of the final diagnostics, as in `("classes", "recall")`; empty for none."""
+        return np.array(self._diagnostics(*keys) or [], dtype=np.float64)
+
+    def _diagnostics(self, *keys: str) -> Any:
+        node: Any = self.run.anatomy or {}
         for key in keys:
-            node = node.get(key) if isinstance(node, dict) else None
-        return _number(node)
-
-    def per_class(self, key: str) -> NDArray[np.float64]:
-        """Return a row of the diagnostics by class (K,); empty for none."""
-        return _numbers(((self.run.anatomy or {}).get("classes") or {}).get(key))
-
-    def confidence(self, key: str) -> NDArray[np.float64]:
-        """Return a row of the diagnostics by bin of confidence (3,); empty for none."""
-        return _numbers(((self.run.anatomy or {}).get("confidence") or {}).get(key))
+            node = node.get(key, {})
+        return node
 
     def metric(self, tag: str) -> float:
         """Return a final number; NaN for none."""
-        return _number(self.run.metrics.get(tag))
+        return self.run.metrics.get(tag, nan)
 
-    def points(self, tag: str) -> Points:
+    def points(self, tag: str) -> tuple[NDArray[np.int64], Row]:
         """Return the series under `tag`, infinite if it was not finite; both empty for none."""
         series = self.run.series
-        if series is None or tag not in series.tags:
+        if series is None:
             return np.zeros(0, np.int64), np.zeros(0)
-        column = series.values[:, series.tags.index(tag)].astype(np.float64)
-        there = ~np.isnan(column)
-        return series.steps[there], column[there]
+        rows, values = series.of(tag)
+        return series.steps[rows], values.astype(np.float64)
 
-    def values(self, tag: str) -> NDArray[np.float64]:
+    def values(self, tag: str) -> Row:
         """Return the values of `points`."""
         return self.points(tag)[1]
 
     @property
-    def config(self) -> Mapping[str, Any]:
-        """Configuration by group; empty if it cannot be read."""
-        return self._like.config
-
-    @property
     def diverged(self) -> bool:
         """True if the run ended without a finite loss."""
-        loss = self.run.metrics.get("loss/train")
-        return self.run.status == "diverged" or (loss is not None and not isfinite(loss))
+        return self.run.status == "diverged" or not isfinite(self.run.metrics.get("loss/train", 0))
 
     @property
     def layers(self) -> list[str]:
@@ -95,18 +82,29 @@ class Facts:
         return [name for tag in norms if (name := tag.partition("/")[2]) != "total"]
 
     def class_name(self, k: int) -> str:
-        """Name a class by its label if the data have one, as in `class 'virginica'`."""
-        labels = ((self.run.anatomy or {}).get("classes") or {}).get("labels") or []
-        return f"class '{labels[k]}'" if k < len(labels) else f"class {k}"
+        """Name a class by its label in quotes if the data have one, else by its number."""
+        labels = self._diagnostics("classes", "labels")
+        return f"'{labels[k]}'" if labels else str(k)
 
     def part(self, group: str) -> Mapping[str, Any]:
         """Return the configuration of a group; empty for none."""
-        part = self.config.get(group)
+        part = self._like.config.get(group)
         return part if isinstance(part, dict) else {}
 
     def setting(self, group: str, key: str) -> float:
         """Return a number of the configuration; NaN for none."""
         return _number(self.part(group).get(key))
+
+    def takes(self, group: str, key: str) -> bool:
+        """Return True if the part of a group has a setting, or is unknown."""
+        part = self.part(group)
+        return not part or key in part
+
+    @property
+    def rate(self) -> float:
+        """Configured learning rate, else the highest; NaN if neither is known."""
+        rate = self.setting("optimizer", "lr")
+        return rate if isfinite(rate) else self.reached_rate
 
     @property
     def reached_rate(self) -> float:
@@ -122,47 +120,41 @@ class Facts:
     @cached_property
     def constant(self) -> float:
         """Loss of the best constant prediction; NaN if it is not known for the pair."""
-        return references.constant(self.head, self.loss, self.per_class("count"))
+        return references.constant(self.head, self.loss, self.row("classes", "count"))
 
     @cached_property
     def expected_start(self) -> float:
         """Loss of logits 0; NaN if unknown."""
-        return references.start(self.head, self.loss, self.per_class("count"))
+        return references.start(self.head, self.loss, self.row("classes", "count"))
 
     @property
     def unlearned(self) -> bool:
         """True if the run ends no better than a constant prediction, and that is known."""
-        counts = self.per_class("count")
+        counts = self.row("classes", "count")
         several = (counts > 0).sum() > 1
         chance = 1 - float(counts.max() / counts.sum()) if several else nan
         ends = ((self.anatomy("wrong"), chance), (self.metric("loss/train"), self.constant))
         known = [(own, constant) for own, constant in ends if constant == constant]
         return bool(known) and not any(own < HARDLY_BETTER * constant for own, constant in known)
 
-    def takes(self, group: str, key: str) -> bool:
-        """Return True if the part of a group has a setting, or the configuration is unknown."""
-        part = self.config.get(group)
-        return not isinstance(part, dict) or key in part
-
     @cached_property
     def stuck(self) -> float:
-        """Share of examples that are wrong and have a gradient below the default threshold.
-
-        If `probes.threshold` is smaller, it is estimated from mean gradients by confidence.
-        """
-        counts, pulls = self.confidence("count_wrong"), self.confidence("grad_wrong")
+        """Share of examples that are wrong with a gradient below `SMALL`; estimated if need be."""
+        counts, pulls = self.row("confidence", "count_wrong"), self.row("confidence", "grad_wrong")
         faint = float(counts[pulls <= SMALL].sum()) if len(counts) == len(pulls) else nan
         own = self.anatomy("stuck")
         return float(np.fmax(own, faint / self.anatomy("examples"))) if own == own else nan
 
     @cached_property
-    def saturated(self) -> float:
-        """Share of outputs on the flat part of their head, by the default threshold.
+    def logit_counts(self) -> Row:
+        """Counts of logits by target and bin (2, bins); (2, 0) for none."""
+        found = self.row("logits", "count")
+        return found if found.size else np.zeros((2, 0))
 
-        If `probes.threshold` is smaller, it is estimated from logits of a sigmoid or softmax.
-        """
-        own = self.anatomy("saturated")
-        counts = logit_counts(self.run.anatomy).sum(0)
+    @cached_property
+    def saturated(self) -> float:
+        """Share of outputs with a slope below `SMALL`; estimated from logits if need be."""
+        own, counts = self.anatomy("saturated"), self.logit_counts.sum(0)
         if own != own or self.head not in ("sigmoid", "softmax") or not counts.sum() > 0:
             return own
         return float(np.fmax(own, 1 - counts[FLAT_FROM:-FLAT_FROM].sum() / counts.sum()))
@@ -175,18 +167,5 @@ class Facts:
         return sum(there) / len(there) if there else nan
 
 
-def logit_counts(anatomy: Mapping[str, Any] | None) -> NDArray[np.float64]:
-    """Return counts of logits by target and bin (2, bins); (2, 0) for none."""
-    rows = ((anatomy or {}).get("logits") or {}).get("count")
-    if not isinstance(rows, list) or len(rows) != 2 or not all(isinstance(r, list) for r in rows):
-        return np.zeros((2, 0))
-    zeros, ones = map(_numbers, rows)
-    return np.stack((zeros, ones)) if len(zeros) == len(ones) else np.zeros((2, 0))
-
-
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) else nan
-
-
-def _numbers(row: Any) -> NDArray[np.float64]:
-    return np.array([_number(value) for value in row or []], dtype=np.float64)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-Number = tuple[float, Callable[[float], str]]
-"""A number of one run, and the function that writes it."""
+from mlr.analysis.formatting import approx_percent
+
 OR = ", or "
 """Separator of the alternatives of a remedy."""
+_NUMBER = re.compile(r"\{(\w+):([^{}]*)\}")
 
 
 @dataclass(frozen=True)
 class Finding:
     """Fault of one run, found by one rule.
 
-    template: the sentence; `{name}` stands for a number.
+    template: the sentence; `{name:.3g}` stands for a number, `{name:%}` for a share.
     evidence: numbers that show the fault, with their tags.
     remedy: overrides to add, the first choice first; alternatives after ", or ".
     numbers: numbers of the sentence by name; a sentence on several runs has their range.
@@ -26,7 +28,7 @@ class Finding:
     template: str
     evidence: str
     remedy: str
-    numbers: Mapping[str, Number] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
     of_many: str = ""
     spare: Sequence[str] = ()
 
@@ -35,63 +37,43 @@ class Finding:
         """Sentence on this run."""
         return sentence([self])
 
+    @property
+    def kind(self) -> str:
+        """Template that findings must share to be put into one sentence."""
+        return self.of_many or self.template
+
 
 def sentence(findings: Sequence[Finding]) -> str:
-    """Write one sentence on several runs: numbers that differ become a range.
+    """Write one sentence on findings of equal `kind`; numbers that differ become a range."""
 
-    Args:
-        findings: of equal `kind`.
-    """
-    first = findings[0]
-    template = first.of_many if len(findings) > 1 and first.of_many else first.template
-    names = first.numbers
-    return template.format(
-        **{name: _range([one.numbers[name] for one in findings]) for name in names}
-    )
+    def written(place: re.Match[str]) -> str:
+        name, spec = place.groups()
+        if name not in findings[0].numbers:  # names that others gave may hold braces
+            return place[0]
+        values = [one.numbers[name] for one in findings]
+        ends = (min(values), max(values))
+        low, high = map(approx_percent, ends) if spec == "%" else (f"{one:{spec}}" for one in ends)
+        return low if low == high else f"{low.removesuffix(' %')} to {high}"
 
-
-def kind(one: Finding) -> str:
-    """Return the template that findings must share to be put into one sentence."""
-    return one.of_many or one.template
-
-
-def _range(numbers: Sequence[Number]) -> str:
-    """Write the smallest and the largest number; only one if they read the same."""
-    write = numbers[0][1]
-    values = [value for value, _ in numbers]
-    low, high = write(min(values)), write(max(values))
-    if low == high:
-        return low
-    return f"{low.removesuffix(' %')} to {high}"
+    return _NUMBER.sub(written, findings[0].kind if len(findings) > 1 else findings[0].template)
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Fault of several runs of one seed group.
-
-    rule: name of the rule.
-    sentence: true of each of the runs.
-    evidence: numbers that show the fault, with their tags; of several runs those of the first.
-    remedy: overrides to add, the first choice first; alternatives after ", or ".
-    runs: names of the runs that have the fault.
-    cell: name of the seed group; empty for a single run.
-    total: number of runs in the group.
-    findings: of each of the runs.
-    """
+    """Fault of several runs of one seed group, with a sentence that is true of each of them."""
 
     rule: str
     sentence: str
     evidence: str
+    """as of a finding; of several runs that of the first"""
     remedy: str
     runs: Sequence[str]
+    """names of the runs that have the fault"""
     cell: str = ""
+    """name of the seed group; empty for a single run"""
     total: int = 1
+    """number of runs in the group"""
     findings: Sequence[Finding] = ()
-
-    @property
-    def overrides(self) -> str:
-        """First choice of the remedy, as typed."""
-        return self.remedy.partition(OR)[0]
 
     @property
     def count(self) -> str:

@@ -1,13 +1,11 @@
 """Losses of constant predictors: what a good start and a useless end look like.
 
-p_k is the share of class k in the training data; with one output, p is that of class 1.
-
-Best constant prediction (y = p):
-    ce  Σ_k −p_k log p_k     bce  Σ_k [−p_k log p_k − (1 − p_k) log(1 − p_k)]
-    se  ½ Σ_k p_k (1 − p_k)
-Logits 0, y = 1/K for a softmax, ½ for a sigmoid, 0 for a linear unit:
-    ce  log K                bce  Σ_k [−p_k log y − (1 − p_k) log(1 − y)]
-    se  ½ Σ_k [p_k (1 − y)² + (1 − p_k) y²]
+p_k is the share of class k in the training data; with one output, p is that of class 1. Outputs y
+of every example cost
+    ce  Σ_k −p_k log y_k     bce  Σ_k [−p_k log y_k − (1 − p_k) log(1 − y_k)]
+    se  ½ Σ_k [p_k (1 − y_k)² + (1 − p_k) y_k²]
+The best constant prediction is y = p; logits 0 are y = 1/K for a softmax, ½ for a sigmoid, 0 for a
+linear unit.
 
 Source: lecture sections 38 to 44; the entropies are losses of y = p, by Gibbs' inequality.
 """
@@ -32,52 +30,36 @@ LIKE_CE = ("ce", "smoothed_ce", "focal")
 
 
 def constant(head: str, loss: str, counts: NDArray[np.float64]) -> float:
-    """The loss of the best constant prediction.
+    """Compute the loss of the best constant prediction from the examples of each class (K,).
 
-    Args:
-        head: its name.
-        loss: its name.
-        counts: examples of each class (K,).
-
-    Returns:
-        NaN for a pair that has no formula here, with fewer than two classes, or a NaN count.
+    NaN for a pair that has no formula here, with fewer than two classes, or a NaN count.
     """
-    cost = _cost(head, loss, counts)
-    if not cost:
-        return nan
-    p = _shares(head, counts)
-    if cost == "se":
-        return float(0.5 * (p * (1 - p)).sum())
-    others = _surprise(1 - p, 1 - p).sum() if cost == "bce" else 0
-    return float(_surprise(p, p).sum() + others)
+    return _loss(head, loss, counts, best=True)
 
 
 def start(head: str, loss: str, counts: NDArray[np.float64]) -> float:
-    """The loss of logits 0; of the best constant prediction where that takes the log of 0.
+    """Compute that of logits 0; of the best constant prediction where that takes the log of 0."""
+    return _loss(head, loss, counts, best=False)
 
-    Args:
-        head: its name.
-        loss: its name.
-        counts: examples of each class (K,).
 
-    Returns:
-        NaN for a pair that has no formula here, with fewer than two classes, or a NaN count.
-    """
+def _loss(head: str, loss: str, counts: NDArray[np.float64], best: bool) -> float:
     cost = _cost(head, loss, counts)
     if not cost:
         return nan
-    if cost == "ce":
-        return float(np.log(len(counts)))
-    p, y = _shares(head, counts), AT_ZERO.get(head, 1 / len(counts))
+    p = counts / counts.sum()  # mean target of each output
+    if head not in SHARED and len(p) == 2:
+        p = p[1:]
+    even = 1 / len(counts)
+    zero = even if cost == "ce" else AT_ZERO.get(head, even)
+    y = p if best or (cost == "bce" and zero == 0) else np.full_like(p, zero)
     if cost == "se":
         return float(0.5 * (p * (1 - y) ** 2 + (1 - p) * y**2).sum())
-    if y == 0:
-        return constant(head, loss, counts)
-    return float((_surprise(p, y) + _surprise(1 - p, 1 - y)).sum())
+    others = _surprise(1 - p, 1 - y).sum() if cost == "bce" else 0
+    return float(_surprise(p, y).sum() + others)
 
 
 def _cost(head: str, loss: str, counts: NDArray[np.float64]) -> str:
-    """se, bce or ce; empty where the size of the loss is not known."""
+    """Return se, bce or ce; empty where the size of the loss is not known."""
     # of one class alone the best constant is right, and tells nothing of a model
     if (counts > 0).sum() < 2 or np.isnan(counts).any():
         return ""
@@ -89,13 +71,6 @@ def _cost(head: str, loss: str, counts: NDArray[np.float64]) -> str:
     return cost if cost in ("se", "bce") else ""
 
 
-def _shares(head: str, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean target of each output."""
-    p = counts / counts.sum()
-    return p if head in SHARED or len(p) > 2 else p[1:]
-
-
-def _surprise(p: NDArray[np.float64], y: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """−p log y, 0 where p is."""
+def _surprise(p: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(p > 0, -p * np.log(y), 0.0)

@@ -8,18 +8,16 @@ from mlr.analysis.explain import curve_shape
 from mlr.analysis.explain.facts import Facts
 from mlr.analysis.explain.findings import Finding
 from mlr.analysis.explain.rules_output import dead_classes
-from mlr.analysis.formatting import approx, approx_percent
+from mlr.analysis.formatting import approx_percent
 
 HIGH_START = {"ce": 4.0, "se": 100.0}
-"""Multiple of the expected loss, ln K or its equivalent for the pair: a linear model of unscaled
-digits trains well from 3. Squared error of a linear unit grows with the square of the logits: He's
-weights after two features train well from up to 50."""
+"""Multiple of the expected loss: a linear model of unscaled digits trains well from 3, a linear
+unit with squared error and He's weights from up to 50."""
 HIGHER_BY = 5.0
 """Least excess over it in nats: He's weights after two features start at up to 3 for ln 2."""
 LEARNED, RIGHT, BEHIND = 0.1, 0.98, 0.04
 """Conditions of a good end: at most this share of the expected initial loss, at least this training
-accuracy, and a held-out accuracy at most so much lower: 0.031 in Nielsen's network of 100 units, as
-good as published; 0.045 and more for a model that overfits by large weights."""
+accuracy, and a held-out accuracy at most so much lower: 0.031 in Nielsen's network of 100 units."""
 SOON = 0.1
 """Share of the updates within which a high start must be made up for."""
 OVERFLOW = 1e15
@@ -44,26 +42,28 @@ def not_finite(facts: Facts) -> Finding | None:
     where = _first_lost(facts)
     if where is None or facts.anatomy("data", "largest") >= OVERFLOW:
         return None
-    of_model = where == "a logit" or where.startswith("the gradient of")
-    part = "model" if of_model else "loss"
+    part = "model" if where == "a logit" or where.startswith("the gradient of") else "loss"
     name = facts.part(part).get("_target_")
-    named = f"the {part}" + (f" ({name})" if isinstance(name, str) else "")
+    named = f"the {part} ({name})" if name else f"the {part}"
+    loss = facts.anatomy("start", "loss")
+    seen = f"loss {loss:.3g}" if loss == loss else "loss not finite"
+    for tag in ("nonfinite/logits", "nonfinite/logit_grad"):
+        count = _at_start(facts, tag)
+        seen += f", {tag} {count:.3g}" if count == count else ""
     return Finding(
         f"{where[0].upper()}{where[1:]} is not finite before the first update, so that no "
         f"learning rate can help: look at what {named} computes from the first examples.",
-        f"status {facts.run.status}; before the first update {_seen(facts)}",
+        f"status {facts.run.status}; before the first update {seen}",
         "",
     )
 
 
 def _first_lost(facts: Facts) -> str | None:
-    """Name the recorded tensor that was not finite before the first update."""
-    refused = facts.run.entries.get("refused")
-    if isinstance(refused, dict) and refused.get("update") == 1:
+    refused = facts.run.entries.get("refused") or {}
+    if refused.get("update") == 1:
         tensor = str(refused.get("tensor"))
         return None if tensor.startswith(UPDATED) else tensor
-    start = (facts.run.anatomy or {}).get("start") or {}
-    lost = start.get("loss", 0) is None
+    lost = (facts.run.anatomy or {}).get("start", {}).get("loss", 0) is None
     if not (lost or facts.diverged or facts.unlearned):
         return None  # a run that learned need not be read
     if _at_start(facts, "nonfinite/logits") > 0:
@@ -74,17 +74,8 @@ def _first_lost(facts: Facts) -> str | None:
 
 
 def _at_start(facts: Facts, tag: str) -> float:
-    """Return a number recorded at update 0; NaN for none."""
     steps, values = facts.points(tag)
     return float(values[0]) if len(steps) and steps[0] == 0 else float("nan")
-
-
-def _seen(facts: Facts) -> str:
-    tags = ("nonfinite/logits", "nonfinite/logit_grad")
-    counts = [(tag, _at_start(facts, tag)) for tag in tags]
-    loss = facts.anatomy("start", "loss")
-    seen = [f"loss {approx(loss) if loss == loss else 'not finite'}"]
-    return ", ".join(seen + [f"{tag} {approx(count)}" for tag, count in counts if count == count])
 
 
 def initial_loss(facts: Facts) -> Finding | None:
@@ -94,16 +85,15 @@ def initial_loss(facts: Facts) -> Finding | None:
     high = start >= HIGH_START["se" if quadratic else "ce"] * sane
     if not high or not (quadratic or start - sane >= HIGHER_BY) or _cost_nothing(facts, sane):
         return None
-    known = f"{approx(sane)}"
-    if facts.loss == "ce" and facts.head == "softmax":
-        known = f"ln K = {known}"
+    known = "ln K = " if facts.run.pair == "softmax+ce" else ""
     return Finding(
         "The initial predictions are confident and wrong: the loss before the first update is "
-        f"{{start}}, where a constant prediction has {known}. The initial weights are too large.",
-        f"loss before the first update {approx(start)}, expected at most {approx(sane)}; "
+        f"{{start:.3g}}, where a constant prediction has {known}{sane:.3g}. The initial weights "
+        "are too large.",
+        f"loss before the first update {start:.3g}, expected at most {sane:.3g}; "
         f"wrong {approx_percent(facts.anatomy('start', 'wrong'))}",
         _smaller_weights(facts),
-        {"start": (start, approx)},
+        {"start": start},
     )
 
 
@@ -133,13 +123,12 @@ def starved(facts: Facts) -> Finding | None:
     first, last = facts.layers[0], facts.layers[-1]
     norms = [float(np.median(facts.values(f"grad_norm/{name}"))) for name in (first, last)]
     return Finding(
-        f"The gradient does not reach the hidden layers: that of {first} is {{share}} times that "
-        f"of {last}, so that only the last layers learn.",
-        f"median grad_norm/{first} {approx(norms[0])}, grad_norm/{last} {approx(norms[1])}; "
-        f"loss/train {approx(facts.metric('loss/train'))}, of a constant prediction "
-        f"{approx(facts.constant)}",
+        f"The gradient does not reach the hidden layers: that of {first} is {{share:.3g}} times "
+        f"that of {last}, so that only the last layers learn.",
+        f"median grad_norm/{first} {norms[0]:.3g}, grad_norm/{last} {norms[1]:.3g}; loss/train "
+        f"{facts.metric('loss/train'):.3g}, of a constant prediction {facts.constant:.3g}",
         _sound_init(facts),
-        {"share": (typical, approx)},
+        {"share": typical},
     )
 
 
@@ -156,23 +145,19 @@ def underfitting(facts: Facts) -> Finding | None:
     if not (moved >= ENOUGH * constant and nearest - right >= TOLD_APART):
         return None
     return Finding(
-        "The model underfits: its training loss has settled at {loss}, no better than the "
-        f"{approx(constant)} of a constant prediction, though the features tell the classes apart: "
-        "for {nearest} of the training examples the nearest other one has the same class.",
-        f"loss/train {approx(loss)}, accuracy/train {approx(right)}; loss/val of the last quarter "
-        f"within {approx_percent(curve_shape.settled(facts))} of the quarter before, while "
-        "learning_rate times "
-        f"{'' if adam else 'squared '}grad_norm/total adds up to {approx(moved)}",
+        "The model underfits: its training loss has settled at {loss:.3g}, no better than the "
+        f"{constant:.3g} of a constant prediction, though the features tell the classes apart: "
+        "for {nearest:%} of the training examples the nearest other one has the same class.",
+        f"loss/train {loss:.3g}, accuracy/train {right:.3g}; loss/val of the last quarter within "
+        f"{approx_percent(curve_shape.settled(facts))} of the quarter before, while learning_rate "
+        f"times {'' if adam else 'squared '}grad_norm/total adds up to {moved:.3g}",
         _more_capacity(facts),
-        {"loss": (loss, approx), "nearest": (nearest, approx_percent)},
+        {"loss": loss, "nearest": nearest},
     )
 
 
 def _first_order_gain(facts: Facts, adam: bool) -> float:
-    """Compute Σ η‖g‖² over the updates, the decrease of the loss to first order.
-
-    Adam divides by the size of the gradient, so that it is at least Σ η‖g‖.
-    """
+    """Compute Σ η‖g‖² over the updates, the first-order decrease of the loss; for Adam Σ η‖g‖."""
     norms, rates = facts.values("grad_norm/total"), facts.values("learning_rate")
     if len(norms) != len(rates) or not len(norms):
         return float("nan")
@@ -180,7 +165,6 @@ def _first_order_gain(facts: Facts, adam: bool) -> float:
 
 
 def _more_capacity(facts: Facts) -> str:
-    """Suggest a hidden layer for a model without one, or layers four times as wide."""
     model = facts.part("model")
     if str(model.get("_target_", "mlr.models.Linear")).endswith(".Linear"):
         return "model=mlp"
@@ -191,7 +175,6 @@ def _more_capacity(facts: Facts) -> str:
 
 
 def _sound_init(facts: Facts) -> str:
-    """Suggest He's weights and ReLUs, if the model has such settings."""
     settings = {"init": "he", "init_scale": "1", "activation": "relu"}
     return " ".join(
         f"model.{key}={value}" for key, value in settings.items() if facts.takes("model", key)

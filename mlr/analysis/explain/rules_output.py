@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from math import nan
-
 import numpy as np
 from numpy.typing import NDArray
 
 from mlr.analysis.explain import curve_shape
-from mlr.analysis.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts, logit_counts
+from mlr.analysis.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts
 from mlr.analysis.explain.findings import Finding
-from mlr.analysis.formatting import approx, approx_percent, whole
 
-CLIPPING = {"clipped_linear": "clipped-linear unit", "hard_sigmoid": "hard sigmoid"}
-"""Heads with slope 0 outside an interval, and their names in sentences."""
-INSIDE = {"clipped_linear": "[0, 1]", "hard_sigmoid": "[−3, 3]"}
-CLIPPING_ALL = (*CLIPPING, "sparsemax")
+CLIPPING = {
+    "clipped_linear": "the clipped-linear unit is outside [0, 1] for them",
+    "hard_sigmoid": "the hard sigmoid is outside [−3, 3] for them",
+    "sparsemax": "sparsemax gives each class exactly 0 or 1 for them",
+}
+"""Heads with slope 0 outside an interval, and why examples have no gradient there."""
+FULL_GRADIENT = {
+    "clipped_linear": "head=sigmoid loss=bce, or loss=matching",
+    "hard_sigmoid": "head=sigmoid loss=bce, or loss=matching",
+    "sparsemax": "head=softmax loss=ce, or loss=matching",
+    "softmax": "loss=ce",
+}
+"""Remedies that cancel the slope of a head; of other heads it is `loss=bce`."""
 COSTS = {"se": "squared error", "mae": "absolute error", "gce": "generalised cross-entropy"}
 SHARED_COSTS = ("ce", "smoothed_ce", "focal")
 """Losses of the output of an example's class alone."""
@@ -34,12 +40,10 @@ LOST = 0.1
 DEAD_GRADIENT = 0.01
 """|dL/dz_k| of a dead class: 0.01 is stuck; a live wrong one has 0.1 to 1 (published case 2B)."""
 HELD_UP = 0.25
-"""Share of the updates after which the loss was half-way down: sound runs and settled ones need
-less."""
+"""Share of the updates after which the loss was half-way down: sound runs need less."""
 FAINT = 0.03
-"""‖dL/dz‖ of wrong examples: squared error gives 0.125 at y = ½ and 0.03 at an eighth of the
-largest slope of a sigmoid; cross-entropy at least ½. An untrained softmax gives about 1/K, so that
-for more than ten classes the limit is lower."""
+"""‖dL/dz‖ of wrong examples: squared error gives 0.03 at an eighth of the largest slope of a
+sigmoid. An untrained softmax gives about 1/K: for more than ten classes the limit is lower."""
 DRAGGED = 0.05
 """Share of training examples that another threshold would correct."""
 PAST_TARGET = 0.03
@@ -49,31 +53,24 @@ PAST_TARGET = 0.03
 def clipped_dead(facts: Facts) -> Finding | None:
     """Find wrong examples with a gradient of exactly 0 at a clipping unit."""
     stuck, wrong = facts.anatomy("stuck_zero"), facts.anatomy("wrong")
-    if facts.head not in CLIPPING_ALL or facts.diverged or not _holds_back(stuck, wrong):
+    if facts.head not in CLIPPING or facts.diverged or not _holds_back(stuck, wrong):
         return None
-    name = CLIPPING.get(facts.head)
-    why = (
-        f"the {name} is outside {INSIDE[facts.head]} for them"
-        if name
-        else "sparsemax gives each class exactly 0 or 1 for them"
-    )
-    # softmax needs an output per class, and sigmoids refuse ce
-    other = "head=softmax loss=ce" if name is None else "head=sigmoid loss=bce"
     return Finding(
-        f"{{stuck}} of the training examples are predicted wrongly and receive no gradient: {why}.",
-        f"stuck/zero {approx(stuck)}, before the first update "
-        f"{approx(facts.anatomy('start', 'stuck_zero'))}; accuracy/train {approx(1 - wrong)}",
-        f"{other}, or loss=matching",
-        {"stuck": (stuck, approx_percent)},
+        "{stuck:%} of the training examples are predicted wrongly and receive no gradient: "
+        f"{CLIPPING[facts.head]}.",
+        f"stuck/zero {stuck:.3g}, before the first update "
+        f"{facts.anatomy('start', 'stuck_zero'):.3g}; accuracy/train {1 - wrong:.3g}",
+        _with_full_gradient(facts),
+        {"stuck": stuck},
     )
 
 
 def no_likelihood(facts: Facts) -> Finding | None:
     """Find cross-entropy of outputs that do not sum to 1: no other output is lowered."""
-    recall, counts = facts.per_class("recall"), logit_counts(facts.run.anatomy)
-    if facts.loss not in SHARED_COSTS or facts.head not in OF_ONE_OUTPUT or len(recall) < 3:
+    several = len(facts.row("classes", "recall")) > 2
+    if facts.loss not in SHARED_COSTS or facts.head not in OF_ONE_OUTPUT or not several:
         return None
-    wrong, zeros = facts.anatomy("wrong"), counts[0]
+    wrong, (zeros, _) = facts.anatomy("wrong"), facts.logit_counts
     if not (wrong >= UNSHARED and zeros.sum() > 0):
         return None
     high = float(zeros[len(zeros) // 2 :].sum() / zeros.sum())  # logits from 0 on
@@ -81,39 +78,38 @@ def no_likelihood(facts: Facts) -> Finding | None:
         return None
     return Finding(
         f"{facts.head} with {facts.loss} is no likelihood: the outputs do not sum to 1, so that "
-        "the loss only raises the output of each example's class and lowers none; {high} of the "
-        "outputs whose target is 0 have a logit above 0, and {wrong} of the training examples are "
-        "predicted wrongly.",
-        f"logits of target 0 from 0 on: {approx(high)}; accuracy/train {approx(1 - wrong)}",
+        "the loss only raises the output of each example's class and lowers none; {high:%} of the "
+        "outputs whose target is 0 have a logit above 0, and {wrong:%} of the training examples "
+        "are predicted wrongly.",
+        f"logits of target 0 from 0 on: {high:.3g}; accuracy/train {1 - wrong:.3g}",
         "head=softmax, or loss=bce",
-        {"high": (high, approx_percent), "wrong": (wrong, approx_percent)},
+        {"high": high, "wrong": wrong},
     )
 
 
 def saturated(facts: Facts) -> Finding | None:
     """Find wrong examples almost without gradient at a saturated head, at the end or before."""
+    if facts.head in CLIPPING:
+        return None
     return _saturated_to_the_end(facts) or _saturated_for_long(facts)
 
 
 def _saturated_to_the_end(facts: Facts) -> Finding | None:
     stuck, wrong = facts.stuck, facts.anatomy("wrong")
-    if facts.head in CLIPPING_ALL or not facts.saturated >= FLAT:
+    if not facts.saturated >= FLAT or not _holds_back(stuck, wrong):
         return None
-    if not _holds_back(stuck, wrong):
-        return None
-    unsure = facts.confidence("count_wrong")
+    unsure = facts.row("confidence", "count_wrong")
     if facts.head == "softmax" and len(unsure) and unsure[0] > FLAT * unsure.sum():
         return None  # with many classes each slope is small before anything is learned
     if facts.held_out - (1 - wrong) >= TRAILS:  # their labels may be wrong
         return None
     return Finding(
-        "{stuck} of the training examples are predicted wrongly and receive next to no gradient: "
+        "{stuck:%} of the training examples are predicted wrongly and receive next to no gradient: "
         f"the {facts.head} is saturated, and {_cost(facts)} does not make up for its small slope.",
-        f"stuck/fraction {approx(stuck)}; accuracy/train {approx(1 - wrong)}; saturation/fraction "
-        f"{approx(facts.saturated)}; logit_grad/wrong "
-        f"{approx(facts.metric('logit_grad/wrong'))}",
+        f"stuck/fraction {stuck:.3g}; accuracy/train {1 - wrong:.3g}; saturation/fraction "
+        f"{facts.saturated:.3g}; logit_grad/wrong {facts.metric('logit_grad/wrong'):.3g}",
         _with_full_gradient(facts),
-        {"stuck": (stuck, approx_percent)},
+        {"stuck": stuck},
     )
 
 
@@ -121,32 +117,32 @@ def _saturated_for_long(facts: Facts) -> Finding | None:
     """Find a start on the flat part of a sigmoid or softmax that took much of the training."""
     start, end = facts.anatomy("start", "loss"), facts.metric("loss/train")
     wrong, (steps, pulls) = facts.anatomy("start", "wrong"), facts.points("logit_grad/wrong")
-    if facts.head in CLIPPING_ALL or facts.head == "linear" or not (wrong >= FLAT and len(pulls)):
+    if facts.head == "linear" or not (wrong >= FLAT and len(pulls)):
         return None
     took = curve_shape.time_above(facts, (start + end) / 2)
-    faint = FAINT * 10 / max(10, len(facts.per_class("count")))
+    faint = FAINT * 10 / max(10, len(facts.row("classes", "count")))
     if not (steps[0] == 0 and pulls[0] <= faint and end < start and took >= HELD_UP):
         return None
     return Finding(
-        "{wrong} of the training examples were predicted wrongly at the start, with next to no "
+        "{wrong:%} of the training examples were predicted wrongly at the start, with next to no "
         f"gradient: the {facts.head} was saturated, and {_cost(facts)} does not make up for its "
-        "small slope; the loss was half-way down only after {took} of the updates.",
-        f"before the first update logit_grad/wrong {approx(pulls[0])}, stuck/fraction "
-        f"{approx(facts.anatomy('start', 'stuck'))}, loss {approx(start)}; after "
-        f"{whole(facts.updates)} updates loss/train {approx(end)}",
+        "small slope; the loss was half-way down only after {took:%} of the updates.",
+        f"before the first update logit_grad/wrong {pulls[0]:.3g}, stuck/fraction "
+        f"{facts.anatomy('start', 'stuck'):.3g}, loss {start:.3g}; after {facts.updates:,.0f} "
+        f"updates loss/train {end:.3g}",
         _with_full_gradient(facts),
-        {"wrong": (wrong, approx_percent), "took": (took, approx_percent)},
+        {"wrong": wrong, "took": took},
     )
 
 
 def dead_class(facts: Facts) -> Finding | None:
     """Find classes with a recall of about 0 whose own output gets no gradient."""
-    recall, gradient = facts.per_class("recall"), facts.per_class("grad")
+    recall, gradient = facts.row("classes", "recall"), facts.row("classes", "grad")
     dead, live = dead_classes(facts), np.flatnonzero(recall >= FOUND)
-    if len(recall) < 3:
+    if len(recall) < 3 or not len(dead) or not len(live):
         return None
     # if most classes are dead, the head is saturated; a clipped output is dead by itself
-    if not len(dead) or not len(live) or (len(dead) > len(live) and facts.head not in CLIPPING_ALL):
+    if len(dead) > len(live) and facts.head not in CLIPPING:
         return None
     worst = int(dead[np.argmin(gradient[dead])])
     why = (
@@ -156,18 +152,17 @@ def dead_class(facts: Facts) -> Finding | None:
     )
     return Finding(
         f"{_classes([facts.class_name(k) for k in dead.tolist()])} {why}",
-        f"recall of {facts.class_name(worst)} {approx(recall[worst])}, mean |dL/dz_{worst}| over "
-        f"its examples {approx(gradient[worst])}; of the classes found: "
-        f"{approx(float(gradient[live].mean()))}",
+        f"recall of class {facts.class_name(worst)} {recall[worst]:.3g}, mean |dL/dz_{worst}| over "
+        f"its examples {gradient[worst]:.3g}; of the classes found: {gradient[live].mean():.3g}",
         _with_full_gradient(facts),
-        {"dead": (len(dead), whole)},
-        of_many=f"Some classes ({{dead}} of {len(recall)} in each run) are {why}",
+        {"dead": len(dead)},
+        of_many=f"Some classes ({{dead:d}} of {len(recall)} in each run) are {why}",
     )
 
 
 def dead_classes(facts: Facts) -> NDArray[np.intp]:
     """Return numbers of the classes that are never found and get no gradient."""
-    recall, gradient = facts.per_class("recall"), facts.per_class("grad")
+    recall, gradient = facts.row("classes", "recall"), facts.row("classes", "grad")
     if len(recall) != len(gradient):
         return np.zeros(0, np.intp)
     return np.flatnonzero((recall < LOST) & (gradient < DEAD_GRADIENT))
@@ -178,30 +173,21 @@ def confident_right(facts: Facts) -> Finding | None:
     if facts.head != "linear" or facts.loss not in ("se", "matching"):
         return None
     wrong, best = facts.anatomy("wrong"), facts.anatomy("boundary", "wrong")
-    past = past_target(facts)
+    zeros, ones = facts.logit_counts
+    middle, total = len(zeros) // 2, max(1, zeros.sum() + ones.sum())  # of the bin from 0 to 1
+    past = float((zeros[:middle].sum() + ones[middle + 1 :].sum()) / total)
     if not (wrong - best >= DRAGGED and best <= wrong / 2 and past >= PAST_TARGET):
         return None
     return Finding(
-        "{past} of the training examples have an output beyond their target; squared error counts "
-        "this as an error and shifts the boundary so that {wrong} are predicted wrongly; another "
-        "threshold on the same output would leave {best}.",
-        f"wrong {approx(wrong)} at the threshold 0.5, {approx(best)} at "
-        f"{approx(facts.anatomy('boundary', 'at'))}; y > 1 for target 1 or y < 0 for target 0: "
-        f"{approx(past)}",
+        "{past:%} of the training examples have an output beyond their target; squared error "
+        "counts this as an error and shifts the boundary so that {wrong:%} are predicted wrongly; "
+        "another threshold on the same output would leave {best:%}.",
+        f"wrong {wrong:.3g} at the threshold 0.5, {best:.3g} at "
+        f"{facts.anatomy('boundary', 'at'):.3g}; y > 1 for target 1 or y < 0 for target 0: "
+        f"{past:.3g}",
         "head=sigmoid loss=bce",
-        {
-            "past": (past, approx_percent),
-            "wrong": (wrong, approx_percent),
-            "best": (best, approx_percent),
-        },
+        {"past": past, "wrong": wrong, "best": best},
     )
-
-
-def past_target(facts: Facts) -> float:
-    """Compute the share of outputs beyond their target, 1 or 0, from bins of logits."""
-    zeros, ones = logit_counts(facts.run.anatomy)
-    middle, total = len(zeros) // 2, zeros.sum() + ones.sum()  # of the bin from 0 to 1
-    return float((zeros[:middle].sum() + ones[middle + 1 :].sum()) / total) if total else nan
 
 
 def _cost(facts: Facts) -> str:
@@ -213,19 +199,9 @@ def _holds_back(stuck: float, wrong: float) -> bool:
 
 
 def _with_full_gradient(facts: Facts) -> str:
-    """Suggest the loss that cancels the head's slope."""
-    if facts.head in CLIPPING:
-        return "head=sigmoid loss=bce, or loss=matching"
-    if facts.head == "softmax":
-        return "loss=ce"
-    if facts.head == "sparsemax":
-        return "head=softmax loss=ce, or loss=matching"
-    return "loss=bce"
+    return FULL_GRADIENT.get(facts.head, "loss=bce")
 
 
 def _classes(names: list[str]) -> str:
-    """Write the subject of a sentence, as in `Classes 0 and 3 are`, with braces escaped."""
-    own = [name.removeprefix("class ").replace("{", "{{").replace("}", "}}") for name in names]
-    if len(own) == 1:
-        return f"Class {own[0]} is"
-    return f"Classes {', '.join(own[:-1])} and {own[-1]} are"
+    *others, last = names
+    return f"Classes {', '.join(others)} and {last} are" if others else f"Class {last} is"

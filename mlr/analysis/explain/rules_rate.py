@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, nan
 
 import numpy as np
 
 from mlr.analysis.explain import curve_shape
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import Finding, Number
+from mlr.analysis.explain.findings import Finding
 from mlr.analysis.explain.rules_network import initial_loss
-from mlr.analysis.formatting import approx, approx_percent, whole
+from mlr.analysis.formatting import approx_percent
 
 PEAK = 5.0
 """Multiple of the loss of a sane start: sound training stays below 2 in every batch."""
@@ -45,21 +45,19 @@ def lr_too_high(facts: Facts) -> Finding | None:
         why = "the loss grew without bound"
         return _too_high(facts, why, f"status {facts.run.status}; loss/train {_course(facts)}")
     sane = _sane(facts)
-    ends = max(facts.metric("loss/train"), facts.metric("loss/val"), key=_or_nothing)
+    ends = float(np.fmax(facts.metric("loss/train"), facts.metric("loss/val")))
     # a settled run needs no look at its curves; and a high start may fall far
     if ends < UNSETTLED * sane or initial_loss(facts) is not None:
         return None
     peak = curve_shape.peak(facts)
     if peak >= PEAK:
-        why = "the loss rose to {peak} times its size at the start and did not settle"
-        last = f"the larger of loss/train and loss/val {approx(ends)}"
-        evidence = f"loss/train {_course(facts)}; {last}"
-        return _too_high(facts, why, evidence, peak=(peak, approx))
+        why = "the loss rose to {peak:.3g} times its size at the start and did not settle"
+        last = f"the larger of loss/train and loss/val {ends:.3g}"
+        return _too_high(facts, why, f"loss/train {_course(facts)}; {last}", peak=peak)
     return _leaping(facts, sane) or _ruined(facts, sane)
 
 
 def _leaping(facts: Facts, sane: float) -> Finding | None:
-    """Find a loss that goes up and down between validations."""
     leaps, validated = curve_shape.leaps(facts), facts.values("loss/val")
     if leaps != leaps:
         return None
@@ -67,26 +65,25 @@ def _leaping(facts: Facts, sane: float) -> Finding | None:
     least = min(float(np.median(late)), facts.metric("loss/train"))
     if not any(leaps >= factor and least >= share * sane for factor, share in LEAPS):
         return None
-    why = "from epoch to epoch the loss still leaps, typically by a factor of {times}"
-    between = f"loss/val in the second half from {approx(late.min())} to {approx(late.max())}"
-    return _too_high(facts, why, between, times=(float(np.exp(leaps)), "{:.1f}".format))
+    why = "from epoch to epoch the loss still leaps, typically by a factor of {times:.1f}"
+    between = f"loss/val in the second half from {late.min():.3g} to {late.max():.3g}"
+    return _too_high(facts, why, between, times=float(np.exp(leaps)))
 
 
 def _ruined(facts: Facts, sane: float) -> Finding | None:
-    """Find hidden units or outputs that the first updates have put beyond repair."""
     share = curve_shape.layer_share(facts)
     if len(share) and share[0] >= ALIVE and share[-1] < KILLED * share[0]:
         norms = facts.values(f"grad_norm/{facts.layers[0]}")
         if norms[-1] < KILLED * norms[0] and facts.metric("loss/train") >= IN_VAIN * sane:
             why = "the first updates have killed the hidden units, which no longer learn"
-            fell = f"grad_norm/{facts.layers[0]} from {approx(norms[0])} to {approx(norms[-1])}"
+            fell = f"grad_norm/{facts.layers[0]} from {norms[0]:.3g} to {norms[-1]:.3g}"
             return _too_high(facts, why, f"{fell}; loss/train {_course(facts)}")
     if not facts.unlearned:
         return None
     before, after = facts.anatomy("start", "saturated"), facts.anatomy("saturated")
     if before <= SOFT and after >= HARD and facts.anatomy("stuck") >= 0.5 * facts.anatomy("wrong"):
         why = "the first updates have saturated the outputs, which no longer learn"
-        outputs = f"saturated outputs {approx(before)} at the start, {approx(after)} at the end"
+        outputs = f"saturated outputs {before:.3g} at the start, {after:.3g} at the end"
         return _too_high(facts, why, f"{outputs}; loss/train {_course(facts)}")
     return None
 
@@ -106,8 +103,16 @@ def lr_too_low(facts: Facts) -> Finding | None:
         return None
     fell = f"{fall.tag} fell by {approx_percent(fall.whole)} in all"
     if isfinite(fall.late):  # else it did not fall in the first half
-        fell += f", in the second half {approx(fall.late)} times as much as in the first"
-    return _too_low(facts, f"{fell}; loss/train {_course(facts)}")
+        fell += f", in the second half {fall.late:.3g} times as much as in the first"
+    rate = facts.rate
+    return Finding(
+        f"The learning rate{_named(rate)} is too low, or the training too short: the loss still "
+        "falls steadily, and most of it is still there.",
+        f"{fell}; loss/train {_course(facts)}",
+        f"optimizer.lr={10 * rate:g}" if isfinite(rate) else "",
+        {"rate": rate},
+        spare=_rates(100 * rate, 1000 * rate),
+    )
 
 
 def _held_back(facts: Facts) -> Finding | None:
@@ -117,47 +122,27 @@ def _held_back(facts: Facts) -> Finding | None:
     if not (warm > updates and reached < REACHED * rate):
         return None
     return Finding(
-        "The warm-up is longer than the training: after {updates} of schedule.warmup_steps="
-        f"{whole(warm)} updates the learning rate has come to {{reached}}, not to optimizer.lr="
+        "The warm-up is longer than the training: after {updates:,.0f} of schedule.warmup_steps="
+        f"{warm:,.0f} updates the learning rate has come to {{reached:.3g}}, not to optimizer.lr="
         f"{rate:g}, and most of the loss is still there.",
-        f"learning_rate at most {approx(reached)}; loss/train {_course(facts)}",
+        f"learning_rate at most {reached:.3g}; loss/train {_course(facts)}",
         f"schedule.warmup_steps={max(1, int(updates) // 10)}",
-        {"updates": (updates, whole), "reached": (reached, approx)},
+        {"updates": updates, "reached": reached},
     )
 
 
-def _too_low(facts: Facts, evidence: str) -> Finding:
-    rate = facts.setting("optimizer", "lr")
-    rate = rate if isfinite(rate) else facts.reached_rate
-    known = isfinite(rate)
-    return Finding(
-        f"The learning rate{_named(known)} is too low, or the training too short: the loss still "
-        "falls steadily, and most of it is still there.",
-        evidence,
-        f"optimizer.lr={10 * rate:g}" if known else "",
-        _rate(rate),
-        spare=_rates(rate, 100, 1000) if known else (),
-    )
-
-
-def _too_high(facts: Facts, why: str, evidence: str, **numbers: Number) -> Finding:
+def _too_high(facts: Facts, why: str, evidence: str, **numbers: float) -> Finding:
     """Build a finding on the configured rate, or on the rate that a schedule had reached."""
-    rate, reached = facts.setting("optimizer", "lr"), facts.reached_rate
+    rate, reached = facts.rate, facts.reached_rate
+    named = _named(rate)
     if reached < REACHED * rate:
-        template = (
-            f"The learning rate {{reached}}, on its way to optimizer.lr={rate:g}, is too high"
-        )
-        numbers["reached"], rate = (reached, approx), reached
-    else:
-        rate = rate if isfinite(rate) else reached
-        template = f"The learning rate{_named(isfinite(rate))} is too high"
-    known = isfinite(rate)
+        named, rate = f" {{rate:.3g}}, on its way to optimizer.lr={rate:g},", reached
     return Finding(
-        f"{template}: {why}.",
+        f"The learning rate{named} is too high: {why}.",
         evidence,
-        f"optimizer.lr={_tenth(rate)}" if known else "",
-        _rate(rate) | numbers,
-        spare=_rates(rate, 1e-2, 1e-3) if known else (),
+        "".join(_rates(rate / 10)),
+        {"rate": rate, **numbers},
+        spare=_rates(1e-2 * rate, 1e-3 * rate),
     )
 
 
@@ -167,33 +152,17 @@ def _sane(facts: Facts) -> float:
     return facts.constant if known else facts.anatomy("start", "loss")
 
 
-def _named(known: bool) -> str:
-    return " optimizer.lr={rate}" if known else ""
+def _named(rate: float) -> str:
+    return " optimizer.lr={rate:g}" if isfinite(rate) else ""
 
 
-def _rate(rate: float) -> dict[str, Number]:
-    return {"rate": (rate, "{:g}".format)}
-
-
-def _tenth(rate: float) -> str:
-    return f"{rate / 10:.3g}"
-
-
-def _rates(rate: float, *factors: float) -> list[str]:
-    return [f"optimizer.lr={factor * rate:.3g}" for factor in factors]
+def _rates(*rates: float) -> list[str]:
+    return [f"optimizer.lr={rate:.3g}" for rate in rates if isfinite(rate)]
 
 
 def _course(facts: Facts) -> str:
-    """Describe the training loss from start to end."""
-    losses = facts.values("loss/train")
-    start = facts.anatomy("start", "loss")
-    first = start if start == start else float(losses[0]) if len(losses) else float("nan")
-    end = facts.run.metrics.get("loss/train")
-    last = end if end is not None else float(losses[-1]) if len(losses) else float("nan")
-    top = f", at most {approx(float(losses.max()))}" if len(losses) else ""
-    return f"{approx(first)} at the start{top}, {approx(last)} at the end"
-
-
-def _or_nothing(value: float) -> float:
-    """Replace NaN by −∞, for `max`."""
-    return value if value == value else float("-inf")
+    losses, start = facts.values("loss/train"), facts.anatomy("start", "loss")
+    first, last = (losses[0], losses[-1]) if len(losses) else (nan, nan)
+    last = facts.run.metrics.get("loss/train", last)
+    top = f", at most {losses.max():.3g}" if len(losses) else ""
+    return f"{start if start == start else first:.3g} at the start{top}, {last:.3g} at the end"

@@ -28,23 +28,19 @@ INK = "#222222"
 RIGHT, WRONG = BLUE, VERMILLION
 CLASSES = (ORANGE, BLUE, GREEN, PURPLE, SKY, VERMILLION, GREY)
 """Colours of classes; the first two are furthest apart."""
+Place = tuple[float, float, float, float]
+"""Left, bottom, width and height of axes, as shares of a figure."""
 WIDTH, HEIGHT, DPI = 3.5, 3.3, 100
 DIVERGING = "RdBu_r"
-BODY = (0.155, 0.135, 0.815, 0.715)
-"""Left, bottom, width and height of single axes, as shares of a figure."""
+BODY: Place = (0.155, 0.135, 0.815, 0.715)
+"""Place of single axes."""
 SMALL, NORMAL, LARGE = 7.8, 8.2, 9.4
 _COLOURS = 96  # of an image: text stays smooth, and the file is a third as large
 _TICKS = 4
 
 
 def new_figure(title: str, keys: Sequence[tuple[str, str]] = (), height: float = HEIGHT) -> Figure:
-    """Create an empty figure with a title.
-
-    Args:
-        title: at the top.
-        keys: texts and colours of the legend.
-        height: in inches.
-    """
+    """Create a figure of a height in inches, with a title, and a legend of texts and colours."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -60,23 +56,14 @@ def new_figure(title: str, keys: Sequence[tuple[str, str]] = (), height: float =
 
 def new_axes(
     figure: Figure,
-    place: tuple[float, float, float, float],
+    place: Place,
     *,
     x: tuple[float, float],
     y: tuple[float, float],
     labels: tuple[str, str] = ("", ""),
     ticks: tuple[Sequence[float] | None, Sequence[float] | None] = (None, None),
 ) -> Axes:
-    """Add axes with few ticks and a light grid.
-
-    Args:
-        figure: to add to.
-        place: left, bottom, width and height, as shares of the figure.
-        x: limits.
-        y: limits.
-        labels: of both axes.
-        ticks: positions; None chooses round numbers.
-    """
+    """Add axes with limits x and y, few ticks, None for round numbers, and a light grid."""
     axes = figure.add_axes(place)
     xs, ys = (
         round_numbers(limits) if own is None else own
@@ -94,17 +81,8 @@ def new_axes(
     return axes
 
 
-def new_picture(
-    figure: Figure, place: tuple[float, float, float, float], values: NDArray, **settings: Any
-) -> Axes:
-    """Add axes with an image and without ticks; x and y are its columns and rows.
-
-    Args:
-        figure: to add to.
-        place: as in `new_axes`.
-        values: (rows, columns) or (rows, columns, 3).
-        **settings: of matplotlib's imshow.
-    """
+def new_picture(figure: Figure, place: Place, values: NDArray, **settings: Any) -> Axes:
+    """Add axes with an image and without ticks, by matplotlib's imshow."""
     axes = figure.add_axes(place)
     axes.set_axis_off()
     axes.imshow(values, interpolation="nearest", **settings)
@@ -120,17 +98,7 @@ def write(
     anchor: tuple[str, str] = ("center", "center"),
     **settings: Any,
 ) -> None:
-    """Write words in a small type.
-
-    Args:
-        on: axes, with x and y as coordinates, or a figure, with x and y as shares.
-        x: horizontal position.
-        y: vertical position.
-        words: the text.
-        colour: of the words.
-        anchor: horizontal and vertical alignment, as in matplotlib.
-        **settings: of matplotlib's text.
-    """
+    """Write words in a small type: on axes at coordinates, or on a figure at shares of its size."""
     across, up = anchor
     on.text(x, y, words, **{"size": SMALL, "color": colour, "ha": across, "va": up, **settings})
 
@@ -160,10 +128,10 @@ def png(figure: Figure) -> bytes:
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     few = Image.fromarray(pixels).quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=0)  # type: ignore[arg-type]
     file = BytesIO()
-    palette = few.getpalette() or []
+    colours = few.getpalette() or []
     at = 3 * int(few.getpixel((0, 0)))  # type: ignore[arg-type]
-    palette[at : at + 3] = [255] * 3  # the background, averaged with similar colours
-    few.putpalette(palette)
+    colours[at : at + 3] = [255] * 3  # the background, averaged with similar colours
+    few.putpalette(colours)
     few.save(file, "png")
     return file.getvalue()
 

@@ -46,9 +46,8 @@ def draw(found: ConfusionMatrix, title: str) -> canvas.Figure:
     about = f"validation: {right} of {total} right ({right / max(1, total):.1%})"
     figure = canvas.new_figure(title, [(about, canvas.INK)])
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
-    axes = figure.add_axes((0.16, 0.14, 0.81, 0.71))
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    axes.set_axis_off()
+    scale = {"cmap": "Blues", "vmin": 0, "vmax": 1, "aspect": "auto"}
+    axes = canvas.new_picture(figure, (0.16, 0.14, 0.81, 0.71), shares, **scale)
     size = len(counts)
     every = 1 if size <= _WITH_COUNTS else 5
     for number in range(0, size, every):

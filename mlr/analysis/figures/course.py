@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from math import ceil, floor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,33 +50,14 @@ class CourseLine(NamedTuple):
     values: Array
 
 
-@dataclass(frozen=True)
-class CoursePanel:
+class CoursePanel(NamedTuple):
     """Lines of one axis: from 0 to 1 for shares, else logarithmic if no value is negative."""
 
     label: str
     lines: Sequence[CourseLine]
 
-    @cached_property
-    def logarithmic(self) -> bool:
-        """True if heights are decimal logarithms."""
-        return self.label != _SHARE and not any((line.values < 0).any() for line in self.lines)
 
-    @cached_property
-    def limits(self) -> tuple[float, float]:
-        """Lowest and highest height; never equal."""
-        if self.label == _SHARE:
-            return 0.0, 1.0
-        every = np.concatenate([_height_of(line.values, self) for line in self.lines])
-        low, high = float(np.nanmin(every)), float(np.nanmax(every))
-        if not self.logarithmic:
-            return (low, high) if low < high else canvas.padded(low, high)
-        room = max(0.0, _LEAST - (high - low)) / 2
-        return (low, high + 2 * room) if _has_zero(self) else (low - room, high + room)
-
-
-@dataclass(frozen=True)
-class Course:
+class Course(NamedTuple):
     """All panels, and the last update."""
 
     panels: Sequence[CoursePanel]
@@ -111,9 +90,12 @@ def draw(found: Course, title: str) -> canvas.Figure:
     """Draw the panels as bands of one pair of axes, since ticks take the longest."""
     figure = canvas.new_figure(title, height=3.5)
     bases = [place * _BAND for place in reversed(range(len(found.panels)))]
-    ticks: dict[float, str] = {}
-    for base, panel in zip(bases, found.panels, strict=True):
-        ticks |= {_in_band(y, base, panel): text for y, text in _ticks(panel).items()}
+    scaled = [_scaled(panel) for panel in found.panels]
+    ticks = {
+        base + y: text
+        for base, (_, texts) in zip(bases, scaled, strict=True)
+        for y, text in texts.items()
+    }
     steps = [0, *(10**power for power in range(len(str(found.last))))]
     axes = canvas.new_axes(
         figure,
@@ -127,74 +109,57 @@ def draw(found: Course, title: str) -> canvas.Figure:
     axes.set_yticklabels(list(ticks.values()))
     axes.tick_params(labelsize=_SIZE)
     axes.xaxis.label.set_fontsize(_SIZE)
-    for base, panel in zip(bases, found.panels, strict=True):
-        for line in reversed(panel.lines):  # the first is on top
-            x, y = np.log10(1 + line.steps), _in_band(_height_of(line.values, panel), base, panel)
-            dots = "o-" if len(x) < _FEW else "-"
-            axes.plot(x, y, dots, color=line.colour, linewidth=1.5, markersize=3)
-    _divide(figure, axes, found.panels)
-    return figure
-
-
-def _in_band(heights: Any, base: float, panel: CoursePanel) -> Any:
-    """Convert heights of a panel to the axes: its band begins at `base` and is 1 high."""
-    low, high = panel.limits
-    return base + (heights - low) / (high - low)
-
-
-def _divide(figure: canvas.Figure, axes: canvas.Axes, panels: Sequence[CoursePanel]) -> None:
-    """Separate the bands by white stripes with their labels and the names of their lines."""
-    height = len(panels) * _BAND - _GAP + 2 * _EDGE
-    for place, panel in enumerate(panels):
-        base = (len(panels) - 1 - place) * _BAND
-        y = _PLACE[1] + _PLACE[3] * (base + 1 + 2 * _EDGE) / height
-        if place:
+    left, bottom, width, height = _PLACE
+    for base, panel, (heights, _) in zip(bases, found.panels, scaled, strict=True):
+        for line, own in [*zip(panel.lines, heights, strict=True)][::-1]:  # the first is on top
+            dots = "o-" if len(own) < _FEW else "-"
+            across = np.log10(1 + line.steps)
+            axes.plot(across, base + own, dots, color=line.colour, linewidth=1.5, markersize=3)
+        # a white stripe between two bands has the label of the lower one, and its lines' names
+        if base < bases[0]:
             axes.axhspan(base + 1 + _EDGE, base + _BAND - _EDGE, color="white", zorder=3)
             axes.axhline(base + _BAND - _EDGE, color=canvas.INK, linewidth=0.8, zorder=4)
+        x, y = left + width, bottom + height * (base + 1 + 2 * _EDGE) / (bases[0] + 1 + 2 * _EDGE)
         settings = {"weight": "bold", "size": _SIZE}
-        canvas.write(figure, _PLACE[0], y, panel.label, canvas.INK, ("left", "bottom"), **settings)
-        x = _PLACE[0] + _PLACE[2]
+        canvas.write(figure, left, y, panel.label, canvas.INK, ("left", "bottom"), **settings)
         for line in reversed(panel.lines):
             name = f"— {line.name}"
             canvas.write(figure, x, y, name, line.colour, ("right", "bottom"), size=_SIZE)
             x -= 0.03 + 0.0225 * len(name)
+    return figure
 
 
-def _smallest(panel: CoursePanel) -> float:
-    positive = [line.values[line.values > 0] for line in panel.lines]
-    return float(min((one.min() for one in positive if len(one)), default=1.0))
-
-
-def _height_of(values: Array, panel: CoursePanel) -> Array:
-    """Convert values to heights: unchanged, or logarithms with 0 a little below the smallest."""
-    if not panel.logarithmic:
-        return values
-    logs = np.full(len(values), np.log10(_smallest(panel)) - _ZERO)
-    logs[np.isnan(values)] = np.nan
-    np.log10(values, out=logs, where=values > 0)
-    return logs
-
-
-def _has_zero(panel: CoursePanel) -> bool:
-    return any((line.values == 0).any() for line in panel.lines)
-
-
-def _ticks(panel: CoursePanel) -> dict[float, str]:
-    """Choose heights of ticks and their labels."""
-    low, high = panel.limits
+def _scaled(panel: CoursePanel) -> tuple[list[Array], dict[float, str]]:
+    """Convert lines to heights from 0 to 1, and choose heights of ticks with their texts."""
+    heights = [line.values for line in panel.lines]
+    every = np.concatenate(heights)
+    low, high = float(np.nanmin(every)), float(np.nanmax(every))
     if panel.label == _SHARE:
-        return {0.0: "0", 0.5: "½", 1.0: "1"}
-    if not panel.logarithmic:
-        return {y: f"{y:g}" for y in canvas.round_numbers((low, high))}
-    smallest, zero = float(np.log10(_smallest(panel))), _has_zero(panel)
-    start = smallest if zero else low
-    powers = range(ceil(start), floor(high) + 1)
-    if len(powers) > 1:
-        each = -(-len(powers) // _TICKS)
-        found = {float(power): _written(power) for power in powers if power % each == 0}
+        low, high, ticks = 0.0, 1.0, {0.0: "0", 0.5: "½", 1.0: "1"}
+    elif low < 0:
+        low, high = (low, high) if low < high else canvas.padded(low, high)
+        ticks = {y: f"{y:g}" for y in canvas.round_numbers((low, high))}
     else:
-        found = _between_decades(start, high)
-    return ({smallest - _ZERO: "0"} if zero else {}) | found
+        least = float(np.log10(float(every[every > 0].min()))) if high else 0.0
+        zero, has_zero = least - _ZERO, low == 0
+        with np.errstate(divide="ignore"):
+            logs = [np.log10(own).astype(float) for own in heights]
+        heights = [np.where(np.isneginf(own), zero, own) for own in logs]
+        low, high = (edge(np.concatenate(heights)) for edge in (np.nanmin, np.nanmax))
+        room = max(0.0, _LEAST - (high - low)) / 2
+        low, high = (low, high + 2 * room) if has_zero else (low - room, high + room)
+        start = least if has_zero else low
+        powers = range(ceil(start), floor(high) + 1)
+        if len(powers) > 1:
+            each = -(-len(powers) // _TICKS)
+            ticks = {float(power): _written(power) for power in powers if power % each == 0}
+        else:
+            ticks = _between_decades(start, high)
+        ticks = ({zero: "0"} if has_zero else {}) | ticks
+    size = high - low
+    return [(own - low) / size for own in heights], {
+        (y - low) / size: text for y, text in ticks.items()
+    }
 
 
 def _between_decades(low: float, high: float) -> dict[float, str]:

@@ -20,21 +20,14 @@ _GRID = 121
 
 @dataclass(frozen=True)
 class RegressionFit:
-    """Points and a curve.
+    """Points and a curve."""
 
-    labels: of the axes.
-    grid: x of the curve (G,).
-    mean: the curve (G,).
-    spread: predicted standard deviation along it (G,); None if none is predicted.
-    x, y: the points (M,).
-    """
-
-    labels: tuple[str, str]
-    grid: Array
-    mean: Array
-    spread: Array | None
-    x: Array
-    y: Array
+    labels: tuple[str, str]  # of the axes
+    grid: Array  # x of the curve (G,)
+    mean: Array  # the curve (G,)
+    spread: Array | None  # predicted standard deviation along it (G,); None if none is
+    x: Array  # of the points (M,)
+    y: Array  # of the points (M,)
 
 
 def collect(moment: Moment) -> RegressionFit | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,8 +26,7 @@ _FEW = 50  # marks that need not be transparent
 _GONE = -60.0  # a logit without a share of a softmax
 
 
-@dataclass(frozen=True)
-class LossLine:
+class LossLine(NamedTuple):
     """One curve over the grid: its name, L and dL/dz."""
 
     name: str
@@ -35,23 +34,16 @@ class LossLine:
     grads: Array
 
 
-@dataclass(frozen=True)
-class LossCurve:
-    """Curves and marks.
+class LossCurve(NamedTuple):
+    """Curves and marks."""
 
-    across: label of x.
-    grid: x of the curves (G,).
-    x, losses, grads: of the marks (M,).
-    right: of the marks (M,); None for regression.
-    """
-
-    across: str
-    grid: Array
-    lines: tuple[LossLine, ...]
-    x: Array
-    losses: Array
-    grads: Array
-    right: NDArray[np.bool_] | None
+    across: str  # label of x
+    grid: Array  # x of the curves (G,)
+    lines: Sequence[LossLine]
+    x: Array  # of the marks (M,)
+    losses: Array  # of the marks (M,)
+    grads: Array  # of the marks (M,)
+    right: NDArray[np.bool_] | None  # of the marks (M,); None for regression
 
 
 def collect(moment: Moment) -> LossCurve | None:
@@ -73,45 +65,36 @@ def draw(found: LossCurve, title: str) -> canvas.Figure:
     if found.right is not None:
         keys += [("| right", canvas.RIGHT), ("| wrong", canvas.WRONG)]
     figure = canvas.new_figure(title, keys)
-    losses, grads = ([getattr(one, part) for one in found.lines] for part in ("losses", "grads"))
-    _panel(figure, 0.54, ("", "loss L"), found, losses, found.losses)
-    _panel(figure, 0.135, (found.across, "dL/dz"), found, grads, found.grads)
+    x = (float(found.grid[0]), float(found.grid[-1]))
+    inside = (found.x >= x[0]) & (found.x <= x[1])
+    width, alpha = (1.3, 0.55) if len(found.x) > _FEW else (2.5, 1)
+    groups = [(canvas.BLUE, np.ones(len(found.x), bool))]
+    if found.right is not None:  # wrong examples are on top
+        groups = [(canvas.RIGHT, found.right), (canvas.WRONG, ~found.right)]
+    for part, bottom, labels in (
+        ("losses", 0.54, ("", "loss L")),
+        ("grads", 0.135, (found.across, "dL/dz")),
+    ):
+        curves, marks = [getattr(one, part) for one in found.lines], getattr(found, part)
+        every = np.concatenate([*curves, marks[inside]])
+        y = canvas.padded(float(every.min()), float(every.max()))
+        axes = canvas.new_axes(figure, (0.155, bottom, 0.815, 0.31), x=x, y=y, labels=labels)
+        for curve, style in zip(curves, ("-", "--"), strict=False):
+            axes.plot(found.grid, curve, style, color=canvas.INK, linewidth=1.2)
+        for colour, chosen in groups:
+            x_y = (found.x[chosen], marks[chosen])
+            axes.plot(*x_y, "|", color=colour, ms=9, mew=width, alpha=alpha)
     return figure
 
 
-def _panel(
-    figure: canvas.Figure,
-    bottom: float,
-    labels: tuple[str, str],
-    found: LossCurve,
-    curves: Sequence[Array],
-    marks: Array,
-) -> None:
-    """Draw curves and marks; wrong examples are on top."""
-    x = (float(found.grid[0]), float(found.grid[-1]))
-    every = np.concatenate([*curves, marks[(found.x >= x[0]) & (found.x <= x[1])]])
-    y = canvas.padded(float(every.min()), float(every.max()))
-    axes = canvas.new_axes(figure, (0.155, bottom, 0.815, 0.31), x=x, y=y, labels=labels)
-    for curve, style in zip(curves, ("-", "--"), strict=False):
-        axes.plot(found.grid, curve, style, color=canvas.INK, linewidth=1.2)
-    width, alpha = (1.3, 0.55) if len(found.x) > _FEW else (2.5, 1)
-    groups = [(canvas.BLUE, np.ones(len(found.x), bool))]
-    if found.right is not None:
-        groups = [(canvas.RIGHT, found.right), (canvas.WRONG, ~found.right)]
-    for colour, chosen in groups:
-        axes.plot(found.x[chosen], marks[chosen], "|", color=colour, ms=9, mew=width, alpha=alpha)
-
-
 def of_one_output(moment: Moment, z: Array, target: float, outputs: int) -> tuple[Array, Array]:
-    """Compute L and dL/dz of one output's logits (M,) if each output has its own part of the loss.
-
-    The K − 1 others are at z = 0 with target 0, and their part is subtracted.
-    """
+    """Compute L and dL/dz of one output's logits (M,), for outputs that do not share a loss."""
     logits = np.zeros((len(z), outputs))
     targets = np.zeros_like(logits)
     logits[:, 0], targets[:, 0] = z, target
     losses, grads = _judged(moment, logits, targets)
     if outputs > 1:
+        # the others are at z = 0 with target 0, and their part is subtracted
         rest, _ = _judged(moment, np.zeros((1, outputs)), np.zeros((1, outputs)))
         losses = losses - rest * (outputs - 1) / outputs
     return losses, grads[:, 0]
@@ -130,13 +113,11 @@ def _outputs(moment: Moment, seen: Seen) -> LossCurve:
     else:
         logits, rights = class_and_rival(seen), np.tile(seen.right, 2)
     grid = _grid(np.concatenate(logits))
-    curves = [of_one_output(moment, grid, target, count) for target in (1.0, 0.0)]
-    marks = [
-        of_one_output(moment, z, target, count)
-        for z, target in zip(logits, (1.0, 0.0), strict=True)
-    ]
-    names = ("target 1", "target 0")
-    lines = tuple(LossLine(name, *one) for name, one in zip(names, curves, strict=True))
+    lines, marks = [], []
+    for target, z in zip((1, 0), logits, strict=True):
+        curve = of_one_output(moment, grid, target, count)
+        lines.append(LossLine(f"target {target}", *curve))
+        marks.append(of_one_output(moment, z, target, count))
     losses, grads = (np.concatenate(parts) for parts in zip(*marks, strict=True))
     return LossCurve("logit z", grid, lines, np.concatenate(logits), losses, grads, rights)
 
@@ -157,15 +138,8 @@ def _margins(moment: Moment, seen: Seen) -> LossCurve:
         alone = _judged(moment, logits, targets)
         lines.append(LossLine("one rival", alone[0], alone[1][:, 0]))
     slopes = np.take_along_axis(seen.logit_grads, seen.labels[:, None], 1)[:, 0]  # type: ignore[index]
-    return LossCurve(
-        "margin: logit of the class − largest other",
-        grid,
-        tuple(lines),
-        margins,
-        seen.losses,
-        slopes,
-        seen.right,
-    )
+    across = "margin: logit of the class − largest other"
+    return LossCurve(across, grid, lines, margins, seen.losses, slopes, seen.right)
 
 
 def _errors(moment: Moment, seen: Seen) -> LossCurve:
@@ -174,7 +148,7 @@ def _errors(moment: Moment, seen: Seen) -> LossCurve:
     grid = _grid(errors, least=0.0)
     count = seen.logits.shape[1]
     curve, marks = (of_one_output(moment, x, 0.0, count) for x in (grid, errors))
-    return LossCurve("error y − t", grid, (LossLine("loss", *curve),), errors, *marks, None)
+    return LossCurve("error y − t", grid, [LossLine("loss", *curve)], errors, *marks, None)
 
 
 def class_and_rival(seen: Seen) -> tuple[Array, Array]:

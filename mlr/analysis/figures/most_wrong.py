@@ -26,24 +26,15 @@ _NUMBERS = 2  # features of an example that is no image
 
 @dataclass(frozen=True)
 class MostWrong:
-    """Description of M examples.
+    """Description of M examples."""
 
-    wrong: number of wrong examples; None for regression.
-    examples: number of all examples.
-    features: (M, *feature_shape).
-    targets: as words.
-    predictions: as words.
-    losses: L (M,).
-    grads: ‖dL/dz‖₂ (M,).
-    """
-
-    wrong: int | None
-    examples: int
-    features: Array
-    targets: Sequence[str]
-    predictions: Sequence[str]
-    losses: Array
-    grads: Array
+    wrong: int | None  # number of wrong examples; None for regression
+    examples: int  # number of all examples
+    features: Array  # (M, *feature_shape)
+    targets: Sequence[str]  # as words
+    predictions: Sequence[str]  # as words
+    losses: Array  # L (M,)
+    grads: Array  # ‖dL/dz‖₂ (M,)
 
     @property
     def images(self) -> Array | None:
@@ -78,15 +69,8 @@ def collect(moment: Moment) -> MostWrong:
         predictions = [
             f"{names[label]} ({share:.0%})" for label, share in zip(decided, shares, strict=True)
         ]
-    return MostWrong(
-        wrong,
-        len(seen.losses),
-        seen.features[chosen],
-        targets,
-        predictions,
-        seen.losses[chosen],
-        seen.grad_sizes[chosen],
-    )
+    numbers = (seen.losses[chosen], seen.grad_sizes[chosen])
+    return MostWrong(wrong, len(seen.losses), seen.features[chosen], targets, predictions, *numbers)
 
 
 def draw(found: MostWrong, title: str) -> canvas.Figure:
@@ -101,23 +85,19 @@ def draw(found: MostWrong, title: str) -> canvas.Figure:
         return _table(found, title, about)
     figure = canvas.new_figure(title, [(about, canvas.INK)], height=2.9)
     low, high = float(images.min()), float(images.max())
-    rows = -(-len(images) // _COLUMNS)
-    for row in range(rows):
-        some = images[row * _COLUMNS : (row + 1) * _COLUMNS]
-        empty = np.full((_COLUMNS - len(some), *images.shape[1:]), low)
+    for number in range(len(images)):
+        row, column = divmod(number, _COLUMNS)
         top = 0.83 - 0.42 * row
-        sheet = tiled(np.concatenate([some, empty]), _COLUMNS, gap=low)
-        settings = {"cmap": "gray_r", "vmin": low, "vmax": high, "aspect": "auto"}
-        canvas.new_picture(figure, (0.02, top - 0.25, 0.96, 0.25), sheet, **settings)
-        for column in range(len(some)):
-            number = row * _COLUMNS + column
-            x = 0.02 + 0.96 * (column + 0.5) / _COLUMNS
-            words = f"{found.targets[number]} → {found.predictions[number]}"
-            if len(words) > _WIDEST:  # no room for the share
-                words = words.rpartition(" (")[0]
-            colour = canvas.WRONG if found.wrong else canvas.INK
-            canvas.write(figure, x, top - 0.285, words, colour)
-            canvas.write(figure, x, top - 0.345, f"‖dL/dz‖ {found.grads[number]:.2g}")
+        if not column:
+            sheet = tiled(images[number : number + _COLUMNS], _COLUMNS, gap=low)
+            settings = {"cmap": "gray_r", "vmin": low, "vmax": high, "aspect": "auto"}
+            canvas.new_picture(figure, (0.02, top - 0.25, 0.96, 0.25), sheet, **settings)
+        x = 0.02 + 0.96 * (column + 0.5) / _COLUMNS
+        words = f"{found.targets[number]} → {found.predictions[number]}"
+        if len(words) > _WIDEST:  # no room for the share
+            words = words.rpartition(" (")[0]
+        canvas.write(figure, x, top - 0.285, words, canvas.WRONG if found.wrong else canvas.INK)
+        canvas.write(figure, x, top - 0.345, f"‖dL/dz‖ {found.grads[number]:.2g}")
     return figure
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from mlr.analysis.figures import canvas
-from mlr.analysis.figures.seen import Array
-from mlr.records.series import read_table
+from mlr.analysis.figures.seen import Array, Moment
 
 CAPTION = (
     "Mean output y over the training batches, after so many updates; of a single example the "
@@ -25,34 +23,28 @@ NAMES = {
 """Tag → name of the curve, its colour, and the target."""
 
 
-@dataclass(frozen=True)
-class OutputCurve:
-    """One series: updates (P,), outputs (P,) and tag."""
+class OutputCurve(NamedTuple):
+    """One series: tag, updates (P,) and outputs (P,)."""
 
     tag: str
     steps: Array
     outputs: Array
 
 
-def collect(metrics: Path, final: Mapping[str, float], steps: int) -> list[OutputCurve]:
-    """Collect the recorded curves; none if `probes.prediction` is off.
-
-    Args:
-        metrics: metrics.csv of the run.
-        final: last numbers by tag.
-        steps: updates done.
-    """
-    tags, table = read_table(metrics)
-    curves = []
+def collect(moment: Moment, final: Mapping[str, float]) -> list[OutputCurve]:
+    """Collect the recorded curves with their final numbers; none if `probes.prediction` is off."""
+    curves: list[OutputCurve] = []
+    series = moment.series
+    if series is None:
+        return curves
     for tag in NAMES:
-        if tag not in tags:
-            continue
-        at, values = table[:, 0], table[:, 2 + tags.index(tag)]
+        rows, outputs = series.of(tag)
+        steps = series.steps[rows]
         if tag in final:
-            at, values = np.append(at, steps), np.append(values, final[tag])
-        finite = np.isfinite(values)
+            steps, outputs = np.append(steps, moment.step), np.append(outputs, final[tag])
+        finite = np.isfinite(outputs)
         if finite.sum() > 1:
-            curves.append(OutputCurve(tag, at[finite], values[finite]))
+            curves.append(OutputCurve(tag, steps[finite], outputs[finite]))
     return curves
 
 

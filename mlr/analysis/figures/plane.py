@@ -24,25 +24,16 @@ _STRENGTH = 0.55  # of the surest colour: points must stand out against it
 
 @dataclass(frozen=True)
 class DecisionPlane:
-    """Predictions on a grid, and examples.
+    """Predictions on a grid, and examples."""
 
-    x, y: limits of the features.
-    classes: predicted class (CELLS, CELLS), rows from the lowest y up.
-    sureness: 0 where undecided to 1 where sure, likewise.
-    points: training examples (M, 2).
-    labels: their classes (M,).
-    right: True if predicted rightly (M,).
-    names: of the classes.
-    """
-
-    x: tuple[float, float]
-    y: tuple[float, float]
-    classes: NDArray[np.int64]
-    sureness: Array
-    points: Array
-    labels: NDArray[np.int64]
-    right: NDArray[np.bool_]
-    names: tuple[str, ...]
+    x: tuple[float, float]  # limits
+    y: tuple[float, float]  # limits
+    classes: NDArray[np.int64]  # predicted (CELLS, CELLS), rows from the lowest y up
+    sureness: Array  # 0 where undecided to 1 where sure, likewise
+    points: Array  # training examples (M, 2)
+    labels: NDArray[np.int64]  # their classes (M,)
+    right: NDArray[np.bool_]  # True if predicted rightly (M,)
+    names: tuple[str, ...]  # of the classes
 
 
 def collect(moment: Moment) -> DecisionPlane | None:
@@ -57,9 +48,7 @@ def collect(moment: Moment) -> DecisionPlane | None:
     points = seen.features.reshape(len(seen.labels), 2)
     low, high = points.min(0), points.max(0)
     x, y = (canvas.padded(low[axis], high[axis], 0.08) for axis in (0, 1))
-    across, up = (
-        np.linspace(*ends, 2 * CELLS + 1)[1::2] for ends in (x, y)
-    )  # the middles of cells
+    across, up = (np.linspace(*ends, 2 * CELLS + 1)[1::2] for ends in (x, y))  # middles of cells
     grid = np.stack(np.meshgrid(across, up), -1).reshape(-1, *data.feature_shape)
     logits = moment.network(torch.from_numpy(grid))
     head = moment.experiment.objective.head
@@ -95,6 +84,8 @@ def boundary(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 def draw(found: DecisionPlane, title: str) -> canvas.Figure:
     """Draw the plane in the classes' colours."""
+    from matplotlib.colors import to_rgb
+
     numbers = [str(number) for number in range(len(found.names))]
     word = "class " if list(found.names) == numbers and len(numbers) <= 4 else ""
     keys = list(zip((f"● {word}{name}" for name in found.names), canvas.CLASSES, strict=False))
@@ -103,7 +94,7 @@ def draw(found: DecisionPlane, title: str) -> canvas.Figure:
     axes = canvas.new_axes(
         figure, canvas.BODY, x=found.x, y=found.y, labels=("feature 0", "feature 1")
     )
-    palette = _palette(len(found.names))
+    palette = np.array([to_rgb(colour) for colour in canvas.CLASSES])
     share = _STRENGTH * found.sureness[..., None]
     colours = 1 - share * (1 - palette[found.classes])
     colours[boundary(found.classes)] = 0.2
@@ -119,10 +110,3 @@ def draw(found: DecisionPlane, title: str) -> canvas.Figure:
         for edge, width in ((canvas.INK, 2.8), (colour, 1.4)):
             axes.plot(*found.points[own & wrong].T, "x", color=edge, ms=6, mew=width)
     return figure
-
-
-def _palette(count: int) -> Array:
-    """Return colours of the classes (count, 3), 0 to 1."""
-    from matplotlib.colors import to_rgb
-
-    return np.array([to_rgb(colour) for colour in canvas.CLASSES[:count]])

@@ -39,12 +39,8 @@ def collect(moment: Moment) -> dict[int, Array]:
 def curve(scores: Array, positive: NDArray[np.bool_]) -> Array:
     """Count true and false positives and negatives, with precision and recall: (6, THRESHOLDS).
 
-    At threshold τ of 0, 0.01, …, 1 an example counts as positive where its score is ≥ τ. A
-    precision of 0/0 is 1, as at the curve's end.
-
-    Args:
-        scores: (N,), 0 to 1.
-        positive: True for examples of the class (N,), at least one.
+    At threshold τ of 0, 0.01, …, 1 an example counts as positive where its score (N,) is ≥ τ. At
+    least one is `positive` (N,). A precision of 0/0 is 1, as at the curve's end.
     """
     thresholds = np.linspace(0, 1, THRESHOLDS)
     # numbers of scores below each threshold, of both kinds

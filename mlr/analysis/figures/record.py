@@ -18,11 +18,9 @@ from mlr.analysis.figures import (
     reliability,
     weights,
 )
-from mlr.analysis.figures.canvas import image_summary
 from mlr.analysis.figures.seen import Moment
 from mlr.core import console
 from mlr.records import Recorder
-from mlr.records.run_folder import METRICS
 from mlr.training import Experiment, Result
 
 
@@ -85,22 +83,14 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
         return
     try:
         for step, parameters in (*result.snapshots, (result.steps, result.parameters)):
-            draw_moment(recorder, Moment(experiment, step, parameters, recorder.folder.metrics))
-        draw_outputs(recorder, experiment, result)
+            moment = Moment(experiment, step, parameters, recorder.folder.metrics)
+            draw_moment(recorder, moment)
+        if found := outputs.collect(moment, result.metrics):
+            figure = outputs.draw(found, f"Output, {_pair(experiment)}")
+            _record(recorder, moment, "output", figure, outputs.CAPTION)
     except Exception as error:  # a figure is not worth a run
         name = recorder.folder.path.name
         console.refuse(f"{name} has not all figures: {type(error).__name__}: {error}")
-
-
-def draw_outputs(recorder: Recorder, experiment: Experiment, result: Result) -> None:
-    """Draw the outputs over the updates if they were recorded."""
-    folder, objective = recorder.folder.path, experiment.objective
-    found = outputs.collect(folder / METRICS, result.metrics, result.steps)
-    if found:
-        title = f"Output, {objective.head.name} + {objective.loss.name}"
-        about = f"{outputs.CAPTION} Run {folder.name}."
-        summary = image_summary("figure/output", outputs.draw(found, title), about)
-        recorder.summary(summary, result.steps)
 
 
 def draw_moment(recorder: Recorder, moment: Moment) -> None:
@@ -108,20 +98,25 @@ def draw_moment(recorder: Recorder, moment: Moment) -> None:
     seen = [one for one in (moment.train, moment.val) if one is not None]
     if not all(len(one.losses) for one in seen):
         return
-    objective = moment.experiment.objective
-    name = recorder.folder.path.name
-    pair = f"{objective.head.name} + {objective.loss.name}"
     lost = sum(one.lost for one in seen)
     about = f"step {moment.step}" + (f", {lost} examples not finite" if lost else "")
     for picture in PICTURES:
         found = picture.collect(moment)
         if found is not None:
-            figure = picture.draw(found, f"{picture.title.format(pair=pair)}, {about}")
-            tag = f"figure/{picture.name}"
-            recorder.summary(
-                image_summary(tag, figure, f"{picture.caption} Run {name}."), moment.step
-            )
-    curves = pr_curves.collect(moment)
-    if curves:
+            title = picture.title.format(pair=_pair(moment.experiment))
+            figure = picture.draw(found, f"{title}, {about}")
+            _record(recorder, moment, picture.name, figure, picture.caption)
+    if curves := pr_curves.collect(moment):
         names = moment.experiment.data.labels
         recorder.summary(pr_curves.summary(curves, names), moment.step)
+
+
+def _record(
+    recorder: Recorder, moment: Moment, name: str, figure: canvas.Figure, caption: str
+) -> None:
+    about = f"{caption} Run {recorder.folder.path.name}."
+    recorder.summary(canvas.image_summary(f"figure/{name}", figure, about), moment.step)
+
+
+def _pair(experiment: Experiment) -> str:
+    return f"{experiment.objective.head.name} + {experiment.objective.loss.name}"

@@ -23,16 +23,11 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Reliability:
-    """Statistics of B bins of confidence; NaN for an empty one.
+    """Statistics of B bins of confidence; NaN for an empty one."""
 
-    counts: examples (B,).
-    accuracy: share of right examples (B,).
-    confidence: mean confidence (B,).
-    """
-
-    counts: NDArray[np.int64]
-    accuracy: Array
-    confidence: Array
+    counts: NDArray[np.int64]  # examples (B,)
+    accuracy: Array  # share of right examples (B,)
+    confidence: Array  # mean confidence (B,)
 
     @property
     def error(self) -> float:
@@ -45,12 +40,7 @@ class Reliability:
 
 
 def in_bins(confidence: Array, right: NDArray[np.bool_]) -> Reliability:
-    """Sort examples into `BINS` bins ((b − 1)/B, b/B]; a confidence of 0 is in the first.
-
-    Args:
-        confidence: of each prediction (N,), 0 to 1.
-        right: True for a right prediction (N,).
-    """
+    """Sort predictions (N,) into bins ((b − 1)/B, b/B]; a confidence of 0 is in the first."""
     places = np.ceil(confidence * BINS).astype(int).clip(1, BINS) - 1
     counts, hits, sums = (
         np.bincount(places, weights, BINS) for weights in (None, right.astype(float), confidence)

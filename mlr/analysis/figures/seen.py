@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from os.path import commonprefix
 from pathlib import Path
 
 import numpy as np
@@ -32,24 +33,15 @@ _ROWS = 500  # examples that go through the network at a time: it bounds the mem
 class Seen:
     """N examples of one split, without those with a non-finite logit or loss."""
 
-    features: Array
-    """(N, *feature_shape)"""
-    targets: Array
-    """t (N, K)"""
-    labels: NDArray[np.int64] | None
-    """classes (N,); None for regression"""
-    logits: Array
-    """z (N, K)"""
-    predictions: Array
-    """y (N, K)"""
-    losses: Array
-    """L (N,)"""
-    logit_grads: Array
-    """dL/dz (N, K)"""
-    decided: NDArray[np.int64] | None
-    """predicted classes (N,); None for regression"""
-    lost: int
-    """number of examples left out"""
+    features: Array  # (N, *feature_shape)
+    targets: Array  # t (N, K)
+    labels: NDArray[np.int64] | None  # classes (N,); None for regression
+    logits: Array  # z (N, K)
+    predictions: Array  # y (N, K)
+    losses: Array  # L (N,)
+    logit_grads: Array  # dL/dz (N, K)
+    decided: NDArray[np.int64] | None  # predicted classes (N,); None for regression
+    lost: int  # number of examples left out
 
     @property
     def right(self) -> NDArray[np.bool_] | None:
@@ -75,8 +67,7 @@ class Moment:
     experiment: Experiment
     step: int
     parameters: Mapping[str, Tensor]
-    metrics: Path | None = None
-    """the run's metrics.csv; None where nothing was recorded"""
+    metrics: Path | None = None  # the run's metrics.csv; None where nothing was recorded
 
     @cached_property
     def series(self) -> Series | None:
@@ -121,18 +112,13 @@ class Moment:
         """
         data = self.experiment.data
         names = data.labels or [str(number) for number in range(data.classes or 0)]
-        alike = _alike(names)
+        alike = len(commonprefix(names))  # noqa: RUF071
         if max(map(len, names), default=0) > most and alike < min(map(len, names)):
             names = [name[alike:] for name in names]
         return [_safe(name if len(name) <= most else f"{name[: most - 1]}…") for name in names]
 
     def judge(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute losses (N,) and dL/dz (N, K) as training does.
-
-        Args:
-            logits: z (N, K).
-            targets: t (N, K).
-        """
+        """Compute losses (N,) and dL/dz (N, K) of logits and targets (N, K) as training does."""
         objectives = RunObjectives([self.experiment.objective])
         batch = EvaluatedBatch(objectives, logits[None], targets[None])
         return batch.losses[0], batch.logit_grads[0]
@@ -152,12 +138,6 @@ class Moment:
         return Seen(x, t, known, z, y, costs, slopes, decided, count - len(costs))
 
 
-def _alike(names: Sequence[str]) -> int:
-    """Length of the longest common prefix of all names."""
-    columns = [set(column) for column in zip(*names, strict=False)]
-    return next((place for place, own in enumerate(columns) if len(own) > 1), len(columns))
-
-
 def _safe(name: str) -> str:
     """Escape a user's name for matplotlib: no formula, only printable characters."""
     return "".join(char if char.isprintable() else "?" for char in name).replace("$", r"\$")
@@ -165,11 +145,11 @@ def _safe(name: str) -> str:
 
 def _some(split: Split, most: int) -> tuple[Tensor, Tensor]:
     """Select features and targets of at most `most` examples, on the CPU."""
-    count, device = len(split), split.features.device
-    if count <= most:
-        return split.features.cpu(), split.targets.cpu()
-    generator = torch.Generator().manual_seed(derive_seed(0, "figures", count))
-    chosen = torch.randperm(count, generator=generator)[:most].to(device)
+    count = len(split)
+    chosen: slice | Tensor = slice(None)
+    if count > most:
+        generator = torch.Generator().manual_seed(derive_seed(0, "figures", count))
+        chosen = torch.randperm(count, generator=generator)[:most].to(split.features.device)
     return split.features[chosen].cpu(), split.targets[chosen].cpu()
 
 

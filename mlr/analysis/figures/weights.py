@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, sqrt
 
 import numpy as np
 
@@ -20,18 +21,12 @@ MOST = 25
 
 @dataclass(frozen=True)
 class WeightImages:
-    """Weights of units, as images.
+    """Weights of units, as images."""
 
-    layer: name of the layer.
-    images: (units, height, width).
-    count: number of all units.
-    classes: names of the units if they are classes, else empty.
-    """
-
-    layer: str
-    images: Array
-    count: int
-    classes: tuple[str, ...]
+    layer: str  # name of the layer
+    images: Array  # (units, height, width)
+    count: int  # number of all units
+    classes: tuple[str, ...]  # names of the units if they are classes, else empty
 
     @property
     def largest(self) -> float:
@@ -73,25 +68,16 @@ def tiled(images: Array, columns: int, gap: float = np.nan) -> Array:
     return sheet
 
 
-def columns_of(count: int) -> int:
-    """Choose the columns of a sheet of `count` images, about as many as rows."""
-    return int(np.ceil(np.sqrt(count)))
-
-
 def draw(found: WeightImages, title: str) -> canvas.Figure:
     """Draw a sheet of images with a scale of colours."""
     count = len(found.images)
     some = f", {count} of {found.count} units" if count < found.count else ""
     figure = canvas.new_figure(title, [(f"layer {found.layer}{some}", canvas.INK)])
-    columns = columns_of(count)
+    columns = ceil(sqrt(count))  # about as many as rows
     limit = found.largest
+    scale = {"cmap": canvas.DIVERGING, "vmin": -limit, "vmax": limit}
     sheet = tiled(found.images, columns)
-    axes = canvas.new_picture(
-        figure,
-        (0.02, 0.12, 0.96, 0.73),
-        sheet,
-        **{"cmap": canvas.DIVERGING, "vmin": -limit, "vmax": limit},
-    )
+    axes = canvas.new_picture(figure, (0.02, 0.12, 0.96, 0.73), sheet, **scale)
     height, width = found.images.shape[1:]
     for number, name in enumerate(found.classes[:count]):
         at = (number % columns * (width + 1) - 0.3, number // columns * (height + 1) - 0.3)

@@ -1,6 +1,6 @@
 """One HTML page about a run or a sweep: what the command report writes.
 
-`content` sorts runs into `groups` by settings, seeds aside; `charts` and `theory` compute the
-numbers of the charts; `tables` writes the tables and `page` the document.
+`content` groups runs by settings, seeds aside; `charts` computes the numbers of the charts,
+`tables` writes the tables and `page` the document.
 The scripts of the browser are in assets/, and draw with uPlot (uplot/, MIT).
 """

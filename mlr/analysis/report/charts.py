@@ -1,32 +1,41 @@
-"""Numbers of the charts of a report, few enough for a page."""
+"""Numbers of the charts of a report: curves of training, closed forms, and measured gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log
 from typing import Any
 
 import numpy as np
+import torch
 
 from mlr.analysis.formatting import significant
 from mlr.analysis.grouping import short
 from mlr.analysis.quantities import CURVES, Quantity, recorded
-from mlr.analysis.report.content import Content
-from mlr.analysis.report.groups import ReportGroup, numeric_keys
-from mlr.analysis.report.theory import grid, measured, theory
+from mlr.analysis.report.content import Content, ReportGroup
+from mlr.core.checks import InputError
+from mlr.core.domains import Interval
+from mlr.heads import Head
+from mlr.losses import Loss
+from mlr.objectives import Objective
 from mlr.records.aggregate import QUANTILES
+from mlr.records.reading import Recorded
+from mlr.training.instantiate import make_part
 
 MOST_NUMBERS = 350_000
 """Most numbers in all curves of a page: about 2.5 MB."""
 FEWEST_POINTS = 8
+LIMIT, POINTS = 10, 321
+"""Logits run from −LIMIT to LIMIT, on a grid that has all whole and half numbers."""
+CLASSES = 2
+"""Number of classes if it is unknown."""
 
 
 def charts(content: Content) -> dict[str, Any]:
     """Collect the numbers of the page's charts as plain values."""
     panels = content.panels
-    places = {panel.key: place for place, panel in enumerate(panels)}
     lines = curves(content.groups)
-    numeric = numeric_keys(content.groups)
-    named = zip(content.keys, short(content.keys), strict=True)
+    names = zip(content.keys, short(content.keys), strict=True)
     return {
         "pairs": [panel.label for panel in panels],
         "losses": [panel.loss for panel in panels],
@@ -35,21 +44,31 @@ def charts(content: Content) -> dict[str, Any]:
         "finals": [one.as_object() for one in content.finals],
         "steps": lines["steps"],
         "groups": [
-            _group(group, places[group.data, group.pair], own, content.finals)
+            {
+                "pair": panels.index(group.panel),
+                "label": group.label,
+                "runs": len(group.runs),
+                "diverged": group.diverged,
+                "best": group.choice == 0,
+                "choice": group.choice,
+                "values": dict(group.chosen),
+                "finals": {one.tag: _spread(group.finals(one.tag)) for one in content.finals},
+                "curves": own,
+            }
             for group, own in zip(content.groups, lines["groups"], strict=True)
         ],
-        "keys": [[key, name] for key, name in named if key in numeric],
+        "keys": [[key, name] for key, name in names if key in content.numeric_keys],
         "theory": {
             "z": grid(),
             "pairs": {
-                places[key]: theory(group) | {"points": measured(group.runs)}
-                for key, group in content.best.items()
+                panels.index(panel): theory(group) | {"points": measured(group.runs)}
+                for panel, group in content.best.items()
             },
         },
     }
 
 
-def curves(ordered: Sequence[ReportGroup]) -> dict[str, Any]:
+def curves(groups: Sequence[ReportGroup]) -> dict[str, Any]:
     """Compute curves of each group's quantities against the number of updates.
 
     Returns:
@@ -57,14 +76,12 @@ def curves(ordered: Sequence[ReportGroup]) -> dict[str, Any]:
         groups: one mapping per group, from tag to [place in `steps`, mean] or, for several
             runs, [place, mean, 10 % quantile, 90 % quantile].
     """
-    shown = drawn(ordered)
-    count = sum(1 + 2 * (len(group.runs) > 1) for group in ordered) * len(shown)
+    shown = drawn(groups)
+    count = sum(1 + 2 * (len(group.runs) > 1) for group in groups) * len(shown)
     points = max(FEWEST_POINTS, MOST_NUMBERS // max(count, 1))
     steps: dict[tuple[int, ...], int] = {}
-    return {
-        "groups": [_of_group(group, shown, points, steps) for group in ordered],
-        "steps": [list(one) for one in steps],
-    }
+    found = [_of_group(group, shown, points, steps) for group in groups]
+    return {"groups": found, "steps": [list(one) for one in steps]}
 
 
 def drawn(ordered: Sequence[ReportGroup]) -> list[Quantity]:
@@ -93,24 +110,81 @@ def _of_group(
     return result
 
 
-def _group(
-    group: ReportGroup, pair: int, own: dict[str, Any], finals: Sequence[Quantity]
-) -> dict[str, Any]:
-    return {
-        "pair": pair,
-        "label": group.label,
-        "runs": len(group.runs),
-        "diverged": group.diverged,
-        "best": group.choice == 0,
-        "choice": group.choice,
-        "values": dict(group.chosen),
-        "finals": {one.tag: _spread(group.finals(one.tag)) for one in finals},
-        "curves": own,
-    }
-
-
 def _spread(values: Sequence[float]) -> list[float] | None:
     """Compute mean, 10 % and 90 % quantile."""
     if not values:
         return None
     return significant([float(np.mean(values)), *np.quantile(values, QUANTILES)])
+
+
+def theory(group: ReportGroup) -> dict[str, Any]:
+    """Compute the curves of a group's pair for targets 0 and 1.
+
+    Of outputs that share a sum of 1 the logit stands against all others, as z_k − log Σ e^z_j
+    over j ≠ k, which are equal, and for target 0 another class is the right one. Outputs that
+    do not share in each other's cost are drawn alone.
+
+    Returns:
+        outputs: K of the curves; loss, gradient: two lists over the grid; or why: what keeps
+        it from being drawn.
+    """
+    run = group.runs[0]
+    try:
+        head = make_part("head", run.config.get("head") or {}, Head, ())  # type: ignore[type-abstract]
+        loss = make_part("loss", run.config.get("loss") or {}, Loss, ())  # type: ignore[type-abstract]
+        if head.range.per_target != 1:
+            raise InputError(f"head={head.name} has two logits for each target: no one curve.")
+        classes = ((run.anatomy or {}).get("classes") or {}).get("count") or [0] * CLASSES
+        alone = head.range.least_outputs == 1 and isinstance(loss.domain, Interval)
+        outputs = 1 if alone else head.outputs(len(classes))
+        objective = Objective(head, loss, outputs=outputs, strict=False)
+    except InputError as error:  # not mlr's own parts, or not of one logit for each target
+        return {"why": str(error)}
+    # two cases, target 0 and target 1, of the first logit; together the others come to e^0
+    logits = torch.full((2, POINTS, outputs), -log(max(1, outputs - 1)), dtype=torch.float64)
+    logits[..., 0] = torch.tensor(grid(), dtype=torch.float64)
+    targets = torch.zeros_like(logits)
+    targets[1, :, 0] = 1
+    targets[0, :, 1:2] = 1
+    losses = objective.losses(logits, targets)
+    gradients = objective.gradient(logits, targets)[..., 0]
+    return {
+        "outputs": outputs,
+        "loss": [significant(row.tolist()) for row in losses],
+        "gradient": [significant(row.tolist()) for row in gradients],
+    }
+
+
+def grid() -> list[float]:
+    """Return the logits of the curves."""
+    return [round(2 * LIMIT * at / (POINTS - 1) - LIMIT, 6) for at in range(POINTS)]
+
+
+def measured(runs: Sequence[Recorded]) -> list[list[list[float]]]:
+    """Compute mean dL/dz by logit over all outputs of all runs, in the middle of each bin.
+
+    Returns:
+        For target 0 and for target 1: [z, mean dL/dz, share of all outputs of that target];
+        empty if nothing was measured. The open first and last bins are placed half a bin beyond
+        their edge.
+    """
+    tables = [table for run in runs if (table := (run.anatomy or {}).get("logits"))]
+    if not tables:
+        return [[], []]
+    edges = tables[0]["edges"]
+    tables = [table for table in tables if table["edges"] == edges]
+    half = (edges[1] - edges[0]) / 2
+    centres = np.array([edges[0] - half, *(edge + half for edge in edges)])
+    counts = np.array([table["count"] for table in tables])
+    grads = np.array([table["grad"] for table in tables], float)  # NaN for None
+    whole = counts.sum((0, 2))
+    seen = np.where(np.isnan(grads), 0, counts)
+    sums = np.nansum(seen * grads, 0)
+    return [
+        [
+            significant([centres[at], sums[target, at] / count, count / whole[target]])
+            for at, count in enumerate(seen[:, target].sum(0))
+            if count
+        ]
+        for target in (0, 1)
+    ]

@@ -16,7 +16,7 @@ FILE = "report.html"
 
 
 def main(place: str, out: str | None = None) -> int:
-    """Write the report of a run or a sweep; returns the exit code.
+    """Write the report of a run or a sweep, and print its path; returns the exit code.
 
     Args:
         place: folder of the run, the sweep, or above them.
@@ -33,12 +33,7 @@ def main(place: str, out: str | None = None) -> int:
 
 
 def write(place: Path, path: Path | None = None) -> Path:
-    """Write the page, whole or not at all; returns its path.
-
-    Raises:
-        InputError: there is no run in `place`.
-        WriteError: it cannot be written.
-    """
+    """Write the page, whole or not at all; returns its path."""
     found = content.read(place)
     if line := left_out([*found.runs, *found.left_out], [place]):
         console.refuse(line)

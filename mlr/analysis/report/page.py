@@ -8,7 +8,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlr.analysis.compare.comparison import CompareRow
 from mlr.analysis.compare.headline import headline, namer
 from mlr.analysis.compare.table import apart_lines, goal
-from mlr.analysis.explain.printing import reassurance
+from mlr.analysis.explain.command import reassurance
 from mlr.analysis.formatting import percent
 from mlr.analysis.report import tables
 from mlr.analysis.report.charts import charts
@@ -28,20 +28,14 @@ from mlr.records.reading import left_out
 if TYPE_CHECKING:
     from mlr.analysis.explain import Diagnosis
 
-SCRIPTS = ("numbers", "chart", "scales", "matrix", "curves", "sensitivity", "theory", "tables")
+SCRIPTS = ("numbers", "chart", "scales", "curves", "sensitivity", "theory", "tables", "page")
 """Scripts of assets/, in the order of their dependencies."""
-LAST = "page"
 MOST_DIAGNOSES = 6
 """Diagnoses that are shown open."""
 
 
 def html(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
-    """Write the whole page.
-
-    Args:
-        content: of the runs.
-        diagnoses: from `mlr.analysis.explain`, the most important first.
-    """
+    """Write the whole page, with diagnoses of the runs, the most important first."""
     found = charts(content)
     sections = [
         _summary(content, diagnoses),
@@ -51,7 +45,9 @@ def html(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
         _ranking(content),
         _runs(content),
     ]
-    style, script = stylesheet(), code()
+    style = _file("uplot/uPlot.min.css") + BASE + _file("assets/report.css")
+    parts = "".join(_file(f"assets/{name}.js") for name in SCRIPTS)
+    script = f'{_file("uplot/uPlot.iife.min.js")}\n(() => {{\n"use strict";\n{parts}}})();\n'
     body = f"""<header>
 <p class="above">Report of {"a run" if len(content.runs) == 1 else "a sweep"}</p>
 <h1>{escape(content.place.resolve().name)}</h1>
@@ -64,6 +60,7 @@ def html(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
 <p id="spoken" class="unseen" role="status"></p>
 <script type="application/json" id="data">{embedded(found)}</script>
 <script>{script}</script>"""
+    # this script, this stylesheet, and nothing else
     policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
     policy += "img-src data:; base-uri 'none'; form-action 'none'"
     return document(f"{content.place.resolve().name}: report", policy, style, body)
@@ -75,25 +72,11 @@ def embedded(value: Any) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-@cache
-def stylesheet() -> str:
-    """Join the stylesheets of uPlot, of all pages and of the report."""
-    return _file("uplot/uPlot.min.css") + BASE + _file("assets/report.css")
-
-
-@cache
-def code() -> str:
-    """Join the scripts of the page."""
-    parts = "".join(_file(f"assets/{name}.js") for name in (*SCRIPTS, LAST))
-    return f'{_file("uplot/uPlot.iife.min.js")}\n(() => {{\n"use strict";\n{parts}}})();\n'
-
-
 def _file(name: str) -> str:
     return files("mlr.analysis.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
-    """Hash a text, so that the page's policy allows this text and nothing else."""
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
@@ -123,9 +106,7 @@ def _section(name: str, title: str, inner: str) -> str:
 
 def _summary(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
     first, rest = diagnoses[:MOST_DIAGNOSES], diagnoses[MOST_DIAGNOSES:]
-    found = _diagnoses(first)
-    if not first:
-        found = f"<p>{_escaped(reassurance(content.runs))}</p>\n"
+    found = _diagnoses(first) if first else f"<p>{_escaped(reassurance(content.runs))}</p>\n"
     if rest:
         found += f"<details><summary>{len(rest)} more</summary>{_diagnoses(rest)}</details>\n"
     text = " ".join(filter(None, (counts(content), spread(content), apart(content))))
@@ -144,10 +125,7 @@ def _summary(content: Content, diagnoses: Sequence[Diagnosis]) -> str:
 
 def verdicts(content: Content) -> list[str]:
     """Write a text for each ranking: which pairs are significantly better, and which tie."""
-    return [
-        ranking.lead + headline(ranking, partial(_name, by_keys=namer(ranking)))
-        for ranking in content.rated
-    ]
+    return [one.lead + headline(one, partial(_name, by_keys=namer(one))) for one in content.rated]
 
 
 def apart(content: Content) -> str:
@@ -157,19 +135,16 @@ def apart(content: Content) -> str:
 
 def counts(content: Content) -> str:
     """Count runs and jobs by status."""
-    runs = len(content.runs)
     status = Counter(run.status for run in content.runs)
-    pairs = len({run.pair for run in content.runs})
-    seeds = len({run.seed for run in content.runs})
-    text = f"{_many(runs, 'run')} of {_many(pairs, 'pair')} of head and loss"
-    if seeds > 1:
-        text += f", {seeds} seeds"
+    pairs, seeds = ({getattr(run, name) for run in content.runs} for name in ("pair", "seed"))
+    text = f"{_many(len(content.runs), 'run')} of {_many(len(pairs), 'pair')} of head and loss"
+    if len(seeds) > 1:
+        text += f", {len(seeds)} seeds"
     diverged = status.pop("diverged", 0)
-    others = [f"{count} {name}" for name, count in sorted(status.items())]
-    text += f": {', '.join([*others, f'{diverged} diverged'])}."
-    untrained = Counter(one.status for one in content.untrained)
-    jobs = [f" {_many(count, 'job')} {name}." for name, count in sorted(untrained.items())]
-    return text + "".join(jobs)
+    others = [f"{count} {name}, " for name, count in sorted(status.items())]
+    jobs = sorted(Counter(one.status for one in content.untrained).items())
+    untrained = [f" {_many(count, 'job')} {name}." for name, count in jobs]
+    return f"{text}: {''.join(others)}{diverged} diverged.{''.join(untrained)}"
 
 
 def spread(content: Content) -> str:
@@ -203,8 +178,7 @@ def _left_out(content: Content) -> str:
 
 
 def _diagnoses(found: Sequence[Diagnosis]) -> str:
-    items = "".join(map(_diagnosis, found))
-    return f'<ul class="diagnoses">\n{items}</ul>\n' if items else ""
+    return f'<ul class="diagnoses">\n{"".join(map(_diagnosis, found))}</ul>\n'
 
 
 def _diagnosis(one: Diagnosis) -> str:
@@ -226,11 +200,7 @@ def _matrix(content: Content, what: str) -> str:
     """Write a matrix per data set, of a panel per pair: heads are rows, losses columns."""
     parts = []
     for data in content.datasets:
-        panels = [
-            _panel(content, PairPanel(data, head, loss), what)
-            for head in content.heads(data)
-            for loss in content.losses(data)
-        ]
+        panels = [_panel(content, panel, what) for panel in content.matrix(data)]
         title = f"<h3>{escape(data)}</h3>\n" if data else ""
         columns = f'data-columns="{len(content.losses(data))}"'
         parts.append(f'{title}<div class="matrix" {columns}>\n{"".join(panels)}</div>\n')
@@ -239,20 +209,23 @@ def _matrix(content: Content, what: str) -> str:
 
 def _panel(content: Content, panel: PairPanel, what: str) -> str:
     name = escape(display_pair(panel.pair))
-    if panel.key in content.best:
-        place = content.panels.index(panel)
-        return f"""<figure class="panel" data-pair="{place}">
+    if panel in content.best:
+        kind = f'class="panel" data-pair="{content.panels.index(panel)}"'
+        return _figure(kind, name, f"{escape(panel.label)}: {what}")
+    job = next((one for one in content.untrained if one.pair == panel.pair), None)
+    if job is None:
+        return f'<figure class="panel absent"><figcaption>{name}</figcaption>not tried</figure>\n'
+    return f"""<figure class="panel absent"><figcaption>{name}</figcaption>
+<p class="bad">{escape(job.status)}</p><p>{escape(str(job.entries["reason"]))}</p></figure>
+"""
+
+
+def _figure(kind: str, name: str, label: str) -> str:
+    return f"""<figure {kind}>
 <figcaption>{name}</figcaption>
-<div class="chart" tabindex="0" role="img" aria-label="{escape(panel.label)}: {what}"></div>
+<div class="chart" tabindex="0" role="img" aria-label="{label}"></div>
 <ul class="values"></ul>
 </figure>
-"""
-    reasons = {one.reason: one.status for one in content.untrained if one.pair == panel.pair}
-    if not reasons:
-        return f'<figure class="panel absent"><figcaption>{name}</figcaption>not tried</figure>\n'
-    reason, status = next(iter(reasons.items()))
-    return f"""<figure class="panel absent"><figcaption>{name}</figcaption>
-<p class="bad">{escape(status)}</p><p>{escape(reason)}</p></figure>
 """
 
 
@@ -275,13 +248,8 @@ def _sensitivity(content: Content, found: dict[str, Any]) -> str:
     if not found["keys"] or not found["finals"]:
         return ""
     figures = "".join(
-        f"""<figure class="panel wide" data-key="{place}">
-<figcaption>against {escape(name)}</figcaption>
-<div class="chart" tabindex="0" role="img" aria-label="final number against {escape(name)}"></div>
-<ul class="values"></ul>
-</figure>
-"""
-        for place, (_, name) in enumerate(found["keys"])
+        _figure(f'class="panel wide" data-key="{place}"', name, f"final number {name}")
+        for place, name in enumerate(f"against {escape(name)}" for _, name in found["keys"])
     )
     others = ", other settings as chosen on validation data" if len(content.keys) > 1 else ""
     inner = f"""<div class="controls"></div>

@@ -12,8 +12,7 @@ from mlr.analysis.compare.table import NONE, lost_text, time_text, verdict_text
 from mlr.analysis.formatting import brief, number, percent, with_spread
 from mlr.analysis.grouping import short
 from mlr.analysis.quantities import Quantity, is_share
-from mlr.analysis.report.content import Content, display_pair
-from mlr.analysis.report.groups import ReportGroup, UntrainedJob
+from mlr.analysis.report.content import Content, ReportGroup, display_pair
 from mlr.records.reading import Recorded
 from mlr.records.settings import Value, leaves, value_text
 
@@ -67,7 +66,7 @@ def _ranking(content: Content, ranking: Ranking, groups: Sequence[ReportGroup]) 
     heads += ["updates to 90 % ↓", "epochs to 90 % ↓"]
     rows = []
     for group, row in zip(groups, ranking.rows, strict=True):
-        cells = [TableCell(str(row.place), row.place), _pair(group.pair)]
+        cells = [TableCell(str(row.place), row.place), _pair(group.panel.pair)]
         cells += [_value(group.chosen[key]) for key in keys]
         cells += [_runs(row), _mean(row, first), _verdict(row)]
         cells += [_mean(row, one) for one in others]
@@ -83,29 +82,29 @@ def every_run(content: Content) -> str:
     heads += [one.label for one in content.finals]
     rows = [_run(run, content, shared) for run in content.runs]
     empty = [TableCell(NONE)] * (len(heads) - 3)
-    others = [*content.untrained, *map(_left_out, content.left_out)]
-    rows += [[_name(one), _status(one.status), _pair(one.pair), *empty] for one in others]
+    for one in (*content.untrained, *content.left_out):
+        reason = f"<p>{escape(str(one.entries['reason']))}</p>"
+        rows.append([_details(one, reason), _status(one.status), _pair(one.pair), *empty])
     return table("Every run", heads, rows)
 
 
 def common(runs: Sequence[Recorded]) -> dict[str, Any]:
     """Select the command and the keys and values of configurations that all runs share."""
     known = [found for run in runs if (found := _configured(run))]
-    first = known[0] if known else {}
     return {
         key: value
-        for key, value in first.items()
+        for key, value in (known[0] if known else {}).items()
         if all(key in one and one[key] == value for one in known)
     }
 
 
 def settings(config: Mapping[str, Any]) -> str:
     """Write keys and values as a list."""
-    rows = (
-        f"<dt>{escape(key)}</dt><dd>{escape(value if isinstance(value, str) else _typed(value))}"
-        "</dd>"
+    texts = {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         for key, value in config.items()
-    )
+    }
+    rows = (f"<dt>{escape(key)}</dt><dd>{escape(text)}</dd>" for key, text in texts.items())
     return f"<dl>{''.join(rows)}</dl>"
 
 
@@ -120,10 +119,9 @@ def _run(run: Recorded, content: Content, shared: Mapping[str, Any]) -> list[Tab
     about = {"reason": run.entries.get("reason"), "updates": run.entries.get("steps")}
     own = {key: value for key, value in about.items() if value is not None}
     own |= {key: value for key, value in _configured(run).items() if key not in shared}
-    details = f"<details><summary>{escape(run.name)}</summary>{settings(own)}</details>"
     numbers = [_final(run, one) for one in content.finals]
     chosen = [_value(run.setting(key)) for key in content.keys]
-    first = [TableCell(details, run.name, False), _status(run.status), _pair(run.pair)]
+    first = [_details(run, settings(own)), _status(run.status), _pair(run.pair)]
     return [*first, *chosen, _value(run.seed), *numbers]
 
 
@@ -133,13 +131,9 @@ def _configured(run: Recorded) -> dict[str, Any]:
     return ({"command": command} if command else {}) | dict(leaves(run.config))
 
 
-def _left_out(run: Recorded) -> UntrainedJob:
-    return UntrainedJob(run.name, run.status, run.pair, str(run.entries["reason"]))
-
-
-def _name(one: UntrainedJob) -> TableCell:
-    details = f"<details><summary>{escape(one.name)}</summary><p>{escape(one.reason)}</p></details>"
-    return TableCell(details, one.name, False)
+def _details(run: Recorded, inner: str) -> TableCell:
+    html = f"<details><summary>{escape(run.name)}</summary>{inner}</details>"
+    return TableCell(html, run.name, False)
 
 
 def _status(status: str) -> TableCell:
@@ -190,8 +184,3 @@ def _td(cell: TableCell) -> str:
     value = "" if cell.value is None else f' data-value="{escape(str(cell.value))}"'
     kind = ' class="number"' if cell.number else ""
     return f"<td{kind}{value}>{cell.html}</td>"
-
-
-def _typed(value: Any) -> str:
-    """Write a value as in a configuration file."""
-    return json.dumps(value, ensure_ascii=False, default=str)

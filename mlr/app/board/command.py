@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 import threading
 import webbrowser
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import redirect_stderr, suppress
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
-from mlr.app.board.server import serve
 from mlr.app.board.view import view
 from mlr.core.console import console, shown
 
 REMOTE = ("CI", "SSH_CONNECTION", "SSH_TTY")
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def main(folder: str, browser: bool = True, every: bool = False) -> int:
@@ -48,14 +51,41 @@ def main(folder: str, browser: bool = True, every: bool = False) -> int:
 
 
 def has_browser(environment: Mapping[str, str], platform: str = sys.platform) -> bool:
-    """Return True if a page opened by this process would be seen.
-
-    Args:
-        environment: of the process.
-        platform: as in `sys.platform`.
-    """
+    """Return True if a page opened by a process of this environment would be seen."""
     if environment.get("BROWSER"):  # set by editors that forward a remote machine's pages
         return True
     if any(map(environment.get, REMOTE)):
         return False
     return platform in ("darwin", "win32") or any(map(environment.get, SCREENS))
+
+
+def serve(folder: Path, link: Callable[[], str]) -> str:
+    """Start TensorBoard on the first free port from 6006 on; returns its address.
+
+    The plain address redirects to the one with the end that `link` returns.
+    """
+    # its dashboards take seconds to import
+    from tensorboard.program import TensorBoard, create_port_scanning_werkzeug_server
+
+    def server(application: Application, flags: Any) -> Any:
+        return create_port_scanning_werkzeug_server(leading_to(link, application), flags)
+
+    for name in ("tensorboard", "werkzeug"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with redirect_stderr(StringIO()):  # its advice on its own installation
+        board = TensorBoard(server_class=server)
+        board.configure(["tensorboard", "--logdir", str(folder)])
+        address: str = board.launch()
+    return address
+
+
+def leading_to(link: Callable[[], str], inner: Application) -> Application:
+    """Wrap an application so that its page without settings redirects to the one with them."""
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == "/" and not environ.get("QUERY_STRING"):
+            start_response("302 Found", [("Location", f"/{link()}"), ("Content-Length", "0")])
+            return []
+        return inner(environ, start_response)
+
+    return application

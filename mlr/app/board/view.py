@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from mlr.app.board.run_selection import colouring, pinned_pictures, seed_of, ticked
 from mlr.app.sweep.summary import MOST_SHOWN
 from mlr.core.checks import InputError
-from mlr.records.run_folder import METRICS, RUNS_TABLE, STATUS
-from mlr.records.sweep import read_runs_table
-from mlr.records.tensorboard.layout import MOST_TICKED, link
+from mlr.records.run_folder import EVENTS, METRICS, RUNS_TABLE, STATUS
+from mlr.records.tensorboard.layout import BY_PAIR, MOST_TICKED, link
 
 COURSE = "figure/course"
 """Picture on logarithmic axes, which shows the first updates."""
+PINNED = 4
+"""Pictures pinned: two rows of a wide window."""
+BY_RUN = "run"
+BY_SEED_GROUP = r"regex:^(?:(.*?)(?:^|[,/])seed=[^,/]*(.*)|(.*))$"
+"""Colour by the whole name but the seed."""
+_PAIR = re.compile(r"\w+\+\w+")
+_SEED = re.compile(r"(?:^|[,/])seed=(-?\d+)(?=,|$)")
 _NO_TAGS = ("step", "epoch")
 
 
@@ -34,11 +38,18 @@ class View(NamedTuple):
     def link(self) -> str:
         """Build the end of the address from the present content of the folder."""
         if self.folder.name == "summary" and not (self.folder / STATUS).exists():
-            return _summary_link(self.folder, _tags(_runs(self.folder.parent)))
+            nested = (self.folder / "best").is_dir()
+            shown = self.folder / "best" if nested else self.folder
+            colour = colouring(sorted(path.name for path in shown.iterdir()))
+            return link(_tags(_runs(self.folder.parent)), "^best/" if nested else None, colour)
         runs = _runs(self.folder)
-        names = [run.relative_to(self.folder).as_posix() for run in runs]
-        pictures = pinned_pictures(self.folder, _first_drawn(runs), COURSE)
-        return link(_tags(runs), None, colouring(names), _ticked(self.folder, runs), pictures)
+        newest = _newest(runs)
+        if newest is None or not newest.is_relative_to(self.folder):
+            newest = self.folder
+        names = [_name(run, self.folder) for run in runs]
+        chosen = ticked(names, _name(newest, self.folder))
+        pictures = pinned_pictures(self.folder, [run for run in runs if run.is_relative_to(newest)])
+        return link(_tags(runs), None, colouring(names), chosen, pictures)
 
 
 def view(place: Path, every: bool = False) -> View:
@@ -58,36 +69,71 @@ def view(place: Path, every: bool = False) -> View:
     if (place / "summary").is_dir():
         return View(place / "summary", "the means over seeds; --all shows every run")
     runs = _runs(place)
-    parents = _parents(runs)
-    if len(runs) <= MOST_SHOWN or len(parents) == 1:
+    newest = _newest(runs)
+    if newest is None or len(runs) <= MOST_SHOWN or all(run.is_relative_to(newest) for run in runs):
         return View(place)
     why = f"the newest of {len(runs):,} runs, too many for one page; --all shows every run"
-    return View(view(parents[-1]).folder, why)
+    return View(view(newest).folder, why)
 
 
-def _summary_link(folder: Path, tags: Iterable[str]) -> str:
-    """Build the end of the address that opens a sweep's summary."""
-    nested = (folder / "best").is_dir()
-    names = sorted(path.name for path in (folder / "best" if nested else folder).iterdir())
-    return link(tags, "^best/" if nested else None, colouring(names))
+def colouring(names: Sequence[str]) -> str:
+    """Choose how TensorBoard colours runs: by pair if it varies, else by all else but the seed."""
+    if len({found[0] for name in names if (found := _PAIR.search(name))}) > 1:
+        return BY_PAIR
+    return BY_SEED_GROUP if len({_SEED.sub("", name) for name in names}) > 1 else BY_RUN
 
 
-def _first_drawn(runs: Sequence[Path]) -> list[Path]:
-    """List the runs of the newest sweep in the order of its jobs: the first have figures."""
-    newest = _parents(runs)[-1:]
-    order = {name: number for place in newest for number, name in enumerate(_names(place))}
-    inner = [run for place in newest for run in runs if run.is_relative_to(place)]
-    return sorted(inner, key=lambda run: order.get(run.name, len(order)))
+def ticked(names: Sequence[str], newest: str) -> str | None:
+    """Choose the runs that TensorBoard's older pages tick: of more than 40 they tick none.
+
+    Args:
+        names: of all runs, as TensorBoard shows them.
+        newest: name of the newest sweep or run, `.` for all of the folder.
+
+    Returns:
+        Regular expression of the newest runs, of those of the lowest seed if these are too many,
+        or of some of them; None if no choice is needed.
+    """
+    if len(names) <= MOST_TICKED:
+        return None
+    start = "^" if newest == "." else f"^{re.escape(newest)}(/|$)"
+    names = [name for name in names if re.search(start, name)]
+    if len(names) <= MOST_TICKED:
+        return start
+    seeds = [int(found[1]) for name in names if (found := _SEED.search(name))]
+    pattern = rf"{start}(.*[,/])?seed={min(seeds, default='')}(,|$)"
+    names = [name for name in names if re.search(pattern, name)] or names
+    if len(names) <= MOST_TICKED:
+        return pattern
+    some = names[:: -(-len(names) // MOST_TICKED)]
+    return f"^({'|'.join(map(re.escape, some))})$"
+
+
+def pinned_pictures(folder: Path, runs: Iterable[Path]) -> list[dict[str, Any]]:
+    """Build entries of `pinnedCards` in TensorBoard's address, for the first runs with a course."""
+    found: list[dict[str, Any]] = []
+    for run in runs:
+        if len(found) == PINNED:
+            break
+        if any(COURSE.encode() in path.read_bytes() for path in run.glob(f"{EVENTS}*")):
+            name = f"defaultExperimentId/{_name(run, folder)}"  # TensorBoard's, of any logdir
+            found.append({"plugin": "images", "tag": COURSE, "runId": name, "sample": 0})
+    return found
+
+
+def _name(run: Path, folder: Path) -> str:
+    return run.relative_to(folder).as_posix()
 
 
 def _runs(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.rglob(STATUS))
 
 
-def _parents(runs: Iterable[Path]) -> list[Path]:
-    """List the sweeps of the runs, and the runs that belong to none, the newest last."""
+def _newest(runs: Iterable[Path]) -> Path | None:
+    """Find the newest sweep of the runs, or run that belongs to none."""
     marks = {mark if (mark := run.parent / RUNS_TABLE).exists() else run / STATUS for run in runs}
-    return [mark.parent for mark in sorted(marks, key=lambda mark: mark.stat().st_mtime)]
+    found = max(marks, key=lambda mark: mark.stat().st_mtime, default=None)
+    return None if found is None else found.parent
 
 
 def _tags(runs: Iterable[Path]) -> set[str]:
@@ -97,26 +143,3 @@ def _tags(runs: Iterable[Path]) -> set[str]:
         with suppress(OSError), (run / METRICS).open(encoding="utf-8", errors="replace") as file:
             found.update(file.readline().rstrip("\n").split(","))
     return found.difference(_NO_TAGS)
-
-
-def _ticked(place: Path, runs: Sequence[Path]) -> str | None:
-    """Build a regular expression of a few runs, since TensorBoard ticks none of many.
-
-    Of several sweeps those of the newest; of a large one those of its first seed, which have
-    figures.
-    """
-    if len(runs) <= MOST_TICKED:
-        return None
-    newest = _parents(runs)[-1]
-    inner = [run for run in runs if run.is_relative_to(newest)]
-    if len(inner) <= MOST_TICKED:
-        return f"^{re.escape(newest.relative_to(place).as_posix())}(/|$)"
-    seed = seed_of(next(iter(_names(newest)), ""))
-    return ticked([run.relative_to(place).as_posix() for run in inner], seed)
-
-
-def _names(sweep: Path) -> list[str]:
-    """List the runs of a sweep in the order of its jobs; none while it is running."""
-    with suppress(OSError, KeyError, ValueError, csv.Error):
-        return [row["run"] for row in read_runs_table(sweep / RUNS_TABLE)]
-    return []

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mlr.app.cli.help import register_help
-from mlr.app.config.arguments import canonical, check_arguments
+from mlr.app.config.arguments import canonical, read_arguments
 from mlr.app.config.config_errors import one_sentence, raised_by_hydra
 from mlr.app.config.config_policy import check_output, guarded
-from mlr.app.config.flags import read_flags
 from mlr.app.config.output_paths import CONFIGS
 from mlr.app.config.schema import register_schema
-from mlr.app.run.hydra_files import remove_empty
+from mlr.app.run.job import remove_empty
 from mlr.app.run.signals import Signals
-from mlr.app.sweep.launch import BatchTask
+from mlr.app.run.single import SingleRun
 from mlr.app.sweep.resolvers import register_resolvers
-from mlr.app.sweep.session import Session, SweepRefused
-from mlr.app.sweep.sweep import JobError
+from mlr.app.sweep.sweep import JobError, Sweep, SweepRefused
 from mlr.core import console
 from mlr.core.checks import InputError
 from mlr.core.commandline import command, override, trusted
 from mlr.core.durable import WriteError
 from mlr.records.run_folder import CHECKPOINT
 
-RESUME = re.compile(r"\+*resume=")
 # Hydra 1.4 knows no other behaviour, and warns when it is asked for
 VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
@@ -46,84 +44,74 @@ def main() -> int:
     register_schema()
     register_resolvers(sys.argv[1:])
     signals = Signals()
-    session = Session(signals=signals)
+    single, sweep = SingleRun(signals=signals), Sweep(signals=signals)
     try:
-        return _run(session, signals)
+        return _run(single, sweep, signals)
     except SweepRefused as refusal:
         console.show_traceback(refusal)
         console.refuse(str(refusal))
         return refusal.exit_code
     except Exception as error:
-        return _failed(session, error)
+        return _failed(sweep, error)
     finally:
-        session.close()
+        sweep.close()
 
 
-def _run(session: Session, signals: Signals) -> int:
+def _run(single: SingleRun, sweep: Sweep, signals: Signals) -> int:
     """Let Hydra run the jobs of the command line; return the exit code."""
-    flags = read_flags(sys.argv[1:])
-    check_arguments(flags)
+    flags = read_arguments(sys.argv[1:])
     sys.argv[1:] = map(canonical, sys.argv[1:])  # Hydra reads them from there
     entry = hydra.main(**VERSION_BASE, config_path=str(CONFIGS), config_name="train")
     with signals, guarded(flags):
         try:
             with suppress(JobError):  # reported with the others
-                entry(_task(session))()
-            return session.report()
+                entry(_task(single, sweep))()
+            return single.report() or sweep.report()
         except KeyboardInterrupt:
-            return _interrupted(session, signals)
+            return _interrupted(single, sweep, signals)
 
 
-def _task(session: Session) -> BatchTask:
+def _task(single: SingleRun, sweep: Sweep) -> Callable[[DictConfig], float]:
     """Return the function that Hydra calls for each job, and its launcher for a batch."""
 
-    def task(config: DictConfig) -> float | None:
+    def task(config: DictConfig) -> float:
         hydra = cast(DictConfig, HydraConfig.get())
         try:
             check_output(hydra)
         except InputError as error:
             remove_empty(Path(hydra.runtime.output_dir))
             raise SweepRefused(error) from error
-        return session.job(config)
+        own = sweep.job if hydra.mode == RunMode.MULTIRUN else single.train
+        return own(config, hydra)
 
-    batched = cast(BatchTask, task)
-    batched.batch, batched.prepare = session.batch, session.prepare  # type: ignore[method-assign]
-    return batched
+    task.batch, task.prepare = sweep.batch, sweep.prepare  # type: ignore[attr-defined]
+    return task
 
 
-def _failed(session: Session, error: Exception) -> int:
-    """Report an error in one sentence; return the exit code.
-
-    Raises:
-        Exception: the error, if it is a mistake of ours or of a user's own code.
-    """
+def _failed(sweep: Sweep, error: Exception) -> int:
+    """Report an error in one sentence; raise it again if its traceback is what helps."""
     console.show_traceback(error)
     message = _sentence(error)
     if message is None:
         raise error
     console.refuse(message)
-    session.withdraw()
-    if session.sweep is not None:
-        session.report(interrupted=True)
-    placed = isinstance(error, OSError) and error.errno is not None
-    code = WriteError.exit_code if placed else InputError.exit_code
-    return getattr(error, "exit_code", code)
+    sweep.withdraw()
+    sweep.report(interrupted=True)
+    is_lost = isinstance(error, OSError) and error.errno
+    return getattr(error, "exit_code", WriteError.exit_code if is_lost else InputError.exit_code)
 
 
-def _interrupted(session: Session, signals: Signals) -> int:
-    run = session.run
-    saved = ""
-    if run is not None and run.folder is not None:
-        place = override("resume", console.shown(run.folder))
-        go_on = command("train", place, *trusted(run.overrides))
-        saved = f"; continue with: {go_on}"
-        if not (run.folder / CHECKPOINT).exists():
-            saved = f"; what was recorded until then is saved in {run.folder}"
-    if session.sweep is not None:
+def _interrupted(single: SingleRun, sweep: Sweep, signals: Signals) -> int:
+    run, saved = single.outcome, ""
+    if sweep.folder is not None:
         saved = "; what was finished is saved"
+    elif run is not None and run.folder is not None:
+        saved = f"; what was recorded until then is saved in {run.folder}"
+        if (run.folder / CHECKPOINT).exists():
+            place = override("resume", console.shown(run.folder))
+            saved = f"; continue with: {command('train', place, *trusted(run.overrides))}"
     console.say(f"interrupted{saved}")
-    if session.sweep is not None:
-        session.report(interrupted=True)
+    sweep.report(interrupted=True)
     return signals.exit_code
 
 
@@ -131,18 +119,7 @@ def _sentence(error: Exception) -> str | None:
     """Return the sentence about `error`; None if its traceback is what helps."""
     if isinstance(error, (InputError, WriteError)):
         return str(error)
-    if isinstance(error, OSError) and error.errno and error.filename:  # also as Hydra writes
+    if isinstance(error, OSError) and error.errno:  # also as Hydra writes
         other = "choose another hydra.run.dir or hydra.sweep.dir"
-        if any(one.startswith("sweep.resume=") for one in sys.argv[1:]):
-            other = "copy the sweep to where it can be written, and resume it there"
-        return f"cannot write {error.filename}: {error.strerror}; {other}."
-    if raised_by_hydra(error):
-        message = one_sentence(error)
-        if message.startswith("Unknown option ") and any(map(RESUME.match, sys.argv[1:])):
-            # options are composed before the run is read
-            message = message.partition(". ")[0]
-            message += "; with resume=, name the part too, as in model=mlp model.widths=[64]."
-        return message
-    if isinstance(error, OSError):
-        return f"cannot write the output: {error.strerror}."
-    return None
+        return f"cannot write {error.filename or 'the output'}: {error.strerror}; {other}."
+    return one_sentence(error) if raised_by_hydra(error) else None

@@ -6,7 +6,6 @@ It is made by resolvers of the template in train.yaml, so that no other command 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from inspect import signature
 from textwrap import wrap
 from typing import Any
@@ -37,56 +36,42 @@ def register_help() -> None:
     register: Any = OmegaConf.register_new_resolver
     if "use_cache" in signature(OmegaConf.register_resolver).parameters:  # 2.4's name for it
         register = OmegaConf.register_resolver
-    register("help_choices", _choices_filled, replace=True)
-    register("help_settings", _settings_filled, replace=True)
+    register("help_choices", _choices, replace=True)
+    register("help_settings", _settings, replace=True)
 
 
-def _choices_filled() -> str:
-    return choices_text().replace("$", "$$")  # Hydra fills the names after a $
-
-
-def _settings_filled(*, _root_: DictConfig) -> str:
-    return settings_text(_root_).replace("$", "$$")
-
-
-def choices_text() -> str:
-    """Return every choice of every group, with a line or two on each."""
-    return "\n".join(_choices())
-
-
-def _choices() -> Iterator[str]:
+def _choices() -> str:
+    """Describe every choice of every group in a line or two."""
+    lines = []
     for group, group_title in TITLES.items():
-        yield f"{group}: {group_title}"
+        lines.append(f"{group}: {group_title}")
         for name in choices()[group]:
-            yield from described(f"  {name}", title(group, name), _NAME)
-        yield ""
+            lines += _described(f"  {name}", title(group, name), _NAME)
+        lines.append("")
+    return "\n".join(lines).replace("$", "$$")  # Hydra fills the names after a $
 
 
-def settings_text(config: DictConfig) -> str:
-    """Return every option with its value and its comment, as it would be typed.
-
-    Args:
-        config: the whole configuration, Hydra's own part included.
-    """
-    chosen = config.hydra.runtime.choices
+def _settings(*, _root_: DictConfig) -> str:
+    """Describe every option with its value and its comment, as it would be typed."""
+    chosen = _root_.hydra.runtime.choices
     comment_of = root_comments()
     for group in GROUPS:
         if chosen.get(group) in choices()[group]:
             own = comments(group, chosen[group])
             comment_of |= {f"{group}.{key}": comment for key, comment in own.items()}
-    task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    task = OmegaConf.masked_copy(_root_, [str(key) for key in _root_ if key != "hydra"])
     plain = OmegaConf.to_container(task)
     assert isinstance(plain, dict)
     lines = [f"  {group}={chosen[group]}" for group in GROUPS if chosen.get(group)]
     values = leaves({str(key): value for key, value in plain.items()})
     for key, value in sorted(values, key=lambda one: one[0].partition(".")[0] in GROUPS):
         if not key.endswith("_target_"):
-            lines += described(f"  {key}={_shown(value)}", comment_of.get(key, ""), _SETTING)
-    return "\n".join(lines)
+            lines += _described(f"  {key}={_shown(value)}", comment_of.get(key, ""), _SETTING)
+    return "\n".join(lines).replace("$", "$$")
 
 
-def described(name: str, text: str, column: int) -> list[str]:
-    """Return lines of at most 80 columns: a name, and next to it its description."""
+def _described(name: str, text: str, column: int) -> list[str]:
+    """Return lines of a name with its description next to it."""
     pieces = wrap(_without_breaks(text), WIDTH - column, break_on_hyphens=False) or [""]
     pieces = [piece.replace(_NO_BREAK, " ") for piece in pieces]
     first = f"{name:{column}}" if len(name) < column else f"{name}\n{'':{column}}"

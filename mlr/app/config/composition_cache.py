@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +26,14 @@ from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict, read_write
 
 from mlr.app.config.arguments import canonical
-from mlr.app.config.yaml_templates import Keys, Template, list_text
+
+Keys = tuple[str, ...]
 
 SCALARS = (bool, int, float, str, type(None))
 MOST_JOBS = 1 << 14
 """Most jobs in the cache: the sweeper asks for each before the launcher does."""
 MOST_BASES = 1024
 """Most compositions in the cache; they take about 70 kB each."""
-_JOB = (
-    *(("hydra", "overrides", "task"), ("hydra", "job", "override_dirname")),
-    *(("hydra", "job", "id"), ("hydra", "job", "num"), ("hydra", "runtime", "output_dir")),
-)
-"""Keys of Hydra's part that differ between jobs."""
 
 
 class Base:
@@ -52,16 +48,14 @@ class Base:
     def __init__(self, tree: DictConfig) -> None:
         """Take the composition `tree`, which must not change afterwards."""
         self.tree = tree
-        self.plain: dict[str, Any]
-        self.hydra: dict[str, Any]
-        self.overrides: list[str]
         self._task = without_hydra(tree)
-        self.plain = OmegaConf.to_container(self._task)  # type: ignore[assignment]
-        self.hydra = OmegaConf.to_container(tree.hydra, enum_to_str=True)  # type: ignore[assignment]
-        self.overrides = self.hydra["overrides"]["task"]
+        plain: Any = OmegaConf.to_container(self._task)
+        hydra: Any = OmegaConf.to_container(tree.hydra, enum_to_str=True)
+        self.plain: dict[str, Any] = plain
+        self.hydra: dict[str, Any] = hydra
+        self.overrides: list[str] = hydra["overrides"]["task"]
         self.interpolated = "${" in str(self.plain)
         self._values: dict[str, Any] = {}
-        self._templates: dict[tuple[Keys, ...], Template] = {}
 
     def at(self, keys: Keys) -> Any:
         """Return the value at `keys`, reached through dictionaries only; else Ellipsis."""
@@ -78,12 +72,7 @@ class Base:
         return isinstance(value, SCALARS) and "${" not in str(value)
 
     def converted(self, line: str, keys: Keys, value: Any) -> Any:
-        """Convert a value to the type of its place.
-
-        Args:
-            line: the override, the key of the cache.
-            keys: of a scalar.
-            value: to be set there.
+        """Convert the value of the override `line` to the type of its place.
 
         Raises:
             OmegaConfBaseException: it does not fit there.
@@ -93,19 +82,6 @@ class Base:
             OmegaConf.update(self._task, place, value)
             self._values[line] = OmegaConf.select(self._task, place)
         return self._values[line]
-
-    def config_template(self, holes: tuple[Keys, ...]) -> Template:
-        """Return the text of `config.yaml` with holes."""
-        if holes not in self._templates:
-            self._templates[holes] = Template(self.plain, holes)
-        return self._templates[holes]
-
-    @cached_property
-    def hydra_template(self) -> Template:
-        """The text of `hydra.yaml` with holes for what differs between jobs."""
-        # mlr writes these files itself, so Hydra is given no folder for them
-        subdir = self.hydra["output_subdir"] or ".hydra"
-        return Template({"hydra": {**self.hydra, "output_subdir": subdir}}, _JOB)
 
 
 @dataclass(frozen=True)
@@ -143,16 +119,15 @@ class Composed:
             node[keys[-1]] = value
         return plain
 
-    def files(self, number: int, folder: Path) -> dict[str, str]:
-        """Return the texts of the job's `.hydra`, with the values that Hydra would write."""
-        holes = tuple(keys for keys, _ in self.patches)
-        config = self.base.config_template(holes).fill([value for _, value in self.patches])
-        job = (list(self.overrides), self.dirname, str(number), number, str(folder))
-        hydra = self.base.hydra_template.fill(job)
+    def hydra(self, number: int, folder: Path) -> dict[str, Any]:
+        """Return Hydra's part as plain values, those of the job included."""
+        own = self.base.hydra
+        job = {"override_dirname": self.dirname, "id": str(number), "num": number}
         return {
-            "config.yaml": config,
-            "hydra.yaml": hydra,
-            "overrides.yaml": list_text(self.overrides),
+            **own,
+            "overrides": {**own["overrides"], "task": list(self.overrides)},
+            "job": own["job"] | job,
+            "runtime": own["runtime"] | {"output_dir": str(folder)},
         }
 
 
@@ -214,12 +189,9 @@ class CachedLoader:
 
     def _patched(self, lines: tuple[str, ...]) -> Composed | None:
         parsed = [_parse(line) for line in lines]
-        scalars = [one for one in parsed if self._sets_a_scalar(one)]
-        base = self._base(_lines(one for one in parsed if one not in scalars))
-        on_top = [one for one in scalars if base.is_scalar(_keys(one))]
+        on_top = [one for one in parsed if self._sets_a_scalar(one)]
         below = [one for one in parsed if one not in on_top]
-        if len(on_top) < len(scalars):  # the others name no scalar of this composition
-            base = self._base(_lines(below))
+        base = self._base(_lines(below))
         if not self._independent(base, on_top, below):
             return None
         patches = tuple(
@@ -254,15 +226,17 @@ class CachedLoader:
             return False
         if list(base.overrides) != [str(x.input_line) for x in below if not x.is_hydra_override()]:
             return False  # they set the list itself
-        for one in below:
-            if self._is_group(one.key_or_group) and not isinstance(one.value(), dict):
-                continue  # Hydra chooses groups before it sets anything
-            keys = _keys(one)
-            if any(keys[: len(place)] == place[: len(keys)] for place in places):
-                return False
-            if base.interpolated and not _sets_its_key(base, one, keys):
-                return False
-        return True
+        return all(self._spares(one, base, places) for one in below)
+
+    def _spares(self, override: Override, base: Base, places: list[Keys]) -> bool:
+        """Return True if `override` sets nothing at `places`, nor by an interpolation there."""
+        value = override.value()
+        if self._is_group(override.key_or_group) and not isinstance(value, dict):
+            return True  # Hydra chooses groups before it sets anything
+        keys = _keys(override)
+        plain = isinstance(value, (*SCALARS, list)) and isinstance(base.at(keys[:-1]), dict)
+        apart = all(keys[: len(place)] != place[: len(keys)] for place in places)
+        return override.type != OverrideType.DEL and plain and apart
 
     def _is_group(self, key: str) -> bool:
         if key not in self._groups:
@@ -297,13 +271,6 @@ def _lines(overrides: Iterable[Override]) -> tuple[str, ...]:
     return tuple(str(one.input_line) for one in overrides)
 
 
-def _sets_its_key(base: Base, override: Override, keys: Keys) -> bool:
-    """Return True if `override` sets its key, and nothing else by an interpolation."""
-    sets = override.type in (OverrideType.CHANGE, OverrideType.ADD, OverrideType.FORCE_ADD)
-    reached = isinstance(base.at(keys[:-1]), dict)
-    return sets and reached and isinstance(override.value(), SCALARS)
-
-
 def _dirname(base: Base, task: list[Override]) -> str:
     """Return `hydra.job.override_dirname`, which Hydra 1.3 computes as it composes."""
     compute = getattr(config_loader_impl, "get_overrides_dirname", None)
@@ -331,12 +298,12 @@ def without_hydra(tree: DictConfig) -> DictConfig:
 
 
 @contextmanager
-def current(tree: DictConfig) -> Iterator[None]:
+def current(tree: DictConfig) -> Iterator[DictConfig]:
     """Let HydraConfig, and so `${hydra:…}`, be that of `tree`."""
     instance = HydraConfig.instance()
     before = instance.cfg
     instance.set_config(tree)
     try:
-        yield
+        yield tree
     finally:
         instance.cfg = before

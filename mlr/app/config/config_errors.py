@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from shlex import quote
 
-from mlr.app.config.catalogue import (
-    GROUPS,
-    all_options,
-    root_comments,
-    root_types,
-    unknown_choice,
-    unknown_option,
-)
-from mlr.core.checks import CHOOSE, memory_limit, nearest, unknown
+from mlr.app.config.catalogue import GROUPS, all_options, unknown_choice, unknown_option
+from mlr.core.checks import memory_limit, nearest, unknown
 
 _OUT_OF_MEMORY = re.compile("out of memory|(allocate|enough) memory", re.IGNORECASE)
 KINDS = {
@@ -25,19 +17,10 @@ KINDS = {
 }
 
 
-NO_NULL: Mapping[Any, str] = {
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    str: "a name",
-    list: "a list, which may be empty: []",
-}
-
-
 def one_sentence(error: BaseException) -> str:
     """Return the sentence for the person at the terminal about an error of the configuration."""
     causes = _causes(error)
-    for explain in (_unknown_choice, _unknown_key, _null, _wrong_type, _schedule):
+    for explain in (_unknown_choice, _unknown_key, _several, _wrong_type):
         for cause in causes:
             if message := explain(cause):
                 return message
@@ -50,11 +33,12 @@ def _first_line(causes: list[BaseException]) -> str:
     line = next((line for line in lines if line), type(causes[0]).__name__)
     if line.startswith("Error merging override") and len(lines) > 1:
         line = f"{line}: {lines[1]}"
-    if "Ambiguous value" in line:
-        line += "; a list of values to try needs -m"
     override = getattr(causes[0], "override", None)
     if override is not None:  # the parser's own words are about tokens
-        return f"{override} cannot be read; quote special characters, as in 'a=\"my file.csv\"'."
+        return (
+            f"{override} cannot be read; options are key=value without spaces, and special "
+            "characters need quotes, as in 'a=\"my file.csv\"'."
+        )
     return line
 
 
@@ -113,62 +97,28 @@ def _unknown_key(error: BaseException) -> str | None:
         return None
     key = str(getattr(error, "full_key", None) or getattr(error, "key", ""))
     parent = getattr(error, "parent_node", None)
-    options = {} if parent is None else dict.fromkeys(map(str, parent.keys()))
-    siblings = sorted(one for one in options if one not in ("_target_", "hydra"))
-    target = str(parent["_target_"]) if parent is not None and "_target_" in options else None
-    return unknown_option(key, siblings, target)
+    options = () if parent is None else map(str, parent.keys())
+    return unknown_option(key, sorted({*options} - {"_target_", "hydra"}))
 
 
-def _null(error: BaseException) -> str | None:
-    """Return the sentence about an option that cannot be null."""
-    found = re.search(r"field '([\w.]+)' is not Optional", str(error))
+def _several(error: BaseException) -> str | None:
+    """Return the sentence about several values without -m."""
+    found = re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'", str(error))
     if not found:
         return None
-    key = found[1]
-    if any(one.startswith(f"{key}.") for one in all_options()):
-        return _group(key)
-    if key == "epochs":
-        return "epochs=null must be a whole number; to count updates instead, add steps=…."
-    named = root_comments().get(key, "").split(" | ")
-    if len(named) > 1:
-        return f"{key}=null must have a value. {CHOOSE}{', '.join(named)}."
-    return f"{key}=null must be {NO_NULL.get(root_types().get(key), 'a value')}."
+    return (
+        f"{found[1]} lists values to try, which needs -m, as in -m {quote(found[1])}; "
+        "a list as one value has brackets, as in '[1,2]'."
+    )
 
 
 def _wrong_type(error: BaseException) -> str | None:
-    text = str(error)
+    text, key = str(error), getattr(error, "full_key", None)
+    if null := re.search(r"field '([\w.]+)' is not Optional", text):
+        return f"{null[1]}=null is not possible; leave it out for the usual value."
+    if key and "[" not in key and "Invalid type assigned" in text:
+        one = next((one for one in all_options() if one.startswith(f"{key}.")), f"{key}.…")
+        return f"{key} is a group of options, which are set one by one, as in {one}=…."
     said = r"Value '(.*?)'.*? (?:could not be converted to|is not a valid) (\w+)"
     value = re.search(said, text, re.DOTALL)
-    key = getattr(error, "full_key", None)
-    if key and re.search(r"\[\d+\]$", key):
-        return f"{key.partition('[')[0]} must list names, as in {key.partition('[')[0]}=[name]."
-    if key and "Invalid type assigned" in text:
-        return _group(key)
-    if not (value and key):
-        return None
-    return f"{key}={value[1]} must be {KINDS.get(value[2], value[2])}{_rewritten(key, value[1])}."
-
-
-def _group(key: str) -> str:
-    one = next((one for one in all_options() if one.startswith(f"{key}.")), f"{key}.…")
-    return f"{key} is a group of options, which are set one by one, as in {one}=…."
-
-
-def _rewritten(key: str, value: str) -> str:
-    """Return how a value of the wrong type was probably meant."""
-    if value == "None":
-        return f", or null: write {key}=null"
-    if re.fullmatch(r"-?\d+\.0", value):
-        return f": write {key}={value[:-2]}"
-    if value.startswith("["):
-        return f"; to try several, write -m {key}={value.strip('[]').replace(' ', '')}"
-    return ""
-
-
-def _schedule(error: BaseException) -> str | None:
-    """Return the sentence about a schedule with brackets, which Hydra takes for a function."""
-    found = re.search(r"Error parsing override '(.*?)=(every|log_spaced)\((\d*)\)", str(error))
-    if not found:
-        return None
-    name, kind, number = found.groups()
-    return f"{name}={kind}({number}) cannot be typed with brackets; write {name}={kind}:{number}."
+    return key and value and f"{key}={value[1]} must be {KINDS.get(value[2], value[2])}."

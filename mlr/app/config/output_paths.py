@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -17,8 +16,9 @@ CONFIGS = INSTALLED if (INSTALLED / "train.yaml").is_file() else ROOT / "configs
 """In mlr/ if it is installed, next to mlr/ in the repository."""
 FOLDERS = ("configs", "scripts", "tests", ".git")
 """Folders of the repository, besides mlr/, in which no runs are written."""
-LONGEST_PART, LONGEST_PATH = 255, 4095
-"""Bytes, on Linux and other systems."""
+
+LONGEST_PART = 255
+"""Bytes of a name that file systems take; mkdir would refuse it halfway."""
 
 
 def check_place(option: str, value: object) -> None:
@@ -29,38 +29,31 @@ def check_place(option: str, value: object) -> None:
         value: of the option, resolved.
 
     Raises:
-        InputError: it is empty, the root, or in mlr's own code; its name is no text, has a
-            character that cannot be seen or is too long; it leads in a circle.
+        InputError: it is empty, the root, in mlr's own code or not usable; its name is no text or
+            has a character that cannot be seen.
     """
     text = "" if value is None else str(value)
     shown = text if len(text) <= 60 else f"{text[:60]}…"
     if not text.strip():
         raise InputError(f"{option} is empty; give a folder, as in {option}=runs/mine.")
     try:
-        # under LC_ALL=C a letter comes as the lone bytes that it has in UTF-8
-        letters = os.fsencode(text).decode()
-        sizes = [len(os.fsencode(part)) for part in Path(text).absolute().parts]
+        letters = os.fsencode(text).decode()  # LC_ALL=C makes lone bytes of them
     except UnicodeError as error:
         raise InputError(f"{option}={shown!a} holds bytes that are not UTF-8.") from error
     if unseen := next((one for one in letters if is_unseen(one)), ""):
         raise InputError(f"{option}={shown!a} holds the character {unseen!a}, which none can see.")
-    if max(sizes) > LONGEST_PART or sum(sizes) + len(sizes) > LONGEST_PATH:
-        raise InputError(
-            f"{option}={shown} is longer than file systems take "
-            f"({LONGEST_PART} bytes a name, {LONGEST_PATH} a path); choose a shorter one."
-        )
+    if any(len(os.fsencode(part)) > LONGEST_PART for part in Path(text).parts):
+        raise InputError(f"{option}={shown} has a name of more than {LONGEST_PART} bytes.")
     _check_target(option, shown, Path(text))
 
 
 def _check_target(option: str, shown: str, path: Path) -> None:
     try:
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            path.stat()
+            path.absolute().stat()
         target = path.resolve()
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, OSError) and error.errno != errno.ELOOP:
-            raise InputError(f"{option}={shown} cannot be used: {error.strerror}.") from error
-        raise InputError(f"{option}={shown} is a link that leads in a circle.") from error
+    except OSError as error:  # the path is too long, or a link that leads in a circle
+        raise InputError(f"{option}={shown} cannot be used: {error.strerror}.") from error
     if target == Path(target.anchor):
         raise InputError(f"{option}={shown} is the root of all files; give a folder of its own.")
     code = [CODE, *(ROOT / name for name in FOLDERS if (ROOT / "pyproject.toml").exists())]

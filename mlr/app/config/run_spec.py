@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlr.app.config.catalogue import unknown_option
 from mlr.app.config.schema import Config
 from mlr.core import console
-from mlr.core.checks import InputError, flag, known, memory_limit, positive, typed, unknown, whole
+from mlr.core.checks import InputError, flag, known, memory_limit, positive, typed, whole
 from mlr.data.base import SPLITS, Dataset, Source
 from mlr.data.faults import DataWarning
 from mlr.heads.base import Head
@@ -20,8 +20,8 @@ from mlr.models import Model
 from mlr.objectives.compatibility import check_pair
 from mlr.probes import ProbeSettings
 from mlr.training import LearningRate, Optimizer
+from mlr.training.experiment import check_run_options
 from mlr.training.instantiate import make_part
-from mlr.training.run_options import check_run_options
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,12 +78,8 @@ class RunSpec:
         return type(self.source).__module__.startswith("mlr.")
 
     def load(self) -> Dataset:
-        """Load the data, and check those of a user's own source.
-
-        Raises:
-            InputError: they are missing or damaged.
-        """
-        from mlr.data.base import check_dataset
+        """Load the data; InputError if they are missing or damaged."""
+        from mlr.data.validate import check_dataset
 
         with _printed_once():
             data = self.source.load(self.config["seed"])
@@ -94,10 +90,7 @@ class RunSpec:
         return data
 
     def build(self, data: Dataset | None = None) -> Experiment:
-        """Import torch, load the data, and initialise the model.
-
-        Args:
-            data: the result of `load`, where it was called already.
+        """Import torch, load the data unless they are given, and initialise the model.
 
         Raises:
             InputError: the data are missing or damaged, or the parts do not fit them.
@@ -116,8 +109,7 @@ class RunSpec:
         else:
             outputs = self.head.outputs(data.classes)
         strict = config["objective"]["strict"]
-        if regression or data.classes != self.source.classes:  # else `make_run_spec` knew it all
-            check_pair(self.head, self.loss, outputs, strict, regression)
+        check_pair(self.head, self.loss, outputs, strict, regression)
         experiment = Experiment(
             objective=Objective(self.head, self.loss, outputs=outputs, strict=strict),
             module=self._module(data.feature_shape, outputs),
@@ -156,8 +148,7 @@ def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
     """Make the parts of a plain, resolved configuration.
 
     Raises:
-        InputError: a value out of range, an unknown option, or a head and a loss that cannot
-            be trained together.
+        InputError: a value out of range, an unknown option, or an illegal pair of head and loss.
     """
     _check_root(config)
     allowed = config["allow_targets"]
@@ -197,12 +188,10 @@ def choose_device(name: str, dtype: str) -> str:
     if name == "auto":
         return next(device for device in there if there[device])
     if not there[name]:
-        reason = (
-            "cannot compute in float64; use dtype=float32 or device=cpu"
-            if name == "mps" and torch.backends.mps.is_available()
-            else "is not available on this machine; use device=auto or device=cpu"
+        raise InputError(
+            f"device={name} is not available on this machine in {dtype}; "
+            "use device=auto or device=cpu."
         )
-        raise InputError(f"device={name} {reason}.")
     return name
 
 
@@ -214,16 +203,14 @@ def _check_root(config: Mapping[str, Any]) -> None:
     _check_shape(config)
     whole("seed", config["seed"], at_least=0, at_most=LARGEST_SEED)
     check_run_options(config)
-    if config["device"] == "gpu":
-        raise InputError(unknown("device=gpu", DEVICES, "device=cuda"))
     known("device", config["device"], DEVICES)
     positive("checkpoint.seconds", config["checkpoint"].get("seconds"))
     most = config["sweep"].get("max_runs_per_batch")
     if most is not None:
         whole("sweep.max_runs_per_batch", most)
-    for group, key in (("objective", "strict"), ("evaluate", "test_every_epoch")):
-        if group in config:
-            flag(f"{group}.{key}", config[group].get(key))
+    flag("objective.strict", config["objective"].get("strict"))
+    if "evaluate" in config:
+        flag("evaluate.test_every_epoch", config["evaluate"].get("test_every_epoch"))
 
 
 def _check_shape(config: Mapping[str, Any]) -> None:
@@ -231,7 +218,7 @@ def _check_shape(config: Mapping[str, Any]) -> None:
     for key in ROOT:
         if key not in config and key not in ADDED:
             raise InputError(f"{key} is missing from the configuration.")
-    for key in (*PARTS, "objective", "evaluate", "checkpoint", "sweep"):
+    for key in ("objective", "evaluate", "checkpoint", "sweep"):
         if key in config and not isinstance(config[key], Mapping):
             raise InputError(f"{key}={typed(config[key])} must be a group of options.")
     names = config["allow_targets"]

@@ -12,6 +12,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.default_element import InputDefault
 from omegaconf import MISSING
 
+from mlr.app.config.probe_families import register_families
 from mlr.objectives.compatibility import usual_loss
 
 _USUAL_LOSS = re.compile(r"\$\{usual_loss:\s*\$\{head\}\s*\}")
@@ -20,7 +21,7 @@ _USUAL_LOSS = re.compile(r"\$\{usual_loss:\s*\$\{head\}\s*\}")
 
 @dataclass
 class ObjectiveConfig:
-    """Strictness about pairs of head and loss: false lets a defined but senseless one run."""
+    """Options of the objective."""
 
     strict: bool = MISSING
 
@@ -83,6 +84,7 @@ def register_schema() -> None:
     store = ConfigStore.instance()
     if "schema.yaml" not in store.repo:  # 1.4 warns of a second time
         store.store(name="schema", node=Config)
+    register_families()
 
 
 def _teach_usual_loss() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from mlr.core.checks import InputError, UnreadableError
+from mlr.core.locks import hold
 from mlr.records.outcome import Outcome
 from mlr.records.run_folder import (
     CHECKPOINT,
@@ -62,13 +65,10 @@ def clear_unfinished(folder: Path, expected: str) -> None:
 
 
 def clear(folder: Path, but: Collection[str] = ()) -> None:
-    """Remove what a run wrote into its folder, and the folder if nothing else is in it.
+    """Remove what a run wrote into its folder, and the folder if it is empty then.
 
-    status.json last: until then a killed clearing is still seen as an unfinished run.
-
-    Args:
-        folder: of the run; nothing is done where there is none.
-        but: names that are left.
+    status.json last: until then a killed clearing is still seen as an unfinished run. Files named
+    in `but` are left.
     """
     if not folder.is_dir():
         return
@@ -81,6 +81,19 @@ def clear(folder: Path, but: Collection[str] = ()) -> None:
         (folder / STATUS).unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
+
+
+def hold_folder(folder: Path) -> int:
+    """Keep other processes from a run or a sweep until the descriptor returned is closed.
+
+    Raises:
+        InputError: another process trains it.
+        WriteError: the folder cannot be written.
+    """
+    try:
+        return hold(folder / LOCK, f"process {os.getpid()} on {socket.gethostname()}")
+    except BlockingIOError as error:
+        raise InputError(f"{folder} is trained by {error}; wait for its end, or end it.") from error
 
 
 def runs_in(sweep: Path) -> dict[Path, RunStatus]:

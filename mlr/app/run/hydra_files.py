@@ -2,60 +2,68 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+import yaml
+from omegaconf import OmegaConf
 
-from mlr.app.config.yaml_templates import to_yaml
-from mlr.core.durable import WriteError, atomic_write
-from mlr.records.checksums import checksum
 from mlr.records.run_folder import HYDRA
 
 if TYPE_CHECKING:
-    from mlr.records import RunFolder
+    pass
+
+_CDumper: Any = getattr(yaml, "CDumper", yaml.Dumper)  # OmegaConf's own takes ten times as long
 
 
-def hydra_files(config: DictConfig, hydra: DictConfig) -> dict[str, str]:
-    """Return the texts of a run's `.hydra`, by name, as Hydra itself would write them."""
-    hydra = hydra.copy()
-    with read_write(hydra), open_dict(hydra):
-        hydra.output_subdir = HYDRA
+class _Dumper(_CDumper):  # type: ignore[misc]
+    """Writer of plain values in the form in which OmegaConf reads them."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: Any, text: str) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", *_spelled(text))
+
+
+@lru_cache(maxsize=1 << 14)
+def _spelled(text: str) -> tuple[str, str | None]:
+    """Return the letters of a text, and the quotes without which OmegaConf reads a number."""
+    # LC_ALL=C makes lone bytes of letters on a command line
+    letters = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    with suppress(ValueError):
+        float(letters)
+        return letters, "'"
+    return letters, None
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def to_yaml(config: Any) -> str:
+    """Return the YAML of a configuration or of plain values, interpolations as they are."""
+    text: str = yaml.dump(_plain(config), Dumper=_Dumper, allow_unicode=True, sort_keys=False)
+    return text
+
+
+def _plain(config: Any) -> Any:
+    if not OmegaConf.is_config(config):
+        return config
+    return OmegaConf.to_container(config, resolve=False, enum_to_str=True)
+
+
+def hydra_files(config: Any, hydra: Any) -> dict[str, str]:
+    """Return the texts of a run's `.hydra`, by name, with the values that Hydra would write.
+
+    Args:
+        config: the task's configuration, or plain values of it.
+        hydra: Hydra's own, likewise.
+    """
+    own = {**_plain(hydra), "output_subdir": HYDRA}
     return {
         "config.yaml": to_yaml(config),
-        "hydra.yaml": to_yaml(OmegaConf.create({"hydra": hydra})),
-        "overrides.yaml": to_yaml(hydra.overrides.task),
+        "hydra.yaml": to_yaml({"hydra": own}),
+        "overrides.yaml": to_yaml(own["overrides"]["task"]),
     }
-
-
-def write_files(folder: RunFolder, files: Mapping[str, str]) -> None:
-    """Write files of a run's `.hydra`.
-
-    Raises:
-        WriteError: naming what could not be written.
-    """
-    target = folder.path / HYDRA
-    try:
-        target.mkdir(exist_ok=True)
-    except OSError as error:
-        raise WriteError(target, error) from error
-    for name, text in files.items():
-        content = text.encode()
-        atomic_write(target / name, content, sync=False)
-        folder.files[f"{HYDRA}/{name}"] = checksum(content)
-
-
-def remove_empty(folder: Path) -> None:
-    """Remove the folder that Hydra made, if it is empty, and `runs/<date>/` above it.
-
-    A person may have made other folders above.
-    """
-    with suppress(OSError):
-        folder.rmdir()
-        date, runs = folder.parent, folder.parent.parent
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", date.name) and runs.name == "runs":
-            date.rmdir()
-            runs.rmdir()

@@ -1,8 +1,10 @@
-"""One job: a composed configuration, and the folder that its run gets."""
+"""One job: a composed configuration, the folder of its run, and the texts of its `.hydra`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +22,7 @@ from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
 from mlr.records.identity import config_hash
 from mlr.records.outcome import Outcome, cause
+from mlr.records.settings import hyperparameters
 
 CHDIR = (
     "hydra.job.chdir=true is not supported: runs of one program share one folder to "
@@ -27,6 +30,10 @@ CHDIR = (
 )
 CRASHED = 1
 """Exit code of a command with a traceback, as Python's own."""
+Report = Callable[[Outcome], None]
+"""Called with the outcome of each run."""
+ProgressReport = Callable[[float], None]
+"""Called with how many runs' worth of the program in training is done."""
 PARTS = ("head", "loss", "model", "data", "optimizer", "schedule")
 
 
@@ -56,6 +63,12 @@ class Job:
         """Hash of the configuration, as in `config_hash`."""
         return config_hash(self.config)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration as flat scalars, each part by its name."""
+        names = {group: part_name(self.config[group]["_target_"]) for group in PARTS}
+        return hyperparameters(self.config, names)
+
     def outcome(self, status: str, reason: str | None = None, **more: Any) -> Outcome:
         """Return the job's outcome; `more` are further fields of it."""
         name, pair = self.folder.name, pair_of(self.config)
@@ -83,11 +96,6 @@ class Job:
 
 def job_of(config: DictConfig, hydra: DictConfig, drawn: bool = False) -> Job:
     """Return the job that Hydra composed.
-
-    Args:
-        config: the task's configuration.
-        hydra: Hydra's own, of this job.
-        drawn: True to draw the run's figures.
 
     Raises:
         InputError: a setting of Hydra's that is not supported, or an interpolation without target.
@@ -121,6 +129,11 @@ def resolved(config: DictConfig) -> dict[str, Any]:
         raise InputError(f"{one_sentence(error)}.") from error
 
 
-def part_names(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the chosen part of each group: its own name, or that of the user's class."""
-    return {group: part_name(config[group]["_target_"]) for group in PARTS}
+def remove_empty(folder: Path) -> None:
+    """Remove the folder that Hydra made, if it is empty, and `runs/<date>/` above it."""
+    with suppress(OSError):
+        folder.rmdir()
+        date, runs = folder.parent, folder.parent.parent
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", date.name) and runs.name == "runs":
+            date.rmdir()
+            runs.rmdir()

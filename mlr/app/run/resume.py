@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlr.app.config.run_spec import RunSpec
-from mlr.app.run.existing_runs import read_or_none
 from mlr.app.run.job import Job
 from mlr.core.checks import DataError, InputError, UnreadableError
 from mlr.records import RunFolder
@@ -36,8 +35,6 @@ NEEDED = {"config", "records", "versions", "device", "data"}
 """Entries of a checkpoint from which a run can go on."""
 LONGER = ("epochs", "steps")
 """Options that may be raised without being allowed by name."""
-HOW_IT_ENDED = {"running": "was killed", "done": "came to its end", "failed": "failed"}
-"""By the status of an earlier run."""
 
 
 class EarlierRun(NamedTuple):
@@ -54,20 +51,11 @@ class EarlierRun(NamedTuple):
     state: State | None
     about: dict[str, Any]
 
-    @classmethod
-    def unreadable(cls, folder: Path) -> EarlierRun:
-        """Return a run that left nothing to continue, so that a new one replaces it."""
-        return cls(folder, RunStatus(), None, {})
-
     def continues(self, total: int) -> str:
-        """Describe how the run ended and where it continues; `total` is the number of updates."""
-        ended = self.status.get("status")
-        how = "does not say how it ended"
-        if ended is not None:
-            how = HOW_IT_ENDED.get(ended, f"was {ended}")
+        """Describe where the run continues; `total` is the number of updates."""
         if self.state is None:
-            return f"the run {how} before its first checkpoint; it starts again."
-        return f"the run {how}; it continues after {self.state.step:,} of {total:,} updates."
+            return "the run ended before its first checkpoint; it starts again."
+        return f"the run continues after {self.state.step:,} of {total:,} updates."
 
 
 def conditions(config: Mapping[str, Any], experiment: Experiment) -> dict[str, Any]:
@@ -92,14 +80,16 @@ def earlier_run(folder: Path, or_new: bool) -> EarlierRun | None:
         DataError: none of its checkpoints is intact, or its configuration is lost.
     """
     has_checkpoint = _has_checkpoint(folder)
-    if or_new and not has_checkpoint and not read_or_none(folder):
-        return None
     try:
         status = read_status(folder)
-    except DataError as error:
-        if not has_checkpoint or isinstance(error, (FormatError, UnreadableError)):
+    except (FormatError, UnreadableError):
+        raise
+    except InputError:  # it is missing or damaged; a checkpoint has all that is needed
+        if not has_checkpoint and not or_new:
             raise
-        status = RunStatus()  # it is damaged; the checkpoint has all that is needed
+        status = RunStatus()
+    if or_new and not has_checkpoint and not status:
+        return None
     if (folder.parent / RUNS_TABLE).exists():
         raise InputError(
             f"resume={folder} is a run of a sweep; continue the whole sweep by -m "
@@ -130,7 +120,7 @@ def _recorded(folder: Path, status: Mapping[str, Any]) -> dict[str, Any] | None:
     return found if same else None
 
 
-def newest(folder: Path, status: Mapping[str, Any]) -> EarlierRun:
+def newest(folder: Path, status: RunStatus) -> EarlierRun:
     """Return a run by its newest intact checkpoint.
 
     Raises:
@@ -156,13 +146,7 @@ def newest(folder: Path, status: Mapping[str, Any]) -> EarlierRun:
 
 
 def continued(run: EarlierRun, now: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return the recorded configuration of a run, with the overrides of the command line.
-
-    Args:
-        run: as it was.
-        now: the configuration composed from the command line.
-        overrides: of the command line.
-    """
+    """Return the recorded configuration of a run, with those of `now` that `overrides` name."""
     config = deepcopy(run.about["config"])
     for override in overrides:
         key = override.partition("=")[0].strip("+~").partition("@")[0]
@@ -199,11 +183,6 @@ def is_over(run: EarlierRun, spec: RunSpec) -> bool:
 
 def check_same(run: EarlierRun, config: Mapping[str, Any], experiment: Experiment) -> None:
     """Refuse differences that would change the end of the run, unless `allow` names them.
-
-    Args:
-        run: as it was.
-        config: with which it is to continue.
-        experiment: likewise.
 
     Raises:
         InputError: another option, version, device or number of threads, or fewer updates.
@@ -247,24 +226,22 @@ def check_same(run: EarlierRun, config: Mapping[str, Any], experiment: Experimen
 
 
 def _check_fits(run: EarlierRun, state: State, experiment: Experiment) -> None:
-    """Refuse another model, optimizer or probes than those of the checkpoint.
-
-    Raises:
-        InputError: naming which.
-    """
+    """Refuse a model, an optimizer or probes other than those of the checkpoint."""
     import torch
 
     from mlr.training.log import run_tags
+    from mlr.training.state import MOMENT
+    from mlr.training.steppers import make_stepper
 
     own = experiment.module.state_dict()
-    moments = type(experiment.optimizer).stepper([experiment.optimizer], torch.zeros(1, 1)).state
+    moments = make_stepper([experiment.optimizer], torch.zeros(1, 1)).state
     shapes = [
         {name: (one.shape, one.dtype) for name, one in tensors.items()}
         for tensors in (own, state.state_dict)
     ]
     fits = {
         "model or dtype": shapes[0] == shapes[1],
-        "optimizer": set(moments) == set(state.moments),
+        "optimizer": set(moments) == set(state.named(MOMENT)),
         "probes": len(run_tags(experiment)) == len(run.about["records"]["seen"]),
     }
     for what, fit in fits.items():
@@ -276,12 +253,7 @@ def _check_fits(run: EarlierRun, state: State, experiment: Experiment) -> None:
 
 
 def run_to_continue(job: Job, experiment: Experiment) -> EarlierRun | None:
-    """Return the run of a sweep's job if it can continue from a checkpoint; None starts it again.
-
-    Args:
-        job: whose folder may hold the run.
-        experiment: of the job, as it is built now.
-    """
+    """Return the run of a sweep's job if it can continue from a checkpoint; None if it cannot."""
     try:
         if not _has_checkpoint(job.folder):
             return None

@@ -1,74 +1,134 @@
-"""Train one configuration as a command does: a new run, or by resume=<folder> an earlier one."""
+"""The run of a command without -m: a new one, or by resume=<folder> an earlier one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import sys
+from collections.abc import Mapping
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from mlr.app.config.run_spec import RunSpec, make_run_spec
-from mlr.app.config.yaml_templates import to_yaml
+from mlr.analysis.formatting import output_texts
+from mlr.app.config.run_spec import make_run_spec
 from mlr.app.run.existing_runs import outcome_of
-from mlr.app.run.job import Job, job_of, part_names, task_overrides
+from mlr.app.run.hydra_files import to_yaml
+from mlr.app.run.job import CRASHED, Job, job_of, remove_empty, task_overrides
 from mlr.app.run.resume import EarlierRun, check_same, continued, earlier_run, is_over
 from mlr.app.run.signals import Signals
+from mlr.core import console
 from mlr.core.checks import InputError
-from mlr.core.console import Progress
-from mlr.records.outcome import Outcome
-from mlr.records.settings import hyperparameters
+from mlr.core.commandline import command
+from mlr.core.console import shown
+from mlr.data.base import SPLITS
+from mlr.records.outcome import Outcome, cause
+from mlr.records.run_folder import STATUS
+from mlr.records.status import RunStatus
+
+if TYPE_CHECKING:
+    from mlr.app.run.lifecycle import PreparedRun
 
 
-def train_single(
-    config: DictConfig,
-    hydra: DictConfig,
-    report: Callable[[Outcome], None],
-    bar: AbstractContextManager[Progress | None] | None = None,
-    drawn: bool = True,
-    signals: Signals | None = None,
-) -> None:
-    """Train one configuration into the folder that Hydra made for it.
+class SingleRun:
+    """The task of a command that trains one configuration.
 
-    Args:
-        config: the job's configuration.
-        hydra: Hydra's own, of this job.
-        report: called with the outcome, once.
-        bar: gives a function that shows progress, while it is entered.
-        drawn: False to draw no figures, whatever the settings say.
-        signals: that end it after its present step; without any they end it at once.
+    outcome: how it ended; None before.
     """
-    job = Job(0, task_overrides(hydra), {}, Path(hydra.runtime.output_dir), {})
-    # of a command that names both, a scheduler may start it the first time or again
-    typed: Any = OmegaConf.to_container(hydra.overrides.hydra, resolve=False)
-    or_new = any(one.startswith("hydra.run.dir=") for one in typed)
-    try:
-        job = job_of(config, hydra, drawn)
-        before = _before(job, or_new)
-        spec = make_run_spec(continued(before, job.config, job.overrides) if before else job.config)
-        if before is not None and is_over(before, spec):
-            settings = hyperparameters(spec.config, part_names(spec.config))
-            return report(replace(outcome_of(job.folder, before.status), settings=settings))
-        experiment = spec.build()
-        if before is not None:
-            check_same(before, spec.config, experiment)
-            job = _continued_job(job, spec)
-    except Exception as error:
-        return report(job.not_begun(error))
-    from mlr.app.run.claiming import PreparedRun  # torch: not before there is something to train
-    from mlr.app.run.lifecycle import train_program
 
-    if before is None and job.config["resume"] is not None:
-        before = EarlierRun.unreadable(job.folder)
-    run, total = PreparedRun(job, experiment, before, single=True), experiment.total_steps
-    with bar or nullcontext() as show:
-        progress = None if show is None else lambda runs: show(round(runs * total), total)
-        train_program([run], report, progress, signals)
+    def __init__(
+        self, watched: bool = True, drawn: bool = True, signals: Signals | None = None
+    ) -> None:
+        """Begin without a run.
+
+        Args:
+            watched: True to show progress.
+            drawn: False to draw no figures, whatever the settings say.
+            signals: that end it after its present step; without any they end it at once.
+        """
+        self.watched, self.drawn, self.signals = watched, drawn, signals
+        self.outcome: Outcome | None = None
+
+    def train(self, config: DictConfig, hydra: DictConfig) -> float:
+        """Train a configuration into the folder that Hydra made for it.
+
+        Args:
+            config: the task's.
+            hydra: Hydra's own, of this job.
+
+        Returns:
+            The number that `objective_metric` names, see `Outcome.objective`.
+        """
+        folder = Path(hydra.runtime.output_dir)
+        try:
+            run = self._prepare(config, hydra)
+            if run is not None:
+                from mlr.app.run.lifecycle import train_program
+
+                total = run.experiment.total_steps
+                with console.progress_bar("training", watched=self.watched) as show:
+                    train_program(
+                        [run], self._end, lambda runs: show(runs * total, total), self.signals
+                    )
+        except KeyboardInterrupt as error:
+            if self.outcome is None:
+                there = folder if (folder / STATUS).exists() else None
+                begun = Outcome(folder.name, task_overrides(hydra), "interrupted", cause(error))
+                self.outcome = replace(begun, folder=there)
+            raise
+        finally:
+            remove_empty(folder)  # a refused job leaves nothing
+        assert self.outcome is not None
+        return self.outcome.objective(config.objective_metric)
+
+    def _prepare(self, config: DictConfig, hydra: DictConfig) -> PreparedRun | None:
+        """Judge and build the run; None if its outcome is known by then."""
+        job = Job(0, task_overrides(hydra), {}, Path(hydra.runtime.output_dir), {})
+        try:
+            job = job_of(config, hydra, self.drawn)
+            before = _before(job, hydra)
+            spec = make_run_spec(
+                continued(before, job.config, job.overrides) if before else job.config
+            )
+            if before is not None and is_over(before, spec):
+                settings = replace(job, config=spec.config).settings
+                self.outcome = replace(outcome_of(job.folder, before.status), settings=settings)
+                return None
+            experiment = spec.build()
+            if before is not None:
+                check_same(before, spec.config, experiment)
+                text = to_yaml(spec.config | {"resume": None, "allow": []})
+                job = replace(job, config=spec.config, files={"config.yaml": text})
+        except Exception as error:
+            self.outcome = job.not_begun(error)
+            return None
+        if before is None and job.config["resume"] is not None:
+            before = EarlierRun(job.folder, RunStatus(), None, {})  # it left nothing to continue
+        from mlr.app.run.lifecycle import PreparedRun  # torch: not before there is a run to train
+
+        return PreparedRun(job, experiment, before, single=True)
+
+    def _end(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+    def report(self) -> int:
+        """Print how the run ended; return the exit code."""
+        if self.outcome is None:
+            return 0
+        if self.outcome.status in ("refused", "failed"):
+            print(self.outcome.trace, file=sys.stderr, end="")
+            if self.outcome.exit_code != CRASHED:  # the traceback says it all
+                console.refuse(str(self.outcome.reason))
+        else:
+            print_run(self.outcome)
+        return self.outcome.exit_code
 
 
-def _before(job: Job, or_new: bool) -> EarlierRun | None:
+def _before(job: Job, hydra: DictConfig) -> EarlierRun | None:
     """Return the run to continue; None for a new run.
 
     Raises:
@@ -85,10 +145,47 @@ def _before(job: Job, or_new: bool) -> EarlierRun | None:
             f"resume={resume} and hydra.run.dir={job.folder} are different folders; leave "
             "hydra.run.dir out to continue."
         )
-    return earlier_run(job.folder, or_new)
+    # of a command that names both, a scheduler may start it the first time or again
+    typed: Any = OmegaConf.to_container(hydra.overrides.hydra, resolve=False)
+    return earlier_run(job.folder, or_new=any(one.startswith("hydra.run.dir=") for one in typed))
 
 
-def _continued_job(job: Job, spec: RunSpec) -> Job:
-    """Return the job with the configuration that its run continues with."""
-    text = to_yaml(OmegaConf.create(spec.config | {"resume": None, "allow": []}))
-    return replace(job, config=spec.config, files={"config.yaml": text})
+def print_run(outcome: Outcome) -> None:
+    """Print the summary of a finished run."""
+    from mlr.analysis.explain import print_diagnosis
+    from mlr.records.reading import Recorded
+    from mlr.records.run_folder import read_status
+
+    assert outcome.folder is not None
+    out, settings, metrics = console.console(), outcome.settings, outcome.metrics
+    title = " ".join(f"{key}={settings[key]}" for key in ("head", "loss", "model", "data"))
+    out.print()
+    out.print(Text(title, style="bold"), Text(f"({outcome.seconds:.1f} s)", style="dim"))
+    if any(isfinite(number) for number in metrics.values()):  # none where an update was refused
+        _print_numbers(out, metrics)
+    if outcome.reason:
+        out.print(Text(f"{outcome.status}: {outcome.reason}", style="yellow"))
+    # this process has just written its files: no checksums are needed
+    print_diagnosis(out, [Recorded(outcome.folder, read_status(outcome.folder))], outcome.folder)
+    out.print(Text(f"run folder   {shown(outcome.folder)}"), soft_wrap=True)
+    out.print(Text(f"look at it   {command('board', shown(outcome.folder))}"), soft_wrap=True)
+
+
+def _print_numbers(out: Console, metrics: Mapping[str, float]) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    splits = [split for split in SPLITS if f"loss/{split}" in metrics]  # not all have validation
+    for split in splits:
+        table.add_column(split, justify="right")
+    for name, label in (("loss", "loss"), ("predicted_std", "predicted std")):
+        if f"{name}/test" in metrics:
+            table.add_row(label, *(f"{metrics[f'{name}/{split}']:.4g}" for split in splits))
+    if "accuracy/test" in metrics:
+        table.add_row("accuracy", *(f"{metrics[f'accuracy/{split}']:.2%}" for split in splits))
+    out.print(table)
+    if "logit_grad/wrong" in metrics:
+        sizes = (metrics[f"logit_grad/{side}"] for side in ("wrong", "right"))
+        wrong, right = ("none" if size != size else f"{size:.3g}" for size in sizes)
+        out.print(f"mean ‖dL/dz‖ in training data: {wrong} where wrong, {right} where right")
+    if outputs := output_texts(metrics):
+        out.print(f"mean output y in training data: {', '.join(outputs)}")

@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mlr.app.config.run_names import run_name
-from mlr.app.sweep.sweep import Sweep
+from mlr.app.run.job import Job
 from mlr.core.checks import InputError
 from mlr.core.commandline import command, override
-from mlr.core.console import console, refuse, shown
+from mlr.core.console import console, print_lines, refuse, shown
 from mlr.core.durable import WriteError
 from mlr.records.outcome import Outcome
 from mlr.records.settings import RATE, parse_value, split_overrides
@@ -37,13 +37,21 @@ MOST_SHOWN = 500
 """Runs that TensorBoard shows; for more it draws blank charts."""
 
 
-def print_sweep(sweep: Sweep, rows: Sequence[Outcome], interrupted: bool = False) -> None:
+def print_sweep(
+    folder: Path,
+    rows: Sequence[Outcome],
+    equal: Sequence[tuple[Job, str]],
+    reused: int,
+    interrupted: bool = False,
+) -> None:
     """Print the whole report.
 
     Args:
-        sweep: as run by this process.
+        folder: the sweep's.
         rows: every run of the folder, those of earlier processes included.
-        interrupted: whether some jobs were never started.
+        equal: jobs that equal another one, with its name.
+        reused: number of jobs that were finished before.
+        interrupted: True if some jobs were never started.
     """
     out = console()
     out.print()
@@ -52,13 +60,29 @@ def print_sweep(sweep: Sweep, rows: Sequence[Outcome], interrupted: bool = False
     if ended:
         _print_rankings(out, ended)
     _print_refused(out, rows)
-    _print_left_out(out, sweep)
+    _print_left_out(out, equal, reused)
     unfinished = [row for row in rows if row.status in ("failed", "interrupted")]
     _print_failures(out, [row for row in unfinished if row.status == "failed"], len(rows))
-    _print_diagnosis(out, sweep.folder.path, ended)
-    _print_places(out, sweep.folder.path, rows, _summary(sweep, ended))
+    if len(ended) > MOST_EXPLAINED:
+        out.print(Text(f"\nexplain      {command('explain', shown(folder))}"), soft_wrap=True)
+    elif ended:
+        from mlr.analysis.explain import print_diagnosis
+
+        print_diagnosis(out, ended, folder)
+    means = ""
+    if len(ended) > MOST_SHOWN:
+        from mlr.records.summary import write_summary
+
+        try:
+            write_summary(folder, summary_lines(ended))
+            means = "  (means over seeds)"
+        except WriteError as error:  # the runs are there, and the summary can be written again
+            refuse(str(error))
+    out.print(Text(f"\nsweep folder {shown(folder)}"), soft_wrap=True)
+    if any(row.metrics for row in rows):
+        out.print(Text(f"look at it   {command('board', shown(folder))}{means}"), soft_wrap=True)
     if unfinished or interrupted:
-        out.print(Text(f"try again    {resume_command(sweep.folder.path)}"), soft_wrap=True)
+        out.print(Text(f"try again    {resume_command(folder)}"), soft_wrap=True)
 
 
 def resume_command(folder: Path) -> str:
@@ -86,7 +110,7 @@ def _recorded(row: Outcome, of: int) -> Recorded:
 def _print_rankings(out: Console, ended: Sequence[Recorded]) -> None:
     """Print a table for each data set, and its headline with each pair at its best rate."""
     from mlr.analysis.compare.comparison import compare
-    from mlr.analysis.compare.table import print_apart, print_headline, print_ranking
+    from mlr.analysis.compare.table import apart_lines, print_headline, print_ranking
     from mlr.analysis.grouping import varied
 
     keys = varied(ended)
@@ -98,7 +122,7 @@ def _print_rankings(out: Console, ended: Sequence[Recorded]) -> None:
         out.print()
     rates_chosen = compare(ended, ["pair", *(key for key in keys if key != RATE)], timed=timed)
     print_headline(out, rates_chosen.rankings)
-    print_apart(out, found)
+    print_lines(out, *apart_lines(found), style="yellow")
     diverged = sum(run.status == "diverged" for run in ended)
     if 0 < diverged < len(ended):
         out.print(f"{diverged} of {len(ended)} runs diverged", style="yellow")
@@ -120,15 +144,15 @@ def _print_refused(out: Console, rows: Sequence[Outcome]) -> None:
         out.print(f"… and {len(refused) - MOST_ROWS} more in runs.csv")
 
 
-def _print_left_out(out: Console, sweep: Sweep) -> None:
-    if sweep.reused:
-        out.print(f"\n{sweep.reused} finished before, not trained again")
-    if sweep.equal:
-        job, name = sweep.equal[0]
-        count = len(sweep.equal)
+def _print_left_out(out: Console, equal: Sequence[tuple[Job, str]], reused: int) -> None:
+    if reused:
+        out.print(f"\n{reused} finished before, not trained again")
+    if equal:
+        job, name = equal[0]
+        words = "job equals another one" if len(equal) == 1 else "jobs equal others"
         first = f"#{job.number} ({' '.join(job.overrides)}) is {name}"
-        words = "job equals another one and was" if count == 1 else "jobs equal others and were"
-        out.print(Text(f"\n{count} {words} not trained again: {first}{', …' * (count > 1)}"))
+        more = ", …" if len(equal) > 1 else ""
+        out.print(Text(f"\n{len(equal)} {words}, not trained again: {first}{more}"))
 
 
 def _print_failures(out: Console, failed: Sequence[Outcome], total: int) -> None:
@@ -143,30 +167,6 @@ def _print_failures(out: Console, failed: Sequence[Outcome], total: int) -> None
     traces = {row.reason: row.trace for row in reversed(failed) if row.trace}
     for trace in list(reversed(traces.values()))[:MOST_TRACES]:
         print(trace, file=sys.stderr, end="")
-
-
-def _print_diagnosis(out: Console, place: Path, ended: Sequence[Recorded]) -> None:
-    if not ended:
-        return
-    if len(ended) > MOST_EXPLAINED:
-        out.print(Text(f"\nexplain      {command('explain', shown(place))}"), soft_wrap=True)
-        return
-    from mlr.analysis.explain import print_diagnosis
-
-    print_diagnosis(out, ended, place)
-
-
-def _summary(sweep: Sweep, ended: Sequence[Recorded]) -> Path | None:
-    """Write the summary of a sweep too large for TensorBoard."""
-    if len(ended) <= MOST_SHOWN:
-        return None
-    from mlr.records.summary import write_summary
-
-    try:
-        return write_summary(sweep.folder.path, summary_lines(ended))
-    except WriteError as error:  # the runs are there, and the summary can be written again
-        refuse(str(error))
-        return None
 
 
 def summary_lines(ended: Sequence[Recorded]) -> list[list[SummaryLine]]:
@@ -192,14 +192,3 @@ def _summary_line(group: SeedGroup) -> SummaryLine:
 
     name = run_name(group.pair, group.chosen)
     return SummaryLine(name, group.hparams, [run.folder for run in group.runs])
-
-
-def _print_places(
-    out: Console, folder: Path, rows: Sequence[Outcome], summary: Path | None
-) -> None:
-    out.print()
-    out.print(Text(f"sweep folder {shown(folder)}"), soft_wrap=True)
-    if any(row.metrics for row in rows):
-        means = "  (means over seeds)" if summary is not None else ""
-        look = command("board", shown(folder))
-        out.print(Text(f"look at it   {look}{means}"), soft_wrap=True)

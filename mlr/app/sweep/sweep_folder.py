@@ -15,14 +15,14 @@ from typing import Any
 
 import yaml
 
-from mlr.app.run.existing_runs import clear, outcome_of, runs_in
-from mlr.core.checks import InputError, PlaceError
+from mlr.app.run.existing_runs import clear, hold_folder, outcome_of, runs_in
+from mlr.core.checks import InputError
 from mlr.core.durable import WriteError, atomic_write, create_exclusive
-from mlr.core.locks import hold
 from mlr.records.checksums import checksum
 from mlr.records.identity import is_of_run
 from mlr.records.outcome import Outcome
-from mlr.records.run_folder import LOCK, RUNS_TABLE, STORY, check_links
+from mlr.records.run_folder import RUNS_TABLE, STORY, check_links
+from mlr.records.settings import split_overrides
 from mlr.records.status import FINISHED, FORMAT, now, versions
 from mlr.records.sweep import read_story, write_runs_table
 
@@ -50,19 +50,16 @@ class SweepFolder:
 
         Raises:
             InputError: it holds one already.
-            PlaceError: it cannot be written.
+            OSError: it cannot be written.
         """
-        check_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             create_exclusive(path / RUNS_TABLE, b"")
         except WriteError as error:
             if error.errno == errno.EEXIST:
                 raise _taken(path) from error
-            raise PlaceError(str(error)) from error
-        except OSError as error:
-            raise PlaceError(str(WriteError(path, error))) from error
-        return cls(path, _locked(path))
+            raise
+        return cls(path, hold_folder(path))
 
     @classmethod
     def resume(cls, path: Path) -> SweepFolder:
@@ -72,7 +69,7 @@ class SweepFolder:
             InputError: there is none, or another process works on it.
         """
         check_sweep(path)
-        folder = cls(path, _locked(path))
+        folder = cls(path, hold_folder(path))
         for run, status in runs_in(path).items():
             folder.before[run] = outcome_of(run, status)
             folder._hashes[run] = str(status.get("config_hash")) if status else DAMAGED
@@ -90,36 +87,34 @@ class SweepFolder:
         ended = {run: one for run, one in self.before.items() if one.status in FINISHED}
         return {self._hashes[run]: one for run, one in ended.items()}
 
-    def unfinished(self) -> dict[str, Path]:
-        """Return the folders of unfinished runs, by the hash of their configuration."""
-        left = [run for run, one in self.before.items() if one.status not in FINISHED]
-        return {self._hashes[run]: run for run in left}
+    def take_up(self, hashes: Collection[str]) -> dict[str, Path]:
+        """Remove the unfinished runs of `hashes` from those before; return their folders by hash.
 
-    def drop_unfinished(self, folders: Mapping[str, Path]) -> None:
-        """Remove unfinished runs whose configurations are trained now in other folders.
-
-        Args:
-            folders: by hash, where they are trained; what is there already may continue.
+        Damaged runs are removed from the disk, too.
         """
+        folders = {}
         for run, outcome in list(self.before.items()):
             expected = self._hashes[run]
-            if outcome.status not in FINISHED and expected in {*folders, DAMAGED}:
-                if folders.get(expected) != run:
-                    clear(run)
+            if outcome.status not in FINISHED and expected in {*hashes, DAMAGED}:
                 del self.before[run]
+                if expected == DAMAGED:
+                    clear(run)
+                else:
+                    folders[expected] = run
+        return folders
 
     def rows(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Return the rows of the table: earlier runs that are no job now, then the outcomes."""
         present = {outcome.folder for outcome in outcomes}
         return [*(one for run, one in self.before.items() if run not in present), *outcomes]
 
-    def write(self, outcomes: Sequence[Outcome], status: str, equal: int = 0) -> None:
+    def write(self, outcomes: Sequence[Outcome], status: str, equal: int) -> None:
         """Replace runs.csv and sweep.yaml, every run of the folder once.
 
         Args:
             outcomes: of the jobs of this process, each run once.
             status: running, done, failed or interrupted.
-            equal: jobs that were equal to others.
+            equal: number of jobs that were equal to others.
 
         Raises:
             WriteError: a file could not be written.
@@ -132,7 +127,7 @@ class SweepFolder:
             "host": socket.gethostname(),
             "pid": os.getpid(),
         }
-        story = {
+        story: dict[str, Any] = {
             "format": FORMAT,
             "status": status,
             "commands": [*self._commands, command],
@@ -152,21 +147,13 @@ class SweepFolder:
 
 
 def check_free(path: Path) -> None:
-    """Refuse a folder that holds a sweep.
-
-    Raises:
-        InputError: it does.
-    """
+    """Refuse a folder that holds a sweep."""
     if (path / RUNS_TABLE).exists():
         raise _taken(path)
 
 
 def check_sweep(path: Path) -> None:
-    """Refuse to resume a folder that holds no sweep.
-
-    Raises:
-        InputError: it is none.
-    """
+    """Refuse to resume a folder that holds no sweep."""
     if not (path / RUNS_TABLE).exists():
         raise InputError(
             f"sweep.resume={path} is not the folder of a sweep: it holds no {RUNS_TABLE}; "
@@ -175,15 +162,19 @@ def check_sweep(path: Path) -> None:
     check_links(path)
 
 
+def check_resume(path: Path, resume: str | None) -> None:
+    """Refuse a hydra.sweep.dir that is another folder than the sweep to resume."""
+    if resume is not None and Path(resume).resolve() != path.resolve():
+        raise InputError(
+            f"sweep.resume={resume} and hydra.sweep.dir={path} are different folders; "
+            "leave hydra.sweep.dir out to resume."
+        )
+
+
 def check_versions(path: Path, allowed: Collection[str]) -> None:
-    """Refuse to continue runs of other versions, whose numbers would differ.
+    """Refuse to continue runs of other versions, unless `versions` or `versions.<name>` is allowed.
 
-    Args:
-        path: the sweep's folder.
-        allowed: differences that are accepted: `versions`, or single ones as `versions.torch`.
-
-    Raises:
-        InputError: naming the first difference.
+    Their numbers would differ.
     """
     own = versions()
     for status in runs_in(path).values():
@@ -202,34 +193,12 @@ def _taken(path: Path) -> InputError:
     )
 
 
-def _locked(path: Path) -> int:
-    """Lock a folder; return the open lock file.
-
-    Raises:
-        InputError: another process holds it.
-        PlaceError: it cannot be written.
-    """
-    try:
-        return hold(path / LOCK, f"process {os.getpid()} on {socket.gethostname()}")
-    except BlockingIOError as error:
-        raise InputError(
-            f"{path} is worked on by {error}; wait for its end, or end it, to resume the sweep."
-        ) from error
-    except WriteError as error:
-        raise PlaceError(str(error)) from error
-
-
 def _row(outcome: Outcome) -> dict[str, object]:
-    return {
-        "run": outcome.name,
-        "status": outcome.status,
-        **{key.lstrip("+"): value for key, value in _overrides(outcome).items()},
-        **outcome.metrics,
-        "reason": outcome.reason or "",
-    }
+    first = {"run": outcome.name, "status": outcome.status, **_overrides(outcome)}
+    return first | {**outcome.metrics, "reason": outcome.reason or ""}
 
 
-def _varied(rows: Sequence[Outcome]) -> Mapping[str, list[str]]:
+def _varied(rows: Sequence[Outcome]) -> dict[str, list[str]]:
     """Return every override with its values, in the order of their first appearance."""
     values: dict[str, dict[str, None]] = {}
     for row in rows:
@@ -240,5 +209,4 @@ def _varied(rows: Sequence[Outcome]) -> Mapping[str, list[str]]:
 
 def _overrides(outcome: Outcome) -> dict[str, str]:
     """Return the overrides that describe the run itself, by key."""
-    own = [part for part in outcome.overrides if "=" in part and is_of_run(part)]
-    return dict(part.split("=", 1) for part in own)
+    return split_overrides(filter(is_of_run, outcome.overrides))

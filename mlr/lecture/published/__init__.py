@@ -15,7 +15,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from mlr.core.checks import InputError, nearest, unknown
-from mlr.core.streams import as_shown
 from mlr.lecture.page.answer import Chapter, PublishedNumber, Slide
 from mlr.lecture.published.glorot import glorot_plateaus
 from mlr.lecture.published.hidden import nielsen_30, nielsen_100
@@ -77,5 +76,5 @@ def published_table(rows: Sequence[PublishedNumber]) -> Table:
     built.add_column("source")
     for row in rows:
         cells = (row.what, row.theirs, row.measured, row.difference, row.source)
-        built.add_row(*(escape(as_shown(cell)) for cell in cells))
+        built.add_row(*(escape(cell) for cell in cells))
     return built

@@ -6,11 +6,8 @@ To add a probe, write one file and one line:
    `measure` from `StepValues` to numbers, `reads` for the optional fields it needs.
 2. A line in `FAMILIES` below.
 
-The option `probes.<name>`, its schedules, the columns of metrics.csv and the presets of
-`GradientProbe` follow from that line. `+probes.<name>=true` sets it, or `probes` of an experiment;
-a family that stays in mlr has a line in each file of `configs/probes/` too (a test asks for it), so
-that `probes=full` and --help have it, and it is set without the plus. Tags of a new group get their
-own charts in TensorBoard.
+The option `probes.<name>`, its place in --help and in `probes=full`, its schedules and the columns
+of metrics.csv follow from that line. Tags of a new group get their own charts in TensorBoard.
 """
 
 from __future__ import annotations
@@ -26,7 +23,8 @@ if TYPE_CHECKING:
 class Family(NamedTuple):
     """A family of numbers by its name, which is that of its module and of its option.
 
-    basic: whether it is measured by default.
+    summary: its description in --help.
+    basic: whether `probes=basic`, the default, measures it.
     """
 
     name: str
@@ -37,19 +35,30 @@ class Family(NamedTuple):
 FAMILIES = (
     Family("performance", "loss and accuracy of the batch", basic=True),
     Family("prediction", "mean output y by target"),
-    Family("logit_gradient", "‖dL/dz‖: mean, quantiles, by wrong and right", basic=True),
-    Family("saturation", "flat outputs, and wrong examples without gradient", basic=True),
+    Family(
+        "logit_gradient", "‖dL/dz‖: mean, quantiles, of wrong and of right predictions", basic=True
+    ),
+    Family(
+        "saturation", "share of flat outputs, and of wrong examples without gradient", basic=True
+    ),
     Family("confidence", "‖dL/dz‖ by confidence of the prediction"),
     Family("classes", "|dL/dz_k| over the examples of each class k"),
     Family("slopes", "dy/dz of the head and dL/dy of the loss, separately"),
-    Family("gradient_norm", "norm of the parameters' gradient, by layer", basic=True),
-    Family("nonfinite", "number of values that are not finite", basic=True),
-    Family("sample_gradient", "norm of each example's gradient, and signal to noise"),
-    Family("ratios", "gradient to weight and update to weight, by layer"),
+    Family(
+        "gradient_norm", "norm of the gradient of the parameters, in total and by layer", basic=True
+    ),
+    Family("nonfinite", "number of values that are not finite, and where", basic=True),
+    Family("sample_gradient", "norm of each example's gradient, and signal-to-noise ratio"),
+    Family("ratios", "gradient/weight and update/weight ratios, by layer"),
     Family("direction", "cosine between successive gradients"),
-    Family("units", "dead and saturated hidden units, by layer"),
+    Family("units", "share of dead and of saturated hidden units, by layer"),
 )
 """In the order of the columns of metrics.csv; free of torch."""
+
+
+def families_on(preset: str) -> dict[str, bool]:
+    """Options of all families in the preset: off has none on, basic the basic ones, full all."""
+    return {one.name: preset == "full" or (preset == "basic" and one.basic) for one in FAMILIES}
 
 
 def probe_class(family: str) -> type[Probe]:

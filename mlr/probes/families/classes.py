@@ -1,7 +1,5 @@
 """Gradient at the logit of each class, which shows dead classes."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Gradient sizes by confidence, which show if confident errors are corrected."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -38,10 +36,7 @@ class Confidence(Probe):
 
 
 def confidence(predictions: Tensor) -> Tensor:
-    """Confidence of predictions (…, K) in their class (…): max_k y_k, or max(y, 1 − y) for K = 1.
-
-    It is outside [0, 1] where predictions are.
-    """
+    """Confidence (…) of predictions (…, K): max_k y_k, or max(y, 1 − y) for K = 1."""
     if predictions.shape[-1] == 1:
         return torch.maximum(predictions, 1 - predictions)[..., 0]
     return predictions.amax(-1)

@@ -1,7 +1,5 @@
 """Cosine of successive gradients: near 1 the step may grow, below 0 it overshoots."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from mlr.probes.base import Probe, StepValues, Subject
@@ -20,6 +18,4 @@ class Direction(Probe):
 
     def measure(self, values: StepValues) -> Tensor:
         """Return the cosines (P, R, 1)."""
-        assert values.network is not None
-        assert values.network.cosine is not None
-        return values.network.cosine.unsqueeze(-1)
+        return values.network["cosine"].unsqueeze(-1)

@@ -1,7 +1,5 @@
 """Norm of the parameters' gradient by layer, which shows layers without gradient."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -18,8 +16,6 @@ class GradientNorm(Probe):
 
     def measure(self, values: StepValues) -> Tensor:
         """Return norms (P, R, 1 + N); the total is the norm of the layers' norms."""
-        assert values.network is not None
-        assert values.network.gradient_norms is not None
-        norms = values.network.gradient_norms
+        norms = values.network["gradient_norms"]
         total = torch.linalg.vector_norm(norms, dim=-1, keepdim=True)
         return torch.cat((total, norms), dim=-1)

@@ -1,7 +1,5 @@
 """Size of each example's ‖dL/dz‖₂, also split by wrong and right predictions."""
 
-from __future__ import annotations
-
 from math import ceil
 
 import numpy as np

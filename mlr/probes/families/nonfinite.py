@@ -1,7 +1,5 @@
 """Number of non-finite values by layer, which shows where a run diverges."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -23,16 +21,14 @@ class Nonfinite(Probe):
 
     def measure(self, values: StepValues) -> Tensor:
         """Compute counts (P, R, tags)."""
-        assert values.network is not None
-        assert values.network.nonfinite is not None
-        of_batch = [count_nonfinite(part, (-2, -1)) for part in (values.logits, values.logit_grads)]
-        return torch.cat((torch.stack(of_batch, dim=-1), values.network.nonfinite), dim=-1)
+        of_batch = [_count(part) for part in (values.logits, values.logit_grads)]
+        return torch.cat((torch.stack(of_batch, dim=-1), values.network["nonfinite"]), dim=-1)
 
 
-def count_nonfinite(values: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Count infinite and NaN values over `axes`."""
+def _count(values: Tensor) -> Tensor:
+    """Count infinite and NaN values over batch and outputs."""
     # 0 · v is 0 for finite v and NaN for others: two fast passes, where isfinite takes four
-    doubtful = (values * 0).sum(axes)
+    doubtful = (values * 0).sum((-2, -1))
     if values.is_cpu and not bool(doubtful.isnan().any()):
         return doubtful.abs_()  # −0 is 0
-    return (~values.isfinite()).to(values.dtype).sum(axes)
+    return (~values.isfinite()).to(values.dtype).sum((-2, -1))

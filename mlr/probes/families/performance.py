@@ -1,7 +1,5 @@
 """Loss and accuracy of the batch."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

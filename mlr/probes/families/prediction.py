@@ -1,7 +1,5 @@
 """Mean output y by its target."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -40,15 +38,10 @@ class Prediction(Probe):
 
 
 def by_target(outputs: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Split the outputs (…, B, K) by target and average over K.
+    """Split the outputs y (…, B, K) by target, given class indices (…, B), and average over K.
 
-    Args:
-        outputs: y.
-        labels: class indices (…, B).
-
-    Returns:
-        For target 1 and for target 0 the mean of each example (…, B), and 1.0 if it has such
-        an output, else 0.0 (…, B).
+    Returns, for target 1 and for target 0, the mean of each example (…, B), and 1.0 if it has such
+    an output, else 0.0 (…, B).
     """
     own = own_output(outputs, labels)
     if outputs.shape[-1] == 1:

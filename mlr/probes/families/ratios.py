@@ -1,7 +1,5 @@
 """Gradient and update relative to the weights, which show if the step size is sensible."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -25,9 +23,6 @@ class Ratios(Probe):
     def measure(self, values: StepValues) -> Tensor:
         """Compute ratios (P, R, tags); infinite or NaN where all weights of a layer are 0."""
         network = values.network
-        assert network is not None
-        assert network.gradient_norms is not None
-        assert network.update_norms is not None
-        assert network.weight_norms is not None
-        sizes = torch.cat((network.gradient_norms, network.update_norms), dim=-1)
-        return sizes / torch.cat((network.weight_norms, network.weight_norms), dim=-1)
+        weights = network["weight_norms"]
+        sizes = torch.cat((network["gradient_norms"], network["update_norms"]), dim=-1)
+        return sizes / torch.cat((weights, weights), dim=-1)

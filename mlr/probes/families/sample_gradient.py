@@ -1,7 +1,5 @@
 """Gradient norms of single examples, and their signal-to-noise ratio."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -32,10 +30,7 @@ class SampleGradient(Probe):
 
     def measure(self, values: StepValues) -> Tensor:
         """Norms and ratios (P, R, tags); snr is NaN for one example, or if all examples agree."""
-        assert values.network is not None
-        squares, norms = values.network.sample_squares, values.network.gradient_norms
-        assert squares is not None
-        assert norms is not None
+        squares, norms = values.network["sample_squares"], values.network["gradient_norms"]
         sizes = squares.sum(-2).sqrt()
         sums, signal = squares.sum(-1), norms[..., self.dense].square()
         sums, signal = (torch.cat((v.sum(-1, keepdim=True), v), -1) for v in (sums, signal))

@@ -1,7 +1,5 @@
 """Shares of saturated outputs, and of wrong examples without gradient."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Slopes of the head and of the loss, which show the cause of a small dL/dz."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

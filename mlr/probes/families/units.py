@@ -1,7 +1,5 @@
 """Shares of dead and of flat hidden units."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -24,8 +22,4 @@ class Units(Probe):
 
     def measure(self, values: StepValues) -> Tensor:
         """Return shares in [0, 1] (P, R, tags)."""
-        network = values.network
-        assert network is not None
-        assert network.dead is not None
-        assert network.flat is not None
-        return torch.cat((network.dead, network.flat), dim=-1)
+        return torch.cat((values.network["dead"], values.network["flat"]), dim=-1)

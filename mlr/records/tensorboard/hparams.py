@@ -8,7 +8,7 @@ its end. Built without TensorFlow, which tensorboard.plugins.hparams.api would n
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -18,7 +18,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, Sessi
 Value = bool | int | float | str
 # TensorBoard ticks five columns by itself: these, in the order of the alphabet
 PROMINENT = ("head", "loss", "lr", "model", "seed")
-# columns of final numbers, of which it ticks the first five
+# columns of final numbers, their last values, of which it ticks the first five
 HEADLINES = (
     *("accuracy/test", "loss/test", "accuracy/val", "logit_grad/wrong", "logit_grad/right"),
     *("loss/val", "loss/train", "accuracy/train", "stuck/fraction", "stuck/zero"),
@@ -26,30 +26,17 @@ HEADLINES = (
 )
 # whole numbers that are names: TensorBoard would print 3 as 3.0000
 _NAMES, _WIDTH = ("seed",), 20
-_ENDS = {
-    "done": api_pb2.STATUS_SUCCESS,
-    "failed": api_pb2.STATUS_FAILURE,
-    "diverged": api_pb2.STATUS_FAILURE,
-    "interrupted": api_pb2.STATUS_FAILURE,
-    "running": api_pb2.STATUS_RUNNING,
-}
+_ENDS = {"done": api_pb2.STATUS_SUCCESS, "running": api_pb2.STATUS_RUNNING}
 
 
-def hparams_summaries(
-    hparams: Mapping[str, Value | None],
-    metrics: Sequence[str],
-    trial: str | None = None,
-    started: float | None = None,
-) -> list[Summary]:
+def hparams_summaries(hparams: Mapping[str, Value | None], trial: str) -> list[Summary]:
     """Build the summaries of the experiment and of the start of this run's session.
 
     Args:
         hparams: name → value; None stands as "none". A name must have one type in all runs
             of a logdir, or its column turns into text.
-        metrics: tags of scalars to show as columns; TensorBoard takes their last values.
         trial: name of the run, its row's first column; must differ from run to run, else
-            TensorBoard averages them. None takes a hash of the values.
-        started: seconds since 1970, UTC; None is now.
+            TensorBoard averages them.
 
     Returns:
         Two summaries, for step 0.
@@ -59,33 +46,22 @@ def hparams_summaries(
     """
     values = {name: _plain(name, value) for name, value in hparams.items()}
     columns = tuple((name, type(value), name in PROMINENT) for name, value in values.items())
-    return [
-        _experiment(columns, tuple(metrics)),
-        summary_v2.hparams_pb(
-            values, trial_id=None if trial is None else _legible(trial), start_time_secs=started
-        ),
-    ]
+    return [_experiment(columns), summary_v2.hparams_pb(values, trial_id=_legible(trial))]
 
 
 @lru_cache(maxsize=16)  # runs of a sweep that end together
 def session_end(status: str, when: float) -> Summary:
-    """Build the summary of a run's end: done is a success, any other end a failure.
-
-    Args:
-        status: one of `mlr.records.status.STATUSES`.
-        when: seconds since 1970, UTC.
-    """
-    end = SessionEndInfo(status=_ENDS[status], end_time_secs=when)
+    """Build the summary of a run's end at `when`: done is a success, any other end a failure."""
+    end = SessionEndInfo(status=_ENDS.get(status, api_pb2.STATUS_FAILURE), end_time_secs=when)
     return _summary(metadata.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=end))
 
 
 @lru_cache(maxsize=64)
-def _experiment(columns: tuple[tuple[str, type, bool], ...], metrics: tuple[str, ...]) -> Summary:
+def _experiment(columns: tuple[tuple[str, type, bool], ...]) -> Summary:
     """Build the summary of the page's columns, which are equal for all runs of a sweep.
 
-    TensorBoard takes one run's statement for all runs of a logdir. So a column
-    states its type and no domain: a list of the values seen so far would be a filter that
-    hides the runs with others.
+    A column states its type and no domain: a list of the values seen so far would be a filter
+    that hides the runs with others.
     """
     types = {bool: api_pb2.DATA_TYPE_BOOL, str: api_pb2.DATA_TYPE_STRING}
     experiment = api_pb2.Experiment(
@@ -96,7 +72,7 @@ def _experiment(columns: tuple[tuple[str, type, bool], ...], metrics: tuple[str,
             for name, kind, prominent in columns
         ],
         metric_infos=[
-            summary_v2.Metric(tag, display_name=_title(tag)).as_proto() for tag in metrics
+            summary_v2.Metric(tag, display_name=_title(tag)).as_proto() for tag in HEADLINES
         ],
         time_created_secs=time.time(),
     )

@@ -89,9 +89,6 @@ def layout_summary(tags: tuple[str, ...]) -> Summary:
 
     TensorBoard joins the layouts of all runs; equal charts become one. Built without
     TensorFlow, which tensorboard.plugins.custom_scalar.summary would need.
-
-    Args:
-        tags: every scalar that the run may record.
     """
     layout = layout_pb2.Layout()
     for question, charts in pages(tags).items():
@@ -103,12 +100,7 @@ def layout_summary(tags: tuple[str, ...]) -> Summary:
 
 
 def bands_summary(tags: tuple[str, ...], bands: tuple[str, str]) -> Summary:
-    """Build the layout of aggregates: the charts of one tag each, as mean and band.
-
-    Args:
-        tags: every scalar that the aggregate has.
-        bands: what stands before a tag, and a `/`, in the names of the band's edges.
-    """
+    """Build the layout of aggregates: the charts of one tag each, with a band from `bands/tag`."""
     layout = layout_pb2.Layout()
     for question, charts in pages(tags).items():
         category = layout.category.add(title=question)

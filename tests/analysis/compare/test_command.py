@@ -17,7 +17,7 @@ from scipy import stats
 
 from mlr import records
 from mlr.analysis.compare.significance import holm
-from mlr.app.cli.errors import exit_code_of
+from mlr.app.cli.main import exit_code_of
 from tests.records.written import write_run
 
 ROOT = Path(__file__).parents[3]

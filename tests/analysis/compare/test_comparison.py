@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from math import inf, nan
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from mlr.analysis.compare.command import as_csv, as_json, main
 from mlr.analysis.compare.comparison import COLUMNS, compare
 from mlr.analysis.compare.time_to_target import Target
 from mlr.core.checks import InputError
-from mlr.records.reading import read_runs
+from mlr.records.reading import Recorded, read_runs
 from tests.records.written import write_run
 
 # by pair: final accuracy at a learning rate of 0.5 and of 5
@@ -78,15 +79,6 @@ def test_rows_are_of_the_chosen_learning_rate_and_the_best_comes_first(sweep):
     assert (first.failed, first.running, last.diverged, last.missing) == (1, 1, 4, 0)
 
 
-def test_the_learning_rate_is_not_that_of_the_best_test_result(tmp_path):
-    """The test is best at 0.5, by luck; validation chooses 0.1, whose test result is shown."""
-    for rate, test, val in ((0.1, 0.7, 0.9), (0.5, 0.8, 0.6)):
-        metrics = {"accuracy/test": test, "accuracy/val": val}
-        write_run(tmp_path / f"{rate}", overrides=[f"optimizer.lr={rate}"], metrics=metrics)
-    (row,) = compare(read_runs(tmp_path)).rows
-    assert (row.lr, row.mean) == (0.1, 0.7)
-
-
 def test_what_a_row_says_of_the_way_there(sweep):
     """The mark is 0.9 · 0.9705; of what ends at 0.97 the third point, of the others none."""
     (ranking,) = compare(read_runs(sweep)).rankings
@@ -116,53 +108,65 @@ def test_each_row_is_tested_against_the_best(sweep):
     assert others[0].p == 3 * 2 / 2**4
 
 
-def test_clear_differences_are_worse_and_few_seeds_are_no_test(tmp_path):
-    for seed, noise in enumerate(NOISE):
-        write_run(tmp_path / f"a{seed}", "a+se", seed, metrics={"accuracy/test": 0.9 + noise})
-        write_run(tmp_path / f"b{seed}", "b+se", seed, metrics={"accuracy/test": 0.3 - noise})
-        if seed < 2:
-            write_run(tmp_path / f"c{seed}", "c+se", seed, metrics={"accuracy/test": 0.2})
-    first, worse, few = compare(read_runs(tmp_path)).rows
-    assert first.verdict == "first"
-    assert worse.verdict == "worse"
-    assert worse.p < 1e-5
-    assert (few.verdict, few.p, few.common) == ("needs 3 common seeds", None, 2)
-    without = [run for run in read_runs(tmp_path) if not run.name.startswith("c")]
-    assert compare(without).rows[0].verdict == "best"
+ACCURACY, LOSS = "accuracy/test", "loss/test"
+FEW = "needs 3 common seeds"
 
 
-def test_a_group_behind_for_the_runs_it_lost_is_not_called_worse(tmp_path):
-    for seed, noise in enumerate(NOISE):
-        write_run(tmp_path / f"a{seed}", "a+se", seed, metrics={"accuracy/test": 0.5 + noise})
-        lost = seed == 3
-        status, end = ("diverged", nan) if lost else ("done", 0.9 - noise)
-        write_run(tmp_path / f"b{seed}", "b+se", seed, (), status, {"accuracy/test": end})
-    best, other = compare(read_runs(tmp_path)).rows
-    assert best.keys["head"] == "a"
-    assert (best.stands_behind, other.stands_behind) == (False, True)
-    assert (other.verdict, other.seeds, other.missing) == ("better, but loses runs", 3, 1)
+def ended(metric, **configurations):
+    """Runs of `a+se` by their final numbers, a dict by seed; None for a run that diverged."""
+    found = []
+    for name, values in configurations.items():
+        for seed, value in (
+            values if isinstance(values, dict) else dict(enumerate(values))
+        ).items():
+            status = "done" if value is not None else "diverged"
+            about = {"status": status, "pair": f"{name}+se", "seed": seed}
+            metrics = {metric: nan if value is None else value}
+            found.append(Recorded(Path(f"{name}{seed}"), about | {"metrics": metrics}))
+    return found
 
 
-def test_a_lower_loss_is_ahead_too(tmp_path):
-    for seed, noise in enumerate(NOISE):
-        write_run(tmp_path / f"a{seed}", "a+se", seed, metrics={"loss/test": 0.5 + noise})
-        status, end = ("diverged", nan) if seed == 3 else ("done", 0.1 - noise)
-        write_run(tmp_path / f"b{seed}", "b+se", seed, (), status, {"loss/test": end})
-        write_run(tmp_path / f"c{seed}", "c+se", seed, (), "diverged", {"loss/test": nan})
-    best, other, none = compare(read_runs(tmp_path)).rows
-    assert (best.keys["head"], best.verdict) == ("a", "first")
-    assert (other.verdict, none.verdict) == ("better, but loses runs", "no number")
-    assert [row.stands_behind for row in (best, other, none)] == [False, True, False]
+def up(end, seeds=range(4)):
+    return {seed: end + NOISE[seed % 4] for seed in seeds}
 
 
-def test_a_group_without_a_number_leaves_the_first_the_best(tmp_path):
-    for seed, noise in enumerate(NOISE):
-        write_run(tmp_path / f"a{seed}", "a+se", seed, metrics={"accuracy/test": 0.9 + noise})
-        write_run(tmp_path / f"b{seed}", "b+se", seed, metrics={"accuracy/test": 0.3 - noise})
-        write_run(tmp_path / f"c{seed}", "c+se", seed, (), "diverged", {"accuracy/test": nan})
-    assert [row.verdict for row in compare(read_runs(tmp_path)).rows] == [
-        *("best", "worse", "no number"),
-    ]
+def down(end, seeds=range(4)):
+    return {seed: end - NOISE[seed % 4] for seed in seeds}
+
+
+def losing(end):
+    """The last of four seeds is lost."""
+    return down(end) | {3: None}
+
+
+LOSES, GONE = "better, but loses runs", [None] * 4
+FIVE = {"a": up(0.9), "b": down(0.8, range(2, 6)), "c": up(0.7, range(2, 6))}
+FIVE |= {"d": down(0.6, range(2)), "e": up(0.5, range(1, 4))}
+
+
+@pytest.mark.parametrize(
+    ("metric", "configurations", "verdicts"),
+    [
+        (ACCURACY, {"a": up(0.9), "b": down(0.3)}, [("best", 0), ("worse", 4)]),
+        (ACCURACY, {"a": up(0.9), "b": up(0.3, range(2))}, [("first", 0), (FEW, 2)]),
+        (
+            ACCURACY,
+            {"a": up(0.9), "b": down(0.3), "c": GONE},
+            [("best", 0), ("worse", 4), ("no number", 0)],
+        ),
+        (ACCURACY, {"a": up(0.5), "b": losing(0.9)}, [("first", 0), (LOSES, 3)]),
+        (ACCURACY, {"a": up(0.5), "b": losing(0.4)}, [("best", 0), ("worse", 3)]),
+        (LOSS, {"a": up(0.5), "b": losing(0.1)}, [("first", 0), (LOSES, 3)]),
+        (LOSS, {"a": up(0.5), "b": losing(0.6)}, [("best", 0), ("worse", 3)]),
+        (ACCURACY, FIVE, [("first", 0), *[(FEW, 2)] * 3, ("not significant", 3)]),
+    ],
+)
+def test_a_verdict_is_against_the_first_over_common_seeds(metric, configurations, verdicts):
+    rows = compare(ended(metric, **configurations)).rows
+    assert [row.keys["head"] for row in rows] == list(configurations)
+    assert [(row.verdict, row.common) for row in rows] == verdicts
+    assert [row.stands_behind for row in rows] == [row.missing == 1 for row in rows]
+    assert all(row.p < 0.01 for row in rows if row.verdict == "worse")
 
 
 def test_each_way_to_end_is_counted(tmp_path):
@@ -194,43 +198,6 @@ def test_several_rows_of_data_that_nobody_recorded_are_told(tmp_path):
     assert compare([one, two]).unknown
     assert not compare([one, *known]).unknown
     assert not compare(known).unknown
-
-
-@pytest.mark.parametrize(
-    ("metric", "first", "second", "verdict"),
-    [
-        ("accuracy/test", 0.5, 0.6, "better, but loses runs"),
-        ("accuracy/test", 0.5, 0.4, "worse"),
-        ("loss/test", 0.5, 0.4, "better, but loses runs"),
-        ("loss/test", 0.5, 0.6, "worse"),
-    ],
-)
-def test_who_loses_runs_is_better_or_worse_by_those_that_ended(
-    tmp_path, metric, first, second, verdict
-):
-    for seed, noise in enumerate(NOISE):
-        write_run(tmp_path / f"a{seed}", "a+se", seed, metrics={metric: first + noise})
-        status, end = ("diverged", nan) if seed == 3 else ("done", second - noise)
-        write_run(tmp_path / f"b{seed}", "b+se", seed, (), status, {metric: end})
-    assert [row.verdict for row in compare(read_runs(tmp_path)).rows][1] == verdict
-
-
-def test_seeds_in_common_are_those_with_the_first(tmp_path):
-    seeds = {"a": range(4), "b": range(2, 6), "c": range(2, 6), "d": range(2), "e": range(1, 4)}
-    for place, (name, own) in enumerate(seeds.items()):
-        for seed in own:
-            metrics = {"accuracy/test": 0.9 - 0.1 * place + NOISE[seed % 4] * (-1) ** place}
-            write_run(tmp_path / f"{name}{seed}", f"{name}+se", seed, metrics=metrics)
-    few = "needs 3 common seeds"
-    assert [
-        (row.keys["head"], row.verdict, row.common) for row in compare(read_runs(tmp_path)).rows
-    ] == [
-        ("a", "first", 0),
-        ("b", few, 2),
-        ("c", few, 2),
-        ("d", few, 2),
-        ("e", "not significant", 3),
-    ]
 
 
 def test_two_seeds_with_one_final_loss_are_a_seed_that_changes_nothing(tmp_path):

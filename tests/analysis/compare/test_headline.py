@@ -31,13 +31,128 @@ def said(**accuracies) -> str:
     return headline(ranking)
 
 
-def test_one_that_beats_all_others_is_best():
-    """p of t = mean / (std / √n) by scipy.stats.ttest_rel, times Holm's factors."""
-    text = said(a=[0.90, 0.91, 0.92, 0.915], b=[0.50, 0.53, 0.52, 0.51], c=[0.3, 0.31, 0.33, 0.29])
-    assert text == (
+TOP, NEXT = [0.93, 0.91, 0.95, 0.92], [0.92, 0.93, 0.94, 0.91]
+HALF, LOW = [0.5, 0.52, 0.51, 0.53], [0.50, 0.49, 0.52, 0.51]
+FEW = "Fewer than 3 common seeds: seed=range(0,5) would tell what is chance."
+ONE_EACH = "One run each: seed=range(0,5) would tell what is chance."
+SAID = [
+    (
+        {
+            "a": [0.90, 0.91, 0.92, 0.915],
+            "b": [0.50, 0.53, 0.52, 0.51],
+            "c": [0.3, 0.31, 0.33, 0.29],
+        },
         "a+se is best with test accuracy 91.12 ± 0.85 %, significantly higher than all others "
-        "(p < 0.0001)."
-    )
+        "(p < 0.0001).",
+    ),
+    (
+        {"a": TOP, "b": NEXT, "c": HALF},
+        "a+se and b+se tie: test accuracy 92.8 ± 1.7 % and 92.5 ± 1.3 %, no significant difference "
+        "(p = 0.76, 4 seeds); both significantly higher than c+se (p ≤ 0.00014).",
+    ),
+    (
+        {"a": TOP, "b": TOP, "c": TOP, "d": HALF, "e": [0.2, 0.22, 0.21, 0.23]},
+        "a+se, b+se and c+se tie: test accuracy 92.8 ± 1.7 %, 92.8 ± 1.7 % and 92.8 ± 1.7 %, no "
+        "significant difference (p = 1, 4 seeds); all significantly higher than all others "
+        "(p ≤ 0.0005).",
+    ),
+    # of those that tie the fewest common seeds
+    (
+        {"a": TOP, "b": NEXT, "c": [0.94, 0.90, 0.93]},
+        "a+se, b+se and c+se tie: test accuracy 92.8 ± 1.7 %, 92.5 ± 1.3 % and 92.3 ± 2.1 %, no "
+        "significant difference (p = 1, 3 seeds).",
+    ),
+    (
+        {"a": TOP, "c": LOW, "d": [0.05, 0.45, 0.95, 0.2]},
+        "a+se is first with test accuracy 92.8 ± 1.7 %, significantly higher than c+se "
+        "(p < 0.0001); no significant difference to d+se (41 ± 39 %), p = 0.15.",
+    ),
+    (
+        {
+            **{"a": TOP, "c": LOW, "d": [0.4, 0.41, 0.43, 0.4]},
+            **{"e": [0.05, 0.45, 0.95, 0.2], "f": [0.1, 0.5, 0.9, 0.1]},
+        },
+        "a+se is first with test accuracy 92.8 ± 1.7 %, significantly higher than c+se and d+se "
+        "(p < 0.0001); no significant difference to e+se (41 ± 39 %), f+se (40 ± 38 %), p ≥ 0.47.",
+    ),
+    # d is below c and yet no significant difference to the first: it is not among the tied
+    (
+        {
+            **{"a": TOP[:3], "c": LOW[:3]},
+            **{"d": [0.05, 0.45, 0.90], "b": [0.921, 0.912, 0.945]},
+        },
+        "a+se and b+se tie: test accuracy 93.0 ± 2.0 % and 92.6 ± 1.7 %, no significant difference "
+        "(p = 0.77, 3 seeds); both significantly higher than c+se (p ≤ 0.00031); no significant "
+        "difference to d+se (47 ± 43 %), p = 0.77.",
+    ),
+    # b is as far above c in each of three seeds, which chance does in one of four sweeps
+    (
+        {"a": TOP[:3], "b": [0.92, 0.91, 0.94], "c": LOW[:3]},
+        "a+se and b+se tie: test accuracy 93.0 ± 2.0 % and 92.3 ± 1.5 %, no significant difference "
+        "(p = 0.37, 3 seeds); a+se is significantly higher than c+se (p = 0.00018).",
+    ),
+    # of six: a over c 7.118e-5 · 5, a over d 1.492e-4 · 3, and a and b as b and d 0.4092 · 2
+    (
+        {"a": TOP, "b": NEXT, "d": [0.92, 0.899, 0.941, 0.91], "c": HALF},
+        "a+se and b+se tie: test accuracy 92.8 ± 1.7 % and 92.5 ± 1.3 %, no significant difference "
+        "(p = 0.82, 4 seeds); both significantly higher than c+se (p ≤ 0.00036); a+se also higher "
+        "than d+se (p = 0.00045).",
+    ),
+    (
+        {"a": TOP, "b": HALF, "c": [0.4, 0.41]},
+        "a+se is best with test accuracy 92.8 ± 1.7 %, significantly higher than b+se "
+        "(p < 0.0001). Not tested, with too few common seeds: c+se.",
+    ),
+    (
+        {"a": [0.5, 0.51, 0.49, 0.5], "b": [0.9, 0.91, 0.92, None], "c": [None] * 4},
+        "a+se comes first with test accuracy 50.00 ± 0.82 %. b+se lost 1 of 4 runs and stands "
+        "behind for that. Every run of c+se diverged.",
+    ),
+    # one run of ten is not too many
+    (
+        {"a": [0.5] * 10, "b": [0.9 + 0.001 * at for at in range(9)] + [None]},
+        "b+se is best with test accuracy 90.40 ± 0.27 %, significantly higher than a+se "
+        "(p < 0.0001).",
+    ),
+    (
+        {"a": [0.9], "b": [0.8], "c": [0.7]},
+        f"a+se comes first with test accuracy 90.00 %, c+se last with 70.00 %. {ONE_EACH}",
+    ),
+    (
+        {"a": [0.9, 0.91], "b": [0.8]},
+        f"a+se comes first with test accuracy 90.50 ± 0.71 %, b+se last with 80.00 %. {FEW}",
+    ),
+    (
+        {"a": [0.9], "b": [0.8, 0.81]},
+        f"a+se comes first with test accuracy 90.00 %, b+se last with 80.50 ± 0.71 %. {FEW}",
+    ),
+    (
+        {"a": [1.0], "b": [1.0]},
+        "a+se and b+se have the same test accuracy, 100.00 %: it does not tell them apart.",
+    ),
+    (
+        {"a": [1.0], "b": [1.0], "c": [0.0]},
+        f"a+se and b+se have the same test accuracy, 100.00 %; c+se last with 0.00 %. {ONE_EACH}",
+    ),
+    (
+        {"a": [1.0], "b": [0.0], "c": [0.0]},
+        f"a+se comes first with test accuracy 100.00 %, b+se and c+se last with 0.00 %. {ONE_EACH}",
+    ),
+    (
+        {"a": [1.0] * 3, "b": [1.0] * 3},
+        "a+se and b+se tie: test accuracy 100.00 ± 0.00 % and 100.00 ± 0.00 %, no significant "
+        "difference (p = 1, 3 seeds).",
+    ),
+    ({"a": [0.9]}, "a+se: test accuracy 90.00 %."),
+    ({"a": [0.9], "b": [None]}, "a+se: test accuracy 90.00 %. Every run of b+se diverged."),
+]
+"""Accuracies by seed, and the sentence: p by scipy.stats.ttest_rel, times Holm's factors."""
+
+
+@pytest.mark.parametrize(("accuracies", "sentence"), SAID)
+def test_a_ranking_is_put_into_a_sentence(accuracies, sentence):
+    (ranking,) = compare(runs(**accuracies)).rankings
+    assert headline(ranking) == sentence
 
 
 def test_a_lower_loss_is_better():
@@ -48,40 +163,6 @@ def test_a_lower_loss_is_better():
     assert headline(ranking) == (
         "a+se is best with test loss 0.1100 ± 0.0082, significantly lower than b+se (p < 0.0001)."
     )
-
-
-def test_two_that_tie_are_named_before_what_both_beat():
-    text = said(a=[0.93, 0.91, 0.95, 0.92], b=[0.92, 0.93, 0.94, 0.91], c=[0.5, 0.52, 0.51, 0.53])
-    assert text == (
-        "a+se and b+se tie: test accuracy 92.8 ± 1.7 % and 92.5 ± 1.3 %, no significant difference "
-        "(p = 0.76, 4 seeds); both significantly higher than c+se (p ≤ 0.00014)."
-    )
-
-
-def test_one_seed_makes_nothing_best():
-    assert said(a=[0.9], b=[0.8], c=[0.7]) == (
-        "a+se comes first with test accuracy 90.00 %, c+se last with 70.00 %. "
-        "One run each: seed=range(0,5) would tell what is chance."
-    )
-
-
-def test_two_seeds_are_too_few_as_well():
-    assert said(a=[0.9, 0.91], b=[0.8, 0.81]).endswith(
-        "Fewer than 3 common seeds: seed=range(0,5) would tell what is chance."
-    )
-
-
-def test_equal_numbers_tell_nothing_apart():
-    assert said(a=[1.0], b=[1.0]) == (
-        "a+se and b+se have the same test accuracy, 100.00 %: it does not tell them apart."
-    )
-    assert said(a=[1.0], b=[1.0], c=[0.0]).startswith(
-        "a+se and b+se have the same test accuracy, 100.00 %; c+se last with 0.00 %."
-    )
-    assert said(a=[1.0], b=[0.0], c=[0.0]).startswith(
-        "a+se comes first with test accuracy 100.00 %, b+se and c+se last with 0.00 %."
-    )
-    assert said(a=[1.0] * 3, b=[1.0] * 3).startswith("a+se and b+se tie: ")
 
 
 def test_where_the_seed_changes_nothing_no_difference_is_chance():
@@ -120,38 +201,6 @@ def test_settings_that_all_rows_share_are_not_in_their_names():
     )
 
 
-def test_seeds_that_scatter_leave_a_lower_mean_unclear():
-    """d is below c and yet no significant difference to the first: it is not among the tied."""
-    text = said(
-        a=[0.93, 0.91, 0.95], c=[0.50, 0.49, 0.52], d=[0.05, 0.45, 0.90], b=[0.921, 0.912, 0.945]
-    )
-    assert text.startswith("a+se and b+se tie: ")
-    assert "; both significantly higher than c+se" in text
-    assert text.endswith("; no significant difference to d+se (47 ± 43 %), p = 0.77.")
-
-
-def test_what_only_the_first_of_two_beats_is_said_of_the_first():
-    """b is as far above c in each of three seeds, which chance does in one of four sweeps."""
-    text = said(a=[0.93, 0.91, 0.95], b=[0.92, 0.91, 0.94], c=[0.50, 0.49, 0.52])
-    assert text.startswith("a+se and b+se tie: ")
-    assert "; a+se is significantly higher than c+se (p = 0.00018)" in text
-    assert "both" not in text
-
-
-def test_who_lost_runs_stands_behind_and_is_told_why():
-    text = said(a=[0.5, 0.51, 0.49, 0.5], b=[0.9, 0.91, 0.92, None], c=[None] * 4)
-    assert text == (
-        "a+se comes first with test accuracy 50.00 ± 0.82 %. "
-        "b+se lost 1 of 4 runs and stands behind for that. Every run of c+se diverged."
-    )
-
-
-def test_one_run_of_ten_is_not_too_many():
-    text = said(a=[0.5] * 10, b=[0.9 + 0.001 * at for at in range(9)] + [None])
-    assert text.startswith("b+se is best with test accuracy 90.40 ± 0.27 %, ")
-    assert "lost" not in text
-
-
 @pytest.mark.parametrize(
     ("status", "text"),
     [("diverged", "Every run diverged."), ("running", "No run has ended well yet.")],
@@ -175,69 +224,6 @@ def test_equals_are_told_apart_by_the_time_they_took():
     assert ended(20.0, None) == ended(20.0, 20.0) == ""
     (ranking,) = compare(runs(**{name: [1.0] for name in "abcde"})).rankings
     assert ended(1.0, 2.0, 3.0, 4.0, 5.0) == ""  # too many to name
-
-
-def test_a_first_that_only_some_are_worse_than_is_not_the_best():
-    text = said(a=[0.93, 0.91, 0.95, 0.92], c=[0.50, 0.49, 0.52, 0.51], d=[0.05, 0.45, 0.95, 0.2])
-    assert text == (
-        "a+se is first with test accuracy 92.8 ± 1.7 %, significantly higher than c+se "
-        "(p < 0.0001); no significant difference to d+se (41 ± 39 %), p = 0.15."
-    )
-
-
-def test_three_that_tie_beat_one_all():
-    top = {name: [0.93, 0.91, 0.95, 0.92] for name in "abc"}
-    text = said(**top, d=[0.5, 0.52, 0.51, 0.53], e=[0.2, 0.22, 0.21, 0.23])
-    assert text.startswith("a+se, b+se and c+se tie: test accuracy 92.8 ± 1.7 %, 92.8 ± 1.7 % and ")
-    assert "(p = 1, 4 seeds); all significantly higher than all others (p " in text
-
-
-def test_a_row_of_few_seeds_is_not_tested():
-    text = said(a=[0.93, 0.91, 0.95, 0.92], b=[0.5, 0.52, 0.51, 0.53], c=[0.4, 0.41])
-    assert text == (
-        "a+se is best with test accuracy 92.8 ± 1.7 %, significantly higher than b+se "
-        "(p < 0.0001). Not tested, with too few common seeds: c+se."
-    )
-
-
-def test_what_only_the_first_beats_is_told_after_what_all_on_top_beat():
-    """p by scipy.stats.ttest_rel, of six: a over c 7.118e-5 · 5, a over d 1.492e-4 · 3, b and d
-    0.4092 · 2, which Holm's correction gives a and b as well."""
-    a, b = [0.93, 0.91, 0.95, 0.92], [0.92, 0.93, 0.94, 0.91]
-    text = said(a=a, b=b, d=[0.92, 0.899, 0.941, 0.91], c=[0.5, 0.52, 0.51, 0.53])
-    assert text == (
-        "a+se and b+se tie: test accuracy 92.8 ± 1.7 % and 92.5 ± 1.3 %, no significant difference "
-        "(p = 0.82, 4 seeds); both significantly higher than c+se (p ≤ 0.00036); a+se also higher "
-        "than d+se (p = 0.00045)."
-    )
-
-
-def test_those_that_tie_have_the_fewest_common_seeds_of_them():
-    text = said(a=[0.93, 0.91, 0.95, 0.92], b=[0.92, 0.93, 0.94, 0.91], c=[0.94, 0.90, 0.93])
-    assert text.endswith("no significant difference (p = 1, 3 seeds).")
-
-
-def test_where_some_are_unclear_those_that_are_worse_are_named():
-    text = said(
-        a=[0.93, 0.91, 0.95, 0.92], c=[0.50, 0.49, 0.52, 0.51], d=[0.4, 0.41, 0.43, 0.4],
-        e=[0.05, 0.45, 0.95, 0.2], f=[0.1, 0.5, 0.9, 0.1],
-    )  # fmt: skip
-    assert text == (
-        "a+se is first with test accuracy 92.8 ± 1.7 %, significantly higher than c+se and d+se "
-        "(p < 0.0001); no significant difference to e+se (41 ± 39 %), f+se (40 ± 38 %), p ≥ 0.47."
-    )
-
-
-def test_more_seeds_of_one_row_alone_are_too_few():
-    for text in (said(a=[0.9], b=[0.8, 0.81]), said(a=[0.9, 0.91], b=[0.8])):
-        assert text.endswith(
-            "Fewer than 3 common seeds: seed=range(0,5) would tell what is chance."
-        )
-
-
-def test_a_single_row_has_its_number_alone():
-    assert said(a=[0.9]) == "a+se: test accuracy 90.00 %."
-    assert said(a=[0.9], b=[None]) == "a+se: test accuracy 90.00 %. Every run of b+se diverged."
 
 
 def test_rows_are_named_by_what_they_have():

@@ -12,6 +12,7 @@ import yaml
 
 from mlr.records import RunFolder
 from mlr.records.reading import Recorded, read_runs
+from mlr.records.status import RunStatus
 
 COUNTS = [100] * 10
 SOUND: dict[str, Any] = {
@@ -94,7 +95,7 @@ def run(
         **({} if anatomy is None else {"anatomy": anatomy}),
         **entries,
     }
-    RunFolder(folder, {}).write_status(sync=False, **told)
+    RunFolder(folder, RunStatus()).write_status(sync=False, **told)
     if curves:
         lines = [",".join(["step", "epoch", *curves])]
         for row, values in enumerate(zip(*curves.values(), strict=True)):

@@ -1,4 +1,4 @@
-"""Runs on either side of a threshold: each is one flat dict, and lies in no folder."""
+"""Runs that lie in no folder, each a flat dict, as on either side of a threshold."""
 
 from __future__ import annotations
 
@@ -53,6 +53,20 @@ def _series(curves: Mapping[str, Sequence[float]]) -> Series | None:
     for column, values in enumerate(curves.values()):
         table[: len(values), column] = values
     return Series(tuple(curves), 10 * np.arange(longest), table)
+
+
+def run(name: str, told: Told, *typed: str, choices: Mapping[str, str] | None = None) -> Recorded:
+    """A run of that name, with the overrides that were typed and the options chosen of groups."""
+    read = facts(told).run
+    entries: dict[str, Any] = {**read.entries, "overrides": typed}
+    named = Recorded(Path(name), entries)
+    vars(named).update(config=read.config, series=read.series, choices=choices or {})
+    return named
+
+
+def seeds(name: str, *told: Told) -> list[Recorded]:
+    """Runs of one cell, which differ by their seeds."""
+    return [run(f"{name},seed={n}", one, f"seed={n}") for n, one in enumerate(told)]
 
 
 class Side(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlr.analysis.explain.command import main
-from mlr.app.cli.errors import exit_code_of
+from mlr.app.cli.main import exit_code_of
 from tests.analysis.explain.made import METRICS, SOUND, changed, falling, run
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "explain.py"
@@ -45,17 +45,6 @@ def test_a_sound_run_is_told_so(tmp_path, capsys):
     run(tmp_path / "run", curves=falling())
     main(str(tmp_path / "run"), as_json=False)
     assert capsys.readouterr().out.startswith("No fault found: the training loss went from 2.34")
-
-
-def test_a_sweep_is_explained_by_cell(tmp_path, capsys):
-    for seed in range(3):
-        stuck(tmp_path / f"sigmoid+se,seed={seed}", seed)
-        run(tmp_path / f"softmax+ce,seed={seed}")
-    main(str(tmp_path), as_json=False)
-    out = capsys.readouterr().out
-    assert "saturated  sigmoid+se  in 3 of 3 runs" in out
-    assert "softmax" not in out
-    assert "paste" not in out
 
 
 def test_json_holds_all_of_it(tmp_path, capsys):

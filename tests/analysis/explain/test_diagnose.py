@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from mlr.analysis.explain import RULES, explain, findings
+from mlr.analysis.explain.command import reassurance
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.printing import reassurance
 from mlr.records.reading import read_runs
-from tests.analysis.explain.cells import run, seeds
 from tests.analysis.explain.made import METRICS, SOUND, changed, falling
 from tests.analysis.explain.made import run as written
+from tests.analysis.explain.sides import run, seeds
 
 REGRESSION = {
     key: SOUND[key] for key in ("examples", "zero", "saturated", "start", "gradient", "data")
@@ -166,7 +166,7 @@ def test_one_sentence_is_true_of_every_run_it_counts():
     assert one.count == "3 of 4 runs"
     assert "the loss before the first update is 40 to 60, where" in one.sentence
     assert one.evidence.startswith("run,seed=0: loss before the first update 50, ")  # whose it is
-    assert [found.numbers["start"][0] for found in one.findings] == [50, 40, 60]
+    assert [found.numbers["start"] for found in one.findings] == [50, 40, 60]
     (alone,) = explain(seeds("run", HIGH, WELL | {"pair": "softmax+ce"}))
     assert alone.evidence.startswith("loss before the first update 40, ")
     assert alone.runs == ["run,seed=0"]

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 
 from mlr.analysis.explain import RULES
 from mlr.analysis.explain import explain as explained
-from mlr.analysis.explain.remedies import command
+from mlr.analysis.explain.command import command
 from mlr.app.cli.command import CONFIGS, VERSION_BASE
 from mlr.app.config.run_spec import make_run_spec
 from mlr.app.config.schema import register_schema
@@ -56,7 +56,7 @@ def _remedies_can_be_trained(judged):
     with initialize_config_dir(str(CONFIGS), job_name="train", **VERSION_BASE):
         for one in judged:
             for said in explained([one.run]):
-                line = command(one.run, said)
+                line = command(one.run, said.remedy)
                 if said.rule == "not_finite":  # no override mends a model
                     assert line is None
                     continue

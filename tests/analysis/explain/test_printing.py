@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mlr.analysis.explain import Diagnosis, explain, print_diagnosis
-from mlr.analysis.explain.printing import print_in_full
-from mlr.analysis.explain.remedies import command
-from tests.analysis.explain.cells import run, seeds
+from mlr.analysis.explain import explain, print_diagnosis
+from mlr.analysis.explain.command import command, print_in_full
+from tests.analysis.explain.sides import run, seeds
 
 PLACE = Path("runs")
 TOLD = "explain      python scripts/explain.py runs"
@@ -251,11 +250,6 @@ def test_more_than_a_screenful_is_cut(cells, last):
     assert lines[4 * 12 :] == last
 
 
-def test_what_is_well_is_told_so():
-    (line,) = in_full(run("a", WELL))
-    assert line.startswith("No fault found: loss/train 0.2")
-
-
 @pytest.mark.parametrize(
     ("typed", "remedy", "words"),
     [
@@ -275,9 +269,8 @@ def test_what_is_well_is_told_so():
 )
 def test_a_command_replaces_what_the_remedy_sets(typed, remedy, words):
     """The options of a part that is replaced are other ones."""
-    said = Diagnosis("underfitting", "", "", remedy, ["a"])
-    assert command(run("a", WELL, *typed), said) == f"python scripts/train.py {words}"
+    assert command(run("a", WELL, *typed), remedy) == f"python scripts/train.py {words}"
 
 
 def test_without_a_remedy_there_is_no_command():
-    assert command(run("a", WELL), Diagnosis("not_finite", "", "", "", ["a"])) is None
+    assert command(run("a", WELL), "") is None

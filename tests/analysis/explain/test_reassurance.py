@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlr.analysis.explain.printing import reassurance
-from tests.analysis.explain.cells import run
+from mlr.analysis.explain.command import reassurance
+from tests.analysis.explain.sides import run
 
 WELL = {
     **{"pair": "softmax+ce", "classes.count": [500, 500], "wrong": 0.03},

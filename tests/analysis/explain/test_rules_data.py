@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlr.analysis.explain.findings import Finding
 from mlr.analysis.explain.rules_data import label_noise, overfitting, unscaled
 from tests.analysis.explain.sides import check, facts, on_either_side
-
-SYMPTOM = Finding("It is not well.", "", "")
-
-
-def unscaled_alone(one):
-    """The rule without any symptom of others."""
-    return unscaled(one, symptoms=())
-
 
 LARGE = {
     **{"pair": "sigmoid+se", "examples": 1000, "wrong": 0.5, "stuck": 0.4, "loss/train": 0.2},
@@ -37,14 +28,7 @@ COPES = LARGE | {"wrong": 0.02, "stuck": 0.02}
     ("small, not large", LARGE | {"stuck": 0.0}, "data.std", 0.001, 10.0),
 )
 def test_features_of_another_scale(side):
-    check(unscaled_alone, side)
-
-
-def test_any_symptom_tells_of_features_of_another_scale():
-    well = facts(LARGE | {"stuck": 0.0})
-    for symptoms, found in (([None, None], False), ([None, SYMPTOM], True), ([SYMPTOM], True)):
-        rules = [lambda one, symptom=symptom: symptom for symptom in symptoms]
-        assert (unscaled(well, symptoms=rules) is not None) is found
+    check(unscaled, side)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +39,7 @@ def test_any_symptom_tells_of_features_of_another_scale():
     ],
 )
 def test_what_is_said_of_features_of_another_scale(told, what, size, features):
-    found = unscaled_alone(facts(LARGE | told))
+    found = unscaled(facts(LARGE | told))
     assert found.sentence == (
         f"The features are far too {what} for these weights and this learning rate: their typical "
         f"size is {size}, where about 1 is expected."
@@ -74,7 +58,7 @@ def test_what_is_said_of_features_of_another_scale(told, what, size, features):
     ],
 )
 def test_features_are_scaled_where_their_source_can(data, remedy):
-    assert unscaled_alone(facts(LARGE | {"config.data": data})).remedy == remedy
+    assert unscaled(facts(LARGE | {"config.data": data})).remedy == remedy
 
 
 TRAINED, VALIDATED = "curve.accuracy/train", "curve.accuracy/val"
@@ -145,8 +129,6 @@ AS_SURE = FOUR | {
     ("ALIKE, surer", AS_SURE | {RIGHT: [100, 900, 0]}, WRONG, [0, 180, 20], [0, 1798, 202]),
     ("20 wrong", AS_SURE, WRONG, [2, 16, 2], [2, 15, 2]),
     ("20 right", AS_SURE, RIGHT, [2, 16, 2], [2, 15, 2]),
-    ("wrong in 3 bins", AS_SURE, WRONG, [20, 160, 20], [10, 10, 160, 20]),
-    ("right in 3 bins", AS_SURE, RIGHT, [80, 640, 80], [40, 40, 640, 80]),
     ("a share in 1", AS_SURE, "pair", "softmax+ce", "sigmoid+ce"),
     *(
         (loss, AS_SURE, "pair", f"probit+{loss}", "probit+focal")

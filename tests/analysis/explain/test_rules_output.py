@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from mlr.analysis.explain.findings import sentence
 from mlr.analysis.explain.rules_output import (
     clipped_dead,
     confident_right,
@@ -285,7 +288,7 @@ def test_what_is_said_of_a_dead_class(head, remedy):
         "recall of class 0 0.05, mean |dL/dz_0| over its examples 0.001; of the classes found: 0.3"
     )
     assert found.remedy == remedy
-    assert found.of_many.format(dead="1 to 2").startswith(
+    assert sentence([found, replace(found, numbers={"dead": 2})]).startswith(
         "Some classes (1 to 2 of 4 in each run) are never found, and their own gradient"
     )
 
@@ -300,7 +303,7 @@ def test_of_dead_classes_the_one_with_the_least_gradient_is_shown():
         "recall of class 'd' 0.01, mean |dL/dz_3| over its examples 0.002; of the classes found: "
         "0.3"
     )
-    assert {name: value for name, (value, _) in found.numbers.items()} == {"dead": 3}
+    assert found.numbers == {"dead": 3}
     assert dead_class(facts(told)).sentence.startswith("Classes 1, 3 and 5 are never found")
     alone = DEAD | {"classes.labels": ["{odd}", "b", "c", "d"]}
     assert dead_class(facts(alone)).sentence.startswith("Class '{odd}' is never found")

@@ -6,7 +6,7 @@ from mlr.analysis.compare.comparison import compare
 from mlr.analysis.formatting import significant
 from mlr.analysis.report import charts as module
 from mlr.analysis.report.charts import FEWEST_POINTS, curves
-from mlr.analysis.report.groups import groups
+from mlr.analysis.report.content import groups
 from mlr.records.reading import read_runs
 from tests.analysis.report.making import POINTS, add_run
 

@@ -12,7 +12,7 @@ import pytest
 
 from mlr.analysis.explain import Diagnosis
 from mlr.analysis.report import command, content, page
-from mlr.app.cli.errors import exit_code_of
+from mlr.app.cli.main import exit_code_of
 from tests.analysis.report.making import add_run, metrics, small_sweep
 from tests.records.written import write_run
 

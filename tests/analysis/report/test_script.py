@@ -20,7 +20,7 @@ MOST_BYTES, MOST_SECONDS = 6_000_000, 10
 
 
 def test_help_needs_no_library():
-    heavy = "{'numpy', 'torch', 'mlr.app.cli.errors', 'rich'}"
+    heavy = "{'numpy', 'torch', 'mlr.core.console', 'rich'}"
     code = f"""
 import runpy, sys
 sys.argv = ['report.py', '--help']

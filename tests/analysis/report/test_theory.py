@@ -4,8 +4,8 @@ from math import exp, log
 
 import pytest
 
-from mlr.analysis.report.groups import ReportGroup
-from mlr.analysis.report.theory import grid, measured, theory
+from mlr.analysis.report.charts import grid, measured, theory
+from mlr.analysis.report.content import PairPanel, ReportGroup
 from mlr.records.reading import Recorded, read_runs
 from tests.analysis.report.making import anatomy, config
 from tests.records.written import write_run
@@ -15,7 +15,7 @@ def group(folder, head: str, loss: str, **more) -> ReportGroup:
     write_run(
         folder / "run", f"{head}+{loss}", config=config(head, loss, **more), anatomy=anatomy()
     )
-    return ReportGroup(f"{head}+{loss}", {}, read_runs(folder))
+    return ReportGroup(PairPanel("", f"{head}+{loss}"), {}, read_runs(folder))
 
 
 def at(values, z: float) -> float:
@@ -56,7 +56,10 @@ def test_what_cannot_be_drawn_says_why(tmp_path, head, loss, why):
 
 def test_a_run_without_configuration_says_why(tmp_path):
     write_run(tmp_path / "run")
-    assert "head._target_" in theory(ReportGroup("sigmoid+se", {}, read_runs(tmp_path)))["why"]
+    assert (
+        "head._target_"
+        in theory(ReportGroup(PairPanel("", "sigmoid+se"), {}, read_runs(tmp_path)))["why"]
+    )
 
 
 def test_measured_points_are_means_over_all_outputs_of_all_runs(tmp_path):

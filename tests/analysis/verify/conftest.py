@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlr.analysis.verify.command import main as verify
-from mlr.app.cli.errors import exit_code_of
+from mlr.app.cli.main import exit_code_of
 from tests.analysis.verify.making import RUN, train
 
 

@@ -80,8 +80,8 @@ def test_of_the_runs_of_a_table_those_that_ended_must_be_there(tmp_path):
         **{"sweep.yaml": "ok", "runs.csv": "ok"},
         **{"gone": "damaged", "lost": "damaged"},
     }
-    go_on = f"its command with {shlex.quote(f'sweep.resume={sweep}')} trains it again"
-    assert examined.found[-1].text == f"the run is missing; {go_on}"
+    go_on = f"its command with {shlex.quote(f'sweep.resume={sweep}')} writes it again"
+    assert (examined.found[-1].text, examined.remedy) == ("the run is missing", go_on)
 
 
 @pytest.mark.parametrize(
@@ -140,11 +140,9 @@ def test_a_link_to_a_run_elsewhere_is_told_and_not_followed(run, tmp_path, verif
 def printed(tmp_path, monkeypatch, capsys):
     """The command with folders that are found to be so."""
 
-    def call(*found: FolderFindings, again: int = 0) -> tuple[int, list[str]]:
-        by_place = {one.place: one for one in found}
-        pairs = [(place, by_place.__getitem__) for place in by_place]
-        monkeypatch.setattr(command, "folders", lambda place: pairs)
-        code = command.main(["x"] * (1 + again))
+    def call(*found: FolderFindings) -> tuple[int, list[str]]:
+        monkeypatch.setattr(command, "examine", lambda place: found)
+        code = command.main(["x"])
         return code, capsys.readouterr().out.splitlines()
 
     return call
@@ -161,18 +159,14 @@ def printed(tmp_path, monkeypatch, capsys):
     ],
 )
 def test_the_worst_finding_is_the_exit_code(printed, found, code):
-    assert (
-        printed(
-            FolderFindings(Path("run"), "done", "", [FileFinding(kind, "a") for kind in found])
-        )[0]
-        == code
-    )
+    files = [FileFinding(kind, "a") for kind in found]
+    assert printed(FolderFindings(Path("run"), "done", "", "", files))[0] == code
 
 
 def test_files_stand_in_columns_and_are_counted(printed):
     found = [FileFinding("ok", "status.json"), FileFinding("damaged", "a", "is short")]
-    assert printed(FolderFindings(Path("run"), "killed", "go on", found))[1] == [
-        "run  killed; continue with: go on",
+    assert printed(FolderFindings(Path("run"), "killed", "go on", "mend it", found))[1] == [
+        "run  killed; continue with: go on; what is damaged: mend it",
         "  ok          status.json",
         "  damaged     a            is short",
         "2 files: 1 ok, 1 damaged",
@@ -180,16 +174,16 @@ def test_files_stand_in_columns_and_are_counted(printed):
 
 
 def test_of_several_folders_what_is_good_is_only_counted(printed):
-    good = FolderFindings(Path("a"), "done", "", [FileFinding("ok", "x"), FileFinding("ok", "y")])
-    early = FolderFindings(Path("b"), "killed", "go on", [FileFinding("ok", "x")])
-    bad = FolderFindings(
-        Path("c"), "done", "", [FileFinding("ok", "x"), FileFinding("format", "y", "old")]
+    sound, other = [FileFinding("ok", "x")], [FileFinding("ok", "x"), FileFinding("ok", "y")]
+    good = FolderFindings(Path("a"), "done", "", "mend", other)
+    early = FolderFindings(Path("b"), "killed", "go on", "mend", sound)
+    bad = FolderFindings(Path("c"), "done", "", "mend", [*sound, FileFinding("format", "y", "old")])
+    assert printed(good, early, bad) == (
+        3,
+        [
+            "b  killed; continue with: go on",
+            "c  done",
+            "  format      y  old",
+            "5 files in 3 folders: 4 ok, 1 format",
+        ],
     )
-    told = [
-        "b  killed; continue with: go on",
-        "c  done",
-        "  format      y  old",
-        "5 files in 3 folders: 4 ok, 1 format",
-    ]
-    assert printed(good, early, bad) == (3, told)
-    assert printed(good, early, bad, again=1) == (3, told)  # the same folders are asked for twice

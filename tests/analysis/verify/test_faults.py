@@ -17,9 +17,9 @@ from mlr.analysis.verify.findings import DAMAGED, examine_run
 from mlr.app.run.resume import newest
 from mlr.core.checks import DataError
 from mlr.records.checkpoint_file import read
+from mlr.records.encoding import records, scalar_records
+from mlr.records.recorder import new_events
 from mlr.records.run_folder import read_status
-from mlr.records.tensorboard.event_writer import EventWriter
-from mlr.records.tensorboard.framing import records
 from tests.analysis.verify.making import bits, events_of
 
 pytestmark = pytest.mark.faults
@@ -74,7 +74,7 @@ def test_a_spoiled_checkpoint_gives_way_to_the_one_before(run):
 def test_a_spoiled_event_file_is_refused_at_the_spoiled_record(run):
     path = events_of(run)
     content = path.read_bytes()
-    starts = [one.start for one in records(content)]
+    starts = [0, *np.cumsum([len(one) for one in records(content)])[:-1].tolist()]
     for case, other in spoiled(content, path, FLIPS, seed=3):
         size, whole = len(other), starts
         if size < len(content):
@@ -130,8 +130,8 @@ def test_a_reader_sees_no_broken_record_while_others_write(tmp_path):
     """F41: a process that reads without a pause, from the first byte to the last."""
     context = multiprocessing.get_context("spawn")
     stop, failures = context.Event(), context.Queue()
-    writer = EventWriter(tmp_path)
-    writer.flush()
+    file = new_events(tmp_path)
+    file.flush()
     follower = context.Process(target=_follow, args=(str(tmp_path), stop, failures))
     follower.start()
     written, chance = 0, random.Random(5)
@@ -139,8 +139,10 @@ def test_a_reader_sees_no_broken_record_while_others_write(tmp_path):
     while time.monotonic() < deadline:
         count = chance.randint(1, 30)
         steps = np.arange(written, written + count)
-        writer.scalars(steps, ["a"], steps[:, None].astype(float), steps + 1000.0)
-        writer.flush()
+        values = steps[:, None].astype(float)
+        there = np.ones(values.shape, dtype=bool)
+        file.add(b"".join(scalar_records(steps, ("a",), values, steps + 1000.0, there)))
+        file.flush()
         written += count
         time.sleep(0.01)
     time.sleep(2)

@@ -13,7 +13,6 @@ import pytest
 from mlr.analysis.report.command import write as write_report
 from mlr.analysis.verify.findings import DAMAGED, examine_run
 from mlr.core import locks
-from mlr.core.checks import DataError
 from mlr.records.checkpoint_file import read
 from mlr.records.run_folder import LISTED, RunFolder, read_status
 from mlr.records.status import encode_entries
@@ -77,10 +76,10 @@ def test_what_is_damaged_is_told_with_what_to_do(run, verified):
     code, files, out = verified(run)
     assert code == 3
     assert "its SHA-256 is not the one written into it" in files[CHECKPOINTS[0]]
-    assert "previous good: step" in files[CHECKPOINTS[0]]
+    assert "the other is good: step" in files[CHECKPOINTS[0]]
     assert "have another SHA-256" in files["metrics.csv"]
     assert files[".hydra/hydra.yaml"].startswith("damaged is missing")
-    assert f"continue with: python scripts/train.py resume={run}" in out
+    assert f"continue with: python scripts/train.py resume={run}; what is damaged: restore" in out
     assert max(map(len, out.splitlines())) < 300
 
 
@@ -156,7 +155,7 @@ def test_a_sweep_tells_what_is_missing(swept, tmp_path, verified, capsys):
     assert code == 3
     assert "the run is missing" in files[first.name]
     assert files["runs.csv"].startswith("damaged")
-    assert files["status.json"].startswith("damaged its SHA-256 is not the one written into it; ")
+    assert "SHA-256 is not the one written into it" in files["status.json"]
     line = ("-m", "data=moons", "epochs=1", "seed=0,1", f"sweep.resume={sweep}")
     assert f"sweep.resume={sweep}" in out
     assert train(*line) == 0
@@ -165,29 +164,13 @@ def test_a_sweep_tells_what_is_missing(swept, tmp_path, verified, capsys):
     assert verified(sweep)[1]["sweep.yaml"].startswith("damaged")
 
 
-def test_a_damaged_run_of_several_is_named_by_those_who_read_it(swept, tmp_path, capsys):
-    from mlr.analysis.compare.command import main as compare
-
-    sweep = tmp_path / "sweep"
-    shutil.copytree(swept, sweep)
-    first = min(sweep.rglob("status.json"))
-    flip(first, 500)
-    assert compare([str(sweep)], "head,loss") == 0
-    assert f"{first} is damaged" in capsys.readouterr().out.replace("\n", "")
-    write_report(sweep)
-    with pytest.raises(DataError, match="is damaged"):
-        read_status(first.parent)
-
-
-@pytest.mark.parametrize("way", ["moved", "copied", "tarred"])
+@pytest.mark.parametrize("way", ["moved", "tarred"])
 def test_a_run_works_wherever_it_lies(run, tmp_path, verified, way):
     """F38: resume, verify and report."""
     place = tmp_path / "another place" / "run"
     place.parent.mkdir()
     if way == "moved":
         run.rename(place)
-    elif way == "copied":
-        subprocess.run(["cp", "-r", run, place], check=True)
     else:
         with tarfile.open(tmp_path / "run.tar", "w") as archive:
             archive.add(run, "run")
@@ -256,7 +239,7 @@ def test_a_damaged_checkpoint_does_not_push_out_the_good_one(run):
     flip(run / CHECKPOINTS[0], 900)
     folder = RunFolder(run, read_status(run))
     about = read(run / CHECKPOINTS[1]).about
-    save_checkpoint(folder, State(5, {}, {}), {"config": about["config"]}, sync=False)
+    save_checkpoint(folder, State(5, {}), {"config": about["config"]}, sync=False)
     assert (run / CHECKPOINTS[1]).read_bytes() == good
     assert read(run / CHECKPOINTS[0]).about["step"] == 5
 
@@ -264,9 +247,9 @@ def test_a_damaged_checkpoint_does_not_push_out_the_good_one(run):
 def test_a_run_goes_on_without_its_status(run, trained, verified, capsys):
     """Its checkpoint is worth more than what status.json says; it is not begun anew for that."""
     flip(run / "status.json", 999)
-    code, files, _ = verified(run)
+    code, _, out = verified(run)
     assert code == 3
-    assert files["status.json"].endswith(f"resume={run} rewrites it")
+    assert f"unknown after step 57; continue with: python scripts/train.py resume={run};" in out
     assert train(f"resume={run}", f"hydra.run.dir={run}") == 0
     assert verified(run)[0] == 0
     own, other = read_status(run), read_status(trained)

@@ -1,4 +1,4 @@
-"""The logdir and the address that the board opens, found from the folder alone."""
+"""The logdir and the address that the board opens, as TensorBoard 2.21 takes it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from mlr.app.board import view as module
-from mlr.app.board.view import view
+from mlr.app.board.view import COURSE, PINNED, colouring, ticked, view
 from mlr.core.checks import InputError
+from tests.records.written import write_pictures
 
 TAGS = ("loss/train", "loss/val", "logit_grad/wrong", "stuck/fraction")
+CHARTS = ["logit_grad/wrong", "stuck/fraction", "loss/val"]
 CLOCK = iter(range(1_000_000_000, 2_000_000_000))
 
 
-def run(folder: Path, tags: tuple[str, ...] = TAGS) -> None:
+def run(folder: Path, tags: tuple[str, ...] = TAGS, drawn: bool = False) -> None:
     """Leave what a run leaves, in the order of the calls."""
     folder.mkdir(parents=True)
     (folder / "metrics.csv").write_text(",".join(("step", "epoch", *tags)) + "\n")
     (folder / "status.json").write_text("{}")
+    write_pictures(folder, "figure/weights", *([COURSE] if drawn else []))
     os.utime(folder / "status.json", (now := next(CLOCK), now))
 
 
-def sweep(folder: Path, *names: str) -> None:
+def sweep(folder: Path, *names: str, drawn: tuple[str, ...] = ()) -> None:
     for name in names:
-        run(folder / name)
+        run(folder / name, drawn=name in drawn)
     (folder / "runs.csv").write_text("run,status\n" + "".join(f'"{name}",done\n' for name in names))
     os.utime(folder / "runs.csv", (now := next(CLOCK), now))
 
@@ -42,7 +45,22 @@ def settings(place: Path) -> tuple[dict[str, str], str]:
 
 
 def pinned(place: Path) -> list[str]:
-    return [card["tag"] for card in json.loads(settings(place)[0]["pinnedCards"])]
+    """Of pictures the runs, of charts the tags."""
+    cards = json.loads(settings(place)[0]["pinnedCards"])
+    assert all(card["tag"] == COURSE for card in cards if "runId" in card)
+    return [card.get("runId", card["tag"]).removeprefix("defaultExperimentId/") for card in cards]
+
+
+def groups(names: list[str]) -> list[list[str]]:
+    """Names of one colour each, as TensorBoard groups them: by all that the pattern captures."""
+    colour = colouring(names)
+    if colour == "run":
+        return [[name] for name in names]
+    pattern = re.compile(colour.removeprefix("regex:"))
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(json.dumps(pattern.search(name).groups()), []).append(name)
+    return list(found.values())
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path):
@@ -58,41 +76,63 @@ def test_what_is_pinned_is_what_the_runs_record_now(tmp_path):
     run(tmp_path / "b")
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "status.json").write_text("{}")  # it has recorded nothing yet
-    assert pinned(tmp_path) == ["logit_grad/wrong", "stuck/fraction", "loss/val"]
+    assert pinned(tmp_path) == CHARTS
 
 
-def test_colours_are_of_what_the_folder_holds(tmp_path):
-    sweep(tmp_path / "one", "sigmoid+se,seed=0", "sigmoid+bce,seed=0")
-    assert settings(tmp_path)[0]["runColorGroup"] == r"regex:(\w+\+\w+|^[^+]+$)"
-    sweep(tmp_path / "two", "lr=1,seed=0", "lr=2,seed=0")
-    assert "seed=" in settings(tmp_path / "two")[0]["runColorGroup"]
-    assert settings(tmp_path / "two" / "lr=1,seed=0")[0]["runColorGroup"] == "run"
+def test_the_newest_courses_are_on_top(tmp_path):
+    sweep(tmp_path / "z", "a+b,seed=0", drawn=("a+b,seed=0",))
+    names = ("z+se,seed=1", "z+se,seed=0", "a+se,seed=1", "a+se,seed=0")
+    sweep(tmp_path / "a", *names, drawn=(names[2], names[0]))
+    assert pinned(tmp_path) == ["a/a+se,seed=1", "a/z+se,seed=1", *CHARTS]
+    assert pinned(tmp_path / "a") == ["a+se,seed=1", "z+se,seed=1", *CHARTS]
+    assert pinned(tmp_path / "z" / "a+b,seed=0") == [".", *CHARTS]
+    names = [f"lr={rate}" for rate in range(9)]
+    sweep(tmp_path / "b", *names, drawn=tuple(names))
+    assert pinned(tmp_path / "b")[: PINNED + 1] == [*names[:PINNED], CHARTS[0]]
 
 
-def test_of_many_runs_the_older_pages_tick_those_of_the_first_seed(tmp_path):
-    names = [f"lr={rate},seed={seed}" for seed in (7, 3, 77) for rate in range(20)]
-    sweep(tmp_path / "it", *names)
-    pattern = settings(tmp_path / "it")[1]
-    assert [name for name in names if re.search(pattern, name)] == names[:20]
-    assert not re.search(pattern, "lr=1,data.seed=7")
-    (tmp_path / "it" / "runs.csv").write_text("")  # while it is at work
-    assert settings(tmp_path / "it")[1].startswith("(^|[,/])seed=")
+@pytest.mark.parametrize(
+    ("names", "split"),
+    [
+        (["a+se,lr=1", "a+se,lr=2", "a+bce,lr=1", "a+bce,lr=2"], True),
+        (["lr=0.1,seed=0", "lr=0.1,seed=1", "lr=1,seed=0", "lr=1,seed=1"], True),
+        (["seed=0,lr=0.1", "seed=1,lr=0.1", "seed=0,lr=1", "seed=1,lr=1"], True),
+        ([f"a/b+c,lr={rate},seed={seed}" for rate in (0.1, 1) for seed in (10, 2)], True),
+        ([f"data.seed={split},seed={seed}" for split in (1, 2) for seed in (0, 1)], True),
+        (["seed=0", "seed=1", "seed=2", "seed=3"], False),
+        (["softmax+ce,seed=0", "softmax+ce,seed=1"], False),
+        (["."], False),
+        ([], False),
+    ],
+)
+def test_colours_are_of_pairs_else_of_what_varies_but_the_seed(names, split):
+    assert groups(names) == ([names[:2], names[2:]] if split else [[name] for name in names])
 
 
-def test_of_many_sweeps_the_older_pages_tick_the_newest(tmp_path):
+@pytest.mark.parametrize(
+    ("names", "newest", "expected"),
+    [
+        ([f"seed={seed}" for seed in range(40)], ".", slice(40)),
+        ([f"lr={rate},seed={seed}" for seed in (3, 7, 33) for rate in range(20)], ".", slice(20)),
+        ([f"{s}/seed={seed}" for s in ("a.1", "b", "a11") for seed in range(30)], "a.1", slice(30)),
+        ([f"{s}/seed={seed}" for s in "ab" for seed in range(50)], "b", slice(50, 51)),
+        ([f"a+b,data.seed=0,seed={seed}" for seed in range(1, 50)], ".", slice(1)),
+        ([f"a+b{pair},lr={rate}" for pair in range(4) for rate in range(20)], ".", slice(0, 80, 2)),
+        ([f"12-00-{number}-a+b-0c.[(" for number in range(99)], ".", slice(0, 99, 3)),
+    ],
+)
+def test_of_many_runs_the_older_pages_tick_some(names, newest, expected):
+    pattern = ticked(names, newest)
+    assert (pattern is None) == (len(names) <= 40)
+    assert [name for name in names if re.search(pattern or "", name)] == names[expected]
+
+
+def test_the_newest_sweep_is_ticked(tmp_path):
     sweep(tmp_path / "b.1", *(f"seed={seed}" for seed in range(30)))
     sweep(tmp_path / "a.1", *(f"seed={seed}" for seed in range(30)))
-    pattern = settings(tmp_path)[1]
-    assert re.search(pattern, "a.1/seed=4")
-    assert not re.search(pattern, "b.1/seed=4")
-    assert not re.search(pattern, "a.12/seed=4")
+    assert settings(tmp_path)[1] == r"^a\.1(/|$)"
     run(tmp_path / "c")
-    assert re.search(settings(tmp_path)[1], "c")
-
-
-def test_few_runs_need_no_ticks(tmp_path):
-    sweep(tmp_path / "it", *(f"seed={seed}" for seed in range(40)))
-    assert settings(tmp_path / "it")[1] == ""
+    assert settings(tmp_path)[1] == "^c(/|$)"
 
 
 def test_the_summary_of_a_big_sweep_is_what_opens(tmp_path):
@@ -104,7 +144,8 @@ def test_the_summary_of_a_big_sweep_is_what_opens(tmp_path):
     assert "means over seeds" in shown.hint
     query, ticked = settings(tmp_path)
     assert (query["runFilter"], ticked) == ("^best/", "^best/")
-    assert pinned(tmp_path) == ["logit_grad/wrong", "stuck/fraction", "loss/val"]
+    assert query["runColorGroup"] == r"regex:(\w+\+\w+|^[^+]+$)"
+    assert pinned(tmp_path) == CHARTS
     assert view(tmp_path, every=True) == (tmp_path, "")
 
 

@@ -54,7 +54,7 @@ def as_a_batch(monkeypatch):
     monkeypatch.setattr(
         SweepTaskFunction,
         "batch",
-        lambda self, jobs, folder: run_in_order(self, jobs, folder),
+        lambda self, jobs, folder, engine: run_in_order(self, jobs),
         raising=False,
     )
     monkeypatch.setattr(SweepTaskFunction, "prepare", lambda self, config: None, raising=False)

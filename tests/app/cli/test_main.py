@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 import tomllib
 from importlib.metadata import version
@@ -21,9 +19,9 @@ ROOT = Path(__file__).parents[3]
 def mlr(tmp_path, monkeypatch, capfd):
     """Runs `mlr …` in this process, in an empty folder; gives exit code, output and errors."""
     monkeypatch.setattr("mlr.analysis.figures.record.PICTURES", ())
-    monkeypatch.setattr("mlr.app.cli.train.gc.set_threshold", lambda *_: None)
-    monkeypatch.setattr("mlr.app.cli.train.atexit.register", lambda *_: None)
-    monkeypatch.setattr("mlr.app.cli.train.signal.signal", lambda *_: None)
+    monkeypatch.setattr("mlr.app.cli.main.gc.set_threshold", lambda *_: None)
+    monkeypatch.setattr("mlr.app.cli.main.atexit.register", lambda *_: None)
+    monkeypatch.setattr("mlr.app.cli.main.signal.signal", lambda *_: None)
 
     def run(*words):
         monkeypatch.chdir(tmp_path)
@@ -77,25 +75,16 @@ def test_the_help_of_train_shows_how_it_is_called(mlr):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["trian", "head=x"], "Unknown command trian. Did you mean mlr train? Choose from train, "),
-        (["head=sigmoid"], "Unknown command head=sigmoid. Did you mean mlr train head=sigmoid? "),
-        (["benchmark"], "mlr benchmark needs a checkout of the repository: run its scripts/"),
-        (["xyz"], "Unknown command xyz. Choose from train, compare, explain, report, verify, "),
+        (["trian", "head=x"], "Unknown command trian. Choose from train, compare, explain, "),
+        (["benchmark"], "Unknown command benchmark. Choose from train, compare, "),
         (["compare"], "the following arguments are required: folder; mlr compare --help shows"),
-        (["report", "a", "--ouf", "b"], "Unknown flag --ouf. Did you mean --out?"),
-        (["compare", "--jsn"], "Unknown flag --jsn. Did you mean --json?"),
-        (["explain", "–json", "a"], "Unknown flag –json. Did you mean --json?"),
-        (
-            ["verify", "--repair", "a"],
-            "Unknown flag --repair. mlr verify --help shows what there is.",
-        ),
-        (["board", "-all"], "Unknown flag -all. Did you mean --all?"),
-        (["lecture", "--xyz"], "Unknown flag --xyz. mlr lecture --help shows what there is."),
+        (["report", "a", "--ouf"], "unrecognized arguments: --ouf; mlr report --help shows what"),
+        (["lecture", "--xyz"], "unrecognized arguments: --xyz; mlr lecture --help shows what"),
         (["compare", "--csv", "-", "nowhere"], "nowhere is not a folder; "),
         (["compare", "--met", "x"], "the following arguments are required: folder; mlr compare"),
         (["explain", "nowhere"], "nowhere is "),
         (["board", "nowhere"], "nowhere is not a folder; "),
-        (["train", "--epochs"], "--epochs is not a flag: write epochs=…, without hyphens"),
+        (["train", "--epochs"], "Unknown flag --epochs. Options are key=value, without hyphens"),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence(mlr, words, told):
@@ -104,16 +93,6 @@ def test_a_mistake_is_told_in_one_sentence(mlr, words, told):
     assert err.startswith(f"mlr: {told}")
     assert err.count("\n") == 1
     assert len(err) <= 201
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems read words as UTF-8")
-def test_letters_of_a_plain_locale_are_read():
-    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    code = "import sys; from mlr.app.cli.main import main; sys.exit(main())"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "größe"], env=os.environ | plain, capture_output=True, cwd=ROOT
-    )
-    assert done.stderr.decode().startswith("mlr: Unknown command größe. ")
 
 
 RUN = ("data=neuron", "batch_size=1", "head=sigmoid", "loss=se", "epochs=2")
@@ -139,13 +118,6 @@ def test_runs_are_trained_and_read_and_every_command_is_named_as_it_was_called(m
     assert mlr("explain", str(tmp_path / "none"))[0] == 2
 
 
-def test_the_shell_completes_commands_and_options(mlr, monkeypatch):
-    monkeypatch.setenv("COMP_LINE", "mlr ")
-    assert mlr("-sc", "query=bash")[1].split() == [*COMMANDS]
-    monkeypatch.setenv("COMP_LINE", "mlr train loss=g")
-    assert mlr("-sc", "query=bash")[1].split() == ["loss=gaussian_nll", "loss=gce"]
-
-
 def test_figures_draws_nothing_when_asked_for_help(script, tmp_path, monkeypatch):
     import mlr.lecture.readme_picture as module
 
@@ -156,7 +128,7 @@ def test_figures_draws_nothing_when_asked_for_help(script, tmp_path, monkeypatch
     assert "gradient.png" in shown.out
     shown = script("figures.py", "--uot", folder=tmp_path)
     assert (shown.code, shown.out) == (2, "")
-    assert shown.err.startswith("mlr: Unknown flag --uot. Did you mean --out?")
+    assert shown.err.startswith("mlr: unrecognized arguments: --uot; ")
     assert drawn == []
     assert script("figures.py", "--out", "it.png", folder=tmp_path).code == 0
     script("figures.py", folder=tmp_path)
@@ -187,25 +159,12 @@ def test_a_sweep_is_tried_again_by_the_same_command(monkeypatch):
     assert told == """mlr train -m loss=se,bce 'seed=range(0,2)' 'sweep.resume="a b"'"""
 
 
-@pytest.mark.parametrize(
-    "error",
-    [MemoryError(), ImportError("libtorch_cpu.so: failed to map segment from shared object")],
-)
-def test_a_lack_of_memory_is_one_sentence_wherever_it_shows(mlr, monkeypatch, error):
-    def run(**options):
-        raise error
+def test_a_lack_of_memory_is_one_sentence(mlr, monkeypatch):
+    def compare(**options):
+        raise MemoryError
 
-    monkeypatch.setattr("mlr.app.cli.compare.run", run)
+    monkeypatch.setattr("mlr.analysis.compare.command.main", compare)
     monkeypatch.setattr("mlr.app.cli.main.memory_limit", lambda: " (so much)")
     code, out, err = mlr("compare", "runs")
     assert (code, out) == (74, "")
     assert err == "mlr: out of memory (so much); what was recorded until then is saved.\n"
-
-
-def test_a_module_that_is_missing_is_no_lack_of_memory(mlr, monkeypatch):
-    def run(**options):
-        raise ImportError("No module named 'x'")
-
-    monkeypatch.setattr("mlr.app.cli.compare.run", run)
-    with pytest.raises(ImportError, match="No module"):
-        mlr("compare", "runs")

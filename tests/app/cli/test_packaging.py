@@ -39,7 +39,7 @@ def main(config: DictConfig) -> None:
 main()
 """
 THEIR_CONFIG = """
-defaults: [{head: sigmoid}, {loss: focal}, {optimizer: adam}, _self_]
+defaults: [{head: sigmoid}, {loss: focal}, {optimizer: adam}, {probes: full}, _self_]
 hydra:
   searchpath: [pkg://mlr.configs]
   output_subdir: null
@@ -82,6 +82,7 @@ COMPOSED = (
 def test_another_application_composes_our_groups(tmp_path):
     told = compose_theirs(sys.executable, tmp_path)
     assert told.startswith(COMPOSED)
+    assert "'sample_gradient': True" in told
     assert "'name': 'theirs'" in told
 
 

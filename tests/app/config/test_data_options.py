@@ -14,7 +14,6 @@ from mlr.analysis.compare.command import main as compare
 from mlr.analysis.explain.command import main as explain
 from mlr.analysis.report.command import main as report
 from mlr.app.config.run_spec import make_run_spec
-from mlr.app.sweep.session import Session, SweepRefused
 from mlr.data.base import Split
 from tests.data.support import mnist_folder
 
@@ -69,32 +68,6 @@ def test_patience_without_validation_is_refused(train):
     assert finished.code == 2
     assert "patience=3 needs validation examples" in finished.err
     assert not finished.runs
-
-
-@pytest.mark.parametrize("option", ["data.val_fraction=0", "data.val_size=0"])
-def test_only_an_optimising_sweeper_needs_the_metric(option, tmp_path):
-    key, _, value = option.partition("=")
-    config = OmegaConf.create(
-        {
-            "objective_metric": "loss/val",
-            "data": {key.removeprefix("data."): int(value)},
-            "sweep": {"yes": False, "resume": None},
-            "hydra": {
-                "sweep": {"dir": str(tmp_path / "new")},
-                "sweeper": {"_target_": "a.OptunaSweeper", "params": {"seed": "0,1"}},
-                "overrides": {"task": ["seed=0,1"]},
-            },
-        }
-    )
-    with pytest.raises(SweepRefused, match=r"objective_metric=loss/val .* use .*=loss/train") as e:
-        Session().prepare(config)
-    assert option in str(e.value)
-    assert len(str(e.value)) <= 195
-    OmegaConf.update(config, "objective_metric", "loss/train")
-    Session().prepare(config)
-    OmegaConf.update(config, "objective_metric", "loss/val")
-    OmegaConf.update(config, "hydra.sweeper._target_", "a.BasicSweeper")
-    Session().prepare(config)
 
 
 def test_a_recipe_in_order_goes_on_to_the_bit(train, tmp_path):

@@ -22,14 +22,14 @@ SHOWN = {
 }
 REFUSED = {
     "--hydra-help seed=1": "--hydra-help goes without seed=1",
-    "--cfg foo": "Unknown --cfg foo. Choose from job, hydra, all.",
-    "--cfg": "--cfg is not complete: it needs a value. Choose from job, hydra, all.",
-    "--info foo": "Unknown --info foo. Choose from all, ",
+    "--cfg foo": "argument --cfg/-c: invalid choice: 'foo' (choose from",
+    "--cfg": "argument --cfg/-c: expected one argument; options are key=value",
+    "--info foo": "argument --info/-i: invalid choice: 'foo' (choose from",
     "--package head": "--package head shows a part of --cfg; add --cfg job",
     "--resolve": "The --resolve flag can only be used",
     "--multirun --cfg job": "Only one of --run, --multirun, --cfg",
     "--shell-completion": "-sc needs install=bash",
-    "--shell-completion query=bash": "-sc query=bash is for the shell",
+    "--shell-completion query=bash": "-sc needs install=bash",
     "--config-path conf": "--config-path conf must be absolute",
     "--config-name other": "Cannot find primary config 'other'",
     "--config-dir nowhere": "Additional config directory",

@@ -5,13 +5,10 @@ from __future__ import annotations
 import sys
 
 import pytest
-from omegaconf import OmegaConf
 
 from mlr.app.config.output_paths import ROOT, check_place
-from mlr.app.config.yaml_templates import to_yaml
 from mlr.core.checks import InputError
 from mlr.core.text import printable
-from mlr.records.identity import config_hash
 
 GOOD = ["a b", "😀", "-x", "--help", "a=b", "a,b", "ü", "it's", 'a"b', "a;b", "$HOME", "a" * 255]
 GOOD += ["~", "*", "#x", "[1]", "(a)", "a:b", "&", "日本", "\u200d"]
@@ -26,9 +23,9 @@ BAD = {
     "a\x00": "none can see",
     "a\u202eb": "none can see",
     "a\udcffb": "not UTF-8",
-    "a" * 256: "255 bytes a name",
-    "ü" * 128: "255 bytes a name",
-    "a/" * 2100: "4095 a path",
+    "a" * 256: "more than 255 bytes",
+    "ü" * 128: "more than 255 bytes",
+    "a/" * 2100: "File name too long",
     str(ROOT): "mlr's own code",
     f"{ROOT}/mlr": "mlr's own code",
     f"{ROOT}/configs/x": "mlr's own code",
@@ -73,7 +70,7 @@ def test_a_circle_of_links(tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
     for name in ("a", "a/below"):
-        with pytest.raises(InputError, match="in a circle"):
+        with pytest.raises(InputError, match="Too many levels of symbolic links"):
             check_place("hydra.run.dir", tmp_path / name)
 
 
@@ -124,14 +121,6 @@ def test_a_place_of_no_use_is_refused_by_the_command(train, tmp_path, monkeypatc
     assert why in finished.err
     assert finished.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
-
-
-def test_letters_of_a_plain_locale_are_recorded_as_letters():
-    """LC_ALL=C hands ü over as the lone bytes 0xc3 and 0xbc."""
-    lone = "gr\udcc3\udcbc.csv"
-    config = OmegaConf.create({"path": lone, "paths": [lone], "lr": 0.1, "same": "${path}"})
-    assert to_yaml(config) == "path: grü.csv\npaths:\n- grü.csv\nlr: 0.1\nsame: ${path}\n"
-    assert config_hash({"path": lone}) == config_hash({"path": "grü.csv"})
 
 
 def test_long_names_of_a_sweep_are_cut_and_told_apart(train, tmp_path):

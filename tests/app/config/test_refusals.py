@@ -11,10 +11,8 @@ import sys
 
 import pytest
 
-from mlr.app.config.arguments import check_arguments
-from mlr.app.config.flags import read_flags
-from mlr.core import console
-from mlr.core.checks import CHOOSE, InputError
+from mlr.app.config.arguments import read_arguments
+from mlr.core.checks import InputError
 
 REFUSED = {
     "head=sigmod": "Unknown head=sigmod. Did you mean head=sigmoid",
@@ -31,11 +29,7 @@ REFUSED = {
     "schedule=exp": "Unknown schedule=exp",
     "experiment=nope": "Unknown experiment=nope. Choose from .*mnist_mlp",
     "head=linear loss=bce": r"loss=bce needs predictions in \[0, 1\], but head=linear gives any",
-    "head=linear loss=ce": "loss=ce needs",
     "head=sigmoid loss=ce": "loss=ce needs .*objective.strict=false",
-    "head=clipped_linear loss=ce": "loss=ce needs",
-    "head=probit loss=focal": "loss=focal needs .*objective.strict=false",
-    "head=linear loss=mae": r"loss=mae needs predictions in \[0, 1\]",
     "data=line": "Use head=linear",
     "head=gaussian": "head=gaussian predicts numbers, but the data have 10 classes. Use head=softm",
     "head=gaussian loss=se data=line": "loss=se needs one prediction for each target, but head=ga",
@@ -46,11 +40,9 @@ REFUSED = {
     "loss=gce loss.q=1.5": r"loss.q=1.5 must lie in \(0, 1\]",
     "loss=gce loss.q=0": "loss.q=0 must be a finite number above 0",
     "loss=smoothed_ce loss.epsilon=1": r"loss.epsilon=1 must lie in \[0, 1\)",
-    "loss=ce loss.gamma=1": "Unknown option loss.gamma of loss=ce.*Did you mean loss=focal, which",
+    "loss=ce loss.gamma=1": "Unknown option loss.gamma.*Did you mean loss=focal, which",
     "optimizer.lr=0": "optimizer.lr=0 must be a finite number above 0",
-    "optimizer.lr=-0.1": "optimizer.lr=-0.1 must be a finite number above 0",
     "optimizer.lr=nan": "optimizer.lr=nan must be a finite number above 0",
-    "optimizer.lr=inf": "optimizer.lr=inf must be a finite number above 0",
     "optimizer.lr=abc": "optimizer.lr=abc must be a finite number above 0",
     "optimizer.momentum=1": r"optimizer.momentum=1 must lie in \[0, 1\)",
     "optimizer.nesterov=true": "needs momentum",
@@ -58,7 +50,6 @@ REFUSED = {
     "batch_size=2.5": "batch_size=2.5 must be a whole number",
     "batch_size=100000": "batch_size=100000 is more than the .* training examples of data=digits",
     "epochs=0": "epochs=0 must be a whole number of at least 1",
-    "steps=0": "steps=0 must be a whole number of at least 1",
     "seed=-1": "seed=-1 must be a whole number of at least 0",
     "seed=1.5": "seed=1.5 must be a whole number",
     "patience=0": "patience=0 must be",
@@ -66,9 +57,8 @@ REFUSED = {
     "dtype=float16": "Unknown dtype=float16.*Choose from float32, float64",
     "device=gpu": "Unknown device=gpu",
     "probes.points=-1": "probes.points=-1 must be",
-    "probes.points=every(10)": "write probes.points=every:10",
+    "probes.points=every(10)": r"probes.points=every\(10\) cannot be read",
     "probes.classes=daily": "probes.classes=daily must be a schedule: 200 .*every:10",
-    "probes.figures=-1": "probes.figures=-1 must be",
     "schedule.warmup_steps=-1": "schedule.warmup_steps=-1 must be",
     "model=mlp model.widths=[]": r"model.widths=\[\] must list",
     "model=mlp model.widths=[1000000000000]": "does not fit into memory",
@@ -80,7 +70,7 @@ REFUSED = {
     "head._target_=mlr.losses.CrossEntropy": "is not a",
     "learning_rate=1": "Unknown option learning_rate. Did you mean optimizer.lr",
     "batchsize=8": "Did you mean batch_size",
-    "optimizer.rl=1": "Unknown option optimizer.rl of optimizer=sgd.*Choose from lr, momentum, ",
+    "optimizer.rl=1": "Unknown option optimizer.rl. Choose from lr, momentum, ",
     "data=idx": "data.root",
     "data=idx data.root=nowhere": "nowhere",
     "data=csv data.path=nowhere.csv": "nowhere.csv",
@@ -92,10 +82,9 @@ REFUSED = {
     "hydra.job.chdir=true": "hydra.job.chdir=true is not supported",
     "head=linear loss=ce data=line": "Use head=linear|loss=se",
     "seed=0,1": "needs -m",
-    "data=csv data.path=/x/ü.csv": "/x/ü.csv cannot be read; quote special characters",
+    "data=csv data.path=/x/ü.csv": "/x/ü.csv cannot be read; .* special characters need quotes",
     "steps=${nope}": "nope",
-    "=1": "options are key=value",
-    "head=[": "head=. has an opening bracket without a closing one",
+    "=1": "spaces around the =",
 }
 
 
@@ -118,110 +107,66 @@ def test_bad_values_are_refused_and_nothing_is_written(train, line, message):
 
 TYPED = {
     "sigmoid": "options are key=value: head=sigmoid?",
-    "sigmod": "options are key=value: head=sigmoid?",
-    "mnist": "options are key=value: data=mnist?",
-    "help": "write --help to see all options.",
-    "--help head": "--help is about all options: leave head out.",
-    "train": "train is not an option; options are key=value; see --help.",
+    "train": "train is not an option; options are key=value, as in head=sigmoid; a list has commas",
+    "--help head": "head has no value: write head=….",
     "''": "'' is not an option; options are key=value",
-    "head=hinge": "Unknown head=hinge. hinge is a loss: loss=hinge. Choose from clipped_linear, ",
-    "loss=sigmoid": "Unknown loss=sigmoid. sigmoid is a head: head=sigmoid. Choose from bce, ce",
-    "--epochs 3": "--epochs is not a flag: write epochs=3, without hyphens.",
-    "--epochs=3": "--epochs=3 is not a flag: write epochs=3, without hyphens.",
-    "-epochs 3": "-epochs is not a flag: write epochs=3, without hyphens.",
-    "--lr 0.1": "--lr is not a flag: write optimizer.lr=0.1, without hyphens.",
-    "--batch-size 64": "write batch_size=64, without hyphens.",
-    "--head sigmoid": "write head=sigmoid, without hyphens.",
+    "head=hinge": "Unknown head=hinge. Did you mean loss=hinge? Choose from clipped_linear, ",
+    "--epochs 3": "Unknown flag --epochs. Options are key=value, without hyphens; see --help.",
+    "--lr=0.1": "Unknown flag --lr=0.1. Options are key=value, without hyphens; see --help.",
     "--multi-run seed=0,1": "Unknown flag --multi-run. Did you mean --multirun?",
     "-M seed=0,1": "Unknown flag -M. Did you mean -m?",
     "–m seed=0,1": "Unknown flag –m. Did you mean -m?",
     "-v": "Unknown flag -v. Options are key=value, without hyphens; see --help.",
-    "--cfg jobs": "Unknown --cfg jobs. Did you mean job? Choose from job, hydra, all.",
-    "--cfg": "--cfg is not complete: it needs a value. Choose from job, hydra, all.",
-    "head = sigmoid": "spaces around the = are not allowed: write head=sigmoid.",
-    "head =sigmoid": "spaces around the = are not allowed: write head=sigmoid.",
-    "head= sigmoid": "spaces around the = are not allowed: write head=sigmoid.",
-    "'head = sigmoid'": "spaces around the = are not allowed: write head=sigmoid.",
-    "head=sigmoid, softmax": "a list must have no spaces: write -m head=sigmoid,softmax.",
-    "-m head=sigmoid, softmax loss=se": "no spaces: write -m head=sigmoid,softmax.",
-    "model=mlp model.widths=32, 16": "no spaces: write 'model.widths=[32,16]'.",
-    "model=mlp model.widths=32 16": "a list has no spaces, write 'model.widths=[32,16]'.",
-    "optimizer.lr=0.1 0.2 1e-3": "to try several values, write -m optimizer.lr=0.1,0.2,1e-3.",
-    "seed=1 -1": "seed=1 -1: to try several values, write -m seed=1,-1.",
-    "-m loss=se bce": "loss=se bce: to try several values, write -m loss=se,bce.",
-    "loss=mse bce ce": "loss=mse bce ce: to try several values, write -m loss=mse,bce,ce.",
-    "model=mlp model.init=he glorot": "write -m model.init=he,glorot.",
-    "optimizer.nesterov=true false": "write -m optimizer.nesterov=true,false.",
-    "model=mlp model.widths=[32 16]": "no spaces: write 'model.widths=[32,16]'.",
-    "model=mlp model.widths=[ 32 , 16 ]": "no spaces: write 'model.widths=[32,16]'.",
-    "allow=[null]": "allow must list names, as in allow=[name].",
-    "dtype=float32 float64": "write -m dtype=float32,float64.",
-    "epochs=3 sigmoid": "sigmoid is not an option; options are key=value: head=sigmoid?",
-    "data=foo.csv": "a file: write data=csv data.path=foo.csv data.label=….",
-    "data=my/foo.NPZ": "data=my/foo.NPZ is a file: write data=npz data.path=my/foo.NPZ.",
-    "epochs=null": "epochs=null must be a whole number; to count updates instead, add steps=….",
-    "seed=null": "seed=null must be a whole number.",
-    "checkpoint.seconds=null": "checkpoint.seconds=null must be a number.",
-    "objective.strict=null": "objective.strict=null must be true or false.",
-    "device=null": "device=null must have a value. Choose from auto, cpu, cuda, mps.",
-    "objective_metric=null": "objective_metric=null must be a name.",
-    "allow_targets=null": "allow_targets=null must be a list, which may be empty: [].",
-    "objective=null": "objective is a group of options, which are set one by one, as in object",
+    "head = sigmoid": "spaces around the = are not allowed: write it as in head=sigmoid.",
+    "head =sigmoid": "spaces around the = are not allowed",
+    "head= sigmoid": "spaces around the = are not allowed",
+    "'head = sigmoid'": "head = sigmoid cannot be read; options are key=value without spaces",
+    "head=sigmoid, softmax": "Unknown head=sigmoid,. Did you mean head=sigmoid?",
+    "model=mlp model.widths=32 16": "16 is not an option; options are key=value, as in head=sigm",
+    "model=mlp model.widths=[32, 16]": "a list has commas without spaces, and a text with spaces n",
+    "data=csv data.path=my file.csv": "file.csv is not an option; options are key=value",
+    "-m loss=se bce": "bce is not an option; options are key=value: loss=bce?",
+    "data=foo.csv": "Unknown data=foo.csv. Did you mean data=csv?",
+    "epochs=null": "epochs=null is not possible; leave it out for the usual value.",
+    "objective=null": "objective=null is not possible",
+    "allow_targets=null": "allow_targets=null is not possible",
     "optimizer.lr=null": "optimizer.lr=null must be a finite number above 0.",
     "optimizer.nesterov=null": "optimizer.nesterov=null must be true or false.",
-    "probes.figures=null": "probes.figures=null must be a whole number of at least 0.",
-    "data.drop_last=null": "data.drop_last=null must be true or false.",
     "data=csv data.path=x data.delimiter=null": "data.delimiter=null must be one character",
-    "model.widths=[32, 16]": "a list must have no spaces: write 'model.widths=[32,16]'.",
-    "head=sigmoid, loss=se": "head=sigmoid, ends with a comma: write head=sigmoid.",
+    "allow=[null]": "allow=[null]: Invalid type assigned: NoneType is not a subclass of str",
     "model=mlp model.widths=[-3]": "model.widths=[-3] must list whole numbers of at least 1.",
     "model=mlp model.widths=-3": "model.widths=-3 must list the hidden layers, as in model.w",
-    "model=mlp model.widths=(32,16)": "a list has square brackets: write 'model.widths=[32,16]'.",
-    "model=mlp model.widths=32,16": "model.widths=32,16 is a list: write 'model.widths=[32,16]'.",
+    "model=mlp model.widths=32,16": "needs -m, as in -m model.widths=32,16; a list as one",
     "optimizer=SGD": "Unknown optimizer=SGD. Did you mean optimizer=sgd? Choose from adam, adamw, ",
-    "data=MNIST": "Unknown data=MNIST. Did you mean data=mnist? Choose from blobs, csv, custom, ",
     "data=FashionMNIST": "Did you mean data=fashion_mnist?",
-    "head=Sigmoid": "Did you mean head=sigmoid?",
-    "loss=cross-entropy": "Unknown loss=cross-entropy. Did you mean loss=ce?",
+    "loss=cross-entropy": "Unknown loss=cross-entropy. Did you mean loss=cross_entropy?",
     "experiment=neuron.yaml": "Did you mean experiment=neuron? Choose from clipped, line, mnist",
-    "model.activation=relu": "Unknown option model.activation of model=linear. Did you mean "
-    "model=mlp, which has it? Choose from bias, init, init_scale, weight.",
+    "model.activation=relu": "Unknown option model.activation. Did you mean model=mlp, which has "
+    "it? Choose from bias, init, init_scale, weight.",
     "activation=relu": "Unknown option activation. Did you mean model.activation? Choose from all",
     "lr=0.1": "Unknown option lr. Did you mean optimizer.lr? Choose from allow, allow_targets, bat",
     "Head=sigmoid": "Unknown option Head. Did you mean head? Choose from allow, allow_targets, bat",
-    "model.lr=0.1": "Unknown option model.lr of model=linear. Did you mean optimizer.lr? Choose f",
-    "optimizer=adam optimizer.momentum=0.9": "of optimizer=adam. Did you mean optimizer=sgd, which",
-    "data.n=10": "of data=digits. Did you mean data=blobs or another that has it? Choose",
-    "head.name=x": "Unknown option head.name of head=softmax, which has none.",
-    "head=": "head has no value. Choose from clipped_linear, cloglog, ",
-    "head": "head has no value. Choose from clipped_linear, cloglog, ",
-    "seed=": "seed has no value: write seed=…",
-    "epochs 3": "epochs 3 is not an option: write epochs=3.",
-    "epochs=1e3": "epochs=1000.0 must be a whole number: write epochs=1000.",
+    "model.lr=0.1": "Unknown option model.lr. Did you mean optimizer.lr? Choose from bias",
+    "head.name=x": "Unknown option head.name.",
+    "head=": "Unknown head=. Choose from clipped_linear, cloglog, ",
+    "head": "head has no value: write head=….",
+    "seed=": "seed= must be a whole number.",
+    "epochs 3": "epochs has no value: write epochs=3.",
+    "epochs=1e3": "epochs=1000.0 must be a whole number.",
     "epochs=ten": "epochs=ten must be a whole number.",
     "epochs=99999999999": "e+12 updates are more than 1e+08; choose fewer epochs or steps.",
-    "steps=None": "steps=None must be a whole number, or null: write steps=null.",
-    "seed=[0,1,2]": "must be a whole number; to try several, write -m seed=0,1,2.",
-    "seed=range(0,3)": "needs -m, as in -m 'seed=range(0,3)'.",
-    "seed=0,1": "seed=0,1 lists values to try, which needs -m, as in -m seed=0,1.",
-    "head=sigmoid,softmax": "which needs -m, as in -m head=sigmoid,softmax.",
-    "head=[sigmoid,softmax]": "is a list: write head=sigmoid,softmax, with -m to try several.",
-    "optimizer.lr=0,1": "which needs -m; for one number write optimizer.lr=0.1.",
-    "optimizer.lr=−0.1": "has a dash for a minus sign: write optimizer.lr=-0.1.",
+    "seed=[0,1,2]": "seed=[0, 1, 2] must be a whole number.",
+    "seed=range(0,3)": "needs -m, as in -m 'seed=range(0,3)'; ",
+    "seed=0,1": "seed=0,1 lists values to try, which needs -m, as in -m seed=0,1; ",
+    "head=[sigmoid,softmax]": "Unknown head=[sigmoid,softmax]. Choose from clipped_linear",
     "optimizer.lr=0.1f": "optimizer.lr=0.1f must be a finite number above 0.",
-    "'head=sigmoid loss=se'": "holds several options; write them apart, each by itself.",
-    "'head=sigmoid;loss=se'": "holds several options; write them apart, each by itself.",
-    "head==sigmoid": "write head=sigmoid, with one equals sign.",
-    "head:sigmoid": "head:sigmoid is not an option; options are key=value: head=sigmoid?",
-    "head=“sigmoid”": "has typographic quotes: write straight ones, or head=sigmoid.",
-    "+head=sigmoid": "every run has a head: write head=sigmoid, without +.",
-    "~loss": "every run has a loss: write loss=bce, without ~.",
-    "device=gpu": "Unknown device=gpu. Did you mean device=cuda? Choose from auto, cpu, cuda, mps.",
+    "'head=sigmoid loss=se'": "head=sigmoid loss=se cannot be read; options are key=value without",
+    "head=“sigmoid”": "head=“sigmoid” cannot be read",
+    "+head=sigmoid": "every run has a head: write head=…, without +.",
+    "~loss": "every run has a loss: write loss=…, without ~.",
     "objective=strict": "objective is a group of options, which are set one by one, as in object",
     "objective.strict=maybe": "objective.strict=maybe must be true or false.",
     "objective_metric=acc": "Did you mean objective_metric=accuracy/test? Choose from accuracy",
-    "data=csv data.path=my file.csv": "a value with spaces needs quotes: 'data.path=my file.csv'.",
-    "a=b=c": "a=b=c cannot be read; quote special characters",
     "-m head=sigmoid,softmax loss=bce,xx": "Unknown loss=xx. Choose from bce, ce, focal, gaussian_",
     "-m seed=1,abc": "seed=abc must be a whole number.",
 }
@@ -245,23 +190,11 @@ def test_what_hydra_can_read_is_not_refused(train):
         ["~experiment", "--cfg", "job"],
         ["data=custom", "data._target_=my.Source", "+data.path='x;y=z'", "--cfg", "job"],
     ):
-        check_arguments(read_flags(line))
+        read_arguments(line)
     with pytest.raises(InputError):
-        check_arguments(read_flags(["head=own"]))
-    check_arguments(read_flags(["head=own", "--config-dir", "conf"]))
-    check_arguments(read_flags(["head=own", "hydra.searchpath=[file://conf]"]))
-
-
-def test_long_lists_end_at_a_whole_item(capsys):
-    names = [f"choice_{number}" for number in range(40)]
-    console.refuse(f"Unknown head=x. {CHOOSE}{', '.join(names)}.")
-    err = capsys.readouterr().err
-    shown, _, rest = err.partition(" … and ")
-    assert len(err) <= 201
-    count = shown.count("choice_")
-    assert shown.endswith(f"choice_{count - 1}")
-    assert rest == f"{40 - count} more.\n"
-    assert count > 10
+        read_arguments(["head=own"])
+    read_arguments(["head=own", "--config-dir", "conf"])
+    read_arguments(["head=own", "hydra.searchpath=[file://conf]"])
 
 
 LIGHT = {

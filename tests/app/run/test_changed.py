@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from mlr.app.cli.errors import exit_code_of
+from mlr.app.cli.main import exit_code_of
 from mlr.core.console import LONGEST
 from mlr.records import load
 from tests.analysis.report.making import add_run

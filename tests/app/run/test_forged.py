@@ -19,7 +19,7 @@ from mlr.analysis.compare.command import main as compare
 from mlr.analysis.explain.command import main as explain
 from mlr.analysis.report.command import main as report
 from mlr.analysis.verify.command import main as verify
-from mlr.app.cli.errors import exit_code_of
+from mlr.app.cli.main import exit_code_of
 from mlr.records import load
 from mlr.records.status import check_entries
 from tests.app.hostile_runs import forged

@@ -154,20 +154,6 @@ def test_a_resumed_sweep(sweep, tmp_path, part):
     assert ends_as_undisturbed(command, sample(calls, 4), kept) == 4
 
 
-def test_a_sweep_in_another_order(server, tmp_path):
-    """Folders of numbers: whose own is taken gets another."""
-    line = ("-m", *RUN, "head=sigmoid", "loss=se", "hydra.sweep.subdir=${hydra.job.num}")
-    command = Command(server, tmp_path / "it", (*line, "seed=0,1"))
-    assert kill_at(command, int(0.7 * command.answer.calls))
-    answer = server.run(*line, "seed=5,0,6,1", f"sweep.resume={command.folder}")
-    assert answer.code == 0, answer.told
-    assert command.came_to().items() >= command.expected.items()
-    assert {*command.came_to()} == {"0", "1", "2", "3"}
-    for name in ("0", "1"):
-        status = json.loads((command.folder / name / "status.json").read_text())
-        assert len(status["sessions"]) == 1
-
-
 def test_a_sweep_that_grows(sweep):
     """Names of jobs tell all that was typed: runs are found by what they are, and go on."""
     command = sweep("one batch")

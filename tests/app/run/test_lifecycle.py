@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ ERRORS = {
     MemoryError(): (74, "out of memory", False),
     RuntimeError("you tried to allocate 16 bytes. Cannot allocate memory"): (74, "16 bytes", False),
     DataError("the targets are damaged."): (3, "the targets are damaged.", False),
+    WriteError(Path("it"), OSError(5, "Input/output error")): (74, "it: Input/output error", False),
 }
 
 
@@ -70,14 +72,6 @@ def test_a_finished_run_of_a_sweep_has_a_checkpoint_to_go_on_from(train, tmp_pat
     assert swept.state.step == alone.state.step
     for name, tensor in alone.state.state_dict.items():
         assert (swept.state.state_dict[name] == tensor).all()
-
-
-def test_a_disk_that_fails_is_one_sentence(train, trained, tmp_path):  # noqa: F811
-    trained.wrong = lambda seeds: WriteError(tmp_path / "it", OSError(5, "Input/output error"))
-    finished = train(*FAST, "hydra.run.dir=mine")
-    assert finished.code == 74
-    assert finished.err.endswith("it: Input/output error\n")
-    assert finished.status()["status"] == "failed"
 
 
 def test_a_new_run_is_locked_while_it_is_trained(train, trained, tmp_path):  # noqa: F811

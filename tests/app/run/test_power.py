@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from mlr.app.cli.command import main
-from mlr.app.run.checkpointing import CheckpointWriter
+from mlr.app.run.lifecycle import CheckpointWriter
 from mlr.training import checkpointing, loop
 from tests.app.disk_model import Disk, lay_down, recorded
 from tests.app.killing import RUN, Command, newest_step

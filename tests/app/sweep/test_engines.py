@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlr.app.sweep.engines import OutcomeCollector, run_task, split
-from mlr.app.sweep.progress import ProgressListener
+from mlr.app.sweep.engines import run_task, split
 from mlr.records.outcome import Outcome
 from tests.app.sweeping import FAST, on_disk
 
@@ -28,24 +27,19 @@ def test_groups_are_split_into_what_workers_take():
     assert split(groups, 1) == groups
 
 
-def test_a_job_is_told_of_once():
-    class Heard(ProgressListener):
-        def __init__(self):
-            self.outcomes = []
+def test_of_two_reports_of_a_job_the_first_counts(train, monkeypatch):
+    def run_chunks(groups, options, folder, report, *more):
+        for status in ("done", "failed"):
+            report(Outcome("a", [], status, folder=folder, number=0))
 
-        def ended(self, outcome):
-            self.outcomes.append(outcome)
-
-    heard = Heard()
-    once = OutcomeCollector(heard, {})
-    for status in ("done", "failed"):
-        once.ended(Outcome("a", [], status, number=3))
-    assert [outcome.status for outcome in heard.outcomes] == ["done"]
+    monkeypatch.setattr("mlr.app.sweep.sweep.run_chunks", run_chunks)
+    finished = train("-m", "hydra/launcher=batched_ray", *FAST, "seed=0")
+    assert finished.code == 0
+    assert "1 of 1 failed" not in finished.out
 
 
 def test_an_engine_that_is_not_installed_says_so(train, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "mlr.app.sweep.engine_ray", raising=False)
     finished = train("-m", "hydra/launcher=batched_ray", *FAST, "seed=0,1")
     assert finished.code == 2
     assert (
@@ -172,7 +166,7 @@ def test_a_signal_ends_a_task_after_its_step_and_is_handed_on(tmp_path, monkeypa
 
     heard = []
 
-    def run_chunk(jobs, signals):
+    def run_chunk(jobs, report, signals):
         with signals.deferred():
             os.kill(os.getpid(), signal.SIGUSR1)
             assert signals.asked()

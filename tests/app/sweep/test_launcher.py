@@ -14,7 +14,6 @@ from hydra.core.utils import JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import OmegaConf
 
-from mlr.app.sweep.engines import Engine
 from mlr.app.sweep.launch import Launch
 from mlr.core.checks import InputError
 from tests.app.composing import sweep_of
@@ -52,7 +51,7 @@ def test_what_is_returned_tells_of_its_job():
 
 def test_an_exception_is_the_failure_of_its_job_alone(capsys):
     sweep = sweep_of()
-    sweep.launch.task.batch = lambda jobs, folder: [1.0, KeyError("broken"), float("inf")]
+    sweep.launch.task.batch = lambda jobs, folder, engine: [1.0, KeyError("broken"), float("inf")]
     good, bad, diverged = sweep.launch([["seed=1"], ["seed=2"], ["seed=3"]], 0)
     assert good.return_value == 1.0
     assert diverged.return_value == float("inf")
@@ -64,7 +63,7 @@ def test_an_exception_is_the_failure_of_its_job_alone(capsys):
 
 def test_an_answer_for_each_job_is_needed():
     sweep = sweep_of()
-    sweep.launch.task.batch = lambda jobs, folder: []
+    sweep.launch.task.batch = lambda jobs, folder, engine: []
     with pytest.raises(ValueError, match="shorter"):
         sweep.launch([["seed=1"]], 0)
 
@@ -78,14 +77,14 @@ def test_the_engine_is_passed_on():
         hydra_context=sweep.context, task_function=sweep.launch.task, config=sweep.master
     )
     launcher.launch([["seed=1"]], 0)
-    assert sweep.engine == {"engine": Engine("ray", {"workers": 2, "resources": {"gpu": 1}})}
-    assert type(sweep.engine["engine"].options["resources"]) is dict
+    assert sweep.engine == {"engine": "ray", "workers": 2, "resources": {"gpu": 1}}
+    assert type(sweep.engine["resources"]) is dict
 
 
 def test_no_engine_is_this_process():
     sweep = sweep_of()
     sweep.launch([["seed=1"]], 0)
-    assert sweep.engine == {}
+    assert sweep.engine is None
 
 
 def test_prepare_comes_first():
@@ -141,7 +140,7 @@ def test_the_batch_sees_the_configuration_of_the_sweep():
     sweep = sweep_of()
     seen = []
 
-    def batch(jobs, folder):
+    def batch(jobs, folder, engine):
         seen.append(HydraConfig.get())
         return [0.0]
 
@@ -157,11 +156,6 @@ def test_the_batch_sees_the_configuration_of_the_sweep():
         ("hydra.job.chdir=true", r"^hydra\.job\.chdir=true is not supported"),
         ("+hydra.job.env_set.THREADS=1", r"^hydra\.job\.env_set .*of THREADS is not supported"),
         ("hydra.job.env_copy=[HOME]", r"env_copy\) of HOME is not supported"),
-        (
-            "hydra.sweep.subdir=same",
-            r"^jobs #0 \(seed=1\) and #1 \(seed=2\) would share the folder",
-        ),
-        ("hydra.sweep.dir=out/${seed}", r"^hydra\.sweep\.dir would be out/1 for job #0"),
         ("data.seed=${sed}", r"^Interpolation key 'sed' not found\.$"),
     ],
 )
@@ -171,12 +165,6 @@ def test_what_one_program_cannot_do_is_refused(setting, message):
     with pytest.raises(InputError, match=message):
         sweep.launch([["seed=1", *ours], ["seed=2", *ours]], 0)
     assert sweep.jobs == []
-
-
-def test_equal_jobs_may_share_a_folder():
-    sweep = sweep_of()
-    returns = sweep.launch([["seed=1"], ["seed=1"]], 0)
-    assert len(sweep.jobs) == len(returns) == 2
 
 
 def test_hydra_starts_without_the_heavy_parts(tmp_path):

@@ -24,16 +24,16 @@ def statuses(folder):
 
 
 def test_trials_are_batched_by_n_jobs(train, monkeypatch):
-    from mlr.app.sweep.session import Session
+    from mlr.app.sweep.sweep import Sweep
 
     sizes = []
-    batch = Session.batch
+    batch = Sweep.batch
 
     def counted(self, jobs, *more):
         sizes.append(len(jobs))
         return batch(self, jobs, *more)
 
-    monkeypatch.setattr(Session, "batch", counted)
+    monkeypatch.setattr(Sweep, "batch", counted)
     done = train(
         "-m",
         *SWEEPER,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from mlr.app.sweep.sweep_names import RunNames
+from mlr.app.sweep.resolvers import RunNames
 from mlr.records import RunFolder
 from tests.app.composing import sweep_of
 from tests.app.sweeping import rows
@@ -38,7 +38,6 @@ def made(folder: Path, *overrides: str) -> None:
         (["model=mlp", "seed=range(0,8)"], ["model=mlp", "seed=7"], "sigmoid+se,seed=7"),
         (["optimizer.lr=0.1,1", "seed=3"], ["optimizer.lr=0.1", "seed=3"], "lr=0.1,seed=3"),
         (["seed=0,1", "optimizer.lr=0.1,1"], ["seed=0", "optimizer.lr=1"], "lr=1,seed=0"),
-        (["epochs=choice(3)", "batch_size=range(8,9)"], ["epochs=3", "batch_size=8"], ""),
         (["optimizer.lr=interval(0,1)"], ["optimizer.lr=0.25"], "lr=0.25"),
         (["optimizer.lr=tag(log,interval(0.1,1))"], ["optimizer.lr=0.5"], "lr=0.5"),
         (["experiment=glob(*)"], ["experiment=xor"], "experiment=xor"),

@@ -133,7 +133,7 @@ def test_a_sweep_at_work_is_not_resumed(train, tmp_path):
         fcntl.flock(lock, fcntl.LOCK_EX)
         refused = train("-m", *FAST, "seed=0,1", "sweep.resume=mine")
     assert refused.code == 2
-    assert "is worked on by process" in refused.err
+    assert "is trained by process" in refused.err
     assert train("-m", *FAST, "seed=0,1", "sweep.resume=mine").code == 0
 
 

@@ -3,9 +3,9 @@ import pytest
 from tensorboard.plugins.hparams import api_pb2, metadata
 
 from mlr.records.run_folder import STATUSES
-from mlr.records.tensorboard.event_writer import EventWriter
-from mlr.records.tensorboard.hparams import hparams_summaries, session_end
+from mlr.records.tensorboard.hparams import HEADLINES, hparams_summaries, session_end
 from tests.records.reading import accumulate
+from tests.records.written import write_events
 
 HPARAMS = {"head": "sigmoid", "lr": 0.1, "seed": 3, "nesterov": True, "clip": None}
 
@@ -20,11 +20,8 @@ def plugin_data(folder):
 
 
 def test_tensorboard_reads_columns_values_and_the_end(tmp_path):
-    writer = EventWriter(tmp_path)
-    for summary in hparams_summaries(HPARAMS, ["loss/test", "plain"], "run 7", started=5.0):
-        writer.summary(summary, 0)
-    writer.summary(session_end("done", 1.0), 0)
-    writer.flush()
+    start = hparams_summaries(HPARAMS, "run 7")
+    write_events(tmp_path, *((one, 0) for one in (*start, session_end("done", 1.0))))
     experiment, start, end = plugin_data(tmp_path)
     assert {info.name: info.type for info in experiment.hparam_infos} == {
         "head": api_pb2.DATA_TYPE_STRING,
@@ -34,15 +31,14 @@ def test_tensorboard_reads_columns_values_and_the_end(tmp_path):
         "clip": api_pb2.DATA_TYPE_STRING,
     }
     assert {info.name for info in experiment.hparam_infos if info.differs} == {"head", "lr", "seed"}
-    assert [(info.name.tag, info.display_name) for info in experiment.metric_infos] == [
-        ("loss/test", "loss (test)"),
-        ("plain", "plain"),
-    ]
+    columns = [(info.name.tag, info.display_name) for info in experiment.metric_infos]
+    assert columns[:2] == [("accuracy/test", "accuracy (test)"), ("loss/test", "loss (test)")]
+    assert [tag for tag, _ in columns] == list(HEADLINES)
     values = {
         name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()
     }
     assert values == {**HPARAMS, "clip": "none", "seed": f"{3:>20}"}
-    assert (start.group_name, start.start_time_secs) == ("run 7", 5.0)
+    assert start.group_name == "run 7"
     assert end.status == api_pb2.STATUS_SUCCESS
 
 
@@ -57,9 +53,9 @@ def test_every_status_has_its_end(status):
 
 
 def test_numpy_numbers_are_taken_and_other_things_refused():
-    hparams_summaries({"lr": np.float32(0.1), "n": np.int64(3), "b": np.bool_(True)}, [])
+    hparams_summaries({"lr": np.float32(0.1), "n": np.int64(3), "b": np.bool_(True)}, "a")
     with pytest.raises(TypeError, match=r"hparams\['a'\]=\[1\] must be"):
-        hparams_summaries({"a": [1]}, [])
+        hparams_summaries({"a": [1]}, "a")
 
 
 def test_seeds_read_as_whole_numbers_and_sort_as_such():
@@ -67,7 +63,7 @@ def test_seeds_read_as_whole_numbers_and_sort_as_such():
     seeds = [0, 2, 10, 9_999, 10_000, np.int64(2**62)]
     shown = []
     for seed in seeds:
-        _, start = hparams_summaries({"seed": seed}, [])
+        _, start = hparams_summaries({"seed": seed}, "a")
         data = metadata.parse_session_start_info_plugin_data(
             start.value[0].metadata.plugin_data.content
         )

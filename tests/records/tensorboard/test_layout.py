@@ -5,7 +5,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
-from mlr.records.tensorboard.event_writer import EventWriter
 from mlr.records.tensorboard.layout import (
     DETAILS,
     PAGES,
@@ -15,6 +14,7 @@ from mlr.records.tensorboard.layout import (
     pages,
 )
 from tests.records.reading import accumulate
+from tests.records.written import write_events
 
 LAYERS = tuple(f"grad_norm/layer{number}" for number in range(3))
 TAGS = (
@@ -30,9 +30,7 @@ GAUSSIAN = ("loss/train", "predicted_std/train", "predicted_std/val", "predicted
 
 
 def test_tensorboard_reads_the_questions(tmp_path):
-    writer = EventWriter(tmp_path)
-    writer.summary(layout_summary(TAGS), 0)
-    writer.flush()
+    write_events(tmp_path, (layout_summary(TAGS), 0))
     found = accumulate(tmp_path)
     assert list(found.PluginTagToContent("custom_scalars")) == [metadata.CONFIG_SUMMARY_TAG]
     (event,) = found.Tensors(metadata.CONFIG_SUMMARY_TAG)

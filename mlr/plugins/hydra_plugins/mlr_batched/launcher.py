@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 class BatchedLauncher(Launcher):
     """Launcher that hands all jobs of a batch to the task function at once."""
 
-    def __init__(self, engine: str | None = None, **options: Any) -> None:
-        """Keep `engine` and its `options` for the task; None is this process."""
-        self.engine = engine
-        self.options = options
+    def __init__(self, **options: Any) -> None:
+        """Keep the options for the task: a cluster's `engine` and its own; none is this process."""
+        self.options: Any = OmegaConf.to_container(OmegaConf.create(options), resolve=True)
         self._launch: Launch | None = None
 
     def setup(
@@ -41,14 +40,8 @@ class BatchedLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run one batch of the sweep."""
-        from mlr.app.sweep.engines import Engine
-
         assert self._launch is not None, "launch before setup"
-        engine = None
-        if self.engine is not None:
-            plain: Any = OmegaConf.to_container(OmegaConf.create(self.options), resolve=True)
-            engine = Engine(self.engine, plain)
-        return self._launch(job_overrides, initial_job_idx, engine)
+        return self._launch(job_overrides, initial_job_idx, self.options or None)
 
 
 @dataclass

@@ -1,0 +1,97 @@
+"""Help and arguments of the commands that read runs.
+
+Each function declares the parameters of the `main` in `HOMES`; its docstring is the help.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+HOMES = {
+    "board": "mlr.app.board.command",
+    "compare": "mlr.analysis.compare.command",
+    "explain": "mlr.analysis.explain.command",
+    "report": "mlr.analysis.report.command",
+    "verify": "mlr.analysis.verify.command",
+}
+"""Modules whose `main` runs a command; imported then, because numpy and torch take seconds."""
+FOLDER = "of a run, of a sweep, or above them"
+
+
+def board(parser: ArgumentParser) -> None:
+    """Open TensorBoard on runs, in the browser, with the charts that tell most on top.
+
+    mlr board
+    mlr board runs/2026-01-31/12-00-00-abcdef
+    """
+    parser.add_argument("folder", nargs="?", default="runs", help=f"{FOLDER} (default: runs)")
+    parser.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="print the address only"
+    )
+    parser.add_argument(
+        "--all",
+        dest="every",
+        action="store_true",
+        help="show every run; of more than 500, TensorBoard ticks none at first",
+    )
+
+
+def compare(parser: ArgumentParser) -> None:
+    """Compare runs: a table by head and loss, or any other key, over seeds.
+
+    mlr compare runs/2026-01-31/12-00-00-abcdef
+    mlr compare runs --by model,optimizer.lr --metric loss/val --csv -
+    """
+    parser.add_argument("places", metavar="folder", nargs="+", help=FOLDER)
+    parser.add_argument(
+        "--by",
+        metavar="KEY[,KEY]",
+        default="head,loss",
+        help="what tells rows apart: head, loss, pair, model, data, lr, or any other key of the "
+        "configuration (default: head, loss and whatever else varies); where lr is not among "
+        "them, a row is of the lr chosen on validation data",
+    )
+    parser.add_argument(
+        "--metric",
+        metavar="TAG",
+        help="final number that ranks (default: accuracy/test; of a regression loss/test, or "
+        "rmse/test where losses differ)",
+    )
+    parser.add_argument(
+        "--sort",
+        metavar="COLUMN",
+        help="a key of --by or a column of --csv, the smallest first (default: the best first)",
+    )
+    parser.add_argument(
+        "--csv", metavar="FILE", help="write all numbers; - prints them in place of the table"
+    )
+    parser.add_argument("--json", metavar="FILE", help="likewise, with every unfinished run")
+
+
+def explain(parser: ArgumentParser) -> None:
+    """Say what is wrong with runs, in plain words, with the evidence and the remedy.
+
+    mlr explain runs/2026-01-31/12-00-00-sigmoid+se-1a2b3c
+    mlr explain runs/<sweep> --json
+    """
+    parser.add_argument("place", metavar="folder", help=FOLDER)
+    parser.add_argument("--json", dest="as_json", action="store_true", help="print one JSON object")
+
+
+def report(parser: ArgumentParser) -> None:
+    """Report of a run or a sweep: one HTML page that needs nothing else, offline too.
+
+    mlr report runs/2026-01-31/12-00-00-abcdef
+    mlr report runs/2026-01-31/12-00-00-abcdef --out report.html
+    """
+    parser.add_argument("place", metavar="folder", help=FOLDER)
+    parser.add_argument("--out", metavar="FILE", help="default: report.html in that folder")
+
+
+def verify(parser: ArgumentParser) -> None:
+    """Verify runs: every file against its checksum, what is damaged, and what to do.
+
+    mlr verify runs/2026-01-31/12-00-00-abcdef
+    mlr verify runs
+    """
+    parser.add_argument("places", metavar="folder", nargs="+", help=FOLDER)
