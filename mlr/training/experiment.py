@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from mlr.core.checks import InputError, known, positive, whole
 from mlr.data.base import Dataset
 from mlr.probes import ProbeSettings
-from mlr.probes.base import Subject
 from mlr.training.optimizers import Optimizer
 from mlr.training.schedules import Constant, LearningRate
 

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any, TypeVar
 
 from mlr.core.checks import InputError, nearest, typed, unknown
@@ -101,8 +100,8 @@ def _find(group: str, target: str, allowed: Sequence[str]) -> Any:
             f"{group}._target_={target} is none of mlr's own parts and not in torch.nn, so it is "
             f"not imported. If you trust it, add allow_targets=[{target.split('.')[0]}]."
         )
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # last, so that a user's package hides no other
+    if "" not in sys.path:
+        sys.path.append("")  # the current folder; last, so that it hides no other package
     try:
         kind = getattr(import_module(package), name)
     except (ImportError, AttributeError) as error:

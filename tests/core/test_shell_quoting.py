@@ -146,4 +146,4 @@ def test_a_run_whose_status_is_damaged_is_told_so(train, trained_before, tmp_pat
     (tmp_path / "run/status.json").write_text("")
     finished = train("resume=run", "epochs=2")
     assert finished.code == 0
-    assert "the run does not say how it ended; it continues after 19 of 38 updates" in finished.err
+    assert "the run continues after 19 of 38 updates" in finished.err

@@ -52,7 +52,7 @@ def bound(head: str, loss: str) -> float:
     if head == "cloglog":
         return 500  # 1 − y is exp of a rounded e^z, off by its size in ulp (351)
     if head == "sparsemax":
-        return 120  # z_k − τ cancels at the rim of the support (85)
+        return 200  # z_k − τ cancels at the rim of the support (176)
     # 1 − x m(x) cancels below the continued fraction; focal multiplies three such (18)
     return 24 if head == "probit" else 10  # (6.4)
 

@@ -11,11 +11,12 @@ within 4 ulp of the largest term. Larger are the bounds of
 
     - squared error, a product of four rounded factors: of the sigmoid 8, of a softmax 14;
     - bce of a softmax and the matching loss of the clipped linear unit, sums of ten products: 6;
+    - the Gaussian likelihood, whose residual has three rounded factors: 5;
     - a softmax: half an ulp more for each of the K terms of a sum, and up to one for each unit of
       a difference z_k − z_max that is no number of the type, for it is rounded once; three with
       se and bce, whose gradients are products of three such numbers;
     - what amplifies the rounding of its parts: other heads and losses 10, erfc of probit 24, the
-      rim of sparsemax 120, e^−e^z of cloglog 500, y^q of gce 1000.
+      rim of sparsemax 200, e^−e^z of cloglog 500, y^q of gce 1000.
 
 Adding a kernel:
     - of a new head with a probability for each output: its class terms and a line in

@@ -20,9 +20,10 @@ from mlr.objectives.kernels.kernel import Kernel
 def gaussian_losses(z: Tensor, t: Tensor) -> Tensor:
     """Σ ½r² + s + ½ log 2π."""
     r, _ = _residuals(z, t)
-    square, s = r * r, z.chunk(2, -1)[1]
+    # halving first keeps the largest squares finite
+    half, s = 0.5 * r * r, z.chunk(2, -1)[1]
     # where r² is infinite the sum is, even if log σ is −∞
-    return torch.where(square.isinf(), square, 0.5 * square + s + HALF_LOG_TAU).sum(-1)
+    return torch.where(half.isinf(), half, half + s + HALF_LOG_TAU).sum(-1)
 
 
 def gaussian_gradient(z: Tensor, t: Tensor) -> Tensor:

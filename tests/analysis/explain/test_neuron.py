@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mlr.analysis.figures import canvas, outputs
+from mlr.analysis.figures.seen import Moment
 
 UPDATES = 300
 
@@ -74,7 +75,8 @@ def test_saturation_is_named_whatever_counts_as_stuck(train):
 
 def test_the_picture_shows_the_outputs_over_the_updates(lesson):
     (se,) = [run for run in lesson.runs if run.name.startswith("sigmoid+se")]
-    (curve,) = outputs.collect(se / "metrics.csv", {"prediction/target_0": 0.5}, UPDATES + 1)
+    end = Moment(None, UPDATES + 1, {}, se / "metrics.csv")
+    (curve,) = outputs.collect(end, {"prediction/target_0": 0.5})
     assert curve.tag == "prediction/target_0"
     assert curve.steps.tolist() == [*range(UPDATES + 1), UPDATES + 1]
     assert curve.outputs[:-1] == pytest.approx(neuron("se"), rel=1e-6)
