@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
-from typing import TypeVar
+from threading import Lock
+from types import TracebackType
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -38,32 +39,69 @@ def threads(count: int) -> Iterator[int]:
         torch.set_num_threads(before)
 
 
+class PendingCall(Generic[Item]):
+    """A call that is done once, by the first thread that gets to it."""
+
+    def __init__(self, function: Callable[[], Item]) -> None:
+        self.function: Callable[[], Item] | None = function
+        self.lock = Lock()
+        self.outcome: Item | Exception
+
+    def do(self) -> None:
+        """Do the call on this thread, or wait until another thread has done it.
+
+        After an interruption by Ctrl-C it can be done again.
+        """
+        with self.lock:
+            if self.function is not None:
+                try:
+                    self.outcome = self.function()
+                except Exception as error:
+                    self.outcome = error
+                self.function = None  # frees what it holds
+
+    @property
+    def result(self) -> Item:
+        """The result of the call; its error is raised."""
+        self.do()
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
 class Background:
-    """Pool of threads; with a number of 0, work is done on the calling thread."""
+    """Threads, and a queue of work for them.
+
+    Args:
+        threads: number of threads; without any, work is done on the calling thread.
+    """
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self.pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="mlr")
-        self.items = ThreadPoolExecutor(1, thread_name_prefix="mlr")
-        """one thread, so that items are made in their order"""
         # each thread has its own inference mode
         self.inference = torch.is_inference_mode_enabled()
+        self.queue: deque[PendingCall[Any]] = deque()
 
     def __enter__(self) -> Background:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
-        self.items.shutdown(cancel_futures=True)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.queue.clear()
+        self.pool.shutdown()
 
     def side_by_side(self, functions: Sequence[Callable[[], Item]]) -> list[Item]:
         """Call several functions at once, the first of them on this thread."""
-        futures = [self.pool.submit(self._call, function) for function in functions[1:]]
-        results = [functions[0]()]
-        for function, future in zip(functions[1:], futures, strict=True):
-            # one that no thread has begun is called here
-            results.append(function() if future.cancel() else future.result())
-        return results
+        works = [PendingCall(function) for function in functions]
+        for work in works[1:]:
+            self.queue.appendleft(work)
+            self.pool.submit(self._work)
+        return [work.result for work in works]
 
     def ahead(self, items: Iterator[Item], worth: bool) -> Iterator[Item]:
         """Iterate over `items`, each computed while earlier ones are used.
@@ -74,12 +112,30 @@ class Background:
         """
         if not self.threads or not worth:
             yield from items
-        coming: deque[Future[Item]] = deque()
+        coming: deque[PendingCall[Item]] = deque()
         while True:
             while len(coming) <= AHEAD:
-                coming.append(self.items.submit(self._call, partial(next, items)))
-            yield coming.popleft().result()
+                coming.append(self._following(items, coming[-1] if coming else None))
+            yield coming.popleft().result
 
-    def _call(self, function: Callable[[], Item]) -> Item:
+    def _following(
+        self, items: Iterator[Item], before: PendingCall[Item] | None
+    ) -> PendingCall[Item]:
+        def make() -> Item:
+            if before is not None:
+                before.do()  # a generator has one user at a time, and its items an order
+            return next(items)
+
+        work = PendingCall(make)
+        self.queue.append(work)
+        self.pool.submit(self._work)
+        return work
+
+    def _work(self) -> None:
+        """Do the first work of the queue, if it was not done before."""
         with torch.inference_mode(self.inference), torch.no_grad():
-            return function()
+            try:
+                work = self.queue.popleft()
+            except IndexError:
+                return
+            work.do()

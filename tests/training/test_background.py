@@ -1,97 +1,81 @@
-"""Work on other threads: done once, in order, and by the caller where no thread is free."""
+"""Work on other threads: done once, in order, and not lost when it is interrupted."""
 
 from __future__ import annotations
 
 from functools import partial
-from itertools import islice
-from threading import Barrier, Event, get_ident
+from itertools import count, islice
+from threading import Barrier
 
 import pytest
 import torch
 
-from mlr.training.background import Background, threads
+from mlr.training.background import Background, PendingCall
 
 BUSY = [(1, True), (4, True)]
 
 
-@pytest.mark.parametrize(("count", "worth"), [(1, False), (0, True), *BUSY])
-def test_items_made_ahead_are_the_items_in_their_order(count, worth):
+@pytest.mark.parametrize(("threads", "worth"), [(1, False), (0, True), *BUSY])
+def test_items_made_ahead_are_the_items_in_their_order(threads, worth):
     def numbers():
-        for number in range(1000):
+        for number in count():
             assert torch.is_inference_mode_enabled()
             yield number
 
-    with torch.inference_mode(), Background(count) as background:
+    with torch.inference_mode(), Background(threads) as background:
         items = background.ahead(numbers(), worth)
         assert list(islice(items, 50)) == list(range(50))
 
 
-@pytest.mark.parametrize(("count", "worth"), [(1, False), *BUSY])
-def test_an_error_in_the_producer_reaches_the_consumer(count, worth):
+@pytest.mark.parametrize(("threads", "worth"), [(1, False), *BUSY])
+def test_an_error_in_the_producer_reaches_the_consumer(threads, worth):
     def broken():
         yield 1
         raise RuntimeError("no more")
 
-    with Background(count) as background:
+    with Background(threads) as background:
         items = background.ahead(broken(), worth)
         assert next(items) == 1
         with pytest.raises(RuntimeError, match="no more"):
             next(items)
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_side_by_side_means_at_the_same_time(count):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_side_by_side_means_at_the_same_time(threads):
     """Each function waits for all others: one after the other they would never end."""
-    together = Barrier(count + 1, timeout=60)
+    together = Barrier(threads + 1, timeout=60)
 
     def meet(number):
         together.wait()
         return number
 
-    with Background(count) as background:
-        functions = [partial(meet, number) for number in range(count + 1)]
+    with Background(threads) as background:
+        functions = [partial(meet, number) for number in range(threads + 1)]
         for _ in range(20):
-            assert background.side_by_side(functions) == list(range(count + 1))
+            assert background.side_by_side(functions) == list(range(threads + 1))
 
 
-def test_work_that_no_thread_has_begun_is_done_by_the_caller():
-    """All threads wait for the caller; it does not wait for them."""
-    caller, begun, released = get_ident(), Event(), Event()
+def test_interrupted_work_is_still_to_be_done():
+    attempts = []
 
-    def hold():
-        begun.set()
-        released.wait(60)
+    def interrupted_once():
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise KeyboardInterrupt
+        return "measured"
 
-    with Background(1) as background:
-        background.pool.submit(hold)
-        begun.wait(60)
-        try:
-            assert background.side_by_side([get_ident, get_ident]) == [caller, caller]
-        finally:
-            released.set()
+    work = PendingCall(interrupted_once)
+    with pytest.raises(KeyboardInterrupt):
+        work.do()
+    assert work.result == "measured"
+    assert work.result == "measured"
+    assert len(attempts) == 2
 
 
-def test_an_error_of_any_function_is_raised():
+def test_work_that_fails_raises_each_time_it_is_asked():
     def fails():
         raise ValueError("not this way")
 
-    with Background(1) as background:
-        for functions in ([fails, int], [int, fails]):
-            with pytest.raises(ValueError, match="not this way"):
-                background.side_by_side(functions)
-
-
-def failing() -> None:
-    with threads(2) as before:
-        assert (before, torch.get_num_threads()) == (3, 2)
-        raise RuntimeError("inside")
-
-
-def test_the_number_before_is_given_and_restored():
-    at_first = torch.get_num_threads()
-    with threads(3) as before:
-        assert (before, torch.get_num_threads()) == (at_first, 3)
-        with pytest.raises(RuntimeError, match="inside"):
-            failing()
-        assert torch.get_num_threads() == 3
-    assert torch.get_num_threads() == at_first
+    work = PendingCall(fails)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="not this way"):
+            _ = work.result
