@@ -110,9 +110,9 @@ class Finished(NamedTuple):
 def train(tmp_path, monkeypatch, capfd):
     """Runs scripts/train.py's main in this process, in an empty folder, without its figures.
 
-    These take longer than most of what is tested; tests/analysis/figures has them.
+    These take longer than most of what is tested; tests/figures has them.
     """
-    monkeypatch.setattr("mlr.analysis.figures.record.PICTURES", ())
+    monkeypatch.setattr("mlr.figures.record.PICTURES", ())
 
     def run(*overrides: str) -> Finished:
         from mlr.app.cli.command import main

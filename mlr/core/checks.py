@@ -65,18 +65,17 @@ def known(name: str, value: str, allowed: Iterable[str]) -> str:
     raise InputError(unknown(f"{name}={typed(value)}", choices, near and f"{name}={near}"))
 
 
-def unknown(given: str, choices: Iterable[str], near: str | None = None, of: str = "") -> str:
+def unknown(given: str, choices: Iterable[str], near: str | None = None) -> str:
     """Return the message about an unknown name, with the one that was probably meant.
 
     Args:
         given: the override as typed, as in `head=sigmod`.
         choices: the known names.
         near: as in `head=sigmoid`.
-        of: owner of the choices, as in ` of own.csv`.
     """
     hint = f" Did you mean {near}?" if near else ""
     listed = ", ".join(choices)
-    return f"Unknown {given}.{hint}" + (f" {CHOOSE}{listed}{of}." if listed else "")
+    return f"Unknown {given}.{hint}" + (f" {CHOOSE}{listed}." if listed else "")
 
 
 def nearest(name: str, choices: Iterable[str], cutoff: float = 0.6) -> str | None:

@@ -56,8 +56,8 @@ class Recorded:
 
     @property
     def pair(self) -> str:
-        """Head and loss, as in `sigmoid+se`; empty without an entry."""
-        return str(self.entries.get("pair") or "")
+        """Head and loss, as in `sigmoid+se`, or the one that is named; empty without an entry."""
+        return str(self.entries.get("pair") or "").strip("+")
 
     @property
     def seed(self) -> int | None:

@@ -165,26 +165,18 @@ class Recorder:
         error: of a run that cannot be written, while the others of its program continue.
     """
 
-    def __init__(
-        self,
-        folder: RunFolder,
-        tags: Sequence[str],
-        hparams: Mapping[str, Any],
-        trial: str | None = None,
-    ):
+    def __init__(self, folder: RunFolder, tags: Sequence[str], hparams: Mapping[str, Any]) -> None:
         """Begin to record a run.
 
         Args:
             folder: the claimed folder.
             tags: every scalar that may come, in the order of the table's columns.
             hparams: settings of the run for the HPARAMS page; bool, number, text or None.
-            trial: the run's name on that page; None takes the end of the folder's path.
         """
         self._open(folder, tags, new_events(folder.path), {})
-        if trial is None:
-            # its column is narrow: first what tells it from its siblings
-            place = folder.path.absolute()
-            trial = f"{place.name} ({place.parent.name})"
+        # the column of names is narrow: first what tells the run from its siblings
+        place = folder.path.absolute()
+        trial = f"{place.name} ({place.parent.name})"
         # even if they are not among `tags`: TensorBoard takes one run's list for all of a logdir
         for summary in hparams_summaries(hparams, trial):
             self.summary(summary, 0)
@@ -274,11 +266,10 @@ class Recorder:
         status: str,
         metrics: Mapping[str, float] = MappingProxyType({}),
         reason: str | None = None,
-        at: tuple[int, float] | None = None,
         sync: bool = True,
     ) -> None:
         """End the run, as `finish_all` does for several; the arguments are those of `RunEnd`."""
-        finish_all([self], [RunEnd(status, metrics, reason, at=at)], sync)
+        finish_all([self], [RunEnd(status, metrics, reason)], sync)
 
     def _add(self, steps: np.ndarray, events: bytes, lines: bytes, seen: np.ndarray) -> None:
         """Add rows to both files, where a first step equal to the last row's fills that row.

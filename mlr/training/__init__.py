@@ -10,13 +10,13 @@ The way of a batch, from YAML to a number in TensorBoard:
 
     - `configs/train.yaml` names the parts; `app.run.single` has `app.config.run_spec.RunSpec.build`
       make an `Experiment` of them, and `app.run.lifecycle.train_program` hands it to `loop.train`;
-    - `batches.Batches.chunks` gathers, and `step.Program.update` computes: the network
-      (`backprop`, or `runs_last`, `functional`), dL/dz (`run_objectives`, which calls the kernel of
-      the pair in `mlr.objectives.kernels`) and the update (`steppers`);
-    - a measured step goes to `log.StepLog`: `probes.measuring.Measurements` stacks some and calls
-      the families of `mlr.probes.families`;
-    - `records.recorder.record_scalars` encodes the numbers (`records.encoding`), and
-      `Recorder.flush` appends them to the files.
+    - `batches.Batches.chunks` gathers examples, and `step.Program.update` computes their logits
+      (`backprop`, or `runs_last`, `functional`) and dL/dz (`run_objectives`, which calls the kernel
+      of the pair in `mlr.objectives.kernels`), then updates the parameters (by `steppers`);
+    - a measured step goes to `log.StepLog`: `probes.measuring.Measurements` stacks some and has
+      each probe of `mlr.probes.families` compute its numbers;
+    - `records.recorder.record_scalars` encodes the numbers (`records.encoding`), and `flush_all`
+      appends them to the event files.
 """
 
 from typing import TYPE_CHECKING

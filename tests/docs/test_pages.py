@@ -120,7 +120,7 @@ def test_the_lecture_works(line, script, tmp_path, monkeypatch):
 @pytest.mark.parametrize("line", [line for line in TRAINING[1:] if line not in GOING_ON])
 def test_the_training_works(line, tmp_path, monkeypatch, capfd):
     """Without its figures, but for those of the first command; of seeds by the dozen two."""
-    monkeypatch.setattr("mlr.analysis.figures.record.PICTURES", ())
+    monkeypatch.setattr("mlr.figures.record.PICTURES", ())
     line = re.sub(r"seed=range\(0,\d+\)", "seed=range(0,2)", line)
     if "mnist_mlp" in line:
         source, cache = mnist_folder(), tmp_path / "cache" / "mlr" / "mnist"
@@ -143,7 +143,7 @@ def test_the_training_works(line, tmp_path, monkeypatch, capfd):
 
 def test_a_run_goes_on_and_its_checkpoint_is_read(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mlr.analysis.figures.record.PICTURES", ())
+    monkeypatch.setattr("mlr.figures.record.PICTURES", ())
     for line in GOING_ON:
         assert trained(line) == 0
     assert "epochs: 40" in (tmp_path / "runs/mine/.hydra/config.yaml").read_text()

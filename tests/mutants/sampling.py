@@ -9,7 +9,7 @@ from tests.mutants.operators import Mutant, mutants
 
 PACKAGES = (
     "mlr/objectives", "mlr/probes", "mlr/training", "mlr/data", "mlr/records",
-    "mlr/analysis/explain", "mlr/analysis/compare", "mlr/analysis/figures", "mlr/analysis/report",
+    "mlr/analysis/explain", "mlr/analysis/compare", "mlr/figures", "mlr/analysis/report",
     "mlr/analysis/verify",
     "mlr/heads", "mlr/losses",
 )  # fmt: skip

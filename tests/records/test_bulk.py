@@ -32,8 +32,8 @@ def clock(monkeypatch):
 
 
 def recorders(folder: Path, runs: int = RUNS, tags=TAGS) -> list[Recorder]:
-    claimed = [RunFolder.claim(folder / f"seed={run}", seed=run) for run in range(runs)]
-    return [Recorder(one, tags, {"lr": 0.1}, trial="a") for one in claimed]
+    claimed = [RunFolder.claim(folder / "sweep" / f"seed={run}", seed=run) for run in range(runs)]
+    return [Recorder(one, tags, {"lr": 0.1}) for one in claimed]
 
 
 def block(seed: int, first: int = 0, dtype=np.float32):
@@ -223,7 +223,7 @@ def test_a_million_scalars_are_read_back_equal(tmp_path):
 
     assert min(repeat(write, number=1, repeat=3)) / values.size < 1e-6
     for run in range(0, runs, 7):
-        found = accumulate(tmp_path / "0" / f"seed={run}")
+        found = accumulate(tmp_path / "0" / "sweep" / f"seed={run}")
         assert found.Tags()["scalars"] == list(tags)
         for column, tag in enumerate(tags):
             series = found.Scalars(tag)

@@ -11,7 +11,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from mlr.core.checks import DataError
 from mlr.records import Recorder, RunFolder
 from mlr.records.continuation import check_files, check_position, repeated_records, truncate
-from mlr.records.recorder import new_events
+from mlr.records.recorder import RunEnd, finish_all, new_events
 from tests.records.reading import accumulate, event_files, points
 from tests.records.written import record_one, write_events
 
@@ -47,7 +47,7 @@ def test_a_run_goes_on_where_it_was_kept(kept, times):
     assert recorder.seen.tolist() == [4, 4]
     record(recorder, [7], [1.5])
     # what the last step has keeps its number, and new ones have the digits of the others
-    recorder.finish("done", {"loss/train": 1 / 3, "loss/test": 0.1}, at=(7, 0.7))
+    finish_all([recorder], [RunEnd("done", {"loss/train": 1 / 3, "loss/test": 0.1}, at=(7, 0.7))])
     assert folder.metrics.read_text().splitlines() == [
         "step,epoch,loss/train,loss/val",
         "0,0.0,0.33333334,",
@@ -66,7 +66,7 @@ def test_a_run_goes_on_where_it_was_kept(kept, times):
 def test_final_numbers_have_the_digits_of_what_was_recorded_before(kept):
     folder, position = kept
     recorder = Recorder.resume(folder, TAGS, position, 5)
-    recorder.finish("done", {"loss/train": 7.0, "loss/val": 1 / 3}, at=(5, 0.5))
+    finish_all([recorder], [RunEnd("done", {"loss/train": 7.0, "loss/val": 1 / 3}, at=(5, 0.5))])
     assert folder.metrics.read_text().splitlines()[-1] == "5,0.5,7.0,0.33333334"
 
 

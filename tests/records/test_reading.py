@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import inf
+from pathlib import Path
 
 import pytest
 
 from mlr.core.checks import DataError, InputError, UnreadableError
-from mlr.records.reading import read_runs, remedied
+from mlr.records.reading import Recorded, read_runs, remedied
 from tests.records.written import retell, write_run
 
 SERIES = {"loss/train": [2.0, 1.0]}
@@ -43,6 +44,11 @@ def test_what_was_written_is_read(runs):
     assert first.series.values[:, 0].tolist() == [2.0, 1.0]
     assert (first.config, first.choices) == ({"a": {"b": 1}}, {"c": "d"})
     assert [run.name for run in read_runs(runs / "b")] == ["b"]
+
+
+@pytest.mark.parametrize("written", ["+", "x+", "+x", "", None])
+def test_a_pair_without_a_head_or_loss(written):
+    assert Recorded(Path(), {"pair": written}).pair == ("x" if written and "x" in written else "")
 
 
 CHANGES = {

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from mlr.analysis.figures.record import moments_before_end, record_figures
 from mlr.app.config.run_names import pair_of
 from mlr.app.run.existing_runs import clear, clear_unfinished, hold_folder, outcome_of
 from mlr.app.run.job import Job, ProgressReport, Report
@@ -23,6 +22,7 @@ from mlr.app.run.signals import Signals
 from mlr.core import console, durable
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError, atomic_write
+from mlr.figures.record import moments_before_end, record_figures
 from mlr.records import Recorder, RunFolder
 from mlr.records.checksums import checksum
 from mlr.records.outcome import cause

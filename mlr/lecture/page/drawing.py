@@ -14,8 +14,8 @@ from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from mlr.analysis import palette
 from mlr.analysis.formatting import display_name
+from mlr.figures import palette
 from mlr.lecture.lab import Trained
 from mlr.lecture.page.answer import Illustration
 

@@ -9,8 +9,8 @@ import math
 import numpy as np
 import pytest
 
-from mlr.analysis.figures import canvas, outputs
-from mlr.analysis.figures.seen import Moment
+from mlr.figures import canvas, outputs
+from mlr.figures.seen import Moment
 
 UPDATES = 300
 

@@ -17,7 +17,7 @@ RUN = ("data=moons", "epochs=3", "probes.points=20", "seed=3", "probes.figures=0
 def train(*arguments: object) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpointing, "SHARE", 1e9)  # it is kept as often as it may be
-        patch.setattr("mlr.analysis.figures.record.PICTURES", ())
+        patch.setattr("mlr.figures.record.PICTURES", ())
         patch.setattr(sys, "argv", ["scripts/train.py", *map(str, arguments)])
         return main()
 

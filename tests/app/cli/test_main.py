@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def mlr(tmp_path, monkeypatch, capfd):
     """Runs `mlr …` in this process, in an empty folder; gives exit code, output and errors."""
-    monkeypatch.setattr("mlr.analysis.figures.record.PICTURES", ())
+    monkeypatch.setattr("mlr.figures.record.PICTURES", ())
     monkeypatch.setattr("mlr.app.cli.main.gc.set_threshold", lambda *_: None)
     monkeypatch.setattr("mlr.app.cli.main.atexit.register", lambda *_: None)
     monkeypatch.setattr("mlr.app.cli.main.signal.signal", lambda *_: None)

@@ -87,7 +87,7 @@ def sweep(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("forged") / "sweep"
     line = ("-m", *SWEEP, f"hydra.sweep.dir={folder}")
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()):
-        patch.setattr("mlr.analysis.figures.record.PICTURES", ())
+        patch.setattr("mlr.figures.record.PICTURES", ())
         patch.setattr("sys.argv", ["train.py", *line])
         assert main() == 0
     return folder

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlr.analysis.figures import canvas
-from mlr.analysis.figures.seen import Moment
+from mlr.figures import canvas
+from mlr.figures.seen import Moment
 
 CAPTION = (
     "Validation examples by their class (rows) and the predicted one (columns). Colour is the "

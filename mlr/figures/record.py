@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mlr.analysis.figures import (
+from mlr.core import console
+from mlr.figures import (
     canvas,
     confusion,
     course,
@@ -18,8 +19,7 @@ from mlr.analysis.figures import (
     reliability,
     weights,
 )
-from mlr.analysis.figures.seen import Moment
-from mlr.core import console
+from mlr.figures.seen import Moment
 from mlr.records import Recorder
 from mlr.training import Experiment, Result
 

@@ -10,10 +10,10 @@ from PIL import Image
 from tensorboard.plugins.pr_curve import metadata as pr_metadata
 from tensorboard.util import tensor_util
 
-from mlr.analysis.figures import canvas, record, weights
-from mlr.analysis.figures.record import PICTURES
+from mlr.figures import canvas, record, weights
+from mlr.figures.record import PICTURES
 from mlr.models import Mlp
-from tests.analysis.figures.made import KINDS, moment
+from tests.figures.made import KINDS, moment
 from tests.records.reading import accumulate
 
 EXPECTED = {
@@ -30,7 +30,7 @@ DIGITS = ("data=digits", "epochs=1", "probes.points=4")
 @pytest.fixture
 def drawing(train, monkeypatch):
     """Runs scripts/train.py's main with its figures."""
-    monkeypatch.setattr("mlr.analysis.figures.record.PICTURES", PICTURES)
+    monkeypatch.setattr("mlr.figures.record.PICTURES", PICTURES)
     return train
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from mlr.analysis.figures import (
+from mlr.data.base import Split
+from mlr.figures import (
     canvas,
     confusion,
     fit,
@@ -21,10 +22,9 @@ from mlr.analysis.figures import (
     seen,
     weights,
 )
-from mlr.data.base import Split
 from mlr.models import Mlp
 from mlr.objectives import Objective
-from tests.analysis.figures.made import KINDS, moment
+from tests.figures.made import KINDS, moment
 
 CLASSIFICATIONS = [name for name, kind in KINDS.items() if kind.get("classes", 2)]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mlr.analysis.figures import canvas
-from mlr.analysis.figures.seen import Array, Moment
+from mlr.figures import canvas
+from mlr.figures.seen import Array, Moment
 
 CAPTION = (
     "One feature: the prediction over the training points; the band is two predicted standard "

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlr.analysis.figures import canvas
-from mlr.analysis.figures.seen import Array, Moment
-from mlr.analysis.figures.weights import tiled
+from mlr.figures import canvas
+from mlr.figures.seen import Array, Moment
+from mlr.figures.weights import tiled
 
 CAPTION = (
     "Training examples that are predicted wrongly, those of the largest loss first; of a "

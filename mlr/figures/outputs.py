@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlr.analysis.figures import canvas
-from mlr.analysis.figures.seen import Array, Moment
+from mlr.figures import canvas
+from mlr.figures.seen import Array, Moment
 
 CAPTION = (
     "Mean output y over the training batches, after so many updates; of a single example the "

@@ -7,8 +7,8 @@ from math import ceil, sqrt
 
 import numpy as np
 
-from mlr.analysis.figures import canvas
-from mlr.analysis.figures.seen import Array, Moment
+from mlr.figures import canvas
+from mlr.figures.seen import Array, Moment
 
 CAPTION = (
     "Weights of the first layer as images, all on one scale: red adds to the unit, blue takes "

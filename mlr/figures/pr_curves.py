@@ -10,7 +10,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.pr_curve import metadata
 from tensorboard.util import tensor_util
 
-from mlr.analysis.figures.seen import Array, Moment
+from mlr.figures.seen import Array, Moment
 
 THRESHOLDS = 101
 MOST_CLASSES = 10

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlr.analysis.figures import canvas, course
-from mlr.analysis.figures.record import PICTURES
-from tests.analysis.figures.made import KINDS, moment
+from mlr.figures import canvas, course
+from mlr.figures.record import PICTURES
+from tests.figures.made import KINDS, moment
 from tests.records.reading import accumulate
 
 HEADER = "step,epoch,loss/train,logit_grad/wrong,logit_grad/right,stuck/fraction,accuracy/train"
@@ -122,7 +122,7 @@ def test_without_numbers_there_is_no_course(tmp_path, rows):
 
 
 def test_a_run_has_one_by_default_as_a_card_shows_it(train, monkeypatch):
-    monkeypatch.setattr("mlr.analysis.figures.record.PICTURES", PICTURES)
+    monkeypatch.setattr("mlr.figures.record.PICTURES", PICTURES)
     finished = train("data=blobs", "head=sigmoid", "loss=se", "epochs=2")
     assert (finished.code, finished.err.strip()) == (0, "")
     (folder,) = finished.runs

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from mlr.analysis.figures.seen import Moment
 from mlr.data.base import Dataset, Split
+from mlr.figures.seen import Moment
 from mlr.models import Linear
 from mlr.training import Experiment
 from tests.training.conftest import experiment

@@ -10,7 +10,7 @@ import pytest
 import torch
 from matplotlib.colors import to_hex, to_rgb
 
-from mlr.analysis.figures import (
+from mlr.figures import (
     canvas,
     confusion,
     course,
@@ -23,7 +23,7 @@ from mlr.analysis.figures import (
     reliability,
     weights,
 )
-from tests.analysis.figures.made import KINDS, moment
+from tests.figures.made import KINDS, moment
 
 
 def words(on) -> dict:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mlr.analysis.figures import canvas
-from mlr.analysis.figures.seen import Array, Moment, Seen
+from mlr.figures import canvas
+from mlr.figures.seen import Array, Moment, Seen
 from mlr.heads import Linear
 
 CAPTION = (

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlr.analysis.figures import canvas
-from mlr.analysis.figures.seen import Array, Moment
 from mlr.core.domains import UNIT
+from mlr.figures import canvas
+from mlr.figures.seen import Array, Moment
 
 CAPTION = (
     "Validation examples in bins of confidence, which is the prediction for the predicted class. "

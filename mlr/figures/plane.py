@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mlr.analysis.figures import canvas
-from mlr.analysis.figures.seen import Array, Moment
+from mlr.figures import canvas
+from mlr.figures.seen import Array, Moment
 
 CAPTION = (
     "Which class is predicted where; the stronger the colour, the surer, and the dark line is the "

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mlr.analysis.figures import canvas
-from mlr.analysis.figures.seen import Array, Moment
+from mlr.figures import canvas
+from mlr.figures.seen import Array, Moment
 
 CAPTION = (
     "Every logged update, on logarithmic axes: the first updates have as much room as the last. "

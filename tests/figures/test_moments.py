@@ -1,6 +1,6 @@
 import pytest
 
-from mlr.analysis.figures.record import moments
+from mlr.figures.record import moments
 
 
 @pytest.mark.parametrize(

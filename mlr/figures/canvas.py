@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.image import metadata
 
-from mlr.analysis import palette
+from mlr.figures import palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
