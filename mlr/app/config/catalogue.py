@@ -128,7 +128,7 @@ def unknown_option(key: str, siblings: list[str]) -> str:
     if near := nearest(last, siblings, 0.7):
         near = f"{prefix}.{near}" if prefix else near
     elif owners:
-        near = f"{prefix}={owners[0]}, which has it"
+        near = f"{prefix}={'|'.join(owners[:3])}, which has it"
     else:
         near = option_named(last, 0.7)
     return unknown(f"option {key}", siblings, near)
