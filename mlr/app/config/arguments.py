@@ -102,9 +102,8 @@ def read_arguments(words: Sequence[str]) -> Namespace:
             raise InputError(f"{message}; options are key=value, and --help lists them.")
         if stray.startswith(("-", *DASHES)):
             word = stray.split()[0]
-            raise InputError(
-                _unknown_flag(word, words[list(words).index(word) :], parser._option_string_actions)
-            )
+            place = next((at for at, one in enumerate(words) if one.startswith(word)), 0)
+            raise InputError(_unknown_flag(word, words[place:], parser._option_string_actions))
         raise InputError(f"{stray} stands behind a flag; give flags first, as in -m {stray}.")
 
     parser.error = error  # type: ignore[method-assign]
