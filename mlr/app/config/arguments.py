@@ -48,6 +48,7 @@ def meant(words: Sequence[str]) -> str | None:
     line = re.sub(r"[“”„‘’]", "", " ".join(one for one in words if one not in _SWEEP))
     line = re.sub(r"(?<!\S)([a-z_.]+): *(?=\w)", r"\1=", line)
     line = re.sub(r"\s*=[=\s]*", "=", line)
+    line = re.sub(r"\s*[,;]\s*(?=[\w.]+=)", " ", line)
     line = re.sub(r"\s*,[,\s]*", ",", line)
     found: list[list[str]] = []
     for word in re.sub(r"(?<=[\[(])\s+|\s+(?=[\])])", "", line).split():

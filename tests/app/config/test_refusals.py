@@ -125,6 +125,7 @@ TYPED = {
     "model=mlp model.widths=32 16": "without spaces: write 'model.widths=[32,16]'.",
     "model=mlp model.widths=[32, 16]": "are not allowed: write 'model.widths=[32,16]'.",
     "-lr 0.1 seed 0 1": "write -m optimizer.lr=0.1 seed=0,1.",
+    "head=sigmoid, loss=bce": "are not allowed: write head=sigmoid.",
     "head: sigmoid": "head: stands alone; options are key=value, without spaces: write head=sigm",
     "optimizer.lr=0,1": "in -m optimizer.lr=0,1; for one number write optimizer.lr=0.1.",
     "data=csv data.path=my file.csv": "file.csv is not an option; options are key=value",
