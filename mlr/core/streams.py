@@ -18,10 +18,11 @@ from mlr.core.durable import WriteError
 
 IN_ASCII = {
     **{"‖": "||", "±": "+-", "−": "-", "–": "-", "×": "x", "·": "*", "∞": "inf", "√": "sqrt"},
-    **{"↑": "^", "↓": "v", "→": "->", "≤": "<=", "≥": ">=", "⁄": "/", "’": "'", "σ": "sigma"},
+    **{"↑": "^", "↓": "v", "→": "->", "≤": "<=", "≥": ">=", "⁄": "/", "’": "'", "Σ": "sum"},
+    **{"⟨": "<", "⟩": ">"},
 }
 """Stand-ins of signs that mlr prints and Unicode does not decompose into ASCII."""
-_RAISED = re.compile("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_RAISED = re.compile("[⁻⁰¹²³⁴⁵⁶⁷⁸⁹ᶻˢ]+")
 
 
 def in_ascii(error: UnicodeError) -> tuple[str, int]:
@@ -30,8 +31,14 @@ def in_ascii(error: UnicodeError) -> tuple[str, int]:
         raise error
     text = _RAISED.sub(lambda raised: f"^{raised[0]}", error.object[error.start : error.end])
     parts = unicodedata.normalize("NFKD", text)
-    signs = (IN_ASCII.get(one, one) for one in parts if not unicodedata.combining(one))
+    signs = (_sign(one) for one in parts if not unicodedata.combining(one))
     return "".join(sign if sign.isascii() else "?" for sign in signs), error.end
+
+
+def _sign(one: str) -> str:
+    """Return the stand-in of a sign, for a Greek letter its name; without one the sign itself."""
+    name = unicodedata.name(one, "")
+    return IN_ASCII.get(one, name.split()[-1].lower() if name.startswith("GREEK") else one)
 
 
 codecs.register_error("in_ascii", in_ascii)

@@ -255,11 +255,12 @@ class _Table:
             for place, value in enumerate(values):
                 if value is None or not abs(value) <= limit:
                     text = self.columns[name][place]
+                    given = shown(text) if text else "a missing value"
                     comma = "; a decimal comma needs data.decimal=comma" * ("," in text)
                     raise fault(
                         f"{self.file}, line {self.lines[place]}, column "
                         f"{tail(name, _LONGEST_NAME)}:",
-                        f"{shown(text)} is not a number that float32 can hold{comma}; correct it, "
+                        f"{given} is not a number that float32 can hold{comma}; correct it, "
                         "or leave out the line, or the column by data.features=[…].",
                     )
             columns.append(np.array(values, np.float64))

@@ -98,7 +98,7 @@ def changed(line, row):
         (
             changed(5, ",1,red,n"),
             {},
-            r"line 5, column length: '' is not .*leave out the line, .* data\.features=\[…\]\.$",
+            r"line 5, column length: a missing value is not .* data\.features=\[…\]\.$",
         ),
         (changed(5, "1,NaN,red,n"), {}, "line 5, column width: 'NaN' is not a number"),
         (changed(9, "1,1,,n"), {}, "line 9 has an empty label in column label"),

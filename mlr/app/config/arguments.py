@@ -9,16 +9,26 @@ from __future__ import annotations
 import os
 import re
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 
-from mlr.app.config.catalogue import GROUPS, all_options, choices, unknown_choice
+from mlr.app.config.catalogue import (
+    GROUPS,
+    all_options,
+    choices,
+    option_named,
+    takes_list,
+    unknown_choice,
+)
 from mlr.core.checks import DASHES, InputError, nearest
 from mlr.core.commandline import command
 from mlr.losses import OTHER_NAMES
+
+_SWEEP = ("-m", "--multirun")
 
 
 def canonical(line: str) -> str:
@@ -27,6 +37,55 @@ def canonical(line: str) -> str:
     if key.lstrip("+").partition("@")[0] != "loss":
         return line
     return f"{key}={re.sub(r'[A-Za-z_]+', lambda one: OTHER_NAMES.get(one[0], one[0]), value)}"
+
+
+def meant(words: Sequence[str]) -> str | None:
+    """Return words that are not written as options are as they were probably meant.
+
+    As `-m head=sigmoid,softmax` for `head = sigmoid, softmax`, and `optimizer.lr=0.1` for
+    `--lr 0.1`. None if nothing is found to be written otherwise.
+    """
+    line = re.sub(r"[“”„‘’]", "", " ".join(one for one in words if one not in _SWEEP))
+    line = re.sub(r"(?<!\S)([a-z_.]+): *(?=\w)", r"\1=", line)
+    line = re.sub(r"\s*=[=\s]*", "=", line)
+    line = re.sub(r"\s*[,;]\s*(?=[\w.]+=)", " ", line)
+    line = re.sub(r"\s*,[,\s]*", ",", line)
+    found: list[list[str]] = []
+    for word in re.sub(r"(?<=[\[(])\s+|\s+(?=[\])])", "", line).split():
+        name, equals, value = word.partition("=")
+        plain = name.lstrip("-" + "".join(DASHES))
+        key = name if equals and plain == name else option_named(plain)
+        if equals:
+            found.append([key or name, value.rstrip(",")])
+        elif found and not found[-1][1]:
+            found[-1][1] = word
+        elif found and _goes_on(found[-1][0], found[-1][1], word):
+            found[-1][1] += f",{word}"
+        elif key:
+            found.append([key, ""])
+        else:
+            return None
+    written = [f"{key}={_brackets(key, value)}" for key, value in found]
+    changed = [one for one in written if one not in words]
+    if not changed or not all(value for _, value in found):
+        return None
+    several = any(re.search(r"=[^\[(]*,", one) for one in changed)
+    return "-m " * several + " ".join(map(quote, changed))
+
+
+def _goes_on(key: str, value: str, word: str) -> bool:
+    """Return True if `word` is one more value of an option, after a space."""
+    number = r"[\d.e+-]+\]?"
+    numbers = re.fullmatch(number, word) and re.fullmatch(number, re.split(r"[\[,]", value)[-1])
+    return bool(numbers) or word in choices().get(key, ())
+
+
+def _brackets(key: str, value: str) -> str:
+    """Return a value with brackets if the option is a list, and without if it is a choice."""
+    plain = re.fullmatch(r"[\[(]?([\w.,-]*)[\])]?", value)
+    if plain and takes_list(key):
+        return f"[{plain[1]}]"
+    return plain[1] if plain and key in GROUPS[:-1] else value
 
 
 def read_arguments(words: Sequence[str]) -> Namespace:
@@ -43,7 +102,9 @@ def read_arguments(words: Sequence[str]) -> Namespace:
         if stray == message:
             raise InputError(f"{message}; options are key=value, and --help lists them.")
         if stray.startswith(("-", *DASHES)):
-            raise InputError(_unknown_flag(stray.split()[0], list(parser._option_string_actions)))
+            word = stray.split()[0]
+            place = next((at for at, one in enumerate(words) if one.startswith(word)), 0)
+            raise InputError(_unknown_flag(word, words[place:], parser._option_string_actions))
         raise InputError(f"{stray} stands behind a flag; give flags first, as in -m {stray}.")
 
     parser.error = error  # type: ignore[method-assign]
@@ -80,7 +141,9 @@ def _check_together(flags: Namespace) -> None:
         raise InputError(f"-sc needs install=bash or uninstall=bash: {line}.")
 
 
-def _unknown_flag(word: str, flags: Sequence[str]) -> str:
+def _unknown_flag(word: str, words: Sequence[str], flags: Iterable[str]) -> str:
+    if written := meant(words):
+        return f"{word} is not a flag; options have no hyphens: write {written}."
     alike = [flag for flag in flags if flag.startswith("--") == (len(word) > 2)]
     near = nearest(f"-{word[1:]}", alike, 0.75)
     usual = "Options are key=value, without hyphens; see --help."
@@ -99,18 +162,22 @@ def _check_words(flags: Namespace) -> None:
             raise InputError(
                 f"{word!a} holds bytes that are not UTF-8; rename what it names."
             ) from error
-        if "=" in (word[:1], after[:1]) or (word.endswith("=") and after and "=" not in after):
-            raise InputError("spaces around the = are not allowed: write it as in head=sigmoid.")
+        spaced = "=" in (word[:1], after[:1]) or (word.endswith("=") and after and "=" not in after)
+        if spaced or re.search("=.+,$", word):
+            written = meant(words) or "it as in head=sigmoid"
+            raise InputError(f"spaces around = and commas are not allowed: write {written}.")
         if "=" not in word and not word.startswith("~"):
-            raise InputError(_bare(word, after))
+            raise InputError(_bare(word, words))
         if not own_choices:
             _check_choice(word)
 
 
-def _bare(word: str, after: str) -> str:
+def _bare(word: str, words: Sequence[str]) -> str:
     """Return the sentence about a word without an equals sign."""
+    if written := meant(words):
+        return f"{word} stands alone; options are key=value, without spaces: write {written}."
     if word in GROUPS or word in all_options():
-        return f"{word} has no value: write {word}={after if after and '=' not in after else '…'}."
+        return f"{word} has no value: write {word}=…."
     found = next((f"{group}={word}" for group, names in choices().items() if word in names), None)
     if found:
         return f"{word} is not an option; options are key=value: {found}?"
@@ -127,6 +194,12 @@ def _check_choice(word: str) -> None:
     name = group.lstrip("+~")
     if name != group and name in GROUPS[:-1]:
         raise InputError(f"every run has a {name}: write {name}=…, without {word[0]}.")
+    if group == "data" and (file := re.search(r"\.(csv|tsv|txt|npz)$", value, re.IGNORECASE)):
+        kind = "npz" if file[1].lower() == "npz" else "csv"
+        path = quote(f"data.path={value}")
+        raise InputError(f"data={value} is a file: write data={kind} {path}.")
+    if group in GROUPS[:-1] and value.startswith("[") and (written := meant([word])):
+        raise InputError(f"{word} is a list; to try several values, write {written}.")
     several = group == "experiment" and value.startswith("[")
     if group not in GROUPS or several or not re.fullmatch(r"[\w.,/\[\]-]*", value):
         return

@@ -81,6 +81,23 @@ def all_options() -> dict[str, list[str]]:
     return found
 
 
+def takes_list(key: str) -> bool:
+    """Return True if the usual value of an option is a list, as of `model.widths`."""
+    group, _, option = key.lstrip("+").rpartition(".")
+    files = [_text(group, name) for name in all_options().get(key.lstrip("+"), [])]
+    is_list = rf"^{option}: *\["
+    return key in ("allow", "allow_targets") or any(re.search(is_list, one, re.M) for one in files)
+
+
+def option_named(name: str, cutoff: float = 1.0) -> str | None:
+    """Return the whole key of the option or group with a name near to `name`, as for `lr`."""
+    by_name = {one.rpartition(".")[2]: one for one in (*reversed(all_options()), *GROUPS)}
+    name = name.replace("-", "_")
+    if name in all_options():
+        return name
+    return by_name.get(nearest(_OTHER_NAMES.get(name, name), by_name, cutoff) or "")
+
+
 def unknown_choice(group: str, name: str, known: list[str] | None = None) -> str:
     """Return the sentence about a choice that its group does not have.
 
@@ -95,7 +112,7 @@ def unknown_choice(group: str, name: str, known: list[str] | None = None) -> str
     near = next((f"{other}={name}" for other, names in choices().items() if name in names), None)
     if near is None:
         spelled = nearest(name, [*there, *OTHER_NAMES] if group == "loss" else there)
-        near = spelled and f"{group}={spelled}"
+        near = spelled and f"{group}={OTHER_NAMES.get(spelled, spelled)}"
     return unknown(f"{group}={name}", there, near)
 
 
@@ -111,8 +128,7 @@ def unknown_option(key: str, siblings: list[str]) -> str:
     if near := nearest(last, siblings, 0.7):
         near = f"{prefix}.{near}" if prefix else near
     elif owners:
-        near = f"{prefix}={owners[0]}, which has it"
+        near = f"{prefix}={'|'.join(owners[:3])}, which has it"
     else:
-        by_name = {one.rpartition(".")[2]: one for one in (*reversed(all_options()), *GROUPS)}
-        near = by_name.get(nearest(_OTHER_NAMES.get(last, last), by_name, 0.7) or "")
+        near = option_named(last, 0.7)
     return unknown(f"option {key}", siblings, near)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from shlex import quote
 
-from mlr.app.config.catalogue import GROUPS, all_options, unknown_choice, unknown_option
+from mlr.app.config.arguments import meant
+from mlr.app.config.catalogue import (
+    GROUPS,
+    all_options,
+    takes_list,
+    unknown_choice,
+    unknown_option,
+)
 from mlr.core.checks import memory_limit, nearest, unknown
 
 _OUT_OF_MEMORY = re.compile("out of memory|(allocate|enough) memory", re.IGNORECASE)
@@ -35,6 +42,8 @@ def _first_line(causes: list[BaseException]) -> str:
         line = f"{line}: {lines[1]}"
     override = getattr(causes[0], "override", None)
     if override is not None:  # the parser's own words are about tokens
+        if written := meant([override]):
+            return f"{quote(override)} is not written as options are: write {written}."
         return (
             f"{override} cannot be read; options are key=value without spaces, and special "
             "characters need quotes, as in 'a=\"my file.csv\"'."
@@ -106,10 +115,13 @@ def _several(error: BaseException) -> str | None:
     found = re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.*?)'", str(error))
     if not found:
         return None
-    return (
-        f"{found[1]} lists values to try, which needs -m, as in -m {quote(found[1])}; "
-        "a list as one value has brackets, as in '[1,2]'."
-    )
+    override = found[1]
+    key, _, value = override.partition("=")
+    if takes_list(key):
+        return f"{override} is a list: write {meant([override])}."
+    decimal = re.fullmatch(r"-?\d+,\d+", value) and not key.endswith("seed")
+    number = f"; for one number write {key}={value.replace(',', '.')}" if decimal else ""
+    return f"{override} lists values to try, which needs -m, as in -m {quote(override)}{number}."
 
 
 def _wrong_type(error: BaseException) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlr.app.config.catalogue import unknown_option
 from mlr.app.config.schema import Config
 from mlr.core import console
-from mlr.core.checks import InputError, flag, known, memory_limit, positive, typed, whole
+from mlr.core.checks import InputError, flag, known, memory_limit, positive, typed, unknown, whole
 from mlr.data.base import SPLITS, Dataset, Source
 from mlr.data.faults import DataWarning
 from mlr.heads.base import Head
@@ -203,6 +203,8 @@ def _check_root(config: Mapping[str, Any]) -> None:
     _check_shape(config)
     whole("seed", config["seed"], at_least=0, at_most=LARGEST_SEED)
     check_run_options(config)
+    if config["device"] == "gpu":  # in letters nearer to cpu
+        raise InputError(unknown("device=gpu", DEVICES, "device=cuda"))
     known("device", config["device"], DEVICES)
     positive("checkpoint.seconds", config["checkpoint"].get("seconds"))
     most = config["sweep"].get("max_runs_per_batch")
