@@ -91,8 +91,8 @@ class GradientProbe:
             scaler: of automatic mixed precision; all numbers are recorded unscaled.
 
         Raises:
-            InputError: an unknown name, a number out of range, no optimizer, a folder that holds a run, both
-                or none of folder and writer.
+            InputError: an unknown name, a number out of range, no optimizer, a folder that
+                holds a run, both or none of folder and writer.
         """
         if not isinstance(settings, ProbeSettings):
             settings = presets()[known("settings", settings, presets())]
