@@ -102,6 +102,12 @@ def listed(choices: Sequence[str], room: int) -> str:
     return "nothing"
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return True for a lack of memory, of which torch raises a RuntimeError."""
+    words = "out of memory|(allocate|enough) memory"
+    return isinstance(error, MemoryError) or bool(re.search(words, str(error), re.IGNORECASE))
+
+
 def memory_limit() -> str:
     """Return the process's own memory limit in brackets, for messages; empty without one."""
     most = -1 if resource is None else resource.getrlimit(resource.RLIMIT_AS)[0]

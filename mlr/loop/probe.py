@@ -93,8 +93,8 @@ class GradientProbe:
             scaler: of automatic mixed precision; all numbers are recorded unscaled.
 
         Raises:
-            InputError: an unknown name, a number out of range, a folder that holds a run, both
-                or none of folder and writer.
+            InputError: an unknown name, a number out of range, no optimizer, a folder that
+                holds a run, both or none of folder and writer.
         """
         if not isinstance(settings, ProbeSettings):
             settings = presets()[known("settings", settings, presets())]
@@ -108,6 +108,8 @@ class GradientProbe:
         if total_steps is not None:
             self._table = self.settings.due(whole("total_steps", total_steps))
         self._optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
+        if not self._optimizers:
+            raise InputError("optimizer=[] must hold at least one optimizer.")
         self._hooks = ModelHooks(model, self.settings)
         sink = self._sink(model, folder, writer)
         self._recording = Recording(sink, self.settings, self._head, self._hooks)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mlr.core.checks import InputError
+from mlr.core.checks import InputError, is_out_of_memory
 from mlr.core.seeds import derive_seed
 from mlr.models.base import Model
 
@@ -63,6 +63,8 @@ def _check_output(module: nn.Module, feature_shape: tuple[int, ...], outputs: in
         try:
             found = tuple(module(torch.zeros(2, *feature_shape)).shape)
         except (RuntimeError, ValueError, IndexError) as error:
+            if is_out_of_memory(error):
+                raise
             raise InputError(
                 f"model {name} does not accept features of shape {feature_shape}: {error}"
             ) from error

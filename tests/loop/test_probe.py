@@ -432,3 +432,8 @@ def test_sparse_gradients_and_layers_of_another_batch(tmp_path):
     assert "grad_snr/pooled" in row
     assert "grad_snr/times" not in row
     assert -1 <= row["grad_cosine/total"] <= 1
+
+
+def test_without_an_optimizer_it_is_refused(tmp_path):
+    with pytest.raises(InputError, match="at least one optimizer"):
+        GradientProbe(torch.nn.Linear(2, 1), [], tmp_path / "mine")

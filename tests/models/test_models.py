@@ -148,3 +148,12 @@ def test_a_users_module_is_given_the_shapes_it_asks_for():
 def test_a_module_that_does_not_fit_is_refused(kind, options, message):
     with pytest.raises(InputError, match=message):
         UserModule(kind, options).build((4,), 1, seed=0)
+
+
+def test_a_module_too_large_for_memory_is_not_said_to_refuse_the_features():
+    class Large(nn.Linear):
+        def forward(self, features):
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        UserModule(Large, {"in_features": 4, "out_features": 1}).build((4,), 1, seed=0)

@@ -66,6 +66,8 @@ def _run(single: SingleRun, sweep: Sweep, signals: Signals) -> int:
         try:
             with suppress(JobError):  # reported with the others
                 entry(_task(single, sweep))()
+            if signals.asked():  # an import that was interrupted can hide it, and fail later
+                raise KeyboardInterrupt
             return single.report() or sweep.report()
         except KeyboardInterrupt:
             return _interrupted(single, sweep, signals)

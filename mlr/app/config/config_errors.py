@@ -13,9 +13,8 @@ from mlr.app.config.catalogue import (
     unknown_choice,
     unknown_option,
 )
-from mlr.core.checks import memory_limit, nearest, unknown
+from mlr.core.checks import is_out_of_memory, memory_limit, nearest, unknown
 
-_OUT_OF_MEMORY = re.compile("out of memory|(allocate|enough) memory", re.IGNORECASE)
 KINDS = {
     "Integer": "a whole number",
     "Float": "a number",
@@ -60,9 +59,9 @@ def _opening(text: str) -> str:
 
 def scarce_memory(error: BaseException) -> str | None:
     """Return the sentence about a lack of memory; None for any other error."""
-    text = str(error)
-    if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(text):
+    if not is_out_of_memory(error):
         return None
+    text = str(error)
     asked = re.search(r"allocate ([\d.]+ ?\w+)", text)
     limit = "" if "out of memory" in text.lower() else memory_limit()  # that of a GPU
     return (

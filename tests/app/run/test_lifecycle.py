@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,6 +49,34 @@ def test_what_was_interrupted_says_so_and_is_not_locked(train, trained):  # noqa
     assert "interrupted; what was recorded until then is saved in " in finished.err
     trained.wrong = lambda seeds: None
     assert train("resume=mine").code == 0
+
+
+def test_a_run_that_had_ended_a_moment_before_a_signal_stays_done(train, monkeypatch):
+    from mlr.app.run import lifecycle
+
+    finish_all = lifecycle.finish_all
+
+    def interrupted(*arguments, **options):
+        finish_all(*arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lifecycle, "finish_all", interrupted)
+    finished = train(*FAST, "hydra.run.dir=mine")
+    assert (finished.code, finished.status()["status"]) == (130, "done")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such signal")
+def test_a_signal_that_an_import_hides_still_ends_the_command(train, monkeypatch):
+    from mlr.app.config.run_spec import RunSpec
+
+    def build(spec):
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise AttributeError("module 'numpy' has no attribute 'matrix'")
+
+    monkeypatch.setattr(RunSpec, "build", build)
+    finished = train(*FAST)
+    assert (finished.code, finished.err) == (143, "mlr: interrupted\n")
 
 
 def test_a_part_that_cannot_be_built_leaves_no_folder(train, tmp_path):

@@ -218,3 +218,14 @@ def test_runs_of_other_versions_are_refused_unless_allowed(train, tmp_path, monk
         line = ("sweep.resume=mine", "allow=[versions]")
         assert train("-m", *FAST, "seed=0,1", *line).code == 0
     assert train("-m", *FAST, "seed=0,1,2", "sweep.resume=mine").code == 0
+
+
+def test_resumed_runs_whose_program_fails_are_tried_in_smaller_ones(train, trained, monkeypatch):  # noqa: F811
+    with monkeypatch.context() as patch:
+        patch.setattr("mlr.app.run.signals.Signals.asked", lambda signals: True)
+        stopped = train("-m", *FAST, "seed=0,1", "hydra.sweep.dir=it")
+    assert statuses(stopped) == {"0": "interrupted", "1": "interrupted"}
+    trained.wrong = lambda seeds: RuntimeError("boom") if 1 in seeds else None
+    finished = train("-m", *FAST, "seed=0,1", "sweep.resume=it")
+    assert trained.batches == [[0, 1], [0, 1], [0], [1]]
+    assert (finished.code, statuses(finished)) == (5, {"0": "done", "1": "failed"})
