@@ -7,7 +7,7 @@ To add an experiment, write `configs/experiment/<name>.yaml`: `# @package _globa
 line; a comment with what it is, its command, source, claim and outcome; in `defaults` the parts,
 as `- override /head: sigmoid`; then their options and those of train.yaml, as in
 `optimizer: {lr: 0.5}`. Its loss stays where another head is typed. Tests ask for what `explain` is
-expected to say of it, in tests/analysis/explain/expected.yaml.
+expected to say of it, in tests/analysis/explain/expected.yaml, and for its line in README.md here.
 """
 
 from mlr.app.config.probe_families import register_families

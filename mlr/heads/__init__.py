@@ -14,8 +14,9 @@ To add a head:
    composed and differentiated by torch.
 
 Where no loss is chosen, it is trained with `matching`; a line in `USUAL_LOSSES` of
-`mlr.objectives.compatibility` names another. Tests ask by name for its formula, its usual loss and
-its row in the table of `mlr/docs/heads_and_losses.md`.
+`mlr.objectives.compatibility` names another. Tests ask by name for its formula, its usual loss,
+its row in `mlr/docs/heads_and_losses.md`, its section in `mlr/docs/parts/heads.md` and its line in
+`configs/README.md`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ To add a loss:
    `class_costs` of one `ClassCost`. Single pairs have a line in `mlr/objectives/kernels/table.py`.
    Without any, its pairs are composed and differentiated by torch.
 
-Tests ask by name for its formula and the heads that it is refused with.
+Tests ask by name for its formula, the heads that it is refused with, its section in
+`mlr/docs/parts/losses.md` and its line in `configs/README.md`.
 """
 
 from __future__ import annotations
