@@ -261,7 +261,7 @@ class _Table:
                         f"{self.file}, line {self.lines[place]}, column "
                         f"{tail(name, _LONGEST_NAME)}:",
                         f"{given} is not a number that float32 can hold{comma}; correct it, "
-                        "or leave out the line, or the column by data.features=[…].",
+                        "or drop its line, or its column by data.features=[…].",
                     )
             columns.append(np.array(values, np.float64))
         return np.stack(columns, axis=1)

@@ -60,6 +60,9 @@ def test_members_of_a_gzip_file_are_joined(write):
 
 GOOD = idx_bytes(IMAGES)
 PACKED = gzip.compress(GOOD)
+HUGE_AND_EMPTY = b"\0\0\x0e\x08" + b"".join(
+    one.to_bytes(4, "big") for one in (1, 1, 1, 2, 0x3FF00000, 0, 0x3FF00000, 0)
+)
 FAR = b"\0\0\x08\3" + b"\xff" * 12
 DAMAGED = {
     "empty": (b"", "is no IDX file: it begins with b''"),
@@ -75,6 +78,7 @@ DAMAGED = {
     "only a header": (GOOD[:16], "24 bytes, but 0 bytes follow"),
     "trailing byte": (GOOD + b"\0", "declares 2×3×4 values, 24 bytes, but more follow"),
     "trailing in gzip": (gzip.compress(GOOD + b"x"), "24 bytes, but more follow"),
+    "empty and huge": (HUGE_AND_EMPTY, "has a damaged header: 8 dimensions"),
     "huge": (FAR, "has a damaged header: 3 dimensions and 7.923e+28 bytes"),
     "huge in gzip": (gzip.compress(FAR), "has a damaged header: 3 dimensions and 7.923e+28 bytes"),
     "gzip cut": (PACKED[:-12], "is damaged and cannot be gunzipped: "),

@@ -12,6 +12,7 @@ import torch
 
 from mlr.probes import ProbeSettings, measuring
 from mlr.records import Recorder, RunFolder
+from mlr.records.recorder import RunEnd, finish_all
 from mlr.training import SGD, log, loop, train
 from mlr.training.background import Background
 from mlr.training.log import run_tags
@@ -31,7 +32,8 @@ def trained(folder, runs):
     ]
     results = train(runs, recorders)
     for recorder, result in zip(recorders, results, strict=True):
-        recorder.finish(result.status, result.metrics, result.reason, at=result.point)
+        end = RunEnd(result.status, result.metrics, result.reason, at=result.point)
+        finish_all([recorder], [end])
     return [(result, table_of(one)) for result, one in zip(results, recorders, strict=True)]
 
 

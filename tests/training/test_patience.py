@@ -11,6 +11,7 @@ from torch import nn
 
 from mlr.models import Mlp
 from mlr.records import Recorder, RunFolder
+from mlr.records.recorder import RunEnd, finish_all
 from mlr.training import Adam, train
 from mlr.training.background import Background
 from mlr.training.log import run_tags
@@ -136,7 +137,7 @@ def test_the_recorded_losses_tell_where_it_ended(tmp_path):
     asked = [range(25), *ends]
     kept, recorders = Kept(), [recorder, None, None, None]
     whole, *stopped = train(runs, recorders, snapshots=asked, policy=kept.policy)
-    recorder.finish("done", whole.metrics, at=whole.point)
+    finish_all([recorder], [RunEnd("done", whole.metrics, at=whole.point)])
     with recorder.folder.metrics.open(newline="", encoding="utf-8") as file:
         losses = [float(row["loss/val"]) for row in csv.DictReader(file) if row["loss/val"]]
     assert len(losses) == 25
