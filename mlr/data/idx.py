@@ -178,11 +178,11 @@ def _values(path: Path, stream: BinaryIO | gzip.GzipFile) -> NDArray:
     dtype, count = np.dtype(TYPES[magic[2]]), magic[3]
     raw = stream.read(4 * count)
     shape = tuple(int.from_bytes(raw[i : i + 4], "big") for i in range(0, len(raw), 4))
-    size = prod(shape) * dtype.itemsize
+    size = min(prod(shape) * dtype.itemsize, 10**99)
     most = prod(filter(None, shape)) * dtype.itemsize  # numpy refuses empty arrays by it, too
     if not 1 <= count <= MOST_DIMENSIONS or len(raw) < 4 * count or most > MOST_BYTES:
         raise fault(
-            path, f"has a damaged header: {count} dimensions and {min(size, 10**99):.4g} bytes. {_AGAIN}"
+            path, f"has a damaged header: {count} dimensions and {size:.4g} bytes. {_AGAIN}"
         )
     values = np.empty(shape, dtype)
     room, found = values.reshape(-1).view(np.uint8).data, 0
