@@ -138,9 +138,11 @@ def installed(wheel, tmp_path_factory):
 def packaged() -> set[str]:
     """Files that belong into the distribution, by their names there."""
     code = {path for path in (ROOT / "mlr").rglob("*") if path.is_file()}
-    code -= {*(ROOT / "mlr" / "benchmarks").rglob("*")}
+    for apart in ("benchmarks", "docs"):
+        code -= {*(ROOT / "mlr" / apart).rglob("*")}
     named = {str(path.relative_to(ROOT)).removeprefix("mlr/plugins/") for path in code}
     configs = {path for path in (ROOT / "configs").rglob("*") if path.is_file()}
+    configs.remove(ROOT / "configs" / "README.md")
     named |= {f"mlr/{path.relative_to(ROOT)}" for path in configs}
     return {name for name in named if "__pycache__" not in name}
 
