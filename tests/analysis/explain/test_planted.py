@@ -30,7 +30,9 @@ def some(place: int):
     kinds = {rule: [case for case in PLANTED if case.rule == rule] for rule in RULES}
     few = [cases[place] for cases in kinds.values()]
     fine = FINE[6 * place :: 12]
-    return [replace(case, seeds=3 if case.rule == "dead_class" else 1) for case in (*few, *fine)]
+    # whether a class dies depends on last bits, and so on the processor
+    seeds = {case.rule: case.seeds if case.rule == "dead_class" else 1 for case in few}
+    return [replace(case, seeds=seeds.get(case.rule, 1)) for case in (*few, *fine)]
 
 
 def test_every_rule_is_planted_and_enough_runs_are():
