@@ -17,7 +17,19 @@ PARSED = {
 }
 PAGE_TEXT = ("mlr/lecture/slides/", "tests/lecture/test_answer.py")
 """Docstrings of slides are the questions printed on them."""
-FORBIDDEN = {"What", "Whether", "Those", "Who", "Whom", "Whose", "Which", "Where", "How", "When"}
+FORBIDDEN = {
+    "That",
+    "What",
+    "Whether",
+    "Those",
+    "Who",
+    "Whom",
+    "Whose",
+    "Which",
+    "Where",
+    "How",
+    "When",
+}
 TARGETS = {"Linear"}
 """Names of a head and of a model, which stand as `_target_` in the configurations of users."""
 

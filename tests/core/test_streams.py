@@ -37,6 +37,18 @@ def test_what_an_encoding_lacks_is_written_in_ascii(monkeypatch, encoding, writt
     assert below.getvalue() == written.encode(encoding)
 
 
+OF_PAGES = {*"■●▲▬✕©⊙⌊⌋ℓ"}
+UNSEEN = {*"\u2028\u2029\u202a\u202e\u2066\u2069"}
+"""Looked for in what others type."""
+
+
+def test_no_sign_of_ours_is_a_question_mark():
+    files = [*(ROOT / "mlr").rglob("*.py"), *(ROOT / "configs").rglob("*.yaml")]
+    signs = set().union(*(path.read_text(encoding="utf-8") for path in files)) - {"?"}
+    lost = {sign for sign in signs if b"?" in sign.encode("ascii", "in_ascii")}
+    assert lost <= OF_PAGES | UNSEEN
+
+
 @pytest.fixture
 def shown(tmp_path, monkeypatch):
     """Return what a command writes on a standard output of this encoding."""

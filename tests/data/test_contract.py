@@ -186,7 +186,7 @@ def noisy_sources():
 
 @pytest.mark.parametrize("source", noisy_sources(), ids=lambda source: source.name)
 def test_label_noise_follows_the_seed(source, small):
-    """That of the data where they have one, as generated data do; else the run's."""
+    """It follows the seed of the data where they have one, as generated data do; else the run's."""
     fixed = {"seed": 7} if "seed" in parameters(source) else {}
     first, again, other = (small(source, label_noise=0.3, **fixed).load(n) for n in (0, 0, 1))
     assert same(first, again)

@@ -15,7 +15,7 @@ LOG_FLOOR = mpf(-100)
 PIECEWISE = ("clipped_linear", "hard_sigmoid", "sparsemax")
 """Heads that reach 0 and 1, where logarithms are floored and have no gradient."""
 SCALARS = {"gamma": 2.0, "q": 0.7, "epsilon": 0.1}
-"""What the losses are made with when nothing is said."""
+"""Defaults of the losses' scalars."""
 
 Vector = list[mpf]
 Chance = tuple[mpf, mpf]

@@ -27,7 +27,7 @@ class Outputs:
     log_rest: Callable[[int], mpfr]
     back: Callable[[Numbers], Numbers]
     floored: bool = False
-    """Whether logarithms end at −100 and give no gradient there."""
+    """True where logarithms end at −100 and give no gradient there."""
 
     largest: Callable[[Numbers], Numbers] | None = None
 

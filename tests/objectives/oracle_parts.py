@@ -17,7 +17,7 @@ from tests.objectives.oracle_base import (
 FAR = 300
 """|z| from which the probit's tail is its asymptotic series."""
 SCALARS = {"gamma": 2.0, "q": 0.7, "epsilon": 0.1}
-"""What the losses are made with when nothing is said."""
+"""Defaults of the losses' scalars."""
 
 
 def hard_sigmoid(z: Numbers) -> Outputs:

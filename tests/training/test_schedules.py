@@ -1,8 +1,17 @@
-"""Schedules against factors worked out by hand; `test_updates` compares them with torch's."""
+"""Schedules against factors worked out by hand, and against torch.optim.lr_scheduler."""
 
 from __future__ import annotations
 
 import pytest
+import torch
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    LinearLR,
+    MultiStepLR,
+    SequentialLR,
+    StepLR,
+)
 
 from mlr.core.checks import InputError
 from mlr.training import Constant, Cosine, Step
@@ -40,6 +49,57 @@ BY_HAND = [
 @pytest.mark.parametrize(("schedule", "expected"), BY_HAND, ids=repr)
 def test_every_factor_is_that_worked_out_by_hand(schedule, expected):
     assert schedule.factors(len(expected)) == pytest.approx(expected, rel=1e-14)
+
+
+def rates(make, steps):
+    """The rates of a torch scheduler, of an optimizer of rate 1."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    scheduler, found = make(optimizer), []
+    for _ in range(steps):
+        found.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+def after_rising(warmup, then):
+    """`warmup` updates that rise from 1/warmup to 1, and then another scheduler."""
+
+    def make(optimizer):
+        # its factor is 1 one update before the other takes over
+        rising = LinearLR(optimizer, start_factor=1 / warmup, total_iters=warmup - 1)
+        return SequentialLR(optimizer, [rising, then(optimizer)], milestones=[warmup])
+
+    return make
+
+
+TORCH = [
+    (Cosine(), lambda o: CosineAnnealingLR(o, T_max=60)),
+    (Cosine(final_factor=0.1), lambda o: CosineAnnealingLR(o, T_max=60, eta_min=0.1)),
+    (Step(), lambda o: StepLR(o, step_size=15)),
+    (Step(drops=5, factor=0.3), lambda o: StepLR(o, step_size=10, gamma=0.3)),
+    # 60/7 = 8.57: the first whole update from each border on
+    (
+        Step(drops=6, factor=0.5),
+        lambda o: MultiStepLR(o, milestones=[9, 18, 26, 35, 43, 52], gamma=0.5),
+    ),
+    (
+        Constant(warmup_steps=20),
+        after_rising(20, lambda o: ConstantLR(o, factor=1.0, total_iters=0)),
+    ),
+    (Cosine(warmup_steps=10), after_rising(10, lambda o: CosineAnnealingLR(o, T_max=50))),
+    (
+        Step(warmup_steps=12, drops=2),
+        after_rising(12, lambda o: StepLR(o, step_size=16)),
+    ),
+]
+
+
+# SequentialLR calls the schedulers that follow in a way that torch deprecates
+@pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step:UserWarning")
+@pytest.mark.parametrize(("schedule", "make"), TORCH, ids=[repr(one) for one, _ in TORCH])
+def test_every_factor_is_that_of_torch(schedule, make):
+    assert schedule.factors(60) == pytest.approx(rates(make, 60), rel=1e-10)
 
 
 @pytest.mark.parametrize(

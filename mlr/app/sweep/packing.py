@@ -26,7 +26,7 @@ from mlr.training.memory import bytes_of_data, bytes_per_run, free_bytes
 SHARE_OF_FREE_MEMORY = 0.5
 """Share of the programs that wait; the rest is for what they are built from, and for others."""
 MOST_BYTES = 8 << 30
-"""Of data cached for runs to come, as `bytes_of_data` counts; what waiting runs hold is theirs."""
+"""Most bytes of data cached for runs to come, as `bytes_of_data` counts; waiting runs hold more."""
 
 
 def run_chunk(

@@ -36,7 +36,7 @@ from mlr.records.status import FINISHED
 PARTLY_FAILED = 5
 """Exit code of a sweep some of whose jobs failed."""
 MOST_JOBS = 10_000
-"""Of more, a person is asked: a zero too many in a range is easily typed."""
+"""Jobs above which a person is asked: a zero too many in a range is easily typed."""
 MOST_DRAWN = 12
 """Runs of a sweep that are drawn: a person looks at no more, and each takes a moment."""
 PARTS = ("head", "loss", "model", "data")

@@ -8,6 +8,8 @@ To add a probe, write one file and one line:
 
 The option `probes.<name>`, its place in --help and in `probes=full`, its schedules and the columns
 of metrics.csv follow from that line. Tags of a new group get their own charts in TensorBoard.
+Tests ask by name for twins of its numbers that share no code with it: in plain Python, in
+`tests/probes/test_probes.py`, and by autograd, in `tests/training` and `tests/loop`.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ COPES = LARGE | {"wrong": 0.02, "stuck": 0.02}
     ("FEW_WRONG", COPES, "wrong", 0.02, 0.0199),
     ("stuck of wrong", LARGE, "stuck", 0.25, 0.2499),
     ("small and useless", TINY, "wrong", 0.5, 0.4),
+    ("a symptom", LARGE | {"stuck": 0.0}, "status", "diverged", "done"),
     ("small, not large", LARGE | {"stuck": 0.0}, "data.std", 0.001, 10.0),
 )
 def test_features_of_another_scale(side):
