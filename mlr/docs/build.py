@@ -22,6 +22,7 @@ from mlr.heads import HEADS, Head
 from mlr.losses import LOSSES, Loss
 from mlr.objectives import Objective, check_pair
 from mlr.objectives.compatibility import usual_loss
+from mlr.objectives.display import REACH, curves
 
 PAGES = Path(__file__).parent
 EXPERIMENTS = PAGES.parents[1] / "configs" / "experiment"
@@ -147,7 +148,8 @@ def legal(head: type[Head], loss: type[Loss], outputs: int) -> str:
 
 def draw_head(head: Head, path: Path) -> None:
     """Draw y and dy/dz of the first output; of several, the others have logit 0."""
-    z = logits(head.range.least_outputs)
+    z = torch.zeros(601, head.range.least_outputs, dtype=torch.float64)
+    z[:, 0] = torch.linspace(-REACH, REACH, 601, dtype=torch.float64)
     figure, (left, right) = canvas()
     left.plot(z[:, 0], head(z)[:, 0])
     left.set(xlabel="logit z", ylabel="prediction y")
@@ -160,15 +162,12 @@ def draw_loss(loss: type[Loss], path: Path) -> bool:
     """Draw the loss and dL/dz of the first output, target 1, with the classic heads."""
     figure, (left, right) = canvas()
     for head in HEADS[:4]:
-        outputs = head.range.least_outputs
-        z = logits(outputs)
-        t = torch.zeros_like(z)
-        t[:, 0] = 1
-        if legal(head, loss, outputs) == "refused":
+        if legal(head, loss, head.range.least_outputs) == "refused":
             continue
         objective = Objective(head.name, loss.name)
-        left.plot(z[:, 0], objective.losses(z, t), label=head.name)
-        right.plot(z[:, 0], objective.gradient(z, t)[:, 0], label=head.name)
+        curve, _ = curves(objective.head, objective.kernel)
+        left.plot(curve.logits, curve.losses, label=head.name)
+        right.plot(curve.logits, curve.gradient, label=head.name)
     drawn = bool(left.lines)
     if drawn:
         left.set(xlabel="logit z", ylabel="loss", ylim=(0, 6))
@@ -176,13 +175,6 @@ def draw_loss(loss: type[Loss], path: Path) -> bool:
         left.legend()
         figure.savefig(path)
     return drawn
-
-
-def logits(outputs: int) -> torch.Tensor:
-    """Return logits (N, K) whose first output runs from −6 to 6."""
-    z = torch.zeros(601, outputs, dtype=torch.float64)
-    z[:, 0] = torch.linspace(-6, 6, 601, dtype=torch.float64)
-    return z
 
 
 def canvas():  # type: ignore[no-untyped-def]
