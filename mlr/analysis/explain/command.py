@@ -112,7 +112,7 @@ def _of_pairs(found: Sequence[Diagnosis]) -> list[str]:
     lines = []
     for (pair, *_), same in alike.items():
         runs, total = sum(len(one.runs) for one in same), sum(one.total for one in same)
-        which = same[0].cell if len(same) == 1 else f"{pair} in {len(same)} cells"
+        which = same[0].cell if len(same) == 1 else f"{pair} in {len(same)} configurations"
         text = sentence([each for one in same for each in one.findings])
         given = next((one for one in same if one.remedy), same[0])
         differ = len({one.remedy for one in same}) > 1
