@@ -120,7 +120,8 @@ def test_a_remedy_that_is_not_the_same_in_all_cells_is_that_of_one_which_is_name
     assert at_the_end(*rates[0], *rates[1]) == [
         "",
         "softmax+ce in 2 configurations (2 of 2 runs): The learning rate optimizer.lr=5 to 70 is "
-        "too high: the loss grew without bound. Try optimizer.lr=0.5 for softmax+ce optimizer.lr=5.",
+        "too high: the loss grew without bound. Try optimizer.lr=0.5 for softmax+ce "
+        "optimizer.lr=5.",
         TOLD,
     ]
 
