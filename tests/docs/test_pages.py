@@ -132,6 +132,8 @@ def test_the_training_works(line, tmp_path, monkeypatch, capfd):
         line += " steps=100"  # the whole run is tested with the slow tests
     if "model=cnn" in line:
         line += " steps=5"
+    if "my_parts." in line:
+        line += " epochs=3"
     (tmp_path / "my_parts.py").write_text(example("my_parts.py"), encoding="utf-8")
     rows = [f"{n % 2}.{n},{n % 7},{('rose', 'tulip')[n % 2]}" for n in range(120)]
     table = "\n".join(["length,width,species", *rows])
