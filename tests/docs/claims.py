@@ -103,7 +103,7 @@ def check(experiment: str, folder: Path, printed: str) -> None:
             assert phrase in text, phrase
         runs = runs_of(folder)
         for words, (low, high, tag) in claim.ranges.items():
-            found = [float(run[tag]) for run in runs if words.strip() in run["run"]]
+            found = [round(float(run[tag]), 4) for run in runs if words.strip() in run["run"]]
             assert found, words
             assert all(low <= value <= high for value in found), (words, found)
 
