@@ -1,4 +1,4 @@
-"""What README and the pages say that an experiment shows, and the numbers of its runs."""
+"""Claims of README and the pages about experiments, and the numbers of their runs."""
 
 from __future__ import annotations
 
