@@ -76,8 +76,8 @@ CLAIMS = {
     ),
     "sparsemax": Claim(
         (
-            (README, "from `se` and `ce`: 9 to 20 %; 92 to 99 % with `matching`"),
-            (PAGE, "from `se` and `ce`: 9 to 20 %; 92 to 99 % with `matching`"),
+            (README, "`ce`: 9 to 20 % of the digits are right; 92 to 99 % with `matching`"),
+            (PAGE, "`ce`: 9 to 20 % of the digits are right; 92 to 99 % with `matching`"),
             (PARTS, "finds 9 to 20 % of the digits with them, and 92 to 99 % with the matching"),
         ),
         {"+se": Range(0.09, 0.20), "+ce": Range(0.09, 0.20), "+matching": Range(0.92, 0.99)},
