@@ -1,4 +1,4 @@
-"""Write one HTML page about runs that needs nothing else, offline too.
+"""Write one HTML page about runs, which works offline.
 
 python scripts/report.py runs
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -95,20 +96,9 @@ LOSS_YAML = """# polynomial cross-entropy, Σ_k t_k (−log y_k + ε(1 − y_k))
 _target_: mlr.losses.Poly
 epsilon: 1.0  # ε; at 0 it is ce
 """
-PROBE = '''"""The largest logit of the batch."""
-
-from mlr.probes.base import Probe
-
-
-class LargestLogit(Probe):
-    """`largest_logit/batch`: max |z_k| over batch and outputs."""
-
-    def __init__(self, subject, threshold):
-        self.tags = ("largest_logit/batch",)
-
-    def measure(self, values):
-        return values.logits.abs().amax((-2, -1)).unsqueeze(-1)
-'''
+PAGE = (ROOT / "mlr" / "docs" / "extending.md").read_text(encoding="utf-8")
+PROBE = re.findall(r"<!-- example: largest_logit.py -->\n```python\n(.*?)```", PAGE, re.DOTALL)[0]
+FAMILY = 'Family("largest_logit", "largest logit of the batch"),'
 DATA = '''"""Spirals: two arms of one turn around the origin, which no straight line separates."""
 
 from dataclasses import dataclass
@@ -241,7 +231,7 @@ def copy(tmp_path_factory) -> Path:
     (tree / "mlr/probes/families/largest_logit.py").write_text(PROBE)
     add(
         tree / "mlr/probes/families/__init__.py",
-        ("FAMILIES = (\n", '    Family("largest_logit", "largest logit of the batch"),\n'),
+        ("FAMILIES = (\n", f"    {FAMILY}\n"),
     )
     # a dataset: mlr.data
     (tree / "mlr/data/spiral.py").write_text(DATA)
@@ -268,6 +258,11 @@ def python(tree: Path, *line: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_the_page_names_the_line_of_a_probe():
+    assert f"With the line `{FAMILY}` in `FAMILIES`" in PAGE
+    assert "`mlr/probes/families/largest_logit.py`" in PAGE
 
 
 def test_an_experiment_of_new_parts_is_trained(copy):

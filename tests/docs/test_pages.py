@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.support import mnist_folder
+from tests.docs import claims
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "mlr" / "docs").glob("*.md"))]
@@ -130,7 +132,12 @@ def test_the_training_works(line, tmp_path, monkeypatch, capfd):
         line += " steps=100"  # the whole run is tested with the slow tests
     if "model=cnn" in line:
         line += " steps=5"
+    if "my_parts." in line:
+        line += " epochs=3"
     (tmp_path / "my_parts.py").write_text(example("my_parts.py"), encoding="utf-8")
+    rows = [f"{n % 2}.{n},{n % 7},{('rose', 'tulip')[n % 2]}" for n in range(120)]
+    table = "\n".join(["length,width,species", *rows])
+    (tmp_path / "flowers.csv").write_text(table, encoding="utf-8")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     capfd.readouterr()
@@ -139,6 +146,8 @@ def test_the_training_works(line, tmp_path, monkeypatch, capfd):
     assert code == 0, shown.err
     assert shown.err.strip() == ""
     assert shown.out.strip()
+    if experiment := re.search(r"-m experiment=(\w+)", line):
+        claims.check(experiment[1], tmp_path, shown.out)
 
 
 def test_a_run_goes_on_and_its_checkpoint_is_read(tmp_path, monkeypatch, capfd):
@@ -184,11 +193,20 @@ def test_the_notebook_example_loads_the_runs(swept):
     assert len(scope["steps"]) > 100
 
 
-def test_the_example_of_your_own_head_learns_and_is_consistent(tmp_path, monkeypatch):
+def test_the_example_of_parts_of_your_own_is_consistent():
+    """The head with its potential and slope, by autograd; loss, model and data by values."""
     import torch
 
     scope: dict = {}
     exec(example("my_parts.py"), scope)
+    y, t = torch.tensor([[3.0, 1.0]]), torch.tensor([[1.0, 0.0]])
+    assert scope["Quartic"]()(y, t).tolist() == [(16 + 1) / 4]
+    assert scope["Net"]((1, 8, 8), 10, width=4)(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+    data = scope["Rings"](n=400).load(seed=0)
+    assert [len(split) for split in (data.train, data.val, data.test)] == [200, 100, 100]
+    for split in (data.train, data.val, data.test):
+        inside = split.features.norm(dim=-1) < 1.5
+        assert torch.equal(inside, split.targets == 0)
     head = scope["Arctan"]()
     z = torch.linspace(-5, 5, 11, dtype=torch.float64).unsqueeze(1).requires_grad_()
     (gradient,) = torch.autograd.grad(head.potential(z).sum(), z)
@@ -198,8 +216,20 @@ def test_the_example_of_your_own_head_learns_and_is_consistent(tmp_path, monkeyp
 
 
 def test_the_library_example_prints_a_gradient(capfd):
-    exec(example("objective.py"), {})
+    """−(1 − σ(z))/2 for both examples; torch's own loss gives 0 for the first."""
+    import torch
+
+    scope: dict = {}
+    exec(example("objective.py"), scope)
     assert "-1.0306e-09" in capfd.readouterr().out
+    page = TEXTS[ROOT / "mlr" / "docs" / "objective.md"]
+    for z, found in zip((20.0, -3.0), scope["logits"].grad[:, 0].tolist(), strict=True):
+        assert found == pytest.approx(-0.5 / (1 + math.exp(z)), rel=1e-6)
+    assert "−1.0306e−09 for the first" in page
+    assert "−0.4763 for the second" in page
+    logits = scope["logits"].detach().requires_grad_()
+    torch.nn.functional.binary_cross_entropy_with_logits(logits, scope["targets"]).backward()
+    assert logits.grad[0].item() == 0
 
 
 @pytest.mark.parametrize("target", MAKE)
@@ -230,6 +260,14 @@ def test_a_page_is_short_and_begins_with_its_purpose(page):
     assert lines[0].startswith("# ")
     assert len(lines) <= (130 if page.stem == "README" else 199)
     assert page.stem == "README" or lines[2].startswith("This page ")
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda path: path.stem)
+def test_a_page_says_a_thing_once(page):
+    text = re.sub(r"```.*?```", "", TEXTS[page], flags=re.DOTALL)
+    sentences = [one.strip() for one in re.split(r"(?<=[.:?])\s", text.replace("\n", " "))]
+    long = [one for one in sentences if len(one) > 30]
+    assert sorted(long) == sorted(set(long))
 
 
 def test_every_page_is_linked_from_readme_and_the_index():

@@ -14,7 +14,7 @@ from mlr.analysis.ranking import is_higher_better
 from mlr.records.settings import value_text
 
 MOST_NAMED = 4
-MORE_SEEDS = "seed=range(0,5)"
+MORE_SEEDS = "'seed=range(0,5)'"
 Name = Callable[[CompareRow], str]
 
 
@@ -91,7 +91,7 @@ def _untested(ranking: Ranking, rows: Sequence[CompareRow], name: Name) -> str:
         if max(row.seeds for row in rows) == 1
         else f"Fewer than {FEWEST} common seeds"
     )
-    return f"{text} {few}: {MORE_SEEDS} would tell what is chance."
+    return f"{text} {few}: add {MORE_SEEDS} to see what is chance."
 
 
 def _times(rows: Sequence[CompareRow], name: Name) -> str:

@@ -206,11 +206,11 @@ def _legend(ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[str]) 
         AGAINST: "against the first: paired t-test over common seeds, Holm's correction for all "
         f"pairs; significant where p ≤ {LEVEL}",
         UPDATES: goal(ranking),
-        WRONG: "‖dL/dz‖ wrong, right: mean over the training examples that are predicted so at the "
-        f"end; {NONE} where there is none",
-        STUCK: "stuck: training examples that are predicted wrongly and receive no gradient at the "
-        "end",
-        LOST: "lost: of all runs, at any learning rate" if ranking.rated else "",
+        WRONG: "‖dL/dz‖ wrong, right: mean over the training examples that are predicted wrongly "
+        f"or rightly at the end; {NONE} if there are none",
+        STUCK: "stuck: training examples that are predicted wrongly and receive next to no "
+        "gradient at the end",
+        LOST: "lost: counted over all runs, whatever their learning rate" if ranking.rated else "",
     }
     return lines + [meaning for head, meaning in meanings.items() if head in heads and meaning]
 
@@ -223,16 +223,16 @@ def goal(ranking: Ranking) -> str:
     if target.tag != ACCURACY:
         return (
             "updates to 90 %: until loss/train has gone 90 % of the way from its first value to "
-            f"the lowest end; {NONE} where it never does"
+            f"the lowest final one; {NONE} if it never does"
         )
-    way = "of the best end"
+    way = "of the best final one"
     if target.constant:
         constant = percent(target.constant)
-        way = f"of the way from {constant}, a constant prediction's, to the best end"
+        way = f"of the way from {constant}, a constant prediction's, to the best final one"
     accuracy = percent(target.accuracy)
     return (
-        f"updates to 90 %: until the validation accuracy is {accuracy}, 90 % {way}; "
-        f"{NONE} where it never is"
+        f"updates to 90 %: until the validation accuracy reaches {accuracy}, 90 % {way}; "
+        f"{NONE} if it never does"
     )
 
 

@@ -29,6 +29,8 @@ EARLY = 6
 """Fraction of the updates after which outputs are given: 50 of 300 in experiment=neuron."""
 MOST_READ = 20
 """Most runs of a group whose outputs during training are read."""
+UNJUDGED = "most rules need the final diagnostics, which"
+"""Of runs of a loop of a user's own."""
 
 
 def main(place: str, as_json: bool) -> int:
@@ -110,7 +112,7 @@ def _of_pairs(found: Sequence[Diagnosis]) -> list[str]:
     lines = []
     for (pair, *_), same in alike.items():
         runs, total = sum(len(one.runs) for one in same), sum(one.total for one in same)
-        which = same[0].cell if len(same) == 1 else f"{pair} in {len(same)} cells"
+        which = same[0].cell if len(same) == 1 else f"{pair} in {len(same)} configurations"
         text = sentence([each for one in same for each in one.findings])
         given = next((one for one in same if one.remedy), same[0])
         differ = len({one.remedy for one in same}) > 1
@@ -164,6 +166,8 @@ def reassurance(runs: Sequence[Recorded]) -> str:
         )
     if len(judged) == 1:
         return _of_one(judged[0])
+    if not any(facts.run.anatomy for facts in judged):
+        return f"No fault found in {len(judged)} runs, but {UNJUDGED} they lack."
     right = (facts.metric("accuracy/test") for facts in judged)
     known = [approx_percent(value) for value in sorted(filter(isfinite, right))]
     between = f"; accuracy/test from {known[0]} to {known[-1]}" if known else ""
@@ -173,10 +177,14 @@ def reassurance(runs: Sequence[Recorded]) -> str:
 def _of_one(facts: Facts) -> str:
     start, right = facts.anatomy("start", "loss"), facts.metric("accuracy/train")
     wrong, stuck = facts.metric("logit_grad/wrong"), facts.anatomy("stuck")
+    examples, lacking = "training examples", ""
+    if not facts.run.anatomy:  # a loop of a user's own
+        stuck, examples = facts.metric("stuck/fraction"), "examples of the last batch"
+        lacking = f", but {UNJUDGED} this run lacks"
     fell = f"the training loss went from {start:.3g} to " if start == start else "loss/train "
     parts = [f"{fell}{facts.metric('loss/train'):.3g}"]
     if right == right:
-        parts.append(f"{approx_percent(right)} of the training examples are right")
+        parts.append(f"{approx_percent(right)} of the {examples} are right")
         if facts.held_out == facts.held_out:
             others = approx_percent(facts.held_out)
             parts[-1] += f" and {others} of the validation and test examples"
@@ -186,4 +194,4 @@ def _of_one(facts: Facts) -> str:
         share = "none" if stuck == 0 else f"{approx_percent(stuck)} of all"
         parts.append(f"{share} are wrong without gradient")
     text = ", ".join(parts[:-1]) + (", and " if len(parts) > 1 else "") + parts[-1]
-    return f"No fault found: {text}."
+    return f"No fault found{lacking}: {text}."

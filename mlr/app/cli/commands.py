@@ -48,24 +48,29 @@ def compare(parser: ArgumentParser) -> None:
         metavar="KEY[,KEY]",
         default="head,loss",
         help="what tells rows apart: head, loss, pair, model, data, lr, or any other key of the "
-        "configuration (default: head, loss and whatever else varies); where lr is not among "
-        "them, a row is of the lr chosen on validation data",
+        "configuration (default: head, loss and whatever else varies); if lr is not among them, "
+        "each row shows the lr that is best on validation data",
     )
     parser.add_argument(
         "--metric",
         metavar="TAG",
-        help="final number that ranks (default: accuracy/test; of a regression loss/test, or "
-        "rmse/test where losses differ)",
+        help="final number to rank by (default: accuracy/test; for a regression loss/test, or "
+        "rmse/test if losses differ)",
     )
     parser.add_argument(
         "--sort",
         metavar="COLUMN",
-        help="a key of --by or a column of --csv, the smallest first (default: the best first)",
+        help="order of the rows: a key of --by or a column of --csv, the smallest first (default: "
+        "the best first)",
     )
     parser.add_argument(
-        "--csv", metavar="FILE", help="write all numbers; - prints them in place of the table"
+        "--csv",
+        metavar="FILE",
+        help="write all numbers to a CSV file; - prints them instead of the table",
     )
-    parser.add_argument("--json", metavar="FILE", help="likewise, with every unfinished run")
+    parser.add_argument(
+        "--json", metavar="FILE", help="likewise to a JSON file, with every unfinished run"
+    )
 
 
 def explain(parser: ArgumentParser) -> None:
@@ -79,7 +84,7 @@ def explain(parser: ArgumentParser) -> None:
 
 
 def report(parser: ArgumentParser) -> None:
-    """Report of a run or a sweep: one HTML page that needs nothing else, offline too.
+    """Write a report of a run or a sweep: one HTML page, which works offline.
 
     mlr report runs/2026-01-31/12-00-00-abcdef
     mlr report runs/2026-01-31/12-00-00-abcdef --out report.html

@@ -24,7 +24,7 @@ COMMANDS = {
     "train": "train one configuration, or with -m every combination of several",
     "compare": "compare runs in a table by head and loss, or by any other keys",
     "explain": "say what is wrong with runs, with the evidence and the remedy",
-    "report": "write one HTML page about runs that needs nothing else",
+    "report": "write one HTML page about runs, which works offline",
     "verify": "check every file of runs against its checksum",
     "lecture": "run the lecture and write its page",
     "board": "open TensorBoard on runs, in the browser",

@@ -206,8 +206,8 @@ def check_same(run: EarlierRun, config: Mapping[str, Any], experiment: Experimen
         name = key.removeprefix("on.")
         if old.get(key) != new.get(key) and not {name, key.partition(".")[0]} & allowed:
             raise InputError(
-                f"resume={run.folder} was begun with {name}={old.get(key)}, not {new.get(key)}; "
-                f"give it that again, or accept another end by allow=[{name}]."
+                f"resume={run.folder} was begun with {name}={old.get(key)}, not {new.get(key)}: "
+                f"use {old.get(key)} again, or allow other results by allow=[{name}]."
             )
     if run.state is None:
         return
@@ -220,7 +220,7 @@ def check_same(run: EarlierRun, config: Mapping[str, Any], experiment: Experimen
     if run.about["data"] != about["data"] and "data" not in allowed:
         raise DataError(
             f"resume={run.folder} was begun with other data than data={experiment.data.name} "
-            "loads now; restore them, or accept another end by allow=[data]."
+            "loads now: restore the old data, or allow other results by allow=[data]."
         )
     check_files(run.folder, run.about["records"])
 

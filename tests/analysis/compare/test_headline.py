@@ -33,8 +33,8 @@ def said(**accuracies) -> str:
 
 TOP, NEXT = [0.93, 0.91, 0.95, 0.92], [0.92, 0.93, 0.94, 0.91]
 HALF, LOW = [0.5, 0.52, 0.51, 0.53], [0.50, 0.49, 0.52, 0.51]
-FEW = "Fewer than 3 common seeds: seed=range(0,5) would tell what is chance."
-ONE_EACH = "One run each: seed=range(0,5) would tell what is chance."
+FEW = "Fewer than 3 common seeds: add 'seed=range(0,5)' to see what is chance."
+ONE_EACH = "One run each: add 'seed=range(0,5)' to see what is chance."
 SAID = [
     (
         {

@@ -121,8 +121,14 @@ def test_the_end_of_a_sweep_has_losses_stuck_and_times_but_no_tests():
     assert "epochs" not in lines[0]
     assert "mean ± std over seeds" in lines
     assert "test loss: each in units of its own loss, not comparable between losses" in lines
-    goal = "updates to 90 %: until the validation accuracy is 86.50 %, 90 % of the way from 10.00 %"
+    goal = (
+        "updates to 90 %: until the validation accuracy reaches 86.50 %, 90 % of the way from 10.0"
+    )
     assert any(line.startswith(goal) for line in lines)
+    stuck = (
+        "stuck: training examples that are predicted wrongly and receive next to no gradient at the"
+    )
+    assert any(line.startswith(stuck) for line in lines)
 
 
 def test_a_long_table_ends_with_how_many_more_there_are():
@@ -262,12 +268,13 @@ def test_the_best_row_is_bold():
     [
         (
             Target("loss/train", 0.3),
-            "until loss/train has gone 90 % of the way from its first value to the lowest end; – "
-            "where it never does",
+            "until loss/train has gone 90 % of the way from its first value to the lowest "
+            "final one; – if it never does",
         ),
         (
             Target("accuracy/val", 0.9),
-            "until the validation accuracy is 81.00 %, 90 % of the best end; – where it never is",
+            "until the validation accuracy reaches 81.00 %, 90 % of the best final one; "
+            "– if it never does",
         ),
     ],
 )
@@ -276,7 +283,7 @@ def test_what_times_are_counted_to_is_said(target, goal):
 
 
 def test_lost_runs_are_of_all_learning_rates_where_there_were_several():
-    said = "lost: of all runs, at any learning rate"
+    said = "lost: counted over all runs, whatever their learning rate"
     assert said in short(RANKING)
     rows = [replace(row, lr=None, rates={None: 0.5}) for row in (ROW, OTHER)]
     assert said not in short(replace(RANKING, rows=rows))

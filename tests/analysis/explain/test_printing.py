@@ -108,7 +108,7 @@ def test_cells_of_one_pair_share_the_sentence_that_is_true_of_all():
     ]
     assert at_the_end(*runs) == [
         "",
-        f"softmax+ce in 2 cells (3 of 4 runs): {BEGINS.format('40 to 80')} Try {REMEDY}.",
+        f"softmax+ce in 2 configurations (3 of 4 runs): {BEGINS.format('40 to 80')} Try {REMEDY}.",
         f"softmax+focal optimizer.lr=4: {BEGINS.format(40).replace('ln K = ', '')} Try {REMEDY}.",
         TOLD,
     ]
@@ -119,8 +119,9 @@ def test_a_remedy_that_is_not_the_same_in_all_cells_is_that_of_one_which_is_name
     rates = [cell(lost | {"config.optimizer.lr": rate}, rate) for rate in (5, 70)]
     assert at_the_end(*rates[0], *rates[1]) == [
         "",
-        "softmax+ce in 2 cells (2 of 2 runs): The learning rate optimizer.lr=5 to 70 is too high: "
-        "the loss grew without bound. Try optimizer.lr=0.5 for softmax+ce optimizer.lr=5.",
+        "softmax+ce in 2 configurations (2 of 2 runs): The learning rate optimizer.lr=5 to 70 is "
+        "too high: the loss grew without bound. Try optimizer.lr=0.5 for softmax+ce "
+        "optimizer.lr=5.",
         TOLD,
     ]
 
@@ -130,7 +131,9 @@ def test_of_cells_without_a_remedy_one_that_has_it_is_named():
     lost = {"pair": "softmax+ce", "status": "diverged"}
     runs = [cell(lost | {"config.optimizer.lr": rate}, rate) for rate in (10, 1, 0.1, 0.01)]
     _, line, _ = at_the_end(*(one for members in runs for one in members))
-    assert line.startswith("softmax+ce in 4 cells (4 of 4 runs): The learning rate optimizer.lr=")
+    assert line.startswith(
+        "softmax+ce in 4 configurations (4 of 4 runs): The learning rate optimizer.lr="
+    )
     assert line.endswith("bound. Try optimizer.lr=0.001 for softmax+ce optimizer.lr=1.")
 
 

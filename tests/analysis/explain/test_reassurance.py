@@ -51,6 +51,23 @@ def test_a_regression_is_told_its_losses():
     assert reassurance([stuck]) == f"{LOSS}, and {STUCK}."
 
 
+OWN_LOOP = {
+    **{"pair": "sigmoid", "loss/train": 0.333, "accuracy/train": 0.38, "logit_grad/wrong": 2.5e-05},
+    "stuck/fraction": 0.62,
+}
+
+
+def test_a_run_of_a_loop_of_ones_own_is_not_called_sound():
+    assert reassurance([run("a", OWN_LOOP)]) == (
+        "No fault found, but most rules need the final diagnostics, which this run lacks: loss/"
+        "train 0.333, 38 % of the examples of the last batch are right, the wrong ones have a mean "
+        "‖dL/dz‖ of 2.5e-05, and 62 % of all are wrong without gradient."
+    )
+    assert reassurance([run(name, OWN_LOOP) for name in "abc"]) == (
+        "No fault found in 3 runs, but most rules need the final diagnostics, which they lack."
+    )
+
+
 UNFINISHED = USELESS | {"status": "failed"}
 
 

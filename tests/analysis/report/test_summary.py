@@ -10,7 +10,7 @@ def test_a_sweep_in_sentences(tmp_path):
     found = content.read(small_sweep(tmp_path / "sweep"))
     assert page.verdicts(found) == [
         "softmax + CE comes first with test accuracy 92.50 ± 0.71 %, sigmoid + SE last with "
-        "60.50 ± 0.71 %. Fewer than 3 common seeds: seed=range(0,5) would tell what is chance. "
+        "60.50 ± 0.71 %. Fewer than 3 common seeds: add 'seed=range(0,5)' to see what is chance. "
         "Learning rates are chosen by validation accuracy."
     ]
     assert page.counts(found) == (
@@ -41,7 +41,7 @@ def test_each_data_set_has_its_own_sentence(tmp_path):
     assert page.verdicts(found) == [
         "neuron: sigmoid + BCE: test accuracy 99.00 %.",
         "xor: sigmoid + BCE comes first with test accuracy 50.00 %, sigmoid + SE last with "
-        "40.00 %. One run each: seed=range(0,5) would tell what is chance.",
+        "40.00 %. One run each: add 'seed=range(0,5)' to see what is chance.",
     ]
     assert page.apart(found) == "Different data are not compared with each other: neuron, xor."
     assert page.spread(found) == ""
