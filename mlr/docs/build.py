@@ -56,8 +56,9 @@ def write_source(folder: Path) -> None:
     """Write all pages, those of this folder and the generated ones, as Sphinx reads them."""
     for page in (*PAGES.glob("*.md"), PAGES / "conf.py"):
         shutil.copy(page, folder)
-    for name in ("heads", "losses", "experiments", "commands"):
+    for name in ("heads", "losses", "experiments", "commands", "_static"):
         (folder / name).mkdir()
+    shutil.copy(PAGES / "site.css", folder / "_static")
     for head in HEADS:
         write(folder / "heads" / f"{head.name}.md", head_page(head, folder / "heads"))
     for loss in LOSSES:

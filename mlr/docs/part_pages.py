@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from cycler import cycler
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,6 +26,8 @@ HEAD_CURVES = "The first output; of several outputs the others have logit 0."
 LOSS_CURVES = "An example with target 1 for the first output; of several the others have logit 0."
 INKS = {"light": "#23272e", "dark": "#ced6dd"}
 """Colour of text and axes by the theme of the site; the ground is its own."""
+LINES = cycler(color=["#3b8ad8", "#e07b1f", "#2fa36b", "#c05bc9"])
+"""Colours of curves, seen on both grounds."""
 
 
 def head_page(head: type[Head], folder: Path) -> str:
@@ -99,9 +102,18 @@ def in_both_themes(path: Path, description: str, draw: Callable[[Axes, Axes], No
     """Draw two axes for the light and the dark theme; return the Markdown that shows the one."""
     shown = []
     for theme, ink in INKS.items():
-        colours = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-        with rc_context(dict.fromkeys(colours, ink)):
-            figure = Figure(figsize=(8, 3), layout="constrained")
+        with rc_context(
+            {
+                "axes.prop_cycle": LINES,
+                "axes.edgecolor": ink,
+                "axes.labelcolor": ink,
+                "text.color": ink,
+                "xtick.color": ink,
+                "ytick.color": ink,
+            }
+        ):
+            # small, so that its words are read on a phone
+            figure = Figure(figsize=(5.8, 2.7), layout="constrained")
             axes = figure.subplots(1, 2)
             for one in axes:
                 one.grid(alpha=0.3)
