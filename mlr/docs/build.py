@@ -3,7 +3,8 @@
 python -m mlr.docs.build runs/site
 python -m mlr.docs.build runs/links --links
 
-Generated are a page for each head, loss, experiment and command, and the reference of public names.
+Generated are a page for each head, loss, experiment and command, the reference of public names, and
+what README says on citing.
 With --links nothing is built; the network is asked for each address that the pages link to.
 """
 
@@ -18,7 +19,14 @@ from tempfile import TemporaryDirectory
 from mlr.app.cli.main import COMMANDS
 from mlr.docs.links import broken_links, external_links, files
 from mlr.docs.part_pages import head_page, loss_page
-from mlr.docs.reference import EXPERIMENTS, command_page, commands, experiment_page, public_names
+from mlr.docs.reference import (
+    EXPERIMENTS,
+    citing,
+    command_page,
+    commands,
+    experiment_page,
+    public_names,
+)
 from mlr.heads import HEADS
 from mlr.losses import LOSSES
 
@@ -26,7 +34,7 @@ PAGES = Path(__file__).parent
 CHAPTERS = (
     "tutorial", "heads_and_losses", "not_learning", "experiments", "configuration", "dashboards",
     "compare", "sweeps", "clusters", "runs", "objective", "numerics", "own_loop", "extending",
-    "lecture", "commands", "api", "design", "contributing",
+    "lecture", "commands", "api", "design", "contributing", "citing",
 )  # fmt: skip
 """Pages in the order of the side bar."""
 
@@ -69,6 +77,7 @@ def write_source(folder: Path) -> None:
         write(folder / "commands" / f"{command}.md", command_page(command))
     write(folder / "commands.md", commands() + toctree("commands/*"))
     write(folder / "api.md", public_names())
+    write(folder / "citing.md", citing())
     append(folder / "experiments.md", toctree("experiments/*"))
     append(folder / "heads_and_losses.md", toctree("heads/*", "losses/*"))
     append(folder / "index.md", toctree(*CHAPTERS))

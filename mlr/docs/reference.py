@@ -1,4 +1,4 @@
-"""Pages that are read from the program: public names, help of commands, headers of experiments."""
+"""Pages read from the program and README: public names, commands, experiments, citation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from mlr.app.cli.main import COMMANDS
 from mlr.heads import HEADS
 from mlr.losses import LOSSES
 
-EXPERIMENTS = Path(__file__).parents[2] / "configs" / "experiment"
+ROOT = Path(__file__).parents[2]
+EXPERIMENTS = ROOT / "configs" / "experiment"
 PUBLIC = {
     "mlr": ("Objective", "GradientProbe"),
     "mlr.heads": ("Head", *(head.__name__ for head in HEADS)),
@@ -84,3 +85,11 @@ def experiment_page(path: Path) -> str:
     name = path.stem
     text = f"This page shows the header of `configs/experiment/{name}.yaml`."
     return "\n".join([f"# experiment={name}", "", text, "", "```text", *lines, "```", ""])
+
+
+def citing() -> str:
+    """Return the page with README's section on citing."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, _, section = readme.partition("\n## Citing and credits\n")
+    lines = ["# Citing and credits", "", "This page says how to cite mlr, and whose work it uses."]
+    return "\n".join([*lines, section.replace("](mlr/docs/", "](")])
