@@ -270,7 +270,7 @@ def test_every_rule_of_explain_has_its_place():
 
 
 def test_every_exit_code_is_on_the_page_of_runs():
-    """Those of the errors by their classes, and constants by name."""
+    """Codes of the errors by their classes, the others by name."""
     from mlr.app.cli import main
     from mlr.app.run import job, signals
     from mlr.app.sweep import sweep

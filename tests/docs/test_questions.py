@@ -63,7 +63,7 @@ def followed(lines: list[str], words: str, folder: Path) -> list[Path]:
 
 
 def answered(pages: list[Path], answer: str) -> bool:
-    """Whether one of the pages, or one that it links to, has the answer."""
+    """Return True if one of the pages, or one that it links to, has the answer."""
     texts = [page.read_text(encoding="utf-8") for page in pages]
     further = [
         page.parent / name
