@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import torch
 from cycler import cycler
@@ -100,26 +102,21 @@ def legal(head: type[Head], loss: type[Loss], outputs: int) -> str:
 
 def in_both_themes(path: Path, description: str, draw: Callable[[Axes, Axes], None]) -> str:
     """Draw two axes for the light and the dark theme; return the Markdown that shows the one."""
+    inked = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color")
+    style: Any = {"axes.prop_cycle": LINES, **dict.fromkeys(inked, INKS["light"])}
+    text = StringIO()
+    with rc_context(style):
+        # small, so that its words are read on a phone
+        figure = Figure(figsize=(5.8, 2.7), layout="constrained")
+        axes = figure.subplots(1, 2)
+        for one in axes:
+            one.grid(alpha=0.3)
+        draw(*axes)
+        figure.savefig(text, format="svg", transparent=True)
     shown = []
     for theme, ink in INKS.items():
-        with rc_context(
-            {
-                "axes.prop_cycle": LINES,
-                "axes.edgecolor": ink,
-                "axes.labelcolor": ink,
-                "text.color": ink,
-                "xtick.color": ink,
-                "ytick.color": ink,
-            }
-        ):
-            # small, so that its words are read on a phone
-            figure = Figure(figsize=(5.8, 2.7), layout="constrained")
-            axes = figure.subplots(1, 2)
-            for one in axes:
-                one.grid(alpha=0.3)
-                one.patch.set_alpha(0)
-            draw(*axes)
-            figure.savefig(path.with_name(f"{path.name}-{theme}.svg"), transparent=True)
+        drawn = text.getvalue().replace(INKS["light"], ink)
+        path.with_name(f"{path.name}-{theme}.svg").write_text(drawn, encoding="utf-8")
         shown.append(f"![{description}]({path.name}-{theme}.svg){{.only-{theme}}}")
     return "\n".join(shown)
 
