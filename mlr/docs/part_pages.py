@@ -103,11 +103,15 @@ def legal(head: type[Head], loss: type[Loss], outputs: int) -> str:
 def in_both_themes(path: Path, description: str, draw: Callable[[Axes, Axes], None]) -> str:
     """Draw two axes for the light and the dark theme; return the Markdown that shows the one."""
     inked = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color")
-    style: Any = {"axes.prop_cycle": LINES, **dict.fromkeys(inked, INKS["light"])}
+    style: Any = {
+        "axes.prop_cycle": LINES,
+        "legend.frameon": False,
+        **dict.fromkeys(inked, INKS["light"]),
+    }
     text = StringIO()
     with rc_context(style):
         # small, so that its words are read on a phone
-        figure = Figure(figsize=(5.8, 2.7), layout="constrained")
+        figure = Figure(figsize=(5.8, 2.8), layout="constrained")
         axes = figure.subplots(1, 2)
         for one in axes:
             one.grid(alpha=0.3)
@@ -140,4 +144,4 @@ def draw_loss(heads: list[type[Head]], loss: type[Loss], left: Axes, right: Axes
         right.plot(curve.logits, curve.gradient, label=head.name)
     left.set(xlabel="logit z", ylabel="loss", ylim=(0, 6))
     right.set(xlabel="logit z", ylabel="dL/dz", ylim=(-2.5, 1))
-    left.legend(framealpha=0)
+    left.figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=4)

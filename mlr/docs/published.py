@@ -338,8 +338,8 @@ def published_section(page: str) -> str:
         )
     lines = ["| quantity | printed | here | source |", "|---|---|---|---|"]
     for value in values:
-        here = ", ".join(f"{number:.9g}" for number in value.measured())
-        printed = ", ".join(value.printed)
+        here = ", ".join(f"`{number:.9g}`" for number in value.measured())
+        printed = ", ".join(f"`{text}`" for text in value.printed)
         lines.append(f"| {value.what} | {printed} | {here} | {value.source} |")
     text = "Computed when this page was built; a test compares them to the last printed digit."
     return "\n".join([text, "", *lines]) + "\n"

@@ -48,7 +48,9 @@ def commands() -> str:
     lines = ["# Commands", "", "This page lists the commands, each with what it takes.", ""]
     lines += ["In a clone of the repository `python scripts/<name>.py` is `mlr <name>`.", ""]
     lines += ["| command | does |", "|---|---|"]
-    lines += [f"| [{name}](commands/{name}.md) | {text} |" for name, text in COMMANDS.items()]
+    for name, text in COMMANDS.items():
+        options_as_code = re.sub(r" (-+\w+)", r" `\1`", text)
+        lines += [f"| [{name}](commands/{name}.md) | {options_as_code} |"]
     lines += ["", "[Runs](runs.md#exit-codes) lists their exit codes.", ""]
     return "\n".join(lines)
 

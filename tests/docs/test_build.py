@@ -87,7 +87,7 @@ def test_every_head_and_loss_has_a_section_of_published_values(source):
         _, _, section = (source / f"{name}.md").read_text().partition("\n## Published values\n")
         assert section.count("| printed | here |") == (name != "losses/gce"), name
     text = (source / "losses" / "bce.md").read_text()
-    assert "| 0.21616 | 0.216161875 | [scikit-learn, `log_loss`](https://scikit-learn" in text
+    assert "| `0.21616` | `0.216161875` | [scikit-learn, `log_loss`](https://scikit-learn" in text
 
 
 def test_curves_are_drawn_for_the_light_and_the_dark_theme(source):
