@@ -331,15 +331,19 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
 
 def published_section(page: str) -> str:
     """Return the section of a page, `heads/<name>` or `losses/<name>`, as Markdown."""
+    trained = (
+        "Trained networks are compared in [published results](../lecture.md#published-results)."
+    )
     values = VALUES[page]
     if not values:
-        return (
-            "Its sources print accuracies of trained networks, and no value of the formula alone.\n"
+        text = (
+            "Its sources print accuracies of trained networks, and no value of the formula alone."
         )
-    lines = ["| quantity | printed | here | source |", "|---|---|---|---|"]
+        return f"{text}\n{trained}\n"
+    text = "Computed when this page was built; a test compares them to the last printed digit."
+    lines = [text, trained, "", "| quantity | printed | here | source |", "|---|---|---|---|"]
     for value in values:
         here = ", ".join(f"`{number:.9g}`" for number in value.measured())
         printed = ", ".join(f"`{text}`" for text in value.printed)
         lines.append(f"| {value.what} | {printed} | {here} | {value.source} |")
-    text = "Computed when this page was built; a test compares them to the last printed digit."
-    return "\n".join([text, "", *lines]) + "\n"
+    return "\n".join(lines) + "\n"

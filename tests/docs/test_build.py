@@ -19,10 +19,10 @@ pytest.importorskip("sphinx")
 
 def test_every_page_is_in_the_side_bar(source):
     assert {*build.CHAPTERS} == {page.stem for page in source.glob("*.md")} - {"index"}
-    for folder in source.iterdir():
-        if folder.is_dir() and [*folder.glob("*.md")]:
-            entry = f"\n{folder.name}/*\n"
-            assert any(entry in page.read_text() for page in source.glob("*.md")), folder
+    lists = [page.read_text() for page in source.glob("*.md")]
+    for page in source.glob("*/*.md"):
+        entries = (f"\n{page.parent.name}/*\n", f"\n{page.parent.name}/{page.stem}\n")
+        assert any(entry in text for text in lists for entry in entries), page
 
 
 def test_every_page_is_short_and_begins_with_its_purpose(source):
