@@ -120,10 +120,15 @@ def scipy(name: str) -> str:
     return f"[SciPy, `{name}`]({page})"
 
 
+def keras(name: str) -> str:
+    """Return the link to a loss's page of the documentation of Keras in TensorFlow."""
+    page = f"https://www.tensorflow.org/versions/r2.13/api_docs/python/tf/keras/losses/{name}"
+    return f"[Keras, `{name}`]({page})"
+
+
 ENTMAX = "[entmax, README](https://github.com/deep-spin/entmax)"
 NIELSEN = "Nielsen, Neural Networks and Deep Learning, chapter 3"
 FOCAL = "Lin et al., Focal loss for dense object detection, section 3.2"
-KERAS = "Keras, `{}`"
 MINDSPORE = (
     "[MindSpore, `Hardsigmoid`](https://www.mindspore.cn/docs/en/br_base/api_python/ops/"
     "mindspore.ops.hardsigmoid.html)"
@@ -250,18 +255,18 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
             "mean over two examples of two outputs, y = (0.6, 0.4) for (0, 1) and (0.4, 0.6) for "
             "(0, 0): half the mean loss",
             ("0.815",),
-            KERAS.format("BinaryCrossentropy"),
+            keras("BinaryCrossentropy"),
             lambda: BinaryCrossEntropy()(*PAIRS).mean() / 2,
         ),
     ),
     "losses/ce": (
         PublishedValue(
-            "y = (0.05, 0.95, 0) for class 2 and (0.1, 0.8, 0.1) for class 3",
-            ("0.0513", "2.303"),
-            KERAS.format("categorical_crossentropy"),
+            "mean loss of y = (0.05, 0.95, 0) for class 2 and (0.1, 0.8, 0.1) for class 3",
+            ("1.177",),
+            keras("CategoricalCrossentropy"),
             lambda: CrossEntropy()(
                 rows((0.05, 0.95, 0), (0.1, 0.8, 0.1)), rows((0, 1, 0), (0, 0, 1))
-            ),
+            ).mean(),
         ),
     ),
     "losses/matching": (
@@ -293,7 +298,7 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
             "mean over two examples of two outputs, y = (1, 1) for (0, 1) and (1, 0) for (0, 0): "
             "half the mean loss",
             ("0.5",),
-            KERAS.format("MeanAbsoluteError"),
+            keras("MeanAbsoluteError"),
             lambda: AbsoluteError()(rows((1, 1), (1, 0)), rows((0, 1), (0, 0))).mean() / 2,
         ),
     ),
@@ -308,7 +313,7 @@ VALUES: dict[str, tuple[PublishedValue, ...]] = {
         PublishedValue(
             "mean for z = −18.6, 0.51, 2.94, −12.8 of classes 0, 1, 0, 0 with γ = 2",
             ("0.691",),
-            KERAS.format("BinaryFocalCrossentropy"),
+            keras("BinaryFocalCrossentropy"),
             lambda: (
                 Objective("sigmoid", Focal(2.0))
                 .losses(numbers(-18.6, 0.51, 2.94, -12.8), numbers(0, 1, 0, 0))

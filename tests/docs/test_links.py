@@ -90,3 +90,12 @@ def test_external_addresses_are_well_formed(source):
     assert "https://keepachangelog.com/en/1.1.0/" in found
     for address in found:
         assert re.fullmatch(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+/[\w./-]*", address), address
+
+
+@pytest.mark.parametrize(("address", "code"), [("", 0), ("<https://127.0.0.1:9/none>", 1)])
+def test_docs_links_asks_for_the_addresses(address, code, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(build, "write_source", small_source("Words."))
+    page = f"---\norphan: true\n---\n# Links\n\nWords {address}\n"
+    monkeypatch.setattr(build, "external_links", lambda: page)
+    assert build.build(tmp_path / "links", "linkcheck") == code
+    assert ("broken link: https://127.0.0.1:9/none" in capfd.readouterr().err) == bool(code)

@@ -99,5 +99,7 @@ def test_printed_digits_by_hand():
     assert round(1 / (1 - 0.9) ** 2) == int(VALUES["losses/focal"][0].printed[0])
     assert round(-(log(0.4) + log(0.4) + log(0.6) + log(0.4)) / 4, 3) == 0.815
     assert VALUES["losses/bce"][1].printed == ("0.815",)
-    assert (round(-log(0.95), 4), round(-log(0.1), 3)) == (0.0513, 2.303)
-    assert VALUES["losses/ce"][0].printed == ("0.0513", "2.303")
+    assert round(-(log(0.95) + log(0.1)) / 2, 3) == float(VALUES["losses/ce"][0].printed[0])
+    assert float(VALUES["losses/mae"][0].printed[0]) == (abs(1 - 0) + abs(1 - 0)) / 4
+    focal = [(1 - 1 / (1 + exp(-z))) ** 2 * log(1 + exp(-z)) for z in (18.6, 0.51, -2.94, 12.8)]
+    assert round(sum(focal) / 4, 3) == float(VALUES["losses/focal"][2].printed[0])
