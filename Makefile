@@ -5,7 +5,7 @@ ARGS ?=
 FIRST := -m experiment=saturated loss=se,bce
 
 .DEFAULT_GOAL := help
-.PHONY: help install train board test test-slow test-faults test-long test-newest test-hydra-next test-extras test-mutants check figures lecture docs benchmark clean
+.PHONY: help install train board test test-slow test-faults test-long test-newest test-hydra-next test-extras test-mutants check figures lecture docs docs-links benchmark clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -101,6 +101,9 @@ lecture: install  ## run the lecture and write lecture/index.html
 docs: install  ## build the documentation into runs/site
 	@OMP_NUM_THREADS=1 $(BIN)/python -m mlr.docs.build runs/site
 	@echo "built: runs/site/index.html"
+
+docs-links: install  ## ask the network for every external address of the documentation
+	@$(BIN)/python -m mlr.docs.build runs/links --links
 
 benchmark: install  ## time mlr and hand-written loops
 	$(BIN)/python scripts/benchmark.py

@@ -15,8 +15,8 @@ To add a head:
 
 Where no loss is chosen, it is trained with `matching`; a line in `USUAL_LOSSES` of
 `mlr.objectives.compatibility` names another. Tests ask by name for its formula, its usual loss,
-its row in `mlr/docs/heads_and_losses.md`, its section in `mlr/docs/parts/heads.md` and its line in
-`configs/README.md`.
+its row in `mlr/docs/heads_and_losses.md`, its section in `mlr/docs/parts/heads.md`, its entry in
+`mlr/docs/published.py` and its line in `configs/README.md`.
 """
 
 from __future__ import annotations

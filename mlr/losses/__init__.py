@@ -16,7 +16,8 @@ To add a loss:
    Without any, its pairs are composed and differentiated by torch.
 
 Tests ask by name for its formula, the heads that it is refused with, its section in
-`mlr/docs/parts/losses.md` and its line in `configs/README.md`.
+`mlr/docs/parts/losses.md`, its entry in `mlr/docs/published.py` and its line in
+`configs/README.md`.
 """
 
 from __future__ import annotations

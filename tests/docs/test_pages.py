@@ -307,6 +307,29 @@ def test_every_rule_of_explain_has_its_place():
     assert {*re.findall(r"^(?:- )?`(\w+)`:", text, re.MULTILINE)} == {*RULES}
 
 
+def test_every_exit_code_is_on_the_page_of_runs():
+    """Codes of the errors by their classes, the others by name."""
+    from mlr.app.cli import main
+    from mlr.app.run import job, signals
+    from mlr.app.sweep import sweep
+    from mlr.core.checks import InputError
+    from mlr.core.durable import WriteError
+    from mlr.records import outcome
+
+    errors, kinds = [InputError, WriteError], set()
+    while errors:
+        kinds.add(error := errors.pop())
+        errors += error.__subclasses__()
+    assert len(kinds) > 4
+    codes = {0, *signals.EXIT_CODES.values(), main.INTERRUPTED, main.TERMINATED, job.CRASHED}
+    codes |= {outcome.DIVERGED, sweep.PARTLY_FAILED}
+    codes |= {kind.exit_code for kind in kinds if isinstance(kind.exit_code, int)}
+    cells = re.findall(r"^\| ([\d, ]+) \| ", TEXTS[ROOT / "mlr" / "docs" / "runs.md"], re.MULTILINE)
+    listed = [int(code) for cell in cells for code in cell.split(",")]
+    assert sorted(listed) == sorted(codes)
+    assert sorted(codes) == [0, 1, 2, 3, 4, 5, 74, 75, 129, 130, 143]
+
+
 @pytest.mark.parametrize(("folder", "files"), [("configs", "*/*.yaml"), ("scripts", "[a-z]*.py")])
 def test_every_file_of_a_folder_has_its_line(folder, files):
     text = (ROOT / folder / "README.md").read_text(encoding="utf-8").replace("\\|", "|")
