@@ -52,14 +52,13 @@ PAST_TARGET = 0.03
 
 def clipped_dead(facts: Facts) -> Finding | None:
     """Find wrong examples with a gradient of exactly 0 at a clipping unit."""
-    stuck, wrong = facts.anatomy("stuck_zero"), facts.anatomy("wrong")
+    stuck, wrong = facts.stuck_zero, facts.wrong
     if facts.head not in CLIPPING or facts.diverged or not _holds_back(stuck, wrong):
         return None
     return Finding(
         "{stuck:%} of the training examples are predicted wrongly and receive no gradient: "
         f"{CLIPPING[facts.head]}.",
-        f"stuck/zero {stuck:.3g}, before the first update "
-        f"{facts.anatomy('start', 'stuck_zero'):.3g}; accuracy/train {1 - wrong:.3g}",
+        f"stuck/zero {stuck:.3g}{_before(facts)}; accuracy/train {1 - wrong:.3g}",
         _with_full_gradient(facts),
         {"stuck": stuck},
     )
@@ -95,7 +94,7 @@ def saturated(facts: Facts) -> Finding | None:
 
 
 def _saturated_to_the_end(facts: Facts) -> Finding | None:
-    stuck, wrong = facts.stuck, facts.anatomy("wrong")
+    stuck, wrong = facts.stuck, facts.wrong
     if not facts.saturated >= FLAT or not _holds_back(stuck, wrong):
         return None
     unsure = facts.row("confidence", "count_wrong")
@@ -190,8 +189,13 @@ def confident_right(facts: Facts) -> Finding | None:
     )
 
 
+def _before(facts: Facts) -> str:
+    before = facts.anatomy("start", "stuck_zero")
+    return f", before the first update {before:.3g}" if before == before else ""
+
+
 def _cost(facts: Facts) -> str:
-    return COSTS.get(facts.loss, facts.loss)
+    return COSTS.get(facts.loss, facts.loss) or "the loss"
 
 
 def _holds_back(stuck: float, wrong: float) -> bool:
