@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.image import metadata
 
-from mlr.figures import palette
+from mlr.core import palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BLUE, VERMILLION, GREEN = palette.BLUE, palette.VERMILLION, palette.GREEN
 PURPLE, ORANGE, SKY, GREY = palette.PURPLE, palette.ORANGE, palette.SKY, palette.GREY
-INK = "#222222"
+INK = palette.INK
 RIGHT, WRONG = BLUE, VERMILLION
 CLASSES = (ORANGE, BLUE, GREEN, PURPLE, SKY, VERMILLION, GREY)
 """Colours of classes; the first two are furthest apart."""
