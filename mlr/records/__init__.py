@@ -2,8 +2,8 @@
 
 A `RunFolder` is claimed once and carries status.json (`status.RunStatus`). A `Recorder` fills it
 with its event file (TensorBoard) and metrics.csv: `record_scalars`, `flush_all` and `finish_all`
-serve all runs of a program at once. All files are written through `mlr.core.durable`. `read_runs`
-reads runs back, and `load` does so as a pandas DataFrame.
+serve all runs of a program at once. All files are written through `mlr.core.durable`. `load` reads
+runs back, as a pandas DataFrame.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from mlr.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mlr.records.frames import load
-    from mlr.records.reading import read_runs
     from mlr.records.recorder import (
         Recorder,
         RunEnd,
@@ -35,7 +34,6 @@ __getattr__ = lazy_exports(
         "finish_all": "mlr.records.recorder",
         "flush_all": "mlr.records.recorder",
         "load": "mlr.records.frames",
-        "read_runs": "mlr.records.reading",
         "record_histograms": "mlr.records.recorder",
         "record_scalars": "mlr.records.recorder",
     },
@@ -48,7 +46,6 @@ __all__ = [
     "finish_all",
     "flush_all",
     "load",
-    "read_runs",
     "record_histograms",
     "record_scalars",
 ]

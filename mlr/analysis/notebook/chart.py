@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from mlr.analysis.formatting import number
 from mlr.analysis.notebook.markup import text
+from mlr.core.palette import BLUE, VERMILLION
 
-WIDTH, HEIGHT = 380, 190
-LEFT, RIGHT, TOP, BOTTOM = 70, 370, 26, 138
+WIDTH, HEIGHT = 400, 160
+LEFT, RIGHT, TOP, BOTTOM = 88, 388, 26, 138
 """Edges of the plotted area."""
 MOST = 300
 """Most points of a curve that are drawn, so that a chart has at most about 10 kB."""
-INKS = ("#0072b2", "#d55e00")
-"""Blue and vermillion of mlr's palette, which stand out from white and from black."""
+INKS = (BLUE, VERMILLION)
+"""Colours that stand out from white and from black."""
 DECADES = 2.0
 """Range from which the axis of positive values is logarithmic."""
 

@@ -140,7 +140,7 @@ def _others(run: Recorded) -> str:
     """Write the other final numbers with their names, in one line."""
     labels = {one.tag: one.label for one in (*CURVES, *FINALS)}
     found = [
-        f"{label} {_final(run, tag)}"
+        f"{label}: {_final(run, tag)}"
         for tag, label in labels.items()
         if tag in run.finals and _split(tag) not in SPLITS
     ]

@@ -13,7 +13,7 @@ from mlr.core.text import printable
 
 DIM = "opacity:.8;font-size:.92em"
 GOOD, BAD, NOTE = ("rgba(0,158,115,.22)", "rgba(213,94,0,.22)", "rgba(201,133,0,.22)")
-"""Grounds: green, vermillion and amber of mlr's palette."""
+"""Grounds: translucent green, vermillion and amber."""
 
 
 def text(value: str) -> str:
@@ -43,14 +43,14 @@ def badge(value: str, ground: str) -> str:
 
 
 def display(*parts: str) -> str:
-    """Join the parts of a display; what is too wide can be scrolled."""
-    return element("div", "".join(parts), "line-height:1.45;overflow-x:auto")
+    """Join the parts of a display."""
+    return element("div", "".join(parts), "line-height:1.45")
 
 
 def table(
     heads: Sequence[str], rows: Sequence[Sequence[str]], lead: int, grounds: Sequence[Sequence[str]]
 ) -> str:
-    """Write a table of texts.
+    """Write a table of texts, which can be scrolled if it is too wide.
 
     Args:
         heads: C names of columns.
@@ -58,7 +58,7 @@ def table(
         lead: number of the first columns, which are aligned to the left; numbers to the right.
         grounds: ground of each cell, as `rows`; empty for none.
     """
-    line = "border:0;padding:.25em .8em;white-space:nowrap;text-align"
+    line = "border:0;padding:.25em .55em;white-space:nowrap;text-align"
     sides = ["left" if at < lead else "right" for at in range(len(heads))]
     names = "".join(
         f'<th scope="col" style="{line}:{side}">{text(head)}</th>'
@@ -75,4 +75,4 @@ def table(
         body.append(f"<tr>{''.join(written)}</tr>")
     style = "border-collapse:collapse;margin:.4em 0;font-variant-numeric:tabular-nums"
     inner = f"<thead><tr>{names}</tr></thead><tbody>{''.join(body)}</tbody>"
-    return element("table", inner, style)
+    return element("div", element("table", inner, style), "overflow-x:auto")
