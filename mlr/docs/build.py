@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from mlr.core.checks import InputError
+from mlr.docs import notebook_pages
 from mlr.heads import HEADS, Head
 from mlr.losses import LOSSES, Loss
 from mlr.objectives import Objective, check_pair
@@ -28,8 +29,8 @@ PAGES = Path(__file__).parent
 EXPERIMENTS = PAGES.parents[1] / "configs" / "experiment"
 CHAPTERS = (
     "tutorial", "heads_and_losses", "not_learning", "experiments", "configuration", "dashboards",
-    "compare", "sweeps", "clusters", "runs", "objective", "numerics", "own_loop", "extending",
-    "lecture", "api", "design", "contributing",
+    "compare", "notebooks", "sweeps", "clusters", "runs", "objective", "numerics", "own_loop",
+    "extending", "lecture", "api", "design", "contributing",
 )  # fmt: skip
 """Pages in the order of the side bar."""
 HEAD_CURVES = "The first output; of several outputs the others have logit 0."
@@ -45,6 +46,10 @@ REFERENCE = {
         "fit_categorical", "fit_gaussian", "fit_by_descent",
     ),
     "mlr.records": ("load",),
+    "mlr.analysis.notebook": (
+        "run", "compare", "explain", "RunDisplay", "ComparisonDisplay", "DiagnosisDisplay",
+    ),
+    "mlr.analysis.plots": ("learning_curves", "wrong_gradients", "matrix", "pair_curves"),
 }  # fmt: skip
 """Public names by the module that a program imports them from."""
 
@@ -72,6 +77,10 @@ def write_source(folder: Path) -> None:
     write(folder / "api.md", reference())
     append(folder / "experiments.md", experiments())
     append(folder / "heads_and_losses.md", toctree("heads/*", "losses/*"))
+    notebook_pages.write_pages(folder / "notebooks")
+    append(
+        folder / "notebooks.md", toctree(*(f"notebooks/{name}" for name in notebook_pages.SHOWN))
+    )
     append(folder / "index.md", toctree(*CHAPTERS))
 
 

@@ -176,10 +176,17 @@ def test_runs_are_read_by_the_command(line, script, swept):
         assert "clipped_linear" in shown.out
 
 
-def test_the_notebook_example_loads_the_runs(swept):
+def test_the_notebook_example_displays_the_runs(swept):
     scope: dict = {}
     with chdir(swept):
         exec(example("notebook"), scope)
+    assert repr(scope["found"]) == "ComparisonDisplay(2 rows of 6 runs by pair)"
+
+
+def test_the_example_of_a_table_loads_the_runs(swept):
+    scope: dict = {}
+    with chdir(swept):
+        exec(example("table"), scope)
     assert len(scope["runs"]) == 6
     assert len(scope["steps"]) > 100
 

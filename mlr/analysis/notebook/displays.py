@@ -53,7 +53,7 @@ class RunDisplay:
         if run.entries.get("reason"):
             parts.append(markup.paragraph(str(run.entries["reason"])))
         if run.overrides:
-            typed = " ".join(_code(one) for one in run.overrides)
+            typed = "&ensp;".join(_code(one) for one in run.overrides)
             parts.append(markup.named("typed", typed))
         parts += [_by_split(run), _others(run), _pictures(run)]
         return markup.display(*parts, *_first_diagnosis(run))
