@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlr.analysis.formatting import display_name, with_spread
-from mlr.analysis.plots.groups import Entry, Runs, compared, panels, read
+from mlr.analysis.plots.groups import Entry, Runs, compared, entries, panels, read
 from mlr.analysis.plots.style import LARGE, NORMAL, canvas
 from mlr.analysis.quantities import is_share, label
 from mlr.analysis.ranking import is_higher_better
@@ -25,6 +25,8 @@ _DARKEST = 0.85
 """Of the map, on which white text is readable."""
 _CELL = (2.1, 0.85)
 """Inches of a cell."""
+_WIDTH = 5.0
+"""Least inches, for the title."""
 _NOTHING = "#eeeeee"
 
 
@@ -42,12 +44,12 @@ def matrix(runs: Runs, metric: str | None = None) -> Figure:
     Raises:
         InputError: no run has the metric; the known ones are listed.
     """
-    made = panels(compared(read(runs), metric))
-    every = [entry for own in made.values() for entry in own]
+    every = entries(compared(read(runs), metric))
+    made = panels(every, lambda entry: entry.apart)
     heads = _ordered({_head(one) for one in every}, [head.name for head in HEADS])
     losses = _ordered({_loss(one) for one in every}, [loss.name for loss in LOSSES])
     width, height = _CELL
-    size = (1.6 + width * len(losses), 1.0 + height * len(heads))
+    size = (max(_WIDTH, 1.6 + width * len(losses)), 1.0 + height * len(heads))
     with canvas(len(made), 1, size) as (figure, axes):
         for one, (title, own) in zip(axes, made.items(), strict=True):
             _draw(one, own, heads, losses)
