@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +81,12 @@ def boundary(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
     found[:-1] |= classes[:-1] != classes[1:]
     found[:, :-1] |= classes[:, :-1] != classes[:, 1:]
     return found
+
+
+def frames(moments: Sequence[Moment], titles: Sequence[str]) -> list[canvas.Figure]:
+    """Draw moments of one run, whose axes are those of its data; none if it does not suit it."""
+    found = [one for one in map(collect, moments) if one is not None]
+    return [draw(one, title) for one, title in zip(found, titles, strict=False)]
 
 
 def draw(found: DecisionPlane, title: str) -> canvas.Figure:

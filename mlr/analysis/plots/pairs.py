@@ -40,7 +40,7 @@ def pair_curves(pairs: str | Iterable[str | Objective]) -> Figure:
     if not found:
         raise InputError("There is no pair to draw; name one, as in sigmoid+se.")
     styles = pair_styles(found)
-    with canvas(2, 2, (5.2, 2.9), sharex=True, sharey="col") as (figure, axes):
+    with canvas(2, 2, (4.0, 2.6), sharex=True, sharey="col") as (figure, axes):
         for row, target in enumerate((1, 0)):
             loss, gradient = axes[2 * row : 2 * row + 2]
             for pair, own in found.items():
