@@ -28,7 +28,7 @@ PAGES = Path(__file__).parent
 EXPERIMENTS = PAGES.parents[1] / "configs" / "experiment"
 CHAPTERS = (
     "tutorial", "heads_and_losses", "not_learning", "experiments", "configuration", "dashboards",
-    "compare", "sweeps", "clusters", "runs", "objective", "numerics", "own_loop", "extending",
+    "compare", "figures", "sweeps", "clusters", "runs", "objective", "numerics", "own_loop", "extending",
     "lecture", "api", "design", "contributing",
 )  # fmt: skip
 """Pages in the order of the side bar."""
@@ -45,6 +45,7 @@ REFERENCE = {
         "fit_categorical", "fit_gaussian", "fit_by_descent",
     ),
     "mlr.records": ("load",),
+    "mlr.analysis.plots": ("learning_curves", "wrong_gradients", "matrix", "pair_curves"),
 }  # fmt: skip
 """Public names by the module that a program imports them from."""
 
