@@ -29,8 +29,8 @@ PAGES = Path(__file__).parent
 EXPERIMENTS = PAGES.parents[1] / "configs" / "experiment"
 CHAPTERS = (
     "tutorial", "heads_and_losses", "not_learning", "experiments", "configuration", "dashboards",
-    "compare", "notebooks", "sweeps", "clusters", "runs", "objective", "numerics", "own_loop",
-    "extending", "lecture", "api", "design", "contributing",
+    "compare", "notebooks", "figures", "sweeps", "clusters", "runs", "objective", "numerics",
+    "own_loop", "extending", "lecture", "api", "design", "contributing",
 )  # fmt: skip
 """Pages in the order of the side bar."""
 HEAD_CURVES = "The first output; of several outputs the others have logit 0."

@@ -119,6 +119,11 @@ def padded(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
     return low - room, high + room
 
 
+def over(limits: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return the limits that hold all of some."""
+    return min(low for low, _ in limits), max(high for _, high in limits)
+
+
 def png(figure: Figure) -> bytes:
     """Encode a figure as a PNG file of few colours."""
     from PIL import Image

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mlr.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from mlr.analysis.plots.course import learning_curves, wrong_gradients
+    from mlr.analysis.plots.curves import learning_curves, wrong_gradients
     from mlr.analysis.plots.pairs import pair_curves
     from mlr.analysis.plots.table import matrix
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __getattr__ = lazy_exports(
     __name__,
     {
-        "learning_curves": "mlr.analysis.plots.course",
+        "learning_curves": "mlr.analysis.plots.curves",
         "matrix": "mlr.analysis.plots.table",
         "pair_curves": "mlr.analysis.plots.pairs",
-        "wrong_gradients": "mlr.analysis.plots.course",
+        "wrong_gradients": "mlr.analysis.plots.curves",
     },
 )
 

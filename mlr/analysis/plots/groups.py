@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from mlr.analysis.compare.comparison import CompareResult, CompareRow, Ranking, compare
 from mlr.analysis.formatting import brief
-from mlr.analysis.grouping import HEAD_LOSS, short, varied
+from mlr.analysis.grouping import HEAD_LOSS, collected, short, varied
 from mlr.core.checks import InputError
 from mlr.records.reading import Recorded, read_runs
 from mlr.records.settings import RATE
@@ -25,6 +25,11 @@ class Entry(NamedTuple):
     others: str
     row: CompareRow
     ranking: Ranking
+
+    @property
+    def apart(self) -> str:
+        """Data set and other settings, which tell it from others of the same pair."""
+        return ", ".join(filter(None, (self.ranking.data, self.others)))
 
 
 def read(runs: Runs) -> list[Recorded]:
@@ -59,21 +64,13 @@ def entries(found: CompareResult) -> list[Entry]:
     return [_entry(ranking, row) for ranking in found.rankings for row in ranking.rows]
 
 
-def panels(found: CompareResult) -> dict[str, list[Entry]]:
-    """Divide configurations by data set and settings other than head and loss, named by these.
+def panels(every: Sequence[Entry], title: Callable[[Entry], str]) -> dict[str, list[Entry]]:
+    """Divide configurations into the panels of a figure, by title.
 
     Raises:
         InputError: there are more than `MOST_PANELS`.
     """
-    made: dict[str, list[Entry]] = {}
-    for entry in entries(found):
-        title = ", ".join(filter(None, (entry.ranking.data, entry.others)))
-        made.setdefault(title, []).append(entry)
-    return checked(made)
-
-
-def checked(made: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
-    """Return panels, unless they are more than `MOST_PANELS`."""
+    made = collected(every, title)
     if len(made) > MOST_PANELS:
         raise InputError(
             f"{len(made)} panels do not fit into a figure, which has at most {MOST_PANELS}; give "

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import Tensor
 
 from mlr.analysis.formatting import display_pair
 from mlr.analysis.plots.style import canvas, legend, pair_styles
 from mlr.core.checks import InputError
 from mlr.objectives import Objective
-from mlr.objectives.display import REACH, PairCurve, curves
+from mlr.objectives.display import REACH, curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_HIGHEST = 8.0
-"""A larger loss of one of several pairs leaves its axes."""
+_HIGHEST, _STEEPEST = 8.0, 3.0
+"""A larger loss, or |dL/dz|, of one of several pairs leaves its axes."""
 
 
 def pair_curves(pairs: str | Iterable[str | Objective]) -> Figure:
@@ -40,7 +41,7 @@ def pair_curves(pairs: str | Iterable[str | Objective]) -> Figure:
     if not found:
         raise InputError("There is no pair to draw; name one, as in sigmoid+se.")
     styles = pair_styles(found)
-    with canvas(2, 2, (5.2, 2.9), sharex=True, sharey="col") as (figure, axes):
+    with canvas(2, 2, (4.0, 2.6), sharex=True, sharey="col") as (figure, axes):
         for row, target in enumerate((1, 0)):
             loss, gradient = axes[2 * row : 2 * row + 2]
             for pair, own in found.items():
@@ -53,7 +54,9 @@ def pair_curves(pairs: str | Iterable[str | Objective]) -> Figure:
             gradient.axhline(0, color="black", linewidth=0.8, zorder=1)
         for one in axes[2:]:
             one.set_xlabel("logit z")
-        axes[0].set_ylim(*_losses_shown(list(found.values())))
+        both = list(found.values())
+        axes[0].set_ylim(*_shown([[one.losses for one in own] for own in both], _HIGHEST))
+        axes[1].set_ylim(*_shown([[one.gradient for one in own] for own in both], _STEEPEST))
         legend(figure, axes[0].get_legend_handles_labels()[0])
         return figure
 
@@ -70,9 +73,11 @@ def objective_of(pair: str) -> Objective:
     return Objective(head, loss, strict=False)
 
 
-def _losses_shown(found: list[list[PairCurve]]) -> tuple[float, float]:
-    """Choose limits: of several pairs, one whose loss is far larger would make the others flat."""
-    values = np.concatenate([curve.losses for own in found for curve in own])
-    top = values.max() if len(found) == 1 else min(values.max(), _HIGHEST)
-    room = 0.05 * (top - values.min()) or 1.0
-    return values.min() - room, top + room
+def _shown(found: Sequence[Sequence[Tensor]], most: float) -> tuple[float, float]:
+    """Choose limits of the curves of each pair: of several, one that is far larger is cut off."""
+    values = np.concatenate([curve.numpy() for own in found for curve in own])
+    low, high = values.min(), values.max()
+    if len(found) > 1:
+        low, high = max(low, -most), min(high, most)
+    room = 0.05 * (high - low) or 1.0
+    return low - room, high + room

@@ -49,6 +49,7 @@ STYLES = tuple(
 )
 """Every combination of dash and colour, those that are told apart best first."""
 _OTHERS = tuple(style for style in STYLES if style not in PAIRS.values())
+_ROWS_ABOVE = 2
 WIDTH, HEIGHT = 6.4, 4.0
 """Inches of a figure of one panel, whose type is readable at the width of a slide or a column."""
 LARGE, NORMAL = 14, 12
@@ -121,12 +122,17 @@ def canvas(
 
 
 def legend(figure: Figure, handles: Iterable[Any]) -> None:
-    """Write the legend above the panels, where it hides no curve, in as many columns as fit."""
+    """Write a legend where it hides no curve: few names above the panels, many at their right."""
     handles = list(handles)
     longest = max((len(str(one.get_label())) for one in handles), default=0)
     if not longest:
         return
-    room = figure.get_figwidth() * 72 / (NORMAL * 0.6)  # characters in a line
-    columns = max(1, min(len(handles), int(room // (longest + 6))))
-    rows = -(-len(handles) // columns)
-    figure.legend(handles=handles, loc="outside upper center", ncols=-(-len(handles) // rows))
+    name = (longest + 6) * NORMAL * 0.6 / 72  # inches
+    width, height = figure.get_size_inches()
+    columns = max(1, min(len(handles), int(width / name)))
+    if len(handles) <= _ROWS_ABOVE * columns:
+        columns = -(-len(handles) // -(-len(handles) // columns))
+        figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+    else:
+        figure.set_size_inches(width + name, height)
+        figure.legend(handles=handles, loc="outside right upper")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlr.analysis.formatting import display_name, with_spread
-from mlr.analysis.plots.groups import Entry, Runs, compared, panels, read
+from mlr.analysis.grouping import collected
+from mlr.analysis.plots.groups import Entry, Runs, compared, entries, panels, read
 from mlr.analysis.plots.style import LARGE, NORMAL, canvas
 from mlr.analysis.quantities import is_share, label
 from mlr.analysis.ranking import is_higher_better
-from mlr.core.palette import INK
 from mlr.heads import HEADS
 from mlr.losses import LOSSES
 
@@ -25,7 +25,11 @@ _DARKEST = 0.85
 """Of the map, on which white text is readable."""
 _CELL = (2.1, 0.85)
 """Inches of a cell."""
+_WIDTH = 5.0
+"""Least inches, for the title."""
 _NOTHING = "#eeeeee"
+_DARK = 0.179
+"""Luminance below which white text has more contrast than black."""
 
 
 def matrix(runs: Runs, metric: str | None = None) -> Figure:
@@ -42,12 +46,12 @@ def matrix(runs: Runs, metric: str | None = None) -> Figure:
     Raises:
         InputError: no run has the metric; the known ones are listed.
     """
-    made = panels(compared(read(runs), metric))
-    every = [entry for own in made.values() for entry in own]
+    every = entries(compared(read(runs), metric))
+    made = panels(every, lambda entry: entry.apart)
     heads = _ordered({_head(one) for one in every}, [head.name for head in HEADS])
     losses = _ordered({_loss(one) for one in every}, [loss.name for loss in LOSSES])
     width, height = _CELL
-    size = (1.6 + width * len(losses), 1.0 + height * len(heads))
+    size = (max(_WIDTH, 1.6 + width * len(losses)), 1.0 + height * len(heads))
     with canvas(len(made), 1, size) as (figure, axes):
         for one, (title, own) in zip(axes, made.items(), strict=True):
             _draw(one, own, heads, losses)
@@ -57,37 +61,23 @@ def matrix(runs: Runs, metric: str | None = None) -> Figure:
 
 
 def _draw(axes: Axes, own: Sequence[Entry], heads: list[str], losses: list[str]) -> None:
+    """Draw the cells of one table."""
     from matplotlib import colormaps
+    from matplotlib.colors import to_rgb
 
-    colours = colormaps[_MAP]
-    shades = np.full((len(heads), len(losses)), np.nan)
-    texts = {}
-    for ranking in {id(one.ranking): one.ranking for one in own}.values():
-        members = [one for one in own if one.ranking is ranking]
+    shape = (len(heads), len(losses))
+    colours, texts = np.full((*shape, 3), to_rgb(_NOTHING)), np.full(shape, "not tried", object)
+    for members in collected(own, lambda one: id(one.ranking)).values():
         for entry, goodness in zip(members, _goodness(members), strict=True):
             at = heads.index(_head(entry)), losses.index(_loss(entry))
-            shades[at], texts[at] = goodness, _text(entry)
-    image = axes.pcolormesh(
-        np.ma.masked_invalid(shades * _DARKEST),
-        cmap=_MAP,
-        vmin=0,
-        vmax=1,
-        edgecolors="white",
-        linewidth=3,
-    )
-    image.get_cmap().set_bad(_NOTHING)
-    for (row, column), shade in np.ndenumerate(shades):
-        red, green, blue, _ = colours(0.0 if np.isnan(shade) else shade * _DARKEST)
-        dark = not np.isnan(shade) and 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
-        axes.text(
-            column + 0.5,
-            row + 0.5,
-            texts.get((row, column), "not tried"),
-            ha="center",
-            va="center",
-            size=NORMAL,
-            color="white" if dark else INK,
-        )
+            texts[at] = _text(entry)
+            if np.isfinite(goodness):
+                colours[at] = colormaps[_MAP](goodness * _DARKEST)[:3]
+    axes.pcolormesh(colours, edgecolors="white", linewidth=3)
+    for (row, column), text in np.ndenumerate(texts):
+        ink = "white" if luminance(colours[row, column]) < _DARK else "black"
+        at = column + 0.5, row + 0.5
+        axes.text(*at, text, size=NORMAL, color=ink, ha="center", va="center")
     axes.set_xticks(np.arange(len(losses)) + 0.5, list(map(display_name, losses)), size=LARGE)
     axes.set_yticks(np.arange(len(heads)) + 0.5, list(map(display_name, heads)), size=LARGE)
     axes.invert_yaxis()
@@ -95,6 +85,12 @@ def _draw(axes: Axes, own: Sequence[Entry], heads: list[str], losses: list[str])
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set_visible(False)
+
+
+def luminance(colour: np.ndarray) -> float:
+    """Compute the relative luminance of a colour of sRGB (3,), from 0 for black to 1 for white."""
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
 def _goodness(members: Sequence[Entry]) -> list[float]:
@@ -106,9 +102,8 @@ def _goodness(members: Sequence[Entry]) -> list[float]:
     higher = is_higher_better(members[0].ranking.metric)
     if not higher and known.min() > 0 and known.max() > 100 * known.min():
         means, known = np.log(means), np.log(known)
-    low, high = known.min(), known.max()
-    shares = (means - low) / ((high - low) or 1.0)
-    return [float(one) for one in (shares if higher else 1 - shares)]
+    worst, best = (known.min(), known.max()) if higher else (known.max(), known.min())
+    return ((means - worst) / ((best - worst) or 1.0)).tolist()
 
 
 def _text(entry: Entry) -> str:
