@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -58,13 +59,17 @@ def write_pages(folder: Path) -> None:
     folder.mkdir()
     for path in NOTEBOOKS.glob("*.ipynb"):
         shutil.copy(path, folder)
-    for name, with_outputs in SHOWN.items():
+
+    def read(name: str) -> Any:
         path = NOTEBOOKS / f"{name}.ipynb"
-        if with_outputs:
-            with TemporaryDirectory() as empty:
-                book = executed(path, Path(empty))
-        else:
-            book = nbformat.read(path, as_version=4)
+        if not SHOWN[name]:
+            return nbformat.read(path, as_version=4)
+        with TemporaryDirectory() as empty:
+            return executed(path, Path(empty))
+
+    with ThreadPoolExecutor() as pool:  # each waits for its kernel
+        books = dict(zip(SHOWN, pool.map(read, SHOWN), strict=True))
+    for name, book in books.items():
         (folder / f"{name}.md").write_text(markdown(book, folder, name), encoding="utf-8")
 
 
