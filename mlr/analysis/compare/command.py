@@ -41,9 +41,7 @@ def main(
     """
     if csv == json == STDOUT:
         raise InputError("--csv=- and --json=- cannot share the output; give one a file.")
-    keys = [key.strip() for key in by.split(",") if key.strip()]
-    if not keys:
-        raise InputError(f"--by={by} names no key; give some, as in --by=head,loss.")
+    keys = keys_of(by)
     runs = read_runs(*places)
     comparison = _sorted(compare_apart(runs, keys, metric), sort)
     if line := left_out(runs, places):
@@ -56,6 +54,15 @@ def main(
     if STDOUT not in (csv, json):
         print_comparison(console.console(), comparison)
     return 0
+
+
+def keys_of(by: Sequence[str] | str) -> list[str]:
+    """List keys, also those that a text separates by commas; raises InputError without any."""
+    found = by.split(",") if isinstance(by, str) else by
+    keys = [key.strip() for key in found if key.strip()]
+    if not keys:
+        raise InputError(f"--by={by} names no key; give some, as in --by=head,loss.")
+    return keys
 
 
 def compare_apart(

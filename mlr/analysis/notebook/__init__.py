@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlr.analysis.compare.command import compare_apart
+from mlr.analysis.compare.command import compare_apart, keys_of
 from mlr.analysis.explain import diagnose
 from mlr.analysis.grouping import HEAD_LOSS
 from mlr.analysis.notebook.displays import ComparisonDisplay, DiagnosisDisplay, RunDisplay
@@ -57,8 +57,7 @@ def compare(
         InputError: there is no such folder, it holds no run, or no run has a key or the metric.
         DataError: no run there can be read.
     """
-    keys = [key.strip() for key in by.split(",")] if isinstance(by, str) else list(by)
-    return ComparisonDisplay(compare_apart(_read(place, *more), keys, metric))
+    return ComparisonDisplay(compare_apart(_read(place, *more), keys_of(by), metric))
 
 
 def explain(place: Path | str, *more: Path | str) -> DiagnosisDisplay:

@@ -31,7 +31,7 @@ from mlr.records.reading import Recorded
 SPLITS = ("train", "val", "test")
 PICTURES = (("loss/train", "loss/val"), ("logit_grad/wrong", "logit_grad/right"))
 """Tags of the curves of a run, a picture each."""
-VERDICTS = {BEST: markup.GOOD, WORSE: markup.BAD, AHEAD: markup.NOTE, NOT_SIGNIFICANT: markup.NOTE}
+VERDICTS = {BEST: markup.GOOD, WORSE: markup.BAD, AHEAD: markup.NOTE, NOT_SIGNIFICANT: markup.PLAIN}
 STATUSES = {"done": markup.GOOD, "running": markup.NOTE}
 """Grounds of statuses; of the others that of what is bad."""
 

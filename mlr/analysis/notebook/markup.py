@@ -12,8 +12,13 @@ from html import escape
 from mlr.core.text import printable
 
 DIM = "opacity:.8;font-size:.92em"
-GOOD, BAD, NOTE = ("rgba(0,158,115,.22)", "rgba(213,94,0,.22)", "rgba(201,133,0,.22)")
-"""Grounds: translucent green, vermillion and amber."""
+GOOD, BAD, NOTE, PLAIN = (
+    "rgba(0,158,115,.22)",
+    "rgba(213,94,0,.22)",
+    "rgba(201,133,0,.22)",
+    "rgba(128,128,128,.18)",
+)
+"""Grounds: translucent green, vermillion, amber and grey."""
 
 
 def text(value: str) -> str:

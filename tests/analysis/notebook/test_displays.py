@@ -142,7 +142,7 @@ def test_without_a_fault_there_is_a_reassurance(runs):
     assert repr(display) == "DiagnosisDisplay(no fault)"
 
 
-@pytest.mark.parametrize("by", ["pair,model.bias", "pair, model.bias", ["pair", "model.bias"]])
+@pytest.mark.parametrize("by", ["pair,model.bias", "pair,, model.bias", ["pair", "model.bias"]])
 def test_keys_are_a_text_or_a_list(runs, by):
     display = notebook.compare(runs, by=by, metric="loss/val")
     assert display.result.by == ["pair", "model.bias"]
@@ -163,6 +163,9 @@ def test_one_run_is_asked_for(runs):
         notebook.run(runs / "none")
     with pytest.raises(InputError, match="--by=cauchit"):
         notebook.compare(runs, by="cauchit")
+    for none in ("", " , ", []):
+        with pytest.raises(InputError, match="names no key; give some, as in --by=head,loss"):
+            notebook.compare(runs, by=none)
 
 
 def test_a_damaged_run_is_named_and_does_not_count(runs, capfd):
@@ -187,7 +190,7 @@ def test_a_tie_has_the_ground_of_its_verdict():
     ranking = replace(RANKING, rows=rows, p=np.array([[nan, 0.4], [0.4, nan]]))
     _, first, second = shown(ComparisonDisplay(replace(COMPARISON, rankings=[ranking]))).tables[0]
     assert not [text for text, style in first if "background" in style]
-    assert [(text, markup.NOTE in style) for text, style in second if "background" in style] == [
+    assert [(text, markup.PLAIN in style) for text, style in second if "background" in style] == [
         ("not significant, p = 0.4", True)
     ]
 
