@@ -80,6 +80,57 @@ def test_exercises_do_not_contain_their_solutions():
             assert not [line for line in own - {"return count"} if line in asked]
 
 
+@pytest.fixture
+def answered(capsys):
+    """Executes an exercise's check after the solution, changed; returns what it prints."""
+    import torch
+
+    def check(question: int, old: str, new: str) -> str:
+        setup, *others = map(source, cells("solutions"))
+        answer, judge = others[2 * (question - 1) : 2 * question]
+        assert old in answer
+        scope: dict = {}
+        for code in (setup, answer.replace(old, new), judge):
+            exec(code, scope)
+        return capsys.readouterr().out.strip()
+
+    before = torch.get_default_dtype()
+    yield check
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    ("question", "old", "new", "missing"),
+    [
+        (1, "(flips * math.log(p) + ", "(flips + ", "of two heads"),
+        (1, "(1 - flips) *", "0 *", "of a head and a tail"),
+        (
+            1,
+            "return (",
+            "return (0.3 ** (1 - flips) * 0.7 ** flips).prod().log() + 0 * (",
+            "finite",
+        ),
+        (2, "torch.xlogy(p, p)", "torch.xlogy(q, q)", "does not add up"),
+        (2, "torch.xlogy(p, p)", "p * p.log()", "NaN where an entry of p is 0"),
+        (3, "0.5 * (y - t)", "(y - t)", "not constant"),
+        (3, " + 0.5 * math.log(2 * math.pi)", "", "does not integrate to 1"),
+        (4, "z - t", "z", "for target 1"),
+        (4, "inside, z - t, 0.0", "inside, z - t, 1.0", "outside of [0, 1]"),
+        (5, "(y - t) * y", "(t - y) * y", "falls with z"),
+        (5, " * y * (1 - y)", "", "not the slope of the loss"),
+        (6, "z = z -", "z = z - 0.5 *", "does not need 11 updates"),
+        (7, " / powers.sum(dim=1, keepdim=True)", "", "do not sum to 1"),
+        (7, " - z.amax(dim=1, keepdim=True)", "", "not finite"),
+        (7, "softmax(z) - t", "t - softmax(z)", "dL/dz is not the slope"),
+        (3, "prediction = 0.92", "prediction = None", "write down your prediction"),
+    ],
+)
+def test_a_wrong_answer_is_not_yet_right(answered, question, old, new, missing):
+    printed = answered(question, old, new)
+    assert printed.startswith("not yet: ")
+    assert missing in printed
+
+
 @pytest.mark.slow
 def test_a_first_look(tmp_path):
     shown = run("first_look", tmp_path)
