@@ -79,8 +79,7 @@ class Drawings:
 
     @cached_property
     def _moments(self) -> list[Moment]:
-        found = trained_again(self._restored)
-        return [one for one in found if not one.train.lost and len(one.train.losses)]
+        return [one for one in trained_again(self._restored) if not one.train.lost]
 
     def _pair_curves(self) -> Figure:
         named: dict[str, str | Objective] = {pair: pair for pair in self.pairs}
@@ -127,10 +126,14 @@ class Drawings:
         if len(self.runs) != 1:
             raise InputError("An animation is of one run; give the folder of one.")
         picture, last = _PICTURES[name], self._restored.last
-        if picture.collect(last) is None:  # before it is trained again for nothing
+        # before it is trained again for nothing
+        if record.has_numbers(last) and picture.collect(last) is None:
             raise InputError(f"It needs {picture.needs}.")
         titles = [f"{picture.titled(one)} of {last.step}" for one in self._moments]
-        return MOVING[name](self._moments, titles)
+        frames = MOVING[name](self._moments, titles)
+        if not frames:
+            raise InputError(f"It needs {picture.needs}.")
+        return frames
 
 
 def objective_of_run(run: Recorded, allowed: Sequence[str]) -> Objective:
