@@ -1,4 +1,4 @@
-"""What a run's checkpoint computes, by numpy alone."""
+"""Outputs of a run's checkpoint, computed by numpy alone."""
 
 from __future__ import annotations
 
