@@ -135,8 +135,14 @@ def _png_mark() -> PngInfo:
 
 def foreign(folder: Path, names: Iterable[str]) -> list[Path]:
     """List the files of these names in a folder that `mlr figures` did not write."""
-    there = [folder / name for name in names if (folder / name).exists()]
-    return [one for one in there if not one.is_file() or MARK.encode() not in one.read_bytes()]
+    return [path for name in names if (path := folder / name).exists() and not _is_own(path)]
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        return MARK.encode() in path.read_bytes()
+    except OSError:  # a folder, or not readable
+        return False
 
 
 def _latex() -> str | None:

@@ -11,6 +11,7 @@ from mlr.app.export.command import main
 from mlr.app.export.drawings import Drawings
 from mlr.records.reading import read_runs
 from tests.app.export.by_numpy import logits
+from tests.app.export.conftest import PICTURES
 
 FRAMES = 5
 
@@ -119,9 +120,10 @@ def test_a_run_that_nothing_suits_is_not_trained_again(made, monkeypatch, capfd)
             frames.moving[name]()
 
 
-def test_frames_without_finite_numbers_are_left_out(train, tmp_path):
+def test_frames_without_finite_numbers_are_left_out(train, tmp_path, monkeypatch):
     line = ("experiment=line", "optimizer.lr=1e6", "schedule=constant", "steps=30")
     assert train(*line, f"hydra.run.dir={tmp_path / 'high'}").code == 4
+    monkeypatch.setattr("mlr.figures.record.PICTURES", PICTURES)
     frames = drawn(tmp_path / "high", "fit")
     assert 1 <= len(frames) <= FRAMES
     for axes in frames[-1].axes:
