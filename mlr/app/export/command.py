@@ -126,6 +126,7 @@ def draw(given: Sources, kinds: Sequence[str]) -> Made:
             times = [FRAME] * (len(images) - 1) + [LAST]
             for kind in moving:
                 made.files[f"{name}.{kind}"] = animated(images, kind, times)
+    made.lost.update(drawings.lost)
     return made
 
 

@@ -32,14 +32,14 @@ CURVES = {
 """Learning curves, by the name of their file."""
 MOVING = {"loss_curve": loss_curve.frames, "decision": plane.frames, "fit": fit.frames}
 """Figures of one run that can be animated."""
-_PICTURES = {one.name: one for one in record.PICTURES}
 
 
 class Drawings:
     """Figures of runs and of pairs, each drawn when it is asked for.
 
     `stills` and `moving` map the name of a figure to the function that draws it, which raises
-    InputError if the figure does not suit the sources.
+    InputError if the figure does not suit the sources. `lost` has the reasons of the pairs that a
+    figure lacks, by what it lacks.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Drawings:
             allowed: names that may be imported besides mlr's own parts.
         """
         self.runs, self.pairs, self.allowed = runs, pairs, allowed
+        self.lost: dict[str, str] = {}
 
     @property
     def stills(self) -> dict[str, Callable[[], Figure]]:
@@ -64,7 +65,7 @@ class Drawings:
         if len(self.runs) > 1:
             found["matrix"] = self._matrix
         if len(self.runs) == 1:
-            found |= {name: partial(self._picture, name) for name in _PICTURES}
+            found |= {name: partial(self._picture, name) for name in _kinds()}
             found["output"] = self._output
         return found
 
@@ -74,25 +75,32 @@ class Drawings:
         return {name: partial(self._frames, name) for name in MOVING}
 
     @cached_property
+    def _attempt(self) -> RestoredRun | InputError:
+        try:
+            return restore(self.runs[0], self.allowed)
+        except InputError as error:  # of one attempt for all figures
+            return error
+
+    @property
     def _restored(self) -> RestoredRun:
-        return restore(self.runs[0], self.allowed)
+        if isinstance(self._attempt, InputError):
+            raise self._attempt
+        return self._attempt
 
     @cached_property
     def _moments(self) -> list[Moment]:
-        found = trained_again(self._restored)
-        return [one for one in found if not one.train.lost and len(one.train.losses)]
+        return [one for one in trained_again(self._restored) if not one.train.lost]
 
     def _pair_curves(self) -> Figure:
         named: dict[str, str | Objective] = {pair: pair for pair in self.pairs}
-        lost = None
         for run in self.runs:
             if run.pair not in named:
                 try:
                     named[run.pair] = objective_of_run(run, self.allowed)
                 except InputError as error:
-                    lost = error
-        if not named and lost:
-            raise lost
+                    self.lost[f"{run.pair or run.name} in pair_curves"] = str(error)
+        if not named:
+            raise InputError("It needs a pair of head and loss.")
         return pair_curves(named.values())
 
     def _curves(self, tag: str) -> Figure:
@@ -106,9 +114,10 @@ class Drawings:
         return matrix(self.runs)
 
     def _picture(self, name: str) -> Figure:
-        figure = _PICTURES[name].of(self._last())
+        kind = _kinds()[name]
+        figure = kind.of(self._last())
         if figure is None:
-            raise InputError(f"It needs {_PICTURES[name].needs}.")
+            raise InputError(f"It needs {kind.needs}.")
         return figure
 
     def _output(self) -> Figure:
@@ -126,11 +135,19 @@ class Drawings:
     def _frames(self, name: str) -> list[Figure]:
         if len(self.runs) != 1:
             raise InputError("An animation is of one run; give the folder of one.")
-        picture, last = _PICTURES[name], self._restored.last
-        if picture.collect(last) is None:  # before it is trained again for nothing
-            raise InputError(f"It needs {picture.needs}.")
-        titles = [f"{picture.titled(one)} of {last.step}" for one in self._moments]
-        return MOVING[name](self._moments, titles)
+        kind, last = _kinds()[name], self._restored.last
+        # before it is trained again for nothing
+        if record.has_numbers(last) and kind.collect(last) is None:
+            raise InputError(f"It needs {kind.needs}.")
+        titles = [f"{kind.titled(one)} of {last.step}" for one in self._moments]
+        frames = MOVING[name](self._moments, titles)
+        if not frames:
+            raise InputError(f"It needs {kind.needs}.")
+        return frames
+
+
+def _kinds() -> dict[str, record.FigureKind]:
+    return {one.name: one for one in record.PICTURES}
 
 
 def objective_of_run(run: Recorded, allowed: Sequence[str]) -> Objective:
@@ -140,6 +157,8 @@ def objective_of_run(run: Recorded, allowed: Sequence[str]) -> Objective:
         InputError: a part of it is not allowed or cannot be made.
     """
     if not run.config:
+        if not run.pair:
+            raise InputError(f"{run.name} does not name its head and loss.")
         return objective_of(run.pair)
     head = make_part("head", run.config.get("head") or {}, Head, allowed)  # type: ignore[type-abstract]
     loss = make_part("loss", run.config.get("loss") or {}, Loss, allowed)  # type: ignore[type-abstract]

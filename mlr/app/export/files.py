@@ -23,8 +23,7 @@ LATEX = ("xelatex", "lualatex")
 """Programs that measure text for PGF; others lack signs such as ‖."""
 DPI = 300
 _FRAME_DPI = 200
-_COLOURS, _SAMPLED = 128, 6
-"""Colours of an animation, and frames from which they are chosen."""
+_COLOURS = 128  # of an animation
 _METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Creator": MARK, "Date": None},
     "pdf": {"Creator": MARK, "Producer": None, "CreationDate": None},
@@ -108,27 +107,22 @@ def animated(images: Sequence[Image.Image], kind: str, milliseconds: Sequence[in
     return file.getvalue()
 
 
-def with_common_palette(frames: Iterable[Figure]) -> list[Image.Image]:
+def with_common_palette(frames: Sequence[Figure]) -> list[Image.Image]:
     """Draw figures as images of one palette, so that what does not change does not flicker."""
     from PIL import Image
 
-    images = []
-    for figure in frames:
+    width, height = (round(inches * _FRAME_DPI) for inches in frames[0].get_size_inches())
+    sheet = Image.new("RGB", (width, height * len(frames)))
+    for place, figure in enumerate(frames):
         file = BytesIO()
         figure.savefig(file, format="rgba", dpi=_FRAME_DPI)
-        width, height = (round(inches * _FRAME_DPI) for inches in figure.get_size_inches())
-        drawn = Image.frombytes("RGBA", (width, height), file.getvalue())
-        images.append(drawn.convert("RGB"))
-    some = images[:: max(1, len(images) // _SAMPLED)]
-    sheet = Image.new("RGB", (width, height * len(some)))
-    for place, image in enumerate(some):
-        sheet.paste(image, (0, place * height))
-    palette = sheet.quantize(_COLOURS, Image.Quantize.MEDIANCUT)
-    colours = palette.getpalette() or []
-    at = 3 * int(palette.getpixel((0, 0)))  # type: ignore[arg-type]
+        sheet.paste(Image.frombytes("RGBA", (width, height), file.getvalue()), (0, place * height))
+    few = sheet.quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    colours = few.getpalette() or []
+    at = 3 * int(few.getpixel((0, 0)))  # type: ignore[arg-type]
     colours[at : at + 3] = [255] * 3  # the background, averaged with similar colours
-    palette.putpalette(colours)
-    return [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in images]
+    few.putpalette(colours)
+    return [few.crop((0, top, width, top + height)) for top in range(0, few.height, height)]
 
 
 def _png_mark() -> PngInfo:
@@ -141,8 +135,14 @@ def _png_mark() -> PngInfo:
 
 def foreign(folder: Path, names: Iterable[str]) -> list[Path]:
     """List the files of these names in a folder that `mlr figures` did not write."""
-    there = [folder / name for name in names if (folder / name).exists()]
-    return [one for one in there if not one.is_file() or MARK.encode() not in one.read_bytes()]
+    return [path for name in names if (path := folder / name).exists() and not _is_own(path)]
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        return MARK.encode() in path.read_bytes()
+    except OSError:  # a folder, or not readable
+        return False
 
 
 def _latex() -> str | None:

@@ -18,7 +18,6 @@ from mlr.records.run_folder import CHECKPOINT, METRICS
 from mlr.records.status import FINISHED
 from mlr.training import train
 from mlr.training.checkpoint import load_checkpoint
-from mlr.training.state import BEST
 
 FRAMES = 40
 """Moments of an animation, evenly on a logarithmic scale."""
@@ -64,11 +63,8 @@ def restore(run: Recorded, allowed: Sequence[str]) -> RestoredRun:
         experiment.module.load_state_dict(found)
     except RuntimeError as error:
         raise InputError(f"{run.name} has a checkpoint of another model.") from error
-    step = state.step
-    if run.status in FINISHED:
-        step = int(run.entries.get("steps", step))
-        if experiment.patience is not None:  # it ended with the parameters of its best epoch
-            found = found | state.named(BEST)
+    # of a run that stopped before others of its program, the number of its own updates
+    step = int(run.entries["steps"]) if run.status in FINISHED else state.step
     parameters = {name: found[name] for name, _ in experiment.module.named_parameters()}
     return RestoredRun(run, spec, Moment(experiment, step, parameters, run.folder / METRICS))
 
@@ -84,9 +80,11 @@ def trained_again(restored: RestoredRun) -> list[Moment]:
     run, last = restored.run, restored.last
     if run.status not in FINISHED:
         raise InputError(f"{run.name} is {run.status}: it has no end to animate yet.")
-    if next(last.experiment.module.buffers(), None) is not None:
-        raise InputError(f"{run.name} has a model with buffers, which no snapshot holds.")
     experiment = restored.spec.build(last.experiment.data)
+    if not _same(
+        dict(experiment.module.named_buffers()), dict(last.experiment.module.named_buffers())
+    ):
+        raise InputError(f"{run.name} has a model that changes its buffers, which no moment holds.")
     steps = moments(FRAMES, experiment.total_steps)[:-1]
     with console.progress_bar("training again") as show:
         (result,) = train([experiment], progress=show, snapshots=[steps])
@@ -100,7 +98,7 @@ def trained_again(restored: RestoredRun) -> list[Moment]:
 
 
 def _same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
-    """Tell if parameters are equal to the bit."""
+    """Tell if tensors are equal to the bit."""
     return one.keys() == other.keys() and all(
         own.numpy().tobytes() == other[name].numpy().tobytes() for name, own in one.items()
     )
