@@ -61,11 +61,12 @@ def build(site: Path) -> int:
     with TemporaryDirectory() as folder:
         source = Path(folder)
         write_source(source)
+        notebook_pages.write_pages(source / "notebooks")
         return int(main(["-q", "-W", "--keep-going", "-b", "html", str(source), str(site)]))
 
 
 def write_source(folder: Path) -> None:
-    """Write all pages, those of this folder and the generated ones, as Sphinx reads them."""
+    """Write all pages but notebooks, which take longer, as Sphinx reads them."""
     for page in (*PAGES.glob("*.md"), PAGES / "conf.py"):
         shutil.copy(page, folder)
     (folder / "heads").mkdir()
@@ -77,7 +78,6 @@ def write_source(folder: Path) -> None:
     write(folder / "api.md", reference())
     append(folder / "experiments.md", experiments())
     append(folder / "heads_and_losses.md", toctree("heads/*", "losses/*"))
-    notebook_pages.write_pages(folder / "notebooks")
     append(
         folder / "notebooks.md", toctree(*(f"notebooks/{name}" for name in notebook_pages.SHOWN))
     )

@@ -203,3 +203,33 @@ def test_outputs_become_markdown(tmp_path):
     ]
     assert (tmp_path / "it-1.png").read_bytes() == b"\x89PNG"[:4]
     assert fenced("text", "a") == "```text\na\n```"
+
+
+def test_a_page_for_each_that_is_shown(tmp_path, monkeypatch):
+    import nbformat
+
+    def executed(path: Path, folder: Path):
+        book = nbformat.read(path, as_version=4)
+        told = f"executed in {'an empty folder' if not any(folder.iterdir()) else folder}"
+        book.cells[1].outputs = [nbformat.v4.new_output("stream", text=told)]
+        return book
+
+    monkeypatch.setattr(notebook_pages, "executed", executed)
+    notebook_pages.write_pages(tmp_path / "notebooks")
+    written = {path.name for path in (tmp_path / "notebooks").iterdir()}
+    pages = {"first_look.md", "own_loop.md", "exercises.md"}
+    assert written == pages | {f"{name}.ipynb" for name in BOOKS}
+    for name in pages:
+        text = (tmp_path / "notebooks" / name).read_text(encoding="utf-8")
+        assert ("executed in an empty folder" in text) == (name != "exercises.md")
+
+
+def test_every_notebook_and_public_name_is_listed():
+    from mlr.analysis import notebook
+
+    text = (NOTEBOOKS.parent / "notebooks.md").read_text(encoding="utf-8")
+    for name in BOOKS:
+        assert f"| [{name}](notebooks/{name}.ipynb) |" in text
+    for name in ("run", "compare", "explain"):
+        assert f"notebook.{name}(" in text
+        assert name in notebook.__all__
