@@ -5,7 +5,7 @@ ARGS ?=
 FIRST := -m experiment=saturated loss=se,bce
 
 .DEFAULT_GOAL := help
-.PHONY: help install train board test test-slow test-faults test-long test-newest test-hydra-next test-extras test-mutants check figures lecture docs docs-links benchmark clean
+.PHONY: help install train board test test-slow test-faults test-long test-newest test-hydra-next test-extras test-mutants check picture lecture docs docs-links benchmark clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -92,8 +92,8 @@ test-extras: $(EXTRAS)/installed  ## run real sweeps on Ray, submitit and Optuna
 test-mutants: install  ## put small faults into mlr and list those that no fast test notices; takes hours
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants $(ARGS)
 
-figures: install  ## draw the README's picture
-	$(BIN)/python scripts/figures.py
+picture: install  ## draw the README's picture
+	$(BIN)/python -m mlr.lecture.readme_picture
 
 lecture: install  ## run the lecture and write lecture/index.html
 	$(BIN)/python scripts/lecture.py

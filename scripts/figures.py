@@ -1,6 +1,6 @@
-"""Draw the README's picture, from runs made for it.
+"""Draw runs, sweeps and pairs of head and loss into files for slides and papers.
 
-python scripts/figures.py
+python scripts/figures.py runs
 """
 
 if __name__ == "__main__":

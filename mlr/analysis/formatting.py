@@ -102,6 +102,11 @@ def display_name(name: str) -> str:
     return name.upper() if name in short else name.replace("_", "-")
 
 
+def display_pair(pair: str) -> str:
+    """Write a pair for people, as in `sigmoid + SE`."""
+    return " + ".join(map(display_name, filter(None, pair.split("+")))) or "unknown pair"
+
+
 OUTPUTS = {
     "prediction/target_1": " for target 1",
     "prediction/target_0": " for target 0",

@@ -12,6 +12,8 @@ from pathlib import Path
 
 CODE = Path(__file__).resolve().parents[1]
 SCRIPTS = CODE.parent / "scripts"
+_INSTALLED = ("mlr", "ipykernel_launcher")
+"""The command itself, and the kernel of a notebook, whose folder holds no scripts."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.+-]*/[A-Za-z0-9_./+-]*|[A-Za-z_][A-Za-z0-9_.+-]*")
 _TYPED = ("null", "true", "false", "nan", "inf")
 """Words that Hydra takes for something else than themselves."""
@@ -61,7 +63,7 @@ def _here(name: str) -> list[str]:
 
 def _anywhere(name: str) -> list[str]:
     called = _called()
-    installed = called.stem == "mlr" or called == CODE / "__main__.py"
+    installed = called.stem in _INSTALLED or called == CODE / "__main__.py"
     if not installed and (SCRIPTS / f"{name}.py").is_file():
         return ["python", f"scripts/{name}.py"]
     return ["mlr", name]

@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlr.app.cli.main import COMMANDS
+from mlr.docs import notebook_pages
 from mlr.docs.links import broken_links, external_links, files
 from mlr.docs.part_pages import head_page, loss_page
 from mlr.docs.reference import (
@@ -33,8 +34,8 @@ from mlr.losses import LOSSES
 PAGES = Path(__file__).parent
 CHAPTERS = (
     "tutorial", "heads_and_losses", "not_learning", "experiments", "configuration", "dashboards",
-    "compare", "sweeps", "clusters", "runs", "objective", "numerics", "own_loop", "extending",
-    "lecture", "commands", "api", "design", "contributing", "citing",
+    "compare", "notebooks", "figures", "sweeps", "clusters", "runs", "objective", "numerics",
+    "own_loop", "extending", "lecture", "commands", "api", "design", "contributing", "citing",
 )  # fmt: skip
 """Pages in the order of the side bar."""
 
@@ -54,6 +55,7 @@ def build(site: Path, builder: str = "html") -> int:
     with TemporaryDirectory() as folder:
         source = Path(folder)
         write_source(source)
+        notebook_pages.write_pages(source / "notebooks")
         if builder == "linkcheck":
             write(source / "other_files.md", external_links())
         code = main(["-q", "-W", "--keep-going", "-b", builder, str(source), str(site)])
@@ -61,7 +63,7 @@ def build(site: Path, builder: str = "html") -> int:
 
 
 def write_source(folder: Path) -> None:
-    """Write all pages, those of this folder and the generated ones, as Sphinx reads them."""
+    """Write all pages but notebooks, which take longer, as Sphinx reads them."""
     for page in (*PAGES.glob("*.md"), PAGES / "conf.py"):
         shutil.copy(page, folder)
     for name in ("heads", "losses", "experiments", "commands", "_static"):
@@ -80,6 +82,9 @@ def write_source(folder: Path) -> None:
     write(folder / "citing.md", citing())
     append(folder / "experiments.md", toctree("experiments/*"))
     append(folder / "heads_and_losses.md", toctree("heads/*", "losses/*"))
+    append(
+        folder / "notebooks.md", toctree(*(f"notebooks/{name}" for name in notebook_pages.SHOWN))
+    )
     append(folder / "index.md", toctree(*CHAPTERS))
 
 

@@ -25,6 +25,10 @@ PUBLIC = {
         "fit_categorical", "fit_gaussian", "fit_by_descent",
     ),
     "mlr.records": ("load",),
+    "mlr.analysis.notebook": (
+        "run", "compare", "explain", "RunDisplay", "ComparisonDisplay", "DiagnosisDisplay",
+    ),
+    "mlr.analysis.plots": ("learning_curves", "wrong_gradients", "matrix", "pair_curves"),
 }  # fmt: skip
 """Public names by the module that a program imports them from."""
 CHOICES = re.compile(r"^Choices, each .*?(?=^Useful flags)", re.MULTILINE | re.DOTALL)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.image import metadata
 
-from mlr.figures import palette
+from mlr.core import palette
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BLUE, VERMILLION, GREEN = palette.BLUE, palette.VERMILLION, palette.GREEN
 PURPLE, ORANGE, SKY, GREY = palette.PURPLE, palette.ORANGE, palette.SKY, palette.GREY
-INK = "#222222"
+INK = palette.INK
 RIGHT, WRONG = BLUE, VERMILLION
 CLASSES = (ORANGE, BLUE, GREEN, PURPLE, SKY, VERMILLION, GREY)
 """Colours of classes; the first two are furthest apart."""
@@ -117,6 +117,11 @@ def padded(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
     """Widen limits a little; they never have the width 0."""
     room = share * (high - low) or max(1.0, abs(high))
     return low - room, high + room
+
+
+def over(limits: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return the limits that hold all of some."""
+    return min(low for low, _ in limits), max(high for _, high in limits)
 
 
 def png(figure: Figure) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,12 @@ class RegressionFit:
     x: Array  # of the points (M,)
     y: Array  # of the points (M,)
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Limits of y over points and curve."""
+        every = np.concatenate([self.y, self.mean])
+        return canvas.padded(every.min(), every.max())
+
 
 def collect(moment: Moment) -> RegressionFit | None:
     """Collect the fit; None for a classification of several features or outputs."""
@@ -52,19 +59,33 @@ def collect(moment: Moment) -> RegressionFit | None:
     )
 
 
-def draw(found: RegressionFit, title: str) -> canvas.Figure:
-    """Draw the points, and the curve on top."""
+def frames(moments: Sequence[Moment], titles: Sequence[str]) -> list[canvas.Figure]:
+    """Draw moments of one run with the same axes; none if the figure does not suit it."""
+    found = [one for one in map(collect, moments) if one is not None]
+    if not found:
+        return []
+    x = canvas.over([(float(one.grid[0]), float(one.grid[-1])) for one in found])
+    y = canvas.over([one.limits for one in found])
+    return [draw(one, title, x, y) for one, title in zip(found, titles, strict=True)]
+
+
+def draw(
+    found: RegressionFit,
+    title: str,
+    x: tuple[float, float] | None = None,
+    y: tuple[float, float] | None = None,
+) -> canvas.Figure:
+    """Draw the points, and the curve on top; `x` and `y` are limits if not its own."""
     along = found.labels[0] == "feature x"
     keys = [("● training", canvas.SKY), ("— " + ("prediction" if along else "y = t"), canvas.WRONG)]
     if found.spread is not None:
         keys.append(("▬ ± 2σ predicted", canvas.ORANGE))
     figure = canvas.new_figure(title, keys)
-    every = np.concatenate([found.y, found.mean])
     axes = canvas.new_axes(
         figure,
         canvas.BODY,
-        x=(float(found.grid[0]), float(found.grid[-1])),
-        y=canvas.padded(every.min(), every.max()),
+        x=x or (float(found.grid[0]), float(found.grid[-1])),
+        y=y or found.limits,
         labels=found.labels,
     )
     if found.spread is not None:

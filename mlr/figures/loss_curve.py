@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,19 +45,44 @@ class LossCurve(NamedTuple):
     grads: Array  # of the marks (M,)
     right: NDArray[np.bool_] | None  # of the marks (M,); None for regression
 
+    def limits(self, part: str) -> tuple[float, float]:
+        """Choose limits of `losses` or `grads`, over the curves and the marks within them."""
+        inside = (self.x >= self.grid[0]) & (self.x <= self.grid[-1])
+        curves = [getattr(one, part) for one in self.lines]
+        every = np.concatenate([*curves, getattr(self, part)[inside]])
+        return canvas.padded(float(every.min()), float(every.max()))
 
-def collect(moment: Moment) -> LossCurve | None:
-    """Collect curves and marks; None for two logits per target, or a nonlinear regression."""
+
+def collect(moment: Moment, grid: Array | None = None) -> LossCurve | None:
+    """Collect curves and marks; None for two logits per target, or a nonlinear regression.
+
+    `grid` is the x of the curves; None chooses it by the marks.
+    """
     head, seen = moment.experiment.objective.head, moment.train
     if head.range.per_target > 1:
         return None
     if seen.labels is None:
-        return _errors(moment, seen) if isinstance(head, Linear) else None
-    return _margins(moment, seen) if head.range.least_outputs > 1 else _outputs(moment, seen)
+        return _errors(moment, seen, grid) if isinstance(head, Linear) else None
+    kind = _margins if head.range.least_outputs > 1 else _outputs
+    return kind(moment, seen, grid)
 
 
-def draw(found: LossCurve, title: str) -> canvas.Figure:
-    """Draw two panels, the loss above its derivative."""
+def frames(moments: Sequence[Moment], titles: Sequence[str]) -> list[canvas.Figure]:
+    """Draw moments of one run with the same axes; none if the figure does not suit it."""
+    alone = [one for one in map(collect, moments) if one is not None]
+    if not alone:
+        return []
+    ends = min(one.grid[0] for one in alone), max(one.grid[-1] for one in alone)
+    grid = np.linspace(*ends, _GRID)
+    found = [one for moment in moments if (one := collect(moment, grid)) is not None]
+    y = {part: canvas.over([one.limits(part) for one in found]) for part in ("losses", "grads")}
+    return [draw(one, title, y) for one, title in zip(found, titles, strict=True)]
+
+
+def draw(
+    found: LossCurve, title: str, y: Mapping[str, tuple[float, float]] | None = None
+) -> canvas.Figure:
+    """Draw two panels, the loss above its derivative; `y` are their limits if not its own."""
     styles = ("—", "– –")
     keys = [
         (f"{dash} {one.name}", canvas.INK) for dash, one in zip(styles, found.lines, strict=False)
@@ -66,7 +91,6 @@ def draw(found: LossCurve, title: str) -> canvas.Figure:
         keys += [("| right", canvas.RIGHT), ("| wrong", canvas.WRONG)]
     figure = canvas.new_figure(title, keys)
     x = (float(found.grid[0]), float(found.grid[-1]))
-    inside = (found.x >= x[0]) & (found.x <= x[1])
     width, alpha = (1.3, 0.55) if len(found.x) > _FEW else (2.5, 1)
     groups = [(canvas.BLUE, np.ones(len(found.x), bool))]
     if found.right is not None:  # wrong examples are on top
@@ -76,9 +100,8 @@ def draw(found: LossCurve, title: str) -> canvas.Figure:
         ("grads", 0.135, (found.across, "dL/dz")),
     ):
         curves, marks = [getattr(one, part) for one in found.lines], getattr(found, part)
-        every = np.concatenate([*curves, marks[inside]])
-        y = canvas.padded(float(every.min()), float(every.max()))
-        axes = canvas.new_axes(figure, (0.155, bottom, 0.815, 0.31), x=x, y=y, labels=labels)
+        limits = found.limits(part) if y is None else y[part]
+        axes = canvas.new_axes(figure, (0.155, bottom, 0.815, 0.31), x=x, y=limits, labels=labels)
         for curve, style in zip(curves, ("-", "--"), strict=False):
             axes.plot(found.grid, curve, style, color=canvas.INK, linewidth=1.2)
         for colour, chosen in groups:
@@ -100,7 +123,7 @@ def of_one_output(moment: Moment, z: Array, target: float, outputs: int) -> tupl
     return losses, grads[:, 0]
 
 
-def _outputs(moment: Moment, seen: Seen) -> LossCurve:
+def _outputs(moment: Moment, seen: Seen, grid: Array | None) -> LossCurve:
     """Collect curves against single logits, of target 1 first, then of target 0."""
     assert seen.labels is not None
     assert seen.right is not None
@@ -112,7 +135,7 @@ def _outputs(moment: Moment, seen: Seen) -> LossCurve:
         rights = np.concatenate([right[ones], right[zeros]])
     else:
         logits, rights = class_and_rival(seen), np.tile(seen.right, 2)
-    grid = _grid(np.concatenate(logits))
+    grid = _grid(np.concatenate(logits)) if grid is None else grid
     lines, marks = [], []
     for target, z in zip((1, 0), logits, strict=True):
         curve = of_one_output(moment, grid, target, count)
@@ -122,11 +145,11 @@ def _outputs(moment: Moment, seen: Seen) -> LossCurve:
     return LossCurve("logit z", grid, lines, np.concatenate(logits), losses, grads, rights)
 
 
-def _margins(moment: Moment, seen: Seen) -> LossCurve:
+def _margins(moment: Moment, seen: Seen, grid: Array | None) -> LossCurve:
     """Collect curves against the margin: the logit of the class less the largest other one."""
     own, rival = class_and_rival(seen)
     margins, count = own - rival, seen.logits.shape[1]
-    grid = _grid(margins)
+    grid = _grid(margins) if grid is None else grid
     logits = np.zeros((len(grid), count))
     logits[:, 0] = grid
     targets = np.zeros_like(logits)
@@ -142,10 +165,10 @@ def _margins(moment: Moment, seen: Seen) -> LossCurve:
     return LossCurve(across, grid, lines, margins, seen.losses, slopes, seen.right)
 
 
-def _errors(moment: Moment, seen: Seen) -> LossCurve:
+def _errors(moment: Moment, seen: Seen, grid: Array | None) -> LossCurve:
     """Collect the curve against the error y − t, on which alone a linear unit's loss depends."""
     errors = (seen.logits - seen.targets).ravel()
-    grid = _grid(errors, least=0.0)
+    grid = _grid(errors, least=0.0) if grid is None else grid
     count = seen.logits.shape[1]
     curve, marks = (of_one_output(moment, x, 0.0, count) for x in (grid, errors))
     return LossCurve("error y − t", grid, [LossLine("loss", *curve)], errors, *marks, None)

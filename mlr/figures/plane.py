@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,7 @@ class DecisionPlane:
     y: tuple[float, float]  # limits
     classes: NDArray[np.int64]  # predicted (CELLS, CELLS), rows from the lowest y up
     sureness: Array  # 0 where undecided to 1 where sure, likewise
+    leads: Array  # (boundaries, CELLS, CELLS), of which each is 0 on a decision boundary
     points: Array  # training examples (M, 2)
     labels: NDArray[np.int64]  # their classes (M,)
     right: NDArray[np.bool_]  # True if predicted rightly (M,)
@@ -48,21 +50,27 @@ def collect(moment: Moment) -> DecisionPlane | None:
     points = seen.features.reshape(len(seen.labels), 2)
     low, high = points.min(0), points.max(0)
     x, y = (canvas.padded(low[axis], high[axis], 0.08) for axis in (0, 1))
-    across, up = (np.linspace(*ends, 2 * CELLS + 1)[1::2] for ends in (x, y))  # middles of cells
+    across, up = (_middles(ends, CELLS) for ends in (x, y))
     grid = np.stack(np.meshgrid(across, up), -1).reshape(-1, *data.feature_shape)
     logits = moment.network(torch.from_numpy(grid))
     head = moment.experiment.objective.head
+    y_hat = head(logits).double().numpy()
     some = slice(0, _MOST_POINTS)
     return DecisionPlane(
         x,
         y,
         head.classify(logits).numpy().reshape(CELLS, CELLS),
-        sureness(head(logits).double().numpy()).reshape(CELLS, CELLS),
+        sureness(y_hat).reshape(CELLS, CELLS),
+        leads(y_hat).T.reshape(-1, CELLS, CELLS),
         points[some],
         seen.labels[some],
         seen.right[some],
         tuple(moment.class_names(10)),
     )
+
+
+def _middles(ends: tuple[float, float], cells: int) -> Array:
+    return np.linspace(*ends, 2 * cells + 1)[1::2]
 
 
 def sureness(predictions: Array) -> Array:
@@ -74,12 +82,19 @@ def sureness(predictions: Array) -> Array:
     return ((y.max(-1) - even) / (1 - even)).clip(0, 1)
 
 
-def boundary(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Find the cells (rows, columns) whose upper or right neighbour has another class."""
-    found = np.zeros(classes.shape, bool)
-    found[:-1] |= classes[:-1] != classes[1:]
-    found[:, :-1] |= classes[:, :-1] != classes[:, 1:]
-    return found
+def leads(predictions: Array) -> Array:
+    """Return by how much each class's y leads the largest other (N, K); y − ½ for one output."""
+    count = predictions.shape[1]
+    if count == 1:
+        return predictions - 0.5
+    others = [np.delete(predictions, own, 1).max(1) for own in range(count)]
+    return predictions - np.stack(others, 1)
+
+
+def frames(moments: Sequence[Moment], titles: Sequence[str]) -> list[canvas.Figure]:
+    """Draw moments of one run, whose axes are those of its data; none if it does not suit it."""
+    found = [one for one in map(collect, moments) if one is not None]
+    return [draw(one, title) for one, title in zip(found, titles, strict=False)]
 
 
 def draw(found: DecisionPlane, title: str) -> canvas.Figure:
@@ -97,11 +112,17 @@ def draw(found: DecisionPlane, title: str) -> canvas.Figure:
     palette = np.array([to_rgb(colour) for colour in canvas.CLASSES])
     share = _STRENGTH * found.sureness[..., None]
     colours = 1 - share * (1 - palette[found.classes])
-    colours[boundary(found.classes)] = 0.2
     axes.imshow(
         colours, extent=(*found.x, *found.y), origin="lower", aspect="auto", interpolation="nearest"
     )
     axes.grid(False)
+    across, up = (
+        _middles(ends, size)
+        for ends, size in zip((found.x, found.y), found.classes.T.shape, strict=True)
+    )
+    for lead in found.leads:
+        if lead.min() < 0 < lead.max():
+            axes.contour(across, up, lead, [0], colors=canvas.INK, linewidths=1.3)
     for number, colour in enumerate(canvas.CLASSES[: len(found.names)]):
         own = found.labels == number
         axes.plot(

@@ -19,32 +19,44 @@ from mlr.figures import (
     reliability,
     weights,
 )
-from mlr.figures.seen import Moment
+from mlr.figures.seen import Moment, Seen
 from mlr.records import Recorder
 from mlr.training import Experiment, Result
 
 
 class FigureKind(NamedTuple):
-    """Kind of figure."""
+    """Kind of figure; `needs` names the runs that it suits, after "it needs"."""
 
     name: str
     title: str
+    needs: str
     caption: str
     collect: Callable[[Moment], Any]
     draw: Callable[[Any, str], canvas.Figure]
 
+    def of(self, moment: Moment) -> canvas.Figure | None:
+        """Draw a moment; None if the figure does not suit the run."""
+        found = self.collect(moment)
+        return None if found is None else self.draw(found, self.titled(moment))
+
+    def titled(self, moment: Moment) -> str:
+        """Title with the number of updates, and of examples without finite numbers."""
+        lost = sum(one.lost for one in _seen(moment))
+        about = f"step {moment.step}" + (f", {lost} examples not finite" if lost else "")
+        return f"{self.title.format(pair=pair_name(moment.experiment))}, {about}"
+
 
 PICTURES = tuple(
-    FigureKind(name, title, part.CAPTION, part.collect, part.draw)
-    for name, title, part in (
-        ("loss_curve", "{pair}", loss_curve),
-        ("course", "Course of training", course),
-        ("decision", "Decision boundary", plane),
-        ("fit", "Fit", fit),
-        ("weights", "Weights", weights),
-        ("most_wrong", "Most wrong", most_wrong),
-        ("confusion", "Confusion", confusion),
-        ("reliability", "Reliability", reliability),
+    FigureKind(name, title, needs, part.CAPTION, part.collect, part.draw)
+    for name, title, needs, part in (
+        ("loss_curve", "{pair}", "classes or a linear head", loss_curve),
+        ("course", "Course of training", "two recorded points", course),
+        ("decision", "Decision boundary", "two features and few classes", plane),
+        ("fit", "Fit", "a regression, or one feature and one output", fit),
+        ("weights", "Weights", "images of one channel", weights),
+        ("most_wrong", "Most wrong", "examples", most_wrong),
+        ("confusion", "Confusion", "validation examples of at most 30 classes", confusion),
+        ("reliability", "Reliability", "validation examples and probabilities", reliability),
     )
 )
 
@@ -86,7 +98,7 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
             moment = Moment(experiment, step, parameters, recorder.folder.metrics)
             draw_moment(recorder, moment)
         if found := outputs.collect(moment, result.metrics):
-            figure = outputs.draw(found, f"Output, {_pair(experiment)}")
+            figure = outputs.draw(found, f"Output, {pair_name(experiment)}")
             _record(recorder, moment, "output", figure, outputs.CAPTION)
     except Exception as error:  # a figure is not worth a run
         name = recorder.folder.path.name
@@ -95,20 +107,24 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
 
 def draw_moment(recorder: Recorder, moment: Moment) -> None:
     """Draw every figure that suits the run; none if no number is finite."""
-    seen = [one for one in (moment.train, moment.val) if one is not None]
-    if not all(len(one.losses) for one in seen):
+    if not has_numbers(moment):
         return
-    lost = sum(one.lost for one in seen)
-    about = f"step {moment.step}" + (f", {lost} examples not finite" if lost else "")
     for picture in PICTURES:
-        found = picture.collect(moment)
-        if found is not None:
-            title = picture.title.format(pair=_pair(moment.experiment))
-            figure = picture.draw(found, f"{title}, {about}")
+        figure = picture.of(moment)
+        if figure is not None:
             _record(recorder, moment, picture.name, figure, picture.caption)
     if curves := pr_curves.collect(moment):
         names = moment.experiment.data.labels
         recorder.summary(pr_curves.summary(curves, names), moment.step)
+
+
+def has_numbers(moment: Moment) -> bool:
+    """Return True if some examples of each split have finite numbers."""
+    return all(len(one.losses) for one in _seen(moment))
+
+
+def _seen(moment: Moment) -> list[Seen]:
+    return [one for one in (moment.train, moment.val) if one is not None]
 
 
 def _record(
@@ -118,5 +134,6 @@ def _record(
     recorder.summary(canvas.image_summary(f"figure/{name}", figure, about), moment.step)
 
 
-def _pair(experiment: Experiment) -> str:
+def pair_name(experiment: Experiment) -> str:
+    """Name head and loss, as in `sigmoid + se`."""
     return f"{experiment.objective.head.name} + {experiment.objective.loss.name}"

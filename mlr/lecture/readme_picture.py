@@ -1,12 +1,13 @@
 """Draw the README's picture, from runs made for it.
 
-mlr figures
-mlr figures --out picture.png
+python -m mlr.lecture.readme_picture
+python -m mlr.lecture.readme_picture --out picture.png
 """
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,15 +28,13 @@ TARGET = ROOT / ".assets" / "gradient.png"
 PAIRS = (("clipped_linear", "se"), ("sigmoid", "se"), ("sigmoid", "bce"))
 
 
-def add_options(parser: ArgumentParser) -> None:
-    """Declare the options of the command."""
+def main() -> int:
+    """Draw the picture into the file that the command line names; returns the exit code."""
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument(
         "--out", metavar="FILE", default=TARGET, help="default: .assets/gradient.png, the README's"
     )
-
-
-def run(out: Path | str) -> int:
-    """Draw the picture into a file; returns the exit code."""
+    out = parser.parse_args().out
     draw_readme_picture(Path(out))
     print(f"drawn: {out}")
     return 0
@@ -84,3 +83,7 @@ def wrong_digits(axes: Axes, lab: Lab) -> None:
     axes.set(
         title="Digits: the wrong ones", xlabel="updates", ylabel="mean |dL/dz|", ylim=(0, None)
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from mlr.analysis.formatting import brief, number, p_text, percent, with_spread
+from mlr.analysis.formatting import brief, display_pair, number, p_text, percent, with_spread
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,8 @@ def test_p_values_have_two_digits_and_an_end(p, text):
 )
 def test_settings_are_written_briefly(value, text):
     assert brief(value) == text
+
+
+def test_pairs_in_words():
+    assert display_pair("sigmoid+bce") == "sigmoid + BCE"
+    assert (display_pair("sigmoid"), display_pair("")) == ("sigmoid", "unknown pair")

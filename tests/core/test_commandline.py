@@ -26,8 +26,9 @@ ROOT = Path(__file__).parents[2]
         ("scripts/compare.py", ".venv/bin/python", ".venv/bin/python scripts/train.py"),
         (f"{ROOT}/scripts/verify.py", "python", f"python {ROOT}/scripts/train.py"),
         (f"{ROOT}/mlr/__main__.py", "python", "python -m mlr train"),
-        # a notebook, pytest, and a script of the same name elsewhere
-        ("/x/ipykernel_launcher.py", "python", "python scripts/train.py"),
+        ("/x/ipykernel_launcher.py", "python", "mlr train"),  # a notebook
+        # pytest, and a script of the same name elsewhere
+        ("/x/pytest/__main__.py", "python", "python scripts/train.py"),
         ("other/train.py", "python", "python scripts/train.py"),
     ],
 )

@@ -34,6 +34,7 @@ COMMANDS = list(
 TRAINING = [line for line in COMMANDS if line.startswith("python scripts/train.py")]
 GOING_ON = [line for line in TRAINING if "runs/mine" in line]
 LECTURE = [line for line in COMMANDS if line.startswith("python scripts/lecture.py")]
+FIGURES = [line for line in COMMANDS if line.startswith("python scripts/figures.py")]
 READERS = re.compile(r"python scripts/(explain|compare|report|verify)")
 READING = [line for line in COMMANDS if READERS.match(line)]
 MAKE = [line.split()[1] for line in COMMANDS if line.startswith("make ")]
@@ -67,6 +68,7 @@ def test_every_command_is_of_a_kind_that_is_tested_here():
         *TRAINING,
         *LECTURE,
         *READING,
+        *FIGURES,
         *(f"make {target}" for target in MAKE),
         "python scripts/board.py",
     }
@@ -97,9 +99,11 @@ def check_output(block: str, printed: str) -> None:
         assert any(line.startswith(row.removesuffix("…").rstrip()) for line in lines), row
 
 
-def test_the_tutorial_prints_what_it_shows(tmp_path, script, capfd):
+@pytest.mark.parametrize("page", ["tutorial", "figures"])
+def test_a_page_prints_what_it_shows(page, tmp_path, script, monkeypatch):
+    monkeypatch.setattr("mlr.app.export.restored.FRAMES", 3)
     printed = ""
-    for marked, kind, block in BLOCK.findall(TEXTS[ROOT / "mlr" / "docs" / "tutorial.md"]):
+    for marked, kind, block in BLOCK.findall(TEXTS[ROOT / "mlr" / "docs" / f"{page}.md"]):
         if marked == "output":
             check_output(block, printed)
         elif kind == "bash":
@@ -109,6 +113,18 @@ def test_the_tutorial_prints_what_it_shows(tmp_path, script, capfd):
                     shown = script(*words(line), folder=tmp_path)
                     assert shown.code == 0, shown.err
                     printed += shown.out
+
+
+def test_the_page_of_figures_lists_every_file():
+    from mlr.app.export.drawings import CURVES, MOVING
+    from mlr.figures.record import PICTURES
+
+    text = TEXTS[ROOT / "mlr" / "docs" / "figures.md"]
+    rows = re.findall(r"^\| (`[^|]+) \| [^|]+ \| [^|]+ \|$", text, re.MULTILINE)
+    listed = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert listed == {"pair_curves", "matrix", "output", *CURVES, *(one.name for one in PICTURES)}
+    moving = re.search(r"^(.+) can move:", text, re.MULTILINE)[1]
+    assert set(re.findall(r"`(\w+)`", moving)) == set(MOVING)
 
 
 @pytest.mark.parametrize("line", LECTURE)
@@ -185,12 +201,25 @@ def test_runs_are_read_by_the_command(line, script, swept):
         assert "clipped_linear" in shown.out
 
 
-def test_the_notebook_example_loads_the_runs(swept):
+def test_the_notebook_example_displays_the_runs(swept):
     scope: dict = {}
     with chdir(swept):
         exec(example("notebook"), scope)
+    assert repr(scope["found"]) == "ComparisonDisplay(2 rows of 6 runs by pair)"
+
+
+def test_the_example_of_a_table_loads_the_runs(swept):
+    scope: dict = {}
+    with chdir(swept):
+        exec(example("table"), scope)
     assert len(scope["runs"]) == 6
     assert len(scope["steps"]) > 100
+
+
+def test_the_example_of_figures_draws_the_runs(swept):
+    with chdir(swept):
+        exec(example("plots.py"), {})
+    assert (swept / "accuracy.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_the_example_of_parts_of_your_own_is_consistent():

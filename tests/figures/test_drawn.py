@@ -375,6 +375,7 @@ def made_plane(names: tuple[str, ...] = ("0", "1")) -> plane.DecisionPlane:
         (10.0, 13.0),
         np.array([[0, 0, 1], [0, 0, 1]]),
         np.array([[1.0, 0.5, 0.5], [0.0, 0.5, 1.0]]),
+        np.array([[[-0.5, -0.25, 0.75], [-0.5, -0.25, 0.25]]]),
         np.array([[0.1, 11], [0.2, 12], [0.3, 11], [0.4, 12]]),
         np.array([0, 0, 1, 1]),
         np.array([True, False, True, True]),
@@ -394,7 +395,11 @@ def test_the_plane_has_the_colours_of_its_classes_the_stronger_the_surer():
     np.testing.assert_allclose(shown[0, 0], 0.45 + 0.55 * orange)
     np.testing.assert_allclose(shown[1, 0], [1, 1, 1])
     np.testing.assert_allclose(shown[1, 2], 0.45 + 0.55 * blue)
-    np.testing.assert_allclose(shown[:, 1], 0.2)  # the boundary
+    np.testing.assert_allclose(shown[0, 1], 0.725 + 0.275 * orange)
+    (boundary,) = axes.collections
+    # a quarter, and half, of the way between the middles of two cells
+    ends = sorted(boundary.get_paths()[0].vertices.tolist())
+    np.testing.assert_allclose(ends, [[1 + 2 / 12, 10.75], [1 + 2 / 6, 12.25]])
     right = [xy(line(axes, colour, "o")).T.tolist() for colour in (canvas.ORANGE, canvas.BLUE)]
     assert right == [[[0.1, 11]], [[0.3, 11], [0.4, 12]]]
     edge, cross = line(axes, canvas.INK, "x"), line(axes, canvas.ORANGE, "x")

@@ -144,6 +144,7 @@ def test_the_plane_asks_the_network():
         y = found.y[0] + (2 * row + 1) * half_y
         z = one.network(torch.tensor([[x, y]], dtype=torch.float64))
         assert found.classes[row, column] == z.argmax()
+        assert found.leads[:, row, column].argmax() == z.argmax()
         assert found.sureness[row, column] == pytest.approx(
             (z.softmax(1).max().item() - 1 / 3) * 1.5
         )
@@ -154,9 +155,9 @@ def test_the_plane_asks_the_network():
 def test_sureness_and_boundary():
     y = np.array([[0.5], [0.0], [1.0], [0.9], [1.7]])
     np.testing.assert_allclose(plane.sureness(y), [0, 1, 1, 0.8, 1])
-    classes = np.array([[0, 0, 1], [0, 1, 1]])
-    expected = [[False, True, False], [True, False, False]]
-    np.testing.assert_array_equal(plane.boundary(classes), expected)
+    np.testing.assert_allclose(plane.leads(y), [[0], [-0.5], [0.5], [0.4], [1.2]])
+    y = np.array([[0.2, 0.5, 0.3], [0.6, 0.4, 0.0]])
+    np.testing.assert_allclose(plane.leads(y), [[-0.3, 0.2, -0.2], [0.2, -0.2, -0.6]])
 
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (1, 2, 2)])

@@ -20,7 +20,7 @@ from mlr.core import console
 from mlr.core.checks import InputError, known
 from mlr.core.durable import atomic_write
 from mlr.core.streams import write_utf8
-from mlr.records.reading import left_out, read_runs
+from mlr.records.reading import Recorded, left_out, read_runs
 from mlr.records.settings import Value
 from mlr.records.sweep import csv_text, marked
 
@@ -41,14 +41,9 @@ def main(
     """
     if csv == json == STDOUT:
         raise InputError("--csv=- and --json=- cannot share the output; give one a file.")
-    keys = [key.strip() for key in by.split(",") if key.strip()]
-    if not keys:
-        raise InputError(f"--by={by} names no key; give some, as in --by=head,loss.")
+    keys = keys_of(by)
     runs = read_runs(*places)
-    found = compare(runs, keys, metric)
-    if found.mixed and tuple(keys) == HEAD_LOSS:  # means over other settings were not asked for
-        found = compare(runs, [*keys, *found.mixed], metric)
-    comparison = _sorted(found, sort)
+    comparison = _sorted(compare_apart(runs, keys, metric), sort)
     if line := left_out(runs, places):
         console.refuse(line)
     for place, text in ((csv, as_csv(comparison)), (json, as_json(comparison))):
@@ -59,6 +54,25 @@ def main(
     if STDOUT not in (csv, json):
         print_comparison(console.console(), comparison)
     return 0
+
+
+def keys_of(by: Sequence[str] | str) -> list[str]:
+    """List keys, also those that a text separates by commas; raises InputError without any."""
+    found = by.split(",") if isinstance(by, str) else by
+    keys = [key.strip() for key in found if key.strip()]
+    if not keys:
+        raise InputError(f"--by={by} names no key; give some, as in --by=head,loss.")
+    return keys
+
+
+def compare_apart(
+    runs: Sequence[Recorded], keys: Sequence[str], metric: str | None
+) -> CompareResult:
+    """Compare runs by keys; by head and loss, runs that differ otherwise have rows of their own."""
+    found = compare(runs, keys, metric)
+    if found.mixed and tuple(keys) == HEAD_LOSS:  # means over other settings were not asked for
+        return compare(runs, [*keys, *found.mixed], metric)
+    return found
 
 
 def _sorted(comparison: CompareResult, column: str | None) -> CompareResult:

@@ -1,4 +1,4 @@
-"""Print rankings in a terminal: as many columns as fit, names always whole."""
+"""Rankings as tables: columns, cells and legends, printed in a terminal as far as they fit."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def print_comparison(out: Console, comparison: CompareResult) -> None:
         out.print()
     if not comparison.mixed:  # means over other settings are no answer
         print_headline(out, comparison.rankings)
-    print_lines(out, *apart_lines(comparison), *_warnings(comparison), style="yellow")
+    print_lines(out, *apart_lines(comparison), *warning_lines(comparison), style="yellow")
 
 
 def print_headline(out: Console, rankings: Sequence[Ranking]) -> None:
@@ -80,21 +80,26 @@ def print_ranking(
     if ranking.title:
         out.print(Text(ranking.title, style="bold"))
     rows = ranking.listed[:most]
-    columns = [
-        one
-        for one in _columns(ranking, rows, full)
-        if one.rank == 0 or any(one.cell(row) not in ("", NONE) for row in rows)
-    ]
+    columns = shown_columns(ranking, rows, full)
     fitting = _fitting(out, ranking.keys, rows, columns)
     out.print(_table(ranking.keys, rows, fitting))
     if len(rows) < len(ranking.rows):
         out.print(f"… and {len(ranking.rows) - len(rows)} more in runs.csv")
-    legend = _legend(ranking, rows, [column.head for column in fitting])
+    legend = legend_lines(ranking, rows, [column.head for column in fitting])
     left_out = [column.head for column in columns if column not in fitting]
     if left_out:
         legend.append(f"the terminal is too narrow for: {', '.join(left_out)}")
     print_lines(out, *(line for line in legend if line not in said), style="dim")
     said.update(legend)
+
+
+def shown_columns(ranking: Ranking, rows: Sequence[CompareRow], full: bool) -> list[Column]:
+    """List the columns after the keys, without those in which no row has an entry."""
+    return [
+        one
+        for one in _columns(ranking, rows, full)
+        if one.rank == 0 or any(one.cell(row) not in ("", NONE) for row in rows)
+    ]
 
 
 def _columns(ranking: Ranking, rows: Sequence[CompareRow], full: bool) -> list[Column]:
@@ -156,17 +161,27 @@ def _fitting(
 
 def _table(keys: Sequence[str], rows: Sequence[CompareRow], columns: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for key, head in zip(keys, short(keys), strict=True):
+    for key, head in zip(keys, key_heads(keys), strict=True):
         longest = max(len(brief(row.keys[key])) for row in rows)
-        named = "head+loss" if key == "pair" else head
-        table.add_column(named, overflow="fold", min_width=longest)
+        table.add_column(head, overflow="fold", min_width=longest)
     for column in columns:
         table.add_column(column.head, justify="right", no_wrap=True)
     for row in rows:
-        cells = [brief(row.keys[key]) for key in keys] + [column.cell(row) for column in columns]
+        cells = [*key_cells(row, keys), *(column.cell(row) for column in columns)]
         style = "bold" if row.verdict == BEST else ""
         table.add_row(*(Text(cell) for cell in cells), style=style)
     return table
+
+
+def key_heads(keys: Sequence[str]) -> list[str]:
+    """Name the columns of the keys that distinguish rows."""
+    heads = zip(keys, short(keys), strict=True)
+    return ["head+loss" if key == "pair" else head for key, head in heads]
+
+
+def key_cells(row: CompareRow, keys: Sequence[str]) -> list[str]:
+    """Write the values of the keys of a row."""
+    return [brief(row.keys[key]) for key in keys]
 
 
 def _rate(row: CompareRow) -> str:
@@ -194,7 +209,8 @@ def time_text(value: float | None) -> str:
     return NONE if value is None else number(round(value, 2))
 
 
-def _legend(ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[str]) -> list[str]:
+def legend_lines(ranking: Ranking, rows: Sequence[CompareRow], heads: Sequence[str]) -> list[str]:
+    """Explain the columns with these heads."""
     spread = any(row.std is not None for row in rows)
     lines = ["mean ± std over seeds"] if spread else []
     several = len({loss_of(row.members) for row in rows if row.members}) > 1
@@ -253,7 +269,8 @@ def apart_lines(comparison: CompareResult) -> list[str]:
     return lines
 
 
-def _warnings(comparison: CompareResult) -> list[str]:
+def warning_lines(comparison: CompareResult) -> list[str]:
+    """Name rows that mix settings, and runs that do not count; a blank line before each."""
     lines, unended = [], comparison.unended
     if comparison.mixed:
         keys = ",".join([*comparison.by, *comparison.mixed])

@@ -66,16 +66,24 @@ def print_in_full(out: Console, runs: Sequence[Recorded], found: Sequence[Diagno
         title.append(f"  in {one.count}" if one.total > 1 else "", style="dim")
         out.print(title, soft_wrap=True)
         console.print_lines(out, f"  {one.sentence}")
-        console.print_lines(out, f"  evidence  {one.evidence}", style="dim")
-        line = command(runs[0], one.remedy) if len(runs) == 1 else None
-        hints = {"try       ": one.remedy, "paste     ": line}
-        console.print_lines(out, *(f"  {name}{hint}" for name, hint in hints.items() if hint))
+        console.print_lines(out, f"  {'evidence':<10}{one.evidence}", style="dim")
+        hints = remedies(runs, one).items()
+        console.print_lines(out, *(f"  {name:<10}{hint}" for name, hint in hints))
     if len(found) > SCREENFUL:
         out.print(f"… and {len(found) - SCREENFUL} more; all of them by --json")
 
 
+def remedies(runs: Sequence[Recorded], one: Diagnosis) -> dict[str, str]:
+    """Return what to `try`, and for a single run the line to `paste`, as far as there are any."""
+    line = command(runs[0], one.remedy) if len(runs) == 1 else None
+    return {name: hint for name, hint in (("try", one.remedy), ("paste", line)) if hint}
+
+
 def command(run: Recorded, remedy: str) -> str | None:
-    """Return the command that trains the run again with the first choice of a remedy, if any."""
+    """Return the command that trains the run again with the first choice of a remedy.
+
+    None without a remedy, and for a loop of a user's own.
+    """
     new = remedy.partition(OR)[0].split()
     replaced = tuple(f"{word.partition('=')[0]}." for word in new)  # and options of the part
     old = [
@@ -83,7 +91,8 @@ def command(run: Recorded, remedy: str) -> str | None:
         for word in run.overrides
         if not f"{word.lstrip('+').partition('=')[0]}.".startswith(replaced)
     ]
-    return commandline.command("train", *old, *new) if new else None
+    known = bool(new) and run.entries.get("overrides") is not None
+    return commandline.command("train", *old, *new) if known else None
 
 
 def print_diagnosis(out: Console, runs: Sequence[Recorded], place: Path) -> None:

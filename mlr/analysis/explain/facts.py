@@ -69,6 +69,29 @@ class Facts:
         """Return the values of `points`."""
         return self.points(tag)[1]
 
+    def at_last(self, tag: str) -> float:
+        """Average a tag over the batches of the last quarter of a loop of a user's own.
+
+        NaN for a run that has final diagnostics, which are of all examples, and for one that is
+        not done.
+        """
+        if self.run.anatomy is not None or self.run.status != "done":
+            return nan
+        steps, values = self.points(tag)
+        return float(values[steps >= 0.75 * steps[-1]].mean()) if len(steps) else nan
+
+    @property
+    def wrong(self) -> float:
+        """Share of training examples that are predicted wrongly at the end; NaN if unknown."""
+        own = self.anatomy("wrong")
+        return own if own == own else 1 - self.at_last("accuracy/train")
+
+    @property
+    def stuck_zero(self) -> float:
+        """Share of training examples that are wrong with a gradient of exactly 0."""
+        own = self.anatomy("stuck_zero")
+        return own if own == own else self.at_last("stuck/zero")
+
     @property
     def diverged(self) -> bool:
         """True if the run ended without a finite loss."""
@@ -143,7 +166,9 @@ class Facts:
         counts, pulls = self.row("confidence", "count_wrong"), self.row("confidence", "grad_wrong")
         faint = float(counts[pulls <= SMALL].sum()) if len(counts) == len(pulls) else nan
         own = self.anatomy("stuck")
-        return float(np.fmax(own, faint / self.anatomy("examples"))) if own == own else nan
+        if own != own:
+            return self.at_last("stuck/fraction")
+        return float(np.fmax(own, faint / self.anatomy("examples")))
 
     @cached_property
     def logit_counts(self) -> Row:
@@ -155,7 +180,9 @@ class Facts:
     def saturated(self) -> float:
         """Share of outputs with a slope below `SMALL`; estimated from logits if need be."""
         own, counts = self.anatomy("saturated"), self.logit_counts.sum(0)
-        if own != own or self.head not in ("sigmoid", "softmax") or not counts.sum() > 0:
+        if own != own:
+            return self.at_last("saturation/fraction")
+        if self.head not in ("sigmoid", "softmax") or not counts.sum() > 0:
             return own
         return float(np.fmax(own, 1 - counts[FLAT_FROM:-FLAT_FROM].sum() / counts.sum()))
 

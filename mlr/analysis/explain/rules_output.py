@@ -48,18 +48,20 @@ DRAGGED = 0.05
 """Share of training examples that another threshold would correct."""
 PAST_TARGET = 0.03
 """Share of right examples beyond their target, which shift the boundary."""
+LATE = " (means over the last quarter of the measured batches)"
+"""Of a loop of a user's own, see `Facts.at_last`."""
 
 
 def clipped_dead(facts: Facts) -> Finding | None:
     """Find wrong examples with a gradient of exactly 0 at a clipping unit."""
-    stuck, wrong = facts.anatomy("stuck_zero"), facts.anatomy("wrong")
+    stuck, wrong = facts.stuck_zero, facts.wrong
     if facts.head not in CLIPPING or facts.diverged or not _holds_back(stuck, wrong):
         return None
     return Finding(
         "{stuck:%} of the training examples are predicted wrongly and receive no gradient: "
         f"{CLIPPING[facts.head]}.",
-        f"stuck/zero {stuck:.3g}, before the first update "
-        f"{facts.anatomy('start', 'stuck_zero'):.3g}; accuracy/train {1 - wrong:.3g}",
+        f"stuck/zero {stuck:.3g}{_before(facts)}; accuracy/train {1 - wrong:.3g}"
+        f"{_of_batches(facts)}",
         _with_full_gradient(facts),
         {"stuck": stuck},
     )
@@ -95,7 +97,7 @@ def saturated(facts: Facts) -> Finding | None:
 
 
 def _saturated_to_the_end(facts: Facts) -> Finding | None:
-    stuck, wrong = facts.stuck, facts.anatomy("wrong")
+    stuck, wrong = facts.stuck, facts.wrong
     if not facts.saturated >= FLAT or not _holds_back(stuck, wrong):
         return None
     unsure = facts.row("confidence", "count_wrong")
@@ -107,7 +109,8 @@ def _saturated_to_the_end(facts: Facts) -> Finding | None:
         "{stuck:%} of the training examples are predicted wrongly and receive next to no gradient: "
         f"the {facts.head} is saturated, and {_cost(facts)} does not make up for its small slope.",
         f"stuck/fraction {stuck:.3g}; accuracy/train {1 - wrong:.3g}; saturation/fraction "
-        f"{facts.saturated:.3g}; logit_grad/wrong {facts.metric('logit_grad/wrong'):.3g}",
+        f"{facts.saturated:.3g}; logit_grad/wrong {facts.metric('logit_grad/wrong'):.3g}"
+        f"{_of_batches(facts)}",
         _with_full_gradient(facts),
         {"stuck": stuck},
     )
@@ -190,8 +193,18 @@ def confident_right(facts: Facts) -> Finding | None:
     )
 
 
+def _before(facts: Facts) -> str:
+    before = facts.anatomy("start", "stuck_zero")
+    return f", before the first update {before:.3g}" if before == before else ""
+
+
+def _of_batches(facts: Facts) -> str:
+    """Say of which examples the evidence is, if not of all of the training split."""
+    return LATE if facts.run.anatomy is None else ""
+
+
 def _cost(facts: Facts) -> str:
-    return COSTS.get(facts.loss, facts.loss)
+    return COSTS.get(facts.loss, facts.loss) or "the loss"
 
 
 def _holds_back(stuck: float, wrong: float) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlr.analysis.compare.comparison import CompareResult, Ranking, compare
-from mlr.analysis.formatting import brief, display_name
+from mlr.analysis.formatting import brief, display_pair
 from mlr.analysis.grouping import HEAD_LOSS, short, varied
 from mlr.analysis.quantities import CURVES, FINALS, Quantity, recorded
 from mlr.analysis.ranking import chosen, chosen_on
@@ -224,11 +224,6 @@ def _job(table: Path, row: Mapping[str, str]) -> Recorded:
     pair = named[0] if named else "+".join(filter(None, (row.get("head"), row.get("loss"))))
     about = {"status": row.get("status") or "unknown", "reason": row.get("reason") or ""}
     return Recorded(table.parent / row["run"], about | {"pair": pair})
-
-
-def display_pair(pair: str) -> str:
-    """Write a pair for people, as in `sigmoid + SE`."""
-    return " + ".join(map(display_name, filter(None, pair.split("+")))) or "unknown pair"
 
 
 def _sorted(names: Iterable[str], known: Sequence[str]) -> list[str]:

@@ -17,10 +17,10 @@ from mlr.analysis.compare.comparison import CompareRow
 from mlr.analysis.compare.headline import headline, namer
 from mlr.analysis.compare.table import apart_lines, goal
 from mlr.analysis.explain.command import reassurance
-from mlr.analysis.formatting import percent
+from mlr.analysis.formatting import display_pair, percent
 from mlr.analysis.report import tables
 from mlr.analysis.report.charts import charts
-from mlr.analysis.report.content import Content, PairPanel, display_pair
+from mlr.analysis.report.content import Content, PairPanel
 from mlr.analysis.webpage import BASE, document
 from mlr.core.commandline import for_others
 from mlr.records.reading import left_out

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from mlr.analysis.compare.comparison import CompareRow, Ranking
 from mlr.analysis.compare.table import NONE, lost_text, time_text, verdict_text
-from mlr.analysis.formatting import brief, number, percent, with_spread
+from mlr.analysis.formatting import brief, display_pair, number, percent, with_spread
 from mlr.analysis.grouping import short
 from mlr.analysis.quantities import Quantity, is_share
-from mlr.analysis.report.content import Content, ReportGroup, display_pair
+from mlr.analysis.report.content import Content, ReportGroup
 from mlr.records.reading import Recorded
 from mlr.records.settings import Value, leaves, value_text
 

@@ -11,6 +11,7 @@ HOMES = {
     "board": "mlr.app.board.command",
     "compare": "mlr.analysis.compare.command",
     "explain": "mlr.analysis.explain.command",
+    "figures": "mlr.app.export.command",
     "report": "mlr.analysis.report.command",
     "verify": "mlr.analysis.verify.command",
 }
@@ -81,6 +82,36 @@ def explain(parser: ArgumentParser) -> None:
     """
     parser.add_argument("place", metavar="folder", help=FOLDER)
     parser.add_argument("--json", dest="as_json", action="store_true", help="print one JSON object")
+
+
+def figures(parser: ArgumentParser) -> None:
+    """Draw runs, sweeps and pairs of head and loss into files for slides and papers.
+
+    mlr figures runs/2026-01-31/12-00-00-abcdef
+    mlr figures sigmoid+se sigmoid+bce --to slides --format pdf
+    mlr figures runs/2026-01-31/12-00-00-sigmoid+se-1a2b3c --format gif
+    """
+    parser.add_argument(
+        "sources",
+        metavar="source",
+        nargs="+",
+        help=f"folder {FOLDER}; or a pair, as sigmoid+se; allow_targets=[NAME] lets a run's own "
+        "parts be imported",
+    )
+    parser.add_argument(
+        "--to",
+        metavar="DIR",
+        help="folder of the files (default: figures in the folder that is drawn; of pairs or of "
+        "several folders, figures here)",
+    )
+    parser.add_argument(
+        "--format",
+        dest="formats",
+        metavar="NAME[,NAME]",
+        default="svg,png",
+        help="svg, pdf, png, pgf (which needs LaTeX); gif, webp, apng animate one run, which is "
+        "trained again for it (default: svg,png)",
+    )
 
 
 def report(parser: ArgumentParser) -> None:

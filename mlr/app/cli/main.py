@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "train one configuration, or with -m every combination of several",
     "compare": "compare runs in a table by head and loss, or by any other keys",
     "explain": "say what is wrong with runs, with the evidence and the remedy",
+    "figures": "draw runs, sweeps and pairs into files for slides and papers",
     "report": "write one HTML page about runs, which works offline",
     "verify": "check every file of runs against its checksum",
     "lecture": "run the lecture and write its page",
@@ -31,7 +32,6 @@ COMMANDS = {
 }
 ELSEWHERE = {
     "lecture": "mlr.lecture.cli",
-    "figures": "mlr.lecture.readme_picture",
     "benchmark": "mlr.benchmarks.cli",
 }
 """Modules of commands that stand above the application, which imports none of them."""

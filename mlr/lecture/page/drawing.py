@@ -14,8 +14,9 @@ from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from mlr.analysis.formatting import display_name
-from mlr.figures import palette
+from mlr.analysis.formatting import display_name, display_pair
+from mlr.analysis.plots.style import PAIRS
+from mlr.core import palette
 from mlr.lecture.lab import Trained
 from mlr.lecture.page.answer import Illustration
 
@@ -38,16 +39,6 @@ VARIABLES = {
     RULE: "var(--rule)",
     PAPER: "var(--paper)",
 }
-PAIRS = {
-    ("clipped_linear", "se"): (GREY, ":"),
-    ("sigmoid", "se"): (VERMILLION, "--"),
-    ("sigmoid", "bce"): (BLUE, "-"),
-    ("linear", "se"): (GREEN, "-."),
-    ("clipped_linear", "bce"): (ORANGE, ":"),
-    ("clipped_linear", "matching"): (SKY, "-"),
-    ("softmax", "ce"): (PURPLE, "-"),
-}
-"""One colour and line style per pair in all pictures, distinguishable in grey print too."""
 HEADS = {
     "linear": (GREEN, "-."),
     "clipped_linear": (GREY, ":"),
@@ -235,8 +226,8 @@ def line(colour: str, label: str | None = None, style: str = "-", **more: Any) -
 
 def of_pair(head: str, loss: str) -> dict[str, Any]:
     """Return colour, line style and label of a pair, as keywords of `axes.plot`."""
-    colour, style = PAIRS[head, loss]
-    return line(colour, f"{display_name(head)} + {display_name(loss)}", style)
+    colour, style = PAIRS[f"{head}+{loss}"]
+    return line(colour, display_pair(f"{head}+{loss}"), style)
 
 
 def of_head(head: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import pytest
 from mlr.analysis.compare.comparison import compare
 from mlr.analysis.report import content
 from mlr.analysis.report.charts import charts
-from mlr.analysis.report.content import PairPanel, ReportGroup, display_pair, groups, untrained
+from mlr.analysis.report.content import PairPanel, ReportGroup, groups, untrained
 from mlr.records.reading import Recorded, read_runs
 from tests.analysis.report.making import add_run, refuse, small_sweep
 from tests.records.written import write_run
@@ -77,8 +77,6 @@ def test_a_quantity_that_a_group_lacks_is_none(tmp_path):
 
 
 def test_pairs_in_words():
-    assert display_pair("sigmoid+bce") == "sigmoid + BCE"
-    assert (display_pair("sigmoid"), display_pair("")) == ("sigmoid", "unknown pair")
     panel = PairPanel("xor", "sigmoid+bce")
     assert (panel.head, panel.loss, panel.label) == ("sigmoid", "bce", "sigmoid + BCE, xor")
     assert (PairPanel("", "a").head, PairPanel("", "a").loss) == ("a", "")

@@ -40,13 +40,15 @@ def test_the_help_lists_the_commands(mlr):
     code, out, _ = mlr("--help")
     assert code == 0
     listed = re.findall(r"^  (\w+)  +\w+", out, re.MULTILINE)
-    assert listed == ["train", "compare", "explain", "report", "verify", "lecture", "board"]
+    assert listed == [
+        *("train", "compare", "explain", "figures", "report", "verify", "lecture", "board")
+    ]
     assert mlr()[0] == 2
 
 
 def test_each_command_has_a_script():
     scripts = {path.stem for path in (ROOT / "scripts").glob("[!_]*.py")}
-    assert scripts == {*COMMANDS, "figures", "benchmark"}
+    assert scripts == {*COMMANDS, "benchmark"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {"mlr": "mlr.app.cli.main:main"}
 
@@ -83,6 +85,9 @@ def test_the_help_of_train_shows_how_it_is_called(mlr):
         (["compare", "--csv", "-", "nowhere"], "nowhere is not a folder; "),
         (["compare", "--met", "x"], "the following arguments are required: folder; mlr compare"),
         (["explain", "nowhere"], "nowhere is "),
+        (["figures", "nowhere"], "nowhere is not a folder; "),
+        (["figures"], "the following arguments are required: source; mlr figures --help shows"),
+        (["figures", "sigmoid+se", "--format", "bmp"], "Unknown --format=bmp. Choose from apng, "),
         (["board", "nowhere"], "nowhere is not a folder; "),
         (["train", "--epochs"], "Unknown flag --epochs. Options are key=value, without hyphens"),
     ],
@@ -116,23 +121,10 @@ def test_runs_are_trained_and_read_and_every_command_is_named_as_it_was_called(m
     page = (tmp_path / "it" / "report.html").read_text(encoding="utf-8")
     assert "Made by <code>mlr report</code>" in page
     assert mlr("explain", str(tmp_path / "none"))[0] == 2
-
-
-def test_figures_draws_nothing_when_asked_for_help(script, tmp_path, monkeypatch):
-    import mlr.lecture.readme_picture as module
-
-    drawn = []
-    monkeypatch.setattr(module, "draw_readme_picture", drawn.append)
-    shown = script("figures.py", "--help", folder=tmp_path)
-    assert shown.code == 0
-    assert "gradient.png" in shown.out
-    shown = script("figures.py", "--uot", folder=tmp_path)
-    assert (shown.code, shown.out) == (2, "")
-    assert shown.err.startswith("mlr: unrecognized arguments: --uot; ")
-    assert drawn == []
-    assert script("figures.py", "--out", "it.png", folder=tmp_path).code == 0
-    script("figures.py", folder=tmp_path)
-    assert drawn == [Path("it.png"), ROOT / ".assets" / "gradient.png"]
+    code, out, err = mlr("figures", "it", "sigmoid+bce", "--to", "drawn", "--format", "svg")
+    assert (code, err) == (0, "")
+    assert out.startswith("figures      drawn\n  pair_curves.svg\n  loss_train.svg\n")
+    assert (tmp_path / "drawn" / "pair_curves.svg").is_file()
 
 
 @pytest.mark.parametrize(
