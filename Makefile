@@ -102,8 +102,8 @@ docs: install  ## build the documentation into runs/site
 	@OMP_NUM_THREADS=1 $(BIN)/python -m mlr.docs.build runs/site
 	@echo "built: runs/site/index.html"
 
-benchmark: install  ## time mlr and hand-written loops
-	$(BIN)/python scripts/benchmark.py
+benchmark: install  ## time mlr and hand-written loops, and say what became slower
+	$(BIN)/python scripts/benchmark.py $(ARGS)
 
 clean:  ## remove .venv and caches, but no runs
 	rm -rf .venv $(NEWEST) $(NEXT) $(EXTRAS) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

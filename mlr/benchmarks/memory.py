@@ -62,10 +62,10 @@ def bytes_of_a_run() -> int:
     return bytes_per_run(experiment(replace(LOGISTIC, epochs=2), make_data(LOGISTIC)))
 
 
-def peak_memory(count: int, budget: int = 0) -> tuple[int, float]:
+def peak_memory(count: int, budget: int = 0, work: Sequence[str] = SMALL) -> tuple[int, float]:
     """Measure peak bytes and seconds of a sweep; with budget 0, mlr uses the free memory."""
     program = [sys.executable, "-m", "mlr.benchmarks.memory"]
-    line = [*program, str(budget), "--multirun", *SMALL, f"seed=range(0,{count})"]
+    line = [*program, str(budget), "--multirun", *work, f"seed=range(0,{count})"]
     with TemporaryDirectory() as folder:
         started = perf_counter()
         done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)

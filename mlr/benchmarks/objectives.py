@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from statistics import median
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mlr.benchmarks.rows import BenchmarkRow, duration, in_turn, timed
+from mlr.benchmarks.rows import BenchmarkRow, Ratio, duration, rounds, timed
 from mlr.objectives import Objective
 
 CLASSES = 10
@@ -35,14 +36,22 @@ def rows(
             own: OfLogits = partial(_own, Objective(*pair.split("+")))
             name, function = OF_TORCH[pair]
             steps = [(own, own_targets), *((function, targets) for targets in others.values())]
-            took, *them = in_turn(
+            own_took, *them = rounds(
                 [timed(partial(_step, calls, of_logits, z, t)) for of_logits, t in steps],
                 repeats * MORE,
             )
-            for words, seconds in zip(others, them, strict=True):
-                other = f"{duration(seconds / calls)}: {name} {words}".rstrip()
+            for words, took in zip(others, them, strict=True):
+                each = duration(median(own_took) / calls)
                 what = f"{pair}, ({size}, {CLASSES})"
-                yield BenchmarkRow(what, duration(took / calls), other, took / seconds, most=most)
+                theirs = f"{name} {words}".rstrip()
+                yield BenchmarkRow(
+                    what,
+                    each,
+                    f"{duration(median(took) / calls)}: {theirs}",
+                    Ratio.of(own_took, took),
+                    most=most,
+                    quantity=f"Objective {what} ÷ {theirs}",
+                )
 
 
 def _targets(size: int) -> Iterator[tuple[str, Tensor, dict[str, Tensor]]]:
