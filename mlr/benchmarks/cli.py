@@ -26,6 +26,7 @@ from mlr.benchmarks.history import (
     latest,
     machine,
     read_entries,
+    recordable,
     steps_back,
 )
 from mlr.benchmarks.rows import BenchmarkRow, duration, table
@@ -133,10 +134,14 @@ def measure_sections(sections: Sequence[Section], repeats: int, history: Path) -
         rows = list(section.rows(repeats))
         console.print(table(rows, {name: str(entry) for name, entry in last.items()}))
         new = list(entries_of(rows))
-        if new:  # at once: a limit of the shell may end the command
-            append_entries(history, new)
         worse += steps_back(before, new)
-        say(f"{duration(perf_counter() - began)}; {len(new)} ratios recorded in {history}")
+        kept = recordable(new)
+        if kept:  # at once: a limit of the shell may end the command
+            append_entries(history, kept)
+        say(f"{duration(perf_counter() - began)}; {len(kept)} ratios recorded in {history}")
+        for entry in new:
+            if entry not in kept:
+                say(f"too noisy to be recorded: {entry.quantity}, {entry}")
     say(f"\nat the end: {_load()}")
     for sentence in worse:
         say(f"worse: {sentence}", "bold red")

@@ -28,6 +28,8 @@ FLOOR = 0.03
 """Smallest step back that is reported: caches and addresses alone change a ratio by less."""
 NOISES = 3.0
 """Smallest step back, in standard errors of the difference of two ratios."""
+NOISIEST = 0.05
+"""Largest noise that is recorded: a busy machine's ratios would hide later steps back."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +73,16 @@ def read_entries(path: Path) -> list[Entry]:
         text = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}. {_mend(path)}") from None
-    entries, number = [], 1
+    lines = csv.reader(StringIO(text), strict=True)
     try:
-        if not text.endswith("\n"):
-            number = text.count("\n") + 1
-            raise ValueError("it is cut short")
-        lines = csv.reader(StringIO(text), strict=True)
-        if next(lines) != COLUMNS:
+        if next(lines, None) != COLUMNS:
             raise ValueError(f"the columns are {','.join(COLUMNS)}")
-        for cells in lines:
-            number = lines.line_num
-            entries.append(_entry(cells))
+        entries = [_entry(cells) for cells in lines]
+        if not text.endswith("\n"):
+            raise ValueError("it is cut short")
     except (ValueError, csv.Error) as error:
-        raise DataError(f"{path}, line {number}, is damaged: {error}. {_mend(path)}") from None
+        where = f"line {max(1, lines.line_num)}"
+        raise DataError(f"{path}, {where}, is damaged: {error}. {_mend(path)}") from None
     return entries
 
 
@@ -128,6 +127,11 @@ def entries_of(rows: Iterable[BenchmarkRow]) -> Iterator[Entry]:
         if row.quantity and isinstance(ratio, Ratio) and isfinite(ratio.noise):
             share = float(f"{ratio.noise:.2g}")
             yield Entry(*own, row.quantity, float(f"{ratio:.4g}"), share, ratio.repeats)
+
+
+def recordable(entries: Iterable[Entry]) -> list[Entry]:
+    """Leave out ratios that are too noisy to compare others with."""
+    return [entry for entry in entries if entry.noise <= NOISIEST]
 
 
 def latest(entries: Iterable[Entry], machine: str) -> dict[str, Entry]:

@@ -56,7 +56,13 @@ def cnns(repeats: int, work: Workload = CNN) -> Iterator[BenchmarkRow]:
     loops = [seconds * CNNS for seconds in loop]
     for what, own, hand, most, quantity in (
         (work.title, one, loop, 1.0, "CNN epoch ÷ hand loop"),
-        (f"{CNNS} of them in a sweep", sweep, loops, 0.8, f"{CNNS} CNNs in a sweep ÷ {CNNS} loops"),
+        (
+            f"{CNNS} of them in a sweep",
+            sweep,
+            loops,
+            0.8,
+            f"{CNNS} CNNs in a sweep ÷ {CNNS} hand loops",
+        ),
     ):
         yield BenchmarkRow(
             what,

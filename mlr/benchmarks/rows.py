@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
-from statistics import median, quantiles
+from statistics import NormalDist, median, quantiles
 from time import perf_counter
 from types import MappingProxyType
 from typing import Self
@@ -50,18 +50,23 @@ class Ratio(float):
         return f"{float(self):.3g}{noise}"
 
 
-QUARTILES = 1.349
-"""Distance between the quartiles of a normal distribution, in standard deviations."""
 MEDIAN = 1.253
 """Standard error of the median of normal noise over that of the mean."""
 
 
 def relative_noise(ratios: Sequence[float]) -> float:
-    """Estimate the standard error of the median of some ratios, as a share of it."""
-    if len(ratios) < 3:
+    """Estimate the standard error of the median of some ratios, as a share of it.
+
+    Source: G. Blom, Statistical Estimates and Transformed Beta-Variables, 1958, for the distance
+    between the quartiles of a few normal numbers.
+    """
+    count = len(ratios)
+    if count < 3:
         return float("nan")
     low, _, high = quantiles(ratios, n=4, method="inclusive")
-    return MEDIAN * (high - low) / QUARTILES / sqrt(len(ratios)) / median(ratios)
+    rank = 1 + 0.75 * (count - 1)
+    distance = 2 * NormalDist().inv_cdf((rank - 0.375) / (count + 0.25))
+    return MEDIAN * (high - low) / distance / sqrt(count) / median(ratios)
 
 
 @dataclass(frozen=True)
