@@ -89,6 +89,7 @@ SECTIONS = BY_DEFAULT | {
         ),
         _section("writer", "a million scalars written, and read back", "writer"),
         _section("memory", "peak memory of sweeps of up to 10,000 runs", "memory"),
+        _section("scale", "costs of 10,000 and a million runs, from 512 and 2,048", "scale"),
     )
 }
 

@@ -49,6 +49,7 @@ def rows(repeats: int, jobs: int = JOBS, work: Sequence[str] = WORK) -> Iterator
                 sweep_command(here, TRAIN, work, jobs),
             ],
             min(repeats, MOST_COMMANDS),
+            warm_up=False,
         )
     for own, other, words, most, quantity in (
         (short, torch, "import torch", 1.5, "`head=sigmoid loss=se`, whole command ÷ import torch"),

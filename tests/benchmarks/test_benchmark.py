@@ -25,6 +25,7 @@ from mlr.benchmarks import (
     networks,
     own_loop,
     probes,
+    scale,
     sweep,
     writer,
 )
@@ -422,6 +423,64 @@ def test_slopes_of_memory(monkeypatch):
 def test_memory():
     rows = list(memory.rows(1, (1, 3), 4, 1 << 20))
     assert "4 in a budget of 1 MiB" in rows[-1].what
+
+
+def costs(count: int) -> scale.Costs:
+    """Costs with known slopes."""
+    return scale.Costs(
+        seconds=3 + 0.01 * count,
+        comparing=0.5 + 0.002 * count,
+        memory=(400 << 20) + 2048 * count,
+        files=3 + 7 * count,
+        folders=2 + 2 * count,
+        content=5000 + (150 << 10) * count,
+        space=8192 + (180 << 10) * count,
+    )
+
+
+def test_larger_sweeps_are_computed_from_two(monkeypatch):
+    measured = []
+
+    def fake(count, work):
+        measured.append((count, work[-1]))
+        return costs(count)
+
+    monkeypatch.setattr(scale, "sweep_costs", fake)
+    rows = list(scale.rows(1))
+    assert measured == [(n, case) for case in ("loss=bce", "probes=off") for n in (512, 2048)]
+    texts = {row.what: f"{row.mlr}; {row.other}" for row in rows[:5]}
+    assert texts["default: 512 runs"].startswith("8.12 s CPU, 401 MiB memory; 3.59e+03 files")
+    assert texts["each run adds"] == (
+        "10 ms CPU, 2 KiB memory; 7 files and 2 folders, 150 KiB in 180 KiB of the disk; "
+        "compare 2 ms CPU"
+    )
+    assert texts["10,000 runs, computed"] == (
+        "103 s CPU, 420 MiB memory; 7e+04 files and 2e+04 folders, 1.43 GiB in 1.72 GiB of the "
+        "disk; compare 20.5 s CPU; 9.25 s CPU on each of 16 workers"
+    )
+    large = texts["1,000,000 runs, computed"]
+    assert large.startswith("1e+04 s CPU, 2.3 GiB memory; 7e+06 files and 2e+06 folders, 143 GiB")
+
+
+def test_files_and_their_blocks_are_counted(tmp_path):
+    (tmp_path / "run" / ".hydra").mkdir(parents=True)
+    (tmp_path / "run" / "status.json").write_bytes(bytes(100))
+    (tmp_path / "run" / ".hydra" / "config.yaml").write_bytes(bytes(5000))
+    files, folders, content, space = scale.file_costs(tmp_path)
+    assert (files, folders, content) == (2, 2, 5100)
+    found = subprocess.run(["du", "-s", "-B1", "run"], cwd=tmp_path, capture_output=True, text=True)
+    assert space == int(found.stdout.split()[0])
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_costs_of_real_sweeps():
+    few, more = scale.sweep_costs(2), scale.sweep_costs(4)
+    _, each = scale.line(2, few, 4, more)
+    assert each.folders == 2
+    assert 5 <= each.files <= 8
+    assert few.content / 2 > each.content > 10_000
+    assert few.comparing > 0
 
 
 def test_the_script_explains_itself():
