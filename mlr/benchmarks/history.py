@@ -25,7 +25,7 @@ from mlr.core.durable import append
 
 HISTORY = Path(__file__).with_name("history.csv")
 FLOOR = 0.03
-"""Smallest step back that is reported: caches and addresses alone change a ratio by less."""
+"""Smallest step back that is reported: a ratio differs by as much from process to process."""
 NOISES = 3.0
 """Smallest step back, in standard errors of the difference of two ratios."""
 NOISIEST = 0.05

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -462,6 +463,7 @@ def test_larger_sweeps_are_computed_from_two(monkeypatch):
     assert large.startswith("1e+04 s CPU, 2.3 GiB memory; 7e+06 files and 2e+06 folders, 143 GiB")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="du counts bytes by -B1 on Linux")
 def test_files_and_their_blocks_are_counted(tmp_path):
     (tmp_path / "run" / ".hydra").mkdir(parents=True)
     (tmp_path / "run" / "status.json").write_bytes(bytes(100))
@@ -472,15 +474,43 @@ def test_files_and_their_blocks_are_counted(tmp_path):
     assert space == int(found.stdout.split()[0])
 
 
+def scale_table() -> dict[str, list[list[float]]]:
+    """Read the numbers of each row of the page's table, cell by cell, in its units."""
+    page = (ROOT / "mlr" / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    units = {"million": 1e6, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+    units |= {"ms": 1e-3, "minutes": 60, "hours": 3600}
+    found = {}
+    for line in page.splitlines():
+        name, *cells = line.strip("| ").split(" | ")
+        if re.match(r"(the command|\+ each|1[\d,]* runs)", name):
+            numbers = [re.findall(r"([\d.,]*\d) ?(\w+)?", cell) for cell in cells]
+            found[name] = [
+                [float(x.replace(",", "")) * units.get(unit, 1) for x, unit in cell]
+                for cell in numbers
+            ]
+    return found
+
+
+def test_the_page_computes_large_sweeps_from_its_slopes():
+    table = scale_table()
+    once, each = table["the command"], table["+ each run"]
+    assert len(table) == 5
+    for count in (10_000, 1_000_000):
+        stated = table[f"{count:,} runs"]
+        for own, start, slope in zip(stated, once, each, strict=True):
+            expected = [a + count * b for a, b in zip(start, slope, strict=True)]
+            assert own == pytest.approx(expected, rel=0.1)
+
+
 @pytest.mark.slow
 @pytest.mark.long
-def test_costs_of_real_sweeps():
-    few, more = scale.sweep_costs(2), scale.sweep_costs(4)
-    _, each = scale.line(2, few, 4, more)
-    assert each.folders == 2
-    assert 5 <= each.files <= 8
-    assert few.content / 2 > each.content > 10_000
-    assert few.comparing > 0
+@pytest.mark.parametrize(("row", "options"), [("", ()), (", `probes=off`", ("probes=off",))])
+def test_each_run_takes_the_space_that_the_page_says(row, options):
+    work = (*scale.WORK, *options)
+    _, each = scale.line(2, scale.sweep_costs(2, work), 4, scale.sweep_costs(4, work))
+    (files, folders), (space,), *_ = scale_table()[f"+ each run{row}"]
+    assert (each.files, each.folders) == (files, folders)
+    assert each.space == pytest.approx(space, rel=0.1)
 
 
 def test_the_script_explains_itself():
