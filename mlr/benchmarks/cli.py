@@ -30,7 +30,7 @@ from mlr.benchmarks.history import (
     steps_back,
 )
 from mlr.benchmarks.rows import BenchmarkRow, duration, table
-from mlr.core.checks import known, whole
+from mlr.core.checks import PlaceError, known, whole
 
 WIDTH_OF_FILES = 130
 
@@ -176,4 +176,7 @@ def add_options(parser: ArgumentParser) -> None:
 def run(section: list[str], repeats: int, history: Path) -> int:
     """Measure the sections; returns the exit code, 1 if a ratio became worse."""
     sections = select_sections(section)
+    folder = history.parent
+    if not folder.is_dir() or not os.access(history if history.exists() else folder, os.W_OK):
+        raise PlaceError(f"--history={history} cannot be written: give a file of your own.")
     return int(measure_sections(sections, whole("--repeats", repeats), history) > 0)

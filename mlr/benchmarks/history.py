@@ -24,8 +24,8 @@ from mlr.core.checks import DataError
 from mlr.core.durable import append
 
 HISTORY = Path(__file__).with_name("history.csv")
-FLOOR = 0.03
-"""Smallest step back that is reported: a ratio differs by as much from process to process."""
+FLOOR = 0.05
+"""Smallest step back that is reported: the same code differs by up to 4 % from process to process."""
 NOISES = 3.0
 """Smallest step back, in standard errors of the difference of two ratios."""
 NOISIEST = 0.05
@@ -142,7 +142,7 @@ def latest(entries: Iterable[Entry], machine: str) -> dict[str, Entry]:
 def steps_back(before: Sequence[Entry], now: Iterable[Entry]) -> Iterator[str]:
     """Say in a sentence each what is worse than the last line, or than the best one.
 
-    Worse is a ratio that is higher by more than 3 %, and by more than three standard errors of
+    Worse is a ratio that is higher by more than 5 %, and by more than three standard errors of
     the difference. The best line is compared, too, since many small steps back hide from the last.
 
     Args:

@@ -1,4 +1,7 @@
-"""Time of losses and dL/dz of one batch, compared with torch's own functions of logits."""
+"""Time of losses and dL/dz of one batch, compared with torch's own functions of logits.
+
+On one thread, in CPU seconds, which depend less on other programs.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mlr.benchmarks.rows import BenchmarkRow, Ratio, duration, rounds, timed
+from mlr.benchmarks.rows import BenchmarkRow, Ratio, duration, rounds, worked
 from mlr.objectives import Objective
+from mlr.training.background import threads
 
 CLASSES = 10
 PROMISED = MappingProxyType({4096: 1.0, 128: 1.2})
-CALLS = 100
+CALLS = 20
 """Calls per measure, so that it takes much longer than a tick of the clock."""
-MORE = 5
+MORE = 25
 """Factor on the repeats, since a measure takes milliseconds only."""
 
 OfLogits = Callable[[Tensor, Tensor], Tensor]
@@ -36,10 +40,11 @@ def rows(
             own: OfLogits = partial(_own, Objective(*pair.split("+")))
             name, function = OF_TORCH[pair]
             steps = [(own, own_targets), *((function, targets) for targets in others.values())]
-            own_took, *them = rounds(
-                [timed(partial(_step, calls, of_logits, z, t)) for of_logits, t in steps],
-                repeats * MORE,
-            )
+            with threads(1):
+                own_took, *them = rounds(
+                    [worked(partial(_step, calls, of_logits, z, t)) for of_logits, t in steps],
+                    repeats * MORE,
+                )
             for words, took in zip(others, them, strict=True):
                 each = duration(median(own_took) / calls)
                 what = f"{pair}, ({size}, {CLASSES})"
