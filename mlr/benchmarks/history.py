@@ -25,7 +25,7 @@ from mlr.core.durable import append
 
 HISTORY = Path(__file__).with_name("history.csv")
 FLOOR = 0.05
-"""Smallest step back that is reported: the same code differs by up to 4 % from process to process."""
+"""Smallest step back that is reported: one code differs by up to 4 % from process to process."""
 NOISES = 3.0
 """Smallest step back, in standard errors of the difference of two ratios."""
 NOISIEST = 0.05
