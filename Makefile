@@ -105,8 +105,8 @@ docs: install  ## build the documentation into runs/site
 docs-links: install  ## ask the network for every external address of the documentation
 	@$(BIN)/python -m mlr.docs.build runs/links --links
 
-benchmark: install  ## time mlr and hand-written loops
-	$(BIN)/python scripts/benchmark.py
+benchmark: install  ## time mlr and hand-written loops, and say what became slower
+	$(BIN)/python scripts/benchmark.py $(ARGS)
 
 clean:  ## remove .venv and caches, but no runs
 	rm -rf .venv $(NEWEST) $(NEXT) $(EXTRAS) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -2,6 +2,9 @@
 
 mlr benchmark
 mlr benchmark own-loop sweep --repeats 5
+
+Ratios are appended to mlr/benchmarks/history.csv and compared with its last lines of this machine;
+if one is worse by more than the noise, the exit code is 1.
 """
 
 from __future__ import annotations
@@ -11,12 +14,23 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+from time import perf_counter
 
 from rich.console import Console
-from rich.markup import escape
 
-from mlr.benchmarks.rows import BenchmarkRow, table
-from mlr.core.checks import known, whole
+from mlr.benchmarks.history import (
+    HISTORY,
+    append_entries,
+    entries_of,
+    latest,
+    machine,
+    read_entries,
+    recordable,
+    steps_back,
+)
+from mlr.benchmarks.rows import BenchmarkRow, duration, table
+from mlr.core.checks import PlaceError, known, whole
 
 WIDTH_OF_FILES = 130
 
@@ -28,13 +42,11 @@ class Section:
     name: name on the command line.
     title: one line of help.
     home: module and function that measure it; takes the repeats, yields rows.
-    by_default: True if it is measured when no section is named.
     """
 
     name: str
     title: str
     home: tuple[str, str]
-    by_default: bool = True
 
     def rows(self, repeats: int) -> Iterable[BenchmarkRow]:
         """Measure the section."""
@@ -43,32 +55,41 @@ class Section:
         return rows
 
 
-def _section(name: str, title: str, module: str, function: str = "rows", **more: bool) -> Section:
-    return Section(name, title, (f"mlr.benchmarks.{module}", function), **more)
+def _section(name: str, title: str, module: str, function: str = "rows") -> Section:
+    return Section(name, title, (f"mlr.benchmarks.{module}", function))
 
 
-SECTIONS = {
+BY_DEFAULT = {
     section.name: section
     for section in (
+        _section("start", "whole commands: one run, and 512, start-up and all files", "commands"),
         _section(
             "works", "one run with its default logging, compared with a loop by hand", "workloads"
         ),
-        _section("own-loop", "a GradientProbe in a plain PyTorch loop, and others", "own_loop"),
         _section("sweep", "N logistic regressions, computed in this process", "sweep"),
-        _section("mlps", "64 MLPs 64-32-10 on digits, computed in this process", "sweep", "mlps"),
         _section("jax", "the same logistic regressions by JAX: vmap, jit, lax.scan", "jax_sweep"),
-        _section("runs", "512 runs from the shell, start-up and all files included", "commands"),
+        _section("objectives", "losses and dL/dz of one batch, compared with torch", "objectives"),
+        _section("networks", "CNNs, and whole commands on MNIST: time and memory", "networks"),
+    )
+}
+"""Sections that hold the ratios of the history, and take some minutes together."""
+SECTIONS = BY_DEFAULT | {
+    section.name: section
+    for section in (
+        _section("own-loop", "a GradientProbe in a plain PyTorch loop, and others", "own_loop"),
+        _section("mlps", "64 MLPs 64-32-10 on digits, computed in this process", "sweep", "mlps"),
+        _section(
+            "runs", "512 runs from the shell, by the launchers of Hydra, too", "commands", "sweeps"
+        ),
         _section("probes", "one run with and without its probes", "probes"),
         _section("numerics", "errors of losses and dL/dz, z from −200 to 200", "numerics"),
-        _section("objectives", "losses and dL/dz of one batch, compared with torch", "objectives"),
         _section("explain", "planted faults named first, healthy runs left alone", "explain"),
         _section(
             "faults", "checkpointing once a second: its share of a run's time", "checkpointing"
         ),
         _section("writer", "a million scalars written, and read back", "writer"),
-        _section(
-            "memory", "peak memory of sweeps of up to 10,000 runs", "memory", by_default=False
-        ),
+        _section("memory", "peak memory of sweeps of up to 10,000 runs", "memory"),
+        _section("scale", "costs of 10,000 and a million runs, from 512 and 2,048", "scale"),
     )
 }
 
@@ -80,21 +101,52 @@ def select_sections(names: Sequence[str]) -> list[Section]:
         InputError: There is no section of that name.
     """
     if not names:
-        return [section for section in SECTIONS.values() if section.by_default]
+        return list(BY_DEFAULT.values())
     return [SECTIONS[known("section", name, SECTIONS)] for name in dict.fromkeys(names)]
 
 
-def measure_sections(sections: Iterable[Section], repeats: int) -> None:
-    """Measure the sections and print the table of each once it is complete."""
+def measure_sections(sections: Sequence[Section], repeats: int, history: Path) -> int:
+    """Measure the sections, print the table of each once it is complete, and record its ratios.
+
+    Returns:
+        The number of ratios that became worse.
+
+    Raises:
+        DataError: the history is damaged; nothing is measured then.
+        WriteError: the history cannot be written.
+    """
+    before = read_entries(history)
+    worse: list[str] = []
+    last = latest(before, machine())
     console = Console()
     if not console.is_terminal:  # 80 columns would break most lines
         console = Console(width=WIDTH_OF_FILES)
-    console.print(f"{os.cpu_count()} cores, {_load()}; medians; mlr and the others in turn")
-    for section in sections:
-        console.print(f"\n[bold]{section.name}[/]: {escape(section.title)}")
+
+    def say(text: str, style: str | None = None) -> None:
+        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    say(f"{machine()}, {_load()}; medians ± standard error; mlr and the others in turn")
+    if before and not last:
+        say(f"{history} has no line of this machine: nothing to compare with.")
+    for number, section in enumerate(sections, start=1):
+        say(f"\n{section.name} ({number} of {len(sections)}): {section.title}", "bold")
+        began = perf_counter()
         # no spinner: it would take CPU time from the measurement
-        console.print(table(section.rows(repeats)))
-    console.print(f"at the end: {_load()}")
+        rows = list(section.rows(repeats))
+        console.print(table(rows, {name: str(entry) for name, entry in last.items()}))
+        new = list(entries_of(rows))
+        worse += steps_back(before, new)
+        kept = recordable(new)
+        if kept:  # at once: a limit of the shell may end the command
+            append_entries(history, kept)
+        say(f"{duration(perf_counter() - began)}; {len(kept)} ratios recorded in {history}")
+        for entry in new:
+            if entry not in kept:
+                say(f"too noisy to be recorded: {entry.quantity}, {entry}")
+    say(f"\nat the end: {_load()}")
+    for sentence in worse:
+        say(f"worse: {sentence}", "bold red")
+    return len(worse)
 
 
 def _load() -> str:
@@ -106,18 +158,25 @@ def add_options(parser: ArgumentParser) -> None:
     width = max(map(len, SECTIONS))
     lines = [f"  {section.name:{width}}  {section.title}" for section in SECTIONS.values()]
     parser.epilog = "\n".join(["sections:", *lines])
-    parser.add_argument(
-        "section", nargs="*", help="default: all but memory, which takes many minutes"
-    )
+    parser.add_argument("section", nargs="*", help=f"default: {' '.join(BY_DEFAULT)}")
     parser.add_argument(
         "--repeats",
         type=int,
         default=11,
-        help="measurements of each, of which the median counts (default: 11); commands 3 at most",
+        help="measurements of each, of which the median counts (default: 11); commands fewer",
+    )
+    parser.add_argument(
+        "--history",
+        type=Path,
+        default=HISTORY,
+        help="table that ratios are compared with and appended to (default: that of the checkout)",
     )
 
 
-def run(section: list[str], repeats: int) -> int:
-    """Measure the sections; returns the exit code."""
-    measure_sections(select_sections(section), whole("--repeats", repeats))
-    return 0
+def run(section: list[str], repeats: int, history: Path) -> int:
+    """Measure the sections; returns the exit code, 1 if a ratio became worse."""
+    sections = select_sections(section)
+    folder = history.parent
+    if not folder.is_dir() or not os.access(history if history.exists() else folder, os.W_OK):
+        raise PlaceError(f"--history={history} cannot be written: give a file of your own.")
+    return int(measure_sections(sections, whole("--repeats", repeats), history) > 0)

@@ -1,6 +1,6 @@
-"""Whole commands: a sweep in one program, one job after the other, and in several processes.
+"""Whole commands: one run, and a sweep in one program, in turn, and in several processes.
 
-The latter two are measured on fewer jobs and extrapolated: another command with one job per process
+The last two are measured on fewer jobs and extrapolated: another command with one job per process
 measures the start, and the time that each further job adds is counted for all jobs of the sweep.
 """
 
@@ -12,15 +12,18 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
+from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from mlr.benchmarks.rows import BenchmarkRow, Measure, duration, in_turn, timed
+from mlr.benchmarks.rows import BenchmarkRow, Measure, Ratio, duration, in_turn, rounds, timed
 from mlr.benchmarks.sweep import train_unrecorded
 from mlr.benchmarks.workloads import LOGISTIC, experiment
 from mlr.data import Blobs
 
 REPEATS = 3
+MOST_COMMANDS = 7
+"""Most rounds of the commands whose ratios are recorded; fewer would hide a tenth in the noise."""
 JOBS, FEW, PROCESSES = 512, 32, 2
 # 1,000 examples to train on
 WORK = (
@@ -34,7 +37,35 @@ BASIC = ("hydra/launcher=basic",)
 JOBLIB = ("hydra/launcher=joblib", f"hydra.launcher.n_jobs={PROCESSES}")
 
 
-def rows(
+def rows(repeats: int, jobs: int = JOBS, work: Sequence[str] = WORK) -> Iterator[BenchmarkRow]:
+    """Measure one command next to the import of torch, and a sweep next to one run of it."""
+    with TemporaryDirectory() as folder:
+        here = Path(folder)
+        torch, short, one, whole = rounds(
+            [
+                program(here, ("-c", "import torch"), 0),
+                program(here, (*TRAIN, "head=sigmoid", "loss=se"), 1),
+                sweep_command(here, TRAIN, work, 1),
+                sweep_command(here, TRAIN, work, jobs),
+            ],
+            min(repeats, MOST_COMMANDS),
+            warm_up=False,
+        )
+    for own, other, words, most, quantity in (
+        (short, torch, "import torch", 1.5, "`head=sigmoid loss=se`, whole command ÷ import torch"),
+        (whole, one, "one run", 1.6, f"{jobs} runs whole command ÷ one run whole command"),
+    ):
+        yield BenchmarkRow(
+            quantity.partition(" ÷ ")[0],
+            duration(median(own)),
+            f"{duration(median(other))} {words}",
+            Ratio.of(own, other),
+            most=most,
+            quantity=quantity,
+        )
+
+
+def sweeps(
     repeats: int, jobs: int = JOBS, few: int = FEW, work: Sequence[str] = WORK
 ) -> Iterator[BenchmarkRow]:
     """Measure the sweep, and the same by Hydra's own launchers."""
@@ -82,7 +113,7 @@ def scaled(start: float, measured: float, least: int, few: int, jobs: int) -> fl
     return start + (measured - start) * (jobs - least) / (few - least)
 
 
-def sweep_command(here: Path, program: Sequence[str], work: Sequence[str], jobs: int) -> Measure:
+def sweep_command(here: Path, start: Sequence[str], work: Sequence[str], jobs: int) -> Measure:
     """Build the measure of a sweep of `jobs` in a folder below `here`.
 
     The folder is not removed: ext4 creates files several times as slowly for minutes after a
@@ -90,7 +121,12 @@ def sweep_command(here: Path, program: Sequence[str], work: Sequence[str], jobs:
     """
     losses = "se,bce" if jobs > 1 else "bce"
     choices = (f"loss={losses}", f"seed=range(0,{max(1, jobs // 2)})")
-    line = [sys.executable, *program, "--multirun", *work, *choices]
+    return program(here, (*start, "--multirun", *work, *choices), jobs)
+
+
+def program(here: Path, words: Sequence[str], runs: int) -> Measure:
+    """Build the measure of a program of Python that leaves `runs` runs in a folder below `here`."""
+    line = [sys.executable, *words]
 
     def measure() -> float:
         folder = here / token_hex(8)
@@ -99,7 +135,7 @@ def sweep_command(here: Path, program: Sequence[str], work: Sequence[str], jobs:
         done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
         seconds = perf_counter() - started
         found = len(list(folder.rglob("status.json")))
-        if done.returncode or found != jobs:
+        if done.returncode or found != runs:
             raise RuntimeError(f"{' '.join(line)}: {found} runs\n{done.stdout}{done.stderr}")
         return seconds
 

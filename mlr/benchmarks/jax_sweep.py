@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
+from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from mlr.benchmarks.rows import BenchmarkRow, duration, in_turn, timed
+from mlr.benchmarks.rows import BenchmarkRow, Ratio, duration, rounds, timed
 from mlr.benchmarks.sweep import train_unrecorded
 from mlr.benchmarks.workloads import LOGISTIC, LR, Workload, experiment, make_data
 from mlr.data.base import Dataset, Split
@@ -168,6 +169,7 @@ def _measured(loss: Any, norm: Any, z: Any, y: Any, shares: Any) -> Any:
 
 
 COUNTS = (1, 8, 64, 512)
+DOING_THE_SAME = "512 runs in-process ÷ JAX doing the same work, compiled before"
 
 
 def rows(
@@ -186,7 +188,7 @@ def rows(
         arguments = jax.block_until_ready(jax.device_put(arguments_of(work, experiments)))
         only = partial(compiled, data, arguments, drawn=False, measured=False)
         programs = [only(), compiled(data, arguments, drawn=True, measured=True)]
-        own, compiling, bare, same = in_turn(
+        own, compiling, bare, same = rounds(
             [
                 timed(partial(train_unrecorded, experiments)),
                 timed(only),
@@ -194,14 +196,21 @@ def rows(
             ],
             repeats,
         )
-        promised = 1 if count == COUNTS[-1] else None
+        last = count == COUNTS[-1]
+        both = [a + b for a, b in zip(compiling, bare, strict=True)]
         for what, seconds, most in (
-            ("only trains, compiling included", compiling + bare, 1),
-            ("only trains, compiled before", bare, promised),
-            ("does the same, compiled before", same, promised),
+            ("only trains, compiling included", both, 1),
+            ("only trains, compiled before", bare, 1 if last else None),
+            ("does the same, compiled before", same, 0.1 if last else None),
         ):
-            other = f"{duration(seconds)}: JAX {what}"
-            yield BenchmarkRow(f"N = {count}", duration(own), other, own / seconds, most=most)
+            yield BenchmarkRow(
+                f"N = {count}",
+                duration(median(own)),
+                f"{duration(median(seconds))}: JAX {what}",
+                Ratio.of(own, seconds),
+                most=most,
+                quantity=DOING_THE_SAME if last and seconds is same else "",
+            )
 
 
 def _finished(program: Any, arguments: Arguments) -> None:

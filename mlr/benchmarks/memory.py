@@ -62,10 +62,9 @@ def bytes_of_a_run() -> int:
     return bytes_per_run(experiment(replace(LOGISTIC, epochs=2), make_data(LOGISTIC)))
 
 
-def peak_memory(count: int, budget: int = 0) -> tuple[int, float]:
+def peak_memory(count: int, budget: int = 0, work: Sequence[str] = SMALL) -> tuple[int, float]:
     """Measure peak bytes and seconds of a sweep; with budget 0, mlr uses the free memory."""
-    program = [sys.executable, "-m", "mlr.benchmarks.memory"]
-    line = [*program, str(budget), "--multirun", *SMALL, f"seed=range(0,{count})"]
+    line = sweep_line(count, budget, work)
     with TemporaryDirectory() as folder:
         started = perf_counter()
         done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
@@ -74,6 +73,12 @@ def peak_memory(count: int, budget: int = 0) -> tuple[int, float]:
     if done.returncode or found != count:
         raise RuntimeError(f"{' '.join(line)}: {found} runs\n{done.stdout}{done.stderr}")
     return int(done.stdout.splitlines()[-1]), took
+
+
+def sweep_line(count: int, budget: int, work: Sequence[str]) -> list[str]:
+    """Return the command line of a sweep over `count` seeds that prints its peak memory."""
+    program = [sys.executable, "-m", "mlr.benchmarks.memory", str(budget)]
+    return [*program, "--multirun", *work, f"seed=range(0,{count})"]
 
 
 def train_within(budget: int) -> int:

@@ -1,23 +1,28 @@
-"""Time of losses and dL/dz of one batch, compared with torch's own functions of logits."""
+"""Time of losses and dL/dz of one batch, compared with torch's own functions of logits.
+
+On one thread, in CPU seconds, which depend less on other programs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from statistics import median
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mlr.benchmarks.rows import BenchmarkRow, duration, in_turn, timed
+from mlr.benchmarks.rows import BenchmarkRow, Ratio, duration, rounds, worked
 from mlr.objectives import Objective
+from mlr.training.background import threads
 
 CLASSES = 10
 PROMISED = MappingProxyType({4096: 1.0, 128: 1.2})
-CALLS = 100
+CALLS = 20
 """Calls per measure, so that it takes much longer than a tick of the clock."""
-MORE = 5
+MORE = 25
 """Factor on the repeats, since a measure takes milliseconds only."""
 
 OfLogits = Callable[[Tensor, Tensor], Tensor]
@@ -35,14 +40,23 @@ def rows(
             own: OfLogits = partial(_own, Objective(*pair.split("+")))
             name, function = OF_TORCH[pair]
             steps = [(own, own_targets), *((function, targets) for targets in others.values())]
-            took, *them = in_turn(
-                [timed(partial(_step, calls, of_logits, z, t)) for of_logits, t in steps],
-                repeats * MORE,
-            )
-            for words, seconds in zip(others, them, strict=True):
-                other = f"{duration(seconds / calls)}: {name} {words}".rstrip()
+            with threads(1):
+                own_took, *them = rounds(
+                    [worked(partial(_step, calls, of_logits, z, t)) for of_logits, t in steps],
+                    repeats * MORE,
+                )
+            for words, took in zip(others, them, strict=True):
+                each = duration(median(own_took) / calls)
                 what = f"{pair}, ({size}, {CLASSES})"
-                yield BenchmarkRow(what, duration(took / calls), other, took / seconds, most=most)
+                theirs = f"{name} {words}".rstrip()
+                yield BenchmarkRow(
+                    what,
+                    each,
+                    f"{duration(median(took) / calls)}: {theirs}",
+                    Ratio.of(own_took, took),
+                    most=most,
+                    quantity=f"Objective {what} ÷ {theirs}",
+                )
 
 
 def _targets(size: int) -> Iterator[tuple[str, Tensor, dict[str, Tensor]]]:

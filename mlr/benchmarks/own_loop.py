@@ -19,7 +19,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
-from time import process_time
 from typing import Any
 
 import torch
@@ -27,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mlr import GradientProbe
-from mlr.benchmarks.rows import BenchmarkRow, Measure, duration, in_turn
+from mlr.benchmarks.rows import BenchmarkRow, duration, in_turn, worked
 from mlr.benchmarks.workloads import IMAGES, LR, Workload, make_data
 from mlr.training.background import threads
 
@@ -65,17 +64,6 @@ def _probes(folder: Path, **more: Any) -> dict[str, Watch]:
     return {settings: partial(watch, settings) for settings in ("basic", "full")}
 
 
-def _worked(job: Callable[[], object]) -> Measure:
-    """Build the measure of a job's CPU seconds, on all threads."""
-
-    def measure() -> float:
-        started = process_time()
-        job()
-        return process_time() - started
-
-    return measure
-
-
 def train_by_hand(work: Workload, batches: Batches, watch: Watch | None = None) -> None:
     """Train by a plain loop, with the three lines of a probe or without."""
     model: nn.Module = work.model.build((work.features,), work.outputs, 0)
@@ -100,7 +88,7 @@ def _in_plain_loop(
     most: tuple[float, float] = (1.02, 1.1),
 ) -> Iterator[BenchmarkRow]:
     jobs = [
-        _worked(partial(train_by_hand, work, batches, watch)) for watch in (None, *watches.values())
+        worked(partial(train_by_hand, work, batches, watch)) for watch in (None, *watches.values())
     ]
     plain, *watched = in_turn(jobs, repeats)
     for name, seconds, bound in zip(watches, watched, most, strict=True):
@@ -123,9 +111,9 @@ def _in_trainer(
         return GradientProbeCallback(folder / token_hex(8), head="softmax", module="net")
 
     jobs = [
-        _worked(partial(fit_in_trainer, work, batches, folder)),
-        _worked(partial(fit_in_trainer, work, batches, folder, recipe=True)),
-        _worked(lambda: fit_in_trainer(work, batches, folder, callback=callback())),
+        worked(partial(fit_in_trainer, work, batches, folder)),
+        worked(partial(fit_in_trainer, work, batches, folder, recipe=True)),
+        worked(lambda: fit_in_trainer(work, batches, folder, callback=callback())),
     ]
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -161,7 +149,7 @@ def _backpack(repeats: int, work: Workload, batches: Batches) -> Iterator[Benchm
             optimizer.step()
 
     plain, theirs = in_turn(
-        [_worked(partial(train_by_hand, work, batches)), _worked(by_backpack)], repeats
+        [worked(partial(train_by_hand, work, batches)), worked(by_backpack)], repeats
     )
     other = f"{duration(theirs)}; {duration(plain)} plain loop"
     yield BenchmarkRow(title, other=other, value=theirs / plain, unit="×")

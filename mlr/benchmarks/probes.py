@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 from mlr.benchmarks.rows import BenchmarkRow, duration, in_turn, timed
 from mlr.benchmarks.workloads import IMAGES, LOGISTIC, Workload, by_mlr, make_data
-from mlr.data.base import Dataset, Split
 from mlr.models import Cnn, Linear
 from mlr.probes.settings import presets
 
@@ -24,12 +23,10 @@ class ProbedTraining:
     """A training that is measured with and without probes.
 
     work: the workload.
-    side: side of its square images; None for flat features.
     repeats: most repeats, fewer for long trainings.
     """
 
     work: Workload
-    side: int | None = None
     repeats: int = 11
 
 
@@ -44,8 +41,10 @@ CASES = (
         replace(IMAGES, title="MLP 784-128-10, batch 128, 10 epochs", epochs=10), repeats=5
     ),
     ProbedTraining(
-        Workload("CNN, 28×28, batch 64, 5 epochs", 8_000, 784, 10, 64, 5, Cnn(channels=[8, 16])),
-        side=28,
+        Workload(
+            *("CNN, 28×28, batch 64, 5 epochs", 8_000, 784, 10, 64, 5, Cnn(channels=[8, 16])),
+            side=28,
+        ),
         repeats=3,
     ),
     ProbedTraining(LOGISTIC),
@@ -55,7 +54,7 @@ CASES = (
 def rows(repeats: int, cases: Sequence[ProbedTraining] = CASES) -> Iterator[BenchmarkRow]:
     """Compare each training, by default and with probes at every step, with the unmeasured."""
     for case in cases:
-        data = _data(case)
+        data = make_data(case.work)
         with TemporaryDirectory() as folder:
             measures = [timed(partial(by_mlr, case.work, data, Path(folder), presets()["off"]))]
             asked = [
@@ -72,14 +71,3 @@ def rows(repeats: int, cases: Sequence[ProbedTraining] = CASES) -> Iterator[Benc
         for (name, words, most), own in zip(asked, others, strict=True):
             what = f"{case.work.title}: {name}, {words}"
             yield BenchmarkRow(what, duration(own), f"{duration(off)} off", own / off, most=most)
-
-
-def _data(case: ProbedTraining) -> Dataset:
-    data = make_data(case.work)
-    if case.side is None:
-        return data
-    parts = [
-        Split(split.features.view(-1, 1, case.side, case.side), split.targets)
-        for split in (data.train, data.val, data.test)
-    ]
-    return Dataset(data.name, parts[0], parts[1], parts[2], data.classes)

@@ -2,17 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
-from time import perf_counter
+from math import isfinite, sqrt
+from statistics import NormalDist, median, quantiles
+from time import perf_counter, process_time
+from types import MappingProxyType
+from typing import Self
 
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 Measure = Callable[[], float]
-"""Does something once; returns its duration in seconds."""
+"""Does something once; returns its duration in seconds, or its memory in bytes."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Ratio(float):
+    """The median of ratios that were measured in turn; the lower, the better.
+
+    Attributes:
+        noise: standard error of the median, as a share of it; NaN if there are fewer than three
+            ratios. It is that of normal noise with the quartiles of the ratios, so that single
+            measurements during which another program ran do not count.
+        repeats: number of ratios.
+    """
+
+    noise: float
+    repeats: int
+
+    def __new__(cls, value: float, noise: float, repeats: int) -> Self:
+        """Make the number with its noise."""
+        made = super().__new__(cls, value)
+        made.noise, made.repeats = noise, repeats
+        return made
+
+    @classmethod
+    def of(cls, own: Sequence[float], other: Sequence[float]) -> Self:
+        """Divide what was measured in the same rounds."""
+        ratios = [a / b for a, b in zip(own, other, strict=True)]
+        return cls(median(ratios), relative_noise(ratios), len(ratios))
+
+    def __str__(self) -> str:
+        """Return the number with its noise in percent, if that is known."""
+        noise = f" ± {100 * self.noise:.2g} %" if isfinite(self.noise) else ""
+        return f"{float(self):.3g}{noise}"
+
+
+MEDIAN = 1.253
+"""Standard error of the median of normal noise over that of the mean."""
+
+
+def relative_noise(ratios: Sequence[float]) -> float:
+    """Estimate the standard error of the median of some ratios, as a share of it.
+
+    Source: G. Blom, Statistical Estimates and Transformed Beta-Variables, 1958, for the distance
+    between the quartiles of a few normal numbers.
+    """
+    count = len(ratios)
+    if count < 3:
+        return float("nan")
+    low, _, high = quantiles(ratios, n=4, method="inclusive")
+    rank = 1 + 0.75 * (count - 1)
+    distance = 2 * NormalDist().inv_cdf((rank - 0.375) / (count + 0.25))
+    return MEDIAN * (high - low) / distance / sqrt(count) / median(ratios)
 
 
 @dataclass(frozen=True)
@@ -26,6 +80,7 @@ class BenchmarkRow:
     unit: unit of the value.
     most: promised upper bound.
     least: promised lower bound.
+    quantity: name of a ratio in `history.csv`; empty if it is not recorded.
     """
 
     what: str
@@ -35,6 +90,15 @@ class BenchmarkRow:
     unit: str = ""
     most: float | None = None
     least: float | None = None
+    quantity: str = ""
+
+    @property
+    def result(self) -> str:
+        """Value in words; empty without one."""
+        if self.value is None:
+            return ""
+        number = str(self.value) if isinstance(self.value, Ratio) else f"{self.value:.3g}"
+        return f"{number}{self.unit}"
 
     @property
     def promise(self) -> str:
@@ -53,15 +117,22 @@ class BenchmarkRow:
         return not (too_much or too_little)
 
 
-def table(rows: Iterable[BenchmarkRow]) -> Table:
-    """Build the table of rows for the terminal."""
+def table(rows: Iterable[BenchmarkRow], before: Mapping[str, str] = NOTHING) -> Table:
+    """Build the table of rows for the terminal.
+
+    Args:
+        rows: the measurements.
+        before: by quantity, the last recorded ratio, as text.
+    """
     built = Table(box=box.SIMPLE_HEAD)
-    for name in ("", "mlr", "compared with", "result", "promised", ""):
-        built.add_column(name, justify="right" if name in ("mlr", "result", "promised") else "left")
+    names = ["", "mlr", "compared with", "result", *(["before"] if before else []), "promised", ""]
+    for name in names:
+        left = name in ("", "compared with")
+        built.add_column(name, justify="left" if left else "right")
     verdicts = {True: "[green]kept[/]", False: "[bold red]missed[/]", None: ""}
     for row in rows:
-        value = "" if row.value is None else f"{row.value:.3g}{row.unit}"
-        cells = (row.what, row.mlr, row.other, value, row.promise)
+        last = [before.get(row.quantity, "")] if before else []
+        cells = (row.what, row.mlr, row.other, row.result, *last, row.promise)
         built.add_row(*map(escape, cells), verdicts[row.kept])
     return built
 
@@ -85,8 +156,19 @@ def timed(job: Callable[[], object]) -> Measure:
     return measure
 
 
-def in_turn(measures: Sequence[Measure], repeats: int, warm_up: bool = True) -> list[float]:
-    """Measure alternatives in turn, repeatedly; returns the median of each.
+def worked(job: Callable[[], object]) -> Measure:
+    """Build the measure of a job's CPU seconds, on all threads."""
+
+    def measure() -> float:
+        started = process_time()
+        job()
+        return process_time() - started
+
+    return measure
+
+
+def rounds(measures: Sequence[Measure], repeats: int, warm_up: bool = True) -> list[list[float]]:
+    """Measure alternatives in turn, repeatedly; returns what each gave, round by round.
 
     Each round begins with another one, since the first of a round finds the machine rested.
     """
@@ -97,4 +179,9 @@ def in_turn(measures: Sequence[Measure], repeats: int, warm_up: bool = True) -> 
             took = measures[which]()
             if repeat >= warm_up:
                 found[which].append(took)
-    return [median(seconds) for seconds in found]
+    return found
+
+
+def in_turn(measures: Sequence[Measure], repeats: int, warm_up: bool = True) -> list[float]:
+    """Measure alternatives in turn, repeatedly; returns the median of each."""
+    return [median(seconds) for seconds in rounds(measures, repeats, warm_up)]

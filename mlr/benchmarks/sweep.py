@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import pairwise
+from statistics import median
 from types import MappingProxyType
 from typing import cast
 from unittest.mock import patch
 
-from mlr.benchmarks.rows import BenchmarkRow, duration, in_turn, timed
+from mlr.benchmarks.rows import BenchmarkRow, Ratio, duration, rounds, timed
 from mlr.benchmarks.workloads import LOGISTIC, Workload, by_hand, experiment, make_data
 from mlr.data.base import Dataset, Split
 from mlr.models import Mlp
@@ -24,7 +25,7 @@ from mlr.training import Experiment, Result, log, train
 BY_HAND = 4
 """Loops by hand that are measured."""
 COUNTS = (1, 8, 64, 512, 1024)
-PROMISED = MappingProxyType({512: 0.004})
+PROMISED = MappingProxyType({512: 0.0025})
 DIGITS = Workload("MLP 64-32-10, digits, batch 64, 10 epochs", 1797, 64, 10, 64, 10, Mlp((32,)))
 DIGITS_PROMISED = MappingProxyType({64: 0.15})
 
@@ -36,15 +37,20 @@ def rows(
     promised: Mapping[int, float] = PROMISED,
 ) -> Iterator[BenchmarkRow]:
     """Measure sweeps of several sizes, and the time per run from size to size."""
-    each = {}
-    for count in counts:
-        own, hand = _sweep_and_loops(repeats, work, make_data(work), count)
-        each[count] = own / count
-        yield _row(count, own, hand, promised)
-    for before, after in pairwise(counts):
-        other = f"{duration(each[before])} a run at N = {before}"
-        ratio = each[after] / each[before]
-        yield BenchmarkRow(f"a run at N = {after}", duration(each[after]), other, ratio, most=1)
+    sweeps, hand = _sweeps_and_loop(repeats, work, make_data(work), counts)
+    for count, own in zip(counts, sweeps, strict=True):
+        quantity = f"{count} runs in-process ÷ {count} hand loops" if count in promised else ""
+        yield _row(count, own, hand, promised, quantity)
+    each = [[s / n for s in own] for n, own in zip(counts, sweeps, strict=True)]
+    for (before, earlier), (after, own) in pairwise(zip(counts, each, strict=True)):
+        yield BenchmarkRow(
+            f"a run at N = {after}",
+            duration(median(own)),
+            f"{duration(median(earlier))} a run at N = {before}",
+            Ratio.of(own, earlier),
+            most=1,
+            quantity=f"N={after} a run ÷ N={before} a run" if before in promised else "",
+        )
 
 
 def mlps(
@@ -54,9 +60,9 @@ def mlps(
     promised: Mapping[int, float] = DIGITS_PROMISED,
 ) -> Iterator[BenchmarkRow]:
     """Measure sweeps of a small network on all of the real digits."""
-    for count in counts:
-        own, hand = _sweep_and_loops(repeats, work, all_digits(), count)
-        yield _row(count, own, hand, promised)
+    sweeps, hand = _sweeps_and_loop(repeats, work, all_digits(), counts)
+    for count, own in zip(counts, sweeps, strict=True):
+        yield _row(count, own, hand, promised, f"{count} MLPs of digits ÷ {count} hand loops")
 
 
 def train_unrecorded(experiments: Sequence[Experiment]) -> list[Result]:
@@ -76,29 +82,36 @@ def _nothing_is_written() -> Iterator[None]:
         yield
 
 
-def _sweep_and_loops(
-    repeats: int, work: Workload, data: Dataset, count: int
-) -> tuple[float, float]:
-    """Measure the seconds of a sweep and of as many loops."""
-    experiments = [experiment(work, data, seed) for seed in range(count)]
-    few = min(count, BY_HAND)
-    own, hand = in_turn(
+def _sweeps_and_loop(
+    repeats: int, work: Workload, data: Dataset, counts: Sequence[int]
+) -> tuple[list[list[float]], list[float]]:
+    """Measure the seconds of each sweep, and of one loop, round by round."""
+    sweeps = [[experiment(work, data, seed) for seed in range(count)] for count in counts]
+    *own, hand = rounds(
         [
-            timed(partial(train_unrecorded, experiments)),
-            timed(partial(by_hand, work, data, few, one_thread=True)),
+            *(timed(partial(train_unrecorded, sweep)) for sweep in sweeps),
+            timed(partial(by_hand, work, data, BY_HAND, one_thread=True)),
         ],
         repeats,
     )
-    return own, hand * count / few
+    return own, [seconds / BY_HAND for seconds in hand]
 
 
-def _row(count: int, own: float, hand: float, promised: Mapping[int, float]) -> BenchmarkRow:
+def _row(
+    count: int,
+    own: Sequence[float],
+    hand: Sequence[float],
+    promised: Mapping[int, float],
+    quantity: str,
+) -> BenchmarkRow:
+    loops = [seconds * count for seconds in hand]
     return BenchmarkRow(
         f"N = {count}",
-        f"{duration(own)}, {duration(own / count)} a run",
-        f"{duration(hand)} by hand",
-        own / hand,
+        f"{duration(median(own))}, {duration(median(own) / count)} a run",
+        f"{duration(median(loops))} by hand",
+        Ratio.of(own, loops),
         most=promised.get(count),
+        quantity=quantity,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -118,7 +119,7 @@ class Objective(torch.nn.Module):
             losses = kernel.hard_losses(logits, targets)
         else:
             losses = attached(kernel, logits, targets)
-        return losses.to(dtype)
+        return losses if losses.dtype == dtype else losses.to(dtype)
 
     def extra_repr(self) -> str:
         """Return the text between the brackets when torch prints the module."""
@@ -190,6 +191,8 @@ class Objective(torch.nn.Module):
 def _computed(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, torch.dtype]:
     """Logits and targets in the type that kernels compute in, and the type of the results."""
     dtype = logits.dtype
+    if targets.dtype == dtype and dtype not in HALVES:
+        return logits, targets, dtype
     if dtype in HALVES:
         autocast = torch.is_autocast_enabled(logits.device.type)
         return logits.float(), targets.float(), torch.float32 if autocast else dtype
@@ -198,17 +201,24 @@ def _computed(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, torch.dt
 
 def _is_hard(targets: Tensor, sum_to_1: bool) -> bool:
     """Tell if all targets are 0 or 1, and sum to 1 over the outputs where they must."""
+    targets = targets.detach()
     low, high = torch.aminmax(torch.addcmul(targets, targets, targets, value=-1))
     if low.item() != 0.0 or high.item() != 0.0:
         return False
     if not sum_to_1:
         return True
-    low, high = torch.aminmax(targets.sum(-1))
+    # as exact for zeros and ones as a sum over the outputs, which takes half as long again
+    low, high = torch.aminmax(targets.matmul(_ones(targets.shape[-1], targets.dtype)))
     return low.item() == 1.0 and high.item() == 1.0
 
 
+@lru_cache(maxsize=64)
+def _ones(count: int, dtype: torch.dtype) -> Tensor:
+    return torch.ones(count, dtype=dtype, device="cpu")
+
+
 def _is_moderate(logits: Tensor) -> bool:
-    low, high = torch.aminmax(logits)
+    low, high = torch.aminmax(logits.detach())  # which needs no graph
     return low.item() > -MODERATE and high.item() < MODERATE
 
 

@@ -285,6 +285,41 @@ def test_hard_targets_and_moderate_logits_have_a_form_of_their_own(head, loss):
         torch.testing.assert_close(slopes, objective.gradient(z, t), rtol=1e-13, atol=0)
 
 
+def test_targets_seen_first_in_inference_mode_may_be_differentiated_later():
+    z, t = torch.zeros(2, 23), torch.eye(23)[:2]
+    objective = Objective("softmax", "ce")
+    with torch.inference_mode():
+        expected = objective(z, t).tolist()
+    losses = objective(z.requires_grad_(), t.requires_grad_())
+    losses.sum().backward()
+    assert losses.tolist() == expected
+    torch.testing.assert_close(z.grad, torch.full((2, 23), 1 / 23) - t.detach())
+    assert t.grad is not None
+
+
+@pytest.mark.parametrize(("row", "total"), [((0.0, 0.0, 0.0), 0), ((1.0, 0.0, 1.0), 2)])
+def test_rows_of_zeros_and_ones_that_are_not_one_hot_are_refused(row, total):
+    z, t = torch.zeros(3, 3), torch.tensor([(1.0, 0.0, 0.0), row, (0.0, 1.0, 0.0)])
+    with pytest.raises(InputError, match=f"targets sum to {total} over the 3 outputs"):
+        Objective("softmax", "ce")(z, t)
+    assert Objective("sigmoid", "bce")(z, t).shape == (3,)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [(1, 1e-9, 0), (1 - 2**-24, 0, 2**-24), (1, 0, 2**-149), (0.5, 0.5, 0)],
+    ids=["nearly hard", "one ulp", "the smallest number", "soft"],
+)
+def test_soft_targets_next_to_hard_ones_take_the_general_form(row):
+    objective = Objective("softmax", "ce")
+    z = torch.tensor([[0.3, -2.0, 5.0]] * 2, requires_grad=True)
+    t = torch.tensor([(1.0, 0.0, 0.0), row])
+    losses = objective(z, t)
+    assert losses.tolist() == objective.kernel.losses(z, t).tolist()
+    assert losses.grad_fn.name() == "_AttachedBackward"
+    assert objective(z, t[[0, 0]]).grad_fn.name() == "Log1PBackward0"
+
+
 @pytest.mark.parametrize("pair", [("linear", "bce"), ("linear", "ce")])
 def test_undefined_pairs_are_refused_at_construction(pair):
     with pytest.raises(InputError, match="but head=linear gives any real number"):

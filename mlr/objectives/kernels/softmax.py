@@ -53,7 +53,7 @@ def softmax_ce_losses(z: Tensor, t: Tensor) -> Tensor:
 
 def softmax_ce_hard_losses(z: Tensor, t: Tensor) -> Tensor:
     """log(1 + Σ_{j≠c} e^(z_j − z_c)), c the true class."""
-    others = (z - (t * z).sum(-1, keepdim=True)).exp() * (1 - t)
+    others = (z - (t * z).sum(-1, keepdim=True)).exp() * torch.rsub(t, 1)
     return others.sum(-1).log1p()
 
 
