@@ -535,3 +535,32 @@ def test_titles_say_which_moment_and_how_many_examples_are_left_out(monkeypatch)
     record.draw_moment(recorder, broken)
     assert titles == [*("sigmoid + se, step 7", "sigmoid + se, step 7, 2 examples not finite")]
     assert tags == [("figure/loss_curve", 7)] * 2
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [
+        *((loss_curve, kind) for kind in ("one output", "own outputs", "linear", "a line")),
+        (loss_curve, "unbounded"),
+        (plane, "one output"),
+        *((fit, kind) for kind in ("a line", "a line with spread", "many features")),
+    ],
+)
+def test_frames_have_the_axes_that_hold_all_of_them(part, kind):
+    made = {**KINDS, "unbounded": {"classes": 4, "head": "softmax", "loss": "bce"}}[kind]
+    first = moment(**made)
+    last = replace(first, step=9, parameters={k: 9 * v for k, v in first.parameters.items()})
+    alone = [part.draw(part.collect(one), "") for one in (first, last)]
+    together = part.frames([first, last], ["a", "b"])
+    assert [one.texts[0].get_text() for one in together] == ["a", "b"]
+    for place, axes in enumerate(together[0].axes):
+        for limits in ("get_xlim", "get_ylim"):
+            own = [getattr(one.axes[place], limits)() for one in alone]
+            held = min(low for low, _ in own), max(high for _, high in own)
+            assert getattr(axes, limits)() == pytest.approx(held, rel=0.05, abs=0.02)
+            assert getattr(axes, limits)() == getattr(together[1].axes[place], limits)()
+
+
+def test_a_figure_that_does_not_suit_a_run_has_no_frames():
+    for part, kind in ((loss_curve, "a line with spread"), (plane, "a line"), (fit, "softmax")):
+        assert part.frames([moment(**KINDS[kind])], ["a"]) == []

@@ -28,7 +28,7 @@ _SHOWN = 4
 """Decades of an axis that has 0 too."""
 _FEWEST, _MOST = 3, 8
 """Ticks of a logarithmic axis."""
-_COLUMNS = 3
+_COLUMNS = 2
 
 
 class SeedsLine(NamedTuple):
@@ -62,9 +62,12 @@ def learning_curves(runs: Runs, tag: str = "loss/train") -> Figure:
             for one, own in zip(axes, drawn.values(), strict=False)
             for line in own
         }
-        for title, one in zip(drawn, axes, strict=False):
-            one.set(title=title, xlabel="updates", ylabel=_label(tag))
+        for place, (title, one) in enumerate(zip(drawn, axes, strict=False)):
+            one.set(title=title, ylabel=_label(tag))
             one.label_outer()
+            if place + columns >= len(drawn):  # nothing is below it
+                one.tick_params(labelbottom=True)
+                one.set_xlabel("updates")
         for spare in axes[len(drawn) :]:
             spare.set_visible(False)
         _scale_updates(axes[0], every)
@@ -103,14 +106,17 @@ def lines(runs: Sequence[Recorded], tag: str) -> dict[str, list[SeedsLine]]:
             colours = STYLES if len(own) > 1 else styles.values()
             for entry, style in zip(own, cycle(colours), strict=False):
                 named[id(entry)] = entry.others or display_pair(entry.pair), style
-    several_rates = len({entry.row.lr for entry in every}) > 1
+    rates = {entry.row.lr for entry in every}
     drawn: dict[str, list[SeedsLine]] = {}
     for title, own in made.items():
+        here = {entry.row.lr for entry in own}
+        if len(rates) > 1 and len(here) == 1:
+            title = ", ".join(filter(None, (title, _rate(own[0]))))
         for entry in own:
             series, (name, style) = _series(entry, tag), named[id(entry)]
             if series is not None:
-                rate = f", lr={brief(entry.row.lr)}" if several_rates else ""
-                drawn.setdefault(title, []).append(SeedsLine(name + rate, style, series))
+                name = ", ".join(filter(None, (name, _rate(entry) if len(here) > 1 else "")))
+                drawn.setdefault(title, []).append(SeedsLine(name, style, series))
     if not drawn:
         raise InputError(f"No run has a finite number of {tag}.")
     return drawn
@@ -120,6 +126,11 @@ def _single_pair(entry: Entry) -> str:
     """Title of a panel of one pair: its data set, and the pair if lines have only settings."""
     pair = display_pair(entry.pair) if entry.others else ""
     return ", ".join(filter(None, (entry.ranking.data, pair)))
+
+
+def _rate(entry: Entry) -> str:
+    """Write the learning rate that was chosen; empty if there was none to choose."""
+    return "" if entry.row.lr is None else f"lr={brief(entry.row.lr)}"
 
 
 def _series(entry: Entry, tag: str) -> Aggregate | None:

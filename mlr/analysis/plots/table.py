@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+HEAD_NAMES = [head.name for head in HEADS]
+LOSS_NAMES = [loss.name for loss in LOSSES]
 _MAP = "Blues"
 _DARKEST = 0.85
 """Of the map, on which white text is readable."""
-_CELL = (2.1, 0.85)
-"""Inches of a cell."""
-_WIDTH = 5.0
-"""Least inches, for the title."""
+_CELL, _ABOVE = (2.1, 0.85), 1.0
+"""Inches of a cell, and of title and losses."""
+_LEFT = 1.6
+"""Inches of the heads' names."""
 _NOTHING = "#eeeeee"
 _DARK = 0.179
 """Luminance below which white text has more contrast than black."""
@@ -48,15 +50,21 @@ def matrix(runs: Runs, metric: str | None = None) -> Figure:
     """
     every = entries(compared(read(runs), metric))
     made = panels(every, lambda entry: entry.apart)
-    heads = _ordered({_head(one) for one in every}, [head.name for head in HEADS])
-    losses = _ordered({_loss(one) for one in every}, [loss.name for loss in LOSSES])
+    heads = {
+        title: _ordered({_head(one) for one in own}, HEAD_NAMES) for title, own in made.items()
+    }
+    losses = {
+        title: _ordered({_loss(one) for one in own}, LOSS_NAMES) for title, own in made.items()
+    }
     width, height = _CELL
-    size = (max(_WIDTH, 1.6 + width * len(losses)), 1.0 + height * len(heads))
-    with canvas(len(made), 1, size) as (figure, axes):
-        for one, (title, own) in zip(axes, made.items(), strict=True):
-            _draw(one, own, heads, losses)
-            name = _title(own)
-            one.set_title(f"{title}: {name}" if title else name, pad=12)
+    heights = [_ABOVE + height * len(own) for own in heads.values()]
+    titles = [f"{title}: {_title(own)}" if title else _title(own) for title, own in made.items()]
+    columns = max(width * max(map(len, losses.values())), LARGE / 100 * max(map(len, titles)))
+    size = (_LEFT + columns, sum(heights) / len(made))
+    with canvas(len(made), 1, size, height_ratios=heights) as (figure, axes):
+        for one, title, (key, own) in zip(axes, titles, made.items(), strict=True):
+            _draw(one, own, heads[key], losses[key])
+            one.set_title(title, pad=12)
         return figure
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 
@@ -51,18 +52,18 @@ def names(figure) -> list[str]:
 
 
 def assert_inside(figure) -> None:
-    """The legend is apart from the axes, and every text within the figure."""
+    """Assert that legends are apart from the axes, and every text is within the figure."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
-    (legend,) = figure.legends
-    box = legend.get_window_extent(renderer)
-    for axes in figure.axes:
-        assert not axes.get_window_extent(renderer).overlaps(box)
+    for legend in figure.legends:
+        box = legend.get_window_extent(renderer)
+        assert not any(axes.get_window_extent(renderer).overlaps(box) for axes in figure.axes)
+        assert box.x1 <= figure.bbox.x1 + 1
+        assert box.y1 <= figure.bbox.y1 + 1
+    for axes in filter(Axes.get_visible, figure.axes):
         whole = axes.get_tightbbox(renderer)
         assert whole.x0 >= 0
         assert whole.y0 >= 0
         assert whole.x1 <= figure.bbox.x1 + 1
         assert whole.y1 <= figure.bbox.y1 + 1
-    assert box.x1 <= figure.bbox.x1 + 1
-    assert box.y1 <= figure.bbox.y1 + 1

@@ -104,6 +104,25 @@ def test_a_rate_is_named_where_lines_have_different_ones(tmp_path):
     assert set(names(learning_curves(tmp_path))) == {"sigmoid + SE, lr=1", "sigmoid + BCE, lr=0.1"}
 
 
+def test_a_rate_that_a_panel_shares_is_in_its_title(tmp_path):
+    for width, best in ((8, 0.1), (16, 1.0)):
+        for loss in ("se", "bce"):
+            for rate in (0.1, 1.0):
+                more = {"optimizer__lr": rate, "model__widths": width}
+                add_run(tmp_path, "sigmoid", loss, 0, 0.9 if rate == best else 0.5, **more)
+    add_run(tmp_path, "sigmoid", "se", 0, 0.5, model__widths=4)
+    figure = learning_curves(tmp_path)
+    titles = {axes.get_title() for axes in figure.axes if axes.get_visible()}
+    assert titles == {"widths=8, lr=0.1", "widths=16, lr=1", "widths=4"}
+    figure.draw_without_rendering()
+    below = [axes.get_xlabel() for axes in figure.axes]
+    assert below == ["", "updates", "updates", ""]
+    shown = [any(one.get_visible() for one in axes.get_xticklabels()) for axes in figure.axes]
+    assert shown[:3] == [False, True, True]
+    assert_inside(figure)
+    assert set(names(figure)) == {"sigmoid + SE", "sigmoid + BCE"}
+
+
 def test_a_loss_over_decades_has_a_logarithmic_axis_and_one_below_0_a_linear(tmp_path):
     for name, values in (
         ("a", [1.0, 0.1, 0.001]),

@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from mlr.analysis.compare import command
 from mlr.analysis.plots import matrix
 from mlr.core.checks import InputError
-from tests.analysis.plots.reading import final
+from tests.analysis.plots.reading import assert_inside, final
 from tests.analysis.report.making import add_run, config, small_sweep
 from tests.records.written import write_run
 
@@ -112,6 +112,23 @@ def test_each_other_setting_has_its_table(tmp_path):
         *("widths=16: test accuracy", "widths=8: test accuracy")
     ]
     assert cells(figure.axes[1])["sigmoid", "SE"][0] == "24.00 %"
+
+
+def test_a_table_has_only_what_was_tried_with_its_setting(tmp_path):
+    for width, head, loss in ((8, "sigmoid", "se"), (8, "softmax", "ce"), (16, "sigmoid", "se")):
+        add_run(tmp_path, head, loss, 0, 0.5 + width / 100, model__widths=width)
+    first, second = matrix(tmp_path).axes
+    assert list(cells(first)) == [("sigmoid", "SE")]
+    assert set(cells(second)) == {(a, b) for a in ("sigmoid", "softmax") for b in ("SE", "CE")}
+
+
+def test_nothing_is_cut_off(tmp_path):
+    for width in (8, 16):
+        more = {"model__widths": width, "model__a_setting_with_a_long_name": 1 / 3 * width}
+        add_run(tmp_path, "clipped_linear", "matching", 0, 0.5, **more)
+    figure = matrix(tmp_path, "accuracy/val")
+    assert len(figure.axes) == 2
+    assert_inside(figure)
 
 
 def test_an_unknown_metric_is_refused(tmp_path):
