@@ -46,9 +46,7 @@ def stratified_sample(labels: NDArray, count: int, rng: RandomState) -> Rows | N
     return rng.permutation(np.concatenate(rest)), np.concatenate(chosen)
 
 
-def _apportioned(
-    sizes: NDArray[np.int64], count: int, rng: RandomState
-) -> NDArray[np.int64]:
+def _apportioned(sizes: NDArray[np.int64], count: int, rng: RandomState) -> NDArray[np.int64]:
     """Divide `count` among classes in proportion to their sizes, by the largest remainders.
 
     Classes of equal remainders are drawn.
