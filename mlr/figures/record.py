@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from struct import unpack
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlr.core import console
 from mlr.figures import (
@@ -16,12 +17,19 @@ from mlr.figures import (
     outputs,
     plane,
     pr_curves,
+    process,
     reliability,
     weights,
 )
-from mlr.figures.seen import Moment
-from mlr.records import Recorder
-from mlr.training import Experiment, Result
+from mlr.figures.process import Drawing, draw
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    from mlr.figures.seen import Moment
+    from mlr.probes.settings import ProbeSettings
+    from mlr.records import Recorder
+    from mlr.training import Experiment, Result
 
 
 class FigureKind(NamedTuple):
@@ -47,6 +55,12 @@ PICTURES = tuple(
         ("reliability", "Reliability", reliability),
     )
 )
+
+
+def prepare_figures(probes: ProbeSettings) -> None:
+    """Let a process load matplotlib meanwhile, if a run with these probes is going to be drawn."""
+    if probes.figures and PICTURES:
+        process.start()
 
 
 def moments_before_end(experiment: Experiment) -> tuple[int, ...]:
@@ -81,20 +95,51 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
     """
     if not experiment.probes.figures:
         return
+    from mlr.figures.seen import Moment
+
+    name, fault = recorder.folder.path.name, ""
+    pages: list[_Page] = []
     try:
         for step, parameters in (*result.snapshots, (result.steps, result.parameters)):
             moment = Moment(experiment, step, parameters, recorder.folder.metrics)
-            draw_moment(recorder, moment)
+            pages.extend(_pages(moment))
         if found := outputs.collect(moment, result.metrics):
-            figure = outputs.draw(found, f"Output, {_pair(experiment)}")
-            _record(recorder, moment, "output", figure, outputs.CAPTION)
+            drawing = Drawing(outputs.draw, found, f"Output, {_pair(experiment)}")
+            pages.append(_Page(moment.step, "output", outputs.CAPTION, drawing))
     except Exception as error:  # a figure is not worth a run
-        name = recorder.folder.path.name
-        console.refuse(f"{name} has not all figures: {type(error).__name__}: {error}")
+        fault = _named(error)
+    try:
+        images, lost = draw([page.content for page in pages if isinstance(page.content, Drawing)])
+        for page in pages:
+            if not isinstance(page.content, Drawing):
+                recorder.summary(page.content, page.step)
+            elif images:
+                about = f"{page.caption} Run {name}."
+                summary = image_summary(f"figure/{page.name}", images.pop(0), about)
+                recorder.summary(summary, page.step)
+            else:
+                break
+    except Exception as error:
+        lost = _named(error)
+    if fault := lost or fault:
+        console.refuse(f"{name} has not all figures: {fault}")
 
 
-def draw_moment(recorder: Recorder, moment: Moment) -> None:
-    """Draw every figure that suits the run; none if no number is finite."""
+class _Page(NamedTuple):
+    """One summary of a run, or the drawing of one."""
+
+    step: int
+    name: str
+    caption: str
+    content: Drawing | Summary
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _pages(moment: Moment) -> Iterator[_Page]:
+    """Yield every figure that suits the run, and its curves; none if no number is finite."""
     seen = [one for one in (moment.train, moment.val) if one is not None]
     if not all(len(one.losses) for one in seen):
         return
@@ -104,18 +149,22 @@ def draw_moment(recorder: Recorder, moment: Moment) -> None:
         found = picture.collect(moment)
         if found is not None:
             title = picture.title.format(pair=_pair(moment.experiment))
-            figure = picture.draw(found, f"{title}, {about}")
-            _record(recorder, moment, picture.name, figure, picture.caption)
+            drawing = Drawing(picture.draw, found, f"{title}, {about}")
+            yield _Page(moment.step, picture.name, picture.caption, drawing)
     if curves := pr_curves.collect(moment):
-        names = moment.experiment.data.labels
-        recorder.summary(pr_curves.summary(curves, names), moment.step)
+        summary = pr_curves.summary(curves, moment.experiment.data.labels)
+        yield _Page(moment.step, "pr_curve", "", summary)
 
 
-def _record(
-    recorder: Recorder, moment: Moment, name: str, figure: canvas.Figure, caption: str
-) -> None:
-    about = f"{caption} Run {recorder.folder.path.name}."
-    recorder.summary(canvas.image_summary(f"figure/{name}", figure, about), moment.step)
+def image_summary(tag: str, image: bytes, caption: str) -> Summary:
+    """Wrap a PNG file for TensorBoard's IMAGES page, with a caption in Markdown."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.image import metadata
+
+    width, height = unpack(">II", image[16:24])  # of the header
+    content = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=image)
+    about = metadata.create_summary_metadata(display_name="", description=caption)
+    return Summary(value=[Summary.Value(tag=tag, metadata=about, image=content)])
 
 
 def _pair(experiment: Experiment) -> str:
