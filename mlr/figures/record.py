@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from struct import unpack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +21,7 @@ from mlr.figures import (
     reliability,
     weights,
 )
-from mlr.figures.process import Drawing, draw
+from mlr.figures.process import Drawing
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -83,6 +83,15 @@ def moments(count: int, total_steps: int) -> tuple[int, ...]:
     return tuple(sorted({0, *between, total_steps}))
 
 
+class Entry(NamedTuple):
+    """A summary of a run at one update: a figure to draw, or numbers."""
+
+    step: int
+    name: str
+    caption: str
+    content: Drawing | Summary
+
+
 def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -> None:
     """Draw the run at its snapshots and at its end, as many times as `probes.figures`.
 
@@ -95,50 +104,33 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
     """
     if not experiment.probes.figures:
         return
+    entries: list[Entry] = []
+    fault: Exception | str = ""
+    try:
+        entries.extend(_all_entries(recorder, experiment, result))
+    except Exception as error:  # a figure is not worth a run, nor the figures before it
+        fault = error
+    try:
+        fault = _record(recorder, entries) or fault
+    except Exception as error:
+        fault = error
+    if fault:
+        text = fault if isinstance(fault, str) else f"{type(fault).__name__}: {fault}"
+        console.refuse(f"{recorder.folder.path.name} has not all figures: {text}")
+
+
+def _all_entries(recorder: Recorder, experiment: Experiment, result: Result) -> Iterator[Entry]:
     from mlr.figures.seen import Moment
 
-    name, fault = recorder.folder.path.name, ""
-    pages: list[_Page] = []
-    try:
-        for step, parameters in (*result.snapshots, (result.steps, result.parameters)):
-            moment = Moment(experiment, step, parameters, recorder.folder.metrics)
-            pages.extend(_pages(moment))
-        if found := outputs.collect(moment, result.metrics):
-            drawing = Drawing(outputs.draw, found, f"Output, {_pair(experiment)}")
-            pages.append(_Page(moment.step, "output", outputs.CAPTION, drawing))
-    except Exception as error:  # a figure is not worth a run
-        fault = _named(error)
-    try:
-        images, lost = draw([page.content for page in pages if isinstance(page.content, Drawing)])
-        for page in pages:
-            if not isinstance(page.content, Drawing):
-                recorder.summary(page.content, page.step)
-            elif images:
-                about = f"{page.caption} Run {name}."
-                summary = image_summary(f"figure/{page.name}", images.pop(0), about)
-                recorder.summary(summary, page.step)
-            else:
-                break
-    except Exception as error:
-        lost = _named(error)
-    if fault := lost or fault:
-        console.refuse(f"{name} has not all figures: {fault}")
+    for step, parameters in (*result.snapshots, (result.steps, result.parameters)):
+        moment = Moment(experiment, step, parameters, recorder.folder.metrics)
+        yield from entries_of(moment)
+    if found := outputs.collect(moment, result.metrics):
+        drawing = Drawing(outputs.draw, found, f"Output, {_pair(experiment)}")
+        yield Entry(moment.step, "output", outputs.CAPTION, drawing)
 
 
-class _Page(NamedTuple):
-    """One summary of a run, or the drawing of one."""
-
-    step: int
-    name: str
-    caption: str
-    content: Drawing | Summary
-
-
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _pages(moment: Moment) -> Iterator[_Page]:
+def entries_of(moment: Moment) -> Iterator[Entry]:
     """Yield every figure that suits the run, and its curves; none if no number is finite."""
     seen = [one for one in (moment.train, moment.val) if one is not None]
     if not all(len(one.losses) for one in seen):
@@ -150,10 +142,25 @@ def _pages(moment: Moment) -> Iterator[_Page]:
         if found is not None:
             title = picture.title.format(pair=_pair(moment.experiment))
             drawing = Drawing(picture.draw, found, f"{title}, {about}")
-            yield _Page(moment.step, picture.name, picture.caption, drawing)
+            yield Entry(moment.step, picture.name, picture.caption, drawing)
     if curves := pr_curves.collect(moment):
         summary = pr_curves.summary(curves, moment.experiment.data.labels)
-        yield _Page(moment.step, "pr_curve", "", summary)
+        yield Entry(moment.step, "pr_curve", "", summary)
+
+
+def _record(recorder: Recorder, entries: Sequence[Entry]) -> str:
+    """Draw and record entries, up to the first that cannot be drawn; return its error."""
+    drawings = [entry.content for entry in entries if isinstance(entry.content, Drawing)]
+    images, fault = process.draw(drawings)
+    for entry in entries:
+        summary = entry.content
+        if isinstance(summary, Drawing):
+            if not images:
+                break
+            about = f"{entry.caption} Run {recorder.folder.path.name}."
+            summary = image_summary(f"figure/{entry.name}", images.pop(0), about)
+        recorder.summary(summary, entry.step)
+    return fault
 
 
 def image_summary(tag: str, image: bytes, caption: str) -> Summary:
