@@ -221,7 +221,7 @@ UNUSED = (
     *("sklearn", "scipy", "pandas", "sympy", "requests", "pooch", "fsspec", "absl", "jax"),
     *("matplotlib", "PIL", "torch._dynamo", "torch._inductor", "torch.utils.tensorboard"),
     *("torch.onnx", "tensorboard.compat.tensorflow_stub", "tensorboard.util.tensor_util"),
-    *("numpy.testing", "numpy.f2py", "rich.progress", "lightning", "mlr.app.sweep.launch"),
+    *("numpy.testing", "numpy.f2py", "rich.progress", "lightning"),
 )
 """Modules that take long to import, and that the first command of the README does without."""
 
