@@ -1,18 +1,19 @@
 """A process that loads matplotlib while the network trains, and draws what it is sent.
 
 matplotlib takes as long to load as a small run takes to train. The process ends with this one,
-whose pipe it reads. Without it, or where it fails, figures are drawn here: they are the same.
+whose connection it reads. Without it, or where it fails, figures are drawn here: they are the same.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from mlr.core.commandline import CODE
@@ -20,9 +21,9 @@ from mlr.core.commandline import CODE
 _SERVE = """
 import sys
 sys.path.insert(0, {root!r})
-from mlr.figures.process import serve
+from mlr.figures import record  # and so all figures
 del sys.path[0]
-serve()
+record.process.serve({descriptor})
 """
 
 
@@ -34,32 +35,37 @@ class Drawing(NamedTuple):
     title: str
 
 
+Drawn = tuple[list[bytes], str]
+"""PNG files of drawings, up to the first that fails, and `Error: message` of that one or ""."""
+
+
 class _Process:
-    """The process, and the pipes to it."""
+    """The process, and the connection to it."""
 
     def __init__(self) -> None:
         self.owner = os.getpid()
-        self.child = subprocess.Popen(
-            [sys.executable, "-P", "-c", _SERVE.format(root=str(CODE.parent))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            start_new_session=True,  # Ctrl-C is for this process to act on
-        )
-
-    def draw(self, request: bytes) -> tuple[list[bytes], str]:
-        """Send pickled drawings; return their images, up to the first error, and that error."""
-        assert self.child.stdin is not None
-        assert self.child.stdout is not None
-        self.child.stdin.write(request)
-        self.child.stdin.flush()
-        answer: tuple[list[bytes], str] = pickle.load(self.child.stdout)
-        return answer
+        self.line, end = Pipe()
+        try:
+            code = _SERVE.format(root=str(CODE.parent), descriptor=end.fileno())
+            self.child = subprocess.Popen(
+                [sys.executable, "-P", "-c", code],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[end.fileno()],
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                start_new_session=True,  # Ctrl-C is for this process to act on
+            )
+        except BaseException:
+            self.line.close()
+            raise
+        finally:
+            end.close()
 
     def close(self) -> None:
         """End the process, at once."""
         self.child.kill()
-        self.child.communicate()
+        self.child.wait()
+        self.line.close()
 
 
 _process: _Process | None = None
@@ -84,27 +90,24 @@ def stop() -> None:
     _process = None
 
 
-def draw(drawings: Sequence[Drawing]) -> tuple[list[bytes], str]:
-    """Draw figures, in the process if there is one.
-
-    Returns:
-        The PNG file of each drawing in turn, up to the first that fails, and `Error: message` of
-        that one, empty without any.
-    """
+def draw(drawings: Sequence[Drawing]) -> Drawn:
+    """Draw figures, in the process if there is one."""
     if _process is not None and _process.owner == os.getpid():
         try:
-            return _process.draw(pickle.dumps(drawings))
-        except (pickle.PicklingError, AttributeError, TypeError):  # as of a function in a function
-            pass
+            _process.line.send(drawings)
+            answer: Drawn = _process.line.recv()
+            return answer
         except (OSError, EOFError):  # it has been killed
             stop()
-        except BaseException:  # its answer would be taken for that of the next request
+        except Exception:  # nothing was sent, as of a function within a function
+            pass
+        except BaseException:  # its answer would be taken for that of the next drawings
             stop()
             raise
     return _drawn(drawings)
 
 
-def _drawn(drawings: Sequence[Drawing]) -> tuple[list[bytes], str]:
+def _drawn(drawings: Sequence[Drawing]) -> Drawn:
     from mlr.figures import canvas
 
     images: list[bytes] = []
@@ -116,15 +119,13 @@ def _drawn(drawings: Sequence[Drawing]) -> tuple[list[bytes], str]:
     return images, ""
 
 
-def serve() -> None:
-    """Draw what standard input asks for, until it ends."""
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # for what others print
+def serve(descriptor: int) -> None:
+    """Draw what comes on a connection, until it ends."""
+    line: Connection = Connection(descriptor)
     _load()
-    with suppress(EOFError, BrokenPipeError):
+    with suppress(EOFError, OSError):
         while True:
-            pickle.dump(_drawn(pickle.load(requests)), answers)
-            answers.flush()
+            line.send(_drawn(line.recv()))
 
 
 def _load() -> None:
@@ -134,9 +135,8 @@ def _load() -> None:
     # lists of properties for docstrings, which nobody reads here, are a third of the import
     matplotlib.artist.kwdoc = lambda artist: ""
 
-    from mlr.figures import canvas, record
+    from mlr.figures import canvas
 
-    assert record.PICTURES
     figure = canvas.new_figure("0", [("1", canvas.INK)])
     canvas.new_axes(figure, canvas.BODY, x=(0, 1), y=(0, 1), labels=("x", "y"))
     canvas.png(figure)
