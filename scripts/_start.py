@@ -9,8 +9,8 @@ import sys
 SCRIPTS = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(SCRIPTS)
 NEEDED = (
-    "torch", "hydra", "omegaconf", "tensorboard", "numpy", "sklearn", "scipy", "matplotlib",
-    "platformdirs", "pooch", "rich", "google_crc32c", "safetensors",
+    "torch", "hydra", "omegaconf", "tensorboard", "numpy", "matplotlib", "platformdirs",
+    "pooch", "rich", "google_crc32c", "safetensors",
 )  # fmt: skip
 """The dependencies of pyproject.toml, by the names that are imported."""
 

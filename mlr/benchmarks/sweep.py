@@ -18,6 +18,7 @@ from unittest.mock import patch
 from mlr.benchmarks.rows import BenchmarkRow, Ratio, duration, rounds, timed
 from mlr.benchmarks.workloads import LOGISTIC, Workload, by_hand, experiment, make_data
 from mlr.data.base import Dataset, Split
+from mlr.data.digits import read_digits
 from mlr.models import Mlp
 from mlr.records import Recorder
 from mlr.training import Experiment, Result, log, train
@@ -116,12 +117,11 @@ def _row(
 
 
 def all_digits() -> Dataset:
-    """Load scikit-learn's 1,797 digits, flat, all of them to train on."""
+    """Load the 1,797 digits, flat, all of them to train on."""
     import torch
-    from sklearn.datasets import load_digits
 
-    bundle = load_digits()
-    features = torch.from_numpy(bundle.data).float() / 16
-    labels = torch.from_numpy(bundle.target).long()
+    images, classes = read_digits()
+    features = torch.from_numpy(images.reshape(-1, 64)).float() / 16
+    labels = torch.from_numpy(classes)
     held_out = Split(features[:200], labels[:200])
     return Dataset("digits", Split(features, labels), held_out, held_out, 10)

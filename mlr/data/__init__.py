@@ -3,7 +3,7 @@
 Generated data follow the run's seed, or `data.seed` where that is set. Real data are split by
 `data.split_seed` or as published, so that runs of different seeds are tested on the same examples.
 `prepare` turns arrays into a Dataset and `validate` checks values read from files, once. No module
-here imports torch, numpy, scikit-learn or pooch before `load()`.
+here imports torch, numpy or pooch before `load()`.
 
 To add a dataset:
 

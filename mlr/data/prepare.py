@@ -15,6 +15,7 @@ from mlr.core.seeds import derive_seed
 from mlr.data import options, scaling, validate
 from mlr.data.base import Dataset, Source, Split
 from mlr.data.faults import fault, shown
+from mlr.data.sampling import sample, stratified_sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,9 +133,14 @@ def generator(seed: int, *purpose: str) -> np.random.Generator:
     return np.random.default_rng(derive_seed(seed, *purpose))
 
 
-def sklearn_seed(seed: int, *purpose: str) -> int:
-    """Return a seed for one purpose in the 32 bits that scikit-learn takes."""
-    return derive_seed(seed, *purpose) % 2**32
+def legacy_generator(seed: int, *purpose: str) -> np.random.RandomState:
+    """Return numpy's legacy generator for one purpose, which scikit-learn draws with.
+
+    Its numbers are the same in all versions of numpy.
+    """
+    import numpy as np
+
+    return np.random.RandomState(derive_seed(seed, *purpose) % 2**32)
 
 
 def split(
@@ -163,7 +169,7 @@ def split(
     Raises:
         DataError: a split would be empty or could not hold every class.
 
-    Source: scikit-learn, train_test_split with stratify.
+    Source: scikit-learn, train_test_split with stratify, whose splits these are.
     """
     import numpy as np
 
@@ -185,17 +191,16 @@ def split(
     for number, count in enumerate(counts[1:]):
         part = rest[:0]
         if count:
-            # imported here, since it takes a second that data with their own splits do not need
-            from sklearn.model_selection import train_test_split
-
-            own = targets[rest] if stratify else None
-            random_state = sklearn_seed(seed, where, "split", str(number))
-            try:
-                rest, part = train_test_split(
-                    rest, test_size=count, stratify=own, random_state=random_state
-                )
-            except ValueError:  # the first split can leave too few of a rare class for the second
-                raise refusal from None
+            rng = legacy_generator(seed, where, "split", str(number))
+            found = (
+                stratified_sample(targets[rest], count, rng)
+                if stratify
+                else sample(len(rest), count, rng)
+            )
+            if found is None:  # the first split left too few of a rare class for the second
+                raise refusal
+            # in the order drawn, from which the next part is drawn
+            rest, part = rest[found[0]], rest[found[1]]
         parts.append(np.sort(part))
     return [data.take(rows) for rows in (np.sort(rest), *parts)]
 

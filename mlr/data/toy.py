@@ -10,7 +10,7 @@ from mlr.core.checks import InputError
 from mlr.data import validate
 from mlr.data.base import Dataset, Split
 from mlr.data.generated import Generated
-from mlr.data.prepare import Arrays, PreparedSource, generator, sklearn_seed, split
+from mlr.data.prepare import Arrays, PreparedSource, generator, legacy_generator, split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ class Blobs(Generated):
         noise: standard deviation of each cloud; with two classes 0.5 leaves 2.3 % of the points
             on the wrong side of the best boundary.
 
-    Source: scikit-learn, make_blobs.
+    Source: scikit-learn, make_blobs, whose points these are.
     """
 
     name = "blobs"
@@ -38,19 +38,16 @@ class Blobs(Generated):
     def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
         """Draw points (n, 2) and labels (n,)."""
         import numpy as np
-        from sklearn.datasets import make_blobs
 
         # turned by 45 degrees, so that both features matter when K = 2
         angles = pi / 4 + 2 * pi * np.arange(self.classes) / self.classes
         radius = 1 / np.sin(pi / self.classes)
         centres = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        points, labels = make_blobs(
-            n_samples=self.n,
-            centers=centres,
-            cluster_std=self.noise,
-            random_state=sklearn_seed(seed, self.name, "points"),
-        )
-        return points, labels
+        labels = np.sort(np.arange(self.n) % self.classes)
+        rng = legacy_generator(seed, self.name, "points")
+        points = rng.normal(centres[labels], self.noise)
+        order = rng.permutation(self.n)
+        return points[order], labels[order]
 
 
 @dataclass(eq=False, kw_only=True)
@@ -60,7 +57,7 @@ class Moons(Generated):
     Args:
         noise: standard deviation of the points around their arcs.
 
-    Source: scikit-learn, make_moons.
+    Source: scikit-learn, make_moons, whose points these are.
     """
 
     name = "moons"
@@ -68,11 +65,16 @@ class Moons(Generated):
 
     def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
         """Draw points (n, 2) and labels (n,)."""
-        from sklearn.datasets import make_moons
+        import numpy as np
 
-        random_state = sklearn_seed(seed, self.name, "points")
-        points, labels = make_moons(self.n, noise=self.noise, random_state=random_state)
-        return points, labels
+        rng = legacy_generator(seed, self.name, "points")
+        outer, inner = (np.linspace(0, pi, n) for n in (self.n // 2, self.n - self.n // 2))
+        x = np.append(np.cos(outer), 1 - np.cos(inner))
+        y = np.append(np.sin(outer), 1 - np.sin(inner) - 0.5)
+        order = rng.permutation(self.n)
+        points = np.stack([x, y], axis=1)[order]
+        labels = (order >= len(outer)).astype(np.int64)
+        return points + rng.normal(scale=self.noise, size=points.shape), labels
 
 
 @dataclass(eq=False, kw_only=True)

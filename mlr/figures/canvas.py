@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.plugins.image import metadata
 
 from mlr.core import palette
 
@@ -139,13 +137,3 @@ def png(figure: Figure) -> bytes:
     few.putpalette(colours)
     few.save(file, "png")
     return file.getvalue()
-
-
-def image_summary(tag: str, figure: Figure, caption: str) -> Summary:
-    """Wrap a figure for TensorBoard's IMAGES page, with a caption in Markdown."""
-    width, height = (int(size) for size in figure.bbox.size)
-    image = Summary.Image(
-        width=width, height=height, colorspace=3, encoded_image_string=png(figure)
-    )
-    about = metadata.create_summary_metadata(display_name="", description=caption)
-    return Summary(value=[Summary.Value(tag=tag, metadata=about, image=image)])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlr.figures import canvas
-from mlr.figures.seen import Moment
+
+if TYPE_CHECKING:
+    from mlr.figures.seen import Moment
 
 CAPTION = (
     "Validation examples by their class (rows) and the predicted one (columns). Colour is the "

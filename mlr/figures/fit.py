@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from mlr.figures import canvas
-from mlr.figures.seen import Array, Moment
+
+if TYPE_CHECKING:
+    from mlr.figures.seen import Array, Moment
 
 CAPTION = (
     "One feature: the prediction over the training points; the band is two predicted standard "
@@ -39,6 +41,8 @@ class RegressionFit:
 
 def collect(moment: Moment) -> RegressionFit | None:
     """Collect the fit; None for a classification of several features or outputs."""
+    import torch
+
     data, seen = moment.experiment.data, moment.train
     one = int(np.prod(data.feature_shape)) == 1
     if data.classes is not None and not (one and seen.logits.shape[1] == 1):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mlr.figures import canvas
-from mlr.figures.seen import Array, Moment, Seen
 from mlr.heads import Linear
+
+if TYPE_CHECKING:
+    from mlr.figures.seen import Array, Moment, Seen
 
 CAPTION = (
     "Loss and its derivative, as the pair of head and loss has them; a mark is a training example. "
@@ -184,6 +185,8 @@ def class_and_rival(seen: Seen) -> tuple[Array, Array]:
 
 
 def _judged(moment: Moment, logits: Array, targets: Array) -> tuple[Array, Array]:
+    import torch
+
     losses, grads = moment.judge(torch.from_numpy(logits), torch.from_numpy(targets))
     return losses.numpy(), grads.numpy()
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlr.figures import canvas
-from mlr.figures.seen import Array, Moment
 from mlr.figures.weights import tiled
+
+if TYPE_CHECKING:
+    from mlr.figures.seen import Array, Moment
 
 CAPTION = (
     "Training examples that are predicted wrongly, those of the largest loss first; of a "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mlr.figures import canvas
-from mlr.figures.seen import Array, Moment
+
+if TYPE_CHECKING:
+    from mlr.figures.seen import Array, Moment
 
 CAPTION = (
     "Mean output y over the training batches, after so many updates; of a single example the "

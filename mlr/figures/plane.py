@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mlr.figures import canvas
-from mlr.figures.seen import Array, Moment
+
+if TYPE_CHECKING:
+    from mlr.figures.seen import Array, Moment
 
 CAPTION = (
     "Which class is predicted where; the stronger the colour, the surer, and the dark line is the "
@@ -40,6 +42,8 @@ class DecisionPlane:
 
 def collect(moment: Moment) -> DecisionPlane | None:
     """Predict on the grid; None unless there are two features and few classes."""
+    import torch
+
     data, seen = moment.experiment.data, moment.train
     count = data.classes
     flat = int(np.prod(data.feature_shape)) == 2

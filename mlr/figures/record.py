@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from struct import unpack
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlr.core import console
 from mlr.figures import (
@@ -16,12 +17,19 @@ from mlr.figures import (
     outputs,
     plane,
     pr_curves,
+    process,
     reliability,
     weights,
 )
-from mlr.figures.seen import Moment, Seen
-from mlr.records import Recorder
-from mlr.training import Experiment, Result
+from mlr.figures.process import Drawing
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    from mlr.figures.seen import Moment, Seen
+    from mlr.probes.settings import ProbeSettings
+    from mlr.records import Recorder
+    from mlr.training import Experiment, Result
 
 
 class FigureKind(NamedTuple):
@@ -61,6 +69,12 @@ PICTURES = tuple(
 )
 
 
+def prepare_figures(probes: ProbeSettings) -> None:
+    """Let a process load matplotlib meanwhile, if a run with these probes is going to be drawn."""
+    if probes.figures and PICTURES:
+        process.start()
+
+
 def moments_before_end(experiment: Experiment) -> tuple[int, ...]:
     """Return the updates after which `train` takes snapshots for `record_figures`."""
     return moments(experiment.probes.figures, experiment.total_steps)[:-1]
@@ -81,6 +95,15 @@ def moments(count: int, total_steps: int) -> tuple[int, ...]:
     return tuple(sorted({0, *between, total_steps}))
 
 
+class Entry(NamedTuple):
+    """A summary of a run at one update: a figure to draw, or numbers."""
+
+    step: int
+    name: str
+    caption: str
+    content: Drawing | Summary
+
+
 def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -> None:
     """Draw the run at its snapshots and at its end, as many times as `probes.figures`.
 
@@ -93,29 +116,44 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
     """
     if not experiment.probes.figures:
         return
+    entries: list[Entry] = []
+    fault: Exception | str = ""
     try:
-        for step, parameters in (*result.snapshots, (result.steps, result.parameters)):
-            moment = Moment(experiment, step, parameters, recorder.folder.metrics)
-            draw_moment(recorder, moment)
-        if found := outputs.collect(moment, result.metrics):
-            figure = outputs.draw(found, f"Output, {pair_name(experiment)}")
-            _record(recorder, moment, "output", figure, outputs.CAPTION)
-    except Exception as error:  # a figure is not worth a run
-        name = recorder.folder.path.name
-        console.refuse(f"{name} has not all figures: {type(error).__name__}: {error}")
+        entries.extend(_all_entries(recorder, experiment, result))
+    except Exception as error:  # a figure is not worth a run, nor the figures before it
+        fault = error
+    try:
+        fault = _record(recorder, entries) or fault
+    except Exception as error:
+        fault = error
+    if fault:
+        text = fault if isinstance(fault, str) else f"{type(fault).__name__}: {fault}"
+        console.refuse(f"{recorder.folder.path.name} has not all figures: {text}")
 
 
-def draw_moment(recorder: Recorder, moment: Moment) -> None:
-    """Draw every figure that suits the run; none if no number is finite."""
+def _all_entries(recorder: Recorder, experiment: Experiment, result: Result) -> Iterator[Entry]:
+    from mlr.figures.seen import Moment
+
+    for step, parameters in (*result.snapshots, (result.steps, result.parameters)):
+        moment = Moment(experiment, step, parameters, recorder.folder.metrics)
+        yield from entries_of(moment)
+    if found := outputs.collect(moment, result.metrics):
+        drawing = Drawing(outputs.draw, found, f"Output, {pair_name(experiment)}")
+        yield Entry(moment.step, "output", outputs.CAPTION, drawing)
+
+
+def entries_of(moment: Moment) -> Iterator[Entry]:
+    """Yield every figure that suits the run, and its curves; none if no number is finite."""
     if not has_numbers(moment):
         return
     for picture in PICTURES:
-        figure = picture.of(moment)
-        if figure is not None:
-            _record(recorder, moment, picture.name, figure, picture.caption)
+        found = picture.collect(moment)
+        if found is not None:
+            drawing = Drawing(picture.draw, found, picture.titled(moment))
+            yield Entry(moment.step, picture.name, picture.caption, drawing)
     if curves := pr_curves.collect(moment):
-        names = moment.experiment.data.labels
-        recorder.summary(pr_curves.summary(curves, names), moment.step)
+        summary = pr_curves.summary(curves, moment.experiment.data.labels)
+        yield Entry(moment.step, "pr_curve", "", summary)
 
 
 def has_numbers(moment: Moment) -> bool:
@@ -127,11 +165,30 @@ def _seen(moment: Moment) -> list[Seen]:
     return [one for one in (moment.train, moment.val) if one is not None]
 
 
-def _record(
-    recorder: Recorder, moment: Moment, name: str, figure: canvas.Figure, caption: str
-) -> None:
-    about = f"{caption} Run {recorder.folder.path.name}."
-    recorder.summary(canvas.image_summary(f"figure/{name}", figure, about), moment.step)
+def _record(recorder: Recorder, entries: Sequence[Entry]) -> str:
+    """Draw and record entries, up to the first that cannot be drawn; return its error."""
+    drawings = [entry.content for entry in entries if isinstance(entry.content, Drawing)]
+    images, fault = process.draw(drawings)
+    for entry in entries:
+        summary = entry.content
+        if isinstance(summary, Drawing):
+            if not images:
+                break
+            about = f"{entry.caption} Run {recorder.folder.path.name}."
+            summary = image_summary(f"figure/{entry.name}", images.pop(0), about)
+        recorder.summary(summary, entry.step)
+    return fault
+
+
+def image_summary(tag: str, image: bytes, caption: str) -> Summary:
+    """Wrap a PNG file for TensorBoard's IMAGES page, with a caption in Markdown."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.image import metadata
+
+    width, height = unpack(">II", image[16:24])  # of the header
+    content = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=image)
+    about = metadata.create_summary_metadata(display_name="", description=caption)
+    return Summary(value=[Summary.Value(tag=tag, metadata=about, image=content)])
 
 
 def pair_name(experiment: Experiment) -> str:

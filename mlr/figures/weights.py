@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlr.figures import canvas
-from mlr.figures.seen import Array, Moment
+
+if TYPE_CHECKING:
+    from mlr.figures.seen import Array, Moment
 
 CAPTION = (
     "Weights of the first layer as images, all on one scale: red adds to the unit, blue takes "

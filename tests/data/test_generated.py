@@ -6,11 +6,14 @@ from hashlib import sha256
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits, make_blobs, make_moons
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from mlr.core.checks import InputError
+from mlr.core.seeds import derive_seed
 from mlr.data import Blobs, Digits, Line, Moons, Neuron, Outliers, SyntheticMnist, Xor
+from mlr.data.digits import read_digits
 from mlr.data.prepare import generator
 
 
@@ -53,6 +56,39 @@ def test_blobs_begin_at_45_degrees_and_go_anticlockwise():
         assert centre == pytest.approx(corner)
     data = Blobs(noise=0.0, scale="none").load(0)
     assert centres(data, 0)[0] == pytest.approx([0.5**0.5] * 2)
+
+
+def seed_of(name, seed):
+    return derive_seed(seed, name, "points") % 2**32
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("classes", "n"), [(2, 1000), (3, 101), (7, 26)])
+def test_blobs_are_scikit_learns(seed, classes, n):
+    points, labels = Blobs(classes=classes, n=n, noise=0.7).draw(seed)
+    turns = np.arange(classes) / classes + 1 / 8
+    centres = np.stack([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)], 1)
+    centres /= np.sin(np.pi / classes)
+    options = {"centers": centres, "cluster_std": 0.7, "random_state": seed_of("blobs", seed)}
+    expected = make_blobs(n, **options)
+    np.testing.assert_allclose(points, expected[0], rtol=1e-13)
+    np.testing.assert_array_equal(labels, expected[1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("n", "noise"), [(1000, 0.15), (101, 0.0), (7, 2.0)])
+def test_moons_are_scikit_learns(seed, n, noise):
+    expected = make_moons(n, noise=noise, random_state=seed_of("moons", seed))
+    for own, other in zip(Moons(n=n, noise=noise).draw(seed), expected, strict=True):
+        np.testing.assert_array_equal(own, other)
+
+
+def test_digits_are_scikit_learns():
+    images, labels = read_digits()
+    expected = load_digits()
+    np.testing.assert_array_equal(images, expected.images)
+    np.testing.assert_array_equal(labels, expected.target)
+    assert (images.dtype, labels.dtype) == (expected.images.dtype, expected.target.dtype)
 
 
 def test_moons_bend():

@@ -125,9 +125,3 @@ def test_a_class_that_is_never_trained_on_is_warned_of():
     one = Arrays(np.eye(4), np.zeros(4, np.int64))
     with pytest.warns(UserWarning, match="1 of 2 classes have no training example: 1"):
         Digits(scale="none").dataset(0, 2, (one, one, one))
-
-
-def test_seeds_for_scikit_learn_use_all_of_its_32_bits():
-    seeds = [prepare.sklearn_seed(seed, "x") for seed in range(30)]
-    assert all(0 <= seed < 2**32 for seed in seeds)
-    assert any(seed >= 2**31 for seed in seeds)

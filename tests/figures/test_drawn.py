@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -514,27 +513,17 @@ def test_the_one_output_of_two_classes_is_the_image_of_class_1():
 
 
 def test_titles_say_which_moment_and_how_many_examples_are_left_out(monkeypatch):
-    titles, tags = [], []
-
-    def draw(found, title):
-        titles.append(title)
-        return canvas.new_figure(title)
-
-    first, *_ = record.PICTURES
-    monkeypatch.setattr(record, "PICTURES", (first._replace(draw=draw),))
+    monkeypatch.setattr(record, "PICTURES", record.PICTURES[:1])
     monkeypatch.setattr(record.pr_curves, "collect", lambda one: {})
-    folder = SimpleNamespace(path=SimpleNamespace(name="run"), metrics=None)
-    recorder = SimpleNamespace(
-        folder=folder, summary=lambda made, step: tags.append((made.value[0].tag, step))
-    )
     one = replace(moment(**KINDS["one output"]), step=7)
-    record.draw_moment(recorder, one)
+    entries = [*record.entries_of(one)]
     broken = replace(one)
     for split, row in ((broken.experiment.data.train, 3), (broken.experiment.data.val, 5)):
         split.features[row] = torch.nan
-    record.draw_moment(recorder, broken)
+    entries += record.entries_of(broken)
+    titles = [entry.content.title for entry in entries]
     assert titles == [*("sigmoid + se, step 7", "sigmoid + se, step 7, 2 examples not finite")]
-    assert tags == [("figure/loss_curve", 7)] * 2
+    assert [(entry.name, entry.step) for entry in entries] == [("loss_curve", 7)] * 2
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 HEAVY = (
-    "torch", "torch.func", "torch.optim", "numpy", "scipy.stats", "scipy.special",
-    "sklearn.datasets", "matplotlib.pyplot", "hydra.main", "omegaconf", "pandas", "rich.console",
+    "torch", "torch.func", "torch.optim", "numpy", "scipy.stats",
+    "matplotlib.pyplot", "hydra.main", "omegaconf", "pandas", "rich.console",
     "rich.table", "tensorboard.compat.proto.event_pb2", "safetensors.torch", "requests", "pooch",
     "mpmath", "hypothesis.extra.numpy", "pytest", "xml.dom.minidom", "coverage",
 )  # fmt: skip

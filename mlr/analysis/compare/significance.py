@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mlr.analysis.compare.student import two_sided_p
 from mlr.analysis.quantities import DIRECTED
 from mlr.analysis.ranking import by_seed, is_higher_better
 from mlr.records.reading import Recorded
@@ -110,9 +111,6 @@ def paired_p(differences: np.ndarray, resolution: float = 0.0) -> np.ndarray:
     count = there.sum(axis=1)
     if not (count >= FEWEST).any():
         return np.full(len(count), np.nan)
-    # takes a quarter of a second
-    from scipy.special import stdtr  # type: ignore[import-untyped]
-
     some = np.maximum(count, FEWEST)
     mean = np.where(there, differences, 0).sum(axis=1) / some
     rest = np.where(there, differences - mean[:, None], 0)
@@ -120,7 +118,7 @@ def paired_p(differences: np.ndarray, resolution: float = 0.0) -> np.ndarray:
     alike = std <= resolution
     t = np.abs(mean) / np.where(alike, 1, std) * np.sqrt(some)
     signs = np.where(np.abs(mean) <= resolution, 1.0, 2.0 ** (1 - some))
-    p = np.where(alike, signs, 2 * stdtr(some - 1, -t))
+    p = np.where(alike, signs, two_sided_p(t, some - 1))
     return np.where(count < FEWEST, np.nan, p)
 
 

@@ -112,7 +112,7 @@ def _run(name: str) -> int:
 def _train() -> int:
     # imports make half a million objects that live to the end: to search them for cycles
     # again and again, and once more at the exit, takes a quarter of a short command
-    gc.set_threshold(200_000, 20, 50)
+    gc.set_threshold(500_000, 20, 50)
     atexit.register(gc.freeze)
     # before there is anything to keep
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))

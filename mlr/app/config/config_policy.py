@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -60,8 +61,11 @@ def guarded(flags: Namespace) -> Iterator[None]:
     Plugins.instance()  # registers the kinds of sources, once
     # Hydra has no other place to look at a file before its interpolations are resolved
     sources: Any = SourcesRegistry.instance().types
-    plain = sources["file"]
+    plain, get_mode = sources["file"], getattr(Hydra, "get_mode", None)
     sources["file"] = partial(CheckedFiles, main=(flags.config_name or MAIN).removesuffix(".yaml"))
+    if get_mode is not None and not _may_set_mode(flags, overrides):
+        # it composes all of the configuration for this, which takes a tenth of a second
+        Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", ".* is not available", UserWarning)
@@ -72,6 +76,19 @@ def guarded(flags: Namespace) -> Iterator[None]:
         raise InputError(str(warning)) from warning  # a folder of hydra.searchpath
     finally:
         sources["file"] = plain
+        if get_mode is not None:
+            Hydra.get_mode = get_mode  # type: ignore[method-assign]
+
+
+def _may_set_mode(flags: Namespace, overrides: Sequence[Override]) -> bool:
+    """Return True unless `hydra.mode` is null: by overrides, files of others, or mlr's own."""
+    keys = {one.key_or_group for one in overrides if "hydra" in one.key_or_group}
+    if keys - {"hydra.run.dir", "hydra.sweep.dir"} or any(one.package for one in overrides):
+        return True
+    if flags.config_name or flags.config_path or flags.config_dir:
+        return True
+    own = (CONFIGS / f"{MAIN}.yaml", *CONFIGS.glob("experiment/*.yaml"))
+    return any(re.search(r"\bmode\b", read_text(path)) for path in own)
 
 
 def check_overrides(overrides: Sequence[Override]) -> None:

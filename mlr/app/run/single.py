@@ -98,6 +98,10 @@ class SingleRun:
                 settings = replace(job, config=spec.config).settings
                 self.outcome = replace(outcome_of(job.folder, before.status), settings=settings)
                 return None
+            if self.drawn:
+                from mlr.figures.record import prepare_figures  # numpy, which a refusal is without
+
+                prepare_figures(spec.probes)
             experiment = spec.build()
             if before is not None:
                 check_same(before, spec.config, experiment)

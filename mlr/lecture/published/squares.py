@@ -32,7 +32,7 @@ DEMIRKAYA = "Demirkaya, Chen and Oymak 2020, abstract"
 def squares_on_digits(lab: Lab) -> Answer:
     """Is squared error on raw outputs, or on sigmoids, as good as cross-entropy with softmax?
 
-    On scikit-learn's 1797 digits, with one hidden layer: network, batches and epochs are the same
+    On the 1797 digits of UCI, with one hidden layer: network, batches and epochs are the same
     for all. Each pair has the learning rate that is best for it on the validation images, of
     five; its accuracy is the mean of five seeds.
 

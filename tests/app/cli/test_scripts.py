@@ -40,7 +40,7 @@ def test_without_packages_one_line_says_what_to_type(path):
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"mlr: torch and 12 other packages are not installed for {sys.executable}; run: {CURE}\n"
+        f"mlr: torch and 10 other packages are not installed for {sys.executable}; run: {CURE}\n"
     )
 
 

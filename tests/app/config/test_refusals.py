@@ -13,6 +13,7 @@ import pytest
 
 from mlr.app.config.arguments import read_arguments
 from mlr.core.checks import InputError
+from tests.records.reading import accumulate
 
 REFUSED = {
     "head=sigmod": "Unknown head=sigmod. Did you mean head=sigmoid",
@@ -216,7 +217,16 @@ LIGHT = {
 """Command lines that train nothing, and their exit codes."""
 
 
-def test_what_trains_nothing_imports_no_torch(tmp_path):
+UNUSED = (
+    *("sklearn", "scipy", "pandas", "sympy", "requests", "pooch", "fsspec", "absl", "jax"),
+    *("matplotlib", "PIL", "torch._dynamo", "torch._inductor", "torch.utils.tensorboard"),
+    *("torch.onnx", "tensorboard.compat.tensorflow_stub", "tensorboard.util.tensor_util"),
+    *("numpy.testing", "numpy.f2py", "rich.progress", "lightning"),
+)
+"""Modules that take long to import, and that the first command of the README does without."""
+
+
+def test_what_trains_nothing_imports_no_torch_and_what_trains_only_what_it_uses(tmp_path):
     code = f"""
 import sys
 from mlr.app.cli.command import main
@@ -226,14 +236,20 @@ for line, expected in {LIGHT}.items():
         code = main() or 0
     except SystemExit as ended:
         code = ended.code or 0
-    heavy = {{"torch", "numpy", "sklearn", "tensorboard", "rich.progress"}} & set(sys.modules)
+    heavy = {{"torch", "numpy", "tensorboard", "rich.progress"}} & set(sys.modules)
     assert (code, heavy) == (expected, set()), line
+sys.argv = ["train.py", "head=sigmoid", "loss=se", "epochs=1", "hydra.run.dir=it"]
+assert main() == 0 and "torch" in sys.modules
+unused = {{*{UNUSED}}} & set(sys.modules)
+assert not unused, unused
 """
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
     assert shown.returncode == 0, shown.stderr
     assert "Choose from accuracy/test, accuracy/train" in shown.stdout
+    # the figures were drawn nevertheless, by another process
+    assert "figure/confusion" in accumulate(tmp_path / "it").Tags()["images"]
 
 
 def idx(magic: int, shape: tuple[int, ...], content: bytes) -> bytes:
