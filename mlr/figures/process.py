@@ -75,7 +75,8 @@ def start() -> None:
     """Start the process, unless there is one, or matplotlib is here already."""
     global _process
     known = _process is not None and _process.owner == os.getpid()
-    if known or "matplotlib.figure" in sys.modules:
+    # Windows passes no descriptors on
+    if known or "matplotlib.figure" in sys.modules or os.name != "posix":
         return
     with suppress(OSError):  # figures are then drawn here
         _process = _Process()
