@@ -26,7 +26,7 @@ from mlr.figures.process import Drawing
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    from mlr.figures.seen import Moment
+    from mlr.figures.seen import Moment, Seen
     from mlr.probes.settings import ProbeSettings
     from mlr.records import Recorder
     from mlr.training import Experiment, Result
@@ -40,6 +40,12 @@ class FigureKind(NamedTuple):
     caption: str
     collect: Callable[[Moment], Any]
     draw: Callable[[Any, str], canvas.Figure]
+
+    def titled(self, moment: Moment) -> str:
+        """Title with the number of updates, and of examples without finite numbers."""
+        lost = sum(one.lost for one in _seen(moment))
+        about = f"step {moment.step}" + (f", {lost} examples not finite" if lost else "")
+        return f"{self.title.format(pair=pair_name(moment.experiment))}, {about}"
 
 
 PICTURES = tuple(
@@ -126,26 +132,31 @@ def _all_entries(recorder: Recorder, experiment: Experiment, result: Result) -> 
         moment = Moment(experiment, step, parameters, recorder.folder.metrics)
         yield from entries_of(moment)
     if found := outputs.collect(moment, result.metrics):
-        drawing = Drawing(outputs.draw, found, f"Output, {_pair(experiment)}")
+        drawing = Drawing(outputs.draw, found, f"Output, {pair_name(experiment)}")
         yield Entry(moment.step, "output", outputs.CAPTION, drawing)
 
 
 def entries_of(moment: Moment) -> Iterator[Entry]:
     """Yield every figure that suits the run, and its curves; none if no number is finite."""
-    seen = [one for one in (moment.train, moment.val) if one is not None]
-    if not all(len(one.losses) for one in seen):
+    if not has_numbers(moment):
         return
-    lost = sum(one.lost for one in seen)
-    about = f"step {moment.step}" + (f", {lost} examples not finite" if lost else "")
     for picture in PICTURES:
         found = picture.collect(moment)
         if found is not None:
-            title = picture.title.format(pair=_pair(moment.experiment))
-            drawing = Drawing(picture.draw, found, f"{title}, {about}")
+            drawing = Drawing(picture.draw, found, picture.titled(moment))
             yield Entry(moment.step, picture.name, picture.caption, drawing)
     if curves := pr_curves.collect(moment):
         summary = pr_curves.summary(curves, moment.experiment.data.labels)
         yield Entry(moment.step, "pr_curve", "", summary)
+
+
+def has_numbers(moment: Moment) -> bool:
+    """Return True if some examples of each split have finite numbers."""
+    return all(len(one.losses) for one in _seen(moment))
+
+
+def _seen(moment: Moment) -> list[Seen]:
+    return [one for one in (moment.train, moment.val) if one is not None]
 
 
 def _record(recorder: Recorder, entries: Sequence[Entry]) -> str:
@@ -174,5 +185,6 @@ def image_summary(tag: str, image: bytes, caption: str) -> Summary:
     return Summary(value=[Summary.Value(tag=tag, metadata=about, image=content)])
 
 
-def _pair(experiment: Experiment) -> str:
+def pair_name(experiment: Experiment) -> str:
+    """Name head and loss, as in `sigmoid + se`."""
     return f"{experiment.objective.head.name} + {experiment.objective.loss.name}"
