@@ -35,5 +35,6 @@ manifest_maker.template = ".ci/manifest.in"
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     """Build a wheel as `setuptools.build_meta` does, but from a folder that is empty at first."""
     with TemporaryDirectory() as folder:
-        options = {**(config_settings or {}), "--global-option": ["build", f"--build-base={folder}"]}
-        return build_meta.build_wheel(wheel_directory, options, metadata_directory)
+        build = {"--global-option": ["build", f"--build-base={folder}"]}
+        settings = {**(config_settings or {}), **build}
+        return build_meta.build_wheel(wheel_directory, settings, metadata_directory)
