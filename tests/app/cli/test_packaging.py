@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -48,6 +51,16 @@ name: theirs
 """
 
 
+BUILD = """
+import sys
+sys.path.insert(0, ".ci")
+import backend
+print(getattr(backend, "build_" + sys.argv[1])(sys.argv[2]))
+"""
+# the time that files get in an archive, so that two of the same files are the same bytes
+DATED = {**os.environ, "SOURCE_DATE_EPOCH": "1780000000"}
+
+
 def run(*line: object, folder: Path, **options: object) -> subprocess.CompletedProcess[str]:
     """A process that must end well."""
     done = subprocess.run([*map(str, line)], cwd=folder, capture_output=True, text=True, **options)
@@ -86,15 +99,23 @@ def test_another_application_composes_our_groups(tmp_path):
     assert "'name': 'theirs'" in told
 
 
+def in_git() -> set[str]:
+    """Files of the repository as somebody clones it, with those that are not committed yet."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = run(*listed, folder=ROOT).stdout.split("\0")
+    return {name for name in names if name and (ROOT / name).is_file()}
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """A copy of the repository, as somebody clones it."""
+    """A copy of the repository in which an older version was once installed."""
     folder = tmp_path_factory.mktemp("clone") / "copy"
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in ("mlr", "configs", "scripts", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder)
+    for name in in_git():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    removed = folder / "build" / "lib" / "mlr" / "configs" / "loss" / "removed.yaml"
+    removed.parent.mkdir(parents=True)
+    removed.touch()
     return folder
 
 
@@ -102,9 +123,21 @@ def copy(tmp_path_factory):
 def wheel(copy):
     """A wheel of it, built with the setuptools at hand."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
-    run(*command, "--no-deps", "--no-build-isolation", "-w", copy.parent, copy, folder=copy)
+    options = ["--no-deps", "--no-build-isolation", "-w", copy.parent]
+    run(*command, *options, copy, folder=copy, env=DATED)
     (built,) = copy.parent.glob("*.whl")
     return built
+
+
+@pytest.fixture(scope="module")
+def source(copy, tmp_path_factory):
+    """A source distribution of it, unpacked."""
+    folder = tmp_path_factory.mktemp("source")
+    name = run(sys.executable, "-c", BUILD, "sdist", folder, folder=copy).stdout.split()[-1]
+    with tarfile.open(folder / name) as archive:
+        archive.extractall(folder / "unpacked", filter="data")
+    (unpacked,) = (folder / "unpacked").iterdir()
+    return unpacked
 
 
 class Environment:
@@ -157,16 +190,54 @@ def test_a_wheel_holds_the_packages_and_nothing_else(wheel):
 
 
 @pytest.mark.slow
-def test_a_source_distribution_makes_the_same_wheel(copy, wheel, tmp_path):
-    make = "from setuptools.build_meta import build_{0} as make; print(make({1!r}))"
-    code = make.format("sdist", str(tmp_path))
-    name = run(sys.executable, "-c", code, folder=copy).stdout.split()[-1]
-    with tarfile.open(tmp_path / name) as archive:
-        archive.extractall(tmp_path / "unpacked", filter="data")
-    (unpacked,) = (tmp_path / "unpacked").iterdir()
-    run(sys.executable, "-c", make.format("wheel", str(tmp_path)), folder=unpacked)
+def test_a_wheel_is_built_of_the_files_that_there_are_and_leaves_none(copy, wheel):
+    assert "mlr/configs/loss/removed.yaml" not in zipfile.ZipFile(wheel).namelist()
+    build = {path.name for path in (copy / "build").rglob("*") if path.is_file()}
+    assert build == {"removed.yaml"}
+
+
+@pytest.mark.slow
+def test_a_source_distribution_holds_what_git_does(source):
+    files = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    made = {name for name in files if name.startswith("mlr_lab.egg-info/")}
+    assert files - made - {"PKG-INFO", "setup.cfg"} == in_git()
+    links = re.findall(r"\]\(([^)#]+)", (source / "README.md").read_text(encoding="utf-8"))
+    assert ".assets/gradient.png" in links
+    assert {link for link in links if "://" not in link} <= files
+
+
+@pytest.mark.slow
+def test_a_source_distribution_makes_the_same_wheel(source, wheel, tmp_path):
+    run(sys.executable, "-c", BUILD, "wheel", tmp_path, folder=source, env=DATED)
     (again,) = tmp_path.glob("*.whl")
-    assert set(zipfile.ZipFile(again).namelist()) == set(zipfile.ZipFile(wheel).namelist())
+    assert again.name == wheel.name
+    assert again.read_bytes() == wheel.read_bytes()
+
+
+@pytest.mark.slow
+def test_both_distributions_hold_every_licence(source, wheel):
+    archive = zipfile.ZipFile(wheel)
+    (info,) = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name}
+    for name, words in {
+        "LICENSE": "The mlr authors",
+        "mlr/analysis/report/uplot/LICENSE": "Leon Sorokin",
+    }.items():
+        assert words in (source / name).read_text()
+        assert words in archive.read(f"{info}/licenses/{name}").decode()
+
+
+@pytest.mark.slow
+def test_the_metadata_name_every_python_that_ci_tries(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    metadata = archive.read(name).decode()
+    named = re.findall(r"^Classifier: Programming Language :: Python :: (3\.\d+)$", metadata, re.M)
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    tried = {version for version in re.findall(r'"(3\.\d+)"', workflow)}
+    assert {*named} == tried
+    assert re.search(rf"^Requires-Python: >={min(tried)}$", metadata, re.M)
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert len(re.findall(r"^Requires-Dist: [^;]+$", metadata, re.M)) == len(dependencies)
 
 
 @pytest.mark.slow
@@ -187,6 +258,8 @@ def test_installed_elsewhere_it_is_found(copy, installed, tmp_path, editable):
 def test_an_installed_mlr_does_all_outside_the_repository(installed, tmp_path):
     where = run(installed.python, "-c", "import mlr; print(mlr.__file__)", folder=tmp_path)
     assert Path(where.stdout.strip()) == installed.site / "mlr" / "__init__.py"
+    for name in ("mlr", "configs", "configs/loss"):  # folders of the person's own
+        (tmp_path / name).mkdir()
     mlr = installed.bin / "mlr"
     line = ("experiment=neuron", "epochs=20", "probes.figures=0")
     assert "/bin/mlr board runs/" in run(mlr, "train", *line, folder=tmp_path).stdout
@@ -198,7 +271,11 @@ def test_an_installed_mlr_does_all_outside_the_repository(installed, tmp_path):
         assert told.stderr == ""
         assert "scripts/" not in told.stdout
     assert (tmp_path / "it" / "report.html").stat().st_size > 100_000
-    assert run(installed.python, "-m", "mlr", "--version", folder=tmp_path).stdout == "mlr 0.1.0\n"
+    assert "numbers of slides" in run(mlr, "lecture", "--help", folder=tmp_path).stdout
+    for command in ((mlr,), (installed.python, "-m", "mlr")):
+        assert run(*command, "--version", folder=tmp_path).stdout == "mlr 0.1.0\n"
+        wrong = subprocess.run([*command, "train", "head=no"], cwd=tmp_path, capture_output=True)
+        assert (wrong.returncode, wrong.stdout) == (2, b"")
 
 
 @pytest.mark.slow
