@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tomllib
 import zipfile
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -168,6 +167,12 @@ def installed(wheel, tmp_path_factory):
     return environment
 
 
+@pytest.fixture
+def alone(monkeypatch):
+    """No modules but those that are installed."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+
+
 def packaged() -> set[str]:
     """Files that belong into the distribution, by their names there."""
     code = {path for path in (ROOT / "mlr").rglob("*") if path.is_file()}
@@ -233,16 +238,14 @@ def test_the_metadata_name_every_python_that_ci_tries(wheel):
     metadata = archive.read(name).decode()
     named = re.findall(r"^Classifier: Programming Language :: Python :: (3\.\d+)$", metadata, re.M)
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
-    tried = {version for version in re.findall(r'"(3\.\d+)"', workflow)}
+    tried = {*re.findall(r'"(3\.\d+)"', workflow)}
     assert {*named} == tried
     assert re.search(rf"^Requires-Python: >={min(tried)}$", metadata, re.M)
-    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    assert len(re.findall(r"^Requires-Dist: [^;]+$", metadata, re.M)) == len(dependencies)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("editable", [False, True], ids=["wheel", "editable"])
-def test_installed_elsewhere_it_is_found(copy, installed, tmp_path, editable):
+def test_installed_elsewhere_it_is_found(copy, installed, alone, tmp_path, editable):
     environment = installed
     if editable:
         environment = Environment(tmp_path / "venv")
@@ -255,7 +258,7 @@ def test_installed_elsewhere_it_is_found(copy, installed, tmp_path, editable):
 
 
 @pytest.mark.slow
-def test_an_installed_mlr_does_all_outside_the_repository(installed, tmp_path):
+def test_an_installed_mlr_does_all_outside_the_repository(installed, alone, tmp_path):
     where = run(installed.python, "-c", "import mlr; print(mlr.__file__)", folder=tmp_path)
     assert Path(where.stdout.strip()) == installed.site / "mlr" / "__init__.py"
     for name in ("mlr", "configs", "configs/loss"):  # folders of the person's own
@@ -279,7 +282,7 @@ def test_an_installed_mlr_does_all_outside_the_repository(installed, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_repository_works_after_it_was_installed_as_a_wheel(copy, installed, tmp_path):
+def test_a_repository_works_after_it_was_installed_as_a_wheel(copy, installed, alone, tmp_path):
     """As `pip install '.[notebook]'` does in a clone: its scripts run its own code nevertheless."""
     line = ("data=neuron", "batch_size=1", "head=sigmoid", "loss=bce", "epochs=1", "seed=0,1")
     script = copy / "scripts" / "train.py"
