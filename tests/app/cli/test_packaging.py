@@ -12,6 +12,7 @@ import zipfile
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import hydra
 import pytest
 
 ROOT = Path(__file__).parents[3]
@@ -79,6 +80,8 @@ def test_the_entry_point_names_the_launcher():
 
 def compose_theirs(python: Path | str, folder: Path) -> str:
     """Run another application; return what it prints of the configurations that it composes."""
+    if sys.version_info >= (3, 14) and hydra.__version__.startswith("1.3."):
+        pytest.skip("only mlr's own command starts Hydra 1.3 on Python 3.14")
     (folder / "conf").mkdir(parents=True)
     (folder / "conf" / "app.yaml").write_text(THEIR_CONFIG)
     (folder / "app.py").write_text(THEIRS)
