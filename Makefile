@@ -5,7 +5,7 @@ ARGS ?=
 FIRST := -m experiment=saturated loss=se,bce
 
 .DEFAULT_GOAL := help
-.PHONY: help install train board test test-slow test-faults test-long test-newest test-hydra-next test-extras test-mutants check picture lecture docs docs-links benchmark clean
+.PHONY: help install train board test test-slow test-faults test-long test-newest test-hydra-next test-extras test-mutants check picture lecture docs docs-links dist benchmark clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -105,8 +105,21 @@ docs: install  ## build the documentation into runs/site
 docs-links: install  ## ask the network for every external address of the documentation
 	@$(BIN)/python -m mlr.docs.build runs/links --links
 
+# build and twine have an environment of their own
+DIST := .venv-dist
+$(DIST)/installed: .ci/constraints.txt
+	@$(PYTHON) -m venv $(DIST)
+	@$(DIST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt build setuptools twine
+	@touch $@
+
+dist: $(DIST)/installed  ## build and check the wheel and the source distribution, in dist/
+	@rm -rf dist
+	@# the wheel, built from the source distribution, is the same to the byte for the same commit
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(DIST)/bin/python -m build --no-isolation >$(DIST)/log 2>&1 || { cat $(DIST)/log; exit 1; }
+	$(DIST)/bin/python -m twine check --strict dist/*
+
 benchmark: install  ## time mlr and hand-written loops, and say what became slower
 	$(BIN)/python scripts/benchmark.py $(ARGS)
 
 clean:  ## remove .venv and caches, but no runs
-	rm -rf .venv $(NEWEST) $(NEXT) $(EXTRAS) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	rm -rf .venv $(NEWEST) $(NEXT) $(EXTRAS) $(DIST) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from shlex import quote
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hydra._internal.utils import get_args_parser
 
@@ -29,6 +30,27 @@ from mlr.core.commandline import command
 from mlr.losses import OTHER_NAMES
 
 _SWEEP = ("-m", "--multirun")
+
+
+def args_parser() -> ArgumentParser:
+    """Return Hydra's parser of the command line.
+
+    Python 3.14 checks every help as it is added, and that of --shell-completion in Hydra 1.3 is no
+    string, but writes itself when it is printed.
+    """
+    parser: Any = ArgumentParser
+    check = getattr(parser, "_check_help", None)
+    if check is None:
+        return get_args_parser()
+    parser._check_help = lambda parser, action: None
+    try:
+        return get_args_parser()
+    finally:
+        parser._check_help = check
+
+
+hydra_main: Any = import_module("hydra.main")
+hydra_main.get_args_parser = args_parser
 
 
 def canonical(line: str) -> str:
@@ -95,7 +117,7 @@ def read_arguments(words: Sequence[str]) -> Namespace:
         InputError: Hydra would print its usage or ignore a flag; a word is not written as options
             are; a choice does not exist.
     """
-    parser = get_args_parser()
+    parser = args_parser()
 
     def error(message: str) -> NoReturn:
         stray = message.removeprefix("unrecognized arguments: ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import zipfile
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import hydra
 import pytest
 
 ROOT = Path(__file__).parents[3]
@@ -48,6 +51,16 @@ name: theirs
 """
 
 
+BUILD = """
+import sys
+sys.path.insert(0, ".ci")
+import backend
+print(getattr(backend, "build_" + sys.argv[1])(sys.argv[2]))
+"""
+# the time that files get in an archive, so that two of the same files are the same bytes
+DATED = {**os.environ, "SOURCE_DATE_EPOCH": "1780000000"}
+
+
 def run(*line: object, folder: Path, **options: object) -> subprocess.CompletedProcess[str]:
     """A process that must end well."""
     done = subprocess.run([*map(str, line)], cwd=folder, capture_output=True, text=True, **options)
@@ -67,6 +80,8 @@ def test_the_entry_point_names_the_launcher():
 
 def compose_theirs(python: Path | str, folder: Path) -> str:
     """Run another application; return what it prints of the configurations that it composes."""
+    if sys.version_info >= (3, 14) and hydra.__version__.startswith("1.3."):
+        pytest.skip("only mlr's own command starts Hydra 1.3 on Python 3.14")
     (folder / "conf").mkdir(parents=True)
     (folder / "conf" / "app.yaml").write_text(THEIR_CONFIG)
     (folder / "app.py").write_text(THEIRS)
@@ -86,15 +101,23 @@ def test_another_application_composes_our_groups(tmp_path):
     assert "'name': 'theirs'" in told
 
 
+def in_git() -> set[str]:
+    """Files of the repository as somebody clones it, with those that are not committed yet."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = run(*listed, folder=ROOT).stdout.split("\0")
+    return {name for name in names if name and (ROOT / name).is_file()}
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """A copy of the repository, as somebody clones it."""
+    """A copy of the repository in which an older version was once installed."""
     folder = tmp_path_factory.mktemp("clone") / "copy"
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in ("mlr", "configs", "scripts", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder)
+    for name in in_git():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    removed = folder / "build" / "lib" / "mlr" / "configs" / "loss" / "removed.yaml"
+    removed.parent.mkdir(parents=True)
+    removed.touch()
     return folder
 
 
@@ -102,9 +125,21 @@ def copy(tmp_path_factory):
 def wheel(copy):
     """A wheel of it, built with the setuptools at hand."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
-    run(*command, "--no-deps", "--no-build-isolation", "-w", copy.parent, copy, folder=copy)
+    options = ["--no-deps", "--no-build-isolation", "-w", copy.parent]
+    run(*command, *options, copy, folder=copy, env=DATED)
     (built,) = copy.parent.glob("*.whl")
     return built
+
+
+@pytest.fixture(scope="module")
+def source(copy, tmp_path_factory):
+    """A source distribution of it, unpacked."""
+    folder = tmp_path_factory.mktemp("source")
+    name = run(sys.executable, "-c", BUILD, "sdist", folder, folder=copy).stdout.split()[-1]
+    with tarfile.open(folder / name) as archive:
+        archive.extractall(folder / "unpacked", filter="data")
+    (unpacked,) = (folder / "unpacked").iterdir()
+    return unpacked
 
 
 class Environment:
@@ -135,6 +170,12 @@ def installed(wheel, tmp_path_factory):
     return environment
 
 
+@pytest.fixture
+def alone(monkeypatch):
+    """No modules but those that are installed."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+
+
 def packaged() -> set[str]:
     """Files that belong into the distribution, by their names there."""
     code = {path for path in (ROOT / "mlr").rglob("*") if path.is_file()}
@@ -157,21 +198,57 @@ def test_a_wheel_holds_the_packages_and_nothing_else(wheel):
 
 
 @pytest.mark.slow
-def test_a_source_distribution_makes_the_same_wheel(copy, wheel, tmp_path):
-    make = "from setuptools.build_meta import build_{0} as make; print(make({1!r}))"
-    code = make.format("sdist", str(tmp_path))
-    name = run(sys.executable, "-c", code, folder=copy).stdout.split()[-1]
-    with tarfile.open(tmp_path / name) as archive:
-        archive.extractall(tmp_path / "unpacked", filter="data")
-    (unpacked,) = (tmp_path / "unpacked").iterdir()
-    run(sys.executable, "-c", make.format("wheel", str(tmp_path)), folder=unpacked)
+def test_a_wheel_is_built_of_the_files_that_there_are_and_leaves_none(copy, wheel):
+    assert "mlr/configs/loss/removed.yaml" not in zipfile.ZipFile(wheel).namelist()
+    build = {path.name for path in (copy / "build").rglob("*") if path.is_file()}
+    assert build == {"removed.yaml"}
+
+
+@pytest.mark.slow
+def test_a_source_distribution_holds_what_git_does(source):
+    files = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    made = {name for name in files if name.startswith("mlr_lab.egg-info/")}
+    assert files - made - {"PKG-INFO", "setup.cfg"} == in_git()
+    links = re.findall(r"\]\(([^)#]+)", (source / "README.md").read_text(encoding="utf-8"))
+    assert ".assets/gradient.png" in links
+    assert {link for link in links if "://" not in link} <= files
+
+
+@pytest.mark.slow
+def test_a_source_distribution_makes_the_same_wheel(source, wheel, tmp_path):
+    run(sys.executable, "-c", BUILD, "wheel", tmp_path, folder=source, env=DATED)
     (again,) = tmp_path.glob("*.whl")
-    assert set(zipfile.ZipFile(again).namelist()) == set(zipfile.ZipFile(wheel).namelist())
+    assert again.name == wheel.name
+    assert again.read_bytes() == wheel.read_bytes()
+
+
+@pytest.mark.slow
+def test_both_distributions_hold_every_licence(source, wheel):
+    archive = zipfile.ZipFile(wheel)
+    (info,) = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name}
+    for name, words in {
+        "LICENSE": "The mlr authors",
+        "mlr/analysis/report/uplot/LICENSE": "Leon Sorokin",
+    }.items():
+        assert words in (source / name).read_text()
+        assert words in archive.read(f"{info}/licenses/{name}").decode()
+
+
+@pytest.mark.slow
+def test_the_metadata_name_every_python_that_ci_tries(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    metadata = archive.read(name).decode()
+    named = re.findall(r"^Classifier: Programming Language :: Python :: (3\.\d+)$", metadata, re.M)
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    tried = {*re.findall(r'"(3\.\d+)"', workflow)}
+    assert {*named} == tried
+    assert re.search(rf"^Requires-Python: >={min(tried)}$", metadata, re.M)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("editable", [False, True], ids=["wheel", "editable"])
-def test_installed_elsewhere_it_is_found(copy, installed, tmp_path, editable):
+def test_installed_elsewhere_it_is_found(copy, installed, alone, tmp_path, editable):
     environment = installed
     if editable:
         environment = Environment(tmp_path / "venv")
@@ -184,9 +261,11 @@ def test_installed_elsewhere_it_is_found(copy, installed, tmp_path, editable):
 
 
 @pytest.mark.slow
-def test_an_installed_mlr_does_all_outside_the_repository(installed, tmp_path):
+def test_an_installed_mlr_does_all_outside_the_repository(installed, alone, tmp_path):
     where = run(installed.python, "-c", "import mlr; print(mlr.__file__)", folder=tmp_path)
     assert Path(where.stdout.strip()) == installed.site / "mlr" / "__init__.py"
+    for name in ("mlr", "configs", "configs/loss"):  # folders of the person's own
+        (tmp_path / name).mkdir()
     mlr = installed.bin / "mlr"
     line = ("experiment=neuron", "epochs=20", "probes.figures=0")
     assert "/bin/mlr board runs/" in run(mlr, "train", *line, folder=tmp_path).stdout
@@ -198,11 +277,15 @@ def test_an_installed_mlr_does_all_outside_the_repository(installed, tmp_path):
         assert told.stderr == ""
         assert "scripts/" not in told.stdout
     assert (tmp_path / "it" / "report.html").stat().st_size > 100_000
-    assert run(installed.python, "-m", "mlr", "--version", folder=tmp_path).stdout == "mlr 0.1.0\n"
+    assert "numbers of slides" in run(mlr, "lecture", "--help", folder=tmp_path).stdout
+    for command in ((mlr,), (installed.python, "-m", "mlr")):
+        assert run(*command, "--version", folder=tmp_path).stdout == "mlr 0.1.0\n"
+        wrong = subprocess.run([*command, "train", "head=no"], cwd=tmp_path, capture_output=True)
+        assert (wrong.returncode, wrong.stdout) == (2, b"")
 
 
 @pytest.mark.slow
-def test_a_repository_works_after_it_was_installed_as_a_wheel(copy, installed, tmp_path):
+def test_a_repository_works_after_it_was_installed_as_a_wheel(copy, installed, alone, tmp_path):
     """As `pip install '.[notebook]'` does in a clone: its scripts run its own code nevertheless."""
     line = ("data=neuron", "batch_size=1", "head=sigmoid", "loss=bce", "epochs=1", "seed=0,1")
     script = copy / "scripts" / "train.py"

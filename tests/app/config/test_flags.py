@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from argparse import Action, ArgumentParser
 
 import pytest
-from hydra._internal.utils import get_args_parser
+
+from mlr.app.config.arguments import args_parser
 
 SHOWN = {
     "--help": ["clipped_linear", "batch_size=32"],
@@ -62,6 +64,27 @@ def test_a_flag_shows_what_it_promises(train, tmp_path, line):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_python_that_checks_each_help_runs_hydra(train, monkeypatch):
+    """As Python 3.14 does, where that of --shell-completion in Hydra 1.3 is no string."""
+    add = ArgumentParser.add_argument
+
+    def check_help(self: ArgumentParser, action: Action) -> None:
+        if not isinstance(action.help, str | None):
+            raise ValueError("badly formed help string")
+
+    def add_and_check(self: ArgumentParser, *names: str, **options: object) -> Action:
+        action = add(self, *names, **options)
+        self._check_help(action)
+        return action
+
+    monkeypatch.setattr(ArgumentParser, "_check_help", check_help, raising=False)
+    monkeypatch.setattr(ArgumentParser, "add_argument", add_and_check)
+    shown = train("--cfg", "job")
+    assert (shown.code, shown.err) == (0, "")
+    with pytest.raises(ValueError, match="badly formed"):
+        ArgumentParser().add_argument("--own", help=object())
+
+
 @pytest.mark.parametrize("line", REFUSED)
 def test_a_flag_that_cannot_be_followed_is_refused(train, tmp_path, monkeypatch, line):
     monkeypatch.delenv("COMP_LINE", raising=False)
@@ -73,6 +96,6 @@ def test_a_flag_that_cannot_be_followed_is_refused(train, tmp_path, monkeypatch,
 
 
 def test_no_flag_of_hydra_is_forgotten():
-    flags = {name for action in get_args_parser()._actions for name in action.option_strings}
+    flags = {name for action in args_parser()._actions for name in action.option_strings}
     tried = {word for line in (*SHOWN, *REFUSED) for word in line.split()} | RUNNING
     assert {flag for flag in flags if flag.startswith("--")} <= tried
