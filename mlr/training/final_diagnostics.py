@@ -22,7 +22,7 @@ from mlr.training.diagnostics_report import (
     best_threshold,
     data_report,
     numbers,
-    report,
+    reports,
     same_class_as_nearest,
 )
 from mlr.training.evaluation import EvaluatedBatch, Evaluation, Sums, added, sums_of
@@ -185,19 +185,14 @@ class FinalDiagnostics:
         nearest = cache(
             lambda key: same_class_as_nearest(splits[key].features, splits[key].targets)
         )
-        found = []
-        for run, experiment in enumerate(self.program.runs):
-            first, sums, details = (
-                {name: values[run] for name, values in part.items()} for part in known
-            )
-            own = report(first, sums, details, self.count)
+        found = reports(*known, self.count)
+        for own, experiment in zip(found, self.program.runs, strict=True):
             if experiment.data.labels and "classes" in own:
                 own["classes"]["labels"] = list(experiment.data.labels)
             key = id(experiment.data)
             own["data"] = dict(described[key])
             if _learned_little(own):
                 own["data"]["neighbours"] = numbers(nearest(key))
-            found.append(own)
         return found
 
 
