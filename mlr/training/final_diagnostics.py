@@ -22,6 +22,7 @@ from mlr.training.diagnostics_report import (
     best_threshold,
     data_report,
     numbers,
+    order_of,
     reports,
     same_class_as_nearest,
 )
@@ -161,9 +162,9 @@ class FinalDiagnostics:
 
     def _details(self, batches: list[EvaluatedBatch]) -> Sums:
         """Return quantiles of the sizes, and of classifications logits by bin and a threshold."""
-        sizes = torch.cat([batch.gradient_sizes for batch in batches], dim=1).sort(1).values
+        sizes = torch.cat([batch.gradient_sizes for batch in batches], dim=1)
         places = [round(quantile * (sizes.shape[1] - 1)) for quantile in QUANTILES]
-        found = {"quantiles": sizes[:, places]}
+        found = {"quantiles": sizes.gather(1, order_of(sizes)[:, places])}
         if self.program.classification:
             logits = torch.cat([batch.logits for batch in batches], dim=1)
             targets = torch.cat([batch.targets for batch in batches], dim=1)
