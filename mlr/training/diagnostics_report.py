@@ -107,20 +107,21 @@ def _ratio(sums: NDArray[Any], counts: NDArray[Any]) -> NDArray[Any]:
 
 def numbers(values: Any) -> Any:
     """Round a number, or an array to nested lists, to `DIGITS` digits; None if not finite."""
-    array = np.asarray(values)
+    array = np.asarray(values, dtype=np.float64)
     # all at once: a sweep ends with ten thousands of numbers, of which many are equal
-    texts = (f"%.{DIGITS}g " * array.size % tuple(array.ravel().tolist())).split()
-    rounded = np.empty(array.size, dtype=object)
-    rounded[:] = [_number(text) for text in texts]
+    flat = array.ravel().tolist()
+    texts = (f"%.{DIGITS}g " * len(flat) % tuple(flat)).split()
+    rounded = np.empty(len(flat), dtype=object)
+    rounded[:] = [_number(text, one.is_integer()) for text, one in zip(texts, flat, strict=True)]
     return rounded.reshape(array.shape).tolist()
 
 
 @lru_cache(maxsize=1 << 12)
-def _number(text: str) -> float | None:
+def _number(text: str, is_whole: bool) -> float | None:
     number = float(text)
     if not isfinite(number):
         return None
-    return int(number) if number.is_integer() else number
+    return int(number) if is_whole else number
 
 
 def same_class_as_nearest(features: Tensor, labels: Tensor) -> float:

@@ -177,16 +177,16 @@ class FinalDiagnostics:
 
     def reports(self) -> list[dict[str, Any]]:
         """Report each run as JSON holds it: shares, means, and None for nothing."""
-        known = [
+        first, sums, details = (
             {name: self.program.of_runs(value).cpu().numpy() for name, value in own.items()}
             for own in (self.first, self.sums, self.details)
-        ]
+        )
         splits = {id(one.data): one.data.train for one in self.program.runs}
         described = {key: data_report(split.features) for key, split in splits.items()}
         nearest = cache(
             lambda key: same_class_as_nearest(splits[key].features, splits[key].targets)
         )
-        found = reports(*known, self.count)
+        found = reports(first, sums, details, self.count)
         for own, experiment in zip(found, self.program.runs, strict=True):
             if experiment.data.labels and "classes" in own:
                 own["classes"]["labels"] = list(experiment.data.labels)

@@ -213,7 +213,7 @@ def _last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:
 
 
 def claim(run: PreparedRun, tags: Sequence[str]) -> None:
-    """Claim the folder of a run, lock it if the run is a single one, and open its records of `tags`.
+    """Claim the folder of a run, lock it if the run is a single one, and open records of `tags`.
 
     Raises:
         InputError: it holds another run, another process trains one there, or it cannot be made.
