@@ -95,6 +95,10 @@ class Source(ABC):
         """True if examples stay in the order of their file."""
         return self.order == options.GIVEN
 
+    def seed_of(self, run: int) -> int | None:
+        """Return the seed that decides the data of a run of seed `run`; None if none does."""
+        return run
+
     @abstractmethod
     def load(self, seed: int) -> Dataset:
         """Generate or read the data; only noise and split may depend on `seed`.

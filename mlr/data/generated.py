@@ -42,6 +42,10 @@ class Generated(PreparedSource):
         whole("data.classes", self.classes, at_least=2)
         whole("data.n", self.n, at_least=3 * self.classes)
 
+    def seed_of(self, run: int) -> int:
+        """Return `seed` if that is set, else the run's."""
+        return run if self.seed is None else self.seed
+
     @abstractmethod
     def draw(self, seed: int) -> tuple[NDArray, NDArray[np.int64]]:
         """Draw the features (n, ...) and labels (n,), a pure function of `seed`."""
@@ -52,7 +56,7 @@ class Generated(PreparedSource):
         Raises:
             InputError: too few examples for the splits, or more than memory holds.
         """
-        seed = seed if self.seed is None else self.seed
+        seed = self.seed_of(seed)
         where, shares = f"data={self.name}", (self.val_fraction, self.test_fraction)
         try:
             data = Arrays(*self.draw(seed))

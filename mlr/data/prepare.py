@@ -57,6 +57,10 @@ class PreparedSource(Source):
     def __post_init__(self) -> None:
         options.check(vars(self), self.scales)
 
+    def seed_of(self, run: int) -> int | None:
+        """Return the run's seed if it decides which labels are flipped."""
+        return run if self.label_noise else None
+
     def dataset(
         self,
         seed: int,

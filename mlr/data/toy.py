@@ -178,13 +178,17 @@ class Line(PreparedSource):
     test_fraction: float = 0.2
     seed: int | None = None
 
+    def seed_of(self, run: int) -> int:
+        """Return `seed` if that is set, else the run's."""
+        return run if self.seed is None else self.seed
+
     def load(self, seed: int) -> Dataset:
         """Draw features (N, 1) and targets (N, 1).
 
         Raises:
             InputError: too few examples for the splits.
         """
-        seed = seed if self.seed is None else self.seed
+        seed = self.seed_of(seed)
         rng = generator(seed, self.name, "points")
         x = rng.uniform(-1.0, 1.0, (self.n, 1))
         t = self.slope * x + self.intercept + self.noise * rng.standard_normal((self.n, 1))

@@ -56,12 +56,9 @@ def group_key(config: Mapping[str, Any]) -> str:
     return _text(shared)
 
 
-def data_key(config: Mapping[str, Any]) -> str:
-    """Key that is equal for runs of the same data: the source's options and the seed it uses."""
-    data = config["data"]
-    own = str(data.get("_target_")).startswith("mlr.")
-    fixed = own and data.get("seed") is not None
-    return _text({"data": data, "seed": None if fixed else config["seed"]})
+def data_key(options: Mapping[str, Any], seed: int | None) -> str:
+    """Key that is equal for runs of the same data: a source's options and the seed that decides."""
+    return _text({"data": options, "seed": seed})
 
 
 def _without(group: str, value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -22,23 +23,30 @@ DIGITS = 6
 Numbers = Mapping[str, NDArray[Any]]
 
 
-def report(first: Numbers, sums: Numbers, closer: Numbers, count: int) -> dict[str, Any]:
-    """Compute shares and means of one run; None where there is nothing.
+def reports(first: Numbers, sums: Numbers, closer: Numbers, count: int) -> list[dict[str, Any]]:
+    """Compute shares and means of R runs; None where there is nothing.
 
-    `first` has means before the first update, `sums` sums over `count` examples after the last,
-    `closer` quantiles of ‖dL/dz‖, and counts and sums by bin of the logit.
+    Args:
+        first: means before the first update, each (R, …).
+        sums: sums over `count` examples after the last update.
+        closer: quantiles of ‖dL/dz‖, and counts and sums by bin of the logit.
+        count: number of examples.
+
+    Returns:
+        A report a run; limits of bins are shared by all.
     """
+    runs = len(closer["quantiles"])
     shares = ("zero", "saturated", "stuck", "stuck_zero", "surprise")
-    found: dict[str, Any] = {"examples": count}
+    found: dict[str, Any] = {"examples": [count] * runs}
     found |= {name: numbers(sums[name] / count) for name in shares if name in sums}
     found["start"] = {name: numbers(first[name]) for name in ("loss", *shares) if name in first}
     found["gradient"] = numbers(closer["quantiles"])
     if "accuracy" not in sums:
-        return found
+        return _by_run(found, runs)
     found["wrong"] = numbers(1 - sums["accuracy"] / count)
     found["start"]["wrong"] = numbers(1 - first["accuracy"])
     found["right_pull"] = numbers(_ratio(sums["past_squares"], sums["squares"]))
-    found["confidence"] = {"edges": list(EDGES)}
+    found["confidence"] = {"edges": [list(EDGES)] * runs}
     for side in ("wrong", "right"):
         found["confidence"] |= {
             f"count_{side}": numbers(sums[f"count_{side}"]),
@@ -58,11 +66,17 @@ def report(first: Numbers, sums: Numbers, closer: Numbers, count: int) -> dict[s
             "wrong": numbers(closer["boundary_wrong"]),
         }
     found["logits"] = {
-        "edges": list(LOGIT_EDGES),
+        "edges": [list(LOGIT_EDGES)] * runs,
         "count": numbers(closer["bins"]),
         "grad": numbers(_ratio(closer["bin_grads"], closer["bins"])),
     }
-    return found
+    return _by_run(found, runs)
+
+
+def _by_run(columns: Mapping[str, Any], runs: int) -> list[dict[str, Any]]:
+    """Turn lists over the runs, in mappings by name, into a mapping of values a run."""
+    lists = [_by_run(own, runs) if isinstance(own, dict) else own for own in columns.values()]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*lists, strict=True)]
 
 
 def data_report(features: Tensor) -> dict[str, Any]:
@@ -78,9 +92,9 @@ def data_report(features: Tensor) -> dict[str, Any]:
     places = torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64, device=columns.device)
     spread = columns.quantile(places).cpu().numpy() if len(columns) else np.zeros(3)
     return {
-        "mean": numbers(means.mean()),
-        "std": numbers(overall),
-        "largest": numbers(flat.abs().amax()),
+        "mean": numbers(means.mean().item()),
+        "std": numbers(overall.item()),
+        "largest": numbers(flat.abs().amax().item()),
         "feature_std": numbers(spread),
     }
 
@@ -92,13 +106,22 @@ def _ratio(sums: NDArray[Any], counts: NDArray[Any]) -> NDArray[Any]:
 
 
 def numbers(values: Any) -> Any:
-    """Round a number, or nested lists of them, to `DIGITS` digits; None if not finite."""
-    if isinstance(values, np.ndarray) and values.ndim:
-        return [numbers(value) for value in values]
-    number = float(values)
+    """Round a number, or an array to nested lists, to `DIGITS` digits; None if not finite."""
+    array = np.asarray(values, dtype=np.float64)
+    # all at once: a sweep ends with ten thousands of numbers, of which many are equal
+    flat = array.ravel().tolist()
+    texts = (f"%.{DIGITS}g " * len(flat) % tuple(flat)).split()
+    rounded = np.empty(len(flat), dtype=object)
+    rounded[:] = [_number(text, one.is_integer()) for text, one in zip(texts, flat, strict=True)]
+    return rounded.reshape(array.shape).tolist()
+
+
+@lru_cache(maxsize=1 << 12)
+def _number(text: str, is_whole: bool) -> float | None:
+    number = float(text)
     if not isfinite(number):
         return None
-    return int(number) if number.is_integer() else float(f"{number:.{DIGITS}g}")
+    return int(number) if is_whole else number
 
 
 def same_class_as_nearest(features: Tensor, labels: Tensor) -> float:
@@ -118,6 +141,13 @@ def same_class_as_nearest(features: Tensor, labels: Tensor) -> float:
     return float((classes[distances.argmin(1)] == classes).float().mean())
 
 
+def order_of(rows: Tensor) -> Tensor:
+    """Return the places (L, N) of the numbers of each row in ascending order, NaN last."""
+    if rows.is_cpu:  # numpy sorts short rows several times as fast
+        return torch.from_numpy(np.argsort(rows.contiguous().numpy(), axis=1))
+    return rows.argsort(1)
+
+
 def best_threshold(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Find the threshold on a single logit that leaves the fewest examples wrong.
 
@@ -126,7 +156,8 @@ def best_threshold(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     Of logits and labels 0 or 1 (L, B), it returns thresholds (L,), each a logit that occurs or
     infinite where class 1 is best predicted for none, and shares wrong (L,).
     """
-    ordered, order = logits.sort(dim=1)
+    order = order_of(logits)
+    ordered = logits.gather(1, order)
     ones = labels.gather(1, order).to(logits.dtype)
     nothing = torch.zeros_like(ones[:, :1])
     ones_below = torch.cat((nothing, ones.cumsum(1)), dim=1)

@@ -123,6 +123,7 @@ class Experiment:
         from mlr.training.structure import dense_structure
 
         data, optimizer, module = self.data, self.optimizer, self.module
+        structure = dense_structure(module, data.feature_shape)
         return {
             "data": (
                 data.classes,
@@ -131,9 +132,8 @@ class Experiment:
                 None if data.classes is not None else tuple(data.train.targets.shape[1:]),
             ),
             "model": (
-                repr(module),
+                repr(module) if structure is None else tuple(structure),
                 tuple((name, value.shape) for name, value in module.named_parameters()),
-                dense_structure(module, data.feature_shape) is None,
             ),
             "optimizer": (type(optimizer), optimizer.operations),
             "max_grad_norm": self.max_grad_norm is None,

@@ -22,7 +22,8 @@ from mlr.training.diagnostics_report import (
     best_threshold,
     data_report,
     numbers,
-    report,
+    order_of,
+    reports,
     same_class_as_nearest,
 )
 from mlr.training.evaluation import EvaluatedBatch, Evaluation, Sums, added, sums_of
@@ -161,9 +162,9 @@ class FinalDiagnostics:
 
     def _details(self, batches: list[EvaluatedBatch]) -> Sums:
         """Return quantiles of the sizes, and of classifications logits by bin and a threshold."""
-        sizes = torch.cat([batch.gradient_sizes for batch in batches], dim=1).sort(1).values
+        sizes = torch.cat([batch.gradient_sizes for batch in batches], dim=1)
         places = [round(quantile * (sizes.shape[1] - 1)) for quantile in QUANTILES]
-        found = {"quantiles": sizes[:, places]}
+        found = {"quantiles": sizes.gather(1, order_of(sizes)[:, places])}
         if self.program.classification:
             logits = torch.cat([batch.logits for batch in batches], dim=1)
             targets = torch.cat([batch.targets for batch in batches], dim=1)
@@ -176,28 +177,23 @@ class FinalDiagnostics:
 
     def reports(self) -> list[dict[str, Any]]:
         """Report each run as JSON holds it: shares, means, and None for nothing."""
-        known = [
+        first, sums, details = (
             {name: self.program.of_runs(value).cpu().numpy() for name, value in own.items()}
             for own in (self.first, self.sums, self.details)
-        ]
+        )
         splits = {id(one.data): one.data.train for one in self.program.runs}
         described = {key: data_report(split.features) for key, split in splits.items()}
         nearest = cache(
             lambda key: same_class_as_nearest(splits[key].features, splits[key].targets)
         )
-        found = []
-        for run, experiment in enumerate(self.program.runs):
-            first, sums, details = (
-                {name: values[run] for name, values in part.items()} for part in known
-            )
-            own = report(first, sums, details, self.count)
+        found = reports(first, sums, details, self.count)
+        for own, experiment in zip(found, self.program.runs, strict=True):
             if experiment.data.labels and "classes" in own:
                 own["classes"]["labels"] = list(experiment.data.labels)
             key = id(experiment.data)
             own["data"] = dict(described[key])
             if _learned_little(own):
                 own["data"]["neighbours"] = numbers(nearest(key))
-            found.append(own)
         return found
 
 

@@ -100,12 +100,12 @@ def train(
         Stopped: the policy was asked to stop; every run has a checkpoint.
     """
     started = perf_counter()
-    check_one_program(experiments)
     recorders = recorders or [None] * len(experiments)
     snapshots = snapshots or [()] * len(experiments)
     if len(recorders) != len(experiments):
         raise InputError(f"{len(experiments)} runs need as many recorders, not {len(recorders)}.")
     with threads(1) as busy, _modes(experiments), Background(busy - 1) as background:
+        check_one_program(experiments)
         order = by_objective(experiments)
         loop = TrainingLoop(
             Program([experiments[run] for run in order], background),
@@ -287,7 +287,7 @@ def _modes(experiments: Sequence[Experiment]) -> Iterator[None]:
     collected at least as often as by default. Otherwise collection is off, which saves a tenth of
     a small sweep, and half of it in a process with many objects.
     """
-    module = kind_of(experiments[0]) is Kind.MODULE
+    module = any(kind_of(one) is Kind.MODULE for one in experiments[:1])
     enabled, thresholds = gc.isenabled(), gc.get_threshold()
     if not module and all(one.objective.exact for one in experiments):
         gc.disable()

@@ -53,16 +53,18 @@ def dense_structure(module: nn.Module, feature_shape: tuple[int, ...]) -> list[D
     A module that the closed form would compute differently is another module: one with a part or
     parameter used twice, a hook, or images that are not flattened first.
     """
+    if type(module) is not nn.Sequential:
+        return None
     # named_children() would leave out repeated parts
     parts = [(name, part) for name, part in module._modules.items() if part is not None]
     flattened = len(feature_shape) == 1
-    shared = len(list(module.named_parameters(remove_duplicate=False))) > len(
-        list(module.parameters())
-    )
+    every = list(module.modules())
+    used = [id(own) for part in every for own in part._parameters.values() if own is not None]
+    shared = len(set(used)) < len(used)
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    hooked = any(getattr(part, kind) for part in module.modules() for kind in kinds)
+    hooked = any(getattr(part, kind) for part in every for kind in kinds)
     repeated = len({id(part) for _, part in parts}) < len(parts)
-    if type(module) is not nn.Sequential or repeated or shared or hooked:
+    if repeated or shared or hooked:
         return None
     layers: list[Dense] = []
     for name, part in parts:

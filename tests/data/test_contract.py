@@ -109,6 +109,14 @@ def test_seed_changes_generated_data_and_no_other(source, small):
         assert same(small(source, seed=7).load(0), small(source).load(7))
 
 
+@pytest.mark.parametrize("options", [{}, {"label_noise": 0.2}, {"seed": 7}], ids=str)
+def test_seed_of_tells_what_decides_the_data(source, options, small):
+    if not options.keys() <= parameters(source).keys():
+        pytest.skip("it has no such option")
+    made = small(source, **options)
+    assert same(made.load(0), made.load(1)) is (made.seed_of(0) == made.seed_of(1))
+
+
 @pytest.mark.parametrize("source", OWN_FILES, ids=lambda source: source.name)
 def test_runs_seed_does_not_split_real_data(source, small):
     assert same(small(source).load(0), small(source).load(1))

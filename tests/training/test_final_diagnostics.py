@@ -16,7 +16,12 @@ from mlr.models import Mlp
 from mlr.objectives import Objective
 from mlr.training import SGD, train
 from mlr.training.background import Background
-from mlr.training.diagnostics_report import best_threshold, data_report, same_class_as_nearest
+from mlr.training.diagnostics_report import (
+    best_threshold,
+    data_report,
+    numbers,
+    same_class_as_nearest,
+)
 from mlr.training.examples import Examples
 from mlr.training.run_objectives import RunObjectives
 from mlr.training.step import Program
@@ -173,3 +178,9 @@ def test_runs_of_one_output_tell_it(classes, there):
         assert ("boundary" in result.anatomy) is there
         if there:
             assert 0 <= result.anatomy["boundary"]["wrong"] <= result.anatomy["wrong"] + 1e-9
+
+
+def test_numbers_are_rounded_and_only_whole_ones_lose_their_point():
+    found = numbers(np.array([[0.12345678, 1.0, -0.0], [np.nan, 0.99999999, 1234567.5]]))
+    assert repr(found) == "[[0.123457, 1, 0], [None, 1.0, 1234570.0]]"
+    assert repr(numbers(np.float32(0.1))) == "0.1"

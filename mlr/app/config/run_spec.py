@@ -77,6 +77,12 @@ class RunSpec:
         """Tell if the source is mlr's, and so has checked its data."""
         return type(self.source).__module__.startswith("mlr.")
 
+    @property
+    def seed_of_data(self) -> int | None:
+        """Seed that decides the data; None if none does. In a user's own source it may be any."""
+        seed: int = self.config["seed"]
+        return self.source.seed_of(seed) if self.own_source else seed
+
     def load(self) -> Dataset:
         """Load the data; InputError if they are missing or damaged."""
         from mlr.data.validate import check_dataset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,10 @@ from mlr.records.run_folder import HYDRA
 
 _CDumper: Any = getattr(yaml, "CDumper", yaml.Dumper)  # OmegaConf's own takes ten times as long
 
+_KEY = re.compile(r"[A-Za-z_]\w{,99}", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z/][\w./+,-]*[=/][\w./+=,-]*", re.ASCII)
+"""Texts with = or / that are written as they stand: most overrides and paths."""
+
 
 class _Dumper(_CDumper):  # type: ignore[misc]
     """Writer of plain values in the form in which OmegaConf reads them."""
@@ -22,18 +27,13 @@ class _Dumper(_CDumper):  # type: ignore[misc]
 
 
 def _represent_text(dumper: Any, text: str) -> Any:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", *_spelled(text))
-
-
-@lru_cache(maxsize=1 << 14)
-def _spelled(text: str) -> tuple[str, str | None]:
-    """Return the letters of a text, and the quotes without which OmegaConf reads a number."""
     # LC_ALL=C makes lone bytes of letters on a command line
     letters = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    with suppress(ValueError):
+    quotes = None
+    with suppress(ValueError):  # OmegaConf would read a number
         float(letters)
-        return letters, "'"
-    return letters, None
+        quotes = "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", letters, quotes)
 
 
 _Dumper.add_representer(str, _represent_text)
@@ -41,7 +41,65 @@ _Dumper.add_representer(str, _represent_text)
 
 def to_yaml(config: Any) -> str:
     """Return the YAML of a configuration or of plain values, interpolations as they are."""
-    text: str = yaml.dump(_plain(config), Dumper=_Dumper, allow_unicode=True, sort_keys=False)
+    plain = _plain(config)
+    return _block(plain, 0) if plain and isinstance(plain, (dict, list)) else _dumped(plain)
+
+
+def _block(values: Any, depth: int) -> str:
+    """Write a mapping or a list as `_dumped` does, but each entry by itself.
+
+    No entry depends on another one, and most are equal in all jobs of a sweep: their text is kept.
+    """
+    if isinstance(values, dict):
+        return "".join([_entry(key, value, depth) for key, value in values.items()])
+    return "".join([_item(value, depth) for value in values])
+
+
+def _item(value: Any, depth: int) -> str:
+    dash = f"{'  ' * depth}- "
+    if _is_plain(value):
+        return f"{dash}{value}\n"
+    if isinstance(value, dict):
+        return f"{dash}{_block(value, depth + 1)[len(dash) :]}"
+    return _below([value], depth + 1)
+
+
+def _entry(key: Any, value: Any, depth: int) -> str:
+    if _is_plain(value):
+        return f"{_head(key, depth)} {value}\n"
+    if not isinstance(value, (dict, list)):
+        return _leaf(key, value, str(value), depth)
+    if not _KEY.fullmatch(str(key)):  # a long key is written otherwise
+        return _below({key: value}, depth)
+    return f"{_head(key, depth)}\n{_block(value, depth + isinstance(value, dict))}"
+
+
+def _is_plain(value: Any) -> bool:
+    """Return True for what stands in YAML as Python prints it."""
+    if isinstance(value, str):
+        return _PLAIN.fullmatch(value) is not None
+    return type(value) is int or (isinstance(value, (dict, list)) and not value)
+
+
+def _head(key: Any, depth: int) -> str:
+    return _leaf(key, None, "", depth).removesuffix(" null\n")
+
+
+@lru_cache(maxsize=1 << 14, typed=True)
+def _leaf(key: Any, value: Any, spelled: str, depth: int) -> str:
+    """Write an entry of one value; of equal values only -0.0 is spelled otherwise."""
+    return _below({key: value}, depth)
+
+
+def _below(values: Any, depth: int) -> str:
+    """Write values as they stand below so many keys: there, long texts are broken earlier."""
+    for _ in range(depth):
+        values = {"k": values}
+    return _dumped(values).split("k:\n", depth)[depth]
+
+
+def _dumped(plain: Any) -> str:
+    text: str = yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False)
     return text
 
 

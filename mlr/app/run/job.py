@@ -63,7 +63,7 @@ class Job:
         """Hash of the configuration, as in `config_hash`."""
         return config_hash(self.config)
 
-    @property
+    @cached_property
     def settings(self) -> dict[str, Any]:
         """The configuration as flat scalars, each part by its name."""
         names = {group: part_name(self.config[group]["_target_"]) for group in PARTS}

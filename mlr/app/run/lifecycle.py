@@ -92,8 +92,9 @@ class _Attempt:
     def run(self, runs: Sequence[PreparedRun]) -> list[PreparedRun]:
         """Train the runs; return those to try again, in smaller programs."""
         try:
+            tags = run_tags(runs[0].experiment)  # equal for all that share a program
             for run in runs:
-                self._begin(run)
+                self._begin(run, tags)
             if self.claimed:
                 self._train()
         except WriteError as error:  # no recorder is left that can write: halves fare no better
@@ -109,10 +110,10 @@ class _Attempt:
             raise
         return []
 
-    def _begin(self, run: PreparedRun) -> None:
+    def _begin(self, run: PreparedRun, tags: Sequence[str]) -> None:
         """Claim the folder of a run; a run that cannot begin fails alone."""
         try:
-            claim(run)
+            claim(run, tags)
         except BaseException as error:
             run.lock.close()
             # an InputError says that the folder holds another run, or cannot be made
@@ -211,8 +212,8 @@ def _last_entries(experiment: Experiment, result: Result) -> dict[str, Any]:
     } | ({"refused": dict(result.refused)} if result.refused else {})
 
 
-def claim(run: PreparedRun) -> None:
-    """Claim the folder of a run, lock it if the run is a single one, and open its records.
+def claim(run: PreparedRun, tags: Sequence[str]) -> None:
+    """Claim the folder of a run, lock it if the run is a single one, and open records of `tags`.
 
     Raises:
         InputError: it holds another run, another process trains one there, or it cannot be made.
@@ -227,7 +228,6 @@ def claim(run: PreparedRun) -> None:
     try:
         # at once: a run that was killed goes on as was asked last
         _write_files(folder, job.files)
-        tags = run_tags(run.experiment)
         if before is None or before.state is None:
             run.recorder = Recorder(folder, tags, job.settings)
         else:

@@ -120,7 +120,7 @@ class _Packing:
 
 
 class DataCache:
-    """Datasets by their source, its options and the seed: one object wherever they are equal."""
+    """Datasets by their source, its options and their seed: one object wherever they are equal."""
 
     def __init__(self) -> None:
         self._cached: dict[str, Dataset] = {}
@@ -129,12 +129,12 @@ class DataCache:
 
     def of(self, spec: RunSpec) -> Dataset:
         """Return the data of a run."""
-        key = data_key(spec.config)
+        key = data_key(spec.config["data"], spec.seed_of_data)
         if key not in self._cached:
             if self._bytes > MOST_BYTES:
                 self._cached, self._equal, self._bytes = {}, {}, 0
             data = spec.load()
-            # most sources depend on the seed, some do not
+            # users' own sources may not depend on the seed
             content = str(sorted(spec.config["data"].items(), key=str)), data.fingerprint
             if content not in self._equal:
                 self._equal[content] = data

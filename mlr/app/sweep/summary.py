@@ -120,8 +120,11 @@ def _print_rankings(out: Console, ended: Sequence[Recorded]) -> None:
     for ranking in found.rankings:
         print_ranking(out, ranking, most=MOST_ROWS, said=said)
         out.print()
-    rates_chosen = compare(ended, ["pair", *(key for key in keys if key != RATE)], timed=timed)
-    print_headline(out, rates_chosen.rankings)
+    if RATE in keys:  # each pair at its best rate
+        others = [key for key in keys if key != RATE]
+        print_headline(out, compare(ended, ["pair", *others], timed=timed).rankings)
+    else:
+        print_headline(out, found.rankings)
     print_lines(out, *apart_lines(found), style="yellow")
     diverged = sum(run.status == "diverged" for run in ended)
     if 0 < diverged < len(ended):

@@ -31,3 +31,23 @@ def test_letters_of_a_plain_locale_are_recorded_as_letters():
     config = OmegaConf.create({"path": lone, "paths": [lone], "lr": 0.1, "same": "${path}"})
     assert to_yaml(config) == "path: grü.csv\npaths:\n- grü.csv\nlr: 0.1\nsame: ${path}\n"
     assert config_hash({"path": lone}) == config_hash({"path": "grü.csv"})
+
+
+def test_nested_values_are_written_as_omegaconf_writes_them():
+    rng = random.Random(0)
+    words = ["null", "no", "1e5", "-0", "seed=3", "/tmp/a,b", "a: b", "# c", "?", "{}", "k:\n", ""]
+    numbers = [0, True, 1, 1.0, 0.0, -0.0, 1e-5, float("nan"), float("inf"), None]
+    keys = ["a", "lr", "x y", "1", "hydra/launcher", "b" * 90, "c" * 140, "-"]
+
+    def drawn(depth: int):
+        if depth < 4 and rng.random() < 0.5:
+            count = rng.randrange(4)
+            if rng.random() < 0.3:
+                return [drawn(depth + 1) for _ in range(count)]
+            return {rng.choice(keys): drawn(depth + 1) for _ in range(count)}
+        letters = "".join(rng.choices("abc de'\"=/,.-019", k=rng.randrange(200)))
+        return rng.choice((letters, rng.choice(words), rng.choice(numbers)))
+
+    for _ in range(300):
+        plain = {key: drawn(0) for key in rng.sample(keys, 4)}
+        assert to_yaml(plain) == OmegaConf.to_yaml(OmegaConf.create(plain))
