@@ -33,7 +33,7 @@ NOISIEST = 0.05
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     """One recorded ratio: a line of the table.
 
     date: day and minute, UTC.
@@ -58,10 +58,10 @@ class Entry:
         return str(Ratio(self.ratio, self.noise, self.repeats))
 
 
-COLUMNS = [field.name for field in fields(Entry)]
+COLUMNS = [field.name for field in fields(HistoryEntry)]
 
 
-def read_entries(path: Path) -> list[Entry]:
+def read_entries(path: Path) -> list[HistoryEntry]:
     """Read the table, oldest line first; there is none yet if there is no file.
 
     Raises:
@@ -90,20 +90,20 @@ def _mend(path: Path) -> str:
     return f"Restore it with git checkout {path.name}, or write to another table by --history FILE."
 
 
-def _entry(cells: Sequence[str]) -> Entry:
+def _entry(cells: Sequence[str]) -> HistoryEntry:
     if len(cells) != len(COLUMNS):
         raise ValueError(f"it has {len(cells)} cells instead of {len(COLUMNS)}")
     if not all(cells):
         raise ValueError("a cell is empty")
     date, hash_, machine, quantity, ratio, noise, repeats = cells
     datetime.fromisoformat(date)
-    found = Entry(date, hash_, machine, quantity, float(ratio), float(noise), int(repeats))
+    found = HistoryEntry(date, hash_, machine, quantity, float(ratio), float(noise), int(repeats))
     if not (isfinite(found.ratio + found.noise) and found.ratio > 0 and found.noise >= 0):
         raise ValueError(f"ratio {ratio} and noise {noise} are none")
     return found
 
 
-def append_entries(path: Path, entries: Iterable[Entry]) -> None:
+def append_entries(path: Path, entries: Iterable[HistoryEntry]) -> None:
     """Append lines to the table in one write, all or none; a new table begins with its columns.
 
     Raises:
@@ -118,7 +118,7 @@ def append_entries(path: Path, entries: Iterable[Entry]) -> None:
     append(path, text.getvalue().encode(), sync=True)
 
 
-def entries_of(rows: Iterable[BenchmarkRow]) -> Iterator[Entry]:
+def entries_of(rows: Iterable[BenchmarkRow]) -> Iterator[HistoryEntry]:
     """Make a line of each row with a quantity whose noise is known."""
     date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ")
     own = date, commit(), machine()
@@ -126,20 +126,20 @@ def entries_of(rows: Iterable[BenchmarkRow]) -> Iterator[Entry]:
         ratio = row.value
         if row.quantity and isinstance(ratio, Ratio) and isfinite(ratio.noise):
             share = float(f"{ratio.noise:.2g}")
-            yield Entry(*own, row.quantity, float(f"{ratio:.4g}"), share, ratio.repeats)
+            yield HistoryEntry(*own, row.quantity, float(f"{ratio:.4g}"), share, ratio.repeats)
 
 
-def recordable(entries: Iterable[Entry]) -> list[Entry]:
+def recordable(entries: Iterable[HistoryEntry]) -> list[HistoryEntry]:
     """Leave out ratios that are too noisy to compare others with."""
     return [entry for entry in entries if entry.noise <= NOISIEST]
 
 
-def latest(entries: Iterable[Entry], machine: str) -> dict[str, Entry]:
+def latest(entries: Iterable[HistoryEntry], machine: str) -> dict[str, HistoryEntry]:
     """Return the last line of each quantity on this machine."""
     return {entry.quantity: entry for entry in entries if entry.machine == machine}
 
 
-def steps_back(before: Sequence[Entry], now: Iterable[Entry]) -> Iterator[str]:
+def steps_back(before: Sequence[HistoryEntry], now: Iterable[HistoryEntry]) -> Iterator[str]:
     """Say in a sentence each what is worse than the last line, or than the best one.
 
     Worse is a ratio that is higher by more than 5 %, and by more than three standard errors of

@@ -42,7 +42,7 @@ def public_names() -> str:
         lines += [f"## {module}", "", "```{eval-rst}", f".. currentmodule:: {module}", ""]
         for name in names:
             kind = "autofunction" if name[0].islower() else "autoclass"
-            lines += [f".. {kind}:: {name}", "   :members:" if kind == "autoclass" else "", ""]
+            lines += [f".. {kind}:: {name}", *["   :members:"] * (kind == "autoclass"), ""]
         lines += ["```", ""]
     return "\n".join(lines)
 
@@ -50,7 +50,7 @@ def public_names() -> str:
 def commands() -> str:
     """Return the page that lists the commands."""
     lines = ["# Commands", "", "This page lists the commands, each with what it takes.", ""]
-    lines += ["In a clone of the repository `python scripts/<name>.py` is `mlr <name>`.", ""]
+    lines += ["In a clone of the repository the folder `scripts` has a script for each.", ""]
     lines += ["| command | does |", "|---|---|"]
     for name, text in COMMANDS.items():
         options_as_code = re.sub(r" (-+\w+)", r" `\1`", text)

@@ -95,7 +95,7 @@ def moments(count: int, total_steps: int) -> tuple[int, ...]:
     return tuple(sorted({0, *between, total_steps}))
 
 
-class Entry(NamedTuple):
+class FigureEntry(NamedTuple):
     """A summary of a run at one update: a figure to draw, or numbers."""
 
     step: int
@@ -116,7 +116,7 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
     """
     if not experiment.probes.figures:
         return
-    entries: list[Entry] = []
+    entries: list[FigureEntry] = []
     fault: Exception | str = ""
     try:
         entries.extend(_all_entries(recorder, experiment, result))
@@ -131,7 +131,9 @@ def record_figures(recorder: Recorder, experiment: Experiment, result: Result) -
         console.refuse(f"{recorder.folder.path.name} has not all figures: {text}")
 
 
-def _all_entries(recorder: Recorder, experiment: Experiment, result: Result) -> Iterator[Entry]:
+def _all_entries(
+    recorder: Recorder, experiment: Experiment, result: Result
+) -> Iterator[FigureEntry]:
     from mlr.figures.seen import Moment
 
     for step, parameters in (*result.snapshots, (result.steps, result.parameters)):
@@ -139,10 +141,10 @@ def _all_entries(recorder: Recorder, experiment: Experiment, result: Result) -> 
         yield from entries_of(moment)
     if found := outputs.collect(moment, result.metrics):
         drawing = Drawing(outputs.draw, found, f"Output, {pair_name(experiment)}")
-        yield Entry(moment.step, "output", outputs.CAPTION, drawing)
+        yield FigureEntry(moment.step, "output", outputs.CAPTION, drawing)
 
 
-def entries_of(moment: Moment) -> Iterator[Entry]:
+def entries_of(moment: Moment) -> Iterator[FigureEntry]:
     """Yield every figure that suits the run, and its curves; none if no number is finite."""
     if not has_numbers(moment):
         return
@@ -150,10 +152,10 @@ def entries_of(moment: Moment) -> Iterator[Entry]:
         found = picture.collect(moment)
         if found is not None:
             drawing = Drawing(picture.draw, found, picture.titled(moment))
-            yield Entry(moment.step, picture.name, picture.caption, drawing)
+            yield FigureEntry(moment.step, picture.name, picture.caption, drawing)
     if curves := pr_curves.collect(moment):
         summary = pr_curves.summary(curves, moment.experiment.data.labels)
-        yield Entry(moment.step, "pr_curve", "", summary)
+        yield FigureEntry(moment.step, "pr_curve", "", summary)
 
 
 def has_numbers(moment: Moment) -> bool:
@@ -165,7 +167,7 @@ def _seen(moment: Moment) -> list[Seen]:
     return [one for one in (moment.train, moment.val) if one is not None]
 
 
-def _record(recorder: Recorder, entries: Sequence[Entry]) -> str:
+def _record(recorder: Recorder, entries: Sequence[FigureEntry]) -> str:
     """Draw and record entries, up to the first that cannot be drawn; return its error."""
     drawings = [entry.content for entry in entries if isinstance(entry.content, Drawing)]
     images, fault = process.draw(drawings)

@@ -12,7 +12,7 @@ import pytest
 from mlr.benchmarks import cli, history
 from mlr.benchmarks.history import (
     HISTORY,
-    Entry,
+    HistoryEntry,
     append_entries,
     entries_of,
     latest,
@@ -26,10 +26,12 @@ from mlr.core.durable import WriteError
 
 HEADER = "date,commit,machine,quantity,ratio,noise,repeats\n"
 LINE = '2026-11-30T20:06Z,a355367,"cpu, 2 cores","8 runs ÷ 8 loops",0.5,0.01,11\n'
-ENTRY = Entry("2026-11-30T20:06Z", "a355367", "cpu, 2 cores", "8 runs ÷ 8 loops", 0.5, 0.01, 11)
+ENTRY = HistoryEntry(
+    "2026-11-30T20:06Z", "a355367", "cpu, 2 cores", "8 runs ÷ 8 loops", 0.5, 0.01, 11
+)
 
 
-def measured(rng: np.random.Generator, ratio: float, repeats: int, noise: float) -> Entry:
+def measured(rng: np.random.Generator, ratio: float, repeats: int, noise: float) -> HistoryEntry:
     """Measure two alternatives whose ratios have this noise, on a machine that drifts."""
     drift = np.exp(rng.normal(0, 0.2, repeats))
     own = ratio * drift * np.exp(rng.normal(0, noise, repeats))

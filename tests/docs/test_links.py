@@ -57,6 +57,13 @@ def small_source(text: str):
     return write
 
 
+@pytest.fixture
+def without_notebooks(monkeypatch):
+    """Notebooks are executed for the whole site only."""
+    monkeypatch.setattr(build.notebook_pages, "write_pages", lambda folder: None)
+
+
+@pytest.mark.usefixtures("without_notebooks")
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -74,6 +81,7 @@ def test_a_broken_link_fails_the_build(text, fault, tmp_path, monkeypatch, capfd
     assert fault in capfd.readouterr().err
 
 
+@pytest.mark.usefixtures("without_notebooks")
 def test_a_broken_link_of_another_file_fails_the_build(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(build, "write_source", small_source("Words."))
     monkeypatch.setattr(build, "broken_links", lambda paths: ["README.md: link to x"])
@@ -92,6 +100,7 @@ def test_external_addresses_are_well_formed(source):
         assert re.fullmatch(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+/[\w./-]*", address), address
 
 
+@pytest.mark.usefixtures("without_notebooks")
 @pytest.mark.parametrize(("address", "code"), [("", 0), ("<https://127.0.0.1:9/none>", 1)])
 def test_docs_links_asks_for_the_addresses(address, code, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(build, "write_source", small_source("Words."))

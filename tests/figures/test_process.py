@@ -31,6 +31,9 @@ def running():
     """One process for all tests, although matplotlib is here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delitem(sys.modules, "matplotlib.figure", raising=False)
+        # it imports the functions of this file
+        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
         process.start()
     yield process._process
     process.stop()

@@ -165,11 +165,11 @@ def test_21_starts_that_get_free_are_counted():
 
 
 def test_28_one_half_is_approached_and_never_reached(ask):
-    mp.dps = 40
     for z in (-10, -40):
-        y = 1 / (1 + mp.exp(-mpf(z)))
-        missing = mpf(1) / 2 - (1 - y) ** 2 / 2
-        assert missing > 0
+        with mp.workdps(40):
+            y = 1 / (1 + mp.exp(-mpf(z)))
+            missing = mpf(1) / 2 - (1 - y) ** 2 / 2
+            assert missing > 0
         measured = claim(ask(28), f"½ − L at z = −{-z}").measured
         assert f"{float(missing):.6e}".partition("e")[0] in measured
     assert "without ever reaching it" in ask(28).sentence
@@ -261,8 +261,7 @@ def test_a_crossing_is_found_to_the_last_bit():
 
 @pytest.mark.parametrize(("dtype", "bits", "first"), [(np.float64, 53, 39), (np.float32, 24, 19)])
 def test_42_a_prediction_rounded_once_is_1_later_than_the_sum(ask, dtype, bits, first):
-    mp.dps = 60
-
+    @mp.workdps(60)
     def rounded_to_1(gap):
         rest = 1 - 1 / (1 + 2 * mp.exp(-mpf(gap)))
         return rest <= mpf(2) ** -(bits + 1)  # half the distance to the float below 1

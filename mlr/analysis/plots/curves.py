@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlr.analysis.formatting import brief, display_pair
-from mlr.analysis.plots.groups import Entry, Runs, compared, entries, panels, read
+from mlr.analysis.plots.groups import PlotEntry, Runs, compared, entries, panels, read
 from mlr.analysis.plots.style import STYLES, Style, canvas, legend, pair_styles
 from mlr.analysis.quantities import CURVES, LOGARITHMIC, is_share, label
 from mlr.core.checks import InputError, known
@@ -122,18 +122,18 @@ def lines(runs: Sequence[Recorded], tag: str) -> dict[str, list[SeedsLine]]:
     return drawn
 
 
-def _single_pair(entry: Entry) -> str:
+def _single_pair(entry: PlotEntry) -> str:
     """Title of a panel of one pair: its data set, and the pair if lines have only settings."""
     pair = display_pair(entry.pair) if entry.others else ""
     return ", ".join(filter(None, (entry.ranking.data, pair)))
 
 
-def _rate(entry: Entry) -> str:
+def _rate(entry: PlotEntry) -> str:
     """Write the learning rate that was chosen; empty if there was none to choose."""
     return "" if entry.row.lr is None else f"lr={brief(entry.row.lr)}"
 
 
-def _series(entry: Entry, tag: str) -> Aggregate | None:
+def _series(entry: PlotEntry, tag: str) -> Aggregate | None:
     """Aggregate one quantity over the runs of a configuration; None if it has no number."""
     own = []
     for run in entry.row.members:

@@ -18,7 +18,7 @@ Runs = Sequence[Recorded] | Path | str
 MOST_PANELS = 12
 
 
-class Entry(NamedTuple):
+class PlotEntry(NamedTuple):
     """Configuration in a figure: its pair, its other settings as text, its row and ranking."""
 
     pair: str
@@ -59,12 +59,14 @@ def compared(runs: Sequence[Recorded], metric: str | None = None) -> CompareResu
     return found
 
 
-def entries(found: CompareResult) -> list[Entry]:
+def entries(found: CompareResult) -> list[PlotEntry]:
     """List the configurations of a comparison, the best first."""
     return [_entry(ranking, row) for ranking in found.rankings for row in ranking.rows]
 
 
-def panels(every: Sequence[Entry], title: Callable[[Entry], str]) -> dict[str, list[Entry]]:
+def panels(
+    every: Sequence[PlotEntry], title: Callable[[PlotEntry], str]
+) -> dict[str, list[PlotEntry]]:
     """Divide configurations into the panels of a figure, by title.
 
     Raises:
@@ -79,9 +81,9 @@ def panels(every: Sequence[Entry], title: Callable[[Entry], str]) -> dict[str, l
     return made
 
 
-def _entry(ranking: Ranking, row: CompareRow) -> Entry:
+def _entry(ranking: Ranking, row: CompareRow) -> PlotEntry:
     pair = "+".join(str(row.keys[key]) for key in HEAD_LOSS if row.keys[key])
     keys = [key for key in ranking.keys if key not in HEAD_LOSS]
     named = zip(short(keys), (row.keys[key] for key in keys), strict=True)
     others = ", ".join(f"{key}={brief(value)}" for key, value in named if value is not None)
-    return Entry(pair, others, row, ranking)
+    return PlotEntry(pair, others, row, ranking)

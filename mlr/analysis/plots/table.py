@@ -9,7 +9,7 @@ import numpy as np
 
 from mlr.analysis.formatting import display_name, with_spread
 from mlr.analysis.grouping import collected
-from mlr.analysis.plots.groups import Entry, Runs, compared, entries, panels, read
+from mlr.analysis.plots.groups import PlotEntry, Runs, compared, entries, panels, read
 from mlr.analysis.plots.style import LARGE, NORMAL, canvas
 from mlr.analysis.quantities import is_share, label
 from mlr.analysis.ranking import is_higher_better
@@ -68,7 +68,7 @@ def matrix(runs: Runs, metric: str | None = None) -> Figure:
         return figure
 
 
-def _draw(axes: Axes, own: Sequence[Entry], heads: list[str], losses: list[str]) -> None:
+def _draw(axes: Axes, own: Sequence[PlotEntry], heads: list[str], losses: list[str]) -> None:
     """Draw the cells of one table."""
     from matplotlib import colormaps
     from matplotlib.colors import to_rgb
@@ -101,7 +101,7 @@ def luminance(colour: np.ndarray) -> float:
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
-def _goodness(members: Sequence[Entry]) -> list[float]:
+def _goodness(members: Sequence[PlotEntry]) -> list[float]:
     """Map means of one ranking to 0 for the worst and 1 for the best; NaN for none."""
     means = np.array([np.nan if one.row.mean is None else one.row.mean for one in members])
     known = means[np.isfinite(means)]
@@ -114,7 +114,7 @@ def _goodness(members: Sequence[Entry]) -> list[float]:
     return ((means - worst) / ((best - worst) or 1.0)).tolist()
 
 
-def _text(entry: Entry) -> str:
+def _text(entry: PlotEntry) -> str:
     row = entry.row
     if entry.ranking.metric in row.finals:
         return with_spread(*row.finals[entry.ranking.metric], is_share(entry.ranking.metric))
@@ -124,16 +124,16 @@ def _text(entry: Entry) -> str:
     return "none"
 
 
-def _title(own: Sequence[Entry]) -> str:
+def _title(own: Sequence[PlotEntry]) -> str:
     metric = own[0].ranking.metric
     return f"{label(metric)}, mean ± std" if any(one.row.std for one in own) else label(metric)
 
 
-def _head(entry: Entry) -> str:
+def _head(entry: PlotEntry) -> str:
     return str(entry.row.keys["head"] or "")
 
 
-def _loss(entry: Entry) -> str:
+def _loss(entry: PlotEntry) -> str:
     return str(entry.row.keys["loss"] or "")
 
 
