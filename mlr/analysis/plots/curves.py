@@ -47,7 +47,7 @@ def learning_curves(runs: Runs, tag: str = "loss/train") -> Figure:
     line for each setting.
 
     Args:
-        runs: runs, as `records.reading.read_runs` returns them, or their folder.
+        runs: runs, as `records.read_runs` returns them, or their folder.
         tag: name of the quantity in metrics.csv, as in `accuracy/val`.
 
     Raises:

@@ -42,7 +42,7 @@ def matrix(runs: Runs, metric: str | None = None) -> Figure:
     and setting other than head, loss and learning rate.
 
     Args:
-        runs: runs, as `records.reading.read_runs` returns them, or their folder.
+        runs: runs, as `records.read_runs` returns them, or their folder.
         metric: final number, as in `loss/test`; None is that by which `compare` ranks.
 
     Raises:
