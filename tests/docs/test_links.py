@@ -68,11 +68,12 @@ def without_notebooks(monkeypatch):
     ("text", "fault"),
     [
         ("[x](nowhere.md)", "'nowhere.md'"),
-        ("[x](other.md#nothing)", "'nothing'"),
-        ("[x](#nothing)", "'nothing'"),
-        ("![x](none.svg)", "none.svg"),
-        ("[x](../other.md)", "'../other.md'"),
         ("[x](other.md#a-heading)", ""),
+        # a second each
+        pytest.param("[x](other.md#nothing)", "'nothing'", marks=pytest.mark.slow),
+        pytest.param("[x](#nothing)", "'nothing'", marks=pytest.mark.slow),
+        pytest.param("![x](none.svg)", "none.svg", marks=pytest.mark.slow),
+        pytest.param("[x](../other.md)", "'../other.md'", marks=pytest.mark.slow),
     ],
 )
 def test_a_broken_link_fails_the_build(text, fault, tmp_path, monkeypatch, capfd):
@@ -100,6 +101,7 @@ def test_external_addresses_are_well_formed(source):
         assert re.fullmatch(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+/[\w./-]*", address), address
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_notebooks")
 @pytest.mark.parametrize(("address", "code"), [("", 0), ("<https://127.0.0.1:9/none>", 1)])
 def test_docs_links_asks_for_the_addresses(address, code, tmp_path, monkeypatch, capfd):

@@ -35,8 +35,8 @@ class SmallCurve(NamedTuple):
 def chart(curves: Sequence[SmallCurve]) -> str:
     """Draw one or two curves, the second dashed; empty if no value is finite.
 
-    The axis is logarithmic if all values are positive and span more than two decades; values that
-    are not finite leave a gap.
+    The axis is logarithmic if all values are positive and span more than two decades, and else
+    begins at 0, or below; values that are not finite leave a gap.
     """
     shown = [
         one._replace(values=np.where(np.isfinite(one.values), one.values, np.nan)) for one in curves
@@ -47,6 +47,8 @@ def chart(curves: Sequence[SmallCurve]) -> str:
         return ""
     low, high = float(known.min()), float(known.max())
     logarithmic = low > 0 and log10(high / low) > DECADES
+    if not logarithmic:
+        low = min(low, 0.0)  # what hardly changes is flat
     last = max(int(one.steps[-1]) for one in shown if len(one.steps))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
@@ -106,7 +108,7 @@ def _path(curve: SmallCurve, low: float, high: float, last: int, logarithmic: bo
 
 
 def _height(value: float, low: float, high: float, logarithmic: bool) -> float:
-    """Return the place of a value between the lowest, 0, and the highest, 1."""
+    """Return the place of a value between the ends of the axis, 0 and 1."""
     if low == high:
         return 0.5 if value == value else value
     if logarithmic:

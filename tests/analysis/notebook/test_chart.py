@@ -29,12 +29,14 @@ def lines(*curves: SmallCurve) -> list[list[tuple[float, float]]]:
     ]
 
 
-def test_points_lie_between_the_smallest_and_the_largest_value():
-    values = [3.0, 2.0, 1.5, 1.0]
+@pytest.mark.parametrize("least", [1.0, -1.0])
+def test_points_lie_between_0_or_a_smaller_value_and_the_largest(least):
+    values = [3.0, 2.0, 1.5, least]
+    low = min(least, 0.0)
     (points,) = lines(curve("loss/train", values))
     for at, ((x, y), value) in enumerate(zip(points, values, strict=True)):
         assert x == pytest.approx(LEFT + (RIGHT - LEFT) * at / 3, abs=0.051)
-        assert y == pytest.approx(BOTTOM - (BOTTOM - TOP) * (value - 1) / 2, abs=0.051)
+        assert y == pytest.approx(BOTTOM - (BOTTOM - TOP) * (value - low) / (3 - low), abs=0.051)
 
 
 def test_two_curves_share_the_axes():
@@ -56,7 +58,7 @@ def test_many_decades_are_logarithmic():
 
 def test_ends_are_written_and_told():
     page = Parsed(chart([curve("loss/train", [2.302585, 0.125]), curve("loss/val", [nan, 0.5])]))
-    assert {"2.303", "0.125", "0", "10 updates", "loss/train", "loss/val"} <= {*page.texts}
+    assert {"2.303", "0", "10 updates", "loss/train", "loss/val"} <= {*page.texts}
     title = "loss/train from 2.303 to 0.125; loss/val from 0.5 to 0.5"
     assert page.texts[0] == title
     solid, dashed = [own for own in page.of("path") if "h24" in own["d"]]
@@ -71,8 +73,9 @@ def test_values_that_are_not_finite_leave_a_gap():
     assert found[1][1] == (RIGHT, TOP)
 
 
-def test_equal_values_are_a_line_in_the_middle():
-    assert lines(curve("a", [0.5, 0.5])) == [[(LEFT, 82.0), (RIGHT, 82.0)]]
+def test_equal_values_are_a_level_line():
+    assert lines(curve("a", [0.5, 0.5])) == [[(LEFT, TOP), (RIGHT, TOP)]]
+    assert lines(curve("a", [0.0, 0.0])) == [[(LEFT, 82.0), (RIGHT, 82.0)]]
 
 
 @pytest.mark.parametrize("curves", [[], [curve("a", [])], [curve("a", [nan, inf])]])
