@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,14 @@ def run(name: str, folder: Path) -> list[str]:
 
 def test_every_notebook_is_known():
     assert {*BOOKS} == {*notebook_pages.SHOWN, "solutions"}
+
+
+@pytest.mark.parametrize("name", BOOKS)
+def test_a_notebook_imports_what_the_extra_notebook_installs(name):
+    text = "\n".join(source(cell) for cell in cells(name))
+    imported = set(re.findall(r"^ *(?:import|from) (\w+)", text, re.MULTILINE))
+    assert "mlr" in imported
+    assert imported - sys.stdlib_module_names <= {"mlr", "torch", "numpy", "pandas", "matplotlib"}
 
 
 @pytest.mark.parametrize("name", BOOKS)
