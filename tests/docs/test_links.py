@@ -90,6 +90,7 @@ def test_a_broken_link_of_another_file_fails_the_build(tmp_path, monkeypatch, ca
     assert "README.md: link to x" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_external_addresses_are_well_formed(source):
     """CI has no network: `make docs-links` asks for them, here only their form is looked at."""
     texts = [path.read_text(encoding="utf-8") for path in source.rglob("*.md")]

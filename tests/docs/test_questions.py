@@ -84,6 +84,7 @@ def test_readme_leads_to_the_answer(question):
     assert answered([*pages, *[readme] * own], question.answer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda one: one.name)
 def test_the_index_of_the_site_leads_to_the_answer(question, source):
     """The side bar stands on every page."""

@@ -35,6 +35,8 @@ NOT_SIGNIFICANT, AHEAD, NOTHING = "not significant", "better, but loses runs", "
 FEW = f"needs {FEWEST} common seeds"
 FIXED = "the seed changes nothing"
 DIFFERENT = "different"
+_AT_ONCE = 1 << 18
+"""Differences that are tested at once: it bounds the memory."""
 _EPSILON = float(np.finfo(np.float32).eps)
 
 
@@ -140,10 +142,15 @@ def pairwise(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         p (G, G), NaN on the diagonal and for too few common seeds, and common seeds (G, G).
     """
-    groups = len(values)
+    groups, seeds = values.shape
     resolution = _EPSILON * float(np.nanmax(np.abs(values), initial=0))
-    rows = [paired_p(values[at] - values[at + 1 :], resolution) for at in range(groups - 1)]
+    first, second = np.triu_indices(groups, k=1)
+    some = max(1, _AT_ONCE // max(1, seeds))  # pairs
+    parts = [
+        paired_p(values[first[at : at + some]] - values[second[at : at + some]], resolution)
+        for at in range(0, len(first), some)
+    ]
     p = np.full((groups, groups), np.nan)
-    p[np.triu_indices(groups, k=1)] = holm(np.concatenate([np.empty(0), *rows]))
+    p[first, second] = holm(np.concatenate([np.empty(0), *parts]))
     there = (~np.isnan(values)).astype(np.int64)
     return np.fmax(p, p.T), there @ there.T

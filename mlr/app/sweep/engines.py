@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlr.app.config.run_spec import make_run_spec
 from mlr.app.run.existing_runs import outcome_at
 from mlr.app.run.job import Job, ProgressReport, Report
 from mlr.app.run.signals import Signals
@@ -69,6 +70,11 @@ def run_chunks(
                 f"hydra/launcher=batched_{name} needs {package}, which is not installed; "
                 f"run pip install '.[{name}]' in mlr's folder."
             ) from error
+    drawn = next((job for chunk in groups for job in chunk if job.drawn), None)
+    if drawn is not None:
+        from mlr.figures.record import prepare_figures  # numpy, which a refusal is without
+
+        prepare_figures(make_run_spec(drawn.config).probes)
     from mlr.app.sweep.packing import run_chunk  # torch: not before there is something to train
 
     for chunk in groups:

@@ -106,6 +106,7 @@ def test_files_have_the_formats_of_their_names(tmp_path):
     assert svg.get("viewBox") == f"0 0 {box[2]:g} {box[3]:g}"
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes(xor):
     for name in ("decision", "loss_train"):
         for kind in ("svg", "pdf", "png"):
@@ -117,6 +118,7 @@ def test_the_same_input_gives_the_same_bytes(xor):
             assert set(first) == {f"{name}.{kind}"}
 
 
+@pytest.mark.slow
 def test_own_files_are_replaced_and_those_of_others_never(tmp_path):
     line = {"to": str(tmp_path), "formats": "svg,pdf,png"}
     main(PAIRS, **line)
