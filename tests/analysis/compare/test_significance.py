@@ -131,6 +131,14 @@ def test_the_best_of_many_by_luck_is_not_called_better():
     assert few / sweeps == pytest.approx(0.18, abs=0.03)
 
 
+def test_pairs_are_tested_in_parts_as_they_are_at_once(monkeypatch):
+    values = np.random.default_rng(0).normal(size=(9, 5))
+    p, common = pairwise(values)
+    monkeypatch.setattr("mlr.analysis.compare.significance._AT_ONCE", 35)  # 7 pairs of 36
+    np.testing.assert_array_equal(pairwise(values), (p, common))
+    assert np.isfinite(p).sum() == 72
+
+
 def test_five_seeds_tell_apart_what_differs_clearly():
     rng = np.random.default_rng(0)
     values = rng.normal([[0.96], [0.92], [0.3]], 0.005, size=(3, 5))
