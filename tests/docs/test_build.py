@@ -104,6 +104,12 @@ def test_curves_are_drawn_for_the_light_and_the_dark_theme(source):
     assert [*(source / "losses").glob("hinge-*.svg")]
 
 
+def test_a_head_has_one_colour_on_all_pages(source):
+    linear = part_pages.LINES[0]
+    assert linear in (source / "losses" / "se-light.svg").read_text()
+    assert linear not in (source / "losses" / "bce-light.svg").read_text()  # it is refused
+
+
 def test_commands_show_their_help(source):
     from mlr.app.cli.main import COMMANDS
 
