@@ -1,1 +1,1 @@
-"""Answers from finished runs: rankings, diagnoses, tables, pages, checksums."""
+"""Answers from finished runs: rankings, diagnoses, tables, figures, pages, checksums."""
