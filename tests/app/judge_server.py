@@ -58,6 +58,9 @@ def run(case: dict) -> int:
 
         module.guarded = nullcontext
     if case["program"] == "train":
+        from mlr.figures import process
+
+        process.start = lambda: None  # figures are drawn here, where the hook sees it
         sys.argv = ["scripts/train.py", *case["arguments"]]
         return module.main()
     more = {"compare": ("head,loss",), "explain": (False,), "report": ()}[case["program"]]
