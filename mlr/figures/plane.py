@@ -97,8 +97,9 @@ def leads(predictions: Array) -> Array:
 
 def frames(moments: Sequence[Moment], titles: Sequence[str]) -> list[canvas.Figure]:
     """Draw moments of one run, whose axes are those of its data; none if it does not suit it."""
-    found = [one for one in map(collect, moments) if one is not None]
-    return [draw(one, title) for one, title in zip(found, titles, strict=False)]
+    found = [collect(one) for one in moments]
+    shown = zip(found, titles, strict=True)
+    return [draw(one, title) for one, title in shown if one is not None]
 
 
 def draw(found: DecisionPlane, title: str) -> canvas.Figure:

@@ -30,12 +30,7 @@ def window(tmp_path_factory) -> Iterator[Page]:
 
 
 def show(window: Page, path: Path, screen: str = "wide", scheme: str = "light") -> None:
-    width, height = SCREENS[screen]
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    window.chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    window.chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    window.open(path.as_uri())
+    window.show(path, SCREENS[screen], scheme)
 
 
 @pytest.mark.parametrize("screen", SCREENS)

@@ -33,12 +33,7 @@ def window(tmp_path_factory):
 
 
 def show(window: Page, written: Path, screen: str, scheme: str) -> None:
-    width, height = SCREENS[screen]
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    window.chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    window.chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    window.open(written.as_uri())
+    window.show(written, SCREENS[screen], scheme)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -108,6 +108,15 @@ class Page:
         self.chrome.get("about:blank")  # a change of the part behind # loads nothing
         self.chrome.get(address)
 
+    def show(self, file: Path, screen: tuple[int, int], scheme: str) -> None:
+        """Open a file on a screen of this width and height, in a light or a dark scheme."""
+        width, height = screen
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        self.open(file.as_uri())
+
     def run(self, script: str, *arguments: object) -> object:
         return self.chrome.execute_script(_EVERYTHING + script, *arguments)
 

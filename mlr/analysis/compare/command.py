@@ -10,17 +10,22 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from mlr.analysis.compare.comparison import COLUMNS, CompareResult, CompareRow, Ranking, compare
+from mlr.analysis.compare.comparison import (
+    COLUMNS,
+    CompareResult,
+    CompareRow,
+    Ranking,
+    compare_apart,
+)
 from mlr.analysis.compare.headline import headline
 from mlr.analysis.compare.significance import LEVEL
 from mlr.analysis.compare.table import print_comparison
-from mlr.analysis.grouping import HEAD_LOSS
 from mlr.analysis.ranking import is_higher_better
 from mlr.core import console
 from mlr.core.checks import InputError, known
 from mlr.core.durable import atomic_write
 from mlr.core.streams import write_utf8
-from mlr.records.reading import Recorded, left_out, read_runs
+from mlr.records.reading import left_out, read_runs
 from mlr.records.settings import Value
 from mlr.records.sweep import csv_text, marked
 
@@ -63,16 +68,6 @@ def keys_of(by: Sequence[str] | str) -> list[str]:
     if not keys:
         raise InputError(f"--by={by} names no key; give some, as in --by=head,loss.")
     return keys
-
-
-def compare_apart(
-    runs: Sequence[Recorded], keys: Sequence[str], metric: str | None
-) -> CompareResult:
-    """Compare runs by keys; by head and loss, runs that differ otherwise have rows of their own."""
-    found = compare(runs, keys, metric)
-    if found.mixed and tuple(keys) == HEAD_LOSS:  # means over other settings were not asked for
-        return compare(runs, [*keys, *found.mixed], metric)
-    return found
 
 
 def _sorted(comparison: CompareResult, column: str | None) -> CompareResult:

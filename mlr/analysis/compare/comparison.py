@@ -194,6 +194,22 @@ def compare(
     )
 
 
+def compare_apart(
+    runs: Sequence[Recorded],
+    keys: Sequence[str] = HEAD_LOSS,
+    metric: str | None = None,
+    timed: bool = True,
+) -> CompareResult:
+    """Compare runs by keys; by head and loss, runs that differ otherwise have rows of their own.
+
+    The arguments and errors are those of `compare`.
+    """
+    found = compare(runs, keys, metric, timed)
+    if found.mixed and tuple(keys) == HEAD_LOSS:  # means over other settings were not asked for
+        return compare(runs, [*keys, *found.mixed], metric, timed)
+    return found
+
+
 def _ranking(
     data: str, loss: str, metric: str, runs: Sequence[Recorded], keys: Sequence[str], timed: bool
 ) -> Ranking:

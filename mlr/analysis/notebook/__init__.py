@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlr.analysis.compare.command import compare_apart, keys_of
+from mlr.analysis.compare.command import keys_of
+from mlr.analysis.compare.comparison import compare_apart
 from mlr.analysis.explain import diagnose
 from mlr.analysis.grouping import HEAD_LOSS
 from mlr.analysis.notebook.displays import ComparisonDisplay, DiagnosisDisplay, RunDisplay

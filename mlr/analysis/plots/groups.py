@@ -6,7 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mlr.analysis.compare.comparison import CompareResult, CompareRow, Ranking, compare
+from mlr.analysis.compare.comparison import (
+    CompareResult,
+    CompareRow,
+    Ranking,
+    compare,
+    compare_apart,
+)
 from mlr.analysis.formatting import brief
 from mlr.analysis.grouping import HEAD_LOSS, collected, short, varied
 from mlr.core.checks import InputError
@@ -51,9 +57,7 @@ def compared(runs: Sequence[Recorded], metric: str | None = None) -> CompareResu
     A configuration is taken at the learning rate that is chosen on validation data, unless there
     is one only, whose rates are then compared.
     """
-    found = compare(runs, HEAD_LOSS, metric, timed=False)
-    if found.mixed:
-        return compare(runs, [*HEAD_LOSS, *found.mixed], metric, timed=False)
+    found = compare_apart(runs, metric=metric, timed=False)
     if len(found.rows) == 1 and RATE in varied(runs):
         return compare(runs, [*HEAD_LOSS, RATE], metric, timed=False)
     return found

@@ -36,12 +36,7 @@ def window(tmp_path_factory) -> Iterator[Page]:
 
 
 def show(window: Page, written: Path, screen: str = "laptop", scheme: str = "light") -> None:
-    width, height = SCREENS[screen]
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    window.chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    window.chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    window.open(written.as_uri())
+    window.show(written, SCREENS[screen], scheme)
     settle(window)
 
 
