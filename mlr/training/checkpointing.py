@@ -17,7 +17,6 @@ from mlr.training.state import (
     SNAPSHOT,
     Snapshots,
     State,
-    copy_lanes,
     load_buffers,
     named_parameters,
     state_dict_of,
@@ -69,27 +68,38 @@ class CheckpointPolicy:
 
 def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapshots) -> list[State]:
     """Copy the state of every run after `step` updates."""
-    previous = program.statistics.previous
-    if previous is not None:
-        previous = program.of_runs(previous).cpu().contiguous()
-    best, best_steps = stopping.best.cpu(), stopping.best_step.tolist()
-    lowest, waited = stopping.lowest.tolist(), stopping.waited.tolist()
+    buffers = [
+        {name: own.cpu().clone() for name, own in module.named_buffers()}
+        for module in program.network.modules
+    ]
+    rows = {"": program.parameters, **program.stepper.state}
+    rows = {name: program.of_runs(own).clone() for name, own in rows.items()}
+    for run, copy in stopping.frozen.items():
+        for name, own in {"": copy.parameters, **copy.moments}.items():
+            rows[name][run] = own[0]
+        if copy.buffers:
+            buffers[program.lane_of[run]] = {n: own.cpu() for n, own in copy.buffers[0].items()}
+    models = named_parameters(program, rows.pop(""))
+    if program.statistics.previous is not None:
+        rows[PREVIOUS] = program.of_runs(program.statistics.previous)
+    flat = {name: torch.unbind_copy(own.cpu().contiguous()) for name, own in rows.items()}
+    ends = {run: ending.step for run, ending in stopping.ended.items()}
+    best_steps, lowest = stopping.best_step.tolist(), stopping.lowest.tolist()
+    waited = stopping.waited.tolist()
+    earlier = [run for run, at in enumerate(best_steps) if at not in (0, ends.get(run, step))]
+    own_best = named_parameters(program, stopping.best[earlier]) if earlier else []
+    best = dict(zip(earlier, own_best, strict=True))
+    threads = program.busy if program.all_threads else None
     found = []
     for run, lane in enumerate(program.lane_of):
-        ending = stopping.ended.get(run)
-        copy = stopping.frozen.get(run) or copy_lanes(program, run)
-        model = state_dict_of(program, lane, named_parameters(program, copy.parameters[0]))
-        for buffers in copy.buffers:
-            model |= {name: own.cpu() for name, own in buffers.items()}
+        model = state_dict_of(program, lane, models[run]) | (buffers[lane] if buffers else {})
         tensors = {MODEL + name: own for name, own in model.items()}
-        tensors |= {MOMENT + name: own[0].cpu() for name, own in copy.moments.items()}
+        tensors |= {
+            name if name == PREVIOUS else MOMENT + name: own[run] for name, own in flat.items()
+        }
         tensors |= {f"{SNAPSHOT}{at}": row for at, row in snapshots.taken[run]}
-        if best_steps[run] not in (0, step if ending is None else ending.step):
-            own_best = named_parameters(program, best[run])
-            tensors |= {BEST + name: own for name, own in own_best.items()}
-        if previous is not None:
-            tensors[PREVIOUS] = previous[run].clone()
-        threads = program.busy if program.all_threads else None
+        tensors |= {BEST + name: own for name, own in best.get(run, {}).items()}
+        ending = stopping.ended.get(run)
         found.append(
             State(step, tensors, lowest[run], waited[run], best_steps[run], ending, threads)
         )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,8 @@ LOGIT_EDGES = tuple(range(-10, 11))
 MOST_ROWS = 1024
 """Largest number of examples whose features are described, or compared with each other."""
 DIGITS = 6
+_POWERS = np.array([10.0**power for power in range(23)])
+"""Powers of ten that float64 holds exactly."""
 
 Numbers = Mapping[str, NDArray[Any]]
 
@@ -106,22 +106,38 @@ def _ratio(sums: NDArray[Any], counts: NDArray[Any]) -> NDArray[Any]:
 
 
 def numbers(values: Any) -> Any:
-    """Round a number, or an array to nested lists, to `DIGITS` digits; None if not finite."""
+    """Round a number, or an array to nested lists, to `DIGITS` digits; None if not finite.
+
+    All at once: a sweep ends with ten thousands of numbers.
+    """
     array = np.asarray(values, dtype=np.float64)
-    # all at once: a sweep ends with ten thousands of numbers, of which many are equal
-    flat = array.ravel().tolist()
-    texts = (f"%.{DIGITS}g " * len(flat) % tuple(flat)).split()
-    rounded = np.empty(len(flat), dtype=object)
-    rounded[:] = [_number(text, one.is_integer()) for text, one in zip(texts, flat, strict=True)]
-    return rounded.reshape(array.shape).tolist()
+    found, sure = _rounded(array)
+    rounded = found.astype(object)
+    whole = np.flatnonzero(array == np.rint(array))
+    rounded.flat[whole] = found.flat[whole].astype(np.int64)
+    rounded[~np.isfinite(array)] = None
+    for place in np.flatnonzero(~sure & np.isfinite(array)):
+        one = array.flat[place]
+        number = float(f"{one:.{DIGITS}g}")
+        rounded.flat[place] = int(number) if one.is_integer() else number
+    return rounded.tolist()
 
 
-@lru_cache(maxsize=1 << 12)
-def _number(text: str, is_whole: bool) -> float | None:
-    number = float(text)
-    if not isfinite(number):
-        return None
-    return int(number) if is_whole else number
+def _rounded(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Round to `DIGITS` digits; tells where that is sure to be the nearest decimal number."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        power = DIGITS - 1 - np.floor(np.log10(np.abs(values)))
+        # False for 0 and for numbers that are not finite
+        inside = (power >= 0) & (power < len(_POWERS))
+        scale = _POWERS[np.where(inside, power, 0).astype(np.int64)]
+        scaled = np.where(inside, values, 0) * scale
+        digits = np.rint(scaled)
+        # far from the middle between two, where the product's rounding would decide
+        sure = inside & (np.abs(np.abs(scaled - digits) - 0.5) > 1e-6)
+        size = np.abs(digits)
+        sure &= (size >= 10 ** (DIGITS - 1)) & (size < 10**DIGITS)
+    # a whole number divided by an exact power of ten: rounded once, as a decimal that is read
+    return np.where(sure, digits / scale, 0.0), sure | (values == 0)
 
 
 def same_class_as_nearest(features: Tensor, labels: Tensor) -> float:

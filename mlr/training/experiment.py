@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mlr.objectives import Objective
     from mlr.probes.base import Subject
+    from mlr.training.structure import Dense
 
 DTYPES = ("float32", "float64")
 
@@ -111,19 +112,30 @@ class Experiment:
         return self.objective.head.range.per_target > 1
 
     @cached_property
+    def structure(self) -> list[Dense] | None:
+        """The layers of a dense network; None for any other module."""
+        from mlr.training.structure import dense_structure
+
+        return dense_structure(self.module, self.data.feature_shape)
+
+    @cached_property
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The module's parameters by name."""
+        from mlr.training.structure import parameters_of
+
+        return parameters_of(self.module, self.structure)
+
+    @cached_property
     def subject(self) -> Subject:
         """The classes and layers that can be measured."""
         from mlr.training.structure import subject_of
 
-        return subject_of(self.module, self.data, self.spread)
+        return subject_of(self.module, self.data, self.spread, self.structure)
 
     @cached_property
     def program_parts(self) -> dict[str, Hashable]:
         """Properties that decide how the run is computed; see `program_key`."""
-        from mlr.training.structure import dense_structure
-
-        data, optimizer, module = self.data, self.optimizer, self.module
-        structure = dense_structure(module, data.feature_shape)
+        data, optimizer, module, structure = self.data, self.optimizer, self.module, self.structure
         return {
             "data": (
                 data.classes,
@@ -133,7 +145,7 @@ class Experiment:
             ),
             "model": (
                 repr(module) if structure is None else tuple(structure),
-                tuple((name, value.shape) for name, value in module.named_parameters()),
+                tuple((name, value.shape) for name, value in self.parameters.items()),
             ),
             "optimizer": (type(optimizer), optimizer.operations),
             "max_grad_norm": self.max_grad_norm is None,
@@ -162,13 +174,14 @@ def check_one_program(experiments: Sequence[Experiment]) -> None:
         raise InputError("There is no run to train.")
     first = experiments[0].program_parts
     for own in experiments:
-        differing = [name for name, value in own.program_parts.items() if value != first[name]]
-        if differing:
+        parts = own.program_parts
+        if parts != first:
+            differing = [name for name, value in parts.items() if value != first[name]]
             raise InputError(
                 f"Runs of one program must share {', '.join(differing)}; train them one by one."
             )
-        parameters = list(own.module.parameters())
-        if not parameters or not all(parameter.requires_grad for parameter in parameters):
+        trained = [parameter.requires_grad for parameter in own.parameters.values()]
+        if not trained or not all(trained):
             raise InputError(
                 "The model must have parameters, and all of them are trained; one that is to stay "
                 "fixed is a buffer (register_buffer)."

@@ -246,12 +246,11 @@ class TrainingLoop:
         metrics |= means_of(evaluations, errors=True)
         lists = {tag: values.tolist() for tag, values in metrics.items()}
         reports = self.diagnostics.reports()
-        rows = program.of_runs(program.parameters).cpu().contiguous()
+        parameters = named_parameters(program, program.of_runs(program.parameters))
         results = []
         for run, own in enumerate(program.runs):
             numbers = {tag: values[run] for tag, values in lists.items()}
             ending = self.stopping.at_last(run, self.step, numbers)
-            parameters = named_parameters(program, rows[run])
             # there is no mean output for a target that no example has
             known = {
                 tag: nan if ending.refused else value
@@ -265,8 +264,8 @@ class TrainingLoop:
                     steps=ending.step,
                     metrics=known,
                     anatomy=reports[run],
-                    parameters=parameters,
-                    state_dict=state_dict_of(program, program.lane_of[run], parameters),
+                    parameters=parameters[run],
+                    state_dict=state_dict_of(program, program.lane_of[run], parameters[run]),
                     seconds=perf_counter() - started,
                     snapshots=self.snapshots.of(run, ending.step),
                     refused=ending.refused,

@@ -112,12 +112,12 @@ class Layout:
             layers[layer.replace(".", "/") or "parameters"] = slice(own[0].start, own[-1].stop)
         return layers
 
-    def stack(self, modules: Sequence[nn.Module]) -> Tensor:
-        """Copy the parameters of L modules of this layout to a new flat (L, P) tensor."""
-        values = list(zip(*(module.parameters() for module in modules), strict=True))
-        flat = values[0][0].new_zeros(len(modules), self.size)
-        for view, own in zip(self.views(flat).values(), values, strict=True):
-            view.copy_(torch.stack([value.detach() for value in own]))
+    def stack(self, parameters: Sequence[Mapping[str, Tensor]]) -> Tensor:
+        """Copy the named parameters of L modules of this layout to a new flat (L, P) tensor."""
+        first = next(iter(parameters[0].values()))
+        flat = first.detach().new_zeros(len(parameters), self.size)
+        for name, view in self.views(flat).items():
+            view.copy_(torch.stack([own[name] for own in parameters]).detach())
         return flat
 
 

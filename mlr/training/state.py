@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from mlr.training.step import Program
@@ -72,10 +73,14 @@ def state_dict_of(program: Program, lane: int, parameters: dict[str, Tensor]) ->
     }
 
 
-def named_parameters(program: Program, row: Tensor) -> dict[str, Tensor]:
-    """Copy a run's parameters (P,) to the CPU, by name."""
-    views = program.layout.views(row.cpu().unsqueeze(0))
-    return {name: own[0].contiguous().clone() for name, own in views.items()}
+def named_parameters(program: Program, rows: Tensor) -> list[dict[str, Tensor]]:
+    """Copy the parameters (n, P) of n runs to the CPU, by name."""
+    copies = {
+        # each has its own memory
+        name: torch.unbind_copy(own.contiguous())
+        for name, own in program.layout.views(rows.cpu()).items()
+    }
+    return [dict(zip(copies, own, strict=True)) for own in zip(*copies.values(), strict=True)]
 
 
 class Snapshots:
@@ -97,9 +102,9 @@ class Snapshots:
 
     def of(self, run: int, end: int) -> tuple[Snapshot, ...]:
         """Return the snapshots of a run taken before its last update, of number `end`."""
-        taken = self.taken[run]
+        taken = [(step, row) for step, row in self.taken[run] if step < end]
         return tuple(
-            (step, named_parameters(self.program, row)) for step, row in taken if step < end
+            (step, named_parameters(self.program, row.unsqueeze(0))[0]) for step, row in taken
         )
 
 

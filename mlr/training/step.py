@@ -30,7 +30,6 @@ from mlr.training.memory_layout import FlatParameters, Layout, distinct
 from mlr.training.run_objectives import RunObjectives, identity
 from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
 from mlr.training.steppers import column, limit_norm, make_stepper
-from mlr.training.structure import dense_structure
 
 NOTHING: frozenset[str] = frozenset()
 Network = LaneNetwork | DenseNetwork | FunctionalNetwork
@@ -54,7 +53,7 @@ class Kind(Enum):
 
 def kind_of(experiment: Experiment) -> Kind:
     """Choose the way to compute a program of such runs."""
-    structure = dense_structure(experiment.module, experiment.data.feature_shape)
+    structure = experiment.structure
     if structure is None:
         return Kind.MODULE
     weights = [layer.inputs * layer.outputs for layer in structure]
@@ -65,7 +64,7 @@ def kind_of(experiment: Experiment) -> Kind:
 
 def parts_of(kind: Kind, experiment: Experiment, lanes: int, busy: int) -> int:
     """Count the parts, each on a thread, that the lanes of such runs are worth."""
-    structure = dense_structure(experiment.module, experiment.data.feature_shape)
+    structure = experiment.structure
     if structure is None or kind is not Kind.NARROW or experiment.device != "cpu":
         return 1
     weights = sum(layer.inputs * layer.outputs for layer in structure)
@@ -147,12 +146,13 @@ class Program:
     def _networks(self, objectives: Sequence[Objective]) -> tuple[Network, list[ProgramPart]]:
         """Lay out parameters and gradients; returns the network over them, and its parts."""
         first = self.lanes[0]
-        structure = dense_structure(first.module, first.data.feature_shape)
+        structure = first.structure
         turned = [f"{layer.name}.weight" for layer in structure or ()]
         align = ALIGN if self.kind in (Kind.NARROW, Kind.WIDE) else 1
         modules = [experiment.module for experiment in self.lanes]
         self.layout = layout = Layout.of(first.module, turned, align)
-        self.parameters = layout.stack(modules).to(self.device, self.dtype)
+        parameters = layout.stack([experiment.parameters for experiment in self.lanes])
+        self.parameters = parameters.to(self.device, self.dtype)
         if self.kind is Kind.LANES:
             self.parameters = self.parameters.t().contiguous().t()
         self.gradients = torch.zeros_like(self.parameters)
