@@ -20,15 +20,20 @@ class RunObjectives:
     """The objectives along the run axis.
 
     Kernels are called themselves, without the checks of `Objective` at every step.
+
+    Args:
+        objectives: of the lanes.
+        hard: True if all targets are 0 or 1, one-hot if there are several.
     """
 
-    def __init__(self, objectives: Sequence[Objective]) -> None:
+    def __init__(self, objectives: Sequence[Objective], hard: bool = False) -> None:
         self.groups: list[Group] = []
         start = 0
         for _, members in groupby(objectives, key=identity):
             first, *others = members
             end = start + 1 + len(others)
-            self.groups.append(Group(slice(start, end), first.head, first.loss, first.kernel))
+            kernel = (hard and first.kernel.hard) or first.kernel
+            self.groups.append(Group(slice(start, end), first.head, first.loss, kernel))
             start = end
 
     def gradient(self, logits: Tensor, targets: Tensor) -> Tensor:

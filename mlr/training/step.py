@@ -130,13 +130,13 @@ class Program:
         self.together = self.lane_of[-1] == len(experiments) - 1
         self.lane_index = torch.tensor(self.lane_of, device=self.device)
         objectives = [one.objective for one in self.lanes]
-        self.objectives = RunObjectives(objectives)
-        self.network, self.parts = self._networks(objectives)
         self.subject = first.subject
+        self.classification = self.subject.classes is not None
+        self.objectives = RunObjectives(objectives, self.classification)
+        self.network, self.parts = self._networks(objectives)
         self.statistics = ParameterStatistics(FlatParameters(self.layout.layers()))
         self.threshold = first.probes.threshold
         self.outputs = self._outputs(experiments)
-        self.classification = self.subject.classes is not None
         self.spread = first.spread
         self.stepper = make_stepper([one.optimizer for one in self.lanes], self.parameters)
         limits = [one.max_grad_norm for one in self.lanes if one.max_grad_norm is not None]
@@ -172,7 +172,8 @@ class Program:
         parts = []
         for rows in (slice(part, None, count) for part in range(count)):
             own = DenseNetwork(structure, layout, self.parameters[rows], self.gradients[rows])
-            parts.append(ProgramPart(rows, own, RunObjectives(objectives[rows])))
+            judged = RunObjectives(objectives[rows], self.classification)
+            parts.append(ProgramPart(rows, own, judged))
         return network, parts
 
     @property

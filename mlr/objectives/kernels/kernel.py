@@ -28,12 +28,15 @@ class Kernel:
             `gradient`; otherwise autograd is given `gradient` for it.
         hard_losses: the losses of hard targets and logits within ±`MODERATE`, in few operations
             that torch differentiates as exactly: for speed with autograd. None: no such form.
+        hard: a kernel for targets of 0 and 1 alone, one-hot if there are several, with the same
+            numbers in fewer operations. None: no such form.
     """
 
     losses: TensorFunction
     gradient: TensorFunction
     differentiable: bool = False
     hard_losses: TensorFunction | None = None
+    hard: Kernel | None = None
 
 
 def times(weight: Tensor, cost: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from mlr.heads.functions import sigmoid_errors, softplus
+from mlr.heads.functions import sigmoid_error, sigmoid_errors, signs_of, softplus
 from mlr.objectives.kernels.kernel import Kernel, times
 from mlr.objectives.kernels.linear import half_squares
 
@@ -60,6 +60,25 @@ def sigmoid_ce_gradient(z: Tensor, t: Tensor) -> Tensor:
     return t * sigmoid_errors(z)[1]
 
 
-SIGMOID_SE = Kernel(sigmoid_se_losses, sigmoid_se_gradient)
-SIGMOID_BCE = Kernel(sigmoid_bce_losses, sigmoid_bce_gradient, hard_losses=sigmoid_bce_hard_losses)
+def _hard_se_losses(z: Tensor, t: Tensor) -> Tensor:
+    return half_squares(_hard_bce_gradient(z, t))
+
+
+def _hard_bce_losses(z: Tensor, t: Tensor) -> Tensor:
+    return softplus(signs_of(t) * z).sum(-1)
+
+
+def _hard_bce_gradient(z: Tensor, t: Tensor) -> Tensor:
+    return sigmoid_error(signs_of(t), z)
+
+
+SIGMOID_SE = Kernel(
+    sigmoid_se_losses, sigmoid_se_gradient, hard=Kernel(_hard_se_losses, sigmoid_se_gradient)
+)
+SIGMOID_BCE = Kernel(
+    sigmoid_bce_losses,
+    sigmoid_bce_gradient,
+    hard_losses=sigmoid_bce_hard_losses,
+    hard=Kernel(_hard_bce_losses, _hard_bce_gradient),
+)
 SIGMOID_CE = Kernel(sigmoid_ce_losses, sigmoid_ce_gradient)
