@@ -157,11 +157,30 @@ def same_class_as_nearest(features: Tensor, labels: Tensor) -> float:
     return float((classes[distances.argmin(1)] == classes).float().mean())
 
 
-def order_of(rows: Tensor) -> Tensor:
-    """Return the places (L, N) of the numbers of each row in ascending order, NaN last."""
+def sorted_rows(rows: Tensor) -> Tensor:
+    """Sort the numbers of each row (L, N) in ascending order, NaN last."""
     if rows.is_cpu:  # numpy sorts short rows several times as fast
-        return torch.from_numpy(np.argsort(rows.contiguous().numpy(), axis=1))
-    return rows.argsort(1)
+        return torch.from_numpy(np.sort(rows.contiguous().numpy(), axis=1))
+    return rows.sort(1).values
+
+
+def _sorted_with_labels(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Sort the logits of each row (L, N), NaN last; returns the labels 0 or 1 in that order too."""
+    if logits.dtype != torch.float32 or not logits.is_cpu:
+        ordered, order = logits.sort(1)
+        return ordered, labels.gather(1, order)
+    # a float32 leaves the last bits of a float64 free, and one sort of numbers is several times
+    # as fast as finding their places; NaN and infinite ones, which have no free bits, are replaced
+    nan, infinite = 2e300, 1e300
+    keys = torch.empty(logits.shape, dtype=torch.float64).copy_(logits)
+    keys.nan_to_num_(nan, infinite, -infinite)
+    keys.view(torch.int64).bitwise_or_(labels.long())
+    keys = sorted_rows(keys)
+    sorted_labels = keys.view(torch.int64).bitwise_and(1).to(labels.dtype)
+    keys.view(torch.int64).bitwise_and_(-2)
+    if keys[:, -1].amax() > infinite:
+        keys.masked_fill_(keys > infinite, torch.nan)
+    return keys.float(), sorted_labels
 
 
 def best_threshold(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,17 +191,14 @@ def best_threshold(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     Of logits and labels 0 or 1 (L, B), it returns thresholds (L,), each a logit that occurs or
     infinite where class 1 is best predicted for none, and shares wrong (L,).
     """
-    order = order_of(logits)
-    ordered = logits.gather(1, order)
-    ones = labels.gather(1, order).to(logits.dtype)
-    nothing = torch.zeros_like(ones[:, :1])
-    ones_below = torch.cat((nothing, ones.cumsum(1)), dim=1)
-    zeros_below = torch.cat((nothing, (1 - ones).cumsum(1)), dim=1)
-    wrong = ones_below + zeros_below[:, -1:] - zeros_below
+    ordered, ones = _sorted_with_labels(logits, labels.to(logits.dtype))
+    ones_below = torch.nn.functional.pad(ones, (1, 0)).cumsum_(1)
+    below = torch.arange(ones.shape[1] + 1, dtype=ones.dtype, device=ones.device)
+    # the ones below the threshold, and the zeros that are not below it
+    wrong = (2 * ones_below).sub_(below).add_(ones.shape[1] - ones_below[:, -1:])
     # no threshold lies between equal logits
-    equal = ordered[:, 1:] == ordered[:, :-1]
-    wrong[:, 1:-1] = wrong[:, 1:-1].masked_fill(equal, torch.inf)
+    equal = torch.eq(ordered[:, 1:], ordered[:, :-1], out=torch.empty_like(ordered[:, 1:]))
+    wrong[:, 1:-1].add_(equal, alpha=2 * ones.shape[1])
     fewest, place = wrong.min(dim=1)
-    beyond = torch.full_like(ordered[:, :1], torch.inf)
-    at = torch.cat((ordered, beyond), dim=1).gather(1, place.unsqueeze(1))
+    at = torch.nn.functional.pad(ordered, (0, 1), value=torch.inf).gather(1, place.unsqueeze(1))
     return at.squeeze(1), fewest / logits.shape[1]

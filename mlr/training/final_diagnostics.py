@@ -22,9 +22,9 @@ from mlr.training.diagnostics_report import (
     best_threshold,
     data_report,
     numbers,
-    order_of,
     reports,
     same_class_as_nearest,
+    sorted_rows,
 )
 from mlr.training.evaluation import EvaluatedBatch, Evaluation, Sums, added, sums_of
 from mlr.training.examples import Examples
@@ -63,7 +63,7 @@ def sums_by_kind(program: Program, batch: EvaluatedBatch) -> Sums:
     """Sum further numbers of classifications: (L,), (L, 3) by confidence, (L, classes)."""
     sizes, right = batch.gradient_sizes, batch.right
     wrong, squares = 1 - right, sizes.square()
-    levels = torch.stack(levels_of(confidence(batch.predictions)), dim=1)
+    levels = levels_of(confidence(batch.predictions))
     own = own_output(batch.logit_grads, batch.labels)
     # in which direction an example moves the logit of its class: down is past the target
     signs = 2 * batch.labels - 1 if batch.logits.shape[-1] == 1 else 1
@@ -71,12 +71,13 @@ def sums_by_kind(program: Program, batch: EvaluatedBatch) -> Sums:
     found = {
         "squares": squares.sum(1),
         "past_squares": (squares * past).sum(1),
-        "surprise": (levels[:, -1] * wrong).sum(1),
+        "surprise": (levels[-1] * wrong).sum(1),
     }
     for side, chosen in (("wrong", wrong), ("right", right)):
-        there = levels * chosen.unsqueeze(1)
-        found[f"count_{side}"] = there.sum(2)
-        found[f"grad_{side}"] = (there * sizes.unsqueeze(1)).sum(2)
+        # one by one: stacked they would lie in another order of memory than the sizes
+        there = [level * chosen for level in levels]
+        found[f"count_{side}"] = torch.stack([one.sum(1) for one in there], dim=1)
+        found[f"grad_{side}"] = torch.stack([one.mul_(sizes).sum(1) for one in there], dim=1)
     return found | _sums_by_class(program.subject.classes, batch, own.abs())
 
 
@@ -85,9 +86,9 @@ def _sums_by_class(classes: int | None, batch: EvaluatedBatch, own: Tensor) -> S
         return {}
     rows = []
     for k in range(classes):
-        member = (batch.labels == k).to(own.dtype)
-        wrong = member * (1 - batch.right)
-        columns = (member, member * batch.right, member * own, wrong * own)
+        member = torch.eq(batch.labels, k, out=torch.empty_like(own))
+        right, pull = member * batch.right, member * own
+        columns = (member, right, pull, pull - right * own)
         rows.append(torch.stack([column.sum(1) for column in columns]))
     return dict(zip(_OF_CLASSES, torch.stack(rows, dim=2), strict=True))
 
@@ -164,7 +165,7 @@ class FinalDiagnostics:
         """Return quantiles of the sizes, and of classifications logits by bin and a threshold."""
         sizes = torch.cat([batch.gradient_sizes for batch in batches], dim=1)
         places = [round(quantile * (sizes.shape[1] - 1)) for quantile in QUANTILES]
-        found = {"quantiles": sizes.gather(1, order_of(sizes)[:, places])}
+        found = {"quantiles": sorted_rows(sizes)[:, places]}
         if self.program.classification:
             logits = torch.cat([batch.logits for batch in batches], dim=1)
             targets = torch.cat([batch.targets for batch in batches], dim=1)
