@@ -107,7 +107,7 @@ def sums_of_outputs(program: Program, batch: EvaluatedBatch) -> Sums:
 
 
 class FinalDiagnostics:
-    """Diagnostics of at most 10,000 training examples of every run."""
+    """Diagnostics of the training examples of every run: of `judged_examples` of them."""
 
     def __init__(self, program: Program, examples: Examples) -> None:
         self.program = program

@@ -45,7 +45,7 @@ class Result:
     reason: why it ended before its last step, or None.
     steps: updates of the returned parameters.
     metrics: final numbers by tag (`loss/test`, `logit_grad/wrong`, …), over whole splits; of
-        training data over at most 10,000 examples.
+        training data over `judged_examples` of them.
     anatomy: diagnostics of the training examples, see `mlr.training.final_diagnostics`; plain
         values for JSON.
     parameters: θ by name, on the CPU.
@@ -84,7 +84,7 @@ def train(
 
     Point s of a series is measured after s updates: training numbers on the batch of the
     next update, validation numbers at the end of each epoch, if there is validation, and the
-    last point of each series on whole splits, of training data on at most 10,000 examples.
+    last point of each series on whole splits, of training data on `judged_examples` of them.
 
     Args:
         experiments: runs of one `program_key`: shapes of data and model, optimizer, length.

@@ -170,7 +170,7 @@ def test_pictures_and_limits_of_tensorboard():
     from mlr.app.sweep import summary, sweep
     from mlr.figures import confusion, pr_curves, record
     from mlr.records.tensorboard import layout
-    from mlr.training.examples import MOST_TRAINING_EXAMPLES
+    from mlr.training.examples import JUDGED
 
     text = page("dashboards")
     listed = re.findall(r"\| `figure/(\w+)` \|", text)
@@ -184,7 +184,9 @@ def test_pictures_and_limits_of_tensorboard():
     assert f"Of more than {layout.MOST_TICKED} runs" in text
     assert f"A sweep of more than {summary.MOST_SHOWN} runs" in text
     assert f"in sweeps of more than {summary.MOST_SHOWN} runs" in page("sweeps")
-    assert f"(over {MOST_TRAINING_EXAMPLES:,} examples of a larger training split)" in text
+    least, most = (f"{count:,}" for count in JUDGED)
+    assert f"Of a training split of more than {least} examples it is computed over a tenth" in text
+    assert f"but at least {least} and at most {most}, drawn once." in text
 
 
 def test_the_sweep_of_the_page_has_as_many_runs_as_it_says():

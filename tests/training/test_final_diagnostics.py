@@ -68,13 +68,13 @@ def test_a_diverged_run_says_nothing_instead_of_nan():
 
 
 def test_a_large_split_is_judged_by_a_part_of_it():
-    """By 10,000 examples drawn without regard to their order, the first 1,024 of them closely."""
+    """By 2,100 examples drawn without regard to their order, the first 1,024 of them closely."""
     parts = [split(size, 2, 1, 2) for size in (10_500, 50, 50)]
-    run = experiment(data=Dataset("large", *parts, 2), epochs=1, batch_size=500)
+    run = experiment(data=Dataset("large", *parts, 2), epochs=2, batch_size=500)
     (result,) = train([run])
     chosen = Examples(Program([run], Background(0)), "train").thinned()
-    assert len(chosen) == len(chosen.unique()) == 10_000
-    assert 0 <= int(chosen.min()) < 20 < 10_480 < int(chosen.max()) < 10_500
+    assert len(chosen) == len(chosen.unique()) == 2_100
+    assert 0 <= int(chosen.min()) < 50 < 10_450 < int(chosen.max()) < 10_500
     part = run.data.train
     weight, bias = (result.parameters[f"output.{name}"] for name in ("weight", "bias"))
     z, t = (part.features[chosen] @ weight.T + bias)[:, 0], part.targets[chosen].double()
@@ -82,15 +82,24 @@ def test_a_large_split_is_judged_by_a_part_of_it():
     assert result.metrics["loss/train"] == pytest.approx(losses.mean().item(), rel=1e-9)
     wrong = (z >= 0) != (t == 1)
     assert result.anatomy["wrong"] == pytest.approx(wrong.double().mean().item(), rel=1e-5)
-    assert result.anatomy["examples"] == 10_000
+    assert result.anatomy["examples"] == 2_100
     assert result.anatomy["classes"]["count"] == [int((t == k).sum()) for k in (0, 1)]
     assert np.sum(result.anatomy["logits"]["count"]) == 1024
 
 
-def test_a_split_of_ten_thousand_is_judged_whole():
-    parts = [split(size, 2, 1, 2) for size in (10_000, 5, 5)]
-    program = Program([experiment(data=Dataset("just", *parts, 2))], Background(0))
-    assert Examples(program, "train").thinned() is None
+@pytest.mark.parametrize(
+    ("examples", "updates", "judged"),
+    [
+        *((2_000, 1, None), (2_001, 1, 2_000), (60_000, 39, 2_000), (60_000, 400, 4_000)),
+        *((60_000, 2_000, 10_000), (10_000, 2_000, None), (3_000, 300, None), (3_000, 299, 2_990)),
+    ],
+)
+def test_a_tenth_of_what_the_updates_saw_is_judged(examples, updates, judged):
+    """Of updates of 100 examples, at least 2,000 and at most 10,000 examples; None: all."""
+    parts = [split(size, 1, 1, 2) for size in (examples, 5, 5)]
+    run = experiment(data=Dataset("some", *parts, 2), steps=updates, batch_size=100)
+    chosen = Examples(Program([run], Background(0)), "train").thinned()
+    assert (None if chosen is None else len(chosen)) == judged
 
 
 def test_what_is_said_of_the_features():
