@@ -51,7 +51,9 @@ class StackNumbers(NamedTuple):
     steps: list[int]
     """updates before each step (P,)"""
     numbers: Tensor
-    """numbers of all probes, followed by 1 for each that is present (P, R, 2 tags)"""
+    """numbers of all probes, NaN where there is none, and 1 for a broken run (P, R, tags + 1)"""
+    due: list[bool]
+    """whether the family of each number was due (tags)"""
     histograms: dict[str, Tensor]
     """by tag, the columns of a `Histogram` side by side (P, R, BINS + 4); empty if not due"""
 
@@ -130,7 +132,11 @@ class Measurements:
             return None
         parts = [*self.parts, *(self._measured(stack) for stack in self.stacks.values())]
         fetched = _fetched([(part.steps, part.numbers) for part in parts])
-        numbers, present = np.split(fetched, 2, axis=-1)
+        numbers, broken = fetched[..., :-1], fetched[..., -1:] != 0
+        present = ~np.isnan(numbers)
+        if broken.any():  # its NaN are values, and elsewhere the batch has no such example
+            due = [(part.steps, torch.tensor([part.due] * len(part.steps))) for part in parts]
+            present |= broken & _fetched(due)[:, None]
         having = [part for part in parts if part.histograms]
         histograms = {}
         for tag in SHOWN if having else ():
@@ -138,7 +144,7 @@ class Measurements:
             histograms[tag] = Histogram(columns[..., :BINS], *np.moveaxis(columns, -1, 0)[BINS:])
         steps, times = map(np.array, zip(*self.moments, strict=True))
         drawn = np.flatnonzero(np.isin(steps, [step for part in having for step in part.steps]))
-        return Measured(steps, times, numbers, present != 0, drawn, histograms)
+        return Measured(steps, times, numbers, present, drawn, histograms)
 
     def _measured(self, stack: list[ScheduledStep]) -> StackNumbers:
         due, histograms = stack[0].due, {}
@@ -151,26 +157,20 @@ class Measurements:
                 torch.cat((counts.double(), torch.stack(columns, dim=-1)), dim=-1)
             )
         numbers = self.runs_of(numbers_of(self.probes, self.values_of(stack), due))
-        return StackNumbers([step.step for step in stack], numbers, histograms)
+        asked = [family in due for family, probe in self.probes.items() for _ in probe.tags]
+        return StackNumbers([step.step for step in stack], numbers, asked, histograms)
 
 
 def numbers_of(probes: Mapping[str, Probe], values: StepValues, due: frozenset[str]) -> Tensor:
-    """Numbers of all probes, followed by 1.0 for each that is present (P, R, 2 tags).
-
-    A NaN is present only where the run is broken; elsewhere the batch has no such example.
-    """
-    shape, broken = values.losses.shape[:2], values.broken
+    """Numbers of all probes, NaN where there is none; 1.0 for a broken run (P, R, tags + 1)."""
+    numbers, losses, broken = [], values.losses, values.broken
     assert broken is not None
-    numbers, present = [values.losses.new_empty(*shape, 0)], [broken.new_empty(*shape, 0)]
     for family, probe in probes.items():
         if family in due:
-            found = probe.measure(values)
-            numbers.append(found)
-            present.append(found.isnan().logical_not_().logical_or_(broken))
+            numbers.append(probe.measure(values))
         else:
-            numbers.append(values.losses.new_full((*shape, len(probe.tags)), torch.nan))
-            present.append(broken.new_zeros(numbers[-1].shape))
-    return torch.cat((*numbers, torch.cat(present, dim=-1).to(values.losses.dtype)), dim=-1)
+            numbers.append(losses.new_full((*losses.shape[:2], len(probe.tags)), torch.nan))
+    return torch.cat((*numbers, broken.to(losses.dtype)), dim=-1)
 
 
 def stacked(tensors: Sequence[Tensor], axes: Sequence[int]) -> Tensor:

@@ -42,3 +42,8 @@ class Kernel:
 def times(weight: Tensor, cost: Tensor) -> Tensor:
     """Return the product with 0·∞ = 0: a class of weight 0 costs nothing."""
     return weight * cost.masked_fill((weight == 0) & cost.isinf(), 0.0)
+
+
+def over_outputs(costs: Tensor) -> Tensor:
+    """Sum costs ≥ 0 (…, K) over the outputs; of a single one it is no operation."""
+    return costs[..., 0] if costs.shape[-1] == 1 else costs.sum(-1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mlr.objectives.kernels.kernel import Kernel
+from mlr.objectives.kernels.kernel import Kernel, over_outputs
 
 
 def linear_se_losses(z: Tensor, t: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def clipped_matching_gradient(z: Tensor, t: Tensor) -> Tensor:
 def half_squares(d: Tensor) -> Tensor:
     """½ Σ d² (…) of errors d (…, K)."""
     # halving first is exact and keeps the largest squares finite
-    return (0.5 * d * d).sum(-1)
+    return over_outputs(0.5 * d * d)
 
 
 LINEAR_SE = Kernel(linear_se_losses, linear_se_gradient, differentiable=True)

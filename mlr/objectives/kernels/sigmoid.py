@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from mlr.heads.functions import sigmoid_error, sigmoid_errors, signs_of, softplus
-from mlr.objectives.kernels.kernel import Kernel, times
+from mlr.objectives.kernels.kernel import Kernel, over_outputs, times
 from mlr.objectives.kernels.linear import half_squares
 
 
@@ -65,7 +65,7 @@ def _hard_se_losses(z: Tensor, t: Tensor) -> Tensor:
 
 
 def _hard_bce_losses(z: Tensor, t: Tensor) -> Tensor:
-    return softplus(signs_of(t) * z).sum(-1)
+    return over_outputs(softplus(signs_of(t) * z))
 
 
 def _hard_bce_gradient(z: Tensor, t: Tensor) -> Tensor:
