@@ -64,6 +64,13 @@ class Dataset:
         return tuple(self.train.features.shape[1:])
 
     @cached_property
+    def shape(self) -> tuple[object, ...]:
+        """Classes, features, number of targets and of examples: equal for runs of one program."""
+        sizes = (len(split) for split in (self.train, self.val, self.test))
+        targets = None if self.classes is not None else tuple(self.train.targets.shape[1:])
+        return self.classes, self.feature_shape, *sizes, targets
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all numbers, hexadecimal."""
         digest = sha256()

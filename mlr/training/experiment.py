@@ -112,6 +112,13 @@ class Experiment:
         return self.objective.head.range.per_target > 1
 
     @cached_property
+    def function(self) -> Hashable:
+        """Equal for runs whose objectives are the same function."""
+        from mlr.training.run_objectives import identity
+
+        return identity(self.objective)
+
+    @cached_property
     def structure(self) -> list[Dense] | None:
         """The layers of a dense network; None for any other module."""
         from mlr.training.structure import dense_structure
@@ -135,14 +142,9 @@ class Experiment:
     @cached_property
     def program_parts(self) -> dict[str, Hashable]:
         """Properties that decide how the run is computed; see `program_key`."""
-        data, optimizer, module, structure = self.data, self.optimizer, self.module, self.structure
+        optimizer, module, structure = self.optimizer, self.module, self.structure
         return {
-            "data": (
-                data.classes,
-                data.feature_shape,
-                *(len(split) for split in (data.train, data.val, data.test)),
-                None if data.classes is not None else tuple(data.train.targets.shape[1:]),
-            ),
+            "data": self.data.shape,
             "model": (
                 repr(module) if structure is None else tuple(structure),
                 tuple((name, value.shape) for name, value in self.parameters.items()),

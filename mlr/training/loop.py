@@ -245,24 +245,27 @@ class TrainingLoop:
         }
         metrics |= means_of(evaluations, errors=True)
         lists = {tag: values.tolist() for tag, values in metrics.items()}
+        # there is no mean output for a target that no example has
+        outputs = [tag for tag in lists if tag.startswith("prediction/")]
         reports = self.diagnostics.reports()
         parameters = named_parameters(program, program.of_runs(program.parameters))
         results = []
-        for run, own in enumerate(program.runs):
-            numbers = {tag: values[run] for tag, values in lists.items()}
+        rows = zip(*lists.values(), strict=True)
+        for run, (own, row) in enumerate(zip(program.runs, rows, strict=True)):
+            numbers = dict(zip(lists, row, strict=True))
             ending = self.stopping.at_last(run, self.step, numbers)
-            # there is no mean output for a target that no example has
-            known = {
-                tag: nan if ending.refused else value
-                for tag, value in numbers.items()
-                if ending.refused or not (tag.startswith("prediction/") and isnan(value))
-            }
+            if ending.refused:
+                numbers = dict.fromkeys(numbers, nan)
+            else:
+                for tag in outputs:
+                    if isnan(numbers[tag]):
+                        del numbers[tag]
             results.append(
                 Result(
                     status=ending.status,
                     reason=ending.reason or None,
                     steps=ending.step,
-                    metrics=known,
+                    metrics=numbers,
                     anatomy=reports[run],
                     parameters=parameters[run],
                     state_dict=state_dict_of(program, program.lane_of[run], parameters[run]),

@@ -129,7 +129,8 @@ class FlatParameters:
 
     def norms(self, values: Tensor) -> Tensor:
         """‖v‖₂ of each layer (L, N)."""
-        return torch.cat([row_norms(values[:, span]) for span in self.layers.values()], dim=1)
+        norms = [row_norms(values[:, span]) for span in self.layers.values()]
+        return norms[0] if len(norms) == 1 else torch.cat(norms, dim=1)
 
     def nonfinite(self, values: Tensor, norms: Tensor) -> Tensor:
         """Count the non-finite entries of each layer (L, N)."""

@@ -29,7 +29,9 @@ class RunObjectives:
     def __init__(self, objectives: Sequence[Objective], hard: bool = False) -> None:
         self.groups: list[Group] = []
         start = 0
-        for _, members in groupby(objectives, key=identity):
+        # once for each object: lanes of one function may share it
+        of = {id(one): identity(one) for one in dict.fromkeys(objectives)}
+        for _, members in groupby(objectives, key=lambda one: of[id(one)]):
             first, *others = members
             end = start + 1 + len(others)
             kernel = (hard and first.kernel.hard) or first.kernel

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlr.core.seeds import derive_seed
 
 _GOLDEN = 0x9E3779B97F4A7C15
-_BLOCK = 1 << 19
+_BLOCK = 1 << 17
 """Numbers that are mixed at a time, which fit into the cache."""
 _ROUNDS = 6
 """With 4, neighbours in an order are slightly similar; with 6 no test finds a difference."""

@@ -6,7 +6,7 @@ of runs, so that a run alone equals itself in a sweep to the bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from enum import Enum
 from functools import partial
 from itertools import groupby
@@ -27,7 +27,7 @@ from mlr.training.backprop import ALIGN, DenseNetwork
 from mlr.training.experiment import Experiment
 from mlr.training.functional import FunctionalNetwork
 from mlr.training.memory_layout import FlatParameters, Layout, distinct
-from mlr.training.run_objectives import RunObjectives, identity
+from mlr.training.run_objectives import RunObjectives
 from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
 from mlr.training.steppers import column, limit_norm, make_stepper
 
@@ -73,7 +73,7 @@ def parts_of(kind: Kind, experiment: Experiment, lanes: int, busy: int) -> int:
 
 def by_objective(experiments: Sequence[Experiment]) -> list[int]:
     """Sort the runs so that those with one objective are adjacent; returns their numbers."""
-    _, group_of = distinct([identity(one.objective) for one in experiments])
+    _, group_of = distinct([one.function for one in experiments])
     return sorted(range(len(experiments)), key=group_of.__getitem__)
 
 
@@ -84,7 +84,7 @@ def place(experiments: Sequence[Experiment], block: int) -> tuple[list[int], lis
     """
     lanes: list[int] = []
     lane_of: list[int] = []
-    for _, group in groupby(enumerate(experiments), lambda run: identity(run[1].objective)):
+    for _, group in groupby(enumerate(experiments), lambda run: run[1].function):
         members = [run for run, _ in group]
         lane_of += range(len(lanes), len(lanes) + len(members))
         lanes += members + [members[0]] * (-len(members) % block)
@@ -129,7 +129,8 @@ class Program:
         self.device = torch.device(first.device)
         self.together = self.lane_of[-1] == len(experiments) - 1
         self.lane_index = torch.tensor(self.lane_of, device=self.device)
-        objectives = [one.objective for one in self.lanes]
+        firsts: dict[Hashable, Objective] = {}
+        objectives = [firsts.setdefault(one.function, one.objective) for one in self.lanes]
         self.subject = first.subject
         self.classification = self.subject.classes is not None
         self.objectives = RunObjectives(objectives, self.classification)
@@ -273,6 +274,8 @@ class Program:
 
     def joined(self, done: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Join logits and dL/dz of the parts to those of all lanes (L, B, K)."""
+        if len(done) == 1:
+            return done[0]
         logits, logit_grads = (
             self._joined([own.mT for own in parts]).mT for parts in zip(*done, strict=True)
         )
