@@ -65,7 +65,8 @@ class LaneLayer:
 
     def gradients(self, inputs: Tensor, delta: Tensor, share: Tensor) -> None:
         """Write share · Σ over B of δ x and of δ, for inputs as in `__call__` and δ (out, B, L)."""
-        if len(inputs) > len(self.columns) and self.both_grads is not None:
+        # not len() of a tensor, which takes as long as an operation
+        if self.both_grads is not None and inputs.shape[0] > len(self.columns):
             torch.sum(delta * inputs, 2, out=self.both_grads).mul_(share)
             return
         inputs = inputs[: len(self.columns)]

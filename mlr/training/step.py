@@ -232,7 +232,7 @@ class Program:
             due: names of the families measured of it.
             next_due: the same of the next step.
         """
-        units = self._units(due)
+        units = self._units(due) if due else ()
         done = self.differentiate(inputs, targets, step, units)
         found: dict[str, Tensor] = {}
         if due:
@@ -240,9 +240,9 @@ class Program:
             values = [own.values(grads) for own, (_, grads) in zip(units, done, strict=False)]
             for name in values[0] if values else ():
                 found[name] = self._joined([own[name] for own in values])
+            self.statistics.before_update(self.parameters, due)
         if due or next_due:
             self.statistics.remember(self.gradients, next_due)
-            self.statistics.before_update(self.parameters, due)
         self.advance(step)
         if not due:
             return None
@@ -254,7 +254,7 @@ class Program:
 
     def _units(self, due: frozenset[str]) -> list[UnitStatistics]:
         """Make statistics for each part, if any due family reads layers."""
-        if not due or not fields_read(due) & OF_LAYERS:
+        if not fields_read(due) & OF_LAYERS:
             return []
         return [UnitStatistics(due, self.subject, self.threshold) for _ in self.parts]
 
@@ -262,9 +262,10 @@ class Program:
         self, inputs: Tensor, targets: Tensor, step: int, units: Sequence[UnitStatistics] = ()
     ) -> list[tuple[Tensor, Tensor]]:
         """Write the gradients of a batch; returns logits and dL/dz of each part."""
-        seen: Sequence[UnitStatistics | None] = units or [None] * len(self.parts)
         if len(self.parts) == 1:
-            return [self.parts[0].differentiate(inputs, targets, step, seen[0])]
+            seen_by = units[0] if units else None
+            return [self.parts[0].differentiate(inputs, targets, step, seen_by)]
+        seen: Sequence[UnitStatistics | None] = units or [None] * len(self.parts)
         return self.background.side_by_side(
             [
                 partial(part.differentiate, inputs[part.rows], targets[part.rows], step, own)
