@@ -155,16 +155,26 @@ def tried(logits, labels):
     return min(shares)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("digits", [0, 1, 8])  # 0 and 1: many logits are equal
-def test_no_threshold_leaves_fewer_wrong(digits):
+def test_no_threshold_leaves_fewer_wrong(digits, dtype):
     generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(5, 40, generator=generator, dtype=torch.float64).round(decimals=digits)
-    labels = (torch.rand(5, 40, generator=generator) < 0.4).double()
+    logits = torch.randn(5, 40, generator=generator, dtype=dtype).round(decimals=digits)
+    logits[3, :3] = -torch.inf
+    labels = (torch.rand(5, 40, generator=generator) < 0.4).to(dtype)
     at, wrong = best_threshold(logits, labels)
     for lane in range(5):
         assert wrong[lane] == pytest.approx(tried(logits[lane], labels[lane]))
         found = (logits[lane] >= at[lane]).double()
         assert (found != labels[lane]).double().mean() == pytest.approx(float(wrong[lane]))
+
+
+def test_logits_that_are_no_numbers_lie_beyond_all_others():
+    """They are the fifth example of class 1 that a threshold of 2 leaves right."""
+    for nan in (torch.nan, -torch.nan):
+        logits = torch.tensor([[nan, 1.0, 2.0, -1.0, torch.inf, nan]])
+        at, wrong = best_threshold(logits, torch.tensor([[1.0, 0.0, 1.0, 0.0, 1.0, 0.0]]))
+        assert (at.item(), wrong.item()) == (2.0, pytest.approx(1 / 6))
 
 
 def test_of_one_class_alone():
@@ -187,6 +197,18 @@ def test_runs_of_one_output_tell_it(classes, there):
         assert ("boundary" in result.anatomy) is there
         if there:
             assert 0 <= result.anatomy["boundary"]["wrong"] <= result.anatomy["wrong"] + 1e-9
+
+
+def test_numbers_are_those_of_python():
+    rng = np.random.default_rng(0)
+    between = (rng.integers(100_000, 1_000_000, 500) + 0.5) / 10.0 ** rng.integers(0, 25, 500)
+    sizes = 10 ** rng.uniform(-30, 30, 500)
+    edges = [0.0, 5e-324, 1e-300, 999_999.5, 9.9999949999, 9.999995, 1e6, 999_999.0, 1e22, 1e300]
+    for values in (between, sizes, -sizes.astype(np.float32), np.array(edges), np.arange(50) / 64):
+        expected = [float(f"{one:.6g}") for one in values.tolist()]
+        assert numbers(values) == expected
+        whole = [one.is_integer() for one in values.tolist()]
+        assert [type(one) is int for one in numbers(values)] == whole
 
 
 def test_numbers_are_rounded_and_only_whole_ones_lose_their_point():

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mlr.models import Linear, Mlp
-from mlr.training.structure import ACTIVATIONS, dense_structure
+from mlr.training.structure import ACTIVATIONS, dense_structure, parameters_of
 from tests.training.conftest import experiment
 
 
@@ -31,6 +31,18 @@ def shared():
 def hooked(register):
     module = nn.Sequential(nn.Linear(3, 1))
     getattr(module[0], register)(lambda *_: None)
+    return module
+
+
+def nested():
+    module = nn.Sequential(nn.Linear(3, 1))
+    module[0].extra = nn.Linear(2, 2)
+    return module
+
+
+def with_parameter():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1, bias=False))
+    module.register_parameter("own", nn.Parameter(torch.zeros(2)))
     return module
 
 
@@ -68,6 +80,7 @@ OTHERS = {
     "no layer": (nn.Sequential(nn.Flatten()), (3,)),
     "a part twice": (repeated(), (3,)),
     "a parameter twice": (shared(), (3,)),
+    "a part in a part": (nested(), (3,)),
     "a hook": (hooked("register_forward_hook"), (3,)),
     "a hook before": (hooked("register_forward_pre_hook"), (3,)),
     "a hook backward": (hooked("register_full_backward_hook"), (3,)),
@@ -90,6 +103,16 @@ def test_layers_have_their_names_widths_and_activations(name):
 def test_anything_else_is_none(name):
     module, shape = OTHERS[name]
     assert dense_structure(module, shape) is None
+
+
+@pytest.mark.parametrize(
+    "module", [*(own[0] for own in DENSE.values()), with_parameter(), nested()]
+)
+def test_parameters_are_those_of_torch_by_name_and_in_order(module):
+    found = parameters_of(module, dense_structure(module, (3,)))
+    expected = dict(module.named_parameters())
+    assert list(found) == list(expected)
+    assert all(found[name] is own for name, own in expected.items())
 
 
 @pytest.mark.parametrize("kind", ACTIVATIONS)
