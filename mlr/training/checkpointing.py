@@ -17,6 +17,7 @@ from mlr.training.state import (
     SNAPSHOT,
     Snapshots,
     State,
+    copies_of,
     load_buffers,
     named_parameters,
     state_dict_of,
@@ -82,7 +83,7 @@ def states_of(program: Program, step: int, stopping: Stopping, snapshots: Snapsh
     models = named_parameters(program, rows.pop(""))
     if program.statistics.previous is not None:
         rows[PREVIOUS] = program.of_runs(program.statistics.previous)
-    flat = {name: torch.unbind_copy(own.cpu().contiguous()) for name, own in rows.items()}
+    flat = {name: copies_of(own.cpu()) for name, own in rows.items()}
     ends = {run: ending.step for run, ending in stopping.ended.items()}
     best_steps, lowest = stopping.best_step.tolist(), stopping.lowest.tolist()
     waited = stopping.waited.tolist()

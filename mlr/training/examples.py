@@ -12,7 +12,7 @@ from mlr.training.memory_layout import Spread, classes_first, distinct
 from mlr.training.step import Program
 
 JUDGED = (2_000, 10_000)
-"""Least and largest number of training examples that the final diagnosis reads; between them it is a
+"""Least and largest number of training examples that the final diagnosis reads; between, it is a
 tenth of those that the updates see, which takes less than a tenth of the training. The accuracy of
 a network of MNIST has a standard deviation of 0.3 % over 2,000 examples, and 0.1 % over 10,000.
 They are drawn, not evenly spaced: MNIST's writers alternate, and every sixth of its images is

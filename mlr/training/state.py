@@ -75,12 +75,15 @@ def state_dict_of(program: Program, lane: int, parameters: dict[str, Tensor]) ->
 
 def named_parameters(program: Program, rows: Tensor) -> list[dict[str, Tensor]]:
     """Copy the parameters (n, P) of n runs to the CPU, by name."""
-    copies = {
-        # each has its own memory
-        name: torch.unbind_copy(own.contiguous())
-        for name, own in program.layout.views(rows.cpu()).items()
-    }
+    views = program.layout.views(rows.cpu())
+    copies = {name: copies_of(own) for name, own in views.items()}
     return [dict(zip(copies, own, strict=True)) for own in zip(*copies.values(), strict=True)]
+
+
+def copies_of(values: Tensor) -> list[Tensor]:
+    """Copy the entries along the first axis, each to memory of its own."""
+    copies: Any = torch.unbind_copy  # whose stub returns None
+    return list(copies(values.contiguous()))
 
 
 class Snapshots:

@@ -159,6 +159,14 @@ def test_each_run_has_its_own_whatever_the_order_of_the_objectives():
         assert same(found, ended(steps, loss=loss, seed=run))
 
 
+def test_parameters_of_a_run_have_memory_of_their_own():
+    """So that a file of one run of a sweep holds its parameters and no others."""
+    results = train([experiment(seed=seed, steps=3) for seed in range(3)])
+    every = [own for result in results for own in result.parameters.values()]
+    assert len({own.untyped_storage().data_ptr() for own in every}) == len(every)
+    assert all(own.untyped_storage().nbytes() == own.nbytes for own in every)
+
+
 def test_nothing_is_kept_of_what_comes_after_a_runs_end():
     patient = experiment(steps=40, patience=1, optimizer=SGD(lr=50.0))
     (result,) = train([patient], snapshots=[(0, 39)])
