@@ -169,12 +169,15 @@ def test_no_threshold_leaves_fewer_wrong(digits, dtype):
         assert (found != labels[lane]).double().mean() == pytest.approx(float(wrong[lane]))
 
 
-def test_logits_that_are_no_numbers_lie_beyond_all_others():
-    """They are the fifth example of class 1 that a threshold of 2 leaves right."""
-    for nan in (torch.nan, -torch.nan):
-        logits = torch.tensor([[nan, 1.0, 2.0, -1.0, torch.inf, nan]])
-        at, wrong = best_threshold(logits, torch.tensor([[1.0, 0.0, 1.0, 0.0, 1.0, 0.0]]))
-        assert (at.item(), wrong.item()) == (2.0, pytest.approx(1 / 6))
+@pytest.mark.parametrize("nan", [torch.nan, -torch.nan])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_logits_that_are_no_numbers_lie_beyond_all_others(nan, dtype):
+    logits = torch.tensor([[nan, 1.0, 2.0, -1.0, torch.inf, nan]], dtype=dtype)
+    at, wrong = best_threshold(logits, torch.tensor([[1.0, 0.0, 1.0, 0.0, 1.0, 0.0]]))
+    assert (at.item(), wrong.item()) == (2.0, pytest.approx(1 / 6))
+    at, wrong = best_threshold(logits, torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0, 1.0]]))
+    assert at.isnan()
+    assert wrong.item() == 0
 
 
 def test_of_one_class_alone():
