@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 import pytest
 import torch
@@ -35,6 +37,7 @@ def test_numbers_do_not_hang_on_how_batches_are_gathered(monkeypatch, kind):
     def numbers(threads_from: int, gathered: int, stacked: int) -> list[np.ndarray]:
         monkeypatch.setattr(batches, "GATHER_BYTES", gathered)
         monkeypatch.setattr(measuring, "STACK_VALUES", stacked)
+        monkeypatch.setattr(measuring, "FLUSH_SECONDS", inf)  # a slow machine flushes more often
         found.clear()
         runs = [experiment(seed=seed, batch_size=7, **KINDS[kind]()) for seed in range(3)]
         train(runs, [object()] * len(runs))
