@@ -27,8 +27,9 @@ from mlr.core.checks import DataError
 from mlr.core.durable import WriteError
 from mlr.records.checksums import Checksum, checksum
 from mlr.records.continuation import check_position, repeated_records, rows_before, truncate
-from mlr.records.encoding import event, histogram_records, scalar_records, table_head, table_rows
+from mlr.records.encoding import event, histogram_records, scalar_records
 from mlr.records.run_folder import EVENTS, RunFolder
+from mlr.records.table import table_head, table_rows
 from mlr.records.tensorboard.hparams import hparams_summaries, session_end
 from mlr.records.tensorboard.layout import layout_summary
 
@@ -478,7 +479,7 @@ def _add_rows(
     for recorder, start, end in zip(recorders, [0, *ends], ends, strict=False):
         if start == end:
             continue
-        events, rows = b"".join(records[start:end]), "".join(lines[start:end]).encode()
+        events, rows = b"".join(records[start:end]), b"".join(lines[start:end])
         size += len(events) + len(rows)
         recorder.step, recorder.epoch = int(steps[end - 1]), float(epochs[end - 1])
         recorder.dtype = values.dtype

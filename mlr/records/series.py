@@ -63,7 +63,7 @@ def _parsed(content: bytes) -> tuple[tuple[str, ...], np.ndarray]:
     """Parse the table's text; without rows if it has no complete one.
 
     Raises:
-        ValueError: it is not as `encoding.table_rows` writes it.
+        ValueError: it is not as `table.table_rows` writes it.
     """
     head, _, body = content.partition(b"\n")
     tags = tuple(head.decode("utf-8").split(",")[2:])
