@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,26 @@ class Series(NamedTuple):
         """True if a loss of the last row is not finite."""
         losses = [column for column, tag in enumerate(self.tags) if tag.startswith("loss/")]
         return bool(np.isinf(self.values[-1, losses]).any())
+
+
+def as_read(values: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return values (P, T), of single or double precision, as `read_series` would have them."""
+    with np.errstate(over="ignore", invalid="ignore"):  # a signalling nan
+        read = values.astype(np.float32)
+    read[np.isnan(read)] = np.inf
+    read[~present] = np.nan
+    return read
+
+
+def joined(blocks: Sequence[Series]) -> Series:
+    """Join blocks of one table, where a step that a block begins with again fills its row."""
+    columns = zip(*((one.steps, one.values, one.epochs) for one in blocks), strict=True)
+    steps, values, epochs = (np.concatenate(column) for column in columns)
+    repeated = np.flatnonzero(steps[1:] == steps[:-1])
+    for row in repeated:
+        values[row + 1] = np.where(np.isnan(values[row + 1]), values[row], values[row + 1])
+    columns = (np.delete(one, repeated, axis=0) for one in (steps, values, epochs))
+    return Series(blocks[0].tags, *columns)
 
 
 def read_series(metrics: Path) -> Series | None:

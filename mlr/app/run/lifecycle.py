@@ -168,6 +168,8 @@ class _Attempt:
                     metrics=result.metrics,
                     settings=run.job.settings,
                     seconds=result.seconds,
+                    entries=run.recorder.folder.status,
+                    series=run.recorder.series(),
                 )
                 self.report(outcome)
             runs.pop(0).lock.close()

@@ -37,6 +37,8 @@ PARTLY_FAILED = 5
 """Exit code of a sweep some of whose jobs failed."""
 MOST_JOBS = 10_000
 """Jobs above which a person is asked: a zero too many in a range is easily typed."""
+MOST_EXPLAINED = 1000
+"""Runs explained at the end of a sweep; the files of more take seconds to read."""
 MOST_DRAWN = 12
 """Runs of a sweep that are drawn: a person looks at no more, and each takes a moment."""
 PARTS = ("head", "loss", "model", "data")
@@ -160,7 +162,7 @@ class Sweep:
                 show(furthest, total)
 
             def ended(outcome: Outcome) -> None:  # perhaps again, of a lost worker
-                self.runs.setdefault(outcome.number, outcome)
+                self.runs.setdefault(outcome.number, _light(outcome, len(self.runs)))
                 progress(0.0)
 
             run_chunks(_grouped(fresh.values()), engine, own.path, ended, progress, self.signals)
@@ -315,6 +317,12 @@ def jobs_to_draw(jobs: Iterable[Job], seen: set[Sequence[str]]) -> set[int]:
             seen.add(kind)
             chosen.add(job.number)
     return chosen
+
+
+def _light(outcome: Outcome, before: int) -> Outcome:
+    """Leave out what is not reported of so many runs, or would fill the memory."""
+    entries = outcome.entries if before < MOST_EXPLAINED else None
+    return replace(outcome, entries=entries, series=outcome.series if before < MOST_JOBS else None)
 
 
 def _grouped(jobs: Iterable[Job]) -> list[list[Job]]:
