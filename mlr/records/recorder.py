@@ -29,7 +29,7 @@ from mlr.records.checksums import Checksum, checksum
 from mlr.records.continuation import check_position, repeated_records, rows_before, truncate
 from mlr.records.encoding import event, histogram_records, scalar_records
 from mlr.records.run_folder import EVENTS, RunFolder
-from mlr.records.series import Series, as_read, joined
+from mlr.records.series import Series, as_read, fill_last, joined
 from mlr.records.table import table_head, table_rows
 from mlr.records.tensorboard.hparams import hparams_summaries, session_end
 from mlr.records.tensorboard.layout import layout_summary
@@ -297,7 +297,9 @@ class Recorder:
         self.events.add(events)
         self.seen = np.maximum(self.seen, seen.max(axis=0))
         if self.rows is not None:
-            self.rows.append(block)
+            if self.rows and steps[0] == self.rows[-1].steps[-1]:
+                block = fill_last(self.rows[-1], block)
+            self.rows += [block] if len(block.steps) else []
             if sum(one.values.size for one in self.rows) > MOST_KNOWN:
                 self.rows = None
 

@@ -45,15 +45,20 @@ def as_read(values: np.ndarray, present: np.ndarray) -> np.ndarray:
     return read
 
 
+def fill_last(before: Series, block: Series) -> Series:
+    """Fill the last row of `before` by the first of `block`, of one step; return the others."""
+    first = block.values[0]
+    np.copyto(before.values[-1], first, where=~np.isnan(first))
+    epochs = None if block.epochs is None else block.epochs[1:]
+    return Series(block.tags, block.steps[1:], block.values[1:], epochs)
+
+
 def joined(blocks: Sequence[Series]) -> Series:
-    """Join blocks of one table, where a step that a block begins with again fills its row."""
-    columns = zip(*((one.steps, one.values, one.epochs) for one in blocks), strict=True)
-    steps, values, epochs = (np.concatenate(column) for column in columns)
-    repeated = np.flatnonzero(steps[1:] == steps[:-1])
-    for row in repeated:
-        values[row + 1] = np.where(np.isnan(values[row + 1]), values[row], values[row + 1])
-    columns = (np.delete(one, repeated, axis=0) for one in (steps, values, epochs))
-    return Series(blocks[0].tags, *columns)
+    """Join blocks of one table."""
+    first, *others = blocks
+    if not others:
+        return first
+    return Series(first.tags, *map(np.concatenate, zip(*(one[1:] for one in blocks), strict=True)))
 
 
 def read_series(metrics: Path) -> Series | None:
