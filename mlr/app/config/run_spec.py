@@ -185,9 +185,10 @@ def _part(group: str, settings: Any, base: type, allowed: Sequence[str]) -> Any:
     mlr's own parts have no state, and most are equal in all runs of a sweep.
     """
     target = settings.get("_target_") if isinstance(settings, Mapping) else None
-    if not isinstance(target, str) or own_part(target) is None:
-        return make_part(group, settings, base, allowed)
     key = group, repr(settings)  # which tells 1, 1.0 and True apart
+    # another home folder makes another path
+    if not isinstance(target, str) or own_part(target) is None or "~" in key[1]:
+        return make_part(group, settings, base, allowed)
     if key not in _made:
         if len(_made) >= MOST_PARTS:
             _made.clear()
