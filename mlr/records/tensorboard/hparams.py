@@ -81,9 +81,9 @@ class _Setting(NamedTuple):
     message: bytes
 
 
-@lru_cache(maxsize=1 << 12, typed=True)
+@lru_cache(maxsize=1 << 12)
 def _setting(name: str, value: Value | None, spelled: str) -> _Setting:
-    """Encode a setting; of equal values only -0.0 is spelled otherwise."""
+    """Encode a setting; equal values of other types, and -0.0, are spelled otherwise."""
     plain, start = _plain(name, value), SessionStartInfo()
     kind = {bool: "bool_value", str: "string_value"}.get(type(plain), "number_value")
     setattr(start.hparams[name], kind, plain)
