@@ -15,7 +15,7 @@ from rich.text import Text
 
 from mlr.app.config.run_names import run_name
 from mlr.app.run.job import Job
-from mlr.app.sweep.sweep import MOST_EXPLAINED
+from mlr.app.sweep.sweep_folder import MOST_EXPLAINED
 from mlr.core.checks import InputError
 from mlr.core.commandline import command, override
 from mlr.core.console import console, print_lines, refuse, shown

@@ -19,6 +19,7 @@ from mlr.app.run.job import Job, job_of, remove_empty
 from mlr.app.run.signals import Signals
 from mlr.app.sweep.engines import run_chunks
 from mlr.app.sweep.sweep_folder import (
+    MOST_EXPLAINED,
     SweepFolder,
     check_free,
     check_resume,
@@ -37,8 +38,6 @@ PARTLY_FAILED = 5
 """Exit code of a sweep some of whose jobs failed."""
 MOST_JOBS = 10_000
 """Jobs above which a person is asked: a zero too many in a range is easily typed."""
-MOST_EXPLAINED = 1000
-"""Runs explained at the end of a sweep; the files of more take seconds to read."""
 MOST_DRAWN = 12
 """Runs of a sweep that are drawn: a person looks at no more, and each takes a moment."""
 PARTS = ("head", "loss", "model", "data")
