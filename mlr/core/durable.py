@@ -8,6 +8,7 @@ this module's `os`, so that a test can make the n-th of them fail or kill the pr
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -69,11 +70,15 @@ def atomic_write(path: Path, content: bytes, sync: bool = True) -> None:
         sync: wait until file and name are on the disk (fsync), so that the same holds after a
             power loss.
     """
-    if path.exists() and not path.is_file():
-        # a rename would replace a device such as /dev/stdout by a file
+    try:
+        is_file = stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:  # it is not there yet
+        is_file = True
+    if not is_file:  # a rename would replace a device such as /dev/stdout by a file
         raise WriteError(path, OSError(errno.EINVAL, "it is there, and no file"))
     # in the target's folder, since a rename works within one file system only
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_NUMBER)}.tmp")
+    folder, name = os.path.split(path)
+    temporary = Path(folder, f".{name}.{os.getpid()}.{next(_NUMBER)}.tmp")
     with _naming(path, len(content)):
         _create(temporary, content, sync)
         try:

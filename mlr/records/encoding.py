@@ -1,19 +1,17 @@
-"""Encoding of logged steps: records of TensorBoard's event files, and rows of metrics.csv.
+"""Encoding of logged steps as records of TensorBoard's event files.
 
 An event file is a chain of records: length (8 bytes, little-endian), masked CRC-32C of the length,
 payload, masked CRC-32C of the payload. The payload is one `Event` of protocol buffers. Records with
 the same tags, and steps of the same number of bytes, differ in numbers only: they are built once,
-as a template, and numpy fills the columns of all of them at once. Neither a record nor a row
-depends on the others of a call.
+as a template, and numpy fills the columns of all of them at once. No record depends on the others
+of a call.
 
 Source: TFRecord format of TensorFlow; tensorboard/compat/proto/{event,summary}.proto.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import chain
 from struct import iter_unpack
@@ -27,10 +25,6 @@ HEADER, FOOTER = 12, 4
 _LENGTH = 8
 _DELTA = 0xA282EAD8
 _SEVENS = 2 ** (7 * np.arange(1, 9))  # the first numbers that need one more byte as varint
-_CELLS = (",", ",%.9g", ",%.1f", ",%r")
-"""Formats of a cell: without a value, of float32, of a whole number, of float64."""
-_LARGEST_WHOLE = 1e9
-"""Nine digits tell all float32 apart."""
 
 
 def record(payload: bytes) -> bytes:
@@ -141,74 +135,6 @@ def histogram_records(
         return _seal(filled)
 
     return _in_groups(np.zeros((len(steps), 0), np.uint8), steps, encode)
-
-
-def table_head(tags: Sequence[str]) -> bytes:
-    """Build the first row of metrics.csv, quoted where needed."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(["step", "epoch", *tags])
-    return line.getvalue().encode("utf-8")
-
-
-def table_rows(
-    steps: np.ndarray, epochs: np.ndarray, values: np.ndarray, present: np.ndarray
-) -> list[str]:
-    r"""Format rows of metrics.csv, each with the end of its line.
-
-    Numbers are the shortest that read back as the same number of the array's own dtype:
-    a float32 0.1 stands as 0.1. A value that is absent leaves its cell empty, which numpy,
-    pandas, polars, R, SQL and spreadsheets take for missing: a nan would be text in a
-    spreadsheet, and make every mean of SQL and polars nan. nan and inf stand only for values
-    that were recorded as such. A column without any value is text to duckdb, until it is cast:
-    `try_cast("loss/test" as double)`. UTF-8, comma, line ends \n.
-
-    Args:
-        steps: int (N,).
-        epochs: (N,).
-        values: (N, T).
-        present: bool (N, T); False leaves the cell empty.
-    """
-    numbers = _shortest(values)
-    if values.dtype == np.float64:
-        kinds = np.where(present, np.uint8(3), np.uint8(0)).tobytes()
-    else:  # whole numbers get their point and zero, so that no reader takes them for integers
-        with np.errstate(invalid="ignore"):  # a signalling nan
-            whole = (np.rint(numbers) == numbers) & (np.abs(numbers) < _LARGEST_WHOLE)
-        kinds = np.where(present, np.uint8(1) + whole, np.uint8(0)).tobytes()
-    cells, width, start, rows = numbers[present].tolist(), values.shape[1], 0, []
-    ends = np.cumsum(present.sum(axis=1)).tolist()
-    for row, (step, epoch, end) in enumerate(
-        zip(steps.tolist(), epochs.tolist(), ends, strict=True)
-    ):
-        format_ = _row_format(step, epoch, kinds[row * width : (row + 1) * width])
-        rows.append(format_ % tuple(cells[start:end]))
-        start = end
-    return rows
-
-
-@lru_cache(maxsize=1 << 12)
-def _row_format(step: int, epoch: float, kinds: bytes) -> str:
-    """Format of a row; of each cell the position in `_CELLS`."""
-    return f"{step},{float(epoch)!r}" + "".join(map(_CELLS.__getitem__, kinds)) + "\n"
-
-
-def _shortest(values: np.ndarray) -> np.ndarray:
-    """Find doubles of few decimal digits that read back as `values` in their own dtype.
-
-    One digit more than the precision's suffices for nearly all, two for most others, nine for
-    every float32. Subnormal numbers have more digits than they need.
-    """
-    with np.errstate(all="ignore"):  # zero and what is not finite stay as they are
-        numbers = values.astype(np.float64)
-        if values.dtype == np.float64:
-            return numbers
-        exact, precision = numbers.copy(), np.finfo(values.dtype).precision
-        power = np.floor(np.log10(np.abs(exact)))
-        for digits in (precision + 2, precision + 1):
-            scale = 10.0 ** (digits - 1 - power)
-            rounded = np.rint(exact * scale) / scale
-            np.copyto(numbers, rounded, where=rounded.astype(values.dtype) == values)
-    return numbers
 
 
 def _in_groups(

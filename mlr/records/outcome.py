@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlr.core.checks import InputError
 from mlr.core.durable import WriteError
+
+if TYPE_CHECKING:
+    from mlr.records.series import Series  # numpy, which a refusal is without
 
 DIVERGED = 4
 """Exit code of a command whose only run diverged."""
@@ -31,6 +34,9 @@ class Outcome:
     number: int = 0  # of the job in its sweep
     trace: str = ""  # the traceback of an error that no input explains
     error_code: int = 0  # exit code for the error that ended it
+    # what its files hold, if it was trained here and is not too much
+    entries: Mapping[str, Any] | None = None  # of status.json
+    series: Series | None = None  # of metrics.csv
 
     @property
     def exit_code(self) -> int:

@@ -38,11 +38,13 @@ class Recorded:
         folder: of the run.
         entries: of status.json.
         changed: names of files that differ from their checksums, and are not used.
+        known: logged steps, if this process has recorded them; None reads them.
     """
 
     folder: Path
     entries: Mapping[str, Any]
     changed: Collection[str] = ()
+    known: Series | None = None
 
     @property
     def name(self) -> str:
@@ -93,7 +95,13 @@ class Recorded:
     @cached_property
     def series(self) -> Series | None:
         """Logged steps of metrics.csv; None without any, and for a damaged run."""
-        return None if self.changed else read_series(self.folder / METRICS)
+        return self.read_series()
+
+    def read_series(self) -> Series | None:
+        """Return `series`, but do not keep what is read: that of many runs fills the memory."""
+        if self.changed or self.known is not None:
+            return None if self.changed else self.known
+        return read_series(self.folder / METRICS)
 
     @cached_property
     def config(self) -> dict[str, Any]:

@@ -27,13 +27,17 @@ from mlr.core.checks import DataError
 from mlr.core.durable import WriteError
 from mlr.records.checksums import Checksum, checksum
 from mlr.records.continuation import check_position, repeated_records, rows_before, truncate
-from mlr.records.encoding import event, histogram_records, scalar_records, table_head, table_rows
+from mlr.records.encoding import event, histogram_records, scalar_records
 from mlr.records.run_folder import EVENTS, RunFolder
+from mlr.records.series import Series, as_read, fill_last, joined
+from mlr.records.table import table_head, table_rows
 from mlr.records.tensorboard.hparams import hparams_summaries, session_end
 from mlr.records.tensorboard.layout import layout_summary
 
 SPILL_BYTES = 64 << 20
 """Largest size of encoded rows in memory; above it, runs are flushed before all are encoded."""
+MOST_KNOWN = 1 << 14
+"""Most numbers of a run in memory until its end; the table of one that has more is read back."""
 _NUMBERS = 1 << 15  # encoded at a time, so that intermediate results stay in the cache
 _NUMBER = count()
 _VERSION, _SUMMARY, _SESSION_LOG = 3, 5, 7
@@ -163,6 +167,7 @@ class Recorder:
         seen: int (T,), the last step of each tag; -1 before any.
         dtype: of the latest block, so that final numbers have the same digits.
         error: of a run that cannot be written, while the others of its program continue.
+        rows: blocks of the table as `series` joins them; None if it has too many, or is older.
     """
 
     def __init__(self, folder: RunFolder, tags: Sequence[str], hparams: Mapping[str, Any]) -> None:
@@ -212,7 +217,7 @@ class Recorder:
         recorder.table.cut(position["table"])
         recorder.step, recorder.epoch = position["step"], position["epoch"]
         recorder.seen = np.array(position["seen"], dtype=np.int64)
-        recorder.dtype = np.dtype(position["dtype"])
+        recorder.dtype, recorder.rows = np.dtype(position["dtype"]), None
         folder.files |= {name: checksum((folder.path / name).read_bytes()) for name in before}
         return recorder
 
@@ -228,11 +233,16 @@ class Recorder:
         self.step, self.epoch = 0, 0.0
         self.seen = np.full(len(self.tags), -1)
         self.dtype = np.dtype(np.float64)
+        self.rows: list[Series] | None = []
 
     @property
     def _row(self) -> int:
         """Step of the last row of the table; -1 before any."""
         return int(self.seen.max(initial=-1))
+
+    def series(self) -> Series | None:
+        """Return what reading the table would, if that is known and not empty; else None."""
+        return joined(self.rows) if self.rows else None
 
     def position(self, sync: bool = True) -> dict[str, Any]:
         """Flush, and return where the files end; JSON can hold it."""
@@ -271,12 +281,12 @@ class Recorder:
         """End the run, as `finish_all` does for several; the arguments are those of `RunEnd`."""
         finish_all([self], [RunEnd(status, metrics, reason)], sync)
 
-    def _add(self, steps: np.ndarray, events: bytes, lines: bytes, seen: np.ndarray) -> None:
+    def _add(self, block: Series, events: bytes, lines: bytes, seen: np.ndarray) -> None:
         """Add rows to both files, where a first step equal to the last row's fills that row.
 
         `seen` is the step where a tag is there, else -1, int (N, T).
         """
-        before = self._row
+        before, steps = self._row, block.steps
         if steps[0] < before:
             raise ValueError(f"steps must increase, from {before} on.")
         if steps[0] == before:
@@ -286,6 +296,12 @@ class Recorder:
             self.table.add(lines, lines[lines.rfind(b"\n", 0, -1) + 1 :])
         self.events.add(events)
         self.seen = np.maximum(self.seen, seen.max(axis=0))
+        if self.rows is not None:
+            if self.rows and steps[0] == self.rows[-1].steps[-1]:
+                block = fill_last(self.rows[-1], block)
+            self.rows += [block] if len(block.steps) else []
+            if sum(one.values.size for one in self.rows) > MOST_KNOWN:
+                self.rows = None
 
     def _close_files(self, end: RunEnd, sync: bool, now: float) -> None:
         """Add the final numbers that are no columns, and the end of the HParams session."""
@@ -473,17 +489,18 @@ def _add_rows(
     """
     records = scalar_records(steps, recorders[0].tags, values, wall_times, present)
     lines = table_rows(steps, epochs, values, present)
-    seen = np.where(present, steps[:, None], -1)
+    seen, read = np.where(present, steps[:, None], -1), as_read(values, present)
     ends, size = np.cumsum(counts).tolist(), 0
     for recorder, start, end in zip(recorders, [0, *ends], ends, strict=False):
         if start == end:
             continue
-        events, rows = b"".join(records[start:end]), "".join(lines[start:end]).encode()
+        events, rows = b"".join(records[start:end]), b"".join(lines[start:end])
         size += len(events) + len(rows)
         recorder.step, recorder.epoch = int(steps[end - 1]), float(epochs[end - 1])
         recorder.dtype = values.dtype
         with failing_alone(recorder):
-            recorder._add(steps[start:end], events, rows, seen[start:end])
+            columns = (one[start:end] for one in (steps, read, epochs))
+            recorder._add(Series(recorder.tags, *columns), events, rows, seen[start:end])
     return size
 
 

@@ -74,8 +74,7 @@ class RunFolder:
         """
         folder = Path(path)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if _holds_run(folder):
+            if not _is_new(folder) and _holds_run(folder):
                 raise _taken(folder)
             status = RunStatus.begun(seed, command, **fields)
             create_exclusive(folder / STATUS, status.encode())
@@ -172,6 +171,16 @@ def check_links(folder: Path) -> None:
                 f"{entry} is a link, and continuing would change its target; "
                 "put the file itself in its place."
             )
+
+
+def _is_new(folder: Path) -> bool:
+    """Make a folder and its parents; return False if it may have been there."""
+    try:
+        folder.mkdir()
+    except OSError:
+        folder.mkdir(parents=True, exist_ok=True)
+        return False
+    return True
 
 
 def _holds_run(folder: Path) -> bool:

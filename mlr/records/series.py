@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +36,31 @@ class Series(NamedTuple):
         return bool(np.isinf(self.values[-1, losses]).any())
 
 
+def as_read(values: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return values (P, T), of single or double precision, as `read_series` would have them."""
+    with np.errstate(over="ignore", invalid="ignore"):  # a signalling nan
+        read = values.astype(np.float32)
+    read[np.isnan(read)] = np.inf
+    read[~present] = np.nan
+    return read
+
+
+def fill_last(before: Series, block: Series) -> Series:
+    """Fill the last row of `before` by the first of `block`, of one step; return the others."""
+    first = block.values[0]
+    np.copyto(before.values[-1], first, where=~np.isnan(first))
+    epochs = None if block.epochs is None else block.epochs[1:]
+    return Series(block.tags, block.steps[1:], block.values[1:], epochs)
+
+
+def joined(blocks: Sequence[Series]) -> Series:
+    """Join blocks of one table."""
+    first, *others = blocks
+    if not others:
+        return first
+    return Series(first.tags, *map(np.concatenate, zip(*(one[1:] for one in blocks), strict=True)))
+
+
 def read_series(metrics: Path) -> Series | None:
     """Read a run's metrics.csv; None if there is no table that mlr wrote."""
     tags, table = read_table(metrics)
@@ -63,7 +89,7 @@ def _parsed(content: bytes) -> tuple[tuple[str, ...], np.ndarray]:
     """Parse the table's text; without rows if it has no complete one.
 
     Raises:
-        ValueError: it is not as `encoding.table_rows` writes it.
+        ValueError: it is not as `table.table_rows` writes it.
     """
     head, _, body = content.partition(b"\n")
     tags = tuple(head.decode("utf-8").split(",")[2:])

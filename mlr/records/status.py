@@ -44,6 +44,7 @@ _FINITE = 1.7976931348623157e308
 _NOT_FINITE = ("nan", "inf", "-inf")
 # json's own indentation costs ten times as much, and a sweep ends hundreds of runs
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_encode_key = lru_cache(maxsize=256)(_encode)
 Check = Callable[[Any], bool]
 
 
@@ -204,7 +205,7 @@ class RunStatus(Mapping[str, Any]):
             "status": "running",
             "started": now(),
             "seed": seed,
-            "command": shlex.join(sys.orig_argv) if command is None else command,
+            "command": _command(tuple(sys.orig_argv)) if command is None else command,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "versions": dict(versions()),
@@ -241,7 +242,7 @@ _WRITTEN_AS_NULL = ("reason", "finished", "seed")
 def encode_entries(entries: Mapping[str, Any]) -> bytes:
     """Encode any entries as the content of a status.json."""
     try:
-        lines = [f"  {_encode(key)}: {_encode(value)}" for key, value in entries.items()]
+        lines = [f"  {_encode_key(key)}: {_encode(value)}" for key, value in entries.items()]
     except ValueError:  # a number that is not finite, which is rare
         return encode_entries(_as_json(entries))
     # a path from the system may hold bytes that are no UTF-8
@@ -257,6 +258,11 @@ def check_entries(entries: Mapping[str, Any]) -> None:
     for key, is_sound in _CHECKS.items():
         if key in entries and not is_sound(entries[key]):
             raise ValueError(f"its entry {key!r} is not as mlr writes it")
+
+
+@lru_cache(maxsize=1)  # long lines of sweeps are quoted once
+def _command(words: tuple[str, ...]) -> str:
+    return shlex.join(words)
 
 
 @lru_cache(maxsize=1)

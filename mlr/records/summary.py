@@ -23,9 +23,9 @@ import numpy as np
 from mlr.core.durable import WriteError
 from mlr.records.aggregate import Aggregate, aggregate
 from mlr.records.encoding import records, scalar_records
+from mlr.records.reading import Recorded
 from mlr.records.recorder import new_events, summary_record
-from mlr.records.run_folder import EVENTS, METRICS
-from mlr.records.series import read_series
+from mlr.records.run_folder import EVENTS
 from mlr.records.tensorboard.hparams import hparams_summaries, session_end
 from mlr.records.tensorboard.layout import bands_summary
 
@@ -42,15 +42,15 @@ _PICTURE = re.compile(rb"\x0a[\x00-\x7f](figure|pr_curve)/")
 
 
 class SummaryLine(NamedTuple):
-    """One setting: its name, as `sigmoid+se,lr=0.1`, options but the seed, and runs' folders."""
+    """One setting: its name, as `sigmoid+se,lr=0.1`, options but the seed, and its runs."""
 
     name: str
     hparams: Mapping[str, Any]
-    runs: Sequence[Path]
+    runs: Sequence[Recorded]
 
 
 def write_summary(sweep: Path, pairs: Sequence[Sequence[SummaryLine]]) -> Path | None:
-    """Write `<sweep>/summary` from the metrics.csv of the runs, replacing an older one.
+    """Write `<sweep>/summary` from the series of the runs, replacing an older one.
 
     If there are more than 400 settings, each pair keeps its first, as many as any other pair.
 
@@ -85,8 +85,7 @@ def write_summary(sweep: Path, pairs: Sequence[Sequence[SummaryLine]]) -> Path |
 
 
 def _mean(line: SummaryLine) -> Aggregate | None:
-    # one run at a time: the series of all runs take much memory
-    series = (read_series(run / METRICS) for run in line.runs)
+    series = (run.read_series() for run in line.runs)
     return aggregate([one for one in series if one is not None], len(line.runs))
 
 
@@ -104,7 +103,7 @@ def _best(pairs: Sequence[Sequence[str]]) -> list[str]:
 
 def _pictures(line: SummaryLine) -> bytes:
     """Copy the figures of the first run of a setting that has any."""
-    return next(filter(None, map(picture_records, line.runs)), b"")
+    return next(filter(None, (picture_records(run.folder) for run in line.runs)), b"")
 
 
 def picture_records(folder: Path) -> bytes:

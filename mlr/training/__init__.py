@@ -15,8 +15,8 @@ The way of a batch, from YAML to a number in TensorBoard:
       of the pair in `mlr.objectives.kernels`), then updates the parameters (by `steppers`);
     - a measured step goes to `log.StepLog`: `probes.measuring.Measurements` stacks some and has
       each probe of `mlr.probes.families` compute its numbers;
-    - `records.recorder.record_scalars` encodes the numbers (`records.encoding`), and `flush_all`
-      appends them to the event files.
+    - `records.recorder.record_scalars` encodes the numbers (`records.encoding`, `records.table`),
+      and `flush_all` appends them to the files.
 """
 
 from typing import TYPE_CHECKING

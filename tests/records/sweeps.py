@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mlr.records import Recorder, RunEnd, RunFolder, finish_all, flush_all, record_scalars
+from mlr.records.reading import Recorded
 from mlr.records.summary import SummaryLine
 
 TAGS = (
@@ -27,7 +28,8 @@ def line(folders, pair="", **chosen) -> SummaryLine:
     name = ",".join(filter(None, [pair, *(f"{key}={value}" for key, value in chosen.items())]))
     head, _, loss = pair.partition("+")
     options = {key: float(one) if key == "lr" else one for key, one in chosen.items()}
-    return SummaryLine(name, {"head": head, "loss": loss, **options}, folders)
+    runs = [Recorded(folder, {}) for folder in folders]
+    return SummaryLine(name, {"head": head, "loss": loss, **options}, runs)
 
 
 def write_sweep(

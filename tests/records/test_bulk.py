@@ -18,6 +18,7 @@ from mlr.records.recorder import (
     record_histograms,
     record_scalars,
 )
+from mlr.records.series import read_series
 from tests.records.reading import accumulate, event_files, events
 
 TAGS = ("loss/train", "accuracy/val", "logit_grad/wrong", "größe", "loss/test")
@@ -99,6 +100,31 @@ def test_runs_together_leave_the_files_of_runs_alone(tmp_path, dtype):
     for run, recorder in enumerate(alone):
         record_alone(recorder, run, blocks)
         assert files(together[run]) == files(recorder)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_series_are_known_as_they_are_read(tmp_path, dtype):
+    own = recorders(tmp_path)
+    assert own[0].series() is None
+    record_together(own, [block(0, 0, dtype), block(1, 1000, dtype)])
+    for recorder in own:
+        known, read = recorder.series(), read_series(recorder.folder.metrics)
+        assert known.tags == read.tags
+        for one, other in zip(known[1:], read[1:], strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)
+
+
+def test_series_of_too_many_numbers_or_begun_by_others_are_not_known(tmp_path, monkeypatch):
+    first, second = recorders(tmp_path, 2)
+    steps, there = np.arange(2), np.ones((2, 2, len(TAGS)), dtype=bool)
+    monkeypatch.setattr("mlr.records.recorder.MOST_KNOWN", there[:, 0].size)
+    record_scalars([first, second], steps, steps / 1, there * 0.5, there, steps / 1)
+    record_scalars([first], steps[:1] + 2, steps[:1] / 1, there[:1] * 0.5, there[:1], steps[:1])
+    assert (first.series(), len(second.series().steps)) == (None, 2)
+    again = Recorder.resume(second.folder, TAGS, second.position(), 2)
+    record_scalars([again], steps[:1] + 2, steps[:1] / 1, there[:1] * 0.5, there[:1], steps[:1])
+    assert again.series() is None
 
 
 @pytest.mark.usefixtures("clock")

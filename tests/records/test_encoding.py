@@ -1,9 +1,7 @@
-"""Bytes of logged steps: records that TensorBoard reads, and rows that read back as they were."""
+"""Bytes of logged steps: records that TensorBoard reads."""
 
 from __future__ import annotations
 
-import csv
-import io
 import random
 import subprocess
 import time
@@ -14,7 +12,7 @@ import pytest
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.records import Recorder, RunFolder, record_histograms
-from mlr.records.encoding import event, record, records, scalar_records, table_head, table_rows
+from mlr.records.encoding import event, record, records, scalar_records
 from mlr.records.recorder import new_events
 from tests.records.reading import accumulate, crc32c, events
 from tests.records.written import record_one, write_events
@@ -246,47 +244,3 @@ def test_every_flipped_bit_and_truncation_is_found_at_its_record():
 def test_anything_else_is_no_event_file(content):
     with pytest.raises(ValueError, match="is damaged at byte 0"):
         list(records(content))
-
-
-def cells(numbers):
-    """Cells of a column of numbers (N, 1)."""
-    steps = np.arange(len(numbers))
-    rows = table_rows(steps, steps / 1, numbers, np.ones(numbers.shape, dtype=bool))
-    return [row[:-1].split(",")[2] for row in rows]
-
-
-def test_rows_columns_and_absent_cells():
-    values = np.array([[0.1, 2.0], [np.nan, -np.inf]], dtype=np.float32)
-    present = np.array([[True, False], [True, True]])
-    rows = table_rows(np.array([0, 10]), np.array([0.0, 0.5]), values, present)
-    content = table_head(["loss/train", 'größe, "x"']).decode() + "".join(rows)
-    assert list(csv.reader(io.StringIO(content, newline=""))) == [
-        ["step", "epoch", "loss/train", 'größe, "x"'],
-        ["0", "0.0", "0.1", ""],
-        ["10", "0.5", "nan", "-inf"],
-    ]
-    assert "\r" not in content
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_numbers_read_back_as_the_same_number(dtype):
-    bits = np.random.default_rng(0).integers(0, 2**63, 30_000, dtype=np.int64)
-    with np.errstate(invalid="ignore"):
-        numbers = np.frombuffer(bits.tobytes(), dtype)[:30_000, None].copy()
-    back = np.array([dtype(text) for text in cells(numbers)])
-    np.testing.assert_array_equal(back, numbers[:, 0])
-
-
-@pytest.mark.parametrize("power", [-36, -20, -14, -13, -5, 0, 4, 13, 14, 30])
-def test_float32_stands_with_the_fewest_digits(power):
-    numbers = np.random.default_rng(power + 50).normal(size=(500, 1)) * 10.0**power
-    numbers = numbers.astype(np.float32)
-    for text, number in zip(cells(numbers), numbers[:, 0], strict=True):
-        assert float(text) == float(str(number))
-
-
-def test_two_hundred_rows_take_about_a_millisecond():
-    values = np.random.default_rng(0).normal(size=(200, 14)).astype(np.float32)
-    columns = (np.arange(200), np.arange(200) / 40, values, np.ones(values.shape, dtype=bool))
-    # measured 1.1 ms; room for CI
-    assert min(repeat(lambda: table_rows(*columns), number=1, repeat=20)) < 10e-3

@@ -54,7 +54,7 @@ def test_every_line_and_the_best_of_each_pair(sweep):
 def test_a_cell_holds_the_mean_the_band_and_how_many_they_are(sweep):
     _, pairs, summary = sweep
     cell = f"{PAIRS[0]},lr=0.3"
-    own = pairs[PAIRS[0]][0].runs
+    own = [run.folder for run in pairs[PAIRS[0]][0].runs]
     alone = np.array([[p.value for p in accumulate(run).Scalars("loss/val")] for run in own])
     found = accumulate(summary / "best" / cell)
     for tag, expected in (

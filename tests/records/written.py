@@ -6,9 +6,9 @@ import numpy as np
 from tensorboard.compat.proto.summary_pb2 import Summary
 
 from mlr.records import Recorder, RunFolder, record_scalars
-from mlr.records.encoding import table_head, table_rows
 from mlr.records.recorder import new_events, summary_record
 from mlr.records.run_folder import read_status
+from mlr.records.table import table_head, table_rows
 from mlr.records.tensorboard.hparams import hparams_summaries
 
 NONE = float("nan")
@@ -22,8 +22,8 @@ def retell(folder: Path, status: str | None = None, **changes) -> None:
 def write_table(path: Path, tags, steps, epochs, values, present=None) -> None:
     """Write metrics.csv with one row a step (P,) of values (P, T)."""
     there = np.ones(values.shape, dtype=bool) if present is None else present
-    rows = "".join(table_rows(np.asarray(steps), np.asarray(epochs), values, there))
-    path.write_bytes(table_head(tags) + rows.encode())
+    rows = b"".join(table_rows(np.asarray(steps), np.asarray(epochs), values, there))
+    path.write_bytes(table_head(tags) + rows)
 
 
 def write_events(folder: Path, *summaries) -> Path:

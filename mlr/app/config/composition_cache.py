@@ -13,7 +13,7 @@ import copy
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ from mlr.app.config.arguments import canonical
 Keys = tuple[str, ...]
 
 SCALARS = (bool, int, float, str, type(None))
+_PLACE = re.compile(r"[A-Za-z_]\w{,99}(\.[A-Za-z_]\w{,99})*", re.ASCII)
+"""Key whose every part stands in YAML as it is, as `app.run.hydra_files` wants it."""
+_WHOLE = re.compile(r"([A-Za-z]\w*(?:\.[A-Za-z]\w*)*)=(0|[1-9][0-9]*)", re.ASCII)
+"""Override of a value by a whole number, in the only spelling that a range has."""
 MOST_JOBS = 1 << 14
 """Most jobs in the cache: the sweeper asks for each before the launcher does."""
 MOST_BASES = 1024
@@ -111,7 +115,7 @@ class Composed:
 
     def plain(self) -> dict[str, Any]:
         """Return the task's part as plain values, interpolations as they are."""
-        plain = copy.deepcopy(self.base.plain)
+        plain: dict[str, Any] = _copied(self.base.plain)
         for keys, value in self.patches:
             node = plain
             for key in keys[:-1]:
@@ -119,15 +123,14 @@ class Composed:
             node[keys[-1]] = value
         return plain
 
-    def hydra(self, number: int, folder: Path) -> dict[str, Any]:
-        """Return Hydra's part as plain values, those of the job included."""
-        own = self.base.hydra
-        job = {"override_dirname": self.dirname, "id": str(number), "num": number}
+    def hydra_patches(self, number: int, folder: Path) -> dict[Keys, Any]:
+        """Return the values of Hydra's part that are the job's own, by their places in it."""
         return {
-            **own,
-            "overrides": {**own["overrides"], "task": list(self.overrides)},
-            "job": own["job"] | job,
-            "runtime": own["runtime"] | {"output_dir": str(folder)},
+            ("overrides", "task"): list(self.overrides),
+            ("job", "override_dirname"): self.dirname,
+            ("job", "id"): str(number),
+            ("job", "num"): number,
+            ("runtime", "output_dir"): str(folder),
         }
 
 
@@ -212,7 +215,7 @@ class CachedLoader:
             and override.value_type == ValueType.ELEMENT
             and override.package is None
             and not getattr(override, "is_value_path", False)  # 1.4's other spelling of a key
-            and re.fullmatch(r"\w+(\.\w+)*", key) is not None
+            and _PLACE.fullmatch(key) is not None
             and key.partition(".")[0] != "hydra"
             and isinstance(value, SCALARS)
             and not (isinstance(value, str) and ("${" in value or value == "???"))
@@ -253,9 +256,20 @@ class CachedLoader:
         return self._bases[lines]
 
 
+def _copied(node: Any) -> Any:
+    """Copy plain values; copy.deepcopy takes ten times as long."""
+    if isinstance(node, dict):
+        return {key: _copied(value) for key, value in node.items()}
+    return [_copied(value) for value in node] if isinstance(node, list) else node
+
+
 @lru_cache(maxsize=1 << 16)
 def _parse(line: str) -> Override:
-    return OverridesParser.create().parse_overrides([line])[0]
+    """Parse an override; of whole numbers as in `seed=3`, only the first of each key by Hydra."""
+    whole = _WHOLE.fullmatch(line)
+    if whole is None or whole[2] == "0":
+        return OverridesParser.create().parse_overrides([line])[0]
+    return replace(_parse(f"{whole[1]}=0"), _value=int(whole[2]), input_line=line)
 
 
 @lru_cache(maxsize=1 << 10)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from mlr.core.checks import InputError
@@ -56,14 +58,22 @@ def _check_target(option: str, shown: str, path: Path) -> None:
         raise InputError(f"{option}={shown} cannot be used: {error.strerror}.") from error
     if target == Path(target.anchor):
         raise InputError(f"{option}={shown} is the root of all files; give a folder of its own.")
-    code = [CODE, *(ROOT / name for name in FOLDERS if (ROOT / "pyproject.toml").exists())]
     here = Path.cwd()
-    if not path.is_absolute() and any(here.is_relative_to(one) for one in code):
+    if not path.is_absolute() and _is_code(here):
         raise InputError(
             f"{here} belongs to mlr itself, so no runs are written below it; "
             f"change to another folder, as by cd {os.path.relpath(ROOT)}, or set {option}."
         )
-    if target == ROOT or any(target.is_relative_to(one) for one in code):
+    if target == ROOT or _is_code(target):
         raise InputError(f"{option}={shown} lies in mlr's own code; choose another, as runs/mine.")
     if target == here:
         raise InputError(f"{option}={shown} is where you stand; give a folder of its own.")
+
+
+def _is_code(path: Path) -> bool:
+    return any(path.is_relative_to(one) for one in _code())
+
+
+@cache
+def _code() -> Sequence[Path]:
+    return [CODE, *(ROOT / name for name in FOLDERS if (ROOT / "pyproject.toml").exists())]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from mlr.objectives.compatibility import check_pair
 from mlr.probes import ProbeSettings
 from mlr.training import LearningRate, Optimizer
 from mlr.training.experiment import check_run_options
-from mlr.training.instantiate import make_part
+from mlr.training.instantiate import make_part, own_part
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,6 +55,9 @@ PARTS: Mapping[str, type] = {
 OF_EXPERIMENT = ("epochs", "steps", "batch_size", "seed", "dtype", "max_grad_norm", "patience")
 """Root options that are an Experiment's own."""
 ROOT = tuple(field.name for field in fields(Config))
+MOST_PARTS = 1 << 10
+_made: dict[tuple[str, str], Any] = {}
+"""Parts by group and settings."""
 _warned: set[str] = set()
 """Warnings about data that were printed; each is once, for all runs of a sweep."""
 
@@ -158,9 +161,7 @@ def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
     """
     _check_root(config)
     allowed = config["allow_targets"]
-    parts: dict[str, Any] = {
-        group: make_part(group, config[group], base, allowed) for group, base in PARTS.items()
-    }
+    parts = {group: _part(group, config[group], base, allowed) for group, base in PARTS.items()}
     spec = RunSpec(dict(config), source=parts.pop("data"), **parts)
     source, classes = spec.source, spec.source.classes
     if spec.optimizer.lr > LARGEST_RATE:
@@ -176,6 +177,23 @@ def make_run_spec(config: Mapping[str, Any]) -> RunSpec:
         regression=source.regression if known_kind else None,
     )
     return spec
+
+
+def _part(group: str, settings: Any, base: type, allowed: Sequence[str]) -> Any:
+    """Make a part as `make_part` does, or return the same object for the same settings.
+
+    mlr's own parts have no state, and most are equal in all runs of a sweep.
+    """
+    target = settings.get("_target_") if isinstance(settings, Mapping) else None
+    key = group, repr(settings)  # which tells 1, 1.0 and True apart
+    # another home folder makes another path
+    if not isinstance(target, str) or own_part(target) is None or "~" in key[1]:
+        return make_part(group, settings, base, allowed)
+    if key not in _made:
+        if len(_made) >= MOST_PARTS:
+            _made.clear()
+        _made[key] = make_part(group, settings, base, allowed)
+    return _made[key]
 
 
 def choose_device(name: str, dtype: str) -> str:

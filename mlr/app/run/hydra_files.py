@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -14,6 +15,7 @@ from mlr.records.run_folder import HYDRA
 
 _CDumper: Any = getattr(yaml, "CDumper", yaml.Dumper)  # OmegaConf's own takes ten times as long
 
+Keys = tuple[str, ...]
 _KEY = re.compile(r"[A-Za-z_]\w{,99}", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z/][\w./+,-]*[=/][\w./+=,-]*", re.ASCII)
 """Texts with = or / that are written as they stand: most overrides and paths."""
@@ -116,9 +118,46 @@ def hydra_files(config: Any, hydra: Any) -> dict[str, str]:
         config: the task's configuration, or plain values of it.
         hydra: Hydra's own, likewise.
     """
-    own = {**_plain(hydra), "output_subdir": HYDRA}
-    return {
-        "config.yaml": to_yaml(config),
-        "hydra.yaml": to_yaml({"hydra": own}),
-        "overrides.yaml": to_yaml(own["overrides"]["task"]),
-    }
+    return HydraTexts(_plain(config), _plain(hydra)).files({}, {})
+
+
+class HydraTexts:
+    """The texts of `.hydra` for runs whose configurations differ from one in few values."""
+
+    def __init__(self, config: Mapping[str, Any], hydra: Mapping[str, Any]) -> None:
+        """Write the plain values of the task's configuration, and of Hydra's own."""
+        own = {**hydra, "output_subdir": HYDRA}
+        self._task = own["overrides"]["task"]
+        self._config, self._hydra = _pieces(config), _pieces({"hydra": own})
+
+    def files(self, config: Mapping[Keys, Any], hydra: Mapping[Keys, Any]) -> dict[str, str]:
+        """Return the texts, by name, of a run with these values at places that are there.
+
+        Args:
+            config: scalars of the task's configuration, by place.
+            hydra: values of Hydra's own, likewise.
+        """
+        below = {("hydra", *place): value for place, value in hydra.items()}
+        return {
+            "config.yaml": _joined(self._config, config),
+            "hydra.yaml": _joined(self._hydra, below),
+            "overrides.yaml": to_yaml(hydra.get(("overrides", "task"), self._task)),
+        }
+
+
+def _joined(pieces: Mapping[Keys, str], values: Mapping[Keys, Any]) -> str:
+    changed = {at: _entry(at[-1], value, len(at) - 1) for at, value in values.items()}
+    assert changed.keys() <= pieces.keys()
+    return "".join({**pieces, **changed}.values())
+
+
+def _pieces(values: Mapping[str, Any], above: Keys = ()) -> dict[Keys, str]:
+    """Write a mapping as `_block` does; returns the text of each entry by its place."""
+    pieces: dict[Keys, str] = {}
+    for key, value in values.items():
+        at = (*above, key)
+        if isinstance(value, dict) and value and _KEY.fullmatch(str(key)):
+            pieces |= {at: f"{_head(key, len(above))}\n"} | _pieces(value, at)
+        else:
+            pieces[at] = _entry(key, value, len(above))
+    return pieces

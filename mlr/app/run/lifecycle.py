@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ from mlr.app.run.resume import EarlierRun, conditions
 from mlr.app.run.signals import Signals
 from mlr.core import console, durable
 from mlr.core.checks import InputError
-from mlr.core.durable import WriteError, atomic_write
+from mlr.core.durable import WriteError, atomic_write, create_exclusive
 from mlr.figures.record import moments_before_end, record_figures
 from mlr.records import Recorder, RunFolder
 from mlr.records.checksums import checksum
@@ -168,6 +168,8 @@ class _Attempt:
                     metrics=result.metrics,
                     settings=run.job.settings,
                     seconds=result.seconds,
+                    entries=run.recorder.folder.status,
+                    series=run.recorder.series(),
                 )
                 self.report(outcome)
             runs.pop(0).lock.close()
@@ -266,14 +268,17 @@ def _claimed_folder(run: PreparedRun) -> RunFolder:
 
 def _write_files(folder: RunFolder, files: Mapping[str, str]) -> None:
     """Write files of a run's `.hydra`; the WriteError names what could not be written."""
-    target: Path = folder.path / HYDRA
+    target = folder.path / HYDRA
     try:
-        target.mkdir(exist_ok=True)
+        target.mkdir()
+        write = create_exclusive  # nothing there to replace, nor anybody who reads
+    except FileExistsError:
+        write = partial(atomic_write, sync=False)
     except OSError as error:
         raise WriteError(target, error) from error
     for name, text in files.items():
         content = text.encode()
-        atomic_write(target / name, content, sync=False)
+        write(target / name, content)
         folder.files[f"{HYDRA}/{name}"] = checksum(content)
 
 

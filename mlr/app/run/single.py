@@ -170,7 +170,8 @@ def print_run(outcome: Outcome) -> None:
     if outcome.reason:
         out.print(Text(f"{outcome.status}: {outcome.reason}", style="yellow"))
     # this process has just written its files: no checksums are needed
-    print_diagnosis(out, [Recorded(outcome.folder, read_status(outcome.folder))], outcome.folder)
+    entries = outcome.entries or read_status(outcome.folder)
+    print_diagnosis(out, [Recorded(outcome.folder, entries, known=outcome.series)], outcome.folder)
     out.print(Text(f"run folder   {shown(outcome.folder)}"), soft_wrap=True)
     out.print(Text(f"look at it   {command('board', shown(outcome.folder))}"), soft_wrap=True)
 

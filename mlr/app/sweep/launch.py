@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mlr.app.config.composition_cache import (
+    Base,
     CachedLoader,
     Composed,
     current,
@@ -23,7 +24,7 @@ from mlr.app.config.composition_cache import (
 from mlr.app.config.config_errors import one_sentence
 from mlr.app.config.output_paths import check_place
 from mlr.app.config.run_names import pair_of
-from mlr.app.run.hydra_files import hydra_files
+from mlr.app.run.hydra_files import HydraTexts
 from mlr.app.run.job import CHDIR, Job, resolved
 from mlr.app.sweep.resolvers import RunNames
 from mlr.core.checks import InputError
@@ -94,7 +95,8 @@ class Launch:
         if sweep not in folder.parents:
             raise InputError(f"hydra.sweep.subdir leads to {folder}, out of the sweep's {sweep}.")
         check_place("hydra.sweep.subdir", folder)
-        files = hydra_files(config, composed.hydra(number, folder))
+        own = dict(composed.patches), composed.hydra_patches(number, folder)
+        files = _texts(composed.base).files(*own)
         if composed.base.interpolated:
             with current(identified(self.loader.tree(composed), number, folder)) as tree:
                 config = resolved(without_hydra(tree))
@@ -118,6 +120,11 @@ class Launch:
         typed: Any = OmegaConf.to_container(self.config.hydra.overrides.task, resolve=False)
         resumed = self.config.sweep.resume
         return RunNames.of(self.config.hydra, typed, resumed)
+
+
+@lru_cache(maxsize=16)
+def _texts(base: Base) -> HydraTexts:
+    return HydraTexts(base.plain, base.hydra)
 
 
 class BatchReturn(JobReturn):

@@ -65,11 +65,12 @@ class _Packing:
 
     def add(self, job: Job) -> None:
         """Build a job and let it wait, once those that leave no room for it are trained."""
-        before = outcome_at(job.folder, job.hash, job.number)
+        there = job.folder.exists()
+        before = outcome_at(job.folder, job.hash, job.number) if there else None
         if before is not None and before.status in FINISHED:
             self.report(before)
             return
-        run = self._built(job)
+        run = self._built(job, there)
         if run is None:
             return
         done = 0 if run.before is None or run.before.state is None else run.before.state.step
@@ -104,8 +105,8 @@ class _Packing:
         new = id(experiment.data) not in self.data
         return self.each[key] + (bytes_of_data(experiment.data) if new else 0)
 
-    def _built(self, job: Job) -> PreparedRun | None:
-        """Build a job; None if it fails."""
+    def _built(self, job: Job, there: bool) -> PreparedRun | None:
+        """Build a job, whose folder may be `there`; None if it fails."""
         try:
             spec = make_run_spec(job.config)
             experiment = spec.build(self.cache.of(spec))
@@ -113,8 +114,8 @@ class _Packing:
             clear_unfinished(job.folder, job.hash)
             self.report(job.not_begun(error))
             return None
-        before = run_to_continue(job, experiment)
-        if before is None:
+        before = run_to_continue(job, experiment) if there else None
+        if there and before is None:
             clear_unfinished(job.folder, job.hash)
         return PreparedRun(job, experiment, before)
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from mlr.app.config.run_names import run_name
 from mlr.app.run.job import Job
+from mlr.app.sweep.sweep_folder import MOST_EXPLAINED
 from mlr.core.checks import InputError
 from mlr.core.commandline import command, override
 from mlr.core.console import console, print_lines, refuse, shown
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 MOST_ROWS = 30
 MOST_LINES = 100
 MOST_TRACES = 3
-MOST_EXPLAINED = 1000
-"""Runs explained at the end of a sweep; the files of more take seconds to read."""
 MOST_SHOWN = 500
 """Runs that TensorBoard shows; for more it draws blank charts."""
 
@@ -100,11 +99,11 @@ def _recorded(row: Outcome, of: int) -> Recorded:
     found: dict[str, Any] = {"overrides": row.overrides, "metrics": row.metrics}
     if row.folder is not None and of <= MOST_EXPLAINED:
         with suppress(InputError):
-            found |= read_status(row.folder)
+            found |= row.entries or read_status(row.folder)
     elif (seed := split_overrides(row.overrides).get("seed")) is not None:
         found["seed"] = parse_value(seed)
-    known = {"status": row.status, "pair": row.pair} if row.pair else {"status": row.status}
-    return Recorded(row.folder or Path(row.name), found | known)
+    told = {"status": row.status, "pair": row.pair} if row.pair else {"status": row.status}
+    return Recorded(row.folder or Path(row.name), found | told, known=row.series)
 
 
 def _print_rankings(out: Console, ended: Sequence[Recorded]) -> None:
@@ -194,4 +193,4 @@ def _summary_line(group: SeedGroup) -> SummaryLine:
     from mlr.records.summary import SummaryLine
 
     name = run_name(group.pair, group.chosen)
-    return SummaryLine(name, group.hparams, [run.folder for run in group.runs])
+    return SummaryLine(name, group.hparams, group.runs)

@@ -19,6 +19,7 @@ from mlr.app.run.job import Job, job_of, remove_empty
 from mlr.app.run.signals import Signals
 from mlr.app.sweep.engines import run_chunks
 from mlr.app.sweep.sweep_folder import (
+    MOST_EXPLAINED,
     SweepFolder,
     check_free,
     check_resume,
@@ -160,7 +161,7 @@ class Sweep:
                 show(furthest, total)
 
             def ended(outcome: Outcome) -> None:  # perhaps again, of a lost worker
-                self.runs.setdefault(outcome.number, outcome)
+                self.runs.setdefault(outcome.number, _light(outcome, len(self.runs)))
                 progress(0.0)
 
             run_chunks(_grouped(fresh.values()), engine, own.path, ended, progress, self.signals)
@@ -315,6 +316,12 @@ def jobs_to_draw(jobs: Iterable[Job], seen: set[Sequence[str]]) -> set[int]:
             seen.add(kind)
             chosen.add(job.number)
     return chosen
+
+
+def _light(outcome: Outcome, before: int) -> Outcome:
+    """Leave out what is not reported of so many runs, or would fill the memory."""
+    entries = outcome.entries if before < MOST_EXPLAINED else None
+    return replace(outcome, entries=entries, series=outcome.series if before < MOST_JOBS else None)
 
 
 def _grouped(jobs: Iterable[Job]) -> list[list[Job]]:

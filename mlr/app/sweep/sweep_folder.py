@@ -26,6 +26,8 @@ from mlr.records.settings import split_overrides
 from mlr.records.status import FINISHED, FORMAT, now, versions
 from mlr.records.sweep import read_story, write_runs_table
 
+MOST_EXPLAINED = 1000
+"""Runs explained at the end of a sweep; the files of more take seconds to read."""
 DAMAGED = ""
 """In place of the hash of a run whose status.json cannot be read: it starts again."""
 

@@ -9,8 +9,9 @@ and its summary_v2 and metadata half a tenth of a second to import.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -52,9 +53,9 @@ def hparams_summaries(hparams: Mapping[str, Value | None], trial: str) -> list[S
     Raises:
         TypeError: a value is no bool, number or text.
     """
-    values = {name: _plain(name, value) for name, value in hparams.items()}
-    columns = tuple((name, type(value), name in PROMINENT) for name, value in values.items())
-    return [_experiment(columns), _session_start(values, _legible(trial))]
+    settings = [_setting(name, *_scalar(name, value)) for name, value in hparams.items()]
+    columns = tuple((one.name, one.kind, one.name in PROMINENT) for one in settings)
+    return [_experiment(columns), _session_start(settings, _legible(trial))]
 
 
 @lru_cache(maxsize=16)  # runs of a sweep that end together
@@ -64,13 +65,37 @@ def session_end(status: str, when: float) -> Summary:
     return _summary("session_end_info", HParamsPluginData(session_end_info=end))
 
 
-def _session_start(values: Mapping[str, Value], trial: str) -> Summary:
+def _session_start(settings: Iterable[_Setting], trial: str) -> Summary:
     """Build the summary of a run's settings."""
-    start = SessionStartInfo(group_name=trial, start_time_secs=time.time())
-    for name, value in sorted(values.items()):
-        kind = {bool: "bool_value", str: "string_value"}.get(type(value), "number_value")
-        setattr(start.hparams[name], kind, value)
+    # messages that stand one after the other are one message
+    start = SessionStartInfo.FromString(b"".join(one.message for one in settings))
+    start.group_name, start.start_time_secs = trial, time.time()
     return _summary("session_start_info", HParamsPluginData(session_start_info=start))
+
+
+class _Setting(NamedTuple):
+    """A setting as the page shows it: its type, and a SessionStartInfo of it alone, encoded."""
+
+    name: str
+    kind: type
+    message: bytes
+
+
+@lru_cache(maxsize=1 << 12)
+def _setting(name: str, value: Value | None, spelled: str) -> _Setting:
+    """Encode a setting; equal values of other types, and -0.0, are spelled otherwise."""
+    plain, start = _plain(name, value), SessionStartInfo()
+    kind = {bool: "bool_value", str: "string_value"}.get(type(plain), "number_value")
+    setattr(start.hparams[name], kind, plain)
+    return _Setting(name, type(plain), start.SerializeToString())
+
+
+def _scalar(name: str, value: object) -> tuple[Value | None, str]:
+    """Return a value without its numpy type, and as it is spelled; TypeError if it is none."""
+    item = value.item() if hasattr(value, "item") else value
+    if item is not None and not isinstance(item, (bool, int, float, str)):
+        raise TypeError(f"hparams[{name!r}]={value!r} must be a bool, a number or text.")
+    return item, str(item)
 
 
 @lru_cache(maxsize=64)
@@ -107,17 +132,14 @@ def _summary(name: str, data: HParamsPluginData) -> Summary:
     return Summary(value=[Summary.Value(tag=f"_hparams_/{name}", metadata=about, tensor=nothing)])
 
 
-def _plain(name: str, value: object) -> Value:
+def _plain(name: str, value: Value | None) -> Value:
     """Convert a value to one that the page can show."""
     if value is None:
         return "none"
-    item = value.item() if hasattr(value, "item") else value
-    if name in _NAMES and isinstance(item, int):
+    if name in _NAMES and isinstance(value, int):
         # as text, which is sorted by its characters: a browser does not show the blanks
-        return f"{item:>{_WIDTH}}"
-    if not isinstance(item, (bool, int, float, str)):
-        raise TypeError(f"hparams[{name!r}]={value!r} must be a bool, a number or text.")
-    return _legible(item) if isinstance(item, str) else item
+        return f"{value:>{_WIDTH}}"
+    return _legible(value) if isinstance(value, str) else value
 
 
 def _legible(text: str) -> str:

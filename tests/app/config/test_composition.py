@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from mlr.app.cli.command import CONFIGS
+from mlr.app.config import composition_cache
 from mlr.app.config.composition_cache import CachedLoader
 from mlr.app.config.config_errors import one_sentence
 from mlr.app.sweep.launch import RUN_NAME
@@ -278,6 +280,16 @@ def test_jobs_share_no_containers(sweep):
     assert other.config["allow_targets"] == []
     again = sweep.cheap(["seed=1"])
     assert again[0].config["allow_targets"] == []
+
+
+LINES = ("seed=0", "seed=12", "data.n=9007199254740993", "a_1.b2=7", "null=5", "true.n=4", "nan=1")
+LINES += ("seed=-1", "seed=1_0", "seed=007", "seed= 3", "seed=1.0", "+seed=1", "seed=1,2", "a/b=3")
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_whole_numbers_are_parsed_as_hydra_parses_them(line):
+    (expected,) = OverridesParser.create().parse_overrides([line])
+    assert composition_cache._parse(line) == expected
 
 
 def test_few_compositions(sweep, monkeypatch):

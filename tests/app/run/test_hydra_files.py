@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import string
 
+import pytest
 from omegaconf import OmegaConf
 
-from mlr.app.run.hydra_files import to_yaml
+from mlr.app.run.hydra_files import HydraTexts, hydra_files, to_yaml
 from mlr.records.identity import config_hash
 
 
@@ -51,3 +52,26 @@ def test_nested_values_are_written_as_omegaconf_writes_them():
     for _ in range(300):
         plain = {key: drawn(0) for key in rng.sample(keys, 4)}
         assert to_yaml(plain) == OmegaConf.to_yaml(OmegaConf.create(plain))
+
+
+def test_a_run_that_differs_in_few_values_has_the_texts_of_its_own():
+    config = {
+        "head": {"_target_": "a.B"},
+        "data": {"size": 5, "rest": {"x y": 1, "path": None}},
+        "z": [],
+    }
+    hydra = {"job": {"num": "???", "id": "???"}, "overrides": {"task": ["seed=0"], "hydra": []}}
+    texts = HydraTexts(config, hydra)
+    assert texts.files({}, {}) == hydra_files(config, hydra)
+    for value in (0, -0.0, 1e-5, True, None, "a: b", "", "1e5", "x" * 200):
+        own = {**config, "data": {"size": value, "rest": {"x y": 1, "path": value}}}
+        task = [f"data.size={value}"] if value else []
+        job = {"job": {"num": 3, "id": "3"}, "overrides": {"task": task, "hydra": []}}
+        found = texts.files(
+            {("data", "size"): value, ("data", "rest", "path"): value},
+            {("job", "num"): 3, ("job", "id"): "3", ("overrides", "task"): task},
+        )
+        assert found == hydra_files(own, job)
+        assert found["config.yaml"] == OmegaConf.to_yaml(OmegaConf.create(own))
+    with pytest.raises(AssertionError):  # else it would stand at the end of another group
+        texts.files({("data", "other"): 1}, {})

@@ -70,3 +70,21 @@ def test_seeds_read_as_whole_numbers_and_sort_as_such():
         shown.append(data.hparams["seed"].string_value)
     assert shown == sorted(shown)
     assert [text.strip() for text in shown] == [str(seed) for seed in seeds]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        *((1, "number_value 1.0"), (True, "bool_value True"), (1.0, "number_value 1.0")),
+        *((0.0, "number_value 0.0"), (-0.0, "number_value -0.0"), (False, "bool_value False")),
+        *(("1", "string_value 1"), (None, "string_value none"), ("none", "string_value none")),
+    ],
+)
+def test_equal_settings_of_other_types_are_told_apart(value, expected):
+    _, start = hparams_summaries({"a": value}, "a")
+    data = metadata.parse_session_start_info_plugin_data(
+        start.value[0].metadata.plugin_data.content
+    )
+    kind = data.hparams["a"].WhichOneof("kind")
+    shown = str(getattr(data.hparams["a"], kind))
+    assert f"{kind} {shown}" == expected
