@@ -25,7 +25,7 @@ from mlr.probes.measuring import ScheduledStep
 from mlr.training.background import Background, threads
 from mlr.training.backprop import ALIGN, DenseNetwork
 from mlr.training.experiment import Experiment
-from mlr.training.functional import FunctionalNetwork
+from mlr.training.functional import FunctionalNetwork, ModuleLane
 from mlr.training.memory_layout import FlatParameters, Layout, distinct
 from mlr.training.run_objectives import RunObjectives, identity
 from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
@@ -49,7 +49,7 @@ class Kind(Enum):
     LANES = "lanes last, elementwise"
     NARROW = "all lanes in one product, on one thread"
     WIDE = "lane by lane, on all threads"
-    MODULE = "lane by lane, by autograd"
+    MODULE = "lane by lane in parts of a batch, by autograd, each on one thread"
 
 
 def kind_of(experiment: Experiment) -> Kind:
@@ -96,13 +96,15 @@ class ProgramPart(NamedTuple):
     """Some lanes of a program with their network and objectives."""
 
     rows: slice
-    network: Network
+    network: Network | ModuleLane
     objectives: RunObjectives
 
     def differentiate(
         self, inputs: Tensor, targets: Tensor, step: int, units: UnitStatistics | None
     ) -> tuple[Tensor, Tensor]:
         """Write the lanes' gradients; returns logits and dL/dz (L, B, K)."""
+        if isinstance(self.network, ModuleLane):
+            return self.network.differentiate(self.objectives, inputs, targets, step, units)
         logits, tape = self.network.forward(inputs, step, units is not None)
         logit_grads = self.objectives.gradient(logits, targets)
         self.network.backward(tape, logit_grads, units)  # type: ignore[arg-type]
@@ -133,6 +135,8 @@ class Program:
         objectives = [one.objective for one in self.lanes]
         self.objectives = RunObjectives(objectives)
         self.network, self.parts = self._networks(objectives)
+        self.side_by_side = self.kind is not Kind.MODULE or self.network.apart
+        """whether parts may be computed on several threads at once"""
         self.subject = first.subject
         self.statistics = ParameterStatistics(FlatParameters(self.layout.layers()))
         self.threshold = first.probes.threshold
@@ -159,14 +163,17 @@ class Program:
         flat = (layout, self.parameters, self.gradients)
         network: Network
         if structure is None:
-            seeds = [one.seed for one in self.lanes]
-            network = FunctionalNetwork(modules, seeds, *flat, self.busy)
+            network = FunctionalNetwork(self.lanes, *flat, self.background)
+            return network, [
+                ProgramPart(slice(lane, lane + 1), own, RunObjectives([objectives[lane]]))
+                for lane, own in enumerate(network.lanes)
+            ]
         elif self.kind is Kind.LANES:
             network = LaneNetwork(structure, *flat)
         else:
             network = DenseNetwork(structure, *flat, self.busy if self.kind is Kind.WIDE else None)
         count = parts_of(self.kind, first, len(self.lanes), self.busy)
-        if structure is None or count == 1:
+        if count == 1:
             return network, [ProgramPart(slice(None), network, self.objectives)]
         # interleaved, so that each part has its share of every objective
         parts = []
@@ -178,7 +185,7 @@ class Program:
     @property
     def all_threads(self) -> bool:
         """Tell if single operations are computed on several threads."""
-        return self.busy > 1 and self.kind in (Kind.WIDE, Kind.MODULE)
+        return self.busy > 1 and self.kind is Kind.WIDE
 
     @property
     def memory_axes(self) -> tuple[int, int, int]:
@@ -261,14 +268,13 @@ class Program:
     ) -> list[tuple[Tensor, Tensor]]:
         """Write the gradients of a batch; returns logits and dL/dz of each part."""
         seen: Sequence[UnitStatistics | None] = units or [None] * len(self.parts)
-        if len(self.parts) == 1:
-            return [self.parts[0].differentiate(inputs, targets, step, seen[0])]
-        return self.background.side_by_side(
-            [
-                partial(part.differentiate, inputs[part.rows], targets[part.rows], step, own)
-                for part, own in zip(self.parts, seen, strict=True)
-            ]
-        )
+        calls = [
+            partial(part.differentiate, inputs[part.rows], targets[part.rows], step, own)
+            for part, own in zip(self.parts, seen, strict=True)
+        ]
+        if self.side_by_side:
+            return self.background.side_by_side(calls)
+        return [call() for call in calls]
 
     def joined(self, done: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Join logits and dL/dz of the parts to those of all lanes (L, B, K)."""
@@ -291,7 +297,7 @@ class Program:
         if self.limits is not None:
             limit_norm(self.gradients, self.limits)
         arguments = (self.parameters, self.gradients, self.factors[step], step + 1)
-        if self.kind is Kind.WIDE:  # elementwise: threads round nothing
+        if self.kind in (Kind.WIDE, Kind.MODULE):  # elementwise: threads round nothing
             with threads(self.busy):
                 self.stepper.step(*arguments)
         else:
