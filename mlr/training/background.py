@@ -100,6 +100,8 @@ class Background:
 
     def side_by_side(self, functions: Sequence[Callable[[], Item]]) -> list[Item]:
         """Call several functions at once, the first of them on this thread."""
+        if not self.threads:
+            return [function() for function in functions]
         works = [PendingCall(function) for function in functions]
         for work in works[1:]:
             self.queue.appendleft(work)

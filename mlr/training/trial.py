@@ -47,7 +47,7 @@ def manner_of(run: Experiment) -> Manner:
 
     It is not tried on other devices than the CPU, or where a batch is soon computed.
     """
-    numbers = run.batch_size * activations(run.module, run.data)
+    numbers = run.batch_size * activations(copy.deepcopy(run.module), run.data)
     if torch.device(run.device).type != "cpu" or numbers < WORTH:
         return Manner()
     # a module that cannot do this fails with its own message when it is trained
@@ -99,7 +99,7 @@ def _derivatives(module: nn.Module, x: Tensor, own: bool) -> tuple[list[Tensor],
     Of a copy, so that what a module remembers of a call is not there at the next.
     """
     module = copy.deepcopy(module)
-    torch.manual_seed(0)
+    torch.manual_seed(int(own))  # of no use to own draws
     before = torch.get_rng_state()
     with torch.enable_grad():
         with OwnDraws(0) if own else nullcontext():
