@@ -297,7 +297,7 @@ class Program:
         if self.limits is not None:
             limit_norm(self.gradients, self.limits)
         arguments = (self.parameters, self.gradients, self.factors[step], step + 1)
-        if self.kind in (Kind.WIDE, Kind.MODULE):  # elementwise: threads round nothing
+        if self.kind is Kind.WIDE:  # elementwise: threads round nothing
             with threads(self.busy):
                 self.stepper.step(*arguments)
         else:

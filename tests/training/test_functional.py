@@ -115,15 +115,15 @@ def assert_identical(left, right):
 def test_threads_change_no_bit_alone_or_in_a_sweep(kind, optimizer, parts, tmp_path):
     run = run_of(kind, optimizer, probes=ALL)
     found = []
-    for count in (1, 2, 5):
+    for count in (1, 3):
         torch.set_num_threads(count)
         result, table = with_table(run, tmp_path / str(count))
         found.append((result, table))
-        sweep = [run_of(kind, optimizer, seed=seed, probes=ALL) for seed in (7, 0, 8)]
-        assert_identical(train(sweep)[1], result)
-    for result, table in found[1:]:
-        assert_identical(result, found[0][0])
-        assert table == found[0][1]
+    sweep = [run_of(kind, optimizer, seed=seed, probes=ALL) for seed in (7, 0, 8)]
+    assert_identical(train(sweep)[1], result)
+    (alone, own_table), *_ = found
+    assert_identical(result, alone)
+    assert table == own_table
     assert {1, 3, 4} <= set(parts)
 
 
