@@ -68,6 +68,8 @@ class FunctionalNetwork:
         self.background = background
         self.apart = all(lane.manner.apart for lane in self.lanes)
         """whether lanes can be computed side by side"""
+        for lane in self.lanes:
+            lane.beside |= self.apart and background.threads > 0 and len(self.lanes) > 1
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Compute logits (L, B, K) in evaluation mode."""
@@ -92,7 +94,9 @@ class ModuleLane:
         self, run: Experiment, layout: Layout, flat: Tensor, grads: Tensor, background: Background
     ) -> None:
         self.seed, self.background = run.seed, background
-        self.manner = manner_of(run)
+        self.manner, self.on_cpu = manner_of(run), flat.is_cpu
+        self.beside = background.threads > 0 and self.manner.parts > 1
+        """whether anything else may draw at the same time: then the same numbers, but slower"""
         views = layout.views(flat)
         self.modules: list[nn.Module] = []
         for _ in range(self.manner.parts):
@@ -200,9 +204,11 @@ class ModuleLane:
         """Seed what the module draws."""
         if self.manner.draws:
             seed = derive_seed(self.seed, *what)
-            if self.manner.apart:
+            if self.beside:
                 return OwnDraws(seed)
-            torch.manual_seed(seed)
+            # torch.manual_seed seeds absent devices too, which takes longer than a small update
+            seeded = torch.default_generator if self.on_cpu else torch
+            seeded.manual_seed(seed)
         return nullcontext()
 
 
