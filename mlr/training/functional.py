@@ -105,6 +105,7 @@ class ModuleLane:
             for name, parameter in module.named_parameters():
                 parameter.data = views[name][0]
             self.modules.append(module)
+        self.parameters = [list(module.parameters()) for module in self.modules]
         self.gradients = [view[0] for view in layout.views(grads).values()]
 
     def logits(self, inputs: Tensor) -> Tensor:
@@ -171,7 +172,7 @@ class ModuleLane:
         found = logits.detach().unsqueeze(0)
         delta = objectives.gradient(found, targets)
         calls = hooks.calls if hooks is not None else []
-        parameters = list(module.parameters())
+        parameters = self.parameters[part]
         wanted: list[Any] = [*parameters, *(call.edge for call in calls)]
         # a scalar: for a gradient other than 1 torch first imports sympy, which takes 0.3 s
         with torch.enable_grad():
