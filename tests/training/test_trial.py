@@ -1,4 +1,4 @@
-"""How modules are found out: each has a property that forbids something."""
+"""Trials of modules, each with a property that forbids something."""
 
 from __future__ import annotations
 
