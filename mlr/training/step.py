@@ -33,7 +33,8 @@ from mlr.training.steppers import column, limit_norm, make_stepper
 from mlr.training.structure import dense_structure
 
 NOTHING: frozenset[str] = frozenset()
-Network = LaneNetwork | DenseNetwork | FunctionalNetwork
+ClosedForm = LaneNetwork | DenseNetwork
+Network = ClosedForm | FunctionalNetwork
 
 WIDE = 1 << 21
 """Multiplications of a product above which two threads are worth their synchronisation."""
@@ -96,7 +97,7 @@ class ProgramPart(NamedTuple):
     """Some lanes of a program with their network and objectives."""
 
     rows: slice
-    network: Network | ModuleLane
+    network: ClosedForm | ModuleLane
     objectives: RunObjectives
 
     def differentiate(
@@ -107,7 +108,7 @@ class ProgramPart(NamedTuple):
             return self.network.differentiate(self.objectives, inputs, targets, step, units)
         logits, tape = self.network.forward(inputs, step, units is not None)
         logit_grads = self.objectives.gradient(logits, targets)
-        self.network.backward(tape, logit_grads, units)  # type: ignore[arg-type]
+        self.network.backward(tape, logit_grads, units)
         return logits, logit_grads
 
 
@@ -135,7 +136,8 @@ class Program:
         objectives = [one.objective for one in self.lanes]
         self.objectives = RunObjectives(objectives)
         self.network, self.parts = self._networks(objectives)
-        self.side_by_side = self.kind is not Kind.MODULE or self.network.apart
+        own = self.network
+        self.side_by_side = not isinstance(own, FunctionalNetwork) or own.apart
         """whether parts may be computed on several threads at once"""
         self.subject = first.subject
         self.statistics = ParameterStatistics(FlatParameters(self.layout.layers()))
@@ -161,14 +163,14 @@ class Program:
             self.parameters = self.parameters.t().contiguous().t()
         self.gradients = torch.zeros_like(self.parameters)
         flat = (layout, self.parameters, self.gradients)
-        network: Network
         if structure is None:
-            network = FunctionalNetwork(self.lanes, *flat, self.background)
-            return network, [
+            by_autograd = FunctionalNetwork(self.lanes, *flat, self.background)
+            return by_autograd, [
                 ProgramPart(slice(lane, lane + 1), own, RunObjectives([objectives[lane]]))
-                for lane, own in enumerate(network.lanes)
+                for lane, own in enumerate(by_autograd.lanes)
             ]
-        elif self.kind is Kind.LANES:
+        network: ClosedForm
+        if self.kind is Kind.LANES:
             network = LaneNetwork(structure, *flat)
         else:
             network = DenseNetwork(structure, *flat, self.busy if self.kind is Kind.WIDE else None)
