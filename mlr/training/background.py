@@ -78,7 +78,10 @@ class Background:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self.pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="mlr")
+        # torch's number of threads belongs to the thread: a new one would have that of the process
+        self.pool = ThreadPoolExecutor(
+            max(1, threads), "mlr", initializer=torch.set_num_threads, initargs=(1,)
+        )
         # each thread has its own inference mode
         self.inference = torch.is_inference_mode_enabled()
         self.queue: deque[PendingCall[Any]] = deque()
@@ -97,6 +100,8 @@ class Background:
 
     def side_by_side(self, functions: Sequence[Callable[[], Item]]) -> list[Item]:
         """Call several functions at once, the first of them on this thread."""
+        if not self.threads:
+            return [function() for function in functions]
         works = [PendingCall(function) for function in functions]
         for work in works[1:]:
             self.queue.appendleft(work)

@@ -1,5 +1,9 @@
 """Any nn.Module over the run axis, lane by lane, differentiated by autograd.
 
+A batch is computed in parts, each on one thread; their gradients are added in order. How many
+parts there are depends on the run alone, so results do not depend on the number of threads. One
+operation on several threads would wait at its end for all of them, and round by their number.
+
 It is not vmapped: a vmapped convolution is a grouped one, which is slower than one after the
 other, and rounds differently from a run alone.
 """
@@ -7,35 +11,41 @@ other, and rounds differently from a run alone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from mlr.core.seeds import derive_seed
 from mlr.probes.layer_hooks import SLOPES, LayerHooks, square_norms
 from mlr.probes.layers import UnitStatistics
-from mlr.training.background import threads
+from mlr.training.background import Background
+from mlr.training.drawing import OwnDraws
+from mlr.training.experiment import Experiment
 from mlr.training.memory_layout import Layout
+from mlr.training.run_objectives import RunObjectives
+from mlr.training.trial import manner_of
+
+Item = TypeVar("Item")
 
 
-class Tape(NamedTuple):
-    """Logits z (B, K) and parameters of one lane in the graph, and hooks that are due."""
+class Differentiated(NamedTuple):
+    """Logits and dL/dz (1, b, K) of a part of a batch, and its share of the gradients."""
 
     logits: Tensor
-    parameters: dict[str, Tensor]
+    logit_grads: Tensor
+    gradients: list[Tensor]
     hooks: LayerHooks | None
 
 
 class FunctionalNetwork:
     """L modules of one kind; inputs (L, B, *feature_shape).
 
-    Random numbers that a module draws in training, as dropout does, depend on the run's seed and
-    the step; in evaluation, on the seed.
+    Random numbers that a module draws in training, as dropout does, depend on the run's seed, the
+    step and the part of the batch; in evaluation, on the seed and the part.
     """
 
     flat_inputs = False
@@ -43,81 +53,175 @@ class FunctionalNetwork:
 
     def __init__(
         self,
-        modules: Sequence[nn.Module],
-        seeds: Sequence[int],
+        runs: Sequence[Experiment],
         layout: Layout,
         flat: Tensor,
         grads: Tensor,
-        busy: int,
+        background: Background,
     ) -> None:
-        self.busy = busy
-        # copies: the callers' modules keep their dtype, device, mode and parameters
-        self.modules = [copy.deepcopy(one).to(flat.device, flat.dtype) for one in modules]
-        self.seeds = seeds
-        self.parameters = [layout.views(row[None]) for row in flat]
-        self.gradients = layout.views(grads)
-
-    def _apply(self, lane: int, parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
-        own = {name: value[0] for name, value in parameters.items()}
-        return functional_call(self.modules[lane], own, (inputs[lane],))
+        rows = [slice(lane, lane + 1) for lane in range(len(runs))]
+        self.lanes = [
+            ModuleLane(run, layout, flat[row], grads[row], background)
+            for run, row in zip(runs, rows, strict=True)
+        ]
+        self.modules = [lane.modules[0] for lane in self.lanes]
+        self.background = background
+        self.apart = all(lane.manner.apart for lane in self.lanes)
+        """whether lanes can be computed side by side"""
+        for lane in self.lanes:
+            lane.beside |= self.apart and background.threads > 0 and len(self.lanes) > 1
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Compute logits (L, B, K) in evaluation mode."""
-        rows = []
-        with threads(self.busy):
-            for lane, module in enumerate(self.modules):
-                module.eval()
-                torch.manual_seed(derive_seed(self.seeds[lane], "evaluation"))
-                try:
-                    rows.append(self._apply(lane, self.parameters[lane], inputs))
-                finally:
-                    module.train()
+        lanes = zip(self.lanes, inputs, strict=True)
+        found = [partial(lane.logits, own) for lane, own in lanes]
+        rows = self.background.side_by_side(found) if self.apart else [one() for one in found]
         return torch.stack(rows)
 
-    def forward(
-        self, inputs: Tensor, step: int, recorded: bool = False
-    ) -> tuple[Tensor, list[Tape]]:
-        """Compute logits (L, B, K) in training mode, and the tapes that `backward` needs."""
-        tapes = []
-        for lane, parameters in enumerate(self.parameters):
-            torch.manual_seed(derive_seed(self.seeds[lane], "dropout", step))
-            own = {name: value.detach().requires_grad_() for name, value in parameters.items()}
-            hooks = LayerHooks(self.modules[lane]) if recorded else None
-            with threads(self.busy), torch.enable_grad(), hooks or nullcontext():
-                tapes.append(Tape(self._apply(lane, own, inputs), own, hooks))
-        return torch.stack([tape.logits.detach() for tape in tapes]), tapes
 
-    def backward(
-        self, tapes: list[Tape], delta: Tensor, units: UnitStatistics | None = None
+class ModuleLane:
+    """The module of one run, once for each part of a batch; its parameters are views of a row.
+
+    Args:
+        run: with its module, of which copies are trained.
+        layout: of the row.
+        flat: parameters (1, P).
+        grads: their gradients, written by `differentiate`.
+        background: threads for the parts.
+    """
+
+    def __init__(
+        self, run: Experiment, layout: Layout, flat: Tensor, grads: Tensor, background: Background
     ) -> None:
-        """Write the gradients of the mean loss, given each example's δ (L, B, K) at the logits."""
-        share = 1 / delta.shape[1]
-        for lane, tape in enumerate(tapes):
-            calls = tape.hooks.calls if tape.hooks is not None else []
-            wanted: list[Any] = [*tape.parameters.values(), *(call.edge for call in calls)]
-            with threads(self.busy):
-                # a scalar: for a gradient other than 1 torch first imports sympy, which takes 0.3 s
-                with torch.enable_grad():
-                    total = (tape.logits * (delta[lane] * share)).sum()
-                found = torch.autograd.grad(total, wanted, allow_unused=True)
-            for name, gradient in zip(tape.parameters, found, strict=False):
-                # None: the logits do not depend on it
-                self.gradients[name][lane] = 0 if gradient is None else gradient[0]
-            for call, own in zip(calls, found[len(tape.parameters) :], strict=True):
-                call.delta = None if own is None else own / share
+        self.seed, self.background = run.seed, background
+        self.manner, self.on_cpu = manner_of(run), flat.is_cpu
+        self.beside = background.threads > 0 and self.manner.parts > 1
+        """whether anything else may draw at the same time: then the same numbers, but slower"""
+        views = layout.views(flat)
+        self.modules: list[nn.Module] = []
+        for _ in range(self.manner.parts):
+            # copies: the callers' module keeps its dtype, device, mode and parameters
+            module = copy.deepcopy(run.module).to(flat.device, flat.dtype).train()
+            for name, parameter in module.named_parameters():
+                parameter.data = views[name][0]
+            self.modules.append(module)
+        self.parameters = [list(module.parameters()) for module in self.modules]
+        self.gradients = [view[0] for view in layout.views(grads).values()]
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Compute logits (B, K) in evaluation mode."""
+        rows = self._each(self._evaluate, inputs.split(self._rows(len(inputs))))
+        return rows[0] if len(rows) == 1 else torch.cat(rows)
+
+    def _evaluate(self, part: int, inputs: Tensor) -> Tensor:
+        module = self.modules[part].eval()
+        try:
+            with torch.no_grad(), self._draws("evaluation", *(part,) * (part > 0)):
+                return module(self._laid_out(inputs))
+        finally:
+            module.train()
+
+    def differentiate(
+        self,
+        objectives: RunObjectives,
+        inputs: Tensor,
+        targets: Tensor,
+        step: int,
+        units: UnitStatistics | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Write the gradients of the mean loss; returns logits and dL/dz (1, B, K) of the batch.
+
+        Args:
+            objectives: of the run.
+            inputs: (1, B, *feature_shape).
+            targets: (1, B, K).
+            step: its number, from 0.
+            units: statistics that are due.
+        """
+        batch = inputs.shape[1]
+        rows = self._rows(batch)
+        differentiate = partial(self._differentiate, objectives, step, 1 / batch, units is not None)
+        done = self._each(differentiate, inputs[0].split(rows), targets.split(rows, dim=1))
+        torch._foreach_copy_(self.gradients, done[0].gradients)
+        for part in done[1:]:
+            torch._foreach_add_(self.gradients, part.gradients)
         if units is not None:
-            _record(units, [tape.hooks for tape in tapes if tape.hooks is not None])
+            _record(units, [part.hooks for part in done if part.hooks is not None])
+        if len(done) == 1:
+            return done[0].logits, done[0].logit_grads
+        return (
+            torch.cat([part.logits for part in done], dim=1),
+            torch.cat([part.logit_grads for part in done], dim=1),
+        )
+
+    def _differentiate(
+        self,
+        objectives: RunObjectives,
+        step: int,
+        share: float,
+        recorded: bool,
+        part: int,
+        inputs: Tensor,
+        targets: Tensor,
+    ) -> Differentiated:
+        module = self.modules[part]
+        hooks = LayerHooks(module) if recorded else None
+        draws = self._draws("dropout", step, *(part,) * (part > 0))
+        with torch.enable_grad(), draws, hooks or nullcontext():
+            logits = module(self._laid_out(inputs))
+        found = logits.detach().unsqueeze(0)
+        delta = objectives.gradient(found, targets)
+        calls = hooks.calls if hooks is not None else []
+        parameters = self.parameters[part]
+        wanted: list[Any] = [*parameters, *(call.edge for call in calls)]
+        # a scalar: for a gradient other than 1 torch first imports sympy, which takes 0.3 s
+        with torch.enable_grad():
+            total = (logits * (delta[0] * share)).sum()
+        gradients = torch.autograd.grad(total, wanted, allow_unused=True)
+        for call, own in zip(calls, gradients[len(parameters) :], strict=True):
+            call.delta = None if own is None else own / share
+        # None: the logits do not depend on it
+        whole = [
+            torch.zeros_like(parameter) if own is None else own
+            for parameter, own in zip(parameters, gradients, strict=False)
+        ]
+        return Differentiated(found, delta, whole, hooks)
+
+    def _each(self, function: Callable[..., Item], *values: Sequence[Tensor]) -> list[Item]:
+        """Call a function of a part's number and values for each part, side by side."""
+        parts = list(enumerate(zip(*values, strict=True)))
+        return self.background.side_by_side([partial(function, part, *own) for part, own in parts])
+
+    def _rows(self, batch: int) -> int:
+        """Count the examples of a part; the last may have fewer."""
+        return -(-batch // self.manner.parts)
+
+    def _laid_out(self, inputs: Tensor) -> Tensor:
+        if not self.manner.channels_last:
+            return inputs
+        return inputs.to(memory_format=torch.channels_last)
+
+    def _draws(self, *what: object) -> AbstractContextManager[object]:
+        """Seed what the module draws."""
+        if self.manner.draws:
+            seed = derive_seed(self.seed, *what)
+            if self.beside:
+                return OwnDraws(seed)
+            # torch.manual_seed seeds absent devices too, which takes longer than a small update
+            seeded = torch.default_generator if self.on_cpu else torch
+            seeded.manual_seed(seed)
+        return nullcontext()
 
 
-def _record(units: UnitStatistics, lanes: Sequence[LayerHooks]) -> None:
-    """Record the layers that were called in all lanes."""
+def _record(units: UnitStatistics, parts: Sequence[LayerHooks]) -> None:
+    """Record the layers that were called in all parts of the batch of one run."""
     if units.reads_samples:
-        squares = [square_norms(hooks.calls) for hooks in lanes]
+        squares = [square_norms(hooks.calls) for hooks in parts]
         for name in squares[0]:
             if all(name in own for own in squares):
-                units.squares[name] = torch.stack([own[name] for own in squares])
+                units.squares[name] = torch.cat([own[name] for own in squares]).unsqueeze(0)
     if units.reads_units:
-        for calls in zip(*(hooks.activated for hooks in lanes), strict=False):
-            outputs = torch.stack([call.outputs for call in calls])
+        for calls in zip(*(hooks.activated for hooks in parts), strict=False):
+            outputs = torch.cat([call.outputs for call in calls]).unsqueeze(0)
             slope = SLOPES[calls[0].kind]
             units.hidden(calls[0].layer, outputs, partial(slope, outputs))

@@ -36,7 +36,7 @@ def bytes_per_run(experiment: Experiment) -> int:
     """Estimate the bytes that one more run adds to a program's peak, without its data."""
     size = 8 if experiment.dtype == "float64" else 4
     parameters = sum(value.numel() for value in experiment.module.parameters())
-    examples = experiment.batch_size * _activations(experiment.module, experiment.data)
+    examples = experiment.batch_size * activations(experiment.module, experiment.data)
     points = experiment.probes.most_steps(experiment.total_steps) + experiment.epochs
     return (
         size * (COPIES_OF_PARAMETERS * parameters + COPIES_OF_ACTIVATIONS * examples)
@@ -59,7 +59,7 @@ def free_bytes(device: str) -> int:
     return min([_of_machine(), *_of_groups()])
 
 
-def _activations(module: nn.Module, data: Dataset) -> int:
+def activations(module: nn.Module, data: Dataset) -> int:
     """Count the numbers of one example in all layers, including itself."""
     counts = [prod(data.feature_shape)]
 

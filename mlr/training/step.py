@@ -25,14 +25,15 @@ from mlr.probes.measuring import ScheduledStep
 from mlr.training.background import Background, threads
 from mlr.training.backprop import ALIGN, DenseNetwork
 from mlr.training.experiment import Experiment
-from mlr.training.functional import FunctionalNetwork
+from mlr.training.functional import FunctionalNetwork, ModuleLane
 from mlr.training.memory_layout import FlatParameters, Layout, distinct
 from mlr.training.run_objectives import RunObjectives
 from mlr.training.runs_last import BLOCK, MOST_WEIGHTS, LaneNetwork
 from mlr.training.steppers import column, limit_norm, make_stepper
 
 NOTHING: frozenset[str] = frozenset()
-Network = LaneNetwork | DenseNetwork | FunctionalNetwork
+ClosedForm = LaneNetwork | DenseNetwork
+Network = ClosedForm | FunctionalNetwork
 
 WIDE = 1 << 21
 """Multiplications of a product above which two threads are worth their synchronisation."""
@@ -48,7 +49,7 @@ class Kind(Enum):
     LANES = "lanes last, elementwise"
     NARROW = "all lanes in one product, on one thread"
     WIDE = "lane by lane, on all threads"
-    MODULE = "lane by lane, by autograd"
+    MODULE = "lane by lane in parts of a batch, by autograd, each on one thread"
 
 
 def kind_of(experiment: Experiment) -> Kind:
@@ -95,16 +96,18 @@ class ProgramPart(NamedTuple):
     """Some lanes of a program with their network and objectives."""
 
     rows: slice
-    network: Network
+    network: ClosedForm | ModuleLane
     objectives: RunObjectives
 
     def differentiate(
         self, inputs: Tensor, targets: Tensor, step: int, units: UnitStatistics | None
     ) -> tuple[Tensor, Tensor]:
         """Write the lanes' gradients; returns logits and dL/dz (L, B, K)."""
+        if isinstance(self.network, ModuleLane):
+            return self.network.differentiate(self.objectives, inputs, targets, step, units)
         logits, tape = self.network.forward(inputs, step, units is not None)
         logit_grads = self.objectives.gradient(logits, targets)
-        self.network.backward(tape, logit_grads, units)  # type: ignore[arg-type]
+        self.network.backward(tape, logit_grads, units)
         return logits, logit_grads
 
 
@@ -135,6 +138,9 @@ class Program:
         self.classification = self.subject.classes is not None
         self.objectives = RunObjectives(objectives, self.classification)
         self.network, self.parts = self._networks(objectives)
+        own = self.network
+        self.side_by_side = not isinstance(own, FunctionalNetwork) or own.apart
+        """whether parts may be computed on several threads at once"""
         self.statistics = ParameterStatistics(FlatParameters(self.layout.layers()))
         self.threshold = first.probes.threshold
         self.outputs = self._outputs(experiments)
@@ -158,16 +164,23 @@ class Program:
             self.parameters = self.parameters.t().contiguous().t()
         self.gradients = torch.zeros_like(self.parameters)
         flat = (layout, self.parameters, self.gradients)
-        network: Network
         if structure is None:
-            seeds = [one.seed for one in self.lanes]
-            network = FunctionalNetwork(modules, seeds, *flat, self.busy)
-        elif self.kind is Kind.LANES:
+            by_autograd = FunctionalNetwork(self.lanes, *flat, self.background)
+            return by_autograd, [
+                ProgramPart(
+                    slice(lane, lane + 1),
+                    own,
+                    RunObjectives([objectives[lane]], self.classification),
+                )
+                for lane, own in enumerate(by_autograd.lanes)
+            ]
+        network: ClosedForm
+        if self.kind is Kind.LANES:
             network = LaneNetwork(structure, *flat)
         else:
             network = DenseNetwork(structure, *flat, self.busy if self.kind is Kind.WIDE else None)
         count = parts_of(self.kind, first, len(self.lanes), self.busy)
-        if structure is None or count == 1:
+        if count == 1:
             return network, [ProgramPart(slice(None), network, self.objectives)]
         # interleaved, so that each part has its share of every objective
         parts = []
@@ -180,7 +193,7 @@ class Program:
     @property
     def all_threads(self) -> bool:
         """Tell if single operations are computed on several threads."""
-        return self.busy > 1 and self.kind in (Kind.WIDE, Kind.MODULE)
+        return self.busy > 1 and self.kind is Kind.WIDE
 
     @property
     def memory_axes(self) -> tuple[int, int, int]:
@@ -266,12 +279,13 @@ class Program:
             seen_by = units[0] if units else None
             return [self.parts[0].differentiate(inputs, targets, step, seen_by)]
         seen: Sequence[UnitStatistics | None] = units or [None] * len(self.parts)
-        return self.background.side_by_side(
-            [
-                partial(part.differentiate, inputs[part.rows], targets[part.rows], step, own)
-                for part, own in zip(self.parts, seen, strict=True)
-            ]
-        )
+        calls = [
+            partial(part.differentiate, inputs[part.rows], targets[part.rows], step, own)
+            for part, own in zip(self.parts, seen, strict=True)
+        ]
+        if self.side_by_side:
+            return self.background.side_by_side(calls)
+        return [call() for call in calls]
 
     def joined(self, done: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Join logits and dL/dz of the parts to those of all lanes (L, B, K)."""
