@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -185,11 +185,28 @@ class Workers:
             worker.process.join()
 
 
+class Lost(Exception):
+    """A worker has ended before its chunk."""
+
+
 class _Worker(NamedTuple):
     """A process, and the connection to it."""
 
     process: Any
     line: Connection
+
+    def messages(self, chunk: Chunk, processes: int) -> Iterator[Any]:
+        """Have a chunk trained, and yield what comes of it.
+
+        Raises:
+            Lost: the process has ended.
+        """
+        try:
+            self.line.send((chunk, processes))
+            while (message := self.line.recv()) is not None:
+                yield message
+        except Exception as error:  # perhaps in the midst of a message
+            raise Lost from error
 
     def end(self) -> str:
         """Wait for the end of the process, and describe it."""
@@ -230,10 +247,9 @@ class _Work:
             except IndexError:
                 return
             try:
-                worker.line.send((chunk, self.processes))
-                while (message := worker.line.recv()) is not None:
+                for message in worker.messages(chunk, self.processes):
                     self._take(worker, message)
-            except Exception:  # it ended, perhaps in the midst of a message
+            except Lost:
                 self.lost.append((worker, chunk))
                 return
 
