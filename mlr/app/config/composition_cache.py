@@ -32,6 +32,7 @@ Keys = tuple[str, ...]
 SCALARS = (bool, int, float, str, type(None))
 MOST_JOBS = 1 << 14
 """Most jobs in the cache: the sweeper asks for each before the launcher does."""
+_WHOLE = re.compile(r"([a-z_]+(?:\.[a-z_]+)*)=(0|[1-9][0-9]{,17})")
 MOST_BASES = 1024
 """Most compositions in the cache; they take about 70 kB each."""
 
@@ -111,7 +112,7 @@ class Composed:
 
     def plain(self) -> dict[str, Any]:
         """Return the task's part as plain values, interpolations as they are."""
-        plain = copy.deepcopy(self.base.plain)
+        plain: dict[str, Any] = _copied(self.base.plain)
         for keys, value in self.patches:
             node = plain
             for key in keys[:-1]:
@@ -145,6 +146,7 @@ class CachedLoader:
             own = OmegaConf.to_container(master.hydra.overrides.hydra)
             self._search = (master.hydra.job.config_name, own)
         self._groups: dict[str, bool] = {}
+        self._scalars: dict[str, bool] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loader, name)
@@ -189,8 +191,11 @@ class CachedLoader:
 
     def _patched(self, lines: tuple[str, ...]) -> Composed | None:
         parsed = [_parse(line) for line in lines]
-        on_top = [one for one in parsed if self._sets_a_scalar(one)]
-        below = [one for one in parsed if one not in on_top]
+        for one in parsed:
+            if one.input_line not in self._scalars:
+                self._scalars[str(one.input_line)] = self._sets_a_scalar(one)
+        on_top = [one for one in parsed if self._scalars[str(one.input_line)]]
+        below = [one for one in parsed if not self._scalars[str(one.input_line)]]
         base = self._base(_lines(below))
         if not self._independent(base, on_top, below):
             return None
@@ -255,7 +260,18 @@ class CachedLoader:
 
 @lru_cache(maxsize=1 << 16)
 def _parse(line: str) -> Override:
+    """Parse an override; one of a whole number, as a seed, without Hydra's grammar."""
+    if found := _WHOLE.fullmatch(line):
+        key, value = found[1], int(found[2])
+        return Override(OverrideType.CHANGE, key, ValueType.ELEMENT, value, input_line=line)
     return OverridesParser.create().parse_overrides([line])[0]
+
+
+def _copied(value: Any) -> Any:
+    """Copy plain values, in a third of the time of copy.deepcopy."""
+    if isinstance(value, dict):
+        return {key: _copied(one) for key, one in value.items()}
+    return [_copied(one) for one in value] if isinstance(value, list) else value
 
 
 @lru_cache(maxsize=1 << 10)
