@@ -204,7 +204,9 @@ def test_an_error_of_the_report_ends_the_sweep(monkeypatch):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        swept(monkeypatch, lambda chunk: [*map(done, chunk), None], lambda *its: None, report=report)
+        swept(
+            monkeypatch, lambda chunk: [*map(done, chunk), None], lambda *its: None, report=report
+        )
 
 
 def test_a_worker_trains_what_this_process_does_not(monkeypatch):

@@ -142,7 +142,7 @@ def test_many_small_runs_in_processes_of_their_own_accord(tmp_path, train):
 
 @pytest.mark.slow
 def test_a_killed_process_costs_nothing(tmp_path):
-    line = (*LONG[:-2], "epochs=3000", "checkpoint.seconds=0.3", "seed=range(0,8)")
+    line = (*LONG[:-2], "epochs=600", "checkpoint.seconds=0.1", "seed=range(0,8)")
     with started(tmp_path, *line) as process:
         killed = other(tmp_path, process)
         os.kill(killed, signal.SIGKILL)
@@ -185,7 +185,7 @@ class Here:
 
 @pytest.mark.slow
 def test_an_interrupted_sweep_goes_on_in_two_processes(tmp_path):
-    line = (*LONG[:-2], "epochs=2000", "checkpoint.seconds=0.3", "seed=range(0,8)")
+    line = (*LONG[:-2], "epochs=600", "checkpoint.seconds=0.1", "seed=range(0,8)")
     with started(tmp_path, *line) as process:
         other(tmp_path, process)
         process.terminate()
