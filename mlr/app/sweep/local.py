@@ -185,7 +185,7 @@ class Workers:
             worker.process.join()
 
 
-class Lost(Exception):
+class LostError(Exception):
     """A worker has ended before its chunk."""
 
 
@@ -199,14 +199,14 @@ class _Worker(NamedTuple):
         """Have a chunk trained, and yield what comes of it.
 
         Raises:
-            Lost: the process has ended.
+            LostError: the process has ended.
         """
         try:
             self.line.send((chunk, processes))
             while (message := self.line.recv()) is not None:
                 yield message
         except Exception as error:  # perhaps in the midst of a message
-            raise Lost from error
+            raise LostError from error
 
     def end(self) -> str:
         """Wait for the end of the process, and describe it."""
@@ -249,7 +249,7 @@ class _Work:
             try:
                 for message in worker.messages(chunk, self.processes):
                     self._take(worker, message)
-            except Lost:
+            except LostError:
                 self.lost.append((worker, chunk))
                 return
 

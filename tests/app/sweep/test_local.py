@@ -134,7 +134,7 @@ def test_every_job_is_in_one_chunk():
         for size in range(1, 30):
             group = [job(number, number // 3) for number in range(size)]
             chunks = numbers(chunks_of([group], processes))
-            assert sorted(sum(chunks, [])) == list(range(size))
+            assert sorted(one for chunk in chunks for one in chunk) == list(range(size))
             assert len(chunks) <= 2 * processes
             assert all(chunks)
 
@@ -329,21 +329,19 @@ def test_lines_of_a_worker_are_whole_and_mlr_says_each_once(monkeypatch, capsys)
     assert capsys.readouterr() == ("out\n", "mlr: half and half\nyours\nyours\n")
 
 
-def test_memory_is_shared_by_the_processes(monkeypatch, tmp_path):
+@pytest.mark.parametrize(("processes", "expected"), [(1, 600), (3, 200)])
+def test_memory_is_shared_by_the_processes(monkeypatch, tmp_path, processes, expected):
     from mlr.app.sweep import packing
 
-    monkeypatch.setattr(packing, "free_bytes", lambda device: 1200)
-    for processes, expected in ((1, 600), (3, 200)):
-        own = packing._Packing(None, None, None, packing.DataCache(), processes)
-        own.each = {}
-        monkeypatch.setattr(packing._Packing, "_built", lambda self, job: prepared)
-        monkeypatch.setattr(packing, "program_key", lambda experiment: 0)
-        monkeypatch.setattr(packing, "bytes_per_run", lambda experiment: 1)
-        monkeypatch.setattr(packing, "bytes_of_data", lambda data: 1)
-        monkeypatch.setattr(packing, "outcome_at", lambda *its: None)
-        experiment = SimpleNamespace(device="cpu", data=object())
-        prepared = SimpleNamespace(experiment=experiment, before=None)
-        one = Job(0, (), {"sweep": {"max_runs_per_batch": None}}, tmp_path, {})
-        object.__setattr__(one, "__dict__", {**one.__dict__, "hash": ""})
-        own.add(one)
-        assert own.budget == expected
+    experiment = SimpleNamespace(device="cpu", data=object())
+    prepared = SimpleNamespace(experiment=experiment, before=None)
+    monkeypatch.setattr(packing._Packing, "_built", lambda self, job: prepared)
+    for name, value in {
+        **{"free_bytes": 1200, "bytes_per_run": 1, "bytes_of_data": 1},
+        **{"program_key": 0, "outcome_at": None, "train_program": None},
+    }.items():
+        monkeypatch.setattr(packing, name, lambda *its, value=value: value)
+    own = packing._Packing(None, None, None, packing.DataCache(), processes)
+    one = Job(0, (), {**config(), "sweep": {"max_runs_per_batch": None}}, tmp_path, {})
+    own.add(one)
+    assert own.budget == expected
