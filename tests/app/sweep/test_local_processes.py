@@ -221,7 +221,7 @@ def test_a_refused_sweep_leaves_no_process(tmp_path):
 
 @pytest.mark.slow
 def test_failures_and_words_of_the_other_process_are_shown(tmp_path):
-    """One of its runs fails, its model prints, and a warning about data comes once."""
+    """One of its runs fails, and its model prints."""
     table = "\n".join(["x,label", *(f"{n % 7},{n % 2}" for n in range(40))])
     (tmp_path / "points.csv").write_text(table)
     line = (*TWO, "data=csv", "data.path=points.csv", "steps=3", "batch_size=8",
