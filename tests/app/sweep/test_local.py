@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from multiprocessing import Pipe
 from pathlib import Path
 from types import SimpleNamespace
@@ -171,9 +172,9 @@ def done(one: Job, status="done") -> Outcome:
     return Outcome(f"{one.number}", (), status, number=one.number)
 
 
-def swept(monkeypatch, answers, here, jobs=8, report=None):
-    """Outcomes, progress and chunks of a sweep by a worker that answers so, and this process."""
-    outcomes, progress, chunks = [], [], []
+def swept(monkeypatch, answers, here, jobs=8, report=None, told=None):
+    """Outcomes and chunks of a sweep by a worker that answers so, and this process."""
+    outcomes, chunks, told = [], [], [] if told is None else told
 
     def train_here(chunk, report, progress, signals, cache, processes):
         chunks.append([one.number for one in chunk])
@@ -186,12 +187,11 @@ def swept(monkeypatch, answers, here, jobs=8, report=None):
     workers.running.append(fake.worker)
     group = [job(number, number) for number in range(jobs)]
     try:
-        workers.train([group], report or outcomes.append, progress.append, None)
+        workers.train([group], report or outcomes.append, told.append, None)
     finally:
-        swept.fake, swept.outcomes, swept.workers = fake, outcomes, workers
-        swept.progress = progress
+        swept.outcomes, swept.workers = outcomes, workers
         workers.close()
-    return sorted(one.number for one in outcomes), progress, chunks
+    return sorted(one.number for one in outcomes), chunks
 
 
 def report_all(chunk, report, progress):
@@ -222,37 +222,44 @@ def test_a_worker_trains_what_this_process_does_not(monkeypatch):
             both.wait()
         return [*map(done, chunk), None]
 
-    found, _, chunks = swept(monkeypatch, there, here)
+    found, chunks = swept(monkeypatch, there, here)
     assert found == list(range(8))
     assert chunks[0] == [0, 1]
     assert [6, 7] not in chunks
 
 
-def test_progress_of_both_is_added_and_ends_with_the_outcomes(monkeypatch):
-    turn = [threading.Event() for _ in range(3)]
+def wait_for(found: list, count: int) -> None:
+    deadline = time.monotonic() + 10
+    while len(found) < count and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert len(found) >= count
+
+
+def test_progress_of_both_is_added_until_its_outcomes_come(monkeypatch):
+    begun, half = threading.Event(), threading.Event()
+    outcomes, told = [], []
 
     def there(chunk):
         if chunk[-1].number == 3:
-            turn[0].wait(10)
+            begun.wait(10)
             yield 1.5
-            yield Printed(1, "x")  # is taken after it
-            turn[1].set()
-            turn[2].wait(10)
+            half.wait(10)
         yield from map(done, chunk)
         yield None
 
     def here(chunk, report, progress):
         if chunk[0].number == 0:
             progress(0.5)
-            turn[0].set()
-            turn[1].wait(10)
+            begun.set()
+            wait_for(told, 2)
             progress(1.0)
-            turn[2].set()
+            half.set()
+            wait_for(outcomes, 1)
+            progress(1.0)
         report_all(chunk, report, progress)
 
-    swept(monkeypatch, there, here, jobs=4)
-    assert swept.progress[:2] == [0.5, 2.0]
-    assert swept.progress[2] == 2.5
+    swept(monkeypatch, there, here, 4, outcomes.append, told)
+    assert told[:4] == [0.5, 2.0, 2.5, 1.0]
 
 
 def test_chunks_of_a_lost_worker_are_trained_here(monkeypatch, capsys):
@@ -274,7 +281,7 @@ def test_chunks_of_a_lost_worker_are_trained_here(monkeypatch, capsys):
             waited.append(both.wait())
         report_all(chunk, report, progress)
 
-    _, _, chunks = swept(monkeypatch, answers, here)
+    _, chunks = swept(monkeypatch, answers, here)
     assert chunks[-1] == [6, 7]
     assert [(one.number, one.status) for one in swept.outcomes if one.number == 7] == [(7, "done")]
     assert "ended by SIGKILL; what it has not finished is trained here" in capsys.readouterr().err
@@ -287,7 +294,7 @@ def test_an_interruption_stops_the_workers_and_reports_what_they_had(monkeypatch
     def there(chunk):
         assert told.wait(10)
         yield from (done(one, "interrupted") for one in chunk)
-        yield ...
+        yield None  # it would take another one
 
     def here(chunk, report, progress):
         swept_fake.append(1)
