@@ -14,11 +14,8 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,15 +27,19 @@ from mlr.records.identity import data_key
 from mlr.records.outcome import Outcome
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from mlr.app.sweep.packing import DataCache
 
 Chunk = Sequence[Job]
 ENOUGH = 128
-"""Runs from which on a second process saves more than it costs, which is an import of torch."""
+"""Runs from which on a second process is forked, which costs an import of torch on its core."""
 PER_PROCESS = 64
 """Fewest runs for each process."""
 TOGETHER = ("mlr.models.Linear", "mlr.models.Mlp")
 """Models whose runs one program computes together; those of others are worth a process each."""
+MOST_APART = 4
+"""Most processes for such models: each computes on the threads of all cores."""
 CHUNKS = 2
 """Chunks for each process: who is faster takes more of them, and programs are large."""
 ACCELERATORS = ("nvidia[0-9]*", "dxg", "kfd")
@@ -64,7 +65,7 @@ def worth(jobs: int, config: Mapping[str, Any], apart: int | None = None) -> int
     if apart is None:
         apart = 0 if computed_together(config) else jobs
     most = min(jobs, len(os.sched_getaffinity(0)))
-    worthwhile = max(apart, jobs // PER_PROCESS if jobs >= ENOUGH else 1)
+    worthwhile = max(min(apart, MOST_APART), jobs // PER_PROCESS if jobs >= ENOUGH else 1)
     return max(1, min(most, worthwhile if asked is None else asked))
 
 
@@ -132,11 +133,14 @@ class Workers:
 
     def start(self, processes: int) -> None:
         """Fork until there are so many processes, this one counted."""
-        if len(self.running) + 1 < processes:
-            # threads that spin while they wait take the core from those of other processes
-            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        context = get_context("fork") if sys.platform == "linux" else None
-        while context is not None and len(self.running) + 1 < processes:
+        if len(self.running) + 1 >= processes or sys.platform == "win32":
+            return
+        from multiprocessing import get_context  # not at the start of a single run
+
+        # threads that spin while they wait take the core from those of other processes
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        context = get_context("fork")
+        while len(self.running) + 1 < processes:
             line, end = context.Pipe()
             ours = [line, *(one.line for one in self.running)]
             process = context.Process(target=_serve, args=(end, ours, os.getpid()), daemon=True)
@@ -152,21 +156,22 @@ class Workers:
         signals: Signals | None,
     ) -> None:
         """Train all groups; the arguments are those of `run_chunks`."""
+        from concurrent.futures import ThreadPoolExecutor
+
         work = _Work(groups, 1 + len(self.running), report, progress)
         first = work.queue.popleft()  # with the runs that are drawn, most often
         with ThreadPoolExecutor(1 + len(self.running)) as pool:
             feeding = [pool.submit(work.feed, worker) for worker in self.running]
             try:
                 work.train(first, signals)
-                with suppress(IndexError):  # none is left
-                    while True:
-                        work.train(work.queue.popleft(), signals)
+                while (chunk := work.next()) is not None:
+                    work.train(chunk, signals)
                 for one in feeding:
                     one.result()
-                for worker, chunk in work.lost:
+                for worker, unfinished in work.lost:
                     self.running.remove(worker)
                     console.say(f"{worker.end()}; what it has not finished is trained here.")
-                    work.train(chunk, signals)
+                    work.train(unfinished, signals)
             except BaseException:
                 work.queue.clear()
                 for worker in self.running:
@@ -233,6 +238,13 @@ class _Work:
         self._cache: DataCache | None = None
         self._done: dict[_Worker | None, float] = {}
         self._lock = threading.Lock()
+
+    def next(self) -> Chunk | None:
+        """Return the next chunk of this process; None if no chunk is left."""
+        try:
+            return self.queue.popleft()
+        except IndexError:  # a worker was faster
+            return None
 
     def train(self, chunk: Chunk, signals: Signals | None) -> None:
         """Train a chunk in this process."""

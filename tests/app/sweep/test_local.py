@@ -55,6 +55,13 @@ def test_runs_computed_one_by_one_are_worth_a_process_each(machine, model, jobs,
     assert worth(jobs, config(model)) == expected
 
 
+def test_processes_that_use_all_threads_are_few(machine):
+    machine.setattr(os, "sched_getaffinity", lambda process: set(range(16)))
+    assert worth(100, config(CNN)) == 4
+    assert worth(100, config(CNN, processes=9)) == 9
+    assert worth(10_000, config()) == 16
+
+
 def test_of_mixed_jobs_those_computed_one_by_one_count(machine):
     assert worth(10, config(LINEAR), apart=3) == 3
     assert worth(10, config(CNN), apart=0) == 1
@@ -197,6 +204,24 @@ def swept(monkeypatch, answers, here, jobs=8, report=None, told=None):
 def report_all(chunk, report, progress):
     for one in chunk:
         report(done(one))
+
+
+@pytest.mark.parametrize("error", [IndexError, EOFError, OSError])
+@pytest.mark.parametrize("fails", [0, 2])
+def test_an_error_of_the_training_ends_the_sweep(monkeypatch, error, fails):
+    def here(chunk, report, progress):
+        if chunk[0].number >= fails:
+            raise error("it")
+
+    both = threading.Event()  # the worker leaves chunks to this process
+    monkeypatch.setattr(Fake, "terminate", lambda self: both.set())
+
+    def there(chunk):
+        both.wait(10)
+        return [None]
+
+    with pytest.raises(error, match="it"):
+        swept(monkeypatch, there, here)
 
 
 def test_an_error_of_the_report_ends_the_sweep(monkeypatch):
