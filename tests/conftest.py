@@ -112,6 +112,8 @@ def train(tmp_path, monkeypatch, capfd):
 
     These take longer than most of what is tested; tests/figures has them.
     """
+    import torch  # noqa: F401  with it a sweep forks no process
+
     monkeypatch.setattr("mlr.figures.record.PICTURES", ())
 
     def run(*overrides: str) -> Finished:

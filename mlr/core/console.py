@@ -102,6 +102,22 @@ def say(message: str) -> None:
     print(printable(f"mlr: {message}"), file=sys.stderr)
 
 
+_said: set[str] = set()
+
+
+def say_once(message: str) -> None:
+    """Print to standard error what holds for many runs, unless it was printed before."""
+    pass_on(printable(f"mlr: {message}"))
+
+
+def pass_on(line: str) -> None:
+    """Print a line to standard error as it is, one of mlr's unless it was printed before."""
+    if line not in _said:
+        print(line, file=sys.stderr)
+    if line.startswith("mlr: "):
+        _said.add(line)
+
+
 @contextmanager
 def progress_bar(label: str, watched: bool = True) -> Iterator[Progress]:
     """Show a bar that vanishes at the end; nothing if no terminal is there."""

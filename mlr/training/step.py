@@ -156,7 +156,6 @@ class Program:
         structure = first.structure
         turned = [f"{layer.name}.weight" for layer in structure or ()]
         align = ALIGN if self.kind in (Kind.NARROW, Kind.WIDE) else 1
-        modules = [experiment.module for experiment in self.lanes]
         self.layout = layout = Layout.of(first.module, turned, align)
         parameters = layout.stack([experiment.parameters for experiment in self.lanes])
         self.parameters = parameters.to(self.device, self.dtype)

@@ -148,6 +148,7 @@ class CachedLoader:
             own = OmegaConf.to_container(master.hydra.overrides.hydra)
             self._search = (master.hydra.job.config_name, own)
         self._groups: dict[str, bool] = {}
+        self._scalars: dict[str, bool] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loader, name)
@@ -192,8 +193,11 @@ class CachedLoader:
 
     def _patched(self, lines: tuple[str, ...]) -> Composed | None:
         parsed = [_parse(line) for line in lines]
-        on_top = [one for one in parsed if self._sets_a_scalar(one)]
-        below = [one for one in parsed if one not in on_top]
+        for one in parsed:
+            if one.input_line not in self._scalars:
+                self._scalars[str(one.input_line)] = self._sets_a_scalar(one)
+        on_top = [one for one in parsed if self._scalars[str(one.input_line)]]
+        below = [one for one in parsed if not self._scalars[str(one.input_line)]]
         base = self._base(_lines(below))
         if not self._independent(base, on_top, below):
             return None

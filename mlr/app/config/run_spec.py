@@ -58,8 +58,6 @@ ROOT = tuple(field.name for field in fields(Config))
 MOST_PARTS = 1 << 10
 _made: dict[tuple[str, str], Any] = {}
 """Parts by group and settings."""
-_warned: set[str] = set()
-"""Warnings about data that were printed; each is once, for all runs of a sweep."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +232,9 @@ def _check_root(config: Mapping[str, Any]) -> None:
     most = config["sweep"].get("max_runs_per_batch")
     if most is not None:
         whole("sweep.max_runs_per_batch", most)
+    processes = config["sweep"].get("processes")
+    if processes is not None:
+        whole("sweep.processes", processes)
     flag("objective.strict", config["objective"].get("strict"))
     if "evaluate" in config:
         flag("evaluate.test_every_epoch", config["evaluate"].get("test_every_epoch"))
@@ -271,6 +272,5 @@ def _printed_once() -> Iterator[None]:
         text = str(one.message)
         if not issubclass(one.category, DataWarning):
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-        elif text not in _warned:
-            _warned.add(text)
-            console.say(text)
+        else:  # for all runs of a sweep
+            console.say_once(text)

@@ -31,6 +31,7 @@ class SweepConfig:
     """Options of a sweep, on which the runs themselves do not depend."""
 
     max_runs_per_batch: int | None = MISSING
+    processes: int | None = MISSING
     yes: bool = MISSING
     resume: str | None = MISSING
 

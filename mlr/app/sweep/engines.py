@@ -1,4 +1,4 @@
-"""Train chunks of a sweep in this process, or by the machines of a cluster.
+"""Train chunks of a sweep on this machine, or by those of a cluster.
 
 `hydra/launcher=batched_ray` makes each chunk a task of Ray, `batched_slurm` a job of SLURM by
 submitit. A chunk whose worker is lost, preempted or out of time is tried again and continues where
@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlr.app.config.run_spec import make_run_spec
 from mlr.app.run.existing_runs import outcome_at
 from mlr.app.run.job import Job, ProgressReport, Report
 from mlr.app.run.signals import Signals
+from mlr.app.sweep.local import Workers
 from mlr.core.checks import InputError, known
 from mlr.records.outcome import Outcome
 from mlr.records.status import FINISHED
@@ -42,6 +42,7 @@ def run_chunks(
     report: Report,
     progress: ProgressReport,
     signals: Signals | None = None,
+    workers: Workers | None = None,
 ) -> None:
     """Train all jobs of a sweep.
 
@@ -50,8 +51,9 @@ def run_chunks(
         options: of the launcher, the name of its `engine` among them; None trains here.
         folder: the sweep's.
         report: called with each outcome, a second time perhaps if a worker was lost.
-        progress: called as a program proceeds that is trained here.
+        progress: called as a program proceeds that is trained on this machine.
         signals: that end what is trained here after its present step.
+        workers: processes that train beside this one.
 
     Raises:
         InputError: an engine that is not known or not installed.
@@ -70,15 +72,7 @@ def run_chunks(
                 f"hydra/launcher=batched_{name} needs {package}, which is not installed; "
                 f"run pip install '.[{name}]' in mlr's folder."
             ) from error
-    drawn = next((job for chunk in groups for job in chunk if job.drawn), None)
-    if drawn is not None:
-        from mlr.figures.record import prepare_figures  # numpy, which a refusal is without
-
-        prepare_figures(make_run_spec(drawn.config).probes)
-    from mlr.app.sweep.packing import run_chunk  # torch: not before there is something to train
-
-    for chunk in groups:
-        run_chunk(chunk, report, progress, signals)
+    (workers or Workers()).train(groups, report, progress, signals)
 
 
 def run_task(chunk: Chunk, threads: int, place: str) -> list[Outcome]:

@@ -34,14 +34,24 @@ def run_chunk(
     report: Report,
     progress: ProgressReport | None = None,
     signals: Signals | None = None,
+    cache: DataCache | None = None,
+    processes: int = 1,
 ) -> None:
     """Train jobs into their folders; those built alike should stand together.
 
     May be called again after it was killed: finished runs are left as they are, others continue
     from their checkpoints or start again. No failure of a job is raised; only what is no
     `Exception` ends it early, as Ctrl-C does, and then every run that has begun says so.
+
+    Args:
+        jobs: of one chunk.
+        report: called with each outcome.
+        progress: called as a program proceeds.
+        signals: that end a program after its present step.
+        cache: data that were read for other chunks.
+        processes: that share the memory of this machine.
     """
-    packing = _Packing(report, progress, signals)
+    packing = _Packing(report, progress, signals, cache or DataCache(), processes)
     try:
         for job in jobs:
             packing.add(job)
@@ -54,10 +64,15 @@ class _Packing:
     """Runs of a chunk, built and waiting to be trained, by program."""
 
     def __init__(
-        self, report: Report, progress: ProgressReport | None, signals: Signals | None
+        self,
+        report: Report,
+        progress: ProgressReport | None,
+        signals: Signals | None,
+        cache: DataCache,
+        processes: int,
     ) -> None:
         self.report, self.progress, self.signals = report, progress, signals
-        self.cache = DataCache()
+        self.cache, self.processes = cache, processes
         self.waiting: dict[Hashable, list[PreparedRun]] = {}
         self.each: dict[Hashable, int] = {}  # bytes that a run adds, its data not included
         self.taken, self.data = 0, set[int]()  # bytes of what waits, and its datasets
@@ -78,7 +93,8 @@ class _Packing:
         if key not in self.each:
             self.each[key] = bytes_per_run(run.experiment)
         if self.budget == inf:
-            self.budget = SHARE_OF_FREE_MEMORY * free_bytes(run.experiment.device)
+            free = free_bytes(run.experiment.device)
+            self.budget = SHARE_OF_FREE_MEMORY * free / self.processes
         if self.taken + self._needs(key, run.experiment) > self.budget:
             self.train_all()
         self.taken += self._needs(key, run.experiment)

@@ -18,6 +18,7 @@ from mlr.app.config.run_spec import make_run_spec
 from mlr.app.run.job import Job, job_of, remove_empty
 from mlr.app.run.signals import Signals
 from mlr.app.sweep.engines import run_chunks
+from mlr.app.sweep.local import Workers, computed_together, worth
 from mlr.app.sweep.sweep_folder import (
     MOST_EXPLAINED,
     SweepFolder,
@@ -78,6 +79,7 @@ class Sweep:
         self._before: set[str] = set()  # finished when the sweep was resumed, and no job yet
         self._drawn: set[Sequence[str]] = set()
         self._goes_on = False  # True if more batches come, which a failure must not prevent
+        self._workers = Workers()
         self._multirun: Path | None = None  # Hydra's file about a sweep, before its first job
 
     def prepare(self, config: DictConfig) -> None:
@@ -90,7 +92,7 @@ class Sweep:
         typed = [str(one) for one in config.hydra.overrides.task]
         self._goes_on = config.hydra.sweeper.get("max_batch_size") is not None
         try:
-            check_count(typed, config.sweep.yes)
+            jobs = check_count(typed, config.sweep.yes)
             check_command(typed, bool(config.hydra.sweeper.get("params")), resume)
             check_resume(folder, resume)
             if resume is None:
@@ -102,6 +104,8 @@ class Sweep:
             raise SweepRefused(error) from error
         multirun = folder / "multirun.yaml"
         self._multirun = None if multirun.exists() else multirun
+        if config.hydra.runtime.choices["hydra/launcher"] == "batched":
+            self._workers.start(worth(jobs, config))
 
     def withdraw(self) -> None:
         """Remove Hydra's file about a sweep that was refused before its first job."""
@@ -151,7 +155,10 @@ class Sweep:
         for key, place in own.take_up(fresh).items():  # its name may be another now
             fresh[key] = replace(fresh[key], folder=place)
         own.write(list(self.runs.values()), "running", len(self.equal))
-        total, furthest = len(self.runs) + len(fresh), 0.0
+        groups, total, furthest = _grouped(fresh.values()), len(self.runs) + len(fresh), 0.0
+        if engine is None and fresh:  # before the bar has a thread
+            apart = sum(not computed_together(job.config) for job in fresh.values())
+            self._workers.start(worth(len(fresh), jobs[0].config, apart))
         with console.progress_bar("sweep", self.watched) as show:
 
             def progress(runs: float) -> None:
@@ -164,7 +171,12 @@ class Sweep:
                 self.runs.setdefault(outcome.number, _light(outcome, len(self.runs)))
                 progress(0.0)
 
-            run_chunks(_grouped(fresh.values()), engine, own.path, ended, progress, self.signals)
+            try:
+                run_chunks(groups, engine, own.path, ended, progress, self.signals, self._workers)
+            finally:  # in an order that does not depend on who was faster
+                for job in (job for group in groups for job in group):
+                    if job.number in self.runs:
+                        self.runs[job.number] = self.runs.pop(job.number)
         ends = {key: self.runs[job.number] for key, job in fresh.items()}
         self._finished |= {key: one for key, one in ends.items() if one.status in FINISHED}
         known = self._finished | ends
@@ -257,13 +269,14 @@ class Sweep:
         return failed
 
     def close(self) -> None:
-        """Let others work on the sweep's folder."""
+        """End other processes, and let others work on the sweep's folder."""
+        self._workers.close()
         if self.folder is not None:
             self.folder.close()
 
 
-def check_count(overrides: Sequence[str], meant: bool) -> None:
-    """Refuse a sweep of more than 10,000 jobs, unless they are meant."""
+def check_count(overrides: Sequence[str], meant: bool) -> int:
+    """Return the number of jobs of a sweep; refuse more than 10,000, unless they are meant."""
     swept = OverridesParser.create().parse_overrides(list(overrides))
     jobs = prod(_values_of(one.value()) for one in swept if one.is_discrete_sweep())
     if jobs > MOST_JOBS and not meant:
@@ -271,6 +284,7 @@ def check_count(overrides: Sequence[str], meant: bool) -> None:
             f"this sweep has {jobs:,} jobs, more than {MOST_JOBS:,}; "
             "if all of them are meant, add sweep.yes=true."
         )
+    return jobs
 
 
 def _values_of(value: Any) -> int:

@@ -12,8 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from mlr.app.cli.command import CONFIGS
-from mlr.app.config import composition_cache
-from mlr.app.config.composition_cache import CachedLoader
+from mlr.app.config.composition_cache import CachedLoader, _parse
 from mlr.app.config.config_errors import one_sentence
 from mlr.app.sweep.launch import RUN_NAME
 from mlr.core.checks import InputError
@@ -316,3 +315,23 @@ def test_hydras_configuration_is_left_as_it_was(sweep):
     before = HydraConfig.instance().cfg
     sweep.cheap(["data=blobs", "data.seed=${seed}"])
     assert HydraConfig.instance().cfg is before
+
+
+@pytest.mark.parametrize("key", ["seed", "data.n", "model.hidden_units", "optimizer.lr"])
+@pytest.mark.parametrize(
+    "value", ["0", "7", "03", "1250", "-4", "1_000", "999999999999999999", "9" * 30, "1e3", "٣"]
+)
+def test_whole_numbers_are_parsed_as_hydra_does(key, value):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    line = f"{key}={value}"
+    try:
+        (expected,) = OverridesParser.create().parse_overrides([line])
+    except Exception as error:
+        with pytest.raises(type(error)):
+            _parse(line)
+        return
+    found = _parse(line)
+    assert found == expected
+    assert repr(found.value()) == repr(expected.value())
+    assert found.get_key_element() == expected.get_key_element()

@@ -116,7 +116,7 @@ def test_classes_keep_the_names_of_the_file(train, flowers):
 
 
 def test_a_sweep_tells_once_what_its_data_leave_out(train, flowers, monkeypatch):
-    monkeypatch.setattr("mlr.app.config.run_spec._warned", set())
+    monkeypatch.setattr("mlr.core.console._said", set())
     line = ("data=csv", f"data.path={flowers}", "data.header=false", "epochs=2")
     finished = train("-m", *line, "seed=0,1,2", "data.split_seed=0,1")
     assert finished.code == 0, finished.err
