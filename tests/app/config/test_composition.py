@@ -308,7 +308,7 @@ def test_hydras_configuration_is_left_as_it_was(sweep):
 
 
 KEYS = ("seed", "data.n", "model.hidden_units", "a_1.b2", "null", "true.n", "nan")
-VALUES = (
+NUMBERS = (
     "0",
     "7",
     "03",
@@ -322,7 +322,7 @@ VALUES = (
     " 3",
     "٣",
 )
-LINES = (*(f"{key}={value}" for key in KEYS for value in VALUES), "+seed=1", "seed=1,2", "a/b=3")
+LINES = (*(f"{key}={value}" for key in KEYS for value in NUMBERS), "+seed=1", "seed=1,2", "a/b=3")
 
 
 @pytest.mark.parametrize("line", LINES)
