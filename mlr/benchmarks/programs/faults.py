@@ -18,6 +18,7 @@ FAULTS: dict[str, str] = {
     "kl_without_log": "kl_div is given probabilities where it expects their logarithms.",
     "probabilities_expected": "The loss expects probabilities, and the outputs are unbounded.",
     "log_of_softmax": "The logarithm of a softmax that underflows is infinite.",
+    "clamped_output": "Outputs are clamped to [0, 1], beyond which no gradient passes.",
     "classes_as_numbers": "Class numbers are regressed on as if they were quantities.",
     "labels_out_of_range": "The labels are not the numbers that the loss expects.",
     "targets_out_of_range": "The targets of a cross-entropy lie outside [0, 1].",
@@ -51,7 +52,7 @@ FAULTS: dict[str, str] = {
     "symmetric_weights": "All units of a layer start equal, and so they stay.",
     "dead_relus": "The ReLUs of a layer are 0 for every input.",
     "vanishing_gradient": "The gradient vanishes on its way to the first layers.",
-    "start_too_large": "The weights are so large at the start that outputs are confident and wrong.",
+    "start_too_large": "Weights so large at the start make outputs confident and wrong.",
     "saturated": "Units are saturated, so that their gradient vanishes.",
     "no_activation": "No activation stands between the layers: the model is linear.",
     "dropout_too_strong": "Dropout removes nearly all units.",
@@ -72,6 +73,7 @@ MISMATCHES = frozenset(list(FAULTS)[: list(FAULTS).index("shapes_broadcast") + 1
 """Faults by which the output does not fit the loss."""
 
 RULES: dict[str, tuple[str, ...]] = {
+    "clamped_output": ("clipped_dead",),
     "rate_too_high": ("lr_too_high",),
     "momentum_too_high": ("lr_too_high",),
     "rate_too_low": ("lr_too_low",),

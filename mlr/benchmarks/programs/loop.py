@@ -114,10 +114,7 @@ def numpy_in_forward(watch: Watch, faulty: bool) -> float:
 
         def forward(self, x: Tensor) -> Tensor:
             h = torch.tanh(self.one(x))
-            if faulty:
-                h = torch.from_numpy(h.detach().numpy() * 2)
-            else:
-                h = h * 2
+            h = torch.from_numpy(h.detach().numpy() * 2) if faulty else h * 2
             return self.two(h)
 
     model = Net()

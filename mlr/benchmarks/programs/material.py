@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from math import log
 
 import torch
 import torch.nn.functional as F
@@ -66,7 +68,7 @@ class Batches:
 def mlp(*widths: int, activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
     """Build a dense network with the given widths, without an activation at its end."""
     layers: list[nn.Module] = []
-    for narrow, wide in zip(widths[:-1], widths[1:], strict=True):
+    for narrow, wide in pairwise(widths):
         layers += [nn.Linear(narrow, wide), activation()]
     return nn.Sequential(*layers[:-1])
 
@@ -113,3 +115,19 @@ def explained(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     model.eval()
     rest = F.mse_loss(model(inputs).reshape(targets.shape), targets)
     return float(1 - rest / targets.var(unbiased=False))
+
+
+@torch.no_grad()
+def least_recall(model: nn.Module, inputs: Tensor, labels: Tensor) -> float:
+    """Return the share of right classes of the class that has the smallest."""
+    model.eval()
+    right = (model(inputs).argmax(1) == labels).float()
+    return float(min(right[labels == one].mean() for one in labels.unique()))
+
+
+def informed(cost: Tensor, classes: int = 2) -> float:
+    """Return the share of log K nats that probabilities with this cross-entropy know.
+
+    Source: D. McFadden, Conditional logit analysis of qualitative choice behavior, 1974.
+    """
+    return 1 - cost.item() / log(classes)
