@@ -75,10 +75,8 @@ MISMATCHES = frozenset(list(FAULTS)[: list(FAULTS).index("shapes_broadcast") + 1
 RULES: dict[str, tuple[str, ...]] = {
     "clamped_output": ("clipped_dead",),
     "rate_too_high": ("lr_too_high",),
-    "momentum_too_high": ("lr_too_high",),
     "rate_too_low": ("lr_too_low",),
     "loss_too_small": ("lr_too_low",),
-    "gradients_clipped_away": ("lr_too_low",),
     "zero_weights": ("starved",),
     "symmetric_weights": ("starved",),
     "dead_relus": ("starved",),

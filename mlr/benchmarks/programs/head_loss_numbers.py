@@ -92,7 +92,19 @@ CASES = (
         fails=0.6,
         source="https://github.com/ProteomicsML/ProteomicsML/pull/203",
     ),
-    Faulty(column_against_row, ("shapes_broadcast",), learns=0.8, fails=0.3),
+    Faulty(
+        column_against_row,
+        ("shapes_broadcast",),
+        learns=0.8,
+        fails=0.3,
+        source="https://github.com/deepset-ai/FARM/issues/229",
+    ),
     Faulty(tanh_pixels, ("output_out_of_range", "targets_unscaled"), learns=0.6, fails=0.1),
-    Faulty(pixels_to_255_under_bce, ("targets_out_of_range",), learns=0.6, fails=0.1),
+    Faulty(
+        pixels_to_255_under_bce,
+        ("targets_out_of_range",),
+        learns=0.6,
+        fails=0.1,
+        source="https://github.com/milesial/Pytorch-UNet/issues/78",
+    ),
 )

@@ -106,14 +106,21 @@ CASES = (
         ("zero_weights", "symmetric_weights", "dead_relus", "vanishing_gradient"),
         learns=0.9,
         fails=0.3,
+        source="https://github.com/yz93/LAVT-RIS/issues/25",
     ),
     Faulty(dead_relus, ("dead_relus", "vanishing_gradient"), learns=0.9, fails=0.3),
-    Faulty(deep_sigmoids, ("vanishing_gradient", "saturated"), learns=0.9, fails=0.3),
+    Faulty(deep_sigmoids, ("vanishing_gradient",), learns=0.9, fails=0.3),
     Faulty(
         weights_too_large,
         ("start_too_large", "saturated"),
         learns=0.9,
         fails=0.6,
     ),
-    Faulty(no_activation, ("no_activation",), learns=0.95, fails=0.75),
+    Faulty(
+        no_activation,
+        ("no_activation",),
+        learns=0.95,
+        fails=0.75,
+        source="https://github.com/nutonomy/nuscenes-devkit/issues/728",
+    ),
 )
