@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -65,11 +64,10 @@ def judge_programs(
     """Run each program with its fault and without, and each look-alike, observed by a probe."""
     judged = []
     for one in faulty:
-        for form in (True, False):
-            place = folder / f"{one.name}-{'faulty' if form else 'corrected'}"
-            judged.append(
-                Verdict(one, form, first_finding(partial(one.program, faulty=form), place))
-            )
+        for faulty_form in (True, False):
+            place = folder / f"{one.name}-{'faulty' if faulty_form else 'corrected'}"
+            first = first_finding(one.form(faulty_form), place)
+            judged.append(Verdict(one, faulty_form, first))
     for other in look_alikes:
         judged.append(Verdict(other, False, first_finding(other.program, folder / other.name)))
     return judged

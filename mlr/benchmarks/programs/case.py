@@ -78,6 +78,10 @@ class Faulty:
         """True if those who write rules do not read it."""
         return drawn(self.name)
 
+    def form(self, faulty: bool) -> Callable[[Watch], float]:
+        """Return the program with its fault, or corrected."""
+        return lambda watch: self.program(watch, faulty)
+
 
 @dataclass(frozen=True)
 class LookAlike:
