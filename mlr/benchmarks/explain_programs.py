@@ -25,7 +25,7 @@ NOTHING_FOUND = "nothing found"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class JudgedProgram:
     """A program that was observed, and the first finding.
 
     case: of the program.
@@ -60,16 +60,18 @@ def rows(
 
 def judge_programs(
     folder: Path, faulty: Sequence[Faulty], look_alikes: Sequence[LookAlike]
-) -> list[Verdict]:
+) -> list[JudgedProgram]:
     """Run each program with its fault and without, and each look-alike, observed by a probe."""
     judged = []
     for one in faulty:
         for faulty_form in (True, False):
             place = folder / f"{one.name}-{'faulty' if faulty_form else 'corrected'}"
             first = first_finding(one.form(faulty_form), place)
-            judged.append(Verdict(one, faulty_form, first))
+            judged.append(JudgedProgram(one, faulty_form, first))
     for other in look_alikes:
-        judged.append(Verdict(other, False, first_finding(other.program, folder / other.name)))
+        judged.append(
+            JudgedProgram(other, False, first_finding(other.program, folder / other.name))
+        )
     return judged
 
 
@@ -103,7 +105,7 @@ def first_finding(program: Callable[..., float], folder: Path) -> str:
     return next(iter(found), error or NOTHING_FOUND)
 
 
-def shares(judged: Sequence[Verdict]) -> Iterator[BenchmarkRow]:
+def shares(judged: Sequence[JudgedProgram]) -> Iterator[BenchmarkRow]:
     """Count what is right among all programs, among those held out, and among the others."""
     faulty = [one for one in judged if one.faulty]
     sound = [one for one in judged if not one.faulty]
@@ -114,7 +116,10 @@ def shares(judged: Sequence[Verdict]) -> Iterator[BenchmarkRow]:
 
 
 def _rows(
-    what: str, judged: Sequence[Verdict], least: float | None = None, most: float | None = None
+    what: str,
+    judged: Sequence[JudgedProgram],
+    least: float | None = None,
+    most: float | None = None,
 ) -> Iterator[BenchmarkRow]:
     """Yield the share that is right, or that is wrong if `most` bounds it; for all, with a list."""
     wrong = "; ".join(f"{one.case.name}: {one.first}" for one in judged if not one.right)
@@ -127,7 +132,7 @@ def _rows(
 
 def _share(
     what: str,
-    judged: Sequence[Verdict],
+    judged: Sequence[JudgedProgram],
     wrong: str,
     least: float | None,
     most: float | None,

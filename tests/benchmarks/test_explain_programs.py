@@ -10,7 +10,7 @@ from torch import nn
 
 from mlr.benchmarks import explain, explain_programs
 from mlr.benchmarks.cli import SECTIONS
-from mlr.benchmarks.explain_programs import NOTHING_FOUND, Verdict, first_finding, shares
+from mlr.benchmarks.explain_programs import NOTHING_FOUND, JudgedProgram, first_finding, shares
 from mlr.benchmarks.programs import loop
 from mlr.benchmarks.programs.case import Faulty, LookAlike
 from mlr.benchmarks.programs.faults import rules_of
@@ -33,26 +33,26 @@ LOOKS = LookAlike(program, 1)
 
 
 def test_a_verdict_is_right_by_any_name_of_the_fault():
-    assert Verdict(MISMATCH, True, "sigmoid_twice").right
-    assert not Verdict(MISMATCH, True, "rate_too_high").right
-    assert not Verdict(MISMATCH, True, NOTHING_FOUND).right
-    assert Verdict(OTHER, True, "lr_too_high").right
-    assert Verdict(MISMATCH, False, NOTHING_FOUND).right
-    assert not Verdict(MISMATCH, False, "softmax_twice").right
-    assert not Verdict(LOOKS, False, "rate_too_high").right
+    assert JudgedProgram(MISMATCH, True, "sigmoid_twice").right
+    assert not JudgedProgram(MISMATCH, True, "rate_too_high").right
+    assert not JudgedProgram(MISMATCH, True, NOTHING_FOUND).right
+    assert JudgedProgram(OTHER, True, "lr_too_high").right
+    assert JudgedProgram(MISMATCH, False, NOTHING_FOUND).right
+    assert not JudgedProgram(MISMATCH, False, "softmax_twice").right
+    assert not JudgedProgram(LOOKS, False, "rate_too_high").right
 
 
 def test_shares_of_all_and_of_those_held_out():
     assert OTHER.held_out
     assert not MISMATCH.held_out
     judged = [
-        Verdict(MISMATCH, True, "softmax_twice"),
-        Verdict(OTHER, True, "unscaled"),
-        Verdict(OTHER, True, "lr_too_high"),
-        Verdict(MISMATCH, False, NOTHING_FOUND),
-        Verdict(OTHER, False, "unscaled"),
-        Verdict(LOOKS, False, NOTHING_FOUND),
-        Verdict(LOOKS, False, NOTHING_FOUND),
+        JudgedProgram(MISMATCH, True, "softmax_twice"),
+        JudgedProgram(OTHER, True, "unscaled"),
+        JudgedProgram(OTHER, True, "lr_too_high"),
+        JudgedProgram(MISMATCH, False, NOTHING_FOUND),
+        JudgedProgram(OTHER, False, "unscaled"),
+        JudgedProgram(LOOKS, False, NOTHING_FOUND),
+        JudgedProgram(LOOKS, False, NOTHING_FOUND),
     ]
     rows = list(shares(judged))
     assert [row.mlr for row in rows] == [

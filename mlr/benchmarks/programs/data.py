@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import (
-    Batches,
+    BatchLoader,
     accuracy,
     binary_accuracy,
     digits,
@@ -34,7 +34,7 @@ def features_of_billions(watch: Watch, faulty: bool) -> float:
     x = x.float()
     model = mlp(1, 16, 1)
     optimizer = Adam(model.parameters(), lr=0.02)
-    loader = Batches(x, late.float()[:, None])
+    loader = BatchLoader(x, late.float()[:, None])
     fit(watch, model, optimizer, nn.BCEWithLogitsLoss(), loader, 12)
     return binary_accuracy(model, x, late)
 
@@ -47,7 +47,7 @@ def prices_unscaled(watch: Watch, faulty: bool) -> float:
         price = 300_000 + 80_000 * price
     model = mlp(5, 32, 1)
     optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, nn.MSELoss(), Batches(x, price), 15)
+    fit(watch, model, optimizer, nn.MSELoss(), BatchLoader(x, price), 15)
     return explained(model, x, price)
 
 
@@ -59,7 +59,9 @@ def shuffled_apart(watch: Watch, faulty: bool) -> float:
     shuffled = t[torch.randperm(len(x))] if faulty else t[order]
     model = mlp(64, 32, 10)
     optimizer = Adam(model.parameters(), lr=0.005)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x[order], shuffled, size=64), 10)
+    fit(
+        watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x[order], shuffled, size=64), 10
+    )
     return accuracy(model, x, t)
 
 
@@ -90,7 +92,7 @@ def class_left_out(watch: Watch, faulty: bool) -> float:
     used = t != 5 if faulty else t >= 0
     model = mlp(64, 32, 10)
     optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x[used], t[used], size=64), 10)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x[used], t[used], size=64), 10)
     return least_recall(model, x, t)
 
 
@@ -103,7 +105,7 @@ def hundred_to_one(watch: Watch, faulty: bool) -> float:
     optimizer = Adam(model.parameters(), lr=0.005)
     weight = None if faulty else torch.tensor([1.0, 149.0])
     criterion = nn.CrossEntropyLoss(weight=weight)
-    fit(watch, model, optimizer, criterion, Batches(x, t, size=64), 4)
+    fit(watch, model, optimizer, criterion, BatchLoader(x, t, size=64), 4)
     return least_recall(model, x, t)
 
 
@@ -114,7 +116,7 @@ def tiny_pixels(watch: Watch, faulty: bool) -> float:
     x = x / 255 if faulty else x
     model = mlp(64, 32, 10)
     optimizer = SGD(model.parameters(), lr=0.3)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x, t, size=64), 10)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t, size=64), 10)
     return accuracy(model, x, t)
 
 

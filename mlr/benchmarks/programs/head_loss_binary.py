@@ -9,7 +9,7 @@ from torch.optim import SGD, Adam
 
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import (
-    Batches,
+    BatchLoader,
     binary_accuracy,
     clouds,
     fit,
@@ -36,7 +36,7 @@ def sigmoid_before_bce_with_logits(watch: Watch, faulty: bool) -> float:
 
     model = Classifier()
     optimizer = SGD(model.parameters(), lr=0.3)
-    loader = Batches(x, t.float()[:, None])
+    loader = BatchLoader(x, t.float()[:, None])
     fit(watch, model, optimizer, nn.BCEWithLogitsLoss(), loader, 12)
     return binary_accuracy(model, x, t)
 
@@ -50,7 +50,7 @@ def softmax_over_one_unit(watch: Watch, faulty: bool) -> float:
         nn.Softmax(dim=1) if faulty else nn.Sigmoid(),
     )
     optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, nn.BCELoss(), Batches(x, t.float()[:, None]), 8)
+    fit(watch, model, optimizer, nn.BCELoss(), BatchLoader(x, t.float()[:, None]), 8)
     return binary_accuracy(model, x, t, 0.5)
 
 
@@ -65,7 +65,7 @@ def sigmoid_twice(watch: Watch, faulty: bool) -> float:
     criterion = nn.BCELoss()
     with watch(model, optimizer) as probe:
         for _ in range(15):
-            for inputs, targets in Batches(x, t.float()):
+            for inputs, targets in BatchLoader(x, t.float()):
                 optimizer.zero_grad()
                 outputs = torch.sigmoid(model(inputs)).squeeze(1)
                 loss = criterion(outputs, targets)
@@ -84,7 +84,7 @@ def cross_entropy_over_one_unit(watch: Watch, faulty: bool) -> float:
     model = mlp(8, 16, 1)
     optimizer = Adam(model.parameters(), lr=0.01)
     criterion = nn.CrossEntropyLoss() if faulty else nn.BCEWithLogitsLoss()
-    fit(watch, model, optimizer, criterion, Batches(x, t.float()[:, None]), 10)
+    fit(watch, model, optimizer, criterion, BatchLoader(x, t.float()[:, None]), 10)
     return binary_accuracy(model, x, t)
 
 
@@ -97,7 +97,7 @@ def relu_before_bce(watch: Watch, faulty: bool) -> float:
         model.append(nn.ReLU())
     optimizer = Adam(model.parameters(), lr=0.01)
     targets = t.float()[:, None]
-    fit(watch, model, optimizer, nn.BCEWithLogitsLoss(), Batches(x, targets), 10)
+    fit(watch, model, optimizer, nn.BCEWithLogitsLoss(), BatchLoader(x, targets), 10)
     with torch.no_grad():
         return informed(F.binary_cross_entropy_with_logits(model(x), targets))
 
@@ -121,7 +121,7 @@ def bce_on_raw_outputs(watch: Watch, faulty: bool) -> float:
 
     model = Net()
     optimizer = Adam(model.parameters(), lr=0.02)
-    fit(watch, model, optimizer, cross_entropy, Batches(x, t.float()[:, None]), 15)
+    fit(watch, model, optimizer, cross_entropy, BatchLoader(x, t.float()[:, None]), 15)
     return binary_accuracy(model, x, t, 0.5)
 
 
@@ -132,7 +132,7 @@ def softmax_for_several_labels(watch: Watch, faulty: bool) -> float:
     t = (x @ torch.randn(8, 6) > 0).float()
     model = nn.Sequential(*mlp(8, 32, 6), nn.Softmax(dim=1) if faulty else nn.Sigmoid())
     optimizer = Adam(model.parameters(), lr=0.02)
-    fit(watch, model, optimizer, nn.BCELoss(), Batches(x, t), 15)
+    fit(watch, model, optimizer, nn.BCELoss(), BatchLoader(x, t), 15)
     with torch.no_grad():
         return float((model(x).round() == t).float().mean())
 

@@ -9,7 +9,7 @@ from torch.optim import SGD, Adam
 
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import (
-    Batches,
+    BatchLoader,
     accuracy,
     clouds,
     digits,
@@ -36,7 +36,7 @@ def softmax_layer_before_cross_entropy(watch: Watch, faulty: bool) -> float:
         *last,
     )
     optimizer = SGD(model.parameters(), lr=0.05, momentum=0.9)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(images, t, size=64), 6)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(images, t, size=64), 6)
     return accuracy(model, images, t)
 
 
@@ -59,7 +59,7 @@ def relu_before_cross_entropy(watch: Watch, faulty: bool) -> float:
 
     model = Net()
     optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
-    fit(watch, model, optimizer, F.cross_entropy, Batches(x, t, size=64), 10)
+    fit(watch, model, optimizer, F.cross_entropy, BatchLoader(x, t, size=64), 10)
     return accuracy(model, x, t)
 
 
@@ -69,7 +69,7 @@ def softmax_over_the_batch(watch: Watch, faulty: bool) -> float:
     x, t = digits()
     model = nn.Sequential(*mlp(64, 32, 10), nn.LogSoftmax(dim=0 if faulty else 1))
     optimizer = Adam(model.parameters(), lr=0.005)
-    fit(watch, model, optimizer, nn.NLLLoss(), Batches(x, t, size=64), 10)
+    fit(watch, model, optimizer, nn.NLLLoss(), BatchLoader(x, t, size=64), 10)
     singly = torch.cat([model(one) for one in x.split(1)]).detach()
     return float((singly.argmax(1) == t).float().mean())
 
@@ -89,7 +89,7 @@ def log_of_softmax(watch: Watch, faulty: bool) -> float:
         logs = torch.log(F.softmax(outputs, 1)) if faulty else F.log_softmax(outputs, 1)
         return -logs[torch.arange(len(targets)), targets].mean()
 
-    fit(watch, model, optimizer, negative_log_likelihood, Batches(x, t, size=64), 10)
+    fit(watch, model, optimizer, negative_log_likelihood, BatchLoader(x, t, size=64), 10)
     return accuracy(model, x, t)
 
 
@@ -101,7 +101,7 @@ def tanh_before_cross_entropy(watch: Watch, faulty: bool) -> float:
     if faulty:
         model.append(nn.Tanh())
     optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x, t, size=64), 10)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t, size=64), 10)
     with torch.no_grad():
         return informed(F.cross_entropy(model(x), t), 10)
 
@@ -115,7 +115,7 @@ def kl_div_of_probabilities(watch: Watch, faulty: bool) -> float:
     optimizer = Adam(student.parameters(), lr=0.01)
     with watch(student, optimizer) as probe:
         for _ in range(15):
-            for inputs, targets in Batches(x, teacher):
+            for inputs, targets in BatchLoader(x, teacher):
                 optimizer.zero_grad()
                 z = student(inputs)
                 outputs = F.softmax(z, 1) if faulty else F.log_softmax(z, 1)
@@ -137,7 +137,7 @@ def double_softmax(watch: Watch, faulty: bool) -> float:
     optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
     with watch(model, optimizer) as probe:
         for _ in range(10):
-            for inputs, targets in Batches(x, t, size=64):
+            for inputs, targets in BatchLoader(x, t, size=64):
                 outputs = model(inputs)
                 if faulty:
                     outputs = torch.softmax(outputs, dim=1)

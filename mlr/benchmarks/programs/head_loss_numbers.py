@@ -9,7 +9,7 @@ from torch.optim import Adam
 
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import (
-    Batches,
+    BatchLoader,
     digits,
     explained,
     fit,
@@ -26,7 +26,7 @@ def relu_regression(watch: Watch, faulty: bool) -> float:
     if faulty:
         model.append(nn.ReLU())
     optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, nn.MSELoss(), Batches(x, t), 20)
+    fit(watch, model, optimizer, nn.MSELoss(), BatchLoader(x, t), 20)
     return explained(model, x, t)
 
 
@@ -39,7 +39,7 @@ def column_against_row(watch: Watch, faulty: bool) -> float:
     optimizer = Adam(model.parameters(), lr=0.01)
     with watch(model, optimizer) as probe:
         for _ in range(20):
-            for inputs, targets in Batches(x, t):
+            for inputs, targets in BatchLoader(x, t):
                 outputs = model(inputs)
                 if not faulty:
                     outputs = outputs.squeeze(1)
@@ -58,7 +58,7 @@ def tanh_pixels(watch: Watch, faulty: bool) -> float:
     pixels = x[:600] * 255 if faulty else x[:600] * 2 - 1
     model = nn.Sequential(*mlp(64, 24, 64), nn.Tanh())
     optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, nn.MSELoss(), Batches(pixels, pixels), 15)
+    fit(watch, model, optimizer, nn.MSELoss(), BatchLoader(pixels, pixels), 15)
     return explained(model, pixels, pixels)
 
 
@@ -71,7 +71,7 @@ def pixels_to_255_under_bce(watch: Watch, faulty: bool) -> float:
     optimizer = Adam(model.parameters(), lr=0.01)
     with watch(model, optimizer) as probe:
         for _ in range(20):
-            for (inputs,) in Batches(x):
+            for (inputs,) in BatchLoader(x):
                 targets = (inputs * 255).round()
                 if not faulty:
                     targets = targets / 255

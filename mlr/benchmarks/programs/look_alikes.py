@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from mlr.benchmarks.programs.case import LookAlike, Watch
 from mlr.benchmarks.programs.material import (
-    Batches,
+    BatchLoader,
     accuracy,
     binary_accuracy,
     digits,
@@ -29,7 +29,7 @@ def gradient_accumulation(watch: Watch) -> float:
     optimizer = SGD(model.parameters(), lr=0.5)
     with watch(model, optimizer, accumulate=4) as probe:
         for _ in range(12):
-            for number, (inputs, targets) in enumerate(Batches(x[:1792], t[:1792], size=16)):
+            for number, (inputs, targets) in enumerate(BatchLoader(x[:1792], t[:1792], size=16)):
                 outputs = model(inputs)
                 loss = F.cross_entropy(outputs, targets)
                 probe.watch(outputs, targets, loss)
@@ -49,7 +49,7 @@ def autoencoder(watch: Watch) -> float:
     optimizer = Adam(model.parameters(), lr=0.005)
     with watch(model, optimizer) as probe:
         for _ in range(10):
-            for (inputs,) in Batches(x, size=64):
+            for (inputs,) in BatchLoader(x, size=64):
                 optimizer.zero_grad()
                 outputs = model(inputs)
                 loss = F.mse_loss(outputs, inputs)
@@ -65,7 +65,7 @@ def binary_autoencoder(watch: Watch) -> float:
     x, _ = digits()
     model = nn.Sequential(*mlp(64, 32, 16, 32, 64), nn.Sigmoid())
     optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, nn.BCELoss(), Batches(x, x, size=64), 12)
+    fit(watch, model, optimizer, nn.BCELoss(), BatchLoader(x, x, size=64), 12)
     return explained(model, x, x)
 
 
@@ -77,7 +77,7 @@ def poisson_counts(watch: Watch) -> float:
     t = torch.poisson(rate)
     model = mlp(4, 16, 1)
     optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, nn.PoissonNLLLoss(log_input=True), Batches(x, t), 15)
+    fit(watch, model, optimizer, nn.PoissonNLLLoss(log_input=True), BatchLoader(x, t), 15)
     with torch.no_grad():
         return 1 - float(F.mse_loss(model(x), rate.log()) / rate.log().var())
 
@@ -102,7 +102,7 @@ def gaussian_likelihood(watch: Watch) -> float:
     optimizer = Adam(model.parameters(), lr=0.02)
     with watch(model, optimizer) as probe:
         for _ in range(20):
-            for inputs, targets in Batches(x, t):
+            for inputs, targets in BatchLoader(x, t):
                 mean, log_variance = model(inputs)
                 loss = F.gaussian_nll_loss(mean, targets, log_variance.exp())
                 probe.watch(mean, targets, loss)
@@ -120,7 +120,7 @@ def sigmoid_regression(watch: Watch) -> float:
     t = torch.sigmoid(2 * x[:, :1] - x[:, 1:2] * x[:, 2:3])
     model = nn.Sequential(*mlp(4, 32, 1), nn.Sigmoid())
     optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, nn.MSELoss(), Batches(x, t), 15)
+    fit(watch, model, optimizer, nn.MSELoss(), BatchLoader(x, t), 15)
     return explained(model, x, t)
 
 
@@ -136,7 +136,7 @@ def dropout_accuracy(watch: Watch) -> float:
         nn.Linear(64, 10),
     )
     optimizer = Adam(model.parameters(), lr=0.005)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x, t, size=64), 12)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t, size=64), 12)
     return accuracy(model, x, t)
 
 
@@ -149,7 +149,7 @@ def cosine_to_zero(watch: Watch) -> float:
     schedule = CosineAnnealingLR(optimizer, T_max=10)
     with watch(model, optimizer) as probe:
         for _ in range(10):
-            for inputs, targets in Batches(x, t, size=64):
+            for inputs, targets in BatchLoader(x, t, size=64):
                 optimizer.zero_grad()
                 outputs = model(inputs)
                 loss = F.cross_entropy(outputs, targets)
@@ -167,7 +167,7 @@ def label_smoothing(watch: Watch) -> float:
     model = mlp(64, 32, 10)
     optimizer = Adam(model.parameters(), lr=0.01)
     criterion = nn.CrossEntropyLoss(label_smoothing=0.2)
-    fit(watch, model, optimizer, criterion, Batches(x, t, size=64), 8)
+    fit(watch, model, optimizer, criterion, BatchLoader(x, t, size=64), 8)
     return accuracy(model, x, t)
 
 
@@ -214,7 +214,7 @@ def padded_embedding(watch: Watch) -> float:
 
     model = Net()
     optimizer = Adam(model.parameters(), lr=0.01)
-    loader = Batches(words, t.float()[:, None])
+    loader = BatchLoader(words, t.float()[:, None])
     fit(watch, model, optimizer, nn.BCEWithLogitsLoss(), loader, 15)
     return binary_accuracy(model, words, t)
 
@@ -232,7 +232,7 @@ def focal_by_hand(watch: Watch) -> float:
 
     model = mlp(6, 16, 2)
     optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, focal, Batches(x, t), 10)
+    fit(watch, model, optimizer, focal, BatchLoader(x, t), 10)
     return least_recall(model, x, t)
 
 
@@ -244,7 +244,7 @@ def relu_for_counts(watch: Watch) -> float:
     model = nn.Sequential(*mlp(4, 32, 1), nn.ReLU())
     nn.init.constant_(list(model.parameters())[-1], 1.0)
     optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, nn.MSELoss(), Batches(x, t), 15)
+    fit(watch, model, optimizer, nn.MSELoss(), BatchLoader(x, t), 15)
     return explained(model, x, t)
 
 
@@ -256,7 +256,7 @@ def positive_weight(watch: Watch) -> float:
     model = mlp(6, 16, 1)
     optimizer = Adam(model.parameters(), lr=0.01)
     criterion = nn.BCEWithLogitsLoss(pos_weight=torch.tensor([19.0]))
-    fit(watch, model, optimizer, criterion, Batches(x, t, size=64), 8)
+    fit(watch, model, optimizer, criterion, BatchLoader(x, t, size=64), 8)
     with torch.no_grad():
         found = model(x) > 0
     recalls = (found[t == 1].float().mean(), (~found[t == 0]).float().mean())
@@ -271,7 +271,7 @@ def mixup(watch: Watch) -> float:
     optimizer = Adam(model.parameters(), lr=0.01)
     with watch(model, optimizer) as probe:
         for _ in range(8):
-            for inputs, labels in Batches(x, F.one_hot(t, 10).float(), size=64):
+            for inputs, labels in BatchLoader(x, F.one_hot(t, 10).float(), size=64):
                 share = torch.distributions.Beta(0.4, 0.4).sample()
                 other = torch.randperm(len(inputs))
                 inputs = share * inputs + (1 - share) * inputs[other]
@@ -304,7 +304,7 @@ def tied_weights(watch: Watch) -> float:
 
     model = Net()
     optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(words, follows[words]), 10)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(words, follows[words]), 10)
     return accuracy(model, words, follows[words])
 
 
@@ -320,7 +320,7 @@ def validation_between(watch: Watch) -> float:
     with watch(model, optimizer) as probe:
         for _ in range(8):
             model.train()
-            for inputs, targets in Batches(x[400:], t[400:], size=64):
+            for inputs, targets in BatchLoader(x[400:], t[400:], size=64):
                 optimizer.zero_grad()
                 outputs = model(inputs)
                 loss = F.cross_entropy(outputs, targets)

@@ -11,7 +11,7 @@ from torch.optim import SGD, Adam
 
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import (
-    Batches,
+    BatchLoader,
     accuracy,
     binary_accuracy,
     clouds,
@@ -33,7 +33,7 @@ def step_missing(watch: Watch, faulty: bool) -> float:
     optimizer = Adam(model.parameters(), lr=0.01)
     with watch(model, optimizer) as probe:
         for _ in range(8):
-            for inputs, targets in Batches(x, t):
+            for inputs, targets in BatchLoader(x, t):
                 optimizer.zero_grad()
                 outputs = model(inputs)
                 loss = F.cross_entropy(outputs, targets)
@@ -53,7 +53,7 @@ def optimizer_of_replaced_model(watch: Watch, faulty: bool) -> float:
     model = copy.deepcopy(model)
     if not faulty:
         optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, F.cross_entropy, Batches(x, t), 8)
+    fit(watch, model, optimizer, F.cross_entropy, BatchLoader(x, t), 8)
     return accuracy(model, x, t)
 
 
@@ -76,7 +76,7 @@ def layers_in_a_list(watch: Watch, faulty: bool) -> float:
 
     model = Net()
     optimizer = Adam(model.parameters(), lr=0.02)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x, t), 15)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t), 15)
     return accuracy(model, x, t)
 
 
@@ -90,7 +90,7 @@ def features_detached(watch: Watch, faulty: bool) -> float:
     optimizer = Adam(model.parameters(), lr=0.03)
     with watch(model, optimizer) as probe:
         for _ in range(15):
-            for inputs, targets in Batches(x, t):
+            for inputs, targets in BatchLoader(x, t):
                 features = encoder(inputs)
                 outputs = classifier(features.detach() if faulty else features)
                 loss = F.cross_entropy(outputs, targets)
@@ -119,7 +119,7 @@ def numpy_in_forward(watch: Watch, faulty: bool) -> float:
 
     model = Net()
     optimizer = Adam(model.parameters(), lr=0.05)
-    loader = Batches(x, t.float()[:, None])
+    loader = BatchLoader(x, t.float()[:, None])
     fit(watch, model, optimizer, nn.BCEWithLogitsLoss(), loader, 15)
     return binary_accuracy(model, x, t)
 
@@ -132,7 +132,7 @@ def loss_made_new(watch: Watch, faulty: bool) -> float:
     optimizer = Adam(model.parameters(), lr=0.01)
     with watch(model, optimizer) as probe:
         for _ in range(8):
-            for inputs, targets in Batches(x, t):
+            for inputs, targets in BatchLoader(x, t):
                 optimizer.zero_grad()
                 outputs = model(inputs)
                 loss = F.cross_entropy(outputs, targets)
@@ -152,7 +152,7 @@ def no_grad_in_forward(watch: Watch, faulty: bool) -> float:
     optimizer = SGD(model.parameters(), lr=0.1)
     with watch(model, optimizer) as probe:
         for _ in range(8):
-            for inputs, targets in Batches(x, t):
+            for inputs, targets in BatchLoader(x, t):
                 with torch.set_grad_enabled(not faulty):
                     outputs = model(inputs)
                 loss = F.cross_entropy(outputs, targets)
@@ -175,7 +175,7 @@ def frozen_by_mistake(watch: Watch, faulty: bool) -> float:
     for parameter in (model[-1] if faulty else model).parameters():
         parameter.requires_grad = True
     optimizer = Adam(model.parameters(), lr=0.03)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x, t), 15)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t), 15)
     return accuracy(model, x, t)
 
 
@@ -189,7 +189,7 @@ def train_mode_at_test(watch: Watch, faulty: bool) -> float:
     with watch(model, optimizer) as probe:
         for _ in range(8):
             model.train()
-            for inputs, targets in Batches(x[300:], t[300:], size=64):
+            for inputs, targets in BatchLoader(x[300:], t[300:], size=64):
                 optimizer.zero_grad()
                 outputs = model(inputs)
                 loss = F.cross_entropy(outputs, targets)
@@ -210,7 +210,7 @@ def maximised(watch: Watch, faulty: bool) -> float:
     x, t = clouds()
     model = mlp(8, 16, 3)
     optimizer = Adam(model.parameters(), lr=0.01, maximize=faulty)
-    fit(watch, model, optimizer, F.cross_entropy, Batches(x, t), 8)
+    fit(watch, model, optimizer, F.cross_entropy, BatchLoader(x, t), 8)
     return accuracy(model, x, t)
 
 
@@ -226,7 +226,7 @@ def sign_lost(watch: Watch, faulty: bool) -> float:
         chosen = (F.one_hot(targets, 3) * logs).sum(1)
         return chosen.mean() if faulty else -chosen.mean()
 
-    fit(watch, model, optimizer, cross_entropy, Batches(x, t), 8)
+    fit(watch, model, optimizer, cross_entropy, BatchLoader(x, t), 8)
     return accuracy(model, x, t)
 
 
@@ -255,7 +255,7 @@ def momentum_above_one(watch: Watch, faulty: bool) -> float:
     x, t = houses()
     model = mlp(5, 32, 1)
     optimizer = SGD(model.parameters(), lr=0.01, momentum=1.09 if faulty else 0.9)
-    fit(watch, model, optimizer, nn.MSELoss(), Batches(x, t), 20)
+    fit(watch, model, optimizer, nn.MSELoss(), BatchLoader(x, t), 20)
     return explained(model, x, t)
 
 
@@ -265,7 +265,7 @@ def rate_too_high(watch: Watch, faulty: bool) -> float:
     x, t = digits()
     model = mlp(64, 32, 32, 10)
     optimizer = Adam(model.parameters(), lr=1.0 if faulty else 0.003)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x, t, size=64), 10)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t, size=64), 10)
     return accuracy(model, x, t)
 
 
@@ -275,7 +275,7 @@ def rate_too_low(watch: Watch, faulty: bool) -> float:
     x, t = digits()
     model = mlp(64, 32, 10)
     optimizer = SGD(model.parameters(), lr=1e-5 if faulty else 0.3)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x, t, size=64), 10)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t, size=64), 10)
     return accuracy(model, x, t)
 
 
@@ -285,7 +285,7 @@ def decay_too_strong(watch: Watch, faulty: bool) -> float:
     x, t = digits()
     model = mlp(64, 32, 10)
     optimizer = SGD(model.parameters(), lr=0.3, weight_decay=1.0 if faulty else 1e-4)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x, t, size=64), 10)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t, size=64), 10)
     return accuracy(model, x, t)
 
 
@@ -296,7 +296,7 @@ def optimizer_of_the_head(watch: Watch, faulty: bool) -> float:
     model = mlp(1, 4, 4, 1, activation=nn.Tanh)
     owned = model[-1] if faulty else model
     optimizer = Adam(owned.parameters(), lr=0.02)
-    fit(watch, model, optimizer, nn.MSELoss(), Batches(x, t), 20)
+    fit(watch, model, optimizer, nn.MSELoss(), BatchLoader(x, t), 20)
     return explained(model, x, t)
 
 

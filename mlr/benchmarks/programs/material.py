@@ -51,7 +51,7 @@ def houses(count: int = 512) -> Pair:
     return x, (price - price.mean()) / price.std()
 
 
-class Batches:
+class BatchLoader:
     """Loader of batches, in a new order each epoch, as torch's DataLoader but without its cost."""
 
     def __init__(self, *tensors: Tensor, size: int = 32, shuffle: bool = True) -> None:

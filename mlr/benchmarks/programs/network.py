@@ -8,7 +8,7 @@ from torch.optim import SGD, Adam
 
 from mlr.benchmarks.programs.case import Faulty, Watch
 from mlr.benchmarks.programs.material import (
-    Batches,
+    BatchLoader,
     accuracy,
     digits,
     fit,
@@ -28,7 +28,7 @@ def zeros_everywhere(watch: Watch, faulty: bool) -> float:
         elif parameter.ndim == 2:
             nn.init.xavier_uniform_(parameter)
     optimizer = SGD(model.parameters(), lr=0.3)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x, t, size=64), 10)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t, size=64), 10)
     return accuracy(model, x, t)
 
 
@@ -49,7 +49,7 @@ def dead_relus(watch: Watch, faulty: bool) -> float:
 
     model = Net()
     optimizer = SGD(model.parameters(), lr=0.2, momentum=0.5)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x, t, size=64), 10)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t, size=64), 10)
     return accuracy(model, x, t)
 
 
@@ -60,7 +60,7 @@ def deep_sigmoids(watch: Watch, faulty: bool) -> float:
     activation = nn.Sigmoid if faulty else nn.ReLU
     model = mlp(64, 32, 32, 32, 32, 10, activation=activation)
     optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x, t, size=64), 14)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t, size=64), 14)
     return accuracy(model, x, t)
 
 
@@ -73,7 +73,7 @@ def weights_too_large(watch: Watch, faulty: bool) -> float:
         if isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=layer.in_features ** (0.5 if faulty else -0.5))
     optimizer = SGD(model.parameters(), lr=0.1)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x, t, size=64), 10)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t, size=64), 10)
     return accuracy(model, x, t)
 
 
@@ -96,7 +96,7 @@ def no_activation(watch: Watch, faulty: bool) -> float:
 
     model = Net()
     optimizer = Adam(model.parameters(), lr=0.01)
-    fit(watch, model, optimizer, nn.CrossEntropyLoss(), Batches(x, t), 15)
+    fit(watch, model, optimizer, nn.CrossEntropyLoss(), BatchLoader(x, t), 15)
     return accuracy(model, x, t)
 
 
