@@ -10,6 +10,9 @@ from mlr.benchmarks.programs import (
     network,
 )
 from mlr.benchmarks.programs.case import Faulty, LookAlike
+from mlr.benchmarks.programs.held_out import head_loss as held_out_head_loss
+from mlr.benchmarks.programs.held_out import look_alikes as held_out_look_alikes
+from mlr.benchmarks.programs.held_out import others as held_out_others
 
 FAULTY: tuple[Faulty, ...] = (
     *head_loss_classes.CASES,
@@ -18,5 +21,7 @@ FAULTY: tuple[Faulty, ...] = (
     *loop.CASES,
     *network.CASES,
     *data.CASES,
+    *held_out_head_loss.CASES,
+    *held_out_others.CASES,
 )
-LOOK_ALIKES: tuple[LookAlike, ...] = look_alikes.CASES
+LOOK_ALIKES: tuple[LookAlike, ...] = (*look_alikes.CASES, *held_out_look_alikes.CASES)
