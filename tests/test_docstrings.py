@@ -59,7 +59,9 @@ def test_the_rule_of_docstrings_can_be_broken(of, line):
 def test_no_class_name_is_used_twice():
     files = defaultdict(list)
     for name, tree in PARSED.items():
-        for node in ast.walk(tree) if name.startswith("mlr/") else ():
+        # programs as people write them: each network is called Net
+        own = name.startswith("mlr/") and not name.startswith("mlr/benchmarks/programs/")
+        for node in ast.walk(tree) if own else ():
             if isinstance(node, ast.ClassDef):
                 files[node.name].append(name)
     assert {name for name, found in files.items() if len(found) > 1} == TARGETS

@@ -83,7 +83,12 @@ SECTIONS = BY_DEFAULT | {
         ),
         _section("probes", "one run with and without its probes", "probes"),
         _section("numerics", "errors of losses and dL/dz, z from −200 to 200", "numerics"),
-        _section("explain", "planted faults named first, healthy runs left alone", "explain"),
+        _section(
+            "explain",
+            "faults named first, planted and in programs; sound ones not",
+            "explain",
+            "every",
+        ),
         _section(
             "faults", "checkpointing once a second: its share of a run's time", "checkpointing"
         ),

@@ -1,4 +1,7 @@
-"""Measure how often `explain` names planted faults first and leaves healthy runs alone."""
+"""Measure how often `explain` names planted faults first and leaves healthy runs alone.
+
+`explain_programs` does so with PyTorch programs that `GradientProbe` observes.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlr.analysis.explain import explain, findings
+from mlr.benchmarks import explain_programs
 from mlr.benchmarks.rows import BenchmarkRow, duration, in_turn, timed
 from mlr.records.reading import Recorded, read_runs
 
@@ -323,6 +327,12 @@ def rows(repeats: int, cases: Sequence[Fault] = (*PLANTED, *FINE)) -> Iterator[B
                     f"{rate.rule}: named first", counts, instead, hits, " %", least=95
                 )
         yield from _times([one.run for one in judged], repeats)
+
+
+def every(repeats: int) -> Iterator[BenchmarkRow]:
+    """Measure the planted faults of mlr's own runs, then the programs of others."""
+    yield from rows(repeats)
+    yield from explain_programs.rows()
 
 
 def diagnose_cases(folder: Path, cases: Sequence[Fault]) -> list[DiagnosedRun]:

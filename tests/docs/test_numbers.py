@@ -166,6 +166,17 @@ def test_numbers_of_planted_runs():
     assert int(found[2]) <= int(found[1]) <= planted
 
 
+def test_numbers_of_programs():
+    from mlr.benchmarks.programs.corpus import FAULTY, LOOK_ALIKES
+
+    text = " ".join(page("not_learning").split())
+    published = sum(one.source is not None for one in FAULTY)
+    assert f"{len(FAULTY)} PyTorch programs with a fault in one line, {published} of them" in text
+    assert f"and {len(LOOK_ALIKES)} sound programs that look odd" in text
+    held_out = [one for one in (*FAULTY, *LOOK_ALIKES) if one.held_out]
+    assert round(3 * len(held_out) / len((*FAULTY, *LOOK_ALIKES))) == 1
+
+
 def test_pictures_and_limits_of_tensorboard():
     from mlr.app.sweep import summary, sweep
     from mlr.figures import confusion, pr_curves, record

@@ -1,0 +1,1 @@
+"""Programs that were drawn to judge the rules: who writes these does not read them."""
