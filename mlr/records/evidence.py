@@ -23,10 +23,15 @@ class _Entry:
         found: dict[str, Any] = {}
         for one in fields(self):  # type: ignore[arg-type]
             value = getattr(self, one.name)
-            if value in (one.default, [], nan) or value != value:
+            if value in (one.default, []) or value != value:
                 continue
-            of_entries = isinstance(value, list) and isinstance(value[0], _Entry)
-            found[one.name] = [each.encode() for each in value] if of_entries else value
+            if isinstance(value, _Entry):
+                if inner := value.encode():
+                    found[one.name] = inner
+            elif isinstance(value, list) and isinstance(value[0], _Entry):
+                found[one.name] = [each.encode() for each in value]
+            else:
+                found[one.name] = value
         return found
 
     @classmethod
@@ -52,6 +57,8 @@ def _value(kind: Any, found: Any) -> Any:
         return float(found)
     if kind in (int, bool, str) and type(found) is kind:
         return found
+    if isinstance(kind, type) and issubclass(kind, _Entry):
+        return kind.decode(found)
     of = getattr(kind, "__args__", (None,))[0]
     if of is not None and isinstance(found, list):
         if issubclass(of, _Entry):
@@ -92,6 +99,8 @@ class Look(_Entry):
     output_high: float = nan
     output_std: float = nan  # largest over the examples of the batch of any output
     output_lost: float = nan  # share that is not finite
+    output_edge: float = nan  # share equal to the lowest or the highest
+    output_log_sum: float = nan  # largest |log Σ exp| of a row
     row_low: float = nan  # sums of rows
     row_high: float = nan
     target_shape: list[int] = field(default_factory=list)
@@ -112,6 +121,7 @@ class Look(_Entry):
     rates: list[float] = field(default_factory=list)  # of the parameter groups
     training: bool = True  # mode of the model
     dead: list[float] = field(default_factory=list)  # share of units of each ReLU that are 0 for all
+    zero: bool = False  # whether all weights of those layers are 0
     symmetric: list[str] = field(default_factory=list)  # hidden layers whose units are all the same
     before: float = nan  # norm of the gradients when the backward pass begins, …
     stale: bool = False  # … which is that of the update before
@@ -119,6 +129,16 @@ class Look(_Entry):
     at_step: float = nan  # norm at the optimizer's step
     decay: float = nan  # largest weight_decay · ‖w‖ / ‖g‖ at the step
     moved: float = nan  # median of ‖Δw‖ / ‖w‖ of the parameters by the step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained(_Entry):
+    """Parameters that are not trained, for one reason."""
+
+    count: int = 0
+    names: list[str] = field(default_factory=list)  # the first of them
+    before: bool = False  # whether they stand before all others of the model
+    fresh: bool = False  # whether their weights are those of torch's default initialisation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,16 +156,16 @@ class Evidence(_Entry):
     optimizer: str = ""
     maximize: bool = False
     momentum: float = nan
-    layers: list[str] = field(default_factory=list)  # in the order of the model
-    parameters: int = 0  # trained ones of the model, …
-    unowned_count: int = 0
-    unreached_count: int = 0
-    unchanged_count: int = 0
-    unowned: list[str] = field(default_factory=list)  # … in no optimizer
-    unreached: list[str] = field(default_factory=list)  # … without a gradient
-    unchanged: list[str] = field(default_factory=list)  # … with a gradient, and the same at the end
+    parameters: int = 0  # trained ones of the model
+    fresh: bool = False  # whether the weights were those of torch's default initialisation
+    frozen: Untrained = field(default_factory=Untrained)  # require no gradient
+    unowned: Untrained = field(default_factory=Untrained)  # in no optimizer
+    unreached: Untrained = field(default_factory=Untrained)  # without a gradient
+    unchanged: Untrained = field(default_factory=Untrained)  # with one, and the same at the end
     strangers: int = 0  # parameters of the optimizer that are not the model's, nor in the graph
     outside: int = 0  # parameters in the graph of neither model nor optimizer that stay the same
+    same_outputs: int = 0  # batches whose outputs are those of before an update
+    tested: int = 0  # batches under no_grad in train mode, after one in train mode with gradients
     class_counts: list[int] = field(default_factory=list)
     target_mean: float = nan
     target_variance: float = nan

@@ -13,6 +13,10 @@ from typing import Any
 
 from mlr.analysis.explain.facts import Facts
 from mlr.analysis.explain.findings import OR, Diagnosis, Finding, sentence
+from mlr.analysis.explain import rules_inputs as data
+from mlr.analysis.explain import rules_loop as loop
+from mlr.analysis.explain import rules_output_loss as output
+from mlr.analysis.explain.in_code import in_code
 from mlr.analysis.explain.rules_data import label_noise, overfitting, unscaled
 from mlr.analysis.explain.rules_network import initial_loss, not_finite, starved, underfitting
 from mlr.analysis.explain.rules_output import (
@@ -40,6 +44,31 @@ RULES = {
 """Causes are listed before their effects: unscaled features make a learning rate too high, which
 saturates outputs, which keep a class from being learned. A clipped unit without gradient stays
 without it at any rate."""
+PROGRAM_RULES = {
+    rule.__name__: rule
+    for rule in (
+        *(loop.loss_without_graph, loop.stale_outputs, loop.graph_cut, data.not_finite_values),
+        *(loop.wrong_parameters, loop.unregistered_layers, loop.zero_grad_misplaced),
+        *(loop.step_missing, output.softmax_over_one_unit, output.softmax_over_batch),
+        *(output.shapes_broadcast, output.softmax_twice, output.softmax_before_cross_entropy),
+        *(output.sigmoid_twice, output.sigmoid_before_bce_with_logits, output.relu_output),
+        *(output.bounded_logits, output.nll_without_log_softmax, output.kl_without_log),
+        *(output.labels_out_of_range, output.targets_out_of_range, output.probabilities_expected),
+        *(output.output_out_of_range, output.softmax_for_several_labels),
+        *(output.classes_as_numbers, output.clamped_output),
+        *(loop.loss_maximised, loop.momentum_too_high, loop.zero_grad_missing),
+        *(loop.parameters_missing, loop.frozen, loop.wrong_loss, loop.eval_in_training),
+        *(data.zero_weights, data.symmetric_weights, data.inputs_lose_precision),
+        *(output.log_of_softmax, data.sorted_data, data.class_missing, loop.train_in_evaluation),
+        *(not_finite, loop.rate_too_low, loop.gradients_clipped_away, loop.decay_too_strong),
+        *(loop.rate_decays_too_soon, data.inputs_unscaled, data.targets_unscaled),
+        *(data.start_too_large, clipped_dead, lr_too_high, data.dead_relus, saturated),
+        *(data.vanishing_gradient, starved, data.imbalance, loop.too_few_updates, lr_too_low),
+        *(data.constant_outputs, data.targets_shuffled, overfitting),
+    )
+}
+"""Rules for a program of a user's own: what is certain comes first."""
+EVERY_RULE = list(dict.fromkeys((*RULES, *PROGRAM_RULES)))
 OF_DATA = ("label_noise", "overfitting")
 """Rules that may both be reported."""
 Named = tuple[str, Finding]
@@ -68,10 +97,10 @@ def findings(run: Recorded) -> dict[str, Finding]:
 
 
 def _every(facts: Facts) -> Iterator[Named]:
-    for name, rule in RULES.items():
+    for name, rule in (PROGRAM_RULES if facts.own else RULES).items():
         one = rule(facts)
         if one is not None:
-            yield name, one
+            yield name, in_code(one) if facts.own and name in RULES else one
 
 
 def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
@@ -86,7 +115,7 @@ def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
             Diagnosis(rule, one.sentence, one.evidence, one.remedy, (run.name,), findings=[one])
             for rule, one in findings(run).items()
         ]
-    order, ended = list(RULES), [run for run in runs if run.status in FINISHED]
+    order, ended = EVERY_RULE, [run for run in runs if run.status in FINISHED]
     found = [one for group in seed_groups(ended) for one in _of_group(group, ended)]
     return sorted(found, key=lambda one: (-len(one.runs) / one.total, order.index(one.rule)))
 

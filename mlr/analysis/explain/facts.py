@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlr.analysis.explain import references
+from mlr.analysis.explain.program import Program
+from mlr.records.evidence import Evidence
 from mlr.records.reading import Recorded
 
 TRAILS = 0.06
@@ -38,6 +40,17 @@ class Facts:
         self.run = run
         self._like = like or run
         self.head, _, self.loss = run.pair.partition("+")
+
+    @property
+    def own(self) -> bool:
+        """True for a program of a user's own."""
+        return bool(self.run.entries.get("program"))
+
+    @cached_property
+    def program(self) -> Program:
+        """The evidence on a program of a user's own; empty for a training of mlr."""
+        found = Evidence.decode(self.run.entries.get("program") or {})
+        return Program(found, [float(value) for value in self.values("loss/train")])
 
     def anatomy(self, *keys: str) -> float:
         """Return a number of the final diagnostics, as in `("start", "loss")`."""
@@ -143,6 +156,8 @@ class Facts:
     @cached_property
     def constant(self) -> float:
         """Loss of the best constant prediction; NaN if it is not known for the pair."""
+        if self.own:
+            return self.program.constant
         return references.constant(self.head, self.loss, self.row("classes", "count"))
 
     @cached_property
@@ -153,6 +168,8 @@ class Facts:
     @property
     def unlearned(self) -> bool:
         """True if the run ends no better than a constant prediction, and that is known."""
+        if self.own:
+            return self.program.unlearned
         counts = self.row("classes", "count")
         several = (counts > 0).sum() > 1
         chance = 1 - float(counts.max() / counts.sum()) if several else nan

@@ -19,10 +19,12 @@ class Finding:
 
     template: the sentence; `{name:.3g}` stands for a number, `{name:%}` for a share.
     evidence: numbers that show the fault, with their tags.
-    remedy: overrides to add, the first choice first; alternatives after ", or ".
+    remedy: overrides to add, the first choice first, alternatives after ", or "; for a program of a
+        user's own, a line of code.
     numbers: numbers of the sentence by name; a sentence on several runs has their range.
     of_many: template for several runs if it is a different one.
     spare: further remedies in case the others have been tried in vain.
+    certain: False if the fault is only likely.
     """
 
     template: str
@@ -31,6 +33,7 @@ class Finding:
     numbers: Mapping[str, float] = field(default_factory=dict)
     of_many: str = ""
     spare: Sequence[str] = ()
+    certain: bool = True
 
     @property
     def sentence(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from math import nan
 from typing import Any
 
@@ -41,6 +42,8 @@ class Observer:
         self._order: Order | None = None
         self._at_step, self._since = nan, 0  # norm at the last update, batches since
         self.calls = self.updates = 0
+        self._former: Callable[[], Tensor | None] = lambda: None  # outputs of the batch before
+        self._then = self._same = 0
         self.next = 0
 
     def watch(self, outputs: Tensor, targets: Tensor, loss: Tensor | None) -> bool:
@@ -50,6 +53,9 @@ class Observer:
         """
         self._modes.count()
         self.targets.add(targets)
+        if self._former() is outputs and self.updates > self._then:
+            self._same += 1
+        self._former, self._then = weakref.ref(outputs), self.updates
         call, self.calls = self.calls, self.calls + 1
         self._since += 1
         if call < self.next:
@@ -65,7 +71,7 @@ class Observer:
             **{"output_graph": outputs.requires_grad, "rates": rates(self._optimizers)},
             **values.of_outputs(outputs),
             **values.of_targets(targets),
-            "symmetric": symmetric(self._model),
+            **symmetric(self._model),
         }
         self._order = None
         if loss is not None:
@@ -127,6 +133,7 @@ class Observer:
                 bool(one.get("maximize")) for each in self._optimizers for one in each.param_groups
             ),
             "momentum": float(group.get("momentum") or nan),
+            "same_outputs": self._same,
             **self._parameters.entries(),
             **self.targets.entries(),
         }

@@ -7,7 +7,7 @@ for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from math import isfinite
 
@@ -23,6 +23,8 @@ IGNORED = -100
 """Class number that `cross_entropy` leaves out."""
 BROADCAST = "broadcast+"
 """Prefix of a loss of outputs (B, 1) and targets (B,), or the other way round: of B × B numbers."""
+NEGATIVE = "-"
+"""Prefix of a loss whose sign is lost."""
 Function = Callable[[Tensor], Tensor]
 FUNCTIONS: Mapping[str, Function] = {
     "": lambda z: z,
@@ -45,6 +47,7 @@ OF_NUMBERS: Mapping[str, Cost] = {
     "smooth_l1": lambda y, t: F.smooth_l1_loss(
         *torch.broadcast_tensors(y, t), reduction="none"
     ),
+    "kl": lambda y, t: torch.xlogy(t, t) - t * y,
     "poisson": lambda z, t: z.exp() - t * z,
 }
 """Costs of an output and its target."""
@@ -52,7 +55,7 @@ OF_NUMBERS: Mapping[str, Cost] = {
 
 @torch.no_grad()
 def forms(
-    outputs: Tensor, targets: Tensor, loss: Tensor, among: Container[str] | None = None
+    outputs: Tensor, targets: Tensor, loss: Tensor, among: Collection[str] | None = None
 ) -> dict[str, str]:
     """Return the candidates that have the value of a loss, each with its reduction.
 
@@ -71,14 +74,16 @@ def forms(
         return {}
     found: dict[str, str] = {}
     for name, cost in _candidates(outputs.detach().double(), targets.detach()):
-        if among is not None and name not in among:
+        if among is not None and not {name, NEGATIVE + name} & set(among):
             continue
         costs = cost()
         rows = costs.shape[0] if costs.dim() > 1 else costs.numel()
         total = float(costs.sum())
         for reduction, divisor in (("mean", costs.numel()), ("rows", rows), ("sum", 1)):
-            if abs(total / divisor - value) <= CLOSE * max(abs(value), 1e-3):
-                found.setdefault(name, reduction)
+            for sign in ("", NEGATIVE):
+                own = -total if sign else total
+                if abs(own / divisor - value) <= CLOSE * max(abs(value), 1e-3):
+                    found.setdefault(sign + name, reduction)
     return found
 
 

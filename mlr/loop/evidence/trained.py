@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from mlr.loop.evidence.graph import GraphSeen
 from mlr.probes.layer_hooks import tag_name, wide
+from mlr.records.evidence import Untrained
 
 ENTRIES = 64
 """First entries of a parameter that are compared."""
@@ -36,7 +37,11 @@ class Parameters:
         self.outside: dict[int, Tensor] = {}
         self._first = _samples(self.named.values())
         self._first_outside: dict[int, Tensor] = {}
-        self._changed: set[str] = set()
+        self._fresh = {
+            name: is_fresh(part.weight)
+            for name, part in model.named_modules()
+            if isinstance(part, SYMMETRIC)
+        }
         self._reached: set[int] = set()
         self._read = False  # whether the leaves of any graph are known
 
@@ -65,15 +70,20 @@ class Parameters:
         """Return the parameters that are not trained, as entries of the evidence."""
         owned, mine = self.owned(), {id(own) for own in self.model.parameters()}
         now = _samples(self.named.values())
-        same = {
+        same = [
             name
             for name, first, last in zip(self.named, self._first, now, strict=True)
             if torch.equal(first, last)
-        }
+        ]
         found: dict[str, Any] = {
             "parameters": len(self.named),
-            "layers": _layers(self.named)[: 8 * MOST_NAMES],
-            "unowned": [name for name, own in self.named.items() if id(own) not in owned],
+            "fresh": self._untrained(self.named).fresh,
+            "frozen": self._untrained(
+                [name for name, own in self.model.named_parameters() if not own.requires_grad]
+            ),
+            "unowned": self._untrained(
+                [name for name, own in self.named.items() if id(own) not in owned and name in same]
+            ),
             "strangers": len(owned.keys() - mine - self._reached) if self._read else 0,
             "outside": sum(
                 torch.equal(self._first_outside[own], _sample(leaf))
@@ -82,13 +92,22 @@ class Parameters:
         }
         if self._read:
             there = {name for name, own in self.named.items() if id(own) in self._reached}
-            found["unreached"] = [name for name in self.named if name not in there and name in same]
-            found["unchanged"] = [name for name in self.named if name in there and name in same]
-        counts = {name: len(found.get(name, ())) for name in ("unowned", "unreached", "unchanged")}
-        found |= {f"{name}_count": count for name, count in counts.items()}
-        return {
-            name: value[:MOST_NAMES] if name in counts else value for name, value in found.items()
-        }
+            found["unreached"] = self._untrained([one for one in same if one not in there])
+            found["unchanged"] = self._untrained([one for one in same if one in there])
+        return found
+
+    def _untrained(self, names: Collection[str]) -> Untrained:
+        layers = [name.rpartition(".")[0] for name, _ in self.model.named_parameters()]
+        those = {name.rpartition(".")[0] for name in names}
+        others = [place for place, layer in enumerate(layers) if layer not in those]
+        own = [place for place, layer in enumerate(layers) if layer in those]
+        known = [self._fresh[layer] for layer in those if layer in self._fresh]
+        return Untrained(
+            count=len(names),
+            names=list(names)[:MOST_NAMES],
+            before=bool(own) and bool(others) and max(own) < min(others),
+            fresh=bool(known) and all(known),
+        )
 
     @torch.no_grad()
     def samples(self) -> list[Tensor]:
@@ -140,15 +159,16 @@ def moved(before: Sequence[Tensor], after: Sequence[Tensor]) -> float:
 
 
 @torch.no_grad()
-def symmetric(model: nn.Module) -> list[str]:
+def symmetric(model: nn.Module) -> dict[str, Any]:
     """Name the hidden layers all of whose units have the same weights."""
     layers = [(name, part) for name, part in model.named_modules() if isinstance(part, SYMMETRIC)]
-    found = []
+    found, zero = [], True
     for name, part in layers[:-1]:
         rows = part.weight.detach().flatten(1)
         if len(rows) > 1 and torch.equal(rows[0], rows[-1]) and bool((rows == rows[:1]).all()):
             found.append(tag_name(name))
-    return found[:MOST_NAMES]
+            zero = zero and not bool(rows.any())
+    return {"symmetric": found[:MOST_NAMES], "zero": bool(found) and zero}
 
 
 @torch.no_grad()
@@ -162,8 +182,19 @@ def dead(graph: GraphSeen) -> list[float]:
     return shares
 
 
-def _layers(named: Mapping[str, Tensor]) -> list[str]:
-    return list(dict.fromkeys(tag_name(name.rpartition(".")[0]) for name in named))
+@torch.no_grad()
+def is_fresh(weight: Tensor) -> bool:
+    """Tell if weights look as torch's layers draw them: uniformly within 1 / √fan_in.
+
+    The mean square of n such numbers, over that of the distribution, has a standard deviation of
+    √(4/5) / √n about 1.
+    """
+    size = weight.detach().double()
+    bound = size[0].numel() ** -0.5
+    n = size.numel()
+    largest, square = float(size.abs().max()), float(size.square().mean()) / (bound**2 / 3)
+    near = abs(square - 1) <= 4 * (0.8 / n) ** 0.5
+    return near and bound * (1 - 10 / n) <= largest <= bound * (1 + 1e-6)
 
 
 @torch.no_grad()

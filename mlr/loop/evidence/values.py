@@ -32,9 +32,11 @@ def of_outputs(outputs: Tensor) -> dict[str, Any]:
     if values.numel() and bool(finite.all()):
         low, high = values.aminmax()
         found |= {"output_low": float(low), "output_high": float(high)}
+        found["output_edge"] = float(((values == low) | (values == high)).float().mean())
         if values.dim() > 1 and values.shape[-1] > 1:
             least, most = values.sum(-1).aminmax()
             found |= {"row_low": float(least), "row_high": float(most)}
+            found["output_log_sum"] = float(values.logsumexp(-1).abs().max())
         if len(values) > 1:
             found["output_std"] = float(values.flatten(1 if values.dim() > 1 else 0).std(0).max())
     return found
