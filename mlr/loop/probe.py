@@ -205,6 +205,7 @@ class GradientProbe:
         self._hooks.arm(NOTHING)
         self._finish_step()
         self._pending = None
+        self._observer.close()
         self._note()
         self._recording.close(status, reason, metrics or {})
 

@@ -120,6 +120,8 @@ class Look(_Entry):
     input_lost: float = nan
     rates: list[float] = field(default_factory=list)  # of the parameter groups
     training: bool = True  # mode of the model
+    layers: int = 0  # layers in the graph
+    linear: bool = False  # whether there is nothing but layers below the outputs
     dead: list[float] = field(default_factory=list)  # share of units of each ReLU that are 0 for all
     zero: bool = False  # whether all weights of those layers are 0
     symmetric: list[str] = field(default_factory=list)  # hidden layers whose units are all the same
@@ -154,6 +156,7 @@ class Evidence(_Entry):
     train_calls: int = 0  # batches in train mode
     eval_after_train: int = 0  # in eval mode, after one in train mode
     optimizer: str = ""
+    optimizers: int = 1
     maximize: bool = False
     momentum: float = nan
     parameters: int = 0  # trained ones of the model

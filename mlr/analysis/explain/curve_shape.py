@@ -20,7 +20,7 @@ def peak(facts: Facts) -> float:
     if len(losses) < FEWEST:
         return nan
     calm = np.median(np.stack([losses[:-2], losses[1:-1], losses[2:]]), axis=0)
-    first = np.fmax(facts.anatomy("start", "loss"), facts.constant)
+    first = np.fmax(facts.start_loss, facts.constant)
     base = float(first) if first > 0 else float(losses[0])
     return float(calm.max()) / base if base > 0 else nan
 

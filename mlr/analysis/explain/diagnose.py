@@ -64,7 +64,7 @@ PROGRAM_RULES = {
         *(loop.rate_decays_too_soon, data.inputs_unscaled, data.targets_unscaled),
         *(data.start_too_large, clipped_dead, lr_too_high, data.dead_relus, saturated),
         *(data.vanishing_gradient, starved, data.imbalance, loop.too_few_updates, lr_too_low),
-        *(data.constant_outputs, data.targets_shuffled, overfitting),
+        *(data.no_activation, data.constant_outputs, data.targets_shuffled, overfitting),
     )
 }
 """Rules for a program of a user's own: what is certain comes first."""

@@ -94,6 +94,11 @@ class Facts:
         return float(values[steps >= 0.75 * steps[-1]].mean()) if len(steps) else nan
 
     @property
+    def start_loss(self) -> float:
+        """Loss before the first update: of all examples, or of the first batch; NaN if unknown."""
+        return self.program.first.loss if self.own else self.anatomy("start", "loss")
+
+    @property
     def wrong(self) -> float:
         """Share of training examples that are predicted wrongly at the end; NaN if unknown."""
         own = self.anatomy("wrong")

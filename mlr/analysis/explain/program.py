@@ -146,6 +146,15 @@ class Program:
         return not self.late_loss < HARDLY_BETTER * self.constant
 
     @property
+    def path(self) -> float:
+        """Length of the path of the weights over all updates, as a share of them; NaN if unknown.
+
+        By the steps of the batches that were looked at, so that steps back count too.
+        """
+        moves = [look.moved for look in self.looks if look.moved == look.moved]
+        return float(np.median(moves)) * self.evidence.updates if moves else nan
+
+    @property
     def compared(self) -> str:
         """The loss at the end and that of a constant, as evidence."""
         return f"loss at the end {self.late_loss:.3g}, of the best constant {self.constant:.3g}"

@@ -29,6 +29,12 @@ VANISHED = 1e-3
 """First layer's gradient as a share of the last one's."""
 HIGH_START, HIGHER_BY = 4.0, 5.0
 """Multiple of the constant's loss, and excess over it, of a start that is confident and wrong."""
+MUCH = 0.5
+"""Share of a constant's loss above which little is learned."""
+HOLES = 0.2
+"""Share of classes without examples from which it is a vocabulary."""
+FLAT = 1e-6
+"""Spread of the outputs as a share of their size below which they are the same."""
 FEWEST = 100
 """Targets from which a class without any is no chance."""
 
@@ -192,7 +198,7 @@ def class_missing(facts: Facts) -> Finding | None:
     holes = [k for k, count in enumerate(counts) if count == 0]
     if not (program.first.target_integer and program.is_loss(*OF_CLASSES)) or not holes:
         return None
-    if sum(counts) < FEWEST * len(counts) or len(counts) - len(holes) < 2:
+    if sum(counts) < FEWEST * len(counts) or len(holes) > max(1, HOLES * len(counts)):
         return None
     named = ", ".join(map(str, holes[:8]))
     return Finding(
@@ -243,11 +249,26 @@ def vanishing_gradient(facts: Facts) -> Finding | None:
     )
 
 
+def no_activation(facts: Facts) -> Finding | None:
+    """Find layers without an activation between them in a model that learns little."""
+    program = facts.program
+    little = program.late_loss >= MUCH * program.constant
+    if not (program.always(lambda look: look.linear and look.layers > 1) and little):
+        return None
+    return Finding(
+        f"No activation stands between the {program.last.layers} layers: together they are one linear "
+        "layer.",
+        f"nothing but layers in the graph below the outputs; {program.compared}",
+        "nn.ReLU() between the layers",
+        certain=False,
+    )
+
+
 def constant_outputs(facts: Facts) -> Finding | None:
     """Find outputs that are the same for all examples of a batch."""
     program = facts.program
     spread, size = program.last.output_std, max(abs(program.last.output_low), 1e-3)
-    if not program.unlearned or not spread <= 1e-6 * size or not isfinite(size):
+    if not program.unlearned or not spread <= FLAT * size or not isfinite(size):
         return None
     return Finding(
         "The outputs are the same for all examples: nothing of the inputs comes through.",
@@ -260,7 +281,7 @@ def constant_outputs(facts: Facts) -> Finding | None:
 def targets_shuffled(facts: Facts) -> Finding | None:
     """Find targets that seem not to belong to the inputs, if there is no other cause."""
     program = facts.program
-    if not program.unlearned or program.evidence.updates < 200:
+    if not program.unlearned or program.evidence.updates < 200 or program.evidence.optimizers > 1:
         return None
     if program.late_loss > 1.2 * program.constant:
         return None

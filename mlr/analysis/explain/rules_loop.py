@@ -19,8 +19,8 @@ GONE = 1e-2
 """Share of its largest size below which a rate is gone."""
 STRONGER = 1.0
 """Size of the decay's pull as a multiple of the gradient."""
-STILL = 1e-6
-"""Move of the weights by an update, as a share of them, that changes nothing in float32."""
+STILL = 0.02
+"""Length of the path of the weights over all updates, as a share of them: they stay as they are."""
 FEW = 100
 """Updates that are few for any model."""
 
@@ -308,22 +308,21 @@ def rate_decays_too_soon(facts: Facts) -> Finding | None:
 
 
 def rate_too_low(facts: Facts) -> Finding | None:
-    """Find updates that do not move the weights in a program that learns nothing."""
+    """Find updates that together hardly move the weights in a program that learns nothing."""
     program = facts.program
-    moves = [look.moved for look in program.looks if look.moved == look.moved]
-    if not moves or not max(moves) < STILL:
-        return None
-    if not program.unlearned and max(moves) > 0:
-        return None
     rates = sorted({rate for look in program.looks for rate in look.rates})
-    if max(moves) == 0 and not (rates and rates[-1] == 0):
+    if program.evidence.updates and rates and rates[-1] == 0:
+        why, certain = "is 0", True
+    elif program.unlearned and program.path < STILL:
+        why, certain = "is too low, or the gradients are", False
+    else:
         return None
     return Finding(
-        "The updates do not move the weights: the learning rate is too low, or the gradients are.",
-        f"an update moves the weights by {max(moves):.2g} of themselves at most; lr="
-        f"{', '.join(f'{rate:g}' for rate in rates)}; loss {_course(program)}",
+        f"The updates do not move the weights: the learning rate {why}.",
+        f"all {program.evidence.updates:,} updates move the weights by {program.path:.2g} of "
+        f"themselves at most; lr={', '.join(f'{rate:g}' for rate in rates)}; loss {_course(program)}",
         "lr=1e-3   # with Adam; 0.1 with SGD",
-        certain=max(moves) == 0,
+        certain=certain,
     )
 
 

@@ -25,7 +25,8 @@ RANGES = {"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 """Range of the outputs of an operation."""
 LAYERS = ("layer", "add", "mean", "mul")
 """Operations that end with any number."""
-UNIT_NAMES = {"relu": "ReLU", "clamp": "clamp"}
+BOUNDS = frozenset("softmax log_softmax sigmoid relu softplus exp clamp tanh pow abs".split())
+"""Operations after which outputs are no longer those of the last layer."""
 
 
 def softmax_over_one_unit(facts: Facts) -> Finding | None:
@@ -262,6 +263,9 @@ def probabilities_expected(facts: Facts) -> Finding | None:
     program = facts.program
     given = [one for one in program.feeds("bce") if one in ("layer", "tanh", "leaky_relu", "elu")]
     logs = [one for one in program.feeds("log") if one in ("layer", "tanh", "leaky_relu", "elu")]
+    bounded = any(before in BOUNDS for before, _ in program.pairs)
+    if program.has("layer", "add", "rsub") and not bounded and program.lowest("output_low") < 0:
+        logs += ["layer"] if program.has("add", "log") or program.has("rsub", "log") else []
     if not (given or logs):
         return None
     loss = "binary_cross_entropy" if given else "The logarithm"

@@ -33,6 +33,8 @@ STEADY = 0.9
 """Share of validations better than the one before."""
 FAR = 0.6
 """Share of a constant prediction's loss below which a run has learned most."""
+MOVED = 1.0
+"""Path of the weights, as a share of them, with which a program of a user's own had every chance."""
 MOSTLY = 0.5
 """Share of wrong training examples."""
 REACHED = 0.5
@@ -91,6 +93,8 @@ def _ruined(facts: Facts, sane: float) -> Finding | None:
 def lr_too_low(facts: Facts) -> Finding | None:
     """Find a loss that still falls steadily at the end, and is still high."""
     end, unknown = facts.metric("loss/train"), facts.constant != facts.constant
+    if facts.program.path > MOVED:
+        return None
     # without a constant to compare with, most examples must be wrong
     if not (end >= FAR * _sane(facts) or (unknown and facts.anatomy("wrong") >= MOSTLY)):
         return None

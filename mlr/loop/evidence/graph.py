@@ -35,6 +35,8 @@ SHAPES = frozenset(
     "to_copy slice select as_strided mkldnn_reshape".split()
 )
 """Operations that change no value."""
+LINEAR = frozenset((*SHAPES, "layer", "add", "native_dropout", "accumulate_grad"))
+"""Operations of a model without any activation."""
 UNITS = frozenset(
     "softmax log_softmax sigmoid tanh relu leaky_relu elu selu gelu silu mish softplus log_sigmoid "
     "clamp exp log prelu hardsigmoid hardswish".split()
@@ -67,6 +69,8 @@ class GraphSeen:
         leaves: tensors that get a gradient.
         inputs: the tensor that a layer reads without passing a gradient on; None if unknown.
         hidden: outputs of ReLUs.
+        layers: number of layers below the outputs.
+        linear: True if there are only layers below the outputs, and what adds to them.
     """
 
     attached: bool
@@ -79,6 +83,8 @@ class GraphSeen:
     leaves: list[Tensor] = field(default_factory=list)
     inputs: Tensor | None = None
     hidden: list[Tensor] = field(default_factory=list)
+    layers: int = 0
+    linear: bool = False
 
 
 def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
@@ -100,7 +106,15 @@ def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
         path = _above(top, readers)
         below = list(_below(top))
         _pairs(path, below, readers, found)
+        _body(below[-1] if below else top, found)
     return found
+
+
+def _body(top: Any, found: GraphSeen) -> None:
+    """Note the layers below the outputs, and whether there is anything else."""
+    names = [operation(type(node).__name__) for node in _nodes(top)[0]]
+    found.layers = names.count("layer")
+    found.linear = found.layers > 0 and LINEAR.issuperset(names)
 
 
 def _nodes(top: Any) -> tuple[dict[Any, None], dict[Any, list[Any]]]:

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mlr.loop.evidence import graph, recomputed, values
-from mlr.loop.evidence.mode import Modes, reads_mode
+from mlr.loop.evidence.mode import Modes
 from mlr.loop.evidence.order import Order
 from mlr.loop.evidence.trained import Parameters, dead, rates, symmetric
+from mlr.loop.model_hooks import is_compiled
 from mlr.records.evidence import Evidence, Look
 
-FIRST = (0, 1, 2, 4, 8)
+FIRST = (0, 1, 2, 8)
 """Numbers of the batches that are looked at; later ones are four times as far each."""
 SPREAD = 4
 LAST_LAYERS = 3
@@ -36,7 +37,8 @@ class Observer:
     ) -> None:
         self._model, self._optimizers, self._accumulate = model, optimizers, accumulate
         self._parameters = Parameters(model, optimizers)
-        self._modes, self.targets = Modes(model), values.Targets()
+        self._modes = Modes(model, listen=not is_compiled(model))
+        self.targets = values.Targets()
         self._looks: list[dict[str, Any]] = []
         self._forms: dict[str, str] | None = None
         self._order: Order | None = None
@@ -93,6 +95,7 @@ class Observer:
             **values.of_fed(seen),
             **values.of_inputs(seen.inputs),
             "dead": dead(seen),
+            **{"layers": seen.layers, "linear": seen.linear},
         }
         if loss.numel() == 1:
             found["loss"] = float(loss.detach())
@@ -118,6 +121,10 @@ class Observer:
         else:
             self._at_step = nan
 
+    def close(self) -> None:
+        """Remove the hook."""
+        self._modes.close()
+
     def evidence(self) -> Evidence:
         """Return all that was seen so far."""
         first = self._optimizers[0] if self._optimizers else None
@@ -126,7 +133,9 @@ class Observer:
             **{"calls": self.calls, "updates": self.updates, "accumulate": self._accumulate},
             "model": type(self._model).__name__,
             "last_layers": _last_layers(self._model),
-            "modes": reads_mode(self._model),
+            "modes": self._modes.reads,
+            "tested": self._modes.tested,
+            "optimizers": len(self._optimizers),
             **{"train_calls": self._modes.trained, "eval_after_train": self._modes.after},
             "optimizer": type(first).__name__ if first is not None else "",
             "maximize": any(

@@ -11,12 +11,14 @@ from torch import Tensor
 from mlr.loop.evidence.graph import GraphSeen
 from mlr.loop.evidence.recomputed import IGNORED
 
-MOST = 1 << 20
+MOST = 1 << 15
 """Numbers of a tensor above which only its first examples are looked at."""
 FEW = 4096
 """Targets of a batch above which only the first are counted."""
 OFTEN = 64
 """Batches whose targets are counted at once."""
+ALL, RARELY = 512, 7
+"""Batches whose targets are counted all, and the stride of later ones."""
 MOST_CLASSES = 1000
 
 
@@ -117,6 +119,7 @@ class Targets:
     """Running counts of the targets of all batches, counted many batches at once."""
 
     def __init__(self) -> None:
+        self._calls = 0
         self._waiting: list[Tensor] = []
         self._counts: Tensor | None = None  # (classes,)
         self._sums: Tensor | None = None  # (3, columns): Σ 1, Σ t, Σ t²
@@ -124,7 +127,10 @@ class Targets:
         self._batches = [0, 0]  # batches of several examples, those of one class
 
     def add(self, targets: Tensor) -> None:
-        """Store a copy of some targets."""
+        """Store a copy of some targets, of later batches rarely."""
+        self._calls += 1
+        if self._calls > ALL and self._calls % RARELY:
+            return
         few = targets.detach()
         if few.numel() > FEW:
             few = few[: max(1, FEW * len(few) // few.numel())]
