@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import sys
 import warnings
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -130,6 +133,9 @@ class GradientProbe:
             )
         ]
 
+        self._at_exit = partial(_at_exit, weakref.ref(self))
+        atexit.register(self._at_exit)
+
     def watch(self, logits: Tensor, targets: Tensor, loss: Tensor | None = None) -> None:
         """Measure a batch, before its backward pass; only count it on steps where nothing is due.
 
@@ -200,6 +206,7 @@ class GradientProbe:
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self._at_exit)
         for handle in self._handles:
             handle.remove()
         self._hooks.arm(NOTHING)
@@ -297,3 +304,10 @@ class GradientProbe:
                 "lr": float(self._optimizers[0].param_groups[0]["lr"]),
             },
         )
+
+
+def _at_exit(probe: Callable[[], GradientProbe | None]) -> None:
+    """Close a probe that the program left open."""
+    left = probe()
+    if left is not None:
+        left.__exit__(None, getattr(sys, "last_value", None), None)

@@ -147,6 +147,7 @@ class Untrained(_Entry):
 class Evidence(_Entry):
     """All that was seen of a program."""
 
+    preflight: bool = False  # one batch alone, without a training
     calls: int = 0  # batches that were watched
     updates: int = 0
     accumulate: int = 1

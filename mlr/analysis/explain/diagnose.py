@@ -64,10 +64,17 @@ PROGRAM_RULES = {
         *(loop.rate_decays_too_soon, data.inputs_unscaled, data.targets_unscaled),
         *(data.start_too_large, clipped_dead, lr_too_high, data.dead_relus, saturated),
         *(data.vanishing_gradient, starved, data.imbalance, loop.too_few_updates, lr_too_low),
-        *(data.no_activation, data.constant_outputs, data.targets_shuffled, overfitting),
+        *(data.no_activation, data.constant_outputs, data.targets_shuffled, overfitting, output.wrong_head),
     )
 }
 """Rules for a program of a user's own: what is certain comes first."""
+PAGE = "mlr/docs/not_learning.md"
+SECTIONS = {
+    output.__name__: "outputs-that-do-not-fit-the-loss",
+    loop.__name__: "the-loop-and-the-optimizer",
+    data.__name__: "inputs-targets-and-weights",
+}
+"""Headings of the page by the module of a rule."""
 EVERY_RULE = list(dict.fromkeys((*RULES, *PROGRAM_RULES)))
 OF_DATA = ("label_noise", "overfitting")
 """Rules that may both be reported."""
@@ -80,6 +87,12 @@ LOSSES = ("loss/val", "loss/train")
 IRRELEVANT = ("probes.", "seed.", "device.")
 """Settings in which two runs to compare may differ."""
 Refutes = Callable[[str], bool]
+
+
+def page(rule: str) -> str:
+    """Return the page that tells more of a rule for programs of a user's own."""
+    section = SECTIONS.get(PROGRAM_RULES[rule].__module__) if rule in PROGRAM_RULES else None
+    return f"{PAGE}#{section}" if section else PAGE
 
 
 def findings(run: Recorded) -> dict[str, Finding]:
@@ -110,14 +123,22 @@ def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:
     most important fault, and a remedy that some of them have tried in vain is not given again.
     """
     if len(runs) == 1:
-        (run,) = runs
-        return [
-            Diagnosis(rule, one.sentence, one.evidence, one.remedy, (run.name,), findings=[one])
-            for rule, one in findings(run).items()
-        ]
+        return _of_run(runs[0], findings(runs[0]))
     order, ended = EVERY_RULE, [run for run in runs if run.status in FINISHED]
     found = [one for group in seed_groups(ended) for one in _of_group(group, ended)]
     return sorted(found, key=lambda one: (-len(one.runs) / one.total, order.index(one.rule)))
+
+
+def every_diagnosis(run: Recorded) -> list[Diagnosis]:
+    """Diagnose a run by all rules, also by those whose finding may be an effect of another."""
+    return _of_run(run, dict(_every(Facts(run))))
+
+
+def _of_run(run: Recorded, found: Mapping[str, Finding]) -> list[Diagnosis]:
+    return [
+        Diagnosis(rule, one.sentence, one.evidence, one.remedy, (run.name,), findings=[one])
+        for rule, one in found.items()
+    ]
 
 
 def _of_group(group: SeedGroup, every: Sequence[Recorded]) -> list[Diagnosis]:

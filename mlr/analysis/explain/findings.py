@@ -79,6 +79,11 @@ class Diagnosis:
     findings: Sequence[Finding] = ()
 
     @property
+    def certain(self) -> bool:
+        """True if no finding is only likely."""
+        return all(one.certain for one in self.findings)
+
+    @property
     def count(self) -> str:
         """Number of runs that have it, as in `9 of 10 runs`."""
         return f"{len(self.runs)} of {self.total} runs"

@@ -59,27 +59,29 @@ def not_finite_values(facts: Facts) -> Finding | None:
 
 def zero_weights(facts: Facts) -> Finding | None:
     """Find hidden layers whose weights are all 0."""
-    last = facts.program.last
-    if not (last.zero and last.updates):
+    last, early = facts.program.last, facts.program.evidence.preflight
+    if not (last.zero and (last.updates or early)):
         return None
     return Finding(
         f"The weights of hidden layers are all 0 ({', '.join(last.symmetric)}): their units are the "
         "same, get the same gradient or none, and stay the same.",
         f"all rows of these weights are 0 after {last.updates:,} updates",
         "torch.nn.init.kaiming_normal_(layer.weight)",
+        certain=not early,
     )
 
 
 def symmetric_weights(facts: Facts) -> Finding | None:
     """Find hidden layers whose units are all the same."""
-    last = facts.program.last
-    if not last.symmetric or not last.updates:
+    last, early = facts.program.last, facts.program.evidence.preflight
+    if not last.symmetric or not (last.updates or early):
         return None
     return Finding(
         f"All units of a hidden layer are the same ({', '.join(last.symmetric)}): they began equal, "
         "get the same gradient, and count as one.",
         f"all rows of the weights are equal to the bit after {last.updates:,} updates",
         "torch.nn.init.kaiming_normal_(layer.weight)",
+        certain=not early,
     )
 
 
@@ -102,7 +104,8 @@ def dead_relus(facts: Facts) -> Finding | None:
     """Find a layer whose ReLUs are 0 for all examples."""
     program = facts.program
     shares = program.last.dead
-    if not shares or not max(shares) >= DEAD or not program.evidence.updates:
+    seen = program.evidence
+    if not shares or not max(shares) >= DEAD or not (seen.updates or seen.preflight):
         return None
     return Finding(
         "All ReLUs of a layer are 0 for all examples: no gradient passes, and they stay so.",

@@ -9,7 +9,7 @@ import numpy as np
 from mlr.analysis.explain.facts import Facts
 from mlr.analysis.explain.findings import Finding
 from mlr.analysis.explain.program import Program
-from mlr.records.evidence import Untrained
+from mlr.records.evidence import Evidence, Untrained
 
 NO_STEP = 10
 """Batches without an update after which none will come."""
@@ -148,13 +148,13 @@ def wrong_parameters(facts: Facts) -> Finding | None:
 def unregistered_layers(facts: Facts) -> Finding | None:
     """Find parameters in the graph that neither model nor optimizer knows."""
     seen = facts.program.evidence
-    if not seen.outside or not seen.updates:
+    if not seen.outside or not (seen.updates or seen.preflight):
         return None
     return Finding(
         "Layers take part in the loss that are no part of the model: those in a plain list or dict "
         "are not registered, and no optimizer trains them.",
-        f"{seen.outside} parameters in the loss's graph are in neither model nor optimizer, and are "
-        "unchanged",
+        f"{seen.outside} parameters in the loss's graph are in neither model nor optimizer"
+        f"{_after(seen)}",
         "self.layers = nn.ModuleList(layers)   # or nn.ModuleDict",
     )
 
@@ -162,15 +162,14 @@ def unregistered_layers(facts: Facts) -> Finding | None:
 def parameters_missing(facts: Facts) -> Finding | None:
     """Find trainable parameters that no optimizer owns."""
     seen, missing = facts.program.evidence, facts.program.evidence.unowned
-    if not missing.count or not seen.updates or seen.strangers:
+    if not missing.count or not (seen.updates or seen.preflight) or seen.strangers:
         return None
     if missing.before and not missing.fresh:
         return None  # a backbone whose head alone is trained
     return Finding(
         f"No optimizer owns {_named(missing)}: the parameters require a gradient, and stay as they "
         "are.",
-        f"{missing.count} of {seen.parameters} parameters are in no optimizer and unchanged after "
-        f"{seen.updates:,} updates",
+        f"{missing.count} of {seen.parameters} parameters are in no optimizer{_after(seen)}",
         "optimizer = torch.optim.Adam(model.parameters())",
         certain=not missing.before,
     )
@@ -179,7 +178,7 @@ def parameters_missing(facts: Facts) -> Finding | None:
 def frozen(facts: Facts) -> Finding | None:
     """Find layers that are frozen at the random weights that they were made with."""
     seen, still = facts.program.evidence, facts.program.evidence.frozen
-    if not (still.count and still.fresh and seen.updates):
+    if not (still.count and still.fresh and (seen.updates or seen.preflight)):
         return None
     return Finding(
         f"Layers are frozen at random weights: {_named(still)}.",
@@ -343,6 +342,10 @@ def too_few_updates(facts: Facts) -> Finding | None:
 def _named(some: Untrained) -> str:
     more = "" if some.count <= len(some.names) else f" and {some.count - len(some.names)} more"
     return f"{', '.join(some.names)}{more}"
+
+
+def _after(seen: Evidence) -> str:
+    return "" if seen.preflight else f", and are unchanged after {seen.updates:,} updates"
 
 
 def _course(program: Program) -> str:

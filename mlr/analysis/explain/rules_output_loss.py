@@ -380,6 +380,22 @@ def shapes_broadcast(facts: Facts) -> Finding | None:
     )
 
 
+def wrong_head(facts: Facts) -> Finding | None:
+    """Find a head that the probe was given for outputs that are its predictions already."""
+    program = facts.program
+    ends = {"sigmoid": "bce", "softmax": "nll"}
+    loss = ends.get(facts.head)
+    below = program.has(facts.head, "bce") if facts.head == "sigmoid" else _sums_to_one(program)
+    if loss is None or not below or loss not in program.forms | {"nll": ""}:
+        return None
+    return Finding(
+        f'The probe was given head="{facts.head}" and outputs that are its probabilities already: its '
+        "accuracy and gradients are those of a head that is applied twice.",
+        f"outputs {_span(program, 'output_low', 'output_high')}; the loss takes them as they are",
+        "GradientProbe(model, optimizer, folder)   # without head=",
+    )
+
+
 def log_of_softmax(facts: Facts) -> Finding | None:
     """Find the logarithm of a softmax that has underflowed."""
     program = facts.program
@@ -434,7 +450,8 @@ def _is_difference(program: Program) -> bool:
 
 
 def _span(program: Program, low: str, high: str) -> str:
-    return f"{program.lowest(low):.3g} to {program.highest(high):.3g}"
+    ends = f"{program.lowest(low):.3g}", f"{program.highest(high):.3g}"
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def _shape(sizes: list[int]) -> str:

@@ -33,11 +33,24 @@ class Observer:
     """
 
     def __init__(
-        self, model: nn.Module, optimizers: Sequence[Optimizer], accumulate: int = 1
+        self,
+        model: nn.Module,
+        optimizers: Sequence[Optimizer],
+        accumulate: int = 1,
+        listen: bool = True,
     ) -> None:
+        """Begin.
+
+        Args:
+            model: of the program.
+            optimizers: its parameters' owners.
+            accumulate: backward passes an update.
+            listen: register hooks.
+        """
         self._model, self._optimizers, self._accumulate = model, optimizers, accumulate
         self._parameters = Parameters(model, optimizers)
-        self._modes = Modes(model, listen=not is_compiled(model))
+        self._listen = listen
+        self._modes = Modes(model, listen and not is_compiled(model))
         self.targets = values.Targets()
         self._looks: list[dict[str, Any]] = []
         self._forms: dict[str, str] | None = None
@@ -79,7 +92,8 @@ class Observer:
         if loss is not None:
             found |= self._of_loss(outputs, targets, loss)
             self._order = Order(self._parameters, self._at_step, self._since == 1)
-            self._order.listen(loss)
+            if self._listen:
+                self._order.listen(loss)
             self._order.found = found
         self._looks.append(found)
 

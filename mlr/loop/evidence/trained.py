@@ -82,7 +82,7 @@ class Parameters:
                 [name for name, own in self.model.named_parameters() if not own.requires_grad]
             ),
             "unowned": self._untrained(
-                [name for name, own in self.named.items() if id(own) not in owned and name in same]
+                [one for one in same if self.optimizers and id(self.named[one]) not in owned]
             ),
             "strangers": len(owned.keys() - mine - self._reached) if self._read else 0,
             "outside": sum(
