@@ -105,12 +105,13 @@ class Program:
             if form.startswith("-") or reduction == "sum" or "broadcast" in form:
                 continue
             if isfinite(own):
-                wide = self.evidence.target_columns if not self._by_class else self.outputs
+                wide = self.evidence.target_columns if not self.by_class else self.outputs
                 return own * wide if reduction == "rows" and own == own and wide > 1 else own
         return nan
 
     @property
-    def _by_class(self) -> bool:
+    def by_class(self) -> bool:
+        """True if targets are class numbers of several outputs."""
         return self.first.target_integer and self.outputs > 1
 
     @cached_property
@@ -123,9 +124,9 @@ class Program:
         seen, p = self.evidence, self.shares
         if loss in OF_CLASSES:
             known = p[p > 0]
-            one_hot = self._by_class or abs(self.highest("target_row_high") - 1) < 1e-6
+            one_hot = self.by_class or abs(self.highest("target_row_high") - 1) < 1e-6
             return float(-(known * np.log(known)).sum()) if one_hot and len(known) > 1 else nan
-        if self._by_class:
+        if self.by_class:
             wide = np.zeros(self.outputs)
             wide[: len(p)] = p[: self.outputs]
             inside = wide[(wide > 0) & (wide < 1)]

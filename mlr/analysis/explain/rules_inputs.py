@@ -105,7 +105,8 @@ def dead_relus(facts: Facts) -> Finding | None:
     program = facts.program
     shares = program.last.dead
     seen = program.evidence
-    if not shares or not max(shares) >= DEAD or not (seen.updates or seen.preflight):
+    learned = seen.updates > 0 and program.late_loss < MUCH * program.first.loss
+    if not shares or not max(shares) >= DEAD or learned or not (seen.updates or seen.preflight):
         return None
     return Finding(
         "All ReLUs of a layer are 0 for all examples: no gradient passes, and they stay so.",

@@ -353,7 +353,7 @@ def _beyond(program: Program) -> tuple[float, float] | None:
     """Return the range of the targets of a binary cross-entropy, if it is beyond [0, 1]."""
     fed = any(look.fed in OF_PROBABILITIES for look in program.looks)
     recognised = any(form in program.forms for form in ("bce", "bce_logits", "sigmoid+bce"))
-    if not (fed or recognised):
+    if not (fed or (recognised and not program.by_class)):
         return None
     which = "wanted" if fed else "target"
     low, high = program.lowest(f"{which}_low"), program.highest(f"{which}_high")
