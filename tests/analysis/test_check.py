@@ -45,7 +45,9 @@ def test_nothing_is_changed(training):
         tensors = [*model.state_dict().values(), *(own.grad for own in model.parameters())]
         tensors += [one["momentum_buffer"] for one in optimizer.state.values()]
         modes = [part.training for part in model.modules()]
-        hooks = [len(part._forward_hooks) + len(part._forward_pre_hooks) for part in model.modules()]
+        hooks = [
+            len(part._forward_hooks) + len(part._forward_pre_hooks) for part in model.modules()
+        ]
         return [one.clone() for one in tensors], torch.get_rng_state(), modes, hooks
 
     before = everything()

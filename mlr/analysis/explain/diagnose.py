@@ -60,11 +60,17 @@ PROGRAM_RULES = {
         *(loop.parameters_missing, loop.frozen, loop.wrong_loss, loop.eval_in_training),
         *(data.zero_weights, data.symmetric_weights, data.inputs_lose_precision, data.dead_relus),
         *(output.log_of_softmax, data.sorted_data, data.class_missing, loop.train_in_evaluation),
-        *(not_finite, loop.rate_too_low, loop.gradients_clipped_away, loop.decay_too_strong),
+        *(not_finite, loop.gradients_clipped_away, loop.decay_too_strong),
         *(loop.rate_decays_too_soon, data.inputs_unscaled, data.targets_unscaled),
-        *(data.start_too_large, clipped_dead, lr_too_high, saturated),
+        *(data.start_too_large, loop.rate_too_low, clipped_dead, lr_too_high, saturated),
         *(data.vanishing_gradient, starved, data.imbalance, loop.too_few_updates, lr_too_low),
-        *(data.no_activation, data.constant_outputs, data.targets_shuffled, overfitting, output.wrong_head),
+        *(
+            data.no_activation,
+            data.constant_outputs,
+            data.targets_shuffled,
+            overfitting,
+            output.wrong_head,
+        ),
     )
 }
 """Rules for a program of a user's own: what is certain comes first."""

@@ -22,10 +22,14 @@ RATE = "optimizer.lr="
 
 
 def in_code(finding: Finding) -> Finding:
-    """Return a finding whose remedy is code; one without a line in `LINES` gets none."""
+    """Return a finding in the words of code; a remedy without a line in `LINES` is left out."""
     lines = [_line(one) for one in finding.remedy.split(OR)]
     spare = [line for one in finding.spare if (line := _line(one))]
-    return replace(finding, remedy=OR.join(filter(None, lines)), spare=spare)
+    template, evidence = (
+        text.replace(RATE, "lr=") for text in (finding.template, finding.evidence)
+    )
+    remedy = OR.join(filter(None, lines))
+    return replace(finding, template=template, evidence=evidence, remedy=remedy, spare=spare)
 
 
 def _line(remedy: str) -> str:

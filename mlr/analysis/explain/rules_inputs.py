@@ -87,14 +87,14 @@ def symmetric_weights(facts: Facts) -> Finding | None:
 
 def inputs_lose_precision(facts: Facts) -> Finding | None:
     """Find inputs whose mean is so large that float32 loses their differences."""
-    offset = facts.program.highest("input_offset")
-    if not offset > FLOAT32:
+    program, offset = facts.program, facts.program.highest("input_offset")
+    if not offset > FLOAT32 or program.late_loss < MUCH * program.constant:
         return None
     return Finding(
         "A column of the inputs has a mean {offset:.2g} times its standard deviation: float32, with "
         "its seven digits, loses the differences between examples.",
         f"largest |mean| / std of a column {offset:.3g}; largest column "
-        f"{facts.program.highest('input_largest'):.3g}",
+        f"{program.highest('input_largest'):.3g}",
         "inputs = (inputs.double() - mean) / std, and .float() after it",
         {"offset": offset},
     )

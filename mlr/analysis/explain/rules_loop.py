@@ -200,7 +200,10 @@ def loss_maximised(facts: Facts) -> Finding | None:
         what, mend = "it is the negative of a loss", "loss = -loss"
         evidence = f"loss {program.first.loss:.3g}, recognised as {next(iter(program.forms))}"
     elif seen.maximize:
-        what, mend = "maximize=True", f"optimizer = torch.optim.{seen.optimizer}(model.parameters())"
+        what, mend = (
+            "maximize=True",
+            f"optimizer = torch.optim.{seen.optimizer}(model.parameters())",
+        )
         evidence = f"{seen.optimizer} has maximize=True; loss {_course(program)}"
     else:
         what, mend = "the learning rate is negative", "lr=1e-3   # positive"

@@ -37,7 +37,9 @@ def softmax_over_one_unit(facts: Facts) -> Finding | None:
         return None
     ce = program.has("log_softmax", "nll") or program.is_loss("ce")
     inner = "cross_entropy takes the softmax over" if ce else "the softmax runs over"
-    constant = "the loss is 0" if ce and not program.has("softmax", *DIFFERENCES, "bce") else "it is 1"
+    constant = (
+        "the loss is 0" if ce and not program.has("softmax", *DIFFERENCES, "bce") else "it is 1"
+    )
     return Finding(
         f"The model has one output, and {inner} that one unit: {constant} whatever the weights are, "
         "so that no gradient comes.",
@@ -146,7 +148,9 @@ def relu_output(facts: Facts) -> Finding | None:
     program = facts.program
     low, most = program.lowest("target_low"), program.highest("output_high")
     if program.has("relu", "log_softmax", "softmax", "nll"):
-        why = "logits below 0 are lost, and a class whose unit is 0 for all examples gets no gradient"
+        why = (
+            "logits below 0 are lost, and a class whose unit is 0 for all examples gets no gradient"
+        )
     elif program.has("relu", "bce_logits", "sigmoid"):
         why = "its probability can never fall below 0.5"
     elif program.has("relu", "bce", "log"):
@@ -441,7 +445,9 @@ def _ends_in(program: Program, layer: str) -> bool:
 
 def _sums_to_one(program: Program) -> bool:
     low, high = program.lowest("row_low"), program.highest("row_high")
-    return abs(low - 1) < ROUNDING and abs(high - 1) < ROUNDING and program.lowest("output_low") >= 0
+    return (
+        abs(low - 1) < ROUNDING and abs(high - 1) < ROUNDING and program.lowest("output_low") >= 0
+    )
 
 
 def _is_difference(program: Program) -> bool:

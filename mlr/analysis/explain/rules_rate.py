@@ -54,8 +54,9 @@ def lr_too_high(facts: Facts) -> Finding | None:
     peak = curve_shape.peak(facts)
     if peak >= PEAK:
         why = "the loss rose to {peak:.3g} times its size at the start and did not settle"
-        last = f"the larger of loss/train and loss/val {ends:.3g}"
-        return _too_high(facts, why, f"loss/train {_course(facts)}; {last}", peak=peak)
+        validated = isfinite(facts.metric("loss/val"))
+        last = f"; the larger of loss/train and loss/val {ends:.3g}" if validated else ""
+        return _too_high(facts, why, f"loss/train {_course(facts)}{last}", peak=peak)
     return _leaping(facts, sane) or _ruined(facts, sane)
 
 

@@ -44,9 +44,7 @@ OF_NUMBERS: Mapping[str, Cost] = {
     "bce_logits": lambda z, t: F.softplus(z, threshold=700) - t * z,
     "mse": lambda y, t: (y - t).square(),
     "l1": lambda y, t: (y - t).abs(),
-    "smooth_l1": lambda y, t: F.smooth_l1_loss(
-        *torch.broadcast_tensors(y, t), reduction="none"
-    ),
+    "smooth_l1": lambda y, t: F.smooth_l1_loss(*torch.broadcast_tensors(y, t), reduction="none"),
     "kl": lambda y, t: torch.xlogy(t, t) - t * y,
     "poisson": lambda z, t: z.exp() - t * z,
 }

@@ -31,9 +31,7 @@ class Parameters:
 
     def __init__(self, model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
         self.model, self.optimizers = model, optimizers
-        self.named = {
-            name: own for name, own in model.named_parameters() if own.requires_grad
-        }
+        self.named = {name: own for name, own in model.named_parameters() if own.requires_grad}
         self.outside: dict[int, Tensor] = {}
         self._first = _samples(self.named.values())
         self._first_outside: dict[int, Tensor] = {}
@@ -134,7 +132,11 @@ class Parameters:
             there = [own for own in group["params"] if own.grad is not None]
             if amount and there and not any(own.grad.is_sparse for own in there):
                 weights, grads = (
-                    float(torch.stack([one.double().cpu() for one in torch._foreach_norm(part)]).norm())
+                    float(
+                        torch.stack(
+                            [one.double().cpu() for one in torch._foreach_norm(part)]
+                        ).norm()
+                    )
                     for part in (there, [own.grad for own in there])
                 )
                 if grads > 0:

@@ -60,7 +60,9 @@ def test_a_saturated_sigmoid(tmp_path):
     assert f"stuck/fraction {stuck:.3g}; accuracy/train {right:.3g};" in one.evidence
     assert one.evidence.endswith(LATE)
     # the command that trains it again is not mlr's
-    assert remedies(runs, one) == {"write": "loss = F.binary_cross_entropy_with_logits(outputs, targets)"}
+    assert remedies(runs, one) == {
+        "write": "loss = F.binary_cross_entropy_with_logits(outputs, targets)"
+    }
 
 
 def test_a_clipped_unit(tmp_path):
