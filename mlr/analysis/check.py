@@ -16,8 +16,8 @@ from torch.optim import Optimizer
 
 from mlr.analysis.explain.command import written
 from mlr.analysis.explain.diagnose import every_diagnosis
-from mlr.analysis.explain.findings import Diagnosis
 from mlr.core.checks import InputError
+from mlr.diagnosis.findings import Diagnosis
 from mlr.loop.evidence import recomputed
 from mlr.loop.evidence.observer import Observer
 from mlr.records.evidence import Evidence

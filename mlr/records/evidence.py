@@ -48,7 +48,7 @@ class _Entry:
 
 
 @cache
-def _kinds(cls: type) -> dict[str, Any]:
+def _kinds(cls: Any) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
@@ -85,9 +85,7 @@ class Look(_Entry):
     pairs: list[str] = field(default_factory=list)  # `softmax>log_softmax`, see loop.evidence.graph
     axes: list[str] = field(default_factory=list)  # `axis/axes/size` of each softmax
     weighted: bool = False
-    forms: list[str] = field(
-        default_factory=list
-    )  # `softmax+ce:mean`, see loop.evidence.recomputed
+    forms: list[str] = field(default_factory=list)  # `softmax+ce:mean`: the loss's value
     fed: str = ""  # the loss whose node keeps what it was given
     fed_low: float = nan
     fed_high: float = nan
@@ -124,11 +122,9 @@ class Look(_Entry):
     training: bool = True  # mode of the model
     layers: int = 0  # layers in the graph
     linear: bool = False  # whether there is nothing but layers below the outputs
-    dead: list[float] = field(
-        default_factory=list
-    )  # share of units of each ReLU that are 0 for all
+    dead: list[float] = field(default_factory=list)  # share of each ReLU's units that are 0 for all
     zero: bool = False  # whether all weights of those layers are 0
-    symmetric: list[str] = field(default_factory=list)  # hidden layers whose units are all the same
+    symmetric: list[str] = field(default_factory=list)  # hidden layers of equal units
     before: float = nan  # norm of the gradients when the backward pass begins, …
     stale: bool = False  # … which is that of the update before
     after: float = nan  # norm at the end of the backward pass

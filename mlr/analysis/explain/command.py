@@ -13,11 +13,12 @@ from rich.text import Text
 
 from mlr.analysis.explain.diagnose import explain, page
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import OR, Diagnosis, sentence
-from mlr.analysis.formatting import OUTPUTS, approx_percent, output_texts
+from mlr.analysis.formatting import OUTPUTS, output_texts
 from mlr.analysis.grouping import collected, seed_groups
 from mlr.core import commandline, console
 from mlr.core.streams import write_utf8
+from mlr.core.text import approx_percent
+from mlr.diagnosis.findings import OR, Diagnosis, sentence
 from mlr.records.reading import Recorded, left_out, read_runs
 from mlr.records.status import FINISHED
 

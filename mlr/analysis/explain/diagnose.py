@@ -12,10 +12,6 @@ from math import isfinite, nan
 from typing import Any
 
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import OR, Diagnosis, Finding, sentence
-from mlr.analysis.explain import rules_inputs as data
-from mlr.analysis.explain import rules_loop as loop
-from mlr.analysis.explain import rules_output_loss as output
 from mlr.analysis.explain.in_code import in_code
 from mlr.analysis.explain.rules_data import label_noise, overfitting, unscaled
 from mlr.analysis.explain.rules_network import initial_loss, not_finite, starved, underfitting
@@ -28,6 +24,10 @@ from mlr.analysis.explain.rules_output import (
 )
 from mlr.analysis.explain.rules_rate import lr_too_high, lr_too_low
 from mlr.analysis.grouping import SeedGroup, collected, seed_groups
+from mlr.diagnosis import data_weights as data
+from mlr.diagnosis import loop_order as loop
+from mlr.diagnosis import output_loss as output
+from mlr.diagnosis.findings import OR, Diagnosis, Finding, sentence
 from mlr.records.identity import identity
 from mlr.records.reading import Recorded
 from mlr.records.settings import leaves, parse_value
@@ -44,7 +44,7 @@ RULES = {
 """Causes are listed before their effects: unscaled features make a learning rate too high, which
 saturates outputs, which keep a class from being learned. A clipped unit without gradient stays
 without it at any rate."""
-PROGRAM_RULES = {
+PROGRAM_RULES: Mapping[str, Callable[[Any], Finding | None]] = {
     rule.__name__: rule
     for rule in (
         *(loop.loss_without_graph, loop.stale_outputs, loop.graph_cut, data.not_finite_values),
@@ -58,19 +58,14 @@ PROGRAM_RULES = {
         *(output.classes_as_numbers, output.clamped_output),
         *(loop.loss_maximised, loop.momentum_too_high, loop.zero_grad_missing),
         *(loop.parameters_missing, loop.frozen, loop.wrong_loss, loop.eval_in_training),
-        *(data.zero_weights, data.symmetric_weights, data.inputs_lose_precision, data.dead_relus),
+        *(data.zero_weights, data.symmetric_weights, data.inputs_lose_precision),
         *(output.log_of_softmax, data.sorted_data, data.class_missing, loop.train_in_evaluation),
         *(not_finite, loop.gradients_clipped_away, loop.decay_too_strong),
         *(loop.rate_decays_too_soon, data.inputs_unscaled, data.targets_unscaled),
-        *(data.start_too_large, loop.rate_too_low, clipped_dead, lr_too_high, saturated),
-        *(data.vanishing_gradient, starved, data.imbalance, loop.too_few_updates, lr_too_low),
-        *(
-            data.no_activation,
-            data.constant_outputs,
-            data.targets_shuffled,
-            overfitting,
-            output.wrong_head,
-        ),
+        *(data.start_too_large, loop.rate_too_low, clipped_dead, lr_too_high, data.dead_relus),
+        *(saturated, data.vanishing_gradient, starved, data.imbalance, loop.too_few_updates),
+        *(lr_too_low, data.no_activation, data.constant_outputs, data.targets_shuffled),
+        *(overfitting, output.wrong_head),
     )
 }
 """Rules for a program of a user's own: what is certain comes first."""
@@ -117,9 +112,10 @@ def findings(run: Recorded) -> dict[str, Finding]:
 
 def _every(facts: Facts) -> Iterator[Named]:
     for name, rule in (PROGRAM_RULES if facts.own else RULES).items():
-        one = rule(facts)
+        of_training = name in RULES  # the others take the program
+        one = rule(facts if of_training else facts.program)
         if one is not None:
-            yield name, in_code(one) if facts.own and name in RULES else one
+            yield name, in_code(one) if facts.own and of_training else one
 
 
 def explain(runs: Sequence[Recorded]) -> list[Diagnosis]:

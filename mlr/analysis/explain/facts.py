@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlr.analysis.explain import references
-from mlr.analysis.explain.program import Program
+from mlr.diagnosis.program import Course, WatchedProgram
 from mlr.records.evidence import Evidence
 from mlr.records.reading import Recorded
 
@@ -47,10 +47,20 @@ class Facts:
         return bool(self.run.entries.get("program"))
 
     @cached_property
-    def program(self) -> Program:
+    def program(self) -> WatchedProgram:
         """The evidence on a program of a user's own; empty for a training of mlr."""
-        found = Evidence.decode(self.run.entries.get("program") or {})
-        return Program(found, [float(value) for value in self.values("loss/train")])
+        if not self.own:
+            return WatchedProgram(Evidence())
+        updates, rates = self.points("learning_rate")
+        course = Course(
+            losses=self.values("loss/train").tolist(),
+            updates=updates.tolist(),
+            rates=rates.tolist(),
+            shares=self.layer_share.tolist(),
+            diverged=self.diverged,
+            head=self.head,
+        )
+        return WatchedProgram(Evidence.decode(self.run.entries["program"]), course)
 
     def anatomy(self, *keys: str) -> float:
         """Return a number of the final diagnostics, as in `("start", "loss")`."""
@@ -121,6 +131,21 @@ class Facts:
         series = self.run.series
         norms = [tag for tag in series.tags if tag.startswith("grad_norm/")] if series else []
         return [name for tag in norms if (name := tag.partition("/")[2]) != "total"]
+
+    @property
+    def layer_share(self) -> Row:
+        """First layer's gradient norm as a share of the output layer's, per step (P,).
+
+        Empty for a model of one layer; NaN if the output layer has no gradient.
+        """
+        layers = self.layers
+        if len(layers) < 2:
+            return np.zeros(0)
+        first, last = (self.values(f"grad_norm/{name}") for name in (layers[0], layers[-1]))
+        if len(first) != len(last):
+            return np.zeros(0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where((last > 0) & np.isfinite(last) & np.isfinite(first), first / last, nan)
 
     def class_name(self, k: int) -> str:
         """Name a class by its label in quotes if the data have one, else by its number."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mlr.analysis.explain.findings import OR, Finding
+from mlr.diagnosis.findings import OR, Finding
 
 LINES = {
     "loss=bce": "loss = F.binary_cross_entropy_with_logits(outputs, targets)",

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mlr.analysis.explain import curve_shape
 from mlr.analysis.explain.facts import OF_ONE_OUTPUT, TRAILS, Facts
-from mlr.analysis.explain.findings import Finding
+from mlr.diagnosis.findings import Finding
 
 CLIPPING = {
     "clipped_linear": "the clipped-linear unit is outside [0, 1] for them",

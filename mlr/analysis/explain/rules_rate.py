@@ -8,9 +8,9 @@ import numpy as np
 
 from mlr.analysis.explain import curve_shape
 from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import Finding
 from mlr.analysis.explain.rules_network import initial_loss
-from mlr.analysis.formatting import approx_percent
+from mlr.core.text import approx_percent
+from mlr.diagnosis.findings import Finding
 
 PEAK = 5.0
 """Multiple of the loss of a sane start: sound training stays below 2 in every batch."""
@@ -34,7 +34,7 @@ STEADY = 0.9
 FAR = 0.6
 """Share of a constant prediction's loss below which a run has learned most."""
 MOVED = 1.0
-"""Path of the weights, as a share of them, with which a program of a user's own had every chance."""
+"""Path of the weights as a share of them: a program of a user's own that had every chance."""
 MOSTLY = 0.5
 """Share of wrong training examples."""
 REACHED = 0.5
@@ -74,7 +74,7 @@ def _leaping(facts: Facts, sane: float) -> Finding | None:
 
 
 def _ruined(facts: Facts, sane: float) -> Finding | None:
-    share = curve_shape.layer_share(facts)
+    share = facts.layer_share
     if len(share) and share[0] >= ALIVE and share[-1] < KILLED * share[0]:
         norms = facts.values(f"grad_norm/{facts.layers[0]}")
         if norms[-1] < KILLED * norms[0] and facts.metric("loss/train") >= IN_VAIN * sane:

@@ -31,18 +31,23 @@ NAMES = {
 }
 """Names of operations that differ from torch's own."""
 SHAPES = frozenset(
-    "view unsafe_view reshape_alias squeeze unsqueeze permute transpose t expand clone alias "
-    "to_copy slice select as_strided mkldnn_reshape".split()
+    (
+        *("view", "unsafe_view", "reshape_alias", "squeeze", "unsqueeze", "permute", "transpose"),
+        *("t", "expand", "clone", "alias", "to_copy", "slice", "select", "as_strided"),
+    )
 )
 """Operations that change no value."""
 LINEAR = frozenset((*SHAPES, "layer", "add", "native_dropout", "accumulate_grad"))
 """Operations of a model without any activation."""
 UNITS = frozenset(
-    "softmax log_softmax sigmoid tanh relu leaky_relu elu selu gelu silu mish softplus log_sigmoid "
-    "clamp exp log prelu hardsigmoid hardswish".split()
+    (
+        *("softmax", "log_softmax", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"),
+        *("mish", "softplus", "log_sigmoid", "clamp", "exp", "log", "prelu", "hardsigmoid"),
+        "hardswish",
+    )
 )
 """Operations on each output, or on each row of them."""
-LOSSES = frozenset("nll bce bce_logits mse smooth_l1 huber".split())
+LOSSES = frozenset(["nll", "bce", "bce_logits", "mse", "smooth_l1", "huber"])
 """Operations that keep what they were given, and the targets."""
 
 

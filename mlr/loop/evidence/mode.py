@@ -16,9 +16,9 @@ def reads_mode(model: nn.Module) -> bool:
     for part in model.modules():
         if isinstance(part, _DropoutNd) and part.p > 0:
             return True
-        if isinstance(part, _BatchNorm) and part.track_running_stats:
-            if part.weight is None or part.weight.requires_grad:
-                return True
+        norm = isinstance(part, _BatchNorm) and part.track_running_stats
+        if norm and (part.weight is None or part.weight.requires_grad):
+            return True
     return False
 
 

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from mlr.loop.evidence import graph, recomputed, values
 from mlr.loop.evidence.mode import Modes
 from mlr.loop.evidence.order import Order
-from mlr.loop.evidence.trained import Parameters, dead, rates, symmetric
+from mlr.loop.evidence.trained import ProgramParameters, dead, rates, symmetric
 from mlr.loop.model_hooks import is_compiled
 from mlr.records.evidence import Evidence, Look
 
@@ -48,7 +48,7 @@ class Observer:
             listen: register hooks.
         """
         self._model, self._optimizers, self._accumulate = model, optimizers, accumulate
-        self._parameters = Parameters(model, optimizers)
+        self._parameters = ProgramParameters(model, optimizers)
         self._listen = listen
         self._modes = Modes(model, listen and not is_compiled(model))
         self.targets = values.Targets()

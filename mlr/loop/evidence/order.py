@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 from torch.autograd import Variable
 
-from mlr.loop.evidence.trained import Parameters, moved
+from mlr.loop.evidence.trained import ProgramParameters, moved
 
 
 class Order:
@@ -23,7 +23,7 @@ class Order:
         open: True until the update.
     """
 
-    def __init__(self, parameters: Parameters, former: float, fresh: bool) -> None:
+    def __init__(self, parameters: ProgramParameters, former: float, fresh: bool) -> None:
         """Begin a look.
 
         Args:

@@ -21,8 +21,8 @@ SYMMETRIC = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Layers whose units are rows of their weights."""
 
 
-class Parameters:
-    """Parameters of a model and of its optimizers, which are watched for changes.
+class ProgramParameters:
+    """ProgramParameters of a model and of its optimizers, which are watched for changes.
 
     Attributes:
         named: trained parameters of the model by name.
@@ -56,12 +56,11 @@ class Parameters:
         self._read = True
         self._reached |= {id(leaf) for leaf in graph.leaves}
         mine, owned = {id(own) for own in self.model.parameters()}, self.owned()
+        known = mine | owned.keys() | self.outside.keys()
         for leaf in graph.leaves:
-            own = id(leaf)
-            if isinstance(leaf, nn.Parameter) and own not in mine and own not in owned:
-                if own not in self.outside:
-                    self.outside[own] = leaf
-                    self._first_outside[own] = _sample(leaf)
+            if isinstance(leaf, nn.Parameter) and id(leaf) not in known:
+                self.outside[id(leaf)] = leaf
+                self._first_outside[id(leaf)] = _sample(leaf)
 
     @torch.no_grad()
     def entries(self) -> dict[str, Any]:

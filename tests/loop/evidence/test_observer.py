@@ -1,4 +1,4 @@
-"""What a loop's folder tells of it; the training stays the same to the bit."""
+"""The folder tells what a loop is, and the training stays the same to the bit."""
 
 from __future__ import annotations
 

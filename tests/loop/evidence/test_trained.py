@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mlr.loop.evidence import graph
-from mlr.loop.evidence.trained import Parameters, dead, is_fresh, moved, rates, symmetric
+from mlr.loop.evidence.trained import ProgramParameters, dead, is_fresh, moved, rates, symmetric
 
 
 def network():
@@ -17,7 +17,7 @@ def network():
 
 
 def looked(model, optimizers, forward=None, steps=1):
-    parameters = Parameters(model, optimizers)
+    parameters = ProgramParameters(model, optimizers)
     for _ in range(steps):
         inputs, classes = torch.randn(9, 5), torch.randint(3, (9,))
         z = (forward or model)(inputs)
@@ -59,7 +59,7 @@ def test_the_head_alone_is_owned():
 def test_parameters_that_a_second_optimizer_changes_are_owned_by_somebody():
     model = network()
     other = sgd(model[:4])
-    parameters = Parameters(model, [sgd(model[4])])
+    parameters = ProgramParameters(model, [sgd(model[4])])
     model(torch.randn(3, 5)).sum().backward()
     other.step()
     assert parameters.entries()["unowned"].count == 0
@@ -92,7 +92,7 @@ def test_layers_that_no_gradient_reaches():
 def test_norms_of_gradients_and_decay():
     model = nn.Linear(2, 1, bias=False)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.5)
-    parameters = Parameters(model, [optimizer])
+    parameters = ProgramParameters(model, [optimizer])
     assert parameters.gradient_norm() == 0
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[3.0, 4.0]]))

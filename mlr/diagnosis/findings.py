@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mlr.analysis.formatting import approx_percent
+from mlr.core.text import approx_percent
 
 OR = ", or "
 """Separator of the alternatives of a remedy."""

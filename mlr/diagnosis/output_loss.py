@@ -1,14 +1,14 @@
 """Rules about outputs that do not fit the loss, in a program of a user's own.
 
 The loss's graph says which operations follow each other, the values say what they did, and the loss
-computed again says which loss it is. A finding is certain if the graph says so and the values agree.
+computed again says which loss it is. A finding is certain if the graph says so and the values
+agree.
 """
 
 from __future__ import annotations
 
-from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import Finding
-from mlr.analysis.explain.program import OF_NUMBERS, OF_PROBABILITIES, Program
+from mlr.diagnosis.findings import Finding
+from mlr.diagnosis.program import OF_NUMBERS, OF_PROBABILITIES, WatchedProgram
 
 ROUNDING = 1e-3
 """Distance from a bound or a sum that is rounding."""
@@ -16,8 +16,7 @@ NO_LOG = 0.05
 """|log Σ exp| of a row above which its numbers are no log-probabilities."""
 FEWEST_CLASSES, MOST_CLASSES = 3, 20
 EVEN = 0.2
-"""Least share of the rarest of the most frequent number among class numbers: counts have long tails.
-"""
+"""Least share of the rarest of the most frequent class number: counts have long tails."""
 CUT = 0.5
 """Share of outputs at a bound of a clamp from which it is in the way."""
 DIFFERENCES = ("mse", "smooth_l1", "huber", "sub")
@@ -25,13 +24,14 @@ RANGES = {"sigmoid": (0.0, 1.0), "softmax": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 """Range of the outputs of an operation."""
 LAYERS = ("layer", "add", "mean", "mul")
 """Operations that end with any number."""
-BOUNDS = frozenset("softmax log_softmax sigmoid relu softplus exp clamp tanh pow abs".split())
+BOUNDS = frozenset(
+    ["softmax", "log_softmax", "sigmoid", "relu", "softplus", "exp", "clamp", "tanh", "pow", "abs"]
+)
 """Operations after which outputs are no longer those of the last layer."""
 
 
-def softmax_over_one_unit(facts: Facts) -> Finding | None:
+def softmax_over_one_unit(program: WatchedProgram) -> Finding | None:
     """Find a softmax over an axis of one unit, which is constant."""
-    program = facts.program
     one = [axis for axis in _axes(program) if axis[2] == 1 and not (axis[0] == 0 and axis[1] > 1)]
     if not one:
         return None
@@ -41,7 +41,8 @@ def softmax_over_one_unit(facts: Facts) -> Finding | None:
         "the loss is 0" if ce and not program.has("softmax", *DIFFERENCES, "bce") else "it is 1"
     )
     return Finding(
-        f"The model has one output, and {inner} that one unit: {constant} whatever the weights are, "
+        f"The model has one output, and {inner} that one unit: {constant} whatever the weights "
+        "are, "
         "so that no gradient comes.",
         f"softmax over an axis of size 1; outputs of shape {_shape(program.first.output_shape)}, "
         f"from {program.lowest('output_low'):.3g} to {program.highest('output_high'):.3g}",
@@ -50,30 +51,29 @@ def softmax_over_one_unit(facts: Facts) -> Finding | None:
     )
 
 
-def softmax_over_batch(facts: Facts) -> Finding | None:
+def softmax_over_batch(program: WatchedProgram) -> Finding | None:
     """Find a softmax that runs over the examples of the batch."""
-    program = facts.program
     batch = program.first.output_shape[:1]
     over = [
         axis
         for axis in _axes(program)
         if axis[0] == 0 and [axis[2]] == batch and (axis[1] > 1 or _one_a_target(program))
     ]
-    if not over or over[0][1] > 1 and batch == [1]:
+    if not over or (over[0][1] > 1 and batch == [1]):
         return None
     sums = f"; rows of the outputs sum to {_span(program, 'row_low', 'row_high')}"
     known = program.first.row_low == program.first.row_low
     return Finding(
-        "The softmax runs over the examples of the batch and not over the classes: the output of an "
+        "The softmax runs over the examples of the batch and not over the classes: the output of "
+        "an "
         "example depends on its neighbours, and its own classes do not sum to 1.",
         f"softmax over axis 0 of size {over[0][2]}, the batch{sums if known else ''}",
         "torch.softmax(outputs, dim=1)   # or log_softmax(…, dim=1); none before cross_entropy",
     )
 
 
-def softmax_before_cross_entropy(facts: Facts) -> Finding | None:
+def softmax_before_cross_entropy(program: WatchedProgram) -> Finding | None:
     """Find a softmax whose result goes through another in the loss."""
-    program = facts.program
     if not program.has("softmax", "log_softmax"):
         if not (_opaque(program) and program.is_loss("ce") and _sums_to_one(program)):
             return None
@@ -83,13 +83,13 @@ def softmax_before_cross_entropy(facts: Facts) -> Finding | None:
     return _twice(program, "softmax is followed by log_softmax", certain=True)
 
 
-def _twice(program: Program, seen: str, certain: bool) -> Finding:
+def _twice(program: WatchedProgram, seen: str, certain: bool) -> Finding:
     # e / (e + K − 1): one output 1 and all others 0
     classes = max(2, program.outputs)
     most = 2.718281828 / (2.718281828 + classes - 1)
     return Finding(
         "cross_entropy applies a softmax, and its outputs are one already: no class can get more "
-        f"than {{most:%}}, and gradients are small.",
+        "than {most:%}, and gradients are small.",
         f"{seen}; rows of the outputs sum to {_span(program, 'row_low', 'row_high')}; loss "
         f"{program.late_loss if program.evidence.updates else program.first.loss:.3g}",
         "give cross_entropy the output of the last layer: remove the softmax from the model",
@@ -98,20 +98,20 @@ def _twice(program: Program, seen: str, certain: bool) -> Finding:
     )
 
 
-def softmax_twice(facts: Facts) -> Finding | None:
+def softmax_twice(program: WatchedProgram) -> Finding | None:
     """Find a softmax of a softmax."""
-    if not facts.program.has("softmax", "softmax"):
+    if not program.has("softmax", "softmax"):
         return None
     return Finding(
-        "The output is a softmax of a softmax, so that all classes have nearly the same probability.",
-        f"softmax is followed by softmax; outputs {_span(facts.program, 'output_low', 'output_high')}",
+        "The output is a softmax of a softmax, so that all classes have nearly the same "
+        "probability.",
+        f"softmax is followed by softmax; outputs {_span(program, 'output_low', 'output_high')}",
         "remove one of the two softmaxes",
     )
 
 
-def sigmoid_before_bce_with_logits(facts: Facts) -> Finding | None:
+def sigmoid_before_bce_with_logits(program: WatchedProgram) -> Finding | None:
     """Find a sigmoid before a loss on logits, which applies another."""
-    program = facts.program
     if program.has("sigmoid", "bce_logits"):
         return _sigmoids(program, "sigmoid is followed by the loss's own", True)
     if program.has("sigmoid", "sigmoid"):
@@ -121,19 +121,19 @@ def sigmoid_before_bce_with_logits(facts: Facts) -> Finding | None:
     return _sigmoids(program, "the model ends with Sigmoid", True) if hidden and inside else None
 
 
-def sigmoid_twice(facts: Facts) -> Finding | None:
+def sigmoid_twice(program: WatchedProgram) -> Finding | None:
     """Find a sigmoid of a sigmoid."""
-    program = facts.program
     if not program.has("sigmoid", "sigmoid"):
         return None
     return Finding(
-        "The output is a sigmoid of a sigmoid: it lies between 0.5 and 0.731, whatever the weights.",
+        "The output is a sigmoid of a sigmoid: it lies between 0.5 and 0.731, whatever the "
+        "weights.",
         f"sigmoid is followed by sigmoid; outputs {_span(program, 'output_low', 'output_high')}",
         "remove one of the two sigmoids",
     )
 
 
-def _sigmoids(program: Program, seen: str, certain: bool) -> Finding:
+def _sigmoids(program: WatchedProgram, seen: str, certain: bool) -> Finding:
     return Finding(
         "The loss applies a sigmoid, and its outputs are one already: the probability it sees lies "
         "between 0.5 and 0.731, so that no example is ever of class 0.",
@@ -143,9 +143,8 @@ def _sigmoids(program: Program, seen: str, certain: bool) -> Finding:
     )
 
 
-def relu_output(facts: Facts) -> Finding | None:
+def relu_output(program: WatchedProgram) -> Finding | None:
     """Find a ReLU as the last operation before the loss."""
-    program = facts.program
     low, most = program.lowest("target_low"), program.highest("output_high")
     if program.has("relu", "log_softmax", "softmax", "nll"):
         why = (
@@ -169,9 +168,8 @@ def relu_output(facts: Facts) -> Finding | None:
     )
 
 
-def bounded_logits(facts: Facts) -> Finding | None:
+def bounded_logits(program: WatchedProgram) -> Finding | None:
     """Find logits that an activation bounds."""
-    program = facts.program
     for name in ("tanh", "sigmoid", "hardsigmoid", "softmax"):
         taken = ("log_softmax", "bce_logits") if name != "softmax" else ("bce_logits",)
         if program.has(name, *taken, *(("softmax", "sigmoid") if name != "softmax" else ())):
@@ -186,9 +184,8 @@ def bounded_logits(facts: Facts) -> Finding | None:
     return None
 
 
-def output_out_of_range(facts: Facts) -> Finding | None:
+def output_out_of_range(program: WatchedProgram) -> Finding | None:
     """Find targets that the output's last operation cannot reach."""
-    program = facts.program
     low, high = program.lowest("target_low"), program.highest("target_high")
     for name, (least, most) in RANGES.items():
         if not (low < least - ROUNDING or high > most + ROUNDING):
@@ -198,20 +195,21 @@ def output_out_of_range(facts: Facts) -> Finding | None:
         if not (seen or hidden) or program.last.weighted or not _is_difference(program):
             continue
         return Finding(
-            f"The targets lie outside the range of the output: a {name} gives {least:g} to {most:g}, "
+            f"The targets lie outside the range of the output: a {name} gives {least:g} to "
+            f"{most:g}, "
             f"and targets go from {low:.3g} to {high:.3g}.",
-            f"{name} is followed by {', '.join(sorted(_after(program, name))) or 'the loss'}; outputs "
+            f"{name} is followed by {', '.join(sorted(_after(program, name))) or 'the loss'}; "
+            "outputs "
             f"{_span(program, 'output_low', 'output_high')}",
             f"remove the {name} after the last layer, or scale the targets into its range",
         )
     return None
 
 
-def softmax_for_several_labels(facts: Facts) -> Finding | None:
+def softmax_for_several_labels(program: WatchedProgram) -> Finding | None:
     """Find a softmax for examples that have several labels."""
-    program = facts.program
     most = program.highest("target_row_high")
-    labels = program.always(lambda look: look.target_whole and 0 <= look.target_low)
+    labels = program.always(lambda look: look.target_whole and look.target_low >= 0)
     if not (labels and program.highest("target_high") == 1 and most > 1 + ROUNDING):
         return None
     soft = program.has("log_softmax", "mul", "nll") or program.has("softmax", "bce", "log")
@@ -227,9 +225,8 @@ def softmax_for_several_labels(facts: Facts) -> Finding | None:
     )
 
 
-def nll_without_log_softmax(facts: Facts) -> Finding | None:
+def nll_without_log_softmax(program: WatchedProgram) -> Finding | None:
     """Find nll_loss of what are no log-probabilities."""
-    program = facts.program
     given = [one for one in program.feeds("nll") if one in (*RANGES, *LAYERS, "relu", "clamp")]
     size = program.lowest("fed_log_sum")
     if not given or not size > NO_LOG or "mul" in given or program.has("log_softmax", "nll"):
@@ -246,9 +243,8 @@ def nll_without_log_softmax(facts: Facts) -> Finding | None:
     )
 
 
-def kl_without_log(facts: Facts) -> Finding | None:
+def kl_without_log(program: WatchedProgram) -> Finding | None:
     """Find kl_div of probabilities in place of their logarithms."""
-    program = facts.program
     forms = {form.lstrip("-") for form in program.forms}
     if "log_softmax+kl" in forms or not {"kl", "softmax+kl"} & forms:
         return None
@@ -262,9 +258,8 @@ def kl_without_log(facts: Facts) -> Finding | None:
     )
 
 
-def probabilities_expected(facts: Facts) -> Finding | None:
+def probabilities_expected(program: WatchedProgram) -> Finding | None:
     """Find a loss on probabilities that is given unbounded outputs."""
-    program = facts.program
     given = [one for one in program.feeds("bce") if one in ("layer", "tanh", "leaky_relu", "elu")]
     logs = [one for one in program.feeds("log") if one in ("layer", "tanh", "leaky_relu", "elu")]
     bounded = any(before in BOUNDS for before, _ in program.pairs)
@@ -274,7 +269,8 @@ def probabilities_expected(facts: Facts) -> Finding | None:
         return None
     loss = "binary_cross_entropy" if given else "The logarithm"
     return Finding(
-        f"{loss} expects probabilities, and is given the outputs of {(given or logs)[0]} as they are.",
+        f"{loss} expects probabilities, and is given the outputs of {(given or logs)[0]} as they "
+        "are.",
         f"{(given or logs)[0]} is followed by {'bce' if given else 'log'}; outputs "
         f"{_span(program, 'output_low', 'output_high')}",
         "loss = F.binary_cross_entropy_with_logits(outputs, targets)"
@@ -283,9 +279,8 @@ def probabilities_expected(facts: Facts) -> Finding | None:
     )
 
 
-def clamped_output(facts: Facts) -> Finding | None:
+def clamped_output(program: WatchedProgram) -> Finding | None:
     """Find outputs that are clamped, many of them at a bound."""
-    program = facts.program
     share = program.last.output_edge
     if not program.has("layer", "clamp") or not share >= CUT:
         return None
@@ -301,9 +296,9 @@ def clamped_output(facts: Facts) -> Finding | None:
     )
 
 
-def classes_as_numbers(facts: Facts) -> Finding | None:
+def classes_as_numbers(program: WatchedProgram) -> Finding | None:
     """Find class numbers that are regressed on."""
-    program, counts = facts.program, facts.program.evidence.class_counts
+    counts = program.evidence.class_counts
     several = FEWEST_CLASSES <= len(counts) <= MOST_CLASSES
     if not several or not program.is_loss(*OF_NUMBERS) or program.outputs != 1:
         return None
@@ -323,37 +318,39 @@ def classes_as_numbers(facts: Facts) -> Finding | None:
     )
 
 
-def labels_out_of_range(facts: Facts) -> Finding | None:
+def labels_out_of_range(program: WatchedProgram) -> Finding | None:
     """Find labels of a cross-entropy outside [0, 1], as −1 and 1."""
-    found = _beyond(facts.program)
+    found = _beyond(program)
     if found is None:
         return None
-    program, low, high = facts.program, *found
+    low, high = found
     if not (program.always(lambda look: look.target_whole) and high <= 2):
         return None
     mend = "(targets + 1) / 2" if (low, high) == (-1, 1) else f"targets - {low:g}"
     return Finding(
-        f"The labels are {low:g} and {high:g}, and binary cross-entropy expects 0 and 1: its loss can "
+        f"The labels are {low:g} and {high:g}, and binary cross-entropy expects 0 and 1: its "
+        "loss can "
         "become negative without end.",
         f"targets from {low:g} to {high:g}; loss {program.late_loss or program.first.loss:.3g}",
         f"targets = {mend}",
     )
 
 
-def targets_out_of_range(facts: Facts) -> Finding | None:
+def targets_out_of_range(program: WatchedProgram) -> Finding | None:
     """Find targets of a cross-entropy outside [0, 1]."""
-    found = _beyond(facts.program)
+    found = _beyond(program)
     if found is None:
         return None
     low, high = found
     return Finding(
-        f"Binary cross-entropy expects targets in [0, 1], and they go from {low:.3g} to {high:.3g}.",
+        f"Binary cross-entropy expects targets in [0, 1], and they go from {low:.3g} to "
+        f"{high:.3g}.",
         f"targets from {low:.3g} to {high:.3g}",
         f"targets = targets / {high:g}" if low >= 0 else "scale the targets into [0, 1]",
     )
 
 
-def _beyond(program: Program) -> tuple[float, float] | None:
+def _beyond(program: WatchedProgram) -> tuple[float, float] | None:
     """Return the range of the targets of a binary cross-entropy, if it is beyond [0, 1]."""
     fed = any(look.fed in OF_PROBABILITIES for look in program.looks)
     recognised = any(form in program.forms for form in ("bce", "bce_logits", "sigmoid+bce"))
@@ -364,9 +361,9 @@ def _beyond(program: Program) -> tuple[float, float] | None:
     return (low, high) if low < -ROUNDING or high > 1 + ROUNDING else None
 
 
-def shapes_broadcast(facts: Facts) -> Finding | None:
+def shapes_broadcast(program: WatchedProgram) -> Finding | None:
     """Find outputs and targets whose difference is a matrix of all with all."""
-    program, first = facts.program, facts.program.first
+    first = program.first
     batch = first.output_shape[0] if first.output_shape else 0
     count = 1
     for size in first.output_shape:
@@ -384,26 +381,26 @@ def shapes_broadcast(facts: Facts) -> Finding | None:
     )
 
 
-def wrong_head(facts: Facts) -> Finding | None:
+def wrong_head(program: WatchedProgram) -> Finding | None:
     """Find a head that the probe was given for outputs that are its predictions already."""
-    program = facts.program
-    ends = {"sigmoid": "bce", "softmax": "nll"}
-    loss = ends.get(facts.head)
-    below = program.has(facts.head, "bce") if facts.head == "sigmoid" else _sums_to_one(program)
-    if loss is None or not below or loss not in program.forms | {"nll": ""}:
+    head = program.course.head
+    if head == "sigmoid":
+        twice = "bce" in program.forms and program.has("sigmoid", "bce")
+    else:
+        twice = head == "softmax" and _sums_to_one(program)
+    if not twice:
         return None
     return Finding(
-        f'The probe was given head="{facts.head}" and outputs that are its probabilities already: its '
+        f'The probe was given head="{head}" and outputs that are its probabilities already: its '
         "accuracy and gradients are those of a head that is applied twice.",
         f"outputs {_span(program, 'output_low', 'output_high')}; the loss takes them as they are",
         "GradientProbe(model, optimizer, folder)   # without head=",
     )
 
 
-def log_of_softmax(facts: Facts) -> Finding | None:
+def log_of_softmax(program: WatchedProgram) -> Finding | None:
     """Find the logarithm of a softmax that has underflowed."""
-    program = facts.program
-    lost = facts.diverged or any(look.loss in (float("inf"),) for look in program.looks)
+    lost = program.course.diverged or any(look.loss in (float("inf"),) for look in program.looks)
     if not (program.has("softmax", "log") and lost):
         return None
     return Finding(
@@ -413,7 +410,7 @@ def log_of_softmax(facts: Facts) -> Finding | None:
     )
 
 
-def _axes(program: Program) -> list[tuple[int, int, int]]:
+def _axes(program: WatchedProgram) -> list[tuple[int, int, int]]:
     """Return axis, number of axes and size of every softmax."""
     found = []
     for text in dict.fromkeys(text for look in program.looks[:1] for text in look.axes):
@@ -423,39 +420,39 @@ def _axes(program: Program) -> list[tuple[int, int, int]]:
     return found
 
 
-def _one_a_target(program: Program) -> bool:
+def _one_a_target(program: WatchedProgram) -> bool:
     """Tell if outputs and targets are one number an example."""
     sizes = program.first.output_shape, program.first.target_shape
     flat = all(len(size) == 1 or size[1:] == [1] for size in sizes)
     return flat and program.has("softmax", "bce", *DIFFERENCES)
 
 
-def _after(program: Program, name: str) -> set[str]:
+def _after(program: WatchedProgram, name: str) -> set[str]:
     return {after for before, after in program.pairs if before == name}
 
 
-def _opaque(program: Program) -> bool:
+def _opaque(program: WatchedProgram) -> bool:
     """Tell if the operations of the model are hidden, as in a compiled one."""
     return any("compiled" in before for before, _ in program.pairs)
 
 
-def _ends_in(program: Program, layer: str) -> bool:
+def _ends_in(program: WatchedProgram, layer: str) -> bool:
     return program.evidence.last_layers[-1:] == [layer]
 
 
-def _sums_to_one(program: Program) -> bool:
+def _sums_to_one(program: WatchedProgram) -> bool:
     low, high = program.lowest("row_low"), program.highest("row_high")
     return (
         abs(low - 1) < ROUNDING and abs(high - 1) < ROUNDING and program.lowest("output_low") >= 0
     )
 
 
-def _is_difference(program: Program) -> bool:
+def _is_difference(program: WatchedProgram) -> bool:
     fed = any(look.fed in DIFFERENCES for look in program.looks)
     return fed or program.is_loss(*OF_NUMBERS)
 
 
-def _span(program: Program, low: str, high: str) -> str:
+def _span(program: WatchedProgram, low: str, high: str) -> str:
     ends = f"{program.lowest(low):.3g}", f"{program.highest(high):.3g}"
     return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 

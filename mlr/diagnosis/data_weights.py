@@ -6,10 +6,8 @@ from math import isfinite
 
 import numpy as np
 
-from mlr.analysis.explain import curve_shape
-from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import Finding
-from mlr.analysis.explain.program import OF_CLASSES, OF_PROBABILITIES
+from mlr.diagnosis.findings import Finding
+from mlr.diagnosis.program import OF_CLASSES, OF_PROBABILITIES, WatchedProgram
 
 FLOAT32 = 1e5
 """|mean| / std of a column from which float32 loses its differences."""
@@ -39,14 +37,14 @@ FEWEST = 100
 """Targets from which a class without any is no chance."""
 
 
-def not_finite_values(facts: Facts) -> Finding | None:
+def not_finite_values(program: WatchedProgram) -> Finding | None:
     """Find inputs, targets or outputs that are not finite at the start."""
     for name, mend in (
         ("input", "inputs = torch.nan_to_num(inputs)   # better: repair or drop those examples"),
         ("target", "drop the examples whose targets are not finite"),
         ("output", "torch.autograd.set_detect_anomaly(True) names the operation"),
     ):
-        share = getattr(facts.program.first, f"{name}_lost")
+        share = getattr(program.first, f"{name}_lost")
         if share > 0:
             return Finding(
                 f"{{share:%}} of the {name}s are not finite before the first update.",
@@ -57,13 +55,14 @@ def not_finite_values(facts: Facts) -> Finding | None:
     return None
 
 
-def zero_weights(facts: Facts) -> Finding | None:
+def zero_weights(program: WatchedProgram) -> Finding | None:
     """Find hidden layers whose weights are all 0."""
-    last, early = facts.program.last, facts.program.evidence.preflight
+    last, early = program.last, program.evidence.preflight
     if not (last.zero and (last.updates or early)):
         return None
     return Finding(
-        f"The weights of hidden layers are all 0 ({', '.join(last.symmetric)}): their units are the "
+        f"The weights of hidden layers are all 0 ({', '.join(last.symmetric)}): their units are "
+        "the "
         "same, get the same gradient or none, and stay the same.",
         f"all rows of these weights are 0 after {last.updates:,} updates",
         "torch.nn.init.kaiming_normal_(layer.weight)",
@@ -71,13 +70,14 @@ def zero_weights(facts: Facts) -> Finding | None:
     )
 
 
-def symmetric_weights(facts: Facts) -> Finding | None:
+def symmetric_weights(program: WatchedProgram) -> Finding | None:
     """Find hidden layers whose units are all the same."""
-    last, early = facts.program.last, facts.program.evidence.preflight
+    last, early = program.last, program.evidence.preflight
     if not last.symmetric or not (last.updates or early):
         return None
     return Finding(
-        f"All units of a hidden layer are the same ({', '.join(last.symmetric)}): they began equal, "
+        f"All units of a hidden layer are the same ({', '.join(last.symmetric)}): they began "
+        "equal, "
         "get the same gradient, and count as one.",
         f"all rows of the weights are equal to the bit after {last.updates:,} updates",
         "torch.nn.init.kaiming_normal_(layer.weight)",
@@ -85,13 +85,14 @@ def symmetric_weights(facts: Facts) -> Finding | None:
     )
 
 
-def inputs_lose_precision(facts: Facts) -> Finding | None:
+def inputs_lose_precision(program: WatchedProgram) -> Finding | None:
     """Find inputs whose mean is so large that float32 loses their differences."""
-    program, offset = facts.program, facts.program.highest("input_offset")
+    offset = program.highest("input_offset")
     if not offset > FLOAT32 or program.late_loss < MUCH * program.constant:
         return None
     return Finding(
-        "A column of the inputs has a mean {offset:.2g} times its standard deviation: float32, with "
+        "A column of the inputs has a mean {offset:.2g} times its standard deviation: float32, "
+        "with "
         "its seven digits, loses the differences between examples.",
         f"largest |mean| / std of a column {offset:.3g}; largest column "
         f"{program.highest('input_largest'):.3g}",
@@ -100,9 +101,8 @@ def inputs_lose_precision(facts: Facts) -> Finding | None:
     )
 
 
-def dead_relus(facts: Facts) -> Finding | None:
+def dead_relus(program: WatchedProgram) -> Finding | None:
     """Find a layer whose ReLUs are 0 for all examples."""
-    program = facts.program
     shares = program.last.dead
     seen = program.evidence
     learned = seen.updates > 0 and program.late_loss < MUCH * program.first.loss
@@ -110,19 +110,19 @@ def dead_relus(facts: Facts) -> Finding | None:
         return None
     return Finding(
         "All ReLUs of a layer are 0 for all examples: no gradient passes, and they stay so.",
-        f"share of dead units by layer {', '.join(f'{share:.2g}' for share in shares)}, at the start "
+        f"share of dead units by layer {', '.join(f'{share:.2g}' for share in shares)}, at the "
+        "start "
         f"{', '.join(f'{share:.2g}' for share in program.first.dead)}",
         "a smaller learning rate, standardised inputs, or nn.LeakyReLU",
     )
 
 
-def start_too_large(facts: Facts) -> Finding | None:
+def start_too_large(program: WatchedProgram) -> Finding | None:
     """Find a start far above the best constant that was not made up for."""
-    program = facts.program
     start, sane = program.first.loss, program.constant
     if not program.is_loss(*OF_CLASSES, *OF_PROBABILITIES) or program.late_loss < sane / 2:
         return None
-    if not (start >= HIGH_START * sane and start - sane >= HIGHER_BY) or not _sane_inputs(facts):
+    if not (start >= HIGH_START * sane and start - sane >= HIGHER_BY) or not _sane_inputs(program):
         return None
     return Finding(
         "The initial predictions are confident and wrong: the weights are too large at the start.",
@@ -133,11 +133,10 @@ def start_too_large(facts: Facts) -> Finding | None:
     )
 
 
-def inputs_unscaled(facts: Facts) -> Finding | None:
+def inputs_unscaled(program: WatchedProgram) -> Finding | None:
     """Find inputs of a wild scale in a program that learns nothing."""
-    program = facts.program
     size, largest = program.first.input_size, program.first.input_largest
-    if not _held_up(facts) or _sane_inputs(facts):
+    if not _held_up(program) or _sane_inputs(program):
         return None
     return Finding(
         "The inputs have a size of {size:.3g}, where about 1 is expected.",
@@ -149,22 +148,21 @@ def inputs_unscaled(facts: Facts) -> Finding | None:
     )
 
 
-def _sane_inputs(facts: Facts) -> bool:
-    first = facts.program.first
+def _sane_inputs(program: WatchedProgram) -> bool:
+    first = program.first
     apart = first.input_largest / first.input_smallest if first.input_smallest > 0 else 1.0
     return not (first.input_size > LARGE or first.input_size < SMALL or apart > APART)
 
 
-def _held_up(facts: Facts) -> bool:
+def _held_up(program: WatchedProgram) -> bool:
     """Tell if most of a constant's loss is left, or the loss is lost."""
-    program = facts.program
-    return program.unlearned or facts.diverged
+    return program.unlearned or program.course.diverged
 
 
-def targets_unscaled(facts: Facts) -> Finding | None:
+def targets_unscaled(program: WatchedProgram) -> Finding | None:
     """Find targets of a large scale in a regression that learns nothing."""
-    program, size = facts.program, facts.program.evidence.target_size
-    if not program.is_loss("mse") or not size > TARGETS or not _held_up(facts):
+    size = program.evidence.target_size
+    if not program.is_loss("mse") or not size > TARGETS or not _held_up(program):
         return None
     return Finding(
         "The targets have a size of {size:.3g}: the last layer takes long to reach it, or its "
@@ -176,11 +174,11 @@ def targets_unscaled(facts: Facts) -> Finding | None:
     )
 
 
-def sorted_data(facts: Facts) -> Finding | None:
+def sorted_data(program: WatchedProgram) -> Finding | None:
     """Find batches of one class each."""
-    seen, p = facts.program.evidence, facts.program.shares
+    seen, p = program.evidence, program.shares
     several = (p > 0).sum() > 1
-    if not several or seen.batches < 2 or not seen.same_successive == seen.same_successive:
+    if not several or seen.batches < 2 or seen.same_successive != seen.same_successive:
         return None
     chance = float((p**2).sum())
     one = seen.one_class_batches / seen.batches
@@ -196,9 +194,9 @@ def sorted_data(facts: Facts) -> Finding | None:
     )
 
 
-def class_missing(facts: Facts) -> Finding | None:
+def class_missing(program: WatchedProgram) -> Finding | None:
     """Find a class below the largest one seen that has no examples."""
-    program, counts = facts.program, facts.program.evidence.class_counts
+    counts = program.evidence.class_counts
     holes = [k for k, count in enumerate(counts) if count == 0]
     if not (program.first.target_integer and program.is_loss(*OF_CLASSES)) or not holes:
         return None
@@ -214,9 +212,8 @@ def class_missing(facts: Facts) -> Finding | None:
     )
 
 
-def imbalance(facts: Facts) -> Finding | None:
+def imbalance(program: WatchedProgram) -> Finding | None:
     """Find a class so rare that the others alone count in an unweighted loss."""
-    program = facts.program
     counts = [count for count in program.evidence.class_counts if count]
     cross = program.is_loss(*OF_CLASSES, *OF_PROBABILITIES)
     if len(counts) < 2 or not cross or program.last.weighted or program.evidence.target_columns > 1:
@@ -235,17 +232,17 @@ def imbalance(facts: Facts) -> Finding | None:
     )
 
 
-def vanishing_gradient(facts: Facts) -> Finding | None:
+def vanishing_gradient(program: WatchedProgram) -> Finding | None:
     """Find a first layer almost without gradient in a program that learns nothing."""
-    share = curve_shape.layer_share(facts)
-    known = share[~np.isnan(share)]
-    if not facts.program.unlearned or not len(known) or not np.median(known) < VANISHED:
+    known = [share for share in program.course.shares if share == share]
+    if not program.unlearned or not known or not np.median(known) < VANISHED:
         return None
-    first, last = facts.layers[0], facts.layers[-1]
     return Finding(
-        f"The gradient vanishes on its way: that of {first} is {{share:.2g}} times that of {last}.",
-        f"median of grad_norm/{first} over grad_norm/{last} {np.median(known):.3g}; "
-        f"{facts.program.compared}",
+        "The gradient vanishes on its way: that of the first layer is {share:.2g} times that of "
+        "the "
+        "last.",
+        f"median of grad_norm of the first layer over that of the last {np.median(known):.3g}; "
+        f"{program.compared}",
         "nn.ReLU in place of nn.Sigmoid or nn.Tanh, nn.init.kaiming_normal_(layer.weight), fewer "
         "layers, or nn.BatchNorm1d",
         {"share": float(np.median(known))},
@@ -253,14 +250,14 @@ def vanishing_gradient(facts: Facts) -> Finding | None:
     )
 
 
-def no_activation(facts: Facts) -> Finding | None:
+def no_activation(program: WatchedProgram) -> Finding | None:
     """Find layers without an activation between them in a model that learns little."""
-    program = facts.program
     little = program.late_loss >= MUCH * program.constant
     if not (program.always(lambda look: look.linear and look.layers > 1) and little):
         return None
     return Finding(
-        f"No activation stands between the {program.last.layers} layers: together they are one linear "
+        f"No activation stands between the {program.last.layers} layers: together they are one "
+        "linear "
         "layer.",
         f"nothing but layers in the graph below the outputs; {program.compared}",
         "nn.ReLU() between the layers",
@@ -268,9 +265,8 @@ def no_activation(facts: Facts) -> Finding | None:
     )
 
 
-def constant_outputs(facts: Facts) -> Finding | None:
+def constant_outputs(program: WatchedProgram) -> Finding | None:
     """Find outputs that are the same for all examples of a batch."""
-    program = facts.program
     spread, size = program.last.output_std, max(abs(program.last.output_low), 1e-3)
     if not program.unlearned or not spread <= FLAT * size or not isfinite(size):
         return None
@@ -282,9 +278,8 @@ def constant_outputs(facts: Facts) -> Finding | None:
     )
 
 
-def targets_shuffled(facts: Facts) -> Finding | None:
+def targets_shuffled(program: WatchedProgram) -> Finding | None:
     """Find targets that seem not to belong to the inputs, if there is no other cause."""
-    program = facts.program
     if not program.unlearned or program.evidence.updates < 200 or program.evidence.optimizers > 1:
         return None
     if program.late_loss > 1.2 * program.constant:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite, nan
 
@@ -18,27 +19,42 @@ OF_CLASSES, OF_PROBABILITIES = ("ce", "nll"), ("bce", "bce_logits")
 OF_NUMBERS = ("mse", "l1", "smooth_l1")
 
 
-class Program:
+@dataclass(frozen=True)
+class Course:
+    """Series of a training, empty if they are not known, and its end.
+
+    losses: of the measured batches.
+    updates, rates: number of the update and learning rate.
+    shares: first layer's gradient norm as a share of the last one's.
+    diverged: True if it ended without a finite loss.
+    head: name that the probe was given; empty for none.
+    """
+
+    losses: Sequence[float] = ()
+    updates: Sequence[float] = ()
+    rates: Sequence[float] = ()
+    shares: Sequence[float] = ()
+    diverged: bool = False
+    head: str = ""
+
+
+class WatchedProgram:
     """The evidence on one program.
 
     Attributes:
         evidence: as recorded.
+        course: of its training.
         looks: batches with a loss whose graph was read.
+        losses: of the measured batches, else of those that were looked at.
         late_loss: mean loss of the last quarter; NaN if it is unknown.
     """
 
-    def __init__(self, evidence: Evidence, losses: Sequence[float] = ()) -> None:
-        """Describe a program.
-
-        Args:
-            evidence: as recorded.
-            losses: the course of its loss, if that is known.
-        """
-        self.evidence = evidence
+    def __init__(self, evidence: Evidence, course: Course | None = None) -> None:
+        """Describe a program; without a course, by what was looked at alone."""
+        self.evidence, self.course = evidence, course or Course()
         self.looks = [look for look in evidence.looks if look.known]
-        own = [look.loss for look in self.looks] if len(losses) == 0 else losses
-        late = list(own)[-max(1, len(own) // 4) :]
-        self.losses = list(own)
+        self.losses = list(self.course.losses) or [look.loss for look in self.looks]
+        late = self.losses[-max(1, len(self.losses) // 4) :]
         self.late_loss = float(np.mean(late)) if late and evidence.updates else nan
 
     @cached_property

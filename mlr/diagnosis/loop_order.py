@@ -6,9 +6,8 @@ from math import isfinite
 
 import numpy as np
 
-from mlr.analysis.explain.facts import Facts
-from mlr.analysis.explain.findings import Finding
-from mlr.analysis.explain.program import Program
+from mlr.diagnosis.findings import Finding
+from mlr.diagnosis.program import WatchedProgram
 from mlr.records.evidence import Evidence, Untrained
 
 NO_STEP = 10
@@ -25,36 +24,40 @@ FEW = 100
 """Updates that are few for any model."""
 
 
-def loss_without_graph(facts: Facts) -> Finding | None:
+def loss_without_graph(program: WatchedProgram) -> Finding | None:
     """Find a loss, or outputs, that no gradient passes through."""
-    program = facts.program
     if not program.looks or any(look.attached for look in program.looks):
         return None
     outputs = "have a graph" if program.first.output_graph else "have none either"
     where = "" if program.first.output_graph else " (no_grad, detach or .data in the forward pass)"
     return Finding(
-        f"The loss has no graph{where}: its backward pass reaches no parameter, and the model stays "
+        f"The loss has no graph{where}: its backward pass reaches no parameter, and the model "
+        "stays "
         "as it is.",
-        f"loss.grad_fn is None in {len(program.looks)} of {len(program.looks)} batches; the outputs "
+        f"loss.grad_fn is None in {len(program.looks)} of {len(program.looks)} batches; the "
+        "outputs "
         f"{outputs}",
         "loss = loss_function(model(inputs), targets)   # no .item(), .data, detach() or "
         "torch.tensor(loss)",
     )
 
 
-def graph_cut(facts: Facts) -> Finding | None:
+def graph_cut(program: WatchedProgram) -> Finding | None:
     """Find parameters of the first layers that no gradient reaches."""
-    program, missing = facts.program, facts.program.evidence.unreached
+    missing = program.evidence.unreached
     if program.looks and not any(look.trains or not look.attached for look in program.looks):
         return Finding(
-            "The loss does not depend on any parameter of the model: the graph is cut between them.",
+            "The loss does not depend on any parameter of the model: the graph is cut between "
+            "them.",
             f"no parameter of {program.evidence.model} among the leaves of the loss's graph",
-            "give the loss the outputs of model(inputs) themselves, without detach(), .data or numpy()",
+            "give the loss the outputs of model(inputs) themselves, without detach(), .data or "
+            "numpy()",
         )
     if not (missing.count and missing.before and missing.fresh):
         return None
     return Finding(
-        f"No gradient reaches {_named(missing)}: the graph is cut after the first layers, which keep "
+        f"No gradient reaches {_named(missing)}: the graph is cut after the first layers, which "
+        "keep "
         "the weights that they were made with.",
         f"{missing.count} of {program.evidence.parameters} parameters are not in the loss's graph, "
         "and are distributed as torch's layers draw them",
@@ -63,21 +66,21 @@ def graph_cut(facts: Facts) -> Finding | None:
     )
 
 
-def stale_outputs(facts: Facts) -> Finding | None:
+def stale_outputs(program: WatchedProgram) -> Finding | None:
     """Find outputs that were computed before the last update."""
-    same = facts.program.evidence.same_outputs
+    same = program.evidence.same_outputs
     if not same:
         return None
     return Finding(
-        "The outputs are those of earlier parameters: the model is not called again after an update.",
+        "The outputs are those of earlier parameters: the model is not called again after an "
+        "update.",
         f"{same:,} batches with the very outputs of before the update",
         "outputs = model(inputs)   # within the loop",
     )
 
 
-def wrong_loss(facts: Facts) -> Finding | None:
+def wrong_loss(program: WatchedProgram) -> Finding | None:
     """Find a loss that does not depend on the outputs."""
-    program = facts.program
     apart = program.always(lambda look: look.attached and not look.reaches and look.trains)
     if not apart:
         return None
@@ -89,9 +92,9 @@ def wrong_loss(facts: Facts) -> Finding | None:
     )
 
 
-def zero_grad_misplaced(facts: Facts) -> Finding | None:
+def zero_grad_misplaced(program: WatchedProgram) -> Finding | None:
     """Find gradients that are cleared between the backward pass and the update."""
-    known = [look for look in facts.program.looks if look.after > 0 and isfinite(look.at_step)]
+    known = [look for look in program.looks if look.after > 0 and isfinite(look.at_step)]
     if not known or any(look.at_step > 0 for look in known):
         return None
     return Finding(
@@ -102,9 +105,9 @@ def zero_grad_misplaced(facts: Facts) -> Finding | None:
     )
 
 
-def zero_grad_missing(facts: Facts) -> Finding | None:
+def zero_grad_missing(program: WatchedProgram) -> Finding | None:
     """Find gradients of the update before when the next backward pass begins."""
-    known = [look for look in facts.program.looks if look.call and isfinite(look.before)]
+    known = [look for look in program.looks if look.call and isfinite(look.before)]
     stale = [look for look in known if look.stale]
     if not stale or any(look.before == 0 for look in known):
         return None
@@ -116,9 +119,9 @@ def zero_grad_missing(facts: Facts) -> Finding | None:
     )
 
 
-def step_missing(facts: Facts) -> Finding | None:
+def step_missing(program: WatchedProgram) -> Finding | None:
     """Find a loop whose optimizer makes no step."""
-    seen = facts.program.evidence
+    seen = program.evidence
     enough = seen.calls >= max(NO_STEP, 2 * seen.accumulate)
     idle = seen.unchanged.count + seen.unreached.count >= seen.parameters > 0
     if seen.updates or not enough or not idle:
@@ -130,24 +133,26 @@ def step_missing(facts: Facts) -> Finding | None:
     )
 
 
-def wrong_parameters(facts: Facts) -> Finding | None:
+def wrong_parameters(program: WatchedProgram) -> Finding | None:
     """Find an optimizer whose parameters are not those of the model."""
-    seen = facts.program.evidence
+    seen = program.evidence
     if not (seen.strangers and seen.unowned.count):
         return None
     every = "none" if seen.unowned.count == seen.parameters else "not all"
     return Finding(
-        f"The optimizer owns {every} of the model's parameters, but others that are not in the loss: "
+        f"The optimizer owns {every} of the model's parameters, but others that are not in the "
+        "loss: "
         "it was made before the model, or a layer of it, was replaced.",
         f"{seen.unowned.count} of {seen.parameters} parameters of the model are in no optimizer "
-        f"({', '.join(seen.unowned.names)}); {seen.strangers} of the optimizer's are not the model's",
+        f"({', '.join(seen.unowned.names)}); {seen.strangers} of the optimizer's are not the "
+        "model's",
         "optimizer = torch.optim.Adam(model.parameters())   # after the last change of the model",
     )
 
 
-def unregistered_layers(facts: Facts) -> Finding | None:
+def unregistered_layers(program: WatchedProgram) -> Finding | None:
     """Find parameters in the graph that neither model nor optimizer knows."""
-    seen = facts.program.evidence
+    seen = program.evidence
     if not seen.outside or not (seen.updates or seen.preflight):
         return None
     return Finding(
@@ -159,9 +164,9 @@ def unregistered_layers(facts: Facts) -> Finding | None:
     )
 
 
-def parameters_missing(facts: Facts) -> Finding | None:
+def parameters_missing(program: WatchedProgram) -> Finding | None:
     """Find trainable parameters that no optimizer owns."""
-    seen, missing = facts.program.evidence, facts.program.evidence.unowned
+    seen, missing = program.evidence, program.evidence.unowned
     if not missing.count or not (seen.updates or seen.preflight) or seen.strangers:
         return None
     if missing.before and not missing.fresh:
@@ -175,23 +180,24 @@ def parameters_missing(facts: Facts) -> Finding | None:
     )
 
 
-def frozen(facts: Facts) -> Finding | None:
+def frozen(program: WatchedProgram) -> Finding | None:
     """Find layers that are frozen at the random weights that they were made with."""
-    seen, still = facts.program.evidence, facts.program.evidence.frozen
+    seen, still = program.evidence, program.evidence.frozen
     if not (still.count and still.fresh and (seen.updates or seen.preflight)):
         return None
     return Finding(
         f"Layers are frozen at random weights: {_named(still)}.",
-        f"{still.count} parameters do not require a gradient, and are distributed as torch's layers "
+        f"{still.count} parameters do not require a gradient, and are distributed as torch's "
+        "layers "
         "draw them",
         "for parameter in model.parameters(): parameter.requires_grad_(True)",
         certain=False,
     )
 
 
-def loss_maximised(facts: Facts) -> Finding | None:
+def loss_maximised(program: WatchedProgram) -> Finding | None:
     """Find a loss that the steps raise."""
-    program, seen = facts.program, facts.program.evidence
+    seen = program.evidence
     flipped = bool(program.forms) and all(form.startswith("-") for form in program.forms)
     rate = min((rate for look in program.looks for rate in look.rates), default=1.0)
     if seen.maximize == flipped and rate >= 0:
@@ -211,26 +217,27 @@ def loss_maximised(facts: Facts) -> Finding | None:
     return Finding(f"The updates make the loss larger: {what}.", evidence, mend)
 
 
-def momentum_too_high(facts: Facts) -> Finding | None:
+def momentum_too_high(program: WatchedProgram) -> Finding | None:
     """Find a momentum of 1 or more."""
-    momentum = facts.program.evidence.momentum
+    momentum = program.evidence.momentum
     if not momentum >= 1:
         return None
     return Finding(
         "A momentum of {momentum:g} lets the steps grow without end: 1 or more never forgets.",
-        f"momentum={momentum:g}; loss {_course(facts.program)}",
+        f"momentum={momentum:g}; loss {_course(program)}",
         "momentum=0.9",
         {"momentum": momentum},
     )
 
 
-def eval_in_training(facts: Facts) -> Finding | None:
+def eval_in_training(program: WatchedProgram) -> Finding | None:
     """Find a model with dropout or batch normalisation that is trained in eval mode."""
-    seen = facts.program.evidence
+    seen = program.evidence
     if not seen.modes or not seen.eval_after_train:
         return None
     return Finding(
-        "The model is trained in eval mode, so that dropout is off and batch normalisation uses old "
+        "The model is trained in eval mode, so that dropout is off and batch normalisation uses "
+        "old "
         "statistics: it was not set back after a validation.",
         f"{seen.eval_after_train:,} of {seen.calls:,} batches in eval mode, after "
         f"{seen.train_calls:,} in train mode",
@@ -238,9 +245,9 @@ def eval_in_training(facts: Facts) -> Finding | None:
     )
 
 
-def train_in_evaluation(facts: Facts) -> Finding | None:
+def train_in_evaluation(program: WatchedProgram) -> Finding | None:
     """Find a model with dropout or batch normalisation that is evaluated in train mode."""
-    seen = facts.program.evidence
+    seen = program.evidence
     if not seen.modes or not seen.tested:
         return None
     return Finding(
@@ -252,24 +259,23 @@ def train_in_evaluation(facts: Facts) -> Finding | None:
     )
 
 
-def decay_too_strong(facts: Facts) -> Finding | None:
+def decay_too_strong(program: WatchedProgram) -> Finding | None:
     """Find a weight decay that outweighs the gradient in a program that learns nothing."""
-    shares = [look.decay for look in facts.program.looks[1:] if look.decay == look.decay]
-    if not facts.program.unlearned or not shares or not np.median(shares) > STRONGER:
+    shares = [look.decay for look in program.looks[1:] if look.decay == look.decay]
+    if not program.unlearned or not shares or not np.median(shares) > STRONGER:
         return None
     return Finding(
         "Weight decay pulls {share:.3g} times as strongly as the gradient, and nothing is learned.",
         f"weight_decay · ‖w‖ / ‖g‖ {np.median(shares):.3g} (median of {len(shares)} updates); "
-        f"{facts.program.compared}",
+        f"{program.compared}",
         "weight_decay=1e-4   # or torch.optim.AdamW, where the rate multiplies it",
         {"share": float(np.median(shares))},
         certain=False,
     )
 
 
-def gradients_clipped_away(facts: Facts) -> Finding | None:
+def gradients_clipped_away(program: WatchedProgram) -> Finding | None:
     """Find clipping that leaves next to nothing of the gradients."""
-    program = facts.program
     known = [look for look in program.looks if look.after > 0 and look.at_step > 0]
     shares = [look.at_step / look.after for look in known]
     if not program.unlearned or not shares or not max(shares) < IN_VAIN:
@@ -284,10 +290,9 @@ def gradients_clipped_away(facts: Facts) -> Finding | None:
     )
 
 
-def rate_decays_too_soon(facts: Facts) -> Finding | None:
+def rate_decays_too_soon(program: WatchedProgram) -> Finding | None:
     """Find a rate that is gone before half of the updates."""
-    program = facts.program
-    steps, rates = facts.points("learning_rate")
+    steps, rates = np.array(program.course.updates), np.array(program.course.rates)
     if not len(rates):
         looks = [look for look in program.looks if look.rates]
         steps = np.array([look.updates for look in looks])
@@ -309,28 +314,27 @@ def rate_decays_too_soon(facts: Facts) -> Finding | None:
     )
 
 
-def rate_too_low(facts: Facts) -> Finding | None:
+def rate_too_low(program: WatchedProgram) -> Finding | None:
     """Find updates that together hardly move the weights in a program that learns nothing."""
-    program = facts.program
     rates = sorted({rate for look in program.looks for rate in look.rates})
     if program.evidence.updates and rates and rates[-1] == 0:
         why, certain = "is 0", True
-    elif program.unlearned and program.path < STILL:
+    elif program.unlearned and 0 < program.path < STILL:
         why, certain = "is too low, or the gradients are", False
     else:
         return None
     return Finding(
         f"The updates do not move the weights: the learning rate {why}.",
         f"all {program.evidence.updates:,} updates move the weights by {program.path:.2g} of "
-        f"themselves at most; lr={', '.join(f'{rate:g}' for rate in rates)}; loss {_course(program)}",
+        f"themselves at most; lr={', '.join(f'{rate:g}' for rate in rates)}; loss "
+        f"{_course(program)}",
         "lr=1e-3   # with Adam; 0.1 with SGD",
         certain=certain,
     )
 
 
-def too_few_updates(facts: Facts) -> Finding | None:
+def too_few_updates(program: WatchedProgram) -> Finding | None:
     """Find a program that learned nothing in a few updates."""
-    program = facts.program
     if not program.unlearned or program.evidence.updates >= FEW:
         return None
     return Finding(
@@ -351,6 +355,6 @@ def _after(seen: Evidence) -> str:
     return "" if seen.preflight else f", and are unchanged after {seen.updates:,} updates"
 
 
-def _course(program: Program) -> str:
+def _course(program: WatchedProgram) -> str:
     first, last = (program.losses[0], program.losses[-1]) if program.losses else (0.0, 0.0)
     return f"{first:.3g} at the start, {last:.3g} at the end"
