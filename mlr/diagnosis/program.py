@@ -20,7 +20,7 @@ OF_NUMBERS = ("mse", "l1", "smooth_l1")
 
 
 @dataclass(frozen=True)
-class Course:
+class ProgramCourse:
     """Series of a training, empty if they are not known, and its end.
 
     losses: of the measured batches.
@@ -49,9 +49,9 @@ class WatchedProgram:
         late_loss: mean loss of the last quarter; NaN if it is unknown.
     """
 
-    def __init__(self, evidence: Evidence, course: Course | None = None) -> None:
+    def __init__(self, evidence: Evidence, course: ProgramCourse | None = None) -> None:
         """Describe a program; without a course, by what was looked at alone."""
-        self.evidence, self.course = evidence, course or Course()
+        self.evidence, self.course = evidence, course or ProgramCourse()
         self.looks = [look for look in evidence.looks if look.known]
         self.losses = list(self.course.losses) or [look.loss for look in self.looks]
         late = self.losses[-max(1, len(self.losses) // 4) :]

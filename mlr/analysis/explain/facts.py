@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlr.analysis.explain import references
-from mlr.diagnosis.program import Course, WatchedProgram
+from mlr.diagnosis.program import ProgramCourse, WatchedProgram
 from mlr.records.evidence import Evidence
 from mlr.records.reading import Recorded
 
@@ -52,7 +52,7 @@ class Facts:
         if not self.own:
             return WatchedProgram(Evidence())
         updates, rates = self.points("learning_rate")
-        course = Course(
+        course = ProgramCourse(
             losses=self.values("loss/train").tolist(),
             updates=updates.tolist(),
             rates=rates.tolist(),

@@ -10,7 +10,7 @@ import pytest
 from mlr.analysis.explain.diagnose import PROGRAM_RULES, RULES, page
 from mlr.analysis.explain.in_code import in_code
 from mlr.diagnosis.findings import Finding
-from mlr.diagnosis.program import Course, WatchedProgram
+from mlr.diagnosis.program import ProgramCourse, WatchedProgram
 from mlr.docs.links import anchors
 from mlr.records.evidence import Evidence, Look
 
@@ -62,7 +62,7 @@ def program(forms, *, integer=True, outputs=3, updates=50, losses=(1.0,), **entr
     shape = [8] if integer else [8, outputs]
     look = Look(known=True, forms=forms, output_shape=[8, outputs], target_integer=integer,
                 target_shape=shape, target_low=0, target_high=1)  # fmt: skip
-    return WatchedProgram(Evidence(updates=updates, looks=[look], **entries), Course(losses))
+    return WatchedProgram(Evidence(updates=updates, looks=[look], **entries), ProgramCourse(losses))
 
 
 @pytest.mark.parametrize(
