@@ -43,7 +43,7 @@ class _Entry:
         """
         if not isinstance(found, Mapping):
             raise ValueError("not an object")
-        kinds = _kinds(cls)
+        kinds = _kinds(cls)  # type: ignore[arg-type]
         return cls(**{key: _value(kinds[key], own) for key, own in found.items() if key in kinds})
 
 

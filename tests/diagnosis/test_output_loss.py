@@ -119,6 +119,7 @@ def test_a_mismatch_is_the_first_finding(rule, model, loss, targets):
         (network(3), lambda z, t: NLL((1 - z.softmax(1)) ** 2 * z.log_softmax(1), t), CLASSES),
         (network(3), lambda z, t: CE(10 * z.tanh(), t), CLASSES),
         (network(3), LOGITS, SEVERAL),
+        (network(12, nn.Unflatten(1, (2, 2, 3))), CE, BITS.long()[:, None, None].expand(B, 2, 3)),
         (network(1), LOGITS, COLUMN),
         (network(1, SIGMOID), BCE, COLUMN),
         (network(1, SIGMOID), by_hand, COLUMN),

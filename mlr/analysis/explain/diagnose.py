@@ -33,6 +33,8 @@ from mlr.records.reading import Recorded
 from mlr.records.settings import leaves, parse_value
 from mlr.records.status import FINISHED
 
+Rule = Callable[[Any], Finding | None]
+"""Of the facts of a run, or of a program."""
 RULES = {
     rule.__name__: rule
     for rule in (
@@ -44,7 +46,7 @@ RULES = {
 """Causes are listed before their effects: unscaled features make a learning rate too high, which
 saturates outputs, which keep a class from being learned. A clipped unit without gradient stays
 without it at any rate."""
-PROGRAM_RULES: Mapping[str, Callable[[Any], Finding | None]] = {
+PROGRAM_RULES: Mapping[str, Rule] = {
     rule.__name__: rule
     for rule in (
         *(loop.loss_without_graph, loop.stale_outputs, loop.graph_cut, data.not_finite_values),
@@ -111,7 +113,8 @@ def findings(run: Recorded) -> dict[str, Finding]:
 
 
 def _every(facts: Facts) -> Iterator[Named]:
-    for name, rule in (PROGRAM_RULES if facts.own else RULES).items():
+    rules: Mapping[str, Rule] = PROGRAM_RULES if facts.own else RULES
+    for name, rule in rules.items():
         of_training = name in RULES  # the others take the program
         one = rule(facts if of_training else facts.program)
         if one is not None:

@@ -39,12 +39,19 @@ OF_CLASSES: Mapping[str, Cost] = {
     "ce": lambda z, t: F.cross_entropy(z, t, reduction="none"),
     "nll": lambda z, t: F.nll_loss(z, t, reduction="none"),
 }
+
+
+def _smooth_l1(y: Tensor, t: Tensor) -> Tensor:
+    size = (y - t).abs()
+    return torch.where(size < 1, 0.5 * size.square(), size - 0.5)
+
+
 OF_NUMBERS: Mapping[str, Cost] = {
     "bce": lambda y, t: -(t * y.log().clamp(-100) + (1 - t) * (1 - y).log().clamp(-100)),
     "bce_logits": lambda z, t: F.softplus(z, threshold=700) - t * z,
     "mse": lambda y, t: (y - t).square(),
     "l1": lambda y, t: (y - t).abs(),
-    "smooth_l1": lambda y, t: F.smooth_l1_loss(*torch.broadcast_tensors(y, t), reduction="none"),
+    "smooth_l1": _smooth_l1,
     "kl": lambda y, t: torch.xlogy(t, t) - t * y,
     "poisson": lambda z, t: z.exp() - t * z,
 }
