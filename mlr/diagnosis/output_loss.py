@@ -210,7 +210,8 @@ def softmax_for_several_labels(program: WatchedProgram) -> Finding | None:
     """Find a softmax for examples that have several labels."""
     most = program.highest("target_row_high")
     labels = program.always(lambda look: look.target_whole and look.target_low >= 0)
-    if not (labels and program.highest("target_high") == 1 and most > 1 + ROUNDING):
+    alike = program.first.target_shape == program.first.output_shape
+    if not (alike and labels and program.highest("target_high") == 1 and most > 1 + ROUNDING):
         return None
     soft = program.has("log_softmax", "mul", "nll") or program.has("softmax", "bce", "log")
     if not (soft or program.is_loss("ce") or {"softmax+bce"} & program.forms.keys()):

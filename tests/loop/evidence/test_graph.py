@@ -87,6 +87,13 @@ def test_other_paths_to_the_loss_add_no_operation():
     assert (apart.attached, apart.reaches, apart.pairs, len(apart.leaves)) == (True, False, [], 2)
 
 
+def test_another_reader_of_the_last_layer_adds_no_operation():
+    z = nn.Linear(4, 3)(torch.randn(5, 4))
+    y = z.sigmoid()
+    loss = F.mse_loss(y, NUMBERS) + z.square().mean()
+    assert set(graph.seen(y, loss).pairs) == {"layer>sigmoid", "sigmoid>mse", "mse>add"}
+
+
 def test_layers_alone():
     model = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5), nn.Linear(3, 3))
     z = model.eval()(torch.randn(5, 4))

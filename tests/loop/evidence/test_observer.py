@@ -134,6 +134,23 @@ def test_accumulated_gradients_are_not_stale(tmp_path, told):
     assert looks[1].before > 0
 
 
+def test_gradients_that_a_loop_keeps_on_purpose_are_not_stale(tmp_path):
+    model = module()
+    optimizer = sgd(model)
+    with GradientProbe(model, optimizer, tmp_path / "run") as probe:
+        for inputs, targets in batches(4):
+            z = model(inputs)
+            loss = F.cross_entropy(z, targets)
+            probe.watch(z, targets, loss)
+            loss.backward()
+            optimizer.step()
+            for own in model.parameters():
+                own.grad.mul_(0.5)
+    looks = seen(tmp_path / "run").looks
+    assert looks[1].before == pytest.approx(looks[0].at_step / 2)
+    assert not any(look.stale for look in looks)
+
+
 def test_outputs_that_are_not_computed_again(tmp_path):
     model = nn.Linear(5, 3)  # whose gradient does not need its weights
     optimizer = sgd(model)
