@@ -20,6 +20,11 @@ STRONGER = 1.0
 """Size of the decay's pull as a multiple of the gradient."""
 STILL = 0.02
 """Length of the path of the weights over all updates, as a share of them: they stay as they are."""
+DIVIDED = 0.1
+"""Factor of a loss, as a share of one over the accumulated batches, that is too small."""
+NEARLY_ALL, MUCH = 0.85, 0.5
+"""Probability of a dropout that hardly any model bears, and share of a constant's loss above which
+little is learned."""
 FEW = 100
 """Updates that are few for any model."""
 
@@ -286,6 +291,51 @@ def gradients_clipped_away(program: WatchedProgram) -> Finding | None:
         f"{program.compared}",
         "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
         {"share": max(shares)},
+        certain=False,
+    )
+
+
+def zero_gradient_function(program: WatchedProgram) -> Finding | None:
+    """Find a step function that stops all gradients."""
+    known = [look for look in program.looks if look.after == look.after and look.reaches]
+    if not known or any(look.after > 0 or not look.flat for look in known):
+        return None
+    return Finding(
+        f"All gradients are 0, for that of {', '.join(known[0].flat)} is 0 everywhere.",
+        f"{', '.join(known[0].flat)} in the loss's graph; norm of the gradients 0 in {len(known)} "
+        "batches",
+        "leave the step function out of the training, or x + (x.round() - x).detach()",
+    )
+
+
+def loss_too_small(program: WatchedProgram) -> Finding | None:
+    """Find a loss that is divided more often than batches are accumulated."""
+    seen, known = program.evidence, [look.factor for look in program.looks if look.factor > 0]
+    if not program.unlearned or not known or not seen.calls:
+        return None
+    usual = seen.updates / seen.calls  # of a mean over accumulated batches
+    if not max(known) < DIVIDED * usual:
+        return None
+    return Finding(
+        "The loss is multiplied by {factor:.2g} before its backward pass, and the steps are too "
+        "small to learn by.",
+        f"factor {max(known):.3g}, for {1 / usual:.3g} batches an update; {program.compared}",
+        "loss.backward()   # divided by the number of accumulated batches, and no more",
+        {"factor": max(known)},
+        certain=False,
+    )
+
+
+def dropout_too_strong(program: WatchedProgram) -> Finding | None:
+    """Find a dropout that removes nearly all units of a model that learns little."""
+    share = program.evidence.dropout
+    if not share >= NEARLY_ALL or not program.late_loss >= MUCH * program.constant:
+        return None
+    return Finding(
+        "Dropout removes {share:%} of the units, and the model learns little.",
+        f"largest p of a dropout {share:.3g}; {program.compared}",
+        "nn.Dropout(0.2)",
+        {"share": share},
         certain=False,
     )
 

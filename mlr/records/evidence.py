@@ -122,11 +122,13 @@ class Look(_Entry):
     training: bool = True  # mode of the model
     layers: int = 0  # layers in the graph
     linear: bool = False  # whether there is nothing but layers below the outputs
+    flat: list[str] = field(default_factory=list)  # functions whose gradient is 0 everywhere
     dead: list[float] = field(default_factory=list)  # share of each ReLU's units that are 0 for all
     zero: bool = False  # whether all weights of those layers are 0
     symmetric: list[str] = field(default_factory=list)  # hidden layers of equal units
     before: float = nan  # norm of the gradients when the backward pass begins, …
     stale: bool = False  # … which is that of the update before
+    factor: float = nan  # by which the backward pass multiplies the loss
     after: float = nan  # norm at the end of the backward pass
     at_step: float = nan  # norm at the optimizer's step
     decay: float = nan  # largest weight_decay · ‖w‖ / ‖g‖ at the step
@@ -157,6 +159,7 @@ class Evidence(_Entry):
     train_calls: int = 0  # batches in train mode
     eval_after_train: int = 0  # in eval mode, after one in train mode
     optimizer: str = ""
+    dropout: float = nan  # largest probability
     optimizers: int = 1
     maximize: bool = False
     momentum: float = nan

@@ -37,6 +37,7 @@ class Loop:
         self.prepare = lambda loop: None
         self.between = lambda loop, step: None  # backward and step
         self.zero = self.step = True
+        self.factor = 1.0
         self.call = None
         vars(self).update(changes)
 
@@ -53,7 +54,7 @@ class Loop:
                 z = (self.call or self.model)(x[some])
                 loss = self.loss(z, t[some])
                 probe.watch(z, t[some], loss)
-                loss.backward()
+                (self.factor * loss).backward()
                 self.between(self, step)
                 if self.step:
                     self.optimizer.step()
@@ -118,7 +119,10 @@ def minus(z, t):
         ("momentum_too_high", {"options": {"momentum": 1.1}, "rate": 1e-3}, True),
         ("eval_in_training", {"model": network(nn.Dropout(0.1)), "between": evaluated}, True),
         ("gradients_clipped_away", {"between": clipped}, False),
+        ("zero_gradient_function", {"loss": lambda z, t: F.cross_entropy(z.round(), t)}, True),
+        ("dropout_too_strong", {"model": network(nn.Dropout(0.95)), "steps": 40}, False),
         ("decay_too_strong", {"options": {"weight_decay": 5.0}, "steps": 60}, False),
+        ("loss_too_small", {"factor": 1e-5}, False),
         ("rate_decays_too_soon", {"between": decayed}, False),
         ("rate_too_low", {"rate": 1e-6}, False),
         ("rate_too_low", {"rate": 0.0}, True),
@@ -154,6 +158,9 @@ def head_alone(loop):
         {"between": lambda loop, step: nn.utils.clip_grad_norm_(loop.model.parameters(), 1.0)},
         {"model": network(nn.Dropout(0.1)).eval(), "steps": 40},
         {"options": {"weight_decay": 1e-2}},
+        {"factor": 0.02, "rate": 10.0},  # a small loss, and a large rate
+        {"loss": lambda z, t: F.cross_entropy(z + (z.round() - z).detach(), t)},
+        {"model": network(nn.Dropout(0.5)), "steps": 60},
         {"loss": lambda z, t: F.cross_entropy(z, t, label_smoothing=0.2)},
         {"options": {"maximize": True}, "loss": minus},
     ],

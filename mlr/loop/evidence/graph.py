@@ -47,6 +47,8 @@ UNITS = frozenset(
     )
 )
 """Operations on each output, or on each row of them."""
+FLAT = frozenset(("round", "floor", "ceil", "trunc", "sign"))
+"""Functions whose gradient is 0 everywhere."""
 LOSSES = frozenset(["nll", "bce", "bce_logits", "mse", "smooth_l1", "huber"])
 """Operations that keep what they were given, and the targets."""
 
@@ -75,6 +77,7 @@ class GraphSeen:
         inputs: the tensor that a layer reads without passing a gradient on; None if unknown.
         hidden: outputs of ReLUs.
         layers: number of layers below the outputs.
+        flat: functions in it whose gradient is 0 everywhere.
         linear: True if there are only layers below the outputs, and what adds to them.
     """
 
@@ -90,6 +93,7 @@ class GraphSeen:
     hidden: list[Tensor] = field(default_factory=list)
     layers: int = 0
     linear: bool = False
+    flat: list[str] = field(default_factory=list)
 
 
 def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
@@ -144,6 +148,8 @@ def _note(node: Any, found: GraphSeen) -> None:
         found.leaves.append(node.variable)
         return
     name = operation(kind)
+    if name in FLAT and name not in found.flat:
+        found.flat.append(name)
     if name == "relu":
         found.hidden += [result for result in [saved(node, "result")] if result is not None]
     elif name == "layer" and node.next_functions:

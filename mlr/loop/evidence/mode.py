@@ -29,6 +29,7 @@ class Modes:
     takes no probe with it.
 
     Attributes:
+        dropout: largest probability of a dropout; NaN without any.
         trained: batches in train mode.
         after: batches in eval mode after one in train mode.
         tested: calls in train mode without gradients, after a batch in train mode.
@@ -36,6 +37,8 @@ class Modes:
 
     def __init__(self, model: nn.Module, listen: bool) -> None:
         self._model, self.reads = model, reads_mode(model)
+        dropped = [part.p for part in model.modules() if isinstance(part, _DropoutNd)]
+        self.dropout = float(max(dropped, default=float("nan")))
         self.trained = self.after = self.tested = 0
         self.close: Callable[[], None] = lambda: None
         if listen and self.reads:

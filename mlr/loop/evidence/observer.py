@@ -109,7 +109,7 @@ class Observer:
             **values.of_fed(seen),
             **values.of_inputs(seen.inputs),
             "dead": dead(seen),
-            **{"layers": seen.layers, "linear": seen.linear},
+            **{"layers": seen.layers, "linear": seen.linear, "flat": seen.flat},
         }
         if loss.numel() == 1:
             found["loss"] = float(loss.detach())
@@ -149,6 +149,7 @@ class Observer:
             "last_layers": _last_layers(self._model),
             "modes": self._modes.reads,
             "tested": self._modes.tested,
+            "dropout": self._modes.dropout,
             "optimizers": len(self._optimizers),
             **{"train_calls": self._modes.trained, "eval_after_train": self._modes.after},
             "optimizer": type(first).__name__ if first is not None else "",

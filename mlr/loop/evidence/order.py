@@ -43,10 +43,15 @@ class Order:
         handle = loss.register_hook(partial(_begin, self))
         return handle.remove
 
-    def begins(self) -> None:
-        """Note the gradients when the backward pass begins, and queue the note of its end."""
+    def begins(self, factor: Tensor) -> None:
+        """Note the gradients when the backward pass begins, and queue the note of its end.
+
+        Args:
+            factor: gradient of what is differentiated with respect to the loss ().
+        """
         if not self.open or "before" in self.found:
             return
+        self.found["factor"] = float(factor.sum())
         norm = self._parameters.gradient_norm()
         self.found["before"] = norm
         self.found["stale"] = self._fresh and norm > 0 and norm == self._former
@@ -72,4 +77,4 @@ class Order:
 
 
 def _begin(order: Order, gradient: Tensor) -> None:
-    order.begins()
+    order.begins(gradient)
