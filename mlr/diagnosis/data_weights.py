@@ -25,6 +25,8 @@ DEAD = 0.999
 """Share of units of a layer that are 0 for all examples."""
 VANISHED = 1e-3
 """First layer's gradient as a share of the last one's."""
+SATURATED = 0.9
+"""Share of saturated outputs of a layer."""
 HIGH_START, HIGHER_BY = 4.0, 5.0
 """Multiple of the constant's loss, and excess over it, of a start that is confident and wrong."""
 MUCH = 0.5
@@ -246,6 +248,23 @@ def vanishing_gradient(program: WatchedProgram) -> Finding | None:
         "nn.ReLU in place of nn.Sigmoid or nn.Tanh, nn.init.kaiming_normal_(layer.weight), fewer "
         "layers, or nn.BatchNorm1d",
         {"share": float(np.median(known))},
+        certain=False,
+    )
+
+
+def saturated_units(program: WatchedProgram) -> Finding | None:
+    """Find hidden tanh or sigmoid units at their ends in a program that learns little."""
+    shares, before = program.last.saturated, program.first.saturated
+    little = program.unlearned or program.late_loss >= MUCH * program.constant
+    if not little or not shares or not min(max(shares), max(before, default=0)) >= SATURATED:
+        return None
+    return Finding(
+        "{share:%} of the hidden tanh or sigmoid outputs of a layer are at their ends, where no "
+        "gradient passes.",
+        f"saturated outputs by layer {', '.join(f'{share:.2g}' for share in shares)}, at the start "
+        f"{', '.join(f'{share:.2g}' for share in before)}; {program.compared}",
+        "standardise the inputs, and torch's own initialisation",
+        {"share": max(shares)},
         certain=False,
     )
 

@@ -124,6 +124,7 @@ class Look(_Entry):
     linear: bool = False  # whether there is nothing but layers below the outputs
     flat: list[str] = field(default_factory=list)  # functions whose gradient is 0 everywhere
     dead: list[float] = field(default_factory=list)  # share of each ReLU's units that are 0 for all
+    saturated: list[float] = field(default_factory=list)  # share of each tanh's or sigmoid's
     zero: bool = False  # whether all weights of those layers are 0
     symmetric: list[str] = field(default_factory=list)  # hidden layers of equal units
     before: float = nan  # norm of the gradients when the backward pass begins, …

@@ -56,6 +56,12 @@ def dead(model):
     return model
 
 
+def steep(model):
+    nn.init.normal_(model[0].weight, std=300.0)
+    nn.init.normal_(model[2].weight, std=0.01)
+    return model
+
+
 def wide(model):
     nn.init.normal_(model[2].weight, std=300.0)
     return model
@@ -67,6 +73,7 @@ def wide(model):
         ("not_finite_values", X.where(X > -2, torch.nan), CLASSES, {}),
         ("zero_weights", X, CLASSES, {"model": constant(network(), 0)}),
         ("symmetric_weights", X, CLASSES, {"model": equal(network())}),
+        ("saturated", X, CLASSES, {"model": steep(network(3, nn.Tanh)), "rate": 1e-2}),
         ("dead_relus", X, CLASSES, {"model": dead(network())}),
         ("inputs_lose_precision", 1000 * X + 3e9, CLASSES, {"rate": 1e-9}),
         ("inputs_unscaled", 1e-4 * X, CLASSES, {"rate": 0.05}),

@@ -7,7 +7,7 @@ that of an auxiliary head or of weight decay by hand, adds leaves but no operati
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -49,6 +49,8 @@ UNITS = frozenset(
 """Operations on each output, or on each row of them."""
 FLAT = frozenset(("round", "floor", "ceil", "trunc", "sign"))
 """Functions whose gradient is 0 everywhere."""
+BOUNDED = ("tanh", "sigmoid")
+"""Units that saturate at both ends."""
 LOSSES = frozenset(["nll", "bce", "bce_logits", "mse", "smooth_l1", "huber"])
 """Operations that keep what they were given, and the targets."""
 
@@ -77,6 +79,7 @@ class GraphSeen:
         inputs: the tensor that a layer reads without passing a gradient on; None if unknown.
         hidden: outputs of ReLUs.
         layers: number of layers below the outputs.
+        bounded: outputs of hidden tanh and sigmoid, by name.
         flat: functions in it whose gradient is 0 everywhere.
         linear: True if there are only layers below the outputs, and what adds to them.
     """
@@ -93,6 +96,7 @@ class GraphSeen:
     hidden: list[Tensor] = field(default_factory=list)
     layers: int = 0
     linear: bool = False
+    bounded: list[tuple[str, Tensor]] = field(default_factory=list)
     flat: list[str] = field(default_factory=list)
 
 
@@ -115,13 +119,18 @@ def seen(outputs: Tensor, loss: Tensor) -> GraphSeen:
         path = _above(top, readers)
         below = list(_below(top))
         _pairs(path, below, readers, found)
-        _body(below[-1] if below else top, found)
+        _body(below[-1] if below else top, {*path, *below}, found)
     return found
 
 
-def _body(top: Any, found: GraphSeen) -> None:
-    """Note the layers below the outputs, and whether there is anything else."""
-    names = [operation(type(node).__name__) for node in _nodes(top)[0]]
+def _body(top: Any, above: Container[Any], found: GraphSeen) -> None:
+    """Note the layers and hidden units below the outputs."""
+    nodes = _nodes(top)[0]
+    names = [operation(type(node).__name__) for node in nodes]
+    for node, name in zip(nodes, names, strict=True):
+        result = saved(node, "result") if name in BOUNDED and node not in above else None
+        if result is not None:
+            found.bounded.append((name, result))
     found.layers = names.count("layer")
     found.linear = found.layers > 0 and LINEAR.issuperset(names)
 

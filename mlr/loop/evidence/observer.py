@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from mlr.loop.evidence import graph, recomputed, values
 from mlr.loop.evidence.mode import Modes
 from mlr.loop.evidence.order import Order
-from mlr.loop.evidence.trained import ProgramParameters, dead, rates, symmetric
+from mlr.loop.evidence.trained import ProgramParameters, dead, rates, saturated, symmetric
 from mlr.loop.model_hooks import is_compiled
 from mlr.records.evidence import Evidence, Look
 
@@ -108,7 +108,7 @@ class Observer:
             "axes": [f"{axis}/{axes}/{size}" for axis, axes, size in seen.axes],
             **values.of_fed(seen),
             **values.of_inputs(seen.inputs),
-            "dead": dead(seen),
+            **{"dead": dead(seen), "saturated": saturated(seen)},
             **{"layers": seen.layers, "linear": seen.linear, "flat": seen.flat},
         }
         if loss.numel() == 1:

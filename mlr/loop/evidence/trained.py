@@ -16,6 +16,8 @@ from mlr.records.evidence import Untrained
 ENTRIES = 64
 """First entries of a parameter that are compared."""
 MOST_NAMES = 8
+NEAR = 0.01
+"""Distance from the end of a tanh or sigmoid at which it is saturated."""
 MOST_RELUS = 64
 SYMMETRIC = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Layers whose units are rows of their weights."""
@@ -170,6 +172,17 @@ def symmetric(model: nn.Module) -> dict[str, Any]:
             found.append(tag_name(name))
             zero = zero and not bool(rows.any())
     return {"symmetric": found[:MOST_NAMES], "zero": bool(found) and zero}
+
+
+@torch.no_grad()
+def saturated(graph: GraphSeen) -> list[float]:
+    """Return the share of outputs of each hidden tanh or sigmoid within a hundredth of its ends."""
+    shares = []
+    for name, outputs in graph.bounded[:MOST_RELUS]:
+        high = outputs.detach() > 1 - NEAR
+        low = outputs.detach() < (NEAR if name == "sigmoid" else NEAR - 1)
+        shares.append(float((high | low).float().mean()))
+    return shares
 
 
 @torch.no_grad()

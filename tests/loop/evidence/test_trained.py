@@ -8,7 +8,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from mlr.loop.evidence import graph
-from mlr.loop.evidence.trained import ProgramParameters, dead, is_fresh, moved, rates, symmetric
+from mlr.loop.evidence.trained import (
+    ProgramParameters,
+    dead,
+    is_fresh,
+    moved,
+    rates,
+    saturated,
+    symmetric,
+)
 
 
 def network():
@@ -127,6 +135,16 @@ def test_symmetric_hidden_layers():
     assert symmetric(model) == {"symmetric": ["2"], "zero": False}
     nn.init.zeros_(model[2].weight)
     assert symmetric(model) == {"symmetric": ["2"], "zero": True}
+
+
+def test_saturated_hidden_units_and_not_those_of_the_head():
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 4), nn.Sigmoid())
+    model = nn.Sequential(*body, nn.Linear(4, 2))
+    nn.init.constant_(model[0].bias[:1], 100)
+    nn.init.constant_(model[2].bias[:2], -100)
+    y = model(torch.randn(50, 5)).sigmoid()
+    assert sorted(saturated(graph.seen(y, y.sum()))) == [0.25, 0.5]
 
 
 def test_dead_units_by_layer():
